@@ -1,0 +1,75 @@
+/**
+ * The questions that are asked of the incident's statechart: what comes of a report, what comes of a command, and what
+ * is allowed now. The recorder, the replay of the log, HTTP's 409 and every button get their answer here.
+ *
+ * A command that leads to the state in which the incident already is changes nothing and is no error: an operator who
+ * resolves twice has resolved. Any other command that the state does not take is refused.
+ */
+import { initialTransition, transition, type SnapshotFrom } from 'xstate';
+import { incidentMachine, type ActionParams, type Directive, type IncidentContext, type IncidentEvent } from './incident.ts';
+import { ACTIONS, type ContainmentAction, type Rule, type State } from './vocabulary.ts';
+
+export type IncidentSnapshot = SnapshotFrom<typeof incidentMachine>;
+
+/** What people may ask of an incident. (`recur` is asked by a report.) */
+export const COMMANDS = ['contain', 'acknowledge', 'resolve'] as const;
+export type CommandName = (typeof COMMANDS)[number];
+
+/** A containment action that a transition asks for. */
+export type Intent = {
+  readonly action: ContainmentAction;
+  readonly directive: Directive;
+};
+
+export type Decision =
+  | { readonly kind: 'moved'; readonly snapshot: IncidentSnapshot; readonly intents: readonly Intent[] }
+  | { readonly kind: 'unchanged' }
+  | { readonly kind: 'refused'; readonly state: State; readonly allowed: readonly CommandName[] };
+
+/** The outer state of a snapshot. */
+export const stateOf = (snapshot: IncidentSnapshot): State => snapshot.value;
+
+/** A snapshot made from what is on record, as if the incident had been followed all the way. */
+export const snapshotOf = (state: State, context: IncidentContext): IncidentSnapshot =>
+  incidentMachine.resolveState({ value: state, context });
+
+/** What becomes of a report under its rule: the first snapshot and the actions that it asks for. */
+export function begin(rule: Rule): { readonly snapshot: IncidentSnapshot; readonly intents: readonly Intent[] } {
+  const [snapshot, actions] = initialTransition(incidentMachine, { auto_contain: rule.auto_contain, actions: rule.actions });
+  return { snapshot, intents: intentsAmong(actions) };
+}
+
+/** What becomes of an event in a snapshot. Pure: nothing is carried out. */
+export function decide(snapshot: IncidentSnapshot, event: IncidentEvent): Decision {
+  if (snapshot.can(event)) {
+    const [next, actions] = transition(incidentMachine, snapshot, event);
+    return { kind: 'moved', snapshot: next, intents: intentsAmong(actions) };
+  }
+  const state = stateOf(snapshot);
+  if (TARGETS.get(event.type)?.has(state)) return { kind: 'unchanged' };
+  return { kind: 'refused', state, allowed: allowedIn(snapshot) };
+}
+
+/** The commands that would move the incident now. */
+export const allowedIn = (snapshot: IncidentSnapshot): readonly CommandName[] =>
+  COMMANDS.filter((type) => snapshot.can({ type }));
+
+/** The states to which each event leads from anywhere, read from the chart. */
+const TARGETS: ReadonlyMap<string, ReadonlySet<State>> = (() => {
+  const targets = new Map<string, Set<State>>();
+  const transitions = Object.values(incidentMachine.states).flatMap((state) => [...state.transitions.values()].flat());
+  for (const { eventType, target } of transitions) {
+    const known = targets.get(eventType) ?? new Set();
+    for (const node of target ?? []) known.add(node.key as State);
+    targets.set(eventType, known);
+  }
+  return targets;
+})();
+
+const CONTAINMENT: ReadonlySet<string> = new Set(ACTIONS);
+
+function intentsAmong(actions: readonly { readonly type: string; readonly params?: unknown }[]): readonly Intent[] {
+  return actions
+    .filter(({ type }) => CONTAINMENT.has(type))
+    .map(({ type, params }) => ({ action: type as ContainmentAction, directive: (params as ActionParams).directive }));
+}

@@ -1,0 +1,55 @@
+import Router from '@koa/router';
+import Koa, { type Context } from 'koa';
+import { authentication } from './middleware/authentication.ts';
+import { contentType } from './middleware/content-type.ts';
+import { errors } from './middleware/errors.ts';
+import { hostGuard } from './middleware/host-guard.ts';
+import { jsonBody } from './middleware/json-body.ts';
+import { requestLog } from './middleware/request-log.ts';
+import { requestTarget } from './middleware/request-target.ts';
+import { responseHeaders } from './middleware/response-headers.ts';
+import { unmatched } from './middleware/unmatched.ts';
+import type { ApiParts } from './parts.ts';
+import { addCommandRoutes } from './routes/commands.ts';
+import { addHealthRoute } from './routes/health.ts';
+import { addIncidentRoutes } from './routes/incidents.ts';
+import { addReloadRoute } from './routes/reload.ts';
+import { addReportRoute } from './routes/report.ts';
+import { addStatsRoute } from './routes/stats.ts';
+
+/**
+ * The REST API as a Koa application.
+ *
+ * From the outside in, a request meets: the log, the common headers, the errors, the form of the target, the guard of the host, the
+ * route. A
+ * command also meets authentication, before anything of its body is read, then the type of the body, then the body.
+ */
+export const createApp = (parts: ApiParts): Koa => {
+  const authenticated = authentication(parts.token);
+  const command = [authenticated, contentType(), jsonBody()];
+
+  const router = new Router({ sensitive: true, strict: true });
+  addHealthRoute(router, parts);
+  addIncidentRoutes(router, parts);
+  addReportRoute(router, command, parts);
+  addCommandRoutes(router, command, parts);
+  addStatsRoute(router, parts);
+  addReloadRoute(router, authenticated, parts);
+
+  const app = new Koa({ env: 'production' });
+  app.use(requestLog(parts));
+  app.use(responseHeaders());
+  app.use(errors(parts.log));
+  app.use(requestTarget());
+  app.use(hostGuard(parts));
+  app.use(router.routes());
+  app.use(unmatched());
+
+  // What reaches Koa itself went wrong while the answer was being sent; most often the client has left.
+  app.on('error', (err: Error, ctx: Context) => {
+    const fields = { id: ctx.state.requestId, err };
+    if (ctx.req.socket.destroyed) parts.log.debug(fields, 'client left');
+    else parts.log.error(fields, 'answer failed');
+  });
+  return app;
+};

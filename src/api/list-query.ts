@@ -1,0 +1,37 @@
+import { RecorderError } from '../errors.ts';
+import type { Cursor, ListQuery } from '../projections/incidents.ts';
+import { readCursor, writeCursor } from './cursor.ts';
+import { parseQuery } from './query.ts';
+import { LONGEST_LIST, listSchema } from './schemas.ts';
+import { parseTimestamp } from './timestamp.ts';
+import { validate } from './validate.ts';
+
+/** Reads the query string of the list. Throws RecorderError `invalid_request`, naming what is wrong and what is allowed. */
+export const readListQuery = (query: string): ListQuery => {
+  const given = validate(listSchema, parseQuery(query), 'parameter');
+  const since = timeOf(given.since);
+  const until = timeOf(given.until);
+  if (since !== undefined && until !== undefined && since > until) {
+    throw new RecorderError('invalid_request', 'since must not be later than until');
+  }
+  return {
+    classes: given.class ?? [],
+    states: given.state ?? [],
+    severities: given.severity ?? [],
+    sources: given.source ?? [],
+    limit: Number(given.limit?.[0] ?? LONGEST_LIST),
+    ...(since !== undefined && { since }),
+    ...(until !== undefined && { until }),
+    ...(given.cursor?.[0] !== undefined && { after: readCursor(given.cursor[0]) }),
+  };
+};
+
+const timeOf = (values: readonly string[] | undefined): number | undefined =>
+  values?.[0] === undefined ? undefined : parseTimestamp(values[0]);
+
+/** The `Link` header (RFC 8288) for the page that begins at `next`, under the same filters as the page just given. */
+export const linkToNext = (path: string, query: string, next: Cursor): string => {
+  const parameters = new URLSearchParams(query);
+  parameters.set('cursor', writeCursor(next));
+  return `<${path}?${parameters.toString()}>; rel="next"`;
+};

@@ -1,0 +1,32 @@
+import { randomUUID } from 'node:crypto';
+import type { Context, Middleware } from 'koa';
+import type { ApiParts } from '../parts.ts';
+
+const REQUEST_ID = /^[\w.-]{1,64}$/;
+const LONGEST_PATH_LOGGED = 128;
+
+/**
+ * Writes one line for each request, and gives each an identifier that its answer carries too: the client's own
+ * `X-Request-Id` where that is a plain word.
+ *
+ * A line holds what was asked for and how it went, never what was said: no query, header or body.
+ */
+export const requestLog =
+  ({ log, clock }: Pick<ApiParts, 'log' | 'clock'>): Middleware =>
+  async (ctx, next) => {
+    const start = clock.monotonic();
+    const presented = ctx.get('X-Request-Id');
+    const id = REQUEST_ID.test(presented) ? presented : randomUUID();
+    ctx.state.requestId = id;
+    ctx.set('X-Request-Id', id);
+    await next();
+    const ms = Math.round((clock.monotonic() - start) * 100) / 100;
+    const line = { id, method: ctx.method, path: pathOf(ctx), status: ctx.status, ms, bytes: ctx.length ?? 0 };
+    log.info(line, 'request');
+  };
+
+/** The target without its query. The route's own path would be the same, as routes have no parameters in theirs. */
+const pathOf = ({ url }: Context): string => {
+  const end = url.search(/[?#]/);
+  return url.slice(0, Math.min(end === -1 ? url.length : end, LONGEST_PATH_LOGGED));
+};

@@ -1,0 +1,42 @@
+/**
+ * What the API needs of the rest of the service, and nothing more.
+ *
+ * The API authenticates, checks sizes and shapes, calls one of these parts and renders what it gives. Whatever it sends
+ * of an incident arrives here as JSON text that is ready to send.
+ */
+import type { Clock } from '../clock.ts';
+import type { Recorder } from '../incidents/recorder.ts';
+import type { Incidents } from '../projections/incidents.ts';
+import type { Statistics } from '../projections/statistics.ts';
+
+export interface Health {
+  readonly status: 'ok' | 'degraded';
+  readonly [detail: string]: unknown;
+}
+
+/** The part of a pino logger that the API writes to. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface ApiParts {
+  readonly recorder: Pick<Recorder, 'report' | 'perform'>;
+  readonly incidents: Pick<Incidents, 'get' | 'list'> & {
+    /** The incident's lines of the audit log, oldest first; undefined when there is no such incident. */
+    history(id: string): Promise<readonly string[] | undefined>;
+  };
+  readonly statistics: Pick<Statistics, 'read'>;
+  readonly health: () => Health;
+  readonly token: { matches(presented: string | undefined): boolean };
+  /** Loads the policy again; what it gives is shown to the client. */
+  readonly reload: () => Promise<object>;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Whether requests may be addressed to names other than the loopback's. */
+  readonly allowNonLoopback: boolean;
+  /** Whether clients come through a unix socket, where a Host header means little. */
+  readonly overUnixSocket: boolean;
+}

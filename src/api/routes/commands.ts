@@ -1,0 +1,23 @@
+import type Router from '@koa/router';
+import type { Middleware } from 'koa';
+import { answerIncident } from '../answer.ts';
+import { expectedVersion } from '../if-match.ts';
+import type { ApiParts } from '../parts.ts';
+import { COMMAND_REQUIRED, commandSchema } from '../schemas.ts';
+import { validate } from '../validate.ts';
+
+/** The commands by which operators move an incident on, each under its own name. */
+export const addCommandRoutes = (
+  router: Router,
+  command: readonly Middleware[],
+  { recorder, incidents }: Pick<ApiParts, 'recorder' | 'incidents'>,
+): void => {
+  for (const name of ['contain', 'acknowledge', 'resolve'] as const) {
+    router.post(`/api/v1/incidents/${name}`, ...command, async (ctx) => {
+      const target = validate(commandSchema, ctx.request.body, 'field', COMMAND_REQUIRED);
+      const version = expectedVersion(ctx.req.headers['if-match'], () => incidents.get(target.id)?.version);
+      const { incident } = await recorder.perform(name, target, version);
+      answerIncident(ctx, 200, incident);
+    });
+  }
+};

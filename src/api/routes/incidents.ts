@@ -1,0 +1,37 @@
+import type Router from '@koa/router';
+import type { Context } from 'koa';
+import { RecorderError } from '../../errors.ts';
+import { answerIncident, answerJson } from '../answer.ts';
+import { linkToNext, readListQuery } from '../list-query.ts';
+import type { ApiParts } from '../parts.ts';
+import { parseQuery } from '../query.ts';
+import { idSchema } from '../schemas.ts';
+import { validate } from '../validate.ts';
+
+/** Reading incidents: the list, one of them, and what the audit log says of one. */
+export const addIncidentRoutes = (router: Router, { incidents }: Pick<ApiParts, 'incidents'>): void => {
+  router.get('/api/v1/incidents', (ctx) => {
+    const { documents, next } = incidents.list(readListQuery(ctx.querystring));
+    if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, next));
+    answerJson(ctx, 200, `[${documents.join(',')}]`);
+  });
+
+  router.get('/api/v1/incidents/get', (ctx) => {
+    answerIncident(ctx, 200, found(incidents.get(idOf(ctx))));
+    ctx.set('Cache-Control', 'no-cache');
+    if (ctx.fresh) ctx.status = 304;
+  });
+
+  router.get('/api/v1/incidents/history', async (ctx) => {
+    const lines = found(await incidents.history(idOf(ctx)));
+    answerJson(ctx, 200, `[${lines.join(',')}]`);
+  });
+};
+
+const idOf = ({ querystring }: Context): string =>
+  validate(idSchema, parseQuery(querystring), 'parameter', 'id parameter required').id[0] ?? '';
+
+const found = <T>(value: T | undefined): T => {
+  if (value === undefined) throw new RecorderError('not_found', 'incident not found');
+  return value;
+};

@@ -1,0 +1,77 @@
+/**
+ * The shapes of what clients send: the bodies of the commands and the parameters of the list.
+ *
+ * They are written for two readers, the validation of requests and the description of the API. Strings are taken as
+ * they are; blank means that there is nothing in them but white space.
+ */
+import * as z from 'zod/mini';
+import { CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
+import { parseTimestamp } from './timestamp.ts';
+
+const isBlank = (value: unknown): boolean => typeof value !== 'string' || value.trim() === '';
+
+const filled = (missing: string) => z.string(missing).check(z.refine((text) => !isBlank(text), missing));
+
+const text = (name: string, longest: number) => {
+  const message = `${name} must be a string of at most ${longest} characters`;
+  return z.string(message).check(z.maxLength(longest, message));
+};
+
+export const REPORT_REQUIRED = 'class, source, and description are required';
+
+const DEDUP_KEY = 'dedup_key must be a string of 1 to 256 characters';
+
+/** The body of a report. */
+export const reportSchema = z.strictObject({
+  class: z.enum(CLASSES, { error: ({ input }) => (isBlank(input) ? REPORT_REQUIRED : 'invalid incident class') }),
+  source: filled(REPORT_REQUIRED),
+  description: filled(REPORT_REQUIRED),
+  severity: z.exactOptional(z.enum(SEVERITIES, 'invalid severity')),
+  evidence: z.exactOptional(z.looseObject({}, 'evidence must be a JSON object')),
+  dedup_key: z.exactOptional(z.string(DEDUP_KEY).check(z.minLength(1, DEDUP_KEY), z.maxLength(256, DEDUP_KEY))),
+});
+
+export const COMMAND_REQUIRED = 'id required';
+
+/** The body of the commands that move an incident on. */
+export const commandSchema = z.strictObject({
+  id: filled(COMMAND_REQUIRED),
+  by: z.exactOptional(text('by', 256)),
+  note: z.exactOptional(text('note', 4096)),
+});
+
+export const LONGEST_LIST = 1000;
+
+const anyOf = <T extends z.ZodMiniType>(item: T) => z.exactOptional(z.array(item));
+
+const once = (name: string, isValid: (text: string) => boolean, message: string) =>
+  z.exactOptional(
+    z.array(z.string().check(z.refine(isValid, message))).check(z.maxLength(1, `${name} may be given only once`)),
+  );
+
+const isLimit = (text: string): boolean => /^[1-9]\d{0,3}$/.test(text) && Number(text) <= LONGEST_LIST;
+
+const isTimestamp = (text: string): boolean => parseTimestamp(text) !== undefined;
+
+const notATimestamp = (name: string): string =>
+  `${name} must be an RFC 3339 time like 2026-11-22T07:12:00Z (in a query, + is written %2B)`;
+
+/** The parameters of the list of incidents, each with all the values that were given for it. */
+export const listSchema = z.strictObject({
+  class: anyOf(z.enum(CLASSES, 'invalid class')),
+  state: anyOf(z.enum(STATES, 'invalid state')),
+  severity: anyOf(z.enum(SEVERITIES, 'invalid severity')),
+  source: anyOf(z.string()),
+  since: once('since', isTimestamp, notATimestamp('since')),
+  until: once('until', isTimestamp, notATimestamp('until')),
+  limit: once('limit', isLimit, `limit must be a whole number from 1 to ${LONGEST_LIST}`),
+  cursor: once('cursor', () => true, 'invalid cursor'),
+});
+
+/** The parameters of what is asked of one incident. */
+export const idSchema = z.strictObject({
+  id: z.array(filled('id parameter required'), 'id parameter required').check(z.length(1, 'id may be given only once')),
+});
+
+/** Parameters where there are none. */
+export const nothingSchema = z.strictObject({});

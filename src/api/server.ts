@@ -1,0 +1,123 @@
+/**
+ * The listening side of the API: a TCP port or a unix socket, and the limits that hold at the door.
+ *
+ * A server is listening from `ApiServer.listen` until `close`. Closing, it takes no further connections, cuts the idle
+ * ones, lets the requests in flight be answered (each connection ends with its answer), and cuts what is left at the
+ * deadline. Limits on time are enforced by Node's own sweep over the connections; what it, or the HTTP parser, refuses
+ * is answered by `answerRefused`, as the application never sees it.
+ */
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { SECOND } from '../clock.ts';
+import type { BindAddress } from '../config.ts';
+import { bindTo } from './bind.ts';
+import type { Log } from './parts.ts';
+import { answerRefused, answerUnmetExpectation } from './refused.ts';
+
+export interface Limits {
+  /** Milliseconds from a request's first byte, or its connection, to the end of its headers. */
+  readonly headersTimeout: number;
+  /** Milliseconds from a request's first byte to its last. */
+  readonly requestTimeout: number;
+  /** Milliseconds that a connection may be idle: between two requests, or not taking its answer. */
+  readonly idleTimeout: number;
+  /** Milliseconds between two sweeps that enforce the first two. */
+  readonly sweepInterval: number;
+  /** Connections at the same time; a further one is closed at once. */
+  readonly connections: number;
+  /** Bytes of a request's headers, its first line included. */
+  readonly headerBytes: number;
+}
+
+export const LIMITS: Limits = {
+  headersTimeout: 5 * SECOND,
+  requestTimeout: 10 * SECOND,
+  idleTimeout: 60 * SECOND,
+  sweepInterval: 1 * SECOND,
+  connections: 256,
+  headerBytes: 16 * 1024,
+};
+
+const DROP_REPORT_INTERVAL = 10 * SECOND;
+
+export class ApiServer {
+  readonly #server: Server;
+  readonly #connections: number;
+  readonly #log: Log;
+  #closing = false;
+  #dropped = 0;
+  #dropReport: NodeJS.Timeout | undefined;
+
+  /**
+   * Serves `application` on the address, once it listens. Port 0 lets the system choose.
+   *
+   * Throws RecorderError `config` when the address can't be had.
+   */
+  static async listen(application: RequestListener, bind: BindAddress, log: Log, limits = LIMITS): Promise<ApiServer> {
+    const server = new ApiServer(application, log, limits);
+    await bindTo(server.#server, bind);
+    return server;
+  }
+
+  private constructor(application: RequestListener, log: Log, limits: Limits) {
+    this.#log = log;
+    this.#connections = limits.connections;
+    this.#server = createServer({
+      headersTimeout: limits.headersTimeout,
+      requestTimeout: limits.requestTimeout,
+      keepAliveTimeout: limits.idleTimeout,
+      connectionsCheckingInterval: limits.sweepInterval,
+      maxHeaderSize: limits.headerBytes,
+      // The guard of the host answers where there is no Host: it knows whether one is needed.
+      requireHostHeader: false,
+    });
+    this.#server.maxConnections = limits.connections;
+    this.#server.timeout = limits.idleTimeout;
+    this.#server.on('request', this.#prepare).on('request', application);
+    this.#server.on('checkExpectation', answerUnmetExpectation);
+    this.#server.on('clientError', (error, socket) => answerRefused(error, socket, log));
+    this.#server.on('drop', this.#countDropped);
+  }
+
+  /** Where it listens, with the port that the system chose. */
+  get address(): BindAddress {
+    const address = this.#server.address();
+    if (address === null) throw new Error('the server is not listening');
+    if (typeof address === 'string') return { kind: 'unix', path: address };
+    return { kind: 'tcp', host: address.address, port: address.port };
+  }
+
+  /** Closes as told above; resolves when the last connection has gone, after `grace` milliseconds at most. */
+  async close(grace: number): Promise<void> {
+    this.#closing = true;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const deadline = setTimeout(() => this.#server.closeAllConnections(), grace);
+    await closed;
+    clearTimeout(deadline);
+    if (this.#dropReport !== undefined) this.#reportDropped();
+  }
+
+  readonly #prepare = (request: IncomingMessage, response: ServerResponse): void => {
+    if (this.#closing) response.shouldKeepAlive = false;
+    response.once('close', this.#afterAnswer.bind(this, request));
+  };
+
+  #afterAnswer(request: IncomingMessage): void {
+    // The parser of bodies stops reading one that is too long. Its client may finish sending, within the request's time,
+    // so that it gets to the answer instead of a reset connection, and may go on with its next request.
+    if (!request.complete) request.resume();
+    if (this.#closing) this.#server.closeIdleConnections();
+  }
+
+  /** A flood is worth a line now and then, not one for each connection. */
+  readonly #countDropped = (): void => {
+    this.#dropped++;
+    this.#dropReport ??= setTimeout(() => this.#reportDropped(), DROP_REPORT_INTERVAL).unref();
+  };
+
+  #reportDropped(): void {
+    this.#log.warn({ dropped: this.#dropped, limit: this.#connections }, 'connections turned away');
+    clearTimeout(this.#dropReport);
+    this.#dropReport = undefined;
+    this.#dropped = 0;
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * The token that services present, and its rotation.
+ *
+ * The token is in one of two states. *Good*: its file was read and may be used; each question first looks with one
+ * `stat` whether the file is still the one that was read, and reads it again when it is not. *Faulty*: the file is
+ * missing or unusable; everything is refused, and each question tries to read it again. So a token is rotated by
+ * replacing its file, without a timer, and a broken rotation closes the door.
+ *
+ * Only the token's digest is kept.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { statSync, type BigIntStats } from 'node:fs';
+import { RecorderError } from '../errors.ts';
+import { readSecretFile } from '../secret-file.ts';
+
+const SHORTEST = 16;
+const LONGEST = 4096;
+
+export class ServiceToken {
+  readonly #path: string;
+  #digest: Buffer | undefined;
+  #fingerprint = '';
+  #fault: string | undefined;
+
+  private constructor(path: string) {
+    this.#path = path;
+  }
+
+  /**
+   * Reads the token from its file (`SERVICE_TOKEN_PATH`): 16 to 4,096 printable ASCII characters without spaces, in a
+   * regular file that is closed to others. White space around them does not count.
+   *
+   * Throws RecorderError('config') that says what to do and does not show the token.
+   */
+  static open(path: string): ServiceToken {
+    const token = new ServiceToken(path);
+    token.reload();
+    if (token.#fault !== undefined) throw new RecorderError('config', token.#fault);
+    return token;
+  }
+
+  /** Whether this is the token, in a time that does not depend on how much of it is right. */
+  matches(presented: string | undefined): boolean {
+    this.#look();
+    if (this.#digest === undefined || presented === undefined) return false;
+    return timingSafeEqual(digestOf(presented), this.#digest);
+  }
+
+  /** Why every token is refused, or undefined while there is one that is not. */
+  fault(): string | undefined {
+    this.#look();
+    return this.#fault;
+  }
+
+  /** Reads the file again, whether or not it looks changed. */
+  reload(): void {
+    try {
+      const { content, stats } = readSecretFile(this.#path, {
+        followLinks: true,
+        forbiddenMode: 0o007,
+        permissions: `is open to every user of this machine; run: chmod o-rwx ${this.#path}`,
+      });
+      this.#digest = digestOf(tokenIn(content, this.#path));
+      this.#fingerprint = fingerprintOf(stats);
+      this.#fault = undefined;
+    } catch (error) {
+      if (!(error instanceof RecorderError)) throw error;
+      this.#digest = undefined;
+      this.#fault = `no usable service token: ${error.message}`;
+    }
+  }
+
+  #look(): void {
+    if (this.#fault !== undefined || this.#currentFingerprint() !== this.#fingerprint) this.reload();
+  }
+
+  #currentFingerprint(): string | undefined {
+    try {
+      return fingerprintOf(statSync(this.#path, { bigint: true }));
+    } catch {
+      // Reading the file, which follows, meets the same error and explains it.
+      return undefined;
+    }
+  }
+}
+
+const digestOf = (token: string): Buffer => createHash('sha256').update(token).digest();
+
+const fingerprintOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
+  [dev, ino, size, mtimeNs, ctimeNs].join();
+
+const tokenIn = (content: Buffer, path: string): string => {
+  const token = content.toString('latin1').trim();
+  const refuse = (what: string): never => {
+    const remedy = `write a new one: (umask 027; openssl rand -base64 32 > ${path})`;
+    throw new RecorderError('config', `${path} ${what}; ${remedy}`);
+  };
+  if (token === '') refuse('is empty');
+  if (!/^[!-~]+$/.test(token)) refuse('holds something else than printable ASCII without spaces');
+  if (token.length < SHORTEST) refuse(`holds fewer than ${SHORTEST} characters`);
+  if (token.length > LONGEST) refuse(`holds more than ${LONGEST} characters`);
+  return token;
+};

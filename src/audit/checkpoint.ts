@@ -1,0 +1,119 @@
+/**
+ * The checkpoint: how far the log was known to reach, kept beside it. A log that is shorter has lost entries, which the
+ * chain alone can't show. It follows the log, so after a crash it may be behind it, never ahead.
+ */
+import { readFile } from 'node:fs/promises';
+import { SECOND } from '../clock.ts';
+import type { ChainHash } from './chain-hash.ts';
+import { replaceFile } from './durable-file.ts';
+import { EMPTY_HEAD, type Head, type StoredEntry } from './entry.ts';
+import type { Damage, Walked } from './walk.ts';
+
+export const checkpointPath = (logPath: string): string => `${logPath}.checkpoint`;
+
+const signedText = ({ entries, hash }: Head): string => `{"entries":${entries},"last_hash":"${hash}"}`;
+
+const CHECKPOINT_EVERY = 1 * SECOND;
+
+/** Replaces the checkpoint of a log, durably. */
+export async function writeCheckpoint(logPath: string, head: Head, hash: ChainHash): Promise<void> {
+  const text = `{"entries":${head.entries},"last_hash":"${head.hash}","hmac":"${hash.digest(signedText(head))}"}\n`;
+  await replaceFile(checkpointPath(logPath), text);
+}
+
+/** What stands beside a log: its checkpoint, nothing, or something that is none. */
+export interface CheckpointReading {
+  readonly head?: Head;
+  /** Why what is there is not the checkpoint that the recorder wrote. */
+  readonly fault?: string;
+}
+
+/** Reads the checkpoint of a log. */
+export async function readCheckpoint(logPath: string, hash: ChainHash): Promise<CheckpointReading> {
+  const path = checkpointPath(logPath);
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw error;
+  }
+  const [, entries, last, hmac] = CHECKPOINT.exec(text) ?? [];
+  if (entries === undefined || last === undefined) return { fault: `${path} is not spelt as the recorder writes it` };
+  const head: Head = { entries: Number(entries), hash: last };
+  if (hash.digest(signedText(head)) !== hmac) return { fault: `${path} has a wrong hmac: edited, or ${hash.otherKey}` };
+  return { head };
+}
+
+const CHECKPOINT = /^\{"entries":(\d{1,15}),"last_hash":"([0-9a-f]{64}|)","hmac":"([0-9a-f]{64})"\}\n?$/;
+
+/** Compares a log with its checkpoint while the log is walked from its beginning. */
+export class CheckpointWitness {
+  readonly #checkpoint: Head;
+  readonly #fault: string | undefined;
+  #agrees: boolean;
+  #end = 0;
+
+  constructor({ head = EMPTY_HEAD, fault }: CheckpointReading) {
+    this.#checkpoint = head;
+    this.#fault = fault;
+    this.#agrees = head.entries === 0;
+  }
+
+  /** The offset behind the last entry that the checkpoint counts, in bytes. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Sees the next valid entries of the log. */
+  see(entries: readonly StoredEntry[]): void {
+    const entry = entries[this.#checkpoint.entries - (entries[0]?.data.seq ?? 0)];
+    if (entry === undefined) return;
+    this.#agrees = entry.entry_hash === this.#checkpoint.hash;
+    this.#end = entry.offset + entry.length;
+  }
+
+  /** What is wrong with the log in the light of its checkpoint, as far as the log is valid. */
+  verdict({ head, end, damage }: Walked): Damage | undefined {
+    const { entries } = this.#checkpoint;
+    if (this.#fault !== undefined) return { line: head.entries, offset: end, reason: this.#fault };
+    if (head.entries < entries) {
+      const reason = `the log ends after ${head.entries} entries, its checkpoint counts ${entries}: entries were cut off`;
+      return damage ?? { line: head.entries + 1, offset: end, reason };
+    }
+    if (this.#agrees) return undefined;
+    return { line: entries, offset: this.#end, reason: 'its entry_hash is not the one in the checkpoint: another log' };
+  }
+}
+
+/** Writes the checkpoint of a log that grows: once in a while, one at a time, and when the log is closed. */
+export class Checkpointer {
+  readonly #logPath: string;
+  readonly #hash: ChainHash;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(logPath: string, hash: ChainHash) {
+    this.#logPath = logPath;
+    this.#hash = hash;
+  }
+
+  /** Says that the log has grown; `head` is asked when the checkpoint is written. */
+  due(head: () => Head): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#running = this.#running.then(() => this.#write(head()));
+    }, CHECKPOINT_EVERY).unref();
+  }
+
+  async close(head: Head): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#running;
+    await this.#write(head);
+  }
+
+  /** A checkpoint that can't be written stays behind, which is allowed; the next one catches up. */
+  async #write(head: Head): Promise<void> {
+    await writeCheckpoint(this.#logPath, head, this.#hash).catch(() => {});
+  }
+}

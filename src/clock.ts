@@ -1,0 +1,26 @@
+/**
+ * Time, as an argument. Nothing below the composition root asks the system for the time by itself.
+ *
+ * Wall-clock time is data: it is written into entries and shown to people, and may jump. What must not jump (waiting,
+ * measuring) uses `monotonic`.
+ */
+
+export const MILLISECOND = 1;
+export const SECOND = 1000 * MILLISECOND;
+export const MINUTE = 60 * SECOND;
+export const HOUR = 60 * MINUTE;
+
+export interface Clock {
+  /** Wall-clock time in milliseconds since the epoch. */
+  now(): number;
+  /** Milliseconds from an arbitrary origin, never going back. */
+  monotonic(): number;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+};
+
+/** RFC 3339 in UTC with milliseconds, e.g. `2026-11-22T07:12:00.123Z`. */
+export const timestamp = (milliseconds: number): string => new Date(milliseconds).toISOString();

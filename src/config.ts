@@ -1,0 +1,122 @@
+/** The configuration: what the environment says, checked as a whole before anything is opened. */
+import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import { isAbsolute } from 'node:path';
+import { RecorderError } from './errors.ts';
+
+export type BindAddress =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string };
+
+export interface Config {
+  /** Where the API listens; port 0 leaves the choice to the system. */
+  readonly bind: BindAddress;
+  /** Whether an address that other machines can reach is meant. */
+  readonly allowNonLoopback: boolean;
+  readonly policyPath: string;
+  readonly logPath: string;
+  readonly tokenPath: string;
+  /** The audit key's file; without one the chain is plain SHA-256. */
+  readonly keyPath: string | undefined;
+  /** How many incidents are kept as live actors at most. */
+  readonly liveActors: number;
+  readonly logLevel: LogLevel;
+}
+
+/** The levels of pino. */
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+type LogLevel = (typeof LOG_LEVELS)[number];
+
+/**
+ * Reads the configuration from the environment. An empty variable counts as one that is not set.
+ *
+ * Throws RecorderError('config') that names every fault, one a line, with what is allowed.
+ */
+export const readConfig = (env: Readonly<Record<string, string | undefined>>): Config => {
+  const faults: string[] = [];
+  const read = <Value>(name: string, fallback: string, parse: Parse<Value>): Value =>
+    parse(env[name] || fallback, (what) => faults.push(`${name} ${what}`));
+
+  const allowNonLoopback = read('ALLOW_NON_LOOPBACK', '0', flag);
+  const config: Config = {
+    bind: read('BIND_ADDR', '127.0.0.1:8515', bindAddress(allowNonLoopback)),
+    allowNonLoopback,
+    policyPath: read('CONTAINMENT_POLICY_PATH', '/etc/secure-ai/policy/incident-containment.yaml', absolutePath),
+    logPath: read('AUDIT_LOG_PATH', '/var/lib/secure-ai/logs/incident-recorder-audit.jsonl', absolutePath),
+    tokenPath: read('SERVICE_TOKEN_PATH', '/run/secure-ai/service-token', absolutePath),
+    keyPath: env['AUDIT_HMAC_KEY_PATH'] ? read('AUDIT_HMAC_KEY_PATH', '', absolutePath) : undefined,
+    liveActors: read('LIVE_ACTORS', '512', count(100_000)),
+    logLevel: read('LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
+  };
+  if (faults.length > 0) throw new RecorderError('config', faults.join('\n'), { fields: { faults } });
+  return config;
+};
+
+/** Makes a value of a variable's text. What it gives after telling of a fault is never used. */
+type Parse<Value> = (text: string, fault: (what: string) => void) => Value;
+
+const flag: Parse<boolean> = (text, fault) => {
+  if (text !== '0' && text !== '1') fault(`must be 0 or 1, not ${shown(text)}`);
+  return text === '1';
+};
+
+const absolutePath: Parse<string> = (text, fault) => {
+  if (!isAbsolute(text)) fault(`must be an absolute path, not ${shown(text)}`);
+  else if (text.includes('\0')) fault('must be a path without a NUL');
+  return text;
+};
+
+const count =
+  (most: number): Parse<number> =>
+  (text, fault) => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+    if (value < 1 || value > most) fault(`must be a whole number from 1 to ${most}, not ${shown(text)}`);
+    return value;
+  };
+
+const oneOf =
+  <Word extends string>(words: readonly Word[]): Parse<Word> =>
+  (text, fault) => {
+    if (!words.includes(text as Word)) fault(`must be one of ${words.join(', ')}, not ${shown(text)}`);
+    return text as Word;
+  };
+
+/** `sun_path` holds 108 bytes, the last of them NUL: unix(7). */
+const LONGEST_SOCKET_PATH = 107;
+
+const bindAddress =
+  (allowNonLoopback: boolean): Parse<BindAddress> =>
+  (text, fault) => {
+    if (text.startsWith('unix:')) {
+      const path = text.slice('unix:'.length);
+      absolutePath(path, (what) => fault(`unix: ${what}`));
+      if (Buffer.byteLength(path) > LONGEST_SOCKET_PATH) {
+        fault(`unix: must be a path of at most ${LONGEST_SOCKET_PATH} bytes`);
+      }
+      return { kind: 'unix', path };
+    }
+    const [, ipv6, name = '', digits] = /^(?:\[([\da-f:.]+)\]|([\w.-]+)):(\d{1,5})$/i.exec(text) ?? [];
+    const host = ipv6 ?? name;
+    const port = Number(digits);
+    if (digits === undefined || port > 65_535 || (ipv6 !== undefined && !isIPv6(ipv6))) {
+      fault(`must be host:port, [::1]:port or unix:/path, not ${shown(text)}`);
+    } else if (!allowNonLoopback && !isLoopback(host)) {
+      fault(
+        `must be on the loopback (127.0.0.0/8, [::1], localhost), not ${shown(text)}; ` +
+          'set ALLOW_NON_LOOPBACK=1 if other machines are meant to reach the service',
+      );
+    }
+    return { kind: 'tcp', host, port };
+  };
+
+/** Addresses that no other machine can reach: RFC 1122, section 3.2.1.3, and RFC 4291, section 2.5.3. */
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8);
+LOOPBACK.addAddress('::1', 'ipv6');
+
+const isLoopback = (host: string): boolean => {
+  if (isIPv4(host)) return LOOPBACK.check(host);
+  if (isIPv6(host)) return LOOPBACK.check(host, 'ipv6');
+  return host.toLowerCase() === 'localhost';
+};
+
+const shown = (text: string): string => JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);

@@ -1,0 +1,45 @@
+/**
+ * The one error class of the service and the table of its codes.
+ *
+ * A code is stable and names what went wrong; the table gives the HTTP status that goes with it. `message` is written
+ * for the person who caused the error: what was wrong, where, and what to do. `fields` are further members of the JSON
+ * body that a client gets (`{"error": message, ...fields}`). Errors with a status of 500 and above keep their cause for
+ * the log and say nothing of it to the client.
+ */
+
+/** Every code with its HTTP status (RFC 9110, RFC 6585 for 429 and 431). */
+export const ERROR_STATUS = {
+  invalid_request: 400,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  illegal_transition: 409,
+  stale_version: 412,
+  too_large: 413,
+  unsupported_media_type: 415,
+  invalid_policy: 422,
+  idempotency_mismatch: 422,
+  internal: 500,
+  log_unavailable: 503,
+  overloaded: 503,
+  stopping: 503,
+  config: 500,
+  damaged_log: 500,
+  locked: 500,
+} as const;
+export type ErrorCode = keyof typeof ERROR_STATUS;
+
+export class RecorderError extends Error {
+  override readonly name = 'RecorderError';
+  readonly code: ErrorCode;
+  readonly status: number;
+  /** Further members of the JSON body of an error response. */
+  readonly fields: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, options: { fields?: Readonly<Record<string, unknown>>; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.status = ERROR_STATUS[code];
+    this.fields = options.fields ?? {};
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * The live incidents: one XState actor each.
+ *
+ * An actor takes its event when the entry that tells of it is on disk, and carries out the containment actions of its
+ * chart by handing them to `carryOut`. Actors are a cache: at most `limit` are alive, the one that was used longest ago
+ * is stopped first, finished ones are stopped at once, and a stopped one is woken from its record when it is asked for.
+ * Waking does not carry out anything anew.
+ */
+import { type Actor, createActor } from 'xstate';
+import { type IncidentSnapshot, type Intent, snapshotOf } from '../../machines/decision.ts';
+import { type ActionParams, type IncidentEvent, incidentMachine } from '../../machines/incident.ts';
+import { ACTIONS, type ContainmentAction, type Rule } from '../../machines/vocabulary.ts';
+import type { IncidentRecord } from '../projections/incident-record.ts';
+
+/** An action that an incident asks for. */
+export interface IncidentIntent extends Intent {
+  /** Identifier of the incident. */
+  readonly incident: string;
+}
+
+type IncidentActor = Actor<typeof incidentMachine>;
+
+export class IncidentActors {
+  readonly #carryOut: (intent: IncidentIntent) => void;
+  readonly #limit: number;
+  /** In the order of their last use. */
+  readonly #alive = new Map<string, IncidentActor>();
+
+  /** @param limit how many may be alive, at least 1 */
+  constructor(limit: number, carryOut: (intent: IncidentIntent) => void) {
+    this.#limit = limit;
+    this.#carryOut = carryOut;
+  }
+
+  get alive(): number {
+    return this.#alive.size;
+  }
+
+  /** Begins the actor of an incident that has just been recorded; its first actions are carried out. */
+  begin(id: string, rule: Rule): void {
+    this.#keep(id, createActor(this.#machineOf(id), { id, input: rule }));
+  }
+
+  /** The present snapshot of an incident, its actor woken if need be. */
+  snapshot(record: IncidentRecord): IncidentSnapshot {
+    return this.#awake(record).getSnapshot();
+  }
+
+  /** Lets an incident's actor take an event that has been recorded; `record` is what it was before. */
+  send(record: IncidentRecord, event: IncidentEvent): void {
+    const actor = this.#awake(record);
+    actor.send(event);
+    if (actor.getSnapshot().status === 'done') this.#alive.delete(record.incident.id);
+  }
+
+  stop(): void {
+    for (const actor of this.#alive.values()) actor.stop();
+    this.#alive.clear();
+  }
+
+  #awake(record: IncidentRecord): IncidentActor {
+    const { id } = record.incident;
+    const alive = this.#alive.get(id);
+    const actor =
+      alive ?? createActor(this.#machineOf(id), { id, snapshot: snapshotOf(record.incident.state, record.context) });
+    this.#keep(id, actor);
+    return actor;
+  }
+
+  #keep(id: string, actor: IncidentActor): void {
+    this.#alive.delete(id);
+    this.#alive.set(id, actor);
+    actor.start();
+    for (const [oldest, unused] of this.#alive) {
+      if (this.#alive.size <= this.#limit) break;
+      unused.stop();
+      this.#alive.delete(oldest);
+    }
+  }
+
+  #machineOf(incident: string) {
+    const implementation = (action: ContainmentAction) => (_: unknown, { directive }: ActionParams) =>
+      this.#carryOut({ incident, action, directive });
+    return incidentMachine.provide({
+      actions: Object.fromEntries(ACTIONS.map((action) => [action, implementation(action)])),
+    });
+  }
+}

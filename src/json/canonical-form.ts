@@ -1,0 +1,108 @@
+/**
+ * The text of a JSON value that the audit chain is computed over, and the text that is written.
+ *
+ * The canonical form is what Python's `json.dumps(value, sort_keys=True, separators=(",", ":"))` gives, because the
+ * appliance's chain verifier is written in Python and rebuilds it from each line. Python tells whole numbers from floats
+ * and JavaScript does not; the rule here is that a safe integer is a whole number and everything else is a float. A line
+ * must therefore be written so that Python reads each number as the kind that the canonical form takes it for.
+ */
+import type { JsonValue } from './exact-json.ts';
+
+/**
+ * The canonical form of a value, all of it ASCII. Members that are undefined are left out, as `JSON.stringify` does.
+ *
+ * Throws TypeError for what JSON has no word for: numbers that are not finite, undefined in a list, functions.
+ */
+export const canonicalForm = (value: JsonValue): string => {
+  const text = serialize(value, sortedKeys);
+  return isAscii(text) ? text : text.replace(/[\u007f-\uffff]/g, escapeUnit);
+};
+
+/**
+ * One line of JSON text with the members in their own order, which `JSON.parse` reads back as the identical value and of
+ * which Python makes the canonical form. That is `JSON.stringify` but for negative zero, whole numbers between 2^53 and
+ * 1e21, and line breaks that JSON lets stand in a string.
+ *
+ * `canonical` is the canonical form of the value, or of one that holds it, when it has been made already: it shows
+ * without another walk whether there is anything in the value that `JSON.stringify` would get wrong.
+ *
+ * Throws TypeError for numbers that are not finite.
+ */
+export const writeExact = (value: JsonValue, canonical: string = canonicalForm(value)): string => {
+  const text = FLOAT_LIKE_AN_INTEGER.test(canonical) ? serialize(value, Object.keys) : JSON.stringify(value);
+  return canonical.includes('\\u') ? text.replace(LINE_BREAK, escapeUnit) : text;
+};
+
+/** A whole number in the canonical form of a float. It may also find the end of a string, which only costs time. */
+const FLOAT_LIKE_AN_INTEGER = /(?:\.0|e\+(?:1[6-9]|20))(?:[,\]}]|$)/;
+
+/** What ends a line for some readers, such as Python's `splitlines`. */
+const LINE_BREAK = /[\u0085\u2028\u2029]/g;
+
+type JsonObject = { readonly [key: string]: JsonValue };
+
+/** JSON text of a value with numbers as Python writes them, and the members that `keysOf` names, in its order. */
+const serialize = (value: JsonValue, keysOf: (object: JsonObject) => readonly string[]): string => {
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value);
+    case 'number':
+      return serializeNumber(value);
+    case 'boolean':
+      return value ? 'true' : 'false';
+    case 'object':
+      break;
+    default:
+      throw new TypeError(`JSON has no ${typeof value}`);
+  }
+  if (value === null) return 'null';
+  let text = '';
+  if (Array.isArray(value)) {
+    for (const item of value as readonly JsonValue[]) text += (text && ',') + serialize(item, keysOf);
+    return `[${text}]`;
+  }
+  const object = value as JsonObject;
+  for (const key of keysOf(object)) {
+    const member = object[key];
+    if (member !== undefined) text += `${text && ','}${JSON.stringify(key)}:${serialize(member, keysOf)}`;
+  }
+  return `{${text}}`;
+};
+
+const serializeNumber = (value: number): string => {
+  if (Number.isSafeInteger(value) && !Object.is(value, -0)) return String(value);
+  if (Number.isFinite(value)) return pythonFloat(value);
+  throw new TypeError(`JSON has no ${value}`);
+};
+
+/**
+ * A float as Python's `repr` writes it: the shortest digits, as in JavaScript, but with an exponent of at least two
+ * digits from 1e16 up and below 1e-4, and `.0` after a whole number (CPython, `float_repr_style` 'short').
+ */
+const pythonFloat = (value: number): string => {
+  if (Object.is(value, -0)) return '-0.0';
+  const magnitude = Math.abs(value);
+  if (magnitude >= 1e16 || magnitude < 1e-4) return value.toExponential().replace(/([+-])(\d)$/, '$10$2');
+  return Number.isInteger(value) ? `${value}.0` : String(value);
+};
+
+/** Python sorts by code point, JavaScript by UTF-16 unit: they differ once a key holds a surrogate. */
+const sortedKeys = (object: JsonObject): readonly string[] => {
+  const keys = Object.keys(object);
+  return keys.some(holdsSurrogate) ? keys.toSorted(byCodePoint) : keys.toSorted();
+};
+
+const holdsSurrogate = (key: string): boolean => /[\ud800-\udfff]/.test(key);
+
+const byCodePoint = (left: string, right: string): number => {
+  for (let index = 0; ;) {
+    const one = left.codePointAt(index) ?? -1;
+    const other = right.codePointAt(index) ?? -1;
+    if (one !== other || one === -1) return one - other;
+    index += one > 0xffff ? 2 : 1;
+  }
+};
+
+const isAscii = (text: string): boolean => Buffer.byteLength(text) === text.length && !text.includes('\u007f');
+
+const escapeUnit = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;

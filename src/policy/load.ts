@@ -1,0 +1,65 @@
+import { isUtf8 } from 'node:buffer';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import type { Clock } from '../clock.ts';
+import { timestamp } from '../clock.ts';
+import { BUILT_IN_RULES } from './defaults.ts';
+import { digestRules } from './digest.ts';
+import { parsePolicy } from './parse.ts';
+import type { Policy, PolicyContent } from './policy.ts';
+import { refusedPolicy } from './policy.ts';
+
+const LARGEST_FILE = 256 * 1024;
+
+/**
+ * The policy in a file, or the built-in one where there is no such file (ENOENT only).
+ *
+ * Throws RecorderError `invalid_policy` when the file is there and can't be read or is not a policy: `fields.faults`
+ * then lists every fault with its line. The built-in rules never stand in for a file that is there.
+ */
+export const loadPolicy = (path: string, clock: Clock): Policy => {
+  const bytes = readBytes(path);
+  const content = bytes === undefined ? BUILT_IN : parsePolicy(decode(bytes, path), path);
+  return {
+    ...content,
+    source: bytes === undefined ? 'built-in' : 'file',
+    path: bytes === undefined ? undefined : path,
+    digest: digestRules(content.rules),
+    loaded_at: timestamp(clock.now()),
+  };
+};
+
+const BUILT_IN: PolicyContent = { version: 1, rules: BUILT_IN_RULES };
+
+/** What the file holds, undefined where there is none. */
+const readBytes = (path: string): Buffer | undefined => {
+  try {
+    // Without O_NONBLOCK, opening a named pipe would wait for its writer.
+    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      return readRegularFile(file);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    throw refusedPolicy([{ file: path, line: 1, message: `can't be read: ${message}` }], error);
+  }
+};
+
+const readRegularFile = (file: number): Buffer => {
+  const status = fstatSync(file);
+  if (!status.isFile()) throw new Error('it is not a regular file');
+  if (status.size > LARGEST_FILE) throw new Error(`it has ${status.size} bytes; at most ${LARGEST_FILE} are allowed`);
+  return readFileSync(file);
+};
+
+const decode = (bytes: Buffer, path: string): string => {
+  const text = bytes.toString();
+  if (isUtf8(bytes)) return text;
+  // The decoder leaves U+FFFD where the bytes make no character.
+  const line = text.split('\uFFFD', 1)[0]!.split('\n').length;
+  throw refusedPolicy([
+    { file: path, line, message: 'there are bytes here that are not UTF-8; save the file as UTF-8' },
+  ]);
+};

@@ -1,0 +1,92 @@
+/**
+ * What a policy file may say, and what the service makes of it.
+ *
+ * Parsing completes: a class that the file leaves out, or a key that a rule leaves out, takes its value from the
+ * built-in table. Each message stands beside the rule that it explains. A further section of the file is a further key
+ * of `PolicyFile`.
+ */
+import * as z from 'zod/mini';
+import { ACTIONS, CLASSES, SEVERITIES } from '../../machines/vocabulary.ts';
+import type { IncidentClass } from '../../machines/vocabulary.ts';
+import { BUILT_IN_RULES } from './defaults.ts';
+import { shown, unknownWord } from './wording.ts';
+
+/**
+ * A mapping that takes the given keys and no others, each unknown key being a fault of its own with its own place.
+ * An unknown key does not abort: the checks that follow still run.
+ */
+const closed = <Shape extends z.core.$ZodLooseShape>(kind: string, shape: Shape) => {
+  const allowed = Object.keys(shape);
+  return z.catchall(
+    z.object(shape, { error: ({ input }) => `must be a mapping of ${allowed.join(', ')}, found ${shown(input)}` }),
+    z.custom(() => false, { abort: false, error: ({ path }) => unknownWord(kind, String(path?.at(-1)), allowed) }),
+  );
+};
+
+const oneOf = <Word extends string>(kind: string, words: readonly Word[]) =>
+  z.enum(words, {
+    error: ({ input }) =>
+      typeof input === 'string'
+        ? unknownWord(kind, input, words)
+        : `must be one of ${words.join(', ')}, found ${shown(input)}`,
+  });
+
+const truth = z.boolean({
+  error: ({ input }) =>
+    `must be true or false, found ${shown(input)} (yes, no, on, off and anything in quotes are text)`,
+});
+
+/**
+ * Lets a check run on a list or mapping that has other faults too, so that one answer holds them all. The members that
+ * such a check sees may be of any type.
+ */
+const evenIfFaulty = { when: ({ value }: z.core.ParsePayload) => typeof value === 'object' && value !== null };
+
+const actions = z
+  .array(oneOf('action', ACTIONS), {
+    error: ({ input }) => `must be a list of actions (${ACTIONS.join(', ')}), or [] for none, found ${shown(input)}`,
+  })
+  .check(
+    z.superRefine((list, context) => {
+      const repeated = [...list.entries()].filter(([index, action]) => list.indexOf(action) < index);
+      for (const [index, action] of repeated)
+        context.addIssue({ code: 'custom', path: [index], message: `${shown(action)} is listed before in this rule` });
+    }, evenIfFaulty),
+  );
+
+const rule = (incidentClass: IncidentClass) => {
+  const builtIn = BUILT_IN_RULES[incidentClass];
+  return closed('key', {
+    auto_contain: z._default(truth, builtIn.auto_contain),
+    actions: z._default(actions, [...builtIn.actions]),
+    default_severity: z._default(oneOf('severity', SEVERITIES), builtIn.default_severity),
+  }).check(
+    z.refine((given) => !(given.auto_contain === true && given.actions?.length === 0), {
+      ...evenIfFaulty,
+      path: ['actions'],
+      error: 'auto_contain is true and there is no action to take; list actions or set auto_contain: false',
+    }),
+  );
+};
+
+const rules = closed(
+  'class',
+  Object.fromEntries(CLASSES.map((incidentClass) => [incidentClass, z.prefault(rule(incidentClass), {})])) as Record<
+    IncidentClass,
+    z.ZodMiniPrefault<ReturnType<typeof rule>>
+  >,
+);
+
+/** The whole file. `rules:` with nothing after it is taken for no rules. */
+export const PolicyFile = closed('key', {
+  version: z.literal(1, {
+    error: ({ input }) => (input === undefined ? 'is missing; write version: 1' : `must be 1, found ${shown(input)}`),
+  }),
+  rules: z.prefault(
+    z.pipe(
+      z.transform((value) => value ?? {}),
+      rules,
+    ),
+    {},
+  ),
+});

@@ -1,0 +1,139 @@
+/**
+ * The read models, kept up with the log.
+ *
+ * `apply` takes the entries that are on disk, in order, in one transaction; entries that were applied before are passed
+ * over. Should the database not take them (its disk is full), they wait here and `fault` says so: what is in the log is
+ * not lost, but reads are behind until `retry` has caught up. Whoever appends asks for `fault` first, so that what waits
+ * stays small.
+ */
+import type { StoredEntry } from '../audit/entry.ts';
+import { Database } from './database.ts';
+import { foldEntry, idempotencyOf, type IncidentRecord } from './incident-record.ts';
+import { Incidents } from './incidents.ts';
+import { Statistics } from './statistics.ts';
+import type { Statement } from './database.ts';
+
+/** How far the log has been applied. */
+export interface Position {
+  readonly seq: number;
+  readonly hash: string;
+  /** The offset behind the last applied entry, in bytes. */
+  readonly end: number;
+}
+
+const NOTHING: Position = { seq: 0, hash: '', end: 0 };
+
+/** Where an entry stands in the log, in bytes. */
+export interface EntryPlace {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export class Projections {
+  readonly incidents: Incidents;
+  readonly statistics: Statistics;
+  readonly #database: Database;
+  readonly #insertEntry: Statement;
+  readonly #entriesOf: Statement;
+  readonly #insertKey: Statement;
+  readonly #keyed: Statement;
+  readonly #move: Statement;
+  #position: Position;
+  #behind: readonly StoredEntry[] = [];
+  #fault: Error | undefined;
+
+  /**
+   * Opens the projections, and with them the lock on the log that they belong to.
+   * @throws RecorderError `locked` when another recorder has it
+   */
+  constructor(path: string) {
+    const database = Database.open(path);
+    this.#database = database;
+    this.incidents = new Incidents(database);
+    this.statistics = new Statistics(database);
+    this.#insertEntry = database.prepare('INSERT INTO entries (incident, version, offset, length) VALUES (?, ?, ?, ?)');
+    this.#entriesOf = database.prepare(`
+      SELECT offset, length FROM entries
+      WHERE incident = (SELECT number FROM incidents WHERE id = ?) ORDER BY version`);
+    this.#insertKey = database.prepare(
+      'INSERT INTO idempotency (key, fingerprint, incident) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+    );
+    this.#keyed = database.prepare('SELECT fingerprint, incident FROM idempotency WHERE key = ?');
+    this.#move = database.prepare(`
+      INSERT INTO position (one, seq, hash, end) VALUES (1, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET seq = excluded.seq, hash = excluded.hash, end = excluded.end`);
+    const row = database.prepare('SELECT seq, hash, end FROM position').get();
+    this.#position = row === undefined ? NOTHING : { seq: Number(row.seq), hash: String(row.hash), end: Number(row.end) };
+  }
+
+  get position(): Position {
+    return this.#position;
+  }
+
+  /** Why the projections are behind the log, when they are. */
+  get fault(): Error | undefined {
+    return this.#fault;
+  }
+
+  /** Takes entries that are on disk, in order. */
+  apply(entries: readonly StoredEntry[]): void {
+    const due = [...this.#behind, ...entries.filter(({ data }) => data.seq > this.#position.seq)];
+    const last = due.at(-1);
+    if (last === undefined) return;
+    try {
+      this.#database.transaction(() => {
+        const touched = new Map<string, IncidentRecord>();
+        for (const entry of due) this.#applyOne(entry, touched);
+        this.#move.run(last.data.seq, last.entry_hash, last.offset + last.length);
+      });
+      this.#position = { seq: last.data.seq, hash: last.entry_hash, end: last.offset + last.length };
+      this.#behind = [];
+      this.#fault = undefined;
+    } catch (error) {
+      this.#behind = due;
+      this.#fault = error as Error;
+    }
+  }
+
+  /** Tries to apply what waits. Cheap when nothing does. */
+  retry(): void {
+    if (this.#fault !== undefined) this.apply([]);
+  }
+
+  /** Forgets everything, so that the log can be applied from its beginning. */
+  reset(): void {
+    this.#database.empty();
+    this.#position = NOTHING;
+    this.#behind = [];
+    this.#fault = undefined;
+  }
+
+  /** Where the entries about an incident stand in the log, oldest first; none when it is not on record. */
+  entriesOf(id: string): readonly EntryPlace[] {
+    return this.#entriesOf.all(id).map((row) => ({ offset: Number(row.offset), length: Number(row.length) }));
+  }
+
+  /** What was reported under an idempotency key. */
+  reportedUnder(key: string): { readonly fingerprint: string; readonly id: string } | undefined {
+    const row = this.#keyed.get(key);
+    const id = row === undefined ? undefined : this.incidents.idOf(Number(row.incident));
+    return id === undefined ? undefined : { fingerprint: String(row?.fingerprint), id };
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  #applyOne(entry: StoredEntry, touched: Map<string, IncidentRecord>): void {
+    const id = entry.data.incident;
+    if (typeof id !== 'string') return;
+    const before = touched.get(id) ?? (entry.event === 'incident.reported' ? undefined : this.incidents.record(id));
+    const record = foldEntry(before, entry);
+    touched.set(id, record);
+    this.incidents.store(record, before);
+    this.statistics.follow(record, before);
+    this.#insertEntry.run(record.seq, record.incident.version, entry.offset, entry.length);
+    const idempotency = idempotencyOf(entry);
+    if (idempotency !== undefined) this.#insertKey.run(idempotency.key, idempotency.fingerprint, record.seq);
+  }
+}

@@ -1,0 +1,62 @@
+/** The layout of the projections. A database of another layout is thrown away and made again from the log. */
+export const LAYOUT = 1;
+
+export const SCHEMA = `
+  -- How far the log has been applied: the last entry, and the offset behind it in bytes.
+  CREATE TABLE position (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    seq INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    end INTEGER NOT NULL
+  );
+
+  -- One row an incident; number is the seq of the entry that reported it.
+  CREATE TABLE incidents (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    class TEXT NOT NULL,
+    rank INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    source TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    dedup_key TEXT,
+    context TEXT NOT NULL,
+    document TEXT NOT NULL
+  );
+  CREATE INDEX incidents_by_rank ON incidents (rank, number DESC);
+  CREATE INDEX incidents_by_state ON incidents (state, rank, number DESC);
+  CREATE INDEX incidents_by_class ON incidents (class, rank, number DESC);
+  CREATE INDEX incidents_by_source ON incidents (source, rank, number DESC);
+  CREATE INDEX incidents_unresolved_by_dedup_key ON incidents (dedup_key, class, source)
+    WHERE dedup_key IS NOT NULL AND state <> 'resolved';
+
+  -- Where the entries about each incident stand in the log, in bytes.
+  CREATE TABLE entries (
+    incident INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    PRIMARY KEY (incident, version)
+  ) WITHOUT ROWID;
+
+  -- Kept for as long as the incident is on record.
+  CREATE TABLE idempotency (
+    key TEXT PRIMARY KEY,
+    fingerprint TEXT NOT NULL,
+    incident INTEGER NOT NULL
+  ) WITHOUT ROWID;
+
+  -- How many incidents there are of each kind now, and how many ever entered each state.
+  CREATE TABLE population (
+    class TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    state TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (class, severity, state)
+  ) WITHOUT ROWID;
+  CREATE TABLE entered (
+    state TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+  ) WITHOUT ROWID;
+`;

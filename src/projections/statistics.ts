@@ -1,0 +1,81 @@
+/** How many incidents there are, of each kind. Kept up with every entry; reading costs the same whatever their number. */
+import { CLASSES, SEVERITIES, STATES, type IncidentClass, type Severity, type State } from '../../machines/vocabulary.ts';
+import type { Database, Statement } from './database.ts';
+import type { IncidentRecord } from './incident-record.ts';
+
+export interface StatisticsReading {
+  readonly total_incidents: number;
+  /** Open or contained: nobody has taken them on yet. */
+  readonly open_incidents: number;
+  /** How many ever entered that state. */
+  readonly contained_count: number;
+  readonly resolved_count: number;
+  readonly by_class: Readonly<Record<IncidentClass, number>>;
+  readonly by_state: Readonly<Record<State, number>>;
+  readonly by_severity: Readonly<Record<Severity, number>>;
+  readonly open_by_severity: Readonly<Record<Severity, number>>;
+}
+
+const isOpen = (state: State): boolean => state === 'open' || state === 'contained';
+
+const zeros = <Name extends string>(names: readonly Name[]): Record<Name, number> =>
+  Object.fromEntries(names.map((name) => [name, 0])) as Record<Name, number>;
+
+export class Statistics {
+  readonly #population: Statement;
+  readonly #entered: Statement;
+  readonly #move: Statement;
+  readonly #enter: Statement;
+
+  constructor(database: Database) {
+    this.#population = database.prepare('SELECT class, severity, state, count FROM population');
+    this.#entered = database.prepare('SELECT state, count FROM entered');
+    this.#move = database.prepare(`
+      INSERT INTO population (class, severity, state, count) VALUES (?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET count = count + excluded.count`);
+    this.#enter = database.prepare(
+      'INSERT INTO entered (state, count) VALUES (?, 1) ON CONFLICT DO UPDATE SET count = count + 1',
+    );
+  }
+
+  read(): StatisticsReading {
+    const by_class = zeros(CLASSES);
+    const by_state = zeros(STATES);
+    const by_severity = zeros(SEVERITIES);
+    const open_by_severity = zeros(SEVERITIES);
+    let total_incidents = 0;
+    let open_incidents = 0;
+    for (const row of this.#population.all()) {
+      const count = Number(row.count);
+      const severity = row.severity as Severity;
+      const state = row.state as State;
+      total_incidents += count;
+      by_class[row.class as IncidentClass] += count;
+      by_state[state] += count;
+      by_severity[severity] += count;
+      if (!isOpen(state)) continue;
+      open_incidents += count;
+      open_by_severity[severity] += count;
+    }
+    const entered = zeros(STATES);
+    for (const row of this.#entered.all()) entered[row.state as State] = Number(row.count);
+    return {
+      total_incidents,
+      open_incidents,
+      contained_count: entered.contained,
+      resolved_count: entered.resolved,
+      by_class,
+      by_state,
+      by_severity,
+      open_by_severity,
+    };
+  }
+
+  /** Follows a record from what it was to what it is. */
+  follow({ incident }: IncidentRecord, before: IncidentRecord | undefined): void {
+    if (before?.incident.state === incident.state) return;
+    if (before !== undefined) this.#move.run(incident.class, incident.severity, before.incident.state, -1);
+    this.#move.run(incident.class, incident.severity, incident.state, 1);
+    this.#enter.run(incident.state);
+  }
+}

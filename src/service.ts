@@ -1,0 +1,212 @@
+/**
+ * The service, wired together. `startService` is the one place where every part meets: policy → lock → log →
+ * projections → recorder → API. Each thing that is acquired puts its release on a stack; stopping, and a start that
+ * fails half-way, run the stack from its top.
+ *
+ * While it runs, a heartbeat once a second looks after what mends itself: a log that could not be written, projections
+ * that fell behind, announcements that the log has not taken yet.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import { createApp } from './api/app.ts';
+import { ApiServer } from './api/server.ts';
+import { ServiceToken } from './api/service-token.ts';
+import { Announcements } from './audit/announcements.ts';
+import { chainHash } from './audit/chain-hash.ts';
+import type { Draft, EntryEvent } from './audit/entry.ts';
+import { readKey } from './audit/key.ts';
+import { LogReader } from './audit/log-reader.ts';
+import { AuditLog } from './audit/log.ts';
+import { recoverLog, type Recovered } from './audit/recovery.ts';
+import { walkLogAt } from './audit/walk.ts';
+import { type Clock, SECOND, timestamp } from './clock.ts';
+import type { BindAddress, Config } from './config.ts';
+import { healthOf } from './health.ts';
+import { IncidentActors } from './incidents/actors.ts';
+import { Recorder } from './incidents/recorder.ts';
+import { loadPolicy } from './policy/load.ts';
+import type { Policy } from './policy/policy.ts';
+import { CatchUp } from './projections/catch-up.ts';
+import { databasePath } from './projections/database.ts';
+import { Projections } from './projections/projections.ts';
+import { VERSION } from './version.ts';
+
+/** How long requests in flight may take to finish when the service stops. */
+const GRACE = 10 * SECOND;
+/** The same when the log has failed: their answers are refusals and need no longer. */
+const GRACE_AFTER_FAILURE = 1 * SECOND;
+const HEARTBEAT = 1 * SECOND;
+
+export interface Service {
+  readonly address: BindAddress;
+  /** Reads the policy and the token again; a refused policy stays out of force and is only logged. */
+  reload(): Promise<void>;
+  /** Ends the service: finishes what is in flight, says so in the log, releases everything. */
+  stop(reason: string): Promise<void>;
+  /** Resolves with the error when the log has failed and the process has to end; everything is released by then. */
+  readonly failed: Promise<Error>;
+}
+
+/**
+ * Starts the service.
+ * @throws RecorderError `config`, `invalid_policy`, `locked`; nothing is left behind then
+ */
+export async function startService(config: Config, clock: Clock, logger: Logger): Promise<Service> {
+  const releases = new AsyncDisposableStack();
+  try {
+    return await assemble(config, clock, logger, releases);
+  } catch (error) {
+    await releases.disposeAsync();
+    throw error;
+  }
+}
+
+async function assemble(config: Config, clock: Clock, logger: Logger, releases: AsyncDisposableStack): Promise<Service> {
+  const token = ServiceToken.open(config.tokenPath);
+  const hash = chainHash(config.keyPath === undefined ? undefined : readKey(config.keyPath));
+  let policy = loadPolicy(config.policyPath, clock);
+
+  const projections = new Projections(databasePath(config.logPath));
+  releases.defer(() => projections.close());
+  const recovered = await recover(config.logPath, hash, clock, projections);
+
+  let failedWith: (error: Error) => void = () => {};
+  const syncFailed = new Promise<Error>((resolve) => {
+    failedWith = resolve;
+  });
+  const log = await AuditLog.open({
+    path: config.logPath,
+    hash,
+    clock,
+    recovered,
+    onDurable: (entries) => {
+      projections.apply(entries);
+      for (const { event, data } of entries) {
+        logger.info({ event, seq: data.seq, incident: data.incident, state: data.state }, 'recorded');
+      }
+      if (projections.fault !== undefined) logger.error({ err: projections.fault }, 'reads are behind the audit log');
+    },
+    onFailed: failedWith,
+  });
+  releases.defer(() => log.close());
+  const reader = new LogReader(config.logPath);
+  releases.defer(() => reader.close());
+
+  const announcements = new Announcements(log);
+  const announce = (event: EntryEvent, data: Draft['data']): Promise<void> =>
+    announcements.announce({ timestamp: timestamp(clock.now()), event, data });
+  const heart = setInterval(() => {
+    projections.retry();
+    void log.probe().then(() => announcements.retry());
+  }, HEARTBEAT);
+  releases.defer(() => clearInterval(heart));
+
+  const actors = new IncidentActors(config.liveActors, ({ incident, action, directive }) => {
+    logger.info({ incident, action, directive }, 'containment asked for');
+  });
+  releases.defer(() => actors.stop());
+  const recorder = new Recorder({
+    log,
+    projections,
+    actors,
+    ruleFor: (incidentClass) => policy.rules[incidentClass],
+    clock,
+    random: randomBytes,
+  });
+
+  const reloadPolicy = async (): Promise<Policy> => {
+    const next = loadPolicy(config.policyPath, clock);
+    const { digest, source } = next;
+    await log.append([
+      { timestamp: next.loaded_at, event: 'policy.reloaded', data: { digest, source, previous_digest: policy.digest } },
+    ]);
+    policy = next;
+    logger.info({ digest, source }, 'policy reloaded');
+    for (const warning of warnings()) logger.warn(warning);
+    return next;
+  };
+
+  const warnings = (): readonly string[] => [
+    ...(policy.source === 'file' ? [] : [`no policy file at ${config.policyPath}: the built-in table is in force`]),
+    ...(hash.keyed ? [] : ['no audit key (AUDIT_HMAC_KEY_PATH): the chain shows accidents, not forgery']),
+    ...(recovered.beside === 'no checkpoint' ? ['the log had no checkpoint at start: entries cut off its end would not show'] : []),
+  ];
+  const startedAt = timestamp(clock.now());
+  const server = await ApiServer.listen(
+    createApp({
+      recorder,
+      incidents: {
+        get: (id) => projections.incidents.get(id),
+        list: (query) => projections.incidents.list(query),
+        history: async (id) => {
+          const places = projections.entriesOf(id);
+          return places.length === 0 ? undefined : reader.read(places);
+        },
+      },
+      statistics: projections.statistics,
+      health: () => healthOf({ log, projections, policy: () => policy, token, warnings, startedAt }),
+      token,
+      reload: async () => {
+        const { version, source, digest, loaded_at } = await reloadPolicy();
+        return { policy: { version, source, digest, loaded_at }, warnings: warnings() };
+      },
+      log: logger,
+      clock,
+      allowNonLoopback: config.allowNonLoopback,
+      overUnixSocket: config.bind.kind === 'unix',
+    }).callback(),
+    config.bind,
+    logger,
+  );
+  let grace = GRACE;
+  releases.defer(() => server.close(grace));
+
+  for (const warning of warnings()) logger.warn(warning);
+  if (recovered.damage !== undefined) {
+    logger.fatal(recovered.damage, 'the audit log is damaged: it is read, and not written');
+  }
+  if (recovered.repair !== undefined) {
+    const { keptAs, bytes } = recovered.repair;
+    logger.warn({ keptAs, bytes }, 'a torn tail was cut off the audit log');
+    await announce('log.repaired', { kept_as: keptAs, bytes, after_seq: recovered.head.entries });
+  }
+  await announce('service.started', {
+    service_version: VERSION,
+    policy: { digest: policy.digest, source: policy.source },
+    checkpoint: recovered.beside === 'no checkpoint' ? 'absent' : 'present',
+  });
+
+  return {
+    address: server.address,
+    reload: async () => {
+      token.reload();
+      await reloadPolicy().catch((error: unknown) => logger.error({ err: error }, 'policy not reloaded'));
+    },
+    stop: async (reason) => {
+      clearInterval(heart);
+      await server.close(grace);
+      await announce('service.stopped', { reason });
+      await releases.disposeAsync();
+    },
+    failed: syncFailed.then(async (error) => {
+      grace = GRACE_AFTER_FAILURE;
+      await releases.disposeAsync();
+      return error;
+    }),
+  };
+}
+
+/** Makes the log ready to be written and brings the projections up to it. */
+async function recover(
+  path: string,
+  hash: ReturnType<typeof chainHash>,
+  clock: Clock,
+  projections: Projections,
+): Promise<Recovered> {
+  const catchUp = new CatchUp(projections);
+  const recovered = await recoverLog(path, hash, clock, (entries) => catchUp.offer(entries));
+  if (recovered.damage === undefined && catchUp.restart(recovered.head)) {
+    await walkLogAt(path, hash, (entries) => catchUp.offer(entries));
+  }
+  return recovered;
+}

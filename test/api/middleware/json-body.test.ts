@@ -1,0 +1,157 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { type Answer, ask, command, dial, received, serve, stopServing } from '../support/client.ts';
+import { standIn, TOKEN } from '../support/parts.ts';
+
+const REPORT = '/api/v1/incidents/report';
+const head = { class: 'prompt_injection', source: 'gateway', description: 'x' };
+
+/** A report whose text is exactly this long. */
+const reportOf = (bytes: number): string => {
+  const shortest = JSON.stringify({ ...head, description: '' });
+  return JSON.stringify({ ...head, description: 'x'.repeat(bytes - shortest.length) });
+};
+
+describe('the body of a command', () => {
+  afterEach(stopServing);
+
+  const refused = ({ status, body }: Answer): [number, string] => [status, body.error];
+
+  it('is refused when it is no JSON object', async () => {
+    const parts = standIn();
+    const server = await serve(parts);
+    const bodies = [
+      '',
+      ' ',
+      '{',
+      '{}x',
+      '[]',
+      '[{}]',
+      'null',
+      '"text"',
+      '7',
+      '{"a":1,}',
+      "{'a':1}",
+      '\ufeff{}',
+      '{"a":"\n"}',
+    ];
+    for (const body of bodies)
+      expect(refused(await command(server, REPORT, body)), body).to.deep.equal([400, 'invalid JSON']);
+    const noUtf8 = Buffer.from('{"class":"\xff"}', 'latin1');
+    expect(refused(await command(server, REPORT, noUtf8))).to.deep.equal([400, 'invalid JSON']);
+    expect(parts.reports).to.deep.equal([]);
+  });
+
+  it('is refused, by the name of the place, where it could not be kept exactly', async () => {
+    const server = await serve(standIn());
+    const evidence = (text: string) =>
+      command(server, REPORT, `${JSON.stringify(head).slice(0, -1)},"evidence":${text}}`);
+    const deep = '{"a":'.repeat(33) + '1' + '}'.repeat(33);
+    expect(refused(await evidence('{"a":1,"a":2}'))).to.deep.equal([400, 'evidence.a: duplicate key']);
+    for (const text of ['{"__proto__":{}}', '{"n":1e400}', '{"n":12345678901234567890}', '{"s":"\\ud800"}', deep]) {
+      const [status, error] = refused(await evidence(text));
+      expect(status, text).to.equal(400);
+      expect(error, text).to.match(/^evidence\b.*: ./);
+    }
+    expect(refused(await command(server, REPORT, '{"class":"a","class":"b"}'))).to.deep.equal([
+      400,
+      'class: duplicate key',
+    ]);
+  });
+
+  it('arrives exactly as it was sent', async () => {
+    const parts = standIn();
+    const server = await serve(parts);
+    const isAllowed = (sent: object): boolean => !JSON.stringify(sent).includes('__proto__');
+    const evidence = fc.dictionary(fc.string({ unit: 'grapheme' }), fc.jsonValue()).filter(isAllowed);
+    await fc.assert(
+      fc.asyncProperty(evidence, async (sent) => {
+        const text = JSON.stringify({ ...head, evidence: sent });
+        expect((await command(server, REPORT, text)).status).to.equal(201);
+        expect(JSON.stringify(parts.reports.at(-1)?.report)).to.equal(text);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('may have 64 KiB and not a byte more', async () => {
+    const server = await serve(standIn());
+    expect((await command(server, REPORT, reportOf(65_536))).status).to.equal(201);
+    expect(refused(await command(server, REPORT, reportOf(65_537)))).to.deep.equal([413, 'body longer than 64 KiB']);
+  });
+
+  it('is held to that in chunks too', async () => {
+    const server = await serve(standIn());
+    const inChunks = (text: string) => {
+      const body = text.match(/.{1,9000}/g) ?? [];
+      return ask(server, REPORT, { method: 'POST', headers: { Authorization: `Bearer ${TOKEN}` }, body });
+    };
+    expect((await inChunks(reportOf(65_536))).status).to.equal(201);
+    expect(refused(await inChunks(reportOf(65_537)))).to.deep.equal([413, 'body longer than 64 KiB']);
+    expect(refused(await inChunks(reportOf(300_000)))).to.deep.equal([413, 'body longer than 64 KiB']);
+  });
+
+  it('leaves the connection fit for the next request when it is too long', async () => {
+    const server = await serve(standIn());
+    const socket = await dial(server);
+    const start = `POST ${REPORT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\n`;
+    const size = 200_000;
+    socket.write(`${start}Content-Length: ${size}\r\n\r\n${'x'.repeat(size)}`);
+    socket.write(`${start}Transfer-Encoding: chunked\r\n\r\n${size.toString(16)}\r\n${'x'.repeat(size)}\r\n0\r\n\r\n`);
+    socket.write('GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+    const statuses = (await received(socket)).match(/HTTP\/1.1 \d+/g);
+    expect(statuses).to.deep.equal(['HTTP/1.1 413', 'HTTP/1.1 413', 'HTTP/1.1 200']);
+  });
+
+  it('is cut after the time of a request when it never ends', async () => {
+    const server = await serve(standIn(), { requestTimeout: 100, headersTimeout: 100, sweepInterval: 20 });
+    const socket = await dial(server);
+    const start = `POST ${REPORT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n`;
+    const chunk = `4000\r\n${'x'.repeat(0x4000)}\r\n`;
+    const flood = () => {
+      while (!socket.destroyed && socket.write(chunk));
+    };
+    socket.on('drain', flood);
+    socket.write(start);
+    flood();
+    expect(await received(socket)).to.match(/^HTTP\/1.1 403 /);
+  });
+
+  it('must be JSON by its type, in UTF-8 and not compressed', async () => {
+    const server = await serve(standIn());
+    const text = JSON.stringify(head);
+    const status = async (headers: Record<string, string>) => (await command(server, REPORT, text, headers)).status;
+    for (const type of [
+      'application/json',
+      'Application/JSON',
+      'application/json; charset=UTF-8',
+      'application/json;charset="utf-8";v=1',
+    ]) {
+      expect(await status({ 'Content-Type': type }), type).to.equal(201);
+    }
+    for (const type of [
+      'text/plain',
+      'application/x-www-form-urlencoded',
+      'application/jsonp',
+      'application/json; charset=latin1',
+      '*/*',
+    ]) {
+      expect(await status({ 'Content-Type': type }), type).to.equal(415);
+    }
+    expect(await status({ 'Content-Encoding': 'identity' })).to.equal(201);
+    expect(await status({ 'Content-Encoding': 'gzip' })).to.equal(415);
+  });
+
+  it('may be broken off: nothing is recorded, and nothing is an error of ours', async () => {
+    const parts = standIn();
+    const server = await serve(parts);
+    const socket = await dial(server);
+    socket.end(
+      `POST ${REPORT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Length: 100\r\n\r\n{`,
+    );
+    await received(socket);
+    await stopServing();
+    expect(parts.reports).to.deep.equal([]);
+    expect(parts.lines.filter(({ level }) => level === 'error')).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,79 @@
+import type { CommandName } from '../../../machines/decision.ts';
+import type { ApiParts } from '../../../src/api/parts.ts';
+import type { Idempotency, Report } from '../../../src/audit/incident-entries.ts';
+import { RecorderError } from '../../../src/errors.ts';
+import type { Command } from '../../../src/incidents/recorder.ts';
+import type { IncidentDocument, ListQuery } from '../../../src/projections/incidents.ts';
+import type { StatisticsReading } from '../../../src/projections/statistics.ts';
+
+export const TOKEN = 'a-token-for-tests-only';
+
+interface LogLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly message: string;
+  readonly [field: string]: unknown;
+}
+
+/** Stands in for the rest of the service: it gives what a test puts into it, and keeps what it was called with. */
+interface StandIn extends ApiParts {
+  readonly reports: { report: Report; idempotency: Idempotency | undefined }[];
+  readonly commands: { command: CommandName; target: Command; expectedVersion: number | undefined }[];
+  readonly queries: ListQuery[];
+  readonly lines: LogLine[];
+}
+
+export const incident = (id: string, version = 1): IncidentDocument => ({
+  id,
+  version,
+  state: 'open',
+  json: `{"id":"${id}","version":${version}}`,
+});
+
+export const KNOWN = incident('INC-20261122-000000000001', 3);
+
+export const standIn = (parts: Partial<ApiParts> = {}): StandIn => {
+  const reports: StandIn['reports'] = [];
+  const commands: StandIn['commands'] = [];
+  const queries: ListQuery[] = [];
+  const lines: LogLine[] = [];
+  const write = (level: LogLine['level']) => (fields: object, message: string) => {
+    lines.push({ ...fields, level, message });
+  };
+  let ticks = 0;
+  const statistics = { total_incidents: 2 } as StatisticsReading;
+  return {
+    reports,
+    commands,
+    queries,
+    lines,
+    recorder: {
+      report: async (report, idempotency) => {
+        reports.push({ report, idempotency });
+        return { incident: incident('INC-20261122-000000000002'), change: 'created' };
+      },
+      perform: async (command, target, expectedVersion) => {
+        commands.push({ command, target, expectedVersion });
+        if (target.id !== KNOWN.id) throw new RecorderError('not_found', 'incident not found');
+        return { incident: KNOWN, change: 'moved' };
+      },
+    },
+    incidents: {
+      get: (id) => (id === KNOWN.id ? KNOWN : undefined),
+      list: (query) => {
+        queries.push(query);
+        return { documents: [KNOWN.json, incident('INC-20261122-000000000002').json] };
+      },
+      history: async (id) =>
+        id === KNOWN.id ? ['{"event":"incident.reported"}', '{"event":"incident.resolved"}'] : undefined,
+    },
+    statistics: { read: () => statistics },
+    health: () => ({ status: 'ok', open_incidents: 1 }),
+    token: { matches: (presented) => presented === TOKEN },
+    reload: async () => ({ policy: 'new' }),
+    log: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
+    clock: { now: () => 0, monotonic: () => ticks++ },
+    allowNonLoopback: false,
+    overUnixSocket: false,
+    ...parts,
+  };
+};

@@ -1,0 +1,145 @@
+import { expect } from 'chai';
+import { type BindAddress, readConfig } from '../src/config.ts';
+import { RecorderError } from '../src/errors.ts';
+
+const faultsOf = (env: Readonly<Record<string, string>>): readonly string[] => {
+  try {
+    readConfig(env);
+    return [];
+  } catch (error) {
+    if (error instanceof RecorderError && error.code === 'config') return error.fields['faults'] as string[];
+    throw error;
+  }
+};
+
+const tcp = (host: string, port: number): BindAddress => ({ kind: 'tcp', host, port });
+
+/** Addresses in no form that BIND_ADDR can have. */
+const MALFORMED =
+  '8515 :8515 127.0.0.1 127.0.0.1: 127.0.0.1:65536 127.0.0.1:-1 ::1:8515 [::1] [::g]:1 [127.0.0.1]:1 http://[::1]:1'
+    .split(' ')
+    .concat('127.0.0.1:8515 ', 'local host:8515');
+
+describe('readConfig', () => {
+  it('has a value for everything that is not set', () => {
+    expect(readConfig({})).to.deep.equal({
+      bind: { kind: 'tcp', host: '127.0.0.1', port: 8515 },
+      allowNonLoopback: false,
+      policyPath: '/etc/secure-ai/policy/incident-containment.yaml',
+      logPath: '/var/lib/secure-ai/logs/incident-recorder-audit.jsonl',
+      tokenPath: '/run/secure-ai/service-token',
+      keyPath: undefined,
+      liveActors: 512,
+      logLevel: 'info',
+    });
+  });
+
+  it('takes what is set', () => {
+    expect(
+      readConfig({
+        BIND_ADDR: 'unix:/run/recorder.sock',
+        ALLOW_NON_LOOPBACK: '1',
+        CONTAINMENT_POLICY_PATH: '/p',
+        AUDIT_LOG_PATH: '/l',
+        SERVICE_TOKEN_PATH: '/t',
+        AUDIT_HMAC_KEY_PATH: '/k',
+        LIVE_ACTORS: '1',
+        LOG_LEVEL: 'silent',
+      }),
+    ).to.deep.equal({
+      bind: { kind: 'unix', path: '/run/recorder.sock' },
+      allowNonLoopback: true,
+      policyPath: '/p',
+      logPath: '/l',
+      tokenPath: '/t',
+      keyPath: '/k',
+      liveActors: 1,
+      logLevel: 'silent',
+    });
+  });
+
+  it('takes an empty variable for one that is not set', () => {
+    const names = [
+      'BIND_ADDR',
+      'ALLOW_NON_LOOPBACK',
+      'CONTAINMENT_POLICY_PATH',
+      'AUDIT_LOG_PATH',
+      'SERVICE_TOKEN_PATH',
+    ];
+    const empty = [...names, 'AUDIT_HMAC_KEY_PATH', 'LIVE_ACTORS', 'LOG_LEVEL'].map((name) => [name, '']);
+    expect(readConfig(Object.fromEntries(empty) as Record<string, string>)).to.deep.equal(readConfig({}));
+  });
+
+  describe('BIND_ADDR', () => {
+    for (const [text, address] of [
+      ['127.0.0.1:0', tcp('127.0.0.1', 0)],
+      ['127.255.255.254:65535', tcp('127.255.255.254', 65535)],
+      ['localhost:80', tcp('localhost', 80)],
+      ['[::1]:8515', tcp('::1', 8515)],
+      ['[0:0:0:0:0:0:0:1]:8515', tcp('0:0:0:0:0:0:0:1', 8515)],
+      ['unix:/run/a b.sock', { kind: 'unix', path: '/run/a b.sock' }],
+      [`unix:/${'s'.repeat(106)}`, { kind: 'unix', path: `/${'s'.repeat(106)}` }],
+    ] as const) {
+      it(`takes ${text}`, () => {
+        expect(readConfig({ BIND_ADDR: text }).bind).to.deep.equal(address);
+      });
+    }
+
+    for (const text of [
+      '0.0.0.0:8515',
+      '[::]:8515',
+      '10.0.0.7:8515',
+      '[fe80::1]:8515',
+      'example.org:8515',
+      '127.1:8515',
+    ]) {
+      it(`takes ${text} only when other machines are meant to reach it`, () => {
+        expect(faultsOf({ BIND_ADDR: text })).to.have.length(1);
+        expect(faultsOf({ BIND_ADDR: text })[0]).to.match(/^BIND_ADDR must be on the loopback.*ALLOW_NON_LOOPBACK=1/);
+        expect(readConfig({ BIND_ADDR: text, ALLOW_NON_LOOPBACK: '1' }).bind.kind).to.equal('tcp');
+      });
+    }
+
+    for (const text of MALFORMED) {
+      it(`refuses ${JSON.stringify(text)}`, () => {
+        const faults = faultsOf({ BIND_ADDR: text, ALLOW_NON_LOOPBACK: '1' });
+        expect(faults).to.deep.equal([
+          `BIND_ADDR must be host:port, [::1]:port or unix:/path, not ${JSON.stringify(text)}`,
+        ]);
+      });
+    }
+
+    it('refuses a socket path that is relative or longer than the system can bind', () => {
+      expect(faultsOf({ BIND_ADDR: 'unix:run/sock' })[0]).to.include('absolute');
+      expect(faultsOf({ BIND_ADDR: 'unix:' })[0]).to.include('absolute');
+      expect(faultsOf({ BIND_ADDR: `unix:/${'é'.repeat(54)}` })[0]).to.include('at most 107 bytes');
+    });
+  });
+
+  for (const [name, values] of Object.entries({
+    ALLOW_NON_LOOPBACK: ['true', 'yes', '2', ' 1'],
+    LIVE_ACTORS: ['0', '-1', '1.5', '1e3', '100001', '9'.repeat(400), 'many', ' 5'],
+    LOG_LEVEL: ['verbose', 'INFO', 'constructor'],
+    CONTAINMENT_POLICY_PATH: ['policy.yaml', './p', '/a\0b'],
+    AUDIT_LOG_PATH: ['log'],
+    SERVICE_TOKEN_PATH: ['~/token'],
+    AUDIT_HMAC_KEY_PATH: ['key'],
+  })) {
+    for (const value of values) {
+      it(`refuses ${name}=${JSON.stringify(value.slice(0, 20))}`, () => {
+        const faults = faultsOf({ [name]: value });
+        expect(faults).to.have.length(1);
+        expect(faults[0])
+          .to.match(new RegExp(`^${name} must be `))
+          .and.have.length.below(200);
+      });
+    }
+  }
+
+  it('names every fault at once', () => {
+    const env = { BIND_ADDR: '0.0.0.0:1', ALLOW_NON_LOOPBACK: 'on', AUDIT_LOG_PATH: 'log', LOG_LEVEL: 'loud' };
+    const named = faultsOf(env).map((fault) => fault.split(' ')[0]);
+    expect(named).to.have.members(Object.keys(env));
+    expect(() => readConfig(env)).to.throw(RecorderError, faultsOf(env).join('\n'));
+  });
+});

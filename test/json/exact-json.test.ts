@@ -1,0 +1,235 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { canonicalForm } from '../../src/json/canonical-form.ts';
+import { ExactJsonError, parseExact } from '../../src/json/exact-json.ts';
+import { exactValue } from './arbitrary-json.ts';
+import { askPython } from './python.ts';
+
+const faultOf = (text: string, options?: { maxDepth: number }): ExactJsonError | undefined => {
+  try {
+    parseExact(text, options);
+    return undefined;
+  } catch (error) {
+    if (error instanceof ExactJsonError) return error;
+    throw error;
+  }
+};
+
+const KIB = 1024;
+
+/** Text, path of the fault, message. */
+const REFUSED: readonly (readonly [string, string, string])[] = [
+  ['', '', 'invalid JSON'],
+  ['{"a":1,}', '', 'invalid JSON'],
+  ['\ufeff{}', '', 'invalid JSON'],
+  ['{"a":NaN}', '', 'invalid JSON'],
+  ['{"a":1,"a":1}', 'a', 'duplicate key'],
+  ['{"a":{"b":[0,{"c":1,"d":2,"c":3}]}}', 'a.b[1].c', 'duplicate key'],
+  ['{"a":1,"\\u0061":2}', 'a', 'duplicate key'],
+  ['{"":1,"":2}', '[""]', 'duplicate key'],
+  ['{"a b":{"7":[{"x":1,"x":1}]}}', '["a b"]["7"][0].x', 'duplicate key'],
+  ['{"__proto__":null}', '__proto__', 'the key __proto__ is not allowed'],
+  ['{"evidence":{"\\u005f_proto__":{}}}', 'evidence.__proto__', 'the key __proto__ is not allowed'],
+  ['"\\ud800"', '', 'lone surrogate in a string'],
+  ['["\\ude00\\uD83D"]', '[0]', 'lone surrogate in a string'],
+  ['["a\ud800"]', '[0]', 'lone surrogate in a string'],
+  ['{"\\uDEAD":1}', '["\\udead"]', 'lone surrogate in a key'],
+  ['{"gpu":[{"temp":1e400}]}', 'gpu[0].temp', 'number too large'],
+  ['[1, -1e309]', '[1]', 'number too large'],
+  ['1e-400', '', 'number too close to zero'],
+  ['-0.0000000001e-320', '', 'number too close to zero'],
+  ['12345678901234567890', '', 'number with more digits than can be kept'],
+  ['9007199254740993', '', 'number with more digits than can be kept'],
+  ['0.1000000000000000055', '', 'number with more digits than can be kept'],
+  ['{"a":"x","b":[[],{},3.14159265358979323846]}', 'b[2]', 'number with more digits than can be kept'],
+];
+
+const ACCEPTED: readonly string[] = [
+  '0',
+  '-0',
+  '-0.0',
+  '0e7',
+  '1.0',
+  '1e2',
+  '1E+2',
+  '1.50e-1',
+  '0.1',
+  '0.10000000000000000',
+  '9007199254740991',
+  '9007199254740992',
+  '12345678901234567000',
+  '1e23',
+  '5e-324',
+  '1.7976931348623157e308',
+  '100000000000000000000000000000e-29',
+  '"\\ud83d\\ude00 \\\\ud800"',
+  '"\ud83d\\ude00"',
+  '"a\\\\\\"b\\\\"',
+  '[{"a":1},{"a":1}]',
+  '{"a":{"a":"a"},"b":["a","a"]}',
+  '{"proto":"__proto__","constructor":1}',
+  ' { "a" : [ 1 , "x" , { } ] , "b" : null } ',
+];
+
+/** A body with so many levels of evidence. */
+const bodyOf = (levels: number): string => `{"evidence":${'['.repeat(levels)}1${']'.repeat(levels)}}`;
+
+/** What damages are made of: the ends of tokens, keys that are taken, digits that don't fit. */
+const PIECES =
+  String.raw`"a":1, "a": "__proto__":1, "\u0061":0, " \ \" \ud83d \ude00 { } [ ] , : 1 9 0 .0 . - e e9 e-320 12345678901`
+    .split(' ')
+    .concat(' ');
+
+describe('parseExact', () => {
+  for (const text of ACCEPTED) {
+    it(`takes ${JSON.stringify(text)}`, () => {
+      expect(parseExact(text)).to.deep.equal(JSON.parse(text));
+    });
+  }
+
+  for (const [text, path, message] of REFUSED) {
+    it(`refuses ${JSON.stringify(text)}`, () => {
+      const fault = faultOf(text);
+      expect([fault?.path, fault?.message]).to.deep.equal([path, message]);
+    });
+  }
+
+  it('takes a body with 32 levels of evidence in it, and no more', () => {
+    expect(faultOf(bodyOf(32))).to.equal(undefined);
+    expect(faultOf(bodyOf(33))?.message).to.equal('nested more than 33 levels deep');
+    expect(faultOf(bodyOf(33))?.path).to.equal(`evidence${'[0]'.repeat(32)}`);
+  });
+
+  it('counts the depth and not the number of objects', () => {
+    expect(faultOf('[[],[],[{}]]', { maxDepth: 3 })).to.equal(undefined);
+    expect(faultOf('[[],[],[{}]]', { maxDepth: 2 })?.path).to.equal('[2][0]');
+  });
+
+  it('cuts a long key short in the path', () => {
+    const key = 'k'.repeat(1000);
+    expect(faultOf(`{"${key}":1e999}`)?.path).to.equal(`${'k'.repeat(64)}…`);
+  });
+
+  it('gives back every exact value, however it is spaced and escaped', () => {
+    fc.assert(
+      fc.property(exactValue, fc.constantFrom('', ' ', '\t', '\r\n'), (value, space) => {
+        expect(parseExact(JSON.stringify([value], null, space))).to.deep.equal(JSON.parse(JSON.stringify([value])));
+        expect(parseExact(canonicalForm(value))).to.deep.equal(value);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('names the path of a fault wherever it lies', () => {
+    const name = fc.stringMatching(/^[a-z]{1,3}$/);
+    const fault = fc.constantFrom('1e999', '1e-999', '0.1000000000000000055', '"\\udead"');
+    fc.assert(
+      fc.property(fc.array(fc.oneof(name, fc.nat(3)), { maxLength: 20 }), fault, exactValue, (path, at, sibling) => {
+        const other = JSON.stringify(sibling);
+        const text = path.reduceRight<string>(
+          (inner, step) =>
+            typeof step === 'number'
+              ? `[${[...Array<string>(step).fill(other), inner, other].join(', ')}]`
+              : `{"0":${other}, "${step}":${inner}, "1":${other}}`,
+          at,
+        );
+        const written = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('');
+        expect(faultOf(text, { maxDepth: 100 })?.path).to.equal(written.replace(/^\./, ''));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('draws the line where Python does with exact decimals, over damaged texts', function () {
+    const piece = fc.constantFrom(...PIECES);
+    const member = fc.tuple(fc.constantFrom('a', 'b', '\\u0061', '"', 'é'), exactValue);
+    const document = fc
+      .array(member, { maxLength: 4 })
+      .map(
+        (members) => `{${members.map(([key, value]) => `"${key === '"' ? '\\"' : key}":${JSON.stringify(value)}`)}}`,
+      );
+    const decimal = fc
+      .tuple(fc.maxSafeInteger(), fc.nat(10 ** 9), fc.integer({ min: -340, max: 310 }))
+      .map(([whole, fraction, power]) => `[${whole}${power % 2 ? '' : `.${fraction}`}${power % 3 ? `e${power}` : ''}]`);
+    const damaged = fc
+      .tuple(fc.oneof(document, decimal), fc.array(fc.tuple(fc.nat(), fc.nat(2), piece), { maxLength: 2 }))
+      .map(([text, damages]) =>
+        damages.reduce((whole, [at, cut, insert]) => {
+          const place = at % (whole.length + 1);
+          return whole.slice(0, place) + insert + whole.slice(place + cut);
+        }, text),
+      )
+      .filter((text) => text.isWellFormed());
+    const texts = fc.sample(damaged, 6000);
+
+    const verdicts = askPython(this, PYTHON_INSPECTION, texts);
+
+    expect(new Set(verdicts)).to.deep.equal(new Set([true, false]));
+    texts.forEach((text, index) => expect(faultOf(text) === undefined, JSON.stringify(text)).to.equal(verdicts[index]));
+  });
+
+  for (const [name, text] of Object.entries({
+    'open brackets': '['.repeat(64 * KIB),
+    'open objects': '{"a":'.repeat(13 * KIB),
+    'nested lists': '['.repeat(32 * KIB) + ']'.repeat(32 * KIB),
+    'nested objects': `${'{"a":'.repeat(10 * KIB)}1${'}'.repeat(10 * KIB)}`,
+    'one digit and zeros': `[0.${'0'.repeat(32 * KIB)}1${'0'.repeat(32 * KIB)}]`,
+    'an unclosed string': `["${'\\"'.repeat(32 * KIB)}`,
+  })) {
+    it(`refuses 64 KiB of ${name}`, () => {
+      expect(faultOf(text)).to.be.instanceOf(ExactJsonError);
+    });
+  }
+
+  for (const [name, text] of Object.entries({
+    backslashes: `["${'\\\\'.repeat(32 * KIB)}"]`,
+    'escaped quotes': `["${'\\"'.repeat(32 * KIB)}"]`,
+    zeros: `1${'0'.repeat(32 * KIB)}e-${32 * KIB}`,
+    blanks: `[${' '.repeat(64 * KIB)}]`,
+    keys: `{${Array.from({ length: 7 * KIB }, (_, index) => `"${index}":1`).join()}}`,
+  })) {
+    it(`takes 64 KiB of ${name}`, () => {
+      expect(faultOf(text)).to.equal(undefined);
+    });
+  }
+});
+
+const PYTHON_INSPECTION = `
+from decimal import Decimal
+
+def number(literal):
+    mantissa = literal.lower().split('e')[0]
+    if mantissa.strip('-0.') and Decimal(literal) != Decimal(repr(float(literal))):
+        raise ValueError('number')
+    return 0
+
+def members(pairs):
+    keys = [key for key, value in pairs]
+    if len(set(keys)) != len(keys) or '__proto__' in keys:
+        raise ValueError('key')
+    return dict(pairs)
+
+def constant(name):
+    raise ValueError(name)
+
+def look(value, level):
+    if isinstance(value, str):
+        value.encode('utf-8')
+    elif isinstance(value, (list, dict)):
+        if level > 33:
+            raise ValueError('depth')
+        for item in value:
+            look(item, level + 1)
+        for item in value.values() if isinstance(value, dict) else ():
+            look(item, level + 1)
+
+def verdict(text):
+    try:
+        value = json.loads(text, object_pairs_hook=members, parse_int=number, parse_float=number, parse_constant=constant)
+        look(value, 1)
+        return True
+    except (ValueError, ArithmeticError):
+        return False
+
+answers = [verdict(text) for text in texts]
+`;

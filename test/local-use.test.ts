@@ -1,0 +1,114 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { ServiceToken } from '../src/api/service-token.ts';
+import { readKey } from '../src/audit/key.ts';
+import { readConfig } from '../src/config.ts';
+import { RecorderError } from '../src/errors.ts';
+import { firstReport, prepareLocalUse } from '../src/local-use.ts';
+
+const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
+
+const commandIn = (text: string): string => text.split('\n').at(-1)?.trim() ?? '';
+
+describe('prepareLocalUse', () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'local-use-'));
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  const state = (name = ''): string => join(directory, 'var', name);
+
+  it('makes a token and a key that only the user can read', () => {
+    prepareLocalUse(directory);
+    expect(readdirSync(state())).to.have.members(['service-token', 'audit-hmac-key']);
+    expect(modeOf(state())).to.equal('700');
+    for (const name of readdirSync(state())) expect(modeOf(state(name))).to.equal('600');
+  });
+
+  it('points the configuration at what it made', () => {
+    const config = readConfig(prepareLocalUse(directory));
+    expect(config.policyPath).to.equal(join(directory, 'policy', 'incident-containment.yaml'));
+    expect(config.logPath).to.equal(state('incident-recorder-audit.jsonl'));
+    expect(ServiceToken.open(config.tokenPath).matches(readFileSync(state('service-token'), 'utf8').trim())).to.equal(
+      true,
+    );
+    expect(readKey(config.keyPath ?? '').toString()).to.match(/^[\da-f]{64}$/);
+  });
+
+  it('makes other secrets in another directory', () => {
+    prepareLocalUse(directory);
+    prepareLocalUse(state('other'));
+    for (const name of ['service-token', 'audit-hmac-key']) {
+      expect(readFileSync(state(name))).not.to.deep.equal(readFileSync(state(join('other', 'var', name))));
+    }
+  });
+
+  it('keeps what an earlier run left', () => {
+    prepareLocalUse(directory);
+    writeFileSync(state('incident-recorder-audit.jsonl'), 'entry\n');
+    const before = ['service-token', 'audit-hmac-key'].map((name) => readFileSync(state(name), 'utf8'));
+    prepareLocalUse(directory);
+    expect(['service-token', 'audit-hmac-key'].map((name) => readFileSync(state(name), 'utf8'))).to.deep.equal(before);
+  });
+
+  it('makes a new token when only that is gone', () => {
+    prepareLocalUse(directory);
+    writeFileSync(state('incident-recorder-audit.jsonl'), 'entry\n');
+    rmSync(state('service-token'));
+    prepareLocalUse(directory);
+    expect(readdirSync(state())).to.include('service-token');
+  });
+
+  it('gets past what a crash left half written', () => {
+    prepareLocalUse(directory);
+    rmSync(state('audit-hmac-key'));
+    writeFileSync(state('audit-hmac-key.new'), 'half', { mode: 0o644 });
+    prepareLocalUse(directory);
+    expect(readKey(state('audit-hmac-key'))).to.have.length(64);
+    expect(modeOf(state('audit-hmac-key'))).to.equal('600');
+  });
+
+  for (const left of ['incident-recorder-audit.jsonl', 'incident-recorder-audit.jsonl.checkpoint']) {
+    it(`given ${left} without the key, refuses to make another`, () => {
+      prepareLocalUse(directory);
+      writeFileSync(state(left), 'entry\n');
+      rmSync(state('audit-hmac-key'));
+      expect(() => prepareLocalUse(directory))
+        .to.throw(RecorderError, `${state(left)} is there, but the audit key`)
+        .with.property('code', 'config');
+      expect(readdirSync(state())).not.to.include('audit-hmac-key');
+    });
+  }
+});
+
+describe('firstReport', () => {
+  it('gives a command ready to paste that names the token by its file', () => {
+    const text = firstReport(
+      { kind: 'tcp', host: '127.0.0.1', port: 8515 },
+      '/home/me/recorder/var/service-token',
+      '/home/me/recorder',
+    );
+    expect(text).to.match(/^Local use: /);
+    expect(text.split('\n')).to.have.length.at.most(3);
+    expect(commandIn(text)).to.equal(
+      `sed 's/^/Authorization: Bearer /' var/service-token | curl -H @- --json ` +
+        `'{"class":"prompt_injection","source":"try-out","description":"A first report"}' ` +
+        'http://127.0.0.1:8515/api/v1/incidents/report',
+    );
+  });
+
+  it('puts an IPv6 address in brackets', () => {
+    const text = firstReport({ kind: 'tcp', host: '::1', port: 80 }, '/t', '/home');
+    expect(commandIn(text)).to.include(' http://[::1]:80/api').and.include(' /t |');
+  });
+
+  it('quotes paths for the shell, and reports over a unix socket', () => {
+    const text = firstReport({ kind: 'unix', path: "/run/it's.sock" }, '/my files/token', '/home');
+    expect(commandIn(text))
+      .to.include(" '/my files/token' |")
+      .and.include(String.raw` --unix-socket '/run/it'\''s.sock' http://localhost/api`);
+  });
+});

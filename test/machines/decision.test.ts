@@ -1,0 +1,68 @@
+import { expect } from 'chai';
+import { allowedIn, begin, COMMANDS, decide, type Decision, snapshotOf, stateOf } from '../../machines/decision.ts';
+import { STATES, type State } from '../../machines/vocabulary.ts';
+
+const context = { auto_contain: false, actions: ['quarantine_model'], occurrences: 1 } as const;
+
+/** `moved to …`, `unchanged` or `refused: …` with what would be allowed. */
+const told = (decision: Decision): string => {
+  switch (decision.kind) {
+    case 'moved':
+      return `to ${stateOf(decision.snapshot)}`;
+    case 'unchanged':
+      return 'unchanged';
+    case 'refused':
+      return `refused, allowed: ${decision.allowed.join(' ') || 'nothing'}`;
+  }
+};
+
+describe('decide', () => {
+  const expected: Record<State, Record<(typeof COMMANDS)[number], string>> = {
+    open: { contain: 'to contained', acknowledge: 'to acknowledged', resolve: 'to resolved' },
+    contained: { contain: 'unchanged', acknowledge: 'to acknowledged', resolve: 'to resolved' },
+    acknowledged: { contain: 'refused, allowed: resolve', acknowledge: 'unchanged', resolve: 'to resolved' },
+    resolved: { contain: 'refused, allowed: nothing', acknowledge: 'refused, allowed: nothing', resolve: 'unchanged' },
+  };
+
+  for (const state of STATES) {
+    for (const command of COMMANDS) {
+      it(`given ${state}, when ${command}, then ${expected[state][command]}`, () => {
+        expect(told(decide(snapshotOf(state, context), { type: command }))).to.equal(expected[state][command]);
+      });
+    }
+  }
+
+  it('hands out the intents of a transition and does nothing by itself', () => {
+    const decision = decide(snapshotOf('open', context), { type: 'contain' });
+    expect(decision).to.have.property('kind', 'moved');
+    expect(decision).to.deep.include({ intents: [{ action: 'quarantine_model', directive: 'engage' }] });
+  });
+
+  it('leaves the snapshot that it was asked about as it was', () => {
+    const snapshot = snapshotOf('open', context);
+    decide(snapshot, { type: 'resolve' });
+    expect(stateOf(snapshot)).to.equal('open');
+    expect(allowedIn(snapshot)).to.deep.equal(['contain', 'acknowledge', 'resolve']);
+  });
+
+  it('refuses a further occurrence of what is resolved', () => {
+    expect(told(decide(snapshotOf('resolved', context), { type: 'recur' }))).to.equal('refused, allowed: nothing');
+  });
+});
+
+describe('begin', () => {
+  it('given a rule that contains by itself, then contained, with its actions in order', () => {
+    const { snapshot, intents } = begin({
+      auto_contain: true,
+      actions: ['freeze_agent', 'disable_airlock', 'force_vault_relock'],
+      default_severity: 'critical',
+    });
+    expect(stateOf(snapshot)).to.equal('contained');
+    expect(intents.map(({ action }) => action)).to.deep.equal(['freeze_agent', 'disable_airlock', 'force_vault_relock']);
+  });
+
+  it('given a rule that does not, then open, with nothing to do', () => {
+    const { snapshot, intents } = begin({ auto_contain: false, actions: ['log_alert'], default_severity: 'medium' });
+    expect([stateOf(snapshot), intents]).to.deep.equal(['open', []]);
+  });
+});

@@ -1,0 +1,64 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { expect } from 'chai';
+import { Database, databasePath } from '../../src/projections/database.ts';
+import { RecorderError } from '../../src/errors.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+
+describe('Database', () => {
+  const directory = temporaryDirectories();
+
+  it('stands beside the log', () => {
+    expect(databasePath('/logs/incident-recorder-audit.jsonl')).to.equal('/logs/incident-recorder-audit.sqlite');
+    expect(databasePath('/logs/audit')).to.equal('/logs/audit.sqlite');
+  });
+
+  it('is locked for as long as it is open', () => {
+    const path = join(directory(), 'audit.sqlite');
+    const first = Database.open(path);
+    expect(() => Database.open(path)).to.throw(RecorderError, /another recorder/).with.property('code', 'locked');
+    first.close();
+    Database.open(path).close();
+  });
+
+  for (const [what, content] of [
+    ['that is no database', 'not a database, and longer than its header of 100 bytes'.repeat(3)],
+    ['of zeros', Buffer.alloc(8192)],
+    ['of nothing', ''],
+  ] as const) {
+    it(`replaces a file ${what}`, () => {
+      const path = join(directory(), 'audit.sqlite');
+      writeFileSync(path, content);
+      const database = Database.open(path);
+      expect(database.prepare('SELECT count(*) AS n FROM incidents').get()?.n).to.equal(0);
+      database.close();
+    });
+  }
+
+  it('replaces a database of another layout', () => {
+    const path = join(directory(), 'audit.sqlite');
+    const other = new DatabaseSync(path);
+    other.exec('CREATE TABLE incidents (what TEXT); PRAGMA user_version = 999');
+    other.close();
+    const database = Database.open(path);
+    expect(database.prepare('SELECT count(*) AS n FROM entries').get()?.n).to.equal(0);
+    database.close();
+  });
+
+  it('keeps nothing of a transaction that throws', () => {
+    const path = join(directory(), 'audit.sqlite');
+    const database = Database.open(path);
+    const enter = database.prepare('INSERT INTO entered (state, count) VALUES (?, 1)');
+    expect(() =>
+      database.transaction(() => {
+        enter.run('open');
+        throw new Error('no');
+      }),
+    ).to.throw('no');
+    database.transaction(() => void enter.run('contained'));
+    expect(database.prepare('SELECT state FROM entered').all().map(({ state }) => state)).to.deep.equal(['contained']);
+    database.close();
+    expect(existsSync(`${path}-wal`)).to.equal(false);
+  });
+});

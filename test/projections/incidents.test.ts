@@ -1,0 +1,122 @@
+import { join } from 'node:path';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { CLASSES, SEVERITIES, STATES, type Severity } from '../../machines/vocabulary.ts';
+import { Database } from '../../src/projections/database.ts';
+import type { Incident, IncidentRecord } from '../../src/projections/incident-record.ts';
+import { type Cursor, Incidents, type ListQuery } from '../../src/projections/incidents.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+
+const START = Date.parse('2026-11-22T00:00:00.000Z');
+const SOURCES = ['airlock', 'gpu-watcher', 'tool-firewall'] as const;
+
+const record = (seq: number, fields: Partial<Incident>): IncidentRecord => {
+  const created_at = new Date(START + seq * 1000).toISOString();
+  const incident: Incident = {
+    id: `INC-20261122-${String(seq).padStart(12, '0')}`,
+    created_at,
+    updated_at: created_at,
+    class: 'prompt_injection',
+    severity: 'high',
+    state: 'open',
+    source: 'airlock',
+    description: `incident ${seq}`,
+    occurrences: 1,
+    version: 1,
+    hash: '',
+    ...fields,
+  };
+  return { incident, seq, context: { auto_contain: false, actions: [], occurrences: 1 } };
+};
+
+const kind = fc.record({
+  class: fc.constantFrom(...CLASSES.slice(0, 3)),
+  severity: fc.constantFrom(...SEVERITIES),
+  state: fc.constantFrom(...STATES),
+  source: fc.constantFrom(...SOURCES),
+});
+
+const someOf = <Value>(values: readonly Value[]) => fc.subarray([...values]);
+
+const filter = fc.record(
+  {
+    classes: someOf(CLASSES.slice(0, 3)),
+    states: someOf(STATES),
+    severities: someOf(SEVERITIES),
+    sources: someOf(SOURCES),
+    since: fc.integer({ min: 0, max: 60 }).map((seconds) => START + seconds * 1000),
+    until: fc.integer({ min: 0, max: 60 }).map((seconds) => START + seconds * 1000),
+    limit: fc.integer({ min: 1, max: 20 }),
+  },
+  { requiredKeys: ['classes', 'states', 'severities', 'sources', 'limit'] },
+);
+
+/** What the list should give, the slow way. */
+const expected = (records: readonly IncidentRecord[], query: ListQuery): readonly string[] => {
+  const rank = ({ incident }: IncidentRecord): number => SEVERITIES.indexOf(incident.severity as Severity);
+  const among = <Value>(values: readonly Value[], value: Value): boolean => values.length === 0 || values.includes(value);
+  return records
+    .filter(({ incident }) => {
+      const at = Date.parse(incident.created_at);
+      return (
+        among(query.classes, incident.class) &&
+        among(query.states, incident.state) &&
+        among(query.severities, incident.severity) &&
+        among(query.sources, incident.source) &&
+        at >= (query.since ?? -Infinity) &&
+        at < (query.until ?? Infinity)
+      );
+    })
+    .toSorted((one, other) => rank(one) - rank(other) || other.seq - one.seq)
+    .map(({ incident }) => incident.id);
+};
+
+describe('Incidents', () => {
+  const directory = temporaryDirectories();
+
+  const withIncidents = (work: (incidents: Incidents) => void): void => {
+    const database = Database.open(join(directory(), 'audit.sqlite'));
+    try {
+      work(new Incidents(database));
+    } finally {
+      database.close();
+    }
+  };
+
+  const idsOf = (documents: readonly string[]): string[] => documents.map((json) => (JSON.parse(json) as Incident).id);
+
+  it('lists what the filters admit, most severe first, then newest, over any number of pages', () => {
+    const property = fc.property(fc.array(kind, { maxLength: 60 }), filter, (kinds, query) => {
+      withIncidents((incidents) => {
+        const records = kinds.map((fields, index) => record(index + 1, fields));
+        for (const one of records) incidents.store(one, undefined);
+        const pages: string[] = [];
+        let after: Cursor | undefined;
+        do {
+          const { documents, next } = incidents.list(after === undefined ? query : { ...query, after });
+          expect(documents.length).to.be.at.most(query.limit);
+          pages.push(...idsOf(documents));
+          after = next;
+        } while (after !== undefined);
+        expect(pages).to.deep.equal(expected(records, query));
+      });
+    });
+    fc.assert(property, { numRuns: 60 });
+  });
+
+  it('gives later pages as if nothing had been reported since the first', () => {
+    withIncidents((incidents) => {
+      const everything = { classes: [], states: [], severities: [], sources: [], limit: 3 };
+      for (let seq = 1; seq <= 6; seq++) incidents.store(record(seq, { severity: 'medium' }), undefined);
+      const first = incidents.list(everything);
+      for (let seq = 7; seq <= 12; seq++) {
+        incidents.store(record(seq, { severity: seq % 2 === 0 ? 'critical' : 'low' }), undefined);
+      }
+      const second = incidents.list({ ...everything, after: first.next! });
+      expect([...idsOf(first.documents), ...idsOf(second.documents)].map((id) => Number(id.slice(-12)))).to.deep.equal([
+        6, 5, 4, 3, 2, 1,
+      ]);
+      expect(second.next).to.equal(undefined);
+    });
+  });
+});

@@ -1,0 +1,49 @@
+import { chainHash } from '../../src/audit/chain-hash.ts';
+import type { Draft, StoredEntry } from '../../src/audit/entry.ts';
+import { AuditLog } from '../../src/audit/log.ts';
+import { type Recovered, recoverLog } from '../../src/audit/recovery.ts';
+import { FixedClock } from './fixed-clock.ts';
+
+export const KEY = Buffer.from('a key for tests, of 32 bytes or more');
+export const HASH = chainHash(KEY);
+
+export const draft = (note: string): Draft => ({
+  timestamp: '2026-11-22T07:12:00.123Z',
+  event: 'service.started',
+  data: { note },
+});
+
+export interface OpenLog {
+  readonly log: AuditLog;
+  readonly recovered: Recovered;
+  /** What recovery found in the log. */
+  readonly found: readonly StoredEntry[];
+  /** What was handed on as durable since. */
+  readonly durable: readonly StoredEntry[];
+}
+
+/** Recovers and opens the log at `path`, as the service does. */
+export async function openLog(path: string, hash = HASH): Promise<OpenLog> {
+  const clock = new FixedClock();
+  const found: StoredEntry[] = [];
+  const durable: StoredEntry[] = [];
+  const recovered = await recoverLog(path, hash, clock, (entries) => void found.push(...entries));
+  const log = await AuditLog.open({
+    path,
+    hash,
+    clock,
+    recovered,
+    onDurable: (entries) => void durable.push(...entries),
+    onFailed: (error) => {
+      throw error;
+    },
+  });
+  return { log, recovered, found, durable };
+}
+
+/** Writes a log of `count` entries and closes it. */
+export async function writeLog(path: string, count: number, hash = HASH): Promise<void> {
+  const { log } = await openLog(path, hash);
+  for (let n = 1; n <= count; n++) await log.append([draft(`entry ${n}`)]);
+  await log.close();
+}

@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { Rule } from '../../machines/vocabulary.ts';
+import { AuditLog } from '../../src/audit/log.ts';
+import { recoverLog } from '../../src/audit/recovery.ts';
+import { walkLogAt } from '../../src/audit/walk.ts';
+import { IncidentActors, type IncidentIntent } from '../../src/incidents/actors.ts';
+import { Recorder } from '../../src/incidents/recorder.ts';
+import { BUILT_IN_RULES } from '../../src/policy/defaults.ts';
+import { CatchUp } from '../../src/projections/catch-up.ts';
+import type { Incident } from '../../src/projections/incident-record.ts';
+import type { IncidentDocument } from '../../src/projections/incidents.ts';
+import { databasePath } from '../../src/projections/database.ts';
+import { Projections } from '../../src/projections/projections.ts';
+import { HASH } from './audit-log.ts';
+import { FixedClock } from './fixed-clock.ts';
+
+export const parsed = ({ json }: IncidentDocument): Incident => JSON.parse(json) as Incident;
+
+/** A recorder with its real log and projections in a directory, without the API. */
+export class Recording {
+  readonly clock: FixedClock;
+  readonly recorder: Recorder;
+  readonly log: AuditLog;
+  readonly projections: Projections;
+  readonly actors: IncidentActors;
+  /** What was asked of other services, as `action directive incident`. */
+  readonly carriedOut: string[] = [];
+
+  static readonly logIn = (directory: string): string => join(directory, 'audit.jsonl');
+
+  static async open(
+    directory: string,
+    { liveActors = 512, rules = BUILT_IN_RULES }: { liveActors?: number; rules?: Record<string, Rule> } = {},
+  ): Promise<Recording> {
+    const path = Recording.logIn(directory);
+    const clock = new FixedClock();
+    const projections = new Projections(databasePath(path));
+    const catchUp = new CatchUp(projections);
+    const recovered = await recoverLog(path, HASH, clock, (entries) => catchUp.offer(entries));
+    if (catchUp.restart(recovered.head)) await walkLogAt(path, HASH, (entries) => catchUp.offer(entries));
+    const log = await AuditLog.open({
+      path,
+      hash: HASH,
+      clock,
+      recovered,
+      onDurable: (entries) => projections.apply(entries),
+      onFailed: (error) => {
+        throw error;
+      },
+    });
+    return new Recording(clock, log, projections, liveActors, rules);
+  }
+
+  private constructor(
+    clock: FixedClock,
+    log: AuditLog,
+    projections: Projections,
+    liveActors: number,
+    rules: Record<string, Rule>,
+  ) {
+    this.clock = clock;
+    this.log = log;
+    this.projections = projections;
+    this.actors = new IncidentActors(liveActors, ({ action, directive, incident }: IncidentIntent) => {
+      this.carriedOut.push(`${action} ${directive} ${incident}`);
+    });
+    this.recorder = new Recorder({
+      log,
+      projections,
+      actors: this.actors,
+      ruleFor: (incidentClass) => rules[incidentClass]!,
+      clock,
+      random: randomBytes,
+    });
+  }
+
+  async close(): Promise<void> {
+    this.actors.stop();
+    await this.log.close();
+    this.projections.close();
+  }
+}
