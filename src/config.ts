@@ -26,15 +26,18 @@ export interface Config {
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 type LogLevel = (typeof LOG_LEVELS)[number];
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /**
- * Reads the configuration from the environment. An empty variable counts as one that is not set.
+ * Reads the configuration from the environment, or from `defaults` what the environment does not set. An empty variable
+ * counts as one that is not set.
  *
  * Throws RecorderError('config') that names every fault, one a line, with what is allowed.
  */
-export const readConfig = (env: Readonly<Record<string, string | undefined>>): Config => {
+export const readConfig = (env: Environment, defaults: Environment = {}): Config => {
   const faults: string[] = [];
   const read = <Value>(name: string, fallback: string, parse: Parse<Value>): Value =>
-    parse(env[name] || fallback, (what) => faults.push(`${name} ${what}`));
+    parse(env[name] || defaults[name] || fallback, (what) => faults.push(`${name} ${what}`));
 
   const allowNonLoopback = read('ALLOW_NON_LOOPBACK', '0', flag);
   const config: Config = {
@@ -43,7 +46,7 @@ export const readConfig = (env: Readonly<Record<string, string | undefined>>): C
     policyPath: read('CONTAINMENT_POLICY_PATH', '/etc/secure-ai/policy/incident-containment.yaml', absolutePath),
     logPath: read('AUDIT_LOG_PATH', '/var/lib/secure-ai/logs/incident-recorder-audit.jsonl', absolutePath),
     tokenPath: read('SERVICE_TOKEN_PATH', '/run/secure-ai/service-token', absolutePath),
-    keyPath: env['AUDIT_HMAC_KEY_PATH'] ? read('AUDIT_HMAC_KEY_PATH', '', absolutePath) : undefined,
+    keyPath: read('AUDIT_HMAC_KEY_PATH', '', (text, fault) => (text === '' ? undefined : absolutePath(text, fault))),
     liveActors: read('LIVE_ACTORS', '512', count(100_000)),
     logLevel: read('LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
   };

@@ -23,7 +23,7 @@ async function main(): Promise<void> {
   process.umask(0o027);
   const { values } = parseArgs({ options: { local: { type: 'boolean', default: false } } });
   const local = values.local ? prepareLocalUse(process.cwd()) : {};
-  const config = readConfig({ ...local, ...process.env });
+  const config = readConfig(process.env, local);
   const output = pino.destination({ dest: 1, sync: false, maxLength: MAX_LOG_BACKLOG });
   const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, output);
 

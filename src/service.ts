@@ -138,9 +138,9 @@ async function assemble(config: Config, clock: Clock, logger: Logger, releases: 
       incidents: {
         get: (id) => projections.incidents.get(id),
         list: (query) => projections.incidents.list(query),
-        history: async (id) => {
-          const places = projections.entriesOf(id);
-          return places.length === 0 ? undefined : reader.read(places);
+        history: async (id, after) => {
+          const page = projections.entriesOf(id, after);
+          return page === undefined ? undefined : { ...page, lines: await reader.read(page.places) };
         },
       },
       statistics: projections.statistics,

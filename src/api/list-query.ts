@@ -1,6 +1,6 @@
 import { RecorderError } from '../errors.ts';
-import type { Cursor, ListQuery } from '../projections/incidents.ts';
-import { readCursor, writeCursor } from './cursor.ts';
+import type { ListQuery } from '../projections/incidents.ts';
+import { readCursor } from './cursor.ts';
 import { parseQuery } from './query.ts';
 import { LONGEST_LIST, listSchema } from './schemas.ts';
 import { parseTimestamp } from './timestamp.ts';
@@ -28,10 +28,3 @@ export const readListQuery = (query: string): ListQuery => {
 
 const timeOf = (values: readonly string[] | undefined): number | undefined =>
   values?.[0] === undefined ? undefined : parseTimestamp(values[0]);
-
-/** The `Link` header (RFC 8288) for the page that begins at `next`, under the same filters as the page just given. */
-export const linkToNext = (path: string, query: string, next: Cursor): string => {
-  const parameters = new URLSearchParams(query);
-  parameters.set('cursor', writeCursor(next));
-  return `<${path}?${parameters.toString()}>; rel="next"`;
-};

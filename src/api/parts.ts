@@ -25,8 +25,11 @@ export interface Log {
 export interface ApiParts {
   readonly recorder: Pick<Recorder, 'report' | 'perform'>;
   readonly incidents: Pick<Incidents, 'get' | 'list'> & {
-    /** The incident's lines of the audit log, oldest first; undefined when there is no such incident. */
-    history(id: string): Promise<readonly string[] | undefined>;
+    /**
+     * The incident's lines of the audit log, oldest first, from behind its version `after` on; `next` is the version
+     * behind which the next page begins, when there is one. Undefined when there are none.
+     */
+    history(id: string, after: number): Promise<{ readonly lines: readonly string[]; readonly next?: number } | undefined>;
   };
   readonly statistics: Pick<Statistics, 'read'>;
   readonly health: () => Health;

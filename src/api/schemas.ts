@@ -68,9 +68,19 @@ export const listSchema = z.strictObject({
   cursor: once('cursor', () => true, 'invalid cursor'),
 });
 
+const oneId = z
+  .array(filled('id parameter required'), 'id parameter required')
+  .check(z.length(1, 'id may be given only once'));
+
 /** The parameters of what is asked of one incident. */
-export const idSchema = z.strictObject({
-  id: z.array(filled('id parameter required'), 'id parameter required').check(z.length(1, 'id may be given only once')),
+export const idSchema = z.strictObject({ id: oneId });
+
+const isVersion = (text: string): boolean => /^\d{1,15}$/.test(text);
+
+/** The parameters of an incident's history. */
+export const historySchema = z.strictObject({
+  id: oneId,
+  after: once('after', isVersion, 'after must be a version of the incident, a whole number'),
 });
 
 /** Parameters where there are none. */

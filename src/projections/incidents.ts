@@ -98,7 +98,10 @@ export class Incidents {
     return this.#unresolved.get(dedupKey, incidentClass, source)?.id as string | undefined;
   }
 
-  /** A page of the list, most severe first, then newest. Later pages leave out what was reported since the first. */
+  /**
+   * A page of the list, most severe first, then newest. Later pages leave out what was reported since the first. A page
+   * also ends when it has become very long.
+   */
   list(query: ListQuery): ListPage {
     const head = query.after?.head ?? Number(this.#newest.get()?.number ?? 0);
     const conditions: string[] = ['number <= ?'];
@@ -120,12 +123,19 @@ export class Incidents {
     compare('created_at >= ?', query.since);
     compare('created_at < ?', query.until);
     compare('(rank > ? OR (rank = ? AND number < ?))', query.after?.rank, query.after?.rank, query.after?.seq);
-    const rows = this.#listStatement(conditions.join(' AND ')).all(...values, query.limit + 1);
-    const page = rows.slice(0, query.limit);
-    const documents = page.map((row) => row.document as string);
-    const last = page.at(-1);
-    if (rows.length <= query.limit || last === undefined) return { documents };
-    return { documents, next: { rank: Number(last.rank), seq: Number(last.number), head } };
+    const documents: string[] = [];
+    let next: Cursor | undefined;
+    let length = 0;
+    for (const row of this.#listStatement(conditions.join(' AND ')).iterate(...values, query.limit + 1)) {
+      const document = row.document as string;
+      if (documents.length === query.limit || (documents.length > 0 && length + document.length > MAX_PAGE_LENGTH)) {
+        return next === undefined ? { documents } : { documents, next };
+      }
+      documents.push(document);
+      length += document.length;
+      next = { rank: Number(row.rank), seq: Number(row.number), head };
+    }
+    return { documents };
   }
 
   /** Stores a record after an entry; `before` is what it was. */
@@ -162,6 +172,9 @@ export class Incidents {
     return statement;
   }
 }
+
+/** The most that one page may hold, in UTF-16 units, unless a single incident is longer: it has to fit in memory. */
+const MAX_PAGE_LENGTH = 4 * 1024 * 1024;
 
 /** Every combination of filters is a statement of its own; they are kept up to this many. */
 const MAX_LIST_STATEMENTS = 64;

@@ -7,11 +7,10 @@
  * stays small.
  */
 import type { StoredEntry } from '../audit/entry.ts';
-import { Database } from './database.ts';
+import { Database, type Statement } from './database.ts';
 import { foldEntry, idempotencyOf, type IncidentRecord } from './incident-record.ts';
 import { Incidents } from './incidents.ts';
 import { Statistics } from './statistics.ts';
-import type { Statement } from './database.ts';
 
 /** How far the log has been applied. */
 export interface Position {
@@ -28,6 +27,16 @@ export interface EntryPlace {
   readonly offset: number;
   readonly length: number;
 }
+
+export interface EntriesPage {
+  readonly places: readonly EntryPlace[];
+  /** The version behind which the next page begins, when there is one. */
+  readonly next?: number;
+}
+
+/** The most that one page of an incident's entries may hold: it has to fit in memory. */
+const MAX_PAGE_ENTRIES = 1000;
+const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 
 export class Projections {
   readonly incidents: Incidents;
@@ -53,8 +62,8 @@ export class Projections {
     this.statistics = new Statistics(database);
     this.#insertEntry = database.prepare('INSERT INTO entries (incident, version, offset, length) VALUES (?, ?, ?, ?)');
     this.#entriesOf = database.prepare(`
-      SELECT offset, length FROM entries
-      WHERE incident = (SELECT number FROM incidents WHERE id = ?) ORDER BY version`);
+      SELECT version, offset, length FROM entries
+      WHERE incident = (SELECT number FROM incidents WHERE id = ?) AND version > ? ORDER BY version`);
     this.#insertKey = database.prepare(
       'INSERT INTO idempotency (key, fingerprint, incident) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
     );
@@ -108,9 +117,22 @@ export class Projections {
     this.#fault = undefined;
   }
 
-  /** Where the entries about an incident stand in the log, oldest first; none when it is not on record. */
-  entriesOf(id: string): readonly EntryPlace[] {
-    return this.#entriesOf.all(id).map((row) => ({ offset: Number(row.offset), length: Number(row.length) }));
+  /**
+   * Where the entries about an incident stand in the log, oldest first, from behind its version `after` on, as many as
+   * fit a page; undefined when there are none.
+   */
+  entriesOf(id: string, after = 0): EntriesPage | undefined {
+    const places: EntryPlace[] = [];
+    let bytes = 0;
+    let last = after;
+    for (const row of this.#entriesOf.iterate(id, after)) {
+      const place = { offset: Number(row.offset), length: Number(row.length) };
+      bytes += place.length;
+      if (places.length === MAX_PAGE_ENTRIES || (places.length > 0 && bytes > MAX_PAGE_BYTES)) return { places, next: last };
+      places.push(place);
+      last = Number(row.version);
+    }
+    return places.length === 0 ? undefined : { places };
   }
 
   /** What was reported under an idempotency key. */

@@ -2,17 +2,19 @@ import type Router from '@koa/router';
 import type { Context } from 'koa';
 import { RecorderError } from '../../errors.ts';
 import { answerIncident, answerJson } from '../answer.ts';
-import { linkToNext, readListQuery } from '../list-query.ts';
+import { writeCursor } from '../cursor.ts';
+import { linkToNext } from '../link.ts';
+import { readListQuery } from '../list-query.ts';
 import type { ApiParts } from '../parts.ts';
 import { parseQuery } from '../query.ts';
-import { idSchema } from '../schemas.ts';
+import { historySchema, idSchema } from '../schemas.ts';
 import { validate } from '../validate.ts';
 
 /** Reading incidents: the list, one of them, and what the audit log says of one. */
 export const addIncidentRoutes = (router: Router, { incidents }: Pick<ApiParts, 'incidents'>): void => {
   router.get('/api/v1/incidents', (ctx) => {
     const { documents, next } = incidents.list(readListQuery(ctx.querystring));
-    if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, next));
+    if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'cursor', writeCursor(next)));
     answerJson(ctx, 200, `[${documents.join(',')}]`);
   });
 
@@ -23,7 +25,9 @@ export const addIncidentRoutes = (router: Router, { incidents }: Pick<ApiParts, 
   });
 
   router.get('/api/v1/incidents/history', async (ctx) => {
-    const lines = found(await incidents.history(idOf(ctx)));
+    const { id, after } = validate(historySchema, parseQuery(ctx.querystring), 'parameter', 'id parameter required');
+    const { lines, next } = found(await incidents.history(id[0] ?? '', Number(after?.[0] ?? 0)));
+    if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'after', String(next)));
     answerJson(ctx, 200, `[${lines.join(',')}]`);
   });
 };

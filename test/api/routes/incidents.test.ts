@@ -129,9 +129,17 @@ describe('reading incidents', () => {
   });
 
   describe('GET /api/v1/incidents/history', () => {
-    it('gives the lines of the log as they are', async () => {
-      const { status, text } = await ask(await serve(standIn()), `/api/v1/incidents/history?id=${KNOWN.id}`);
-      expect([status, text]).to.deep.equal([200, '[{"event":"incident.reported"},{"event":"incident.resolved"}]']);
+    it('gives the lines of the log as they are, and says where they go on', async () => {
+      const server = await serve(standIn());
+      const first = await ask(server, `/api/v1/incidents/history?id=${KNOWN.id}`);
+      const lines = '[{"event":"incident.reported"},{"event":"incident.resolved"}]';
+      expect([first.status, first.text]).to.deep.equal([200, lines]);
+      const path = `/api/v1/incidents/history?id=${KNOWN.id}&after=2`;
+      expect(first.headers.link).to.equal(`<${path}>; rel="next"`);
+      const second = await ask(server, path);
+      expect([second.text, second.headers.link]).to.deep.equal(['[{"event":"alert.raised"}]', undefined]);
+      const { status, body } = await ask(server, `/api/v1/incidents/history?id=${KNOWN.id}&after=x`);
+      expect([status, body.error]).to.deep.equal([400, 'after must be a version of the incident, a whole number']);
     });
   });
 
@@ -147,7 +155,7 @@ describe('reading incidents', () => {
         expect(await refused(query), query).to.deep.equal([400, 'id parameter required']);
       }
       expect(await refused(`id=${KNOWN.id}&id=${KNOWN.id}`)).to.deep.equal([400, 'id may be given only once']);
-      expect(await refused(`id=${KNOWN.id}&x=1`)).to.deep.equal([400, 'unknown parameter "x" (allowed: id)']);
+      expect((await refused(`id=${KNOWN.id}&x=1`))[1]).to.match(/^unknown parameter "x" \(allowed: id(, after)?\)$/);
       for (const id of ['INC-1', '%00', '..%2f..%2fetc', '%0d%0aX:1']) {
         expect(await refused(`id=${id}`), id).to.deep.equal([404, 'incident not found']);
       }

@@ -63,8 +63,12 @@ export const standIn = (parts: Partial<ApiParts> = {}): StandIn => {
         queries.push(query);
         return { documents: [KNOWN.json, incident('INC-20261122-000000000002').json] };
       },
-      history: async (id) =>
-        id === KNOWN.id ? ['{"event":"incident.reported"}', '{"event":"incident.resolved"}'] : undefined,
+      history: async (id, after) => {
+        if (id !== KNOWN.id) return undefined;
+        return after === 0
+          ? { lines: ['{"event":"incident.reported"}', '{"event":"incident.resolved"}'], next: 2 }
+          : { lines: ['{"event":"alert.raised"}'] };
+      },
     },
     statistics: { read: () => statistics },
     health: () => ({ status: 'ok', open_incidents: 1 }),
