@@ -33,11 +33,24 @@ export const stateOf = (snapshot: IncidentSnapshot): State => snapshot.value;
 export const snapshotOf = (state: State, context: IncidentContext): IncidentSnapshot =>
   incidentMachine.resolveState({ value: state, context });
 
-/** What becomes of a report under its rule: the first snapshot and the actions that it asks for. */
-export function begin(rule: Rule): { readonly snapshot: IncidentSnapshot; readonly intents: readonly Intent[] } {
-  const [snapshot, actions] = initialTransition(incidentMachine, { auto_contain: rule.auto_contain, actions: rule.actions });
-  return { snapshot, intents: intentsAmong(actions) };
+export interface Beginning {
+  readonly snapshot: IncidentSnapshot;
+  readonly intents: readonly Intent[];
 }
+
+/** What becomes of a report under its rule: the first snapshot and the actions that it asks for. */
+export function begin({ auto_contain, actions }: Rule): Beginning {
+  const key = `${auto_contain} ${actions.join(' ')}`;
+  const known = BEGINNINGS.get(key);
+  if (known !== undefined) return known;
+  const [snapshot, asked] = initialTransition(incidentMachine, { auto_contain, actions });
+  const beginning = { snapshot, intents: intentsAmong(asked) };
+  BEGINNINGS.set(key, beginning);
+  return beginning;
+}
+
+/** All incidents under the same rule begin alike, and the rules are few: asking the chart once is enough. */
+const BEGINNINGS = new Map<string, Beginning>();
 
 /** What becomes of an event in a snapshot. Pure: nothing is carried out. */
 export function decide(snapshot: IncidentSnapshot, event: IncidentEvent): Decision {
