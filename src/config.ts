@@ -17,6 +17,8 @@ export interface Config {
   readonly tokenPath: string;
   /** The audit key's file; without one the chain is plain SHA-256. */
   readonly keyPath: string | undefined;
+  /** The size in bytes at which a file of the audit log is sealed. */
+  readonly segmentBytes: number;
   /** How many incidents are kept as live actors at most. */
   readonly liveActors: number;
   readonly logLevel: LogLevel;
@@ -47,7 +49,8 @@ export const readConfig = (env: Environment, defaults: Environment = {}): Config
     logPath: read('AUDIT_LOG_PATH', '/var/lib/secure-ai/logs/incident-recorder-audit.jsonl', absolutePath),
     tokenPath: read('SERVICE_TOKEN_PATH', '/run/secure-ai/service-token', absolutePath),
     keyPath: read('AUDIT_HMAC_KEY_PATH', '', (text, fault) => (text === '' ? undefined : absolutePath(text, fault))),
-    liveActors: read('LIVE_ACTORS', '512', count(100_000)),
+    segmentBytes: read('AUDIT_SEGMENT_BYTES', String(64 * 1024 * 1024), count(1024, 1024 ** 4)),
+    liveActors: read('LIVE_ACTORS', '512', count(1, 100_000)),
     logLevel: read('LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
   };
   if (faults.length > 0) throw new RecorderError('config', faults.join('\n'), { fields: { faults } });
@@ -69,10 +72,10 @@ const absolutePath: Parse<string> = (text, fault) => {
 };
 
 const count =
-  (most: number): Parse<number> =>
+  (least: number, most: number): Parse<number> =>
   (text, fault) => {
-    const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-    if (value < 1 || value > most) fault(`must be a whole number from 1 to ${most}, not ${shown(text)}`);
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : -1;
+    if (value < least || value > most) fault(`must be a whole number from ${least} to ${most}, not ${shown(text)}`);
     return value;
   };
 

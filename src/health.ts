@@ -11,6 +11,8 @@ export interface HealthParts {
   readonly token: { fault(): string | undefined };
   /** What an operator should know although nothing is broken. */
   readonly warnings: () => readonly string[];
+  /** The `seq` up to which the chain was verified since the start; undefined while that is going on. */
+  readonly verified: () => number | undefined;
   /** RFC 3339. */
   readonly startedAt: string;
 }
@@ -21,8 +23,8 @@ export interface Health {
   readonly [detail: string]: unknown;
 }
 
-export function healthOf({ log, projections, policy, token, warnings, startedAt }: HealthParts): Health {
-  const { state, writable, reason, entries, bytes, algorithm } = log.status;
+export function healthOf({ log, projections, policy, token, warnings, verified, startedAt }: HealthParts): Health {
+  const { state, writable, reason, entries, bytes, segments, algorithm } = log.status;
   const { version, source, path, digest, loaded_at } = policy();
   const reasons = [
     writable ? undefined : (reason ?? `the audit log is ${state}`),
@@ -38,7 +40,7 @@ export function healthOf({ log, projections, policy, token, warnings, startedAt 
     warnings: warnings(),
     version: VERSION,
     started_at: startedAt,
-    audit: { writable, state, last_seq: entries, bytes, algorithm },
+    audit: { writable, state, last_seq: entries, verified_seq: verified() ?? null, segments, bytes, algorithm },
     policy: { version, source, ...(path === undefined ? {} : { path }), digest, loaded_at },
   };
 }

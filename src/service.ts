@@ -14,11 +14,10 @@ import { ServiceToken } from './api/service-token.ts';
 import { Announcements } from './audit/announcements.ts';
 import { chainHash } from './audit/chain-hash.ts';
 import type { Draft, EntryEvent } from './audit/entry.ts';
+import { verifyInBackground } from './audit/background-verification.ts';
 import { readKey } from './audit/key.ts';
-import { LogReader } from './audit/log-reader.ts';
+import { readLinesAt } from './audit/log-reader.ts';
 import { AuditLog } from './audit/log.ts';
-import { recoverLog, type Recovered } from './audit/recovery.ts';
-import { walkLogAt } from './audit/walk.ts';
 import { type Clock, SECOND, timestamp } from './clock.ts';
 import type { BindAddress, Config } from './config.ts';
 import { healthOf } from './health.ts';
@@ -26,6 +25,7 @@ import { IncidentActors } from './incidents/actors.ts';
 import { Recorder } from './incidents/recorder.ts';
 import { loadPolicy } from './policy/load.ts';
 import type { Policy } from './policy/policy.ts';
+import type { Damage } from './audit/walk.ts';
 import { CatchUp } from './projections/catch-up.ts';
 import { databasePath } from './projections/database.ts';
 import { Projections } from './projections/projections.ts';
@@ -68,7 +68,7 @@ async function assemble(config: Config, clock: Clock, logger: Logger, releases: 
 
   const projections = new Projections(databasePath(config.logPath));
   releases.defer(() => projections.close());
-  const recovered = await recover(config.logPath, hash, clock, projections);
+  const recovered = await new CatchUp(projections).recover({ path: config.logPath, hash, clock });
 
   let failedWith: (error: Error) => void = () => {};
   const syncFailed = new Promise<Error>((resolve) => {
@@ -79,6 +79,7 @@ async function assemble(config: Config, clock: Clock, logger: Logger, releases: 
     hash,
     clock,
     recovered,
+    segmentBytes: config.segmentBytes,
     onDurable: (entries) => {
       projections.apply(entries);
       for (const { event, data } of entries) {
@@ -89,8 +90,6 @@ async function assemble(config: Config, clock: Clock, logger: Logger, releases: 
     onFailed: failedWith,
   });
   releases.defer(() => log.close());
-  const reader = new LogReader(config.logPath);
-  releases.defer(() => reader.close());
 
   const announcements = new Announcements(log);
   const announce = (event: EntryEvent, data: Draft['data']): Promise<void> =>
@@ -100,6 +99,22 @@ async function assemble(config: Config, clock: Clock, logger: Logger, releases: 
     void log.probe().then(() => announcements.retry());
   }, HEARTBEAT);
   releases.defer(() => clearInterval(heart));
+
+  const verification = new AbortController();
+  let verified = recovered.unread === 0 ? recovered.head.entries : undefined;
+  const verifyRest = async (): Promise<void> => {
+    const { first, size } = recovered;
+    const { signal } = verification;
+    const { head, damage } = await verifyInBackground({ path: config.logPath, hash, clock, log, first, size, signal });
+    verified = head.entries;
+    if (damage === undefined) logger.info({ entries: head.entries }, 'the audit log is verified');
+    else markDamaged(damage);
+  };
+  const markDamaged = (damage: Damage): void => {
+    log.markDamaged(damage);
+    logger.fatal(damage, 'the audit log is damaged: it is read, and not written');
+  };
+  releases.defer(() => verification.abort());
 
   const actors = new IncidentActors(config.liveActors, ({ incident, action, directive }) => {
     logger.info({ incident, action, directive }, 'containment asked for');
@@ -140,11 +155,11 @@ async function assemble(config: Config, clock: Clock, logger: Logger, releases: 
         list: (query) => projections.incidents.list(query),
         history: async (id, after) => {
           const page = projections.entriesOf(id, after);
-          return page === undefined ? undefined : { ...page, lines: await reader.read(page.places) };
+          return page === undefined ? undefined : { ...page, lines: await readLinesAt(log, page.places) };
         },
       },
       statistics: projections.statistics,
-      health: () => healthOf({ log, projections, policy: () => policy, token, warnings, startedAt }),
+      health: () => healthOf({ log, projections, policy: () => policy, token, warnings, startedAt, verified: () => verified }),
       token,
       reload: async () => {
         const { version, source, digest, loaded_at } = await reloadPolicy();
@@ -162,9 +177,7 @@ async function assemble(config: Config, clock: Clock, logger: Logger, releases: 
   releases.defer(() => server.close(grace));
 
   for (const warning of warnings()) logger.warn(warning);
-  if (recovered.damage !== undefined) {
-    logger.fatal(recovered.damage, 'the audit log is damaged: it is read, and not written');
-  }
+  if (recovered.damage !== undefined) markDamaged(recovered.damage);
   if (recovered.repair !== undefined) {
     const { keptAs, bytes } = recovered.repair;
     logger.warn({ keptAs, bytes }, 'a torn tail was cut off the audit log');
@@ -175,6 +188,12 @@ async function assemble(config: Config, clock: Clock, logger: Logger, releases: 
     policy: { digest: policy.digest, source: policy.source },
     checkpoint: recovered.beside === 'no checkpoint' ? 'absent' : 'present',
   });
+
+  if (recovered.damage === undefined && recovered.unread > 0) {
+    verifyRest().catch((error: unknown) => {
+      if (!verification.signal.aborted) logger.error({ err: error }, 'the audit log could not be verified');
+    });
+  }
 
   return {
     address: server.address,
@@ -194,19 +213,4 @@ async function assemble(config: Config, clock: Clock, logger: Logger, releases: 
       return error;
     }),
   };
-}
-
-/** Makes the log ready to be written and brings the projections up to it. */
-async function recover(
-  path: string,
-  hash: ReturnType<typeof chainHash>,
-  clock: Clock,
-  projections: Projections,
-): Promise<Recovered> {
-  const catchUp = new CatchUp(projections);
-  const recovered = await recoverLog(path, hash, clock, (entries) => catchUp.offer(entries));
-  if (recovered.damage === undefined && catchUp.restart(recovered.head)) {
-    await walkLogAt(path, hash, (entries) => catchUp.offer(entries));
-  }
-  return recovered;
 }

@@ -29,6 +29,7 @@ describe('readConfig', () => {
       logPath: '/var/lib/secure-ai/logs/incident-recorder-audit.jsonl',
       tokenPath: '/run/secure-ai/service-token',
       keyPath: undefined,
+      segmentBytes: 64 * 1024 * 1024,
       liveActors: 512,
       logLevel: 'info',
     });
@@ -43,6 +44,7 @@ describe('readConfig', () => {
         AUDIT_LOG_PATH: '/l',
         SERVICE_TOKEN_PATH: '/t',
         AUDIT_HMAC_KEY_PATH: '/k',
+        AUDIT_SEGMENT_BYTES: '1024',
         LIVE_ACTORS: '1',
         LOG_LEVEL: 'silent',
       }),
@@ -53,6 +55,7 @@ describe('readConfig', () => {
       logPath: '/l',
       tokenPath: '/t',
       keyPath: '/k',
+      segmentBytes: 1024,
       liveActors: 1,
       logLevel: 'silent',
     });
@@ -66,7 +69,7 @@ describe('readConfig', () => {
       'AUDIT_LOG_PATH',
       'SERVICE_TOKEN_PATH',
     ];
-    const empty = [...names, 'AUDIT_HMAC_KEY_PATH', 'LIVE_ACTORS', 'LOG_LEVEL'].map((name) => [name, '']);
+    const empty = [...names, 'AUDIT_HMAC_KEY_PATH', 'AUDIT_SEGMENT_BYTES', 'LIVE_ACTORS', 'LOG_LEVEL'].map((name) => [name, '']);
     expect(readConfig(Object.fromEntries(empty) as Record<string, string>)).to.deep.equal(readConfig({}));
   });
 

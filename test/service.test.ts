@@ -146,10 +146,11 @@ describe('the service', () => {
     writeFileSync(home.log, readFileSync(home.log, 'utf8').replace('a test report', 'a best report'));
 
     const service = await start(home);
+    await service.said('the audit log is damaged');
     const health = await service.get('/health');
     expect(health.status).to.equal(503);
     expect(health.json).to.include({ status: 'degraded', total_incidents: 3 });
-    expect(health.json.reasons.join()).to.match(/line 2: its entry_hash does not match/);
+    expect(health.json.reasons.join()).to.match(/line 2\): its entry_hash does not match/);
     expect((await service.get('/api/v1/incidents')).json).to.have.length(3);
     const refused = await service.report();
     expect(refused.status).to.equal(503);

@@ -74,15 +74,16 @@ export class CheckpointWitness {
   }
 
   /** What is wrong with the log in the light of its checkpoint, as far as the log is valid. */
-  verdict({ head, end, damage }: Walked): Damage | undefined {
+  verdict(file: string, { head, end, first, damage }: Walked): Damage | undefined {
     const { entries } = this.#checkpoint;
-    if (this.#fault !== undefined) return { line: head.entries, offset: end, reason: this.#fault };
+    const behind = { file, line: head.entries - first + 2, offset: end };
+    if (this.#fault !== undefined) return { ...behind, reason: this.#fault };
     if (head.entries < entries) {
-      const reason = `the log ends after ${head.entries} entries, its checkpoint counts ${entries}: entries were cut off`;
-      return damage ?? { line: head.entries + 1, offset: end, reason };
+      const reason = `the log ends after entry ${head.entries}, its checkpoint counts ${entries}: entries were cut off`;
+      return damage ?? { ...behind, reason };
     }
     if (this.#agrees) return undefined;
-    return { line: entries, offset: this.#end, reason: 'its entry_hash is not the one in the checkpoint: another log' };
+    return { ...behind, line: entries - first + 1, reason: `entry ${entries} is another than the checkpoint's` };
   }
 }
 
@@ -98,22 +99,31 @@ export class Checkpointer {
     this.#hash = hash;
   }
 
+  /**
+   * Writes the checkpoint now.
+   * @throws when it can't be written; the one that is there stays
+   */
+  async write(head: Head): Promise<void> {
+    await this.#running;
+    await writeCheckpoint(this.#logPath, head, this.#hash);
+  }
+
   /** Says that the log has grown; `head` is asked when the checkpoint is written. */
   due(head: () => Head): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.#running = this.#running.then(() => this.#write(head()));
+      this.#running = this.#running.then(() => this.#tryToWrite(head()));
     }, CHECKPOINT_EVERY).unref();
   }
 
   async close(head: Head): Promise<void> {
     clearTimeout(this.#timer);
     await this.#running;
-    await this.#write(head);
+    await this.#tryToWrite(head);
   }
 
   /** A checkpoint that can't be written stays behind, which is allowed; the next one catches up. */
-  async #write(head: Head): Promise<void> {
+  async #tryToWrite(head: Head): Promise<void> {
     await writeCheckpoint(this.#logPath, head, this.#hash).catch(() => {});
   }
 }

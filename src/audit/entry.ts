@@ -20,6 +20,7 @@ export const ENTRY_EVENTS = [
   'policy.reloaded',
   'log.repaired',
   'log.resumed',
+  'log.archived',
   'incident.reported',
   'incident.recurred',
   'incident.contained',

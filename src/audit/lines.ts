@@ -18,12 +18,17 @@ const NEWLINE = 0x0a;
  * Gives the lines between two offsets in bytes, those of one window at a time. `from` is the beginning of a line.
  * After a line that is not whole it ends.
  */
-export async function* readLines(file: FileHandle, from: number, to: number): AsyncGenerator<readonly Line[], void> {
+export async function* readLines(
+  file: FileHandle,
+  from: number,
+  to: number,
+  windowBytes = WINDOW_BYTES,
+): AsyncGenerator<readonly Line[], void> {
   let rest: Buffer = Buffer.alloc(0);
   let restAt = from;
   let position = from;
   while (position < to) {
-    const window = Buffer.allocUnsafe(Math.min(WINDOW_BYTES, to - position));
+    const window = Buffer.allocUnsafe(Math.min(windowBytes, to - position));
     const { bytesRead } = await file.read(window, 0, window.length, position);
     if (bytesRead === 0) break;
     position += bytesRead;

@@ -1,44 +1,61 @@
-/** Reads single lines of the log by their place, while it is being written. */
+/** Reads single lines of the log by their place, while it is being written, sealed and archived. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { RecorderError } from '../errors.ts';
+import type { AuditLog } from './log.ts';
 
-/** Where a line stands in the log, in bytes; the length includes the newline. */
+/** Where a line stands: the `seq` of its entry tells the file; offset and length, newline included, are in bytes. */
 export interface LinePlace {
+  readonly seq: number;
   readonly offset: number;
   readonly length: number;
 }
 
-export class LogReader {
-  readonly #path: string;
-  #file: Promise<FileHandle> | undefined;
-
-  constructor(path: string) {
-    this.#path = path;
+/**
+ * The lines at these places, in order of their `seq`, without their newlines.
+ * @throws RecorderError `damaged_log` when the log no longer holds them there
+ */
+export async function readLinesAt(log: Pick<AuditLog, 'fileOf'>, places: readonly LinePlace[]): Promise<readonly string[]> {
+  const lines: string[] = [];
+  while (lines.length < places.length) {
+    const due = places.slice(lines.length);
+    // A file that is sealed between asking for its path and opening it is another one then; it is asked for again.
+    const read = (await readFromOneFile(log, due)) ?? (await readFromOneFile(log, due));
+    if (read === undefined) {
+      throw new RecorderError('damaged_log', `the audit log does not hold entry ${due[0]?.seq} where it was written`);
+    }
+    lines.push(...read);
   }
+  return lines;
+}
 
-  /**
-   * The lines at these places, without their newlines.
-   * @throws RecorderError `damaged_log` when the log no longer holds a line there
-   */
-  async read(places: readonly LinePlace[]): Promise<readonly string[]> {
-    this.#file ??= open(this.#path, 'r');
-    const file = await this.#file;
-    return Promise.all(places.map((place) => readLine(file, place)));
-  }
-
-  async close(): Promise<void> {
-    await (await this.#file)?.close();
+/** The lines that are in the same file as the first; `undefined` when it is not there. */
+async function readFromOneFile(
+  log: Pick<AuditLog, 'fileOf'>,
+  places: readonly LinePlace[],
+): Promise<readonly string[] | undefined> {
+  const { path, first } = log.fileOf(places[0]?.seq ?? 0);
+  const file = await open(path, 'r').catch(() => undefined);
+  if (file === undefined) return undefined;
+  try {
+    const lines: string[] = [];
+    for (const place of places) {
+      if (log.fileOf(place.seq).first !== first) break;
+      const line = await readLine(file, place);
+      if (line === undefined) return undefined;
+      lines.push(line);
+    }
+    return lines;
+  } finally {
+    await file.close();
   }
 }
 
-async function readLine(file: FileHandle, { offset, length }: LinePlace): Promise<string> {
-  const line = Buffer.alloc(length);
-  const { bytesRead } = await file.read(line, 0, length, offset);
-  if (bytesRead !== length || line[0] !== OPEN_BRACE || line[length - 1] !== NEWLINE) {
-    throw new RecorderError('damaged_log', `the audit log holds no entry of ${length} bytes at ${offset}`);
-  }
-  return line.toString('utf8', 0, length - 1);
-}
-
-const OPEN_BRACE = 0x7b;
 const NEWLINE = 0x0a;
+
+async function readLine(file: FileHandle, { seq, offset, length }: LinePlace): Promise<string | undefined> {
+  const bytes = Buffer.alloc(length);
+  const { bytesRead } = await file.read(bytes, 0, length, offset);
+  if (bytesRead !== length || bytes[length - 1] !== NEWLINE) return undefined;
+  const line = bytes.toString('utf8', 0, length - 1);
+  return line.startsWith('{"timestamp":') && line.includes(`"data":{"seq":${seq},`) ? line : undefined;
+}

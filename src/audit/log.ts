@@ -16,13 +16,16 @@
  * - `closed`: after `close()`.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, open, statfs } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, statfs } from 'node:fs/promises';
 import { type Clock, timestamp } from '../clock.ts';
 import { type ErrorCode, RecorderError } from '../errors.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { Checkpointer } from './checkpoint.ts';
+import { syncDirectoryOf } from './durable-file.ts';
 import { chainEntry, type Draft, type Head, MAX_ENTRY_BYTES, type StoredEntry } from './entry.ts';
-import { MAX_BATCH_BYTES, type Recovered } from './recovery.ts';
+import { MAX_BATCH_BYTES, nextPath, type Recovered } from './recovery.ts';
+import { sealedPath, type SealedSegment } from './segments.ts';
+import type { Damage } from './walk.ts';
 
 /** The most entries that may wait for their batch; beyond it appends are refused as overload. */
 const MAX_WAITING = 2048;
@@ -38,7 +41,10 @@ export interface LogStatus {
   readonly reason?: string;
   readonly entries: number;
   readonly last_hash: string;
+  /** The size of the file that is being written. */
   readonly bytes: number;
+  /** How many files make up the log. */
+  readonly segments: number;
   readonly algorithm: string;
 }
 
@@ -47,6 +53,8 @@ export interface AuditLogParts {
   readonly hash: ChainHash;
   readonly clock: Clock;
   readonly recovered: Recovered;
+  /** The size in bytes at which the file is sealed and the log goes on in another. */
+  readonly segmentBytes: number;
   /** Takes entries that are on disk, in order, before their appends are fulfilled. Must not throw. */
   readonly onDurable: (entries: readonly StoredEntry[]) => void;
   /** Told once when a sync has failed: the process must end, non-zero. */
@@ -69,12 +77,14 @@ interface Batch {
 export class AuditLog {
   readonly #parts: AuditLogParts;
   /** Not open when the log is damaged: it is not to be written. */
-  readonly #file: FileHandle | undefined;
+  #file: FileHandle | undefined;
   readonly #checkpoint: Checkpointer;
   #state: LogState;
   #reason: string | undefined;
   #head: Head;
+  #first: number;
   #size: number;
+  #sealed: readonly SealedSegment[];
   #waiting: Append[] = [];
   #waitingEntries = 0;
   #writing: Promise<void> | undefined;
@@ -86,9 +96,11 @@ export class AuditLog {
     this.#parts = parts;
     this.#file = file;
     this.#head = recovered.head;
+    this.#first = recovered.first;
     this.#size = recovered.size;
-    this.#state = recovered.damage === undefined ? 'open' : 'damaged';
-    if (recovered.damage !== undefined) this.#reason = `line ${recovered.damage.line}: ${recovered.damage.reason}`;
+    this.#sealed = recovered.sealed;
+    this.#state = 'open';
+    if (recovered.damage !== undefined) this.markDamaged(recovered.damage);
     this.#checkpoint = new Checkpointer(parts.path, parts.hash);
   }
 
@@ -105,9 +117,32 @@ export class AuditLog {
       entries: this.#head.entries,
       last_hash: this.#head.hash,
       bytes: this.#size,
+      segments: this.#sealed.length + 1,
       algorithm: this.#parts.hash.algorithm,
     };
     return this.#reason === undefined ? status : { ...status, reason: this.#reason };
+  }
+
+  /** The sealed segments, oldest first. */
+  get sealed(): readonly SealedSegment[] {
+    return this.#sealed;
+  }
+
+  /** The file that holds an entry, and the `seq` of the first entry in it. */
+  fileOf(seq: number): SealedSegment {
+    const holder = seq < this.#first ? this.#sealed.findLast(({ first }) => first <= seq) : undefined;
+    return holder ?? { path: this.#parts.path, first: this.#first };
+  }
+
+  /** Nothing is taken any more: the log was found not to be what was written. */
+  markDamaged({ file, line, reason }: Damage): void {
+    this.#state = 'damaged';
+    this.#reason = `the audit log is damaged (${file}, line ${line}): ${reason}`;
+  }
+
+  /** Forgets sealed segments that were moved away. */
+  forget(segments: readonly SealedSegment[]): void {
+    this.#sealed = this.#sealed.filter((segment) => !segments.includes(segment));
   }
 
   /**
@@ -187,6 +222,7 @@ export class AuditLog {
         break;
       }
       this.#commit(batch);
+      if (this.#size >= this.#parts.segmentBytes) await this.#seal();
     }
     this.#writing = undefined;
   }
@@ -240,6 +276,36 @@ export class AuditLog {
       first += drafts.length;
     }
     this.#checkpoint.due(() => this.#head);
+  }
+
+  /**
+   * Seals the file and goes on in a new one. When there is no room for that now the log goes on as it is, and the next
+   * batch tries again.
+   */
+  async #seal(): Promise<void> {
+    const { path } = this.#parts;
+    const next = nextPath(path);
+    const segment: SealedSegment = { path: sealedPath(path, this.#first), first: this.#first };
+    let file: FileHandle | undefined;
+    try {
+      await this.#checkpoint.write(this.#head);
+      await rm(next, { force: true });
+      file = await open(next, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL, 0o640);
+      await rename(path, segment.path);
+      await rename(next, path).catch(async (error: unknown) => {
+        await rename(segment.path, path);
+        throw error;
+      });
+    } catch {
+      await file?.close();
+      return;
+    }
+    await syncDirectoryOf(path);
+    await this.#file?.close();
+    this.#file = file;
+    this.#sealed = [...this.#sealed, segment];
+    this.#first = this.#head.entries + 1;
+    this.#size = 0;
   }
 
   async #block(error: NodeJS.ErrnoException, batch: Batch): Promise<void> {

@@ -56,7 +56,7 @@ function keyBeside(path: string): string | undefined {
 function describe(path: string, found: Verification, algorithm: string): string {
   const { damage, entries, first, last, hash, checkpoint } = found;
   const lines = [
-    damage === undefined ? `${path}: valid` : `${path}: NOT VALID at line ${damage.line}: ${damage.reason}`,
+    damage === undefined ? `${path}: valid` : `${path}: NOT VALID at line ${damage.line} of ${damage.file}: ${damage.reason}`,
     `entries     ${entries}${damage === undefined ? '' : ' valid before it'}`,
     `first       ${first ?? '-'}`,
     `last        ${last ?? '-'}`,

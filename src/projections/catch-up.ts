@@ -1,43 +1,50 @@
 /**
  * Brings the projections up to the log when the service starts.
  *
- * Recovery walks the log anyway; the entries that it finds valid are offered here on the way. What was applied before is
- * passed over, provided that the log still says so: where the projections have another hash for an entry than the log,
- * or have entries that the log has not, they belong to another log, are emptied, and the log has to be walked again.
+ * Recovery reads the log anyway, from where the projections know it on; the entries that it finds valid are applied on
+ * the way, and what was applied before is passed over, provided that the log still says so. Where the projections have
+ * another hash for an entry than the log, or have entries that the log has not, they belong to another log: they are
+ * emptied and the whole log is read.
  */
 import type { StoredEntry } from '../audit/entry.ts';
-import type { Head } from '../audit/entry.ts';
+import { type Recovered, recoverLog, type RecoveryParts } from '../audit/recovery.ts';
 import type { Projections } from './projections.ts';
 
 export class CatchUp {
   readonly #projections: Projections;
-  #mustRestart = false;
+  readonly #onProgress: (seq: number) => void;
+  #foreign = false;
 
-  constructor(projections: Projections) {
+  /** @param onProgress told the `seq` up to which the log has been read and applied */
+  constructor(projections: Projections, onProgress: (seq: number) => void = () => {}) {
     this.#projections = projections;
+    this.#onProgress = onProgress;
   }
 
-  /** Takes the next valid entries of the log. */
-  offer(entries: readonly StoredEntry[]): void {
-    if (this.#mustRestart) return;
+  /**
+   * Makes the log ready to be written and brings the projections up to it.
+   * @throws RecorderError `damaged_log` when the entries contradict the statechart
+   */
+  async recover(parts: Pick<RecoveryParts, 'path' | 'hash' | 'clock'>): Promise<Recovered> {
+    const onEntries = (entries: readonly StoredEntry[]): void => this.#take(entries);
+    const recovered = await recoverLog({ ...parts, onEntries, known: this.#projections.position });
+    const ahead = this.#projections.position.seq > recovered.head.entries;
+    if (recovered.damage !== undefined || !(this.#foreign || ahead)) return recovered;
+    this.#projections.reset();
+    this.#foreign = false;
+    return recoverLog({ ...parts, onEntries });
+  }
+
+  #take(entries: readonly StoredEntry[]): void {
+    if (this.#foreign) return;
     const { seq, hash } = this.#projections.position;
-    const last = entries.find((entry) => entry.data.seq === seq);
-    if (last !== undefined && last.entry_hash !== hash) {
-      this.#mustRestart = true;
+    const known = entries.find((entry) => entry.data.seq === seq);
+    if (known !== undefined && known.entry_hash !== hash) {
+      this.#foreign = true;
       return;
     }
     this.#projections.apply(entries);
     if (this.#projections.fault !== undefined) throw this.#projections.fault;
-  }
-
-  /**
-   * Whether the log has to be offered once more from its beginning; the projections are empty then.
-   * @param head how far the log is valid
-   */
-  restart(head: Head): boolean {
-    if (!this.#mustRestart && this.#projections.position.seq <= head.entries) return false;
-    this.#projections.reset();
-    this.#mustRestart = false;
-    return true;
+    this.#onProgress(entries.at(-1)?.data.seq ?? 0);
   }
 }

@@ -7,6 +7,7 @@
  * stays small.
  */
 import type { StoredEntry } from '../audit/entry.ts';
+import type { LinePlace } from '../audit/log-reader.ts';
 import { Database, type Statement } from './database.ts';
 import { foldEntry, idempotencyOf, type IncidentRecord } from './incident-record.ts';
 import { Incidents } from './incidents.ts';
@@ -22,14 +23,8 @@ export interface Position {
 
 const NOTHING: Position = { seq: 0, hash: '', end: 0 };
 
-/** Where an entry stands in the log, in bytes. */
-export interface EntryPlace {
-  readonly offset: number;
-  readonly length: number;
-}
-
 export interface EntriesPage {
-  readonly places: readonly EntryPlace[];
+  readonly places: readonly LinePlace[];
   /** The version behind which the next page begins, when there is one. */
   readonly next?: number;
 }
@@ -60,9 +55,11 @@ export class Projections {
     this.#database = database;
     this.incidents = new Incidents(database);
     this.statistics = new Statistics(database);
-    this.#insertEntry = database.prepare('INSERT INTO entries (incident, version, offset, length) VALUES (?, ?, ?, ?)');
+    this.#insertEntry = database.prepare(
+      'INSERT INTO entries (incident, version, seq, offset, length) VALUES (?, ?, ?, ?, ?)',
+    );
     this.#entriesOf = database.prepare(`
-      SELECT version, offset, length FROM entries
+      SELECT version, seq, offset, length FROM entries
       WHERE incident = (SELECT number FROM incidents WHERE id = ?) AND version > ? ORDER BY version`);
     this.#insertKey = database.prepare(
       'INSERT INTO idempotency (key, fingerprint, incident) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
@@ -122,11 +119,11 @@ export class Projections {
    * fit a page; undefined when there are none.
    */
   entriesOf(id: string, after = 0): EntriesPage | undefined {
-    const places: EntryPlace[] = [];
+    const places: LinePlace[] = [];
     let bytes = 0;
     let last = after;
     for (const row of this.#entriesOf.iterate(id, after)) {
-      const place = { offset: Number(row.offset), length: Number(row.length) };
+      const place = { seq: Number(row.seq), offset: Number(row.offset), length: Number(row.length) };
       bytes += place.length;
       if (places.length === MAX_PAGE_ENTRIES || (places.length > 0 && bytes > MAX_PAGE_BYTES)) return { places, next: last };
       places.push(place);
@@ -154,7 +151,7 @@ export class Projections {
     touched.set(id, record);
     this.incidents.store(record, before);
     this.statistics.follow(record, before);
-    this.#insertEntry.run(record.seq, record.incident.version, entry.offset, entry.length);
+    this.#insertEntry.run(record.seq, record.incident.version, entry.data.seq, entry.offset, entry.length);
     const idempotency = idempotencyOf(entry);
     if (idempotency !== undefined) this.#insertKey.run(idempotency.key, idempotency.fingerprint, record.seq);
   }

@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is thrown away and made again from the log. */
-export const LAYOUT = 1;
+export const LAYOUT = 2;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -31,10 +31,11 @@ export const SCHEMA = `
   CREATE INDEX incidents_unresolved_by_dedup_key ON incidents (dedup_key, class, source)
     WHERE dedup_key IS NOT NULL AND state <> 'resolved';
 
-  -- Where the entries about each incident stand in the log, in bytes.
+  -- Where the entries about each incident stand in the log: seq tells the file, the rest is in bytes.
   CREATE TABLE entries (
     incident INTEGER NOT NULL,
     version INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
     offset INTEGER NOT NULL,
     length INTEGER NOT NULL,
     PRIMARY KEY (incident, version)

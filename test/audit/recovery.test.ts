@@ -29,7 +29,14 @@ describe('recoverLog', () => {
   it('given neither log nor checkpoint, begins both', async () => {
     const path = join(directory(), 'audit.jsonl');
     const { recovered } = await reopen(path);
-    expect(recovered).to.deep.equal({ head: { entries: 0, hash: '' }, size: 0, beside: 'nothing' });
+    expect(recovered).to.deep.equal({
+      head: { entries: 0, hash: '' },
+      first: 1,
+      size: 0,
+      sealed: [],
+      beside: 'nothing',
+      unread: 0,
+    });
     expect(existsSync(path) && existsSync(`${path}.checkpoint`)).to.equal(true);
   });
 
@@ -91,8 +98,8 @@ describe('recoverLog', () => {
       ['an entry cut off behind which the checkpoint saw more', 10, (path, lines) => rewrite(path, lines.slice(0, 9)), /cut off/, 10],
       ['an empty log', 10, (path) => rewrite(path, []), /cut off/, 1],
       ['no log', 10, (path) => rmSync(path), /the log is gone/, 1],
-      ['an edited checkpoint', 10, (path) => writeFileSync(`${path}.checkpoint`, readFileSync(`${path}.checkpoint`, 'utf8').replace(':10,', ':9,')), /wrong hmac/, 10],
-      ['something that is no checkpoint', 10, (path) => writeFileSync(`${path}.checkpoint`, '{}'), /not spelt/, 10],
+      ['an edited checkpoint', 10, (path) => writeFileSync(`${path}.checkpoint`, readFileSync(`${path}.checkpoint`, 'utf8').replace(':10,', ':9,')), /wrong hmac/, 11],
+      ['something that is no checkpoint', 10, (path) => writeFileSync(`${path}.checkpoint`, '{}'), /not spelt/, 11],
     ];
     const rewrite = (path: string, lines: readonly string[]): void => writeFileSync(path, lines.map((line) => `${line}\n`).join(''));
 

@@ -23,16 +23,17 @@ export interface OpenLog {
 }
 
 /** Recovers and opens the log at `path`, as the service does. */
-export async function openLog(path: string, hash = HASH): Promise<OpenLog> {
+export async function openLog(path: string, hash = HASH, segmentBytes = Infinity): Promise<OpenLog> {
   const clock = new FixedClock();
   const found: StoredEntry[] = [];
   const durable: StoredEntry[] = [];
-  const recovered = await recoverLog(path, hash, clock, (entries) => void found.push(...entries));
+  const recovered = await recoverLog({ path, hash, clock, onEntries: (entries) => void found.push(...entries) });
   const log = await AuditLog.open({
     path,
     hash,
     clock,
     recovered,
+    segmentBytes,
     onDurable: (entries) => void durable.push(...entries),
     onFailed: (error) => {
       throw error;

@@ -2,8 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Rule } from '../../machines/vocabulary.ts';
 import { AuditLog } from '../../src/audit/log.ts';
-import { recoverLog } from '../../src/audit/recovery.ts';
-import { walkLogAt } from '../../src/audit/walk.ts';
 import { IncidentActors, type IncidentIntent } from '../../src/incidents/actors.ts';
 import { Recorder } from '../../src/incidents/recorder.ts';
 import { BUILT_IN_RULES } from '../../src/policy/defaults.ts';
@@ -16,6 +14,12 @@ import { HASH } from './audit-log.ts';
 import { FixedClock } from './fixed-clock.ts';
 
 export const parsed = ({ json }: IncidentDocument): Incident => JSON.parse(json) as Incident;
+
+interface RecordingOptions {
+  readonly liveActors?: number;
+  readonly rules?: Record<string, Rule>;
+  readonly segmentBytes?: number;
+}
 
 /** A recorder with its real log and projections in a directory, without the API. */
 export class Recording {
@@ -31,19 +35,19 @@ export class Recording {
 
   static async open(
     directory: string,
-    { liveActors = 512, rules = BUILT_IN_RULES }: { liveActors?: number; rules?: Record<string, Rule> } = {},
+    { liveActors = 512, rules = BUILT_IN_RULES, segmentBytes = Infinity }: RecordingOptions = {},
   ): Promise<Recording> {
     const path = Recording.logIn(directory);
     const clock = new FixedClock();
     const projections = new Projections(databasePath(path));
     const catchUp = new CatchUp(projections);
-    const recovered = await recoverLog(path, HASH, clock, (entries) => catchUp.offer(entries));
-    if (catchUp.restart(recovered.head)) await walkLogAt(path, HASH, (entries) => catchUp.offer(entries));
+    const recovered = await catchUp.recover({ path, hash: HASH, clock });
     const log = await AuditLog.open({
       path,
       hash: HASH,
       clock,
       recovered,
+      segmentBytes,
       onDurable: (entries) => projections.apply(entries),
       onFailed: (error) => {
         throw error;

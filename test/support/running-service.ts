@@ -123,6 +123,11 @@ export class RunningService {
     return this.#port!;
   }
 
+  /** Resolves when the process has ended, with its exit code or the signal that ended it. */
+  get ended(): Promise<number | string | null> {
+    return this.#exited.then(({ code, signal }) => code ?? signal);
+  }
+
   /** Waits for a line of output that holds `text`, also one that is there already. */
   async said(text: string): Promise<string> {
     for (;;) {
@@ -176,8 +181,7 @@ export class RunningService {
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string | null> {
     this.#agent.destroy();
     this.process.kill(signal);
-    const { code, signal: by } = await this.#exited;
-    return code ?? by;
+    return this.ended;
   }
 }
 

@@ -1,0 +1,79 @@
+import { randomInt } from 'node:crypto';
+import { setTimeout as after } from 'node:timers/promises';
+import { AssertionError, expect } from 'chai';
+import { RunningService, runningServices, ServiceHome, type StartOptions } from '../support/running-service.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+import { Ledger } from './support/ledger.ts';
+import { rounds } from './support/length.ts';
+import { needs } from './support/needs.ts';
+import { traced } from './support/traced.ts';
+
+/** A log takes this many kills; then a new one is begun, so that checking it does not take longer and longer. */
+const KILLS_A_LOG = 20;
+
+describe('given a service that is killed', () => {
+  const directory = temporaryDirectories();
+  const start = runningServices();
+
+  describe('at random instants under load', () => {
+    for (let run = 1; run <= rounds(1, 10); run++) {
+      it(`${KILLS_A_LOG} times, then it comes back with all that it acknowledged (log ${run})`, async function () {
+        this.timeout(120_000);
+        const home = new ServiceHome(directory());
+        const ledger = new Ledger();
+        for (let kill = 0; kill < KILLS_A_LOG; kill++) {
+          const service = await start(home);
+          await ledger.check(service);
+          await ledger.sendAgain(service);
+          const load = ledger.load(service);
+          await after(randomInt(20, 400));
+          service.process.kill('SIGKILL');
+          await load;
+          await service.end('SIGKILL');
+        }
+        expect(ledger.counts.acknowledged).to.be.greaterThan(100);
+        expect(ledger.counts.unanswered).to.be.greaterThan(0);
+        await ledger.expectNothingLost(home);
+      });
+    }
+  });
+
+  describe('at a system call', () => {
+    needs('strace');
+
+    /** Entries are written and synced; checkpoints, and what is kept aside of a torn tail, come into place by rename. */
+    for (const [call, most] of [
+      ['write', rounds(6, 60)],
+      ['fdatasync', rounds(8, 60)],
+      ['rename', rounds(4, 8)],
+    ] as const) {
+      it(`the 1st to the ${most}th ${call}, then it comes back with all that it acknowledged`, async function () {
+        this.timeout(most * 10_000);
+        const home = new ServiceHome(directory());
+        const ledger = new Ledger();
+        for (let nth = 1; nth <= most; nth++) {
+          const fault = traced(`${call}:signal=KILL:when=${nth}`, call === 'write' ? home.log : undefined);
+          const service = await startUnlessKilled(home, fault);
+          if (service === undefined) continue;
+          await ledger.check(service).catch(unlessKilled);
+          await ledger.load(service);
+          expect(await service.ended).to.equal('SIGKILL');
+        }
+        expect(ledger.counts.acknowledged).to.be.greaterThan(10);
+        await ledger.expectNothingLost(home);
+      });
+    }
+
+    /** Some of these calls are made before the service listens. */
+    const startUnlessKilled = (home: ServiceHome, fault: StartOptions): Promise<RunningService | undefined> =>
+      start(home, fault).catch((error: Error) => {
+        expect(error.message).to.match(/^the service ended \(SIGKILL\)/);
+        return undefined;
+      });
+
+    /** Anything but a finding is the connection that broke. */
+    const unlessKilled = (error: unknown): void => {
+      if (error instanceof AssertionError) throw error;
+    };
+  });
+});

@@ -1,0 +1,136 @@
+/**
+ * One report, and what the service has said about it.
+ *
+ * What was *acknowledged* must be found exactly as it was answered. What was *refused* must not be found. Of what was
+ * *unanswered* (the connection broke before the answer came) either may be true, but nothing in between; looking settles
+ * which, and it has to stay so.
+ */
+import { expect } from 'chai';
+import { CLASSES, type IncidentClass, type State } from '../../../machines/vocabulary.ts';
+import type { CommandName } from '../../../machines/decision.ts';
+import { BUILT_IN_RULES } from '../../../src/policy/defaults.ts';
+import type { Incident } from '../../../src/projections/incident-record.ts';
+import type { Answer, RunningService } from '../../support/running-service.ts';
+
+export type Outcome = 'acknowledged' | 'refused' | 'unanswered';
+
+const COMMANDS: Readonly<Record<State, readonly CommandName[]>> = {
+  open: ['contain', 'acknowledge', 'resolve'],
+  contained: ['acknowledge', 'resolve'],
+  acknowledged: ['resolve'],
+  resolved: [],
+};
+
+/** What a command may change of an incident. */
+const MOVING: ReadonlySet<string> = new Set(
+  ['state', 'updated_at', 'version', 'hash', 'note', 'containment_actions', 'contained', 'acknowledged', 'resolved'].flatMap(
+    (name) => [name, `${name}_at`, `${name}_by`],
+  ),
+);
+
+export class Account {
+  readonly report: { readonly class: IncidentClass; readonly source: string; readonly description: string; readonly evidence: object };
+  readonly #number: number;
+  #standing: Outcome = 'unanswered';
+  /** What it was last known to be, as JSON. */
+  #known: string | undefined;
+  #unanswered: CommandName | undefined;
+
+  constructor(number: number, evidenceBytes: number) {
+    this.#number = number;
+    this.report = {
+      class: CLASSES[number % CLASSES.length]!,
+      source: `reporter-${number % 8}`,
+      description: `report ${number}`,
+      evidence: { score: 1 / (number + 1), tools: ['shell', 'ünïcödé \u{1f512}'], filler: 'x'.repeat((number * 37) % evidenceBytes) },
+    };
+  }
+
+  get standing(): Outcome {
+    return this.#standing;
+  }
+
+  get incident(): Incident | undefined {
+    return this.#known === undefined ? undefined : (JSON.parse(this.#known) as Incident);
+  }
+
+  /** Whether an answer never came. */
+  get open(): boolean {
+    return this.#standing === 'unanswered' || this.#unanswered !== undefined;
+  }
+
+  /** Sends the report, for the first time or again. */
+  async send(service: RunningService): Promise<Outcome> {
+    const headers = { 'idempotency-key': `key-${this.#number}` };
+    const answer = await answerOf(service.report(this.report, headers));
+    if (answer.outcome === 'acknowledged') {
+      if (this.#known !== undefined) expect(answer.text, 'the answer to a report sent again').to.equal(this.#known);
+      this.#known = answer.text;
+    }
+    if (this.#standing !== 'acknowledged') this.#standing = answer.outcome;
+    return answer.outcome;
+  }
+
+  /** Takes the incident a step further, if there is one; by which command depends on the report's number. */
+  async advance(service: RunningService): Promise<Outcome | undefined> {
+    const { id, state, version } = this.incident!;
+    const possible = COMMANDS[state];
+    const command = possible[(this.#number + version) % possible.length];
+    if (command === undefined) return undefined;
+    const body = { id, by: `operator ${this.#number}`, note: `${command} ${this.#number}` };
+    const answer = await answerOf(service.post(`/api/v1/incidents/${command}`, body));
+    if (answer.outcome === 'acknowledged') this.#known = answer.text;
+    if (answer.outcome === 'unanswered') this.#unanswered = command;
+    return answer.outcome;
+  }
+
+  /** Compares with what the service holds now, as JSON. */
+  settle(found: string | undefined): void {
+    const about = this.report.description;
+    if (this.#standing === 'refused') expect(found, `${about} was refused`).to.equal(undefined);
+    else if (this.#standing === 'unanswered') this.#settleReport(found);
+    else if (found === undefined || this.#unanswered === undefined) expect(found, `${about} was acknowledged`).to.equal(this.#known);
+    else this.#settleCommand(found, this.#unanswered);
+    this.#unanswered = undefined;
+  }
+
+  #settleReport(found: string | undefined): void {
+    this.#standing = found === undefined ? 'refused' : 'acknowledged';
+    this.#known = found;
+    if (found === undefined) return;
+    const rule = BUILT_IN_RULES[this.report.class];
+    const alerts = rule.auto_contain && rule.actions.includes('log_alert') ? 1 : 0;
+    const state = rule.auto_contain ? 'contained' : 'open';
+    expect(this.incident, 'a report without an answer').to.deep.include({ ...this.report, state, version: 1 + alerts });
+  }
+
+  #settleCommand(found: string, command: CommandName): void {
+    if (found === this.#known) return;
+    const before = this.incident!;
+    this.#known = found;
+    const after = this.incident!;
+    const alerts = command === 'contain' && BUILT_IN_RULES[this.report.class].actions.includes('log_alert') ? 1 : 0;
+    const state = ({ contain: 'contained', acknowledge: 'acknowledged', resolve: 'resolved' } as const)[command];
+    expect(after, `${command} without an answer`).to.deep.include({ state, note: `${command} ${this.#number}` });
+    expect(after.version, `version after ${command} without an answer`).to.equal(before.version + 1 + alerts);
+    expect(unmoved(after)).to.deep.equal(unmoved(before));
+  }
+}
+
+/** Tells what an answer means; one that is neither a success nor "not now, try again" is a fault of the service. */
+async function answerOf(sent: Promise<Answer>): Promise<{ readonly outcome: Outcome; readonly text: string }> {
+  let answer: Answer;
+  try {
+    answer = await sent;
+  } catch {
+    return { outcome: 'unanswered', text: '' };
+  }
+  const { status, json, headers } = answer;
+  expect(status, answer.text).to.be.oneOf([200, 201, 503]);
+  if (status !== 503) return { outcome: 'acknowledged', text: JSON.stringify(json) };
+  expect(headers['retry-after']).to.match(/^\d+$/);
+  return { outcome: 'refused', text: '' };
+}
+
+const unmoved = (incident: Incident): object =>
+  Object.fromEntries(Object.entries(incident).filter(([name]) => !MOVING.has(name)));

@@ -1,0 +1,54 @@
+import { execFileSync } from 'node:child_process';
+import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const MEBIBYTE = 1024 * 1024;
+
+interface Mounts {
+  /** A file system in memory, with room for this many bytes. */
+  tmpfs(bytes: number): string;
+  /** An ext4 file system of 8 MiB in a file. */
+  ext4(): string;
+  remountReadOnly(directory: string): void;
+}
+
+/**
+ * Mounts small file systems, which are unmounted after the test that asked for them. Called inside `describe`, after
+ * `runningServices`: the services must have let go of their files by then.
+ */
+export function mounts(): Mounts {
+  const places: string[] = [];
+  const place = (): string => {
+    const directory = mkdtempSync(join(tmpdir(), 'incident-recorder-mount-'));
+    places.push(directory);
+    return directory;
+  };
+  afterEach(() => {
+    for (const directory of places.splice(0)) {
+      // Lazily, so that a test that failed half-way leaves nothing mounted; a loop device goes with its mount.
+      execFileSync('umount', ['--lazy', directory]);
+      rmSync(directory, { recursive: true });
+      rmSync(`${directory}.img`, { force: true });
+    }
+  });
+  return {
+    tmpfs(bytes) {
+      const directory = place();
+      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', directory]);
+      return directory;
+    },
+    ext4() {
+      const directory = place();
+      const image = openSync(`${directory}.img`, 'w');
+      ftruncateSync(image, 8 * MEBIBYTE);
+      closeSync(image);
+      execFileSync('mkfs.ext4', ['-q', '-m', '0', `${directory}.img`]);
+      execFileSync('mount', ['-o', 'loop', `${directory}.img`, directory]);
+      return directory;
+    },
+    remountReadOnly(directory) {
+      execFileSync('mount', ['-o', 'remount,ro', directory]);
+    },
+  };
+}

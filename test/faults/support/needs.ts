@@ -1,0 +1,41 @@
+/** What the faults need from the machine. Where it is missing the tests are skipped, and say so by name. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const runs = (program: string, ...args: readonly string[]): boolean => spawnSync(program, args).status === 0;
+
+const LIBFAKETIME = ['x86_64', 'aarch64']
+  .map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`)
+  .find((path) => existsSync(path));
+
+/** The library that pretends another time; there when `needs('libfaketime')` let the test run. */
+export const libfaketime = (): string => LIBFAKETIME!;
+
+const mayMount = (): boolean => {
+  const directory = mkdtempSync(join(tmpdir(), 'incident-recorder-'));
+  const mounted = runs('mount', '-t', 'tmpfs', 'tmpfs', directory);
+  if (mounted) runs('umount', directory);
+  rmdirSync(directory);
+  return mounted;
+};
+
+/** Each with what to do about it and the question whether it is there. */
+const NEEDS = {
+  strace: ['the package strace', () => runs('strace', '-D', '-o', '/dev/null', 'true')],
+  prlimit: ['the package util-linux (prlimit)', () => runs('prlimit', '--version')],
+  libfaketime: ['the package libfaketime', () => LIBFAKETIME !== undefined],
+  mount: ['the right to mount (root)', mayMount],
+  loop: ['a loop device and the package e2fsprogs', () => runs('losetup', '--find') && runs('mkfs.ext4', '-V')],
+} as const satisfies Record<string, readonly [string, () => boolean]>;
+
+/** Skips the tests of this `describe`, loudly, unless all this is there. */
+export function needs(...names: readonly (keyof typeof NEEDS)[]): void {
+  before(function skipWithout() {
+    const missing = names.filter((name) => !NEEDS[name][1]()).map((name) => NEEDS[name][0]);
+    if (missing.length === 0) return;
+    console.warn(`SKIPPED: ${this.test?.parent?.fullTitle()}: this machine lacks ${missing.join(' and ')}`);
+    this.skip();
+  });
+}
