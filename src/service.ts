@@ -152,7 +152,7 @@ async function assemble(config: Config, clock: Clock, logger: Logger, releases: 
       recorder,
       incidents: {
         get: (id) => projections.incidents.get(id),
-        list: (query) => projections.incidents.list(query),
+        list: (query) => projections.list.read(query),
         history: async (id, after) => {
           const page = projections.entriesOf(id, after);
           return page === undefined ? undefined : { ...page, lines: await readLinesAt(log, page.places) };

@@ -1,6 +1,6 @@
 import { SEVERITIES } from '../../machines/vocabulary.ts';
 import { RecorderError } from '../errors.ts';
-import type { Cursor } from '../projections/incidents.ts';
+import type { Cursor } from '../projections/incident-list.ts';
 
 /** A place in the list as the opaque word that clients hand back. */
 export const writeCursor = ({ rank, seq, head }: Cursor): string =>

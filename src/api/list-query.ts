@@ -1,5 +1,5 @@
 import { RecorderError } from '../errors.ts';
-import type { ListQuery } from '../projections/incidents.ts';
+import type { ListQuery } from '../projections/incident-list.ts';
 import { readCursor } from './cursor.ts';
 import { parseQuery } from './query.ts';
 import { LONGEST_LIST, listSchema } from './schemas.ts';

@@ -6,6 +6,7 @@
  */
 import type { Clock } from '../clock.ts';
 import type { Recorder } from '../incidents/recorder.ts';
+import type { ListPage, ListQuery } from '../projections/incident-list.ts';
 import type { Incidents } from '../projections/incidents.ts';
 import type { Statistics } from '../projections/statistics.ts';
 
@@ -24,7 +25,8 @@ export interface Log {
 
 export interface ApiParts {
   readonly recorder: Pick<Recorder, 'report' | 'perform'>;
-  readonly incidents: Pick<Incidents, 'get' | 'list'> & {
+  readonly incidents: Pick<Incidents, 'get'> & {
+    list(query: ListQuery): ListPage;
     /**
      * The incident's lines of the audit log, oldest first, from behind its version `after` on; `next` is the version
      * behind which the next page begins, when there is one. Undefined when there are none.

@@ -10,6 +10,7 @@ import type { StoredEntry } from '../audit/entry.ts';
 import type { LinePlace } from '../audit/log-reader.ts';
 import { Database, type Statement } from './database.ts';
 import { foldEntry, idempotencyOf, type IncidentRecord } from './incident-record.ts';
+import { IncidentList } from './incident-list.ts';
 import { Incidents } from './incidents.ts';
 import { Statistics } from './statistics.ts';
 
@@ -35,6 +36,7 @@ const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 
 export class Projections {
   readonly incidents: Incidents;
+  readonly list: IncidentList;
   readonly statistics: Statistics;
   readonly #database: Database;
   readonly #insertEntry: Statement;
@@ -54,6 +56,7 @@ export class Projections {
     const database = Database.open(path);
     this.#database = database;
     this.incidents = new Incidents(database);
+    this.list = new IncidentList(database);
     this.statistics = new Statistics(database);
     this.#insertEntry = database.prepare(
       'INSERT INTO entries (incident, version, seq, offset, length) VALUES (?, ?, ?, ?, ?)',

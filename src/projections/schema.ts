@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is thrown away and made again from the log. */
-export const LAYOUT = 2;
+export const LAYOUT = 3;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -24,12 +24,18 @@ export const SCHEMA = `
     context TEXT NOT NULL,
     document TEXT NOT NULL
   );
-  CREATE INDEX incidents_by_rank ON incidents (rank, number DESC);
-  CREATE INDEX incidents_by_state ON incidents (state, rank, number DESC);
-  CREATE INDEX incidents_by_class ON incidents (class, rank, number DESC);
-  CREATE INDEX incidents_by_source ON incidents (source, rank, number DESC);
+  -- Every list is merged from stretches of one of these two: see incident-list.ts.
+  CREATE INDEX incidents_by_kind ON incidents (state, class, rank, number);
+  CREATE INDEX incidents_by_source ON incidents (source, state, class, rank, number);
   CREATE INDEX incidents_unresolved_by_dedup_key ON incidents (dedup_key, class, source)
     WHERE dedup_key IS NOT NULL AND state <> 'resolved';
+
+  -- The first and the last incident that were created in each hour since the epoch.
+  CREATE TABLE hours (
+    hour INTEGER PRIMARY KEY,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL
+  );
 
   -- Where the entries about each incident stand in the log: seq tells the file, the rest is in bytes.
   CREATE TABLE entries (

@@ -43,9 +43,9 @@ describe('given a service that is killed', () => {
 
     /** Entries are written and synced; checkpoints, and what is kept aside of a torn tail, come into place by rename. */
     for (const [call, most] of [
-      ['write', rounds(6, 60)],
-      ['fdatasync', rounds(8, 60)],
-      ['rename', rounds(4, 8)],
+      ['write', rounds(4, 60)],
+      ['fdatasync', rounds(6, 60)],
+      ['rename', rounds(3, 8)],
     ] as const) {
       it(`the 1st to the ${most}th ${call}, then it comes back with all that it acknowledged`, async function () {
         this.timeout(most * 10_000);

@@ -202,8 +202,8 @@ describe('Recorder', () => {
       const work = Array.from({ length: 20 }, () => recording.recorder.report(report));
       await recording.recorder.perform('resolve', { id });
       await Promise.all(work);
-      const all = recording.projections.incidents
-        .list({ classes: [], states: [], severities: [], sources: [], limit: 1000 })
+      const all = recording.projections.list
+        .read({ classes: [], states: [], severities: [], sources: [], limit: 1000 })
         .documents.map((json) => JSON.parse(json) as { occurrences: number });
       expect(all.reduce((sum, { occurrences }) => sum + occurrences, 0)).to.equal(21);
     });

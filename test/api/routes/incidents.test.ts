@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { CLASSES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
-import type { ListQuery } from '../../../src/projections/incidents.ts';
+import type { ListQuery } from '../../../src/projections/incident-list.ts';
 import { ask, serve, stopServing } from '../support/client.ts';
 import { KNOWN, standIn } from '../support/parts.ts';
 

@@ -3,7 +3,8 @@ import type { ApiParts } from '../../../src/api/parts.ts';
 import type { Idempotency, Report } from '../../../src/audit/incident-entries.ts';
 import { RecorderError } from '../../../src/errors.ts';
 import type { Command } from '../../../src/incidents/recorder.ts';
-import type { IncidentDocument, ListQuery } from '../../../src/projections/incidents.ts';
+import type { IncidentDocument } from '../../../src/projections/incidents.ts';
+import type { ListQuery } from '../../../src/projections/incident-list.ts';
 import type { StatisticsReading } from '../../../src/projections/statistics.ts';
 
 export const TOKEN = 'a-token-for-tests-only';

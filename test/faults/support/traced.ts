@@ -9,7 +9,7 @@ import type { StartOptions } from '../../support/running-service.ts';
 export const traced = (injection: string, path?: string): StartOptions => ({
   env: { UV_THREADPOOL_SIZE: '1' },
   under: [
-    ...['strace', '-D', '-f', '-qqq', '--seccomp-bpf', '-o', '/dev/null'],
+    ...['strace', '-D', '-f', '-qqq', '-o', '/dev/null'],
     ...(path === undefined ? [] : ['-P', path]),
     ...['-e', `trace=${injection.slice(0, injection.indexOf(':'))}`, '-e', `inject=${injection}`],
   ],

@@ -4,14 +4,17 @@ import fc from 'fast-check';
 import { CLASSES, SEVERITIES, STATES, type Severity } from '../../machines/vocabulary.ts';
 import { Database } from '../../src/projections/database.ts';
 import type { Incident, IncidentRecord } from '../../src/projections/incident-record.ts';
-import { type Cursor, Incidents, type ListQuery } from '../../src/projections/incidents.ts';
+import { Statistics } from '../../src/projections/statistics.ts';
+import { Incidents } from '../../src/projections/incidents.ts';
+import { type Cursor, IncidentList, type ListQuery } from '../../src/projections/incident-list.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const START = Date.parse('2026-11-22T00:00:00.000Z');
 const SOURCES = ['airlock', 'gpu-watcher', 'tool-firewall'] as const;
 
 const record = (seq: number, fields: Partial<Incident>): IncidentRecord => {
-  const created_at = new Date(START + seq * 1000).toISOString();
+  // Time is data: the clock jumps by hours, back and forth.
+  const created_at = new Date(START + seq * 1000 + (seq % 7) * 3_600_000 * (seq % 3 === 0 ? -1 : 1)).toISOString();
   const incident: Incident = {
     id: `INC-20261122-${String(seq).padStart(12, '0')}`,
     created_at,
@@ -44,8 +47,8 @@ const filter = fc.record(
     states: someOf(STATES),
     severities: someOf(SEVERITIES),
     sources: someOf(SOURCES),
-    since: fc.integer({ min: 0, max: 60 }).map((seconds) => START + seconds * 1000),
-    until: fc.integer({ min: 0, max: 60 }).map((seconds) => START + seconds * 1000),
+    since: fc.integer({ min: -7 * 60, max: 7 * 60 }).map((minutes) => START + minutes * 60_000),
+    until: fc.integer({ min: -7 * 60, max: 7 * 60 }).map((minutes) => START + minutes * 60_000),
     limit: fc.integer({ min: 1, max: 20 }),
   },
   { requiredKeys: ['classes', 'states', 'severities', 'sources', 'limit'] },
@@ -71,13 +74,19 @@ const expected = (records: readonly IncidentRecord[], query: ListQuery): readonl
     .map(({ incident }) => incident.id);
 };
 
-describe('Incidents', () => {
+describe('IncidentList', () => {
   const directory = temporaryDirectories();
 
-  const withIncidents = (work: (incidents: Incidents) => void): void => {
+  /** Gives a list and a function that puts records on it. */
+  const withList = (work: (list: IncidentList, put: (record: IncidentRecord) => void) => void): void => {
     const database = Database.open(join(directory(), 'audit.sqlite'));
+    const incidents = new Incidents(database);
+    const statistics = new Statistics(database);
     try {
-      work(new Incidents(database));
+      work(new IncidentList(database), (one) => {
+        incidents.store(one, undefined);
+        statistics.follow(one, undefined);
+      });
     } finally {
       database.close();
     }
@@ -86,14 +95,14 @@ describe('Incidents', () => {
   const idsOf = (documents: readonly string[]): string[] => documents.map((json) => (JSON.parse(json) as Incident).id);
 
   it('lists what the filters admit, most severe first, then newest, over any number of pages', () => {
-    const property = fc.property(fc.array(kind, { maxLength: 60 }), filter, (kinds, query) => {
-      withIncidents((incidents) => {
+    const property = fc.property(fc.array(kind, { maxLength: 60, size: 'max' }), filter, (kinds, query) => {
+      withList((list, put) => {
         const records = kinds.map((fields, index) => record(index + 1, fields));
-        for (const one of records) incidents.store(one, undefined);
+        for (const one of records) put(one);
         const pages: string[] = [];
         let after: Cursor | undefined;
         do {
-          const { documents, next } = incidents.list(after === undefined ? query : { ...query, after });
+          const { documents, next } = list.read(after === undefined ? query : { ...query, after });
           expect(documents.length).to.be.at.most(query.limit);
           pages.push(...idsOf(documents));
           after = next;
@@ -104,15 +113,37 @@ describe('Incidents', () => {
     fc.assert(property, { numRuns: 60 });
   });
 
+  it('fetches on where a stretch is longer than one fetch', () => {
+    withList((list, put) => {
+      for (let seq = 1; seq <= 500; seq++) put(record(seq, { severity: seq % 2 === 0 ? 'high' : 'low' }));
+      const { documents } = list.read({ classes: [], states: [], severities: [], sources: [], limit: 1000 });
+      const numbers = Array.from({ length: 250 }, (_, index) => 500 - 2 * index);
+      expect(idsOf(documents).map((id) => Number(id.slice(-12)))).to.deep.equal([
+        ...numbers,
+        ...numbers.map((number) => number - 1),
+      ]);
+    });
+  });
+
+  it('ends a page that has become very long', () => {
+    withList((list, put) => {
+      for (let seq = 1; seq <= 5; seq++) put(record(seq, { description: 'x'.repeat(1024 * 1024) }));
+      const first = list.read({ classes: [], states: [], severities: [], sources: [], limit: 1000 });
+      expect(first.documents).to.have.length(3);
+      const second = list.read({ classes: [], states: [], severities: [], sources: [], limit: 1000, after: first.next! });
+      expect(idsOf([...first.documents, ...second.documents])).to.have.length(5);
+    });
+  });
+
   it('gives later pages as if nothing had been reported since the first', () => {
-    withIncidents((incidents) => {
+    withList((list, put) => {
       const everything = { classes: [], states: [], severities: [], sources: [], limit: 3 };
-      for (let seq = 1; seq <= 6; seq++) incidents.store(record(seq, { severity: 'medium' }), undefined);
-      const first = incidents.list(everything);
+      for (let seq = 1; seq <= 6; seq++) put(record(seq, { severity: 'medium' }));
+      const first = list.read(everything);
       for (let seq = 7; seq <= 12; seq++) {
-        incidents.store(record(seq, { severity: seq % 2 === 0 ? 'critical' : 'low' }), undefined);
+        put(record(seq, { severity: seq % 2 === 0 ? 'critical' : 'low' }));
       }
-      const second = incidents.list({ ...everything, after: first.next! });
+      const second = list.read({ ...everything, after: first.next! });
       expect([...idsOf(first.documents), ...idsOf(second.documents)].map((id) => Number(id.slice(-12)))).to.deep.equal([
         6, 5, 4, 3, 2, 1,
       ]);

@@ -1,0 +1,172 @@
+/**
+ * The list of incidents, most severe first, then newest.
+ *
+ * Incidents of one source (when sources are asked for), state, class and severity stand in an index one behind the other
+ * in the order of the list. A page is merged from as many such stretches as the filters admit, one severity after the
+ * other, and no row is read that does not belong to the page: so it costs the same whatever the number of incidents and
+ * however rare the ones that are looked for. Times narrow the stretches by the numbers that were given in those hours.
+ */
+import { type IncidentClass, SEVERITIES, type Severity, type State } from '../../machines/vocabulary.ts';
+import { HOUR } from '../clock.ts';
+import type { Database, Statement } from './database.ts';
+import { rankOf } from './incidents.ts';
+
+/** A place in the list: behind the incident of this severity rank and number, seen from when `head` was the newest. */
+export interface Cursor {
+  readonly rank: number;
+  readonly seq: number;
+  readonly head: number;
+}
+
+/** What to list. An empty list of values stands for all of them. */
+export interface ListQuery {
+  readonly classes: readonly IncidentClass[];
+  readonly states: readonly State[];
+  readonly severities: readonly Severity[];
+  readonly sources: readonly string[];
+  /** On `created_at`, in milliseconds since the epoch: from `since` on, before `until`. */
+  readonly since?: number;
+  readonly until?: number;
+  readonly limit: number;
+  readonly after?: Cursor;
+}
+
+export interface ListPage {
+  readonly documents: readonly string[];
+  /** Where the next page begins, when there is one. */
+  readonly next?: Cursor;
+}
+
+/** The most that one page may hold, in UTF-16 units, unless a single incident is longer: it has to fit in memory. */
+const MAX_PAGE_LENGTH = 4 * 1024 * 1024;
+/** How many numbers are fetched from a stretch at a time. */
+const FETCH = 64;
+
+/** The numbers of incidents from `from` to `to`. */
+interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+export class IncidentList {
+  readonly #newest: Statement;
+  readonly #hours: Statement;
+  readonly #kinds: Statement;
+  readonly #ofKind: Statement;
+  readonly #ofSource: Statement;
+  readonly #row: Statement;
+
+  constructor(database: Database) {
+    this.#newest = database.prepare('SELECT max(number) AS number FROM incidents');
+    this.#hours = database.prepare('SELECT min(first) AS first, max(last) AS last FROM hours WHERE hour BETWEEN ? AND ?');
+    this.#kinds = database.prepare('SELECT class, severity, state FROM population WHERE count > 0');
+    this.#ofKind = database.prepare(`
+      SELECT number FROM incidents INDEXED BY incidents_by_kind
+      WHERE state = ? AND class = ? AND rank = ? AND number BETWEEN ? AND ? ORDER BY number DESC LIMIT ${FETCH}`);
+    this.#ofSource = database.prepare(`
+      SELECT number FROM incidents INDEXED BY incidents_by_source
+      WHERE source = ? AND state = ? AND class = ? AND rank = ? AND number BETWEEN ? AND ?
+      ORDER BY number DESC LIMIT ${FETCH}`);
+    this.#row = database.prepare('SELECT created_at, document FROM incidents WHERE number = ?');
+  }
+
+  /**
+   * A page of the list. Later pages leave out what was reported since the first. A page also ends when it has become
+   * very long.
+   */
+  read(query: ListQuery): ListPage {
+    const { after, limit, since = -Infinity, until = Infinity } = query;
+    const head = after?.head ?? Number(this.#newest.get()?.number ?? 0);
+    const documents: string[] = [];
+    let length = 0;
+    let last: Cursor | undefined;
+    for (const { rank, number } of this.#places(query, head)) {
+      const row = this.#row.get(number);
+      const createdAt = Number(row?.created_at);
+      if (createdAt < since || createdAt >= until) continue;
+      const document = String(row?.document);
+      const full = documents.length === limit || (documents.length > 0 && length + document.length > MAX_PAGE_LENGTH);
+      if (full && last !== undefined) return { documents, next: last };
+      documents.push(document);
+      length += document.length;
+      last = { rank, seq: number, head };
+    }
+    return { documents };
+  }
+
+  /** The places of the list that the filters admit, but for the exact times, from behind the cursor on. */
+  *#places(query: ListQuery, head: number): Generator<{ readonly rank: number; readonly number: number }> {
+    const hours = this.#numbersBetween(query.since, query.until);
+    const range = { from: hours.from, to: Math.min(head, hours.to) };
+    const { after } = query;
+    const first = after?.rank ?? 0;
+    for (let rank = first; rank < SEVERITIES.length; rank++) {
+      const to = rank === after?.rank ? Math.min(range.to, after.seq - 1) : range.to;
+      for (const number of merged(this.#stretches(query, rank, { ...range, to }))) yield { rank, number };
+    }
+  }
+
+  /** Which numbers the incidents of these hours can have; all of them where no time is asked for. */
+  #numbersBetween(since: number | undefined, until: number | undefined): Range {
+    if (since === undefined && until === undefined) return { from: 0, to: Number.MAX_SAFE_INTEGER };
+    const hourOf = (time: number): number => Math.floor(time / HOUR);
+    const row = this.#hours.get(
+      hourOf(since ?? 0),
+      until === undefined ? Number.MAX_SAFE_INTEGER : hourOf(until),
+    );
+    return row?.first === null || row === undefined ? { from: 1, to: 0 } : { from: Number(row.first), to: Number(row.last) };
+  }
+
+  #stretches({ classes, states, severities, sources }: ListQuery, rank: number, range: Range): Stretch[] {
+    const admits = <Value>(values: readonly Value[], value: Value): boolean => values.length === 0 || values.includes(value);
+    const severity = SEVERITIES[rank]!;
+    if (!admits(severities, severity) || range.from > range.to) return [];
+    const stretches: Stretch[] = [];
+    for (const row of this.#kinds.all()) {
+      const state = row.state as State;
+      const ofClass = row.class as IncidentClass;
+      if (row.severity !== severity || !admits(states, state) || !admits(classes, ofClass)) continue;
+      const fetch = (statement: Statement, ...kind: string[]) =>
+        new Stretch(range.to, (to) => statement.all(...kind, rank, range.from, to).map(({ number }) => Number(number)));
+      if (sources.length === 0) stretches.push(fetch(this.#ofKind, state, ofClass));
+      for (const source of new Set(sources)) stretches.push(fetch(this.#ofSource, source, state, ofClass));
+    }
+    return stretches;
+  }
+}
+
+/** Numbers in falling order, fetched a few at a time. */
+class Stretch {
+  readonly #fetch: (to: number) => readonly number[];
+  #fetched: readonly number[];
+  #at = 0;
+
+  constructor(to: number, fetch: (to: number) => readonly number[]) {
+    this.#fetch = fetch;
+    this.#fetched = fetch(to);
+  }
+
+  /** The number that is next, or -1 at the end. */
+  get head(): number {
+    return this.#fetched[this.#at] ?? -1;
+  }
+
+  drop(): void {
+    const dropped = this.head;
+    this.#at += 1;
+    if (this.#at < this.#fetched.length || this.#fetched.length < FETCH) return;
+    this.#fetched = this.#fetch(dropped - 1);
+    this.#at = 0;
+  }
+}
+
+/** All numbers of some stretches, in falling order. */
+function* merged(stretches: readonly Stretch[]): Generator<number> {
+  for (;;) {
+    let next: Stretch | undefined;
+    for (const stretch of stretches) if (stretch.head > (next?.head ?? -1)) next = stretch;
+    if (next === undefined) return;
+    yield next.head;
+    next.drop();
+  }
+}

@@ -1,0 +1,39 @@
+import { expect } from 'chai';
+import { runningServices, ServiceHome } from '../support/running-service.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+import { Ledger } from './support/ledger.ts';
+import { needs } from './support/needs.ts';
+import { traced } from './support/traced.ts';
+
+/** sysexits.h, EX_IOERR. */
+const EX_IOERR = 74;
+
+describe('given a disk that fails to sync once', () => {
+  const directory = temporaryDirectories();
+  const start = runningServices();
+  needs('strace');
+
+  // The first syncs are those of a new log and of its first entry.
+  for (const nth of [3, 10]) {
+    it(`when that is the ${nth}th sync, then the service refuses what waits, ends, and never tries again`, async () => {
+      const home = new ServiceHome(directory());
+      const service = await start(home, traced(`fdatasync:error=EIO:when=${nth}`));
+      const ledger = new Ledger();
+      await ledger.load(service);
+      expect(await service.ended).to.equal(EX_IOERR);
+      expect(ledger.counts.refused).to.be.greaterThan(0);
+      expect(service.output.join('\n')).to.include('could not be synced');
+      await ledger.expectNothingLost(home);
+    });
+  }
+
+  it('when that is the last sync, of a service that stops, then it ends non-zero as well', async () => {
+    const home = new ServiceHome(directory());
+    // The first sync is that of the entry that tells of the start, the second that of the report.
+    const service = await start(home, traced('fdatasync:error=EIO:when=3', home.log));
+    const ledger = new Ledger();
+    await ledger.load(service, () => ledger.accounts.length === 0, 1);
+    expect(await service.end()).to.equal(EX_IOERR);
+    await ledger.expectNothingLost(home);
+  });
+});
