@@ -6,7 +6,13 @@
  * resolves twice has resolved. Any other command that the state does not take is refused.
  */
 import { initialTransition, transition, type SnapshotFrom } from 'xstate';
-import { incidentMachine, type ActionParams, type Directive, type IncidentContext, type IncidentEvent } from './incident.ts';
+import {
+  incidentMachine,
+  type ActionParams,
+  type Directive,
+  type IncidentContext,
+  type IncidentEvent,
+} from './incident.ts';
 import { ACTIONS, type ContainmentAction, type Rule, type State } from './vocabulary.ts';
 
 export type IncidentSnapshot = SnapshotFrom<typeof incidentMachine>;

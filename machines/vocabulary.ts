@@ -29,7 +29,13 @@ export const STATES = ['open', 'contained', 'acknowledged', 'resolved'] as const
 export type State = (typeof STATES)[number];
 
 /** The containment actions that a rule may ask for. */
-export const ACTIONS = ['freeze_agent', 'disable_airlock', 'force_vault_relock', 'quarantine_model', 'log_alert'] as const;
+export const ACTIONS = [
+  'freeze_agent',
+  'disable_airlock',
+  'force_vault_relock',
+  'quarantine_model',
+  'log_alert',
+] as const;
 export type ContainmentAction = (typeof ACTIONS)[number];
 
 /** What the policy says about one class of incident. */

@@ -5,8 +5,8 @@
  * measuring) uses `monotonic`.
  */
 
-export const MILLISECOND = 1;
-export const SECOND = 1000 * MILLISECOND;
+/** Units of time, in milliseconds. */
+export const SECOND = 1000;
 export const MINUTE = 60 * SECOND;
 export const HOUR = 60 * MINUTE;
 

@@ -36,7 +36,11 @@ export class RecorderError extends Error {
   /** Further members of the JSON body of an error response. */
   readonly fields: Readonly<Record<string, unknown>>;
 
-  constructor(code: ErrorCode, message: string, options: { fields?: Readonly<Record<string, unknown>>; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { fields?: Readonly<Record<string, unknown>>; cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.status = ERROR_STATUS[code];

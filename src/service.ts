@@ -61,7 +61,12 @@ export async function startService(config: Config, clock: Clock, logger: Logger)
   }
 }
 
-async function assemble(config: Config, clock: Clock, logger: Logger, releases: AsyncDisposableStack): Promise<Service> {
+async function assemble(
+  config: Config,
+  clock: Clock,
+  logger: Logger,
+  releases: AsyncDisposableStack,
+): Promise<Service> {
   const token = ServiceToken.open(config.tokenPath);
   const hash = chainHash(config.keyPath === undefined ? undefined : readKey(config.keyPath));
   let policy = loadPolicy(config.policyPath, clock);
@@ -144,7 +149,9 @@ async function assemble(config: Config, clock: Clock, logger: Logger, releases: 
   const warnings = (): readonly string[] => [
     ...(policy.source === 'file' ? [] : [`no policy file at ${config.policyPath}: the built-in table is in force`]),
     ...(hash.keyed ? [] : ['no audit key (AUDIT_HMAC_KEY_PATH): the chain shows accidents, not forgery']),
-    ...(recovered.beside === 'no checkpoint' ? ['the log had no checkpoint at start: entries cut off its end would not show'] : []),
+    ...(recovered.beside === 'no checkpoint'
+      ? ['the log had no checkpoint at start: entries cut off its end would not show']
+      : []),
   ];
   const startedAt = timestamp(clock.now());
   const server = await ApiServer.listen(
@@ -159,7 +166,8 @@ async function assemble(config: Config, clock: Clock, logger: Logger, releases: 
         },
       },
       statistics: projections.statistics,
-      health: () => healthOf({ log, projections, policy: () => policy, token, warnings, startedAt, verified: () => verified }),
+      health: () =>
+        healthOf({ log, projections, policy: () => policy, token, warnings, startedAt, verified: () => verified }),
       token,
       reload: async () => {
         const { version, source, digest, loaded_at } = await reloadPolicy();

@@ -69,7 +69,10 @@ describe('readConfig', () => {
       'AUDIT_LOG_PATH',
       'SERVICE_TOKEN_PATH',
     ];
-    const empty = [...names, 'AUDIT_HMAC_KEY_PATH', 'AUDIT_SEGMENT_BYTES', 'LIVE_ACTORS', 'LOG_LEVEL'].map((name) => [name, '']);
+    const empty = [...names, 'AUDIT_HMAC_KEY_PATH', 'AUDIT_SEGMENT_BYTES', 'LIVE_ACTORS', 'LOG_LEVEL'].map((name) => [
+      name,
+      '',
+    ]);
     expect(readConfig(Object.fromEntries(empty) as Record<string, string>)).to.deep.equal(readConfig({}));
   });
 

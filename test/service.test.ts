@@ -36,17 +36,25 @@ describe('the service', () => {
       'incident.resolved',
     ]);
     expect(history.at(-1).entry_hash).to.equal(resolved.json.hash);
-    expect((await service.get('/api/v1/stats')).json).to.include({ total_incidents: 1, contained_count: 1, resolved_count: 1 });
+    expect((await service.get('/api/v1/stats')).json).to.include({
+      total_incidents: 1,
+      contained_count: 1,
+      resolved_count: 1,
+    });
 
     expect(await service.end()).to.equal(0);
-    expect(await home.verify()).to.include({ entries: 5, checkpoint: 5 }).and.not.have.property('damage');
+    expect(await home.verify())
+      .to.include({ entries: 5, checkpoint: 5 })
+      .and.not.have.property('damage');
   });
 
   it('after SIGKILL has everything that it acknowledged, and answers a repeated report with the first incident', async () => {
     const home = new ServiceHome(directory());
     const first = await start(home);
     const reports = await Promise.all(
-      Array.from({ length: 40 }, (_, n) => first.report({ description: `report ${n}` }, { 'idempotency-key': `key-${n}` })),
+      Array.from({ length: 40 }, (_, n) =>
+        first.report({ description: `report ${n}` }, { 'idempotency-key': `key-${n}` }),
+      ),
     );
     const acknowledged = await first.post('/api/v1/incidents/acknowledge', { id: reports[7]!.json.id, by: 'ada' });
     await first.end('SIGKILL');
@@ -62,7 +70,9 @@ describe('the service', () => {
   });
 
   it('runs as it does on a hardened host: the bundle, without JIT and WebAssembly', async () => {
-    const service = await start(new ServiceHome(directory()), { command: ['--jitless', join(ROOT, 'dist/service.js')] });
+    const service = await start(new ServiceHome(directory()), {
+      command: ['--jitless', join(ROOT, 'dist/service.js')],
+    });
     expect((await service.report()).status).to.equal(201);
     expect((await service.get('/api/v1/incidents?class=prompt_injection')).json).to.have.length(1);
     expect(await service.end()).to.equal(0);
@@ -161,7 +171,12 @@ describe('the service', () => {
     for (const [what, spoil, code, message] of [
       ['without a token', (home: ServiceHome) => renameSync(home.token, `${home.token}.away`), 78, /service-token/],
       ['with an empty token', (home: ServiceHome) => writeFileSync(home.token, '\n'), 78, /service-token/],
-      ['with a token that everybody can read', (home: ServiceHome) => chmodSync(home.token, 0o644), 78, /service-token/],
+      [
+        'with a token that everybody can read',
+        (home: ServiceHome) => chmodSync(home.token, 0o644),
+        78,
+        /service-token/,
+      ],
       ['with a short key', (home: ServiceHome) => writeFileSync(home.key, 'short'), 78, /audit-hmac-key/],
     ] as const) {
       it(what, async () => {

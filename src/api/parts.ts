@@ -31,7 +31,10 @@ export interface ApiParts {
      * The incident's lines of the audit log, oldest first, from behind its version `after` on; `next` is the version
      * behind which the next page begins, when there is one. Undefined when there are none.
      */
-    history(id: string, after: number): Promise<{ readonly lines: readonly string[]; readonly next?: number } | undefined>;
+    history(
+      id: string,
+      after: number,
+    ): Promise<{ readonly lines: readonly string[]; readonly next?: number } | undefined>;
   };
   readonly statistics: Pick<Statistics, 'read'>;
   readonly health: () => Health;

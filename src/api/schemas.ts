@@ -12,7 +12,7 @@ const isBlank = (value: unknown): boolean => typeof value !== 'string' || value.
 
 const filled = (missing: string) => z.string(missing).check(z.refine((text) => !isBlank(text), missing));
 
-const text = (name: string, longest: number) => {
+const textOf = (name: string, longest: number) => {
   const message = `${name} must be a string of at most ${longest} characters`;
   return z.string(message).check(z.maxLength(longest, message));
 };
@@ -36,8 +36,8 @@ export const COMMAND_REQUIRED = 'id required';
 /** The body of the commands that move an incident on. */
 export const commandSchema = z.strictObject({
   id: filled(COMMAND_REQUIRED),
-  by: z.exactOptional(text('by', 256)),
-  note: z.exactOptional(text('note', 4096)),
+  by: z.exactOptional(textOf('by', 256)),
+  note: z.exactOptional(textOf('note', 4096)),
 });
 
 export const LONGEST_LIST = 1000;

@@ -6,12 +6,15 @@
  * deadline. Limits on time are enforced by Node's own sweep over the connections; what it, or the HTTP parser, refuses
  * is answered by `answerRefused`, as the application never sees it.
  */
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { SECOND } from '../clock.ts';
 import type { BindAddress } from '../config.ts';
 import { bindTo } from './bind.ts';
 import type { Log } from './parts.ts';
 import { answerRefused, answerUnmetExpectation } from './refused.ts';
+
+/** What answers a request; it sees to its own errors. */
+export type Application = (request: IncomingMessage, response: ServerResponse) => Promise<unknown>;
 
 export interface Limits {
   /** Milliseconds from a request's first byte, or its connection, to the end of its headers. */
@@ -52,13 +55,13 @@ export class ApiServer {
    *
    * Throws RecorderError `config` when the address can't be had.
    */
-  static async listen(application: RequestListener, bind: BindAddress, log: Log, limits = LIMITS): Promise<ApiServer> {
+  static async listen(application: Application, bind: BindAddress, log: Log, limits = LIMITS): Promise<ApiServer> {
     const server = new ApiServer(application, log, limits);
     await bindTo(server.#server, bind);
     return server;
   }
 
-  private constructor(application: RequestListener, log: Log, limits: Limits) {
+  private constructor(application: Application, log: Log, limits: Limits) {
     this.#log = log;
     this.#connections = limits.connections;
     this.#server = createServer({
@@ -72,7 +75,7 @@ export class ApiServer {
     });
     this.#server.maxConnections = limits.connections;
     this.#server.timeout = limits.idleTimeout;
-    this.#server.on('request', this.#prepare).on('request', application);
+    this.#server.on('request', this.#prepare).on('request', (request, response) => void application(request, response));
     this.#server.on('checkExpectation', answerUnmetExpectation);
     this.#server.on('clientError', (error, socket) => answerRefused(error, socket, log));
     this.#server.on('drop', this.#countDropped);

@@ -9,7 +9,7 @@ import { replaceFile } from './durable-file.ts';
 import { EMPTY_HEAD, type Head, type StoredEntry } from './entry.ts';
 import type { Damage, Walked } from './walk.ts';
 
-export const checkpointPath = (logPath: string): string => `${logPath}.checkpoint`;
+const checkpointPath = (logPath: string): string => `${logPath}.checkpoint`;
 
 const signedText = ({ entries, hash }: Head): string => `{"entries":${entries},"last_hash":"${hash}"}`;
 

@@ -70,7 +70,11 @@ export interface Head {
 export const EMPTY_HEAD: Head = { entries: 0, hash: '' };
 
 /** Makes the entry that follows `head`, and its line with the newline. */
-export function chainEntry(draft: Draft, head: Head, hash: ChainHash): { readonly entry: Entry; readonly line: string } {
+export function chainEntry(
+  draft: Draft,
+  head: Head,
+  hash: ChainHash,
+): { readonly entry: Entry; readonly line: string } {
   const data: EntryData = { seq: head.entries + 1, ...draft.data };
   const canonicalData = canonicalForm(data);
   const entry: Entry = {
@@ -128,10 +132,12 @@ function readShape(line: string): Entry {
   if (!isObject(value)) throw new EntryFault('not a JSON object');
   for (const field of FIELDS) if (!Object.hasOwn(value, field)) throw new EntryFault(`field ${field} is missing`);
   for (const field of Object.keys(value)) {
-    if (!FIELDS.includes(field as never)) throw new EntryFault(`field ${JSON.stringify(field.slice(0, 64))} does not belong there`);
+    if (!FIELDS.includes(field as never))
+      throw new EntryFault(`field ${JSON.stringify(field.slice(0, 64))} does not belong there`);
   }
   const { timestamp, event, data, prev_hash, entry_hash, algorithm } = value;
-  if (typeof timestamp !== 'string' || !TIMESTAMP.test(timestamp)) throw new EntryFault('timestamp is not RFC 3339 in UTC');
+  if (typeof timestamp !== 'string' || !TIMESTAMP.test(timestamp))
+    throw new EntryFault('timestamp is not RFC 3339 in UTC');
   if (!KNOWN_EVENTS.has(event)) throw new EntryFault('event is none that the recorder writes');
   if (!isObject(data) || !Number.isSafeInteger(data.seq)) throw new EntryFault('data has no seq');
   if (typeof prev_hash !== 'string' || typeof entry_hash !== 'string') throw new EntryFault('a hash is not text');

@@ -24,41 +24,41 @@ export type Idempotency = {
   readonly fingerprint: string;
 };
 
-interface AboutIncident {
+type AboutIncident = {
   /** Identifier of the incident. */
   readonly incident: string;
   /** Counts the entries of this incident, from 1. */
   readonly version: number;
   /** The incident's state after this entry. */
   readonly state: State;
-}
+};
 
 /** `incident.reported` */
-export interface ReportedData extends AboutIncident {
+export type ReportedData = AboutIncident & {
   readonly severity: Severity;
   readonly report: Report;
   readonly rule: Rule;
   readonly intents: readonly Intent[];
   readonly idempotency?: Idempotency;
-}
+};
 
 /** `incident.recurred` */
-export interface RecurredData extends AboutIncident {
+export type RecurredData = AboutIncident & {
   readonly report: Report;
   readonly idempotency?: Idempotency;
-}
+};
 
 /** `incident.contained`, `incident.acknowledged`, `incident.resolved` */
-export interface CommandedData extends AboutIncident {
+export type CommandedData = AboutIncident & {
   readonly by?: string;
   readonly note?: string;
   readonly intents: readonly Intent[];
-}
+};
 
 /** `alert.raised` */
-export interface AlertData extends AboutIncident {
+export type AlertData = AboutIncident & {
   readonly class: IncidentClass;
   readonly severity: Severity;
   readonly source: string;
   readonly reason: string;
-}
+};

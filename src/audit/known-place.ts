@@ -38,7 +38,7 @@ export async function findKnownPlace(
 /** The offset of the line that ends `before` lines in front of the one that ends at `end`. */
 async function lineStart(file: FileHandle, end: number, before: number): Promise<number | undefined> {
   let newlines = before + 2;
-  for (let to = end; to > 0; ) {
+  for (let to = end; to > 0;) {
     const window = Buffer.alloc(Math.min(WINDOW_BYTES, to));
     const from = to - window.length;
     if ((await file.read(window, 0, window.length, from)).bytesRead !== window.length) return undefined;

@@ -14,7 +14,10 @@ export interface LinePlace {
  * The lines at these places, in order of their `seq`, without their newlines.
  * @throws RecorderError `damaged_log` when the log no longer holds them there
  */
-export async function readLinesAt(log: Pick<AuditLog, 'fileOf'>, places: readonly LinePlace[]): Promise<readonly string[]> {
+export async function readLinesAt(
+  log: Pick<AuditLog, 'fileOf'>,
+  places: readonly LinePlace[],
+): Promise<readonly string[]> {
   const lines: string[] = [];
   while (lines.length < places.length) {
     const due = places.slice(lines.length);

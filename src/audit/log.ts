@@ -256,7 +256,7 @@ export class AuditLog {
 
   /** A write may take fewer bytes than it was given and say why only at the next one. */
   async #write(bytes: Buffer): Promise<void> {
-    for (let done = 0; done < bytes.length; ) {
+    for (let done = 0; done < bytes.length;) {
       done += (await this.#file!.write(bytes, done, bytes.length - done)).bytesWritten;
     }
   }
@@ -336,7 +336,8 @@ export class AuditLog {
 
   #refusal(cause?: unknown): RecorderError {
     const code: ErrorCode = this.#state === 'closed' ? 'stopping' : 'log_unavailable';
-    const message = this.#state === 'closed' ? 'the service is stopping' : (this.#reason ?? 'the audit log is not open');
+    const message =
+      this.#state === 'closed' ? 'the service is stopping' : (this.#reason ?? 'the audit log is not open');
     return new RecorderError(code, message, { cause });
   }
 }

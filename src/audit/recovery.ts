@@ -22,7 +22,7 @@ import { RecorderError } from '../errors.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { CheckpointWitness, type CheckpointReading, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { replaceFile, syncDirectoryOf } from './durable-file.ts';
-import { EMPTY_HEAD, type Head } from './entry.ts';
+import type { Head } from './entry.ts';
 import { findKnownPlace, type KnownPosition } from './known-place.ts';
 import { findSealed, type SealedSegment } from './segments.ts';
 import { type Damage, type OnEntries, walkFile, type Walked, walkFiles } from './walk.ts';
@@ -162,10 +162,10 @@ async function cutOff(path: string, file: FileHandle, end: number, size: number,
 
 async function writeAgain(file: FileHandle, from: number, to: number): Promise<void> {
   const window = Buffer.allocUnsafe(Math.min(MAX_BATCH_BYTES, to - from));
-  for (let position = from; position < to; ) {
+  for (let position = from; position < to;) {
     const part = window.subarray(0, Math.min(window.length, to - position));
     await readFully(file, part, position);
-    for (let done = 0; done < part.length; ) {
+    for (let done = 0; done < part.length;) {
       done += (await file.write(part, done, part.length - done, position + done)).bytesWritten;
     }
     position += part.length;
@@ -174,7 +174,7 @@ async function writeAgain(file: FileHandle, from: number, to: number): Promise<v
 }
 
 async function readFully(file: FileHandle, into: Buffer, position: number): Promise<void> {
-  for (let done = 0; done < into.length; ) {
+  for (let done = 0; done < into.length;) {
     const { bytesRead } = await file.read(into, done, into.length - done, position + done);
     if (bytesRead === 0) throw new RecorderError('damaged_log', 'the log became shorter while it was read');
     done += bytesRead;

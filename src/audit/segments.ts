@@ -34,5 +34,5 @@ export async function findSealed(logPath: string): Promise<readonly SealedSegmen
     .map((name) => ({ name, digits: name.slice(stem.length + 1, name.length - suffix.length) }))
     .filter(({ digits }) => digits.length === DIGITS && /^\d+$/.test(digits))
     .map(({ name, digits }) => ({ path: join(directory, name), first: Number(digits) }))
-    .sort((one, other) => one.first - other.first);
+    .toSorted((one, other) => one.first - other.first);
 }

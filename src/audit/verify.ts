@@ -52,14 +52,18 @@ export async function verifyFiles(
   let last: string | undefined;
   let bytes = 0;
   let anchored: string | undefined;
-  const walked = await walkFiles(files.map((path) => ({ path })), hash, (entries) => {
-    witness.see(entries);
-    first ??= entries[0]?.timestamp;
-    last = entries.at(-1)?.timestamp;
-    anchored ??= entries.find(({ data }) => data.seq === anchor?.entries)?.entry_hash;
-    for (const { length } of entries) bytes += length;
-    onProgress(bytes);
-  });
+  const walked = await walkFiles(
+    files.map((path) => ({ path })),
+    hash,
+    (entries) => {
+      witness.see(entries);
+      first ??= entries[0]?.timestamp;
+      last = entries.at(-1)?.timestamp;
+      anchored ??= entries.find(({ data }) => data.seq === anchor?.entries)?.entry_hash;
+      for (const { length } of entries) bytes += length;
+      onProgress(bytes);
+    },
+  );
   const { head, end } = walked;
   const place = { file: basename(active), line: head.entries - walked.first + 2, offset: end };
   const damage =

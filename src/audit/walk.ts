@@ -117,7 +117,7 @@ export async function walkFile(
 }
 
 /** Reads a line as the entry that follows `head`. */
-export function readEntry(line: Line, head: Head, hash: ChainHash): StoredEntry {
+function readEntry(line: Line, head: Head, hash: ChainHash): StoredEntry {
   if (!line.whole) throw new EntryFault('the line is not whole: it is cut short or longer than an entry may be');
   if (!isUtf8(line.bytes)) throw new EntryFault('not UTF-8');
   const entry = parseEntry(line.bytes.toString('utf8'), head, hash);
@@ -137,7 +137,8 @@ async function headBefore(file: FileHandle, size: number, due: Head): Promise<He
   for await (const [line] of readLines(file, 0, size)) {
     try {
       const { data, prev_hash } = JSON.parse(line?.bytes.toString('utf8') ?? '') as Entry;
-      if (Number.isSafeInteger(data.seq) && data.seq > due.entries + 1) return { entries: data.seq - 1, hash: prev_hash };
+      if (Number.isSafeInteger(data.seq) && data.seq > due.entries + 1)
+        return { entries: data.seq - 1, hash: prev_hash };
     } catch {
       // Whatever it is, the walk will say so.
     }

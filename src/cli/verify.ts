@@ -3,48 +3,77 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chainHash } from '../audit/chain-hash.ts';
+import type { Head } from '../audit/entry.ts';
 import { readKey } from '../audit/key.ts';
-import { type Verification, verifyLog } from '../audit/verify.ts';
+import { filesOf, type Verification, verifyFiles } from '../audit/verify.ts';
 
-const USAGE = `usage: incident-recorder verify [--key FILE] LOG
+const USAGE = `usage: incident-recorder verify [--key FILE] [--anchor ENTRIES:HASH] LOG
+       incident-recorder verify [--key FILE] [--anchor ENTRIES:HASH] SEGMENT... LOG
 
-Checks the chain of an audit log from its first entry and that it reaches its checkpoint. The key is read from FILE,
-else from the file named by AUDIT_HMAC_KEY_PATH, else from audit-hmac-key beside the log; without one the chain is taken
-for plain SHA-256. Exit code 0: valid. 1: not valid, the first line that is wrong is named. 2: usage.
+Checks the chain of an audit log from its first entry, and that it reaches its checkpoint. Of one file the sealed
+segments beside it are taken too; several files are taken as they are named, the oldest first. The key is read from
+FILE, else from the file named by AUDIT_HMAC_KEY_PATH, else from audit-hmac-key beside the log; without one the chain is
+taken for plain SHA-256. An anchor is a count of entries and a head hash that were noted elsewhere, as printed here: a
+log that was rolled back together with its checkpoint no longer holds it.
+
+Exit code 0: valid. 1: not valid, the first line that is wrong is named. 2: usage.
 `;
 
+interface Arguments {
+  readonly files: readonly string[];
+  readonly key: string | undefined;
+  readonly anchor: Head | undefined;
+}
+
 export async function run(args: readonly string[]): Promise<number> {
-  let key: string | undefined;
-  let path: string | undefined;
+  let asked: Arguments | 'help';
   try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      options: { key: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
-      allowPositionals: true,
-    });
-    if (values.help) {
-      process.stdout.write(USAGE);
-      return 0;
-    }
-    key = values.key;
-    path = positionals.length === 1 ? positionals[0] : undefined;
+    asked = readArguments(args);
   } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`);
-  }
-  if (path === undefined) {
-    process.stderr.write(USAGE);
+    process.stderr.write(`${(error as Error).message}\n${USAGE}`);
     return 2;
   }
+  if (asked === 'help') {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const { anchor } = asked;
+  const log = asked.files.at(-1) ?? '';
   try {
-    const keyPath = key ?? (process.env.AUDIT_HMAC_KEY_PATH || keyBeside(path));
+    const files = asked.files.length === 1 ? await filesOf(log) : asked.files;
+    const keyPath = asked.key ?? (process.env.AUDIT_HMAC_KEY_PATH || keyBeside(log));
     const hash = chainHash(keyPath === undefined ? undefined : readKey(keyPath));
-    const verification = await verifyLog(path, hash);
-    process.stdout.write(describe(path, verification, hash.algorithm));
+    const verification = await verifyFiles(files, hash, anchor === undefined ? {} : { anchor });
+    process.stdout.write(describe(log, verification, hash.algorithm));
     return verification.damage === undefined ? 0 : 1;
   } catch (error) {
-    process.stderr.write(`${path}: ${(error as Error).message}\n`);
+    process.stderr.write(`${log}: ${(error as Error).message}\n`);
     return 1;
   }
+}
+
+function readArguments(args: readonly string[]): Arguments | 'help' {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    options: {
+      key: { type: 'string' },
+      anchor: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
+    allowPositionals: true,
+  });
+  if (values.help) return 'help';
+  if (positionals.length === 0) throw new Error('no file was named');
+  return { files: positionals, key: values.key, anchor: readAnchor(values.anchor) };
+}
+
+function readAnchor(text: string | undefined): Head | undefined {
+  if (text === undefined) return undefined;
+  const [, entries, hash] = /^([1-9]\d{0,14}):([0-9a-f]{64})$/.exec(text) ?? [];
+  if (entries === undefined || hash === undefined) {
+    throw new Error('--anchor must be ENTRIES:HASH, a whole number and 64 lower-case hex digits');
+  }
+  return { entries: Number(entries), hash };
 }
 
 /** In local use the key is made beside the log. */
@@ -53,16 +82,18 @@ function keyBeside(path: string): string | undefined {
   return existsSync(beside) ? beside : undefined;
 }
 
-function describe(path: string, found: Verification, algorithm: string): string {
-  const { damage, entries, first, last, hash, checkpoint } = found;
+function describe(log: string, found: Verification, algorithm: string): string {
+  const { damage, entries, first, last, hash, files, bytes, checkpoint } = found;
   const lines = [
-    damage === undefined ? `${path}: valid` : `${path}: NOT VALID at line ${damage.line} of ${damage.file}: ${damage.reason}`,
-    `entries     ${entries}${damage === undefined ? '' : ' valid before it'}`,
+    damage === undefined ? `${log}: valid` : `${log}: NOT VALID`,
+    ...(damage === undefined ? [] : [`damage      ${damage.file}, line ${damage.line}: ${damage.reason}`]),
+    `entries     ${entries}${damage === undefined ? '' : ' valid before the damage'}`,
     `first       ${first ?? '-'}`,
     `last        ${last ?? '-'}`,
     `head hash   ${hash === '' ? '-' : hash}`,
     `algorithm   ${algorithm}${algorithm === 'sha256' ? ' (no key: shows accidents, not forgery)' : ''}`,
     `checkpoint  ${checkpoint === undefined ? 'none' : `${checkpoint} entries`}`,
+    `files       ${files}, ${bytes} bytes`,
   ];
   return `${lines.join('\n')}\n`;
 }

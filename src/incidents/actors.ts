@@ -79,8 +79,10 @@ export class IncidentActors {
   }
 
   #machineOf(incident: string) {
-    const implementation = (action: ContainmentAction) => (_: unknown, { directive }: ActionParams) =>
-      this.#carryOut({ incident, action, directive });
+    const implementation =
+      (action: ContainmentAction) =>
+      (_: unknown, { directive }: ActionParams) =>
+        this.#carryOut({ incident, action, directive });
     return incidentMachine.provide({
       actions: Object.fromEntries(ACTIONS.map((action) => [action, implementation(action)])),
     });

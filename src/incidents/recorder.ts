@@ -6,10 +6,17 @@
  * made on what the log says. When the append is refused nothing has moved: not the actor, not a projection, not a
  * counter. What `log_alert` asks for is an entry itself and is appended together with the entry that asks for it.
  */
-import { begin, type CommandName, decide, type Intent, stateOf } from '../../machines/decision.ts';
+import { begin, type CommandName, decide, stateOf } from '../../machines/decision.ts';
 import type { IncidentClass, Rule } from '../../machines/vocabulary.ts';
 import type { Draft, EntryEvent, StoredEntry } from '../audit/entry.ts';
-import type { Idempotency, Report } from '../audit/incident-entries.ts';
+import type {
+  AlertData,
+  CommandedData,
+  Idempotency,
+  RecurredData,
+  Report,
+  ReportedData,
+} from '../audit/incident-entries.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
@@ -92,7 +99,9 @@ export class Recorder {
       const before = this.#record(target.id);
       const { version } = before.incident;
       if (expectedVersion !== undefined && expectedVersion !== version) {
-        throw new RecorderError('stale_version', `the incident is at version ${version}, not ${expectedVersion}`, { fields: { version } });
+        throw new RecorderError('stale_version', `the incident is at version ${version}, not ${expectedVersion}`, {
+          fields: { version },
+        });
       }
       const decision = decide(this.#parts.actors.snapshot(before), { type: command });
       if (decision.kind === 'unchanged') return { incident: documentOf(before), change: 'unchanged' };
@@ -105,14 +114,15 @@ export class Recorder {
       const { by, note } = target;
       const said = { ...(by === undefined ? {} : { by }), ...(note === undefined ? {} : { note }) };
       const { snapshot, intents } = decision;
-      const draft = this.#draft(ENTRY_OF[command], {
+      const data: CommandedData = {
         incident: target.id,
         version: version + 1,
         state: stateOf(snapshot),
         ...said,
         intents,
-      });
-      const after = await this.#append([draft, ...this.#alerts(draft, intents, before.incident)], before);
+      };
+      const drafts = [this.#draft(ENTRY_OF[command], data), ...this.#alerts(data, before.incident)];
+      const after = await this.#append(drafts, before);
       this.#parts.actors.send(before, { type: command });
       return { incident: documentOf(after), change: 'moved' };
     });
@@ -135,7 +145,7 @@ export class Recorder {
     const taken = (id: string): boolean => this.#beingRecorded.has(id) || projections.incidents.get(id) !== undefined;
     const id = incidentId(clock.now(), random, taken);
     const { snapshot, intents } = begin(rule);
-    const draft = this.#draft('incident.reported', {
+    const data: ReportedData = {
       incident: id,
       version: 1,
       state: stateOf(snapshot),
@@ -144,10 +154,11 @@ export class Recorder {
       rule,
       intents,
       ...(idempotency === undefined ? {} : { idempotency }),
-    });
+    };
+    const drafts = [this.#draft('incident.reported', data), ...this.#alerts(data, { ...report, severity })];
     this.#beingRecorded.add(id);
     try {
-      const after = await this.#append([draft, ...this.#alerts(draft, intents, { ...report, severity })], undefined);
+      const after = await this.#append(drafts, undefined);
       actors.begin(id, rule);
       return { incident: documentOf(after), change: 'created' };
     } finally {
@@ -161,14 +172,14 @@ export class Recorder {
       const before = this.#record(id);
       const decision = decide(this.#parts.actors.snapshot(before), { type: 'recur' });
       if (decision.kind !== 'moved') return undefined;
-      const draft = this.#draft('incident.recurred', {
+      const data: RecurredData = {
         incident: id,
         version: before.incident.version + 1,
         state: stateOf(decision.snapshot),
         report,
         ...(idempotency === undefined ? {} : { idempotency }),
-      });
-      const after = await this.#append([draft], before);
+      };
+      const after = await this.#append([this.#draft('incident.recurred', data)], before);
       this.#parts.actors.send(before, { type: 'recur' });
       return { incident: documentOf(after), change: 'recurred' };
     });
@@ -182,28 +193,22 @@ export class Recorder {
       throw new RecorderError('log_unavailable', message, { cause: projections.fault });
     }
     const entries = await log.append(drafts);
-    return entries.reduce<IncidentRecord | undefined>((record, entry: StoredEntry) => foldEntry(record, entry), before)!;
+    return entries.reduce<IncidentRecord | undefined>(
+      (record, entry: StoredEntry) => foldEntry(record, entry),
+      before,
+    )!;
   }
 
   /** The `alert.raised` entries that follow an entry whose intents hold `log_alert`. */
   #alerts(
-    { data: { incident, version, state } }: Draft,
-    intents: readonly Intent[],
-    about: Pick<Report, 'class' | 'source'> & { readonly severity: string },
+    { incident, version, state, intents }: ReportedData | CommandedData,
+    { class: ofClass, severity, source }: Pick<AlertData, 'class' | 'severity' | 'source'>,
   ): readonly Draft[] {
+    const reason = 'containment asked for log_alert';
+    const data: AlertData = { incident, version: version + 1, state, class: ofClass, severity, source, reason };
     return intents
       .filter(({ action, directive }) => action === 'log_alert' && directive === 'engage')
-      .map(() =>
-        this.#draft('alert.raised', {
-          incident: incident as string,
-          version: (version as number) + 1,
-          state: state as string,
-          class: about.class,
-          severity: about.severity,
-          source: about.source,
-          reason: 'containment asked for log_alert',
-        }),
-      );
+      .map(() => this.#draft('alert.raised', data));
   }
 
   #draft(event: EntryEvent, data: Draft['data']): Draft {
@@ -211,12 +216,15 @@ export class Recorder {
   }
 
   #record(id: string): IncidentRecord {
-    const record = this.#parts.projections.incidents.record(id);
-    if (record === undefined) throw new RecorderError('not_found', 'incident not found');
-    return record;
+    return found(this.#parts.projections.incidents.record(id));
   }
 
   #document(id: string): IncidentDocument {
-    return documentOf(this.#record(id));
+    return found(this.#parts.projections.incidents.get(id));
   }
+}
+
+function found<Found>(value: Found | undefined): Found {
+  if (value === undefined) throw new RecorderError('not_found', 'incident not found');
+  return value;
 }

@@ -61,7 +61,7 @@ const rule = (incidentClass: IncidentClass) => {
     actions: z._default(actions, [...builtIn.actions]),
     default_severity: z._default(oneOf('severity', SEVERITIES), builtIn.default_severity),
   }).check(
-    z.refine((given) => !(given.auto_contain === true && given.actions?.length === 0), {
+    z.refine((given) => !(given.auto_contain && given.actions?.length === 0), {
       ...evenIfFaulty,
       path: ['actions'],
       error: 'auto_contain is true and there is no action to take; list actions or set auto_contain: false',

@@ -22,7 +22,7 @@ const UNUSABLE: ReadonlySet<unknown> = new Set([11 /* SQLITE_CORRUPT */, 26 /* S
 const BUSY: ReadonlySet<unknown> = new Set([5 /* SQLITE_BUSY */, 6 /* SQLITE_LOCKED */]);
 
 /** The primary result code in an error of node:sqlite. */
-const resultCode = (error: unknown): number => Number((error as { errcode?: number }).errcode ?? 0) & 0xff;
+const resultCode = (error: unknown): number => ((error as { errcode?: number }).errcode ?? 0) & 0xff;
 
 export class Database {
   readonly #connection: DatabaseSync;
@@ -40,7 +40,9 @@ export class Database {
       return new Database(connect(path) ?? connectAnew(path));
     } catch (error) {
       if (BUSY.has(resultCode(error))) {
-        throw new RecorderError('locked', `another recorder is running on this log (${path} is locked)`, { cause: error });
+        throw new RecorderError('locked', `another recorder is running on this log (${path} is locked)`, {
+          cause: error,
+        });
       }
       if (UNUSABLE.has(resultCode(error))) return new Database(connectAnew(path));
       throw error;

@@ -9,7 +9,6 @@
 import { type IncidentClass, SEVERITIES, type Severity, type State } from '../../machines/vocabulary.ts';
 import { HOUR } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
-import { rankOf } from './incidents.ts';
 
 /** A place in the list: behind the incident of this severity rank and number, seen from when `head` was the newest. */
 export interface Cursor {
@@ -58,7 +57,9 @@ export class IncidentList {
 
   constructor(database: Database) {
     this.#newest = database.prepare('SELECT max(number) AS number FROM incidents');
-    this.#hours = database.prepare('SELECT min(first) AS first, max(last) AS last FROM hours WHERE hour BETWEEN ? AND ?');
+    this.#hours = database.prepare(
+      'SELECT min(first) AS first, max(last) AS last FROM hours WHERE hour BETWEEN ? AND ?',
+    );
     this.#kinds = database.prepare('SELECT class, severity, state FROM population WHERE count > 0');
     this.#ofKind = database.prepare(`
       SELECT number FROM incidents INDEXED BY incidents_by_kind
@@ -110,15 +111,15 @@ export class IncidentList {
   #numbersBetween(since: number | undefined, until: number | undefined): Range {
     if (since === undefined && until === undefined) return { from: 0, to: Number.MAX_SAFE_INTEGER };
     const hourOf = (time: number): number => Math.floor(time / HOUR);
-    const row = this.#hours.get(
-      hourOf(since ?? 0),
-      until === undefined ? Number.MAX_SAFE_INTEGER : hourOf(until),
-    );
-    return row?.first === null || row === undefined ? { from: 1, to: 0 } : { from: Number(row.first), to: Number(row.last) };
+    const row = this.#hours.get(hourOf(since ?? 0), until === undefined ? Number.MAX_SAFE_INTEGER : hourOf(until));
+    return row?.first === null || row === undefined
+      ? { from: 1, to: 0 }
+      : { from: Number(row.first), to: Number(row.last) };
   }
 
   #stretches({ classes, states, severities, sources }: ListQuery, rank: number, range: Range): Stretch[] {
-    const admits = <Value>(values: readonly Value[], value: Value): boolean => values.length === 0 || values.includes(value);
+    const admits = <Value>(values: readonly Value[], value: Value): boolean =>
+      values.length === 0 || values.includes(value);
     const severity = SEVERITIES[rank]!;
     if (!admits(severities, severity) || range.from > range.to) return [];
     const stretches: Stretch[] = [];

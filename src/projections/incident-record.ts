@@ -56,7 +56,8 @@ export function foldEntry(before: IncidentRecord | undefined, entry: Entry): Inc
   const data = entry.data as unknown as CommandedData;
   if (before === undefined) throw contradiction(entry, `incident ${data.incident} was never reported`);
   const { incident } = before;
-  if (data.version !== incident.version + 1) throw contradiction(entry, `version ${data.version} follows ${incident.version}`);
+  if (data.version !== incident.version + 1)
+    throw contradiction(entry, `version ${data.version} follows ${incident.version}`);
   const latest = { updated_at: entry.timestamp, version: data.version, hash: entry.entry_hash };
   switch (entry.event) {
     case 'incident.recurred': {
@@ -71,7 +72,8 @@ export function foldEntry(before: IncidentRecord | undefined, entry: Entry): Inc
       return { ...before, context, incident: { ...incident, state: data.state, ...step(entry, data), ...latest } };
     }
     default:
-      if (data.state !== incident.state) throw contradiction(entry, `state ${data.state} where it is ${incident.state}`);
+      if (data.state !== incident.state)
+        throw contradiction(entry, `state ${data.state} where it is ${incident.state}`);
       return { ...before, incident: { ...incident, ...latest } };
   }
 }
@@ -89,7 +91,8 @@ const COMMAND_OF = {
 function reported(entry: Entry): IncidentRecord {
   const { incident: id, version, state, severity, report, rule, intents } = entry.data as unknown as ReportedData;
   const { snapshot } = begin(rule);
-  if (state !== stateOf(snapshot)) throw contradiction(entry, `state ${state} where its rule gives ${stateOf(snapshot)}`);
+  if (state !== stateOf(snapshot))
+    throw contradiction(entry, `state ${state} where its rule gives ${stateOf(snapshot)}`);
   const incident: Incident = {
     id,
     created_at: entry.timestamp,
@@ -111,9 +114,13 @@ function reported(entry: Entry): IncidentRecord {
 
 function moved(before: IncidentRecord, entry: Entry, type: CommandName | 'recur'): IncidentContext {
   const decision: Decision = decide(snapshotOf(before.incident.state, before.context), { type });
-  if (decision.kind !== 'moved') throw contradiction(entry, `the statechart does not allow it in ${before.incident.state}`);
+  if (decision.kind !== 'moved')
+    throw contradiction(entry, `the statechart does not allow it in ${before.incident.state}`);
   if (stateOf(decision.snapshot) !== entry.data.state) {
-    throw contradiction(entry, `state ${String(entry.data.state)} where the statechart gives ${stateOf(decision.snapshot)}`);
+    throw contradiction(
+      entry,
+      `state ${String(entry.data.state)} where the statechart gives ${stateOf(decision.snapshot)}`,
+    );
   }
   return decision.snapshot.context;
 }
@@ -123,7 +130,12 @@ function step(entry: Entry, { by, note, intents }: CommandedData): Partial<Incid
   const noted = note === undefined ? {} : { note };
   switch (entry.event) {
     case 'incident.contained':
-      return { containment_actions: actionsOf(intents), contained_at: entry.timestamp, ...(by === undefined ? {} : { contained_by: by }), ...noted };
+      return {
+        containment_actions: actionsOf(intents),
+        contained_at: entry.timestamp,
+        ...(by === undefined ? {} : { contained_by: by }),
+        ...noted,
+      };
     case 'incident.acknowledged':
       return { acknowledged_at: entry.timestamp, ...(by === undefined ? {} : { acknowledged_by: by }), ...noted };
     default:

@@ -36,7 +36,9 @@ export class Incidents {
     this.#insert = database.prepare(`
       INSERT INTO incidents (number, id, class, rank, state, source, created_at, version, dedup_key, context, document)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-    this.#update = database.prepare('UPDATE incidents SET state = ?, version = ?, context = ?, document = ? WHERE number = ?');
+    this.#update = database.prepare(
+      'UPDATE incidents SET state = ?, version = ?, context = ?, document = ? WHERE number = ?',
+    );
     this.#byId = database.prepare('SELECT number, version, state, context, document FROM incidents WHERE id = ?');
     this.#idByNumber = database.prepare('SELECT id FROM incidents WHERE number = ?');
     this.#unresolved = database.prepare(`
@@ -99,4 +101,4 @@ export class Incidents {
 }
 
 /** The most severe is 0. */
-export const rankOf = (severity: Severity): number => SEVERITIES.indexOf(severity);
+const rankOf = (severity: Severity): number => SEVERITIES.indexOf(severity);

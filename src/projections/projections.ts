@@ -72,7 +72,8 @@ export class Projections {
       INSERT INTO position (one, seq, hash, end) VALUES (1, ?, ?, ?)
       ON CONFLICT DO UPDATE SET seq = excluded.seq, hash = excluded.hash, end = excluded.end`);
     const row = database.prepare('SELECT seq, hash, end FROM position').get();
-    this.#position = row === undefined ? NOTHING : { seq: Number(row.seq), hash: String(row.hash), end: Number(row.end) };
+    this.#position =
+      row === undefined ? NOTHING : { seq: Number(row.seq), hash: String(row.hash), end: Number(row.end) };
   }
 
   get position(): Position {
@@ -91,8 +92,9 @@ export class Projections {
     if (last === undefined) return;
     try {
       this.#database.transaction(() => {
-        const touched = new Map<string, IncidentRecord>();
+        const touched = new Map<string, Touched>();
         for (const entry of due) this.#applyOne(entry, touched);
+        for (const { before, now } of touched.values()) this.incidents.store(now, before);
         this.#move.run(last.data.seq, last.entry_hash, last.offset + last.length);
       });
       this.#position = { seq: last.data.seq, hash: last.entry_hash, end: last.offset + last.length };
@@ -128,7 +130,8 @@ export class Projections {
     for (const row of this.#entriesOf.iterate(id, after)) {
       const place = { seq: Number(row.seq), offset: Number(row.offset), length: Number(row.length) };
       bytes += place.length;
-      if (places.length === MAX_PAGE_ENTRIES || (places.length > 0 && bytes > MAX_PAGE_BYTES)) return { places, next: last };
+      if (places.length === MAX_PAGE_ENTRIES || (places.length > 0 && bytes > MAX_PAGE_BYTES))
+        return { places, next: last };
       places.push(place);
       last = Number(row.version);
     }
@@ -146,16 +149,26 @@ export class Projections {
     this.#database.close();
   }
 
-  #applyOne(entry: StoredEntry, touched: Map<string, IncidentRecord>): void {
+  #applyOne(entry: StoredEntry, touched: Map<string, Touched>): void {
     const id = entry.data.incident;
     if (typeof id !== 'string') return;
-    const before = touched.get(id) ?? (entry.event === 'incident.reported' ? undefined : this.incidents.record(id));
-    const record = foldEntry(before, entry);
-    touched.set(id, record);
-    this.incidents.store(record, before);
-    this.statistics.follow(record, before);
-    this.#insertEntry.run(record.seq, record.incident.version, entry.data.seq, entry.offset, entry.length);
+    const known = touched.get(id);
+    const before = known === undefined ? this.#recordBefore(id, entry) : known.before;
+    const now = foldEntry(known?.now ?? before, entry);
+    touched.set(id, { before, now });
+    this.statistics.follow(now, known?.now ?? before);
+    this.#insertEntry.run(now.seq, now.incident.version, entry.data.seq, entry.offset, entry.length);
     const idempotency = idempotencyOf(entry);
-    if (idempotency !== undefined) this.#insertKey.run(idempotency.key, idempotency.fingerprint, record.seq);
+    if (idempotency !== undefined) this.#insertKey.run(idempotency.key, idempotency.fingerprint, now.seq);
   }
+
+  #recordBefore(id: string, { event }: StoredEntry): IncidentRecord | undefined {
+    return event === 'incident.reported' ? undefined : this.incidents.record(id);
+  }
+}
+
+/** An incident that a batch is about: as it was before the batch, and as it is by now. */
+interface Touched {
+  readonly before: IncidentRecord | undefined;
+  readonly now: IncidentRecord;
 }

@@ -1,5 +1,12 @@
 /** How many incidents there are, of each kind. Kept up with every entry; reading costs the same whatever their number. */
-import { CLASSES, SEVERITIES, STATES, type IncidentClass, type Severity, type State } from '../../machines/vocabulary.ts';
+import {
+  CLASSES,
+  SEVERITIES,
+  STATES,
+  type IncidentClass,
+  type Severity,
+  type State,
+} from '../../machines/vocabulary.ts';
 import type { Database, Statement } from './database.ts';
 import type { IncidentRecord } from './incident-record.ts';
 

@@ -65,7 +65,7 @@ describe('AuditLog', () => {
     await log.close();
     const refused = results.filter((result) => result.status === 'rejected');
     expect(refused.length).to.be.greaterThan(0);
-    for (const { reason } of refused as PromiseRejectedResult[]) expect(reason.code).to.equal('overloaded');
+    for (const { reason } of refused) expect(reason.code).to.equal('overloaded');
     expect(await verifyLog(path, HASH)).to.include({ entries: 3000 - refused.length });
   });
 
@@ -77,7 +77,9 @@ describe('AuditLog', () => {
     const late = log.append([draft('late')]).catch((error: unknown) => error);
     await closed;
     expect((await appended)[0]?.data.seq).to.equal(1);
-    expect(await late).to.be.instanceOf(RecorderError).with.property('code', 'stopping');
+    expect(await late)
+      .to.be.instanceOf(RecorderError)
+      .with.property('code', 'stopping');
     expect(await verifyLog(path, HASH)).to.include({ entries: 1, checkpoint: 1 });
   });
 

@@ -79,7 +79,9 @@ describe('recoverLog', () => {
     const { recovered } = await reopen(path);
     expect(recovered.repair?.bytes).to.equal(4096);
     expect(readdirSync(join(path, '..')).filter((name) => name.includes('.torn-'))).to.have.length(1);
-    expect(await verifyLog(path, HASH)).to.include({ entries: 10 }).and.not.have.property('damage');
+    expect(await verifyLog(path, HASH))
+      .to.include({ entries: 10 })
+      .and.not.have.property('damage');
   });
 
   it('given more garbage than one batch can leave, repairs nothing', async () => {
@@ -93,15 +95,35 @@ describe('recoverLog', () => {
 
   describe('given damage, then the log is read, not written, and left as it is', () => {
     const cases: [string, number, (path: string, lines: string[]) => void, RegExp, number][] = [
-      ['an edited entry before the checkpoint', 10, (path, lines) => rewrite(path, lines.with(4, lines[4]!.replace('entry 5', 'entry X'))), /entry_hash does not match/, 5],
+      [
+        'an edited entry before the checkpoint',
+        10,
+        (path, lines) => rewrite(path, lines.with(4, lines[4]!.replace('entry 5', 'entry X'))),
+        /entry_hash does not match/,
+        5,
+      ],
       ['a deleted entry', 10, (path, lines) => rewrite(path, lines.toSpliced(4, 1)), /entries are missing/, 5],
-      ['an entry cut off behind which the checkpoint saw more', 10, (path, lines) => rewrite(path, lines.slice(0, 9)), /cut off/, 10],
+      [
+        'an entry cut off behind which the checkpoint saw more',
+        10,
+        (path, lines) => rewrite(path, lines.slice(0, 9)),
+        /cut off/,
+        10,
+      ],
       ['an empty log', 10, (path) => rewrite(path, []), /cut off/, 1],
       ['no log', 10, (path) => rmSync(path), /the log is gone/, 1],
-      ['an edited checkpoint', 10, (path) => writeFileSync(`${path}.checkpoint`, readFileSync(`${path}.checkpoint`, 'utf8').replace(':10,', ':9,')), /wrong hmac/, 11],
+      [
+        'an edited checkpoint',
+        10,
+        (path) =>
+          writeFileSync(`${path}.checkpoint`, readFileSync(`${path}.checkpoint`, 'utf8').replace(':10,', ':9,')),
+        /wrong hmac/,
+        11,
+      ],
       ['something that is no checkpoint', 10, (path) => writeFileSync(`${path}.checkpoint`, '{}'), /not spelt/, 11],
     ];
-    const rewrite = (path: string, lines: readonly string[]): void => writeFileSync(path, lines.map((line) => `${line}\n`).join(''));
+    const rewrite = (path: string, lines: readonly string[]): void =>
+      writeFileSync(path, lines.map((line) => `${line}\n`).join(''));
 
     for (const [what, checkpoint, damage, reason, line] of cases) {
       it(what, async () => {

@@ -27,7 +27,10 @@ describe('a log in segments', () => {
     expect(sealed.length).to.be.greaterThan(3);
     expect(sealed[0]?.first).to.equal(1);
     expect(sealed.map((segment) => segment.path)).to.deep.equal(
-      readdirSync(join(path, '..')).filter((name) => /^audit\.\d+\.jsonl$/.test(name)).sort().map((name) => join(path, '..', name)),
+      readdirSync(join(path, '..'))
+        .filter((name) => /^audit\.\d+\.jsonl$/.test(name))
+        .toSorted()
+        .map((name) => join(path, '..', name)),
     );
     for (const segment of sealed) {
       expect(segment.path).to.equal(sealedPath(path, segment.first));
@@ -43,7 +46,9 @@ describe('a log in segments', () => {
     await log.append([draft('next')]);
     await log.close();
     expect(found.map(({ data }) => data.seq)).to.deep.equal(Array.from({ length: 40 }, (_, n) => n + 1));
-    expect(await verifyLog(path, HASH)).to.include({ entries: 41, checkpoint: 41 }).and.not.have.property('damage');
+    expect(await verifyLog(path, HASH))
+      .to.include({ entries: 41, checkpoint: 41 })
+      .and.not.have.property('damage');
   });
 
   it('gives its lines by their place, whichever file they are in', async () => {
@@ -69,7 +74,9 @@ describe('a log in segments', () => {
     );
     await log.close();
     expect(new Set(appended.flat().map(({ data }) => data.seq)).size).to.equal(300);
-    expect(await verifyLog(path, HASH)).to.include({ entries: 300 }).and.not.have.property('damage');
+    expect(await verifyLog(path, HASH))
+      .to.include({ entries: 300 })
+      .and.not.have.property('damage');
   });
 
   it('given a crash between the two renames of sealing, goes on in a new file', async () => {
@@ -104,7 +111,9 @@ describe('a log in segments', () => {
     await log.append([draft('entry 21')]);
     await log.close();
     expect((await findSealed(path)).map(({ first }) => first)).to.deep.equal([1]);
-    expect(await verifyLog(path, HASH)).to.include({ entries: 21 }).and.not.have.property('damage');
+    expect(await verifyLog(path, HASH))
+      .to.include({ entries: 21 })
+      .and.not.have.property('damage');
   });
 
   describe('is not valid', () => {

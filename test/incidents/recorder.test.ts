@@ -11,7 +11,10 @@ const injection: Report = { class: 'prompt_injection', source: 'tool-firewall', 
 const airlock: Report = { class: 'forbidden_airlock_request', source: 'airlock', description: 'POST to example.org' };
 
 const refusal = async (work: Promise<unknown>): Promise<RecorderError> => {
-  const error: unknown = await work.then(() => undefined, (reason: unknown) => reason);
+  const error: unknown = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
   expect(error).to.be.instanceOf(RecorderError);
   return error as RecorderError;
 };
@@ -28,7 +31,10 @@ describe('Recorder', () => {
   afterEach(() => recording.close());
 
   const entries = (): { event: string; data: Record<string, unknown> }[] =>
-    readFileSync(Recording.logIn(home), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line));
+    readFileSync(Recording.logIn(home), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
   const events = (): string[] => entries().map(({ event }) => event);
 
   const reported = async (report: Report = injection) => parsed((await recording.recorder.report(report)).incident);
@@ -47,7 +53,10 @@ describe('Recorder', () => {
       });
       expect(incident.id).to.match(/^INC-20261122-[0-9a-f]{12}$/);
       expect(events()).to.deep.equal(['incident.reported', 'alert.raised']);
-      expect(recording.carriedOut).to.deep.equal([`freeze_agent engage ${incident.id}`, `log_alert engage ${incident.id}`]);
+      expect(recording.carriedOut).to.deep.equal([
+        `freeze_agent engage ${incident.id}`,
+        `log_alert engage ${incident.id}`,
+      ]);
     });
 
     it('given a rule that does not, then open, with nothing carried out', async () => {
@@ -65,7 +74,7 @@ describe('Recorder', () => {
       const evidence = { z: 1, a: [-0, 1e16, { 'é\u2028': null }], '10': 'x' };
       const incident = await reported({ ...airlock, evidence });
       expect(incident.evidence).to.deep.equal(evidence);
-      expect((entries()[0]?.data as { report: Report }).report.evidence).to.deep.equal(evidence);
+      expect(entries()[0]).to.have.deep.nested.property('data.report.evidence', evidence);
     });
 
     it('shows nothing of an incident before it is on disk', async () => {
@@ -82,10 +91,24 @@ describe('Recorder', () => {
       const step = async (command: 'contain' | 'acknowledge' | 'resolve') =>
         parsed((await recording.recorder.perform(command, { id, by: 'ada', note: command })).incident);
       recording.clock.milliseconds += 1000;
-      expect(await step('contain')).to.deep.include({ state: 'contained', contained_by: 'ada', containment_actions: ['log_alert'], note: 'contain' });
-      expect(await step('acknowledge')).to.include({ state: 'acknowledged', acknowledged_by: 'ada', note: 'acknowledge' });
+      expect(await step('contain')).to.deep.include({
+        state: 'contained',
+        contained_by: 'ada',
+        containment_actions: ['log_alert'],
+        note: 'contain',
+      });
+      expect(await step('acknowledge')).to.include({
+        state: 'acknowledged',
+        acknowledged_by: 'ada',
+        note: 'acknowledge',
+      });
       const resolved = await step('resolve');
-      expect(resolved).to.include({ state: 'resolved', resolved_by: 'ada', resolved_at: '2026-11-22T07:12:01.123Z', version: 5 });
+      expect(resolved).to.include({
+        state: 'resolved',
+        resolved_by: 'ada',
+        resolved_at: '2026-11-22T07:12:01.123Z',
+        version: 5,
+      });
       expect(events()).to.deep.equal([
         'incident.reported',
         'incident.contained',
@@ -122,7 +145,9 @@ describe('Recorder', () => {
 
     it('given another version than expected, then refused', async () => {
       const { id, version } = await reported();
-      expect(await refusal(recording.recorder.perform('resolve', { id }, version - 1))).to.include({ code: 'stale_version' });
+      expect(await refusal(recording.recorder.perform('resolve', { id }, version - 1))).to.include({
+        code: 'stale_version',
+      });
       expect((await recording.recorder.perform('resolve', { id }, version)).change).to.equal('moved');
     });
 
@@ -134,7 +159,9 @@ describe('Recorder', () => {
         recording.recorder.perform('acknowledge', { id }),
         recording.recorder.perform('resolve', { id }),
       ]);
-      const told = outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value.change : outcome.reason.code));
+      const told = outcomes.map((outcome) =>
+        outcome.status === 'fulfilled' ? outcome.value.change : outcome.reason.code,
+      );
       expect(told).to.deep.equal(['moved', 'moved', 'illegal_transition', 'unchanged']);
     });
   });
@@ -159,7 +186,10 @@ describe('Recorder', () => {
     it('given the same key and another body, then refused', async () => {
       await recording.recorder.report(airlock, key);
       const other = { ...key, fingerprint: '0'.repeat(64) };
-      expect(await refusal(recording.recorder.report(airlock, other))).to.include({ code: 'idempotency_mismatch', status: 422 });
+      expect(await refusal(recording.recorder.report(airlock, other))).to.include({
+        code: 'idempotency_mismatch',
+        status: 422,
+      });
     });
 
     it('remembers keys across restarts', async () => {
@@ -212,16 +242,24 @@ describe('Recorder', () => {
   describe('after a restart', () => {
     it('has every incident as it was, whether or not the projections are still there, and carries nothing out anew', async () => {
       for (let n = 0; n < 5; n++) await reported(n % 2 === 0 ? injection : { ...airlock, dedup_key: 'x' });
-      const ids = entries().filter(({ event }) => event === 'incident.reported').map(({ data }) => String(data.incident));
+      const ids = entries()
+        .filter(({ event }) => event === 'incident.reported')
+        .map(({ data }) => String(data.incident));
       await recording.recorder.perform('acknowledge', { id: ids[0]! });
       await recording.recorder.perform('resolve', { id: ids[1]! });
-      const before = [ids.map((id) => recording.projections.incidents.get(id)), recording.projections.statistics.read()];
+      const before = [
+        ids.map((id) => recording.projections.incidents.get(id)),
+        recording.projections.statistics.read(),
+      ];
       const places = ids.map((id) => recording.projections.entriesOf(id));
       for (const forget of [false, true]) {
         if (forget) recording.projections.reset();
         await recording.close();
         recording = await Recording.open(home);
-        const after = [ids.map((id) => recording.projections.incidents.get(id)), recording.projections.statistics.read()];
+        const after = [
+          ids.map((id) => recording.projections.incidents.get(id)),
+          recording.projections.statistics.read(),
+        ];
         expect(after).to.deep.equal(before);
         expect(ids.map((id) => recording.projections.entriesOf(id))).to.deep.equal(places);
         expect(recording.carriedOut).to.deep.equal([]);

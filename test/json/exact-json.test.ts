@@ -146,7 +146,8 @@ describe('parseExact', () => {
     const document = fc
       .array(member, { maxLength: 4 })
       .map(
-        (members) => `{${members.map(([key, value]) => `"${key === '"' ? '\\"' : key}":${JSON.stringify(value)}`)}}`,
+        (members) =>
+          `{${members.map(([key, value]) => `"${key === '"' ? '\\"' : key}":${JSON.stringify(value)}`).join(',')}}`,
       );
     const decimal = fc
       .tuple(fc.maxSafeInteger(), fc.nat(10 ** 9), fc.integer({ min: -340, max: 310 }))

@@ -58,7 +58,11 @@ describe('begin', () => {
       default_severity: 'critical',
     });
     expect(stateOf(snapshot)).to.equal('contained');
-    expect(intents.map(({ action }) => action)).to.deep.equal(['freeze_agent', 'disable_airlock', 'force_vault_relock']);
+    expect(intents.map(({ action }) => action)).to.deep.equal([
+      'freeze_agent',
+      'disable_airlock',
+      'force_vault_relock',
+    ]);
   });
 
   it('given a rule that does not, then open, with nothing to do', () => {

@@ -50,7 +50,9 @@ describe('the incident statechart', () => {
   });
 
   it('passes on to contained at once when its rule says so, and can never be open', () => {
-    const states = adjacencyMapToArray(getAdjacencyMap(incidentMachine, explore(byItself))).map(({ state }) => state.value);
+    const states = adjacencyMapToArray(getAdjacencyMap(incidentMachine, explore(byItself))).map(
+      ({ state }) => state.value,
+    );
     expect(new Set(states)).to.deep.equal(new Set(['contained', 'acknowledged']));
     expect(createActor(incidentMachine, { input: byItself }).getSnapshot().value).to.equal('contained');
   });
@@ -77,7 +79,8 @@ describe('the incident statechart', () => {
   ] as const) {
     it(`carries out its actions in their order, once, when contained ${name}`, () => {
       const done: string[] = [];
-      const note = (action: string) => (_: unknown, params: { directive: string }) => done.push(`${action} ${params.directive}`);
+      const note = (action: string) => (_: unknown, params: { directive: string }) =>
+        done.push(`${action} ${params.directive}`);
       const machine = incidentMachine.provide({
         actions: { freeze_agent: note('freeze_agent'), log_alert: note('log_alert') },
       });

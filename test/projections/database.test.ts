@@ -17,7 +17,9 @@ describe('Database', () => {
   it('is locked for as long as it is open', () => {
     const path = join(directory(), 'audit.sqlite');
     const first = Database.open(path);
-    expect(() => Database.open(path)).to.throw(RecorderError, /another recorder/).with.property('code', 'locked');
+    expect(() => Database.open(path))
+      .to.throw(RecorderError, /another recorder/)
+      .with.property('code', 'locked');
     first.close();
     Database.open(path).close();
   });
@@ -57,7 +59,12 @@ describe('Database', () => {
       }),
     ).to.throw('no');
     database.transaction(() => void enter.run('contained'));
-    expect(database.prepare('SELECT state FROM entered').all().map(({ state }) => state)).to.deep.equal(['contained']);
+    expect(
+      database
+        .prepare('SELECT state FROM entered')
+        .all()
+        .map(({ state }) => state),
+    ).to.deep.equal(['contained']);
     database.close();
     expect(existsSync(`${path}-wal`)).to.equal(false);
   });

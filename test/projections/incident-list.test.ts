@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { CLASSES, SEVERITIES, STATES, type Severity } from '../../machines/vocabulary.ts';
+import { CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { Database } from '../../src/projections/database.ts';
 import type { Incident, IncidentRecord } from '../../src/projections/incident-record.ts';
 import { Statistics } from '../../src/projections/statistics.ts';
@@ -56,8 +56,9 @@ const filter = fc.record(
 
 /** What the list should give, the slow way. */
 const expected = (records: readonly IncidentRecord[], query: ListQuery): readonly string[] => {
-  const rank = ({ incident }: IncidentRecord): number => SEVERITIES.indexOf(incident.severity as Severity);
-  const among = <Value>(values: readonly Value[], value: Value): boolean => values.length === 0 || values.includes(value);
+  const rank = ({ incident }: IncidentRecord): number => SEVERITIES.indexOf(incident.severity);
+  const among = <Value>(values: readonly Value[], value: Value): boolean =>
+    values.length === 0 || values.includes(value);
   return records
     .filter(({ incident }) => {
       const at = Date.parse(incident.created_at);
@@ -130,7 +131,14 @@ describe('IncidentList', () => {
       for (let seq = 1; seq <= 5; seq++) put(record(seq, { description: 'x'.repeat(1024 * 1024) }));
       const first = list.read({ classes: [], states: [], severities: [], sources: [], limit: 1000 });
       expect(first.documents).to.have.length(3);
-      const second = list.read({ classes: [], states: [], severities: [], sources: [], limit: 1000, after: first.next! });
+      const second = list.read({
+        classes: [],
+        states: [],
+        severities: [],
+        sources: [],
+        limit: 1000,
+        after: first.next!,
+      });
       expect(idsOf([...first.documents, ...second.documents])).to.have.length(5);
     });
   });

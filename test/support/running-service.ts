@@ -77,7 +77,10 @@ export class RunningService {
   #port: number | undefined;
   #socket: string | undefined;
 
-  private constructor(home: ServiceHome, { env = {}, command = [join(ROOT, 'src/main.ts')], under = [] }: StartOptions) {
+  private constructor(
+    home: ServiceHome,
+    { env = {}, command = [join(ROOT, 'src/main.ts')], under = [] }: StartOptions,
+  ) {
     const [program = '', ...args] = [...under, process.execPath, ...command];
     this.process = spawn(program, args, {
       env: { PATH: process.env.PATH, NODE_V8_COVERAGE: process.env.NODE_V8_COVERAGE, ...home.env, ...env },
@@ -133,12 +136,19 @@ export class RunningService {
     for (;;) {
       const line = this.output.find((one) => one.includes(text));
       if (line !== undefined) return line;
-      await Promise.race([once(this.process.stdout, 'data'), this.#exited.then(({ code }) => Promise.reject(new Error(`ended (${code}) without saying ${text}`)))]);
+      await Promise.race([
+        once(this.process.stdout, 'data'),
+        this.#exited.then(({ code }) => Promise.reject(new Error(`ended (${code}) without saying ${text}`))),
+      ]);
       await new Promise(setImmediate);
     }
   }
 
-  async send(method: string, path: string, { token = TOKEN, headers = {}, body }: RequestOptions = {}): Promise<Answer> {
+  async send(
+    method: string,
+    path: string,
+    { token = TOKEN, headers = {}, body }: RequestOptions = {},
+  ): Promise<Answer> {
     const text = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
     const sent = request({
       ...(this.#socket === undefined ? { host: '127.0.0.1', port: this.#port } : { socketPath: this.#socket }),
@@ -147,7 +157,9 @@ export class RunningService {
       path,
       headers: {
         ...(token === null ? {} : { authorization: `Bearer ${token}` }),
-        ...(text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+        ...(text === undefined
+          ? {}
+          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
         ...headers,
       },
     });
@@ -172,7 +184,10 @@ export class RunningService {
     return this.send('POST', path, { ...options, body });
   }
 
-  report(fields: Readonly<Record<string, unknown>> = {}, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+  report(
+    fields: Readonly<Record<string, unknown>> = {},
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Answer> {
     const body = { class: 'prompt_injection', source: 'tool-firewall', description: 'a test report', ...fields };
     return this.post('/api/v1/incidents/report', body, { headers });
   }

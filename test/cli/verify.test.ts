@@ -1,0 +1,81 @@
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { KEY, writeLog } from '../support/audit-log.ts';
+import { ROOT } from '../support/running-service.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+
+describe('incident-recorder verify', () => {
+  const directory = temporaryDirectories();
+
+  const verify = (...args: string[]) => {
+    const { AUDIT_HMAC_KEY_PATH: _, ...env } = process.env;
+    const main = join(ROOT, 'src/cli/main.ts');
+    return spawnSync(process.execPath, [main, 'verify', ...args], { encoding: 'utf8', env });
+  };
+
+  /** A log of ten entries with its key beside it. */
+  const tenEntries = async (): Promise<string> => {
+    const path = join(directory(), 'audit.jsonl');
+    writeFileSync(join(path, '..', 'audit-hmac-key'), KEY, { mode: 0o600 });
+    await writeLog(path, 10);
+    return path;
+  };
+
+  it('prints what a valid log holds', async () => {
+    const path = await tenEntries();
+    const { status, stdout } = verify(path);
+    const { entry_hash } = JSON.parse(readFileSync(path, 'utf8').trimEnd().split('\n').at(-1)!);
+    expect(stdout)
+      .to.include(`${path}: valid`)
+      .and.match(/entries +10\n/)
+      .and.match(/first +2026-11-22T07:12:00\.123Z\n/);
+    expect(stdout)
+      .to.include(entry_hash)
+      .and.include('hmac-sha256')
+      .and.match(/checkpoint +10 entries/);
+    expect(status).to.equal(0);
+  });
+
+  it('names the line that is wrong', async () => {
+    const path = await tenEntries();
+    writeFileSync(path, readFileSync(path, 'utf8').replace('entry 4', 'entry 5'));
+    const { status, stdout } = verify(path);
+    expect(stdout).to.match(/NOT VALID\ndamage +audit\.jsonl, line 4: its entry_hash does not match/);
+    expect(stdout).to.match(/entries +3 valid before the damage/);
+    expect(status).to.equal(1);
+  });
+
+  it('finds a log that was rolled back together with its checkpoint, given an anchor', async () => {
+    const path = await tenEntries();
+    const anchor = `10:${JSON.parse(readFileSync(path, 'utf8').trimEnd().split('\n').at(-1)!).entry_hash}`;
+    const older = await tenEntries();
+    rmSync(older);
+    rmSync(`${older}.checkpoint`);
+    await writeLog(older, 6);
+    for (const suffix of ['', '.checkpoint']) copyFileSync(`${older}${suffix}`, `${path}${suffix}`);
+    expect(verify(path).status).to.equal(0);
+    const { status, stdout } = verify('--anchor', anchor, path);
+    expect(stdout).to.match(/the log ends after entry 6, the anchor is entry 10: the log was rolled back/);
+    expect(status).to.equal(1);
+    expect(verify('--anchor', `6:${'0'.repeat(64)}`, path).stdout).to.match(/another than the anchor's/);
+  });
+
+  it('tells a wrong key, and no log, from a valid log', async () => {
+    const path = await tenEntries();
+    const other = join(path, '..', 'other-key');
+    writeFileSync(other, 'x'.repeat(32), { mode: 0o600 });
+    expect(verify('--key', other, path)).to.include({ status: 1 });
+    expect(verify(`${path}.missing`)).to.include({ status: 1 });
+  });
+
+  it('says how it is used', () => {
+    for (const args of [[], ['--nonsense'], ['--anchor', '1', 'x']]) {
+      const { status, stderr } = verify(...args);
+      expect(stderr).to.include('usage: incident-recorder verify');
+      expect(status).to.equal(2);
+    }
+    expect(verify('--help')).to.include({ status: 0, stderr: '' });
+  });
+});
