@@ -28,16 +28,26 @@ export const canonicalForm = (value: JsonValue): string => {
  *
  * Throws TypeError for numbers that are not finite.
  */
-export const writeExact = (value: JsonValue, canonical: string = canonicalForm(value)): string => {
-  const text = FLOAT_LIKE_AN_INTEGER.test(canonical) ? serialize(value, Object.keys) : JSON.stringify(value);
-  return canonical.includes('\\u') ? text.replace(LINE_BREAK, escapeUnit) : text;
+export const writeExact = (value: JsonValue, canonical?: string): string => {
+  const special = canonical === undefined ? holdsSpecialNumber(value) : FLOAT_LIKE_AN_INTEGER.test(canonical);
+  const text = special ? serialize(value, Object.keys) : JSON.stringify(value);
+  return LINE_BREAK.test(text) ? text.replaceAll(LINE_BREAKS, escapeUnit) : text;
 };
 
 /** A whole number in the canonical form of a float. It may also find the end of a string, which only costs time. */
 const FLOAT_LIKE_AN_INTEGER = /(?:\.0|e\+(?:1[6-9]|20))(?:[,\]}]|$)/;
 
+/** Whether there is a number in the value that `JSON.stringify` would get wrong, or refuse. */
+const holdsSpecialNumber = (value: JsonValue): boolean => {
+  if (typeof value === 'number') return Number.isInteger(value) ? !isPlainInteger(value) : !Number.isFinite(value);
+  if (typeof value !== 'object' || value === null) return false;
+  for (const key in value) if (holdsSpecialNumber((value as JsonObject)[key] ?? null)) return true;
+  return false;
+};
+
 /** What ends a line for some readers, such as Python's `splitlines`. */
-const LINE_BREAK = /[\u0085\u2028\u2029]/g;
+const LINE_BREAK = /[\u0085\u2028\u2029]/;
+const LINE_BREAKS = /[\u0085\u2028\u2029]/g;
 
 type JsonObject = { readonly [key: string]: JsonValue };
 
@@ -70,10 +80,12 @@ const serialize = (value: JsonValue, keysOf: (object: JsonObject) => readonly st
 };
 
 const serializeNumber = (value: number): string => {
-  if (Number.isSafeInteger(value) && !Object.is(value, -0)) return String(value);
+  if (isPlainInteger(value)) return String(value);
   if (Number.isFinite(value)) return pythonFloat(value);
   throw new TypeError(`JSON has no ${value}`);
 };
+
+const isPlainInteger = (value: number): boolean => Number.isSafeInteger(value) && !Object.is(value, -0);
 
 /**
  * A float as Python's `repr` writes it: the shortest digits, as in JavaScript, but with an exponent of at least two

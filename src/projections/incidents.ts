@@ -21,7 +21,7 @@ export const documentOf = ({ incident }: IncidentRecord): IncidentDocument => ({
   id: incident.id,
   version: incident.version,
   state: incident.state,
-  json: writeExact(incident as unknown as JsonValue),
+  json: jsonOf(incident),
 });
 
 export class Incidents {
@@ -45,7 +45,7 @@ export class Incidents {
       SELECT id FROM incidents
       WHERE dedup_key = ? AND class = ? AND source = ? AND state <> 'resolved' ORDER BY number DESC LIMIT 1`);
     this.#note = database.prepare(`
-      INSERT INTO hours (hour, first, last) VALUES (?1, ?2, ?2)
+      INSERT INTO hours (hour, first, last) VALUES (?, ?, ?)
       ON CONFLICT DO UPDATE SET first = min(first, excluded.first), last = max(last, excluded.last)`);
   }
 
@@ -74,16 +74,27 @@ export class Incidents {
     return this.#unresolved.get(dedupKey, incidentClass, source)?.id as string | undefined;
   }
 
-  /** Stores a record after an entry; `before` is what it was. */
-  store(record: IncidentRecord, before: IncidentRecord | undefined): void {
-    const { incident, context, seq } = record;
-    const { json } = documentOf(record);
-    if (before !== undefined) {
-      this.#update.run(incident.state, incident.version, JSON.stringify(context), json, seq);
-      return;
+  /** Stores what a batch of entries has made of the incidents that it is about. */
+  store(changes: Iterable<Change>): void {
+    const hours = new Map<number, { readonly first: number; readonly last: number }>();
+    for (const { before, now } of changes) {
+      if (before !== undefined) {
+        this.#put(now);
+        continue;
+      }
+      const createdAt = Date.parse(now.incident.created_at);
+      const hour = Math.floor(createdAt / HOUR);
+      hours.set(hour, { first: hours.get(hour)?.first ?? now.seq, last: now.seq });
+      this.#add(now, createdAt);
     }
-    const createdAt = Date.parse(incident.created_at);
-    this.#note.run(Math.floor(createdAt / HOUR), seq);
+    for (const [hour, { first, last }] of hours) this.#note.run(hour, first, last);
+  }
+
+  #put({ incident, context, seq }: IncidentRecord): void {
+    this.#update.run(incident.state, incident.version, JSON.stringify(context), jsonOf(incident), seq);
+  }
+
+  #add({ incident, context, seq }: IncidentRecord, createdAt: number): void {
     this.#insert.run(
       seq,
       incident.id,
@@ -95,10 +106,18 @@ export class Incidents {
       incident.version,
       incident.dedup_key ?? null,
       JSON.stringify(context),
-      json,
+      jsonOf(incident),
     );
   }
 }
+
+/** An incident that a batch is about: as it was before the batch, if it was, and as it is by now. */
+export interface Change {
+  readonly before: IncidentRecord | undefined;
+  readonly now: IncidentRecord;
+}
+
+const jsonOf = (incident: Incident): string => writeExact(incident as unknown as JsonValue);
 
 /** The most severe is 0. */
 const rankOf = (severity: Severity): number => SEVERITIES.indexOf(severity);

@@ -11,8 +11,8 @@ import type { LinePlace } from '../audit/log-reader.ts';
 import { Database, type Statement } from './database.ts';
 import { foldEntry, idempotencyOf, type IncidentRecord } from './incident-record.ts';
 import { IncidentList } from './incident-list.ts';
-import { Incidents } from './incidents.ts';
-import { Statistics } from './statistics.ts';
+import { type Change, Incidents } from './incidents.ts';
+import { Statistics, Tally } from './statistics.ts';
 
 /** How far the log has been applied. */
 export interface Position {
@@ -92,9 +92,11 @@ export class Projections {
     if (last === undefined) return;
     try {
       this.#database.transaction(() => {
-        const touched = new Map<string, Touched>();
-        for (const entry of due) this.#applyOne(entry, touched);
-        for (const { before, now } of touched.values()) this.incidents.store(now, before);
+        const changes = new Map<string, Change>();
+        const tally = new Tally();
+        for (const entry of due) this.#applyOne(entry, changes, tally);
+        this.incidents.store(changes.values());
+        this.statistics.add(tally);
         this.#move.run(last.data.seq, last.entry_hash, last.offset + last.length);
       });
       this.#position = { seq: last.data.seq, hash: last.entry_hash, end: last.offset + last.length };
@@ -149,14 +151,14 @@ export class Projections {
     this.#database.close();
   }
 
-  #applyOne(entry: StoredEntry, touched: Map<string, Touched>): void {
+  #applyOne(entry: StoredEntry, changes: Map<string, Change>, tally: Tally): void {
     const id = entry.data.incident;
     if (typeof id !== 'string') return;
-    const known = touched.get(id);
+    const known = changes.get(id);
     const before = known === undefined ? this.#recordBefore(id, entry) : known.before;
     const now = foldEntry(known?.now ?? before, entry);
-    touched.set(id, { before, now });
-    this.statistics.follow(now, known?.now ?? before);
+    changes.set(id, { before, now });
+    tally.follow(now, known?.now ?? before);
     this.#insertEntry.run(now.seq, now.incident.version, entry.data.seq, entry.offset, entry.length);
     const idempotency = idempotencyOf(entry);
     if (idempotency !== undefined) this.#insertKey.run(idempotency.key, idempotency.fingerprint, now.seq);
@@ -165,10 +167,4 @@ export class Projections {
   #recordBefore(id: string, { event }: StoredEntry): IncidentRecord | undefined {
     return event === 'incident.reported' ? undefined : this.incidents.record(id);
   }
-}
-
-/** An incident that a batch is about: as it was before the batch, and as it is by now. */
-interface Touched {
-  readonly before: IncidentRecord | undefined;
-  readonly now: IncidentRecord;
 }

@@ -41,7 +41,7 @@ export class Statistics {
       INSERT INTO population (class, severity, state, count) VALUES (?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET count = count + excluded.count`);
     this.#enter = database.prepare(
-      'INSERT INTO entered (state, count) VALUES (?, 1) ON CONFLICT DO UPDATE SET count = count + 1',
+      'INSERT INTO entered (state, count) VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
     );
   }
 
@@ -78,11 +78,31 @@ export class Statistics {
     };
   }
 
-  /** Follows a record from what it was to what it is. */
-  follow({ incident }: IncidentRecord, before: IncidentRecord | undefined): void {
-    if (before?.incident.state === incident.state) return;
-    if (before !== undefined) this.#move.run(incident.class, incident.severity, before.incident.state, -1);
-    this.#move.run(incident.class, incident.severity, incident.state, 1);
-    this.#enter.run(incident.state);
+  /** Takes in what a batch of entries has changed. */
+  add(tally: Tally): void {
+    for (const [kind, count] of tally.moved) {
+      if (count !== 0) this.#move.run(...(kind.split(' ') as [string, string, string]), count);
+    }
+    for (const [state, count] of tally.entered) this.#enter.run(state, count);
   }
 }
+
+/** What a batch of entries changes in the statistics: counted first, so that each number is written once. */
+export class Tally {
+  /** By class, severity and state, with a space between. */
+  readonly moved = new Map<string, number>();
+  readonly entered = new Map<State, number>();
+
+  /** Follows a record from what it was to what it is after an entry. */
+  follow({ incident }: IncidentRecord, before: IncidentRecord | undefined): void {
+    const { class: ofClass, severity, state } = incident;
+    if (before?.incident.state === state) return;
+    if (before !== undefined) increase(this.moved, `${ofClass} ${severity} ${before.incident.state}`, -1);
+    increase(this.moved, `${ofClass} ${severity} ${state}`, 1);
+    increase(this.entered, state, 1);
+  }
+}
+
+const increase = <Name>(counts: Map<Name, number>, name: Name, by: number): void => {
+  counts.set(name, (counts.get(name) ?? 0) + by);
+};

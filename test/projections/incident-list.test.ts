@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { Database } from '../../src/projections/database.ts';
 import type { Incident, IncidentRecord } from '../../src/projections/incident-record.ts';
-import { Statistics } from '../../src/projections/statistics.ts';
+import { Statistics, Tally } from '../../src/projections/statistics.ts';
 import { Incidents } from '../../src/projections/incidents.ts';
 import { type Cursor, IncidentList, type ListQuery } from '../../src/projections/incident-list.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
@@ -85,8 +85,10 @@ describe('IncidentList', () => {
     const statistics = new Statistics(database);
     try {
       work(new IncidentList(database), (one) => {
-        incidents.store(one, undefined);
-        statistics.follow(one, undefined);
+        const tally = new Tally();
+        tally.follow(one, undefined);
+        incidents.store([{ before: undefined, now: one }]);
+        statistics.add(tally);
       });
     } finally {
       database.close();
