@@ -39,11 +39,15 @@ const FLOAT_LIKE_AN_INTEGER = /(?:\.0|e\+(?:1[6-9]|20))(?:[,\]}]|$)/;
 
 /** Whether there is a number in the value that `JSON.stringify` would get wrong, or refuse. */
 const holdsSpecialNumber = (value: JsonValue): boolean => {
-  if (typeof value === 'number') return Number.isInteger(value) ? !isPlainInteger(value) : !Number.isFinite(value);
+  if (typeof value === 'number') return isSpecialNumber(value);
   if (typeof value !== 'object' || value === null) return false;
   for (const key in value) if (holdsSpecialNumber((value as JsonObject)[key] ?? null)) return true;
   return false;
 };
+
+/** From 1e21 on JavaScript writes whole numbers as Python does. */
+const isSpecialNumber = (value: number): boolean =>
+  Number.isInteger(value) ? !isPlainInteger(value) && Math.abs(value) < 1e21 : !Number.isFinite(value);
 
 /** What ends a line for some readers, such as Python's `splitlines`. */
 const LINE_BREAK = /[\u0085\u2028\u2029]/;

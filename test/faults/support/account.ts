@@ -23,13 +23,26 @@ const COMMANDS: Readonly<Record<State, readonly CommandName[]>> = {
 
 /** What a command may change of an incident. */
 const MOVING: ReadonlySet<string> = new Set(
-  ['state', 'updated_at', 'version', 'hash', 'note', 'containment_actions', 'contained', 'acknowledged', 'resolved'].flatMap(
-    (name) => [name, `${name}_at`, `${name}_by`],
-  ),
+  [
+    'state',
+    'updated_at',
+    'version',
+    'hash',
+    'note',
+    'containment_actions',
+    'contained',
+    'acknowledged',
+    'resolved',
+  ].flatMap((name) => [name, `${name}_at`, `${name}_by`]),
 );
 
 export class Account {
-  readonly report: { readonly class: IncidentClass; readonly source: string; readonly description: string; readonly evidence: object };
+  readonly report: {
+    readonly class: IncidentClass;
+    readonly source: string;
+    readonly description: string;
+    readonly evidence: object;
+  };
   readonly #number: number;
   #standing: Outcome = 'unanswered';
   /** What it was last known to be, as JSON. */
@@ -42,7 +55,11 @@ export class Account {
       class: CLASSES[number % CLASSES.length]!,
       source: `reporter-${number % 8}`,
       description: `report ${number}`,
-      evidence: { score: 1 / (number + 1), tools: ['shell', 'ünïcödé \u{1f512}'], filler: 'x'.repeat((number * 37) % evidenceBytes) },
+      evidence: {
+        score: 1 / (number + 1),
+        tools: ['shell', 'ünïcödé \u{1f512}'],
+        filler: 'x'.repeat((number * 37) % evidenceBytes),
+      },
     };
   }
 
@@ -89,7 +106,8 @@ export class Account {
     const about = this.report.description;
     if (this.#standing === 'refused') expect(found, `${about} was refused`).to.equal(undefined);
     else if (this.#standing === 'unanswered') this.#settleReport(found);
-    else if (found === undefined || this.#unanswered === undefined) expect(found, `${about} was acknowledged`).to.equal(this.#known);
+    else if (found === undefined || this.#unanswered === undefined)
+      expect(found, `${about} was acknowledged`).to.equal(this.#known);
     else this.#settleCommand(found, this.#unanswered);
     this.#unanswered = undefined;
   }
