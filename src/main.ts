@@ -21,38 +21,62 @@ const MAX_LOG_BACKLOG = 1024 * 1024;
 
 async function main(): Promise<void> {
   process.umask(0o027);
-  const { values } = parseArgs({ options: { local: { type: 'boolean', default: false } } });
+  const { values } = readArguments();
   const local = values.local ? prepareLocalUse(process.cwd()) : {};
   const config = readConfig(process.env, local);
   const output = pino.destination({ dest: 1, sync: false, maxLength: MAX_LOG_BACKLOG });
   const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, output);
 
+  const signals = new Signals(logger);
   const service = await startService(config, systemClock, logger);
   logger.info({ address: service.address, log: config.logPath }, 'listening');
   if (values.local) process.stdout.write(`${firstReport(service.address, config.tokenPath, process.cwd())}\n`);
-  const code = await runUntilEnd(service, logger);
+  const code = await signals.obey(service);
   output.flushSync();
   process.exit(code);
 }
 
-/** Resolves with the exit code when the service has ended. */
-function runUntilEnd(service: Service, logger: Logger): Promise<number> {
-  return new Promise((resolve) => {
-    let stopping = false;
-    const stop = (signal: string): void => {
-      if (stopping) return;
-      stopping = true;
-      logger.info({ signal }, 'stopping');
-      void service.stop(signal).then(() => resolve(0));
-    };
-    process.on('SIGTERM', stop);
-    process.on('SIGINT', stop);
-    process.on('SIGHUP', () => void service.reload());
-    void service.failed.then((error) => {
-      logger.fatal({ err: error }, 'the audit log could not be synced: ending, the next start writes its tail again');
-      resolve(EX_IOERR);
+function readArguments() {
+  try {
+    return parseArgs({ options: { local: { type: 'boolean', default: false } } });
+  } catch (error) {
+    throw new RecorderError('config', `${(error as Error).message} (the only option is --local)`);
+  }
+}
+
+/** What the process does about signals. Until there is a service a reload has nothing to do, and a stop ends at once. */
+class Signals {
+  readonly #logger: Logger;
+  #service: Service | undefined;
+  #stopping = false;
+  #stopped: () => void = () => {};
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+    process.on('SIGTERM', this.#stop).on('SIGINT', this.#stop);
+    process.on('SIGHUP', () => void this.#service?.reload());
+  }
+
+  /** Resolves with the exit code when the service has ended. */
+  async obey(service: Service): Promise<number> {
+    this.#service = service;
+    const stopped = new Promise<void>((resolve) => {
+      this.#stopped = resolve;
     });
-  });
+    const failure = await Promise.race([service.failed, stopped]);
+    if (failure === undefined) return 0;
+    const message = 'the audit log could not be synced: ending, the next start writes its tail again';
+    this.#logger.fatal({ err: failure }, message);
+    return EX_IOERR;
+  }
+
+  readonly #stop = (signal: string): void => {
+    this.#logger.info({ signal }, 'stopping');
+    if (this.#service === undefined) process.exit(0);
+    if (this.#stopping) return;
+    this.#stopping = true;
+    void this.#service.stop(signal).then(() => this.#stopped());
+  };
 }
 
 main().catch((error: unknown) => {

@@ -7,6 +7,8 @@
  * that fell behind, announcements that the log has not taken yet.
  */
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import { createApp } from './api/app.ts';
 import { ApiServer } from './api/server.ts';
@@ -20,8 +22,10 @@ import { readLinesAt } from './audit/log-reader.ts';
 import { AuditLog } from './audit/log.ts';
 import { type Clock, SECOND, timestamp } from './clock.ts';
 import type { BindAddress, Config } from './config.ts';
+import { RecorderError } from './errors.ts';
 import { healthOf } from './health.ts';
 import { IncidentActors } from './incidents/actors.ts';
+import { Archivist } from './incidents/archivist.ts';
 import { Recorder } from './incidents/recorder.ts';
 import { loadPolicy } from './policy/load.ts';
 import type { Policy } from './policy/policy.ts';
@@ -71,6 +75,8 @@ async function assemble(
   const hash = chainHash(config.keyPath === undefined ? undefined : readKey(config.keyPath));
   let policy = loadPolicy(config.policyPath, clock);
 
+  const directory = dirname(config.logPath);
+  if (!existsSync(directory)) throw new RecorderError('config', `AUDIT_LOG_PATH: there is no directory ${directory}`);
   const projections = new Projections(databasePath(config.logPath));
   releases.defer(() => projections.close());
   const recovered = await new CatchUp(projections).recover({ path: config.logPath, hash, clock });
@@ -99,7 +105,13 @@ async function assemble(
   const announcements = new Announcements(log);
   const announce = (event: EntryEvent, data: Draft['data']): Promise<void> =>
     announcements.announce({ timestamp: timestamp(clock.now()), event, data });
+  let tokenFault: string | undefined;
   const heart = setInterval(() => {
+    if (tokenFault !== token.fault()) {
+      tokenFault = token.fault();
+      if (tokenFault === undefined) logger.info('the service token is usable again');
+      else logger.error({ reason: tokenFault }, 'every token is refused');
+    }
     projections.retry();
     void log.probe().then(() => announcements.retry());
   }, HEARTBEAT);
@@ -133,6 +145,8 @@ async function assemble(
     clock,
     random: randomBytes,
   });
+
+  const archivist = new Archivist({ log, projections, clock, isVerified: () => verified !== undefined });
 
   const reloadPolicy = async (): Promise<Policy> => {
     const next = loadPolicy(config.policyPath, clock);
@@ -173,6 +187,7 @@ async function assemble(
         const { version, source, digest, loaded_at } = await reloadPolicy();
         return { policy: { version, source, digest, loaded_at }, warnings: warnings() };
       },
+      archive: (before) => archivist.archive(before),
       log: logger,
       clock,
       allowNonLoopback: config.allowNonLoopback,

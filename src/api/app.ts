@@ -10,6 +10,7 @@ import { requestTarget } from './middleware/request-target.ts';
 import { responseHeaders } from './middleware/response-headers.ts';
 import { unmatched } from './middleware/unmatched.ts';
 import type { ApiParts } from './parts.ts';
+import { addArchiveRoute } from './routes/archive.ts';
 import { addCommandRoutes } from './routes/commands.ts';
 import { addHealthRoute } from './routes/health.ts';
 import { addIncidentRoutes } from './routes/incidents.ts';
@@ -35,6 +36,7 @@ export const createApp = (parts: ApiParts): Koa => {
   addCommandRoutes(router, command, parts);
   addStatsRoute(router, parts);
   addReloadRoute(router, authenticated, parts);
+  addArchiveRoute(router, command, parts);
 
   const app = new Koa({ env: 'production' });
   app.use(requestLog(parts));

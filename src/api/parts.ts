@@ -5,6 +5,7 @@
  * of an incident arrives here as JSON text that is ready to send.
  */
 import type { Clock } from '../clock.ts';
+import type { Archivist } from '../incidents/archivist.ts';
 import type { Recorder } from '../incidents/recorder.ts';
 import type { ListPage, ListQuery } from '../projections/incident-list.ts';
 import type { Incidents } from '../projections/incidents.ts';
@@ -41,6 +42,7 @@ export interface ApiParts {
   readonly token: { matches(presented: string | undefined): boolean };
   /** Loads the policy again; what it gives is shown to the client. */
   readonly reload: () => Promise<object>;
+  readonly archive: Archivist['archive'];
   readonly log: Log;
   readonly clock: Clock;
   /** Whether requests may be addressed to names other than the loopback's. */

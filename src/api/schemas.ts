@@ -72,6 +72,13 @@ const oneId = z
   .array(filled('id parameter required'), 'id parameter required')
   .check(z.length(1, 'id may be given only once'));
 
+export const BEFORE_REQUIRED = 'before required: an RFC 3339 time like 2026-11-22T07:12:00Z';
+
+/** The body of the command that archives old segments of the log. */
+export const archiveSchema = z.strictObject({
+  before: z.string(BEFORE_REQUIRED).check(z.refine(isTimestamp, BEFORE_REQUIRED)),
+});
+
 /** The parameters of what is asked of one incident. */
 export const idSchema = z.strictObject({ id: oneId });
 

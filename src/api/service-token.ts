@@ -66,7 +66,9 @@ export class ServiceToken {
     } catch (error) {
       if (!(error instanceof RecorderError)) throw error;
       this.#digest = undefined;
-      this.#fault = `no usable service token: ${error.message}`;
+      const missing = (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+      const remedy = missing ? `; ${remedyFor(this.#path)}` : '';
+      this.#fault = `no usable service token: ${error.message}${remedy}`;
     }
   }
 
@@ -89,11 +91,12 @@ const digestOf = (token: string): Buffer => createHash('sha256').update(token).d
 const fingerprintOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
   [dev, ino, size, mtimeNs, ctimeNs].join();
 
+const remedyFor = (path: string): string => `write one: (umask 027; openssl rand -base64 32 > ${path})`;
+
 const tokenIn = (content: Buffer, path: string): string => {
   const token = content.toString('latin1').trim();
   const refuse = (what: string): never => {
-    const remedy = `write a new one: (umask 027; openssl rand -base64 32 > ${path})`;
-    throw new RecorderError('config', `${path} ${what}; ${remedy}`);
+    throw new RecorderError('config', `${path} ${what}; ${remedyFor(path)}`);
   };
   if (token === '') refuse('is empty');
   if (!/^[!-~]+$/.test(token)) refuse('holds something else than printable ASCII without spaces');

@@ -321,7 +321,8 @@ export class AuditLog {
 
   #fail(error: NodeJS.ErrnoException, batch: Batch): void {
     this.#state = 'failed';
-    this.#reason = `the audit log could not be synced: ${error.code ?? error.message}`;
+    const code = error.code ?? error.message;
+    this.#reason = `the audit log could not be synced (${code}): whether this was recorded shows after a restart`;
     this.#refuseAll(batch, error);
     this.#parts.onFailed(error);
   }

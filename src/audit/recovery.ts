@@ -92,6 +92,8 @@ export async function recoverLog({ path, hash, clock, onEntries, known }: Recove
 
     const repair = walked.damage === undefined ? undefined : await cutOff(path, file, end, size, clock);
     await writeAgain(file, tailOf(walked, checkpoint, witness), end);
+    // Should there be no room for it now, the checkpoint stays behind, as it may.
+    if (checkpoint.head?.entries !== head.entries) await writeCheckpoint(path, head, hash).catch(() => {});
     const recovered = { head, first, size: end, sealed, beside, unread } as const;
     return repair === undefined ? recovered : { ...recovered, repair };
   } finally {

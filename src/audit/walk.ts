@@ -10,7 +10,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { ChainHash } from './chain-hash.ts';
 import { EMPTY_HEAD, type Entry, EntryFault, type Head, parseEntry, type StoredEntry } from './entry.ts';
-import type { ArchivedData, ArchivedSegment } from './log-entries.ts';
+import type { SegmentRange } from './log-entries.ts';
 import { type Line, readLines } from './lines.ts';
 
 /** The first thing that is wrong with a log. */
@@ -53,7 +53,7 @@ export async function walkFiles(
   windowBytes?: number,
 ): Promise<Walked> {
   const gaps: Gap[] = [];
-  const archived: ArchivedSegment[] = [];
+  const archived: SegmentRange[] = [];
   let walked: Walked = { head: EMPTY_HEAD, end: 0, first: 1 };
   for (const { path, to } of files) {
     const file = await open(path, 'r');
@@ -63,7 +63,8 @@ export async function walkFiles(
       const head = await headBefore(file, end, walked.head);
       if (head !== walked.head) gaps.push({ file: name, after: walked.head, before: head });
       const see: OnEntries = (entries) => {
-        for (const entry of entries) if (entry.event === 'log.archived') archived.push(...segmentsOf(entry));
+        for (const { event, data } of entries)
+          if (event === 'log.archived') archived.push(data as unknown as SegmentRange);
         return onEntries(entries);
       };
       walked = await walkFile(file, name, hash, { head, offset: 0, line: 1 }, end, see, windowBytes);
@@ -147,10 +148,8 @@ async function headBefore(file: FileHandle, size: number, due: Head): Promise<He
   return due;
 }
 
-const segmentsOf = (entry: Entry): readonly ArchivedSegment[] => (entry.data as unknown as ArchivedData).segments;
-
 /** Whether archived segments, one behind the other, fill the gap exactly. */
-function isArchived({ after, before }: Gap, archived: readonly ArchivedSegment[]): boolean {
+function isArchived({ after, before }: Gap, archived: readonly SegmentRange[]): boolean {
   let { entries, hash } = after;
   while (entries < before.entries) {
     const next = archived.find(({ first_seq, prev_hash }) => first_seq === entries + 1 && prev_hash === hash);

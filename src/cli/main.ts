@@ -2,6 +2,7 @@
 
 const SUBCOMMANDS: Readonly<Record<string, () => Promise<{ run(args: readonly string[]): Promise<number> }>>> = {
   verify: () => import('./verify.ts'),
+  archive: () => import('./archive.ts'),
 };
 
 const [name = '', ...args] = process.argv.slice(2);

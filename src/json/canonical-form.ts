@@ -41,8 +41,7 @@ const FLOAT_LIKE_AN_INTEGER = /(?:\.0|e\+(?:1[6-9]|20))(?:[,\]}]|$)/;
 const holdsSpecialNumber = (value: JsonValue): boolean => {
   if (typeof value === 'number') return isSpecialNumber(value);
   if (typeof value !== 'object' || value === null) return false;
-  for (const key in value) if (holdsSpecialNumber((value as JsonObject)[key] ?? null)) return true;
-  return false;
+  return Object.values(value as JsonObject).some((member) => holdsSpecialNumber(member ?? null));
 };
 
 /** From 1e21 on JavaScript writes whole numbers as Python does. */

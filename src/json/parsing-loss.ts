@@ -57,7 +57,7 @@ export const findParsingLoss = (text: string, maxDepth: number): ParsingLoss | u
         break;
       case OPEN_BRACE:
       case OPEN_BRACKET:
-        if (containers.length === maxDepth) return loss(`nested more than ${maxDepth} levels deep`);
+        if (containers.length === maxDepth) return loss('nested too deeply');
         inner = code === OPEN_BRACE ? { keys: new Set(), at: undefined } : { keys: undefined, at: 0 };
         containers.push(inner);
         break;

@@ -3,11 +3,13 @@
  *
  * Recovery reads the log anyway, from where the projections know it on; the entries that it finds valid are applied on
  * the way, and what was applied before is passed over, provided that the log still says so. Where the projections have
- * another hash for an entry than the log, or have entries that the log has not, they belong to another log: they are
- * emptied and the whole log is read.
+ * another hash for an entry than the log, they belong to another log: they are emptied and the whole log is read. Where
+ * they have entries that the log has not, the log was cut: that is damage, and they keep what they know.
  */
+import { basename } from 'node:path';
 import type { StoredEntry } from '../audit/entry.ts';
 import { type Recovered, recoverLog, type RecoveryParts } from '../audit/recovery.ts';
+import type { Damage } from '../audit/walk.ts';
 import type { Projections } from './projections.ts';
 
 export class CatchUp {
@@ -28,8 +30,10 @@ export class CatchUp {
   async recover(parts: Pick<RecoveryParts, 'path' | 'hash' | 'clock'>): Promise<Recovered> {
     const onEntries = (entries: readonly StoredEntry[]): void => this.#take(entries);
     const recovered = await recoverLog({ ...parts, onEntries, known: this.#projections.position });
-    const ahead = this.#projections.position.seq > recovered.head.entries;
-    if (recovered.damage !== undefined || !(this.#foreign || ahead)) return recovered;
+    if (recovered.damage !== undefined) return recovered;
+    const { seq } = this.#projections.position;
+    if (seq > recovered.head.entries) return { ...recovered, damage: cutOff(parts.path, seq, recovered) };
+    if (!this.#foreign) return recovered;
     this.#projections.reset();
     this.#foreign = false;
     return recoverLog({ ...parts, onEntries });
@@ -47,4 +51,11 @@ export class CatchUp {
     if (this.#projections.fault !== undefined) throw this.#projections.fault;
     this.#onProgress(entries.at(-1)?.data.seq ?? 0);
   }
+}
+
+function cutOff(path: string, known: number, { head, first, size }: Recovered): Damage {
+  const reason =
+    `the log ends after entry ${head.entries}, the database beside it has applied ${known}: entries were cut off ` +
+    '(delete the database to take the log as it is)';
+  return { file: basename(path), line: head.entries - first + 2, offset: size, reason };
 }

@@ -7,7 +7,9 @@
  * stays small.
  */
 import type { StoredEntry } from '../audit/entry.ts';
+import type { ArchivedData } from '../audit/log-entries.ts';
 import type { LinePlace } from '../audit/log-reader.ts';
+import { ArchivedIncidents } from './archived-incidents.ts';
 import { Database, type Statement } from './database.ts';
 import { foldEntry, idempotencyOf, type IncidentRecord } from './incident-record.ts';
 import { IncidentList } from './incident-list.ts';
@@ -20,9 +22,11 @@ export interface Position {
   readonly hash: string;
   /** The offset behind the last applied entry, in bytes. */
   readonly end: number;
+  /** Whether entries were missing in front of others, so that later ones may be about incidents that have left. */
+  readonly gaps: boolean;
 }
 
-const NOTHING: Position = { seq: 0, hash: '', end: 0 };
+const NOTHING: Position = { seq: 0, hash: '', end: 0, gaps: false };
 
 export interface EntriesPage {
   readonly places: readonly LinePlace[];
@@ -37,6 +41,7 @@ const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 export class Projections {
   readonly incidents: Incidents;
   readonly list: IncidentList;
+  readonly archive: ArchivedIncidents;
   readonly statistics: Statistics;
   readonly #database: Database;
   readonly #insertEntry: Statement;
@@ -44,7 +49,7 @@ export class Projections {
   readonly #insertKey: Statement;
   readonly #keyed: Statement;
   readonly #move: Statement;
-  #position: Position;
+  #position: Position = NOTHING;
   #behind: readonly StoredEntry[] = [];
   #fault: Error | undefined;
 
@@ -68,12 +73,13 @@ export class Projections {
       'INSERT INTO idempotency (key, fingerprint, incident) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
     );
     this.#keyed = database.prepare('SELECT fingerprint, incident FROM idempotency WHERE key = ?');
+    this.archive = new ArchivedIncidents(database);
     this.#move = database.prepare(`
-      INSERT INTO position (one, seq, hash, end) VALUES (1, ?, ?, ?)
-      ON CONFLICT DO UPDATE SET seq = excluded.seq, hash = excluded.hash, end = excluded.end`);
-    const row = database.prepare('SELECT seq, hash, end FROM position').get();
-    this.#position =
-      row === undefined ? NOTHING : { seq: Number(row.seq), hash: String(row.hash), end: Number(row.end) };
+      INSERT INTO position (one, seq, hash, end, gaps) VALUES (1, ?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET seq = excluded.seq, hash = excluded.hash, end = excluded.end, gaps = excluded.gaps`);
+    const row = database.prepare('SELECT seq, hash, end, gaps FROM position').get();
+    if (row === undefined) return;
+    this.#position = { seq: Number(row.seq), hash: String(row.hash), end: Number(row.end), gaps: row.gaps === 1 };
   }
 
   get position(): Position {
@@ -90,16 +96,37 @@ export class Projections {
     const due = [...this.#behind, ...entries.filter(({ data }) => data.seq > this.#position.seq)];
     const last = due.at(-1);
     if (last === undefined) return;
+    const position: Position = {
+      seq: last.data.seq,
+      hash: last.entry_hash,
+      end: last.offset + last.length,
+      gaps:
+        this.#position.gaps ||
+        due[0]?.data.seq !== this.#position.seq + 1 ||
+        due.some(({ event }) => event === 'log.archived'),
+    };
     try {
       this.#database.transaction(() => {
         const changes = new Map<string, Change>();
         const tally = new Tally();
-        for (const entry of due) this.#applyOne(entry, changes, tally);
-        this.incidents.store(changes.values());
-        this.statistics.add(tally);
-        this.#move.run(last.data.seq, last.entry_hash, last.offset + last.length);
+        const store = (): void => {
+          this.incidents.store(changes.values());
+          this.statistics.add(tally);
+        };
+        for (const entry of due) {
+          if (entry.event !== 'log.archived') {
+            this.#applyOne(entry, changes, tally, position.gaps);
+            continue;
+          }
+          store();
+          changes.clear();
+          tally.clear();
+          this.archive.leave(entry.data as unknown as ArchivedData, this.statistics);
+        }
+        store();
+        this.#move.run(position.seq, position.hash, position.end, Number(position.gaps));
       });
-      this.#position = { seq: last.data.seq, hash: last.entry_hash, end: last.offset + last.length };
+      this.#position = position;
       this.#behind = [];
       this.#fault = undefined;
     } catch (error) {
@@ -123,7 +150,7 @@ export class Projections {
 
   /**
    * Where the entries about an incident stand in the log, oldest first, from behind its version `after` on, as many as
-   * fit a page; undefined when there are none.
+   * fit a page; undefined when it is not on record.
    */
   entriesOf(id: string, after = 0): EntriesPage | undefined {
     const places: LinePlace[] = [];
@@ -137,7 +164,7 @@ export class Projections {
       places.push(place);
       last = Number(row.version);
     }
-    return places.length === 0 ? undefined : { places };
+    return places.length === 0 && this.incidents.get(id) === undefined ? undefined : { places };
   }
 
   /** What was reported under an idempotency key. */
@@ -151,11 +178,12 @@ export class Projections {
     this.#database.close();
   }
 
-  #applyOne(entry: StoredEntry, changes: Map<string, Change>, tally: Tally): void {
+  #applyOne(entry: StoredEntry, changes: Map<string, Change>, tally: Tally, gaps: boolean): void {
     const id = entry.data.incident;
     if (typeof id !== 'string') return;
     const known = changes.get(id);
     const before = known === undefined ? this.#recordBefore(id, entry) : known.before;
+    if (gaps && known === undefined && before === undefined && entry.event !== 'incident.reported') return;
     const now = foldEntry(known?.now ?? before, entry);
     changes.set(id, { before, now });
     tally.follow(now, known?.now ?? before);

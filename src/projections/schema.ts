@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is thrown away and made again from the log. */
-export const LAYOUT = 3;
+export const LAYOUT = 4;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -7,7 +7,9 @@ export const SCHEMA = `
     one INTEGER PRIMARY KEY CHECK (one = 1),
     seq INTEGER NOT NULL,
     hash TEXT NOT NULL,
-    end INTEGER NOT NULL
+    end INTEGER NOT NULL,
+    -- Whether entries were missing in front of others: archived, with the reports that later entries refer to.
+    gaps INTEGER NOT NULL
   );
 
   -- One row an incident; number is the seq of the entry that reported it.
@@ -53,6 +55,8 @@ export const SCHEMA = `
     fingerprint TEXT NOT NULL,
     incident INTEGER NOT NULL
   ) WITHOUT ROWID;
+
+  CREATE INDEX idempotency_by_incident ON idempotency (incident);
 
   -- How many incidents there are of each kind now, and how many ever entered each state.
   CREATE TABLE population (

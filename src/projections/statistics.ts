@@ -32,6 +32,7 @@ export class Statistics {
   readonly #population: Statement;
   readonly #entered: Statement;
   readonly #move: Statement;
+  readonly #dropEmpty: Statement;
   readonly #enter: Statement;
 
   constructor(database: Database) {
@@ -40,6 +41,7 @@ export class Statistics {
     this.#move = database.prepare(`
       INSERT INTO population (class, severity, state, count) VALUES (?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET count = count + excluded.count`);
+    this.#dropEmpty = database.prepare('DELETE FROM population WHERE count = 0');
     this.#enter = database.prepare(
       'INSERT INTO entered (state, count) VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
     );
@@ -80,10 +82,14 @@ export class Statistics {
 
   /** Takes in what a batch of entries has changed. */
   add(tally: Tally): void {
+    let decreased = false;
     for (const [kind, count] of tally.moved) {
       if (count !== 0) this.#move.run(...(kind.split(' ') as [string, string, string]), count);
+      decreased ||= count < 0;
     }
-    for (const [state, count] of tally.entered) this.#enter.run(state, count);
+    // Which kinds were there and went must not depend on how the entries were batched.
+    if (decreased) this.#dropEmpty.run();
+    for (const [state, count] of tally.entered) if (count !== 0) this.#enter.run(state, count);
   }
 }
 
@@ -93,13 +99,18 @@ export class Tally {
   readonly moved = new Map<string, number>();
   readonly entered = new Map<State, number>();
 
+  clear(): void {
+    this.moved.clear();
+    this.entered.clear();
+  }
+
   /** Follows a record from what it was to what it is after an entry. */
   follow({ incident }: IncidentRecord, before: IncidentRecord | undefined): void {
     const { class: ofClass, severity, state } = incident;
     if (before?.incident.state === state) return;
     if (before !== undefined) increase(this.moved, `${ofClass} ${severity} ${before.incident.state}`, -1);
     increase(this.moved, `${ofClass} ${severity} ${state}`, 1);
-    increase(this.entered, state, 1);
+    if (state !== 'open') increase(this.entered, state, 1);
   }
 }
 

@@ -10,7 +10,7 @@ describe('incident-recorder verify', () => {
   const directory = temporaryDirectories();
 
   const verify = (...args: string[]) => {
-    const { AUDIT_HMAC_KEY_PATH: _, ...env } = process.env;
+    const env = { ...process.env, AUDIT_HMAC_KEY_PATH: '' };
     const main = join(ROOT, 'src/cli/main.ts');
     return spawnSync(process.execPath, [main, 'verify', ...args], { encoding: 'utf8', env });
   };

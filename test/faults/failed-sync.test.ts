@@ -9,8 +9,8 @@ import { traced } from './support/traced.ts';
 const EX_IOERR = 74;
 
 describe('given a disk that fails to sync once', () => {
-  const directory = temporaryDirectories();
   const start = runningServices();
+  const directory = temporaryDirectories();
   needs('strace');
 
   // The first syncs are those of a new log and of its first entry.

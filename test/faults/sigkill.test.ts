@@ -15,8 +15,8 @@ const KILLS_A_LOG = 20;
 const env = { AUDIT_SEGMENT_BYTES: '65536' };
 
 describe('given a service that is killed', () => {
-  const directory = temporaryDirectories();
   const start = runningServices();
+  const directory = temporaryDirectories();
 
   describe('at random instants under load', () => {
     for (let run = 1; run <= rounds(1, 10); run++) {

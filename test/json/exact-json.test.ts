@@ -96,7 +96,7 @@ describe('parseExact', () => {
 
   it('takes a body with 32 levels of evidence in it, and no more', () => {
     expect(faultOf(bodyOf(32))).to.equal(undefined);
-    expect(faultOf(bodyOf(33))?.message).to.equal('nested more than 33 levels deep');
+    expect(faultOf(bodyOf(33))?.message).to.equal('nested too deeply');
     expect(faultOf(bodyOf(33))?.path).to.equal(`evidence${'[0]'.repeat(32)}`);
   });
 

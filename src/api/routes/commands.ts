@@ -14,10 +14,14 @@ export const addCommandRoutes = (
 ): void => {
   for (const name of ['contain', 'acknowledge', 'resolve'] as const) {
     router.post(`/api/v1/incidents/${name}`, ...command, async (ctx) => {
-      const target = validate(commandSchema, ctx.request.body, 'field', COMMAND_REQUIRED);
+      const { id, by, note } = validate(commandSchema, ctx.request.body, 'field', COMMAND_REQUIRED);
+      const target = { id, ...(isFilled(by) && { by }), ...(isFilled(note) && { note }) };
       const version = expectedVersion(ctx.req.headers['if-match'], () => incidents.get(target.id)?.version);
       const { incident } = await recorder.perform(name, target, version);
       answerIncident(ctx, 200, incident);
     });
   }
 };
+
+/** Forms send what was not filled in as empty text. */
+const isFilled = (text: string | undefined): text is string => text !== undefined && text.trim() !== '';

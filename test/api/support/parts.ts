@@ -71,6 +71,7 @@ export const standIn = (parts: Partial<ApiParts> = {}): StandIn => {
           : { lines: ['{"event":"alert.raised"}'] };
       },
     },
+    archive: async () => ({ archived: [], staying: [] }),
     statistics: { read: () => statistics },
     health: () => ({ status: 'ok', open_incidents: 1 }),
     token: { matches: (presented) => presented === TOKEN },

@@ -1,0 +1,101 @@
+/**
+ * Moves old segments of the log to the archive, and the incidents that were reported in them off the record.
+ *
+ * Segment by segment: the `log.archived` entry that tells of it is on disk before the file is moved. Should the process
+ * end in between, the log is whole with the file and without it, and the next run moves it.
+ */
+import { describeSegment, moveToArchive } from '../audit/archive.ts';
+import type { AuditLog } from '../audit/log.ts';
+import type { ArchivedData } from '../audit/log-entries.ts';
+import type { SealedSegment } from '../audit/segments.ts';
+import { type Clock, HOUR, timestamp } from '../clock.ts';
+import { RecorderError } from '../errors.ts';
+import type { EntryRange } from '../projections/archived-incidents.ts';
+import type { Projections } from '../projections/projections.ts';
+import { Turns } from './turns.ts';
+
+/** Idempotency keys leave the record with their incidents; they are promised to be known for this long. */
+const YOUNGEST = 24 * HOUR;
+
+export interface ArchivedSegment {
+  /** Where it is now. */
+  readonly path: string;
+  readonly first_seq: number;
+  readonly last_seq: number;
+  /** How many incidents have left the record with it. */
+  readonly incidents: number;
+}
+
+export interface StayingSegment {
+  readonly path: string;
+  /** Why it has to stay. */
+  readonly reason: string;
+}
+
+export interface ArchiveOutcome {
+  readonly archived: readonly ArchivedSegment[];
+  /** Segments that are old enough and have to stay. */
+  readonly staying: readonly StayingSegment[];
+}
+
+export interface ArchivistParts {
+  readonly log: Pick<AuditLog, 'append' | 'sealed' | 'forget'>;
+  readonly projections: Projections;
+  readonly clock: Clock;
+  /** Whether the chain has been verified from its first entry since the start. */
+  readonly isVerified: () => boolean;
+}
+
+export class Archivist {
+  readonly #parts: ArchivistParts;
+  readonly #turns = new Turns();
+
+  constructor(parts: ArchivistParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Archives the sealed segments whose entries are all from before a time and whose incidents are all resolved.
+   * @param before milliseconds since the epoch, at least a day ago
+   * @throws RecorderError `invalid_request` for a later time, `overloaded` while the log is still being verified,
+   *   `log_unavailable`; what was archived until then stays archived
+   */
+  async archive(before: number): Promise<ArchiveOutcome> {
+    const { clock, isVerified } = this.#parts;
+    const latest = clock.now() - YOUNGEST;
+    if (before > latest) {
+      throw new RecorderError('invalid_request', `before must be at least a day ago, ${timestamp(latest)} or earlier`);
+    }
+    if (!isVerified()) throw new RecorderError('overloaded', 'the audit log is still being verified; try again later');
+    return this.#turns.take('archive', () => this.#archive(timestamp(before)));
+  }
+
+  async #archive(before: string): Promise<ArchiveOutcome> {
+    const archived: ArchivedSegment[] = [];
+    const staying: StayingSegment[] = [];
+    const stayingEntries: EntryRange[] = [];
+    for (const segment of this.#parts.log.sealed) {
+      const { range, lastTimestamp } = await describeSegment(segment);
+      const entries: EntryRange = { first: range.first_seq, last: range.last_seq };
+      const { path } = segment;
+      const reason =
+        lastTimestamp < before ? this.#parts.projections.archive.obstacle(entries, stayingEntries) : undefined;
+      if (lastTimestamp < before && reason === undefined) {
+        archived.push(await this.#move(segment, { ...range, ...this.#parts.projections.archive.summary(entries) }));
+        continue;
+      }
+      stayingEntries.push(entries);
+      if (reason !== undefined) staying.push({ path, reason });
+    }
+    return { archived, staying };
+  }
+
+  async #move(segment: SealedSegment, data: ArchivedData): Promise<ArchivedSegment> {
+    const { log, clock } = this.#parts;
+    await log.append([{ timestamp: timestamp(clock.now()), event: 'log.archived', data }]);
+    const path = await moveToArchive(segment);
+    log.forget([segment]);
+    const { first_seq, last_seq, incidents } = data;
+    return { path, first_seq, last_seq, incidents };
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * How incidents leave the record when the segment in which they were reported is archived.
+ *
+ * A segment may go when every incident that was reported in it is resolved, and no incident that stays has an entry in
+ * it: otherwise the entries that remain would tell another story than the record. How often the incidents had entered
+ * each state is written into the `log.archived` entry, so that the counts of all time come out the same whether the
+ * projections saw the segment or are made again without it.
+ */
+import { SEVERITIES, type Severity, type State } from '../../machines/vocabulary.ts';
+import type { ArchivedData } from '../audit/log-entries.ts';
+import { HOUR } from '../clock.ts';
+import type { Database, Statement } from './database.ts';
+import { type Statistics, Tally } from './statistics.ts';
+
+/** Entries from one `seq` to another. */
+export interface EntryRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+export class ArchivedIncidents {
+  readonly #unresolved: Statement;
+  readonly #straying: Statement;
+  readonly #kinds: Statement;
+  readonly #deletions: readonly Statement[];
+  readonly #hours: Statement;
+  readonly #forgetHours: Statement;
+  readonly #remainingHours: Statement;
+
+  constructor(database: Database) {
+    this.#unresolved = database.prepare(`
+      SELECT id FROM incidents WHERE number BETWEEN ? AND ? AND state <> 'resolved' LIMIT 1`);
+    this.#straying = database.prepare(`
+      SELECT incident FROM entries WHERE incident BETWEEN ? AND ? AND seq BETWEEN ? AND ? LIMIT 1`);
+    this.#kinds = database.prepare(`
+      SELECT class, rank, count(*) AS incidents,
+        count(document ->> '$.contained_at') AS contained, count(document ->> '$.acknowledged_at') AS acknowledged
+      FROM incidents WHERE number BETWEEN ? AND ? GROUP BY class, rank`);
+    this.#deletions = [
+      database.prepare('DELETE FROM incidents WHERE number BETWEEN ? AND ?'),
+      database.prepare('DELETE FROM entries WHERE incident BETWEEN ? AND ?'),
+      database.prepare('DELETE FROM idempotency WHERE incident BETWEEN ? AND ?'),
+    ];
+    this.#hours = database.prepare(`
+      SELECT min(first) AS first, max(last) AS last FROM hours WHERE first <= ?2 AND last >= ?1`);
+    this.#forgetHours = database.prepare('DELETE FROM hours WHERE first <= ?2 AND last >= ?1');
+    this.#remainingHours = database.prepare(`
+      INSERT INTO hours (hour, first, last)
+      SELECT created_at / ${HOUR}, min(number), max(number) FROM incidents
+      WHERE number BETWEEN ? AND ? AND created_at / ${HOUR} NOT IN (SELECT hour FROM hours) GROUP BY 1`);
+  }
+
+  /** Why these entries have to stay, or `undefined`. `staying` are entries before them that stay as well. */
+  obstacle({ first, last }: EntryRange, staying: readonly EntryRange[]): string | undefined {
+    const unresolved = this.#unresolved.get(first, last)?.id;
+    if (unresolved !== undefined) return `incident ${String(unresolved)} is not resolved`;
+    const strays = staying.some((range) => this.#straying.get(range.first, range.last, first, last) !== undefined);
+    return strays ? 'incidents of an earlier segment that stays have entries in it' : undefined;
+  }
+
+  /** What a `log.archived` entry has to say of the incidents reported in these entries. */
+  summary({ first, last }: EntryRange): Pick<ArchivedData, 'incidents' | 'entered'> {
+    const tally = this.#tally(first, last);
+    return { incidents: tally.incidents, entered: Object.fromEntries(tally.entered) };
+  }
+
+  /** Takes the incidents of an archived segment off the record. */
+  leave({ first_seq: first, last_seq: last, entered }: ArchivedData, statistics: Statistics): void {
+    const { moved, entered: onRecord } = this.#tally(first, last);
+    const change = new Tally();
+    for (const [kind, count] of moved) change.moved.set(kind, -count);
+    for (const [state, count] of Object.entries(entered)) {
+      change.entered.set(state as State, count - (onRecord.get(state as State) ?? 0));
+    }
+    statistics.add(change);
+    for (const deletion of this.#deletions) deletion.run(first, last);
+    const hours = this.#hours.get(first, last);
+    this.#forgetHours.run(first, last);
+    if (hours !== undefined) this.#remainingHours.run(hours.first ?? 0, hours.last ?? 0);
+  }
+
+  #tally(first: number, last: number): Tally & { readonly incidents: number } {
+    const tally = Object.assign(new Tally(), { incidents: 0 });
+    for (const row of this.#kinds.all(first, last)) {
+      const severity: Severity = SEVERITIES[Number(row.rank)]!;
+      const [incidents, contained, acknowledged] = [row.incidents, row.contained, row.acknowledged].map(Number);
+      tally.incidents += incidents!;
+      tally.moved.set(`${String(row.class)} ${severity} resolved`, incidents!);
+      const counts = { contained, acknowledged, resolved: incidents } as Record<string, number>;
+      for (const [state, count] of Object.entries(counts)) {
+        tally.entered.set(state as State, (tally.entered.get(state as State) ?? 0) + count);
+      }
+    }
+    return tally;
+  }
+}

@@ -1,0 +1,152 @@
+import { existsSync, readdirSync, renameSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { expect } from 'chai';
+import { verifyFiles, verifyLog } from '../../src/audit/verify.ts';
+import { HOUR } from '../../src/clock.ts';
+import { Archivist, type ArchiveOutcome } from '../../src/incidents/archivist.ts';
+import { HASH } from '../support/audit-log.ts';
+import { Recording } from '../support/recording.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+
+const report = { class: 'prompt_injection', source: 'tool-firewall', description: 'x'.repeat(200) } as const;
+
+describe('Archivist', () => {
+  const directory = temporaryDirectories();
+  let home: string;
+  let recording: Recording;
+  let ids: string[];
+
+  const open = async (): Promise<void> => {
+    recording = await Recording.open(home, { segmentBytes: 6000 });
+  };
+
+  beforeEach(async () => {
+    home = directory();
+    await open();
+    ids = [];
+  });
+  afterEach(() => recording.close());
+
+  /** Reports incidents an hour apart, each acknowledged and resolved a while later when `resolved` says so. */
+  const record = async (count: number, resolved: (n: number) => boolean): Promise<void> => {
+    for (let n = 0; n < count; n++) {
+      const key = { key: `key-${ids.length}`, fingerprint: 'f' };
+      const { id } = (await recording.recorder.report({ ...report, dedup_key: `d${ids.length}` }, key)).incident;
+      ids.push(id);
+      recording.clock.milliseconds += HOUR;
+      if (!resolved(n)) continue;
+      if (n % 2 === 0) await recording.recorder.perform('acknowledge', { id });
+      await recording.recorder.perform('resolve', { id, by: 'ada' });
+    }
+  };
+
+  const archive = (before?: number, isVerified = true): Promise<ArchiveOutcome> => {
+    const { log, projections, clock } = recording;
+    const archivist = new Archivist({ log, projections, clock, isVerified: () => isVerified });
+    return archivist.archive(before ?? clock.now() - 24 * HOUR);
+  };
+
+  /** Every table of the projections, as text. */
+  const tables = (): string => {
+    const database = new DatabaseSync(join(home, 'audit.sqlite'), { readOnly: true });
+    const names = database.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`).all();
+    const text = names.map(({ name }) =>
+      JSON.stringify(database.prepare(`SELECT * FROM ${String(name)} ORDER BY 1, 2`).all()),
+    );
+    database.close();
+    return text.join('\n');
+  };
+
+  const path = (): string => Recording.logIn(home);
+  const archived = (): string[] => readdirSync(join(home, 'archive')).map((name) => join(home, 'archive', name));
+
+  it('moves segments whose incidents are all resolved, and their incidents leave the record', async () => {
+    await record(40, () => true);
+    const before = recording.projections.statistics.read();
+    const outcome = await archive();
+    expect(outcome.staying).to.deep.equal([]);
+    expect(outcome.archived.length).to.be.greaterThan(2);
+    expect(outcome.archived.map((one) => one.path)).to.have.members(archived());
+    const left = outcome.archived.reduce((sum, { incidents }) => sum + incidents, 0);
+    const after = recording.projections.statistics.read();
+    expect(after.total_incidents).to.equal(before.total_incidents - left);
+    expect(after.resolved_count).to.equal(before.resolved_count);
+    expect(after.contained_count).to.equal(before.contained_count);
+    expect(recording.projections.incidents.get(ids[0]!)).to.equal(undefined);
+    expect(recording.projections.reportedUnder('key-0')).to.equal(undefined);
+    expect(recording.projections.incidents.get(ids.at(-1)!)).to.not.equal(undefined);
+    const everything = { classes: [], states: [], severities: [], sources: [], limit: 1000 };
+    expect(recording.projections.list.read(everything).documents).to.have.length(40 - left);
+    expect(
+      recording.projections.list.read({ ...everything, until: recording.clock.now() - 48 * HOUR }).documents,
+    ).to.deep.equal([]);
+  });
+
+  it('leaves a log that is valid with and without the archived files, and not without a file that is not archived', async () => {
+    await record(40, () => true);
+    await archive();
+    await recording.recorder.report(report);
+    expect((await verifyLog(path(), HASH)).damage).to.equal(undefined);
+    const whole = [...archived(), ...recording.log.sealed.map((segment) => segment.path), path()];
+    const verification = await verifyFiles(whole, HASH);
+    expect(verification.damage).to.equal(undefined);
+    expect(verification.entries).to.equal(recording.log.status.entries);
+    const [staying] = recording.log.sealed;
+    renameSync(staying!.path, `${staying!.path}.away`);
+    expect((await verifyLog(path(), HASH)).damage?.reason).to.match(/missing before it/);
+    renameSync(`${staying!.path}.away`, staying!.path);
+  });
+
+  it('leaves projections that come out the same from what remains of the log', async () => {
+    await record(40, () => true);
+    await archive();
+    await recording.recorder.report(report);
+    await recording.close();
+    const before = tables();
+    for (const suffix of ['', '-wal', '-shm']) {
+      const file = join(home, `audit.sqlite${suffix}`);
+      if (existsSync(file)) renameSync(file, `${file}.away`);
+    }
+    await open();
+    await recording.close();
+    expect(tables()).to.equal(before);
+    await open();
+    expect((await recording.recorder.report(report, { key: 'new', fingerprint: 'f' })).change).to.equal('created');
+  });
+
+  it('given an end between the entry and the move, is whole and moves the file the next time', async () => {
+    await record(30, () => true);
+    const [moved] = (await archive()).archived;
+    renameSync(moved!.path, join(home, basename(moved!.path)));
+    await recording.close();
+    await open();
+    expect((await verifyLog(path(), HASH)).damage).to.equal(undefined);
+    expect(recording.projections.incidents.get(ids[0]!)).to.equal(undefined);
+    recording.clock.milliseconds += 1000 * HOUR;
+    const again = await archive();
+    expect(again.archived[0]).to.include({ path: moved!.path, incidents: 0 });
+    expect((await verifyLog(path(), HASH)).damage).to.equal(undefined);
+  });
+
+  it('keeps a segment with an incident that is not resolved, and those that tell of incidents in it', async () => {
+    await record(1, () => false);
+    await record(30, () => true);
+    const { staying } = await archive();
+    expect(staying[0]?.reason).to.equal(`incident ${ids[0]} is not resolved`);
+    expect(recording.projections.incidents.get(ids[0]!)).to.not.equal(undefined);
+    await recording.recorder.perform('resolve', { id: ids[0]! });
+    const second = await archive();
+    expect(second.staying).to.deep.equal([]);
+    expect(second.archived[0]?.first_seq).to.equal(1);
+    await recording.recorder.report(report);
+    expect((await verifyLog(path(), HASH)).damage).to.equal(undefined);
+  });
+
+  it('refuses a time that is not a day ago, and a log that is still being verified', async () => {
+    const tooLate = await archive(recording.clock.now() - 23 * HOUR).catch((error: unknown) => error);
+    expect(tooLate).to.have.property('code', 'invalid_request');
+    const unverified = await archive(undefined, false).catch((error: unknown) => error);
+    expect(unverified).to.have.property('code', 'overloaded');
+  });
+});
