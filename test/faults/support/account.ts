@@ -58,7 +58,7 @@ export class Account {
       evidence: {
         score: 1 / (number + 1),
         tools: ['shell', 'ünïcödé \u{1f512}'],
-        filler: 'x'.repeat((number * 37) % evidenceBytes),
+        filler: 'x'.repeat((number * 7919) % evidenceBytes),
       },
     };
   }

@@ -9,10 +9,18 @@ import type { StartOptions } from '../../support/running-service.ts';
 export const traced = (injection: string, path?: string): StartOptions => ({
   env: { UV_THREADPOOL_SIZE: '1' },
   under: [
-    ...['strace', '-D', '-f', '-qqq', '-o', '/dev/null'],
+    'strace',
+    '-D',
+    '-f',
+    '-qqq',
+    '-o',
+    '/dev/null',
     // With it only the named calls stop at the tracer; but then strace 6.1 injects no signal.
     ...(injection.includes(':signal=') ? [] : ['--seccomp-bpf']),
     ...(path === undefined ? [] : ['-P', path]),
-    ...['-e', `trace=${injection.slice(0, injection.indexOf(':'))}`, '-e', `inject=${injection}`],
+    '-e',
+    `trace=${injection.slice(0, injection.indexOf(':'))}`,
+    '-e',
+    `inject=${injection}`,
   ],
 });
