@@ -58,8 +58,32 @@ export function begin({ auto_contain, actions }: Rule): Beginning {
 /** All incidents under the same rule begin alike, and the rules are few: asking the chart once is enough. */
 const BEGINNINGS = new Map<string, Beginning>();
 
+/** All of a snapshot that a decision depends on. */
+export interface Situation {
+  readonly value: State;
+  readonly context: IncidentContext;
+}
+
 /** What becomes of an event in a snapshot. Pure: nothing is carried out. */
-export function decide(snapshot: IncidentSnapshot, event: IncidentEvent): Decision {
+export function decide({ value, context }: Situation, event: IncidentEvent): Decision {
+  const { auto_contain, actions, occurrences } = context;
+  const key = `${value} ${event.type} ${auto_contain} ${occurrences} ${actions.join(' ')}`;
+  const known = DECISIONS.get(key);
+  if (known !== undefined) return known;
+  if (DECISIONS.size >= MAX_DECISIONS) DECISIONS.clear();
+  const decision = askChart(snapshotOf(value, context), event);
+  DECISIONS.set(key, decision);
+  return decision;
+}
+
+/**
+ * A decision depends on nothing but state, context and event, and most incidents are in one of a few situations: so the
+ * answers of the chart are kept. A replay of the log asks it a few dozen times instead of millions.
+ */
+const DECISIONS = new Map<string, Decision>();
+const MAX_DECISIONS = 1000;
+
+function askChart(snapshot: IncidentSnapshot, event: IncidentEvent): Decision {
   if (snapshot.can(event)) {
     const [next, actions] = transition(incidentMachine, snapshot, event);
     return { kind: 'moved', snapshot: next, intents: intentsAmong(actions) };

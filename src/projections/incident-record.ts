@@ -4,7 +4,7 @@
  * Each entry carries the state that it led to. The fold asks the statechart whether it really leads there and stops with
  * an error when it does not, so a replay can't quietly tell another story than the log.
  */
-import { begin, type CommandName, decide, type Decision, snapshotOf, stateOf } from '../../machines/decision.ts';
+import { begin, type CommandName, decide, type Decision, stateOf } from '../../machines/decision.ts';
 import type { IncidentContext } from '../../machines/incident.ts';
 import type { ContainmentAction, IncidentClass, Severity, State } from '../../machines/vocabulary.ts';
 import type { Entry } from '../audit/entry.ts';
@@ -113,7 +113,7 @@ function reported(entry: Entry): IncidentRecord {
 }
 
 function moved(before: IncidentRecord, entry: Entry, type: CommandName | 'recur'): IncidentContext {
-  const decision: Decision = decide(snapshotOf(before.incident.state, before.context), { type });
+  const decision: Decision = decide({ value: before.incident.state, context: before.context }, { type });
   if (decision.kind !== 'moved')
     throw contradiction(entry, `the statechart does not allow it in ${before.incident.state}`);
   if (stateOf(decision.snapshot) !== entry.data.state) {

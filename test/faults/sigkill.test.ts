@@ -44,10 +44,14 @@ describe('given a service that is killed', () => {
   describe('at a system call', () => {
     needs('strace');
 
-    /** Entries are written and synced; checkpoints, and what is kept aside of a torn tail, come into place by rename. */
+    /**
+     * Entries are written and synced by `fdatasync`; directories, and SQLite's files, by `fsync`; checkpoints, sealed
+     * segments and what is kept aside of a torn tail come into place by `rename`.
+     */
     for (const [call, most] of [
       ['write', rounds(5, 60)],
       ['fdatasync', rounds(6, 60)],
+      ['fsync', rounds(3, 20)],
       ['rename', rounds(3, 8)],
     ] as const) {
       it(`the 1st to the ${most}th ${call}, then it comes back with all that it acknowledged`, async function () {

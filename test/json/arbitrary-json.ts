@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { JsonValue } from '../../src/json/exact-json.ts';
 
 /** Every double, and more of those near where whole numbers stop being safe and notations change. */
-export const jsonNumber: fc.Arbitrary<number> = fc.oneof(
+const jsonNumber: fc.Arbitrary<number> = fc.oneof(
   fc.double({ noNaN: true, noDefaultInfinity: true }),
   fc.maxSafeInteger(),
   fc.integer({ min: -999, max: 999 }),

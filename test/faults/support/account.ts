@@ -71,11 +71,6 @@ export class Account {
     return this.#known === undefined ? undefined : (JSON.parse(this.#known) as Incident);
   }
 
-  /** Whether an answer never came. */
-  get open(): boolean {
-    return this.#standing === 'unanswered' || this.#unanswered !== undefined;
-  }
-
   /** Sends the report, for the first time or again. */
   async send(service: RunningService): Promise<Outcome> {
     const headers = { 'idempotency-key': `key-${this.#number}` };
@@ -99,6 +94,12 @@ export class Account {
     if (answer.outcome === 'acknowledged') this.#known = answer.text;
     if (answer.outcome === 'unanswered') this.#unanswered = command;
     return answer.outcome;
+  }
+
+  /** From here on what was unanswered counts as refused. */
+  expectUnansweredRefused(): void {
+    if (this.#standing === 'unanswered') this.#standing = 'refused';
+    this.#unanswered = undefined;
   }
 
   /** Compares with what the service holds now, as JSON. */

@@ -42,6 +42,11 @@ export class Ledger {
     for (const account of this.#accounts) if (account.standing !== 'acknowledged') await account.send(service);
   }
 
+  /** Holds that a service which had time to answer has not done what it did not answer. */
+  expectUnansweredRefused(): void {
+    for (const account of this.#accounts) account.expectUnansweredRefused();
+  }
+
   /** Compares with what the service shows, and settles what was unanswered. */
   async check(service: RunningService): Promise<void> {
     const found = new Map<string, string>();
