@@ -40,6 +40,8 @@ const GRACE = 10 * SECOND;
 /** The same when the log has failed: their answers are refusals and need no longer. */
 const GRACE_AFTER_FAILURE = 1 * SECOND;
 const HEARTBEAT = 1 * SECOND;
+/** How often a long start says how far it is. */
+const PROGRESS = 2 * SECOND;
 
 export interface Service {
   readonly address: BindAddress;
@@ -79,7 +81,8 @@ async function assemble(
   if (!existsSync(directory)) throw new RecorderError('config', `AUDIT_LOG_PATH: there is no directory ${directory}`);
   const projections = new Projections(databasePath(config.logPath));
   releases.defer(() => projections.close());
-  const recovered = await new CatchUp(projections).recover({ path: config.logPath, hash, clock });
+  const catchUp = new CatchUp(projections, progressTo(logger, clock, projections.position.seq));
+  const recovered = await catchUp.recover({ path: config.logPath, hash, clock });
 
   let failedWith: (error: Error) => void = () => {};
   const syncFailed = new Promise<Error>((resolve) => {
@@ -235,5 +238,16 @@ async function assemble(
       await releases.disposeAsync();
       return error;
     }),
+  };
+}
+
+/** Tells the process log, once in a while, how far the audit log has been read into the projections. */
+function progressTo(logger: Logger, clock: Clock, from: number): (seq: number) => void {
+  let told = clock.monotonic();
+  logger.info({ from_seq: from + 1 }, 'reading the audit log');
+  return (seq) => {
+    if (clock.monotonic() - told < PROGRESS) return;
+    told = clock.monotonic();
+    logger.info({ seq }, 'reading the audit log');
   };
 }

@@ -1,23 +1,17 @@
 /**
  * Writes an audit log of any length, as a service that has run for some 200 days might have left it:
  *
- *     node test/bench/generate-log.ts --incidents 1000000 --key FILE --out FILE [--seed N] [--evidence-bytes MIN:MAX]
+ *     node test/bench/generate-log.ts --incidents 1000000 --key FILE --out FILE \
+ *       [--seed N] [--evidence-bytes MIN:MAX] [--segment-bytes N]
  *
- * The same arguments give the same log, byte for byte; its checkpoint is written beside it. What becomes of an incident
+ * The same arguments give the same log, byte for byte; sealed segments and the checkpoint are written beside it. What becomes of an incident
  * is asked of the statechart, and entries are chained by the code that the service uses. Operators have `IN_HAND`
  * incidents in hand until the story of each has been told, so memory does not grow with the log. At the end the
  * statistics that the service must give of the log are printed, as JSON.
  */
 import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import {
-  begin,
-  type CommandName,
-  decide,
-  type IncidentSnapshot,
-  type Intent,
-  stateOf,
-} from '../../machines/decision.ts';
+import { begin, type CommandName, decide, type IncidentSnapshot, type Intent, stateOf } from '../../machines/decision.ts';
 import { type ChainHash, chainHash } from '../../src/audit/chain-hash.ts';
 import type { Draft, EntryEvent } from '../../src/audit/entry.ts';
 import type { CommandedData, RecurredData, Report, ReportedData } from '../../src/audit/incident-entries.ts';
@@ -35,14 +29,13 @@ const DURATION = 200 * 24 * HOUR;
 /** How often an incident is reported or moved, on average: to spread that over the duration. */
 const STEPS_OF_AN_INCIDENT = 2.8;
 
+/** What the service takes when it is not told otherwise (AUDIT_SEGMENT_BYTES). */
+const SEGMENT_BYTES = 64 * 1024 * 1024;
+
 const IN_HAND = 512;
 const NEVER_RESOLVED = 0.05;
 const OPERATORS = ['ada', 'grace', 'katherine', 'margaret'];
-const NOTES = [
-  'looked into it: a test of ours',
-  'agent restarted from a clean image',
-  'model sent back, vault re-keyed',
-];
+const NOTES = ['looked into it: a test of ours', 'agent restarted from a clean image', 'model sent back, vault re-keyed'];
 
 export interface GenerateOptions {
   readonly incidents: number;
@@ -50,6 +43,8 @@ export interface GenerateOptions {
   readonly hash: ChainHash;
   readonly seed?: number;
   readonly evidence?: EvidenceBytes;
+  /** The size at which a segment is sealed. */
+  readonly segmentBytes?: number;
 }
 
 export interface GeneratedLog {
@@ -61,9 +56,10 @@ export interface GeneratedLog {
 }
 
 /** Writes the log and its checkpoint. Throws when there is a file at the path already. */
-export async function generateLog({ incidents, path, hash, seed, evidence }: GenerateOptions): Promise<GeneratedLog> {
-  const file = new ChainedFile(path, hash);
-  const story = new Story(file, new Random(seed ?? 1), evidence ?? REALISTIC_EVIDENCE, DURATION / incidents);
+export async function generateLog(options: GenerateOptions): Promise<GeneratedLog> {
+  const { incidents, path, hash, seed = 1, evidence = REALISTIC_EVIDENCE, segmentBytes = SEGMENT_BYTES } = options;
+  const file = new ChainedFile(path, hash, segmentBytes);
+  const story = new Story(file, new Random(seed), evidence, DURATION / incidents);
   for (let number = 1; number <= incidents; number++) story.report(number);
   story.finish();
   return { ...(await file.close()), statistics: story.population.statistics };
@@ -220,6 +216,7 @@ if (import.meta.main) {
       key: { type: 'string' },
       out: { type: 'string' },
       seed: { type: 'string', default: '1' },
+      'segment-bytes': { type: 'string', default: String(SEGMENT_BYTES) },
       'evidence-bytes': { type: 'string', default: `${REALISTIC_EVIDENCE.least}:${REALISTIC_EVIDENCE.most}` },
     },
   });
@@ -230,6 +227,7 @@ if (import.meta.main) {
     hash: chainHash(values.key === undefined ? undefined : readKey(values.key)),
     seed: Number(values.seed),
     evidence: evidenceBytes(values['evidence-bytes']),
+    segmentBytes: Number(values['segment-bytes']),
   });
   process.stdout.write(`${JSON.stringify(generated, undefined, 2)}\n`);
 }

@@ -23,7 +23,7 @@ const forged = (before: string, line: string): string => {
   return chainEntry({ timestamp, event, data: says }, head, chainHash(Buffer.alloc(32, 1))).line.trimEnd();
 };
 
-const edited = (line: string): string => line.replace('"source":"reporter', '"source":"somebody');
+const edited = (line: string): string => line.replace('"timestamp":"20', '"timestamp":"19');
 
 describe('given a log that was tampered with', () => {
   const directory = temporaryDirectories();

@@ -10,7 +10,7 @@ interface Mounts {
   tmpfs(bytes: number): string;
   /** An ext4 file system of 8 MiB in a file. */
   ext4(): string;
-  remountReadOnly(directory: string): void;
+  remount(directory: string, option: 'ro' | 'rw'): void;
 }
 
 /**
@@ -47,8 +47,8 @@ export function mounts(): Mounts {
       execFileSync('mount', ['-o', 'loop', `${directory}.img`, directory]);
       return directory;
     },
-    remountReadOnly(directory) {
-      execFileSync('mount', ['-o', 'remount,ro', directory]);
+    remount(directory, option) {
+      execFileSync('mount', ['-o', `remount,${option}`, directory]);
     },
   };
 }
