@@ -21,7 +21,7 @@ export interface IncidentIntent extends Intent {
 type IncidentActor = Actor<typeof incidentMachine>;
 
 export class IncidentActors {
-  readonly #carryOut: (intent: IncidentIntent) => void;
+  readonly #machine: typeof incidentMachine;
   readonly #limit: number;
   /** In the order of their last use. */
   readonly #alive = new Map<string, IncidentActor>();
@@ -29,7 +29,14 @@ export class IncidentActors {
   /** @param limit how many may be alive, at least 1 */
   constructor(limit: number, carryOut: (intent: IncidentIntent) => void) {
     this.#limit = limit;
-    this.#carryOut = carryOut;
+    // An actor's id is that of its incident.
+    const implementation =
+      (action: ContainmentAction) =>
+      ({ self }: { readonly self: { readonly id: string } }, { directive }: ActionParams) =>
+        carryOut({ incident: self.id, action, directive });
+    this.#machine = incidentMachine.provide({
+      actions: Object.fromEntries(ACTIONS.map((action) => [action, implementation(action)])),
+    });
   }
 
   get alive(): number {
@@ -38,7 +45,7 @@ export class IncidentActors {
 
   /** Begins the actor of an incident that has just been recorded; its first actions are carried out. */
   begin(id: string, rule: Rule): void {
-    this.#keep(id, createActor(this.#machineOf(id), { id, input: rule }));
+    this.#keep(id, createActor(this.#machine, { id, input: rule }));
   }
 
   /** The present snapshot of an incident, its actor woken if need be. */
@@ -62,7 +69,7 @@ export class IncidentActors {
     const { id } = record.incident;
     const alive = this.#alive.get(id);
     const actor =
-      alive ?? createActor(this.#machineOf(id), { id, snapshot: snapshotOf(record.incident.state, record.context) });
+      alive ?? createActor(this.#machine, { id, snapshot: snapshotOf(record.incident.state, record.context) });
     this.#keep(id, actor);
     return actor;
   }
@@ -76,15 +83,5 @@ export class IncidentActors {
       unused.stop();
       this.#alive.delete(oldest);
     }
-  }
-
-  #machineOf(incident: string) {
-    const implementation =
-      (action: ContainmentAction) =>
-      (_: unknown, { directive }: ActionParams) =>
-        this.#carryOut({ incident, action, directive });
-    return incidentMachine.provide({
-      actions: Object.fromEntries(ACTIONS.map((action) => [action, implementation(action)])),
-    });
   }
 }

@@ -11,7 +11,14 @@
  */
 import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { begin, type CommandName, decide, type IncidentSnapshot, type Intent, stateOf } from '../../machines/decision.ts';
+import {
+  begin,
+  type CommandName,
+  decide,
+  type IncidentSnapshot,
+  type Intent,
+  stateOf,
+} from '../../machines/decision.ts';
 import { type ChainHash, chainHash } from '../../src/audit/chain-hash.ts';
 import type { Draft, EntryEvent } from '../../src/audit/entry.ts';
 import type { CommandedData, RecurredData, Report, ReportedData } from '../../src/audit/incident-entries.ts';
@@ -35,7 +42,11 @@ const SEGMENT_BYTES = 64 * 1024 * 1024;
 const IN_HAND = 512;
 const NEVER_RESOLVED = 0.05;
 const OPERATORS = ['ada', 'grace', 'katherine', 'margaret'];
-const NOTES = ['looked into it: a test of ours', 'agent restarted from a clean image', 'model sent back, vault re-keyed'];
+const NOTES = [
+  'looked into it: a test of ours',
+  'agent restarted from a clean image',
+  'model sent back, vault re-keyed',
+];
 
 export interface GenerateOptions {
   readonly incidents: number;

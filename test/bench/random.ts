@@ -49,7 +49,10 @@ export class Random {
   /** Lower-case hexadecimal digits, 8 for each number drawn. */
   hex(digits: number): string {
     let text = '';
-    while (text.length < digits) text += this.below(2 ** 32).toString(16).padStart(8, '0');
+    while (text.length < digits)
+      text += this.below(2 ** 32)
+        .toString(16)
+        .padStart(8, '0');
     return text.slice(0, digits);
   }
 }

@@ -27,10 +27,13 @@ describe('given a disk whose syncs take half a second', () => {
     await expectQuickReads(500, 2000);
   });
 
-  longOnly('then reads are answered as if it were fast, also while SQLite moves its own log into its file', async function () {
-    this.timeout(120_000);
-    await expectQuickReads(3000, 60_000);
-  });
+  longOnly(
+    'then reads are answered as if it were fast, also while SQLite moves its own log into its file',
+    async function () {
+      this.timeout(120_000);
+      await expectQuickReads(3000, 60_000);
+    },
+  );
 
   const expectQuickReads = async (reads: number, evidenceBytes: number): Promise<void> => {
     const home = new ServiceHome(directory());

@@ -58,21 +58,53 @@ describe('given a log that was tampered with', () => {
   it('when it was not, then it verifies', async () => {
     const { entries, damage } = await copy().verify();
     expect(damage).to.equal(undefined);
-    expect(entries).to.equal(lines.length).and.be.greaterThan(2 * AT);
+    expect(entries)
+      .to.equal(lines.length)
+      .and.be.greaterThan(2 * AT);
   });
 
   for (const [what, tamper, line, reason] of [
     ['an entry is edited', (all) => all.with(AT - 1, edited(all[AT - 1]!)), AT, /entry_hash does not match/],
-    ['an entry is edited and hashed anew', (all) => all.with(AT - 1, forged(all[AT - 2]!, edited(all[AT - 1]!))), AT, /entry_hash does not match/],
+    [
+      'an entry is edited and hashed anew',
+      (all) => all.with(AT - 1, forged(all[AT - 2]!, edited(all[AT - 1]!))),
+      AT,
+      /entry_hash does not match/,
+    ],
     ['an entry is deleted', (all) => all.toSpliced(AT - 1, 1), AT, /missing/],
-    ['an entry is inserted', (all) => all.toSpliced(AT - 1, 0, forged(all[AT - 2]!, all[AT - 1]!)), AT, /entry_hash does not match/],
+    [
+      'an entry is inserted',
+      (all) => all.toSpliced(AT - 1, 0, forged(all[AT - 2]!, all[AT - 1]!)),
+      AT,
+      /entry_hash does not match/,
+    ],
     ['an entry is repeated', (all) => all.toSpliced(AT, 0, all[AT - 1]!), AT + 1, /repeated/],
     ['an earlier entry is repeated', (all) => all.toSpliced(AT - 1, 0, all[3]!), AT, /repeated/],
     ['two entries are swapped', (all) => all.with(AT - 1, all[AT]!).with(AT, all[AT - 1]!), AT, /missing/],
-    ['a key stands twice', (all) => all.with(AT - 1, all[AT - 1]!.replace('"data":{', '"data":{"seq":1,')), AT, /duplicate key/],
-    ['a key stands twice at the top', (all) => all.with(AT - 1, all[AT - 1]!.replace('"event"', '"event":"service.started","event"')), AT, /duplicate key/],
-    ['a field is added', (all) => all.with(AT - 1, all[AT - 1]!.replace('"event"', '"extra":1,"event"')), AT, /field "extra"/],
-    ['a field is taken away', (all) => all.with(AT - 1, all[AT - 1]!.replace(/"prev_hash":"\w+",/, '')), AT, /prev_hash is missing/],
+    [
+      'a key stands twice',
+      (all) => all.with(AT - 1, all[AT - 1]!.replace('"data":{', '"data":{"seq":1,')),
+      AT,
+      /duplicate key/,
+    ],
+    [
+      'a key stands twice at the top',
+      (all) => all.with(AT - 1, all[AT - 1]!.replace('"event"', '"event":"service.started","event"')),
+      AT,
+      /duplicate key/,
+    ],
+    [
+      'a field is added',
+      (all) => all.with(AT - 1, all[AT - 1]!.replace('"event"', '"extra":1,"event"')),
+      AT,
+      /field "extra"/,
+    ],
+    [
+      'a field is taken away',
+      (all) => all.with(AT - 1, all[AT - 1]!.replace(/"prev_hash":"\w+",/, '')),
+      AT,
+      /prev_hash is missing/,
+    ],
     ['white space is added', (all) => all.with(AT - 1, all[AT - 1]!.replace('"data":', '"data": ')), AT, /not spelt/],
     ['an empty line is added', (all) => all.toSpliced(AT - 1, 0, ''), AT, /not a line of JSON/],
     ['an entry is written in front of the first', (all) => [all[0]!, ...all], 2, /repeated/],
