@@ -74,7 +74,7 @@ export async function walkFiles(
     }
   }
   const gap = gaps.find((one) => !isArchived(one, archived));
-  return gap === undefined ? walked : { ...walked, damage: missing(gap) };
+  return gap === undefined ? walked : { ...walked, head: gap.after, damage: missing(gap) };
 }
 
 /** Where to begin in a file: behind `head`, at the beginning of a line. */
