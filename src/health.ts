@@ -7,12 +7,11 @@ import { VERSION } from './version.ts';
 export interface HealthParts {
   readonly log: Pick<AuditLog, 'status'>;
   readonly projections: Projections;
-  readonly policy: () => Policy;
+  readonly policy: { readonly current: Policy };
   readonly token: { fault(): string | undefined };
   /** What an operator should know although nothing is broken. */
   readonly warnings: () => readonly string[];
-  /** The `seq` up to which the chain was verified since the start; undefined while that is going on. */
-  readonly verified: () => number | undefined;
+  readonly verification: { readonly verified: number | undefined };
   /** RFC 3339. */
   readonly startedAt: string;
 }
@@ -23,9 +22,9 @@ export interface Health {
   readonly [detail: string]: unknown;
 }
 
-export function healthOf({ log, projections, policy, token, warnings, verified, startedAt }: HealthParts): Health {
+export function healthOf({ log, projections, policy, token, warnings, verification, startedAt }: HealthParts): Health {
   const { state, writable, reason, entries, bytes, segments, algorithm } = log.status;
-  const { version, source, path, digest, loaded_at } = policy();
+  const { version, source, path, digest, loaded_at } = policy.current;
   const reasons = [
     writable ? undefined : (reason ?? `the audit log is ${state}`),
     projections.fault === undefined ? undefined : `reads are behind the audit log: ${projections.fault.message}`,
@@ -40,7 +39,15 @@ export function healthOf({ log, projections, policy, token, warnings, verified, 
     warnings: warnings(),
     version: VERSION,
     started_at: startedAt,
-    audit: { writable, state, last_seq: entries, verified_seq: verified() ?? null, segments, bytes, algorithm },
+    audit: {
+      writable,
+      state,
+      last_seq: entries,
+      verified_seq: verification.verified ?? null,
+      segments,
+      bytes,
+      algorithm,
+    },
     policy: { version, source, ...(path === undefined ? {} : { path }), digest, loaded_at },
   };
 }

@@ -16,7 +16,7 @@ import { ServiceToken } from './api/service-token.ts';
 import { Announcements } from './audit/announcements.ts';
 import { chainHash } from './audit/chain-hash.ts';
 import type { Draft, EntryEvent } from './audit/entry.ts';
-import { verifyInBackground } from './audit/background-verification.ts';
+import { BackgroundVerification } from './audit/background-verification.ts';
 import { readKey } from './audit/key.ts';
 import { readLinesAt } from './audit/log-reader.ts';
 import { AuditLog } from './audit/log.ts';
@@ -26,8 +26,8 @@ import { RecorderError } from './errors.ts';
 import { healthOf } from './health.ts';
 import { IncidentActors } from './incidents/actors.ts';
 import { Archivist } from './incidents/archivist.ts';
+import { PolicyInForce } from './incidents/policy-in-force.ts';
 import { Recorder } from './incidents/recorder.ts';
-import { loadPolicy } from './policy/load.ts';
 import type { Policy } from './policy/policy.ts';
 import type { Damage } from './audit/walk.ts';
 import { CatchUp } from './projections/catch-up.ts';
@@ -75,7 +75,7 @@ async function assemble(
 ): Promise<Service> {
   const token = ServiceToken.open(config.tokenPath);
   const hash = chainHash(config.keyPath === undefined ? undefined : readKey(config.keyPath));
-  let policy = loadPolicy(config.policyPath, clock);
+  const policy = new PolicyInForce(config.policyPath, clock);
 
   const directory = dirname(config.logPath);
   if (!existsSync(directory)) throw new RecorderError('config', `AUDIT_LOG_PATH: there is no directory ${directory}`);
@@ -120,21 +120,8 @@ async function assemble(
   }, HEARTBEAT);
   releases.defer(() => clearInterval(heart));
 
-  const verification = new AbortController();
-  let verified = recovered.unread === 0 ? recovered.head.entries : undefined;
-  const verifyRest = async (): Promise<void> => {
-    const { first, size } = recovered;
-    const { signal } = verification;
-    const { head, damage } = await verifyInBackground({ path: config.logPath, hash, clock, log, first, size, signal });
-    verified = head.entries;
-    if (damage === undefined) logger.info({ entries: head.entries }, 'the audit log is verified');
-    else markDamaged(damage);
-  };
-  const markDamaged = (damage: Damage): void => {
-    log.markDamaged(damage);
-    logger.fatal(damage, 'the audit log is damaged: it is read, and not written');
-  };
-  releases.defer(() => verification.abort());
+  const verification = new BackgroundVerification({ path: config.logPath, hash, clock, log, recovered });
+  releases.defer(() => verification.stop());
 
   const actors = new IncidentActors(config.liveActors, ({ incident, action, directive }) => {
     logger.info({ incident, action, directive }, 'containment asked for');
@@ -144,32 +131,26 @@ async function assemble(
     log,
     projections,
     actors,
-    ruleFor: (incidentClass) => policy.rules[incidentClass],
+    ruleFor: (incidentClass) => policy.current.rules[incidentClass],
     clock,
     random: randomBytes,
   });
 
-  const archivist = new Archivist({ log, projections, clock, isVerified: () => verified !== undefined });
-
-  const reloadPolicy = async (): Promise<Policy> => {
-    const next = loadPolicy(config.policyPath, clock);
-    const { digest, source } = next;
-    await log.append([
-      { timestamp: next.loaded_at, event: 'policy.reloaded', data: { digest, source, previous_digest: policy.digest } },
-    ]);
-    policy = next;
-    logger.info({ digest, source }, 'policy reloaded');
-    for (const warning of warnings()) logger.warn(warning);
-    return next;
-  };
+  const archivist = new Archivist({ log, projections, clock, isVerified: () => verification.verified !== undefined });
 
   const warnings = (): readonly string[] => [
-    ...(policy.source === 'file' ? [] : [`no policy file at ${config.policyPath}: the built-in table is in force`]),
+    ...policy.warnings,
     ...(hash.keyed ? [] : ['no audit key (AUDIT_HMAC_KEY_PATH): the chain shows accidents, not forgery']),
     ...(recovered.beside === 'no checkpoint'
       ? ['the log had no checkpoint at start: entries cut off its end would not show']
       : []),
   ];
+  const reload = async (): Promise<Policy> => {
+    const reloaded = await policy.reload(log);
+    logger.info({ digest: reloaded.digest, source: reloaded.source }, 'policy reloaded');
+    for (const warning of warnings()) logger.warn(warning);
+    return reloaded;
+  };
   const startedAt = timestamp(clock.now());
   const server = await ApiServer.listen(
     createApp({
@@ -183,11 +164,10 @@ async function assemble(
         },
       },
       statistics: projections.statistics,
-      health: () =>
-        healthOf({ log, projections, policy: () => policy, token, warnings, startedAt, verified: () => verified }),
+      health: () => healthOf({ log, projections, policy, verification, token, warnings, startedAt }),
       token,
       reload: async () => {
-        const { version, source, digest, loaded_at } = await reloadPolicy();
+        const { version, source, digest, loaded_at } = await reload();
         return { policy: { version, source, digest, loaded_at }, warnings: warnings() };
       },
       archive: (before) => archivist.archive(before),
@@ -203,7 +183,7 @@ async function assemble(
   releases.defer(() => server.close(grace));
 
   for (const warning of warnings()) logger.warn(warning);
-  if (recovered.damage !== undefined) markDamaged(recovered.damage);
+  if (recovered.damage !== undefined) tellDamage(logger, recovered.damage);
   if (recovered.repair !== undefined) {
     const { keptAs, bytes } = recovered.repair;
     logger.warn({ keptAs, bytes }, 'a torn tail was cut off the audit log');
@@ -211,21 +191,17 @@ async function assemble(
   }
   await announce('service.started', {
     service_version: VERSION,
-    policy: { digest: policy.digest, source: policy.source },
+    policy: { digest: policy.current.digest, source: policy.current.source },
     checkpoint: recovered.beside === 'no checkpoint' ? 'absent' : 'present',
   });
 
-  if (recovered.damage === undefined && recovered.unread > 0) {
-    verifyRest().catch((error: unknown) => {
-      if (!verification.signal.aborted) logger.error({ err: error }, 'the audit log could not be verified');
-    });
-  }
+  if (recovered.damage === undefined) void verifyRest(verification, log, logger);
 
   return {
     address: server.address,
     reload: async () => {
       token.reload();
-      await reloadPolicy().catch((error: unknown) => logger.error({ err: error }, 'policy not reloaded'));
+      await reload().catch((error: unknown) => logger.error({ err: error }, 'policy not reloaded'));
     },
     stop: async (reason) => {
       clearInterval(heart);
@@ -251,3 +227,21 @@ function progressTo(logger: Logger, clock: Clock, from: number): (seq: number) =
     logger.info({ seq }, 'reading the audit log');
   };
 }
+
+/** Verifies what the start has not read, and stops the writing of a log that is not what was written. */
+async function verifyRest(verification: BackgroundVerification, log: AuditLog, logger: Logger): Promise<void> {
+  try {
+    const damage = await verification.run();
+    if (damage === undefined) {
+      logger.info({ entries: verification.verified }, 'the audit log is verified');
+      return;
+    }
+    log.markDamaged(damage);
+    tellDamage(logger, damage);
+  } catch (error) {
+    if (!verification.stopped) logger.error({ err: error }, 'the audit log could not be verified');
+  }
+}
+
+const tellDamage = (logger: Logger, damage: Damage): void =>
+  logger.fatal(damage, 'the audit log is damaged: it is read, and not written');

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import type { ArchiveOutcome } from '../incidents/archivist.ts';
 import { DEFAULT_URL, NotReachable, post } from './api-client.ts';
+import { EXIT, subcommand } from './subcommand.ts';
 
 const USAGE = `usage: incident-recorder archive --before DATE [--url URL] [--token-file FILE]
 
@@ -14,33 +15,31 @@ ${DEFAULT_URL}; its token in FILE, else INCIDENT_RECORDER_TOKEN_PATH, else SERVI
 Exit code 0: done, even when there was nothing to move. 1: refused. 2: usage. 3: the service is not reachable.
 `;
 
-export async function run(args: readonly string[]): Promise<number> {
-  let asked: { before: string; url: string; tokenPath: string } | 'help';
+interface Arguments {
+  readonly before: string;
+  readonly url: string;
+  readonly tokenPath: string;
+}
+
+export const run = subcommand({ usage: USAGE, read: readArguments, act: archive });
+
+async function archive({ before, ...connection }: Arguments): Promise<number> {
   try {
-    asked = readArguments(args);
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n${USAGE}`);
-    return 2;
-  }
-  if (asked === 'help') {
-    process.stdout.write(USAGE);
-    return 0;
-  }
-  try {
-    const { status, body } = await post(asked, '/api/v1/archive', { before: asked.before });
+    const { status, body } = await post(connection, '/api/v1/archive', { before });
     if (status !== 200) throw new Error(`refused (${status}): ${String(body.error)}`);
     process.stdout.write(describe(body as unknown as ArchiveOutcome));
-    return 0;
+    return EXIT.done;
   } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`);
-    return error instanceof NotReachable ? 3 : 1;
+    if (!(error instanceof NotReachable)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return EXIT.notReachable;
   }
 }
 
-function readArguments(args: readonly string[]): { before: string; url: string; tokenPath: string } | 'help' {
+function readArguments(args: string[]): Arguments | 'help' {
   const text = { type: 'string' } as const;
   const options = { before: text, url: text, 'token-file': text, help: { type: 'boolean', short: 'h' } } as const;
-  const { values } = parseArgs({ args: [...args], options });
+  const { values } = parseArgs({ args, options });
   if (values.help) return 'help';
   const { env } = process;
   const tokenPath = values['token-file'] ?? (env.INCIDENT_RECORDER_TOKEN_PATH || env.SERVICE_TOKEN_PATH);

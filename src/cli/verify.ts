@@ -6,6 +6,7 @@ import { chainHash } from '../audit/chain-hash.ts';
 import type { Head } from '../audit/entry.ts';
 import { readKey } from '../audit/key.ts';
 import { filesOf, type Verification, verifyFiles } from '../audit/verify.ts';
+import { EXIT, subcommand } from './subcommand.ts';
 
 const USAGE = `usage: incident-recorder verify [--key FILE] [--anchor ENTRIES:HASH] LOG
        incident-recorder verify [--key FILE] [--anchor ENTRIES:HASH] SEGMENT... LOG
@@ -25,36 +26,21 @@ interface Arguments {
   readonly anchor: Head | undefined;
 }
 
-export async function run(args: readonly string[]): Promise<number> {
-  let asked: Arguments | 'help';
-  try {
-    asked = readArguments(args);
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n${USAGE}`);
-    return 2;
-  }
-  if (asked === 'help') {
-    process.stdout.write(USAGE);
-    return 0;
-  }
-  const { anchor } = asked;
-  const log = asked.files.at(-1) ?? '';
-  try {
-    const files = asked.files.length === 1 ? await filesOf(log) : asked.files;
-    const keyPath = asked.key ?? (process.env.AUDIT_HMAC_KEY_PATH || keyBeside(log));
-    const hash = chainHash(keyPath === undefined ? undefined : readKey(keyPath));
-    const verification = await verifyFiles(files, hash, anchor === undefined ? {} : { anchor });
-    process.stdout.write(describe(log, verification, hash.algorithm));
-    return verification.damage === undefined ? 0 : 1;
-  } catch (error) {
-    process.stderr.write(`${log}: ${(error as Error).message}\n`);
-    return 1;
-  }
+export const run = subcommand({ usage: USAGE, read: readArguments, act: verify });
+
+async function verify({ files: named, key, anchor }: Arguments): Promise<number> {
+  const log = named.at(-1) ?? '';
+  const files = named.length === 1 ? await filesOf(log) : named;
+  const keyPath = key ?? (process.env.AUDIT_HMAC_KEY_PATH || keyBeside(log));
+  const hash = chainHash(keyPath === undefined ? undefined : readKey(keyPath));
+  const verification = await verifyFiles(files, hash, anchor === undefined ? {} : { anchor });
+  process.stdout.write(describe(log, verification, hash.algorithm));
+  return verification.damage === undefined ? EXIT.done : EXIT.refused;
 }
 
-function readArguments(args: readonly string[]): Arguments | 'help' {
+function readArguments(args: string[]): Arguments | 'help' {
   const { values, positionals } = parseArgs({
-    args: [...args],
+    args,
     options: {
       key: { type: 'string' },
       anchor: { type: 'string' },

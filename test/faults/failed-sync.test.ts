@@ -14,8 +14,11 @@ describe('given a disk that fails to sync once', () => {
   needs('strace');
 
   // The first syncs are those of a new log and of its first entry.
-  for (const nth of [3, 10]) {
-    it(`when that is the ${nth}th sync, then the service refuses what waits, ends, and never tries again`, async () => {
+  for (const [nth, ordinal] of [
+    [3, '3rd'],
+    [10, '10th'],
+  ] as const) {
+    it(`when that is the ${ordinal} sync, then the service refuses what waits, ends, and never tries again`, async () => {
       const home = new ServiceHome(directory());
       const service = await start(home, traced(`fdatasync:error=EIO:when=${nth}`));
       const ledger = new Ledger();

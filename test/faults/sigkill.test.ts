@@ -51,10 +51,10 @@ describe('given a service that is killed', () => {
     for (const [call, most] of [
       ['write', rounds(5, 60)],
       ['fdatasync', rounds(6, 60)],
-      ['fsync', rounds(3, 20)],
+      ['fsync', rounds(5, 20)],
       ['rename', rounds(3, 8)],
     ] as const) {
-      it(`the 1st to the ${most}th ${call}, then it comes back with all that it acknowledged`, async function () {
+      it(`from its first ${call} to number ${most}, then it comes back with all that it acknowledged`, async function () {
         this.timeout(most * 10_000);
         const home = new ServiceHome(directory());
         const ledger = new Ledger();
@@ -66,7 +66,7 @@ describe('given a service that is killed', () => {
           await ledger.load(service);
           expect(await service.ended).to.equal('SIGKILL');
         }
-        expect(ledger.counts.acknowledged).to.be.greaterThan(5);
+        expect(ledger.accounts).to.not.have.length(0);
         await ledger.expectNothingLost(home);
       });
     }

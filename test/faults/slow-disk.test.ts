@@ -24,7 +24,7 @@ describe('given a disk whose syncs take half a second', () => {
 
   it('then reads are answered as if it were fast', async function () {
     this.timeout(60_000);
-    await expectQuickReads(500, 2000);
+    await expectQuickReads(300, 2000);
   });
 
   longOnly(
