@@ -101,6 +101,8 @@ async function assemble(
       }
       if (projections.fault !== undefined) logger.error({ err: projections.fault }, 'reads are behind the audit log');
     },
+    betweenBatches: () =>
+      projections.compact().catch((error: unknown) => logger.error({ err: error }, 'SQLite could not be compacted')),
     onFailed: failedWith,
   });
   releases.defer(() => log.close());

@@ -57,6 +57,8 @@ export interface AuditLogParts {
   readonly segmentBytes: number;
   /** Takes entries that are on disk, in order, before their appends are fulfilled. Must not throw. */
   readonly onDurable: (entries: readonly StoredEntry[]) => void;
+  /** Awaited after each batch, when its appends are fulfilled and before the next is written. Must not reject. */
+  readonly betweenBatches?: () => Promise<void>;
   /** Told once when a sync has failed: the process must end, non-zero. */
   readonly onFailed: (error: Error) => void;
 }
@@ -222,6 +224,7 @@ export class AuditLog {
         break;
       }
       this.#commit(batch);
+      await this.#parts.betweenBatches?.();
       if (this.#size >= this.#parts.segmentBytes) await this.#seal();
     }
     this.#writing = undefined;

@@ -28,7 +28,10 @@ export class CatchUp {
    * @throws RecorderError `damaged_log` when the entries contradict the statechart
    */
   async recover(parts: Pick<RecoveryParts, 'path' | 'hash' | 'clock'>): Promise<Recovered> {
-    const onEntries = (entries: readonly StoredEntry[]): void => this.#take(entries);
+    const onEntries = async (entries: readonly StoredEntry[]): Promise<void> => {
+      this.#take(entries);
+      await this.#projections.compact();
+    };
     const recovered = await recoverLog({ ...parts, onEntries, known: this.#projections.position });
     if (recovered.damage !== undefined) return recovered;
     const { seq } = this.#projections.position;

@@ -174,6 +174,11 @@ export class Projections {
     return id === undefined ? undefined : { fingerprint: String(row?.fingerprint), id };
   }
 
+  /** Lets the database tidy up after itself. Nothing may be applied until that is done. */
+  compact(): Promise<void> {
+    return this.#database.compact();
+  }
+
   close(): void {
     this.#database.close();
   }
