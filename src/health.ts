@@ -27,7 +27,7 @@ export function healthOf({ log, projections, policy, token, warnings, verificati
   const { version, source, path, digest, loaded_at } = policy.current;
   const reasons = [
     writable ? undefined : (reason ?? `the audit log is ${state}`),
-    projections.fault === undefined ? undefined : `reads are behind the audit log: ${projections.fault.message}`,
+    projections.behind ? `reads are behind the audit log: ${projections.fault?.message ?? 'catching up'}` : undefined,
     token.fault(),
   ].filter((fault) => fault !== undefined);
   const { open_incidents, total_incidents } = projections.statistics.read();

@@ -63,7 +63,8 @@ class Signals {
     const stopped = new Promise<void>((resolve) => {
       this.#stopped = resolve;
     });
-    const failure = await Promise.race([service.failed, stopped]);
+    await Promise.race([service.failed, stopped]);
+    const { failure } = service;
     if (failure === undefined) return 0;
     const message = 'the audit log could not be synced: ending, the next start writes its tail again';
     this.#logger.fatal({ err: failure }, message);

@@ -7,7 +7,7 @@
  * that fell behind, announcements that the log has not taken yet.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import { createApp } from './api/app.ts';
@@ -49,8 +49,10 @@ export interface Service {
   reload(): Promise<void>;
   /** Ends the service: finishes what is in flight, says so in the log, releases everything. */
   stop(reason: string): Promise<void>;
-  /** Resolves with the error when the log has failed and the process has to end; everything is released by then. */
-  readonly failed: Promise<Error>;
+  /** Why the log could not be synced, when it could not: the process has to end. */
+  readonly failure: Error | undefined;
+  /** Resolves when the log has failed and everything is released. */
+  readonly failed: Promise<void>;
 }
 
 /**
@@ -78,15 +80,16 @@ async function assemble(
   const policy = new PolicyInForce(config.policyPath, clock);
 
   const directory = dirname(config.logPath);
-  if (!existsSync(directory)) throw new RecorderError('config', `AUDIT_LOG_PATH: there is no directory ${directory}`);
+  requireWritable(directory);
   const projections = new Projections(databasePath(config.logPath));
   releases.defer(() => projections.close());
   const catchUp = new CatchUp(projections, progressTo(logger, clock, projections.position.seq));
   const recovered = await catchUp.recover({ path: config.logPath, hash, clock });
 
-  let failedWith: (error: Error) => void = () => {};
-  const syncFailed = new Promise<Error>((resolve) => {
-    failedWith = resolve;
+  let failure: Error | undefined;
+  let tellFailure: () => void = () => {};
+  const syncFailed = new Promise<void>((resolve) => {
+    tellFailure = resolve;
   });
   const log = await AuditLog.open({
     path: config.logPath,
@@ -101,9 +104,11 @@ async function assemble(
       }
       if (projections.fault !== undefined) logger.error({ err: projections.fault }, 'reads are behind the audit log');
     },
-    betweenBatches: () =>
-      projections.compact().catch((error: unknown) => logger.error({ err: error }, 'SQLite could not be compacted')),
-    onFailed: failedWith,
+    betweenBatches: () => projections.compact(),
+    onFailed: (error) => {
+      failure = error;
+      tellFailure();
+    },
   });
   releases.defer(() => log.close());
 
@@ -117,8 +122,10 @@ async function assemble(
       if (tokenFault === undefined) logger.info('the service token is usable again');
       else logger.error({ reason: tokenFault }, 'every token is refused');
     }
-    projections.retry();
+    if (projections.unfinished) void catchUp.resume();
+    else projections.retry();
     void log.probe().then(() => announcements.retry());
+    if (torn !== undefined) void complete();
   }, HEARTBEAT);
   releases.defer(() => clearInterval(heart));
 
@@ -137,6 +144,16 @@ async function assemble(
     clock,
     random: randomBytes,
   });
+
+  let torn = catchUp.last;
+  const complete = async (): Promise<void> => {
+    try {
+      await recorder.complete(torn);
+      torn = undefined;
+    } catch {
+      // The log takes nothing now; the heartbeat tries again.
+    }
+  };
 
   const archivist = new Archivist({ log, projections, clock, isVerified: () => verification.verified !== undefined });
 
@@ -158,7 +175,14 @@ async function assemble(
     createApp({
       recorder,
       incidents: {
-        get: (id) => projections.incidents.get(id),
+        get: (id) => {
+          const found = projections.incidents.get(id);
+          // An incident that was acknowledged must not be said not to be there.
+          if (found === undefined && projections.behind) {
+            throw new RecorderError('log_unavailable', 'what is on record is behind the audit log; try again');
+          }
+          return found;
+        },
         list: (query) => projections.list.read(query),
         history: async (id, after) => {
           const page = projections.entriesOf(id, after);
@@ -191,6 +215,7 @@ async function assemble(
     logger.warn({ keptAs, bytes }, 'a torn tail was cut off the audit log');
     await announce('log.repaired', { kept_as: keptAs, bytes, after_seq: recovered.head.entries });
   }
+  await complete();
   await announce('service.started', {
     service_version: VERSION,
     policy: { digest: policy.current.digest, source: policy.current.source },
@@ -211,10 +236,12 @@ async function assemble(
       await announce('service.stopped', { reason });
       await releases.disposeAsync();
     },
-    failed: syncFailed.then(async (error) => {
+    get failure() {
+      return failure;
+    },
+    failed: syncFailed.then(() => {
       grace = GRACE_AFTER_FAILURE;
-      await releases.disposeAsync();
-      return error;
+      return releases.disposeAsync();
     }),
   };
 }
@@ -247,3 +274,13 @@ async function verifyRest(verification: BackgroundVerification, log: AuditLog, l
 
 const tellDamage = (logger: Logger, damage: Damage): void =>
   logger.fatal(damage, 'the audit log is damaged: it is read, and not written');
+
+function requireWritable(directory: string): void {
+  try {
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const what = code === 'ENOENT' ? 'is not there' : `can't be written (${code})`;
+    throw new RecorderError('config', `AUDIT_LOG_PATH: the directory ${directory} ${what}`, { cause: error });
+  }
+}

@@ -12,7 +12,7 @@ export interface LinePlace {
 
 /**
  * The lines at these places, in order of their `seq`, without their newlines.
- * @throws RecorderError `damaged_log` when the log no longer holds them there
+ * @throws RecorderError `damaged_log` when the log no longer holds them there, `overloaded` when no file can be opened
  */
 export async function readLinesAt(
   log: Pick<AuditLog, 'fileOf'>,
@@ -37,7 +37,10 @@ async function readFromOneFile(
   places: readonly LinePlace[],
 ): Promise<readonly string[] | undefined> {
   const { path, first } = log.fileOf(places[0]?.seq ?? 0);
-  const file = await open(path, 'r').catch(() => undefined);
+  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw new RecorderError('overloaded', `the audit log can't be read now (${error.code})`, { cause: error });
+  });
   if (file === undefined) return undefined;
   try {
     const lines: string[] = [];

@@ -11,7 +11,7 @@
  *   its last whole entry, and entries are refused at once. `probe()`, called every second or so, appends a
  *   `log.resumed` entry as soon as that succeeds; then it is `open` again.
  * - `failed`: a sync failed. The kernel has dropped the pages and calls them clean, so trying again would lie: all is
- *   refused for good and `onFailed` ends the process. The next start writes the tail again.
+ *   refused for good, the batch is cut off, and `onFailed` ends the process. The next start writes the tail again.
  * - `damaged`: recovery found that the log is not what was written. Nothing is taken until a person has looked.
  * - `closed`: after `close()`.
  */
@@ -220,7 +220,7 @@ export class AuditLog {
       try {
         await this.#file!.datasync();
       } catch (error) {
-        this.#fail(error as NodeJS.ErrnoException, batch);
+        await this.#fail(error as NodeJS.ErrnoException, batch);
         break;
       }
       this.#commit(batch);
@@ -322,10 +322,12 @@ export class AuditLog {
     this.#refuseAll(batch, error);
   }
 
-  #fail(error: NodeJS.ErrnoException, batch: Batch): void {
+  async #fail(error: NodeJS.ErrnoException, batch: Batch): Promise<void> {
     this.#state = 'failed';
     const code = error.code ?? error.message;
-    this.#reason = `the audit log could not be synced (${code}): whether this was recorded shows after a restart`;
+    this.#reason = `the audit log could not be synced (${code})`;
+    // What is refused shall not be found by the next start, unless the power fails before this reaches the disk.
+    await this.#file?.truncate(this.#size).catch(() => {});
     this.#refuseAll(batch, error);
     this.#parts.onFailed(error);
   }

@@ -90,7 +90,14 @@ export async function recoverLog({ path, hash, clock, onEntries, known }: Recove
     const damage = damageOf(path, walked, witness, beside === 'checkpoint' && size - end <= MAX_BATCH_BYTES);
     if (damage !== undefined) return { head, first, size: end, sealed, damage, beside, unread };
 
-    const repair = walked.damage === undefined ? undefined : await cutOff(path, file, end, size, clock);
+    let repair: Repair | undefined;
+    try {
+      if (walked.damage !== undefined) repair = await cutOff(path, file, end, size, clock);
+    } catch (error) {
+      // Nothing was cut off. Until there is room the log can be read.
+      const reason = `a torn tail could not be kept aside (${(error as Error).message}): make room and start again`;
+      return { head, first, size: end, sealed, damage: { ...walked.damage!, reason }, beside, unread };
+    }
     await writeAgain(file, tailOf(walked, checkpoint, witness), end);
     // Should there be no room for it now, the checkpoint stays behind, as it may.
     if (checkpoint.head?.entries !== head.entries) await writeCheckpoint(path, head, hash).catch(() => {});

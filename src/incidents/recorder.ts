@@ -8,7 +8,7 @@
  */
 import { begin, type CommandName, decide, stateOf } from '../../machines/decision.ts';
 import type { IncidentClass, Rule } from '../../machines/vocabulary.ts';
-import type { Draft, EntryEvent, StoredEntry } from '../audit/entry.ts';
+import type { Draft, Entry, EntryEvent, StoredEntry } from '../audit/entry.ts';
 import type {
   AlertData,
   CommandedData,
@@ -79,6 +79,7 @@ export class Recorder {
   report(report: Report, idempotency?: Idempotency): Promise<Outcome> {
     if (idempotency === undefined) return this.#recordOnce(report, undefined);
     return this.#turns.take(`key ${idempotency.key}`, async () => {
+      this.#requireUpToDate();
       const earlier = this.#parts.projections.reportedUnder(idempotency.key);
       if (earlier === undefined) return this.#recordOnce(report, idempotency);
       if (earlier.fingerprint !== idempotency.fingerprint) {
@@ -125,6 +126,21 @@ export class Recorder {
       const after = await this.#append(drafts, before);
       this.#parts.actors.send(before, { type: command });
       return { incident: documentOf(after), change: 'moved' };
+    });
+  }
+
+  /**
+   * Completes a change that a crash has torn between its entries: `last` is the last entry of the log.
+   * @throws RecorderError like `report`
+   */
+  async complete(last: Entry | undefined): Promise<void> {
+    if (last?.event !== 'incident.reported' && last?.event !== 'incident.contained') return;
+    const data = last.data as unknown as ReportedData | CommandedData;
+    await this.#turns.take(data.incident, async () => {
+      const before = this.#record(data.incident);
+      if (before.incident.version !== data.version) return;
+      const missing = this.#alerts(data, before.incident);
+      if (missing.length > 0) await this.#append(missing, before);
     });
   }
 
@@ -187,12 +203,8 @@ export class Recorder {
 
   /** Appends the entries of one change and gives the record after it. */
   async #append(drafts: readonly Draft[], before: IncidentRecord | undefined): Promise<IncidentRecord> {
-    const { log, projections } = this.#parts;
-    if (projections.fault !== undefined) {
-      const message = 'the projections are behind the audit log; try again';
-      throw new RecorderError('log_unavailable', message, { cause: projections.fault });
-    }
-    const entries = await log.append(drafts);
+    this.#requireUpToDate();
+    const entries = await this.#parts.log.append(drafts);
     return entries.reduce<IncidentRecord | undefined>(
       (record, entry: StoredEntry) => foldEntry(record, entry),
       before,
@@ -215,7 +227,17 @@ export class Recorder {
     return { timestamp: timestamp(this.#parts.clock.now()), event, data };
   }
 
+  /** While the projections are behind the log, what they say of an incident is no ground to decide on. */
+  #requireUpToDate(): void {
+    const { behind, fault } = this.#parts.projections;
+    if (!behind) return;
+    throw new RecorderError('log_unavailable', 'what is on record is behind the audit log; try again', {
+      cause: fault,
+    });
+  }
+
   #record(id: string): IncidentRecord {
+    this.#requireUpToDate();
     return found(this.#parts.projections.incidents.record(id));
   }
 

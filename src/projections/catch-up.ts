@@ -5,22 +5,37 @@
  * the way, and what was applied before is passed over, provided that the log still says so. Where the projections have
  * another hash for an entry than the log, they belong to another log: they are emptied and the whole log is read. Where
  * they have entries that the log has not, the log was cut: that is damage, and they keep what they know.
+ *
+ * Should the database have no room, the projections stay behind: what they know can be read, nothing is written, and
+ * `resume` goes on when there is room.
  */
 import { basename } from 'node:path';
+import type { ChainHash } from '../audit/chain-hash.ts';
 import type { StoredEntry } from '../audit/entry.ts';
 import { type Recovered, recoverLog, type RecoveryParts } from '../audit/recovery.ts';
-import type { Damage } from '../audit/walk.ts';
+import { type Damage, type LogFile, walkFiles } from '../audit/walk.ts';
+import { RecorderError } from '../errors.ts';
 import type { Projections } from './projections.ts';
 
 export class CatchUp {
   readonly #projections: Projections;
   readonly #onProgress: (seq: number) => void;
   #foreign = false;
+  /** Whether the database had no room for what it was given last. */
+  #stalled = false;
+  #files: readonly LogFile[] = [];
+  #hash: ChainHash | undefined;
+  #last: StoredEntry | undefined;
 
   /** @param onProgress told the `seq` up to which the log has been read and applied */
   constructor(projections: Projections, onProgress: (seq: number) => void = () => {}) {
     this.#projections = projections;
     this.#onProgress = onProgress;
+  }
+
+  /** The last entry of the log, when there is one. */
+  get last(): StoredEntry | undefined {
+    return this.#last;
   }
 
   /**
@@ -33,6 +48,8 @@ export class CatchUp {
       await this.#projections.compact();
     };
     const recovered = await recoverLog({ ...parts, onEntries, known: this.#projections.position });
+    this.#hash = parts.hash;
+    this.#files = [...recovered.sealed, { path: parts.path, to: recovered.size }];
     if (recovered.damage !== undefined) return recovered;
     const { seq } = this.#projections.position;
     if (seq > recovered.head.entries) return { ...recovered, damage: cutOff(parts.path, seq, recovered) };
@@ -42,8 +59,19 @@ export class CatchUp {
     return recoverLog({ ...parts, onEntries });
   }
 
+  /** Goes on applying the log where the database had no room. Cheap when there is nothing to do. */
+  async resume(): Promise<void> {
+    if (!this.#projections.unfinished || this.#hash === undefined) return;
+    this.#projections.retry();
+    if (this.#projections.fault !== undefined) return;
+    this.#stalled = false;
+    await walkFiles(this.#files, this.#hash, (entries) => this.#take(entries));
+    if (!this.#stalled) this.#projections.unfinished = false;
+  }
+
   #take(entries: readonly StoredEntry[]): void {
-    if (this.#foreign) return;
+    this.#last = entries.at(-1);
+    if (this.#foreign || this.#stalled) return;
     const { seq, hash } = this.#projections.position;
     const known = entries.find((entry) => entry.data.seq === seq);
     if (known !== undefined && known.entry_hash !== hash) {
@@ -51,7 +79,10 @@ export class CatchUp {
       return;
     }
     this.#projections.apply(entries);
-    if (this.#projections.fault !== undefined) throw this.#projections.fault;
+    const { fault } = this.#projections;
+    if (fault instanceof RecorderError) throw fault;
+    this.#stalled = fault !== undefined;
+    if (this.#stalled) this.#projections.unfinished = true;
     this.#onProgress(entries.at(-1)?.data.seq ?? 0);
   }
 }

@@ -43,6 +43,8 @@ export class Projections {
   readonly list: IncidentList;
   readonly archive: ArchivedIncidents;
   readonly statistics: Statistics;
+  /** Whether the log has not been read to its end yet, because the database had no room. */
+  unfinished = false;
   readonly #database: Database;
   readonly #insertEntry: Statement;
   readonly #entriesOf: Statement;
@@ -50,7 +52,8 @@ export class Projections {
   readonly #keyed: Statement;
   readonly #move: Statement;
   #position: Position = NOTHING;
-  #behind: readonly StoredEntry[] = [];
+  /** Entries that the database had no room for. */
+  #waiting: readonly StoredEntry[] = [];
   #fault: Error | undefined;
 
   /**
@@ -86,14 +89,19 @@ export class Projections {
     return this.#position;
   }
 
-  /** Why the projections are behind the log, when they are. */
+  /** Why the projections do not take entries, when they don't: they are behind the log. */
   get fault(): Error | undefined {
     return this.#fault;
   }
 
+  /** Whether the projections are behind the log. */
+  get behind(): boolean {
+    return this.#fault !== undefined || this.unfinished;
+  }
+
   /** Takes entries that are on disk, in order. */
   apply(entries: readonly StoredEntry[]): void {
-    const due = [...this.#behind, ...entries.filter(({ data }) => data.seq > this.#position.seq)];
+    const due = [...this.#waiting, ...entries.filter(({ data }) => data.seq > this.#position.seq)];
     const last = due.at(-1);
     if (last === undefined) return;
     const position: Position = {
@@ -127,10 +135,10 @@ export class Projections {
         this.#move.run(position.seq, position.hash, position.end, Number(position.gaps));
       });
       this.#position = position;
-      this.#behind = [];
+      this.#waiting = [];
       this.#fault = undefined;
     } catch (error) {
-      this.#behind = due;
+      this.#waiting = due;
       this.#fault = error as Error;
     }
   }
@@ -144,7 +152,7 @@ export class Projections {
   reset(): void {
     this.#database.empty();
     this.#position = NOTHING;
-    this.#behind = [];
+    this.#waiting = [];
     this.#fault = undefined;
   }
 
@@ -174,9 +182,13 @@ export class Projections {
     return id === undefined ? undefined : { fingerprint: String(row?.fingerprint), id };
   }
 
-  /** Lets the database tidy up after itself. Nothing may be applied until that is done. */
-  compact(): Promise<void> {
-    return this.#database.compact();
+  /** Lets the database tidy up after itself. Nothing may be applied until that is done. Never rejects. */
+  async compact(): Promise<void> {
+    try {
+      await this.#database.compact();
+    } catch {
+      // No room: it is tried again after the next batch, and what is applied is safe as it is.
+    }
   }
 
   close(): void {

@@ -51,7 +51,7 @@ describe('given a service that is killed', () => {
     for (const [call, most] of [
       ['write', rounds(5, 60)],
       ['fdatasync', rounds(6, 60)],
-      ['fsync', rounds(5, 20)],
+      ['fsync', rounds(8, 20)],
       ['rename', rounds(3, 8)],
     ] as const) {
       it(`from its first ${call} to number ${most}, then it comes back with all that it acknowledged`, async function () {

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -11,7 +11,8 @@ export type Tables = ReadonlyMap<string, readonly string[]>;
 export function readTables(path: string): Tables {
   const directory = mkdtempSync(join(tmpdir(), 'incident-recorder-'));
   const copy = join(directory, 'copy.sqlite');
-  copyFileSync(path, copy);
+  // SQLite's own log stays behind where it could not be moved into the database.
+  for (const suffix of ['', '-wal']) if (existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
   const database = new DatabaseSync(copy);
   try {
     const names = database.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`).all();
