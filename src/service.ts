@@ -6,7 +6,6 @@
  * While it runs, a heartbeat once a second looks after what mends itself: a log that could not be written, projections
  * that fell behind, announcements that the log has not taken yet.
  */
-import { randomBytes } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
@@ -27,6 +26,7 @@ import { healthOf } from './health.ts';
 import { IncidentActors } from './incidents/actors.ts';
 import { Archivist } from './incidents/archivist.ts';
 import { PolicyInForce } from './incidents/policy-in-force.ts';
+import { randomPool } from './incidents/random-pool.ts';
 import { Recorder } from './incidents/recorder.ts';
 import type { Policy } from './policy/policy.ts';
 import type { Damage } from './audit/walk.ts';
@@ -133,7 +133,7 @@ async function assemble(
   releases.defer(() => verification.stop());
 
   const actors = new IncidentActors(config.liveActors, ({ incident, action, directive }) => {
-    logger.info({ incident, action, directive }, 'containment asked for');
+    logger.debug({ incident, action, directive }, 'containment asked for');
   });
   releases.defer(() => actors.stop());
   const recorder = new Recorder({
@@ -142,7 +142,7 @@ async function assemble(
     actors,
     ruleFor: (incidentClass) => policy.current.rules[incidentClass],
     clock,
-    random: randomBytes,
+    random: randomPool(),
   });
 
   let torn = catchUp.last;

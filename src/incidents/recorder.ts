@@ -8,7 +8,7 @@
  */
 import { begin, type CommandName, decide, stateOf } from '../../machines/decision.ts';
 import type { IncidentClass, Rule } from '../../machines/vocabulary.ts';
-import type { Draft, Entry, EntryEvent, StoredEntry } from '../audit/entry.ts';
+import type { Draft, Entry, EntryEvent } from '../audit/entry.ts';
 import type {
   AlertData,
   CommandedData,
@@ -123,9 +123,9 @@ export class Recorder {
         intents,
       };
       const drafts = [this.#draft(ENTRY_OF[command], data), ...this.#alerts(data, before.incident)];
-      const after = await this.#append(drafts, before);
+      const incident = await this.#append(drafts, target.id, before);
       this.#parts.actors.send(before, { type: command });
-      return { incident: documentOf(after), change: 'moved' };
+      return { incident, change: 'moved' };
     });
   }
 
@@ -140,7 +140,7 @@ export class Recorder {
       const before = this.#record(data.incident);
       if (before.incident.version !== data.version) return;
       const missing = this.#alerts(data, before.incident);
-      if (missing.length > 0) await this.#append(missing, before);
+      if (missing.length > 0) await this.#append(missing, data.incident, before);
     });
   }
 
@@ -158,7 +158,7 @@ export class Recorder {
     const { clock, random, ruleFor, actors, projections } = this.#parts;
     const rule = ruleFor(report.class);
     const severity = report.severity ?? rule.default_severity;
-    const taken = (id: string): boolean => this.#beingRecorded.has(id) || projections.incidents.get(id) !== undefined;
+    const taken = (id: string): boolean => this.#beingRecorded.has(id) || projections.incidents.has(id);
     const id = incidentId(clock.now(), random, taken);
     const { snapshot, intents } = begin(rule);
     const data: ReportedData = {
@@ -174,9 +174,9 @@ export class Recorder {
     const drafts = [this.#draft('incident.reported', data), ...this.#alerts(data, { ...report, severity })];
     this.#beingRecorded.add(id);
     try {
-      const after = await this.#append(drafts, undefined);
+      const incident = await this.#append(drafts, id, undefined);
       actors.begin(id, rule);
-      return { incident: documentOf(after), change: 'created' };
+      return { incident, change: 'created' };
     } finally {
       this.#beingRecorded.delete(id);
     }
@@ -195,20 +195,19 @@ export class Recorder {
         report,
         ...(idempotency === undefined ? {} : { idempotency }),
       };
-      const after = await this.#append([this.#draft('incident.recurred', data)], before);
+      const incident = await this.#append([this.#draft('incident.recurred', data)], id, before);
       this.#parts.actors.send(before, { type: 'recur' });
-      return { incident: documentOf(after), change: 'recurred' };
+      return { incident, change: 'recurred' };
     });
   }
 
-  /** Appends the entries of one change and gives the record after it. */
-  async #append(drafts: readonly Draft[], before: IncidentRecord | undefined): Promise<IncidentRecord> {
+  /** Appends the entries of one change and gives the incident after it. */
+  async #append(drafts: readonly Draft[], id: string, before: IncidentRecord | undefined): Promise<IncidentDocument> {
     this.#requireUpToDate();
-    const entries = await this.#parts.log.append(drafts);
-    return entries.reduce<IncidentRecord | undefined>(
-      (record, entry: StoredEntry) => foldEntry(record, entry),
-      before,
-    )!;
+    const { log, projections } = this.#parts;
+    const entries = await log.append(drafts);
+    // Recorded is recorded, also when the projections could not take it.
+    return projections.latest(id) ?? documentOf(entries.reduce(foldEntry, before!));
   }
 
   /** The `alert.raised` entries that follow an entry whose intents hold `log_alert`. */

@@ -36,15 +36,22 @@ const syncFile = promisify(fsync);
 
 /** The size of the write-ahead log, in bytes, at which it is copied into the database. */
 const COMPACT_AT = 4 * 1024 * 1024;
+/** How many times `compact` is called for each time that it looks at that size. */
+const LOOK_EVERY = 16;
 
 export class Database {
   readonly #connection: DatabaseSync;
+  readonly #begin: Statement;
+  readonly #commit: Statement;
+  #sinceLook = 0;
   /** Closed only after the connection: closing any descriptor of the file drops SQLite's lock (fcntl(2)). */
   readonly #file: number;
   readonly #writeAheadLog: number;
 
   private constructor(path: string, connection: DatabaseSync) {
     this.#connection = connection;
+    this.#begin = connection.prepare('BEGIN');
+    this.#commit = connection.prepare('COMMIT');
     this.#file = openSync(path, 'r+');
     this.#writeAheadLog = openSync(`${path}-wal`, 'r+');
   }
@@ -73,10 +80,10 @@ export class Database {
 
   /** Runs `work` in one transaction: all of it is kept, or none when it throws. */
   transaction(work: () => void): void {
-    this.#connection.exec('BEGIN');
+    this.#begin.run();
     try {
       work();
-      this.#connection.exec('COMMIT');
+      this.#commit.run();
     } catch (error) {
       // A full disk may have rolled back already.
       if (this.#connection.isTransaction) this.#connection.exec('ROLLBACK');
@@ -94,6 +101,9 @@ export class Database {
 
   /** Copies the write-ahead log into the database when it has grown. Nothing may be written until that is done. */
   async compact(): Promise<void> {
+    this.#sinceLook += 1;
+    if (this.#sinceLook < LOOK_EVERY) return;
+    this.#sinceLook = 0;
     if (fstatSync(this.#writeAheadLog).size < COMPACT_AT) return;
     await syncData(this.#writeAheadLog);
     this.#connection.exec('PRAGMA wal_checkpoint(PASSIVE)');

@@ -21,13 +21,14 @@ export const documentOf = ({ incident }: IncidentRecord): IncidentDocument => ({
   id: incident.id,
   version: incident.version,
   state: incident.state,
-  json: jsonOf(incident),
+  json: writeExact(incident as unknown as JsonValue),
 });
 
 export class Incidents {
   readonly #insert: Statement;
   readonly #update: Statement;
   readonly #byId: Statement;
+  readonly #known: Statement;
   readonly #idByNumber: Statement;
   readonly #unresolved: Statement;
   readonly #note: Statement;
@@ -40,6 +41,7 @@ export class Incidents {
       'UPDATE incidents SET state = ?, version = ?, context = ?, document = ? WHERE number = ?',
     );
     this.#byId = database.prepare('SELECT number, version, state, context, document FROM incidents WHERE id = ?');
+    this.#known = database.prepare('SELECT 1 FROM incidents WHERE id = ?');
     this.#idByNumber = database.prepare('SELECT id FROM incidents WHERE number = ?');
     this.#unresolved = database.prepare(`
       SELECT id FROM incidents
@@ -65,6 +67,10 @@ export class Incidents {
     };
   }
 
+  has(id: string): boolean {
+    return this.#known.get(id) !== undefined;
+  }
+
   idOf(seq: number): string | undefined {
     return this.#idByNumber.get(seq)?.id as string | undefined;
   }
@@ -74,27 +80,31 @@ export class Incidents {
     return this.#unresolved.get(dedupKey, incidentClass, source)?.id as string | undefined;
   }
 
-  /** Stores what a batch of entries has made of the incidents that it is about. */
-  store(changes: Iterable<Change>): void {
+  /** Stores what a batch of entries has made of the incidents that it is about, and gives their documents. */
+  store(changes: Iterable<Change>): readonly IncidentDocument[] {
+    const documents: IncidentDocument[] = [];
     const hours = new Map<number, { readonly first: number; readonly last: number }>();
     for (const { before, now } of changes) {
+      const document = documentOf(now);
+      documents.push(document);
       if (before !== undefined) {
-        this.#put(now);
+        this.#put(now, document.json);
         continue;
       }
       const createdAt = Date.parse(now.incident.created_at);
       const hour = Math.floor(createdAt / HOUR);
       hours.set(hour, { first: hours.get(hour)?.first ?? now.seq, last: now.seq });
-      this.#add(now, createdAt);
+      this.#add(now, createdAt, document.json);
     }
     for (const [hour, { first, last }] of hours) this.#note.run(hour, first, last);
+    return documents;
   }
 
-  #put({ incident, context, seq }: IncidentRecord): void {
-    this.#update.run(incident.state, incident.version, JSON.stringify(context), jsonOf(incident), seq);
+  #put({ incident, context, seq }: IncidentRecord, json: string): void {
+    this.#update.run(incident.state, incident.version, JSON.stringify(context), json, seq);
   }
 
-  #add({ incident, context, seq }: IncidentRecord, createdAt: number): void {
+  #add({ incident, context, seq }: IncidentRecord, createdAt: number, json: string): void {
     this.#insert.run(
       seq,
       incident.id,
@@ -106,7 +116,7 @@ export class Incidents {
       incident.version,
       incident.dedup_key ?? null,
       JSON.stringify(context),
-      jsonOf(incident),
+      json,
     );
   }
 }
@@ -116,8 +126,6 @@ export interface Change {
   readonly before: IncidentRecord | undefined;
   readonly now: IncidentRecord;
 }
-
-const jsonOf = (incident: Incident): string => writeExact(incident as unknown as JsonValue);
 
 /** The most severe is 0. */
 const rankOf = (severity: Severity): number => SEVERITIES.indexOf(severity);

@@ -13,7 +13,7 @@ import { ArchivedIncidents } from './archived-incidents.ts';
 import { Database, type Statement } from './database.ts';
 import { foldEntry, idempotencyOf, type IncidentRecord } from './incident-record.ts';
 import { IncidentList } from './incident-list.ts';
-import { type Change, Incidents } from './incidents.ts';
+import { type Change, type IncidentDocument, Incidents } from './incidents.ts';
 import { Statistics, Tally } from './statistics.ts';
 
 /** How far the log has been applied. */
@@ -46,6 +46,7 @@ export class Projections {
   /** Whether the log has not been read to its end yet, because the database had no room. */
   unfinished = false;
   readonly #database: Database;
+  readonly #latest = new Map<string, IncidentDocument>();
   readonly #insertEntry: Statement;
   readonly #entriesOf: Statement;
   readonly #insertKey: Statement;
@@ -104,6 +105,7 @@ export class Projections {
     const due = [...this.#waiting, ...entries.filter(({ data }) => data.seq > this.#position.seq)];
     const last = due.at(-1);
     if (last === undefined) return;
+    this.#latest.clear();
     const position: Position = {
       seq: last.data.seq,
       hash: last.entry_hash,
@@ -118,7 +120,7 @@ export class Projections {
         const changes = new Map<string, Change>();
         const tally = new Tally();
         const store = (): void => {
-          this.incidents.store(changes.values());
+          for (const document of this.incidents.store(changes.values())) this.#latest.set(document.id, document);
           this.statistics.add(tally);
         };
         for (const entry of due) {
@@ -138,9 +140,15 @@ export class Projections {
       this.#waiting = [];
       this.#fault = undefined;
     } catch (error) {
+      this.#latest.clear();
       this.#waiting = due;
       this.#fault = error as Error;
     }
+  }
+
+  /** The incident as the entries that were applied last have left it, if they are about it and were applied. */
+  latest(id: string): IncidentDocument | undefined {
+    return this.#latest.get(id);
   }
 
   /** Tries to apply what waits. Cheap when nothing does. */

@@ -1,0 +1,38 @@
+/**
+ * The benchmarks: `npm run bench`, or `node test/bench/main.ts [--only NAME,…] [--large]`.
+ *
+ * Each suite prints a table; all figures go to `var/bench.json`. `--large` adds a million incidents, which are generated
+ * once (minutes, 7 GB) into the directory that BENCH_DATA names. BENCH_SERVICE names another build of the service.
+ */
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { ROOT } from '../support/running-service.ts';
+import { Bench } from './bench.ts';
+import { functions } from './suites/functions.ts';
+import { growth } from './suites/growth.ts';
+import { http } from './suites/http.ts';
+import { reads } from './suites/reads.ts';
+import { rebuild } from './suites/rebuild.ts';
+import { start } from './suites/start.ts';
+
+const SUITES = { functions, http, start, reads, rebuild, growth };
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: Object.keys(SUITES).join() },
+    large: { type: 'boolean', default: false },
+  },
+});
+const names = values.only.split(',');
+const unknown = names.find((name) => !Object.hasOwn(SUITES, name));
+if (unknown !== undefined) throw new Error(`no suite ${unknown}; there are ${Object.keys(SUITES).join(', ')}`);
+
+const bench = new Bench({
+  large: values.large,
+  service: process.env.BENCH_SERVICE ?? join(ROOT, 'dist/service.js'),
+});
+try {
+  for (const name of names) await SUITES[name as keyof typeof SUITES](bench, process.env.BENCH_DATA);
+} finally {
+  await bench.end();
+}
