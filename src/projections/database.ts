@@ -36,14 +36,11 @@ const syncFile = promisify(fsync);
 
 /** The size of the write-ahead log, in bytes, at which it is copied into the database. */
 const COMPACT_AT = 4 * 1024 * 1024;
-/** How many times `compact` is called for each time that it looks at that size. */
-const LOOK_EVERY = 16;
 
 export class Database {
   readonly #connection: DatabaseSync;
   readonly #begin: Statement;
   readonly #commit: Statement;
-  #sinceLook = 0;
   /** Closed only after the connection: closing any descriptor of the file drops SQLite's lock (fcntl(2)). */
   readonly #file: number;
   readonly #writeAheadLog: number;
@@ -78,33 +75,36 @@ export class Database {
     return this.#connection.prepare(sql);
   }
 
-  /** Runs `work` in one transaction: all of it is kept, or none when it throws. */
-  transaction(work: () => void): void {
-    this.#begin.run();
-    try {
-      work();
-      this.#commit.run();
-    } catch (error) {
-      // A full disk may have rolled back already.
-      if (this.#connection.isTransaction) this.#connection.exec('ROLLBACK');
-      throw error;
-    }
+  /** Begins a transaction unless one is open. */
+  begin(): void {
+    if (!this.#connection.isTransaction) this.#begin.run();
+  }
+
+  /** Keeps what was written since `begin`. Throws when there is no room; then `rollBack`. */
+  commit(): void {
+    if (this.#connection.isTransaction) this.#commit.run();
+  }
+
+  /** Undoes what was written since `begin`. A full disk may have done so already. */
+  rollBack(): void {
+    if (this.#connection.isTransaction) this.#connection.exec('ROLLBACK');
   }
 
   /** Deletes all rows. */
   empty(): void {
     const tables = this.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table'`).all();
-    this.transaction(() => {
-      for (const { name } of tables) this.#connection.exec(`DELETE FROM ${String(name)}`);
-    });
+    this.begin();
+    for (const { name } of tables) this.#connection.exec(`DELETE FROM ${String(name)}`);
+    this.commit();
   }
 
-  /** Copies the write-ahead log into the database when it has grown. Nothing may be written until that is done. */
+  /** Whether the write-ahead log has grown so much that it should be copied into the database. */
+  get compactionDue(): boolean {
+    return fstatSync(this.#writeAheadLog).size >= COMPACT_AT;
+  }
+
+  /** Copies the write-ahead log into the database. No transaction may be open, nor begin, until that is done. */
   async compact(): Promise<void> {
-    this.#sinceLook += 1;
-    if (this.#sinceLook < LOOK_EVERY) return;
-    this.#sinceLook = 0;
-    if (fstatSync(this.#writeAheadLog).size < COMPACT_AT) return;
     await syncData(this.#writeAheadLog);
     this.#connection.exec('PRAGMA wal_checkpoint(PASSIVE)');
     await syncData(this.#file);

@@ -1,10 +1,13 @@
 /**
  * The read models, kept up with the log.
  *
- * `apply` takes the entries that are on disk, in order, in one transaction; entries that were applied before are passed
- * over. Should the database not take them (its disk is full), they wait here and `fault` says so: what is in the log is
- * not lost, but reads are behind until `retry` has caught up. Whoever appends asks for `fault` first, so that what waits
- * stays small.
+ * `apply` takes the entries that are on disk, in order; entries that were applied before are passed over. What they
+ * change can be read at once. It is committed a moment later, together with what came meanwhile: a crash in between
+ * loses nothing, as the next start applies those entries again.
+ *
+ * Should the database not take them (its disk is full), all that is not committed is undone and waits here, and `fault`
+ * says so: what is in the log is not lost, but reads are behind until `retry` has caught up. Whoever appends asks for
+ * `behind` first, so that what waits stays small.
  */
 import type { StoredEntry } from '../audit/entry.ts';
 import type { ArchivedData } from '../audit/log-entries.ts';
@@ -38,6 +41,12 @@ export interface EntriesPage {
 const MAX_PAGE_ENTRIES = 1000;
 const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 
+/** How long what is applied may stay uncommitted, in milliseconds, and how many entries of it there may be. */
+const COMMIT_AFTER = 100;
+const MAX_UNCOMMITTED = 1000;
+/** How many times `compact` is called for each time that it looks at the size of the write-ahead log. */
+const LOOK_EVERY = 16;
+
 export class Projections {
   readonly incidents: Incidents;
   readonly list: IncidentList;
@@ -53,6 +62,11 @@ export class Projections {
   readonly #keyed: Statement;
   readonly #move: Statement;
   #position: Position = NOTHING;
+  /** How far the log is committed, and the entries that were applied since. */
+  #committed: Position = NOTHING;
+  #uncommitted: StoredEntry[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #sinceLook = 0;
   /** Entries that the database had no room for. */
   #waiting: readonly StoredEntry[] = [];
   #fault: Error | undefined;
@@ -84,6 +98,7 @@ export class Projections {
     const row = database.prepare('SELECT seq, hash, end, gaps FROM position').get();
     if (row === undefined) return;
     this.#position = { seq: Number(row.seq), hash: String(row.hash), end: Number(row.end), gaps: row.gaps === 1 };
+    this.#committed = this.#position;
   }
 
   get position(): Position {
@@ -116,34 +131,18 @@ export class Projections {
         due.some(({ event }) => event === 'log.archived'),
     };
     try {
-      this.#database.transaction(() => {
-        const changes = new Map<string, Change>();
-        const tally = new Tally();
-        const store = (): void => {
-          for (const document of this.incidents.store(changes.values())) this.#latest.set(document.id, document);
-          this.statistics.add(tally);
-        };
-        for (const entry of due) {
-          if (entry.event !== 'log.archived') {
-            this.#applyOne(entry, changes, tally, position.gaps);
-            continue;
-          }
-          store();
-          changes.clear();
-          tally.clear();
-          this.archive.leave(entry.data as unknown as ArchivedData, this.statistics);
-        }
-        store();
-        this.#move.run(position.seq, position.hash, position.end, Number(position.gaps));
-      });
-      this.#position = position;
-      this.#waiting = [];
-      this.#fault = undefined;
+      this.#database.begin();
+      this.#applyAll(due, position);
     } catch (error) {
-      this.#latest.clear();
-      this.#waiting = due;
-      this.#fault = error as Error;
+      this.#undo(error as Error, due);
+      return;
     }
+    this.#position = position;
+    this.#waiting = [];
+    this.#fault = undefined;
+    this.#uncommitted.push(...due);
+    if (this.#uncommitted.length >= MAX_UNCOMMITTED) this.#commit();
+    else this.#timer ??= setTimeout(() => this.#commit(), COMMIT_AFTER).unref();
   }
 
   /** The incident as the entries that were applied last have left it, if they are about it and were applied. */
@@ -153,12 +152,16 @@ export class Projections {
 
   /** Tries to apply what waits. Cheap when nothing does. */
   retry(): void {
-    if (this.#fault !== undefined) this.apply([]);
+    if (this.#fault === undefined) return;
+    this.apply([]);
+    this.#commit();
   }
 
   /** Forgets everything, so that the log can be applied from its beginning. */
   reset(): void {
+    this.#commit();
     this.#database.empty();
+    this.#committed = NOTHING;
     this.#position = NOTHING;
     this.#waiting = [];
     this.#fault = undefined;
@@ -192,7 +195,12 @@ export class Projections {
 
   /** Lets the database tidy up after itself. Nothing may be applied until that is done. Never rejects. */
   async compact(): Promise<void> {
+    this.#sinceLook += 1;
+    if (this.#sinceLook < LOOK_EVERY) return;
+    this.#sinceLook = 0;
     try {
+      if (!this.#database.compactionDue) return;
+      this.#commit();
       await this.#database.compact();
     } catch {
       // No room: it is tried again after the next batch, and what is applied is safe as it is.
@@ -200,7 +208,51 @@ export class Projections {
   }
 
   close(): void {
+    this.#commit();
     this.#database.close();
+  }
+
+  #applyAll(entries: readonly StoredEntry[], position: Position): void {
+    const changes = new Map<string, Change>();
+    const tally = new Tally();
+    const store = (): void => {
+      for (const document of this.incidents.store(changes.values())) this.#latest.set(document.id, document);
+      this.statistics.add(tally);
+    };
+    for (const entry of entries) {
+      if (entry.event !== 'log.archived') {
+        this.#applyOne(entry, changes, tally, position.gaps);
+        continue;
+      }
+      store();
+      changes.clear();
+      tally.clear();
+      this.archive.leave(entry.data as unknown as ArchivedData, this.statistics);
+    }
+    store();
+    this.#move.run(position.seq, position.hash, position.end, Number(position.gaps));
+  }
+
+  #commit(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    try {
+      this.#database.commit();
+      this.#committed = this.#position;
+      this.#uncommitted = [];
+    } catch (error) {
+      this.#undo(error as Error, []);
+    }
+  }
+
+  /** Goes back to what is committed; what was applied since, and `due`, waits. */
+  #undo(fault: Error, due: readonly StoredEntry[]): void {
+    this.#database.rollBack();
+    this.#waiting = [...this.#uncommitted, ...due];
+    this.#uncommitted = [];
+    this.#position = this.#committed;
+    this.#latest.clear();
+    this.#fault = fault;
   }
 
   #applyOne(entry: StoredEntry, changes: Map<string, Change>, tally: Tally, gaps: boolean): void {

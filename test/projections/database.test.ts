@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'chai';
@@ -48,17 +48,16 @@ describe('Database', () => {
     database.close();
   });
 
-  it('keeps nothing of a transaction that throws', () => {
+  it('keeps what was committed and nothing of what was rolled back', () => {
     const path = join(directory(), 'audit.sqlite');
     const database = Database.open(path);
     const enter = database.prepare('INSERT INTO entered (state, count) VALUES (?, 1)');
-    expect(() =>
-      database.transaction(() => {
-        enter.run('open');
-        throw new Error('no');
-      }),
-    ).to.throw('no');
-    database.transaction(() => void enter.run('contained'));
+    database.begin();
+    enter.run('open');
+    database.rollBack();
+    database.begin();
+    enter.run('contained');
+    database.commit();
     expect(
       database
         .prepare('SELECT state FROM entered')
@@ -67,5 +66,23 @@ describe('Database', () => {
     ).to.deep.equal(['contained']);
     database.close();
     expect(existsSync(`${path}-wal`)).to.equal(false);
+  });
+
+  it('compacts a write-ahead log that has grown, and keeps what is in it', async () => {
+    const path = join(directory(), 'audit.sqlite');
+    const database = Database.open(path);
+    const enter = database.prepare('INSERT INTO idempotency (key, fingerprint, incident) VALUES (?, ?, 1)');
+    for (let n = 0; !database.compactionDue; n++) {
+      database.begin();
+      enter.run(`key ${n}`, 'x'.repeat(100_000));
+      database.commit();
+    }
+    const count = (): unknown => database.prepare('SELECT count(*) AS n FROM idempotency').get()?.n;
+    const before = count();
+    await database.compact();
+    expect(database.compactionDue).to.equal(false);
+    expect(statSync(`${path}-wal`).size).to.equal(0);
+    expect(count()).to.equal(before);
+    database.close();
   });
 });
