@@ -30,7 +30,7 @@ import type { Damage } from './walk.ts';
 /** The most entries that may wait for their batch; beyond it appends are refused as overload. */
 const MAX_WAITING = 2048;
 /** Room that must be there again, in bytes, before a full disk is tried anew. */
-const ROOM_TO_RESUME = 2 * MAX_ENTRY_BYTES;
+const ROOM_TO_RESUME = 64 * 1024;
 
 export type LogState = 'open' | 'blocked' | 'failed' | 'damaged' | 'closed';
 

@@ -48,6 +48,7 @@ export class CatchUp {
       await this.#projections.compact();
     };
     const recovered = await recoverLog({ ...parts, onEntries, known: this.#projections.position });
+    this.#projections.flush();
     this.#hash = parts.hash;
     this.#files = [...recovered.sealed, { path: parts.path, to: recovered.size }];
     if (recovered.damage !== undefined) return recovered;

@@ -157,6 +157,11 @@ export class Projections {
     this.#commit();
   }
 
+  /** Commits what was applied; `fault` says when there was no room for it. */
+  flush(): void {
+    this.#commit();
+  }
+
   /** Forgets everything, so that the log can be applied from its beginning. */
   reset(): void {
     this.#commit();
