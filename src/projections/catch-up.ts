@@ -17,6 +17,9 @@ import { type Damage, type LogFile, walkFiles } from '../audit/walk.ts';
 import { RecorderError } from '../errors.ts';
 import type { Projections } from './projections.ts';
 
+/** While nobody waits for an answer there is no need to compact often: each time takes three syncs. In bytes. */
+const COMPACT_AT = 64 * 1024 * 1024;
+
 export class CatchUp {
   readonly #projections: Projections;
   readonly #onProgress: (seq: number) => void;
@@ -45,7 +48,7 @@ export class CatchUp {
   async recover(parts: Pick<RecoveryParts, 'path' | 'hash' | 'clock'>): Promise<Recovered> {
     const onEntries = async (entries: readonly StoredEntry[]): Promise<void> => {
       this.#take(entries);
-      await this.#projections.compact();
+      await this.#projections.compact(COMPACT_AT);
     };
     const recovered = await recoverLog({ ...parts, onEntries, known: this.#projections.position });
     this.#projections.flush();

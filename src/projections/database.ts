@@ -34,9 +34,6 @@ const resultCode = (error: unknown): number => ((error as { errcode?: number }).
 const syncData = promisify(fdatasync);
 const syncFile = promisify(fsync);
 
-/** The size of the write-ahead log, in bytes, at which it is copied into the database. */
-const COMPACT_AT = 4 * 1024 * 1024;
-
 export class Database {
   readonly #connection: DatabaseSync;
   readonly #begin: Statement;
@@ -98,9 +95,9 @@ export class Database {
     this.commit();
   }
 
-  /** Whether the write-ahead log has grown so much that it should be copied into the database. */
-  get compactionDue(): boolean {
-    return fstatSync(this.#writeAheadLog).size >= COMPACT_AT;
+  /** The size of the write-ahead log in bytes. */
+  get uncompacted(): number {
+    return fstatSync(this.#writeAheadLog).size;
   }
 
   /** Copies the write-ahead log into the database. No transaction may be open, nor begin, until that is done. */

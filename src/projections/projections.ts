@@ -44,6 +44,8 @@ const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 /** How long what is applied may stay uncommitted, in milliseconds, and how many entries of it there may be. */
 const COMMIT_AFTER = 100;
 const MAX_UNCOMMITTED = 1000;
+/** The size of SQLite's write-ahead log, in bytes, at which it is copied into the database. */
+const COMPACT_AT = 4 * 1024 * 1024;
 /** How many times `compact` is called for each time that it looks at the size of the write-ahead log. */
 const LOOK_EVERY = 16;
 
@@ -198,13 +200,16 @@ export class Projections {
     return id === undefined ? undefined : { fingerprint: String(row?.fingerprint), id };
   }
 
-  /** Lets the database tidy up after itself. Nothing may be applied until that is done. Never rejects. */
-  async compact(): Promise<void> {
+  /**
+   * Lets the database tidy up after itself when that is due, which `least` says: the size in bytes of what is to be
+   * tidied up. Nothing may be applied until that is done. Never rejects.
+   */
+  async compact(least = COMPACT_AT): Promise<void> {
     this.#sinceLook += 1;
     if (this.#sinceLook < LOOK_EVERY) return;
     this.#sinceLook = 0;
     try {
-      if (!this.#database.compactionDue) return;
+      if (this.#database.uncompacted < least) return;
       this.#commit();
       await this.#database.compact();
     } catch {
