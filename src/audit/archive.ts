@@ -3,7 +3,7 @@ import { mkdir, open, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { syncDirectoryOf } from './durable-file.ts';
 import type { Entry } from './entry.ts';
-import { readLines } from './lines.ts';
+import { type Line, readLines } from './lines.ts';
 import type { SegmentRange } from './log-entries.ts';
 import type { SealedSegment } from './segments.ts';
 
@@ -18,13 +18,14 @@ export async function describeSegment({ path }: SealedSegment): Promise<SegmentD
   const file = await open(path, 'r');
   try {
     const { size } = await file.stat();
-    let first: Entry | undefined;
-    let last: Entry | undefined;
+    let firstLine: Line | undefined;
+    let lastLine: Line | undefined;
     for await (const lines of readLines(file, 0, size)) {
-      first ??= entryIn(lines[0]?.bytes);
-      last = entryIn(lines.at(-1)?.bytes);
+      firstLine ??= lines[0];
+      lastLine = lines.at(-1);
     }
-    if (first === undefined || last === undefined) throw new Error(`${path} is empty`);
+    if (firstLine === undefined || lastLine === undefined) throw new Error(`${path} is empty`);
+    const [first, last] = [entryIn(firstLine), entryIn(lastLine)];
     const range: SegmentRange = {
       file: basename(path),
       first_seq: first.data.seq,
@@ -49,5 +50,4 @@ export async function moveToArchive({ path }: SealedSegment): Promise<string> {
   return archived;
 }
 
-const entryIn = (bytes: Buffer | undefined): Entry | undefined =>
-  bytes === undefined ? undefined : (JSON.parse(bytes.toString('utf8')) as Entry);
+const entryIn = ({ bytes }: Line): Entry => JSON.parse(bytes.toString('utf8')) as Entry;

@@ -5,7 +5,7 @@
  */
 import type { FileHandle } from 'node:fs/promises';
 import type { Entry, Head } from './entry.ts';
-import { readLines } from './lines.ts';
+import { NEWLINE, readLines, WINDOW_BYTES } from './lines.ts';
 import type { Place } from './walk.ts';
 
 /** The last entry that the projections know. */
@@ -14,9 +14,6 @@ export interface KnownPosition {
   /** The offset behind it, in bytes, in the file that it stands in. */
   readonly end: number;
 }
-
-const WINDOW_BYTES = 256 * 1024;
-const NEWLINE = 0x0a;
 
 /** The place in the file at the log's path, or `undefined` when it is not in there: then all has to be read. */
 export async function findKnownPlace(

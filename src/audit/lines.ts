@@ -11,8 +11,10 @@ export interface Line {
   readonly whole: boolean;
 }
 
-const WINDOW_BYTES = 256 * 1024;
-const NEWLINE = 0x0a;
+/** How much of a file is read at a time. */
+export const WINDOW_BYTES = 256 * 1024;
+/** What ends a line. */
+export const NEWLINE = 0x0a;
 
 /**
  * Gives the lines between two offsets in bytes, those of one window at a time. `from` is the beginning of a line.

@@ -1,6 +1,7 @@
 /** Reads single lines of the log by their place, while it is being written, sealed and archived. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { RecorderError } from '../errors.ts';
+import { NEWLINE } from './lines.ts';
 import type { AuditLog } from './log.ts';
 
 /** Where a line stands: the `seq` of its entry tells the file; offset and length, newline included, are in bytes. */
@@ -55,8 +56,6 @@ async function readFromOneFile(
     await file.close();
   }
 }
-
-const NEWLINE = 0x0a;
 
 async function readLine(file: FileHandle, { seq, offset, length }: LinePlace): Promise<string | undefined> {
   const bytes = Buffer.alloc(length);

@@ -46,21 +46,14 @@ export class CatchUp {
    * @throws RecorderError `damaged_log` when the entries contradict the statechart
    */
   async recover(parts: Pick<RecoveryParts, 'path' | 'hash' | 'clock'>): Promise<Recovered> {
-    const onEntries = async (entries: readonly StoredEntry[]): Promise<void> => {
-      this.#take(entries);
-      await this.#projections.compact(COMPACT_AT);
-    };
-    const recovered = await recoverLog({ ...parts, onEntries, known: this.#projections.position });
-    this.#projections.flush();
-    this.#hash = parts.hash;
-    this.#files = [...recovered.sealed, { path: parts.path, to: recovered.size }];
+    const recovered = await this.#read({ ...parts, known: this.#projections.position });
     if (recovered.damage !== undefined) return recovered;
     const { seq } = this.#projections.position;
     if (seq > recovered.head.entries) return { ...recovered, damage: cutOff(parts.path, seq, recovered) };
     if (!this.#foreign) return recovered;
     this.#projections.reset();
     this.#foreign = false;
-    return recoverLog({ ...parts, onEntries });
+    return this.#read(parts);
   }
 
   /** Goes on applying the log where the database had no room. Cheap when there is nothing to do. */
@@ -71,6 +64,18 @@ export class CatchUp {
     this.#stalled = false;
     await walkFiles(this.#files, this.#hash, (entries) => this.#take(entries));
     if (!this.#stalled) this.#projections.unfinished = false;
+  }
+
+  async #read(parts: Omit<RecoveryParts, 'onEntries'>): Promise<Recovered> {
+    const onEntries = async (entries: readonly StoredEntry[]): Promise<void> => {
+      this.#take(entries);
+      await this.#projections.compact(COMPACT_AT);
+    };
+    const recovered = await recoverLog({ ...parts, onEntries });
+    this.#projections.flush();
+    this.#hash = parts.hash;
+    this.#files = [...recovered.sealed, { path: parts.path, to: recovered.size }];
+    return recovered;
   }
 
   #take(entries: readonly StoredEntry[]): void {

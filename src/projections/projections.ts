@@ -143,8 +143,8 @@ export class Projections {
     this.#waiting = [];
     this.#fault = undefined;
     this.#uncommitted.push(...due);
-    if (this.#uncommitted.length >= MAX_UNCOMMITTED) this.#commit();
-    else this.#timer ??= setTimeout(() => this.#commit(), COMMIT_AFTER).unref();
+    if (this.#uncommitted.length >= MAX_UNCOMMITTED) this.flush();
+    else this.#timer ??= setTimeout(() => this.flush(), COMMIT_AFTER).unref();
   }
 
   /** The incident as the entries that were applied last have left it, if they are about it and were applied. */
@@ -156,17 +156,25 @@ export class Projections {
   retry(): void {
     if (this.#fault === undefined) return;
     this.apply([]);
-    this.#commit();
+    this.flush();
   }
 
   /** Commits what was applied; `fault` says when there was no room for it. */
   flush(): void {
-    this.#commit();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    try {
+      this.#database.commit();
+      this.#committed = this.#position;
+      this.#uncommitted = [];
+    } catch (error) {
+      this.#undo(error as Error, []);
+    }
   }
 
   /** Forgets everything, so that the log can be applied from its beginning. */
   reset(): void {
-    this.#commit();
+    this.flush();
     this.#database.empty();
     this.#committed = NOTHING;
     this.#position = NOTHING;
@@ -190,7 +198,7 @@ export class Projections {
       places.push(place);
       last = Number(row.version);
     }
-    return places.length === 0 && this.incidents.get(id) === undefined ? undefined : { places };
+    return places.length === 0 && !this.incidents.has(id) ? undefined : { places };
   }
 
   /** What was reported under an idempotency key. */
@@ -210,7 +218,7 @@ export class Projections {
     this.#sinceLook = 0;
     try {
       if (this.#database.uncompacted < least) return;
-      this.#commit();
+      this.flush();
       await this.#database.compact();
     } catch {
       // No room: it is tried again after the next batch, and what is applied is safe as it is.
@@ -218,7 +226,7 @@ export class Projections {
   }
 
   close(): void {
-    this.#commit();
+    this.flush();
     this.#database.close();
   }
 
@@ -241,18 +249,6 @@ export class Projections {
     }
     store();
     this.#move.run(position.seq, position.hash, position.end, Number(position.gaps));
-  }
-
-  #commit(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    try {
-      this.#database.commit();
-      this.#committed = this.#position;
-      this.#uncommitted = [];
-    } catch (error) {
-      this.#undo(error as Error, []);
-    }
   }
 
   /** Goes back to what is committed; what was applied since, and `due`, waits. */
