@@ -31,6 +31,16 @@ const BUSY: ReadonlySet<unknown> = new Set([5 /* SQLITE_BUSY */, 6 /* SQLITE_LOC
 /** The primary result code in an error of node:sqlite. */
 const resultCode = (error: unknown): number => ((error as { errcode?: number }).errcode ?? 0) & 0xff;
 
+/**
+ * Two that start at the same instant keep each other from the exclusive lock, and SQLite refuses it to both. So each
+ * tries again a few times, after a pause of up to so many milliseconds that differs.
+ */
+const MOST_ATTEMPTS = 6;
+const LONGEST_PAUSE = 150;
+const pauseAtRandom = (): void => {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10 + Math.random() * LONGEST_PAUSE);
+};
+
 const syncData = promisify(fdatasync);
 const syncFile = promisify(fsync);
 
@@ -55,16 +65,19 @@ export class Database {
    * @throws RecorderError `locked` when another process holds it
    */
   static open(path: string): Database {
-    try {
-      return new Database(path, connect(path) ?? connectAnew(path));
-    } catch (error) {
-      if (BUSY.has(resultCode(error))) {
-        throw new RecorderError('locked', `another recorder is running on this log (${path} is locked)`, {
-          cause: error,
-        });
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return new Database(path, connect(path) ?? connectAnew(path));
+      } catch (error) {
+        if (UNUSABLE.has(resultCode(error))) return new Database(path, connectAnew(path));
+        if (!BUSY.has(resultCode(error))) throw error;
+        if (attempt === MOST_ATTEMPTS) {
+          throw new RecorderError('locked', `another recorder is running on this log (${path} is locked)`, {
+            cause: error,
+          });
+        }
+        pauseAtRandom();
       }
-      if (UNUSABLE.has(resultCode(error))) return new Database(path, connectAnew(path));
-      throw error;
     }
   }
 
