@@ -2,14 +2,14 @@
  * The live incidents: one XState actor each.
  *
  * An actor takes its event when the entry that tells of it is on disk, and carries out the containment actions of its
- * chart by handing them to `carryOut`. Actors are a cache: at most `limit` are alive, the one that was used longest ago
- * is stopped first, finished ones are stopped at once, and a stopped one is woken from its record when it is asked for.
- * Waking does not carry out anything anew.
+ * chart by handing them to `carryOut`. Actors are a cache: an incident has none until it is asked for, at most `limit`
+ * are alive, the one that was used longest ago is stopped first, finished ones are stopped at once, and whoever has none
+ * is woken from its record. Waking does not carry out anything anew.
  */
 import { type Actor, createActor } from 'xstate';
 import { type IncidentSnapshot, type Intent, snapshotOf } from '../../machines/decision.ts';
 import { type ActionParams, type IncidentEvent, incidentMachine } from '../../machines/incident.ts';
-import { ACTIONS, type ContainmentAction, type Rule } from '../../machines/vocabulary.ts';
+import { ACTIONS, type ContainmentAction } from '../../machines/vocabulary.ts';
 import type { IncidentRecord } from '../projections/incident-record.ts';
 
 /** An action that an incident asks for. */
@@ -23,12 +23,14 @@ type IncidentActor = Actor<typeof incidentMachine>;
 export class IncidentActors {
   readonly #machine: typeof incidentMachine;
   readonly #limit: number;
+  readonly #carryOut: (intent: IncidentIntent) => void;
   /** In the order of their last use. */
   readonly #alive = new Map<string, IncidentActor>();
 
   /** @param limit how many may be alive, at least 1 */
   constructor(limit: number, carryOut: (intent: IncidentIntent) => void) {
     this.#limit = limit;
+    this.#carryOut = carryOut;
     // An actor's id is that of its incident.
     const implementation =
       (action: ContainmentAction) =>
@@ -43,9 +45,12 @@ export class IncidentActors {
     return this.#alive.size;
   }
 
-  /** Begins the actor of an incident that has just been recorded; its first actions are carried out. */
-  begin(id: string, rule: Rule): void {
-    this.#keep(id, createActor(this.#machine, { id, input: rule }));
+  /**
+   * Carries out what the chart has asked for at the beginning of an incident that has just been recorded. Its actor can
+   * wait: most incidents are left alone for longer than an unused actor is kept.
+   */
+  begin(id: string, intents: readonly Intent[]): void {
+    for (const { action, directive } of intents) this.#carryOut({ incident: id, action, directive });
   }
 
   /** The present snapshot of an incident, its actor woken if need be. */

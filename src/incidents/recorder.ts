@@ -175,7 +175,7 @@ export class Recorder {
     this.#beingRecorded.add(id);
     try {
       const incident = await this.#append(drafts, id, undefined);
-      actors.begin(id, rule);
+      actors.begin(id, intents);
       return { incident, change: 'created' };
     } finally {
       this.#beingRecorded.delete(id);
