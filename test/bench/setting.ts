@@ -6,7 +6,7 @@ export type Setting = (typeof SETTINGS)[number];
 
 /** What makes Node fit the box: no compilers, small spaces, few threads, no configuration of OpenSSL that can't be read. */
 const HARDENED = {
-  flags: ['--jitless', '--v8-pool-size=0', '--max-old-space-size=64', '--max-semi-space-size=1'],
+  flags: ['--jitless', '--v8-pool-size=0', '--max-old-space-size=64', '--max-semi-space-size=4'],
   env: { UV_THREADPOOL_SIZE: '2', MALLOC_ARENA_MAX: '1', OPENSSL_CONF: '/nonexistent' },
 };
 

@@ -14,7 +14,7 @@ import { traced } from './support/traced.ts';
 const SLOW = 'delay_enter=500ms';
 
 /** Node's memory as it is bounded on a hardened host. */
-const IN_ITS_BOX = ['--max-old-space-size=64', '--max-semi-space-size=1', join(ROOT, 'src/main.ts')];
+const IN_ITS_BOX = ['--max-old-space-size=64', '--max-semi-space-size=4', join(ROOT, 'src/main.ts')];
 
 describe('given a disk whose syncs take half a second', () => {
   const start = runningServices();
