@@ -100,7 +100,7 @@ async function assemble(
     onDurable: (entries) => {
       projections.apply(entries);
       for (const { event, data } of entries) {
-        logger.info({ event, seq: data.seq, incident: data.incident, state: data.state }, 'recorded');
+        logger[levelOf(event)]({ event, seq: data.seq, incident: data.incident, state: data.state }, 'recorded');
       }
       if (projections.fault !== undefined) logger.error({ err: projections.fault }, 'reads are behind the audit log');
     },
@@ -245,6 +245,10 @@ async function assemble(
     }),
   };
 }
+
+/** What a request has done to an incident stands in that request's line, with what it was and who asked. */
+const levelOf = (event: EntryEvent): 'debug' | 'info' =>
+  event.startsWith('incident.') || event === 'alert.raised' ? 'debug' : 'info';
 
 /** Tells the process log, once in a while, how far the audit log has been read into the projections. */
 function progressTo(logger: Logger, clock: Clock, from: number): (seq: number) => void {

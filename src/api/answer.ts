@@ -8,8 +8,12 @@ export const answerJson = (ctx: Context, status: number, json: string): void => 
   ctx.body = json;
 };
 
-/** Answers with an incident; its version is the entity tag, to be named in `If-Match` by who wants to change it. */
+/**
+ * Answers with an incident; its version is the entity tag, to be named in `If-Match` by who wants to change it. The
+ * request's line in the log names it too.
+ */
 export const answerIncident = (ctx: Context, status: number, incident: IncidentDocument): void => {
+  ctx.state.incident = incident;
   ctx.set('ETag', `"${incident.version}"`);
   answerJson(ctx, status, incident.json);
 };

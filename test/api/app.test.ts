@@ -157,9 +157,13 @@ describe('the API', () => {
         path: '/api/v1/incidents/report',
         status: 201,
         ms: 1,
+        incident: 'INC-20261122-000000000002',
+        version: 1,
+        state: 'open',
       });
       expect(recorded?.bytes).to.be.greaterThan(20);
       expect(lost).to.include({ level: 'info', method: 'GET', path: '/nowhere', status: 404 });
+      expect(lost).not.to.have.any.keys('incident', 'state');
       expect(JSON.stringify(parts.lines)).not.to.match(new RegExp(`SAID|${TOKEN}`));
     });
 

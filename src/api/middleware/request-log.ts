@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Context, Middleware } from 'koa';
+import type { IncidentDocument } from '../../projections/incidents.ts';
 import type { ApiParts } from '../parts.ts';
 
 const REQUEST_ID = /^[\w.-]{1,64}$/;
@@ -9,7 +10,8 @@ const LONGEST_PATH_LOGGED = 128;
  * Writes one line for each request, and gives each an identifier that its answer carries too: the client's own
  * `X-Request-Id` where that is a plain word.
  *
- * A line holds what was asked for and how it went, never what was said: no query, header or body.
+ * A line holds what was asked for and how it went, with the incident that was answered and what it is now, never what was
+ * said: no query, header or body.
  */
 export const requestLog =
   ({ log, clock }: Pick<ApiParts, 'log' | 'clock'>): Middleware =>
@@ -22,8 +24,11 @@ export const requestLog =
     await next();
     const ms = Math.round((clock.monotonic() - start) * 100) / 100;
     const line = { id, method: ctx.method, path: pathOf(ctx), status: ctx.status, ms, bytes: ctx.length ?? 0 };
-    log.info(line, 'request');
+    const incident = ctx.state.incident as IncidentDocument | undefined;
+    log.info(incident === undefined ? line : { ...line, ...namedIn(incident) }, 'request');
   };
+
+const namedIn = ({ id, version, state }: IncidentDocument): object => ({ incident: id, version, state });
 
 /** The target without its query. The route's own path would be the same, as routes have no parameters in theirs. */
 const pathOf = ({ url }: Context): string => {
