@@ -75,7 +75,7 @@ async function assemble(
   logger: Logger,
   releases: AsyncDisposableStack,
 ): Promise<Service> {
-  const token = ServiceToken.open(config.tokenPath);
+  const token = ServiceToken.open(config.tokenPath, clock);
   const hash = chainHash(config.keyPath === undefined ? undefined : readKey(config.keyPath));
   const policy = new PolicyInForce(config.policyPath, clock);
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { ServiceToken } from '../src/api/service-token.ts';
+import { systemClock } from '../src/clock.ts';
 import { readKey } from '../src/audit/key.ts';
 import { readConfig } from '../src/config.ts';
 import { RecorderError } from '../src/errors.ts';
@@ -32,9 +33,9 @@ describe('prepareLocalUse', () => {
     const config = readConfig(prepareLocalUse(directory));
     expect(config.policyPath).to.equal(join(directory, 'policy', 'incident-containment.yaml'));
     expect(config.logPath).to.equal(state('incident-recorder-audit.jsonl'));
-    expect(ServiceToken.open(config.tokenPath).matches(readFileSync(state('service-token'), 'utf8').trim())).to.equal(
-      true,
-    );
+    expect(
+      ServiceToken.open(config.tokenPath, systemClock).matches(readFileSync(state('service-token'), 'utf8').trim()),
+    ).to.equal(true);
     expect(readKey(config.keyPath ?? '').toString()).to.match(/^[\da-f]{64}$/);
   });
 

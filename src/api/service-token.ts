@@ -1,29 +1,36 @@
 /**
  * The token that services present, and its rotation.
  *
- * The token is in one of two states. *Good*: its file was read and may be used; each question first looks with one
- * `stat` whether the file is still the one that was read, and reads it again when it is not. *Faulty*: the file is
- * missing or unusable; everything is refused, and each question tries to read it again. So a token is rotated by
- * replacing its file, without a timer, and a broken rotation closes the door.
+ * The token is in one of two states. *Good*: its file was read and may be used; a `stat` shows whether the file is still
+ * the one that was read, and it is read again when it is not. *Faulty*: the file is missing or unusable; everything is
+ * refused, and each question tries to read it again. So a token is rotated by replacing its file, without a timer, and a
+ * broken rotation closes the door: the new token is taken at once, the old one for a tenth of a second at most.
  *
  * Only the token's digest is kept.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import { statSync, type BigIntStats } from 'node:fs';
+import type { Clock } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import { readSecretFile } from '../secret-file.ts';
 
 const SHORTEST = 16;
 const LONGEST = 4096;
 
+/** How long the right token is taken without another look at its file, in milliseconds. */
+const LOOK_EVERY = 100;
+
 export class ServiceToken {
   readonly #path: string;
+  readonly #clock: Pick<Clock, 'monotonic'>;
+  #lookedAt = -Infinity;
   #digest: Buffer | undefined;
   #fingerprint = '';
   #fault: string | undefined;
 
-  private constructor(path: string) {
+  private constructor(path: string, clock: Pick<Clock, 'monotonic'>) {
     this.#path = path;
+    this.#clock = clock;
   }
 
   /**
@@ -32,8 +39,8 @@ export class ServiceToken {
    *
    * Throws RecorderError('config') that says what to do and does not show the token.
    */
-  static open(path: string): ServiceToken {
-    const token = new ServiceToken(path);
+  static open(path: string, clock: Pick<Clock, 'monotonic'>): ServiceToken {
+    const token = new ServiceToken(path, clock);
     token.reload();
     if (token.#fault !== undefined) throw new RecorderError('config', token.#fault);
     return token;
@@ -41,9 +48,11 @@ export class ServiceToken {
 
   /** Whether this is the token, in a time that does not depend on how much of it is right. */
   matches(presented: string | undefined): boolean {
+    if (this.#clock.monotonic() - this.#lookedAt >= LOOK_EVERY) this.#look();
+    if (this.#isToken(presented)) return true;
+    // It may be the next one.
     this.#look();
-    if (this.#digest === undefined || presented === undefined) return false;
-    return timingSafeEqual(digestOf(presented), this.#digest);
+    return this.#isToken(presented);
   }
 
   /** Why every token is refused, or undefined while there is one that is not. */
@@ -72,7 +81,13 @@ export class ServiceToken {
     }
   }
 
+  #isToken(presented: string | undefined): boolean {
+    if (this.#digest === undefined || presented === undefined) return false;
+    return timingSafeEqual(digestOf(presented), this.#digest);
+  }
+
   #look(): void {
+    this.#lookedAt = this.#clock.monotonic();
     if (this.#fault !== undefined || this.#currentFingerprint() !== this.#fingerprint) this.reload();
   }
 
@@ -86,7 +101,7 @@ export class ServiceToken {
   }
 }
 
-const digestOf = (token: string): Buffer => createHash('sha256').update(token).digest();
+const digestOf = (token: string): Buffer => hash('sha256', token, 'buffer');
 
 const fingerprintOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
   [dev, ino, size, mtimeNs, ctimeNs].join();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { ServiceToken } from '../../src/api/service-token.ts';
 import { RecorderError } from '../../src/errors.ts';
+import { FixedClock } from '../support/fixed-clock.ts';
 
 const OLD = 'the-old-token-0123456789';
 const NEW = 'the-new-token-9876543210';
@@ -11,7 +12,9 @@ const NEW = 'the-new-token-9876543210';
 describe('ServiceToken', () => {
   let directory: string;
   let path: string;
+  let clock: FixedClock;
   beforeEach(() => {
+    clock = new FixedClock();
     directory = mkdtempSync(join(tmpdir(), 'service-token-'));
     path = join(directory, 'token');
   });
@@ -20,7 +23,7 @@ describe('ServiceToken', () => {
   const write = (content: string): void => writeFileSync(path, content, { mode: 0o640 });
   const openWith = (content: string): ServiceToken => {
     write(content);
-    return ServiceToken.open(path);
+    return ServiceToken.open(path, clock);
   };
   const replaceWith = (content: string): void => {
     writeFileSync(`${path}.new`, content, { mode: 0o640 });
@@ -34,7 +37,7 @@ describe('ServiceToken', () => {
     });
 
     it('refuses a file that is not there', () => {
-      expect(() => ServiceToken.open(path))
+      expect(() => ServiceToken.open(path, clock))
         .to.throw(RecorderError, 'is not there')
         .with.property('code', 'config');
     });
@@ -62,7 +65,7 @@ describe('ServiceToken', () => {
       it(`refuses mode ${mode.toString(8)}`, () => {
         write(OLD);
         chmodSync(path, mode);
-        expect(() => ServiceToken.open(path)).to.throw(RecorderError, `run: chmod o-rwx ${path}`);
+        expect(() => ServiceToken.open(path, clock)).to.throw(RecorderError, `run: chmod o-rwx ${path}`);
       });
     }
   });
@@ -96,6 +99,7 @@ describe('ServiceToken', () => {
     it('given a file that is gone, takes nothing until it is back', () => {
       const token = openWith(OLD);
       rmSync(path);
+      clock.milliseconds += 100;
       expect(token.matches(OLD)).to.equal(false);
       expect(token.matches('')).to.equal(false);
       expect(token.matches(undefined)).to.equal(false);
@@ -103,9 +107,23 @@ describe('ServiceToken', () => {
       expect(token.matches(OLD)).to.equal(true);
     });
 
+    it('takes the old token for a tenth of a second at most, and no more once the new one was seen', () => {
+      const token = openWith(OLD);
+      expect(token.matches(OLD)).to.equal(true);
+      replaceWith(NEW);
+      clock.milliseconds += 99;
+      expect(token.matches(OLD)).to.equal(true);
+      clock.milliseconds += 1;
+      expect(token.matches(OLD)).to.equal(false);
+      replaceWith(OLD);
+      expect(token.matches(OLD)).to.equal(true);
+      expect(token.matches(NEW)).to.equal(false);
+    });
+
     it('given a file opened to others, takes nothing until it is closed again', () => {
       const token = openWith(OLD);
       chmodSync(path, 0o644);
+      clock.milliseconds += 100;
       expect(token.matches(OLD)).to.equal(false);
       chmodSync(path, 0o640);
       expect(token.matches(OLD)).to.equal(true);
