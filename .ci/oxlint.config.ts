@@ -50,7 +50,7 @@ const layers = LAYERS.flatMap((names, rank) =>
 );
 
 const base = {
-  files: ['clock', 'errors', 'secret-file', 'version'].map((name) => `**/src/${name}.ts`),
+  files: ['clock', 'entry-events', 'errors', 'loopback', 'secret-file', 'version'].map((name) => `**/src/${name}.ts`),
   rules: forbid(notBelow('', 0), SQLITE),
 };
 

@@ -1,7 +1,8 @@
 /** The configuration: what the environment says, checked as a whole before anything is opened. */
-import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { RecorderError } from './errors.ts';
+import { isLoopback } from './loopback.ts';
 
 export type BindAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -113,16 +114,5 @@ const bindAddress =
     }
     return { kind: 'tcp', host, port };
   };
-
-/** Addresses that no other machine can reach: RFC 1122, section 3.2.1.3, and RFC 4291, section 2.5.3. */
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8);
-LOOPBACK.addAddress('::1', 'ipv6');
-
-const isLoopback = (host: string): boolean => {
-  if (isIPv4(host)) return LOOPBACK.check(host);
-  if (isIPv6(host)) return LOOPBACK.check(host, 'ipv6');
-  return host.toLowerCase() === 'localhost';
-};
 
 const shown = (text: string): string => JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);

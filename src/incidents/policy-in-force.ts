@@ -11,6 +11,7 @@ import { Turns } from './turns.ts';
 export class PolicyInForce {
   readonly #path: string;
   readonly #clock: Clock;
+  readonly #allowNonLoopback: boolean;
   readonly #turns = new Turns();
   #current: Policy;
 
@@ -18,10 +19,11 @@ export class PolicyInForce {
    * Loads the policy from its file.
    * @throws RecorderError `invalid_policy` when it is refused
    */
-  constructor(path: string, clock: Clock) {
+  constructor(path: string, clock: Clock, allowNonLoopback = false) {
     this.#path = path;
     this.#clock = clock;
-    this.#current = loadPolicy(path, clock);
+    this.#allowNonLoopback = allowNonLoopback;
+    this.#current = this.#load();
   }
 
   get current(): Policy {
@@ -40,12 +42,16 @@ export class PolicyInForce {
    */
   reload(log: Pick<AuditLog, 'append'>): Promise<Policy> {
     return this.#turns.take('reload', async () => {
-      const next = loadPolicy(this.#path, this.#clock);
+      const next = this.#load();
       const { digest, source, loaded_at } = next;
       const data = { digest, source, previous_digest: this.#current.digest };
       await log.append([{ timestamp: loaded_at, event: 'policy.reloaded', data }]);
       this.#current = next;
       return next;
     });
+  }
+
+  #load(): Policy {
+    return loadPolicy(this.#path, this.#clock, this.#allowNonLoopback);
   }
 }

@@ -11,14 +11,15 @@ import { refusedPolicy } from './policy.ts';
 const LARGEST_FILE = 256 * 1024;
 
 /**
- * The policy in a file, or the built-in one where there is no such file (ENOENT only).
+ * The policy in a file, or the built-in one where there is no such file (ENOENT only). `allowNonLoopback` lets its
+ * targets be on other machines.
  *
  * Throws RecorderError `invalid_policy` when the file is there and can't be read or is not a policy: `fields.faults`
  * then lists every fault with its line. The built-in rules never stand in for a file that is there.
  */
-export const loadPolicy = (path: string, clock: Clock): Policy => {
+export const loadPolicy = (path: string, clock: Clock, allowNonLoopback = false): Policy => {
   const bytes = readBytes(path);
-  const content = bytes === undefined ? BUILT_IN : parsePolicy(decode(bytes, path), path);
+  const content = bytes === undefined ? BUILT_IN : parsePolicy(decode(bytes, path), path, allowNonLoopback);
   return {
     ...content,
     source: bytes === undefined ? 'built-in' : 'file',
@@ -28,7 +29,7 @@ export const loadPolicy = (path: string, clock: Clock): Policy => {
   };
 };
 
-const BUILT_IN: PolicyContent = { version: 1, rules: BUILT_IN_RULES };
+const BUILT_IN: PolicyContent = { version: 1, rules: BUILT_IN_RULES, targets: {}, notify: [] };
 
 /** What the file holds, undefined where there is none. */
 const readBytes = (path: string): Buffer | undefined => {

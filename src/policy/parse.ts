@@ -1,15 +1,17 @@
 import type { PolicyContent, PolicyFault } from './policy.ts';
 import { refusedPolicy } from './policy.ts';
 import { PolicyFile } from './schema.ts';
+import { staysHere } from './target-url.ts';
 import { placeOf } from './wording.ts';
 import { readYaml } from './yaml.ts';
 
 /**
  * What a policy file's text decides, completed from the built-in rules.
  *
- * Throws RecorderError `invalid_policy` with every fault in the text; `file` is the name that the faults carry.
+ * `file` is the name that the faults carry; `allowNonLoopback` lets targets be on other machines.
+ * Throws RecorderError `invalid_policy` with every fault in the text.
  */
-export const parsePolicy = (text: string, file: string): PolicyContent => {
+export const parsePolicy = (text: string, file: string, allowNonLoopback = false): PolicyContent => {
   const { value, lineOf, faults } = readYaml(text);
   if ((value === undefined || value === null) && faults.length === 0)
     throw refusedPolicy([
@@ -19,9 +21,25 @@ export const parsePolicy = (text: string, file: string): PolicyContent => {
   const found: PolicyFault[] = faults.map((fault) => ({ file, ...fault }));
   if (value !== undefined) {
     const parsed = PolicyFile.safeParse(value);
-    if (parsed.success && found.length === 0) return parsed.data;
-    for (const { path, message } of parsed.error?.issues ?? [])
+    const far = parsed.success && !allowNonLoopback ? farTargets(parsed.data) : [];
+    if (parsed.success && found.length === 0 && far.length === 0) return parsed.data;
+    for (const { path, message } of [...(parsed.error?.issues ?? []), ...far])
       found.push({ file, line: lineOf(path), message: `${placeOf(path)}: ${message}` });
   }
   throw refusedPolicy(found);
+};
+
+/** The targets that are not on this machine. */
+const farTargets = ({ targets, notify }: PolicyContent) => {
+  const urls = [
+    ...Object.entries(targets).flatMap(([action, target]) => [
+      { path: ['targets', action, 'engage', 'url'], url: target?.engage?.url },
+      { path: ['targets', action, 'release', 'url'], url: target?.release?.url },
+    ]),
+    ...notify.map(({ url }, index) => ({ path: ['notify', index, 'url'], url })),
+  ];
+  const message =
+    'is not on this machine (127.0.0.0/8, [::1], localhost or a unix socket); ' +
+    'set ALLOW_NON_LOOPBACK=1 if containment is meant to leave it';
+  return urls.filter(({ url }) => url !== undefined && !staysHere(url)).map(({ path }) => ({ path, message }));
 };

@@ -3,6 +3,7 @@
  */
 import type { IncidentClass, Rule } from '../../machines/vocabulary.ts';
 import { RecorderError } from '../errors.ts';
+import type { Targets, Webhook } from './targets.ts';
 
 /** One rule for each of the nine classes. */
 export type Rules = Readonly<Record<IncidentClass, Rule>>;
@@ -11,6 +12,9 @@ export type Rules = Readonly<Record<IncidentClass, Rule>>;
 export interface PolicyContent {
   readonly version: 1;
   readonly rules: Rules;
+  /** Where containment actions are sent; one without a target is fetched from the posture. */
+  readonly targets: Targets;
+  readonly notify: readonly Webhook[];
 }
 
 export interface Policy extends PolicyContent {

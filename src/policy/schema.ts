@@ -9,38 +9,14 @@ import * as z from 'zod/mini';
 import { ACTIONS, CLASSES, SEVERITIES } from '../../machines/vocabulary.ts';
 import type { IncidentClass } from '../../machines/vocabulary.ts';
 import { BUILT_IN_RULES } from './defaults.ts';
-import { shown, unknownWord } from './wording.ts';
-
-/**
- * A mapping that takes the given keys and no others, each unknown key being a fault of its own with its own place.
- * An unknown key does not abort: the checks that follow still run.
- */
-const closed = <Shape extends z.core.$ZodLooseShape>(kind: string, shape: Shape) => {
-  const allowed = Object.keys(shape);
-  return z.catchall(
-    z.object(shape, { error: ({ input }) => `must be a mapping of ${allowed.join(', ')}, found ${shown(input)}` }),
-    z.custom(() => false, { abort: false, error: ({ path }) => unknownWord(kind, String(path?.at(-1)), allowed) }),
-  );
-};
-
-const oneOf = <Word extends string>(kind: string, words: readonly Word[]) =>
-  z.enum(words, {
-    error: ({ input }) =>
-      typeof input === 'string'
-        ? unknownWord(kind, input, words)
-        : `must be one of ${words.join(', ')}, found ${shown(input)}`,
-  });
+import { closed, evenIfFaulty, oneOf } from './schema-parts.ts';
+import { notify, targets } from './target-schema.ts';
+import { shown } from './wording.ts';
 
 const truth = z.boolean({
   error: ({ input }) =>
     `must be true or false, found ${shown(input)} (yes, no, on, off and anything in quotes are text)`,
 });
-
-/**
- * Lets a check run on a list or mapping that has other faults too, so that one answer holds them all. The members that
- * such a check sees may be of any type.
- */
-const evenIfFaulty = { when: ({ value }: z.core.ParsePayload) => typeof value === 'object' && value !== null };
 
 const actions = z
   .array(oneOf('action', ACTIONS), {
@@ -77,7 +53,7 @@ const rules = closed(
   >,
 );
 
-/** The whole file. `rules:` with nothing after it is taken for no rules. */
+/** The whole file. A section with nothing after it is taken for an empty one. */
 export const PolicyFile = closed('key', {
   version: z.literal(1, {
     error: ({ input }) => (input === undefined ? 'is missing; write version: 1' : `must be 1, found ${shown(input)}`),
@@ -88,5 +64,19 @@ export const PolicyFile = closed('key', {
       rules,
     ),
     {},
+  ),
+  targets: z.prefault(
+    z.pipe(
+      z.transform((value) => value ?? {}),
+      targets,
+    ),
+    {},
+  ),
+  notify: z.prefault(
+    z.pipe(
+      z.transform((value) => value ?? []),
+      notify,
+    ),
+    [],
   ),
 });

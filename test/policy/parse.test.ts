@@ -71,7 +71,7 @@ describe('a policy text', () => {
     [
       'an unknown key at the top',
       'version: 1\nrulez: {}\n',
-      /^2: .*unknown key "rulez" \(did you mean rules\?\); allowed: version, rules$/,
+      /^2: .*unknown key "rulez" \(did you mean rules\?\); allowed: version, rules, targets, notify$/,
     ],
     [
       'an unknown key in a rule',
@@ -134,7 +134,11 @@ describe('a policy text', () => {
       /^3: .*must be a mapping of auto_contain, actions, default_severity, found nothing$/,
     ],
     ['rules in a list', 'version: 1\nrules:\n- log_alert\n', /^2: rules: must be a mapping of .* found a list$/],
-    ['a list for a policy', '\n- version\n', /^2: the policy: must be a mapping of version, rules, found a list$/],
+    [
+      'a list for a policy',
+      '\n- version\n',
+      /^2: the policy: must be a mapping of version, rules, targets, notify, found a list$/,
+    ],
     ['an anchor', inRule('actions: &all [log_alert]'), /^4: anchors/],
     ['an alias', inRule('actions: *all'), /^4: aliases/],
     ['nothing but an alias', '*all', /^1: aliases/],
@@ -175,7 +179,7 @@ rules:
 
     expect(faults.map((fault) => fault.replace(/;.*| \(yes.*/, ''))).to.deep.equal([
       '1: version: must be 1, found 3',
-      '2: target: unknown key "target"',
+      '2: target: unknown key "target" (did you mean targets?)',
       '4: rules.unauthorized_acess: unknown class "unauthorized_acess" (did you mean unauthorized_access?)',
       '6: rules.prompt_injection.auto_contain: must be true or false, found the text "on"',
       '7: rules.prompt_injection.actions[1]: unknown action "quarantine"',
@@ -194,7 +198,7 @@ rules:
     expect(refusal.message).to.equal(
       'containment policy refused:\n' +
         '  policy.yaml:1: version: must be 1, found 2\n' +
-        '  policy.yaml:2: note: unknown key "note"; allowed: version, rules',
+        '  policy.yaml:2: note: unknown key "note" (did you mean notify?); allowed: version, rules, targets, notify',
     );
   });
 

@@ -1,0 +1,118 @@
+/** What the `targets` and `notify` sections of a policy file may say. */
+import { isAbsolute } from 'node:path';
+import * as z from 'zod/mini';
+import { ACTIONS } from '../../machines/vocabulary.ts';
+import { ENTRY_EVENTS } from '../entry-events.ts';
+import { closed, evenIfFaulty, oneOf } from './schema-parts.ts';
+import { parseTargetUrl, type TargetUrl, URL_FORMS } from './target-url.ts';
+import { shown } from './wording.ts';
+
+/** Each webhook has a connection of its own, and a few are all that the service has room for. */
+const MOST_WEBHOOKS = 4;
+
+const SECOND = 1000;
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: SECOND, m: 60 * SECOND, h: 3600 * SECOND };
+
+/** A time like `500ms`, `5s`, `2m` or `1h`, in milliseconds. */
+const duration = (least: string, most: string) =>
+  z.pipe(
+    z.string({ error: ({ input }) => `must be a time from ${least} to ${most}, such as 5s, found ${shown(input)}` }),
+    z.transform((text: string, context) => {
+      const value = millisecondsOf(text);
+      if (value >= millisecondsOf(least) && value <= millisecondsOf(most)) return value;
+      context.issues.push({
+        code: 'custom',
+        message: `must be a time from ${least} to ${most} (units ms, s, m, h), found ${shown(text)}`,
+        input: text,
+      });
+      return z.NEVER;
+    }),
+  );
+
+const millisecondsOf = (text: string): number => {
+  const [, digits, unit = ''] = /^(\d{1,9})(ms|s|m|h)$/.exec(text) ?? [];
+  return digits === undefined ? Number.NaN : Number(digits) * UNITS[unit]!;
+};
+
+const url = z.pipe(
+  z.string({ error: ({ input }) => `must be ${URL_FORMS}, found ${shown(input)}` }),
+  z.transform((text: string, context): TargetUrl => {
+    const parsed = parseTargetUrl(text);
+    if (parsed !== undefined) return parsed;
+    context.issues.push({ code: 'custom', message: `must be ${URL_FORMS}, found ${shown(text)}`, input: text });
+    return z.NEVER;
+  }),
+);
+
+const word = z
+  .string({ error: ({ input }) => `must be the word that the service knows for it, found ${shown(input)}` })
+  .check(z.regex(/^[\w.-]{1,64}$/, { error: 'must be 1 to 64 letters, digits, ".", "_" or "-"' }));
+
+const path = z.string({ error: ({ input }) => `must be an absolute path, found ${shown(input)}` }).check(
+  z.refine((text) => isAbsolute(text) && !text.includes('\0'), {
+    error: ({ input }) => `must be an absolute path, found ${shown(input)}`,
+  }),
+);
+
+const endpoint = closed('key', { url, action: word });
+
+const target = closed('key', {
+  engage: z.optional(endpoint),
+  release: z.optional(endpoint),
+  broker: z.optional(closed('key', { requests: path, results: path, action: word })),
+  token_path: z.optional(path),
+  timeout: z.optional(duration('100ms', '120s')),
+  confirm_every: z.optional(duration('1s', '24h')),
+}).check(
+  z.superRefine((given, context) => {
+    const fault = (key: string, message: string): void =>
+      context.addIssue({ code: 'custom', path: [key], message, continue: true });
+    if (given.engage !== undefined && given.broker !== undefined)
+      fault('broker', 'stands beside engage; an action is sent in one way');
+    if (given.release !== undefined && given.engage === undefined)
+      fault('release', 'has no engage beside it; what is sent is also engaged');
+    if (given.token_path !== undefined && given.engage === undefined)
+      fault('token_path', 'has no engage beside it that would send the token');
+    if (given.timeout !== undefined && given.engage === undefined && given.broker === undefined)
+      fault('timeout', 'has no engage or broker beside it');
+  }, evenIfFaulty),
+);
+
+/** The actions that a service can carry out: `log_alert` is an entry of the log and done with that. */
+const SENT = ACTIONS.filter((action) => action !== 'log_alert');
+
+export const targets = closed(
+  'action with a target',
+  Object.fromEntries(SENT.map((action) => [action, z.optional(target)])) as Record<
+    (typeof SENT)[number],
+    z.ZodMiniOptional<typeof target>
+  >,
+);
+
+export const notify = z
+  .array(
+    closed('key', {
+      url,
+      token_path: z.optional(path),
+      events: z.optional(
+        z
+          .array(oneOf('event', ENTRY_EVENTS), {
+            error: ({ input }) => `must be a list of events, found ${shown(input)}`,
+          })
+          .check(z.minLength(1, { error: 'must name an event; leave it out for all of them' })),
+      ),
+    }),
+    { error: ({ input }) => `must be a list of webhooks ({url, token_path, events}), found ${shown(input)}` },
+  )
+  .check(
+    z.maxLength(MOST_WEBHOOKS, { error: `must have at most ${MOST_WEBHOOKS} webhooks` }),
+    z.superRefine((webhooks, context) => {
+      const known = new Set<string>();
+      for (const [index, webhook] of webhooks.entries()) {
+        const text = (webhook as { url?: TargetUrl } | null)?.url?.text;
+        if (text !== undefined && known.has(text))
+          context.addIssue({ code: 'custom', path: [index, 'url'], message: 'is listed before', continue: true });
+        if (text !== undefined) known.add(text);
+      }
+    }, evenIfFaulty),
+  );

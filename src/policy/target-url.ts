@@ -1,0 +1,40 @@
+/**
+ * Where a request goes, as the policy writes it: `http://host:port/path` over TCP, or `unix:/socket/path:/path` over a
+ * unix socket.
+ */
+import { isLoopback } from '../loopback.ts';
+
+export type TargetUrl =
+  | { readonly kind: 'tcp'; readonly text: string; readonly host: string; readonly port: number; readonly path: string }
+  | { readonly kind: 'unix'; readonly text: string; readonly socket: string; readonly path: string };
+
+export const URL_FORMS = 'http://127.0.0.1:port/path or unix:/path/of/socket:/path';
+
+/** `sun_path` holds 108 bytes, the last of them NUL: unix(7). */
+const LONGEST_SOCKET_PATH = 107;
+const LONGEST_URL = 1024;
+/** A path and a query of RFC 3986: visible ASCII without a fragment. */
+const PATH = /^\/[!"$-~]*$/;
+
+/** Reads a target's URL; undefined when it has neither form. */
+export function parseTargetUrl(text: string): TargetUrl | undefined {
+  if (text.length > LONGEST_URL) return undefined;
+  return text.startsWith('unix:') ? parseUnix(text) : parseTcp(text);
+}
+
+/** Whether a request to it stays on this machine. */
+export const staysHere = (url: TargetUrl): boolean => url.kind === 'unix' || isLoopback(url.host);
+
+function parseUnix(text: string): TargetUrl | undefined {
+  const [, socket = '', path = ''] = /^unix:(\/[^:\0]+):(\/.*)$/.exec(text) ?? [];
+  if (socket === '' || Buffer.byteLength(socket) > LONGEST_SOCKET_PATH || !PATH.test(path)) return undefined;
+  return { kind: 'unix', text, socket, path };
+}
+
+function parseTcp(text: string): TargetUrl | undefined {
+  if (!/^http:\/\//i.test(text) || !URL.canParse(text)) return undefined;
+  const { hostname, port, username, password, pathname, search, hash } = new URL(text);
+  const path = `${pathname}${search}`;
+  if (username !== '' || password !== '' || hash !== '' || hostname === '' || !PATH.test(path)) return undefined;
+  return { kind: 'tcp', text, host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80), path };
+}
