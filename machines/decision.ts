@@ -7,13 +7,13 @@
  */
 import { initialTransition, transition, type SnapshotFrom } from 'xstate';
 import {
+  containmentStatus,
   incidentMachine,
   type ActionParams,
-  type Directive,
   type IncidentContext,
   type IncidentEvent,
 } from './incident.ts';
-import { ACTIONS, type ContainmentAction, type Rule, type State } from './vocabulary.ts';
+import { ACTIONS, type ContainmentAction, type Directive, type Rule, type State } from './vocabulary.ts';
 
 export type IncidentSnapshot = SnapshotFrom<typeof incidentMachine>;
 
@@ -33,11 +33,15 @@ export type Decision =
   | { readonly kind: 'refused'; readonly state: State; readonly allowed: readonly CommandName[] };
 
 /** The outer state of a snapshot. */
-export const stateOf = (snapshot: IncidentSnapshot): State => snapshot.value;
+export const stateOf = ({ value }: Pick<Situation, 'value'>): State =>
+  typeof value === 'string' ? value : (Object.keys(value)[0] as State);
 
 /** A snapshot made from what is on record, as if the incident had been followed all the way. */
 export const snapshotOf = (state: State, context: IncidentContext): IncidentSnapshot =>
-  incidentMachine.resolveState({ value: state, context });
+  incidentMachine.resolveState({
+    value: state === 'contained' ? { contained: containmentStatus(context.standings) } : state,
+    context,
+  });
 
 export interface Beginning {
   readonly snapshot: IncidentSnapshot;
@@ -60,18 +64,21 @@ const BEGINNINGS = new Map<string, Beginning>();
 
 /** All of a snapshot that a decision depends on. */
 export interface Situation {
-  readonly value: State;
+  /** With or without the inner state, which follows from the context. */
+  readonly value: State | IncidentSnapshot['value'];
   readonly context: IncidentContext;
 }
 
 /** What becomes of an event in a snapshot. Pure: nothing is carried out. */
 export function decide({ value, context }: Situation, event: IncidentEvent): Decision {
-  const { auto_contain, actions, occurrences } = context;
-  const key = `${value} ${event.type} ${auto_contain} ${occurrences} ${actions.join(' ')}`;
+  const { auto_contain, actions, occurrences, standings } = context;
+  const asked = event.type === 'delivery' ? `delivery ${event.action} ${event.standing}` : event.type;
+  const state = stateOf({ value });
+  const key = `${state} ${asked} ${auto_contain} ${occurrences} ${actions.join(' ')} ${JSON.stringify(standings)}`;
   const known = DECISIONS.get(key);
   if (known !== undefined) return known;
   if (DECISIONS.size >= MAX_DECISIONS) DECISIONS.clear();
-  const decision = askChart(snapshotOf(value, context), event);
+  const decision = askChart(snapshotOf(state, context), event);
   DECISIONS.set(key, decision);
   return decision;
 }
@@ -103,7 +110,7 @@ const TARGETS: ReadonlyMap<string, ReadonlySet<State>> = (() => {
   const transitions = Object.values(incidentMachine.states).flatMap((state) => [...state.transitions.values()].flat());
   for (const { eventType, target } of transitions) {
     const known = targets.get(eventType) ?? new Set();
-    for (const node of target ?? []) known.add(node.key as State);
+    for (const node of target ?? []) if (node.parent === incidentMachine.root) known.add(node.key as State);
     targets.set(eventType, known);
   }
   return targets;

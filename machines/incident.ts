@@ -5,12 +5,19 @@
  * may contain it. From there a person takes it to its end: `acknowledged` (seen, containment stays) and `resolved`
  * (final). A report that is a further occurrence of the same trouble (`recur`) is counted and moves nothing.
  *
- * Containment actions are the side effects of the chart: named actions with parameters, asked for on entering
- * `contained`. The chart itself does nothing with them and knows no clock; whoever runs it provides the
- * implementations, and `transition()` hands them out unexecuted.
+ * Containment actions are the side effects of the chart: named actions with parameters, engaged on entering `contained`
+ * and let go of on entering `resolved`. The chart itself does nothing with them and knows no clock; whoever runs it
+ * provides the implementations, and `transition()` hands them out unexecuted.
+ *
+ * What becomes of each engaged action comes back as `delivery`. While nobody has taken the incident on, the inner states
+ * of `contained` say what that amounts to: still `delivering`, all `confirmed`, or `degraded` because one is broken.
  */
 import { assign, enqueueActions, setup } from 'xstate';
-import type { ContainmentAction, Rule } from './vocabulary.ts';
+import type { ContainmentAction, ContainmentStatus, Directive, Rule } from './vocabulary.ts';
+
+/** How far an engaged action is: nobody has carried it out yet, somebody has, or it failed or was lost. */
+export type Standing = 'waiting' | 'confirmed' | 'broken';
+export type Standings = Readonly<Partial<Record<ContainmentAction, Standing>>>;
 
 /** What an incident remembers besides its state: plain JSON. */
 export interface IncidentContext {
@@ -19,16 +26,24 @@ export interface IncidentContext {
   readonly actions: readonly ContainmentAction[];
   /** How often it was reported: 1 for the first report. */
   readonly occurrences: number;
+  /** How far each engaged action is; none before the incident was contained. */
+  readonly standings: Standings;
 }
 
 export type IncidentEvent =
   | { readonly type: 'contain' }
   | { readonly type: 'acknowledge' }
   | { readonly type: 'resolve' }
-  | { readonly type: 'recur' };
+  | { readonly type: 'recur' }
+  | { readonly type: 'delivery'; readonly action: ContainmentAction; readonly standing: Standing };
 
-/** Whether an action is to be put into force or taken back. */
-export type Directive = 'engage' | 'release';
+/** What the standings of its actions amount to. */
+export function containmentStatus(standings: Standings): ContainmentStatus {
+  const all = Object.values(standings);
+  if (all.includes('broken')) return 'degraded';
+  return all.includes('waiting') ? 'delivering' : 'confirmed';
+}
+
 export interface ActionParams {
   readonly directive: Directive;
 }
@@ -43,6 +58,8 @@ export const incidentMachine = setup({
   },
   guards: {
     containsByItself: ({ context }) => context.auto_contain,
+    anyBroken: ({ context }) => containmentStatus(context.standings) === 'degraded',
+    allConfirmed: ({ context }) => containmentStatus(context.standings) === 'confirmed',
   },
   actions: {
     freeze_agent: carriedOutElsewhere,
@@ -52,6 +69,17 @@ export const incidentMachine = setup({
     log_alert: carriedOutElsewhere,
     engageActions: enqueueActions(({ context, enqueue }) => {
       for (const action of context.actions) enqueue({ type: action, params: { directive: 'engage' } });
+      enqueue.assign({ standings: Object.fromEntries(context.actions.map((action) => [action, 'waiting'])) });
+    }),
+    releaseActions: enqueueActions(({ context, enqueue }) => {
+      for (const action of Object.keys(context.standings) as ContainmentAction[])
+        enqueue({ type: action, params: { directive: 'release' } });
+    }),
+    noteDelivery: assign({
+      standings: ({ context: { standings }, event }) =>
+        event.type === 'delivery' && Object.hasOwn(standings, event.action)
+          ? { ...standings, [event.action]: event.standing }
+          : standings,
     }),
     countOccurrence: assign({ occurrences: ({ context }) => context.occurrences + 1 }),
   },
@@ -62,6 +90,7 @@ export const incidentMachine = setup({
     auto_contain: input?.auto_contain ?? false,
     actions: input?.actions ?? [],
     occurrences: 1,
+    standings: {},
   }),
   initial: 'open',
   states: {
@@ -82,6 +111,19 @@ export const incidentMachine = setup({
         acknowledge: 'acknowledged',
         resolve: 'resolved',
         recur: { actions: 'countOccurrence' },
+        delivery: { target: '.delivering', actions: 'noteDelivery' },
+      },
+      initial: 'delivering',
+      states: {
+        delivering: {
+          description: 'Not all of them are known to have been carried out.',
+          always: [
+            { guard: 'anyBroken', target: 'degraded' },
+            { guard: 'allConfirmed', target: 'confirmed' },
+          ],
+        },
+        confirmed: { description: 'All of them were carried out, as far as is known.' },
+        degraded: { description: 'One of them failed, or was lost after it had been carried out.' },
       },
     },
     acknowledged: {
@@ -89,11 +131,13 @@ export const incidentMachine = setup({
       on: {
         resolve: 'resolved',
         recur: { actions: 'countOccurrence' },
+        delivery: { actions: 'noteDelivery' },
       },
     },
     resolved: {
-      description: 'Taken to its end by a person.',
+      description: 'Taken to its end by a person; it holds no containment any more.',
       type: 'final',
+      entry: 'releaseActions',
     },
   },
 });

@@ -47,3 +47,18 @@ export type Rule = {
   /** The severity of a report that names none. */
   readonly default_severity: Severity;
 };
+
+/** Whether an action is to be put into force or taken back. */
+export const DIRECTIVES = ['engage', 'release'] as const;
+export type Directive = (typeof DIRECTIVES)[number];
+
+/**
+ * How an action reaches the service that carries it out: it is sent there (`push`), that service comes for it (`poll`),
+ * or it is an entry of the audit log and done with that (`log`).
+ */
+export const WAYS = ['push', 'poll', 'log'] as const;
+export type Way = (typeof WAYS)[number];
+
+/** How the containment of one incident stands as a whole. */
+export const CONTAINMENT_STATUSES = ['delivering', 'confirmed', 'degraded'] as const;
+export type ContainmentStatus = (typeof CONTAINMENT_STATUSES)[number];

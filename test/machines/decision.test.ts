@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { allowedIn, begin, COMMANDS, decide, type Decision, snapshotOf, stateOf } from '../../machines/decision.ts';
 import { STATES, type State } from '../../machines/vocabulary.ts';
 
-const context = { auto_contain: false, actions: ['quarantine_model'], occurrences: 1 } as const;
+const context = { auto_contain: false, actions: ['quarantine_model'], occurrences: 1, standings: {} } as const;
 
 /** `moved to …`, `unchanged` or `refused: …` with what would be allowed. */
 const told = (decision: Decision): string => {

@@ -2,11 +2,21 @@ import { expect } from 'chai';
 import { createActor } from 'xstate';
 import { adjacencyMapToArray, getAdjacencyMap, getShortestPaths } from 'xstate/graph';
 import { type IncidentEvent, incidentMachine } from '../../machines/incident.ts';
+import { stateOf } from '../../machines/decision.ts';
 import { type Rule, STATES, type State } from '../../machines/vocabulary.ts';
 
-const EVENTS: IncidentEvent[] = [{ type: 'contain' }, { type: 'acknowledge' }, { type: 'resolve' }, { type: 'recur' }];
+const COMMANDS: IncidentEvent[] = [
+  { type: 'contain' },
+  { type: 'acknowledge' },
+  { type: 'resolve' },
+  { type: 'recur' },
+];
+const DELIVERIES: IncidentEvent[] = (['freeze_agent', 'log_alert'] as const).flatMap((action) =>
+  (['waiting', 'confirmed', 'broken'] as const).map((standing) => ({ type: 'delivery', action, standing }) as const),
+);
+const EVENTS: IncidentEvent[] = [...COMMANDS, ...DELIVERIES];
 
-/** Every transition of the chart, `state --event--> state`. */
+/** Every transition between outer states, `state --event--> state`. */
 const EDGES = [
   'open --contain--> contained',
   'open --acknowledge--> acknowledged',
@@ -23,45 +33,86 @@ const explore = (rule: Pick<Rule, 'auto_contain' | 'actions'>) => ({
   input: rule,
   events: EVENTS,
   filterEvents: (snapshot: { can: (event: IncidentEvent) => boolean }, event: IncidentEvent) => snapshot.can(event),
-  serializeState: (snapshot: { value: unknown }) => JSON.stringify(snapshot.value),
+  serializeState: ({ value, context }: { value: unknown; context: { standings: unknown } }) =>
+    JSON.stringify([value, context.standings]),
   limit: 1000,
 });
 
 const byHand = { auto_contain: false, actions: ['freeze_agent', 'log_alert'] } as const;
 const byItself = { auto_contain: true, actions: ['freeze_agent', 'log_alert'] } as const;
 
+const decideFrom = (rule: Pick<Rule, 'auto_contain' | 'actions'>, events: readonly IncidentEvent[]) => {
+  const actor = createActor(incidentMachine, { input: rule }).start();
+  for (const event of events) actor.send(event);
+  return actor.getSnapshot();
+};
+
 describe('the incident statechart', () => {
   it('has exactly these transitions', () => {
     const found = adjacencyMapToArray(getAdjacencyMap(incidentMachine, explore(byHand))).map(
-      ({ state, event, nextState }) => `${state.value} --${event.type}--> ${nextState.value}`,
+      ({ state, event, nextState }) => `${stateOf(state)} --${event.type}--> ${stateOf(nextState)}`,
     );
-    expect(found).to.have.members(EDGES);
+    const outer = found.filter((edge) => !edge.includes('--delivery-->'));
+    expect([...new Set(outer)]).to.have.members(EDGES);
+  });
+
+  it('is degraded when any action is broken, confirmed when all are, else delivering', () => {
+    for (const { state } of adjacencyMapToArray(getAdjacencyMap(incidentMachine, explore(byHand)))) {
+      if (stateOf(state) !== 'contained') continue;
+      const standings = Object.values(state.context.standings);
+      const expected = standings.includes('broken')
+        ? 'degraded'
+        : standings.every((standing) => standing === 'confirmed')
+          ? 'confirmed'
+          : 'delivering';
+      expect(state.value).to.deep.equal({ contained: expected });
+    }
+  });
+
+  it('takes news of deliveries for as long as it holds them, and of none that it did not ask for', () => {
+    const contained = decideFrom(byHand, [{ type: 'contain' }]);
+    const acknowledged = decideFrom(byHand, [{ type: 'contain' }, { type: 'acknowledge' }]);
+    for (const snapshot of [contained, acknowledged]) {
+      const actor = createActor(incidentMachine, { snapshot }).start();
+      actor.send({ type: 'delivery', action: 'freeze_agent', standing: 'broken' });
+      actor.send({ type: 'delivery', action: 'quarantine_model', standing: 'broken' });
+      expect(actor.getSnapshot().context.standings).to.deep.equal({ freeze_agent: 'broken', log_alert: 'waiting' });
+      expect(stateOf(actor.getSnapshot())).to.equal(stateOf(snapshot));
+    }
+  });
+
+  it('has nothing to wait for when its rule has no actions', () => {
+    const snapshot = decideFrom({ auto_contain: false, actions: [] }, [{ type: 'contain' }]);
+    expect(snapshot.value).to.deep.equal({ contained: 'confirmed' });
   });
 
   it('reaches every state on some path, and every path is walked by an actor', () => {
     const paths = getShortestPaths(incidentMachine, explore(byHand));
-    expect(new Set(paths.map(({ state }) => state.value))).to.deep.equal(new Set(STATES));
+    expect(new Set(paths.map(({ state }) => stateOf(state)))).to.deep.equal(new Set(STATES));
     for (const { state, steps } of paths) {
       const actor = createActor(incidentMachine, { input: byHand }).start();
       for (const { event } of steps.slice(1)) actor.send(event);
-      expect(actor.getSnapshot().value).to.equal(state.value);
+      expect(actor.getSnapshot().value).to.deep.equal(state.value);
       actor.stop();
     }
   });
 
   it('passes on to contained at once when its rule says so, and can never be open', () => {
-    const states = adjacencyMapToArray(getAdjacencyMap(incidentMachine, explore(byItself))).map(
-      ({ state }) => state.value,
+    const states = adjacencyMapToArray(getAdjacencyMap(incidentMachine, explore(byItself))).map(({ state }) =>
+      stateOf(state),
     );
     expect(new Set(states)).to.deep.equal(new Set(['contained', 'acknowledged']));
-    expect(createActor(incidentMachine, { input: byItself }).getSnapshot().value).to.equal('contained');
+    expect(stateOf(createActor(incidentMachine, { input: byItself }).getSnapshot())).to.equal('contained');
   });
 
   it('refuses every other event in every state', () => {
     for (const state of STATES) {
-      for (const event of EVENTS) {
+      for (const event of COMMANDS) {
         const legal = EDGES.some((edge) => edge.startsWith(`${state} --${event.type}-->`));
-        const snapshot = incidentMachine.resolveState({ value: state, context: { ...byHand, occurrences: 1 } });
+        const snapshot = incidentMachine.resolveState({
+          value: state,
+          context: { ...byHand, occurrences: 1, standings: {} },
+        });
         expect(snapshot.can(event), `${event.type} in ${state}`).to.equal(legal);
       }
     }
@@ -77,7 +128,7 @@ describe('the incident statechart', () => {
     ['by itself', byItself, []],
     ['by an operator', byHand, [{ type: 'contain' }]],
   ] as const) {
-    it(`carries out its actions in their order, once, when contained ${name}`, () => {
+    it(`engages its actions once, in their order, when contained ${name}, and lets go of them when resolved`, () => {
       const done: string[] = [];
       const note = (action: string) => (_: unknown, params: { directive: string }) =>
         done.push(`${action} ${params.directive}`);
@@ -88,16 +139,24 @@ describe('the incident statechart', () => {
       for (const event of [...events, { type: 'recur' }, { type: 'acknowledge' }, { type: 'resolve' }] as const) {
         actor.send(event);
       }
-      expect(done).to.deep.equal(['freeze_agent engage', 'log_alert engage']);
+      expect(done).to.deep.equal([
+        'freeze_agent engage',
+        'log_alert engage',
+        'freeze_agent release',
+        'log_alert release',
+      ]);
     });
   }
 
   it('counts occurrences and stays where it is', () => {
     for (const state of STATES.filter((name: State) => name !== 'resolved')) {
-      const snapshot = incidentMachine.resolveState({ value: state, context: { ...byHand, occurrences: 4 } });
+      const snapshot = incidentMachine.resolveState({
+        value: state,
+        context: { ...byHand, occurrences: 4, standings: {} },
+      });
       const actor = createActor(incidentMachine, { snapshot }).start();
       actor.send({ type: 'recur' });
-      expect([actor.getSnapshot().value, actor.getSnapshot().context.occurrences]).to.deep.equal([state, 5]);
+      expect([stateOf(actor.getSnapshot()), actor.getSnapshot().context.occurrences]).to.deep.equal([state, 5]);
       actor.stop();
     }
   });
