@@ -14,17 +14,20 @@ import { ApiServer } from './api/server.ts';
 import { ServiceToken } from './api/service-token.ts';
 import { Announcements } from './audit/announcements.ts';
 import { chainHash } from './audit/chain-hash.ts';
-import type { Draft, EntryEvent } from './audit/entry.ts';
+import type { Draft } from './audit/entry.ts';
+import type { EntryEvent } from './entry-events.ts';
 import { BackgroundVerification } from './audit/background-verification.ts';
 import { readKey } from './audit/key.ts';
 import { readLinesAt } from './audit/log-reader.ts';
 import { AuditLog } from './audit/log.ts';
 import { type Clock, SECOND, timestamp } from './clock.ts';
 import type { BindAddress, Config } from './config.ts';
+import { Containment } from './containment/containment.ts';
 import { RecorderError } from './errors.ts';
 import { healthOf } from './health.ts';
 import { IncidentActors } from './incidents/actors.ts';
 import { Archivist } from './incidents/archivist.ts';
+import { Changes } from './incidents/changes.ts';
 import { PolicyInForce } from './incidents/policy-in-force.ts';
 import { randomPool } from './incidents/random-pool.ts';
 import { Recorder } from './incidents/recorder.ts';
@@ -77,7 +80,7 @@ async function assemble(
 ): Promise<Service> {
   const token = ServiceToken.open(config.tokenPath, clock);
   const hash = chainHash(config.keyPath === undefined ? undefined : readKey(config.keyPath));
-  const policy = new PolicyInForce(config.policyPath, clock);
+  const policy = new PolicyInForce(config.policyPath, clock, config.allowNonLoopback);
 
   const directory = dirname(config.logPath);
   requireWritable(directory);
@@ -91,6 +94,7 @@ async function assemble(
   const syncFailed = new Promise<void>((resolve) => {
     tellFailure = resolve;
   });
+  let containment: Containment | undefined;
   const log = await AuditLog.open({
     path: config.logPath,
     hash,
@@ -99,6 +103,7 @@ async function assemble(
     segmentBytes: config.segmentBytes,
     onDurable: (entries) => {
       projections.apply(entries);
+      containment?.view.changed();
       for (const { event, data } of entries) {
         logger[levelOf(event)]({ event, seq: data.seq, incident: data.incident, state: data.state }, 'recorded');
       }
@@ -125,6 +130,7 @@ async function assemble(
     if (projections.unfinished) void catchUp.resume();
     else projections.retry();
     void log.probe().then(() => announcements.retry());
+    containment?.beat();
     if (torn !== undefined) void complete();
   }, HEARTBEAT);
   releases.defer(() => clearInterval(heart));
@@ -132,15 +138,19 @@ async function assemble(
   const verification = new BackgroundVerification({ path: config.logPath, hash, clock, log, recovered });
   releases.defer(() => verification.stop());
 
-  const actors = new IncidentActors(config.liveActors, ({ incident, action, directive }) => {
-    logger.debug({ incident, action, directive }, 'containment asked for');
-  });
+  const actors = new IncidentActors(config.liveActors, ({ action }) => containment?.dispatcher.wake(action));
   releases.defer(() => actors.stop());
+  const changes = new Changes(log, projections, clock);
+  const onFault = (error: unknown): void => logger.error({ err: error }, 'containment met an unexpected error');
+  containment = new Containment({ log, projections, actors, changes, policy, clock, onFault });
+  releases.defer(() => containment?.stop());
+  const { receipts, view: posture } = containment;
   const recorder = new Recorder({
-    log,
+    changes,
     projections,
     actors,
     ruleFor: (incidentClass) => policy.current.rules[incidentClass],
+    targets: () => policy.current.targets,
     clock,
     random: randomPool(),
   });
@@ -168,6 +178,8 @@ async function assemble(
     const reloaded = await policy.reload(log);
     logger.info({ digest: reloaded.digest, source: reloaded.source }, 'policy reloaded');
     for (const warning of warnings()) logger.warn(warning);
+    containment?.dispatcher.wake();
+    containment?.view.changed();
     return reloaded;
   };
   const startedAt = timestamp(clock.now());
@@ -197,6 +209,8 @@ async function assemble(
         return { policy: { version, source, digest, loaded_at }, warnings: warnings() };
       },
       archive: (before) => archivist.archive(before),
+      posture,
+      receipts,
       log: logger,
       clock,
       allowNonLoopback: config.allowNonLoopback,
@@ -222,6 +236,7 @@ async function assemble(
     checkpoint: recovered.beside === 'no checkpoint' ? 'absent' : 'present',
   });
 
+  containment.dispatcher.wake();
   if (recovered.damage === undefined) void verifyRest(verification, log, logger);
 
   return {
@@ -232,7 +247,9 @@ async function assemble(
     },
     stop: async (reason) => {
       clearInterval(heart);
+      posture.stop();
       await server.close(grace);
+      await containment?.stop();
       await announce('service.stopped', { reason });
       await releases.disposeAsync();
     },

@@ -12,6 +12,7 @@ import { unmatched } from './middleware/unmatched.ts';
 import type { ApiParts } from './parts.ts';
 import { addArchiveRoute } from './routes/archive.ts';
 import { addCommandRoutes } from './routes/commands.ts';
+import { addContainmentRoutes } from './routes/containment.ts';
 import { addHealthRoute } from './routes/health.ts';
 import { addIncidentRoutes } from './routes/incidents.ts';
 import { addReloadRoute } from './routes/reload.ts';
@@ -37,6 +38,7 @@ export const createApp = (parts: ApiParts): Koa => {
   addStatsRoute(router, parts);
   addReloadRoute(router, authenticated, parts);
   addArchiveRoute(router, command, parts);
+  addContainmentRoutes(router, command, parts);
 
   const app = new Koa({ env: 'production' });
   app.use(requestLog(parts));

@@ -5,6 +5,8 @@
  * of an incident arrives here as JSON text that is ready to send.
  */
 import type { Clock } from '../clock.ts';
+import type { PostureView } from '../containment/posture-view.ts';
+import type { Receipts } from '../containment/receipts.ts';
 import type { Archivist } from '../incidents/archivist.ts';
 import type { Recorder } from '../incidents/recorder.ts';
 import type { ListPage, ListQuery } from '../projections/incident-list.ts';
@@ -43,6 +45,8 @@ export interface ApiParts {
   /** Loads the policy again; what it gives is shown to the client. */
   readonly reload: () => Promise<object>;
   readonly archive: Archivist['archive'];
+  readonly posture: Pick<PostureView, 'read' | 'versionOf' | 'change' | 'waiting'>;
+  readonly receipts: Pick<Receipts, 'confirm' | 'retry'>;
   readonly log: Log;
   readonly clock: Clock;
   /** Whether requests may be addressed to names other than the loopback's. */

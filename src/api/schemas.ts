@@ -5,7 +5,8 @@
  * they are; blank means that there is nothing in them but white space.
  */
 import * as z from 'zod/mini';
-import { CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
+import { ACTIONS, CLASSES, DIRECTIVES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
+import { OBSERVED } from '../audit/incident-entries.ts';
 import { parseTimestamp } from './timestamp.ts';
 
 const isBlank = (value: unknown): boolean => typeof value !== 'string' || value.trim() === '';
@@ -92,3 +93,36 @@ export const historySchema = z.strictObject({
 
 /** Parameters where there are none. */
 export const nothingSchema = z.strictObject({});
+
+export const CONFIRM_REQUIRED = 'action and directive are required';
+export const RETRY_REQUIRED = 'action required';
+
+const oneOf = <Word extends string>(required: string, words: readonly Word[], message: string) =>
+  z.enum(words, { error: ({ input }) => (isBlank(input) ? required : message) });
+
+const incidentId = z.exactOptional(filled('incident_id must be an incident, or left out for all that hold the action'));
+
+/** The body by which a service confirms that it has carried out a directive. */
+export const confirmSchema = z.strictObject({
+  action: oneOf(CONFIRM_REQUIRED, ACTIONS, 'invalid action'),
+  incident_id: incidentId,
+  directive: oneOf(CONFIRM_REQUIRED, DIRECTIVES, 'invalid directive'),
+  observed: z.exactOptional(z.enum(OBSERVED, 'invalid observed')),
+});
+
+/** The body by which an operator has deliveries tried again. */
+export const retrySchema = z.strictObject({
+  action: oneOf(RETRY_REQUIRED, ACTIONS, 'invalid action'),
+  incident_id: incidentId,
+  by: z.exactOptional(textOf('by', 256)),
+  note: z.exactOptional(textOf('note', 4096)),
+});
+
+const LONGEST_WAIT = 60;
+
+const isWait = (text: string): boolean => /^[1-9]\d?$/.test(text) && Number(text) <= LONGEST_WAIT;
+
+/** The parameter by which a reader of the posture waits for it to change. */
+export const waitSchema = z.strictObject({
+  wait: once('wait', isWait, `wait must be a whole number of seconds from 1 to ${LONGEST_WAIT}`),
+});

@@ -16,7 +16,9 @@ export async function syncDirectoryOf(path: string): Promise<void> {
 export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
   const temporary = `${path}.new`;
   try {
-    const file = await open(temporary, 'w', 0o640);
+    // Made anew, so that nobody who may write in the directory can have put a link there.
+    await rm(temporary, { force: true });
+    const file = await open(temporary, 'wx', 0o640);
     try {
       await file.writeFile(content);
       await file.datasync();

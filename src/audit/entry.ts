@@ -6,29 +6,13 @@
  * spelling: `parseEntry` writes what it read once more and refuses a line that comes out different, so nothing can be
  * hidden in white space, escapes, a duplicate key or an extra field.
  */
+import { ENTRY_EVENTS, type EntryEvent } from '../entry-events.ts';
 import { canonicalForm, writeExact } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import type { ChainHash } from './chain-hash.ts';
 
 /** The most that one entry may take in the log, in bytes, its newline included. */
 export const MAX_ENTRY_BYTES = 256 * 1024;
-
-/** The facts that the log tells. */
-export const ENTRY_EVENTS = [
-  'service.started',
-  'service.stopped',
-  'policy.reloaded',
-  'log.repaired',
-  'log.resumed',
-  'log.archived',
-  'incident.reported',
-  'incident.recurred',
-  'incident.contained',
-  'incident.acknowledged',
-  'incident.resolved',
-  'alert.raised',
-] as const;
-export type EntryEvent = (typeof ENTRY_EVENTS)[number];
 
 /** What an entry says. `seq` counts all entries from 1 without gaps. */
 export interface EntryData {

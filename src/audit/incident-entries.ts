@@ -1,6 +1,14 @@
 /** What the entries about incidents say, beside `seq`: the shapes of their `data`. */
 import type { Intent } from '../../machines/decision.ts';
-import type { IncidentClass, Rule, Severity, State } from '../../machines/vocabulary.ts';
+import type {
+  ContainmentAction,
+  Directive,
+  IncidentClass,
+  Rule,
+  Severity,
+  State,
+  Way,
+} from '../../machines/vocabulary.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 
 export type JsonObject = { readonly [key: string]: JsonValue };
@@ -24,6 +32,14 @@ export type Idempotency = {
   readonly fingerprint: string;
 };
 
+/**
+ * An intent and how it goes to the service that carries it out: what the policy in force said when it was asked for.
+ * Entries of the first version do not say: nothing was sent then.
+ */
+export type RoutedIntent = Intent & { readonly via?: Way };
+
+export const wayOfIntent = ({ action, via }: RoutedIntent): Way => via ?? (action === 'log_alert' ? 'log' : 'poll');
+
 type AboutIncident = {
   /** Identifier of the incident. */
   readonly incident: string;
@@ -38,7 +54,7 @@ export type ReportedData = AboutIncident & {
   readonly severity: Severity;
   readonly report: Report;
   readonly rule: Rule;
-  readonly intents: readonly Intent[];
+  readonly intents: readonly RoutedIntent[];
   readonly idempotency?: Idempotency;
 };
 
@@ -52,7 +68,7 @@ export type RecurredData = AboutIncident & {
 export type CommandedData = AboutIncident & {
   readonly by?: string;
   readonly note?: string;
-  readonly intents: readonly Intent[];
+  readonly intents: readonly RoutedIntent[];
 };
 
 /** `alert.raised` */
@@ -62,3 +78,54 @@ export type AlertData = AboutIncident & {
   readonly source: string;
   readonly reason: string;
 };
+
+type AboutDelivery = AboutIncident & {
+  readonly action: ContainmentAction;
+  readonly directive: Directive;
+};
+
+/** `containment.attempted`: an attempt came to nothing, and another follows. */
+export type AttemptedData = AboutDelivery & {
+  /** Counts the attempts of this delivery, from 1. */
+  readonly attempt: number;
+  readonly error: string;
+  /** The pause before the next attempt in milliseconds, and when that is due: RFC 3339. */
+  readonly wait_ms: number;
+  readonly next_attempt_at: string;
+};
+
+/** What a service has said about having carried out an action. */
+export type Receipt =
+  /** Its answer to an attempt. */
+  | { readonly by: 'answer'; readonly status?: number; readonly body?: string }
+  /** It came by itself. */
+  | { readonly by: 'confirmation'; readonly observed?: Observed };
+
+/** What a service sees of its own state. */
+export const OBSERVED = ['engaged', 'released'] as const;
+export type Observed = (typeof OBSERVED)[number];
+
+/** `containment.confirmed`; `attempt` when an attempt has shown it. */
+export type ConfirmedData = AboutDelivery & {
+  readonly attempt?: number;
+  readonly receipt: Receipt;
+};
+
+/** `containment.failed`: there will be no further attempt. */
+export type FailedData = AboutDelivery & {
+  readonly attempt: number;
+  /** Whether the answer made another attempt pointless; otherwise it was tried for long enough. */
+  readonly refused: boolean;
+  readonly error: string;
+};
+
+/** `containment.lost` */
+export type LostData = AboutDelivery & { readonly reason: string };
+
+/** `containment.retried`: an operator had it tried again. */
+export type RetriedData = AboutDelivery & { readonly via: Way; readonly by?: string; readonly note?: string };
+
+export type DeliveryData = AttemptedData | ConfirmedData | FailedData | LostData | RetriedData;
+
+/** `containment.heard`: a sign of life of a service that had confirmed before. */
+export type HeardData = { readonly action: ContainmentAction; readonly directive: Directive };

@@ -1,4 +1,5 @@
 /** What the entries about the log itself say, beside `seq`: the shapes of their `data`. */
+import type { JsonValue } from '../json/exact-json.ts';
 
 /** A sealed segment and its place in the chain. */
 export type SegmentRange = {
@@ -19,4 +20,12 @@ export type ArchivedData = SegmentRange & {
   readonly incidents: number;
   /** How often these incidents had entered each state. */
   readonly entered: Readonly<Record<string, number>>;
+  /** How the containment actions stood, as JSON of the posture's own, and the entry up to which that is true. */
+  readonly posture: { readonly [action: string]: JsonValue };
+  readonly posture_seq: number;
+  /** How far each webhook had taken the log. */
+  readonly notified: Readonly<Record<string, number>>;
 };
+
+/** `notification.delivered`: how far a webhook has taken the log, or from where on it is to be told. */
+export type NotifiedData = { readonly url: string; readonly through_seq: number };

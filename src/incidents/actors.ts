@@ -7,10 +7,11 @@
  * is woken from its record. Waking does not carry out anything anew.
  */
 import { type Actor, createActor } from 'xstate';
-import { type IncidentSnapshot, type Intent, snapshotOf } from '../../machines/decision.ts';
-import { type ActionParams, type IncidentEvent, incidentMachine } from '../../machines/incident.ts';
+import { type Intent, snapshotOf } from '../../machines/decision.ts';
+import { type ActionParams, incidentMachine } from '../../machines/incident.ts';
 import { ACTIONS, type ContainmentAction } from '../../machines/vocabulary.ts';
-import type { IncidentRecord } from '../projections/incident-record.ts';
+import type { Entry } from '../audit/entry.ts';
+import { eventOf, foldEntry, type IncidentRecord } from '../projections/incident-record.ts';
 
 /** An action that an incident asks for. */
 export interface IncidentIntent extends Intent {
@@ -53,16 +54,19 @@ export class IncidentActors {
     for (const { action, directive } of intents) this.#carryOut({ incident: id, action, directive });
   }
 
-  /** The present snapshot of an incident, its actor woken if need be. */
-  snapshot(record: IncidentRecord): IncidentSnapshot {
-    return this.#awake(record).getSnapshot();
-  }
-
-  /** Lets an incident's actor take an event that has been recorded; `record` is what it was before. */
-  send(record: IncidentRecord, event: IncidentEvent): void {
-    const actor = this.#awake(record);
-    actor.send(event);
-    if (actor.getSnapshot().status === 'done') this.#alive.delete(record.incident.id);
+  /**
+   * Lets an incident's actor take what entries say that are on disk; `before` is what the incident was before them.
+   * Actors wake for that.
+   */
+  follow(before: IncidentRecord, entries: readonly Entry[]): void {
+    const actor = this.#awake(before);
+    let record = before;
+    for (const entry of entries) {
+      const event = eventOf(record, entry);
+      if (event !== undefined) actor.send(event);
+      record = foldEntry(record, entry);
+    }
+    if (actor.getSnapshot().status === 'done') this.#alive.delete(before.incident.id);
   }
 
   stop(): void {

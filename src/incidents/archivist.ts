@@ -78,10 +78,9 @@ export class Archivist {
       const { range, lastTimestamp } = await describeSegment(segment);
       const entries: EntryRange = { first: range.first_seq, last: range.last_seq };
       const { path } = segment;
-      const reason =
-        lastTimestamp < before ? this.#parts.projections.archive.obstacle(entries, stayingEntries) : undefined;
+      const reason = lastTimestamp < before ? this.#parts.projections.obstacle(entries, stayingEntries) : undefined;
       if (lastTimestamp < before && reason === undefined) {
-        archived.push(await this.#move(segment, { ...range, ...this.#parts.projections.archive.summary(entries) }));
+        archived.push(await this.#move(segment, { ...range, ...this.#parts.projections.summary(entries) }));
         continue;
       }
       stayingEntries.push(entries);

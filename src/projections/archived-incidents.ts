@@ -59,7 +59,7 @@ export class ArchivedIncidents {
   }
 
   /** What a `log.archived` entry has to say of the incidents reported in these entries. */
-  summary({ first, last }: EntryRange): Pick<ArchivedData, 'incidents' | 'entered'> {
+  counts({ first, last }: EntryRange): Pick<ArchivedData, 'incidents' | 'entered'> {
     const tally = this.#tally(first, last);
     return { incidents: tally.incidents, entered: Object.fromEntries(tally.entered) };
   }

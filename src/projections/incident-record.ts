@@ -4,12 +4,36 @@
  * Each entry carries the state that it led to. The fold asks the statechart whether it really leads there and stops with
  * an error when it does not, so a replay can't quietly tell another story than the log.
  */
-import { begin, type CommandName, decide, type Decision, stateOf } from '../../machines/decision.ts';
-import type { IncidentContext } from '../../machines/incident.ts';
-import type { ContainmentAction, IncidentClass, Severity, State } from '../../machines/vocabulary.ts';
+import { begin, type CommandName, decide, type Decision, type Situation, stateOf } from '../../machines/decision.ts';
+import { containmentStatus, type IncidentContext, type IncidentEvent } from '../../machines/incident.ts';
+import type {
+  ContainmentAction,
+  ContainmentStatus,
+  IncidentClass,
+  Severity,
+  State,
+} from '../../machines/vocabulary.ts';
 import type { Entry } from '../audit/entry.ts';
-import type { CommandedData, Idempotency, JsonObject, RecurredData, ReportedData } from '../audit/incident-entries.ts';
+import {
+  type CommandedData,
+  type DeliveryData,
+  type Idempotency,
+  type JsonObject,
+  type RecurredData,
+  type ReportedData,
+  type RoutedIntent,
+  wayOfIntent,
+} from '../audit/incident-entries.ts';
 import { RecorderError } from '../errors.ts';
+import {
+  type DeliveryRecord,
+  foldDelivery,
+  isAboutDelivery,
+  isUnconfirmed,
+  move,
+  newDelivery,
+  standingOf,
+} from './delivery-record.ts';
 
 /** The incident as every endpoint gives it. Times are RFC 3339 in UTC with milliseconds. */
 export interface Incident {
@@ -24,6 +48,8 @@ export interface Incident {
   readonly evidence?: JsonObject;
   /** The actions that applied, once contained. */
   readonly containment_actions?: readonly ContainmentAction[];
+  /** What has become of them, once contained. */
+  readonly containment?: Containment;
   readonly contained_at?: string;
   readonly contained_by?: string;
   readonly acknowledged_at?: string;
@@ -42,6 +68,11 @@ export interface Incident {
   readonly hash: string;
 }
 
+export interface Containment {
+  readonly status: ContainmentStatus;
+  readonly actions: readonly DeliveryRecord[];
+}
+
 /** An incident with what its statechart remembers. */
 export interface IncidentRecord {
   readonly incident: Incident;
@@ -49,6 +80,9 @@ export interface IncidentRecord {
   /** `seq` of the entry that reported it: its place among all incidents. */
   readonly seq: number;
 }
+
+/** What the incident's statechart is asked about. */
+export const situationOf = ({ incident, context }: IncidentRecord): Situation => ({ value: incident.state, context });
 
 /** What the record is after an entry about it. */
 export function foldEntry(before: IncidentRecord | undefined, entry: Entry): IncidentRecord {
@@ -58,23 +92,36 @@ export function foldEntry(before: IncidentRecord | undefined, entry: Entry): Inc
   const { incident } = before;
   if (data.version !== incident.version + 1)
     throw contradiction(entry, `version ${data.version} follows ${incident.version}`);
-  const latest = { updated_at: entry.timestamp, version: data.version, hash: entry.entry_hash };
+  const event = eventOf(before, entry);
+  const context = event === undefined ? unmoved(before, entry) : moved(before, entry, event);
+  return {
+    ...before,
+    context,
+    incident: {
+      ...incident,
+      ...changeOf(before, entry, context),
+      state: data.state,
+      updated_at: entry.timestamp,
+      version: data.version,
+      hash: entry.entry_hash,
+    },
+  };
+}
+
+/** What an entry about an incident is to its statechart; undefined when it is nothing to it. */
+export function eventOf({ incident }: IncidentRecord, entry: Entry): IncidentEvent | undefined {
   switch (entry.event) {
-    case 'incident.recurred': {
-      const context = moved(before, entry, 'recur');
-      const occurrences = { occurrences: context.occurrences, last_seen_at: entry.timestamp };
-      return { ...before, context, incident: { ...incident, ...occurrences, ...latest } };
-    }
+    case 'incident.recurred':
+      return { type: 'recur' };
     case 'incident.contained':
     case 'incident.acknowledged':
-    case 'incident.resolved': {
-      const context = moved(before, entry, COMMAND_OF[entry.event]);
-      return { ...before, context, incident: { ...incident, state: data.state, ...step(entry, data), ...latest } };
+    case 'incident.resolved':
+      return { type: COMMAND_OF[entry.event] };
+    default: {
+      const delivery = changedDelivery(incident, entry);
+      if (delivery === undefined) return undefined;
+      return { type: 'delivery', action: delivery.action, standing: standingOf(delivery) };
     }
-    default:
-      if (data.state !== incident.state)
-        throw contradiction(entry, `state ${data.state} where it is ${incident.state}`);
-      return { ...before, incident: { ...incident, ...latest } };
   }
 }
 
@@ -103,7 +150,7 @@ function reported(entry: Entry): IncidentRecord {
     source: report.source,
     description: report.description,
     ...(report.evidence === undefined ? {} : { evidence: report.evidence }),
-    ...(state === 'contained' ? { containment_actions: actionsOf(intents), contained_at: entry.timestamp } : {}),
+    ...(state === 'contained' ? contained(entry, intents, snapshot.context) : {}),
     ...(report.dedup_key === undefined ? {} : { dedup_key: report.dedup_key }),
     occurrences: 1,
     version,
@@ -112,8 +159,8 @@ function reported(entry: Entry): IncidentRecord {
   return { incident, context: snapshot.context, seq: entry.data.seq };
 }
 
-function moved(before: IncidentRecord, entry: Entry, type: CommandName | 'recur'): IncidentContext {
-  const decision: Decision = decide({ value: before.incident.state, context: before.context }, { type });
+function moved(before: IncidentRecord, entry: Entry, event: IncidentEvent): IncidentContext {
+  const decision: Decision = decide(situationOf(before), event);
   if (decision.kind !== 'moved')
     throw contradiction(entry, `the statechart does not allow it in ${before.incident.state}`);
   if (stateOf(decision.snapshot) !== entry.data.state) {
@@ -125,26 +172,82 @@ function moved(before: IncidentRecord, entry: Entry, type: CommandName | 'recur'
   return decision.snapshot.context;
 }
 
-/** What a person's command leaves on the record, besides the state. */
-function step(entry: Entry, { by, note, intents }: CommandedData): Partial<Incident> {
+function unmoved({ incident, context }: IncidentRecord, entry: Entry): IncidentContext {
+  const { state } = entry.data;
+  if (state !== incident.state) throw contradiction(entry, `state ${String(state)} where it is ${incident.state}`);
+  return context;
+}
+
+/** What an entry changes of the incident, besides its state and what every entry changes. */
+function changeOf({ incident }: IncidentRecord, entry: Entry, context: IncidentContext): Partial<Incident> {
+  const { by, note, intents } = entry.data as unknown as CommandedData;
   const noted = note === undefined ? {} : { note };
   switch (entry.event) {
+    case 'incident.recurred':
+      return { occurrences: context.occurrences, last_seen_at: entry.timestamp };
     case 'incident.contained':
-      return {
-        containment_actions: actionsOf(intents),
-        contained_at: entry.timestamp,
-        ...(by === undefined ? {} : { contained_by: by }),
-        ...noted,
-      };
+      return { ...contained(entry, intents, context), ...(by === undefined ? {} : { contained_by: by }), ...noted };
     case 'incident.acknowledged':
       return { acknowledged_at: entry.timestamp, ...(by === undefined ? {} : { acknowledged_by: by }), ...noted };
+    case 'incident.resolved':
+      return {
+        ...superseded(incident),
+        resolved_at: entry.timestamp,
+        ...(by === undefined ? {} : { resolved_by: by }),
+        ...noted,
+      };
     default:
-      return { resolved_at: entry.timestamp, ...(by === undefined ? {} : { resolved_by: by }), ...noted };
+      return delivered(incident, entry, context);
   }
 }
 
-const actionsOf = (intents: readonly { readonly action: ContainmentAction }[]): readonly ContainmentAction[] =>
-  intents.map(({ action }) => action);
+function contained(
+  { timestamp }: Entry,
+  intents: readonly RoutedIntent[],
+  { standings }: IncidentContext,
+): Partial<Incident> {
+  const actions = intents.map((intent) => newDelivery(intent.action, wayOfIntent(intent)));
+  return {
+    containment_actions: intents.map(({ action }) => action),
+    containment: { status: containmentStatus(standings), actions },
+    contained_at: timestamp,
+  };
+}
+
+/** What was not carried out until now need not be any more. */
+function superseded({ containment }: Incident): Partial<Incident> {
+  if (containment === undefined) return {};
+  const actions = containment.actions.map((delivery) => move(delivery, { type: 'supersede' }) ?? delivery);
+  return { containment: { ...containment, actions } };
+}
+
+function delivered(incident: Incident, entry: Entry, { standings }: IncidentContext): Partial<Incident> {
+  const changed = changedDelivery(incident, entry);
+  if (changed === undefined) return {};
+  const actions = (incident.containment?.actions ?? []).map((delivery) =>
+    delivery.action === changed.action ? changed : delivery,
+  );
+  return { containment: { status: containmentStatus(standings), actions } };
+}
+
+/** The delivery of the incident's own that an entry changes, as it is then. An alert is the delivery of log_alert. */
+function changedDelivery({ containment }: Incident, entry: Entry): DeliveryRecord | undefined {
+  const deliveries = containment?.actions ?? [];
+  if (entry.event === 'alert.raised') {
+    const alert = deliveries.find(({ via }) => via === 'log');
+    if (alert === undefined || !isUnconfirmed(alert)) return undefined;
+    const confirmed = move(alert, { type: 'confirm', attempted: false });
+    return confirmed === undefined ? undefined : { ...confirmed, confirmed_at: entry.timestamp };
+  }
+  if (!isAboutDelivery(entry)) return undefined;
+  const { action, directive } = entry.data as unknown as DeliveryData;
+  // A release is the posture's: the incident has let go.
+  if (directive === 'release') return undefined;
+  const before = deliveries.find((delivery) => delivery.action === action);
+  const after = before === undefined ? undefined : foldDelivery(before, entry);
+  if (after === undefined) throw contradiction(entry, `the delivery of ${action} is ${before?.status ?? 'not there'}`);
+  return after;
+}
 
 const contradiction = (entry: Entry, what: string): RecorderError =>
   new RecorderError('damaged_log', `entry ${entry.data.seq} (${entry.event}) contradicts the statechart: ${what}`);

@@ -10,14 +10,16 @@
  * `behind` first, so that what waits stays small.
  */
 import type { StoredEntry } from '../audit/entry.ts';
-import type { ArchivedData } from '../audit/log-entries.ts';
+import type { ArchivedData, NotifiedData } from '../audit/log-entries.ts';
 import type { LinePlace } from '../audit/log-reader.ts';
-import { ArchivedIncidents } from './archived-incidents.ts';
+import { ArchivedIncidents, type EntryRange } from './archived-incidents.ts';
 import { Database, type Statement } from './database.ts';
 import { foldEntry, idempotencyOf, type IncidentRecord } from './incident-record.ts';
 import { IncidentList } from './incident-list.ts';
 import { type Change, type IncidentDocument, Incidents } from './incidents.ts';
+import { Posture } from './posture.ts';
 import { Statistics, Tally } from './statistics.ts';
+import { Webhooks } from './webhooks.ts';
 
 /** How far the log has been applied. */
 export interface Position {
@@ -54,6 +56,8 @@ export class Projections {
   readonly list: IncidentList;
   readonly archive: ArchivedIncidents;
   readonly statistics: Statistics;
+  readonly posture: Posture;
+  readonly webhooks: Webhooks;
   /** Whether the log has not been read to its end yet, because the database had no room. */
   unfinished = false;
   readonly #database: Database;
@@ -83,6 +87,8 @@ export class Projections {
     this.incidents = new Incidents(database);
     this.list = new IncidentList(database);
     this.statistics = new Statistics(database);
+    this.posture = new Posture(database);
+    this.webhooks = new Webhooks(database);
     this.#insertEntry = database.prepare(
       'INSERT INTO entries (incident, version, seq, offset, length) VALUES (?, ?, ?, ?, ?)',
     );
@@ -176,6 +182,7 @@ export class Projections {
   reset(): void {
     this.flush();
     this.#database.empty();
+    this.posture.reload();
     this.#committed = NOTHING;
     this.#position = NOTHING;
     this.#waiting = [];
@@ -199,6 +206,21 @@ export class Projections {
       last = Number(row.version);
     }
     return places.length === 0 && !this.incidents.has(id) ? undefined : { places };
+  }
+
+  /** What a `log.archived` entry has to say of what leaves the record with these entries. */
+  summary(range: EntryRange): Pick<ArchivedData, 'incidents' | 'entered' | 'posture' | 'posture_seq' | 'notified'> {
+    return {
+      ...this.archive.counts(range),
+      posture: this.posture.memory(range),
+      posture_seq: this.#position.seq,
+      notified: this.webhooks.all(),
+    };
+  }
+
+  /** Why these entries have to stay in the log, or `undefined`. `staying` are entries before them that stay as well. */
+  obstacle(range: EntryRange, staying: readonly EntryRange[]): string | undefined {
+    return this.archive.obstacle(range, staying) ?? this.posture.obstacle(range);
   }
 
   /** What was reported under an idempotency key. */
@@ -236,6 +258,7 @@ export class Projections {
     const store = (): void => {
       for (const document of this.incidents.store(changes.values())) this.#latest.set(document.id, document);
       this.statistics.add(tally);
+      this.posture.store(changes.values());
     };
     for (const entry of entries) {
       if (entry.event !== 'log.archived') {
@@ -245,7 +268,10 @@ export class Projections {
       store();
       changes.clear();
       tally.clear();
-      this.archive.leave(entry.data as unknown as ArchivedData, this.statistics);
+      const data = entry.data as unknown as ArchivedData;
+      this.archive.leave(data, this.statistics);
+      this.posture.leave(data);
+      this.webhooks.leave(data);
     }
     store();
     this.#move.run(position.seq, position.hash, position.end, Number(position.gaps));
@@ -254,6 +280,7 @@ export class Projections {
   /** Goes back to what is committed; what was applied since, and `due`, waits. */
   #undo(fault: Error, due: readonly StoredEntry[]): void {
     this.#database.rollBack();
+    this.posture.reload();
     this.#waiting = [...this.#uncommitted, ...due];
     this.#uncommitted = [];
     this.#position = this.#committed;
@@ -263,16 +290,25 @@ export class Projections {
 
   #applyOne(entry: StoredEntry, changes: Map<string, Change>, tally: Tally, gaps: boolean): void {
     const id = entry.data.incident;
-    if (typeof id !== 'string') return;
+    if (typeof id !== 'string') {
+      this.#applyOther(entry);
+      return;
+    }
     const known = changes.get(id);
     const before = known === undefined ? this.#recordBefore(id, entry) : known.before;
     if (gaps && known === undefined && before === undefined && entry.event !== 'incident.reported') return;
     const now = foldEntry(known?.now ?? before, entry);
     changes.set(id, { before, now });
     tally.follow(now, known?.now ?? before);
+    this.posture.follow(entry, now, known?.now ?? before);
     this.#insertEntry.run(now.seq, now.incident.version, entry.data.seq, entry.offset, entry.length);
     const idempotency = idempotencyOf(entry);
     if (idempotency !== undefined) this.#insertKey.run(idempotency.key, idempotency.fingerprint, now.seq);
+  }
+
+  #applyOther(entry: StoredEntry): void {
+    if (entry.event === 'containment.heard') this.posture.hear(entry);
+    if (entry.event === 'notification.delivered') this.webhooks.move(entry.data as unknown as NotifiedData);
   }
 
   #recordBefore(id: string, { event }: StoredEntry): IncidentRecord | undefined {

@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is thrown away and made again from the log. */
-export const LAYOUT = 4;
+export const LAYOUT = 5;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -57,6 +57,28 @@ export const SCHEMA = `
   ) WITHOUT ROWID;
 
   CREATE INDEX idempotency_by_incident ON idempotency (incident);
+
+  -- What holds each action in force: the deliveries of unresolved incidents. due is in milliseconds since the epoch.
+  CREATE TABLE deliveries (
+    action TEXT NOT NULL,
+    incident INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    due INTEGER NOT NULL,
+    PRIMARY KEY (action, incident)
+  ) WITHOUT ROWID;
+  CREATE INDEX deliveries_by_status ON deliveries (action, status, due, incident);
+
+  -- How each action stands; the rest of it is JSON.
+  CREATE TABLE posture (
+    action TEXT PRIMARY KEY,
+    posture TEXT NOT NULL
+  ) WITHOUT ROWID;
+
+  -- How far each webhook has taken the log.
+  CREATE TABLE webhooks (
+    url TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL
+  ) WITHOUT ROWID;
 
   -- How many incidents there are of each kind now, and how many ever entered each state.
   CREATE TABLE population (

@@ -116,7 +116,7 @@ describe('Recorder', () => {
         'incident.acknowledged',
         'incident.resolved',
       ]);
-      expect(recording.carriedOut).to.deep.equal([`log_alert engage ${id}`]);
+      expect(recording.carriedOut).to.deep.equal([`log_alert engage ${id}`, `log_alert release ${id}`]);
     });
 
     it('given the state that it leads to, then nothing happens', async () => {
@@ -282,6 +282,6 @@ describe('Recorder', () => {
     expect(recording.actors.alive).to.equal(4);
     for (const id of ids) await recording.recorder.perform('resolve', { id });
     expect(recording.actors.alive).to.equal(0);
-    expect(recording.carriedOut).to.have.length(20);
+    expect(recording.carriedOut).to.have.length(40);
   });
 });

@@ -29,7 +29,7 @@ const record = (seq: number, fields: Partial<Incident>): IncidentRecord => {
     hash: '',
     ...fields,
   };
-  return { incident, seq, context: { auto_contain: false, actions: [], occurrences: 1 } };
+  return { incident, seq, context: { auto_contain: false, actions: [], occurrences: 1, standings: {} } };
 };
 
 const kind = fc.record({

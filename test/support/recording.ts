@@ -3,8 +3,11 @@ import { join } from 'node:path';
 import type { Rule } from '../../machines/vocabulary.ts';
 import { AuditLog } from '../../src/audit/log.ts';
 import { IncidentActors, type IncidentIntent } from '../../src/incidents/actors.ts';
+import { Changes } from '../../src/incidents/changes.ts';
+import { DeliveryNews } from '../../src/incidents/delivery-news.ts';
 import { Recorder } from '../../src/incidents/recorder.ts';
 import { BUILT_IN_RULES } from '../../src/policy/defaults.ts';
+import type { Targets } from '../../src/policy/targets.ts';
 import { CatchUp } from '../../src/projections/catch-up.ts';
 import type { Incident } from '../../src/projections/incident-record.ts';
 import type { IncidentDocument } from '../../src/projections/incidents.ts';
@@ -19,12 +22,14 @@ interface RecordingOptions {
   readonly liveActors?: number;
   readonly rules?: Record<string, Rule>;
   readonly segmentBytes?: number;
+  readonly targets?: Targets;
 }
 
 /** A recorder with its real log and projections in a directory, without the API. */
 export class Recording {
   readonly clock: FixedClock;
   readonly recorder: Recorder;
+  readonly news: DeliveryNews;
   readonly log: AuditLog;
   readonly projections: Projections;
   readonly actors: IncidentActors;
@@ -35,7 +40,7 @@ export class Recording {
 
   static async open(
     directory: string,
-    { liveActors = 512, rules = BUILT_IN_RULES, segmentBytes = Infinity }: RecordingOptions = {},
+    { liveActors = 512, rules = BUILT_IN_RULES, segmentBytes = Infinity, targets = {} }: RecordingOptions = {},
   ): Promise<Recording> {
     const path = Recording.logIn(directory);
     const clock = new FixedClock();
@@ -53,7 +58,7 @@ export class Recording {
         throw error;
       },
     });
-    return new Recording(clock, log, projections, liveActors, rules);
+    return new Recording(clock, log, projections, liveActors, rules, targets);
   }
 
   private constructor(
@@ -62,6 +67,7 @@ export class Recording {
     projections: Projections,
     liveActors: number,
     rules: Record<string, Rule>,
+    targets: Targets,
   ) {
     this.clock = clock;
     this.log = log;
@@ -69,10 +75,13 @@ export class Recording {
     this.actors = new IncidentActors(liveActors, ({ action, directive, incident }: IncidentIntent) => {
       this.carriedOut.push(`${action} ${directive} ${incident}`);
     });
+    const changes = new Changes(log, projections, clock);
+    this.news = new DeliveryNews({ changes, posture: projections.posture, actors: this.actors, clock });
     this.recorder = new Recorder({
-      log,
+      changes,
       projections,
       actors: this.actors,
+      targets: () => targets,
       ruleFor: (incidentClass) => rules[incidentClass]!,
       clock,
       random: randomBytes,

@@ -1,0 +1,88 @@
+/**
+ * Asks the appliance's file broker to carry out a directive: a request is a file in one directory, and its answer is a
+ * file of the same name in another.
+ *
+ * The request is written beside, synced and renamed, so that the broker never sees half of one. Only an answer that
+ * appears after that counts, and only one that names the incident: what lay there before belongs to an earlier request.
+ */
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { replaceFile } from '../audit/durable-file.ts';
+import type { Broker } from '../policy/targets.ts';
+import type { DirectiveBody } from './directive.ts';
+import type { Outcome } from './outcome.ts';
+
+/** How often the answer is looked for, in milliseconds. */
+const LOOK_EVERY = 250;
+/** No answer is longer, in bytes. */
+const LONGEST_ANSWER = 16 * 1024;
+const KEPT = 200;
+
+export interface BrokerRequest {
+  readonly broker: Broker;
+  readonly body: DirectiveBody;
+  /** How long the answer is waited for, in milliseconds. */
+  readonly timeout: number;
+  readonly signal: AbortSignal;
+}
+
+/** Asks the broker and says what came of it. Rejects only when `signal` has aborted. */
+export async function ask({ broker, body, timeout, signal }: BrokerRequest): Promise<Outcome> {
+  const name = `${body.incident_id}.json`;
+  const answer = join(broker.results, name);
+  try {
+    const earlier = await read(answer);
+    const { incident_id, reason } = body;
+    await replaceFile(join(broker.requests, name), JSON.stringify({ action: broker.action, incident_id, reason }));
+    const looks = Math.ceil(timeout / LOOK_EVERY);
+    for (let look = 0; look < looks; look++) {
+      await pause(LOOK_EVERY, undefined, { signal });
+      const now = await read(answer);
+      if (now !== undefined && now.identity !== earlier?.identity) return judge(now.text, incident_id);
+    }
+    const stale = earlier === undefined ? '' : ' (there is one from before the request, which does not count)';
+    return { kind: 'missed', error: `no answer from the broker within ${timeout} ms${stale}` };
+  } catch (error) {
+    signal.throwIfAborted();
+    const { code, message } = error as NodeJS.ErrnoException;
+    return { kind: 'missed', error: `the broker's files can't be used: ${code ?? message}` };
+  }
+}
+
+function judge(text: string, incident: string): Outcome {
+  const found = parsed(text);
+  if (found === undefined) return { kind: 'missed', error: 'the broker left an answer that is not one' };
+  if (found.incident_id !== incident) {
+    return { kind: 'missed', error: 'the broker left an answer to another incident under this name' };
+  }
+  if (found.success === true) return { kind: 'done', receipt: { by: 'answer', body: text.slice(0, KEPT) } };
+  const error = typeof found.error === 'string' ? found.error.slice(0, KEPT) : 'without a reason';
+  return { kind: 'missed', error: `the broker could not: ${error}` };
+}
+
+function parsed(text: string): { success?: unknown; error?: unknown; incident_id?: unknown } | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && 'success' in value ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a file holds, and what tells it from any other that was there before. */
+async function read(path: string): Promise<{ readonly text: string; readonly identity: string } | undefined> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const { ino, mtimeNs, ctimeNs, size } = await file.stat({ bigint: true });
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(LONGEST_ANSWER), 0, LONGEST_ANSWER, 0);
+    return { text: buffer.toString('utf8', 0, bytesRead), identity: [ino, mtimeNs, ctimeNs, size].join() };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  } finally {
+    await file?.close();
+  }
+}

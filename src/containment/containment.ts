@@ -1,0 +1,56 @@
+/**
+ * Containment, wired together: what carries it out, what hears of it, and what is shown of it.
+ */
+import type { AuditLog } from '../audit/log.ts';
+import type { Clock } from '../clock.ts';
+import type { IncidentActors } from '../incidents/actors.ts';
+import type { Changes } from '../incidents/changes.ts';
+import { DeliveryNews } from '../incidents/delivery-news.ts';
+import type { Policy } from '../policy/policy.ts';
+import type { Incident } from '../projections/incident-record.ts';
+import type { Projections } from '../projections/projections.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { PostureView } from './posture-view.ts';
+import { Receipts } from './receipts.ts';
+import { Silence } from './silence.ts';
+
+export interface ContainmentParts {
+  readonly log: AuditLog;
+  readonly projections: Projections;
+  readonly actors: IncidentActors;
+  readonly changes: Changes;
+  readonly policy: { readonly current: Policy };
+  readonly clock: Clock;
+  /** Told of what should not have happened. */
+  readonly onFault: (error: unknown) => void;
+}
+
+export class Containment {
+  readonly receipts: Receipts;
+  readonly view: PostureView;
+  readonly dispatcher: Dispatcher;
+  readonly #silence: Silence;
+
+  constructor({ log, projections, actors, changes, policy, clock, onFault }: ContainmentParts) {
+    const { posture } = projections;
+    const targets = () => policy.current.targets;
+    const incident = (id: string): Incident | undefined => projections.incidents.record(id)?.incident;
+    const news = new DeliveryNews({ changes, posture, actors, clock });
+    this.dispatcher = new Dispatcher({ posture, news, incident, targets, clock, onFault });
+    const wake = this.dispatcher.wake.bind(this.dispatcher);
+    this.receipts = new Receipts({ posture, news, log, targets, clock, wake });
+    this.view = new PostureView({ posture, incident, targets });
+    this.#silence = new Silence({ posture, news, targets, clock });
+  }
+
+  /** Looks after what time brings: what is due, and who has fallen silent. To be called every second or so. */
+  beat(): void {
+    this.dispatcher.wake();
+    void this.#silence.look();
+  }
+
+  async stop(): Promise<void> {
+    this.view.stop();
+    await this.dispatcher.stop();
+  }
+}

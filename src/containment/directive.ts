@@ -1,0 +1,63 @@
+/**
+ * What is sent to a service so that it carries out a directive.
+ *
+ * The services that exist are strict: their body is exactly these fields, all strings, and any other is refused. So all
+ * else travels in headers.
+ */
+import type { ContainmentAction, Directive } from '../../machines/vocabulary.ts';
+import type { JsonObject } from '../audit/incident-entries.ts';
+import type { DeliveryName } from '../incidents/delivery-news.ts';
+import type { Incident } from '../projections/incident-record.ts';
+
+/** The longest reason that they take. They may count it in bytes. */
+const LONGEST_REASON = 1024;
+
+/** The body of a request, before `action` is given the word that its service knows for it. */
+export interface DirectiveBody {
+  readonly incident_id: string;
+  readonly reason: string;
+  readonly model_path?: string;
+  readonly model_name?: string;
+}
+
+/** Tells a directive's deliveries apart, and never two attempts at the same one. */
+const deliveryKey = ({ incident, action, directive }: DeliveryName): string => `${incident}-${action}-${directive}`;
+
+/**
+ * The body for an incident, or why there is none: `quarantine_model` has to say which model, and takes that from the
+ * evidence (`model_path`, else `violation_0_path`, and `model_name`).
+ */
+export function bodyFor(action: ContainmentAction, incident: Incident): DirectiveBody | string {
+  const body = { incident_id: incident.id, reason: shortened(`${incident.class}: ${incident.description}`) };
+  if (action !== 'quarantine_model') return body;
+  const path = textIn(incident.evidence, 'model_path') ?? textIn(incident.evidence, 'violation_0_path');
+  const name = textIn(incident.evidence, 'model_name');
+  if (path === undefined && name === undefined) {
+    return 'the evidence names no model: it has neither model_path, violation_0_path nor model_name';
+  }
+  return {
+    ...body,
+    ...(path === undefined ? {} : { model_path: path }),
+    ...(name === undefined ? {} : { model_name: name }),
+  };
+}
+
+/** The headers for an incident. */
+export const headersFor = (name: DeliveryName, incident: Incident): Readonly<Record<string, string>> => ({
+  'idempotency-key': deliveryKey(name),
+  'containment-directive': name.directive satisfies Directive,
+  'incident-class': incident.class,
+  'incident-severity': incident.severity,
+});
+
+const textIn = (evidence: JsonObject | undefined, key: string): string | undefined => {
+  const value = evidence === undefined || !Object.hasOwn(evidence, key) ? undefined : evidence[key];
+  return typeof value === 'string' && value.trim() !== '' ? value : undefined;
+};
+
+/** The beginning of a text that fits, ending with a whole character. */
+function shortened(text: string): string {
+  if (Buffer.byteLength(text) <= LONGEST_REASON) return text;
+  const bytes = Buffer.from(text).subarray(0, LONGEST_REASON - Buffer.byteLength('…'));
+  return `${bytes.toString().replace(/\uFFFD+$/, '')}…`;
+}

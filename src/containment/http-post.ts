@@ -1,0 +1,105 @@
+/**
+ * One POST with a JSON body, over TCP or a unix socket, by node:http: the hardened host has no `fetch`.
+ *
+ * Each request has a connection of its own, and it must be answered whole within the time that it is given. Of the answer
+ * only the beginning is kept.
+ */
+import {
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request,
+  type RequestOptions,
+} from 'node:http';
+import type { TargetUrl } from '../policy/target-url.ts';
+
+/** As much of an answer's body as is read, in bytes; what is longer is as good as an answer that ends here. */
+const LONGEST_ANSWER = 4096;
+/** As much of it as is kept, in characters. */
+const KEPT = 200;
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** The first 200 characters. */
+  readonly body: string;
+}
+
+export interface HttpRequest {
+  readonly url: TargetUrl;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  /** In milliseconds. */
+  readonly timeout: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Sends it.
+ * @throws Error that says in a few words why there was no whole answer; an AbortError when `signal` has aborted
+ */
+export async function post({ url, headers, body, timeout, signal }: HttpRequest): Promise<HttpAnswer> {
+  const options: RequestOptions = {
+    ...addressOf(url),
+    path: url.path,
+    method: 'POST',
+    agent: false,
+    headers: {
+      host: url.kind === 'unix' ? 'localhost' : hostHeader(url),
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+      connection: 'close',
+      ...headers,
+    },
+    signal,
+  };
+  const outgoing = request(options);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    outgoing.destroy();
+  }, timeout);
+  try {
+    outgoing.end(body);
+    return await answerTo(outgoing);
+  } catch (error) {
+    throw late ? new Error(`no answer within ${timeout} ms`, { cause: error }) : error;
+  } finally {
+    clearTimeout(timer);
+    outgoing.destroy();
+  }
+}
+
+const addressOf = (url: TargetUrl): RequestOptions =>
+  url.kind === 'unix'
+    ? { socketPath: url.socket }
+    : // The name needs no resolver, which the hardened host does not let us ask.
+      { host: url.host === 'localhost' ? '127.0.0.1' : url.host, port: url.port };
+
+const hostHeader = ({ host, port }: Extract<TargetUrl, { kind: 'tcp' }>): string =>
+  `${host.includes(':') ? `[${host}]` : host}:${port}`;
+
+function answerTo(outgoing: ClientRequest): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    let answered = false;
+    outgoing.on('error', reject).on('response', (incoming) => {
+      answered = true;
+      const { statusCode = 0, headers } = incoming;
+      readBeginning(incoming).then((body) => resolve({ status: statusCode, headers, body }), reject);
+    });
+    outgoing.on('close', () => {
+      if (!answered) reject(new Error('the connection was closed without an answer'));
+    });
+  });
+}
+
+async function readBeginning(incoming: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of incoming as AsyncIterable<Buffer>) {
+    parts.push(part);
+    length += part.length;
+    if (length >= LONGEST_ANSWER) break;
+  }
+  return Buffer.concat(parts).toString().slice(0, KEPT);
+}

@@ -1,0 +1,86 @@
+/** Sends a directive to a service that listens for it, and judges the answer. */
+import { SECOND } from '../clock.ts';
+import type { Endpoint } from '../policy/targets.ts';
+import { readSecretFile } from '../secret-file.ts';
+import { type HttpAnswer, post } from './http-post.ts';
+import type { Outcome } from './outcome.ts';
+
+export interface Sending {
+  readonly endpoint: Pick<Endpoint, 'url'>;
+  /** A file with the token that is presented; it is read for each attempt, so it can be replaced at any time. */
+  readonly tokenPath: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: object | string;
+  /** In milliseconds. */
+  readonly timeout: number;
+  readonly signal: AbortSignal;
+}
+
+/** The longest pause that a service may ask for, in milliseconds. */
+const LONGEST_RETRY_AFTER = 3600 * SECOND;
+
+/** Answers after which another attempt may succeed: RFC 9110, RFC 8470 (425), RFC 6585 (429). */
+const TRANSIENT: ReadonlySet<number> = new Set([408, 425, 429]);
+
+/** Sends a directive and says what came of it. Rejects only when `signal` has aborted. */
+export async function send({ endpoint, tokenPath, headers, body, timeout, signal }: Sending): Promise<Outcome> {
+  try {
+    const authorization = tokenPath === undefined ? {} : { authorization: `Bearer ${tokenIn(tokenPath)}` };
+    return judge(
+      await post({
+        url: endpoint.url,
+        headers: { ...headers, ...authorization },
+        body: typeof body === 'string' ? body : JSON.stringify(body),
+        timeout,
+        signal,
+      }),
+    );
+  } catch (error) {
+    signal.throwIfAborted();
+    return { kind: 'missed', error: wordsOf(error as NodeJS.ErrnoException) };
+  }
+}
+
+/** What an answer amounts to: 2xx is success, 408, 425, 429 and 5xx may pass, anything else is an answer for good. */
+export function judge({ status, headers, body }: HttpAnswer): Outcome {
+  if (status >= 200 && status < 300) {
+    return { kind: 'done', receipt: { by: 'answer', status, ...(body === '' ? {} : { body }) } };
+  }
+  const error = body === '' ? `answered ${status}` : `answered ${status}: ${body}`;
+  if (status < 500 && !TRANSIENT.has(status)) return { kind: 'refused', error };
+  const retryAfter = pauseIn(headers['retry-after']);
+  return { kind: 'missed', error, ...(retryAfter === undefined ? {} : { retryAfter }) };
+}
+
+const HTTP_DATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), .*GMT$/;
+
+/** The pause that a Retry-After header asks for, in milliseconds: RFC 9110, section 10.2.3. */
+function pauseIn(header: string | undefined): number | undefined {
+  if (header === undefined) return undefined;
+  const pause = /^\d{1,9}$/.test(header)
+    ? Number(header) * SECOND
+    : Date.parse(HTTP_DATE.exec(header)?.[0] ?? '') - Date.now();
+  return Number.isNaN(pause) ? undefined : Math.min(Math.max(pause, 0), LONGEST_RETRY_AFTER);
+}
+
+const tokenIn = (path: string): string => {
+  const { content } = readSecretFile(path, {
+    followLinks: true,
+    forbiddenMode: 0o002,
+    permissions: `can be written by every user of this machine; run: chmod o-w ${path}`,
+  });
+  const token = content.toString('latin1').trim();
+  // A header would carry what follows a line's end as a header of its own.
+  if (!/^[!-~]+$/.test(token)) throw new Error(`${path} holds no token`);
+  return token;
+};
+
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nobody listens there (ECONNREFUSED)',
+  ENOENT: 'there is no such socket (ENOENT)',
+  EACCES: 'its socket may not be opened (EACCES)',
+  ECONNRESET: 'the connection broke before a whole answer had come (ECONNRESET)',
+  EPIPE: 'the connection broke before the request was taken (EPIPE)',
+};
+
+const wordsOf = ({ code, message }: NodeJS.ErrnoException): string => REASONS[code ?? ''] ?? message;

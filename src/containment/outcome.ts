@@ -1,0 +1,9 @@
+import type { Receipt } from '../audit/incident-entries.ts';
+
+/** What came of one attempt to have a directive carried out. */
+export type Outcome =
+  | { readonly kind: 'done'; readonly receipt: Receipt }
+  /** Another attempt may succeed; the service may have said in how many milliseconds. */
+  | { readonly kind: 'missed'; readonly error: string; readonly retryAfter?: number }
+  /** Another attempt would be answered alike. */
+  | { readonly kind: 'refused'; readonly error: string };

@@ -1,0 +1,144 @@
+/**
+ * The posture as everybody is shown it, and waiting for it to change.
+ */
+import type { DeliveryStatus } from '../../machines/delivery.ts';
+import type { ContainmentAction, Directive, Way } from '../../machines/vocabulary.ts';
+import type { Targets } from '../policy/targets.ts';
+import { wayOf } from '../policy/targets.ts';
+import type { DeliveryRecord } from '../projections/delivery-record.ts';
+import type { Incident } from '../projections/incident-record.ts';
+import type { ActionPosture, Posture } from '../projections/posture.ts';
+
+/** How many holders are named; `holders` counts them all. */
+const MOST_NAMED = 100;
+
+/** How one action stands. Times are RFC 3339. */
+export interface ActionView {
+  readonly action: ContainmentAction;
+  readonly engaged: boolean;
+  /** Since when; null when it never was in force. */
+  readonly since: string | null;
+  /** How many unresolved incidents hold it. */
+  readonly holders: number;
+  /** The oldest of them, at most 100. */
+  readonly held_by: readonly string[];
+  /** How a directive reaches its service now. */
+  readonly via: Way;
+  /** When its service was last heard of. */
+  readonly heard_at: string | null;
+  /** How far it is known to have been carried out; null when nothing was ever asked for. */
+  readonly delivery: DeliveryView | null;
+}
+
+/**
+ * The delivery that tells most: as long as one engage is confirmed the action is known to be in force, and else the one
+ * that is worst off.
+ */
+export interface DeliveryView extends Omit<DeliveryRecord, 'action'> {
+  readonly incident: string;
+  readonly directive: Directive;
+  /** How many deliveries of the holders have each status. */
+  readonly counts: Readonly<Partial<Record<DeliveryStatus, number>>>;
+}
+
+export interface PostureViewParts {
+  readonly posture: Posture;
+  readonly incident: (id: string) => Incident | undefined;
+  readonly targets: () => Targets;
+}
+
+/** What is told first, when deliveries differ. */
+const ORDER: readonly DeliveryStatus[] = ['confirmed', 'failed', 'lost', 'delivering', 'pending', 'recorded'];
+
+export class PostureView {
+  readonly #parts: PostureViewParts;
+  readonly #waiting = new Set<() => void>();
+  readonly #stopping = new AbortController();
+
+  constructor(parts: PostureViewParts) {
+    this.#parts = parts;
+  }
+
+  /** How an action stands. */
+  read(action: ContainmentAction): ActionView {
+    const posture = this.#parts.posture.of(action);
+    const { holders, since, heard_at } = posture;
+    const engaged = holders > 0;
+    return {
+      action,
+      engaged,
+      since,
+      holders,
+      held_by: this.#parts.posture.holders(action, MOST_NAMED).map(({ incident }) => incident),
+      via: wayOf(this.#parts.targets(), action, engaged ? 'engage' : 'release'),
+      heard_at,
+      delivery: engaged ? this.#engagement(action, posture) : releaseOf(posture),
+    };
+  }
+
+  /** A word that changes whenever what `read` gives for one of the actions changes. */
+  versionOf(actions: readonly ContainmentAction[]): string {
+    const targets = this.#parts.targets();
+    const versions = actions.map((action) => {
+      const { seq, holders } = this.#parts.posture.of(action);
+      return `${seq}${wayOf(targets, action, holders > 0 ? 'engage' : 'release').slice(0, 2)}`;
+    });
+    return versions.join('-');
+  }
+
+  /** How many requests wait for a change. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Waits until the version of these actions is not `version` any more, or for a time, or until `signal` aborts. */
+  async change(
+    actions: readonly ContainmentAction[],
+    version: string,
+    wait: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (signal.aborted || this.#stopping.signal.aborted || this.versionOf(actions) !== version) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = (): void => {
+      if (this.versionOf(actions) !== version || this.#stopping.signal.aborted) resolve();
+    };
+    const timer = setTimeout(resolve, wait);
+    this.#waiting.add(look);
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    await promise;
+    clearTimeout(timer);
+    this.#waiting.delete(look);
+  }
+
+  /** Has those that wait look again. */
+  changed(): void {
+    for (const look of this.#waiting) look();
+  }
+
+  /** Lets go of all that wait. */
+  stop(): void {
+    this.#stopping.abort();
+    this.changed();
+  }
+
+  #engagement(action: ContainmentAction, { counts }: ActionPosture): DeliveryView | null {
+    const status = ORDER.find((candidate) => counts[candidate] !== undefined);
+    const [holder] = status === undefined ? [] : this.#parts.posture.withStatus(action, status, 1);
+    const record = this.#parts
+      .incident(holder?.incident ?? '')
+      ?.containment?.actions.find((delivery) => delivery.action === action);
+    if (holder === undefined || record === undefined) return null;
+    return viewOf(holder.incident, 'engage', record, counts);
+  }
+}
+
+const releaseOf = ({ release }: ActionPosture): DeliveryView | null =>
+  release === null ? null : viewOf(release.incident, 'release', release.delivery, { [release.delivery.status]: 1 });
+
+const viewOf = (
+  incident: string,
+  directive: Directive,
+  { action: _action, ...delivery }: DeliveryRecord,
+  counts: DeliveryView['counts'],
+): DeliveryView => ({ incident, directive, ...delivery, counts });

@@ -1,0 +1,162 @@
+/**
+ * What services and operators say about deliveries: confirmations of services that come for what they have to do, and
+ * the wish to have something tried again.
+ */
+import type { DeliveryStatus } from '../../machines/delivery.ts';
+import type { ContainmentAction, Directive } from '../../machines/vocabulary.ts';
+import type { Observed } from '../audit/incident-entries.ts';
+import { type Clock, timestamp } from '../clock.ts';
+import type { AuditLog } from '../audit/log.ts';
+import { RecorderError } from '../errors.ts';
+import type { DeliveryName, DeliveryNews, News } from '../incidents/delivery-news.ts';
+import { type Targets, wayOf } from '../policy/targets.ts';
+import type { Posture } from '../projections/posture.ts';
+
+/** One request changes no more deliveries than this; the next one takes the others. */
+const MOST_AT_ONCE = 500;
+
+export interface Confirmation {
+  readonly action: ContainmentAction;
+  /** The one incident that is meant; all that hold the action when not given. */
+  readonly incident_id?: string;
+  readonly directive: Directive;
+  /** What the service sees of its own state. */
+  readonly observed?: Observed;
+}
+
+export interface RetryRequest {
+  readonly action: ContainmentAction;
+  readonly incident_id?: string;
+  readonly by?: string;
+  readonly note?: string;
+}
+
+export interface Confirmed {
+  /** How many deliveries this has confirmed, or has shown to be lost. */
+  readonly confirmed: number;
+  readonly lost: number;
+  /** How many are left for the next request. */
+  readonly remaining: number;
+}
+
+export interface ReceiptsParts {
+  readonly posture: Posture;
+  readonly news: DeliveryNews;
+  readonly log: Pick<AuditLog, 'append'>;
+  readonly targets: () => Targets;
+  readonly clock: Clock;
+  /** Has deliveries of an action looked after. */
+  readonly wake: (action: ContainmentAction) => void;
+}
+
+const UNCONFIRMED: readonly DeliveryStatus[] = ['recorded', 'pending', 'delivering', 'failed', 'lost'];
+const RETRIABLE: readonly DeliveryStatus[] = ['failed', 'lost', 'delivering', 'recorded'];
+
+const EXPECTED = { engage: 'engaged', release: 'released' } as const satisfies Record<Directive, Observed>;
+
+export class Receipts {
+  readonly #parts: ReceiptsParts;
+
+  constructor(parts: ReceiptsParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Takes a service's word that it has carried a directive out, and still obeys; or that it has not, when what it
+   * observes contradicts.
+   * @throws RecorderError `not_found` for an unknown incident, `illegal_transition` when the directive is not in force or
+   *   the incident does not hold the action, and what an append throws
+   */
+  async confirm({ action, incident_id, directive, observed }: Confirmation): Promise<Confirmed> {
+    this.#requireInForce(action, directive);
+    const contradicts = observed !== undefined && observed !== EXPECTED[directive];
+    const news: News = contradicts
+      ? { type: 'lost', reason: `its service says that it is ${observed}` }
+      : {
+          type: 'confirmed',
+          attempted: false,
+          receipt: { by: 'confirmation', ...(observed === undefined ? {} : { observed }) },
+        };
+    const names = this.#named(action, directive, incident_id, contradicts ? ['confirmed'] : UNCONFIRMED);
+    const changed = await this.#tellAll(names, news);
+    if (!contradicts && changed === 0) await this.#hear(action, directive);
+    return {
+      confirmed: contradicts ? 0 : changed,
+      lost: contradicts ? changed : 0,
+      remaining:
+        incident_id === undefined ? this.#left(action, directive, contradicts ? ['confirmed'] : UNCONFIRMED) : 0,
+    };
+  }
+
+  /**
+   * Has deliveries tried again that failed, were lost or wait for their next attempt.
+   * @throws RecorderError `not_found` for an unknown incident, `illegal_transition` when it has nothing to try again
+   */
+  async retry({ action, incident_id, by, note }: RetryRequest): Promise<{ retried: number; remaining: number }> {
+    const directive: Directive = this.#parts.posture.of(action).holders > 0 ? 'engage' : 'release';
+    const via = wayOf(this.#parts.targets(), action, directive);
+    const said = { ...(by === undefined ? {} : { by }), ...(note === undefined ? {} : { note }) };
+    // What its service comes for can only be tried when there is somewhere to send it by now.
+    const statuses = RETRIABLE.filter((status) => status !== 'recorded' || via === 'push');
+    const names = this.#named(action, directive, incident_id, statuses);
+    const retried = await this.#tellAll(names, { type: 'retried', via, ...said });
+    if (incident_id !== undefined && retried === 0) {
+      throw new RecorderError('illegal_transition', `nothing of ${action} has to be tried again for ${incident_id}`);
+    }
+    this.#parts.wake(action);
+    return { retried, remaining: incident_id === undefined ? this.#left(action, directive, ['failed', 'lost']) : 0 };
+  }
+
+  #requireInForce(action: ContainmentAction, directive: Directive): void {
+    const { holders, since } = this.#parts.posture.of(action);
+    const engaged = holders > 0;
+    if (engaged === (directive === 'engage')) return;
+    const now = engaged ? 'engaged' : since === null ? 'not engaged' : 'released';
+    throw new RecorderError('illegal_transition', `${action} is ${now}: there is no ${directive} to confirm`, {
+      fields: { action, engaged },
+    });
+  }
+
+  /** The deliveries that are meant. */
+  #named(
+    action: ContainmentAction,
+    directive: Directive,
+    incident: string | undefined,
+    statuses: readonly DeliveryStatus[],
+  ): readonly DeliveryName[] {
+    const { posture, news } = this.#parts;
+    if (incident !== undefined) {
+      const name = { incident, action, directive };
+      if (news.find(name) !== undefined) return [name];
+      throw new RecorderError('illegal_transition', `${incident} does not hold ${action}`, { fields: { action } });
+    }
+    const { release } = posture.of(action);
+    if (directive === 'release') return release === null ? [] : [{ incident: release.incident, action, directive }];
+    return statuses
+      .flatMap((status) => posture.withStatus(action, status, MOST_AT_ONCE))
+      .slice(0, MOST_AT_ONCE)
+      .map((holder) => ({ incident: holder.incident, action, directive }));
+  }
+
+  /** How many deliveries news were told of that were news. */
+  async #tellAll(names: readonly DeliveryName[], news: News): Promise<number> {
+    const told = await Promise.all(names.map((name) => this.#parts.news.tell(name, news)));
+    return told.filter((delivery) => delivery !== undefined).length;
+  }
+
+  #left(action: ContainmentAction, directive: Directive, statuses: readonly DeliveryStatus[]): number {
+    if (directive === 'release') return 0;
+    const { counts } = this.#parts.posture.of(action);
+    return statuses.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
+  }
+
+  /** Notes a sign of life, when somebody waits for one and the last is not from just now. */
+  async #hear(action: ContainmentAction, directive: Directive): Promise<void> {
+    const { posture, log, targets, clock } = this.#parts;
+    const every = targets()[action]?.confirm_every;
+    const { heard_at } = posture.of(action);
+    if (every === undefined) return;
+    if (heard_at !== null && Math.abs(clock.now() - Date.parse(heard_at)) < every / 2) return;
+    await log.append([{ timestamp: timestamp(clock.now()), event: 'containment.heard', data: { action, directive } }]);
+  }
+}

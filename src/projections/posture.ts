@@ -1,0 +1,249 @@
+/**
+ * The posture: which containment actions are in force, held by which incidents, and how far their deliveries are.
+ *
+ * An action is in force while at least one unresolved incident that asked for it is there. When the last of them is
+ * resolved it is released, and that release is a delivery of its own. There is at most one release of an action at a
+ * time, and none while the action is in force: engaging it anew supersedes a release that is still on its way.
+ *
+ * There are five actions, so how they stand is kept in memory and written behind each batch; the deliveries that hold
+ * them are rows.
+ */
+import { DELIVERY_STATUSES, type DeliveryStatus } from '../../machines/delivery.ts';
+import type { ContainmentAction } from '../../machines/vocabulary.ts';
+import type { Entry } from '../audit/entry.ts';
+import { type CommandedData, type DeliveryData, type HeardData, wayOfIntent } from '../audit/incident-entries.ts';
+import type { ArchivedData } from '../audit/log-entries.ts';
+import type { JsonValue } from '../json/exact-json.ts';
+import type { EntryRange } from './archived-incidents.ts';
+import type { Database, Statement } from './database.ts';
+import { type DeliveryRecord, foldDelivery, isAboutDelivery, isUndelivered, newDelivery } from './delivery-record.ts';
+import type { Incident, IncidentRecord } from './incident-record.ts';
+import type { Change } from './incidents.ts';
+
+/** How one action stands. */
+export interface ActionPosture {
+  /** How many unresolved incidents hold it. */
+  readonly holders: number;
+  /** Since when it is in force, or was released: RFC 3339; null when it never was in force. */
+  readonly since: string | null;
+  /** When its service was last heard of: RFC 3339. */
+  readonly heard_at: string | null;
+  /** The last entry of the log that changed any of this. */
+  readonly seq: number;
+  /** How many deliveries of its holders have each status. */
+  readonly counts: Readonly<Partial<Record<DeliveryStatus, number>>>;
+  /** The delivery of its release, when it is not in force. */
+  readonly release: Release | null;
+}
+
+export interface Release {
+  /** The incident that held it last: its identifier and its place among all incidents. */
+  readonly incident: string;
+  readonly number: number;
+  readonly asked_at: string;
+  readonly delivery: DeliveryRecord;
+}
+
+type Memory = Pick<ActionPosture, 'since' | 'heard_at' | 'seq' | 'release'>;
+
+/** A delivery of an incident that holds an action. */
+export interface Holder {
+  readonly incident: string;
+  /** When it is to be sent, in milliseconds since the epoch, if it is. */
+  readonly due: number;
+}
+
+const NEVER: ActionPosture = { holders: 0, since: null, heard_at: null, seq: 0, counts: {}, release: null };
+
+export class Posture {
+  readonly #read: Statement;
+  readonly #write: Statement;
+  readonly #put: Statement;
+  readonly #drop: Statement;
+  readonly #holders: Statement;
+  readonly #withStatus: Statement;
+  readonly #of = new Map<ContainmentAction, ActionPosture>();
+  readonly #changed = new Set<ContainmentAction>();
+
+  constructor(database: Database) {
+    this.#read = database.prepare('SELECT action, posture FROM posture');
+    this.#write = database.prepare(
+      'INSERT INTO posture (action, posture) VALUES (?, ?) ON CONFLICT DO UPDATE SET posture = excluded.posture',
+    );
+    this.#put = database.prepare(`
+      INSERT INTO deliveries (action, incident, status, due) VALUES (?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET status = excluded.status, due = excluded.due`);
+    this.#drop = database.prepare('DELETE FROM deliveries WHERE action = ? AND incident = ?');
+    this.#holders = database.prepare(`
+      SELECT id, due FROM deliveries JOIN incidents ON number = incident WHERE action = ? ORDER BY incident LIMIT ?`);
+    this.#withStatus = database.prepare(`
+      SELECT id, due FROM deliveries JOIN incidents ON number = incident
+      WHERE action = ? AND status = ? ORDER BY due, incident LIMIT ?`);
+    this.reload();
+  }
+
+  /** How an action stands. */
+  of(action: ContainmentAction): ActionPosture {
+    return this.#of.get(action) ?? NEVER;
+  }
+
+  /** The incidents that hold an action, oldest first. */
+  holders(action: ContainmentAction, limit: number): readonly Holder[] {
+    return this.#holders.all(action, limit).map(holderOf);
+  }
+
+  /** The holders whose delivery has a status, the one that is due first before the others. */
+  withStatus(action: ContainmentAction, status: DeliveryStatus, limit: number): readonly Holder[] {
+    return this.#withStatus.all(action, status, limit).map(holderOf);
+  }
+
+  /** Takes in an entry about an incident: what the incident was before it, if it was, and what it is now. */
+  follow(entry: Entry, now: IncidentRecord, before: IncidentRecord | undefined): void {
+    if (entry.data.directive === 'release') {
+      this.#followRelease(entry);
+      return;
+    }
+    const held = holdings(before?.incident);
+    const holds = holdings(now.incident);
+    if (held === holds) return;
+    for (const delivery of held) {
+      const { action } = delivery;
+      const after = holds.find((other) => other.action === action);
+      if (after === undefined) this.#letGo(entry, delivery, now);
+      else if (after !== delivery) this.#change(entry, action, { counts: counted(this.of(action), delivery, after) });
+    }
+    for (const delivery of holds) {
+      if (!held.some(({ action }) => action === delivery.action)) this.#engage(entry, delivery);
+    }
+  }
+
+  /** Takes in a sign of life. */
+  hear(entry: Entry): void {
+    this.#change(entry, (entry.data as unknown as HeardData).action, { heard_at: entry.timestamp });
+  }
+
+  /** Writes what a batch of entries has changed. */
+  store(changes: Iterable<Change>): void {
+    for (const { before, now } of changes) {
+      const held = holdings(before?.incident);
+      const holds = holdings(now.incident);
+      if (held === holds) continue;
+      for (const delivery of holds) {
+        if (!held.includes(delivery)) this.#put.run(delivery.action, now.seq, delivery.status, dueOf(delivery, now));
+      }
+      for (const { action } of held) {
+        if (!holds.some((delivery) => delivery.action === action)) this.#drop.run(action, now.seq);
+      }
+    }
+    for (const action of this.#changed) this.#write.run(action, JSON.stringify(this.of(action)));
+    this.#changed.clear();
+  }
+
+  /** Why the incidents that were reported in these entries have to stay, or `undefined`. */
+  obstacle({ first, last }: EntryRange): string | undefined {
+    for (const [action, { release }] of this.#of) {
+      if (release === null || release.number < first || release.number > last) continue;
+      if (isUndelivered(release.delivery))
+        return `the release of ${action} by incident ${release.incident} is on its way`;
+    }
+    return undefined;
+  }
+
+  /** What a `log.archived` entry has to carry, because it may stem from the incidents that leave with it. */
+  memory({ first, last }: EntryRange): ArchivedData['posture'] {
+    const remembered = ([action, { since, heard_at, seq, release }]: [string, ActionPosture]) => {
+      const stays = release !== null && (release.number < first || release.number > last);
+      const memory: Memory = { since, heard_at, seq, release: stays ? release : null };
+      return [action, memory as unknown as JsonValue];
+    };
+    return Object.fromEntries([...this.#of].map(remembered));
+  }
+
+  /** Takes in that incidents have left the record, and with them what is known only through them. */
+  leave({ posture, posture_seq }: ArchivedData): void {
+    for (const [name, memory] of Object.entries(posture)) {
+      const action = name as ContainmentAction;
+      const before = this.of(action);
+      if (before.seq <= posture_seq) this.#set(action, { ...before, ...(memory as unknown as Memory) });
+    }
+  }
+
+  /** Reads again what is written. */
+  reload(): void {
+    this.#of.clear();
+    this.#changed.clear();
+    for (const row of this.#read.all()) {
+      this.#of.set(row.action as ContainmentAction, JSON.parse(row.posture as string) as ActionPosture);
+    }
+  }
+
+  #engage(entry: Entry, delivery: DeliveryRecord): void {
+    const before = this.of(delivery.action);
+    this.#change(entry, delivery.action, {
+      holders: before.holders + 1,
+      counts: counted(before, undefined, delivery),
+      ...(before.holders === 0 ? { since: entry.timestamp, release: null } : {}),
+    });
+  }
+
+  #letGo(entry: Entry, delivery: DeliveryRecord, { seq: number }: IncidentRecord): void {
+    const { action } = delivery;
+    const before = this.of(action);
+    const last = before.holders === 1;
+    const { incident, intents } = entry.data as unknown as CommandedData;
+    const intent = intents.find(({ action: asked, directive }) => asked === action && directive === 'release');
+    const via = wayOfIntent(intent ?? { action, directive: 'release' });
+    const release =
+      via === 'log' ? null : { incident, number, asked_at: entry.timestamp, delivery: newDelivery(action, via) };
+    this.#change(entry, action, {
+      holders: before.holders - 1,
+      counts: counted(before, delivery, undefined),
+      ...(last ? { since: entry.timestamp, release } : {}),
+    });
+  }
+
+  #followRelease(entry: Entry): void {
+    const { action, incident } = entry.data as unknown as DeliveryData;
+    const { release } = this.of(action);
+    // What was superseded in the meantime is told by the log and changes nothing.
+    if (!isAboutDelivery(entry) || release?.incident !== incident) return;
+    const delivery = foldDelivery(release.delivery, entry);
+    if (delivery !== undefined) this.#change(entry, action, { release: { ...release, delivery } });
+  }
+
+  #change(entry: Entry, action: ContainmentAction, change: Partial<ActionPosture>): void {
+    const heard = entry.event === 'containment.confirmed' ? { heard_at: entry.timestamp } : {};
+    this.#set(action, { ...this.of(action), ...change, ...heard, seq: entry.data.seq });
+  }
+
+  #set(action: ContainmentAction, posture: ActionPosture): void {
+    this.#of.set(action, posture);
+    this.#changed.add(action);
+  }
+}
+
+const holderOf = (row: Record<string, unknown>): Holder => ({ incident: String(row.id), due: Number(row.due) });
+
+const NOTHING: readonly DeliveryRecord[] = [];
+
+/** The deliveries by which an incident holds actions in force. */
+const holdings = (incident: Incident | undefined): readonly DeliveryRecord[] =>
+  incident?.containment === undefined || incident.state === 'resolved' ? NOTHING : incident.containment.actions;
+
+/** When a delivery is to be sent: at once, as long as it was not tried. */
+const dueOf = (delivery: DeliveryRecord, { incident }: IncidentRecord): number =>
+  isUndelivered(delivery) ? Date.parse(delivery.next_attempt_at ?? incident.updated_at) : 0;
+
+function counted(
+  { counts }: ActionPosture,
+  before: DeliveryRecord | undefined,
+  after: DeliveryRecord | undefined,
+): ActionPosture['counts'] {
+  const result = { ...counts };
+  if (before !== undefined) result[before.status] = (result[before.status] ?? 0) - 1;
+  if (after !== undefined) result[after.status] = (result[after.status] ?? 0) + 1;
+  // Which are there must not depend on which were there once.
+  return Object.fromEntries(
+    DELIVERY_STATUSES.filter((status) => (result[status] ?? 0) !== 0).map((status) => [status, result[status]]),
+  );
+}
