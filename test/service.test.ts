@@ -89,9 +89,9 @@ describe('the service', () => {
     }
     writeFileSync(`${home.token}.new`, 'another-token-0123456789', { mode: 0o600 });
     renameSync(`${home.token}.new`, home.token);
-    expect((await service.report()).status).to.equal(403);
     const rotated = { token: 'another-token-0123456789', body: { id: 'x' } };
     expect((await service.send('POST', '/api/v1/incidents/resolve', rotated)).status).to.equal(404);
+    expect((await service.report()).status).to.equal(403);
     expect((await service.get('/health')).status).to.equal(200);
     expect(service.output.join('\n') + service.errors).to.not.match(/token-for-tests|another-token/);
   });

@@ -30,6 +30,7 @@ const MOVING: ReadonlySet<string> = new Set(
     'hash',
     'note',
     'containment_actions',
+    'containment',
     'contained',
     'acknowledged',
     'resolved',
