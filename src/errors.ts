@@ -14,6 +14,7 @@ export const ERROR_STATUS = {
   not_found: 404,
   method_not_allowed: 405,
   illegal_transition: 409,
+  gone: 410,
   stale_version: 412,
   too_large: 413,
   unsupported_media_type: 415,

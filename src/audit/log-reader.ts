@@ -32,16 +32,23 @@ export async function readLinesAt(
   return lines;
 }
 
+/**
+ * Opens a file of the log to read it; `undefined` when it is not there.
+ * @throws RecorderError `overloaded` when it can't be opened
+ */
+export const openLogFile = (path: string): Promise<FileHandle | undefined> =>
+  open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw new RecorderError('overloaded', `the audit log can't be read now (${error.code})`, { cause: error });
+  });
+
 /** The lines that are in the same file as the first; `undefined` when it is not there. */
 async function readFromOneFile(
   log: Pick<AuditLog, 'fileOf'>,
   places: readonly LinePlace[],
 ): Promise<readonly string[] | undefined> {
   const { path, first } = log.fileOf(places[0]?.seq ?? 0);
-  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw new RecorderError('overloaded', `the audit log can't be read now (${error.code})`, { cause: error });
-  });
+  const file = await openLogFile(path);
   if (file === undefined) return undefined;
   try {
     const lines: string[] = [];

@@ -55,8 +55,11 @@ export interface AuditLogParts {
   readonly recovered: Recovered;
   /** The size in bytes at which the file is sealed and the log goes on in another. */
   readonly segmentBytes: number;
-  /** Takes entries that are on disk, in order, before their appends are fulfilled. Must not throw. */
-  readonly onDurable: (entries: readonly StoredEntry[]) => void;
+  /**
+   * Takes entries that are on disk, in order, before their appends are fulfilled; `written` are their lines. Must not
+   * throw.
+   */
+  readonly onDurable: (entries: readonly StoredEntry[], written: Buffer) => void;
   /** Awaited after each batch, when its appends are fulfilled and before the next is written. Must not reject. */
   readonly betweenBatches?: () => Promise<void>;
   /** Told once when a sync has failed: the process must end, non-zero. */
@@ -272,7 +275,7 @@ export class AuditLog {
       this.#blocked = undefined;
       this.#reason = undefined;
     }
-    this.#parts.onDurable(batch.entries);
+    this.#parts.onDurable(batch.entries, batch.bytes);
     let first = 0;
     for (const { drafts, fulfil } of batch.appends) {
       fulfil(batch.entries.slice(first, first + drafts.length));

@@ -1,6 +1,6 @@
 import { chainHash } from '../../src/audit/chain-hash.ts';
 import type { Draft, StoredEntry } from '../../src/audit/entry.ts';
-import { AuditLog } from '../../src/audit/log.ts';
+import { AuditLog, type AuditLogParts } from '../../src/audit/log.ts';
 import { type Recovered, recoverLog } from '../../src/audit/recovery.ts';
 import { FixedClock } from './fixed-clock.ts';
 
@@ -23,7 +23,12 @@ export interface OpenLog {
 }
 
 /** Recovers and opens the log at `path`, as the service does. */
-export async function openLog(path: string, hash = HASH, segmentBytes = Infinity): Promise<OpenLog> {
+export async function openLog(
+  path: string,
+  hash = HASH,
+  segmentBytes = Infinity,
+  onDurable: AuditLogParts['onDurable'] = () => {},
+): Promise<OpenLog> {
   const clock = new FixedClock();
   const found: StoredEntry[] = [];
   const durable: StoredEntry[] = [];
@@ -34,7 +39,10 @@ export async function openLog(path: string, hash = HASH, segmentBytes = Infinity
     clock,
     recovered,
     segmentBytes,
-    onDurable: (entries) => void durable.push(...entries),
+    onDurable: (entries, written) => {
+      durable.push(...entries);
+      onDurable(entries, written);
+    },
     onFailed: (error) => {
       throw error;
     },

@@ -1,0 +1,34 @@
+/** An entry as it is sent to whoever follows the log: the bytes of its line, and what a reader needs beside them. */
+import type { EntryData, StoredEntry } from './entry.ts';
+
+export interface EntryLine {
+  readonly seq: number;
+  readonly event: string;
+  /** The line in UTF-8, without its newline. */
+  readonly bytes: Buffer;
+  /** What the entry says; read from the line when it is asked for. */
+  readonly data: () => EntryData;
+}
+
+/** Every line begins so, because an entry has one spelling. */
+const BEGINNING = /^\{"timestamp":"[^"]+","event":"([^"]+)","data":\{"seq":(\d+)[,}]/;
+const LONGEST_BEGINNING = 128;
+
+/** Reads the beginning of a line of the log; `undefined` where it is not one. The chain is not verified. */
+export function readEntryLine(bytes: Buffer): EntryLine | undefined {
+  const [, event, seq] = BEGINNING.exec(bytes.toString('latin1', 0, LONGEST_BEGINNING)) ?? [];
+  if (event === undefined) return undefined;
+  const data = (): EntryData => (JSON.parse(bytes.toString('utf8')) as { data: EntryData }).data;
+  return { seq: Number(seq), event, bytes, data };
+}
+
+/** The lines of entries that were written together: `written` begins with the first of them. */
+export function linesOf(entries: readonly StoredEntry[], written: Buffer): readonly EntryLine[] {
+  const begin = entries[0]?.offset ?? 0;
+  return entries.map(({ event, data, offset, length }) => ({
+    seq: data.seq,
+    event,
+    bytes: written.subarray(offset - begin, offset - begin + length - 1),
+    data: () => data,
+  }));
+}

@@ -1,0 +1,40 @@
+import type { FileHandle } from 'node:fs/promises';
+import { readEntryLine } from './entry-line.ts';
+import { type Line, readLines, WINDOW_BYTES } from './lines.ts';
+
+/** Most entries are shorter; a longer one takes several reads. */
+const PROBE_BYTES = 4 * 1024;
+
+/**
+ * The offset in bytes of an entry in a file of the log, found by halving: `seq` grows from line to line. Where the
+ * entry is not in the file, some other offset.
+ */
+export async function findEntry(file: FileHandle, size: number, seq: number): Promise<number> {
+  let from = 0;
+  let to = size;
+  while (to - from > WINDOW_BYTES) {
+    const middle = Math.floor((from + to) / 2);
+    const probed = await secondLine(file, middle, size);
+    const found = probed === undefined ? undefined : readEntryLine(probed.bytes)?.seq;
+    if (probed !== undefined && found !== undefined && found <= seq) from = probed.offset;
+    else to = middle;
+  }
+  for await (const lines of readLines(file, from, size)) {
+    const line = lines.find(({ bytes }) => readEntryLine(bytes)?.seq === seq);
+    if (line !== undefined) return line.offset;
+    if (lines.at(-1)!.offset >= to) break;
+  }
+  return from;
+}
+
+/** The line behind the one that an offset is in the midst of, or at the beginning of, if it is whole. */
+async function secondLine(file: FileHandle, offset: number, size: number): Promise<Line | undefined> {
+  let first: Line | undefined;
+  for await (const lines of readLines(file, offset, size, PROBE_BYTES)) {
+    const [one, other] = lines;
+    const second = first === undefined ? other : one;
+    if (second !== undefined) return second.whole ? second : undefined;
+    first ??= one;
+  }
+  return undefined;
+}

@@ -1,0 +1,118 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { moveToArchive } from '../../src/audit/archive.ts';
+import type { EntryLine } from '../../src/audit/entry-line.ts';
+import { LogCursor } from '../../src/audit/log-cursor.ts';
+import type { AuditLog } from '../../src/audit/log.ts';
+import { RecorderError } from '../../src/errors.ts';
+import { draft, HASH, openLog } from '../support/audit-log.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+
+describe('LogCursor', () => {
+  const directory = temporaryDirectories();
+
+  /** Opens a log with an entry for each of these lengths. */
+  const logOf = async (lengths: readonly number[], segmentBytes = Infinity) => {
+    const path = join(directory(), 'audit.jsonl');
+    const { log } = await openLog(path, HASH, segmentBytes);
+    for (const length of lengths) await log.append([draft('x'.repeat(length))]);
+    return { path, log };
+  };
+
+  /** Everything from behind an entry to the end of the log. */
+  const follow = async (log: AuditLog, after: number): Promise<EntryLine[]> => {
+    const cursor = new LogCursor(log, after);
+    const lines: EntryLine[] = [];
+    while (!cursor.atEnd) lines.push(...(await cursor.next()));
+    expect(await cursor.next()).to.deep.equal([]);
+    return lines;
+  };
+
+  const linesIn = async (paths: readonly string[]): Promise<string[]> => {
+    const texts = await Promise.all(paths.map((path) => readFile(path, 'utf8')));
+    return texts.join('').split('\n').slice(0, -1);
+  };
+
+  const fault = async (work: Promise<unknown>): Promise<RecorderError> => {
+    try {
+      await work;
+    } catch (error) {
+      return error as RecorderError;
+    }
+    throw new Error('nothing was thrown');
+  };
+
+  it('gives every entry from behind any one, as it stands in the log, whatever the lengths and files', async () => {
+    const length = fc.oneof({ weight: 6, arbitrary: fc.nat(2000) }, { weight: 1, arbitrary: fc.nat(250_000) });
+    const property = fc.asyncProperty(
+      fc.array(length, { minLength: 1, maxLength: 40, size: 'max' }),
+      fc.constantFrom(Infinity, 400_000, 20_000),
+      fc.nat(),
+      async (lengths, segmentBytes, after) => {
+        const { path, log } = await logOf(lengths, segmentBytes);
+        try {
+          const all = await linesIn([...log.sealed.map((segment) => segment.path), path]);
+          const from = after % (all.length + 1);
+          const given = await follow(log, from);
+          expect(given.map(({ bytes }) => bytes.toString())).to.deep.equal(all.slice(from));
+          expect(given.map(({ seq }) => seq)).to.deep.equal(all.slice(from).map((_, index) => from + index + 1));
+          for (const { seq, event, data } of given.slice(0, 3)) {
+            expect([event, data().seq]).to.deep.equal(['service.started', seq]);
+          }
+        } finally {
+          await log.close();
+        }
+      },
+    );
+    await fc.assert(property, { numRuns: 25 });
+  });
+
+  it('follows a log that is written and sealed meanwhile, and never reads beyond what is durable', async () => {
+    const { log } = await logOf([10], 3000);
+    const cursor = new LogCursor(log, 0);
+    const seen: number[] = [];
+    const writing = (async () => {
+      for (let n = 0; n < 200; n++) await log.append([draft(`entry ${n}`)]);
+    })();
+    while (seen.length < 201) {
+      const lines = await cursor.next();
+      if (lines.length === 0) await new Promise(setImmediate);
+      seen.push(...lines.map(({ seq }) => seq));
+      expect(cursor.position).to.be.at.most(log.status.entries);
+    }
+    await writing;
+    expect(seen).to.deep.equal(Array.from({ length: 201 }, (_, index) => index + 1));
+    expect(log.sealed.length).to.be.greaterThan(5);
+    await log.close();
+  });
+
+  it('says where the log goes on when the next entry was archived, also in the midst of it', async () => {
+    const { log } = await logOf(
+      Array.from({ length: 30 }, () => 500),
+      5000,
+    );
+    const [first, second, third] = log.sealed;
+    for (const [archived, after] of [
+      [second!, second!.first - 1],
+      [first!, 0],
+    ] as const) {
+      const cursor = new LogCursor(log, after);
+      await moveToArchive(archived);
+      log.forget([archived]);
+      const error = await fault(cursor.next());
+      expect([error.code, error.fields.first_seq]).to.deep.equal(['gone', third!.first]);
+      expect(error.message).to.include(`entry ${after + 1} was archived`);
+    }
+    expect((await follow(log, third!.first - 1)).length).to.equal(30 - third!.first + 1);
+    await log.close();
+  });
+
+  it('says so when the log does not hold what it should', async () => {
+    const { path, log } = await logOf([10, 10, 10]);
+    const spoilt = { status: { ...log.status, entries: 5 }, sealed: [], fileOf: () => ({ path, first: 1 }) };
+    expect((await fault(new LogCursor(spoilt, 3).next())).code).to.equal('damaged_log');
+    await log.close();
+  });
+});
