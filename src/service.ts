@@ -10,6 +10,7 @@ import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import { createApp } from './api/app.ts';
+import { EventStreams } from './api/event-streams.ts';
 import { ApiServer } from './api/server.ts';
 import { ServiceToken } from './api/service-token.ts';
 import { Announcements } from './audit/announcements.ts';
@@ -101,9 +102,10 @@ async function assemble(
     clock,
     recovered,
     segmentBytes: config.segmentBytes,
-    onDurable: (entries) => {
+    onDurable: (entries, written) => {
       projections.apply(entries);
       containment?.view.changed();
+      events.publish(entries, written);
       for (const { event, data } of entries) {
         logger[levelOf(event)]({ event, seq: data.seq, incident: data.incident, state: data.state }, 'recorded');
       }
@@ -116,6 +118,15 @@ async function assemble(
     },
   });
   releases.defer(() => log.close());
+
+  // An incident that was acknowledged must not be said not to be there.
+  const found = <Found>(value: Found | undefined): Found | undefined => {
+    if (value === undefined && projections.behind) {
+      throw new RecorderError('log_unavailable', 'what is on record is behind the audit log; try again');
+    }
+    return value;
+  };
+  const events = new EventStreams({ log, kindOf: (id) => found(projections.incidents.kindOf(id)), clock, logger });
 
   const announcements = new Announcements(log);
   const announce = (event: EntryEvent, data: Draft['data']): Promise<void> =>
@@ -187,20 +198,14 @@ async function assemble(
     createApp({
       recorder,
       incidents: {
-        get: (id) => {
-          const found = projections.incidents.get(id);
-          // An incident that was acknowledged must not be said not to be there.
-          if (found === undefined && projections.behind) {
-            throw new RecorderError('log_unavailable', 'what is on record is behind the audit log; try again');
-          }
-          return found;
-        },
+        get: (id) => found(projections.incidents.get(id)),
         list: (query) => projections.list.read(query),
         history: async (id, after) => {
           const page = projections.entriesOf(id, after);
           return page === undefined ? undefined : { ...page, lines: await readLinesAt(log, page.places) };
         },
       },
+      events,
       statistics: projections.statistics,
       health: () => healthOf({ log, projections, policy, verification, token, warnings, startedAt }),
       token,
@@ -221,6 +226,7 @@ async function assemble(
   );
   let grace = GRACE;
   releases.defer(() => server.close(grace));
+  releases.defer(() => events.close());
 
   for (const warning of warnings()) logger.warn(warning);
   if (recovered.damage !== undefined) tellDamage(logger, recovered.damage);
@@ -248,6 +254,7 @@ async function assemble(
     stop: async (reason) => {
       clearInterval(heart);
       posture.stop();
+      events.close();
       await server.close(grace);
       await containment?.stop();
       await announce('service.stopped', { reason });

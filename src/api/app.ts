@@ -13,6 +13,7 @@ import type { ApiParts } from './parts.ts';
 import { addArchiveRoute } from './routes/archive.ts';
 import { addCommandRoutes } from './routes/commands.ts';
 import { addContainmentRoutes } from './routes/containment.ts';
+import { addEventsRoute } from './routes/events.ts';
 import { addHealthRoute } from './routes/health.ts';
 import { addIncidentRoutes } from './routes/incidents.ts';
 import { addReloadRoute } from './routes/reload.ts';
@@ -36,6 +37,7 @@ export const createApp = (parts: ApiParts): Koa => {
   addReportRoute(router, command, parts);
   addCommandRoutes(router, command, parts);
   addStatsRoute(router, parts);
+  addEventsRoute(router, parts);
   addReloadRoute(router, authenticated, parts);
   addArchiveRoute(router, command, parts);
   addContainmentRoutes(router, command, parts);

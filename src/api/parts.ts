@@ -7,6 +7,7 @@
 import type { Clock } from '../clock.ts';
 import type { PostureView } from '../containment/posture-view.ts';
 import type { Receipts } from '../containment/receipts.ts';
+import type { EventStreams } from './event-streams.ts';
 import type { Archivist } from '../incidents/archivist.ts';
 import type { Recorder } from '../incidents/recorder.ts';
 import type { ListPage, ListQuery } from '../projections/incident-list.ts';
@@ -39,6 +40,7 @@ export interface ApiParts {
       after: number,
     ): Promise<{ readonly lines: readonly string[]; readonly next?: number } | undefined>;
   };
+  readonly events: Pick<EventStreams, 'open'>;
   readonly statistics: Pick<Statistics, 'read'>;
   readonly health: () => Health;
   readonly token: { matches(presented: string | undefined): boolean };

@@ -57,11 +57,15 @@ const isTimestamp = (text: string): boolean => parseTimestamp(text) !== undefine
 const notATimestamp = (name: string): string =>
   `${name} must be an RFC 3339 time like 2026-11-22T07:12:00Z (in a query, + is written %2B)`;
 
-/** The parameters of the list of incidents, each with all the values that were given for it. */
-export const listSchema = z.strictObject({
+const kinds = {
   class: anyOf(z.enum(CLASSES, 'invalid class')),
   state: anyOf(z.enum(STATES, 'invalid state')),
   severity: anyOf(z.enum(SEVERITIES, 'invalid severity')),
+};
+
+/** The parameters of the list of incidents, each with all the values that were given for it. */
+export const listSchema = z.strictObject({
+  ...kinds,
   source: anyOf(z.string()),
   since: once('since', isTimestamp, notATimestamp('since')),
   until: once('until', isTimestamp, notATimestamp('until')),
@@ -83,12 +87,18 @@ export const archiveSchema = z.strictObject({
 /** The parameters of what is asked of one incident. */
 export const idSchema = z.strictObject({ id: oneId });
 
-const isVersion = (text: string): boolean => /^\d{1,15}$/.test(text);
+const isCount = (text: string): boolean => /^\d{1,15}$/.test(text);
 
 /** The parameters of an incident's history. */
 export const historySchema = z.strictObject({
   id: oneId,
-  after: once('after', isVersion, 'after must be a version of the incident, a whole number'),
+  after: once('after', isCount, 'after must be a version of the incident, a whole number'),
+});
+
+/** The parameters of the event stream. */
+export const eventsSchema = z.strictObject({
+  ...kinds,
+  after: once('after', isCount, 'after must be the seq of an entry, a whole number'),
 });
 
 /** Parameters where there are none. */

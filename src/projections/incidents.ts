@@ -16,6 +16,12 @@ export interface IncidentDocument {
   readonly json: string;
 }
 
+/** What never changes of an incident and is looked for most. */
+export interface IncidentKind {
+  readonly class: IncidentClass;
+  readonly severity: Severity;
+}
+
 /** Makes the document of a record. */
 export const documentOf = ({ incident }: IncidentRecord): IncidentDocument => ({
   id: incident.id,
@@ -28,6 +34,7 @@ export class Incidents {
   readonly #insert: Statement;
   readonly #update: Statement;
   readonly #byId: Statement;
+  readonly #kind: Statement;
   readonly #known: Statement;
   readonly #idByNumber: Statement;
   readonly #unresolved: Statement;
@@ -41,6 +48,7 @@ export class Incidents {
       'UPDATE incidents SET state = ?, version = ?, context = ?, document = ? WHERE number = ?',
     );
     this.#byId = database.prepare('SELECT number, version, state, context, document FROM incidents WHERE id = ?');
+    this.#kind = database.prepare('SELECT class, rank FROM incidents WHERE id = ?');
     this.#known = database.prepare('SELECT 1 FROM incidents WHERE id = ?');
     this.#idByNumber = database.prepare('SELECT id FROM incidents WHERE number = ?');
     this.#unresolved = database.prepare(`
@@ -65,6 +73,14 @@ export class Incidents {
       context: JSON.parse(row.context as string) as IncidentContext,
       seq: Number(row.number),
     };
+  }
+
+  /** What is known of an incident from its report on; undefined when it is not on record. */
+  kindOf(id: string): IncidentKind | undefined {
+    const row = this.#kind.get(id);
+    return row === undefined
+      ? undefined
+      : { class: row.class as IncidentClass, severity: SEVERITIES[Number(row.rank)]! };
   }
 
   has(id: string): boolean {

@@ -91,6 +91,7 @@ export const standIn = (parts: Partial<ApiParts> = {}): StandIn => {
       confirm: async () => ({ confirmed: 1, lost: 0, remaining: 0 }),
       retry: async () => ({ retried: 1, remaining: 0 }),
     },
+    events: { open: async () => {} },
     statistics: { read: () => statistics },
     health: () => ({ status: 'ok', open_incidents: 1 }),
     token: { matches: (presented) => presented === TOKEN },
