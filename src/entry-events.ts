@@ -21,3 +21,6 @@ export const ENTRY_EVENTS = [
   'alert.raised',
 ] as const;
 export type EntryEvent = (typeof ENTRY_EVENTS)[number];
+
+/** What webhooks are told of: all but how far they are themselves. */
+export const NOTIFIED_EVENTS = ENTRY_EVENTS.filter((event) => event !== 'notification.delivered');

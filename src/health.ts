@@ -1,5 +1,7 @@
 /** How the service is, in the words of `GET /health`. */
 import type { AuditLog } from './audit/log.ts';
+import { ACTIONS } from '../machines/vocabulary.ts';
+import type { Notifier } from './containment/notifier.ts';
 import type { Policy } from './policy/policy.ts';
 import type { Projections } from './projections/projections.ts';
 import { VERSION } from './version.ts';
@@ -11,6 +13,7 @@ export interface HealthParts {
   readonly token: { fault(): string | undefined };
   /** What an operator should know although nothing is broken. */
   readonly warnings: () => readonly string[];
+  readonly notifier: Pick<Notifier, 'status'>;
   readonly verification: { readonly verified: number | undefined };
   /** RFC 3339. */
   readonly startedAt: string;
@@ -22,7 +25,8 @@ export interface Health {
   readonly [detail: string]: unknown;
 }
 
-export function healthOf({ log, projections, policy, token, warnings, verification, startedAt }: HealthParts): Health {
+export function healthOf(parts: HealthParts): Health {
+  const { log, projections, policy, token, notifier, warnings, verification, startedAt } = parts;
   const { state, writable, reason, entries, bytes, segments, algorithm } = log.status;
   const { version, source, path, digest, loaded_at } = policy.current;
   const reasons = [
@@ -36,7 +40,7 @@ export function healthOf({ log, projections, policy, token, warnings, verificati
     open_incidents,
     total_incidents,
     ...(reasons.length === 0 ? {} : { reasons }),
-    warnings: warnings(),
+    warnings: [...warnings(), ...containmentWarnings(projections), ...notifyWarnings(notifier)],
     version: VERSION,
     started_at: startedAt,
     audit: {
@@ -48,6 +52,33 @@ export function healthOf({ log, projections, policy, token, warnings, verificati
       bytes,
       algorithm,
     },
+    containment: containmentOf(projections),
+    notify: notifier.status,
     policy: { version, source, ...(path === undefined ? {} : { path }), digest, loaded_at },
   };
 }
+
+/** How many deliveries of the actions in force have each status, over all actions. */
+function containmentOf({ posture }: Projections) {
+  const counts: Record<string, number> = {};
+  for (const action of ACTIONS) {
+    for (const [status, count] of Object.entries(posture.of(action).counts)) {
+      counts[status] = (counts[status] ?? 0) + count;
+    }
+  }
+  return { engaged: ACTIONS.filter((action) => posture.of(action).holders > 0), deliveries: counts };
+}
+
+function containmentWarnings({ posture }: Projections): readonly string[] {
+  return ACTIONS.flatMap((action) => {
+    const { counts, release } = posture.of(action);
+    const broken = (counts.failed ?? 0) + (counts.lost ?? 0);
+    return [
+      ...(broken === 0 ? [] : [`${action} is not known to be in force for ${broken} incidents that ask for it`]),
+      ...(release?.delivery.status === 'failed' ? [`${action} could not be released`] : []),
+    ];
+  });
+}
+
+const notifyWarnings = ({ status }: Pick<Notifier, 'status'>): readonly string[] =>
+  status.filter((webhook) => webhook.status === 'failing').map(({ url }) => `the webhook ${url} takes nothing`);

@@ -104,7 +104,7 @@ async function assemble(
     segmentBytes: config.segmentBytes,
     onDurable: (entries, written) => {
       projections.apply(entries);
-      containment?.view.changed();
+      containment?.applied();
       events.publish(entries, written);
       for (const { event, data } of entries) {
         logger[levelOf(event)]({ event, seq: data.seq, incident: data.incident, state: data.state }, 'recorded');
@@ -155,7 +155,7 @@ async function assemble(
   const onFault = (error: unknown): void => logger.error({ err: error }, 'containment met an unexpected error');
   containment = new Containment({ log, projections, actors, changes, policy, clock, onFault });
   releases.defer(() => containment?.stop());
-  const { receipts, view: posture } = containment;
+  const { receipts, notifier, view: posture } = containment;
   const recorder = new Recorder({
     changes,
     projections,
@@ -189,8 +189,7 @@ async function assemble(
     const reloaded = await policy.reload(log);
     logger.info({ digest: reloaded.digest, source: reloaded.source }, 'policy reloaded');
     for (const warning of warnings()) logger.warn(warning);
-    containment?.dispatcher.wake();
-    containment?.view.changed();
+    containment?.follow();
     return reloaded;
   };
   const startedAt = timestamp(clock.now());
@@ -207,7 +206,7 @@ async function assemble(
       },
       events,
       statistics: projections.statistics,
-      health: () => healthOf({ log, projections, policy, verification, token, warnings, startedAt }),
+      health: () => healthOf({ log, projections, policy, verification, token, notifier, warnings, startedAt }),
       token,
       reload: async () => {
         const { version, source, digest, loaded_at } = await reload();
@@ -242,7 +241,7 @@ async function assemble(
     checkpoint: recovered.beside === 'no checkpoint' ? 'absent' : 'present',
   });
 
-  containment.dispatcher.wake();
+  containment.follow();
   if (recovered.damage === undefined) void verifyRest(verification, log, logger);
 
   return {

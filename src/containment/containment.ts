@@ -10,6 +10,7 @@ import type { Policy } from '../policy/policy.ts';
 import type { Incident } from '../projections/incident-record.ts';
 import type { Projections } from '../projections/projections.ts';
 import { Dispatcher } from './dispatcher.ts';
+import { Notifier } from './notifier.ts';
 import { PostureView } from './posture-view.ts';
 import { Receipts } from './receipts.ts';
 import { Silence } from './silence.ts';
@@ -29,6 +30,7 @@ export class Containment {
   readonly receipts: Receipts;
   readonly view: PostureView;
   readonly dispatcher: Dispatcher;
+  readonly notifier: Notifier;
   readonly #silence: Silence;
 
   constructor({ log, projections, actors, changes, policy, clock, onFault }: ContainmentParts) {
@@ -41,16 +43,31 @@ export class Containment {
     this.receipts = new Receipts({ posture, news, log, targets, clock, wake });
     this.view = new PostureView({ posture, incident, targets });
     this.#silence = new Silence({ posture, news, targets, clock });
+    this.notifier = new Notifier({ log, webhooks: projections.webhooks, notify: () => policy.current.notify, clock });
+  }
+
+  /** Begins, or goes on under another policy. */
+  follow(): void {
+    this.dispatcher.wake();
+    this.view.changed();
+    void this.notifier.follow();
+  }
+
+  /** Takes notice of entries that are on disk and applied. */
+  applied(): void {
+    this.view.changed();
+    this.notifier.wake();
   }
 
   /** Looks after what time brings: what is due, and who has fallen silent. To be called every second or so. */
   beat(): void {
     this.dispatcher.wake();
+    this.notifier.wake();
     void this.#silence.look();
   }
 
   async stop(): Promise<void> {
     this.view.stop();
-    await this.dispatcher.stop();
+    await Promise.all([this.dispatcher.stop(), this.notifier.stop()]);
   }
 }

@@ -2,7 +2,7 @@
 import { isAbsolute } from 'node:path';
 import * as z from 'zod/mini';
 import { ACTIONS } from '../../machines/vocabulary.ts';
-import { ENTRY_EVENTS } from '../entry-events.ts';
+import { NOTIFIED_EVENTS } from '../entry-events.ts';
 import { closed, evenIfFaulty, oneOf } from './schema-parts.ts';
 import { parseTargetUrl, type TargetUrl, URL_FORMS } from './target-url.ts';
 import { shown } from './wording.ts';
@@ -96,7 +96,7 @@ export const notify = z
       token_path: z.optional(path),
       events: z.optional(
         z
-          .array(oneOf('event', ENTRY_EVENTS), {
+          .array(oneOf('event', NOTIFIED_EVENTS), {
             error: ({ input }) => `must be a list of events, found ${shown(input)}`,
           })
           .check(z.minLength(1, { error: 'must name an event; leave it out for all of them' })),

@@ -1,0 +1,180 @@
+/**
+ * Tells one webhook of the entries of the audit log that are for it: each at least once, in their order.
+ *
+ * A feed reads the log on from where the webhook has got to, sends one entry at a time, and goes on when that is taken.
+ * An answer that would be the same for another attempt counts as taken, and is told in `status`. How far the webhook is
+ * stands in the log itself (`notification.delivered`), written once in a while: after a crash the last entries are sent
+ * again, under the same keys.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { fullJitterGenerator } from 'cockatiel';
+import type { EntryLine } from '../audit/entry-line.ts';
+import { LogCursor } from '../audit/log-cursor.ts';
+import type { AuditLog } from '../audit/log.ts';
+import { type Clock, SECOND, timestamp } from '../clock.ts';
+import { NOTIFIED_EVENTS } from '../entry-events.ts';
+import { RecorderError } from '../errors.ts';
+import type { Webhook } from '../policy/targets.ts';
+import { send } from './http-target.ts';
+
+const TIMEOUT = 5 * SECOND;
+const BACKOFF = {
+  generator: fullJitterGenerator,
+  initialDelay: 0.5 * SECOND,
+  maxDelay: 60 * SECOND,
+  maxAttempts: Infinity,
+  exponent: 2,
+};
+/** How often the log is told how far the webhook is. */
+const TELL_EVERY = 30 * SECOND;
+
+/** How a webhook is, in the words of `GET /health`. */
+export interface WebhookStatus {
+  readonly url: string;
+  readonly status: 'ok' | 'failing';
+  /** How many entries it has not been told of yet, or has no use for. */
+  readonly behind: number;
+  /** How many entries it has refused since the start. */
+  readonly refused: number;
+  readonly last_error?: string;
+}
+
+export interface WebhookFeedParts {
+  readonly log: Pick<AuditLog, 'append' | 'status' | 'sealed' | 'fileOf'>;
+  readonly clock: Clock;
+  /** The `seq` up to which the webhook has taken the log; undefined when it is new. */
+  readonly takenUpTo: number | undefined;
+}
+
+export class WebhookFeed {
+  readonly #parts: WebhookFeedParts;
+  readonly #stopping = new AbortController();
+  #webhook: Webhook;
+  #cursor: LogCursor | undefined;
+  /** The last entry that is done with. */
+  #position: number;
+  /** The last entry that the log knows to be done with, and when it was told, by the monotonic clock. */
+  #told: number;
+  #toldAt = -Infinity;
+  /** Whether anything was sent since. */
+  #sent = false;
+  #working: Promise<void> | undefined;
+  #misses = 0;
+  #refused = 0;
+  #lastError: string | undefined;
+
+  constructor(webhook: Webhook, parts: WebhookFeedParts) {
+    this.#webhook = webhook;
+    this.#parts = parts;
+    this.#position = parts.takenUpTo ?? parts.log.status.entries;
+    this.#told = parts.takenUpTo ?? -1;
+  }
+
+  get status(): WebhookStatus {
+    return {
+      url: this.#webhook.url.text,
+      status: this.#misses === 0 ? 'ok' : 'failing',
+      behind: this.#parts.log.status.entries - this.#position,
+      refused: this.#refused,
+      ...(this.#lastError === undefined ? {} : { last_error: this.#lastError }),
+    };
+  }
+
+  /** Goes on under what the policy says now. */
+  follow(webhook: Webhook): void {
+    this.#webhook = webhook;
+  }
+
+  /** Looks whether there is something to tell. Cheap when there is not. */
+  wake(): void {
+    if (this.#stopping.signal.aborted || this.#working !== undefined) return;
+    this.#working = this.#work()
+      .catch(() => {
+        // Stopping, or the log can't be read or written now: the next wake goes on behind what is done with.
+        this.#cursor = undefined;
+      })
+      .finally(() => {
+        this.#working = undefined;
+      });
+  }
+
+  /** Breaks off and leaves in the log how far the webhook is. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#working;
+    await this.#tell().catch(() => {});
+  }
+
+  async #work(): Promise<void> {
+    // From where on it is to be told must not depend on when the next start is.
+    if (this.#told < 0) await this.#tell();
+    this.#cursor ??= new LogCursor(this.#parts.log, this.#position);
+    for (let page = await this.#page(); page.length > 0; page = await this.#page()) {
+      for (const line of page) {
+        if (isFor(this.#webhook, line)) await this.#deliver(line);
+        this.#position = line.seq;
+        await this.#tellSometimes();
+      }
+    }
+    await this.#tellSometimes();
+  }
+
+  async #page(): Promise<readonly EntryLine[]> {
+    const cursor = this.#cursor!;
+    try {
+      return await cursor.next();
+    } catch (error) {
+      if (!(error instanceof RecorderError) || error.code !== 'gone') throw error;
+      // What was archived before the webhook took it is at least a day old.
+      this.#cursor = new LogCursor(this.#parts.log, Number(error.fields.first_seq) - 1);
+      return this.#cursor.next();
+    }
+  }
+
+  /** Sends an entry until it is taken. */
+  async #deliver(line: EntryLine): Promise<void> {
+    const { signal } = this.#stopping;
+    const body = line.bytes.toString();
+    const { entry_hash: hash } = JSON.parse(body) as { entry_hash: string };
+    for (;;) {
+      const { url, token_path: tokenPath } = this.#webhook;
+      const headers = { 'idempotency-key': hash, 'audit-event': line.event };
+      const outcome = await send({ endpoint: { url }, tokenPath, headers, body, timeout: TIMEOUT, signal });
+      this.#sent = true;
+      if (outcome.kind !== 'missed') {
+        this.#misses = 0;
+        this.#refused += outcome.kind === 'refused' ? 1 : 0;
+        this.#lastError = outcome.kind === 'refused' ? outcome.error : undefined;
+        return;
+      }
+      this.#lastError = outcome.error;
+      const [jittered] = BACKOFF.generator(this.#misses, BACKOFF);
+      this.#misses += 1;
+      await pause(Math.max(jittered, outcome.retryAfter ?? 0), undefined, { signal });
+    }
+  }
+
+  async #tellSometimes(): Promise<void> {
+    if (this.#sent && this.#parts.clock.monotonic() - this.#toldAt >= TELL_EVERY) await this.#tell();
+  }
+
+  async #tell(): Promise<void> {
+    if (this.#told === this.#position) return;
+    const { log, clock } = this.#parts;
+    const through_seq = this.#position;
+    const data = { url: this.#webhook.url.text, through_seq };
+    await log.append([{ timestamp: timestamp(clock.now()), event: 'notification.delivered', data }]);
+    this.#told = through_seq;
+    this.#toldAt = clock.monotonic();
+    this.#sent = false;
+  }
+}
+
+/** Whether a webhook is to be told of an entry. An incident may have been contained in the moment of its report. */
+function isFor({ events = NOTIFIED_EVENTS }: Webhook, line: EntryLine): boolean {
+  const names: readonly string[] = events;
+  if (names.includes(line.event)) return true;
+  return (
+    line.event === 'incident.reported' && names.includes('incident.contained') && line.data().state === 'contained'
+  );
+}
