@@ -1,18 +1,14 @@
 /** The settings in which processes are measured: with V8's compilers, as on the hardened host, and within its limits. */
 import { mkdirSync, rmdirSync, writeFileSync, existsSync } from 'node:fs';
+import { HARDENED_NODE } from '../../src/build/hardened-node.ts';
 
 const SETTINGS = ['jit', 'jitless', 'box'] as const;
 export type Setting = (typeof SETTINGS)[number];
 
-/** What makes Node fit the box: no compilers, small spaces, few threads, no configuration of OpenSSL that can't be read. */
-const HARDENED = {
-  flags: ['--jitless', '--v8-pool-size=0', '--max-old-space-size=64', '--max-semi-space-size=4'],
-  env: { UV_THREADPOOL_SIZE: '2', MALLOC_ARENA_MAX: '1', OPENSSL_CONF: '/nonexistent' },
-};
+export const flagsOf = (setting: Setting): readonly string[] => (setting === 'jit' ? [] : HARDENED_NODE.flags);
 
-export const flagsOf = (setting: Setting): readonly string[] => (setting === 'jit' ? [] : HARDENED.flags);
-
-export const envOf = (setting: Setting): Readonly<Record<string, string>> => (setting === 'jit' ? {} : HARDENED.env);
+export const envOf = (setting: Setting): Readonly<Record<string, string>> =>
+  setting === 'jit' ? {} : HARDENED_NODE.env;
 
 const MEMORY_BYTES = 128 * 1024 * 1024;
 const PERIOD_MICROSECONDS = 100_000;
