@@ -17,7 +17,15 @@ const standIn = (name: string): string => fileURLToPath(new URL(`./stand-ins/${n
 const common: BuildOptions = {
   cwd: root,
   platform: 'node',
-  resolve: { alias: { 'iconv-lite': standIn('iconv-lite'), qs: standIn('qs') } },
+  resolve: {
+    alias: {
+      debug: standIn('debug'),
+      'iconv-lite': standIn('iconv-lite'),
+      qs: standIn('qs'),
+      [`${root}node_modules/pino/lib/transport.js`]: standIn('pino-transport'),
+      worker_threads: standIn('worker-threads'),
+    },
+  },
   plugins: [fewMediaTypes()],
   // http-assert's copy of depd wraps deprecated functions by eval; nothing here is wrapped so.
   checks: { eval: false },
