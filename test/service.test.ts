@@ -1,6 +1,7 @@
 import { chmodSync, copyFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { HARDENED_NODE } from '../src/build/hardened-node.ts';
 import { ROOT, RunningService, runningServices, ServiceHome, TOKEN } from './support/running-service.ts';
 import { temporaryDirectories } from './support/temporary-directory.ts';
 
@@ -69,10 +70,12 @@ describe('the service', () => {
     expect((await second.get('/health')).json.total_incidents).to.equal(40);
   });
 
-  it('runs as it does on a hardened host: the bundle, without JIT and WebAssembly', async () => {
+  it('runs as it does on a hardened host: the bundle, compiled before, without JIT and WebAssembly', async () => {
     const service = await start(new ServiceHome(directory()), {
-      command: ['--jitless', join(ROOT, 'dist/service.js')],
+      command: [...HARDENED_NODE.flags, join(ROOT, 'dist/service.cjs')],
+      env: { ...HARDENED_NODE.env, NODE_DEBUG: 'incident-recorder' },
     });
+    expect(service.errors, 'the cached data serves').to.equal('');
     expect((await service.report()).status).to.equal(201);
     expect((await service.get('/api/v1/incidents?class=prompt_injection')).json).to.have.length(1);
     expect(await service.end()).to.equal(0);

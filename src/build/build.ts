@@ -2,13 +2,14 @@
  * `npm run build`: bundles the service and the command line into `dist/`.
  *
  * The hardened host can neither strip types (that needs WebAssembly) nor afford to load hundreds of files, so it is
- * given one file of JavaScript, `dist/service.js`, with every dependency inside. The command line is `dist/cli.js`,
- * and one chunk for each subcommand beside it.
+ * given one file of JavaScript with every dependency inside, `dist/bundle.cjs`, with what V8 has compiled of it
+ * beside it; `dist/service.cjs` runs it. The command line is `dist/cli.js`, and one chunk for each subcommand.
  */
 
 import { chmod, rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build, type BuildOptions } from 'rolldown';
+import { makeCachedData } from './cached-data.ts';
 import { fewMediaTypes } from './few-media-types.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -42,8 +43,21 @@ const output: BuildOptions['output'] = {
   sourcemap: true,
 };
 
+const commonJs: BuildOptions['output'] = {
+  ...output,
+  format: 'cjs',
+  entryFileNames: '[name].cjs',
+  codeSplitting: false,
+};
+
 await rm(`${root}dist`, { recursive: true, force: true });
 // Two builds: in one, what both use would move into chunks that they share.
-await build({ ...common, input: { service: 'src/main.ts' }, output: { ...output, codeSplitting: false } });
+await build({ ...common, input: { bundle: 'src/main.ts' }, output: commonJs });
+await build({
+  ...common,
+  input: { service: 'src/build/launch-service.ts' },
+  output: { ...commonJs, sourcemap: false },
+});
 await build({ ...common, input: { cli: 'src/build/launch-cli.ts' }, output });
 await chmod(`${root}dist/cli.js`, 0o755);
+await makeCachedData(`${root}dist/bundle.cjs`, `${root}dist/bundle.cjs.cache`);

@@ -29,7 +29,7 @@ if (unknown !== undefined) throw new Error(`no suite ${unknown}; there are ${Obj
 
 const bench = new Bench({
   large: values.large,
-  service: process.env.BENCH_SERVICE ?? join(ROOT, 'dist/service.js'),
+  service: process.env.BENCH_SERVICE ?? join(ROOT, 'dist/service.cjs'),
 });
 try {
   for (const name of names) await SUITES[name as keyof typeof SUITES](bench, process.env.BENCH_DATA);

@@ -1,0 +1,47 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from 'rolldown';
+import { HARDENED_NODE } from './hardened-node.ts';
+
+/** The service is up in a second; on a machine that is busy with other things it may take longer. In milliseconds. */
+const PATIENCE = 120_000;
+
+/**
+ * Writes the cached data of a bundled service beside it, as it serves on the hardened host. Throws when the service does
+ * not run.
+ */
+export async function makeCachedData(bundle: string, cache: string): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'incident-recorder-build-'));
+  const inDirectory = (name: string): string => join(directory, name);
+  try {
+    await build({
+      input: join(import.meta.dirname, 'warm-up.ts'),
+      platform: 'node',
+      logLevel: 'silent',
+      output: { file: inDirectory('warm-up.cjs'), format: 'cjs' },
+    });
+    const secret = randomBytes(24).toString('hex');
+    for (const name of ['token', 'key']) writeFileSync(inDirectory(name), secret, { mode: 0o600 });
+    const socket = inDirectory('socket');
+    const args = [...HARDENED_NODE.flags, inDirectory('warm-up.cjs'), bundle, cache, socket, secret];
+    execFileSync(process.execPath, args, {
+      env: {
+        ...HARDENED_NODE.env,
+        BIND_ADDR: `unix:${socket}`,
+        AUDIT_LOG_PATH: inDirectory('audit.jsonl'),
+        SERVICE_TOKEN_PATH: inDirectory('token'),
+        AUDIT_HMAC_KEY_PATH: inDirectory('key'),
+        CONTAINMENT_POLICY_PATH: join(import.meta.dirname, '../../policy/incident-containment.yaml'),
+      },
+      stdio: ['ignore', 'ignore', 'inherit'],
+      timeout: PATIENCE,
+    });
+    // The service has written it, under its own umask.
+    chmodSync(cache, 0o644);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
