@@ -19,6 +19,11 @@ import type { Projections } from './projections.ts';
 
 /** While nobody waits for an answer there is no need to compact often: each time takes three syncs. In bytes. */
 const COMPACT_AT = 64 * 1024 * 1024;
+/**
+ * How much of the log is applied at a time, in bytes. Entries about one incident often stand near each other, and what
+ * they make of it together is stored once; but all of them have to fit in memory.
+ */
+const APPLY_BYTES = 2 * 1024 * 1024;
 
 export class CatchUp {
   readonly #projections: Projections;
@@ -29,6 +34,9 @@ export class CatchUp {
   #files: readonly LogFile[] = [];
   #hash: ChainHash | undefined;
   #last: StoredEntry | undefined;
+  /** Entries that were read and not applied yet, and their length in bytes. */
+  #gathered: StoredEntry[] = [];
+  #gatheredBytes = 0;
 
   /** @param onProgress told the `seq` up to which the log has been read and applied */
   constructor(projections: Projections, onProgress: (seq: number) => void = () => {}) {
@@ -63,6 +71,7 @@ export class CatchUp {
     if (this.#projections.fault !== undefined) return;
     this.#stalled = false;
     await walkFiles(this.#files, this.#hash, (entries) => this.#take(entries));
+    this.#applyGathered();
     if (!this.#stalled) this.#projections.unfinished = false;
   }
 
@@ -72,6 +81,7 @@ export class CatchUp {
       await this.#projections.compact(COMPACT_AT);
     };
     const recovered = await recoverLog({ ...parts, onEntries });
+    this.#applyGathered();
     this.#projections.flush();
     this.#hash = parts.hash;
     this.#files = [...recovered.sealed, { path: parts.path, to: recovered.size }];
@@ -87,6 +97,16 @@ export class CatchUp {
       this.#foreign = true;
       return;
     }
+    this.#gathered.push(...entries);
+    for (const { length } of entries) this.#gatheredBytes += length;
+    if (this.#gatheredBytes >= APPLY_BYTES) this.#applyGathered();
+  }
+
+  #applyGathered(): void {
+    const entries = this.#gathered;
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    if (this.#foreign || this.#stalled || entries.length === 0) return;
     this.#projections.apply(entries);
     const { fault } = this.#projections;
     if (fault instanceof RecorderError) throw fault;
