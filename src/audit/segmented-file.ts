@@ -1,0 +1,117 @@
+/**
+ * The files of the log as they are written: sealed segments, and the file at the log's path, which grows. What is
+ * written counts only once it is synced and `keep` has said so; until then `cutBack` takes it away again.
+ */
+import { constants } from 'node:fs';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { syncDirectoryOf } from './durable-file.ts';
+import { nextPath, type Recovered } from './recovery.ts';
+import { sealedPath, type SealedSegment } from './segments.ts';
+
+const TO_APPEND = constants.O_WRONLY | constants.O_APPEND;
+
+export class SegmentedFile {
+  readonly path: string;
+  /** Not open when the log is damaged: it is not to be written. */
+  #file: FileHandle | undefined;
+  #first: number;
+  #size: number;
+  #sealed: readonly SealedSegment[];
+
+  private constructor(path: string, { first, size, sealed }: Recovered, file: FileHandle | undefined) {
+    this.path = path;
+    this.#file = file;
+    this.#first = first;
+    this.#size = size;
+    this.#sealed = sealed;
+  }
+
+  /** Opens the files of a log that `recoverLog` has made ready. */
+  static async open(path: string, recovered: Recovered): Promise<SegmentedFile> {
+    const file = recovered.damage === undefined ? await open(path, TO_APPEND) : undefined;
+    return new SegmentedFile(path, recovered, file);
+  }
+
+  /** The size of the file that is being written, in bytes. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The sealed segments, oldest first. */
+  get sealed(): readonly SealedSegment[] {
+    return this.#sealed;
+  }
+
+  /** The file that holds an entry, and the `seq` of the first entry in it. */
+  holderOf(seq: number): SealedSegment {
+    const holder = seq < this.#first ? this.#sealed.findLast(({ first }) => first <= seq) : undefined;
+    return holder ?? { path: this.path, first: this.#first };
+  }
+
+  /** Forgets sealed segments that were moved away. */
+  forget(segments: readonly SealedSegment[]): void {
+    this.#sealed = this.#sealed.filter((segment) => !segments.includes(segment));
+  }
+
+  /** Writes bytes behind the file's end. A write may take fewer than it was given and say why only at the next one. */
+  async write(bytes: Buffer): Promise<void> {
+    for (let done = 0; done < bytes.length;) {
+      done += (await this.#file!.write(bytes, done, bytes.length - done)).bytesWritten;
+    }
+  }
+
+  async sync(): Promise<void> {
+    await this.#file!.datasync();
+  }
+
+  /** So many bytes that were written are part of the file from now on. */
+  keep(bytes: number): void {
+    this.#size += bytes;
+  }
+
+  /** Takes away what was written and not kept. */
+  async cutBack(): Promise<void> {
+    await this.#file?.truncate(this.#size);
+  }
+
+  /**
+   * Seals the file and goes on in a new one, which begins with the entry `next`. The caller has made sure that the
+   * checkpoint has seen all of the file. When there is no room for another file nothing changes, and the next batch
+   * tries again.
+   * @throws when the change may not be on disk: then nothing may be written any more
+   */
+  async seal(next: number): Promise<void> {
+    const segment: SealedSegment = { path: sealedPath(this.path, this.#first), first: this.#first };
+    const file = await this.#replace(segment.path);
+    if (file === undefined) return;
+    await syncDirectoryOf(this.path);
+    await this.#file?.close();
+    this.#file = file;
+    this.#sealed = [...this.#sealed, segment];
+    this.#first = next;
+    this.#size = 0;
+  }
+
+  async close(): Promise<void> {
+    await this.#file?.close();
+  }
+
+  /** Moves the file to its sealed name and puts an empty one in its place, unless there is no room for it. */
+  async #replace(sealed: string): Promise<FileHandle | undefined> {
+    const next = nextPath(this.path);
+    let file: FileHandle | undefined;
+    try {
+      await rm(next, { force: true });
+      file = await open(next, TO_APPEND | constants.O_CREAT | constants.O_EXCL, 0o640);
+      await rename(this.path, sealed);
+      await rename(next, this.path).catch(async (error: unknown) => {
+        await rename(sealed, this.path);
+        throw error;
+      });
+      return file;
+    } catch {
+      await file?.close();
+      return undefined;
+    }
+  }
+}
