@@ -1,8 +1,8 @@
 import type { Context } from 'koa';
 import type { IncidentDocument } from '../projections/incidents.ts';
 
-/** Answers with JSON text that is ready to send. */
-export const answerJson = (ctx: Context, status: number, json: string): void => {
+/** Answers with JSON text that is ready to send; as bytes it is in UTF-8. */
+export const answerJson = (ctx: Context, status: number, json: string | Buffer): void => {
   ctx.status = status;
   ctx.set('Content-Type', 'application/json');
   ctx.body = json;
@@ -17,6 +17,14 @@ export const answerIncident = (ctx: Context, status: number, incident: IncidentD
   ctx.set('ETag', `"${incident.version}"`);
   answerJson(ctx, status, incident.json);
 };
+
+/** Answers with a list of JSON texts in UTF-8. */
+export const answerJsonList = (ctx: Context, status: number, items: readonly Uint8Array[]): void => {
+  const parts = items.flatMap((item) => [COMMA, item]);
+  answerJson(ctx, status, Buffer.concat([OPENING, ...parts.slice(1), CLOSING]));
+};
+
+const [OPENING, COMMA, CLOSING] = ['[', ',', ']'].map((text) => Buffer.from(text)) as [Buffer, Buffer, Buffer];
 
 /** The path under which an incident is read. */
 export const incidentPath = (id: string): string => `/api/v1/incidents/get?id=${encodeURIComponent(id)}`;

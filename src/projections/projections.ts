@@ -15,7 +15,7 @@ import type { LinePlace } from '../audit/log-reader.ts';
 import { ArchivedIncidents, type EntryRange } from './archived-incidents.ts';
 import { Database, type Statement } from './database.ts';
 import { foldEntry, idempotencyOf, type IncidentRecord } from './incident-record.ts';
-import { IncidentList } from './incident-list.ts';
+import { IncidentList, MAX_PAGE_BYTES } from './incident-list.ts';
 import { type Change, type IncidentDocument, Incidents } from './incidents.ts';
 import { Posture } from './posture.ts';
 import { Statistics, Tally } from './statistics.ts';
@@ -39,9 +39,8 @@ export interface EntriesPage {
   readonly next?: number;
 }
 
-/** The most that one page of an incident's entries may hold: it has to fit in memory. */
+/** The most entries that one page of an incident's entries may hold. */
 const MAX_PAGE_ENTRIES = 1000;
-const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 
 /** How long what is applied may stay uncommitted, in milliseconds, and how many entries of it there may be. */
 const COMMIT_AFTER = 100;

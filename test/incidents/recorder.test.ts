@@ -234,7 +234,7 @@ describe('Recorder', () => {
       await Promise.all(work);
       const all = recording.projections.list
         .read({ classes: [], states: [], severities: [], sources: [], limit: 1000 })
-        .documents.map((json) => JSON.parse(json) as { occurrences: number });
+        .documents.map((json) => JSON.parse(Buffer.from(json).toString()) as { occurrences: number });
       expect(all.reduce((sum, { occurrences }) => sum + occurrences, 0)).to.equal(21);
     });
   });

@@ -95,7 +95,8 @@ describe('IncidentList', () => {
     }
   };
 
-  const idsOf = (documents: readonly string[]): string[] => documents.map((json) => (JSON.parse(json) as Incident).id);
+  const idsOf = (documents: readonly Uint8Array[]): string[] =>
+    documents.map((json) => (JSON.parse(Buffer.from(json).toString()) as Incident).id);
 
   it('lists what the filters admit, most severe first, then newest, over any number of pages', () => {
     const property = fc.property(fc.array(kind, { maxLength: 60, size: 'max' }), filter, (kinds, query) => {
@@ -130,7 +131,7 @@ describe('IncidentList', () => {
 
   it('ends a page that has become very long', () => {
     withList((list, put) => {
-      for (let seq = 1; seq <= 5; seq++) put(record(seq, { description: 'x'.repeat(1024 * 1024) }));
+      for (let seq = 1; seq <= 5; seq++) put(record(seq, { description: 'x'.repeat(300 * 1024) }));
       const first = list.read({ classes: [], states: [], severities: [], sources: [], limit: 1000 });
       expect(first.documents).to.have.length(3);
       const second = list.read({

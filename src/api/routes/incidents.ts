@@ -1,7 +1,7 @@
 import type Router from '@koa/router';
 import type { Context } from 'koa';
 import { RecorderError } from '../../errors.ts';
-import { answerIncident, answerJson } from '../answer.ts';
+import { answerIncident, answerJson, answerJsonList } from '../answer.ts';
 import { writeCursor } from '../cursor.ts';
 import { linkToNext } from '../link.ts';
 import { readListQuery } from '../list-query.ts';
@@ -15,7 +15,7 @@ export const addIncidentRoutes = (router: Router, { incidents }: Pick<ApiParts, 
   router.get('/api/v1/incidents', (ctx) => {
     const { documents, next } = incidents.list(readListQuery(ctx.querystring));
     if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'cursor', writeCursor(next)));
-    answerJson(ctx, 200, `[${documents.join(',')}]`);
+    answerJsonList(ctx, 200, documents);
   });
 
   router.get('/api/v1/incidents/get', (ctx) => {

@@ -62,7 +62,8 @@ export const standIn = (parts: Partial<ApiParts> = {}): StandIn => {
       get: (id) => (id === KNOWN.id ? KNOWN : undefined),
       list: (query) => {
         queries.push(query);
-        return { documents: [KNOWN.json, incident('INC-20261122-000000000002').json] };
+        const documents = [KNOWN, incident('INC-20261122-000000000002')].map(({ json }) => Buffer.from(json));
+        return { documents };
       },
       history: async (id, after) => {
         if (id !== KNOWN.id) return undefined;
