@@ -6,6 +6,7 @@
  * resolves twice has resolved. Any other command that the state does not take is refused.
  */
 import { initialTransition, transition, type SnapshotFrom } from 'xstate';
+import { Answers } from './answers.ts';
 import {
   containmentStatus,
   incidentMachine,
@@ -75,20 +76,10 @@ export function decide({ value, context }: Situation, event: IncidentEvent): Dec
   const asked = event.type === 'delivery' ? `delivery ${event.action} ${event.standing}` : event.type;
   const state = stateOf({ value });
   const key = `${state} ${asked} ${auto_contain} ${occurrences} ${actions.join(' ')} ${JSON.stringify(standings)}`;
-  const known = DECISIONS.get(key);
-  if (known !== undefined) return known;
-  if (DECISIONS.size >= MAX_DECISIONS) DECISIONS.clear();
-  const decision = askChart(snapshotOf(state, context), event);
-  DECISIONS.set(key, decision);
-  return decision;
+  return DECISIONS.to(key, () => askChart(snapshotOf(state, context), event));
 }
 
-/**
- * A decision depends on nothing but state, context and event, and most incidents are in one of a few situations: so the
- * answers of the chart are kept. A replay of the log asks it a few dozen times instead of millions.
- */
-const DECISIONS = new Map<string, Decision>();
-const MAX_DECISIONS = 1000;
+const DECISIONS = new Answers<Decision>();
 
 function askChart(snapshot: IncidentSnapshot, event: IncidentEvent): Decision {
   if (snapshot.can(event)) {

@@ -7,6 +7,7 @@
  * before it was carried out is `superseded`: the incident was resolved, or the action was engaged anew.
  */
 import { assign, initialTransition, setup, transition, type SnapshotFrom } from 'xstate';
+import { Answers } from './answers.ts';
 import type { Way } from './vocabulary.ts';
 
 export const DELIVERY_STATUSES = [
@@ -161,6 +162,11 @@ export function decideDelivery(
   { status, context }: DeliverySituation,
   event: DeliveryEvent,
 ): DeliverySituation | undefined {
-  const snapshot = deliveryMachine.resolveState({ value: status, context });
-  return snapshot.can(event) ? situationOf(transition(deliveryMachine, snapshot, event)[0]) : undefined;
+  const { via, attempts, waited } = context;
+  return DECISIONS.to(`${status} ${via} ${attempts} ${waited} ${JSON.stringify(event)}`, () => {
+    const snapshot = deliveryMachine.resolveState({ value: status, context });
+    return snapshot.can(event) ? situationOf(transition(deliveryMachine, snapshot, event)[0]) : undefined;
+  });
 }
+
+const DECISIONS = new Answers<DeliverySituation | undefined>();
