@@ -14,6 +14,7 @@ import {
   type IncidentContext,
   type IncidentEvent,
 } from './incident.ts';
+import { type NextTransition, transitionsFrom } from './transitions.ts';
 import { ACTIONS, type ContainmentAction, type Directive, type Rule, type State } from './vocabulary.ts';
 
 export type IncidentSnapshot = SnapshotFrom<typeof incidentMachine>;
@@ -31,7 +32,12 @@ export type Intent = {
 export type Decision =
   | { readonly kind: 'moved'; readonly snapshot: IncidentSnapshot; readonly intents: readonly Intent[] }
   | { readonly kind: 'unchanged' }
-  | { readonly kind: 'refused'; readonly state: State; readonly allowed: readonly CommandName[] };
+  | {
+      readonly kind: 'refused';
+      readonly state: State;
+      readonly allowed: readonly CommandName[];
+      readonly transitions: readonly NextTransition[];
+    };
 
 /** The outer state of a snapshot. */
 export const stateOf = ({ value }: Pick<Situation, 'value'>): State =>
@@ -88,12 +94,17 @@ function askChart(snapshot: IncidentSnapshot, event: IncidentEvent): Decision {
   }
   const state = stateOf(snapshot);
   if (TARGETS.get(event.type)?.has(state)) return { kind: 'unchanged' };
-  return { kind: 'refused', state, allowed: allowedIn(snapshot) };
+  const transitions = transitionsFrom(incidentMachine, snapshot);
+  return { kind: 'refused', state, allowed: allowedIn(snapshot), transitions };
 }
 
 /** The commands that would move the incident now. */
 export const allowedIn = (snapshot: IncidentSnapshot): readonly CommandName[] =>
   COMMANDS.filter((type) => snapshot.can({ type }));
+
+/** Every event of the chart: where it would lead now, or why it leads nowhere. */
+export const transitionsIn = ({ value, context }: Situation): readonly NextTransition[] =>
+  transitionsFrom(incidentMachine, snapshotOf(stateOf({ value }), context));
 
 /** The states to which each event leads from anywhere, read from the chart. */
 const TARGETS: ReadonlyMap<string, ReadonlySet<State>> = (() => {

@@ -86,7 +86,7 @@ export class Recorder {
   /**
    * Carries out a command on an incident.
    * @param expectedVersion the version that the incident must have; any when not given
-   * @throws RecorderError `not_found`, `illegal_transition` (with `state` and `allowed`), `stale_version`,
+   * @throws RecorderError `not_found`, `illegal_transition` (with `state`, `allowed` and `transitions`), `stale_version`,
    *   `log_unavailable`, `overloaded`, `too_large`, `stopping`
    */
   perform(command: CommandName, target: Command, expectedVersion?: number): Promise<Outcome> {
@@ -101,9 +101,9 @@ export class Recorder {
       const decision = decide(situationOf(before), { type: command });
       if (decision.kind === 'unchanged') return { incident: documentOf(before), change: 'unchanged' };
       if (decision.kind === 'refused') {
-        const { state, allowed } = decision;
+        const { state, allowed, transitions } = decision;
         throw new RecorderError('illegal_transition', `${command} is not possible: the incident is ${state}`, {
-          fields: { state, allowed },
+          fields: { state, allowed, transitions },
         });
       }
       const { by, note } = target;

@@ -132,7 +132,7 @@ describe('Recorder', () => {
       await recording.recorder.perform('resolve', { id });
       const error = await refusal(recording.recorder.perform('acknowledge', { id }));
       expect(error).to.include({ code: 'illegal_transition', status: 409 });
-      expect(error.fields).to.deep.equal({ state: 'resolved', allowed: [] });
+      expect(error.fields).to.deep.include({ state: 'resolved', allowed: [] });
       expect(events()).to.have.length(3);
     });
 

@@ -1,0 +1,28 @@
+/** What a machine can do next: each of its events, where it would lead from here, or why it leads nowhere. */
+import { type AnyMachineSnapshot, type AnyStateMachine, getNextTransitions } from 'xstate';
+
+export type NextTransition = {
+  readonly event: string;
+  readonly allowed: boolean;
+  /** The state that it leads to, with the names of those around it: `contained.delivering`; null when it stays. */
+  readonly target: string | null;
+  /** Why it is not allowed. */
+  readonly reason?: string;
+};
+
+/** Every event of the machine in a snapshot of it. A guard is asked about the bare event. */
+export const transitionsFrom = (machine: AnyStateMachine, snapshot: AnyMachineSnapshot): readonly NextTransition[] =>
+  machine.events.map((event) => {
+    const [enabled] = machine.getTransitionData(snapshot, { type: event });
+    if (enabled === undefined) return { event, allowed: false, target: null, reason: refusal(snapshot, event) };
+    return { event, allowed: true, target: enabled.target?.[0]?.path.join('.') ?? null };
+  });
+
+function refusal(snapshot: AnyMachineSnapshot, event: string): string {
+  const state = snapshot._nodes.at(-1)!.path.join('.');
+  if (snapshot.status === 'done') return `${state} is final`;
+  const guards = getNextTransitions(snapshot)
+    .filter(({ eventType }) => eventType === event)
+    .map(({ guard }) => (typeof guard === 'string' ? guard : (guard as { readonly type: string }).type));
+  return guards.length === 0 ? `not possible while ${state}` : `guard ${guards.join(', ')} does not hold`;
+}
