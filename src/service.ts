@@ -9,6 +9,7 @@
 import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
+import { transitionsIn } from '../machines/decision.ts';
 import { createApp } from './api/app.ts';
 import { EventStreams } from './api/event-streams.ts';
 import { ApiServer } from './api/server.ts';
@@ -36,6 +37,7 @@ import type { Policy } from './policy/policy.ts';
 import type { Damage } from './audit/walk.ts';
 import { CatchUp } from './projections/catch-up.ts';
 import { databasePath } from './projections/database.ts';
+import { situationOf } from './projections/incident-record.ts';
 import { Projections } from './projections/projections.ts';
 import { VERSION } from './version.ts';
 
@@ -202,6 +204,10 @@ async function assemble(
         history: async (id, after) => {
           const page = projections.entriesOf(id, after);
           return page === undefined ? undefined : { ...page, lines: await readLinesAt(log, page.places) };
+        },
+        transitions: (id) => {
+          const record = found(projections.incidents.record(id));
+          return record && { state: record.incident.state, transitions: transitionsIn(situationOf(record)) };
         },
       },
       events,

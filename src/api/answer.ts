@@ -2,10 +2,14 @@ import type { Context } from 'koa';
 import type { IncidentDocument } from '../projections/incidents.ts';
 
 /** Answers with JSON text that is ready to send; as bytes it is in UTF-8. */
-export const answerJson = (ctx: Context, status: number, json: string | Buffer): void => {
+export const answerJson = (ctx: Context, status: number, json: string | Buffer): void =>
+  answerText(ctx, status, 'application/json', json);
+
+/** Answers with text of a media type. */
+export const answerText = (ctx: Context, status: number, type: string, text: string | Buffer): void => {
   ctx.status = status;
-  ctx.set('Content-Type', 'application/json');
-  ctx.body = json;
+  ctx.set('Content-Type', type);
+  ctx.body = text;
 };
 
 /**

@@ -18,6 +18,7 @@ import { addHealthRoute } from './routes/health.ts';
 import { addIncidentRoutes } from './routes/incidents.ts';
 import { addReloadRoute } from './routes/reload.ts';
 import { addReportRoute } from './routes/report.ts';
+import { addStatechartRoutes } from './routes/statecharts.ts';
 import { addStatsRoute } from './routes/stats.ts';
 
 /**
@@ -38,6 +39,7 @@ export const createApp = (parts: ApiParts): Koa => {
   addCommandRoutes(router, command, parts);
   addStatsRoute(router, parts);
   addEventsRoute(router, parts);
+  addStatechartRoutes(router, parts);
   addReloadRoute(router, authenticated, parts);
   addArchiveRoute(router, command, parts);
   addContainmentRoutes(router, command, parts);

@@ -4,6 +4,8 @@
  * The API authenticates, checks sizes and shapes, calls one of these parts and renders what it gives. Whatever it sends
  * of an incident arrives here as JSON text that is ready to send.
  */
+import type { NextTransition } from '../../machines/transitions.ts';
+import type { State } from '../../machines/vocabulary.ts';
 import type { Clock } from '../clock.ts';
 import type { PostureView } from '../containment/posture-view.ts';
 import type { Receipts } from '../containment/receipts.ts';
@@ -27,18 +29,21 @@ export interface Log {
   error(fields: object, message: string): void;
 }
 
+/** Some of an incident's lines of the audit log, oldest first. */
+export interface HistoryPage {
+  readonly lines: readonly string[];
+  /** The version behind which the next page begins, when there is one. */
+  readonly next?: number;
+}
+
 export interface ApiParts {
   readonly recorder: Pick<Recorder, 'report' | 'perform'>;
   readonly incidents: Pick<Incidents, 'get'> & {
     list(query: ListQuery): ListPage;
-    /**
-     * The incident's lines of the audit log, oldest first, from behind its version `after` on; `next` is the version
-     * behind which the next page begins, when there is one. Undefined when there are none.
-     */
-    history(
-      id: string,
-      after: number,
-    ): Promise<{ readonly lines: readonly string[]; readonly next?: number } | undefined>;
+    /** The incident's entries from behind its version `after` on. Undefined when it is not on record. */
+    history(id: string, after: number): Promise<HistoryPage | undefined>;
+    /** What each event of the statechart would do to the incident now. Undefined when it is not on record. */
+    transitions(id: string): { readonly state: State; readonly transitions: readonly NextTransition[] } | undefined;
   };
   readonly events: Pick<EventStreams, 'open'>;
   readonly statistics: Pick<Statistics, 'read'>;

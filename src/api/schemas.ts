@@ -7,6 +7,7 @@
 import * as z from 'zod/mini';
 import { ACTIONS, CLASSES, DIRECTIVES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { OBSERVED } from '../audit/incident-entries.ts';
+import { CHART_FORMATS } from '../statecharts/formats.ts';
 import { parseTimestamp } from './timestamp.ts';
 
 const isBlank = (value: unknown): boolean => typeof value !== 'string' || value.trim() === '';
@@ -93,6 +94,19 @@ const isCount = (text: string): boolean => /^\d{1,15}$/.test(text);
 export const historySchema = z.strictObject({
   id: oneId,
   after: once('after', isCount, 'after must be a version of the incident, a whole number'),
+});
+
+/** The parameters of the statechart with an incident in it. */
+export const statechartSchema = z.strictObject({
+  id: oneId,
+  version: once('version', isCount, 'version must be one of the incident, a whole number'),
+});
+
+/** The parameters of a machine. */
+export const machineSchema = z.strictObject({
+  format: z.exactOptional(
+    z.array(z.enum(CHART_FORMATS, 'invalid format')).check(z.maxLength(1, 'format may be given only once')),
+  ),
 });
 
 /** The parameters of the event stream. */

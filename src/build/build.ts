@@ -10,6 +10,7 @@ import { chmod, rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build, type BuildOptions } from 'rolldown';
 import { makeCachedData } from './cached-data.ts';
+import { drawnCharts } from './drawn-charts.ts';
 import { fewMediaTypes } from './few-media-types.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -27,7 +28,7 @@ const common: BuildOptions = {
       worker_threads: standIn('worker-threads'),
     },
   },
-  plugins: [fewMediaTypes()],
+  plugins: [fewMediaTypes(), drawnCharts()],
   // http-assert's copy of depd wraps deprecated functions by eval; nothing here is wrapped so.
   checks: { eval: false },
 };

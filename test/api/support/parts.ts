@@ -65,6 +65,10 @@ export const standIn = (parts: Partial<ApiParts> = {}): StandIn => {
         const documents = [KNOWN, incident('INC-20261122-000000000002')].map(({ json }) => Buffer.from(json));
         return { documents };
       },
+      transitions: (id) =>
+        id === KNOWN.id
+          ? { state: 'open', transitions: [{ event: 'resolve', allowed: true, target: 'resolved' }] }
+          : undefined,
       history: async (id, after) => {
         if (id !== KNOWN.id) return undefined;
         return after === 0

@@ -1,0 +1,77 @@
+import type Router from '@koa/router';
+import type { Context } from 'koa';
+import type { Entry } from '../../audit/entry.ts';
+import { RecorderError } from '../../errors.ts';
+import { IncidentWalk } from '../../incidents/incident-walk.ts';
+import { type Drawing, type Drawings, drawings } from '../../statecharts/drawings.ts';
+import { CHART_FORMATS, formatChart } from '../../statecharts/formats.ts';
+import { MACHINES } from '../../statecharts/machines.ts';
+import { incidentSvg } from '../../statecharts/svg.ts';
+import { answerJson, answerText } from '../answer.ts';
+import type { ApiParts, HistoryPage } from '../parts.ts';
+import { parseQuery } from '../query.ts';
+import { idSchema, machineSchema, nothingSchema, statechartSchema } from '../schemas.ts';
+import { validate } from '../validate.ts';
+
+/** The statecharts, and where an incident is in its own. */
+export const addStatechartRoutes = (router: Router, { incidents }: Pick<ApiParts, 'incidents'>): void => {
+  let drawn: Promise<Drawings> | undefined;
+  const drawingOf = async (name: string): Promise<Drawing> => (await (drawn ??= drawings()))[name]!;
+
+  router.get('/api/v1/machines', (ctx) => {
+    validate(nothingSchema, parseQuery(ctx.querystring), 'parameter');
+    const list = Object.entries(MACHINES).map(([name, machine]) => ({
+      name,
+      states: Object.keys(machine.states),
+      events: machine.events,
+      formats: CHART_FORMATS,
+    }));
+    answerJson(ctx, 200, JSON.stringify(list));
+  });
+
+  for (const [name, machine] of Object.entries(MACHINES)) {
+    router.get(`/api/v1/machines/${name}`, async (ctx) => {
+      const { format } = validate(machineSchema, parseQuery(ctx.querystring), 'parameter');
+      const { mediaType, text } = await formatChart(machine, format?.[0] ?? 'json', () => drawingOf(name));
+      answerText(ctx, 200, mediaType, text);
+    });
+  }
+
+  router.get('/api/v1/incidents/transitions', (ctx) => {
+    const { id } = validate(idSchema, parseQuery(ctx.querystring), 'parameter', 'id parameter required');
+    const incident = id[0] ?? '';
+    answerJson(ctx, 200, JSON.stringify({ id: incident, ...found(incidents.transitions(incident)) }));
+  });
+
+  router.get('/api/v1/incidents/statechart', async (ctx) => {
+    const { id, version } = askedFor(ctx);
+    const walk = await walkThrough(incidents, id, version);
+    if (version !== undefined && walk.version !== version) {
+      throw new RecorderError('not_found', `the incident is at version ${walk.version}`);
+    }
+    const title = `Incident ${id} at version ${walk.version}`;
+    answerText(ctx, 200, 'image/svg+xml', incidentSvg(title, await drawingOf('incident'), walk.whereabouts));
+  });
+};
+
+/** The way of an incident up to a version, or up to now. */
+const walkThrough = async (incidents: ApiParts['incidents'], id: string, version = Infinity): Promise<IncidentWalk> => {
+  const walk = new IncidentWalk();
+  let after: number | undefined = 0;
+  while (after !== undefined && walk.version < version) {
+    const page: HistoryPage = found(await incidents.history(id, after));
+    for (const line of page.lines) if (walk.version < version) walk.take(JSON.parse(line) as Entry);
+    after = page.next;
+  }
+  return walk;
+};
+
+const askedFor = ({ querystring }: Context): { readonly id: string; readonly version?: number } => {
+  const { id, version } = validate(statechartSchema, parseQuery(querystring), 'parameter', 'id parameter required');
+  return { id: id[0] ?? '', ...(version?.[0] !== undefined && { version: Number(version[0]) }) };
+};
+
+const found = <T>(value: T | undefined): T => {
+  if (value === undefined) throw new RecorderError('not_found', 'incident not found');
+  return value;
+};

@@ -1,0 +1,109 @@
+/**
+ * Draws a statechart by state-machine-cat, which lays it out by Graphviz. That is WebAssembly, which the hardened host
+ * does not have, so it is done at build time.
+ *
+ * Graphviz decides where everything is. What the groups are called is ours: each state and each transition has its id as
+ * `data-id`, by which it is found again when an incident is shown in the drawing, and a title that says it in words.
+ */
+import { type IState, type IStateMachine, type ITransition, render } from 'state-machine-cat';
+import { type Chart, type ChartState, type ChartTransition, labelOf } from '../statecharts/chart.ts';
+import type { Drawing } from '../statecharts/drawings.ts';
+
+export async function drawChart(chart: Chart): Promise<Drawing> {
+  const cat = asCat(chart);
+  const [svg, dot] = await Promise.all([
+    // `svg` would take the Graphviz of the machine that it runs on where there is one: drawings would differ.
+    render(cat, { inputType: 'json', outputType: 'oldsvg', ...ROOMY }),
+    render(cat, { inputType: 'json', outputType: 'dot' }),
+  ]);
+  return { ...tidied(svg, chart), dot };
+}
+
+/** Room for text that is wider than Graphviz thinks, where the reader has another font. */
+const ROOMY = {
+  dotNodeAttrs: [{ name: 'fontsize', value: '13' }],
+  dotEdgeAttrs: [{ name: 'fontsize', value: '11' }],
+};
+/** Keeps a label off its line. */
+const GAP = '\u00a0';
+
+/** All states of a chart, each before those in it. */
+const statesOf = (states: readonly ChartState[]): readonly ChartState[] =>
+  states.flatMap((state) => [state, ...statesOf(state.states)]);
+
+/** The chart in state-machine-cat's own terms. A class, `s3` or `t3`, tells which state or transition it is. */
+function asCat(chart: Chart): IStateMachine {
+  const all = statesOf(chart.states);
+  const transitions: ITransition[] = [];
+  const connect = (from: string, to: string, more: Partial<ITransition> = {}): void => {
+    transitions.push({ id: transitions.length, from, to, label: '', ...more });
+  };
+  const machineIn = (states: readonly ChartState[], initial: string, around: string): IStateMachine => {
+    const beginning = `${around}.initial`;
+    connect(beginning, initial);
+    return { states: [{ name: beginning, type: 'initial' }, ...states.flatMap(catStates)] };
+  };
+  const catStates = (state: ChartState): IState[] => {
+    const { id, name, final, entry, exit, initial, states } = state;
+    const actions = [
+      ...entry.map((body) => ({ type: 'entry', body }) as const),
+      ...exit.map((body) => ({ type: 'exit', body }) as const),
+    ];
+    const box: IState = {
+      name: id,
+      label: name,
+      type: 'regular',
+      class: `s${all.indexOf(state)}`,
+      ...(actions.length === 0 ? {} : { actions }),
+      ...(initial === undefined ? {} : { statemachine: machineIn(states, initial, id) }),
+    };
+    if (!final) return [box];
+    // A final state keeps its name: what ends the chart is drawn behind it.
+    const end = `${id}.end`;
+    connect(id, end);
+    return [box, { name: end, type: 'final' }];
+  };
+  const { states } = machineIn(chart.states, chart.initial, '');
+  for (const [index, transition] of chart.transitions.entries()) {
+    const { from, to, internal } = transition;
+    connect(from, to, {
+      label: GAP + labelOf(transition),
+      class: `t${index}`,
+      type: internal ? 'internal' : 'external',
+    });
+  }
+  return { states, transitions };
+}
+
+const SIZE = /<svg width="(\d+)pt" height="(\d+)pt"/;
+const GROUP = /<g id="[^"]*" class="(?:node|edge|cluster) ([^"]*)">\n<title>[^<]*<\/title>/g;
+const OUR_CLASS = /(?:^| )([st])(\d+)(?: |$)/;
+
+/** Graphviz's SVG without its head, its background and its own names. */
+function tidied(svg: string, chart: Chart): Omit<Drawing, 'dot'> {
+  const [, width, height] = SIZE.exec(svg) ?? [];
+  const all = statesOf(chart.states);
+  const body = svg
+    .slice(svg.indexOf('<g id="graph0"'), svg.lastIndexOf('</svg>'))
+    .replace(/<g id="graph0" class="graph" ([^>]*)>\n<title>[^<]*<\/title>\n<polygon [^>]*\/>/, '<g $1>')
+    .replaceAll(/<!--.*?-->\n/gs, '')
+    .replaceAll(GROUP, (_, classes: string) => {
+      const [, kind, index] = OUR_CLASS.exec(classes) ?? [];
+      if (kind === undefined) return `<g class="${classes.includes('transition') ? 'beginning' : 'pseudo'}">`;
+      const state = all[Number(index)];
+      const transition = chart.transitions[Number(index)];
+      return kind === 's'
+        ? group('state', state!.id, sayState(state!))
+        : group('transition', transition!.id, sayTransition(transition!));
+    });
+  return { width: Number(width), height: Number(height), body };
+}
+
+const group = (kind: string, id: string, title: string): string =>
+  `<g class="${kind}" data-id="${id}"><title>${title.replaceAll('&', '&amp;').replaceAll('<', '&lt;')}</title>`;
+
+const sayState = ({ name, description }: ChartState): string =>
+  description === undefined ? name : `${name}: ${description}`;
+
+const sayTransition = (transition: ChartTransition): string =>
+  `${transition.from} to ${transition.to}: ${labelOf(transition)}`;

@@ -1,0 +1,114 @@
+/** A machine as what there is to draw of it: states within states, transitions between them, and the names in both. */
+import type { AnyStateMachine, AnyStateNode, AnyTransitionDefinition } from 'xstate';
+
+export interface ChartState {
+  /** The names of the states around it and its own, with a dot between: `contained.delivering`. */
+  readonly id: string;
+  readonly name: string;
+  readonly description?: string;
+  readonly final: boolean;
+  /** Names of the actions on entering and on leaving it. */
+  readonly entry: readonly string[];
+  readonly exit: readonly string[];
+  /** The id of the state in it in which it begins, where there are any. */
+  readonly initial?: string;
+  readonly states: readonly ChartState[];
+}
+
+export interface ChartTransition {
+  /** Where it comes from and its event: `open:contain`, `open:always`; numbered where there are several. */
+  readonly id: string;
+  readonly from: string;
+  /** The same as `from` where it leads nowhere else. */
+  readonly to: string;
+  /** Empty for one that is taken by itself. */
+  readonly event: string;
+  readonly guard?: string;
+  /** Names of its actions. */
+  readonly actions: readonly string[];
+  /** Whether the state is neither left nor entered. */
+  readonly internal: boolean;
+}
+
+export interface Chart {
+  readonly name: string;
+  /** The id of the state in which it begins. */
+  readonly initial: string;
+  readonly states: readonly ChartState[];
+  readonly transitions: readonly ChartTransition[];
+}
+
+/** The chart of a machine. */
+export function chartOf(machine: AnyStateMachine): Chart {
+  const { root } = machine;
+  return {
+    name: machine.id,
+    initial: beginningOf(root) ?? '',
+    states: statesIn(root),
+    transitions: [...transitionIds(machine)].map(([definition, id]) => transitionOf(definition, id)),
+  };
+}
+
+export const stateId = (node: AnyStateNode): string => node.path.join('.');
+
+/** Every transition of a machine with the id that it has in its chart. */
+export function transitionIds(machine: AnyStateMachine): ReadonlyMap<AnyTransitionDefinition, string> {
+  const ids = new Map<AnyTransitionDefinition, string>();
+  const visit = (node: AnyStateNode): void => {
+    for (const [event, definitions] of [['always', node.always ?? []] as const, ...node.transitions]) {
+      for (const [index, definition] of definitions.entries()) {
+        ids.set(definition, `${stateId(node)}:${event}${index === 0 ? '' : `:${index + 1}`}`);
+      }
+    }
+    for (const child of Object.values(node.states)) visit(child);
+  };
+  visit(machine.root);
+  return ids;
+}
+
+function statesIn(node: AnyStateNode): readonly ChartState[] {
+  return Object.values(node.states).map((state: AnyStateNode) => {
+    const initial = beginningOf(state);
+    return {
+      id: stateId(state),
+      name: state.key,
+      ...(state.description === undefined ? {} : { description: state.description }),
+      final: state.type === 'final',
+      entry: state.entry.map(nameOf),
+      exit: state.exit.map(nameOf),
+      ...(initial === undefined ? {} : { initial }),
+      states: statesIn(state),
+    };
+  });
+}
+
+function transitionOf(definition: AnyTransitionDefinition, id: string): ChartTransition {
+  const { source, target, eventType, guard, actions, reenter } = definition;
+  return {
+    id,
+    from: stateId(source),
+    to: stateId(target?.[0] ?? source),
+    event: eventType,
+    ...(guard === undefined ? {} : { guard: nameOf(guard) }),
+    actions: actions.map(nameOf),
+    internal: target === undefined && !reenter,
+  };
+}
+
+const beginningOf = (node: AnyStateNode): string | undefined => {
+  const [target] = node.initial.target;
+  return target === undefined ? undefined : stateId(target);
+};
+
+/** An action or a guard is named, an object of a named type, or a function with a name. */
+const nameOf = (named: unknown): string => {
+  if (typeof named === 'string') return named;
+  const { type, name } = named as { readonly type?: string; readonly name?: string };
+  return type ?? name ?? '';
+};
+
+/** A transition in UML's words: `event [guard] / actions`. */
+export const labelOf = ({ event, guard, actions }: ChartTransition): string =>
+  [event, guard === undefined ? '' : `[${guard}]`, actions.length === 0 ? '' : `/ ${actions.join(', ')}`]
+    .filter((part) => part !== '')
+    .join(' ');

@@ -1,0 +1,36 @@
+/** The forms in which a machine is given. */
+import type { AnyStateMachine } from 'xstate';
+import { chartOf } from './chart.ts';
+import { configJson } from './machine-config.ts';
+import type { Drawing } from './drawings.ts';
+import { mermaidOf } from './mermaid.ts';
+import { scxmlOf } from './scxml.ts';
+import { chartSvg } from './svg.ts';
+
+export const CHART_FORMATS = ['json', 'svg', 'mermaid', 'scxml', 'dot'] as const;
+export type ChartFormat = (typeof CHART_FORMATS)[number];
+
+export interface FormattedChart {
+  readonly mediaType: string;
+  readonly text: string;
+}
+
+/** A machine in a format; `drawing` is asked for when the format is a drawing or comes of one. */
+export async function formatChart(
+  machine: AnyStateMachine,
+  format: ChartFormat,
+  drawing: () => Promise<Drawing>,
+): Promise<FormattedChart> {
+  switch (format) {
+    case 'json':
+      return { mediaType: 'application/json', text: configJson(machine) };
+    case 'svg':
+      return { mediaType: 'image/svg+xml', text: chartSvg(machine.id, await drawing()) };
+    case 'mermaid':
+      return { mediaType: 'text/plain; charset=utf-8', text: mermaidOf(chartOf(machine)) };
+    case 'scxml':
+      return { mediaType: 'application/scxml+xml', text: scxmlOf(chartOf(machine)) };
+    case 'dot':
+      return { mediaType: 'text/vnd.graphviz', text: (await drawing()).dot };
+  }
+}

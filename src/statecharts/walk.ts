@@ -1,0 +1,49 @@
+import {
+  type Actor,
+  type AnyMachineSnapshot,
+  type AnyStateMachine,
+  type AnyTransitionDefinition,
+  createActor,
+  type EventObject,
+} from 'xstate';
+import { stateId, transitionIds } from './chart.ts';
+import type { Whereabouts } from './svg.ts';
+
+/** A walk through a machine by events, which remembers the way. The machine's actions do nothing here. */
+export class Walk {
+  readonly #machine: AnyStateMachine;
+  readonly #ids: ReadonlyMap<AnyTransitionDefinition, string>;
+  readonly #actor: Actor<AnyStateMachine>;
+  readonly #taken = new Set<string>();
+
+  /** Begins where the machine begins with this input. */
+  constructor(machine: AnyStateMachine, input: unknown) {
+    this.#machine = machine;
+    this.#ids = transitionIds(machine);
+    this.#actor = createActor(machine, {
+      input,
+      inspect: (step) => {
+        if (step.type !== '@xstate.microstep') return;
+        for (const id of this.#idsOf(step._transitions)) this.#taken.add(id);
+      },
+    }).start();
+  }
+
+  /** Goes on; an event that the machine does not take where it is changes nothing. */
+  take(event: EventObject): void {
+    this.#actor.send(event);
+  }
+
+  get whereabouts(): Whereabouts {
+    const snapshot = this.#actor.getSnapshot() as AnyMachineSnapshot;
+    const possible = this.#machine.events.flatMap((type) =>
+      this.#idsOf(this.#machine.getTransitionData(snapshot, { type })),
+    );
+    const current = snapshot._nodes.map(stateId).filter((id) => id !== '');
+    return { current: new Set(current), taken: this.#taken, possible: new Set(possible) };
+  }
+
+  #idsOf(definitions: readonly AnyTransitionDefinition[]): readonly string[] {
+    return definitions.flatMap((definition) => this.#ids.get(definition) ?? []);
+  }
+}

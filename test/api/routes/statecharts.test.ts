@@ -1,0 +1,72 @@
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { drawings } from '../../../src/statecharts/drawings.ts';
+import { chartSvg } from '../../../src/statecharts/svg.ts';
+import { type RunningService, ROOT, runningServices, ServiceHome } from '../../support/running-service.ts';
+import { temporaryDirectories } from '../../support/temporary-directory.ts';
+
+describe('the statecharts of the bundled service', function () {
+  this.timeout(60_000);
+  const directory = temporaryDirectories();
+  const start = runningServices();
+  let service: RunningService;
+
+  beforeEach(async () => {
+    service = await start(new ServiceHome(directory()), { command: ['--jitless', join(ROOT, 'dist/service.js')] });
+  });
+
+  it('are listed, and given as they are drawn from the machines now', async () => {
+    const { json } = await service.get('/api/v1/machines');
+    expect(json.map(({ name }: { name: string }) => name)).to.deep.equal(['incident', 'delivery']);
+    expect(json[0]).to.deep.include({ states: ['open', 'contained', 'acknowledged', 'resolved'] });
+    for (const [name, drawing] of Object.entries(await drawings())) {
+      const svg = await service.get(`/api/v1/machines/${name}?format=svg`);
+      expect(svg.headers['content-type']).to.equal('image/svg+xml');
+      expect(svg.text, 'dist/ is older than the machine: npm run build').to.equal(chartSvg(name, drawing));
+      expect((await service.get(`/api/v1/machines/${name}?format=dot`)).text).to.equal(drawing.dot);
+      expect((await service.get(`/api/v1/machines/${name}`)).json).to.have.property('id', name);
+    }
+    for (const [query, status] of [
+      ['machines/incident?format=png', 400],
+      ['machines/incident?format=svg&format=svg', 400],
+      ['machines/incident?depth=1', 400],
+      ['machines?format=svg', 400],
+      ['machines/unknown', 404],
+    ] as const) {
+      expect((await service.get(`/api/v1/${query}`)).status, query).to.equal(status);
+    }
+  });
+
+  it('show an incident as it is, and as it was at each version', async () => {
+    const { id } = (await service.report({ class: 'tool_call_burst', dedup_key: 'k' })).json;
+    await service.report({ class: 'tool_call_burst', dedup_key: 'k' });
+    await service.post('/api/v1/incidents/acknowledge', { id });
+    const marked = async (query = '') => {
+      const { text } = await service.get(`/api/v1/incidents/statechart?id=${id}${query}`);
+      const groups = [...text.matchAll(/<g class="(?:state|transition) (current|around|taken)" data-id="([^"]*)"/g)];
+      return groups.map(([, mark, of]) => `${mark} ${of}`).toSorted();
+    };
+    const contained = ['around contained', 'current contained.delivering', 'taken open:always'];
+    expect(await marked('&version=1')).to.deep.equal(contained);
+    expect(await marked('&version=2')).to.deep.equal([...contained, 'taken contained:recur'].toSorted());
+    const now = ['current acknowledged', 'taken contained:acknowledge', 'taken contained:recur', 'taken open:always'];
+    expect(await marked()).to.deep.equal(now);
+    const { status, json } = await service.get(`/api/v1/incidents/statechart?id=${id}&version=4`);
+    expect([status, json.error]).to.deep.equal([404, 'the incident is at version 3']);
+    expect((await service.get('/api/v1/incidents/statechart?id=INC-1')).status).to.equal(404);
+  });
+
+  it('say what each event would do to an incident, and so does a refusal', async () => {
+    const { id } = (await service.report()).json;
+    await service.post('/api/v1/incidents/acknowledge', { id });
+    const { json } = await service.get(`/api/v1/incidents/transitions?id=${id}`);
+    expect(json).to.deep.include({ id, state: 'acknowledged' });
+    expect(json.transitions).to.deep.include.members([
+      { event: 'contain', allowed: false, target: null, reason: 'not possible while acknowledged' },
+      { event: 'resolve', allowed: true, target: 'resolved' },
+    ]);
+    const refused = await service.post('/api/v1/incidents/contain', { id });
+    expect([refused.status, refused.json.transitions]).to.deep.equal([409, json.transitions]);
+    expect((await service.get('/api/v1/incidents/transitions?id=INC-1')).status).to.equal(404);
+  });
+});
