@@ -1,0 +1,183 @@
+#!/bin/sh
+# Installs, upgrades or removes the incident recorder on a host with systemd.
+#
+#   ./install.sh           installs, or upgrades what is installed; may be repeated
+#   ./install.sh check     only says what the host lacks
+#   ./install.sh remove    removes the program; audit log, policy that was edited, secrets and user stay
+#
+# --landlock-wrapper, behind `check` or `install`: let the appliance's own wrapper set Landlock, for a util-linux older
+# than 2.40.
+#
+# Nothing is changed before the whole host has been checked.
+set -eu
+umask 022
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+prefix=/usr/lib/secure-ai/incident-recorder
+unit=secure-ai-incident-recorder.service
+policy=/etc/secure-ai/policy/incident-containment.yaml
+key=/etc/secure-ai/incident-recorder/audit-hmac-key
+token=/run/secure-ai/service-token
+log=/var/lib/secure-ai/logs/incident-recorder-audit.jsonl
+wrapper=/usr/libexec/secure-ai/landlock-apply.py
+wrapper_drop_in=/usr/lib/systemd/system/$unit.d/landlock-wrapper.conf
+lacking=
+with_wrapper=
+
+say() { echo "incident-recorder: $*"; }
+
+lack() {
+  say "this host lacks $*" >&2
+  lacking=yes
+}
+
+check_landlock() {
+  rule='path-beneath:execute,read-file:/'
+  if [ -n "$with_wrapper" ]; then
+    "$wrapper" --check >/dev/null 2>&1 || lack "$wrapper, or a kernel on which its --check succeeds"
+  elif ! setpriv --help 2>&1 | grep -q -e --landlock-access; then
+    lack "util-linux 2.40 or newer ($(setpriv --version 2>&1)), whose setpriv sets Landlock"
+    [ ! -x "$wrapper" ] || say "$wrapper can do it instead: ./install.sh install --landlock-wrapper" >&2
+  elif ! setpriv --no-new-privs --landlock-access fs --landlock-rule "$rule" -- true; then
+    lack 'Landlock in its kernel, ABI 3 or newer: Linux 6.2 with landlock in /sys/kernel/security/lsm'
+  fi
+}
+
+check_node() {
+  missing=$(ldd "$here/bin/node" 2>&1 | sed -n 's/^[[:space:]]*\(.*\) => not found.*/\1/p' | tr '\n' ' ')
+  if [ -n "$missing" ]; then
+    lack "libraries that node needs: $missing(on Debian libstdc++6 and libatomic1)"
+  elif ! "$here/bin/node" --jitless -e 0; then
+    lack 'a processor that this package is for'
+  fi
+}
+
+check() {
+  [ "$(id -u)" -eq 0 ] || lack 'the rights of root for this script'
+  systemd=$(systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
+  [ "${systemd:-0}" -ge 252 ] || lack 'systemd 252 or newer'
+  [ -d /run/systemd/system ] || lack 'systemd as its running init'
+  (cd "$here" && sha256sum --check --strict --quiet SHA256SUMS) || lack 'a whole package: unpack it again'
+  check_node
+  check_landlock
+  [ -z "$lacking" ] || exit 1
+}
+
+# As long as nobody has edited the policy it follows the package; one that was edited stays, and one that was removed
+# stays away.
+install_policy() {
+  shipped=$here/policy/incident-containment.yaml
+  before=$prefix/policy/incident-containment.yaml
+  if [ -e "$policy" ]; then
+    if cmp -s "$shipped" "$policy"; then return; fi
+    if ! cmp -s "$before" "$policy"; then
+      install -m 0644 "$shipped" "$policy.new"
+      say "$policy was edited and stays; the one of this package is $policy.new"
+      return
+    fi
+  elif [ -e "$before" ]; then
+    return
+  fi
+  install -m 0644 "$shipped" "$policy"
+}
+
+# Only before the first entry: a log keeps the key that it began with.
+make_key() {
+  if [ -e "$key" ] || [ -e "$log" ] || [ -e "$log.checkpoint" ]; then return; fi
+  (umask 077 && od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' >"$key.new")
+  chown root:incident-recorder "$key.new"
+  chmod 0440 "$key.new"
+  sync "$key.new"
+  mv "$key.new" "$key"
+  say "made $key: keep a copy elsewhere, the log can't be verified or continued without it"
+}
+
+copy_package() {
+  rm -rf "$prefix.new"
+  mkdir -p "$prefix.new"
+  cp -R "$here/." "$prefix.new"
+  chown -R 0:0 "$prefix.new"
+  # What of the host the unit's rules for Landlock let node use.
+  linked=$(ldd "$here/bin/node")
+  loader=$(echo "$linked" | sed -n 's/^[[:space:]]*\(\/[^ ]*\/ld-linux[^ ]*\).*/\1/p')
+  libraries=$(dirname "$(readlink -f "$(echo "$linked" | sed -n 's/.*libc\.so\.6 => \([^ ]*\).*/\1/p')")")
+  ln -sfn "$loader" "$prefix.new/loader"
+  ln -sfn "$libraries" "$prefix.new/libraries"
+}
+
+swap_package() {
+  rm -rf "$prefix.old"
+  [ ! -e "$prefix" ] || mv "$prefix" "$prefix.old"
+  mv "$prefix.new" "$prefix"
+  rm -rf "$prefix.old"
+}
+
+install_all() {
+  check
+  first=
+  [ -e "/usr/lib/systemd/system/$unit" ] || first=yes
+  copy_package
+
+  install -D -m 0644 "$here/systemd/sysusers.conf" /usr/lib/sysusers.d/secure-ai-incident-recorder.conf
+  install -D -m 0644 "$here/systemd/tmpfiles.conf" /usr/lib/tmpfiles.d/secure-ai-incident-recorder.conf
+  systemd-sysusers secure-ai-incident-recorder.conf
+  systemd-tmpfiles --create secure-ai-incident-recorder.conf
+  install -d /etc/secure-ai /etc/secure-ai/policy
+  install -d -m 0750 -g incident-recorder "$(dirname "$key")"
+  install_policy
+  make_key
+  swap_package
+
+  install -D -m 0755 "$prefix/systemd/incident-recorder" /usr/bin/incident-recorder
+  for page in "$prefix"/systemd/incident-recorder.[18]; do
+    [ ! -e "$page" ] || install -D -m 0644 "$page" "/usr/share/man/man${page##*.}/${page##*/}"
+  done
+  install -D -m 0644 "$prefix/systemd/$unit" "/usr/lib/systemd/system/$unit"
+  if [ -n "$with_wrapper" ]; then
+    install -D -m 0644 "$prefix/systemd/drop-ins/landlock-wrapper.conf" "$wrapper_drop_in"
+  else
+    rm -f "$wrapper_drop_in"
+  fi
+
+  systemctl daemon-reload
+  [ -z "$first" ] || systemctl enable --quiet "$unit"
+  if systemctl is-enabled --quiet "$unit"; then systemctl restart "$unit"; fi
+  say "installed; systemctl status $unit tells how it is"
+  if [ ! -e "$token" ] && ! systemctl show --property=LoadCredential "$unit" | grep -q service-token; then
+    say "it waits for its token; make one with"
+    say "  (umask 077; openssl rand -base64 32 > $token; chgrp incident-recorder $token; chmod 0640 $token)"
+  fi
+}
+
+remove_all() {
+  [ "$(id -u)" -eq 0 ] || { lack 'the rights of root for this script'; exit 1; }
+  [ ! -e "/usr/lib/systemd/system/$unit" ] || systemctl disable --now --quiet "$unit"
+  if [ -e "$policy" ] && cmp -s "$prefix/policy/incident-containment.yaml" "$policy"; then rm "$policy"; fi
+  rm -rf "$prefix" "$prefix.new" "$prefix.old" "$(dirname "$wrapper_drop_in")"
+  rm -f /usr/bin/incident-recorder "/usr/lib/systemd/system/$unit" /usr/share/man/man[18]/incident-recorder.[18] \
+    /usr/lib/sysusers.d/secure-ai-incident-recorder.conf /usr/lib/tmpfiles.d/secure-ai-incident-recorder.conf
+  systemctl daemon-reload
+  say "removed; $(dirname "$log"), /etc/secure-ai and the user incident-recorder stay"
+}
+
+# A function, so that the shell has read all of it before it moves its own file.
+main() {
+  command=${1:-install}
+  case ${2:-} in
+    '') ;;
+    --landlock-wrapper) with_wrapper=yes ;;
+    *) command=usage ;;
+  esac
+  case $command in
+    install) install_all ;;
+    check) check && say 'this host lacks nothing' ;;
+    remove) remove_all ;;
+    *)
+      echo 'usage: install.sh [install|check|remove] [--landlock-wrapper]' >&2
+      exit 2
+      ;;
+  esac
+  exit
+}
+
+main "$@"
