@@ -24,6 +24,9 @@ const mayMount = (): boolean => {
 /** Each with what to do about it and the question whether it is there. */
 const NEEDS = {
   strace: ['the package strace', () => runs('strace', '-D', '-o', '/dev/null', 'true')],
+  'systemd-analyze': ['the package systemd', () => runs('systemd-analyze', '--version')],
+  'systemd-nspawn': ['the package systemd-container', () => runs('systemd-nspawn', '--version')],
+  debootstrap: ['the package debootstrap', () => runs('debootstrap', '--version')],
   prlimit: ['the package util-linux (prlimit)', () => runs('prlimit', '--version')],
   libfaketime: ['the package libfaketime', () => LIBFAKETIME !== undefined],
   mount: ['the right to mount (root)', mayMount],
