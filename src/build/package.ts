@@ -47,7 +47,14 @@ async function makePackage(directory: string): Promise<string> {
     await writeFile(join(tree, 'SHA256SUMS'), await sums(tree));
 
     const archive = join(stage, 'archive.tar');
-    const reproducibly = ['--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner', '--mode=u=rwX,go=rX'];
+    const reproducibly = [
+      '--sort=name',
+      '--mtime=@0',
+      '--owner=0',
+      '--group=0',
+      '--numeric-owner',
+      '--mode=u=rwX,go=rX',
+    ];
     execFileSync('tar', ['--create', `--file=${archive}`, '--format=ustar', ...reproducibly, '-C', stage, name]);
     const made = join(resolve(directory), `${name}.tgz`);
     await writeFile(`${made}.new`, gzipSync(await readFile(archive)));
@@ -63,7 +70,7 @@ async function sums(tree: string): Promise<string> {
   const files = (await readdir(tree, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => relative(tree, join(entry.parentPath, entry.name)))
-    .sort();
+    .toSorted();
   let lines = '';
   for (const file of files) {
     const hash = createHash('sha256');
