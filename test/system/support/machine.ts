@@ -18,13 +18,18 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { until } from '../../faults/support/until.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { MINUTE } from '../../../src/clock.ts';
 import { debian } from './debian.ts';
 
 /** Calls that the container's own filter would refuse: Landlock's, and those of systemd's rules for the network. */
 const CALLS = 'landlock_create_ruleset landlock_add_rule landlock_restrict_self bpf';
 const BOOTED = /^(running|degraded)$/m;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** How long something in it may take. */
+const PATIENCE = 1 * MINUTE;
+const PAUSE = 50;
 
 export interface Outcome {
   readonly status: number | null;
@@ -98,9 +103,15 @@ export class Machine {
     return stdout.replace(/\n$/, '');
   }
 
-  /** Runs a script of sh again and again until it succeeds. */
+  /** Runs a script of sh again and again until it succeeds; throws with the journal's end when it never does. */
   async wait(script: string): Promise<void> {
-    await until(async () => this.try(script).status === 0);
+    const since = performance.now();
+    while (this.try(script).status !== 0) {
+      if (performance.now() - since > PATIENCE) {
+        throw new Error(`never came true: ${script}\n${this.run('journalctl --no-pager --lines=30')}`);
+      }
+      await pause(PAUSE);
+    }
   }
 
   /** Puts a file of the host, or a text, into it. */
@@ -132,13 +143,14 @@ export class Machine {
   /** The container's first process is the one that systemd-nspawn has forked, and that becomes its systemd. */
   async #waitForInit(): Promise<void> {
     const { pid } = this.#container;
-    await until(async () => {
-      if (this.#container.exitCode !== null) {
+    const since = performance.now();
+    while (!(this.#init > 0 && BOOTED.test(this.try('systemctl is-system-running').stdout))) {
+      if (this.#container.exitCode !== null || performance.now() - since > PATIENCE) {
         throw new Error(`it did not boot: ${readFileSync(join(this.#directory, 'boot.log'), 'utf8').slice(-2000)}`);
       }
+      await pause(PAUSE);
       this.#init = Number.parseInt(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8'), 10);
-      return this.#init > 0 && BOOTED.test(this.try('systemctl is-system-running').stdout);
-    });
+    }
   }
 }
 

@@ -46,7 +46,7 @@ const ATTEMPTS = {
   'signal process 1': () => process.kill(1, 0),
   'bind another port': listen({ host: '127.0.0.1', port: 8516 }),
   'bind IPv6': listen({ host: '::1', port: 8515 }),
-  'reach another machine': reach({ host: '192.0.2.1', port: 80 }),
+  'reach another machine': reach({ host: '192.0.2.1', port: 8490 }),
 
   'bind its port': listen({ host: '127.0.0.1', port: 8515 }),
   'reach a service on the loopback': reach({ host: '127.0.0.1', port: 8490 }),

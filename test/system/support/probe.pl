@@ -18,7 +18,8 @@ my %calls = (
   'perf_event_open' => [298, 241, 0, 0, 0, 0, 0],
   'personality' => [135, 92, 0x0040000],
   'io_uring' => [425, 425, 1, 0],
-  'memory that is writable and executable' => [9, 222, 0, 4096, 7, 0x22, -1, 0],
+  # Memory that is also writable.
+  'executable' => [9, 222, 0, 4096, 7, 0x22, -1, 0],
 );
 
 my %outcomes;
