@@ -15,6 +15,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['incidents'],
   ['containment'],
   ['health.ts', 'config.ts'],
+  ['metrics'],
   ['api', 'cli'],
   ['service.ts', 'local-use.ts', 'main.ts'],
 ];

@@ -25,15 +25,25 @@ export interface Health {
   readonly [detail: string]: unknown;
 }
 
-export function healthOf(parts: HealthParts): Health {
-  const { log, projections, policy, token, notifier, warnings, verification, startedAt } = parts;
-  const { state, writable, reason, entries, bytes, segments, algorithm } = log.status;
-  const { version, source, path, digest, loaded_at } = policy.current;
-  const reasons = [
+/** Why reports or commands can't be taken at the moment; nothing when they are. */
+export function reasonsOf({
+  log,
+  projections,
+  token,
+}: Pick<HealthParts, 'log' | 'projections' | 'token'>): readonly string[] {
+  const { state, writable, reason } = log.status;
+  return [
     writable ? undefined : (reason ?? `the audit log is ${state}`),
     projections.behind ? `reads are behind the audit log: ${projections.fault?.message ?? 'catching up'}` : undefined,
     token.fault(),
   ].filter((fault) => fault !== undefined);
+}
+
+export function healthOf(parts: HealthParts): Health {
+  const { log, projections, policy, notifier, warnings, verification, startedAt } = parts;
+  const { state, writable, entries, bytes, segments, algorithm } = log.status;
+  const { version, source, path, digest, loaded_at } = policy.current;
+  const reasons = reasonsOf(parts);
   const { open_incidents, total_incidents } = projections.statistics.read();
   return {
     status: reasons.length === 0 ? 'ok' : 'degraded',

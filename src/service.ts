@@ -10,6 +10,7 @@ import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import { transitionsIn } from '../machines/decision.ts';
+import type { IncidentClass, Rule } from '../machines/vocabulary.ts';
 import { createApp } from './api/app.ts';
 import { EventStreams } from './api/event-streams.ts';
 import { ApiServer } from './api/server.ts';
@@ -26,13 +27,14 @@ import { type Clock, SECOND, timestamp } from './clock.ts';
 import type { BindAddress, Config } from './config.ts';
 import { Containment } from './containment/containment.ts';
 import { RecorderError } from './errors.ts';
-import { healthOf } from './health.ts';
+import { healthOf, reasonsOf } from './health.ts';
 import { IncidentActors } from './incidents/actors.ts';
 import { Archivist } from './incidents/archivist.ts';
 import { Changes } from './incidents/changes.ts';
 import { PolicyInForce } from './incidents/policy-in-force.ts';
 import { randomPool } from './incidents/random-pool.ts';
 import { Recorder } from './incidents/recorder.ts';
+import { Metrics } from './metrics/metrics.ts';
 import type { Policy } from './policy/policy.ts';
 import type { Damage } from './audit/walk.ts';
 import { CatchUp } from './projections/catch-up.ts';
@@ -92,6 +94,9 @@ async function assemble(
   const catchUp = new CatchUp(projections, progressTo(logger, clock, projections.position.seq));
   const recovered = await catchUp.recover({ path: config.logPath, hash, clock });
 
+  const metrics = new Metrics(clock, (incident) => projections.incidents.createdAt(incident));
+  releases.defer(() => metrics.stop());
+
   let failure: Error | undefined;
   let tellFailure: () => void = () => {};
   const syncFailed = new Promise<void>((resolve) => {
@@ -108,11 +113,13 @@ async function assemble(
       projections.apply(entries);
       containment?.applied();
       events.publish(entries, written);
+      metrics.entries.count(entries);
       for (const { event, data } of entries) {
         logger[levelOf(event)]({ event, seq: data.seq, incident: data.incident, state: data.state }, 'recorded');
       }
       if (projections.fault !== undefined) logger.error({ err: projections.fault }, 'reads are behind the audit log');
     },
+    onBatch: metrics.log.observe,
     betweenBatches: () => projections.compact(),
     onFailed: (error) => {
       failure = error;
@@ -158,11 +165,12 @@ async function assemble(
   containment = new Containment({ log, projections, actors, changes, policy, clock, onFault });
   releases.defer(() => containment?.stop());
   const { receipts, notifier, view: posture } = containment;
+  const ruleFor = (incidentClass: IncidentClass): Rule => policy.current.rules[incidentClass];
   const recorder = new Recorder({
     changes,
     projections,
     actors,
-    ruleFor: (incidentClass) => policy.current.rules[incidentClass],
+    ruleFor,
     targets: () => policy.current.targets,
     clock,
     random: randomPool(),
@@ -194,10 +202,15 @@ async function assemble(
     containment?.follow();
     return reloaded;
   };
+  const reasons = (): readonly string[] => reasonsOf({ log, projections, token });
+  metrics.watch({ log, projections, actors, streams: events, policy, verification, reasons });
   const startedAt = timestamp(clock.now());
   const server = await ApiServer.listen(
     createApp({
-      recorder,
+      recorder: {
+        report: metrics.requests.countReports(recorder.report.bind(recorder), ruleFor),
+        perform: recorder.perform.bind(recorder),
+      },
       incidents: {
         get: (id) => found(projections.incidents.get(id)),
         list: (query) => projections.list.read(query),
@@ -213,6 +226,8 @@ async function assemble(
       events,
       statistics: projections.statistics,
       health: () => healthOf({ log, projections, policy, verification, token, notifier, warnings, startedAt }),
+      reasons,
+      metrics,
       token,
       reload: async () => {
         const { version, source, digest, loaded_at } = await reload();

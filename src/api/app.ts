@@ -5,6 +5,7 @@ import { contentType } from './middleware/content-type.ts';
 import { errors } from './middleware/errors.ts';
 import { hostGuard } from './middleware/host-guard.ts';
 import { jsonBody } from './middleware/json-body.ts';
+import { requestCount } from './middleware/request-count.ts';
 import { requestLog } from './middleware/request-log.ts';
 import { requestTarget } from './middleware/request-target.ts';
 import { responseHeaders } from './middleware/response-headers.ts';
@@ -14,8 +15,9 @@ import { addArchiveRoute } from './routes/archive.ts';
 import { addCommandRoutes } from './routes/commands.ts';
 import { addContainmentRoutes } from './routes/containment.ts';
 import { addEventsRoute } from './routes/events.ts';
-import { addHealthRoute } from './routes/health.ts';
+import { addHealthRoutes } from './routes/health.ts';
 import { addIncidentRoutes } from './routes/incidents.ts';
+import { addMetricsRoute } from './routes/metrics.ts';
 import { addReloadRoute } from './routes/reload.ts';
 import { addReportRoute } from './routes/report.ts';
 import { addStatechartRoutes } from './routes/statecharts.ts';
@@ -33,7 +35,8 @@ export const createApp = (parts: ApiParts): Koa => {
   const command = [authenticated, contentType(), jsonBody()];
 
   const router = new Router({ sensitive: true, strict: true });
-  addHealthRoute(router, parts);
+  addHealthRoutes(router, parts);
+  addMetricsRoute(router, parts);
   addIncidentRoutes(router, parts);
   addReportRoute(router, command, parts);
   addCommandRoutes(router, command, parts);
@@ -46,6 +49,7 @@ export const createApp = (parts: ApiParts): Koa => {
 
   const app = new Koa({ env: 'production' });
   app.use(requestLog(parts));
+  app.use(requestCount(parts));
   app.use(responseHeaders());
   app.use(errors(parts.log));
   app.use(requestTarget());

@@ -41,6 +41,11 @@ export class EventStreams {
     this.#parts = parts;
   }
 
+  /** How many there are now. */
+  get readers(): number {
+    return this.#streams.size;
+  }
+
   /** Takes entries that are on disk; `written` are their lines. Cheap when nobody reads. */
   publish(entries: readonly StoredEntry[], written: Buffer): void {
     if (this.#streams.size === 0) return;

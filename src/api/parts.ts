@@ -14,6 +14,7 @@ import type { Archivist } from '../incidents/archivist.ts';
 import type { Recorder } from '../incidents/recorder.ts';
 import type { ListPage, ListQuery } from '../projections/incident-list.ts';
 import type { Incidents } from '../projections/incidents.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import type { Statistics } from '../projections/statistics.ts';
 
 export interface Health {
@@ -48,6 +49,9 @@ export interface ApiParts {
   readonly events: Pick<EventStreams, 'open'>;
   readonly statistics: Pick<Statistics, 'read'>;
   readonly health: () => Health;
+  /** Why reports or commands can't be taken at the moment; nothing when they are. */
+  readonly reasons: () => readonly string[];
+  readonly metrics: Pick<Metrics, 'render'> & { readonly requests: Pick<Metrics['requests'], 'count'> };
   readonly token: { matches(presented: string | undefined): boolean };
   /** Loads the policy again; what it gives is shown to the client. */
   readonly reload: () => Promise<object>;

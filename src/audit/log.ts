@@ -30,7 +30,8 @@ import type { Damage } from './walk.ts';
 /** Room that must be there again, in bytes, before a full disk is tried anew. */
 const ROOM_TO_RESUME = 64 * 1024;
 
-export type LogState = 'open' | 'blocked' | 'failed' | 'damaged' | 'closed';
+export const LOG_STATES = ['open', 'blocked', 'failed', 'damaged', 'closed'] as const;
+export type LogState = (typeof LOG_STATES)[number];
 
 export interface LogStatus {
   readonly state: LogState;
@@ -39,11 +40,23 @@ export interface LogStatus {
   readonly reason?: string;
   readonly entries: number;
   readonly last_hash: string;
+  /** Entries that wait for their batch. */
+  readonly waiting: number;
   /** The size of the file that is being written. */
   readonly bytes: number;
   /** How many files make up the log. */
   readonly segments: number;
   readonly algorithm: string;
+}
+
+/** What a batch came to. Times are in milliseconds. */
+export interface BatchFigures {
+  readonly entries: number;
+  readonly bytes: number;
+  /** How long its sync took. */
+  readonly sync: number;
+  /** For each append in it: from the call until its entries were on disk. */
+  readonly waits: readonly number[];
 }
 
 export interface AuditLogParts {
@@ -58,6 +71,8 @@ export interface AuditLogParts {
    * throw.
    */
   readonly onDurable: (entries: readonly StoredEntry[], written: Buffer) => void;
+  /** Told of each batch that is on disk. Must not throw. */
+  readonly onBatch?: (figures: BatchFigures) => void;
   /** Awaited after each batch, when its appends are fulfilled and before the next is written. Must not reject. */
   readonly betweenBatches?: () => Promise<void>;
   /** Told once when a sync has failed: the process must end, non-zero. */
@@ -95,6 +110,7 @@ export class AuditLog {
       writable: this.#state === 'open',
       entries: this.#head.entries,
       last_hash: this.#head.hash,
+      waiting: this.#waiting.entries,
       bytes: this.#files.size,
       segments: this.#files.sealed.length + 1,
       algorithm: this.#parts.hash.algorithm,
@@ -171,7 +187,7 @@ export class AuditLog {
   }
 
   #enqueue(drafts: readonly Draft[]): Promise<readonly StoredEntry[]> {
-    const appended = this.#waiting.add(drafts);
+    const appended = this.#waiting.add(drafts, this.#parts.clock.monotonic());
     if (!this.#waiting.none) this.#writing ??= this.#writeBatches();
     return appended;
   }
@@ -188,12 +204,14 @@ export class AuditLog {
         await this.#block(error as NodeJS.ErrnoException, batch);
         break;
       }
+      const written = this.#parts.clock.monotonic();
       try {
         await this.#files.sync();
       } catch (error) {
         await this.#fail(error as NodeJS.ErrnoException, batch);
         break;
       }
+      this.#measure(batch, written);
       this.#commit(batch);
       await this.#parts.betweenBatches?.();
       if (this.#files.size < this.#parts.segmentBytes) continue;
@@ -205,6 +223,13 @@ export class AuditLog {
       }
     }
     this.#writing = undefined;
+  }
+
+  #measure({ appends, entries, bytes }: Batch, written: number): void {
+    const { clock, onBatch } = this.#parts;
+    const synced = clock.monotonic();
+    const waits = appends.map(({ since }) => synced - since);
+    onBatch?.({ entries: entries.length, bytes: bytes.length, sync: synced - written, waits });
   }
 
   #commit(batch: Batch): void {

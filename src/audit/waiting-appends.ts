@@ -9,6 +9,8 @@ const MAX_WAITING = 2048;
 
 export interface Append {
   readonly drafts: readonly Draft[];
+  /** When it was asked for, on the monotonic clock. */
+  readonly since: number;
   readonly fulfil: (entries: readonly StoredEntry[]) => void;
   readonly refuse: (error: RecorderError) => void;
 }
@@ -26,6 +28,11 @@ export class WaitingAppends {
   #appends: Append[] = [];
   #entries = 0;
 
+  /** How many entries wait. */
+  get entries(): number {
+    return this.#entries;
+  }
+
   get none(): boolean {
     return this.#appends.length === 0;
   }
@@ -34,12 +41,12 @@ export class WaitingAppends {
    * Lets drafts that belong together wait; fulfilled with their entries when these are on disk.
    * @throws RecorderError `overloaded` when too many wait already
    */
-  add(drafts: readonly Draft[]): Promise<readonly StoredEntry[]> {
+  add(drafts: readonly Draft[], since: number): Promise<readonly StoredEntry[]> {
     if (this.#entries + drafts.length > MAX_WAITING) {
       return Promise.reject(new RecorderError('overloaded', 'too many entries wait to be written; try again'));
     }
     return new Promise((fulfil, refuse) => {
-      this.#appends.push({ drafts, fulfil, refuse });
+      this.#appends.push({ drafts, since, fulfil, refuse });
       this.#entries += drafts.length;
     });
   }

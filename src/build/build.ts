@@ -12,6 +12,7 @@ import { build, type BuildOptions } from 'rolldown';
 import { makeCachedData } from './cached-data.ts';
 import { drawnCharts } from './drawn-charts.ts';
 import { fewMediaTypes } from './few-media-types.ts';
+import { fewMetricTypes } from './few-metric-types.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const standIn = (name: string): string => fileURLToPath(new URL(`./stand-ins/${name}.ts`, import.meta.url));
@@ -28,7 +29,7 @@ const common: BuildOptions = {
       worker_threads: standIn('worker-threads'),
     },
   },
-  plugins: [fewMediaTypes(), drawnCharts()],
+  plugins: [fewMediaTypes(), fewMetricTypes(), drawnCharts()],
   // http-assert's copy of depd wraps deprecated functions by eval; nothing here is wrapped so.
   checks: { eval: false },
 };

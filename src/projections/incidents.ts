@@ -36,6 +36,7 @@ export class Incidents {
   readonly #byId: Statement;
   readonly #kind: Statement;
   readonly #known: Statement;
+  readonly #createdAt: Statement;
   readonly #idByNumber: Statement;
   readonly #unresolved: Statement;
   readonly #note: Statement;
@@ -50,6 +51,7 @@ export class Incidents {
     this.#byId = database.prepare('SELECT number, version, state, context, document FROM incidents WHERE id = ?');
     this.#kind = database.prepare('SELECT class, rank FROM incidents WHERE id = ?');
     this.#known = database.prepare('SELECT 1 FROM incidents WHERE id = ?');
+    this.#createdAt = database.prepare('SELECT created_at FROM incidents WHERE id = ?');
     this.#idByNumber = database.prepare('SELECT id FROM incidents WHERE number = ?');
     this.#unresolved = database.prepare(`
       SELECT id FROM incidents
@@ -85,6 +87,12 @@ export class Incidents {
 
   has(id: string): boolean {
     return this.#known.get(id) !== undefined;
+  }
+
+  /** When it was reported, in milliseconds since the epoch. */
+  createdAt(id: string): number | undefined {
+    const row = this.#createdAt.get(id);
+    return row === undefined ? undefined : Number(row.created_at);
   }
 
   idOf(seq: number): string | undefined {

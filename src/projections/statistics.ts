@@ -10,6 +10,14 @@ import {
 import type { Database, Statement } from './database.ts';
 import type { IncidentRecord } from './incident-record.ts';
 
+/** How many incidents of one kind there are. */
+export interface Kind {
+  readonly class: IncidentClass;
+  readonly severity: Severity;
+  readonly state: State;
+  readonly count: number;
+}
+
 export interface StatisticsReading {
   readonly total_incidents: number;
   /** Open or contained: nobody has taken them on yet. */
@@ -47,6 +55,16 @@ export class Statistics {
     );
   }
 
+  /** The incidents by kind; kinds of which there are none are left out. */
+  population(): readonly Kind[] {
+    return this.#population.all().map((row) => ({
+      class: row.class as IncidentClass,
+      severity: row.severity as Severity,
+      state: row.state as State,
+      count: Number(row.count),
+    }));
+  }
+
   read(): StatisticsReading {
     const by_class = zeros(CLASSES);
     const by_state = zeros(STATES);
@@ -54,12 +72,9 @@ export class Statistics {
     const open_by_severity = zeros(SEVERITIES);
     let total_incidents = 0;
     let open_incidents = 0;
-    for (const row of this.#population.all()) {
-      const count = Number(row.count);
-      const severity = row.severity as Severity;
-      const state = row.state as State;
+    for (const { class: incidentClass, severity, state, count } of this.population()) {
       total_incidents += count;
-      by_class[row.class as IncidentClass] += count;
+      by_class[incidentClass] += count;
       by_state[state] += count;
       by_severity[severity] += count;
       if (!isOpen(state)) continue;

@@ -1,12 +1,31 @@
 import type Router from '@koa/router';
+import type { Context } from 'koa';
 import { answerJson } from '../answer.ts';
 import type { ApiParts } from '../parts.ts';
 
-/** How the service is: 200 when it records, 503 when it can't. */
-export const addHealthRoute = (router: Router, { health }: Pick<ApiParts, 'health'>): void => {
+/**
+ * How the service is: for people, and for what looks after it.
+ *
+ * `/livez` answers as long as the process serves requests: when it does not, starting it again may help. `/readyz` says
+ * whether reports and commands are taken: when they are not, starting it again helps nothing. `/health` says the same
+ * as `/readyz` and everything else that an operator wants to know.
+ */
+export const addHealthRoutes = (router: Router, { health, reasons }: Pick<ApiParts, 'health' | 'reasons'>): void => {
   router.get('/health', (ctx) => {
     const found = health();
-    if (found.status === 'degraded') ctx.set('Retry-After', '5');
-    answerJson(ctx, found.status === 'ok' ? 200 : 503, JSON.stringify(found));
+    answer(ctx, found.status === 'ok', found);
   });
+
+  router.get('/livez', (ctx) => answer(ctx, true, { status: 'ok' }));
+
+  router.get('/readyz', (ctx) => {
+    const found = reasons();
+    const ready = found.length === 0;
+    answer(ctx, ready, ready ? { status: 'ok' } : { status: 'degraded', reasons: found });
+  });
+};
+
+const answer = (ctx: Context, ok: boolean, body: object): void => {
+  if (!ok) ctx.set('Retry-After', '5');
+  answerJson(ctx, ok ? 200 : 503, JSON.stringify(body));
 };

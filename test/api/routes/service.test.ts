@@ -17,6 +17,21 @@ describe('the service itself', () => {
     expect([status, body, headers['retry-after']]).to.deep.equal([503, degraded, '5']);
   });
 
+  it('GET /livez is a 200 as long as the service answers at all', async () => {
+    const { status, body } = await ask(await serve(standIn({ reasons: () => ['the log is full'] })), '/livez');
+    expect([status, body]).to.deep.equal([200, { status: 'ok' }]);
+  });
+
+  it('GET /readyz is a 200 while reports and commands are taken, and a 503 that says why not', async () => {
+    let reasons: readonly string[] = [];
+    const server = await serve(standIn({ reasons: () => reasons }));
+    const ready = await ask(server, '/readyz');
+    expect([ready.status, ready.body]).to.deep.equal([200, { status: 'ok' }]);
+    reasons = ['the log is full'];
+    const { status, body, headers } = await ask(server, '/readyz');
+    expect([status, body, headers['retry-after']]).to.deep.equal([503, { status: 'degraded', reasons }, '5']);
+  });
+
   it('GET /api/v1/stats gives the counts, and takes no parameters', async () => {
     const server = await serve(standIn());
     const { status, body } = await ask(server, '/api/v1/stats');

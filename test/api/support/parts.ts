@@ -99,6 +99,8 @@ export const standIn = (parts: Partial<ApiParts> = {}): StandIn => {
     events: { open: async () => {} },
     statistics: { read: () => statistics },
     health: () => ({ status: 'ok', open_incidents: 1 }),
+    reasons: () => [],
+    metrics: { render: async (format) => `# as ${format}\n`, requests: { count: () => {} } },
     token: { matches: (presented) => presented === TOKEN },
     reload: async () => ({ policy: 'new' }),
     log: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },

@@ -1,4 +1,4 @@
-/** What the faults need from the machine. Where it is missing the tests are skipped, and say so by name. */
+/** What tests need from the machine. Where it is missing the tests are skipped, and say so by name. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -31,6 +31,11 @@ const NEEDS = {
   libfaketime: ['the package libfaketime', () => LIBFAKETIME !== undefined],
   mount: ['the right to mount (root)', mayMount],
   loop: ['a loop device and the package e2fsprogs', () => runs('losetup', '--find') && runs('mkfs.ext4', '-V')],
+  promtool: ['the package prometheus (promtool)', () => runs('promtool', '--version')],
+  openmetrics: [
+    'the package python3-prometheus-client',
+    () => runs('/usr/bin/python3', '-c', 'import prometheus_client.openmetrics.parser'),
+  ],
 } as const satisfies Record<string, readonly [string, () => boolean]>;
 
 /** Skips the tests of this `describe`, loudly, unless all this is there. */

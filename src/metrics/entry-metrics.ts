@@ -1,0 +1,97 @@
+/**
+ * What the audit log tells, counted: each entry once it is on disk, wherever in the service it came from. Entries that a
+ * start reads are not counted again: counters count from the start of the process.
+ */
+import { Counter, Histogram, type Registry } from 'prom-client';
+import { ACTIONS, DIRECTIVES, STATES, type ContainmentAction, type State } from '../../machines/vocabulary.ts';
+import type { StoredEntry } from '../audit/entry.ts';
+import { SECOND } from '../clock.ts';
+import { ENTRY_EVENTS, type EntryEvent } from '../entry-events.ts';
+import { DELIVERY_EVENTS, isAboutDelivery } from '../projections/delivery-record.ts';
+
+/** The entries with which an incident enters a state. */
+const ENTERING: ReadonlySet<string> = new Set<EntryEvent>([
+  'incident.reported',
+  'incident.contained',
+  'incident.acknowledged',
+  'incident.resolved',
+]);
+
+/** The second word of an event about a delivery says what has come of it. */
+const outcomeOf = (event: string): string => event.slice('containment.'.length);
+
+/** In seconds: from an answer at once to one that took many attempts. */
+const CONTAINMENT_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600];
+
+export class EntryMetrics {
+  readonly #reportedAt: (incident: string) => number | undefined;
+  readonly #entries: ReadonlyMap<EntryEvent, Counter.Internal>;
+  readonly #transitions: ReadonlyMap<State, Counter.Internal>;
+  readonly #deliveries: Counter<'action' | 'directive' | 'outcome'>;
+  readonly #containment: Histogram<'action'>;
+
+  /** @param reportedAt when an incident was reported, in milliseconds since the epoch, as far as that is on record */
+  constructor(registry: Registry, reportedAt: (incident: string) => number | undefined) {
+    const registers = [registry];
+    this.#reportedAt = reportedAt;
+    const entries = new Counter({
+      name: 'incident_recorder_audit_entries_total',
+      help: 'Entries of the audit log that are on disk, by event.',
+      labelNames: ['event'],
+      registers,
+    });
+    this.#entries = new Map(ENTRY_EVENTS.map((event) => [event, begun(entries.labels(event))]));
+    const transitions = new Counter({
+      name: 'incident_recorder_transitions_total',
+      help: 'How often incidents have entered each state.',
+      labelNames: ['state'],
+      registers,
+    });
+    this.#transitions = new Map(STATES.map((state) => [state, begun(transitions.labels(state))]));
+    this.#deliveries = new Counter({
+      name: 'incident_recorder_deliveries_total',
+      help: 'What has come of delivering containment actions: attempted (came to nothing, is tried again), confirmed, failed, lost, retried.',
+      labelNames: ['action', 'directive', 'outcome'],
+      registers,
+    });
+    this.#containment = new Histogram({
+      name: 'incident_recorder_containment_seconds',
+      help: 'Time from a report to the confirmation that an action which contains it is in force.',
+      labelNames: ['action'],
+      buckets: CONTAINMENT_BUCKETS,
+      registers,
+    });
+    for (const action of ACTIONS) {
+      this.#containment.zero({ action });
+      for (const directive of DIRECTIVES)
+        for (const event of DELIVERY_EVENTS) this.#deliveries.inc({ action, directive, outcome: outcomeOf(event) }, 0);
+    }
+  }
+
+  /** Counts entries that are on disk. */
+  count(entries: readonly StoredEntry[]): void {
+    for (const entry of entries) {
+      const { event, data } = entry;
+      this.#entries.get(event)?.inc();
+      if (ENTERING.has(event)) this.#transitions.get(data.state as State)?.inc();
+      else if (isAboutDelivery(entry)) this.#countDelivery(entry);
+    }
+  }
+
+  #countDelivery({ event, data, timestamp }: StoredEntry): void {
+    const action = data.action as ContainmentAction;
+    const directive = data.directive as string;
+    this.#deliveries.inc({ action, directive, outcome: outcomeOf(event) });
+    if (event !== 'containment.confirmed' || directive !== 'engage') return;
+    const reported = this.#reportedAt(data.incident as string);
+    if (reported === undefined) return;
+    // The clock may have been set back in between.
+    this.#containment.observe({ action }, Math.max(0, Date.parse(timestamp) - reported) / SECOND);
+  }
+}
+
+/** A counter that shows 0 before it has counted anything, so that its first increase is seen as one. */
+function begun(counter: Counter.Internal): Counter.Internal {
+  counter.inc(0);
+  return counter;
+}

@@ -1,0 +1,41 @@
+/**
+ * The figures of the service, for Prometheus. What happens is counted from the start of the process on; how things are
+ * (`watch`) is read when somebody asks.
+ */
+import type { Clock } from '../clock.ts';
+import { EntryMetrics } from './entry-metrics.ts';
+import { Exposition, type Format } from './exposition.ts';
+import { LogMetrics } from './log-metrics.ts';
+import { addProcessMetrics } from './process-metrics.ts';
+import { RequestMetrics } from './request-metrics.ts';
+import { addStateMetrics, type StateParts } from './state-metrics.ts';
+
+export class Metrics {
+  readonly entries: EntryMetrics;
+  readonly log: LogMetrics;
+  readonly requests: RequestMetrics;
+  readonly #exposition = new Exposition();
+  readonly #stop: () => void;
+
+  /** @param reportedAt when an incident was reported, in milliseconds since the epoch, as far as that is on record */
+  constructor(clock: Clock, reportedAt: (incident: string) => number | undefined) {
+    const { registry } = this.#exposition;
+    this.entries = new EntryMetrics(registry, reportedAt);
+    this.log = new LogMetrics(registry);
+    this.requests = new RequestMetrics(registry);
+    this.#stop = addProcessMetrics(registry, clock);
+  }
+
+  /** Shows how these parts are, too. Called once, before anybody asks. */
+  watch(parts: StateParts): void {
+    addStateMetrics(this.#exposition.registry, parts);
+  }
+
+  render(format: Format): Promise<string> {
+    return this.#exposition.render(format);
+  }
+
+  stop(): void {
+    this.#stop();
+  }
+}

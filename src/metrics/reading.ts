@@ -1,0 +1,42 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+
+/** Adds a figure that is read whenever it is asked for. */
+export function addReading(registry: Registry, name: string, help: string, read: () => number): void {
+  const gauge: Gauge = new Gauge({ name, help, registers: [registry], collect: () => gauge.set(read()) });
+}
+
+/** The value of a figure under its labels. */
+export type Sample<Label extends string> = readonly [labels: Readonly<Record<Label, string>>, value: number];
+
+/** Adds a figure with labels that is read, under all of them, whenever it is asked for. */
+export function addReadings<Label extends string>(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly Label[],
+  read: () => Iterable<Sample<Label>>,
+): void {
+  const gauge = new Gauge({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect: () => {
+      gauge.reset();
+      for (const [labels, value] of read()) gauge.set(labels, value);
+    },
+  });
+}
+
+/** Adds a total that something else counts and that is read whenever it is asked for. */
+export function addTotal(registry: Registry, name: string, help: string, read: () => number): void {
+  const counter = new Counter({
+    name,
+    help,
+    registers: [registry],
+    collect: () => {
+      counter.reset();
+      counter.inc(read());
+    },
+  });
+}

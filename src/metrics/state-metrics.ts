@@ -1,0 +1,96 @@
+/**
+ * How everything is at the moment, read when it is asked for: from memory and from counts that are kept, so that a scrape
+ * costs the same however many incidents there are.
+ */
+import type { Registry } from 'prom-client';
+import { DELIVERY_STATUSES } from '../../machines/delivery.ts';
+import { ACTIONS, CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
+import { type AuditLog, LOG_STATES } from '../audit/log.ts';
+import { SECOND } from '../clock.ts';
+import type { IncidentActors } from '../incidents/actors.ts';
+import type { Policy } from '../policy/policy.ts';
+import type { Projections } from '../projections/projections.ts';
+import { VERSION } from '../version.ts';
+import { addReading, addReadings, type Sample } from './reading.ts';
+
+export interface StateParts {
+  readonly log: Pick<AuditLog, 'status'>;
+  readonly projections: Projections;
+  readonly actors: Pick<IncidentActors, 'alive'>;
+  readonly streams: { readonly readers: number };
+  readonly policy: { readonly current: Policy };
+  readonly verification: { readonly verified: number | undefined };
+  /** Why reports or commands can't be taken at the moment. */
+  readonly reasons: () => readonly string[];
+}
+
+/** Adds the figures that tell how the service and what it keeps are. */
+export function addStateMetrics(registry: Registry, parts: StateParts): void {
+  addServiceMetrics(registry, parts);
+  addLogMetrics(registry, parts);
+  addIncidentMetrics(registry, parts);
+  addContainmentMetrics(registry, parts);
+}
+
+function addServiceMetrics(registry: Registry, { reasons, actors, streams, policy }: StateParts): void {
+  addReadings(registry, 'incident_recorder_build_info', 'The version of the service; always 1.', ['version'], () => [
+    [{ version: VERSION }, 1],
+  ]);
+  const ready = 'Whether reports and commands are taken, as /readyz says: 1 or 0.';
+  addReading(registry, 'incident_recorder_ready', ready, () => (reasons().length === 0 ? 1 : 0));
+  const info = 'The policy in force; always 1.';
+  addReadings(registry, 'incident_recorder_policy_info', info, ['source', 'digest'], () => {
+    const { source, digest } = policy.current;
+    return [[{ source, digest }, 1]];
+  });
+  const loaded = 'When the policy in force was loaded, since the epoch.';
+  addReading(registry, 'incident_recorder_policy_loaded_timestamp_seconds', loaded, () => {
+    return Date.parse(policy.current.loaded_at) / SECOND;
+  });
+  addReading(registry, 'incident_recorder_live_actors', 'Incidents that have a live actor.', () => actors.alive);
+  addReading(registry, 'incident_recorder_streams', 'Open event streams.', () => streams.readers);
+}
+
+function addLogMetrics(registry: Registry, { log, projections, verification }: StateParts): void {
+  const add = (name: string, help: string, read: (status: AuditLog['status']) => number): void =>
+    addReading(registry, `incident_recorder_${name}`, help, () => read(log.status));
+  const states = 'The state of the audit log: 1 for the one that it is in.';
+  addReadings(registry, 'incident_recorder_audit_state', states, ['state'], () => {
+    const { state: current } = log.status;
+    return LOG_STATES.map((state): Sample<'state'> => [{ state }, state === current ? 1 : 0]);
+  });
+  add('audit_last_seq', 'seq of the last entry on disk.', ({ entries }) => entries);
+  add('audit_verified_seq', 'seq up to which the log was verified by this process.', () => verification.verified ?? 0);
+  add('audit_file_bytes', 'Size of the file of the audit log that is being written.', ({ bytes }) => bytes);
+  add('audit_segments', 'Files that make up the audit log.', ({ segments }) => segments);
+  add('queue_entries', 'Entries that wait for their batch.', ({ waiting }) => waiting);
+  const lag = 'Entries of the audit log that reads do not show yet.';
+  add('projection_lag_entries', lag, ({ entries }) => entries - projections.position.seq);
+}
+
+function addIncidentMetrics(registry: Registry, { projections }: StateParts): void {
+  const help = 'Incidents on record, by what they are now.';
+  const labels = ['class', 'severity', 'state'] as const;
+  addReadings(registry, 'incident_recorder_incidents', help, labels, function* read() {
+    // All of them, also those of which there are none: what has gone to 0 must be seen to have done so.
+    for (const incidentClass of CLASSES)
+      for (const severity of SEVERITIES)
+        for (const state of STATES) yield [{ class: incidentClass, severity, state }, 0];
+    for (const { count, ...kind } of projections.statistics.population()) yield [kind, count];
+  });
+}
+
+function addContainmentMetrics(registry: Registry, { projections: { posture } }: StateParts): void {
+  const holders = 'Unresolved incidents that hold an action in force; it is released when there are none.';
+  addReadings(registry, 'incident_recorder_containment_holders', holders, ['action'], () =>
+    ACTIONS.map((action): Sample<'action'> => [{ action }, posture.of(action).holders]),
+  );
+  const help = 'Deliveries of the actions in force, by how far they are.';
+  const labels = ['action', 'status'] as const;
+  addReadings(registry, 'incident_recorder_containment_deliveries', help, labels, function* read() {
+    for (const action of ACTIONS) {
+      const { counts } = posture.of(action);
+      for (const status of DELIVERY_STATUSES) yield [{ action, status }, counts[status] ?? 0];
+    }
+  });
+}
