@@ -23,7 +23,10 @@ export const oneOf = <Word extends string>(kind: string, words: readonly Word[])
   });
 
 /**
- * Lets a check run on a list or mapping that has other faults too, so that one answer holds them all. The members that
- * such a check sees may be of any type.
+ * Lets a check run on a mapping that has other faults too, so that one answer holds them all. The members that such a
+ * check sees may be of any type.
  */
 export const evenIfFaulty = { when: ({ value }: z.core.ParsePayload) => typeof value === 'object' && value !== null };
+
+/** The same for a check on a list. */
+export const evenIfItemsAreFaulty = { when: ({ value }: z.core.ParsePayload) => Array.isArray(value) };

@@ -9,7 +9,7 @@ import * as z from 'zod/mini';
 import { ACTIONS, CLASSES, SEVERITIES } from '../../machines/vocabulary.ts';
 import type { IncidentClass } from '../../machines/vocabulary.ts';
 import { BUILT_IN_RULES } from './defaults.ts';
-import { closed, evenIfFaulty, oneOf } from './schema-parts.ts';
+import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './schema-parts.ts';
 import { notify, targets } from './target-schema.ts';
 import { shown } from './wording.ts';
 
@@ -27,7 +27,7 @@ const actions = z
       const repeated = [...list.entries()].filter(([index, action]) => list.indexOf(action) < index);
       for (const [index, action] of repeated)
         context.addIssue({ code: 'custom', path: [index], message: `${shown(action)} is listed before in this rule` });
-    }, evenIfFaulty),
+    }, evenIfItemsAreFaulty),
   );
 
 const rule = (incidentClass: IncidentClass) => {

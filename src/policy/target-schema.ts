@@ -3,7 +3,7 @@ import { isAbsolute } from 'node:path';
 import * as z from 'zod/mini';
 import { ACTIONS } from '../../machines/vocabulary.ts';
 import { NOTIFIED_EVENTS } from '../entry-events.ts';
-import { closed, evenIfFaulty, oneOf } from './schema-parts.ts';
+import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './schema-parts.ts';
 import { parseTargetUrl, type TargetUrl, URL_FORMS } from './target-url.ts';
 import { shown } from './wording.ts';
 
@@ -114,5 +114,5 @@ export const notify = z
           context.addIssue({ code: 'custom', path: [index, 'url'], message: 'is listed before', continue: true });
         if (text !== undefined) known.add(text);
       }
-    }, evenIfFaulty),
+    }, evenIfItemsAreFaulty),
   );

@@ -112,6 +112,8 @@ describe('a policy text', () => {
       inRule('actions: log_alert'),
       /^4: .*must be a list of actions \(.*\), or \[\] for none, found the text "log_alert"$/,
     ],
+    ['a mapping of webhooks', 'version: 1\nnotify: {}\n', /^2: notify: must be a list of webhooks .* found a mapping$/],
+    ['a mapping of actions', inRule('actions: {}'), /^4: .*must be a list of actions .* found a mapping$/],
     ['actions that say nothing', inRule('actions:'), /^4: .*must be a list of actions .* found nothing$/],
     [
       'a list for a severity',
