@@ -29,6 +29,12 @@ interface ForbiddenImports {
 
 const SQLITE: ForbiddenImports = { group: ['node:sqlite'], message: 'SQL lives in src/projections.' };
 
+/** It would bring zod-openapi and all examples into the service. */
+const DESCRIPTION: ForbiddenImports = {
+  group: ['**/*.openapi.ts', '**/openapi/*.ts'],
+  message: 'The description of the API is made by the build; the service serves the file.',
+};
+
 const forbid = (...patterns: ForbiddenImports[]): NonNullable<OxlintOverride['rules']> => ({
   'no-restricted-imports': ['error', { patterns }],
 });
@@ -46,9 +52,20 @@ const layers = LAYERS.flatMap((names, rank) =>
     .filter((name) => !isFile(name))
     .map((name) => ({
       files: [`**/src/${name}/**`],
-      rules: forbid(notBelow(name, rank), ...(name === 'projections' ? [] : [SQLITE])),
+      rules: forbid(notBelow(name, rank), DESCRIPTION, ...(name === 'projections' ? [] : [SQLITE])),
     })),
 );
+
+const description = {
+  files: ['**/src/api/openapi/**', '**/src/api/**/*.openapi.ts'],
+  rules: forbid(
+    notBelow(
+      'api',
+      LAYERS.findIndex((names) => names.includes('api')),
+    ),
+    SQLITE,
+  ),
+};
 
 const base = {
   files: ['clock', 'entry-events', 'errors', 'loopback', 'secret-file', 'version'].map((name) => `**/src/${name}.ts`),
@@ -96,11 +113,12 @@ export default defineConfig({
     // `import fc from 'fast-check'` and `import pino from 'pino'` are those packages' own way.
     'import/no-named-as-default': 'off',
     'import/no-named-as-default-member': 'off',
-    ...forbid(SQLITE),
+    ...forbid(SQLITE, DESCRIPTION),
   },
   overrides: [
     base,
     ...layers,
+    description,
     machines,
     {
       files: ['**/src/config.ts', '**/src/main.ts', '**/src/cli/**'],
@@ -109,6 +127,10 @@ export default defineConfig({
     {
       files: ['**/src/main.ts', '**/src/cli/**', '**/src/build/**'],
       rules: { 'no-console': 'off' },
+    },
+    {
+      files: ['**/src/build/**'],
+      rules: forbid(SQLITE),
     },
     {
       files: ['**/test/**'],

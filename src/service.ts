@@ -8,6 +8,7 @@
  */
 import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { transitionsIn } from '../machines/decision.ts';
 import type { IncidentClass, Rule } from '../machines/vocabulary.ts';
@@ -50,6 +51,11 @@ const GRACE_AFTER_FAILURE = 1 * SECOND;
 const HEARTBEAT = 1 * SECOND;
 /** How often a long start says how far it is. */
 const PROGRESS = 2 * SECOND;
+
+/** The description of the API: beside the bundle, or where the build leaves it when the sources are run. */
+const OPENAPI = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? '../dist/openapi.json' : 'openapi.json', import.meta.url),
+);
 
 export interface Service {
   readonly address: BindAddress;
@@ -233,6 +239,7 @@ async function assemble(
         const { version, source, digest, loaded_at } = await reload();
         return { policy: { version, source, digest, loaded_at }, warnings: warnings() };
       },
+      openApi: OPENAPI,
       archive: (before) => archivist.archive(before),
       posture,
       receipts,

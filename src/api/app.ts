@@ -18,6 +18,7 @@ import { addEventsRoute } from './routes/events.ts';
 import { addHealthRoutes } from './routes/health.ts';
 import { addIncidentRoutes } from './routes/incidents.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
+import { addOpenApiRoute } from './routes/openapi.ts';
 import { addReloadRoute } from './routes/reload.ts';
 import { addReportRoute } from './routes/report.ts';
 import { addStatechartRoutes } from './routes/statecharts.ts';
@@ -46,6 +47,7 @@ export const createApp = (parts: ApiParts): Koa => {
   addReloadRoute(router, authenticated, parts);
   addArchiveRoute(router, command, parts);
   addContainmentRoutes(router, command, parts);
+  addOpenApiRoute(router, parts);
 
   const app = new Koa({ env: 'production' });
   app.use(requestLog(parts));

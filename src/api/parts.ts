@@ -58,6 +58,8 @@ export interface ApiParts {
   readonly archive: Archivist['archive'];
   readonly posture: Pick<PostureView, 'read' | 'versionOf' | 'change' | 'waiting'>;
   readonly receipts: Pick<Receipts, 'confirm' | 'retry'>;
+  /** The path of the file that describes the API. */
+  readonly openApi: string;
   readonly log: Log;
   readonly clock: Clock;
   /** Whether requests may be addressed to names other than the loopback's. */

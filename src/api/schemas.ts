@@ -142,7 +142,7 @@ export const retrySchema = z.strictObject({
   note: z.exactOptional(textOf('note', 4096)),
 });
 
-const LONGEST_WAIT = 60;
+export const LONGEST_WAIT = 60;
 
 const isWait = (text: string): boolean => /^[1-9]\d?$/.test(text) && Number(text) <= LONGEST_WAIT;
 

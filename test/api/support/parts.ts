@@ -99,6 +99,7 @@ export const standIn = (parts: Partial<ApiParts> = {}): StandIn => {
     events: { open: async () => {} },
     statistics: { read: () => statistics },
     health: () => ({ status: 'ok', open_incidents: 1 }),
+    openApi: import.meta.filename,
     reasons: () => [],
     metrics: { render: async (format) => `# as ${format}\n`, requests: { count: () => {} } },
     token: { matches: (presented) => presented === TOKEN },

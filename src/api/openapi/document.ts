@@ -1,0 +1,55 @@
+/**
+ * The description of the API, OpenAPI 3.1: made when the project is built, from the schemas that validate requests and
+ * the descriptions that stand beside the routes. No part of it is loaded by the service.
+ */
+import { createDocument } from 'zod-openapi';
+import { VERSION } from '../../version.ts';
+import { archivePaths } from '../routes/archive.openapi.ts';
+import { commandPaths } from '../routes/commands.openapi.ts';
+import { containmentPaths } from '../routes/containment.openapi.ts';
+import { eventPaths } from '../routes/events.openapi.ts';
+import { healthPaths } from '../routes/health.openapi.ts';
+import { incidentPaths } from '../routes/incidents.openapi.ts';
+import { metricsPaths } from '../routes/metrics.openapi.ts';
+import { openApiPaths } from '../routes/openapi.openapi.ts';
+import { reloadPaths } from '../routes/reload.openapi.ts';
+import { reportPaths } from '../routes/report.openapi.ts';
+import { statsPaths } from '../routes/stats.openapi.ts';
+
+export const openApiDocument = () =>
+  createDocument({
+    openapi: '3.1.1',
+    info: {
+      title: 'Incident recorder',
+      version: VERSION,
+      description:
+        'Records, contains and follows up security incidents on a hardened machine that runs AI agents and models. ' +
+        'Reading needs no token; every change does. `HEAD` works where `GET` does.',
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: 'http://127.0.0.1:8515', description: 'The loopback, unless BIND_ADDR says otherwise.' }],
+    tags: [
+      { name: 'incidents', description: 'Reporting incidents, working and reading them.' },
+      { name: 'containment', description: 'What contains incidents, and whether it is in force.' },
+      { name: 'service', description: 'The service itself.' },
+    ],
+    security: [{ token: [] }],
+    components: {
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer', description: 'The service token, from its file on this machine.' },
+      },
+    },
+    paths: {
+      ...reportPaths,
+      ...commandPaths,
+      ...incidentPaths,
+      ...statsPaths,
+      ...eventPaths,
+      ...containmentPaths,
+      ...archivePaths,
+      ...reloadPaths,
+      ...healthPaths,
+      ...metricsPaths,
+      ...openApiPaths,
+    },
+  });
