@@ -1,0 +1,99 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { load } from 'js-yaml';
+import { ACTIONS, CLASSES, SEVERITIES } from '../../machines/vocabulary.ts';
+import { reportSchema } from '../../src/api/schemas.ts';
+import { jsonSchemas } from '../../src/build/json-schemas.ts';
+import { PolicyFile } from '../../src/policy/schema.ts';
+import { ROOT } from '../support/running-service.ts';
+
+const POLICY = 'incident-containment.schema.json';
+const REPORT = 'report.schema.json';
+
+const textOf = (name: string): string => readFileSync(join(ROOT, 'policy', name), 'utf8');
+
+/** Says whether a value is valid by a schema as it is shipped. */
+const validatorOf = (name: string): ((value: unknown) => boolean) =>
+  new Ajv2020({ strict: false }).compile(JSON.parse(textOf(name)) as object);
+
+/** Mostly what belongs there, sometimes something else. */
+const mostly = <Value>(valid: fc.Arbitrary<Value>) =>
+  fc.oneof({ weight: 60, arbitrary: valid }, { weight: 1, arbitrary: fc.constantFrom(null, 'yes', 7, [], {}, ' ') });
+
+/** An object with some of these members, and sometimes one that does not belong there. */
+const someOf = (members: Readonly<Record<string, fc.Arbitrary<unknown>>>) =>
+  fc
+    .record({ ...members, unknown: fc.boolean() }, { requiredKeys: [] })
+    .chain(({ unknown, ...known }) =>
+      fc.nat(30).map((chance) => (chance === 0 && unknown !== undefined ? { ...known, unknown } : known)),
+    );
+
+const rule = someOf({
+  auto_contain: mostly(fc.boolean()),
+  actions: mostly(
+    fc.oneof(
+      { weight: 9, arbitrary: fc.uniqueArray(fc.constantFrom(...ACTIONS), { minLength: 1 }) },
+      { weight: 1, arbitrary: fc.array(fc.constantFrom(...ACTIONS), { maxLength: 3 }) },
+    ),
+  ),
+  default_severity: mostly(fc.constantFrom(...SEVERITIES)),
+});
+
+const policy = fc.record({
+  version: mostly(fc.constant(1)),
+  rules: someOf(Object.fromEntries(CLASSES.map((name) => [name, mostly(rule)]))),
+});
+
+const report = someOf({
+  class: mostly(fc.constantFrom(...CLASSES)),
+  source: mostly(fc.string()),
+  description: mostly(fc.string()),
+  severity: mostly(fc.constantFrom(...SEVERITIES)),
+  evidence: mostly(fc.dictionary(fc.string(), fc.jsonValue())),
+  dedup_key: mostly(fc.string()),
+});
+
+describe('the JSON Schemas', () => {
+  it('are what the schemas that validate give now (npm run schemas)', () => {
+    for (const [name, schema] of Object.entries(jsonSchemas())) {
+      expect(JSON.parse(textOf(name))).to.deep.equal(JSON.parse(JSON.stringify(schema)));
+    }
+  });
+
+  it('take the policy that is shipped, and that names its schema to editors', () => {
+    const text = textOf('incident-containment.yaml');
+    expect(validatorOf(POLICY)(load(text))).to.equal(true);
+    expect(/^# yaml-language-server: \$schema=(.+)$/m.exec(text)?.[1]).to.equal(POLICY);
+  });
+
+  it('take a policy or refuse it as the service does', () => {
+    const isValid = validatorOf(POLICY);
+    const verdicts = { taken: 0, refused: 0 };
+    fc.assert(
+      fc.property(policy, (value) => {
+        const taken = PolicyFile.safeParse(value).success;
+        verdicts[taken ? 'taken' : 'refused'] += 1;
+        expect(isValid(value)).to.equal(taken);
+      }),
+      { numRuns: 1000 },
+    );
+    expect(Math.min(verdicts.taken, verdicts.refused)).to.be.above(50);
+  });
+
+  it('take a report or refuse it as the service does', () => {
+    const isValid = validatorOf(REPORT);
+    const verdicts = { taken: 0, refused: 0 };
+    fc.assert(
+      fc.property(report, (value) => {
+        const taken = reportSchema.safeParse(value).success;
+        verdicts[taken ? 'taken' : 'refused'] += 1;
+        expect(isValid(value)).to.equal(taken);
+      }),
+      { numRuns: 1000 },
+    );
+    expect(Math.min(verdicts.taken, verdicts.refused)).to.be.above(50);
+  });
+});
