@@ -9,7 +9,7 @@ describe('the event stream of the service', function () {
   const directory = temporaryDirectories();
   const start = runningServices();
   /** As on a host without writable and executable memory. */
-  const command = ['--jitless', join(ROOT, 'dist/service.js')];
+  const command = ['--jitless', join(ROOT, 'dist/service.cjs')];
 
   const open = (service: RunningService, query: string, lastEventId = ''): Promise<EventReader> =>
     EventReader.open({

@@ -8,7 +8,7 @@ import { ROOT } from '../support/running-service.ts';
 import { bootedMachine, type Machine } from './support/machine.ts';
 import { Recorder } from './support/recorder.ts';
 
-const PROGRAM = '/usr/lib/secure-ai/incident-recorder/dist/service.js';
+const PROGRAM = '/usr/lib/secure-ai/incident-recorder/dist/service.cjs';
 
 /** Another address of this machine, which is not the loopback to IPAddressDeny=. */
 const NOT_LOOPBACK = '192.0.2.1';

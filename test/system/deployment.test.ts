@@ -32,10 +32,10 @@ describe('the recorder on a host with systemd', () => {
   });
 
   it('is not installed from a package that is not whole', () => {
-    machine.run(`cp -r ${unpacked} damaged; echo >> damaged/dist/service.js`);
+    machine.run(`cp -r ${unpacked} damaged; echo >> damaged/dist/service.cjs`);
     const { status, stderr, stdout } = machine.try('./damaged/install.sh');
     expect(status).to.equal(1);
-    expect(stdout + stderr).to.include('dist/service.js: FAILED');
+    expect(stdout + stderr).to.include('dist/service.cjs: FAILED');
   });
 
   it('is installed by one command, and waits for the token', async () => {
@@ -120,7 +120,7 @@ describe('the recorder on a host with systemd', () => {
     const edited = machine.run(`cat ${POLICY}`);
     machine.run(
       `cp -r ${unpacked} next; cd next
-      printf '\\n// the next build\\n' >> dist/service.js; echo '# the next policy' >> policy/incident-containment.yaml
+      printf '\\n// the next build\\n' >> dist/service.cjs; echo '# the next policy' >> policy/incident-containment.yaml
       find . -type f ! -name SHA256SUMS | sed 's|^./||' | LC_ALL=C sort | xargs sha256sum > SHA256SUMS`,
     );
     expect(machine.run('./next/install.sh')).to.include('was edited and stays');
@@ -128,7 +128,9 @@ describe('the recorder on a host with systemd', () => {
     expect(recorder.get(ALL)).to.deep.equal(before);
     expect(machine.run(`cat ${POLICY}`)).to.equal(edited);
     expect(machine.run(`tail -n 1 ${POLICY}.new`)).to.equal('# the next policy');
-    expect(machine.run('tail -n 1 /usr/lib/secure-ai/incident-recorder/dist/service.js')).to.equal('// the next build');
+    expect(machine.run('tail -n 1 /usr/lib/secure-ai/incident-recorder/dist/service.cjs')).to.equal(
+      '// the next build',
+    );
   });
 
   it('may be installed again', async () => {

@@ -44,7 +44,7 @@ describe("the recorder within its unit's limits", function limits() {
   const start = async (home: ServiceHome, ...flags: readonly string[]): Promise<RunningService> => {
     service = await RunningService.start(home, {
       env: envOf('jitless'),
-      command: [...unit.nodeFlags, ...flags, join(ROOT, 'dist/service.js')],
+      command: [...unit.nodeFlags, ...flags, join(ROOT, 'dist/service.cjs')],
       under: box.entrance,
     });
     return service;
@@ -92,7 +92,7 @@ describe("the recorder within its unit's limits", function limits() {
   it(`starts with ${ON_RECORD} incidents on record, and records a thousand more`, async () => {
     const { home, total } = await recorded(ON_RECORD);
     // The database is made without limits, which is the same and takes less long.
-    await (await RunningService.start(home, { command: [join(ROOT, 'dist/service.js')] })).end();
+    await (await RunningService.start(home, { command: [join(ROOT, 'dist/service.cjs')] })).end();
     const began = performance.now();
     const running = await start(home);
     const started = performance.now();

@@ -70,7 +70,7 @@ describe('the seccomp profile', () => {
         traces[traces.length - 1] = trace;
         return start(home, {
           env: { ...envOf('jitless'), ...env },
-          command: [...unit.nodeFlags, join(ROOT, 'dist/service.js')],
+          command: [...unit.nodeFlags, join(ROOT, 'dist/service.cjs')],
           under: ['strace', '-D', '-f', '-q', '-o', trace],
         });
       };

@@ -12,7 +12,7 @@ describe('the statecharts of the bundled service', function () {
   let service: RunningService;
 
   beforeEach(async () => {
-    service = await start(new ServiceHome(directory()), { command: ['--jitless', join(ROOT, 'dist/service.js')] });
+    service = await start(new ServiceHome(directory()), { command: ['--jitless', join(ROOT, 'dist/service.cjs')] });
   });
 
   it('are listed, and given as they are drawn from the machines now', async () => {
