@@ -3,6 +3,7 @@ import Koa, { type Context } from 'koa';
 import { authentication } from './middleware/authentication.ts';
 import { contentType } from './middleware/content-type.ts';
 import { errors } from './middleware/errors.ts';
+import { exactRoutes } from './middleware/exact-routes.ts';
 import { hostGuard } from './middleware/host-guard.ts';
 import { jsonBody } from './middleware/json-body.ts';
 import { requestCount } from './middleware/request-count.ts';
@@ -56,7 +57,7 @@ export const createApp = (parts: ApiParts): Koa => {
   app.use(errors(parts.log));
   app.use(requestTarget());
   app.use(hostGuard(parts));
-  app.use(router.routes());
+  app.use(exactRoutes(router));
   app.use(unmatched());
 
   // What reaches Koa itself went wrong while the answer was being sent; most often the client has left.

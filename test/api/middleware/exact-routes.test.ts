@@ -1,0 +1,55 @@
+import Router from '@koa/router';
+import { expect } from 'chai';
+import Koa from 'koa';
+import { exactRoutes } from '../../../src/api/middleware/exact-routes.ts';
+import { ApiServer } from '../../../src/api/server.ts';
+import { ask } from '../support/client.ts';
+import { standIn } from '../support/parts.ts';
+
+describe('exactRoutes', () => {
+  let server: ApiServer;
+  before(async () => {
+    const router = new Router({ sensitive: true, strict: true });
+    router.get(
+      '/plain',
+      async (ctx, next) => {
+        ctx.body = 'first';
+        await next();
+        ctx.body += ', last';
+      },
+      (ctx) => {
+        ctx.body += ', second';
+      },
+    );
+    router.get('/passing', (_, next) => next());
+    router.get('/named/:name', (ctx) => {
+      ctx.body = ctx.params.name;
+    });
+    const app = new Koa();
+    app.use(exactRoutes(router));
+    app.use((ctx) => {
+      ctx.body = 'behind the routes';
+    });
+    server = await ApiServer.listen(app.callback(), { kind: 'tcp', host: '127.0.0.1', port: 0 }, standIn().log);
+  });
+  after(() => server.close(0));
+
+  for (const [method, path, text] of [
+    ['GET', '/plain', 'first, second, last'],
+    ['GET', '/plain?with=query', 'first, second, last'],
+    ['HEAD', '/plain', ''],
+    ['GET', '/passing', 'behind the routes'],
+    ['GET', '/named/seven', 'seven'],
+    ['GET', '/named/:name', ':name'],
+    ['POST', '/plain', 'behind the routes'],
+    ['GET', '/plain/', 'behind the routes'],
+    ['GET', '/Plain', 'behind the routes'],
+    ['GET', '/nowhere', 'behind the routes'],
+  ] as const) {
+    it(`answers ${method} ${path} with ${JSON.stringify(text)}`, async () => {
+      const { status, text: answer, headers } = await ask(server, path, { method });
+      expect([status, answer]).to.deep.equal([200, text]);
+      if (method === 'HEAD') expect(headers['content-length']).to.equal(String('first, second, last'.length));
+    });
+  }
+});
