@@ -14,7 +14,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['projections'],
   ['incidents'],
   ['containment'],
-  ['health.ts', 'config.ts'],
+  ['health.ts', 'config.ts', 'client'],
   ['metrics'],
   ['api', 'cli'],
   ['service.ts', 'local-use.ts', 'main.ts'],
@@ -72,6 +72,15 @@ const base = {
   rules: forbid(notBelow('', 0), SQLITE),
 };
 
+/** The client is installed elsewhere, alone: of the rest it takes types at most, and none that need a package. */
+const client = {
+  files: ['**/src/client/**'],
+  rules: forbid({
+    group: ['*', '!node:*', '!node:*/*', '!./*', '!../../machines/vocabulary.ts'],
+    message: 'The client needs Node and nothing else.',
+  }),
+};
+
 const machines = {
   files: ['**/machines/**'],
   rules: forbid({
@@ -120,6 +129,7 @@ export default defineConfig({
     ...layers,
     description,
     machines,
+    client,
     {
       files: ['**/src/config.ts', '**/src/main.ts', '**/src/cli/**'],
       rules: { 'node/no-process-env': 'off' },

@@ -4,13 +4,14 @@
  * The hardened host can neither strip types (that needs WebAssembly) nor afford to load hundreds of files, so it is
  * given one file of JavaScript with every dependency inside, `dist/bundle.cjs`, with what V8 has compiled of it
  * beside it; `dist/service.cjs` runs it. The command line is `dist/cli.js`, and one chunk for each subcommand. The
- * description of the API is `dist/openapi.json`.
+ * description of the API is `dist/openapi.json`. Services that report import the modules of `dist/client`.
  */
 
 import { chmod, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build, type BuildOptions } from 'rolldown';
 import { openApiDocument } from '../api/openapi/document.ts';
+import { buildClient } from './build-client.ts';
 import { makeCachedData } from './cached-data.ts';
 import { drawnCharts } from './drawn-charts.ts';
 import { fewMediaTypes } from './few-media-types.ts';
@@ -65,4 +66,5 @@ await build({
 await build({ ...common, input: { cli: 'src/build/launch-cli.ts' }, output });
 await writeFile(`${root}dist/openapi.json`, JSON.stringify(openApiDocument()));
 await chmod(`${root}dist/cli.js`, 0o755);
+buildClient(root);
 await makeCachedData(`${root}dist/bundle.cjs`, `${root}dist/bundle.cjs.cache`);

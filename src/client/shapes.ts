@@ -1,0 +1,131 @@
+/**
+ * What goes between a service and the recorder, as plain types that need no other package.
+ *
+ * The recorder validates with schemas and answers from its records; that these types say the same as those, the compiler
+ * checks in `test/client/shapes.types.ts`.
+ */
+import type { ContainmentAction, IncidentClass, Severity, State } from '../../machines/vocabulary.ts';
+
+export type { ContainmentAction, IncidentClass, Severity, State };
+
+type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;
+export type JsonObject = { readonly [name: string]: JsonValue };
+
+/** What a service sends. */
+export interface Report {
+  readonly class: IncidentClass;
+  /** Who reports. */
+  readonly source: string;
+  /** What happened. */
+  readonly description: string;
+  /** Overrides the severity of the policy's rule. */
+  readonly severity?: Severity;
+  /** Any JSON object. */
+  readonly evidence?: { readonly [name: string]: unknown };
+  /** 1 to 256 characters. While an incident with the same is unresolved, a report is an occurrence of it. */
+  readonly dedup_key?: string;
+}
+
+/** An incident. Times are RFC 3339 in UTC with milliseconds. */
+export interface Incident {
+  readonly id: string;
+  readonly created_at: string;
+  readonly updated_at: string;
+  readonly class: IncidentClass;
+  readonly severity: Severity;
+  readonly state: State;
+  readonly source: string;
+  readonly description: string;
+  readonly evidence?: JsonObject;
+  /** The actions that applied, once contained. */
+  readonly containment_actions?: readonly ContainmentAction[];
+  /** How its containment stands, once contained. */
+  readonly containment?: Containment;
+  readonly contained_at?: string;
+  readonly contained_by?: string;
+  readonly acknowledged_at?: string;
+  readonly acknowledged_by?: string;
+  readonly resolved_at?: string;
+  readonly resolved_by?: string;
+  /** The latest note that a person left. */
+  readonly note?: string;
+  readonly dedup_key?: string;
+  readonly occurrences: number;
+  readonly last_seen_at?: string;
+  /** How many entries of the audit log are about it; the entity tag. */
+  readonly version: number;
+  /** `entry_hash` of the latest of them. */
+  readonly hash: string;
+}
+
+/** Whether an action is to be put into force or taken back. */
+export type Directive = 'engage' | 'release';
+
+export type DeliveryStatus = 'pending' | 'delivering' | 'recorded' | 'confirmed' | 'failed' | 'lost' | 'superseded';
+
+/** How the containment of one incident stands: as a whole, and each of its actions. */
+export interface Containment {
+  readonly status: 'delivering' | 'confirmed' | 'degraded';
+  readonly actions: readonly Delivery[];
+}
+
+/** One action of one incident on its way to the service that carries it out. */
+export interface Delivery {
+  readonly action: ContainmentAction;
+  readonly status: DeliveryStatus;
+  readonly attempts: number;
+  readonly last_error?: string | null;
+  readonly next_attempt_at?: string | null;
+  readonly confirmed_at?: string | null;
+  /** What the service answered. */
+  readonly receipt?: JsonValue;
+}
+
+/** How one action stands. */
+export interface Posture {
+  readonly action: ContainmentAction;
+  /** Whether it is in force now. */
+  readonly engaged: boolean;
+  /** Since when it is in force, or was released; null when it never was in force. */
+  readonly since: string | null;
+  /** How many unresolved incidents hold it. */
+  readonly holders: number;
+  /** The oldest of them, up to a hundred. */
+  readonly held_by: readonly string[];
+  /** Sent to a service, fetched by one, or an entry of the log. */
+  readonly via: 'push' | 'poll' | 'log';
+  /** Null when nothing was ever asked for. */
+  readonly delivery: PostureDelivery | null;
+}
+
+/** How the deliveries of an action stand: how many have each status, and the one that matters most. */
+export interface PostureDelivery {
+  readonly status: DeliveryStatus;
+  readonly counts: Readonly<Partial<Record<DeliveryStatus, number>>>;
+  readonly incident: string;
+  readonly directive: Directive;
+  readonly attempts: number;
+  readonly last_error: string | null;
+  readonly next_attempt_at: string | null;
+  readonly confirmed_at: string | null;
+  readonly receipt?: JsonValue;
+}
+
+/** A receipt: that an action was carried out. */
+export interface Confirmation {
+  readonly action: ContainmentAction;
+  readonly directive: Directive;
+  /** One incident's; that of all holders when not given. */
+  readonly incident_id?: string;
+  /** What the service sees of itself, when that says more. */
+  readonly observed?: 'engaged' | 'released';
+}
+
+/** What a confirmation came to. */
+export interface Confirmed {
+  readonly action: ContainmentAction;
+  readonly directive: Directive;
+  /** How many deliveries it confirmed. */
+  readonly confirmed: number;
+  readonly remaining: number;
+}

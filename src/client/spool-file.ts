@@ -1,0 +1,173 @@
+/**
+ * The file of a spool: reports that wait for the recorder, oldest first, one line each, behind a header of fixed width
+ * that says where the first of them begins.
+ *
+ * A record is in the spool when its bytes are synced. Taking the first one off overwrites the header and is not synced:
+ * should that be lost, the record is delivered once more under the same key, which changes nothing. What a crash left
+ * behind the last newline was never told to be in the spool, and is cut off. The file is emptied with its last record.
+ * When it is full and a quarter of it is delivered, it is written anew without that.
+ */
+import { constants, type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { SpoolError } from './errors.ts';
+
+/** More than the recorder takes of a report. */
+const LONGEST_RECORD = 128 * 1024;
+const NEWLINE = 0x0a;
+const FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+
+const headerOf = (from: number): string => `{"spool":1,"from":${String(from).padStart(15)}}\n`;
+const HEADER = /^\{"spool":1,"from": *(\d+)\}\n/;
+const HEADER_BYTES = headerOf(0).length;
+
+export class SpoolFile {
+  readonly #path: string;
+  readonly #maxBytes: number;
+  #file: FileHandle;
+  /** Where the first record begins, and where the last one ends. */
+  #from: number;
+  #end: number;
+
+  private constructor(path: string, maxBytes: number, file: FileHandle, from: number, end: number) {
+    this.#path = path;
+    this.#maxBytes = maxBytes;
+    this.#file = file;
+    this.#from = from;
+    this.#end = end;
+  }
+
+  /**
+   * Opens the spool at `path`, or creates it (mode 0600).
+   * @throws SpoolError `is_another` when the file is no spool
+   */
+  static async open(path: string, maxBytes: number): Promise<SpoolFile> {
+    const file = await open(path, FLAGS, 0o600);
+    try {
+      const bytes = await file.readFile();
+      const end = bytes.lastIndexOf(NEWLINE) + 1;
+      const header = HEADER.exec(bytes.toString('latin1', 0, HEADER_BYTES));
+      if (header === null && end > 0) throw new SpoolError('is_another', `${path} is there and is no spool`);
+      const from = Number(header?.[1]);
+      const isPlace = from >= HEADER_BYTES && from <= end && bytes[from - 1] === NEWLINE;
+      const spool = new SpoolFile(path, maxBytes, file, isPlace ? from : HEADER_BYTES, end);
+      await file.truncate(end);
+      if (end === 0) await spool.#begin();
+      if (spool.isEmpty) await spool.#reset();
+      return spool;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  get isEmpty(): boolean {
+    return this.#from === this.#end;
+  }
+
+  /** How many bytes the waiting records take. */
+  get bytes(): number {
+    return this.#end - this.#from;
+  }
+
+  /**
+   * Puts a record behind the others. It is on disk when this resolves; when it throws, nothing has changed.
+   * @throws SpoolError `full`, RangeError for a record that the recorder would not take, and what writing throws
+   */
+  async append(record: object): Promise<void> {
+    const line = Buffer.from(`${JSON.stringify(record)}\n`);
+    if (line.length > LONGEST_RECORD) throw new RangeError(`a report of ${line.length} bytes is too long`);
+    if (this.#end + line.length > this.#maxBytes) await this.#compact();
+    if (this.#end + line.length > this.#maxBytes) {
+      throw new SpoolError('full', `${this.#path} is full: ${this.bytes} bytes of reports wait for the recorder`);
+    }
+    try {
+      await write(this.#file, line, this.#end);
+      await this.#file.datasync();
+    } catch (error) {
+      await this.#file.truncate(this.#end).catch(() => {});
+      throw error;
+    }
+    this.#end += line.length;
+  }
+
+  /** The first record as text, undefined when there is none. */
+  async first(): Promise<string | undefined> {
+    if (this.isEmpty) return undefined;
+    const window = Buffer.alloc(Math.min(LONGEST_RECORD, this.bytes));
+    const { bytesRead } = await this.#file.read(window, 0, window.length, this.#from);
+    return window.toString('utf8', 0, lineLength(window.subarray(0, bytesRead)) - 1);
+  }
+
+  /** Takes the first record off. */
+  async shift(): Promise<void> {
+    const window = Buffer.alloc(Math.min(LONGEST_RECORD, this.bytes));
+    const { bytesRead } = await this.#file.read(window, 0, window.length, this.#from);
+    this.#from += lineLength(window.subarray(0, bytesRead));
+    if (this.isEmpty) await this.#reset();
+    else await write(this.#file, Buffer.from(headerOf(this.#from)), 0);
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  /** Makes the file, and its name, one that is found again after a power cut. */
+  async #begin(): Promise<void> {
+    await write(this.#file, Buffer.from(headerOf(HEADER_BYTES)), 0);
+    await this.#file.sync();
+    await syncDirectory(this.#path);
+    this.#from = this.#end = HEADER_BYTES;
+  }
+
+  async #reset(): Promise<void> {
+    await write(this.#file, Buffer.from(headerOf(HEADER_BYTES)), 0);
+    await this.#file.truncate(HEADER_BYTES);
+    this.#from = this.#end = HEADER_BYTES;
+  }
+
+  /** Writes the waiting records into a file of their own and puts it into the place of this one. */
+  async #compact(): Promise<void> {
+    if (this.#from - HEADER_BYTES < this.#maxBytes / 4) return;
+    const waiting = Buffer.alloc(this.bytes);
+    await this.#file.read(waiting, 0, waiting.length, this.#from);
+    const temporary = `${this.#path}.new`;
+    const file = await open(temporary, FLAGS | constants.O_TRUNC, 0o600);
+    try {
+      await write(file, Buffer.concat([Buffer.from(headerOf(HEADER_BYTES)), waiting]), 0);
+      await file.datasync();
+      await rename(temporary, this.#path);
+    } catch (error) {
+      await file.close();
+      await rm(temporary, { force: true });
+      throw error;
+    }
+    await this.#file.close();
+    this.#file = file;
+    this.#from = HEADER_BYTES;
+    this.#end = HEADER_BYTES + waiting.length;
+    await syncDirectory(this.#path);
+  }
+}
+
+/** The length of the first line with its newline. A line that has none ends with what there is. */
+const lineLength = (bytes: Buffer): number => {
+  const newline = bytes.indexOf(NEWLINE);
+  return newline === -1 ? bytes.length : newline + 1;
+};
+
+/** Writes all of it: one call may take less. */
+async function write(file: FileHandle, bytes: Buffer, at: number): Promise<void> {
+  for (let written = 0; written < bytes.length;) {
+    const { bytesWritten } = await file.write(bytes, written, bytes.length - written, at + written);
+    written += bytesWritten;
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(dirname(path), 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

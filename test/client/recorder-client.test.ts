@@ -1,0 +1,122 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { NotReachable, RecorderClient, Refused, type Report } from '../../src/client/index.ts';
+import { runningServices, ServiceHome, TOKEN } from '../support/running-service.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+
+const REPORT: Report = { class: 'prompt_injection', source: 'tool-firewall', description: 'hidden instructions' };
+
+describe('RecorderClient', () => {
+  const directory = temporaryDirectories();
+  const start = runningServices();
+  const clients: RecorderClient[] = [];
+
+  afterEach(() => {
+    for (const client of clients.splice(0)) client.close();
+  });
+
+  /** A recorder on a unix socket, and a client of it. */
+  const setUp = async () => {
+    const home = new ServiceHome(directory());
+    const env = { BIND_ADDR: `unix:${join(home.directory, 'socket')}` };
+    const client = new RecorderClient({ url: env.BIND_ADDR, tokenPath: home.token, timeout: 20_000 });
+    clients.push(client);
+    return { home, client, run: () => start(home, { env }) };
+  };
+
+  const failure = (work: Promise<unknown>): Promise<unknown> =>
+    work.then(
+      () => expect.fail('it should have failed'),
+      (error: unknown) => error,
+    );
+
+  it('reports, once for each key, and again as an occurrence', async () => {
+    const { client, run } = await setUp();
+    await run();
+    const { outcome, incident } = await client.report({ ...REPORT, dedup_key: 'a' }, { key: 'first' });
+    expect(outcome).to.equal('created');
+    expect(incident).to.include({ class: 'prompt_injection', severity: 'high', state: 'contained', occurrences: 1 });
+    const replayed = await client.report({ ...REPORT, dedup_key: 'a' }, { key: 'first' });
+    expect(replayed).to.deep.equal({ outcome: 'replayed', incident });
+    const recurred = await client.report({ ...REPORT, dedup_key: 'a' });
+    expect(recurred.outcome).to.equal('recurred');
+    expect(recurred.incident).to.include({ id: incident.id, occurrences: 2 });
+  });
+
+  it('works over TCP', async () => {
+    const home = new ServiceHome(directory());
+    const { port } = await start(home);
+    for (const url of [`http://127.0.0.1:${port}`, `http://localhost:${port}/`]) {
+      const client = new RecorderClient({ url, tokenPath: home.token });
+      clients.push(client);
+      expect((await client.report(REPORT)).outcome).to.equal('created');
+    }
+  });
+
+  it('says what the recorder does not take, and does not ask twice', async () => {
+    const { client, run } = await setUp();
+    await run();
+    const refused = await failure(client.report({ ...REPORT, class: 'nonsense' as never }));
+    expect(refused).to.be.instanceOf(Refused).and.to.include({ status: 400, passing: false });
+    expect((refused as Refused).message).to.equal('refused (400): invalid incident class');
+    expect((refused as Refused).body.allowed).to.include('prompt_injection');
+  });
+
+  it('reads the token again when it has been replaced', async () => {
+    const { home, client, run } = await setUp();
+    await run();
+    writeFileSync(home.token, 'another-token-0123456789\n');
+    writeFileSync(home.token, `${TOKEN}\n`);
+    expect((await client.report(REPORT)).outcome).to.equal('created');
+    writeFileSync(join(home.directory, 'wrong'), 'a-wrong-token-0123456789');
+    const url = `unix:${join(home.directory, 'socket')}`;
+    const stranger = new RecorderClient({ url, tokenPath: join(home.directory, 'wrong') });
+    clients.push(stranger);
+    expect(await failure(stranger.report(REPORT))).to.include({ status: 403 });
+  });
+
+  it('tries again until the recorder is there', async () => {
+    const { home, run } = await setUp();
+    const url = `unix:${join(home.directory, 'socket')}`;
+    const patient = new RecorderClient({ url, tokenPath: home.token, retries: 100 });
+    clients.push(patient);
+    const reported = patient.report(REPORT);
+    await run();
+    expect((await reported).outcome).to.equal('created');
+  });
+
+  it('says when it is not there, and stops when it is told to', async () => {
+    const { home } = await setUp();
+    const url = `unix:${join(home.directory, 'socket')}`;
+    const hasty = new RecorderClient({ url, tokenPath: home.token, retries: 1 });
+    clients.push(hasty);
+    const error = await failure(hasty.report(REPORT));
+    expect(error).to.be.instanceOf(NotReachable);
+    expect((error as Error).message).to.equal(`no recorder at ${url} (ENOENT)`);
+    const stop = new AbortController();
+    const waiting = failure(hasty.report(REPORT, { retries: 1000, signal: stop.signal }));
+    stop.abort(new Error('enough'));
+    expect(await waiting).to.have.property('message', 'enough');
+  });
+
+  it('gives up on one that does not answer', async () => {
+    const { home, run } = await setUp();
+    const service = await run();
+    service.process.kill('SIGSTOP');
+    const url = `unix:${join(home.directory, 'socket')}`;
+    const hasty = new RecorderClient({ url, tokenPath: home.token, retries: 0, timeout: 100 });
+    clients.push(hasty);
+    expect(await failure(hasty.report(REPORT))).to.have.property(
+      'message',
+      `no recorder at ${url} (no answer within 100 ms)`,
+    );
+    service.process.kill('SIGCONT');
+  });
+
+  it('takes no URL but those of a recorder', () => {
+    for (const url of ['https://127.0.0.1', 'http://127.0.0.1/path', 'unix:socket', '127.0.0.1:8515', 'nonsense']) {
+      expect(() => new RecorderClient({ url }), url).to.throw(TypeError, 'http://host:port or unix:/path');
+    }
+  });
+});

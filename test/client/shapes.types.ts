@@ -1,0 +1,17 @@
+/**
+ * The shapes of the client are those that the recorder validates and answers with. The compiler checks it: each proof
+ * compiles only when both types can stand for each other.
+ */
+import type * as z from 'zod/mini';
+import type { reportSchema } from '../../src/api/schemas.ts';
+import type * as client from '../../src/client/shapes.ts';
+import type * as record from '../../src/projections/incident-record.ts';
+
+type Same<One, Other> = [One, Other] extends [Other, One] ? true : never;
+
+export type Proofs = [
+  Proven<Same<client.Report, z.infer<typeof reportSchema>>>,
+  Proven<Same<Omit<client.Incident, 'containment'>, record.Incident>>,
+];
+
+type Proven<Proof extends true> = Proof;
