@@ -231,6 +231,7 @@ async function assemble(
       },
       events,
       statistics: projections.statistics,
+      policy,
       health: () => healthOf({ log, projections, policy, verification, token, notifier, warnings, startedAt }),
       reasons,
       metrics,

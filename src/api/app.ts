@@ -20,6 +20,7 @@ import { addHealthRoutes } from './routes/health.ts';
 import { addIncidentRoutes } from './routes/incidents.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
 import { addOpenApiRoute } from './routes/openapi.ts';
+import { addPolicyRoute } from './routes/policy.ts';
 import { addReloadRoute } from './routes/reload.ts';
 import { addReportRoute } from './routes/report.ts';
 import { addStatechartRoutes } from './routes/statecharts.ts';
@@ -45,6 +46,7 @@ export const createApp = (parts: ApiParts): Koa => {
   addStatsRoute(router, parts);
   addEventsRoute(router, parts);
   addStatechartRoutes(router, parts);
+  addPolicyRoute(router, parts);
   addReloadRoute(router, authenticated, parts);
   addArchiveRoute(router, command, parts);
   addContainmentRoutes(router, command, parts);

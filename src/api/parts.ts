@@ -12,6 +12,7 @@ import type { Receipts } from '../containment/receipts.ts';
 import type { EventStreams } from './event-streams.ts';
 import type { Archivist } from '../incidents/archivist.ts';
 import type { Recorder } from '../incidents/recorder.ts';
+import type { Policy } from '../policy/policy.ts';
 import type { ListPage, ListQuery } from '../projections/incident-list.ts';
 import type { Incidents } from '../projections/incidents.ts';
 import type { Metrics } from '../metrics/metrics.ts';
@@ -48,6 +49,7 @@ export interface ApiParts {
   };
   readonly events: Pick<EventStreams, 'open'>;
   readonly statistics: Pick<Statistics, 'read'>;
+  readonly policy: { readonly current: Policy };
   readonly health: () => Health;
   /** Why reports or commands can't be taken at the moment; nothing when they are. */
   readonly reasons: () => readonly string[];

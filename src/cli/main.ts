@@ -1,17 +1,26 @@
-/** The command line: one file per subcommand, loaded when it is asked for. Exit codes: 0 done, 1 refused, 2 usage. */
+/** The command line. Its exit codes: see `exit.ts`. */
+import { exitCodeOf, explain } from './exit.ts';
+import { makeProgram } from './program.ts';
+import { SUBCOMMANDS } from './subcommands.ts';
+import { tell } from './terminal/output.ts';
 
-const SUBCOMMANDS: Readonly<Record<string, () => Promise<{ run(args: readonly string[]): Promise<number> }>>> = {
-  verify: () => import('./verify.ts'),
-  archive: () => import('./archive.ts'),
-};
+// Who reads has had enough: `incident-recorder list | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
 
-const [name = '', ...args] = process.argv.slice(2);
-const load = Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name] : undefined;
-if (load === undefined) {
-  const help = name === '' || name === '--help' || name === '-h';
-  const usage = `usage: incident-recorder ${Object.keys(SUBCOMMANDS).join('|')} …\n`;
-  (help ? process.stdout : process.stderr).write(usage);
-  process.exitCode = help ? 0 : 2;
-} else {
-  process.exitCode = await (await load()).run(args);
+const [name = ''] = process.argv.slice(2);
+const isKnown = SUBCOMMANDS.some((subcommand) => subcommand.name === name);
+const program = await makeProgram(isKnown ? name : undefined);
+try {
+  await program.parseAsync();
+} catch (error) {
+  const { code, exitCode } = error as { readonly code?: string; readonly exitCode?: number };
+  if (code?.startsWith('commander.')) {
+    process.exitCode = exitCode === 0 ? 0 : 2;
+  } else {
+    tell(explain(error));
+    process.exitCode = exitCodeOf(error);
+  }
 }

@@ -3,6 +3,8 @@ import type { ApiParts } from '../../../src/api/parts.ts';
 import type { Idempotency, Report } from '../../../src/audit/incident-entries.ts';
 import { RecorderError } from '../../../src/errors.ts';
 import type { Command } from '../../../src/incidents/recorder.ts';
+import { BUILT_IN_RULES } from '../../../src/policy/defaults.ts';
+import type { Policy } from '../../../src/policy/policy.ts';
 import type { IncidentDocument } from '../../../src/projections/incidents.ts';
 import type { ListQuery } from '../../../src/projections/incident-list.ts';
 import type { StatisticsReading } from '../../../src/projections/statistics.ts';
@@ -14,6 +16,15 @@ interface LogLine {
   readonly message: string;
   readonly [field: string]: unknown;
 }
+
+const BUILT_IN: Policy = {
+  version: 1,
+  source: 'built-in',
+  path: undefined,
+  digest: 'a digest',
+  loaded_at: '2026-11-22T07:12:00.000Z',
+  rules: BUILT_IN_RULES,
+};
 
 /** Stands in for the rest of the service: it gives what a test puts into it, and keeps what it was called with. */
 interface StandIn extends ApiParts {
@@ -98,6 +109,7 @@ export const standIn = (parts: Partial<ApiParts> = {}): StandIn => {
     },
     events: { open: async () => {} },
     statistics: { read: () => statistics },
+    policy: { current: BUILT_IN },
     health: () => ({ status: 'ok', open_incidents: 1 }),
     openApi: import.meta.filename,
     reasons: () => [],

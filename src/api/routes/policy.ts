@@ -1,0 +1,15 @@
+import type Router from '@koa/router';
+import { policyDocument } from '../../policy/document.ts';
+import { answerJson } from '../answer.ts';
+import type { ApiParts } from '../parts.ts';
+import { parseQuery } from '../query.ts';
+import { nothingSchema } from '../schemas.ts';
+import { validate } from '../validate.ts';
+
+/** The policy in force, as it applies: completed from the built-in table. */
+export const addPolicyRoute = (router: Router, { policy }: Pick<ApiParts, 'policy'>): void => {
+  router.get('/api/v1/policy', (ctx) => {
+    validate(nothingSchema, parseQuery(ctx.querystring), 'parameter');
+    answerJson(ctx, 200, JSON.stringify(policyDocument(policy.current)));
+  });
+};

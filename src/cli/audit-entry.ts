@@ -1,0 +1,45 @@
+/** Entries of the audit log as the API gives them, and what a person wants to know of each in a few words. */
+
+export interface AuditEntry {
+  readonly timestamp: string;
+  readonly event: string;
+  readonly data: {
+    readonly seq: number;
+    readonly incident?: string;
+    readonly state?: string;
+    readonly [name: string]: unknown;
+  };
+}
+
+/** What an entry says beside its event, incident and state. */
+export function detailOf({ event, data }: AuditEntry): string {
+  switch (event) {
+    case 'incident.reported':
+    case 'incident.recurred': {
+      const { class: name, source, description } = data.report as Readonly<Record<string, string>>;
+      return words(data.severity, name, source, description);
+    }
+    case 'alert.raised':
+      return words(data.severity, data.class, data.source, data.reason);
+    case 'policy.reloaded':
+      return words(data.source, String(data.digest).slice(0, 8));
+    case 'service.started':
+      return words('version', data.service_version);
+    default:
+      return words(
+        data.directive,
+        data.action,
+        data.error,
+        data.reason,
+        data.by === undefined ? undefined : `by ${String(data.by)}`,
+        data.note,
+        data.next_attempt_at === undefined ? undefined : `again at ${String(data.next_attempt_at)}`,
+      );
+  }
+}
+
+const words = (...parts: readonly unknown[]): string =>
+  parts
+    .filter((part) => part !== undefined && part !== null && part !== '')
+    .map(String)
+    .join(' · ');

@@ -1,0 +1,59 @@
+/** `incident-recorder complete`: what may come next, for the scripts of `completion`. A line is a word, a tab, what it is. */
+import type { Command, Option } from 'commander';
+import type { Incident } from '../client/shapes.ts';
+import { makeProgram } from './program.ts';
+import { Recorder, type RecorderOptions } from './recorder.ts';
+import { writeLines } from './terminal/output.ts';
+import { printable } from './terminal/printable.ts';
+
+type Offer = readonly [word: string, description?: string];
+
+export const define = (command: Command): Command =>
+  command
+    .description('Says what may come next on a command line, for the scripts of completion.')
+    .argument('[words...]', 'the words so far, the last one perhaps not whole')
+    .action(async (words: readonly string[]) => {
+      const current = words.at(-1) ?? '';
+      const offers = await offersFor(await makeProgram(), words.slice(0, -1), current);
+      const fitting = offers.filter(([word]) => word.startsWith(current));
+      await writeLines(fitting.map(([word, description = '']) => `${word}\t${printable(description)}`));
+    });
+
+/** What may stand behind words that are whole. */
+async function offersFor(program: Command, words: readonly string[], current: string): Promise<readonly Offer[]> {
+  let command = program;
+  let awaited: Option | undefined;
+  let place = 0;
+  for (const word of words) {
+    if (word.startsWith('-')) {
+      const option = command.options.find(({ long, short }) => word === long || word === short);
+      awaited = option?.required ? option : undefined;
+    } else if (awaited === undefined) {
+      const subcommand = command.commands.find((one) => one.name() === word);
+      if (subcommand === undefined) place++;
+      else [command, place] = [subcommand, 0];
+    } else if (!awaited.variadic) awaited = undefined;
+  }
+  if (current.startsWith('-'))
+    return command.options.map(({ long, short, description }) => [long ?? short ?? '', description]);
+  if (awaited !== undefined) return (awaited.argChoices ?? []).map((choice) => [choice]);
+  const visible = command.commands.filter((one) => one.name() !== 'complete');
+  if (visible.length > 0) return visible.map((one) => [one.name(), one.summary() || one.description()]);
+  const argument = command.registeredArguments[Math.min(place, command.registeredArguments.length - 1)];
+  return argument?.name() === 'id' ? incidents(words) : (argument?.argChoices ?? []).map((choice) => [choice]);
+}
+
+/** The incidents that a person may mean: for a command those that it may still apply to. */
+async function incidents(words: readonly string[]): Promise<readonly Offer[]> {
+  const state = words[0] === 'show' ? '' : '&state=open&state=contained&state=acknowledged';
+  const valueOf = (name: string): string | undefined => words[words.indexOf(name) + 1 || words.length];
+  const [url, tokenFile] = [valueOf('--url'), valueOf('--token-file')];
+  const options: RecorderOptions = { ...(url && { url }), ...(tokenFile && { tokenFile }) };
+  try {
+    const list = await new Recorder(options).read<readonly Incident[]>(`/api/v1/incidents?limit=100${state}`);
+    return list.map(({ id, severity, class: name, source }) => [id, `${severity} ${name} from ${source}`]);
+  } catch {
+    // A recorder that is away completes nothing, and says nothing in the middle of a command line.
+    return [];
+  }
+}

@@ -1,0 +1,27 @@
+/** How a command ends: its exit code, and what a person is told to do next. */
+import { NotReachable, Refused } from '../client/errors.ts';
+
+/** Exit codes of the command line. */
+export const EXIT = { done: 0, refused: 1, usage: 2, notReachable: 3 } as const;
+
+/** The command line was not understood, or cannot be followed as it is. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** The exit code for what a command has thrown. */
+export const exitCodeOf = (error: unknown): number => {
+  if (error instanceof UsageError || error instanceof TypeError) return EXIT.usage;
+  return error instanceof NotReachable ? EXIT.notReachable : EXIT.refused;
+};
+
+/** What was wrong and what to do about it. */
+export function explain(error: unknown): string {
+  if (error instanceof NotReachable)
+    return `${error.message}: start it, or name it with --url or INCIDENT_RECORDER_URL`;
+  if (error instanceof Refused && error.status === 403 && error.body.error === 'forbidden')
+    return 'refused (403): the token is another; name the file with the right one with --token-file';
+  const { message, code } = error as NodeJS.ErrnoException;
+  if (code === 'EACCES' && message.includes('connect')) return `${message}: your user may not use that socket`;
+  return message;
+}

@@ -1,0 +1,82 @@
+/** `incident-recorder list`: the incidents on record, the most severe first, then the newest. */
+import type { Command } from 'commander';
+import type { Incident } from '../client/shapes.ts';
+import { type Filters, timeOf, wholeNumber, withFilters } from './filters.ts';
+import { Recorder, type RecorderOptions, withQuery, withRecorder } from './recorder.ts';
+import { ageOf } from './terminal/age.ts';
+import { SEVERITY_STYLES, STATE_STYLES } from './terminal/colour.ts';
+import { tell, writeJson, writeLines } from './terminal/output.ts';
+import { type Column, table } from './terminal/table.ts';
+import { stateOf } from './summary.ts';
+
+interface Options extends RecorderOptions, Filters {
+  readonly source?: readonly string[];
+  readonly since?: string;
+  readonly until?: string;
+  readonly search?: string;
+  readonly limit?: number;
+}
+
+/** What a page of the list holds at most. */
+const LONGEST_PAGE = 1000;
+/** How many incidents a table shows when nothing else is said. */
+const LONGEST_TABLE = 100;
+
+export const define = (command: Command): Command =>
+  withRecorder(
+    withFilters(command.description('Lists incidents, the most severe first, then the newest. Filters add up.'))
+      .option('--source <source...>', 'reported by these')
+      .option('--since <time>', 'reported since: RFC 3339, a day, or 2h, 7d')
+      .option('--until <time>', 'reported before')
+      .option('--search <words>', 'with these words in description, source or id')
+      .option('--limit <count>', `how many; ${LONGEST_TABLE} when not given, all with --json`, wholeNumber),
+  ).action(async (options: Options) => {
+    const { json, limit = json ? Number.POSITIVE_INFINITY : LONGEST_TABLE } = options;
+    let left = limit;
+    let more = false;
+    const rows: Incident[] = [];
+    for await (const page of new Recorder(options).pages<Incident>(pathOf(options, limit))) {
+      more = page.length > left;
+      const taken = page.slice(0, left);
+      left -= taken.length;
+      if (json) await writeJson(...taken);
+      else rows.push(...taken);
+      if (left === 0) break;
+    }
+    if (json) return;
+    if (rows.length === 0) tell('no such incidents');
+    else await writeLines(table(columns(Date.now()), rows));
+    if (more) tell(`there are more than ${limit}: --limit shows more, filters show others`);
+  });
+
+/** One more than asked for tells whether there are more. */
+const pathOf = (options: Options, limit: number): string =>
+  withQuery('/api/v1/incidents', {
+    class: options.class,
+    state: options.state,
+    severity: options.severity,
+    source: options.source,
+    since: options.since === undefined ? undefined : timeOf(options.since),
+    until: options.until === undefined ? undefined : timeOf(options.until),
+    q: options.search,
+    limit: String(Math.max(1, Math.min(LONGEST_PAGE, limit + 1))),
+  });
+
+const columns = (now: number): readonly Column<Incident>[] => [
+  { header: 'ID', value: ({ id }) => id },
+  {
+    header: 'SEVERITY',
+    value: ({ severity }) => severity,
+    style: ({ severity }) => SEVERITY_STYLES[severity],
+  },
+  {
+    header: 'STATE',
+    value: ({ state, containment }) => stateOf(state, containment),
+    style: ({ state }) => STATE_STYLES[state],
+    least: 'acknowledged'.length,
+  },
+  { header: 'AGE', value: ({ created_at }) => ageOf(created_at, now) },
+  { header: 'CLASS', value: (incident) => incident.class, least: 12 },
+  { header: 'SOURCE', value: ({ source }) => source, least: 8, optional: true },
+  { header: 'DESCRIPTION', value: ({ description }) => description, least: 12, optional: true },
+];

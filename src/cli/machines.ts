@@ -1,0 +1,34 @@
+/** `incident-recorder machines`: the statecharts, as the recorder runs them. */
+import type { Command } from 'commander';
+import { Recorder, type RecorderOptions, withQuery, withRecorder } from './recorder.ts';
+import { writeJson, writeLines } from './terminal/output.ts';
+import { printable } from './terminal/printable.ts';
+
+const FORMATS = ['json', 'svg', 'mermaid', 'scxml', 'dot'] as const;
+
+interface Options extends RecorderOptions {
+  readonly format: string;
+}
+
+export const define = (command: Command): Command =>
+  withRecorder(
+    command
+      .description(
+        'Prints a statechart, or the names of all. JSON is the XState config: it pastes into Stately Studio.',
+      )
+      .argument('[name]', 'a statechart, e.g. incident')
+      .addOption(command.createOption('--format <format>', 'of the statechart').choices(FORMATS).default('json')),
+  ).action(async (name: string | undefined, { format, ...options }: Options) => {
+    const recorder = new Recorder(options);
+    if (name === undefined) {
+      const machines =
+        await recorder.read<readonly { readonly name: string; readonly description?: string }[]>('/api/v1/machines');
+      if (options.json) return writeJson(machines);
+      return writeLines(machines.map((machine) => printable(machine.name)));
+    }
+    const path = withQuery(`/api/v1/machines/${encodeURIComponent(name)}`, { format });
+    const chart = await recorder.readText(path);
+    return options.json
+      ? writeJson(format === 'json' ? JSON.parse(chart) : { name, format, chart })
+      : writeLines([chart.trimEnd()]);
+  });

@@ -1,0 +1,39 @@
+/** `incident-recorder policy check`: whether a policy file would be taken, and if not every reason. */
+import type { Command } from 'commander';
+import { EXIT } from './exit.ts';
+import { readPolicyFile } from './policy-file.ts';
+import { withJson } from './recorder.ts';
+import { tell, writeJson, writeLines } from './terminal/output.ts';
+import { printable } from './terminal/printable.ts';
+
+interface Options {
+  readonly json?: true;
+}
+
+interface Fault {
+  readonly file: string;
+  readonly line: number;
+  readonly message: string;
+}
+
+export const define = (command: Command): Command =>
+  withJson(
+    command
+      .description(
+        'Says whether a policy file would be taken, and if not every fault with its line. Needs no recorder.',
+      )
+      .argument('<file>', 'a policy in YAML'),
+  ).action(async (file: string, { json }: Options) => {
+    try {
+      const { digest } = await readPolicyFile(file);
+      await (json
+        ? writeJson({ file, valid: true, digest })
+        : writeLines([printable(`${file}: valid, digest ${digest}`)]));
+    } catch (error) {
+      const { fields } = error as { readonly fields?: { readonly faults?: readonly Fault[] } };
+      if (fields?.faults === undefined) throw error;
+      process.exitCode = EXIT.refused;
+      if (json) await writeJson({ file, valid: false, faults: fields.faults });
+      else tell((error as Error).message);
+    }
+  });

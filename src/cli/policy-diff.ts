@@ -1,0 +1,61 @@
+/** `incident-recorder policy diff`: what a policy file would change against what is in force. */
+import type { Command } from 'commander';
+import { type PolicyDocument, policyDocument } from '../policy/document.ts';
+import { readPolicyFile } from './policy-file.ts';
+import { Recorder, type RecorderOptions, withRecorder } from './recorder.ts';
+import { tell, writeJson, writeLines } from './terminal/output.ts';
+import { table } from './terminal/table.ts';
+
+/** What stands at one place of the policies, undefined where there is nothing. */
+interface Difference {
+  readonly place: string;
+  readonly in_force: unknown;
+  readonly file: unknown;
+}
+
+export const define = (command: Command): Command =>
+  withRecorder(
+    command
+      .description('Shows what a policy file would change against the policy in force.')
+      .argument('<file>', 'a policy in YAML'),
+  ).action(async (path: string, options: RecorderOptions) => {
+    const file = policyDocument(await readPolicyFile(path));
+    const inForce = await new Recorder(options).read<PolicyDocument>('/api/v1/policy');
+    const differences = differencesOf('', contentOf(inForce), contentOf(file));
+    if (options.json) {
+      return writeJson({ file: path, digest: file.digest, in_force: inForce.digest, differences });
+    }
+    if (differences.length === 0) return tell('it says the same as the policy in force');
+    return writeLines(
+      table<Difference>(
+        [
+          { header: 'WHAT', value: ({ place }) => place },
+          { header: 'IN FORCE', value: ({ in_force }) => shown(in_force), least: 12 },
+          { header: 'FILE', value: (difference) => shown(difference.file), style: () => 'bold', least: 12 },
+        ],
+        differences,
+      ),
+    );
+  });
+
+/** What a policy decides, without where it comes from. */
+const contentOf = ({ source: _source, path: _path, digest: _digest, loaded_at: _loaded, ...content }: PolicyDocument) =>
+  content;
+
+function differencesOf(place: string, inForce: unknown, file: unknown): readonly Difference[] {
+  if (isMapping(inForce) && isMapping(file)) {
+    const names = [...new Set([...Object.keys(inForce), ...Object.keys(file)])];
+    return names.flatMap((name) => differencesOf(place === '' ? name : `${place}.${name}`, inForce[name], file[name]));
+  }
+  return JSON.stringify(inForce) === JSON.stringify(file) ? [] : [{ place, in_force: inForce, file }];
+}
+
+const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function shown(value: unknown): string {
+  if (value === undefined) return '-';
+  if (Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string'))
+    return value.join(', ');
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

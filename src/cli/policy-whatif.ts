@@ -1,0 +1,107 @@
+/**
+ * `incident-recorder policy whatif`: which incidents on record would have gone another way under a policy file.
+ *
+ * What an incident shows does not say whether its severity was reported or the rule's, so where it matters the first
+ * entry of its history is asked: that holds the whole report and the rule that applied.
+ */
+import type { Command } from 'commander';
+import type { Rule } from '../../machines/vocabulary.ts';
+import type { Incident, Report } from '../client/shapes.ts';
+import type { Rules } from '../policy/policy.ts';
+import { readPolicyFile } from './policy-file.ts';
+import { Recorder, type RecorderOptions, withQuery, withRecorder } from './recorder.ts';
+import { tell, writeJson, writeLines } from './terminal/output.ts';
+import { printable } from './terminal/printable.ts';
+
+/** How many histories are asked for at the same time. */
+const AT_ONCE = 8;
+
+/** What a policy makes of an incident. */
+interface Outcome {
+  readonly severity: string;
+  /** Whether it is contained by itself. */
+  readonly contained: boolean;
+  /** What is done to contain it, by itself or by a person. */
+  readonly actions: readonly string[];
+}
+
+interface Change {
+  readonly id: string;
+  readonly class: string;
+  readonly was: Outcome;
+  readonly would_be: Outcome;
+}
+
+export const define = (command: Command): Command =>
+  withRecorder(
+    command
+      .description(
+        'Runs a policy file over all incidents on record, and lists those that would have had another severity, ' +
+          'containment or action. Nothing is changed.',
+      )
+      .argument('<file>', 'a policy in YAML'),
+  ).action(async (path: string, options: RecorderOptions) => {
+    const { rules } = await readPolicyFile(path);
+    const recorder = new Recorder(options);
+    let total = 0;
+    let changed = 0;
+    for await (const page of recorder.pages<Incident>('/api/v1/incidents')) {
+      total += page.length;
+      const concerned = page.filter((incident) => mayChange(incident, rules[incident.class]));
+      for (let start = 0; start < concerned.length; start += AT_ONCE) {
+        const asked = concerned.slice(start, start + AT_ONCE).map((incident) => changeOf(recorder, incident, rules));
+        const changes = (await Promise.all(asked)).filter((change) => change !== undefined);
+        changed += changes.length;
+        await (options.json ? writeJson(...changes) : writeLines(changes.map(describe)));
+      }
+    }
+    if (!options.json) tell(`${changed} of ${total} incidents would have gone another way`);
+  });
+
+/** Whether a rule may have made something else of an incident, as far as the incident itself shows. */
+function mayChange(
+  { severity, containment_actions: actions, contained_at, created_at }: Incident,
+  rule: Rule,
+): boolean {
+  const byItself = contained_at === created_at;
+  return (
+    severity !== rule.default_severity ||
+    byItself !== rule.auto_contain ||
+    (actions !== undefined && !isSame(actions, rule.actions))
+  );
+}
+
+async function changeOf(recorder: Recorder, incident: Incident, rules: Rules): Promise<Change | undefined> {
+  const { id, severity, containment_actions: actions = [] } = incident;
+  const [first] = await recorder.read<readonly { readonly data: { readonly report: Report; readonly rule: Rule } }[]>(
+    withQuery('/api/v1/incidents/history', { id }),
+  );
+  // It may have been archived since the list was read.
+  if (first === undefined) return undefined;
+  const { report, rule: before } = first.data;
+  const rule = rules[incident.class];
+  const byPerson = actions.length > 0 && !before.auto_contain;
+  const was = { severity, contained: before.auto_contain, actions };
+  const would_be = {
+    severity: report.severity ?? rule.default_severity,
+    contained: rule.auto_contain,
+    actions: rule.auto_contain || byPerson ? rule.actions : [],
+  };
+  const isUnchanged =
+    was.severity === would_be.severity && was.contained === would_be.contained && isSame(was.actions, would_be.actions);
+  return isUnchanged ? undefined : { id, class: incident.class, was, would_be };
+}
+
+const isSame = (some: readonly string[], others: readonly string[]): boolean => some.join(' ') === others.join(' ');
+
+function describe({ id, class: name, was, would_be }: Change): string {
+  const pairs = [
+    [was.severity, would_be.severity],
+    [containment(was), containment(would_be)],
+  ];
+  const changes = pairs.filter(([before, after]) => before !== after).map(([before, after]) => `${before} → ${after}`);
+  return printable(`${id}  ${name}  ${changes.join('; ')}`);
+}
+
+const containment = ({ contained, actions }: Outcome): string =>
+  `${contained ? 'contained' : 'open'}${actions.length === 0 ? '' : ` (${actions.join(', ')})`}`;

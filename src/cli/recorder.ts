@@ -1,0 +1,115 @@
+/** The recorder that a command talks to: where it is, what is asked of it, what it answers. */
+import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
+import { type Answer, type Asked, Connection } from '../client/connection.ts';
+import { Refused } from '../client/errors.ts';
+import { UsageError } from './exit.ts';
+
+const MINUTE = 60_000;
+
+/** Where the token is when nothing else is said: on an installed host, and in a checkout that was tried out. */
+const USUAL_TOKENS = ['/run/secure-ai/service-token', 'var/service-token'];
+
+/** What every command that talks to the recorder may be told. */
+export interface RecorderOptions {
+  readonly url?: string;
+  readonly tokenFile?: string;
+  readonly json?: true;
+}
+
+/** Gives a command the options by which the recorder is found, and `--json`. */
+export const withRecorder = (command: Command): Command =>
+  withJson(command)
+    .option('--url <url>', 'the recorder: http://host:port or unix:/path')
+    .option('--token-file <file>', 'the file that holds the service token');
+
+export const withJson = (command: Command): Command => command.option('--json', 'JSON, for scripts');
+
+export class Recorder {
+  readonly #connection: Connection;
+
+  constructor({ url, tokenFile }: RecorderOptions) {
+    const { env } = process;
+    const named = tokenFile ?? (env.INCIDENT_RECORDER_TOKEN_PATH || env.SERVICE_TOKEN_PATH);
+    this.#connection = new Connection({
+      url: url ?? (env.INCIDENT_RECORDER_URL || undefined),
+      tokenPath: named ?? USUAL_TOKENS.find((path) => existsSync(path)),
+    });
+  }
+
+  /** @throws Refused, NotReachable */
+  async read<Body>(path: string): Promise<Body> {
+    return JSON.parse(await this.readText(path)) as Body;
+  }
+
+  /** @throws Refused, NotReachable */
+  async readText(path: string): Promise<string> {
+    return accepted(await this.#connection.send({ path, timeout: MINUTE })).text;
+  }
+
+  /** The last entry of the audit log, by its `seq`: what is to be followed comes after it. */
+  async lastSeq(): Promise<number> {
+    // A recorder that is in trouble says so with 503 and answers all the same.
+    const { text } = accepted(await this.#connection.send({ path: '/health', timeout: MINUTE }), 503);
+    return (JSON.parse(text) as { readonly audit: { readonly last_seq: number } }).audit.last_seq;
+  }
+
+  /** Gives the pages of a list, from its first on, each as an array. */
+  async *pages<Item>(path: string): AsyncGenerator<readonly Item[]> {
+    for (let next: string | undefined = path; next !== undefined;) {
+      const { text, headers } = accepted(await this.#connection.send({ path: next, timeout: MINUTE }));
+      yield JSON.parse(text) as readonly Item[];
+      next = /<([^>]*)>; rel="next"/.exec(String(headers.link ?? ''))?.[1];
+    }
+  }
+
+  /**
+   * Sends a command with the token.
+   * @throws Refused, NotReachable, UsageError when there is no token
+   */
+  async command<Body>(path: string, body: object | string, headers: Asked['headers'] = {}): Promise<Body> {
+    try {
+      const sent = { method: 'POST', path, body, headers, authorized: true, timeout: MINUTE } as const;
+      return JSON.parse(accepted(await this.#connection.send(sent)).text) as Body;
+    } catch (error) {
+      throw error instanceof Error && error.message.startsWith('no token')
+        ? new UsageError('no token: name its file with --token-file or INCIDENT_RECORDER_TOKEN_PATH')
+        : error;
+    }
+  }
+
+  /** Opens a stream; its answer ends when `signal` is aborted. */
+  async stream(path: string, headers: NonNullable<Asked['headers']>, signal: AbortSignal) {
+    const response = await this.#connection.open({ path, headers, timeout: MINUTE }, signal);
+    if (response.statusCode === 200) return response;
+    let text = '';
+    for await (const chunk of response.setEncoding('utf8')) text += chunk;
+    throw refusal({ status: response.statusCode ?? 0, headers: response.headers, text });
+  }
+}
+
+/** The path with a query. Undefined values are left out, lists repeat their name. */
+export function withQuery(
+  path: string,
+  query: Readonly<Record<string, string | readonly string[] | undefined>>,
+): string {
+  const parameters = new URLSearchParams();
+  for (const [name, values] of Object.entries(query)) {
+    for (const value of [values ?? []].flat()) parameters.append(name, value);
+  }
+  const text = parameters.toString();
+  return text === '' ? path : `${path}?${text}`;
+}
+
+const accepted = (answer: Answer, also?: number): Answer => {
+  if ((answer.status >= 200 && answer.status < 300) || answer.status === also) return answer;
+  throw refusal(answer);
+};
+
+function refusal({ status, text }: Answer): Refused {
+  try {
+    return new Refused(status, JSON.parse(text) as Refused['body']);
+  } catch {
+    return new Refused(status, {});
+  }
+}

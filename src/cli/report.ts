@@ -1,0 +1,63 @@
+/** `incident-recorder report`: reports an incident, from options or as JSON from standard input. */
+import { readFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import type { Command } from 'commander';
+import { CLASSES, SEVERITIES } from '../../machines/vocabulary.ts';
+import type { Incident } from '../client/shapes.ts';
+import { UsageError } from './exit.ts';
+import { Recorder, type RecorderOptions, withRecorder } from './recorder.ts';
+import { summaryOf } from './summary.ts';
+import { writeJson, writeLines } from './terminal/output.ts';
+
+interface Options extends RecorderOptions {
+  readonly class?: string;
+  readonly source?: string;
+  readonly description?: string;
+  readonly severity?: string;
+  readonly evidence?: string;
+  readonly dedupKey?: string;
+  readonly idempotencyKey?: string;
+}
+
+export const define = (command: Command): Command =>
+  withRecorder(
+    command
+      .description('Reports an incident. Without options the report is read as JSON from standard input.')
+      .addOption(command.createOption('--class <class>', 'what kind of incident').choices(CLASSES))
+      .option('--source <source>', 'who reports')
+      .option('--description <text>', 'what happened')
+      .addOption(command.createOption('--severity <severity>', "instead of the rule's").choices(SEVERITIES))
+      .option('--evidence <json>', 'a JSON object, or @FILE that holds one')
+      .option('--dedup-key <key>', 'further reports with it are occurrences of the same incident')
+      .option('--idempotency-key <key>', 'the report may be sent again under it'),
+  ).action(async (options: Options) => {
+    const { idempotencyKey } = options;
+    const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
+    const recorder = new Recorder(options);
+    const incident = await recorder.command<Incident>('/api/v1/incidents/report', await bodyOf(options), headers);
+    await (options.json ? writeJson(incident) : writeLines([summaryOf(incident)]));
+  });
+
+/** The report as JSON text. Evidence goes into it as it was written: numbers that JavaScript can't hold are refused. */
+async function bodyOf({ evidence, ...options }: Options): Promise<string> {
+  const { class: name, source, description, severity, dedupKey: dedup_key } = options;
+  const fields = { class: name, source, description, severity, dedup_key };
+  if (evidence === undefined && Object.values(fields).every((value) => value === undefined)) {
+    if (process.stdin.isTTY) throw new UsageError('nothing to report: use the options, or give a report as JSON');
+    return text(process.stdin);
+  }
+  const json = evidence?.startsWith('@') ? readFileSync(evidence.slice(1), 'utf8') : evidence;
+  if (json !== undefined && !isObject(json)) {
+    throw new UsageError('--evidence must be a JSON object, or @FILE that holds one');
+  }
+  const members = [JSON.stringify(fields).slice(1, -1), json === undefined ? '' : `"evidence":${json}`];
+  return `{${members.filter((member) => member !== '').join(',')}}`;
+}
+
+function isObject(json: string): boolean {
+  try {
+    return /^\s*\{/.test(json) && typeof JSON.parse(json) === 'object';
+  } catch {
+    return false;
+  }
+}

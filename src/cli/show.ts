@@ -1,0 +1,119 @@
+/** `incident-recorder show`: one incident, what was done about it, and what can be done next. */
+import type { Command } from 'commander';
+import { STATES } from '../../machines/vocabulary.ts';
+import type { Delivery, Incident } from '../client/shapes.ts';
+import { type AuditEntry, detailOf } from './audit-entry.ts';
+import { Recorder, type RecorderOptions, withQuery, withRecorder } from './recorder.ts';
+import { summaryOf } from './summary.ts';
+import { ageOf } from './terminal/age.ts';
+import { STATE_STYLES, styled } from './terminal/colour.ts';
+import { writeJson, writeLines } from './terminal/output.ts';
+import { printable, printableLines } from './terminal/printable.ts';
+import { table } from './terminal/table.ts';
+
+interface Transition {
+  readonly event: string;
+  readonly allowed: boolean;
+  readonly target: string | null;
+}
+
+export const define = (command: Command): Command =>
+  withRecorder(
+    command
+      .description('Shows an incident: its record, its deliveries, its place in the statechart, its timeline.')
+      .argument('<id>', 'identifier of an incident'),
+  ).action(async (id: string, options: RecorderOptions) => {
+    const recorder = new Recorder(options);
+    const incident = await recorder.read<Incident>(withQuery('/api/v1/incidents/get', { id }));
+    const { transitions } = await recorder.read<{ readonly transitions: readonly Transition[] }>(
+      withQuery('/api/v1/incidents/transitions', { id }),
+    );
+    const history: AuditEntry[] = [];
+    for await (const page of recorder.pages<AuditEntry>(withQuery('/api/v1/incidents/history', { id })))
+      history.push(...page);
+    if (options.json) return writeJson({ incident, transitions, history });
+    return writeLines([
+      summaryOf(incident),
+      '',
+      ...recordOf(incident, Date.now()),
+      ...section('Containment', deliveriesOf(incident)),
+      ...section('Statechart', chartOf(incident, history, transitions)),
+      ...section('Timeline', timelineOf(history)),
+    ]);
+  });
+
+const section = (title: string, lines: readonly string[]): readonly string[] =>
+  lines.length === 0 ? [] : ['', styled('bold', title), ...lines];
+
+function recordOf(incident: Incident, now: number): readonly string[] {
+  const { created_at, updated_at, evidence, last_seen_at } = incident;
+  const time = (text: string): string => `${text} (${ageOf(text, now)} ago)`;
+  const fields: readonly (readonly [string, string | number | undefined])[] = [
+    ['source', incident.source],
+    ['description', incident.description],
+    ['reported', time(created_at)],
+    ['updated', updated_at === created_at ? undefined : time(updated_at)],
+    ['occurrences', incident.occurrences === 1 ? undefined : incident.occurrences],
+    ['last seen', last_seen_at === undefined ? undefined : time(last_seen_at)],
+    ['dedup key', incident.dedup_key],
+    ['note', incident.note],
+    ['version', incident.version],
+    ['hash', incident.hash],
+  ];
+  const lines = fields.flatMap(([name, value]) => (value === undefined ? [] : [field(name, printable(`${value}`))]));
+  return evidence === undefined ? lines : [...lines, field('evidence', ''), ...indented(printableLines(evidence))];
+}
+
+const field = (name: string, value: string): string => `${name.padEnd(12)} ${value}`.trimEnd();
+
+const indented = (lines: readonly string[]): readonly string[] => lines.map((line) => `  ${line}`);
+
+const deliveriesOf = ({ containment }: Incident): readonly string[] =>
+  containment === undefined
+    ? []
+    : table<Delivery>(
+        [
+          { header: 'ACTION', value: ({ action }) => action },
+          { header: 'STATUS', value: ({ status }) => status },
+          { header: 'ATTEMPTS', value: ({ attempts }) => String(attempts) },
+          { header: 'CONFIRMED', value: ({ confirmed_at }) => confirmed_at ?? '' },
+          { header: 'NEXT ATTEMPT', value: ({ next_attempt_at }) => next_attempt_at ?? '' },
+          { header: 'LAST ERROR', value: ({ last_error }) => last_error ?? '', least: 12, optional: true },
+        ],
+        containment.actions,
+      );
+
+/** The states in their order: those that it has been in, the one that it is in, and what leads on from there. */
+function chartOf(
+  { state, containment }: Incident,
+  history: readonly AuditEntry[],
+  transitions: readonly Transition[],
+): readonly string[] {
+  const entered = new Map<string, string>();
+  for (const { timestamp, data } of history) {
+    if (typeof data.state === 'string' && !entered.has(data.state)) entered.set(data.state, timestamp);
+  }
+  return STATES.flatMap((name) => {
+    const since = entered.get(name);
+    if (name !== state) return [`${since === undefined ? '○' : '●'} ${name.padEnd(13)} ${since ?? ''}`.trimEnd()];
+    const inner = containment === undefined || state === 'resolved' ? '' : `  ${containment.status}`;
+    return [
+      `${styled(STATE_STYLES[state], `▶ ${name.padEnd(13)}`)} ${since ?? ''}${inner}`.trimEnd(),
+      ...transitions
+        .filter(({ allowed, target }) => allowed && target !== null && target !== state)
+        .map(({ event, target }) => `    ${printable(event)} → ${printable(target ?? '')}`),
+    ];
+  });
+}
+
+const timelineOf = (history: readonly AuditEntry[]): readonly string[] =>
+  table<AuditEntry>(
+    [
+      { header: 'SEQ', value: ({ data }) => String(data.seq) },
+      { header: 'TIME', value: ({ timestamp }) => timestamp },
+      { header: 'EVENT', value: ({ event }) => event },
+      { header: 'STATE', value: ({ data }) => data.state ?? '' },
+      { header: 'DETAIL', value: detailOf, least: 12, optional: true },
+    ],
+    history,
+  );

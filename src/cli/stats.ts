@@ -1,0 +1,45 @@
+/** `incident-recorder stats`: how many incidents there are, by class, state and severity. */
+import type { Command } from 'commander';
+import { Recorder, type RecorderOptions, withRecorder } from './recorder.ts';
+import { writeJson, writeLines } from './terminal/output.ts';
+import { table } from './terminal/table.ts';
+
+type Counts = Readonly<Record<string, number>>;
+
+interface Statistics {
+  readonly total_incidents: number;
+  readonly open_incidents: number;
+  readonly by_class: Counts;
+  readonly by_state: Counts;
+  readonly by_severity: Counts;
+  readonly open_by_severity: Counts;
+}
+
+export const define = (command: Command): Command =>
+  withRecorder(command.description('Counts the incidents on record.')).action(async (options: RecorderOptions) => {
+    const statistics = await new Recorder(options).read<Statistics>('/api/v1/stats');
+    if (options.json) return writeJson(statistics);
+    const { total_incidents, open_incidents, by_class, by_state, by_severity, open_by_severity } = statistics;
+    const open = (name: string): string => String(open_by_severity[name] ?? 0);
+    return writeLines([
+      `${total_incidents} incidents, ${open_incidents} that nobody has taken on yet`,
+      '',
+      ...countTable('SEVERITY', by_severity, { header: 'OPEN', value: ([name]) => open(name) }),
+      '',
+      ...countTable('STATE', by_state),
+      '',
+      ...countTable('CLASS', by_class),
+    ]);
+  });
+
+type Row = readonly [name: string, count: number];
+
+const countTable = (
+  header: string,
+  counts: Counts,
+  ...more: readonly { readonly header: string; readonly value: (row: Row) => string }[]
+): readonly string[] =>
+  table<Row>(
+    [{ header, value: ([name]) => name }, { header: 'COUNT', value: ([, count]) => String(count) }, ...more],
+    Object.entries(counts),
+  );

@@ -1,0 +1,24 @@
+import type { Incident } from '../client/shapes.ts';
+import { printable } from './terminal/printable.ts';
+import { SEVERITY_STYLES, STATE_STYLES, styled } from './terminal/colour.ts';
+
+/** An incident in a line. */
+export const summaryOf = ({
+  id,
+  class: name,
+  severity,
+  state,
+  containment,
+  containment_actions = [],
+}: Incident): string =>
+  [
+    printable(id),
+    styled(SEVERITY_STYLES[severity], printable(severity)),
+    styled(STATE_STYLES[state], stateOf(state, containment)),
+    printable(name),
+    ...(state === 'contained' ? [`(${printable(containment_actions.join(', '))})`] : []),
+  ].join('  ');
+
+/** The state, and how its containment stands while that is what matters. */
+export const stateOf = (state: Incident['state'], containment: Incident['containment']): string =>
+  state === 'resolved' || containment === undefined ? state : `${state} (${containment.status})`;

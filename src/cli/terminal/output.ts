@@ -1,0 +1,19 @@
+/** What the command line writes to standard output: lines for people, or JSON for scripts. */
+import { printable, printableJson } from './printable.ts';
+
+/** Writes lines that are ready for the terminal. Resolves when more may be written. */
+export async function writeLines(lines: readonly string[]): Promise<void> {
+  if (lines.length === 0) return;
+  await new Promise<void>((resolve) => {
+    process.stdout.write(`${lines.join('\n')}\n`, () => resolve());
+  });
+}
+
+/** Writes each value as JSON on a line of its own. */
+export const writeJson = (...values: readonly unknown[]): Promise<void> =>
+  writeLines(values.map((value) => printableJson(JSON.stringify(value))));
+
+/** Tells the person something that is no output. */
+export const tell = (text: string): void => {
+  process.stderr.write(`${text.split('\n').map(printable).join('\n')}\n`);
+};

@@ -1,0 +1,33 @@
+/**
+ * Text of incidents on its way to a terminal. Who reports an incident chooses its words, and a terminal obeys control
+ * characters: so none goes there raw. Each is shown as its escape, the ones that turn the direction of text among them
+ * (UAX #9), and those that are seen nowhere.
+ */
+
+/** Control, format, surrogate, private and line-separating characters; the joiners of emoji and scripts are format too. */
+const UNSAFE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]|(?![\u200c\u200d])\p{Cf}/gu;
+
+const NAMES: Readonly<Record<string, string>> = { '\n': String.raw`\n`, '\r': String.raw`\r`, '\t': String.raw`\t` };
+
+/** The text on one line, with nothing in it that a terminal would obey. */
+export const printable = (text: string): string =>
+  text.replace(UNSAFE, (character) => NAMES[character] ?? escaped(character));
+
+const escaped = (character: string): string => {
+  const digits = (character.codePointAt(0) ?? 0).toString(16);
+  if (digits.length <= 2) return String.raw`\x${digits.padStart(2, '0')}`;
+  return digits.length <= 4 ? String.raw`\u${digits.padStart(4, '0')}` : String.raw`\u{${digits}}`;
+};
+
+/** The same of JSON text on one line, which stays JSON with the same value: what is unsafe stands in strings only. */
+export const printableJson = (json: string): string =>
+  json.replace(UNSAFE, (character) =>
+    character
+      .split('')
+      .map((unit) => String.raw`\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  );
+
+/** A value as indented JSON, each line printable. */
+export const printableLines = (value: unknown): readonly string[] =>
+  (JSON.stringify(value, null, 2) ?? '').split('\n').map(printableJson);

@@ -1,0 +1,34 @@
+/** A bar on standard error that shows how far a long work is; where that is no terminal there is none. */
+
+export interface ProgressBar {
+  readonly show: (done: number) => void;
+  readonly end: () => void;
+}
+
+/** Milliseconds before a work counts as long, and between two looks of the bar. */
+const PATIENCE = 300;
+const PAUSE = 100;
+const CELLS = 30;
+
+const NONE: ProgressBar = { show: () => {}, end: () => {} };
+
+export function progressBar(total: number): ProgressBar {
+  if (!process.stderr.isTTY) return NONE;
+  let next = performance.now() + PATIENCE;
+  let isShown = false;
+  return {
+    show: (done) => {
+      const now = performance.now();
+      if (now < next) return;
+      next = now + PAUSE;
+      isShown = true;
+      const part = Math.min(1, done / Math.max(1, total));
+      const full = Math.round(part * CELLS);
+      process.stderr.write(`\r${'█'.repeat(full)}${'░'.repeat(CELLS - full)} ${Math.floor(part * 100)} %`);
+    },
+    end: () => {
+      // Erases the line: ECMA-48, EL.
+      if (isShown) process.stderr.write('\r\u001b[K');
+    },
+  };
+}
