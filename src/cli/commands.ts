@@ -39,7 +39,6 @@ export const defineCommand = (command: Command, name: 'contain' | 'acknowledge' 
 
 function adviceFor(error: Refused, id: string): string {
   const { error: reason, allowed } = error.body;
-  if (error.status === 404) return 'there is no such incident; incident-recorder list shows those that there are';
   if (error.status !== 409 || !Array.isArray(allowed)) return explain(error);
   const next = allowed.map((one) => SUBCOMMAND_OF[String(one)]).filter((one) => one !== undefined);
   const advice = next.length === 0 ? 'nothing is left to do' : `try incident-recorder ${next.join(' or ')} ${id}`;

@@ -21,6 +21,8 @@ export function explain(error: unknown): string {
     return `${error.message}: start it, or name it with --url or INCIDENT_RECORDER_URL`;
   if (error instanceof Refused && error.status === 403 && error.body.error === 'forbidden')
     return 'refused (403): the token is another; name the file with the right one with --token-file';
+  if (error instanceof Refused && error.status === 404 && error.body.error === 'incident not found')
+    return 'there is no such incident; incident-recorder list shows those that there are';
   const { message, code } = error as NodeJS.ErrnoException;
   if (code === 'EACCES' && message.includes('connect')) return `${message}: your user may not use that socket`;
   return message;

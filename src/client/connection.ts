@@ -2,9 +2,12 @@
  * Requests to the recorder, over TCP or its unix socket. Connections are kept and used again; one that idles does not
  * keep the process alive.
  */
-import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { NotReachable } from './errors.ts';
+
+// To import it would also load what `WebSocket` and `fetch` are made of, which takes longer than all else here.
+const { Agent, request } = process.getBuiltinModule('node:http');
 
 /** Where the recorder listens when nothing else is said. */
 const DEFAULT_URL = 'http://127.0.0.1:8515';

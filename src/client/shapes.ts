@@ -4,9 +4,17 @@
  * The recorder validates with schemas and answers from its records; that these types say the same as those, the compiler
  * checks in `test/client/shapes.types.ts`.
  */
-import type { ContainmentAction, IncidentClass, Severity, State } from '../../machines/vocabulary.ts';
+import type {
+  ContainmentAction,
+  ContainmentStatus,
+  Directive,
+  IncidentClass,
+  Severity,
+  State,
+  Way,
+} from '../../machines/vocabulary.ts';
 
-export type { ContainmentAction, IncidentClass, Severity, State };
+export type { ContainmentAction, ContainmentStatus, Directive, IncidentClass, Severity, State, Way };
 
 type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;
 export type JsonObject = { readonly [name: string]: JsonValue };
@@ -58,14 +66,11 @@ export interface Incident {
   readonly hash: string;
 }
 
-/** Whether an action is to be put into force or taken back. */
-export type Directive = 'engage' | 'release';
-
 export type DeliveryStatus = 'pending' | 'delivering' | 'recorded' | 'confirmed' | 'failed' | 'lost' | 'superseded';
 
 /** How the containment of one incident stands: as a whole, and each of its actions. */
 export interface Containment {
-  readonly status: 'delivering' | 'confirmed' | 'degraded';
+  readonly status: ContainmentStatus;
   readonly actions: readonly Delivery[];
 }
 
@@ -73,13 +78,24 @@ export interface Containment {
 export interface Delivery {
   readonly action: ContainmentAction;
   readonly status: DeliveryStatus;
+  readonly via: Way;
+  /** How many times it was sent. */
   readonly attempts: number;
-  readonly last_error?: string | null;
-  readonly next_attempt_at?: string | null;
-  readonly confirmed_at?: string | null;
-  /** What the service answered. */
-  readonly receipt?: JsonValue;
+  /** The pauses between its attempts so far, in milliseconds. */
+  readonly waited_ms: number;
+  readonly last_error?: string;
+  readonly next_attempt_at?: string;
+  readonly confirmed_at?: string;
+  /** What its service answered, or came to say. */
+  readonly receipt?: Receipt;
 }
+
+export type Receipt =
+  | { readonly by: 'answer'; readonly status?: number; readonly body?: string }
+  | { readonly by: 'confirmation'; readonly observed?: Observed };
+
+/** What a service sees of its own state. */
+export type Observed = 'engaged' | 'released';
 
 /** How one action stands. */
 export interface Posture {
@@ -92,40 +108,38 @@ export interface Posture {
   readonly holders: number;
   /** The oldest of them, up to a hundred. */
   readonly held_by: readonly string[];
-  /** Sent to a service, fetched by one, or an entry of the log. */
-  readonly via: 'push' | 'poll' | 'log';
+  /** How its service learns of it: it is sent there, fetched from here, or an entry of the log. */
+  readonly via: Way;
+  /** When that service was last heard of. */
+  readonly heard_at: string | null;
   /** Null when nothing was ever asked for. */
   readonly delivery: PostureDelivery | null;
 }
 
-/** How the deliveries of an action stand: how many have each status, and the one that matters most. */
-export interface PostureDelivery {
-  readonly status: DeliveryStatus;
-  readonly counts: Readonly<Partial<Record<DeliveryStatus, number>>>;
+/** How the deliveries of an action stand: the one that tells most, and how many have each status. */
+export interface PostureDelivery extends Omit<Delivery, 'action'> {
   readonly incident: string;
   readonly directive: Directive;
-  readonly attempts: number;
-  readonly last_error: string | null;
-  readonly next_attempt_at: string | null;
-  readonly confirmed_at: string | null;
-  readonly receipt?: JsonValue;
+  readonly counts: Readonly<Partial<Record<DeliveryStatus, number>>>;
 }
 
-/** A receipt: that an action was carried out. */
+/** That an action was carried out. */
 export interface Confirmation {
   readonly action: ContainmentAction;
   readonly directive: Directive;
   /** One incident's; that of all holders when not given. */
   readonly incident_id?: string;
   /** What the service sees of itself, when that says more. */
-  readonly observed?: 'engaged' | 'released';
+  readonly observed?: Observed;
 }
 
 /** What a confirmation came to. */
 export interface Confirmed {
   readonly action: ContainmentAction;
   readonly directive: Directive;
-  /** How many deliveries it confirmed. */
+  /** How many deliveries it confirmed, or has shown to be lost. */
   readonly confirmed: number;
+  readonly lost: number;
+  /** How many are left for the next confirmation. */
   readonly remaining: number;
 }

@@ -1,20 +1,43 @@
 import type { Policy, PolicyContent } from './policy.ts';
+import type { Target, Webhook } from './targets.ts';
 
-/** A policy as everybody may see it: what it decides and where it comes from, without paths of secrets. */
-export interface PolicyDocument extends PolicyContent {
+/** A policy as everybody may see it: what it decides and where it comes from, and not where tokens are. */
+export interface PolicyDocument {
+  readonly version: 1;
   readonly source: Policy['source'];
   readonly path?: string;
   /** Names the rules: see `digestRules`. */
   readonly digest: string;
   /** RFC 3339 in UTC with milliseconds. */
   readonly loaded_at: string;
+  readonly rules: PolicyContent['rules'];
+  /** Addresses as the policy writes them; times in milliseconds. */
+  readonly targets: Readonly<Record<string, object>>;
+  readonly notify: readonly object[];
 }
 
-export const policyDocument = ({ version, source, path, digest, loaded_at, rules }: Policy): PolicyDocument => ({
-  version,
-  source,
-  ...(path === undefined ? {} : { path }),
-  digest,
-  loaded_at,
-  rules,
+export const policyDocument = (policy: Policy): PolicyDocument => {
+  const { version, source, path, digest, loaded_at, rules, targets, notify } = policy;
+  return {
+    version,
+    source,
+    ...(path === undefined ? {} : { path }),
+    digest,
+    loaded_at,
+    rules,
+    targets: Object.fromEntries(
+      Object.entries(targets).flatMap(([action, target]) => (target ? [[action, targetDocument(target)]] : [])),
+    ),
+    notify: notify.map(webhookDocument),
+  };
+};
+
+const targetDocument = ({ engage, release, broker, timeout, confirm_every }: Target): object => ({
+  ...(engage && { engage: { ...engage, url: engage.url.text } }),
+  ...(release && { release: { ...release, url: release.url.text } }),
+  ...(broker && { broker }),
+  ...(timeout !== undefined && { timeout }),
+  ...(confirm_every !== undefined && { confirm_every }),
 });
+
+const webhookDocument = ({ url, events }: Webhook): object => ({ url: url.text, ...(events && { events }) });

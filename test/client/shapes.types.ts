@@ -3,15 +3,18 @@
  * compiles only when both types can stand for each other.
  */
 import type * as z from 'zod/mini';
-import type { reportSchema } from '../../src/api/schemas.ts';
+import type { confirmSchema, reportSchema } from '../../src/api/schemas.ts';
 import type * as client from '../../src/client/shapes.ts';
-import type * as record from '../../src/projections/incident-record.ts';
+import type { ActionView } from '../../src/containment/posture-view.ts';
+import type { Incident } from '../../src/projections/incident-record.ts';
 
 type Same<One, Other> = [One, Other] extends [Other, One] ? true : never;
 
 export type Proofs = [
   Proven<Same<client.Report, z.infer<typeof reportSchema>>>,
-  Proven<Same<Omit<client.Incident, 'containment'>, record.Incident>>,
+  Proven<Same<client.Incident, Incident>>,
+  Proven<Same<client.Confirmation, z.infer<typeof confirmSchema>>>,
+  Proven<Same<client.Posture, ActionView>>,
 ];
 
 type Proven<Proof extends true> = Proof;

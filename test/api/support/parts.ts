@@ -24,6 +24,8 @@ const BUILT_IN: Policy = {
   digest: 'a digest',
   loaded_at: '2026-11-22T07:12:00.000Z',
   rules: BUILT_IN_RULES,
+  targets: {},
+  notify: [],
 };
 
 /** Stands in for the rest of the service: it gives what a test puts into it, and keeps what it was called with. */
