@@ -19,7 +19,7 @@ const receipt = named(
 );
 
 /** What is told of a delivery. */
-export const deliveryFields = {
+const deliveryFields = {
   status: z.enum(DELIVERY_STATUSES),
   via: meaning(z.enum(WAYS), 'push: it is sent; poll: its service comes for it; log: it is an entry of the audit log.'),
   attempts: meaning(count, 'How many times it was sent.'),
