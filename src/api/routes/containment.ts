@@ -4,6 +4,7 @@ import { ACTIONS, type ContainmentAction } from '../../../machines/vocabulary.ts
 import { SECOND } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
 import { answerJson } from '../answer.ts';
+import { matchesTag } from '../if-none-match.ts';
 import type { ApiParts } from '../parts.ts';
 import { parseQuery } from '../query.ts';
 import { CONFIRM_REQUIRED, confirmSchema, RETRY_REQUIRED, retrySchema, waitSchema } from '../schemas.ts';
@@ -26,8 +27,8 @@ export const addContainmentRoutes = (
     ctx.set('Cache-Control', 'no-cache');
     ctx.set('ETag', `"${asked}"`);
     // What the client does not know yet it need not wait for.
-    const knows = ctx.get('If-None-Match') === '' || ctx.fresh;
-    if (wait !== undefined && knows) {
+    const isKnown = (version: string): boolean => matchesTag(ctx.get('If-None-Match'), `"${version}"`);
+    if (wait !== undefined && (ctx.get('If-None-Match') === '' || isKnown(asked))) {
       await waitForChange(ctx, actions, asked, Number(wait[0]));
       const version = posture.versionOf(actions);
       ctx.set('ETag', `"${version}"`);
@@ -36,7 +37,7 @@ export const addContainmentRoutes = (
         return;
       }
     }
-    if (ctx.fresh) ctx.status = 304;
+    if (isKnown(posture.versionOf(actions))) ctx.status = 304;
     else answerJson(ctx, 200, json());
   };
 

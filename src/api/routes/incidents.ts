@@ -3,6 +3,7 @@ import type { Context } from 'koa';
 import { RecorderError } from '../../errors.ts';
 import { answerIncident, answerJson, answerJsonList } from '../answer.ts';
 import { writeCursor } from '../cursor.ts';
+import { matchesTag } from '../if-none-match.ts';
 import { linkToNext } from '../link.ts';
 import { readListQuery } from '../list-query.ts';
 import type { ApiParts } from '../parts.ts';
@@ -21,7 +22,7 @@ export const addIncidentRoutes = (router: Router, { incidents }: Pick<ApiParts, 
   router.get('/api/v1/incidents/get', (ctx) => {
     answerIncident(ctx, 200, found(incidents.get(idOf(ctx))));
     ctx.set('Cache-Control', 'no-cache');
-    if (ctx.fresh) ctx.status = 304;
+    if (matchesTag(ctx.get('If-None-Match'), ctx.response.get('ETag'))) ctx.status = 304;
   });
 
   router.get('/api/v1/incidents/history', async (ctx) => {
