@@ -1,4 +1,5 @@
 import type Router from '@koa/router';
+import type { RouterContext } from '@koa/router';
 import type { Middleware, Next } from 'koa';
 
 /** A path without parameters, which only itself matches. */
@@ -7,7 +8,7 @@ const EXACT = /^[\w/-]+$/;
 /**
  * Takes a request straight to its route when the route's path has no parameters; all others, and those that no route
  * takes, go to the router. At each request the router tries the pattern of every route and composes what matches, which
- * costs as much as a report's audit entry.
+ * costs as much as a report's audit entry. Like the router it leaves the route's path in `ctx._matchedRoute`.
  *
  * To be made when all routes have been added.
  */
@@ -15,16 +16,17 @@ export const exactRoutes = (router: Router): Middleware => {
   const routes = new Map<string, Middleware>();
   for (const { path, methods, stack } of router.stack) {
     if (typeof path !== 'string' || !EXACT.test(path)) continue;
-    const route = oneAfterTheOther(stack as unknown as readonly Middleware[]);
+    const route = routeOf(path, stack as unknown as readonly Middleware[]);
     for (const method of methods) routes.set(`${method} ${path}`, route);
   }
   const rest = router.routes() as unknown as Middleware;
   return (ctx, next) => (routes.get(`${ctx.method} ${ctx.path}`) ?? rest)(ctx, next);
 };
 
-const oneAfterTheOther =
-  (stack: readonly Middleware[]): Middleware =>
+const routeOf =
+  (path: string, stack: readonly Middleware[]): Middleware =>
   (ctx, next) => {
+    (ctx as unknown as RouterContext)._matchedRoute = path;
     const from = (at: number): unknown => {
       const step = stack[at];
       return step === undefined ? next() : step(ctx, () => from(at + 1) as ReturnType<Next>);

@@ -1,4 +1,4 @@
-import Router from '@koa/router';
+import Router, { type RouterContext } from '@koa/router';
 import { expect } from 'chai';
 import Koa from 'koa';
 import { exactRoutes } from '../../../src/api/middleware/exact-routes.ts';
@@ -26,6 +26,10 @@ describe('exactRoutes', () => {
       ctx.body = ctx.params.name;
     });
     const app = new Koa();
+    app.use(async (ctx, next) => {
+      await next();
+      ctx.set('X-Route', String((ctx as unknown as RouterContext)._matchedRoute ?? 'none'));
+    });
     app.use(exactRoutes(router));
     app.use((ctx) => {
       ctx.body = 'behind the routes';
@@ -34,21 +38,21 @@ describe('exactRoutes', () => {
   });
   after(() => server.close(0));
 
-  for (const [method, path, text] of [
-    ['GET', '/plain', 'first, second, last'],
-    ['GET', '/plain?with=query', 'first, second, last'],
-    ['HEAD', '/plain', ''],
-    ['GET', '/passing', 'behind the routes'],
-    ['GET', '/named/seven', 'seven'],
-    ['GET', '/named/:name', ':name'],
-    ['POST', '/plain', 'behind the routes'],
-    ['GET', '/plain/', 'behind the routes'],
-    ['GET', '/Plain', 'behind the routes'],
-    ['GET', '/nowhere', 'behind the routes'],
+  for (const [method, path, text, route] of [
+    ['GET', '/plain', 'first, second, last', '/plain'],
+    ['GET', '/plain?with=query', 'first, second, last', '/plain'],
+    ['HEAD', '/plain', '', '/plain'],
+    ['GET', '/passing', 'behind the routes', '/passing'],
+    ['GET', '/named/seven', 'seven', '/named/:name'],
+    ['GET', '/named/:name', ':name', '/named/:name'],
+    ['POST', '/plain', 'behind the routes', 'none'],
+    ['GET', '/plain/', 'behind the routes', 'none'],
+    ['GET', '/Plain', 'behind the routes', 'none'],
+    ['GET', '/nowhere', 'behind the routes', 'none'],
   ] as const) {
     it(`answers ${method} ${path} with ${JSON.stringify(text)}`, async () => {
       const { status, text: answer, headers } = await ask(server, path, { method });
-      expect([status, answer]).to.deep.equal([200, text]);
+      expect([status, answer, headers['x-route']]).to.deep.equal([200, text, route]);
       if (method === 'HEAD') expect(headers['content-length']).to.equal(String('first, second, last'.length));
     });
   }
