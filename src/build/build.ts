@@ -25,8 +25,10 @@ const common: BuildOptions = {
   platform: 'node',
   resolve: {
     alias: {
+      assert: standIn('assert'),
       debug: standIn('debug'),
       'iconv-lite': standIn('iconv-lite'),
+      'node:assert': standIn('assert'),
       qs: standIn('qs'),
       [`${root}node_modules/pino/lib/transport.js`]: standIn('pino-transport'),
       worker_threads: standIn('worker-threads'),
