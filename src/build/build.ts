@@ -3,8 +3,12 @@
  *
  * The hardened host can neither strip types (that needs WebAssembly) nor afford to load hundreds of files, so it is
  * given one file of JavaScript with every dependency inside, `dist/bundle.cjs`, with what V8 has compiled of it
+<<<<<<< HEAD
  * beside it; `dist/service.cjs` runs it. The command line is `dist/cli.js`, and one chunk for each subcommand. The
  * description of the API is `dist/openapi.json`. Services that report import the modules of `dist/client`.
+=======
+ * beside it; `dist/service.cjs` runs it and `dist/warm-up.cjs` has it compiled. The command line is `dist/cli.js`, and one chunk for each subcommand.
+>>>>>>> dfbc2d6 (Have the service compiled on the host, not in the package)
  */
 
 import { chmod, rm, writeFile } from 'node:fs/promises';
@@ -58,15 +62,17 @@ const commonJs: BuildOptions['output'] = {
 };
 
 await rm(`${root}dist`, { recursive: true, force: true });
-// Two builds: in one, what both use would move into chunks that they share.
+// Several builds: in one, what two of them use would move into chunks that they share.
 await build({ ...common, input: { bundle: 'src/main.ts' }, output: commonJs });
-await build({
-  ...common,
-  input: { service: 'src/build/launch-service.ts' },
-  output: { ...commonJs, sourcemap: false },
-});
+for (const [name, from] of Object.entries({ service: 'launch-service', 'warm-up': 'warm-up' })) {
+  await build({
+    ...common,
+    input: { [name]: `src/build/${from}.ts` },
+    output: { ...commonJs, sourcemap: false },
+  });
+}
 await build({ ...common, input: { cli: 'src/build/launch-cli.ts' }, output });
 await writeFile(`${root}dist/openapi.json`, JSON.stringify(openApiDocument()));
 await chmod(`${root}dist/cli.js`, 0o755);
 buildClient(root);
-await makeCachedData(`${root}dist/bundle.cjs`, `${root}dist/bundle.cjs.cache`);
+makeCachedData(`${root}dist`);

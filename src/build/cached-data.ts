@@ -3,30 +3,25 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { build } from 'rolldown';
 import { HARDENED_NODE } from './hardened-node.ts';
 
 /** The service is up in a second; on a machine that is busy with other things it may take longer. In milliseconds. */
 const PATIENCE = 120_000;
 
 /**
- * Writes the cached data of a bundled service beside it, as it serves on the hardened host. Throws when the service does
- * not run.
+ * Writes the cached data of the service in `dist/`, as it serves on the hardened host, beside its bundle. Throws when the
+ * service does not run.
  */
-export async function makeCachedData(bundle: string, cache: string): Promise<void> {
+export function makeCachedData(dist: string): void {
+  const bundle = join(dist, 'bundle.cjs');
+  const cache = `${bundle}.cache`;
   const directory = mkdtempSync(join(tmpdir(), 'incident-recorder-build-'));
   const inDirectory = (name: string): string => join(directory, name);
   try {
-    await build({
-      input: join(import.meta.dirname, 'warm-up.ts'),
-      platform: 'node',
-      logLevel: 'silent',
-      output: { file: inDirectory('warm-up.cjs'), format: 'cjs' },
-    });
     const secret = randomBytes(24).toString('hex');
     for (const name of ['token', 'key']) writeFileSync(inDirectory(name), secret, { mode: 0o600 });
     const socket = inDirectory('socket');
-    const args = [...HARDENED_NODE.flags, inDirectory('warm-up.cjs'), bundle, cache, socket, secret];
+    const args = [...HARDENED_NODE.flags, join(dist, 'warm-up.cjs'), bundle, cache, socket, secret];
     execFileSync(process.execPath, args, {
       env: {
         ...HARDENED_NODE.env,

@@ -2,8 +2,8 @@
  * `npm run package [-- DIRECTORY]`: makes `incident-recorder-<version>-linux-<architecture>.tgz`, which holds all that a
  * host needs: `dist/`, the pinned Node, the unit with what belongs to it, the policy and `install.sh`.
  *
- * The same `dist/` gives the same package, byte for byte: names are sorted, and nothing of the machine, the user or the
- * time goes in. `SHA256SUMS` lists every file, for `sha256sum --check`.
+ * Two builds give the same package, byte for byte: names are sorted, and nothing of the machine, the user or the time goes
+ * in. V8's cached data is never twice the same and can't be checked, so it stays out, and install.sh makes it on the host. `SHA256SUMS` lists every file, for `sha256sum --check`.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -41,7 +41,7 @@ async function makePackage(directory: string): Promise<string> {
     const tree = join(stage, name);
     await mkdir(join(tree, 'bin'), { recursive: true });
     for (const [to, from] of Object.entries(contents(pinnedNode))) {
-      await cp(join(ROOT, from), join(tree, to), { recursive: true });
+      await cp(join(ROOT, from), join(tree, to), { recursive: true, filter: (path) => !path.endsWith('.cache') });
     }
     await rm(join(tree, 'systemd/install.sh'));
     await writeFile(join(tree, 'SHA256SUMS'), await sums(tree));

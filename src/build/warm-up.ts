@@ -1,7 +1,8 @@
 /**
  * Makes the cached data of the bundled service: starts it, asks it once for everything that is asked of it often, and
- * keeps what V8 has compiled by then. Run as `warm-up BUNDLE CACHE`, with the flags and the environment under which the
- * cached data is to serve, on files of its own; the service listens on a unix socket.
+ * keeps what V8 has compiled by then. Run as `warm-up BUNDLE CACHE SOCKET TOKEN`, with the flags under which the cached
+ * data is to serve, and an environment that gives the service that unix socket, that token and files of its own. It is
+ * `dist/warm-up.cjs`: the build runs it, and the installer on the host.
  */
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';

@@ -42,7 +42,7 @@ describe('the confinement of the recorder', () => {
   });
 
   it('refuses node what the service does not need, and nothing that it does', async () => {
-    const outcomes = await probe(`BindReadOnlyPaths=/opt/probe.js:${PROGRAM}`, 'probe.js');
+    const outcomes = await probe(`BindReadOnlyPaths=/opt/probe.cjs:${PROGRAM}`, 'probe.cjs');
     expect(outcomes).to.deep.equal({
       'read /etc/passwd': 'EACCES',
       'list /': 'EACCES',

@@ -48,6 +48,21 @@ describe('the recorder on a host with systemd', () => {
     expect(recorder.get('/health').audit.algorithm).to.equal('hmac-sha256');
   });
 
+  it('starts from what V8 compiled at the installation', async () => {
+    const cache = '/usr/lib/secure-ai/incident-recorder/dist/bundle.cjs.cache';
+    recorder.configure('debug', 'Environment=NODE_DEBUG=incident-recorder');
+    await recorder.serves();
+    expect(recorder.journal.join()).to.not.include('cached data passed over');
+    machine.run(`mv ${cache} .`);
+    recorder.reset();
+    recorder.configure('debug', 'Environment=NODE_DEBUG=incident-recorder');
+    await recorder.serves();
+    expect(recorder.journal.join()).to.include('cached data passed over');
+    machine.run(`mv bundle.cjs.cache ${cache}`);
+    recorder.reset();
+    await recorder.serves();
+  });
+
   it('has a unit in which this systemd finds no fault', () => {
     const { status, stdout, stderr } = machine.try(`systemd-analyze verify ${UNIT}`);
     expect({ status, said: stdout + stderr }).to.deep.equal({ status: 0, said: '' });
@@ -105,10 +120,12 @@ describe('the recorder on a host with systemd', () => {
     expect(recorder.get(ALL)).to.deep.equal(before);
   });
 
-  it('takes another token without a restart', () => {
+  it('takes another token without a restart', async () => {
     const pid = recorder.property('MainPID');
     machine.run(`cp ${TOKEN} /root/old-token`);
     recorder.makeToken();
+    const reload = 'curl -sf -H @- -X POST http://127.0.0.1:8515/api/v1/reload';
+    await machine.wait(`sed 's/^/Authorization: Bearer /' ${TOKEN} | ${reload}`);
     const report = { class: 'prompt_injection', source: 'system-test', description: 'after the rotation' };
     expect(recorder.post('/api/v1/incidents/report', report, '/root/old-token').status).to.equal(403);
     expect(recorder.post('/api/v1/incidents/report', report).status).to.equal(201);

@@ -2,11 +2,11 @@
  * Stands in for the service in its unit, tries what the service must not be able to do and what it must, and writes what
  * came of it in one line of JSON: for each attempt the error's code, or `done`.
  */
-import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
-import { setPriority } from 'node:os';
+const { spawnSync } = require('node:child_process');
+const { once } = require('node:events');
+const { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } = require('node:fs');
+const { connect, createServer } = require('node:net');
+const { setPriority } = require('node:os');
 
 const LOGS = '/var/lib/secure-ai/logs';
 const write = (path) => () => writeFileSync(path, 'x');
@@ -62,14 +62,16 @@ const ATTEMPTS = {
   'measure its memory': () => process.memoryUsage(),
 };
 
-const outcomes = {};
-for (const [name, attempt] of Object.entries(ATTEMPTS)) {
-  try {
-    await attempt();
-    outcomes[name] = 'done';
-  } catch (error) {
-    outcomes[name] = error.code ?? String(error);
+void (async () => {
+  const outcomes = {};
+  for (const [name, attempt] of Object.entries(ATTEMPTS)) {
+    try {
+      await attempt();
+      outcomes[name] = 'done';
+    } catch (error) {
+      outcomes[name] = error.code ?? String(error);
+    }
   }
-}
-process.stdout.write(`${JSON.stringify(outcomes)}\n`);
-setInterval(() => {}, 60_000);
+  process.stdout.write(`${JSON.stringify(outcomes)}\n`);
+  setInterval(() => {}, 60_000);
+})();
