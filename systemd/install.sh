@@ -60,6 +60,8 @@ check() {
   (cd "$here" && sha256sum --check --strict --quiet SHA256SUMS) || lack 'a whole package: unpack it again'
   check_node
   check_landlock
+  ldconfig -p | grep -q 'libbpf\.so' ||
+    say 'note: without libbpf (on Debian libbpf1) systemd does not hold the service to its one port' >&2
   [ -z "$lacking" ] || exit 1
 }
 
