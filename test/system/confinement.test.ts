@@ -6,7 +6,7 @@ import { allowedByProfile, readProfile } from '../systemd/support/system-calls.t
 import { UNIT, UnitFile } from '../systemd/support/unit-file.ts';
 import { ROOT } from '../support/running-service.ts';
 import { bootedMachine, type Machine } from './support/machine.ts';
-import { Recorder } from './support/recorder.ts';
+import { POLICY, Recorder } from './support/recorder.ts';
 
 const PROGRAM = '/usr/lib/secure-ai/incident-recorder/dist/service.cjs';
 
@@ -143,11 +143,9 @@ describe('the confinement of the recorder', () => {
     machine.run(
       `install -m 0400 /run/secure-ai/service-token ${secrets}/service-token
       chown root:root ${secrets}/audit-hmac-key; chmod 0400 ${secrets}/audit-hmac-key
-      mv /run/secure-ai/service-token .
-      mkdir -p /etc/systemd/system/${UNIT}.d
-      cp /usr/lib/secure-ai/incident-recorder/systemd/drop-ins/credentials.conf /etc/systemd/system/${UNIT}.d
-      systemctl daemon-reload; systemctl restart ${UNIT}`,
+      mv /run/secure-ai/service-token .`,
     );
+    dropIn('credentials');
     await recorder.serves();
     const report = { class: 'tool_call_burst', source: 'system-test', description: 'by a credential' };
     expect(recorder.post('/api/v1/incidents/report', report, `${secrets}/service-token`).status).to.equal(201);
@@ -155,6 +153,28 @@ describe('the confinement of the recorder', () => {
       `mv service-token /run/secure-ai/
       chgrp incident-recorder ${secrets}/audit-hmac-key; chmod 0440 ${secrets}/audit-hmac-key`,
     );
+  });
+
+  it('asks the vault to lock by a file, with the drop-in for that', async () => {
+    const control = '/run/secure-ai/vault-control';
+    const broker = { requests: `${control}/requests`, results: `${control}/results`, action: 'relock' };
+    machine.run(
+      `mkdir -p ${broker.requests} ${broker.results}; chown incident-recorder ${broker.requests}
+      echo 'targets: ${JSON.stringify({ force_vault_relock: { broker } })}' >> ${POLICY}`,
+    );
+    dropIn('vault-control');
+    await recorder.serves();
+    const { json } = recorder.post('/api/v1/incidents/report', {
+      class: 'unauthorized_access',
+      source: 'system-test',
+      description: 'lock the vault',
+    });
+    await machine.wait(`grep -q '"relock"' ${broker.requests}/${json.id}.json`);
+    const answer = JSON.stringify({ success: true, incident_id: json.id });
+    machine.run(`echo '${answer}' > ${broker.results}/${json.id}.json`);
+    const asked = `curl -sf 'http://127.0.0.1:8515/api/v1/incidents/get?id=${json.id}'`;
+    await machine.wait(`${asked} | grep -q '"force_vault_relock","status":"confirmed"'`);
+    machine.run(`sed -i '$d' ${POLICY}`);
   });
 
   it("serves under the rules for the appliance's wrapper", async () => {
@@ -171,6 +191,15 @@ describe('the confinement of the recorder', () => {
     await recorder.serves();
     expect(recorder.report('under the wrapper').status).to.equal(201);
   });
+
+  /** Adds a drop-in of the package, as the README tells. */
+  function dropIn(name: string): void {
+    machine.run(
+      `mkdir -p /etc/systemd/system/${UNIT}.d
+      cp /usr/lib/secure-ai/incident-recorder/systemd/drop-ins/${name}.conf /etc/systemd/system/${UNIT}.d
+      systemctl daemon-reload; systemctl restart ${UNIT}`,
+    );
+  }
 
   /** Runs a probe in the unit, changed as told, and gives what came of its attempts. */
   async function probe(settings: string, name: string): Promise<Record<string, string>> {
