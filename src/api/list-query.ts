@@ -1,5 +1,6 @@
 import { RecorderError } from '../errors.ts';
 import type { ListQuery } from '../projections/incident-list.ts';
+import { readWords } from '../projections/search.ts';
 import { readCursor } from './cursor.ts';
 import { parseQuery } from './query.ts';
 import { LONGEST_LIST, listSchema } from './schemas.ts';
@@ -19,6 +20,7 @@ export const readListQuery = (query: string): ListQuery => {
     states: given.state ?? [],
     severities: given.severity ?? [],
     sources: given.source ?? [],
+    ...(given.q?.[0] !== undefined && { words: readWords(given.q[0]) }),
     limit: Number(given.limit?.[0] ?? LONGEST_LIST),
     ...(since !== undefined && { since }),
     ...(until !== undefined && { until }),

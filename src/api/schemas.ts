@@ -68,6 +68,7 @@ const kinds = {
 export const listSchema = z.strictObject({
   ...kinds,
   source: anyOf(z.string()),
+  q: once('q', (text) => text.length <= 256, 'q must have at most 256 characters'),
   since: once('since', isTimestamp, notATimestamp('since')),
   until: once('until', isTimestamp, notATimestamp('until')),
   limit: once('limit', isLimit, `limit must be a whole number from 1 to ${LONGEST_LIST}`),

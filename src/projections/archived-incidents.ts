@@ -39,6 +39,7 @@ export class ArchivedIncidents {
     this.#deletions = [
       database.prepare('DELETE FROM incidents WHERE number BETWEEN ? AND ?'),
       database.prepare('DELETE FROM entries WHERE incident BETWEEN ? AND ?'),
+      database.prepare('DELETE FROM search WHERE rowid BETWEEN ? AND ?'),
       database.prepare('DELETE FROM idempotency WHERE incident BETWEEN ? AND ?'),
     ];
     this.#hours = database.prepare(`

@@ -102,9 +102,17 @@ export class Database {
 
   /** Deletes all rows. */
   empty(): void {
-    const tables = this.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table'`).all();
+    // An index of words keeps itself in further tables, which are its own affair.
+    const tables = this.prepare(`
+      SELECT name, type FROM pragma_table_list
+      WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite!_%' ESCAPE '!'`).all();
     this.begin();
-    for (const { name } of tables) this.#connection.exec(`DELETE FROM ${String(name)}`);
+    for (const { name, type } of tables) {
+      const table = String(name);
+      this.#connection.exec(
+        type === 'virtual' ? `INSERT INTO ${table} (${table}) VALUES ('delete-all')` : `DELETE FROM ${table}`,
+      );
+    }
     this.commit();
   }
 

@@ -5,10 +5,15 @@
  * in the order of the list. A page is merged from as many such stretches as the filters admit, one severity after the
  * other, and no row is read that does not belong to the page: so it costs the same whatever the number of incidents and
  * however rare the ones that are looked for. Times narrow the stretches by the numbers that were given in those hours.
+ *
+ * Words are looked for in an index of their own, whose answer is one more stretch: the list is what the others have in
+ * common with it. Where they have little in common that could take long: then the page ends early, and the next goes on.
  */
 import { type IncidentClass, SEVERITIES, type Severity, type State } from '../../machines/vocabulary.ts';
 import { HOUR } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
+import { Search, searchQuery, type SearchWord } from './search.ts';
+import { common, FETCH, merged, Stretch } from './stretch.ts';
 
 /** A place in the list: behind the incident of this severity rank and number, seen from when `head` was the newest. */
 export interface Cursor {
@@ -23,6 +28,8 @@ export interface ListQuery {
   readonly states: readonly State[];
   readonly severities: readonly Severity[];
   readonly sources: readonly string[];
+  /** Words that all have to occur in id, source or description. */
+  readonly words?: readonly SearchWord[];
   /** On `created_at`, in milliseconds since the epoch: from `since` on, before `until`. */
   readonly since?: number;
   readonly until?: number;
@@ -42,8 +49,10 @@ export interface ListPage {
  * answered while it is put together. A thousand incidents with little evidence fit.
  */
 export const MAX_PAGE_BYTES = 1024 * 1024;
-/** How many numbers are fetched from a stretch, and how many incidents for the page, at a time. */
-const FETCH = 64;
+/** How long a page of a search may take. */
+const SEARCHING = { size: FETCH, fetches: 500 };
+/** All incidents with words of some beginning are gathered anew at each fetch, so there may be few. */
+const SEARCHING_BEGINNINGS = { size: 2048, fetches: 3 };
 
 /** The numbers of incidents from `from` to `to`. */
 interface Range {
@@ -58,8 +67,10 @@ export class IncidentList {
   readonly #ofKind: Statement;
   readonly #ofSource: Statement;
   readonly #rows: Statement;
+  readonly #search: Search;
 
   constructor(database: Database) {
+    this.#search = new Search(database);
     this.#newest = database.prepare('SELECT max(number) AS number FROM incidents');
     this.#hours = database.prepare(
       'SELECT min(first) AS first, max(last) AS last FROM hours WHERE hour BETWEEN ? AND ?',
@@ -80,18 +91,21 @@ export class IncidentList {
 
   /**
    * A page of the list. Later pages leave out what was reported since the first. A page also ends when it has become
-   * very long.
+   * very long, or when a search has taken long: it may hold little then, or nothing.
    */
   read(query: ListQuery): ListPage {
     const { after, limit, since = -Infinity, until = Infinity } = query;
     const head = after?.head ?? Number(this.#newest.get()?.number ?? 0);
-    const numbers = this.#numbers(query, head);
+    let next: Cursor | undefined;
+    const numbers = this.#numbers(query, head, (pause) => {
+      next = pause;
+    });
     const documents: Uint8Array[] = [];
     let bytes = 0;
     let last: Cursor | undefined;
     for (;;) {
       const some = take(numbers, Math.min(FETCH, limit + 1 - documents.length));
-      if (some.length === 0) return { documents };
+      if (some.length === 0) return next === undefined ? { documents } : { documents, next };
       for (const row of this.#rows.all(JSON.stringify(some))) {
         const createdAt = Number(row.created_at);
         if (createdAt < since || createdAt >= until) continue;
@@ -106,15 +120,29 @@ export class IncidentList {
   }
 
   /** The numbers of the incidents that the filters admit, but for the exact times, from behind the cursor on. */
-  *#numbers(query: ListQuery, head: number): Generator<number> {
+  *#numbers(query: ListQuery, head: number, onPause: (pause: Cursor) => void): Generator<number> {
     const hours = this.#numbersBetween(query.since, query.until);
     const range = { from: hours.from, to: Math.min(head, hours.to) };
     const { after } = query;
     const first = after?.rank ?? 0;
     for (let rank = first; rank < SEVERITIES.length; rank++) {
       const to = rank === after?.rank ? Math.min(range.to, after.seq - 1) : range.to;
-      yield* merged(this.#stretches(query, rank, { ...range, to }));
+      const stretches = this.#stretches(query, rank, { ...range, to });
+      if (stretches.length === 0) continue;
+      const paused: number | undefined =
+        query.words === undefined
+          ? yield* merged(stretches)
+          : yield* common(stretches, this.#matches(query.words, query.classes, rank, { ...range, to }));
+      if (paused === undefined) continue;
+      onPause({ rank, seq: paused + 1, head });
+      return;
     }
+  }
+
+  #matches(words: readonly SearchWord[], classes: readonly IncidentClass[], rank: number, range: Range): Stretch {
+    const query = searchQuery(words, SEVERITIES[rank]!, classes);
+    const options = words.some(({ isBeginning }) => isBeginning) ? SEARCHING_BEGINNINGS : SEARCHING;
+    return new Stretch(range.to, (to) => this.#search.find(query, range.from, to, options.size), options);
   }
 
   /** Which numbers the incidents of these hours can have; all of them where no time is asked for. */
@@ -143,42 +171,6 @@ export class IncidentList {
       for (const source of new Set(sources)) stretches.push(fetch(this.#ofSource, source, state, ofClass));
     }
     return stretches;
-  }
-}
-
-/** Numbers in falling order, fetched a few at a time. */
-class Stretch {
-  readonly #fetch: (to: number) => readonly number[];
-  #fetched: readonly number[];
-  #at = 0;
-
-  constructor(to: number, fetch: (to: number) => readonly number[]) {
-    this.#fetch = fetch;
-    this.#fetched = fetch(to);
-  }
-
-  /** The number that is next, or -1 at the end. */
-  get head(): number {
-    return this.#fetched[this.#at] ?? -1;
-  }
-
-  drop(): void {
-    const dropped = this.head;
-    this.#at += 1;
-    if (this.#at < this.#fetched.length || this.#fetched.length < FETCH) return;
-    this.#fetched = this.#fetch(dropped - 1);
-    this.#at = 0;
-  }
-}
-
-/** All numbers of some stretches, in falling order. */
-function* merged(stretches: readonly Stretch[]): Generator<number> {
-  for (;;) {
-    let next: Stretch | undefined;
-    for (const stretch of stretches) if (stretch.head > (next?.head ?? -1)) next = stretch;
-    if (next === undefined) return;
-    yield next.head;
-    next.drop();
   }
 }
 

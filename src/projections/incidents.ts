@@ -6,6 +6,7 @@ import { writeExact } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import type { Database, Statement } from './database.ts';
 import type { Incident, IncidentRecord } from './incident-record.ts';
+import { Search } from './search.ts';
 
 /** An incident ready to be sent. */
 export interface IncidentDocument {
@@ -40,8 +41,10 @@ export class Incidents {
   readonly #idByNumber: Statement;
   readonly #unresolved: Statement;
   readonly #note: Statement;
+  readonly #search: Search;
 
   constructor(database: Database) {
+    this.#search = new Search(database);
     this.#insert = database.prepare(`
       INSERT INTO incidents (number, id, class, rank, state, source, created_at, version, dedup_key, context, document)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
@@ -142,6 +145,7 @@ export class Incidents {
       JSON.stringify(context),
       json,
     );
+    this.#search.add(seq, incident);
   }
 }
 

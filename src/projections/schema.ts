@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is thrown away and made again from the log. */
-export const LAYOUT = 5;
+export const LAYOUT = 6;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -31,6 +31,11 @@ export const SCHEMA = `
   CREATE INDEX incidents_by_source ON incidents (source, state, class, rank, number);
   CREATE INDEX incidents_unresolved_by_dedup_key ON incidents (dedup_key, class, source)
     WHERE dedup_key IS NOT NULL AND state <> 'resolved';
+
+  -- The words of each incident, by its number: see search.ts.
+  CREATE VIRTUAL TABLE search USING fts5(
+    words, content = '', contentless_delete = 1, detail = none, tokenize = 'unicode61 remove_diacritics 2'
+  );
 
   -- The first and the last incident that were created in each hour since the epoch.
   CREATE TABLE hours (

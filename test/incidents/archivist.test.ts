@@ -47,13 +47,19 @@ describe('Archivist', () => {
     return archivist.archive(before ?? clock.now() - 24 * HOUR);
   };
 
-  /** Every table of the projections, as text. */
+  /** Every table of the projections, as text. Of the index of words: which incidents are in it. */
   const tables = (): string => {
     const database = new DatabaseSync(join(home, 'audit.sqlite'), { readOnly: true });
-    const names = database.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`).all();
+    const names = database
+      .prepare(
+        `SELECT name FROM pragma_table_list
+         WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`,
+      )
+      .all();
     const text = names.map(({ name }) =>
       JSON.stringify(database.prepare(`SELECT * FROM ${String(name)} ORDER BY 1, 2`).all()),
     );
+    text.push(JSON.stringify(database.prepare('SELECT id FROM search_docsize ORDER BY id').all()));
     database.close();
     return text.join('\n');
   };

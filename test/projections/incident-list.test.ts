@@ -6,6 +6,7 @@ import { Database } from '../../src/projections/database.ts';
 import type { Incident, IncidentRecord } from '../../src/projections/incident-record.ts';
 import { Statistics, Tally } from '../../src/projections/statistics.ts';
 import { Incidents } from '../../src/projections/incidents.ts';
+import { readWords } from '../../src/projections/search.ts';
 import { type Cursor, IncidentList, type ListQuery } from '../../src/projections/incident-list.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
@@ -37,7 +38,20 @@ const kind = fc.record({
   severity: fc.constantFrom(...SEVERITIES),
   state: fc.constantFrom(...STATES),
   source: fc.constantFrom(...SOURCES),
+  description: fc.subarray(['Gateway', 'gate', 'refusé', 'tool_call', '10.0.0.7']).map((words) => words.join(', ')),
 });
+
+/** What is searched for, and how an incident shows that it has it. */
+const SEARCHES: readonly (readonly [q: string, isIn: (incident: Incident) => boolean])[] = [
+  ['gate', ({ description }) => /\bgate\b/.test(description)],
+  ['gate*', ({ description }) => /gate/i.test(description)],
+  ['REFUSE', ({ description }) => description.includes('refusé')],
+  ['call tool', ({ description }) => description.includes('tool_call')],
+  ['10.0.0.7 gateway', ({ description }) => /Gateway.*10\.0\.0\.7/.test(description)],
+  ['gpu-watcher', ({ source }) => source === 'gpu-watcher'],
+  ['INC-20261122-000000000007', ({ id }) => id.endsWith('-000000000007')],
+  ['absent', () => false],
+];
 
 const someOf = <Value>(values: readonly Value[]) => fc.subarray([...values]);
 
@@ -50,12 +64,17 @@ const filter = fc.record(
     since: fc.integer({ min: -7 * 60, max: 7 * 60 }).map((minutes) => START + minutes * 60_000),
     until: fc.integer({ min: -7 * 60, max: 7 * 60 }).map((minutes) => START + minutes * 60_000),
     limit: fc.integer({ min: 1, max: 20 }),
+    search: fc.constantFrom(...SEARCHES),
   },
   { requiredKeys: ['classes', 'states', 'severities', 'sources', 'limit'] },
 );
 
 /** What the list should give, the slow way. */
-const expected = (records: readonly IncidentRecord[], query: ListQuery): readonly string[] => {
+const expected = (
+  records: readonly IncidentRecord[],
+  query: ListQuery,
+  isIn: (incident: Incident) => boolean = () => true,
+): readonly string[] => {
   const rank = ({ incident }: IncidentRecord): number => SEVERITIES.indexOf(incident.severity);
   const among = <Value>(values: readonly Value[], value: Value): boolean =>
     values.length === 0 || values.includes(value);
@@ -63,6 +82,7 @@ const expected = (records: readonly IncidentRecord[], query: ListQuery): readonl
     .filter(({ incident }) => {
       const at = Date.parse(incident.created_at);
       return (
+        isIn(incident) &&
         among(query.classes, incident.class) &&
         among(query.states, incident.state) &&
         among(query.severities, incident.severity) &&
@@ -83,6 +103,7 @@ describe('IncidentList', () => {
     const database = Database.open(join(directory(), 'audit.sqlite'));
     const incidents = new Incidents(database);
     const statistics = new Statistics(database);
+    database.begin();
     try {
       work(new IncidentList(database), (one) => {
         const tally = new Tally();
@@ -99,22 +120,27 @@ describe('IncidentList', () => {
     documents.map((json) => (JSON.parse(Buffer.from(json).toString()) as Incident).id);
 
   it('lists what the filters admit, most severe first, then newest, over any number of pages', () => {
-    const property = fc.property(fc.array(kind, { maxLength: 60, size: 'max' }), filter, (kinds, query) => {
-      withList((list, put) => {
-        const records = kinds.map((fields, index) => record(index + 1, fields));
-        for (const one of records) put(one);
-        const pages: string[] = [];
-        let after: Cursor | undefined;
-        do {
-          const { documents, next } = list.read(after === undefined ? query : { ...query, after });
-          expect(documents.length).to.be.at.most(query.limit);
-          pages.push(...idsOf(documents));
-          after = next;
-        } while (after !== undefined);
-        expect(pages).to.deep.equal(expected(records, query));
-      });
-    });
-    fc.assert(property, { numRuns: 60 });
+    const property = fc.property(
+      fc.array(kind, { maxLength: 60, size: 'max' }),
+      filter,
+      (kinds, { search, ...filters }) => {
+        const query: ListQuery = search === undefined ? filters : { ...filters, words: readWords(search[0]) };
+        withList((list, put) => {
+          const records = kinds.map((fields, index) => record(index + 1, fields));
+          for (const one of records) put(one);
+          const pages: string[] = [];
+          let after: Cursor | undefined;
+          do {
+            const { documents, next } = list.read(after === undefined ? query : { ...query, after });
+            expect(documents.length).to.be.at.most(query.limit);
+            pages.push(...idsOf(documents));
+            after = next;
+          } while (after !== undefined);
+          expect(pages).to.deep.equal(expected(records, query, search?.[1]));
+        });
+      },
+    );
+    fc.assert(property, { numRuns: 100 });
   });
 
   it('fetches on where a stretch is longer than one fetch', () => {
@@ -145,6 +171,25 @@ describe('IncidentList', () => {
       expect(idsOf([...first.documents, ...second.documents])).to.have.length(5);
     });
   });
+
+  it('ends a page of a search early where words and filters have little in common, and goes on', () => {
+    withList((list, put) => {
+      // The state of every other incident is asked for, and the word of the others: nothing but the first has both.
+      for (let seq = 1; seq <= 80_000; seq++) {
+        const odd = seq % 2 === 1;
+        put(record(seq, { state: odd ? 'open' : 'resolved', description: odd && seq > 1 ? 'this' : 'that' }));
+      }
+      const query = { classes: [], states: ['open'], severities: [], sources: [], words: readWords('that'), limit: 5 };
+      let pages = 1;
+      let page = list.read(query as ListQuery);
+      for (; page.next !== undefined; pages++) {
+        expect(page.documents).to.deep.equal([]);
+        page = list.read({ ...query, after: page.next } as ListQuery);
+      }
+      expect(idsOf(page.documents)).to.deep.equal([record(1, {}).incident.id]);
+      expect(pages).to.be.greaterThan(1);
+    });
+  }).timeout(60_000);
 
   it('gives later pages as if nothing had been reported since the first', () => {
     withList((list, put) => {

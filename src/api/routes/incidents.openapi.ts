@@ -15,6 +15,12 @@ const list = queryOf(listSchema, {
   state: 'Only these states.',
   severity: 'Only these severities.',
   source: 'Only what these have reported.',
+  q: {
+    description:
+      'Words that all occur in id, source or description, without regard to case and accents; `agent*` is the beginning of one. ' +
+      'A page may end early.',
+    examples: ['gateway agent*'],
+  },
   since: { description: 'Created at this time or later.', override: TIME },
   until: { description: 'Created before this time.', override: TIME },
   limit: {

@@ -45,6 +45,20 @@ describe('reading incidents', () => {
       });
     });
 
+    it('hands over the words that are searched for', async () => {
+      const parts = standIn();
+      const server = await serve(parts);
+      expect((await ask(server, `${LIST}?q=tool_call+agent*`)).status).to.equal(200);
+      expect(parts.queries.at(-1)?.words).to.deep.equal([
+        { text: 'tool', isBeginning: false },
+        { text: 'call', isBeginning: false },
+        { text: 'agent', isBeginning: true },
+      ]);
+      for (const q of ['q=', 'q=ab*', 'q=a&q=b', `q=${'a'.repeat(257)}`]) {
+        expect((await ask(server, `${LIST}?${q}`)).status, q).to.equal(400);
+      }
+    });
+
     it('announces a further page under the same filters, and takes its cursor back', async () => {
       const parts = standIn();
       const next = { rank: 1, seq: 40, head: 99 };

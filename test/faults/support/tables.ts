@@ -15,7 +15,13 @@ export function readTables(path: string): Tables {
   for (const suffix of ['', '-wal']) if (existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
   const database = new DatabaseSync(copy);
   try {
-    const names = database.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`).all();
+    // How an index of words is laid out in its own tables depends on when it was written.
+    const names = database
+      .prepare(
+        `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'
+         ORDER BY name`,
+      )
+      .all();
     return new Map(names.map(({ name }) => [String(name), rowsOf(database, String(name))]));
   } finally {
     database.close();

@@ -1,0 +1,86 @@
+/**
+ * Full-text search over the id, the source and the description of each incident, by SQLite's FTS5.
+ *
+ * The index holds words and which incidents have them, nothing else: no texts, no places of words in them. With its
+ * words an incident has a mark for its severity and one for its class, so that a search within those need not look at
+ * what is outside. The marks begin with characters for private use, which no word that is searched for has.
+ */
+import { CLASSES, type IncidentClass, type Severity } from '../../machines/vocabulary.ts';
+import { RecorderError } from '../errors.ts';
+import type { Database, Statement } from './database.ts';
+import type { Incident } from './incident-record.ts';
+
+/** A word that is searched for, whole or as the beginning of one. */
+export interface SearchWord {
+  readonly text: string;
+  readonly isBeginning: boolean;
+}
+
+/** Beginnings that are shorter are the beginning of too much. */
+const SHORTEST_BEGINNING = 3;
+const MOST_WORDS = 16;
+
+/**
+ * Reads what a person searches for: words, all of which have to occur, `agent*` being the beginning of one. Case and
+ * accents do not count, and what is no letter or digit only separates: an id is three words.
+ * @throws RecorderError `invalid_request` when there is no word, too many, or too short a beginning
+ */
+export function readWords(text: string): readonly SearchWord[] {
+  const words = [...text.matchAll(/([\p{L}\p{N}\p{M}]+)(\*?)/gu)].map(([, word, star]) => ({
+    text: word!,
+    isBeginning: star === '*',
+  }));
+  if (words.length === 0 || words.length > MOST_WORDS) {
+    throw new RecorderError('invalid_request', `q must hold 1 to ${MOST_WORDS} words of letters or digits`);
+  }
+  if (words.some((word) => word.isBeginning && word.text.length < SHORTEST_BEGINNING)) {
+    throw new RecorderError('invalid_request', `q: there must be ${SHORTEST_BEGINNING} characters before a *`);
+  }
+  return words;
+}
+
+export class Search {
+  readonly #insert: Statement;
+  readonly #find: Statement;
+
+  constructor(database: Database) {
+    this.#insert = database.prepare('INSERT INTO search (rowid, words) VALUES (?, ?)');
+    this.#find = database.prepare(`
+      SELECT rowid AS number FROM search WHERE search MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC LIMIT ?`);
+  }
+
+  add(number: number, { id, source, description, severity, class: ofClass }: Incident): void {
+    this.#insert.run(number, `${id} ${source} ${description} ${severityMark(severity)} ${classMark(ofClass)}`);
+  }
+
+  /**
+   * The numbers of incidents between two that a query finds, in falling order, at most `limit`.
+   * @throws RecorderError `invalid_request` for a word that the index takes for several
+   */
+  find(query: string, from: number, to: number, limit: number): readonly number[] {
+    try {
+      return this.#find.all(query, from, to, limit).map(({ number }) => Number(number));
+    } catch (cause) {
+      // Letters of some scripts are joined by signs that the index separates at.
+      if (!(cause as Error).message.includes('phrase')) throw cause;
+      throw new RecorderError('invalid_request', 'q holds a word that can not be searched for', { cause });
+    }
+  }
+}
+
+/** The query of FTS5 for words within a severity and classes, all of them when there are none. */
+export function searchQuery(
+  words: readonly SearchWord[],
+  severity: Severity,
+  classes: readonly IncidentClass[],
+): string {
+  const terms = words.map(({ text, isBeginning }) => `"${text}"${isBeginning ? ' *' : ''}`);
+  terms.push(`"${severityMark(severity)}"`);
+  if (classes.length > 0 && classes.length < CLASSES.length)
+    terms.push(`(${classes.map((one) => `"${classMark(one)}"`).join(' OR ')})`);
+  return terms.join(' AND ');
+}
+
+const severityMark = (severity: Severity): string => `\uE000${severity}`;
+/** An underscore would separate. */
+const classMark = (ofClass: IncidentClass): string => `\uE001${ofClass.replaceAll('_', '')}`;
