@@ -18,6 +18,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['metrics'],
   ['api', 'cli'],
   ['service.ts', 'local-use.ts', 'main.ts'],
+  ['inspect'],
 ];
 
 const isFile = (name: string): boolean => name.endsWith('.ts');
@@ -131,7 +132,7 @@ export default defineConfig({
     machines,
     client,
     {
-      files: ['**/src/config.ts', '**/src/main.ts', '**/src/cli/**'],
+      files: ['**/src/config.ts', '**/src/main.ts', '**/src/inspect/main.ts', '**/src/cli/**'],
       rules: { 'node/no-process-env': 'off' },
     },
     {

@@ -29,7 +29,7 @@ import type { BindAddress, Config } from './config.ts';
 import { Containment } from './containment/containment.ts';
 import { RecorderError } from './errors.ts';
 import { healthOf, reasonsOf } from './health.ts';
-import { IncidentActors } from './incidents/actors.ts';
+import { IncidentActors, type Inspect } from './incidents/actors.ts';
 import { Archivist } from './incidents/archivist.ts';
 import { Changes } from './incidents/changes.ts';
 import { PolicyInForce } from './incidents/policy-in-force.ts';
@@ -70,13 +70,13 @@ export interface Service {
 }
 
 /**
- * Starts the service.
+ * Starts the service. `inspect` is told all that the incidents' actors do.
  * @throws RecorderError `config`, `invalid_policy`, `locked`; nothing is left behind then
  */
-export async function startService(config: Config, clock: Clock, logger: Logger): Promise<Service> {
+export async function startService(config: Config, clock: Clock, logger: Logger, inspect?: Inspect): Promise<Service> {
   const releases = new AsyncDisposableStack();
   try {
-    return await assemble(config, clock, logger, releases);
+    return await assemble(config, clock, logger, releases, inspect);
   } catch (error) {
     await releases.disposeAsync();
     throw error;
@@ -88,6 +88,7 @@ async function assemble(
   clock: Clock,
   logger: Logger,
   releases: AsyncDisposableStack,
+  inspect: Inspect | undefined,
 ): Promise<Service> {
   const token = ServiceToken.open(config.tokenPath, clock);
   const hash = chainHash(config.keyPath === undefined ? undefined : readKey(config.keyPath));
@@ -164,7 +165,7 @@ async function assemble(
   const verification = new BackgroundVerification({ path: config.logPath, hash, clock, log, recovered });
   releases.defer(() => verification.stop());
 
-  const actors = new IncidentActors(config.liveActors, ({ action }) => containment?.dispatcher.wake(action));
+  const actors = new IncidentActors(config.liveActors, ({ action }) => containment?.dispatcher.wake(action), inspect);
   releases.defer(() => actors.stop());
   const changes = new Changes(log, projections, clock);
   const onFault = (error: unknown): void => logger.error({ err: error }, 'containment met an unexpected error');

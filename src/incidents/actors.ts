@@ -6,7 +6,7 @@
  * are alive, the one that was used longest ago is stopped first, finished ones are stopped at once, and whoever has none
  * is woken from its record. Waking does not carry out anything anew.
  */
-import { type Actor, createActor } from 'xstate';
+import { type Actor, type ActorOptions, createActor } from 'xstate';
 import { type Intent, snapshotOf } from '../../machines/decision.ts';
 import { type ActionParams, incidentMachine } from '../../machines/incident.ts';
 import { ACTIONS, type ContainmentAction } from '../../machines/vocabulary.ts';
@@ -21,17 +21,25 @@ export interface IncidentIntent extends Intent {
 
 type IncidentActor = Actor<typeof incidentMachine>;
 
+/** Is told what actors do. */
+export type Inspect = NonNullable<ActorOptions<typeof incidentMachine>['inspect']>;
+
 export class IncidentActors {
   readonly #machine: typeof incidentMachine;
   readonly #limit: number;
+  readonly #inspect: Inspect | undefined;
   readonly #carryOut: (intent: IncidentIntent) => void;
   /** In the order of their last use. */
   readonly #alive = new Map<string, IncidentActor>();
 
-  /** @param limit how many may be alive, at least 1 */
-  constructor(limit: number, carryOut: (intent: IncidentIntent) => void) {
+  /**
+   * @param limit how many may be alive, at least 1
+   * @param inspect is told all that the actors do
+   */
+  constructor(limit: number, carryOut: (intent: IncidentIntent) => void, inspect?: Inspect) {
     this.#limit = limit;
     this.#carryOut = carryOut;
+    this.#inspect = inspect;
     // An actor's id is that of its incident.
     const implementation =
       (action: ContainmentAction) =>
@@ -47,11 +55,12 @@ export class IncidentActors {
   }
 
   /**
-   * Carries out what the chart has asked for at the beginning of an incident that has just been recorded. Its actor can
-   * wait: most incidents are left alone for longer than an unused actor is kept.
+   * Carries out what the chart has asked for at the beginning of an incident, of which `entries` tell that are on disk.
+   * Its actor can wait, unless somebody watches: most incidents are left alone for longer than an unused one is kept.
    */
-  begin(id: string, intents: readonly Intent[]): void {
+  begin(id: string, intents: readonly Intent[], [reported, ...later]: readonly Entry[]): void {
     for (const { action, directive } of intents) this.#carryOut({ incident: id, action, directive });
+    if (this.#inspect !== undefined && reported !== undefined) this.follow(foldEntry(undefined, reported), later);
   }
 
   /**
@@ -74,11 +83,10 @@ export class IncidentActors {
     this.#alive.clear();
   }
 
-  #awake(record: IncidentRecord): IncidentActor {
-    const { id } = record.incident;
-    const alive = this.#alive.get(id);
+  #awake({ incident: { id, state }, context }: IncidentRecord): IncidentActor {
+    const options = this.#inspect === undefined ? { id } : { id, inspect: this.#inspect };
     const actor =
-      alive ?? createActor(this.#machine, { id, snapshot: snapshotOf(record.incident.state, record.context) });
+      this.#alive.get(id) ?? createActor(this.#machine, { ...options, snapshot: snapshotOf(state, context) });
     this.#keep(id, actor);
     return actor;
   }

@@ -169,8 +169,8 @@ export class Recorder {
     const drafts = changes.drafts('incident.reported', data, { ...report, severity });
     this.#beingRecorded.add(id);
     try {
-      const { incident } = await changes.append(drafts, id, undefined);
-      actors.begin(id, intents);
+      const { incident, entries } = await changes.append(drafts, id, undefined);
+      actors.begin(id, intents, entries);
       return { incident, change: 'created' };
     } finally {
       this.#beingRecorded.delete(id);

@@ -49,10 +49,8 @@ export interface ListPage {
  * answered while it is put together. A thousand incidents with little evidence fit.
  */
 export const MAX_PAGE_BYTES = 1024 * 1024;
-/** How long a page of a search may take. */
-const SEARCHING = { size: FETCH, fetches: 500 };
-/** All incidents with words of some beginning are gathered anew at each fetch, so there may be few. */
-const SEARCHING_BEGINNINGS = { size: 2048, fetches: 3 };
+/** All incidents with words of some beginning are gathered anew at each fetch, so there may be few, and large ones. */
+const BEGINNINGS = { size: 2048, fetches: 3 };
 
 /** The numbers of incidents from `from` to `to`. */
 interface Range {
@@ -141,7 +139,7 @@ export class IncidentList {
 
   #matches(words: readonly SearchWord[], classes: readonly IncidentClass[], rank: number, range: Range): Stretch {
     const query = searchQuery(words, SEVERITIES[rank]!, classes);
-    const options = words.some(({ isBeginning }) => isBeginning) ? SEARCHING_BEGINNINGS : SEARCHING;
+    const options = words.some(({ isBeginning }) => isBeginning) ? BEGINNINGS : { size: FETCH };
     return new Stretch(range.to, (to) => this.#search.find(query, range.from, to, options.size), options);
   }
 

@@ -1,7 +1,8 @@
 /** Stretches of an index, and what is made of several: their numbers merged, or those that they have in common. */
 
-/** How many numbers are fetched at a time. */
+/** How many numbers are fetched at a time, and how many times before a stretch is tired. */
 export const FETCH = 64;
+const FETCHES = 500;
 
 export interface StretchOptions {
   /** How many numbers it fetches at a time. */
@@ -19,11 +20,8 @@ export class Stretch {
   #fetchesLeft: number;
 
   /** @param fetch gives the highest numbers that are not above `to`, `size` of them or all */
-  constructor(
-    to: number,
-    fetch: (to: number) => readonly number[],
-    { size, fetches }: StretchOptions = { size: FETCH, fetches: Infinity },
-  ) {
+  constructor(to: number, fetch: (to: number) => readonly number[], options: Partial<StretchOptions> = {}) {
+    const { size = FETCH, fetches = FETCHES } = options;
     this.#fetch = fetch;
     this.#size = size;
     this.#fetched = fetch(to);

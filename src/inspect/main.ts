@@ -1,0 +1,29 @@
+/**
+ * `npm run inspect`: the service in local use, its actors shown live in the Stately Inspector. For development: what is
+ * in the actors reaches a page of stately.ai in the browser of whoever opens the address.
+ */
+import { createInspector } from '@statelyai/inspect';
+import pino from 'pino';
+import { systemClock } from '../clock.ts';
+import { readConfig } from '../config.ts';
+import { firstReport, prepareLocalUse } from '../local-use.ts';
+import { startService } from '../service.ts';
+import { InspectorRelay } from './relay.ts';
+
+const PORT = 8516;
+
+const relay = await InspectorRelay.listen(PORT);
+const inspector = createInspector({ send: (event) => relay.send(event) });
+inspector.start();
+
+const config = readConfig(process.env, prepareLocalUse(process.cwd()));
+const service = await startService(config, systemClock, pino({ level: config.logLevel }), inspector.inspect);
+process.stdout.write(`${firstReport(service.address, config.tokenPath, process.cwd())}\n`);
+process.stdout.write(`The actors are shown at ${relay.url}, in a page of stately.ai.\n`);
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    relay.close();
+    void service.stop(signal).then(() => process.exit(0));
+  });
+}
