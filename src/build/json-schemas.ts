@@ -13,6 +13,32 @@ const KEYS: Readonly<Record<string, string>> = {
   auto_contain: 'Whether the actions are asked for at once, when such an incident is reported.',
   actions: 'What contains it, in this order.',
   default_severity: 'The severity of a report that names none.',
+  targets: 'Where containment actions are sent; what is not named here, its service has to come for.',
+  engage: 'Where to ask that the action be put into force.',
+  release: 'Where to ask that it be taken back.',
+  broker: 'The directories by which a broker is asked, in place of a service.',
+  requests: 'The directory that requests are put into.',
+  results: 'The directory that their results are taken from.',
+  action: 'The word that the service or broker knows for the action.',
+  url: 'An http URL on the loopback, or a unix socket.',
+  token_path: 'The file of the token that is sent along.',
+  timeout: 'How long to wait for an answer: 500ms, 5s, 2m, 1h.',
+  confirm_every: 'How often its service confirms anew; when it falls silent, containment is lost: 5s, 2m, 1h.',
+  notify: 'Webhooks that are told of entries of the audit log.',
+  events: 'Which entries; all when left out.',
+};
+
+/** What the schemas say of a key by functions. */
+const WORDS: Readonly<Record<string, object>> = {
+  rules: { type: ['object', 'null'] },
+  targets: { type: ['object', 'null'] },
+  notify: { type: ['array', 'null'] },
+  actions: { uniqueItems: true },
+  requests: { pattern: '^/' },
+  results: { pattern: '^/' },
+  token_path: { pattern: '^/' },
+  timeout: { pattern: '^[0-9]{1,9}(ms|s|m|h)$' },
+  confirm_every: { pattern: '^[0-9]{1,9}(ms|s|m|h)$' },
 };
 
 /** A rule that contains by itself, because it says so or says nothing and that is built in, takes an action at least. */
@@ -22,24 +48,43 @@ const containsBySomething = (builtIn: boolean): object => ({
   then: { properties: { actions: { minItems: 1 } } },
 });
 
-type Override = NonNullable<Parameters<typeof z.toJSONSchema>[1]>['override'] & {};
-
-const tellMore: Override = ({ zodSchema, jsonSchema, path }) => {
-  const { def } = zodSchema._zod;
-  const key = String(path.at(-1));
-  if (KEYS[key] !== undefined) jsonSchema.description = KEYS[key];
-  if (key === 'actions') jsonSchema.uniqueItems = true;
-  // Unknown keys are refused by a check that names each of them.
-  if (def.type === 'object' && def.catchall?._zod.def.type === 'custom') jsonSchema.additionalProperties = false;
-  const autoContain = jsonSchema.properties?.auto_contain;
-  if (typeof autoContain === 'object') Object.assign(jsonSchema, containsBySomething(autoContain.default === true));
+/** An action is sent in one way, and what goes with sending stands beside what is sent. */
+const SENT_IN_ONE_WAY = {
+  not: { required: ['engage', 'broker'] },
+  dependentRequired: { release: ['engage'], token_path: ['engage'] },
+  dependentSchemas: { timeout: { anyOf: [{ required: ['engage'] }, { required: ['broker'] }] } },
 };
+
+type Schema = z.core.JSONSchema.BaseSchema;
+
+/** Unknown keys are refused by a check that names each of them. */
+const closeMappings: NonNullable<z.core.ToJSONSchemaParams['override']> = ({
+  zodSchema: {
+    _zod: { def },
+  },
+  jsonSchema,
+}) => {
+  if (def.type === 'object' && def.catchall?._zod.def.type === 'custom') jsonSchema.additionalProperties = false;
+};
+
+/** Tells of every key in a schema, and of what goes with it, in place. */
+function tellMore(schema: Schema): Schema {
+  const { auto_contain, broker } = (schema.properties ?? {}) as Readonly<Record<string, Schema>>;
+  if (auto_contain !== undefined) Object.assign(schema, containsBySomething(auto_contain.default === true));
+  if (broker !== undefined) Object.assign(schema, SENT_IN_ONE_WAY);
+  for (const [key, value] of Object.entries(schema.properties ?? {})) {
+    const description = KEYS[key];
+    Object.assign(tellMore(value as Schema), description === undefined ? {} : { description }, WORDS[key]);
+  }
+  if (schema.items !== undefined) tellMore(schema.items as Schema);
+  return schema;
+}
 
 /** The schemas by the names of their files. */
 export const jsonSchemas = (): Readonly<Record<string, object>> => ({
   'incident-containment.schema.json': {
     title: 'Containment policy of the incident recorder',
-    ...z.toJSONSchema(PolicyFile, { io: 'input', unrepresentable: 'any', override: tellMore }),
+    ...tellMore(z.toJSONSchema(PolicyFile, { io: 'input', unrepresentable: 'any', override: closeMappings })),
   },
   'report.schema.json': {
     $schema: 'https://json-schema.org/draft/2020-12/schema',

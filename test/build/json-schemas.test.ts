@@ -42,10 +42,33 @@ const rule = someOf({
   default_severity: mostly(fc.constantFrom(...SEVERITIES)),
 });
 
-const policy = fc.record({
-  version: mostly(fc.constant(1)),
-  rules: someOf(Object.fromEntries(CLASSES.map((name) => [name, mostly(rule)]))),
+const endpoint = someOf({
+  url: fc.constant('http://127.0.0.1:8080/freeze'),
+  action: mostly(fc.constant('agent.freeze')),
 });
+const path = mostly(fc.constant('/run/agent/token'));
+const time = mostly(fc.constantFrom('500ms', '5s', '2m'));
+
+const target = someOf({
+  engage: endpoint,
+  release: endpoint,
+  broker: someOf({ requests: path, results: path, action: fc.constant('freeze') }),
+  token_path: path,
+  timeout: time,
+  confirm_every: mostly(fc.constantFrom('5s', '2m', '1h')),
+});
+
+const policy = fc.record(
+  {
+    version: mostly(fc.constant(1)),
+    rules: mostly(someOf(Object.fromEntries(CLASSES.map((name) => [name, mostly(rule)])))),
+    targets: mostly(someOf({ freeze_agent: target, quarantine_model: target })),
+    notify: mostly(
+      fc.array(someOf({ url: fc.constant('http://127.0.0.1:9/hook'), token_path: path }), { maxLength: 1 }),
+    ),
+  },
+  { requiredKeys: ['version'] },
+);
 
 const report = someOf({
   class: mostly(fc.constantFrom(...CLASSES)),
