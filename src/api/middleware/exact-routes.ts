@@ -8,11 +8,12 @@ const EXACT = /^[\w/-]+$/;
 /**
  * Takes a request straight to its route when the route's path has no parameters; all others, and those that no route
  * takes, go to the router. At each request the router tries the pattern of every route and composes what matches, which
- * costs as much as a report's audit entry. Like the router it leaves the route's path in `ctx._matchedRoute`.
+ * costs as much as a report's audit entry. Like the router's own middleware it leaves the route's path in
+ * `ctx._matchedRoute`, and can be asked for its `router`.
  *
  * To be made when all routes have been added.
  */
-export const exactRoutes = (router: Router): Middleware => {
+export const exactRoutes = (router: Router): Middleware & { readonly router: Router } => {
   const routes = new Map<string, Middleware>();
   for (const { path, methods, stack } of router.stack) {
     if (typeof path !== 'string' || !EXACT.test(path)) continue;
@@ -20,7 +21,8 @@ export const exactRoutes = (router: Router): Middleware => {
     for (const method of methods) routes.set(`${method} ${path}`, route);
   }
   const rest = router.routes() as unknown as Middleware;
-  return (ctx, next) => (routes.get(`${ctx.method} ${ctx.path}`) ?? rest)(ctx, next);
+  const toRoute: Middleware = (ctx, next) => (routes.get(`${ctx.method} ${ctx.path}`) ?? rest)(ctx, next);
+  return Object.assign(toRoute, { router });
 };
 
 const routeOf =
