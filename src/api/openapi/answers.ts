@@ -61,7 +61,12 @@ const REFUSALS = {
   409: refusal(
     'IllegalTransition',
     'The statechart does not allow that now.',
-    { error: 'acknowledge is not possible: the incident is resolved', state: 'resolved', allowed: [] },
+    {
+      error: 'acknowledge is not possible: the incident is resolved',
+      state: 'resolved',
+      allowed: [],
+      transitions: [{ event: 'acknowledge', allowed: false, target: null, reason: 'resolved is final' }],
+    },
     {},
     illegalTransition,
   ),

@@ -12,8 +12,10 @@ import { healthPaths } from '../routes/health.openapi.ts';
 import { incidentPaths } from '../routes/incidents.openapi.ts';
 import { metricsPaths } from '../routes/metrics.openapi.ts';
 import { openApiPaths } from '../routes/openapi.openapi.ts';
+import { policyPaths } from '../routes/policy.openapi.ts';
 import { reloadPaths } from '../routes/reload.openapi.ts';
 import { reportPaths } from '../routes/report.openapi.ts';
+import { statechartPaths } from '../routes/statecharts.openapi.ts';
 import { statsPaths } from '../routes/stats.openapi.ts';
 
 export const openApiDocument = () =>
@@ -31,6 +33,7 @@ export const openApiDocument = () =>
     tags: [
       { name: 'incidents', description: 'Reporting incidents, working and reading them.' },
       { name: 'containment', description: 'What contains incidents, and whether it is in force.' },
+      { name: 'statecharts', description: 'How incidents and deliveries live.' },
       { name: 'service', description: 'The service itself.' },
     ],
     security: [{ token: [] }],
@@ -46,6 +49,8 @@ export const openApiDocument = () =>
       ...statsPaths,
       ...eventPaths,
       ...containmentPaths,
+      ...statechartPaths,
+      ...policyPaths,
       ...archivePaths,
       ...reloadPaths,
       ...healthPaths,

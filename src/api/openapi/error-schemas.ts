@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { COMMANDS } from '../../../machines/decision.ts';
 import type { PolicyFault } from '../../policy/policy.ts';
 import { meaning, named } from './described.ts';
+import { nextTransitions } from './incident-schemas.ts';
 import { action, count, type FieldsOf, maybe, state, text } from './words.ts';
 
 /** What an error says beside `error`: what there is to choose from, what is the case, what is wrong with a policy. */
@@ -17,7 +18,7 @@ export const error = named(
 export const illegalTransition = named(
   'IllegalTransition',
   'What the statechart does not allow, and what it does.',
-  z.object({ error: text(), state, allowed: z.array(z.enum(COMMANDS)) }),
+  z.object({ error: text(), state, allowed: z.array(z.enum(COMMANDS)), transitions: nextTransitions }),
 );
 
 export const notInForce = named(

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { CLASSES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
+import type { NextTransition } from '../../../machines/transitions.ts';
 import type { Entry } from '../../audit/entry.ts';
 import { ENTRY_EVENTS } from '../../entry-events.ts';
 import type { Incident } from '../../projections/incident-record.ts';
@@ -82,4 +83,22 @@ export const statistics = named(
     by_severity: countsOf(SEVERITIES),
     open_by_severity: countsOf(SEVERITIES),
   } satisfies FieldsOf<StatisticsReading>),
+);
+
+const nextTransition = z.object({
+  event: text(),
+  allowed: z.boolean(),
+  target: meaning(z.nullable(text()), 'The state that it leads to; null when it stays.'),
+  reason: maybe(meaning(text(), 'Why it is not allowed.')),
+} satisfies FieldsOf<NextTransition>);
+
+export const nextTransitions = meaning(
+  z.array(nextTransition),
+  'Every event of the statechart, and what it would do now.',
+);
+
+export const transitions = named(
+  'Transitions',
+  'What can become of an incident now.',
+  z.object({ id: incidentId, state, transitions: nextTransitions }),
 );

@@ -21,6 +21,8 @@ const EXAMPLE = {
     bytes: 8127,
     algorithm: 'hmac-sha256',
   },
+  containment: { engaged: ['freeze_agent'], deliveries: { confirmed: 1 } },
+  notify: [],
   policy: {
     version: 1,
     source: 'file',
