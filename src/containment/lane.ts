@@ -7,8 +7,9 @@
  * *waiting* until something is, or *at work* on one attempt. `wake` makes it look again.
  *
  * After several attempts in a row that came to nothing the service counts as down: then there is one attempt in a while,
- * and all other deliveries of the lane wait for that. Waiting is measured by the monotonic clock. A delivery that is due
- * much later than its pause allows (the clock was set back) is due after that pause.
+ * and all other deliveries of the lane wait for that. Waiting is measured by the monotonic clock, and the wall clock, which
+ * may be set back, can make nothing wait for longer than all the pauses that it was given: what was never tried goes at
+ * once.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { ConsecutiveBreaker, fullJitterGenerator } from 'cockatiel';
@@ -62,6 +63,7 @@ export class Lane {
   /** What is waited for, and until when, by the monotonic clock. */
   #awaited: (Due & { readonly until: number }) | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #isAtWork = false;
   #working: Promise<void> | undefined;
 
   constructor(action: ContainmentAction, parts: LaneParts) {
@@ -71,11 +73,9 @@ export class Lane {
 
   /** Looks whether something is due. */
   wake(): void {
-    if (this.#stopping.signal.aborted || this.#working !== undefined) return;
+    if (this.#stopping.signal.aborted || this.#isAtWork) return;
     clearTimeout(this.#timer);
-    this.#working = this.#work().finally(() => {
-      this.#working = undefined;
-    });
+    this.#working = this.#work();
   }
 
   /** Breaks off the attempt that is being made; it is made again after the next start. */
@@ -86,6 +86,7 @@ export class Lane {
   }
 
   async #work(): Promise<void> {
+    this.#isAtWork = true;
     try {
       for (let next = this.#next(); next !== undefined; next = this.#next()) {
         const wait = this.#pauseBefore(next);
@@ -98,6 +99,9 @@ export class Lane {
     } catch (error) {
       // While the projections are behind there is no telling what is due; the next wake looks again.
       if (!this.#stopping.signal.aborted && !(error instanceof RecorderError)) this.#parts.onFault(error);
+    } finally {
+      // Not a turn later: what is asked for from here on has to be looked for.
+      this.#isAtWork = false;
     }
   }
 
@@ -119,11 +123,12 @@ export class Lane {
   }
 
   #pauseBefore(next: Due): number {
-    const { clock } = this.#parts;
+    const { clock, news } = this.#parts;
     const now = clock.monotonic();
     const known = this.#awaited;
     if (known?.name.incident !== next.name.incident || known.due !== next.due) {
-      const wait = Math.min(Math.max(next.due - clock.now(), 0), LONGEST_PAUSE);
+      const longest = Math.min(news.find(next.name)?.waited_ms ?? 0, LONGEST_PAUSE);
+      const wait = Math.min(Math.max(next.due - clock.now(), 0), longest);
       this.#awaited = { ...next, until: now + wait };
     }
     return Math.ceil(Math.max(this.#awaited?.until ?? 0, this.#downUntil) - now);
@@ -148,7 +153,8 @@ export class Lane {
         await this.#parts.news.tell(name, news);
         return;
       } catch (error) {
-        if (!(error instanceof RecorderError) || error.code === 'not_found') return;
+        if (!(error instanceof RecorderError)) throw error;
+        if (error.code === 'not_found') return;
         await pause(TELL_AGAIN, undefined, { signal: this.#stopping.signal });
       }
     }
