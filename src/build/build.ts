@@ -3,12 +3,9 @@
  *
  * The hardened host can neither strip types (that needs WebAssembly) nor afford to load hundreds of files, so it is
  * given one file of JavaScript with every dependency inside, `dist/bundle.cjs`, with what V8 has compiled of it
-<<<<<<< HEAD
- * beside it; `dist/service.cjs` runs it. The command line is `dist/cli.js`, and one chunk for each subcommand. The
- * description of the API is `dist/openapi.json`. Services that report import the modules of `dist/client`.
-=======
- * beside it; `dist/service.cjs` runs it and `dist/warm-up.cjs` has it compiled. The command line is `dist/cli.js`, and one chunk for each subcommand.
->>>>>>> dfbc2d6 (Have the service compiled on the host, not in the package)
+ * beside it; `dist/service.cjs` runs it and `dist/warm-up.cjs` has it compiled. The command line is `dist/cli.js`, and
+ * one chunk for each subcommand. The description of the API is `dist/openapi.json`. Services that report import the
+ * modules of `dist/client`.
  */
 
 import { chmod, rm, writeFile } from 'node:fs/promises';
