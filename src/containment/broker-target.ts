@@ -4,6 +4,7 @@
  *
  * The request is written beside, synced and renamed, so that the broker never sees half of one. Only an answer that
  * appears after that counts, and only one that names the incident: what lay there before belongs to an earlier request.
+ * The broker may be less careful with its answer, so one that can't be read yet is read again.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -11,6 +12,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { replaceFile } from '../audit/durable-file.ts';
 import type { Broker } from '../policy/targets.ts';
+import { beginningOf } from './beginning.ts';
 import type { DirectiveBody } from './directive.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -18,7 +20,6 @@ import type { Outcome } from './outcome.ts';
 const LOOK_EVERY = 250;
 /** No answer is longer, in bytes. */
 const LONGEST_ANSWER = 16 * 1024;
-const KEPT = 200;
 
 export interface BrokerRequest {
   readonly broker: Broker;
@@ -37,13 +38,16 @@ export async function ask({ broker, body, timeout, signal }: BrokerRequest): Pro
     const { incident_id, reason } = body;
     await replaceFile(join(broker.requests, name), JSON.stringify({ action: broker.action, incident_id, reason }));
     const looks = Math.ceil(timeout / LOOK_EVERY);
+    let found = earlier === undefined ? '' : ' (there is one from before the request, which does not count)';
     for (let look = 0; look < looks; look++) {
       await pause(LOOK_EVERY, undefined, { signal });
       const now = await read(answer);
-      if (now !== undefined && now.identity !== earlier?.identity) return judge(now.text, incident_id);
+      if (now === undefined || now.identity === earlier?.identity) continue;
+      const outcome = judge(now.text, incident_id);
+      if (outcome !== undefined) return outcome;
+      found = ' (there is a file that is not one)';
     }
-    const stale = earlier === undefined ? '' : ' (there is one from before the request, which does not count)';
-    return { kind: 'missed', error: `no answer from the broker within ${timeout} ms${stale}` };
+    return { kind: 'missed', error: `no answer from the broker within ${timeout} ms${found}` };
   } catch (error) {
     signal.throwIfAborted();
     const { code, message } = error as NodeJS.ErrnoException;
@@ -51,14 +55,15 @@ export async function ask({ broker, body, timeout, signal }: BrokerRequest): Pro
   }
 }
 
-function judge(text: string, incident: string): Outcome {
+/** What an answer amounts to; undefined when it is not one. */
+function judge(text: string, incident: string): Outcome | undefined {
   const found = parsed(text);
-  if (found === undefined) return { kind: 'missed', error: 'the broker left an answer that is not one' };
+  if (found === undefined) return undefined;
   if (found.incident_id !== incident) {
     return { kind: 'missed', error: 'the broker left an answer to another incident under this name' };
   }
-  if (found.success === true) return { kind: 'done', receipt: { by: 'answer', body: text.slice(0, KEPT) } };
-  const error = typeof found.error === 'string' ? found.error.slice(0, KEPT) : 'without a reason';
+  if (found.success === true) return { kind: 'done', receipt: { by: 'answer', body: beginningOf(text) } };
+  const error = typeof found.error === 'string' ? beginningOf(found.error) : 'without a reason';
   return { kind: 'missed', error: `the broker could not: ${error}` };
 }
 

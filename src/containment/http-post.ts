@@ -12,11 +12,10 @@ import {
   type RequestOptions,
 } from 'node:http';
 import type { TargetUrl } from '../policy/target-url.ts';
+import { beginningOf } from './beginning.ts';
 
 /** As much of an answer's body as is read, in bytes; what is longer is as good as an answer that ends here. */
 const LONGEST_ANSWER = 4096;
-/** As much of it as is kept, in characters. */
-const KEPT = 200;
 
 export interface HttpAnswer {
   readonly status: number;
@@ -101,5 +100,5 @@ async function readBeginning(incoming: IncomingMessage): Promise<string> {
     length += part.length;
     if (length >= LONGEST_ANSWER) break;
   }
-  return Buffer.concat(parts).toString().slice(0, KEPT);
+  return beginningOf(Buffer.concat(parts).toString());
 }

@@ -1,5 +1,12 @@
+import { chmodSync, writeFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
+import { join } from 'node:path';
 import { expect } from 'chai';
-import { judge } from '../../src/containment/http-target.ts';
+import { judge, send } from '../../src/containment/http-target.ts';
+import type { Outcome } from '../../src/containment/outcome.ts';
+import { parseTargetUrl } from '../../src/policy/target-url.ts';
+import { answering, dyingInMidAnswer, hanging, listeningTargets, Target } from '../support/target.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const answer = (status: number, body = '', headers = {}) => judge({ status, body, headers });
 
@@ -44,5 +51,151 @@ describe('an answer of a service', () => {
     expect(answer(429, '', { 'retry-after': later }))
       .to.have.property('retryAfter')
       .within(15_000, 20_000);
+  });
+});
+
+describe('a service over HTTP', () => {
+  const directory = temporaryDirectories();
+  const listen = listeningTargets();
+  const stopping = new AbortController();
+
+  const sent = (url: string, { tokenPath, timeout = 20_000 }: { tokenPath?: string; timeout?: number } = {}) =>
+    send({
+      endpoint: { url: parseTargetUrl(url)! },
+      tokenPath,
+      headers: { 'idempotency-key': 'a key' },
+      body: { action: 'freeze', incident_id: 'INC-1', reason: 'a reason' },
+      timeout,
+      signal: stopping.signal,
+    });
+
+  it('is asked by a POST with a JSON body on a connection of its own', async () => {
+    const target = await listen();
+    expect(await sent(target.url('/freeze?now=1'))).to.have.property('kind', 'done');
+    const [received] = await target.receives(1);
+    expect(received).to.deep.include({
+      method: 'POST',
+      path: '/freeze?now=1',
+      body: { action: 'freeze', incident_id: 'INC-1', reason: 'a reason' },
+    });
+    expect(received?.headers).to.include({
+      host: `127.0.0.1:${target.port}`,
+      'content-type': 'application/json',
+      'content-length': '61',
+      connection: 'close',
+      'idempotency-key': 'a key',
+    });
+    expect(received?.headers).to.not.have.property('authorization');
+  });
+
+  it('is asked over a unix socket in the same way', async () => {
+    const socket = join(directory(), 'agent.sock');
+    const target = await listen(socket);
+    expect(await sent(`unix:${socket}:/api/v1/freeze`)).to.have.property('kind', 'done');
+    const [received] = await target.receives(1);
+    expect(received?.path).to.equal('/api/v1/freeze');
+    expect(received?.headers.host).to.equal('localhost');
+  });
+
+  it('gets the token of the file as it is at each attempt', async () => {
+    const target = await listen();
+    const tokenPath = join(directory(), 'token');
+    writeFileSync(tokenPath, 'the-first\n', { mode: 0o600 });
+    await sent(target.url('/'), { tokenPath });
+    writeFileSync(tokenPath, 'the-second');
+    await sent(target.url('/'), { tokenPath });
+    const tokens = (await target.receives(2)).map(({ headers }) => headers.authorization);
+    expect(tokens).to.deep.equal(['Bearer the-first', 'Bearer the-second']);
+  });
+
+  for (const [what, content, mode, error] of [
+    ['is not there', undefined, 0o600, /is not there/],
+    ['is empty', '\n', 0o600, /holds no token/],
+    ['holds two lines', 'one\r\nX-Other: two', 0o600, /holds no token/],
+    ['can be written by everybody', 'a-token', 0o606, /can be written by every user/],
+  ] as const) {
+    it(`given a token's file that ${what}, then nothing is sent, and that may pass`, async () => {
+      const target = await listen();
+      const tokenPath = join(directory(), 'token');
+      if (content !== undefined) writeFileSync(tokenPath, content);
+      if (content !== undefined) chmodSync(tokenPath, mode);
+      const { kind, error: found } = (await sent(target.url('/'), { tokenPath })) as Extract<
+        Outcome,
+        { kind: 'missed' }
+      >;
+      expect(kind).to.equal('missed');
+      expect(found).to.match(error);
+      expect(target.received).to.deep.equal([]);
+    });
+  }
+
+  it('that is slow is waited for', async () => {
+    const target = await listen(0, (response) => void setTimeout(() => response.writeHead(204).end(), 300));
+    expect(await sent(target.url('/'))).to.deep.equal({ kind: 'done', receipt: { by: 'answer', status: 204 } });
+  });
+
+  for (const [what, behaviour] of [
+    ['hangs', hanging],
+    ['never ends its answer', (response: ServerResponse) => void response.writeHead(200).write('half of it')],
+  ] as const) {
+    it(`that ${what} is waited for as long as it is given`, async () => {
+      const target = await listen(0, behaviour);
+      expect(await sent(target.url('/'), { timeout: 300 })).to.deep.equal({
+        kind: 'missed',
+        error: 'no answer within 300 ms',
+      });
+    });
+  }
+
+  for (const [what, behaviour] of [
+    ['dies in the middle of its answer', dyingInMidAnswer],
+    ['closes the connection', (response: ServerResponse) => void response.socket?.destroy()],
+    ['answers in another language', (response: ServerResponse) => void response.socket?.end('SSH-2.0\r\n')],
+    [
+      'answers with headers without end',
+      (response: ServerResponse) => void response.writeHead(200, { x: 'y'.repeat(70_000) }).end(),
+    ],
+  ] as const) {
+    it(`that ${what} is asked again`, async () => {
+      const target = await listen(0, behaviour);
+      const outcome = await sent(target.url('/'));
+      expect(outcome.kind).to.equal('missed');
+    });
+  }
+
+  it('that nobody is behind is asked again, and the reason says so', async () => {
+    const target = await Target.listen();
+    const url = target.url('/');
+    await target.close();
+    expect(await sent(url)).to.deep.equal({ kind: 'missed', error: 'nobody listens there (ECONNREFUSED)' });
+    expect(await sent(`unix:${directory()}/agent.sock:/`)).to.deep.equal({
+      kind: 'missed',
+      error: 'there is no such socket (ENOENT)',
+    });
+  });
+
+  it('is not followed elsewhere', async () => {
+    const other = await listen();
+    const target = await listen(0, answering(307, '', { location: other.url('/') }));
+    expect(await sent(target.url('/'))).to.deep.equal({ kind: 'refused', error: 'answered 307' });
+    expect(other.received).to.deep.equal([]);
+  });
+
+  it('may say much, and 200 whole characters of it are kept', async () => {
+    const target = await listen(
+      0,
+      answering(404, `${'a'.repeat(199)}\u{1f512}`.padEnd(100_000, 'b')),
+      answering(404, 'ü'.repeat(5000)),
+    );
+    expect(await sent(target.url('/'))).to.deep.equal({ kind: 'refused', error: `answered 404: ${'a'.repeat(199)}` });
+    expect(await sent(target.url('/'))).to.deep.equal({ kind: 'refused', error: `answered 404: ${'ü'.repeat(200)}` });
+  });
+
+  it('that is asked when the recorder stops is left alone', async () => {
+    const target = await listen(0, hanging);
+    const outcome = sent(target.url('/')).catch((error: unknown) => error);
+    await target.receives(1);
+    stopping.abort();
+    expect(await outcome).to.have.property('name', 'AbortError');
   });
 });

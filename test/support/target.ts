@@ -10,6 +10,7 @@ import {
 import type { AddressInfo } from 'node:net';
 
 export interface Received {
+  readonly method: string;
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   // oxlint-disable-next-line typescript/no-explicit-any -- tests look into bodies of every shape
@@ -83,6 +84,7 @@ export class Target {
     const parts: Buffer[] = [];
     for await (const part of request as AsyncIterable<Buffer>) parts.push(part);
     const received = {
+      method: request.method ?? '',
       path: request.url ?? '',
       headers: request.headers,
       body: JSON.parse(Buffer.concat(parts).toString()) as unknown,
@@ -92,4 +94,17 @@ export class Target {
     behaviour?.(response, received);
     this.#arrived();
   }
+}
+
+/** Gives a function that starts targets, which are closed after the test (called inside `describe`). */
+export function listeningTargets(): typeof Target.listen {
+  const listening: Target[] = [];
+  afterEach(async () => {
+    await Promise.all(listening.splice(0).map((target) => target.close()));
+  });
+  return async (...args) => {
+    const target = await Target.listen(...args);
+    listening.push(target);
+    return target;
+  };
 }
