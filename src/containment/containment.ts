@@ -42,7 +42,7 @@ export class Containment {
     const wake = this.dispatcher.wake.bind(this.dispatcher);
     this.receipts = new Receipts({ posture, news, log, targets, clock, wake });
     this.view = new PostureView({ posture, incident, targets });
-    this.#silence = new Silence({ posture, news, targets, clock });
+    this.#silence = new Silence({ posture, news, targets, clock, onFault });
     this.notifier = new Notifier({ log, webhooks: projections.webhooks, notify: () => policy.current.notify, clock });
   }
 

@@ -7,11 +7,18 @@
  */
 import { ACTIONS, type ContainmentAction } from '../../machines/vocabulary.ts';
 import { type Clock, SECOND } from '../clock.ts';
+import { RecorderError } from '../errors.ts';
 import type { DeliveryNews } from '../incidents/delivery-news.ts';
 import type { Targets } from '../policy/targets.ts';
 import type { Posture } from '../projections/posture.ts';
 
-const PERIODS = 3;
+/**
+ * A sign of life is noted at most twice in a period, so the last one may be half a period younger than what is on
+ * record: three periods have certainly passed after three and a half.
+ */
+const PERIODS = 3.5;
+/** How much of the silence before a start counts at most. */
+const PERIODS_BEFORE_START = 2;
 /** How many deliveries one look turns to lost; the next takes the others. */
 const MOST_AT_ONCE = 100;
 
@@ -20,6 +27,8 @@ export interface SilenceParts {
   readonly news: Pick<DeliveryNews, 'tell'>;
   readonly targets: () => Targets;
   readonly clock: Clock;
+  /** Told of what should not have happened. */
+  readonly onFault: (error: unknown) => void;
 }
 
 interface Heard {
@@ -43,8 +52,9 @@ export class Silence {
     this.#looking = true;
     try {
       for (const action of ACTIONS) await this.#lookAt(action);
-    } catch {
-      // The log takes nothing now; the next look finds the same.
+    } catch (error) {
+      // While the log takes nothing there is no telling; the next look finds the same.
+      if (!(error instanceof RecorderError)) this.#parts.onFault(error);
     } finally {
       this.#looking = false;
     }
@@ -67,7 +77,8 @@ export class Silence {
     const { clock } = this.#parts;
     const known = this.#heard.get(action);
     if (known?.at === at) return known;
-    const ago = known === undefined ? Math.min(Math.max(clock.now() - Date.parse(at), 0), (PERIODS - 1) * every) : 0;
+    const ago =
+      known === undefined ? Math.min(Math.max(clock.now() - Date.parse(at), 0), PERIODS_BEFORE_START * every) : 0;
     const heard = { at, monotonic: clock.monotonic() - ago };
     this.#heard.set(action, heard);
     return heard;
