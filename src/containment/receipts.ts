@@ -98,13 +98,18 @@ export class Receipts {
     const said = { ...(by === undefined ? {} : { by }), ...(note === undefined ? {} : { note }) };
     // What its service comes for can only be tried when there is somewhere to send it by now.
     const statuses = RETRIABLE.filter((status) => status !== 'recorded' || via === 'push');
-    const names = this.#named(action, directive, incident_id, statuses);
+    const names = this.#named(action, directive, incident_id, statuses).filter((name) => {
+      const status = this.#parts.news.find(name)?.status;
+      return status !== undefined && statuses.includes(status);
+    });
     const retried = await this.#tellAll(names, { type: 'retried', via, ...said });
     if (incident_id !== undefined && retried === 0) {
       throw new RecorderError('illegal_transition', `nothing of ${action} has to be tried again for ${incident_id}`);
     }
     this.#parts.wake(action);
-    return { retried, remaining: incident_id === undefined ? this.#left(action, directive, ['failed', 'lost']) : 0 };
+    // The attempts of those that are still being tried go on meanwhile, so they may be there again.
+    const left = statuses.filter((status) => status !== 'delivering');
+    return { retried, remaining: incident_id === undefined ? this.#left(action, directive, left) : 0 };
   }
 
   #requireInForce(action: ContainmentAction, directive: Directive): void {

@@ -73,6 +73,8 @@ export class DeliveryNews {
   }
 
   #delivery({ incident }: IncidentRecord, { action, directive }: DeliveryName): DeliveryRecord | undefined {
+    // What is resolved holds nothing any more.
+    if (directive === 'engage' && incident.state === 'resolved') return undefined;
     if (directive === 'engage') return incident.containment?.actions.find((delivery) => delivery.action === action);
     const { release } = this.#parts.posture.of(action);
     return release?.incident === incident.id ? release.delivery : undefined;

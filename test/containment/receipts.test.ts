@@ -1,0 +1,206 @@
+import { expect } from 'chai';
+import type { Rule } from '../../machines/vocabulary.ts';
+import { Receipts } from '../../src/containment/receipts.ts';
+import { parseTargetUrl } from '../../src/policy/target-url.ts';
+import type { Targets } from '../../src/policy/targets.ts';
+import { Recording } from '../support/recording.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+
+const endpoint = { url: parseTargetUrl('http://127.0.0.1:1/')!, action: 'freeze' };
+const PUSH: Targets = { freeze_agent: { engage: endpoint, release: endpoint } };
+const rules: Record<string, Rule> = {
+  tool_call_burst: { auto_contain: true, actions: ['freeze_agent'], default_severity: 'medium' },
+  prompt_injection: { auto_contain: true, actions: ['freeze_agent', 'log_alert'], default_severity: 'high' },
+  forbidden_airlock_request: { auto_contain: false, actions: ['disable_airlock'], default_severity: 'low' },
+};
+const ENGAGE = { action: 'freeze_agent', directive: 'engage' } as const;
+const RELEASE = { action: 'freeze_agent', directive: 'release' } as const;
+
+describe('what services and operators say about deliveries', () => {
+  const directory = temporaryDirectories();
+  let recording: Recording;
+  let targets: Targets;
+  let receipts: Receipts;
+  let woken: string[];
+
+  beforeEach(async () => {
+    targets = {};
+    woken = [];
+    recording = await Recording.open(directory(), { rules });
+    const { projections, news, log, clock } = recording;
+    const wake = (action: string): void => void woken.push(action);
+    receipts = new Receipts({ posture: projections.posture, news, log, targets: () => targets, clock, wake });
+  });
+  afterEach(() => recording.close());
+
+  const reported = async (incidentClass: 'tool_call_burst' | 'prompt_injection' = 'tool_call_burst') => {
+    const report = { class: incidentClass, source: 'tool-firewall', description: 'a report' } as const;
+    return (await recording.recorder.report(report)).incident.id;
+  };
+  const resolve = (id: string) => recording.recorder.perform('resolve', { id });
+  const incident = (id: string) => recording.projections.incidents.record(id)!.incident;
+  const delivery = (id: string) => incident(id).containment?.actions[0];
+  const codeOf = (refused: Promise<unknown>) =>
+    refused.then(
+      () => 'taken',
+      (error: { code: string }) => error.code,
+    );
+
+  describe('a confirmation', () => {
+    it('given several holders, then all of them are confirmed, each once', async () => {
+      const ids = [await reported(), await reported()];
+      expect(await receipts.confirm(ENGAGE)).to.deep.equal({ confirmed: 2, lost: 0, remaining: 0 });
+      for (const id of ids) {
+        expect(delivery(id)).to.deep.include({
+          status: 'confirmed',
+          attempts: 0,
+          receipt: { by: 'confirmation' },
+          confirmed_at: '2026-11-22T07:12:00.123Z',
+        });
+        expect(incident(id).containment?.status).to.equal('confirmed');
+      }
+      const { entries } = recording.log.status;
+      expect(await receipts.confirm(ENGAGE)).to.deep.equal({ confirmed: 0, lost: 0, remaining: 0 });
+      expect(recording.log.status.entries).to.equal(entries);
+    });
+
+    it('given an incident, then only that one is confirmed', async () => {
+      const [one, other] = [await reported(), await reported()];
+      expect(await receipts.confirm({ ...ENGAGE, incident_id: one, observed: 'engaged' })).to.include({ confirmed: 1 });
+      expect(delivery(one)).to.deep.include({ receipt: { by: 'confirmation', observed: 'engaged' } });
+      expect(delivery(other)).to.include({ status: 'recorded' });
+    });
+
+    it('given more holders than one request may change, then the next request changes the others', async () => {
+      await Promise.all(Array.from({ length: 510 }, () => reported()));
+      expect(await receipts.confirm(ENGAGE)).to.deep.equal({ confirmed: 500, lost: 0, remaining: 10 });
+      expect(await receipts.confirm(ENGAGE)).to.deep.equal({ confirmed: 10, lost: 0, remaining: 0 });
+    });
+
+    it('given the release of the last holder, then that is confirmed', async () => {
+      const id = await reported();
+      await resolve(id);
+      expect(await receipts.confirm({ ...RELEASE, incident_id: id, observed: 'released' })).to.include({
+        confirmed: 1,
+      });
+      expect(recording.projections.posture.of('freeze_agent').release?.delivery).to.include({ status: 'confirmed' });
+    });
+
+    it('given an observation that contradicts, then it is lost, degraded, with an alert, and can be confirmed again', async () => {
+      const id = await reported();
+      await receipts.confirm(ENGAGE);
+      expect(await receipts.confirm({ ...ENGAGE, observed: 'released' })).to.deep.equal({
+        confirmed: 0,
+        lost: 1,
+        remaining: 0,
+      });
+      expect(delivery(id)).to.include({ status: 'lost', last_error: 'its service says that it is released' });
+      expect(incident(id)).to.deep.include({ state: 'contained', version: 4 });
+      expect(incident(id).containment?.status).to.equal('degraded');
+      expect(await receipts.confirm({ ...ENGAGE, observed: 'engaged' })).to.include({ confirmed: 1 });
+      expect(incident(id).containment?.status).to.equal('confirmed');
+    });
+
+    it('given an observation that contradicts a release, then that is lost', async () => {
+      const id = await reported();
+      await resolve(id);
+      await receipts.confirm(RELEASE);
+      expect(await receipts.confirm({ ...RELEASE, observed: 'engaged' })).to.include({ lost: 1 });
+      expect(recording.projections.posture.of('freeze_agent').release?.delivery).to.include({ status: 'lost' });
+      expect(incident(id).state).to.equal('resolved');
+    });
+
+    it('given an observation that contradicts what nobody has confirmed, then it is no news', async () => {
+      const id = await reported();
+      expect(await receipts.confirm({ ...ENGAGE, observed: 'released' })).to.deep.equal({
+        confirmed: 0,
+        lost: 0,
+        remaining: 0,
+      });
+      expect(delivery(id)).to.include({ status: 'recorded' });
+    });
+
+    it('given a directive that is not in force, then refused', async () => {
+      expect(await codeOf(receipts.confirm(ENGAGE))).to.equal('illegal_transition');
+      expect(await receipts.confirm(RELEASE), 'never engaged').to.deep.equal({ confirmed: 0, lost: 0, remaining: 0 });
+      const id = await reported();
+      expect(await codeOf(receipts.confirm(RELEASE))).to.equal('illegal_transition');
+      await resolve(id);
+      expect(await codeOf(receipts.confirm(ENGAGE))).to.equal('illegal_transition');
+    });
+
+    it('given an incident that does not hold the action, or any more, then refused; an unknown one is not found', async () => {
+      const [one, other] = [await reported(), await reported()];
+      const report = { class: 'forbidden_airlock_request', source: 'airlock', description: 'a report' } as const;
+      const open = (await recording.recorder.report(report)).incident.id;
+      await resolve(other);
+      expect(await codeOf(receipts.confirm({ ...ENGAGE, incident_id: open }))).to.equal('illegal_transition');
+      expect(await codeOf(receipts.confirm({ ...ENGAGE, incident_id: other }))).to.equal('illegal_transition');
+      expect(await codeOf(receipts.confirm({ ...ENGAGE, incident_id: 'INC-1' }))).to.equal('not_found');
+      await resolve(one);
+      expect(await codeOf(receipts.confirm({ ...RELEASE, incident_id: other }))).to.equal('illegal_transition');
+    });
+
+    it('given an alert, which is an entry of the log, then it is confirmed by that', async () => {
+      const id = await reported('prompt_injection');
+      expect(incident(id).containment?.actions[1]).to.include({ action: 'log_alert', via: 'log', status: 'confirmed' });
+    });
+  });
+
+  describe('the wish to have something tried again', () => {
+    const broken = async (): Promise<string> => {
+      const id = await reported();
+      await receipts.confirm(ENGAGE);
+      await receipts.confirm({ ...ENGAGE, observed: 'released' });
+      return id;
+    };
+
+    it('given one that was lost and a target, then it is sent, and the log says who wanted that', async () => {
+      const id = await broken();
+      targets = PUSH;
+      const retried = await receipts.retry({ action: 'freeze_agent', by: 'ada', note: 'mended' });
+      expect(retried).to.deep.equal({ retried: 1, remaining: 0 });
+      expect(delivery(id)).to.include({ status: 'pending', via: 'push', attempts: 0 });
+      expect(incident(id).containment?.status).to.equal('delivering');
+      expect(woken).to.deep.equal(['freeze_agent']);
+    });
+
+    it('given a target that was added since, then what was recorded is sent', async () => {
+      const ids = await Promise.all(Array.from({ length: 510 }, () => reported()));
+      expect(await receipts.retry({ action: 'freeze_agent' })).to.deep.equal({ retried: 0, remaining: 0 });
+      targets = PUSH;
+      expect(await receipts.retry({ action: 'freeze_agent' })).to.deep.equal({ retried: 500, remaining: 10 });
+      expect(await receipts.retry({ action: 'freeze_agent' })).to.deep.equal({ retried: 10, remaining: 0 });
+      expect(ids.map((id) => delivery(id)?.status)).to.deep.equal(ids.map(() => 'pending'));
+    });
+
+    it('given that the target was taken away, then it is recorded, to be fetched', async () => {
+      const id = await broken();
+      await receipts.retry({ action: 'freeze_agent', incident_id: id });
+      expect(delivery(id)).to.include({ status: 'recorded', via: 'poll' });
+    });
+
+    it('given the release of the last holder, then that is sent again', async () => {
+      const id = await reported();
+      await resolve(id);
+      await receipts.confirm(RELEASE);
+      await receipts.confirm({ ...RELEASE, observed: 'engaged' });
+      targets = PUSH;
+      expect(await receipts.retry({ action: 'freeze_agent', incident_id: id })).to.include({ retried: 1 });
+      expect(recording.projections.posture.of('freeze_agent').release?.delivery).to.include({ status: 'pending' });
+    });
+
+    it('given an incident with nothing to try again, then refused; an unknown one is not found', async () => {
+      const id = await reported();
+      const retry = (incident_id: string) => codeOf(receipts.retry({ action: 'freeze_agent', incident_id }));
+      const before = incident(id).version;
+      expect(await retry(id), 'recorded, and nowhere to send it').to.equal('illegal_transition');
+      expect(incident(id).version).to.equal(before);
+      await receipts.confirm(ENGAGE);
+      expect(await retry(id), 'confirmed').to.equal('illegal_transition');
+      await resolve(id);
+      expect(await retry(id), 'resolved').to.equal('illegal_transition');
+      expect(await retry('INC-1')).to.equal('not_found');
+    });
+  });
+});
