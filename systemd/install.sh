@@ -16,6 +16,8 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 prefix=/usr/lib/secure-ai/incident-recorder
 unit=secure-ai-incident-recorder.service
 policy=/etc/secure-ai/policy/incident-containment.yaml
+# For editors; the policy names it.
+schema=${policy%.yaml}.schema.json
 key=/etc/secure-ai/incident-recorder/audit-hmac-key
 token=/run/secure-ai/service-token
 log=/var/lib/secure-ai/logs/incident-recorder-audit.jsonl
@@ -70,6 +72,7 @@ check() {
 install_policy() {
   shipped=$here/policy/incident-containment.yaml
   before=$prefix/policy/incident-containment.yaml
+  install -m 0644 "$here/policy/${schema##*/}" "$schema"
   if [ -e "$policy" ]; then
     if cmp -s "$shipped" "$policy"; then return; fi
     if ! cmp -s "$before" "$policy"; then
@@ -174,7 +177,7 @@ remove_all() {
   [ ! -e "/usr/lib/systemd/system/$unit" ] || systemctl disable --now --quiet "$unit"
   if [ -e "$policy" ] && cmp -s "$prefix/policy/incident-containment.yaml" "$policy"; then rm "$policy"; fi
   rm -rf "$prefix" "$prefix.new" "$prefix.old" "$(dirname "$wrapper_drop_in")"
-  rm -f /usr/bin/incident-recorder "/usr/lib/systemd/system/$unit" /usr/share/man/man[18]/incident-recorder.[18] \
+  rm -f /usr/bin/incident-recorder "$schema" "/usr/lib/systemd/system/$unit" /usr/share/man/man[18]/incident-recorder.[18] \
     /usr/lib/sysusers.d/secure-ai-incident-recorder.conf /usr/lib/tmpfiles.d/secure-ai-incident-recorder.conf
   systemctl daemon-reload
   say "removed; $(dirname "$log"), /etc/secure-ai and the user incident-recorder stay"

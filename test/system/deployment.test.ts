@@ -46,6 +46,10 @@ describe('the recorder on a host with systemd', () => {
     await recorder.serves();
     expect(recorder.get('/health')).to.deep.include({ status: 'ok', warnings: [] });
     expect(recorder.get('/health').audit.algorithm).to.equal('hmac-sha256');
+    expect(machine.run('ls /etc/secure-ai/policy').split('\n')).to.deep.equal([
+      'incident-containment.schema.json',
+      'incident-containment.yaml',
+    ]);
   });
 
   it('starts from what V8 compiled at the installation', async () => {
