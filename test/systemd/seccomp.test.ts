@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { SECOND } from '../../src/clock.ts';
 import { envOf } from '../bench/setting.ts';
 import { needs } from '../faults/support/needs.ts';
 import { until } from '../faults/support/until.ts';
@@ -93,7 +94,10 @@ describe('the seccomp profile', () => {
       await last.report();
       await last.end();
 
-      await until(async () => traces.every((trace) => ENDED.test(readFileSync(trace, 'utf8'))));
+      const ended = (): boolean => traces.every((trace) => ENDED.test(readFileSync(trace, 'utf8')));
+      const deadline = performance.now() + 30 * SECOND;
+      await until(async () => ended() || performance.now() > deadline);
+      expect(ended(), 'the tracers have ended').to.equal(true);
       const made = new Set(traces.flatMap((trace) => [...madeIn(readFileSync(trace, 'utf8'))]));
       const refused = [...made].filter((name) => !allowed.includes(name) && !REFUSED.includes(name));
       expect(refused, 'made and not allowed').to.deep.equal([]);
