@@ -27,9 +27,10 @@ const SCRIPTS = {
     '# Source it, or put it into ~/.config/fish/completions/incident-recorder.fish.',
     'function __incident_recorder_offers',
     '  set -l words (commandline -opc) (commandline -ct)',
-    '  $words[1] complete -- $words[2..] 2>/dev/null',
+    '  set -l offers ($words[1] complete -- $words[2..] 2>/dev/null)',
+    '  if set -q offers[1]; printf "%s\\n" $offers; else; __fish_complete_path $words[-1]; end',
     'end',
-    "complete -c incident-recorder -k -a '(__incident_recorder_offers)'",
+    "complete -c incident-recorder -f -k -a '(__incident_recorder_offers)'",
   ],
 } as const;
 

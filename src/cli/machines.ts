@@ -20,12 +20,10 @@ export const define = (command: Command): Command =>
       .addOption(command.createOption('--format <format>', 'of the statechart').choices(FORMATS).default('json')),
   ).action(async (name: string | undefined, { format, ...options }: Options) => {
     const recorder = new Recorder(options);
-    if (name === undefined) {
-      const machines =
-        await recorder.read<readonly { readonly name: string; readonly description?: string }[]>('/api/v1/machines');
-      if (options.json) return writeJson(machines);
-      return writeLines(machines.map((machine) => printable(machine.name)));
-    }
+    const machines = await recorder.read<readonly { readonly name: string }[]>('/api/v1/machines');
+    const names = machines.map((machine) => machine.name);
+    if (name === undefined) return options.json ? writeJson(machines) : writeLines(names.map(printable));
+    if (!names.includes(name)) throw new Error(`there is no statechart ${name}; there are ${names.join(' and ')}`);
     const path = withQuery(`/api/v1/machines/${encodeURIComponent(name)}`, { format });
     const chart = await recorder.readText(path);
     return options.json

@@ -1,19 +1,28 @@
 /** The command line as commander knows it. */
 import { Command } from 'commander';
 import { VERSION } from '../version.ts';
+import { EXIT } from './exit.ts';
 import { SUBCOMMANDS } from './subcommands.ts';
 
-const AFTER_HELP = `
-Environment:
-  INCIDENT_RECORDER_URL         where the recorder is, when --url does not say
-                                (http://127.0.0.1:8515)
-  INCIDENT_RECORDER_TOKEN_PATH  the file of the service token, when --token-file does
-                                not say; else SERVICE_TOKEN_PATH, else
-                                /run/secure-ai/service-token, else var/service-token
-  NO_COLOR                      no colour, also on a terminal
+/** The variables that the command line reads. */
+export const ENVIRONMENT = [
+  ['INCIDENT_RECORDER_URL', 'where the recorder is, when --url does not say; else http://127.0.0.1:8515'],
+  [
+    'INCIDENT_RECORDER_TOKEN_PATH',
+    'the file of the service token, when --token-file does not say; else SERVICE_TOKEN_PATH, ' +
+      'else /run/secure-ai/service-token or var/service-token, whichever is there',
+  ],
+  ['AUDIT_HMAC_KEY_PATH', 'the audit key for verify, when --key does not say'],
+  ['ALLOW_NON_LOOPBACK', '1 when a policy that is checked may have targets on other machines'],
+  ['NO_COLOR', 'no colour, also on a terminal'],
+] as const;
 
-Exit codes: 0 done, 1 refused or not found, 2 wrong usage, 3 the recorder is not reachable.
-`;
+export const EXIT_CODES = [
+  [EXIT.done, 'done'],
+  [EXIT.refused, 'refused, not found, or not valid'],
+  [EXIT.usage, 'wrong usage'],
+  [EXIT.notReachable, 'the recorder is not reachable'],
+] as const;
 
 /**
  * Makes the program. Of the subcommand `only` everything is loaded, of the others their names; of all of them when
@@ -24,7 +33,7 @@ export async function makeProgram(only?: string): Promise<Command> {
     .description('Records, contains and follows up security incidents.')
     .version(VERSION)
     .showHelpAfterError('(--help says how it is used)')
-    .addHelpText('after', AFTER_HELP)
+    .addHelpText('after', ({ command }) => afterHelp(command))
     .helpCommand('help [command]', 'show how a command is used')
     .exitOverride();
   for (const { name, summary, hidden = false, load } of SUBCOMMANDS) {
@@ -32,4 +41,13 @@ export async function makeProgram(only?: string): Promise<Command> {
     if (only === undefined || only === name) (await load()).define(command);
   }
   return program;
+}
+
+function afterHelp(program: Command): string {
+  const help = program.createHelp();
+  help.helpWidth = process.stdout.columns || 80;
+  const width = Math.max(...ENVIRONMENT.map(([variable]) => variable.length));
+  const items = (list: readonly (readonly [string | number, string])[]): string =>
+    list.map(([term, what]) => help.formatItem(String(term), width, what, help)).join('\n');
+  return `\nEnvironment:\n${items(ENVIRONMENT)}\n\nExit codes:\n${items(EXIT_CODES)}\n`;
 }

@@ -6,7 +6,7 @@ interface Options {
 }
 
 /** The service stands beside the command line, built or as source. */
-const SERVICE = new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../service.js', import.meta.url);
+const SERVICE = new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../service.cjs', import.meta.url);
 
 export const define = (command: Command): Command =>
   command

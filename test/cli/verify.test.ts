@@ -70,10 +70,22 @@ describe('incident-recorder verify', () => {
     expect(verify(`${path}.missing`)).to.include({ status: 1 });
   });
 
+  it('gives the same as JSON, and how fast it was', async () => {
+    const path = await tenEntries();
+    const { stdout, stderr } = verify(path, '--json');
+    expect(JSON.parse(stdout)).to.deep.include({ log: path, valid: true, entries: 10, algorithm: 'hmac-sha256' });
+    expect(stderr).to.equal('');
+    expect(verify(path).stdout).to.match(/^speed +[\d,]+ bytes\/s, [\d,]+ entries\/s, [\d.]+ s$/m);
+    writeFileSync(path, readFileSync(path, 'utf8').replace('entry 4', 'entry 5'));
+    expect(JSON.parse(verify(path, '--json').stdout))
+      .to.deep.include({ valid: false })
+      .and.nested.include({ 'damage.line': 4 });
+  });
+
   it('says how it is used', () => {
     for (const args of [[], ['--nonsense'], ['--anchor', '1', 'x']]) {
       const { status, stderr } = verify(...args);
-      expect(stderr).to.include('usage: incident-recorder verify');
+      expect(stderr).to.match(/missing required argument|unknown option|ENTRIES:HASH/);
       expect(status).to.equal(2);
     }
     expect(verify('--help')).to.include({ status: 0, stderr: '' });

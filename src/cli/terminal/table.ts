@@ -47,7 +47,8 @@ export function table<Row>(
           styled(styleOf(index), text) + (place === shown.length - 1 ? '' : padded(text, width).slice(text.length))
         );
       })
-      .join(GAP);
+      .join(GAP)
+      .trimEnd();
   return [
     line(
       (index) => columns[index]?.header ?? '',

@@ -1,0 +1,315 @@
+import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { expect } from 'chai';
+import { ROOT, RunningService, ServiceHome } from '../support/running-service.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+import { MAIN, run, type RunOptions } from './support/command-line.ts';
+
+const REPORT = ['report', '--class', 'prompt_injection', '--source', 'try-out', '--description'];
+const POLICY = join(ROOT, 'policy/incident-containment.yaml');
+
+describe('incident-recorder', () => {
+  const directory = temporaryDirectories();
+  let home: ServiceHome;
+  let service: RunningService;
+  let env: Record<string, string>;
+
+  before(async () => {
+    home = new ServiceHome(directory());
+    env = {
+      INCIDENT_RECORDER_URL: `unix:${join(home.directory, 'socket')}`,
+      INCIDENT_RECORDER_TOKEN_PATH: home.token,
+    };
+    service = await RunningService.start(home, { env: { BIND_ADDR: env.INCIDENT_RECORDER_URL! } });
+  });
+
+  after(() => service.end('SIGKILL'));
+
+  const recorder = (args: readonly string[], options: RunOptions = {}) =>
+    run(args, { ...options, env: { ...env, ...options.env } });
+
+  /** Runs what has to succeed, and gives its lines of JSON. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- documents of every shape
+  const json = async (...args: readonly string[]): Promise<readonly any[]> => {
+    const { status, stdout, stderr } = await recorder([...args, '--json']);
+    expect({ status, stderr }).to.deep.equal({ status: 0, stderr: '' });
+    return stdout
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line));
+  };
+
+  const report = async (description: string, ...more: readonly string[]): Promise<string> => {
+    const [{ id }] = await json(...REPORT, description, ...more);
+    return id;
+  };
+
+  describe('report', () => {
+    it('takes options', async () => {
+      const { status, stdout } = await recorder([...REPORT, 'hidden instructions', '--evidence', '{"n": 1.50}']);
+      expect(stdout).to.match(/^INC-\d{8}-[\da-f]{12} {2}high {2}contained \(delivering\) {2}prompt_injection {2}\(/);
+      expect(status).to.equal(0);
+    });
+
+    it('takes JSON from standard input, as it is', async () => {
+      const given = { class: 'tool_call_burst', source: 's', description: 'd', evidence: { a: [1, 'b'] } };
+      const { stdout } = await recorder(['report', '--json'], { input: JSON.stringify(given) });
+      expect(JSON.parse(stdout)).to.deep.include(given);
+      const refused = await recorder(['report'], { input: '{"class":"tool_call_burst","evidence":{"n":1e999}}' });
+      expect(refused).to.include({ status: 1, stdout: '' });
+      expect(refused.stderr).to.match(/^refused \(400\): evidence\.n/);
+    });
+
+    it('takes evidence from a file, and refuses what is none', async () => {
+      const path = join(directory(), 'evidence.json');
+      writeFileSync(path, '{"from":"a file"}');
+      const [{ evidence }] = await json(...REPORT, 'd', '--evidence', `@${path}`);
+      expect(evidence).to.deep.equal({ from: 'a file' });
+      const refused = await recorder([...REPORT, 'd', '--evidence', '[1]']);
+      expect(refused).to.include({ status: 2 });
+      expect(refused.stderr).to.include('must be a JSON object');
+    });
+  });
+
+  describe('list', () => {
+    it('filters, limits, and gives a line of JSON for each', async () => {
+      const source = 'list-test';
+      for (const description of ['one', 'two', 'three']) {
+        await json('report', '--class', 'tool_call_burst', '--source', source, '--description', description);
+      }
+      const all = await json('list', '--source', source, '--class', 'tool_call_burst', '--since', '1h');
+      expect(all.map(({ description }) => description)).to.deep.equal(['three', 'two', 'one']);
+      expect(await json('list', '--source', source, '--limit', '2')).to.have.length(2);
+      expect(await json('list', '--source', source, '--until', '2026-01-01')).to.have.length(0);
+      const table = await recorder(['list', '--source', source, '--limit', '2']);
+      expect(table.stdout.split('\n')[0]).to.match(/^ID +SEVERITY +STATE +AGE +CLASS +SOURCE +DESCRIPTION$/);
+      expect(table.stdout.split('\n')).to.have.length(4);
+      expect(table.stderr).to.include('there are more than 2');
+    });
+
+    it('says what a filter may be', async () => {
+      const { status, stderr } = await recorder(['list', '--state', 'closed']);
+      expect(stderr).to.include("'closed' is invalid. Allowed choices are open, contained, acknowledged, resolved.");
+      expect(status).to.equal(2);
+      expect(await recorder(['list', '--since', 'yesterday'])).to.include({ status: 1 });
+    });
+  });
+
+  describe('show', () => {
+    it('shows the record, the deliveries, the place in the chart and the timeline', async () => {
+      const id = await report('shown', '--evidence', '{"host":"203.0.113.7"}');
+      await json('ack', id, '--by', 'ada', '--note', 'seen');
+      const { stdout, status } = await recorder(['show', id]);
+      expect(status).to.equal(0);
+      expect(stdout)
+        .to.match(/^description +shown$/m)
+        .and.include('  "host": "203.0.113.7"');
+      expect(stdout).to.match(/^freeze_agent +recorded +0/m);
+      expect(stdout).to.match(/^● contained .*\n▶ acknowledged .*\n {4}resolve → resolved\n○ resolved$/m);
+      expect(stdout).to.match(/incident\.acknowledged +acknowledged +by ada · seen$/m);
+      const [{ incident, transitions, history }] = await json('show', id);
+      expect(incident).to.include({ id, state: 'acknowledged' });
+      expect(transitions).to.be.an('array');
+      expect(history.at(-1)).to.include({ event: 'incident.acknowledged' });
+    });
+
+    it('never sends what a terminal obeys', async () => {
+      const id = await report('\u001b[2J\u009b31m\u202e\r\n', '--evidence', '{"\\u001b]0;t\\u0007":"\\u009b"}');
+      for (const args of [['show', id], ['list'], ['show', id, '--json'], ['list', '--json']]) {
+        const { stdout } = await recorder(args);
+        // oxlint-disable-next-line no-control-regex -- they are what this is about
+        expect(stdout.replaceAll('\n', ''), args.join(' ')).not.to.match(/[\u0000-\u001f\u007f-\u009f\u202e]/);
+      }
+    });
+  });
+
+  describe('ack, resolve and contain', () => {
+    it('tell what became of each, and go on after one that is refused', async () => {
+      const [one, two] = [await report('one'), await report('two')];
+      const { status, stdout, stderr } = await recorder(['resolve', one, 'INC-none', two, '--note', 'done']);
+      expect(stdout.split('\n').map((line) => line.split('  ').slice(0, 3).join(' '))).to.deep.equal([
+        `${one} high resolved`,
+        `${two} high resolved`,
+        '',
+      ]);
+      expect(stderr).to.equal(
+        'INC-none: there is no such incident; incident-recorder list shows those that there are\n',
+      );
+      expect(status).to.equal(1);
+    });
+
+    it('say what is possible instead', async () => {
+      const id = await report('acknowledged');
+      await json('ack', id);
+      const { status, stderr } = await recorder(['contain', id]);
+      expect(stderr).to.equal(
+        `${id}: contain is not possible: the incident is acknowledged; try incident-recorder resolve ${id}\n`,
+      );
+      expect(status).to.equal(1);
+      const [outcome] = (await recorder(['contain', id, '--json'])).stdout.split('\n');
+      expect(JSON.parse(outcome!)).to.include({ id, outcome: 'refused', status: 409 });
+    });
+  });
+
+  describe('posture and stats', () => {
+    it('show what is in force and what there is', async () => {
+      await report('holds an action');
+      const { stdout } = await recorder(['posture']);
+      expect(stdout).to.match(/^freeze_agent +in force +\d+[smh] +\d+ +poll +recorded/m);
+      expect(stdout).to.match(/^disable_airlock +released +- +0 +poll +-$/m);
+      expect((await json('posture'))[0].freeze_agent).to.include({ engaged: true });
+      const [{ total_incidents }] = await json('stats');
+      expect((await recorder(['stats'])).stdout).to.match(
+        new RegExp(`^${total_incidents} incidents, \\d+ that nobody`),
+      );
+    });
+  });
+
+  describe('policy', () => {
+    const edited = (from: RegExp, to: string): string => {
+      const path = join(directory(), 'policy.yaml');
+      writeFileSync(path, readPolicy().replace(from, to));
+      return path;
+    };
+
+    it('check names every fault, and needs no recorder', async () => {
+      expect(await run(['policy', 'check', POLICY])).to.include({ status: 0 });
+      const path = edited(/quarantine_model, freeze_agent/, 'quarantine_modle');
+      const { status, stderr } = await run(['policy', 'check', path]);
+      expect(stderr).to.match(/policy\.yaml:\d+: rules\.manifest_mismatch\.actions\[0\]: unknown action/);
+      expect(status).to.equal(1);
+      const { stdout } = await run(['policy', 'check', path, '--json']);
+      expect(JSON.parse(stdout).faults).to.have.length(1);
+      expect(await run(['policy', 'check', `${path}.missing`])).to.include({ status: 1 });
+    });
+
+    it('diff shows what would change', async () => {
+      expect(await recorder(['policy', 'diff', POLICY])).to.include({ status: 0, stdout: '' });
+      const path = edited(/(prompt_injection:\n.*\n.*actions: ).*/, '$1[log_alert]');
+      expect((await recorder(['policy', 'diff', path])).stdout).to.match(
+        /^rules\.prompt_injection\.actions +freeze_agent, log_alert +log_alert$/m,
+      );
+      const [{ differences }] = await json('policy', 'diff', path);
+      expect(differences).to.deep.equal([
+        { place: 'rules.prompt_injection.actions', in_force: ['freeze_agent', 'log_alert'], file: ['log_alert'] },
+      ]);
+    });
+
+    it('whatif lists what would have gone another way, and knows a reported severity from a decided one', async () => {
+      const decided = await report('by the rule');
+      const reported = await report('by the reporter', '--severity', 'high');
+      const raised = await report('by the reporter, too', '--severity', 'critical');
+      const path = edited(/(prompt_injection:\n(?:.*\n){2}.*default_severity: ).*/, '$1low');
+      const changes = await json('policy', 'whatif', path);
+      expect(changes.find(({ id }) => id === decided)).to.deep.include({
+        was: { severity: 'high', contained: true, actions: ['freeze_agent', 'log_alert'] },
+        would_be: { severity: 'low', contained: true, actions: ['freeze_agent', 'log_alert'] },
+      });
+      expect(changes.map(({ id }) => id)).not.to.include.members([reported]);
+      expect(changes.map(({ id }) => id)).not.to.include.members([raised]);
+      const { stdout, stderr } = await recorder(['policy', 'whatif', path]);
+      expect(stdout).to.include(`${decided}  prompt_injection  high → low\n`);
+      expect(stderr).to.match(/^\d+ of \d+ incidents would have gone another way\n$/);
+      const open = edited(/(prompt_injection:\n.*auto_contain: ).*/, '$1false');
+      expect((await recorder(['policy', 'whatif', open])).stdout).to.include(
+        `${decided}  prompt_injection  contained (freeze_agent, log_alert) → open\n`,
+      );
+    });
+  });
+
+  describe('machines', () => {
+    it('prints the statecharts', async () => {
+      expect((await recorder(['machines'])).stdout.split('\n')).to.include('incident');
+      expect(JSON.parse((await recorder(['machines', 'incident'])).stdout)).to.include({ id: 'incident' });
+      expect((await recorder(['machines', 'incident', '--format', 'mermaid'])).stdout).to.match(/^stateDiagram-v2/);
+      const { status, stderr } = await recorder(['machines', 'nonsense']);
+      expect(stderr).to.match(/^there is no statechart nonsense; there are .*incident/);
+      expect(status).to.equal(1);
+    });
+  });
+
+  it('works over TCP, and says when there is nobody', async () => {
+    const other = await RunningService.start(new ServiceHome(directory()));
+    const url = `http://127.0.0.1:${other.port}`;
+    expect(await run(['list', '--url', url])).to.deep.equal({ status: 0, stdout: '', stderr: 'no such incidents\n' });
+    await other.end();
+    for (const command of [['list'], ['ack', 'INC-1', '--token-file', home.token], ['watch'], ['posture']]) {
+      const { status, stderr } = await run([...command, '--url', url]);
+      expect(stderr).to.equal(
+        `no recorder at ${url} (ECONNREFUSED): start it, or name it with --url or INCIDENT_RECORDER_URL\n`,
+      );
+      expect(status).to.equal(3);
+    }
+  });
+
+  it('says what is wrong with the token', async () => {
+    const path = join(directory(), 'token');
+    writeFileSync(path, 'another-token-0123456789');
+    const wrong = await recorder(['ack', 'INC-1'], { env: { INCIDENT_RECORDER_TOKEN_PATH: path } });
+    expect(wrong).to.include({ status: 1 });
+    expect(wrong.stderr).to.include('--token-file');
+    const missing = await run(['ack', 'INC-1'], { env: { INCIDENT_RECORDER_URL: env.INCIDENT_RECORDER_URL! } });
+    expect(missing.stderr).to.include('no token: name its file');
+    expect(missing.status).to.equal(2);
+  });
+
+  it('says how it is used', async () => {
+    const help = await run(['--help']);
+    expect(help).to.include({ status: 0, stderr: '' });
+    expect(help.stdout).to.include('resolve [options] <id...>').and.include('Exit codes:').and.not.include('complete ');
+    for (const args of [
+      [],
+      ['nonsense'],
+      ['show'],
+      ['list', '--nonsense'],
+      ['policy'],
+      ['machines', '--format', 'x'],
+    ]) {
+      const { status, stdout } = await run(args);
+      expect({ args, status, stdout }).to.deep.equal({ args, status: 2, stdout: '' });
+    }
+  });
+
+  it('colours on a terminal, not with NO_COLOR, and fits its width', async () => {
+    await report('a description that is much too long for a terminal of eighty columns, whatever is left out');
+    /** Runs it on a terminal of its own: script(1). */
+    const onTerminal = async (columns: number, more: Record<string, string>): Promise<string> => {
+      const command = `stty cols ${columns}; exec ${process.execPath} ${MAIN} list`;
+      const { PATH = '' } = process.env;
+      const child = spawn('script', ['-qec', command, '/dev/null'], {
+        env: { PATH, TERM: 'xterm', ...env, ...more },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      return text(child.stdout);
+    };
+    expect(await onTerminal(80, {})).to.include('\u001b[');
+    const plain = await onTerminal(80, { NO_COLOR: '1' });
+    expect(plain).not.to.include('\u001b');
+    expect(plain).to.include('ID').and.not.include('DESCRIPTION');
+    for (const line of plain.split('\r\n')) expect(line.length).to.be.at.most(80);
+    expect(await onTerminal(140, { NO_COLOR: '1' })).to.match(/a description that is .*…/);
+  });
+
+  it('is quiet when who reads has had enough', async () => {
+    const { PATH = '' } = process.env;
+    const child = spawn('sh', ['-c', `${process.execPath} ${MAIN} list --json | true`], {
+      env: { PATH, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    expect(await text(child.stderr)).to.equal('');
+  });
+
+  it('loads neither SQLite nor fetch to read a list', async () => {
+    const probe = `process.on('exit', () => process.stderr.write(process.moduleLoadList.join('\\n')))`;
+    const { stderr } = await recorder(['list'], {
+      env: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(probe)}` },
+    });
+    expect(stderr)
+      .to.include('NativeModule http')
+      .and.not.match(/undici|sqlite/i);
+  });
+});
+
+const readPolicy = (): string => readFileSync(POLICY, 'utf8');

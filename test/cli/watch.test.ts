@@ -1,0 +1,93 @@
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { expect } from 'chai';
+import { runningServices, ServiceHome } from '../support/running-service.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+import { spawnCommand } from './support/command-line.ts';
+
+describe('incident-recorder watch', () => {
+  const directory = temporaryDirectories();
+  const start = runningServices();
+  const watching: ChildProcess[] = [];
+
+  afterEach(async () => {
+    for (const child of watching.splice(0)) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      child.kill('SIGKILL');
+      await once(child, 'close');
+    }
+  });
+
+  const setUp = () => {
+    const home = new ServiceHome(directory());
+    const url = `unix:${join(home.directory, 'socket')}`;
+    const watch = (...args: string[]) => {
+      const child = spawnCommand(['watch', '--url', url, ...args]);
+      watching.push(child);
+      return { said: linesOf(child.stdout), told: linesOf(child.stderr) };
+    };
+    return { run: () => start(home, { env: { BIND_ADDR: url } }), watch };
+  };
+
+  /** Collects lines; `until` waits for one. */
+  const linesOf = (stream: Readable) => {
+    const lines: string[] = [];
+    const reader = createInterface({ input: stream }).on('line', (line) => lines.push(line));
+    return {
+      lines,
+      until: async (isIt: (line: string) => boolean) => {
+        while (!lines.some(isIt)) await once(reader, 'line');
+      },
+    };
+  };
+
+  const seqOf = (line: string): number => (JSON.parse(line) as { data: { seq: number } }).data.seq;
+
+  it('shows the whole log, and what is recorded from then on', async () => {
+    const { run, watch } = setUp();
+    const service = await run();
+    await service.report({ description: 'before \u001b[2J' });
+    const { said } = watch('--after', '0');
+    await said.until((line) => line.includes(String.raw`before \x1b[2J`));
+    expect(said.lines[0]).to.match(/^\S+Z +1 {2}service\.started/);
+    const { json } = await service.report({ description: 'later' });
+    await said.until((line) => line.includes('later'));
+    expect(said.lines.join('\n')).to.include(`incident.reported       ${json.id}  contained  high · prompt_injection`);
+  });
+
+  it('goes on exactly where it was when the recorder was killed and comes back', async () => {
+    const { run, watch } = setUp();
+    let service = await run();
+    const { said, told } = watch('--json', '--after', '0');
+    for (const description of ['one', 'two']) await service.report({ description });
+    await said.until((line) => line.includes('two'));
+    await service.end('SIGKILL');
+    await told.until((line) => line.includes('trying again'));
+    service = await run();
+    await service.report({ description: 'three' });
+    await said.until((line) => line.includes('three'));
+    await told.until((line) => line === 'connected again');
+    const numbers = said.lines.map(seqOf);
+    expect(numbers).to.deep.equal(numbers.map((_, index) => index + 1));
+  });
+
+  it('begins now, and shows what is asked for', async () => {
+    const { run, watch } = setUp();
+    const service = await run();
+    await service.report({ description: 'before' });
+    const all = watch('--json');
+    const some = watch('--json', '--class', 'tool_call_burst');
+    // That they have begun shows in what they get; until then there is more of it.
+    const timer = setInterval(() => void service.report({ description: 'now', class: 'tool_call_burst' }), 200);
+    await Promise.all([all.said.until(() => true), some.said.until(() => true)]);
+    clearInterval(timer);
+    await service.report({ description: 'another' });
+    await service.report({ description: 'last', class: 'tool_call_burst' });
+    await Promise.all([all, some].map(({ said }) => said.until((line) => line.includes('"last"'))));
+    expect(all.said.lines.join('\n')).to.include('another').and.not.include('before');
+    expect(some.said.lines.join('\n')).not.to.include('another');
+  });
+});
