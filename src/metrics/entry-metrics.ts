@@ -9,13 +9,10 @@ import { SECOND } from '../clock.ts';
 import { ENTRY_EVENTS, type EntryEvent } from '../entry-events.ts';
 import { DELIVERY_EVENTS, isAboutDelivery } from '../projections/delivery-record.ts';
 
-/** The entries with which an incident enters a state. */
-const ENTERING: ReadonlySet<string> = new Set<EntryEvent>([
-  'incident.reported',
-  'incident.contained',
-  'incident.acknowledged',
-  'incident.resolved',
-]);
+/** The entries with which an incident enters a state: all that are about it, but for what only repeats it. */
+const ENTERING: ReadonlySet<string> = new Set(
+  ENTRY_EVENTS.filter((event) => event.startsWith('incident.') && event !== 'incident.recurred'),
+);
 
 /** The second word of an event about a delivery says what has come of it. */
 const outcomeOf = (event: string): string => event.slice('containment.'.length);

@@ -1,5 +1,6 @@
 import type Router from '@koa/router';
 import type { Middleware } from 'koa';
+import { COMMANDS } from '../../../machines/decision.ts';
 import { answerIncident } from '../answer.ts';
 import { expectedVersion } from '../if-match.ts';
 import type { ApiParts } from '../parts.ts';
@@ -12,7 +13,7 @@ export const addCommandRoutes = (
   command: readonly Middleware[],
   { recorder, incidents }: Pick<ApiParts, 'recorder' | 'incidents'>,
 ): void => {
-  for (const name of ['contain', 'acknowledge', 'resolve'] as const) {
+  for (const name of COMMANDS) {
     router.post(`/api/v1/incidents/${name}`, ...command, async (ctx) => {
       const { id, by, note } = validate(commandSchema, ctx.request.body, 'field', COMMAND_REQUIRED);
       const target = { id, ...(isFilled(by) && { by }), ...(isFilled(note) && { note }) };

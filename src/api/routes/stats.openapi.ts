@@ -1,26 +1,19 @@
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
+import { CLASSES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
 import { answer, refusals } from '../openapi/answers.ts';
 import { statistics } from '../openapi/incident-schemas.ts';
+
+const none = (names: readonly string[]): object => Object.fromEntries(names.map((name) => [name, 0]));
 
 const EXAMPLE = {
   total_incidents: 2,
   open_incidents: 1,
   contained_count: 1,
   resolved_count: 1,
-  by_class: {
-    attestation_failure: 0,
-    policy_bypass_attempt: 0,
-    manifest_mismatch: 0,
-    forbidden_airlock_request: 1,
-    prompt_injection: 1,
-    tool_call_burst: 0,
-    model_behavior_anomaly: 0,
-    integrity_violation: 0,
-    unauthorized_access: 0,
-  },
-  by_state: { open: 1, contained: 0, acknowledged: 0, resolved: 1 },
-  by_severity: { critical: 0, high: 1, medium: 1, low: 0 },
-  open_by_severity: { critical: 0, high: 0, medium: 1, low: 0 },
+  by_class: { ...none(CLASSES), forbidden_airlock_request: 1, prompt_injection: 1 },
+  by_state: { ...none(STATES), open: 1, resolved: 1 },
+  by_severity: { ...none(SEVERITIES), high: 1, medium: 1 },
+  open_by_severity: { ...none(SEVERITIES), medium: 1 },
 };
 
 export const statsPaths: ZodOpenApiPathsObject = {
