@@ -230,9 +230,9 @@ const NOTHING: readonly DeliveryRecord[] = [];
 const holdings = (incident: Incident | undefined): readonly DeliveryRecord[] =>
   incident?.containment === undefined || incident.state === 'resolved' ? NOTHING : incident.containment.actions;
 
-/** When a delivery is to be sent: at once, as long as it was not tried. */
+/** When a delivery is to be sent: as long as it was not tried, since it was asked for. */
 const dueOf = (delivery: DeliveryRecord, { incident }: IncidentRecord): number =>
-  isUndelivered(delivery) ? Date.parse(delivery.next_attempt_at ?? incident.updated_at) : 0;
+  isUndelivered(delivery) ? Date.parse(delivery.next_attempt_at ?? incident.contained_at!) : 0;
 
 function counted(
   { counts }: ActionPosture,
