@@ -43,6 +43,16 @@ export type DeliveryEvent =
   | { readonly type: 'retry'; readonly via: Way }
   | { readonly type: 'supersede' };
 
+/** What an attempt may come to. */
+const ATTEMPT = {
+  miss: [
+    { guard: 'isPatient', target: 'delivering', actions: ['countAttempt', 'countPause'] },
+    { target: 'failed', actions: 'countAttempt' },
+  ],
+  refuse: { target: 'failed', actions: 'countAttempt' },
+  confirm: { target: 'confirmed', actions: 'countAttempt' },
+} as const;
+
 export const deliveryMachine = setup({
   types: {
     context: {} as DeliveryContext,
@@ -80,24 +90,14 @@ export const deliveryMachine = setup({
     pending: {
       description: 'To be sent.',
       on: {
-        miss: [
-          { guard: 'isPatient', target: 'delivering', actions: ['countAttempt', 'countPause'] },
-          { target: 'failed', actions: 'countAttempt' },
-        ],
-        refuse: { target: 'failed', actions: 'countAttempt' },
-        confirm: { target: 'confirmed', actions: 'countAttempt' },
+        ...ATTEMPT,
         supersede: 'superseded',
       },
     },
     delivering: {
       description: 'Sent without success; to be sent again.',
       on: {
-        miss: [
-          { guard: 'isPatient', target: 'delivering', actions: ['countAttempt', 'countPause'] },
-          { target: 'failed', actions: 'countAttempt' },
-        ],
-        refuse: { target: 'failed', actions: 'countAttempt' },
-        confirm: { target: 'confirmed', actions: 'countAttempt' },
+        ...ATTEMPT,
         retry: { target: 'begun', actions: 'beginAnew' },
         supersede: 'superseded',
       },

@@ -12,23 +12,16 @@
  * once.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { ConsecutiveBreaker, fullJitterGenerator } from 'cockatiel';
+import { ConsecutiveBreaker } from 'cockatiel';
 import type { ContainmentAction } from '../../machines/vocabulary.ts';
 import { type Clock, SECOND } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import type { DeliveryName, DeliveryNews, News } from '../incidents/delivery-news.ts';
 import { isUndelivered } from '../projections/delivery-record.ts';
 import type { Posture } from '../projections/posture.ts';
+import { pauseAfter } from './backoff.ts';
 import type { Outcome } from './outcome.ts';
 
-/** The pauses between attempts: from half a second, doubling up to a minute, each with full jitter. */
-const BACKOFF = {
-  generator: fullJitterGenerator,
-  initialDelay: 0.5 * SECOND,
-  maxDelay: 60 * SECOND,
-  maxAttempts: Infinity,
-  exponent: 2,
-};
 /** The longest pause that there can be: as long as a service may ask for. */
 const LONGEST_PAUSE = 3600 * SECOND;
 /** How many attempts in a row have to come to nothing until the service counts as down, and how long it is left alone. */
@@ -167,10 +160,8 @@ function newsOf(outcome: Outcome, attempts: number): News {
       return { type: 'confirmed', attempted: true, receipt: outcome.receipt };
     case 'refused':
       return { type: 'refused', error: outcome.error };
-    case 'missed': {
-      const [jittered] = BACKOFF.generator(attempts, BACKOFF);
-      return { type: 'missed', error: outcome.error, wait: Math.max(jittered, outcome.retryAfter ?? 0) };
-    }
+    case 'missed':
+      return { type: 'missed', error: outcome.error, wait: pauseAfter(attempts, outcome.retryAfter) };
     default:
       return outcome satisfies never;
   }

@@ -7,7 +7,6 @@
  * again, under the same keys.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { fullJitterGenerator } from 'cockatiel';
 import type { EntryLine } from '../audit/entry-line.ts';
 import { LogCursor } from '../audit/log-cursor.ts';
 import type { AuditLog } from '../audit/log.ts';
@@ -15,16 +14,10 @@ import { type Clock, SECOND, timestamp } from '../clock.ts';
 import { NOTIFIED_EVENTS } from '../entry-events.ts';
 import { RecorderError } from '../errors.ts';
 import type { Webhook } from '../policy/targets.ts';
+import { pauseAfter } from './backoff.ts';
 import { send } from './http-target.ts';
 
 const TIMEOUT = 5 * SECOND;
-const BACKOFF = {
-  generator: fullJitterGenerator,
-  initialDelay: 0.5 * SECOND,
-  maxDelay: 60 * SECOND,
-  maxAttempts: Infinity,
-  exponent: 2,
-};
 /** How often the log is told how far the webhook is. */
 const TELL_EVERY = 30 * SECOND;
 
@@ -148,9 +141,9 @@ export class WebhookFeed {
         return;
       }
       this.#lastError = outcome.error;
-      const [jittered] = BACKOFF.generator(this.#misses, BACKOFF);
+      const wait = pauseAfter(this.#misses, outcome.retryAfter);
       this.#misses += 1;
-      await pause(Math.max(jittered, outcome.retryAfter ?? 0), undefined, { signal });
+      await pause(wait, undefined, { signal });
     }
   }
 
