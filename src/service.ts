@@ -10,7 +10,6 @@ import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
-import { transitionsIn } from '../machines/decision.ts';
 import type { IncidentClass, Rule } from '../machines/vocabulary.ts';
 import { createApp } from './api/app.ts';
 import { EventStreams } from './api/event-streams.ts';
@@ -22,7 +21,6 @@ import type { Draft } from './audit/entry.ts';
 import type { EntryEvent } from './entry-events.ts';
 import { BackgroundVerification } from './audit/background-verification.ts';
 import { readKey } from './audit/key.ts';
-import { readLinesAt } from './audit/log-reader.ts';
 import { AuditLog } from './audit/log.ts';
 import { type Clock, SECOND, timestamp } from './clock.ts';
 import type { BindAddress, Config } from './config.ts';
@@ -34,14 +32,14 @@ import { Archivist } from './incidents/archivist.ts';
 import { Changes } from './incidents/changes.ts';
 import { PolicyInForce } from './incidents/policy-in-force.ts';
 import { randomPool } from './incidents/random-pool.ts';
+import { IncidentReads } from './incidents/incident-reads.ts';
 import { Recorder } from './incidents/recorder.ts';
 import { Metrics } from './metrics/metrics.ts';
 import type { Policy } from './policy/policy.ts';
-import type { Damage } from './audit/walk.ts';
 import { CatchUp } from './projections/catch-up.ts';
 import { databasePath } from './projections/database.ts';
-import { situationOf } from './projections/incident-record.ts';
 import { Projections } from './projections/projections.ts';
+import { progressTo, tellDamage, tellEntries, verifyRest } from './process-log.ts';
 import { VERSION } from './version.ts';
 
 /** How long requests in flight may take to finish when the service stops. */
@@ -49,8 +47,6 @@ const GRACE = 10 * SECOND;
 /** The same when the log has failed: their answers are refusals and need no longer. */
 const GRACE_AFTER_FAILURE = 1 * SECOND;
 const HEARTBEAT = 1 * SECOND;
-/** How often a long start says how far it is. */
-const PROGRESS = 2 * SECOND;
 
 /** The description of the API: beside the bundle, or where the build leaves it when the sources are run. */
 const OPENAPI = fileURLToPath(
@@ -121,9 +117,7 @@ async function assemble(
       containment?.applied();
       events.publish(entries, written);
       metrics.entries.count(entries);
-      for (const { event, data } of entries) {
-        logger[levelOf(event)]({ event, seq: data.seq, incident: data.incident, state: data.state }, 'recorded');
-      }
+      tellEntries(logger, entries);
       if (projections.fault !== undefined) logger.error({ err: projections.fault }, 'reads are behind the audit log');
     },
     onBatch: metrics.log.observe,
@@ -135,14 +129,8 @@ async function assemble(
   });
   releases.defer(() => log.close());
 
-  // An incident that was acknowledged must not be said not to be there.
-  const found = <Found>(value: Found | undefined): Found | undefined => {
-    if (value === undefined && projections.behind) {
-      throw new RecorderError('log_unavailable', 'what is on record is behind the audit log; try again');
-    }
-    return value;
-  };
-  const events = new EventStreams({ log, kindOf: (id) => found(projections.incidents.kindOf(id)), clock, logger });
+  const incidents = new IncidentReads(log, projections);
+  const events = new EventStreams({ log, kindOf: (id) => incidents.kindOf(id), clock, logger });
 
   const announcements = new Announcements(log);
   const announce = (event: EntryEvent, data: Draft['data']): Promise<void> =>
@@ -218,18 +206,7 @@ async function assemble(
         report: metrics.requests.countReports(recorder.report.bind(recorder), ruleFor),
         perform: recorder.perform.bind(recorder),
       },
-      incidents: {
-        get: (id) => found(projections.incidents.get(id)),
-        list: (query) => projections.list.read(query),
-        history: async (id, after) => {
-          const page = projections.entriesOf(id, after);
-          return page === undefined ? undefined : { ...page, lines: await readLinesAt(log, page.places) };
-        },
-        transitions: (id) => {
-          const record = found(projections.incidents.record(id));
-          return record && { state: record.incident.state, transitions: transitionsIn(situationOf(record)) };
-        },
-      },
+      incidents,
       events,
       statistics: projections.statistics,
       policy,
@@ -298,39 +275,6 @@ async function assemble(
     }),
   };
 }
-
-/** What a request has done to an incident stands in that request's line, with what it was and who asked. */
-const levelOf = (event: EntryEvent): 'debug' | 'info' =>
-  event.startsWith('incident.') || event === 'alert.raised' ? 'debug' : 'info';
-
-/** Tells the process log, once in a while, how far the audit log has been read into the projections. */
-function progressTo(logger: Logger, clock: Clock, from: number): (seq: number) => void {
-  let told = clock.monotonic();
-  logger.info({ from_seq: from + 1 }, 'reading the audit log');
-  return (seq) => {
-    if (clock.monotonic() - told < PROGRESS) return;
-    told = clock.monotonic();
-    logger.info({ seq }, 'reading the audit log');
-  };
-}
-
-/** Verifies what the start has not read, and stops the writing of a log that is not what was written. */
-async function verifyRest(verification: BackgroundVerification, log: AuditLog, logger: Logger): Promise<void> {
-  try {
-    const damage = await verification.run();
-    if (damage === undefined) {
-      logger.info({ entries: verification.verified }, 'the audit log is verified');
-      return;
-    }
-    log.markDamaged(damage);
-    tellDamage(logger, damage);
-  } catch (error) {
-    if (!verification.stopped) logger.error({ err: error }, 'the audit log could not be verified');
-  }
-}
-
-const tellDamage = (logger: Logger, damage: Damage): void =>
-  logger.fatal(damage, 'the audit log is damaged: it is read, and not written');
 
 function requireWritable(directory: string): void {
   try {

@@ -4,17 +4,14 @@
  * The API authenticates, checks sizes and shapes, calls one of these parts and renders what it gives. Whatever it sends
  * of an incident arrives here as JSON text that is ready to send.
  */
-import type { NextTransition } from '../../machines/transitions.ts';
-import type { State } from '../../machines/vocabulary.ts';
 import type { Clock } from '../clock.ts';
 import type { PostureView } from '../containment/posture-view.ts';
 import type { Receipts } from '../containment/receipts.ts';
 import type { EventStreams } from './event-streams.ts';
 import type { Archivist } from '../incidents/archivist.ts';
+import type { IncidentReads } from '../incidents/incident-reads.ts';
 import type { Recorder } from '../incidents/recorder.ts';
 import type { Policy } from '../policy/policy.ts';
-import type { ListPage, ListQuery } from '../projections/incident-list.ts';
-import type { Incidents } from '../projections/incidents.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Statistics } from '../projections/statistics.ts';
 
@@ -31,22 +28,9 @@ export interface Log {
   error(fields: object, message: string): void;
 }
 
-/** Some of an incident's lines of the audit log, oldest first. */
-export interface HistoryPage {
-  readonly lines: readonly string[];
-  /** The version behind which the next page begins, when there is one. */
-  readonly next?: number;
-}
-
 export interface ApiParts {
   readonly recorder: Pick<Recorder, 'report' | 'perform'>;
-  readonly incidents: Pick<Incidents, 'get'> & {
-    list(query: ListQuery): ListPage;
-    /** The incident's entries from behind its version `after` on. Undefined when it is not on record. */
-    history(id: string, after: number): Promise<HistoryPage | undefined>;
-    /** What each event of the statechart would do to the incident now. Undefined when it is not on record. */
-    transitions(id: string): { readonly state: State; readonly transitions: readonly NextTransition[] } | undefined;
-  };
+  readonly incidents: Pick<IncidentReads, 'get' | 'list' | 'history' | 'transitions'>;
   readonly events: Pick<EventStreams, 'open'>;
   readonly statistics: Pick<Statistics, 'read'>;
   readonly policy: { readonly current: Policy };

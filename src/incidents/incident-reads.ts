@@ -1,0 +1,65 @@
+/**
+ * What is on record of incidents, for everybody who asks: from the projections, and the history from the log's own lines.
+ *
+ * While the projections are behind the log, an incident that was acknowledged may be missing from them. It must not be
+ * said not to be there then.
+ */
+import { transitionsIn } from '../../machines/decision.ts';
+import type { NextTransition } from '../../machines/transitions.ts';
+import type { State } from '../../machines/vocabulary.ts';
+import { readLinesAt } from '../audit/log-reader.ts';
+import type { AuditLog } from '../audit/log.ts';
+import { RecorderError } from '../errors.ts';
+import type { ListPage, ListQuery } from '../projections/incident-list.ts';
+import { situationOf } from '../projections/incident-record.ts';
+import type { IncidentDocument, IncidentKind } from '../projections/incidents.ts';
+import type { Projections } from '../projections/projections.ts';
+
+export interface HistoryPage {
+  /** Lines of the audit log, oldest first. */
+  readonly lines: readonly string[];
+  /** The version behind which the next page begins, when there is one. */
+  readonly next?: number;
+}
+
+export class IncidentReads {
+  readonly #log: Pick<AuditLog, 'fileOf'>;
+  readonly #projections: Projections;
+
+  constructor(log: Pick<AuditLog, 'fileOf'>, projections: Projections) {
+    this.#log = log;
+    this.#projections = projections;
+  }
+
+  /** @throws RecorderError `log_unavailable`, like the others that ask for one incident */
+  get(id: string): IncidentDocument | undefined {
+    return this.#found(this.#projections.incidents.get(id));
+  }
+
+  kindOf(id: string): IncidentKind | undefined {
+    return this.#found(this.#projections.incidents.kindOf(id));
+  }
+
+  list(query: ListQuery): ListPage {
+    return this.#projections.list.read(query);
+  }
+
+  /** The entries about an incident from behind its version `after` on; undefined when it is not on record. */
+  async history(id: string, after: number): Promise<HistoryPage | undefined> {
+    const page = this.#projections.entriesOf(id, after);
+    return page === undefined ? undefined : { ...page, lines: await readLinesAt(this.#log, page.places) };
+  }
+
+  /** What each event of the statechart would do to an incident now. */
+  transitions(id: string): { readonly state: State; readonly transitions: readonly NextTransition[] } | undefined {
+    const record = this.#found(this.#projections.incidents.record(id));
+    return record && { state: record.incident.state, transitions: transitionsIn(situationOf(record)) };
+  }
+
+  #found<Found>(value: Found | undefined): Found | undefined {
+    if (value === undefined && this.#projections.behind) {
+      throw new RecorderError('log_unavailable', 'what is on record is behind the audit log; try again');
+    }
+    return value;
+  }
+}
