@@ -73,6 +73,13 @@ export class Target {
     return this.received;
   }
 
+  /** How many connections it has now. */
+  connections(): Promise<number> {
+    return new Promise((resolve) => {
+      this.#server.getConnections((_error, count) => resolve(count));
+    });
+  }
+
   async close(): Promise<void> {
     const closed = once(this.#server, 'close');
     this.#server.close();

@@ -1,0 +1,205 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { until } from '../faults/support/until.ts';
+import { type RunningService, runningServices, ServiceHome } from '../support/running-service.ts';
+import { answering, hanging, listeningTargets } from '../support/target.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+
+const burst = { class: 'tool_call_burst' };
+const mismatch = { class: 'manifest_mismatch' };
+const attestation = { class: 'attestation_failure' };
+
+describe('containment, carried out by a running service', () => {
+  const start = runningServices();
+  const directory = temporaryDirectories();
+  const listen = listeningTargets();
+  let home: ServiceHome;
+  let policy: string;
+
+  beforeEach(() => {
+    home = new ServiceHome(directory());
+    policy = join(home.directory, 'policy.yaml');
+  });
+
+  const say = (text: string): void => writeFileSync(policy, `version: 1\n${text}`);
+  const begin = (): Promise<RunningService> => start(home, { env: { CONTAINMENT_POLICY_PATH: policy } });
+  const reload = async (service: RunningService): Promise<void> => {
+    expect((await service.post('/api/v1/reload')).status).to.equal(200);
+  };
+  const incident = async (service: RunningService, id: string) =>
+    (await service.get(`/api/v1/incidents/get?id=${id}`)).json;
+  const eventsOf = async (service: RunningService, id: string): Promise<readonly string[]> =>
+    (await service.get(`/api/v1/incidents/history?id=${id}`)).json.map(({ event }: { event: string }) => event);
+  const untilStatus = (service: RunningService, id: string, status: string, index = 0): Promise<void> =>
+    until(async () => (await incident(service, id)).containment.actions[index].status === status);
+
+  it('reaches a service on a unix socket', async () => {
+    const socket = join(home.directory, 'agent.sock');
+    const agent = await listen(socket);
+    say(`targets: { freeze_agent: { engage: { url: "unix:${socket}:/api/v1/freeze", action: freeze } } }\n`);
+    const service = await begin();
+    const { id } = (await service.report(burst)).json;
+    await untilStatus(service, id, 'confirmed');
+    expect(agent.received.map(({ path }) => path)).to.deep.equal(['/api/v1/freeze']);
+  });
+
+  it('goes through the file broker', async () => {
+    const [requests, results] = [join(home.directory, 'requests'), join(home.directory, 'results')];
+    mkdirSync(requests);
+    mkdirSync(results);
+    say(
+      `targets: { force_vault_relock: { broker: { requests: ${requests}, results: ${results}, action: relock } } }\n`,
+    );
+    const service = await begin();
+    const { id } = (await service.report(attestation)).json;
+    const request = join(requests, `${id}.json`);
+    await until(() => Promise.resolve(existsSync(request)));
+    expect(JSON.parse(readFileSync(request, 'utf8'))).to.deep.equal({
+      action: 'relock',
+      incident_id: id,
+      reason: 'attestation_failure: a test report',
+    });
+    writeFileSync(join(results, 'new'), JSON.stringify({ success: true, incident_id: id }));
+    renameSync(join(results, 'new'), join(results, `${id}.json`));
+    await untilStatus(service, id, 'confirmed', 2);
+    expect((await service.get('/api/v1/containment/force_vault_relock')).json).to.include({ via: 'push' });
+  });
+
+  it('says which model, and fails at once, with an alert, when the evidence names none', async () => {
+    const registry = await listen();
+    say(`targets: { quarantine_model: { engage: { url: "${registry.url('/q')}", action: quarantine } } }\n`);
+    const service = await begin();
+    const evidence = { violation_0_path: '/models/a.gguf', model_name: 'a', other: 1 };
+    const named = (await service.report({ ...mismatch, evidence })).json;
+    await untilStatus(service, named.id, 'confirmed');
+    const unnamed = (await service.report(mismatch)).json;
+    await untilStatus(service, unnamed.id, 'failed');
+    expect(registry.received.map(({ body }) => body)).to.deep.equal([
+      {
+        action: 'quarantine',
+        incident_id: named.id,
+        reason: 'manifest_mismatch: a test report',
+        model_path: '/models/a.gguf',
+        model_name: 'a',
+      },
+    ]);
+    const { state, containment } = await incident(service, unnamed.id);
+    expect({ state, status: containment.status }).to.deep.equal({ state: 'contained', status: 'degraded' });
+    expect(containment.actions[0].last_error).to.match(/^the evidence names no model/);
+    expect(await eventsOf(service, unnamed.id)).to.deep.equal([
+      'incident.reported',
+      'containment.failed',
+      'alert.raised',
+    ]);
+  });
+
+  it('that failed is tried again when an operator wants that', async () => {
+    const agent = await listen(0, answering(404, 'not yet'), answering(200));
+    say(`targets: { freeze_agent: { engage: { url: "${agent.url('/')}", action: freeze } } }\n`);
+    const service = await begin();
+    const { id } = (await service.report(burst)).json;
+    await untilStatus(service, id, 'failed');
+    const retried = await service.post('/api/v1/containment/retry', { action: 'freeze_agent', by: 'ada', note: 'now' });
+    expect(retried.json).to.deep.equal({ action: 'freeze_agent', retried: 1, remaining: 0 });
+    await untilStatus(service, id, 'confirmed');
+    expect((await incident(service, id)).containment.status).to.equal('confirmed');
+    expect(await eventsOf(service, id)).to.deep.equal([
+      'incident.reported',
+      'containment.failed',
+      'alert.raised',
+      'containment.retried',
+      'containment.confirmed',
+    ]);
+    const keys = (await agent.receives(2)).map(({ headers }) => headers['idempotency-key']);
+    expect(new Set(keys)).to.have.property('size', 1);
+  });
+
+  it('waits for a target that a reload has taken away, and goes on when another has put it back', async () => {
+    const agent = await listen(0, answering(503), answering(200));
+    const target = `targets: { freeze_agent: { engage: { url: "${agent.url('/')}", action: freeze } } }\n`;
+    say(target);
+    const service = await begin();
+    const { id } = (await service.report(burst)).json;
+    await untilStatus(service, id, 'delivering');
+    say('');
+    await reload(service);
+    const { etag } = (await service.get('/api/v1/containment/freeze_agent')).headers;
+    const received = agent.received.length;
+    const later = (await service.report(burst)).json;
+    expect(later.containment.actions[0]).to.include({ status: 'recorded', via: 'poll' });
+    say(target);
+    await reload(service);
+    expect((await service.get('/api/v1/containment/freeze_agent')).headers.etag).to.not.equal(etag);
+    await untilStatus(service, id, 'confirmed');
+    expect(received).to.be.within(1, 2);
+    expect((await incident(service, later.id)).containment.actions[0]).to.include({ status: 'recorded' });
+  });
+
+  it('that was recorded is sent when a target has been added and an operator wants that', async () => {
+    say('');
+    const service = await begin();
+    const { id } = (await service.report(burst)).json;
+    const agent = await listen();
+    say(`targets: { freeze_agent: { engage: { url: "${agent.url('/')}", action: freeze } } }\n`);
+    await reload(service);
+    await service.post('/api/v1/containment/retry', { action: 'freeze_agent' });
+    await untilStatus(service, id, 'confirmed');
+    expect((await incident(service, id)).containment.actions[0]).to.include({ via: 'push', attempts: 1 });
+  });
+
+  it('that was never delivered is superseded when its incident is resolved, and the release goes out', async () => {
+    const agent = await listen(0, answering(503, '', { 'retry-after': '3600' }), answering(200));
+    say(`targets:
+  freeze_agent:
+    engage: { url: "${agent.url('/freeze')}", action: freeze }
+    release: { url: "${agent.url('/unfreeze')}", action: unfreeze }
+`);
+    const service = await begin();
+    const { id } = (await service.report(burst)).json;
+    await untilStatus(service, id, 'delivering');
+    await service.post('/api/v1/incidents/resolve', { id });
+    const [, release] = await agent.receives(2);
+    expect(release?.path).to.equal('/unfreeze');
+    expect((await incident(service, id)).containment.actions[0]).to.include({ status: 'superseded', attempts: 1 });
+  });
+
+  it('is lost when its service falls silent, which degrades the incident and raises an alert', async () => {
+    const agent = await listen();
+    say(`targets: { freeze_agent: { engage: { url: "${agent.url('/')}", action: freeze }, confirm_every: 1s } }\n`);
+    const service = await begin();
+    const { id } = (await service.report(burst)).json;
+    await untilStatus(service, id, 'confirmed');
+    const confirm = () => service.post('/api/v1/containment/confirm', { action: 'freeze_agent', directive: 'engage' });
+    await untilStatus(service, id, 'lost');
+    expect((await incident(service, id)).containment.status).to.equal('degraded');
+    expect((await eventsOf(service, id)).slice(-2)).to.deep.equal(['containment.lost', 'alert.raised']);
+    await confirm();
+    expect((await incident(service, id)).containment.status).to.equal('confirmed');
+  });
+
+  it('by services that all hang uses eight connections, and holds up no report and no end', async () => {
+    const services = await Promise.all(Array.from({ length: 8 }, () => listen(0, hanging)));
+    const [freeze, airlock, vault, model, ...hooks] = services.map((target) => target.url('/'));
+    say(`targets:
+  freeze_agent: { engage: { url: "${freeze}", action: freeze }, timeout: 120s }
+  disable_airlock: { engage: { url: "${airlock}", action: disable }, timeout: 120s }
+  force_vault_relock: { engage: { url: "${vault}", action: relock }, timeout: 120s }
+  quarantine_model: { engage: { url: "${model}", action: quarantine }, timeout: 120s }
+notify:
+${hooks.map((url) => `  - url: ${url}\n`).join('')}`);
+    const service = await begin();
+    for (let n = 0; n < 10; n++) {
+      for (const report of [attestation, { ...mismatch, evidence: { model_name: 'a' } }]) {
+        expect((await service.report(report)).status).to.equal(201);
+      }
+    }
+    await Promise.all(services.map((target) => target.receives(1)));
+    expect((await service.report(attestation)).status).to.equal(201);
+    const connections = await Promise.all(services.map((target) => target.connections()));
+    // A webhook that hangs is let go after five seconds, and asked again.
+    expect(Math.max(...connections)).to.equal(1);
+    expect(connections.slice(0, 4)).to.deep.equal([1, 1, 1, 1]);
+    expect(await service.end(), 'the end waits for none of them').to.equal(0);
+  });
+});
