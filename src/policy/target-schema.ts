@@ -108,7 +108,7 @@ export const notify = z
     z.maxLength(MOST_WEBHOOKS, { error: `must have at most ${MOST_WEBHOOKS} webhooks` }),
     z.superRefine((webhooks, context) => {
       const known = new Set<string>();
-      for (const [index, webhook] of webhooks.entries()) {
+      for (const [index, webhook] of (Array.isArray(webhooks) ? webhooks : []).entries()) {
         const text = (webhook as { url?: TargetUrl } | null)?.url?.text;
         if (text !== undefined && known.has(text))
           context.addIssue({ code: 'custom', path: [index, 'url'], message: 'is listed before', continue: true });
