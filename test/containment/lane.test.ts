@@ -154,7 +154,7 @@ describe('a lane of deliveries', () => {
 
   it('waits for as long as the service asks', async () => {
     const id = await reported();
-    await answer(1, { ...MISSED, retryAfter: 10 * MINUTE } as Outcome);
+    await answer(1, { ...MISSED, retryAfter: 10 * MINUTE });
     await settled(() => statusOf(id) === 'delivering');
     recording.clock.milliseconds += 10 * MINUTE - 1;
     lane.wake();
@@ -221,7 +221,7 @@ describe('a lane of deliveries', () => {
 
     it(`given a clock that jumps ${what} in a pause, then the pause is as long as it was`, async () => {
       const id = await reported();
-      await answer(1, { ...MISSED, retryAfter: MINUTE } as Outcome);
+      await answer(1, { ...MISSED, retryAfter: MINUTE });
       await settled(() => statusOf(id) === 'delivering');
       lane.wake();
       recording.clock.off = jump;

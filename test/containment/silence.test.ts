@@ -112,7 +112,7 @@ describe('a service that has to confirm every minute', () => {
     await silence.look();
     await pass(4 * PERIOD);
     expect(await confirm(id)).to.deep.equal({ confirmed: 1, lost: 0, remaining: 0 });
-    expect(parsed((await recording.projections.incidents.get(id))!).containment?.status).to.equal('confirmed');
+    expect(parsed(recording.projections.incidents.get(id)!).containment?.status).to.equal('confirmed');
   });
 
   for (const [what, off] of [

@@ -251,18 +251,19 @@ describe('the posture', () => {
           try {
             for (const next of steps) await walk.take(next);
             // What is not resolved keeps everything in the log that came after it.
-            const staying = walk.model.incidents.length % 3;
-            while (staying < 2 && walk.model.unresolved.length > staying) {
-              await walk.take({ kind: 'resolve', pick: walk.model.unresolved[0]! });
+            const staying = [0, 1, Infinity][walk.model.incidents.length % 3]!;
+            const { unresolved } = walk.model;
+            for (const place of unresolved.slice(0, Math.max(unresolved.length - staying, 0))) {
+              await walk.take({ kind: 'resolve', pick: place });
             }
             const before = ACTIONS.map((name) => projections.posture.of(name));
             clock.milliseconds += 48 * HOUR;
             const archivist = new Archivist({ log, projections, clock, isVerified: () => true });
             archived += (await archivist.archive(clock.now() - 24 * HOUR)).archived.length;
             for (const [n, name] of ACTIONS.entries()) {
-              const { release: _before, ...rest } = before[n]!;
-              const { release: _after, ...after } = projections.posture.of(name);
-              expect(after, name).to.deep.equal(rest);
+              // What has become of a release may leave with its incident.
+              const after = { ...projections.posture.of(name), release: null };
+              expect(after, name).to.deep.equal({ ...before[n], release: null });
             }
             // An incident that has left the record can't be given commands.
             for (const next of more) if (next.kind === 'report' || 'action' in next) await walk.take(next);

@@ -14,7 +14,7 @@ import type { Received, Target } from '../../support/target.ts';
 import { until } from './until.ts';
 
 /** The actions that are sent. The others are fetched, by nobody. */
-export const SENT = ['freeze_agent', 'disable_airlock', 'quarantine_model'] as const satisfies ContainmentAction[];
+const SENT = ['freeze_agent', 'disable_airlock', 'quarantine_model'] as const satisfies ContainmentAction[];
 
 interface Asked {
   readonly action: ContainmentAction;
@@ -170,5 +170,5 @@ async function all(service: RunningService): Promise<readonly Incident[]> {
     found.push(...json);
     path = /<([^>]+)>; rel="next"/.exec(String(headers.link))?.[1];
   }
-  return found.reverse();
+  return found.toReversed();
 }
