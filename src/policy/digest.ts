@@ -1,13 +1,21 @@
 import { createHash } from 'node:crypto';
 import { CLASSES } from '../../machines/vocabulary.ts';
 import { canonicalForm } from '../json/canonical-form.ts';
-import type { Rules } from './policy.ts';
+import type { JsonValue } from '../json/exact-json.ts';
+import type { PolicyContent } from './policy.ts';
 
 /**
- * Names a set of rules: lower-case hex SHA-256 over their canonical form. The same rules give the same digest, whether
- * they are built in or from a file, and however that file is laid out.
+ * Names what a policy decides: lower-case hex SHA-256 over the canonical form of its rules, and of its targets and
+ * webhooks where it has any. What decides the same gives the same digest, whether it is built in or from a file, and
+ * however that file is laid out.
  */
-export const digestRules = (rules: Rules): string =>
-  createHash('sha256')
-    .update(canonicalForm(Object.fromEntries(CLASSES.map((name) => [name, { ...rules[name] }]))))
+export function digestPolicy({ rules, targets, notify }: Omit<PolicyContent, 'version'>): string {
+  const decided = {
+    ...Object.fromEntries(CLASSES.map((name) => [name, { ...rules[name] }])),
+    ...(Object.keys(targets).length === 0 ? {} : { targets }),
+    ...(notify.length === 0 ? {} : { notify }),
+  };
+  return createHash('sha256')
+    .update(canonicalForm(decided as unknown as JsonValue))
     .digest('hex');
+}

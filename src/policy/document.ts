@@ -6,7 +6,7 @@ export interface PolicyDocument {
   readonly version: 1;
   readonly source: Policy['source'];
   readonly path?: string;
-  /** Names the rules: see `digestRules`. */
+  /** Names what the policy decides: see `digestPolicy`. */
   readonly digest: string;
   /** RFC 3339 in UTC with milliseconds. */
   readonly loaded_at: string;

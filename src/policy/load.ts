@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs
 import type { Clock } from '../clock.ts';
 import { timestamp } from '../clock.ts';
 import { BUILT_IN_RULES } from './defaults.ts';
-import { digestRules } from './digest.ts';
+import { digestPolicy } from './digest.ts';
 import { parsePolicy } from './parse.ts';
 import type { Policy, PolicyContent } from './policy.ts';
 import { refusedPolicy } from './policy.ts';
@@ -24,7 +24,7 @@ export const loadPolicy = (path: string, clock: Clock, allowNonLoopback = false)
     ...content,
     source: bytes === undefined ? 'built-in' : 'file',
     path: bytes === undefined ? undefined : path,
-    digest: digestRules(content.rules),
+    digest: digestPolicy(content),
     loaded_at: timestamp(clock.now()),
   };
 };

@@ -21,7 +21,7 @@ export interface Policy extends PolicyContent {
   readonly source: 'file' | 'built-in';
   /** The file that the policy was read from; undefined for the built-in one. */
   readonly path: string | undefined;
-  /** Names the rules in force: see `digestRules`. */
+  /** Names what is in force: see `digestPolicy`. */
   readonly digest: string;
   /** RFC 3339 in UTC with milliseconds. */
   readonly loaded_at: string;

@@ -56,6 +56,23 @@ describe('loading the policy', () => {
     expect(load(join(folder, 'missing.yaml')).digest).to.equal(digests[0]);
   });
 
+  it('gives another digest when containment or news go elsewhere', () => {
+    const target = (port: number) => `targets: {freeze_agent: {engage: {url: "http://127.0.0.1:${port}/", action: x}}}`;
+    const digests = [
+      'rules: {}',
+      target(1),
+      target(2),
+      `${target(1)}\nnotify: [{url: "http://127.0.0.1:1/"}]`,
+      `${target(1)}\nnotify: [{url: "http://127.0.0.1:1/", events: [alert.raised]}]`,
+    ].map((text) => {
+      writeFileSync(path, `version: 1\n${text}\n`);
+      return load().digest;
+    });
+
+    expect(new Set(digests)).to.have.property('size', digests.length);
+    expect(digests[0]).to.equal(load(join(folder, 'missing.yaml')).digest);
+  });
+
   it('refuses a file with faults under its own name', () => {
     writeFileSync(path, 'version: 1\nrule: {}\n');
 

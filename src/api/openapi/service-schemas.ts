@@ -14,7 +14,7 @@ import { action, anything, count, type FieldsOf, hash, maybe, severity, text, ti
 const policyFields = {
   version: z.literal(1),
   source: z.enum(['file', 'built-in']),
-  digest: meaning(hash, 'The same for the same rules, however the file is laid out.'),
+  digest: meaning(hash, 'The same for the same rules, targets and webhooks, however the file is laid out.'),
   loaded_at: time,
 } satisfies Partial<FieldsOf<Policy>>;
 
