@@ -8,6 +8,7 @@ import * as z from 'zod/mini';
 import { ACTIONS, CLASSES, DIRECTIVES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { OBSERVED } from '../audit/incident-entries.ts';
 import { CHART_FORMATS } from '../statecharts/formats.ts';
+import { MOST_HOURS } from '../projections/activity.ts';
 import { parseTimestamp } from './timestamp.ts';
 
 const isBlank = (value: unknown): boolean => typeof value !== 'string' || value.trim() === '';
@@ -114,6 +115,13 @@ export const machineSchema = z.strictObject({
 export const eventsSchema = z.strictObject({
   ...kinds,
   after: once('after', isCount, 'after must be the seq of an entry, a whole number'),
+});
+
+const isHours = (text: string): boolean => /^[1-9]\d{0,2}$/.test(text) && Number(text) <= MOST_HOURS;
+
+/** The parameters of what happened in the last hours. */
+export const hoursSchema = z.strictObject({
+  hours: once('hours', isHours, `hours must be a whole number from 1 to ${MOST_HOURS}`),
 });
 
 /** Parameters where there are none. */

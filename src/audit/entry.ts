@@ -66,7 +66,7 @@ export function chainEntry(
     event: draft.event,
     data,
     prev_hash: head.hash,
-    entry_hash: hash.digest(hashedText(canonicalData, draft.event, head.hash, draft.timestamp)),
+    entry_hash: hash.digest(textAround(canonicalData, draft.event, head.hash, draft.timestamp)),
     algorithm: hash.algorithm,
   };
   return { entry, line: lineOf(entry, canonicalData) };
@@ -90,7 +90,7 @@ export function parseEntry(line: string, head: Head, hash: ChainHash): Entry {
   if (`${line}\n` !== lineOf(entry, canonicalData)) {
     throw new EntryFault('not spelt as the recorder writes it (white space, an escape, a duplicate key or a number)');
   }
-  if (hash.digest(hashedText(canonicalData, entry.event, entry.prev_hash, entry.timestamp)) !== entry.entry_hash) {
+  if (hash.digest(textAround(canonicalData, entry.event, entry.prev_hash, entry.timestamp)) !== entry.entry_hash) {
     throw new EntryFault(`its entry_hash does not match its contents: edited, or ${hash.otherKey}`);
   }
   const expected = head.entries + 1;
@@ -132,7 +132,11 @@ function readShape(line: string): Entry {
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const hashedText = (canonicalData: string, event: string, prevHash: string, timestamp: string): string =>
+/** The text that an entry's hash is computed over. */
+export const hashedText = ({ data, event, prev_hash, timestamp }: Omit<Entry, 'entry_hash' | 'algorithm'>): string =>
+  textAround(canonicalForm(data), event, prev_hash, timestamp);
+
+const textAround = (canonicalData: string, event: string, prevHash: string, timestamp: string): string =>
   `{"data":${canonicalData},"event":"${event}","prev_hash":"${prevHash}","timestamp":"${timestamp}"}`;
 
 const lineOf = (entry: Entry, canonicalData: string): string =>

@@ -118,6 +118,10 @@ const byCodePoint = (left: string, right: string): number => {
   }
 };
 
-const isAscii = (text: string): boolean => Buffer.byteLength(text) === text.length && !text.includes('\u007f');
+const isAscii = (text: string): boolean =>
+  // A browser has no Buffer, and time for the pattern.
+  typeof Buffer === 'undefined'
+    ? !/[\u007f-\uffff]/.test(text)
+    : Buffer.byteLength(text) === text.length && !text.includes('\u007f');
 
 const escapeUnit = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;

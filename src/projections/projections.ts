@@ -12,6 +12,7 @@
 import type { StoredEntry } from '../audit/entry.ts';
 import type { ArchivedData, NotifiedData } from '../audit/log-entries.ts';
 import type { LinePlace } from '../audit/log-reader.ts';
+import { Activity } from './activity.ts';
 import { ArchivedIncidents, type EntryRange } from './archived-incidents.ts';
 import { Database, type Statement } from './database.ts';
 import { foldEntry, idempotencyOf, type IncidentRecord } from './incident-record.ts';
@@ -57,6 +58,7 @@ export class Projections {
   readonly statistics: Statistics;
   readonly posture: Posture;
   readonly webhooks: Webhooks;
+  readonly activity: Activity;
   /** Whether the log has not been read to its end yet, because the database had no room. */
   unfinished = false;
   readonly #database: Database;
@@ -88,6 +90,7 @@ export class Projections {
     this.statistics = new Statistics(database);
     this.posture = new Posture(database);
     this.webhooks = new Webhooks(database);
+    this.activity = new Activity(database);
     this.#insertEntry = database.prepare(
       'INSERT INTO entries (incident, version, seq, offset, length) VALUES (?, ?, ?, ?, ?)',
     );
@@ -258,6 +261,7 @@ export class Projections {
       for (const document of this.incidents.store(changes.values())) this.#latest.set(document.id, document);
       this.statistics.add(tally);
       this.posture.store(changes.values());
+      this.activity.add(changes.values());
     };
     for (const entry of entries) {
       if (entry.event !== 'log.archived') {
@@ -268,6 +272,7 @@ export class Projections {
       changes.clear();
       tally.clear();
       const data = entry.data as unknown as ArchivedData;
+      this.activity.leave(data);
       this.archive.leave(data, this.statistics);
       this.posture.leave(data);
       this.webhooks.leave(data);

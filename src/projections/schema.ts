@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is thrown away and made again from the log. */
-export const LAYOUT = 6;
+export const LAYOUT = 7;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -96,5 +96,15 @@ export const SCHEMA = `
   CREATE TABLE entered (
     state TEXT PRIMARY KEY,
     count INTEGER NOT NULL
+  ) WITHOUT ROWID;
+
+  -- What happened in each hour since the epoch: what is a severity that was reported, or how long (step: activity.ts)
+  -- the incidents had taken that were contained or resolved then.
+  CREATE TABLE activity (
+    hour INTEGER NOT NULL,
+    what TEXT NOT NULL,
+    step INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (hour, what, step)
   ) WITHOUT ROWID;
 `;

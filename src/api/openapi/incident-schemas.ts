@@ -3,6 +3,7 @@ import { CLASSES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
 import type { NextTransition } from '../../../machines/transitions.ts';
 import type { Entry } from '../../audit/entry.ts';
 import { ENTRY_EVENTS } from '../../entry-events.ts';
+import type { ActivityReading, Durations } from '../../projections/activity.ts';
 import type { Incident } from '../../projections/incident-record.ts';
 import type { StatisticsReading } from '../../projections/statistics.ts';
 import { containment } from './containment-schemas.ts';
@@ -83,6 +84,31 @@ export const statistics = named(
     by_severity: countsOf(SEVERITIES),
     open_by_severity: countsOf(SEVERITIES),
   } satisfies FieldsOf<StatisticsReading>),
+);
+
+const perHour = z.array(count);
+const milliseconds = z.nullable(count);
+
+const durations = z.object({
+  count: meaning(count, 'How many were over in these hours.'),
+  median_ms: meaning(milliseconds, 'In milliseconds; null where there is nothing to measure, like the others.'),
+  p90_ms: milliseconds,
+  hourly_median_ms: meaning(z.array(milliseconds), 'One for each hour, by when it was over.'),
+} satisfies FieldsOf<Durations>);
+
+export const activity = named(
+  'Activity',
+  'What happened in each of the last hours, oldest first.',
+  z.object({
+    from: meaning(time, 'The beginning of the first hour.'),
+    hours: count,
+    reported: meaning(
+      z.object(Object.fromEntries(SEVERITIES.map((name) => [name, perHour]))),
+      'How many incidents were reported in each hour.',
+    ),
+    time_to_containment: meaning(durations, 'Until all actions of an incident were confirmed.'),
+    time_to_resolution: durations,
+  } satisfies FieldsOf<ActivityReading>),
 );
 
 const nextTransition = z.object({

@@ -1,0 +1,178 @@
+/**
+ * What happened hour by hour: how many incidents were reported, and how long those that were resolved then, or
+ * whose containment was confirmed then, had taken.
+ *
+ * Kept as counts. A duration is counted in a step of a scale on which each step is a fifth longer than the one before,
+ * so percentiles are right to a tenth of their value, and reading costs what the hours asked for hold in kinds, not in
+ * incidents. What an incident contributes follows from the incident alone: when it changes or leaves the record, its old
+ * share is taken back, and so the counts are those of the incidents on record, however they came there.
+ */
+import { SEVERITIES, type Severity } from '../../machines/vocabulary.ts';
+import type { ArchivedData } from '../audit/log-entries.ts';
+import { HOUR } from '../clock.ts';
+import type { Database, Statement } from './database.ts';
+import type { Incident } from './incident-record.ts';
+import type { Change } from './incidents.ts';
+
+/** How long something took, over some hours. Times are in milliseconds, `null` where there is nothing to measure. */
+export interface Durations {
+  readonly count: number;
+  readonly median_ms: number | null;
+  readonly p90_ms: number | null;
+  /** One for each hour, by when it was over. */
+  readonly hourly_median_ms: readonly (number | null)[];
+}
+
+export interface ActivityReading {
+  /** RFC 3339: the beginning of the first hour. */
+  readonly from: string;
+  readonly hours: number;
+  /** How many were reported in each hour, oldest first. */
+  readonly reported: Readonly<Record<Severity, readonly number[]>>;
+  /** Until all of an incident's actions were confirmed. */
+  readonly time_to_containment: Durations;
+  readonly time_to_resolution: Durations;
+}
+
+/** The most hours that can be read at once: a week. */
+export const MOST_HOURS = 168;
+
+type Measure = 'contained' | 'resolved';
+
+export class Activity {
+  readonly #count: Statement;
+  readonly #dropEmpty: Statement;
+  readonly #since: Statement;
+  readonly #leaving: Statement;
+
+  constructor(database: Database) {
+    this.#count = database.prepare(`
+      INSERT INTO activity (hour, what, step, count) VALUES (?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET count = count + excluded.count`);
+    this.#dropEmpty = database.prepare('DELETE FROM activity WHERE count = 0');
+    this.#since = database.prepare('SELECT hour, what, step, count FROM activity WHERE hour BETWEEN ? AND ?');
+    this.#leaving = database.prepare('SELECT document FROM incidents WHERE number BETWEEN ? AND ?');
+  }
+
+  /** The last `hours` up to the one of `now` (milliseconds since the epoch). */
+  read(now: number, hours: number): ActivityReading {
+    const last = Math.floor(now / HOUR);
+    const first = last - hours + 1;
+    const reported = Object.fromEntries(SEVERITIES.map((severity) => [severity, Array<number>(hours).fill(0)]));
+    const taken = { contained: new Scales(hours), resolved: new Scales(hours) };
+    for (const row of this.#since.all(first, last)) {
+      const at = Number(row.hour) - first;
+      const counts = reported[String(row.what)];
+      if (counts === undefined) taken[row.what as Measure].add(at, Number(row.step), Number(row.count));
+      else counts[at] = Number(row.count);
+    }
+    return {
+      from: new Date(first * HOUR).toISOString(),
+      hours,
+      reported: reported as Record<Severity, number[]>,
+      time_to_containment: taken.contained.read(),
+      time_to_resolution: taken.resolved.read(),
+    };
+  }
+
+  /** Takes in what a batch of entries has changed. */
+  add(changes: Iterable<Change>): void {
+    const counts = new Map<string, number>();
+    for (const { before, now } of changes) {
+      if (before !== undefined) contribute(counts, before.incident, -1);
+      contribute(counts, now.incident, 1);
+    }
+    this.#write(counts);
+  }
+
+  /** Takes back what the incidents of an archived segment have contributed, while they are still on record. */
+  leave({ first_seq: first, last_seq: last }: Pick<ArchivedData, 'first_seq' | 'last_seq'>): void {
+    const counts = new Map<string, number>();
+    for (const { document } of this.#leaving.iterate(first, last)) {
+      contribute(counts, JSON.parse(String(document)) as Incident, -1);
+    }
+    this.#write(counts);
+  }
+
+  #write(counts: ReadonlyMap<string, number>): void {
+    let decreased = false;
+    for (const [key, count] of counts) {
+      if (count === 0) continue;
+      const [hour, what, step] = key.split(' ') as [string, string, string];
+      this.#count.run(Number(hour), what, Number(step), count);
+      decreased ||= count < 0;
+    }
+    if (decreased) this.#dropEmpty.run();
+  }
+}
+
+type Contributing = Pick<Incident, 'created_at' | 'severity' | 'containment' | 'resolved_at'>;
+
+function contribute(counts: Map<string, number>, incident: Contributing, by: 1 | -1): void {
+  const createdAt = Date.parse(incident.created_at);
+  const count = (at: number, what: Severity | Measure, step: number): void => {
+    const key = `${Math.floor(at / HOUR)} ${what} ${step}`;
+    counts.set(key, (counts.get(key) ?? 0) + by);
+  };
+  const measure = (what: Measure, over: string | undefined): void => {
+    if (over !== undefined) count(Date.parse(over), what, stepOf(Date.parse(over) - createdAt));
+  };
+  count(createdAt, incident.severity, 0);
+  measure('contained', confirmedAt(incident));
+  measure('resolved', incident.resolved_at);
+}
+
+/** When the last of its actions was carried out, once all of them were: it was asked for long before that, perhaps. */
+function confirmedAt({ containment }: Contributing): string | undefined {
+  if (containment?.status !== 'confirmed') return undefined;
+  const times = containment.actions.map(({ confirmed_at = '' }) => confirmed_at);
+  return times.reduce((latest, time) => (time > latest ? time : latest), '') || undefined;
+}
+
+/** Four steps double a duration. */
+const STEPS_PER_DOUBLING = 4;
+
+/** Step 0 is for no time at all, or less than none: the clock may have been set back. */
+const stepOf = (milliseconds: number): number =>
+  milliseconds < 1 ? 0 : 1 + Math.floor(Math.log2(milliseconds) * STEPS_PER_DOUBLING);
+
+/** The duration in the middle of a step, in milliseconds. */
+const middleOf = (step: number): number => (step === 0 ? 0 : Math.round(2 ** ((step - 0.5) / STEPS_PER_DOUBLING)));
+
+/** Durations of some hours, counted by their steps. */
+class Scales {
+  readonly #hours: Map<number, number>[];
+  readonly #all = new Map<number, number>();
+
+  constructor(hours: number) {
+    this.#hours = Array.from({ length: hours }, () => new Map());
+  }
+
+  add(hour: number, step: number, count: number): void {
+    this.#hours[hour]?.set(step, count);
+    this.#all.set(step, (this.#all.get(step) ?? 0) + count);
+  }
+
+  read(): Durations {
+    return {
+      count: total(this.#all),
+      median_ms: percentile(this.#all, 0.5),
+      p90_ms: percentile(this.#all, 0.9),
+      hourly_median_ms: this.#hours.map((hour) => percentile(hour, 0.5)),
+    };
+  }
+}
+
+const total = (steps: ReadonlyMap<number, number>): number =>
+  [...steps.values()].reduce((sum, count) => sum + count, 0);
+
+/** The duration that this share of them does not exceed. */
+const percentile = (steps: ReadonlyMap<number, number>, share: number): number | null => {
+  const wanted = total(steps) * share;
+  let seen = 0;
+  for (const [step, count] of [...steps].toSorted(([one], [other]) => one - other)) {
+    seen += count;
+    if (seen >= wanted) return middleOf(step);
+  }
+  return null;
+};

@@ -1,0 +1,101 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { CLASSES } from '../../machines/vocabulary.ts';
+import { HOUR, MINUTE, SECOND } from '../../src/clock.ts';
+import { Recording } from '../support/recording.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+
+const report = { class: 'forbidden_airlock_request', source: 'airlock', description: 'a host' } as const;
+
+describe('Activity', () => {
+  const directory = temporaryDirectories();
+  let home: string;
+  let recording: Recording;
+  beforeEach(async () => {
+    home = directory();
+    recording = await Recording.open(home);
+  });
+  afterEach(() => recording.close());
+
+  const read = (hours: number) => recording.projections.activity.read(recording.clock.now(), hours);
+  const reportOne = async (): Promise<string> => (await recording.recorder.report(report)).incident.id;
+  const within = (actual: number | null, expected: number): void => {
+    expect(actual, `${actual} for ${expected}`).to.be.within(expected * 0.9, expected * 1.1);
+  };
+
+  it('is all zeros and nulls where nothing has happened', () => {
+    const reading = read(3);
+    expect(reading.reported).to.deep.equal({ critical: [0, 0, 0], high: [0, 0, 0], medium: [0, 0, 0], low: [0, 0, 0] });
+    const nothing = { count: 0, median_ms: null, p90_ms: null, hourly_median_ms: [null, null, null] };
+    expect(reading.time_to_resolution).to.deep.equal(nothing);
+    expect(reading.time_to_containment).to.deep.equal(nothing);
+  });
+
+  it('counts reports in their hour, by severity', async () => {
+    await reportOne();
+    await recording.recorder.report({ ...report, class: CLASSES[0] });
+    recording.clock.milliseconds += 2 * HOUR;
+    await reportOne();
+    await reportOne();
+    const { reported, from } = read(3);
+    expect(reported.medium).to.deep.equal([1, 0, 2]);
+    expect(reported.critical).to.deep.equal([1, 0, 0]);
+    expect(Date.parse(from) % HOUR).to.equal(0);
+    expect(read(1).reported.medium).to.deep.equal([2]);
+  });
+
+  it('tells how long resolving took, to a tenth', async () => {
+    const durations = [20 * SECOND, 7 * MINUTE, 8 * MINUTE, 9 * MINUTE, 3 * HOUR];
+    for (const milliseconds of durations) {
+      const id = await reportOne();
+      recording.clock.milliseconds += milliseconds;
+      await recording.recorder.perform('resolve', { id });
+    }
+    const { count, median_ms, p90_ms, hourly_median_ms } = read(24).time_to_resolution;
+    expect(count).to.equal(5);
+    within(median_ms, 8 * MINUTE);
+    within(p90_ms, 3 * HOUR);
+    within(hourly_median_ms.at(-1)!, 3 * HOUR);
+  });
+
+  it('tells how long it took until all actions of an incident were confirmed', async () => {
+    const alone = await reportOne();
+    const { id: incident } = (await recording.recorder.report({ ...report, class: 'tool_call_burst' })).incident;
+    recording.clock.milliseconds += 30 * SECOND;
+    // An alert is confirmed by being in the log, an agent is frozen when its service says so.
+    await recording.recorder.perform('contain', { id: alone });
+    expect(read(24).time_to_containment.count).to.equal(1);
+    within(read(24).time_to_containment.median_ms, 30 * SECOND);
+    recording.clock.milliseconds += 3 * HOUR;
+    const name = { incident, action: 'freeze_agent', directive: 'engage' } as const;
+    await recording.news.tell(name, { type: 'confirmed', attempted: false, receipt: { by: 'confirmation' } });
+    const { count, p90_ms } = read(24).time_to_containment;
+    expect(count).to.equal(2);
+    within(p90_ms, 3 * HOUR);
+  });
+
+  it('takes a clock that was set back for no time', async () => {
+    const id = await reportOne();
+    recording.clock.milliseconds -= 10 * MINUTE;
+    await recording.recorder.perform('resolve', { id });
+    recording.clock.milliseconds += 10 * MINUTE;
+    expect(read(24).time_to_resolution).to.include({ count: 1, median_ms: 0 });
+  });
+
+  it('is made anew from the log as it was', async () => {
+    for (let n = 0; n < 20; n++) {
+      const id = await reportOne();
+      recording.clock.milliseconds += 7 * MINUTE;
+      if (n % 3 === 0) await recording.recorder.perform('resolve', { id });
+    }
+    const before = read(24);
+    expect(before.reported.medium.reduce((sum, count) => sum + count)).to.equal(20);
+    const { milliseconds } = recording.clock;
+    await recording.close();
+    for (const suffix of ['', '-wal', '-shm']) rmSync(join(home, `audit.sqlite${suffix}`), { force: true });
+    recording = await Recording.open(home);
+    recording.clock.milliseconds = milliseconds;
+    expect(read(24)).to.deep.equal(before);
+  });
+});
