@@ -7,12 +7,13 @@
  * that fell behind, announcements that the log has not taken yet.
  */
 import { accessSync, constants } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { IncidentClass, Rule } from '../machines/vocabulary.ts';
 import { createApp } from './api/app.ts';
 import { EventStreams } from './api/event-streams.ts';
+import { ConsoleFiles } from './api/console-files.ts';
 import { ApiServer } from './api/server.ts';
 import { ServiceToken } from './api/service-token.ts';
 import { Announcements } from './audit/announcements.ts';
@@ -52,6 +53,9 @@ const HEARTBEAT = 1 * SECOND;
 const OPENAPI = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../dist/openapi.json' : 'openapi.json', import.meta.url),
 );
+
+/** The console's files: beside the bundle, or where the build leaves them when the sources are run. */
+const CONSOLE = join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '../dist/console' : 'console');
 
 export interface Service {
   readonly address: BindAddress;
@@ -213,6 +217,7 @@ async function assemble(
       health: () => healthOf({ log, projections, policy, verification, token, notifier, warnings, startedAt }),
       reasons,
       metrics,
+      activity: projections.activity,
       token,
       reload: async () => {
         const { version, source, digest, loaded_at } = await reload();
@@ -222,6 +227,7 @@ async function assemble(
       archive: (before) => archivist.archive(before),
       posture,
       receipts,
+      console: new ConsoleFiles(CONSOLE),
       log: logger,
       clock,
       allowNonLoopback: config.allowNonLoopback,

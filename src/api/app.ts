@@ -16,6 +16,7 @@ import { addArchiveRoute } from './routes/archive.ts';
 import { addCommandRoutes } from './routes/commands.ts';
 import { addContainmentRoutes } from './routes/containment.ts';
 import { addEventsRoute } from './routes/events.ts';
+import { addConsoleRoutes } from './routes/console.ts';
 import { addHealthRoutes } from './routes/health.ts';
 import { addIncidentRoutes } from './routes/incidents.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
@@ -51,6 +52,7 @@ export const createApp = (parts: ApiParts): Koa => {
   addArchiveRoute(router, command, parts);
   addContainmentRoutes(router, command, parts);
   addOpenApiRoute(router, parts);
+  addConsoleRoutes(router, parts);
 
   const app = new Koa({ env: 'production' });
   app.use(requestLog(parts));

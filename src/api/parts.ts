@@ -13,7 +13,9 @@ import type { IncidentReads } from '../incidents/incident-reads.ts';
 import type { Recorder } from '../incidents/recorder.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Metrics } from '../metrics/metrics.ts';
+import type { Activity } from '../projections/activity.ts';
 import type { Statistics } from '../projections/statistics.ts';
+import type { ConsoleFiles } from './console-files.ts';
 
 export interface Health {
   readonly status: 'ok' | 'degraded';
@@ -34,6 +36,7 @@ export interface ApiParts {
   readonly events: Pick<EventStreams, 'open'>;
   readonly statistics: Pick<Statistics, 'read'>;
   readonly policy: { readonly current: Policy };
+  readonly activity: Pick<Activity, 'read'>;
   readonly health: () => Health;
   /** Why reports or commands can't be taken at the moment; nothing when they are. */
   readonly reasons: () => readonly string[];
@@ -46,6 +49,7 @@ export interface ApiParts {
   readonly receipts: Pick<Receipts, 'confirm' | 'retry'>;
   /** The path of the file that describes the API. */
   readonly openApi: string;
+  readonly console: Pick<ConsoleFiles, 'get'>;
   readonly log: Log;
   readonly clock: Clock;
   /** Whether requests may be addressed to names other than the loopback's. */

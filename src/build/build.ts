@@ -1,11 +1,11 @@
 /**
- * `npm run build`: bundles the service and the command line into `dist/`.
+ * `npm run build`: bundles the service, the command line and the web console into `dist/`.
  *
  * The hardened host can neither strip types (that needs WebAssembly) nor afford to load hundreds of files, so it is
  * given one file of JavaScript with every dependency inside, `dist/bundle.cjs`, with what V8 has compiled of it
  * beside it; `dist/service.cjs` runs it and `dist/warm-up.cjs` has it compiled. The command line is `dist/cli.js`, and
  * one chunk for each subcommand. The description of the API is `dist/openapi.json`. Services that report import the
- * modules of `dist/client`.
+ * modules of `dist/client`, and the console is in `dist/console`.
  */
 
 import { chmod, rm, writeFile } from 'node:fs/promises';
@@ -15,6 +15,7 @@ import { openApiDocument } from '../api/openapi/document.ts';
 import { buildClient } from './build-client.ts';
 import { makeCachedData } from './cached-data.ts';
 import { drawnCharts } from './drawn-charts.ts';
+import { buildConsole } from './console.ts';
 import { fewMediaTypes } from './few-media-types.ts';
 import { fewMetricTypes } from './few-metric-types.ts';
 
@@ -70,6 +71,7 @@ for (const [name, from] of Object.entries({ service: 'launch-service', 'warm-up'
 }
 await build({ ...common, input: { cli: 'src/build/launch-cli.ts' }, output });
 await writeFile(`${root}dist/openapi.json`, JSON.stringify(openApiDocument()));
+await buildConsole(root);
 await chmod(`${root}dist/cli.js`, 0o755);
 buildClient(root);
 makeCachedData(`${root}dist`);

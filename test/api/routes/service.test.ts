@@ -43,6 +43,16 @@ describe('the service itself', () => {
     ]);
   });
 
+  it('GET /api/v1/stats/hours gives as many hours as asked for, up to a week', async () => {
+    const server = await serve(standIn());
+    expect((await ask(server, '/api/v1/stats/hours')).body.hours).to.equal(24);
+    expect((await ask(server, '/api/v1/stats/hours?hours=168')).body.hours).to.equal(168);
+    for (const hours of ['0', '169', '1e1', '']) {
+      const { status, body } = await ask(server, `/api/v1/stats/hours?hours=${hours}`);
+      expect([status, body.error]).to.deep.equal([400, 'hours must be a whole number from 1 to 168']);
+    }
+  });
+
   for (const path of ['/api/v1/reload', '/reload']) {
     it(`POST ${path} loads the policy again, without a word of a body`, async () => {
       const server = await serve(standIn());

@@ -5,6 +5,7 @@ import { RecorderError } from '../../../src/errors.ts';
 import type { Command } from '../../../src/incidents/recorder.ts';
 import { BUILT_IN_RULES } from '../../../src/policy/defaults.ts';
 import type { Policy } from '../../../src/policy/policy.ts';
+import type { ActivityReading } from '../../../src/projections/activity.ts';
 import type { IncidentDocument } from '../../../src/projections/incidents.ts';
 import type { ListQuery } from '../../../src/projections/incident-list.ts';
 import type { StatisticsReading } from '../../../src/projections/statistics.ts';
@@ -89,6 +90,7 @@ export const standIn = (parts: Partial<ApiParts> = {}): StandIn => {
           : { lines: ['{"event":"alert.raised"}'] };
       },
     },
+    console: { get: async () => undefined },
     archive: async () => ({ archived: [], staying: [] }),
     posture: {
       read: (action) => ({
@@ -112,6 +114,7 @@ export const standIn = (parts: Partial<ApiParts> = {}): StandIn => {
     events: { open: async () => {} },
     statistics: { read: () => statistics },
     policy: { current: BUILT_IN },
+    activity: { read: (now, hours) => ({ from: new Date(now).toISOString(), hours }) as ActivityReading },
     health: () => ({ status: 'ok', open_incidents: 1 }),
     openApi: import.meta.filename,
     reasons: () => [],

@@ -1,0 +1,42 @@
+/** Entries of the log from one `seq` to another, each with the line that it was read from. */
+import type { Entry } from '../../audit/entry.ts';
+import { SECOND } from '../../clock.ts';
+import { ENTRY_EVENTS } from '../../entry-events.ts';
+import { Refusal } from '../request.ts';
+
+export interface LoggedLine {
+  readonly entry: Entry;
+  readonly line: string;
+}
+
+/** How long the service may be silent while there is more to come, in milliseconds. */
+const PATIENCE = 20 * SECOND;
+
+/**
+ * Reads the entries behind `after` up to `last`, by way of the stream. Throws Refusal when the service has not got them
+ * or falls silent.
+ */
+export const readRange = (after: number, last: number, signal: AbortSignal): Promise<readonly LoggedLine[]> => {
+  if (after >= last) return Promise.resolve([]);
+  return new Promise((resolve, reject) => {
+    const lines: LoggedLine[] = [];
+    const source = new EventSource(`/api/v1/events?after=${after}`);
+    const end = (settle: () => void): void => {
+      clearTimeout(silence);
+      source.close();
+      settle();
+    };
+    const fail = (): void => end(() => reject(new Refusal(0, 'the entries could not be read')));
+    let silence = setTimeout(fail, PATIENCE);
+    const take = ({ data: line }: MessageEvent<string>): void => {
+      clearTimeout(silence);
+      silence = setTimeout(fail, PATIENCE);
+      const entry = JSON.parse(line) as Entry;
+      if (entry.data.seq <= last) lines.push({ entry, line });
+      if (entry.data.seq >= last) end(() => resolve(lines));
+    };
+    for (const event of ENTRY_EVENTS) source.addEventListener(event, take);
+    source.addEventListener('error', fail);
+    signal.addEventListener('abort', fail);
+  });
+};

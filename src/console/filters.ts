@@ -1,0 +1,125 @@
+/** Which incidents to list: as they stand in the page's address, as the API is asked, and as a new one is judged. */
+import {
+  CLASSES,
+  SEVERITIES,
+  STATES,
+  type IncidentClass,
+  type Severity,
+  type State,
+} from '../../machines/vocabulary.ts';
+import { HOUR } from '../clock.ts';
+
+/** Spans of time that end now, by the word that stands for them. */
+export const SPANS = { '1h': HOUR, '24h': 24 * HOUR, '7d': 7 * 24 * HOUR } as const;
+export type Span = keyof typeof SPANS;
+
+/** Empty lists admit everything. */
+export interface Filters {
+  readonly classes: readonly IncidentClass[];
+  readonly states: readonly State[];
+  readonly severities: readonly Severity[];
+  readonly sources: readonly string[];
+  /** Words to look for in description, source and id. */
+  readonly words: string;
+  readonly last?: Span;
+  /** RFC 3339; from `since` on, before `until`. */
+  readonly since?: string;
+  readonly until?: string;
+}
+
+/** What nobody has taken on yet: where an operator begins. */
+export const UNATTENDED = 'state=open&state=contained';
+
+/** Reads the query of an address; what it does not know it passes over. */
+export const readFilters = (query: string): Filters => {
+  const given = new URLSearchParams(query);
+  const among = <Word extends string>(name: string, words: readonly Word[]): readonly Word[] =>
+    words.filter((word) => given.getAll(name).includes(word));
+  const last = given.get('last');
+  const time = (name: string): string | undefined => {
+    const milliseconds = Date.parse(given.get(name) ?? '');
+    return Number.isNaN(milliseconds) ? undefined : new Date(milliseconds).toISOString();
+  };
+  const since = time('since');
+  const until = time('until');
+  return {
+    classes: among('class', CLASSES),
+    states: among('state', STATES),
+    severities: among('severity', SEVERITIES),
+    sources: given.getAll('source').filter((source) => source !== ''),
+    words: given.get('q') ?? '',
+    ...(last !== null && last in SPANS && { last: last as Span }),
+    ...(since !== undefined && { since }),
+    ...(until !== undefined && { until }),
+  };
+};
+
+/** The query that `readFilters` reads back. */
+export const writeFilters = (filters: Filters): string => {
+  const query = common(filters);
+  if (filters.last !== undefined) query.set('last', filters.last);
+  if (filters.since !== undefined) query.set('since', filters.since);
+  if (filters.until !== undefined) query.set('until', filters.until);
+  return query.toString();
+};
+
+/** The parameters of the API's list, seen from `now`, in milliseconds. */
+export const apiQuery = (filters: Filters, now: number): URLSearchParams => {
+  const query = common(filters);
+  const since = sinceOf(filters, now);
+  if (since !== undefined) query.set('since', new Date(since).toISOString());
+  if (filters.until !== undefined) query.set('until', filters.until);
+  return query;
+};
+
+const common = ({ classes, states, severities, sources, words }: Filters): URLSearchParams => {
+  const query = new URLSearchParams();
+  for (const state of states) query.append('state', state);
+  for (const severity of severities) query.append('severity', severity);
+  for (const incidentClass of classes) query.append('class', incidentClass);
+  for (const source of sources) query.append('source', source);
+  if (words.trim() !== '') query.set('q', words.trim());
+  return query;
+};
+
+const sinceOf = ({ last, since }: Filters, now: number): number | undefined => {
+  if (last !== undefined) return now - SPANS[last];
+  return since === undefined ? undefined : Date.parse(since);
+};
+
+/** What a filter looks at. */
+interface Judged {
+  readonly class: IncidentClass;
+  readonly state: State;
+  readonly severity: Severity;
+  readonly source: string;
+  readonly created_at: string;
+}
+
+/** Whether an incident belongs on the list, but for `words`, which only the service can look for. */
+export const admits = (filters: Filters, incident: Judged, now: number): boolean => {
+  const among = <Word>(words: readonly Word[], word: Word): boolean => words.length === 0 || words.includes(word);
+  return (
+    among(filters.classes, incident.class) &&
+    among(filters.states, incident.state) &&
+    among(filters.severities, incident.severity) &&
+    among(filters.sources, incident.source) &&
+    isWithin(filters, incident.created_at, now)
+  );
+};
+
+const isWithin = (filters: Filters, createdAt: string, now: number): boolean => {
+  if (filters.last === undefined && filters.since === undefined && filters.until === undefined) return true;
+  const at = Date.parse(createdAt);
+  return at >= (sinceOf(filters, now) ?? -Infinity) && (filters.until === undefined || at < Date.parse(filters.until));
+};
+
+/** The same filters with a word of one of their lists put in, or taken out where it is in. */
+export const toggled = <Name extends 'classes' | 'states' | 'severities'>(
+  filters: Filters,
+  name: Name,
+  word: Filters[Name][number],
+): Filters => {
+  const words = filters[name] as readonly string[];
+  return { ...filters, [name]: words.includes(word) ? words.filter((other) => other !== word) : [...words, word] };
+};

@@ -1,0 +1,90 @@
+import { useState } from 'preact/hooks';
+import type { ContainmentAction } from '../../../machines/vocabulary.ts';
+import { announce } from '../announcements.ts';
+import { type Containment, type Delivery, isBroken } from '../containment.ts';
+import { perform } from '../operator.ts';
+import { Ago, Moment } from '../parts/time.tsx';
+import { Verbatim } from '../parts/verbatim.tsx';
+import { reasonOf } from '../request.ts';
+import { counted, spelled } from '../words.ts';
+
+/** What each status of a delivery means to an operator. */
+export const DELIVERY_WORDS: Readonly<Record<string, string>> = {
+  pending: 'about to be sent',
+  delivering: 'being tried',
+  recorded: 'waits to be fetched',
+  confirmed: 'confirmed',
+  failed: 'failed',
+  lost: 'lost',
+  superseded: 'no longer needed',
+};
+
+interface DeliveriesProps {
+  readonly incident: string;
+  readonly containment: Containment;
+  /** Whether it is shown as it is now, and can be acted on. */
+  readonly isNow: boolean;
+}
+
+/** What has become of each containment action. */
+export const Deliveries = ({ incident, containment, isNow }: DeliveriesProps) => (
+  <ul class="deliveries">
+    {containment.actions.map((delivery) => (
+      <li key={delivery.action} class={`delivery ${delivery.status}`}>
+        <strong>{spelled(delivery.action)}</strong>
+        <span class="status">{DELIVERY_WORDS[delivery.status] ?? delivery.status}</span>
+        <DeliveryDetail delivery={delivery} />
+        {isNow && isBroken(delivery.status) && <RetryButton action={delivery.action} incident={incident} />}
+      </li>
+    ))}
+  </ul>
+);
+
+/** How often it was tried, how that went and when it is tried next. */
+export const DeliveryDetail = ({ delivery }: { readonly delivery: Omit<Delivery, 'action'> }) => (
+  <span class="detail">
+    {delivery.confirmed_at && (
+      <span>
+        at <Moment at={delivery.confirmed_at} />
+      </span>
+    )}
+    {delivery.attempts > 0 && <span>{counted(delivery.attempts, 'attempt')}</span>}
+    {delivery.last_error && (
+      <span class="error">
+        <Verbatim text={delivery.last_error} longest={300} />
+      </span>
+    )}
+    {delivery.next_attempt_at && (
+      <span>
+        next <Ago at={delivery.next_attempt_at} />
+      </span>
+    )}
+  </span>
+);
+
+interface RetryButtonProps {
+  readonly action: ContainmentAction;
+  /** Of this incident only, or of all that wait. */
+  readonly incident?: string;
+}
+
+/** Has a delivery tried again. */
+export const RetryButton = ({ action, incident }: RetryButtonProps) => {
+  const [isUnderWay, setUnderWay] = useState(false);
+  const retry = async (): Promise<void> => {
+    setUnderWay(true);
+    try {
+      await perform('/api/v1/containment/retry', { action, ...(incident !== undefined && { incident_id: incident }) });
+      announce(`${spelled(action)} is tried again`);
+    } catch (error) {
+      announce(`${spelled(action)} is not tried again: ${reasonOf(error)}`);
+    } finally {
+      setUnderWay(false);
+    }
+  };
+  return (
+    <button type="button" disabled={isUnderWay} onClick={() => void retry()}>
+      Try again
+    </button>
+  );
+};

@@ -1,0 +1,65 @@
+import type { ComponentChildren } from 'preact';
+import { CopyButton } from '../parts/copy-button.tsx';
+import { Ago, Moment } from '../parts/time.tsx';
+import { Verbatim } from '../parts/verbatim.tsx';
+import type { ShownIncident } from './incident-detail.ts';
+
+/** What is on record of an incident, in short. */
+export const Facts = ({ incident }: { readonly incident: ShownIncident }) => (
+  <dl class="facts">
+    <Fact name="Source">
+      <Verbatim text={incident.source} longest={300} />
+    </Fact>
+    <Fact name="Reported">
+      <Moment at={incident.created_at} /> · <Ago at={incident.created_at} />
+    </Fact>
+    {incident.last_seen_at !== undefined && (
+      <Fact name="Last seen">
+        <Moment at={incident.last_seen_at} />, {incident.occurrences} times in all
+      </Fact>
+    )}
+    <Step name="Contained" at={incident.contained_at} by={incident.contained_by} />
+    <Step name="Acknowledged" at={incident.acknowledged_at} by={incident.acknowledged_by} />
+    <Step name="Resolved" at={incident.resolved_at} by={incident.resolved_by} />
+    {incident.dedup_key !== undefined && (
+      <Fact name="Dedup key">
+        <Verbatim text={incident.dedup_key} />
+      </Fact>
+    )}
+    {incident.note !== undefined && (
+      <Fact name="Note">
+        <Verbatim text={incident.note} />
+      </Fact>
+    )}
+    <Fact name="Version">
+      {incident.version} · <code title={incident.hash}>{incident.hash.slice(0, 12)}…</code>
+      <CopyButton text={() => incident.hash} what="the hash of the latest entry" />
+    </Fact>
+  </dl>
+);
+
+const Fact = ({ name, children }: { readonly name: string; readonly children: ComponentChildren }) => (
+  <div>
+    <dt>{name}</dt>
+    <dd>{children}</dd>
+  </div>
+);
+
+interface StepProps {
+  readonly name: string;
+  readonly at: string | undefined;
+  readonly by: string | undefined;
+}
+
+const Step = ({ name, at, by }: StepProps) =>
+  at === undefined ? null : (
+    <Fact name={name}>
+      <Moment at={at} />
+      {by !== undefined && (
+        <>
+          {' by '}
+          <Verbatim text={by} />
+        </>
+      )}
+    </Fact>
+  );

@@ -1,0 +1,90 @@
+/** One incident as it is, and the entries of the log that made it so, kept up with the log. */
+import { signal } from '@preact/signals';
+import type { Entry } from '../../audit/entry.ts';
+import type { Incident } from '../../projections/incident-record.ts';
+import type { Containment } from '../containment.ts';
+import { Kept } from '../kept.ts';
+import { epoch, listen } from '../live-entries.ts';
+import { type Answer, read, reasonOf } from '../request.ts';
+
+export type ShownIncident = Incident & { readonly containment?: Containment };
+
+/** An event of the statechart, and whether the incident takes it now. */
+export interface Transition {
+  readonly event: string;
+  readonly allowed: boolean;
+  readonly target: string | null;
+  /** Why it is refused. */
+  readonly reason?: string;
+}
+
+interface Transitions {
+  readonly transitions: readonly Transition[];
+}
+
+/** An incident that recurs without end has a history without end. */
+const MOST_ENTRIES = 2000;
+
+export class IncidentDetail {
+  readonly id: string;
+  readonly incident: Kept<ShownIncident>;
+  readonly transitions: Kept<Transitions>;
+  /** The entries about it, oldest first. */
+  readonly entries = signal<readonly Entry[]>([]);
+  /** Whether there are more entries than are shown. */
+  readonly isCut = signal(false);
+  readonly fault = signal<string | undefined>(undefined);
+
+  constructor(id: string) {
+    this.id = id;
+    const query = `id=${encodeURIComponent(id)}`;
+    const concerns = ({ data }: Entry): boolean => data.incident === id;
+    this.incident = new Kept(() => `/api/v1/incidents/get?${query}`, concerns, 300);
+    this.transitions = new Kept(() => `/api/v1/incidents/transitions?${query}`, concerns, 300);
+  }
+
+  /** Keeps all of it current until what this gives is called. */
+  use(): () => void {
+    const ends = [
+      this.incident.use(),
+      this.transitions.use(),
+      listen((entry) => {
+        if (entry.data.incident === this.id) this.#add([entry]);
+      }),
+      epoch.subscribe(() => void this.#readHistory()),
+    ];
+    return () => {
+      for (const end of ends) end();
+    };
+  }
+
+  async #readHistory(): Promise<void> {
+    try {
+      const after = this.entries.peek().at(-1)?.data.version ?? 0;
+      let path: string | undefined =
+        `/api/v1/incidents/history?id=${encodeURIComponent(this.id)}&after=${String(after)}`;
+      while (path !== undefined && !this.isCut.peek()) {
+        const page: Answer<readonly Entry[]> = await read(path);
+        this.#add(page.body);
+        path = page.next;
+      }
+      this.fault.value = undefined;
+    } catch (error) {
+      this.fault.value = reasonOf(error);
+    }
+  }
+
+  /** Adds those that follow what is there: the stream and the pages may both bring an entry. */
+  #add(entries: readonly Entry[]): void {
+    const known = this.entries.peek();
+    const last = Number(known.at(-1)?.data.version ?? 0);
+    const first = Number(entries[0]?.data.version ?? 0);
+    if (first > last + 1) {
+      void this.#readHistory();
+      return;
+    }
+    const all = [...known, ...entries.filter(({ data }) => Number(data.version) > last)];
+    this.isCut.value = all.length > MOST_ENTRIES;
+    this.entries.value = all.slice(0, MOST_ENTRIES);
+  }
+}

@@ -1,0 +1,192 @@
+import { useSignal } from '@preact/signals';
+import { useEffect, useMemo } from 'preact/hooks';
+import type { Entry } from '../../audit/entry.ts';
+import { CopyButton } from '../parts/copy-button.tsx';
+import { SeverityMark, StateMark } from '../parts/marks.tsx';
+import { Notice } from '../parts/notice.tsx';
+import { Ago, Moment } from '../parts/time.tsx';
+import { Verbatim } from '../parts/verbatim.tsx';
+import { reasonOf } from '../request.ts';
+import { fragmentOf, route } from '../route.ts';
+import { IncidentChart } from '../statecharts/incident-chart.tsx';
+import { grouped, spelled } from '../words.ts';
+import { Deliveries } from './deliveries.tsx';
+import { EvidenceTree } from './evidence-tree.tsx';
+import { Facts } from './facts.tsx';
+import { IncidentDetail, type ShownIncident } from './incident-detail.ts';
+import { type Fold, loadFold, recordAfter } from './replay.ts';
+import { phraseOf, Timeline } from './timeline.tsx';
+import { TransitionButtons } from './transition-buttons.tsx';
+
+/** One incident: as it is, or as it was after any of its entries. */
+export const IncidentView = ({ id }: { readonly id: string }) => {
+  const detail = useMemo(() => new IncidentDetail(id), [id]);
+  useEffect(() => detail.use(), [detail]);
+  /** How many entries have happened, as shown; undefined for all there are. */
+  const past = useSignal<number | undefined>(undefined);
+  const fold = useSignal<Fold | undefined>(undefined);
+  const fault = useSignal<string | undefined>(undefined);
+
+  const present = detail.incident.value.value;
+  const entries = detail.entries.value;
+  if (present === undefined) return <Missing detail={detail} />;
+
+  const show = (count: number): void => {
+    past.value = count >= entries.length && !detail.isCut.peek() ? undefined : count;
+    if (fold.peek() !== undefined) return;
+    loadFold().then(
+      (loaded) => (fold.value = loaded),
+      (error: unknown) => (fault.value = reasonOf(error)),
+    );
+  };
+  const count = past.value ?? entries.length;
+  const then = past.value === undefined || fold.value === undefined ? undefined : replayed(fold.value, entries, count);
+  const incident = then ?? present;
+  const isNow = past.value === undefined;
+
+  return (
+    <article class={`incident ${isNow ? '' : 'then'}`} aria-label={`Incident ${id}`}>
+      <Heading incident={incident} />
+      {isNow ? (
+        <TransitionButtons id={id} transitions={detail.transitions.value.value?.transitions ?? []} />
+      ) : (
+        <p class="past" role="status">
+          As it was after entry {count} of {entries.length}
+          {entries[count - 1] !== undefined && `: ${phraseOf(entries[count - 1]!)}`}
+          <button type="button" onClick={() => (past.value = undefined)}>
+            Back to now
+          </button>
+        </p>
+      )}
+      {(fault.value ?? detail.fault.value ?? detail.incident.fault.value) !== undefined && (
+        <p class="error" role="alert">
+          {fault.value ?? detail.fault.value ?? detail.incident.fault.value}
+        </p>
+      )}
+      <div class="incident-body">
+        <section class="happened" aria-label="What happened">
+          <p class="description">
+            <Verbatim text={incident.description} />
+          </p>
+          <Facts incident={incident} />
+        </section>
+        <Containment incident={incident} isNow={isNow} />
+        <section class="life" aria-label="Life so far">
+          <h3>Life so far</h3>
+          <ReplaySlider entries={entries} count={count} onChange={show} />
+          <IncidentChart
+            entries={entries.slice(0, count)}
+            incident={incident}
+            transitions={isNow ? (detail.transitions.value.value?.transitions ?? []) : []}
+          />
+        </section>
+        <Evidence incident={incident} />
+        <section class="history" aria-label="Timeline">
+          <h3>Timeline</h3>
+          {detail.isCut.value && <p class="hint">These are the first {grouped(entries.length)} entries.</p>}
+          <Timeline entries={entries} count={count} onChoose={show} />
+        </section>
+      </div>
+    </article>
+  );
+};
+
+const replayed = (fold: Fold, entries: readonly Entry[], count: number): ShownIncident =>
+  recordAfter(fold, entries, count).incident;
+
+const Heading = ({ incident }: { readonly incident: ShownIncident }) => (
+  <header class="incident-head">
+    <a class="close" href={fragmentOf({ view: 'incidents', query: route.value.query })} aria-label="Close the incident">
+      ✕
+    </a>
+    <h2>{spelled(incident.class)}</h2>
+    <p class="incident-line">
+      <SeverityMark severity={incident.severity} />
+      <StateMark state={incident.state} />
+      <span>
+        <code class="id">{incident.id}</code>
+        <CopyButton text={() => incident.id} what="the id" />
+      </span>
+      <span class="when">
+        <Ago at={incident.created_at} /> · <Moment at={incident.created_at} />
+      </span>
+    </p>
+  </header>
+);
+
+const Missing = ({ detail }: { readonly detail: IncidentDetail }) => {
+  const reason = detail.incident.fault.value;
+  return (
+    <article class="incident" aria-label={`Incident ${detail.id}`}>
+      {reason === undefined ? (
+        <Notice kind="busy" title="Reading the incident…" />
+      ) : (
+        <Notice kind="fault" title={`${detail.id} can’t be shown`}>
+          <p>{reason}</p>
+          <p>
+            <a href={fragmentOf({ view: 'incidents', query: route.value.query })}>Back to the list</a>
+          </p>
+        </Notice>
+      )}
+    </article>
+  );
+};
+
+const Containment = ({ incident, isNow }: { readonly incident: ShownIncident; readonly isNow: boolean }) => {
+  const { containment, containment_actions: actions = [] } = incident;
+  return (
+    <section class="containment" aria-label="Containment">
+      <h3>
+        Containment{' '}
+        {containment !== undefined &&
+          (incident.state === 'resolved' ? (
+            <span class="badge">let go</span>
+          ) : (
+            <span class={`badge ${containment.status}`}>{containment.status}</span>
+          ))}
+      </h3>
+      {containment !== undefined && <Deliveries incident={incident.id} containment={containment} isNow={isNow} />}
+      {containment === undefined && actions.length > 0 && <p>{actions.map(spelled).join(', ')}</p>}
+      {containment === undefined && actions.length === 0 && <p class="hint">Nothing has been contained.</p>}
+    </section>
+  );
+};
+
+const Evidence = ({ incident: { evidence } }: { readonly incident: ShownIncident }) => (
+  <section class="evidence" aria-label="Evidence">
+    <h3>
+      Evidence
+      {evidence !== undefined && (
+        <CopyButton text={() => JSON.stringify(evidence, null, 2)} what="JSON of the evidence" label="Copy JSON" />
+      )}
+    </h3>
+    {evidence === undefined ? <p class="hint">None was reported.</p> : <EvidenceTree value={evidence} />}
+  </section>
+);
+
+interface ReplaySliderProps {
+  readonly entries: readonly Entry[];
+  readonly count: number;
+  readonly onChange: (count: number) => void;
+}
+
+const ReplaySlider = ({ entries, count, onChange }: ReplaySliderProps) => {
+  if (entries.length < 2) return null;
+  const entry = entries[count - 1];
+  const text = entry === undefined ? '' : `${count} of ${entries.length}: ${phraseOf(entry)}`;
+  return (
+    <label class="replay">
+      <span>Replay</span>
+      <input
+        type="range"
+        min={1}
+        max={entries.length}
+        step={1}
+        value={count}
+        aria-valuetext={text}
+        onInput={({ currentTarget }) => onChange(Number(currentTarget.value))}
+      />
+      <output>{text}</output>
+    </label>
+  );
+};

@@ -1,0 +1,15 @@
+/**
+ * What the record of an incident was after each of its entries, made from the entries by the same fold and the same
+ * statechart that the service makes its record with.
+ */
+import type { Entry } from '../../audit/entry.ts';
+import type { IncidentRecord } from '../../projections/incident-record.ts';
+
+export type Fold = (before: IncidentRecord | undefined, entry: Entry) => IncidentRecord;
+
+/** Loads the fold, and XState with it: not before somebody wants to replay. */
+export const loadFold = async (): Promise<Fold> => (await import('../../projections/incident-record.ts')).foldEntry;
+
+/** The record after the first `count` entries, of which there is at least one. Throws where they contradict the chart. */
+export const recordAfter = (fold: Fold, entries: readonly Entry[], count: number): IncidentRecord =>
+  entries.slice(0, count).reduce<IncidentRecord | undefined>((record, entry) => fold(record, entry), undefined)!;

@@ -1,0 +1,91 @@
+import type { Entry } from '../../audit/entry.ts';
+import { CopyButton } from '../parts/copy-button.tsx';
+import { Moment } from '../parts/time.tsx';
+import { Verbatim } from '../parts/verbatim.tsx';
+import { spelled } from '../words.ts';
+
+interface TimelineProps {
+  /** Oldest first. */
+  readonly entries: readonly Entry[];
+  /** How many of them have happened, as shown. */
+  readonly count: number;
+  readonly onChoose: (count: number) => void;
+}
+
+/** Who did what, with note and hash: an entry can be chosen to see the incident as it was then. */
+export const Timeline = ({ entries, count, onChoose }: TimelineProps) => (
+  <ol class="timeline">
+    {entries.map((entry, index) => (
+      <li
+        key={entry.data.seq}
+        class={index + 1 === count ? 'chosen' : index + 1 > count ? 'later' : ''}
+        aria-current={index + 1 === count ? 'step' : undefined}
+      >
+        <Moment at={entry.timestamp} />
+        <div class="what">
+          <button type="button" class="link" onClick={() => onChoose(index + 1)}>
+            {phraseOf(entry)}
+          </button>
+          <Said entry={entry} />
+          <p class="proof">
+            entry {entry.data.seq} · <code title={entry.entry_hash}>{entry.entry_hash.slice(0, 12)}…</code>
+            <CopyButton text={() => entry.entry_hash} what={`the hash of entry ${entry.data.seq}`} />
+          </p>
+        </div>
+      </li>
+    ))}
+  </ol>
+);
+
+/** What an entry says happened, as a phrase. */
+export const phraseOf = ({ event, data }: Pick<Entry, 'event' | 'data'>): string => {
+  const [kind, verb] = event.split('.', 2) as [string, string];
+  const action = typeof data.action === 'string' ? spelled(data.action) : undefined;
+  if (event === 'alert.raised') return 'Alert raised';
+  if (kind === 'incident') {
+    if (event === 'incident.reported' && data.state === 'contained') return 'Reported, and contained by policy';
+    return event === 'incident.recurred' ? 'Reported again' : spelled(verb);
+  }
+  if (kind === 'containment' && action !== undefined) {
+    const releases = data.directive === 'release' ? ' (release)' : '';
+    return `${action}${releases}: ${CONTAINMENT_PHRASES[verb] ?? verb}`;
+  }
+  return spelled(event.replace('.', ' '));
+};
+
+const CONTAINMENT_PHRASES: Readonly<Record<string, string>> = {
+  attempted: 'attempt failed, to be tried again',
+  confirmed: 'confirmed',
+  failed: 'failed',
+  lost: 'lost',
+  retried: 'to be tried again',
+  heard: 'heard of',
+};
+
+/** What somebody wrote into an entry: who they are, their note, an error. */
+const Said = ({ entry: { event, data } }: { readonly entry: Entry }) => {
+  const text = (name: string): string | undefined => (typeof data[name] === 'string' ? data[name] : undefined);
+  const by = text('by');
+  const note = text('note');
+  const trouble = text('error') ?? (event === 'containment.lost' ? text('reason') : undefined);
+  return (
+    <>
+      {by !== undefined && (
+        <span class="by">
+          {' '}
+          by <Verbatim text={by} />
+        </span>
+      )}
+      {note !== undefined && (
+        <blockquote>
+          <Verbatim text={note} />
+        </blockquote>
+      )}
+      {trouble !== undefined && (
+        <p class="error">
+          <Verbatim text={trouble} longest={300} />
+        </p>
+      )}
+    </>
+  );
+};

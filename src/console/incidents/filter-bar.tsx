@@ -1,0 +1,170 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { CLASSES, SEVERITIES, STATES, type IncidentClass } from '../../../machines/vocabulary.ts';
+import { type Filters, SPANS, type Span, toggled } from '../filters.ts';
+import { useKept } from '../kept.ts';
+import { SeverityMark, StateMark } from '../parts/marks.tsx';
+import { goTo, listOf } from '../route.ts';
+import { statistics } from '../statistics.ts';
+import { grouped, spelled } from '../words.ts';
+
+/** How long typing has to rest before it is searched for, in milliseconds. */
+const REST = 300;
+
+export const SEARCH_ID = 'search';
+
+const SPAN_WORDS: Readonly<Record<Span, string>> = { '1h': 'Last hour', '24h': 'Last 24 hours', '7d': 'Last 7 days' };
+
+/** What is listed: every choice is a step in the address. */
+export const FilterBar = ({ filters }: { readonly filters: Filters }) => {
+  const counts = useKept(statistics);
+  const change = (changed: Partial<Filters>): void => goTo(listOf({ ...filters, ...changed }), 'replace');
+  return (
+    <form role="search" class="filters" onSubmit={(event) => event.preventDefault()}>
+      <Search words={filters.words} onSearch={(words) => change({ words })} />
+      <fieldset class="chips">
+        <legend class="unseen">State</legend>
+        {STATES.map((state) => (
+          <button
+            key={state}
+            type="button"
+            class="chip"
+            aria-pressed={filters.states.includes(state)}
+            onClick={() => change(toggled(filters, 'states', state))}
+          >
+            <StateMark state={state} />
+            <span class="count">{grouped(counts?.by_state[state] ?? 0)}</span>
+          </button>
+        ))}
+      </fieldset>
+      <fieldset class="chips">
+        <legend class="unseen">Severity</legend>
+        {SEVERITIES.map((severity) => (
+          <button
+            key={severity}
+            type="button"
+            class="chip"
+            aria-pressed={filters.severities.includes(severity)}
+            onClick={() => change(toggled(filters, 'severities', severity))}
+          >
+            <SeverityMark severity={severity} />
+          </button>
+        ))}
+      </fieldset>
+      <select
+        aria-label="Class"
+        value={filters.classes.length > 1 ? 'several' : (filters.classes[0] ?? '')}
+        onChange={({ currentTarget: { value } }) => change({ classes: value === '' ? [] : [value as IncidentClass] })}
+      >
+        <option value="">Every class</option>
+        {filters.classes.length > 1 && <option value="several">{filters.classes.length} classes</option>}
+        {CLASSES.map((name) => (
+          <option key={name} value={name}>
+            {spelled(name)}
+          </option>
+        ))}
+      </select>
+      <TimeFilter filters={filters} onChange={change} />
+      {filters.sources.map((source) => (
+        <button
+          key={source}
+          type="button"
+          class="chip"
+          aria-label={`Source ${source}: take this filter away`}
+          onClick={() => change({ sources: filters.sources.filter((other) => other !== source) })}
+        >
+          <bdi>{source}</bdi> ✕
+        </button>
+      ))}
+    </form>
+  );
+};
+
+const Search = ({ words, onSearch }: { readonly words: string; readonly onSearch: (words: string) => void }) => {
+  const [typed, setTyped] = useState(words);
+  const rest = useRef<ReturnType<typeof setTimeout>>(undefined);
+  useEffect(() => setTyped(words), [words]);
+  useEffect(() => () => clearTimeout(rest.current), []);
+  return (
+    <input
+      id={SEARCH_ID}
+      type="search"
+      placeholder="Search description, source, id"
+      aria-label="Search"
+      maxLength={200}
+      value={typed}
+      onInput={({ currentTarget: { value } }) => {
+        setTyped(value);
+        clearTimeout(rest.current);
+        rest.current = setTimeout(() => onSearch(value.trim()), REST);
+      }}
+      onKeyDown={({ key, currentTarget }) => {
+        if (key === 'Escape' || key === 'Enter') currentTarget.blur();
+      }}
+    />
+  );
+};
+
+interface TimeFilterProps {
+  readonly filters: Filters;
+  readonly onChange: (changed: Partial<Filters>) => void;
+}
+
+const TIME_FILTERS: ReadonlySet<string> = new Set(['last', 'since', 'until']);
+
+const withoutTime = (filters: Filters): Filters =>
+  Object.fromEntries(Object.entries(filters).filter(([name]) => !TIME_FILTERS.has(name))) as unknown as Filters;
+
+const TimeFilter = ({ filters, onChange }: TimeFilterProps) => {
+  const timeless = withoutTime(filters);
+  const isBetween = filters.since !== undefined || filters.until !== undefined;
+  const choose = (value: string): void => {
+    const now = Date.now();
+    const choice =
+      value === 'between'
+        ? { since: new Date(now - SPANS['24h']).toISOString() }
+        : value === ''
+          ? {}
+          : { last: value as Span };
+    goTo(listOf({ ...timeless, ...choice }), 'replace');
+  };
+  const bound = (name: 'since' | 'until') => (
+    <input
+      type="datetime-local"
+      aria-label={name === 'since' ? 'Reported from' : 'Reported before'}
+      value={localTime(filters[name])}
+      onChange={({ currentTarget: { value } }) => {
+        const milliseconds = Date.parse(value);
+        if (!Number.isNaN(milliseconds)) onChange({ [name]: new Date(milliseconds).toISOString() });
+      }}
+    />
+  );
+  return (
+    <>
+      <select
+        aria-label="Time"
+        value={isBetween ? 'between' : (filters.last ?? '')}
+        onChange={({ currentTarget: { value } }) => choose(value)}
+      >
+        <option value="">Any time</option>
+        {Object.entries(SPAN_WORDS).map(([span, words]) => (
+          <option key={span} value={span}>
+            {words}
+          </option>
+        ))}
+        <option value="between">Between…</option>
+      </select>
+      {isBetween && (
+        <span class="between">
+          {bound('since')} – {bound('until')}
+        </span>
+      )}
+    </>
+  );
+};
+
+/** A time as a field for local time takes it: `2026-11-22T07:12`. */
+const localTime = (timestamp: string | undefined): string => {
+  if (timestamp === undefined) return '';
+  const at = new Date(timestamp);
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+};

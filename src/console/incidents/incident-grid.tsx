@@ -1,0 +1,101 @@
+/**
+ * The list as a grid of which only the rows in sight are on the page, so that a hundred thousand cost what fifty do.
+ *
+ * All rows are equally high; one element as high as all of them makes the scroll bar, and the rows in sight are moved to
+ * their place in it. The focus is on the grid, and `aria-activedescendant` says which row the keys are about.
+ */
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { route } from '../route.ts';
+import type { IncidentRows } from './incident-rows.ts';
+import { ListRow, rowId } from './list-row.tsx';
+import { current, place, selected } from './selection.ts';
+
+/** In pixels; narrow lists have two lines a row. As in incidents.css. */
+const ROW_HEIGHT = { wide: 34, narrow: 58 } as const;
+const HEAD_HEIGHT = { wide: 30, narrow: 0 } as const;
+const NARROW_BELOW = 760;
+/** Rows on the page above and below those in sight. */
+const SPARE = 8;
+/** How far in front of the end the next page is asked for, in rows. */
+const LOOK_AHEAD = 100;
+
+export const IncidentGrid = ({ list }: { readonly list: IncidentRows }) => {
+  const scroller = useRef<HTMLDivElement>(null);
+  const [top, setTop] = useState(0);
+  const [size, setSize] = useState({ width: 0, height: 0 });
+  const rows = list.rows.value;
+  const shape = size.width < NARROW_BELOW ? 'narrow' : 'wide';
+  const rowHeight = ROW_HEIGHT[shape];
+  const headHeight = HEAD_HEIGHT[shape];
+
+  useLayoutEffect(() => {
+    const element = scroller.current!;
+    const observer = new ResizeObserver(() => setSize({ width: element.clientWidth, height: element.clientHeight }));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+
+  const first = Math.max(0, Math.floor(top / rowHeight) - SPARE);
+  const end = Math.min(rows.length, Math.ceil((top + size.height) / rowHeight) + SPARE);
+  useEffect(() => {
+    if (list.progress.value.kind === 'more' && end > rows.length - LOOK_AHEAD) void list.loadMore();
+  }, [list, end, rows.length, list.progress.value]);
+
+  const at = rows.findIndex(({ id }) => id === current.value);
+  useLayoutEffect(() => {
+    const element = scroller.current!;
+    if (at === -1) return;
+    place.value = at;
+    const above = at * rowHeight;
+    const below = above + rowHeight + headHeight - element.clientHeight;
+    if (element.scrollTop > above) element.scrollTop = above;
+    else if (element.scrollTop < below) element.scrollTop = below;
+    // Only when another row becomes the current one: not when rows move under it.
+  }, [current.value, shape]);
+
+  const isComplete = list.progress.value.kind === 'complete';
+  return (
+    <div
+      ref={scroller}
+      class={`grid ${shape}`}
+      role="grid"
+      tabIndex={0}
+      aria-label="Incidents"
+      aria-multiselectable="true"
+      aria-rowcount={isComplete ? rows.length + 1 : -1}
+      {...(at >= first && at < end && { 'aria-activedescendant': rowId(rows[at]!.id) })}
+      onScroll={({ currentTarget }) => setTop(currentTarget.scrollTop)}
+    >
+      <GridHead />
+      <div role="rowgroup" class="grid-space" style={{ height: `${rows.length * rowHeight}px` }}>
+        <div role="presentation" class="grid-window" style={{ transform: `translateY(${first * rowHeight}px)` }}>
+          {rows.slice(first, end).map((row, offset) => (
+            <ListRow
+              key={row.id}
+              row={row}
+              index={first + offset}
+              isCurrent={row.id === current.value}
+              isSelected={selected.value.has(row.id)}
+              isOpen={row.id === route.value.id}
+            />
+          ))}
+        </div>
+      </div>
+    </div>
+  );
+};
+
+const GridHead = () => (
+  <div role="rowgroup" class="grid-head">
+    <div role="row" aria-rowindex={1} class="row head">
+      <span role="columnheader" class="cell select">
+        <span class="unseen">Selected</span>
+      </span>
+      {['Severity', 'State', 'Reported', 'Class', 'Description', 'Source'].map((name) => (
+        <span key={name} role="columnheader" class={`cell ${name.toLowerCase()}`}>
+          {name}
+        </span>
+      ))}
+    </div>
+  </div>
+);

@@ -1,0 +1,54 @@
+import type { IncidentClass, Severity, State } from '../../../machines/vocabulary.ts';
+import type { Entry } from '../../audit/entry.ts';
+import type { ReportedData } from '../../audit/incident-entries.ts';
+import { beginning } from '../visible-text.ts';
+
+/** What the list keeps of an incident: a hundred thousand of them have to fit in a page. */
+export interface IncidentRow {
+  readonly id: string;
+  readonly class: IncidentClass;
+  readonly severity: Severity;
+  readonly state: State;
+  readonly source: string;
+  readonly description: string;
+  readonly created_at: string;
+  readonly occurrences: number;
+  readonly version: number;
+  /** What has become of its containment, once it was contained. */
+  readonly containment?: string;
+}
+
+/** The incident as the API gives it, as far as the list needs it. */
+export type ListedIncident = Omit<IncidentRow, 'containment'> & { readonly containment?: { readonly status: string } };
+
+const LONGEST_DESCRIPTION = 240;
+const LONGEST_SOURCE = 80;
+
+export const rowOf = (incident: ListedIncident): IncidentRow => ({
+  id: incident.id,
+  class: incident.class,
+  severity: incident.severity,
+  state: incident.state,
+  source: beginning(incident.source, LONGEST_SOURCE),
+  description: beginning(incident.description, LONGEST_DESCRIPTION),
+  created_at: incident.created_at,
+  occurrences: incident.occurrences,
+  version: incident.version,
+  ...(incident.containment && { containment: incident.containment.status }),
+});
+
+/** The row of an incident that an entry reports. */
+export const rowOfReport = ({ timestamp, data }: Entry): IncidentRow => {
+  const { incident, version, state, severity, report } = data as unknown as ReportedData;
+  return rowOf({
+    id: incident,
+    class: report.class,
+    severity,
+    state,
+    source: report.source,
+    description: report.description,
+    created_at: timestamp,
+    occurrences: 1,
+    version,
+  });
+};

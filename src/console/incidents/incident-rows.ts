@@ -1,0 +1,191 @@
+/**
+ * The rows of the list under one set of filters: pages of the API, kept up with the log.
+ *
+ * Rows stand as the API lists them, the most severe first, then the newest. A page goes behind the last; what has been
+ * reported since the first page, or has moved so that the filters admit it now, goes where it belongs, and waits when
+ * that lies behind what has been read. A row that the filters don't admit any more stays known and is not shown. Entries
+ * are taken in as they come and drawn once a frame, however many there are.
+ */
+import { signal } from '@preact/signals';
+import { SEVERITIES } from '../../../machines/vocabulary.ts';
+import type { Entry } from '../../audit/entry.ts';
+import { admits, apiQuery, type Filters } from '../filters.ts';
+import { read, reasonOf, Refusal } from '../request.ts';
+import { type IncidentRow, type ListedIncident, rowOf, rowOfReport } from './incident-row.ts';
+
+export type Progress =
+  | { readonly kind: 'loading' }
+  /** There are further pages. */
+  | { readonly kind: 'more' }
+  | { readonly kind: 'complete' }
+  | { readonly kind: 'failed'; readonly reason: string };
+
+const PAGE = 200;
+/** More incidents than this are not looked at one by one. */
+const MOST_TO_LOOK_AT = 200;
+
+export class IncidentRows {
+  readonly rows = signal<readonly IncidentRow[]>([]);
+  readonly progress = signal<Progress>({ kind: 'loading' });
+  /** Whether so much has moved that the list should be read again. */
+  readonly isStale = signal(false);
+  readonly #filters: Filters;
+  readonly #nextFrame: (draw: () => void) => void;
+  readonly #abort = new AbortController();
+  readonly #known = new Map<string, IncidentRow>();
+  /** The identifiers of rows that have their place. */
+  readonly #placed: string[] = [];
+  /** Those of rows whose place lies behind the pages that were read. */
+  #early: string[] = [];
+  #next: string | undefined;
+  #busy = false;
+  #isDrawn = true;
+  /** Entries that came while a page was being read: they may be newer than what it shows. */
+  #waiting: Entry[] = [];
+  readonly #toLookAt = new Set<string>();
+  #looking = false;
+
+  constructor(filters: Filters, nextFrame: (draw: () => void) => void = (draw) => void requestAnimationFrame(draw)) {
+    this.#filters = filters;
+    this.#nextFrame = nextFrame;
+    this.#next = this.#list(filters.words, PAGE);
+  }
+
+  get(id: string): IncidentRow | undefined {
+    return this.#known.get(id);
+  }
+
+  /** Reads the next page, unless one is being read or there is none. */
+  async loadMore(): Promise<void> {
+    if (this.#busy || this.#next === undefined) return;
+    this.#busy = true;
+    this.progress.value = { kind: 'loading' };
+    try {
+      const { body, next } = await read<readonly ListedIncident[]>(this.#next, this.#abort.signal);
+      for (const incident of body) if (this.#note(rowOf(incident))) this.#placed.push(incident.id);
+      this.#next = next;
+      this.progress.value = { kind: next === undefined ? 'complete' : 'more' };
+    } catch (error) {
+      if (!this.#abort.signal.aborted) this.progress.value = { kind: 'failed', reason: reasonOf(error) };
+    } finally {
+      this.#busy = false;
+      for (const id of this.#early.splice(0)) this.#place(this.#known.get(id)!);
+      for (const entry of this.#waiting.splice(0)) this.#apply(entry);
+      this.#draw();
+    }
+  }
+
+  /** Takes in what the log says. */
+  take(entry: Entry): void {
+    if (typeof entry.data.incident !== 'string') return;
+    if (this.#busy) this.#waiting.push(entry);
+    else this.#apply(entry);
+    this.#draw();
+  }
+
+  /** Ends what is under way. */
+  close(): void {
+    this.#abort.abort();
+  }
+
+  #apply(entry: Entry): void {
+    const { incident: id, version, state } = entry.data as unknown as IncidentRow & { readonly incident: string };
+    const known = this.#known.get(id);
+    if (known === undefined) {
+      if (entry.event === 'incident.reported' && this.#filters.words === '') this.#arrive(rowOfReport(entry));
+      else if (this.#mayBelong(entry)) this.#lookAt(id);
+      return;
+    }
+    if (known.version >= version) return;
+    const occurrences = known.occurrences + (entry.event === 'incident.recurred' ? 1 : 0);
+    this.#known.set(id, { ...known, state, version, occurrences });
+    if (entry.event.startsWith('containment.')) this.#lookAt(id);
+  }
+
+  /** Whether an entry may bring an incident onto the list that was not on it. */
+  #mayBelong({ event, data }: Entry): boolean {
+    const { states } = this.#filters;
+    const moves = event.startsWith('incident.') && event !== 'incident.recurred';
+    return moves && (states.length === 0 || states.includes(data.state as never));
+  }
+
+  #arrive(row: IncidentRow): void {
+    if (admits(this.#filters, row, Date.now()) && this.#note(row)) this.#place(row);
+  }
+
+  /** Notes what is known of an incident; gives whether it was unknown. */
+  #note(row: IncidentRow): boolean {
+    const known = this.#known.get(row.id);
+    if (known === undefined || known.version <= row.version) this.#known.set(row.id, row);
+    return known === undefined;
+  }
+
+  #place(row: IncidentRow): void {
+    let [low, high] = [0, this.#placed.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (comesBefore(row, this.#known.get(this.#placed[middle]!)!)) high = middle;
+      else low = middle + 1;
+    }
+    if (low === this.#placed.length && this.#next !== undefined) this.#early.push(row.id);
+    else this.#placed.splice(low, 0, row.id);
+  }
+
+  /** Has the service say what has become of an incident: one after the other. */
+  #lookAt(id: string): void {
+    if (this.#toLookAt.size === MOST_TO_LOOK_AT) {
+      this.#toLookAt.clear();
+      this.isStale.value = true;
+    }
+    this.#toLookAt.add(id);
+    if (!this.#looking) void this.#look();
+  }
+
+  async #look(): Promise<void> {
+    this.#looking = true;
+    for (const id of this.#toLookAt) {
+      this.#toLookAt.delete(id);
+      try {
+        const row = await this.#found(id);
+        if (row === undefined) continue;
+        if (this.#known.has(id)) this.#note(row);
+        else this.#arrive(row);
+        this.#draw();
+      } catch (error) {
+        if (!(error instanceof Refusal)) break;
+      }
+    }
+    this.#looking = false;
+  }
+
+  /** An incident, if the service says that it holds the words that are looked for: only the service can say. */
+  async #found(id: string): Promise<IncidentRow | undefined> {
+    const { words } = this.#filters;
+    const isAsked = words === '' || this.#known.has(id);
+    const path = isAsked ? `/api/v1/incidents/get?id=${encodeURIComponent(id)}` : this.#list(`${words} ${id}`, 1);
+    const { body } = await read<ListedIncident | readonly ListedIncident[]>(path, this.#abort.signal);
+    const incident = [body].flat()[0];
+    return incident === undefined ? undefined : rowOf(incident);
+  }
+
+  #list(words: string, limit: number): string {
+    const query = apiQuery({ ...this.#filters, words }, Date.now());
+    query.set('limit', String(limit));
+    return `/api/v1/incidents?${query.toString()}`;
+  }
+
+  #draw(): void {
+    if (!this.#isDrawn) return;
+    this.#isDrawn = false;
+    this.#nextFrame(() => {
+      this.#isDrawn = true;
+      const now = Date.now();
+      this.rows.value = this.#placed.map((id) => this.#known.get(id)!).filter((row) => admits(this.#filters, row, now));
+    });
+  }
+}
+
+const comesBefore = (one: IncidentRow, other: IncidentRow): boolean => {
+  const ranks = SEVERITIES.indexOf(one.severity) - SEVERITIES.indexOf(other.severity);
+  return ranks === 0 ? one.created_at > other.created_at : ranks < 0;
+};

@@ -1,0 +1,188 @@
+import { useComputed, useSignal } from '@preact/signals';
+import { useEffect, useMemo } from 'preact/hooks';
+import { IncidentView } from '../incident/incident-view.tsx';
+import { type Filters, readFilters } from '../filters.ts';
+import { type Keys, useKeys } from '../keyboard.ts';
+import { epoch, listen } from '../live-entries.ts';
+import { Notice } from '../parts/notice.tsx';
+import { fragmentOf, goTo, incidentFragment, route } from '../route.ts';
+import { counted } from '../words.ts';
+import { FilterBar, SEARCH_ID } from './filter-bar.tsx';
+import { IncidentGrid } from './incident-grid.tsx';
+import { IncidentRows } from './incident-rows.ts';
+import { clearSelection, current, place, selected, toggle } from './selection.ts';
+import { COMMAND_WORDS, task } from './task.ts';
+import type { CommandName } from '../../../machines/decision.ts';
+
+/** The list, and beside it, where there is room, the incident that is open. */
+export const IncidentsView = () => {
+  const { id, query } = route.value;
+  const rereads = useSignal(0);
+  const filters = useMemo(() => readFilters(query), [query]);
+  const list = useMemo(() => new IncidentRows(filters), [filters, epoch.value, rereads.value]);
+  useEffect(() => {
+    void list.loadMore();
+    const stop = listen((entry) => list.take(entry));
+    return () => {
+      stop();
+      list.close();
+    };
+  }, [list]);
+
+  useKeys(keysOf(list, id));
+  return (
+    <div class={`incidents ${id === undefined ? '' : 'with-incident'}`}>
+      <h1 class="unseen">Incidents</h1>
+      <section class="list" aria-label="List of incidents">
+        <FilterBar filters={filters} />
+        <SelectionBar list={list} />
+        {list.isStale.value && (
+          <p class="stale" role="status">
+            Much has changed at once.{' '}
+            <button type="button" class="link" onClick={() => (rereads.value += 1)}>
+              Read the list again
+            </button>
+          </p>
+        )}
+        <ListBody list={list} filters={filters} onReread={() => (rereads.value += 1)} />
+      </section>
+      {id !== undefined && <IncidentView key={id} id={id} />}
+    </div>
+  );
+};
+
+const keysOf = (list: IncidentRows, open: string | undefined): Keys => {
+  const rows = list.rows.value;
+  const move = (step: number): void => {
+    const at = rows.findIndex(({ id }) => id === current.peek());
+    const from = at === -1 ? place.peek() - (step > 0 ? 1 : 0) : at;
+    const to = rows[Math.min(rows.length - 1, Math.max(0, from + step))];
+    if (to === undefined) return;
+    current.value = to.id;
+    if (open !== undefined) goTo(incidentFragment(to.id), 'replace');
+  };
+  const close = (): void => {
+    if (open === undefined) clearSelection();
+    else goTo(fragmentOf({ view: 'incidents', query: route.peek().query }));
+  };
+  const onCurrent = (act: (id: string) => void) => (): void => {
+    const id = open ?? current.peek();
+    if (id !== undefined) act(id);
+  };
+  const command = (name: CommandName) => (): void => {
+    const ids = targets(open);
+    if (ids.length > 0) task.value = { command: name, ids };
+  };
+  return {
+    j: () => move(1),
+    k: () => move(-1),
+    ArrowDown: open === undefined ? () => move(1) : undefined,
+    ArrowUp: open === undefined ? () => move(-1) : undefined,
+    Enter: onCurrent((id) => goTo(incidentFragment(id))),
+    x: onCurrent(toggle),
+    Escape: close,
+    c: command('contain'),
+    a: command('acknowledge'),
+    r: command('resolve'),
+    '/': () => document.getElementById(SEARCH_ID)?.focus(),
+  };
+};
+
+/** What a command is for: the selection, or else the incident that is open, or the current one. */
+const targets = (open: string | undefined): readonly string[] => {
+  if (selected.peek().size > 0) return [...selected.peek()];
+  const one = open ?? current.peek();
+  return one === undefined ? [] : [one];
+};
+
+interface ListProps {
+  readonly list: IncidentRows;
+}
+
+const ListBody = ({
+  list,
+  filters,
+  onReread,
+}: ListProps & { readonly filters: Filters; readonly onReread: () => void }) => {
+  const progress = list.progress.value;
+  const isEmpty = useComputed(() => list.rows.value.length === 0).value;
+  const again = (
+    <button type="button" onClick={onReread}>
+      Try again
+    </button>
+  );
+  if (isEmpty && progress.kind === 'failed') {
+    return (
+      <Notice kind="fault" title="The list could not be read">
+        <p>{progress.reason}</p>
+        {again}
+      </Notice>
+    );
+  }
+  if (isEmpty && progress.kind === 'complete') return <NothingThere filters={filters} />;
+  return (
+    <>
+      <IncidentGrid list={list} />
+      <p class="list-foot" role="status">
+        {progress.kind === 'loading' && 'Reading…'}
+        {progress.kind === 'more' && `${counted(list.rows.value.length, 'incident')} so far, more below`}
+        {progress.kind === 'complete' && counted(list.rows.value.length, 'incident')}
+        {progress.kind === 'failed' && (
+          <>
+            The rest could not be read: {progress.reason}.{' '}
+            <button type="button" class="link" onClick={() => void list.loadMore()}>
+              Try again
+            </button>
+          </>
+        )}
+      </p>
+    </>
+  );
+};
+
+const NothingThere = ({ filters }: { readonly filters: Filters }) => {
+  const { states, classes, severities, sources, words, last, since, until } = filters;
+  const isUnattended = states.join() === 'open,contained' && [...classes, ...severities, ...sources].length === 0;
+  if (isUnattended && words === '' && (last ?? since ?? until) === undefined) {
+    return (
+      <Notice kind="empty" title="Nothing needs attention">
+        <p>Every incident is acknowledged or resolved. A new one appears here as soon as it is on record.</p>
+      </Notice>
+    );
+  }
+  return (
+    <Notice kind="empty" title="No incident matches">
+      <p>
+        <a href="#/incidents">Show every incident</a>
+      </p>
+    </Notice>
+  );
+};
+
+const SelectionBar = ({ list }: ListProps) => {
+  const ids = [...selected.value];
+  if (ids.length === 0) return null;
+  const hidden = ids.filter((id) => list.get(id) === undefined).length;
+  return (
+    <div class="selection" role="region" aria-label="Selection">
+      <strong>{ids.length} selected</strong>
+      {hidden > 0 && <span>{hidden} not in this list</span>}
+      {(['acknowledge', 'resolve'] as const).map((command) => (
+        <button key={command} type="button" onClick={() => (task.value = { command, ids })}>
+          {COMMAND_WORDS[command][0]}
+        </button>
+      ))}
+      <button
+        type="button"
+        onClick={() => {
+          selected.value = new Set(list.rows.value.map(({ id }) => id));
+        }}
+      >
+        Select all {list.rows.value.length}
+      </button>
+      <button type="button" class="quiet" onClick={clearSelection}>
+        Clear
+      </button>
+    </div>
+  );
+};

@@ -1,0 +1,44 @@
+/** Single keys as commands, wherever the focus is but in a field or a dialog. */
+import { useEffect, useRef } from 'preact/hooks';
+
+export type Keys = Readonly<Record<string, (() => void) | undefined>>;
+
+/** Every key, for the list of them. */
+export const KEY_MEANINGS = [
+  ['j', 'k', 'next and previous incident (or the arrow keys)'],
+  ['Enter', '', 'open the incident'],
+  ['Escape', '', 'close the incident; with none open, clear the selection'],
+  ['x', '', 'select the incident, or take it out of the selection'],
+  ['c', '', 'contain'],
+  ['a', '', 'acknowledge'],
+  ['r', '', 'resolve'],
+  ['/', '', 'search'],
+  ['?', '', 'show these keys'],
+] as const;
+
+const isWriting = (target: EventTarget | null): boolean =>
+  target instanceof Element &&
+  target.closest('input:not([type=checkbox],[type=range]), textarea, select, dialog') !== null;
+
+/** Where a key already means something to what has the focus. */
+const isTaken = ({ key, target }: KeyboardEvent): boolean =>
+  target instanceof Element &&
+  ((key === 'Enter' && target.closest('a, button, summary, [type=checkbox]') !== null) ||
+    (key.startsWith('Arrow') && target.closest('[type=range]') !== null));
+
+/** Listens to these keys for as long as the component is on the page. */
+export const useKeys = (keys: Keys): void => {
+  const latest = useRef(keys);
+  latest.current = keys;
+  useEffect(() => {
+    const press = (event: KeyboardEvent): void => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+      const act = latest.current[event.key];
+      if (act === undefined || isWriting(event.target) || isTaken(event)) return;
+      event.preventDefault();
+      act();
+    };
+    addEventListener('keydown', press);
+    return () => removeEventListener('keydown', press);
+  }, []);
+};

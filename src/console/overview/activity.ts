@@ -1,0 +1,16 @@
+import { signal } from '@preact/signals';
+import type { ActivityReading } from '../../projections/activity.ts';
+import { SECOND } from '../../clock.ts';
+import { Kept } from '../kept.ts';
+
+export const SPANS_OF_HOURS = [24, 72, 168] as const;
+
+/** How many hours are looked at. */
+export const hours = signal<number>(72);
+
+/** What happened in each of them. */
+export const activity = new Kept<ActivityReading>(
+  () => `/api/v1/stats/hours?hours=${hours.value}`,
+  ({ event }) => event.startsWith('incident.'),
+  10 * SECOND,
+);

@@ -1,0 +1,132 @@
+/** Charts of the hours, drawn by uPlot, which is loaded when the first is shown. */
+import { useEffect, useRef } from 'preact/hooks';
+import type uPlot from 'uplot';
+import { SEVERITIES } from '../../../machines/vocabulary.ts';
+import { HOUR, SECOND } from '../../clock.ts';
+import type { ActivityReading } from '../../projections/activity.ts';
+import { isDark } from '../theme.ts';
+import { duration, spelled } from '../words.ts';
+
+interface HoursChartProps {
+  readonly kind: 'reported' | 'resolution';
+  readonly reading: ActivityReading;
+}
+
+const HEIGHT = 200;
+
+export const HoursChart = ({ kind, reading }: HoursChartProps) => {
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    let chart: uPlot | undefined;
+    let isGone = false;
+    const element = place.current!;
+    const fit = new ResizeObserver(() => chart?.setSize({ width: element.clientWidth, height: HEIGHT }));
+    void import('uplot').then(({ default: Plot }) => {
+      if (isGone) return;
+      const plan = kind === 'reported' ? reported(Plot, reading) : resolution(reading);
+      chart = new Plot({ ...plan.options, width: element.clientWidth, height: HEIGHT }, plan.data, element);
+      fit.observe(element);
+    });
+    return () => {
+      isGone = true;
+      fit.disconnect();
+      chart?.destroy();
+    };
+    // The colours are read when it is drawn.
+  }, [kind, reading, isDark.value]);
+  return <div ref={place} class="chart" role="img" aria-label={labelOf(kind, reading)} />;
+};
+
+const labelOf = (kind: HoursChartProps['kind'], reading: ActivityReading): string =>
+  kind === 'reported'
+    ? `Incidents reported in each of the last ${reading.hours} hours, by severity; the figures are below`
+    : `Median time to resolution in each of the last ${reading.hours} hours; the figures are below`;
+
+interface Plan {
+  readonly options: Omit<uPlot.Options, 'width' | 'height'>;
+  readonly data: uPlot.AlignedData;
+}
+
+const colour = (name: string): string =>
+  getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+/** uPlot counts time in seconds. */
+const timesOf = ({ from, hours }: ActivityReading): number[] =>
+  Array.from({ length: hours }, (_, hour) => (Date.parse(from) + hour * HOUR) / SECOND);
+
+const axis = (more: uPlot.Axis): uPlot.Axis => ({
+  stroke: colour('muted'),
+  grid: { stroke: colour('line'), width: 1 },
+  ticks: { stroke: colour('line'), width: 1 },
+  font: '12px system-ui, sans-serif',
+  ...more,
+});
+
+/** The tick marks of time: the hour, and the day where it begins. */
+const timeAxis = (): uPlot.Axis =>
+  axis({
+    values: [
+      [24 * 3600, '{DD} {MMM}', null, null, null, null, null, null, 1],
+      [3600, '{HH}:00', '\n{DD} {MMM}', null, '\n{DD} {MMM}', null, null, null, 1],
+    ],
+  });
+
+/** The last hour has a width too. */
+const WHOLE_HOURS: uPlot.Scale = { range: (_, first, last) => [first, last + HOUR / SECOND] };
+
+/** Bars by severity, one on the other: each is drawn from the ground to its upper end, the highest first. */
+const reported = (Plot: typeof uPlot, reading: ActivityReading): Plan => {
+  const columns = SEVERITIES.map((severity) => reading.reported[severity]);
+  const upTo = columns.map((_, last) =>
+    Array.from({ length: reading.hours }, (__, hour) =>
+      columns.slice(0, last + 1).reduce((sum, column) => sum + (column[hour] ?? 0), 0),
+    ),
+  );
+  const bars = Plot.paths.bars!({ size: [0.8, 40], align: 1 });
+  const series = SEVERITIES.map((severity, index) => ({
+    label: spelled(severity),
+    fill: colour(severity),
+    stroke: colour(severity),
+    width: 0,
+    paths: bars,
+    points: { show: false },
+    value: (_: uPlot, __: number | null, ___: number, hour: number | null): string =>
+      hour === null ? '–' : String(columns[index]?.[hour] ?? 0),
+  }));
+  return {
+    options: {
+      scales: { x: WHOLE_HOURS, y: { range: (_, __, most) => [0, Math.max(4, Math.ceil(most * 1.1))] } },
+      series: [{ label: 'Hour from', value: '{YYYY}-{MM}-{DD} {HH}:{mm}' }, ...series.toReversed()],
+      axes: [timeAxis(), axis({ size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10_000, 100_000] })],
+      cursor: { y: false },
+    },
+    data: [timesOf(reading), ...upTo.toReversed()],
+  };
+};
+
+const resolution = (reading: ActivityReading): Plan => ({
+  options: {
+    // oxlint-disable-next-line typescript/no-unsafe-enum-assignment -- logarithmic; the enum is in its types alone
+    scales: { x: WHOLE_HOURS, y: { distr: 3 } },
+    series: [
+      { label: 'Hour from', value: '{YYYY}-{MM}-{DD} {HH}:{mm}' },
+      {
+        label: 'Median to resolution',
+        stroke: colour('accent'),
+        width: 2,
+        spanGaps: true,
+        points: { show: true, size: 5, fill: colour('accent') },
+        value: (_, milliseconds) => (milliseconds === null ? '–' : duration(milliseconds)),
+      },
+    ],
+    axes: [
+      timeAxis(),
+      axis({ size: 64, values: (_, ticks) => ticks.map((tick) => (tick === null ? null : duration(tick))) }),
+    ],
+    cursor: { y: false },
+  },
+  data: [
+    timesOf(reading),
+    reading.time_to_resolution.hourly_median_ms.map((median) => (median === null ? null : Math.max(median, 1))),
+  ],
+});

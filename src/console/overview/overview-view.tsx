@@ -1,0 +1,168 @@
+import { SEVERITIES } from '../../../machines/vocabulary.ts';
+import type { ActivityReading, Durations } from '../../projections/activity.ts';
+import { useKept } from '../kept.ts';
+import { SeverityMark } from '../parts/marks.tsx';
+import { Notice } from '../parts/notice.tsx';
+import { Moment } from '../parts/time.tsx';
+import { readFilters, UNATTENDED } from '../filters.ts';
+import { listOf } from '../route.ts';
+import { statistics } from '../statistics.ts';
+import { counted, duration, grouped } from '../words.ts';
+import { HOUR } from '../../clock.ts';
+import { activity, hours, SPANS_OF_HOURS } from './activity.ts';
+import { HoursChart } from './hours-chart.tsx';
+
+const SPAN_WORDS: Readonly<Record<number, string>> = { 24: '24 hours', 72: '3 days', 168: '7 days' };
+
+/** How much there is to do, how much there has been, and how long it takes. */
+export const OverviewView = () => {
+  const counts = useKept(statistics);
+  const reading = useKept(activity);
+  return (
+    <div class="page">
+      <h1>Overview</h1>
+      <section aria-labelledby="waiting">
+        <h2 id="waiting">Waiting for somebody</h2>
+        <ul class="tiles">
+          {SEVERITIES.map((severity) => (
+            <li key={severity}>
+              <a class="tile" href={listOf({ ...readFilters(UNATTENDED), severities: [severity] })}>
+                <SeverityMark severity={severity} />
+                <span class="figure">{counts === undefined ? '–' : grouped(counts.open_by_severity[severity])}</span>
+              </a>
+            </li>
+          ))}
+        </ul>
+        {counts !== undefined && (
+          <p class="hint">
+            {counted(counts.open_incidents, 'incident')} open or contained, {grouped(counts.by_state.acknowledged)}{' '}
+            acknowledged, {grouped(counts.by_state.resolved)} resolved.
+          </p>
+        )}
+      </section>
+      <section aria-labelledby="hours">
+        <div class="section-head">
+          <h2 id="hours">The last {SPAN_WORDS[hours.value]}</h2>
+          <fieldset class="chips">
+            <legend class="unseen">How far back</legend>
+            {SPANS_OF_HOURS.map((span) => (
+              <button
+                key={span}
+                type="button"
+                class="chip"
+                aria-pressed={hours.value === span}
+                onClick={() => (hours.value = span)}
+              >
+                {SPAN_WORDS[span]}
+              </button>
+            ))}
+          </fieldset>
+        </div>
+        {reading === undefined ? <NotRead /> : <Hours reading={reading} />}
+      </section>
+    </div>
+  );
+};
+
+const NotRead = () => {
+  const reason = activity.fault.value;
+  if (reason === undefined) return <Notice kind="busy" title="Reading…" />;
+  return (
+    <Notice kind="fault" title="The hours could not be read">
+      <p>{reason}</p>
+    </Notice>
+  );
+};
+
+const Hours = ({ reading }: { readonly reading: ActivityReading }) => {
+  const reported = SEVERITIES.flatMap((severity) => reading.reported[severity]).reduce((sum, count) => sum + count, 0);
+  return (
+    <>
+      <h3>Reported each hour</h3>
+      {reported === 0 ? (
+        <Notice kind="empty" title="Nothing was reported" />
+      ) : (
+        <HoursChart kind="reported" reading={reading} />
+      )}
+      <div class="two">
+        <section aria-labelledby="containment">
+          <h3 id="containment">Time to containment</h3>
+          <Spent durations={reading.time_to_containment} done="contained" />
+        </section>
+        <section aria-labelledby="resolution">
+          <h3 id="resolution">Time to resolution</h3>
+          <Spent durations={reading.time_to_resolution} done="resolved" />
+        </section>
+      </div>
+      {reading.time_to_resolution.count > 0 && <HoursChart kind="resolution" reading={reading} />}
+      {reported > 0 && <HoursTable reading={reading} />}
+    </>
+  );
+};
+
+const Spent = ({ durations, done }: { readonly durations: Durations; readonly done: string }) =>
+  durations.count === 0 ? (
+    <p class="hint">None was {done}.</p>
+  ) : (
+    <dl class="figures">
+      <div>
+        <dt>Half within</dt>
+        <dd class="figure">{duration(durations.median_ms ?? 0)}</dd>
+      </div>
+      <div>
+        <dt>Nine in ten within</dt>
+        <dd class="figure">{duration(durations.p90_ms ?? 0)}</dd>
+      </div>
+      <div>
+        <dt>Counted</dt>
+        <dd class="figure">{grouped(durations.count)}</dd>
+      </div>
+    </dl>
+  );
+
+/** The same in figures, for who can't or won't read a chart. */
+const HoursTable = ({ reading }: { readonly reading: ActivityReading }) => {
+  const from = Date.parse(reading.from);
+  const rows = Array.from({ length: reading.hours }, (_, hour) => ({
+    at: new Date(from + hour * HOUR).toISOString(),
+    counts: SEVERITIES.map((severity) => reading.reported[severity][hour] ?? 0),
+    median: reading.time_to_resolution.hourly_median_ms[hour] ?? null,
+  })).filter(({ counts, median }) => median !== null || counts.some((count) => count > 0));
+  return (
+    <details class="figures-table">
+      <summary>The figures</summary>
+      <div class="scroll" tabIndex={0} role="region" aria-label="The figures">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Hour from</th>
+              {SEVERITIES.map((severity) => (
+                <th key={severity} scope="col" class="number">
+                  {severity}
+                </th>
+              ))}
+              <th scope="col" class="number">
+                median to resolution
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map(({ at, counts, median }) => (
+              <tr key={at}>
+                <th scope="row">
+                  <Moment at={at} />
+                </th>
+                {counts.map((count, index) => (
+                  <td key={SEVERITIES[index]} class="number">
+                    {count}
+                  </td>
+                ))}
+                <td class="number">{median === null ? '' : duration(median)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </details>
+  );
+};

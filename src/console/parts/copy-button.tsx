@@ -1,0 +1,26 @@
+import { announce } from '../announcements.ts';
+
+interface CopyButtonProps {
+  /** What is copied; made when it is asked for. */
+  readonly text: () => string;
+  /** What it is called: `Copy …`. */
+  readonly what: string;
+  readonly label?: string;
+}
+
+/** Copies text exactly as it is. */
+export const CopyButton = ({ text, what, label = 'Copy' }: CopyButtonProps) => {
+  const copy = async (): Promise<void> => {
+    try {
+      await navigator.clipboard.writeText(text());
+      announce(`Copied ${what}`);
+    } catch {
+      announce(`The browser does not let ${what} be copied`);
+    }
+  };
+  return (
+    <button type="button" class="quiet" aria-label={`Copy ${what}`} title={`Copy ${what}`} onClick={() => void copy()}>
+      {label}
+    </button>
+  );
+};

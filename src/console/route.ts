@@ -1,0 +1,67 @@
+/** Which view the page shows: kept in the fragment of its address, so that it can be bookmarked and gone back from. */
+import { signal } from '@preact/signals';
+import { type Filters, UNATTENDED, writeFilters } from './filters.ts';
+
+export const VIEWS = ['incidents', 'posture', 'overview', 'statecharts', 'audit'] as const;
+export type View = (typeof VIEWS)[number];
+
+export interface Route {
+  readonly view: View;
+  /** The incident that is open. */
+  readonly id?: string;
+  /** The filters of the list, as a query. */
+  readonly query: string;
+}
+
+/** Reads a fragment like `#/incidents/INC-20261122-4f2a9c01d3e8?state=open`; what is unknown leads to the list. */
+export const readRoute = (fragment: string): Route => {
+  const [path = '', query = ''] = fragment.replace(/^#\/?/, '').split('?', 2);
+  const [name, id] = path.split('/', 2);
+  const view = VIEWS.find((known) => known === name);
+  if (view === undefined) return { view: 'incidents', query: UNATTENDED };
+  return { view, query, ...(id !== undefined && id !== '' && { id: decoded(id) }) };
+};
+
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+};
+
+/** The fragment that `readRoute` reads back. */
+export const fragmentOf = ({ view, id, query }: Route): string => {
+  const path = id === undefined ? view : `${view}/${encodeURIComponent(id)}`;
+  return `#/${path}${query === '' ? '' : `?${query}`}`;
+};
+
+/** The fragment of the list under these filters. */
+export const listOf = (filters: Filters): string => fragmentOf({ view: 'incidents', query: writeFilters(filters) });
+
+/** The fragment of an incident, beside the list that is shown. */
+export const incidentFragment = (id: string): string => {
+  const { view, query } = route.peek();
+  return fragmentOf({ view: 'incidents', id, query: view === 'incidents' ? query : '' });
+};
+
+export const route = signal<Route>({ view: 'incidents', query: UNATTENDED });
+
+/** Follows the address, from now on and for as long as the page is there. */
+export const followAddress = (): void => {
+  const follow = (): void => {
+    route.value = readRoute(location.hash);
+  };
+  addEventListener('hashchange', follow);
+  follow();
+};
+
+/** Shows another view, as a step that can be gone back from, or in place of this one. */
+export const goTo = (fragment: string, how: 'step' | 'replace' = 'step'): void => {
+  if (how === 'step') {
+    location.hash = fragment;
+    return;
+  }
+  history.replaceState(null, '', fragment);
+  route.value = readRoute(fragment);
+};

@@ -1,0 +1,62 @@
+import { ACTIONS, STATES, type State } from '../../../machines/vocabulary.ts';
+import { posture } from '../containment.ts';
+import { readFilters } from '../filters.ts';
+import { useKept } from '../kept.ts';
+import { listOf } from '../route.ts';
+import { statistics } from '../statistics.ts';
+import { counted } from '../words.ts';
+import { Statechart } from './statechart.tsx';
+
+const FORMATS = ['json', 'svg', 'mermaid', 'scxml', 'dot'] as const;
+
+/** Both machines, with how many are in each state now; a state of the incident leads to its list. */
+export const StatechartsView = () => {
+  const counts = useKept(statistics);
+  const known = useKept(posture);
+  const isState = (name: string): name is State => (STATES as readonly string[]).includes(name);
+  const deliveries = (status: string): number | undefined =>
+    known && ACTIONS.reduce((sum, action) => sum + (known[action].delivery?.counts[status] ?? 0), 0);
+  return (
+    <div class="page">
+      <h1>Statecharts</h1>
+      <section aria-labelledby="incident-machine">
+        <h2 id="incident-machine">Incident</h2>
+        <p class="hint">
+          {counted(counts?.total_incidents ?? 0, 'incident')} on record. A state leads to the incidents that are in it.
+        </p>
+        <div class="drawing" tabIndex={0} role="region" aria-label="Chart of an incident">
+          <Statechart
+            machine="incident"
+            label="Statechart of an incident, with how many are in each state"
+            countOf={(name) => (isState(name) ? counts?.by_state[name] : undefined)}
+            linkOf={(name) => (isState(name) ? listOf({ ...readFilters(''), states: [name] }) : undefined)}
+          />
+        </div>
+        <Downloads machine="incident" />
+      </section>
+      <section aria-labelledby="delivery-machine">
+        <h2 id="delivery-machine">Delivery</h2>
+        <p class="hint">One containment action of one incident, on its way to the service that carries it out.</p>
+        <div class="drawing" tabIndex={0} role="region" aria-label="Chart of a delivery">
+          <Statechart
+            machine="delivery"
+            label="Statechart of a delivery, with how many are in each state"
+            countOf={(name) => (known === undefined ? undefined : deliveries(name) || undefined)}
+          />
+        </div>
+        <Downloads machine="delivery" />
+      </section>
+    </div>
+  );
+};
+
+/** The chart for other programs: the JSON can be pasted into the editor of Stately Studio. */
+const Downloads = ({ machine }: { readonly machine: string }) => (
+  <p class="downloads">
+    {FORMATS.map((format) => (
+      <a key={format} href={`/api/v1/machines/${machine}?format=${format}`} target="_blank" rel="noreferrer">
+        {format}
+      </a>
+    ))}
+  </p>
+);

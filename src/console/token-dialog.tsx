@@ -1,0 +1,62 @@
+import { useState } from 'preact/hooks';
+import type { Question } from './operator.ts';
+import { Dialog } from './parts/dialog.tsx';
+
+const LONGEST_NAME = 256;
+
+/** Asks for the service token, when the first command needs it. */
+export const TokenDialog = ({ refused, answer }: Question) => {
+  const [token, setToken] = useState('');
+  const [name, setName] = useState('');
+  const [keep, setKeep] = useState(false);
+  return (
+    <Dialog title="Service token" onClose={() => answer(undefined, false)}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (token.trim() !== '') answer({ token: token.trim(), name: name.trim() }, keep);
+        }}
+      >
+        {refused ? (
+          <p class="error" role="alert">
+            The service does not take that token.
+          </p>
+        ) : (
+          <p class="hint">Commands need the token that the service was given. Reading does not.</p>
+        )}
+        <label>
+          Token
+          <input
+            type="password"
+            autocomplete="off"
+            spellcheck={false}
+            required
+            value={token}
+            onInput={({ currentTarget: { value } }) => setToken(value)}
+          />
+        </label>
+        <label>
+          Your name, as the log will show it
+          <input
+            autocomplete="username"
+            maxLength={LONGEST_NAME}
+            value={name}
+            onInput={({ currentTarget: { value } }) => setName(value)}
+          />
+        </label>
+        <label class="tick-line">
+          <input type="checkbox" checked={keep} onChange={({ currentTarget }) => setKeep(currentTarget.checked)} />
+          Keep both until this tab is closed
+        </label>
+        <div class="dialog-buttons">
+          <button type="button" onClick={() => answer(undefined, false)}>
+            Cancel
+          </button>
+          <button type="submit" class="primary">
+            Continue
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+};

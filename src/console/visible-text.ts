@@ -1,0 +1,77 @@
+/**
+ * Text that somebody else wrote, taken apart so that nothing in it can act or hide.
+ *
+ * Characters that move the direction of the text around them, that show as nothing, or that control a device are told
+ * apart from the rest and are to be shown by their code point. What is left is ordinary text in any script, to be put on
+ * the page as text and isolated, so that its own direction ends with it.
+ */
+
+export interface Piece {
+  readonly text: string;
+  /** What the character is, when it is one that has to be named: `U+202E right-to-left override`. */
+  readonly name?: string;
+}
+
+/**
+ * Controls but for tab and line feed (C0, DEL, C1); the directional controls of UAX #9; spaces without width and other
+ * characters that show as nothing (Default_Ignorable_Code_Point in the Unicode Character Database), but for the joiners
+ * and variation selectors that scripts and emoji need; line separators; tags; surrogates by themselves.
+ */
+const HIDDEN =
+  // oxlint-disable-next-line no-control-regex, no-misleading-character-class -- these are what it looks for
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}\ud800-\udfff]/gu;
+
+const NAMES: Readonly<Record<number, string>> = {
+  0x00: 'null',
+  0x07: 'bell',
+  0x08: 'backspace',
+  0x0d: 'carriage return',
+  0x1b: 'escape',
+  0x7f: 'delete',
+  0xad: 'soft hyphen',
+  0x61c: 'Arabic letter mark',
+  0x200b: 'zero width space',
+  0x200e: 'left-to-right mark',
+  0x200f: 'right-to-left mark',
+  0x2028: 'line separator',
+  0x2029: 'paragraph separator',
+  0x202a: 'left-to-right embedding',
+  0x202b: 'right-to-left embedding',
+  0x202c: 'pop directional formatting',
+  0x202d: 'left-to-right override',
+  0x202e: 'right-to-left override',
+  0x2060: 'word joiner',
+  0x2066: 'left-to-right isolate',
+  0x2067: 'right-to-left isolate',
+  0x2068: 'first strong isolate',
+  0x2069: 'pop directional isolate',
+  0xfeff: 'zero width no-break space',
+};
+
+/** Takes text apart into ordinary text and characters that have to be named. */
+export const piecesOf = (text: string): readonly Piece[] => {
+  const pieces: Piece[] = [];
+  let end = 0;
+  for (const { 0: character, index } of text.matchAll(HIDDEN)) {
+    if (index > end) pieces.push({ text: text.slice(end, index) });
+    pieces.push({ text: codePoint(character), name: nameOf(character) });
+    end = index + character.length;
+  }
+  if (end < text.length || pieces.length === 0) pieces.push({ text: text.slice(end) });
+  return pieces;
+};
+
+const codePoint = (character: string): string =>
+  `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
+
+const nameOf = (character: string): string => {
+  const name = NAMES[character.codePointAt(0)!] ?? 'a character that can’t be seen';
+  return `${codePoint(character)} ${name}`;
+};
+
+/** The first `longest` UTF-16 units of a text, without half a character at the end. */
+export const beginning = (text: string, longest: number): string => {
+  if (text.length <= longest) return text;
+  const cut = text.charCodeAt(longest - 1);
+  return text.slice(0, cut >= 0xd800 && cut <= 0xdbff ? longest - 1 : longest);
+};

@@ -1,0 +1,63 @@
+/** How the console says things: words of the vocabulary, times and durations. */
+import { HOUR, MINUTE, SECOND } from '../clock.ts';
+
+const DAY = 24 * HOUR;
+
+/** `policy_bypass_attempt` as a person writes it: `Policy bypass attempt`. */
+export const spelled = (word: string): string => {
+  const text = word.replaceAll('_', ' ');
+  return text.charAt(0).toUpperCase() + text.slice(1);
+};
+
+/** `1 incident`, `2 incidents`, `1,000 incidents`. */
+export const counted = (count: number, noun: string): string => `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`;
+
+/** `1,000` */
+export const grouped = (count: number): string => count.toLocaleString('en-GB');
+
+/** A duration in milliseconds, to two figures that matter: `0 s`, `42 s`, `3 min 20 s`, `5 h`, `2 d 4 h`. */
+export const duration = (milliseconds: number): string => {
+  const size = Math.max(0, milliseconds);
+  if (size > 0 && size < SECOND) return `${Math.round(size)} ms`;
+  if (size < MINUTE) return `${Math.round(size / SECOND)} s`;
+  if (size < 10 * MINUTE) return pair(size, MINUTE, 'min', SECOND, 's');
+  if (size < HOUR - MINUTE / 2) return `${Math.round(size / MINUTE)} min`;
+  if (size < 10 * HOUR) return pair(size, HOUR, 'h', MINUTE, 'min');
+  if (size < 2 * DAY) return `${Math.round(size / HOUR)} h`;
+  return pair(size, DAY, 'd', HOUR, 'h');
+};
+
+const pair = (size: number, unit: number, name: string, smaller: number, smallerName: string): string => {
+  const rounded = Math.round(size / smaller) * smaller;
+  const rest = Math.round((rounded % unit) / smaller);
+  return `${Math.floor(rounded / unit)} ${name}${rest === 0 ? '' : ` ${rest} ${smallerName}`}`;
+};
+
+/** How long ago a time was, seen from `now`, in one unit: `just now`, `5 min ago`, `in 2 h`. Milliseconds. */
+export const relative = (time: number, now: number): string => {
+  const distance = Math.abs(now - time);
+  if (distance < 10 * SECOND) return 'just now';
+  const [unit, name] = UNITS.find(([size]) => distance >= size) ?? [SECOND, 's'];
+  const text = `${Math.floor(distance / unit)} ${name}`;
+  return time > now ? `in ${text}` : `${text} ago`;
+};
+
+const UNITS = [
+  [DAY, 'd'],
+  [HOUR, 'h'],
+  [MINUTE, 'min'],
+] as const;
+
+const two = (value: number): string => String(value).padStart(2, '0');
+
+/** The day in local time: `2026-11-22`. */
+export const day = (time: number): string => {
+  const at = new Date(time);
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+};
+
+/** The time of day in local time: `07:12:00`. */
+export const timeOfDay = (time: number): string => {
+  const at = new Date(time);
+  return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+};

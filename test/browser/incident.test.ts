@@ -1,0 +1,112 @@
+import { expect } from 'chai';
+import { runningServices, ServiceHome } from '../support/running-service.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+import { tabs } from './support/browser.ts';
+import { addressOf } from './support/console.ts';
+
+const nested = (depth: number, innermost: unknown): unknown =>
+  depth === 0 ? innermost : { level: nested(depth - 1, innermost) };
+
+describe('the console: one incident', () => {
+  const directory = temporaryDirectories();
+  const open = tabs();
+  const start = runningServices();
+
+  it('can be replayed: record, chart and containment are shown as they were', async () => {
+    const service = await start(new ServiceHome(directory()));
+    const { json } = await service.report({ class: 'forbidden_airlock_request', description: 'an unknown host' });
+    const { id } = json as { readonly id: string };
+    await service.post('/api/v1/incidents/contain', { id, by: 'ada', note: 'shut it' });
+    await service.post('/api/v1/incidents/acknowledge', { id, by: 'bob' });
+    await service.post('/api/v1/incidents/resolve', { id, by: 'ada', note: 'a typing error' });
+
+    const tab = await open(addressOf(service, `#/incidents/${id}`));
+    const article = tab.getByRole('article');
+    const slider = article.getByLabel('Replay');
+    const chart = article.getByRole('img', { name: 'Statechart' });
+    await article.getByText('5 of 5: Resolved').waitFor();
+    await article.locator('.statechart .state.current', { hasText: 'resolved' }).waitFor();
+    expect(await chart.getAttribute('aria-label')).to.contain('open, contained, acknowledged, resolved');
+
+    await slider.fill('1');
+    await article.getByText('As it was after entry 1 of 5: Reported').waitFor();
+    await article.getByText('Nothing has been contained.').waitFor();
+    await article.locator('.statechart .state.current', { hasText: 'open' }).waitFor();
+    expect(await article.locator('.commands').count()).to.equal(0);
+    expect(await article.locator('.facts').getByText('a typing error').count()).to.equal(0);
+
+    await slider.press('ArrowRight');
+    await article.getByText('As it was after entry 2 of 5: Contained').waitFor();
+    await article.locator('.facts').getByText('shut it').waitFor();
+    await article.locator('.containment').getByText('Log alert').waitFor();
+    await article.getByRole('button', { name: 'Acknowledged', exact: true }).click();
+    await article.getByText('As it was after entry 4 of 5: Acknowledged').waitFor();
+    await article.locator('.facts').getByText('by bob').waitFor();
+
+    await article.getByRole('button', { name: 'Back to now' }).click();
+    await article.locator('.facts').getByText('a typing error').waitFor();
+  });
+
+  it('shows what happens to it while it is looked at', async () => {
+    const service = await start(new ServiceHome(directory()));
+    const { json } = await service.report({ class: 'tool_call_burst', description: '412 calls in 10 s' });
+    const { id } = json as { readonly id: string };
+    const tab = await open(addressOf(service, `#/incidents/${id}`));
+    const article = tab.getByRole('article');
+    await article.locator('.delivery', { hasText: 'Freeze agent' }).getByText('waits to be fetched').waitFor();
+    await service.post('/api/v1/containment/confirm', { action: 'freeze_agent', directive: 'engage' });
+    await article.locator('.delivery', { hasText: 'Freeze agent' }).getByText('confirmed').waitFor();
+    await article.locator('.statechart .state.current', { hasText: 'confirmed' }).waitFor();
+    await tab.goto(addressOf(service, '#/posture'));
+    const card = tab.getByRole('listitem').filter({ hasText: 'Freeze agent' });
+    await card.getByText('in force', { exact: true }).waitFor();
+    await service.post('/api/v1/incidents/resolve', { id });
+    await card.getByText('not in force').waitFor();
+  });
+
+  it('leaves what was reported text, whatever it is', async () => {
+    const service = await start(new ServiceHome(directory()));
+    const script = '<script>window.broken = 1</script><img src=x onerror="window.broken = 1">';
+    const { status } = await service.report({
+      source: 'fire\u202ewall',
+      description: `${script}\u0007 \u202eabc שלום`,
+      evidence: {
+        [script]: script,
+        'turned \u2066key\u2069': '\u202egnp.exe',
+        long: 'y'.repeat(60 * 1024 - 3000),
+        deep: nested(30, 'the bottom'),
+        controls: 'a\u0000b\u001b[31m\u200b',
+        many: Array.from({ length: 300 }, (_, index) => index),
+      },
+    });
+    expect(status).to.equal(201);
+    const tab = await open(addressOf(service));
+    const row = tab.getByRole('gridcell').getByText('<script>');
+    await row.click();
+    const article = tab.getByRole('article');
+    await article.locator('.description').getByText(script).waitFor();
+    for (const name of ['U+202E', 'U+0007', 'U+0000', 'U+001B', 'U+200B', 'U+2066']) {
+      await article.getByText(name, { exact: true }).first().waitFor();
+    }
+    await article.getByRole('button', { name: /show all 58,440 characters/ }).click();
+    await article.getByText('y'.repeat(1000)).first().waitFor();
+    await article.getByRole('group').filter({ hasText: 'many' }).getByText('300 items').click();
+    await article.getByRole('button', { name: '… 200 more' }).waitFor();
+    const bottom = article.getByText('the bottom');
+    const closed = article.locator('.tree details:not([open])', { hasText: 'level' });
+    while (!(await bottom.isVisible())) await closed.first().locator('summary').click();
+    expect(await tab.evaluate('window.broken')).to.equal(undefined);
+    expect(await tab.evaluate('document.querySelectorAll("main script, main img").length')).to.equal(0);
+    const { width, fits } = await tab.evaluate<{ width: number; fits: boolean }>(
+      '({ width: innerWidth, fits: document.documentElement.scrollWidth <= innerWidth })',
+    );
+    expect(fits, `fits ${width} pixels`).to.equal(true);
+  });
+
+  it('says so when there is no such incident', async () => {
+    const service = await start(new ServiceHome(directory()));
+    const tab = await open(addressOf(service, '#/incidents/INC-20261122-000000000000'));
+    await tab.getByRole('alert').getByText('incident not found').waitFor();
+    tab.complaints.length = 0;
+  });
+});

@@ -1,0 +1,146 @@
+import { expect } from 'chai';
+import { runningServices, ServiceHome } from '../support/running-service.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+import { forgive, tabs } from './support/browser.ts';
+import { addressOf, giveToken, reportMany, rows } from './support/console.ts';
+
+describe('the console: incidents', () => {
+  const directory = temporaryDirectories();
+  const open = tabs();
+  const start = runningServices();
+
+  it('shows that nothing waits, and then what is reported, without being asked', async () => {
+    const service = await start(new ServiceHome(directory()));
+    const tab = await open(addressOf(service));
+    await tab.getByText('Nothing needs attention').waitFor();
+    await tab.getByText('Live', { exact: true }).waitFor();
+    await service.report({ description: 'a page told the agent what to do' });
+    await rows(tab).getByText('a page told the agent what to do').waitFor();
+    await tab.getByTitle('Open or contained').getByText('1').waitFor();
+  });
+
+  it('is worked by keyboard alone', async () => {
+    const service = await start(new ServiceHome(directory()));
+    const [first, second] = await reportMany(service, 2);
+    const tab = await open(addressOf(service));
+    await rows(tab).nth(1).waitFor();
+
+    await tab.keyboard.press('j');
+    await tab.keyboard.press('j');
+    await tab.keyboard.press('Enter');
+    await tab.getByRole('article', { name: first! }).waitFor();
+    await tab.keyboard.press('a');
+    await tab.getByRole('dialog', { name: `Acknowledge ${first}` }).waitFor();
+    await tab.keyboard.type('looking at the host');
+    await tab.keyboard.press('Control+Enter');
+    await tab.getByRole('dialog', { name: 'Service token' }).waitFor();
+    await tab.keyboard.type('a-wrong-token-0123456789');
+    await tab.keyboard.press('Enter');
+    await tab.getByText('does not take that token').waitFor();
+    await giveToken(tab);
+    await tab.getByText(`Acknowledged ${first}`).waitFor();
+    await tab.getByRole('article').getByText('looking at the host').first().waitFor();
+
+    await tab.keyboard.press('r');
+    await tab.keyboard.press('Control+Enter');
+    await tab.getByText(`Resolved ${first}`).waitFor();
+    await tab.keyboard.press('Escape');
+    await tab.keyboard.press('?');
+    await tab.getByRole('dialog', { name: 'Keys' }).waitFor();
+    await tab.keyboard.press('Escape');
+    await tab.getByRole('dialog').waitFor({ state: 'detached' });
+    await tab.keyboard.press('/');
+    expect(await tab.getByLabel('Search').evaluate((field) => field === field.ownerDocument.activeElement)).to.equal(
+      true,
+    );
+
+    forgive(tab, 'status of 403');
+    const { json } = await service.get(`/api/v1/incidents/get?id=${first}`);
+    expect(json).to.include({
+      state: 'resolved',
+      acknowledged_by: 'ada',
+      resolved_by: 'ada',
+      note: 'looking at the host',
+    });
+    expect((await service.get(`/api/v1/incidents/get?id=${second}`)).json.state).to.equal('open');
+  });
+
+  it('resolves fifty at once, and says how it went with each', async () => {
+    const service = await start(new ServiceHome(directory()));
+    const ids = await reportMany(service, 51);
+    const tab = await open(addressOf(service));
+    await tab.getByText('51 incidents', { exact: true }).waitFor();
+    await tab.keyboard.press('j');
+    await tab.keyboard.press('x');
+    await tab.getByRole('button', { name: 'Select all 51' }).click();
+    // One is not to be resolved, and one has been resolved by somebody else meanwhile.
+    await tab.keyboard.press('x');
+    await tab.getByText('50 selected').waitFor();
+    await service.post('/api/v1/incidents/resolve', { id: ids[0] });
+    await tab.keyboard.press('r');
+    const dialog = tab.getByRole('dialog', { name: 'Resolve 50 incidents' });
+    await dialog.getByRole('textbox').fill('an exercise');
+    await dialog.getByRole('button', { name: 'Resolve' }).click();
+    await giveToken(tab);
+    await dialog.getByText('Resolved 50 of 50').waitFor();
+    expect(await dialog.locator('li.done').count()).to.equal(50);
+    await dialog.getByRole('button', { name: 'Close' }).click();
+    await tab.getByText('1 incident', { exact: true }).waitFor();
+    const { json } = await service.get('/api/v1/stats');
+    expect(json.by_state).to.deep.equal({ open: 1, contained: 0, acknowledged: 0, resolved: 50 });
+  });
+
+  it('says why a command is refused', async () => {
+    const service = await start(new ServiceHome(directory()));
+    const [id] = await reportMany(service, 1);
+    const tab = await open(addressOf(service, `#/incidents/${id}`));
+    await tab.getByRole('article').getByRole('button', { name: 'Acknowledge' }).click();
+    await service.post('/api/v1/incidents/resolve', { id });
+    await tab.getByRole('dialog').getByRole('button', { name: 'Acknowledge' }).click();
+    await giveToken(tab);
+    await tab.getByRole('dialog').getByText('the incident is resolved').waitFor();
+    await tab.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
+    await tab.getByRole('article').getByRole('button', { name: 'Acknowledge' }).waitFor({ state: 'detached' });
+    forgive(tab, 'status of 409');
+  });
+
+  it('keeps its filters in the address, and goes back', async () => {
+    const service = await start(new ServiceHome(directory()));
+    await service.report({ class: 'prompt_injection', source: 'tool-firewall', description: 'an instruction' });
+    await service.report({ class: 'integrity_violation', source: 'vault', description: 'a seal' });
+    const tab = await open(addressOf(service, '#/incidents?severity=critical'));
+    await rows(tab).getByText('a seal').waitFor();
+    expect(await rows(tab).count()).to.equal(1);
+    await tab.getByRole('button', { name: 'Critical', pressed: true }).click();
+    await tab.getByText('2 incidents', { exact: true }).waitFor();
+    await tab.getByLabel('Class').selectOption('prompt_injection');
+    await tab.getByText('1 incident', { exact: true }).waitFor();
+    expect(tab.url()).to.match(/#\/incidents\?class=prompt_injection$/);
+    await rows(tab).first().click();
+    await tab.getByRole('article').getByText('an instruction').first().waitFor();
+    await tab.goBack();
+    await tab.getByRole('article').waitFor({ state: 'detached' });
+  });
+
+  it('asks for the token again when the page is loaded anew, unless it was to be kept', async () => {
+    const service = await start(new ServiceHome(directory()));
+    const [id] = await reportMany(service, 1);
+    const tab = await open(addressOf(service, `#/incidents/${id}`));
+    const stored = (): Promise<unknown> => tab.evaluate('sessionStorage.length + Object.values(localStorage).join()');
+    const before = await stored();
+    await tab.getByRole('article').getByRole('button', { name: 'Contain' }).click();
+    await tab.getByRole('dialog').getByRole('button', { name: 'Contain' }).click();
+    await giveToken(tab);
+    await tab.getByText(`Contained ${id}`).waitFor();
+    expect(await stored()).to.equal(before);
+    await tab.reload();
+    await tab.getByRole('article').getByRole('button', { name: 'Acknowledge' }).click();
+    await tab.getByRole('dialog').getByRole('button', { name: 'Acknowledge' }).click();
+    await tab.getByLabel('Keep both').check();
+    await giveToken(tab);
+    await tab.getByText(`Acknowledged ${id}`).waitFor();
+    await tab.reload();
+    await tab.getByRole('button', { name: 'ada · leave' }).click();
+    expect(await tab.evaluate('sessionStorage.length')).to.equal(0);
+  });
+});

@@ -1,0 +1,39 @@
+import { TOKEN, type RunningService } from '../../support/running-service.ts';
+import type { Tab } from './browser.ts';
+
+/** The address of a view of the service's console. */
+export const addressOf = (service: RunningService, fragment = ''): string =>
+  `http://127.0.0.1:${service.port}/${fragment}`;
+
+/** Reports as many incidents that wait for somebody; gives their ids, oldest first. */
+export const reportMany = async (
+  service: RunningService,
+  count: number,
+  fields: Readonly<Record<string, unknown>> = {},
+): Promise<readonly string[]> => {
+  const ids: string[] = [];
+  for (let n = 0; n < count; n++) {
+    const { json } = await service.report({
+      class: 'forbidden_airlock_request',
+      description: `number ${n}`,
+      ...fields,
+    });
+    ids.push((json as { readonly id: string }).id);
+  }
+  return ids;
+};
+
+/** Answers the question for the token. */
+export const giveToken = async (tab: Tab, name = 'ada', token: string = TOKEN): Promise<void> => {
+  const dialog = tab.getByRole('dialog', { name: 'Service token' });
+  await dialog.getByLabel('Token', { exact: true }).fill(token);
+  await dialog.getByLabel('Your name').fill(name);
+  await tab.keyboard.press('Enter');
+};
+
+/** The rows of the list that are on the page. */
+export const rows = (tab: Tab) =>
+  tab
+    .getByRole('grid')
+    .getByRole('row')
+    .filter({ has: tab.getByRole('gridcell') });

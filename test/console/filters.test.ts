@@ -1,0 +1,102 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
+import { HOUR } from '../../src/clock.ts';
+import { admits, apiQuery, type Filters, readFilters, toggled, writeFilters } from '../../src/console/filters.ts';
+import { readListQuery } from '../../src/api/list-query.ts';
+import { fragmentOf, readRoute, VIEWS } from '../../src/console/route.ts';
+
+const NOW = Date.parse('2026-11-22T07:12:00.000Z');
+const time = fc.integer({ min: NOW - 1000 * HOUR, max: NOW }).map((at) => new Date(at).toISOString());
+
+const filters: fc.Arbitrary<Filters> = fc.record(
+  {
+    classes: fc.subarray([...CLASSES]),
+    states: fc.subarray([...STATES]),
+    severities: fc.subarray([...SEVERITIES]),
+    sources: fc.uniqueArray(fc.string({ minLength: 1, maxLength: 20 }), { maxLength: 3 }),
+    words: fc.string({ maxLength: 20 }).map((text) => text.trim()),
+    last: fc.constantFrom('1h', '24h', '7d'),
+    since: time,
+    until: time,
+  },
+  { requiredKeys: ['classes', 'states', 'severities', 'sources', 'words'] },
+);
+
+describe('the filters of the list', () => {
+  it('stand in the address and come back from it', () => {
+    fc.assert(
+      fc.property(filters, (given) => {
+        expect(readFilters(writeFilters(given))).to.deep.equal(given);
+      }),
+    );
+  });
+
+  it('pass over what they do not know', () => {
+    expect(readFilters('state=closed&class=x&severity=HIGH&last=1y&since=never&foo=bar')).to.deep.equal(
+      readFilters(''),
+    );
+  });
+
+  it('ask the API for what it understands', () => {
+    fc.assert(
+      fc.property(filters, ({ since: _since, until: _until, words: _words, ...given }) => {
+        const query = readListQuery(apiQuery({ ...given, words: '' }, NOW).toString());
+        expect(query.states).to.have.members([...given.states]);
+        expect(query.sources).to.deep.equal(given.sources);
+        expect(query.since === undefined).to.equal(given.last === undefined);
+      }),
+    );
+  });
+
+  const incident = {
+    class: 'prompt_injection',
+    state: 'open',
+    severity: 'high',
+    source: 'airlock',
+    created_at: new Date(NOW - HOUR / 2).toISOString(),
+  } as const;
+
+  for (const [query, expected] of [
+    ['', true],
+    ['state=open&state=contained', true],
+    ['state=resolved', false],
+    ['severity=high&class=prompt_injection&source=airlock', true],
+    ['severity=low', false],
+    ['source=vault', false],
+    ['last=1h', true],
+    ['since=2026-11-22T07:00:00Z', false],
+    ['until=2026-11-22T07:00:00Z', true],
+  ] as const) {
+    it(`${expected ? 'admit' : 'do not admit'} an incident under ${query || 'nothing'}`, () => {
+      expect(admits(readFilters(query), incident, NOW)).to.equal(expected);
+    });
+  }
+
+  it('take a word out that is in, and put one in that is not', () => {
+    const open = toggled(readFilters(''), 'states', 'open');
+    expect(open.states).to.deep.equal(['open']);
+    expect(toggled(open, 'states', 'open').states).to.deep.equal([]);
+  });
+});
+
+describe('the address of a view', () => {
+  it('leads back to it', () => {
+    const id = fc.string({ minLength: 1 }).filter((text) => text.isWellFormed());
+    const given = fc.record(
+      { view: fc.constantFrom(...VIEWS), query: filters.map(writeFilters), id },
+      { requiredKeys: ['view', 'query'] },
+    );
+    fc.assert(
+      fc.property(given, (route) => {
+        expect(readRoute(fragmentOf(route))).to.deep.equal(route);
+      }),
+    );
+  });
+
+  it('is the list of what needs attention when it is none', () => {
+    for (const fragment of ['', '#', '#/nowhere', '#/../x']) {
+      expect(readRoute(fragment)).to.deep.equal({ view: 'incidents', query: 'state=open&state=contained' });
+    }
+  });
+});

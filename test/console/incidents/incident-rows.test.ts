@@ -1,0 +1,167 @@
+import { expect } from 'chai';
+import type { IncidentClass, Severity, State } from '../../../machines/vocabulary.ts';
+import type { Entry } from '../../../src/audit/entry.ts';
+import { readFilters } from '../../../src/console/filters.ts';
+import type { EntryEvent } from '../../../src/entry-events.ts';
+import type { ListedIncident } from '../../../src/console/incidents/incident-row.ts';
+import { IncidentRows } from '../../../src/console/incidents/incident-rows.ts';
+
+const NOW = Date.now();
+const at = (n: number): string => new Date(NOW - 100_000_000 + n * 1000).toISOString();
+
+const incident = (n: number, fields: Partial<ListedIncident> = {}): ListedIncident => ({
+  id: `INC-${n}`,
+  class: 'prompt_injection',
+  severity: 'high',
+  state: 'open',
+  source: 'airlock',
+  description: `number ${n}`,
+  created_at: at(n),
+  occurrences: 1,
+  version: 1,
+  ...fields,
+});
+
+const entry = (event: EntryEvent, n: number, data: Readonly<Record<string, unknown>>): Entry =>
+  ({ event, timestamp: at(n), data: { seq: n, incident: `INC-${n}`, ...data } }) as unknown as Entry;
+
+const reported = (n: number, severity: Severity, state: State = 'open'): Entry =>
+  entry('incident.reported', n, {
+    version: 1,
+    state,
+    severity,
+    report: { class: 'prompt_injection' satisfies IncidentClass, source: 'airlock', description: `number ${n}` },
+  });
+
+describe('IncidentRows', () => {
+  const { fetch } = globalThis;
+  /** What the service answers, by path; and what was asked. */
+  let answers: Map<string, { readonly body: unknown; readonly next?: string }>;
+  let asked: string[];
+  beforeEach(() => {
+    answers = new Map();
+    asked = [];
+    globalThis.fetch = async (path) => {
+      asked.push(String(path));
+      const answer = answers.get(String(path)) ?? [...answers].find(([start]) => String(path).startsWith(start))?.[1];
+      if (answer === undefined) return Response.json({ error: 'incident not found' }, { status: 404 });
+      const headers = answer.next === undefined ? {} : { link: `<${answer.next}>; rel="next"` };
+      return Response.json(answer.body, { headers });
+    };
+  });
+  afterEach(() => {
+    globalThis.fetch = fetch;
+  });
+
+  const list = (query = '') => new IncidentRows(readFilters(query), (draw) => draw());
+  const ids = (rows: IncidentRows): readonly string[] => rows.rows.value.map(({ id }) => id);
+  /** Lets what was asked for be answered. */
+  const answered = () => new Promise((resolve) => setImmediate(resolve));
+
+  it('gives page behind page', async () => {
+    answers.set('/api/v1/incidents?limit=200', { body: [incident(3), incident(2)], next: '/page-2' });
+    answers.set('/page-2', { body: [incident(1)] });
+    const rows = list();
+    await rows.loadMore();
+    expect([ids(rows), rows.progress.value.kind]).to.deep.equal([['INC-3', 'INC-2'], 'more']);
+    await rows.loadMore();
+    await rows.loadMore();
+    expect([ids(rows), rows.progress.value.kind]).to.deep.equal([['INC-3', 'INC-2', 'INC-1'], 'complete']);
+    expect(asked).to.have.length(2);
+  });
+
+  it('puts a new incident where it belongs', async () => {
+    answers.set('/api', {
+      body: [incident(1, { severity: 'critical' }), incident(2), incident(3, { severity: 'low' })],
+    });
+    const rows = list();
+    await rows.loadMore();
+    for (const [n, severity] of [
+      [4, 'low'],
+      [5, 'critical'],
+      [6, 'high'],
+      [7, 'high'],
+    ] as const)
+      rows.take(reported(n, severity));
+    expect(ids(rows)).to.deep.equal(['INC-5', 'INC-1', 'INC-7', 'INC-6', 'INC-2', 'INC-4', 'INC-3']);
+  });
+
+  it('keeps back a new one whose place is behind what has been read', async () => {
+    answers.set('/api/v1/incidents?limit=200', { body: [incident(2, { severity: 'critical' })], next: '/page-2' });
+    answers.set('/page-2', { body: [incident(1, { severity: 'low' })] });
+    const rows = list();
+    await rows.loadMore();
+    rows.take(reported(3, 'low'));
+    expect(ids(rows)).to.deep.equal(['INC-2']);
+    await rows.loadMore();
+    expect(ids(rows)).to.deep.equal(['INC-2', 'INC-3', 'INC-1']);
+  });
+
+  it('takes in what happens while a page is being read', async () => {
+    answers.set('/api', { body: [incident(1)] });
+    const rows = list();
+    const reading = rows.loadMore();
+    rows.take(entry('incident.resolved', 1, { version: 2, state: 'resolved' }));
+    rows.take(reported(2, 'high'));
+    await reading;
+    expect(rows.rows.value.map(({ id, state }) => [id, state])).to.deep.equal([
+      ['INC-2', 'open'],
+      ['INC-1', 'resolved'],
+    ]);
+  });
+
+  it('does not take in an entry that the page shows already', async () => {
+    answers.set('/api', { body: [incident(1, { version: 3, state: 'resolved' })] });
+    const rows = list();
+    await rows.loadMore();
+    rows.take(entry('incident.acknowledged', 1, { version: 2, state: 'acknowledged' }));
+    expect(rows.rows.value[0]?.state).to.equal('resolved');
+  });
+
+  it('drops what the filters do not admit any more, and fetches what they admit now', async () => {
+    answers.set('/api/v1/incidents?', { body: [incident(2), incident(1)] });
+    answers.set('/api/v1/incidents/get?id=INC-3', { body: incident(3, { version: 2 }) });
+    const rows = list('state=open&state=contained');
+    await rows.loadMore();
+    rows.take(entry('incident.resolved', 2, { version: 2, state: 'resolved' }));
+    expect(ids(rows)).to.deep.equal(['INC-1']);
+    rows.take(entry('incident.contained', 3, { version: 2, state: 'contained' }));
+    rows.take(entry('incident.resolved', 4, { version: 2, state: 'resolved' }));
+    await answered();
+    expect(ids(rows)).to.deep.equal(['INC-3', 'INC-1']);
+    expect(asked.filter((path) => path.includes('get'))).to.deep.equal(['/api/v1/incidents/get?id=INC-3']);
+  });
+
+  it('asks the service whether a new incident holds the words that are looked for', async () => {
+    answers.set('/api/v1/incidents?q=vault&limit=200', { body: [] });
+    answers.set('/api/v1/incidents?q=vault+INC-1&limit=1', { body: [incident(1)] });
+    answers.set('/api/v1/incidents?q=vault+INC-2&limit=1', { body: [] });
+    const rows = list('q=vault');
+    await rows.loadMore();
+    rows.take(reported(1, 'high'));
+    rows.take(reported(2, 'high'));
+    await answered();
+    await answered();
+    expect(ids(rows)).to.deep.equal(['INC-1']);
+  });
+
+  it('says that it is stale rather than ask for a flood one by one', async () => {
+    answers.set('/api', { body: [] });
+    const rows = list('state=resolved');
+    await rows.loadMore();
+    for (let n = 0; n < 250; n++) rows.take(entry('incident.resolved', n, { version: 2, state: 'resolved' }));
+    expect(rows.isStale.value).to.equal(true);
+    rows.close();
+    await answered();
+    expect(asked.length).to.be.lessThan(60);
+  });
+
+  it('says why a page could not be read, and reads it again', async () => {
+    const rows = list();
+    await rows.loadMore();
+    expect(rows.progress.value).to.deep.equal({ kind: 'failed', reason: 'incident not found' });
+    answers.set('/api', { body: [incident(1)] });
+    await rows.loadMore();
+    expect(ids(rows)).to.deep.equal(['INC-1']);
+  });
+});

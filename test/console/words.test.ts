@@ -1,0 +1,39 @@
+import { expect } from 'chai';
+import { HOUR, MINUTE, SECOND } from '../../src/clock.ts';
+import { counted, duration, relative, spelled } from '../../src/console/words.ts';
+
+describe('the words of the console', () => {
+  it('spell the vocabulary out', () => {
+    expect(spelled('policy_bypass_attempt')).to.equal('Policy bypass attempt');
+    expect([counted(1, 'incident'), counted(0, 'incident'), counted(1000, 'incident')]).to.deep.equal([
+      '1 incident',
+      '0 incidents',
+      '1,000 incidents',
+    ]);
+  });
+
+  for (const [milliseconds, words] of [
+    [-5, '0 s'],
+    [0, '0 s'],
+    [7, '7 ms'],
+    [42 * SECOND, '42 s'],
+    [200 * SECOND, '3 min 20 s'],
+    [10 * MINUTE - 400, '10 min'],
+    [59.6 * MINUTE, '1 h'],
+    [90 * MINUTE, '1 h 30 min'],
+    [26 * HOUR, '26 h'],
+    [52 * HOUR, '2 d 4 h'],
+  ] as const) {
+    it(`give ${milliseconds} ms as ${words}`, () => expect(duration(milliseconds)).to.equal(words));
+  }
+
+  it('say how long ago something was, and how far ahead', () => {
+    const at = (distance: number): string => relative(0, distance);
+    expect(at(0)).to.equal('just now');
+    expect(at(45 * SECOND)).to.equal('45 s ago');
+    expect(at(5 * MINUTE)).to.equal('5 min ago');
+    expect(at(23 * HOUR)).to.equal('23 h ago');
+    expect(at(49 * HOUR)).to.equal('2 d ago');
+    expect(at(-3 * HOUR)).to.equal('in 3 h');
+  });
+});
