@@ -11,19 +11,23 @@ export class UsageError extends Error {
 
 /** The exit code for what a command has thrown. */
 export const exitCodeOf = (error: unknown): number => {
-  if (error instanceof UsageError || error instanceof TypeError) return EXIT.usage;
+  if (error instanceof UsageError) return EXIT.usage;
   return error instanceof NotReachable ? EXIT.notReachable : EXIT.refused;
 };
 
 /** What was wrong and what to do about it. */
 export function explain(error: unknown): string {
-  if (error instanceof NotReachable)
-    return `${error.message}: start it, or name it with --url or INCIDENT_RECORDER_URL`;
+  const { message, cause } = error as Error;
+  if (error instanceof NotReachable) {
+    const mayNot = (cause as NodeJS.ErrnoException | undefined)?.code === 'EACCES';
+    const advice = mayNot
+      ? 'your user may not use that socket; its group may'
+      : 'start it, or name it with --url or INCIDENT_RECORDER_URL';
+    return `${message}: ${advice}`;
+  }
   if (error instanceof Refused && error.status === 403 && error.body.error === 'forbidden')
     return 'refused (403): the token is another; name the file with the right one with --token-file';
   if (error instanceof Refused && error.status === 404 && error.body.error === 'incident not found')
     return 'there is no such incident; incident-recorder list shows those that there are';
-  const { message, code } = error as NodeJS.ErrnoException;
-  if (code === 'EACCES' && message.includes('connect')) return `${message}: your user may not use that socket`;
   return message;
 }

@@ -28,7 +28,7 @@ export const define = (command: Command): Command =>
       .option('--source <source...>', 'reported by these')
       .option('--since <time>', 'reported since: RFC 3339, a day, or 2h, 7d')
       .option('--until <time>', 'reported before')
-      .option('--search <words>', 'with these words in description, source or id')
+      .option('--search <words>', 'with all these words in description, source or id; agent* is the beginning of one')
       .option('--limit <count>', `how many; ${LONGEST_TABLE} when not given, all with --json`, wholeNumber),
   ).action(async (options: Options) => {
     const { json, limit = json ? Number.POSITIVE_INFINITY : LONGEST_TABLE } = options;

@@ -27,14 +27,21 @@ export const withJson = (command: Command): Command => command.option('--json', 
 
 export class Recorder {
   readonly #connection: Connection;
+  readonly #tokenPath: string | undefined;
 
+  /** @throws UsageError for a URL that is neither `http://host:port` nor `unix:/path` */
   constructor({ url, tokenFile }: RecorderOptions) {
     const { env } = process;
     const named = tokenFile ?? (env.INCIDENT_RECORDER_TOKEN_PATH || env.SERVICE_TOKEN_PATH);
-    this.#connection = new Connection({
-      url: url ?? (env.INCIDENT_RECORDER_URL || undefined),
-      tokenPath: named ?? USUAL_TOKENS.find((path) => existsSync(path)),
-    });
+    this.#tokenPath = named ?? USUAL_TOKENS.find((path) => existsSync(path));
+    try {
+      this.#connection = new Connection({
+        url: url ?? (env.INCIDENT_RECORDER_URL || undefined),
+        tokenPath: this.#tokenPath,
+      });
+    } catch (error) {
+      throw new UsageError((error as Error).message);
+    }
   }
 
   /** @throws Refused, NotReachable */
@@ -68,14 +75,11 @@ export class Recorder {
    * @throws Refused, NotReachable, UsageError when there is no token
    */
   async command<Body>(path: string, body: object | string, headers: Asked['headers'] = {}): Promise<Body> {
-    try {
-      const sent = { method: 'POST', path, body, headers, authorized: true, timeout: MINUTE } as const;
-      return JSON.parse(accepted(await this.#connection.send(sent)).text) as Body;
-    } catch (error) {
-      throw error instanceof Error && error.message.startsWith('no token')
-        ? new UsageError('no token: name its file with --token-file or INCIDENT_RECORDER_TOKEN_PATH')
-        : error;
+    if (this.#tokenPath === undefined) {
+      throw new UsageError('no token: name its file with --token-file or INCIDENT_RECORDER_TOKEN_PATH');
     }
+    const asked = { method: 'POST', path, body, headers, authorized: true, timeout: MINUTE } as const;
+    return JSON.parse(accepted(await this.#connection.send(asked)).text) as Body;
   }
 
   /** Opens a stream; its answer ends when `signal` is aborted. */

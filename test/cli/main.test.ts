@@ -83,6 +83,8 @@ describe('incident-recorder', () => {
       expect(all.map(({ description }) => description)).to.deep.equal(['three', 'two', 'one']);
       expect(await json('list', '--source', source, '--limit', '2')).to.have.length(2);
       expect(await json('list', '--source', source, '--until', '2026-01-01')).to.have.length(0);
+      const found = await json('list', '--source', source, '--search', 'thr*');
+      expect(found.map(({ description }) => description)).to.deep.equal(['three']);
       const table = await recorder(['list', '--source', source, '--limit', '2']);
       expect(table.stdout.split('\n')[0]).to.match(/^ID +SEVERITY +STATE +AGE +CLASS +SOURCE +DESCRIPTION$/);
       expect(table.stdout.split('\n')).to.have.length(4);
@@ -242,6 +244,12 @@ describe('incident-recorder', () => {
       );
       expect(status).to.equal(3);
     }
+  });
+
+  it('says what an address is', async () => {
+    const { status, stderr } = await run(['list', '--url', 'localhost:8515']);
+    expect(stderr).to.match(/^the URL of the recorder is http:\/\/host:port or unix:\/path, not "localhost:8515"/);
+    expect(status).to.equal(2);
   });
 
   it('says what is wrong with the token', async () => {
