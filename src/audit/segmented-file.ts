@@ -2,8 +2,8 @@
  * The files of the log as they are written: sealed segments, and the file at the log's path, which grows. What is
  * written counts only once it is synced and `keep` has said so; until then `cutBack` takes it away again.
  */
-import { constants } from 'node:fs';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { constants, renameSync } from 'node:fs';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { syncDirectoryOf } from './durable-file.ts';
 import { nextPath, type Recovered } from './recovery.ts';
 import { sealedPath, type SealedSegment } from './segments.ts';
@@ -82,36 +82,42 @@ export class SegmentedFile {
    */
   async seal(next: number): Promise<void> {
     const segment: SealedSegment = { path: sealedPath(this.path, this.#first), first: this.#first };
-    const file = await this.#replace(segment.path);
-    if (file === undefined) return;
+    const sealed = this.#file;
+    if (!(await this.#replace(segment, next))) return;
     await syncDirectoryOf(this.path);
-    await this.#file?.close();
-    this.#file = file;
-    this.#sealed = [...this.#sealed, segment];
-    this.#first = next;
-    this.#size = 0;
+    await sealed?.close();
   }
 
   async close(): Promise<void> {
     await this.#file?.close();
   }
 
-  /** Moves the file to its sealed name and puts an empty one in its place, unless there is no room for it. */
-  async #replace(sealed: string): Promise<FileHandle | undefined> {
+  /**
+   * Moves the file to its sealed name and puts an empty one in its place, unless there is no room for it. Both names
+   * change in one turn of the event loop, and what is known of them in the same: whoever reads the log by what it says of
+   * its files finds them so, or has to ask once more.
+   */
+  async #replace(segment: SealedSegment, first: number): Promise<boolean> {
     const next = nextPath(this.path);
     let file: FileHandle | undefined;
     try {
       await rm(next, { force: true });
       file = await open(next, TO_APPEND | constants.O_CREAT | constants.O_EXCL, 0o640);
-      await rename(this.path, sealed);
-      await rename(next, this.path).catch(async (error: unknown) => {
-        await rename(sealed, this.path);
+      renameSync(this.path, segment.path);
+      try {
+        renameSync(next, this.path);
+      } catch (error) {
+        renameSync(segment.path, this.path);
         throw error;
-      });
-      return file;
+      }
+      this.#file = file;
+      this.#sealed = [...this.#sealed, segment];
+      this.#first = first;
+      this.#size = 0;
+      return true;
     } catch {
       await file?.close();
-      return undefined;
+      return false;
     }
   }
 }
