@@ -16,7 +16,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['containment'],
   ['health.ts', 'config.ts', 'client'],
   ['metrics'],
-  ['api', 'cli'],
+  ['api', 'cli', 'console'],
   ['service.ts', 'local-use.ts', 'main.ts'],
   ['inspect'],
 ];
@@ -27,6 +27,8 @@ interface ForbiddenImports {
   readonly group: string[];
   readonly message: string;
 }
+
+const NODE: ForbiddenImports = { group: ['node:*'], message: 'The console runs in a browser.' };
 
 const SQLITE: ForbiddenImports = { group: ['node:sqlite'], message: 'SQL lives in src/projections.' };
 
@@ -53,7 +55,12 @@ const layers = LAYERS.flatMap((names, rank) =>
     .filter((name) => !isFile(name))
     .map((name) => ({
       files: [`**/src/${name}/**`],
-      rules: forbid(notBelow(name, rank), DESCRIPTION, ...(name === 'projections' ? [] : [SQLITE])),
+      rules: forbid(
+        notBelow(name, rank),
+        DESCRIPTION,
+        ...(name === 'projections' ? [] : [SQLITE]),
+        ...(name === 'console' ? [NODE] : []),
+      ),
     })),
 );
 
@@ -131,11 +138,6 @@ export default defineConfig({
     description,
     machines,
     client,
-    {
-      // They are checked under the console's own tsconfig.json, of which the linter knows nothing here.
-      files: ['**/test/console/**', '**/test/browser/**'],
-      rules: { 'typescript/no-unnecessary-type-assertion': 'off' },
-    },
     {
       files: ['**/src/config.ts', '**/src/main.ts', '**/src/inspect/main.ts', '**/src/cli/**'],
       rules: { 'node/no-process-env': 'off' },

@@ -5,7 +5,7 @@
  * given one file of JavaScript with every dependency inside, `dist/bundle.cjs`, with what V8 has compiled of it
  * beside it; `dist/service.cjs` runs it and `dist/warm-up.cjs` has it compiled. The command line is `dist/cli.js`, and
  * one chunk for each subcommand. The description of the API is `dist/openapi.json`. Services that report import the
- * modules of `dist/client`, and the console is in `dist/console`.
+ * modules of `dist/client`. The console is in `dist/console/`.
  */
 
 import { chmod, rm, writeFile } from 'node:fs/promises';

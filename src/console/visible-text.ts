@@ -17,9 +17,15 @@ export interface Piece {
  * characters that show as nothing (Default_Ignorable_Code_Point in the Unicode Character Database), but for the joiners
  * and variation selectors that scripts and emoji need; line separators; tags; surrogates by themselves.
  */
-const HIDDEN =
-  // oxlint-disable-next-line no-control-regex, no-misleading-character-class -- these are what it looks for
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}\ud800-\udfff]/gu;
+const HIDDEN = new RegExp(
+  `[${[
+    String.raw`\u0000-\u0008\u000b-\u001f\u007f-\u009f`,
+    String.raw`\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069`,
+    String.raw`\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0`,
+    String.raw`\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}\ud800-\udfff`,
+  ].join('')}]`,
+  'gu',
+);
 
 const NAMES: Readonly<Record<number, string>> = {
   0x00: 'null',

@@ -125,8 +125,8 @@ function contribute(counts: Map<string, number>, incident: Contributing, by: 1 |
 /** When the last of its actions was carried out, once all of them were: it was asked for long before that, perhaps. */
 function confirmedAt({ containment }: Contributing): string | undefined {
   if (containment?.status !== 'confirmed') return undefined;
-  const times = containment.actions.map(({ confirmed_at = '' }) => confirmed_at);
-  return times.reduce((latest, time) => (time > latest ? time : latest), '') || undefined;
+  const times = containment.actions.flatMap(({ confirmed_at = [] }) => confirmed_at);
+  return times.reduce((latest, time) => (time > latest ? time : latest));
 }
 
 /** Four steps double a duration. */

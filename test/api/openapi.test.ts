@@ -13,7 +13,7 @@ import { Contract, type Operation } from './support/contract.ts';
 import { standIn } from './support/parts.ts';
 
 /** Routes that are no part of the API. */
-const UNDOCUMENTED: readonly string[] = ['GET /', 'GET /console/{name}'];
+const UNDOCUMENTED = ['GET /', 'GET /console/{name}'];
 
 /**
  * What is not brought about here: it takes a full disk, a log so long that it is still being verified, archived segments
@@ -131,7 +131,7 @@ const DRIVES: Readonly<Record<string, Drive>> = {
   'GET /api/v1/stats': ask,
   'GET /api/v1/stats/hours': async ({ send, report }) => {
     await report();
-    await send('?hours=2');
+    await send('?hours=48');
   },
   'GET /api/v1/incidents/transitions': async ({ send, report }) => {
     await send(`?id=${await report()}`);

@@ -1,13 +1,9 @@
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import axe from 'axe-core';
 import { expect } from 'chai';
 import { type RunningService, runningServices, ServiceHome } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { type Tab, tabs } from './support/browser.ts';
 import { addressOf, reportMany } from './support/console.ts';
-
-/** axe's own source: it is put into the page by the browser's debugger, which the page's policy does not bind. */
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 interface Violation {
   readonly id: string;
@@ -16,7 +12,8 @@ interface Violation {
 
 /** What axe finds wrong with the page as it is. */
 const violations = async (tab: Tab): Promise<readonly string[]> => {
-  await tab.evaluate(`${AXE}; undefined`);
+  // Put there by the browser's debugger, which the page's policy does not bind.
+  await tab.evaluate(`${axe.source}; undefined`);
   const found = await tab.evaluate<readonly Violation[]>('axe.run().then((results) => results.violations)');
   return found.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`));
 };

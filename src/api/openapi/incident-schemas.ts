@@ -1,10 +1,10 @@
 import * as z from 'zod/mini';
-import { CLASSES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
+import { CLASSES, SEVERITIES, type Severity, STATES } from '../../../machines/vocabulary.ts';
 import type { NextTransition } from '../../../machines/transitions.ts';
 import type { Entry } from '../../audit/entry.ts';
 import { ENTRY_EVENTS } from '../../entry-events.ts';
-import type { ActivityReading, Durations } from '../../projections/activity.ts';
 import type { Incident } from '../../projections/incident-record.ts';
+import type { ActivityReading, Durations } from '../../projections/activity.ts';
 import type { StatisticsReading } from '../../projections/statistics.ts';
 import { containment } from './containment-schemas.ts';
 import { meaning, named } from './described.ts';
@@ -86,25 +86,29 @@ export const statistics = named(
   } satisfies FieldsOf<StatisticsReading>),
 );
 
-const perHour = z.array(count);
-const milliseconds = z.nullable(count);
+const duration = meaning(
+  z.nullable(count),
+  'In milliseconds, right to a tenth; null where there is nothing to measure.',
+);
 
 const durations = z.object({
-  count: meaning(count, 'How many were over in these hours.'),
-  median_ms: meaning(milliseconds, 'In milliseconds; null where there is nothing to measure, like the others.'),
-  p90_ms: milliseconds,
-  hourly_median_ms: meaning(z.array(milliseconds), 'One for each hour, by when it was over.'),
+  count,
+  median_ms: duration,
+  p90_ms: duration,
+  hourly_median_ms: meaning(z.array(duration), 'One for each hour, by when it was over.'),
 } satisfies FieldsOf<Durations>);
 
 export const activity = named(
   'Activity',
-  'What happened in each of the last hours, oldest first.',
+  'What happened hour by hour, oldest first, to the incidents that are on record.',
   z.object({
     from: meaning(time, 'The beginning of the first hour.'),
     hours: count,
-    reported: meaning(
-      z.object(Object.fromEntries(SEVERITIES.map((name) => [name, perHour]))),
-      'How many incidents were reported in each hour.',
+    reported: z.object(
+      Object.fromEntries(SEVERITIES.map((name) => [name, z.array(count)])) as Record<
+        Severity,
+        z.ZodMiniArray<typeof count>
+      >,
     ),
     time_to_containment: meaning(durations, 'Until all actions of an incident were confirmed.'),
     time_to_resolution: durations,

@@ -1,6 +1,5 @@
 import type Router from '@koa/router';
-import helmet from 'koa-helmet';
-import type { Context } from 'koa';
+import type { Context, Middleware } from 'koa';
 import { RecorderError } from '../../errors.ts';
 import { CODINGS, type ConsoleFile } from '../console-files.ts';
 import type { ApiParts } from '../parts.ts';
@@ -27,10 +26,8 @@ const CONTENT_SECURITY_POLICY = {
 
 /** The web console: its page at `/`, to be asked for anew each time, and its other files, which never change. */
 export const addConsoleRoutes = (router: Router, { console }: Pick<ApiParts, 'console'>): void => {
-  const guarded = helmet({
-    contentSecurityPolicy: { useDefaults: false, directives: CONTENT_SECURITY_POLICY },
-    xFrameOptions: { action: 'deny' },
-  });
+  let loaded: Promise<Middleware> | undefined;
+  const guarded: Middleware = async (ctx, next) => (await (loaded ??= loadGuard()))(ctx, next);
 
   router.get('/', guarded, async (ctx) => {
     const page = await console.get('index.html');
@@ -42,6 +39,15 @@ export const addConsoleRoutes = (router: Router, { console }: Pick<ApiParts, 'co
     const file = await console.get(String(ctx.params.name));
     if (file === undefined) throw new RecorderError('not_found', 'no such path');
     answer(ctx, file, 'public, max-age=31536000, immutable');
+  });
+};
+
+/** The headers of helmet, which are loaded with the first page: a start has no need of them. */
+const loadGuard = async (): Promise<Middleware> => {
+  const { default: helmet } = await import('koa-helmet');
+  return helmet({
+    contentSecurityPolicy: { useDefaults: false, directives: CONTENT_SECURITY_POLICY },
+    xFrameOptions: { action: 'deny' },
   });
 };
 

@@ -1,9 +1,9 @@
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
-import { MOST_HOURS } from '../../projections/activity.ts';
 import { CLASSES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
 import { answer, refusals } from '../openapi/answers.ts';
 import { activity, statistics } from '../openapi/incident-schemas.ts';
 import { queryOf } from '../openapi/query.ts';
+import { MOST_HOURS } from '../../projections/activity.ts';
 import { hoursSchema } from '../schemas.ts';
 
 const none = (names: readonly string[]): object => Object.fromEntries(names.map((name) => [name, 0]));
@@ -19,17 +19,17 @@ const EXAMPLE = {
   open_by_severity: { ...none(SEVERITIES), medium: 1 },
 };
 
-const HOURS_EXAMPLE = {
+const ACTIVITY = {
   from: '2026-11-22T06:00:00.000Z',
   hours: 2,
-  reported: { critical: [0, 1], high: [2, 0], medium: [0, 0], low: [0, 0] },
-  time_to_containment: { count: 3, median_ms: 41, p90_ms: 310, hourly_median_ms: [38, 310] },
-  time_to_resolution: { count: 0, median_ms: null, p90_ms: null, hourly_median_ms: [null, null] },
+  reported: { critical: [0, 0], high: [0, 1], medium: [1, 0], low: [0, 0] },
+  time_to_containment: { count: 0, median_ms: null, p90_ms: null, hourly_median_ms: [null, null] },
+  time_to_resolution: { count: 1, median_ms: 284_731, p90_ms: 284_731, hourly_median_ms: [null, 284_731] },
 };
 
-const hours = queryOf(hoursSchema, {
+const query = queryOf(hoursSchema, {
   hours: {
-    description: 'How many hours, up to the present one; 24 when left out.',
+    description: 'How many, the one that has begun among them; 24 when left out.',
     override: { type: 'integer', minimum: 1, maximum: MOST_HOURS },
   },
 });
@@ -48,10 +48,10 @@ export const statsPaths: ZodOpenApiPathsObject = {
     get: {
       operationId: 'getActivity',
       tags: ['incidents'],
-      summary: 'Tell what happened in the last hours',
+      summary: 'Count what happened in each of the last hours',
       security: [],
-      requestParams: { query: hours },
-      responses: { 200: answer('Hour by hour.', activity, HOURS_EXAMPLE), ...refusals(400) },
+      requestParams: { query },
+      responses: { 200: answer('The hours.', activity, ACTIVITY), ...refusals(400) },
     },
   },
 };

@@ -1,7 +1,10 @@
 import { useState } from 'preact/hooks';
+import type { DeliveryStatus } from '../../../machines/delivery.ts';
 import type { ContainmentAction } from '../../../machines/vocabulary.ts';
+import type { DeliveryRecord } from '../../projections/delivery-record.ts';
+import type { Containment } from '../../projections/incident-record.ts';
 import { announce } from '../announcements.ts';
-import { type Containment, type Delivery, isBroken } from '../containment.ts';
+import { isBroken } from '../containment.ts';
 import { perform } from '../operator.ts';
 import { Ago, Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
@@ -9,7 +12,7 @@ import { reasonOf } from '../request.ts';
 import { counted, spelled } from '../words.ts';
 
 /** What each status of a delivery means to an operator. */
-export const DELIVERY_WORDS: Readonly<Record<string, string>> = {
+export const DELIVERY_WORDS: Readonly<Record<DeliveryStatus, string>> = {
   pending: 'about to be sent',
   delivering: 'being tried',
   recorded: 'waits to be fetched',
@@ -32,7 +35,7 @@ export const Deliveries = ({ incident, containment, isNow }: DeliveriesProps) =>
     {containment.actions.map((delivery) => (
       <li key={delivery.action} class={`delivery ${delivery.status}`}>
         <strong>{spelled(delivery.action)}</strong>
-        <span class="status">{DELIVERY_WORDS[delivery.status] ?? delivery.status}</span>
+        <span class="status">{DELIVERY_WORDS[delivery.status]}</span>
         <DeliveryDetail delivery={delivery} />
         {isNow && isBroken(delivery.status) && <RetryButton action={delivery.action} incident={incident} />}
       </li>
@@ -41,7 +44,7 @@ export const Deliveries = ({ incident, containment, isNow }: DeliveriesProps) =>
 );
 
 /** How often it was tried, how that went and when it is tried next. */
-export const DeliveryDetail = ({ delivery }: { readonly delivery: Omit<Delivery, 'action'> }) => (
+export const DeliveryDetail = ({ delivery }: { readonly delivery: Omit<DeliveryRecord, 'action'> }) => (
   <span class="detail">
     {delivery.confirmed_at && (
       <span>

@@ -1,11 +1,11 @@
 import type { ComponentChildren } from 'preact';
+import type { Incident } from '../../projections/incident-record.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
-import type { ShownIncident } from './incident-detail.ts';
 
 /** What is on record of an incident, in short. */
-export const Facts = ({ incident }: { readonly incident: ShownIncident }) => (
+export const Facts = ({ incident }: { readonly incident: Incident }) => (
   <dl class="facts">
     <Fact name="Source">
       <Verbatim text={incident.source} longest={300} />

@@ -2,12 +2,9 @@
 import { signal } from '@preact/signals';
 import type { Entry } from '../../audit/entry.ts';
 import type { Incident } from '../../projections/incident-record.ts';
-import type { Containment } from '../containment.ts';
 import { Kept } from '../kept.ts';
 import { epoch, listen } from '../live-entries.ts';
 import { type Answer, read, reasonOf } from '../request.ts';
-
-export type ShownIncident = Incident & { readonly containment?: Containment };
 
 /** An event of the statechart, and whether the incident takes it now. */
 export interface Transition {
@@ -27,7 +24,7 @@ const MOST_ENTRIES = 2000;
 
 export class IncidentDetail {
   readonly id: string;
-  readonly incident: Kept<ShownIncident>;
+  readonly incident: Kept<Incident>;
   readonly transitions: Kept<Transitions>;
   /** The entries about it, oldest first. */
   readonly entries = signal<readonly Entry[]>([]);

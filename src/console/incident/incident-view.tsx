@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import type { Entry } from '../../audit/entry.ts';
+import type { Incident } from '../../projections/incident-record.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
 import { Notice } from '../parts/notice.tsx';
@@ -13,7 +14,7 @@ import { grouped, spelled } from '../words.ts';
 import { Deliveries } from './deliveries.tsx';
 import { EvidenceTree } from './evidence-tree.tsx';
 import { Facts } from './facts.tsx';
-import { IncidentDetail, type ShownIncident } from './incident-detail.ts';
+import { IncidentDetail } from './incident-detail.ts';
 import { type Fold, loadFold, recordAfter } from './replay.ts';
 import { phraseOf, Timeline } from './timeline.tsx';
 import { TransitionButtons } from './transition-buttons.tsx';
@@ -91,10 +92,10 @@ export const IncidentView = ({ id }: { readonly id: string }) => {
   );
 };
 
-const replayed = (fold: Fold, entries: readonly Entry[], count: number): ShownIncident =>
+const replayed = (fold: Fold, entries: readonly Entry[], count: number): Incident =>
   recordAfter(fold, entries, count).incident;
 
-const Heading = ({ incident }: { readonly incident: ShownIncident }) => (
+const Heading = ({ incident }: { readonly incident: Incident }) => (
   <header class="incident-head">
     <a class="close" href={fragmentOf({ view: 'incidents', query: route.value.query })} aria-label="Close the incident">
       ✕
@@ -132,7 +133,7 @@ const Missing = ({ detail }: { readonly detail: IncidentDetail }) => {
   );
 };
 
-const Containment = ({ incident, isNow }: { readonly incident: ShownIncident; readonly isNow: boolean }) => {
+const Containment = ({ incident, isNow }: { readonly incident: Incident; readonly isNow: boolean }) => {
   const { containment, containment_actions: actions = [] } = incident;
   return (
     <section class="containment" aria-label="Containment">
@@ -152,7 +153,7 @@ const Containment = ({ incident, isNow }: { readonly incident: ShownIncident; re
   );
 };
 
-const Evidence = ({ incident: { evidence } }: { readonly incident: ShownIncident }) => (
+const Evidence = ({ incident: { evidence } }: { readonly incident: Incident }) => (
   <section class="evidence" aria-label="Evidence">
     <h3>
       Evidence

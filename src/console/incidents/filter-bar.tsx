@@ -109,13 +109,8 @@ interface TimeFilterProps {
   readonly onChange: (changed: Partial<Filters>) => void;
 }
 
-const TIME_FILTERS: ReadonlySet<string> = new Set(['last', 'since', 'until']);
-
-const withoutTime = (filters: Filters): Filters =>
-  Object.fromEntries(Object.entries(filters).filter(([name]) => !TIME_FILTERS.has(name))) as unknown as Filters;
-
 const TimeFilter = ({ filters, onChange }: TimeFilterProps) => {
-  const timeless = withoutTime(filters);
+  const { classes, states, severities, sources, words } = filters;
   const isBetween = filters.since !== undefined || filters.until !== undefined;
   const choose = (value: string): void => {
     const now = Date.now();
@@ -125,7 +120,7 @@ const TimeFilter = ({ filters, onChange }: TimeFilterProps) => {
         : value === ''
           ? {}
           : { last: value as Span };
-    goTo(listOf({ ...timeless, ...choice }), 'replace');
+    goTo(listOf({ classes, states, severities, sources, words, ...choice }), 'replace');
   };
   const bound = (name: 'since' | 'until') => (
     <input
@@ -146,9 +141,9 @@ const TimeFilter = ({ filters, onChange }: TimeFilterProps) => {
         onChange={({ currentTarget: { value } }) => choose(value)}
       >
         <option value="">Any time</option>
-        {Object.entries(SPAN_WORDS).map(([span, words]) => (
+        {Object.entries(SPAN_WORDS).map(([span, name]) => (
           <option key={span} value={span}>
-            {words}
+            {name}
           </option>
         ))}
         <option value="between">Between…</option>

@@ -6,7 +6,7 @@
  * that lies behind what has been read. A row that the filters don't admit any more stays known and is not shown. Entries
  * are taken in as they come and drawn once a frame, however many there are.
  */
-import { signal } from '@preact/signals';
+import { batch, signal } from '@preact/signals';
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
 import type { Entry } from '../../audit/entry.ts';
 import { admits, apiQuery, type Filters } from '../filters.ts';
@@ -60,18 +60,26 @@ export class IncidentRows {
     if (this.#busy || this.#next === undefined) return;
     this.#busy = true;
     this.progress.value = { kind: 'loading' };
+    const progress = await this.#readPage(this.#next);
+    if (this.#abort.signal.aborted) return;
+    this.#busy = false;
+    for (const id of this.#early.splice(0)) this.#place(this.#known.get(id)!);
+    for (const entry of this.#waiting.splice(0)) this.#apply(entry);
+    // Together: whoever sees that there is more asks for it when the rows come to an end.
+    batch(() => {
+      this.#show();
+      this.progress.value = progress;
+    });
+  }
+
+  async #readPage(path: string): Promise<Progress> {
     try {
-      const { body, next } = await read<readonly ListedIncident[]>(this.#next, this.#abort.signal);
+      const { body, next } = await read<readonly ListedIncident[]>(path, this.#abort.signal);
       for (const incident of body) if (this.#note(rowOf(incident))) this.#placed.push(incident.id);
       this.#next = next;
-      this.progress.value = { kind: next === undefined ? 'complete' : 'more' };
+      return { kind: next === undefined ? 'complete' : 'more' };
     } catch (error) {
-      if (!this.#abort.signal.aborted) this.progress.value = { kind: 'failed', reason: reasonOf(error) };
-    } finally {
-      this.#busy = false;
-      for (const id of this.#early.splice(0)) this.#place(this.#known.get(id)!);
-      for (const entry of this.#waiting.splice(0)) this.#apply(entry);
-      this.#draw();
+      return { kind: 'failed', reason: reasonOf(error) };
     }
   }
 
@@ -179,9 +187,13 @@ export class IncidentRows {
     this.#isDrawn = false;
     this.#nextFrame(() => {
       this.#isDrawn = true;
-      const now = Date.now();
-      this.rows.value = this.#placed.map((id) => this.#known.get(id)!).filter((row) => admits(this.#filters, row, now));
+      this.#show();
     });
+  }
+
+  #show(): void {
+    const now = Date.now();
+    this.rows.value = this.#placed.map((id) => this.#known.get(id)!).filter((row) => admits(this.#filters, row, now));
   }
 }
 

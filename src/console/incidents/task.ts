@@ -28,17 +28,17 @@ const AT_A_TIME = 4;
 
 /**
  * Gives the command to each incident, telling how it went with each as it is known. Ends early, with the rest not done,
- * when nobody gives the token or `abort` does.
+ * when nobody gives the token or `stop` aborts.
  */
 export const carryOut = async (
   { command, ids }: Task,
   note: string,
   tell: (id: string, outcome: Outcome) => void,
-  abort: AbortSignal,
+  stop: AbortSignal,
 ): Promise<void> => {
   const rest = [...ids];
   const work = async (): Promise<void> => {
-    for (let id = rest.shift(); id !== undefined && !abort.aborted; id = rest.shift()) {
+    for (let id = rest.shift(); id !== undefined && !stop.aborted; id = rest.shift()) {
       try {
         await perform(`/api/v1/incidents/${command}`, { id, ...(note.trim() !== '' && { note: note.trim() }) });
         tell(id, { kind: 'done' });

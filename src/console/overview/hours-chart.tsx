@@ -104,10 +104,12 @@ const reported = (Plot: typeof uPlot, reading: ActivityReading): Plan => {
   };
 };
 
+// oxlint-disable-next-line typescript/no-unsafe-enum-assignment -- uPlot's enum is there for the compiler only
+const LOGARITHMIC = 3 as uPlot.Scale.Distr;
+
 const resolution = (reading: ActivityReading): Plan => ({
   options: {
-    // oxlint-disable-next-line typescript/no-unsafe-enum-assignment -- logarithmic; the enum is in its types alone
-    scales: { x: WHOLE_HOURS, y: { distr: 3 } },
+    scales: { x: WHOLE_HOURS, y: { distr: LOGARITHMIC } },
     series: [
       { label: 'Hour from', value: '{YYYY}-{MM}-{DD} {HH}:{mm}' },
       {

@@ -1,5 +1,7 @@
+import type { DeliveryStatus } from '../../../machines/delivery.ts';
 import { ACTIONS, type ContainmentAction } from '../../../machines/vocabulary.ts';
-import { type ActionPosture, isBroken, posture } from '../containment.ts';
+import type { ActionView, DeliveryView } from '../../containment/posture-view.ts';
+import { isBroken, posture } from '../containment.ts';
 import { DELIVERY_WORDS, DeliveryDetail, RetryButton } from '../incident/deliveries.tsx';
 import { useKept } from '../kept.ts';
 import { Notice } from '../parts/notice.tsx';
@@ -61,14 +63,14 @@ const WAYS: Readonly<Record<string, string>> = {
 const MOST_HOLDERS = 4;
 
 /** How many deliveries there are of each status; the status alone where there is one. */
-const countsOf = ({ status, counts }: NonNullable<ActionPosture['delivery']>): string => {
+const countsOf = ({ status, counts }: DeliveryView): string => {
   const all = Object.entries(counts).filter(([, count]) => count > 0);
-  const words = (name: string): string => DELIVERY_WORDS[name] ?? name;
+  const words = (name: string): string => DELIVERY_WORDS[name as DeliveryStatus];
   if (all.length < 2) return words(all[0]?.[0] ?? status);
   return all.map(([name, count]) => `${grouped(count)} ${words(name)}`).join(', ');
 };
 
-const ActionCard = ({ one }: { readonly one: ActionPosture }) => {
+const ActionCard = ({ one }: { readonly one: ActionView }) => {
   const { action, engaged, since, holders, held_by, via, delivery } = one;
   const further = holders - Math.min(held_by.length, MOST_HOLDERS);
   return (

@@ -1,5 +1,6 @@
 import type { Entry } from '../../audit/entry.ts';
-import type { ShownIncident, Transition } from '../incident/incident-detail.ts';
+import type { Incident } from '../../projections/incident-record.ts';
+import type { Transition } from '../incident/incident-detail.ts';
 import { spelled } from '../words.ts';
 import type { ChartPart } from './drawing.ts';
 import { Statechart } from './statechart.tsx';
@@ -7,7 +8,7 @@ import { Statechart } from './statechart.tsx';
 interface IncidentChartProps {
   /** What has happened, oldest first. */
   readonly entries: readonly Entry[];
-  readonly incident: ShownIncident;
+  readonly incident: Incident;
   /** What may happen now; none for a time that is over. */
   readonly transitions: readonly Transition[];
 }

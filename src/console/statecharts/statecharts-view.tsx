@@ -1,3 +1,4 @@
+import type { DeliveryStatus } from '../../../machines/delivery.ts';
 import { ACTIONS, STATES, type State } from '../../../machines/vocabulary.ts';
 import { posture } from '../containment.ts';
 import { readFilters } from '../filters.ts';
@@ -15,7 +16,7 @@ export const StatechartsView = () => {
   const known = useKept(posture);
   const isState = (name: string): name is State => (STATES as readonly string[]).includes(name);
   const deliveries = (status: string): number | undefined =>
-    known && ACTIONS.reduce((sum, action) => sum + (known[action].delivery?.counts[status] ?? 0), 0);
+    known && ACTIONS.reduce((sum, action) => sum + (known[action].delivery?.counts[status as DeliveryStatus] ?? 0), 0);
   return (
     <div class="page">
       <h1>Statecharts</h1>

@@ -68,4 +68,14 @@ describe('the guard of the host', () => {
     }
     expect(await status({ 'Sec-Fetch-Site': 'cross-site' })).to.equal(403);
   });
+
+  it('lets a link from elsewhere open the console, and nothing else', async () => {
+    const server = await serve(standIn());
+    const link = { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Dest': 'document' };
+    expect((await ask(server, '/', { headers: link })).body.error).to.match(/not built/);
+    expect((await ask(server, '/api/v1/incidents', { headers: link })).status).to.equal(403);
+    expect((await ask(server, '/', { headers: { ...link, 'Sec-Fetch-Dest': 'iframe' } })).status).to.equal(403);
+    expect((await ask(server, '/', { headers: { ...link, Origin: 'http://evil.example' } })).status).to.equal(403);
+    expect((await ask(server, '/', { method: 'POST', headers: link })).status).to.equal(403);
+  });
 });

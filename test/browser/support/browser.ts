@@ -44,8 +44,9 @@ export function tabs(): (address: string, options?: BrowserContextOptions) => Pr
     if (CHROMIUM === undefined) {
       console.warn(`SKIPPED: ${this.test?.parent?.fullTitle()}: this machine lacks the package chromium`);
       this.skip();
+    } else {
+      browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS, timeout: 60_000 });
     }
-    browser = await chromium.launch({ executablePath: CHROMIUM!, args: FLAGS, timeout: 60_000 });
   });
   after(() => browser?.close());
   afterEach(async () => {
