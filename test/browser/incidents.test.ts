@@ -42,6 +42,7 @@ describe('the console: incidents', () => {
     await tab.getByRole('article').getByText('looking at the host').first().waitFor();
 
     await tab.keyboard.press('r');
+    await tab.getByRole('dialog', { name: `Resolve ${first}` }).waitFor();
     await tab.keyboard.press('Control+Enter');
     await tab.getByText(`Resolved ${first}`).waitFor();
     await tab.keyboard.press('Escape');
@@ -50,9 +51,7 @@ describe('the console: incidents', () => {
     await tab.keyboard.press('Escape');
     await tab.getByRole('dialog').waitFor({ state: 'detached' });
     await tab.keyboard.press('/');
-    expect(await tab.getByLabel('Search').evaluate((field) => field === field.ownerDocument.activeElement)).to.equal(
-      true,
-    );
+    await tab.getByLabel('Search').and(tab.locator(':focus')).waitFor();
 
     forgive(tab, 'status of 403');
     const { json } = await service.get(`/api/v1/incidents/get?id=${first}`);
