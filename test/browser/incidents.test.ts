@@ -41,10 +41,12 @@ describe('the console: incidents', () => {
     await tab.getByText(`Acknowledged ${first}`).waitFor();
     await tab.getByRole('article').getByText('looking at the host').first().waitFor();
 
+    await tab.getByRole('dialog').waitFor({ state: 'detached' });
     await tab.keyboard.press('r');
     await tab.getByRole('dialog', { name: `Resolve ${first}` }).waitFor();
     await tab.keyboard.press('Control+Enter');
     await tab.getByText(`Resolved ${first}`).waitFor();
+    await tab.getByRole('dialog').waitFor({ state: 'detached' });
     await tab.keyboard.press('Escape');
     await tab.keyboard.press('?');
     await tab.getByRole('dialog', { name: 'Keys' }).waitFor();

@@ -19,6 +19,8 @@ const SPARE = 8;
 /** How far in front of the end the next page is asked for, in rows. */
 const LOOK_AHEAD = 100;
 
+export const GRID_ID = 'incidents';
+
 export const IncidentGrid = ({ list }: { readonly list: IncidentRows }) => {
   const scroller = useRef<HTMLDivElement>(null);
   const [top, setTop] = useState(0);
@@ -57,6 +59,7 @@ export const IncidentGrid = ({ list }: { readonly list: IncidentRows }) => {
   return (
     <div
       ref={scroller}
+      id={GRID_ID}
       class={`grid ${shape}`}
       role="grid"
       tabIndex={0}

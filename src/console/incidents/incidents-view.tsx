@@ -1,4 +1,4 @@
-import { useComputed, useSignal } from '@preact/signals';
+import { useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import { IncidentView } from '../incident/incident-view.tsx';
 import { type Filters, readFilters } from '../filters.ts';
@@ -8,7 +8,7 @@ import { Notice } from '../parts/notice.tsx';
 import { fragmentOf, goTo, incidentFragment, route } from '../route.ts';
 import { counted } from '../words.ts';
 import { FilterBar, SEARCH_ID } from './filter-bar.tsx';
-import { IncidentGrid } from './incident-grid.tsx';
+import { GRID_ID, IncidentGrid } from './incident-grid.tsx';
 import { IncidentRows } from './incident-rows.ts';
 import { clearSelection, current, place, selected, toggle } from './selection.ts';
 import { COMMAND_WORDS, task } from './task.ts';
@@ -59,6 +59,7 @@ const keysOf = (list: IncidentRows, open: string | undefined): Keys => {
     const to = rows[Math.min(rows.length - 1, Math.max(0, from + step))];
     if (to === undefined) return;
     current.value = to.id;
+    document.getElementById(GRID_ID)?.focus({ preventScroll: true });
     if (open !== undefined) goTo(incidentFragment(to.id), 'replace');
   };
   const close = (): void => {
@@ -105,7 +106,7 @@ const ListBody = ({
   onReread,
 }: ListProps & { readonly filters: Filters; readonly onReread: () => void }) => {
   const progress = list.progress.value;
-  const isEmpty = useComputed(() => list.rows.value.length === 0).value;
+  const isEmpty = list.rows.value.length === 0;
   const again = (
     <button type="button" onClick={onReread}>
       Try again

@@ -42,10 +42,10 @@ export const TaskDialog = ({ command, ids }: Task) => {
     await carryOut({ command, ids }, note, tell, abort.current.signal);
     setUnderWay(false);
     const succeeded = [...known.values()].filter(({ kind }) => kind === 'done').length;
+    if (ids.length === 1 && succeeded === 1) close();
     announce(
       `${done} ${ids.length === 1 && succeeded === 1 ? object : `${succeeded} of ${counted(ids.length, 'incident')}`}`,
     );
-    if (ids.length === 1 && succeeded === 1) close();
   };
 
   const isOver = outcomes !== undefined && !isUnderWay;
