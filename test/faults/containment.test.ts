@@ -87,7 +87,7 @@ describe('given a recorder that is killed while it carries containment out', () 
   });
 
   it('in a pause between attempts, then the pause goes on, and so does the count of attempts', async () => {
-    const all = await prepared(answering(503, 'busy', { 'retry-after': '4' }), done);
+    const all = await prepared(answering(503, 'busy', { 'retry-after': '8' }), done);
     const first = await all.begin();
     const id = await all.ledger.report(first, 'tool_call_burst');
     await until(async () => (await deliveryOf(first, id)).status === 'delivering');
@@ -98,7 +98,7 @@ describe('given a recorder that is killed while it carries containment out', () 
     // Timers count in whole milliseconds.
     expect(Date.now()).to.be.at.least(due - 5);
     await until(async () => (await deliveryOf(second, id)).status === 'confirmed');
-    expect(await deliveryOf(second, id)).to.include({ attempts: 2, waited_ms: 4000 });
+    expect(await deliveryOf(second, id)).to.include({ attempts: 2, waited_ms: 8000 });
     await second.end('SIGKILL');
     await expectCarriedOut(all);
   });
