@@ -1,4 +1,4 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
@@ -11,6 +11,10 @@ import { chainHash } from '../../src/audit/chain-hash.ts';
 export const ROOT = resolve(import.meta.dirname, '../..');
 export const TOKEN = 'a-token-for-tests-0123456789';
 const KEY = '0123456789abcdef0123456789abcdef';
+
+/** What has not ended yet: Mocha leaves the remaining hooks out when one fails, and no service is to outlive the tests. */
+const RUNNING = new Set<ChildProcess>();
+process.once('exit', () => RUNNING.forEach((child) => child.kill('SIGKILL')));
 
 export interface Answer {
   readonly status: number;
@@ -87,8 +91,12 @@ export class RunningService {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.process.stderr.setEncoding('utf8').on('data', (text: string) => (this.errors += text));
+    RUNNING.add(this.process);
     this.#exited = new Promise((fulfil) => {
-      this.process.once('close', (code, signal) => fulfil({ code, signal }));
+      this.process.once('close', (code, signal) => {
+        RUNNING.delete(this.process);
+        fulfil({ code, signal });
+      });
     });
   }
 
