@@ -15,7 +15,7 @@ const report: Report = { class: 'prompt_injection', source: 's', description: 'd
 const wrong: Report = { ...report, class: 'nonsense' };
 const client = new RecorderClient({ url: 'unix:/nowhere', tokenPath: '/dev/null', retries: 0 });
 const incident: Promise<Incident> = client.report(report).then((recorded) => recorded.incident);
-incident.catch((error: unknown) => console.log(error instanceof NotReachable, typeof ReportSpool.open));
+incident.catch((error: unknown) => console.log(\`\${error instanceof NotReachable} \${typeof ReportSpool.open}\`));
 `;
 
 describe('the npm package', () => {
@@ -32,6 +32,8 @@ describe('the npm package', () => {
     const [name = ''] = readdirSync(home).filter((file) => file.endsWith('.tgz'));
     tarball = readFileSync(join(home, name));
     execFileSync('tar', ['-xzf', join(home, name), '-C', installed, '--strip-components=1']);
+    for (const types of ['@types', 'undici-types'])
+      symlinkSync(join(ROOT, 'node_modules', types), join(home, 'node_modules', types));
   });
 
   const files = (): string[] =>
@@ -75,8 +77,6 @@ describe('the npm package', () => {
   });
 
   it('is found by whoever imports the client, with its types', () => {
-    symlinkSync(join(ROOT, 'node_modules/@types'), join(home, 'node_modules/@types'));
-    symlinkSync(join(ROOT, 'node_modules/undici-types'), join(home, 'node_modules/undici-types'));
     writeFileSync(join(home, 'package.json'), '{"type":"module"}');
     writeFileSync(join(home, 'consumer.ts'), CONSUMER);
     const compiler = join(ROOT, 'node_modules/typescript/bin/tsc');
