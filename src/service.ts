@@ -202,7 +202,7 @@ async function assemble(
     return reloaded;
   };
   const reasons = (): readonly string[] => reasonsOf({ log, projections, token });
-  metrics.watch({ log, projections, actors, streams: events, policy, verification, reasons });
+  metrics.watch({ log, projections, actors, streams: events, policy, verification, notifier, reasons });
   const startedAt = timestamp(clock.now());
   const server = await ApiServer.listen(
     createApp({

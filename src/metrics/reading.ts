@@ -29,14 +29,25 @@ export function addReadings<Label extends string>(
 }
 
 /** Adds a total that something else counts and that is read whenever it is asked for. */
-export function addTotal(registry: Registry, name: string, help: string, read: () => number): void {
+export const addTotal = (registry: Registry, name: string, help: string, read: () => number): void =>
+  addTotals(registry, name, help, [], () => [[{}, read()]]);
+
+/** Adds a total with labels that something else counts and that is read, under all of them, whenever it is asked for. */
+export function addTotals<Label extends string>(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly Label[],
+  read: () => Iterable<Sample<Label>>,
+): void {
   const counter = new Counter({
     name,
     help,
+    labelNames,
     registers: [registry],
     collect: () => {
       counter.reset();
-      counter.inc(read());
+      for (const [labels, value] of read()) counter.inc(labels, value);
     },
   });
 }

@@ -7,11 +7,12 @@ import { DELIVERY_STATUSES } from '../../machines/delivery.ts';
 import { ACTIONS, CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { type AuditLog, LOG_STATES } from '../audit/log.ts';
 import { SECOND } from '../clock.ts';
+import type { Notifier } from '../containment/notifier.ts';
 import type { IncidentActors } from '../incidents/actors.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Projections } from '../projections/projections.ts';
 import { VERSION } from '../version.ts';
-import { addReading, addReadings, type Sample } from './reading.ts';
+import { addReading, addReadings, addTotals, type Sample } from './reading.ts';
 
 export interface StateParts {
   readonly log: Pick<AuditLog, 'status'>;
@@ -20,6 +21,7 @@ export interface StateParts {
   readonly streams: { readonly readers: number };
   readonly policy: { readonly current: Policy };
   readonly verification: { readonly verified: number | undefined };
+  readonly notifier: Pick<Notifier, 'status'>;
   /** Why reports or commands can't be taken at the moment. */
   readonly reasons: () => readonly string[];
 }
@@ -30,6 +32,7 @@ export function addStateMetrics(registry: Registry, parts: StateParts): void {
   addLogMetrics(registry, parts);
   addIncidentMetrics(registry, parts);
   addContainmentMetrics(registry, parts);
+  addWebhookMetrics(registry, parts);
 }
 
 function addServiceMetrics(registry: Registry, { reasons, actors, streams, policy }: StateParts): void {
@@ -93,4 +96,19 @@ function addContainmentMetrics(registry: Registry, { projections: { posture } }:
       for (const status of DELIVERY_STATUSES) yield [{ action, status }, counts[status] ?? 0];
     }
   });
+}
+
+function addWebhookMetrics(registry: Registry, { notifier }: StateParts): void {
+  const failing = 'Whether the webhook takes nothing at the moment: 1 or 0.';
+  addReadings(registry, 'incident_recorder_webhook_failing', failing, ['url'], () =>
+    notifier.status.map(({ url, status }): Sample<'url'> => [{ url }, status === 'failing' ? 1 : 0]),
+  );
+  const behind = 'Entries of the audit log that the webhook has not been told of, or has no use for.';
+  addReadings(registry, 'incident_recorder_webhook_behind_entries', behind, ['url'], () =>
+    notifier.status.map((webhook): Sample<'url'> => [{ url: webhook.url }, webhook.behind]),
+  );
+  const refused = 'Entries that the webhook has refused.';
+  addTotals(registry, 'incident_recorder_webhook_refused_entries_total', refused, ['url'], () =>
+    notifier.status.map((webhook): Sample<'url'> => [{ url: webhook.url }, webhook.refused]),
+  );
 }

@@ -83,6 +83,11 @@ describe('webhooks', () => {
     expect(health.status).to.equal('ok');
     expect(health.notify[0]).to.include({ url: target.url('/'), status: 'failing', last_error: 'answered 503' });
     expect(health.warnings.join()).to.include(`the webhook ${target.url('/')} takes nothing`);
+    const figures = (await service.get('/metrics')).text;
+    expect(figures).to.include(`incident_recorder_webhook_failing{url="${target.url('/')}"} 1`);
+    expect(figures).to.include(`incident_recorder_webhook_failing{url="${other.url('/')}"} 0`);
+    expect(figures).to.match(/^incident_recorder_webhook_behind_entries\{url="[^"]+"\} [1-9]/m);
+    expect(figures).to.include(`incident_recorder_webhook_refused_entries_total{url="${target.url('/')}"} 0`);
     target.behaviours = [answering(204)];
     await service.post('/api/v1/incidents/resolve', { id });
     await knows(await lastSeq(service));
