@@ -7,6 +7,7 @@
 import type { ContainmentAction, Directive } from '../../machines/vocabulary.ts';
 import type { JsonObject } from '../audit/incident-entries.ts';
 import type { DeliveryName } from '../incidents/delivery-news.ts';
+import type { DeliveryRecord } from '../projections/delivery-record.ts';
 import type { Incident } from '../projections/incident-record.ts';
 
 /** The longest reason that they take. They may count it in bytes. */
@@ -20,8 +21,14 @@ export interface DirectiveBody {
   readonly model_name?: string;
 }
 
-/** Tells a directive's deliveries apart, and never two attempts at the same one. */
-const deliveryKey = ({ incident, action, directive }: DeliveryName): string => `${incident}-${action}-${directive}`;
+/**
+ * Tells a directive's deliveries apart, and never two attempts at the same one. What was carried out once and then lost
+ * is asked for under another key: its service would take the first for a repetition, answer 200, and do nothing.
+ */
+const deliveryKey = ({ incident, action, directive }: DeliveryName, confirmedAt: string | undefined): string => {
+  const key = `${incident}-${action}-${directive}`;
+  return confirmedAt === undefined ? key : `${key}-${Date.parse(confirmedAt)}`;
+};
 
 /**
  * The body for an incident, or why there is none: `quarantine_model` has to say which model, and takes that from the
@@ -42,9 +49,13 @@ export function bodyFor(action: ContainmentAction, incident: Incident): Directiv
   };
 }
 
-/** The headers for an incident. */
-export const headersFor = (name: DeliveryName, incident: Incident): Readonly<Record<string, string>> => ({
-  'idempotency-key': deliveryKey(name),
+/** The headers for an incident, whose delivery is not confirmed, or not any more. */
+export const headersFor = (
+  name: DeliveryName,
+  incident: Incident,
+  delivery?: Pick<DeliveryRecord, 'confirmed_at'>,
+): Readonly<Record<string, string>> => ({
+  'idempotency-key': deliveryKey(name, delivery?.confirmed_at),
   'containment-directive': name.directive satisfies Directive,
   'incident-class': incident.class,
   'incident-severity': incident.severity,

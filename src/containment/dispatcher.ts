@@ -62,7 +62,7 @@ export class Dispatcher {
       return send({
         endpoint,
         tokenPath: target?.token_path,
-        headers: headersFor(name, incident),
+        headers: headersFor(name, incident, this.#parts.news.find(name)),
         body: { action: endpoint.action, ...body },
         timeout: target?.timeout ?? HTTP_TIMEOUT,
         signal,

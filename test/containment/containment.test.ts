@@ -115,6 +115,21 @@ describe('containment, carried out by a running service', () => {
     expect(new Set(keys)).to.have.property('size', 1);
   });
 
+  it('that was lost is asked for under another key, as its service would take the first for a repetition', async () => {
+    const agent = await listen(0, answering(200));
+    say(`targets: { freeze_agent: { engage: { url: "${agent.url('/')}", action: freeze } } }\n`);
+    const service = await begin();
+    const { id } = (await service.report(burst)).json;
+    await untilStatus(service, id, 'confirmed');
+    const contradiction = { action: 'freeze_agent', directive: 'engage', observed: 'released' };
+    expect((await service.post('/api/v1/containment/confirm', contradiction)).json).to.include({ lost: 1 });
+    await service.post('/api/v1/containment/retry', { action: 'freeze_agent' });
+    await untilStatus(service, id, 'confirmed');
+    const [first, second] = (await agent.receives(2)).map(({ headers }) => String(headers['idempotency-key']));
+    expect(second).to.match(/-engage-\d+$/);
+    expect(second?.startsWith(`${first}-`)).to.equal(true);
+  });
+
   it('waits for a target that a reload has taken away, and goes on when another has put it back', async () => {
     const agent = await listen(0, answering(503), answering(200));
     const target = `targets: { freeze_agent: { engage: { url: "${agent.url('/')}", action: freeze } } }\n`;
