@@ -34,7 +34,7 @@ export const containment = named(
   'Containment',
   'What has become of the actions of an incident.',
   z.object({
-    status: z.enum(CONTAINMENT_STATUSES),
+    status: meaning(z.enum(CONTAINMENT_STATUSES), 'How far it is; in a resolved incident, how far it had come.'),
     actions: z.array(z.object({ action, ...deliveryFields } satisfies FieldsOf<DeliveryRecord>)),
   } satisfies FieldsOf<Containment>),
 );
