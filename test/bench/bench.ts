@@ -54,9 +54,14 @@ export class Bench {
     });
   }
 
-  /** Starts the floor beside a service, appending and answering as many bytes. */
-  async startFloor(setting: Setting, entryBytes: number, answerBytes: number): Promise<Subject> {
-    const script = await bundle('floor.ts', this.directory);
+  /** Starts a floor beside a service, appending and answering as many bytes. */
+  async startFloor(
+    floor: 'floor.ts' | 'koa-floor.ts',
+    setting: Setting,
+    entryBytes: number,
+    answerBytes: number,
+  ): Promise<Subject> {
+    const script = await bundle(floor, this.directory);
     const log = join(mkdtempSync(join(this.directory, 'floor-')), 'log');
     return this.#start({
       setting,

@@ -1,7 +1,7 @@
 /** A server that is measured, as a process of its own in one of the settings. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { get } from 'node:http';
 import { MINUTE } from '../../src/clock.ts';
@@ -62,6 +62,15 @@ export class Subject {
   get peakMemory(): number {
     const kibibytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.#process.pid}/status`, 'utf8'))?.[1];
     return Number(kibibytes) / 1024;
+  }
+
+  /** The time that processors have spent on it so far, over all its threads, in milliseconds (proc(5): schedstat). */
+  get processorTime(): number {
+    const tasks = `/proc/${this.#process.pid}/task`;
+    const nanoseconds = readdirSync(tasks).map((task) =>
+      Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[0]),
+    );
+    return nanoseconds.reduce((sum, one) => sum + one, 0) / 1e6;
   }
 
   /** Ends it and waits until it has ended, also when it has ended before. */
