@@ -146,7 +146,8 @@ async function assemble(
       if (tokenFault === undefined) logger.info('the service token is usable again');
       else logger.error({ reason: tokenFault }, 'every token is refused');
     }
-    if (projections.unfinished) void catchUp.resume();
+    if (projections.unfinished)
+      catchUp.resume(log).catch((error: unknown) => logger.error({ err: error }, 'reads stay behind'));
     else projections.retry();
     void log.probe().then(() => announcements.retry());
     containment?.beat();

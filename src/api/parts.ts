@@ -45,7 +45,7 @@ export interface ApiParts {
   /** Loads the policy again; what it gives is shown to the client. */
   readonly reload: () => Promise<object>;
   readonly archive: Archivist['archive'];
-  readonly posture: Pick<PostureView, 'read' | 'versionOf' | 'change' | 'waiting'>;
+  readonly posture: Pick<PostureView, 'read' | 'versionOf' | 'change' | 'waiting' | 'requireUpToDate'>;
   readonly receipts: Pick<Receipts, 'confirm' | 'retry'>;
   /** The path of the file that describes the API. */
   readonly openApi: string;

@@ -1,11 +1,14 @@
 /** An entry as it is sent to whoever follows the log: the bytes of its line, and what a reader needs beside them. */
-import type { EntryData, StoredEntry } from './entry.ts';
+import type { Entry, EntryData, StoredEntry } from './entry.ts';
+import type { Line } from './lines.ts';
 
 export interface EntryLine {
   readonly seq: number;
   readonly event: string;
   /** The line in UTF-8, without its newline. */
   readonly bytes: Buffer;
+  /** Where it begins in its file, in bytes. */
+  readonly offset: number;
   /** What the entry says; read from the line when it is asked for. */
   readonly data: () => EntryData;
 }
@@ -15,11 +18,11 @@ const BEGINNING = /^\{"timestamp":"[^"]+","event":"([^"]+)","data":\{"seq":(\d+)
 const LONGEST_BEGINNING = 128;
 
 /** Reads the beginning of a line of the log; `undefined` where it is not one. The chain is not verified. */
-export function readEntryLine(bytes: Buffer): EntryLine | undefined {
+export function readEntryLine({ bytes, offset }: Pick<Line, 'bytes' | 'offset'>): EntryLine | undefined {
   const [, event, seq] = BEGINNING.exec(bytes.toString('latin1', 0, LONGEST_BEGINNING)) ?? [];
   if (event === undefined) return undefined;
   const data = (): EntryData => (JSON.parse(bytes.toString('utf8')) as { data: EntryData }).data;
-  return { seq: Number(seq), event, bytes, data };
+  return { seq: Number(seq), event, bytes, offset, data };
 }
 
 /** The lines of entries that were written together: `written` begins with the first of them. */
@@ -29,6 +32,14 @@ export function linesOf(entries: readonly StoredEntry[], written: Buffer): reado
     seq: data.seq,
     event,
     bytes: written.subarray(offset - begin, offset - begin + length - 1),
+    offset,
     data: () => data,
   }));
 }
+
+/** The entry that a line of the log holds. The chain is not verified. */
+export const entryOn = ({ bytes, offset }: EntryLine): StoredEntry => ({
+  ...(JSON.parse(bytes.toString('utf8')) as Entry),
+  offset,
+  length: bytes.length + 1,
+});

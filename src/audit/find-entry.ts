@@ -15,12 +15,12 @@ export async function findEntry(file: FileHandle, size: number, seq: number): Pr
   while (to - from > WINDOW_BYTES) {
     const middle = Math.floor((from + to) / 2);
     const probed = await secondLine(file, middle, size);
-    const found = probed === undefined ? undefined : readEntryLine(probed.bytes)?.seq;
+    const found = probed === undefined ? undefined : readEntryLine(probed)?.seq;
     if (probed !== undefined && found !== undefined && found <= seq) from = probed.offset;
     else to = middle;
   }
   for await (const lines of readLines(file, from, size)) {
-    const line = lines.find(({ bytes }) => readEntryLine(bytes)?.seq === seq);
+    const line = lines.find((one) => readEntryLine(one)?.seq === seq);
     if (line !== undefined) return line.offset;
     if (lines.at(-1)!.offset >= to) break;
   }

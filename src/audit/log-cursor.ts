@@ -62,11 +62,11 @@ export class LogCursor {
       let offset = known ?? (await findEntry(file, size, due));
       const page: EntryLine[] = [];
       for await (const lines of readLines(file, offset, size, PAGE_BYTES)) {
-        for (const { bytes, whole } of lines) {
-          const line = whole ? readEntryLine(bytes) : undefined;
+        for (const read of lines) {
+          const line = read.whole ? readEntryLine(read) : undefined;
           if (line === undefined || line.seq !== due + page.length || line.seq > last) break;
           page.push(line);
-          offset += bytes.length + 1;
+          offset += line.bytes.length + 1;
         }
         break;
       }

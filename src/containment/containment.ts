@@ -32,16 +32,21 @@ export class Containment {
   readonly dispatcher: Dispatcher;
   readonly notifier: Notifier;
   readonly #silence: Silence;
+  readonly #projections: Projections;
+  /** Whether the webhooks' feeds have yet to follow the policy in force. */
+  #isDue = false;
 
   constructor({ log, projections, actors, changes, policy, clock, onFault }: ContainmentParts) {
+    this.#projections = projections;
     const { posture } = projections;
     const targets = () => policy.current.targets;
     const incident = (id: string): Incident | undefined => projections.incidents.record(id)?.incident;
     const news = new DeliveryNews({ changes, posture, actors, clock });
+    const requireUpToDate = changes.requireUpToDate.bind(changes);
     this.dispatcher = new Dispatcher({ posture, news, incident, targets, clock, onFault });
     const wake = this.dispatcher.wake.bind(this.dispatcher);
-    this.receipts = new Receipts({ posture, news, log, targets, clock, wake });
-    this.view = new PostureView({ posture, incident, targets });
+    this.receipts = new Receipts({ posture, news, log, targets, clock, wake, requireUpToDate });
+    this.view = new PostureView({ posture, incident, targets, requireUpToDate });
     this.#silence = new Silence({ posture, news, targets, clock, onFault });
     this.notifier = new Notifier({ log, webhooks: projections.webhooks, notify: () => policy.current.notify, clock });
   }
@@ -50,7 +55,8 @@ export class Containment {
   follow(): void {
     this.dispatcher.wake();
     this.view.changed();
-    void this.notifier.follow();
+    this.#isDue = true;
+    this.#followWebhooks();
   }
 
   /** Takes notice of entries that are on disk and applied. */
@@ -62,6 +68,7 @@ export class Containment {
   /** Looks after what time brings: what is due, and who has fallen silent. To be called every second or so. */
   beat(): void {
     this.dispatcher.wake();
+    this.#followWebhooks();
     this.notifier.wake();
     void this.#silence.look();
   }
@@ -69,5 +76,12 @@ export class Containment {
   async stop(): Promise<void> {
     this.view.stop();
     await Promise.all([this.dispatcher.stop(), this.notifier.stop()]);
+  }
+
+  /** While the projections are behind, there is no telling how far the webhooks are. */
+  #followWebhooks(): void {
+    if (!this.#isDue || this.#projections.behind) return;
+    this.#isDue = false;
+    void this.notifier.follow();
   }
 }

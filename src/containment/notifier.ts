@@ -17,6 +17,7 @@ export class Notifier {
   readonly #parts: NotifierParts;
   readonly #feeds = new Map<string, WebhookFeed>();
   #stopped = false;
+  #following: Promise<void> = Promise.resolve();
 
   constructor(parts: NotifierParts) {
     this.#parts = parts;
@@ -32,8 +33,13 @@ export class Notifier {
     for (const feed of this.#feeds.values()) feed.wake();
   }
 
-  /** Goes on under the policy in force. */
-  async follow(): Promise<void> {
+  /** Goes on under the policy in force, when an earlier call of this has done so. */
+  follow(): Promise<void> {
+    this.#following = this.#following.then(() => this.#follow());
+    return this.#following;
+  }
+
+  async #follow(): Promise<void> {
     if (this.#stopped) return;
     const { log, webhooks, notify, clock } = this.#parts;
     const named = new Map(notify().map((webhook) => [webhook.url.text, webhook]));
@@ -42,6 +48,7 @@ export class Notifier {
       this.#feeds.delete(url);
       await feed.stop();
     }
+    if (this.#stopped) return;
     for (const [url, webhook] of named) {
       const feed = this.#feeds.get(url) ?? new WebhookFeed(webhook, { log, clock, takenUpTo: webhooks.cursor(url) });
       feed.follow(webhook);

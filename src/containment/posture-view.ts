@@ -45,6 +45,8 @@ export interface PostureViewParts {
   readonly posture: Posture;
   readonly incident: (id: string) => Incident | undefined;
   readonly targets: () => Targets;
+  /** Throws while the posture is behind the log. */
+  readonly requireUpToDate: () => void;
 }
 
 /** What is told first, when deliveries differ. */
@@ -57,6 +59,14 @@ export class PostureView {
 
   constructor(parts: PostureViewParts) {
     this.#parts = parts;
+  }
+
+  /**
+   * To be called before anything is told to a service: what is in force must not be said not to be.
+   * @throws RecorderError `log_unavailable` while the posture is behind the log
+   */
+  requireUpToDate(): void {
+    this.#parts.requireUpToDate();
   }
 
   /** How an action stands. */

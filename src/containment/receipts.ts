@@ -47,6 +47,8 @@ export interface ReceiptsParts {
   readonly clock: Clock;
   /** Has deliveries of an action looked after. */
   readonly wake: (action: ContainmentAction) => void;
+  /** Throws while what is on record is behind the log. */
+  readonly requireUpToDate: () => void;
 }
 
 const UNCONFIRMED: readonly DeliveryStatus[] = ['recorded', 'pending', 'delivering', 'failed', 'lost'];
@@ -68,6 +70,7 @@ export class Receipts {
    *   the incident does not hold the action, and what an append throws
    */
   async confirm({ action, incident_id, directive, observed }: Confirmation): Promise<Confirmed> {
+    this.#parts.requireUpToDate();
     this.#requireInForce(action, directive);
     const contradicts = observed !== undefined && observed !== EXPECTED[directive];
     const news: News = contradicts
@@ -93,6 +96,7 @@ export class Receipts {
    * @throws RecorderError `not_found` for an unknown incident, `illegal_transition` when it has nothing to try again
    */
   async retry({ action, incident_id, by, note }: RetryRequest): Promise<{ retried: number; remaining: number }> {
+    this.#parts.requireUpToDate();
     const directive: Directive = this.#parts.posture.of(action).holders > 0 ? 'engage' : 'release';
     const via = wayOf(this.#parts.targets(), action, directive);
     const said = { ...(by === undefined ? {} : { by }), ...(note === undefined ? {} : { note }) };

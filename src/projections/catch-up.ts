@@ -10,10 +10,12 @@
  * `resume` goes on when there is room.
  */
 import { basename } from 'node:path';
-import type { ChainHash } from '../audit/chain-hash.ts';
 import type { StoredEntry } from '../audit/entry.ts';
+import { entryOn } from '../audit/entry-line.ts';
+import type { AuditLog } from '../audit/log.ts';
+import { LogCursor } from '../audit/log-cursor.ts';
 import { type Recovered, recoverLog, type RecoveryParts } from '../audit/recovery.ts';
-import { type Damage, type LogFile, walkFiles } from '../audit/walk.ts';
+import type { Damage } from '../audit/walk.ts';
 import { RecorderError } from '../errors.ts';
 import type { Projections } from './projections.ts';
 
@@ -31,8 +33,7 @@ export class CatchUp {
   #foreign = false;
   /** Whether the database had no room for what it was given last. */
   #stalled = false;
-  #files: readonly LogFile[] = [];
-  #hash: ChainHash | undefined;
+  #resuming: Promise<void> | undefined;
   #last: StoredEntry | undefined;
   /** Entries that were read and not applied yet, and their length in bytes. */
   #gathered: StoredEntry[] = [];
@@ -64,15 +65,38 @@ export class CatchUp {
     return this.#read(parts);
   }
 
-  /** Goes on applying the log where the database had no room. Cheap when there is nothing to do. */
-  async resume(): Promise<void> {
-    if (!this.#projections.unfinished || this.#hash === undefined) return;
-    this.#projections.retry();
-    if (this.#projections.fault !== undefined) return;
-    this.#stalled = false;
-    await walkFiles(this.#files, this.#hash, (entries) => this.#take(entries));
-    this.#applyGathered();
-    if (!this.#stalled) this.#projections.unfinished = false;
+  /**
+   * Goes on applying the log, as it is by now, where the database had no room. Cheap when there is nothing to do, and
+   * while it is being done.
+   * @throws RecorderError when the log can't be read now, or contradicts the statechart
+   */
+  resume(log: Pick<AuditLog, 'status' | 'sealed' | 'fileOf'>): Promise<void> {
+    this.#resuming ??= this.#goOn(log).finally(() => (this.#resuming = undefined));
+    return this.#resuming;
+  }
+
+  async #goOn(log: Pick<AuditLog, 'status' | 'sealed' | 'fileOf'>): Promise<void> {
+    const projections = this.#projections;
+    if (!projections.unfinished) return;
+    projections.retry();
+    let cursor = new LogCursor(log, projections.position.seq);
+    while (projections.fault === undefined) {
+      // In the same turn in which nothing is missing: what is written from now on is handed over.
+      if (cursor.atEnd) {
+        projections.unfinished = false;
+        return;
+      }
+      try {
+        projections.catchUp((await cursor.next()).map(entryOn));
+      } catch (error) {
+        if (!(error instanceof RecorderError) || error.code !== 'gone') throw error;
+        // What was archived has left the record.
+        cursor = new LogCursor(log, Number(error.fields.first_seq) - 1);
+      }
+      this.#onProgress(projections.position.seq);
+      await projections.compact(COMPACT_AT);
+    }
+    if (projections.fault instanceof RecorderError) throw projections.fault;
   }
 
   async #read(parts: Omit<RecoveryParts, 'onEntries'>): Promise<Recovered> {
@@ -83,8 +107,6 @@ export class CatchUp {
     const recovered = await recoverLog({ ...parts, onEntries });
     this.#applyGathered();
     this.#projections.flush();
-    this.#hash = parts.hash;
-    this.#files = [...recovered.sealed, { path: parts.path, to: recovered.size }];
     return recovered;
   }
 
@@ -107,7 +129,7 @@ export class CatchUp {
     this.#gathered = [];
     this.#gatheredBytes = 0;
     if (this.#foreign || this.#stalled || entries.length === 0) return;
-    this.#projections.apply(entries);
+    this.#projections.catchUp(entries);
     const { fault } = this.#projections;
     if (fault instanceof RecorderError) throw fault;
     this.#stalled = fault !== undefined;

@@ -1,7 +1,7 @@
 /**
  * The read models, kept up with the log.
  *
- * `apply` takes the entries that are on disk, in order; entries that were applied before are passed over. What they
+ * `apply` and `catchUp` take entries that are on disk, in order; those that were applied before are passed over. What they
  * change can be read at once. It is committed a moment later, together with what came meanwhile: a crash in between
  * loses nothing, as the next start applies those entries again.
  *
@@ -59,7 +59,10 @@ export class Projections {
   readonly posture: Posture;
   readonly webhooks: Webhooks;
   readonly activity: Activity;
-  /** Whether the log has not been read to its end yet, because the database had no room. */
+  /**
+   * Whether the log has not been read to its end yet: the database had no room, or entries have not been handed over.
+   * What is written to the log meanwhile is passed over here, as it follows what is still to be read.
+   */
   unfinished = false;
   readonly #database: Database;
   readonly #latest = new Map<string, IncidentDocument>();
@@ -125,34 +128,18 @@ export class Projections {
     return this.#fault !== undefined || this.unfinished;
   }
 
-  /** Takes entries that are on disk, in order. */
+  /** Takes entries that have just been written to the log. */
   apply(entries: readonly StoredEntry[]): void {
-    const due = [...this.#waiting, ...entries.filter(({ data }) => data.seq > this.#position.seq)];
-    const last = due.at(-1);
-    if (last === undefined) return;
-    this.#latest.clear();
-    const position: Position = {
-      seq: last.data.seq,
-      hash: last.entry_hash,
-      end: last.offset + last.length,
-      gaps:
-        this.#position.gaps ||
-        due[0]?.data.seq !== this.#position.seq + 1 ||
-        due.some(({ event }) => event === 'log.archived'),
-    };
-    try {
-      this.#database.begin();
-      this.#applyAll(due, position);
-    } catch (error) {
-      this.#undo(error as Error, due);
-      return;
-    }
-    this.#position = position;
-    this.#waiting = [];
-    this.#fault = undefined;
-    this.#uncommitted.push(...due);
-    if (this.#uncommitted.length >= MAX_UNCOMMITTED) this.flush();
-    else this.#timer ??= setTimeout(() => this.flush(), COMMIT_AFTER).unref();
+    if (this.unfinished) return;
+    const due = this.#due(entries);
+    // Never over a gap: what is missing would be missing for good.
+    if (due.length > 0 && hasGap(this.#position.seq, due)) this.unfinished = true;
+    else this.#apply(due);
+  }
+
+  /** Takes entries that were read from the log, in order. Where some are missing in it, that is as it should be. */
+  catchUp(entries: readonly StoredEntry[]): void {
+    this.#apply(this.#due(entries));
   }
 
   /** The incident as the entries that were applied last have left it, if they are about it and were applied. */
@@ -163,7 +150,7 @@ export class Projections {
   /** Tries to apply what waits. Cheap when nothing does. */
   retry(): void {
     if (this.#fault === undefined) return;
-    this.apply([]);
+    this.#apply(this.#waiting);
     this.flush();
   }
 
@@ -254,6 +241,36 @@ export class Projections {
     this.#database.close();
   }
 
+  /** What waits, and what of these entries was not applied before. */
+  #due(entries: readonly StoredEntry[]): readonly StoredEntry[] {
+    return [...this.#waiting, ...entries.filter(({ data }) => data.seq > this.#position.seq)];
+  }
+
+  #apply(due: readonly StoredEntry[]): void {
+    const last = due.at(-1);
+    if (last === undefined) return;
+    this.#latest.clear();
+    const position: Position = {
+      seq: last.data.seq,
+      hash: last.entry_hash,
+      end: last.offset + last.length,
+      gaps: this.#position.gaps || hasGap(this.#position.seq, due) || due.some(({ event }) => event === 'log.archived'),
+    };
+    try {
+      this.#database.begin();
+      this.#applyAll(due, position);
+    } catch (error) {
+      this.#undo(error as Error, due);
+      return;
+    }
+    this.#position = position;
+    this.#waiting = [];
+    this.#fault = undefined;
+    this.#uncommitted.push(...due);
+    if (this.#uncommitted.length >= MAX_UNCOMMITTED) this.flush();
+    else this.#timer ??= setTimeout(() => this.flush(), COMMIT_AFTER).unref();
+  }
+
   #applyAll(entries: readonly StoredEntry[], position: Position): void {
     const changes = new Map<string, Change>();
     const tally = new Tally();
@@ -319,3 +336,7 @@ export class Projections {
     return event === 'incident.reported' ? undefined : this.incidents.record(id);
   }
 }
+
+/** Whether entries are missing between `seq` and the first of these, or between any two of them. */
+const hasGap = (seq: number, entries: readonly StoredEntry[]): boolean =>
+  entries.some(({ data }, index) => data.seq !== seq + index + 1);

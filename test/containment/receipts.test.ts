@@ -27,9 +27,18 @@ describe('what services and operators say about deliveries', () => {
     targets = {};
     woken = [];
     recording = await Recording.open(directory(), { rules });
-    const { projections, news, log, clock } = recording;
+    const { projections, changes, news, log, clock } = recording;
+    const requireUpToDate = () => changes.requireUpToDate();
     const wake = (action: string): void => void woken.push(action);
-    receipts = new Receipts({ posture: projections.posture, news, log, targets: () => targets, clock, wake });
+    receipts = new Receipts({
+      posture: projections.posture,
+      news,
+      log,
+      targets: () => targets,
+      clock,
+      wake,
+      requireUpToDate,
+    });
   });
   afterEach(() => recording.close());
 

@@ -27,10 +27,10 @@ describe('a service that has to confirm every minute', () => {
 
   const open = async (): Promise<void> => {
     recording = await Recording.open(home, { rules, targets });
-    const { projections, news, log, clock } = recording;
+    const { projections, changes, news, log, clock } = recording;
     const parts = { posture: projections.posture, news, targets: () => targets, clock };
     silence = new Silence({ ...parts, onFault: (error) => void faults.push(error) });
-    receipts = new Receipts({ ...parts, log, wake: () => {} });
+    receipts = new Receipts({ ...parts, log, wake: () => {}, requireUpToDate: () => changes.requireUpToDate() });
   };
 
   beforeEach(() => {

@@ -1,6 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { Notifier } from '../../src/containment/notifier.ts';
+import type { Webhook } from '../../src/policy/targets.ts';
+import type { Webhooks } from '../../src/projections/webhooks.ts';
+import { draft, openLog } from '../support/audit-log.ts';
+import { FixedClock } from '../support/fixed-clock.ts';
 import { type RunningService, runningServices, ServiceHome } from '../support/running-service.ts';
 import { answering, type Received, Target } from '../support/target.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
@@ -23,6 +28,11 @@ describe('webhooks', () => {
     const path = join(files.directory, 'policy.yaml');
     writeFileSync(path, `version: 1\nnotify:\n${notify}`);
     return { home: files, env: { CONTAINMENT_POLICY_PATH: path } };
+  };
+
+  const webhook = (path: string): Webhook => {
+    const text = target.url(path);
+    return { url: { kind: 'tcp', host: '127.0.0.1', port: Number(new URL(text).port), path, text } };
   };
 
   const seqs = (received: readonly Received[]): number[] => received.map(({ body }) => body.data.seq);
@@ -121,5 +131,27 @@ describe('webhooks', () => {
     const received = await target.receives(2);
     expect(received[0]?.body.data.incident).to.not.equal(received[1]?.body.data.incident);
     expect((await service.get('/health')).json.notify[0]).to.include({ refused: 1 });
+  });
+
+  it('that a policy has taken away again are told nothing, however soon after each other it is reloaded', async () => {
+    const { log } = await openLog(join(directory(), 'audit.jsonl'));
+    let notify = [webhook('/first')];
+    const notifier = new Notifier({
+      log,
+      webhooks: { cursor: () => undefined } as Partial<Webhooks> as Webhooks,
+      notify: () => notify,
+      clock: new FixedClock(),
+    });
+    await notifier.follow();
+    await log.append([draft('one')]);
+    notifier.wake();
+    await target.receives(1);
+    notify = [webhook('/second')];
+    const one = notifier.follow();
+    notify = [];
+    await Promise.all([one, notifier.follow()]);
+    expect(notifier.status).to.deep.equal([]);
+    await notifier.stop();
+    await log.close();
   });
 });

@@ -108,11 +108,20 @@ class Walk {
 
   constructor(recording: Recording) {
     this.#recording = recording;
-    const { projections, news, log, clock } = recording;
+    const { projections, changes, news, log, clock } = recording;
     const { posture } = projections;
-    this.#receipts = new Receipts({ posture, news, log, targets: () => targets, clock, wake: () => {} });
+    const requireUpToDate = () => changes.requireUpToDate();
+    this.#receipts = new Receipts({
+      posture,
+      news,
+      log,
+      targets: () => targets,
+      clock,
+      wake: () => {},
+      requireUpToDate,
+    });
     const incident = (id: string) => projections.incidents.record(id)?.incident;
-    this.#view = new PostureView({ posture, incident, targets: () => targets });
+    this.#view = new PostureView({ posture, incident, targets: () => targets, requireUpToDate });
   }
 
   async take(next: Step): Promise<void> {

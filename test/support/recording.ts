@@ -29,6 +29,7 @@ interface RecordingOptions {
 export class Recording {
   readonly clock: FixedClock;
   readonly recorder: Recorder;
+  readonly changes: Changes;
   readonly news: DeliveryNews;
   readonly log: AuditLog;
   readonly projections: Projections;
@@ -76,6 +77,7 @@ export class Recording {
       this.carriedOut.push(`${action} ${directive} ${incident}`);
     });
     const changes = new Changes(log, projections, clock);
+    this.changes = changes;
     this.news = new DeliveryNews({ changes, posture: projections.posture, actors: this.actors, clock });
     this.recorder = new Recorder({
       changes,

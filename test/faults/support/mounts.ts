@@ -10,7 +10,7 @@ interface Mounts {
   tmpfs(bytes: number): string;
   /** An ext4 file system of 8 MiB in a file. */
   ext4(): string;
-  remount(directory: string, option: 'ro' | 'rw'): void;
+  remount(directory: string, option: 'ro' | 'rw' | `size=${number}`): void;
 }
 
 /**

@@ -1,0 +1,83 @@
+import { copyFileSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { expect } from 'chai';
+import { databasePath } from '../../src/projections/database.ts';
+import { RunningService, runningServices, ServiceHome } from '../support/running-service.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+import { mounts } from './support/mounts.ts';
+import { needs } from './support/needs.ts';
+import { expectSameTables, readTables } from './support/tables.ts';
+
+const REPORTS = 6000;
+const MEBIBYTE = 1024 * 1024;
+const SEGMENTS = { AUDIT_SEGMENT_BYTES: String(2 * MEBIBYTE) };
+
+describe('given a log whose database has to be made anew and has no room', () => {
+  needs('mount');
+  const start = runningServices();
+  const mounted = mounts();
+  const directory = temporaryDirectories();
+  let recorded: ServiceHome;
+
+  before(async function record() {
+    recorded = new ServiceHome(directory());
+    const service = await RunningService.start(recorded, { env: SEGMENTS });
+    const description = 'x'.repeat(300);
+    for (let made = 0; made < REPORTS; made += 100)
+      await Promise.all(Array.from({ length: 100 }, () => service.report({ description })));
+    // Of `disable_airlock` a database that is made anew hears last.
+    await service.report({ class: 'attestation_failure' });
+    expect(await service.end()).to.equal(0);
+  });
+
+  const logFiles = (of: string): readonly string[] => readdirSync(of).filter((name) => !name.includes('.sqlite'));
+  const copyLog = (from: string, to: string): void => {
+    for (const name of logFiles(from)) copyFileSync(join(from, name), join(to, name));
+  };
+  const descriptors = ({ process }: RunningService): number => readdirSync(`/proc/${process.pid}/fd`).length;
+
+  it('then nothing is said of what is in force until all of it is known, and in the end it is', async () => {
+    const size = logFiles(recorded.directory).reduce(
+      (sum, name) => sum + statSync(join(recorded.directory, name)).size,
+      0,
+    );
+    const place = mounted.tmpfs(size + 3 * MEBIBYTE);
+    copyLog(recorded.directory, place);
+    const home = new ServiceHome(place);
+    const service = await start(home, { env: SEGMENTS });
+    const health = async () => (await service.get('/health')).json;
+    expect((await health()).status).to.equal('degraded');
+    expect((await health()).total_incidents).to.be.below(REPORTS);
+
+    const directive = { action: 'disable_airlock', directive: 'release', observed: 'released' };
+    for (const { status, json } of [
+      await service.get('/api/v1/containment'),
+      await service.get('/api/v1/containment/disable_airlock'),
+      await service.post('/api/v1/containment/confirm', directive),
+      await service.post('/api/v1/containment/retry', { action: 'disable_airlock' }),
+      await service.report(),
+    ]) {
+      expect([status, json.error]).to.deep.equal([503, 'what is on record is behind the audit log; try again']);
+    }
+
+    const before = descriptors(service);
+    mounted.remount(place, `size=${size * 10}`);
+    while ((await health()).status !== 'ok') {
+      // Each heartbeat finds it under way and begins nothing of its own.
+      expect(descriptors(service)).to.be.at.most(before + 3);
+      await pause(20);
+    }
+    expect((await health()).total_incidents).to.equal(REPORTS + 1);
+    expect((await service.get('/api/v1/containment/disable_airlock')).json).to.include({ engaged: true, holders: 1 });
+    expect((await service.report()).status).to.equal(201);
+    expect(await service.end()).to.equal(0);
+    expect(await home.verify()).to.not.have.property('damage');
+
+    const anew = new ServiceHome(directory());
+    copyLog(place, anew.directory);
+    const again = await start(anew, { env: SEGMENTS });
+    expect(await again.end()).to.equal(0);
+    expectSameTables(readTables(databasePath(anew.log)), readTables(databasePath(home.log)));
+  });
+});

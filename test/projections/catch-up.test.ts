@@ -1,0 +1,47 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { verifyLog } from '../../src/audit/verify.ts';
+import { HOUR } from '../../src/clock.ts';
+import { Archivist } from '../../src/incidents/archivist.ts';
+import { draft, HASH } from '../support/audit-log.ts';
+import { Recording } from '../support/recording.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+
+const SEGMENT = 3 * 1024 * 1024;
+const report = { class: 'prompt_injection', source: 'tool-firewall', description: 'x'.repeat(10_000) } as const;
+
+describe('making the projections anew from a log', () => {
+  const directory = temporaryDirectories();
+
+  it('takes it that an archived segment is missing in the midst of what is applied at a time', async () => {
+    const home = directory();
+    const { recorder, log, clock, projections, ...recording } = await Recording.open(home, { segmentBytes: SEGMENT });
+    const reported = async (): Promise<string> => (await recorder.report(report)).incident.id;
+    const resolved = async (id: string): Promise<void> => void (await recorder.perform('resolve', { id }));
+
+    // The first segment stays, as this one is not resolved.
+    await reported();
+    while (log.sealed.length < 1) await log.append([draft('x'.repeat(50_000))]);
+    // The second leaves, and the third begins with what became of some of its incidents.
+    const unresolved: string[] = [];
+    while (log.sealed.length < 2) unresolved.push(await reported());
+    for (const id of unresolved) await resolved(id);
+    const before = clock.now() + 1;
+    clock.milliseconds += 48 * HOUR;
+    while (log.sealed.length < 4) await resolved(await reported());
+    const archivist = new Archivist({ log, projections, clock, isVerified: () => true });
+    const { archived, staying } = await archivist.archive(before);
+    expect([archived.length, staying.length > 0]).to.deep.equal([1, true]);
+    expect(await verifyLog(Recording.logIn(home), HASH)).to.not.have.property('damage');
+    const statistics = projections.statistics.read();
+    recording.actors.stop();
+    await log.close();
+    projections.close();
+
+    for (const name of readdirSync(home)) if (name.includes('.sqlite')) rmSync(join(home, name));
+    const anew = await Recording.open(home, { segmentBytes: SEGMENT });
+    expect(anew.projections.statistics.read()).to.deep.equal(statistics);
+    await anew.close();
+  });
+});
