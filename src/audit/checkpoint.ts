@@ -103,9 +103,10 @@ export class Checkpointer {
    * Writes the checkpoint now.
    * @throws when it can't be written; the one that is there stays
    */
-  async write(head: Head): Promise<void> {
-    await this.#running;
-    await writeCheckpoint(this.#logPath, head, this.#hash);
+  write(head: Head): Promise<void> {
+    const written = this.#running.then(() => writeCheckpoint(this.#logPath, head, this.#hash));
+    this.#running = written.catch(() => {});
+    return written;
   }
 
   /** Says that the log has grown; `head` is asked when the checkpoint is written. */

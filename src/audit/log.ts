@@ -168,6 +168,8 @@ export class AuditLog {
     } finally {
       this.#probing = false;
     }
+    // It may have been closed meanwhile.
+    if (this.#state !== 'blocked') return;
     const { since, refused } = blocked;
     await this.#enqueue([
       {

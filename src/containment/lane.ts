@@ -100,7 +100,7 @@ export class Lane {
 
   /** What is to be sent next. */
   #next(): Due | undefined {
-    const { posture } = this.#parts;
+    const { posture, clock } = this.#parts;
     const { release, counts } = posture.of(this.#action);
     if (release !== null && isUndelivered(release.delivery)) {
       const { incident, asked_at, delivery } = release;
@@ -109,7 +109,12 @@ export class Lane {
     }
     const [first] = (['pending', 'delivering'] as const)
       .filter((status) => counts[status] !== undefined)
-      .flatMap((status) => posture.withStatus(this.#action, status, 1))
+      .flatMap((status) =>
+        posture.withStatus(this.#action, status, 1).map(({ incident, due }) => {
+          // What was never tried is due, whatever the clock says now of when it was asked for.
+          return { incident, due: status === 'pending' ? Math.min(due, clock.now()) : due };
+        }),
+      )
       .toSorted((one, other) => one.due - other.due);
     if (first === undefined) return undefined;
     return { name: { incident: first.incident, action: this.#action, directive: 'engage' }, due: first.due };

@@ -234,6 +234,21 @@ describe('a lane of deliveries', () => {
     });
   }
 
+  it('given a clock that is set back before a restart, then what was never tried waits for nothing that was', async () => {
+    const tried = await reported();
+    await answer(1, { ...MISSED, retryAfter: MINUTE });
+    await settled(() => statusOf(tried) === 'delivering');
+    recording.clock.milliseconds += 2 * MINUTE;
+    const fresh = await reported();
+    await lane.stop();
+    recording.clock.off = -HOUR;
+    lane = laneOf(recording);
+    lane.wake();
+    expect(attempted(tried, fresh)).to.deep.equal(['engage 1', 'engage 2']);
+    await answer(2, DONE);
+    await settled(() => statusOf(fresh) === 'confirmed');
+  });
+
   it('given nowhere to send it, then it rests, and goes on when it is woken', async () => {
     const id = await reported();
     await answer(1, undefined);
