@@ -1,29 +1,40 @@
 /** The archive: a directory beside the log, to which sealed segments are moved. From there they may go anywhere. */
-import { mkdir, open, rename } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { RecorderError } from '../errors.ts';
+import type { ChainHash } from './chain-hash.ts';
 import { syncDirectoryOf } from './durable-file.ts';
-import type { Entry } from './entry.ts';
+import { type Entry, parseEntry } from './entry.ts';
 import { type Line, readLines } from './lines.ts';
-import type { SegmentRange } from './log-entries.ts';
+import type { ArchivedData, SegmentRange } from './log-entries.ts';
 import type { SealedSegment } from './segments.ts';
+
+/** The `data` of a `log.archived` entry. */
+export type ArchivedEntryData = ArchivedData & { readonly seq: number };
 
 /** What there is to say of a segment, and `timestamp` of its last entry. */
 export interface SegmentDescription {
   readonly range: SegmentRange;
   readonly lastTimestamp: string;
+  /** Its `log.archived` entries. */
+  readonly archived: readonly ArchivedEntryData[];
 }
 
-/** Reads the first and the last entry of a sealed segment; the chain between them is verified elsewhere. */
-export async function describeSegment({ path }: SealedSegment): Promise<SegmentDescription> {
+/**
+ * Reads the first and the last entry of a sealed segment, and those that tell of archived segments; the chain between
+ * them is verified elsewhere.
+ * @throws RecorderError `damaged_log` when an entry that tells of an archived segment was not written by the recorder
+ */
+export async function describeSegment({ path }: SealedSegment, hash: ChainHash): Promise<SegmentDescription> {
   const file = await open(path, 'r');
   try {
     const { size } = await file.stat();
     let firstLine: Line | undefined;
     let lastLine: Line | undefined;
-    for await (const lines of readLines(file, 0, size)) {
-      firstLine ??= lines[0];
-      lastLine = lines.at(-1);
-    }
+    const archived = await readArchived(file, size, path, hash, (line) => {
+      firstLine ??= line;
+      lastLine = line;
+    });
     if (firstLine === undefined || lastLine === undefined) throw new Error(`${path} is empty`);
     const [first, last] = [entryIn(firstLine), entryIn(lastLine)];
     const range: SegmentRange = {
@@ -34,7 +45,17 @@ export async function describeSegment({ path }: SealedSegment): Promise<SegmentD
       prev_hash: first.prev_hash,
       last_hash: last.entry_hash,
     };
-    return { range, lastTimestamp: last.timestamp };
+    return { range, lastTimestamp: last.timestamp, archived };
+  } finally {
+    await file.close();
+  }
+}
+
+/** The `log.archived` entries in a file of the log, as far as it is written. Throws as `describeSegment` does. */
+export async function archivedIn({ path }: SealedSegment, hash: ChainHash): Promise<readonly ArchivedEntryData[]> {
+  const file = await open(path, 'r');
+  try {
+    return await readArchived(file, (await file.stat()).size, path, hash);
   } finally {
     await file.close();
   }
@@ -48,6 +69,41 @@ export async function moveToArchive({ path }: SealedSegment): Promise<string> {
   await syncDirectoryOf(archived);
   await syncDirectoryOf(path);
   return archived;
+}
+
+/** How a line begins: a timestamp has one length. */
+const PREFIX = /^\{"timestamp":"[^"]{24}","event":"log\.archived",/;
+const PREFIX_BYTES = 64;
+
+async function readArchived(
+  file: FileHandle,
+  size: number,
+  path: string,
+  hash: ChainHash,
+  onLine: (line: Line) => void = () => {},
+): Promise<readonly ArchivedEntryData[]> {
+  const archived: ArchivedEntryData[] = [];
+  for await (const lines of readLines(file, 0, size)) {
+    for (const line of lines) {
+      if (!line.whole) break;
+      onLine(line);
+      if (PREFIX.test(line.bytes.toString('latin1', 0, PREFIX_BYTES))) archived.push(readOne(line, path, hash));
+    }
+  }
+  return archived;
+}
+
+/** What it tells is told anew under the recorder's own hash, so it has to be the recorder's own. */
+function readOne(line: Line, path: string, hash: ChainHash): ArchivedEntryData {
+  try {
+    const { data, prev_hash } = entryIn(line);
+    const entry = parseEntry(line.bytes.toString('utf8'), { entries: data.seq - 1, hash: prev_hash }, hash);
+    return entry.data as unknown as ArchivedEntryData;
+  } catch (error) {
+    throw new RecorderError('damaged_log', `the entry at byte ${line.offset} of ${path} is not as it was written`, {
+      cause: error,
+    });
+  }
 }
 
 const entryIn = ({ bytes }: Line): Entry => JSON.parse(bytes.toString('utf8')) as Entry;

@@ -15,6 +15,16 @@ export type SegmentRange = {
   readonly last_hash: string;
 };
 
+/** Entries one behind the other, and their place in the chain. */
+export type ArchivedRange = Pick<SegmentRange, 'first_seq' | 'last_seq' | 'prev_hash' | 'last_hash'>;
+
+/** What some `log.archived` entries tell together. */
+export type ArchivedSoFar = {
+  readonly ranges: readonly ArchivedRange[];
+  /** How often the incidents that have left the record had entered each state. */
+  readonly entered: Readonly<Record<string, number>>;
+};
+
 /** `log.archived`: a segment was moved to the archive, and the incidents that were reported in it have left the record. */
 export type ArchivedData = SegmentRange & {
   readonly incidents: number;
@@ -25,6 +35,8 @@ export type ArchivedData = SegmentRange & {
   readonly posture_seq: number;
   /** How far each webhook had taken the log. */
   readonly notified: Readonly<Record<string, number>>;
+  /** What all such entries before this one tell, as they may leave the log; older entries do not have it. */
+  readonly earlier?: ArchivedSoFar;
 };
 
 /** `notification.delivered`: how far a webhook has taken the log, or from where on it is to be told. */

@@ -118,6 +118,11 @@ export class AuditLog {
     return this.#reason === undefined ? status : { ...status, reason: this.#reason };
   }
 
+  /** What chains it. */
+  get hash(): ChainHash {
+    return this.#parts.hash;
+  }
+
   /** The sealed segments, oldest first. */
   get sealed(): readonly SealedSegment[] {
     return this.#files.sealed;

@@ -2,15 +2,16 @@
  * Walks the log from one entry to the next and proves that each follows the one before it.
  *
  * The files of a log are walked in their order as one. Where a file does not begin with the entry that is due, the
- * entries between are a gap; it is bridged by what the file itself says comes before it, and is in order only when a
- * `log.archived` entry further on tells of exactly those entries.
+ * entries between are a gap; it is bridged by what the file itself says comes before it, and is in order only when
+ * `log.archived` entries further on tell of those entries.
  */
 import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { areArchived, rangesOf } from './archived-so-far.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { EMPTY_HEAD, type Entry, EntryFault, type Head, parseEntry, type StoredEntry } from './entry.ts';
-import type { SegmentRange } from './log-entries.ts';
+import type { ArchivedData, ArchivedRange } from './log-entries.ts';
 import { type Line, readLines } from './lines.ts';
 
 /** The first thing that is wrong with a log. */
@@ -53,7 +54,7 @@ export async function walkFiles(
   windowBytes?: number,
 ): Promise<Walked> {
   const gaps: Gap[] = [];
-  const archived: SegmentRange[] = [];
+  const archived: ArchivedRange[] = [];
   let walked: Walked = { head: EMPTY_HEAD, end: 0, first: 1 };
   for (const { path, to } of files) {
     const file = await open(path, 'r');
@@ -64,7 +65,7 @@ export async function walkFiles(
       if (head !== walked.head) gaps.push({ file: name, after: walked.head, before: head });
       const see: OnEntries = (entries) => {
         for (const { event, data } of entries)
-          if (event === 'log.archived') archived.push(data as unknown as SegmentRange);
+          if (event === 'log.archived') archived.push(...rangesOf(data as unknown as ArchivedData));
         return onEntries(entries);
       };
       walked = await walkFile(file, name, hash, { head, offset: 0, line: 1 }, end, see, windowBytes);
@@ -73,7 +74,7 @@ export async function walkFiles(
       await file.close();
     }
   }
-  const gap = gaps.find((one) => !isArchived(one, archived));
+  const gap = gaps.find(({ after, before }) => !areArchived(after, before, archived));
   return gap === undefined ? walked : { ...walked, head: gap.after, damage: missing(gap) };
 }
 
@@ -146,17 +147,6 @@ async function headBefore(file: FileHandle, size: number, due: Head): Promise<He
     break;
   }
   return due;
-}
-
-/** Whether archived segments, one behind the other, fill the gap exactly. */
-function isArchived({ after, before }: Gap, archived: readonly SegmentRange[]): boolean {
-  let { entries, hash } = after;
-  while (entries < before.entries) {
-    const next = archived.find(({ first_seq, prev_hash }) => first_seq === entries + 1 && prev_hash === hash);
-    if (next === undefined) return false;
-    ({ last_seq: entries, last_hash: hash } = next);
-  }
-  return entries === before.entries && hash === before.hash;
 }
 
 function missing({ file, after, before }: Gap): Damage {

@@ -3,8 +3,18 @@
  *
  * Segment by segment: the `log.archived` entry that tells of it is on disk before the file is moved. Should the process
  * end in between, the log is whole with the file and without it, and the next run moves it.
+ *
+ * That entry is in a segment which is archived in its turn one day. What it tells is told again by every one after it, so
+ * the last one in the log accounts for all that has left it.
  */
-import { describeSegment, moveToArchive } from '../audit/archive.ts';
+import {
+  archivedIn,
+  type ArchivedEntryData,
+  describeSegment,
+  moveToArchive,
+  type SegmentDescription,
+} from '../audit/archive.ts';
+import { archivedSoFar } from '../audit/archived-so-far.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { ArchivedData } from '../audit/log-entries.ts';
 import type { SealedSegment } from '../audit/segments.ts';
@@ -38,8 +48,10 @@ export interface ArchiveOutcome {
   readonly staying: readonly StayingSegment[];
 }
 
+type DescribedSegment = SegmentDescription & { readonly segment: SealedSegment };
+
 export interface ArchivistParts {
-  readonly log: Pick<AuditLog, 'append' | 'sealed' | 'forget'>;
+  readonly log: Pick<AuditLog, 'append' | 'sealed' | 'fileOf' | 'forget' | 'hash'>;
   readonly projections: Projections;
   readonly clock: Clock;
   /** Whether the chain has been verified from its first entry since the start. */
@@ -74,13 +86,14 @@ export class Archivist {
     const archived: ArchivedSegment[] = [];
     const staying: StayingSegment[] = [];
     const stayingEntries: EntryRange[] = [];
-    for (const segment of this.#parts.log.sealed) {
-      const { range, lastTimestamp } = await describeSegment(segment);
+    const { sealed, told } = await this.#read();
+    for (const { segment, range, lastTimestamp } of sealed) {
       const entries: EntryRange = { first: range.first_seq, last: range.last_seq };
       const { path } = segment;
       const reason = lastTimestamp < before ? this.#parts.projections.obstacle(entries, stayingEntries) : undefined;
       if (lastTimestamp < before && reason === undefined) {
-        archived.push(await this.#move(segment, { ...range, ...this.#parts.projections.summary(entries) }));
+        const data = { ...range, ...this.#parts.projections.summary(entries), earlier: archivedSoFar(told) };
+        archived.push(await this.#move(segment, data, told));
         continue;
       }
       stayingEntries.push(entries);
@@ -89,9 +102,20 @@ export class Archivist {
     return { archived, staying };
   }
 
-  async #move(segment: SealedSegment, data: ArchivedData): Promise<ArchivedSegment> {
+  /** The sealed segments, and the `log.archived` entries that the log holds, oldest first. */
+  async #read(): Promise<{ readonly sealed: readonly DescribedSegment[]; readonly told: ArchivedEntryData[] }> {
+    const { log } = this.#parts;
+    const [segments, growing] = [log.sealed, log.fileOf(Infinity)];
+    const sealed: DescribedSegment[] = [];
+    for (const segment of segments) sealed.push({ segment, ...(await describeSegment(segment, log.hash)) });
+    const told = [...sealed.flatMap(({ archived }) => archived), ...(await archivedIn(growing, log.hash))];
+    return { sealed, told };
+  }
+
+  async #move(segment: SealedSegment, data: ArchivedData, told: ArchivedEntryData[]): Promise<ArchivedSegment> {
     const { log, clock } = this.#parts;
-    await log.append([{ timestamp: timestamp(clock.now()), event: 'log.archived', data }]);
+    const [entry] = await log.append([{ timestamp: timestamp(clock.now()), event: 'log.archived', data }]);
+    told.push(entry?.data as unknown as ArchivedEntryData);
     const path = await moveToArchive(segment);
     log.forget([segment]);
     const { first_seq, last_seq, incidents } = data;

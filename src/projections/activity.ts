@@ -8,6 +8,7 @@
  * share is taken back, and so the counts are those of the incidents on record, however they came there.
  */
 import { SEVERITIES, type Severity } from '../../machines/vocabulary.ts';
+import { rangesOf } from '../audit/archived-so-far.ts';
 import type { ArchivedData } from '../audit/log-entries.ts';
 import { HOUR } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
@@ -85,11 +86,13 @@ export class Activity {
     this.#write(counts);
   }
 
-  /** Takes back what the incidents of an archived segment have contributed, while they are still on record. */
-  leave({ first_seq: first, last_seq: last }: Pick<ArchivedData, 'first_seq' | 'last_seq'>): void {
+  /** Takes back what the incidents of archived segments have contributed, while they are still on record. */
+  leave(data: ArchivedData): void {
     const counts = new Map<string, number>();
-    for (const { document } of this.#leaving.iterate(first, last)) {
-      contribute(counts, JSON.parse(String(document)) as Incident, -1);
+    for (const { first_seq, last_seq } of rangesOf(data)) {
+      for (const { document } of this.#leaving.iterate(first_seq, last_seq)) {
+        contribute(counts, JSON.parse(String(document)) as Incident, -1);
+      }
     }
     this.#write(counts);
   }

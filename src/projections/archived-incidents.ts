@@ -4,9 +4,11 @@
  * A segment may go when every incident that was reported in it is resolved, and no incident that stays has an entry in
  * it: otherwise the entries that remain would tell another story than the record. How often the incidents had entered
  * each state is written into the `log.archived` entry, so that the counts of all time come out the same whether the
- * projections saw the segment or are made again without it.
+ * projections saw the segment or are made again without it. That entry may leave the log in its turn, so each also says
+ * what all before it have said; what of that was taken in is kept apart.
  */
 import { SEVERITIES, type Severity, type State } from '../../machines/vocabulary.ts';
+import { rangesOf } from '../audit/archived-so-far.ts';
 import type { ArchivedData } from '../audit/log-entries.ts';
 import { HOUR } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
@@ -23,6 +25,8 @@ export class ArchivedIncidents {
   readonly #straying: Statement;
   readonly #kinds: Statement;
   readonly #deletions: readonly Statement[];
+  readonly #archived: Statement;
+  readonly #addArchived: Statement;
   readonly #hours: Statement;
   readonly #forgetHours: Statement;
   readonly #remainingHours: Statement;
@@ -42,6 +46,10 @@ export class ArchivedIncidents {
       database.prepare('DELETE FROM search WHERE rowid BETWEEN ? AND ?'),
       database.prepare('DELETE FROM idempotency WHERE incident BETWEEN ? AND ?'),
     ];
+    this.#archived = database.prepare('SELECT state, count FROM archived');
+    this.#addArchived = database.prepare(
+      'INSERT INTO archived (state, count) VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
+    );
     this.#hours = database.prepare(`
       SELECT min(first) AS first, max(last) AS last FROM hours WHERE first <= ?2 AND last >= ?1`);
     this.#forgetHours = database.prepare('DELETE FROM hours WHERE first <= ?2 AND last >= ?1');
@@ -65,19 +73,39 @@ export class ArchivedIncidents {
     return { incidents: tally.incidents, entered: Object.fromEntries(tally.entered) };
   }
 
-  /** Takes the incidents of an archived segment off the record. */
-  leave({ first_seq: first, last_seq: last, entered }: ArchivedData, statistics: Statistics): void {
-    const { moved, entered: onRecord } = this.#tally(first, last);
+  /** Takes the incidents of an archived segment off the record, and of earlier ones whose files have come back. */
+  leave(data: ArchivedData, statistics: Statistics): void {
+    const archived = new Tally();
+    for (const [state, count] of this.#newlyArchived(data)) {
+      archived.entered.set(state, count);
+      if (count !== 0) this.#addArchived.run(state, count);
+    }
+    statistics.add(archived);
+    for (const { first_seq, last_seq } of rangesOf(data)) this.#takeOff(first_seq, last_seq, statistics);
+  }
+
+  #takeOff(first: number, last: number, statistics: Statistics): void {
+    const { moved, entered } = this.#tally(first, last);
     const change = new Tally();
     for (const [kind, count] of moved) change.moved.set(kind, -count);
-    for (const [state, count] of Object.entries(entered)) {
-      change.entered.set(state as State, count - (onRecord.get(state as State) ?? 0));
-    }
+    for (const [state, count] of entered) change.entered.set(state, -count);
     statistics.add(change);
     for (const deletion of this.#deletions) deletion.run(first, last);
     const hours = this.#hours.get(first, last);
     this.#forgetHours.run(first, last);
     if (hours !== undefined) this.#remainingHours.run(hours.first ?? 0, hours.last ?? 0);
+  }
+
+  /** What an entry adds to what was taken in of all before it. */
+  #newlyArchived({ entered, earlier }: ArchivedData): ReadonlyMap<State, number> {
+    const known = new Map(this.#archived.all().map(({ state, count }) => [String(state), Number(count)]));
+    const states = Object.keys({ ...entered, ...earlier?.entered });
+    return new Map(
+      states.map((state) => {
+        const missed = earlier === undefined ? 0 : (earlier.entered[state] ?? 0) - (known.get(state) ?? 0);
+        return [state as State, (entered[state] ?? 0) + missed];
+      }),
+    );
   }
 
   #tally(first: number, last: number): Tally & { readonly incidents: number } {

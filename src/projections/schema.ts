@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is thrown away and made again from the log. */
-export const LAYOUT = 7;
+export const LAYOUT = 8;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -85,7 +85,8 @@ export const SCHEMA = `
     seq INTEGER NOT NULL
   ) WITHOUT ROWID;
 
-  -- How many incidents there are of each kind now, and how many ever entered each state.
+  -- How many incidents there are of each kind now, and how many ever entered each state;
+  -- of the latter, those that have left the record.
   CREATE TABLE population (
     class TEXT NOT NULL,
     severity TEXT NOT NULL,
@@ -94,6 +95,10 @@ export const SCHEMA = `
     PRIMARY KEY (class, severity, state)
   ) WITHOUT ROWID;
   CREATE TABLE entered (
+    state TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE archived (
     state TEXT PRIMARY KEY,
     count INTEGER NOT NULL
   ) WITHOUT ROWID;

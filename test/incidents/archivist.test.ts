@@ -1,8 +1,11 @@
-import { existsSync, readdirSync, renameSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'chai';
-import { verifyFiles, verifyLog } from '../../src/audit/verify.ts';
+import type { Entry } from '../../src/audit/entry.ts';
+import type { ArchivedData } from '../../src/audit/log-entries.ts';
+import { filesOf, verifyFiles, verifyLog } from '../../src/audit/verify.ts';
+import type { Damage } from '../../src/audit/walk.ts';
 import { HOUR } from '../../src/clock.ts';
 import { Archivist, type ArchiveOutcome } from '../../src/incidents/archivist.ts';
 import { HASH } from '../support/audit-log.ts';
@@ -45,6 +48,22 @@ describe('Archivist', () => {
     const { log, projections, clock } = recording;
     const archivist = new Archivist({ log, projections, clock, isVerified: () => isVerified });
     return archivist.archive(before ?? clock.now() - 24 * HOUR);
+  };
+
+  /** Closes the recording, makes something of what it left, and opens it again at the same time. */
+  const between = async <Result>(work: () => Result | Promise<Result>): Promise<Result> => {
+    const { milliseconds } = recording.clock;
+    await recording.close();
+    const result = await work();
+    await open();
+    recording.clock.milliseconds = milliseconds;
+    return result;
+  };
+
+  const damage = (): Promise<Damage | undefined> => between(async () => (await verifyLog(path(), HASH)).damage);
+
+  const deleteDatabase = (): void => {
+    for (const suffix of ['', '-wal', '-shm']) rmSync(join(home, `audit.sqlite${suffix}`), { force: true });
   };
 
   /** Every table of the projections, as text. Of the index of words: which incidents are in it. */
@@ -93,7 +112,7 @@ describe('Archivist', () => {
     await record(40, () => true);
     await archive();
     await recording.recorder.report(report);
-    expect((await verifyLog(path(), HASH)).damage).to.equal(undefined);
+    expect(await damage()).to.equal(undefined);
     const whole = [...archived(), ...recording.log.sealed.map((segment) => segment.path), path()];
     const verification = await verifyFiles(whole, HASH);
     expect(verification.damage).to.equal(undefined);
@@ -108,17 +127,86 @@ describe('Archivist', () => {
     await record(40, () => true);
     await archive();
     await recording.recorder.report(report);
-    await recording.close();
-    const before = tables();
-    for (const suffix of ['', '-wal', '-shm']) {
-      const file = join(home, `audit.sqlite${suffix}`);
-      if (existsSync(file)) renameSync(file, `${file}.away`);
-    }
-    await open();
-    await recording.close();
-    expect(tables()).to.equal(before);
-    await open();
+    const before = await between(tables);
+    await between(deleteDatabase);
+    expect(await between(tables)).to.equal(before);
     expect((await recording.recorder.report(report, { key: 'new', fingerprint: 'f' })).change).to.equal('created');
+  });
+
+  describe('again and again, each time with the entries that tell of the time before', () => {
+    /** Runs three times; each takes the segments away in which the run before it told of its own. */
+    const archiveThrice = async (): Promise<void> => {
+      for (let told = 0; ids.length < 120; told = recording.log.status.entries) {
+        await record(40, () => true);
+        const outcome = await archive();
+        expect(outcome.staying).to.deep.equal([]);
+        expect(outcome.archived.at(-1)!.last_seq).to.be.greaterThan(told);
+      }
+    };
+
+    it('leaves a log that is valid, and one from which projections come out the same', async () => {
+      await archiveThrice();
+      const { resolved_count } = recording.projections.statistics.read();
+      expect(resolved_count).to.equal(120);
+      expect(await damage()).to.equal(undefined);
+      const before = await between(tables);
+      expect(recording.log.status.state).to.equal('open');
+      await between(deleteDatabase);
+      expect(recording.log.status.state).to.equal('open');
+      expect(await between(tables)).to.equal(before);
+      expect(recording.projections.statistics.read().resolved_count).to.equal(resolved_count);
+    });
+
+    it('tells of what has left as one range in each entry', async () => {
+      await archiveThrice();
+      await record(1, () => true);
+      const lines = await between(async () =>
+        (await filesOf(path())).flatMap((file) => readFileSync(file, 'utf8').trimEnd().split('\n')),
+      );
+      const told = lines.map((line) => JSON.parse(line) as Entry).filter(({ event }) => event === 'log.archived');
+      const last = told.at(-1)!.data as unknown as ArchivedData;
+      expect(last.earlier!.ranges).to.have.length(1);
+      expect(last.earlier!.ranges[0]).to.include({ first_seq: 1, last_seq: last.first_seq - 1, prev_hash: '' });
+      expect(last.earlier!.ranges[0]!.last_hash).to.equal(last.prev_hash);
+    });
+
+    it('still misses a file that was deleted', async () => {
+      await archiveThrice();
+      const [oldest] = recording.log.sealed;
+      const gone = await between(async () => {
+        renameSync(oldest!.path, `${oldest!.path}.away`);
+        const found = (await verifyLog(path(), HASH)).damage;
+        renameSync(`${oldest!.path}.away`, oldest!.path);
+        return found;
+      });
+      expect(gone?.reason).to.match(
+        /^entries 1 to \d+ are missing before it, and no log\.archived entry tells of that$/,
+      );
+    });
+
+    it('takes files that have come back for what they are', async () => {
+      await archiveThrice();
+      const before = await between(tables);
+      for (const file of archived().toSorted().slice(-2)) renameSync(file, join(home, basename(file)));
+      expect(await damage()).to.equal(undefined);
+      await between(deleteDatabase);
+      expect(recording.log.status.state).to.equal('open');
+      expect(await between(tables)).to.equal(before);
+    });
+
+    it('does not tell again what the recorder has not told', async () => {
+      await record(40, () => true);
+      await archive();
+      await record(40, () => true);
+      const forged = recording.log.sealed.find(({ path: file }) =>
+        readFileSync(file, 'utf8').includes('log.archived'),
+      )!;
+      const text = readFileSync(forged.path, 'utf8');
+      writeFileSync(forged.path, text.replace(/("event":"log\.archived".*?"last_seq":)\d/, '$19'));
+      const refusal = await archive().catch((error: unknown) => error);
+      expect(refusal).to.have.property('code', 'damaged_log');
+      writeFileSync(forged.path, text);
+    });
   });
 
   it('given an end between the entry and the move, is whole and moves the file the next time', async () => {
@@ -127,12 +215,12 @@ describe('Archivist', () => {
     renameSync(moved!.path, join(home, basename(moved!.path)));
     await recording.close();
     await open();
-    expect((await verifyLog(path(), HASH)).damage).to.equal(undefined);
+    expect(await damage()).to.equal(undefined);
     expect(recording.projections.incidents.get(ids[0]!)).to.equal(undefined);
     recording.clock.milliseconds += 1000 * HOUR;
     const again = await archive();
     expect(again.archived[0]).to.include({ path: moved!.path, incidents: 0 });
-    expect((await verifyLog(path(), HASH)).damage).to.equal(undefined);
+    expect(await damage()).to.equal(undefined);
   });
 
   it('keeps a segment with an incident that is not resolved, and those that tell of incidents in it', async () => {
@@ -146,7 +234,7 @@ describe('Archivist', () => {
     expect(second.staying).to.deep.equal([]);
     expect(second.archived[0]?.first_seq).to.equal(1);
     await recording.recorder.report(report);
-    expect((await verifyLog(path(), HASH)).damage).to.equal(undefined);
+    expect(await damage()).to.equal(undefined);
   });
 
   it('refuses a time that is not a day ago, and a log that is still being verified', async () => {
