@@ -186,7 +186,13 @@ async function assemble(
     }
   };
 
-  const archivist = new Archivist({ log, projections, clock, isVerified: () => verification.verified !== undefined });
+  const archivist = new Archivist({
+    log,
+    projections,
+    changes,
+    clock,
+    isVerified: () => verification.verified !== undefined,
+  });
 
   const warnings = (): readonly string[] => [
     ...policy.warnings,

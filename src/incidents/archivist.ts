@@ -22,6 +22,7 @@ import { type Clock, HOUR, timestamp } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import type { EntryRange } from '../projections/archived-incidents.ts';
 import type { Projections } from '../projections/projections.ts';
+import type { Changes } from './changes.ts';
 import { Turns } from './turns.ts';
 
 /** Idempotency keys leave the record with their incidents; they are promised to be known for this long. */
@@ -53,6 +54,7 @@ type DescribedSegment = SegmentDescription & { readonly segment: SealedSegment }
 export interface ArchivistParts {
   readonly log: Pick<AuditLog, 'append' | 'sealed' | 'fileOf' | 'forget' | 'hash'>;
   readonly projections: Projections;
+  readonly changes: Changes;
   readonly clock: Clock;
   /** Whether the chain has been verified from its first entry since the start. */
   readonly isVerified: () => boolean;
@@ -70,7 +72,7 @@ export class Archivist {
    * Archives the sealed segments whose entries are all from before a time and whose incidents are all resolved.
    * @param before milliseconds since the epoch, at least a day ago
    * @throws RecorderError `invalid_request` for a later time, `overloaded` while the log is still being verified,
-   *   `log_unavailable`; what was archived until then stays archived
+   *   `log_unavailable`, also while the projections are behind the log; what was archived until then stays archived
    */
   async archive(before: number): Promise<ArchiveOutcome> {
     const { clock, isVerified } = this.#parts;
@@ -90,6 +92,8 @@ export class Archivist {
     for (const { segment, range, lastTimestamp } of sealed) {
       const entries: EntryRange = { first: range.first_seq, last: range.last_seq };
       const { path } = segment;
+      // What is not on record yet may be unresolved.
+      this.#parts.changes.requireUpToDate();
       const reason = lastTimestamp < before ? this.#parts.projections.obstacle(entries, stayingEntries) : undefined;
       if (lastTimestamp < before && reason === undefined) {
         const data = { ...range, ...this.#parts.projections.summary(entries), earlier: archivedSoFar(told) };

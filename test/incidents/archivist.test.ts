@@ -9,6 +9,7 @@ import type { Damage } from '../../src/audit/walk.ts';
 import { HOUR } from '../../src/clock.ts';
 import { Archivist, type ArchiveOutcome } from '../../src/incidents/archivist.ts';
 import { HASH } from '../support/audit-log.ts';
+import { eventually } from '../support/eventually.ts';
 import { Recording } from '../support/recording.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
@@ -45,8 +46,8 @@ describe('Archivist', () => {
   };
 
   const archive = (before?: number, isVerified = true): Promise<ArchiveOutcome> => {
-    const { log, projections, clock } = recording;
-    const archivist = new Archivist({ log, projections, clock, isVerified: () => isVerified });
+    const { log, projections, changes, clock } = recording;
+    const archivist = new Archivist({ log, projections, changes, clock, isVerified: () => isVerified });
     return archivist.archive(before ?? clock.now() - 24 * HOUR);
   };
 
@@ -234,6 +235,26 @@ describe('Archivist', () => {
     expect(second.staying).to.deep.equal([]);
     expect(second.archived[0]?.first_seq).to.equal(1);
     await recording.recorder.report(report);
+    expect(await damage()).to.equal(undefined);
+  });
+
+  it('refuses while the projections are behind the log', async () => {
+    await record(40, () => true);
+    const { entries } = recording.log.status;
+    recording.projections.unfinished = true;
+    const refusal = await archive().catch((error: unknown) => error);
+    expect(refusal).to.have.property('code', 'log_unavailable');
+    expect(refusal).to.have.property('message', 'what is on record is behind the audit log; try again');
+    expect(recording.log.status.entries).to.equal(entries);
+
+    recording.projections.unfinished = false;
+    const segments = recording.log.sealed.length;
+    const archiving = archive().catch((error: unknown) => error);
+    await eventually(() => recording.log.status.entries > entries);
+    recording.projections.unfinished = true;
+    expect(await archiving).to.have.property('code', 'log_unavailable');
+    expect(archived().length).to.be.greaterThan(0).and.lessThan(segments);
+    recording.projections.unfinished = false;
     expect(await damage()).to.equal(undefined);
   });
 

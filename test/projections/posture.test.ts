@@ -256,7 +256,7 @@ describe('the posture', () => {
         fc.array(step, { maxLength: 10 }),
         async (steps, more) => {
           const { home, open, recording, walk } = await begin(3000);
-          const { log, projections, clock } = recording;
+          const { log, projections, changes, clock } = recording;
           try {
             for (const next of steps) await walk.take(next);
             // What is not resolved keeps everything in the log that came after it.
@@ -267,7 +267,7 @@ describe('the posture', () => {
             }
             const before = ACTIONS.map((name) => projections.posture.of(name));
             clock.milliseconds += 48 * HOUR;
-            const archivist = new Archivist({ log, projections, clock, isVerified: () => true });
+            const archivist = new Archivist({ log, projections, changes, clock, isVerified: () => true });
             archived += (await archivist.archive(clock.now() - 24 * HOUR)).archived.length;
             for (const [n, name] of ACTIONS.entries()) {
               // What has become of a release may leave with its incident.
