@@ -16,7 +16,7 @@ describe('making the projections anew from a log', () => {
 
   it('takes it that an archived segment is missing in the midst of what is applied at a time', async () => {
     const home = directory();
-    const { recorder, log, clock, projections, ...recording } = await Recording.open(home, { segmentBytes: SEGMENT });
+    const { recorder, changes, log, clock, projections, ...recording } = await Recording.open(home, { segmentBytes: SEGMENT });
     const reported = async (): Promise<string> => (await recorder.report(report)).incident.id;
     const resolved = async (id: string): Promise<void> => void (await recorder.perform('resolve', { id }));
 
@@ -30,7 +30,7 @@ describe('making the projections anew from a log', () => {
     const before = clock.now() + 1;
     clock.milliseconds += 48 * HOUR;
     while (log.sealed.length < 4) await resolved(await reported());
-    const archivist = new Archivist({ log, projections, clock, isVerified: () => true });
+    const archivist = new Archivist({ log, changes, projections, clock, isVerified: () => true });
     const { archived, staying } = await archivist.archive(before);
     expect([archived.length, staying.length > 0]).to.deep.equal([1, true]);
     expect(await verifyLog(Recording.logIn(home), HASH)).to.not.have.property('damage');
