@@ -16,7 +16,9 @@ describe('making the projections anew from a log', () => {
 
   it('takes it that an archived segment is missing in the midst of what is applied at a time', async () => {
     const home = directory();
-    const { recorder, changes, log, clock, projections, ...recording } = await Recording.open(home, { segmentBytes: SEGMENT });
+    const { recorder, changes, log, clock, projections, ...recording } = await Recording.open(home, {
+      segmentBytes: SEGMENT,
+    });
     const reported = async (): Promise<string> => (await recorder.report(report)).incident.id;
     const resolved = async (id: string): Promise<void> => void (await recorder.perform('resolve', { id }));
 
