@@ -1,5 +1,5 @@
 /** The archive: a directory beside the log, to which sealed segments are moved. From there they may go anywhere. */
-import { type FileHandle, mkdir, open, rename } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { RecorderError } from '../errors.ts';
 import type { ChainHash } from './chain-hash.ts';
@@ -61,15 +61,70 @@ export async function archivedIn({ path }: SealedSegment, hash: ChainHash): Prom
   }
 }
 
-/** Moves a segment to the archive of its log, durably; gives its new path. */
+/** Where a file beside the log is archived to. */
+const archivedPath = (path: string): string => join(dirname(path), 'archive', basename(path));
+
+/** The name of the file by which it is tried whether files can be moved to the archive. */
+const PROBE = 'archive.probe';
+
+/**
+ * Makes the archive beside a segment when it is not there, and moves an empty file into it and away, to see that a
+ * segment could be moved.
+ * @throws RecorderError `log_unavailable` when it could not
+ */
+export async function requireArchive({ path }: SealedSegment): Promise<void> {
+  const probe = join(dirname(path), PROBE);
+  const moved = archivedPath(probe);
+  try {
+    await mkdir(dirname(moved), { recursive: true, mode: 0o750 });
+    await rm(probe, { force: true });
+    const file = await open(probe, 'wx', 0o640);
+    await file.close();
+    await rename(probe, moved);
+    await rm(moved);
+  } catch (error) {
+    await rm(probe, { force: true }).catch(() => {});
+    throw new RecorderError('log_unavailable', `nothing can be moved to ${dirname(moved)}: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Moves a segment to the archive of its log, durably; gives its new path.
+ * @throws RecorderError `log_unavailable` when it can't be moved
+ */
 export async function moveToArchive({ path }: SealedSegment): Promise<string> {
-  const archived = join(dirname(path), 'archive', basename(path));
-  await mkdir(dirname(archived), { recursive: true, mode: 0o750 });
-  await rename(path, archived);
-  await syncDirectoryOf(archived);
-  await syncDirectoryOf(path);
+  const archived = archivedPath(path);
+  try {
+    await rename(path, archived);
+    await syncDirectoryOf(archived);
+    await syncDirectoryOf(path);
+  } catch (error) {
+    throw new RecorderError(
+      'log_unavailable',
+      `${path} can't be moved to ${dirname(archived)}: ${reasonOf(error)}; archive again to move it`,
+      { cause: error },
+    );
+  }
   return archived;
 }
+
+function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'EXDEV') return 'it is on another file system than the log (EXDEV)';
+  return code === undefined ? message : `${CAUSES[code] ?? 'it was refused'} (${code})`;
+}
+
+/** What lies behind the errors that are to be expected of a directory (errno(3)). */
+const CAUSES: Readonly<Record<string, string>> = {
+  EACCES: 'the recorder may not write there',
+  EPERM: 'the recorder may not write there',
+  ENOSPC: 'there is no room',
+  EDQUOT: 'there is no room',
+  EEXIST: 'it is not a directory',
+  ENOTDIR: 'it is not a directory',
+};
 
 /** How a line begins: a timestamp has one length. */
 const PREFIX = /^\{"timestamp":"[^"]{24}","event":"log\.archived",/;

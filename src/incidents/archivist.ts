@@ -2,7 +2,8 @@
  * Moves old segments of the log to the archive, and the incidents that were reported in them off the record.
  *
  * Segment by segment: the `log.archived` entry that tells of it is on disk before the file is moved. Should the process
- * end in between, the log is whole with the file and without it, and the next run moves it.
+ * end in between, or the file not let itself be moved, the log is whole with the file and without it, and the next run
+ * moves it. Whether files can be moved to the archive at all is tried before anything is written.
  *
  * That entry is in a segment which is archived in its turn one day. What it tells is told again by every one after it, so
  * the last one in the log accounts for all that has left it.
@@ -12,9 +13,10 @@ import {
   type ArchivedEntryData,
   describeSegment,
   moveToArchive,
+  requireArchive,
   type SegmentDescription,
 } from '../audit/archive.ts';
-import { archivedSoFar } from '../audit/archived-so-far.ts';
+import { archivedSoFar, areArchived, rangesOf } from '../audit/archived-so-far.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { ArchivedData } from '../audit/log-entries.ts';
 import type { SealedSegment } from '../audit/segments.ts';
@@ -89,7 +91,9 @@ export class Archivist {
     const staying: StayingSegment[] = [];
     const stayingEntries: EntryRange[] = [];
     const { sealed, told } = await this.#read();
-    for (const { segment, range, lastTimestamp } of sealed) {
+    for (const description of sealed) {
+      const { segment, range, lastTimestamp } = description;
+      if (lastTimestamp < before) await requireArchive(segment);
       const entries: EntryRange = { first: range.first_seq, last: range.last_seq };
       const { path } = segment;
       // What is not on record yet may be unresolved.
@@ -97,7 +101,8 @@ export class Archivist {
       const reason = lastTimestamp < before ? this.#parts.projections.obstacle(entries, stayingEntries) : undefined;
       if (lastTimestamp < before && reason === undefined) {
         const data = { ...range, ...this.#parts.projections.summary(entries), earlier: archivedSoFar(told) };
-        archived.push(await this.#move(segment, data, told));
+        if (!isTold(description, told)) await this.#tell(data, told);
+        archived.push(await this.#move(segment, data));
         continue;
       }
       stayingEntries.push(entries);
@@ -116,13 +121,23 @@ export class Archivist {
     return { sealed, told };
   }
 
-  async #move(segment: SealedSegment, data: ArchivedData, told: ArchivedEntryData[]): Promise<ArchivedSegment> {
+  async #tell(data: ArchivedData, told: ArchivedEntryData[]): Promise<void> {
     const { log, clock } = this.#parts;
     const [entry] = await log.append([{ timestamp: timestamp(clock.now()), event: 'log.archived', data }]);
     told.push(entry?.data as unknown as ArchivedEntryData);
+  }
+
+  async #move(segment: SealedSegment, { first_seq, last_seq, incidents }: ArchivedData): Promise<ArchivedSegment> {
     const path = await moveToArchive(segment);
-    log.forget([segment]);
-    const { first_seq, last_seq, incidents } = data;
+    this.#parts.log.forget([segment]);
     return { path, first_seq, last_seq, incidents };
   }
+}
+
+/** Whether the log tells, behind a segment, that it is archived, and all that the segment tells itself. */
+function isTold({ range, archived }: SegmentDescription, told: readonly ArchivedEntryData[]): boolean {
+  const behind = told.filter(({ seq }) => seq > range.last_seq).flatMap(rangesOf);
+  return [range, ...archived.flatMap(rangesOf)].every(({ first_seq, last_seq, prev_hash, last_hash }) =>
+    areArchived({ entries: first_seq - 1, hash: prev_hash }, { entries: last_seq, hash: last_hash }, behind),
+  );
 }

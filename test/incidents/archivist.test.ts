@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'chai';
@@ -219,8 +219,10 @@ describe('Archivist', () => {
     expect(await damage()).to.equal(undefined);
     expect(recording.projections.incidents.get(ids[0]!)).to.equal(undefined);
     recording.clock.milliseconds += 1000 * HOUR;
+    const { entries } = recording.log.status;
     const again = await archive();
-    expect(again.archived[0]).to.include({ path: moved!.path, incidents: 0 });
+    expect(again.archived[0]).to.deep.equal({ ...moved, incidents: 0 });
+    expect(recording.log.status.entries, 'it is not told again').to.equal(entries + again.archived.length - 1);
     expect(await damage()).to.equal(undefined);
   });
 
@@ -235,6 +237,44 @@ describe('Archivist', () => {
     expect(second.staying).to.deep.equal([]);
     expect(second.archived[0]?.first_seq).to.equal(1);
     await recording.recorder.report(report);
+    expect(await damage()).to.equal(undefined);
+  });
+
+  it('refuses when nothing can be moved to the archive, and nothing is written', async () => {
+    await record(40, () => true);
+    const { entries } = recording.log.status;
+    const names = readdirSync(home);
+    writeFileSync(join(home, 'archive'), 'not a directory');
+    const refusal = await archive().catch((error: unknown) => error);
+    expect(refusal).to.have.property('code', 'log_unavailable');
+    expect(refusal).to.have.property(
+      'message',
+      `nothing can be moved to ${join(home, 'archive')}: it is not a directory (EEXIST)`,
+    );
+    expect(recording.log.status.entries).to.equal(entries);
+    expect(recording.projections.incidents.get(ids[0]!)).to.not.equal(undefined);
+    rmSync(join(home, 'archive'));
+    expect(readdirSync(home)).to.have.members(names);
+    expect((await archive()).archived).to.not.deep.equal([]);
+  });
+
+  it('given a file that does not let itself be moved, tells of it once and moves it when it does', async () => {
+    await record(40, () => true);
+    const { entries } = recording.log.status;
+    const [first] = recording.log.sealed;
+    const inTheWay = join(home, 'archive', basename(first!.path));
+    mkdirSync(inTheWay, { recursive: true });
+    for (let run = 1; run <= 2; run++) {
+      const refusal = await archive().catch((error: unknown) => error);
+      expect(refusal).to.have.property('code', 'log_unavailable');
+      expect(refusal).to.have.property('message').that.includes(first!.path).and.includes('EISDIR');
+      expect(recording.log.status.entries).to.equal(entries + 1);
+    }
+    rmdirSync(inTheWay);
+    expect(await damage()).to.equal(undefined);
+    const { archived: moved } = await archive();
+    expect(moved[0]).to.include({ path: inTheWay, first_seq: 1 });
+    expect(recording.log.status.entries).to.equal(entries + moved.length);
     expect(await damage()).to.equal(undefined);
   });
 
