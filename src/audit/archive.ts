@@ -12,17 +12,18 @@ import type { SealedSegment } from './segments.ts';
 /** The `data` of a `log.archived` entry. */
 export type ArchivedEntryData = ArchivedData & { readonly seq: number };
 
-/** What there is to say of a segment, and `timestamp` of its last entry. */
+/** What there is to say of a segment. */
 export interface SegmentDescription {
   readonly range: SegmentRange;
-  readonly lastTimestamp: string;
+  /** The latest `timestamp` of its entries. That of the last one may be from a clock that was wrong just then. */
+  readonly latest: string;
   /** Its `log.archived` entries. */
   readonly archived: readonly ArchivedEntryData[];
 }
 
 /**
- * Reads the first and the last entry of a sealed segment, and those that tell of archived segments; the chain between
- * them is verified elsewhere.
+ * Reads the first and the last entry of a sealed segment, those that tell of archived segments, and when all were made;
+ * the chain between them is verified elsewhere.
  * @throws RecorderError `damaged_log` when an entry that tells of an archived segment was not written by the recorder
  */
 export async function describeSegment({ path }: SealedSegment, hash: ChainHash): Promise<SegmentDescription> {
@@ -31,9 +32,12 @@ export async function describeSegment({ path }: SealedSegment, hash: ChainHash):
     const { size } = await file.stat();
     let firstLine: Line | undefined;
     let lastLine: Line | undefined;
-    const archived = await readArchived(file, size, path, hash, (line) => {
+    let latest = '';
+    const archived = await readArchived(file, size, path, hash, (line, begin) => {
       firstLine ??= line;
       lastLine = line;
+      const time = begin.slice(TIMESTAMP_AT, TIMESTAMP_AT + TIMESTAMP_LENGTH);
+      if (time > latest) latest = time;
     });
     if (firstLine === undefined || lastLine === undefined) throw new Error(`${path} is empty`);
     const [first, last] = [entryIn(firstLine), entryIn(lastLine)];
@@ -45,7 +49,7 @@ export async function describeSegment({ path }: SealedSegment, hash: ChainHash):
       prev_hash: first.prev_hash,
       last_hash: last.entry_hash,
     };
-    return { range, lastTimestamp: last.timestamp, archived };
+    return { range, latest, archived };
   } finally {
     await file.close();
   }
@@ -126,23 +130,26 @@ const CAUSES: Readonly<Record<string, string>> = {
   ENOTDIR: 'it is not a directory',
 };
 
-/** How a line begins: a timestamp has one length. */
-const PREFIX = /^\{"timestamp":"[^"]{24}","event":"log\.archived",/;
-const PREFIX_BYTES = 64;
+/** How a line begins. It has one spelling, and a timestamp one length (entry.ts). */
+const TIMESTAMP_AT = '{"timestamp":"'.length;
+const TIMESTAMP_LENGTH = '2026-11-22T07:12:00.123Z'.length;
+const ARCHIVED = '","event":"log.archived",';
+const BEGIN_LENGTH = TIMESTAMP_AT + TIMESTAMP_LENGTH + ARCHIVED.length;
 
 async function readArchived(
   file: FileHandle,
   size: number,
   path: string,
   hash: ChainHash,
-  onLine: (line: Line) => void = () => {},
+  onLine: (line: Line, begin: string) => void = () => {},
 ): Promise<readonly ArchivedEntryData[]> {
   const archived: ArchivedEntryData[] = [];
   for await (const lines of readLines(file, 0, size)) {
     for (const line of lines) {
       if (!line.whole) break;
-      onLine(line);
-      if (PREFIX.test(line.bytes.toString('latin1', 0, PREFIX_BYTES))) archived.push(readOne(line, path, hash));
+      const begin = line.bytes.toString('latin1', 0, BEGIN_LENGTH);
+      onLine(line, begin);
+      if (begin.endsWith(ARCHIVED)) archived.push(readOne(line, path, hash));
     }
   }
   return archived;

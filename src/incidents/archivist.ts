@@ -90,23 +90,30 @@ export class Archivist {
     const archived: ArchivedSegment[] = [];
     const staying: StayingSegment[] = [];
     const stayingEntries: EntryRange[] = [];
+    const { projections, changes, clock } = this.#parts;
     const { sealed, told } = await this.#read();
     for (const description of sealed) {
-      const { segment, range, lastTimestamp } = description;
-      if (lastTimestamp < before) await requireArchive(segment);
+      const { segment, range, latest } = description;
       const entries: EntryRange = { first: range.first_seq, last: range.last_seq };
       const { path } = segment;
-      // What is not on record yet may be unresolved.
-      this.#parts.changes.requireUpToDate();
-      const reason = lastTimestamp < before ? this.#parts.projections.obstacle(entries, stayingEntries) : undefined;
-      if (lastTimestamp < before && reason === undefined) {
-        const data = { ...range, ...this.#parts.projections.summary(entries), earlier: archivedSoFar(told) };
-        if (!isTold(description, told)) await this.#tell(data, told);
-        archived.push(await this.#move(segment, data));
+      if (latest >= before) {
+        stayingEntries.push(entries);
+        if (latest > timestamp(clock.now()))
+          staying.push({ path, reason: `it has an entry from ${latest}, in the future` });
         continue;
       }
-      stayingEntries.push(entries);
-      if (reason !== undefined) staying.push({ path, reason });
+      await requireArchive(segment);
+      // What is not on record yet may be unresolved.
+      changes.requireUpToDate();
+      const reason = projections.obstacle(entries, stayingEntries);
+      if (reason !== undefined) {
+        stayingEntries.push(entries);
+        staying.push({ path, reason });
+        continue;
+      }
+      const data = { ...range, ...projections.summary(entries), earlier: archivedSoFar(told) };
+      if (!isTold(description, told)) await this.#tell(data, told);
+      archived.push(await this.#move(segment, data));
     }
     return { archived, staying };
   }

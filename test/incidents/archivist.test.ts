@@ -240,6 +240,31 @@ describe('Archivist', () => {
     expect(await damage()).to.equal(undefined);
   });
 
+  it('keeps a segment for as long as its latest entry asks for, whatever time the clock told at its end', async () => {
+    const now = recording.clock.milliseconds;
+    while (recording.log.sealed.length === 0) {
+      recording.clock.milliseconds = recording.log.status.bytes > 5000 ? Date.parse('2001-01-01T00:00:00Z') : now;
+      await record(1, () => true);
+    }
+    recording.clock.milliseconds = now + 23 * HOUR;
+    expect(await archive()).to.deep.equal({ archived: [], staying: [] });
+    expect(recording.projections.reportedUnder('key-0')).to.not.equal(undefined);
+    recording.clock.milliseconds = now + 48 * HOUR;
+    expect((await archive()).archived).to.have.length(1);
+  });
+
+  it('keeps a segment with an entry from the future, and says so', async () => {
+    const now = recording.clock.milliseconds;
+    recording.clock.milliseconds = Date.parse('2099-01-01T00:00:00Z');
+    await recording.recorder.report({ ...report, class: 'tool_call_burst' }).then(({ incident: { id } }) => {
+      recording.clock.milliseconds = now;
+      return recording.recorder.perform('resolve', { id });
+    });
+    await record(40, () => true);
+    const { staying } = await archive();
+    expect(staying[0]?.reason).to.equal('it has an entry from 2099-01-01T00:00:00.000Z, in the future');
+  });
+
   it('refuses when nothing can be moved to the archive, and nothing is written', async () => {
     await record(40, () => true);
     const { entries } = recording.log.status;
