@@ -56,7 +56,7 @@ type DescribedSegment = SegmentDescription & { readonly segment: SealedSegment }
 export interface ArchivistParts {
   readonly log: Pick<AuditLog, 'append' | 'sealed' | 'fileOf' | 'forget' | 'hash'>;
   readonly projections: Projections;
-  readonly changes: Changes;
+  readonly changes: Pick<Changes, 'take' | 'requireUpToDate'>;
   readonly clock: Clock;
   /** Whether the chain has been verified from its first entry since the start. */
   readonly isVerified: () => boolean;
@@ -103,19 +103,28 @@ export class Archivist {
         continue;
       }
       await requireArchive(segment);
-      // What is not on record yet may be unresolved.
-      changes.requireUpToDate();
-      const reason = projections.obstacle(entries, stayingEntries);
-      if (reason !== undefined) {
-        stayingEntries.push(entries);
-        staying.push({ path, reason });
-        continue;
-      }
-      const data = { ...range, ...projections.summary(entries), earlier: archivedSoFar(told) };
-      if (!isTold(description, told)) await this.#tell(data, told);
-      archived.push(await this.#move(segment, data));
+      // A release that failed may be tried again at this moment, and must not lose its incident then.
+      const reason = await this.#inTurn(projections.posture.releasedBy(entries), async () => {
+        // What is not on record yet may be unresolved.
+        changes.requireUpToDate();
+        const obstacle = projections.obstacle(entries, stayingEntries);
+        if (obstacle !== undefined) return obstacle;
+        const data = { ...range, ...projections.summary(entries), earlier: archivedSoFar(told) };
+        if (!isTold(description, told)) await this.#tell(data, told);
+        archived.push(await this.#move(segment, data));
+        return undefined;
+      });
+      if (reason === undefined) continue;
+      stayingEntries.push(entries);
+      staying.push({ path, reason });
     }
     return { archived, staying };
+  }
+
+  /** Does something when all that is being done about these incidents is done, and keeps the rest waiting. */
+  #inTurn<Result>(ids: readonly string[], work: () => Promise<Result>): Promise<Result> {
+    const { changes } = this.#parts;
+    return ids.reduceRight((inner, id) => () => changes.take(id, inner), work)();
   }
 
   /** The sealed segments, and the `log.archived` entries that the log holds, oldest first. */

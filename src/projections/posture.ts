@@ -149,6 +149,12 @@ export class Posture {
     return undefined;
   }
 
+  /** The incidents reported in these entries whose releases are still told of, each once. */
+  releasedBy({ first, last }: EntryRange): readonly string[] {
+    const releases = [...this.#of.values()].flatMap(({ release }) => release ?? []);
+    return [...new Set(releases.filter(({ number }) => number >= first && number <= last).map((one) => one.incident))];
+  }
+
   /** What a `log.archived` entry has to carry, because it may stem from the incidents that leave with it. */
   memory({ first, last }: EntryRange): ArchivedData['posture'] {
     const remembered = ([action, { since, heard_at, seq, release }]: [string, ActionPosture]) => {

@@ -7,13 +7,19 @@ import type { ArchivedData } from '../../src/audit/log-entries.ts';
 import { filesOf, verifyFiles, verifyLog } from '../../src/audit/verify.ts';
 import type { Damage } from '../../src/audit/walk.ts';
 import { HOUR } from '../../src/clock.ts';
-import { Archivist, type ArchiveOutcome } from '../../src/incidents/archivist.ts';
+import { Archivist, type ArchiveOutcome, type ArchivistParts } from '../../src/incidents/archivist.ts';
+import type { Changes } from '../../src/incidents/changes.ts';
+import { parseTargetUrl } from '../../src/policy/target-url.ts';
+import type { DeliveryRecord } from '../../src/projections/delivery-record.ts';
 import { HASH } from '../support/audit-log.ts';
 import { eventually } from '../support/eventually.ts';
 import { Recording } from '../support/recording.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const report = { class: 'prompt_injection', source: 'tool-firewall', description: 'x'.repeat(200) } as const;
+
+const endpoint = { url: parseTargetUrl('http://127.0.0.1:1/')!, action: 'x' };
+const targets = { quarantine_model: { engage: endpoint, release: endpoint } };
 
 describe('Archivist', () => {
   const directory = temporaryDirectories();
@@ -22,7 +28,7 @@ describe('Archivist', () => {
   let ids: string[];
 
   const open = async (): Promise<void> => {
-    recording = await Recording.open(home, { segmentBytes: 6000 });
+    recording = await Recording.open(home, { segmentBytes: 6000, targets });
   };
 
   beforeEach(async () => {
@@ -321,6 +327,64 @@ describe('Archivist', () => {
     expect(archived().length).to.be.greaterThan(0).and.lessThan(segments);
     recording.projections.unfinished = false;
     expect(await damage()).to.equal(undefined);
+  });
+
+  describe('given a release that failed, and is tried again', () => {
+    const release = (): DeliveryRecord | undefined =>
+      recording.projections.posture.of('quarantine_model').release?.delivery;
+    let told: Promise<unknown> | undefined;
+    let retry: () => void;
+
+    beforeEach(async () => {
+      const { recorder, news } = recording;
+      const { id } = (await recorder.report({ ...report, class: 'model_behavior_anomaly' })).incident;
+      ids.push(id);
+      await recorder.perform('resolve', { id });
+      const name = { incident: id, action: 'quarantine_model', directive: 'release' } as const;
+      await news.tell(name, { type: 'refused', error: 'answered 404' });
+      expect(release()?.status).to.equal('failed');
+      await record(40, () => true);
+      told = undefined;
+      retry = () => {
+        told ??= news.tell(name, { type: 'retried', via: 'push' }).catch((error: unknown) => error);
+      };
+    });
+
+    it('before its segment is looked at, keeps the segment', async () => {
+      const { log, projections, changes, clock } = recording;
+      const take: Changes['take'] = (name, work) => {
+        retry();
+        return changes.take(name, work);
+      };
+      const requireUpToDate = changes.requireUpToDate.bind(changes);
+      const parts = { log, projections, changes: { take, requireUpToDate }, clock, isVerified: () => true };
+      const { staying } = await new Archivist(parts).archive(clock.now() - 24 * HOUR);
+      expect(staying[0]?.reason).to.equal(`the release of quarantine_model by incident ${ids[0]} is on its way`);
+      expect(await told).to.include({ status: 'pending' });
+      expect(release()?.status).to.equal('pending');
+      expect(recording.projections.incidents.has(ids[0]!)).to.equal(true);
+    });
+
+    it('while its segment is archived, is refused as its incident has left', async () => {
+      const { log, projections, changes, clock } = recording;
+      const interrupted: ArchivistParts['log'] = {
+        append: (drafts) => {
+          queueMicrotask(retry);
+          return log.append(drafts);
+        },
+        forget: log.forget.bind(log),
+        fileOf: log.fileOf.bind(log),
+        hash: log.hash,
+        sealed: log.sealed,
+      };
+      const archivist = new Archivist({ log: interrupted, projections, changes, clock, isVerified: () => true });
+      expect((await archivist.archive(clock.now() - 24 * HOUR)).archived[0]).to.include({ first_seq: 1 });
+      expect(await told).to.have.property('code', 'not_found');
+      expect(release()).to.equal(undefined);
+      const before = await between(tables);
+      await between(deleteDatabase);
+      expect(await between(tables)).to.equal(before);
+    });
   });
 
   it('refuses a time that is not a day ago, and a log that is still being verified', async () => {
