@@ -101,6 +101,7 @@ export async function requireArchive({ path }: SealedSegment): Promise<void> {
 export async function moveToArchive({ path }: SealedSegment): Promise<string> {
   const archived = archivedPath(path);
   try {
+    await mkdir(dirname(archived), { recursive: true, mode: 0o750 });
     await rename(path, archived);
     await syncDirectoryOf(archived);
     await syncDirectoryOf(path);
