@@ -14,8 +14,68 @@ import type { JsonValue } from './exact-json.ts';
  * Throws TypeError for what JSON has no word for: numbers that are not finite, undefined in a list, functions.
  */
 export const canonicalForm = (value: JsonValue): string => {
-  const text = serialize(value, sortedKeys);
-  return isAscii(text) ? text : text.replace(/[\u007f-\uffff]/g, escapeUnit);
+  const copy = inOrder(value);
+  const text = copy === undefined ? serialize(value, sortedKeys) : JSON.stringify(copy);
+  if (isAscii(text)) return text;
+  // Keys of a copy are sorted by UTF-16 unit; where there is no pair of surrogates that is the order of code points.
+  const ordered = copy !== undefined && SURROGATE.test(text) ? serialize(value, sortedKeys) : text;
+  return ordered.replace(/[\u007f-\uffff]/g, escapeUnit);
+};
+
+/**
+ * A copy with the members in order, for `JSON.stringify`, which is several times as fast as writing the text piece by
+ * piece; undefined where it would write something else: numbers that Python spells otherwise, keys that an object does
+ * not keep in the order in which they come, and what JSON has no word for.
+ */
+const inOrder = (value: JsonValue): JsonValue | undefined => {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return value;
+    case 'number':
+      return isSpeltAlike(value) ? value : undefined;
+    case 'object':
+      break;
+    default:
+      return undefined;
+  }
+  if (value === null) return null;
+  return Array.isArray(value) ? itemsInOrder(value as readonly JsonValue[]) : membersInOrder(value as JsonObject);
+};
+
+const itemsInOrder = (items: readonly JsonValue[]): JsonValue | undefined => {
+  const copy: JsonValue[] = [];
+  for (const item of items) {
+    const ordered = inOrder(item);
+    if (ordered === undefined) return undefined;
+    copy.push(ordered);
+  }
+  return copy;
+};
+
+const membersInOrder = (object: JsonObject): JsonValue | undefined => {
+  const copy: Record<string, JsonValue> = {};
+  for (const key of Object.keys(object).toSorted()) {
+    const member = object[key];
+    if (member === undefined) continue;
+    const ordered = inOrder(member);
+    if (ordered === undefined || mayBeAnIndex(key) || key === '__proto__') return undefined;
+    copy[key] = ordered;
+  }
+  return copy;
+};
+
+/** Indexes come before all other keys of an object, in the order of numbers. */
+const mayBeAnIndex = (key: string): boolean => {
+  const first = key.charCodeAt(0);
+  return first >= 0x30 && first <= 0x39;
+};
+
+/** Whether Python and JavaScript write a number alike. */
+const isSpeltAlike = (value: number): boolean => {
+  if (Number.isInteger(value)) return isPlainInteger(value);
+  const magnitude = Math.abs(value);
+  return magnitude >= 1e-4 && magnitude < 1e16;
 };
 
 /**
@@ -107,7 +167,8 @@ const sortedKeys = (object: JsonObject): readonly string[] => {
   return keys.some(holdsSurrogate) ? keys.toSorted(byCodePoint) : keys.toSorted();
 };
 
-const holdsSurrogate = (key: string): boolean => /[\ud800-\udfff]/.test(key);
+const SURROGATE = /[\ud800-\udfff]/;
+const holdsSurrogate = (key: string): boolean => SURROGATE.test(key);
 
 const byCodePoint = (left: string, right: string): number => {
   for (let index = 0; ;) {
