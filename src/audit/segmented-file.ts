@@ -4,7 +4,7 @@
  */
 import { constants, renameSync } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
-import { syncDirectoryOf } from './durable-file.ts';
+import { openDirectoryOf } from './durable-file.ts';
 import { nextPath, type Recovered } from './recovery.ts';
 import { sealedPath, type SealedSegment } from './segments.ts';
 
@@ -76,15 +76,21 @@ export class SegmentedFile {
 
   /**
    * Seals the file and goes on in a new one, which begins with the entry `next`. The caller has made sure that the
-   * checkpoint has seen all of the file. When there is no room for another file nothing changes, and the next batch
-   * tries again.
+   * checkpoint has seen all of the file. When another file can't be had nothing changes, and the next batch tries again:
+   * all that has to be opened for it is opened before anything is moved.
    * @throws when the change may not be on disk: then nothing may be written any more
    */
   async seal(next: number): Promise<void> {
     const segment: SealedSegment = { path: sealedPath(this.path, this.#first), first: this.#first };
     const sealed = this.#file;
-    if (!(await this.#replace(segment, next))) return;
-    await syncDirectoryOf(this.path);
+    const directory = await openDirectoryOf(this.path).catch(() => undefined);
+    if (directory === undefined) return;
+    try {
+      if (!(await this.#replace(segment, next))) return;
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
     await sealed?.close();
   }
 
