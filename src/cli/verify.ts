@@ -39,7 +39,8 @@ export const define = (command: Command): Command =>
 async function verify(named: readonly string[], { key, anchor, json }: Options): Promise<void> {
   const log = named.at(-1) ?? '';
   const files = named.length === 1 ? await filesOf(log) : named;
-  const keyPath = key ?? (process.env.AUDIT_HMAC_KEY_PATH || keyBeside(log));
+  const keyGiven = key ?? (process.env.AUDIT_HMAC_KEY_PATH || undefined);
+  const keyPath = keyGiven ?? keyBeside(log);
   const hash = chainHash(keyPath === undefined ? undefined : readKey(keyPath));
   const bar = progressBar(files.reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0));
   const start = performance.now();
@@ -49,8 +50,15 @@ async function verify(named: readonly string[], { key, anchor, json }: Options):
   }).finally(() => bar.end());
   const seconds = (performance.now() - start) / 1000;
   if (found.damage !== undefined) process.exitCode = EXIT.refused;
-  if (json) return writeJson({ log, valid: found.damage === undefined, algorithm: hash.algorithm, ...found, seconds });
-  return writeLines(describe(log, found, hash.algorithm, seconds).map(printable));
+  if (json) {
+    const proof = { algorithm: hash.algorithm, ...(keyPath === undefined ? {} : { key: keyPath }) };
+    return writeJson({ log, valid: found.damage === undefined, ...proof, ...found, seconds });
+  }
+  const proof =
+    keyPath === undefined
+      ? 'none: shows accidents, not forgery'
+      : `${keyPath}${keyGiven === undefined ? ' (found beside the log: whoever can write there can replace both)' : ''}`;
+  return writeLines(describe(log, found, hash.algorithm, proof, seconds).map(printable));
 }
 
 function readAnchor(text: string): Head {
@@ -67,7 +75,13 @@ function keyBeside(path: string): string | undefined {
   return existsSync(beside) ? beside : undefined;
 }
 
-function describe(log: string, found: Verification, algorithm: string, seconds: number): readonly string[] {
+function describe(
+  log: string,
+  found: Verification,
+  algorithm: string,
+  key: string,
+  seconds: number,
+): readonly string[] {
   const { damage, entries, first, last, hash, files, bytes, checkpoint } = found;
   return [
     damage === undefined ? `${log}: valid` : `${log}: NOT VALID`,
@@ -76,7 +90,8 @@ function describe(log: string, found: Verification, algorithm: string, seconds: 
     `first       ${first ?? '-'}`,
     `last        ${last ?? '-'}`,
     `head hash   ${hash === '' ? '-' : hash}`,
-    `algorithm   ${algorithm}${algorithm === 'sha256' ? ' (no key: shows accidents, not forgery)' : ''}`,
+    `algorithm   ${algorithm}`,
+    `key         ${key}`,
     `checkpoint  ${checkpoint === undefined ? 'none' : `${checkpoint} entries`}`,
     `files       ${files}, ${bytes} bytes`,
     `speed       ${rate(bytes, seconds)} bytes/s, ${rate(entries, seconds)} entries/s, ${seconds.toFixed(2)} s`,

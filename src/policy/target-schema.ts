@@ -89,10 +89,17 @@ export const targets = closed(
   >,
 );
 
+/** Where a webhook goes is shown to everybody who asks for the health or the metrics, and stands in the log. */
+const webhookUrl = url.check(
+  z.refine((to) => !to.path.includes('?'), {
+    error: 'must have no query: a secret belongs into the file that token_path names',
+  }),
+);
+
 export const notify = z
   .array(
     closed('key', {
-      url,
+      url: webhookUrl,
       token_path: z.optional(path),
       events: z.optional(
         z

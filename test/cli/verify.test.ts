@@ -70,6 +70,18 @@ describe('incident-recorder verify', () => {
     expect(verify(`${path}.missing`)).to.include({ status: 1 });
   });
 
+  it('tells which key proves it, and what one is worth that was found beside the log', async () => {
+    const path = await tenEntries();
+    const beside = join(path, '..', 'audit-hmac-key');
+    expect(verify(path).stdout).to.include(
+      `key         ${beside} (found beside the log: whoever can write there can replace both)\n`,
+    );
+    expect(verify('--key', beside, path).stdout).to.include(`key         ${beside}\n`);
+    expect(JSON.parse(verify(path, '--json').stdout)).to.include({ key: beside });
+    rmSync(beside);
+    expect(verify(path).stdout).to.include('key         none: shows accidents, not forgery\n');
+  });
+
   it('gives the same as JSON, and how fast it was', async () => {
     const path = await tenEntries();
     const { stdout, stderr } = verify(path, '--json');

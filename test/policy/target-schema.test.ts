@@ -156,6 +156,11 @@ describe('the targets of a policy', () => {
       'version: 1\nnotify: { url: "http://127.0.0.1:1/" }\n',
       /^2: notify: must be a list of webhooks/,
     ],
+    [
+      'a webhook with a query',
+      notify('- url: "http://127.0.0.1:1/hook?token=secret"'),
+      /^3: notify\[0\]\.url: must have no query: a secret belongs into the file that token_path names$/,
+    ],
     ['a webhook without url', notify('- events: [alert.raised]'), /^3: notify\[0\].*must be http/],
     [
       'a webhook with an unknown key',
