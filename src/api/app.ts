@@ -4,6 +4,7 @@ import { authentication } from './middleware/authentication.ts';
 import { contentType } from './middleware/content-type.ts';
 import { errors } from './middleware/errors.ts';
 import { exactRoutes } from './middleware/exact-routes.ts';
+import { fewAtATime } from './middleware/few-at-a-time.ts';
 import { hostGuard } from './middleware/host-guard.ts';
 import { jsonBody } from './middleware/json-body.ts';
 import { requestCount } from './middleware/request-count.ts';
@@ -30,23 +31,24 @@ import { addStatsRoute } from './routes/stats.ts';
 /**
  * The REST API as a Koa application.
  *
- * From the outside in, a request meets: the log, the common headers, the errors, the form of the target, the guard of the host, the
- * route. A
- * command also meets authentication, before anything of its body is read, then the type of the body, then the body.
+ * From the outside in, a request meets: the log, the common headers, the errors, the form of the target, the guard of the
+ * host, the route. A command also meets authentication, before anything of its body is read, then the type of the body,
+ * then the body; a request for a large answer waits for its turn.
  */
 export const createApp = (parts: ApiParts): Koa => {
   const authenticated = authentication(parts.token);
   const command = [authenticated, contentType(), jsonBody()];
+  const large = fewAtATime();
 
   const router = new Router({ sensitive: true, strict: true });
   addHealthRoutes(router, parts);
   addMetricsRoute(router, parts);
-  addIncidentRoutes(router, parts);
+  addIncidentRoutes(router, large, parts);
   addReportRoute(router, command, parts);
   addCommandRoutes(router, command, parts);
   addStatsRoute(router, parts);
   addEventsRoute(router, parts);
-  addStatechartRoutes(router, parts);
+  addStatechartRoutes(router, large, parts);
   addPolicyRoute(router, parts);
   addReloadRoute(router, authenticated, parts);
   addArchiveRoute(router, command, parts);

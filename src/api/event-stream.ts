@@ -59,12 +59,12 @@ export class EventStream {
   }
 
   /**
-   * Sends what is in the log already, which `cursor` gives behind the lines `first`; resolves when the reader is live or
-   * has gone.
-   * @throws what reading the log throws
+   * Sends what is in the log already, the lines `first` and those that `next` gives of `cursor` behind them; resolves when
+   * the reader is live or has gone.
+   * @throws what `next` throws
    */
-  async catchUp(first: readonly EntryLine[], cursor: LogCursor): Promise<void> {
-    for (let lines = first; !this.#response.closed; lines = await cursor.next()) {
+  async catchUp(first: readonly EntryLine[], next: LogCursor['next'], cursor: Pick<LogCursor, 'atEnd'>): Promise<void> {
+    for (let lines = first; !this.#response.closed; lines = await next()) {
       this.#send(lines.map(frameOf));
       if (cursor.atEnd) {
         this.#live = true;

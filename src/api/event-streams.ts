@@ -5,6 +5,7 @@
  * all readers in one go: so a report costs the same whether anybody follows the log or not.
  */
 import type { ServerResponse } from 'node:http';
+import { bulkhead } from 'cockatiel';
 import type { StoredEntry } from '../audit/entry.ts';
 import { type EntryLine, linesOf } from '../audit/entry-line.ts';
 import { LogCursor } from '../audit/log-cursor.ts';
@@ -15,6 +16,8 @@ import { admitting, type EventFilter } from './event-filter.ts';
 import { EventStream, frameOf } from './event-stream.ts';
 
 const MAX_STREAMS = 64;
+/** How many read a page of the log at the same time: who wants little of a long log must not keep others waiting. */
+const MOST_READING = 2;
 /** The least time between two deliveries, in milliseconds. */
 const DELIVER_EVERY = 100;
 const BEAT_EVERY = 15 * SECOND;
@@ -31,6 +34,7 @@ export interface EventStreamsParts {
 export class EventStreams {
   readonly #parts: EventStreamsParts;
   readonly #streams = new Set<EventStream>();
+  readonly #reading = bulkhead(MOST_READING, Infinity);
   #pending: EntryLine[] = [];
   #delivered = -Infinity;
   #delivery: NodeJS.Timeout | undefined;
@@ -70,7 +74,8 @@ export class EventStreams {
     }
     const cursor = new LogCursor(log, after ?? last_seq);
     const start = cursor.position;
-    const first = await cursor.next();
+    const next = (): ReturnType<LogCursor['next']> => this.#reading.execute(() => cursor.next());
+    const first = await next();
     if (this.#closed) throw new RecorderError('stopping', 'the service is stopping');
     if (this.#streams.size >= MAX_STREAMS) {
       throw new RecorderError('overloaded', `${MAX_STREAMS} event streams are open; try again later`);
@@ -80,7 +85,7 @@ export class EventStreams {
     this.#streams.add(stream);
     this.#beat ??= setInterval(() => this.#beatAll(), this.#parts.beatEvery ?? BEAT_EVERY).unref();
     response.once('close', () => this.#streams.delete(stream));
-    stream.catchUp(first, cursor).catch((error: unknown) => this.#giveUp(stream, error));
+    stream.catchUp(first, next, cursor).catch((error: unknown) => this.#giveUp(stream, error));
   }
 
   /** Ends all streams; further ones are refused. */

@@ -10,6 +10,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { SECOND } from '../clock.ts';
 import type { BindAddress } from '../config.ts';
 import { bindTo } from './bind.ts';
+import { Connections } from './connections.ts';
 import type { Log } from './parts.ts';
 import { answerRefused, answerUnmetExpectation } from './refused.ts';
 
@@ -25,7 +26,7 @@ export interface Limits {
   readonly idleTimeout: number;
   /** Milliseconds between two sweeps that enforce the first two. */
   readonly sweepInterval: number;
-  /** Connections at the same time; a further one is closed at once. */
+  /** Connections at the same time; a further one takes the place of one that rests, or is closed at once. */
   readonly connections: number;
   /** Bytes of a request's headers, its first line included. */
   readonly headerBytes: number;
@@ -40,11 +41,14 @@ export const LIMITS: Limits = {
   headerBytes: 16 * 1024,
 };
 
+/** How many connections that were cut may not be closed yet. */
+const BEING_CUT = 16;
 const DROP_REPORT_INTERVAL = 10 * SECOND;
 
 export class ApiServer {
   readonly #server: Server;
-  readonly #connections: number;
+  readonly #connections: Connections;
+  readonly #places: number;
   readonly #log: Log;
   #closing = false;
   #dropped = 0;
@@ -63,7 +67,8 @@ export class ApiServer {
 
   private constructor(application: Application, log: Log, limits: Limits) {
     this.#log = log;
-    this.#connections = limits.connections;
+    this.#connections = new Connections(limits.connections, this.#countDropped);
+    this.#places = limits.connections;
     this.#server = createServer({
       headersTimeout: limits.headersTimeout,
       requestTimeout: limits.requestTimeout,
@@ -73,9 +78,13 @@ export class ApiServer {
       // The guard of the host answers where there is no Host: it knows whether one is needed.
       requireHostHeader: false,
     });
-    this.#server.maxConnections = limits.connections;
+    // Those that are cut to make room count until they are closed.
+    this.#server.maxConnections = limits.connections + BEING_CUT;
     this.#server.timeout = limits.idleTimeout;
-    this.#server.on('request', this.#prepare).on('request', (request, response) => void application(request, response));
+    this.#server.on('connection', (socket) => this.#connections.add(socket));
+    this.#server.on('request', (request, response) => {
+      if (this.#prepare(request, response)) void application(request, response);
+    });
     this.#server.on('checkExpectation', answerUnmetExpectation);
     this.#server.on('clientError', (error, socket) => answerRefused(error, socket, log));
     this.#server.on('drop', this.#countDropped);
@@ -99,12 +108,16 @@ export class ApiServer {
     if (this.#dropReport !== undefined) this.#reportDropped();
   }
 
-  readonly #prepare = (request: IncomingMessage, response: ServerResponse): void => {
+  /** False when the request is not to be answered, as its connection was cut. */
+  #prepare(request: IncomingMessage, response: ServerResponse): boolean {
+    if (!this.#connections.begin(request.socket)) return false;
     if (this.#closing) response.shouldKeepAlive = false;
     response.once('close', this.#afterAnswer.bind(this, request));
-  };
+    return true;
+  }
 
   #afterAnswer(request: IncomingMessage): void {
+    this.#connections.end(request.socket);
     // The parser of bodies stops reading one that is too long. Its client may finish sending, within the request's time,
     // so that it gets to the answer instead of a reset connection, and may go on with its next request.
     if (!request.complete) request.resume();
@@ -118,7 +131,7 @@ export class ApiServer {
   };
 
   #reportDropped(): void {
-    this.#log.warn({ dropped: this.#dropped, limit: this.#connections }, 'connections turned away');
+    this.#log.warn({ dropped: this.#dropped, limit: this.#places }, 'connections turned away');
     clearTimeout(this.#dropReport);
     this.#dropReport = undefined;
     this.#dropped = 0;

@@ -1,6 +1,7 @@
 /** Reads single lines of the log by their place, while it is being written, sealed and archived. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { RecorderError } from '../errors.ts';
+import { readEntryLine } from './entry-line.ts';
 import { NEWLINE } from './lines.ts';
 import type { AuditLog } from './log.ts';
 
@@ -12,14 +13,14 @@ export interface LinePlace {
 }
 
 /**
- * The lines at these places, in order of their `seq`, without their newlines.
+ * The lines at these places, in order of their `seq`, in UTF-8 and without their newlines.
  * @throws RecorderError `damaged_log` when the log no longer holds them there, `overloaded` when no file can be opened
  */
 export async function readLinesAt(
   log: Pick<AuditLog, 'fileOf'>,
   places: readonly LinePlace[],
-): Promise<readonly string[]> {
-  const lines: string[] = [];
+): Promise<readonly Buffer[]> {
+  const lines: Buffer[] = [];
   while (lines.length < places.length) {
     const due = places.slice(lines.length);
     // A file that is sealed between asking for its path and opening it is another one then; it is asked for again.
@@ -46,12 +47,12 @@ export const openLogFile = (path: string): Promise<FileHandle | undefined> =>
 async function readFromOneFile(
   log: Pick<AuditLog, 'fileOf'>,
   places: readonly LinePlace[],
-): Promise<readonly string[] | undefined> {
+): Promise<readonly Buffer[] | undefined> {
   const { path, first } = log.fileOf(places[0]?.seq ?? 0);
   const file = await openLogFile(path);
   if (file === undefined) return undefined;
   try {
-    const lines: string[] = [];
+    const lines: Buffer[] = [];
     for (const place of places) {
       if (log.fileOf(place.seq).first !== first) break;
       const line = await readLine(file, place);
@@ -64,10 +65,10 @@ async function readFromOneFile(
   }
 }
 
-async function readLine(file: FileHandle, { seq, offset, length }: LinePlace): Promise<string | undefined> {
+async function readLine(file: FileHandle, { seq, offset, length }: LinePlace): Promise<Buffer | undefined> {
   const bytes = Buffer.alloc(length);
   const { bytesRead } = await file.read(bytes, 0, length, offset);
   if (bytesRead !== length || bytes[length - 1] !== NEWLINE) return undefined;
-  const line = bytes.toString('utf8', 0, length - 1);
-  return line.startsWith('{"timestamp":') && line.includes(`"data":{"seq":${seq},`) ? line : undefined;
+  const line = bytes.subarray(0, length - 1);
+  return readEntryLine({ bytes: line, offset })?.seq === seq ? line : undefined;
 }

@@ -16,8 +16,8 @@ import type { IncidentDocument, IncidentKind } from '../projections/incidents.ts
 import type { Projections } from '../projections/projections.ts';
 
 export interface HistoryPage {
-  /** Lines of the audit log, oldest first. */
-  readonly lines: readonly string[];
+  /** Lines of the audit log in UTF-8, oldest first. */
+  readonly lines: readonly Buffer[];
   /** The version behind which the next page begins, when there is one. */
   readonly next?: number;
 }

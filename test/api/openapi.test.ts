@@ -20,6 +20,7 @@ const UNDOCUMENTED = ['GET /', 'GET /console/{name}'];
  * or very many readers.
  */
 const ELSEWHERE = [
+  'GET /api/v1/incidents 503',
   'GET /api/v1/incidents/get 503',
   'GET /api/v1/incidents/history 503',
   'GET /api/v1/incidents/transitions 503',

@@ -95,21 +95,68 @@ describe('the server of the API', () => {
     });
 
     it('serves 256 connections and turns a flood away', async () => {
-      const parts = standIn();
+      const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+      const { promise: allTaken, resolve: nowTaken } = Promise.withResolvers<void>();
+      let taken = 0;
+      const { recorder } = standIn();
+      const parts = standIn({
+        recorder: {
+          ...recorder,
+          report: (report) => {
+            if (++taken === 256) nowTaken();
+            return held.then(() => recorder.report(report));
+          },
+        },
+      });
       const server = await serve(parts);
+      const body = JSON.stringify(GATEWAY);
       const inside: Socket[] = [];
-      for (let count = 0; count < 256; count++) inside.push(await dial(server));
+      for (let count = 0; count < 256; count++) {
+        const socket = await dial(server);
+        socket.write(`${HEAD}Connection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+        inside.push(socket);
+      }
+      const answers = inside.map((socket) => received(socket));
+      await allTaken;
       const outside = await Promise.all(Array.from({ length: 44 }, () => exchange(server, `${HEALTH}\r\n`)));
       expect(outside.filter((text) => text !== '')).to.deep.equal([]);
 
-      const answers = inside.map((socket) => received(socket));
-      for (const socket of inside) socket.write(`${HEALTH}Connection: close\r\n\r\n`);
-      for (const text of await Promise.all(answers)) expect(text).to.match(/^HTTP\/1.1 200 /);
+      letGo();
+      for (const text of await Promise.all(answers)) expect(text).to.match(/^HTTP\/1.1 201 /);
       expect((await ask(server, '/health')).status).to.equal(200);
 
       await stopServing();
       const [turnedAway] = parts.lines.filter(({ level }) => level === 'warn');
       expect(turnedAway).to.include({ message: 'connections turned away', dropped: 44, limit: 256 });
+    });
+
+    it('lets those that rest give way to those that come, the longest rested first', async () => {
+      const server = await serve(standIn(), { connections: 32 });
+      const resting: Socket[] = [];
+      for (let count = 0; count < 32; count++) resting.push((await dial(server)).resume());
+      // The first has asked and got its answer meanwhile: it has rested the shortest.
+      const answered = once(resting[0]!, 'data');
+      resting[0]!.write(`${HEALTH}\r\n`);
+      await answered;
+      const closed = Promise.all(resting.slice(1, 5).map((socket) => once(socket, 'close')));
+
+      for (let count = 0; count < 3; count++) resting.push((await dial(server)).resume());
+      expect((await ask(server, '/health')).status).to.equal(200);
+      await closed;
+
+      expect([resting[0]!, ...resting.slice(5)].some((socket) => socket.closed)).to.equal(false);
+      for (const socket of resting) socket.destroy();
+    });
+
+    it('cuts a connection that asks and asks without waiting for answers', async () => {
+      const parts = standIn();
+      const server = await serve(parts);
+      const asked = `${HEALTH}\r\n`.repeat(7) + `${HEALTH}Connection: close\r\n\r\n`;
+      expect((await exchange(server, asked)).match(/HTTP\/1.1 200 /g)).to.have.length(8);
+      expect(await exchange(server, `${HEALTH}\r\n`.repeat(500))).to.equal('');
+      expect((await ask(server, '/health')).status).to.equal(200);
+      await stopServing();
+      expect(parts.lines.filter(({ message }) => message === 'request')).to.have.length(8 + 8 + 1);
     });
   });
 

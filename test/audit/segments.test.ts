@@ -60,7 +60,9 @@ describe('a log in segments', () => {
       durable.map(({ data, offset, length }) => ({ seq: data.seq, offset, length })),
     );
     await log.close();
-    expect(lines.map((line) => JSON.parse(line).data.note)).to.deep.equal(durable.map(({ data }) => data.note));
+    expect(lines.map((line) => JSON.parse(line.toString()).data.note)).to.deep.equal(
+      durable.map(({ data }) => data.note),
+    );
   });
 
   it('keeps appends that arrive while a file is sealed', async () => {

@@ -12,6 +12,7 @@ import { readKey } from '../../src/audit/key.ts';
 import { HOUR } from '../../src/clock.ts';
 import { generateLog } from '../bench/generate-log.ts';
 import { availableSettings, Box, envOf } from '../bench/setting.ts';
+import { readAll, recordLarge } from '../support/greedy-readers.ts';
 import { ROOT, RunningService, ServiceHome } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { UnitFile } from '../systemd/support/unit-file.ts';
@@ -101,6 +102,22 @@ describe("the recorder within its unit's limits", function limits() {
     tell(`start with ${ON_RECORD} on record ${seconds(started - began)}, ${reports}`, running);
     expect((await running.get('/api/v1/incidents')).json.length).to.be.greaterThan(100);
     expect((await running.get('/api/v1/stats')).json.total_incidents).to.equal(total + REPORTS);
+    expect(await running.end()).to.equal(0);
+  });
+
+  it('outlives readers that ask for as much as they can, and records what is reported meanwhile', async () => {
+    const running = await start(new ServiceHome(directory()));
+    await recordLarge(running);
+    const path = '/api/v1/incidents';
+    const readers = [
+      ...readAll(running, path, { connections: 8, times: 500 }),
+      ...readAll(running, path, { connections: 60, takes: false }),
+      ...readAll(running, path, { connections: 60 }),
+    ];
+    await report(running, 50);
+    for (const reader of readers) reader.destroy();
+    tell('readers that ask for as much as they can', running);
+    expect((await running.get('/api/v1/stats')).json.total_incidents).to.be.above(50);
     expect(await running.end()).to.equal(0);
   });
 

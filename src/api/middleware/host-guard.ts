@@ -10,7 +10,8 @@ const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
  *
  * `Host` must name the loopback, unless the service is meant to be reached from elsewhere; over a unix socket, where
  * there is no name to speak of, it may also be `unix` or empty. `Origin`, which browsers add, must be the service's own,
- * and `Sec-Fetch-Site` must not say that another site is behind the request, unless that is a link to the console.
+ * and `Sec-Fetch-Site` must not say that another page is behind the request, one from another port included (`same-site`),
+ * unless that is a link to the console.
  *
  * Throws RecorderError `forbidden`, and `invalid_request` where Host is missing or repeated (RFC 9112, section 3.2).
  */
@@ -26,7 +27,8 @@ export const hostGuard =
     if (!allowNonLoopback && !nameless && !LOOPBACK.test(host)) {
       throw new RecorderError('forbidden', 'Host must be the loopback: localhost, 127.0.0.1 or [::1]');
     }
-    if ((site === 'cross-site' && !opensConsole(ctx)) || (origin !== undefined && origin !== `http://${host}`)) {
+    const isForeign = site === 'cross-site' || site === 'same-site';
+    if ((isForeign && !opensConsole(ctx)) || (origin !== undefined && origin !== `http://${host}`)) {
       throw new RecorderError('forbidden', 'requests from other origins are refused');
     }
     return next();

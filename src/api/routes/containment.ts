@@ -5,6 +5,7 @@ import { SECOND } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
 import { answerJson } from '../answer.ts';
 import { matchesTag } from '../if-none-match.ts';
+import { LIMITS } from '../server.ts';
 import type { ApiParts } from '../parts.ts';
 import { parseQuery } from '../query.ts';
 import { CONFIRM_REQUIRED, confirmSchema, RETRY_REQUIRED, retrySchema, waitSchema } from '../schemas.ts';
@@ -55,7 +56,7 @@ export const addContainmentRoutes = (
     const left = new AbortController();
     ctx.res.once('close', () => left.abort());
     // Nothing is sent meanwhile, and that is no reason to cut the connection.
-    ctx.req.setTimeout(0);
+    ctx.req.setTimeout(seconds * SECOND + LIMITS.idleTimeout);
     await posture.change(actions, version, seconds * SECOND, left.signal);
   };
 

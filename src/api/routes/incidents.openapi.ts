@@ -66,7 +66,7 @@ export const incidentPaths: ZodOpenApiPathsObject = {
       description: `Most severe first, then newest. ${NEXT} Later pages leave out what was reported since the first.`,
       security: [],
       requestParams: { query: list },
-      responses: { 200: answer('The incidents.', z.array(incident), [EXAMPLE_INCIDENT]), ...refusals(400) },
+      responses: { 200: answer('The incidents.', z.array(incident), [EXAMPLE_INCIDENT]), ...refusals(400, 503) },
     },
   },
   '/api/v1/incidents/get': {

@@ -1,7 +1,7 @@
 import type Router from '@koa/router';
-import type { Context } from 'koa';
+import type { Context, Middleware } from 'koa';
 import { RecorderError } from '../../errors.ts';
-import { answerIncident, answerJson, answerJsonList } from '../answer.ts';
+import { answerIncident, answerJsonList } from '../answer.ts';
 import { writeCursor } from '../cursor.ts';
 import { matchesTag } from '../if-none-match.ts';
 import { linkToNext } from '../link.ts';
@@ -12,8 +12,12 @@ import { historySchema, idSchema } from '../schemas.ts';
 import { validate } from '../validate.ts';
 
 /** Reading incidents: the list, one of them, and what the audit log says of one. */
-export const addIncidentRoutes = (router: Router, { incidents }: Pick<ApiParts, 'incidents'>): void => {
-  router.get('/api/v1/incidents', (ctx) => {
+export const addIncidentRoutes = (
+  router: Router,
+  large: Middleware,
+  { incidents }: Pick<ApiParts, 'incidents'>,
+): void => {
+  router.get('/api/v1/incidents', large, (ctx) => {
     const { documents, next } = incidents.list(readListQuery(ctx.querystring));
     if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'cursor', writeCursor(next)));
     answerJsonList(ctx, 200, documents);
@@ -25,11 +29,11 @@ export const addIncidentRoutes = (router: Router, { incidents }: Pick<ApiParts, 
     if (matchesTag(ctx.get('If-None-Match'), ctx.response.get('ETag'))) ctx.status = 304;
   });
 
-  router.get('/api/v1/incidents/history', async (ctx) => {
+  router.get('/api/v1/incidents/history', large, async (ctx) => {
     const { id, after } = validate(historySchema, parseQuery(ctx.querystring), 'parameter', 'id parameter required');
     const { lines, next } = found(await incidents.history(id[0] ?? '', Number(after?.[0] ?? 0)));
     if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'after', String(next)));
-    answerJson(ctx, 200, `[${lines.join(',')}]`);
+    answerJsonList(ctx, 200, lines);
   });
 };
 

@@ -5,7 +5,14 @@ import type { ApiParts } from '../parts.ts';
 
 /** The description of the API (OpenAPI 3.1), as the build has made it from the schemas that validate. */
 export const addOpenApiRoute = (router: Router, { openApi }: Pick<ApiParts, 'openApi'>): void => {
+  let read: Promise<Buffer> | undefined;
+
   router.get('/api/v1/openapi.json', async (ctx) => {
-    answerJson(ctx, 200, await readFile(openApi, 'utf8'));
+    try {
+      answerJson(ctx, 200, await (read ??= readFile(openApi)));
+    } catch (error) {
+      read = undefined;
+      throw error;
+    }
   });
 };

@@ -1,5 +1,5 @@
 import type Router from '@koa/router';
-import type { Context } from 'koa';
+import type { Context, Middleware } from 'koa';
 import type { Entry } from '../../audit/entry.ts';
 import { RecorderError } from '../../errors.ts';
 import { IncidentWalk } from '../../incidents/incident-walk.ts';
@@ -15,7 +15,11 @@ import { idSchema, machineSchema, nothingSchema, statechartSchema } from '../sch
 import { validate } from '../validate.ts';
 
 /** The statecharts, and where an incident is in its own. */
-export const addStatechartRoutes = (router: Router, { incidents }: Pick<ApiParts, 'incidents'>): void => {
+export const addStatechartRoutes = (
+  router: Router,
+  large: Middleware,
+  { incidents }: Pick<ApiParts, 'incidents'>,
+): void => {
   let drawn: Promise<Drawings> | undefined;
   const drawingOf = async (name: string): Promise<Drawing> => (await (drawn ??= drawings()))[name]!;
 
@@ -44,9 +48,9 @@ export const addStatechartRoutes = (router: Router, { incidents }: Pick<ApiParts
     answerJson(ctx, 200, JSON.stringify({ id: incident, ...found(incidents.transitions(incident)) }));
   });
 
-  router.get('/api/v1/incidents/statechart', async (ctx) => {
+  router.get('/api/v1/incidents/statechart', large, async (ctx) => {
     const { id, version } = askedFor(ctx);
-    const walk = await walkThrough(incidents, id, version);
+    const walk = await walkThrough(incidents, id, ctx.res, version);
     if (version !== undefined && walk.version !== version) {
       throw new RecorderError('not_found', `the incident is at version ${walk.version}`);
     }
@@ -55,13 +59,18 @@ export const addStatechartRoutes = (router: Router, { incidents }: Pick<ApiParts
   });
 };
 
-/** The way of an incident up to a version, or up to now. */
-const walkThrough = async (incidents: ApiParts['incidents'], id: string, version = Infinity): Promise<IncidentWalk> => {
+/** The way of an incident up to a version, or up to now; as far as it has got when the client leaves. */
+const walkThrough = async (
+  incidents: ApiParts['incidents'],
+  id: string,
+  response: Context['res'],
+  version = Infinity,
+): Promise<IncidentWalk> => {
   const walk = new IncidentWalk();
   let after: number | undefined = 0;
-  while (after !== undefined && walk.version < version) {
+  while (after !== undefined && walk.version < version && !response.closed) {
     const page: HistoryPage = found(await incidents.history(id, after));
-    for (const line of page.lines) if (walk.version < version) walk.take(JSON.parse(line) as Entry);
+    for (const line of page.lines) if (walk.version < version) walk.take(JSON.parse(line.toString()) as Entry);
     after = page.next;
   }
   return walk;

@@ -67,6 +67,8 @@ describe('the guard of the host', () => {
       expect(await status({ Origin }), Origin).to.equal(403);
     }
     expect(await status({ 'Sec-Fetch-Site': 'cross-site' })).to.equal(403);
+    // A page on another port of this machine.
+    expect(await status({ 'Sec-Fetch-Site': 'same-site' })).to.equal(403);
   });
 
   it('lets a link from elsewhere open the console, and nothing else', async () => {

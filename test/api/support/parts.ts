@@ -85,9 +85,9 @@ export const standIn = (parts: Partial<ApiParts> = {}): StandIn => {
           : undefined,
       history: async (id, after) => {
         if (id !== KNOWN.id) return undefined;
-        return after === 0
-          ? { lines: ['{"event":"incident.reported"}', '{"event":"incident.resolved"}'], next: 2 }
-          : { lines: ['{"event":"alert.raised"}'] };
+        const all = ['{"event":"incident.reported"}', '{"event":"incident.resolved"}', '{"event":"alert.raised"}'];
+        const bytes = all.map((line) => Buffer.from(line));
+        return after === 0 ? { lines: bytes.slice(0, 2), next: 2 } : { lines: bytes.slice(2) };
       },
     },
     console: { get: async () => undefined },

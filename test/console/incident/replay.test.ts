@@ -18,7 +18,7 @@ describe('replaying an incident in the browser', () => {
     then.push((await recording.recorder.perform('acknowledge', { id, by: 'ada', note: 'seen' })).incident);
     then.push((await recording.recorder.perform('resolve', { id, by: 'ada' })).incident);
     const { places } = recording.projections.entriesOf(id)!;
-    const entries = (await readLinesAt(recording.log, places)).map((line) => JSON.parse(line) as Entry);
+    const entries = (await readLinesAt(recording.log, places)).map((line) => JSON.parse(line.toString()) as Entry);
     const fold = await loadFold();
     for (const document of then) {
       expect(recordAfter(fold, entries, document.version).incident).to.deep.equal(parsed(document));
