@@ -9,7 +9,7 @@
 import type { Socket } from 'node:net';
 
 /** Requests that one connection may have under way; clients that send one at a time have one. */
-const MOST_UNANSWERED = 8;
+const MOST_UNANSWERED = 16;
 
 export class Connections {
   readonly #places: number;

@@ -151,12 +151,12 @@ describe('the server of the API', () => {
     it('cuts a connection that asks and asks without waiting for answers', async () => {
       const parts = standIn();
       const server = await serve(parts);
-      const asked = `${HEALTH}\r\n`.repeat(7) + `${HEALTH}Connection: close\r\n\r\n`;
-      expect((await exchange(server, asked)).match(/HTTP\/1.1 200 /g)).to.have.length(8);
+      const asked = `${HEALTH}\r\n`.repeat(15) + `${HEALTH}Connection: close\r\n\r\n`;
+      expect((await exchange(server, asked)).match(/HTTP\/1.1 200 /g)).to.have.length(16);
       expect(await exchange(server, `${HEALTH}\r\n`.repeat(500))).to.equal('');
       expect((await ask(server, '/health')).status).to.equal(200);
       await stopServing();
-      expect(parts.lines.filter(({ message }) => message === 'request')).to.have.length(8 + 8 + 1);
+      expect(parts.lines.filter(({ message }) => message === 'request')).to.have.length(16 + 16 + 1);
     });
   });
 
