@@ -9,6 +9,7 @@ import { databasePath } from '../../src/projections/database.ts';
 import { ServiceHome } from '../support/running-service.ts';
 import type { Bench } from './bench.ts';
 import { generateLog, type GeneratedLog } from './generate-log.ts';
+import { type EvidenceBytes, REALISTIC_EVIDENCE } from './imagined-report.ts';
 
 export interface Dataset {
   /** A copy that may be changed. Its projection is intact. */
@@ -17,8 +18,13 @@ export interface Dataset {
 }
 
 /** A service's files with so many incidents on record. */
-export async function datasetOf(bench: Bench, incidents: number, cache: string | undefined): Promise<Dataset> {
-  const kept = await keptDataset(bench, incidents, join(cache ?? tmpdir(), 'incident-recorder-bench-data'));
+export async function datasetOf(
+  bench: Bench,
+  incidents: number,
+  cache: string | undefined,
+  evidence = REALISTIC_EVIDENCE,
+): Promise<Dataset> {
+  const kept = await keptDataset(bench, incidents, evidence, join(cache ?? tmpdir(), 'incident-recorder-bench-data'));
   const home = bench.home();
   for (const name of await readdir(kept)) {
     await copyFile(join(kept, name), join(home.directory, name), constants.COPYFILE_FICLONE);
@@ -32,15 +38,16 @@ export async function removeProjection(home: ServiceHome): Promise<void> {
 }
 
 /** The directory appears under its name when all of it is there. */
-async function keptDataset(bench: Bench, incidents: number, parent: string): Promise<string> {
-  const directory = join(parent, String(incidents));
+async function keptDataset(bench: Bench, incidents: number, evidence: EvidenceBytes, parent: string): Promise<string> {
+  const name = evidence === REALISTIC_EVIDENCE ? String(incidents) : `${incidents}-${evidence.least}-${evidence.most}`;
+  const directory = join(parent, name);
   if (await exists(directory)) return directory;
   process.stderr.write(`generating ${incidents} incidents into ${directory}\n`);
   const unfinished = `${directory}.new`;
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished, { recursive: true });
   const home = new ServiceHome(unfinished);
-  const generated = await generateLog({ incidents, path: home.log, hash: chainHash(readKey(home.key)) });
+  const generated = await generateLog({ incidents, evidence, path: home.log, hash: chainHash(readKey(home.key)) });
   const service = await bench.startService(home, 'jit');
   await service.stop();
   await writeFile(join(unfinished, 'generated.json'), JSON.stringify(generated));

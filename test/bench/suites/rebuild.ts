@@ -7,13 +7,21 @@ import type { ServiceHome } from '../../support/running-service.ts';
 import type { Bench, Row } from '../bench.ts';
 import { LARGE } from '../bench.ts';
 import { datasetOf, removeProjection } from '../dataset.ts';
+import { type EvidenceBytes, REALISTIC_EVIDENCE } from '../imagined-report.ts';
 import { envOf, flagsOf, type Setting } from '../setting.ts';
+
+/** Evidence with which an entry takes 600 bytes in the mean. */
+const SMALL_EVIDENCE: EvidenceBytes = { least: 200, most: 200 };
 
 /** How fast the projection is made again from the log, and how fast the command line verifies the log. */
 export async function rebuild(bench: Bench, cache: string | undefined): Promise<void> {
   const rows: Row[] = [];
-  for (const incidents of [10_000, ...(bench.large ? [LARGE] : [])]) {
-    const { home, generated } = await datasetOf(bench, incidents, cache);
+  const sizes = [10_000, 50_000, ...(bench.large ? [LARGE] : [])];
+  for (const [incidents, evidence] of sizes.flatMap((size) => [
+    [size, REALISTIC_EVIDENCE] as const,
+    [size, SMALL_EVIDENCE] as const,
+  ])) {
+    const { home, generated } = await datasetOf(bench, incidents, cache, evidence);
     const { entries, bytes } = generated;
     for (const setting of ['jit', 'jitless'] as const) {
       const intact = await bench.startService(home, setting);
