@@ -22,8 +22,12 @@ export const fewAtATime = (patience = PATIENCE): Middleware => {
     new Promise((resolve, reject) => {
       const refuse = (): void => reject(new RecorderError('overloaded', 'too many large answers at once; try again'));
       const timer = setTimeout(refuse, patience);
-      // Whoever has left or was refused need not be answered.
-      ctx.res.once('close', () => resolve(undefined));
+      // Whoever has left or was refused need not be answered; for the log it was refused.
+      ctx.status = 503;
+      ctx.res.once('close', () => {
+        clearTimeout(timer);
+        resolve(undefined);
+      });
       const answer = async (): Promise<void> => {
         clearTimeout(timer);
         if (ctx.res.closed) return;

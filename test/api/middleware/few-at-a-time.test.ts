@@ -26,6 +26,7 @@ describe('fewAtATime', () => {
     app.use(async (ctx) => {
       await new Promise<void>((answer) => inside.push({ name: ctx.path, answer }));
       if (ctx.path === '/faulty') throw new Error('a fault');
+      ctx.status = 200;
       ctx.body = ctx.path;
     });
     server = await ApiServer.listen(app.callback(), { kind: 'tcp', host: '127.0.0.1', port: 0 }, log);
