@@ -241,7 +241,7 @@ async function assemble(
       overUnixSocket: config.bind.kind === 'unix',
     }).callback(),
     config.bind,
-    logger,
+    { log: logger, clock },
   );
   let grace = GRACE;
   releases.defer(() => server.close(grace));

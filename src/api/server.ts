@@ -11,11 +11,13 @@ import { SECOND } from '../clock.ts';
 import type { BindAddress } from '../config.ts';
 import { bindTo } from './bind.ts';
 import { Connections } from './connections.ts';
-import type { Log } from './parts.ts';
+import type { ApiParts, Log } from './parts.ts';
 import { answerRefused, answerUnmetExpectation } from './refused.ts';
 
 /** What answers a request; it sees to its own errors. */
 export type Application = (request: IncomingMessage, response: ServerResponse) => Promise<unknown>;
+
+export type ServerParts = Pick<ApiParts, 'log' | 'clock'>;
 
 export interface Limits {
   /** Milliseconds from a request's first byte, or its connection, to the end of its headers. */
@@ -59,13 +61,18 @@ export class ApiServer {
    *
    * Throws RecorderError `config` when the address can't be had.
    */
-  static async listen(application: Application, bind: BindAddress, log: Log, limits = LIMITS): Promise<ApiServer> {
-    const server = new ApiServer(application, log, limits);
+  static async listen(
+    application: Application,
+    bind: BindAddress,
+    parts: ServerParts,
+    limits = LIMITS,
+  ): Promise<ApiServer> {
+    const server = new ApiServer(application, parts, limits);
     await bindTo(server.#server, bind);
     return server;
   }
 
-  private constructor(application: Application, log: Log, limits: Limits) {
+  private constructor(application: Application, { log, clock }: ServerParts, limits: Limits) {
     this.#log = log;
     this.#connections = new Connections(limits.connections, this.#countDropped);
     this.#places = limits.connections;
@@ -81,6 +88,7 @@ export class ApiServer {
     // Those that are cut to make room count until they are closed.
     this.#server.maxConnections = limits.connections + BEING_CUT;
     this.#server.timeout = limits.idleTimeout;
+    this.#excuseWhatIsLate(clock, limits);
     this.#server.on('connection', (socket) => this.#connections.add(socket));
     this.#server.on('request', (request, response) => {
       if (this.#prepare(request, response)) void application(request, response);
@@ -106,6 +114,23 @@ export class ApiServer {
     await closed;
     clearTimeout(deadline);
     if (this.#dropReport !== undefined) this.#reportDropped();
+  }
+
+  /**
+   * A client is not blamed for what it sent in time and this process came to late, as when a flood of requests has held it
+   * up: by as much as a sweep comes late, it allows more time. Of timers with the same interval the first one made is the
+   * first to run, and the server makes its own when it begins to listen.
+   */
+  #excuseWhatIsLate(clock: ServerParts['clock'], { sweepInterval, headersTimeout, requestTimeout }: Limits): void {
+    let due = clock.monotonic() + sweepInterval;
+    const sweep = setInterval(() => {
+      const now = clock.monotonic();
+      const late = Math.max(0, now - due);
+      this.#server.headersTimeout = headersTimeout + late;
+      this.#server.requestTimeout = requestTimeout + late;
+      due = now + sweepInterval;
+    }, sweepInterval).unref();
+    this.#server.once('close', () => clearInterval(sweep));
   }
 
   /** False when the request is not to be answered, as its connection was cut. */

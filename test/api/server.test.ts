@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { ApiServer, LIMITS } from '../../src/api/server.ts';
 import { RecorderError } from '../../src/errors.ts';
-import { ask, dial, exchange, received, serve, stopServing } from './support/client.ts';
+import { ask, command, dial, exchange, received, serve, stopServing } from './support/client.ts';
 import { incident, standIn, TOKEN } from './support/parts.ts';
 
 const QUICK = { headersTimeout: 60, requestTimeout: 120, sweepInterval: 20 };
@@ -70,6 +70,21 @@ describe('the server of the API', () => {
         expect(refusal(await exchange(server, bytes)), bytes).to.deep.equal([408, 'request took too long to arrive']);
       }
       expect(parts.reports).to.deep.equal([]);
+    });
+
+    it('does not hold against a client that another request has held it up', async () => {
+      const { recorder } = standIn();
+      const report: typeof recorder.report = (...asked) => {
+        inTime.write(`${HEALTH}Connection: close\r\n\r\n`);
+        const end = performance.now() + 3 * QUICK.requestTimeout;
+        while (performance.now() < end);
+        return recorder.report(...asked);
+      };
+      const server = await serve(standIn({ recorder: { ...recorder, report } }), QUICK);
+      const inTime = await dial(server);
+      const answer = received(inTime);
+      expect((await command(server, REPORT, GATEWAY)).status).to.equal(201);
+      expect(await answer).to.match(/^HTTP\/1.1 200 /);
     });
 
     it('cuts a connection that stays idle', async () => {

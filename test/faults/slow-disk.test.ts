@@ -60,8 +60,8 @@ describe('given a disk whose syncs take half a second or more', () => {
   it('then only so many reports wait; more are refused, and memory does not grow', async function () {
     this.timeout(120_000);
     const home = new ServiceHome(directory());
-    // So slow that reports come in faster than they are written on a busy machine too.
-    const service = await start(home, { ...traced('fdatasync:delay_enter=2s', home.log), command: IN_ITS_BOX });
+    // After those of the start and of the first report, one that lasts until all have come in, on a busy machine too.
+    const service = await start(home, { ...traced('fdatasync:delay_enter=15s:when=3', home.log), command: IN_ITS_BOX });
     await service.report();
     const before = residentBytes(service);
     const answers = (await Promise.all(Array.from({ length: 200 }, () => pipelined(service, 16)))).flat();

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import Koa from 'koa';
 import { exactRoutes } from '../../../src/api/middleware/exact-routes.ts';
 import { ApiServer } from '../../../src/api/server.ts';
+import { systemClock } from '../../../src/clock.ts';
 import { ask } from '../support/client.ts';
 import { standIn } from '../support/parts.ts';
 
@@ -34,7 +35,11 @@ describe('exactRoutes', () => {
     app.use((ctx) => {
       ctx.body = 'behind the routes';
     });
-    server = await ApiServer.listen(app.callback(), { kind: 'tcp', host: '127.0.0.1', port: 0 }, standIn().log);
+    server = await ApiServer.listen(
+      app.callback(),
+      { kind: 'tcp', host: '127.0.0.1', port: 0 },
+      { log: standIn().log, clock: systemClock },
+    );
   });
   after(() => server.close(0));
 

@@ -3,6 +3,7 @@ import Koa from 'koa';
 import { errors } from '../../../src/api/middleware/errors.ts';
 import { fewAtATime } from '../../../src/api/middleware/few-at-a-time.ts';
 import { ApiServer } from '../../../src/api/server.ts';
+import { systemClock } from '../../../src/clock.ts';
 import { ask, dial } from '../support/client.ts';
 import { standIn } from '../support/parts.ts';
 
@@ -29,7 +30,11 @@ describe('fewAtATime', () => {
       ctx.status = 200;
       ctx.body = ctx.path;
     });
-    server = await ApiServer.listen(app.callback(), { kind: 'tcp', host: '127.0.0.1', port: 0 }, log);
+    server = await ApiServer.listen(
+      app.callback(),
+      { kind: 'tcp', host: '127.0.0.1', port: 0 },
+      { log, clock: systemClock },
+    );
   });
   afterEach(() => server.close(0));
 

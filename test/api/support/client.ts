@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { createApp } from '../../../src/api/app.ts';
 import type { ApiParts } from '../../../src/api/parts.ts';
 import { ApiServer, LIMITS, type Limits } from '../../../src/api/server.ts';
+import { systemClock } from '../../../src/clock.ts';
 import type { BindAddress } from '../../../src/config.ts';
 import { TOKEN } from './parts.ts';
 
@@ -16,7 +17,12 @@ export const serve = async (
   bind: BindAddress = { kind: 'tcp', host: '127.0.0.1', port: 0 },
 ): Promise<ApiServer> => {
   const application = createApp(parts).callback();
-  const server = await ApiServer.listen(application, bind, parts.log, { ...LIMITS, ...limits });
+  const server = await ApiServer.listen(
+    application,
+    bind,
+    { log: parts.log, clock: systemClock },
+    { ...LIMITS, ...limits },
+  );
   servers.push(server);
   return server;
 };
