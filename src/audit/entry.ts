@@ -7,7 +7,7 @@
  * hidden in white space, escapes, a duplicate key or an extra field.
  */
 import { ENTRY_EVENTS, type EntryEvent } from '../entry-events.ts';
-import { canonicalForm, writeExact } from '../json/canonical-form.ts';
+import { canonicalForm, spell, type Spelling } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import type { ChainHash } from './chain-hash.ts';
 
@@ -60,16 +60,16 @@ export function chainEntry(
   hash: ChainHash,
 ): { readonly entry: Entry; readonly line: string } {
   const data: EntryData = { seq: head.entries + 1, ...draft.data };
-  const canonicalData = canonicalForm(data);
+  const spelling = spell(data);
   const entry: Entry = {
     timestamp: draft.timestamp,
     event: draft.event,
     data,
     prev_hash: head.hash,
-    entry_hash: hash.digest(textAround(canonicalData, draft.event, head.hash, draft.timestamp)),
+    entry_hash: hash.digest(textAround(spelling, draft.event, head.hash, draft.timestamp)),
     algorithm: hash.algorithm,
   };
-  return { entry, line: lineOf(entry, canonicalData) };
+  return { entry, line: lineOf(entry, spelling) };
 }
 
 /** Why a line is not the entry that should stand there. */
@@ -86,11 +86,11 @@ export function parseEntry(line: string, head: Head, hash: ChainHash): Entry {
   if (entry.algorithm !== hash.algorithm) {
     throw new EntryFault(`chained with ${entry.algorithm}, expected ${hash.algorithm}: ${hash.hint(entry.algorithm)}`);
   }
-  const canonicalData = canonicalForm(entry.data);
-  if (`${line}\n` !== lineOf(entry, canonicalData)) {
+  const spelling = spell(entry.data);
+  if (`${line}\n` !== lineOf(entry, spelling)) {
     throw new EntryFault('not spelt as the recorder writes it (white space, an escape, a duplicate key or a number)');
   }
-  if (hash.digest(textAround(canonicalData, entry.event, entry.prev_hash, entry.timestamp)) !== entry.entry_hash) {
+  if (hash.digest(textAround(spelling, entry.event, entry.prev_hash, entry.timestamp)) !== entry.entry_hash) {
     throw new EntryFault(`its entry_hash does not match its contents: edited, or ${hash.otherKey}`);
   }
   const expected = head.entries + 1;
@@ -134,11 +134,15 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 
 /** The text that an entry's hash is computed over. */
 export const hashedText = ({ data, event, prev_hash, timestamp }: Omit<Entry, 'entry_hash' | 'algorithm'>): string =>
-  textAround(canonicalForm(data), event, prev_hash, timestamp);
+  textAround({ canonical: canonicalForm(data) }, event, prev_hash, timestamp);
 
-const textAround = (canonicalData: string, event: string, prevHash: string, timestamp: string): string =>
-  `{"data":${canonicalData},"event":"${event}","prev_hash":"${prevHash}","timestamp":"${timestamp}"}`;
+const textAround = (
+  { canonical }: Pick<Spelling, 'canonical'>,
+  event: string,
+  prevHash: string,
+  timestamp: string,
+): string => `{"data":${canonical},"event":"${event}","prev_hash":"${prevHash}","timestamp":"${timestamp}"}`;
 
-const lineOf = (entry: Entry, canonicalData: string): string =>
-  `{"timestamp":"${entry.timestamp}","event":"${entry.event}","data":${writeExact(entry.data, canonicalData)},` +
+const lineOf = (entry: Entry, { exact }: Spelling): string =>
+  `{"timestamp":"${entry.timestamp}","event":"${entry.event}","data":${exact},` +
   `"prev_hash":"${entry.prev_hash}","entry_hash":"${entry.entry_hash}","algorithm":"${entry.algorithm}"}\n`;

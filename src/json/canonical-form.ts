@@ -8,25 +8,62 @@
  */
 import type { JsonValue } from './exact-json.ts';
 
+/** The two texts of one value. */
+export interface Spelling {
+  /** As `canonicalForm` gives it. */
+  readonly canonical: string;
+  /** As `writeExact` gives it. */
+  readonly exact: string;
+}
+
+/** Both texts of a value, for less than each by itself. Throws like `canonicalForm`. */
+export const spell = (value: JsonValue): Spelling => {
+  const text = textInOrder(value);
+  if (text === undefined) return { canonical: escaped(serialize(value, sortedKeys)), exact: writeExact(value) };
+  const exact = JSON.stringify(value);
+  return isAscii(text) ? { canonical: text, exact } : { canonical: escaped(text), exact: onOneLine(exact) };
+};
+
 /**
  * The canonical form of a value, all of it ASCII. Members that are undefined are left out, as `JSON.stringify` does.
  *
  * Throws TypeError for what JSON has no word for: numbers that are not finite, undefined in a list, functions.
  */
-export const canonicalForm = (value: JsonValue): string => {
+export const canonicalForm = (value: JsonValue): string =>
+  escaped(textInOrder(value) ?? serialize(value, sortedKeys));
+
+/**
+ * One line of JSON text with the members in their own order, which `JSON.parse` reads back as the identical value and of
+ * which Python makes the canonical form. That is `JSON.stringify` but for negative zero, whole numbers between 2^53 and
+ * 1e21, and line breaks that JSON lets stand in a string.
+ *
+ * Throws TypeError for numbers that are not finite.
+ */
+export const writeExact = (value: JsonValue): string =>
+  onOneLine(holdsSpecialNumber(value) ? serialize(value, Object.keys) : JSON.stringify(value));
+
+/**
+ * The text with the members in order, by `JSON.stringify` of a copy, which is several times as fast as writing it piece
+ * by piece; undefined where that would write something else: numbers that Python spells otherwise, keys that an object
+ * does not keep in the order in which they come, and what JSON has no word for.
+ *
+ * Without a compiler each call and each step of an iterator is dear, hence the plain loops here.
+ */
+const textInOrder = (value: JsonValue): string | undefined => {
   const copy = inOrder(value);
-  const text = copy === undefined ? serialize(value, sortedKeys) : JSON.stringify(copy);
-  if (isAscii(text)) return text;
-  // Keys of a copy are sorted by UTF-16 unit; where there is no pair of surrogates that is the order of code points.
-  const ordered = copy !== undefined && SURROGATE.test(text) ? serialize(value, sortedKeys) : text;
-  return ordered.replace(/[\u007f-\uffff]/g, escapeUnit);
+  if (copy === undefined) return undefined;
+  const text = JSON.stringify(copy);
+  if (INDEX.test(text)) return undefined;
+  // Keys of a copy are sorted by UTF-16 unit; where none holds a surrogate that is the order of code points.
+  return !isAscii(text) && SURROGATE.test(text) && hasKeyWithSurrogate(copy) ? undefined : text;
 };
 
 /**
- * A copy with the members in order, for `JSON.stringify`, which is several times as fast as writing the text piece by
- * piece; undefined where it would write something else: numbers that Python spells otherwise, keys that an object does
- * not keep in the order in which they come, and what JSON has no word for.
+ * A key that may be an index: those come before all other keys of an object, in the order of numbers. It may also find
+ * something in a string, which only costs time.
  */
+const INDEX = /"\d[^"\\]*":/;
+
 const inOrder = (value: JsonValue): JsonValue | undefined => {
   switch (typeof value) {
     case 'string':
@@ -45,8 +82,8 @@ const inOrder = (value: JsonValue): JsonValue | undefined => {
 
 const itemsInOrder = (items: readonly JsonValue[]): JsonValue | undefined => {
   const copy: JsonValue[] = [];
-  for (const item of items) {
-    const ordered = inOrder(item);
+  for (let at = 0; at < items.length; at++) {
+    const ordered = inOrder(items[at]!);
     if (ordered === undefined) return undefined;
     copy.push(ordered);
   }
@@ -55,20 +92,17 @@ const itemsInOrder = (items: readonly JsonValue[]): JsonValue | undefined => {
 
 const membersInOrder = (object: JsonObject): JsonValue | undefined => {
   const copy: Record<string, JsonValue> = {};
-  for (const key of Object.keys(object).toSorted()) {
+  const keys = Object.keys(object).toSorted();
+  for (let at = 0; at < keys.length; at++) {
+    const key = keys[at]!;
+    if (key === '__proto__') return undefined;
     const member = object[key];
     if (member === undefined) continue;
-    const ordered = inOrder(member);
-    if (ordered === undefined || mayBeAnIndex(key) || key === '__proto__') return undefined;
+    const ordered = typeof member === 'string' ? member : inOrder(member);
+    if (ordered === undefined) return undefined;
     copy[key] = ordered;
   }
   return copy;
-};
-
-/** Indexes come before all other keys of an object, in the order of numbers. */
-const mayBeAnIndex = (key: string): boolean => {
-  const first = key.charCodeAt(0);
-  return first >= 0x30 && first <= 0x39;
 };
 
 /** Whether Python and JavaScript write a number alike. */
@@ -78,35 +112,24 @@ const isSpeltAlike = (value: number): boolean => {
   return magnitude >= 1e-4 && magnitude < 1e16;
 };
 
-/**
- * One line of JSON text with the members in their own order, which `JSON.parse` reads back as the identical value and of
- * which Python makes the canonical form. That is `JSON.stringify` but for negative zero, whole numbers between 2^53 and
- * 1e21, and line breaks that JSON lets stand in a string.
- *
- * `canonical` is the canonical form of the value, or of one that holds it, when it has been made already: it shows
- * without another walk whether there is anything in the value that `JSON.stringify` would get wrong.
- *
- * Throws TypeError for numbers that are not finite.
- */
-export const writeExact = (value: JsonValue, canonical?: string): string => {
-  const special = canonical === undefined ? holdsSpecialNumber(value) : FLOAT_LIKE_AN_INTEGER.test(canonical);
-  const text = special ? serialize(value, Object.keys) : JSON.stringify(value);
-  return LINE_BREAK.test(text) ? text.replaceAll(LINE_BREAKS, escapeUnit) : text;
-};
-
-/** A whole number in the canonical form of a float. It may also find the end of a string, which only costs time. */
-const FLOAT_LIKE_AN_INTEGER = /(?:\.0|e\+(?:1[6-9]|20))(?:[,\]}]|$)/;
-
 /** Whether there is a number in the value that `JSON.stringify` would get wrong, or refuse. */
 const holdsSpecialNumber = (value: JsonValue): boolean => {
   if (typeof value === 'number') return isSpecialNumber(value);
   if (typeof value !== 'object' || value === null) return false;
-  return Object.values(value as JsonObject).some((member) => holdsSpecialNumber(member ?? null));
+  const members: readonly (JsonValue | undefined)[] = Array.isArray(value) ? value : Object.values(value as JsonObject);
+  for (let at = 0; at < members.length; at++) {
+    const member = members[at];
+    if (typeof member !== 'string' && member !== undefined && holdsSpecialNumber(member)) return true;
+  }
+  return false;
 };
 
 /** From 1e21 on JavaScript writes whole numbers as Python does. */
 const isSpecialNumber = (value: number): boolean =>
   Number.isInteger(value) ? !isPlainInteger(value) && Math.abs(value) < 1e21 : !Number.isFinite(value);
+
+const onOneLine = (text: string): string =>
+  LINE_BREAK.test(text) ? text.replaceAll(LINE_BREAKS, escapeUnits) : text;
 
 /** What ends a line for some readers, such as Python's `splitlines`. */
 const LINE_BREAK = /[\u0085\u2028\u2029]/;
@@ -170,6 +193,11 @@ const sortedKeys = (object: JsonObject): readonly string[] => {
 const SURROGATE = /[\ud800-\udfff]/;
 const holdsSurrogate = (key: string): boolean => SURROGATE.test(key);
 
+const hasKeyWithSurrogate = (value: JsonValue): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  Object.entries(value as JsonObject).some(([key, member]) => holdsSurrogate(key) || hasKeyWithSurrogate(member));
+
 const byCodePoint = (left: string, right: string): number => {
   for (let index = 0; ;) {
     const one = left.codePointAt(index) ?? -1;
@@ -179,10 +207,19 @@ const byCodePoint = (left: string, right: string): number => {
   }
 };
 
+const escaped = (text: string): string => (isAscii(text) ? text : text.replaceAll(BEYOND_ASCII, escapeUnits));
+
+/** Python escapes the last control character, too. */
+const BEYOND_ASCII = /[\u007f-\uffff]+/g;
+
 const isAscii = (text: string): boolean =>
   // A browser has no Buffer, and time for the pattern.
   typeof Buffer === 'undefined'
     ? !/[\u007f-\uffff]/.test(text)
     : Buffer.byteLength(text) === text.length && !text.includes('\u007f');
 
-const escapeUnit = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+const escapeUnits = (units: string): string => {
+  let text = '';
+  for (let at = 0; at < units.length; at++) text += `\\u${units.charCodeAt(at).toString(16).padStart(4, '0')}`;
+  return text;
+};

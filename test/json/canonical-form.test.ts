@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { canonicalForm, writeExact } from '../../src/json/canonical-form.ts';
+import { canonicalForm, spell, writeExact } from '../../src/json/canonical-form.ts';
 import type { JsonValue } from '../../src/json/exact-json.ts';
 import { jsonValue } from './arbitrary-json.ts';
 import { askPython } from './python.ts';
@@ -18,6 +18,7 @@ const VECTORS: readonly (readonly [JsonValue, string])[] = [
   ['a/b "c" \\', '"a/b \\"c\\" \\\\"'],
   ['\b\t\n\f\r\0\u001f', '"\\b\\t\\n\\f\\r\\u0000\\u001f"'],
   ['~\u007f\u0080é', '"~\\u007f\\u0080\\u00e9"'],
+  [{ b: '"10":', a: ['\u{1f600}":', { c: '😀' }] }, '{"a":["\\ud83d\\ude00\\":",{"c":"\\ud83d\\ude00"}],"b":"\\"10\\":"}'],
   ['\u2028 \u{1f600} \udead', '"\\u2028 \\ud83d\\ude00 \\udead"'],
   [0, '0'],
   [-0, '-0.0'],
@@ -88,11 +89,6 @@ describe('writeExact', () => {
     expect(writeExact('\u0085é\u2028\u2029\n')).to.equal('"\\u0085é\\u2028\\u2029\\n"');
   });
 
-  it('takes the canonical form of something that holds the value', () => {
-    const data = { b: -0, a: 1 };
-    expect(writeExact(data, canonicalForm({ event: 'tried', data }))).to.equal('{"b":-0.0,"a":1}');
-  });
-
   it('is read back as the identical value, in the same order', () => {
     fc.assert(
       fc.property(jsonValue, (value) => {
@@ -105,5 +101,20 @@ describe('writeExact', () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe('spell', () => {
+  it('gives both texts', () => {
+    fc.assert(
+      fc.property(jsonValue, (value) => {
+        expect(spell(value)).to.deep.equal({ canonical: canonicalForm(value), exact: writeExact(value) });
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('writes numbers as JavaScript does where that will do', () => {
+    expect(spell({ b: 1e-7, a: 1 })).to.deep.equal({ canonical: '{"a":1,"b":1e-07}', exact: '{"b":1e-7,"a":1}' });
   });
 });
