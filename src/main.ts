@@ -11,23 +11,18 @@ import { systemClock } from './clock.ts';
 import { readConfig } from './config.ts';
 import { RecorderError } from './errors.ts';
 import { firstReport, prepareLocalUse } from './local-use.ts';
+import { ProcessOutput } from './process-output.ts';
 import { type Service, startService } from './service.ts';
 
 const EXIT_CODES: Partial<Record<string, number>> = { config: 78, invalid_policy: 78, locked: 75 };
 const EX_IOERR = 74;
-
-/**
- * Lines of the process log are written many at a time, or a tenth of a second later: a write for each costs as much as
- * making it. For a reader of standard output that is stuck up to a mebibyte waits; more is dropped, reports are not.
- */
-const LOG_WRITING = { minLength: 4096, periodicFlush: 100, maxLength: 1024 * 1024 };
 
 async function main(): Promise<void> {
   process.umask(0o027);
   const { values } = readArguments();
   const local = values.local ? prepareLocalUse(process.cwd()) : {};
   const config = readConfig(process.env, local);
-  const output = pino.destination({ dest: 1, sync: false, ...LOG_WRITING });
+  const output = new ProcessOutput();
   const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, output);
 
   const signals = new Signals(logger);

@@ -110,7 +110,7 @@ async function assemble(
     tellFailure = resolve;
   });
   let containment: Containment | undefined;
-  const log = await AuditLog.open({
+  const log = AuditLog.open({
     path: config.logPath,
     hash,
     clock,

@@ -88,7 +88,7 @@ export class AuditLog {
   #reason: string | undefined;
   #head: Head;
   #writing: Promise<void> | undefined;
-  #probing = false;
+  #probing: Promise<void> | undefined;
   #blocked: { readonly since: string; readonly code: string; refused: number } | undefined;
 
   private constructor(parts: AuditLogParts, files: SegmentedFile) {
@@ -100,8 +100,8 @@ export class AuditLog {
   }
 
   /** Opens a log that `recoverLog` has made ready. */
-  static async open(parts: AuditLogParts): Promise<AuditLog> {
-    return new AuditLog(parts, await SegmentedFile.open(parts.path, parts.recovered));
+  static open(parts: AuditLogParts): AuditLog {
+    return new AuditLog(parts, SegmentedFile.open(parts.path, parts.recovered));
   }
 
   get status(): LogStatus {
@@ -159,9 +159,13 @@ export class AuditLog {
 
   /** Tries whether a blocked log can be written again. Cheap when it is not blocked. */
   async probe(): Promise<void> {
-    const blocked = this.#blocked;
-    if (this.#state !== 'blocked' || blocked === undefined || this.#probing || this.#writing !== undefined) return;
-    this.#probing = true;
+    if (this.#state !== 'blocked' || this.#writing !== undefined) return;
+    this.#probing ??= this.#probe().finally(() => (this.#probing = undefined));
+    await this.#probing;
+  }
+
+  async #probe(): Promise<void> {
+    const blocked = this.#blocked!;
     try {
       await this.#files.cutBack();
       if (blocked.code === 'ENOSPC' || blocked.code === 'EDQUOT') {
@@ -170,8 +174,6 @@ export class AuditLog {
       }
     } catch {
       return;
-    } finally {
-      this.#probing = false;
     }
     // It may have been closed meanwhile.
     if (this.#state !== 'blocked') return;
@@ -188,9 +190,11 @@ export class AuditLog {
   /** Writes what waits, leaves a checkpoint and closes the file. Later appends are refused. */
   async close(): Promise<void> {
     if (this.#state === 'open' || this.#state === 'blocked') this.#state = 'closed';
+    // The file's descriptor is not to be given up while a thread works on it.
+    await this.#probing;
     await this.#writing;
     if (this.#state === 'closed') await this.#checkpoint.close(this.#head);
-    await this.#files.close();
+    this.#files.close();
   }
 
   #enqueue(drafts: readonly Draft[]): Promise<readonly StoredEntry[]> {

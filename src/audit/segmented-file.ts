@@ -2,23 +2,26 @@
  * The files of the log as they are written: sealed segments, and the file at the log's path, which grows. What is
  * written counts only once it is synced and `keep` has said so; until then `cutBack` takes it away again.
  */
-import { constants, renameSync } from 'node:fs';
-import { type FileHandle, open, rm } from 'node:fs/promises';
-import { openDirectoryOf } from './durable-file.ts';
+import { closeSync, constants, ftruncate, openSync, renameSync, rmSync, write } from 'node:fs';
+import { promisify } from 'node:util';
+import { openDirectoryOf, syncData, syncFile } from './durable-file.ts';
 import { nextPath, type Recovered } from './recovery.ts';
 import { sealedPath, type SealedSegment } from './segments.ts';
+
+const writeTo = promisify(write);
+const truncate = promisify(ftruncate);
 
 const TO_APPEND = constants.O_WRONLY | constants.O_APPEND;
 
 export class SegmentedFile {
   readonly path: string;
-  /** Not open when the log is damaged: it is not to be written. */
-  #file: FileHandle | undefined;
+  /** Its descriptor. Not open when the log is damaged: it is not to be written. */
+  #file: number | undefined;
   #first: number;
   #size: number;
   #sealed: readonly SealedSegment[];
 
-  private constructor(path: string, { first, size, sealed }: Recovered, file: FileHandle | undefined) {
+  private constructor(path: string, { first, size, sealed }: Recovered, file: number | undefined) {
     this.path = path;
     this.#file = file;
     this.#first = first;
@@ -27,8 +30,8 @@ export class SegmentedFile {
   }
 
   /** Opens the files of a log that `recoverLog` has made ready. */
-  static async open(path: string, recovered: Recovered): Promise<SegmentedFile> {
-    const file = recovered.damage === undefined ? await open(path, TO_APPEND) : undefined;
+  static open(path: string, recovered: Recovered): SegmentedFile {
+    const file = recovered.damage === undefined ? openSync(path, TO_APPEND) : undefined;
     return new SegmentedFile(path, recovered, file);
   }
 
@@ -56,12 +59,12 @@ export class SegmentedFile {
   /** Writes bytes behind the file's end. A write may take fewer than it was given and say why only at the next one. */
   async write(bytes: Buffer): Promise<void> {
     for (let done = 0; done < bytes.length;) {
-      done += (await this.#file!.write(bytes, done, bytes.length - done)).bytesWritten;
+      done += (await writeTo(this.#file!, bytes, done, bytes.length - done)).bytesWritten;
     }
   }
 
-  async sync(): Promise<void> {
-    await this.#file!.datasync();
+  sync(): Promise<void> {
+    return syncData(this.#file!);
   }
 
   /** So many bytes that were written are part of the file from now on. */
@@ -71,7 +74,7 @@ export class SegmentedFile {
 
   /** Takes away what was written and not kept. */
   async cutBack(): Promise<void> {
-    await this.#file?.truncate(this.#size);
+    if (this.#file !== undefined) await truncate(this.#file, this.#size);
   }
 
   /**
@@ -82,20 +85,25 @@ export class SegmentedFile {
    */
   async seal(next: number): Promise<void> {
     const segment: SealedSegment = { path: sealedPath(this.path, this.#first), first: this.#first };
-    const sealed = this.#file;
-    const directory = await openDirectoryOf(this.path).catch(() => undefined);
-    if (directory === undefined) return;
+    const sealed = this.#file!;
+    let directory: number;
     try {
-      if (!(await this.#replace(segment, next))) return;
-      await directory.sync();
-    } finally {
-      await directory.close();
+      directory = openDirectoryOf(this.path);
+    } catch {
+      return;
     }
-    await sealed?.close();
+    try {
+      if (!this.#replace(segment, next)) return;
+      await syncFile(directory);
+    } finally {
+      closeSync(directory);
+    }
+    closeSync(sealed);
   }
 
-  async close(): Promise<void> {
-    await this.#file?.close();
+  close(): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
   }
 
   /**
@@ -103,12 +111,12 @@ export class SegmentedFile {
    * change in one turn of the event loop, and what is known of them in the same: whoever reads the log by what it says of
    * its files finds them so, or has to ask once more.
    */
-  async #replace(segment: SealedSegment, first: number): Promise<boolean> {
+  #replace(segment: SealedSegment, first: number): boolean {
     const next = nextPath(this.path);
-    let file: FileHandle | undefined;
+    let file: number | undefined;
     try {
-      await rm(next, { force: true });
-      file = await open(next, TO_APPEND | constants.O_CREAT | constants.O_EXCL, 0o640);
+      rmSync(next, { force: true });
+      file = openSync(next, TO_APPEND | constants.O_CREAT | constants.O_EXCL, 0o640);
       renameSync(this.path, segment.path);
       try {
         renameSync(next, this.path);
@@ -122,7 +130,7 @@ export class SegmentedFile {
       this.#size = 0;
       return true;
     } catch {
-      await file?.close();
+      if (file !== undefined) closeSync(file);
       return false;
     }
   }

@@ -56,7 +56,7 @@ export class WaitingAppends {
    * `offset` in the file, in bytes. An append with an entry that is too long is refused here.
    */
   nextBatch(from: Head, offset: number, hash: ChainHash): Batch | undefined {
-    const lines: string[] = [];
+    const lines: Buffer[] = [];
     const entries: StoredEntry[] = [];
     const appends: Append[] = [];
     let head = from;
@@ -78,7 +78,7 @@ export class WaitingAppends {
       head = chained.head;
       size += chained.bytes;
     }
-    return appends.length === 0 ? undefined : { appends, entries, bytes: Buffer.from(lines.join('')), head };
+    return appends.length === 0 ? undefined : { appends, entries, bytes: Buffer.concat(lines, size), head };
   }
 
   /** Takes all that wait, to be refused. */
@@ -91,14 +91,15 @@ export class WaitingAppends {
 }
 
 function chainAll(drafts: readonly Draft[], from: Head, offset: number, hash: ChainHash) {
-  const lines: string[] = [];
+  const lines: Buffer[] = [];
   const entries: StoredEntry[] = [];
   let head = from;
   let bytes = 0;
   for (const draft of drafts) {
     const { entry, line } = chainEntry(draft, head, hash);
-    const length = Buffer.byteLength(line);
-    lines.push(line);
+    const written = Buffer.from(line);
+    const { length } = written;
+    lines.push(written);
     entries.push({ ...entry, offset: offset + bytes, length });
     head = { entries: entry.data.seq, hash: entry.entry_hash };
     bytes += length;

@@ -18,10 +18,11 @@ export interface Spelling {
 
 /** Both texts of a value, for less than each by itself. Throws like `canonicalForm`. */
 export const spell = (value: JsonValue): Spelling => {
-  const text = textInOrder(value);
-  if (text === undefined) return { canonical: escaped(serialize(value, sortedKeys)), exact: writeExact(value) };
-  const exact = JSON.stringify(value);
-  return isAscii(text) ? { canonical: text, exact } : { canonical: escaped(text), exact: onOneLine(exact) };
+  const copy = inOrder(value);
+  return {
+    canonical: canonicalTextOf(value, copy),
+    exact: copy === undefined ? writeExact(value) : onOneLine(JSON.stringify(value)),
+  };
 };
 
 /**
@@ -29,8 +30,7 @@ export const spell = (value: JsonValue): Spelling => {
  *
  * Throws TypeError for what JSON has no word for: numbers that are not finite, undefined in a list, functions.
  */
-export const canonicalForm = (value: JsonValue): string =>
-  escaped(textInOrder(value) ?? serialize(value, sortedKeys));
+export const canonicalForm = (value: JsonValue): string => canonicalTextOf(value, inOrder(value));
 
 /**
  * One line of JSON text with the members in their own order, which `JSON.parse` reads back as the identical value and of
@@ -42,28 +42,21 @@ export const canonicalForm = (value: JsonValue): string =>
 export const writeExact = (value: JsonValue): string =>
   onOneLine(holdsSpecialNumber(value) ? serialize(value, Object.keys) : JSON.stringify(value));
 
-/**
- * The text with the members in order, by `JSON.stringify` of a copy, which is several times as fast as writing it piece
- * by piece; undefined where that would write something else: numbers that Python spells otherwise, keys that an object
- * does not keep in the order in which they come, and what JSON has no word for.
- *
- * Without a compiler each call and each step of an iterator is dear, hence the plain loops here.
- */
-const textInOrder = (value: JsonValue): string | undefined => {
-  const copy = inOrder(value);
-  if (copy === undefined) return undefined;
-  const text = JSON.stringify(copy);
-  if (INDEX.test(text)) return undefined;
+const canonicalTextOf = (value: JsonValue, copy: JsonValue | undefined): string => {
+  if (copy === undefined) return escaped(serialize(value, sortedKeys));
+  const text = escaped(JSON.stringify(copy));
   // Keys of a copy are sorted by UTF-16 unit; where none holds a surrogate that is the order of code points.
-  return !isAscii(text) && SURROGATE.test(text) && hasKeyWithSurrogate(copy) ? undefined : text;
+  return text.includes('\\ud') && hasKeyWithSurrogate(copy) ? escaped(serialize(value, sortedKeys)) : text;
 };
 
 /**
- * A key that may be an index: those come before all other keys of an object, in the order of numbers. It may also find
- * something in a string, which only costs time.
+ * A copy with the members in order, for `JSON.stringify`, which is several times as fast as writing the text piece by
+ * piece; undefined where it would write something else: numbers that Python spells otherwise, keys that an object does
+ * not keep in the order in which they come, and what JSON has no word for.
+ *
+ * Where there is no compiler each call, each step of an iterator and each character that a pattern looks at is dear: so
+ * plain loops here, and searches for plain text above.
  */
-const INDEX = /"\d[^"\\]*":/;
-
 const inOrder = (value: JsonValue): JsonValue | undefined => {
   switch (typeof value) {
     case 'string':
@@ -93,6 +86,7 @@ const itemsInOrder = (items: readonly JsonValue[]): JsonValue | undefined => {
 const membersInOrder = (object: JsonObject): JsonValue | undefined => {
   const copy: Record<string, JsonValue> = {};
   const keys = Object.keys(object).toSorted();
+  if (mayHoldIndex(keys)) return undefined;
   for (let at = 0; at < keys.length; at++) {
     const key = keys[at]!;
     if (key === '__proto__') return undefined;
@@ -104,6 +98,11 @@ const membersInOrder = (object: JsonObject): JsonValue | undefined => {
   }
   return copy;
 };
+
+/** Whether one of some sorted keys may be an index: those come before all other keys of an object, by their number. */
+const mayHoldIndex = (keys: readonly string[]): boolean => keys.length > 0 && keys[0]! < ':' && keys.some(isIndexLike);
+
+const isIndexLike = (key: string): boolean => /^\d/.test(key);
 
 /** Whether Python and JavaScript write a number alike. */
 const isSpeltAlike = (value: number): boolean => {
@@ -128,12 +127,11 @@ const holdsSpecialNumber = (value: JsonValue): boolean => {
 const isSpecialNumber = (value: number): boolean =>
   Number.isInteger(value) ? !isPlainInteger(value) && Math.abs(value) < 1e21 : !Number.isFinite(value);
 
+/** Escapes what ends a line for some readers, such as Python's `splitlines`. */
 const onOneLine = (text: string): string =>
-  LINE_BREAK.test(text) ? text.replaceAll(LINE_BREAKS, escapeUnits) : text;
-
-/** What ends a line for some readers, such as Python's `splitlines`. */
-const LINE_BREAK = /[\u0085\u2028\u2029]/;
-const LINE_BREAKS = /[\u0085\u2028\u2029]/g;
+  text.includes('\u0085') || text.includes('\u2028') || text.includes('\u2029')
+    ? text.replaceAll(/[\u0085\u2028\u2029]/g, escapeUnits)
+    : text;
 
 type JsonObject = { readonly [key: string]: JsonValue };
 

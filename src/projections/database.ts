@@ -11,10 +11,10 @@
  * to nothing, and that before anything is written to it again. A power cut leaves the state of the last `compact` or a
  * later one, whole, as with `synchronous = NORMAL` (sqlite.org/wal.html).
  */
-import { closeSync, fdatasync, fdatasyncSync, fstatSync, fsync, openSync, rmSync } from 'node:fs';
+import { closeSync, fdatasyncSync, fstatSync, openSync, rmSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { promisify } from 'node:util';
+import { syncData, syncFile } from '../audit/durable-file.ts';
 import { RecorderError } from '../errors.ts';
 import { LAYOUT, SCHEMA } from './schema.ts';
 
@@ -40,9 +40,6 @@ const LONGEST_PAUSE = 150;
 const pauseAtRandom = (): void => {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10 + Math.random() * LONGEST_PAUSE);
 };
-
-const syncData = promisify(fdatasync);
-const syncFile = promisify(fsync);
 
 export class Database {
   readonly #connection: DatabaseSync;

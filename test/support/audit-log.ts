@@ -33,7 +33,7 @@ export async function openLog(
   const found: StoredEntry[] = [];
   const durable: StoredEntry[] = [];
   const recovered = await recoverLog({ path, hash, clock, onEntries: (entries) => void found.push(...entries) });
-  const log = await AuditLog.open({
+  const log = AuditLog.open({
     path,
     hash,
     clock,

@@ -48,7 +48,7 @@ export class Recording {
     const projections = new Projections(databasePath(path));
     const catchUp = new CatchUp(projections);
     const recovered = await catchUp.recover({ path, hash: HASH, clock });
-    const log = await AuditLog.open({
+    const log = AuditLog.open({
       path,
       hash: HASH,
       clock,
