@@ -1,6 +1,7 @@
 import Router from '@koa/router';
 import Koa, { type Context } from 'koa';
 import { authentication } from './middleware/authentication.ts';
+import { checks } from './middleware/checks.ts';
 import { contentType } from './middleware/content-type.ts';
 import { errors } from './middleware/errors.ts';
 import { exactRoutes } from './middleware/exact-routes.ts';
@@ -31,13 +32,13 @@ import { addStatsRoute } from './routes/stats.ts';
 /**
  * The REST API as a Koa application.
  *
- * From the outside in, a request meets: the log, the common headers, the errors, the form of the target, the guard of the
+ * From the outside in, a request meets: the log, the errors, the common headers, the form of the target, the guard of the
  * host, the route. A command also meets authentication, before anything of its body is read, then the type of the body,
  * then the body; a request for a large answer waits for its turn.
  */
 export const createApp = (parts: ApiParts): Koa => {
   const authenticated = authentication(parts.token);
-  const command = [authenticated, contentType(), jsonBody()];
+  const command = [checks(authenticated, contentType()), jsonBody()];
   const large = fewAtATime();
 
   const router = new Router({ sensitive: true, strict: true });
@@ -50,7 +51,7 @@ export const createApp = (parts: ApiParts): Koa => {
   addEventsRoute(router, parts);
   addStatechartRoutes(router, large, parts);
   addPolicyRoute(router, parts);
-  addReloadRoute(router, authenticated, parts);
+  addReloadRoute(router, checks(authenticated), parts);
   addArchiveRoute(router, command, parts);
   addContainmentRoutes(router, command, parts);
   addOpenApiRoute(router, parts);
@@ -59,10 +60,8 @@ export const createApp = (parts: ApiParts): Koa => {
   const app = new Koa({ env: 'production' });
   app.use(requestLog(parts));
   app.use(requestCount(parts));
-  app.use(responseHeaders());
   app.use(errors(parts.log));
-  app.use(requestTarget());
-  app.use(hostGuard(parts));
+  app.use(checks(responseHeaders(), requestTarget(), hostGuard(parts)));
   app.use(exactRoutes(router));
   app.use(unmatched());
 

@@ -13,6 +13,8 @@ import { parseTimestamp } from './timestamp.ts';
 
 const isBlank = (value: unknown): boolean => typeof value !== 'string' || value.trim() === '';
 
+const isJsonObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
+
 const filled = (missing: string) => z.string(missing).check(z.refine((text) => !isBlank(text), missing));
 
 const textOf = (name: string, longest: number) => {
@@ -30,7 +32,8 @@ export const reportSchema = z.strictObject({
   source: filled(REPORT_REQUIRED),
   description: filled(REPORT_REQUIRED),
   severity: z.exactOptional(z.enum(SEVERITIES, 'invalid severity')),
-  evidence: z.exactOptional(z.looseObject({}, 'evidence must be a JSON object')),
+  // An object of zod's would be taken apart and put together again.
+  evidence: z.exactOptional(z.unknown().check(z.refine(isJsonObject, 'evidence must be a JSON object'))),
   dedup_key: z.exactOptional(z.string(DEDUP_KEY).check(z.minLength(1, DEDUP_KEY), z.maxLength(256, DEDUP_KEY))),
 });
 

@@ -5,10 +5,8 @@
  * the one that was read, and it is read again when it is not. *Faulty*: the file is missing or unusable; everything is
  * refused, and each question tries to read it again. So a token is rotated by replacing its file, without a timer, and a
  * broken rotation closes the door: the new token is taken at once, the old one for a tenth of a second at most.
- *
- * Only the token's digest is kept.
  */
-import { hash, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import { statSync, type BigIntStats } from 'node:fs';
 import type { Clock } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
@@ -24,7 +22,7 @@ export class ServiceToken {
   readonly #path: string;
   readonly #clock: Pick<Clock, 'monotonic'>;
   #lookedAt = -Infinity;
-  #digest: Buffer | undefined;
+  #token: Buffer | undefined;
   #fingerprint = '';
   #fault: string | undefined;
 
@@ -46,7 +44,7 @@ export class ServiceToken {
     return token;
   }
 
-  /** Whether this is the token, in a time that does not depend on how much of it is right. */
+  /** Whether this is the token, in a time that shows how long it is, but not how much of it is right. */
   matches(presented: string | undefined): boolean {
     if (this.#clock.monotonic() - this.#lookedAt >= LOOK_EVERY) this.#look();
     if (this.#isToken(presented)) return true;
@@ -69,12 +67,12 @@ export class ServiceToken {
         forbiddenMode: 0o007,
         permissions: `is open to every user of this machine; run: chmod o-rwx ${this.#path}`,
       });
-      this.#digest = digestOf(tokenIn(content, this.#path));
+      this.#token = bytesOf(tokenIn(content, this.#path));
       this.#fingerprint = fingerprintOf(stats);
       this.#fault = undefined;
     } catch (error) {
       if (!(error instanceof RecorderError)) throw error;
-      this.#digest = undefined;
+      this.#token = undefined;
       const missing = (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
       const remedy = missing ? `; ${remedyFor(this.#path)}` : '';
       this.#fault = `no usable service token: ${error.message}${remedy}`;
@@ -82,8 +80,9 @@ export class ServiceToken {
   }
 
   #isToken(presented: string | undefined): boolean {
-    if (this.#digest === undefined || presented === undefined) return false;
-    return timingSafeEqual(digestOf(presented), this.#digest);
+    if (this.#token === undefined || presented === undefined) return false;
+    const bytes = bytesOf(presented);
+    return bytes.length === this.#token.length && timingSafeEqual(bytes, this.#token);
   }
 
   #look(): void {
@@ -101,7 +100,8 @@ export class ServiceToken {
   }
 }
 
-const digestOf = (token: string): Buffer => hash('sha256', token, 'buffer');
+/** A header arrives as latin-1. */
+const bytesOf = (token: string): Buffer => Buffer.from(token, 'latin1');
 
 const fingerprintOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
   [dev, ino, size, mtimeNs, ctimeNs].join();

@@ -57,9 +57,9 @@ export class Changes {
 
   /** The draft of an entry about an incident, followed by that of the alert that it calls for, if it does. */
   drafts(event: EntryEvent, data: Alerting & Draft['data'], subject: AlertSubject): readonly Draft[] {
-    const alert = alertAfter(event, data, subject);
     const entry = this.draft(event, data);
-    return alert === undefined ? [entry] : [entry, this.draft('alert.raised', alert)];
+    const alert = alertAfter(event, data, subject);
+    return alert === undefined ? [entry] : [entry, { ...entry, event: 'alert.raised', data: alert }];
   }
 
   draft(event: EntryEvent, data: Draft['data']): Draft {

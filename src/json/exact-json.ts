@@ -40,7 +40,21 @@ export const parseExact = (text: string, { maxDepth = 33 }: { readonly maxDepth?
     // The native message quotes the text.
     throw new ExactJsonError('invalid JSON');
   }
+  if (isWrittenLossless(value, text, maxDepth)) return value;
   const loss = findParsingLoss(text, maxDepth);
   if (loss !== undefined) throw new ExactJsonError(loss.message, loss.path);
   return value;
 };
+
+/**
+ * Whether it shows at a glance that nothing of a text is lost, as it is just what `JSON.stringify` makes of the value:
+ * that writes each key once and each number as its shortest decimal. What it would not show is looked for as text. There
+ * are no more levels than brackets; many of them it could not write.
+ */
+const isWrittenLossless = (value: JsonValue, text: string, maxDepth: number): boolean =>
+  timesIn(text, '{') + timesIn(text, '[') <= maxDepth &&
+  JSON.stringify(value) === text &&
+  !text.includes('__proto__') &&
+  !text.includes('\\ud');
+
+const timesIn = (text: string, character: string): number => text.split(character).length - 1;

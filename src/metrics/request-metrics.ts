@@ -8,6 +8,8 @@ type Report = Recorder['report'];
 export class RequestMetrics {
   readonly #answers: Counter<'method' | 'route' | 'status'>;
   readonly #reports: Counter<'class' | 'severity' | 'outcome'>;
+  /** By what they count. To find a counter by its labels, prom-client sorts and joins these at each time. */
+  readonly #counters = new Map<string, Counter.Internal>();
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -31,7 +33,7 @@ export class RequestMetrics {
 
   /** Counts an answer. */
   count(method: string, route: string, status: number): void {
-    this.#answers.inc({ method, route, status });
+    this.#counterOf(`${method} ${route} ${status}`, () => this.#answers.labels({ method, route, status })).inc();
   }
 
   /** Gives `report` with what comes of it counted, under the severity that the report has by itself or by its rule. */
@@ -44,8 +46,17 @@ export class RequestMetrics {
         return made;
       } finally {
         const severity = given.severity ?? ruleFor(given.class).default_severity;
-        this.#reports.inc({ class: given.class, severity, outcome });
+        const labels = { class: given.class, severity, outcome };
+        this.#counterOf(`${given.class} ${severity} ${outcome}`, () => this.#reports.labels(labels)).inc();
       }
     };
+  }
+
+  #counterOf(key: string, make: () => Counter.Internal): Counter.Internal {
+    const known = this.#counters.get(key);
+    if (known !== undefined) return known;
+    const counter = make();
+    this.#counters.set(key, counter);
+    return counter;
   }
 }

@@ -245,11 +245,11 @@ function counted(
   before: DeliveryRecord | undefined,
   after: DeliveryRecord | undefined,
 ): ActionPosture['counts'] {
-  const result = { ...counts };
-  if (before !== undefined) result[before.status] = (result[before.status] ?? 0) - 1;
-  if (after !== undefined) result[after.status] = (result[after.status] ?? 0) + 1;
-  // Which are there must not depend on which were there once.
-  return Object.fromEntries(
-    DELIVERY_STATUSES.filter((status) => (result[status] ?? 0) !== 0).map((status) => [status, result[status]]),
-  );
+  const result: Partial<Record<DeliveryStatus, number>> = {};
+  for (const status of DELIVERY_STATUSES) {
+    const count = (counts[status] ?? 0) - Number(before?.status === status) + Number(after?.status === status);
+    // Which are there, and in what order, must not depend on which were there once.
+    if (count !== 0) result[status] = count;
+  }
+  return result;
 }

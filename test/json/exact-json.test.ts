@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { canonicalForm } from '../../src/json/canonical-form.ts';
 import { ExactJsonError, parseExact } from '../../src/json/exact-json.ts';
-import { exactValue } from './arbitrary-json.ts';
+import { findParsingLoss } from '../../src/json/parsing-loss.ts';
+import { exactValue, jsonValue } from './arbitrary-json.ts';
 import { askPython } from './python.ts';
 
 const faultOf = (text: string, options?: { maxDepth: number }): ExactJsonError | undefined => {
@@ -191,6 +192,26 @@ describe('parseExact', () => {
   })) {
     it(`takes 64 KiB of ${name}`, () => {
       expect(faultOf(text)).to.equal(undefined);
+    });
+  }
+
+  it('finds in text that JSON.stringify has written what there is to be found', () => {
+    fc.assert(
+      fc.property(fc.oneof(jsonValue, exactValue), fc.integer({ min: 1, max: 4 }), (value, maxDepth) => {
+        const text = JSON.stringify(value);
+        const loss = findParsingLoss(text, maxDepth);
+        const fault = faultOf(text, { maxDepth });
+        expect(fault?.message).to.equal(loss?.message);
+        expect(fault?.path).to.equal(loss?.path);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  for (const text of ['{"__proto__":1}', '"\\ud83d"', '[[[]]]', '{"a":{"b":{}}}']) {
+    it(`refuses ${text} although JSON.stringify writes it so`, () => {
+      expect(JSON.stringify(JSON.parse(text))).to.equal(text);
+      expect(faultOf(text, { maxDepth: 2 })).to.be.instanceOf(ExactJsonError);
     });
   }
 });

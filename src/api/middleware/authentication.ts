@@ -1,16 +1,16 @@
-import type { Middleware } from 'koa';
 import { RecorderError } from '../../errors.ts';
 import type { ApiParts } from '../parts.ts';
+import type { Check } from './checks.ts';
 
 const SCHEME = /^bearer +/i;
 
 /** Lets through who presents the service token (`Authorization: Bearer …`, RFC 6750). Throws RecorderError `forbidden`. */
 export const authentication =
-  (token: ApiParts['token']): Middleware =>
-  (ctx, next) => {
+  (token: ApiParts['token']): Check =>
+  (ctx) => {
     const header = ctx.req.headers.authorization ?? '';
-    const presented = SCHEME.test(header) ? header.replace(SCHEME, '') : undefined;
-    if (token.matches(presented)) return next();
+    const [scheme] = SCHEME.exec(header) ?? [];
+    if (token.matches(scheme && header.slice(scheme.length))) return;
     ctx.set('WWW-Authenticate', 'Bearer');
     throw new RecorderError('forbidden', 'forbidden');
   };

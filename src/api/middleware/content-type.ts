@@ -1,12 +1,12 @@
-import type { Middleware } from 'koa';
 import { RecorderError } from '../../errors.ts';
+import type { Check } from './checks.ts';
 
 /**
  * Lets through bodies that say they are plain JSON in UTF-8, or say nothing.
  *
  * Throws RecorderError `unsupported_media_type` for another type, character set or content coding.
  */
-export const contentType = (): Middleware => (ctx, next) => {
+export const contentType = (): Check => (ctx) => {
   const { 'content-type': type = JSON_TYPE, 'content-encoding': coding = 'identity' } = ctx.req.headers;
   if (type !== JSON_TYPE && !isJson(type.toLowerCase())) {
     throw new RecorderError('unsupported_media_type', `Content-Type must be ${JSON_TYPE}, in UTF-8`);
@@ -14,7 +14,6 @@ export const contentType = (): Middleware => (ctx, next) => {
   if (coding.toLowerCase() !== 'identity') {
     throw new RecorderError('unsupported_media_type', 'Content-Encoding must be identity: bodies are sent as they are');
   }
-  return next();
 };
 
 const JSON_TYPE = 'application/json';

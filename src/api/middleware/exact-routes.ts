@@ -21,7 +21,12 @@ export const exactRoutes = (router: Router): Middleware & { readonly router: Rou
     for (const method of methods) routes.set(`${method} ${path}`, route);
   }
   const rest = router.routes() as unknown as Middleware;
-  const toRoute: Middleware = (ctx, next) => (routes.get(`${ctx.method} ${ctx.path}`) ?? rest)(ctx, next);
+  const toRoute: Middleware = (ctx, next) => {
+    // Most targets are a path and nothing else, which need not be taken apart.
+    const { method, url } = ctx.req;
+    const route = routes.get(`${method} ${url}`) ?? routes.get(`${method} ${ctx.path}`) ?? rest;
+    return route(ctx, next);
+  };
   return Object.assign(toRoute, { router });
 };
 

@@ -17,10 +17,10 @@ export const requestLog =
   ({ log, clock }: Pick<ApiParts, 'log' | 'clock'>): Middleware =>
   async (ctx, next) => {
     const start = clock.monotonic();
-    const presented = ctx.get('X-Request-Id');
-    const id = REQUEST_ID.test(presented) ? presented : randomUUID();
+    const presented = ctx.req.headers['x-request-id'];
+    const id = typeof presented === 'string' && REQUEST_ID.test(presented) ? presented : randomUUID();
     ctx.state.requestId = id;
-    ctx.set('X-Request-Id', id);
+    ctx.res.setHeader('X-Request-Id', id);
     await next();
     const ms = Math.round((clock.monotonic() - start) * 100) / 100;
     const line = { id, method: ctx.method, path: pathOf(ctx), status: ctx.status, ms, bytes: ctx.length ?? 0 };
@@ -32,6 +32,6 @@ const namedIn = ({ id, version, state }: IncidentDocument): object => ({ inciden
 
 /** The target without its query. The route's own path would be the same, as routes have no parameters in theirs. */
 const pathOf = ({ url }: Context): string => {
-  const end = url.search(/[?#]/);
-  return url.slice(0, Math.min(end === -1 ? url.length : end, LONGEST_PATH_LOGGED));
+  const path = url.includes('?') || url.includes('#') ? url.slice(0, url.search(/[?#]/)) : url;
+  return path.slice(0, LONGEST_PATH_LOGGED);
 };

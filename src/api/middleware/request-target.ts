@@ -1,5 +1,5 @@
-import type { Middleware } from 'koa';
 import { RecorderError } from '../../errors.ts';
+import type { Check } from './checks.ts';
 
 /**
  * Brings a target in absolute form, as proxies get it, into the form that everything behind reads: the path and query
@@ -7,12 +7,12 @@ import { RecorderError } from '../../errors.ts';
  *
  * Throws RecorderError `invalid_request` for a target that is no URL.
  */
-export const requestTarget = (): Middleware => (ctx, next) => {
-  const { req } = ctx;
-  if (req.url?.startsWith('/') || req.url === '*') return next();
-  const target = URL.parse(req.url ?? '');
-  if (target === null) throw new RecorderError('invalid_request', 'malformed URL');
-  req.url = target.pathname + target.search;
-  req.headers.host = target.host;
-  return next();
-};
+export const requestTarget =
+  (): Check =>
+  ({ req }) => {
+    if (req.url?.startsWith('/') || req.url === '*') return;
+    const target = URL.parse(req.url ?? '');
+    if (target === null) throw new RecorderError('invalid_request', 'malformed URL');
+    req.url = target.pathname + target.search;
+    req.headers.host = target.host;
+  };

@@ -1,8 +1,9 @@
-import type { Middleware } from 'koa';
+import type { Check } from './checks.ts';
 
 /** Headers that every answer carries, unless it knows better: not kept by caches, and taken for what it says it is. */
-export const responseHeaders = (): Middleware => (ctx, next) => {
-  ctx.set('Cache-Control', 'no-store');
-  ctx.set('X-Content-Type-Options', 'nosniff');
-  return next();
-};
+export const responseHeaders =
+  (): Check =>
+  ({ res }) => {
+    res.setHeader('Cache-Control', 'no-store');
+    res.setHeader('X-Content-Type-Options', 'nosniff');
+  };

@@ -13,8 +13,11 @@ const reportBody = described('Report', 'What a service reports.', reportSchema, 
   source: { description: 'Who reports; not blank.', override: FILLED, examples: ['tool-firewall'] },
   description: { description: 'What happened; not blank.', override: FILLED },
   severity: 'How bad it is; otherwise what the policy says of the class.',
-  evidence:
-    'Any JSON object, up to 32 levels deep. It is kept exactly, or refused with the path of what can’t be kept.',
+  evidence: {
+    description:
+      'Any JSON object, up to 32 levels deep. It is kept exactly, or refused with the path of what can’t be kept.',
+    override: { type: 'object', additionalProperties: {} },
+  },
   dedup_key: 'Reports with the same key, class and source are occurrences of one incident while that is unresolved.',
 });
 
