@@ -98,6 +98,7 @@ async function assemble(
   requireWritable(directory);
   const projections = new Projections(databasePath(config.logPath));
   releases.defer(() => projections.close());
+  await projections.lookForRoom();
   const catchUp = new CatchUp(projections, progressTo(logger, clock, projections.position.seq));
   const recovered = await catchUp.recover({ path: config.logPath, hash, clock });
 
@@ -146,9 +147,8 @@ async function assemble(
       if (tokenFault === undefined) logger.info('the service token is usable again');
       else logger.error({ reason: tokenFault }, 'every token is refused');
     }
-    if (projections.unfinished)
-      catchUp.resume(log).catch((error: unknown) => logger.error({ err: error }, 'reads stay behind'));
-    else projections.retry();
+    void projections.lookForRoom();
+    catchUp.resume(log).catch((error: unknown) => logger.error({ err: error }, 'reads stay behind'));
     void log.probe().then(() => announcements.retry());
     containment?.beat();
     if (torn !== undefined) void complete();

@@ -80,7 +80,7 @@ export class Containment {
 
   /** While the projections are behind, there is no telling how far the webhooks are. */
   #followWebhooks(): void {
-    if (!this.#isDue || this.#projections.behind) return;
+    if (!this.#isDue || this.#projections.unfinished) return;
     this.#isDue = false;
     void this.notifier.follow();
   }

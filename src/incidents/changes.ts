@@ -48,8 +48,8 @@ export class Changes {
 
   /** While the projections are behind the log, what they say of an incident is no ground to decide on. */
   requireUpToDate(): void {
-    const { behind, fault } = this.#projections;
-    if (!behind) return;
+    const { unfinished, fault } = this.#projections;
+    if (!unfinished) return;
     throw new RecorderError('log_unavailable', 'what is on record is behind the audit log; try again', {
       cause: fault,
     });

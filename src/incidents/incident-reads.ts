@@ -57,7 +57,7 @@ export class IncidentReads {
   }
 
   #found<Found>(value: Found | undefined): Found | undefined {
-    if (value === undefined && this.#projections.behind) {
+    if (value === undefined && this.#projections.unfinished) {
       throw new RecorderError('log_unavailable', 'what is on record is behind the audit log; try again');
     }
     return value;

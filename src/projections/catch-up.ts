@@ -78,16 +78,15 @@ export class CatchUp {
   async #goOn(log: Pick<AuditLog, 'status' | 'sealed' | 'fileOf'>): Promise<void> {
     const projections = this.#projections;
     if (!projections.unfinished) return;
-    projections.retry();
     let cursor = new LogCursor(log, projections.position.seq);
-    while (projections.fault === undefined) {
-      // In the same turn in which nothing is missing: what is written from now on is handed over.
+    for (;;) {
       if (cursor.atEnd) {
-        projections.unfinished = false;
-        return;
+        // In the same turn in which nothing is missing.
+        projections.caughtUp();
+        break;
       }
       try {
-        projections.catchUp((await cursor.next()).map(entryOn));
+        if (!projections.catchUp((await cursor.next()).map(entryOn))) break;
       } catch (error) {
         if (!(error instanceof RecorderError) || error.code !== 'gone') throw error;
         // What was archived has left the record.
@@ -129,11 +128,9 @@ export class CatchUp {
     this.#gathered = [];
     this.#gatheredBytes = 0;
     if (this.#foreign || this.#stalled || entries.length === 0) return;
-    this.#projections.catchUp(entries);
+    this.#stalled = !this.#projections.catchUp(entries);
     const { fault } = this.#projections;
     if (fault instanceof RecorderError) throw fault;
-    this.#stalled = fault !== undefined;
-    if (this.#stalled) this.#projections.unfinished = true;
     this.#onProgress(entries.at(-1)?.data.seq ?? 0);
   }
 }

@@ -12,6 +12,7 @@
  * later one, whole, as with `synchronous = NORMAL` (sqlite.org/wal.html).
  */
 import { closeSync, fdatasyncSync, fstatSync, openSync, rmSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { syncData, syncFile } from '../audit/durable-file.ts';
@@ -48,8 +49,10 @@ export class Database {
   /** Closed only after the connection: closing any descriptor of the file drops SQLite's lock (fcntl(2)). */
   readonly #file: number;
   readonly #writeAheadLog: number;
+  readonly #path: string;
 
   private constructor(path: string, connection: DatabaseSync) {
+    this.#path = path;
     this.#connection = connection;
     this.#begin = connection.prepare('BEGIN');
     this.#commit = connection.prepare('COMMIT');
@@ -111,6 +114,12 @@ export class Database {
       );
     }
     this.commit();
+  }
+
+  /** How many bytes there are left on its disk. */
+  async room(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.#path);
+    return bavail * bsize;
   }
 
   /** The size of the write-ahead log in bytes. */

@@ -5,9 +5,9 @@
  * change can be read at once. It is committed a moment later, together with what came meanwhile: a crash in between
  * loses nothing, as the next start applies those entries again.
  *
- * Should the database not take them (its disk is full), all that is not committed is undone and waits here, and `fault`
- * says so: what is in the log is not lost, but reads are behind until `retry` has caught up. Whoever appends asks for
- * `behind` first, so that what waits stays small.
+ * Should the database not take them (its disk is full), all that is not committed is undone, and `fault` says so: what is
+ * in the log is not lost, but reads are behind until it has been read from there again. Entries themselves are not kept
+ * here, as some may be large. Whoever appends asks for `behind` first, so that what is to be read stays small.
  */
 import type { StoredEntry } from '../audit/entry.ts';
 import type { ArchivedData, NotifiedData } from '../audit/log-entries.ts';
@@ -40,6 +40,8 @@ export interface EntriesPage {
   readonly next?: number;
 }
 
+const MEBIBYTE = 1024 * 1024;
+
 /** The most entries that one page of an incident's entries may hold. */
 const MAX_PAGE_ENTRIES = 1000;
 
@@ -51,7 +53,13 @@ const MAX_PAGE_ENTRIES = 1000;
 const COMMIT_AFTER = 1000;
 const MAX_UNCOMMITTED = 1000;
 /** The size of SQLite's write-ahead log, in bytes, at which it is copied into the database. */
-const COMPACT_AT = 4 * 1024 * 1024;
+const COMPACT_AT = 4 * MEBIBYTE;
+/**
+ * With less room on its disk, in bytes, the database keeps step with the log: what is applied is committed at once and
+ * the write-ahead log stays small. So when the disk is full the log has not taken the room for what it tells.
+ */
+const SCARCE_ROOM = 64 * MEBIBYTE;
+const COMPACT_AT_IF_SCARCE = MEBIBYTE / 8;
 /** How many times `compact` is called for each time that it looks at the size of the write-ahead log. */
 const LOOK_EVERY = 16;
 
@@ -64,8 +72,8 @@ export class Projections {
   readonly webhooks: Webhooks;
   readonly activity: Activity;
   /**
-   * Whether the log has not been read to its end yet: the database had no room, or entries have not been handed over.
-   * What is written to the log meanwhile is passed over here, as it follows what is still to be read.
+   * Whether the projections are behind the log: the database had no room, or entries have not been handed over. What is
+   * written to the log meanwhile is passed over here, as it follows what is still to be read.
    */
   unfinished = false;
   readonly #database: Database;
@@ -76,13 +84,11 @@ export class Projections {
   readonly #keyed: Statement;
   readonly #move: Statement;
   #position: Position = NOTHING;
-  /** How far the log is committed, and the entries that were applied since. */
+  /** How far the log is committed. */
   #committed: Position = NOTHING;
-  #uncommitted: StoredEntry[] = [];
   #timer: NodeJS.Timeout | undefined;
   #sinceLook = 0;
-  /** Entries that the database had no room for. */
-  #waiting: readonly StoredEntry[] = [];
+  #isRoomScarce = false;
   #fault: Error | undefined;
 
   /**
@@ -122,14 +128,9 @@ export class Projections {
     return this.#position;
   }
 
-  /** Why the projections do not take entries, when they don't: they are behind the log. */
+  /** Why the database could not take entries, until it has caught up. */
   get fault(): Error | undefined {
     return this.#fault;
-  }
-
-  /** Whether the projections are behind the log. */
-  get behind(): boolean {
-    return this.#fault !== undefined || this.unfinished;
   }
 
   /** Takes entries that have just been written to the log. */
@@ -137,13 +138,16 @@ export class Projections {
     if (this.unfinished) return;
     const due = this.#due(entries);
     // Never over a gap: what is missing would be missing for good.
-    if (due.length > 0 && hasGap(this.#position.seq, due)) this.unfinished = true;
+    if (hasGap(this.#position.seq, due)) this.unfinished = true;
     else this.#apply(due);
   }
 
-  /** Takes entries that were read from the log, in order. Where some are missing in it, that is as it should be. */
-  catchUp(entries: readonly StoredEntry[]): void {
-    this.#apply(this.#due(entries));
+  /**
+   * Takes entries that were read from the log, in order. Where some are missing in it, that is as it should be. False
+   * when they were not taken, as `fault` says.
+   */
+  catchUp(entries: readonly StoredEntry[]): boolean {
+    return this.#apply(this.#due(entries));
   }
 
   /** The incident as the entries that were applied last have left it, if they are about it and were applied. */
@@ -151,23 +155,32 @@ export class Projections {
     return this.#latest.get(id);
   }
 
-  /** Tries to apply what waits. Cheap when nothing does. */
-  retry(): void {
-    if (this.#fault === undefined) return;
-    this.#apply(this.#waiting);
-    this.flush();
+  /** Takes notice that the log has been read to its end: what is written from now on is to be handed over. */
+  caughtUp(): void {
+    if (!this.flush()) return;
+    this.unfinished = false;
+    this.#fault = undefined;
   }
 
-  /** Commits what was applied; `fault` says when there was no room for it. */
-  flush(): void {
+  /** Commits what was applied; false when there was no room for it, as `fault` says. */
+  flush(): boolean {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     try {
       this.#database.commit();
       this.#committed = this.#position;
-      this.#uncommitted = [];
+      return true;
     } catch (error) {
-      this.#undo(error as Error, []);
+      return this.#undo(error as Error);
+    }
+  }
+
+  /** Looks how much room there is. To be called every second or so. Never rejects. */
+  async lookForRoom(): Promise<void> {
+    try {
+      this.#isRoomScarce = (await this.#database.room()) < SCARCE_ROOM;
+    } catch {
+      // It stays as it was seen last.
     }
   }
 
@@ -178,8 +191,8 @@ export class Projections {
     this.posture.reload();
     this.#committed = NOTHING;
     this.#position = NOTHING;
-    this.#waiting = [];
     this.#fault = undefined;
+    this.unfinished = false;
   }
 
   /**
@@ -229,10 +242,10 @@ export class Projections {
    */
   async compact(least = COMPACT_AT): Promise<void> {
     this.#sinceLook += 1;
-    if (this.#sinceLook < LOOK_EVERY) return;
+    if (this.#sinceLook < LOOK_EVERY && !this.#isRoomScarce) return;
     this.#sinceLook = 0;
     try {
-      if (this.#database.uncompacted < least) return;
+      if (this.#database.uncompacted < (this.#isRoomScarce ? COMPACT_AT_IF_SCARCE : least)) return;
       this.flush();
       await this.#database.compact();
     } catch {
@@ -245,14 +258,15 @@ export class Projections {
     this.#database.close();
   }
 
-  /** What waits, and what of these entries was not applied before. */
+  /** What of these entries was not applied before. */
   #due(entries: readonly StoredEntry[]): readonly StoredEntry[] {
-    return [...this.#waiting, ...entries.filter(({ data }) => data.seq > this.#position.seq)];
+    const { seq } = this.#position;
+    return (entries[0]?.data.seq ?? 0) > seq ? entries : entries.filter(({ data }) => data.seq > seq);
   }
 
-  #apply(due: readonly StoredEntry[]): void {
+  #apply(due: readonly StoredEntry[]): boolean {
     const last = due.at(-1);
-    if (last === undefined) return;
+    if (last === undefined) return true;
     this.#latest.clear();
     const position: Position = {
       seq: last.data.seq,
@@ -264,15 +278,12 @@ export class Projections {
       this.#database.begin();
       this.#applyAll(due, position);
     } catch (error) {
-      this.#undo(error as Error, due);
-      return;
+      return this.#undo(error as Error);
     }
     this.#position = position;
-    this.#waiting = [];
-    this.#fault = undefined;
-    this.#uncommitted.push(...due);
-    if (this.#uncommitted.length >= MAX_UNCOMMITTED) this.flush();
-    else this.#timer ??= setTimeout(() => this.flush(), COMMIT_AFTER).unref();
+    if (this.#isRoomScarce || position.seq - this.#committed.seq >= MAX_UNCOMMITTED) return this.flush();
+    this.#timer ??= setTimeout(() => this.flush(), COMMIT_AFTER).unref();
+    return true;
   }
 
   #applyAll(entries: readonly StoredEntry[], position: Position): void {
@@ -302,15 +313,15 @@ export class Projections {
     this.#move.run(position.seq, position.hash, position.end, Number(position.gaps));
   }
 
-  /** Goes back to what is committed; what was applied since, and `due`, waits. */
-  #undo(fault: Error, due: readonly StoredEntry[]): void {
+  /** Goes back to what is committed. */
+  #undo(fault: Error): false {
     this.#database.rollBack();
     this.posture.reload();
-    this.#waiting = [...this.#uncommitted, ...due];
-    this.#uncommitted = [];
     this.#position = this.#committed;
     this.#latest.clear();
     this.#fault = fault;
+    this.unfinished = true;
+    return false;
   }
 
   #applyOne(entry: StoredEntry, changes: Map<string, Change>, tally: Tally, gaps: boolean): void {
