@@ -34,7 +34,9 @@ export function reasonsOf({
   const { state, writable, reason } = log.status;
   return [
     writable ? undefined : (reason ?? `the audit log is ${state}`),
-    projections.unfinished ? `reads are behind the audit log: ${projections.fault?.message ?? 'catching up'}` : undefined,
+    projections.unfinished
+      ? `reads are behind the audit log: ${projections.fault?.message ?? 'catching up'}`
+      : undefined,
     token.fault(),
   ].filter((fault) => fault !== undefined);
 }

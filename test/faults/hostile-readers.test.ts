@@ -2,7 +2,7 @@
  * Whoever reaches the loopback can read, without a token. Readers that ask for as much as they can, and take answers
  * slowly or not at all, must not end the service, nor keep a report from being recorded.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
@@ -12,12 +12,11 @@ import { readAll, recordLarge } from '../support/greedy-readers.ts';
 import { ROOT, type RunningService, runningServices, ServiceHome } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { Ledger } from './support/ledger.ts';
+import { MOST_MEBIBYTES, mostOwned } from './support/memory.ts';
 import { needs } from './support/needs.ts';
 
 /** As the unit has them. */
 const DESCRIPTORS = 512;
-/** Of the unit's 128, which also have to hold pages of files. */
-const MEBIBYTES = 104;
 
 describe('given readers that ask for as much as they can', () => {
   const start = runningServices();
@@ -51,7 +50,7 @@ describe('given readers that ask for as much as they can', () => {
 
     expect(ledger.counts).to.include({ refused: 0, unanswered: 0 });
     expect(most).to.be.below(DESCRIPTORS - 64);
-    expect(mostOwned(service)).to.be.at.most(MEBIBYTES);
+    expect(mostOwned(service)).to.be.at.most(MOST_MEBIBYTES);
     expect((await service.get('/api/v1/incidents')).status).to.equal(200);
     expect(service.output.filter((line) => /EMFILE|"level":60/.test(line))).to.deep.equal([]);
   };
@@ -101,10 +100,3 @@ describe('given readers that ask for as much as they can', () => {
 
 const descriptors = ({ process: { pid, exitCode, signalCode } }: RunningService): number =>
   exitCode === null && signalCode === null ? readdirSync(`/proc/${pid}/fd`).length : 0;
-
-/** The most memory that it had, in MiB, but for what is mapped from files and can be had again from there. */
-const mostOwned = ({ process: { pid } }: RunningService): number => {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const field = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1024;
-  return field('VmHWM') - field('RssFile');
-};

@@ -16,7 +16,9 @@ export const errors =
       await next();
     } catch (thrown) {
       const error = thrown instanceof RecorderError ? thrown : new RecorderError('internal', 'internal error');
-      if (error.status >= 500) log.error({ id: ctx.state.requestId, err: thrown }, 'request failed');
+      // That too much is asked of it at once is told by the request's own line.
+      if (error.status >= 500 && error.code !== 'overloaded')
+        log.error({ id: ctx.state.requestId, err: thrown }, 'request failed');
       if (error.status === 503) ctx.set('Retry-After', RETRY_AFTER_SECONDS);
       const body = error.status === 500 ? { error: 'internal error' } : { error: error.message, ...error.fields };
       answerJson(ctx, error.status, JSON.stringify(body));

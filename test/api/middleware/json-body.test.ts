@@ -103,6 +103,27 @@ describe('the body of a command', () => {
     expect(statuses).to.deep.equal(['HTTP/1.1 413', 'HTTP/1.1 413', 'HTTP/1.1 200']);
   });
 
+  it('is refused while a mebibyte of others is under way, and taken again after that', async () => {
+    const parts = standIn();
+    let answer: () => void = () => {};
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    const { report } = parts.recorder;
+    const server = await serve({
+      ...parts,
+      recorder: { ...parts.recorder, report: async (...given) => answered.then(() => report(...given)) },
+    });
+    const large = reportOf(64 * 1024);
+    const first = Array.from({ length: 16 }, () => command(server, REPORT, large));
+    const small = reportOf(200);
+    let refusal = await command(server, '/api/v1/incidents/contain', small);
+    while (refusal.status !== 503) refusal = await command(server, '/api/v1/incidents/contain', small);
+    expect(refused(refusal)).to.deep.equal([503, 'too many bodies at once; try again']);
+    expect(refusal.headers['retry-after']).to.match(/^\d+$/);
+    answer();
+    for (const { status } of await Promise.all(first)) expect(status).to.equal(201);
+    expect((await command(server, REPORT, large)).status).to.equal(201);
+  });
+
   it('is cut after the time of a request when it never ends', async () => {
     const server = await serve(standIn(), { requestTimeout: 100, headersTimeout: 100, sweepInterval: 20 });
     const socket = await dial(server);
