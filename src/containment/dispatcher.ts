@@ -42,7 +42,8 @@ export class Dispatcher {
 
   /** Looks whether something is due: for one action, or for all. */
   wake(action?: ContainmentAction): void {
-    for (const [name, lane] of this.#lanes) if (action === undefined || name === action) lane.wake();
+    if (action !== undefined) this.#lanes.get(action)?.wake();
+    else for (const lane of this.#lanes.values()) lane.wake();
   }
 
   /** Breaks off what is being sent. It is sent again after the next start, under the same key. */
