@@ -5,7 +5,7 @@
  *
  * For a reader of standard output that is stuck up to a mebibyte waits; more is dropped, reports are not.
  */
-import pino from 'pino';
+import pino, { type Logger } from 'pino';
 
 const STANDARD_OUTPUT = 1;
 const WRITE_AT = 4096;
@@ -37,3 +37,15 @@ export class ProcessOutput {
     this.#destination.flushSync();
   }
 }
+
+/**
+ * Writes the line of each request, such as pino writes lines of level `info`. Pino looks at each field, and at each
+ * character of most, which without a compiler takes a twentieth of what a report takes.
+ */
+export const requestLines = (logger: Logger, output: Pick<ProcessOutput, 'write'>): ((fields: object) => void) => {
+  const { info: level } = pino.levels.values;
+  return (fields) => {
+    if (!logger.isLevelEnabled('info')) return;
+    output.write(`${JSON.stringify({ level, time: new Date().toISOString(), ...fields, msg: 'request' })}\n`);
+  };
+};

@@ -69,14 +69,26 @@ export interface Service {
   readonly failed: Promise<void>;
 }
 
+export interface Listeners {
+  /** Is told all that the incidents' actors do. */
+  readonly inspect?: Inspect;
+  /** Is told what was asked for and how it was answered; otherwise the logger is. */
+  readonly tellRequest?: (fields: object) => void;
+}
+
 /**
- * Starts the service. `inspect` is told all that the incidents' actors do.
+ * Starts the service.
  * @throws RecorderError `config`, `invalid_policy`, `locked`; nothing is left behind then
  */
-export async function startService(config: Config, clock: Clock, logger: Logger, inspect?: Inspect): Promise<Service> {
+export async function startService(
+  config: Config,
+  clock: Clock,
+  logger: Logger,
+  listeners: Listeners = {},
+): Promise<Service> {
   const releases = new AsyncDisposableStack();
   try {
-    return await assemble(config, clock, logger, releases, inspect);
+    return await assemble(config, clock, logger, releases, listeners);
   } catch (error) {
     await releases.disposeAsync();
     throw error;
@@ -88,7 +100,7 @@ async function assemble(
   clock: Clock,
   logger: Logger,
   releases: AsyncDisposableStack,
-  inspect: Inspect | undefined,
+  { inspect, tellRequest = (fields) => logger.info(fields, 'request') }: Listeners,
 ): Promise<Service> {
   const token = ServiceToken.open(config.tokenPath, clock);
   const hash = chainHash(config.keyPath === undefined ? undefined : readKey(config.keyPath));
@@ -236,6 +248,7 @@ async function assemble(
       receipts,
       console: new ConsoleFiles(CONSOLE),
       log: logger,
+      tellRequest,
       clock,
       allowNonLoopback: config.allowNonLoopback,
       overUnixSocket: config.bind.kind === 'unix',

@@ -51,6 +51,8 @@ export interface ApiParts {
   readonly openApi: string;
   readonly console: Pick<ConsoleFiles, 'get'>;
   readonly log: Log;
+  /** Takes the line of a request into the log of the process. */
+  readonly tellRequest: (fields: object) => void;
   readonly clock: Clock;
   /** Whether requests may be addressed to names other than the loopback's. */
   readonly allowNonLoopback: boolean;

@@ -17,7 +17,9 @@ const inspector = createInspector({ send: (event) => relay.send(event) });
 inspector.start();
 
 const config = readConfig(process.env, prepareLocalUse(process.cwd()));
-const service = await startService(config, systemClock, pino({ level: config.logLevel }), inspector.inspect);
+const service = await startService(config, systemClock, pino({ level: config.logLevel }), {
+  inspect: inspector.inspect,
+});
 process.stdout.write(`${firstReport(service.address, config.tokenPath, process.cwd())}\n`);
 process.stdout.write(`The actors are shown at ${relay.url}, in a page of stately.ai.\n`);
 

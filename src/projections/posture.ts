@@ -5,7 +5,7 @@
  * resolved it is released, and that release is a delivery of its own. There is at most one release of an action at a
  * time, and none while the action is in force: engaging it anew supersedes a release that is still on its way.
  *
- * There are five actions, so how they stand is kept in memory and written behind each batch; the deliveries that hold
+ * There are five actions, so how they stand is kept in memory and written before each commit; the deliveries that hold
  * them are rows.
  */
 import { DELIVERY_STATUSES, type DeliveryStatus } from '../../machines/delivery.ts';
@@ -122,7 +122,7 @@ export class Posture {
     this.#change(entry, (entry.data as unknown as HeardData).action, { heard_at: entry.timestamp });
   }
 
-  /** Writes what a batch of entries has changed. */
+  /** Writes what a batch of entries has changed of the deliveries. */
   store(changes: Iterable<Change>): void {
     for (const { before, now } of changes) {
       const held = holdings(before?.incident);
@@ -135,6 +135,10 @@ export class Posture {
         if (!holds.some((delivery) => delivery.action === action)) this.#drop.run(action, now.seq);
       }
     }
+  }
+
+  /** Writes how the actions stand that have changed: to be called before what was stored is committed. */
+  settle(): void {
     for (const action of this.#changed) this.#write.run(action, JSON.stringify(this.of(action)));
     this.#changed.clear();
   }
@@ -245,11 +249,13 @@ function counted(
   before: DeliveryRecord | undefined,
   after: DeliveryRecord | undefined,
 ): ActionPosture['counts'] {
-  const result: Partial<Record<DeliveryStatus, number>> = {};
-  for (const status of DELIVERY_STATUSES) {
-    const count = (counts[status] ?? 0) - Number(before?.status === status) + Number(after?.status === status);
-    // Which are there, and in what order, must not depend on which were there once.
-    if (count !== 0) result[status] = count;
-  }
-  return result;
+  const result = { ...counts };
+  if (before !== undefined) result[before.status] = (result[before.status] ?? 0) - 1;
+  if (after !== undefined) result[after.status] = (result[after.status] ?? 0) + 1;
+  const hasGone = before !== undefined && result[before.status] === 0;
+  const isNew = after !== undefined && counts[after.status] === undefined;
+  if (!hasGone && !isNew) return result;
+  // Which are there, and in what order, must not depend on which were there once.
+  const there = DELIVERY_STATUSES.filter((status) => (result[status] ?? 0) !== 0);
+  return Object.fromEntries(there.map((status) => [status, result[status]]));
 }

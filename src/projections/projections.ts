@@ -167,6 +167,7 @@ export class Projections {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     try {
+      if (this.#position !== this.#committed) this.#settle();
       this.#database.commit();
       this.#committed = this.#position;
       return true;
@@ -276,7 +277,7 @@ export class Projections {
     };
     try {
       this.#database.begin();
-      this.#applyAll(due, position);
+      this.#applyAll(due, position.gaps);
     } catch (error) {
       return this.#undo(error as Error);
     }
@@ -286,7 +287,7 @@ export class Projections {
     return true;
   }
 
-  #applyAll(entries: readonly StoredEntry[], position: Position): void {
+  #applyAll(entries: readonly StoredEntry[], gaps: boolean): void {
     const changes = new Map<string, Change>();
     const tally = new Tally();
     const store = (): void => {
@@ -297,7 +298,7 @@ export class Projections {
     };
     for (const entry of entries) {
       if (entry.event !== 'log.archived') {
-        this.#applyOne(entry, changes, tally, position.gaps);
+        this.#applyOne(entry, changes, tally, gaps);
         continue;
       }
       store();
@@ -310,7 +311,13 @@ export class Projections {
       this.webhooks.leave(data);
     }
     store();
-    this.#move.run(position.seq, position.hash, position.end, Number(position.gaps));
+  }
+
+  /** Writes what is kept in memory between commits. */
+  #settle(): void {
+    const { seq, hash, end, gaps } = this.#position;
+    this.posture.settle();
+    this.#move.run(seq, hash, end, Number(gaps));
   }
 
   /** Goes back to what is committed. */

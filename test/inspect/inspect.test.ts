@@ -19,7 +19,7 @@ describe('inspecting the actors', () => {
     const inspector = createInspector({ send: (event) => void seen.push(event) });
     inspector.start();
     const config = readConfig(new ServiceHome(directory()).env);
-    const service = await startService(config, systemClock, pino({ level: 'silent' }), inspector.inspect);
+    const service = await startService(config, systemClock, pino({ level: 'silent' }), { inspect: inspector.inspect });
     try {
       if (service.address.kind !== 'tcp') throw new Error('not served over TCP');
       const sent = request({

@@ -14,7 +14,7 @@ const LONGEST_PATH_LOGGED = 128;
  * said: no query, header or body.
  */
 export const requestLog =
-  ({ log, clock }: Pick<ApiParts, 'log' | 'clock'>): Middleware =>
+  ({ tellRequest, clock }: Pick<ApiParts, 'tellRequest' | 'clock'>): Middleware =>
   async (ctx, next) => {
     const start = clock.monotonic();
     const presented = ctx.req.headers['x-request-id'];
@@ -25,7 +25,7 @@ export const requestLog =
     const ms = Math.round((clock.monotonic() - start) * 100) / 100;
     const line = { id, method: ctx.method, path: pathOf(ctx), status: ctx.status, ms, bytes: ctx.length ?? 0 };
     const incident = ctx.state.incident as IncidentDocument | undefined;
-    log.info(incident === undefined ? line : { ...line, ...namedIn(incident) }, 'request');
+    tellRequest(incident === undefined ? line : { ...line, ...namedIn(incident) });
   };
 
 const namedIn = ({ id, version, state }: IncidentDocument): object => ({ incident: id, version, state });

@@ -123,6 +123,7 @@ export const standIn = (parts: Partial<ApiParts> = {}): StandIn => {
     token: { matches: (presented) => presented === TOKEN },
     reload: async () => ({ policy: 'new' }),
     log: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
+    tellRequest: (fields) => write('info')(fields, 'request'),
     clock: { now: () => 0, monotonic: () => ticks++ },
     allowNonLoopback: false,
     overUnixSocket: false,
