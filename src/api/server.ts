@@ -137,7 +137,7 @@ export class ApiServer {
   #prepare(request: IncomingMessage, response: ServerResponse): boolean {
     if (!this.#connections.begin(request.socket)) return false;
     if (this.#closing) response.shouldKeepAlive = false;
-    response.once('close', this.#afterAnswer.bind(this, request));
+    response.on('close', () => this.#afterAnswer(request));
     return true;
   }
 
