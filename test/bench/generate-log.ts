@@ -24,6 +24,7 @@ import type { Draft } from '../../src/audit/entry.ts';
 import type { EntryEvent } from '../../src/entry-events.ts';
 import type { CommandedData, RecurredData, Report, ReportedData } from '../../src/audit/incident-entries.ts';
 import { readKey } from '../../src/audit/key.ts';
+import { incidentId } from '../../src/incidents/incident-id.ts';
 import { HOUR, timestamp } from '../../src/clock.ts';
 import { canonicalForm } from '../../src/json/canonical-form.ts';
 import { BUILT_IN_RULES } from '../../src/policy/defaults.ts';
@@ -127,7 +128,11 @@ class Story {
     const severity = report.severity ?? rule.default_severity;
     const { snapshot, intents } = begin(rule);
     const state = stateOf(snapshot);
-    const id = `INC-${timestamp(this.#now).slice(0, 10).replaceAll('-', '')}-${random.hex(12)}`;
+    const id = incidentId(
+      this.#now,
+      (bytes) => Buffer.from(random.hex(2 * bytes), 'hex'),
+      () => false,
+    );
     this.#append('incident.reported', {
       incident: id,
       version: 1,
