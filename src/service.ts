@@ -138,7 +138,9 @@ async function assemble(
       if (projections.fault !== undefined) logger.error({ err: projections.fault }, 'reads are behind the audit log');
     },
     onBatch: metrics.log.observe,
-    betweenBatches: () => projections.compact(),
+    betweenBatches: async () => {
+      if (!projections.unfinished) await projections.compact();
+    },
     onFailed: (error) => {
       failure = error;
       tellFailure();

@@ -86,14 +86,16 @@ export class CatchUp {
         break;
       }
       try {
-        if (!projections.catchUp((await cursor.next()).map(entryOn))) break;
+        const lines = await cursor.next();
+        // The log, which lets it be compacted between batches, leaves that alone while this goes on.
+        await projections.compact(COMPACT_AT);
+        if (!projections.catchUp(lines.map(entryOn))) break;
       } catch (error) {
         if (!(error instanceof RecorderError) || error.code !== 'gone') throw error;
         // What was archived has left the record.
         cursor = new LogCursor(log, Number(error.fields.first_seq) - 1);
       }
       this.#onProgress(projections.position.seq);
-      await projections.compact(COMPACT_AT);
     }
     if (projections.fault instanceof RecorderError) throw projections.fault;
   }

@@ -7,7 +7,7 @@
  *
  * Should the database not take them (its disk is full), all that is not committed is undone, and `fault` says so: what is
  * in the log is not lost, but reads are behind until it has been read from there again. Entries themselves are not kept
- * here, as some may be large. Whoever appends asks for `behind` first, so that what is to be read stays small.
+ * here, as some may be large. Whoever appends asks whether it is `unfinished` first, so that little is to be read.
  */
 import type { StoredEntry } from '../audit/entry.ts';
 import type { ArchivedData, NotifiedData } from '../audit/log-entries.ts';
@@ -89,6 +89,7 @@ export class Projections {
   #timer: NodeJS.Timeout | undefined;
   #sinceLook = 0;
   #isRoomScarce = false;
+  #compacting: Promise<void> | undefined;
   #fault: Error | undefined;
 
   /**
@@ -239,9 +240,14 @@ export class Projections {
 
   /**
    * Lets the database tidy up after itself when that is due, which `least` says: the size in bytes of what is to be
-   * tidied up. Nothing may be applied until that is done. Never rejects.
+   * tidied up. Nothing may be applied until that is done: who comes while it is under way waits for it. Never rejects.
    */
-  async compact(least = COMPACT_AT): Promise<void> {
+  compact(least = COMPACT_AT): Promise<void> {
+    this.#compacting ??= this.#compact(least).finally(() => (this.#compacting = undefined));
+    return this.#compacting;
+  }
+
+  async #compact(least: number): Promise<void> {
     this.#sinceLook += 1;
     if (this.#sinceLook < LOOK_EVERY && !this.#isRoomScarce) return;
     this.#sinceLook = 0;
