@@ -52,8 +52,11 @@ const MAX_PAGE_ENTRIES = 1000;
  */
 const COMMIT_AFTER = 1000;
 const MAX_UNCOMMITTED = 1000;
-/** The size of SQLite's write-ahead log, in bytes, at which it is copied into the database. */
-const COMPACT_AT = 4 * MEBIBYTE;
+/**
+ * The size of SQLite's write-ahead log, in bytes, at which it is copied into the database. With four times as much that
+ * takes all the processor time that a throttled host has for a tenth of a second.
+ */
+const COMPACT_AT = MEBIBYTE;
 /**
  * With less room on its disk, in bytes, the database keeps step with the log: what is applied is committed at once and
  * the write-ahead log stays small. So when the disk is full the log has not taken the room for what it tells.
