@@ -31,8 +31,6 @@ export class CatchUp {
   readonly #projections: Projections;
   readonly #onProgress: (seq: number) => void;
   #foreign = false;
-  /** Whether the database had no room for what it was given last. */
-  #stalled = false;
   #resuming: Promise<void> | undefined;
   #last: StoredEntry | undefined;
   /** Entries that were read and not applied yet, and their length in bytes. */
@@ -79,7 +77,10 @@ export class CatchUp {
     const projections = this.#projections;
     if (!projections.unfinished) return;
     let cursor = new LogCursor(log, projections.position.seq);
-    for (;;) {
+    const { fault } = projections;
+    // A new one undoes what was applied and not committed: then the log has to be read again from there.
+    const isUndone = (): boolean => projections.fault !== fault;
+    while (!isUndone()) {
       if (cursor.atEnd) {
         // In the same turn in which nothing is missing.
         projections.caughtUp();
@@ -89,7 +90,7 @@ export class CatchUp {
         const lines = await cursor.next();
         // The log, which lets it be compacted between batches, leaves that alone while this goes on.
         await projections.compact(COMPACT_AT);
-        if (!projections.catchUp(lines.map(entryOn))) break;
+        if (!isUndone()) projections.catchUp(lines.map(entryOn));
       } catch (error) {
         if (!(error instanceof RecorderError) || error.code !== 'gone') throw error;
         // What was archived has left the record.
@@ -113,7 +114,7 @@ export class CatchUp {
 
   #take(entries: readonly StoredEntry[]): void {
     this.#last = entries.at(-1);
-    if (this.#foreign || this.#stalled) return;
+    if (this.#foreign || this.#projections.fault !== undefined) return;
     const { seq, hash } = this.#projections.position;
     const known = entries.find((entry) => entry.data.seq === seq);
     if (known !== undefined && known.entry_hash !== hash) {
@@ -129,9 +130,10 @@ export class CatchUp {
     const entries = this.#gathered;
     this.#gathered = [];
     this.#gatheredBytes = 0;
-    if (this.#foreign || this.#stalled || entries.length === 0) return;
-    this.#stalled = !this.#projections.catchUp(entries);
-    const { fault } = this.#projections;
+    const projections = this.#projections;
+    if (this.#foreign || projections.fault !== undefined || entries.length === 0) return;
+    projections.catchUp(entries);
+    const fault: Error | undefined = this.#projections.fault;
     if (fault instanceof RecorderError) throw fault;
     this.#onProgress(entries.at(-1)?.data.seq ?? 0);
   }

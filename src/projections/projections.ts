@@ -147,11 +147,11 @@ export class Projections {
   }
 
   /**
-   * Takes entries that were read from the log, in order. Where some are missing in it, that is as it should be. False
-   * when they were not taken, as `fault` says.
+   * Takes entries that were read from the log, in order. Where some are missing in it, that is as it should be: so whoever
+   * reads must go on from `position` when there is a new `fault`, also between two calls of this.
    */
-  catchUp(entries: readonly StoredEntry[]): boolean {
-    return this.#apply(this.#due(entries));
+  catchUp(entries: readonly StoredEntry[]): void {
+    this.#apply(this.#due(entries));
   }
 
   /** The incident as the entries that were applied last have left it, if they are about it and were applied. */
@@ -176,7 +176,8 @@ export class Projections {
       this.#committed = this.#position;
       return true;
     } catch (error) {
-      return this.#undo(error as Error);
+      this.#undo(error as Error);
+      return false;
     }
   }
 
@@ -274,9 +275,9 @@ export class Projections {
     return (entries[0]?.data.seq ?? 0) > seq ? entries : entries.filter(({ data }) => data.seq > seq);
   }
 
-  #apply(due: readonly StoredEntry[]): boolean {
+  #apply(due: readonly StoredEntry[]): void {
     const last = due.at(-1);
-    if (last === undefined) return true;
+    if (last === undefined) return;
     this.#latest.clear();
     const position: Position = {
       seq: last.data.seq,
@@ -288,12 +289,12 @@ export class Projections {
       this.#database.begin();
       this.#applyAll(due, position.gaps);
     } catch (error) {
-      return this.#undo(error as Error);
+      this.#undo(error as Error);
+      return;
     }
     this.#position = position;
-    if (this.#isRoomScarce || position.seq - this.#committed.seq >= MAX_UNCOMMITTED) return this.flush();
-    this.#timer ??= setTimeout(() => this.flush(), COMMIT_AFTER).unref();
-    return true;
+    if (this.#isRoomScarce || position.seq - this.#committed.seq >= MAX_UNCOMMITTED) this.flush();
+    else this.#timer ??= setTimeout(() => this.flush(), COMMIT_AFTER).unref();
   }
 
   #applyAll(entries: readonly StoredEntry[], gaps: boolean): void {
@@ -330,14 +331,13 @@ export class Projections {
   }
 
   /** Goes back to what is committed. */
-  #undo(fault: Error): false {
+  #undo(fault: Error): void {
     this.#database.rollBack();
     this.posture.reload();
     this.#position = this.#committed;
     this.#latest.clear();
     this.#fault = fault;
     this.unfinished = true;
-    return false;
   }
 
   #applyOne(entry: StoredEntry, changes: Map<string, Change>, tally: Tally, gaps: boolean): void {

@@ -4,7 +4,11 @@ import { expect } from 'chai';
 import { verifyLog } from '../../src/audit/verify.ts';
 import { HOUR } from '../../src/clock.ts';
 import { Archivist } from '../../src/incidents/archivist.ts';
+import { CatchUp } from '../../src/projections/catch-up.ts';
+import { Database, databasePath } from '../../src/projections/database.ts';
+import { Projections } from '../../src/projections/projections.ts';
 import { draft, HASH } from '../support/audit-log.ts';
+import { FixedClock } from '../support/fixed-clock.ts';
 import { Recording } from '../support/recording.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
@@ -45,5 +49,65 @@ describe('making the projections anew from a log', () => {
     const anew = await Recording.open(home, { segmentBytes: SEGMENT });
     expect(anew.projections.statistics.read()).to.deep.equal(statistics);
     await anew.close();
+  });
+
+  describe('when the database refuses a commit between two pages of the log', () => {
+    const commit = Object.getOwnPropertyDescriptor(Database.prototype, 'commit')!;
+    const restore = (): unknown => Object.defineProperty(Database.prototype, 'commit', commit);
+    afterEach(restore);
+    /** As on a disk that is full just then. */
+    const refuseCommit = (projections: Projections): void => {
+      Database.prototype.commit = () => {
+        throw new Error('database or disk is full');
+      };
+      projections.flush();
+      restore();
+    };
+
+    const REPORTS = 60;
+
+    it('then what follows is not taken over the gap, and the next time all of it is', async () => {
+      const recording = await Recording.open(directory());
+      for (let made = 0; made < REPORTS; made++) await recording.recorder.report(report);
+      const { log, projections } = recording;
+      projections.reset();
+      projections.unfinished = true;
+      let pages = 0;
+      const catchUp = new CatchUp(projections, () => {
+        pages += 1;
+        if (pages === 2) refuseCommit(projections);
+      });
+
+      await catchUp.resume(log);
+      expect(pages).to.equal(2);
+      expect(projections.unfinished).to.equal(true);
+      expect(projections.position.seq).to.equal(0);
+      await catchUp.resume(log);
+      expect(projections.unfinished).to.equal(false);
+      expect(projections.position).to.include({ seq: log.status.entries, gaps: false });
+      expect(projections.statistics.read().total_incidents).to.equal(REPORTS);
+      await recording.close();
+    });
+
+    it('then a start takes nothing more, and leaves the rest for later', async () => {
+      const path = directory();
+      const recorded = await Recording.open(path);
+      for (let made = 0; made < 5 * REPORTS; made++) await recorded.recorder.report(report);
+      await recorded.close();
+      rmSync(databasePath(Recording.logIn(path)));
+
+      const projections = new Projections(databasePath(Recording.logIn(path)));
+      const clock = new FixedClock();
+      let told = 0;
+      const catchUp = new CatchUp(projections, () => {
+        told += 1;
+        if (told === 1) refuseCommit(projections);
+      });
+      await catchUp.recover({ path: Recording.logIn(path), hash: HASH, clock });
+      expect(told).to.equal(1);
+      expect(projections.unfinished).to.equal(true);
+      expect(projections.position.seq).to.equal(0);
+      projections.close();
+    });
   });
 });
