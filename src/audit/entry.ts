@@ -7,7 +7,7 @@
  * hidden in white space, escapes, a duplicate key or an extra field.
  */
 import { ENTRY_EVENTS, type EntryEvent } from '../entry-events.ts';
-import { canonicalForm, spell, type Spelling } from '../json/canonical-form.ts';
+import { canonicalForm, spell } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import type { ChainHash } from './chain-hash.ts';
 
@@ -60,16 +60,16 @@ export function chainEntry(
   hash: ChainHash,
 ): { readonly entry: Entry; readonly line: string } {
   const data: EntryData = { seq: head.entries + 1, ...draft.data };
-  const spelling = spell(data);
+  const { canonical, exact } = spell(data);
   const entry: Entry = {
     timestamp: draft.timestamp,
     event: draft.event,
     data,
     prev_hash: head.hash,
-    entry_hash: hash.digest(textAround(spelling, draft.event, head.hash, draft.timestamp)),
+    entry_hash: hash.digest(textAround(canonical, draft.event, head.hash, draft.timestamp)),
     algorithm: hash.algorithm,
   };
-  return { entry, line: lineOf(entry, spelling) };
+  return { entry, line: lineOf(entry, exact) };
 }
 
 /** Why a line is not the entry that should stand there. */
@@ -86,11 +86,11 @@ export function parseEntry(line: string, head: Head, hash: ChainHash): Entry {
   if (entry.algorithm !== hash.algorithm) {
     throw new EntryFault(`chained with ${entry.algorithm}, expected ${hash.algorithm}: ${hash.hint(entry.algorithm)}`);
   }
-  const spelling = spell(entry.data);
-  if (`${line}\n` !== lineOf(entry, spelling)) {
+  const { canonical, exact } = spell(entry.data);
+  if (`${line}\n` !== lineOf(entry, exact)) {
     throw new EntryFault('not spelt as the recorder writes it (white space, an escape, a duplicate key or a number)');
   }
-  if (hash.digest(textAround(spelling, entry.event, entry.prev_hash, entry.timestamp)) !== entry.entry_hash) {
+  if (hash.digest(textAround(canonical, entry.event, entry.prev_hash, entry.timestamp)) !== entry.entry_hash) {
     throw new EntryFault(`its entry_hash does not match its contents: edited, or ${hash.otherKey}`);
   }
   const expected = head.entries + 1;
@@ -134,15 +134,11 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 
 /** The text that an entry's hash is computed over. */
 export const hashedText = ({ data, event, prev_hash, timestamp }: Omit<Entry, 'entry_hash' | 'algorithm'>): string =>
-  textAround({ canonical: canonicalForm(data) }, event, prev_hash, timestamp);
+  textAround(canonicalForm(data), event, prev_hash, timestamp);
 
-const textAround = (
-  { canonical }: Pick<Spelling, 'canonical'>,
-  event: string,
-  prevHash: string,
-  timestamp: string,
-): string => `{"data":${canonical},"event":"${event}","prev_hash":"${prevHash}","timestamp":"${timestamp}"}`;
+const textAround = (canonicalData: string, event: string, prevHash: string, timestamp: string): string =>
+  `{"data":${canonicalData},"event":"${event}","prev_hash":"${prevHash}","timestamp":"${timestamp}"}`;
 
-const lineOf = (entry: Entry, { exact }: Spelling): string =>
-  `{"timestamp":"${entry.timestamp}","event":"${entry.event}","data":${exact},` +
+const lineOf = (entry: Entry, exactData: string): string =>
+  `{"timestamp":"${entry.timestamp}","event":"${entry.event}","data":${exactData},` +
   `"prev_hash":"${entry.prev_hash}","entry_hash":"${entry.entry_hash}","algorithm":"${entry.algorithm}"}\n`;

@@ -1,7 +1,5 @@
 /** How the console says things: words of the vocabulary, times and durations. */
-import { HOUR, MINUTE, SECOND } from '../clock.ts';
-
-const DAY = 24 * HOUR;
+import { DAY, HOUR, MINUTE, SECOND } from '../clock.ts';
 
 /** `policy_bypass_attempt` as a person writes it: `Policy bypass attempt`. */
 export const spelled = (word: string): string => {

@@ -3,9 +3,7 @@
  * bits in five. So identifiers sort by time, near enough, and an index over them grows at its end: with random ones each
  * report would touch another page of it.
  */
-import { HOUR, timestamp } from '../clock.ts';
-
-const DAY = 24 * HOUR;
+import { DAY, timestamp } from '../clock.ts';
 
 /** `INC-20261122-18b8a401d3e8` and the like; never one that is `taken`. */
 export function incidentId(now: number, random: (bytes: number) => Buffer, taken: (id: string) => boolean): string {
