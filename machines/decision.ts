@@ -6,7 +6,7 @@
  * resolves twice has resolved. Any other command that the state does not take is refused.
  */
 import { initialTransition, transition, type SnapshotFrom } from 'xstate';
-import { Answers } from './answers.ts';
+import { Memo } from './memo.ts';
 import {
   containmentStatus,
   incidentMachine,
@@ -85,7 +85,7 @@ export function decide({ value, context }: Situation, event: IncidentEvent): Dec
   return DECISIONS.to(key, () => askChart(snapshotOf(state, context), event));
 }
 
-const DECISIONS = new Answers<Decision>();
+const DECISIONS = new Memo<Decision>();
 
 function askChart(snapshot: IncidentSnapshot, event: IncidentEvent): Decision {
   if (snapshot.can(event)) {

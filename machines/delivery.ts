@@ -7,8 +7,8 @@
  * before it was carried out is `superseded`: the incident was resolved, or the action was engaged anew.
  */
 import { assign, initialTransition, setup, transition, type SnapshotFrom } from 'xstate';
-import { Answers } from './answers.ts';
-import type { Way } from './vocabulary.ts';
+import { Memo } from './memo.ts';
+import type { Channel } from './vocabulary.ts';
 
 export const DELIVERY_STATUSES = [
   'pending',
@@ -25,7 +25,7 @@ export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
 export const PATIENCE = 24 * 60 * 60 * 1000;
 
 export interface DeliveryContext {
-  readonly via: Way;
+  readonly via: Channel;
   /** How many times it was sent since it was last asked for. */
   readonly attempts: number;
   /** The pauses between its attempts so far, in milliseconds. */
@@ -40,7 +40,7 @@ export type DeliveryEvent =
   /** It was carried out; `attempted` says whether an attempt has shown that. */
   | { readonly type: 'confirm'; readonly attempted: boolean }
   | { readonly type: 'lose' }
-  | { readonly type: 'retry'; readonly via: Way }
+  | { readonly type: 'retry'; readonly via: Channel }
   | { readonly type: 'supersede' };
 
 /** What an attempt may come to. */
@@ -57,7 +57,7 @@ export const deliveryMachine = setup({
   types: {
     context: {} as DeliveryContext,
     events: {} as DeliveryEvent,
-    input: {} as { readonly via: Way } | undefined,
+    input: {} as { readonly via: Channel } | undefined,
   },
   guards: {
     isSent: ({ context }) => context.via === 'push',
@@ -149,9 +149,9 @@ const situationOf = ({ value, context }: SnapshotFrom<typeof deliveryMachine>): 
 });
 
 /** How a delivery begins. */
-export const beginDelivery = (via: Way): DeliverySituation => BEGINNINGS[via];
+export const beginDelivery = (via: Channel): DeliverySituation => BEGINNINGS[via];
 
-const BEGINNINGS: Readonly<Record<Way, DeliverySituation>> = {
+const BEGINNINGS: Readonly<Record<Channel, DeliverySituation>> = {
   push: situationOf(initialTransition(deliveryMachine, { via: 'push' })[0]),
   poll: situationOf(initialTransition(deliveryMachine, { via: 'poll' })[0]),
   log: situationOf(initialTransition(deliveryMachine, { via: 'log' })[0]),
@@ -169,4 +169,4 @@ export function decideDelivery(
   });
 }
 
-const DECISIONS = new Answers<DeliverySituation | undefined>();
+const DECISIONS = new Memo<DeliverySituation | undefined>();

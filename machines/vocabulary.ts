@@ -56,8 +56,8 @@ export type Directive = (typeof DIRECTIVES)[number];
  * How an action reaches the service that carries it out: it is sent there (`push`), that service comes for it (`poll`),
  * or it is an entry of the audit log and done with that (`log`).
  */
-export const WAYS = ['push', 'poll', 'log'] as const;
-export type Way = (typeof WAYS)[number];
+export const CHANNELS = ['push', 'poll', 'log'] as const;
+export type Channel = (typeof CHANNELS)[number];
 
 /** How the containment of one incident stands as a whole. */
 export const CONTAINMENT_STATUSES = ['delivering', 'confirmed', 'degraded'] as const;

@@ -3,9 +3,9 @@ import type { Logger } from 'pino';
 import type { BackgroundVerification } from './audit/background-verification.ts';
 import type { StoredEntry } from './audit/entry.ts';
 import type { AuditLog } from './audit/log.ts';
-import type { Damage } from './audit/walk.ts';
+import type { Damage } from './audit/verify-chain.ts';
 import { type Clock, SECOND } from './clock.ts';
-import type { EntryEvent } from './entry-events.ts';
+import type { EntryEvent } from './domain/entry-events.ts';
 
 /** How often a long start says how far it is. */
 const PROGRESS = 2 * SECOND;

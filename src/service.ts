@@ -16,10 +16,10 @@ import { EventStreams } from './api/event-streams.ts';
 import { ConsoleFiles } from './api/console-files.ts';
 import { ApiServer } from './api/server.ts';
 import { ServiceToken } from './api/service-token.ts';
-import { Announcements } from './audit/announcements.ts';
+import { ServiceEntries } from './audit/service-entries.ts';
 import { chainHash } from './audit/chain-hash.ts';
 import type { Draft } from './audit/entry.ts';
-import type { EntryEvent } from './entry-events.ts';
+import type { EntryEvent } from './domain/entry-events.ts';
 import { BackgroundVerification } from './audit/background-verification.ts';
 import { readKey } from './audit/key.ts';
 import { AuditLog } from './audit/log.ts';
@@ -151,7 +151,7 @@ async function assemble(
   const incidents = new IncidentReads(log, projections);
   const events = new EventStreams({ log, kindOf: (id) => incidents.kindOf(id), clock, logger });
 
-  const announcements = new Announcements(log);
+  const announcements = new ServiceEntries(log);
   const announce = (event: EntryEvent, data: Draft['data']): Promise<void> =>
     announcements.announce({ timestamp: timestamp(clock.now()), event, data });
   let tokenFault: string | undefined;

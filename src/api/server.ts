@@ -11,8 +11,8 @@ import { SECOND } from '../clock.ts';
 import type { BindAddress } from '../config.ts';
 import { bindTo } from './bind.ts';
 import { Connections } from './connections.ts';
-import type { ApiParts, Log } from './parts.ts';
-import { answerRefused, answerUnmetExpectation } from './refused.ts';
+import type { ApiParts, Log } from './dependencies.ts';
+import { answerRefused, answerUnmetExpectation } from './unparsed-requests.ts';
 
 /** What answers a request; it sees to its own errors. */
 export type Application = (request: IncomingMessage, response: ServerResponse) => Promise<unknown>;

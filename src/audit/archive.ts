@@ -6,7 +6,7 @@ import type { ChainHash } from './chain-hash.ts';
 import { syncDirectoryOf } from './durable-file.ts';
 import { type Entry, parseEntry } from './entry.ts';
 import { type Line, readLines } from './lines.ts';
-import type { ArchivedData, SegmentRange } from './log-entries.ts';
+import type { ArchivedData, SegmentRange } from '../domain/log-entries.ts';
 import type { SealedSegment } from './segments.ts';
 
 /** The `data` of a `log.archived` entry. */

@@ -12,7 +12,7 @@ import type { ChainHash } from './chain-hash.ts';
 import type { AuditLog } from './log.ts';
 import type { Recovered } from './recovery.ts';
 import { sealedPath } from './segments.ts';
-import { type Damage, type Walked, walkFiles } from './walk.ts';
+import { type Damage, type Walked, walkFiles } from './verify-chain.ts';
 
 const SLICE_BYTES = 16 * 1024;
 /** How long to rest after a slice, as a multiple of what the slice took. */

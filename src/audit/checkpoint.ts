@@ -7,7 +7,7 @@ import { SECOND } from '../clock.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { replaceFile } from './durable-file.ts';
 import { EMPTY_HEAD, type Head, type StoredEntry } from './entry.ts';
-import type { Damage, Walked } from './walk.ts';
+import type { Damage, Walked } from './verify-chain.ts';
 
 const checkpointPath = (logPath: string): string => `${logPath}.checkpoint`;
 

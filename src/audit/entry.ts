@@ -6,7 +6,7 @@
  * spelling: `parseEntry` writes what it read once more and refuses a line that comes out different, so nothing can be
  * hidden in white space, escapes, a duplicate key or an extra field.
  */
-import { ENTRY_EVENTS, type EntryEvent } from '../entry-events.ts';
+import { ENTRY_EVENTS, type EntryEvent } from '../domain/entry-events.ts';
 import { canonicalForm, spell } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import type { ChainHash } from './chain-hash.ts';

@@ -24,8 +24,8 @@ import type { Draft, Head, StoredEntry } from './entry.ts';
 import type { Recovered } from './recovery.ts';
 import { SegmentedFile } from './segmented-file.ts';
 import type { SealedSegment } from './segments.ts';
-import { type Batch, WaitingAppends } from './waiting-appends.ts';
-import type { Damage } from './walk.ts';
+import { type Batch, AppendQueue } from './append-queue.ts';
+import type { Damage } from './verify-chain.ts';
 
 /** Room that must be there again, in bytes, before a full disk is tried anew. */
 const ROOM_TO_RESUME = 64 * 1024;
@@ -83,7 +83,7 @@ export class AuditLog {
   readonly #parts: AuditLogParts;
   readonly #files: SegmentedFile;
   readonly #checkpoint: Checkpointer;
-  readonly #waiting = new WaitingAppends();
+  readonly #waiting = new AppendQueue();
   #state: LogState = 'open';
   #reason: string | undefined;
   #head: Head;

@@ -23,9 +23,9 @@ import type { ChainHash } from './chain-hash.ts';
 import { CheckpointWitness, type CheckpointReading, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { replaceFile, syncDirectoryOf } from './durable-file.ts';
 import type { Head } from './entry.ts';
-import { findKnownPlace, type KnownPosition } from './known-place.ts';
+import { findResumePoint, type ResumePoint } from './resume-point.ts';
 import { findSealed, type SealedSegment } from './segments.ts';
-import { type Damage, type OnEntries, walkFile, type Walked, walkFiles } from './walk.ts';
+import { type Damage, type OnEntries, walkFile, type Walked, walkFiles } from './verify-chain.ts';
 
 /** The most bytes that are written and synced as one batch, and so the most that a crash can tear. */
 export const MAX_BATCH_BYTES = 1024 * 1024;
@@ -60,7 +60,7 @@ export interface RecoveryParts {
   /** Takes every valid entry that is read, in order. */
   readonly onEntries: OnEntries;
   /** How far the projections know the log; nothing behind that is passed over. */
-  readonly known?: KnownPosition;
+  readonly known?: ResumePoint;
 }
 
 /**
@@ -80,7 +80,7 @@ export async function recoverLog({ path, hash, clock, onEntries, known }: Recove
       witness.see(entries);
       return onEntries(entries);
     };
-    const place = await findKnownPlace(file, size, known, checkpoint.head);
+    const place = await findResumePoint(file, size, known, checkpoint.head);
     const walked =
       place === undefined
         ? await walkFiles([...sealed, { path }], hash, see)

@@ -4,7 +4,7 @@ import type { ChainHash } from './chain-hash.ts';
 import { CheckpointWitness, readCheckpoint } from './checkpoint.ts';
 import type { Head } from './entry.ts';
 import { findSealed } from './segments.ts';
-import { type Damage, walkFiles } from './walk.ts';
+import { type Damage, walkFiles } from './verify-chain.ts';
 
 export interface Verification {
   /** `seq` of the last valid entry. */

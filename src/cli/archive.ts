@@ -1,7 +1,7 @@
 /** `incident-recorder archive`: asks the recorder to move old segments of the audit log to the archive. */
 import type { Command } from 'commander';
 import type { ArchiveOutcome } from '../incidents/archivist.ts';
-import { Recorder, type RecorderOptions, withRecorder } from './recorder.ts';
+import { Recorder, type RecorderOptions, withRecorder } from './api-client.ts';
 import { timeOf } from './filters.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { Refused } from '../client/errors.ts';
 import type { Incident } from '../client/shapes.ts';
 import { EXIT, explain } from './exit.ts';
-import { Recorder, type RecorderOptions, withRecorder } from './recorder.ts';
+import { Recorder, type RecorderOptions, withRecorder } from './api-client.ts';
 import { summaryOf } from './summary.ts';
 import { tell, writeJson, writeLines } from './terminal/output.ts';
 

@@ -2,7 +2,7 @@
 import type { Command, Option } from 'commander';
 import type { Incident } from '../client/shapes.ts';
 import { makeProgram } from './program.ts';
-import { Recorder, type RecorderOptions } from './recorder.ts';
+import { Recorder, type RecorderOptions } from './api-client.ts';
 import { writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { Incident } from '../client/shapes.ts';
 import { type Filters, timeOf, wholeNumber, withFilters } from './filters.ts';
-import { Recorder, type RecorderOptions, withQuery, withRecorder } from './recorder.ts';
+import { Recorder, type RecorderOptions, withQuery, withRecorder } from './api-client.ts';
 import { ageOf } from './terminal/age.ts';
 import { SEVERITY_STYLES, STATE_STYLES } from './terminal/colour.ts';
 import { tell, writeJson, writeLines } from './terminal/output.ts';

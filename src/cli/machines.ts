@@ -1,6 +1,6 @@
 /** `incident-recorder machines`: the statecharts, as the recorder runs them. */
 import type { Command } from 'commander';
-import { Recorder, type RecorderOptions, withQuery, withRecorder } from './recorder.ts';
+import { Recorder, type RecorderOptions, withQuery, withRecorder } from './api-client.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { EXIT } from './exit.ts';
 import { readPolicyFile } from './policy-file.ts';
-import { withJson } from './recorder.ts';
+import { withJson } from './api-client.ts';
 import { tell, writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 

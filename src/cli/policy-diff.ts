@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { type PolicyDocument, policyDocument } from '../policy/document.ts';
 import { readPolicyFile } from './policy-file.ts';
-import { Recorder, type RecorderOptions, withRecorder } from './recorder.ts';
+import { Recorder, type RecorderOptions, withRecorder } from './api-client.ts';
 import { tell, writeJson, writeLines } from './terminal/output.ts';
 import { table } from './terminal/table.ts';
 

@@ -9,7 +9,7 @@ import type { Rule } from '../../machines/vocabulary.ts';
 import type { Incident, Report } from '../client/shapes.ts';
 import type { Rules } from '../policy/policy.ts';
 import { readPolicyFile } from './policy-file.ts';
-import { Recorder, type RecorderOptions, withQuery, withRecorder } from './recorder.ts';
+import { Recorder, type RecorderOptions, withQuery, withRecorder } from './api-client.ts';
 import { tell, writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 

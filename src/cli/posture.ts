@@ -1,7 +1,7 @@
 /** `incident-recorder posture`: which containment actions are in force, who holds them, whether they were carried out. */
 import type { Command } from 'commander';
 import type { Posture } from '../client/shapes.ts';
-import { Recorder, type RecorderOptions, withRecorder } from './recorder.ts';
+import { Recorder, type RecorderOptions, withRecorder } from './api-client.ts';
 import { ageOf } from './terminal/age.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { type Column, table } from './terminal/table.ts';

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { CLASSES, SEVERITIES } from '../../machines/vocabulary.ts';
 import type { Incident } from '../client/shapes.ts';
 import { UsageError } from './exit.ts';
-import { Recorder, type RecorderOptions, withRecorder } from './recorder.ts';
+import { Recorder, type RecorderOptions, withRecorder } from './api-client.ts';
 import { summaryOf } from './summary.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 

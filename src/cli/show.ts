@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { STATES } from '../../machines/vocabulary.ts';
 import type { Delivery, Incident } from '../client/shapes.ts';
 import { type AuditEntry, detailOf } from './audit-entry.ts';
-import { Recorder, type RecorderOptions, withQuery, withRecorder } from './recorder.ts';
+import { Recorder, type RecorderOptions, withQuery, withRecorder } from './api-client.ts';
 import { summaryOf } from './summary.ts';
 import { ageOf } from './terminal/age.ts';
 import { STATE_STYLES, styled } from './terminal/colour.ts';

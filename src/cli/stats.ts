@@ -1,6 +1,6 @@
 /** `incident-recorder stats`: how many incidents there are, by class, state and severity. */
 import type { Command } from 'commander';
-import { Recorder, type RecorderOptions, withRecorder } from './recorder.ts';
+import { Recorder, type RecorderOptions, withRecorder } from './api-client.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { table } from './terminal/table.ts';
 

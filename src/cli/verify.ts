@@ -7,7 +7,7 @@ import type { Head } from '../audit/entry.ts';
 import { readKey } from '../audit/key.ts';
 import { filesOf, type Verification, verifyFiles } from '../audit/verify.ts';
 import { EXIT, UsageError } from './exit.ts';
-import { withJson } from './recorder.ts';
+import { withJson } from './api-client.ts';
 import { progressBar } from './terminal/progress-bar.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';

@@ -11,7 +11,7 @@ import { type AuditEntry, detailOf } from './audit-entry.ts';
 import { readEvents } from './event-stream.ts';
 import { explain } from './exit.ts';
 import { type Filters, wholeNumber, withFilters } from './filters.ts';
-import { Recorder, type RecorderOptions, withQuery, withRecorder } from './recorder.ts';
+import { Recorder, type RecorderOptions, withQuery, withRecorder } from './api-client.ts';
 import { STATE_STYLES, styled } from './terminal/colour.ts';
 import { tell, writeLines } from './terminal/output.ts';
 import { printable, printableJson } from './terminal/printable.ts';

@@ -11,10 +11,10 @@ import type {
   IncidentClass,
   Severity,
   State,
-  Way,
+  Channel,
 } from '../../machines/vocabulary.ts';
 
-export type { ContainmentAction, ContainmentStatus, Directive, IncidentClass, Severity, State, Way };
+export type { ContainmentAction, ContainmentStatus, Directive, IncidentClass, Severity, State, Channel };
 
 type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;
 export type JsonObject = { readonly [name: string]: JsonValue };
@@ -78,7 +78,7 @@ export interface Containment {
 export interface Delivery {
   readonly action: ContainmentAction;
   readonly status: DeliveryStatus;
-  readonly via: Way;
+  readonly via: Channel;
   /** How many times it was sent. */
   readonly attempts: number;
   /** The pauses between its attempts so far, in milliseconds. */
@@ -109,7 +109,7 @@ export interface Posture {
   /** The oldest of them, up to a hundred. */
   readonly held_by: readonly string[];
   /** How its service learns of it: it is sent there, fetched from here, or an entry of the log. */
-  readonly via: Way;
+  readonly via: Channel;
   /** When that service was last heard of. */
   readonly heard_at: string | null;
   /** Null when nothing was ever asked for. */

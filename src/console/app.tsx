@@ -1,13 +1,13 @@
 import type { ComponentType } from 'preact';
 import { useEffect } from 'preact/hooks';
-import { announcement } from './announcements.ts';
+import { announcement } from './live-region.ts';
 import { AuditView } from './audit/audit-view.tsx';
 import { UNATTENDED } from './filters.ts';
 import { health } from './health.ts';
 import { IncidentsView } from './incidents/incidents-view.tsx';
-import { task } from './incidents/task.ts';
-import { TaskDialog } from './incidents/task-dialog.tsx';
-import { useKept } from './kept.ts';
+import { task } from './incidents/bulk-command.ts';
+import { TaskDialog } from './incidents/bulk-dialog.tsx';
+import { useLiveResource } from './live-resource.ts';
 import { useKeys } from './keyboard.ts';
 import { type Connection, connection } from './live-entries.ts';
 import { KeysDialog, keysAreShown } from './keys-dialog.tsx';
@@ -19,7 +19,7 @@ import { StatechartsView } from './statecharts/statecharts-view.tsx';
 import { statistics } from './statistics.ts';
 import { changeTheme, theme } from './theme.ts';
 import { TokenDialog } from './token-dialog.tsx';
-import { grouped, spelled } from './words.ts';
+import { grouped, spelled } from './format.ts';
 
 const PAGES: Readonly<Record<View, ComponentType>> = {
   incidents: IncidentsView,
@@ -55,7 +55,7 @@ export const App = () => {
 };
 
 const Header = ({ view }: { readonly view: View }) => {
-  const counts = useKept(statistics);
+  const counts = useLiveResource(statistics);
   return (
     <header class="top">
       <button type="button" class="skip" onClick={() => document.getElementById('main')?.focus()}>

@@ -2,9 +2,9 @@
 import type { DeliveryStatus } from '../../machines/delivery.ts';
 import type { ContainmentAction } from '../../machines/vocabulary.ts';
 import type { ActionView } from '../containment/posture-view.ts';
-import { Kept } from './kept.ts';
+import { LiveResource } from './live-resource.ts';
 
-export const posture = new Kept<Readonly<Record<ContainmentAction, ActionView>>>(
+export const posture = new LiveResource<Readonly<Record<ContainmentAction, ActionView>>>(
   () => '/api/v1/containment',
   ({ event }) => event.startsWith('incident.') || event.startsWith('containment.') || event === 'alert.raised',
 );

@@ -10,7 +10,7 @@
 import { signal } from '@preact/signals';
 import type { Entry } from '../audit/entry.ts';
 import { MINUTE, SECOND } from '../clock.ts';
-import { ENTRY_EVENTS } from '../entry-events.ts';
+import { ENTRY_EVENTS } from '../domain/entry-events.ts';
 import { health, readHealth } from './health.ts';
 
 export type Connection = 'connecting' | 'live' | 'lost';

@@ -1,8 +1,8 @@
 import type { StatisticsReading } from '../projections/statistics.ts';
-import { Kept } from './kept.ts';
+import { LiveResource } from './live-resource.ts';
 
 /** How many incidents there are, of each kind. */
-export const statistics = new Kept<StatisticsReading>(
+export const statistics = new LiveResource<StatisticsReading>(
   () => '/api/v1/stats',
   ({ event }) => event.startsWith('incident.') || event === 'log.archived',
 );

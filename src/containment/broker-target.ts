@@ -12,9 +12,9 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { replaceFile } from '../audit/durable-file.ts';
 import type { Broker } from '../policy/targets.ts';
-import { beginningOf } from './beginning.ts';
+import { excerptOf } from './excerpt.ts';
 import type { DirectiveBody } from './directive.ts';
-import type { Outcome } from './outcome.ts';
+import type { AttemptResult } from './attempt-result.ts';
 
 /** How often the answer is looked for, in milliseconds. */
 const LOOK_EVERY = 250;
@@ -30,7 +30,7 @@ export interface BrokerRequest {
 }
 
 /** Asks the broker and says what came of it. Rejects only when `signal` has aborted. */
-export async function ask({ broker, body, timeout, signal }: BrokerRequest): Promise<Outcome> {
+export async function ask({ broker, body, timeout, signal }: BrokerRequest): Promise<AttemptResult> {
   const name = `${body.incident_id}.json`;
   const answer = join(broker.results, name);
   try {
@@ -56,14 +56,14 @@ export async function ask({ broker, body, timeout, signal }: BrokerRequest): Pro
 }
 
 /** What an answer amounts to; undefined when it is not one. */
-function judge(text: string, incident: string): Outcome | undefined {
+function judge(text: string, incident: string): AttemptResult | undefined {
   const found = parsed(text);
   if (found === undefined) return undefined;
   if (found.incident_id !== incident) {
     return { kind: 'missed', error: 'the broker left an answer to another incident under this name' };
   }
-  if (found.success === true) return { kind: 'done', receipt: { by: 'answer', body: beginningOf(text) } };
-  const error = typeof found.error === 'string' ? beginningOf(found.error) : 'without a reason';
+  if (found.success === true) return { kind: 'done', receipt: { by: 'answer', body: excerptOf(text) } };
+  const error = typeof found.error === 'string' ? excerptOf(found.error) : 'without a reason';
   return { kind: 'missed', error: `the broker could not: ${error}` };
 }
 

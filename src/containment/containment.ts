@@ -7,13 +7,13 @@ import type { IncidentActors } from '../incidents/actors.ts';
 import type { Changes } from '../incidents/changes.ts';
 import { DeliveryNews } from '../incidents/delivery-news.ts';
 import type { Policy } from '../policy/policy.ts';
-import type { Incident } from '../projections/incident-record.ts';
+import type { Incident } from '../domain/incident.ts';
 import type { Projections } from '../projections/projections.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Notifier } from './notifier.ts';
 import { PostureView } from './posture-view.ts';
-import { Receipts } from './receipts.ts';
-import { Silence } from './silence.ts';
+import { Confirmations } from './confirmations.ts';
+import { ConfirmationDeadline } from './confirmation-deadline.ts';
 
 export interface ContainmentParts {
   readonly log: AuditLog;
@@ -27,11 +27,11 @@ export interface ContainmentParts {
 }
 
 export class Containment {
-  readonly receipts: Receipts;
+  readonly receipts: Confirmations;
   readonly view: PostureView;
   readonly dispatcher: Dispatcher;
   readonly notifier: Notifier;
-  readonly #silence: Silence;
+  readonly #silence: ConfirmationDeadline;
   readonly #projections: Projections;
   /** Whether the webhooks' feeds have yet to follow the policy in force. */
   #isDue = false;
@@ -45,9 +45,9 @@ export class Containment {
     const requireUpToDate = changes.requireUpToDate.bind(changes);
     this.dispatcher = new Dispatcher({ posture, news, incident, targets, clock, onFault });
     const wake = this.dispatcher.wake.bind(this.dispatcher);
-    this.receipts = new Receipts({ posture, news, log, targets, clock, wake, requireUpToDate });
+    this.receipts = new Confirmations({ posture, news, log, targets, clock, wake, requireUpToDate });
     this.view = new PostureView({ posture, incident, targets, requireUpToDate });
-    this.#silence = new Silence({ posture, news, targets, clock, onFault });
+    this.#silence = new ConfirmationDeadline({ posture, news, targets, clock, onFault });
     this.notifier = new Notifier({ log, webhooks: projections.webhooks, notify: () => policy.current.notify, clock });
   }
 

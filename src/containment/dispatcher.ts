@@ -7,13 +7,13 @@ import { ACTIONS, type ContainmentAction } from '../../machines/vocabulary.ts';
 import { type Clock, SECOND } from '../clock.ts';
 import type { DeliveryName, DeliveryNews } from '../incidents/delivery-news.ts';
 import type { Targets } from '../policy/targets.ts';
-import type { Incident } from '../projections/incident-record.ts';
+import type { Incident } from '../domain/incident.ts';
 import type { Posture } from '../projections/posture.ts';
 import { ask } from './broker-target.ts';
 import { bodyFor, headersFor } from './directive.ts';
 import { send } from './http-target.ts';
 import { Lane } from './lane.ts';
-import type { Outcome } from './outcome.ts';
+import type { AttemptResult } from './attempt-result.ts';
 
 const HTTP_TIMEOUT = 5 * SECOND;
 const BROKER_TIMEOUT = 90 * SECOND;
@@ -51,7 +51,7 @@ export class Dispatcher {
     await Promise.all([...this.#lanes.values()].map((lane) => lane.stop()));
   }
 
-  async #attempt(name: DeliveryName, signal: AbortSignal): Promise<Outcome | undefined> {
+  async #attempt(name: DeliveryName, signal: AbortSignal): Promise<AttemptResult | undefined> {
     const target = this.#parts.targets()[name.action];
     const endpoint = target?.[name.directive];
     const broker = name.directive === 'engage' ? target?.broker : undefined;

@@ -12,7 +12,7 @@ import {
   type RequestOptions,
 } from 'node:http';
 import type { TargetUrl } from '../policy/target-url.ts';
-import { beginningOf } from './beginning.ts';
+import { excerptOf } from './excerpt.ts';
 
 /** As much of an answer's body as is read, in bytes; what is longer is as good as an answer that ends here. */
 const LONGEST_ANSWER = 4096;
@@ -100,5 +100,5 @@ async function readBeginning(incoming: IncomingMessage): Promise<string> {
     length += part.length;
     if (length >= LONGEST_ANSWER) break;
   }
-  return beginningOf(Buffer.concat(parts).toString());
+  return excerptOf(Buffer.concat(parts).toString());
 }

@@ -3,7 +3,7 @@ import { SECOND } from '../clock.ts';
 import type { Endpoint } from '../policy/targets.ts';
 import { readSecretFile } from '../secret-file.ts';
 import { type HttpAnswer, post } from './http-post.ts';
-import type { Outcome } from './outcome.ts';
+import type { AttemptResult } from './attempt-result.ts';
 
 export interface Sending {
   readonly endpoint: Pick<Endpoint, 'url'>;
@@ -23,7 +23,7 @@ const LONGEST_RETRY_AFTER = 3600 * SECOND;
 const TRANSIENT: ReadonlySet<number> = new Set([408, 425, 429]);
 
 /** Sends a directive and says what came of it. Rejects only when `signal` has aborted. */
-export async function send({ endpoint, tokenPath, headers, body, timeout, signal }: Sending): Promise<Outcome> {
+export async function send({ endpoint, tokenPath, headers, body, timeout, signal }: Sending): Promise<AttemptResult> {
   try {
     const authorization = tokenPath === undefined ? {} : { authorization: `Bearer ${tokenIn(tokenPath)}` };
     return judge(
@@ -42,7 +42,7 @@ export async function send({ endpoint, tokenPath, headers, body, timeout, signal
 }
 
 /** What an answer amounts to: 2xx is success, 408, 425, 429 and 5xx may pass, anything else is an answer for good. */
-export function judge({ status, headers, body }: HttpAnswer): Outcome {
+export function judge({ status, headers, body }: HttpAnswer): AttemptResult {
   if (status >= 200 && status < 300) {
     return { kind: 'done', receipt: { by: 'answer', status, ...(body === '' ? {} : { body }) } };
   }

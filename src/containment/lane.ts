@@ -17,10 +17,10 @@ import type { ContainmentAction } from '../../machines/vocabulary.ts';
 import { type Clock, SECOND } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import type { DeliveryName, DeliveryNews, News } from '../incidents/delivery-news.ts';
-import { isUndelivered } from '../projections/delivery-record.ts';
+import { isUndelivered } from '../domain/delivery.ts';
 import type { Posture } from '../projections/posture.ts';
 import { pauseAfter } from './backoff.ts';
-import type { Outcome } from './outcome.ts';
+import type { AttemptResult } from './attempt-result.ts';
 
 /** The longest pause that there can be: as long as a service may ask for. */
 const LONGEST_PAUSE = 3600 * SECOND;
@@ -34,7 +34,7 @@ export interface LaneParts {
   readonly posture: Posture;
   readonly news: Pick<DeliveryNews, 'tell' | 'find'>;
   /** Makes one attempt; undefined when there is nowhere to send it now. Rejects only when `signal` has aborted. */
-  readonly attempt: (name: DeliveryName, signal: AbortSignal) => Promise<Outcome | undefined>;
+  readonly attempt: (name: DeliveryName, signal: AbortSignal) => Promise<AttemptResult | undefined>;
   readonly clock: Clock;
   /** Told of what should not have happened. */
   readonly onFault: (error: unknown) => void;
@@ -159,7 +159,7 @@ export class Lane {
   }
 }
 
-function newsOf(outcome: Outcome, attempts: number): News {
+function newsOf(outcome: AttemptResult, attempts: number): News {
   switch (outcome.kind) {
     case 'done':
       return { type: 'confirmed', attempted: true, receipt: outcome.receipt };

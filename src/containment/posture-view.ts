@@ -2,11 +2,11 @@
  * The posture as everybody is shown it, and waiting for it to change.
  */
 import type { DeliveryStatus } from '../../machines/delivery.ts';
-import type { ContainmentAction, Directive, Way } from '../../machines/vocabulary.ts';
+import type { ContainmentAction, Directive, Channel } from '../../machines/vocabulary.ts';
 import type { Targets } from '../policy/targets.ts';
-import { wayOf } from '../policy/targets.ts';
-import type { DeliveryRecord } from '../projections/delivery-record.ts';
-import type { Incident } from '../projections/incident-record.ts';
+import { channelOf } from '../policy/targets.ts';
+import type { DeliveryRecord } from '../domain/delivery.ts';
+import type { Incident } from '../domain/incident.ts';
 import type { ActionPosture, Posture } from '../projections/posture.ts';
 
 /** How many holders are named; `holders` counts them all. */
@@ -23,7 +23,7 @@ export interface ActionView {
   /** The oldest of them, at most 100. */
   readonly held_by: readonly string[];
   /** How a directive reaches its service now. */
-  readonly via: Way;
+  readonly via: Channel;
   /** When its service was last heard of. */
   readonly heard_at: string | null;
   /** How far it is known to have been carried out; null when nothing was ever asked for. */
@@ -80,7 +80,7 @@ export class PostureView {
       since,
       holders,
       held_by: this.#parts.posture.holders(action, MOST_NAMED).map(({ incident }) => incident),
-      via: wayOf(this.#parts.targets(), action, engaged ? 'engage' : 'release'),
+      via: channelOf(this.#parts.targets(), action, engaged ? 'engage' : 'release'),
       heard_at,
       delivery: engaged ? this.#engagement(action, posture) : releaseOf(posture),
     };
@@ -91,7 +91,7 @@ export class PostureView {
     const targets = this.#parts.targets();
     const versions = actions.map((action) => {
       const { seq, holders } = this.#parts.posture.of(action);
-      return `${seq}${wayOf(targets, action, holders > 0 ? 'engage' : 'release').slice(0, 2)}`;
+      return `${seq}${channelOf(targets, action, holders > 0 ? 'engage' : 'release').slice(0, 2)}`;
     });
     return versions.join('-');
   }

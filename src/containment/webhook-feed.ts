@@ -11,7 +11,7 @@ import type { EntryLine } from '../audit/entry-line.ts';
 import { LogCursor } from '../audit/log-cursor.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { type Clock, SECOND, timestamp } from '../clock.ts';
-import { NOTIFIED_EVENTS } from '../entry-events.ts';
+import { NOTIFIED_EVENTS } from '../domain/entry-events.ts';
 import { RecorderError } from '../errors.ts';
 import type { Webhook } from '../policy/targets.ts';
 import { pauseAfter } from './backoff.ts';

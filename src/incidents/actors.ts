@@ -11,7 +11,7 @@ import { type Intent, snapshotOf } from '../../machines/decision.ts';
 import { type ActionParams, incidentMachine } from '../../machines/incident.ts';
 import { ACTIONS, type ContainmentAction } from '../../machines/vocabulary.ts';
 import type { Entry } from '../audit/entry.ts';
-import { eventOf, foldEntry, type IncidentRecord } from '../projections/incident-record.ts';
+import { eventOf, foldEntry, type IncidentRecord } from '../domain/incident.ts';
 
 /** An action that an incident asks for. */
 export interface IncidentIntent extends Intent {

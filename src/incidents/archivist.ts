@@ -16,9 +16,9 @@ import {
   requireArchive,
   type SegmentDescription,
 } from '../audit/archive.ts';
-import { archivedSoFar, areArchived, rangesOf } from '../audit/archived-so-far.ts';
+import { archivedSoFar, areArchived, rangesOf } from '../audit/archived-ranges.ts';
 import type { AuditLog } from '../audit/log.ts';
-import type { ArchivedData } from '../audit/log-entries.ts';
+import type { ArchivedData } from '../domain/log-entries.ts';
 import type { SealedSegment } from '../audit/segments.ts';
 import { type Clock, HOUR, timestamp } from '../clock.ts';
 import { RecorderError } from '../errors.ts';

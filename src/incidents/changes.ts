@@ -7,12 +7,12 @@
 import type { Draft, StoredEntry } from '../audit/entry.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { type Clock, timestamp } from '../clock.ts';
-import type { EntryEvent } from '../entry-events.ts';
+import type { EntryEvent } from '../domain/entry-events.ts';
 import { RecorderError } from '../errors.ts';
-import { foldEntry, type IncidentRecord } from '../projections/incident-record.ts';
+import { foldEntry, type IncidentRecord } from '../domain/incident.ts';
 import { documentOf, type IncidentDocument } from '../projections/incidents.ts';
 import type { Projections } from '../projections/projections.ts';
-import { alertAfter, type Alerting, type AlertSubject } from './alerts.ts';
+import { alertAfter, type Alerting, type AlertSubject } from '../domain/alerts.ts';
 import { Turns } from './turns.ts';
 
 export interface Change {

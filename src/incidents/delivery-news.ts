@@ -7,12 +7,12 @@
  */
 import { decide, stateOf } from '../../machines/decision.ts';
 import type { DeliveryEvent } from '../../machines/delivery.ts';
-import type { ContainmentAction, Directive, State, Way } from '../../machines/vocabulary.ts';
+import type { ContainmentAction, Directive, State, Channel } from '../../machines/vocabulary.ts';
 import type { Draft } from '../audit/entry.ts';
-import type { Receipt } from '../audit/incident-entries.ts';
+import type { Receipt } from '../domain/incident-entries.ts';
 import { type Clock, timestamp } from '../clock.ts';
-import { type DeliveryRecord, move, standingOf } from '../projections/delivery-record.ts';
-import { type IncidentRecord, situationOf } from '../projections/incident-record.ts';
+import { type DeliveryRecord, move, standingOf } from '../domain/delivery.ts';
+import { type IncidentRecord, situationOf } from '../domain/incident.ts';
 import type { Posture } from '../projections/posture.ts';
 import type { IncidentActors } from './actors.ts';
 import type { Changes } from './changes.ts';
@@ -31,7 +31,7 @@ export type News =
   | { readonly type: 'refused'; readonly error: string }
   | { readonly type: 'confirmed'; readonly attempted: boolean; readonly receipt: Receipt }
   | { readonly type: 'lost'; readonly reason: string }
-  | { readonly type: 'retried'; readonly via: Way; readonly by?: string; readonly note?: string };
+  | { readonly type: 'retried'; readonly via: Channel; readonly by?: string; readonly note?: string };
 
 export interface DeliveryNewsParts {
   readonly changes: Changes;

@@ -11,7 +11,7 @@ import { readLinesAt } from '../audit/log-reader.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
 import type { ListPage, ListQuery } from '../projections/incident-list.ts';
-import { situationOf } from '../projections/incident-record.ts';
+import { situationOf } from '../domain/incident.ts';
 import type { IncidentDocument, IncidentKind } from '../projections/incidents.ts';
 import type { Projections } from '../projections/projections.ts';
 

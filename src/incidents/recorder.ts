@@ -8,12 +8,12 @@
 import { begin, type CommandName, decide, type Intent, stateOf } from '../../machines/decision.ts';
 import type { IncidentClass, Rule } from '../../machines/vocabulary.ts';
 import type { Entry } from '../audit/entry.ts';
-import type { CommandedData, Idempotency, RecurredData, Report, ReportedData } from '../audit/incident-entries.ts';
+import type { CommandedData, Idempotency, RecurredData, Report, ReportedData } from '../domain/incident-entries.ts';
 import type { Clock } from '../clock.ts';
-import type { EntryEvent } from '../entry-events.ts';
+import type { EntryEvent } from '../domain/entry-events.ts';
 import { RecorderError } from '../errors.ts';
-import { type Targets, wayOf } from '../policy/targets.ts';
-import { situationOf } from '../projections/incident-record.ts';
+import { type Targets, channelOf } from '../policy/targets.ts';
+import { situationOf } from '../domain/incident.ts';
 import { documentOf, type IncidentDocument } from '../projections/incidents.ts';
 import type { Projections } from '../projections/projections.ts';
 import type { IncidentActors } from './actors.ts';
@@ -199,7 +199,7 @@ export class Recorder {
 
   #routed(intents: readonly Intent[]): CommandedData['intents'] {
     const targets = this.#parts.targets();
-    return intents.map((intent) => ({ ...intent, via: wayOf(targets, intent.action, intent.directive) }));
+    return intents.map((intent) => ({ ...intent, via: channelOf(targets, intent.action, intent.directive) }));
   }
 
   #document(id: string): IncidentDocument {

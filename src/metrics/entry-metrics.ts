@@ -6,8 +6,8 @@ import { Counter, Histogram, type Registry } from 'prom-client';
 import { ACTIONS, DIRECTIVES, STATES, type ContainmentAction, type State } from '../../machines/vocabulary.ts';
 import type { StoredEntry } from '../audit/entry.ts';
 import { SECOND } from '../clock.ts';
-import { ENTRY_EVENTS, type EntryEvent } from '../entry-events.ts';
-import { DELIVERY_EVENTS, isAboutDelivery } from '../projections/delivery-record.ts';
+import { ENTRY_EVENTS, type EntryEvent } from '../domain/entry-events.ts';
+import { DELIVERY_EVENTS, isAboutDelivery } from '../domain/delivery.ts';
 
 /** The entries with which an incident enters a state: all that are about it, but for what only repeats it. */
 const ENTERING: ReadonlySet<string> = new Set(

@@ -2,7 +2,7 @@
 import { isAbsolute } from 'node:path';
 import * as z from 'zod/mini';
 import { ACTIONS } from '../../machines/vocabulary.ts';
-import { NOTIFIED_EVENTS } from '../entry-events.ts';
+import { NOTIFIED_EVENTS } from '../domain/entry-events.ts';
 import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './schema-parts.ts';
 import { parseTargetUrl, type TargetUrl, URL_FORMS } from './target-url.ts';
 import { shown } from './wording.ts';

@@ -2,8 +2,8 @@
  * Where the policy sends containment actions and news, in the shapes that its `targets` and `notify` sections have once
  * they are read.
  */
-import type { ContainmentAction, Directive, Way } from '../../machines/vocabulary.ts';
-import type { EntryEvent } from '../entry-events.ts';
+import type { ContainmentAction, Directive, Channel } from '../../machines/vocabulary.ts';
+import type { EntryEvent } from '../domain/entry-events.ts';
 import type { TargetUrl } from './target-url.ts';
 
 /** A request that carries out a directive; `action` is the word that the receiving service knows for it. */
@@ -41,7 +41,7 @@ export interface Webhook {
 }
 
 /** How a directive reaches the service that carries it out. */
-export function wayOf(targets: Targets, action: ContainmentAction, directive: Directive): Way {
+export function channelOf(targets: Targets, action: ContainmentAction, directive: Directive): Channel {
   if (action === 'log_alert') return 'log';
   const target = targets[action];
   const isSent = directive === 'engage' ? (target?.engage ?? target?.broker) : target?.release;

@@ -8,11 +8,11 @@
  * share is taken back, and so the counts are those of the incidents on record, however they came there.
  */
 import { SEVERITIES, type Severity } from '../../machines/vocabulary.ts';
-import { rangesOf } from '../audit/archived-so-far.ts';
-import type { ArchivedData } from '../audit/log-entries.ts';
+import { rangesOf } from '../audit/archived-ranges.ts';
+import type { ArchivedData } from '../domain/log-entries.ts';
 import { HOUR } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
-import type { Incident } from './incident-record.ts';
+import type { Incident } from '../domain/incident.ts';
 import type { Change } from './incidents.ts';
 
 /** How long something took, over some hours. Times are in milliseconds, `null` where there is nothing to measure. */

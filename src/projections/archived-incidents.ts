@@ -8,8 +8,8 @@
  * what all before it have said; what of that was taken in is kept apart.
  */
 import { SEVERITIES, type Severity, type State } from '../../machines/vocabulary.ts';
-import { rangesOf } from '../audit/archived-so-far.ts';
-import type { ArchivedData } from '../audit/log-entries.ts';
+import { rangesOf } from '../audit/archived-ranges.ts';
+import type { ArchivedData } from '../domain/log-entries.ts';
 import { HOUR } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
 import { type Statistics, Tally } from './statistics.ts';

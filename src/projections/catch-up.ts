@@ -15,7 +15,7 @@ import { entryOn } from '../audit/entry-line.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { LogCursor } from '../audit/log-cursor.ts';
 import { type Recovered, recoverLog, type RecoveryParts } from '../audit/recovery.ts';
-import type { Damage } from '../audit/walk.ts';
+import type { Damage } from '../audit/verify-chain.ts';
 import { RecorderError } from '../errors.ts';
 import type { Projections } from './projections.ts';
 

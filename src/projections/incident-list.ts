@@ -13,7 +13,7 @@ import { type IncidentClass, SEVERITIES, type Severity, type State } from '../..
 import { HOUR } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
 import { Search, searchQuery, type SearchWord } from './search.ts';
-import { common, FETCH, merged, Stretch } from './stretch.ts';
+import { common, FETCH, merged, IndexScan } from './index-scan.ts';
 
 /** A place in the list: behind the incident of this severity rank and number, seen from when `head` was the newest. */
 export interface Cursor {
@@ -137,10 +137,10 @@ export class IncidentList {
     }
   }
 
-  #matches(words: readonly SearchWord[], classes: readonly IncidentClass[], rank: number, range: Range): Stretch {
+  #matches(words: readonly SearchWord[], classes: readonly IncidentClass[], rank: number, range: Range): IndexScan {
     const query = searchQuery(words, SEVERITIES[rank]!, classes);
     const options = words.some(({ isBeginning }) => isBeginning) ? BEGINNINGS : { size: FETCH };
-    return new Stretch(range.to, (to) => this.#search.find(query, range.from, to, options.size), options);
+    return new IndexScan(range.to, (to) => this.#search.find(query, range.from, to, options.size), options);
   }
 
   /** Which numbers the incidents of these hours can have; all of them where no time is asked for. */
@@ -153,18 +153,20 @@ export class IncidentList {
       : { from: Number(row.first), to: Number(row.last) };
   }
 
-  #stretches({ classes, states, severities, sources }: ListQuery, rank: number, range: Range): Stretch[] {
+  #stretches({ classes, states, severities, sources }: ListQuery, rank: number, range: Range): IndexScan[] {
     const admits = <Value>(values: readonly Value[], value: Value): boolean =>
       values.length === 0 || values.includes(value);
     const severity = SEVERITIES[rank]!;
     if (!admits(severities, severity) || range.from > range.to) return [];
-    const stretches: Stretch[] = [];
+    const stretches: IndexScan[] = [];
     for (const row of this.#kinds.all()) {
       const state = row.state as State;
       const ofClass = row.class as IncidentClass;
       if (row.severity !== severity || !admits(states, state) || !admits(classes, ofClass)) continue;
       const fetch = (statement: Statement, ...kind: string[]) =>
-        new Stretch(range.to, (to) => statement.all(...kind, rank, range.from, to).map(({ number }) => Number(number)));
+        new IndexScan(range.to, (to) =>
+          statement.all(...kind, rank, range.from, to).map(({ number }) => Number(number)),
+        );
       if (sources.length === 0) stretches.push(fetch(this.#ofKind, state, ofClass));
       for (const source of new Set(sources)) stretches.push(fetch(this.#ofSource, source, state, ofClass));
     }

@@ -5,7 +5,7 @@ import { HOUR } from '../clock.ts';
 import { writeExact } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import type { Database, Statement } from './database.ts';
-import type { Incident, IncidentRecord } from './incident-record.ts';
+import type { Incident, IncidentRecord } from '../domain/incident.ts';
 import { Search } from './search.ts';
 
 /** An incident ready to be sent. */

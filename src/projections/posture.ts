@@ -11,13 +11,13 @@
 import { DELIVERY_STATUSES, type DeliveryStatus } from '../../machines/delivery.ts';
 import type { ContainmentAction } from '../../machines/vocabulary.ts';
 import type { Entry } from '../audit/entry.ts';
-import { type CommandedData, type DeliveryData, type HeardData, wayOfIntent } from '../audit/incident-entries.ts';
-import type { ArchivedData } from '../audit/log-entries.ts';
+import { type CommandedData, type DeliveryData, type HeardData, channelOfIntent } from '../domain/incident-entries.ts';
+import type { ArchivedData } from '../domain/log-entries.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import type { EntryRange } from './archived-incidents.ts';
 import type { Database, Statement } from './database.ts';
-import { type DeliveryRecord, foldDelivery, isAboutDelivery, isUndelivered, newDelivery } from './delivery-record.ts';
-import type { Incident, IncidentRecord } from './incident-record.ts';
+import { type DeliveryRecord, foldDelivery, isAboutDelivery, isUndelivered, newDelivery } from '../domain/delivery.ts';
+import type { Incident, IncidentRecord } from '../domain/incident.ts';
 import type { Change } from './incidents.ts';
 
 /** How one action stands. */
@@ -202,7 +202,7 @@ export class Posture {
     const last = before.holders === 1;
     const { incident, intents } = entry.data as unknown as CommandedData;
     const intent = intents.find(({ action: asked, directive }) => asked === action && directive === 'release');
-    const via = wayOfIntent(intent ?? { action, directive: 'release' });
+    const via = channelOfIntent(intent ?? { action, directive: 'release' });
     const release =
       via === 'log' ? null : { incident, number, asked_at: entry.timestamp, delivery: newDelivery(action, via) };
     this.#change(entry, action, {

@@ -10,12 +10,12 @@
  * here, as some may be large. Whoever appends asks whether it is `unfinished` first, so that little is to be read.
  */
 import type { StoredEntry } from '../audit/entry.ts';
-import type { ArchivedData, NotifiedData } from '../audit/log-entries.ts';
+import type { ArchivedData, NotifiedData } from '../domain/log-entries.ts';
 import type { LinePlace } from '../audit/log-reader.ts';
 import { Activity } from './activity.ts';
 import { ArchivedIncidents, type EntryRange } from './archived-incidents.ts';
 import { Database, type Statement } from './database.ts';
-import { foldEntry, idempotencyOf, type IncidentRecord } from './incident-record.ts';
+import { foldEntry, idempotencyOf, type IncidentRecord } from '../domain/incident.ts';
 import { IncidentList, MAX_PAGE_BYTES } from './incident-list.ts';
 import { type Change, type IncidentDocument, Incidents } from './incidents.ts';
 import { Posture } from './posture.ts';

@@ -54,7 +54,7 @@ export const SCHEMA = `
     PRIMARY KEY (incident, version)
   ) WITHOUT ROWID;
 
-  -- Kept for as long as the incident is on record.
+  -- LiveResource for as long as the incident is on record.
   CREATE TABLE idempotency (
     key TEXT PRIMARY KEY,
     fingerprint TEXT NOT NULL,

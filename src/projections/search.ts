@@ -8,7 +8,7 @@
 import { CLASSES, type IncidentClass, type Severity } from '../../machines/vocabulary.ts';
 import { RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
-import type { Incident } from './incident-record.ts';
+import type { Incident } from '../domain/incident.ts';
 
 /** A word that is searched for, whole or as the beginning of one. */
 export interface SearchWord {

@@ -1,4 +1,4 @@
-/** How many incidents there are, of each kind. Kept up with every entry; reading costs the same whatever their number. */
+/** How many incidents there are, of each kind. LiveResource up with every entry; reading costs the same whatever their number. */
 import {
   CLASSES,
   SEVERITIES,
@@ -8,7 +8,7 @@ import {
   type State,
 } from '../../machines/vocabulary.ts';
 import type { Database, Statement } from './database.ts';
-import type { IncidentRecord } from './incident-record.ts';
+import type { IncidentRecord } from '../domain/incident.ts';
 
 /** How many incidents of one kind there are. */
 export interface Kind {

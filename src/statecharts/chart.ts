@@ -43,7 +43,7 @@ export function chartOf(machine: AnyStateMachine): Chart {
   const { root } = machine;
   return {
     name: machine.id,
-    initial: beginningOf(root) ?? '',
+    initial: excerptOf(root) ?? '',
     states: statesIn(root),
     transitions: [...transitionIds(machine)].map(([definition, id]) => transitionOf(definition, id)),
   };
@@ -68,7 +68,7 @@ export function transitionIds(machine: AnyStateMachine): ReadonlyMap<AnyTransiti
 
 function statesIn(node: AnyStateNode): readonly ChartState[] {
   return Object.values(node.states).map((state: AnyStateNode) => {
-    const initial = beginningOf(state);
+    const initial = excerptOf(state);
     return {
       id: stateId(state),
       name: state.key,
@@ -95,7 +95,7 @@ function transitionOf(definition: AnyTransitionDefinition, id: string): ChartTra
   };
 }
 
-const beginningOf = (node: AnyStateNode): string | undefined => {
+const excerptOf = (node: AnyStateNode): string | undefined => {
   const [target] = node.initial.target;
   return target === undefined ? undefined : stateId(target);
 };

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { RecorderError } from '../../src/errors.ts';
 import { ask, command, exchange, serve, stopServing } from './support/client.ts';
-import { standIn, TOKEN } from './support/parts.ts';
+import { standIn, TOKEN } from './support/dependencies.ts';
 
 const COMMANDS = ['report', 'contain', 'acknowledge', 'resolve'].map((name) => `/api/v1/incidents/${name}`);
 const READS = ['/health', '/api/v1/incidents', '/api/v1/incidents/get', '/api/v1/incidents/history', '/api/v1/stats'];

@@ -10,7 +10,7 @@ import { type Answer, type RequestOptions, ROOT, RunningService, ServiceHome } f
 import { EventReader } from '../support/event-reader.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { Contract, type Operation } from './support/contract.ts';
-import { standIn } from './support/parts.ts';
+import { standIn } from './support/dependencies.ts';
 
 /** Routes that are no part of the API. */
 const UNDOCUMENTED = ['GET /', 'GET /console/{name}'];

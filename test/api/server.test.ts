@@ -8,7 +8,7 @@ import { expect } from 'chai';
 import { ApiServer, LIMITS } from '../../src/api/server.ts';
 import { RecorderError } from '../../src/errors.ts';
 import { ask, command, dial, exchange, received, serve, stopServing } from './support/client.ts';
-import { incident, standIn, TOKEN } from './support/parts.ts';
+import { incident, standIn, TOKEN } from './support/dependencies.ts';
 
 const QUICK = { headersTimeout: 60, requestTimeout: 120, sweepInterval: 20 };
 const REPORT = '/api/v1/incidents/report';

@@ -21,8 +21,8 @@ import {
 } from '../../machines/decision.ts';
 import { type ChainHash, chainHash } from '../../src/audit/chain-hash.ts';
 import type { Draft } from '../../src/audit/entry.ts';
-import type { EntryEvent } from '../../src/entry-events.ts';
-import type { CommandedData, RecurredData, Report, ReportedData } from '../../src/audit/incident-entries.ts';
+import type { EntryEvent } from '../../src/domain/entry-events.ts';
+import type { CommandedData, RecurredData, Report, ReportedData } from '../../src/domain/incident-entries.ts';
 import { readKey } from '../../src/audit/key.ts';
 import { incidentId } from '../../src/incidents/incident-id.ts';
 import { HOUR, timestamp } from '../../src/clock.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { expect } from 'chai';
 import { ask } from '../../src/containment/broker-target.ts';
-import type { Outcome } from '../../src/containment/outcome.ts';
+import type { AttemptResult } from '../../src/containment/attempt-result.ts';
 import type { Broker } from '../../src/policy/targets.ts';
 import { eventually } from '../support/eventually.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
@@ -23,7 +23,7 @@ describe('the file broker', () => {
     stopping = new AbortController();
   });
 
-  const asked = (timeout = 20_000): Promise<Outcome> =>
+  const asked = (timeout = 20_000): Promise<AttemptResult> =>
     ask({ broker, body: { incident_id: ID, reason: 'a reason' }, timeout, signal: stopping.signal });
 
   const answer = (content: unknown, name = ID): void =>
@@ -71,7 +71,7 @@ describe('the file broker', () => {
       const outcome = asked();
       await request();
       answer(content);
-      const { kind, error: found } = (await outcome) as Extract<Outcome, { kind: 'missed' }>;
+      const { kind, error: found } = (await outcome) as Extract<AttemptResult, { kind: 'missed' }>;
       expect(kind).to.equal('missed');
       expect(found).to.match(error);
     });
@@ -113,7 +113,7 @@ describe('the file broker', () => {
       const outcome = asked(600);
       await request();
       put();
-      const { kind, error } = (await outcome) as Extract<Outcome, { kind: 'missed' }>;
+      const { kind, error } = (await outcome) as Extract<AttemptResult, { kind: 'missed' }>;
       expect(kind).to.equal('missed');
       expect(error).to.match(/^no answer from the broker within 600 ms/);
     });

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { bodyFor, headersFor } from '../../src/containment/directive.ts';
-import type { Incident } from '../../src/projections/incident-record.ts';
+import type { Incident } from '../../src/domain/incident.ts';
 
 const incident = (said: Partial<Incident> = {}): Incident => ({
   id: 'INC-20261122-000000000001',

@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { judge, send } from '../../src/containment/http-target.ts';
-import type { Outcome } from '../../src/containment/outcome.ts';
+import type { AttemptResult } from '../../src/containment/attempt-result.ts';
 import { parseTargetUrl } from '../../src/policy/target-url.ts';
 import { answering, dyingInMidAnswer, hanging, listeningTargets, Target } from '../support/target.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
@@ -120,7 +120,7 @@ describe('a service over HTTP', () => {
       if (content !== undefined) writeFileSync(tokenPath, content);
       if (content !== undefined) chmodSync(tokenPath, mode);
       const { kind, error: found } = (await sent(target.url('/'), { tokenPath })) as Extract<
-        Outcome,
+        AttemptResult,
         { kind: 'missed' }
       >;
       expect(kind).to.equal('missed');

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { ContainmentAction, Rule } from '../../machines/vocabulary.ts';
 import { HOUR, MINUTE, SECOND } from '../../src/clock.ts';
 import { Lane } from '../../src/containment/lane.ts';
-import type { Outcome } from '../../src/containment/outcome.ts';
+import type { AttemptResult } from '../../src/containment/attempt-result.ts';
 import { RecorderError } from '../../src/errors.ts';
 import type { DeliveryName } from '../../src/incidents/delivery-news.ts';
 import { parseTargetUrl } from '../../src/policy/target-url.ts';
@@ -15,12 +15,12 @@ const url = parseTargetUrl('http://127.0.0.1:1/')!;
 const rule: Rule = { auto_contain: true, actions: [ACTION], default_severity: 'medium' };
 const report = { class: 'tool_call_burst', source: 'tool-firewall', description: '400 calls in a second' } as const;
 
-const DONE: Outcome = { kind: 'done', receipt: { by: 'answer', status: 200 } };
-const MISSED: Outcome = { kind: 'missed', error: 'answered 503' };
-const REFUSED: Outcome = { kind: 'refused', error: 'answered 404' };
+const DONE: AttemptResult = { kind: 'done', receipt: { by: 'answer', status: 200 } };
+const MISSED: AttemptResult = { kind: 'missed', error: 'answered 503' };
+const REFUSED: AttemptResult = { kind: 'refused', error: 'answered 404' };
 
 interface Attempt extends DeliveryName {
-  readonly answer: (outcome: Outcome | undefined) => void;
+  readonly answer: (outcome: AttemptResult | undefined) => void;
 }
 
 describe('a lane of deliveries', () => {
@@ -70,7 +70,7 @@ describe('a lane of deliveries', () => {
     attempts.map(({ directive, incident }) => `${directive} ${ids.indexOf(incident) + 1}`);
 
   /** Waits for the next attempt and answers it. */
-  const answer = async (number: number, outcome: Outcome | undefined): Promise<void> => {
+  const answer = async (number: number, outcome: AttemptResult | undefined): Promise<void> => {
     lane.wake();
     await eventually(() => attempts.length >= number);
     attempts[number - 1]?.answer(outcome);

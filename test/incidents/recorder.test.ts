@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { verifyLog } from '../../src/audit/verify.ts';
 import { RecorderError } from '../../src/errors.ts';
-import type { Report } from '../../src/audit/incident-entries.ts';
+import type { Report } from '../../src/domain/incident-entries.ts';
 import { HASH } from '../support/audit-log.ts';
 import { parsed, Recording } from '../support/recording.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';

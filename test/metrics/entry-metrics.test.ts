@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { Registry } from 'prom-client';
 import type { StoredEntry } from '../../src/audit/entry.ts';
-import { ENTRY_EVENTS, type EntryEvent } from '../../src/entry-events.ts';
+import { ENTRY_EVENTS, type EntryEvent } from '../../src/domain/entry-events.ts';
 import { EntryMetrics } from '../../src/metrics/entry-metrics.ts';
 import { samplesOf } from './support/samples.ts';
 

@@ -6,7 +6,7 @@ import { RecorderError } from '../../src/errors.ts';
 import { parsePolicy } from '../../src/policy/parse.ts';
 import type { PolicyFault } from '../../src/policy/policy.ts';
 import { parseTargetUrl, staysHere } from '../../src/policy/target-url.ts';
-import { wayOf } from '../../src/policy/targets.ts';
+import { channelOf } from '../../src/policy/targets.ts';
 import { ROOT } from '../support/running-service.ts';
 
 /** The faults of a policy as `line: place: message`; none when it is accepted. */
@@ -67,8 +67,8 @@ describe('the targets of a policy', () => {
         confirm_every: 120_000,
       },
     });
-    expect(wayOf(targets, 'freeze_agent', 'engage')).to.equal('push');
-    expect(wayOf(targets, 'disable_airlock', 'engage')).to.equal('poll');
+    expect(channelOf(targets, 'freeze_agent', 'engage')).to.equal('push');
+    expect(channelOf(targets, 'disable_airlock', 'engage')).to.equal('poll');
   });
 
   it('that the shipped policy shows as comments are valid once they are none', () => {

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { Database } from '../../src/projections/database.ts';
-import type { Incident, IncidentRecord } from '../../src/projections/incident-record.ts';
+import type { Incident, IncidentRecord } from '../../src/domain/incident.ts';
 import { Statistics, Tally } from '../../src/projections/statistics.ts';
 import { Incidents } from '../../src/projections/incidents.ts';
 import { readWords } from '../../src/projections/search.ts';

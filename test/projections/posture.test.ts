@@ -7,7 +7,7 @@ import { ACTIONS, CLASSES, type ContainmentAction, type IncidentClass } from '..
 import type { CommandName } from '../../machines/decision.ts';
 import { HOUR, MINUTE } from '../../src/clock.ts';
 import { PostureView } from '../../src/containment/posture-view.ts';
-import { Receipts } from '../../src/containment/receipts.ts';
+import { Confirmations } from '../../src/containment/confirmations.ts';
 import { Archivist } from '../../src/incidents/archivist.ts';
 import { databasePath } from '../../src/projections/database.ts';
 import { parseTargetUrl } from '../../src/policy/target-url.ts';
@@ -103,7 +103,7 @@ class Walk {
   /** Each release that became a delivery. */
   readonly released: string[] = [];
   readonly #recording: Recording;
-  readonly #receipts: Receipts;
+  readonly #receipts: Confirmations;
   readonly #view: PostureView;
 
   constructor(recording: Recording) {
@@ -111,7 +111,7 @@ class Walk {
     const { projections, changes, news, log, clock } = recording;
     const { posture } = projections;
     const requireUpToDate = () => changes.requireUpToDate();
-    this.#receipts = new Receipts({
+    this.#receipts = new Confirmations({
       posture,
       news,
       log,

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { RecorderError } from '../../src/errors.ts';
 import { Database } from '../../src/projections/database.ts';
-import type { Incident } from '../../src/projections/incident-record.ts';
+import type { Incident } from '../../src/domain/incident.ts';
 import { readWords, Search, searchQuery } from '../../src/projections/search.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 

@@ -9,7 +9,7 @@ import { Recorder } from '../../src/incidents/recorder.ts';
 import { BUILT_IN_RULES } from '../../src/policy/defaults.ts';
 import type { Targets } from '../../src/policy/targets.ts';
 import { CatchUp } from '../../src/projections/catch-up.ts';
-import type { Incident } from '../../src/projections/incident-record.ts';
+import type { Incident } from '../../src/domain/incident.ts';
 import type { IncidentDocument } from '../../src/projections/incidents.ts';
 import { databasePath } from '../../src/projections/database.ts';
 import { Projections } from '../../src/projections/projections.ts';

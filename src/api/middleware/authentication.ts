@@ -1,5 +1,5 @@
 import { RecorderError } from '../../errors.ts';
-import type { ApiParts } from '../parts.ts';
+import type { ApiParts } from '../dependencies.ts';
 import type { Check } from './checks.ts';
 
 const SCHEME = /^bearer +/i;

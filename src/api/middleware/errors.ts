@@ -1,7 +1,7 @@
 import type { Middleware } from 'koa';
 import { RecorderError } from '../../errors.ts';
-import { answerJson } from '../answer.ts';
-import type { Log } from '../parts.ts';
+import { answerJson } from '../respond.ts';
+import type { Log } from '../dependencies.ts';
 
 const RETRY_AFTER_SECONDS = '5';
 

@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import { RecorderError } from '../../errors.ts';
-import type { ApiParts } from '../parts.ts';
+import type { ApiParts } from '../dependencies.ts';
 import type { Check } from './checks.ts';
 
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;

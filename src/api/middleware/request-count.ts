@@ -1,6 +1,6 @@
 import type { RouterContext } from '@koa/router';
 import type { Middleware } from 'koa';
-import type { ApiParts } from '../parts.ts';
+import type { ApiParts } from '../dependencies.ts';
 
 /** Counts the answers: by the route's own path, so that there are as many counters as routes and not as many as URLs. */
 export const requestCount =

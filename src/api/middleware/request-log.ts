@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Context, Middleware } from 'koa';
 import type { IncidentDocument } from '../../projections/incidents.ts';
-import type { ApiParts } from '../parts.ts';
+import type { ApiParts } from '../dependencies.ts';
 
 const REQUEST_ID = /^[\w.-]{1,64}$/;
 const LONGEST_PATH_LOGGED = 128;

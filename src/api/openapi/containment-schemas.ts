@@ -1,11 +1,11 @@
 import * as z from 'zod/mini';
 import { DELIVERY_STATUSES } from '../../../machines/delivery.ts';
-import { ACTIONS, CONTAINMENT_STATUSES, DIRECTIVES, WAYS } from '../../../machines/vocabulary.ts';
-import { OBSERVED } from '../../audit/incident-entries.ts';
+import { ACTIONS, CONTAINMENT_STATUSES, DIRECTIVES, CHANNELS } from '../../../machines/vocabulary.ts';
+import { OBSERVED } from '../../domain/incident-entries.ts';
 import type { ActionView, DeliveryView } from '../../containment/posture-view.ts';
-import type { Confirmed } from '../../containment/receipts.ts';
-import type { DeliveryRecord } from '../../projections/delivery-record.ts';
-import type { Containment } from '../../projections/incident-record.ts';
+import type { Confirmed } from '../../containment/confirmations.ts';
+import type { DeliveryRecord } from '../../domain/delivery.ts';
+import type { Containment } from '../../domain/incident.ts';
 import { meaning, named } from './described.ts';
 import { action, count, type FieldsOf, incidentId, maybe, text, time } from './words.ts';
 
@@ -21,7 +21,10 @@ const receipt = named(
 /** What is told of a delivery. */
 const deliveryFields = {
   status: z.enum(DELIVERY_STATUSES),
-  via: meaning(z.enum(WAYS), 'push: it is sent; poll: its service comes for it; log: it is an entry of the audit log.'),
+  via: meaning(
+    z.enum(CHANNELS),
+    'push: it is sent; poll: its service comes for it; log: it is an entry of the audit log.',
+  ),
   attempts: meaning(count, 'How many times it was sent.'),
   waited_ms: meaning(count, 'The pauses between its attempts so far, in milliseconds.'),
   last_error: maybe(text()),
@@ -50,7 +53,7 @@ export const actionPosture = named(
     since: meaning(z.nullable(time), 'Since when; null when it never was in force.'),
     holders: meaning(count, 'How many unresolved incidents hold it.'),
     held_by: meaning(z.array(incidentId), 'The oldest of them, at most 100.'),
-    via: meaning(z.enum(WAYS), 'How it reaches its service now.'),
+    via: meaning(z.enum(CHANNELS), 'How it reaches its service now.'),
     heard_at: meaning(z.nullable(time), 'When its service was last heard of.'),
     delivery: z.nullable(
       meaning(

@@ -1,7 +1,7 @@
 import type Router from '@koa/router';
 import type { Middleware } from 'koa';
-import { answerJson } from '../answer.ts';
-import type { ApiParts } from '../parts.ts';
+import { answerJson } from '../respond.ts';
+import type { ApiParts } from '../dependencies.ts';
 import { archiveSchema, BEFORE_REQUIRED } from '../schemas.ts';
 import { parseTimestamp } from '../timestamp.ts';
 import { validate } from '../validate.ts';

@@ -1,9 +1,9 @@
 import type Router from '@koa/router';
 import type { Middleware } from 'koa';
 import { COMMANDS } from '../../../machines/decision.ts';
-import { answerIncident } from '../answer.ts';
+import { answerIncident } from '../respond.ts';
 import { expectedVersion } from '../if-match.ts';
-import type { ApiParts } from '../parts.ts';
+import type { ApiParts } from '../dependencies.ts';
 import { COMMAND_REQUIRED, commandSchema } from '../schemas.ts';
 import { validate } from '../validate.ts';
 

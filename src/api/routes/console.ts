@@ -2,7 +2,7 @@ import type Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
 import { RecorderError } from '../../errors.ts';
 import { CODINGS, type ConsoleFile } from '../console-files.ts';
-import type { ApiParts } from '../parts.ts';
+import type { ApiParts } from '../dependencies.ts';
 
 const SELF = ["'self'"];
 const NONE = ["'none'"];

@@ -1,7 +1,7 @@
 import type Router from '@koa/router';
 import type { Context } from 'koa';
 import { RecorderError } from '../../errors.ts';
-import type { ApiParts } from '../parts.ts';
+import type { ApiParts } from '../dependencies.ts';
 import { parseQuery } from '../query.ts';
 import { eventsSchema } from '../schemas.ts';
 import { validate } from '../validate.ts';

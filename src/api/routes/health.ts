@@ -1,7 +1,7 @@
 import type Router from '@koa/router';
 import type { Context } from 'koa';
-import { answerJson } from '../answer.ts';
-import type { ApiParts } from '../parts.ts';
+import { answerJson } from '../respond.ts';
+import type { ApiParts } from '../dependencies.ts';
 
 /**
  * How the service is: for people, and for what looks after it.

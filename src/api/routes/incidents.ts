@@ -1,12 +1,12 @@
 import type Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
 import { RecorderError } from '../../errors.ts';
-import { answerIncident, answerJsonList } from '../answer.ts';
+import { answerIncident, answerJsonList } from '../respond.ts';
 import { writeCursor } from '../cursor.ts';
 import { matchesTag } from '../if-none-match.ts';
 import { linkToNext } from '../link.ts';
 import { readListQuery } from '../list-query.ts';
-import type { ApiParts } from '../parts.ts';
+import type { ApiParts } from '../dependencies.ts';
 import { parseQuery } from '../query.ts';
 import { historySchema, idSchema } from '../schemas.ts';
 import { validate } from '../validate.ts';

@@ -1,6 +1,6 @@
 import type Router from '@koa/router';
 import { FORMATS, type Format } from '../../metrics/exposition.ts';
-import type { ApiParts } from '../parts.ts';
+import type { ApiParts } from '../dependencies.ts';
 
 /** The service's figures in OpenMetrics text, or in the older text format of Prometheus for who accepts only that. */
 export const addMetricsRoute = (router: Router, { metrics }: Pick<ApiParts, 'metrics'>): void => {

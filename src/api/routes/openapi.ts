@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type Router from '@koa/router';
-import { answerJson } from '../answer.ts';
-import type { ApiParts } from '../parts.ts';
+import { answerJson } from '../respond.ts';
+import type { ApiParts } from '../dependencies.ts';
 
 /** The description of the API (OpenAPI 3.1), as the build has made it from the schemas that validate. */
 export const addOpenApiRoute = (router: Router, { openApi }: Pick<ApiParts, 'openApi'>): void => {

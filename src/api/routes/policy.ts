@@ -1,7 +1,7 @@
 import type Router from '@koa/router';
 import { policyDocument } from '../../policy/document.ts';
-import { answerJson } from '../answer.ts';
-import type { ApiParts } from '../parts.ts';
+import { answerJson } from '../respond.ts';
+import type { ApiParts } from '../dependencies.ts';
 import { parseQuery } from '../query.ts';
 import { nothingSchema } from '../schemas.ts';
 import { validate } from '../validate.ts';

@@ -1,7 +1,7 @@
 import type Router from '@koa/router';
 import type { Middleware } from 'koa';
-import { answerJson } from '../answer.ts';
-import type { ApiParts } from '../parts.ts';
+import { answerJson } from '../respond.ts';
+import type { ApiParts } from '../dependencies.ts';
 
 /** Loads the policy again; a refused one is answered with its faults, and the old one stays in force. */
 export const addReloadRoute = (

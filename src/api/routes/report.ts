@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import type Router from '@koa/router';
 import type { Middleware } from 'koa';
-import type { Idempotency, Report } from '../../audit/incident-entries.ts';
+import type { Idempotency, Report } from '../../domain/incident-entries.ts';
 import { RecorderError } from '../../errors.ts';
 import { canonicalForm } from '../../json/canonical-form.ts';
 import type { JsonValue } from '../../json/exact-json.ts';
-import { answerIncident, incidentPath } from '../answer.ts';
-import type { ApiParts } from '../parts.ts';
+import { answerIncident, incidentPath } from '../respond.ts';
+import type { ApiParts } from '../dependencies.ts';
 import { REPORT_REQUIRED, reportSchema } from '../schemas.ts';
 import { validate } from '../validate.ts';
 

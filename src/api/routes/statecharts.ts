@@ -2,14 +2,14 @@ import type Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
 import type { Entry } from '../../audit/entry.ts';
 import { RecorderError } from '../../errors.ts';
-import { IncidentWalk } from '../../incidents/incident-walk.ts';
+import { IncidentPath } from '../../incidents/incident-path.ts';
 import { type Drawing, type Drawings, drawings } from '../../statecharts/drawings.ts';
 import { CHART_FORMATS, formatChart } from '../../statecharts/formats.ts';
 import { MACHINES } from '../../statecharts/machines.ts';
 import { incidentSvg } from '../../statecharts/svg.ts';
-import { answerJson, answerText } from '../answer.ts';
+import { answerJson, answerText } from '../respond.ts';
 import type { HistoryPage } from '../../incidents/incident-reads.ts';
-import type { ApiParts } from '../parts.ts';
+import type { ApiParts } from '../dependencies.ts';
 import { parseQuery } from '../query.ts';
 import { idSchema, machineSchema, nothingSchema, statechartSchema } from '../schemas.ts';
 import { validate } from '../validate.ts';
@@ -65,8 +65,8 @@ const walkThrough = async (
   id: string,
   response: Context['res'],
   version = Infinity,
-): Promise<IncidentWalk> => {
-  const walk = new IncidentWalk();
+): Promise<IncidentPath> => {
+  const walk = new IncidentPath();
   let after: number | undefined = 0;
   while (after !== undefined && walk.version < version && !response.closed) {
     const page: HistoryPage = found(await incidents.history(id, after));

@@ -1,6 +1,6 @@
 import type Router from '@koa/router';
-import { answerJson } from '../answer.ts';
-import type { ApiParts } from '../parts.ts';
+import { answerJson } from '../respond.ts';
+import type { ApiParts } from '../dependencies.ts';
 import { parseQuery } from '../query.ts';
 import { hoursSchema, nothingSchema } from '../schemas.ts';
 import { validate } from '../validate.ts';

@@ -8,7 +8,7 @@ import { Notice } from '../parts/notice.tsx';
 import { Moment } from '../parts/time.tsx';
 import { reasonOf } from '../request.ts';
 import { fragmentOf } from '../route.ts';
-import { counted, grouped } from '../words.ts';
+import { counted, grouped } from '../format.ts';
 import { type LoggedLine, readRange } from './log-range.ts';
 import { type RangeVerdict, verifyRange } from './verify-range.ts';
 

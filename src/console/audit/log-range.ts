@@ -1,7 +1,7 @@
 /** Entries of the log from one `seq` to another, each with the line that it was read from. */
 import type { Entry } from '../../audit/entry.ts';
 import { SECOND } from '../../clock.ts';
-import { ENTRY_EVENTS } from '../../entry-events.ts';
+import { ENTRY_EVENTS } from '../../domain/entry-events.ts';
 import { Refusal } from '../request.ts';
 
 export interface LoggedLine {

@@ -1,15 +1,15 @@
 import { useState } from 'preact/hooks';
 import type { DeliveryStatus } from '../../../machines/delivery.ts';
 import type { ContainmentAction } from '../../../machines/vocabulary.ts';
-import type { DeliveryRecord } from '../../projections/delivery-record.ts';
-import type { Containment } from '../../projections/incident-record.ts';
-import { announce } from '../announcements.ts';
+import type { DeliveryRecord } from '../../domain/delivery.ts';
+import type { Containment } from '../../domain/incident.ts';
+import { announce } from '../live-region.ts';
 import { isBroken } from '../containment.ts';
 import { perform } from '../operator.ts';
 import { Ago, Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { reasonOf } from '../request.ts';
-import { counted, spelled } from '../words.ts';
+import { counted, spelled } from '../format.ts';
 
 /** What each status of a delivery means to an operator. */
 export const DELIVERY_WORDS: Readonly<Record<DeliveryStatus, string>> = {

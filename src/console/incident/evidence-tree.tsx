@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import type { JsonValue } from '../../json/exact-json.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
-import { counted } from '../words.ts';
+import { counted } from '../format.ts';
 
 type Members = readonly (readonly [name: string, value: JsonValue])[];
 

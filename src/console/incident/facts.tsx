@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import type { Incident } from '../../projections/incident-record.ts';
+import type { Incident } from '../../domain/incident.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';

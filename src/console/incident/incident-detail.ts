@@ -1,8 +1,8 @@
 /** One incident as it is, and the entries of the log that made it so, kept up with the log. */
 import { signal } from '@preact/signals';
 import type { Entry } from '../../audit/entry.ts';
-import type { Incident } from '../../projections/incident-record.ts';
-import { Kept } from '../kept.ts';
+import type { Incident } from '../../domain/incident.ts';
+import { LiveResource } from '../live-resource.ts';
 import { epoch, listen } from '../live-entries.ts';
 import { type Answer, read, reasonOf } from '../request.ts';
 
@@ -24,8 +24,8 @@ const MOST_ENTRIES = 2000;
 
 export class IncidentDetail {
   readonly id: string;
-  readonly incident: Kept<Incident>;
-  readonly transitions: Kept<Transitions>;
+  readonly incident: LiveResource<Incident>;
+  readonly transitions: LiveResource<Transitions>;
   /** The entries about it, oldest first. */
   readonly entries = signal<readonly Entry[]>([]);
   /** Whether there are more entries than are shown. */
@@ -36,8 +36,8 @@ export class IncidentDetail {
     this.id = id;
     const query = `id=${encodeURIComponent(id)}`;
     const concerns = ({ data }: Entry): boolean => data.incident === id;
-    this.incident = new Kept(() => `/api/v1/incidents/get?${query}`, concerns, 300);
-    this.transitions = new Kept(() => `/api/v1/incidents/transitions?${query}`, concerns, 300);
+    this.incident = new LiveResource(() => `/api/v1/incidents/get?${query}`, concerns, 300);
+    this.transitions = new LiveResource(() => `/api/v1/incidents/transitions?${query}`, concerns, 300);
   }
 
   /** Keeps all of it current until what this gives is called. */

@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import type { Entry } from '../../audit/entry.ts';
-import type { Incident } from '../../projections/incident-record.ts';
+import type { Incident } from '../../domain/incident.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
 import { Notice } from '../parts/notice.tsx';
@@ -10,7 +10,7 @@ import { Verbatim } from '../parts/verbatim.tsx';
 import { reasonOf } from '../request.ts';
 import { fragmentOf, route } from '../route.ts';
 import { IncidentChart } from '../statecharts/incident-chart.tsx';
-import { grouped, spelled } from '../words.ts';
+import { grouped, spelled } from '../format.ts';
 import { Deliveries } from './deliveries.tsx';
 import { EvidenceTree } from './evidence-tree.tsx';
 import { Facts } from './facts.tsx';

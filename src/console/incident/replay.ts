@@ -3,12 +3,12 @@
  * statechart that the service makes its record with.
  */
 import type { Entry } from '../../audit/entry.ts';
-import type { IncidentRecord } from '../../projections/incident-record.ts';
+import type { IncidentRecord } from '../../domain/incident.ts';
 
 export type Fold = (before: IncidentRecord | undefined, entry: Entry) => IncidentRecord;
 
 /** Loads the fold, and XState with it: not before somebody wants to replay. */
-export const loadFold = async (): Promise<Fold> => (await import('../../projections/incident-record.ts')).foldEntry;
+export const loadFold = async (): Promise<Fold> => (await import('../../domain/incident.ts')).foldEntry;
 
 /** The record after the first `count` entries, of which there is at least one. Throws where they contradict the chart. */
 export const recordAfter = (fold: Fold, entries: readonly Entry[], count: number): IncidentRecord =>

@@ -2,7 +2,7 @@ import type { Entry } from '../../audit/entry.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
-import { spelled } from '../words.ts';
+import { spelled } from '../format.ts';
 
 interface TimelineProps {
   /** Oldest first. */

@@ -1,6 +1,6 @@
 import type { CommandName } from '../../../machines/decision.ts';
-import { COMMAND_NAMES, COMMAND_WORDS, task } from '../incidents/task.ts';
-import { spelled } from '../words.ts';
+import { COMMAND_NAMES, COMMAND_WORDS, task } from '../incidents/bulk-command.ts';
+import { spelled } from '../format.ts';
 import type { Transition } from './incident-detail.ts';
 
 interface TransitionButtonsProps {

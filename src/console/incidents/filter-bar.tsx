@@ -1,11 +1,11 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { CLASSES, SEVERITIES, STATES, type IncidentClass } from '../../../machines/vocabulary.ts';
 import { type Filters, SPANS, type Span, toggled } from '../filters.ts';
-import { useKept } from '../kept.ts';
+import { useLiveResource } from '../live-resource.ts';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
 import { goTo, listOf } from '../route.ts';
 import { statistics } from '../statistics.ts';
-import { grouped, spelled } from '../words.ts';
+import { grouped, spelled } from '../format.ts';
 
 /** How long typing has to rest before it is searched for, in milliseconds. */
 const REST = 300;
@@ -16,7 +16,7 @@ const SPAN_WORDS: Readonly<Record<Span, string>> = { '1h': 'Last hour', '24h': '
 
 /** What is listed: every choice is a step in the address. */
 export const FilterBar = ({ filters }: { readonly filters: Filters }) => {
-  const counts = useKept(statistics);
+  const counts = useLiveResource(statistics);
   const change = (changed: Partial<Filters>): void => goTo(listOf({ ...filters, ...changed }), 'replace');
   return (
     <form role="search" class="filters" onSubmit={(event) => event.preventDefault()}>

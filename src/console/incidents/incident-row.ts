@@ -1,6 +1,6 @@
 import type { IncidentClass, Severity, State } from '../../../machines/vocabulary.ts';
 import type { Entry } from '../../audit/entry.ts';
-import type { ReportedData } from '../../audit/incident-entries.ts';
+import type { ReportedData } from '../../domain/incident-entries.ts';
 import { beginning } from '../visible-text.ts';
 
 /** What the list keeps of an incident: a hundred thousand of them have to fit in a page. */

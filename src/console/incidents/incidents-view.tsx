@@ -6,12 +6,12 @@ import { type Keys, useKeys } from '../keyboard.ts';
 import { epoch, listen } from '../live-entries.ts';
 import { Notice } from '../parts/notice.tsx';
 import { fragmentOf, goTo, incidentFragment, route } from '../route.ts';
-import { counted } from '../words.ts';
+import { counted } from '../format.ts';
 import { FilterBar, SEARCH_ID } from './filter-bar.tsx';
 import { GRID_ID, IncidentGrid } from './incident-grid.tsx';
 import { IncidentRows } from './incident-rows.ts';
 import { clearSelection, current, place, selected, toggle } from './selection.ts';
-import { COMMAND_WORDS, task } from './task.ts';
+import { COMMAND_WORDS, task } from './bulk-command.ts';
 import type { CommandName } from '../../../machines/decision.ts';
 
 /** The list, and beside it, where there is room, the incident that is open. */

@@ -3,7 +3,7 @@ import { SeverityMark, StateMark } from '../parts/marks.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
 import { VerbatimLine } from '../parts/verbatim.tsx';
 import { goTo, incidentFragment } from '../route.ts';
-import { spelled } from '../words.ts';
+import { spelled } from '../format.ts';
 import type { IncidentRow } from './incident-row.ts';
 import { current, toggle } from './selection.ts';
 

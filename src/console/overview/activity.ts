@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals';
 import type { ActivityReading } from '../../projections/activity.ts';
 import { SECOND } from '../../clock.ts';
-import { Kept } from '../kept.ts';
+import { LiveResource } from '../live-resource.ts';
 
 export const SPANS_OF_HOURS = [24, 72, 168] as const;
 
@@ -9,7 +9,7 @@ export const SPANS_OF_HOURS = [24, 72, 168] as const;
 export const hours = signal<number>(72);
 
 /** What happened in each of them. */
-export const activity = new Kept<ActivityReading>(
+export const activity = new LiveResource<ActivityReading>(
   () => `/api/v1/stats/hours?hours=${hours.value}`,
   ({ event }) => event.startsWith('incident.'),
   10 * SECOND,

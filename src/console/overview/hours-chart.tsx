@@ -5,7 +5,7 @@ import { SEVERITIES } from '../../../machines/vocabulary.ts';
 import { HOUR, SECOND } from '../../clock.ts';
 import type { ActivityReading } from '../../projections/activity.ts';
 import { isDark } from '../theme.ts';
-import { duration, spelled } from '../words.ts';
+import { duration, spelled } from '../format.ts';
 
 interface HoursChartProps {
   readonly kind: 'reported' | 'resolution';

@@ -1,13 +1,13 @@
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
 import type { ActivityReading, Durations } from '../../projections/activity.ts';
-import { useKept } from '../kept.ts';
+import { useLiveResource } from '../live-resource.ts';
 import { SeverityMark } from '../parts/marks.tsx';
 import { Notice } from '../parts/notice.tsx';
 import { Moment } from '../parts/time.tsx';
 import { readFilters, UNATTENDED } from '../filters.ts';
 import { listOf } from '../route.ts';
 import { statistics } from '../statistics.ts';
-import { counted, duration, grouped } from '../words.ts';
+import { counted, duration, grouped } from '../format.ts';
 import { HOUR } from '../../clock.ts';
 import { activity, hours, SPANS_OF_HOURS } from './activity.ts';
 import { HoursChart } from './hours-chart.tsx';
@@ -16,8 +16,8 @@ const SPAN_WORDS: Readonly<Record<number, string>> = { 24: '24 hours', 72: '3 da
 
 /** How much there is to do, how much there has been, and how long it takes. */
 export const OverviewView = () => {
-  const counts = useKept(statistics);
-  const reading = useKept(activity);
+  const counts = useLiveResource(statistics);
+  const reading = useLiveResource(activity);
   return (
     <div class="page">
       <h1>Overview</h1>

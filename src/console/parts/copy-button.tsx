@@ -1,4 +1,4 @@
-import { announce } from '../announcements.ts';
+import { announce } from '../live-region.ts';
 
 interface CopyButtonProps {
   /** What is copied; made when it is asked for. */

@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import type { Severity, State } from '../../../machines/vocabulary.ts';
-import { spelled } from '../words.ts';
+import { spelled } from '../format.ts';
 
 /** More corners are more severe. */
 const SEVERITY_SHAPES: Readonly<Record<Severity, JSX.Element>> = {

@@ -1,5 +1,5 @@
 import { now } from '../now.ts';
-import { day, relative, timeOfDay } from '../words.ts';
+import { day, relative, timeOfDay } from '../format.ts';
 
 /** How long ago a time was (RFC 3339), the time itself when it is pointed at. */
 export const Ago = ({ at }: { readonly at: string }) => (

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import { beginning, piecesOf } from '../visible-text.ts';
-import { grouped } from '../words.ts';
+import { grouped } from '../format.ts';
 
 /**
  * Text that somebody else wrote, as text: isolated from the direction of what is around it, with the characters that

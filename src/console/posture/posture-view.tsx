@@ -3,15 +3,15 @@ import { ACTIONS, type ContainmentAction } from '../../../machines/vocabulary.ts
 import type { ActionView, DeliveryView } from '../../containment/posture-view.ts';
 import { isBroken, posture } from '../containment.ts';
 import { DELIVERY_WORDS, DeliveryDetail, RetryButton } from '../incident/deliveries.tsx';
-import { useKept } from '../kept.ts';
+import { useLiveResource } from '../live-resource.ts';
 import { Notice } from '../parts/notice.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
 import { fragmentOf } from '../route.ts';
-import { counted, grouped, spelled } from '../words.ts';
+import { counted, grouped, spelled } from '../format.ts';
 
 /** What is in force now, what holds it, and whether that is known to be so. */
 export const PostureView = () => {
-  const known = useKept(posture);
+  const known = useLiveResource(posture);
   if (known === undefined) {
     const reason = posture.fault.value;
     if (reason === undefined) return <Notice kind="busy" title="Reading what is in force…" />;
@@ -55,7 +55,7 @@ const MEANINGS: Readonly<Record<ContainmentAction, string>> = {
   log_alert: 'An alert stands in the audit log.',
 };
 
-const WAYS: Readonly<Record<string, string>> = {
+const CHANNELS: Readonly<Record<string, string>> = {
   push: 'It is sent to its service.',
   poll: 'Its service comes for it.',
 };
@@ -80,7 +80,7 @@ const ActionCard = ({ one }: { readonly one: ActionView }) => {
         <span class={`badge ${engaged ? 'engaged' : ''}`}>{engaged ? 'in force' : 'not in force'}</span>
       </h2>
       <p class="hint">
-        {MEANINGS[action]} {WAYS[via]}
+        {MEANINGS[action]} {CHANNELS[via]}
       </p>
       {since !== null && (
         <p>

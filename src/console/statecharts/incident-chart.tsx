@@ -1,7 +1,7 @@
 import type { Entry } from '../../audit/entry.ts';
-import type { Incident } from '../../projections/incident-record.ts';
+import type { Incident } from '../../domain/incident.ts';
 import type { Transition } from '../incident/incident-detail.ts';
-import { spelled } from '../words.ts';
+import { spelled } from '../format.ts';
 import type { ChartPart } from './drawing.ts';
 import { Statechart } from './statechart.tsx';
 

@@ -2,7 +2,7 @@ import { createElement } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
 import { reasonOf } from '../request.ts';
-import { grouped } from '../words.ts';
+import { grouped } from '../format.ts';
 import { cornerOf, type ChartPart, drawingOf, type Shape } from './drawing.ts';
 
 export interface Marks {

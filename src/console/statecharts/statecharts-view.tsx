@@ -2,18 +2,18 @@ import type { DeliveryStatus } from '../../../machines/delivery.ts';
 import { ACTIONS, STATES, type State } from '../../../machines/vocabulary.ts';
 import { posture } from '../containment.ts';
 import { readFilters } from '../filters.ts';
-import { useKept } from '../kept.ts';
+import { useLiveResource } from '../live-resource.ts';
 import { listOf } from '../route.ts';
 import { statistics } from '../statistics.ts';
-import { counted } from '../words.ts';
+import { counted } from '../format.ts';
 import { Statechart } from './statechart.tsx';
 
 const FORMATS = ['json', 'svg', 'mermaid', 'scxml', 'dot'] as const;
 
 /** Both machines, with how many are in each state now; a state of the incident leads to its list. */
 export const StatechartsView = () => {
-  const counts = useKept(statistics);
-  const known = useKept(posture);
+  const counts = useLiveResource(statistics);
+  const known = useLiveResource(posture);
   const isState = (name: string): name is State => (STATES as readonly string[]).includes(name);
   const deliveries = (status: string): number | undefined =>
     known && ACTIONS.reduce((sum, action) => sum + (known[action].delivery?.counts[status as DeliveryStatus] ?? 0), 0);

@@ -5,7 +5,7 @@ import { exactRoutes } from '../../../src/api/middleware/exact-routes.ts';
 import { ApiServer } from '../../../src/api/server.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { ask } from '../support/client.ts';
-import { standIn } from '../support/parts.ts';
+import { standIn } from '../support/dependencies.ts';
 
 describe('exactRoutes', () => {
   let server: ApiServer;

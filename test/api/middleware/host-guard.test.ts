@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { ask, exchange, serve, stopServing } from '../support/client.ts';
-import { standIn } from '../support/parts.ts';
+import { standIn } from '../support/dependencies.ts';
 
 describe('the guard of the host', () => {
   afterEach(stopServing);

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { type Answer, ask, command, dial, received, serve, stopServing } from '../support/client.ts';
-import { standIn, TOKEN } from '../support/parts.ts';
+import { standIn, TOKEN } from '../support/dependencies.ts';
 
 const REPORT = '/api/v1/incidents/report';
 const head = { class: 'prompt_injection', source: 'gateway', description: 'x' };

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { RecorderError } from '../../../src/errors.ts';
 import { command, serve, stopServing } from '../support/client.ts';
-import { KNOWN, standIn } from '../support/parts.ts';
+import { KNOWN, standIn } from '../support/dependencies.ts';
 
 const NAMES = ['contain', 'acknowledge', 'resolve'] as const;
 const pathOf = (name: string): string => `/api/v1/incidents/${name}`;

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { ConsoleFiles } from '../../../src/api/console-files.ts';
 import { temporaryDirectories } from '../../support/temporary-directory.ts';
 import { ask, serve, stopServing } from '../support/client.ts';
-import { standIn } from '../support/parts.ts';
+import { standIn } from '../support/dependencies.ts';
 
 describe('the console’s files', () => {
   const directory = temporaryDirectories();

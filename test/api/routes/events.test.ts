@@ -13,7 +13,7 @@ import { draft, HASH, openLog } from '../../support/audit-log.ts';
 import { EventReader } from '../../support/event-reader.ts';
 import { temporaryDirectories } from '../../support/temporary-directory.ts';
 import { ask, serve, stopServing } from '../support/client.ts';
-import { standIn } from '../support/parts.ts';
+import { standIn } from '../support/dependencies.ts';
 
 const PATH = '/api/v1/events';
 

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { CLASSES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
 import type { ListQuery } from '../../../src/projections/incident-list.ts';
 import { ask, serve, stopServing } from '../support/client.ts';
-import { KNOWN, standIn } from '../support/parts.ts';
+import { KNOWN, standIn } from '../support/dependencies.ts';
 
 const EVERYTHING: ListQuery = { classes: [], states: [], severities: [], sources: [], limit: 1000 };
 

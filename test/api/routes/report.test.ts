@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { CLASSES, SEVERITIES } from '../../../machines/vocabulary.ts';
 import { canonicalForm } from '../../../src/json/canonical-form.ts';
 import { type Answer, command, serve, stopServing } from '../support/client.ts';
-import { incident, standIn } from '../support/parts.ts';
+import { incident, standIn } from '../support/dependencies.ts';
 
 const PATH = '/api/v1/incidents/report';
 const REQUIRED = 'class, source, and description are required';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { RecorderError } from '../../../src/errors.ts';
 import { ask, command, serve, stopServing } from '../support/client.ts';
-import { standIn } from '../support/parts.ts';
+import { standIn } from '../support/dependencies.ts';
 
 describe('the service itself', () => {
   afterEach(stopServing);

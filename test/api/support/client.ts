@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import { request, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { createApp } from '../../../src/api/app.ts';
-import type { ApiParts } from '../../../src/api/parts.ts';
+import type { ApiParts } from '../../../src/api/dependencies.ts';
 import { ApiServer, LIMITS, type Limits } from '../../../src/api/server.ts';
 import { systemClock } from '../../../src/clock.ts';
 import type { BindAddress } from '../../../src/config.ts';
-import { TOKEN } from './parts.ts';
+import { TOKEN } from './dependencies.ts';
 
 const servers: ApiServer[] = [];
 

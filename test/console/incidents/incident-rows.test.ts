@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { IncidentClass, Severity, State } from '../../../machines/vocabulary.ts';
 import type { Entry } from '../../../src/audit/entry.ts';
 import { readFilters } from '../../../src/console/filters.ts';
-import type { EntryEvent } from '../../../src/entry-events.ts';
+import type { EntryEvent } from '../../../src/domain/entry-events.ts';
 import type { ListedIncident } from '../../../src/console/incidents/incident-row.ts';
 import { IncidentRows } from '../../../src/console/incidents/incident-rows.ts';
 

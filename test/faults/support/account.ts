@@ -9,7 +9,7 @@ import { expect } from 'chai';
 import { CLASSES, type IncidentClass, type State } from '../../../machines/vocabulary.ts';
 import type { CommandName } from '../../../machines/decision.ts';
 import { BUILT_IN_RULES } from '../../../src/policy/defaults.ts';
-import type { Incident } from '../../../src/projections/incident-record.ts';
+import type { Incident } from '../../../src/domain/incident.ts';
 import type { Answer, RunningService } from '../../support/running-service.ts';
 
 export type Outcome = 'acknowledged' | 'refused' | 'unanswered';

@@ -8,7 +8,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AssertionError, expect } from 'chai';
 import { CLASSES, type ContainmentAction } from '../../../machines/vocabulary.ts';
-import type { Incident } from '../../../src/projections/incident-record.ts';
+import type { Incident } from '../../../src/domain/incident.ts';
 import type { Answer, RunningService, ServiceHome } from '../../support/running-service.ts';
 import type { Received, Target } from '../../support/target.ts';
 import { until } from './until.ts';

@@ -1,7 +1,7 @@
-import type { Receipt } from '../audit/incident-entries.ts';
+import type { Receipt } from '../domain/incident-entries.ts';
 
 /** What came of one attempt to have a directive carried out. */
-export type Outcome =
+export type AttemptResult =
   | { readonly kind: 'done'; readonly receipt: Receipt }
   /** Another attempt may succeed; the service may have said in how many milliseconds. */
   | { readonly kind: 'missed'; readonly error: string; readonly retryAfter?: number }

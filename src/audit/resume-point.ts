@@ -6,20 +6,20 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { Entry, Head } from './entry.ts';
 import { NEWLINE, readLines, WINDOW_BYTES } from './lines.ts';
-import type { Place } from './walk.ts';
+import type { Place } from './verify-chain.ts';
 
 /** The last entry that the projections know. */
-export interface KnownPosition {
+export interface ResumePoint {
   readonly seq: number;
   /** The offset behind it, in bytes, in the file that it stands in. */
   readonly end: number;
 }
 
 /** The place in the file at the log's path, or `undefined` when it is not in there: then all has to be read. */
-export async function findKnownPlace(
+export async function findResumePoint(
   file: FileHandle,
   size: number,
-  known: KnownPosition | undefined,
+  known: ResumePoint | undefined,
   checkpoint: Head | undefined,
 ): Promise<Place | undefined> {
   if (known === undefined || checkpoint === undefined || known.seq === 0 || known.end > size) return undefined;

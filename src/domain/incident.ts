@@ -22,8 +22,8 @@ import {
   type RecurredData,
   type ReportedData,
   type RoutedIntent,
-  wayOfIntent,
-} from '../audit/incident-entries.ts';
+  channelOfIntent,
+} from './incident-entries.ts';
 import { RecorderError } from '../errors.ts';
 import {
   type DeliveryRecord,
@@ -33,7 +33,7 @@ import {
   move,
   newDelivery,
   standingOf,
-} from './delivery-record.ts';
+} from './delivery.ts';
 
 /** The incident as every endpoint gives it. Times are RFC 3339 in UTC with milliseconds. */
 export interface Incident {
@@ -206,7 +206,7 @@ function contained(
   intents: readonly RoutedIntent[],
   { standings }: IncidentContext,
 ): Partial<Incident> {
-  const actions = intents.map((intent) => newDelivery(intent.action, wayOfIntent(intent)));
+  const actions = intents.map((intent) => newDelivery(intent.action, channelOfIntent(intent)));
   return {
     containment_actions: intents.map(({ action }) => action),
     containment: { status: containmentStatus(standings), actions },

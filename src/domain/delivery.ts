@@ -10,7 +10,7 @@ import {
   type DeliveryStatus,
 } from '../../machines/delivery.ts';
 import type { Standing } from '../../machines/incident.ts';
-import type { ContainmentAction, Way } from '../../machines/vocabulary.ts';
+import type { ContainmentAction, Channel } from '../../machines/vocabulary.ts';
 import type { Entry } from '../audit/entry.ts';
 import type {
   AttemptedData,
@@ -20,13 +20,13 @@ import type {
   LostData,
   Receipt,
   RetriedData,
-} from '../audit/incident-entries.ts';
+} from './incident-entries.ts';
 
 /** A delivery as every endpoint shows it. Times are RFC 3339. */
 export interface DeliveryRecord {
   readonly action: ContainmentAction;
   readonly status: DeliveryStatus;
-  readonly via: Way;
+  readonly via: Channel;
   /** How many times it was sent. */
   readonly attempts: number;
   /** The pauses between its attempts so far, in milliseconds. */
@@ -53,7 +53,7 @@ const ABOUT_DELIVERIES: ReadonlySet<string> = new Set(DELIVERY_EVENTS);
 export const isAboutDelivery = (entry: { readonly event: string }): boolean => ABOUT_DELIVERIES.has(entry.event);
 
 /** A delivery that has just been asked for. */
-export function newDelivery(action: ContainmentAction, via: Way): DeliveryRecord {
+export function newDelivery(action: ContainmentAction, via: Channel): DeliveryRecord {
   const { status } = beginDelivery(via);
   return { action, status, via, attempts: 0, waited_ms: 0 };
 }

@@ -11,7 +11,7 @@ import { SECOND } from '../clock.ts';
 import { epoch, listen } from './live-entries.ts';
 import { read, reasonOf } from './request.ts';
 
-export class Kept<Body> {
+export class LiveResource<Body> {
   /** What the service said last. */
   readonly value = signal<Body | undefined>(undefined);
   /** Why it could not be read the last time. */
@@ -81,7 +81,7 @@ export class Kept<Body> {
 }
 
 /** Keeps it current for as long as the component is on the page, and gives what is known. */
-export const useKept = <Body>(kept: Kept<Body>): Body | undefined => {
+export const useLiveResource = <Body>(kept: LiveResource<Body>): Body | undefined => {
   useEffect(() => kept.use(), [kept]);
   return kept.value.value;
 };

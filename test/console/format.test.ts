@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { HOUR, MINUTE, SECOND } from '../../src/clock.ts';
-import { counted, duration, relative, spelled } from '../../src/console/words.ts';
+import { counted, duration, relative, spelled } from '../../src/console/format.ts';
 
 describe('the words of the console', () => {
   it('spell the vocabulary out', () => {

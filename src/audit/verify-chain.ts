@@ -8,10 +8,10 @@
 import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { areArchived, rangesOf } from './archived-so-far.ts';
+import { areArchived, rangesOf } from './archived-ranges.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { EMPTY_HEAD, type Entry, EntryFault, type Head, parseEntry, type StoredEntry } from './entry.ts';
-import type { ArchivedData, ArchivedRange } from './log-entries.ts';
+import type { ArchivedData, ArchivedRange } from '../domain/log-entries.ts';
 import { type Line, readLines } from './lines.ts';
 
 /** The first thing that is wrong with a log. */

@@ -4,7 +4,7 @@
 export const FETCH = 64;
 const FETCHES = 500;
 
-export interface StretchOptions {
+export interface IndexScanOptions {
   /** How many numbers it fetches at a time. */
   readonly size: number;
   /** How many times it fetches on before it is tired. */
@@ -12,7 +12,7 @@ export interface StretchOptions {
 }
 
 /** Numbers in falling order, fetched a few at a time. */
-export class Stretch {
+export class IndexScan {
   readonly #fetch: (to: number) => readonly number[];
   readonly #size: number;
   #fetched: readonly number[];
@@ -20,7 +20,7 @@ export class Stretch {
   #fetchesLeft: number;
 
   /** @param fetch gives the highest numbers that are not above `to`, `size` of them or all */
-  constructor(to: number, fetch: (to: number) => readonly number[], options: Partial<StretchOptions> = {}) {
+  constructor(to: number, fetch: (to: number) => readonly number[], options: Partial<IndexScanOptions> = {}) {
     const { size = FETCH, fetches = FETCHES } = options;
     this.#fetch = fetch;
     this.#size = size;
@@ -33,7 +33,7 @@ export class Stretch {
     return this.#fetched[this.#at] ?? -1;
   }
 
-  get isTired(): boolean {
+  get budgetSpent(): boolean {
     return this.#fetchesLeft < 0;
   }
 
@@ -52,7 +52,7 @@ export class Stretch {
 }
 
 /** All numbers of some stretches, in falling order. */
-export function* merged(stretches: readonly Stretch[]): Generator<number, undefined> {
+export function* merged(stretches: readonly IndexScan[]): Generator<number, undefined> {
   for (let next = foremost(stretches); next !== undefined; next = foremost(stretches)) {
     yield next.head;
     next.drop();
@@ -63,10 +63,10 @@ export function* merged(stretches: readonly Stretch[]): Generator<number, undefi
  * The numbers of some stretches that another has as well, in falling order; each skips what the other has not. Returns
  * the number from which on it has not looked, when one of them became tired.
  */
-export function* common(stretches: readonly Stretch[], other: Stretch): Generator<number, number | undefined> {
+export function* common(stretches: readonly IndexScan[], other: IndexScan): Generator<number, number | undefined> {
   for (let next = foremost(stretches); next !== undefined && other.head !== -1; next = foremost(stretches)) {
     const number = next.head;
-    if (next.isTired || other.isTired) return number;
+    if (next.budgetSpent || other.budgetSpent) return number;
     if (number === other.head) {
       yield number;
       next.drop();
@@ -77,8 +77,8 @@ export function* common(stretches: readonly Stretch[], other: Stretch): Generato
 }
 
 /** The stretch whose next number is the highest; undefined when all are at their end. */
-function foremost(stretches: readonly Stretch[]): Stretch | undefined {
-  let next: Stretch | undefined;
+function foremost(stretches: readonly IndexScan[]): IndexScan | undefined {
+  let next: IndexScan | undefined;
   for (const stretch of stretches) if (stretch.head > (next?.head ?? -1)) next = stretch;
   return next;
 }

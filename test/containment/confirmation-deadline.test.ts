@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import type { ContainmentAction, Rule } from '../../machines/vocabulary.ts';
 import { HOUR, SECOND } from '../../src/clock.ts';
-import { Receipts } from '../../src/containment/receipts.ts';
-import { Silence } from '../../src/containment/silence.ts';
+import { Confirmations } from '../../src/containment/confirmations.ts';
+import { ConfirmationDeadline } from '../../src/containment/confirmation-deadline.ts';
 import { parseTargetUrl } from '../../src/policy/target-url.ts';
 import type { Targets } from '../../src/policy/targets.ts';
 import { parsed, Recording } from '../support/recording.ts';
@@ -21,16 +21,16 @@ describe('a service that has to confirm every minute', () => {
   let home: string;
   let targets: Targets;
   let recording: Recording;
-  let silence: Silence;
-  let receipts: Receipts;
+  let silence: ConfirmationDeadline;
+  let receipts: Confirmations;
   let faults: unknown[];
 
   const open = async (): Promise<void> => {
     recording = await Recording.open(home, { rules, targets });
     const { projections, changes, news, log, clock } = recording;
     const parts = { posture: projections.posture, news, targets: () => targets, clock };
-    silence = new Silence({ ...parts, onFault: (error) => void faults.push(error) });
-    receipts = new Receipts({ ...parts, log, wake: () => {}, requireUpToDate: () => changes.requireUpToDate() });
+    silence = new ConfirmationDeadline({ ...parts, onFault: (error) => void faults.push(error) });
+    receipts = new Confirmations({ ...parts, log, wake: () => {}, requireUpToDate: () => changes.requireUpToDate() });
   };
 
   beforeEach(() => {
@@ -182,7 +182,7 @@ describe('a service that has to confirm every minute', () => {
     const fault = new TypeError('a fault');
     const { projections, clock } = recording;
     const tell = (): Promise<never> => Promise.reject(fault);
-    const faulty = new Silence({
+    const faulty = new ConfirmationDeadline({
       posture: projections.posture,
       news: { tell },
       targets: () => targets,

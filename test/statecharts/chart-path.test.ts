@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { incidentMachine } from '../../machines/incident.ts';
 import type { Drawing } from '../../src/statecharts/drawings.ts';
 import { chartSvg, incidentSvg, type Whereabouts } from '../../src/statecharts/svg.ts';
-import { Walk } from '../../src/statecharts/walk.ts';
+import { ChartPath } from '../../src/statecharts/chart-path.ts';
 
 const rule = (auto_contain: boolean) => ({ auto_contain, actions: ['freeze_agent'] });
 
@@ -12,16 +12,16 @@ const told = ({ current, taken, possible }: Whereabouts) => ({
   possible: [...possible],
 });
 
-describe('Walk', () => {
+describe('ChartPath', () => {
   it('given a rule that contains by itself, then the way there has been taken', () => {
-    expect(told(new Walk(incidentMachine, rule(true)).whereabouts)).to.deep.include({
+    expect(told(new ChartPath(incidentMachine, rule(true)).whereabouts)).to.deep.include({
       current: ['contained', 'contained.delivering'],
       taken: ['open:always'],
     });
   });
 
   it('when events come, then it remembers what each did, and passes over what is not possible', () => {
-    const walk = new Walk(incidentMachine, rule(false));
+    const walk = new ChartPath(incidentMachine, rule(false));
     expect(told(walk.whereabouts).possible).to.have.members([
       'open:contain',
       'open:acknowledge',
@@ -37,7 +37,7 @@ describe('Walk', () => {
   });
 
   it('follows the states within a state', () => {
-    const walk = new Walk(incidentMachine, rule(true));
+    const walk = new ChartPath(incidentMachine, rule(true));
     walk.take({ type: 'delivery', action: 'freeze_agent', standing: 'confirmed' } as never);
     const { current, taken } = told(walk.whereabouts);
     expect(current).to.deep.equal(['contained', 'contained.confirmed']);

@@ -5,7 +5,7 @@ const MOST = 1000;
  * What a statechart has answered. An answer depends on nothing but the situation and the event, and there are few of
  * these that occur often: so a replay of the log asks the chart a few dozen times instead of millions.
  */
-export class Answers<Answer> {
+export class Memo<Answer> {
   readonly #known = new Map<string, Answer>();
 
   /** The answer to the question that `key` stands for; `ask` is called where it is not known. */

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Rule } from '../../machines/vocabulary.ts';
-import { Receipts } from '../../src/containment/receipts.ts';
+import { Confirmations } from '../../src/containment/confirmations.ts';
 import { parseTargetUrl } from '../../src/policy/target-url.ts';
 import type { Targets } from '../../src/policy/targets.ts';
 import { Recording } from '../support/recording.ts';
@@ -20,7 +20,7 @@ describe('what services and operators say about deliveries', () => {
   const directory = temporaryDirectories();
   let recording: Recording;
   let targets: Targets;
-  let receipts: Receipts;
+  let receipts: Confirmations;
   let woken: string[];
 
   beforeEach(async () => {
@@ -30,7 +30,7 @@ describe('what services and operators say about deliveries', () => {
     const { projections, changes, news, log, clock } = recording;
     const requireUpToDate = () => changes.requireUpToDate();
     const wake = (action: string): void => void woken.push(action);
-    receipts = new Receipts({
+    receipts = new Confirmations({
       posture: projections.posture,
       news,
       log,

@@ -7,7 +7,7 @@ import type {
   Rule,
   Severity,
   State,
-  Way,
+  Channel,
 } from '../../machines/vocabulary.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 
@@ -36,9 +36,10 @@ export type Idempotency = {
  * An intent and how it goes to the service that carries it out: what the policy in force said when it was asked for.
  * Entries of the first version do not say: nothing was sent then.
  */
-export type RoutedIntent = Intent & { readonly via?: Way };
+export type RoutedIntent = Intent & { readonly via?: Channel };
 
-export const wayOfIntent = ({ action, via }: RoutedIntent): Way => via ?? (action === 'log_alert' ? 'log' : 'poll');
+export const channelOfIntent = ({ action, via }: RoutedIntent): Channel =>
+  via ?? (action === 'log_alert' ? 'log' : 'poll');
 
 type AboutIncident = {
   /** Identifier of the incident. */
@@ -123,7 +124,7 @@ export type FailedData = AboutDelivery & {
 export type LostData = AboutDelivery & { readonly reason: string };
 
 /** `containment.retried`: an operator had it tried again. */
-export type RetriedData = AboutDelivery & { readonly via: Way; readonly by?: string; readonly note?: string };
+export type RetriedData = AboutDelivery & { readonly via: Channel; readonly by?: string; readonly note?: string };
 
 export type DeliveryData = AttemptedData | ConfirmedData | FailedData | LostData | RetriedData;
 

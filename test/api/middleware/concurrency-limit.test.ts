@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import Koa from 'koa';
 import { errors } from '../../../src/api/middleware/errors.ts';
-import { fewAtATime } from '../../../src/api/middleware/few-at-a-time.ts';
+import { fewAtATime } from '../../../src/api/middleware/concurrency-limit.ts';
 import { ApiServer } from '../../../src/api/server.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { ask, dial } from '../support/client.ts';
-import { standIn } from '../support/parts.ts';
+import { standIn } from '../support/dependencies.ts';
 
 describe('fewAtATime', () => {
   let server: ApiServer;

@@ -22,7 +22,7 @@ const PERIODS_BEFORE_START = 2;
 /** How many deliveries one look turns to lost; the next takes the others. */
 const MOST_AT_ONCE = 100;
 
-export interface SilenceParts {
+export interface ConfirmationDeadlineParts {
   readonly posture: Posture;
   readonly news: Pick<DeliveryNews, 'tell'>;
   readonly targets: () => Targets;
@@ -37,12 +37,12 @@ interface Heard {
   readonly monotonic: number;
 }
 
-export class Silence {
-  readonly #parts: SilenceParts;
+export class ConfirmationDeadline {
+  readonly #parts: ConfirmationDeadlineParts;
   readonly #heard = new Map<ContainmentAction, Heard>();
   #looking = false;
 
-  constructor(parts: SilenceParts) {
+  constructor(parts: ConfirmationDeadlineParts) {
     this.#parts = parts;
   }
 

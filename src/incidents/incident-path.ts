@@ -1,15 +1,15 @@
 import { incidentMachine } from '../../machines/incident.ts';
 import type { Entry } from '../audit/entry.ts';
-import type { ReportedData } from '../audit/incident-entries.ts';
+import type { ReportedData } from '../domain/incident-entries.ts';
 import { RecorderError } from '../errors.ts';
-import { eventOf, foldEntry, type IncidentRecord } from '../projections/incident-record.ts';
+import { eventOf, foldEntry, type IncidentRecord } from '../domain/incident.ts';
 import type { Whereabouts } from '../statecharts/svg.ts';
-import { Walk } from '../statecharts/walk.ts';
+import { ChartPath } from '../statecharts/chart-path.ts';
 
 /** The way of an incident through its statechart, as its entries tell it. */
-export class IncidentWalk {
+export class IncidentPath {
   #record: IncidentRecord | undefined;
-  #walk: Walk | undefined;
+  #walk: ChartPath | undefined;
 
   /**
    * Takes the next entry about the incident, the first being its report.
@@ -19,7 +19,7 @@ export class IncidentWalk {
     const before = this.#record;
     this.#record = foldEntry(before, entry);
     if (before === undefined) {
-      this.#walk = new Walk(incidentMachine, (entry.data as unknown as ReportedData).rule);
+      this.#walk = new ChartPath(incidentMachine, (entry.data as unknown as ReportedData).rule);
       return;
     }
     const event = eventOf(before, entry);

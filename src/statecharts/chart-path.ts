@@ -10,7 +10,7 @@ import { stateId, transitionIds } from './chart.ts';
 import type { Whereabouts } from './svg.ts';
 
 /** A walk through a machine by events, which remembers the way. The machine's actions do nothing here. */
-export class Walk {
+export class ChartPath {
   readonly #machine: AnyStateMachine;
   readonly #ids: ReadonlyMap<AnyTransitionDefinition, string>;
   readonly #actor: Actor<AnyStateMachine>;

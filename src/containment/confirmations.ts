@@ -4,12 +4,12 @@
  */
 import type { DeliveryStatus } from '../../machines/delivery.ts';
 import type { ContainmentAction, Directive } from '../../machines/vocabulary.ts';
-import type { Observed } from '../audit/incident-entries.ts';
+import type { Observed } from '../domain/incident-entries.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
 import type { DeliveryName, DeliveryNews, News } from '../incidents/delivery-news.ts';
-import { type Targets, wayOf } from '../policy/targets.ts';
+import { type Targets, channelOf } from '../policy/targets.ts';
 import type { Posture } from '../projections/posture.ts';
 
 /** One request changes no more deliveries than this; the next one takes the others. */
@@ -39,7 +39,7 @@ export interface Confirmed {
   readonly remaining: number;
 }
 
-export interface ReceiptsParts {
+export interface ConfirmationsParts {
   readonly posture: Posture;
   readonly news: DeliveryNews;
   readonly log: Pick<AuditLog, 'append'>;
@@ -56,10 +56,10 @@ const RETRIABLE: readonly DeliveryStatus[] = ['failed', 'lost', 'delivering', 'r
 
 const EXPECTED = { engage: 'engaged', release: 'released' } as const satisfies Record<Directive, Observed>;
 
-export class Receipts {
-  readonly #parts: ReceiptsParts;
+export class Confirmations {
+  readonly #parts: ConfirmationsParts;
 
-  constructor(parts: ReceiptsParts) {
+  constructor(parts: ConfirmationsParts) {
     this.#parts = parts;
   }
 
@@ -98,7 +98,7 @@ export class Receipts {
   async retry({ action, incident_id, by, note }: RetryRequest): Promise<{ retried: number; remaining: number }> {
     this.#parts.requireUpToDate();
     const directive: Directive = this.#parts.posture.of(action).holders > 0 ? 'engage' : 'release';
-    const via = wayOf(this.#parts.targets(), action, directive);
+    const via = channelOf(this.#parts.targets(), action, directive);
     const said = { ...(by === undefined ? {} : { by }), ...(note === undefined ? {} : { note }) };
     // What its service comes for can only be tried when there is somewhere to send it by now.
     const statuses = RETRIABLE.filter((status) => status !== 'recorded' || via === 'push');

@@ -2,7 +2,7 @@
 const KEPT = 200;
 
 /** The beginning of what a service says; never half a character. */
-export const beginningOf = (text: string): string =>
+export const excerptOf = (text: string): string =>
   text
     .slice(0, KEPT)
     .replace(/[\uD800-\uDBFF]$/, '')

@@ -2,8 +2,8 @@
  * Alerts: the entries that follow others in the same write, because a policy asks for `log_alert` or because containment
  * has gone wrong.
  */
-import type { EntryEvent } from '../entry-events.ts';
-import type { AlertData, CommandedData, FailedData, LostData, ReportedData } from '../audit/incident-entries.ts';
+import type { EntryEvent } from './entry-events.ts';
+import type { AlertData, CommandedData, FailedData, LostData, ReportedData } from './incident-entries.ts';
 
 /** What an alert repeats of its incident, so that it can be read by itself. */
 export type AlertSubject = Pick<AlertData, 'class' | 'severity' | 'source'>;

@@ -24,7 +24,7 @@ export interface Batch {
   readonly head: Head;
 }
 
-export class WaitingAppends {
+export class AppendQueue {
   #appends: Append[] = [];
   #entries = 0;
 

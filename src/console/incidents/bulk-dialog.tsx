@@ -1,11 +1,11 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { TargetedSubmitEvent } from 'preact';
 import type { CommandName } from '../../../machines/decision.ts';
-import { announce } from '../announcements.ts';
+import { announce } from '../live-region.ts';
 import { Dialog } from '../parts/dialog.tsx';
-import { counted } from '../words.ts';
+import { counted } from '../format.ts';
 import { clearSelection } from './selection.ts';
-import { carryOut, COMMAND_WORDS, type Outcome, type Task, task } from './task.ts';
+import { carryOut, COMMAND_WORDS, type Outcome, type Task, task } from './bulk-command.ts';
 
 const LONGEST_NOTE = 4096;
 

@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../clock.ts';
 import type { PostureView } from '../containment/posture-view.ts';
-import type { Receipts } from '../containment/receipts.ts';
+import type { Confirmations } from '../containment/confirmations.ts';
 import type { EventStreams } from './event-streams.ts';
 import type { Archivist } from '../incidents/archivist.ts';
 import type { IncidentReads } from '../incidents/incident-reads.ts';
@@ -46,7 +46,7 @@ export interface ApiParts {
   readonly reload: () => Promise<object>;
   readonly archive: Archivist['archive'];
   readonly posture: Pick<PostureView, 'read' | 'versionOf' | 'change' | 'waiting' | 'requireUpToDate'>;
-  readonly receipts: Pick<Receipts, 'confirm' | 'retry'>;
+  readonly receipts: Pick<Confirmations, 'confirm' | 'retry'>;
   /** The path of the file that describes the API. */
   readonly openApi: string;
   readonly console: Pick<ConsoleFiles, 'get'>;

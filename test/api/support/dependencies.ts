@@ -1,6 +1,6 @@
 import type { CommandName } from '../../../machines/decision.ts';
-import type { ApiParts } from '../../../src/api/parts.ts';
-import type { Idempotency, Report } from '../../../src/audit/incident-entries.ts';
+import type { ApiParts } from '../../../src/api/dependencies.ts';
+import type { Idempotency, Report } from '../../../src/domain/incident-entries.ts';
 import { RecorderError } from '../../../src/errors.ts';
 import type { Command } from '../../../src/incidents/recorder.ts';
 import { BUILT_IN_RULES } from '../../../src/policy/defaults.ts';

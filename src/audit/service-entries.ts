@@ -5,7 +5,7 @@
 import type { Draft } from './entry.ts';
 import type { AuditLog } from './log.ts';
 
-export class Announcements {
+export class ServiceEntries {
   readonly #log: Pick<AuditLog, 'append'>;
   readonly #waiting: Draft[] = [];
   #telling: Promise<void> | undefined;
