@@ -1,4 +1,4 @@
-/** How many incidents there are, of each kind. LiveResource up with every entry; reading costs the same whatever their number. */
+/** How many incidents there are, of each kind. Kept up with every entry; reading costs the same whatever their number. */
 import {
   CLASSES,
   SEVERITIES,
