@@ -12,7 +12,7 @@ import { readConfig } from './config.ts';
 import { RecorderError } from './errors.ts';
 import { firstReport, prepareLocalUse } from './local-use.ts';
 import { ProcessOutput, requestLines } from './process-output.ts';
-import { type Service, startService } from './service.ts';
+import { type Service, startService } from './compose/service.ts';
 
 const EXIT_CODES: Partial<Record<string, number>> = { config: 78, invalid_policy: 78, locked: 75 };
 const EX_IOERR = 74;
@@ -26,7 +26,7 @@ async function main(): Promise<void> {
   const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, output);
 
   const signals = new Signals(logger);
-  const service = await startService(config, systemClock, logger, { tellRequest: requestLines(logger, output) });
+  const service = await startService(config, systemClock, logger, { logRequest: requestLines(logger, output) });
   logger.info({ address: service.address, log: config.logPath }, 'listening');
   if (values.local) process.stdout.write(`${firstReport(service.address, config.tokenPath, process.cwd())}\n`);
   const code = await signals.obey(service);

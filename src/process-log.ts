@@ -1,22 +1,23 @@
-/** What the process log is told of the audit log. */
+/** What the process log says about the audit log. */
 import type { Logger } from 'pino';
 import type { BackgroundVerification } from './audit/background-verification.ts';
-import type { StoredEntry } from './audit/entry.ts';
 import type { AuditLog } from './audit/log.ts';
 import type { Damage } from './audit/verify-chain.ts';
 import { type Clock, SECOND } from './clock.ts';
-import type { EntryEvent } from './domain/entry-events.ts';
+import { type EntryEvent, isAboutIncident, type StoredEntry } from './domain/entries.ts';
 
 /** How often a long start says how far it is. */
 const PROGRESS = 2 * SECOND;
 
-export function tellEntries(logger: Logger, entries: readonly StoredEntry[]): void {
-  for (const { event, data } of entries) {
-    logger[levelOf(event)]({ event, seq: data.seq, incident: data.incident, state: data.state }, 'recorded');
+export function logEntries(logger: Logger, entries: readonly StoredEntry[]): void {
+  for (const entry of entries) {
+    const { event, data } = entry;
+    const about = isAboutIncident(entry) ? { incident: entry.data.incident, state: entry.data.state } : {};
+    logger[levelOf(event)]({ event, seq: data.seq, ...about }, 'recorded');
   }
 }
 
-/** What a request has done to an incident stands in that request's line, with what it was and who asked. */
+/** The line of a request says what it did to an incident, so its entries are repeated on `debug` only. */
 const levelOf = (event: EntryEvent): 'debug' | 'info' =>
   event.startsWith('incident.') || event === 'alert.raised' ? 'debug' : 'info';
 
@@ -40,11 +41,11 @@ export async function verifyRest(verification: BackgroundVerification, log: Audi
       return;
     }
     log.markDamaged(damage);
-    tellDamage(logger, damage);
+    logDamage(logger, damage);
   } catch (error) {
     if (!verification.stopped) logger.error({ err: error }, 'the audit log could not be verified');
   }
 }
 
-export const tellDamage = (logger: Logger, damage: Damage): void =>
+export const logDamage = (logger: Logger, damage: Damage): void =>
   logger.fatal(damage, 'the audit log is damaged: it is read, and not written');

@@ -5,7 +5,7 @@
  * of an incident arrives here as JSON text that is ready to send.
  */
 import type { Clock } from '../clock.ts';
-import type { PostureView } from '../containment/posture-view.ts';
+import type { PostureReads } from '../containment/posture-reads.ts';
 import type { Confirmations } from '../containment/confirmations.ts';
 import type { EventStreams } from './event-streams.ts';
 import type { Archivist } from '../incidents/archivist.ts';
@@ -45,7 +45,7 @@ export interface ApiParts {
   /** Loads the policy again; what it gives is shown to the client. */
   readonly reload: () => Promise<object>;
   readonly archive: Archivist['archive'];
-  readonly posture: Pick<PostureView, 'read' | 'versionOf' | 'change' | 'waiting' | 'requireUpToDate'>;
+  readonly posture: Pick<PostureReads, 'read' | 'versionOf' | 'change' | 'waiting'>;
   readonly receipts: Pick<Confirmations, 'confirm' | 'retry'>;
   /** The path of the file that describes the API. */
   readonly openApi: string;

@@ -1,5 +1,6 @@
 import type { IncidentClass, Severity, State } from '../../machines/vocabulary.ts';
 import type { EntryLine } from '../audit/entry-line.ts';
+import { isAboutIncident } from '../domain/entries.ts';
 import type { IncidentKind } from '../projections/incidents.ts';
 
 /** What a stream is to show. An empty list of values stands for all of them. */
@@ -21,8 +22,10 @@ export const admitting = (
 ): Admits => {
   if (classes.length + states.length + severities.length === 0) return () => true;
   return (line) => {
-    const { incident, state } = line.data();
-    if (typeof incident !== 'string' || !isAmong(states, state)) return false;
+    const entry = line.entry();
+    if (!isAboutIncident(entry)) return false;
+    const { incident, state } = entry.data;
+    if (!isAmong(states, state)) return false;
     if (classes.length + severities.length === 0) return true;
     const kind = kindOf(incident);
     return kind !== undefined && isAmong(classes, kind.class) && isAmong(severities, kind.severity);

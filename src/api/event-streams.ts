@@ -6,7 +6,6 @@
  */
 import type { ServerResponse } from 'node:http';
 import { bulkhead } from 'cockatiel';
-import type { StoredEntry } from '../audit/entry.ts';
 import { type EntryLine, linesOf } from '../audit/entry-line.ts';
 import { LogCursor } from '../audit/log-cursor.ts';
 import type { AuditLog } from '../audit/log.ts';
@@ -14,6 +13,7 @@ import { type Clock, SECOND } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import { admitting, type EventFilter } from './event-filter.ts';
 import { EventStream, frameOf } from './event-stream.ts';
+import type { StoredEntry } from '../domain/entries.ts';
 
 const MAX_STREAMS = 64;
 /** How many read a page of the log at the same time: who wants little of a long log must not keep others waiting. */

@@ -6,10 +6,10 @@
  */
 import * as z from 'zod/mini';
 import { ACTIONS, CLASSES, DIRECTIVES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
-import { OBSERVED } from '../domain/incident-entries.ts';
 import { CHART_FORMATS } from '../statecharts/formats.ts';
 import { MOST_HOURS } from '../projections/activity.ts';
 import { parseTimestamp } from './timestamp.ts';
+import { OBSERVED } from '../domain/entries.ts';
 
 const isBlank = (value: unknown): boolean => typeof value !== 'string' || value.trim() === '';
 

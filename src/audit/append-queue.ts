@@ -1,8 +1,9 @@
 /** The queue in front of the log: appends wait here until their batch is taken. */
 import { RecorderError } from '../errors.ts';
 import type { ChainHash } from './chain-hash.ts';
-import { chainEntry, type Draft, type Head, MAX_ENTRY_BYTES, type StoredEntry } from './entry.ts';
+import { chainEntry, type Head, MAX_ENTRY_BYTES } from './entry.ts';
 import { MAX_BATCH_BYTES } from './recovery.ts';
+import type { Draft, StoredEntry } from '../domain/entries.ts';
 
 /** The most entries that may wait for their batch; beyond it appends are refused as overload. */
 const MAX_WAITING = 2048;

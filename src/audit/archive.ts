@@ -4,10 +4,10 @@ import { basename, dirname, join } from 'node:path';
 import { RecorderError } from '../errors.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { syncDirectoryOf } from './durable-file.ts';
-import { type Entry, parseEntry } from './entry.ts';
+import { EntryFault, parseEntry } from './entry.ts';
 import { type Line, readLines } from './lines.ts';
-import type { ArchivedData, SegmentRange } from '../domain/log-entries.ts';
 import type { SealedSegment } from './segments.ts';
+import type { ArchivedData, Entry, SegmentRange } from '../domain/entries.ts';
 
 /** The `data` of a `log.archived` entry. */
 export type ArchivedEntryData = ArchivedData & { readonly seq: number };
@@ -161,7 +161,8 @@ function readOne(line: Line, path: string, hash: ChainHash): ArchivedEntryData {
   try {
     const { data, prev_hash } = entryIn(line);
     const entry = parseEntry(line.bytes.toString('utf8'), { entries: data.seq - 1, hash: prev_hash }, hash);
-    return entry.data as unknown as ArchivedEntryData;
+    if (entry.event !== 'log.archived') throw new EntryFault(`its event is ${entry.event}`);
+    return entry.data;
   } catch (error) {
     throw new RecorderError('damaged_log', `the entry at byte ${line.offset} of ${path} is not as it was written`, {
       cause: error,

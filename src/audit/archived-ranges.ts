@@ -6,7 +6,7 @@
  * which keeps that short.
  */
 import type { Head } from './entry.ts';
-import type { ArchivedData, ArchivedRange, ArchivedSoFar } from '../domain/log-entries.ts';
+import type { ArchivedData, ArchivedRange, ArchivedSoFar } from '../domain/entries.ts';
 
 const NOTHING: ArchivedSoFar = { ranges: [], entered: {} };
 

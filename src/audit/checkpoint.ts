@@ -6,8 +6,9 @@ import { readFile } from 'node:fs/promises';
 import { SECOND } from '../clock.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { replaceFile } from './durable-file.ts';
-import { EMPTY_HEAD, type Head, type StoredEntry } from './entry.ts';
+import { EMPTY_HEAD, type Head } from './entry.ts';
 import type { Damage, Walked } from './verify-chain.ts';
+import type { StoredEntry } from '../domain/entries.ts';
 
 const checkpointPath = (logPath: string): string => `${logPath}.checkpoint`;
 

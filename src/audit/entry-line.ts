@@ -1,6 +1,6 @@
 /** An entry as it is sent to whoever follows the log: the bytes of its line, and what a reader needs beside them. */
-import type { Entry, EntryData, StoredEntry } from './entry.ts';
 import type { Line } from './lines.ts';
+import type { Entry, StoredEntry } from '../domain/entries.ts';
 
 export interface EntryLine {
   readonly seq: number;
@@ -9,8 +9,8 @@ export interface EntryLine {
   readonly bytes: Buffer;
   /** Where it begins in its file, in bytes. */
   readonly offset: number;
-  /** What the entry says; read from the line when it is asked for. */
-  readonly data: () => EntryData;
+  /** The entry; read from the line on demand. */
+  readonly entry: () => Entry;
 }
 
 /** Every line begins so, because an entry has one spelling. */
@@ -21,25 +21,22 @@ const LONGEST_BEGINNING = 128;
 export function readEntryLine({ bytes, offset }: Pick<Line, 'bytes' | 'offset'>): EntryLine | undefined {
   const [, event, seq] = BEGINNING.exec(bytes.toString('latin1', 0, LONGEST_BEGINNING)) ?? [];
   if (event === undefined) return undefined;
-  const data = (): EntryData => (JSON.parse(bytes.toString('utf8')) as { data: EntryData }).data;
-  return { seq: Number(seq), event, bytes, offset, data };
+  return { seq: Number(seq), event, bytes, offset, entry: () => JSON.parse(bytes.toString('utf8')) as Entry };
 }
 
 /** The lines of entries that were written together: `written` begins with the first of them. */
 export function linesOf(entries: readonly StoredEntry[], written: Buffer): readonly EntryLine[] {
   const begin = entries[0]?.offset ?? 0;
-  return entries.map(({ event, data, offset, length }) => ({
-    seq: data.seq,
-    event,
-    bytes: written.subarray(offset - begin, offset - begin + length - 1),
-    offset,
-    data: () => data,
-  }));
+  return entries.map((entry) => {
+    const { event, data, offset, length } = entry;
+    const bytes = written.subarray(offset - begin, offset - begin + length - 1);
+    return { seq: data.seq, event, bytes, offset, entry: () => entry };
+  });
 }
 
 /** The entry that a line of the log holds. The chain is not verified. */
-export const entryOn = ({ bytes, offset }: EntryLine): StoredEntry => ({
-  ...(JSON.parse(bytes.toString('utf8')) as Entry),
+export const entryOn = ({ entry, bytes, offset }: EntryLine): StoredEntry => ({
+  ...entry(),
   offset,
   length: bytes.length + 1,
 });

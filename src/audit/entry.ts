@@ -6,44 +6,13 @@
  * spelling: `parseEntry` writes what it read once more and refuses a line that comes out different, so nothing can be
  * hidden in white space, escapes, a duplicate key or an extra field.
  */
-import { ENTRY_EVENTS, type EntryEvent } from '../domain/entry-events.ts';
 import { canonicalForm, spell } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import type { ChainHash } from './chain-hash.ts';
+import { type Draft, type Entry, ENTRY_EVENTS } from '../domain/entries.ts';
 
 /** The most that one entry may take in the log, in bytes, its newline included. */
 export const MAX_ENTRY_BYTES = 256 * 1024;
-
-/** What an entry says. `seq` counts all entries from 1 without gaps. */
-export interface EntryData {
-  readonly seq: number;
-  readonly [key: string]: JsonValue;
-}
-
-export interface Entry {
-  /** RFC 3339, UTC, milliseconds: data, never an order. */
-  readonly timestamp: string;
-  readonly event: EntryEvent;
-  readonly data: EntryData;
-  /** `entry_hash` of the entry before, `""` for the first. */
-  readonly prev_hash: string;
-  /** Lower-case hex of the chain's hash. */
-  readonly entry_hash: string;
-  readonly algorithm: string;
-}
-
-/** An entry and the place of its line in the log, in bytes; `length` includes the newline. */
-export interface StoredEntry extends Entry {
-  readonly offset: number;
-  readonly length: number;
-}
-
-/** An entry before it has a number and a place in the chain. */
-export interface Draft {
-  readonly timestamp: string;
-  readonly event: EntryEvent;
-  readonly data: Readonly<Record<string, JsonValue>>;
-}
 
 /** What the next entry follows: the count of entries so far and the hash of the last. */
 export interface Head {
@@ -59,16 +28,17 @@ export function chainEntry(
   head: Head,
   hash: ChainHash,
 ): { readonly entry: Entry; readonly line: string } {
-  const data: EntryData = { seq: head.entries + 1, ...draft.data };
+  const data = { seq: head.entries + 1, ...draft.data };
   const { canonical, exact } = spell(data);
-  const entry: Entry = {
+  // The compiler does not see that event and data still belong together: they come from one draft.
+  const entry = {
     timestamp: draft.timestamp,
     event: draft.event,
     data,
     prev_hash: head.hash,
     entry_hash: hash.digest(textAround(canonical, draft.event, head.hash, draft.timestamp)),
     algorithm: hash.algorithm,
-  };
+  } as Entry;
   return { entry, line: lineOf(entry, exact) };
 }
 

@@ -3,7 +3,7 @@
  *
  * Entries wait in a queue. One batch at a time is taken from its front, chained, written, and synced with a single
  * asynchronous `fdatasync`; what arrives meanwhile makes the next batch, so many appends share one sync and none waits
- * for a timer. Only when the sync has returned are the entries handed on (`onDurable`) and their appends fulfilled.
+ * for a timer. Only when the sync has returned does `onDurable` get the entries, and then their appends are fulfilled.
  *
  * States:
  * - `open`: entries are taken.
@@ -11,7 +11,7 @@
  *   its last whole entry, and entries are refused at once. `probe()`, called every second or so, appends a
  *   `log.resumed` entry as soon as that succeeds; then it is `open` again.
  * - `failed`: a sync failed. The kernel has dropped the pages and calls them clean, so trying again would lie: all is
- *   refused for good, the batch is cut off, and `onFailed` ends the process. The next start writes the tail again.
+ *   refused for good, the batch is cut off, and `failed` resolves so that the process ends. The next start writes the tail again.
  * - `damaged`: recovery found that the log is not what was written. Nothing is taken until a person has looked.
  * - `closed`: after `close()`.
  */
@@ -20,12 +20,13 @@ import { type Clock, timestamp } from '../clock.ts';
 import { type ErrorCode, RecorderError } from '../errors.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { Checkpointer } from './checkpoint.ts';
-import type { Draft, Head, StoredEntry } from './entry.ts';
+import type { Head } from './entry.ts';
 import type { Recovered } from './recovery.ts';
 import { SegmentedFile } from './segmented-file.ts';
 import type { SealedSegment } from './segments.ts';
 import { type Batch, AppendQueue } from './append-queue.ts';
 import type { Damage } from './verify-chain.ts';
+import type { Draft, StoredEntry } from '../domain/entries.ts';
 
 /** Room that must be there again, in bytes, before a full disk is tried anew. */
 const ROOM_TO_RESUME = 64 * 1024;
@@ -49,41 +50,36 @@ export interface LogStatus {
   readonly algorithm: string;
 }
 
-/** What a batch came to. Times are in milliseconds. */
-export interface BatchFigures {
-  readonly entries: number;
-  readonly bytes: number;
+/** A batch that is on disk. Times are in milliseconds. */
+export interface DurableBatch {
+  readonly entries: readonly StoredEntry[];
+  /** Their lines. */
+  readonly written: Buffer;
   /** How long its sync took. */
   readonly sync: number;
   /** For each append in it: from the call until its entries were on disk. */
   readonly waits: readonly number[];
 }
 
-export interface AuditLogParts {
+export interface AuditLogOptions {
   readonly path: string;
   readonly hash: ChainHash;
   readonly clock: Clock;
   readonly recovered: Recovered;
   /** The size in bytes at which the file is sealed and the log goes on in another. */
   readonly segmentBytes: number;
-  /**
-   * Takes entries that are on disk, in order, before their appends are fulfilled; `written` are their lines. Must not
-   * throw.
-   */
-  readonly onDurable: (entries: readonly StoredEntry[], written: Buffer) => void;
-  /** Told of each batch that is on disk. Must not throw. */
-  readonly onBatch?: (figures: BatchFigures) => void;
   /** Awaited after each batch, when its appends are fulfilled and before the next is written. Must not reject. */
   readonly betweenBatches?: () => Promise<void>;
-  /** Told once when a sync has failed: the process must end, non-zero. */
-  readonly onFailed: (error: Error) => void;
 }
 
 export class AuditLog {
-  readonly #parts: AuditLogParts;
+  readonly #options: AuditLogOptions;
   readonly #files: SegmentedFile;
   readonly #checkpoint: Checkpointer;
   readonly #waiting = new AppendQueue();
+  readonly #failed = Promise.withResolvers<Error>();
+  #failure: Error | undefined;
+  #onDurable: ((batch: DurableBatch) => void) | undefined;
   #state: LogState = 'open';
   #reason: string | undefined;
   #head: Head;
@@ -91,17 +87,35 @@ export class AuditLog {
   #probing: Promise<void> | undefined;
   #blocked: { readonly since: string; readonly code: string; refused: number } | undefined;
 
-  private constructor(parts: AuditLogParts, files: SegmentedFile) {
-    this.#parts = parts;
+  private constructor(options: AuditLogOptions, files: SegmentedFile) {
+    this.#options = options;
     this.#files = files;
-    this.#head = parts.recovered.head;
-    this.#checkpoint = new Checkpointer(parts.path, parts.hash);
-    if (parts.recovered.damage !== undefined) this.markDamaged(parts.recovered.damage);
+    this.#head = options.recovered.head;
+    this.#checkpoint = new Checkpointer(options.path, options.hash);
+    if (options.recovered.damage !== undefined) this.markDamaged(options.recovered.damage);
   }
 
-  /** Opens a log that `recoverLog` has made ready. */
-  static open(parts: AuditLogParts): AuditLog {
-    return new AuditLog(parts, SegmentedFile.open(parts.path, parts.recovered));
+  /** Opens a log that `recoverLog` has made ready. It can be read at once, and written after `start`. */
+  static open(options: AuditLogOptions): AuditLog {
+    return new AuditLog(options, SegmentedFile.open(options.path, options.recovered));
+  }
+
+  /**
+   * Begins to take entries.
+   * @param onDurable called with each batch that is on disk, in order, before its appends are fulfilled; must not throw
+   */
+  start(onDurable: (batch: DurableBatch) => void): void {
+    this.#onDurable = onDurable;
+  }
+
+  /** Resolves with the error when a sync has failed: the process must end, non-zero. */
+  get failed(): Promise<Error> {
+    return this.#failed.promise;
+  }
+
+  /** Why a sync has failed, when it has. */
+  get failure(): Error | undefined {
+    return this.#failure;
   }
 
   get status(): LogStatus {
@@ -113,14 +127,14 @@ export class AuditLog {
       waiting: this.#waiting.entries,
       bytes: this.#files.size,
       segments: this.#files.sealed.length + 1,
-      algorithm: this.#parts.hash.algorithm,
+      algorithm: this.#options.hash.algorithm,
     };
     return this.#reason === undefined ? status : { ...status, reason: this.#reason };
   }
 
   /** What chains it. */
   get hash(): ChainHash {
-    return this.#parts.hash;
+    return this.#options.hash;
   }
 
   /** The sealed segments, oldest first. */
@@ -150,6 +164,7 @@ export class AuditLog {
    * @throws RecorderError `log_unavailable`, `overloaded`, `too_large` or `stopping`; nothing was appended then
    */
   append(drafts: readonly Draft[]): Promise<readonly StoredEntry[]> {
+    if (this.#onDurable === undefined) throw new Error('the audit log was not started');
     if (this.#state !== 'open') {
       if (this.#blocked !== undefined) this.#blocked.refused += 1;
       return Promise.reject(this.#refusal());
@@ -169,7 +184,7 @@ export class AuditLog {
     try {
       await this.#files.cutBack();
       if (blocked.code === 'ENOSPC' || blocked.code === 'EDQUOT') {
-        const { bavail, bsize } = await statfs(this.#parts.path);
+        const { bavail, bsize } = await statfs(this.#options.path);
         if (bavail * bsize < ROOM_TO_RESUME) return;
       }
     } catch {
@@ -180,7 +195,7 @@ export class AuditLog {
     const { since, refused } = blocked;
     await this.#enqueue([
       {
-        timestamp: timestamp(this.#parts.clock.now()),
+        timestamp: timestamp(this.#options.clock.now()),
         event: 'log.resumed',
         data: { blocked_since: since, reason: this.#reason ?? '', refused },
       },
@@ -198,7 +213,7 @@ export class AuditLog {
   }
 
   #enqueue(drafts: readonly Draft[]): Promise<readonly StoredEntry[]> {
-    const appended = this.#waiting.add(drafts, this.#parts.clock.monotonic());
+    const appended = this.#waiting.add(drafts, this.#options.clock.monotonic());
     if (!this.#waiting.none) this.#writing ??= this.#writeBatches();
     return appended;
   }
@@ -207,7 +222,7 @@ export class AuditLog {
     // What arrives in the same turn of the event loop shares the first batch.
     await new Promise(setImmediate);
     while (!this.#waiting.none) {
-      const batch = this.#waiting.nextBatch(this.#head, this.#files.size, this.#parts.hash);
+      const batch = this.#waiting.nextBatch(this.#head, this.#files.size, this.#options.hash);
       if (batch === undefined) continue;
       try {
         await this.#files.write(batch.bytes);
@@ -215,17 +230,16 @@ export class AuditLog {
         await this.#block(error as NodeJS.ErrnoException, batch);
         break;
       }
-      const written = this.#parts.clock.monotonic();
+      const written = this.#options.clock.monotonic();
       try {
         await this.#files.sync();
       } catch (error) {
         await this.#fail(error as NodeJS.ErrnoException, batch);
         break;
       }
-      this.#measure(batch, written);
-      this.#commit(batch);
-      await this.#parts.betweenBatches?.();
-      if (this.#files.size < this.#parts.segmentBytes) continue;
+      this.#commit(batch, written);
+      await this.#options.betweenBatches?.();
+      if (this.#files.size < this.#options.segmentBytes) continue;
       try {
         await this.#seal();
       } catch (error) {
@@ -236,14 +250,9 @@ export class AuditLog {
     this.#writing = undefined;
   }
 
-  #measure({ appends, entries, bytes }: Batch, written: number): void {
-    const { clock, onBatch } = this.#parts;
-    const synced = clock.monotonic();
-    const waits = appends.map(({ since }) => synced - since);
-    onBatch?.({ entries: entries.length, bytes: bytes.length, sync: synced - written, waits });
-  }
-
-  #commit(batch: Batch): void {
+  /** @param written when the batch was written, by the monotonic clock */
+  #commit(batch: Batch, written: number): void {
+    const synced = this.#options.clock.monotonic();
     this.#head = batch.head;
     this.#files.keep(batch.bytes.length);
     if (this.#state === 'blocked') {
@@ -251,7 +260,8 @@ export class AuditLog {
       this.#blocked = undefined;
       this.#reason = undefined;
     }
-    this.#parts.onDurable(batch.entries, batch.bytes);
+    const waits = batch.appends.map(({ since }) => synced - since);
+    this.#onDurable?.({ entries: batch.entries, written: batch.bytes, sync: synced - written, waits });
     let first = 0;
     for (const { drafts, fulfil } of batch.appends) {
       fulfil(batch.entries.slice(first, first + drafts.length));
@@ -271,7 +281,7 @@ export class AuditLog {
   }
 
   async #block(error: NodeJS.ErrnoException, batch: Batch): Promise<void> {
-    const { clock } = this.#parts;
+    const { clock } = this.#options;
     const code = error.code ?? error.message;
     this.#blocked ??= { since: timestamp(clock.now()), code, refused: 0 };
     this.#reason = `the audit log can't be written: ${code}`;
@@ -288,7 +298,8 @@ export class AuditLog {
     // What is refused shall not be found by the next start, unless the power fails before this reaches the disk.
     await this.#files.cutBack().catch(() => {});
     this.#refuseAll(batch, error);
-    this.#parts.onFailed(error);
+    this.#failure = error;
+    this.#failed.resolve(error);
   }
 
   #refuseAll(batch: Batch | undefined, cause: unknown): void {

@@ -4,9 +4,10 @@
  * compares them with what the checkpoint and the projections say of them.
  */
 import type { FileHandle } from 'node:fs/promises';
-import type { Entry, Head } from './entry.ts';
+import type { Head } from './entry.ts';
 import { NEWLINE, readLines, WINDOW_BYTES } from './lines.ts';
 import type { Place } from './verify-chain.ts';
+import type { Entry } from '../domain/entries.ts';
 
 /** The last entry that the projections know. */
 export interface ResumePoint {

@@ -2,8 +2,8 @@
  * Facts about the service itself (it started, the log was repaired) that must reach the log sooner or later: they wait
  * here, in their order, while the log takes nothing.
  */
-import type { Draft } from './entry.ts';
 import type { AuditLog } from './log.ts';
+import type { Draft } from '../domain/entries.ts';
 
 export class ServiceEntries {
   readonly #log: Pick<AuditLog, 'append'>;

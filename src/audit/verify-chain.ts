@@ -10,9 +10,9 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { areArchived, rangesOf } from './archived-ranges.ts';
 import type { ChainHash } from './chain-hash.ts';
-import { EMPTY_HEAD, type Entry, EntryFault, type Head, parseEntry, type StoredEntry } from './entry.ts';
-import type { ArchivedData, ArchivedRange } from '../domain/log-entries.ts';
+import { EMPTY_HEAD, EntryFault, type Head, parseEntry } from './entry.ts';
 import { type Line, readLines } from './lines.ts';
+import type { ArchivedData, ArchivedRange, Entry, StoredEntry } from '../domain/entries.ts';
 
 /** The first thing that is wrong with a log. */
 export interface Damage {
@@ -64,8 +64,7 @@ export async function walkFiles(
       const head = await headBefore(file, end, walked.head);
       if (head !== walked.head) gaps.push({ file: name, after: walked.head, before: head });
       const see: OnEntries = (entries) => {
-        for (const { event, data } of entries)
-          if (event === 'log.archived') archived.push(...rangesOf(data as unknown as ArchivedData));
+        for (const { event, data } of entries) if (event === 'log.archived') archived.push(...rangesOf(data));
         return onEntries(entries);
       };
       walked = await walkFile(file, name, hash, { head, offset: 0, line: 1 }, end, see, windowBytes);

@@ -1,7 +1,7 @@
 /** What is in force now, kept current. */
 import type { DeliveryStatus } from '../../machines/delivery.ts';
 import type { ContainmentAction } from '../../machines/vocabulary.ts';
-import type { ActionView } from '../containment/posture-view.ts';
+import type { ActionView } from '../containment/posture-reads.ts';
 import { LiveResource } from './live-resource.ts';
 
 export const posture = new LiveResource<Readonly<Record<ContainmentAction, ActionView>>>(

@@ -8,10 +8,9 @@
  * after a minute, as a browser has only six connections to one service, and takes it up again when it is looked at.
  */
 import { signal } from '@preact/signals';
-import type { Entry } from '../audit/entry.ts';
 import { MINUTE, SECOND } from '../clock.ts';
-import { ENTRY_EVENTS } from '../domain/entry-events.ts';
 import { health, readHealth } from './health.ts';
+import { type Entry, ENTRY_EVENTS } from '../domain/entries.ts';
 
 export type Connection = 'connecting' | 'live' | 'lost';
 

@@ -6,10 +6,10 @@
  */
 import { effect, signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import type { Entry } from '../audit/entry.ts';
 import { SECOND } from '../clock.ts';
 import { epoch, listen } from './live-entries.ts';
 import { read, reasonOf } from './request.ts';
+import type { Entry } from '../domain/entries.ts';
 
 export class LiveResource<Body> {
   /** What the service said last. */

@@ -1,4 +1,4 @@
-import type { Receipt } from '../domain/incident-entries.ts';
+import type { Receipt } from '../domain/entries.ts';
 
 /** What came of one attempt to have a directive carried out. */
 export type AttemptResult =

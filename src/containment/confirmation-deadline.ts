@@ -8,9 +8,9 @@
 import { ACTIONS, type ContainmentAction } from '../../machines/vocabulary.ts';
 import { type Clock, SECOND } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
-import type { DeliveryNews } from '../incidents/delivery-news.ts';
+import type { IncidentActor } from '../incidents/incident-actor.ts';
 import type { Targets } from '../policy/targets.ts';
-import type { Posture } from '../projections/posture.ts';
+import type { CurrentReads } from '../projections/current-reads.ts';
 
 /**
  * A sign of life is noted at most twice in a period, so the last one may be half a period younger than what is on
@@ -22,12 +22,13 @@ const PERIODS_BEFORE_START = 2;
 /** How many deliveries one look turns to lost; the next takes the others. */
 const MOST_AT_ONCE = 100;
 
-export interface ConfirmationDeadlineParts {
-  readonly posture: Posture;
-  readonly news: Pick<DeliveryNews, 'tell'>;
+export interface ConfirmationDeadlineDependencies {
+  readonly incidents: { actor(id: string): Pick<IncidentActor, 'send'> };
+  /** @throws RecorderError `log_unavailable` while the posture is behind the log */
+  readonly current: () => Pick<CurrentReads, 'posture'>;
   readonly targets: () => Targets;
   readonly clock: Clock;
-  /** Told of what should not have happened. */
+  /** Receives errors that should never happen. */
   readonly onFault: (error: unknown) => void;
 }
 
@@ -38,12 +39,12 @@ interface Heard {
 }
 
 export class ConfirmationDeadline {
-  readonly #parts: ConfirmationDeadlineParts;
+  readonly #dependencies: ConfirmationDeadlineDependencies;
   readonly #heard = new Map<ContainmentAction, Heard>();
   #looking = false;
 
-  constructor(parts: ConfirmationDeadlineParts) {
-    this.#parts = parts;
+  constructor(dependencies: ConfirmationDeadlineDependencies) {
+    this.#dependencies = dependencies;
   }
 
   /** Looks whether a service has been silent for too long. Never rejects. */
@@ -53,15 +54,16 @@ export class ConfirmationDeadline {
     try {
       for (const action of ACTIONS) await this.#lookAt(action);
     } catch (error) {
-      // While the log takes nothing there is no telling; the next look finds the same.
-      if (!(error instanceof RecorderError)) this.#parts.onFault(error);
+      // The log takes nothing now; the next look finds the same.
+      if (!(error instanceof RecorderError)) this.#dependencies.onFault(error);
     } finally {
       this.#looking = false;
     }
   }
 
   async #lookAt(action: ContainmentAction): Promise<void> {
-    const { posture, news, targets, clock } = this.#parts;
+    const { incidents, current, targets, clock } = this.#dependencies;
+    const { posture } = current();
     const every = targets()[action]?.confirm_every;
     const { heard_at, counts } = posture.of(action);
     if (every === undefined || heard_at === null || counts.confirmed === undefined) return;
@@ -69,12 +71,14 @@ export class ConfirmationDeadline {
     if (silence <= PERIODS * every) return;
     const reason = `its service was not heard of for ${Math.round(silence / SECOND)} s`;
     for (const { incident } of posture.withStatus(action, 'confirmed', MOST_AT_ONCE)) {
-      await news.tell({ incident, action, directive: 'engage' }, { type: 'lost', reason });
+      await incidents
+        .actor(incident)
+        .send({ type: 'deliver', action, directive: 'engage', news: { type: 'lost', reason } });
     }
   }
 
   #heardOf(action: ContainmentAction, at: string, every: number): Heard {
-    const { clock } = this.#parts;
+    const { clock } = this.#dependencies;
     const known = this.#heard.get(action);
     if (known?.at === at) return known;
     const ago =

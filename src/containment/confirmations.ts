@@ -4,13 +4,14 @@
  */
 import type { DeliveryStatus } from '../../machines/delivery.ts';
 import type { ContainmentAction, Directive } from '../../machines/vocabulary.ts';
-import type { Observed } from '../domain/incident-entries.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
-import type { DeliveryName, DeliveryNews, News } from '../incidents/delivery-news.ts';
+import type { DeliveryName, DeliveryNews } from '../domain/delivery.ts';
+import type { IncidentActor, Sender } from '../incidents/incident-actor.ts';
 import { type Targets, channelOf } from '../policy/targets.ts';
-import type { Posture } from '../projections/posture.ts';
+import type { CurrentReads } from '../projections/current-reads.ts';
+import type { Observed } from '../domain/entries.ts';
 
 /** One request changes no more deliveries than this; the next one takes the others. */
 const MOST_AT_ONCE = 500;
@@ -39,16 +40,15 @@ export interface Confirmed {
   readonly remaining: number;
 }
 
-export interface ConfirmationsParts {
-  readonly posture: Posture;
-  readonly news: DeliveryNews;
+export interface ConfirmationsDependencies {
+  readonly incidents: { actor(id: string): Pick<IncidentActor, 'send' | 'delivery'> };
+  /** @throws RecorderError `log_unavailable` while the posture is behind the log */
+  readonly current: () => Pick<CurrentReads, 'posture'>;
   readonly log: Pick<AuditLog, 'append'>;
   readonly targets: () => Targets;
   readonly clock: Clock;
   /** Has deliveries of an action looked after. */
   readonly wake: (action: ContainmentAction) => void;
-  /** Throws while what is on record is behind the log. */
-  readonly requireUpToDate: () => void;
 }
 
 const UNCONFIRMED: readonly DeliveryStatus[] = ['recorded', 'pending', 'delivering', 'failed', 'lost'];
@@ -57,10 +57,10 @@ const RETRIABLE: readonly DeliveryStatus[] = ['failed', 'lost', 'delivering', 'r
 const EXPECTED = { engage: 'engaged', release: 'released' } as const satisfies Record<Directive, Observed>;
 
 export class Confirmations {
-  readonly #parts: ConfirmationsParts;
+  readonly #dependencies: ConfirmationsDependencies;
 
-  constructor(parts: ConfirmationsParts) {
-    this.#parts = parts;
+  constructor(dependencies: ConfirmationsDependencies) {
+    this.#dependencies = dependencies;
   }
 
   /**
@@ -70,10 +70,9 @@ export class Confirmations {
    *   the incident does not hold the action, and what an append throws
    */
   async confirm({ action, incident_id, directive, observed }: Confirmation): Promise<Confirmed> {
-    this.#parts.requireUpToDate();
     this.#requireInForce(action, directive);
     const contradicts = observed !== undefined && observed !== EXPECTED[directive];
-    const news: News = contradicts
+    const news: DeliveryNews = contradicts
       ? { type: 'lost', reason: `its service says that it is ${observed}` }
       : {
           type: 'confirmed',
@@ -81,7 +80,7 @@ export class Confirmations {
           receipt: { by: 'confirmation', ...(observed === undefined ? {} : { observed }) },
         };
     const names = this.#named(action, directive, incident_id, contradicts ? ['confirmed'] : UNCONFIRMED);
-    const changed = await this.#tellAll(names, news);
+    const changed = await this.#sendAll(names, news);
     if (!contradicts && changed === 0) await this.#hear(action, directive);
     return {
       confirmed: contradicts ? 0 : changed,
@@ -96,28 +95,27 @@ export class Confirmations {
    * @throws RecorderError `not_found` for an unknown incident, `illegal_transition` when it has nothing to try again
    */
   async retry({ action, incident_id, by, note }: RetryRequest): Promise<{ retried: number; remaining: number }> {
-    this.#parts.requireUpToDate();
-    const directive: Directive = this.#parts.posture.of(action).holders > 0 ? 'engage' : 'release';
-    const via = channelOf(this.#parts.targets(), action, directive);
-    const said = { ...(by === undefined ? {} : { by }), ...(note === undefined ? {} : { note }) };
+    const { incidents, current, targets, wake } = this.#dependencies;
+    const directive: Directive = current().posture.of(action).holders > 0 ? 'engage' : 'release';
+    const via = channelOf(targets(), action, directive);
     // What its service comes for can only be tried when there is somewhere to send it by now.
     const statuses = RETRIABLE.filter((status) => status !== 'recorded' || via === 'push');
     const names = this.#named(action, directive, incident_id, statuses).filter((name) => {
-      const status = this.#parts.news.find(name)?.status;
+      const status = incidents.actor(name.incident).delivery(action, directive)?.status;
       return status !== undefined && statuses.includes(status);
     });
-    const retried = await this.#tellAll(names, { type: 'retried', via, ...said });
+    const retried = await this.#sendAll(names, { type: 'retried', via }, { by, note });
     if (incident_id !== undefined && retried === 0) {
       throw new RecorderError('illegal_transition', `nothing of ${action} has to be tried again for ${incident_id}`);
     }
-    this.#parts.wake(action);
+    wake(action);
     // The attempts of those that are still being tried go on meanwhile, so they may be there again.
     const left = statuses.filter((status) => status !== 'delivering');
     return { retried, remaining: incident_id === undefined ? this.#left(action, directive, left) : 0 };
   }
 
   #requireInForce(action: ContainmentAction, directive: Directive): void {
-    const { holders, since } = this.#parts.posture.of(action);
+    const { holders, since } = this.#dependencies.current().posture.of(action);
     const engaged = holders > 0;
     if (engaged === (directive === 'engage')) return;
     const now = engaged ? 'engaged' : since === null ? 'not engaged' : 'released';
@@ -133,10 +131,11 @@ export class Confirmations {
     incident: string | undefined,
     statuses: readonly DeliveryStatus[],
   ): readonly DeliveryName[] {
-    const { posture, news } = this.#parts;
+    const { incidents, current } = this.#dependencies;
+    const { posture } = current();
     if (incident !== undefined) {
       const name = { incident, action, directive };
-      if (news.find(name) !== undefined) return [name];
+      if (incidents.actor(incident).delivery(action, directive) !== undefined) return [name];
       throw new RecorderError('illegal_transition', `${incident} does not hold ${action}`, { fields: { action } });
     }
     const { release } = posture.of(action);
@@ -147,23 +146,26 @@ export class Confirmations {
       .map((holder) => ({ incident: holder.incident, action, directive }));
   }
 
-  /** How many deliveries news were told of that were news. */
-  async #tellAll(names: readonly DeliveryName[], news: News): Promise<number> {
-    const told = await Promise.all(names.map((name) => this.#parts.news.tell(name, news)));
-    return told.filter((delivery) => delivery !== undefined).length;
+  /** How many deliveries this changed. */
+  async #sendAll(names: readonly DeliveryName[], news: DeliveryNews, sender: Sender = {}): Promise<number> {
+    const { incidents } = this.#dependencies;
+    const send = ({ incident, ...delivery }: DeliveryName) =>
+      incidents.actor(incident).send({ type: 'deliver', ...delivery, news }, sender);
+    const handled = await Promise.all(names.map(send));
+    return handled.filter(({ change }) => change === 'moved').length;
   }
 
   #left(action: ContainmentAction, directive: Directive, statuses: readonly DeliveryStatus[]): number {
     if (directive === 'release') return 0;
-    const { counts } = this.#parts.posture.of(action);
+    const { counts } = this.#dependencies.current().posture.of(action);
     return statuses.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
   }
 
   /** Notes a sign of life, when somebody waits for one and the last is not from just now. */
   async #hear(action: ContainmentAction, directive: Directive): Promise<void> {
-    const { posture, log, targets, clock } = this.#parts;
+    const { current, log, targets, clock } = this.#dependencies;
     const every = targets()[action]?.confirm_every;
-    const { heard_at } = posture.of(action);
+    const { heard_at } = current().posture.of(action);
     if (every === undefined) return;
     if (heard_at !== null && Math.abs(clock.now() - Date.parse(heard_at)) < every / 2) return;
     await log.append([{ timestamp: timestamp(clock.now()), event: 'containment.heard', data: { action, directive } }]);

@@ -5,10 +5,9 @@
  * else travels in headers.
  */
 import type { ContainmentAction, Directive } from '../../machines/vocabulary.ts';
-import type { JsonObject } from '../domain/incident-entries.ts';
-import type { DeliveryName } from '../incidents/delivery-news.ts';
-import type { DeliveryRecord } from '../domain/delivery.ts';
+import type { DeliveryName, DeliveryRecord } from '../domain/delivery.ts';
 import type { Incident } from '../domain/incident.ts';
+import type { JsonObject } from '../domain/entries.ts';
 
 /** The longest reason that they take. They may count it in bytes. */
 const LONGEST_REASON = 1024;

@@ -5,10 +5,10 @@
  */
 import { ACTIONS, type ContainmentAction } from '../../machines/vocabulary.ts';
 import { type Clock, SECOND } from '../clock.ts';
-import type { DeliveryName, DeliveryNews } from '../incidents/delivery-news.ts';
+import type { DeliveryName } from '../domain/delivery.ts';
+import type { IncidentActor } from '../incidents/incident-actor.ts';
 import type { Targets } from '../policy/targets.ts';
-import type { Incident } from '../domain/incident.ts';
-import type { Posture } from '../projections/posture.ts';
+import type { CurrentReads } from '../projections/current-reads.ts';
 import { ask } from './broker-target.ts';
 import { bodyFor, headersFor } from './directive.ts';
 import { send } from './http-target.ts';
@@ -18,26 +18,25 @@ import type { AttemptResult } from './attempt-result.ts';
 const HTTP_TIMEOUT = 5 * SECOND;
 const BROKER_TIMEOUT = 90 * SECOND;
 
-export interface DispatcherParts {
-  readonly posture: Posture;
-  readonly news: DeliveryNews;
-  /** An incident that is on record. */
-  readonly incident: (id: string) => Incident | undefined;
+export interface DispatcherDependencies {
+  readonly incidents: { actor(id: string): Pick<IncidentActor, 'send' | 'delivery' | 'read'> };
+  /** @throws RecorderError `log_unavailable` while the posture is behind the log */
+  readonly current: () => Pick<CurrentReads, 'posture'>;
   /** Where the policy in force sends containment actions. */
   readonly targets: () => Targets;
   readonly clock: Clock;
-  /** Told of what should not have happened. */
+  /** Receives errors that should never happen. */
   readonly onFault: (error: unknown) => void;
 }
 
 export class Dispatcher {
-  readonly #parts: DispatcherParts;
+  readonly #dependencies: DispatcherDependencies;
   readonly #lanes: ReadonlyMap<ContainmentAction, Lane>;
 
-  constructor(parts: DispatcherParts) {
-    this.#parts = parts;
+  constructor(dependencies: DispatcherDependencies) {
+    this.#dependencies = dependencies;
     const attempt = (name: DeliveryName, signal: AbortSignal) => this.#attempt(name, signal);
-    this.#lanes = new Map(ACTIONS.map((action) => [action, new Lane(action, { ...parts, attempt })]));
+    this.#lanes = new Map(ACTIONS.map((action) => [action, new Lane(action, { ...dependencies, attempt })]));
   }
 
   /** Looks whether something is due: for one action, or for all. */
@@ -52,18 +51,20 @@ export class Dispatcher {
   }
 
   async #attempt(name: DeliveryName, signal: AbortSignal): Promise<AttemptResult | undefined> {
-    const target = this.#parts.targets()[name.action];
+    const { incidents, targets } = this.#dependencies;
+    const target = targets()[name.action];
     const endpoint = target?.[name.directive];
     const broker = name.directive === 'engage' ? target?.broker : undefined;
-    const incident = this.#parts.incident(name.incident);
-    if (incident === undefined || (endpoint === undefined && broker === undefined)) return undefined;
+    if (endpoint === undefined && broker === undefined) return undefined;
+    const actor = incidents.actor(name.incident);
+    const { incident } = actor.read();
     const body = bodyFor(name.action, incident);
     if (typeof body === 'string') return { kind: 'refused', error: body };
     if (endpoint !== undefined) {
       return send({
         endpoint,
         tokenPath: target?.token_path,
-        headers: headersFor(name, incident, this.#parts.news.find(name)),
+        headers: headersFor(name, incident, actor.delivery(name.action, name.directive)),
         body: { action: endpoint.action, ...body },
         timeout: target?.timeout ?? HTTP_TIMEOUT,
         signal,

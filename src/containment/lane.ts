@@ -2,23 +2,22 @@
  * The deliveries of one action: one attempt at a time, in the order in which they are due, so that a release never
  * overtakes an engage and two attempts never cross.
  *
- * The lane keeps nothing of its own that would be missed after a restart: what is to be delivered, and when, it asks the
- * posture, and what came of an attempt it tells the log. It is in one of three states: *at rest* while nothing is due,
+ * The lane keeps nothing that a restart would miss: the posture knows what is to be delivered, and when; the result of an
+ * attempt goes to the incident's actor as a message. It is in one of three states: *at rest* while nothing is due,
  * *waiting* until something is, or *at work* on one attempt. `wake` makes it look again.
  *
- * After several attempts in a row that came to nothing the service counts as down: then there is one attempt in a while,
- * and all other deliveries of the lane wait for that. Waiting is measured by the monotonic clock, and the wall clock, which
- * may be set back, can make nothing wait for longer than all the pauses that it was given: what was never tried goes at
- * once.
+ * After several failed attempts in a row the service counts as down: then there is one attempt in a while, and all other
+ * deliveries of the lane wait for it. Waiting is measured by the monotonic clock. A clock jump never delays a delivery
+ * beyond its accumulated backoff: what was never tried goes at once.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { ConsecutiveBreaker } from 'cockatiel';
 import type { ContainmentAction } from '../../machines/vocabulary.ts';
 import { type Clock, SECOND } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
-import type { DeliveryName, DeliveryNews, News } from '../incidents/delivery-news.ts';
-import { isUndelivered } from '../domain/delivery.ts';
-import type { Posture } from '../projections/posture.ts';
+import type { IncidentActor } from '../incidents/incident-actor.ts';
+import { type DeliveryName, type DeliveryNews, type DeliveryRecord, isUndelivered } from '../domain/delivery.ts';
+import type { CurrentReads } from '../projections/current-reads.ts';
 import { pauseAfter } from './backoff.ts';
 import type { AttemptResult } from './attempt-result.ts';
 
@@ -27,16 +26,20 @@ const LONGEST_PAUSE = 3600 * SECOND;
 /** How many attempts in a row have to come to nothing until the service counts as down, and how long it is left alone. */
 const FAILURES_UNTIL_DOWN = 5;
 const LEFT_ALONE = 10 * SECOND;
-/** How soon news that the log did not take are told again. */
-const TELL_AGAIN = 1 * SECOND;
+/** The pause before news that the log did not take is reported again. */
+const REPORT_AGAIN = 1 * SECOND;
 
-export interface LaneParts {
-  readonly posture: Posture;
-  readonly news: Pick<DeliveryNews, 'tell' | 'find'>;
-  /** Makes one attempt; undefined when there is nowhere to send it now. Rejects only when `signal` has aborted. */
+export interface LaneDependencies {
+  readonly incidents: { actor(id: string): Pick<IncidentActor, 'send' | 'delivery'> };
+  /** @throws RecorderError `log_unavailable` while the posture is behind the log */
+  readonly current: () => Pick<CurrentReads, 'posture'>;
+  /**
+   * Makes one attempt; undefined when there is nowhere to send it now.
+   * @throws RecorderError when the incident can't be read now
+   */
   readonly attempt: (name: DeliveryName, signal: AbortSignal) => Promise<AttemptResult | undefined>;
   readonly clock: Clock;
-  /** Told of what should not have happened. */
+  /** Receives errors that should never happen. */
   readonly onFault: (error: unknown) => void;
 }
 
@@ -48,7 +51,7 @@ interface Due {
 
 export class Lane {
   readonly #action: ContainmentAction;
-  readonly #parts: LaneParts;
+  readonly #dependencies: LaneDependencies;
   readonly #breaker = new ConsecutiveBreaker(FAILURES_UNTIL_DOWN);
   readonly #stopping = new AbortController();
   /** Until when the service is left alone, by the monotonic clock. */
@@ -59,16 +62,17 @@ export class Lane {
   #isAtWork = false;
   #working: Promise<void> | undefined;
 
-  constructor(action: ContainmentAction, parts: LaneParts) {
+  constructor(action: ContainmentAction, dependencies: LaneDependencies) {
     this.#action = action;
-    this.#parts = parts;
+    this.#dependencies = dependencies;
   }
 
-  /** Looks whether something is due. */
+  /** Looks, a microtask later, whether something is due: actors wake a lane before the posture shows what they ask. */
   wake(): void {
     if (this.#stopping.signal.aborted || this.#isAtWork) return;
     clearTimeout(this.#timer);
-    this.#working = this.#work();
+    this.#isAtWork = true;
+    this.#working = Promise.resolve().then(() => this.#work());
   }
 
   /** Breaks off the attempt that is being made; it is made again after the next start. */
@@ -79,7 +83,6 @@ export class Lane {
   }
 
   async #work(): Promise<void> {
-    this.#isAtWork = true;
     try {
       for (let next = this.#next(); next !== undefined; next = this.#next()) {
         const wait = this.#pauseBefore(next);
@@ -91,7 +94,7 @@ export class Lane {
       }
     } catch (error) {
       // While the projections are behind there is no telling what is due; the next wake looks again.
-      if (!this.#stopping.signal.aborted && !(error instanceof RecorderError)) this.#parts.onFault(error);
+      if (!this.#stopping.signal.aborted && !(error instanceof RecorderError)) this.#dependencies.onFault(error);
     } finally {
       // Not a turn later: what is asked for from here on has to be looked for.
       this.#isAtWork = false;
@@ -100,7 +103,8 @@ export class Lane {
 
   /** What is to be sent next. */
   #next(): Due | undefined {
-    const { posture, clock } = this.#parts;
+    const { current, clock } = this.#dependencies;
+    const { posture } = current();
     const { release, counts } = posture.of(this.#action);
     if (release !== null && isUndelivered(release.delivery)) {
       const { incident, asked_at, delivery } = release;
@@ -121,45 +125,49 @@ export class Lane {
   }
 
   #pauseBefore(next: Due): number {
-    const { clock, news } = this.#parts;
+    const { clock } = this.#dependencies;
     const now = clock.monotonic();
     const known = this.#awaited;
     if (known?.name.incident !== next.name.incident || known.due !== next.due) {
-      const longest = Math.min(news.find(next.name)?.waited_ms ?? 0, LONGEST_PAUSE);
+      const longest = Math.min(this.#find(next.name)?.waited_ms ?? 0, LONGEST_PAUSE);
       const wait = Math.min(Math.max(next.due - clock.now(), 0), longest);
       this.#awaited = { ...next, until: now + wait };
     }
     return Math.ceil(Math.max(this.#awaited?.until ?? 0, this.#downUntil) - now);
   }
 
-  /** Makes one attempt and tells what came of it; false when there is nowhere to send it. */
+  #find({ incident, action, directive }: DeliveryName): DeliveryRecord | undefined {
+    return this.#dependencies.incidents.actor(incident).delivery(action, directive);
+  }
+
+  /** Makes one attempt and reports the result to the incident; false when there is nowhere to send it. */
   async #deliver(name: DeliveryName): Promise<boolean> {
-    const attempts = this.#parts.news.find(name)?.attempts ?? 0;
-    const outcome = await this.#parts.attempt(name, this.#stopping.signal);
+    const attempts = this.#find(name)?.attempts ?? 0;
+    const outcome = await this.#dependencies.attempt(name, this.#stopping.signal);
     if (outcome === undefined) return false;
     if (outcome.kind !== 'missed') this.#breaker.success();
-    else if (this.#breaker.failure()) this.#downUntil = this.#parts.clock.monotonic() + LEFT_ALONE;
-    await this.#tell(name, newsOf(outcome, attempts));
+    else if (this.#breaker.failure()) this.#downUntil = this.#dependencies.clock.monotonic() + LEFT_ALONE;
+    await this.#report(name, newsOf(outcome, attempts));
     return true;
   }
 
-  /** Tells the log, and again while it takes nothing: what has happened must not be forgotten. */
-  async #tell(name: DeliveryName, news: News): Promise<void> {
+  /** Reports to the incident's actor, and again while the log takes nothing: what happened must not be forgotten. */
+  async #report({ incident, action, directive }: DeliveryName, news: DeliveryNews): Promise<void> {
     for (;;) {
       this.#stopping.signal.throwIfAborted();
       try {
-        await this.#parts.news.tell(name, news);
+        await this.#dependencies.incidents.actor(incident).send({ type: 'deliver', action, directive, news });
         return;
       } catch (error) {
         if (!(error instanceof RecorderError)) throw error;
         if (error.code === 'not_found') return;
-        await pause(TELL_AGAIN, undefined, { signal: this.#stopping.signal });
+        await pause(REPORT_AGAIN, undefined, { signal: this.#stopping.signal });
       }
     }
   }
 }
 
-function newsOf(outcome: AttemptResult, attempts: number): News {
+function newsOf(outcome: AttemptResult, attempts: number): DeliveryNews {
   switch (outcome.kind) {
     case 'done':
       return { type: 'confirmed', attempted: true, receipt: outcome.receipt };

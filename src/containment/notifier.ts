@@ -1,26 +1,30 @@
 /** Keeps a feed for each webhook that the policy in force names. */
 import type { AuditLog } from '../audit/log.ts';
 import type { Clock } from '../clock.ts';
+import { RecorderError } from '../errors.ts';
 import type { Webhook } from '../policy/targets.ts';
-import type { Webhooks } from '../projections/webhooks.ts';
+import type { CurrentReads } from '../projections/current-reads.ts';
 import { WebhookFeed, type WebhookStatus } from './webhook-feed.ts';
 
-export interface NotifierParts {
+export interface NotifierDependencies {
   readonly log: Pick<AuditLog, 'append' | 'status' | 'sealed' | 'fileOf'>;
-  readonly webhooks: Webhooks;
+  /** @throws RecorderError `log_unavailable` while it is not known how far the webhooks are */
+  readonly current: () => Pick<CurrentReads, 'takenBy'>;
   /** What the policy in force names. */
   readonly notify: () => readonly Webhook[];
   readonly clock: Clock;
 }
 
 export class Notifier {
-  readonly #parts: NotifierParts;
+  readonly #dependencies: NotifierDependencies;
   readonly #feeds = new Map<string, WebhookFeed>();
+  /** Whether the feeds have yet to follow the policy in force: while that can't be, it is tried again. */
+  #isDue = false;
   #stopped = false;
   #following: Promise<void> = Promise.resolve();
 
-  constructor(parts: NotifierParts) {
-    this.#parts = parts;
+  constructor(dependencies: NotifierDependencies) {
+    this.#dependencies = dependencies;
   }
 
   /** How each webhook is. */
@@ -28,20 +32,39 @@ export class Notifier {
     return [...this.#feeds.values()].map(({ status }) => status);
   }
 
-  /** Looks whether there is something to tell. Cheap when there is not. */
+  /** Makes the feeds look whether there is something to send. Cheap when there is not. */
   wake(): void {
     for (const feed of this.#feeds.values()) feed.wake();
   }
 
-  /** Goes on under the policy in force, when an earlier call of this has done so. */
+  /** Wakes the feeds, after they have followed the policy where they could not yet. Called every second or so. */
+  beat(): void {
+    if (this.#isDue) void this.follow();
+    this.wake();
+  }
+
+  /** Goes on under the policy in force, after earlier calls of this. Never rejects. */
   follow(): Promise<void> {
+    this.#isDue = true;
     this.#following = this.#following.then(() => this.#follow());
     return this.#following;
   }
 
   async #follow(): Promise<void> {
-    if (this.#stopped) return;
-    const { log, webhooks, notify, clock } = this.#parts;
+    if (this.#stopped || !this.#isDue) return;
+    this.#isDue = false;
+    try {
+      await this.#followPolicy();
+    } catch (error) {
+      // It is not known now how far the webhooks are: the next beat tries again.
+      if (!(error instanceof RecorderError)) throw error;
+      this.#isDue = true;
+    }
+  }
+
+  async #followPolicy(): Promise<void> {
+    const { log, current, notify, clock } = this.#dependencies;
+    current();
     const named = new Map(notify().map((webhook) => [webhook.url.text, webhook]));
     for (const [url, feed] of this.#feeds) {
       if (named.has(url)) continue;
@@ -50,7 +73,7 @@ export class Notifier {
     }
     if (this.#stopped) return;
     for (const [url, webhook] of named) {
-      const feed = this.#feeds.get(url) ?? new WebhookFeed(webhook, { log, clock, takenUpTo: webhooks.cursor(url) });
+      const feed = this.#feeds.get(url) ?? new WebhookFeed(webhook, { log, clock, takenUpTo: current().takenBy(url) });
       feed.follow(webhook);
       this.#feeds.set(url, feed);
     }

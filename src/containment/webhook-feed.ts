@@ -11,11 +11,11 @@ import type { EntryLine } from '../audit/entry-line.ts';
 import { LogCursor } from '../audit/log-cursor.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { type Clock, SECOND, timestamp } from '../clock.ts';
-import { NOTIFIED_EVENTS } from '../domain/entry-events.ts';
 import { RecorderError } from '../errors.ts';
 import type { Webhook } from '../policy/targets.ts';
 import { pauseAfter } from './backoff.ts';
 import { send } from './http-target.ts';
+import { isAboutIncident, NOTIFIED_EVENTS } from '../domain/entries.ts';
 
 const TIMEOUT = 5 * SECOND;
 /** How often the log is told how far the webhook is. */
@@ -167,7 +167,7 @@ export class WebhookFeed {
 function isFor({ events = NOTIFIED_EVENTS }: Webhook, line: EntryLine): boolean {
   const names: readonly string[] = events;
   if (names.includes(line.event)) return true;
-  return (
-    line.event === 'incident.reported' && names.includes('incident.contained') && line.data().state === 'contained'
-  );
+  if (line.event !== 'incident.reported' || !names.includes('incident.contained')) return false;
+  const entry = line.entry();
+  return isAboutIncident(entry) && entry.data.state === 'contained';
 }

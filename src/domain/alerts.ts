@@ -1,41 +1,30 @@
-/**
- * Alerts: the entries that follow others in the same write, because a policy asks for `log_alert` or because containment
- * has gone wrong.
- */
-import type { EntryEvent } from './entry-events.ts';
-import type { AlertData, CommandedData, FailedData, LostData, ReportedData } from './incident-entries.ts';
+/** Which entries raise an alert: those that ask for `log_alert`, and those that say that containment went wrong. */
+import type { AlertData, DraftOf, IncidentDraft } from './entries.ts';
 
 /** What an alert repeats of its incident, so that it can be read by itself. */
 export type AlertSubject = Pick<AlertData, 'class' | 'severity' | 'source'>;
 
-/** What an alert takes from the entry that it follows. */
-export type Alerting = Pick<AlertData, 'incident' | 'version' | 'state'>;
-
-/** The `alert.raised` that has to follow an entry, if one has. */
-export function alertAfter(event: EntryEvent, data: Alerting, subject: AlertSubject): AlertData | undefined {
-  const reason = reasonOf(event, data);
+/** The `alert.raised` that follows an entry in the same write; undefined when none does. */
+export function alertAfter(entry: IncidentDraft, subject: AlertSubject): DraftOf<'alert.raised'> | undefined {
+  const reason = reasonOf(entry);
   if (reason === undefined) return undefined;
-  const { incident, version, state } = data;
+  const { incident, version, state } = entry.data;
   const { class: ofClass, severity, source } = subject;
-  return { incident, version: version + 1, state, class: ofClass, severity, source, reason };
+  const data: AlertData = { incident, version: version + 1, state, class: ofClass, severity, source, reason };
+  return { timestamp: entry.timestamp, event: 'alert.raised', data };
 }
 
-function reasonOf(event: EntryEvent, data: unknown): string | undefined {
+function reasonOf({ event, data }: IncidentDraft): string | undefined {
   switch (event) {
     case 'incident.reported':
     case 'incident.contained': {
-      const { intents } = data as ReportedData | CommandedData;
-      const asked = intents.some(({ action, directive }) => action === 'log_alert' && directive === 'engage');
+      const asked = data.intents.some(({ action, directive }) => action === 'log_alert' && directive === 'engage');
       return asked ? 'containment asked for log_alert' : undefined;
     }
-    case 'containment.failed': {
-      const { action, directive, error } = data as FailedData;
-      return `could not ${directive} ${action}: ${error}`;
-    }
-    case 'containment.lost': {
-      const { action, reason } = data as LostData;
-      return `lost ${action}: ${reason}`;
-    }
+    case 'containment.failed':
+      return `could not ${data.directive} ${data.action}: ${data.error}`;
+    case 'containment.lost':
+      return `lost ${data.action}: ${data.reason}`;
     default:
       return undefined;
   }

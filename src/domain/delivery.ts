@@ -1,26 +1,19 @@
 /**
- * What is on record of one delivery, as entries make it. The statechart decides what an entry does to it; an entry that
- * the statechart does not take is a contradiction.
+ * One delivery on record: how it begins, what news of it amounts to, and what an entry about it makes of it.
+ *
+ * The delivery's statechart decides. News that it does not take change nothing; an entry that it does not take is a
+ * contradiction.
  */
 import {
   beginDelivery,
   decideDelivery,
-  type DeliveryEvent,
+  type DeliveryEvent as ChartEvent,
   type DeliverySituation,
   type DeliveryStatus,
 } from '../../machines/delivery.ts';
 import type { Standing } from '../../machines/incident.ts';
-import type { ContainmentAction, Channel } from '../../machines/vocabulary.ts';
-import type { Entry } from '../audit/entry.ts';
-import type {
-  AttemptedData,
-  ConfirmedData,
-  DeliveryData,
-  FailedData,
-  LostData,
-  Receipt,
-  RetriedData,
-} from './incident-entries.ts';
+import type { Channel, ContainmentAction, Directive } from '../../machines/vocabulary.ts';
+import { DELIVERY_EVENTS, type DeliveryEntry, type Entry, type Receipt } from './entries.ts';
 
 /** A delivery as every endpoint shows it. Times are RFC 3339. */
 export interface DeliveryRecord {
@@ -37,20 +30,28 @@ export interface DeliveryRecord {
   readonly receipt?: Receipt;
 }
 
-/** The events of the audit log that are about deliveries. */
-export const DELIVERY_EVENTS = [
-  'containment.attempted',
-  'containment.confirmed',
-  'containment.failed',
-  'containment.lost',
-  'containment.retried',
-] as const;
-export type DeliveryEventName = (typeof DELIVERY_EVENTS)[number];
+/** Names one delivery: there is one for each action that an incident asked for, and one for its release. */
+export interface DeliveryName {
+  /** Identifier of the incident. */
+  readonly incident: string;
+  readonly action: ContainmentAction;
+  readonly directive: Directive;
+}
+
+/** What the lanes, the services and the operators report of a delivery. */
+export type DeliveryNews =
+  /** An attempt came to nothing; the next would be due after `wait` milliseconds. */
+  | { readonly type: 'missed'; readonly error: string; readonly wait: number }
+  /** Another attempt is pointless: it was refused, or can't be made. */
+  | { readonly type: 'refused'; readonly error: string }
+  | { readonly type: 'confirmed'; readonly attempted: boolean; readonly receipt: Receipt }
+  | { readonly type: 'lost'; readonly reason: string }
+  | { readonly type: 'retried'; readonly via: Channel };
 
 const ABOUT_DELIVERIES: ReadonlySet<string> = new Set(DELIVERY_EVENTS);
 
 /** Whether an entry is about a delivery. */
-export const isAboutDelivery = (entry: { readonly event: string }): boolean => ABOUT_DELIVERIES.has(entry.event);
+export const isAboutDelivery = (entry: Entry): entry is DeliveryEntry => ABOUT_DELIVERIES.has(entry.event);
 
 /** A delivery that has just been asked for. */
 export function newDelivery(action: ContainmentAction, via: Channel): DeliveryRecord {
@@ -58,7 +59,7 @@ export function newDelivery(action: ContainmentAction, via: Channel): DeliveryRe
   return { action, status, via, attempts: 0, waited_ms: 0 };
 }
 
-/** What the incident's statechart is told of a delivery's status. */
+/** How the incident's statechart sees a delivery. */
 export function standingOf({ status }: DeliveryRecord): Standing {
   switch (status) {
     case 'confirmed':
@@ -82,8 +83,8 @@ export const isUnconfirmed = ({ status }: DeliveryRecord): boolean => status !==
 /** Whether it is to be sent, now or later. */
 export const isUndelivered = ({ status }: DeliveryRecord): boolean => status === 'pending' || status === 'delivering';
 
-/** What the statechart makes of a delivery by an event, without a next attempt; undefined when it does not take it. */
-export function move(record: DeliveryRecord, event: DeliveryEvent): DeliveryRecord | undefined {
+/** The delivery after an event of its chart, without a next attempt; undefined when the chart does not take it. */
+function move(record: DeliveryRecord, event: ChartEvent): DeliveryRecord | undefined {
   const next = decideDelivery(situationOf(record), event);
   if (next === undefined) return undefined;
   const { action, last_error, confirmed_at, receipt } = record;
@@ -99,39 +100,74 @@ export function move(record: DeliveryRecord, event: DeliveryEvent): DeliveryReco
   };
 }
 
-/** What a delivery is after an entry about it; undefined when its statechart does not allow that entry. */
-export function foldDelivery(before: DeliveryRecord, entry: Entry): DeliveryRecord | undefined {
-  const data = entry.data as unknown as DeliveryData;
-  const next = move(before, eventOf(entry.event as DeliveryEventName, data));
-  if (next === undefined) return undefined;
-  switch (entry.event as DeliveryEventName) {
-    case 'containment.attempted': {
-      const { error, next_attempt_at } = data as AttemptedData;
-      return { ...next, last_error: error, next_attempt_at };
-    }
-    case 'containment.failed':
-      return { ...next, last_error: (data as FailedData).error };
-    case 'containment.lost':
-      return { ...next, last_error: (data as LostData).reason };
-    case 'containment.confirmed':
-      return { ...next, confirmed_at: entry.timestamp, receipt: (data as ConfirmedData).receipt };
-    case 'containment.retried':
-      return next;
+/** The delivery after news of it, without the times and texts that its entry adds; undefined when they come too late. */
+export function decideNews(record: DeliveryRecord, news: DeliveryNews): DeliveryRecord | undefined {
+  switch (news.type) {
+    case 'missed':
+      return move(record, { type: 'miss', wait: news.wait });
+    case 'refused':
+      return move(record, { type: 'refuse' });
+    case 'confirmed':
+      return move(record, { type: 'confirm', attempted: news.attempted });
+    case 'lost':
+      return move(record, { type: 'lose' });
+    case 'retried':
+      return move(record, { type: 'retry', via: news.via });
+    default:
+      return news satisfies never;
   }
 }
 
-function eventOf(event: DeliveryEventName, data: DeliveryData): DeliveryEvent {
+/** The delivery once its incident is resolved: what was not carried out is superseded. */
+export const supersede = (record: DeliveryRecord): DeliveryRecord => move(record, { type: 'supersede' }) ?? record;
+
+/** The delivery of `log_alert` after its alert, whose `timestamp` is given; undefined when it was carried out before. */
+export function alerted(record: DeliveryRecord, timestamp: string): DeliveryRecord | undefined {
+  if (!isUnconfirmed(record)) return undefined;
+  const confirmed = move(record, { type: 'confirm', attempted: false });
+  return confirmed && { ...confirmed, confirmed_at: timestamp };
+}
+
+/** The delivery after an entry about it; undefined when its statechart does not allow that entry. */
+export function foldDelivery(before: DeliveryRecord, entry: DeliveryEntry): DeliveryRecord | undefined {
+  const next = move(before, chartEventOf(entry));
+  return next && withEntry(next, entry);
+}
+
+/** Adds what an entry says to the delivery that the statechart has made of it. */
+export function withEntry(
+  next: DeliveryRecord,
+  entry: Pick<DeliveryEntry, 'event' | 'data' | 'timestamp'>,
+): DeliveryRecord {
+  const { event, data, timestamp } = entry as DeliveryEntry;
   switch (event) {
     case 'containment.attempted':
-      return { type: 'miss', wait: (data as AttemptedData).wait_ms };
-    case 'containment.confirmed':
-      return { type: 'confirm', attempted: (data as ConfirmedData).attempt !== undefined };
+      return { ...next, last_error: data.error, next_attempt_at: data.next_attempt_at };
     case 'containment.failed':
-      return (data as FailedData).refused ? { type: 'refuse' } : { type: 'miss', wait: Infinity };
+      return { ...next, last_error: data.error };
+    case 'containment.lost':
+      return { ...next, last_error: data.reason };
+    case 'containment.confirmed':
+      return { ...next, confirmed_at: timestamp, receipt: data.receipt };
+    case 'containment.retried':
+      return next;
+    default:
+      return event satisfies never;
+  }
+}
+
+function chartEventOf({ event, data }: DeliveryEntry): ChartEvent {
+  switch (event) {
+    case 'containment.attempted':
+      return { type: 'miss', wait: data.wait_ms };
+    case 'containment.confirmed':
+      return { type: 'confirm', attempted: data.attempt !== undefined };
+    case 'containment.failed':
+      return data.refused ? { type: 'refuse' } : { type: 'miss', wait: Infinity };
     case 'containment.lost':
       return { type: 'lose' };
     case 'containment.retried':
-      return { type: 'retry', via: (data as RetriedData).via };
+      return { type: 'retry', via: data.via };
     default:
       return event satisfies never;
   }

@@ -1,39 +1,53 @@
 /**
- * The incident as it is on record: what the entries about it say, folded in their order.
+ * The incident: what a report or a message to it decides, and what each entry of the log makes of it.
  *
- * Each entry carries the state that it led to. The fold asks the statechart whether it really leads there and stops with
- * an error when it does not, so a replay can't quietly tell another story than the log.
+ * `decide` asks the statechart whether a message is legal and drafts the entries that follow from it. `evolve` gives the
+ * incident after an entry, from the snapshot that the statechart has then. The living actor takes that snapshot from
+ * XState; `fold`, which a replay of the log uses, asks the statechart for it. Each entry carries the state that it led
+ * to, and one that disagrees with the statechart is a contradiction: a replay can't tell another story than the log.
+ *
+ * All of it is pure: time, identifiers and channels come in as arguments.
  */
-import { begin, type CommandName, decide, type Decision, type Situation, stateOf } from '../../machines/decision.ts';
-import { containmentStatus, type IncidentContext, type IncidentEvent } from '../../machines/incident.ts';
+import { begin, type CommandName, decide as askChart, type Intent, stateOf } from '../../machines/decision.ts';
+import type { IncidentSnapshot } from '../../machines/decision.ts';
+import { containmentStatus, type IncidentEvent } from '../../machines/incident.ts';
+import type { NextTransition } from '../../machines/transitions.ts';
 import type {
+  Channel,
   ContainmentAction,
   ContainmentStatus,
+  Directive,
   IncidentClass,
+  Rule,
   Severity,
   State,
 } from '../../machines/vocabulary.ts';
-import type { Entry } from '../audit/entry.ts';
+import { alertAfter } from './alerts.ts';
+import { Contradiction } from './contradiction.ts';
 import {
-  type CommandedData,
-  type DeliveryData,
-  type Idempotency,
-  type JsonObject,
-  type RecurredData,
-  type ReportedData,
-  type RoutedIntent,
-  channelOfIntent,
-} from './incident-entries.ts';
-import { RecorderError } from '../errors.ts';
-import {
+  alerted,
+  decideNews,
+  type DeliveryNews,
   type DeliveryRecord,
   foldDelivery,
   isAboutDelivery,
-  isUnconfirmed,
-  move,
   newDelivery,
   standingOf,
+  supersede,
+  withEntry,
 } from './delivery.ts';
+import {
+  channelOfIntent,
+  type DraftOf,
+  type EntryOf,
+  type Idempotency,
+  type IncidentDraft,
+  type IncidentEntry,
+  type JsonObject,
+  type Report,
+  type RoutedIntent,
+  type StoredEntry,
+} from './entries.ts';
 
 /** The incident as every endpoint gives it. Times are RFC 3339 in UTC with milliseconds. */
 export interface Incident {
@@ -73,73 +87,282 @@ export interface Containment {
   readonly actions: readonly DeliveryRecord[];
 }
 
-/** An incident with what its statechart remembers. */
+/** An incident, the snapshot of its statechart, and its place among all incidents. */
 export interface IncidentRecord {
   readonly incident: Incident;
-  readonly context: IncidentContext;
-  /** `seq` of the entry that reported it: its place among all incidents. */
+  readonly snapshot: IncidentSnapshot;
+  /** `seq` of the entry that reported it. */
   readonly seq: number;
 }
 
-/** What the incident's statechart is asked about. */
-export const situationOf = ({ incident, context }: IncidentRecord): Situation => ({ value: incident.state, context });
-
-/** What the record is after an entry about it. */
-export function foldEntry(before: IncidentRecord | undefined, entry: Entry): IncidentRecord {
-  if (entry.event === 'incident.reported') return reported(entry);
-  const data = entry.data as unknown as CommandedData;
-  if (before === undefined) throw contradiction(entry, `incident ${data.incident} was never reported`);
-  const { incident } = before;
-  if (data.version !== incident.version + 1)
-    throw contradiction(entry, `version ${data.version} follows ${incident.version}`);
-  const event = eventOf(before, entry);
-  const context = event === undefined ? unmoved(before, entry) : moved(before, entry, event);
-  return {
-    ...before,
-    context,
-    incident: {
-      ...incident,
-      ...changeOf(before, entry, context),
-      state: data.state,
-      updated_at: entry.timestamp,
-      version: data.version,
-      hash: entry.entry_hash,
-    },
-  };
+/** What an entry has made of an incident: as it was before, if it was, and as it is now. */
+export interface RecordChange {
+  readonly before: IncidentRecord | undefined;
+  readonly now: IncidentRecord;
 }
 
-/** What an entry about an incident is to its statechart; undefined when it is nothing to it. */
-export function eventOf({ incident }: IncidentRecord, entry: Entry): IncidentEvent | undefined {
-  switch (entry.event) {
-    case 'incident.recurred':
-      return { type: 'recur' };
-    case 'incident.contained':
-    case 'incident.acknowledged':
-    case 'incident.resolved':
-      return { type: COMMAND_OF[entry.event] };
-    default: {
-      const delivery = changedDelivery(incident, entry);
-      if (delivery === undefined) return undefined;
-      return { type: 'delivery', action: delivery.action, standing: standingOf(delivery) };
-    }
-  }
+/** An entry that is on disk, and what the actor of its incident has made of it, if one was awake. */
+export interface TakenEntry {
+  readonly entry: StoredEntry;
+  readonly change?: RecordChange | undefined;
 }
 
-/** The idempotency key that an entry was made under. */
-export const idempotencyOf = (entry: Entry): Idempotency | undefined =>
-  (entry.data as unknown as RecurredData).idempotency;
+/** What an incident can be sent. */
+export type Message =
+  /** A person's command. */
+  | { readonly type: CommandName }
+  /** A further report of the same trouble. */
+  | { readonly type: 'recur'; readonly report: Report; readonly idempotency?: Idempotency | undefined }
+  /** News of one of its deliveries. */
+  | {
+      readonly type: 'deliver';
+      readonly action: ContainmentAction;
+      readonly directive: Directive;
+      readonly news: DeliveryNews;
+    };
+
+/** What a decision takes from outside the incident. */
+export interface Circumstances {
+  /** RFC 3339, UTC, milliseconds. */
+  readonly timestamp: string;
+  /** How a directive reaches its service, under the policy in force. */
+  readonly channelOf: (action: ContainmentAction, directive: Directive) => Channel;
+  /** Who sends the message, and what they say about it. */
+  readonly by?: string | undefined;
+  readonly note?: string | undefined;
+}
+
+export type IncidentDecision =
+  /** The entries to append, all or none, and the delivery that the first of them is about, as it is then. */
+  | { readonly kind: 'accepted'; readonly drafts: readonly IncidentDraft[]; readonly delivery?: DeliveryRecord }
+  /** The incident is there already, or the news come too late. */
+  | { readonly kind: 'unchanged' }
+  | {
+      readonly kind: 'refused';
+      readonly state: State;
+      readonly allowed: readonly CommandName[];
+      readonly transitions: readonly NextTransition[];
+    };
+
+/** The event by which the log records each command. */
+const EVENT_OF = {
+  contain: 'incident.contained',
+  acknowledge: 'incident.acknowledged',
+  resolve: 'incident.resolved',
+} as const satisfies Record<CommandName, IncidentDraft['event']>;
 
 const COMMAND_OF = {
   'incident.contained': 'contain',
   'incident.acknowledged': 'acknowledge',
   'incident.resolved': 'resolve',
-} as const satisfies Record<string, CommandName>;
+} as const satisfies Record<(typeof EVENT_OF)[CommandName], CommandName>;
 
-function reported(entry: Entry): IncidentRecord {
-  const { incident: id, version, state, severity, report, rule, intents } = entry.data as unknown as ReportedData;
-  const { snapshot } = begin(rule);
-  if (state !== stateOf(snapshot))
-    throw contradiction(entry, `state ${state} where its rule gives ${stateOf(snapshot)}`);
+/** The entries that open an incident, under the rule that is in force for its class. */
+export function decideReport(
+  id: string,
+  report: Report,
+  rule: Rule,
+  { timestamp, channelOf }: Circumstances,
+  idempotency?: Idempotency,
+): readonly IncidentDraft[] {
+  const { snapshot, intents } = begin(rule);
+  const severity = report.severity ?? rule.default_severity;
+  const data: DraftOf<'incident.reported'>['data'] = {
+    incident: id,
+    version: 1,
+    state: stateOf(snapshot),
+    severity,
+    report,
+    rule,
+    intents: routed(intents, channelOf),
+    ...(idempotency === undefined ? {} : { idempotency }),
+  };
+  return withAlert({ timestamp, event: 'incident.reported', data }, { ...report, severity });
+}
+
+/**
+ * What follows from a message.
+ * @param delivery the delivery that a `deliver` is about, as it is now; undefined when there is none
+ */
+export function decide(
+  record: IncidentRecord,
+  message: Message,
+  circumstances: Circumstances,
+  delivery?: DeliveryRecord,
+): IncidentDecision {
+  switch (message.type) {
+    case 'recur':
+      return decideRecurrence(record, message, circumstances);
+    case 'deliver':
+      return decideDelivery(record, message, circumstances, delivery);
+    default:
+      return decideCommand(record, message.type, circumstances);
+  }
+}
+
+function decideCommand(
+  { incident, snapshot }: IncidentRecord,
+  command: CommandName,
+  { timestamp, channelOf, by, note }: Circumstances,
+): IncidentDecision {
+  const decision = askChart(snapshot, { type: command });
+  if (decision.kind !== 'moved') return decision;
+  const data: DraftOf<'incident.contained'>['data'] = {
+    incident: incident.id,
+    version: incident.version + 1,
+    state: stateOf(decision.snapshot),
+    ...(by === undefined ? {} : { by }),
+    ...(note === undefined ? {} : { note }),
+    intents: routed(decision.intents, channelOf),
+  };
+  return { kind: 'accepted', drafts: withAlert({ timestamp, event: EVENT_OF[command], data }, incident) };
+}
+
+function decideRecurrence(
+  { incident, snapshot }: IncidentRecord,
+  { report, idempotency }: Extract<Message, { type: 'recur' }>,
+  { timestamp }: Circumstances,
+): IncidentDecision {
+  const decision = askChart(snapshot, { type: 'recur' });
+  if (decision.kind !== 'moved') return decision;
+  const data: DraftOf<'incident.recurred'>['data'] = {
+    incident: incident.id,
+    version: incident.version + 1,
+    state: stateOf(decision.snapshot),
+    report,
+    ...(idempotency === undefined ? {} : { idempotency }),
+  };
+  return { kind: 'accepted', drafts: [{ timestamp, event: 'incident.recurred', data }] };
+}
+
+function decideDelivery(
+  { incident, snapshot }: IncidentRecord,
+  { action, directive, news }: Extract<Message, { type: 'deliver' }>,
+  circumstances: Circumstances,
+  before: DeliveryRecord | undefined,
+): IncidentDecision {
+  const delivery = before && decideNews(before, news);
+  if (delivery === undefined) return { kind: 'unchanged' };
+  // A release is the posture's: the incident is over, and its statechart does not move.
+  if (directive === 'engage') {
+    const decision = askChart(snapshot, { type: 'delivery', action, standing: standingOf(delivery) });
+    if (decision.kind !== 'moved') return { kind: 'unchanged' };
+  }
+  const { id, version, state } = incident;
+  const about = { incident: id, version: version + 1, state, action, directive };
+  return { kind: 'accepted', drafts: withAlert(draftOfNews(about, news, delivery, circumstances), incident), delivery };
+}
+
+function draftOfNews(
+  about: Omit<DraftOf<'containment.lost'>['data'], 'reason'>,
+  news: DeliveryNews,
+  { status, attempts }: DeliveryRecord,
+  { timestamp, by, note }: Circumstances,
+): IncidentDraft {
+  switch (news.type) {
+    case 'missed': {
+      const { error, wait } = news;
+      if (status === 'failed') {
+        const data = { ...about, attempt: attempts, refused: false, error };
+        return { timestamp, event: 'containment.failed', data };
+      }
+      const next_attempt_at = new Date(Date.parse(timestamp) + wait).toISOString();
+      const data = { ...about, attempt: attempts, error, wait_ms: wait, next_attempt_at };
+      return { timestamp, event: 'containment.attempted', data };
+    }
+    case 'refused': {
+      const data = { ...about, attempt: attempts, refused: true, error: news.error };
+      return { timestamp, event: 'containment.failed', data };
+    }
+    case 'confirmed': {
+      const { attempted, receipt } = news;
+      const data = { ...about, ...(attempted ? { attempt: attempts } : {}), receipt };
+      return { timestamp, event: 'containment.confirmed', data };
+    }
+    case 'lost':
+      return { timestamp, event: 'containment.lost', data: { ...about, reason: news.reason } };
+    case 'retried': {
+      const said = { ...(by === undefined ? {} : { by }), ...(note === undefined ? {} : { note }) };
+      return { timestamp, event: 'containment.retried', data: { ...about, via: news.via, ...said } };
+    }
+    default:
+      return news satisfies never;
+  }
+}
+
+/** An entry, followed by the alert that it raises, if it raises one. */
+function withAlert(draft: IncidentDraft, subject: Parameters<typeof alertAfter>[1]): readonly IncidentDraft[] {
+  const alert = alertAfter(draft, subject);
+  return alert === undefined ? [draft] : [draft, alert];
+}
+
+/** The alert that should follow an entry in the same write. @returns undefined when it raises none */
+export const alertFor = (entry: IncidentEntry, { incident }: IncidentRecord): IncidentDraft | undefined =>
+  alertAfter(entry, incident);
+
+const routed = (intents: readonly Intent[], channelOf: Circumstances['channelOf']): readonly RoutedIntent[] =>
+  intents.map((intent) => ({ ...intent, via: channelOf(intent.action, intent.directive) }));
+
+/** What an entry is to the statecharts. */
+export interface EntryEffect {
+  /** What it is to the incident's; undefined when it is nothing to it. */
+  readonly event?: IncidentEvent | undefined;
+  /** The incident's own delivery that it changes, as it is then. */
+  readonly delivery?: DeliveryRecord | undefined;
+}
+
+/**
+ * What an entry that follows a record is to the statecharts.
+ * @throws Contradiction when it is about a delivery that does not allow it
+ */
+export function effectOf({ incident }: IncidentRecord, entry: IncidentEntry): EntryEffect {
+  switch (entry.event) {
+    case 'incident.reported':
+      throw new Contradiction(entry, `incident ${incident.id} was reported before`);
+    case 'incident.recurred':
+      return { event: { type: 'recur' } };
+    case 'incident.contained':
+    case 'incident.acknowledged':
+    case 'incident.resolved':
+      return { event: { type: COMMAND_OF[entry.event] } };
+    default:
+      return effectOn(changedDelivery(incident, entry));
+  }
+}
+
+/** What an entry of a decision is to the statecharts: what `effectOf` gives, without asking them again. */
+export const decidedEffect = (delivery: DeliveryRecord, entry: IncidentEntry): EntryEffect =>
+  isAboutDelivery(entry) && entry.data.directive === 'engage' ? effectOn(withEntry(delivery, entry)) : {};
+
+const effectOn = (delivery: DeliveryRecord | undefined): EntryEffect =>
+  delivery === undefined
+    ? {}
+    : { event: { type: 'delivery', action: delivery.action, standing: standingOf(delivery) }, delivery };
+
+/** The incident's own delivery that an entry changes, as it is then. An alert is the delivery of `log_alert`. */
+function changedDelivery({ containment }: Incident, entry: IncidentEntry): DeliveryRecord | undefined {
+  const deliveries = containment?.actions ?? [];
+  if (entry.event === 'alert.raised') {
+    const alert = deliveries.find(({ via }) => via === 'log');
+    return alert && alerted(alert, entry.timestamp);
+  }
+  if (!isAboutDelivery(entry) || entry.data.directive === 'release') return undefined;
+  const before = deliveries.find(({ action }) => action === entry.data.action);
+  const after = before && foldDelivery(before, entry);
+  if (after === undefined) {
+    throw new Contradiction(entry, `the delivery of ${entry.data.action} is ${before?.status ?? 'not there'}`);
+  }
+  return after;
+}
+
+/**
+ * The incident that a report opens.
+ * @param snapshot the first snapshot that the statechart gives under the report's rule
+ * @throws Contradiction when the entry says another state
+ */
+export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSnapshot): IncidentRecord {
+  const { incident: id, version, severity, report, intents } = entry.data;
+  const state = agreed(entry, snapshot);
   const incident: Incident = {
     id,
     created_at: entry.timestamp,
@@ -150,104 +373,128 @@ function reported(entry: Entry): IncidentRecord {
     source: report.source,
     description: report.description,
     ...(report.evidence === undefined ? {} : { evidence: report.evidence }),
-    ...(state === 'contained' ? contained(entry, intents, snapshot.context) : {}),
+    ...(state === 'contained' ? contained(entry.timestamp, intents, snapshot) : {}),
     ...(report.dedup_key === undefined ? {} : { dedup_key: report.dedup_key }),
-    occurrences: 1,
+    occurrences: snapshot.context.occurrences,
     version,
     hash: entry.entry_hash,
   };
-  return { incident, context: snapshot.context, seq: entry.data.seq };
+  return { incident, snapshot, seq: entry.data.seq };
 }
 
-function moved(before: IncidentRecord, entry: Entry, event: IncidentEvent): IncidentContext {
-  const decision: Decision = decide(situationOf(before), event);
-  if (decision.kind !== 'moved')
-    throw contradiction(entry, `the statechart does not allow it in ${before.incident.state}`);
-  if (stateOf(decision.snapshot) !== entry.data.state) {
-    throw contradiction(
-      entry,
-      `state ${String(entry.data.state)} where the statechart gives ${stateOf(decision.snapshot)}`,
-    );
-  }
-  return decision.snapshot.context;
+/**
+ * The incident after a further entry about it.
+ * @param snapshot the snapshot that the statechart has after the entry
+ * @param delivery the incident's own delivery that the entry changes, as it is then
+ * @throws Contradiction when the entry says another state, or does not follow the version of the record
+ */
+export function evolve(
+  { incident, seq }: IncidentRecord,
+  entry: IncidentEntry,
+  snapshot: IncidentSnapshot,
+  delivery: DeliveryRecord | undefined,
+): IncidentRecord {
+  const { version } = entry.data;
+  if (version !== incident.version + 1)
+    throw new Contradiction(entry, `version ${version} follows ${incident.version}`);
+  return {
+    seq,
+    snapshot,
+    incident: {
+      ...incident,
+      ...changedFields(incident, entry, snapshot, delivery),
+      state: agreed(entry, snapshot),
+      updated_at: entry.timestamp,
+      version,
+      hash: entry.entry_hash,
+    },
+  };
 }
 
-function unmoved({ incident, context }: IncidentRecord, entry: Entry): IncidentContext {
-  const { state } = entry.data;
-  if (state !== incident.state) throw contradiction(entry, `state ${String(state)} where it is ${incident.state}`);
-  return context;
-}
-
-/** What an entry changes of the incident, besides its state and what every entry changes. */
-function changeOf({ incident }: IncidentRecord, entry: Entry, context: IncidentContext): Partial<Incident> {
-  const { by, note, intents } = entry.data as unknown as CommandedData;
-  const noted = note === undefined ? {} : { note };
+/** What an entry changes of the incident, besides what every entry changes. */
+function changedFields(
+  incident: Incident,
+  entry: IncidentEntry,
+  snapshot: IncidentSnapshot,
+  delivery: DeliveryRecord | undefined,
+): Partial<Incident> {
+  const { timestamp } = entry;
   switch (entry.event) {
     case 'incident.recurred':
-      return { occurrences: context.occurrences, last_seen_at: entry.timestamp };
-    case 'incident.contained':
-      return { ...contained(entry, intents, context), ...(by === undefined ? {} : { contained_by: by }), ...noted };
-    case 'incident.acknowledged':
-      return { acknowledged_at: entry.timestamp, ...(by === undefined ? {} : { acknowledged_by: by }), ...noted };
-    case 'incident.resolved':
-      return {
-        ...superseded(incident),
-        resolved_at: entry.timestamp,
-        ...(by === undefined ? {} : { resolved_by: by }),
-        ...noted,
-      };
+      return { occurrences: snapshot.context.occurrences, last_seen_at: timestamp };
+    case 'incident.contained': {
+      const { by, note, intents } = entry.data;
+      const fields = contained(timestamp, intents, snapshot);
+      return { ...fields, ...(by === undefined ? {} : { contained_by: by }), ...noted(note) };
+    }
+    case 'incident.acknowledged': {
+      const { by, note } = entry.data;
+      return { acknowledged_at: timestamp, ...(by === undefined ? {} : { acknowledged_by: by }), ...noted(note) };
+    }
+    case 'incident.resolved': {
+      const { by, note } = entry.data;
+      const fields = { ...superseded(incident), resolved_at: timestamp };
+      return { ...fields, ...(by === undefined ? {} : { resolved_by: by }), ...noted(note) };
+    }
     default:
-      return delivered(incident, entry, context);
+      return delivery === undefined ? {} : delivered(incident, delivery, snapshot);
   }
 }
 
+const noted = (note: string | undefined): Partial<Incident> => (note === undefined ? {} : { note });
+
 function contained(
-  { timestamp }: Entry,
+  timestamp: string,
   intents: readonly RoutedIntent[],
-  { standings }: IncidentContext,
+  { context }: IncidentSnapshot,
 ): Partial<Incident> {
-  const actions = intents.map((intent) => newDelivery(intent.action, channelOfIntent(intent)));
   return {
     containment_actions: intents.map(({ action }) => action),
-    containment: { status: containmentStatus(standings), actions },
+    containment: {
+      status: containmentStatus(context.standings),
+      actions: intents.map((intent) => newDelivery(intent.action, channelOfIntent(intent))),
+    },
     contained_at: timestamp,
   };
 }
 
-/** What was not carried out until now need not be any more. */
-function superseded({ containment }: Incident): Partial<Incident> {
-  if (containment === undefined) return {};
-  const actions = containment.actions.map((delivery) => move(delivery, { type: 'supersede' }) ?? delivery);
-  return { containment: { ...containment, actions } };
+const superseded = ({ containment }: Incident): Partial<Incident> =>
+  containment === undefined ? {} : { containment: { ...containment, actions: containment.actions.map(supersede) } };
+
+function delivered(
+  { containment }: Incident,
+  changed: DeliveryRecord,
+  { context }: IncidentSnapshot,
+): Partial<Incident> {
+  const actions = (containment?.actions ?? []).map((one) => (one.action === changed.action ? changed : one));
+  return { containment: { status: containmentStatus(context.standings), actions } };
 }
 
-function delivered(incident: Incident, entry: Entry, { standings }: IncidentContext): Partial<Incident> {
-  const changed = changedDelivery(incident, entry);
-  if (changed === undefined) return {};
-  const actions = (incident.containment?.actions ?? []).map((delivery) =>
-    delivery.action === changed.action ? changed : delivery,
-  );
-  return { containment: { status: containmentStatus(standings), actions } };
+/** The state of an entry, on which the statechart agrees. */
+function agreed(entry: IncidentEntry, snapshot: IncidentSnapshot): State {
+  const state = stateOf(snapshot);
+  if (entry.data.state === state) return state;
+  throw new Contradiction(entry, `state ${entry.data.state} where the statechart gives ${state}`);
 }
 
-/** The delivery of the incident's own that an entry changes, as it is then. An alert is the delivery of log_alert. */
-function changedDelivery({ containment }: Incident, entry: Entry): DeliveryRecord | undefined {
-  const deliveries = containment?.actions ?? [];
-  if (entry.event === 'alert.raised') {
-    const alert = deliveries.find(({ via }) => via === 'log');
-    if (alert === undefined || !isUnconfirmed(alert)) return undefined;
-    const confirmed = move(alert, { type: 'confirm', attempted: false });
-    return confirmed === undefined ? undefined : { ...confirmed, confirmed_at: entry.timestamp };
-  }
-  if (!isAboutDelivery(entry)) return undefined;
-  const { action, directive } = entry.data as unknown as DeliveryData;
-  // A release is the posture's: the incident has let go.
-  if (directive === 'release') return undefined;
-  const before = deliveries.find((delivery) => delivery.action === action);
-  const after = before === undefined ? undefined : foldDelivery(before, entry);
-  if (after === undefined) throw contradiction(entry, `the delivery of ${action} is ${before?.status ?? 'not there'}`);
-  return after;
+/**
+ * The record after an entry about its incident, as a replay of the log makes it.
+ * @throws Contradiction
+ */
+export function fold(before: IncidentRecord | undefined, entry: IncidentEntry): IncidentRecord {
+  if (entry.event === 'incident.reported') return opened(entry, begin(entry.data.rule).snapshot);
+  if (before === undefined) throw new Contradiction(entry, `incident ${entry.data.incident} was never reported`);
+  const { event, delivery } = effectOf(before, entry);
+  const snapshot = event === undefined ? before.snapshot : snapshotAfter(before, entry, event);
+  return evolve(before, entry, snapshot, delivery);
 }
 
-const contradiction = (entry: Entry, what: string): RecorderError =>
-  new RecorderError('damaged_log', `entry ${entry.data.seq} (${entry.event}) contradicts the statechart: ${what}`);
+function snapshotAfter({ snapshot }: IncidentRecord, entry: IncidentEntry, event: IncidentEvent): IncidentSnapshot {
+  const decision = askChart(snapshot, event);
+  if (decision.kind === 'moved') return decision.snapshot;
+  throw new Contradiction(entry, `the statechart does not allow it in ${stateOf(snapshot)}`);
+}
+
+/** The idempotency key that an entry was made under. */
+export const idempotencyOf = (entry: IncidentEntry): Idempotency | undefined =>
+  entry.event === 'incident.reported' || entry.event === 'incident.recurred' ? entry.data.idempotency : undefined;

@@ -18,14 +18,14 @@ import {
 } from '../audit/archive.ts';
 import { archivedSoFar, areArchived, rangesOf } from '../audit/archived-ranges.ts';
 import type { AuditLog } from '../audit/log.ts';
-import type { ArchivedData } from '../domain/log-entries.ts';
 import type { SealedSegment } from '../audit/segments.ts';
 import { type Clock, HOUR, timestamp } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import type { EntryRange } from '../projections/archived-incidents.ts';
 import type { Projections } from '../projections/projections.ts';
-import type { Changes } from './changes.ts';
-import { Turns } from './turns.ts';
+import type { ActorRegistry } from './actor-registry.ts';
+import { KeyedLock } from './keyed-lock.ts';
+import type { ArchivedData } from '../domain/entries.ts';
 
 /** Idempotency keys leave the record with their incidents; they are promised to be known for this long. */
 const YOUNGEST = 24 * HOUR;
@@ -53,21 +53,21 @@ export interface ArchiveOutcome {
 
 type DescribedSegment = SegmentDescription & { readonly segment: SealedSegment };
 
-export interface ArchivistParts {
+export interface ArchivistDependencies {
   readonly log: Pick<AuditLog, 'append' | 'sealed' | 'fileOf' | 'forget' | 'hash'>;
-  readonly projections: Projections;
-  readonly changes: Pick<Changes, 'take' | 'requireUpToDate'>;
+  readonly projections: Pick<Projections, 'current'>;
+  readonly incidents: Pick<ActorRegistry, 'exclusively'>;
   readonly clock: Clock;
   /** Whether the chain has been verified from its first entry since the start. */
   readonly isVerified: () => boolean;
 }
 
 export class Archivist {
-  readonly #parts: ArchivistParts;
-  readonly #turns = new Turns();
+  readonly #dependencies: ArchivistDependencies;
+  readonly #runs = new KeyedLock();
 
-  constructor(parts: ArchivistParts) {
-    this.#parts = parts;
+  constructor(dependencies: ArchivistDependencies) {
+    this.#dependencies = dependencies;
   }
 
   /**
@@ -77,20 +77,20 @@ export class Archivist {
    *   `log_unavailable`, also while the projections are behind the log; what was archived until then stays archived
    */
   async archive(before: number): Promise<ArchiveOutcome> {
-    const { clock, isVerified } = this.#parts;
+    const { clock, isVerified } = this.#dependencies;
     const latest = clock.now() - YOUNGEST;
     if (before > latest) {
       throw new RecorderError('invalid_request', `before must be at least a day ago, ${timestamp(latest)} or earlier`);
     }
     if (!isVerified()) throw new RecorderError('overloaded', 'the audit log is still being verified; try again later');
-    return this.#turns.take('archive', () => this.#archive(timestamp(before)));
+    return this.#runs.run('archive', () => this.#archive(timestamp(before)));
   }
 
   async #archive(before: string): Promise<ArchiveOutcome> {
     const archived: ArchivedSegment[] = [];
     const staying: StayingSegment[] = [];
     const stayingEntries: EntryRange[] = [];
-    const { projections, changes, clock } = this.#parts;
+    const { projections, incidents, clock } = this.#dependencies;
     const { sealed, told } = await this.#read();
     for (const description of sealed) {
       const { segment, range, latest } = description;
@@ -104,12 +104,11 @@ export class Archivist {
       }
       await requireArchive(segment);
       // A release that failed may be tried again at this moment, and must not lose its incident then.
-      const reason = await this.#inTurn(projections.posture.releasedBy(entries), async () => {
-        // What is not on record yet may be unresolved.
-        changes.requireUpToDate();
-        const obstacle = projections.obstacle(entries, stayingEntries);
+      const reason = await incidents.exclusively(projections.current().releasedBy(entries), async () => {
+        const current = projections.current();
+        const obstacle = current.obstacle(entries, stayingEntries);
         if (obstacle !== undefined) return obstacle;
-        const data = { ...range, ...projections.summary(entries), earlier: archivedSoFar(told) };
+        const data = { ...range, ...current.summary(entries), earlier: archivedSoFar(told) };
         if (!isTold(description, told)) await this.#tell(data, told);
         archived.push(await this.#move(segment, data));
         return undefined;
@@ -121,15 +120,9 @@ export class Archivist {
     return { archived, staying };
   }
 
-  /** Does something when all that is being done about these incidents is done, and keeps the rest waiting. */
-  #inTurn<Result>(ids: readonly string[], work: () => Promise<Result>): Promise<Result> {
-    const { changes } = this.#parts;
-    return ids.reduceRight((inner, id) => () => changes.take(id, inner), work)();
-  }
-
   /** The sealed segments, and the `log.archived` entries that the log holds, oldest first. */
   async #read(): Promise<{ readonly sealed: readonly DescribedSegment[]; readonly told: ArchivedEntryData[] }> {
-    const { log } = this.#parts;
+    const { log } = this.#dependencies;
     const [segments, growing] = [log.sealed, log.fileOf(Infinity)];
     const sealed: DescribedSegment[] = [];
     for (const segment of segments) sealed.push({ segment, ...(await describeSegment(segment, log.hash)) });
@@ -138,14 +131,14 @@ export class Archivist {
   }
 
   async #tell(data: ArchivedData, told: ArchivedEntryData[]): Promise<void> {
-    const { log, clock } = this.#parts;
+    const { log, clock } = this.#dependencies;
     const [entry] = await log.append([{ timestamp: timestamp(clock.now()), event: 'log.archived', data }]);
-    told.push(entry?.data as unknown as ArchivedEntryData);
+    if (entry?.event === 'log.archived') told.push(entry.data);
   }
 
   async #move(segment: SealedSegment, { first_seq, last_seq, incidents }: ArchivedData): Promise<ArchivedSegment> {
     const path = await moveToArchive(segment);
-    this.#parts.log.forget([segment]);
+    this.#dependencies.log.forget([segment]);
     return { path, first_seq, last_seq, incidents };
   }
 }

@@ -1,29 +1,34 @@
 import { incidentMachine } from '../../machines/incident.ts';
-import type { Entry } from '../audit/entry.ts';
-import type { ReportedData } from '../domain/incident-entries.ts';
+import { Contradiction } from '../domain/contradiction.ts';
+import { type Entry, isAboutIncident } from '../domain/entries.ts';
+import { effectOf, fold, type IncidentRecord } from '../domain/incident.ts';
 import { RecorderError } from '../errors.ts';
-import { eventOf, foldEntry, type IncidentRecord } from '../domain/incident.ts';
-import type { Whereabouts } from '../statecharts/svg.ts';
 import { ChartPath } from '../statecharts/chart-path.ts';
+import type { Whereabouts } from '../statecharts/svg.ts';
 
-/** The way of an incident through its statechart, as its entries tell it. */
+/** The path of an incident through its statechart, as its entries record it. */
 export class IncidentPath {
   #record: IncidentRecord | undefined;
-  #walk: ChartPath | undefined;
+  #path: ChartPath | undefined;
 
   /**
    * Takes the next entry about the incident, the first being its report.
    * @throws RecorderError `damaged_log` for one that contradicts the statechart
    */
   take(entry: Entry): void {
+    if (!isAboutIncident(entry)) return;
     const before = this.#record;
-    this.#record = foldEntry(before, entry);
-    if (before === undefined) {
-      this.#walk = new ChartPath(incidentMachine, (entry.data as unknown as ReportedData).rule);
-      return;
+    try {
+      this.#record = fold(before, entry);
+    } catch (error) {
+      if (!(error instanceof Contradiction)) throw error;
+      throw new RecorderError('damaged_log', error.message, { cause: error });
     }
-    const event = eventOf(before, entry);
-    if (event !== undefined) this.#walk?.take(event);
+    if (entry.event === 'incident.reported') this.#path = new ChartPath(incidentMachine, entry.data.rule);
+    else if (before !== undefined) {
+      const { event } = effectOf(before, entry);
+      if (event !== undefined) this.#path?.take(event);
+    }
   }
 
   /** How many entries it has taken. */
@@ -33,7 +38,7 @@ export class IncidentPath {
 
   /** Where the entries have led. @throws RecorderError `not_found` when there were none */
   get whereabouts(): Whereabouts {
-    if (this.#walk === undefined) throw new RecorderError('not_found', 'incident not found');
-    return this.#walk.whereabouts;
+    if (this.#path === undefined) throw new RecorderError('not_found', 'incident not found');
+    return this.#path.whereabouts;
   }
 }

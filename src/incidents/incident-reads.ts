@@ -1,8 +1,8 @@
 /**
- * What is on record of incidents, for everybody who asks: from the projections, and the history from the log's own lines.
+ * What is on record of incidents, to be shown: from the projections, and the history from the log's own lines.
  *
- * While the projections are behind the log, an incident that was acknowledged may be missing from them. It must not be
- * said not to be there then.
+ * While the projections are behind the log, an incident that was recorded may be missing from them. Reads then answer
+ * `log_unavailable`, never "not found".
  */
 import { transitionsIn } from '../../machines/decision.ts';
 import type { NextTransition } from '../../machines/transitions.ts';
@@ -11,7 +11,6 @@ import { readLinesAt } from '../audit/log-reader.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
 import type { ListPage, ListQuery } from '../projections/incident-list.ts';
-import { situationOf } from '../domain/incident.ts';
 import type { IncidentDocument, IncidentKind } from '../projections/incidents.ts';
 import type { Projections } from '../projections/projections.ts';
 
@@ -52,8 +51,8 @@ export class IncidentReads {
 
   /** What each event of the statechart would do to an incident now. */
   transitions(id: string): { readonly state: State; readonly transitions: readonly NextTransition[] } | undefined {
-    const record = this.#found(this.#projections.incidents.record(id));
-    return record && { state: record.incident.state, transitions: transitionsIn(situationOf(record)) };
+    const situation = this.#found(this.#projections.incidents.situation(id));
+    return situation && { state: situation.value, transitions: transitionsIn(situation) };
   }
 
   #found<Found>(value: Found | undefined): Found | undefined {

@@ -1,18 +1,18 @@
 /**
  * The policy that is in force, and its replacement: a policy that is loaded again comes into force when the
- * `policy.reloaded` entry that tells of it is on disk, and a refused one never does.
+ * `policy.reloaded` entry that records it is on disk, and a refused one never does.
  */
 import type { AuditLog } from '../audit/log.ts';
 import type { Clock } from '../clock.ts';
 import { loadPolicy } from '../policy/load.ts';
 import type { Policy } from '../policy/policy.ts';
-import { Turns } from './turns.ts';
+import { KeyedLock } from './keyed-lock.ts';
 
 export class PolicyInForce {
   readonly #path: string;
   readonly #clock: Clock;
   readonly #allowNonLoopback: boolean;
-  readonly #turns = new Turns();
+  readonly #reloads = new KeyedLock();
   #current: Policy;
 
   /**
@@ -41,7 +41,7 @@ export class PolicyInForce {
    * @throws RecorderError `invalid_policy`, or what `append` throws; the old policy stays in force then
    */
   reload(log: Pick<AuditLog, 'append'>): Promise<Policy> {
-    return this.#turns.take('reload', async () => {
+    return this.#reloads.run('reload', async () => {
       const next = this.#load();
       const { digest, source, loaded_at } = next;
       const data = { digest, source, previous_digest: this.#current.digest };

@@ -7,7 +7,7 @@ import pino from 'pino';
 import { systemClock } from '../clock.ts';
 import { readConfig } from '../config.ts';
 import { firstReport, prepareLocalUse } from '../local-use.ts';
-import { startService } from '../service.ts';
+import { startService } from '../compose/service.ts';
 import { InspectorRelay } from './relay.ts';
 
 const PORT = 8516;

@@ -3,11 +3,17 @@
  * start reads are not counted again: counters count from the start of the process.
  */
 import { Counter, Histogram, type Registry } from 'prom-client';
-import { ACTIONS, DIRECTIVES, STATES, type ContainmentAction, type State } from '../../machines/vocabulary.ts';
-import type { StoredEntry } from '../audit/entry.ts';
+import { ACTIONS, DIRECTIVES, STATES, type State } from '../../machines/vocabulary.ts';
 import { SECOND } from '../clock.ts';
-import { ENTRY_EVENTS, type EntryEvent } from '../domain/entry-events.ts';
-import { DELIVERY_EVENTS, isAboutDelivery } from '../domain/delivery.ts';
+import {
+  DELIVERY_EVENTS,
+  type DeliveryEntry,
+  ENTRY_EVENTS,
+  type EntryEvent,
+  isAboutIncident,
+} from '../domain/entries.ts';
+import type { IncidentRecord, TakenEntry } from '../domain/incident.ts';
+import { isAboutDelivery } from '../domain/delivery.ts';
 
 /** The entries with which an incident enters a state: all that are about it, but for what only repeats it. */
 const ENTERING: ReadonlySet<string> = new Set(
@@ -21,16 +27,13 @@ const outcomeOf = (event: string): string => event.slice('containment.'.length);
 const CONTAINMENT_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600];
 
 export class EntryMetrics {
-  readonly #reportedAt: (incident: string) => number | undefined;
   readonly #entries: ReadonlyMap<EntryEvent, Counter.Internal>;
   readonly #transitions: ReadonlyMap<State, Counter.Internal>;
   readonly #deliveries: Counter<'action' | 'directive' | 'outcome'>;
   readonly #containment: Histogram<'action'>;
 
-  /** @param reportedAt when an incident was reported, in milliseconds since the epoch, as far as that is on record */
-  constructor(registry: Registry, reportedAt: (incident: string) => number | undefined) {
+  constructor(registry: Registry) {
     const registers = [registry];
-    this.#reportedAt = reportedAt;
     const entries = new Counter({
       name: 'incident_recorder_audit_entries_total',
       help: 'Entries of the audit log that are on disk, by event.',
@@ -66,22 +69,19 @@ export class EntryMetrics {
   }
 
   /** Counts entries that are on disk. */
-  count(entries: readonly StoredEntry[]): void {
-    for (const entry of entries) {
-      const { event, data } = entry;
-      this.#entries.get(event)?.inc();
-      if (ENTERING.has(event)) this.#transitions.get(data.state as State)?.inc();
-      else if (isAboutDelivery(entry)) this.#countDelivery(entry);
+  count(taken: readonly TakenEntry[]): void {
+    for (const { entry, change } of taken) {
+      this.#entries.get(entry.event)?.inc();
+      if (isAboutDelivery(entry)) this.#countDelivery(entry, change?.now);
+      else if (isAboutIncident(entry) && ENTERING.has(entry.event)) this.#transitions.get(entry.data.state)?.inc();
     }
   }
 
-  #countDelivery({ event, data, timestamp }: StoredEntry): void {
-    const action = data.action as ContainmentAction;
-    const directive = data.directive as string;
+  #countDelivery({ event, data, timestamp }: DeliveryEntry, record: IncidentRecord | undefined): void {
+    const { action, directive } = data;
     this.#deliveries.inc({ action, directive, outcome: outcomeOf(event) });
-    if (event !== 'containment.confirmed' || directive !== 'engage') return;
-    const reported = this.#reportedAt(data.incident as string);
-    if (reported === undefined) return;
+    if (event !== 'containment.confirmed' || directive !== 'engage' || record === undefined) return;
+    const reported = Date.parse(record.incident.created_at);
     // The clock may have been set back in between.
     this.#containment.observe({ action }, Math.max(0, Date.parse(timestamp) - reported) / SECOND);
   }

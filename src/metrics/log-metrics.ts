@@ -1,6 +1,6 @@
 /** What it takes to write the audit log. */
 import { Counter, Histogram, type Registry } from 'prom-client';
-import type { BatchFigures } from '../audit/log.ts';
+import type { DurableBatch } from '../audit/log.ts';
 import { SECOND } from '../clock.ts';
 
 const LATENCY_BUCKETS = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
@@ -40,10 +40,10 @@ export class LogMetrics {
   }
 
   /** Takes in a batch that is on disk. */
-  readonly observe = ({ entries, bytes, waits, sync }: BatchFigures): void => {
+  readonly observe = ({ entries, written, waits, sync }: DurableBatch): void => {
     for (const wait of waits) this.#append.observe(wait / SECOND);
     this.#sync.observe(sync / SECOND);
-    this.#batch.observe(entries);
-    this.#bytes.inc(bytes);
+    this.#batch.observe(entries.length);
+    this.#bytes.inc(written.length);
   };
 }

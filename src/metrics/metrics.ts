@@ -17,10 +17,9 @@ export class Metrics {
   readonly #exposition = new Exposition();
   readonly #stop: () => void;
 
-  /** @param reportedAt when an incident was reported, in milliseconds since the epoch, as far as that is on record */
-  constructor(clock: Clock, reportedAt: (incident: string) => number | undefined) {
+  constructor(clock: Clock) {
     const { registry } = this.#exposition;
-    this.entries = new EntryMetrics(registry, reportedAt);
+    this.entries = new EntryMetrics(registry);
     this.log = new LogMetrics(registry);
     this.requests = new RequestMetrics(registry);
     this.#stop = addProcessMetrics(registry, clock);

@@ -8,16 +8,16 @@ import { ACTIONS, CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.
 import { type AuditLog, LOG_STATES } from '../audit/log.ts';
 import { SECOND } from '../clock.ts';
 import type { Notifier } from '../containment/notifier.ts';
-import type { IncidentActors } from '../incidents/actors.ts';
+import type { ActorRegistry } from '../incidents/actor-registry.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Projections } from '../projections/projections.ts';
 import { VERSION } from '../version.ts';
-import { addReading, addReadings, addTotals, type Sample } from './reading.ts';
+import { addReading, addReadings, addTotal, addTotals, type Sample } from './reading.ts';
 
 export interface StateParts {
   readonly log: Pick<AuditLog, 'status'>;
   readonly projections: Projections;
-  readonly actors: Pick<IncidentActors, 'alive'>;
+  readonly actors: Pick<ActorRegistry, 'figures'>;
   readonly streams: { readonly readers: number };
   readonly policy: { readonly current: Policy };
   readonly verification: { readonly verified: number | undefined };
@@ -50,7 +50,16 @@ function addServiceMetrics(registry: Registry, { reasons, actors, streams, polic
   addReading(registry, 'incident_recorder_policy_loaded_timestamp_seconds', loaded, () => {
     return Date.parse(policy.current.loaded_at) / SECOND;
   });
-  addReading(registry, 'incident_recorder_live_actors', 'Incidents that have a live actor.', () => actors.alive);
+  addReading(
+    registry,
+    'incident_recorder_live_actors',
+    'Incidents that have a live actor.',
+    () => actors.figures.alive,
+  );
+  const woken = 'How often an incident got a live actor: by its report, or woken from its snapshot.';
+  addTotal(registry, 'incident_recorder_actors_woken_total', woken, () => actors.figures.woken);
+  const passivated = 'How often a live actor was stopped: its incident was resolved, or others were used more lately.';
+  addTotal(registry, 'incident_recorder_actors_passivated_total', passivated, () => actors.figures.passivated);
   addReading(registry, 'incident_recorder_streams', 'Open event streams.', () => streams.readers);
 }
 

@@ -2,10 +2,10 @@
 import { isAbsolute } from 'node:path';
 import * as z from 'zod/mini';
 import { ACTIONS } from '../../machines/vocabulary.ts';
-import { NOTIFIED_EVENTS } from '../domain/entry-events.ts';
 import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './schema-parts.ts';
 import { parseTargetUrl, type TargetUrl, URL_FORMS } from './target-url.ts';
 import { shown } from './wording.ts';
+import { NOTIFIED_EVENTS } from '../domain/entries.ts';
 
 /** Each webhook has a connection of its own, and a few are all that the service has room for. */
 const MOST_WEBHOOKS = 4;

@@ -3,8 +3,8 @@
  * they are read.
  */
 import type { ContainmentAction, Directive, Channel } from '../../machines/vocabulary.ts';
-import type { EntryEvent } from '../domain/entry-events.ts';
 import type { TargetUrl } from './target-url.ts';
+import type { EntryEvent } from '../domain/entries.ts';
 
 /** A request that carries out a directive; `action` is the word that the receiving service knows for it. */
 export interface Endpoint {

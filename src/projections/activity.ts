@@ -9,11 +9,10 @@
  */
 import { SEVERITIES, type Severity } from '../../machines/vocabulary.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
-import type { ArchivedData } from '../domain/log-entries.ts';
 import { HOUR } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
-import type { Incident } from '../domain/incident.ts';
-import type { Change } from './incidents.ts';
+import type { Incident, RecordChange } from '../domain/incident.ts';
+import type { ArchivedData } from '../domain/entries.ts';
 
 /** How long something took, over some hours. Times are in milliseconds, `null` where there is nothing to measure. */
 export interface Durations {
@@ -77,7 +76,7 @@ export class Activity {
   }
 
   /** Takes in what a batch of entries has changed. */
-  add(changes: Iterable<Change>): void {
+  add(changes: Iterable<RecordChange>): void {
     const counts = new Map<string, number>();
     for (const { before, now } of changes) {
       if (before !== undefined) contribute(counts, before.incident, -1);

@@ -9,10 +9,10 @@
  */
 import { SEVERITIES, type Severity, type State } from '../../machines/vocabulary.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
-import type { ArchivedData } from '../domain/log-entries.ts';
 import { HOUR } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
 import { type Statistics, Tally } from './statistics.ts';
+import type { ArchivedData } from '../domain/entries.ts';
 
 /** Entries from one `seq` to another. */
 export interface EntryRange {

@@ -10,7 +10,6 @@
  * `resume` goes on when there is room.
  */
 import { basename } from 'node:path';
-import type { StoredEntry } from '../audit/entry.ts';
 import { entryOn } from '../audit/entry-line.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { LogCursor } from '../audit/log-cursor.ts';
@@ -18,6 +17,7 @@ import { type Recovered, recoverLog, type RecoveryParts } from '../audit/recover
 import type { Damage } from '../audit/verify-chain.ts';
 import { RecorderError } from '../errors.ts';
 import type { Projections } from './projections.ts';
+import type { StoredEntry } from '../domain/entries.ts';
 
 /** While nobody waits for an answer there is no need to compact often: each time takes three syncs. In bytes. */
 const COMPACT_AT = 64 * 1024 * 1024;

@@ -5,7 +5,8 @@ import { HOUR } from '../clock.ts';
 import { writeExact } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import type { Database, Statement } from './database.ts';
-import type { Incident, IncidentRecord } from '../domain/incident.ts';
+import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
+import { type Situation, snapshotOf } from '../../machines/decision.ts';
 import { Search } from './search.ts';
 
 /** An incident ready to be sent. */
@@ -23,6 +24,19 @@ export interface IncidentKind {
   readonly severity: Severity;
 }
 
+/** An incident and what its statechart remembers, as they are stored. */
+export interface PersistedIncident {
+  readonly incident: Incident;
+  readonly context: IncidentContext;
+  /** `seq` of the entry that reported it. */
+  readonly seq: number;
+  /** How long its document is, in characters. */
+  readonly length: number;
+}
+
+/** What is shown of incidents; it may be behind the log. */
+export type ShownIncidents = Pick<Incidents, 'get' | 'kindOf' | 'has' | 'situation'>;
+
 /** Makes the document of a record. */
 export const documentOf = ({ incident }: IncidentRecord): IncidentDocument => ({
   id: incident.id,
@@ -37,8 +51,6 @@ export class Incidents {
   readonly #byId: Statement;
   readonly #kind: Statement;
   readonly #known: Statement;
-  readonly #createdAt: Statement;
-  readonly #idByNumber: Statement;
   readonly #unresolved: Statement;
   readonly #note: Statement;
   readonly #search: Search;
@@ -54,8 +66,6 @@ export class Incidents {
     this.#byId = database.prepare('SELECT number, version, state, context, document FROM incidents WHERE id = ?');
     this.#kind = database.prepare('SELECT class, rank FROM incidents WHERE id = ?');
     this.#known = database.prepare('SELECT 1 FROM incidents WHERE id = ?');
-    this.#createdAt = database.prepare('SELECT created_at FROM incidents WHERE id = ?');
-    this.#idByNumber = database.prepare('SELECT id FROM incidents WHERE number = ?');
     this.#unresolved = database.prepare(`
       SELECT id FROM incidents
       WHERE dedup_key = ? AND class = ? AND source = ? AND state <> 'resolved' ORDER BY number DESC LIMIT 1`);
@@ -70,14 +80,31 @@ export class Incidents {
     return { id, version: Number(row.version), state: row.state as State, json: row.document as string };
   }
 
-  record(id: string): IncidentRecord | undefined {
+  /** An incident with the persisted snapshot of its statechart. */
+  persisted(id: string): PersistedIncident | undefined {
     const row = this.#byId.get(id);
     if (row === undefined) return undefined;
+    const document = row.document as string;
     return {
-      incident: JSON.parse(row.document as string) as Incident,
+      incident: JSON.parse(document) as Incident,
       context: JSON.parse(row.context as string) as IncidentContext,
       seq: Number(row.number),
+      length: document.length,
     };
+  }
+
+  record(id: string): IncidentRecord | undefined {
+    const persisted = this.persisted(id);
+    if (persisted === undefined) return undefined;
+    const { incident, context, seq } = persisted;
+    return { incident, snapshot: snapshotOf(incident.state, context), seq };
+  }
+
+  /** What the statechart is asked about. */
+  situation(id: string): (Situation & { readonly value: State }) | undefined {
+    const row = this.#byId.get(id);
+    if (row === undefined) return undefined;
+    return { value: row.state as State, context: JSON.parse(row.context as string) as IncidentContext };
   }
 
   /** What is known of an incident from its report on; undefined when it is not on record. */
@@ -92,23 +119,13 @@ export class Incidents {
     return this.#known.get(id) !== undefined;
   }
 
-  /** When it was reported, in milliseconds since the epoch. */
-  createdAt(id: string): number | undefined {
-    const row = this.#createdAt.get(id);
-    return row === undefined ? undefined : Number(row.created_at);
-  }
-
-  idOf(seq: number): string | undefined {
-    return this.#idByNumber.get(seq)?.id as string | undefined;
-  }
-
   /** The unresolved incident that a report with this `dedup_key` belongs to. */
   findUnresolved(dedupKey: string, incidentClass: IncidentClass, source: string): string | undefined {
     return this.#unresolved.get(dedupKey, incidentClass, source)?.id as string | undefined;
   }
 
   /** Stores what a batch of entries has made of the incidents that it is about, and gives their documents. */
-  store(changes: Iterable<Change>): readonly IncidentDocument[] {
+  store(changes: Iterable<RecordChange>): readonly IncidentDocument[] {
     const documents: IncidentDocument[] = [];
     const hours = new Map<number, { readonly first: number; readonly last: number }>();
     for (const { before, now } of changes) {
@@ -127,11 +144,11 @@ export class Incidents {
     return documents;
   }
 
-  #put({ incident, context, seq }: IncidentRecord, json: string): void {
-    this.#update.run(incident.state, incident.version, JSON.stringify(context), json, seq);
+  #put({ incident, snapshot, seq }: IncidentRecord, json: string): void {
+    this.#update.run(incident.state, incident.version, JSON.stringify(snapshot.context), json, seq);
   }
 
-  #add({ incident, context, seq }: IncidentRecord, createdAt: number, json: string): void {
+  #add({ incident, snapshot, seq }: IncidentRecord, createdAt: number, json: string): void {
     this.#insert.run(
       seq,
       incident.id,
@@ -142,17 +159,11 @@ export class Incidents {
       createdAt,
       incident.version,
       incident.dedup_key ?? null,
-      JSON.stringify(context),
+      JSON.stringify(snapshot.context),
       json,
     );
     this.#search.add(seq, incident);
   }
-}
-
-/** An incident that a batch is about: as it was before the batch, if it was, and as it is by now. */
-export interface Change {
-  readonly before: IncidentRecord | undefined;
-  readonly now: IncidentRecord;
 }
 
 /** The most severe is 0. */

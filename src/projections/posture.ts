@@ -10,15 +10,19 @@
  */
 import { DELIVERY_STATUSES, type DeliveryStatus } from '../../machines/delivery.ts';
 import type { ContainmentAction } from '../../machines/vocabulary.ts';
-import type { Entry } from '../audit/entry.ts';
-import { type CommandedData, type DeliveryData, type HeardData, channelOfIntent } from '../domain/incident-entries.ts';
-import type { ArchivedData } from '../domain/log-entries.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import type { EntryRange } from './archived-incidents.ts';
+import {
+  type ArchivedData,
+  channelOfIntent,
+  type DeliveryEntry,
+  type Entry,
+  type EntryOf,
+  type IncidentEntry,
+} from '../domain/entries.ts';
 import type { Database, Statement } from './database.ts';
 import { type DeliveryRecord, foldDelivery, isAboutDelivery, isUndelivered, newDelivery } from '../domain/delivery.ts';
-import type { Incident, IncidentRecord } from '../domain/incident.ts';
-import type { Change } from './incidents.ts';
+import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
 
 /** How one action stands. */
 export interface ActionPosture {
@@ -54,6 +58,9 @@ export interface Holder {
 }
 
 const NEVER: ActionPosture = { holders: 0, since: null, heard_at: null, seq: 0, counts: {}, release: null };
+
+/** What is shown of the posture; it may be behind the log. */
+export type ShownPosture = Pick<Posture, 'of'>;
 
 export class Posture {
   readonly #read: Statement;
@@ -98,8 +105,8 @@ export class Posture {
   }
 
   /** Takes in an entry about an incident: what the incident was before it, if it was, and what it is now. */
-  follow(entry: Entry, now: IncidentRecord, before: IncidentRecord | undefined): void {
-    if (entry.data.directive === 'release') {
+  follow(entry: IncidentEntry, now: IncidentRecord, before: IncidentRecord | undefined): void {
+    if (isAboutDelivery(entry) && entry.data.directive === 'release') {
       this.#followRelease(entry);
       return;
     }
@@ -118,12 +125,12 @@ export class Posture {
   }
 
   /** Takes in a sign of life. */
-  hear(entry: Entry): void {
-    this.#change(entry, (entry.data as unknown as HeardData).action, { heard_at: entry.timestamp });
+  hear(entry: EntryOf<'containment.heard'>): void {
+    this.#change(entry, entry.data.action, { heard_at: entry.timestamp });
   }
 
   /** Writes what a batch of entries has changed of the deliveries. */
-  store(changes: Iterable<Change>): void {
+  store(changes: Iterable<RecordChange>): void {
     for (const { before, now } of changes) {
       const held = holdings(before?.incident);
       const holds = holdings(now.incident);
@@ -196,11 +203,12 @@ export class Posture {
     });
   }
 
-  #letGo(entry: Entry, delivery: DeliveryRecord, { seq: number }: IncidentRecord): void {
+  #letGo(entry: IncidentEntry, delivery: DeliveryRecord, { seq: number }: IncidentRecord): void {
     const { action } = delivery;
     const before = this.of(action);
     const last = before.holders === 1;
-    const { incident, intents } = entry.data as unknown as CommandedData;
+    const { incident } = entry.data;
+    const intents = entry.event === 'incident.resolved' ? entry.data.intents : [];
     const intent = intents.find(({ action: asked, directive }) => asked === action && directive === 'release');
     const via = channelOfIntent(intent ?? { action, directive: 'release' });
     const release =
@@ -212,11 +220,11 @@ export class Posture {
     });
   }
 
-  #followRelease(entry: Entry): void {
-    const { action, incident } = entry.data as unknown as DeliveryData;
+  #followRelease(entry: DeliveryEntry): void {
+    const { action, incident } = entry.data;
     const { release } = this.of(action);
     // What was superseded in the meantime is told by the log and changes nothing.
-    if (!isAboutDelivery(entry) || release?.incident !== incident) return;
+    if (release?.incident !== incident) return;
     const delivery = foldDelivery(release.delivery, entry);
     if (delivery !== undefined) this.#change(entry, action, { release: { ...release, delivery } });
   }

@@ -7,18 +7,22 @@
  *
  * Should the database not take them (its disk is full), all that is not committed is undone, and `fault` says so: what is
  * in the log is not lost, but reads are behind until it has been read from there again. Entries themselves are not kept
- * here, as some may be large. Whoever appends asks whether it is `unfinished` first, so that little is to be read.
+ * here, as some may be large. Whoever appends goes through `current()` first, so that little is to be read.
  */
-import type { StoredEntry } from '../audit/entry.ts';
-import type { ArchivedData, NotifiedData } from '../domain/log-entries.ts';
-import type { LinePlace } from '../audit/log-reader.ts';
+import type { ArchivedData, NotifiedData, StoredEntry } from '../domain/entries.ts';
+import { isAboutIncident, type IncidentEntry } from '../domain/entries.ts';
+import { Contradiction } from '../domain/contradiction.ts';
+import { fold, idempotencyOf, type IncidentRecord, type RecordChange, type TakenEntry } from '../domain/incident.ts';
+import { RecorderError } from '../errors.ts';
 import { Activity } from './activity.ts';
-import { ArchivedIncidents, type EntryRange } from './archived-incidents.ts';
+import { ArchivedIncidents } from './archived-incidents.ts';
+import { CurrentReads } from './current-reads.ts';
 import { Database, type Statement } from './database.ts';
-import { foldEntry, idempotencyOf, type IncidentRecord } from '../domain/incident.ts';
-import { IncidentList, MAX_PAGE_BYTES } from './incident-list.ts';
-import { type Change, type IncidentDocument, Incidents } from './incidents.ts';
-import { Posture } from './posture.ts';
+import { type EntriesPage, EntryPlaces } from './entry-places.ts';
+import { IdempotencyKeys } from './idempotency-keys.ts';
+import { IncidentList } from './incident-list.ts';
+import { type IncidentDocument, Incidents, type ShownIncidents } from './incidents.ts';
+import { Posture, type ShownPosture } from './posture.ts';
 import { Statistics, Tally } from './statistics.ts';
 import { Webhooks } from './webhooks.ts';
 
@@ -34,16 +38,7 @@ export interface Position {
 
 const NOTHING: Position = { seq: 0, hash: '', end: 0, gaps: false };
 
-export interface EntriesPage {
-  readonly places: readonly LinePlace[];
-  /** The version behind which the next page begins, when there is one. */
-  readonly next?: number;
-}
-
 const MEBIBYTE = 1024 * 1024;
-
-/** The most entries that one page of an incident's entries may hold. */
-const MAX_PAGE_ENTRIES = 1000;
 
 /**
  * How long what is applied may stay uncommitted, in milliseconds, and how many entries of it there may be. A commit
@@ -67,24 +62,22 @@ const COMPACT_AT_IF_SCARCE = MEBIBYTE / 8;
 const LOOK_EVERY = 16;
 
 export class Projections {
-  readonly incidents: Incidents;
+  /** What is shown of incidents and of the posture; it may be behind the log. */
+  readonly incidents: ShownIncidents;
+  readonly posture: ShownPosture;
   readonly list: IncidentList;
-  readonly archive: ArchivedIncidents;
   readonly statistics: Statistics;
-  readonly posture: Posture;
-  readonly webhooks: Webhooks;
   readonly activity: Activity;
-  /**
-   * Whether the projections are behind the log: the database had no room, or entries have not been handed over. What is
-   * written to the log meanwhile is passed over here, as it follows what is still to be read.
-   */
-  unfinished = false;
+  readonly #incidents: Incidents;
+  readonly #posture: Posture;
+  readonly #archive: ArchivedIncidents;
+  readonly #webhooks: Webhooks;
+  readonly #places: EntryPlaces;
+  readonly #keys: IdempotencyKeys;
+  readonly #current: CurrentReads;
+  #unfinished = false;
   readonly #database: Database;
   readonly #latest = new Map<string, IncidentDocument>();
-  readonly #insertEntry: Statement;
-  readonly #entriesOf: Statement;
-  readonly #insertKey: Statement;
-  readonly #keyed: Statement;
   readonly #move: Statement;
   #position: Position = NOTHING;
   /** How far the log is committed. */
@@ -102,23 +95,25 @@ export class Projections {
   constructor(path: string) {
     const database = Database.open(path);
     this.#database = database;
-    this.incidents = new Incidents(database);
+    this.#incidents = new Incidents(database);
+    this.#posture = new Posture(database);
+    this.#archive = new ArchivedIncidents(database);
+    this.#webhooks = new Webhooks(database);
+    this.#places = new EntryPlaces(database);
+    this.#keys = new IdempotencyKeys(database);
+    this.incidents = this.#incidents;
+    this.posture = this.#posture;
     this.list = new IncidentList(database);
     this.statistics = new Statistics(database);
-    this.posture = new Posture(database);
-    this.webhooks = new Webhooks(database);
     this.activity = new Activity(database);
-    this.#insertEntry = database.prepare(
-      'INSERT INTO entries (incident, version, seq, offset, length) VALUES (?, ?, ?, ?, ?)',
-    );
-    this.#entriesOf = database.prepare(`
-      SELECT version, seq, offset, length FROM entries
-      WHERE incident = (SELECT number FROM incidents WHERE id = ?) AND version > ? ORDER BY version`);
-    this.#insertKey = database.prepare(
-      'INSERT INTO idempotency (key, fingerprint, incident) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
-    );
-    this.#keyed = database.prepare('SELECT fingerprint, incident FROM idempotency WHERE key = ?');
-    this.archive = new ArchivedIncidents(database);
+    this.#current = new CurrentReads({
+      incidents: this.#incidents,
+      posture: this.#posture,
+      keys: this.#keys,
+      webhooks: this.#webhooks,
+      archive: this.#archive,
+      lastSeq: () => this.#position.seq,
+    });
     this.#move = database.prepare(`
       INSERT INTO position (one, seq, hash, end, gaps) VALUES (1, ?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET seq = excluded.seq, hash = excluded.hash, end = excluded.end, gaps = excluded.gaps`);
@@ -137,21 +132,39 @@ export class Projections {
     return this.#fault;
   }
 
-  /** Takes entries that have just been written to the log. */
-  apply(entries: readonly StoredEntry[]): void {
-    if (this.unfinished) return;
-    const due = this.#due(entries);
+  /**
+   * Whether the projections are behind the log: the database had no room, or entries were not applied. What is written
+   * to the log meanwhile is passed over, as it follows what is still to be read.
+   */
+  get unfinished(): boolean {
+    return this.#unfinished;
+  }
+
+  /**
+   * The reads that a decision may rest on.
+   * @throws RecorderError `log_unavailable` while the projections are behind the log
+   */
+  current(): CurrentReads {
+    if (!this.#unfinished) return this.#current;
+    const message = 'what is on record is behind the audit log; try again';
+    throw new RecorderError('log_unavailable', message, { cause: this.#fault });
+  }
+
+  /** Takes entries that have just been written to the log, with what their actors have made of them. */
+  apply(taken: readonly TakenEntry[]): void {
+    if (this.#unfinished) return;
+    const due = this.#due(taken);
     // Never over a gap: what is missing would be missing for good.
-    if (hasGap(this.#position.seq, due)) this.unfinished = true;
+    if (hasGap(this.#position.seq, due)) this.#unfinished = true;
     else this.#apply(due);
   }
 
   /**
-   * Takes entries that were read from the log, in order. Where some are missing in it, that is as it should be: so whoever
-   * reads must go on from `position` when there is a new `fault`, also between two calls of this.
+   * Takes entries that were read from the log, in order. Gaps are allowed. After a new `fault`, resume from `position`,
+   * also between two calls of this.
    */
   catchUp(entries: readonly StoredEntry[]): void {
-    this.#apply(this.#due(entries));
+    this.#apply(this.#due(entries.map((entry) => ({ entry }))));
   }
 
   /** The incident as the entries that were applied last have left it, if they are about it and were applied. */
@@ -159,10 +172,10 @@ export class Projections {
     return this.#latest.get(id);
   }
 
-  /** Takes notice that the log has been read to its end: what is written from now on is to be handed over. */
+  /** Ends catching up: the log has been read to its end, and what is written from now on is applied at once. */
   caughtUp(): void {
     if (!this.flush()) return;
-    this.unfinished = false;
+    this.#unfinished = false;
     this.#fault = undefined;
   }
 
@@ -194,11 +207,11 @@ export class Projections {
   reset(): void {
     this.flush();
     this.#database.empty();
-    this.posture.reload();
+    this.#posture.reload();
     this.#committed = NOTHING;
     this.#position = NOTHING;
     this.#fault = undefined;
-    this.unfinished = false;
+    this.#unfinished = false;
   }
 
   /**
@@ -206,45 +219,13 @@ export class Projections {
    * fit a page; undefined when it is not on record.
    */
   entriesOf(id: string, after = 0): EntriesPage | undefined {
-    const places: LinePlace[] = [];
-    let bytes = 0;
-    let last = after;
-    for (const row of this.#entriesOf.iterate(id, after)) {
-      const place = { seq: Number(row.seq), offset: Number(row.offset), length: Number(row.length) };
-      bytes += place.length;
-      if (places.length === MAX_PAGE_ENTRIES || (places.length > 0 && bytes > MAX_PAGE_BYTES))
-        return { places, next: last };
-      places.push(place);
-      last = Number(row.version);
-    }
-    return places.length === 0 && !this.incidents.has(id) ? undefined : { places };
-  }
-
-  /** What a `log.archived` entry has to say of what leaves the record with these entries. */
-  summary(range: EntryRange): Pick<ArchivedData, 'incidents' | 'entered' | 'posture' | 'posture_seq' | 'notified'> {
-    return {
-      ...this.archive.counts(range),
-      posture: this.posture.memory(range),
-      posture_seq: this.#position.seq,
-      notified: this.webhooks.all(),
-    };
-  }
-
-  /** Why these entries have to stay in the log, or `undefined`. `staying` are entries before them that stay as well. */
-  obstacle(range: EntryRange, staying: readonly EntryRange[]): string | undefined {
-    return this.archive.obstacle(range, staying) ?? this.posture.obstacle(range);
-  }
-
-  /** What was reported under an idempotency key. */
-  reportedUnder(key: string): { readonly fingerprint: string; readonly id: string } | undefined {
-    const row = this.#keyed.get(key);
-    const id = row === undefined ? undefined : this.incidents.idOf(Number(row.incident));
-    return id === undefined ? undefined : { fingerprint: String(row?.fingerprint), id };
+    const page = this.#places.page(id, after);
+    return page.places.length === 0 && !this.#incidents.has(id) ? undefined : page;
   }
 
   /**
-   * Lets the database tidy up after itself when that is due, which `least` says: the size in bytes of what is to be
-   * tidied up. Nothing may be applied until that is done: who comes while it is under way waits for it. Never rejects.
+   * Compacts the database when at least `least` bytes are to be compacted. Nothing may be applied until that is done;
+   * concurrent callers share one run. Never rejects.
    */
   compact(least = COMPACT_AT): Promise<void> {
     this.#compacting ??= this.#compact(least).finally(() => (this.#compacting = undefined));
@@ -270,26 +251,27 @@ export class Projections {
   }
 
   /** What of these entries was not applied before. */
-  #due(entries: readonly StoredEntry[]): readonly StoredEntry[] {
+  #due(taken: readonly TakenEntry[]): readonly TakenEntry[] {
     const { seq } = this.#position;
-    return (entries[0]?.data.seq ?? 0) > seq ? entries : entries.filter(({ data }) => data.seq > seq);
+    return (taken[0]?.entry.data.seq ?? 0) > seq ? taken : taken.filter(({ entry }) => entry.data.seq > seq);
   }
 
-  #apply(due: readonly StoredEntry[]): void {
-    const last = due.at(-1);
+  #apply(due: readonly TakenEntry[]): void {
+    const last = due.at(-1)?.entry;
     if (last === undefined) return;
     this.#latest.clear();
+    const isGap = hasGap(this.#position.seq, due) || due.some(({ entry }) => entry.event === 'log.archived');
     const position: Position = {
       seq: last.data.seq,
       hash: last.entry_hash,
       end: last.offset + last.length,
-      gaps: this.#position.gaps || hasGap(this.#position.seq, due) || due.some(({ event }) => event === 'log.archived'),
+      gaps: this.#position.gaps || isGap,
     };
     try {
       this.#database.begin();
       this.#applyAll(due, position.gaps);
     } catch (error) {
-      this.#undo(error as Error);
+      this.#undo(error instanceof Contradiction ? damaged(error) : (error as Error));
       return;
     }
     this.#position = position;
@@ -297,77 +279,80 @@ export class Projections {
     else this.#timer ??= setTimeout(() => this.flush(), COMMIT_AFTER).unref();
   }
 
-  #applyAll(entries: readonly StoredEntry[], gaps: boolean): void {
-    const changes = new Map<string, Change>();
+  #applyAll(taken: readonly TakenEntry[], gaps: boolean): void {
+    const changes = new Map<string, RecordChange>();
     const tally = new Tally();
     const store = (): void => {
-      for (const document of this.incidents.store(changes.values())) this.#latest.set(document.id, document);
+      for (const document of this.#incidents.store(changes.values())) this.#latest.set(document.id, document);
       this.statistics.add(tally);
-      this.posture.store(changes.values());
+      this.#posture.store(changes.values());
       this.activity.add(changes.values());
     };
-    for (const entry of entries) {
-      if (entry.event !== 'log.archived') {
-        this.#applyOne(entry, changes, tally, gaps);
-        continue;
-      }
-      store();
-      changes.clear();
-      tally.clear();
-      const data = entry.data as unknown as ArchivedData;
-      this.activity.leave(data);
-      this.archive.leave(data, this.statistics);
-      this.posture.leave(data);
-      this.webhooks.leave(data);
+    for (const { entry, change } of taken) {
+      if (entry.event === 'log.archived') {
+        store();
+        changes.clear();
+        tally.clear();
+        this.#leave(entry.data);
+      } else if (isAboutIncident(entry)) this.#applyToIncident(entry, change, changes, tally, gaps);
+      else if (entry.event === 'containment.heard') this.#posture.hear(entry);
+      else if (entry.event === 'notification.delivered') this.#webhooks.move(entry.data);
     }
     store();
+  }
+
+  #leave(data: ArchivedData): void {
+    this.activity.leave(data);
+    this.#archive.leave(data, this.statistics);
+    this.#posture.leave(data);
+    this.#webhooks.leave(data);
   }
 
   /** Writes what is kept in memory between commits. */
   #settle(): void {
     const { seq, hash, end, gaps } = this.#position;
-    this.posture.settle();
+    this.#posture.settle();
     this.#move.run(seq, hash, end, Number(gaps));
   }
 
   /** Goes back to what is committed. */
   #undo(fault: Error): void {
     this.#database.rollBack();
-    this.posture.reload();
+    this.#posture.reload();
     this.#position = this.#committed;
     this.#latest.clear();
     this.#fault = fault;
-    this.unfinished = true;
+    this.#unfinished = true;
   }
 
-  #applyOne(entry: StoredEntry, changes: Map<string, Change>, tally: Tally, gaps: boolean): void {
-    const id = entry.data.incident;
-    if (typeof id !== 'string') {
-      this.#applyOther(entry);
-      return;
-    }
+  #applyToIncident(
+    entry: IncidentEntry & StoredEntry,
+    change: RecordChange | undefined,
+    changes: Map<string, RecordChange>,
+    tally: Tally,
+    gaps: boolean,
+  ): void {
+    const { incident: id } = entry.data;
     const known = changes.get(id);
-    const before = known === undefined ? this.#recordBefore(id, entry) : known.before;
-    if (gaps && known === undefined && before === undefined && entry.event !== 'incident.reported') return;
-    const now = foldEntry(known?.now ?? before, entry);
-    changes.set(id, { before, now });
-    tally.follow(now, known?.now ?? before);
-    this.posture.follow(entry, now, known?.now ?? before);
-    this.#insertEntry.run(now.seq, now.incident.version, entry.data.seq, entry.offset, entry.length);
+    const first = known === undefined ? (change?.before ?? this.#recordBefore(entry)) : known.before;
+    const before = known?.now ?? first;
+    if (gaps && before === undefined && entry.event !== 'incident.reported') return;
+    const now = change?.now ?? fold(before, entry);
+    changes.set(id, { before: first, now });
+    tally.follow(now, before);
+    this.#posture.follow(entry, now, before);
+    this.#places.add(now.seq, now.incident.version, entry);
     const idempotency = idempotencyOf(entry);
-    if (idempotency !== undefined) this.#insertKey.run(idempotency.key, idempotency.fingerprint, now.seq);
+    if (idempotency !== undefined) this.#keys.add(idempotency, now.seq);
   }
 
-  #applyOther(entry: StoredEntry): void {
-    if (entry.event === 'containment.heard') this.posture.hear(entry);
-    if (entry.event === 'notification.delivered') this.webhooks.move(entry.data as unknown as NotifiedData);
-  }
-
-  #recordBefore(id: string, { event }: StoredEntry): IncidentRecord | undefined {
-    return event === 'incident.reported' ? undefined : this.incidents.record(id);
+  #recordBefore({ event, data }: IncidentEntry): IncidentRecord | undefined {
+    return event === 'incident.reported' ? undefined : this.#incidents.record(data.incident);
   }
 }
 
+const damaged = (cause: Contradiction): RecorderError => new RecorderError('damaged_log', cause.message, { cause });
+
 /** Whether entries are missing between `seq` and the first of these, or between any two of them. */
-const hasGap = (seq: number, entries: readonly StoredEntry[]): boolean =>
-  entries.some(({ data }, index) => data.seq !== seq + index + 1);
+const hasGap = (seq: number, taken: readonly TakenEntry[]): boolean =>
+  taken.some(({ entry }, index) => entry.data.seq !== seq + index + 1);

@@ -1,6 +1,6 @@
 /** How far each webhook has taken the log: the last entry that it was told of, or that is not for it. */
-import type { ArchivedData, NotifiedData } from '../domain/log-entries.ts';
 import type { Database, Statement } from './database.ts';
+import type { ArchivedData, NotifiedData } from '../domain/entries.ts';
 
 export class Webhooks {
   readonly #all: Statement;

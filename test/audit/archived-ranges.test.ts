@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { archivedSoFar, areArchived } from '../../src/audit/archived-ranges.ts';
-import type { ArchivedData, ArchivedRange } from '../../src/domain/log-entries.ts';
+import type { ArchivedData, ArchivedRange } from '../../src/domain/entries.ts';
 
 /** Entries from one to another of a log in which entry 7 has the hash `h7`. */
 const range = (first_seq: number, last_seq: number): ArchivedRange => ({

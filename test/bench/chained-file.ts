@@ -1,8 +1,9 @@
 import { closeSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import type { ChainHash } from '../../src/audit/chain-hash.ts';
 import { writeCheckpoint } from '../../src/audit/checkpoint.ts';
-import { chainEntry, type Draft, EMPTY_HEAD, type Head } from '../../src/audit/entry.ts';
+import { chainEntry, EMPTY_HEAD, type Head } from '../../src/audit/entry.ts';
 import { sealedPath } from '../../src/audit/segments.ts';
+import type { Draft } from '../../src/domain/entries.ts';
 
 const WRITE_BYTES = 1024 * 1024;
 

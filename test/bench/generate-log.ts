@@ -20,9 +20,6 @@ import {
   stateOf,
 } from '../../machines/decision.ts';
 import { type ChainHash, chainHash } from '../../src/audit/chain-hash.ts';
-import type { Draft } from '../../src/audit/entry.ts';
-import type { EntryEvent } from '../../src/domain/entry-events.ts';
-import type { CommandedData, RecurredData, Report, ReportedData } from '../../src/domain/incident-entries.ts';
 import { readKey } from '../../src/audit/key.ts';
 import { incidentId } from '../../src/incidents/incident-id.ts';
 import { HOUR, timestamp } from '../../src/clock.ts';
@@ -32,6 +29,7 @@ import { ChainedFile } from './chained-file.ts';
 import { type EvidenceBytes, imagineReport, REALISTIC_EVIDENCE } from './imagined-report.ts';
 import { type ExpectedStatistics, Population } from './population.ts';
 import { Random } from './random.ts';
+import type { CommandedData, Draft, EntryEvent, RecurredData, Report, ReportedData } from '../../src/domain/entries.ts';
 
 const BEGINNING = Date.parse('2026-05-01T00:00:00Z');
 const DURATION = 200 * 24 * HOUR;

@@ -1,7 +1,7 @@
 /** Reports as the services of an appliance might send them: made up, but of realistic kinds and sizes. */
 import type { IncidentClass } from '../../machines/vocabulary.ts';
-import type { JsonObject, Report } from '../../src/domain/incident-entries.ts';
 import type { Random } from './random.ts';
+import type { JsonObject, Report } from '../../src/domain/entries.ts';
 
 /** Bytes of evidence that a report carries, from the least to the most. */
 export interface EvidenceBytes {

@@ -10,12 +10,13 @@ import { begin, decide, snapshotOf } from '../../machines/decision.ts';
 import { REPORT_REQUIRED, reportSchema } from '../../src/api/schemas.ts';
 import { validate } from '../../src/api/validate.ts';
 import { chainHash } from '../../src/audit/chain-hash.ts';
-import { chainEntry, type Draft, EMPTY_HEAD, parseEntry, type StoredEntry } from '../../src/audit/entry.ts';
+import { chainEntry, EMPTY_HEAD, parseEntry } from '../../src/audit/entry.ts';
 import { canonicalForm, writeExact } from '../../src/json/canonical-form.ts';
 import { parseExact } from '../../src/json/exact-json.ts';
 import { BUILT_IN_RULES } from '../../src/policy/defaults.ts';
 import { Projections } from '../../src/projections/projections.ts';
 import { REPORT } from './sending.ts';
+import type { Draft, StoredEntry } from '../../src/domain/entries.ts';
 
 const BATCH = 100;
 const BYTES = 1200;

@@ -3,10 +3,11 @@ import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { chainHash } from '../../src/audit/chain-hash.ts';
-import { chainEntry, type Entry, type Head } from '../../src/audit/entry.ts';
+import { chainEntry, type Head } from '../../src/audit/entry.ts';
 import { ROOT, RunningService, ServiceHome } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { Ledger } from './support/ledger.ts';
+import type { Entry } from '../../src/domain/entries.ts';
 
 /** The line that is tampered with, from 1. */
 const AT = 12;

@@ -2,8 +2,6 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, wr
 import { basename, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'chai';
-import type { Entry } from '../../src/audit/entry.ts';
-import type { ArchivedData } from '../../src/domain/log-entries.ts';
 import { filesOf, verifyFiles, verifyLog } from '../../src/audit/verify.ts';
 import type { Damage } from '../../src/audit/verify-chain.ts';
 import { HOUR } from '../../src/clock.ts';
@@ -15,6 +13,7 @@ import { HASH } from '../support/audit-log.ts';
 import { eventually } from '../support/eventually.ts';
 import { Recording } from '../support/recording.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
+import type { ArchivedData, Entry } from '../../src/domain/entries.ts';
 
 const report = { class: 'prompt_injection', source: 'tool-firewall', description: 'x'.repeat(200) } as const;
 

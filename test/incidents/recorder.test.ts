@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { verifyLog } from '../../src/audit/verify.ts';
 import { RecorderError } from '../../src/errors.ts';
-import type { Report } from '../../src/domain/incident-entries.ts';
 import { HASH } from '../support/audit-log.ts';
 import { parsed, Recording } from '../support/recording.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
+import type { Report } from '../../src/domain/entries.ts';
 
 const injection: Report = { class: 'prompt_injection', source: 'tool-firewall', description: 'ignore all previous …' };
 const airlock: Report = { class: 'forbidden_airlock_request', source: 'airlock', description: 'POST to example.org' };

@@ -1,10 +1,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { Registry } from 'prom-client';
-import type { StoredEntry } from '../../src/audit/entry.ts';
-import { ENTRY_EVENTS, type EntryEvent } from '../../src/domain/entry-events.ts';
 import { EntryMetrics } from '../../src/metrics/entry-metrics.ts';
 import { samplesOf } from './support/samples.ts';
+import { ENTRY_EVENTS, type EntryEvent, type StoredEntry } from '../../src/domain/entries.ts';
 
 const REPORTED_AT = Date.parse('2026-11-22T07:12:00.000Z');
 

@@ -1,17 +1,22 @@
 import { chainHash } from '../../src/audit/chain-hash.ts';
-import type { Draft, StoredEntry } from '../../src/audit/entry.ts';
-import { AuditLog, type AuditLogParts } from '../../src/audit/log.ts';
+import { AuditLog, type DurableBatch } from '../../src/audit/log.ts';
 import { type Recovered, recoverLog } from '../../src/audit/recovery.ts';
 import { FixedClock } from './fixed-clock.ts';
+import type { Draft, Entry, StoredEntry } from '../../src/domain/entries.ts';
 
 export const KEY = Buffer.from('a key for tests, of 32 bytes or more');
 export const HASH = chainHash(KEY);
 
+/** An entry that says nothing but `note`. */
 export const draft = (note: string): Draft => ({
   timestamp: '2026-11-22T07:12:00.123Z',
-  event: 'service.started',
-  data: { note },
+  event: 'service.stopped',
+  data: { reason: note },
 });
+
+/** What such an entry says. */
+export const noteOf = (entry: Entry): string | undefined =>
+  entry.event === 'service.stopped' ? entry.data.reason : undefined;
 
 export interface OpenLog {
   readonly log: AuditLog;
@@ -27,7 +32,7 @@ export async function openLog(
   path: string,
   hash = HASH,
   segmentBytes = Infinity,
-  onDurable: AuditLogParts['onDurable'] = () => {},
+  onDurable: (batch: DurableBatch) => void = () => {},
 ): Promise<OpenLog> {
   const clock = new FixedClock();
   const found: StoredEntry[] = [];
@@ -39,13 +44,10 @@ export async function openLog(
     clock,
     recovered,
     segmentBytes,
-    onDurable: (entries, written) => {
-      durable.push(...entries);
-      onDurable(entries, written);
-    },
-    onFailed: (error) => {
-      throw error;
-    },
+  });
+  log.start((batch) => {
+    durable.push(...batch.entries);
+    onDurable(batch);
   });
   return { log, recovered, found, durable };
 }

@@ -1,19 +1,17 @@
-import { randomBytes } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import pino from 'pino';
 import type { Rule } from '../../machines/vocabulary.ts';
-import { AuditLog } from '../../src/audit/log.ts';
-import { IncidentActors, type IncidentIntent } from '../../src/incidents/actors.ts';
-import { Changes } from '../../src/incidents/changes.ts';
-import { DeliveryNews } from '../../src/incidents/delivery-news.ts';
-import { Recorder } from '../../src/incidents/recorder.ts';
-import { BUILT_IN_RULES } from '../../src/policy/defaults.ts';
-import type { Targets } from '../../src/policy/targets.ts';
-import { CatchUp } from '../../src/projections/catch-up.ts';
+import type { AuditLog } from '../../src/audit/log.ts';
+import { SECOND } from '../../src/clock.ts';
+import { type OpenRecord, openRecord } from '../../src/compose/record.ts';
 import type { Incident } from '../../src/domain/incident.ts';
+import type { ActorRegistry } from '../../src/incidents/actor-registry.ts';
+import type { Recorder } from '../../src/incidents/recorder.ts';
+import type { Endpoint, Target, Targets } from '../../src/policy/targets.ts';
 import type { IncidentDocument } from '../../src/projections/incidents.ts';
-import { databasePath } from '../../src/projections/database.ts';
-import { Projections } from '../../src/projections/projections.ts';
-import { HASH } from './audit-log.ts';
+import type { Projections } from '../../src/projections/projections.ts';
+import { KEY } from './audit-log.ts';
 import { FixedClock } from './fixed-clock.ts';
 
 export const parsed = ({ json }: IncidentDocument): Incident => JSON.parse(json) as Incident;
@@ -25,74 +23,73 @@ interface RecordingOptions {
   readonly targets?: Targets;
 }
 
-/** A recorder with its real log and projections in a directory, without the API. */
+const POLICY = 'policy.yaml';
+
+/** The record as the service opens it, in a directory, without containment and API. */
 export class Recording {
   readonly clock: FixedClock;
   readonly recorder: Recorder;
-  readonly changes: Changes;
-  readonly news: DeliveryNews;
+  readonly incidents: ActorRegistry;
   readonly log: AuditLog;
   readonly projections: Projections;
-  readonly actors: IncidentActors;
-  /** What was asked of other services, as `action directive incident`. */
+  readonly record: OpenRecord;
+  /** What the incidents' actors asked for, as `action directive incident`. */
   readonly carriedOut: string[] = [];
+  readonly #releases: AsyncDisposableStack;
 
   static readonly logIn = (directory: string): string => join(directory, 'audit.jsonl');
 
   static async open(
     directory: string,
-    { liveActors = 512, rules = BUILT_IN_RULES, segmentBytes = Infinity, targets = {} }: RecordingOptions = {},
+    { liveActors = 512, rules = {}, segmentBytes = 1e15, targets = {} }: RecordingOptions = {},
   ): Promise<Recording> {
-    const path = Recording.logIn(directory);
+    const keyPath = join(directory, 'audit-key');
+    if (!existsSync(keyPath)) writeFileSync(keyPath, KEY, { mode: 0o600 });
+    const policyPath = join(directory, POLICY);
+    writeFileSync(policyPath, JSON.stringify({ version: 1, rules, targets: written(targets) }));
     const clock = new FixedClock();
-    const projections = new Projections(databasePath(path));
-    const catchUp = new CatchUp(projections);
-    const recovered = await catchUp.recover({ path, hash: HASH, clock });
-    const log = AuditLog.open({
-      path,
-      hash: HASH,
-      clock,
-      recovered,
-      segmentBytes,
-      onDurable: (entries) => projections.apply(entries),
-      onFailed: (error) => {
-        throw error;
-      },
-    });
-    return new Recording(clock, log, projections, liveActors, rules, targets);
+    const releases = new AsyncDisposableStack();
+    const logPath = Recording.logIn(directory);
+    const config = { logPath, policyPath, keyPath, segmentBytes, liveActors, allowNonLoopback: false };
+    const record = await openRecord(config, clock, pino({ level: 'silent' }), releases);
+    return new Recording(clock, record, releases);
   }
 
-  private constructor(
-    clock: FixedClock,
-    log: AuditLog,
-    projections: Projections,
-    liveActors: number,
-    rules: Record<string, Rule>,
-    targets: Targets,
-  ) {
+  private constructor(clock: FixedClock, record: OpenRecord, releases: AsyncDisposableStack) {
+    const { recorder, incidents, log, projections } = record;
     this.clock = clock;
+    this.record = record;
+    this.recorder = recorder;
+    this.incidents = incidents;
     this.log = log;
     this.projections = projections;
-    this.actors = new IncidentActors(liveActors, ({ action, directive, incident }: IncidentIntent) => {
+    this.#releases = releases;
+    incidents.directives.on('directive', ({ action, directive, incident }) => {
       this.carriedOut.push(`${action} ${directive} ${incident}`);
     });
-    const changes = new Changes(log, projections, clock);
-    this.changes = changes;
-    this.news = new DeliveryNews({ changes, posture: projections.posture, actors: this.actors, clock });
-    this.recorder = new Recorder({
-      changes,
-      projections,
-      actors: this.actors,
-      targets: () => targets,
-      ruleFor: (incidentClass) => rules[incidentClass]!,
-      clock,
-      random: randomBytes,
-    });
+    log.start(({ entries }) => projections.apply(incidents.take(entries)));
   }
 
-  async close(): Promise<void> {
-    this.actors.stop();
-    await this.log.close();
-    this.projections.close();
+  /** An incident as the projections show it. */
+  incident(id: string): Incident | undefined {
+    const document = this.projections.incidents.get(id);
+    return document && parsed(document);
+  }
+
+  close(): Promise<void> {
+    return this.#releases.disposeAsync();
   }
 }
+
+/** Targets in the words of a policy file. */
+const written = (targets: Targets): object =>
+  Object.fromEntries(Object.entries(targets).map(([action, target]) => [action, target && writtenTarget(target)]));
+
+const writtenTarget = ({ engage, release, confirm_every, ...rest }: Target): object => ({
+  ...rest,
+  ...(engage && { engage: writtenEndpoint(engage) }),
+  ...(release && { release: writtenEndpoint(release) }),
+  ...(confirm_every === undefined ? {} : { confirm_every: `${confirm_every / SECOND}s` }),
+});
+
+const writtenEndpoint = ({ url, action }: Endpoint): object => ({ url: url.text, action });

@@ -1,13 +1,13 @@
 import * as z from 'zod/mini';
 import { DELIVERY_STATUSES } from '../../../machines/delivery.ts';
 import { ACTIONS, CONTAINMENT_STATUSES, DIRECTIVES, CHANNELS } from '../../../machines/vocabulary.ts';
-import { OBSERVED } from '../../domain/incident-entries.ts';
-import type { ActionView, DeliveryView } from '../../containment/posture-view.ts';
+import type { ActionView, DeliveryView } from '../../containment/posture-reads.ts';
 import type { Confirmed } from '../../containment/confirmations.ts';
 import type { DeliveryRecord } from '../../domain/delivery.ts';
 import type { Containment } from '../../domain/incident.ts';
 import { meaning, named } from './described.ts';
 import { action, count, type FieldsOf, incidentId, maybe, text, time } from './words.ts';
+import { OBSERVED } from '../../domain/entries.ts';
 
 const receipt = named(
   'Receipt',

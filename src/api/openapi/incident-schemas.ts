@@ -1,8 +1,6 @@
 import * as z from 'zod/mini';
 import { CLASSES, SEVERITIES, type Severity, STATES } from '../../../machines/vocabulary.ts';
 import type { NextTransition } from '../../../machines/transitions.ts';
-import type { Entry } from '../../audit/entry.ts';
-import { ENTRY_EVENTS } from '../../domain/entry-events.ts';
 import type { Incident } from '../../domain/incident.ts';
 import type { ActivityReading, Durations } from '../../projections/activity.ts';
 import type { StatisticsReading } from '../../projections/statistics.ts';
@@ -22,6 +20,7 @@ import {
   text,
   time,
 } from './words.ts';
+import { type Entry, ENTRY_EVENTS } from '../../domain/entries.ts';
 
 export const incident = named(
   'Incident',

@@ -4,12 +4,12 @@ import { DELIVERY_STATUSES } from '../../../machines/delivery.ts';
 import { LOG_STATES } from '../../audit/log.ts';
 import type { WebhookStatus } from '../../containment/webhook-feed.ts';
 import type { ArchivedSegment, ArchiveOutcome, StayingSegment } from '../../incidents/archivist.ts';
-import { NOTIFIED_EVENTS } from '../../domain/entry-events.ts';
 import type { PolicyDocument } from '../../policy/document.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { CHART_FORMATS } from '../../statecharts/formats.ts';
 import { meaning, named } from './described.ts';
 import { action, anything, count, type FieldsOf, hash, maybe, severity, text, time } from './words.ts';
+import { NOTIFIED_EVENTS } from '../../domain/entries.ts';
 
 const policyFields = {
   version: z.literal(1),

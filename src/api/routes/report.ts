@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type Router from '@koa/router';
 import type { Middleware } from 'koa';
-import type { Idempotency, Report } from '../../domain/incident-entries.ts';
 import { RecorderError } from '../../errors.ts';
 import { canonicalForm } from '../../json/canonical-form.ts';
 import type { JsonValue } from '../../json/exact-json.ts';
@@ -9,6 +8,7 @@ import { answerIncident, incidentPath } from '../respond.ts';
 import type { ApiParts } from '../dependencies.ts';
 import { REPORT_REQUIRED, reportSchema } from '../schemas.ts';
 import { validate } from '../validate.ts';
+import type { Idempotency, Report } from '../../domain/entries.ts';
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 

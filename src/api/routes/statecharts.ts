@@ -1,6 +1,5 @@
 import type Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
-import type { Entry } from '../../audit/entry.ts';
 import { RecorderError } from '../../errors.ts';
 import { IncidentPath } from '../../incidents/incident-path.ts';
 import { type Drawing, type Drawings, drawings } from '../../statecharts/drawings.ts';
@@ -13,6 +12,7 @@ import type { ApiParts } from '../dependencies.ts';
 import { parseQuery } from '../query.ts';
 import { idSchema, machineSchema, nothingSchema, statechartSchema } from '../schemas.ts';
 import { validate } from '../validate.ts';
+import type { Entry } from '../../domain/entries.ts';
 
 /** The statecharts, and where an incident is in its own. */
 export const addStatechartRoutes = (

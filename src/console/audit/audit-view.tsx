@@ -1,3 +1,4 @@
+import { isAboutIncident } from '../../domain/entries.ts';
 import { effect, useComputed, useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import { health, readHealth } from '../health.ts';
@@ -216,7 +217,7 @@ const EntryTable = ({ lines }: LinesProps) =>
               </td>
               <td>{phraseOf(entry)}</td>
               <td>
-                {typeof entry.data.incident === 'string' && (
+                {isAboutIncident(entry) && (
                   <a href={fragmentOf({ view: 'incidents', id: entry.data.incident, query: '' })}>
                     <code>{entry.data.incident}</code>
                   </a>

@@ -1,8 +1,7 @@
 /** Entries of the log from one `seq` to another, each with the line that it was read from. */
-import type { Entry } from '../../audit/entry.ts';
 import { SECOND } from '../../clock.ts';
-import { ENTRY_EVENTS } from '../../domain/entry-events.ts';
 import { Refusal } from '../request.ts';
+import { type Entry, ENTRY_EVENTS } from '../../domain/entries.ts';
 
 export interface LoggedLine {
   readonly entry: Entry;

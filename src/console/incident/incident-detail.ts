@@ -1,10 +1,10 @@
 /** One incident as it is, and the entries of the log that made it so, kept up with the log. */
 import { signal } from '@preact/signals';
-import type { Entry } from '../../audit/entry.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { LiveResource } from '../live-resource.ts';
 import { epoch, listen } from '../live-entries.ts';
 import { type Answer, read, reasonOf } from '../request.ts';
+import { type Entry, type IncidentEntry, isAboutIncident } from '../../domain/entries.ts';
 
 /** An event of the statechart, and whether the incident takes it now. */
 export interface Transition {
@@ -27,7 +27,7 @@ export class IncidentDetail {
   readonly incident: LiveResource<Incident>;
   readonly transitions: LiveResource<Transitions>;
   /** The entries about it, oldest first. */
-  readonly entries = signal<readonly Entry[]>([]);
+  readonly entries = signal<readonly IncidentEntry[]>([]);
   /** Whether there are more entries than are shown. */
   readonly isCut = signal(false);
   readonly fault = signal<string | undefined>(undefined);
@@ -35,7 +35,7 @@ export class IncidentDetail {
   constructor(id: string) {
     this.id = id;
     const query = `id=${encodeURIComponent(id)}`;
-    const concerns = ({ data }: Entry): boolean => data.incident === id;
+    const concerns = (entry: Entry): boolean => isAboutIncident(entry) && entry.data.incident === id;
     this.incident = new LiveResource(() => `/api/v1/incidents/get?${query}`, concerns, 300);
     this.transitions = new LiveResource(() => `/api/v1/incidents/transitions?${query}`, concerns, 300);
   }
@@ -46,7 +46,7 @@ export class IncidentDetail {
       this.incident.use(),
       this.transitions.use(),
       listen((entry) => {
-        if (entry.data.incident === this.id) this.#add([entry]);
+        if (isAboutIncident(entry) && entry.data.incident === this.id) this.#add([entry]);
       }),
       epoch.subscribe(() => void this.#readHistory()),
     ];
@@ -61,7 +61,7 @@ export class IncidentDetail {
       let path: string | undefined =
         `/api/v1/incidents/history?id=${encodeURIComponent(this.id)}&after=${String(after)}`;
       while (path !== undefined && !this.isCut.peek()) {
-        const page: Answer<readonly Entry[]> = await read(path);
+        const page: Answer<readonly IncidentEntry[]> = await read(path);
         this.#add(page.body);
         path = page.next;
       }
@@ -72,15 +72,15 @@ export class IncidentDetail {
   }
 
   /** Adds those that follow what is there: the stream and the pages may both bring an entry. */
-  #add(entries: readonly Entry[]): void {
+  #add(entries: readonly IncidentEntry[]): void {
     const known = this.entries.peek();
-    const last = Number(known.at(-1)?.data.version ?? 0);
-    const first = Number(entries[0]?.data.version ?? 0);
+    const last = known.at(-1)?.data.version ?? 0;
+    const first = entries[0]?.data.version ?? 0;
     if (first > last + 1) {
       void this.#readHistory();
       return;
     }
-    const all = [...known, ...entries.filter(({ data }) => Number(data.version) > last)];
+    const all = [...known, ...entries.filter(({ data }) => data.version > last)];
     this.isCut.value = all.length > MOST_ENTRIES;
     this.entries.value = all.slice(0, MOST_ENTRIES);
   }

@@ -1,6 +1,5 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
-import type { Entry } from '../../audit/entry.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
@@ -18,6 +17,7 @@ import { IncidentDetail } from './incident-detail.ts';
 import { type Fold, loadFold, recordAfter } from './replay.ts';
 import { phraseOf, Timeline } from './timeline.tsx';
 import { TransitionButtons } from './transition-buttons.tsx';
+import type { IncidentEntry } from '../../domain/entries.ts';
 
 /** One incident: as it is, or as it was after any of its entries. */
 export const IncidentView = ({ id }: { readonly id: string }) => {
@@ -92,7 +92,7 @@ export const IncidentView = ({ id }: { readonly id: string }) => {
   );
 };
 
-const replayed = (fold: Fold, entries: readonly Entry[], count: number): Incident =>
+const replayed = (fold: Fold, entries: readonly IncidentEntry[], count: number): Incident =>
   recordAfter(fold, entries, count).incident;
 
 const Heading = ({ incident }: { readonly incident: Incident }) => (
@@ -166,7 +166,7 @@ const Evidence = ({ incident: { evidence } }: { readonly incident: Incident }) =
 );
 
 interface ReplaySliderProps {
-  readonly entries: readonly Entry[];
+  readonly entries: readonly IncidentEntry[];
   readonly count: number;
   readonly onChange: (count: number) => void;
 }

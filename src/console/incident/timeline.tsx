@@ -1,12 +1,12 @@
-import type { Entry } from '../../audit/entry.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { spelled } from '../format.ts';
+import type { Entry, IncidentEntry } from '../../domain/entries.ts';
 
 interface TimelineProps {
   /** Oldest first. */
-  readonly entries: readonly Entry[];
+  readonly entries: readonly IncidentEntry[];
   /** How many of them have happened, as shown. */
   readonly count: number;
   readonly onChoose: (count: number) => void;
@@ -38,16 +38,16 @@ export const Timeline = ({ entries, count, onChoose }: TimelineProps) => (
 );
 
 /** What an entry says happened, as a phrase. */
-export const phraseOf = ({ event, data }: Pick<Entry, 'event' | 'data'>): string => {
+export const phraseOf = ({ event, data }: Entry): string => {
   const [kind, verb] = event.split('.', 2) as [string, string];
-  const action = typeof data.action === 'string' ? spelled(data.action) : undefined;
+  const action = 'action' in data ? spelled(data.action) : undefined;
   if (event === 'alert.raised') return 'Alert raised';
   if (kind === 'incident') {
     if (event === 'incident.reported' && data.state === 'contained') return 'Reported, and contained by policy';
     return event === 'incident.recurred' ? 'Reported again' : spelled(verb);
   }
   if (kind === 'containment' && action !== undefined) {
-    const releases = data.directive === 'release' ? ' (release)' : '';
+    const releases = 'directive' in data && data.directive === 'release' ? ' (release)' : '';
     return `${action}${releases}: ${CONTAINMENT_PHRASES[verb] ?? verb}`;
   }
   return spelled(event.replace('.', ' '));
@@ -63,11 +63,11 @@ const CONTAINMENT_PHRASES: Readonly<Record<string, string>> = {
 };
 
 /** What somebody wrote into an entry: who they are, their note, an error. */
-const Said = ({ entry: { event, data } }: { readonly entry: Entry }) => {
-  const text = (name: string): string | undefined => (typeof data[name] === 'string' ? data[name] : undefined);
-  const by = text('by');
-  const note = text('note');
-  const trouble = text('error') ?? (event === 'containment.lost' ? text('reason') : undefined);
+const Said = ({ entry }: { readonly entry: IncidentEntry }) => {
+  const { event, data } = entry;
+  const by = 'by' in data ? data.by : undefined;
+  const note = 'note' in data ? data.note : undefined;
+  const trouble = 'error' in data ? data.error : event === 'containment.lost' ? data.reason : undefined;
   return (
     <>
       {by !== undefined && (

@@ -1,7 +1,6 @@
 import type { IncidentClass, Severity, State } from '../../../machines/vocabulary.ts';
-import type { Entry } from '../../audit/entry.ts';
-import type { ReportedData } from '../../domain/incident-entries.ts';
 import { beginning } from '../visible-text.ts';
+import type { EntryOf } from '../../domain/entries.ts';
 
 /** What the list keeps of an incident: a hundred thousand of them have to fit in a page. */
 export interface IncidentRow {
@@ -38,8 +37,8 @@ export const rowOf = (incident: ListedIncident): IncidentRow => ({
 });
 
 /** The row of an incident that an entry reports. */
-export const rowOfReport = ({ timestamp, data }: Entry): IncidentRow => {
-  const { incident, version, state, severity, report } = data as unknown as ReportedData;
+export const rowOfReport = ({ timestamp, data }: EntryOf<'incident.reported'>): IncidentRow => {
+  const { incident, version, state, severity, report } = data;
   return rowOf({
     id: incident,
     class: report.class,

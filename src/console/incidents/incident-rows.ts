@@ -8,10 +8,10 @@
  */
 import { batch, signal } from '@preact/signals';
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
-import type { Entry } from '../../audit/entry.ts';
 import { admits, apiQuery, type Filters } from '../filters.ts';
 import { read, reasonOf, Refusal } from '../request.ts';
 import { type IncidentRow, type ListedIncident, rowOf, rowOfReport } from './incident-row.ts';
+import { type Entry, type IncidentEntry, isAboutIncident } from '../../domain/entries.ts';
 
 export type Progress =
   | { readonly kind: 'loading' }
@@ -41,7 +41,7 @@ export class IncidentRows {
   #busy = false;
   #isDrawn = true;
   /** Entries that came while a page was being read: they may be newer than what it shows. */
-  #waiting: Entry[] = [];
+  #waiting: IncidentEntry[] = [];
   readonly #toLookAt = new Set<string>();
   #looking = false;
 
@@ -85,7 +85,7 @@ export class IncidentRows {
 
   /** Takes in what the log says. */
   take(entry: Entry): void {
-    if (typeof entry.data.incident !== 'string') return;
+    if (!isAboutIncident(entry)) return;
     if (this.#busy) this.#waiting.push(entry);
     else this.#apply(entry);
     this.#draw();
@@ -96,8 +96,8 @@ export class IncidentRows {
     this.#abort.abort();
   }
 
-  #apply(entry: Entry): void {
-    const { incident: id, version, state } = entry.data as unknown as IncidentRow & { readonly incident: string };
+  #apply(entry: IncidentEntry): void {
+    const { incident: id, version, state } = entry.data;
     const known = this.#known.get(id);
     if (known === undefined) {
       if (entry.event === 'incident.reported' && this.#filters.words === '') this.#arrive(rowOfReport(entry));
@@ -111,10 +111,10 @@ export class IncidentRows {
   }
 
   /** Whether an entry may bring an incident onto the list that was not on it. */
-  #mayBelong({ event, data }: Entry): boolean {
+  #mayBelong({ event, data }: IncidentEntry): boolean {
     const { states } = this.#filters;
     const moves = event.startsWith('incident.') && event !== 'incident.recurred';
-    return moves && (states.length === 0 || states.includes(data.state as never));
+    return moves && (states.length === 0 || states.includes(data.state));
   }
 
   #arrive(row: IncidentRow): void {

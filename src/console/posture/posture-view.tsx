@@ -1,6 +1,6 @@
 import type { DeliveryStatus } from '../../../machines/delivery.ts';
 import { ACTIONS, type ContainmentAction } from '../../../machines/vocabulary.ts';
-import type { ActionView, DeliveryView } from '../../containment/posture-view.ts';
+import type { ActionView, DeliveryView } from '../../containment/posture-reads.ts';
 import { isBroken, posture } from '../containment.ts';
 import { DELIVERY_WORDS, DeliveryDetail, RetryButton } from '../incident/deliveries.tsx';
 import { useLiveResource } from '../live-resource.ts';

@@ -1,13 +1,13 @@
-import type { Entry } from '../../audit/entry.ts';
 import type { Incident } from '../../domain/incident.ts';
 import type { Transition } from '../incident/incident-detail.ts';
 import { spelled } from '../format.ts';
 import type { ChartPart } from './drawing.ts';
 import { Statechart } from './statechart.tsx';
+import type { IncidentEntry } from '../../domain/entries.ts';
 
 interface IncidentChartProps {
   /** What has happened, oldest first. */
-  readonly entries: readonly Entry[];
+  readonly entries: readonly IncidentEntry[];
   readonly incident: Incident;
   /** What may happen now; none for a time that is over. */
   readonly transitions: readonly Transition[];
@@ -55,7 +55,7 @@ const EVENTS: Readonly<Record<string, string>> = {
 };
 
 /** How it came to be where it is. One that the policy contained was open for no time at all. */
-const pathOf = (entries: readonly Entry[]): Path => {
+const pathOf = (entries: readonly IncidentEntry[]): Path => {
   const visited = new Set(['open']);
   const taken = new Set<string>();
   let state = 'open';

@@ -4,7 +4,6 @@ import type { RequestOptions } from 'node:http';
 import { EventStreams } from '../../../src/api/event-streams.ts';
 import type { ApiServer, Limits } from '../../../src/api/server.ts';
 import { moveToArchive } from '../../../src/audit/archive.ts';
-import type { Draft } from '../../../src/audit/entry.ts';
 import type { AuditLog } from '../../../src/audit/log.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { RecorderError } from '../../../src/errors.ts';
@@ -14,6 +13,7 @@ import { EventReader } from '../../support/event-reader.ts';
 import { temporaryDirectories } from '../../support/temporary-directory.ts';
 import { ask, serve, stopServing } from '../support/client.ts';
 import { standIn } from '../support/dependencies.ts';
+import type { Draft } from '../../../src/domain/entries.ts';
 
 const PATH = '/api/v1/events';
 

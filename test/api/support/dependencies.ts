@@ -1,6 +1,5 @@
 import type { CommandName } from '../../../machines/decision.ts';
 import type { ApiParts } from '../../../src/api/dependencies.ts';
-import type { Idempotency, Report } from '../../../src/domain/incident-entries.ts';
 import { RecorderError } from '../../../src/errors.ts';
 import type { Command } from '../../../src/incidents/recorder.ts';
 import { BUILT_IN_RULES } from '../../../src/policy/defaults.ts';
@@ -9,6 +8,7 @@ import type { ActivityReading } from '../../../src/projections/activity.ts';
 import type { IncidentDocument } from '../../../src/projections/incidents.ts';
 import type { ListQuery } from '../../../src/projections/incident-list.ts';
 import type { StatisticsReading } from '../../../src/projections/statistics.ts';
+import type { Idempotency, Report } from '../../../src/domain/entries.ts';
 
 export const TOKEN = 'a-token-for-tests-only';
 

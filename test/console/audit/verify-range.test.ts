@@ -1,10 +1,11 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { chainHash } from '../../../src/audit/chain-hash.ts';
-import { chainEntry, EMPTY_HEAD, type Entry, type Head } from '../../../src/audit/entry.ts';
+import { chainEntry, EMPTY_HEAD, type Head } from '../../../src/audit/entry.ts';
 import { verifyRange } from '../../../src/console/audit/verify-range.ts';
 import type { JsonValue } from '../../../src/json/exact-json.ts';
 import { jsonValue } from '../../json/arbitrary-json.ts';
+import type { Entry } from '../../../src/domain/entries.ts';
 
 const PLAIN = chainHash(undefined);
 const KEYED = chainHash(Buffer.from('0123456789abcdef0123456789abcdef'));

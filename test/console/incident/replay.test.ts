@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import type { Entry } from '../../../src/audit/entry.ts';
 import { readLinesAt } from '../../../src/audit/log-reader.ts';
 import { loadFold, recordAfter } from '../../../src/console/incident/replay.ts';
 import { parsed, Recording } from '../../support/recording.ts';
 import { temporaryDirectories } from '../../support/temporary-directory.ts';
+import type { Entry } from '../../../src/domain/entries.ts';
 
 describe('replaying an incident in the browser', () => {
   const directory = temporaryDirectories();

@@ -1,10 +1,9 @@
 import { expect } from 'chai';
 import type { IncidentClass, Severity, State } from '../../../machines/vocabulary.ts';
-import type { Entry } from '../../../src/audit/entry.ts';
 import { readFilters } from '../../../src/console/filters.ts';
-import type { EntryEvent } from '../../../src/domain/entry-events.ts';
 import type { ListedIncident } from '../../../src/console/incidents/incident-row.ts';
 import { IncidentRows } from '../../../src/console/incidents/incident-rows.ts';
+import type { Entry, EntryEvent } from '../../../src/domain/entries.ts';
 
 const NOW = Date.now();
 const at = (n: number): string => new Date(NOW - 100_000_000 + n * 1000).toISOString();

@@ -1,13 +1,11 @@
-/**
- * The posture as everybody is shown it, and waiting for it to change.
- */
+/** The posture as services and people read it, and waiting for it to change. */
 import type { DeliveryStatus } from '../../machines/delivery.ts';
 import type { ContainmentAction, Directive, Channel } from '../../machines/vocabulary.ts';
 import type { Targets } from '../policy/targets.ts';
 import { channelOf } from '../policy/targets.ts';
 import type { DeliveryRecord } from '../domain/delivery.ts';
-import type { Incident } from '../domain/incident.ts';
-import type { ActionPosture, Posture } from '../projections/posture.ts';
+import type { CurrentReads } from '../projections/current-reads.ts';
+import type { ActionPosture } from '../projections/posture.ts';
 
 /** How many holders are named; `holders` counts them all. */
 const MOST_NAMED = 100;
@@ -41,37 +39,28 @@ export interface DeliveryView extends Omit<DeliveryRecord, 'action'> {
   readonly counts: Readonly<Partial<Record<DeliveryStatus, number>>>;
 }
 
-export interface PostureViewParts {
-  readonly posture: Posture;
-  readonly incident: (id: string) => Incident | undefined;
+export interface PostureReadsDependencies {
+  /** @throws RecorderError `log_unavailable` while the posture is behind the log */
+  readonly current: () => Pick<CurrentReads, 'posture' | 'incident'>;
   readonly targets: () => Targets;
-  /** Throws while the posture is behind the log. */
-  readonly requireUpToDate: () => void;
 }
 
 /** What is told first, when deliveries differ. */
 const ORDER: readonly DeliveryStatus[] = ['confirmed', 'failed', 'lost', 'delivering', 'pending', 'recorded'];
 
-export class PostureView {
-  readonly #parts: PostureViewParts;
+export class PostureReads {
+  readonly #dependencies: PostureReadsDependencies;
   readonly #waiting = new Set<() => void>();
   readonly #stopping = new AbortController();
 
-  constructor(parts: PostureViewParts) {
-    this.#parts = parts;
+  constructor(dependencies: PostureReadsDependencies) {
+    this.#dependencies = dependencies;
   }
 
-  /**
-   * To be called before anything is told to a service: what is in force must not be said not to be.
-   * @throws RecorderError `log_unavailable` while the posture is behind the log
-   */
-  requireUpToDate(): void {
-    this.#parts.requireUpToDate();
-  }
-
-  /** How an action stands. */
+  /** How an action stands. @throws RecorderError `log_unavailable` while that is behind the log */
   read(action: ContainmentAction): ActionView {
-    const posture = this.#parts.posture.of(action);
+    const current = this.#dependencies.current();
+    const posture = current.posture.of(action);
     const { holders, since, heard_at } = posture;
     const engaged = holders > 0;
     return {
@@ -79,18 +68,19 @@ export class PostureView {
       engaged,
       since,
       holders,
-      held_by: this.#parts.posture.holders(action, MOST_NAMED).map(({ incident }) => incident),
-      via: channelOf(this.#parts.targets(), action, engaged ? 'engage' : 'release'),
+      held_by: current.posture.holders(action, MOST_NAMED).map(({ incident }) => incident),
+      via: channelOf(this.#dependencies.targets(), action, engaged ? 'engage' : 'release'),
       heard_at,
       delivery: engaged ? this.#engagement(action, posture) : releaseOf(posture),
     };
   }
 
-  /** A word that changes whenever what `read` gives for one of the actions changes. */
+  /** A word that changes whenever what `read` gives for one of the actions changes. @throws RecorderError like `read` */
   versionOf(actions: readonly ContainmentAction[]): string {
-    const targets = this.#parts.targets();
+    const targets = this.#dependencies.targets();
+    const { posture } = this.#dependencies.current();
     const versions = actions.map((action) => {
-      const { seq, holders } = this.#parts.posture.of(action);
+      const { seq, holders } = posture.of(action);
       return `${seq}${channelOf(targets, action, holders > 0 ? 'engage' : 'release').slice(0, 2)}`;
     });
     return versions.join('-');
@@ -108,10 +98,10 @@ export class PostureView {
     wait: number,
     signal: AbortSignal,
   ): Promise<void> {
-    if (signal.aborted || this.#stopping.signal.aborted || this.versionOf(actions) !== version) return;
+    if (signal.aborted || this.#stopping.signal.aborted || this.#hasChanged(actions, version)) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const look = (): void => {
-      if (this.versionOf(actions) !== version || this.#stopping.signal.aborted) resolve();
+      if (this.#hasChanged(actions, version) || this.#stopping.signal.aborted) resolve();
     };
     const timer = setTimeout(resolve, wait);
     this.#waiting.add(look);
@@ -121,12 +111,21 @@ export class PostureView {
     this.#waiting.delete(look);
   }
 
-  /** Has those that wait look again. */
+  /** Whether it is another version, or not known any more. */
+  #hasChanged(actions: readonly ContainmentAction[], version: string): boolean {
+    try {
+      return this.versionOf(actions) !== version;
+    } catch {
+      return true;
+    }
+  }
+
+  /** Makes those that wait look again. */
   changed(): void {
     for (const look of this.#waiting) look();
   }
 
-  /** Lets go of all that wait. */
+  /** Ends all waiting. */
   stop(): void {
     this.#stopping.abort();
     this.changed();
@@ -134,10 +133,11 @@ export class PostureView {
 
   #engagement(action: ContainmentAction, { counts }: ActionPosture): DeliveryView | null {
     const status = ORDER.find((candidate) => counts[candidate] !== undefined);
-    const [holder] = status === undefined ? [] : this.#parts.posture.withStatus(action, status, 1);
-    const record = this.#parts
+    const current = this.#dependencies.current();
+    const [holder] = status === undefined ? [] : current.posture.withStatus(action, status, 1);
+    const record = current
       .incident(holder?.incident ?? '')
-      ?.containment?.actions.find((delivery) => delivery.action === action);
+      ?.incident.containment?.actions.find((delivery) => delivery.action === action);
     if (holder === undefined || record === undefined) return null;
     return viewOf(holder.incident, 'engage', record, counts);
   }

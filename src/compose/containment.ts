@@ -1,0 +1,57 @@
+/** Starts containment: the lanes that carry it out, the confirmations, the posture, and the webhooks. */
+import type { Clock } from '../clock.ts';
+import { ConfirmationDeadline } from '../containment/confirmation-deadline.ts';
+import { Confirmations } from '../containment/confirmations.ts';
+import { Dispatcher } from '../containment/dispatcher.ts';
+import { Notifier } from '../containment/notifier.ts';
+import { PostureReads } from '../containment/posture-reads.ts';
+import type { OpenRecord } from './record.ts';
+
+export interface RunningContainment {
+  readonly confirmations: Confirmations;
+  readonly posture: PostureReads;
+  readonly notifier: Notifier;
+  /** Goes on under the policy in force. */
+  followPolicy(): void;
+  /** Does what time brings: what is due, and which services are silent. Called every second or so. */
+  beat(): void;
+}
+
+/**
+ * Starts containment for what is on record; what it acquires is released by `releases`. Deliveries begin with the first
+ * `beat` or `followPolicy`.
+ * @param onFault receives errors that should never happen
+ */
+export function startContainment(
+  { log, projections, incidents, policy }: Pick<OpenRecord, 'log' | 'projections' | 'incidents' | 'policy'>,
+  clock: Clock,
+  releases: AsyncDisposableStack,
+  onFault: (error: unknown) => void,
+): RunningContainment {
+  const current = () => projections.current();
+  const targets = () => policy.current.targets;
+  const dispatcher = new Dispatcher({ incidents, current, targets, clock, onFault });
+  const wake = dispatcher.wake.bind(dispatcher);
+  incidents.directives.on('directive', ({ action }) => wake(action));
+  const notifier = new Notifier({ log, current, notify: () => policy.current.notify, clock });
+  releases.defer(async () => {
+    await Promise.all([dispatcher.stop(), notifier.stop()]);
+  });
+  const posture = releases.adopt(new PostureReads({ current, targets }), (reads) => reads.stop());
+  const deadline = new ConfirmationDeadline({ incidents, current, targets, clock, onFault });
+  return {
+    confirmations: new Confirmations({ incidents, current, log, targets, clock, wake }),
+    posture,
+    notifier,
+    followPolicy: () => {
+      dispatcher.wake();
+      posture.changed();
+      void notifier.follow();
+    },
+    beat: () => {
+      dispatcher.wake();
+      notifier.beat();
+      void deadline.look();
+    },
+  };
+}

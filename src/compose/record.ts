@@ -1,0 +1,131 @@
+/**
+ * Opens what is on record: policy → lock → recovery → projections → log → the living incidents.
+ *
+ * The record is complete when this returns, and nothing is written yet: `serve` starts the log.
+ */
+import { accessSync, constants } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Logger } from 'pino';
+import type { Channel, ContainmentAction, Directive } from '../../machines/vocabulary.ts';
+import { BackgroundVerification } from '../audit/background-verification.ts';
+import { type ChainHash, chainHash } from '../audit/chain-hash.ts';
+import { readKey } from '../audit/key.ts';
+import { AuditLog } from '../audit/log.ts';
+import type { Recovered } from '../audit/recovery.ts';
+import { ServiceEntries } from '../audit/service-entries.ts';
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import { RecorderError } from '../errors.ts';
+import { ActorRegistry } from '../incidents/actor-registry.ts';
+import { Archivist } from '../incidents/archivist.ts';
+import type { Inspect } from '../incidents/incident-actor.ts';
+import { IncidentReads } from '../incidents/incident-reads.ts';
+import { PolicyInForce } from '../incidents/policy-in-force.ts';
+import { randomPool } from '../incidents/random-pool.ts';
+import { Recorder } from '../incidents/recorder.ts';
+import { channelOf } from '../policy/targets.ts';
+import { progressTo } from '../process-log.ts';
+import { CatchUp } from '../projections/catch-up.ts';
+import { databasePath } from '../projections/database.ts';
+import { Projections } from '../projections/projections.ts';
+import { UntilDone } from './until-done.ts';
+
+/** What of the configuration the record depends on. */
+export type RecordConfig = Pick<
+  Config,
+  'policyPath' | 'allowNonLoopback' | 'logPath' | 'keyPath' | 'segmentBytes' | 'liveActors'
+>;
+
+export interface OpenRecord {
+  readonly hash: ChainHash;
+  readonly policy: PolicyInForce;
+  readonly projections: Projections;
+  readonly catchUp: CatchUp;
+  readonly log: AuditLog;
+  readonly recovered: Recovered;
+  /** Facts about the service that reach the log sooner or later. */
+  readonly serviceEntries: ServiceEntries;
+  readonly verification: BackgroundVerification;
+  /** The living incidents. */
+  readonly incidents: ActorRegistry;
+  readonly recorder: Recorder;
+  readonly reads: IncidentReads;
+  readonly archivist: Archivist;
+  /** Completes the write that a crash has torn between its entries. */
+  readonly tornWrite: UntilDone;
+}
+
+/**
+ * Opens the record; what it acquires is released by `releases`.
+ * @throws RecorderError `config`, `invalid_policy`, `locked`
+ */
+export async function openRecord(
+  config: RecordConfig,
+  clock: Clock,
+  logger: Logger,
+  releases: AsyncDisposableStack,
+  inspect?: Inspect,
+): Promise<OpenRecord> {
+  const { logPath: path, segmentBytes } = config;
+  const hash = chainHash(config.keyPath === undefined ? undefined : readKey(config.keyPath));
+  const policy = new PolicyInForce(config.policyPath, clock, config.allowNonLoopback);
+
+  requireWritable(dirname(path));
+  const projections = releases.adopt(new Projections(databasePath(path)), (opened) => opened.close());
+  await projections.lookForRoom();
+  const catchUp = new CatchUp(projections, progressTo(logger, clock, projections.position.seq));
+  const recovered = await catchUp.recover({ path, hash, clock });
+
+  const betweenBatches = async (): Promise<void> => {
+    if (!projections.unfinished) await projections.compact();
+  };
+  const log = releases.adopt(AuditLog.open({ path, hash, clock, recovered, segmentBytes, betweenBatches }), (opened) =>
+    opened.close(),
+  );
+  const serviceEntries = new ServiceEntries(log);
+  const verification = new BackgroundVerification({ path, hash, clock, log, recovered });
+  releases.defer(() => verification.stop());
+
+  const current = () => projections.current();
+  const channel = (action: ContainmentAction, directive: Directive): Channel =>
+    channelOf(policy.current.targets, action, directive);
+  const onFault = (error: unknown): void => logger.error({ err: error }, 'an incident does not take its own entry');
+  const incidents = releases.adopt(
+    new ActorRegistry({ limit: config.liveActors, log, current, channelOf: channel, clock, inspect, onFault }),
+    (registry) => registry.stop(),
+  );
+  const recorder = new Recorder({
+    incidents,
+    projections,
+    ruleFor: (incidentClass) => policy.current.rules[incidentClass],
+    channelOf: channel,
+    clock,
+    random: randomPool(),
+  });
+  const isVerified = (): boolean => verification.verified !== undefined;
+  return {
+    hash,
+    policy,
+    projections,
+    catchUp,
+    log,
+    recovered,
+    serviceEntries,
+    verification,
+    incidents,
+    recorder,
+    reads: new IncidentReads(log, projections),
+    archivist: new Archivist({ log, projections, incidents, clock, isVerified }),
+    tornWrite: new UntilDone(() => recorder.complete(catchUp.last)),
+  };
+}
+
+function requireWritable(directory: string): void {
+  try {
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const what = code === 'ENOENT' ? 'is not there' : `can't be written (${code})`;
+    throw new RecorderError('config', `AUDIT_LOG_PATH: the directory ${directory} ${what}`, { cause: error });
+  }
+}

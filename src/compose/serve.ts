@@ -1,0 +1,159 @@
+/**
+ * Serves the record: the API, the event streams, the metrics, and the heartbeat that looks after what mends itself.
+ *
+ * The log takes entries from here on. What happens to each batch that is on disk is the list `stages`.
+ */
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { createApp } from '../api/app.ts';
+import { ConsoleFiles } from '../api/console-files.ts';
+import { EventStreams } from '../api/event-streams.ts';
+import { ApiServer } from '../api/server.ts';
+import type { ServiceToken } from '../api/service-token.ts';
+import type { DurableBatch } from '../audit/log.ts';
+import { type Clock, SECOND, timestamp } from '../clock.ts';
+import type { BindAddress, Config } from '../config.ts';
+import type { TakenEntry } from '../domain/incident.ts';
+import { healthOf, reasonsOf } from '../health.ts';
+import { Metrics } from '../metrics/metrics.ts';
+import { logEntries } from '../process-log.ts';
+import type { RunningContainment } from './containment.ts';
+import type { OpenRecord } from './record.ts';
+
+/** How long requests in flight may take to finish when the service stops. */
+const GRACE = 10 * SECOND;
+/** The same when the log has failed: their answers are refusals and need no longer. */
+const GRACE_AFTER_FAILURE = 1 * SECOND;
+const HEARTBEAT = 1 * SECOND;
+
+/** A file that the build leaves beside the bundle, or in `dist` when the sources are run. */
+const builtFile = (name: string): string =>
+  join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '../../dist' : '.', name);
+
+export interface ServeOptions {
+  readonly config: Pick<Config, 'bind' | 'allowNonLoopback'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly token: ServiceToken;
+  /** Receives the line of each request for the log of the process. */
+  readonly logRequest: (fields: object) => void;
+}
+
+export interface Serving {
+  readonly address: BindAddress;
+  /** Reads the policy again and puts it into force. @throws RecorderError like `PolicyInForce.reload` */
+  reload(): Promise<object>;
+}
+
+/** A batch that is on disk, and what the actors of its incidents have made of it. */
+interface TakenBatch extends DurableBatch {
+  readonly taken: readonly TakenEntry[];
+}
+
+/** Starts the log and listens; what it acquires is released by `releases`. */
+export async function serve(
+  record: OpenRecord,
+  containment: RunningContainment,
+  { config, clock, logger, token, logRequest }: ServeOptions,
+  releases: AsyncDisposableStack,
+): Promise<Serving> {
+  const { log, projections, incidents, recorder, reads, policy, verification } = record;
+  const { posture, notifier, confirmations } = containment;
+  const metrics = releases.adopt(new Metrics(clock), (running) => running.stop());
+  const events = new EventStreams({ log, kindOf: (id) => reads.kindOf(id), clock, logger });
+
+  const stages: readonly ((batch: TakenBatch) => void)[] = [
+    ({ taken }) => projections.apply(taken),
+    () => posture.changed(),
+    () => notifier.wake(),
+    ({ entries, written }) => events.publish(entries, written),
+    metrics.log.observe,
+    ({ taken }) => metrics.entries.count(taken),
+    ({ entries }) => logEntries(logger, entries),
+    () => {
+      if (projections.fault !== undefined) logger.error({ err: projections.fault }, 'reads are behind the audit log');
+    },
+  ];
+  log.start((batch) => {
+    const taken = incidents.take(batch.entries);
+    for (const stage of stages) stage({ ...batch, taken });
+  });
+
+  const warnings = (): readonly string[] => warningsOf(record);
+  const startedAt = timestamp(clock.now());
+  const reasons = (): readonly string[] => reasonsOf({ log, projections, token });
+  metrics.watch({ log, projections, actors: incidents, streams: events, policy, verification, notifier, reasons });
+  const reload = async (): Promise<object> => {
+    const { version, source, digest, loaded_at } = await policy.reload(log);
+    logger.info({ digest, source }, 'policy reloaded');
+    for (const warning of warnings()) logger.warn(warning);
+    containment.followPolicy();
+    return { policy: { version, source, digest, loaded_at }, warnings: warnings() };
+  };
+
+  const app = createApp({
+    recorder: {
+      report: metrics.requests.countReports(recorder.report.bind(recorder), (name) => policy.current.rules[name]),
+      perform: recorder.perform.bind(recorder),
+    },
+    incidents: reads,
+    events,
+    statistics: projections.statistics,
+    policy,
+    health: () => healthOf({ log, projections, policy, verification, token, notifier, warnings, startedAt }),
+    reasons,
+    metrics,
+    activity: projections.activity,
+    token,
+    reload,
+    openApi: builtFile('openapi.json'),
+    archive: (before) => record.archivist.archive(before),
+    posture,
+    receipts: confirmations,
+    console: new ConsoleFiles(builtFile('console')),
+    log: logger,
+    tellRequest: logRequest,
+    clock,
+    allowNonLoopback: config.allowNonLoopback,
+    overUnixSocket: config.bind.kind === 'unix',
+  });
+  const server = await ApiServer.listen(app.callback(), config.bind, { log: logger, clock });
+  releases.defer(() => server.close(log.failure === undefined ? GRACE : GRACE_AFTER_FAILURE));
+  releases.defer(() => events.close());
+  releases.defer(() => posture.stop());
+  const heart = setInterval(beatOf(record, containment, token, logger), HEARTBEAT);
+  releases.defer(() => clearInterval(heart));
+
+  for (const warning of warnings()) logger.warn(warning);
+  return { address: server.address, reload };
+}
+
+/** What an operator should know although nothing is broken. */
+function warningsOf({ policy, hash, recovered }: OpenRecord): readonly string[] {
+  return [
+    ...policy.warnings,
+    ...(hash.keyed ? [] : ['no audit key (AUDIT_HMAC_KEY_PATH): the chain shows accidents, not forgery']),
+    ...(recovered.beside === 'no checkpoint'
+      ? ['the log had no checkpoint at start: entries cut off its end would not show']
+      : []),
+  ];
+}
+
+/** What is done once a second: everything here mends itself, or waits for its time. */
+function beatOf(record: OpenRecord, containment: RunningContainment, token: ServiceToken, logger: Logger): () => void {
+  const { log, projections, catchUp, serviceEntries, tornWrite } = record;
+  let tokenFault: string | undefined;
+  const onFault = (what: string) => (error: unknown) => logger.error({ err: error }, what);
+  return () => {
+    if (tokenFault !== token.fault()) {
+      tokenFault = token.fault();
+      if (tokenFault === undefined) logger.info('the service token is usable again');
+      else logger.error({ reason: tokenFault }, 'every token is refused');
+    }
+    void projections.lookForRoom();
+    catchUp.resume(log).catch(onFault('reads stay behind'));
+    void log.probe().then(() => serviceEntries.retry());
+    containment.beat();
+    tornWrite.attempt().catch(onFault('a torn write is not complete'));
+  };
+}

@@ -1,0 +1,306 @@
+/**
+ * The entries of the audit log: what each event says.
+ *
+ * An event is a past-tense fact. `EntryDataOf` names the `data` of each, and `Entry` is their union, discriminated by
+ * `event`: whoever has looked at `event` knows what `data` holds. A log is read for years, so a member that later
+ * versions added is optional here.
+ */
+import type { Intent } from '../../machines/decision.ts';
+import type {
+  Channel,
+  ContainmentAction,
+  Directive,
+  IncidentClass,
+  Rule,
+  Severity,
+  State,
+} from '../../machines/vocabulary.ts';
+import type { JsonValue } from '../json/exact-json.ts';
+
+export type JsonObject = { readonly [key: string]: JsonValue };
+
+/** What a service sends, as it was sent. */
+export type Report = {
+  readonly class: IncidentClass;
+  readonly source: string;
+  readonly description: string;
+  /** Overrides the rule's severity. */
+  readonly severity?: Severity;
+  readonly evidence?: JsonObject;
+  /** Reports with the same key, class and source are one incident while that is unresolved. */
+  readonly dedup_key?: string;
+};
+
+/** The key under which a report may be sent again, and what it was sent with. */
+export type Idempotency = {
+  readonly key: string;
+  /** Lower-case hex SHA-256 over the canonical form of the request's body. */
+  readonly fingerprint: string;
+};
+
+/**
+ * An intent and how it goes to the service that carries it out: what the policy in force said when it was asked for.
+ * Entries of the first version do not say: nothing was sent then.
+ */
+export type RoutedIntent = Intent & { readonly via?: Channel };
+
+export const channelOfIntent = ({ action, via }: RoutedIntent): Channel =>
+  via ?? (action === 'log_alert' ? 'log' : 'poll');
+
+/** What every entry about an incident says. */
+export type AboutIncident = {
+  /** Identifier of the incident. */
+  readonly incident: string;
+  /** Counts the entries of this incident, from 1. */
+  readonly version: number;
+  /** The incident's state after this entry. */
+  readonly state: State;
+};
+
+/** `incident.reported` */
+export type ReportedData = AboutIncident & {
+  readonly severity: Severity;
+  readonly report: Report;
+  readonly rule: Rule;
+  readonly intents: readonly RoutedIntent[];
+  readonly idempotency?: Idempotency;
+};
+
+/** `incident.recurred` */
+export type RecurredData = AboutIncident & {
+  readonly report: Report;
+  readonly idempotency?: Idempotency;
+};
+
+/** `incident.contained`, `incident.acknowledged`, `incident.resolved` */
+export type CommandedData = AboutIncident & {
+  readonly by?: string;
+  readonly note?: string;
+  readonly intents: readonly RoutedIntent[];
+};
+
+/** `alert.raised` */
+export type AlertData = AboutIncident & {
+  readonly class: IncidentClass;
+  readonly severity: Severity;
+  readonly source: string;
+  readonly reason: string;
+};
+
+type AboutDelivery = AboutIncident & {
+  readonly action: ContainmentAction;
+  readonly directive: Directive;
+};
+
+/** `containment.attempted`: an attempt came to nothing, and another follows. */
+export type AttemptedData = AboutDelivery & {
+  /** Counts the attempts of this delivery, from 1. */
+  readonly attempt: number;
+  readonly error: string;
+  /** The pause before the next attempt in milliseconds, and when that is due: RFC 3339. */
+  readonly wait_ms: number;
+  readonly next_attempt_at: string;
+};
+
+/** What a service has said about having carried out an action. */
+export type Receipt =
+  /** Its answer to an attempt. */
+  | { readonly by: 'answer'; readonly status?: number; readonly body?: string }
+  /** It came by itself. */
+  | { readonly by: 'confirmation'; readonly observed?: Observed };
+
+/** What a service sees of its own state. */
+export const OBSERVED = ['engaged', 'released'] as const;
+export type Observed = (typeof OBSERVED)[number];
+
+/** `containment.confirmed`; `attempt` when an attempt has shown it. */
+export type ConfirmedData = AboutDelivery & {
+  readonly attempt?: number;
+  readonly receipt: Receipt;
+};
+
+/** `containment.failed`: there will be no further attempt. */
+export type FailedData = AboutDelivery & {
+  readonly attempt: number;
+  /** Whether the answer made another attempt pointless; otherwise it was tried for long enough. */
+  readonly refused: boolean;
+  readonly error: string;
+};
+
+/** `containment.lost` */
+export type LostData = AboutDelivery & { readonly reason: string };
+
+/** `containment.retried`: an operator had it tried again. */
+export type RetriedData = AboutDelivery & { readonly via: Channel; readonly by?: string; readonly note?: string };
+
+export type DeliveryData = AttemptedData | ConfirmedData | FailedData | LostData | RetriedData;
+
+/** `containment.heard`: a sign of life of a service that had confirmed before. */
+export type HeardData = { readonly action: ContainmentAction; readonly directive: Directive };
+
+/** A sealed segment and its place in the chain. */
+export type SegmentRange = {
+  /** Name of the file. */
+  readonly file: string;
+  readonly first_seq: number;
+  readonly last_seq: number;
+  /** Its size. */
+  readonly bytes: number;
+  /** `prev_hash` of its first entry. */
+  readonly prev_hash: string;
+  /** `entry_hash` of its last entry. */
+  readonly last_hash: string;
+};
+
+/** Entries one behind the other, and their place in the chain. */
+export type ArchivedRange = Pick<SegmentRange, 'first_seq' | 'last_seq' | 'prev_hash' | 'last_hash'>;
+
+/** What some `log.archived` entries tell together. */
+export type ArchivedSoFar = {
+  readonly ranges: readonly ArchivedRange[];
+  /** How often the incidents that have left the record had entered each state. */
+  readonly entered: Readonly<Record<string, number>>;
+};
+
+/** `log.archived`: a segment was moved to the archive, and the incidents that were reported in it have left the record. */
+export type ArchivedData = SegmentRange & {
+  readonly incidents: number;
+  /** How often these incidents had entered each state. */
+  readonly entered: Readonly<Record<string, number>>;
+  /** How the containment actions stood, as JSON of the posture's own, and the entry up to which that is true. */
+  readonly posture: { readonly [action: string]: JsonValue };
+  readonly posture_seq: number;
+  /** How far each webhook had taken the log. */
+  readonly notified: Readonly<Record<string, number>>;
+  /** What all such entries before this one tell, as they may leave the log; older entries do not have it. */
+  readonly earlier?: ArchivedSoFar;
+};
+
+/** `notification.delivered`: how far a webhook has taken the log, or from where on it is to be told. */
+export type NotifiedData = { readonly url: string; readonly through_seq: number };
+
+/** `service.started` */
+export type ServiceStartedData = {
+  readonly service_version: string;
+  readonly policy: { readonly digest: string; readonly source: string };
+  /** Whether the log had a checkpoint beside it. */
+  readonly checkpoint: 'present' | 'absent';
+};
+
+/** `service.stopped` */
+export type ServiceStoppedData = { readonly reason: string };
+
+/** `policy.reloaded` */
+export type PolicyReloadedData = {
+  readonly digest: string;
+  readonly source: string;
+  readonly previous_digest: string;
+};
+
+/** `log.repaired`: a torn tail was cut off and kept in a file of its own. */
+export type RepairedData = { readonly kept_as: string; readonly bytes: number; readonly after_seq: number };
+
+/** `log.resumed`: entries are taken again; `refused` counts those that were not, since `blocked_since` (RFC 3339). */
+export type ResumedData = { readonly blocked_since: string; readonly reason: string; readonly refused: number };
+
+/** The `data` of each event, without its `seq`. */
+export interface EntryDataOf {
+  readonly 'service.started': ServiceStartedData;
+  readonly 'service.stopped': ServiceStoppedData;
+  readonly 'policy.reloaded': PolicyReloadedData;
+  readonly 'log.repaired': RepairedData;
+  readonly 'log.resumed': ResumedData;
+  readonly 'log.archived': ArchivedData;
+  readonly 'incident.reported': ReportedData;
+  readonly 'incident.recurred': RecurredData;
+  readonly 'incident.contained': CommandedData;
+  readonly 'incident.acknowledged': CommandedData;
+  readonly 'incident.resolved': CommandedData;
+  readonly 'containment.attempted': AttemptedData;
+  readonly 'containment.confirmed': ConfirmedData;
+  readonly 'containment.failed': FailedData;
+  readonly 'containment.lost': LostData;
+  readonly 'containment.retried': RetriedData;
+  readonly 'containment.heard': HeardData;
+  readonly 'notification.delivered': NotifiedData;
+  readonly 'alert.raised': AlertData;
+}
+
+/** Every event, in the order in which documents list them. */
+export const ENTRY_EVENTS = [
+  'service.started',
+  'service.stopped',
+  'policy.reloaded',
+  'log.repaired',
+  'log.resumed',
+  'log.archived',
+  'incident.reported',
+  'incident.recurred',
+  'incident.contained',
+  'incident.acknowledged',
+  'incident.resolved',
+  'containment.attempted',
+  'containment.confirmed',
+  'containment.failed',
+  'containment.lost',
+  'containment.retried',
+  'containment.heard',
+  'notification.delivered',
+  'alert.raised',
+] as const satisfies readonly (keyof EntryDataOf)[];
+export type EntryEvent = (typeof ENTRY_EVENTS)[number];
+
+/** What webhooks may ask for: all but how far they are themselves. */
+export const NOTIFIED_EVENTS = ENTRY_EVENTS.filter((event) => event !== 'notification.delivered');
+
+/** An entry before it has a place in the chain. */
+export type DraftOf<Event extends EntryEvent> = {
+  /** RFC 3339, UTC, milliseconds: data, never an order. */
+  readonly timestamp: string;
+  readonly event: Event;
+  readonly data: EntryDataOf[Event];
+};
+export type Draft = { readonly [Event in EntryEvent]: DraftOf<Event> }[EntryEvent];
+
+/** An entry as it stands in the log. */
+export type EntryOf<Event extends EntryEvent> = {
+  /** RFC 3339, UTC, milliseconds: data, never an order. */
+  readonly timestamp: string;
+  readonly event: Event;
+  /** `seq` counts all entries from 1 without gaps. */
+  readonly data: EntryDataOf[Event] & { readonly seq: number };
+  /** `entry_hash` of the entry before, `""` for the first. */
+  readonly prev_hash: string;
+  /** Lower-case hex of the chain's hash. */
+  readonly entry_hash: string;
+  readonly algorithm: string;
+};
+export type Entry = { readonly [Event in EntryEvent]: EntryOf<Event> }[EntryEvent];
+
+/** Where the line of an entry stands in its file, in bytes; `length` includes the newline. */
+export type LineExtent = { readonly offset: number; readonly length: number };
+export type StoredEntry = { readonly [Event in EntryEvent]: EntryOf<Event> & LineExtent }[EntryEvent];
+
+/** The events that are about deliveries. */
+export const DELIVERY_EVENTS = [
+  'containment.attempted',
+  'containment.confirmed',
+  'containment.failed',
+  'containment.lost',
+  'containment.retried',
+] as const satisfies readonly EntryEvent[];
+export type DeliveryEntry = {
+  readonly [Event in (typeof DELIVERY_EVENTS)[number]]: EntryOf<Event>;
+}[(typeof DELIVERY_EVENTS)[number]];
+
+/** The events that are about one incident. */
+type IncidentEvent = {
+  readonly [Event in EntryEvent]: EntryDataOf[Event] extends AboutIncident ? Event : never;
+}[EntryEvent];
+
+/** An entry about one incident, before it is in the log and in it. */
+export type IncidentDraft = { readonly [Event in IncidentEvent]: DraftOf<Event> }[IncidentEvent];
+export type IncidentEntry = { readonly [Event in IncidentEvent]: EntryOf<Event> }[IncidentEvent];
+
+/** Whether an entry is about one incident. */
+export const isAboutIncident = (entry: Entry): entry is IncidentEntry => 'incident' in entry.data;

@@ -1,0 +1,265 @@
+/**
+ * One incident as it lives: an XState actor with a mailbox, and the record that goes with its snapshot.
+ *
+ * A message is handled in four steps:
+ * 1. *Wake*: an actor that is asleep is restored from its persisted snapshot. That carries nothing out again.
+ * 2. *Decide*: the statechart says, for the actor's own snapshot, what follows from the message. Nothing has moved yet.
+ * 3. *Append*: the entries go to the audit log. When they are refused nothing moves at all.
+ * 4. *Take*: once they are on disk the XState actor takes the event of each entry, and its actions carry out what the
+ *    chart asks for. This happens in the log's own turn (`take`), so nobody sees the incident in between.
+ *
+ * A report has no step 1: its actor is spawned by step 4, starts in its chart, and its entry actions engage containment.
+ * An actor whose incident is resolved has stopped; it sleeps as soon as its mailbox is empty.
+ */
+import { type Actor, type ActorOptions, createActor } from 'xstate';
+import { snapshotOf } from '../../machines/decision.ts';
+import type { incidentMachine } from '../../machines/incident.ts';
+import type { Channel, ContainmentAction, Directive, State } from '../../machines/vocabulary.ts';
+import type { AuditLog } from '../audit/log.ts';
+import { type Clock, timestamp } from '../clock.ts';
+import type { DeliveryName, DeliveryRecord } from '../domain/delivery.ts';
+import type { EntryOf, IncidentDraft, IncidentEntry, LineExtent } from '../domain/entries.ts';
+import {
+  alertFor,
+  type Circumstances,
+  decide,
+  decidedEffect,
+  effectOf,
+  evolve,
+  type IncidentDecision,
+  type IncidentRecord,
+  type Message,
+  opened,
+  type RecordChange,
+} from '../domain/incident.ts';
+import { RecorderError } from '../errors.ts';
+import type { CurrentReads } from '../projections/current-reads.ts';
+import { Mailbox } from './mailbox.ts';
+
+/** Receives every step that the XState actors take. */
+export type Inspect = NonNullable<ActorOptions<typeof incidentMachine>['inspect']>;
+
+/** Who sends a message, what they say about it, and the version that they have seen. */
+export interface Sender {
+  readonly by?: string | undefined;
+  readonly note?: string | undefined;
+  /** The version that the incident must have; any when not given. */
+  readonly ifVersion?: number | undefined;
+}
+
+export interface Handled {
+  /** `unchanged` when the incident was there already, or the news came too late. */
+  readonly change: 'moved' | 'unchanged';
+  /** The incident after the message. */
+  readonly record: IncidentRecord;
+}
+
+export interface ActorDependencies {
+  /** The incident's machine, with actions that carry containment out. */
+  readonly machine: typeof incidentMachine;
+  readonly inspect: Inspect | undefined;
+  readonly log: Pick<AuditLog, 'append'>;
+  /** Reads that are up with the log. @throws RecorderError `log_unavailable` while they are not */
+  readonly current: () => CurrentReads;
+  readonly channelOf: (action: ContainmentAction, directive: Directive) => Channel;
+  readonly clock: Clock;
+  /** Called when the mailbox has become empty, and when an actor wakes. */
+  readonly onRest: (actor: IncidentActor) => void;
+  readonly onWake: (actor: IncidentActor) => void;
+}
+
+export class IncidentActor {
+  readonly id: string;
+  readonly #dependencies: ActorDependencies;
+  readonly #mailbox = new Mailbox();
+  /** How long the record is as JSON, near enough, in characters; 0 while asleep. */
+  weight = 0;
+  #xstate: Actor<typeof incidentMachine> | undefined;
+  #record: IncidentRecord | undefined;
+  /** The delivery of the decision that is being appended, as its first entry leaves it. */
+  #decided: DeliveryRecord | undefined;
+
+  /** Nobody but the registry makes one: it keeps a single actor for each incident. */
+  constructor(id: string, dependencies: ActorDependencies) {
+    this.id = id;
+    this.#dependencies = dependencies;
+  }
+
+  get isAwake(): boolean {
+    return this.#record !== undefined;
+  }
+
+  get isIdle(): boolean {
+    return this.#mailbox.isEmpty;
+  }
+
+  /** Whether its incident is resolved: the statechart is at its end. */
+  get isDone(): boolean {
+    return this.#record?.snapshot.status === 'done';
+  }
+
+  /**
+   * Sends a message to the incident, and resolves when what follows from it is on disk and carried on.
+   * @throws RecorderError `not_found`, `illegal_transition` (with `state`, `allowed` and `transitions`), `stale_version`
+   *   (with `version`), `log_unavailable`, `overloaded`, `too_large`, `stopping`; nothing has changed then
+   */
+  send(message: Message, sender: Sender = {}): Promise<Handled> {
+    return this.#inTurn(async () => {
+      const current = this.#dependencies.current();
+      const record = this.#wake(current);
+      requireVersion(record, sender.ifVersion);
+      const delivery = message.type === 'deliver' ? deliveryOf(record, message, current) : undefined;
+      const decision = decide(record, message, this.#circumstances(sender), delivery);
+      if (decision.kind === 'refused') throw refusal(message, decision);
+      if (decision.kind === 'unchanged') return { change: 'unchanged', record };
+      return { change: 'moved', record: await this.#append(decision.drafts, decision.delivery) };
+    });
+  }
+
+  /**
+   * Opens the incident by the entries that `decideReport` has drafted.
+   * @throws RecorderError like `send`
+   */
+  open(drafts: readonly IncidentDraft[]): Promise<IncidentRecord> {
+    return this.#inTurn(() => {
+      this.#dependencies.current();
+      return this.#append(drafts);
+    });
+  }
+
+  /**
+   * Appends the alert that should follow the last entry of the log, where a crash came between the two.
+   * @throws RecorderError like `send`
+   */
+  complete(last: IncidentEntry): Promise<void> {
+    return this.#inTurn(async () => {
+      const record = this.#wake(this.#dependencies.current());
+      const alert = record.incident.version === last.data.version ? alertFor(last, record) : undefined;
+      if (alert !== undefined) await this.#append([{ ...alert, timestamp: timestamp(this.#dependencies.clock.now()) }]);
+    });
+  }
+
+  /** The incident as it is now. @throws RecorderError `not_found`, `log_unavailable` */
+  read(): IncidentRecord {
+    const record = this.#wake(this.#dependencies.current());
+    if (this.isIdle) this.#dependencies.onRest(this);
+    return record;
+  }
+
+  /** One of its deliveries as it is now, if there is such a one. @throws RecorderError like `read` */
+  delivery(action: ContainmentAction, directive: Directive): DeliveryRecord | undefined {
+    return deliveryOf(this.read(), { action, directive }, this.#dependencies.current());
+  }
+
+  /** Runs work while no message is handled; messages that arrive meanwhile wait. */
+  exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.#inTurn(work);
+  }
+
+  /**
+   * Takes an entry about the incident that has just reached the disk. The log calls this in the order of its entries,
+   * before the append that wrote them resolves.
+   * @throws Contradiction when the statechart does not allow the entry
+   */
+  take(entry: IncidentEntry & LineExtent): RecordChange {
+    const before = this.#record;
+    const now = entry.event === 'incident.reported' ? this.#spawn(entry) : this.#follow(entry);
+    this.#record = now;
+    return { before, now };
+  }
+
+  /** Forgets what is in memory; the next message wakes the actor from its persisted snapshot. */
+  passivate(): void {
+    this.#xstate?.stop();
+    this.#xstate = undefined;
+    this.#record = undefined;
+    this.weight = 0;
+  }
+
+  #spawn(entry: EntryOf<'incident.reported'> & LineExtent): IncidentRecord {
+    this.#xstate = this.#create({ input: entry.data.rule });
+    this.weight = entry.length;
+    this.#dependencies.onWake(this);
+    this.#xstate.start();
+    return opened(entry, this.#xstate.getSnapshot());
+  }
+
+  #follow(entry: IncidentEntry): IncidentRecord {
+    const record = this.#record!;
+    const xstate = this.#xstate!;
+    const decided = this.#decided;
+    this.#decided = undefined;
+    const { event, delivery } = decided === undefined ? effectOf(record, entry) : decidedEffect(decided, entry);
+    if (event !== undefined) xstate.send(event);
+    return evolve(record, entry, xstate.getSnapshot(), delivery);
+  }
+
+  #wake(current: CurrentReads): IncidentRecord {
+    if (this.#record !== undefined) return this.#record;
+    const persisted = current.incident(this.id);
+    if (persisted === undefined) throw new RecorderError('not_found', 'incident not found');
+    const { incident, context, seq, length } = persisted;
+    const snapshot = snapshotOf(incident.state, context);
+    this.#xstate = this.#create({ snapshot }).start();
+    this.#record = { incident, snapshot, seq };
+    this.weight = length;
+    this.#dependencies.onWake(this);
+    return this.#record;
+  }
+
+  #create(start: Pick<ActorOptions<typeof incidentMachine>, 'input' | 'snapshot'>): Actor<typeof incidentMachine> {
+    const { machine, inspect } = this.#dependencies;
+    return createActor(machine, { id: this.id, ...start, ...(inspect === undefined ? {} : { inspect }) });
+  }
+
+  async #append(drafts: readonly IncidentDraft[], delivery?: DeliveryRecord): Promise<IncidentRecord> {
+    this.#decided = delivery;
+    try {
+      await this.#dependencies.log.append(drafts);
+    } finally {
+      this.#decided = undefined;
+    }
+    return this.#record!;
+  }
+
+  #circumstances({ by, note }: Sender): Circumstances {
+    const { clock, channelOf } = this.#dependencies;
+    return { timestamp: timestamp(clock.now()), channelOf, by, note };
+  }
+
+  async #inTurn<Result>(handle: () => Promise<Result>): Promise<Result> {
+    try {
+      return await this.#mailbox.post(handle);
+    } finally {
+      if (this.isIdle) this.#dependencies.onRest(this);
+    }
+  }
+}
+
+/** The delivery that a message is about, as it is now. What is resolved holds nothing any more. */
+function deliveryOf(
+  { incident }: IncidentRecord,
+  { action, directive }: Pick<DeliveryName, 'action' | 'directive'>,
+  { posture }: CurrentReads,
+): DeliveryRecord | undefined {
+  if (directive === 'engage') {
+    const held = incident.state === 'resolved' ? undefined : incident.containment?.actions;
+    return held?.find((delivery) => delivery.action === action);
+  }
+  const { release } = posture.of(action);
+  return release?.incident === incident.id ? release.delivery : undefined;
+}
+
+function requireVersion({ incident: { version } }: IncidentRecord, expected: number | undefined): void {
+  if (expected === undefined || expected === version) return;
+  const message = `the incident is at version ${version}, not ${expected}`;
+  throw new RecorderError('stale_version', message, { fields: { version } });
+}
+
+const refusal = (
+  { type }: Message,
+  { state, allowed, transitions }: Extract<IncidentDecision, { kind: 'refused' }>,
+): RecorderError =>
+  new RecorderError('illegal_transition', `${type} is not possible: the incident is ${state}`, {
+    fields: { state, allowed, transitions },
+  });
