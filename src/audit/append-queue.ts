@@ -1,27 +1,28 @@
-/** The queue in front of the log: appends wait here until their batch is taken. */
+/** The queue of the log: appends wait here until they become part of a batch. */
 import { RecorderError } from '../errors.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { chainEntry, type Head, MAX_ENTRY_BYTES } from './entry.ts';
 import { MAX_BATCH_BYTES } from './recovery.ts';
 import type { Draft, StoredEntry } from '../domain/entries.ts';
 
-/** The most entries that may wait for their batch; beyond it appends are refused as overload. */
+/** How many entries may wait. Appends beyond that are refused as overload. */
 const MAX_WAITING = 2048;
 
 export interface Append {
   readonly drafts: readonly Draft[];
-  /** When it was asked for, on the monotonic clock. */
+  /** When `append` was called, by the monotonic clock. */
   readonly since: number;
   readonly fulfil: (entries: readonly StoredEntry[]) => void;
   readonly refuse: (error: RecorderError) => void;
 }
 
-/** Appends that are written and synced together. */
+/** Appends that are written together and share one sync. */
 export interface Batch {
   readonly appends: readonly Append[];
   readonly entries: readonly StoredEntry[];
+  /** The lines of the entries. */
   readonly bytes: Buffer;
-  /** What follows the batch comes behind this. */
+  /** The end of the chain after the batch. */
   readonly head: Head;
 }
 
@@ -34,13 +35,14 @@ export class AppendQueue {
     return this.#entries;
   }
 
-  get none(): boolean {
+  get isEmpty(): boolean {
     return this.#appends.length === 0;
   }
 
   /**
-   * Lets drafts that belong together wait; fulfilled with their entries when these are on disk.
-   * @throws RecorderError `overloaded` when too many wait already
+   * Adds drafts that belong together. Resolves with their entries when these are on disk.
+   * @param since the time by the monotonic clock
+   * @throws RecorderError `overloaded` when too many entries wait already
    */
   add(drafts: readonly Draft[], since: number): Promise<readonly StoredEntry[]> {
     if (this.#entries + drafts.length > MAX_WAITING) {
@@ -53,8 +55,11 @@ export class AppendQueue {
   }
 
   /**
-   * Takes appends from the front up to the size of a batch and chains their entries behind `from`, the first of them at
-   * `offset` in the file, in bytes. An append with an entry that is too long is refused here.
+   * Takes appends from the front, up to the size of a batch, and chains their entries. Refuses an append with an entry
+   * that is too long.
+   * @param from the end of the chain so far
+   * @param offset where in the file the batch will be written, in bytes
+   * @returns undefined when no append is left for the batch
    */
   nextBatch(from: Head, offset: number, hash: ChainHash): Batch | undefined {
     const lines: Buffer[] = [];
@@ -82,7 +87,7 @@ export class AppendQueue {
     return appends.length === 0 ? undefined : { appends, entries, bytes: Buffer.concat(lines, size), head };
   }
 
-  /** Takes all that wait, to be refused. */
+  /** Empties the queue and returns its appends; the caller refuses them. */
   takeAll(): readonly Append[] {
     const taken = this.#appends;
     this.#appends = [];

@@ -1,9 +1,9 @@
-/** The archive: a directory beside the log, to which sealed segments are moved. From there they may go anywhere. */
+/** The archive: a directory next to the log. Sealed segments move there, and from there anybody may move them anywhere. */
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { RecorderError } from '../errors.ts';
 import type { ChainHash } from './chain-hash.ts';
-import { syncDirectoryOf } from './durable-file.ts';
+import { syncDirectoryOf } from '../durable-file.ts';
 import { EntryFault, parseEntry } from './entry.ts';
 import { type Line, readLines } from './lines.ts';
 import type { SealedSegment } from './segments.ts';
@@ -12,19 +12,18 @@ import type { ArchivedData, Entry, SegmentRange } from '../domain/entries.ts';
 /** The `data` of a `log.archived` entry. */
 export type ArchivedEntryData = ArchivedData & { readonly seq: number };
 
-/** What there is to say of a segment. */
+/** What the archivist needs to know about a segment. */
 export interface SegmentDescription {
   readonly range: SegmentRange;
-  /** The latest `timestamp` of its entries. That of the last one may be from a clock that was wrong just then. */
+  /** The latest `timestamp` of its entries; that of the last entry may come from a clock that was wrong. */
   readonly latest: string;
   /** Its `log.archived` entries. */
   readonly archived: readonly ArchivedEntryData[];
 }
 
 /**
- * Reads the first and the last entry of a sealed segment, those that tell of archived segments, and when all were made;
- * the chain between them is verified elsewhere.
- * @throws RecorderError `damaged_log` when an entry that tells of an archived segment was not written by the recorder
+ * Reads what `SegmentDescription` says from a sealed segment. The chain is verified elsewhere.
+ * @throws RecorderError `damaged_log` when a `log.archived` entry in it was not written by the recorder
  */
 export async function describeSegment({ path }: SealedSegment, hash: ChainHash): Promise<SegmentDescription> {
   const file = await open(path, 'r');
@@ -55,7 +54,7 @@ export async function describeSegment({ path }: SealedSegment, hash: ChainHash):
   }
 }
 
-/** The `log.archived` entries in a file of the log, as far as it is written. Throws as `describeSegment` does. */
+/** Reads the `log.archived` entries in a file of the log, as far as it is written. Throws like `describeSegment`. */
 export async function archivedIn({ path }: SealedSegment, hash: ChainHash): Promise<readonly ArchivedEntryData[]> {
   const file = await open(path, 'r');
   try {
@@ -65,15 +64,14 @@ export async function archivedIn({ path }: SealedSegment, hash: ChainHash): Prom
   }
 }
 
-/** Where a file beside the log is archived to. */
+/** The path to which a file next to the log is archived. */
 const archivedPath = (path: string): string => join(dirname(path), 'archive', basename(path));
 
-/** The name of the file by which it is tried whether files can be moved to the archive. */
+/** The name of the empty file that `requireArchive` moves. */
 const PROBE = 'archive.probe';
 
 /**
- * Makes the archive beside a segment when it is not there, and moves an empty file into it and away, to see that a
- * segment could be moved.
+ * Creates the archive when it does not exist, and proves that a segment could be moved there, with an empty file.
  * @throws RecorderError `log_unavailable` when it could not
  */
 export async function requireArchive({ path }: SealedSegment): Promise<void> {
@@ -95,7 +93,7 @@ export async function requireArchive({ path }: SealedSegment): Promise<void> {
 }
 
 /**
- * Moves a segment to the archive of its log, durably; gives its new path.
+ * Moves a segment to the archive of its log, durably. Returns its new path.
  * @throws RecorderError `log_unavailable` when it can't be moved
  */
 export async function moveToArchive({ path }: SealedSegment): Promise<string> {
@@ -121,7 +119,7 @@ function reasonOf(error: unknown): string {
   return code === undefined ? message : `${CAUSES[code] ?? 'it was refused'} (${code})`;
 }
 
-/** What lies behind the errors that are to be expected of a directory (errno(3)). */
+/** Explains the errors to expect of a directory (errno(3)). */
 const CAUSES: Readonly<Record<string, string>> = {
   EACCES: 'the recorder may not write there',
   EPERM: 'the recorder may not write there',
@@ -131,7 +129,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   ENOTDIR: 'it is not a directory',
 };
 
-/** How a line begins. It has one spelling, and a timestamp one length (entry.ts). */
+/** The beginning of a line: an entry has one spelling, and all timestamps have the same length (entry.ts). */
 const TIMESTAMP_AT = '{"timestamp":"'.length;
 const TIMESTAMP_LENGTH = '2026-11-22T07:12:00.123Z'.length;
 const ARCHIVED = '","event":"log.archived",';
@@ -150,14 +148,14 @@ async function readArchived(
       if (!line.whole) break;
       const begin = line.bytes.toString('latin1', 0, BEGIN_LENGTH);
       onLine(line, begin);
-      if (begin.endsWith(ARCHIVED)) archived.push(readOne(line, path, hash));
+      if (begin.endsWith(ARCHIVED)) archived.push(readArchivedEntry(line, path, hash));
     }
   }
   return archived;
 }
 
-/** What it tells is told anew under the recorder's own hash, so it has to be the recorder's own. */
-function readOne(line: Line, path: string, hash: ChainHash): ArchivedEntryData {
+/** Checks the hash: the recorder repeats what the entry says under its own hash, so the entry must be its own. */
+function readArchivedEntry(line: Line, path: string, hash: ChainHash): ArchivedEntryData {
   try {
     const { data, prev_hash } = entryIn(line);
     const entry = parseEntry(line.bytes.toString('utf8'), { entries: data.seq - 1, hash: prev_hash }, hash);

@@ -1,17 +1,16 @@
 /**
- * What has left the log, by what its `log.archived` entries tell.
+ * Which entries have left the log, according to its `log.archived` entries.
  *
- * Such an entry stands in a segment that is archived in its turn one day. So each tells, beside its own, of all segments
- * that were archived before it: the last one in the log is enough. Ranges that follow on each other are told as one,
- * which keeps that short.
+ * A `log.archived` entry is in a segment that will be archived itself one day. So each such entry repeats all earlier
+ * ones, and the last is enough. Adjacent ranges are merged, which keeps the entries short.
  */
 import type { Head } from './entry.ts';
-import type { ArchivedData, ArchivedRange, ArchivedSoFar } from '../domain/entries.ts';
+import type { ArchivedData, ArchivedRange, ArchiveSummary } from '../domain/entries.ts';
 
-const NOTHING: ArchivedSoFar = { ranges: [], entered: {} };
+const NOTHING: ArchiveSummary = { ranges: [], entered: {} };
 
-/** What these entries tell together, the oldest first. */
-export function archivedSoFar(entries: readonly ArchivedData[]): ArchivedSoFar {
+/** Sums up `log.archived` entries, given oldest first: the merged ranges, and the counts of all of them. */
+export function summarizeArchive(entries: readonly ArchivedData[]): ArchiveSummary {
   const entered = entries.reduce((before, { earlier, entered: own }) => {
     const sum = { ...(earlier?.entered ?? before) };
     for (const [state, count] of Object.entries(own)) sum[state] = (sum[state] ?? 0) + count;
@@ -20,15 +19,17 @@ export function archivedSoFar(entries: readonly ArchivedData[]): ArchivedSoFar {
   return { ranges: merged(entries.flatMap(rangesOf)), entered };
 }
 
-/** The ranges that a `log.archived` entry tells of. */
+/** The ranges in a `log.archived` entry: its own, and those of the earlier entries that it repeats. */
 export const rangesOf = ({ first_seq, last_seq, prev_hash, last_hash, earlier }: ArchivedData): ArchivedRange[] => [
   { first_seq, last_seq, prev_hash, last_hash },
   ...(earlier?.ranges ?? []),
 ];
 
 /**
- * Whether archived ranges hold all entries behind `after` up to the one that `before` ends with. Where one of them begins
- * or ends with these, the hashes have to agree.
+ * Whether archived ranges cover all entries between two heads. Where a range begins at `after` or ends at `before`, the
+ * hashes must agree.
+ * @param after the end of the chain before the missing entries
+ * @param before the end of the chain with the missing entries
  */
 export function areArchived(after: Head, before: Head, ranges: readonly ArchivedRange[]): boolean {
   let { entries, hash } = after;
@@ -38,14 +39,14 @@ export function areArchived(after: Head, before: Head, ranges: readonly Archived
       .filter(({ first_seq, prev_hash }) => first_seq <= entries || prev_hash === hash)
       .reduce<ArchivedRange | undefined>((far, one) => (far && far.last_seq >= one.last_seq ? far : one), undefined);
     if (next === undefined) return false;
-    // Of a range some files may have come back; the chain of their entries tells that they belong there.
+    // Some files of the range may be back in place. The chain of their entries proves that they belong there.
     if (next.last_seq > before.entries) return true;
     ({ last_seq: entries, last_hash: hash } = next);
   }
   return hash === before.hash;
 }
 
-/** The same ranges, in order, those that follow on each other as one. */
+/** Sorts the ranges and merges adjacent ones. */
 function merged(ranges: readonly ArchivedRange[]): readonly ArchivedRange[] {
   const result: ArchivedRange[] = [];
   for (const range of ranges.toSorted((a, b) => a.first_seq - b.first_seq || b.last_seq - a.last_seq)) {

@@ -1,9 +1,8 @@
 /**
- * Verifies, while the service is up, what recovery has not read: the log from its first entry on.
+ * Verifies, while the service runs, what recovery has not read: the log from its first entry on.
  *
- * It goes in slices of a millisecond or a few and rests after each for several times as long, so that requests hardly
- * notice. Files may be sealed meanwhile; before damage is believed, the log is looked at once more with its files as they
- * are then.
+ * It works in slices of a few milliseconds and rests several times as long after each, so that requests hardly notice.
+ * Files may be sealed meanwhile. So before it reports damage it verifies once more, with the files as they are then.
  */
 import { existsSync } from 'node:fs';
 import { setTimeout as rest } from 'node:timers/promises';
@@ -12,47 +11,48 @@ import type { ChainHash } from './chain-hash.ts';
 import type { AuditLog } from './log.ts';
 import type { Recovered } from './recovery.ts';
 import { sealedPath } from './segments.ts';
-import { type Damage, type Walked, walkFiles } from './verify-chain.ts';
+import { type Damage, type ValidPrefix, verifyChain } from './verify-chain.ts';
 
 const SLICE_BYTES = 16 * 1024;
-/** How long to rest after a slice, as a multiple of what the slice took. */
+/** How long to rest after a slice, as a multiple of the time that the slice took. */
 const REST = 4;
-/** Slices are so short that the rest is taken once in a while, in milliseconds. */
+/** Rests are collected until they are this long, in milliseconds: slices are too short to rest after each. */
 const SHORTEST_REST = 5;
 
-export interface BackgroundParts {
+export interface BackgroundVerificationOptions {
   readonly path: string;
   readonly hash: ChainHash;
   readonly clock: Clock;
   readonly log: Pick<AuditLog, 'sealed'>;
-  /** What recovery has found; the log is verified as far as it went then. */
+  /** The result of recovery. The log is verified up to where it ended then. */
   readonly recovered: Recovered;
 }
 
 export class BackgroundVerification {
-  readonly #parts: BackgroundParts;
+  readonly #options: BackgroundVerificationOptions;
   readonly #abort = new AbortController();
   #verified: number | undefined;
 
-  constructor(parts: BackgroundParts) {
-    this.#parts = parts;
-    const { head, unread } = parts.recovered;
+  constructor(options: BackgroundVerificationOptions) {
+    this.#options = options;
+    const { head, unread } = options.recovered;
     if (unread === 0) this.#verified = head.entries;
   }
 
-  /** The `seq` up to which the chain is known to be valid from its first entry on; `undefined` until that is known. */
+  /** The `seq` up to which the chain is valid from its first entry on; undefined until that is known. */
   get verified(): number | undefined {
     return this.#verified;
   }
 
   /**
-   * Verifies what recovery has not read; gives what is wrong with it.
-   * @throws whatever reading the files throws; the reason of the abort after `stop`
+   * Verifies what recovery has not read.
+   * @returns the damage; undefined when there is none
+   * @throws whatever reading the files throws; after `stop`, the reason of the abort
    */
   async run(): Promise<Damage | undefined> {
     if (this.#verified !== undefined) return undefined;
-    const first = await this.#walk();
-    const { head, damage } = first.damage === undefined ? first : await this.#walk();
+    const first = await this.#verify();
+    const { head, damage } = first.damage === undefined ? first : await this.#verify();
     if (damage === undefined) this.#verified = head.entries;
     return damage;
   }
@@ -65,8 +65,8 @@ export class BackgroundVerification {
     this.#abort.abort();
   }
 
-  #walk(): Promise<Walked> {
-    const { path, hash, clock, log, recovered } = this.#parts;
+  #verify(): Promise<ValidPrefix> {
+    const { path, hash, clock, log, recovered } = this.#options;
     const { signal } = this.#abort;
     const sealedSince = sealedPath(path, recovered.first);
     const last = existsSync(sealedSince) ? sealedSince : path;
@@ -84,6 +84,6 @@ export class BackgroundVerification {
       }
       began = clock.monotonic();
     };
-    return walkFiles([...before, { path: last, to: recovered.size }], hash, onEntries, SLICE_BYTES);
+    return verifyChain([...before, { path: last, to: recovered.size }], hash, onEntries, SLICE_BYTES);
   }
 }

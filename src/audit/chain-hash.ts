@@ -1,22 +1,22 @@
 /**
  * The hash that chains the audit log: HMAC-SHA256 under the audit key, or plain SHA-256 when there is none. A plain
- * chain shows accidents; it does not show somebody who can write the file and hash it anew.
+ * chain shows accidents. It does not show a forger: whoever can write the file can compute the hashes again.
  */
 import { createHash, createHmac, createSecretKey } from 'node:crypto';
 
 export interface ChainHash {
   readonly algorithm: 'hmac-sha256' | 'sha256';
-  /** Whether the chain proves who wrote it. */
+  /** Whether there is a key, so that the chain proves that the recorder wrote it. */
   readonly keyed: boolean;
-  /** Lower-case hex over the text's UTF-8 bytes. */
+  /** Hashes the text's UTF-8 bytes; returns lower-case hex. */
   digest(text: string): string;
-  /** What to do about an entry that was made with `algorithm` instead. */
+  /** For messages: what to do about an entry whose algorithm is the other one. */
   hint(algorithm: string): string;
-  /** How a wrong key shows itself, for messages. */
+  /** For messages: what a hash that does not match may mean, besides an edit. */
   readonly otherKey: string;
 }
 
-/** The chain's hash under `key`, or without one. */
+/** The chain's hash with `key`, or plain SHA-256 without one. */
 export function chainHash(key: Uint8Array | undefined): ChainHash {
   if (key === undefined) {
     return {
@@ -27,7 +27,7 @@ export function chainHash(key: Uint8Array | undefined): ChainHash {
       otherKey: 'spoilt',
     };
   }
-  // A key given as bytes is made into a key object at each hash, which costs six times the hash itself.
+  // Given bytes, createHmac makes a key object for each hash, which costs six times as much as the hash.
   const secret = createSecretKey(key);
   return {
     algorithm: 'hmac-sha256',

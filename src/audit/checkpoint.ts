@@ -1,20 +1,22 @@
 /**
- * The checkpoint: how far the log was known to reach, kept beside it. A log that is shorter has lost entries, which the
- * chain alone can't show. It follows the log, so after a crash it may be behind it, never ahead.
+ * The checkpoint: a small signed file next to the log that says how far the log was known to reach. A shorter log has
+ * lost entries, which the chain alone cannot show. The checkpoint follows the log, so after a crash it may be behind it,
+ * never ahead.
  */
 import { readFile } from 'node:fs/promises';
 import { SECOND } from '../clock.ts';
 import type { ChainHash } from './chain-hash.ts';
-import { replaceFile } from './durable-file.ts';
+import { replaceFile } from '../durable-file.ts';
 import { EMPTY_HEAD, type Head } from './entry.ts';
-import type { Damage, Walked } from './verify-chain.ts';
+import type { Damage, ValidPrefix } from './verify-chain.ts';
 import type { StoredEntry } from '../domain/entries.ts';
 
 const checkpointPath = (logPath: string): string => `${logPath}.checkpoint`;
 
 const signedText = ({ entries, hash }: Head): string => `{"entries":${entries},"last_hash":"${hash}"}`;
 
-const CHECKPOINT_EVERY = 1 * SECOND;
+/** How long after an append the checkpoint is written: many appends share one. */
+const CHECKPOINT_DELAY = 1 * SECOND;
 
 /** Replaces the checkpoint of a log, durably. */
 export async function writeCheckpoint(logPath: string, head: Head, hash: ChainHash): Promise<void> {
@@ -22,14 +24,17 @@ export async function writeCheckpoint(logPath: string, head: Head, hash: ChainHa
   await replaceFile(checkpointPath(logPath), text);
 }
 
-/** What stands beside a log: its checkpoint, nothing, or something that is none. */
+/** What was read: a checkpoint (`head`), no file (neither field), or a file that is not a checkpoint (`fault`). */
 export interface CheckpointReading {
   readonly head?: Head;
-  /** Why what is there is not the checkpoint that the recorder wrote. */
+  /** Why the file is not a checkpoint that the recorder wrote. */
   readonly fault?: string;
 }
 
-/** Reads the checkpoint of a log. */
+/**
+ * Reads the checkpoint of a log.
+ * @throws the file system's error, unless the file does not exist
+ */
 export async function readCheckpoint(logPath: string, hash: ChainHash): Promise<CheckpointReading> {
   const path = checkpointPath(logPath);
   let text: string;
@@ -48,8 +53,8 @@ export async function readCheckpoint(logPath: string, hash: ChainHash): Promise<
 
 const CHECKPOINT = /^\{"entries":(\d{1,15}),"last_hash":"([0-9a-f]{64}|)","hmac":"([0-9a-f]{64})"\}\n?$/;
 
-/** Compares a log with its checkpoint while the log is walked from its beginning. */
-export class CheckpointWitness {
+/** Compares a log with its checkpoint, while the log's entries are verified in their order. */
+export class CheckpointComparison {
   readonly #checkpoint: Head;
   readonly #fault: string | undefined;
   #agrees: boolean;
@@ -61,21 +66,25 @@ export class CheckpointWitness {
     this.#agrees = head.entries === 0;
   }
 
-  /** The offset behind the last entry that the checkpoint counts, in bytes. */
+  /** The offset in bytes after the last entry that the checkpoint counts. 0 until that entry was taken. */
   get end(): number {
     return this.#end;
   }
 
-  /** Sees the next valid entries of the log. */
-  see(entries: readonly StoredEntry[]): void {
+  /** Takes the next valid entries of the log. */
+  take(entries: readonly StoredEntry[]): void {
     const entry = entries[this.#checkpoint.entries - (entries[0]?.data.seq ?? 0)];
     if (entry === undefined) return;
     this.#agrees = entry.entry_hash === this.#checkpoint.hash;
     this.#end = entry.offset + entry.length;
   }
 
-  /** What is wrong with the log in the light of its checkpoint, as far as the log is valid. */
-  verdict(file: string, { head, end, first, damage }: Walked): Damage | undefined {
+  /**
+   * Whether the log reaches its checkpoint and agrees with it. Call it after all valid entries were taken.
+   * @param file name of the newest file
+   * @returns undefined when it does
+   */
+  damageIn(file: string, { head, end, first, damage }: ValidPrefix): Damage | undefined {
     const { entries } = this.#checkpoint;
     const behind = { file, line: head.entries - first + 2, offset: end };
     if (this.#fault !== undefined) return { ...behind, reason: this.#fault };
@@ -88,7 +97,7 @@ export class CheckpointWitness {
   }
 }
 
-/** Writes the checkpoint of a log that grows: once in a while, one at a time, and when the log is closed. */
+/** Writes the checkpoint of a growing log: a second after an append, never two at once, and when the log closes. */
 export class Checkpointer {
   readonly #logPath: string;
   readonly #hash: ChainHash;
@@ -102,7 +111,7 @@ export class Checkpointer {
 
   /**
    * Writes the checkpoint now.
-   * @throws when it can't be written; the one that is there stays
+   * @throws when it can't be written; the old one stays
    */
   write(head: Head): Promise<void> {
     const written = this.#running.then(() => writeCheckpoint(this.#logPath, head, this.#hash));
@@ -110,21 +119,22 @@ export class Checkpointer {
     return written;
   }
 
-  /** Says that the log has grown; `head` is asked when the checkpoint is written. */
-  due(head: () => Head): void {
+  /** Schedules a checkpoint because the log has grown. `head` is called when it is written. */
+  schedule(head: () => Head): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#running = this.#running.then(() => this.#tryToWrite(head()));
-    }, CHECKPOINT_EVERY).unref();
+    }, CHECKPOINT_DELAY).unref();
   }
 
+  /** Writes the last checkpoint and stops. */
   async close(head: Head): Promise<void> {
     clearTimeout(this.#timer);
     await this.#running;
     await this.#tryToWrite(head);
   }
 
-  /** A checkpoint that can't be written stays behind, which is allowed; the next one catches up. */
+  /** Ignores an error: a checkpoint may be behind its log, and the next one catches up. */
   async #tryToWrite(head: Head): Promise<void> {
     await writeCheckpoint(this.#logPath, head, this.#hash).catch(() => {});
   }

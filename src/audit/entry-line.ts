@@ -1,4 +1,4 @@
-/** An entry as it is sent to whoever follows the log: the bytes of its line, and what a reader needs beside them. */
+/** The line of an entry, for readers of the log: most need its bytes and only a little of what is in it. */
 import type { Line } from './lines.ts';
 import type { Entry, StoredEntry } from '../domain/entries.ts';
 
@@ -9,22 +9,25 @@ export interface EntryLine {
   readonly bytes: Buffer;
   /** Where it begins in its file, in bytes. */
   readonly offset: number;
-  /** The entry; read from the line on demand. */
+  /** The entry, parsed from the line on demand. The chain is not verified. */
   readonly entry: () => Entry;
 }
 
-/** Every line begins so, because an entry has one spelling. */
+/** The beginning of every line: an entry has one spelling. */
 const BEGINNING = /^\{"timestamp":"[^"]+","event":"([^"]+)","data":\{"seq":(\d+)[,}]/;
 const LONGEST_BEGINNING = 128;
 
-/** Reads the beginning of a line of the log; `undefined` where it is not one. The chain is not verified. */
+/** Reads the beginning of a line of the log. Returns undefined for any other line. The chain is not verified. */
 export function readEntryLine({ bytes, offset }: Pick<Line, 'bytes' | 'offset'>): EntryLine | undefined {
   const [, event, seq] = BEGINNING.exec(bytes.toString('latin1', 0, LONGEST_BEGINNING)) ?? [];
   if (event === undefined) return undefined;
   return { seq: Number(seq), event, bytes, offset, entry: () => JSON.parse(bytes.toString('utf8')) as Entry };
 }
 
-/** The lines of entries that were written together: `written` begins with the first of them. */
+/**
+ * The lines of entries that were written together.
+ * @param written their lines, beginning with that of the first entry
+ */
 export function linesOf(entries: readonly StoredEntry[], written: Buffer): readonly EntryLine[] {
   const begin = entries[0]?.offset ?? 0;
   return entries.map((entry) => {
@@ -34,8 +37,8 @@ export function linesOf(entries: readonly StoredEntry[], written: Buffer): reado
   });
 }
 
-/** The entry that a line of the log holds. The chain is not verified. */
-export const entryOn = ({ entry, bytes, offset }: EntryLine): StoredEntry => ({
+/** The entry in a line of the log, and its place. The chain is not verified. */
+export const storedEntryIn = ({ entry, bytes, offset }: EntryLine): StoredEntry => ({
   ...entry(),
   offset,
   length: bytes.length + 1,

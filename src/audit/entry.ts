@@ -1,20 +1,70 @@
 /**
- * The audit entry: one line of JSON, chained to the line before it.
+ * The audit log's format, and its entries.
  *
- * The hash covers the canonical form of `{data, event, prev_hash, timestamp}`, and the line is written in a form that
- * parses back to the same canonical form, so the appliance's existing chain verifier reads it. The line has exactly one
- * spelling: `parseEntry` writes what it read once more and refuses a line that comes out different, so nothing can be
- * hidden in white space, escapes, a duplicate key or an extra field.
+ * # Files
+ *
+ * A log is a series of files, all in one directory. For `AUDIT_LOG_PATH=audit.jsonl`:
+ *
+ * | file | holds |
+ * | --- | --- |
+ * | `audit.jsonl` | the newest entries; the only file that grows |
+ * | `audit.<seq of its first entry, 12 digits>.jsonl` | a sealed segment, never written again (segments.ts) |
+ * | `audit.jsonl.checkpoint` | how far the log was known to reach (checkpoint.ts) |
+ * | `audit.jsonl.next` | the empty file in which the log continues; exists only while a segment is sealed |
+ * | `audit.jsonl.torn-<time>` | the bytes that a recovery cut off the end (recovery.ts) |
+ * | `archive/` | segments that were archived (archive.ts) |
+ *
+ * # Entries
+ *
+ * Sealed segments and log are one sequence of lines, the oldest first. Each line is one entry: a JSON object in UTF-8 and
+ * a newline, at most `MAX_ENTRY_BYTES` long, with exactly these fields in this order:
+ *
+ * ```
+ * {"timestamp":"2026-11-22T07:12:00.123Z","event":"incident.reported","data":{"seq":17,…},
+ *  "prev_hash":"<64 hex digits>","entry_hash":"<64 hex digits>","algorithm":"hmac-sha256"}
+ * ```
+ *
+ * - `timestamp`: RFC 3339 in UTC with milliseconds. It is data; it says nothing about the order.
+ * - `event`: one of `ENTRY_EVENTS` (domain/entries.ts).
+ * - `data`: what happened. `data.seq` comes first and is the entry's number, from 1, without gaps: the only order.
+ *   The other members depend on `event` (`EntryDataOf`).
+ * - `prev_hash`: `entry_hash` of the entry before; `""` in the first entry.
+ * - `entry_hash`: the chain's hash, see below.
+ * - `algorithm`: `hmac-sha256`, or `sha256` for a log without a key. One log has one algorithm.
+ *
+ * # Chain
+ *
+ * `entry_hash` is the lower-case hex HMAC-SHA256 (or SHA-256) of the canonical form of
+ * `{data, event, prev_hash, timestamp}`: what Python's `json.dumps(value, sort_keys=True, separators=(",", ":"))` writes
+ * (json/canonical-form.ts). The appliance's existing verifier rebuilds that text from each line, so lines are written in
+ * a form that parses back to the same canonical form.
+ *
+ * An entry has exactly one spelling. `parseEntry` writes again what it has read and refuses a line that differs, so
+ * nothing can hide in white space, escapes, duplicate keys or extra fields.
+ *
+ * # Durability
+ *
+ * Entries are written in batches of at most `MAX_BATCH_BYTES` (recovery.ts), and `fdatasync` follows each batch. A crash
+ * can therefore leave at most one incomplete batch, at the end of the newest file and behind the checkpoint: a torn tail,
+ * which the next start keeps aside and cuts off. Everything else that does not verify is damage and is never repaired.
+ *
+ * The checkpoint is `{"entries":N,"last_hash":H,"hmac":…}`, signed with the chain's hash. It follows the log, so after a
+ * crash it may be behind the log, never ahead of it.
+ *
+ * # Archive
+ *
+ * When a segment is archived, a `log.archived` entry with its place in the chain is written before the file moves. The
+ * verifier accepts missing entries only when such entries name them. Each `log.archived` entry repeats all earlier ones,
+ * because it will be archived itself one day (archived-ranges.ts).
  */
 import { canonicalForm, spell } from '../json/canonical-form.ts';
-import type { JsonValue } from '../json/exact-json.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { type Draft, type Entry, ENTRY_EVENTS } from '../domain/entries.ts';
 
-/** The most that one entry may take in the log, in bytes, its newline included. */
+/** The greatest length of an entry's line in bytes, newline included. */
 export const MAX_ENTRY_BYTES = 256 * 1024;
 
-/** What the next entry follows: the count of entries so far and the hash of the last. */
+/** The end of a chain, which the next entry follows: how many entries there are, and the hash of the last. */
 export interface Head {
   readonly entries: number;
   readonly hash: string;
@@ -22,7 +72,7 @@ export interface Head {
 
 export const EMPTY_HEAD: Head = { entries: 0, hash: '' };
 
-/** Makes the entry that follows `head`, and its line with the newline. */
+/** Makes the entry that follows `head`. Returns it with its line, newline included. */
 export function chainEntry(
   draft: Draft,
   head: Head,
@@ -30,26 +80,27 @@ export function chainEntry(
 ): { readonly entry: Entry; readonly line: string } {
   const data = { seq: head.entries + 1, ...draft.data };
   const { canonical, exact } = spell(data);
-  // The compiler does not see that event and data still belong together: they come from one draft.
+  // Event and data come from one draft, so they belong together; the compiler cannot see that.
   const entry = {
     timestamp: draft.timestamp,
     event: draft.event,
     data,
     prev_hash: head.hash,
-    entry_hash: hash.digest(textAround(canonical, draft.event, head.hash, draft.timestamp)),
+    entry_hash: hash.digest(hashedTextWith(canonical, draft.event, head.hash, draft.timestamp)),
     algorithm: hash.algorithm,
   } as Entry;
   return { entry, line: lineOf(entry, exact) };
 }
 
-/** Why a line is not the entry that should stand there. */
+/** A line that is not the entry expected in its place. The message says why. */
 export class EntryFault extends Error {
   override readonly name = 'EntryFault';
 }
 
 /**
- * Reads one line (without its newline) as the entry that follows `head`.
- * @throws EntryFault saying what is wrong with it
+ * Reads a line as the entry that follows `head`.
+ * @param line without its newline
+ * @throws EntryFault
  */
 export function parseEntry(line: string, head: Head, hash: ChainHash): Entry {
   const entry = readShape(line);
@@ -60,7 +111,7 @@ export function parseEntry(line: string, head: Head, hash: ChainHash): Entry {
   if (`${line}\n` !== lineOf(entry, exact)) {
     throw new EntryFault('not spelt as the recorder writes it (white space, an escape, a duplicate key or a number)');
   }
-  if (hash.digest(textAround(canonical, entry.event, entry.prev_hash, entry.timestamp)) !== entry.entry_hash) {
+  if (hash.digest(hashedTextWith(canonical, entry.event, entry.prev_hash, entry.timestamp)) !== entry.entry_hash) {
     throw new EntryFault(`its entry_hash does not match its contents: edited, or ${hash.otherKey}`);
   }
   const expected = head.entries + 1;
@@ -92,7 +143,7 @@ function readShape(line: string): Entry {
   const { timestamp, event, data, prev_hash, entry_hash, algorithm } = value;
   if (typeof timestamp !== 'string' || !TIMESTAMP.test(timestamp))
     throw new EntryFault('timestamp is not RFC 3339 in UTC');
-  if (!KNOWN_EVENTS.has(event)) throw new EntryFault('event is none that the recorder writes');
+  if (!KNOWN_EVENTS.has(event)) throw new EntryFault('event is not one that the recorder writes');
   if (!isObject(data) || !Number.isSafeInteger(data.seq)) throw new EntryFault('data has no seq');
   if (typeof prev_hash !== 'string' || typeof entry_hash !== 'string') throw new EntryFault('a hash is not text');
   if (typeof algorithm !== 'string') throw new EntryFault('algorithm is not text');
@@ -102,11 +153,11 @@ function readShape(line: string): Entry {
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The text that an entry's hash is computed over. */
+/** The text that an entry's hash covers. */
 export const hashedText = ({ data, event, prev_hash, timestamp }: Omit<Entry, 'entry_hash' | 'algorithm'>): string =>
-  textAround(canonicalForm(data), event, prev_hash, timestamp);
+  hashedTextWith(canonicalForm(data), event, prev_hash, timestamp);
 
-const textAround = (canonicalData: string, event: string, prevHash: string, timestamp: string): string =>
+const hashedTextWith = (canonicalData: string, event: string, prevHash: string, timestamp: string): string =>
   `{"data":${canonicalData},"event":"${event}","prev_hash":"${prevHash}","timestamp":"${timestamp}"}`;
 
 const lineOf = (entry: Entry, exactData: string): string =>

@@ -2,12 +2,12 @@ import type { FileHandle } from 'node:fs/promises';
 import { readEntryLine } from './entry-line.ts';
 import { type Line, readLines, WINDOW_BYTES } from './lines.ts';
 
-/** Most entries are shorter; a longer one takes several reads. */
+/** Read for one probe, in bytes. Most entries are shorter; a longer one takes several reads. */
 const PROBE_BYTES = 4 * 1024;
 
 /**
- * The offset in bytes of an entry in a file of the log, found by halving: `seq` grows from line to line. Where the
- * entry is not in the file, some other offset.
+ * Finds an entry in a file of the log by binary search, because `seq` grows from line to line. Returns its offset in
+ * bytes; some other offset when the file does not hold the entry.
  */
 export async function findEntry(file: FileHandle, size: number, seq: number): Promise<number> {
   let from = 0;
@@ -27,7 +27,7 @@ export async function findEntry(file: FileHandle, size: number, seq: number): Pr
   return from;
 }
 
-/** The line behind the one that an offset is in the midst of, or at the beginning of, if it is whole. */
+/** The line after the one that covers `offset`. Returns undefined when there is none or it is not whole. */
 async function secondLine(file: FileHandle, offset: number, size: number): Promise<Line | undefined> {
   let first: Line | undefined;
   for await (const lines of readLines(file, offset, size, PROBE_BYTES)) {

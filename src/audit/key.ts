@@ -6,11 +6,10 @@ const SHORTEST = 32;
 const LONGEST = 4096;
 
 /**
- * Reads the key of the audit chain (`AUDIT_HMAC_KEY_PATH`): a regular file, not a symbolic link, that neither group nor
- * others can write, with 32 to 4,096 bytes. White space around printable text is not part of the key; of any other
- * content every byte is. These are the rules of the appliance's chain verifier.
- *
- * Throws RecorderError('config') that says what to do and does not show the key.
+ * Reads the key of the audit chain (`AUDIT_HMAC_KEY_PATH`): a regular file, not a symbolic link, not writable by group
+ * or others, of 32 to 4,096 bytes. White space around printable text is not part of the key. In any other content every
+ * byte counts. These are the rules of the appliance's chain verifier.
+ * @throws RecorderError `config`; its message says what to do and does not contain the key
  */
 export const readKey = (path: string): Buffer => {
   const { content } = readSecretFile(path, {

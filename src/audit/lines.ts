@@ -1,24 +1,24 @@
-/** Reads the log as lines with their places, in pieces, so that a log of any size passes through a small window. */
+/** Reads a file of the log line by line, in windows, so that memory does not grow with the file. */
 import type { FileHandle } from 'node:fs/promises';
 import { MAX_ENTRY_BYTES } from './entry.ts';
 
 export interface Line {
-  /** The line's bytes without the newline; cut short when `whole` is false because it is too long. */
+  /** The line without its newline. Cut short when the line is too long: then `whole` is false. */
   readonly bytes: Buffer;
   /** Where it begins in the file, in bytes. */
   readonly offset: number;
-  /** Whether it ends in a newline within the greatest length of an entry. */
+  /** Whether it ends in a newline and is no longer than an entry may be. */
   readonly whole: boolean;
 }
 
-/** How much of a file is read at a time. */
+/** How many bytes of a file are read at a time. */
 export const WINDOW_BYTES = 256 * 1024;
-/** What ends a line. */
 export const NEWLINE = 0x0a;
 
 /**
- * Gives the lines between two offsets in bytes, those of one window at a time. `from` is the beginning of a line.
- * After a line that is not whole it ends.
+ * Yields the lines between two offsets, those of one window at a time. Ends after a line that is not whole.
+ * @param from where a line begins, in bytes
+ * @param to where to stop, in bytes
  */
 export async function* readLines(
   file: FileHandle,

@@ -1,9 +1,9 @@
 /**
- * Reads the log on from behind any entry, a page at a time, as far as it is durable.
+ * Reads the log page by page, from any entry to the last durable one.
  *
- * A cursor keeps no file open between two pages, so it may rest for as long as its reader likes, while the log is
- * written, sealed and archived. It never leaves an entry out: where the next one is no longer in the log's files, it
- * says so and where they go on.
+ * A cursor keeps no file open between two pages. So a reader may pause as long as it likes while the log is written,
+ * sealed and archived. A cursor never skips an entry: when the next one has left the log, it throws and says where the
+ * log continues.
  */
 import { RecorderError } from '../errors.ts';
 import { type EntryLine, readEntryLine } from './entry-line.ts';
@@ -12,39 +12,39 @@ import { readLines } from './lines.ts';
 import { openLogFile } from './log-reader.ts';
 import type { AuditLog } from './log.ts';
 
-/** How much is read for a page; a longer entry is a page of its own. */
+/** The size of a page in bytes. A longer entry is a page by itself. */
 const PAGE_BYTES = 64 * 1024;
 
 export class LogCursor {
   readonly #log: Pick<AuditLog, 'status' | 'sealed' | 'fileOf'>;
   #position: number;
-  /** Where the next entry begins: in which file, told by its first entry, and at which offset. */
+  /** Where the next entry begins: the `seq` of its file's first entry, and the offset in that file. */
   #place: { readonly first: number; readonly offset: number } | undefined;
 
-  /** @param after the `seq` of the entry behind which to begin; 0 for the beginning of the log */
+  /** @param after begin after the entry with this `seq`; 0 for the beginning of the log */
   constructor(log: Pick<AuditLog, 'status' | 'sealed' | 'fileOf'>, after: number) {
     this.#log = log;
     this.#position = after;
   }
 
-  /** The `seq` of the last entry that was given. */
+  /** The `seq` of the last entry that `next` returned. */
   get position(): number {
     return this.#position;
   }
 
-  /** Whether there is no further entry now. */
+  /** Whether the log has no further entry at the moment. */
   get atEnd(): boolean {
     return this.#position >= this.#log.status.entries;
   }
 
   /**
-   * The entries that follow, at least one unless the cursor is at the end.
-   * @throws RecorderError `gone` with `first_seq` when the next entry was archived, `damaged_log` when it is not where
-   *   it should be, `overloaded` when no file can be opened
+   * Reads the entries that follow: at least one, unless the cursor is at the end.
+   * @throws RecorderError `gone` with `first_seq` when the next entry was archived, `damaged_log` when it is not in its
+   *   place, `overloaded` when no file can be opened
    */
   async next(): Promise<readonly EntryLine[]> {
     if (this.atEnd) return [];
-    // A file that is sealed between asking for its path and opening it is another one then; it is asked for again.
+    // The file may be sealed between lookup and open: retry once.
     const page = (await this.#read()) ?? (await this.#read());
     if (page === undefined) throw this.#missing();
     return page;

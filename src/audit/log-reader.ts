@@ -1,11 +1,11 @@
-/** Reads single lines of the log by their place, while it is being written, sealed and archived. */
+/** Reads single lines of the log by their place, also while the log is written, sealed and archived. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { RecorderError } from '../errors.ts';
 import { readEntryLine } from './entry-line.ts';
 import { NEWLINE } from './lines.ts';
 import type { AuditLog } from './log.ts';
 
-/** Where a line stands: the `seq` of its entry tells the file; offset and length, newline included, are in bytes. */
+/** The place of a line: the `seq` of its entry determines the file. Offset and length (newline included) are in bytes. */
 export interface LinePlace {
   readonly seq: number;
   readonly offset: number;
@@ -13,8 +13,10 @@ export interface LinePlace {
 }
 
 /**
- * The lines at these places, in order of their `seq`, in UTF-8 and without their newlines.
- * @throws RecorderError `damaged_log` when the log no longer holds them there, `overloaded` when no file can be opened
+ * Reads the lines at these places.
+ * @param places in the order of `seq`
+ * @returns the lines in UTF-8, without newlines
+ * @throws RecorderError `damaged_log` when a line is not in its place, `overloaded` when no file can be opened
  */
 export async function readLinesAt(
   log: Pick<AuditLog, 'fileOf'>,
@@ -23,7 +25,7 @@ export async function readLinesAt(
   const lines: Buffer[] = [];
   while (lines.length < places.length) {
     const due = places.slice(lines.length);
-    // A file that is sealed between asking for its path and opening it is another one then; it is asked for again.
+    // The file may be sealed between lookup and open: retry once.
     const read = (await readFromOneFile(log, due)) ?? (await readFromOneFile(log, due));
     if (read === undefined) {
       throw new RecorderError('damaged_log', `the audit log does not hold entry ${due[0]?.seq} where it was written`);
@@ -34,7 +36,7 @@ export async function readLinesAt(
 }
 
 /**
- * Opens a file of the log to read it; `undefined` when it is not there.
+ * Opens a file of the log for reading. Returns undefined when it does not exist.
  * @throws RecorderError `overloaded` when it can't be opened
  */
 export const openLogFile = (path: string): Promise<FileHandle | undefined> =>
@@ -43,7 +45,7 @@ export const openLogFile = (path: string): Promise<FileHandle | undefined> =>
     throw new RecorderError('overloaded', `the audit log can't be read now (${error.code})`, { cause: error });
   });
 
-/** The lines that are in the same file as the first; `undefined` when it is not there. */
+/** Reads the places that are in the same file as the first. Returns undefined when a line is not in its place. */
 async function readFromOneFile(
   log: Pick<AuditLog, 'fileOf'>,
   places: readonly LinePlace[],

@@ -1,18 +1,19 @@
 /**
- * The audit log as it is written: append-only, chained, durable.
+ * Writes the audit log: append-only, chained, durable (format: entry.ts).
  *
- * Entries wait in a queue. One batch at a time is taken from its front, chained, written, and synced with a single
- * asynchronous `fdatasync`; what arrives meanwhile makes the next batch, so many appends share one sync and none waits
- * for a timer. Only when the sync has returned does `onDurable` get the entries, and then their appends are fulfilled.
+ * Entries wait in a queue. The log takes one batch at a time from its front, chains it, writes it and syncs it with one
+ * asynchronous `fdatasync`. Entries that arrive meanwhile form the next batch. So many appends share one sync, and none
+ * waits for a timer. When the sync has returned, `onDurable` gets the batch; then its appends resolve.
  *
  * States:
- * - `open`: entries are taken.
- * - `blocked`: a write failed (no room, a size limit). The batch and all that waits is refused, the file is cut back to
- *   its last whole entry, and entries are refused at once. `probe()`, called every second or so, appends a
- *   `log.resumed` entry as soon as that succeeds; then it is `open` again.
- * - `failed`: a sync failed. The kernel has dropped the pages and calls them clean, so trying again would lie: all is
- *   refused for good, the batch is cut off, and `failed` resolves so that the process ends. The next start writes the tail again.
- * - `damaged`: recovery found that the log is not what was written. Nothing is taken until a person has looked.
+ * - `open`: takes entries.
+ * - `blocked`: a write failed (no room, a size limit). The batch and all waiting appends are refused, the file is cut
+ *   back to its last whole entry, and new appends are refused at once. `probe()`, called about every second, appends a
+ *   `log.resumed` entry; when that succeeds the log is `open` again.
+ * - `failed`: a sync failed. The kernel has dropped the pages and marked them clean, so another sync would succeed and
+ *   lie. Everything is refused for good, the batch is cut off, and `failed` resolves so that the process ends. The next
+ *   start writes the tail again.
+ * - `damaged`: the log is not what was written. It takes nothing until a person has looked.
  * - `closed`: after `close()`.
  */
 import { statfs } from 'node:fs/promises';
@@ -28,7 +29,7 @@ import { type Batch, AppendQueue } from './append-queue.ts';
 import type { Damage } from './verify-chain.ts';
 import type { Draft, StoredEntry } from '../domain/entries.ts';
 
-/** Room that must be there again, in bytes, before a full disk is tried anew. */
+/** How much room, in bytes, a full disk must have again before the log tries to resume. */
 const ROOM_TO_RESUME = 64 * 1024;
 
 export const LOG_STATES = ['open', 'blocked', 'failed', 'damaged', 'closed'] as const;
@@ -37,13 +38,13 @@ export type LogState = (typeof LOG_STATES)[number];
 export interface LogStatus {
   readonly state: LogState;
   readonly writable: boolean;
-  /** Why it can't be written, when it can't. */
+  /** Why it is not writable. */
   readonly reason?: string;
   readonly entries: number;
   readonly last_hash: string;
-  /** Entries that wait for their batch. */
+  /** How many entries wait. */
   readonly waiting: number;
-  /** The size of the file that is being written. */
+  /** The size in bytes of the file that grows. */
   readonly bytes: number;
   /** How many files make up the log. */
   readonly segments: number;
@@ -53,11 +54,11 @@ export interface LogStatus {
 /** A batch that is on disk. Times are in milliseconds. */
 export interface DurableBatch {
   readonly entries: readonly StoredEntry[];
-  /** Their lines. */
+  /** The lines of the entries. */
   readonly written: Buffer;
-  /** How long its sync took. */
+  /** How long the sync took. */
   readonly sync: number;
-  /** For each append in it: from the call until its entries were on disk. */
+  /** For each append: the time from the call until its entries were on disk. */
   readonly waits: readonly number[];
 }
 
@@ -66,9 +67,9 @@ export interface AuditLogOptions {
   readonly hash: ChainHash;
   readonly clock: Clock;
   readonly recovered: Recovered;
-  /** The size in bytes at which the file is sealed and the log goes on in another. */
+  /** The size in bytes at which the file is sealed and the log continues in a new one. */
   readonly segmentBytes: number;
-  /** Awaited after each batch, when its appends are fulfilled and before the next is written. Must not reject. */
+  /** Awaited after each batch, when its appends have resolved and before the next is written. Must not reject. */
   readonly betweenBatches?: () => Promise<void>;
 }
 
@@ -76,7 +77,7 @@ export class AuditLog {
   readonly #options: AuditLogOptions;
   readonly #files: SegmentedFile;
   readonly #checkpoint: Checkpointer;
-  readonly #waiting = new AppendQueue();
+  readonly #queue = new AppendQueue();
   readonly #failed = Promise.withResolvers<Error>();
   #failure: Error | undefined;
   #onDurable: ((batch: DurableBatch) => void) | undefined;
@@ -95,25 +96,25 @@ export class AuditLog {
     if (options.recovered.damage !== undefined) this.markDamaged(options.recovered.damage);
   }
 
-  /** Opens a log that `recoverLog` has made ready. It can be read at once, and written after `start`. */
+  /** Opens a log after `recoverLog`. It can be read at once, and written after `start`. */
   static open(options: AuditLogOptions): AuditLog {
     return new AuditLog(options, SegmentedFile.open(options.path, options.recovered));
   }
 
   /**
-   * Begins to take entries.
-   * @param onDurable called with each batch that is on disk, in order, before its appends are fulfilled; must not throw
+   * Starts to take entries.
+   * @param onDurable called with each batch in order, when it is on disk and before its appends resolve; must not throw
    */
   start(onDurable: (batch: DurableBatch) => void): void {
     this.#onDurable = onDurable;
   }
 
-  /** Resolves with the error when a sync has failed: the process must end, non-zero. */
+  /** Resolves with the error when a sync has failed: the process must end with a non-zero code. */
   get failed(): Promise<Error> {
     return this.#failed.promise;
   }
 
-  /** Why a sync has failed, when it has. */
+  /** The error of a failed sync. */
   get failure(): Error | undefined {
     return this.#failure;
   }
@@ -124,7 +125,7 @@ export class AuditLog {
       writable: this.#state === 'open',
       entries: this.#head.entries,
       last_hash: this.#head.hash,
-      waiting: this.#waiting.entries,
+      waiting: this.#queue.entries,
       bytes: this.#files.size,
       segments: this.#files.sealed.length + 1,
       algorithm: this.#options.hash.algorithm,
@@ -132,7 +133,7 @@ export class AuditLog {
     return this.#reason === undefined ? status : { ...status, reason: this.#reason };
   }
 
-  /** What chains it. */
+  /** The hash that chains the entries. */
   get hash(): ChainHash {
     return this.#options.hash;
   }
@@ -142,12 +143,12 @@ export class AuditLog {
     return this.#files.sealed;
   }
 
-  /** The file that holds an entry, and the `seq` of the first entry in it. */
+  /** The file that holds an entry, with the `seq` of the file's first entry. For an entry not in the log: another file. */
   fileOf(seq: number): SealedSegment {
     return this.#files.holderOf(seq);
   }
 
-  /** Nothing is taken any more: the log was found not to be what was written. */
+  /** Refuses everything from now on: the log is not what was written. */
   markDamaged({ file, line, reason }: Damage): void {
     this.#state = 'damaged';
     this.#reason = `the audit log is damaged (${file}, line ${line}): ${reason}`;
@@ -159,8 +160,8 @@ export class AuditLog {
   }
 
   /**
-   * Appends entries that belong together, all or none of them.
-   * @returns the entries as they stand in the log, once they are on disk
+   * Appends entries that belong together: all of them or none.
+   * @returns the entries with their places in the log, when they are on disk
    * @throws RecorderError `log_unavailable`, `overloaded`, `too_large` or `stopping`; nothing was appended then
    */
   append(drafts: readonly Draft[]): Promise<readonly StoredEntry[]> {
@@ -172,7 +173,7 @@ export class AuditLog {
     return this.#enqueue(drafts);
   }
 
-  /** Tries whether a blocked log can be written again. Cheap when it is not blocked. */
+  /** Tries to resume a blocked log. Cheap when the log is not blocked. */
   async probe(): Promise<void> {
     if (this.#state !== 'blocked' || this.#writing !== undefined) return;
     this.#probing ??= this.#probe().finally(() => (this.#probing = undefined));
@@ -190,7 +191,7 @@ export class AuditLog {
     } catch {
       return;
     }
-    // It may have been closed meanwhile.
+    // The log may have been closed meanwhile.
     if (this.#state !== 'blocked') return;
     const { since, refused } = blocked;
     await this.#enqueue([
@@ -202,10 +203,10 @@ export class AuditLog {
     ]).catch(() => {});
   }
 
-  /** Writes what waits, leaves a checkpoint and closes the file. Later appends are refused. */
+  /** Writes the waiting entries and a checkpoint, then closes the file. Later appends are refused. */
   async close(): Promise<void> {
     if (this.#state === 'open' || this.#state === 'blocked') this.#state = 'closed';
-    // The file's descriptor is not to be given up while a thread works on it.
+    // The descriptor must stay open while another thread works on the file.
     await this.#probing;
     await this.#writing;
     if (this.#state === 'closed') await this.#checkpoint.close(this.#head);
@@ -213,16 +214,16 @@ export class AuditLog {
   }
 
   #enqueue(drafts: readonly Draft[]): Promise<readonly StoredEntry[]> {
-    const appended = this.#waiting.add(drafts, this.#options.clock.monotonic());
-    if (!this.#waiting.none) this.#writing ??= this.#writeBatches();
+    const appended = this.#queue.add(drafts, this.#options.clock.monotonic());
+    if (!this.#queue.isEmpty) this.#writing ??= this.#writeBatches();
     return appended;
   }
 
   async #writeBatches(): Promise<void> {
-    // What arrives in the same turn of the event loop shares the first batch.
+    // Appends of the same turn of the event loop share the first batch.
     await new Promise(setImmediate);
-    while (!this.#waiting.none) {
-      const batch = this.#waiting.nextBatch(this.#head, this.#files.size, this.#options.hash);
+    while (!this.#queue.isEmpty) {
+      const batch = this.#queue.nextBatch(this.#head, this.#files.size, this.#options.hash);
       if (batch === undefined) continue;
       try {
         await this.#files.write(batch.bytes);
@@ -267,10 +268,10 @@ export class AuditLog {
       fulfil(batch.entries.slice(first, first + drafts.length));
       first += drafts.length;
     }
-    this.#checkpoint.due(() => this.#head);
+    this.#checkpoint.schedule(() => this.#head);
   }
 
-  /** Goes on in another file. Throws when it is not certain that this is on disk. */
+  /** Seals the file. Throws when the change may not be on disk. */
   async #seal(): Promise<void> {
     try {
       await this.#checkpoint.write(this.#head);
@@ -286,7 +287,7 @@ export class AuditLog {
     this.#blocked ??= { since: timestamp(clock.now()), code, refused: 0 };
     this.#reason = `the audit log can't be written: ${code}`;
     if (this.#state === 'open') this.#state = 'blocked';
-    // Should this fail as well, the next probe cuts back before it writes.
+    // If this fails too, the next probe cuts back before it writes.
     await this.#files.cutBack().catch(() => {});
     this.#refuseAll(batch, error);
   }
@@ -295,7 +296,7 @@ export class AuditLog {
     this.#state = 'failed';
     const code = error.code ?? error.message;
     this.#reason = `the audit log could not be synced (${code})`;
-    // What is refused shall not be found by the next start, unless the power fails before this reaches the disk.
+    // The next start must not find the refused entries. It can only if the power fails before this reaches the disk.
     await this.#files.cutBack().catch(() => {});
     this.#refuseAll(batch, error);
     this.#failure = error;
@@ -303,7 +304,7 @@ export class AuditLog {
   }
 
   #refuseAll(batch: Batch | undefined, cause: unknown): void {
-    const refused = [...(batch?.appends ?? []), ...this.#waiting.takeAll()];
+    const refused = [...(batch?.appends ?? []), ...this.#queue.takeAll()];
     if (this.#blocked !== undefined) this.#blocked.refused += refused.length;
     for (const { refuse } of refused) refuse(this.#refusal(cause));
   }

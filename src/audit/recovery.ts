@@ -1,18 +1,19 @@
 /**
- * What happens to the log before it is written again.
+ * Prepares the log at start, before it is written again.
  *
  * The longest valid prefix is taken. Then:
- * - What follows it may be a *torn tail*: the rest of the one batch that was being written when the process or the
- *   machine stopped. It lies behind the last checkpoint and is no longer than a batch. Its bytes are kept aside
- *   (`<log>.torn-<time>`), then cut off. The recorder never leaves a log without a checkpoint, so where there is none
- *   nothing is taken for torn; and a segment is sealed only when the checkpoint has seen all of it.
- * - Anything else that does not verify, and a log that does not reach its checkpoint, is *damage*: never repaired. The
- *   log stays as it is, readable, and is not written.
- * - The tail since the checkpoint is written again in place, byte for byte, and synced: after a failed sync the page
- *   cache may show bytes that the disk does not hold, and a later sync would not write pages that it thinks clean.
+ * - What follows it may be a *torn tail*: part of the one batch that was being written when the process or the machine
+ *   stopped. A torn tail is behind the last checkpoint and at most one batch long. Its bytes are kept aside
+ *   (`<log>.torn-<time>`) and cut off. The recorder never leaves a log without a checkpoint, so without one nothing
+ *   counts as torn. And a segment is sealed only when the checkpoint covers all of it, so only the newest file can be
+ *   torn.
+ * - Everything else that does not verify, and a log that does not reach its checkpoint, is *damage*. Damage is never
+ *   repaired: the log stays as it is, readable, and is not written.
+ * - The tail since the checkpoint is written again in place, byte for byte, and synced. After a failed sync the page
+ *   cache may show bytes that the disk does not hold, and a later sync would skip pages that the kernel believes clean.
  *
- * What lies before the checkpoint was verified when it was written. Where the projections know the log that far, only
- * the rest is read before the service is up (`from`), and the beginning afterwards, in the background.
+ * What is before the checkpoint was verified when it was written. When the projections know the log that far, only the
+ * rest is read before the service starts; the beginning is verified later, in the background.
  */
 import { existsSync } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
@@ -20,26 +21,25 @@ import { basename } from 'node:path';
 import { type Clock, timestamp } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import type { ChainHash } from './chain-hash.ts';
-import { CheckpointWitness, type CheckpointReading, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
-import { replaceFile, syncDirectoryOf } from './durable-file.ts';
+import { CheckpointComparison, type CheckpointReading, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import { replaceFile, syncDirectoryOf, writeAll } from '../durable-file.ts';
 import type { Head } from './entry.ts';
-import { findResumePoint, type ResumePoint } from './resume-point.ts';
+import { findResumePoint, type KnownUpTo } from './resume-point.ts';
 import { findSealed, type SealedSegment } from './segments.ts';
-import { type Damage, type OnEntries, walkFile, type Walked, walkFiles } from './verify-chain.ts';
+import { type Damage, type OnEntries, type ValidPrefix, verifyChain, verifyChainIn } from './verify-chain.ts';
 
-/** The most bytes that are written and synced as one batch, and so the most that a crash can tear. */
+/** The greatest size of a batch in bytes, and so the most that a crash can tear. */
 export const MAX_BATCH_BYTES = 1024 * 1024;
 
 export interface Repair {
-  /** The name of the file that holds the bytes that were cut off. */
+  /** The name of the file with the bytes that were cut off. */
   readonly keptAs: string;
   readonly bytes: number;
 }
 
 export interface Recovered {
-  /** What the next entry follows. */
   readonly head: Head;
-  /** `seq` of the first entry of the file at the log's path, or what it would be. */
+  /** `seq` of the first entry of the file at the log's path; when that is empty, of the entry it will begin with. */
   readonly first: number;
   /** The length of the valid part of that file in bytes. */
   readonly size: number;
@@ -47,59 +47,60 @@ export interface Recovered {
   readonly repair?: Repair;
   /** Set when the log must not be written. */
   readonly damage?: Damage;
-  /** Whether the log was begun just now, stood beside its checkpoint, or stood without one. */
+  /** What was found next to the log: nothing (the log is new), its checkpoint, or no checkpoint. */
   readonly beside: 'nothing' | 'checkpoint' | 'no checkpoint';
-  /** How many entries have not been read, because the projections know them. */
+  /** How many entries were not read, because the projections know them. */
   readonly unread: number;
 }
 
-export interface RecoveryParts {
+export interface RecoveryOptions {
   readonly path: string;
   readonly hash: ChainHash;
   readonly clock: Clock;
-  /** Takes every valid entry that is read, in order. */
+  /** Gets every valid entry that is read, in order. */
   readonly onEntries: OnEntries;
-  /** How far the projections know the log; nothing behind that is passed over. */
-  readonly known?: ResumePoint;
+  /** How far the projections know the log. Every entry after that is read. */
+  readonly known?: KnownUpTo;
 }
 
 /**
- * Reads the log and makes it ready to be appended to. Creates it, with its checkpoint, when neither is there.
+ * Reads the log and prepares it for appends. Creates log and checkpoint when neither exists.
+ * @throws whatever reading and writing the files throws; damage is part of the result
  */
-export async function recoverLog({ path, hash, clock, onEntries, known }: RecoveryParts): Promise<Recovered> {
+export async function recoverLog({ path, hash, clock, onEntries, known }: RecoveryOptions): Promise<Recovered> {
   const checkpoint = await readCheckpoint(path, hash);
   const sealed = await findSealed(path);
   const beside = checkpoint.head === undefined && checkpoint.fault === undefined ? 'no checkpoint' : 'checkpoint';
-  if (!existsSync(path)) return withoutFile(path, hash, checkpoint, sealed, onEntries);
+  if (!existsSync(path)) return recoverWithoutFile(path, hash, checkpoint, sealed, onEntries);
 
   const file = await open(path, 'r+');
   try {
     const { size } = await file.stat();
-    const witness = new CheckpointWitness(checkpoint);
-    const see: OnEntries = (entries) => {
-      witness.see(entries);
+    const comparison = new CheckpointComparison(checkpoint);
+    const take: OnEntries = (entries) => {
+      comparison.take(entries);
       return onEntries(entries);
     };
     const place = await findResumePoint(file, size, known, checkpoint.head);
-    const walked =
+    const prefix =
       place === undefined
-        ? await walkFiles([...sealed, { path }], hash, see)
-        : await walkFile(file, basename(path), hash, place, size, see);
-    const { head, first, end } = walked;
+        ? await verifyChain([...sealed, { path }], hash, take)
+        : await verifyChainIn(file, basename(path), hash, place, size, take);
+    const { head, first, end } = prefix;
     const unread = place?.head.entries ?? 0;
-    const damage = damageOf(path, walked, witness, beside === 'checkpoint' && size - end <= MAX_BATCH_BYTES);
+    const damage = damageOf(path, prefix, comparison, beside === 'checkpoint' && size - end <= MAX_BATCH_BYTES);
     if (damage !== undefined) return { head, first, size: end, sealed, damage, beside, unread };
 
     let repair: Repair | undefined;
     try {
-      if (walked.damage !== undefined) repair = await cutOff(path, file, end, size, clock);
+      if (prefix.damage !== undefined) repair = await cutOff(path, file, end, size, clock);
     } catch (error) {
-      // Nothing was cut off. Until there is room the log can be read.
+      // Nothing was cut off. The log stays readable until there is room.
       const reason = `a torn tail could not be kept aside (${(error as Error).message}): make room and start again`;
-      return { head, first, size: end, sealed, damage: { ...walked.damage!, reason }, beside, unread };
+      return { head, first, size: end, sealed, damage: { ...prefix.damage!, reason }, beside, unread };
     }
-    await writeAgain(file, tailOf(walked, checkpoint, witness), end);
-    // Should there be no room for it now, the checkpoint stays behind, as it may.
+    await writeAgain(file, tailOf(prefix, checkpoint, comparison), end);
+    // A checkpoint may be behind its log, so this may fail for lack of room.
     if (checkpoint.head?.entries !== head.entries) await writeCheckpoint(path, head, hash).catch(() => {});
     const recovered = { head, first, size: end, sealed, beside, unread } as const;
     return repair === undefined ? recovered : { ...recovered, repair };
@@ -108,38 +109,43 @@ export async function recoverLog({ path, hash, clock, onEntries, known }: Recove
   }
 }
 
-function damageOf(path: string, walked: Walked, witness: CheckpointWitness, mayBeTorn: boolean): Damage | undefined {
+function damageOf(
+  path: string,
+  prefix: ValidPrefix,
+  comparison: CheckpointComparison,
+  mayBeTorn: boolean,
+): Damage | undefined {
   const name = basename(path);
-  // In a sealed segment, and in front of a file, nothing can be torn.
-  const torn = mayBeTorn && walked.damage?.file === name && walked.damage.offset === walked.end;
-  return witness.verdict(name, walked) ?? (torn ? undefined : walked.damage);
+  // Only the newest file can be torn, and only at its end: not a sealed segment, and not a gap before a file.
+  const torn = mayBeTorn && prefix.damage?.file === name && prefix.damage.offset === prefix.end;
+  return comparison.damageIn(name, prefix) ?? (torn ? undefined : prefix.damage);
 }
 
-/** Where the part of the file begins that the checkpoint has not seen, in bytes. */
-function tailOf({ first }: Walked, { head }: CheckpointReading, witness: CheckpointWitness): number {
-  return head === undefined || head.entries < first ? 0 : witness.end;
+/** Where the part of the file begins that the checkpoint does not cover, in bytes. */
+function tailOf({ first }: ValidPrefix, { head }: CheckpointReading, comparison: CheckpointComparison): number {
+  return head === undefined || head.entries < first ? 0 : comparison.end;
 }
 
-/** There is nothing at the log's path: it has not begun, it was just sealed, or it was taken away. */
-async function withoutFile(
+/** Recovers a log without a file at its path: the log is new, the file was just sealed, or somebody removed it. */
+async function recoverWithoutFile(
   path: string,
   hash: ChainHash,
   checkpoint: CheckpointReading,
   sealed: readonly SealedSegment[],
   onEntries: OnEntries,
 ): Promise<Recovered> {
-  const witness = new CheckpointWitness(checkpoint);
-  const walked = await walkFiles(sealed, hash, (entries) => {
-    witness.see(entries);
+  const comparison = new CheckpointComparison(checkpoint);
+  const prefix = await verifyChain(sealed, hash, (entries) => {
+    comparison.take(entries);
     return onEntries(entries);
   });
-  const { head } = walked;
+  const { head } = prefix;
   const counted = checkpoint.head?.entries ?? 0;
   const gone = head.entries < counted ? `the log is gone, its checkpoint counts ${counted} entries` : undefined;
   const damage =
-    walked.damage ??
+    prefix.damage ??
     (gone === undefined
-      ? witness.verdict(basename(path), walked)
+      ? comparison.damageIn(basename(path), prefix)
       : { file: basename(path), line: 1, offset: 0, reason: gone });
   const recovered = { head, first: head.entries + 1, size: 0, sealed, unread: 0 } as const;
   if (damage !== undefined) return { ...recovered, damage, beside: 'checkpoint' };
@@ -147,7 +153,7 @@ async function withoutFile(
   return { ...recovered, beside: sealed.length === 0 ? 'nothing' : 'checkpoint' };
 }
 
-/** The checkpoint comes first: a log without one was not begun by the recorder. */
+/** Writes the checkpoint first: the recorder never leaves a log without one. */
 async function createLog(path: string, head: Head, hash: ChainHash): Promise<void> {
   await writeCheckpoint(path, head, hash);
   await rm(nextPath(path), { force: true });
@@ -156,9 +162,10 @@ async function createLog(path: string, head: Head, hash: ChainHash): Promise<voi
   await syncDirectoryOf(path);
 }
 
-/** The name of the file in which a log goes on until the file before it is sealed. */
+/** The path of the file in which the log continues, until it takes the place of the file that is being sealed. */
 export const nextPath = (path: string): string => `${path}.next`;
 
+/** Moves the bytes from `end` to `size` into a file of their own. */
 async function cutOff(path: string, file: FileHandle, end: number, size: number, clock: Clock): Promise<Repair> {
   const torn = Buffer.alloc(size - end);
   await readFully(file, torn, end);
@@ -169,14 +176,13 @@ async function cutOff(path: string, file: FileHandle, end: number, size: number,
   return { keptAs: basename(aside), bytes: torn.length };
 }
 
+/** Writes the bytes between two offsets again, in place, and syncs them. */
 async function writeAgain(file: FileHandle, from: number, to: number): Promise<void> {
   const window = Buffer.allocUnsafe(Math.min(MAX_BATCH_BYTES, to - from));
   for (let position = from; position < to;) {
     const part = window.subarray(0, Math.min(window.length, to - position));
     await readFully(file, part, position);
-    for (let done = 0; done < part.length;) {
-      done += (await file.write(part, done, part.length - done, position + done)).bytesWritten;
-    }
+    await writeAll(file.fd, part, position);
     position += part.length;
   }
   if (to > from) await file.datasync();

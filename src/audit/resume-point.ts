@@ -1,28 +1,32 @@
 /**
- * Finds where the walk through the log can begin when the projections know the log already: at the entry that the
- * checkpoint ends with, or at the last one that they know, whichever is earlier. The walk then meets both entries and
- * compares them with what the checkpoint and the projections say of them.
+ * Finds where verification can begin at start, when the projections know the log already: at the last entry that the
+ * checkpoint counts or at the last one that the projections know, whichever is earlier. Verification then reads both
+ * entries, and they are compared with the checkpoint and with the projections.
  */
 import type { FileHandle } from 'node:fs/promises';
 import type { Head } from './entry.ts';
 import { NEWLINE, readLines, WINDOW_BYTES } from './lines.ts';
-import type { Place } from './verify-chain.ts';
+import type { StartingPoint } from './verify-chain.ts';
 import type { Entry } from '../domain/entries.ts';
 
-/** The last entry that the projections know. */
-export interface ResumePoint {
+/** How far the projections know the log: their last entry. */
+export interface KnownUpTo {
   readonly seq: number;
-  /** The offset behind it, in bytes, in the file that it stands in. */
+  /** The offset in bytes after that entry, in its file. */
   readonly end: number;
 }
 
-/** The place in the file at the log's path, or `undefined` when it is not in there: then all has to be read. */
+/**
+ * Finds the resume point in the file at the log's path.
+ * @param size of the file, in bytes
+ * @returns undefined when the point is not in this file or not certain: then the whole log must be read
+ */
 export async function findResumePoint(
   file: FileHandle,
   size: number,
-  known: ResumePoint | undefined,
+  known: KnownUpTo | undefined,
   checkpoint: Head | undefined,
-): Promise<Place | undefined> {
+): Promise<StartingPoint | undefined> {
   if (known === undefined || checkpoint === undefined || known.seq === 0 || known.end > size) return undefined;
   const due = Math.min(known.seq, checkpoint.entries);
   const first = (await entryAt(file, 0, size))?.data.seq;
@@ -33,7 +37,7 @@ export async function findResumePoint(
   return { head: { entries: due - 1, hash: entry.prev_hash }, offset, line: due - first + 1 };
 }
 
-/** The offset of the line that ends `before` lines in front of the one that ends at `end`. */
+/** Finds the line `before` lines earlier than the one that ends at the offset `end`; returns where it begins. */
 async function lineStart(file: FileHandle, end: number, before: number): Promise<number | undefined> {
   let newlines = before + 2;
   for (let to = end; to > 0;) {
@@ -47,11 +51,11 @@ async function lineStart(file: FileHandle, end: number, before: number): Promise
     }
     to = from;
   }
-  // The first line of a file has no newline in front of it.
+  // Before the first line of a file there is no newline.
   return newlines === 1 ? 0 : undefined;
 }
 
-/** What stands at an offset, not verified. */
+/** Parses the line at an offset, without verifying it. Returns undefined when it is not JSON. */
 async function entryAt(file: FileHandle, offset: number, size: number): Promise<Entry | undefined> {
   for await (const [line] of readLines(file, offset, size)) {
     try {

@@ -1,21 +1,20 @@
 /**
- * The files of the log as they are written: sealed segments, and the file at the log's path, which grows. What is
- * written counts only once it is synced and `keep` has said so; until then `cutBack` takes it away again.
+ * The files of the log while it is written: sealed segments, and the file at the log's path, which grows. Bytes that were
+ * written count only after `keep`, which the caller calls when they are synced. Until then `cutBack` removes them.
  */
-import { closeSync, constants, ftruncate, openSync, renameSync, rmSync, write } from 'node:fs';
+import { closeSync, constants, ftruncate, openSync, renameSync, rmSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { openDirectoryOf, syncData, syncFile } from './durable-file.ts';
+import { openDirectoryOf, syncData, syncFile, writeAll } from '../durable-file.ts';
 import { nextPath, type Recovered } from './recovery.ts';
 import { sealedPath, type SealedSegment } from './segments.ts';
 
-const writeTo = promisify(write);
 const truncate = promisify(ftruncate);
 
 const TO_APPEND = constants.O_WRONLY | constants.O_APPEND;
 
 export class SegmentedFile {
   readonly path: string;
-  /** Its descriptor. Not open when the log is damaged: it is not to be written. */
+  /** The descriptor of the file at `path`; undefined when the log is damaged and must not be written. */
   #file: number | undefined;
   #first: number;
   #size: number;
@@ -29,13 +28,13 @@ export class SegmentedFile {
     this.#sealed = sealed;
   }
 
-  /** Opens the files of a log that `recoverLog` has made ready. */
+  /** Opens the files of a log after `recoverLog`. */
   static open(path: string, recovered: Recovered): SegmentedFile {
     const file = recovered.damage === undefined ? openSync(path, TO_APPEND) : undefined;
     return new SegmentedFile(path, recovered, file);
   }
 
-  /** The size of the file that is being written, in bytes. */
+  /** The size in bytes of the file at `path`, without bytes that `keep` has not confirmed. */
   get size(): number {
     return this.#size;
   }
@@ -45,7 +44,7 @@ export class SegmentedFile {
     return this.#sealed;
   }
 
-  /** The file that holds an entry, and the `seq` of the first entry in it. */
+  /** The file that holds an entry, with the `seq` of the file's first entry. For an entry not in the log: another file. */
   holderOf(seq: number): SealedSegment {
     const holder = seq < this.#first ? this.#sealed.findLast(({ first }) => first <= seq) : undefined;
     return holder ?? { path: this.path, first: this.#first };
@@ -56,32 +55,30 @@ export class SegmentedFile {
     this.#sealed = this.#sealed.filter((segment) => !segments.includes(segment));
   }
 
-  /** Writes bytes behind the file's end. A write may take fewer than it was given and say why only at the next one. */
-  async write(bytes: Buffer): Promise<void> {
-    for (let done = 0; done < bytes.length;) {
-      done += (await writeTo(this.#file!, bytes, done, bytes.length - done)).bytesWritten;
-    }
+  /** Writes bytes at the end of the file. */
+  write(bytes: Buffer): Promise<void> {
+    return writeAll(this.#file!, bytes);
   }
 
   sync(): Promise<void> {
     return syncData(this.#file!);
   }
 
-  /** So many bytes that were written are part of the file from now on. */
+  /** Makes the next `bytes` that were written part of the file: they are synced. */
   keep(bytes: number): void {
     this.#size += bytes;
   }
 
-  /** Takes away what was written and not kept. */
+  /** Removes what was written and not kept. */
   async cutBack(): Promise<void> {
     if (this.#file !== undefined) await truncate(this.#file, this.#size);
   }
 
   /**
-   * Seals the file and goes on in a new one, which begins with the entry `next`. The caller has made sure that the
-   * checkpoint has seen all of the file. When another file can't be had nothing changes, and the next batch tries again:
-   * all that has to be opened for it is opened before anything is moved.
-   * @throws when the change may not be on disk: then nothing may be written any more
+   * Seals the file and continues in a new one. Before that, the checkpoint must cover the whole file. When no new file can
+   * be made, nothing changes and the next batch tries again: everything is opened before anything is renamed.
+   * @param next the `seq` of the new file's first entry
+   * @throws when the renames may not be on disk: nothing may be written any more
    */
   async seal(next: number): Promise<void> {
     const segment: SealedSegment = { path: sealedPath(this.path, this.#first), first: this.#first };
@@ -107,9 +104,9 @@ export class SegmentedFile {
   }
 
   /**
-   * Moves the file to its sealed name and puts an empty one in its place, unless there is no room for it. Both names
-   * change in one turn of the event loop, and what is known of them in the same: whoever reads the log by what it says of
-   * its files finds them so, or has to ask once more.
+   * Renames the file to its sealed name and puts an empty one in its place. Both renames, and the fields that describe
+   * them, change in one turn of the event loop: a reader that looked up a file finds it, or looks it up once more.
+   * @returns false when there is no room for a new file; nothing has changed then
    */
   #replace(segment: SealedSegment, first: number): boolean {
     const next = nextPath(this.path);

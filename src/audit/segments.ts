@@ -1,7 +1,7 @@
 /**
- * The files that make up the log. Entries are appended to the file at the log's own path. When that has grown to the size
- * of a segment it is sealed: renamed to `<stem>.<seq of its first entry><suffix>` beside it, never written again, and
- * the log goes on in a new file. Numbers are padded with zeros, so names sort in the order of their entries.
+ * The names of sealed segments. Entries are appended to the file at the log's path. When that file reaches the size of a
+ * segment it is sealed: renamed to `<stem>.<seq of its first entry><suffix>` and never written again. The log continues
+ * in a new file. Numbers are padded with zeros, so that names sort in the order of their entries.
  */
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
@@ -19,13 +19,13 @@ const namesOf = (logPath: string): { readonly stem: string; readonly suffix: str
   return { stem: basename(logPath, suffix), suffix };
 };
 
-/** Where the segment that begins with entry `first` is sealed to. */
+/** The path of the sealed segment that begins with entry `first`. */
 export function sealedPath(logPath: string, first: number): string {
   const { stem, suffix } = namesOf(logPath);
   return join(dirname(logPath), `${stem}.${String(first).padStart(DIGITS, '0')}${suffix}`);
 }
 
-/** The sealed segments that stand beside a log, oldest first. */
+/** Finds the sealed segments of a log, in its directory. Returns them oldest first. */
 export async function findSealed(logPath: string): Promise<readonly SealedSegment[]> {
   const { stem, suffix } = namesOf(logPath);
   const directory = dirname(logPath);

@@ -1,6 +1,6 @@
 /**
- * Facts about the service itself (it started, the log was repaired) that must reach the log sooner or later: they wait
- * here, in their order, while the log takes nothing.
+ * Entries about the service itself (it started, the log was repaired), which must reach the log sooner or later. While
+ * the log refuses entries they wait here, in order.
  */
 import type { AuditLog } from './log.ts';
 import type { Draft } from '../domain/entries.ts';
@@ -8,34 +8,34 @@ import type { Draft } from '../domain/entries.ts';
 export class ServiceEntries {
   readonly #log: Pick<AuditLog, 'append'>;
   readonly #waiting: Draft[] = [];
-  #telling: Promise<void> | undefined;
+  #appending: Promise<void> | undefined;
 
   constructor(log: Pick<AuditLog, 'append'>) {
     this.#log = log;
   }
 
-  /** Tells the log now, or as soon as `retry` finds that it takes entries again. */
-  announce(draft: Draft): Promise<void> {
+  /** Appends an entry now, or at the first `retry` after the log takes entries again. Never rejects. */
+  record(draft: Draft): Promise<void> {
     this.#waiting.push(draft);
     return this.retry();
   }
 
-  /** Tells what waits. Resolves when that is done or has to wait again; never rejects. */
+  /** Appends the entries that wait, until one is refused. Never rejects. */
   retry(): Promise<void> {
-    this.#telling ??= this.#tell().finally(() => {
-      this.#telling = undefined;
+    this.#appending ??= this.#appendAll().finally(() => {
+      this.#appending = undefined;
     });
-    return this.#telling;
+    return this.#appending;
   }
 
-  async #tell(): Promise<void> {
+  async #appendAll(): Promise<void> {
     try {
       for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
         await this.#log.append([next]);
         this.#waiting.shift();
       }
     } catch {
-      // Refused: it stays in front and is told at the next retry.
+      // Refused: it stays first and is appended at the next retry.
     }
   }
 }

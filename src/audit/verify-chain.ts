@@ -1,9 +1,9 @@
 /**
- * Walks the log from one entry to the next and proves that each follows the one before it.
+ * Verifies the chain: reads the log entry by entry and proves that each one follows the one before it.
  *
- * The files of a log are walked in their order as one. Where a file does not begin with the entry that is due, the
- * entries between are a gap; it is bridged by what the file itself says comes before it, and is in order only when
- * `log.archived` entries further on tell of those entries.
+ * The files of a log are verified in their order, as one sequence. When a file begins with a later entry than expected,
+ * the entries between are a gap. Verification continues from what the file's first entry says comes before it. The gap
+ * is valid only when `log.archived` entries further on name the missing entries.
  */
 import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -12,9 +12,9 @@ import { areArchived, rangesOf } from './archived-ranges.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { EMPTY_HEAD, EntryFault, type Head, parseEntry } from './entry.ts';
 import { type Line, readLines } from './lines.ts';
-import type { ArchivedData, ArchivedRange, Entry, StoredEntry } from '../domain/entries.ts';
+import type { ArchivedRange, Entry, StoredEntry } from '../domain/entries.ts';
 
-/** The first thing that is wrong with a log. */
+/** The first fault of a log. */
 export interface Damage {
   /** Name of the file. */
   readonly file: string;
@@ -25,75 +25,86 @@ export interface Damage {
   readonly reason: string;
 }
 
-/** How far a log is valid. */
-export interface Walked {
+/** The part of a log that is valid: all entries before the first damage. */
+export interface ValidPrefix {
   readonly head: Head;
-  /** The offset behind the last valid entry, in bytes, in the last file that was walked. */
+  /** The offset in bytes after the last valid entry, in the last file that was read. */
   readonly end: number;
-  /** `seq` of the first entry of that file, or what it would be. */
+  /** `seq` of the first entry of that file; for an empty file, of the entry it would begin with. */
   readonly first: number;
   readonly damage?: Damage;
 }
 
+/** Takes valid entries in their order. The next ones are read when the promise has resolved. */
 export type OnEntries = (entries: readonly StoredEntry[]) => void | Promise<void>;
 
-/** A file of the log, and how much of it to read when that is not all of it, in bytes. */
+/** A file of the log. */
 export interface LogFile {
   readonly path: string;
+  /** Read only so many bytes of it; by default all. */
   readonly to?: number;
 }
 
 /**
- * Walks through the files of a log, the oldest first. The entries of one window of a file, of `windowBytes` or a little
- * more, are handed over at a time; the next window is read when that has been awaited.
+ * Verifies the files of a log.
+ * @param files oldest first
+ * @param onEntries gets the valid entries, those of one window at a time
+ * @param windowBytes how much of a file is read at a time
+ * @throws whatever reading the files throws; damage is part of the result
  */
-export async function walkFiles(
+export async function verifyChain(
   files: readonly LogFile[],
   hash: ChainHash,
   onEntries: OnEntries,
   windowBytes?: number,
-): Promise<Walked> {
+): Promise<ValidPrefix> {
   const gaps: Gap[] = [];
   const archived: ArchivedRange[] = [];
-  let walked: Walked = { head: EMPTY_HEAD, end: 0, first: 1 };
+  let prefix: ValidPrefix = { head: EMPTY_HEAD, end: 0, first: 1 };
   for (const { path, to } of files) {
     const file = await open(path, 'r');
     try {
       const end = to ?? (await file.stat()).size;
       const name = basename(path);
-      const head = await headBefore(file, end, walked.head);
-      if (head !== walked.head) gaps.push({ file: name, after: walked.head, before: head });
+      const head = await headBefore(file, end, prefix.head);
+      if (head !== prefix.head) gaps.push({ file: name, after: prefix.head, before: head });
       const see: OnEntries = (entries) => {
         for (const { event, data } of entries) if (event === 'log.archived') archived.push(...rangesOf(data));
         return onEntries(entries);
       };
-      walked = await walkFile(file, name, hash, { head, offset: 0, line: 1 }, end, see, windowBytes);
-      if (walked.damage !== undefined) return walked;
+      prefix = await verifyChainIn(file, name, hash, { head, offset: 0, line: 1 }, end, see, windowBytes);
+      if (prefix.damage !== undefined) return prefix;
     } finally {
       await file.close();
     }
   }
   const gap = gaps.find(({ after, before }) => !areArchived(after, before, archived));
-  return gap === undefined ? walked : { ...walked, head: gap.after, damage: missing(gap) };
+  return gap === undefined ? prefix : { ...prefix, head: gap.after, damage: missing(gap) };
 }
 
-/** Where to begin in a file: behind `head`, at the beginning of a line. */
-export interface Place {
+/** Where verification begins in a file: at the entry that follows `head`. */
+export interface StartingPoint {
   readonly head: Head;
+  /** Where the entry's line begins, in bytes. */
   readonly offset: number;
+  /** The number of that line in the file, from 1. */
   readonly line: number;
 }
 
-/** Walks through one file from a place in it up to the offset `to`. */
-export async function walkFile(
+/**
+ * Verifies one file, like `verifyChain`.
+ * @param name of the file, for `Damage`
+ * @param to where to stop, in bytes
+ */
+export async function verifyChainIn(
   file: FileHandle,
   name: string,
   hash: ChainHash,
-  from: Place,
+  from: StartingPoint,
   to: number,
   onEntries: OnEntries,
   windowBytes?: number,
-): Promise<Walked> {
+): Promise<ValidPrefix> {
   let { head, offset: end } = from;
   const first = head.entries - from.line + 2;
   for await (const lines of readLines(file, from.offset, to, windowBytes)) {
@@ -117,7 +128,7 @@ export async function walkFile(
   return { head, end, first };
 }
 
-/** Reads a line as the entry that follows `head`. */
+/** Reads a line as the entry that follows `head`. @throws EntryFault */
 function readEntry(line: Line, head: Head, hash: ChainHash): StoredEntry {
   if (!line.whole) throw new EntryFault('the line is not whole: it is cut short or longer than an entry may be');
   if (!isUtf8(line.bytes)) throw new EntryFault('not UTF-8');
@@ -125,15 +136,15 @@ function readEntry(line: Line, head: Head, hash: ChainHash): StoredEntry {
   return { ...entry, offset: line.offset, length: line.bytes.length + 1 };
 }
 
-/** Entries that none of the files holds: those that follow `after`, up to the one that `before` ends with. */
+/** Entries that are in none of the files: those after the head `after`, up to and with the last entry of `before`. */
 interface Gap {
-  /** The file in front of which they are missing. */
+  /** Name of the file before which they are missing. */
   readonly file: string;
   readonly after: Head;
   readonly before: Head;
 }
 
-/** What the first entry of a file says that it follows, when that is further on than `due`; else `due`. */
+/** The head that a file's first entry says it follows, when that is later than `due`; else `due`. */
 async function headBefore(file: FileHandle, size: number, due: Head): Promise<Head> {
   for await (const [line] of readLines(file, 0, size)) {
     try {
@@ -141,7 +152,7 @@ async function headBefore(file: FileHandle, size: number, due: Head): Promise<He
       if (Number.isSafeInteger(data.seq) && data.seq > due.entries + 1)
         return { entries: data.seq - 1, hash: prev_hash };
     } catch {
-      // Whatever it is, the walk will say so.
+      // Verification finds the fault again and reports it.
     }
     break;
   }
@@ -151,5 +162,10 @@ async function headBefore(file: FileHandle, size: number, due: Head): Promise<He
 function missing({ file, after, before }: Gap): Damage {
   const [from, to] = [after.entries + 1, before.entries];
   const entries = from === to ? `entry ${from} is` : `entries ${from} to ${to} are`;
-  return { file, line: 1, offset: 0, reason: `${entries} missing before it, and no log.archived entry tells of that` };
+  return {
+    file,
+    line: 1,
+    offset: 0,
+    reason: `${entries} missing before it, and no log.archived entry accounts for it`,
+  };
 }

@@ -1,10 +1,10 @@
-/** Verifies a log offline: its chain from the first entry, and that it reaches its checkpoint and an anchor. */
+/** Verifies a log offline: its chain from the first entry, its checkpoint, and optionally an anchor. */
 import { basename } from 'node:path';
 import type { ChainHash } from './chain-hash.ts';
-import { CheckpointWitness, readCheckpoint } from './checkpoint.ts';
+import { CheckpointComparison, readCheckpoint } from './checkpoint.ts';
 import type { Head } from './entry.ts';
 import { findSealed } from './segments.ts';
-import { type Damage, walkFiles } from './verify-chain.ts';
+import { type Damage, verifyChain } from './verify-chain.ts';
 
 export interface Verification {
   /** `seq` of the last valid entry. */
@@ -12,34 +12,38 @@ export interface Verification {
   /** `timestamp` of the first and the last valid entry. */
   readonly first?: string;
   readonly last?: string;
-  /** `entry_hash` of the last of them. */
+  /** `entry_hash` of the last valid entry. */
   readonly hash: string;
   /** How many files and bytes were read. */
   readonly files: number;
   readonly bytes: number;
-  /** How many entries the checkpoint counts, when there is one. */
+  /** How many entries the checkpoint counts; undefined without a checkpoint. */
   readonly checkpoint?: number;
   readonly damage?: Damage;
 }
 
 export interface VerifyOptions {
-  /** A head of this log that was noted elsewhere: a log that was rolled back together with its checkpoint lacks it. */
+  /** A head of this log that was noted elsewhere. A log rolled back together with its checkpoint no longer holds it. */
   readonly anchor?: Head;
-  /** Told how many bytes of valid entries have been read so far. */
+  /** Called with the number of bytes of valid entries read so far. */
   readonly onProgress?: (bytes: number) => void;
 }
 
-/** The files of the log at `path`, the oldest first. */
+/** The files of the log at `path`, oldest first. */
 export const filesOf = async (path: string): Promise<readonly string[]> => [
   ...(await findSealed(path)).map((segment) => segment.path),
   path,
 ];
 
-/** Verifies the log at `path` with all its segments. */
+/** Verifies the log at `path` with its sealed segments. */
 export const verifyLog = async (path: string, hash: ChainHash, options?: VerifyOptions): Promise<Verification> =>
   verifyFiles(await filesOf(path), hash, options);
 
-/** Streams through the files of a log, the oldest first; their size does not matter. */
+/**
+ * Verifies the files of a log. Reads them as a stream, so their size does not matter.
+ * @param files oldest first; the checkpoint is the one next to the last
+ * @throws whatever reading the files throws; damage is part of the result
+ */
 export async function verifyFiles(
   files: readonly string[],
   hash: ChainHash,
@@ -47,16 +51,16 @@ export async function verifyFiles(
 ): Promise<Verification> {
   const active = files.at(-1) ?? '';
   const checkpoint = await readCheckpoint(active, hash);
-  const witness = new CheckpointWitness(checkpoint);
+  const comparison = new CheckpointComparison(checkpoint);
   let first: string | undefined;
   let last: string | undefined;
   let bytes = 0;
   let anchored: string | undefined;
-  const walked = await walkFiles(
+  const prefix = await verifyChain(
     files.map((path) => ({ path })),
     hash,
     (entries) => {
-      witness.see(entries);
+      comparison.take(entries);
       first ??= entries[0]?.timestamp;
       last = entries.at(-1)?.timestamp;
       anchored ??= entries.find(({ data }) => data.seq === anchor?.entries)?.entry_hash;
@@ -64,14 +68,14 @@ export async function verifyFiles(
       onProgress(bytes);
     },
   );
-  const { head, end } = walked;
-  const place = { file: basename(active), line: head.entries - walked.first + 2, offset: end };
+  const { head, end } = prefix;
+  const place = { file: basename(active), line: head.entries - prefix.first + 2, offset: end };
   const damage =
-    walked.damage ??
-    witness.verdict(basename(active), walked) ??
+    prefix.damage ??
+    comparison.damageIn(basename(active), prefix) ??
     (anchor === undefined || anchored === anchor.hash
       ? undefined
-      : { ...place, reason: anchored === undefined ? outOfReach(anchor, head) : anotherEntry(anchor) });
+      : { ...place, reason: anchored === undefined ? anchorMissing(anchor, head) : anchorDiffers(anchor) });
   return {
     entries: head.entries,
     hash: head.hash,
@@ -83,9 +87,9 @@ export async function verifyFiles(
   };
 }
 
-const outOfReach = (anchor: Head, head: Head): string =>
+const anchorMissing = (anchor: Head, head: Head): string =>
   anchor.entries > head.entries
     ? `the log ends after entry ${head.entries}, the anchor is entry ${anchor.entries}: the log was rolled back`
     : `the anchor, entry ${anchor.entries}, is not in these files`;
 
-const anotherEntry = (anchor: Head): string => `entry ${anchor.entries} is another than the anchor's`;
+const anchorDiffers = (anchor: Head): string => `entry ${anchor.entries} is another than the anchor's`;

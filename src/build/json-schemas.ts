@@ -4,7 +4,9 @@
  */
 import * as z from 'zod/mini';
 import { openApiDocument } from '../api/openapi/document.ts';
+import { durationPattern } from '../duration.ts';
 import { PolicyFile } from '../policy/schema.ts';
+import { TIME_UNITS } from '../policy/target-schema.ts';
 
 /** What the keys of a policy mean, wherever they stand. */
 const KEYS: Readonly<Record<string, string>> = {
@@ -37,8 +39,8 @@ const WORDS: Readonly<Record<string, object>> = {
   requests: { pattern: '^/' },
   results: { pattern: '^/' },
   token_path: { pattern: '^/' },
-  timeout: { pattern: '^[0-9]{1,9}(ms|s|m|h)$' },
-  confirm_every: { pattern: '^[0-9]{1,9}(ms|s|m|h)$' },
+  timeout: { pattern: durationPattern(TIME_UNITS) },
+  confirm_every: { pattern: durationPattern(TIME_UNITS) },
 };
 
 /** A rule that contains by itself, because it says so or says nothing and that is built in, takes an action at least. */

@@ -1,6 +1,8 @@
 /** The options that select incidents, which the list and the stream have in common. */
 import type { Command } from 'commander';
 import { CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
+import { timestamp } from '../clock.ts';
+import { parseDuration } from '../duration.ts';
 import { UsageError } from './exit.ts';
 
 export interface Filters {
@@ -15,7 +17,7 @@ export const withFilters = (command: Command): Command =>
     .addOption(command.createOption('--state <state...>', 'in these states').choices(STATES))
     .addOption(command.createOption('--severity <severity...>', 'of these severities').choices(SEVERITIES));
 
-const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 60 * 60, d: 24 * 60 * 60, w: 7 * 24 * 60 * 60 };
+const UNITS = ['s', 'm', 'h', 'd', 'w'] as const;
 
 /**
  * Reads a time as people write it: RFC 3339, a day in UTC (`2026-11-22`), or how long ago (`90m`, `2h`, `7d`). Gives
@@ -23,8 +25,8 @@ const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 60 * 60, d: 24
  */
 export function timeOf(text: string): string {
   if (/^\d{4}-\d\d-\d\d$/.test(text)) return `${text}T00:00:00Z`;
-  const [, count, unit = ''] = /^(\d{1,9})([smhdw])$/.exec(text) ?? [];
-  return count === undefined ? text : new Date(Date.now() - Number(count) * UNITS[unit]! * 1000).toISOString();
+  const age = parseDuration(text, UNITS);
+  return age === undefined ? text : timestamp(Date.now() - age);
 }
 
 /** Reads a whole number from an option. */

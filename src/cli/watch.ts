@@ -5,7 +5,7 @@
  * exactly there. That the recorder can't be reached at all is an error only as long as it never was.
  */
 import type { Command } from 'commander';
-import { Backoff } from '../client/backoff.ts';
+import { Backoff } from '../backoff.ts';
 import { NotReachable, Refused } from '../client/errors.ts';
 import { type AuditEntry, detailOf } from './audit-entry.ts';
 import { readEvents } from './event-stream.ts';

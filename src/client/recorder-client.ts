@@ -1,6 +1,6 @@
 /** The recorder as a service sees it that reports incidents, or that carries out containment. */
 import { randomUUID } from 'node:crypto';
-import { Backoff } from './backoff.ts';
+import { Backoff } from '../backoff.ts';
 import { type Answer, type Asked, Connection, type ConnectionOptions } from './connection.ts';
 import { NotReachable, Refused } from './errors.ts';
 import type { Confirmation, Confirmed, ContainmentAction, Incident, Posture, Report } from './shapes.ts';

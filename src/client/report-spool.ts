@@ -11,7 +11,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { Backoff } from './backoff.ts';
+import { Backoff } from '../backoff.ts';
 import { NotReachable, Refused } from './errors.ts';
 import type { Recorded, RecorderClient } from './recorder-client.ts';
 import type { Report } from './shapes.ts';

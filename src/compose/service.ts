@@ -52,7 +52,7 @@ export async function startService(
   starting.defer(async () => {
     const { reason } = ending;
     if (reason === undefined) return;
-    await serviceEntries.announce({ timestamp: timestamp(clock.now()), event: 'service.stopped', data: { reason } });
+    await serviceEntries.record({ timestamp: timestamp(clock.now()), event: 'service.stopped', data: { reason } });
   });
   const onFault = (error: unknown): void => logger.error({ err: error }, 'containment met an unexpected error');
   const containment = startContainment(record, clock, starting, onFault);
@@ -88,10 +88,10 @@ async function announceStart(record: OpenRecord, clock: Clock, logger: Logger): 
     const { keptAs, bytes } = recovered.repair;
     logger.warn({ keptAs, bytes }, 'a torn tail was cut off the audit log');
     const data = { kept_as: keptAs, bytes, after_seq: recovered.head.entries };
-    await serviceEntries.announce({ timestamp: timestamp(clock.now()), event: 'log.repaired', data });
+    await serviceEntries.record({ timestamp: timestamp(clock.now()), event: 'log.repaired', data });
   }
   await tornWrite.attempt();
-  await serviceEntries.announce({
+  await serviceEntries.record({
     timestamp: timestamp(clock.now()),
     event: 'service.started',
     data: {

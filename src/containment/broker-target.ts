@@ -10,7 +10,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { replaceFile } from '../audit/durable-file.ts';
+import { replaceFile } from '../durable-file.ts';
 import type { Broker } from '../policy/targets.ts';
 import { excerptOf } from './excerpt.ts';
 import type { DirectiveBody } from './directive.ts';

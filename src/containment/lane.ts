@@ -18,7 +18,7 @@ import { RecorderError } from '../errors.ts';
 import type { IncidentActor } from '../incidents/incident-actor.ts';
 import { type DeliveryName, type DeliveryNews, type DeliveryRecord, isUndelivered } from '../domain/delivery.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
-import { pauseAfter } from './backoff.ts';
+import { pauseAfter } from './retry-pause.ts';
 import type { AttemptResult } from './attempt-result.ts';
 
 /** The longest pause that there can be: as long as a service may ask for. */

@@ -13,7 +13,7 @@ import type { AuditLog } from '../audit/log.ts';
 import { type Clock, SECOND, timestamp } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import type { Webhook } from '../policy/targets.ts';
-import { pauseAfter } from './backoff.ts';
+import { pauseAfter } from './retry-pause.ts';
 import { send } from './http-target.ts';
 import { isAboutIncident, NOTIFIED_EVENTS } from '../domain/entries.ts';
 

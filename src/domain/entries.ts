@@ -155,8 +155,8 @@ export type SegmentRange = {
 /** Entries one behind the other, and their place in the chain. */
 export type ArchivedRange = Pick<SegmentRange, 'first_seq' | 'last_seq' | 'prev_hash' | 'last_hash'>;
 
-/** What some `log.archived` entries tell together. */
-export type ArchivedSoFar = {
+/** The sum of some `log.archived` entries. */
+export type ArchiveSummary = {
   readonly ranges: readonly ArchivedRange[];
   /** How often the incidents that have left the record had entered each state. */
   readonly entered: Readonly<Record<string, number>>;
@@ -173,7 +173,7 @@ export type ArchivedData = SegmentRange & {
   /** How far each webhook had taken the log. */
   readonly notified: Readonly<Record<string, number>>;
   /** What all such entries before this one tell, as they may leave the log; older entries do not have it. */
-  readonly earlier?: ArchivedSoFar;
+  readonly earlier?: ArchiveSummary;
 };
 
 /** `notification.delivered`: how far a webhook has taken the log, or from where on it is to be told. */

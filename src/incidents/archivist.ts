@@ -16,7 +16,7 @@ import {
   requireArchive,
   type SegmentDescription,
 } from '../audit/archive.ts';
-import { archivedSoFar, areArchived, rangesOf } from '../audit/archived-ranges.ts';
+import { summarizeArchive, areArchived, rangesOf } from '../audit/archived-ranges.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { SealedSegment } from '../audit/segments.ts';
 import { type Clock, HOUR, timestamp } from '../clock.ts';
@@ -108,7 +108,7 @@ export class Archivist {
         const current = projections.current();
         const obstacle = current.obstacle(entries, stayingEntries);
         if (obstacle !== undefined) return obstacle;
-        const data = { ...range, ...current.summary(entries), earlier: archivedSoFar(told) };
+        const data = { ...range, ...current.summary(entries), earlier: summarizeArchive(told) };
         if (!isTold(description, told)) await this.#tell(data, told);
         archived.push(await this.#move(segment, data));
         return undefined;

@@ -2,6 +2,7 @@
 import { isAbsolute } from 'node:path';
 import * as z from 'zod/mini';
 import { ACTIONS } from '../../machines/vocabulary.ts';
+import { parseDuration } from '../duration.ts';
 import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './schema-parts.ts';
 import { parseTargetUrl, type TargetUrl, URL_FORMS } from './target-url.ts';
 import { shown } from './wording.ts';
@@ -10,8 +11,8 @@ import { NOTIFIED_EVENTS } from '../domain/entries.ts';
 /** Each webhook has a connection of its own, and a few are all that the service has room for. */
 const MOST_WEBHOOKS = 4;
 
-const SECOND = 1000;
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: SECOND, m: 60 * SECOND, h: 3600 * SECOND };
+/** The units in which a policy writes times. */
+export const TIME_UNITS = ['ms', 's', 'm', 'h'] as const;
 
 /** A time like `500ms`, `5s`, `2m` or `1h`, in milliseconds. */
 const duration = (least: string, most: string) =>
@@ -22,17 +23,14 @@ const duration = (least: string, most: string) =>
       if (value >= millisecondsOf(least) && value <= millisecondsOf(most)) return value;
       context.issues.push({
         code: 'custom',
-        message: `must be a time from ${least} to ${most} (units ms, s, m, h), found ${shown(text)}`,
+        message: `must be a time from ${least} to ${most} (units ${TIME_UNITS.join(', ')}), found ${shown(text)}`,
         input: text,
       });
       return z.NEVER;
     }),
   );
 
-const millisecondsOf = (text: string): number => {
-  const [, digits, unit = ''] = /^(\d{1,9})(ms|s|m|h)$/.exec(text) ?? [];
-  return digits === undefined ? Number.NaN : Number(digits) * UNITS[unit]!;
-};
+const millisecondsOf = (text: string): number => parseDuration(text, TIME_UNITS) ?? Number.NaN;
 
 const url = z.pipe(
   z.string({ error: ({ input }) => `must be ${URL_FORMS}, found ${shown(input)}` }),

@@ -10,10 +10,10 @@
  * `resume` goes on when there is room.
  */
 import { basename } from 'node:path';
-import { entryOn } from '../audit/entry-line.ts';
+import { storedEntryIn } from '../audit/entry-line.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { LogCursor } from '../audit/log-cursor.ts';
-import { type Recovered, recoverLog, type RecoveryParts } from '../audit/recovery.ts';
+import { type Recovered, recoverLog, type RecoveryOptions } from '../audit/recovery.ts';
 import type { Damage } from '../audit/verify-chain.ts';
 import { RecorderError } from '../errors.ts';
 import type { Projections } from './projections.ts';
@@ -52,7 +52,7 @@ export class CatchUp {
    * Makes the log ready to be written and brings the projections up to it.
    * @throws RecorderError `damaged_log` when the entries contradict the statechart
    */
-  async recover(parts: Pick<RecoveryParts, 'path' | 'hash' | 'clock'>): Promise<Recovered> {
+  async recover(parts: Pick<RecoveryOptions, 'path' | 'hash' | 'clock'>): Promise<Recovered> {
     const recovered = await this.#read({ ...parts, known: this.#projections.position });
     if (recovered.damage !== undefined) return recovered;
     const { seq } = this.#projections.position;
@@ -90,7 +90,7 @@ export class CatchUp {
         const lines = await cursor.next();
         // The log, which lets it be compacted between batches, leaves that alone while this goes on.
         await projections.compact(COMPACT_AT);
-        if (!isUndone()) projections.catchUp(lines.map(entryOn));
+        if (!isUndone()) projections.catchUp(lines.map(storedEntryIn));
       } catch (error) {
         if (!(error instanceof RecorderError) || error.code !== 'gone') throw error;
         // What was archived has left the record.
@@ -101,7 +101,7 @@ export class CatchUp {
     if (projections.fault instanceof RecorderError) throw projections.fault;
   }
 
-  async #read(parts: Omit<RecoveryParts, 'onEntries'>): Promise<Recovered> {
+  async #read(parts: Omit<RecoveryOptions, 'onEntries'>): Promise<Recovered> {
     const onEntries = async (entries: readonly StoredEntry[]): Promise<void> => {
       this.#take(entries);
       await this.#projections.compact(COMPACT_AT);

@@ -15,7 +15,7 @@ import { closeSync, fdatasyncSync, fstatSync, openSync, rmSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { syncData, syncFile } from '../audit/durable-file.ts';
+import { syncData, syncFile } from '../durable-file.ts';
 import { RecorderError } from '../errors.ts';
 import { LAYOUT, SCHEMA } from './schema.ts';
 

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
-import { archivedSoFar, areArchived } from '../../src/audit/archived-ranges.ts';
+import { summarizeArchive, areArchived } from '../../src/audit/archived-ranges.ts';
 import type { ArchivedData, ArchivedRange } from '../../src/domain/entries.ts';
 
-/** Entries from one to another of a log in which entry 7 has the hash `h7`. */
+/** A range of a log in which entry 7 has the hash `h7`. */
 const range = (first_seq: number, last_seq: number): ArchivedRange => ({
   first_seq,
   last_seq,
@@ -10,7 +10,7 @@ const range = (first_seq: number, last_seq: number): ArchivedRange => ({
   last_hash: `h${last_seq}`,
 });
 
-const told = (first: number, last: number, earlier?: ArchivedData['earlier']): ArchivedData => ({
+const archivedEntry = (first: number, last: number, earlier?: ArchivedData['earlier']): ArchivedData => ({
   ...range(first, last),
   file: `audit.${first}.jsonl`,
   bytes: 1,
@@ -22,23 +22,28 @@ const told = (first: number, last: number, earlier?: ArchivedData['earlier']): A
   ...(earlier === undefined ? {} : { earlier }),
 });
 
-describe('archivedSoFar', () => {
-  it('tells of ranges that follow on each other as one', () => {
-    expect(archivedSoFar([told(11, 20), told(1, 10), told(31, 40)]).ranges).to.deep.equal([
-      range(1, 20),
-      range(31, 40),
-    ]);
+describe('summarizeArchive', () => {
+  it('merges adjacent ranges', () => {
+    expect(summarizeArchive([archivedEntry(11, 20), archivedEntry(1, 10), archivedEntry(31, 40)]).ranges).to.deep.equal(
+      [range(1, 20), range(31, 40)],
+    );
   });
 
-  it('tells once what was told twice', () => {
-    const twice = archivedSoFar([told(1, 10), told(1, 10), told(11, 20, { ranges: [range(1, 10)], entered: {} })]);
+  it('counts a range once that two entries repeat', () => {
+    const twice = summarizeArchive([
+      archivedEntry(1, 10),
+      archivedEntry(1, 10),
+      archivedEntry(11, 20, { ranges: [range(1, 10)], entered: {} }),
+    ]);
     expect(twice.ranges).to.deep.equal([range(1, 20)]);
   });
 
-  it('counts what all have told, and what was told before them', () => {
-    expect(archivedSoFar([told(1, 10), told(11, 20)]).entered).to.deep.equal({ resolved: 2 });
+  it('adds up the counts of all entries, and of the earlier ones that they repeat', () => {
+    expect(summarizeArchive([archivedEntry(1, 10), archivedEntry(11, 20)]).entered).to.deep.equal({ resolved: 2 });
     const earlier = { ranges: [range(1, 20)], entered: { resolved: 7, contained: 3 } };
-    expect(archivedSoFar([told(11, 20), told(21, 30, earlier), told(31, 40)])).to.deep.equal({
+    expect(
+      summarizeArchive([archivedEntry(11, 20), archivedEntry(21, 30, earlier), archivedEntry(31, 40)]),
+    ).to.deep.equal({
       ranges: [range(1, 40)],
       entered: { resolved: 9, contained: 3 },
     });
@@ -53,13 +58,13 @@ describe('areArchived', () => {
       ranges,
     );
 
-  it('holds for what was archived, at once or one behind the other', () => {
+  it('holds for what was archived, at once or in parts', () => {
     expect(isArchived(1, 20, range(1, 20))).to.equal(true);
     expect(isArchived(1, 30, range(21, 30), range(1, 10), range(11, 20))).to.equal(true);
     expect(isArchived(1, 30, range(1, 20), range(11, 30))).to.equal(true);
   });
 
-  it('holds for a part of it, when the rest has come back', () => {
+  it('holds for a part of it, when the rest is back in place', () => {
     expect(isArchived(11, 20, range(1, 30))).to.equal(true);
   });
 

@@ -2,15 +2,16 @@ import { createHmac } from 'node:crypto';
 import { expect } from 'chai';
 import { chainHash } from '../../src/audit/chain-hash.ts';
 import { chainEntry, EMPTY_HEAD, EntryFault, parseEntry } from '../../src/audit/entry.ts';
+import type { Draft, JsonObject } from '../../src/domain/entries.ts';
 import { draft, HASH, KEY } from '../support/audit-log.ts';
+
+/** An entry with any JSON in it: the chain takes every value. */
+const draftOf = (data: JsonObject): Draft =>
+  ({ timestamp: '2026-11-22T07:12:00.123Z', event: 'alert.raised', data }) as unknown as Draft;
 
 describe('chainEntry', () => {
   it('writes the format that the appliance verifies: canonical data, event, prev_hash and timestamp under the key', () => {
-    const { line } = chainEntry(
-      { timestamp: '2026-11-22T07:12:00.123Z', event: 'alert.raised', data: { b: 'é/', a: [1, 0.00001] } },
-      { entries: 16, hash: 'ab'.repeat(32) },
-      HASH,
-    );
+    const { line } = chainEntry(draftOf({ b: 'é/', a: [1, 0.00001] }), { entries: 16, hash: 'ab'.repeat(32) }, HASH);
     const canonical =
       '{"data":{"a":[1,1e-05],"b":"\\u00e9/","seq":17},"event":"alert.raised",' +
       `"prev_hash":"${'ab'.repeat(32)}","timestamp":"2026-11-22T07:12:00.123Z"}`;
@@ -29,11 +30,7 @@ describe('chainEntry', () => {
 });
 
 describe('parseEntry', () => {
-  const { line, entry } = chainEntry(
-    { timestamp: '2026-11-22T07:12:00.123Z', event: 'alert.raised', data: { text: 'a b', number: 1e16 } },
-    EMPTY_HEAD,
-    HASH,
-  );
+  const { line, entry } = chainEntry(draftOf({ text: 'a b', number: 1e16 }), EMPTY_HEAD, HASH);
   const text = line.slice(0, -1);
   const second = chainEntry(draft('second'), { entries: 1, hash: entry.entry_hash }, HASH);
 
@@ -52,7 +49,7 @@ describe('parseEntry', () => {
     ['a missing field', text.replace(',"algorithm":"hmac-sha256"', ''), /algorithm is missing/],
     ['fields in another order', text.replace(/^\{("timestamp":"[^"]*"),("event":"[^"]*")/, '{$2,$1'), /not spelt/],
     ['another algorithm', text.replace('hmac-sha256', 'sha256'), /chained with sha256, expected hmac-sha256/],
-    ['an unknown event', text.replace('alert.raised', 'alert.erased'), /event is none/],
+    ['an unknown event', text.replace('alert.raised', 'alert.erased'), /event is not one/],
     ['a cut', text.slice(0, -10), /not a line of JSON/],
     ['nothing', '', /not a line of JSON/],
     ['a list', '[]', /not a JSON object/],
@@ -62,7 +59,7 @@ describe('parseEntry', () => {
     });
   }
 
-  it('refuses a valid entry in another place', () => {
+  it('refuses a valid entry in the wrong place', () => {
     const next = second.line.slice(0, -1);
     expect(() => parseEntry(next, EMPTY_HEAD, HASH)).to.throw(EntryFault, /entries are missing before it/);
     const later = { entries: 5, hash: second.entry.entry_hash };

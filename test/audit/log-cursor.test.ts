@@ -21,7 +21,7 @@ describe('LogCursor', () => {
     return { path, log };
   };
 
-  /** Everything from behind an entry to the end of the log. */
+  /** Everything from the entry after `after` to the end of the log. */
   const follow = async (log: AuditLog, after: number): Promise<EntryLine[]> => {
     const cursor = new LogCursor(log, after);
     const lines: EntryLine[] = [];
@@ -44,7 +44,7 @@ describe('LogCursor', () => {
     throw new Error('nothing was thrown');
   };
 
-  it('gives every entry from behind any one, as it stands in the log, whatever the lengths and files', async () => {
+  it('reads every entry after any given one, as it is in the log, whatever the lengths and files', async () => {
     const length = fc.oneof({ weight: 6, arbitrary: fc.nat(2000) }, { weight: 1, arbitrary: fc.nat(250_000) });
     const property = fc.asyncProperty(
       fc.array(length, { minLength: 1, maxLength: 40, size: 'max' }),
@@ -58,8 +58,8 @@ describe('LogCursor', () => {
           const given = await follow(log, from);
           expect(given.map(({ bytes }) => bytes.toString())).to.deep.equal(all.slice(from));
           expect(given.map(({ seq }) => seq)).to.deep.equal(all.slice(from).map((_, index) => from + index + 1));
-          for (const { seq, event, data } of given.slice(0, 3)) {
-            expect([event, data().seq]).to.deep.equal(['service.started', seq]);
+          for (const { seq, event, entry } of given.slice(0, 3)) {
+            expect([event, entry().data.seq]).to.deep.equal(['service.stopped', seq]);
           }
         } finally {
           await log.close();
@@ -69,7 +69,7 @@ describe('LogCursor', () => {
     await fc.assert(property, { numRuns: 25 });
   });
 
-  it('follows a log that is written and sealed meanwhile, and never reads beyond what is durable', async () => {
+  it('follows a log while it is written and sealed, and never reads beyond what is durable', async () => {
     const { log } = await logOf([10], 3000);
     const cursor = new LogCursor(log, 0);
     const seen: number[] = [];
@@ -88,7 +88,7 @@ describe('LogCursor', () => {
     await log.close();
   });
 
-  it('says where the log goes on when the next entry was archived, also in the midst of it', async () => {
+  it('says where the log continues when the next entry was archived, also in the middle of the log', async () => {
     const { log } = await logOf(
       Array.from({ length: 30 }, () => 500),
       5000,
@@ -109,7 +109,7 @@ describe('LogCursor', () => {
     await log.close();
   });
 
-  it('says so when the log does not hold what it should', async () => {
+  it('reports a log that does not hold what it should', async () => {
     const { path, log } = await logOf([10, 10, 10]);
     const spoilt = { status: { ...log.status, entries: 5 }, sealed: [], fileOf: () => ({ path, first: 1 }) };
     expect((await fault(new LogCursor(spoilt, 3).next())).code).to.equal('damaged_log');

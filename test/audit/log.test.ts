@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { verifyLog } from '../../src/audit/verify.ts';
 import { RecorderError } from '../../src/errors.ts';
-import { draft, HASH, openLog } from '../support/audit-log.ts';
+import { draft, HASH, noteOf, openLog } from '../support/audit-log.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 describe('AuditLog', () => {
   const directory = temporaryDirectories();
 
-  it('gives entries their place in the order in which they were appended', async () => {
+  it('numbers entries in the order in which they were appended', async () => {
     const path = join(directory(), 'audit.jsonl');
     const { log, durable } = await openLog(path);
     const appended = await Promise.all(Array.from({ length: 500 }, (_, n) => log.append([draft(`${n}`)])));
@@ -17,7 +17,7 @@ describe('AuditLog', () => {
 
     const entries = appended.flat();
     expect(entries.map(({ data }) => data.seq)).to.deep.equal(Array.from({ length: 500 }, (_, n) => n + 1));
-    expect(entries.map(({ data }) => data.note)).to.deep.equal(Array.from({ length: 500 }, (_, n) => `${n}`));
+    expect(entries.map(noteOf)).to.deep.equal(Array.from({ length: 500 }, (_, n) => `${n}`));
     expect(durable).to.deep.equal(entries);
     const bytes = readFileSync(path);
     for (const { offset, length, data } of entries) {
@@ -28,7 +28,7 @@ describe('AuditLog', () => {
     expect(await verifyLog(path, HASH)).to.include({ entries: 500, checkpoint: 500 });
   });
 
-  it('hands entries on before their append is fulfilled', async () => {
+  it('calls onDurable before the append resolves', async () => {
     const { log, durable } = await openLog(join(directory(), 'audit.jsonl'));
     const seen: number[] = [];
     await Promise.all([1, 2, 3].map((n) => log.append([draft(`${n}`)]).then(() => seen.push(durable.length))));
@@ -44,7 +44,7 @@ describe('AuditLog', () => {
     expect(both.map(({ data }) => data.seq)).to.deep.equal([2, 3]);
   });
 
-  it('refuses an entry that is too long and takes the ones around it', async () => {
+  it('refuses an entry that is too long, and takes the entries around it', async () => {
     const path = join(directory(), 'audit.jsonl');
     const { log } = await openLog(path);
     const results = await Promise.allSettled([
@@ -58,7 +58,7 @@ describe('AuditLog', () => {
     expect(await verifyLog(path, HASH)).to.include({ entries: 2 });
   });
 
-  it('refuses more than may wait, at once, and nothing of what it took', async () => {
+  it('refuses at once more than may wait, and keeps all that it took', async () => {
     const path = join(directory(), 'audit.jsonl');
     const { log } = await openLog(path);
     const results = await Promise.allSettled(Array.from({ length: 3000 }, (_, n) => log.append([draft(`${n}`)])));
@@ -69,7 +69,7 @@ describe('AuditLog', () => {
     expect(await verifyLog(path, HASH)).to.include({ entries: 3000 - refused.length });
   });
 
-  it('writes what waits when it is closed and refuses what comes later', async () => {
+  it('when closed, writes what waits and refuses what comes later', async () => {
     const path = join(directory(), 'audit.jsonl');
     const { log } = await openLog(path);
     const appended = log.append([draft('in time')]);

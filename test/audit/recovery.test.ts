@@ -4,13 +4,13 @@ import { expect } from 'chai';
 import { chainHash } from '../../src/audit/chain-hash.ts';
 import { writeCheckpoint } from '../../src/audit/checkpoint.ts';
 import { verifyLog } from '../../src/audit/verify.ts';
-import { draft, HASH, openLog, writeLog } from '../support/audit-log.ts';
+import { draft, HASH, noteOf, openLog, writeLog } from '../support/audit-log.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 describe('recoverLog', () => {
   const directory = temporaryDirectories();
 
-  /** A log of ten entries whose checkpoint saw `checkpoint` of them. */
+  /** A log of ten entries whose checkpoint counts `checkpoint` of them. */
   const tenEntries = async (checkpoint = 10): Promise<{ path: string; lines: string[] }> => {
     const path = join(directory(), 'audit.jsonl');
     await writeLog(path, 10);
@@ -40,18 +40,18 @@ describe('recoverLog', () => {
     expect(existsSync(path) && existsSync(`${path}.checkpoint`)).to.equal(true);
   });
 
-  it('given a log that was closed, goes on where it ended', async () => {
+  it('given a log that was closed, continues where it ended', async () => {
     const { path, lines } = await tenEntries();
     const { log, found, recovered } = await openLog(path);
     const [entry] = await log.append([draft('next')]);
     await log.close();
-    expect(found.map(({ data }) => data.note)).to.deep.equal(lines.map((line) => JSON.parse(line).data.note));
+    expect(found.map(noteOf)).to.deep.equal(lines.map((line) => JSON.parse(line).data.reason));
     expect(recovered).to.not.have.property('repair');
     expect(entry).to.deep.include({ prev_hash: found.at(-1)?.entry_hash });
     expect(await verifyLog(path, HASH)).to.include({ entries: 11 });
   });
 
-  it('given a tail cut off at any byte behind the checkpoint, keeps the whole entries and puts the rest aside', async () => {
+  it('given a tail cut off at any byte after the checkpoint, keeps the whole entries and puts the rest aside', async () => {
     const { path, lines } = await tenEntries(9);
     const whole = Buffer.byteLength(`${lines.slice(0, 9).join('\n')}\n`);
     const last = Buffer.byteLength(lines[9]!);
@@ -73,7 +73,7 @@ describe('recoverLog', () => {
     return opened;
   };
 
-  it('given garbage behind the last entry, puts it aside', async () => {
+  it('given garbage after the last entry, puts it aside', async () => {
     const { path } = await tenEntries();
     appendFileSync(path, Buffer.alloc(4096));
     const { recovered } = await reopen(path);
@@ -103,13 +103,7 @@ describe('recoverLog', () => {
         5,
       ],
       ['a deleted entry', 10, (path, lines) => rewrite(path, lines.toSpliced(4, 1)), /entries are missing/, 5],
-      [
-        'an entry cut off behind which the checkpoint saw more',
-        10,
-        (path, lines) => rewrite(path, lines.slice(0, 9)),
-        /cut off/,
-        10,
-      ],
+      ['a log shorter than its checkpoint', 10, (path, lines) => rewrite(path, lines.slice(0, 9)), /cut off/, 10],
       ['an empty log', 10, (path) => rewrite(path, []), /cut off/, 1],
       ['no log', 10, (path) => rmSync(path), /the log is gone/, 1],
       [

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { readLinesAt } from '../../src/audit/log-reader.ts';
 import { findSealed, sealedPath } from '../../src/audit/segments.ts';
 import { verifyLog } from '../../src/audit/verify.ts';
-import { draft, HASH, openLog } from '../support/audit-log.ts';
+import { draft, HASH, noteOf, openLog } from '../support/audit-log.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const SEGMENT_BYTES = 2000;
@@ -40,7 +40,7 @@ describe('a log in segments', () => {
     }
   });
 
-  it('is one chain, that recovery goes on with and the verifier takes as one', async () => {
+  it('is one chain, which recovery continues and the verifier accepts', async () => {
     const path = await segmented();
     const { log, found } = await openLog(path, HASH, SEGMENT_BYTES);
     await log.append([draft('next')]);
@@ -51,7 +51,7 @@ describe('a log in segments', () => {
       .and.not.have.property('damage');
   });
 
-  it('gives its lines by their place, whichever file they are in', async () => {
+  it('reads lines by their place, whichever file they are in', async () => {
     const path = join(directory(), 'audit.jsonl');
     const { log, durable } = await openLog(path, HASH, SEGMENT_BYTES);
     for (let n = 1; n <= 20; n++) await log.append([draft(`entry ${n}`)]);
@@ -60,9 +60,7 @@ describe('a log in segments', () => {
       durable.map(({ data, offset, length }) => ({ seq: data.seq, offset, length })),
     );
     await log.close();
-    expect(lines.map((line) => JSON.parse(line.toString()).data.note)).to.deep.equal(
-      durable.map(({ data }) => data.note),
-    );
+    expect(lines.map((line) => JSON.parse(line.toString()).data.reason)).to.deep.equal(durable.map(noteOf));
   });
 
   it('keeps appends that arrive while a file is sealed', async () => {
@@ -81,7 +79,7 @@ describe('a log in segments', () => {
       .and.not.have.property('damage');
   });
 
-  it('given a crash between the two renames of sealing, goes on in a new file', async () => {
+  it('given a crash between the two renames of sealing, continues in a new file', async () => {
     const path = await segmented();
     const sealed = await findSealed(path);
     const last = sealed.at(-1)!;
@@ -101,10 +99,10 @@ describe('a log in segments', () => {
     expect(await verifyLog(path, HASH)).to.not.have.property('damage');
   });
 
-  it('goes on in the same file when a new one can not be made', async () => {
+  it('continues in the same file when a new one can not be made', async () => {
     const path = join(directory(), 'audit.jsonl');
     const { log } = await openLog(path, HASH, SEGMENT_BYTES);
-    // A directory with something in it stands where the new file should.
+    // A directory that is not empty takes the name of the new file.
     const { mkdirSync } = await import('node:fs');
     mkdirSync(join(`${path}.next`, 'in the way'), { recursive: true });
     for (let n = 1; n <= 20; n++) await log.append([draft(`entry ${n}`)]);

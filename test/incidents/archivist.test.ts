@@ -186,7 +186,7 @@ describe('Archivist', () => {
         return found;
       });
       expect(gone?.reason).to.match(
-        /^entries 1 to \d+ are missing before it, and no log\.archived entry tells of that$/,
+        /^entries 1 to \d+ are missing before it, and no log\.archived entry accounts for it$/,
       );
     });
 
