@@ -1,7 +1,7 @@
 /** The recorder that a command talks to: where it is, what is asked of it, what it answers. */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { type Answer, type Asked, Connection } from '../client/connection.ts';
+import { type ClientRequest, type ClientResponse, Connection } from '../client/connection.ts';
 import { Refused } from '../client/errors.ts';
 import { UsageError } from './exit.ts';
 
@@ -74,7 +74,7 @@ export class Recorder {
    * Sends a command with the token.
    * @throws Refused, NotReachable, UsageError when there is no token
    */
-  async command<Body>(path: string, body: object | string, headers: Asked['headers'] = {}): Promise<Body> {
+  async command<Body>(path: string, body: object | string, headers: ClientRequest['headers'] = {}): Promise<Body> {
     if (this.#tokenPath === undefined) {
       throw new UsageError('no token: name its file with --token-file or INCIDENT_RECORDER_TOKEN_PATH');
     }
@@ -83,7 +83,7 @@ export class Recorder {
   }
 
   /** Opens a stream; its answer ends when `signal` is aborted. */
-  async stream(path: string, headers: NonNullable<Asked['headers']>, signal: AbortSignal) {
+  async stream(path: string, headers: NonNullable<ClientRequest['headers']>, signal: AbortSignal) {
     const response = await this.#connection.open({ path, headers, timeout: MINUTE }, signal);
     if (response.statusCode === 200) return response;
     let text = '';
@@ -105,12 +105,12 @@ export function withQuery(
   return text === '' ? path : `${path}?${text}`;
 }
 
-const accepted = (answer: Answer, also?: number): Answer => {
+const accepted = (answer: ClientResponse, also?: number): ClientResponse => {
   if ((answer.status >= 200 && answer.status < 300) || answer.status === also) return answer;
   throw refusal(answer);
 };
 
-function refusal({ status, text }: Answer): Refused {
+function refusal({ status, text }: ClientResponse): Refused {
   try {
     return new Refused(status, JSON.parse(text) as Refused['body']);
   } catch {

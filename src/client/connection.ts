@@ -1,41 +1,41 @@
 /**
- * Requests to the recorder, over TCP or its unix socket. Connections are kept and used again; one that idles does not
- * keep the process alive.
+ * Requests to the recorder, over TCP or its unix socket. Connections are reused. An idle connection does not keep the
+ * process alive.
  */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { NotReachable } from './errors.ts';
 
-// To import it would also load what `WebSocket` and `fetch` are made of, which takes longer than all else here.
-const { Agent, request } = process.getBuiltinModule('node:http');
+// An import would also load the implementation of `WebSocket` and `fetch`, which takes longer than everything else here.
+const { Agent, request: sendRequest } = process.getBuiltinModule('node:http');
 
-/** Where the recorder listens when nothing else is said. */
+/** Where the recorder listens by default. */
 const DEFAULT_URL = 'http://127.0.0.1:8515';
 
-/** More than the largest page of a list: what is longer does not come from the recorder. */
-const LONGEST_ANSWER = 16 * 1024 * 1024;
+/** In bytes. More than the largest page of a list: a longer response does not come from the recorder. */
+const LONGEST_RESPONSE = 16 * 1024 * 1024;
 
 export interface ConnectionOptions {
   /** `http://host:port`, or `unix:/path` of its socket. */
   readonly url?: string | undefined;
-  /** The file that holds the service token. It is read at each request that needs it: a token may be replaced. */
+  /** The file with the service token. It is read for each request that needs the token, because it may be replaced. */
   readonly tokenPath?: string | undefined;
 }
 
-export interface Asked {
+export interface ClientRequest {
   readonly method?: 'GET' | 'POST';
   readonly path: string;
-  /** What is sent as JSON; text is taken for JSON already. */
+  /** The body: an object to be sent as JSON, or JSON text. */
   readonly body?: object | string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Whether the token goes with it. */
+  /** Whether to send the token. */
   readonly authorized?: boolean;
-  /** Milliseconds until the whole answer has to be there. */
+  /** How long the whole response may take, in milliseconds. */
   readonly timeout: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface Answer {
+export interface ClientResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
@@ -55,42 +55,42 @@ export class Connection {
   }
 
   /**
-   * Sends a request and gives its answer, whatever its status.
-   * @throws NotReachable, the reason of `signal`, and what reading the token's file throws
+   * Sends a request and returns the response, whatever its status.
+   * @throws NotReachable, the reason of `signal`, or the error of reading the token's file
    */
-  async send(asked: Asked): Promise<Answer> {
-    const { timeout, signal } = asked;
+  async send(request: ClientRequest): Promise<ClientResponse> {
+    const { timeout, signal } = request;
     const limit = AbortSignal.timeout(timeout);
-    const response = await this.open(asked, signal === undefined ? limit : AbortSignal.any([signal, limit]));
+    const response = await this.open(request, signal === undefined ? limit : AbortSignal.any([signal, limit]));
     try {
       return { status: response.statusCode ?? 0, headers: response.headers, text: await textOf(response) };
     } catch (error) {
-      throw this.#explain(error, asked);
+      throw this.#explain(error, request);
     }
   }
 
-  /** Sends a request and gives the answer as soon as its headers are there. Throws as `send` does. */
-  async open(asked: Asked, signal: AbortSignal): Promise<IncomingMessage> {
-    const { method = 'GET', path, body } = asked;
+  /** Sends a request and returns the response when its headers have arrived. Throws like `send`. */
+  async open(request: ClientRequest, signal: AbortSignal): Promise<IncomingMessage> {
+    const { method = 'GET', path, body } = request;
     const text = typeof body === 'object' ? JSON.stringify(body) : body;
-    const headers: Record<string, string | number> = { host: 'localhost', ...asked.headers };
-    if (asked.authorized) headers.authorization = `Bearer ${await this.#token()}`;
+    const headers: Record<string, string | number> = { host: 'localhost', ...request.headers };
+    if (request.authorized) headers.authorization = `Bearer ${await this.#token()}`;
     if (text !== undefined) {
       headers['content-type'] = 'application/json';
       headers['content-length'] = Buffer.byteLength(text);
     }
     try {
       return await new Promise<IncomingMessage>((resolve, reject) => {
-        request({ ...this.#target, agent: this.#agent, method, path, headers, signal }, resolve)
+        sendRequest({ ...this.#target, agent: this.#agent, method, path, headers, signal }, resolve)
           .once('error', reject)
           .end(text);
       });
     } catch (error) {
-      throw this.#explain(error, asked);
+      throw this.#explain(error, request);
     }
   }
 
-  /** Lets the idle connections go. */
+  /** Closes the idle connections. */
   close(): void {
     this.#agent.destroy();
   }
@@ -100,7 +100,7 @@ export class Connection {
     return (await readFile(this.#tokenPath, 'utf8')).trim();
   }
 
-  #explain(error: unknown, { timeout, signal }: Asked): unknown {
+  #explain(error: unknown, { timeout, signal }: ClientRequest): unknown {
     if (signal?.aborted) return signal.reason;
     const { code, name, message } = error as NodeJS.ErrnoException;
     const why = name === 'AbortError' || name === 'TimeoutError' ? `no answer within ${timeout} ms` : (code ?? message);
@@ -122,7 +122,7 @@ async function textOf(response: IncomingMessage): Promise<string> {
   let length = 0;
   for await (const chunk of response as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > LONGEST_ANSWER) throw new Error('the answer is too long to be the recorder’s');
+    if (length > LONGEST_RESPONSE) throw new Error('the answer is too long to be the recorder’s');
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -1,16 +1,16 @@
-/** What can go wrong between a service and the recorder, by what there is to do about it. */
+/** The errors of the client, one class for each way to react. */
 
-/** There was no answer: nothing is known of the request, and it may be sent again. */
+/** No response arrived. Whether the request had an effect is unknown, and it may be sent again. */
 export class NotReachable extends Error {
   override readonly name = 'NotReachable';
 }
 
-/** The recorder answered, and not with what was asked for. */
+/** The recorder refused the request. */
 export class Refused extends Error {
   override readonly name = 'Refused';
-  /** The HTTP status of the answer. */
+  /** The HTTP status of the response. */
   readonly status: number;
-  /** Its body, `{error, …}`. */
+  /** The body of the response, `{error, …}`. */
   readonly body: { readonly [field: string]: unknown };
 
   constructor(status: number, body: { readonly [field: string]: unknown }) {
@@ -19,15 +19,16 @@ export class Refused extends Error {
     this.body = body;
   }
 
-  /** Whether the same request may be taken later: the recorder is busy, its log or disk is in trouble, or it stops. */
+  /** Whether the same request may succeed later: the recorder is busy or stopping, or its log or disk has a problem. */
   get passing(): boolean {
     return this.status === 408 || this.status === 425 || this.status === 429 || this.status >= 500;
   }
 }
 
-/** Why a spool does not take a report: it is `full`, `in_use` by another process, or the file `is_another`. */
+/** The spool is `full`, `in_use` by another process, or the file is not a spool (`is_another`). */
 export type SpoolFault = 'full' | 'in_use' | 'is_another';
 
+/** A spool does not take a report, or does not open. */
 export class SpoolError extends Error {
   override readonly name = 'SpoolError';
   readonly fault: SpoolFault;

@@ -1,6 +1,5 @@
 /**
- * `incident-recorder/client`: for services that report incidents or carry out containment. It needs Node and nothing
- * else.
+ * `incident-recorder/client`: for services that report incidents or carry out containment. It needs Node only.
  *
  * ```js
  * import { RecorderClient, ReportSpool } from 'incident-recorder/client';

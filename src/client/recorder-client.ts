@@ -1,51 +1,50 @@
-/** The recorder as a service sees it that reports incidents, or that carries out containment. */
+/** The client for services that report incidents or carry out containment. */
 import { randomUUID } from 'node:crypto';
 import { Backoff } from '../backoff.ts';
-import { type Answer, type Asked, Connection, type ConnectionOptions } from './connection.ts';
+import { SECOND } from '../clock.ts';
+import { type ClientRequest, type ClientResponse, Connection, type ConnectionOptions } from './connection.ts';
 import { NotReachable, Refused } from './errors.ts';
 import type { Confirmation, Confirmed, ContainmentAction, Incident, Posture, Report } from './shapes.ts';
 
-const SECOND = 1000;
-
-/** How many seconds a long poll asks for. */
+/** How long a long poll waits, in seconds. */
 const LONG_POLL = 30;
-/** What it may take beyond that, in milliseconds. */
+/** How much longer its response may take, in milliseconds. */
 const GRACE = 5 * SECOND;
 
 export interface ClientOptions extends ConnectionOptions {
-  /** Milliseconds that one attempt may take. */
+  /** How long one attempt may take, in milliseconds. */
   readonly timeout?: number;
-  /** How many times a request is sent again when there was no answer, or one that may be another later. */
+  /** How often a request is sent again after no response, or after a refusal that may pass. */
   readonly retries?: number;
 }
 
 export interface ReportOptions {
   /**
-   * The name under which the report may be sent again without becoming another incident: 1 to 255 visible ASCII
-   * characters. A random one when not given.
+   * The idempotency key: the report may be sent again with it and is recorded once. 1 to 255 visible ASCII characters;
+   * random by default.
    */
   readonly key?: string;
-  /** As in `ClientOptions`, for this report. */
+  /** Like `retries` in `ClientOptions`, for this report. */
   readonly retries?: number;
   readonly signal?: AbortSignal;
 }
 
 /** What became of a report. */
 export interface Recorded {
-  /** `replayed`: it had been recorded before, under the same key. */
+  /** `replayed`: the report was recorded before, with the same key. */
   readonly outcome: 'created' | 'recurred' | 'replayed';
   readonly incident: Incident;
 }
 
 export interface PostureOptions {
-  /** The tag of the posture that is known already: the answer is awaited until there is another. */
+  /** The tag of the posture that the caller knows: the recorder responds when the posture differs from it. */
   readonly tag?: string | undefined;
-  /** For how many seconds, 1 to 60. */
+  /** How long to wait for that, in seconds from 1 to 60; by default not at all. */
   readonly wait?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A posture, and the tag to name it by. */
+/** A posture and the tag that identifies it. */
 export interface TaggedPosture {
   readonly posture: Posture;
   readonly tag: string;
@@ -53,7 +52,7 @@ export interface TaggedPosture {
 
 export interface FollowOptions {
   readonly signal?: AbortSignal;
-  /** Told of each attempt that failed; the next is made by itself. */
+  /** Called after each failed attempt; the client tries again by itself. */
   readonly onUnreachable?: (error: NotReachable | Refused) => void;
 }
 
@@ -70,49 +69,49 @@ export class RecorderClient {
   }
 
   /**
-   * Reports an incident. It is on disk when this resolves. Each attempt carries the same key, so that a report whose
-   * answer was lost is recorded once.
-   * @throws Refused, NotReachable when the last attempt failed, the reason of `signal`
+   * Reports an incident. The report is on disk when this resolves. All attempts carry the same key, so a report whose
+   * response was lost is recorded once.
+   * @throws Refused; NotReachable when the last attempt failed; the reason of `signal`
    */
   async report(report: Report, { key = randomUUID(), retries, signal }: ReportOptions = {}): Promise<Recorded> {
     const headers = { 'idempotency-key': key };
-    const asked = { path: '/api/v1/incidents/report', body: report, headers, signal } as const;
-    const answer = await this.#command(asked, retries);
-    const incident = JSON.parse(answer.text) as Incident;
-    if (answer.status === 201) return { outcome: 'created', incident };
-    return { outcome: answer.headers['idempotent-replayed'] === 'true' ? 'replayed' : 'recurred', incident };
+    const request = { path: '/api/v1/incidents/report', body: report, headers, signal } as const;
+    const response = await this.#command(request, retries);
+    const incident = JSON.parse(response.text) as Incident;
+    if (response.status === 201) return { outcome: 'created', incident };
+    return { outcome: response.headers['idempotent-replayed'] === 'true' ? 'replayed' : 'recurred', incident };
   }
 
   /**
-   * Says that an action was carried out, or is still in force.
-   * @throws as `report` does
+   * Confirms that an action was carried out, or is still in force. Throws like `report`.
    */
   async confirm(confirmation: Confirmation, signal?: AbortSignal): Promise<Confirmed> {
-    const answer = await this.#command({ path: '/api/v1/containment/confirm', body: confirmation, signal });
-    return JSON.parse(answer.text) as Confirmed;
+    const response = await this.#command({ path: '/api/v1/containment/confirm', body: confirmation, signal });
+    return JSON.parse(response.text) as Confirmed;
   }
 
   /**
-   * How an action stands; `undefined` when it still stands as `tag` says after `wait` seconds.
+   * The posture of an action. Returns undefined when it still has the given `tag` after `wait` seconds.
    * @throws Refused, NotReachable, the reason of `signal`
    */
   async posture(
     action: ContainmentAction,
     { tag, wait = 0, signal }: PostureOptions = {},
   ): Promise<TaggedPosture | undefined> {
-    const answer = await this.#connection.send({
+    const response = await this.#connection.send({
       path: `/api/v1/containment/${action}${wait > 0 ? `?wait=${wait}` : ''}`,
       headers: tag === undefined ? {} : { 'if-none-match': tag },
       timeout: wait > 0 ? wait * SECOND + GRACE : this.#timeout,
       signal,
     });
-    if (answer.status === 304) return undefined;
-    return { posture: JSON.parse(accepted(answer).text) as Posture, tag: answer.headers.etag ?? '' };
+    if (response.status === 304) return undefined;
+    return { posture: JSON.parse(accepted(response).text) as Posture, tag: response.headers.etag ?? '' };
   }
 
   /**
-   * Follows an action: gives how it stands now, and again whenever that has changed, until `signal` is aborted. While
-   * the recorder is away it tries again by itself, and goes on with what has changed meanwhile.
+   * Follows an action: yields its posture now, and again after each change, until `signal` is aborted. While the recorder
+   * is unreachable it tries again by itself, then continues with what has changed meanwhile.
+   * @throws Refused, when the refusal can't pass
    */
   async *follow(action: ContainmentAction, { signal, onUnreachable }: FollowOptions = {}): AsyncGenerator<Posture> {
     const backoff = new Backoff(0.2 * SECOND, 5 * SECOND);
@@ -133,39 +132,40 @@ export class RecorderClient {
     }
   }
 
-  /** Lets the idle connections go. */
+  /** Closes the idle connections. */
   close(): void {
     this.#connection.close();
   }
 
-  async #command(asked: Omit<Asked, 'timeout'>, retries = this.#retries): Promise<Answer> {
+  async #command(request: Omit<ClientRequest, 'timeout'>, retries = this.#retries): Promise<ClientResponse> {
     const backoff = new Backoff(0.2 * SECOND, 5 * SECOND);
     for (let attempt = 0; ; attempt++) {
       let retryAfter = 0;
       try {
         const timeout = this.#timeout;
-        const answer = await this.#connection.send({ ...asked, method: 'POST', authorized: true, timeout });
-        retryAfter = Number(answer.headers['retry-after'] ?? 0) * SECOND;
-        return accepted(answer);
+        const response = await this.#connection.send({ ...request, method: 'POST', authorized: true, timeout });
+        retryAfter = Number(response.headers['retry-after'] ?? 0) * SECOND;
+        return accepted(response);
       } catch (error) {
         if (attempt >= retries || !isPassing(error)) throw error;
       }
-      await backoff.pause(asked.signal, Math.min(retryAfter || 0, this.#timeout));
+      await backoff.pause(request.signal, Math.min(retryAfter || 0, this.#timeout));
     }
   }
 }
 
-/** Whether the same request may have another answer later. */
+/** Whether the same request may succeed later. */
 const isPassing = (error: unknown): error is NotReachable | Refused =>
   error instanceof NotReachable || (error instanceof Refused && error.passing);
 
-function accepted(answer: Answer): Answer {
-  if (answer.status >= 200 && answer.status < 300) return answer;
+/** Returns the response when it was a success. @throws Refused */
+function accepted(response: ClientResponse): ClientResponse {
+  if (response.status >= 200 && response.status < 300) return response;
   let body: unknown;
   try {
-    body = JSON.parse(answer.text);
+    body = JSON.parse(response.text);
   } catch {
-    // Whoever answers so is not the recorder; its status says enough.
+    // This is not the recorder. The status says enough.
   }
-  throw new Refused(answer.status, typeof body === 'object' && body !== null ? { ...body } : {});
+  throw new Refused(response.status, typeof body === 'object' && body !== null ? { ...body } : {});
 }

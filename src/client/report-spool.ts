@@ -1,37 +1,36 @@
 /**
- * Reports that are not lost while the recorder is away.
+ * Keeps reports on disk while the recorder is unreachable, so that none is lost.
  *
- * While nothing waits, a report goes to the recorder at once. One that finds it away is put on disk, and so is every
- * report behind it, until all that waits has been delivered, oldest first. Each has its key from the beginning and is
- * sent under it however often that takes, also by the next process that opens the spool: so each is recorded once, in
- * the order in which they were handed over.
+ * While the spool is empty, a report goes to the recorder at once. When the recorder is unreachable the report is put on
+ * disk, and so is every later one, until all of them are delivered, oldest first. A report gets its key at the beginning,
+ * and every attempt carries it, also those of the next process that opens the spool. So each report is recorded once, in
+ * the order in which the caller handed them over.
  *
- * A report that the recorder refuses for what it says would be refused for ever, and must not hold up the others: it is
- * taken off and told of. A wrong token, or anything else that an operator can mend, is waited for.
+ * A report whose content the recorder refuses would be refused for ever, and must not hold up the others: it is removed,
+ * and `onRefused` is called. A wrong token, or another fault that an operator can mend, is waited for.
  */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { Backoff } from '../backoff.ts';
+import { SECOND } from '../clock.ts';
 import { NotReachable, Refused } from './errors.ts';
 import type { Recorded, RecorderClient } from './recorder-client.ts';
 import type { Report } from './shapes.ts';
 import { SpoolFile } from './spool-file.ts';
 import { SpoolLock } from './spool-lock.ts';
 
-const SECOND = 1000;
-
 export interface SpoolOptions {
-  /** A file of this process alone, in a directory that is there. It is made when it is needed. */
+  /** A file that only this process uses, in an existing directory. Created when needed. */
   readonly path: string;
-  /** How large the file may become. A report that finds no room is refused to its caller. */
+  /** How large the file may become, in bytes. Without room, `report` throws. */
   readonly maxBytes?: number;
-  /** Told of each report that has waited, when it is recorded. */
+  /** Called when a report that waited on disk is recorded. */
   readonly onDelivered?: (key: string, recorded: Recorded) => void;
-  /** Told of each report that has waited and is refused for good; a warning of the process when not given. */
+  /** Called when a report that waited on disk is refused for good. By default the process emits a warning. */
   readonly onRefused?: (report: Report, key: string, refusal: Error) => void;
 }
 
-/** What became of a report: it is recorded, or it waits on disk. */
+/** What happened to a report: it is recorded, or it waits on disk. */
 export type Taken = Recorded | { readonly outcome: 'spooled'; readonly key: string };
 
 interface SpooledReport {
@@ -39,7 +38,7 @@ interface SpooledReport {
   readonly report: Report;
 }
 
-/** What the recorder answers to a report that it will never take: RFC 9110, section 15.5. */
+/** The statuses with which the recorder refuses a report for good: RFC 9110, section 15.5. */
 const FINAL: ReadonlySet<number> = new Set([400, 413, 415, 422]);
 
 export class ReportSpool {
@@ -49,7 +48,7 @@ export class ReportSpool {
   readonly #onDelivered: NonNullable<SpoolOptions['onDelivered']>;
   readonly #onRefused: NonNullable<SpoolOptions['onRefused']>;
   readonly #closing = new AbortController();
-  /** Who uses the file takes turns. */
+  /** The file's users take turns: one at a time. */
   #turn: Promise<unknown> = Promise.resolve();
   #delivery: Promise<void> | undefined;
   #lastError: Error | undefined;
@@ -68,8 +67,8 @@ export class ReportSpool {
   }
 
   /**
-   * Opens the spool, and begins to deliver what an earlier process left in it.
-   * @throws SpoolError `in_use`, `is_another`
+   * Opens the spool and starts to deliver what an earlier process left in it.
+   * @throws SpoolError `in_use`, `is_another`; or the file system's error
    */
   static async open(client: Pick<RecorderClient, 'report'>, options: SpoolOptions): Promise<ReportSpool> {
     const { path, maxBytes = 16 * 1024 * 1024 } = options;
@@ -84,20 +83,20 @@ export class ReportSpool {
     }
   }
 
-  /** How many bytes of reports wait. */
+  /** The size of the waiting reports, in bytes. */
   get waiting(): number {
     return this.#file.bytes;
   }
 
-  /** Why they do, when something waits. */
+  /** Why the reports wait: the error of the last attempt. */
   get lastError(): Error | undefined {
     return this.#lastError;
   }
 
   /**
-   * Hands a report over. When this resolves it is on disk: the recorder's, or the spool's.
-   * @throws Refused for a report that the recorder will never take, SpoolError `full`, RangeError for one that is too
-   *   long, what writing the spool throws; such a report is nowhere
+   * Reports an incident. When this resolves the report is on disk, the recorder's or the spool's.
+   * @throws Refused when the recorder will never take the report; SpoolError `full`; RangeError when it is too long; the
+   *   file system's error. The report is then stored nowhere.
    */
   async report(report: Report, key: string = randomUUID()): Promise<Taken> {
     const { signal } = this.#closing;
@@ -117,7 +116,7 @@ export class ReportSpool {
     });
   }
 
-  /** Resolves when nothing waits any more; rejects when `signal` is aborted or the spool is closed before that. */
+  /** Resolves when no report waits any more. Rejects when `signal` is aborted or the spool is closed before that. */
   async drained(signal?: AbortSignal): Promise<void> {
     const given = signal === undefined ? [] : [signal];
     const ended = AbortSignal.any([this.#closing.signal, ...given]);
@@ -129,8 +128,8 @@ export class ReportSpool {
   }
 
   /**
-   * Ends the delivery where it is; what waits is delivered by the next process that opens the spool. Until then the
-   * process stays alive while something waits.
+   * Stops the delivery. The next process that opens the spool delivers what waits. Without `close`, waiting reports keep
+   * the process alive.
    */
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
@@ -141,12 +140,12 @@ export class ReportSpool {
     await this.#lock.release();
   }
 
-  /** Delivers what waits unless that is under way; ends when nothing is left. */
+  /** Starts to deliver what waits, unless that has started. */
   #deliver(): void {
     if (this.#delivery !== undefined || this.#file.isEmpty || this.#closing.signal.aborted) return;
     this.#delivery = this.#deliverAll().finally(() => {
       this.#delivery = undefined;
-      // A report may have been put into the spool since it was seen to be empty.
+      // A report may have arrived since the spool was found empty.
       this.#deliver();
     });
   }
@@ -158,12 +157,12 @@ export class ReportSpool {
       try {
         const record = await this.#inTurn(() => this.#file.first());
         if (record === undefined) return;
-        const tell = await this.#send(record);
+        const notify = await this.#send(record);
         await this.#inTurn(() => this.#file.shift());
         this.#lastError = undefined;
         backoff.reset();
-        // What the caller's function throws is its own.
-        queueMicrotask(tell);
+        // An error of the caller's function must not stop the delivery.
+        queueMicrotask(notify);
       } catch (error) {
         this.#lastError = error as Error;
         await backoff.pause(signal).catch(() => {});
@@ -172,8 +171,9 @@ export class ReportSpool {
   }
 
   /**
-   * Sends one record until it is recorded or refused for good; gives what tells the caller of that.
-   * @throws what is to be waited for
+   * Sends one record.
+   * @returns a function that tells the caller that the report is recorded, or refused for good
+   * @throws an error that the delivery waits for, and then tries again
    */
   async #send(text: string): Promise<() => void> {
     const { key, report } = readRecord(text);
@@ -193,14 +193,14 @@ export class ReportSpool {
   }
 }
 
-/** Whether what went wrong can be mended without another report: by time, or by an operator. */
+/** Whether the same report may be taken later: time or an operator can mend the fault. */
 const isWaitedFor = (error: unknown): boolean =>
   error instanceof NotReachable || (error instanceof Refused ? !FINAL.has(error.status) : isSystemError(error));
 
-/** The token's file can't be read at the moment. */
+/** An error of the file system: the token's file can't be read at the moment. */
 const isSystemError = (error: unknown): boolean => error instanceof Error && 'syscall' in error;
 
-/** A line that is no record, which only a damaged disk can have left, is handed to the recorder, and refused by it. */
+/** Parses a record. Only a damaged disk can leave another line; the recorder gets it and refuses it. */
 function readRecord(text: string): SpooledReport {
   try {
     return JSON.parse(text) as SpooledReport;

@@ -1,8 +1,8 @@
 /**
- * What goes between a service and the recorder, as plain types that need no other package.
+ * The data between a service and the recorder, as plain types that need no other package.
  *
- * The recorder validates with schemas and answers from its records; that these types say the same as those, the compiler
- * checks in `test/client/shapes.types.ts`.
+ * The recorder itself uses schemas and records. In `test/client/shapes.types.ts` the compiler checks that these types say
+ * the same.
  */
 import type {
   ContainmentAction,
@@ -30,7 +30,7 @@ export interface Report {
   readonly severity?: Severity;
   /** Any JSON object. */
   readonly evidence?: { readonly [name: string]: unknown };
-  /** 1 to 256 characters. While an incident with the same is unresolved, a report is an occurrence of it. */
+  /** 1 to 256 characters. While an incident with the same key is unresolved, a report is an occurrence of it. */
   readonly dedup_key?: string;
 }
 
@@ -47,7 +47,7 @@ export interface Incident {
   readonly evidence?: JsonObject;
   /** The actions that applied, once contained. */
   readonly containment_actions?: readonly ContainmentAction[];
-  /** How its containment stands, once contained. */
+  /** The state of its containment, once contained. */
   readonly containment?: Containment;
   readonly contained_at?: string;
   readonly contained_by?: string;
@@ -55,12 +55,12 @@ export interface Incident {
   readonly acknowledged_by?: string;
   readonly resolved_at?: string;
   readonly resolved_by?: string;
-  /** The latest note that a person left. */
+  /** The latest note of a person. */
   readonly note?: string;
   readonly dedup_key?: string;
   readonly occurrences: number;
   readonly last_seen_at?: string;
-  /** How many entries of the audit log are about it; the entity tag. */
+  /** How many entries of the audit log are about it. It is also the entity tag. */
   readonly version: number;
   /** `entry_hash` of the latest of them. */
   readonly hash: string;
@@ -68,13 +68,13 @@ export interface Incident {
 
 export type DeliveryStatus = 'pending' | 'delivering' | 'recorded' | 'confirmed' | 'failed' | 'lost' | 'superseded';
 
-/** How the containment of one incident stands: as a whole, and each of its actions. */
+/** The containment of one incident: as a whole, and for each of its actions. */
 export interface Containment {
   readonly status: ContainmentStatus;
   readonly actions: readonly Delivery[];
 }
 
-/** One action of one incident on its way to the service that carries it out. */
+/** The delivery of one action of one incident to the service that carries it out. */
 export interface Delivery {
   readonly action: ContainmentAction;
   readonly status: DeliveryStatus;
@@ -86,7 +86,7 @@ export interface Delivery {
   readonly last_error?: string;
   readonly next_attempt_at?: string;
   readonly confirmed_at?: string;
-  /** What its service answered, or came to say. */
+  /** What the service answered, or confirmed by itself. */
   readonly receipt?: Receipt;
 }
 
@@ -94,52 +94,52 @@ export type Receipt =
   | { readonly by: 'answer'; readonly status?: number; readonly body?: string }
   | { readonly by: 'confirmation'; readonly observed?: Observed };
 
-/** What a service sees of its own state. */
+/** What a service observes of its own state. */
 export type Observed = 'engaged' | 'released';
 
-/** How one action stands. */
+/** The posture of one action. */
 export interface Posture {
   readonly action: ContainmentAction;
   /** Whether it is in force now. */
   readonly engaged: boolean;
-  /** Since when it is in force, or was released; null when it never was in force. */
+  /** Since when it is in force or released; null when it was never in force. */
   readonly since: string | null;
   /** How many unresolved incidents hold it. */
   readonly holders: number;
   /** The oldest of them, up to a hundred. */
   readonly held_by: readonly string[];
-  /** How its service learns of it: it is sent there, fetched from here, or an entry of the log. */
+  /** How its service learns of it: by a request to it, by asking the recorder, or by an entry of the log. */
   readonly via: Channel;
-  /** When that service was last heard of. */
+  /** When the recorder last heard from that service. */
   readonly heard_at: string | null;
-  /** Null when nothing was ever asked for. */
+  /** Null when the action was never asked for. */
   readonly delivery: PostureDelivery | null;
 }
 
-/** How the deliveries of an action stand: the one that tells most, and how many have each status. */
+/** The deliveries of an action: the most significant one, and how many have each status. */
 export interface PostureDelivery extends Omit<Delivery, 'action'> {
   readonly incident: string;
   readonly directive: Directive;
   readonly counts: Readonly<Partial<Record<DeliveryStatus, number>>>;
 }
 
-/** That an action was carried out. */
+/** Confirms that an action was carried out. */
 export interface Confirmation {
   readonly action: ContainmentAction;
   readonly directive: Directive;
-  /** One incident's; that of all holders when not given. */
+  /** For one incident; by default for all holders. */
   readonly incident_id?: string;
-  /** What the service sees of itself, when that says more. */
+  /** What the service observes of itself, when that says more than `directive`. */
   readonly observed?: Observed;
 }
 
-/** What a confirmation came to. */
+/** The result of a confirmation. */
 export interface Confirmed {
   readonly action: ContainmentAction;
   readonly directive: Directive;
-  /** How many deliveries it confirmed, or has shown to be lost. */
+  /** How many deliveries it confirmed, and how many it showed to be lost. */
   readonly confirmed: number;
   readonly lost: number;
-  /** How many are left for the next confirmation. */
+  /** How many deliveries remain for the next confirmation. */
   readonly remaining: number;
 }

@@ -1,17 +1,17 @@
 /**
- * The file of a spool: reports that wait for the recorder, oldest first, one line each, behind a header of fixed width
- * that says where the first of them begins.
+ * The file of a spool: a header of fixed width, then the waiting reports, one line each, oldest first. The header says
+ * where the first of them begins.
  *
- * A record is in the spool when its bytes are synced. Taking the first one off overwrites the header and is not synced:
- * should that be lost, the record is delivered once more under the same key, which changes nothing. What a crash left
- * behind the last newline was never told to be in the spool, and is cut off. The file is emptied with its last record.
- * When it is full and a quarter of it is delivered, it is written anew without that.
+ * A record is in the spool when its bytes are synced. To remove the first record, the header is overwritten without a
+ * sync. If that is lost, the record is delivered once more with the same key, which changes nothing. Bytes that a crash
+ * left after the last newline were never confirmed, and are cut off. The file is emptied with its last record. When it is
+ * full and at least a quarter of it is delivered, the rest is written into a new file.
  */
 import { constants, type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { syncDirectoryOf, writeAll } from '../durable-file.ts';
 import { SpoolError } from './errors.ts';
 
-/** More than the recorder takes of a report. */
+/** In bytes: more than the recorder takes of one report. */
 const LONGEST_RECORD = 128 * 1024;
 const NEWLINE = 0x0a;
 const FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
@@ -38,7 +38,7 @@ export class SpoolFile {
 
   /**
    * Opens the spool at `path`, or creates it (mode 0600).
-   * @throws SpoolError `is_another` when the file is no spool
+   * @throws SpoolError `is_another` when the file is not a spool
    */
   static async open(path: string, maxBytes: number): Promise<SpoolFile> {
     const file = await open(path, FLAGS, 0o600);
@@ -64,14 +64,14 @@ export class SpoolFile {
     return this.#from === this.#end;
   }
 
-  /** How many bytes the waiting records take. */
+  /** The size of the waiting records, in bytes. */
   get bytes(): number {
     return this.#end - this.#from;
   }
 
   /**
-   * Puts a record behind the others. It is on disk when this resolves; when it throws, nothing has changed.
-   * @throws SpoolError `full`, RangeError for a record that the recorder would not take, and what writing throws
+   * Appends a record. It is on disk when this resolves. When this throws, nothing has changed.
+   * @throws SpoolError `full`, RangeError for a record that is too long for the recorder, or the file system's error
    */
   async append(record: object): Promise<void> {
     const line = Buffer.from(`${JSON.stringify(record)}\n`);
@@ -81,7 +81,7 @@ export class SpoolFile {
       throw new SpoolError('full', `${this.#path} is full: ${this.bytes} bytes of reports wait for the recorder`);
     }
     try {
-      await write(this.#file, line, this.#end);
+      await writeAll(this.#file.fd, line, this.#end);
       await this.#file.datasync();
     } catch (error) {
       await this.#file.truncate(this.#end).catch(() => {});
@@ -90,7 +90,7 @@ export class SpoolFile {
     this.#end += line.length;
   }
 
-  /** The first record as text, undefined when there is none. */
+  /** The first record as text; undefined when there is none. */
   async first(): Promise<string | undefined> {
     if (this.isEmpty) return undefined;
     const window = Buffer.alloc(Math.min(LONGEST_RECORD, this.bytes));
@@ -98,34 +98,35 @@ export class SpoolFile {
     return window.toString('utf8', 0, lineLength(window.subarray(0, bytesRead)) - 1);
   }
 
-  /** Takes the first record off. */
+  /** Removes the first record. */
   async shift(): Promise<void> {
     const window = Buffer.alloc(Math.min(LONGEST_RECORD, this.bytes));
     const { bytesRead } = await this.#file.read(window, 0, window.length, this.#from);
     this.#from += lineLength(window.subarray(0, bytesRead));
     if (this.isEmpty) await this.#reset();
-    else await write(this.#file, Buffer.from(headerOf(this.#from)), 0);
+    else await writeAll(this.#file.fd, Buffer.from(headerOf(this.#from)), 0);
   }
 
   async close(): Promise<void> {
     await this.#file.close();
   }
 
-  /** Makes the file, and its name, one that is found again after a power cut. */
+  /** Writes the header of a new file, so that file and name survive a power cut. */
   async #begin(): Promise<void> {
-    await write(this.#file, Buffer.from(headerOf(HEADER_BYTES)), 0);
+    await writeAll(this.#file.fd, Buffer.from(headerOf(HEADER_BYTES)), 0);
     await this.#file.sync();
-    await syncDirectory(this.#path);
+    await syncDirectoryOf(this.#path);
     this.#from = this.#end = HEADER_BYTES;
   }
 
+  /** Empties the file. */
   async #reset(): Promise<void> {
-    await write(this.#file, Buffer.from(headerOf(HEADER_BYTES)), 0);
+    await writeAll(this.#file.fd, Buffer.from(headerOf(HEADER_BYTES)), 0);
     await this.#file.truncate(HEADER_BYTES);
     this.#from = this.#end = HEADER_BYTES;
   }
 
-  /** Writes the waiting records into a file of their own and puts it into the place of this one. */
+  /** Writes the waiting records into a new file that replaces this one, if that frees enough room. */
   async #compact(): Promise<void> {
     if (this.#from - HEADER_BYTES < this.#maxBytes / 4) return;
     const waiting = Buffer.alloc(this.bytes);
@@ -133,7 +134,7 @@ export class SpoolFile {
     const temporary = `${this.#path}.new`;
     const file = await open(temporary, FLAGS | constants.O_TRUNC, 0o600);
     try {
-      await write(file, Buffer.concat([Buffer.from(headerOf(HEADER_BYTES)), waiting]), 0);
+      await writeAll(file.fd, Buffer.concat([Buffer.from(headerOf(HEADER_BYTES)), waiting]), 0);
       await file.datasync();
       await rename(temporary, this.#path);
     } catch (error) {
@@ -145,29 +146,12 @@ export class SpoolFile {
     this.#file = file;
     this.#from = HEADER_BYTES;
     this.#end = HEADER_BYTES + waiting.length;
-    await syncDirectory(this.#path);
+    await syncDirectoryOf(this.#path);
   }
 }
 
-/** The length of the first line with its newline. A line that has none ends with what there is. */
+/** The length of the first line with its newline; of all bytes when there is no newline. */
 const lineLength = (bytes: Buffer): number => {
   const newline = bytes.indexOf(NEWLINE);
   return newline === -1 ? bytes.length : newline + 1;
 };
-
-/** Writes all of it: one call may take less. */
-async function write(file: FileHandle, bytes: Buffer, at: number): Promise<void> {
-  for (let written = 0; written < bytes.length;) {
-    const { bytesWritten } = await file.write(bytes, written, bytes.length - written, at + written);
-    written += bytesWritten;
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(dirname(path), 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-}

@@ -1,6 +1,6 @@
 /**
- * Keeps a second process off a spool: a symbolic link beside it whose target says who holds it. Making a link fails when
- * there is one already, and a link is never seen half-written. The link of a process that has died is taken away.
+ * Keeps a second process off a spool, with a symbolic link next to it whose target names the owner. Creating a link fails
+ * when it exists, and nobody sees a link half-written. The link of a dead process is removed.
  */
 import { link, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { SpoolError } from './errors.ts';
@@ -14,7 +14,7 @@ export class SpoolLock {
 
   /**
    * Takes the lock of the file at `path`.
-   * @throws SpoolError `in_use` when a living process has it, this one included
+   * @throws SpoolError `in_use` when a living process holds it, this one included
    */
   static async take(path: string): Promise<SpoolLock> {
     const lock = `${path}.lock`;
@@ -32,7 +32,7 @@ export class SpoolLock {
         const [pid] = owner.split(' ');
         throw new SpoolError('in_use', `process ${pid} reports through ${path} already; a spool has one reporter`);
       }
-      await takeAway(lock, owner);
+      await removeLockOf(owner, lock);
     }
   }
 
@@ -41,8 +41,8 @@ export class SpoolLock {
   }
 }
 
-/** Takes the lock of a dead owner away, and no other that has come into its place. */
-async function takeAway(lock: string, owner: string): Promise<void> {
+/** Removes the lock of a dead owner, but not a newer lock that has replaced it meanwhile. */
+async function removeLockOf(owner: string, lock: string): Promise<void> {
   const aside = `${lock}.${process.pid}`;
   await rename(lock, aside).catch(() => {});
   const taken = await readlink(aside).catch(() => undefined);
@@ -60,7 +60,7 @@ async function isAlive(owner: string): Promise<boolean> {
   return (await startOf(Number(pid))) === start;
 }
 
-/** When a process started, in ticks since boot: tells it from a later one with the same number. See proc_pid_stat(5). */
+/** When a process started, in ticks since boot: distinguishes it from a later one with the same id (proc_pid_stat(5)). */
 async function startOf(pid: number): Promise<string> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   // The second field, the name, is in parentheses and may hold anything.

@@ -1,22 +1,22 @@
 /**
- * The text of a JSON value that the audit chain is computed over, and the text that is written.
+ * Two texts of a JSON value: the canonical form, which the audit chain hashes, and the exact form, which is written.
  *
- * The canonical form is what Python's `json.dumps(value, sort_keys=True, separators=(",", ":"))` gives, because the
- * appliance's chain verifier is written in Python and rebuilds it from each line. Python tells whole numbers from floats
- * and JavaScript does not; the rule here is that a safe integer is a whole number and everything else is a float. A line
- * must therefore be written so that Python reads each number as the kind that the canonical form takes it for.
+ * The canonical form is what Python's `json.dumps(value, sort_keys=True, separators=(",", ":"))` writes: the appliance's
+ * chain verifier is a Python program and rebuilds the form from each line. Python distinguishes whole numbers from floats
+ * and JavaScript does not. The rule here: a safe integer is a whole number, everything else is a float. So the exact form
+ * must write each number in such a way that Python reads it as the kind that the canonical form assumes.
  */
 import type { JsonValue } from './exact-json.ts';
 
-/** The two texts of one value. */
+/** Both texts of a value. */
 export interface Spelling {
-  /** As `canonicalForm` gives it. */
+  /** See `canonicalForm`. */
   readonly canonical: string;
-  /** As `writeExact` gives it. */
+  /** See `writeExact`. */
   readonly exact: string;
 }
 
-/** Both texts of a value, for less than each by itself. Throws like `canonicalForm`. */
+/** Both texts of a value, for less than the two calls cost. Throws like `canonicalForm`. */
 export const spell = (value: JsonValue): Spelling => {
   const copy = inOrder(value);
   return {
@@ -26,18 +26,16 @@ export const spell = (value: JsonValue): Spelling => {
 };
 
 /**
- * The canonical form of a value, all of it ASCII. Members that are undefined are left out, as `JSON.stringify` does.
- *
- * Throws TypeError for what JSON has no word for: numbers that are not finite, undefined in a list, functions.
+ * The canonical form of a value, in ASCII. Leaves out undefined members, like `JSON.stringify`.
+ * @throws TypeError for what JSON cannot express: numbers that are not finite, undefined in a list, functions
  */
 export const canonicalForm = (value: JsonValue): string => canonicalTextOf(value, inOrder(value));
 
 /**
- * One line of JSON text with the members in their own order, which `JSON.parse` reads back as the identical value and of
- * which Python makes the canonical form. That is `JSON.stringify` but for negative zero, whole numbers between 2^53 and
- * 1e21, and line breaks that JSON lets stand in a string.
- *
- * Throws TypeError for numbers that are not finite.
+ * One line of JSON text, with the members in their own order. `JSON.parse` reads back the identical value, and Python
+ * makes the canonical form of it. It is the text of `JSON.stringify` except for negative zero, whole numbers between 2^53
+ * and 1e21, and line breaks that JSON allows in a string.
+ * @throws TypeError for numbers that are not finite
  */
 export const writeExact = (value: JsonValue): string =>
   onOneLine(holdsSpecialNumber(value) ? serialize(value, Object.keys) : JSON.stringify(value));
@@ -45,17 +43,17 @@ export const writeExact = (value: JsonValue): string =>
 const canonicalTextOf = (value: JsonValue, copy: JsonValue | undefined): string => {
   if (copy === undefined) return escaped(serialize(value, sortedKeys));
   const text = escaped(JSON.stringify(copy));
-  // Keys of a copy are sorted by UTF-16 unit; where none holds a surrogate that is the order of code points.
+  // The copy's keys are sorted by UTF-16 unit. Without surrogates that is the order of code points.
   return text.includes('\\ud') && hasKeyWithSurrogate(copy) ? escaped(serialize(value, sortedKeys)) : text;
 };
 
 /**
- * A copy with the members in order, for `JSON.stringify`, which is several times as fast as writing the text piece by
- * piece; undefined where it would write something else: numbers that Python spells otherwise, keys that an object does
- * not keep in the order in which they come, and what JSON has no word for.
+ * A copy with sorted members for `JSON.stringify`, which is several times as fast as writing the text piece by piece.
+ * Returns undefined when `JSON.stringify` would write another text: for numbers that Python writes differently, for keys
+ * that an object does not keep in insertion order, and for what JSON cannot express.
  *
- * Where there is no compiler each call, each step of an iterator and each character that a pattern looks at is dear: so
- * plain loops here, and searches for plain text above.
+ * Without a compiler (`--jitless`) each call, each step of an iterator and each character that a pattern reads is
+ * expensive. Hence the plain loops here and the searches for plain text above.
  */
 const inOrder = (value: JsonValue): JsonValue | undefined => {
   switch (typeof value) {
@@ -63,7 +61,7 @@ const inOrder = (value: JsonValue): JsonValue | undefined => {
     case 'boolean':
       return value;
     case 'number':
-      return isSpeltAlike(value) ? value : undefined;
+      return isWrittenAlike(value) ? value : undefined;
     case 'object':
       break;
     default:
@@ -99,19 +97,19 @@ const membersInOrder = (object: JsonObject): JsonValue | undefined => {
   return copy;
 };
 
-/** Whether one of some sorted keys may be an index: those come before all other keys of an object, by their number. */
+/** Whether a key may be an index: an object lists those before all other keys, by number. `keys` are sorted. */
 const mayHoldIndex = (keys: readonly string[]): boolean => keys.length > 0 && keys[0]! < ':' && keys.some(isIndexLike);
 
 const isIndexLike = (key: string): boolean => /^\d/.test(key);
 
 /** Whether Python and JavaScript write a number alike. */
-const isSpeltAlike = (value: number): boolean => {
+const isWrittenAlike = (value: number): boolean => {
   if (Number.isInteger(value)) return isPlainInteger(value);
   const magnitude = Math.abs(value);
   return magnitude >= 1e-4 && magnitude < 1e16;
 };
 
-/** Whether there is a number in the value that `JSON.stringify` would get wrong, or refuse. */
+/** Whether the value holds a number that `JSON.stringify` writes differently or not at all. */
 const holdsSpecialNumber = (value: JsonValue): boolean => {
   if (typeof value === 'number') return isSpecialNumber(value);
   if (typeof value !== 'object' || value === null) return false;
@@ -123,11 +121,11 @@ const holdsSpecialNumber = (value: JsonValue): boolean => {
   return false;
 };
 
-/** From 1e21 on JavaScript writes whole numbers as Python does. */
+/** From 1e21 on, JavaScript writes whole numbers like Python. */
 const isSpecialNumber = (value: number): boolean =>
   Number.isInteger(value) ? !isPlainInteger(value) && Math.abs(value) < 1e21 : !Number.isFinite(value);
 
-/** Escapes what ends a line for some readers, such as Python's `splitlines`. */
+/** Escapes the characters that end a line for some readers, such as Python's `splitlines`. */
 const onOneLine = (text: string): string =>
   text.includes('\u0085') || text.includes('\u2028') || text.includes('\u2029')
     ? text.replaceAll(/[\u0085\u2028\u2029]/g, escapeUnits)
@@ -135,7 +133,7 @@ const onOneLine = (text: string): string =>
 
 type JsonObject = { readonly [key: string]: JsonValue };
 
-/** JSON text of a value with numbers as Python writes them, and the members that `keysOf` names, in its order. */
+/** JSON text of a value, with numbers as Python writes them and with the members that `keysOf` returns, in that order. */
 const serialize = (value: JsonValue, keysOf: (object: JsonObject) => readonly string[]): string => {
   switch (typeof value) {
     case 'string':
@@ -172,8 +170,8 @@ const serializeNumber = (value: number): string => {
 const isPlainInteger = (value: number): boolean => Number.isSafeInteger(value) && !Object.is(value, -0);
 
 /**
- * A float as Python's `repr` writes it: the shortest digits, as in JavaScript, but with an exponent of at least two
- * digits from 1e16 up and below 1e-4, and `.0` after a whole number (CPython, `float_repr_style` 'short').
+ * A float as Python's `repr` writes it: the shortest digits, like JavaScript, but from 1e16 up and below 1e-4 with an
+ * exponent of at least two digits, and with `.0` after a whole number (CPython, `float_repr_style` 'short').
  */
 const pythonFloat = (value: number): string => {
   if (Object.is(value, -0)) return '-0.0';
@@ -182,7 +180,7 @@ const pythonFloat = (value: number): string => {
   return Number.isInteger(value) ? `${value}.0` : String(value);
 };
 
-/** Python sorts by code point, JavaScript by UTF-16 unit: they differ once a key holds a surrogate. */
+/** Python sorts by code point, JavaScript by UTF-16 unit. The orders differ only when a key holds a surrogate. */
 const sortedKeys = (object: JsonObject): readonly string[] => {
   const keys = Object.keys(object);
   return keys.some(holdsSurrogate) ? keys.toSorted(byCodePoint) : keys.toSorted();
@@ -207,11 +205,11 @@ const byCodePoint = (left: string, right: string): number => {
 
 const escaped = (text: string): string => (isAscii(text) ? text : text.replaceAll(BEYOND_ASCII, escapeUnits));
 
-/** Python escapes the last control character, too. */
+/** Python also escapes U+007F, the last control character. */
 const BEYOND_ASCII = /[\u007f-\uffff]+/g;
 
 const isAscii = (text: string): boolean =>
-  // A browser has no Buffer, and time for the pattern.
+  // A browser has no Buffer, but it has a compiler for the pattern.
   typeof Buffer === 'undefined'
     ? !/[\u007f-\uffff]/.test(text)
     : Buffer.byteLength(text) === text.length && !text.includes('\u007f');

@@ -1,14 +1,15 @@
-/** What would be lost, and where: like `evidence.gpu[3].temp` or `evidence["a b"]`, empty for the root. */
+/** Something in a JSON text that `JSON.parse` would lose. */
 interface ParsingLoss {
   readonly message: string;
+  /** Like `evidence.gpu[3].temp` or `evidence["a b"]`; empty for the root. */
   readonly path: string;
 }
 
-/** An object or array around the place that the inspection has reached. */
+/** An object or array around the current place. */
 interface Container {
-  /** The keys seen so far in an object; undefined for an array. */
+  /** An object's keys so far; undefined for an array. */
   readonly keys: Set<string> | undefined;
-  /** Where in it we are: an index, or a key; undefined where an object's next string is a key. */
+  /** The current index or key; undefined where an object's next string is a key. */
   at: string | number | undefined;
 }
 
@@ -24,8 +25,10 @@ const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
 /**
- * The first thing in a JSON text that `JSON.parse` loses or that can't be kept; undefined when there is none. The text
- * must be one that `JSON.parse` has taken: the grammar is not checked again. One pass without recursion.
+ * Finds the first thing in a JSON text that `JSON.parse` loses or that can't be kept, in one pass without recursion.
+ * @param text must be valid JSON: the grammar is not checked
+ * @param maxDepth how deep objects and arrays may nest
+ * @returns undefined when nothing is lost
  */
 export const findParsingLoss = (text: string, maxDepth: number): ParsingLoss | undefined => {
   const mayHoldLoneSurrogates = !text.isWellFormed() || text.includes('\\ud') || text.includes('\\uD');
@@ -98,7 +101,7 @@ const endOfNumber = (text: string, start: number): number => {
   return end;
 };
 
-/** Decimals of up to 15 digits and no great magnitude: a double keeps every one of them apart (C's DBL_DIG). */
+/** Decimals of up to 15 digits without an exponent: a double keeps all of them distinct (C's DBL_DIG). */
 const SHORT_DECIMAL = /^[-.\d]{1,15}$/;
 
 const numberFault = (literal: string): string | undefined => {
@@ -111,8 +114,8 @@ const numberFault = (literal: string): string | undefined => {
 };
 
 /**
- * The magnitude of a decimal literal, written in the one way: significant digits and a power of ten, `15e-1` for 1.50.
- * Trailing zeros are counted by hand because a regular expression for them takes quadratic time.
+ * The magnitude of a decimal literal in one spelling: significant digits and a power of ten, such as `15e-1` for 1.50.
+ * Trailing zeros are counted by hand, because a regular expression for them takes quadratic time.
  */
 const decimalOf = (literal: string): string => {
   const [mantissa = '', exponent = '0'] = literal.toLowerCase().split('e');

@@ -1,7 +1,7 @@
 /**
  * The built-in rules: the appliance's containment policy, the same table as `policy/incident-containment.yaml`.
  *
- * They are in force where there is no policy file, and where the file says nothing of a class.
+ * They are in force when there is no policy file, and for classes that the file leaves out.
  */
 import type { ContainmentAction, Rule, Severity } from '../../machines/vocabulary.ts';
 import type { Rules } from './policy.ts';

@@ -5,9 +5,9 @@ import type { JsonValue } from '../json/exact-json.ts';
 import type { PolicyContent } from './policy.ts';
 
 /**
- * Names what a policy decides: lower-case hex SHA-256 over the canonical form of its rules, and of its targets and
- * webhooks where it has any. What decides the same gives the same digest, whether it is built in or from a file, and
- * however that file is laid out.
+ * Identifies what a policy decides: lower-case hex SHA-256 over the canonical form of its rules, and of its targets and
+ * webhooks if it has any. Policies that decide the same have the same digest, whether built in or from a file, and
+ * however the file is written.
  */
 export function digestPolicy({ rules, targets, notify }: Omit<PolicyContent, 'version'>): string {
   const decided = {

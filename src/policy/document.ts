@@ -1,12 +1,12 @@
 import type { Policy, PolicyContent } from './policy.ts';
 import type { Target, Webhook } from './targets.ts';
 
-/** A policy as everybody may see it: what it decides and where it comes from, and not where tokens are. */
+/** A policy as everybody may see it: what it decides and where it comes from, without the paths of tokens. */
 export interface PolicyDocument {
   readonly version: 1;
   readonly source: Policy['source'];
   readonly path?: string;
-  /** Names what the policy decides: see `digestPolicy`. */
+  /** Identifies what the policy decides: see `digestPolicy`. */
   readonly digest: string;
   /** RFC 3339 in UTC with milliseconds. */
   readonly loaded_at: string;
@@ -16,6 +16,7 @@ export interface PolicyDocument {
   readonly notify: readonly object[];
 }
 
+/** The public document of a policy. */
 export const policyDocument = (policy: Policy): PolicyDocument => {
   const { version, source, path, digest, loaded_at, rules, targets, notify } = policy;
   return {

@@ -8,14 +8,15 @@ import { parsePolicy } from './parse.ts';
 import type { Policy, PolicyContent } from './policy.ts';
 import { refusedPolicy } from './policy.ts';
 
+/** Far larger than any policy, in bytes. */
 const LARGEST_FILE = 256 * 1024;
 
 /**
- * The policy in a file, or the built-in one where there is no such file (ENOENT only). `allowNonLoopback` lets its
- * targets be on other machines.
- *
- * Throws RecorderError `invalid_policy` when the file is there and can't be read or is not a policy: `fields.faults`
- * then lists every fault with its line. The built-in rules never stand in for a file that is there.
+ * Loads the policy from a file; the built-in one when the file does not exist (ENOENT only). The built-in rules never
+ * replace a file that exists.
+ * @param allowNonLoopback whether targets may be on other machines
+ * @throws RecorderError `invalid_policy` when the file exists and can't be read or is not a policy; `fields.faults` lists
+ *   every fault with its line
  */
 export const loadPolicy = (path: string, clock: Clock, allowNonLoopback = false): Policy => {
   const bytes = readBytes(path);
@@ -31,7 +32,7 @@ export const loadPolicy = (path: string, clock: Clock, allowNonLoopback = false)
 
 const BUILT_IN: PolicyContent = { version: 1, rules: BUILT_IN_RULES, targets: {}, notify: [] };
 
-/** What the file holds, undefined where there is none. */
+/** The content of the file; undefined when it does not exist. */
 const readBytes = (path: string): Buffer | undefined => {
   try {
     // Without O_NONBLOCK, opening a named pipe would wait for its writer.
@@ -58,7 +59,7 @@ const readRegularFile = (file: number): Buffer => {
 const decode = (bytes: Buffer, path: string): string => {
   const text = bytes.toString();
   if (isUtf8(bytes)) return text;
-  // The decoder leaves U+FFFD where the bytes make no character.
+  // The decoder writes U+FFFD in place of invalid bytes.
   const line = text.split('\uFFFD', 1)[0]!.split('\n').length;
   throw refusedPolicy([
     { file: path, line, message: 'there are bytes here that are not UTF-8; save the file as UTF-8' },

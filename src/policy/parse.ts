@@ -2,14 +2,14 @@ import type { PolicyContent, PolicyFault } from './policy.ts';
 import { refusedPolicy } from './policy.ts';
 import { PolicyFile } from './schema.ts';
 import { staysHere } from './target-url.ts';
-import { placeOf } from './wording.ts';
+import { placeOf } from './fault-messages.ts';
 import { readYaml } from './yaml.ts';
 
 /**
- * What a policy file's text decides, completed from the built-in rules.
- *
- * `file` is the name that the faults carry; `allowNonLoopback` lets targets be on other machines.
- * Throws RecorderError `invalid_policy` with every fault in the text.
+ * Parses the text of a policy file and completes it from the built-in rules.
+ * @param file the name of the file, for the faults
+ * @param allowNonLoopback whether targets may be on other machines
+ * @throws RecorderError `invalid_policy` with every fault in the text
  */
 export const parsePolicy = (text: string, file: string, allowNonLoopback = false): PolicyContent => {
   const { value, lineOf, faults } = readYaml(text);
@@ -21,16 +21,16 @@ export const parsePolicy = (text: string, file: string, allowNonLoopback = false
   const found: PolicyFault[] = faults.map((fault) => ({ file, ...fault }));
   if (value !== undefined) {
     const parsed = PolicyFile.safeParse(value);
-    const far = parsed.success && !allowNonLoopback ? farTargets(parsed.data) : [];
-    if (parsed.success && found.length === 0 && far.length === 0) return parsed.data;
-    for (const { path, message } of [...(parsed.error?.issues ?? []), ...far])
+    const remote = parsed.success && !allowNonLoopback ? remoteTargets(parsed.data) : [];
+    if (parsed.success && found.length === 0 && remote.length === 0) return parsed.data;
+    for (const { path, message } of [...(parsed.error?.issues ?? []), ...remote])
       found.push({ file, line: lineOf(path), message: `${placeOf(path)}: ${message}` });
   }
   throw refusedPolicy(found);
 };
 
-/** The targets that are not on this machine. */
-const farTargets = ({ targets, notify }: PolicyContent) => {
+/** A fault for each target that is not on this machine. */
+const remoteTargets = ({ targets, notify }: PolicyContent) => {
   const urls = [
     ...Object.entries(targets).flatMap(([action, target]) => [
       { path: ['targets', action, 'engage', 'url'], url: target?.engage?.url },

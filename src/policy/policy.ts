@@ -1,6 +1,4 @@
-/**
- * The containment policy as the service uses it, and what is said of one that is refused.
- */
+/** The containment policy as the service uses it, and the error that refuses one. */
 import type { IncidentClass, Rule } from '../../machines/vocabulary.ts';
 import { RecorderError } from '../errors.ts';
 import type { Targets, Webhook } from './targets.ts';
@@ -12,7 +10,7 @@ export type Rules = Readonly<Record<IncidentClass, Rule>>;
 export interface PolicyContent {
   readonly version: 1;
   readonly rules: Rules;
-  /** Where containment actions are sent; one without a target is fetched from the posture. */
+  /** Where containment actions are sent. An action without a target is fetched from the posture by its service. */
   readonly targets: Targets;
   readonly notify: readonly Webhook[];
 }
@@ -21,23 +19,23 @@ export interface Policy extends PolicyContent {
   readonly source: 'file' | 'built-in';
   /** The file that the policy was read from; undefined for the built-in one. */
   readonly path: string | undefined;
-  /** Names what is in force: see `digestPolicy`. */
+  /** Identifies what the policy decides: see `digestPolicy`. */
   readonly digest: string;
   /** RFC 3339 in UTC with milliseconds. */
   readonly loaded_at: string;
 }
 
-/** One thing wrong with a policy file. The message says what it is and what is allowed; lines count from 1. */
+/** One fault of a policy file. The message says what is wrong and what is allowed. Lines count from 1. */
 export interface PolicyFault {
   readonly file: string;
   readonly line: number;
   readonly message: string;
 }
 
-/** What one answer lists at most: a file has room for thousands of faults, and nobody reads those. */
+/** How many faults one answer lists: a file has room for thousands, and nobody reads those. */
 const MOST_FAULTS = 100;
 
-/** The error that refuses a policy, with every fault in its message and, for programs, in `fields.faults`. */
+/** The error that refuses a policy. The faults are in its message and, for programs, in `fields.faults`. */
 export const refusedPolicy = (faults: readonly PolicyFault[], cause?: unknown): RecorderError => {
   const listed = faults.toSorted((one, other) => one.line - other.line).slice(0, MOST_FAULTS);
   const lines = listed.map(({ file, line, message }) => `${file}:${line}: ${message}`);

@@ -1,19 +1,19 @@
 /**
- * What a policy file may say, and what the service makes of it.
+ * The schema of a policy file.
  *
- * Parsing completes: a class that the file leaves out, or a key that a rule leaves out, takes its value from the
- * built-in table. Each message stands beside the rule that it explains. A further section of the file is a further key
- * of `PolicyFile`.
+ * Parsing completes the file: a class that it leaves out, or a key that a rule leaves out, takes its value from the
+ * built-in table. Each message is next to the rule that it explains. A new section of the file is a new key of
+ * `PolicyFile`.
  */
 import * as z from 'zod/mini';
 import { ACTIONS, CLASSES, SEVERITIES } from '../../machines/vocabulary.ts';
 import type { IncidentClass } from '../../machines/vocabulary.ts';
 import { BUILT_IN_RULES } from './defaults.ts';
-import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './schema-parts.ts';
+import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './strict-schemas.ts';
 import { notify, targets } from './target-schema.ts';
-import { shown } from './wording.ts';
+import { shown } from './fault-messages.ts';
 
-const truth = z.boolean({
+const trueOrFalse = z.boolean({
   error: ({ input }) =>
     `must be true or false, found ${shown(input)} (yes, no, on, off and anything in quotes are text)`,
 });
@@ -33,7 +33,7 @@ const actions = z
 const rule = (incidentClass: IncidentClass) => {
   const builtIn = BUILT_IN_RULES[incidentClass];
   return closed('key', {
-    auto_contain: z._default(truth, builtIn.auto_contain),
+    auto_contain: z._default(trueOrFalse, builtIn.auto_contain),
     actions: z._default(actions, [...builtIn.actions]),
     default_severity: z._default(oneOf('severity', SEVERITIES), builtIn.default_severity),
   }).check(
@@ -53,7 +53,7 @@ const rules = closed(
   >,
 );
 
-/** The whole file. A section with nothing after it is taken for an empty one. */
+/** The whole file. A section without content counts as empty. */
 export const PolicyFile = closed('key', {
   version: z.literal(1, {
     error: ({ input }) => (input === undefined ? 'is missing; write version: 1' : `must be 1, found ${shown(input)}`),

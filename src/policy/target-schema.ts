@@ -1,20 +1,20 @@
-/** What the `targets` and `notify` sections of a policy file may say. */
+/** The schemas of the `targets` and `notify` sections of a policy file. */
 import { isAbsolute } from 'node:path';
 import * as z from 'zod/mini';
 import { ACTIONS } from '../../machines/vocabulary.ts';
 import { parseDuration } from '../duration.ts';
-import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './schema-parts.ts';
+import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './strict-schemas.ts';
 import { parseTargetUrl, type TargetUrl, URL_FORMS } from './target-url.ts';
-import { shown } from './wording.ts';
+import { shown } from './fault-messages.ts';
 import { NOTIFIED_EVENTS } from '../domain/entries.ts';
 
-/** Each webhook has a connection of its own, and a few are all that the service has room for. */
+/** Each webhook has its own connection, and the service has few descriptors. */
 const MOST_WEBHOOKS = 4;
 
 /** The units in which a policy writes times. */
 export const TIME_UNITS = ['ms', 's', 'm', 'h'] as const;
 
-/** A time like `500ms`, `5s`, `2m` or `1h`, in milliseconds. */
+/** A time like `500ms`, `5s`, `2m` or `1h`; parsed to milliseconds. */
 const duration = (least: string, most: string) =>
   z.pipe(
     z.string({ error: ({ input }) => `must be a time from ${least} to ${most}, such as 5s, found ${shown(input)}` }),
@@ -66,17 +66,17 @@ const target = closed('key', {
     const fault = (key: string, message: string): void =>
       context.addIssue({ code: 'custom', path: [key], message, continue: true });
     if (given.engage !== undefined && given.broker !== undefined)
-      fault('broker', 'stands beside engage; an action is sent in one way');
+      fault('broker', 'can\'t be combined with engage; an action is sent in one way');
     if (given.release !== undefined && given.engage === undefined)
-      fault('release', 'has no engage beside it; what is sent is also engaged');
+      fault('release', 'needs engage; an action whose release is sent is also engaged by sending');
     if (given.token_path !== undefined && given.engage === undefined)
-      fault('token_path', 'has no engage beside it that would send the token');
+      fault('token_path', 'needs engage, which sends the token');
     if (given.timeout !== undefined && given.engage === undefined && given.broker === undefined)
-      fault('timeout', 'has no engage or broker beside it');
+      fault('timeout', 'needs engage or broker');
   }, evenIfFaulty),
 );
 
-/** The actions that a service can carry out: `log_alert` is an entry of the log and done with that. */
+/** The actions that a service can carry out. `log_alert` is not one: its entry in the log is all there is to do. */
 const SENT = ACTIONS.filter((action) => action !== 'log_alert');
 
 export const targets = closed(
@@ -87,7 +87,7 @@ export const targets = closed(
   >,
 );
 
-/** Where a webhook goes is shown to everybody who asks for the health or the metrics, and stands in the log. */
+/** A webhook's URL is in the log, and everybody who asks for the health or the metrics sees it. */
 const webhookUrl = url.check(
   z.refine((to) => !to.path.includes('?'), {
     error: 'must have no query: a secret belongs into the file that token_path names',

@@ -1,6 +1,6 @@
 /**
- * Where a request goes, as the policy writes it: `http://host:port/path` over TCP, or `unix:/socket/path:/path` over a
- * unix socket.
+ * The URL of a target, as the policy writes it: `http://host:port/path` for TCP, or `unix:/socket/path:/path` for a unix
+ * socket.
  */
 import { isLoopback } from '../loopback.ts';
 
@@ -16,13 +16,13 @@ const LONGEST_URL = 1024;
 /** A path and a query of RFC 3986: visible ASCII without a fragment. */
 const PATH = /^\/[!"$-~]*$/;
 
-/** Reads a target's URL; undefined when it has neither form. */
+/** Parses a target's URL. Returns undefined when it has neither form. */
 export function parseTargetUrl(text: string): TargetUrl | undefined {
   if (text.length > LONGEST_URL) return undefined;
   return text.startsWith('unix:') ? parseUnix(text) : parseTcp(text);
 }
 
-/** Whether a request to it stays on this machine. */
+/** Whether a request to this URL stays on this machine. */
 export const staysHere = (url: TargetUrl): boolean => url.kind === 'unix' || isLoopback(url.host);
 
 function parseUnix(text: string): TargetUrl | undefined {

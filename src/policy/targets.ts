@@ -1,18 +1,19 @@
 /**
- * Where the policy sends containment actions and news, in the shapes that its `targets` and `notify` sections have once
- * they are read.
+ * Where the policy sends containment actions and entries of the log: the shapes of its `targets` and `notify` sections
+ * after parsing.
  */
 import type { ContainmentAction, Directive, Channel } from '../../machines/vocabulary.ts';
 import type { TargetUrl } from './target-url.ts';
 import type { EntryEvent } from '../domain/entries.ts';
 
-/** A request that carries out a directive; `action` is the word that the receiving service knows for it. */
+/** Where a directive is sent. */
 export interface Endpoint {
   readonly url: TargetUrl;
+  /** The receiving service's own word for the action. */
   readonly action: string;
 }
 
-/** The appliance's file broker: requests are files in one directory, answers are files in another. */
+/** The appliance's file broker: requests are files in one directory, results are files in another. */
 export interface Broker {
   readonly requests: string;
   readonly results: string;
@@ -26,21 +27,21 @@ export interface Target {
   readonly broker?: Broker | undefined;
   readonly token_path?: string | undefined;
   readonly timeout?: number | undefined;
-  /** How often the service shows that it still obeys. */
+  /** How often the service confirms that the action is still in force. */
   readonly confirm_every?: number | undefined;
 }
 
 export type Targets = { readonly [Action in ContainmentAction]?: Target | undefined };
 
-/** A receiver of what is written into the audit log. */
+/** A receiver of entries of the audit log. */
 export interface Webhook {
   readonly url: TargetUrl;
   readonly token_path?: string | undefined;
-  /** The events that it is told of; all when not given. */
+  /** The events that it receives; by default all. */
   readonly events?: readonly EntryEvent[] | undefined;
 }
 
-/** How a directive reaches the service that carries it out. */
+/** The channel on which a directive reaches the service that carries it out. */
 export function channelOf(targets: Targets, action: ContainmentAction, directive: Directive): Channel {
   if (action === 'log_alert') return 'log';
   const target = targets[action];

@@ -1,14 +1,14 @@
 /**
- * Reads YAML into plain values that know which line they came from.
+ * Reads YAML into plain values, with the line of each.
  *
- * js-yaml's own loader forgets positions and stops at the first duplicate key, so this builds the value from its event
- * stream and goes on after a fault. The subset is what a policy needs: one document; mappings with words for keys;
- * lists; scalars as the core schema of YAML 1.2 resolves them (`yes` is text). Anchors, aliases and tags are refused:
- * nothing in the file can then be bigger or other than it looks.
+ * js-yaml's own loader forgets positions and stops at the first duplicate key. So this file builds the value from
+ * js-yaml's event stream and continues after a fault. It takes the subset that a policy needs: one document, mappings
+ * whose keys are words, lists, and scalars as the core schema of YAML 1.2 resolves them (`yes` is text). It refuses
+ * anchors, aliases and tags, so that nothing in the file can be larger or different than it looks.
  */
 import { constructFromEvents, EVENT_ID, getScalarValue, parseEvents, SCALAR_STYLE, YAMLException } from 'js-yaml';
 import type { Event, MappingEvent, ScalarEvent, SequenceEvent } from 'js-yaml';
-import { quoted } from './wording.ts';
+import { quoted } from './fault-messages.ts';
 
 export interface YamlFault {
   readonly line: number;
@@ -18,18 +18,18 @@ export interface YamlFault {
 export interface LocatedValue {
   /** Mappings are objects without a prototype. Undefined when the text holds no document or can't be read as YAML. */
   readonly value: unknown;
-  /** The line of the value at a path, or of the nearest thing around it that is there; lines count from 1. */
+  /** The line of the value at a path, or of the nearest existing value around it. Lines count from 1. */
   readonly lineOf: (path: readonly PropertyKey[]) => number;
   readonly faults: readonly YamlFault[];
 }
 
-/** Far deeper than a policy goes, and shallow enough for the stack. */
+/** Far deeper than any policy, and shallow enough for the stack. */
 const DEEPEST = 16;
 
-/** The built-in table takes about a hundred events. Bounds what a hostile file can cost, here and in the schema. */
+/** Limits what a hostile file can cost, here and in the schema. The built-in table takes about a hundred events. */
 const MOST_EVENTS = 10_000;
 
-/** Reads a text. Never throws: what is wrong is in `faults`, and the value is what could be read all the same. */
+/** Reads a text. Never throws: `faults` says what is wrong, and the value holds what could be read. */
 export const readYaml = (text: string): LocatedValue => {
   try {
     const events = parseEvents(text, { maxDepth: DEEPEST });
@@ -37,7 +37,7 @@ export const readYaml = (text: string): LocatedValue => {
       ? unreadable(`the file holds ${events.length} YAML events; at most ${MOST_EVENTS} are allowed`)
       : new Composer(text, events).document();
   } catch (error) {
-    // The parser's documentation says that it may throw other things than its own exception.
+    // According to its documentation, the parser may throw other errors than its own.
     if (!(error instanceof YAMLException)) return unreadable(`can't be read as YAML: ${String(error)}`);
     return unreadable(`not valid YAML: ${error.reason}`, (error.mark?.line ?? 0) + 1);
   }
@@ -49,7 +49,7 @@ const unreadable = (message: string, line = 1): LocatedValue => ({
   faults: [{ line, message }],
 });
 
-/** One pass over the events of a text. Positions only grow, so the line of the latest event is counted on the way. */
+/** Builds the value in one pass over the events. Positions only grow, so lines are counted on the way. */
 class Composer {
   readonly #text: string;
   readonly #events: IterableIterator<Event>;
@@ -84,7 +84,7 @@ class Composer {
     return event;
   }
 
-  /** The value that begins with the event, read to its end. Undefined in place of an alias. */
+  /** Reads the value that begins with the event, to its end. Returns undefined for an alias. */
   #value(event: Event): unknown {
     switch (event.type) {
       case EVENT_ID.MAPPING:
@@ -136,12 +136,12 @@ class Composer {
     return list;
   }
 
-  /** The first event of each member, up to the end of the mapping or list. */
+  /** Yields the first event of each member, up to the end of the mapping or list. */
   *#members(): Generator<Event> {
     for (let event = this.#next(); event && event.type !== EVENT_ID.POP; event = this.#next()) yield event;
   }
 
-  /** The word that stands as a key; undefined for one that is refused. */
+  /** Reads a key. Returns undefined when the key is refused. */
   #key(event: Event): string | undefined {
     if (event.type !== EVENT_ID.SCALAR) {
       this.#fault('a key must be a word');
@@ -151,7 +151,7 @@ class Composer {
     this.#refuseProperties(event);
     const key = this.#textOf(event);
     if (key !== '__proto__') return key;
-    // Schemas pass over this key in silence, so it is refused before they see it.
+    // Schemas silently ignore this key, so it is refused here.
     this.#fault(`unknown key ${quoted(key)}`);
     return undefined;
   }
@@ -194,10 +194,10 @@ class Composer {
   }
 }
 
-/** The events around a single scalar, which the core schema then resolves as it would in a whole document. */
+/** The event around a single scalar: with it, the core schema resolves the scalar like one in a whole document. */
 const DOCUMENT: Event = { type: EVENT_ID.DOCUMENT, explicitStart: false, explicitEnd: false, directives: [] };
 
-/** Where an event begins, its anchor and tag included; -1 for one without a text. */
+/** Where an event begins in the text, including its anchor and tag; -1 for an event without text. */
 const startOf = (event: Event): number => {
   switch (event.type) {
     case EVENT_ID.SCALAR:

@@ -125,9 +125,9 @@ describe('the targets of a policy', () => {
     [
       'a release without engage',
       freeze('release: { url: "http://127.0.0.1:1/", action: x }'),
-      /^4: .*has no engage beside it/,
+      /^4: .*release: needs engage/,
     ],
-    ['a broker beside engage', freeze(ENGAGE, BROKER), /^5: .*broker.*stands beside engage/],
+    ['a broker beside engage', freeze(ENGAGE, BROKER), /^5: .*broker.*can't be combined with engage/],
     [
       'a broker without directories',
       freeze('broker: { results: /results, action: relock }'),
@@ -138,9 +138,9 @@ describe('the targets of a policy', () => {
       freeze('broker: { requests: requests, results: /r, action: x }'),
       /^4: .*absolute path/,
     ],
-    ['a token without engage', freeze(BROKER, 'token_path: /token'), /^5: .*token_path: has no engage/],
+    ['a token without engage', freeze(BROKER, 'token_path: /token'), /^5: .*token_path: needs engage/],
     ['a relative token_path', freeze(ENGAGE, 'token_path: token'), /^5: .*token_path: must be an absolute path/],
-    ['a timeout with nothing to send', freeze('timeout: 5s'), /^4: .*timeout: has no engage or broker/],
+    ['a timeout with nothing to send', freeze('timeout: 5s'), /^4: .*timeout: needs engage or broker/],
     ['a timeout without unit', freeze(ENGAGE, 'timeout: 5'), /^5: .*timeout: must be a time from 100ms to 120s/],
     ['a timeout that is too short', freeze(ENGAGE, 'timeout: 99ms'), /^5: .*from 100ms to 120s/],
     ['a timeout that is too long', freeze(ENGAGE, 'timeout: 121s'), /^5: .*from 100ms to 120s/],

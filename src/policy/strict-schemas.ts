@@ -1,10 +1,11 @@
-/** What all sections of the policy's schema are made of. */
+/** Schemas that refuse everything unknown by name. All sections of the policy's schema are made of them. */
 import * as z from 'zod/mini';
-import { shown, unknownWord } from './wording.ts';
+import { shown, unknownWord } from './fault-messages.ts';
 
 /**
- * A mapping that takes the given keys and no others, each unknown key being a fault of its own with its own place.
- * An unknown key does not abort: the checks that follow still run.
+ * A mapping with the given keys and no others. Each unknown key is a fault of its own, with its own place, and does not
+ * stop the checks that follow.
+ * @param kind what a key names, for messages
  */
 export const closed = <Shape extends z.core.$ZodLooseShape>(kind: string, shape: Shape) => {
   const allowed = Object.keys(shape);
@@ -14,6 +15,10 @@ export const closed = <Shape extends z.core.$ZodLooseShape>(kind: string, shape:
   );
 };
 
+/**
+ * One of some words.
+ * @param kind what a word names, for messages
+ */
 export const oneOf = <Word extends string>(kind: string, words: readonly Word[]) =>
   z.enum(words, {
     error: ({ input }) =>
@@ -23,8 +28,8 @@ export const oneOf = <Word extends string>(kind: string, words: readonly Word[])
   });
 
 /**
- * Lets a check run on a mapping that has other faults too, so that one answer holds them all. The members that such a
- * check sees may be of any type.
+ * Runs a check also on a mapping that has other faults, so that one answer lists all of them. The check must expect
+ * members of any type.
  */
 export const evenIfFaulty = { when: ({ value }: z.core.ParsePayload) => typeof value === 'object' && value !== null };
 

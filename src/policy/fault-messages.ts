@@ -1,8 +1,6 @@
-/**
- * The words in which a policy's faults are told to an operator.
- */
+/** Texts for the faults of a policy, as an operator reads them. */
 
-/** A value from the file as a message shows it, on one line and cut where it is long. */
+/** A value from the file, as a message shows it: on one line, and cut when it is long. */
 export const shown = (value: unknown): string => {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object' && value !== null) return 'a mapping';
@@ -10,7 +8,7 @@ export const shown = (value: unknown): string => {
   return value === null ? 'nothing' : String(value);
 };
 
-/** Where in the file's structure a value is, e.g. `rules.tool_call_burst.actions[0]`. */
+/** The place of a value in the file's structure, such as `rules.tool_call_burst.actions[0]`. */
 export const placeOf = (path: readonly PropertyKey[]): string =>
   path.map(stepInto).join('').replace(/^\./, '') || 'the policy';
 
@@ -20,17 +18,17 @@ const stepInto = (step: PropertyKey): string => {
   return /^\w{1,60}$/.test(name) ? `.${name}` : `[${quoted(name)}]`;
 };
 
-/** Says that a word is not one of those allowed, and which of them was probably meant. */
+/** Says that a word is not allowed, which words are, and which of them was probably meant. */
 export const unknownWord = (kind: string, word: string, allowed: readonly string[]): string => {
   const meant = nearest(word, allowed);
   const hint = meant === undefined ? '' : ` (did you mean ${meant}?)`;
   return `unknown ${kind} ${quoted(word)}${hint}; allowed: ${allowed.join(', ')}`;
 };
 
-/** A word from the file in quotation marks, on one line and cut where it is long. */
+/** A word from the file in quotation marks: on one line, and cut when it is long. */
 export const quoted = (word: string): string => JSON.stringify(word.length > 60 ? `${word.slice(0, 60)}…` : word);
 
-/** The allowed word with the fewest letters to change, when there are few enough for a slip of the hand. */
+/** The allowed word with the fewest letters to change; undefined when those are too many for a typing error. */
 const nearest = (word: string, allowed: readonly string[]): string | undefined =>
   allowed
     .filter((candidate) => Math.abs(candidate.length - word.length) <= 3)
@@ -38,7 +36,7 @@ const nearest = (word: string, allowed: readonly string[]): string | undefined =
     .filter(({ candidate, distance }) => distance <= Math.min(3, candidate.length / 2))
     .toSorted((one, other) => one.distance - other.distance)[0]?.candidate;
 
-/** The insertions, deletions and replacements between two words (Levenshtein), one row of the table at a time. */
+/** The number of insertions, deletions and replacements between two words (Levenshtein), computed row by row. */
 const editDistance = (from: string, to: string): number => {
   let row = Array.from({ length: to.length + 1 }, (_, column) => column);
   for (const [line, letter] of [...from].entries()) {
