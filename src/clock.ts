@@ -1,8 +1,10 @@
 /**
- * Time, as an argument. Nothing below the composition root asks the system for the time by itself.
+ * Time as an argument: nothing below `src/compose` asks the system for the time.
  *
- * Wall-clock time is data: it is written into entries and shown to people, and may jump. What must not jump (waiting,
- * measuring) uses `monotonic`.
+ * Wall-clock time is data. It is written into entries and shown to people, and it may jump. Waiting and measuring use
+ * `monotonic`, which does not jump.
+ *
+ * Needs Node only: the client ships with this file.
  */
 
 /** Units of time, in milliseconds. */
@@ -14,7 +16,7 @@ export const DAY = 24 * HOUR;
 export interface Clock {
   /** Wall-clock time in milliseconds since the epoch. */
   now(): number;
-  /** Milliseconds from an arbitrary origin, never going back. */
+  /** Milliseconds since an arbitrary moment; never goes back. */
   monotonic(): number;
 }
 

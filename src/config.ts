@@ -1,4 +1,4 @@
-/** The configuration: what the environment says, checked as a whole before anything is opened. */
+/** The configuration: read from the environment and checked as a whole, before anything is opened. */
 import { isIPv6 } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { RecorderError } from './errors.ts';
@@ -9,18 +9,18 @@ export type BindAddress =
   | { readonly kind: 'unix'; readonly path: string };
 
 export interface Config {
-  /** Where the API listens; port 0 leaves the choice to the system. */
+  /** Where the API listens. With port 0 the system chooses a port. */
   readonly bind: BindAddress;
-  /** Whether an address that other machines can reach is meant. */
+  /** Whether addresses that other machines can reach are allowed. */
   readonly allowNonLoopback: boolean;
   readonly policyPath: string;
   readonly logPath: string;
   readonly tokenPath: string;
-  /** The audit key's file; without one the chain is plain SHA-256. */
+  /** The file with the audit key. Without one the chain is plain SHA-256. */
   readonly keyPath: string | undefined;
-  /** The size in bytes at which a file of the audit log is sealed. */
+  /** The size in bytes at which the audit log's file is sealed. */
   readonly segmentBytes: number;
-  /** How many incidents are kept as live actors at most. */
+  /** How many live actors are kept at most. */
   readonly liveActors: number;
   readonly logLevel: LogLevel;
 }
@@ -32,10 +32,10 @@ type LogLevel = (typeof LOG_LEVELS)[number];
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Reads the configuration from the environment, or from `defaults` what the environment does not set. An empty variable
- * counts as one that is not set.
- *
- * Throws RecorderError('config') that names every fault, one a line, with what is allowed.
+ * Reads the configuration. An empty variable counts as not set.
+ * @param env the environment
+ * @param defaults values for variables that the environment does not set
+ * @throws RecorderError `config`; its message names every fault, one a line, and says what is allowed
  */
 export const readConfig = (env: Environment, defaults: Environment = {}): Config => {
   const faults: string[] = [];
@@ -58,7 +58,7 @@ export const readConfig = (env: Environment, defaults: Environment = {}): Config
   return config;
 };
 
-/** Makes a value of a variable's text. What it gives after telling of a fault is never used. */
+/** Parses the text of a variable. After a call of `fault`, the result is not used. */
 type Parse<Value> = (text: string, fault: (what: string) => void) => Value;
 
 const flag: Parse<boolean> = (text, fault) => {

@@ -1,10 +1,9 @@
 /**
- * The one error class of the service and the table of its codes.
+ * The service's only error class, and the table of its codes.
  *
- * A code is stable and names what went wrong; the table gives the HTTP status that goes with it. `message` is written
- * for the person who caused the error: what was wrong, where, and what to do. `fields` are further members of the JSON
- * body that a client gets (`{"error": message, ...fields}`). Errors with a status of 500 and above keep their cause for
- * the log and say nothing of it to the client.
+ * A code is stable and names what went wrong; the table has its HTTP status. `message` is for the person who caused the
+ * error: what was wrong, where, and what to do. `fields` are further members of the JSON body that a client gets
+ * (`{"error": message, ...fields}`). The cause of an error with status 500 or above goes to the log, not to the client.
  */
 
 /** Every code with its HTTP status (RFC 9110, RFC 6585 for 429 and 431). */

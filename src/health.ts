@@ -1,4 +1,4 @@
-/** How the service is, in the words of `GET /health`. */
+/** The health of the service, as `GET /health` shows it. */
 import type { AuditLog } from './audit/log.ts';
 import { ACTIONS } from '../machines/vocabulary.ts';
 import type { Notifier } from './containment/notifier.ts';
@@ -6,12 +6,12 @@ import type { Policy } from './policy/policy.ts';
 import type { Projections } from './projections/projections.ts';
 import { VERSION } from './version.ts';
 
-export interface HealthParts {
+export interface HealthDependencies {
   readonly log: Pick<AuditLog, 'status'>;
   readonly projections: Projections;
   readonly policy: { readonly current: Policy };
   readonly token: { fault(): string | undefined };
-  /** What an operator should know although nothing is broken. */
+  /** What an operator should know although the service works. */
   readonly warnings: () => readonly string[];
   readonly notifier: Pick<Notifier, 'status'>;
   readonly verification: { readonly verified: number | undefined };
@@ -19,18 +19,18 @@ export interface HealthParts {
   readonly startedAt: string;
 }
 
-export interface Health {
-  /** `degraded` while reports or commands can't be taken; `reasons` say why. */
+export interface HealthReport {
+  /** `degraded` while reports or commands are refused; `reasons` says why. */
   readonly status: 'ok' | 'degraded';
   readonly [detail: string]: unknown;
 }
 
-/** Why reports or commands can't be taken at the moment; nothing when they are. */
+/** Why reports or commands are refused at the moment. Empty when they are taken. */
 export function reasonsOf({
   log,
   projections,
   token,
-}: Pick<HealthParts, 'log' | 'projections' | 'token'>): readonly string[] {
+}: Pick<HealthDependencies, 'log' | 'projections' | 'token'>): readonly string[] {
   const { state, writable, reason } = log.status;
   return [
     writable ? undefined : (reason ?? `the audit log is ${state}`),
@@ -41,11 +41,12 @@ export function reasonsOf({
   ].filter((fault) => fault !== undefined);
 }
 
-export function healthOf(parts: HealthParts): Health {
-  const { log, projections, policy, notifier, warnings, verification, startedAt } = parts;
+/** Collects the health of the service. */
+export function healthOf(dependencies: HealthDependencies): HealthReport {
+  const { log, projections, policy, notifier, warnings, verification, startedAt } = dependencies;
   const { state, writable, entries, bytes, segments, algorithm } = log.status;
   const { version, source, path, digest, loaded_at } = policy.current;
-  const reasons = reasonsOf(parts);
+  const reasons = reasonsOf(dependencies);
   const { open_incidents, total_incidents } = projections.statistics.read();
   return {
     status: reasons.length === 0 ? 'ok' : 'degraded',
@@ -70,7 +71,7 @@ export function healthOf(parts: HealthParts): Health {
   };
 }
 
-/** How many deliveries of the actions in force have each status, over all actions. */
+/** Which actions are engaged, and how many deliveries have each status, over all actions. */
 function containmentOf({ posture }: Projections) {
   const counts: Record<string, number> = {};
   for (const action of ACTIONS) {

@@ -1,22 +1,25 @@
 /**
- * Local use (`--local`): everything that the service needs, in a directory of its own, for somebody trying it.
+ * Local use (`--local`): everything that the service needs in one directory, for people who try it.
  *
- * It is asked for and never what happens because a file is missing. What it makes it makes once: the state of an earlier
- * run is used again, and a key is never replaced, because the log was written with it.
+ * It starts only on request, never because a file is missing. The state of an earlier run is used again. A key is never
+ * replaced, because the log was written with it.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import type { BindAddress } from './config.ts';
+import { replaceFile } from './durable-file.ts';
 import { RecorderError } from './errors.ts';
 
+/** The mode of a secret's file. */
+const OWNER_ONLY = 0o600;
+
 /**
- * Makes `<directory>/var` (mode 0700) with a random token and audit key (mode 0600) unless they are there.
- *
- * Returns the variables that point the configuration at them, to be overridden by those that the user has set. Throws
- * RecorderError('config') for a log whose key is gone.
+ * Creates `<directory>/var` (mode 0700) with a random token and a random audit key (mode 0600), unless they exist.
+ * @returns the variables that point the configuration at them; the user's own variables come first
+ * @throws RecorderError `config` for a log whose key is gone
  */
-export const prepareLocalUse = (directory: string): Readonly<Record<string, string>> => {
+export const prepareLocalUse = async (directory: string): Promise<Readonly<Record<string, string>>> => {
   const state = resolve(directory, 'var');
   const log = join(state, 'incident-recorder-audit.jsonl');
   const token = join(state, 'service-token');
@@ -32,9 +35,9 @@ export const prepareLocalUse = (directory: string): Readonly<Record<string, stri
           `put the key back, or move ${state} away to start afresh`,
       );
     }
-    writeSecret(key, `${randomBytes(32).toString('hex')}\n`);
+    await replaceFile(key, `${randomBytes(32).toString('hex')}\n`, OWNER_ONLY);
   }
-  if (!existsSync(token)) writeSecret(token, `${randomBytes(32).toString('base64url')}\n`);
+  if (!existsSync(token)) await replaceFile(token, `${randomBytes(32).toString('base64url')}\n`, OWNER_ONLY);
 
   return {
     CONTAINMENT_POLICY_PATH: resolve(directory, 'policy', 'incident-containment.yaml'),
@@ -71,23 +74,3 @@ export const firstReport = (bind: BindAddress, tokenPath: string, directory: str
 
 const shellWord = (text: string): string =>
   /^[\w./@:+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
-
-/** Writes a file that is there, whole, after a power cut, or not at all. */
-const writeSecret = (path: string, text: string): void => {
-  const temporary = `${path}.new`;
-  rmSync(temporary, { force: true });
-  const file = openSync(temporary, 'wx', 0o600);
-  try {
-    writeSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(temporary, path);
-  const parent = openSync(dirname(path), 'r');
-  try {
-    fsyncSync(parent);
-  } finally {
-    closeSync(parent);
-  }
-};

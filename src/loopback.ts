@@ -5,7 +5,7 @@ const LOOPBACK = new BlockList();
 LOOPBACK.addSubnet('127.0.0.0', 8);
 LOOPBACK.addAddress('::1', 'ipv6');
 
-/** Whether a host, as an address without brackets or as a name, is this machine and nothing else. */
+/** Whether a host can only be this machine. `host` is a name, or an address without brackets. */
 export const isLoopback = (host: string): boolean => {
   if (isIPv4(host)) return LOOPBACK.check(host);
   if (isIPv6(host)) return LOOPBACK.check(host, 'ipv6');

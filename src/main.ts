@@ -1,8 +1,8 @@
 /**
- * The process: arguments and environment in, exit code out.
+ * The process of the service: arguments, signals, exit codes.
  *
- * SIGTERM and SIGINT end the service, SIGHUP reloads policy and token. Exit codes: 0 after a stop that was asked for;
- * 78 (sysexits.h, EX_CONFIG) for a configuration or policy that must be mended first; 75 (EX_TEMPFAIL) when another
+ * SIGTERM and SIGINT stop the service, SIGHUP reloads policy and token. Exit codes: 0 after a requested stop; 78
+ * (sysexits.h, EX_CONFIG) for a configuration or policy that must be corrected first; 75 (EX_TEMPFAIL) when another
  * recorder holds the log; 74 (EX_IOERR) when the log could not be synced; 1 for anything else.
  */
 import { parseArgs } from 'node:util';
@@ -20,7 +20,7 @@ const EX_IOERR = 74;
 async function main(): Promise<void> {
   process.umask(0o027);
   const { values } = readArguments();
-  const local = values.local ? prepareLocalUse(process.cwd()) : {};
+  const local = values.local ? await prepareLocalUse(process.cwd()) : {};
   const config = readConfig(process.env, local);
   const output = new ProcessOutput();
   const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, output);
@@ -42,7 +42,7 @@ function readArguments() {
   }
 }
 
-/** What the process does about signals. Until there is a service a reload has nothing to do, and a stop ends at once. */
+/** Reacts to signals. Until the service has started, a reload does nothing and a stop ends the process at once. */
 class Signals {
   readonly #logger: Logger;
   #service: Service | undefined;
@@ -55,7 +55,7 @@ class Signals {
     process.on('SIGHUP', () => void this.#service?.reload());
   }
 
-  /** Resolves with the exit code when the service has ended. */
+  /** Lets signals control the service. Resolves with the exit code when the service has ended. */
   async obey(service: Service): Promise<number> {
     this.#service = service;
     const stopped = new Promise<void>((resolve) => {

@@ -1,4 +1,4 @@
-/** What the process log says about the audit log. */
+/** The lines of the process log about the audit log. */
 import type { Logger } from 'pino';
 import type { BackgroundVerification } from './audit/background-verification.ts';
 import type { AuditLog } from './audit/log.ts';
@@ -6,9 +6,10 @@ import type { Damage } from './audit/verify-chain.ts';
 import { type Clock, SECOND } from './clock.ts';
 import { type EntryEvent, isAboutIncident, type StoredEntry } from './domain/entries.ts';
 
-/** How often a long start says how far it is. */
+/** How often a long start logs its progress. */
 const PROGRESS = 2 * SECOND;
 
+/** Logs entries that are on disk. */
 export function logEntries(logger: Logger, entries: readonly StoredEntry[]): void {
   for (const entry of entries) {
     const { event, data } = entry;
@@ -17,22 +18,26 @@ export function logEntries(logger: Logger, entries: readonly StoredEntry[]): voi
   }
 }
 
-/** The line of a request says what it did to an incident, so its entries are repeated on `debug` only. */
+/** The line of a request already says what it did to an incident, so those entries are logged on `debug` only. */
 const levelOf = (event: EntryEvent): 'debug' | 'info' =>
   event.startsWith('incident.') || event === 'alert.raised' ? 'debug' : 'info';
 
-/** Tells, once in a while, how far the audit log has been read into the projections. */
-export function progressTo(logger: Logger, clock: Clock, from: number): (seq: number) => void {
-  let told = clock.monotonic();
+/**
+ * Logs now and then how far the audit log has been read into the projections.
+ * @param from the `seq` of the last entry that the projections know
+ * @returns a function to call with the `seq` of each entry that was read
+ */
+export function progressLog(logger: Logger, clock: Clock, from: number): (seq: number) => void {
+  let logged = clock.monotonic();
   logger.info({ from_seq: from + 1 }, 'reading the audit log');
   return (seq) => {
-    if (clock.monotonic() - told < PROGRESS) return;
-    told = clock.monotonic();
+    if (clock.monotonic() - logged < PROGRESS) return;
+    logged = clock.monotonic();
     logger.info({ seq }, 'reading the audit log');
   };
 }
 
-/** Verifies what the start has not read, and stops the writing of a log that is not what was written. */
+/** Verifies what the start has not read. On damage, marks the log as damaged, so that it is no longer written. */
 export async function verifyRest(verification: BackgroundVerification, log: AuditLog, logger: Logger): Promise<void> {
   try {
     const damage = await verification.run();
@@ -47,5 +52,6 @@ export async function verifyRest(verification: BackgroundVerification, log: Audi
   }
 }
 
+/** Logs that the audit log is damaged, and where. */
 export const logDamage = (logger: Logger, damage: Damage): void =>
-  logger.fatal(damage, 'the audit log is damaged: it is read, and not written');
+  logger.fatal(damage, 'the audit log is damaged: it can be read and is not written');

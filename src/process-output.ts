@@ -1,9 +1,10 @@
 /**
- * Where the lines of the process log go: standard output, many lines at a time or a tenth of a second later, as a write
- * for each costs as much as making it. While nothing is said nothing is done: to wake up ten times a second for nothing
- * took a twentieth of what a throttled host gives the service.
+ * Writes the lines of the process log to standard output: many at a time, at most a tenth of a second late, because a
+ * write for each line costs as much as making the line. Without lines there is no timer: to wake up ten times a second
+ * for nothing took a twentieth of the processor time that a throttled host gives the service.
  *
- * For a reader of standard output that is stuck up to a mebibyte waits; more is dropped, reports are not.
+ * When the reader of standard output is stuck, up to 1 MiB of lines waits and further lines are dropped. Reports are not
+ * affected.
  */
 import pino, { type Logger } from 'pino';
 
@@ -32,15 +33,15 @@ export class ProcessOutput {
     }, WRITE_AFTER).unref();
   }
 
-  /** Writes what waits before anything else is done. */
+  /** Writes the waiting lines before it returns. */
   flushSync(): void {
     this.#destination.flushSync();
   }
 }
 
 /**
- * Writes the line of each request, such as pino writes lines of level `info`. Pino looks at each field, and at each
- * character of most, which without a compiler takes a twentieth of what a report takes.
+ * Returns a function that writes the line of a request, like pino's lines of level `info`. Pino itself looks at each field
+ * and at most characters, which without a compiler takes a twentieth of the time of a report.
  */
 export const requestLines = (logger: Logger, output: Pick<ProcessOutput, 'write'>): ((fields: object) => void) => {
   const { info: level } = pino.levels.values;

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, type BigIntStats } from 'node:fs';
 import { RecorderError } from './errors.ts';
 
-/** Far more than any secret takes: what is larger is some other file. */
+/** In bytes. Far more than any secret: a larger file is something else. */
 const LARGEST = 16n * 1024n;
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -12,18 +12,17 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 interface SecretFile {
-  /** What the file held when it was read. */
   readonly content: Buffer;
-  /** What it was then, asked of the open file before its content was read. */
+  /** The status of the open file, read before its content. */
   readonly stats: BigIntStats;
 }
 
 /**
- * Reads a small regular file that holds a secret. The file is opened once and judged by its descriptor, so that nobody
- * can put another one under the name in between; opening never waits, not even on a named pipe.
- *
- * `forbiddenMode` are permission bits that the file must not have, and `permissions` is what to say when it does. With
- * `followLinks: false` a symbolic link is refused. Throws RecorderError('config') naming the file, never its content.
+ * Reads a small regular file with a secret. The file is opened once and checked by its descriptor, so that nobody can
+ * replace it in between. Opening never waits, not even for a named pipe.
+ * @param demands `forbiddenMode`: permission bits that the file must not have; `permissions`: the message when it has them;
+ *   `followLinks`: whether the path may be a symbolic link
+ * @throws RecorderError `config`; its message names the file and never contains its content
  */
 export const readSecretFile = (
   path: string,

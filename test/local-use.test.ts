@@ -22,15 +22,15 @@ describe('prepareLocalUse', () => {
 
   const state = (name = ''): string => join(directory, 'var', name);
 
-  it('makes a token and a key that only the user can read', () => {
-    prepareLocalUse(directory);
+  it('makes a token and a key that only the user can read', async () => {
+    await prepareLocalUse(directory);
     expect(readdirSync(state())).to.have.members(['service-token', 'audit-hmac-key']);
     expect(modeOf(state())).to.equal('700');
     for (const name of readdirSync(state())) expect(modeOf(state(name))).to.equal('600');
   });
 
-  it('points the configuration at what it made', () => {
-    const config = readConfig(prepareLocalUse(directory));
+  it('points the configuration at what it made', async () => {
+    const config = readConfig(await prepareLocalUse(directory));
     expect(config.policyPath).to.equal(join(directory, 'policy', 'incident-containment.yaml'));
     expect(config.logPath).to.equal(state('incident-recorder-audit.jsonl'));
     expect(
@@ -39,47 +39,49 @@ describe('prepareLocalUse', () => {
     expect(readKey(config.keyPath ?? '').toString()).to.match(/^[\da-f]{64}$/);
   });
 
-  it('makes other secrets in another directory', () => {
-    prepareLocalUse(directory);
-    prepareLocalUse(state('other'));
+  it('makes other secrets in another directory', async () => {
+    await prepareLocalUse(directory);
+    await prepareLocalUse(state('other'));
     for (const name of ['service-token', 'audit-hmac-key']) {
       expect(readFileSync(state(name))).not.to.deep.equal(readFileSync(state(join('other', 'var', name))));
     }
   });
 
-  it('keeps what an earlier run left', () => {
-    prepareLocalUse(directory);
+  it('keeps what an earlier run left', async () => {
+    await prepareLocalUse(directory);
     writeFileSync(state('incident-recorder-audit.jsonl'), 'entry\n');
     const before = ['service-token', 'audit-hmac-key'].map((name) => readFileSync(state(name), 'utf8'));
-    prepareLocalUse(directory);
+    await prepareLocalUse(directory);
     expect(['service-token', 'audit-hmac-key'].map((name) => readFileSync(state(name), 'utf8'))).to.deep.equal(before);
   });
 
-  it('makes a new token when only that is gone', () => {
-    prepareLocalUse(directory);
+  it('makes a new token when only that is gone', async () => {
+    await prepareLocalUse(directory);
     writeFileSync(state('incident-recorder-audit.jsonl'), 'entry\n');
     rmSync(state('service-token'));
-    prepareLocalUse(directory);
+    await prepareLocalUse(directory);
     expect(readdirSync(state())).to.include('service-token');
   });
 
-  it('gets past what a crash left half written', () => {
-    prepareLocalUse(directory);
+  it('gets past what a crash left half written', async () => {
+    await prepareLocalUse(directory);
     rmSync(state('audit-hmac-key'));
     writeFileSync(state('audit-hmac-key.new'), 'half', { mode: 0o644 });
-    prepareLocalUse(directory);
+    await prepareLocalUse(directory);
     expect(readKey(state('audit-hmac-key'))).to.have.length(64);
     expect(modeOf(state('audit-hmac-key'))).to.equal('600');
   });
 
   for (const left of ['incident-recorder-audit.jsonl', 'incident-recorder-audit.jsonl.checkpoint']) {
-    it(`given ${left} without the key, refuses to make another`, () => {
-      prepareLocalUse(directory);
+    it(`given ${left} without the key, refuses to make another`, async () => {
+      await prepareLocalUse(directory);
       writeFileSync(state(left), 'entry\n');
       rmSync(state('audit-hmac-key'));
-      expect(() => prepareLocalUse(directory))
-        .to.throw(RecorderError, `${state(left)} is there, but the audit key`)
-        .with.property('code', 'config');
+      expect(await prepareLocalUse(directory).catch((error: unknown) => error))
+        .to.be.instanceOf(RecorderError)
+        .and.include({ code: 'config' })
+        .with.property('message')
+        .that.includes(`${state(left)} is there, but the audit key`);
       expect(readdirSync(state())).not.to.include('audit-hmac-key');
     });
   }

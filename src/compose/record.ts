@@ -24,7 +24,7 @@ import { PolicyInForce } from '../incidents/policy-in-force.ts';
 import { randomPool } from '../incidents/random-pool.ts';
 import { Recorder } from '../incidents/recorder.ts';
 import { channelOf } from '../policy/targets.ts';
-import { progressTo } from '../process-log.ts';
+import { progressLog } from '../process-log.ts';
 import { CatchUp } from '../projections/catch-up.ts';
 import { databasePath } from '../projections/database.ts';
 import { Projections } from '../projections/projections.ts';
@@ -73,7 +73,7 @@ export async function openRecord(
   requireWritable(dirname(path));
   const projections = releases.adopt(new Projections(databasePath(path)), (opened) => opened.close());
   await projections.lookForRoom();
-  const catchUp = new CatchUp(projections, progressTo(logger, clock, projections.position.seq));
+  const catchUp = new CatchUp(projections, progressLog(logger, clock, projections.position.seq));
   const recovered = await catchUp.recover({ path, hash, clock });
 
   const betweenBatches = async (): Promise<void> => {

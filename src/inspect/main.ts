@@ -16,7 +16,7 @@ const relay = await InspectorRelay.listen(PORT);
 const inspector = createInspector({ send: (event) => relay.send(event) });
 inspector.start();
 
-const config = readConfig(process.env, prepareLocalUse(process.cwd()));
+const config = readConfig(process.env, await prepareLocalUse(process.cwd()));
 const service = await startService(config, systemClock, pino({ level: config.logLevel }), {
   inspect: inspector.inspect,
 });

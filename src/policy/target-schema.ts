@@ -66,7 +66,7 @@ const target = closed('key', {
     const fault = (key: string, message: string): void =>
       context.addIssue({ code: 'custom', path: [key], message, continue: true });
     if (given.engage !== undefined && given.broker !== undefined)
-      fault('broker', 'can\'t be combined with engage; an action is sent in one way');
+      fault('broker', "can't be combined with engage; an action is sent in one way");
     if (given.release !== undefined && given.engage === undefined)
       fault('release', 'needs engage; an action whose release is sent is also engaged by sending');
     if (given.token_path !== undefined && given.engage === undefined)
