@@ -1,14 +1,14 @@
 #!/bin/sh
 # Installs, upgrades or removes the incident recorder on a host with systemd.
 #
-#   ./install.sh           installs, or upgrades what is installed; may be repeated
+#   ./install.sh           installs or upgrades; may be repeated
 #   ./install.sh check     only says what the host lacks
-#   ./install.sh remove    removes the program; audit log, policy that was edited, secrets and user stay
+#   ./install.sh remove    removes the program; audit log, edited policy, secrets and user stay
 #
-# --landlock-wrapper, behind `check` or `install`: let the appliance's own wrapper set Landlock, for a util-linux older
-# than 2.40.
+# --landlock-wrapper, after `check` or `install`: the appliance's own wrapper sets Landlock, for a util-linux older than
+# 2.40.
 #
-# Nothing is changed before the whole host has been checked.
+# The script checks the whole host before it changes anything.
 set -eu
 umask 022
 
@@ -16,7 +16,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 prefix=/usr/lib/secure-ai/incident-recorder
 unit=secure-ai-incident-recorder.service
 policy=/etc/secure-ai/policy/incident-containment.yaml
-# For editors; the policy names it.
+# For editors: the policy names it.
 schema=${policy%.yaml}.schema.json
 key=/etc/secure-ai/incident-recorder/audit-hmac-key
 token=/run/secure-ai/service-token
@@ -67,8 +67,8 @@ check() {
   [ -z "$lacking" ] || exit 1
 }
 
-# As long as nobody has edited the policy it follows the package; one that was edited stays, and one that was removed
-# stays away.
+# A policy that nobody has edited is replaced by the one in the package. An edited policy stays. A removed policy is not
+# installed again.
 install_policy() {
   shipped=$here/policy/incident-containment.yaml
   before=$prefix/policy/incident-containment.yaml
@@ -86,7 +86,7 @@ install_policy() {
   install -m 0644 "$shipped" "$policy"
 }
 
-# Only before the first entry: a log keeps the key that it began with.
+# Only before the first entry: a log keeps its first key.
 make_key() {
   if [ -e "$key" ] || [ -e "$log" ] || [ -e "$log.checkpoint" ]; then return; fi
   (umask 077 && od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' >"$key.new")
@@ -102,7 +102,7 @@ copy_package() {
   mkdir -p "$prefix.new"
   cp -R "$here/." "$prefix.new"
   chown -R 0:0 "$prefix.new"
-  # What of the host the unit's rules for Landlock let node use.
+  # The host's loader and libraries: the unit's Landlock rules let node use them.
   linked=$(ldd "$here/bin/node")
   loader=$(echo "$linked" | sed -n 's/^[[:space:]]*\(\/[^ ]*\/ld-linux[^ ]*\).*/\1/p')
   libraries=$(dirname "$(readlink -f "$(echo "$linked" | sed -n 's/.*libc\.so\.6 => \([^ ]*\).*/\1/p')")")
@@ -110,12 +110,12 @@ copy_package() {
   ln -sfn "$libraries" "$prefix.new/libraries"
 }
 
-# What V8 compiles of the service. It is made here, since no two are the same; without it a start only takes longer.
+# Makes V8's cached data of the service. It differs each time, so it is not in the package. Without it a start takes longer.
 compile() {
   work=$(mktemp -d)
   token_here=$(od -An -v -tx1 -N24 /dev/urandom | tr -d ' \n')
   (umask 077 && printf %s "$token_here" >"$work/token")
-  # The very flags of the unit, or V8 passes it over.
+  # The flags of the unit: V8 accepts cached data only with the same flags.
   flags=$(sed -n 's/^ *\(--jitless .*\) \\$/\1/p' "$here/systemd/$unit")
   bundle=$prefix.new/dist/bundle.cjs
   # shellcheck disable=SC2086
@@ -183,7 +183,7 @@ remove_all() {
   say "removed; $(dirname "$log"), /etc/secure-ai and the user incident-recorder stay"
 }
 
-# A function, so that the shell has read all of it before it moves its own file.
+# A function, so that the shell has read all of the script before the script moves its own file.
 main() {
   command=${1:-install}
   case ${2:-} in

@@ -1,11 +1,18 @@
 /**
  * `npm run build`: bundles the service, the command line and the web console into `dist/`.
  *
- * The hardened host can neither strip types (that needs WebAssembly) nor afford to load hundreds of files, so it is
- * given one file of JavaScript with every dependency inside, `dist/bundle.cjs`, with what V8 has compiled of it
- * beside it; `dist/service.cjs` runs it and `dist/warm-up.cjs` has it compiled. The command line is `dist/cli.js`, and
- * one chunk for each subcommand. The description of the API is `dist/openapi.json`. Services that report import the
- * modules of `dist/client`. The console is in `dist/console/`.
+ * | in `dist/` | what it is |
+ * | --- | --- |
+ * | `bundle.cjs` | the service with every dependency, in one file |
+ * | `bundle.cjs.cache` | what V8 has compiled of the bundle |
+ * | `service.cjs` | runs the bundle |
+ * | `warm-up.cjs` | compiles the bundle and writes its cache |
+ * | `cli.js`, `cli/` | the command line, and one chunk for each subcommand |
+ * | `openapi.json` | the description of the API |
+ * | `client/` | the modules that reporting services import |
+ * | `console/` | the web console |
+ *
+ * The hardened host can neither strip types, which needs WebAssembly, nor afford to load hundreds of files.
  */
 
 import { chmod, rm, writeFile } from 'node:fs/promises';
@@ -37,7 +44,7 @@ const common: BuildOptions = {
     },
   },
   plugins: [fewMediaTypes(), fewMetricTypes(), drawnCharts()],
-  // http-assert's copy of depd wraps deprecated functions by eval; nothing here is wrapped so.
+  // http-assert's copy of depd wraps deprecated functions with eval, but nothing here uses that.
   checks: { eval: false },
 };
 
@@ -46,7 +53,7 @@ const output: BuildOptions['output'] = {
   format: 'esm',
   entryFileNames: '[name].js',
   chunkFileNames: 'cli/[name].js',
-  // Functions keep their names, so that a stack trace says something without its source map: reading the map
+  // Functions keep their names, so that a stack trace is readable without the source map: to read the map
   // (--enable-source-maps) nearly doubles the cost of a start.
   minify: { compress: true, mangle: { keepNames: true }, codegen: true },
   sourcemap: true,
@@ -60,7 +67,7 @@ const commonJs: BuildOptions['output'] = {
 };
 
 await rm(`${root}dist`, { recursive: true, force: true });
-// Several builds: in one, what two of them use would move into chunks that they share.
+// Separate builds: a single build would move what two of them use into shared chunks.
 await build({ ...common, input: { bundle: 'src/main.ts' }, output: commonJs });
 for (const [name, from] of Object.entries({ service: 'launch-service', 'warm-up': 'warm-up' })) {
   await build({

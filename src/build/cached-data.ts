@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HARDENED_NODE } from './hardened-node.ts';
 
-/** The service is up in a second; on a machine that is busy with other things it may take longer. In milliseconds. */
+/** How long the service may take, in milliseconds. It starts in a second, but the machine may be busy. */
 const PATIENCE = 120_000;
 
 /**
- * Writes the cached data of the service in `dist/`, as it serves on the hardened host, beside its bundle. Throws when the
- * service does not run.
+ * Writes the cached data of the bundle in `dist`, made with the flags of the hardened host.
+ * @throws when the service does not run
  */
 export function makeCachedData(dist: string): void {
   const bundle = join(dist, 'bundle.cjs');
@@ -34,7 +34,7 @@ export function makeCachedData(dist: string): void {
       stdio: ['ignore', 'ignore', 'inherit'],
       timeout: PATIENCE,
     });
-    // The service has written it, under its own umask.
+    // The service wrote the file with its own umask.
     chmodSync(cache, 0o644);
   } finally {
     rmSync(directory, { recursive: true, force: true });

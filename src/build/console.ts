@@ -1,8 +1,8 @@
 /**
- * The web console: bundles `src/console` into `dist/console/`, as files that the service sends as they are.
+ * Bundles the web console, `src/console`, into `dist/console/`: files that the service sends unchanged.
  *
- * Every file but `index.html` has a hash of its content in its name, so that it can be kept for ever by who has it.
- * Beside each stands the same, compressed (`.br`, `.gz`): the host has no time to do that.
+ * Every file except `index.html` has a hash of its content in its name, so that browsers can cache it for ever. Next to
+ * each file are its compressed forms (`.br`, `.gz`): the host has no time to compress.
  */
 
 import { createHash } from 'node:crypto';
@@ -11,7 +11,7 @@ import { join, parse } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { build } from 'rolldown';
 
-/** The path under which the service sends the files. */
+/** The URL path of the files. */
 const BASE = '/console/';
 
 /** Builds the console of the checkout at `root`. */
@@ -54,7 +54,7 @@ export const buildConsole = async (root: string): Promise<void> => {
   await compressAll(to);
 };
 
-/** All style sheets in one: uPlot's, then ours, in the order of their names, without comments and indentation. */
+/** One style sheet of all: uPlot's, then ours in the order of their names, without comments and indentation. */
 const styles = async (root: string, from: string): Promise<string> => {
   const own = (await readdir(join(from, 'styles'))).toSorted().map((name) => join(from, 'styles', name));
   const sheets = [join(root, 'node_modules/uplot/dist/uPlot.min.css'), ...own];

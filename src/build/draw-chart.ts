@@ -1,9 +1,9 @@
 /**
- * Draws a statechart by state-machine-cat, which lays it out by Graphviz. That is WebAssembly, which the hardened host
- * does not have, so it is done at build time.
+ * Draws a statechart with state-machine-cat, which uses Graphviz for the layout. Graphviz is WebAssembly, which the
+ * hardened host cannot run, so charts are drawn at build time.
  *
- * Graphviz decides where everything is. What the groups are called is ours: each state and each transition has its id as
- * `data-id`, by which it is found again when an incident is shown in the drawing, and a title that says it in words.
+ * Graphviz decides the places. The attributes of the groups are ours: each state and each transition has its id as
+ * `data-id`, so that code can find it to show an incident in the drawing, and a title that describes it in words.
  */
 import { type IState, type IStateMachine, type ITransition, render } from 'state-machine-cat';
 import { type Chart, type ChartState, type ChartTransition, labelOf } from '../statecharts/chart.ts';
@@ -12,14 +12,14 @@ import type { Drawing } from '../statecharts/drawings.ts';
 export async function drawChart(chart: Chart): Promise<Drawing> {
   const cat = asCat(chart);
   const [svg, dot] = await Promise.all([
-    // `svg` would take the Graphviz of the machine that it runs on where there is one: drawings would differ.
+    // `svg` would use the machine's own Graphviz where there is one, and drawings would differ.
     render(cat, { inputType: 'json', outputType: 'oldsvg', ...ROOMY }),
     render(cat, { inputType: 'json', outputType: 'dot' }),
   ]);
   return { ...tidied(svg, chart), dot };
 }
 
-/** Room for text that is wider than Graphviz thinks, where the reader has another font. */
+/** Room for text that is wider than Graphviz assumes, because the reader has another font. */
 const ROOMY = {
   dotNodeAttrs: [{ name: 'fontsize', value: '13' }],
   dotEdgeAttrs: [{ name: 'fontsize', value: '11' }],
@@ -27,11 +27,11 @@ const ROOMY = {
 /** Keeps a label off its line. */
 const GAP = '\u00a0';
 
-/** All states of a chart, each before those in it. */
+/** All states, each before its own inner states. */
 const statesOf = (states: readonly ChartState[]): readonly ChartState[] =>
   states.flatMap((state) => [state, ...statesOf(state.states)]);
 
-/** The chart in state-machine-cat's own terms. A class, `s3` or `t3`, tells which state or transition it is. */
+/** The chart in state-machine-cat's terms. A class such as `s3` or `t3` identifies the state or transition. */
 function asCat(chart: Chart): IStateMachine {
   const all = statesOf(chart.states);
   const transitions: ITransition[] = [];
@@ -58,7 +58,7 @@ function asCat(chart: Chart): IStateMachine {
       ...(initial === undefined ? {} : { statemachine: machineIn(states, initial, id) }),
     };
     if (!final) return [box];
-    // A final state keeps its name: what ends the chart is drawn behind it.
+    // A final state keeps its name: the end of the chart is drawn after it.
     const end = `${id}.end`;
     connect(id, end);
     return [box, { name: end, type: 'final' }];
@@ -79,7 +79,7 @@ const SIZE = /<svg width="(\d+)pt" height="(\d+)pt"/;
 const GROUP = /<g id="[^"]*" class="(?:node|edge|cluster) ([^"]*)">\n<title>[^<]*<\/title>/g;
 const OUR_CLASS = /(?:^| )([st])(\d+)(?: |$)/;
 
-/** Graphviz's SVG without its head, its background and its own names. */
+/** Graphviz's SVG without its head, its background and its names. */
 function tidied(svg: string, chart: Chart): Omit<Drawing, 'dot'> {
   const [, width, height] = SIZE.exec(svg) ?? [];
   const all = statesOf(chart.states);
@@ -93,8 +93,8 @@ function tidied(svg: string, chart: Chart): Omit<Drawing, 'dot'> {
       const state = all[Number(index)];
       const transition = chart.transitions[Number(index)];
       return kind === 's'
-        ? group('state', state!.id, sayState(state!))
-        : group('transition', transition!.id, sayTransition(transition!));
+        ? group('state', state!.id, titleOf(state!))
+        : group('transition', transition!.id, titleOfTransition(transition!));
     });
   return { width: Number(width), height: Number(height), body };
 }
@@ -102,8 +102,8 @@ function tidied(svg: string, chart: Chart): Omit<Drawing, 'dot'> {
 const group = (kind: string, id: string, title: string): string =>
   `<g class="${kind}" data-id="${id}"><title>${title.replaceAll('&', '&amp;').replaceAll('<', '&lt;')}</title>`;
 
-const sayState = ({ name, description }: ChartState): string =>
+const titleOf = ({ name, description }: ChartState): string =>
   description === undefined ? name : `${name}: ${description}`;
 
-const sayTransition = (transition: ChartTransition): string =>
+const titleOfTransition = (transition: ChartTransition): string =>
   `${transition.from} to ${transition.to}: ${labelOf(transition)}`;

@@ -1,6 +1,6 @@
 /**
- * The JSON Schemas of what people write by hand, so that editors complete and check it: the policy and a report. They
- * are made from the schemas that validate, and say in the words of JSON Schema what those say by functions.
+ * The JSON Schemas of what people write by hand, the policy and a report, so that editors can complete and check it. They
+ * are made from the validating schemas. What those check with functions is added here in terms of JSON Schema.
  */
 import * as z from 'zod/mini';
 import { openApiDocument } from '../api/openapi/document.ts';
@@ -8,30 +8,30 @@ import { durationPattern } from '../duration.ts';
 import { PolicyFile } from '../policy/schema.ts';
 import { TIME_UNITS } from '../policy/target-schema.ts';
 
-/** What the keys of a policy mean, wherever they stand. */
+/** What the keys of a policy mean, wherever they occur. */
 const KEYS: Readonly<Record<string, string>> = {
-  version: 'The version of the form that this file has.',
-  rules: 'One rule for each class; a class that is left out keeps its built-in rule.',
-  auto_contain: 'Whether the actions are asked for at once, when such an incident is reported.',
-  actions: 'What contains it, in this order.',
+  version: 'The format version of this file.',
+  rules: 'One rule for each class. A class that is left out keeps its built-in rule.',
+  auto_contain: 'Whether a report of such an incident asks for the actions at once.',
+  actions: 'The containment actions, in this order.',
   default_severity: 'The severity of a report that names none.',
-  targets: 'Where containment actions are sent; what is not named here, its service has to come for.',
-  engage: 'Where to ask that the action be put into force.',
-  release: 'Where to ask that it be taken back.',
-  broker: 'The directories by which a broker is asked, in place of a service.',
-  requests: 'The directory that requests are put into.',
-  results: 'The directory that their results are taken from.',
+  targets: 'Where containment actions are sent. An action without a target is fetched by its service.',
+  engage: 'Where to send the request to put the action into force.',
+  release: 'Where to send the request to release the action.',
+  broker: 'The directories of a file broker, instead of a service.',
+  requests: 'The directory for request files.',
+  results: 'The directory with the result files.',
   action: 'The word that the service or broker knows for the action.',
   url: 'An http URL on the loopback, or a unix socket.',
-  token_path: 'The file of the token that is sent along.',
+  token_path: 'The file with the token to send.',
   timeout: 'How long to wait for an answer: 500ms, 5s, 2m, 1h.',
-  confirm_every: 'How often its service confirms anew; when it falls silent, containment is lost: 5s, 2m, 1h.',
-  notify: 'Webhooks that are told of entries of the audit log.',
-  events: 'Which entries; all when left out.',
+  confirm_every: 'How often the service confirms again: 5s, 2m, 1h. When it stops, the containment is lost.',
+  notify: 'Webhooks that receive entries of the audit log.',
+  events: 'Which entries to send; by default all.',
 };
 
-/** What the schemas say of a key by functions. */
-const WORDS: Readonly<Record<string, object>> = {
+/** What the schemas check of a key with functions. */
+const CHECKS: Readonly<Record<string, object>> = {
   rules: { type: ['object', 'null'] },
   targets: { type: ['object', 'null'] },
   notify: { type: ['array', 'null'] },
@@ -43,14 +43,17 @@ const WORDS: Readonly<Record<string, object>> = {
   confirm_every: { pattern: durationPattern(TIME_UNITS) },
 };
 
-/** A rule that contains by itself, because it says so or says nothing and that is built in, takes an action at least. */
-const containsBySomething = (builtIn: boolean): object => ({
+/**
+ * A rule with auto_contain needs at least one action.
+ * @param builtIn the value of auto_contain when the rule leaves it out
+ */
+const autoContainNeedsAction = (builtIn: boolean): object => ({
   if: { properties: { auto_contain: { const: true } }, ...(builtIn ? {} : { required: ['auto_contain'] }) },
   // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema
   then: { properties: { actions: { minItems: 1 } } },
 });
 
-/** An action is sent in one way, and what goes with sending stands beside what is sent. */
+/** An action is sent in one way only, and the keys for sending need one. */
 const SENT_IN_ONE_WAY = {
   not: { required: ['engage', 'broker'] },
   dependentRequired: { release: ['engage'], token_path: ['engage'] },
@@ -59,7 +62,7 @@ const SENT_IN_ONE_WAY = {
 
 type Schema = z.core.JSONSchema.BaseSchema;
 
-/** Unknown keys are refused by a check that names each of them. */
+/** The validating schemas refuse unknown keys with a function that names each; here a keyword does it. */
 const closeMappings: NonNullable<z.core.ToJSONSchemaParams['override']> = ({
   zodSchema: {
     _zod: { def },
@@ -69,24 +72,24 @@ const closeMappings: NonNullable<z.core.ToJSONSchemaParams['override']> = ({
   if (def.type === 'object' && def.catchall?._zod.def.type === 'custom') jsonSchema.additionalProperties = false;
 };
 
-/** Tells of every key in a schema, and of what goes with it, in place. */
-function tellMore(schema: Schema): Schema {
+/** Adds to every key of a schema its description and the checks, in place. */
+function complete(schema: Schema): Schema {
   const { auto_contain, broker } = (schema.properties ?? {}) as Readonly<Record<string, Schema>>;
-  if (auto_contain !== undefined) Object.assign(schema, containsBySomething(auto_contain.default === true));
+  if (auto_contain !== undefined) Object.assign(schema, autoContainNeedsAction(auto_contain.default === true));
   if (broker !== undefined) Object.assign(schema, SENT_IN_ONE_WAY);
   for (const [key, value] of Object.entries(schema.properties ?? {})) {
     const description = KEYS[key];
-    Object.assign(tellMore(value as Schema), description === undefined ? {} : { description }, WORDS[key]);
+    Object.assign(complete(value as Schema), description === undefined ? {} : { description }, CHECKS[key]);
   }
-  if (schema.items !== undefined) tellMore(schema.items as Schema);
+  if (schema.items !== undefined) complete(schema.items as Schema);
   return schema;
 }
 
-/** The schemas by the names of their files. */
+/** The schemas, by file name. */
 export const jsonSchemas = (): Readonly<Record<string, object>> => ({
   'incident-containment.schema.json': {
     title: 'Containment policy of the incident recorder',
-    ...tellMore(z.toJSONSchema(PolicyFile, { io: 'input', unrepresentable: 'any', override: closeMappings })),
+    ...complete(z.toJSONSchema(PolicyFile, { io: 'input', unrepresentable: 'any', override: closeMappings })),
   },
   'report.schema.json': {
     $schema: 'https://json-schema.org/draft/2020-12/schema',

@@ -1,9 +1,8 @@
 #!/usr/bin/env node
 /**
- * The entry of `dist/cli.js`: asks for the right Node before anything that needs it is loaded.
+ * The entry of `dist/cli.js`: checks the version of Node before it loads anything that needs it.
  *
- * It imports nothing statically, because imports come first: an older Node would stop at `node:sqlite` with a stack
- * trace.
+ * It has no static imports, because those run first: an older Node would stop with a stack trace at `node:sqlite`.
  */
 
 const OLDEST_NODE = 24;

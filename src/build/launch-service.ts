@@ -1,9 +1,9 @@
 /**
- * The entry of `dist/service.cjs`: runs the bundle beside it, compiled at build time where that serves. It is CommonJS,
- * because to load ES modules takes Node a third of a start without JIT.
+ * The entry of `dist/service.cjs`: runs the bundle next to it, with the cached data where V8 accepts that. It is CommonJS,
+ * because loading ES modules takes a third of a start without JIT.
  *
- * `NODE_DEBUG=incident-recorder` tells why the compiled bundle was passed over. Under `--enable-source-maps` it always
- * is: Node knows the source maps of modules, not of scripts.
+ * `NODE_DEBUG=incident-recorder` says why cached data was not used. With `--enable-source-maps` it is never used: Node
+ * supports source maps of modules, not of scripts.
  */
 import { join } from 'node:path';
 import { debuglog } from 'node:util';

@@ -1,6 +1,6 @@
 /**
- * The manual page, made from the very definitions that the command line runs: what `--help` says of one subcommand, the
- * page says of all. `npm run man` writes it to `systemd/incident-recorder.1`, where it is installed with the unit.
+ * The manual page, made from the definitions of the command line: it says of all subcommands what `--help` says of one.
+ * `npm run man` writes it to `systemd/incident-recorder.1`, from where it is installed with the unit.
  */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,7 @@ import { ENVIRONMENT, EXIT_CODES, makeProgram } from '../cli/program.ts';
 
 const PATH = fileURLToPath(new URL('../../systemd/incident-recorder.1', import.meta.url));
 
-/** The page in the language of man(7). */
+/** The page in the format of man(7). */
 export async function manPage(): Promise<string> {
   const program = await makeProgram();
   const name = program.name();
@@ -40,7 +40,7 @@ const visible = (command: Command): readonly Command[] =>
     .visibleCommands(command)
     .filter((one) => one.name() !== 'help');
 
-/** What there is to say of a command, or of each of its own commands. */
+/** The section of a command; with subcommands, a section for each of those. */
 function sectionOf(command: Command): readonly string[] {
   const own = visible(command);
   if (own.length > 0) return own.flatMap(sectionOf);
@@ -62,7 +62,7 @@ function sectionOf(command: Command): readonly string[] {
 
 const item = (head: string, text: string): readonly string[] => ['.TP', head, roff(text)];
 
-/** Text as it is: nothing in it is a request or an escape. */
+/** Escapes text: nothing in it is a request or an escape of man(7). */
 const roff = (text: string): string =>
   text
     .replaceAll('\\', String.raw`\e`)

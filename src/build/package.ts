@@ -1,9 +1,10 @@
 /**
- * `npm run package [-- DIRECTORY]`: makes `incident-recorder-<version>-linux-<architecture>.tgz`, which holds all that a
- * host needs: `dist/`, the pinned Node, the unit with what belongs to it, the policy and `install.sh`.
+ * `npm run package [-- DIRECTORY]`: makes `incident-recorder-<version>-linux-<architecture>.tgz` with everything that a
+ * host needs: `dist/`, the pinned Node, the unit with its files, the policy and `install.sh`.
  *
- * Two builds give the same package, byte for byte: names are sorted, and nothing of the machine, the user or the time goes
- * in. V8's cached data is never twice the same and can't be checked, so it stays out, and install.sh makes it on the host. `SHA256SUMS` lists every file, for `sha256sum --check`.
+ * Two builds make the same package, byte for byte: names are sorted, and the package contains nothing about the machine,
+ * the user or the time. V8's cached data differs each time and can't be checked, so install.sh makes it on the host.
+ * `SHA256SUMS` lists every file, for `sha256sum --check`.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -16,7 +17,7 @@ import { VERSION } from '../version.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
-/** Where each thing is in the repository, by its name in the package. */
+/** Maps each name in the package to its place in the repository. */
 const contents = (pinnedNode: string): Readonly<Record<string, string>> => ({
   'bin/node': `${pinnedNode}/bin/node`,
   'bin/node.LICENSE': `${pinnedNode}/LICENSE`,
@@ -26,7 +27,7 @@ const contents = (pinnedNode: string): Readonly<Record<string, string>> => ({
   'install.sh': 'systemd/install.sh',
   LICENSE: 'LICENSE',
   'README.md': 'README.md',
-  // So that Node takes dist/ for what it is without a look.
+  // Its "type" tells Node that dist/ holds ES modules; otherwise Node would have to look at the code.
   'package.json': 'package.json',
 });
 
@@ -65,7 +66,7 @@ async function makePackage(directory: string): Promise<string> {
   }
 }
 
-/** What sha256sum would say of every file of the tree, sorted by name. */
+/** The output of sha256sum for every file of the tree, sorted by name. */
 async function sums(tree: string): Promise<string> {
   const files = (await readdir(tree, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())

@@ -1,6 +1,6 @@
 /**
- * What `npm ci` ends with: sees to the pinned Node, then builds `dist/` with it. Plain JavaScript, because the Node that
- * runs this may be an old one.
+ * The last step of `npm ci`: makes the pinned Node available, then builds `dist/` with it. It is plain JavaScript, because
+ * an old Node may run it.
  *
  * The pinned Node comes as an optional package for each platform, and all of them bring the command `node`. npm up to
  * version 10 installs the one that fits and then clears away the commands of the others, which takes its link as well:

@@ -1,28 +1,31 @@
 /**
- * The bundled service as a script, compiled from what V8 made of it earlier where that can be had.
+ * The bundled service as a script, with V8's bytecode of an earlier run where possible.
  *
- * Compiling takes a third of a start without JIT. V8 can keep its bytecode (`cachedData`), also of functions that were
- * compiled when they were first called, and takes it back in a process of the same version and flags. But it knows the
- * source by its length alone and does not look for damage. So a digest of both stands in front: bytecode that was not
- * made of this source, or is not what was made, is passed over, and the start takes longer.
+ * Compiling takes a third of a start without JIT. V8 can export its bytecode (`cachedData`), including functions that were
+ * compiled at their first call, and accepts it in a process with the same version and flags. But V8 identifies the source
+ * by its length only, and does not detect damage. So the file begins with a digest of source and bytecode. Bytecode of
+ * another source, or damaged bytecode, is not used; then the start takes longer.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Script } from 'node:vm';
 
-/** The parameters that Node gives to a CommonJS module, as far as the bundle uses them. */
+/** The parameters of a CommonJS module that the bundle uses. */
 const PARAMETERS = ['require', '__filename', '__dirname'] as const;
 const DIGEST_BYTES = 32;
 
 export class ServiceScript {
-  /** Why the cached data was passed over, if it was. */
+  /** Why the cached data was not used; undefined when it was. */
   readonly passedOver: string | undefined;
   readonly #path: string;
   readonly #source: Buffer;
   readonly #script: Script;
 
-  /** Throws when there is no bundle at the path. `cachePath` need not be there. */
+  /**
+   * @param path of the bundle; throws when it does not exist
+   * @param cachePath of the cached data, which may be missing
+   */
   constructor(path: string, cachePath: string) {
     this.#path = path;
     this.#source = readFileSync(path);
@@ -36,20 +39,20 @@ export class ServiceScript {
     else if (this.#script.cachedDataRejected === true) this.passedOver = 'it was made with another Node or other flags';
   }
 
-  /** Runs it as a CommonJS module that is given this `require`. */
+  /** Runs the script as a CommonJS module with this `require`. */
   run(requireModule: NodeJS.Require): void {
     const service = this.#script.runInThisContext() as (...values: readonly unknown[]) => void;
     service(requireModule, this.#path, dirname(this.#path));
   }
 
-  /** Keeps what V8 has compiled of the script by now. */
+  /** Writes what V8 has compiled of the script so far. */
   writeCache(cachePath: string): void {
     const data = this.#script.createCachedData();
     writeFileSync(cachePath, Buffer.concat([digestOf(this.#source, data), data]));
   }
 }
 
-/** What V8 made of this source, or why there is none. */
+/** Reads the bytecode of this source. Returns text with the reason when there is none. */
 function readCache(path: string, source: Buffer): Buffer | string {
   let bytes: Buffer;
   try {

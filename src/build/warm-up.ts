@@ -1,11 +1,12 @@
 /**
- * Makes the cached data of the bundled service: starts it, asks it once for everything that is asked of it often, and
- * keeps what V8 has compiled by then. Run as `warm-up BUNDLE CACHE SOCKET TOKEN`, with the flags under which the cached
- * data is to serve, and an environment that gives the service that unix socket, that token and files of its own. It is
- * `dist/warm-up.cjs`: the build runs it, and the installer on the host.
+ * Makes the cached data of the bundled service: starts the service, sends every frequent request once, and writes what V8
+ * has compiled until then. The build runs it, and the installer on the host, as `dist/warm-up.cjs`.
+ *
+ * Usage: `warm-up BUNDLE CACHE SOCKET TOKEN`, with the flags under which the cached data will be used, and with an
+ * environment in which the service has that unix socket, that token and its own files.
  */
 import { once } from 'node:events';
-import { type IncomingMessage, request } from 'node:http';
+import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { setTimeout } from 'node:timers/promises';
 import { ServiceScript } from './service-script.ts';
 
@@ -18,17 +19,17 @@ const REPORT = {
   evidence: { text: 'naïve', numbers: [1, 2.5], nested: { is: true } },
 };
 
-// Taken away, because the service looks at its arguments too.
+// Removed from the arguments, because the service reads them too.
 const [bundle = '', cache = '', socket = '', token = ''] = process.argv.splice(2);
 
-interface Answer {
+interface WarmUpResponse {
   readonly status: number;
   readonly text: string;
 }
 
-async function ask(method: string, path: string, body?: object): Promise<Answer> {
+async function send(method: string, path: string, body?: object): Promise<WarmUpResponse> {
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
-  const asked = request({ socketPath: socket, method, path, headers: { host: 'localhost', ...headers } });
+  const asked = httpRequest({ socketPath: socket, method, path, headers: { host: 'localhost', ...headers } });
   asked.end(body === undefined ? undefined : JSON.stringify(body));
   const [response] = (await once(asked, 'response')) as [IncomingMessage];
   let text = '';
@@ -36,15 +37,15 @@ async function ask(method: string, path: string, body?: object): Promise<Answer>
   return { status: response.statusCode ?? 0, text };
 }
 
-/** The answer to a request that must succeed. */
-async function answerOf(method: string, path: string, body?: object): Promise<string> {
-  const { status, text } = await ask(method, path, body);
+/** Sends a request that must succeed; returns the body of the response. */
+async function request(method: string, path: string, body?: object): Promise<string> {
+  const { status, text } = await send(method, path, body);
   if (status < 200 || status > 299) throw new Error(`${method} ${path} was answered ${status}: ${text}`);
   return text;
 }
 
 const isUp = (): Promise<boolean> =>
-  ask('GET', '/health').then(
+  send('GET', '/health').then(
     ({ status }) => status === 200,
     () => false,
   );
@@ -53,12 +54,12 @@ const script = new ServiceScript(bundle, cache);
 script.run(require);
 void (async () => {
   while (!(await isUp())) await setTimeout(POLL_INTERVAL);
-  const { id } = JSON.parse(await answerOf('POST', '/api/v1/incidents/report', REPORT)) as { id: string };
+  const { id } = JSON.parse(await request('POST', '/api/v1/incidents/report', REPORT)) as { id: string };
   for (const path of ['incidents', `incidents/get?id=${id}`, `incidents/history?id=${id}`, 'stats']) {
-    await answerOf('GET', `/api/v1/${path}`);
+    await request('GET', `/api/v1/${path}`);
   }
-  await answerOf('POST', '/api/v1/incidents/acknowledge', { id, by: 'build' });
-  await answerOf('POST', '/api/v1/incidents/resolve', { id, by: 'build' });
+  await request('POST', '/api/v1/incidents/acknowledge', { id, by: 'build' });
+  await request('POST', '/api/v1/incidents/resolve', { id, by: 'build' });
   script.writeCache(cache);
   process.kill(process.pid, 'SIGTERM');
 })();

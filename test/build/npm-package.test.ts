@@ -7,7 +7,7 @@ import { publint } from 'publint';
 import { ROOT } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
-/** A service that reports, in the types that it was promised. */
+/** A reporting service that uses the types of the client. */
 const CONSUMER = `
 import { type Incident, NotReachable, RecorderClient, type Report, ReportSpool } from 'incident-recorder/client';
 const report: Report = { class: 'prompt_injection', source: 's', description: 'd', evidence: { n: 1 } };

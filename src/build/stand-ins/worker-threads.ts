@@ -1,5 +1,5 @@
 /**
- * Takes the place of worker_threads in the bundle, for pino, which asks it for this and nothing else. Node's own is
- * compiled anew at each start under `--jitless`.
+ * Replaces worker_threads in the bundle. pino uses only this value. With `--jitless`, Node's own module would be compiled
+ * again at each start.
  */
 export const isMainThread = true;
