@@ -6,8 +6,7 @@
  * `data-id`, so that code can find it to show an incident in the drawing, and a title that describes it in words.
  */
 import { type IState, type IStateMachine, type ITransition, render } from 'state-machine-cat';
-import { type Chart, type ChartState, type ChartTransition, labelOf } from '../statecharts/chart.ts';
-import type { Drawing } from '../statecharts/drawings.ts';
+import { type Chart, type ChartState, type ChartTransition, type Drawing, labelOf } from '../statecharts/chart.ts';
 
 export async function drawChart(chart: Chart): Promise<Drawing> {
   const cat = asCat(chart);

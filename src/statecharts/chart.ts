@@ -38,6 +38,14 @@ export interface Chart {
   readonly transitions: readonly ChartTransition[];
 }
 
+/** A chart with its layout: an SVG body without `<svg>`, its size in points, and Graphviz's source. */
+export interface Drawing {
+  readonly width: number;
+  readonly height: number;
+  readonly body: string;
+  readonly dot: string;
+}
+
 /** The chart of a machine. */
 export function chartOf(machine: AnyStateMachine): Chart {
   const { root } = machine;

@@ -1,18 +1,9 @@
 /**
- * The drawings of the machines. This module is for a run from the sources, where they are drawn when they are asked for;
- * in the bundle its place is taken by what it gave at build time (`src/build/drawn-charts.ts`), so that neither
- * WebAssembly nor what draws is needed there.
+ * The drawings of the machines. From the sources they are drawn on demand. In the bundle the result of the build takes the
+ * place of this module (`src/build/drawn-charts.ts`), so that the bundle needs neither WebAssembly nor a drawing program.
  */
-import { chartOf } from './chart.ts';
+import { chartOf, type Drawing } from './chart.ts';
 import { MACHINES } from './machines.ts';
-
-/** A chart laid out: SVG elements without the `<svg>` around them, of this size in points, and Graphviz's source. */
-export interface Drawing {
-  readonly width: number;
-  readonly height: number;
-  readonly body: string;
-  readonly dot: string;
-}
 
 export type Drawings = Readonly<Record<string, Drawing>>;
 

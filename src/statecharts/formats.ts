@@ -1,8 +1,7 @@
 /** The forms in which a machine is given. */
 import type { AnyStateMachine } from 'xstate';
-import { chartOf } from './chart.ts';
+import { chartOf, type Drawing } from './chart.ts';
 import { configJson } from './machine-config.ts';
-import type { Drawing } from './drawings.ts';
 import { mermaidOf } from './mermaid.ts';
 import { scxmlOf } from './scxml.ts';
 import { chartSvg } from './svg.ts';

@@ -5,7 +5,7 @@
  * lines, what is possible now with thin ones, and everything else with dashes. The drawing follows the reader's colour
  * scheme, and is black on white in print.
  */
-import type { Drawing } from './drawings.ts';
+import type { Drawing } from './chart.ts';
 
 /** Where in its chart an incident is, by the ids of states and transitions. */
 export interface Whereabouts {

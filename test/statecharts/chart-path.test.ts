@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { incidentMachine } from '../../machines/incident.ts';
-import type { Drawing } from '../../src/statecharts/drawings.ts';
+import type { Drawing } from '../../src/statecharts/chart.ts';
 import { chartSvg, incidentSvg, type Whereabouts } from '../../src/statecharts/svg.ts';
 import { ChartPath } from '../../src/statecharts/chart-path.ts';
 
