@@ -5,7 +5,7 @@
 import type * as z from 'zod/mini';
 import type { confirmSchema, reportSchema } from '../../src/api/schemas.ts';
 import type * as client from '../../src/client/shapes.ts';
-import type { ActionView } from '../../src/containment/posture-view.ts';
+import type { ActionView } from '../../src/containment/posture-reads.ts';
 import type { Incident } from '../../src/domain/incident.ts';
 
 type Same<One, Other> = [One, Other] extends [Other, One] ? true : never;

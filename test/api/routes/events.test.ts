@@ -17,11 +17,8 @@ import type { Draft } from '../../../src/domain/entries.ts';
 
 const PATH = '/api/v1/events';
 
-const about = (incident: string, event: Draft['event'], state: string): Draft => ({
-  timestamp: '2026-11-22T07:12:00.123Z',
-  event,
-  data: { incident, version: 1, state },
-});
+const about = (incident: string, event: Draft['event'], state: string): Draft =>
+  ({ timestamp: '2026-11-22T07:12:00.123Z', event, data: { incident, version: 1, state } }) as Draft;
 
 const KINDS: Readonly<Record<string, IncidentKind>> = {
   one: { class: 'prompt_injection', severity: 'high' },
@@ -46,7 +43,7 @@ describe('GET /api/v1/events', () => {
   ): Promise<void> => {
     const { segmentBytes = Infinity, beatEvery, limits } = options;
     const path = join(directory(), 'audit.jsonl');
-    ({ log } = await openLog(path, HASH, segmentBytes, (...written) => streams.publish(...written)));
+    ({ log } = await openLog(path, HASH, segmentBytes, ({ entries, written }) => streams.publish(entries, written)));
     const parts = standIn();
     ({ lines } = parts);
     kindOf = (id) => KINDS[id];

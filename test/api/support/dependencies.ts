@@ -106,7 +106,6 @@ export const standIn = (parts: Partial<ApiParts> = {}): StandIn => {
       versionOf: (actions) => actions.join('-'),
       change: async () => {},
       waiting: 0,
-      requireUpToDate: () => {},
     },
     receipts: {
       confirm: async () => ({ confirmed: 1, lost: 0, remaining: 0 }),
