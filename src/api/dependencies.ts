@@ -7,7 +7,7 @@
 import type { Clock } from '../clock.ts';
 import type { PostureView } from '../containment/posture-view.ts';
 import type { Confirmations } from '../containment/confirmations.ts';
-import type { EventStreams } from './event-streams.ts';
+import type { EventStreams } from './events/event-streams.ts';
 import type { Archivist } from '../incidents/archivist.ts';
 import type { IncidentReads } from '../incidents/incident-reads.ts';
 import type { Recorder } from '../incidents/recorder.ts';
@@ -15,7 +15,7 @@ import type { Policy } from '../policy/policy.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Activity } from '../projections/activity.ts';
 import type { Statistics } from '../projections/statistics.ts';
-import type { ConsoleFiles } from './console-files.ts';
+import type { ConsoleFiles } from './console/console-files.ts';
 
 export interface Health {
   readonly status: 'ok' | 'degraded';

@@ -3,7 +3,7 @@
  * compiles only when both types can stand for each other.
  */
 import type * as z from 'zod/mini';
-import type { confirmSchema, reportSchema } from '../../src/api/schemas.ts';
+import type { confirmSchema, reportSchema } from '../../src/api/request/fields.ts';
 import type * as client from '../../src/client/shapes.ts';
 import type { ActionView } from '../../src/containment/posture-view.ts';
 import type { Incident } from '../../src/domain/incident.ts';

@@ -4,19 +4,19 @@
  */
 import { createDocument } from 'zod-openapi';
 import { VERSION } from '../../version.ts';
-import { archivePaths } from '../routes/archive.openapi.ts';
-import { commandPaths } from '../routes/commands.openapi.ts';
-import { containmentPaths } from '../routes/containment.openapi.ts';
-import { eventPaths } from '../routes/events.openapi.ts';
-import { healthPaths } from '../routes/health.openapi.ts';
-import { incidentPaths } from '../routes/incidents.openapi.ts';
-import { metricsPaths } from '../routes/metrics.openapi.ts';
-import { openApiPaths } from '../routes/openapi.openapi.ts';
-import { policyPaths } from '../routes/policy.openapi.ts';
-import { reloadPaths } from '../routes/reload.openapi.ts';
-import { reportPaths } from '../routes/report.openapi.ts';
-import { statechartPaths } from '../routes/statecharts.openapi.ts';
-import { statsPaths } from '../routes/stats.openapi.ts';
+import { archivePaths } from '../archive/archive.openapi.ts';
+import { commandPaths } from '../incidents/commands.openapi.ts';
+import { containmentPaths } from '../containment/containment.openapi.ts';
+import { eventPaths } from '../events/events.openapi.ts';
+import { healthPaths } from '../health/health.openapi.ts';
+import { incidentPaths } from '../incidents/reads.openapi.ts';
+import { metricsPaths } from '../health/metrics.openapi.ts';
+import { openApiPaths } from '../openapi-json/openapi-json.openapi.ts';
+import { policyPaths } from '../policy/policy.openapi.ts';
+import { reloadPaths } from '../policy/reload.openapi.ts';
+import { reportPaths } from '../incidents/report.openapi.ts';
+import { statechartPaths } from '../statecharts/statecharts.openapi.ts';
+import { statsPaths } from '../stats/stats.openapi.ts';
 
 export const openApiDocument = () =>
   createDocument({

@@ -2,8 +2,8 @@ import * as z from 'zod/mini';
 import { COMMANDS } from '../../../machines/decision.ts';
 import type { PolicyFault } from '../../policy/policy.ts';
 import { meaning, named } from './described.ts';
-import { nextTransitions } from './incident-schemas.ts';
-import { action, count, type FieldsOf, maybe, state, text } from './words.ts';
+import { nextTransitions } from '../incidents/incident.openapi.ts';
+import { action, count, type FieldsOf, maybe, state, text } from './values.ts';
 
 /** What an error says beside `error`: what there is to choose from, what is the case, what is wrong with a policy. */
 export const error = named(

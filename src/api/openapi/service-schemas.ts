@@ -9,7 +9,7 @@ import type { PolicyDocument } from '../../policy/document.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { CHART_FORMATS } from '../../statecharts/formats.ts';
 import { meaning, named } from './described.ts';
-import { action, anything, count, type FieldsOf, hash, maybe, severity, text, time } from './words.ts';
+import { action, anything, count, type FieldsOf, hash, maybe, severity, text, time } from './values.ts';
 
 const policyFields = {
   version: z.literal(1),

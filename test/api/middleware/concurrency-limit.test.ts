@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import Koa from 'koa';
 import { errors } from '../../../src/api/middleware/errors.ts';
 import { fewAtATime } from '../../../src/api/middleware/concurrency-limit.ts';
-import { ApiServer } from '../../../src/api/server.ts';
+import { ApiServer } from '../../../src/api/server/api-server.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { ask, dial } from '../support/client.ts';
 import { standIn } from '../support/dependencies.ts';

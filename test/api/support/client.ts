@@ -3,7 +3,7 @@ import { request, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'nod
 import { connect, type Socket } from 'node:net';
 import { createApp } from '../../../src/api/app.ts';
 import type { ApiParts } from '../../../src/api/dependencies.ts';
-import { ApiServer, LIMITS, type Limits } from '../../../src/api/server.ts';
+import { ApiServer, LIMITS, type Limits } from '../../../src/api/server/api-server.ts';
 import { systemClock } from '../../../src/clock.ts';
 import type { BindAddress } from '../../../src/config.ts';
 import { TOKEN } from './dependencies.ts';

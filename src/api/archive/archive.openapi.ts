@@ -1,0 +1,46 @@
+import type { ZodOpenApiPathsObject } from 'zod-openapi';
+import { answer, body, refusals } from '../openapi/responses.ts';
+import { described } from '../openapi/described.ts';
+import { archived } from '../openapi/service-schemas.ts';
+import { archiveSchema } from '../request/fields.ts';
+
+const archiveBody = described('Archive', 'Which segments of the audit log to archive.', archiveSchema, {
+  before: {
+    description: 'Those of which all entries are from before this time.',
+    override: { type: 'string', format: 'date-time' },
+  },
+});
+
+const EXAMPLE = {
+  archived: [
+    {
+      path: '/var/lib/secure-ai/logs/archive/incident-recorder-audit.000000000001.jsonl',
+      first_seq: 1,
+      last_seq: 77_279,
+      incidents: 23_197,
+    },
+  ],
+  staying: [
+    {
+      path: '/var/lib/secure-ai/logs/incident-recorder-audit.000000077280.jsonl',
+      reason: 'incident INC-20260815-f65f0e23ac41 is not resolved',
+    },
+  ],
+};
+
+export const archivePaths: ZodOpenApiPathsObject = {
+  '/api/v1/archive': {
+    post: {
+      operationId: 'archiveSegments',
+      tags: ['service'],
+      summary: 'Archive old segments of the audit log',
+      description:
+        'A segment is moved when all incidents that were reported in it are resolved; they leave the record.',
+      requestBody: body(archiveBody, { before: '2026-11-20T00:00:00Z' }),
+      responses: {
+        200: answer('What was moved, and what stays and why.', archived, EXAMPLE),
+        ...refusals(400, 413, 415, 503),
+      },
+    },
+  },
+};

@@ -1,0 +1,99 @@
+import * as z from 'zod/mini';
+import { DELIVERY_STATUSES } from '../../../machines/delivery.ts';
+import { ACTIONS, CONTAINMENT_STATUSES, DIRECTIVES, CHANNELS } from '../../../machines/vocabulary.ts';
+import { OBSERVED } from '../../domain/incident-entries.ts';
+import type { ActionView, DeliveryView } from '../../containment/posture-view.ts';
+import type { Confirmed } from '../../containment/confirmations.ts';
+import type { DeliveryRecord } from '../../domain/delivery.ts';
+import type { Containment } from '../../domain/incident.ts';
+import { meaning, named } from '../openapi/described.ts';
+import { action, count, type FieldsOf, incidentId, maybe, text, time } from '../openapi/values.ts';
+
+const receipt = named(
+  'Receipt',
+  'What a service has said about having carried an action out: its answer, or a confirmation that came by itself.',
+  z.discriminatedUnion('by', [
+    z.object({ by: z.literal('answer'), status: maybe(z.int()), body: maybe(text()) }),
+    z.object({ by: z.literal('confirmation'), observed: maybe(z.enum(OBSERVED)) }),
+  ]),
+);
+
+/** What is told of a delivery. */
+const deliveryFields = {
+  status: z.enum(DELIVERY_STATUSES),
+  via: meaning(
+    z.enum(CHANNELS),
+    'push: it is sent; poll: its service comes for it; log: it is an entry of the audit log.',
+  ),
+  attempts: meaning(count, 'How many times it was sent.'),
+  waited_ms: meaning(count, 'The pauses between its attempts so far, in milliseconds.'),
+  last_error: maybe(text()),
+  next_attempt_at: maybe(time),
+  confirmed_at: maybe(time),
+  receipt: maybe(receipt),
+} satisfies Omit<FieldsOf<DeliveryRecord>, 'action'>;
+
+export const containment = named(
+  'Containment',
+  'What has become of the actions of an incident.',
+  z.object({
+    status: meaning(z.enum(CONTAINMENT_STATUSES), 'How far it is; in a resolved incident, how far it had come.'),
+    actions: z.array(z.object({ action, ...deliveryFields } satisfies FieldsOf<DeliveryRecord>)),
+  } satisfies FieldsOf<Containment>),
+);
+
+const directive = z.enum(DIRECTIVES);
+
+export const actionPosture = named(
+  'ActionPosture',
+  'How a containment action stands.',
+  z.object({
+    action,
+    engaged: z.boolean(),
+    since: meaning(z.nullable(time), 'Since when; null when it never was in force.'),
+    holders: meaning(count, 'How many unresolved incidents hold it.'),
+    held_by: meaning(z.array(incidentId), 'The oldest of them, at most 100.'),
+    via: meaning(z.enum(CHANNELS), 'How it reaches its service now.'),
+    heard_at: meaning(z.nullable(time), 'When its service was last heard of.'),
+    delivery: z.nullable(
+      meaning(
+        z.object({
+          incident: incidentId,
+          directive,
+          ...deliveryFields,
+          counts: meaning(
+            z.partialRecord(z.enum(DELIVERY_STATUSES), count),
+            'How many deliveries of the holders have each status.',
+          ),
+        } satisfies FieldsOf<DeliveryView>),
+        'The delivery that tells most; null when nothing was ever asked for.',
+      ),
+    ),
+  } satisfies FieldsOf<ActionView>),
+);
+
+export const posture = named(
+  'Posture',
+  'How every containment action stands.',
+  z.object(Object.fromEntries(ACTIONS.map((name) => [name, actionPosture]))),
+);
+
+const remaining = meaning(count, 'How many are left for the next request.');
+
+export const confirmed = named(
+  'Confirmed',
+  'What a confirmation has changed.',
+  z.object({
+    action,
+    directive,
+    confirmed: meaning(count, 'How many deliveries it has confirmed.'),
+    lost: meaning(count, 'How many it has shown to be lost.'),
+    remaining,
+  } satisfies FieldsOf<Confirmed & { action: unknown; directive: unknown }>),
+);
+
+export const retried = named(
+  'Retried',
+  'How many deliveries are tried again.',
+  z.object({ action, retried: count, remaining }),
+);

@@ -1,0 +1,97 @@
+import * as z from 'zod/mini';
+import type { ZodOpenApiPathsObject } from 'zod-openapi';
+import { answer, refusals } from '../openapi/responses.ts';
+import { describe } from '../openapi/described.ts';
+import { EXAMPLE_INCIDENT, EXAMPLE_REPORT } from '../openapi/examples.ts';
+import { queryOf } from '../openapi/parameters.ts';
+import { entry, incident } from './incident.openapi.ts';
+import { historySchema, idSchema, listSchema, LONGEST_LIST } from '../request/fields.ts';
+
+const TIME = { type: 'string', format: 'date-time' };
+const ID = { description: 'The identifier of the incident.', examples: [EXAMPLE_INCIDENT.id] };
+
+const list = queryOf(listSchema, {
+  class: 'Only these classes.',
+  state: 'Only these states.',
+  severity: 'Only these severities.',
+  source: 'Only what these have reported.',
+  q: {
+    description:
+      'Words that all occur in id, source or description, without regard to case and accents; `agent*` is the beginning of one. ' +
+      'A page may end early.',
+    examples: ['gateway agent*'],
+  },
+  since: { description: 'Created at this time or later.', override: TIME },
+  until: { description: 'Created before this time.', override: TIME },
+  limit: {
+    description: 'The most that one page holds. It may hold fewer: follow `Link`, and don’t count.',
+    override: { type: 'integer', minimum: 1, maximum: LONGEST_LIST, default: LONGEST_LIST },
+  },
+  cursor: 'From the `Link` header of the page before.',
+});
+
+const history = queryOf(historySchema, {
+  id: ID,
+  after: { description: 'The version behind which to begin.', override: { type: 'integer', minimum: 0, default: 0 } },
+});
+
+const ifNoneMatch = z.exactOptional(z.string());
+describe(ifNoneMatch, { description: 'The version that is known already.', examples: ['"2"'] });
+
+const EXAMPLE_ENTRY = {
+  timestamp: EXAMPLE_INCIDENT.created_at,
+  event: 'incident.reported',
+  data: {
+    seq: 17,
+    incident: EXAMPLE_INCIDENT.id,
+    version: 1,
+    state: 'contained',
+    severity: 'high',
+    report: EXAMPLE_REPORT,
+    rule: { auto_contain: true, actions: ['freeze_agent', 'log_alert'], default_severity: 'high' },
+  },
+  prev_hash: '60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752',
+  entry_hash: 'fd61a03af4f77d870fc21e05e7e80678095c92d808cfb3b5c279ee04c74aca13',
+  algorithm: 'hmac-sha256',
+};
+
+const NEXT = 'There may be a `Link` header with the next page (`rel="next"`).';
+
+export const incidentPaths: ZodOpenApiPathsObject = {
+  '/api/v1/incidents': {
+    get: {
+      operationId: 'listIncidents',
+      tags: ['incidents'],
+      summary: 'List incidents',
+      description: `Most severe first, then newest. ${NEXT} Later pages leave out what was reported since the first.`,
+      security: [],
+      requestParams: { query: list },
+      responses: { 200: answer('The incidents.', z.array(incident), [EXAMPLE_INCIDENT]), ...refusals(400, 503) },
+    },
+  },
+  '/api/v1/incidents/get': {
+    get: {
+      operationId: 'getIncident',
+      tags: ['incidents'],
+      summary: 'Read one incident',
+      security: [],
+      requestParams: { query: queryOf(idSchema, { id: ID }), header: z.object({ 'If-None-Match': ifNoneMatch }) },
+      responses: {
+        200: answer('The incident.', incident, EXAMPLE_INCIDENT, { ETag: 'Its version, in quotation marks.' }),
+        304: { description: 'It is at the version that is known already.' },
+        ...refusals(400, 404, 503),
+      },
+    },
+  },
+  '/api/v1/incidents/history': {
+    get: {
+      operationId: 'getIncidentHistory',
+      tags: ['incidents'],
+      summary: 'Read what the audit log says of an incident',
+      description: `The lines of the log as they stand there, oldest first. ${NEXT}`,
+      security: [],
+      requestParams: { query: history },
+      responses: { 200: answer('The entries.', z.array(entry), [EXAMPLE_ENTRY]), ...refusals(400, 404, 503) },
+    },
+  },
+};

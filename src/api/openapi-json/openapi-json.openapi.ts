@@ -1,0 +1,18 @@
+import * as z from 'zod/mini';
+import type { ZodOpenApiPathsObject } from 'zod-openapi';
+import { answer, refusals } from '../openapi/responses.ts';
+
+export const openApiPaths: ZodOpenApiPathsObject = {
+  '/api/v1/openapi.json': {
+    get: {
+      operationId: 'getDescription',
+      tags: ['service'],
+      summary: 'This document',
+      security: [],
+      responses: {
+        200: answer('It.', z.looseObject({ openapi: z.string() }), { openapi: '3.1.1', info: {}, paths: {} }),
+        ...refusals(),
+      },
+    },
+  },
+};

@@ -1,0 +1,111 @@
+import * as z from 'zod/mini';
+import type { ZodOpenApiPathItemObject, ZodOpenApiPathsObject } from 'zod-openapi';
+import { CHART_FORMATS } from '../../statecharts/formats.ts';
+import { MACHINES } from '../../statecharts/machines.ts';
+import { answer, refusals } from '../openapi/responses.ts';
+import { EXAMPLE_INCIDENT } from '../openapi/examples.ts';
+import { transitions } from '../incidents/incident.openapi.ts';
+import { queryOf } from '../openapi/parameters.ts';
+import { machine, machines } from '../openapi/service-schemas.ts';
+import { idSchema, machineSchema, statechartSchema } from '../request/fields.ts';
+
+const ID = { description: 'The identifier of the incident.', examples: [EXAMPLE_INCIDENT.id] };
+const SVG = { schema: z.string(), example: '<svg xmlns="http://www.w3.org/2000/svg"/>' };
+
+const machinePath = (name: string): ZodOpenApiPathItemObject => ({
+  get: {
+    operationId: `getMachine_${name}`,
+    tags: ['statecharts'],
+    summary: `The statechart of ${name === 'incident' ? 'an incident' : 'one containment action on its way'}`,
+    security: [],
+    requestParams: {
+      query: queryOf(machineSchema, {
+        format: { description: 'How it is given.', override: { default: 'json' } },
+      }),
+    },
+    responses: {
+      200: {
+        description: 'The statechart, in the format that was asked for.',
+        content: {
+          'application/json': {
+            schema: machine,
+            example: { id: name, initial: Object.keys(MACHINES[name]!.states)[0] },
+          },
+          'image/svg+xml': SVG,
+          'text/plain; charset=utf-8': { schema: z.string(), example: 'stateDiagram-v2\n' },
+          'application/scxml+xml': {
+            schema: z.string(),
+            example: '<scxml xmlns="http://www.w3.org/2005/07/scxml" version="1.0"/>',
+          },
+          'text/vnd.graphviz': { schema: z.string(), example: `digraph ${name} {}\n` },
+        },
+      },
+      ...refusals(400),
+    },
+  },
+});
+
+export const statechartPaths: ZodOpenApiPathsObject = {
+  '/api/v1/machines': {
+    get: {
+      operationId: 'listMachines',
+      tags: ['statecharts'],
+      summary: 'List the statecharts',
+      security: [],
+      responses: {
+        200: answer('The statecharts.', machines, [
+          {
+            name: 'incident',
+            states: ['open', 'contained', 'acknowledged', 'resolved'],
+            events: ['contain', 'acknowledge', 'resolve', 'recur'],
+            formats: CHART_FORMATS,
+          },
+        ]),
+        ...refusals(400),
+      },
+    },
+  },
+  ...Object.fromEntries(Object.keys(MACHINES).map((name) => [`/api/v1/machines/${name}`, machinePath(name)])),
+  '/api/v1/incidents/transitions': {
+    get: {
+      operationId: 'getIncidentTransitions',
+      tags: ['statecharts'],
+      summary: 'Ask what can become of an incident now',
+      security: [],
+      requestParams: { query: queryOf(idSchema, { id: ID }) },
+      responses: {
+        200: answer('Every event of its statechart.', transitions, {
+          id: EXAMPLE_INCIDENT.id,
+          state: 'contained',
+          transitions: [
+            { event: 'contain', allowed: false, target: null, reason: 'not possible while contained' },
+            { event: 'acknowledge', allowed: true, target: 'acknowledged' },
+          ],
+        }),
+        ...refusals(400, 404, 503),
+      },
+    },
+  },
+  '/api/v1/incidents/statechart': {
+    get: {
+      operationId: 'getIncidentStatechart',
+      tags: ['statecharts'],
+      summary: 'Draw an incident in its statechart',
+      description: 'The states that it is in, and those that it has been in.',
+      security: [],
+      requestParams: {
+        query: queryOf(statechartSchema, {
+          id: ID,
+          version: {
+            description: 'As it was at this version; as it is now, when left out.',
+            override: { type: 'integer', minimum: 0 },
+          },
+        }),
+      },
+      responses: {
+        200: { description: 'The drawing.', content: { 'image/svg+xml': SVG } },
+        ...refusals(400, 404, 503),
+      },
+    },
+  },
+};
