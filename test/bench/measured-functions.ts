@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { measure } from 'mitata';
 import { begin, decide, snapshotOf } from '../../machines/decision.ts';
-import { REPORT_REQUIRED, reportSchema } from '../../src/api/request/fields.ts';
+import { REPORT_REQUIRED, reportSchema } from '../../src/api/incidents/requests.ts';
 import { validate } from '../../src/api/request/validate.ts';
 import { chainHash } from '../../src/audit/chain-hash.ts';
 import { chainEntry, type Draft, EMPTY_HEAD, parseEntry, type StoredEntry } from '../../src/audit/entry.ts';

@@ -1,8 +1,26 @@
+import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
-import { answer, body, refusals } from '../openapi/responses.ts';
-import { described } from '../openapi/described.ts';
-import { archived } from '../openapi/service-schemas.ts';
-import { archiveSchema } from '../request/fields.ts';
+import type { ArchivedSegment, ArchiveOutcome, StayingSegment } from '../../incidents/archivist.ts';
+import { described, meaning, named } from '../openapi/described.ts';
+import { refusals, requestBody, response } from '../openapi/responses.ts';
+import { count, type FieldsOf, text } from '../openapi/values.ts';
+import { archiveSchema } from './requests.ts';
+
+const archived = named(
+  'Archived',
+  'What was moved to the archive, and what stays and why.',
+  z.object({
+    archived: z.array(
+      z.object({
+        path: text(),
+        first_seq: count,
+        last_seq: count,
+        incidents: meaning(count, 'How many incidents have left the record with it.'),
+      } satisfies FieldsOf<ArchivedSegment>),
+    ),
+    staying: z.array(z.object({ path: text(), reason: text() } satisfies FieldsOf<StayingSegment>)),
+  } satisfies FieldsOf<ArchiveOutcome>),
+);
 
 const archiveBody = described('Archive', 'Which segments of the audit log to archive.', archiveSchema, {
   before: {
@@ -36,9 +54,9 @@ export const archivePaths: ZodOpenApiPathsObject = {
       summary: 'Archive old segments of the audit log',
       description:
         'A segment is moved when all incidents that were reported in it are resolved; they leave the record.',
-      requestBody: body(archiveBody, { before: '2026-11-20T00:00:00Z' }),
+      requestBody: requestBody(archiveBody, { before: '2026-11-20T00:00:00Z' }),
       responses: {
-        200: answer('What was moved, and what stays and why.', archived, EXAMPLE),
+        200: response('What was moved, and what stays and why.', archived, EXAMPLE),
         ...refusals(400, 413, 415, 503),
       },
     },

@@ -1,19 +1,23 @@
-import type Router from '@koa/router';
-import type { Middleware } from 'koa';
-import { answerJson } from '../respond.ts';
-import type { ApiParts } from '../dependencies.ts';
-import { archiveSchema, BEFORE_REQUIRED } from '../request/fields.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import type { Admission } from '../middleware/admission.ts';
+import type { ApiRoute } from '../middleware/routing.ts';
+import { readBody } from '../request/read.ts';
 import { parseTimestamp } from '../request/timestamp.ts';
-import { validate } from '../request/validate.ts';
+import { respondJson } from '../respond.ts';
+import { archiveSchema, BEFORE_REQUIRED } from './requests.ts';
 
-/** Moves old segments of the audit log to the archive; the answer tells what was moved, and what has to stay and why. */
-export const addArchiveRoute = (
-  router: Router,
-  command: readonly Middleware[],
-  { archive }: Pick<ApiParts, 'archive'>,
-): void => {
-  router.post('/api/v1/archive', ...command, async (ctx) => {
-    const { before } = validate(archiveSchema, ctx.request.body, 'field', BEFORE_REQUIRED);
-    answerJson(ctx, 200, JSON.stringify(await archive(parseTimestamp(before) ?? NaN)));
-  });
-};
+/** Moves old segments of the audit log to the archive, and says which were moved, which stay, and why. */
+export const archiveRoutes = (
+  { archive }: Pick<ApiDependencies, 'archive'>,
+  { command }: Pick<Admission, 'command'>,
+): readonly ApiRoute[] => [
+  {
+    method: 'POST',
+    path: '/api/v1/archive',
+    before: command,
+    handle: async (ctx) => {
+      const { before } = readBody(ctx, archiveSchema, BEFORE_REQUIRED);
+      respondJson(ctx, 200, JSON.stringify(await archive(parseTimestamp(before) ?? NaN)));
+    },
+  },
+];

@@ -1,14 +1,14 @@
 /**
- * The files of the web console, as the build has left them in one directory.
+ * The files of the web console, as the build left them in one directory.
  *
- * They are read when the first is asked for, and kept: a few hundred KiB, most of them in a compressed form. Names that
- * are not in the directory are not there, so no name leads out of it.
+ * The first request reads all of them into memory: a few hundred KiB, most of them in a compressed form. A name that is
+ * not in the directory does not exist, so no name leads out of it.
  */
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 
-/** The content codings that a file may be there in (RFC 9110, section 8.4.1), the shortest first. */
+/** The content codings of a file (RFC 9110, section 8.4.1), the shortest result first. */
 export const CODINGS = ['br', 'gzip', 'identity'] as const;
 export type Coding = (typeof CODINGS)[number];
 
@@ -36,7 +36,7 @@ export class ConsoleFiles {
     this.#directory = directory;
   }
 
-  /** The file of this name; undefined when there is none, or the console was not built. */
+  /** The file of this name; undefined when it does not exist or the console was not built. */
   async get(name: string): Promise<ConsoleFile | undefined> {
     return (await (this.#files ??= this.#read())).get(name);
   }

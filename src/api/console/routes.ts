@@ -1,15 +1,15 @@
-import type Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
 import { RecorderError } from '../../errors.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import type { ApiRoute } from '../middleware/routing.ts';
 import { CODINGS, type ConsoleFile } from './console-files.ts';
-import type { ApiParts } from '../dependencies.ts';
 
 const SELF = ["'self'"];
 const NONE = ["'none'"];
 
 /**
- * What the page may do: load its own scripts and styles and talk to its own service, and nothing else. Nothing in it can
- * make text into markup or code, as that would take a policy of trusted types and there is none.
+ * The page may load its own scripts and styles and talk to its own service, nothing else. No script can turn text into
+ * markup or code: that takes a policy of trusted types, and there is none.
  */
 const CONTENT_SECURITY_POLICY = {
   'default-src': NONE,
@@ -24,26 +24,36 @@ const CONTENT_SECURITY_POLICY = {
   'trusted-types': NONE,
 };
 
-/** The web console: its page at `/`, to be asked for anew each time, and its other files, which never change. */
-export const addConsoleRoutes = (router: Router, { console }: Pick<ApiParts, 'console'>): void => {
+/** The web console: its page at `/`, which clients revalidate each time, and its other files, which never change. */
+export const consoleRoutes = ({ console }: Pick<ApiDependencies, 'console'>): readonly ApiRoute[] => {
   let loaded: Promise<Middleware> | undefined;
-  const guarded: Middleware = async (ctx, next) => (await (loaded ??= loadGuard()))(ctx, next);
-
-  router.get('/', guarded, async (ctx) => {
-    const page = await console.get('index.html');
-    if (page === undefined) throw new RecorderError('not_found', 'no console here: it was not built');
-    answer(ctx, page, 'no-cache');
-  });
-
-  router.get('/console/:name', guarded, async (ctx) => {
-    const file = await console.get(String(ctx.params.name));
-    if (file === undefined) throw new RecorderError('not_found', 'no such path');
-    answer(ctx, file, 'public, max-age=31536000, immutable');
-  });
+  const securityHeaders: Middleware = async (ctx, next) => (await (loaded ??= loadHelmet()))(ctx, next);
+  return [
+    {
+      method: 'GET',
+      path: '/',
+      before: [securityHeaders],
+      handle: async (ctx) => {
+        const page = await console.get('index.html');
+        if (page === undefined) throw new RecorderError('not_found', 'no console here: it was not built');
+        respondFile(ctx, page, 'no-cache');
+      },
+    },
+    {
+      method: 'GET',
+      path: '/console/:name',
+      before: [securityHeaders],
+      handle: async (ctx) => {
+        const file = await console.get(String(ctx.params.name));
+        if (file === undefined) throw new RecorderError('not_found', 'no such path');
+        respondFile(ctx, file, 'public, max-age=31536000, immutable');
+      },
+    },
+  ];
 };
 
-/** The headers of helmet, which are loaded with the first page: a start has no need of them. */
-const loadGuard = async (): Promise<Middleware> => {
+/** Loads helmet with the first page: the start of the service does not need it. */
+const loadHelmet = async (): Promise<Middleware> => {
   const { default: helmet } = await import('koa-helmet');
   return helmet({
     contentSecurityPolicy: { useDefaults: false, directives: CONTENT_SECURITY_POLICY },
@@ -51,7 +61,7 @@ const loadGuard = async (): Promise<Middleware> => {
   });
 };
 
-const answer = (ctx: Context, { type, etag, codings }: ConsoleFile, caching: string): void => {
+const respondFile = (ctx: Context, { type, etag, codings }: ConsoleFile, caching: string): void => {
   const offered = CODINGS.filter((coding) => codings.has(coding));
   const coding = ctx.acceptsEncodings(...offered) || 'identity';
   ctx.set({ 'Cache-Control': caching, ETag: etag, Vary: 'Accept-Encoding' });

@@ -1,12 +1,13 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
 import { ACTIONS } from '../../../machines/vocabulary.ts';
-import { answer, body, NOT_IN_FORCE, refusals } from '../openapi/responses.ts';
-import { describe, described } from '../openapi/described.ts';
+import { refusals, requestBody, response } from '../openapi/responses.ts';
+import { describe, described, named } from '../openapi/described.ts';
 import { EXAMPLE_INCIDENT } from '../openapi/examples.ts';
 import { queryOf } from '../openapi/parameters.ts';
+import { action, maybe, text } from '../openapi/values.ts';
 import { actionPosture, confirmed, posture, retried } from './posture.openapi.ts';
-import { confirmSchema, LONGEST_WAIT, retrySchema, waitSchema } from '../request/fields.ts';
+import { confirmSchema, LONGEST_WAIT, retrySchema, waitSchema } from './requests.ts';
 
 const INCIDENT = {
   description: 'The one incident that is meant; all that hold the action, when left out.',
@@ -38,8 +39,8 @@ const ifNoneMatch = z.exactOptional(z.string());
 describe(ifNoneMatch, 'The `ETag` of the posture that is known already.');
 const header = z.object({ 'If-None-Match': ifNoneMatch });
 
-const action = z.enum(ACTIONS);
-describe(action, 'The containment action.');
+const pathAction = z.enum(ACTIONS);
+describe(pathAction, 'The containment action.');
 
 const EXAMPLE = {
   action: 'freeze_agent',
@@ -70,6 +71,19 @@ const released = (name: string): object => ({
   delivery: null,
 });
 
+const notInForce = named(
+  'NotInForce',
+  'There is nothing of that action to confirm or to try again.',
+  z.object({ error: text(), action: maybe(action), engaged: maybe(z.boolean()) }),
+);
+
+/** What a confirmation or another try is answered with when there is nothing to confirm, or to try. */
+const NOT_IN_FORCE = response('There is nothing of that action to confirm, or to try again.', notInForce, {
+  error: 'freeze_agent is released: there is no engage to confirm',
+  action: 'freeze_agent',
+  engaged: false,
+});
+
 const ETAG = { ETag: 'Changes whenever the answer does.' };
 const UNCHANGED = { description: 'It is the posture that is known already, also after `wait` seconds.' };
 
@@ -82,7 +96,7 @@ export const containmentPaths: ZodOpenApiPathsObject = {
       security: [],
       requestParams: { query, header },
       responses: {
-        200: answer(
+        200: response(
           'Every action.',
           posture,
           { ...Object.fromEntries(ACTIONS.map((name) => [name, released(name)])), freeze_agent: EXAMPLE },
@@ -100,9 +114,9 @@ export const containmentPaths: ZodOpenApiPathsObject = {
       summary: 'Read whether one containment action is in force',
       description: 'What a service asks that comes for what it has to do.',
       security: [],
-      requestParams: { path: z.object({ action }), query, header },
+      requestParams: { path: z.object({ action: pathAction }), query, header },
       responses: {
-        200: answer('The action.', actionPosture, EXAMPLE, ETAG),
+        200: response('The action.', actionPosture, EXAMPLE, ETAG),
         304: UNCHANGED,
         ...refusals(400, 404, 503),
       },
@@ -113,9 +127,9 @@ export const containmentPaths: ZodOpenApiPathsObject = {
       operationId: 'confirmContainment',
       tags: ['containment'],
       summary: 'Confirm that an action is in force, or is not any more',
-      requestBody: body(confirmBody, { action: 'freeze_agent', directive: 'engage', observed: 'engaged' }),
+      requestBody: requestBody(confirmBody, { action: 'freeze_agent', directive: 'engage', observed: 'engaged' }),
       responses: {
-        200: answer('What that has changed.', confirmed, {
+        200: response('What that has changed.', confirmed, {
           action: 'freeze_agent',
           directive: 'engage',
           confirmed: 1,
@@ -132,9 +146,9 @@ export const containmentPaths: ZodOpenApiPathsObject = {
       operationId: 'retryContainment',
       tags: ['containment'],
       summary: 'Have deliveries tried again that failed, were lost or wait',
-      requestBody: body(retryBody, { action: 'freeze_agent', by: 'ada' }),
+      requestBody: requestBody(retryBody, { action: 'freeze_agent', by: 'ada' }),
       responses: {
-        200: answer('How many are.', retried, { action: 'freeze_agent', retried: 1, remaining: 0 }),
+        200: response('How many are.', retried, { action: 'freeze_agent', retried: 1, remaining: 0 }),
         ...refusals(400, 404, 413, 415, 503),
         409: NOT_IN_FORCE,
       },

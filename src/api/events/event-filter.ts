@@ -2,23 +2,26 @@ import type { IncidentClass, Severity, State } from '../../../machines/vocabular
 import type { EntryLine } from '../../audit/entry-line.ts';
 import type { IncidentKind } from '../../projections/incidents.ts';
 
-/** What a stream is to show. An empty list of values stands for all of them. */
+/** Which entries a stream shows. An empty list of values stands for all values. */
 export interface EventFilter {
   readonly classes: readonly IncidentClass[];
   readonly states: readonly State[];
   readonly severities: readonly Severity[];
 }
 
-export type Admits = (line: EntryLine) => boolean;
+/** Whether an entry passes a filter. */
+export type EntryFilter = (line: EntryLine) => boolean;
 
 /**
- * Makes a filter into a function. An entry is admitted when its incident is, in the state that the entry has left it in;
- * one that is about no incident, or about one that is no longer on record, only where everything is.
+ * The filter as a function. An entry passes when its incident does, in the state to which the entry led. An entry about no
+ * incident, or about one that is no longer on record, passes only when everything does.
+ *
+ * @param kindOf class and severity of an incident; undefined when it is not on record
  */
-export const admitting = (
+export const entryFilter = (
   { classes, states, severities }: EventFilter,
   kindOf: (incident: string) => IncidentKind | undefined,
-): Admits => {
+): EntryFilter => {
   if (classes.length + states.length + severities.length === 0) return () => true;
   return (line) => {
     const { incident, state } = line.data();

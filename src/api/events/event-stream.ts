@@ -2,28 +2,28 @@
  * One reader of the event stream (Server-Sent Events, WHATWG HTML, section 9.2), from the first byte to the last.
  *
  * States:
- * - catching up: it is sent what is in the log already, a page at a time, as fast as it reads.
- * - live: at the end of the log; it is handed what becomes durable. What it does not read waits, and when too much does
- *   it is cut off: it can come back and resume.
+ * - catching up: the reader gets what is in the log already, a page at a time, as fast as it reads.
+ * - live: at the end of the log; the reader gets each entry when it is durable. What it does not read waits. When too
+ *   much waits, the reader is cut off; it can reconnect and resume.
  * - closed.
  *
- * Its position is the entry up to which it has been sent everything that it is to see, so nothing is left out or sent
- * twice where one state passes into the other, nor when it resumes: the position is told with every event, at the
- * beginning, and in each comment.
+ * The position is the last entry up to which the reader was sent everything that its filter passes. So nothing is lost
+ * or repeated between the two states, nor when the reader resumes: the position is sent at the beginning, with every
+ * event and in each heartbeat.
  */
 import type { ServerResponse } from 'node:http';
 import type { EntryLine } from '../../audit/entry-line.ts';
 import type { LogCursor } from '../../audit/log-cursor.ts';
 import { SECOND } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
-import type { Admits } from './event-filter.ts';
+import type { EntryFilter } from './event-filter.ts';
 
-/** What may wait for a reader, in bytes. */
+/** How many bytes may wait for a reader. */
 const MAX_WAITING = 1024 * 1024;
-/** When a reader that was cut off shall try again. */
+/** After how many milliseconds a reader that was cut off reconnects. */
 const RETRY = 2 * SECOND;
 
-/** An entry with the bytes that tell of it, which all readers share. */
+/** An entry and its event as bytes, which all readers share. */
 export interface EventFrame {
   readonly line: EntryLine;
   readonly bytes: Buffer;
@@ -38,16 +38,16 @@ const END = Buffer.from('\n\n');
 
 export class EventStream {
   readonly #response: ServerResponse;
-  readonly #admits: Admits;
+  readonly #filter: EntryFilter;
   #position: number;
   #live = false;
-  /** Goes on with catching up when the reader has read what waits, or has gone. */
+  /** Continues to catch up when the reader has read what waits, or is gone. */
   #resume: () => void = () => {};
 
-  /** Begins the answer to a reader that has seen everything up to the entry `position`. */
-  constructor(response: ServerResponse, position: number, admits: Admits) {
+  /** Begins the response to a reader that has seen everything up to the entry `position`. */
+  constructor(response: ServerResponse, position: number, filter: EntryFilter) {
     this.#response = response;
-    this.#admits = admits;
+    this.#filter = filter;
     this.#position = position;
     response.on('drain', () => this.#resume()).once('close', () => this.#resume());
     response.writeHead(200, { 'Content-Type': 'text/event-stream' });
@@ -59,8 +59,10 @@ export class EventStream {
   }
 
   /**
-   * Sends what is in the log already, the lines `first` and those that `next` gives of `cursor` behind them; resolves when
-   * the reader is live or has gone.
+   * Sends what is in the log already: the lines `first`, then those that `next` gives. Resolves when the reader is live
+   * or gone.
+   *
+   * @param next the next lines of `cursor`
    * @throws what `next` throws
    */
   async catchUp(first: readonly EntryLine[], next: LogCursor['next'], cursor: Pick<LogCursor, 'atEnd'>): Promise<void> {
@@ -78,7 +80,7 @@ export class EventStream {
   }
 
   /**
-   * Takes entries that have become durable.
+   * Sends durable entries to a live reader.
    * @throws RecorderError `overloaded` when too much waits for the reader
    */
   take(frames: readonly EventFrame[]): void {
@@ -88,12 +90,12 @@ export class EventStream {
       throw new RecorderError('overloaded', `${this.#waiting} bytes wait for its reader`);
   }
 
-  /** Tells the reader that the service is still there, unless it has something left to read. */
+  /** Sends a heartbeat, unless something waits for the reader. */
   beat(): void {
     if (this.#waiting === 0) this.#response.write(`:\nid: ${this.#position}\n\n`);
   }
 
-  /** Ends the answer; a reader for which something waits is cut off. */
+  /** Ends the response; a reader for which something waits is cut off. */
   end(): void {
     if (this.#waiting === 0) this.#response.end();
     else this.#response.destroy();
@@ -108,7 +110,7 @@ export class EventStream {
     this.#response.cork();
     try {
       for (const { line, bytes } of frames) {
-        if (this.#admits(line)) this.#response.write(bytes);
+        if (this.#filter(line)) this.#response.write(bytes);
         this.#position = line.seq;
       }
     } finally {

@@ -3,7 +3,7 @@ import type { ZodOpenApiPathsObject } from 'zod-openapi';
 import { refusals } from '../openapi/responses.ts';
 import { describe } from '../openapi/described.ts';
 import { queryOf } from '../openapi/parameters.ts';
-import { eventsSchema } from '../request/fields.ts';
+import { eventsSchema } from './requests.ts';
 
 const query = queryOf(eventsSchema, {
   class: 'Only entries about incidents of these classes.',

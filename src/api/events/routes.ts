@@ -1,30 +1,33 @@
-import type Router from '@koa/router';
 import type { Context } from 'koa';
 import { RecorderError } from '../../errors.ts';
-import type { ApiParts } from '../dependencies.ts';
-import { parseQuery } from '../request/query.ts';
-import { eventsSchema } from '../request/fields.ts';
-import { validate } from '../request/validate.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import type { ApiRoute } from '../middleware/routing.ts';
+import { readParameters } from '../request/read.ts';
+import { eventsSchema } from './requests.ts';
 
 /**
- * The audit log as Server-Sent Events: each entry from the one asked for on, then what is written, as it is written.
- * Where there is a `Last-Event-ID`, which a reader sends that comes back, it counts instead of `after`.
+ * The audit log as Server-Sent Events: the entries after the one asked for, then each new entry as it is written. A
+ * reader that reconnects sends `Last-Event-ID`, which counts instead of `after`.
  */
-export const addEventsRoute = (router: Router, { events }: Pick<ApiParts, 'events'>): void => {
-  router.get('/api/v1/events', async (ctx) => {
-    const given = validate(eventsSchema, parseQuery(ctx.querystring), 'parameter');
-    const filter = { classes: given.class ?? [], states: given.state ?? [], severities: given.severity ?? [] };
-    const after = lastEventId(ctx) ?? given.after?.[0];
-    if (ctx.method === 'HEAD') {
-      ctx.set('Content-Type', 'text/event-stream');
-      ctx.status = 200;
-      return;
-    }
-    await events.open(ctx.res, filter, after === undefined ? undefined : Number(after));
-    // Koa would look whether the stream is a Response of fetch, and load all of that: 15 MB that nothing else needs.
-    ctx.respond = false;
-  });
-};
+export const eventRoutes = ({ events }: Pick<ApiDependencies, 'events'>): readonly ApiRoute[] => [
+  {
+    method: 'GET',
+    path: '/api/v1/events',
+    handle: async (ctx) => {
+      const given = readParameters(ctx, eventsSchema);
+      const filter = { classes: given.class ?? [], states: given.state ?? [], severities: given.severity ?? [] };
+      const after = lastEventId(ctx) ?? given.after?.[0];
+      if (ctx.method === 'HEAD') {
+        ctx.set('Content-Type', 'text/event-stream');
+        ctx.status = 200;
+        return;
+      }
+      await events.open(ctx.res, filter, after === undefined ? undefined : Number(after));
+      // Koa would check whether the stream is a Response of fetch, and load fetch for that: 15 MB.
+      ctx.respond = false;
+    },
+  },
+];
 
 const lastEventId = ({ req }: Context): string | undefined => {
   const id = req.headers['last-event-id'];

@@ -1,6 +1,58 @@
+import * as z from 'zod/mini';
 import type { ZodOpenApiPathItemObject, ZodOpenApiPathsObject } from 'zod-openapi';
-import { answer, refusals } from '../openapi/responses.ts';
-import { health, probe } from '../openapi/service-schemas.ts';
+import { DELIVERY_STATUSES } from '../../../machines/delivery.ts';
+import { LOG_STATES } from '../../audit/log.ts';
+import type { WebhookStatus } from '../../containment/webhook-feed.ts';
+import { meaning, named } from '../openapi/described.ts';
+import { refusals, response } from '../openapi/responses.ts';
+import { action, count, type FieldsOf, maybe, text, time } from '../openapi/values.ts';
+import { policyFields } from '../policy/policy-shape.openapi.ts';
+
+const health = named(
+  'Health',
+  'How the service is.',
+  z.object({
+    status: meaning(z.enum(['ok', 'degraded']), 'degraded while reports or commands are not taken.'),
+    open_incidents: count,
+    total_incidents: count,
+    reasons: maybe(meaning(z.array(text()), 'Why it is degraded.')),
+    warnings: meaning(z.array(text()), 'What an operator should know although nothing is broken.'),
+    version: text(),
+    started_at: time,
+    audit: z.object({
+      writable: z.boolean(),
+      state: z.enum(LOG_STATES),
+      last_seq: count,
+      verified_seq: meaning(z.nullable(count), 'How far the log has been verified; null while it has not.'),
+      segments: meaning(count, 'Files that make up the log.'),
+      bytes: meaning(count, 'Size of the one that is being written.'),
+      algorithm: z.enum(['hmac-sha256', 'sha256']),
+    }),
+    containment: z.object({
+      engaged: meaning(z.array(action), 'The actions in force.'),
+      deliveries: meaning(
+        z.partialRecord(z.enum(DELIVERY_STATUSES), count),
+        'How many deliveries of theirs have each status.',
+      ),
+    }),
+    notify: z.array(
+      z.object({
+        url: text(),
+        status: z.enum(['ok', 'failing']),
+        behind: meaning(count, 'Entries that it has not been told of yet.'),
+        refused: meaning(count, 'Entries that it has refused since the start.'),
+        last_error: maybe(text()),
+      } satisfies FieldsOf<WebhookStatus>),
+    ),
+    policy: z.object({ ...policyFields, path: maybe(text()) }),
+  }),
+);
+
+const probe = named(
+  'Probe',
+  'Whether it is alive, or ready.',
+  z.object({ status: z.enum(['ok', 'degraded']), reasons: maybe(z.array(text())) }),
+);
 
 const REASONS = ["the audit log can't be written: ENOSPC"];
 const RETRY = { 'Retry-After': 'After how many seconds to ask again.' };
@@ -38,14 +90,14 @@ const get = (operationId: string, summary: string, responses: object): ZodOpenAp
 
 export const healthPaths: ZodOpenApiPathsObject = {
   '/health': get('getHealth', 'How the service is', {
-    200: answer('It takes reports and commands.', health, EXAMPLE),
-    503: answer('It does not.', health, { ...EXAMPLE, status: 'degraded', reasons: REASONS }, RETRY),
+    200: response('It takes reports and commands.', health, EXAMPLE),
+    503: response('It does not.', health, { ...EXAMPLE, status: 'degraded', reasons: REASONS }, RETRY),
   }),
   '/livez': get('getLiveness', 'Whether the process serves', {
-    200: answer('It does. When there is no answer, starting it again may help.', probe, { status: 'ok' }),
+    200: response('It does. When there is no answer, starting it again may help.', probe, { status: 'ok' }),
   }),
   '/readyz': get('getReadiness', 'Whether reports and commands are taken', {
-    200: answer('They are.', probe, { status: 'ok' }),
-    503: answer('They are not, and why.', probe, { status: 'degraded', reasons: REASONS }, RETRY),
+    200: response('They are.', probe, { status: 'ok' }),
+    503: response('They are not, and why.', probe, { status: 'degraded', reasons: REASONS }, RETRY),
   }),
 };

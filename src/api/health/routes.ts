@@ -1,31 +1,39 @@
-import type Router from '@koa/router';
 import type { Context } from 'koa';
-import { answerJson } from '../respond.ts';
-import type { ApiParts } from '../dependencies.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import type { ApiRoute } from '../middleware/routing.ts';
+import { respondJson } from '../respond.ts';
+
+const RETRY_AFTER_SECONDS = '5';
 
 /**
- * How the service is: for people, and for what looks after it.
+ * The health of the service, for people and for what supervises it.
  *
- * `/livez` answers as long as the process serves requests: when it does not, starting it again may help. `/readyz` says
- * whether reports and commands are taken: when they are not, starting it again helps nothing. `/health` says the same
- * as `/readyz` and everything else that an operator wants to know.
+ * - `/livez` responds as long as the process serves requests. When it does not, a restart may help.
+ * - `/readyz` says whether reports and commands are taken. When they are not, a restart helps nothing.
+ * - `/health` says the same as `/readyz`, and everything else that an operator wants to know.
  */
-export const addHealthRoutes = (router: Router, { health, reasons }: Pick<ApiParts, 'health' | 'reasons'>): void => {
-  router.get('/health', (ctx) => {
-    const found = health();
-    answer(ctx, found.status === 'ok', found);
-  });
+export const healthRoutes = ({ health, reasons }: Pick<ApiDependencies, 'health' | 'reasons'>): readonly ApiRoute[] => [
+  {
+    method: 'GET',
+    path: '/health',
+    handle: (ctx) => {
+      const summary = health();
+      respond(ctx, summary.status === 'ok', summary);
+    },
+  },
+  { method: 'GET', path: '/livez', handle: (ctx) => respond(ctx, true, { status: 'ok' }) },
+  {
+    method: 'GET',
+    path: '/readyz',
+    handle: (ctx) => {
+      const obstacles = reasons();
+      const ready = obstacles.length === 0;
+      respond(ctx, ready, ready ? { status: 'ok' } : { status: 'degraded', reasons: obstacles });
+    },
+  },
+];
 
-  router.get('/livez', (ctx) => answer(ctx, true, { status: 'ok' }));
-
-  router.get('/readyz', (ctx) => {
-    const found = reasons();
-    const ready = found.length === 0;
-    answer(ctx, ready, ready ? { status: 'ok' } : { status: 'degraded', reasons: found });
-  });
-};
-
-const answer = (ctx: Context, ok: boolean, body: object): void => {
-  if (!ok) ctx.set('Retry-After', '5');
-  answerJson(ctx, ok ? 200 : 503, JSON.stringify(body));
+const respond = (ctx: Context, ok: boolean, body: object): void => {
+  if (!ok) ctx.set('Retry-After', RETRY_AFTER_SECONDS);
+  respondJson(ctx, ok ? 200 : 503, JSON.stringify(body));
 };

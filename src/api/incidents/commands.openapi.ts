@@ -1,10 +1,10 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiPathItemObject, ZodOpenApiPathsObject } from 'zod-openapi';
-import { answer, body, refusals } from '../openapi/responses.ts';
+import { refusals, requestBody, response } from '../openapi/responses.ts';
 import { describe, described } from '../openapi/described.ts';
 import { EXAMPLE_INCIDENT } from '../openapi/examples.ts';
 import { incident } from './incident.openapi.ts';
-import { commandSchema } from '../request/fields.ts';
+import { commandSchema } from './requests.ts';
 
 const commandBody = described('Command', 'A person’s command on an incident.', commandSchema, {
   id: { description: 'The identifier of the incident.', override: { minLength: 1, pattern: '\\S' } },
@@ -37,9 +37,9 @@ const command = (it: CommandDescription): ZodOpenApiPathItemObject => {
       summary,
       description: `${description} When the incident is in that state already nothing changes.`,
       requestParams: { header: z.object({ 'If-Match': ifMatch }) },
-      requestBody: body(commandBody, { id: EXAMPLE_INCIDENT.id, by: 'ada' }),
+      requestBody: requestBody(commandBody, { id: EXAMPLE_INCIDENT.id, by: 'ada' }),
       responses: {
-        200: answer(
+        200: response(
           'The incident after it.',
           incident,
           { ...EXAMPLE_INCIDENT, version: 3, ...example },

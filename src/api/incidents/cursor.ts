@@ -2,16 +2,16 @@ import { SEVERITIES } from '../../../machines/vocabulary.ts';
 import { RecorderError } from '../../errors.ts';
 import type { Cursor } from '../../projections/incident-list.ts';
 
-/** A place in the list as the opaque word that clients hand back. */
+/** Writes a place in the list as an opaque word, which the client sends back to go on from there. */
 export const writeCursor = ({ rank, seq, head }: Cursor): string =>
   Buffer.from(`${rank}.${seq}.${head}`).toString('base64url');
 
-/** Reads what `writeCursor` wrote. Throws RecorderError `invalid_request` for anything that it can't have written. */
+/** Reads what `writeCursor` wrote. @throws RecorderError `invalid_request` for anything else */
 export const readCursor = (text: string): Cursor => {
   const [rank = -1, seq = -1, head = -1] = Buffer.from(text, 'base64url').toString('latin1').split('.').map(Number);
   const cursor = { rank, seq, head };
   const isPlace = SEVERITIES[rank] !== undefined && isCount(seq) && isCount(head) && seq <= head;
-  // The same place can be written in many ways, of which only ours is taken.
+  // The same place can be encoded in many ways; only ours is taken.
   if (!isPlace || writeCursor(cursor) !== text) throw new RecorderError('invalid_request', 'invalid cursor');
   return cursor;
 };

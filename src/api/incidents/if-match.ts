@@ -3,11 +3,11 @@ import { RecorderError } from '../../errors.ts';
 const VERSION = /^"([1-9]\d{0,14})"$/;
 
 /**
- * The version that an `If-Match` header (RFC 9110, section 13.1.1) lets a command expect, or undefined where it expects
- * none: there is no header, or it is `*`.
+ * The version that a command expects by its `If-Match` header (RFC 9110, section 13.1.1); undefined without one, or for
+ * `*`. Of several tags the one with the `current` version counts, or else the first. Weak tags never match, nor does
+ * anything but our own entity tags.
  *
- * Of several tags the one that names the `current` version counts, or else the first. Weak tags never match, and neither
- * does what is no entity tag of ours: where there is nothing else, RecorderError `stale_version` is thrown.
+ * @throws RecorderError `stale_version` when the header holds no tag that could match
  */
 export const expectedVersion = (header: string | undefined, current: () => number | undefined): number | undefined => {
   if (header === undefined || header.trim() === '*') return undefined;

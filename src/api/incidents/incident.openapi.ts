@@ -1,11 +1,8 @@
 import * as z from 'zod/mini';
-import { CLASSES, SEVERITIES, type Severity, STATES } from '../../../machines/vocabulary.ts';
 import type { NextTransition } from '../../../machines/transitions.ts';
 import type { Entry } from '../../audit/entry.ts';
 import { ENTRY_EVENTS } from '../../domain/entry-events.ts';
 import type { Incident } from '../../domain/incident.ts';
-import type { ActivityReading, Durations } from '../../projections/activity.ts';
-import type { StatisticsReading } from '../../projections/statistics.ts';
 import { containment } from '../containment/posture.openapi.ts';
 import { meaning, named } from '../openapi/described.ts';
 import {
@@ -67,52 +64,6 @@ export const entry = named(
     entry_hash: hash,
     algorithm: z.enum(['hmac-sha256', 'sha256']),
   } satisfies FieldsOf<Entry>),
-);
-
-const countsOf = (names: readonly string[]) => z.object(Object.fromEntries(names.map((name) => [name, count])));
-
-export const statistics = named(
-  'Statistics',
-  'How many incidents there are.',
-  z.object({
-    total_incidents: count,
-    open_incidents: meaning(count, 'Open or contained.'),
-    contained_count: meaning(count, 'How many ever were contained.'),
-    resolved_count: meaning(count, 'How many ever were resolved.'),
-    by_class: countsOf(CLASSES),
-    by_state: countsOf(STATES),
-    by_severity: countsOf(SEVERITIES),
-    open_by_severity: countsOf(SEVERITIES),
-  } satisfies FieldsOf<StatisticsReading>),
-);
-
-const duration = meaning(
-  z.nullable(count),
-  'In milliseconds, right to a tenth; null where there is nothing to measure.',
-);
-
-const durations = z.object({
-  count,
-  median_ms: duration,
-  p90_ms: duration,
-  hourly_median_ms: meaning(z.array(duration), 'One for each hour, by when it was over.'),
-} satisfies FieldsOf<Durations>);
-
-export const activity = named(
-  'Activity',
-  'What happened hour by hour, oldest first, to the incidents that are on record.',
-  z.object({
-    from: meaning(time, 'The beginning of the first hour.'),
-    hours: count,
-    reported: z.object(
-      Object.fromEntries(SEVERITIES.map((name) => [name, z.array(count)])) as Record<
-        Severity,
-        z.ZodMiniArray<typeof count>
-      >,
-    ),
-    time_to_containment: meaning(durations, 'Until all actions of an incident were confirmed.'),
-    time_to_resolution: durations,
-  } satisfies FieldsOf<ActivityReading>),
 );
 
 const nextTransition = z.object({

@@ -1,4 +1,7 @@
-/** The `Link` header (RFC 8288) for the next page, which `parameter` names, under the same filters as the page given. */
+/**
+ * The `Link` header (RFC 8288) for the next page: the query of this page with one parameter that names the place to go
+ * on from.
+ */
 export const linkToNext = (path: string, query: string, parameter: string, value: string): string => {
   const parameters = new URLSearchParams(query);
   parameters.set(parameter, value);

@@ -2,12 +2,15 @@ import { RecorderError } from '../../errors.ts';
 import type { ListQuery } from '../../projections/incident-list.ts';
 import { readWords } from '../../projections/search.ts';
 import { readCursor } from './cursor.ts';
+import { LONGEST_LIST, listSchema } from './requests.ts';
 import { parseQuery } from '../request/query.ts';
-import { LONGEST_LIST, listSchema } from '../request/fields.ts';
 import { parseTimestamp } from '../request/timestamp.ts';
 import { validate } from '../request/validate.ts';
 
-/** Reads the query string of the list. Throws RecorderError `invalid_request`, naming what is wrong and what is allowed. */
+/**
+ * Reads the query string of the list.
+ * @throws RecorderError `invalid_request`, which says what is wrong and what is allowed
+ */
 export const readListQuery = (query: string): ListQuery => {
   const given = validate(listSchema, parseQuery(query), 'parameter');
   const since = timeOf(given.since);

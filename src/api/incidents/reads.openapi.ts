@@ -1,11 +1,12 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
-import { answer, refusals } from '../openapi/responses.ts';
+import { refusals, response } from '../openapi/responses.ts';
 import { describe } from '../openapi/described.ts';
 import { EXAMPLE_INCIDENT, EXAMPLE_REPORT } from '../openapi/examples.ts';
 import { queryOf } from '../openapi/parameters.ts';
 import { entry, incident } from './incident.openapi.ts';
-import { historySchema, idSchema, listSchema, LONGEST_LIST } from '../request/fields.ts';
+import { idSchema } from '../request/fields.ts';
+import { historySchema, listSchema, LONGEST_LIST } from './requests.ts';
 
 const TIME = { type: 'string', format: 'date-time' };
 const ID = { description: 'The identifier of the incident.', examples: [EXAMPLE_INCIDENT.id] };
@@ -66,7 +67,7 @@ export const incidentPaths: ZodOpenApiPathsObject = {
       description: `Most severe first, then newest. ${NEXT} Later pages leave out what was reported since the first.`,
       security: [],
       requestParams: { query: list },
-      responses: { 200: answer('The incidents.', z.array(incident), [EXAMPLE_INCIDENT]), ...refusals(400, 503) },
+      responses: { 200: response('The incidents.', z.array(incident), [EXAMPLE_INCIDENT]), ...refusals(400, 503) },
     },
   },
   '/api/v1/incidents/get': {
@@ -77,7 +78,7 @@ export const incidentPaths: ZodOpenApiPathsObject = {
       security: [],
       requestParams: { query: queryOf(idSchema, { id: ID }), header: z.object({ 'If-None-Match': ifNoneMatch }) },
       responses: {
-        200: answer('The incident.', incident, EXAMPLE_INCIDENT, { ETag: 'Its version, in quotation marks.' }),
+        200: response('The incident.', incident, EXAMPLE_INCIDENT, { ETag: 'Its version, in quotation marks.' }),
         304: { description: 'It is at the version that is known already.' },
         ...refusals(400, 404, 503),
       },
@@ -91,7 +92,7 @@ export const incidentPaths: ZodOpenApiPathsObject = {
       description: `The lines of the log as they stand there, oldest first. ${NEXT}`,
       security: [],
       requestParams: { query: history },
-      responses: { 200: answer('The entries.', z.array(entry), [EXAMPLE_ENTRY]), ...refusals(400, 404, 503) },
+      responses: { 200: response('The entries.', z.array(entry), [EXAMPLE_ENTRY]), ...refusals(400, 404, 503) },
     },
   },
 };

@@ -1,10 +1,10 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
-import { answer, body, refusals } from '../openapi/responses.ts';
+import { refusals, requestBody, response } from '../openapi/responses.ts';
 import { describe, described } from '../openapi/described.ts';
 import { EXAMPLE_INCIDENT, EXAMPLE_REPORT } from '../openapi/examples.ts';
 import { incident } from './incident.openapi.ts';
-import { reportSchema } from '../request/fields.ts';
+import { reportSchema } from './requests.ts';
 
 const FILLED = { minLength: 1, pattern: '\\S' };
 
@@ -32,13 +32,13 @@ export const reportPaths: ZodOpenApiPathsObject = {
       summary: 'Report an incident',
       description: 'It is on disk, and contained if the policy says so, when the answer comes.',
       requestParams: { header: z.object({ 'Idempotency-Key': idempotencyKey }) },
-      requestBody: body(reportBody, EXAMPLE_REPORT),
+      requestBody: requestBody(reportBody, EXAMPLE_REPORT),
       responses: {
-        201: answer('A new incident.', incident, EXAMPLE_INCIDENT, {
+        201: response('A new incident.', incident, EXAMPLE_INCIDENT, {
           ETag: 'Its version, in quotation marks.',
           Location: 'Where it is read.',
         }),
-        200: answer(
+        200: response(
           'An incident that was there: a further occurrence of it, or the same report sent again.',
           incident,
           { ...EXAMPLE_INCIDENT, occurrences: 2, last_seen_at: '2026-11-22T07:13:00.000Z', dedup_key: 'page 7' },

@@ -1,36 +1,40 @@
 import { createHash } from 'node:crypto';
-import type Router from '@koa/router';
-import type { Middleware } from 'koa';
 import type { Idempotency, Report } from '../../domain/incident-entries.ts';
 import { RecorderError } from '../../errors.ts';
 import { canonicalForm } from '../../json/canonical-form.ts';
 import type { JsonValue } from '../../json/exact-json.ts';
-import { answerIncident, incidentPath } from '../respond.ts';
-import type { ApiParts } from '../dependencies.ts';
-import { REPORT_REQUIRED, reportSchema } from '../request/fields.ts';
-import { validate } from '../request/validate.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import type { Admission } from '../middleware/admission.ts';
+import type { ApiRoute } from '../middleware/routing.ts';
+import { readBody } from '../request/read.ts';
+import { incidentPath, respondIncident } from '../respond.ts';
+import { REPORT_REQUIRED, reportSchema } from './requests.ts';
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
-/** Reporting an incident: 201 for a new one, 200 for one that was there already. */
-export const addReportRoute = (
-  router: Router,
-  command: readonly Middleware[],
-  { recorder }: Pick<ApiParts, 'recorder'>,
-): void => {
-  router.post('/api/v1/incidents/report', ...command, async (ctx) => {
-    const body = ctx.request.body as JsonValue;
-    const report = validate(reportSchema, body, 'field', REPORT_REQUIRED) as Report;
-    const key = ctx.req.headers['idempotency-key'];
-    const { incident, change } = await recorder.report(report, key === undefined ? undefined : idempotency(key, body));
-    if (change === 'created') ctx.set('Location', incidentPath(incident.id));
-    if (change === 'replayed') ctx.set('Idempotent-Replayed', 'true');
-    answerIncident(ctx, change === 'created' ? 201 : 200, incident);
-  });
-};
+/** Takes a report: 201 for a new incident, 200 for one that is on record already. */
+export const reportRoutes = (
+  { recorder }: Pick<ApiDependencies, 'recorder'>,
+  { command }: Pick<Admission, 'command'>,
+): readonly ApiRoute[] => [
+  {
+    method: 'POST',
+    path: '/api/v1/incidents/report',
+    before: command,
+    handle: async (ctx) => {
+      const report = readBody(ctx, reportSchema, REPORT_REQUIRED) as Report;
+      const idempotency = idempotencyOf(ctx.req.headers['idempotency-key'], ctx.request.body as JsonValue);
+      const { incident, change } = await recorder.report(report, idempotency);
+      if (change === 'created') ctx.set('Location', incidentPath(incident.id));
+      if (change === 'replayed') ctx.set('Idempotent-Replayed', 'true');
+      respondIncident(ctx, change === 'created' ? 201 : 200, incident);
+    },
+  },
+];
 
 /** Two bodies are the same when their canonical forms are: white space and the order of members don't count. */
-const idempotency = (key: string | readonly string[], body: JsonValue): Idempotency => {
+const idempotencyOf = (key: string | readonly string[] | undefined, body: JsonValue): Idempotency | undefined => {
+  if (key === undefined) return undefined;
   if (typeof key !== 'string' || !IDEMPOTENCY_KEY.test(key)) {
     throw new RecorderError('invalid_request', 'Idempotency-Key must be 1 to 255 visible ASCII characters');
   }

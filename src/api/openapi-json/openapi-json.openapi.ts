@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
-import { answer, refusals } from '../openapi/responses.ts';
+import { refusals, response } from '../openapi/responses.ts';
 
 export const openApiPaths: ZodOpenApiPathsObject = {
   '/api/v1/openapi.json': {
@@ -10,7 +10,7 @@ export const openApiPaths: ZodOpenApiPathsObject = {
       summary: 'This document',
       security: [],
       responses: {
-        200: answer('It.', z.looseObject({ openapi: z.string() }), { openapi: '3.1.1', info: {}, paths: {} }),
+        200: response('It.', z.looseObject({ openapi: z.string() }), { openapi: '3.1.1', info: {}, paths: {} }),
         ...refusals(),
       },
     },

@@ -13,7 +13,6 @@ import { incidentPaths } from '../incidents/reads.openapi.ts';
 import { metricsPaths } from '../health/metrics.openapi.ts';
 import { openApiPaths } from '../openapi-json/openapi-json.openapi.ts';
 import { policyPaths } from '../policy/policy.openapi.ts';
-import { reloadPaths } from '../policy/reload.openapi.ts';
 import { reportPaths } from '../incidents/report.openapi.ts';
 import { statechartPaths } from '../statecharts/statecharts.openapi.ts';
 import { statsPaths } from '../stats/stats.openapi.ts';
@@ -52,7 +51,6 @@ export const openApiDocument = () =>
       ...statechartPaths,
       ...policyPaths,
       ...archivePaths,
-      ...reloadPaths,
       ...healthPaths,
       ...metricsPaths,
       ...openApiPaths,

@@ -2,7 +2,7 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiRequestBodyObject, ZodOpenApiResponseObject, ZodOpenApiResponsesObject } from 'zod-openapi';
 import { describe } from './described.ts';
-import { error, gone, illegalTransition, notInForce, refusedPolicy, staleVersion } from './error-schemas.ts';
+import { error, gone, illegalTransition, staleVersion } from './error-schemas.ts';
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -21,7 +21,7 @@ const headersOf = (headers: Headers): z.ZodMiniObject =>
 const REQUEST_ID = { 'X-Request-Id': 'The client’s own, where that is a word, or one that the service made up.' };
 
 /** An answer in JSON, with the headers that it always has. */
-export const answer = (
+export const response = (
   description: string,
   schema: z.ZodMiniType,
   example: unknown,
@@ -33,7 +33,7 @@ export const answer = (
 });
 
 /** The body of a command. */
-export const body = (schema: z.ZodMiniType, example: unknown): ZodOpenApiRequestBodyObject => ({
+export const requestBody = (schema: z.ZodMiniType, example: unknown): ZodOpenApiRequestBodyObject => ({
   required: true,
   content: { 'application/json': { schema, example } },
 });
@@ -44,7 +44,7 @@ const refusal = (
   example: object,
   headers: Headers = {},
   schema: z.ZodMiniType = error,
-): ZodOpenApiResponseObject => ({ id, ...answer(description, schema, example, headers) });
+): ZodOpenApiResponseObject => ({ id, ...response(description, schema, example, headers) });
 
 const RETRY_AFTER = { 'Retry-After': 'After how many seconds to try again.' };
 
@@ -107,17 +107,4 @@ export const refusals = (...statuses: readonly (keyof typeof REFUSALS)[]): ZodOp
 
 const OTHER = refusal('Other', 'Anything else that can go wrong with a request: 405, 408, 417, 431, 500.', {
   error: 'internal error',
-});
-
-/** What a confirmation or another try is answered with when there is nothing to confirm, or to try. */
-export const NOT_IN_FORCE = answer('There is nothing of that action to confirm, or to try again.', notInForce, {
-  error: 'freeze_agent is released: there is no engage to confirm',
-  action: 'freeze_agent',
-  engaged: false,
-});
-
-/** What a policy that is refused is answered with. */
-export const POLICY_REFUSED = answer('The policy is refused; the one in force stays.', refusedPolicy, {
-  error: 'containment policy refused:\n  /etc/secure-ai/policy/incident-containment.yaml:9: rules: must be a mapping …',
-  faults: [{ file: '/etc/secure-ai/policy/incident-containment.yaml', line: 9, message: 'rules: must be a mapping …' }],
 });

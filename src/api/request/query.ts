@@ -1,12 +1,11 @@
 import { RecorderError } from '../../errors.ts';
 
-/** Long enough for every filter, short enough to be sent back in a `Link` header, where it may grow threefold. */
+/** Room for every filter, and still short enough for a `Link` header, where the query may grow threefold. */
 const LONGEST_QUERY = 4096;
 
 /**
- * Reads a query string (`application/x-www-form-urlencoded`) into each parameter's values, in the order given.
- *
- * Throws RecorderError `invalid_request` for one that is too long or whose percent-encoding is not UTF-8.
+ * Parses a query string (`application/x-www-form-urlencoded`) into the values of each parameter, in the order given.
+ * @throws RecorderError `invalid_request` when it is too long or its percent-encoding is not UTF-8
  */
 export const parseQuery = (query: string): Readonly<Record<string, readonly string[]>> => {
   const parameters: Record<string, string[]> = Object.create(null);

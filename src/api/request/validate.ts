@@ -4,11 +4,14 @@ import { RecorderError } from '../../errors.ts';
 const LONGEST_NAME_SHOWN = 64;
 
 /**
- * Gives the value as the schema reads it, or refuses it with the one fault that its sender should mend first: a member
- * that is unknown, then one that is missing (`required` is the schema's message for that), then the others in the
- * schema's order. Where a closed set of values or names was missed, the field `allowed` lists it.
+ * Validates a value by a schema, and returns what the schema makes of it.
  *
- * `noun` is what a member is called in messages: `field` or `parameter`. Throws RecorderError `invalid_request`.
+ * The error names one fault, the one to mend first: a member that is unknown, then one that is missing, then the others
+ * in the order of the schema. Where a value or a name is not in a closed set, the error's field `allowed` lists the set.
+ *
+ * @param noun what messages call a member
+ * @param required the message of the schema for a member that is missing
+ * @throws RecorderError `invalid_request`
  */
 export const validate = <Shape extends z.core.$ZodLooseShape>(
   schema: z.ZodMiniObject<Shape>,

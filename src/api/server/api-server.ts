@@ -1,36 +1,36 @@
 /**
- * The listening side of the API: a TCP port or a unix socket, and the limits that hold at the door.
+ * The listening side of the API: a TCP port or a unix socket, and the limits on connections and time.
  *
- * A server is listening from `ApiServer.listen` until `close`. Closing, it takes no further connections, cuts the idle
- * ones, lets the requests in flight be answered (each connection ends with its answer), and cuts what is left at the
- * deadline. Limits on time are enforced by Node's own sweep over the connections; what it, or the HTTP parser, refuses
- * is answered by `answerRefused`, as the application never sees it.
+ * A server listens from `ApiServer.listen` until `close`. While it closes it takes no new connections, cuts the idle
+ * ones, ends each of the others with the response of its request in flight, and cuts what is left at the deadline. Node
+ * enforces the limits on time by a regular sweep over the connections. What the sweep or the HTTP parser refuses never
+ * reaches the application: `refuseConnection` responds.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { SECOND } from '../../clock.ts';
 import type { BindAddress } from '../../config.ts';
 import { bindTo } from './bind.ts';
 import { Connections } from './connections.ts';
-import type { ApiParts, Log } from '../dependencies.ts';
-import { answerRefused, answerUnmetExpectation } from './unparsed-requests.ts';
+import type { ApiDependencies, ApiLogger } from '../dependencies.ts';
+import { refuseConnection, refuseExpectation } from './unparsed-requests.ts';
 
-/** What answers a request; it sees to its own errors. */
+/** Responds to a request, and handles its own errors. */
 export type Application = (request: IncomingMessage, response: ServerResponse) => Promise<unknown>;
 
-export type ServerParts = Pick<ApiParts, 'log' | 'clock'>;
+export type ServerDependencies = Pick<ApiDependencies, 'log' | 'clock'>;
 
 export interface Limits {
   /** Milliseconds from a request's first byte, or its connection, to the end of its headers. */
   readonly headersTimeout: number;
   /** Milliseconds from a request's first byte to its last. */
   readonly requestTimeout: number;
-  /** Milliseconds that a connection may be idle: between two requests, or not taking its answer. */
+  /** Milliseconds that a connection may be idle: between two requests, or while it does not read its response. */
   readonly idleTimeout: number;
   /** Milliseconds between two sweeps that enforce the first two. */
   readonly sweepInterval: number;
-  /** Connections at the same time; a further one takes the place of one that rests, or is closed at once. */
+  /** Connections at the same time; a further one takes the place of an idle one, or is closed at once. */
   readonly connections: number;
-  /** Bytes of a request's headers, its first line included. */
+  /** Bytes of a request's headers, including its first line. */
   readonly headerBytes: number;
 }
 
@@ -43,36 +43,35 @@ export const LIMITS: Limits = {
   headerBytes: 16 * 1024,
 };
 
-/** How many connections that were cut may not be closed yet. */
-const BEING_CUT = 16;
+/** How many connections may be open beyond the limit, because they are cut and not closed yet. */
+const MAX_BEING_CUT = 16;
 const DROP_REPORT_INTERVAL = 10 * SECOND;
 
 export class ApiServer {
   readonly #server: Server;
   readonly #connections: Connections;
   readonly #places: number;
-  readonly #log: Log;
+  readonly #log: ApiLogger;
   #closing = false;
   #dropped = 0;
   #dropReport: NodeJS.Timeout | undefined;
 
   /**
-   * Serves `application` on the address, once it listens. Port 0 lets the system choose.
-   *
-   * Throws RecorderError `config` when the address can't be had.
+   * Serves `application` on the address; resolves when it listens. Port 0 lets the system choose one.
+   * @throws RecorderError `config` when it can't listen there
    */
   static async listen(
     application: Application,
     bind: BindAddress,
-    parts: ServerParts,
+    dependencies: ServerDependencies,
     limits = LIMITS,
   ): Promise<ApiServer> {
-    const server = new ApiServer(application, parts, limits);
+    const server = new ApiServer(application, dependencies, limits);
     await bindTo(server.#server, bind);
     return server;
   }
 
-  private constructor(application: Application, { log, clock }: ServerParts, limits: Limits) {
+  private constructor(application: Application, { log, clock }: ServerDependencies, limits: Limits) {
     this.#log = log;
     this.#connections = new Connections(limits.connections, this.#countDropped);
     this.#places = limits.connections;
@@ -82,19 +81,19 @@ export class ApiServer {
       keepAliveTimeout: limits.idleTimeout,
       connectionsCheckingInterval: limits.sweepInterval,
       maxHeaderSize: limits.headerBytes,
-      // The guard of the host answers where there is no Host: it knows whether one is needed.
+      // `hostGuard` responds when Host is missing: it knows whether one is needed.
       requireHostHeader: false,
     });
-    // Those that are cut to make room count until they are closed.
-    this.#server.maxConnections = limits.connections + BEING_CUT;
+    // A connection that is cut counts until it is closed.
+    this.#server.maxConnections = limits.connections + MAX_BEING_CUT;
     this.#server.timeout = limits.idleTimeout;
-    this.#excuseWhatIsLate(clock, limits);
+    this.#allowForLateness(clock, limits);
     this.#server.on('connection', (socket) => this.#connections.add(socket));
     this.#server.on('request', (request, response) => {
       if (this.#prepare(request, response)) void application(request, response);
     });
-    this.#server.on('checkExpectation', answerUnmetExpectation);
-    this.#server.on('clientError', (error, socket) => answerRefused(error, socket, log));
+    this.#server.on('checkExpectation', refuseExpectation);
+    this.#server.on('clientError', (error, socket) => refuseConnection(error, socket, log));
     this.#server.on('drop', this.#countDropped);
   }
 
@@ -106,7 +105,7 @@ export class ApiServer {
     return { kind: 'tcp', host: address.address, port: address.port };
   }
 
-  /** Closes as told above; resolves when the last connection has gone, after `grace` milliseconds at most. */
+  /** Closes as described above; resolves when the last connection is closed, after `grace` milliseconds at most. */
   async close(grace: number): Promise<void> {
     this.#closing = true;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
@@ -117,11 +116,14 @@ export class ApiServer {
   }
 
   /**
-   * A client is not blamed for what it sent in time and this process came to late, as when a flood of requests has held it
-   * up: by as much as a sweep comes late, it allows more time. Of timers with the same interval the first one made is the
-   * first to run, and the server makes its own when it begins to listen.
+   * When this process is late, as in a flood of requests, clients that sent in time get more time: if a sweep runs late,
+   * the time-outs grow by the delay. This timer runs before the server's own sweep, because timers with the same interval
+   * run in the order of their creation, and the server creates its own when it begins to listen.
    */
-  #excuseWhatIsLate(clock: ServerParts['clock'], { sweepInterval, headersTimeout, requestTimeout }: Limits): void {
+  #allowForLateness(
+    clock: ServerDependencies['clock'],
+    { sweepInterval, headersTimeout, requestTimeout }: Limits,
+  ): void {
     let due = clock.monotonic() + sweepInterval;
     const sweep = setInterval(() => {
       const now = clock.monotonic();
@@ -133,23 +135,23 @@ export class ApiServer {
     this.#server.once('close', () => clearInterval(sweep));
   }
 
-  /** False when the request is not to be answered, as its connection was cut. */
+  /** Returns false when the request must not be handled: its connection is cut. */
   #prepare(request: IncomingMessage, response: ServerResponse): boolean {
     if (!this.#connections.begin(request.socket)) return false;
     if (this.#closing) response.shouldKeepAlive = false;
-    response.on('close', () => this.#afterAnswer(request));
+    response.on('close', () => this.#afterResponse(request));
     return true;
   }
 
-  #afterAnswer(request: IncomingMessage): void {
+  #afterResponse(request: IncomingMessage): void {
     this.#connections.end(request.socket);
-    // The parser of bodies stops reading one that is too long. Its client may finish sending, within the request's time,
-    // so that it gets to the answer instead of a reset connection, and may go on with its next request.
+    // A body that is too long is not read to its end. Reading on lets its client finish sending, within the request's
+    // time: it then sees the response instead of a reset connection, and can send its next request.
     if (!request.complete) request.resume();
     if (this.#closing) this.#server.closeIdleConnections();
   }
 
-  /** A flood is worth a line now and then, not one for each connection. */
+  /** One line now and then, not one for each connection of a flood. */
   readonly #countDropped = (): void => {
     this.#dropped++;
     this.#dropReport ??= setTimeout(() => this.#reportDropped(), DROP_REPORT_INTERVAL).unref();

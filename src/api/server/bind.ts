@@ -4,14 +4,14 @@ import { connect } from 'node:net';
 import type { BindAddress } from '../../config.ts';
 import { RecorderError } from '../../errors.ts';
 
-/** Owner and group may connect, which takes the right to write. */
+/** Owner and group may connect: that takes the right to write. */
 const SOCKET_MODE = 0o660;
 
 /**
- * Makes the server listen on the address. The file of a unix socket that nobody listens on any more, left by a process
- * that was killed, is replaced; any other file, and a socket in use, are left alone.
+ * Makes the server listen on the address. A unix socket that a killed process left behind is replaced; any other file,
+ * and a socket in use, stay.
  *
- * Throws RecorderError `config`, saying where and why, when the address can't be had.
+ * @throws RecorderError `config`, which says where and why it can't listen
  */
 export const bindTo = async (server: Server, bind: BindAddress): Promise<void> => {
   try {

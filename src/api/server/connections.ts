@@ -1,43 +1,43 @@
 /**
- * The connections of the server: what keeps one client from taking what all of them need.
+ * The connections of the server, limited so that one client can't take what all of them need.
  *
- * A connection that asks and asks without waiting for answers is cut: HTTP lets it send as many requests as it likes, and
- * each costs memory until it is answered. When all places are taken, the connection that has rested the longest gives
- * way to the one that comes: clients keep connections open for later, and whoever is cut while it rests opens another.
- * Where none rests, the one that comes is cut.
+ * HTTP lets a client send any number of requests without waiting for responses, and each costs memory until its
+ * response. A connection with too many is cut. When all places are taken, a new connection takes the place of the one
+ * that has been idle the longest: clients keep connections open for later use, and open another when one is cut. When
+ * none is idle, the new one is cut.
  */
 import type { Socket } from 'node:net';
 
-/** Requests that one connection may have under way; clients that send one at a time have one. */
-const MOST_UNANSWERED = 16;
+/** Requests that one connection may have in flight; most clients have one. */
+const MAX_UNANSWERED = 16;
 
 export class Connections {
   readonly #places: number;
   readonly #onCut: () => void;
-  /** How many requests of each are unanswered. In the order in which they came or were answered last. */
+  /** How many requests of each are unanswered; in the order of their opening or last response. */
   readonly #unanswered = new Map<Socket, number>();
 
   /**
-   * @param places how many connections there may be at the same time
-   * @param onCut told of each that is cut
+   * @param places how many connections may be open at the same time
+   * @param onCut called for each that is cut
    */
   constructor(places: number, onCut: () => void) {
     this.#places = places;
     this.#onCut = onCut;
   }
 
-  /** Takes a connection in. */
+  /** Adds a new connection. */
   add(socket: Socket): void {
     this.#unanswered.set(socket, 0);
     socket.once('close', () => this.#unanswered.delete(socket));
-    if (this.#unanswered.size > this.#places) this.#cutOneThatRests();
+    if (this.#unanswered.size > this.#places) this.#cutLongestIdle();
   }
 
-  /** A request has come; false when it is one too many, and the connection is cut for that. */
+  /** Counts a new request. Returns false when the request must not be handled: its connection is cut. */
   begin(socket: Socket): boolean {
     if (socket.destroyed) return false;
     const unanswered = (this.#unanswered.get(socket) ?? 0) + 1;
-    if (unanswered > MOST_UNANSWERED) {
+    if (unanswered > MAX_UNANSWERED) {
       this.#cut(socket);
       return false;
     }
@@ -45,15 +45,16 @@ export class Connections {
     return true;
   }
 
-  /** A request has been answered. */
+  /** Counts a response. */
   end(socket: Socket): void {
     const unanswered = this.#unanswered.get(socket);
     if (unanswered === undefined) return;
+    // An idle connection moves to the end of the order.
     if (unanswered === 1) this.#unanswered.delete(socket);
     this.#unanswered.set(socket, unanswered - 1);
   }
 
-  #cutOneThatRests(): void {
+  #cutLongestIdle(): void {
     for (const [socket, unanswered] of this.#unanswered) {
       if (unanswered > 0) continue;
       this.#cut(socket);

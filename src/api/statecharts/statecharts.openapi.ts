@@ -2,12 +2,29 @@ import * as z from 'zod/mini';
 import type { ZodOpenApiPathItemObject, ZodOpenApiPathsObject } from 'zod-openapi';
 import { CHART_FORMATS } from '../../statecharts/formats.ts';
 import { MACHINES } from '../../statecharts/machines.ts';
-import { answer, refusals } from '../openapi/responses.ts';
+import { named } from '../openapi/described.ts';
+import { refusals, response } from '../openapi/responses.ts';
 import { EXAMPLE_INCIDENT } from '../openapi/examples.ts';
 import { transitions } from '../incidents/incident.openapi.ts';
 import { queryOf } from '../openapi/parameters.ts';
-import { machine, machines } from '../openapi/service-schemas.ts';
-import { idSchema, machineSchema, statechartSchema } from '../request/fields.ts';
+import { anything, text } from '../openapi/values.ts';
+import { idSchema } from '../request/fields.ts';
+import { machineSchema, statechartSchema } from './requests.ts';
+
+const machines = named(
+  'Machines',
+  'The statecharts that there are.',
+  z.array(
+    z.object({
+      name: text(),
+      states: z.array(text()),
+      events: z.array(text()),
+      formats: z.array(z.enum(CHART_FORMATS)),
+    }),
+  ),
+);
+
+const machine = named('Machine', 'A statechart as XState takes it.', anything());
 
 const ID = { description: 'The identifier of the incident.', examples: [EXAMPLE_INCIDENT.id] };
 const SVG = { schema: z.string(), example: '<svg xmlns="http://www.w3.org/2000/svg"/>' };
@@ -53,7 +70,7 @@ export const statechartPaths: ZodOpenApiPathsObject = {
       summary: 'List the statecharts',
       security: [],
       responses: {
-        200: answer('The statecharts.', machines, [
+        200: response('The statecharts.', machines, [
           {
             name: 'incident',
             states: ['open', 'contained', 'acknowledged', 'resolved'],
@@ -74,7 +91,7 @@ export const statechartPaths: ZodOpenApiPathsObject = {
       security: [],
       requestParams: { query: queryOf(idSchema, { id: ID }) },
       responses: {
-        200: answer('Every event of its statechart.', transitions, {
+        200: response('Every event of its statechart.', transitions, {
           id: EXAMPLE_INCIDENT.id,
           state: 'contained',
           transitions: [

@@ -1,10 +1,59 @@
+import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
-import { CLASSES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
-import { answer, refusals } from '../openapi/responses.ts';
-import { activity, statistics } from '../incidents/incident.openapi.ts';
+import { CLASSES, SEVERITIES, type Severity, STATES } from '../../../machines/vocabulary.ts';
+import { type ActivityReading, type Durations, MOST_HOURS } from '../../projections/activity.ts';
+import type { StatisticsReading } from '../../projections/statistics.ts';
+import { meaning, named } from '../openapi/described.ts';
 import { queryOf } from '../openapi/parameters.ts';
-import { MOST_HOURS } from '../../projections/activity.ts';
-import { hoursSchema } from '../request/fields.ts';
+import { refusals, response } from '../openapi/responses.ts';
+import { count, type FieldsOf, time } from '../openapi/values.ts';
+import { hoursSchema } from './requests.ts';
+
+const countsOf = (names: readonly string[]) => z.object(Object.fromEntries(names.map((name) => [name, count])));
+
+const statistics = named(
+  'Statistics',
+  'How many incidents there are.',
+  z.object({
+    total_incidents: count,
+    open_incidents: meaning(count, 'Open or contained.'),
+    contained_count: meaning(count, 'How many ever were contained.'),
+    resolved_count: meaning(count, 'How many ever were resolved.'),
+    by_class: countsOf(CLASSES),
+    by_state: countsOf(STATES),
+    by_severity: countsOf(SEVERITIES),
+    open_by_severity: countsOf(SEVERITIES),
+  } satisfies FieldsOf<StatisticsReading>),
+);
+
+const duration = meaning(
+  z.nullable(count),
+  'In milliseconds, right to a tenth; null where there is nothing to measure.',
+);
+
+const durations = z.object({
+  count,
+  median_ms: duration,
+  p90_ms: duration,
+  hourly_median_ms: meaning(z.array(duration), 'One for each hour, by when it was over.'),
+} satisfies FieldsOf<Durations>);
+
+const activity = named(
+  'Activity',
+  'What happened hour by hour, oldest first, to the incidents that are on record.',
+  z.object({
+    from: meaning(time, 'The beginning of the first hour.'),
+    hours: count,
+    reported: z.object(
+      Object.fromEntries(SEVERITIES.map((name) => [name, z.array(count)])) as Record<
+        Severity,
+        z.ZodMiniArray<typeof count>
+      >,
+    ),
+    time_to_containment: meaning(durations, 'Until all actions of an incident were confirmed.'),
+    time_to_resolution: durations,
+  } satisfies FieldsOf<ActivityReading>),
+);
 
 const none = (names: readonly string[]): object => Object.fromEntries(names.map((name) => [name, 0]));
 
@@ -41,7 +90,7 @@ export const statsPaths: ZodOpenApiPathsObject = {
       tags: ['incidents'],
       summary: 'Count the incidents',
       security: [],
-      responses: { 200: answer('The counts.', statistics, EXAMPLE), ...refusals(400) },
+      responses: { 200: response('The counts.', statistics, EXAMPLE), ...refusals(400) },
     },
   },
   '/api/v1/stats/hours': {
@@ -51,7 +100,7 @@ export const statsPaths: ZodOpenApiPathsObject = {
       summary: 'Count what happened in each of the last hours',
       security: [],
       requestParams: { query },
-      responses: { 200: answer('The hours.', activity, ACTIVITY), ...refusals(400) },
+      responses: { 200: response('The hours.', activity, ACTIVITY), ...refusals(400) },
     },
   },
 };

@@ -47,8 +47,8 @@ describe('GET /api/v1/events', () => {
     const { segmentBytes = Infinity, beatEvery, limits } = options;
     const path = join(directory(), 'audit.jsonl');
     ({ log } = await openLog(path, HASH, segmentBytes, (...written) => streams.publish(...written)));
-    const parts = standIn();
-    ({ lines } = parts);
+    const dependencies = standIn();
+    ({ lines } = dependencies);
     kindOf = (id) => KINDS[id];
     positions = [];
     streams = new EventStreams({
@@ -66,11 +66,11 @@ describe('GET /api/v1/events', () => {
       },
       kindOf: (id) => kindOf(id),
       clock: systemClock,
-      logger: parts.log,
+      logger: dependencies.log,
       ...(beatEvery !== undefined && { beatEvery }),
     });
     for (const one of drafts) await log.append([one]);
-    server = await serve({ ...parts, events: streams }, limits);
+    server = await serve({ ...dependencies, events: streams }, limits);
   };
 
   const open = async (query = '', headers: RequestOptions['headers'] = {}): Promise<EventReader> => {

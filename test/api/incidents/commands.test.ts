@@ -10,20 +10,20 @@ describe('POST /api/v1/incidents/contain, acknowledge and resolve', () => {
   afterEach(stopServing);
 
   it('hand the command over and answer with the incident', async () => {
-    const parts = standIn();
-    const server = await serve(parts);
+    const dependencies = standIn();
+    const server = await serve(dependencies);
     for (const name of NAMES) {
       for (const target of [{ id: KNOWN.id }, { id: KNOWN.id, by: 'b'.repeat(256), note: ' n'.repeat(2048) }]) {
         const { status, headers, text } = await command(server, pathOf(name), target);
         expect([status, headers.etag, text]).to.deep.equal([200, '"3"', KNOWN.json]);
-        expect(parts.commands.at(-1)).to.deep.equal({ command: name, target, expectedVersion: undefined });
+        expect(dependencies.commands.at(-1)).to.deep.equal({ command: name, target, expectedVersion: undefined });
       }
     }
   });
 
   it('refuse what is no command, before they hand anything over', async () => {
-    const parts = standIn();
-    const server = await serve(parts);
+    const dependencies = standIn();
+    const server = await serve(dependencies);
     const { id } = KNOWN;
     const refused = async (body: object, error: string): Promise<void> => {
       for (const name of NAMES) {
@@ -38,7 +38,7 @@ describe('POST /api/v1/incidents/contain, acknowledge and resolve', () => {
     for (const note of [{}, 'n'.repeat(4097)])
       await refused({ id, note }, 'note must be a string of at most 4096 characters');
     await refused({ id, who: 'me' }, 'unknown field "who" (allowed: id, by, note)');
-    expect(parts.commands).to.deep.equal([]);
+    expect(dependencies.commands).to.deep.equal([]);
   });
 
   it('answer 404 for an incident that there is not', async () => {
@@ -47,31 +47,31 @@ describe('POST /api/v1/incidents/contain, acknowledge and resolve', () => {
   });
 
   it('answer 409 with what is allowed where the statechart refuses', async () => {
-    const parts = standIn();
+    const dependencies = standIn();
     const fields = { state: 'resolved', allowed: [] };
     const perform = () => Promise.reject(new RecorderError('illegal_transition', 'not possible', { fields }));
-    const server = await serve({ ...parts, recorder: { ...parts.recorder, perform } });
+    const server = await serve({ ...dependencies, recorder: { ...dependencies.recorder, perform } });
     const { status, body } = await command(server, pathOf('acknowledge'), { id: KNOWN.id });
     expect([status, body]).to.deep.equal([409, { error: 'not possible', ...fields }]);
   });
 
   it('hand over the version that the client expects', async () => {
-    const parts = standIn();
-    const server = await serve(parts);
+    const dependencies = standIn();
+    const server = await serve(dependencies);
     const expectations = { '"2"': 2, '"1", "3"': 3, '*': undefined, 'W/"3", "7"': 7 };
     for (const [header, version] of Object.entries(expectations)) {
       await command(server, pathOf('resolve'), { id: KNOWN.id }, { 'If-Match': header });
-      expect(parts.commands.at(-1)?.expectedVersion, header).to.equal(version);
+      expect(dependencies.commands.at(-1)?.expectedVersion, header).to.equal(version);
     }
   });
 
   it('answer 412 where no version can match', async () => {
-    const parts = standIn();
-    const server = await serve(parts);
+    const dependencies = standIn();
+    const server = await serve(dependencies);
     for (const header of ['W/"3"', '3', '"x"', '', '"3', 'any']) {
       const { status, body } = await command(server, pathOf('resolve'), { id: KNOWN.id }, { 'If-Match': header });
       expect([status, body.error], header).to.deep.equal([412, 'If-Match names no version of the incident, like "3"']);
     }
-    expect(parts.commands).to.deep.equal([]);
+    expect(dependencies.commands).to.deep.equal([]);
   });
 });

@@ -13,28 +13,28 @@ describe('reading incidents', () => {
     const LIST = '/api/v1/incidents';
 
     it('joins the documents as they are', async () => {
-      const parts = standIn();
-      const { status, headers, text } = await ask(await serve(parts), LIST);
+      const dependencies = standIn();
+      const { status, headers, text } = await ask(await serve(dependencies), LIST);
       expect([status, text]).to.deep.equal([200, `[${KNOWN.json},{"id":"INC-20261122-000000000002","version":1}]`]);
       expect(headers).to.include({ 'content-type': 'application/json', 'cache-control': 'no-store' });
       expect(headers.link).to.equal(undefined);
-      expect(parts.queries).to.deep.equal([EVERYTHING]);
+      expect(dependencies.queries).to.deep.equal([EVERYTHING]);
     });
 
     it('is an empty list where there is nothing', async () => {
-      const parts = standIn();
-      const incidents = { ...parts.incidents, list: () => ({ documents: [] }) };
-      expect((await ask(await serve({ ...parts, incidents }), LIST)).text).to.equal('[]');
+      const dependencies = standIn();
+      const incidents = { ...dependencies.incidents, list: () => ({ documents: [] }) };
+      expect((await ask(await serve({ ...dependencies, incidents }), LIST)).text).to.equal('[]');
     });
 
     it('hands over what is asked for', async () => {
-      const parts = standIn();
-      const server = await serve(parts);
+      const dependencies = standIn();
+      const server = await serve(dependencies);
       const query =
         'class=tool_call_burst&class=prompt_injection&state=open&severity=high&severity=low&source=a+b&source=%C3%A9%26%00&source=' +
         '&since=2026-11-22T07:12:00Z&until=2026-11-22T08:12:00.5%2B01:00&limit=7';
       expect((await ask(server, `${LIST}?${query}`)).status).to.equal(200);
-      expect(parts.queries.at(-1)).to.deep.equal({
+      expect(dependencies.queries.at(-1)).to.deep.equal({
         classes: ['tool_call_burst', 'prompt_injection'],
         states: ['open'],
         severities: ['high', 'low'],
@@ -46,10 +46,10 @@ describe('reading incidents', () => {
     });
 
     it('hands over the words that are searched for', async () => {
-      const parts = standIn();
-      const server = await serve(parts);
+      const dependencies = standIn();
+      const server = await serve(dependencies);
       expect((await ask(server, `${LIST}?q=tool_call+agent*`)).status).to.equal(200);
-      expect(parts.queries.at(-1)?.words).to.deep.equal([
+      expect(dependencies.queries.at(-1)?.words).to.deep.equal([
         { text: 'tool', isBeginning: false },
         { text: 'call', isBeginning: false },
         { text: 'agent', isBeginning: true },
@@ -60,20 +60,20 @@ describe('reading incidents', () => {
     });
 
     it('announces a further page under the same filters, and takes its cursor back', async () => {
-      const parts = standIn();
+      const dependencies = standIn();
       const next = { rank: 1, seq: 40, head: 99 };
       const list = (query: ListQuery) => {
-        parts.queries.push(query);
+        dependencies.queries.push(query);
         return { documents: [], next };
       };
-      const server = await serve({ ...parts, incidents: { ...parts.incidents, list } });
+      const server = await serve({ ...dependencies, incidents: { ...dependencies.incidents, list } });
       const awkward = encodeURIComponent('>; rel="x", <\r\nX: \u00e9\0');
       const first = await ask(server, `${LIST}?source=${awkward}&class=tool_call_burst&limit=2`);
       const [, path, cursor] =
         /^<(\/api\/v1\/incidents\?[\w%+.&=*-]+&cursor=([\w-]+))>; rel="next"$/.exec(first.headers.link as string) ?? [];
       expect(cursor).to.match(/^[\w-]+$/);
       const second = await ask(server, path ?? '');
-      expect(parts.queries[1]).to.deep.equal({ ...parts.queries[0], after: next });
+      expect(dependencies.queries[1]).to.deep.equal({ ...dependencies.queries[0], after: next });
       expect(second.headers.link).to.equal(first.headers.link);
     });
 
@@ -99,13 +99,13 @@ describe('reading incidents', () => {
     ];
     for (const [query, error, allowed] of refusals) {
       it(`refuses ${query.slice(0, 60)}`, async () => {
-        const parts = standIn();
-        const { status, body } = await ask(await serve(parts), `${LIST}?${query}`);
+        const dependencies = standIn();
+        const { status, body } = await ask(await serve(dependencies), `${LIST}?${query}`);
         expect(status).to.equal(400);
         if (typeof error === 'string') expect(body.error).to.equal(error);
         else expect(body.error).to.match(error);
         expect(body.allowed).to.deep.equal(allowed);
-        expect(parts.queries).to.deep.equal([]);
+        expect(dependencies.queries).to.deep.equal([]);
       });
     }
 

@@ -14,30 +14,30 @@ describe('POST /api/v1/incidents/report', () => {
   afterEach(stopServing);
 
   it('hands the report over as it was sent, and answers 201 with the incident and where it is', async () => {
-    const parts = standIn();
-    const server = await serve(parts);
+    const dependencies = standIn();
+    const server = await serve(dependencies);
     for (const sent of [report, full]) {
       const { status, headers, body } = await command(server, PATH, sent);
       expect([status, body]).to.deep.equal([201, { id: 'INC-20261122-000000000002', version: 1 }]);
       expect(headers).to.include({ location: '/api/v1/incidents/get?id=INC-20261122-000000000002', etag: '"1"' });
       expect(headers['cache-control']).to.equal('no-store');
-      expect(parts.reports.at(-1)).to.deep.equal({ report: sent, idempotency: undefined });
+      expect(dependencies.reports.at(-1)).to.deep.equal({ report: sent, idempotency: undefined });
     }
   });
 
   it('answers 200 where there was an incident already, and says whether the report was sent twice', async () => {
     for (const change of ['recurred', 'replayed'] as const) {
-      const parts = standIn();
-      const recorder = { ...parts.recorder, report: async () => ({ incident: incident('INC-1', 2), change }) };
-      const { status, headers } = await command(await serve({ ...parts, recorder }), PATH, report);
+      const dependencies = standIn();
+      const recorder = { ...dependencies.recorder, report: async () => ({ incident: incident('INC-1', 2), change }) };
+      const { status, headers } = await command(await serve({ ...dependencies, recorder }), PATH, report);
       expect([status, headers.location, headers.etag]).to.deep.equal([200, undefined, '"2"']);
       expect(headers['idempotent-replayed']).to.equal(change === 'replayed' ? 'true' : undefined);
     }
   });
 
   it('hands over the key that makes a repetition harmless, with what the body comes to', async () => {
-    const parts = standIn();
-    const server = await serve(parts);
+    const dependencies = standIn();
+    const server = await serve(dependencies);
     const reordered =
       '{ "description": "d", "source": "s",\n"class": "tool_call_burst", "evidence": {"b":1, "a":2.0} }';
     const plain = { class: 'tool_call_burst', source: 's', description: 'd', evidence: { a: 2, b: 1 } };
@@ -45,19 +45,19 @@ describe('POST /api/v1/incidents/report', () => {
     for (const key of ['k', '"8e03978e-40d5"', '~'.repeat(255)]) {
       for (const body of [reordered, plain]) {
         await command(server, PATH, body, { 'Idempotency-Key': key });
-        expect(parts.reports.at(-1)?.idempotency).to.deep.equal({ key, fingerprint });
+        expect(dependencies.reports.at(-1)?.idempotency).to.deep.equal({ key, fingerprint });
       }
     }
   });
 
   it('refuses a key that is empty, too long, or not visible ASCII', async () => {
-    const parts = standIn();
-    const server = await serve(parts);
+    const dependencies = standIn();
+    const server = await serve(dependencies);
     for (const key of ['', ' ', 'a b', 'x'.repeat(256), '\u00e9', ['a', 'b']]) {
       const { status, body } = await command(server, PATH, report, { 'Idempotency-Key': key });
       expect([status, body.error]).to.deep.equal([400, 'Idempotency-Key must be 1 to 255 visible ASCII characters']);
     }
-    expect(parts.reports).to.deep.equal([]);
+    expect(dependencies.reports).to.deep.equal([]);
   });
 
   const refusals: readonly (readonly [title: string, body: object, error: string, fields?: object])[] = [
@@ -94,10 +94,10 @@ describe('POST /api/v1/incidents/report', () => {
   ];
   for (const [title, body, error, fields] of refusals) {
     it(`refuses ${title}`, async () => {
-      const parts = standIn();
-      const answer: Answer = await command(await serve(parts), PATH, body);
+      const dependencies = standIn();
+      const answer: Answer = await command(await serve(dependencies), PATH, body);
       expect([answer.status, answer.body]).to.deep.equal([400, { error, ...fields }]);
-      expect(parts.reports).to.deep.equal([]);
+      expect(dependencies.reports).to.deep.equal([]);
     });
   }
 

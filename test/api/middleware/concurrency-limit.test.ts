@@ -1,13 +1,13 @@
 import { expect } from 'chai';
 import Koa from 'koa';
 import { errors } from '../../../src/api/middleware/errors.ts';
-import { fewAtATime } from '../../../src/api/middleware/concurrency-limit.ts';
+import { concurrencyLimit } from '../../../src/api/middleware/concurrency-limit.ts';
 import { ApiServer } from '../../../src/api/server/api-server.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { ask, dial } from '../support/client.ts';
 import { standIn } from '../support/dependencies.ts';
 
-describe('fewAtATime', () => {
+describe('concurrencyLimit', () => {
   let server: ApiServer;
   /** Who has been let through and not been answered yet, in order. */
   let inside: { readonly name: string; readonly answer: () => void }[];
@@ -23,7 +23,7 @@ describe('fewAtATime', () => {
       came++;
       return next();
     });
-    app.use(fewAtATime(200));
+    app.use(concurrencyLimit(200));
     app.use(async (ctx) => {
       await new Promise<void>((answer) => inside.push({ name: ctx.path, answer }));
       if (ctx.path === '/faulty') throw new Error('a fault');

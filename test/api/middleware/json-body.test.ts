@@ -18,8 +18,8 @@ describe('the body of a command', () => {
   const refused = ({ status, body }: Answer): [number, string] => [status, body.error];
 
   it('is refused when it is no JSON object', async () => {
-    const parts = standIn();
-    const server = await serve(parts);
+    const dependencies = standIn();
+    const server = await serve(dependencies);
     const bodies = [
       '',
       ' ',
@@ -39,7 +39,7 @@ describe('the body of a command', () => {
       expect(refused(await command(server, REPORT, body)), body).to.deep.equal([400, 'invalid JSON']);
     const noUtf8 = Buffer.from('{"class":"\xff"}', 'latin1');
     expect(refused(await command(server, REPORT, noUtf8))).to.deep.equal([400, 'invalid JSON']);
-    expect(parts.reports).to.deep.equal([]);
+    expect(dependencies.reports).to.deep.equal([]);
   });
 
   it('is refused, by the name of the place, where it could not be kept exactly', async () => {
@@ -60,15 +60,15 @@ describe('the body of a command', () => {
   });
 
   it('arrives exactly as it was sent', async () => {
-    const parts = standIn();
-    const server = await serve(parts);
+    const dependencies = standIn();
+    const server = await serve(dependencies);
     const isAllowed = (sent: object): boolean => !JSON.stringify(sent).includes('__proto__');
     const evidence = fc.dictionary(fc.string({ unit: 'grapheme' }), fc.jsonValue()).filter(isAllowed);
     await fc.assert(
       fc.asyncProperty(evidence, async (sent) => {
         const text = JSON.stringify({ ...head, evidence: sent });
         expect((await command(server, REPORT, text)).status).to.equal(201);
-        expect(JSON.stringify(parts.reports.at(-1)?.report)).to.equal(text);
+        expect(JSON.stringify(dependencies.reports.at(-1)?.report)).to.equal(text);
       }),
       { numRuns: 50 },
     );
@@ -104,13 +104,13 @@ describe('the body of a command', () => {
   });
 
   it('is refused while a mebibyte of others is under way, and taken again after that', async () => {
-    const parts = standIn();
+    const dependencies = standIn();
     let answer: () => void = () => {};
     const answered = new Promise<void>((resolve) => (answer = resolve));
-    const { report } = parts.recorder;
+    const { report } = dependencies.recorder;
     const server = await serve({
-      ...parts,
-      recorder: { ...parts.recorder, report: async (...given) => answered.then(() => report(...given)) },
+      ...dependencies,
+      recorder: { ...dependencies.recorder, report: async (...given) => answered.then(() => report(...given)) },
     });
     const large = reportOf(64 * 1024);
     const first = Array.from({ length: 16 }, () => command(server, REPORT, large));
@@ -164,15 +164,15 @@ describe('the body of a command', () => {
   });
 
   it('may be broken off: nothing is recorded, and nothing is an error of ours', async () => {
-    const parts = standIn();
-    const server = await serve(parts);
+    const dependencies = standIn();
+    const server = await serve(dependencies);
     const socket = await dial(server);
     socket.end(
       `POST ${REPORT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Length: 100\r\n\r\n{`,
     );
     await received(socket);
     await stopServing();
-    expect(parts.reports).to.deep.equal([]);
-    expect(parts.lines.filter(({ level }) => level === 'error')).to.deep.equal([]);
+    expect(dependencies.reports).to.deep.equal([]);
+    expect(dependencies.lines.filter(({ level }) => level === 'error')).to.deep.equal([]);
   });
 });

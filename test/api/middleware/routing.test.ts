@@ -1,39 +1,54 @@
-import Router, { type RouterContext } from '@koa/router';
 import { expect } from 'chai';
 import Koa from 'koa';
-import { exactRoutes } from '../../../src/api/middleware/routing.ts';
+import { type ApiRoute, routing } from '../../../src/api/middleware/routing.ts';
 import { ApiServer } from '../../../src/api/server/api-server.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { ask } from '../support/client.ts';
 import { standIn } from '../support/dependencies.ts';
 
-describe('exactRoutes', () => {
+describe('routing', () => {
   let server: ApiServer;
   before(async () => {
-    const router = new Router({ sensitive: true, strict: true });
-    router.get(
-      '/plain',
-      async (ctx, next) => {
-        ctx.body = 'first';
-        await next();
-        ctx.body += ', last';
+    const routes: readonly ApiRoute[] = [
+      {
+        method: 'GET',
+        path: '/plain',
+        before: [
+          async (ctx, next) => {
+            ctx.body = 'first';
+            await next();
+            ctx.body += ', last';
+          },
+        ],
+        handle: (ctx) => {
+          ctx.body += ', second';
+        },
       },
-      (ctx) => {
-        ctx.body += ', second';
+      { method: 'GET', path: '/passing', handle: (_, next) => next() },
+      {
+        method: 'GET',
+        path: '/named/:name',
+        handle: (ctx) => {
+          ctx.body = ctx.params.name;
+        },
       },
-    );
-    router.get('/passing', (_, next) => next());
-    router.get('/named/:name', (ctx) => {
-      ctx.body = ctx.params.name;
-    });
+      {
+        method: 'POST',
+        path: '/named/seven',
+        handle: (ctx) => {
+          ctx.body = 'a command';
+        },
+      },
+    ];
     const app = new Koa();
     app.use(async (ctx, next) => {
       await next();
-      ctx.set('X-Route', String((ctx as unknown as RouterContext)._matchedRoute ?? 'none'));
+      ctx.set('X-Route', ctx.state.route ?? 'none');
     });
-    app.use(exactRoutes(router));
+    app.use(routing(routes));
     app.use((ctx) => {
-      ctx.body = 'behind the routes';
+      const methods = ((ctx.matched ?? []) as readonly { methods: string[] }[]).flatMap((layer) => layer.methods);
+      ctx.body = ['behind the routes', ...methods].join(' ');
     });
     server = await ApiServer.listen(
       app.callback(),
@@ -50,7 +65,10 @@ describe('exactRoutes', () => {
     ['GET', '/passing', 'behind the routes', '/passing'],
     ['GET', '/named/seven', 'seven', '/named/:name'],
     ['GET', '/named/:name', ':name', '/named/:name'],
-    ['POST', '/plain', 'behind the routes', 'none'],
+    ['POST', '/named/seven', 'a command', '/named/seven'],
+    ['POST', '/named/eight', 'behind the routes HEAD GET', 'none'],
+    ['PUT', '/named/seven', 'behind the routes HEAD GET POST', 'none'],
+    ['POST', '/plain', 'behind the routes HEAD GET', 'none'],
     ['GET', '/plain/', 'behind the routes', 'none'],
     ['GET', '/Plain', 'behind the routes', 'none'],
     ['GET', '/nowhere', 'behind the routes', 'none'],

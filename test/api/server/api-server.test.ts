@@ -64,12 +64,12 @@ describe('the server of the API', () => {
     });
 
     it('answers clients that are too slow with 408: with their headers, their body, or from the start', async () => {
-      const parts = standIn();
-      const server = await serve(parts, QUICK);
+      const dependencies = standIn();
+      const server = await serve(dependencies, QUICK);
       for (const bytes of ['', 'GET /health HT', HEALTH, `${HEAD}Content-Length: 100\r\n\r\n{"class":`]) {
         expect(refusal(await exchange(server, bytes)), bytes).to.deep.equal([408, 'request took too long to arrive']);
       }
-      expect(parts.reports).to.deep.equal([]);
+      expect(dependencies.reports).to.deep.equal([]);
     });
 
     it('does not hold against a client that another request has held it up', async () => {
@@ -114,7 +114,7 @@ describe('the server of the API', () => {
       const { promise: allTaken, resolve: nowTaken } = Promise.withResolvers<void>();
       let taken = 0;
       const { recorder } = standIn();
-      const parts = standIn({
+      const dependencies = standIn({
         recorder: {
           ...recorder,
           report: (report) => {
@@ -123,7 +123,7 @@ describe('the server of the API', () => {
           },
         },
       });
-      const server = await serve(parts);
+      const server = await serve(dependencies);
       const body = JSON.stringify(GATEWAY);
       const inside: Socket[] = [];
       for (let count = 0; count < 256; count++) {
@@ -141,7 +141,7 @@ describe('the server of the API', () => {
       expect((await ask(server, '/health')).status).to.equal(200);
 
       await stopServing();
-      const [turnedAway] = parts.lines.filter(({ level }) => level === 'warn');
+      const [turnedAway] = dependencies.lines.filter(({ level }) => level === 'warn');
       expect(turnedAway).to.include({ message: 'connections turned away', dropped: 44, limit: 256 });
     });
 
@@ -164,14 +164,14 @@ describe('the server of the API', () => {
     });
 
     it('cuts a connection that asks and asks without waiting for answers', async () => {
-      const parts = standIn();
-      const server = await serve(parts);
+      const dependencies = standIn();
+      const server = await serve(dependencies);
       const asked = `${HEALTH}\r\n`.repeat(15) + `${HEALTH}Connection: close\r\n\r\n`;
       expect((await exchange(server, asked)).match(/HTTP\/1.1 200 /g)).to.have.length(16);
       expect(await exchange(server, `${HEALTH}\r\n`.repeat(500))).to.equal('');
       expect((await ask(server, '/health')).status).to.equal(200);
       await stopServing();
-      expect(parts.lines.filter(({ message }) => message === 'request')).to.have.length(16 + 16 + 1);
+      expect(dependencies.lines.filter(({ message }) => message === 'request')).to.have.length(16 + 16 + 1);
     });
   });
 
@@ -224,9 +224,9 @@ describe('the server of the API', () => {
   });
 
   it('says so when the port is taken', async () => {
-    const parts = standIn();
-    const { address } = await serve(parts);
-    expect((await failure(serve(parts, {}, address))).message).to.match(
+    const dependencies = standIn();
+    const { address } = await serve(dependencies);
+    expect((await failure(serve(dependencies, {}, address))).message).to.match(
       /^can't listen on 127\.0\.0\.1 port \d+: .*EADDRINUSE/,
     );
   });
@@ -236,13 +236,13 @@ describe('the server of the API', () => {
     const withReportInFlight = async () => {
       const { promise: recorded, resolve: record } = Promise.withResolvers<void>();
       const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
-      const parts = standIn();
+      const dependencies = standIn();
       const report = async () => {
         arrive();
         await recorded;
         return { incident: incident('INC-20261122-000000000002'), change: 'created' as const };
       };
-      const server = await serve({ ...parts, recorder: { ...parts.recorder, report } });
+      const server = await serve({ ...dependencies, recorder: { ...dependencies.recorder, report } });
       return { server, record, arrived };
     };
 
