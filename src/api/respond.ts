@@ -2,6 +2,9 @@
 import type { Context } from 'koa';
 import type { IncidentDocument } from '../projections/incidents.ts';
 
+/** When a client should try again after a 503. */
+export const RETRY_AFTER_SECONDS = '5';
+
 /** Responds with JSON text that is ready to send; a buffer holds it in UTF-8. */
 export const respondJson = (ctx: Context, status: number, json: string | Buffer): void =>
   respondText(ctx, status, 'application/json', json);
@@ -30,6 +33,3 @@ export const respondJsonList = (ctx: Context, status: number, items: readonly Ui
 };
 
 const [OPENING, COMMA, CLOSING] = ['[', ',', ']'].map((text) => Buffer.from(text)) as [Buffer, Buffer, Buffer];
-
-/** The path under which an incident is read. */
-export const incidentPath = (id: string): string => `/api/v1/incidents/get?id=${encodeURIComponent(id)}`;

@@ -115,7 +115,7 @@ describe('the API', () => {
         },
       });
 
-    it('tells the client nothing of an internal error, and the log everything', async () => {
+    it('shows an internal error to the log, and nothing of it to the client', async () => {
       for (const error of [new Error('the secret'), new RecorderError('damaged_log', 'the secret'), 'the secret']) {
         const dependencies = failing(error);
         const { status, body } = await ask(await serve(dependencies), '/health');
@@ -125,7 +125,7 @@ describe('the API', () => {
       }
     });
 
-    it('tells the client what it can do about the others', async () => {
+    it('shows the client the others', async () => {
       const cause = new Error('ENOSPC');
       const error = new RecorderError('log_unavailable', 'the log is full', { fields: { reason: 'disk' }, cause });
       const { status, body, headers } = await ask(await serve(failing(error)), '/health');

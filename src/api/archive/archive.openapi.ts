@@ -8,14 +8,14 @@ import { archiveSchema } from './requests.ts';
 
 const archived = named(
   'Archived',
-  'What was moved to the archive, and what stays and why.',
+  'What was moved to the archive; what stays, and why.',
   z.object({
     archived: z.array(
       z.object({
         path: text(),
         first_seq: count,
         last_seq: count,
-        incidents: meaning(count, 'How many incidents have left the record with it.'),
+        incidents: meaning(count, 'How many incidents left the record with it.'),
       } satisfies FieldsOf<ArchivedSegment>),
     ),
     staying: z.array(z.object({ path: text(), reason: text() } satisfies FieldsOf<StayingSegment>)),
@@ -24,7 +24,7 @@ const archived = named(
 
 const archiveBody = described('Archive', 'Which segments of the audit log to archive.', archiveSchema, {
   before: {
-    description: 'Those of which all entries are from before this time.',
+    description: 'Segments whose entries are all older than this time.',
     override: { type: 'string', format: 'date-time' },
   },
 });
@@ -53,10 +53,10 @@ export const archivePaths: ZodOpenApiPathsObject = {
       tags: ['service'],
       summary: 'Archive old segments of the audit log',
       description:
-        'A segment is moved when all incidents that were reported in it are resolved; they leave the record.',
+        'A segment is moved when every incident that was reported in it is resolved. These incidents leave the record.',
       requestBody: requestBody(archiveBody, { before: '2026-11-20T00:00:00Z' }),
       responses: {
-        200: response('What was moved, and what stays and why.', archived, EXAMPLE),
+        200: response('What was moved; what stays, and why.', archived, EXAMPLE),
         ...refusals(400, 413, 415, 503),
       },
     },

@@ -10,33 +10,38 @@ import { actionPosture, confirmed, posture, retried } from './posture.openapi.ts
 import { confirmSchema, LONGEST_WAIT, retrySchema, waitSchema } from './requests.ts';
 
 const INCIDENT = {
-  description: 'The one incident that is meant; all that hold the action, when left out.',
+  description: 'One incident; without it, all incidents that hold the action.',
   override: { minLength: 1, pattern: '\\S' },
 };
 
-const confirmBody = described('Confirmation', 'A service’s word that it has carried a directive out.', confirmSchema, {
-  action: 'What it has carried out.',
-  incident_id: INCIDENT,
-  directive: 'Whether it was to be put into force or taken back.',
-  observed: 'What the service sees of its own state. When that contradicts, the containment is lost.',
-});
+const confirmBody = described(
+  'Confirmation',
+  'A service confirms that it has carried out a directive.',
+  confirmSchema,
+  {
+    action: 'The action that it has carried out.',
+    incident_id: INCIDENT,
+    directive: 'Whether the action was engaged or released.',
+    observed: 'The state that the service observes. When it contradicts the directive, the containment is lost.',
+  },
+);
 
-const retryBody = described('Retry', 'A person’s wish to have deliveries tried again.', retrySchema, {
-  action: 'Of which action.',
+const retryBody = described('Retry', 'A person has deliveries tried again.', retrySchema, {
+  action: 'The action whose deliveries are tried again.',
   incident_id: INCIDENT,
-  by: 'Who wishes that.',
+  by: 'Who asks for it.',
   note: 'Why.',
 });
 
 const query = queryOf(waitSchema, {
   wait: {
-    description: 'With `If-None-Match`: how many seconds to wait for another posture before a 304.',
+    description: 'With `If-None-Match`: how many seconds to wait for a change before a 304.',
     override: { type: 'integer', minimum: 1, maximum: LONGEST_WAIT },
   },
 });
 
 const ifNoneMatch = z.exactOptional(z.string());
-describe(ifNoneMatch, 'The `ETag` of the posture that is known already.');
+describe(ifNoneMatch, 'The `ETag` of the posture that the client knows.');
 const header = z.object({ 'If-None-Match': ifNoneMatch });
 
 const pathAction = z.enum(ACTIONS);
@@ -73,19 +78,18 @@ const released = (name: string): object => ({
 
 const notInForce = named(
   'NotInForce',
-  'There is nothing of that action to confirm or to try again.',
+  'The action has nothing to confirm or to try again.',
   z.object({ error: text(), action: maybe(action), engaged: maybe(z.boolean()) }),
 );
 
-/** What a confirmation or another try is answered with when there is nothing to confirm, or to try. */
-const NOT_IN_FORCE = response('There is nothing of that action to confirm, or to try again.', notInForce, {
+const NOT_IN_FORCE = response('The action has nothing to confirm or to try again.', notInForce, {
   error: 'freeze_agent is released: there is no engage to confirm',
   action: 'freeze_agent',
   engaged: false,
 });
 
-const ETAG = { ETag: 'Changes whenever the answer does.' };
-const UNCHANGED = { description: 'It is the posture that is known already, also after `wait` seconds.' };
+const ETAG = { ETag: 'Changes whenever the response does.' };
+const UNCHANGED = { description: 'The client knows this posture, and it did not change within `wait` seconds.' };
 
 export const containmentPaths: ZodOpenApiPathsObject = {
   '/api/v1/containment': {
@@ -112,7 +116,7 @@ export const containmentPaths: ZodOpenApiPathsObject = {
       operationId: 'getActionPosture',
       tags: ['containment'],
       summary: 'Read whether one containment action is in force',
-      description: 'What a service asks that comes for what it has to do.',
+      description: 'For a service that polls for its directives.',
       security: [],
       requestParams: { path: z.object({ action: pathAction }), query, header },
       responses: {
@@ -126,10 +130,10 @@ export const containmentPaths: ZodOpenApiPathsObject = {
     post: {
       operationId: 'confirmContainment',
       tags: ['containment'],
-      summary: 'Confirm that an action is in force, or is not any more',
+      summary: 'Confirm that an action is engaged or released',
       requestBody: requestBody(confirmBody, { action: 'freeze_agent', directive: 'engage', observed: 'engaged' }),
       responses: {
-        200: response('What that has changed.', confirmed, {
+        200: response('What the confirmation changed.', confirmed, {
           action: 'freeze_agent',
           directive: 'engage',
           confirmed: 1,
@@ -145,10 +149,14 @@ export const containmentPaths: ZodOpenApiPathsObject = {
     post: {
       operationId: 'retryContainment',
       tags: ['containment'],
-      summary: 'Have deliveries tried again that failed, were lost or wait',
+      summary: 'Try deliveries again that failed, were lost or wait',
       requestBody: requestBody(retryBody, { action: 'freeze_agent', by: 'ada' }),
       responses: {
-        200: response('How many are.', retried, { action: 'freeze_agent', retried: 1, remaining: 0 }),
+        200: response('How many deliveries are tried again.', retried, {
+          action: 'freeze_agent',
+          retried: 1,
+          remaining: 0,
+        }),
         ...refusals(400, 404, 413, 415, 503),
         409: NOT_IN_FORCE,
       },

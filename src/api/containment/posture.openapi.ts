@@ -11,19 +11,19 @@ import { action, count, type FieldsOf, incidentId, maybe, text, time } from '../
 
 const receipt = named(
   'Receipt',
-  'What a service has said about having carried an action out: its answer, or a confirmation that came by itself.',
+  'How a service said that it carried out an action: in its answer to the delivery, or in a confirmation of its own.',
   z.discriminatedUnion('by', [
     z.object({ by: z.literal('answer'), status: maybe(z.int()), body: maybe(text()) }),
     z.object({ by: z.literal('confirmation'), observed: maybe(z.enum(OBSERVED)) }),
   ]),
 );
 
-/** What is told of a delivery. */
+/** The fields of a delivery. */
 const deliveryFields = {
   status: z.enum(DELIVERY_STATUSES),
   via: meaning(
     z.enum(CHANNELS),
-    'push: it is sent; poll: its service comes for it; log: it is an entry of the audit log.',
+    'push: it is sent to its service; poll: its service asks for it; log: it is an entry of the audit log.',
   ),
   attempts: meaning(count, 'How many times it was sent.'),
   waited_ms: meaning(count, 'The pauses between its attempts so far, in milliseconds.'),
@@ -35,9 +35,12 @@ const deliveryFields = {
 
 export const containment = named(
   'Containment',
-  'What has become of the actions of an incident.',
+  'How far the actions of an incident are.',
   z.object({
-    status: meaning(z.enum(CONTAINMENT_STATUSES), 'How far it is; in a resolved incident, how far it had come.'),
+    status: meaning(
+      z.enum(CONTAINMENT_STATUSES),
+      'How far containment is; for a resolved incident, how far it was in the end.',
+    ),
     actions: z.array(z.object({ action, ...deliveryFields } satisfies FieldsOf<DeliveryRecord>)),
   } satisfies FieldsOf<Containment>),
 );
@@ -50,11 +53,11 @@ export const actionPosture = named(
   z.object({
     action,
     engaged: z.boolean(),
-    since: meaning(z.nullable(time), 'Since when; null when it never was in force.'),
+    since: meaning(z.nullable(time), 'Since when; null when it was never in force.'),
     holders: meaning(count, 'How many unresolved incidents hold it.'),
     held_by: meaning(z.array(incidentId), 'The oldest of them, at most 100.'),
     via: meaning(z.enum(CHANNELS), 'How it reaches its service now.'),
-    heard_at: meaning(z.nullable(time), 'When its service was last heard of.'),
+    heard_at: meaning(z.nullable(time), 'When its service last reported.'),
     delivery: z.nullable(
       meaning(
         z.object({
@@ -66,7 +69,7 @@ export const actionPosture = named(
             'How many deliveries of the holders have each status.',
           ),
         } satisfies FieldsOf<DeliveryView>),
-        'The delivery that tells most; null when nothing was ever asked for.',
+        'The delivery that matters most; null when there was none.',
       ),
     ),
   } satisfies FieldsOf<ActionView>),
@@ -82,12 +85,12 @@ const remaining = meaning(count, 'How many are left for the next request.');
 
 export const confirmed = named(
   'Confirmed',
-  'What a confirmation has changed.',
+  'What a confirmation changed.',
   z.object({
     action,
     directive,
-    confirmed: meaning(count, 'How many deliveries it has confirmed.'),
-    lost: meaning(count, 'How many it has shown to be lost.'),
+    confirmed: meaning(count, 'How many deliveries are confirmed now.'),
+    lost: meaning(count, 'How many deliveries turned out to be lost.'),
     remaining,
   } satisfies FieldsOf<Confirmed & { action: unknown; directive: unknown }>),
 );

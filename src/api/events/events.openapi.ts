@@ -10,13 +10,13 @@ const query = queryOf(eventsSchema, {
   state: 'Only entries that led to these states.',
   severity: 'Only entries about incidents of these severities.',
   after: {
-    description: 'The `seq` of the entry behind which to begin; only what comes from now on, when left out.',
+    description: 'The `seq` of the entry after which the stream begins; without it, only new entries are sent.',
     override: { type: 'integer', minimum: 0 },
   },
 });
 
 const lastEventId = z.exactOptional(z.string().check(z.regex(/^\d{1,15}$/)));
-describe(lastEventId, 'The `id` of the last event that was received; it counts instead of `after`.');
+describe(lastEventId, 'The `id` of the last event that the reader received; it counts instead of `after`.');
 
 const stream = z.string();
 describe(stream, 'Server-Sent Events: `id` is the `seq`, `event` the event of an entry, `data` its line of the log.');
@@ -33,7 +33,7 @@ export const eventPaths: ZodOpenApiPathsObject = {
       tags: ['incidents'],
       summary: 'Follow the audit log',
       description:
-        'What is in the log already, and then each entry when it is on disk. A reader that comes back resumes.',
+        'The entries that are in the log already, then each new one when it is on disk. A reader that reconnects resumes.',
       security: [],
       requestParams: { query, header: z.object({ 'Last-Event-ID': lastEventId }) },
       responses: {

@@ -10,9 +10,9 @@ import { policyFields } from '../policy/policy-shape.openapi.ts';
 
 const health = named(
   'Health',
-  'How the service is.',
+  'The health of the service.',
   z.object({
-    status: meaning(z.enum(['ok', 'degraded']), 'degraded while reports or commands are not taken.'),
+    status: meaning(z.enum(['ok', 'degraded']), 'degraded while reports and commands are refused.'),
     open_incidents: count,
     total_incidents: count,
     reasons: maybe(meaning(z.array(text()), 'Why it is degraded.')),
@@ -32,15 +32,15 @@ const health = named(
       engaged: meaning(z.array(action), 'The actions in force.'),
       deliveries: meaning(
         z.partialRecord(z.enum(DELIVERY_STATUSES), count),
-        'How many deliveries of theirs have each status.',
+        'How many of their deliveries have each status.',
       ),
     }),
     notify: z.array(
       z.object({
         url: text(),
         status: z.enum(['ok', 'failing']),
-        behind: meaning(count, 'Entries that it has not been told of yet.'),
-        refused: meaning(count, 'Entries that it has refused since the start.'),
+        behind: meaning(count, 'Entries that were not sent to it yet.'),
+        refused: meaning(count, 'Entries that it refused since the start.'),
         last_error: maybe(text()),
       } satisfies FieldsOf<WebhookStatus>),
     ),
@@ -50,7 +50,7 @@ const health = named(
 
 const probe = named(
   'Probe',
-  'Whether it is alive, or ready.',
+  'Whether the service is alive, or ready.',
   z.object({ status: z.enum(['ok', 'degraded']), reasons: maybe(z.array(text())) }),
 );
 
@@ -89,12 +89,12 @@ const get = (operationId: string, summary: string, responses: object): ZodOpenAp
 });
 
 export const healthPaths: ZodOpenApiPathsObject = {
-  '/health': get('getHealth', 'How the service is', {
+  '/health': get('getHealth', 'Read the health of the service', {
     200: response('It takes reports and commands.', health, EXAMPLE),
     503: response('It does not.', health, { ...EXAMPLE, status: 'degraded', reasons: REASONS }, RETRY),
   }),
   '/livez': get('getLiveness', 'Whether the process serves', {
-    200: response('It does. When there is no answer, starting it again may help.', probe, { status: 'ok' }),
+    200: response('It does. When there is no response, a restart may help.', probe, { status: 'ok' }),
   }),
   '/readyz': get('getReadiness', 'Whether reports and commands are taken', {
     200: response('They are.', probe, { status: 'ok' }),

@@ -17,7 +17,7 @@ export const metricsPaths: ZodOpenApiPathsObject = {
       security: [],
       responses: {
         200: {
-          description: 'In OpenMetrics text, or in the older text format for who accepts only that.',
+          description: 'In OpenMetrics text, or in the older text format for a client that accepts only that.',
           content: Object.fromEntries(
             FORMATS.map((format, index) => [
               format,

@@ -1,9 +1,7 @@
 import type { Context } from 'koa';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
-import { respondJson } from '../respond.ts';
-
-const RETRY_AFTER_SECONDS = '5';
+import { respondJson, RETRY_AFTER_SECONDS } from '../respond.ts';
 
 /**
  * The health of the service, for people and for what supervises it.

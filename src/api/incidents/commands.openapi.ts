@@ -14,7 +14,7 @@ const commandBody = described('Command', 'A person’s command on an incident.',
 
 const ifMatch = z.exactOptional(z.string());
 describe(ifMatch, {
-  description: 'The version that the incident must have, in quotation marks; any, when left out or `*`.',
+  description: 'The version that the incident must have, in quotation marks. Without it, or with `*`, any version.',
   examples: ['"2"'],
 });
 
@@ -24,7 +24,7 @@ interface CommandDescription {
   readonly description: string;
   /** Whether there are states in which it is not allowed. */
   readonly mayBeIllegal: boolean;
-  /** What the incident shows of it. */
+  /** What the incident shows after the command. */
   readonly example: object;
 }
 
@@ -35,12 +35,12 @@ const command = (it: CommandDescription): ZodOpenApiPathItemObject => {
       operationId,
       tags: ['incidents'],
       summary,
-      description: `${description} When the incident is in that state already nothing changes.`,
+      description: `${description} When the incident is in that state already, nothing changes.`,
       requestParams: { header: z.object({ 'If-Match': ifMatch }) },
       requestBody: requestBody(commandBody, { id: EXAMPLE_INCIDENT.id, by: 'ada' }),
       responses: {
         200: response(
-          'The incident after it.',
+          'The incident after the command.',
           incident,
           { ...EXAMPLE_INCIDENT, version: 3, ...example },
           { ETag: 'Its version, in quotation marks.' },
@@ -56,22 +56,22 @@ const AT = '2026-11-22T07:20:00.000Z';
 export const commandPaths: ZodOpenApiPathsObject = {
   '/api/v1/incidents/contain': command({
     operationId: 'containIncident',
-    summary: 'Contain an incident that the policy has left open',
-    description: 'The actions of its rule are asked for.',
+    summary: 'Contain an incident that the policy left open',
+    description: 'Engages the actions of its rule.',
     mayBeIllegal: true,
     example: { state: 'contained', contained_at: AT, contained_by: 'ada' },
   }),
   '/api/v1/incidents/acknowledge': command({
     operationId: 'acknowledgeIncident',
     summary: 'Acknowledge an incident',
-    description: 'Somebody has seen it; containment stays in force.',
+    description: 'A person has seen it; containment stays in force.',
     mayBeIllegal: true,
     example: { state: 'acknowledged', acknowledged_at: AT, acknowledged_by: 'ada' },
   }),
   '/api/v1/incidents/resolve': command({
     operationId: 'resolveIncident',
     summary: 'Resolve an incident',
-    description: 'This is its end, from whatever state.',
+    description: 'Ends the incident, whatever its state, and releases its containment.',
     mayBeIllegal: false,
     example: { state: 'resolved', resolved_at: AT, resolved_by: 'ada' },
   }),

@@ -32,8 +32,8 @@ export const incident = named(
     state,
     source: text(),
     description: text(),
-    evidence: maybe(meaning(anything(), 'As it was reported, exactly.')),
-    containment_actions: maybe(meaning(z.array(action), 'The actions that applied, once contained.')),
+    evidence: maybe(meaning(anything(), 'Exactly as it was reported.')),
+    containment_actions: maybe(meaning(z.array(action), 'The actions of its rule, from containment on.')),
     containment: maybe(containment),
     contained_at: maybe(time),
     contained_by: maybe(text()),
@@ -43,8 +43,8 @@ export const incident = named(
     resolved_by: maybe(text()),
     note: maybe(meaning(text(), 'The latest note that a person left.')),
     dedup_key: maybe(text()),
-    occurrences: meaning(count, 'How often it was reported.'),
-    last_seen_at: maybe(meaning(time, 'When it was reported again.')),
+    occurrences: meaning(count, 'How many times it was reported.'),
+    last_seen_at: maybe(meaning(time, 'When it was last reported again.')),
     version: meaning(count, 'How many entries of the audit log are about it.'),
     hash: meaning(hash, 'entry_hash of the latest of them.'),
   } satisfies FieldsOf<Incident>),
@@ -69,7 +69,7 @@ export const entry = named(
 const nextTransition = z.object({
   event: text(),
   allowed: z.boolean(),
-  target: meaning(z.nullable(text()), 'The state that it leads to; null when it stays.'),
+  target: meaning(z.nullable(text()), 'The state that it leads to; null when the state stays the same.'),
   reason: maybe(meaning(text(), 'Why it is not allowed.')),
 } satisfies FieldsOf<NextTransition>);
 
@@ -80,6 +80,6 @@ export const nextTransitions = meaning(
 
 export const transitions = named(
   'Transitions',
-  'What can become of an incident now.',
+  'What each event would do to an incident now.',
   z.object({ id: incidentId, state, transitions: nextTransitions }),
 );

@@ -15,17 +15,18 @@ const list = queryOf(listSchema, {
   class: 'Only these classes.',
   state: 'Only these states.',
   severity: 'Only these severities.',
-  source: 'Only what these have reported.',
+  source: 'Only reports from these sources.',
   q: {
     description:
-      'Words that all occur in id, source or description, without regard to case and accents; `agent*` is the beginning of one. ' +
+      'Words that must all occur in id, source or description. Case and accents do not matter; `agent*` stands for any ' +
+      'word that begins so. ' +
       'A page may end early.',
     examples: ['gateway agent*'],
   },
   since: { description: 'Created at this time or later.', override: TIME },
   until: { description: 'Created before this time.', override: TIME },
   limit: {
-    description: 'The most that one page holds. It may hold fewer: follow `Link`, and don’t count.',
+    description: 'How many incidents a page holds at most. It may hold fewer: follow `Link`, do not count.',
     override: { type: 'integer', minimum: 1, maximum: LONGEST_LIST, default: LONGEST_LIST },
   },
   cursor: 'From the `Link` header of the page before.',
@@ -33,11 +34,14 @@ const list = queryOf(listSchema, {
 
 const history = queryOf(historySchema, {
   id: ID,
-  after: { description: 'The version behind which to begin.', override: { type: 'integer', minimum: 0, default: 0 } },
+  after: {
+    description: 'The version after which the page begins.',
+    override: { type: 'integer', minimum: 0, default: 0 },
+  },
 });
 
 const ifNoneMatch = z.exactOptional(z.string());
-describe(ifNoneMatch, { description: 'The version that is known already.', examples: ['"2"'] });
+describe(ifNoneMatch, { description: 'The version that the client knows.', examples: ['"2"'] });
 
 const EXAMPLE_ENTRY = {
   timestamp: EXAMPLE_INCIDENT.created_at,
@@ -56,7 +60,7 @@ const EXAMPLE_ENTRY = {
   algorithm: 'hmac-sha256',
 };
 
-const NEXT = 'There may be a `Link` header with the next page (`rel="next"`).';
+const NEXT = 'A `Link` header names the next page, if there is one (`rel="next"`).';
 
 export const incidentPaths: ZodOpenApiPathsObject = {
   '/api/v1/incidents': {
@@ -79,7 +83,7 @@ export const incidentPaths: ZodOpenApiPathsObject = {
       requestParams: { query: queryOf(idSchema, { id: ID }), header: z.object({ 'If-None-Match': ifNoneMatch }) },
       responses: {
         200: response('The incident.', incident, EXAMPLE_INCIDENT, { ETag: 'Its version, in quotation marks.' }),
-        304: { description: 'It is at the version that is known already.' },
+        304: { description: 'The incident is still at that version.' },
         ...refusals(400, 404, 503),
       },
     },
@@ -89,7 +93,7 @@ export const incidentPaths: ZodOpenApiPathsObject = {
       operationId: 'getIncidentHistory',
       tags: ['incidents'],
       summary: 'Read what the audit log says of an incident',
-      description: `The lines of the log as they stand there, oldest first. ${NEXT}`,
+      description: `The lines of the log, unchanged, oldest first. ${NEXT}`,
       security: [],
       requestParams: { query: history },
       responses: { 200: response('The entries.', z.array(entry), [EXAMPLE_ENTRY]), ...refusals(400, 404, 503) },

@@ -12,7 +12,7 @@ const reportBody = described('Report', 'What a service reports.', reportSchema, 
   class: 'The kind of the incident.',
   source: { description: 'Who reports; not blank.', override: FILLED, examples: ['tool-firewall'] },
   description: { description: 'What happened; not blank.', override: FILLED },
-  severity: 'How bad it is; otherwise what the policy says of the class.',
+  severity: 'How bad it is. Without it, the policy’s default for the class.',
   evidence: {
     description:
       'Any JSON object, up to 32 levels deep. It is kept exactly, or refused with the path of what can’t be kept.',
@@ -22,7 +22,7 @@ const reportBody = described('Report', 'What a service reports.', reportSchema, 
 });
 
 const idempotencyKey = z.exactOptional(z.string().check(z.regex(/^[\x21-\x7e]{1,255}$/)));
-describe(idempotencyKey, 'Makes the report safe to be sent again: it is recorded once.');
+describe(idempotencyKey, 'Makes it safe to send the report again: it is recorded once.');
 
 export const reportPaths: ZodOpenApiPathsObject = {
   '/api/v1/incidents/report': {
@@ -30,16 +30,17 @@ export const reportPaths: ZodOpenApiPathsObject = {
       operationId: 'reportIncident',
       tags: ['incidents'],
       summary: 'Report an incident',
-      description: 'It is on disk, and contained if the policy says so, when the answer comes.',
+      description:
+        'Before the response is sent, the report is on disk, and containment is asked for if the policy says so.',
       requestParams: { header: z.object({ 'Idempotency-Key': idempotencyKey }) },
       requestBody: requestBody(reportBody, EXAMPLE_REPORT),
       responses: {
         201: response('A new incident.', incident, EXAMPLE_INCIDENT, {
           ETag: 'Its version, in quotation marks.',
-          Location: 'Where it is read.',
+          Location: 'The path under which it is read.',
         }),
         200: response(
-          'An incident that was there: a further occurrence of it, or the same report sent again.',
+          'An incident that is on record already: another occurrence of it, or the same report sent again.',
           incident,
           { ...EXAMPLE_INCIDENT, occurrences: 2, last_seen_at: '2026-11-22T07:13:00.000Z', dedup_key: 'page 7' },
           { ETag: 'Its version, in quotation marks.' },

@@ -7,7 +7,7 @@ import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { readBody } from '../request/read.ts';
-import { incidentPath, respondIncident } from '../respond.ts';
+import { respondIncident } from '../respond.ts';
 import { REPORT_REQUIRED, reportSchema } from './requests.ts';
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
@@ -25,12 +25,15 @@ export const reportRoutes = (
       const report = readBody(ctx, reportSchema, REPORT_REQUIRED) as Report;
       const idempotency = idempotencyOf(ctx.req.headers['idempotency-key'], ctx.request.body as JsonValue);
       const { incident, change } = await recorder.report(report, idempotency);
-      if (change === 'created') ctx.set('Location', incidentPath(incident.id));
+      if (change === 'created') ctx.set('Location', locationOf(incident.id));
       if (change === 'replayed') ctx.set('Idempotent-Replayed', 'true');
       respondIncident(ctx, change === 'created' ? 201 : 200, incident);
     },
   },
 ];
+
+/** Where an incident is read. */
+const locationOf = (id: string): string => `/api/v1/incidents/get?id=${encodeURIComponent(id)}`;
 
 /** Two bodies are the same when their canonical forms are: white space and the order of members don't count. */
 const idempotencyOf = (key: string | readonly string[] | undefined, body: JsonValue): Idempotency | undefined => {

@@ -1,9 +1,7 @@
 import type { Middleware } from 'koa';
 import { RecorderError } from '../../errors.ts';
 import type { ApiLogger } from '../dependencies.ts';
-import { respondJson } from '../respond.ts';
-
-const RETRY_AFTER_SECONDS = '5';
+import { respondJson, RETRY_AFTER_SECONDS } from '../respond.ts';
 
 /**
  * Responds to a thrown RecorderError with its status and `{"error": message, …fields}`. Of an error with status 500, and

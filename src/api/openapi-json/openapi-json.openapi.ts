@@ -10,7 +10,11 @@ export const openApiPaths: ZodOpenApiPathsObject = {
       summary: 'This document',
       security: [],
       responses: {
-        200: response('It.', z.looseObject({ openapi: z.string() }), { openapi: '3.1.1', info: {}, paths: {} }),
+        200: response('The document.', z.looseObject({ openapi: z.string() }), {
+          openapi: '3.1.1',
+          info: {},
+          paths: {},
+        }),
         ...refusals(),
       },
     },

@@ -1,6 +1,6 @@
 /**
- * The description of the API, OpenAPI 3.1: made when the project is built, from the schemas that validate requests and
- * the descriptions that stand beside the routes. No part of it is loaded by the service.
+ * The description of the API, OpenAPI 3.1. The build makes it from the schemas that validate requests and the
+ * descriptions next to the routes; the service loads no part of it.
  */
 import { createDocument } from 'zod-openapi';
 import { VERSION } from '../../version.ts';
@@ -30,15 +30,22 @@ export const openApiDocument = () =>
     },
     servers: [{ url: 'http://127.0.0.1:8515', description: 'The loopback, unless BIND_ADDR says otherwise.' }],
     tags: [
-      { name: 'incidents', description: 'Reporting incidents, working and reading them.' },
-      { name: 'containment', description: 'What contains incidents, and whether it is in force.' },
-      { name: 'statecharts', description: 'How incidents and deliveries live.' },
+      { name: 'incidents', description: 'Report, work and read incidents.' },
+      { name: 'containment', description: 'The containment actions, and whether they are in force.' },
+      {
+        name: 'statecharts',
+        description: 'The states of incidents and deliveries, and what leads from one to another.',
+      },
       { name: 'service', description: 'The service itself.' },
     ],
     security: [{ token: [] }],
     components: {
       securitySchemes: {
-        token: { type: 'http', scheme: 'bearer', description: 'The service token, from its file on this machine.' },
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'The service token, which is in a file on this machine.',
+        },
       },
     },
     paths: {

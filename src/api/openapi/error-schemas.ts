@@ -4,26 +4,26 @@ import { meaning, named } from './described.ts';
 import { nextTransitions } from '../incidents/incident.openapi.ts';
 import { count, maybe, state, text } from './values.ts';
 
-/** What an error says beside `error`: what there is to choose from, what is the case, what is wrong with a policy. */
+/** The shapes of errors that several resources give. */
 export const error = named(
   'Error',
-  'What was wrong, and what to do.',
+  'What is wrong, and what to do.',
   z.object({
     error: text(),
-    allowed: maybe(meaning(z.array(text()), 'The values, names or methods that there are to choose from.')),
+    allowed: maybe(meaning(z.array(text()), 'The values, names or methods that are allowed.')),
   }),
 );
 
 export const illegalTransition = named(
   'IllegalTransition',
-  'What the statechart does not allow, and what it does.',
+  'What the statechart refuses, and what it allows.',
   z.object({ error: text(), state, allowed: z.array(z.enum(COMMANDS)), transitions: nextTransitions }),
 );
 
 export const gone = named(
   'Gone',
-  'What was asked for has been archived.',
-  z.object({ error: text(), first_seq: meaning(count, 'The first entry that is there.') }),
+  'The entries are archived.',
+  z.object({ error: text(), first_seq: meaning(count, 'The first entry that is still there.') }),
 );
 
 export const staleVersion = named(

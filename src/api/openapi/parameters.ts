@@ -2,10 +2,10 @@ import * as z from 'zod/mini';
 import { describe, type FieldDescriptions } from './described.ts';
 
 /**
- * The parameters of a query as OpenAPI knows them, each with what it means.
+ * The parameters of a query in the terms of OpenAPI, each with its description.
  *
- * The schemas that validate see a parameter as the list of the values that were given for it. Where that list may hold
- * one value only, the parameter is that value; otherwise it is a list, and is given once for each of its values.
+ * The schemas that validate see each parameter as the list of all values that were given for it. Where that list may
+ * hold only one value, OpenAPI's parameter is that value; otherwise it is a list, whose name is repeated for each value.
  */
 export const queryOf = <Shape extends z.core.$ZodLooseShape>(
   schema: z.ZodMiniObject<Shape>,

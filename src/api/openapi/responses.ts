@@ -1,4 +1,4 @@
-/** The answers of the operations, as the document writes them. */
+/** The responses of the operations, in the terms of the document. */
 import * as z from 'zod/mini';
 import type { ZodOpenApiRequestBodyObject, ZodOpenApiResponseObject, ZodOpenApiResponsesObject } from 'zod-openapi';
 import { describe } from './described.ts';
@@ -17,10 +17,10 @@ const headersOf = (headers: Headers): z.ZodMiniObject =>
     ),
   );
 
-/** Every answer has one. */
-const REQUEST_ID = { 'X-Request-Id': 'The client’s own, where that is a word, or one that the service made up.' };
+/** Every response has one. */
+const REQUEST_ID = { 'X-Request-Id': 'The client’s own, if it sent a plain word; otherwise a new one.' };
 
-/** An answer in JSON, with the headers that it always has. */
+/** A response in JSON, with the headers that it always has. */
 export const response = (
   description: string,
   schema: z.ZodMiniType,
@@ -48,7 +48,7 @@ const refusal = (
 
 const RETRY_AFTER = { 'Retry-After': 'After how many seconds to try again.' };
 
-/** The answers that mean no. One that several operations give is one component of the document. */
+/** The responses that refuse. A response of several operations is one component of the document. */
 const REFUSALS = {
   400: refusal('Invalid', 'Malformed JSON, or a field or parameter that is missing, unknown or out of range.', {
     error: 'invalid incident class',
@@ -60,7 +60,7 @@ const REFUSALS = {
   404: refusal('NotFound', 'There is no such incident.', { error: 'incident not found' }),
   409: refusal(
     'IllegalTransition',
-    'The statechart does not allow that now.',
+    'The statechart does not allow the command now.',
     {
       error: 'acknowledge is not possible: the incident is resolved',
       state: 'resolved',
@@ -72,14 +72,14 @@ const REFUSALS = {
   ),
   410: refusal(
     'Gone',
-    'The entries behind that one have been archived.',
+    'The entries after that one are archived.',
     { error: 'entries up to 77279 are archived', first_seq: 77_280 },
     {},
     gone,
   ),
   412: refusal(
     'StaleVersion',
-    'The incident is at another version than `If-Match` says.',
+    'The incident is not at the version that `If-Match` names.',
     { error: 'the incident is at version 2, not 1', version: 2 },
     {},
     staleVersion,
@@ -93,13 +93,13 @@ const REFUSALS = {
   }),
   503: refusal(
     'Unavailable',
-    'It can’t be recorded, or not be read, now; nothing has changed.',
+    'Nothing can be recorded, or read, now; nothing has changed.',
     { error: "the audit log can't be written: ENOSPC" },
     RETRY_AFTER,
   ),
 } as const;
 
-/** The answers with these status codes, and with any other, that mean no. 403 is always among them. */
+/** The responses that refuse with these status codes, with 403, and with any other. */
 export const refusals = (...statuses: readonly (keyof typeof REFUSALS)[]): ZodOpenApiResponsesObject => ({
   ...Object.fromEntries([403 as const, ...statuses].map((status) => [String(status), REFUSALS[status]])),
   default: OTHER,

@@ -1,14 +1,14 @@
-/** What the shapes of answers are made of. They take no part in answering: tests hold them against real answers. */
+/** What the shapes of responses are made of. Tests compare them with real responses; the service does not use them. */
 import * as z from 'zod/mini';
 import { ACTIONS, CLASSES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
 import { named } from './described.ts';
 
-/** Every field of what the code gives, and no others. */
+/** A schema for every field of a type of the code, and for no others. */
 export type FieldsOf<Given> = Readonly<Record<keyof Given, z.ZodMiniType>>;
 
 export const incidentClass = named('Class', 'The kind of an incident.', z.enum(CLASSES));
 export const severity = named('Severity', 'How bad it is, most severe first.', z.enum(SEVERITIES));
-export const state = named('State', 'How far an incident is on its way.', z.enum(STATES));
+export const state = named('State', 'The state of an incident.', z.enum(STATES));
 export const action = named('Action', 'What contains an incident.', z.enum(ACTIONS));
 export const time = named(
   'Time',

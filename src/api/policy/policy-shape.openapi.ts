@@ -10,7 +10,7 @@ import { action, count, type FieldsOf, hash, maybe, severity, text, time } from 
 export const policyFields = {
   version: z.literal(1),
   source: z.enum(['file', 'built-in']),
-  digest: meaning(hash, 'The same for the same rules, targets and webhooks, however the file is laid out.'),
+  digest: meaning(hash, 'The same for the same rules, targets and webhooks, whatever the layout of the file.'),
   loaded_at: time,
 } satisfies Partial<FieldsOf<Policy>>;
 
@@ -26,7 +26,7 @@ const target = z.object({
 
 export const policy = named(
   'Policy',
-  'The policy in force, completed from the built-in table. Where tokens are it does not say.',
+  'The policy in force, completed from the built-in table. The paths of tokens are left out.',
   z.object({
     ...policyFields,
     path: maybe(text()),

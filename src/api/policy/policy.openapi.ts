@@ -37,14 +37,13 @@ const RELOADED = {
 
 const refusedPolicy = named(
   'RefusedPolicy',
-  'What is wrong with the policy, a line each.',
+  'The faults of the policy.',
   z.object({
     error: text(),
     faults: z.array(z.object({ file: text(), line: count, message: text() } satisfies FieldsOf<PolicyFault>)),
   }),
 );
 
-/** What a policy that is refused is answered with. */
 const POLICY_REFUSED = response('The policy is refused; the one in force stays.', refusedPolicy, {
   error: 'containment policy refused:\n  /etc/secure-ai/policy/incident-containment.yaml:9: rules: must be a mapping …',
   faults: [{ file: '/etc/secure-ai/policy/incident-containment.yaml', line: 9, message: 'rules: must be a mapping …' }],
@@ -55,9 +54,9 @@ const reload = (operationId: string): ZodOpenApiPathItemObject => ({
     operationId,
     tags: ['service'],
     summary: 'Read the policy again',
-    description: 'A body is not looked at.',
+    description: 'The body is ignored.',
     responses: {
-      200: response('It is in force.', reloaded, RELOADED),
+      200: response('The policy is in force.', reloaded, RELOADED),
       ...refusals(503),
       422: POLICY_REFUSED,
     },
@@ -71,7 +70,7 @@ export const policyPaths: ZodOpenApiPathsObject = {
       tags: ['service'],
       summary: 'Read the policy in force',
       security: [],
-      responses: { 200: response('It.', policy, EXAMPLE), ...refusals(400) },
+      responses: { 200: response('The policy.', policy, EXAMPLE), ...refusals(400) },
     },
   },
   '/api/v1/reload': reload('reloadPolicy'),

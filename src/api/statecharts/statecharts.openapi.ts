@@ -13,7 +13,7 @@ import { machineSchema, statechartSchema } from './requests.ts';
 
 const machines = named(
   'Machines',
-  'The statecharts that there are.',
+  'All statecharts.',
   z.array(
     z.object({
       name: text(),
@@ -33,16 +33,16 @@ const machinePath = (name: string): ZodOpenApiPathItemObject => ({
   get: {
     operationId: `getMachine_${name}`,
     tags: ['statecharts'],
-    summary: `The statechart of ${name === 'incident' ? 'an incident' : 'one containment action on its way'}`,
+    summary: `The statechart of ${name === 'incident' ? 'an incident' : 'a delivery'}`,
     security: [],
     requestParams: {
       query: queryOf(machineSchema, {
-        format: { description: 'How it is given.', override: { default: 'json' } },
+        format: { description: 'The format.', override: { default: 'json' } },
       }),
     },
     responses: {
       200: {
-        description: 'The statechart, in the format that was asked for.',
+        description: 'The statechart in that format.',
         content: {
           'application/json': {
             schema: machine,
@@ -87,7 +87,7 @@ export const statechartPaths: ZodOpenApiPathsObject = {
     get: {
       operationId: 'getIncidentTransitions',
       tags: ['statecharts'],
-      summary: 'Ask what can become of an incident now',
+      summary: 'Ask what each event would do to an incident now',
       security: [],
       requestParams: { query: queryOf(idSchema, { id: ID }) },
       responses: {
@@ -108,13 +108,13 @@ export const statechartPaths: ZodOpenApiPathsObject = {
       operationId: 'getIncidentStatechart',
       tags: ['statecharts'],
       summary: 'Draw an incident in its statechart',
-      description: 'The states that it is in, and those that it has been in.',
+      description: 'The states that it is in, the transitions that it took, and those that are possible now.',
       security: [],
       requestParams: {
         query: queryOf(statechartSchema, {
           id: ID,
           version: {
-            description: 'As it was at this version; as it is now, when left out.',
+            description: 'The version to show; without it, the latest.',
             override: { type: 'integer', minimum: 0 },
           },
         }),

@@ -17,8 +17,8 @@ const statistics = named(
   z.object({
     total_incidents: count,
     open_incidents: meaning(count, 'Open or contained.'),
-    contained_count: meaning(count, 'How many ever were contained.'),
-    resolved_count: meaning(count, 'How many ever were resolved.'),
+    contained_count: meaning(count, 'How many were ever contained.'),
+    resolved_count: meaning(count, 'How many were ever resolved.'),
     by_class: countsOf(CLASSES),
     by_state: countsOf(STATES),
     by_severity: countsOf(SEVERITIES),
@@ -28,19 +28,19 @@ const statistics = named(
 
 const duration = meaning(
   z.nullable(count),
-  'In milliseconds, right to a tenth; null where there is nothing to measure.',
+  'In milliseconds, exact to a tenth; null where there is nothing to measure.',
 );
 
 const durations = z.object({
   count,
   median_ms: duration,
   p90_ms: duration,
-  hourly_median_ms: meaning(z.array(duration), 'One for each hour, by when it was over.'),
+  hourly_median_ms: meaning(z.array(duration), 'One for each hour, by the time of the end.'),
 } satisfies FieldsOf<Durations>);
 
 const activity = named(
   'Activity',
-  'What happened hour by hour, oldest first, to the incidents that are on record.',
+  'What happened to the incidents on record, hour by hour, oldest first.',
   z.object({
     from: meaning(time, 'The beginning of the first hour.'),
     hours: count,
@@ -78,7 +78,7 @@ const ACTIVITY = {
 
 const query = queryOf(hoursSchema, {
   hours: {
-    description: 'How many, the one that has begun among them; 24 when left out.',
+    description: 'How many hours, including the current one; 24 by default.',
     override: { type: 'integer', minimum: 1, maximum: MOST_HOURS },
   },
 });

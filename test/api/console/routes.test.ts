@@ -21,7 +21,7 @@ describe('the console’s files', () => {
     return new ConsoleFiles(home);
   };
 
-  it('are a page that is asked for anew each time', async () => {
+  it('are a page that clients revalidate each time', async () => {
     const server = await serve(standIn({ console: built() }));
     const { status, text, headers } = await ask(server, '/');
     expect([status, text]).to.deep.equal([200, '<!doctype html>']);
@@ -30,7 +30,7 @@ describe('the console’s files', () => {
     expect([again.status, again.text]).to.deep.equal([304, '']);
   });
 
-  it('are others that never change, compressed for who takes that', async () => {
+  it('are others that never change, compressed for clients that accept it', async () => {
     const server = await serve(standIn({ console: built() }));
     const plain = await ask(server, '/console/main-1a2b.js');
     expect([plain.status, plain.text]).to.deep.equal([200, 'start()']);

@@ -109,7 +109,7 @@ describe('GET /api/v1/events', () => {
     });
   });
 
-  it('begins with what comes from now on, and tells a reader from the start where it stands', async () => {
+  it('begins with new entries, and sends its position first', async () => {
     await begin([draft('before')]);
     const reader = await open();
     await reader.until(() => reader.lastEventId === '1');
@@ -167,7 +167,7 @@ describe('GET /api/v1/events', () => {
     expect(idsOf(live)).to.deep.equal([7]);
   });
 
-  it('ends a stream that cannot tell what an entry is about, without passing over it', async () => {
+  it('ends a stream when the incident of an entry can not be read, and does not skip the entry', async () => {
     await begin([about('one', 'incident.reported', 'open')]);
     const reader = await open('?class=prompt_injection');
     await reader.until(() => reader.lastEventId === '1');

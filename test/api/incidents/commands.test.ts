@@ -9,7 +9,7 @@ const pathOf = (name: string): string => `/api/v1/incidents/${name}`;
 describe('POST /api/v1/incidents/contain, acknowledge and resolve', () => {
   afterEach(stopServing);
 
-  it('hand the command over and answer with the incident', async () => {
+  it('pass the command on and respond with the incident', async () => {
     const dependencies = standIn();
     const server = await serve(dependencies);
     for (const name of NAMES) {
@@ -21,7 +21,7 @@ describe('POST /api/v1/incidents/contain, acknowledge and resolve', () => {
     }
   });
 
-  it('refuse what is no command, before they hand anything over', async () => {
+  it('refuse what is no command, before they pass anything on', async () => {
     const dependencies = standIn();
     const server = await serve(dependencies);
     const { id } = KNOWN;
@@ -55,7 +55,7 @@ describe('POST /api/v1/incidents/contain, acknowledge and resolve', () => {
     expect([status, body]).to.deep.equal([409, { error: 'not possible', ...fields }]);
   });
 
-  it('hand over the version that the client expects', async () => {
+  it('pass on the version that the client expects', async () => {
     const dependencies = standIn();
     const server = await serve(dependencies);
     const expectations = { '"2"': 2, '"1", "3"': 3, '*': undefined, 'W/"3", "7"': 7 };

@@ -27,7 +27,7 @@ describe('reading incidents', () => {
       expect((await ask(await serve({ ...dependencies, incidents }), LIST)).text).to.equal('[]');
     });
 
-    it('hands over what is asked for', async () => {
+    it('passes the filters on', async () => {
       const dependencies = standIn();
       const server = await serve(dependencies);
       const query =
@@ -45,7 +45,7 @@ describe('reading incidents', () => {
       });
     });
 
-    it('hands over the words that are searched for', async () => {
+    it('passes the search words on', async () => {
       const dependencies = standIn();
       const server = await serve(dependencies);
       expect((await ask(server, `${LIST}?q=tool_call+agent*`)).status).to.equal(200);
@@ -131,7 +131,7 @@ describe('reading incidents', () => {
       expect(headers).to.include({ etag: '"3"', 'cache-control': 'no-cache' });
     });
 
-    it('says 304 to who has that version already', async () => {
+    it('responds 304 to a client that has that version', async () => {
       const server = await serve(standIn());
       const conditional = (tag: string) => ask(server, `${GET}?id=${KNOWN.id}`, { headers: { 'If-None-Match': tag } });
       for (const tag of ['"3"', 'W/"3"', '"1", "3"', '*']) {

@@ -13,7 +13,7 @@ const full = { ...report, severity: 'low', evidence: { b: [1, { a: null }], a: 1
 describe('POST /api/v1/incidents/report', () => {
   afterEach(stopServing);
 
-  it('hands the report over as it was sent, and answers 201 with the incident and where it is', async () => {
+  it('passes the report on as it was sent, and responds 201 with the incident and its location', async () => {
     const dependencies = standIn();
     const server = await serve(dependencies);
     for (const sent of [report, full]) {
@@ -35,7 +35,7 @@ describe('POST /api/v1/incidents/report', () => {
     }
   });
 
-  it('hands over the key that makes a repetition harmless, with what the body comes to', async () => {
+  it('passes the idempotency key on, with the fingerprint of the body', async () => {
     const dependencies = standIn();
     const server = await serve(dependencies);
     const reordered =

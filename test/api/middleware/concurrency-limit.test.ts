@@ -9,7 +9,7 @@ import { standIn } from '../support/dependencies.ts';
 
 describe('concurrencyLimit', () => {
   let server: ApiServer;
-  /** Who has been let through and not been answered yet, in order. */
+  /** The requests that were let through and have no response yet, in order. */
   let inside: { readonly name: string; readonly answer: () => void }[];
   let came: number;
 
@@ -60,7 +60,7 @@ describe('concurrencyLimit', () => {
     for (const answer of await Promise.all(answers)) expect(answer.status).to.equal(200);
   });
 
-  it('gives the place of who leaves, or meets a fault, to the next', async () => {
+  it('gives the place of a client that leaves, or of a fault, to the next request', async () => {
     const leaving = await dial(server);
     leaving.write('GET /leaving HTTP/1.1\r\nHost: localhost\r\n\r\n');
     const answers = ['/faulty', '/1', '/2', '/3', '/4'].map((name) => ask(server, name));
@@ -74,7 +74,7 @@ describe('concurrencyLimit', () => {
     expect(statuses).to.deep.equal([500, 200, 200, 200, 200]);
   });
 
-  it('refuses who has waited too long, and who finds 64 waiting', async () => {
+  it('refuses a request that waits too long, and one that finds 64 waiting', async () => {
     const first = Array.from({ length: 4 }, () => ask(server, '/first'));
     await until(() => inside.length === 4);
     const waiting = Array.from({ length: 64 }, () => ask(server, '/waiting'));
@@ -86,7 +86,7 @@ describe('concurrencyLimit', () => {
     for (const { status } of await Promise.all(waiting)) expect(status).to.equal(503);
     for (const { answer } of inside) answer();
     for (const { status } of await Promise.all(first)) expect(status).to.equal(200);
-    // Those who were refused took no place.
+    // The refused requests took no place.
     const last = ask(server, '/last');
     await until(() => names().includes('/last'));
     inside.at(-1)!.answer();

@@ -10,7 +10,7 @@ import { TOKEN } from './dependencies.ts';
 
 const servers: ApiServer[] = [];
 
-/** Serves the API on a free port of the loopback, or where told, until `stopServing`. */
+/** Serves the API until `stopServing`, by default on a free port of the loopback. */
 export const serve = async (
   dependencies: ApiDependencies,
   limits: Partial<Limits> = {},
