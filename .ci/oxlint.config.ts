@@ -43,10 +43,14 @@ const forbid = (...patterns: ForbiddenImports[]): NonNullable<OxlintOverride['ru
 });
 
 const notBelow = (name: string, rank: number): ForbiddenImports => ({
-  group: LAYERS.slice(rank)
-    .flat()
-    .filter((other) => other !== name)
-    .map((other) => (isFile(other) ? `**/${other}` : `**/${other}/**`)),
+  group: [
+    ...LAYERS.slice(rank)
+      .flat()
+      .filter((other) => other !== name)
+      .map((other) => (isFile(other) ? `**/${other}` : `**/${other}/**`)),
+    // The API has a folder of its own for the routes of the console.
+    ...(name === 'api' ? ['!./console/**'] : []),
+  ],
   message: 'Imports run downward only, by the layers in .ci/oxlint.config.ts.',
 });
 

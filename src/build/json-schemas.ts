@@ -1,14 +1,14 @@
 /**
- * The JSON Schemas of what people write by hand, so that editors complete and check it: the policy and a report. They
- * are made from the schemas that validate, and say in the words of JSON Schema what those say by functions.
+ * The JSON Schemas of what people write by hand, the policy and a report, so that editors complete and check it. They
+ * are made from the schemas that validate; what those check by functions is added in the terms of JSON Schema.
  */
 import * as z from 'zod/mini';
 import { openApiDocument } from '../api/openapi/document.ts';
 import { PolicyFile } from '../policy/schema.ts';
 
-/** What the keys of a policy mean, wherever they stand. */
+/** What the keys of a policy mean, at every place. */
 const KEYS: Readonly<Record<string, string>> = {
-  version: 'The version of the form that this file has.',
+  version: 'The version of the format of this file.',
   rules: 'One rule for each class; a class that is left out keeps its built-in rule.',
   auto_contain: 'Whether the actions are asked for at once, when such an incident is reported.',
   actions: 'What contains it, in this order.',
@@ -23,12 +23,12 @@ const KEYS: Readonly<Record<string, string>> = {
   url: 'An http URL on the loopback, or a unix socket.',
   token_path: 'The file of the token that is sent along.',
   timeout: 'How long to wait for an answer: 500ms, 5s, 2m, 1h.',
-  confirm_every: 'How often its service confirms anew; when it falls silent, containment is lost: 5s, 2m, 1h.',
-  notify: 'Webhooks that are told of entries of the audit log.',
+  confirm_every: 'How often its service confirms again; when it stops, containment is lost: 5s, 2m, 1h.',
+  notify: 'Webhooks that receive entries of the audit log.',
   events: 'Which entries; all when left out.',
 };
 
-/** What the schemas say of a key by functions. */
+/** What the schemas check of a key by functions. */
 const WORDS: Readonly<Record<string, object>> = {
   rules: { type: ['object', 'null'] },
   targets: { type: ['object', 'null'] },
@@ -48,7 +48,7 @@ const containsBySomething = (builtIn: boolean): object => ({
   then: { properties: { actions: { minItems: 1 } } },
 });
 
-/** An action is sent in one way, and what goes with sending stands beside what is sent. */
+/** An action is sent in one way, and the keys about sending need the key that sends. */
 const SENT_IN_ONE_WAY = {
   not: { required: ['engage', 'broker'] },
   dependentRequired: { release: ['engage'], token_path: ['engage'] },
@@ -67,16 +67,16 @@ const closeMappings: NonNullable<z.core.ToJSONSchemaParams['override']> = ({
   if (def.type === 'object' && def.catchall?._zod.def.type === 'custom') jsonSchema.additionalProperties = false;
 };
 
-/** Tells of every key in a schema, and of what goes with it, in place. */
-function tellMore(schema: Schema): Schema {
+/** Adds to a schema, in place, what every key means and which keys belong together. */
+function describeKeys(schema: Schema): Schema {
   const { auto_contain, broker } = (schema.properties ?? {}) as Readonly<Record<string, Schema>>;
   if (auto_contain !== undefined) Object.assign(schema, containsBySomething(auto_contain.default === true));
   if (broker !== undefined) Object.assign(schema, SENT_IN_ONE_WAY);
   for (const [key, value] of Object.entries(schema.properties ?? {})) {
     const description = KEYS[key];
-    Object.assign(tellMore(value as Schema), description === undefined ? {} : { description }, WORDS[key]);
+    Object.assign(describeKeys(value as Schema), description === undefined ? {} : { description }, WORDS[key]);
   }
-  if (schema.items !== undefined) tellMore(schema.items as Schema);
+  if (schema.items !== undefined) describeKeys(schema.items as Schema);
   return schema;
 }
 
@@ -84,7 +84,7 @@ function tellMore(schema: Schema): Schema {
 export const jsonSchemas = (): Readonly<Record<string, object>> => ({
   'incident-containment.schema.json': {
     title: 'Containment policy of the incident recorder',
-    ...tellMore(z.toJSONSchema(PolicyFile, { io: 'input', unrepresentable: 'any', override: closeMappings })),
+    ...describeKeys(z.toJSONSchema(PolicyFile, { io: 'input', unrepresentable: 'any', override: closeMappings })),
   },
   'report.schema.json': {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
