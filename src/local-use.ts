@@ -1,19 +1,19 @@
 /**
- * Local use (`--local`): everything that the service needs, in a directory of its own, for somebody trying it.
+ * Local use (`--local`): everything that the service needs, in a directory of its own, for somebody who tries it.
  *
- * It is asked for and never what happens because a file is missing. What it makes it makes once: the state of an earlier
- * run is used again, and a key is never replaced, because the log was written with it.
+ * It happens only when asked for, never because a file is missing. Each secret is made once: a later run uses the state
+ * of an earlier one, and a key is never replaced, because the log was written with it.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
-import type { BindAddress } from './config.ts';
+import { dirname, join, resolve } from 'node:path';
+import type { BindAddress, Config } from './config.ts';
 import { RecorderError } from './errors.ts';
 
 /**
  * Makes `<directory>/var` (mode 0700) with a random token and audit key (mode 0600) unless they are there.
  *
- * Returns the variables that point the configuration at them, to be overridden by those that the user has set. Throws
+ * Returns the variables that point the configuration at them; those that the user has set win over these. Throws
  * RecorderError('config') for a log whose key is gone.
  */
 export const prepareLocalUse = (directory: string): Readonly<Record<string, string>> => {
@@ -51,28 +51,34 @@ const BODY = JSON.stringify({
 });
 
 /**
- * What to print when the service is up: that this is local use, and a command ready to paste that reports a first
- * incident. `bind` is where the service really listens, `directory` the one that the command will be pasted in. The
- * token goes from its file to curl through a pipe, so neither the text nor the list of processes shows it.
+ * The text to print when the service is up: where the state is, the console's address, and a command, ready to paste in
+ * any directory, that reports a first incident. Over a unix socket there is no console that a browser could open.
+ *
+ * `bind` is where the service really listens. The token goes from its file to curl through a pipe, so neither the text nor
+ * the list of processes shows it.
  */
-export const firstReport = (bind: BindAddress, tokenPath: string, directory: string): string => {
-  const near = relative(directory, tokenPath);
-  const token = shellWord(near.startsWith('..') ? tokenPath : near);
-  const endpoint = 'api/v1/incidents/report';
-  const target =
-    bind.kind === 'unix'
-      ? `--unix-socket ${shellWord(bind.path)} http://localhost/${endpoint}`
-      : `http://${bind.host.includes(':') ? `[${bind.host}]` : bind.host}:${bind.port}/${endpoint}`;
+export const localUseNotice = (
+  bind: BindAddress,
+  { logPath, tokenPath }: Pick<Config, 'logPath' | 'tokenPath'>,
+): string => {
+  const isTcp = bind.kind === 'tcp';
+  const origin = isTcp
+    ? `http://${bind.host.includes(':') ? `[${bind.host}]` : bind.host}:${bind.port}`
+    : 'http://localhost';
+  const socket = isTcp ? '' : `--unix-socket ${shellWord(bind.path)} `;
   return [
-    `Local use: the state is kept in ${dirname(tokenPath)}. Report a first incident with`,
-    `  sed 's/^/Authorization: Bearer /' ${token} | curl -H @- --json '${BODY}' ${target}`,
+    `Local use: the state is kept in ${dirname(logPath)}`,
+    ...(isTcp ? [`Console: ${origin}/`] : []),
+    'Report a first incident:',
+    `  sed 's/^/Authorization: Bearer /' ${shellWord(tokenPath)} | ` +
+      `curl -H @- --json '${BODY}' ${socket}${origin}/api/v1/incidents/report`,
   ].join('\n');
 };
 
 const shellWord = (text: string): string =>
   /^[\w./@:+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 
-/** Writes a file that is there, whole, after a power cut, or not at all. */
+/** Writes a file that only the user can read. After a power cut it is there whole, or not at all. */
 const writeSecret = (path: string, text: string): void => {
   const temporary = `${path}.new`;
   rmSync(temporary, { force: true });

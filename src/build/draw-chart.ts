@@ -5,22 +5,34 @@
  * Graphviz decides where everything is. What the groups are called is ours: each state and each transition has its id as
  * `data-id`, by which it is found again when an incident is shown in the drawing, and a title that says it in words.
  */
-import { type IState, type IStateMachine, type ITransition, render } from 'state-machine-cat';
+import { type IRenderOptions, type IState, type IStateMachine, type ITransition, render } from 'state-machine-cat';
 import { type Chart, type ChartState, type ChartTransition, labelOf } from '../statecharts/chart.ts';
 import type { Drawing } from '../statecharts/drawings.ts';
 
-export async function drawChart(chart: Chart): Promise<Drawing> {
-  const cat = asCat(chart);
+export interface DrawingOptions {
+  /** Writes a transition that leaves and enters no state into the box of its state, as UML does, and draws no loop. */
+  readonly listInternal?: boolean;
+  /** Graphviz's attributes of the graph, of its states and of its transitions; `ROOMY` unless given. */
+  readonly layout?: Layout;
+}
+
+export async function drawChart(
+  chart: Chart,
+  { listInternal = false, layout = ROOMY }: DrawingOptions = {},
+): Promise<Drawing> {
+  const cat = asCat(chart, listInternal);
   const [svg, dot] = await Promise.all([
     // `svg` would take the Graphviz of the machine that it runs on where there is one: drawings would differ.
-    render(cat, { inputType: 'json', outputType: 'oldsvg', ...ROOMY }),
+    render(cat, { inputType: 'json', outputType: 'oldsvg', ...layout }),
     render(cat, { inputType: 'json', outputType: 'dot' }),
   ]);
   return { ...tidied(svg, chart), dot };
 }
 
+type Layout = Pick<IRenderOptions, 'dotGraphAttrs' | 'dotNodeAttrs' | 'dotEdgeAttrs'>;
+
 /** Room for text that is wider than Graphviz thinks, where the reader has another font. */
-const ROOMY = {
+const ROOMY: Layout = {
   dotNodeAttrs: [{ name: 'fontsize', value: '13' }],
   dotEdgeAttrs: [{ name: 'fontsize', value: '11' }],
 };
@@ -32,7 +44,8 @@ const statesOf = (states: readonly ChartState[]): readonly ChartState[] =>
   states.flatMap((state) => [state, ...statesOf(state.states)]);
 
 /** The chart in state-machine-cat's own terms. A class, `s3` or `t3`, tells which state or transition it is. */
-function asCat(chart: Chart): IStateMachine {
+function asCat(chart: Chart, listInternal: boolean): IStateMachine {
+  const isListed = ({ internal }: ChartTransition): boolean => internal && listInternal;
   const all = statesOf(chart.states);
   const transitions: ITransition[] = [];
   const connect = (from: string, to: string, more: Partial<ITransition> = {}): void => {
@@ -48,6 +61,9 @@ function asCat(chart: Chart): IStateMachine {
     const actions = [
       ...entry.map((body) => ({ type: 'entry', body }) as const),
       ...exit.map((body) => ({ type: 'exit', body }) as const),
+      ...chart.transitions
+        .filter((transition) => transition.from === id && isListed(transition))
+        .map((transition) => ({ type: 'activity', body: labelOf(transition) }) as const),
     ];
     const box: IState = {
       name: id,
@@ -65,6 +81,7 @@ function asCat(chart: Chart): IStateMachine {
   };
   const { states } = machineIn(chart.states, chart.initial, '');
   for (const [index, transition] of chart.transitions.entries()) {
+    if (isListed(transition)) continue;
     const { from, to, internal } = transition;
     connect(from, to, {
       label: GAP + labelOf(transition),

@@ -16,6 +16,19 @@ import { VERSION } from '../version.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
+/** The READMEs with the pictures in them, besides those in `policy` and `systemd`: every link in them leads somewhere. */
+const DOCUMENTATION = [
+  'README.md',
+  'CHANGELOG.md',
+  'machines/README.md',
+  'machines/incident.svg',
+  'src/README.md',
+  'src/audit/README.md',
+  'src/client/README.md',
+  'src/console/screenshots',
+  'test/README.md',
+];
+
 /** Where each thing is in the repository, by its name in the package. */
 const contents = (pinnedNode: string): Readonly<Record<string, string>> => ({
   'bin/node': `${pinnedNode}/bin/node`,
@@ -25,7 +38,7 @@ const contents = (pinnedNode: string): Readonly<Record<string, string>> => ({
   systemd: 'systemd',
   'install.sh': 'systemd/install.sh',
   LICENSE: 'LICENSE',
-  'README.md': 'README.md',
+  ...Object.fromEntries(DOCUMENTATION.map((path) => [path, path])),
   // So that Node takes dist/ for what it is without a look.
   'package.json': 'package.json',
 });
