@@ -97,7 +97,7 @@ describe('GET /api/v1/events', () => {
     expect(reader.headers['cache-control']).to.equal('no-store');
     expect(reader.headers).to.have.property('x-request-id');
     expect(events.map(({ id, event }) => [id, event])).to.deep.equal([
-      ['1', 'service.started'],
+      ['1', 'service.stopped'],
       ['2', 'incident.reported'],
     ]);
     expect(JSON.parse(events[1]!.data)).to.deep.include({
