@@ -37,6 +37,9 @@ export type IncidentEvent =
   | { readonly type: 'recur' }
   | { readonly type: 'delivery'; readonly action: ContainmentAction; readonly standing: Standing };
 
+/** An alert is an entry in the same write as the one that asks for it, and so is carried out with it. */
+const firstStanding = (action: ContainmentAction): Standing => (action === 'log_alert' ? 'confirmed' : 'waiting');
+
 /** What the standings of its actions amount to. */
 export function containmentStatus(standings: Standings): ContainmentStatus {
   const all = Object.values(standings);
@@ -69,7 +72,9 @@ export const incidentMachine = setup({
     log_alert: carriedOutElsewhere,
     engageActions: enqueueActions(({ context, enqueue }) => {
       for (const action of context.actions) enqueue({ type: action, params: { directive: 'engage' } });
-      enqueue.assign({ standings: Object.fromEntries(context.actions.map((action) => [action, 'waiting'])) });
+      enqueue.assign({
+        standings: Object.fromEntries(context.actions.map((action) => [action, firstStanding(action)])),
+      });
     }),
     releaseActions: enqueueActions(({ context, enqueue }) => {
       for (const action of Object.keys(context.standings) as ContainmentAction[])

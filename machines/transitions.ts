@@ -1,5 +1,5 @@
 /** What a machine can do next: each of its events, where it would lead from here, or why it leads nowhere. */
-import { type AnyMachineSnapshot, type AnyStateMachine, getNextTransitions } from 'xstate';
+import { type AnyMachineSnapshot, type AnyStateMachine, getNextTransitions, getStateNodes } from 'xstate';
 
 export type NextTransition = {
   readonly event: string;
@@ -14,12 +14,13 @@ export type NextTransition = {
 export const transitionsFrom = (machine: AnyStateMachine, snapshot: AnyMachineSnapshot): readonly NextTransition[] =>
   machine.events.map((event) => {
     const [enabled] = machine.getTransitionData(snapshot, { type: event });
-    if (enabled === undefined) return { event, allowed: false, target: null, reason: refusal(snapshot, event) };
+    if (enabled === undefined)
+      return { event, allowed: false, target: null, reason: refusal(machine, snapshot, event) };
     return { event, allowed: true, target: enabled.target?.[0]?.path.join('.') ?? null };
   });
 
-function refusal(snapshot: AnyMachineSnapshot, event: string): string {
-  const state = snapshot._nodes.at(-1)!.path.join('.');
+function refusal({ root }: AnyStateMachine, snapshot: AnyMachineSnapshot, event: string): string {
+  const state = getStateNodes(root, snapshot.value).at(-1)!.path.join('.');
   if (snapshot.status === 'done') return `${state} is final`;
   const guards = getNextTransitions(snapshot)
     .filter(({ eventType }) => eventType === event)

@@ -6,8 +6,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
-import type { BindAddress } from './config.ts';
+import { dirname, join, resolve } from 'node:path';
+import type { BindAddress, Config } from './config.ts';
 import { replaceFile } from './durable-file.ts';
 import { RecorderError } from './errors.ts';
 
@@ -54,21 +54,27 @@ const BODY = JSON.stringify({
 });
 
 /**
- * What to print when the service is up: that this is local use, and a command ready to paste that reports a first
- * incident. `bind` is where the service really listens, `directory` the one that the command will be pasted in. The
- * token goes from its file to curl through a pipe, so neither the text nor the list of processes shows it.
+ * The text to print when the service is up: where the state is, the console's address, and a command, ready to paste in
+ * any directory, that reports a first incident. Over a unix socket there is no console that a browser could open.
+ *
+ * `bind` is where the service really listens. The token goes from its file to curl through a pipe, so neither the text nor
+ * the list of processes shows it.
  */
-export const firstReport = (bind: BindAddress, tokenPath: string, directory: string): string => {
-  const near = relative(directory, tokenPath);
-  const token = shellWord(near.startsWith('..') ? tokenPath : near);
-  const endpoint = 'api/v1/incidents/report';
-  const target =
-    bind.kind === 'unix'
-      ? `--unix-socket ${shellWord(bind.path)} http://localhost/${endpoint}`
-      : `http://${bind.host.includes(':') ? `[${bind.host}]` : bind.host}:${bind.port}/${endpoint}`;
+export const localUseNotice = (
+  bind: BindAddress,
+  { logPath, tokenPath }: Pick<Config, 'logPath' | 'tokenPath'>,
+): string => {
+  const isTcp = bind.kind === 'tcp';
+  const origin = isTcp
+    ? `http://${bind.host.includes(':') ? `[${bind.host}]` : bind.host}:${bind.port}`
+    : 'http://localhost';
+  const socket = isTcp ? '' : `--unix-socket ${shellWord(bind.path)} `;
   return [
-    `Local use: the state is kept in ${dirname(tokenPath)}. Report a first incident with`,
-    `  sed 's/^/Authorization: Bearer /' ${token} | curl -H @- --json '${BODY}' ${target}`,
+    `Local use: the state is kept in ${dirname(logPath)}`,
+    ...(isTcp ? [`Console: ${origin}/`] : []),
+    'Report a first incident:',
+    `  sed 's/^/Authorization: Bearer /' ${shellWord(tokenPath)} | ` +
+      `curl -H @- --json '${BODY}' ${socket}${origin}/api/v1/incidents/report`,
   ].join('\n');
 };
 

@@ -10,7 +10,7 @@ import pino, { type Logger } from 'pino';
 import { systemClock } from './clock.ts';
 import { readConfig } from './config.ts';
 import { RecorderError } from './errors.ts';
-import { firstReport, prepareLocalUse } from './local-use.ts';
+import { localUseNotice, prepareLocalUse } from './local-use.ts';
 import { ProcessOutput, requestLines } from './process-output.ts';
 import { type Service, startService } from './compose/service.ts';
 
@@ -28,7 +28,7 @@ async function main(): Promise<void> {
   const signals = new Signals(logger);
   const service = await startService(config, systemClock, logger, { logRequest: requestLines(logger, output) });
   logger.info({ address: service.address, log: config.logPath }, 'listening');
-  if (values.local) process.stdout.write(`${firstReport(service.address, config.tokenPath, process.cwd())}\n`);
+  if (values.local) process.stdout.write(`${localUseNotice(service.address, config)}\n`);
   const code = await signals.obey(service);
   output.flushSync();
   process.exit(code);

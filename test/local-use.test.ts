@@ -7,7 +7,7 @@ import { systemClock } from '../src/clock.ts';
 import { readKey } from '../src/audit/key.ts';
 import { readConfig } from '../src/config.ts';
 import { RecorderError } from '../src/errors.ts';
-import { firstReport, prepareLocalUse } from '../src/local-use.ts';
+import { localUseNotice, prepareLocalUse } from '../src/local-use.ts';
 
 const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
 
@@ -87,29 +87,32 @@ describe('prepareLocalUse', () => {
   }
 });
 
-describe('firstReport', () => {
-  it('gives a command ready to paste that names the token by its file', () => {
-    const text = firstReport(
-      { kind: 'tcp', host: '127.0.0.1', port: 8515 },
-      '/home/me/recorder/var/service-token',
-      '/home/me/recorder',
-    );
-    expect(text).to.match(/^Local use: /);
-    expect(text.split('\n')).to.have.length.at.most(3);
-    expect(commandIn(text)).to.equal(
-      `sed 's/^/Authorization: Bearer /' var/service-token | curl -H @- --json ` +
+describe('localUseNotice', () => {
+  const LOOPBACK = { kind: 'tcp', host: '127.0.0.1', port: 8515 } as const;
+  const FILES = { logPath: '/home/me/recorder/var/audit.jsonl' };
+
+  it('names the state, the console and a command ready to paste, with the token by the whole path of its file', () => {
+    expect(
+      localUseNotice(LOOPBACK, { ...FILES, tokenPath: '/home/me/recorder/var/service-token' }).split('\n'),
+    ).to.deep.equal([
+      'Local use: the state is kept in /home/me/recorder/var',
+      'Console: http://127.0.0.1:8515/',
+      'Report a first incident:',
+      `  sed 's/^/Authorization: Bearer /' /home/me/recorder/var/service-token | curl -H @- --json ` +
         `'{"class":"prompt_injection","source":"try-out","description":"A first report"}' ` +
         'http://127.0.0.1:8515/api/v1/incidents/report',
-    );
+    ]);
   });
 
   it('puts an IPv6 address in brackets', () => {
-    const text = firstReport({ kind: 'tcp', host: '::1', port: 80 }, '/t', '/home');
+    const text = localUseNotice({ kind: 'tcp', host: '::1', port: 80 }, { ...FILES, tokenPath: '/t' });
+    expect(text).to.include('Console: http://[::1]:80/\n');
     expect(commandIn(text)).to.include(' http://[::1]:80/api').and.include(' /t |');
   });
 
-  it('quotes paths for the shell, and reports over a unix socket', () => {
-    const text = firstReport({ kind: 'unix', path: "/run/it's.sock" }, '/my files/token', '/home');
+  it('over a unix socket, quotes paths for the shell and names no console', () => {
+    const text = localUseNotice({ kind: 'unix', path: "/run/it's.sock" }, { ...FILES, tokenPath: '/my files/token' });
+    expect(text).not.to.include('Console');
     expect(commandIn(text))
       .to.include(" '/my files/token' |")
       .and.include(String.raw` --unix-socket '/run/it'\''s.sock' http://localhost/api`);

@@ -1,75 +1,68 @@
-import Router from '@koa/router';
 import Koa, { type Context } from 'koa';
-import { authentication } from './middleware/authentication.ts';
+import { archiveRoutes } from './archive/routes.ts';
+import { consoleRoutes } from './console/routes.ts';
+import { containmentRoutes } from './containment/routes.ts';
+import type { ApiDependencies } from './dependencies.ts';
+import { eventRoutes } from './events/routes.ts';
+import { metricsRoutes } from './health/metrics.ts';
+import { healthRoutes } from './health/routes.ts';
+import { commandRoutes } from './incidents/commands.ts';
+import { incidentRoutes } from './incidents/reads.ts';
+import { reportRoutes } from './incidents/report.ts';
+import { admission } from './middleware/admission.ts';
 import { checks } from './middleware/checks.ts';
-import { contentType } from './middleware/content-type.ts';
 import { errors } from './middleware/errors.ts';
-import { exactRoutes } from './middleware/exact-routes.ts';
-import { fewAtATime } from './middleware/concurrency-limit.ts';
 import { hostGuard } from './middleware/host-guard.ts';
-import { jsonBody } from './middleware/json-body.ts';
 import { requestCount } from './middleware/request-count.ts';
 import { requestLog } from './middleware/request-log.ts';
 import { requestTarget } from './middleware/request-target.ts';
 import { responseHeaders } from './middleware/response-headers.ts';
+import { type ApiRoute, routing } from './middleware/routing.ts';
 import { unmatched } from './middleware/unmatched.ts';
-import type { ApiParts } from './dependencies.ts';
-import { addArchiveRoute } from './routes/archive.ts';
-import { addCommandRoutes } from './routes/commands.ts';
-import { addContainmentRoutes } from './routes/containment.ts';
-import { addEventsRoute } from './routes/events.ts';
-import { addConsoleRoutes } from './routes/console.ts';
-import { addHealthRoutes } from './routes/health.ts';
-import { addIncidentRoutes } from './routes/incidents.ts';
-import { addMetricsRoute } from './routes/metrics.ts';
-import { addOpenApiRoute } from './routes/openapi.ts';
-import { addPolicyRoute } from './routes/policy.ts';
-import { addReloadRoute } from './routes/reload.ts';
-import { addReportRoute } from './routes/report.ts';
-import { addStatechartRoutes } from './routes/statecharts.ts';
-import { addStatsRoute } from './routes/stats.ts';
+import { openApiRoutes } from './openapi-json/routes.ts';
+import { policyRoutes } from './policy/routes.ts';
+import { statechartRoutes } from './statecharts/routes.ts';
+import { statisticsRoutes } from './stats/routes.ts';
+
+/** Every route of the API. */
+export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => {
+  const admissions = admission(dependencies);
+  return [
+    healthRoutes,
+    metricsRoutes,
+    incidentRoutes,
+    reportRoutes,
+    commandRoutes,
+    statisticsRoutes,
+    eventRoutes,
+    statechartRoutes,
+    policyRoutes,
+    archiveRoutes,
+    containmentRoutes,
+    openApiRoutes,
+    consoleRoutes,
+  ].flatMap((routes) => routes(dependencies, admissions));
+};
 
 /**
- * The REST API as a Koa application.
- *
- * From the outside in, a request meets: the log, the errors, the common headers, the form of the target, the guard of the
- * host, the route. A command also meets authentication, before anything of its body is read, then the type of the body,
- * then the body; a request for a large answer waits for its turn.
+ * The REST API as a Koa application. From the outside in, a request passes the log, the errors, the common headers, the
+ * form of its target, the guard of the host and its route, with what that route asks for before it (`Admission`).
  */
-export const createApp = (parts: ApiParts): Koa => {
-  const authenticated = authentication(parts.token);
-  const command = [checks(authenticated, contentType()), jsonBody()];
-  const large = fewAtATime();
-
-  const router = new Router({ sensitive: true, strict: true });
-  addHealthRoutes(router, parts);
-  addMetricsRoute(router, parts);
-  addIncidentRoutes(router, large, parts);
-  addReportRoute(router, command, parts);
-  addCommandRoutes(router, command, parts);
-  addStatsRoute(router, parts);
-  addEventsRoute(router, parts);
-  addStatechartRoutes(router, large, parts);
-  addPolicyRoute(router, parts);
-  addReloadRoute(router, checks(authenticated), parts);
-  addArchiveRoute(router, command, parts);
-  addContainmentRoutes(router, command, parts);
-  addOpenApiRoute(router, parts);
-  addConsoleRoutes(router, parts);
-
+export const createApp = (dependencies: ApiDependencies): Koa => {
+  const { log } = dependencies;
   const app = new Koa({ env: 'production' });
-  app.use(requestLog(parts));
-  app.use(requestCount(parts));
-  app.use(errors(parts.log));
-  app.use(checks(responseHeaders(), requestTarget(), hostGuard(parts)));
-  app.use(exactRoutes(router));
+  app.use(requestLog(dependencies));
+  app.use(requestCount(dependencies));
+  app.use(errors(log));
+  app.use(checks(responseHeaders(), requestTarget(), hostGuard(dependencies)));
+  app.use(routing(routesOf(dependencies)));
   app.use(unmatched());
 
-  // What reaches Koa itself went wrong while the answer was being sent; most often the client has left.
+  // Errors reach Koa itself while a response is sent; most often because the client has left.
   app.on('error', (err: Error, ctx: Context) => {
     const fields = { id: ctx.state.requestId, err };
-    if (ctx.req.socket.destroyed) parts.log.debug(fields, 'client left');
-    else parts.log.error(fields, 'answer failed');
+    if (ctx.req.socket.destroyed) log.debug(fields, 'client left');
+    else log.error(fields, 'answer failed');
   });
   return app;
 };

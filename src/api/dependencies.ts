@@ -1,13 +1,13 @@
 /**
  * What the API needs of the rest of the service, and nothing more.
  *
- * The API authenticates, checks sizes and shapes, calls one of these parts and renders what it gives. Whatever it sends
- * of an incident arrives here as JSON text that is ready to send.
+ * The API authenticates, checks sizes and shapes, calls one of these and renders the result. An incident arrives here as
+ * JSON text that is ready to send.
  */
 import type { Clock } from '../clock.ts';
 import type { PostureReads } from '../containment/posture-reads.ts';
 import type { Confirmations } from '../containment/confirmations.ts';
-import type { EventStreams } from './event-streams.ts';
+import type { EventStreams } from './events/event-streams.ts';
 import type { Archivist } from '../incidents/archivist.ts';
 import type { IncidentReads } from '../incidents/incident-reads.ts';
 import type { Recorder } from '../incidents/recorder.ts';
@@ -15,34 +15,35 @@ import type { Policy } from '../policy/policy.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Activity } from '../projections/activity.ts';
 import type { Statistics } from '../projections/statistics.ts';
-import type { ConsoleFiles } from './console-files.ts';
+import type { ConsoleFiles } from './console/console-files.ts';
 
-export interface Health {
+/** What `/health` shows. */
+export interface HealthSummary {
   readonly status: 'ok' | 'degraded';
   readonly [detail: string]: unknown;
 }
 
 /** The part of a pino logger that the API writes to. */
-export interface Log {
+export interface ApiLogger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }
 
-export interface ApiParts {
+export interface ApiDependencies {
   readonly recorder: Pick<Recorder, 'report' | 'perform'>;
   readonly incidents: Pick<IncidentReads, 'get' | 'list' | 'history' | 'transitions'>;
   readonly events: Pick<EventStreams, 'open'>;
   readonly statistics: Pick<Statistics, 'read'>;
   readonly policy: { readonly current: Policy };
   readonly activity: Pick<Activity, 'read'>;
-  readonly health: () => Health;
-  /** Why reports or commands can't be taken at the moment; nothing when they are. */
+  readonly health: () => HealthSummary;
+  /** Why reports and commands are refused now; empty while they are taken. */
   readonly reasons: () => readonly string[];
   readonly metrics: Pick<Metrics, 'render'> & { readonly requests: Pick<Metrics['requests'], 'count'> };
   readonly token: { matches(presented: string | undefined): boolean };
-  /** Loads the policy again; what it gives is shown to the client. */
+  /** Loads the policy again; the result is shown to the client. */
   readonly reload: () => Promise<object>;
   readonly archive: Archivist['archive'];
   readonly posture: Pick<PostureReads, 'read' | 'versionOf' | 'change' | 'waiting'>;
@@ -50,12 +51,12 @@ export interface ApiParts {
   /** The path of the file that describes the API. */
   readonly openApi: string;
   readonly console: Pick<ConsoleFiles, 'get'>;
-  readonly log: Log;
-  /** Takes the line of a request into the log of the process. */
+  readonly log: ApiLogger;
+  /** Writes the line of a request to the log of the process. */
   readonly tellRequest: (fields: object) => void;
   readonly clock: Clock;
-  /** Whether requests may be addressed to names other than the loopback's. */
+  /** Whether requests may be addressed to other names than the loopback's. */
   readonly allowNonLoopback: boolean;
-  /** Whether clients come through a unix socket, where a Host header means little. */
+  /** Whether clients connect to a unix socket, where a Host header means little. */
   readonly overUnixSocket: boolean;
 }

@@ -1,34 +1,35 @@
+/** Writes responses. */
 import type { Context } from 'koa';
 import type { IncidentDocument } from '../projections/incidents.ts';
 
-/** Answers with JSON text that is ready to send; as bytes it is in UTF-8. */
-export const answerJson = (ctx: Context, status: number, json: string | Buffer): void =>
-  answerText(ctx, status, 'application/json', json);
+/** When a client should try again after a 503. */
+export const RETRY_AFTER_SECONDS = '5';
 
-/** Answers with text of a media type. */
-export const answerText = (ctx: Context, status: number, type: string, text: string | Buffer): void => {
+/** Responds with JSON text that is ready to send; a buffer holds it in UTF-8. */
+export const respondJson = (ctx: Context, status: number, json: string | Buffer): void =>
+  respondText(ctx, status, 'application/json', json);
+
+/** Responds with text of a media type. */
+export const respondText = (ctx: Context, status: number, type: string, text: string | Buffer): void => {
   ctx.status = status;
   ctx.set('Content-Type', type);
   ctx.body = text;
 };
 
 /**
- * Answers with an incident; its version is the entity tag, to be named in `If-Match` by who wants to change it. The
- * request's line in the log names it too.
+ * Responds with an incident. Its version is the entity tag, which a client that changes it names in `If-Match`. The
+ * request's line in the log names the incident too.
  */
-export const answerIncident = (ctx: Context, status: number, incident: IncidentDocument): void => {
+export const respondIncident = (ctx: Context, status: number, incident: IncidentDocument): void => {
   ctx.state.incident = incident;
   ctx.set('ETag', `"${incident.version}"`);
-  answerJson(ctx, status, incident.json);
+  respondJson(ctx, status, incident.json);
 };
 
-/** Answers with a list of JSON texts in UTF-8. */
-export const answerJsonList = (ctx: Context, status: number, items: readonly Uint8Array[]): void => {
-  const parts = items.flatMap((item) => [COMMA, item]);
-  answerJson(ctx, status, Buffer.concat([OPENING, ...parts.slice(1), CLOSING]));
+/** Responds with a list of JSON texts in UTF-8. */
+export const respondJsonList = (ctx: Context, status: number, items: readonly Uint8Array[]): void => {
+  const pieces = items.flatMap((item) => [COMMA, item]);
+  respondJson(ctx, status, Buffer.concat([OPENING, ...pieces.slice(1), CLOSING]));
 };
 
 const [OPENING, COMMA, CLOSING] = ['[', ',', ']'].map((text) => Buffer.from(text)) as [Buffer, Buffer, Buffer];
-
-/** The path under which an incident is read. */
-export const incidentPath = (id: string): string => `/api/v1/incidents/get?id=${encodeURIComponent(id)}`;

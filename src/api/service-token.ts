@@ -1,10 +1,12 @@
 /**
  * The token that services present, and its rotation.
  *
- * The token is in one of two states. *Good*: its file was read and may be used; a `stat` shows whether the file is still
- * the one that was read, and it is read again when it is not. *Faulty*: the file is missing or unusable; everything is
- * refused, and each question tries to read it again. So a token is rotated by replacing its file, without a timer, and a
- * broken rotation closes the door: the new token is taken at once, the old one for a tenth of a second at most.
+ * States:
+ * - good: the file was read. A `stat` shows whether it changed since; then it is read again.
+ * - faulty: the file is missing or unusable. Every token is refused, and each request tries to read the file again.
+ *
+ * So a token is rotated by replacing its file, without a timer: the new token is valid at once, the old one for another
+ * 100 ms at most. A failed rotation refuses everything.
  */
 import { timingSafeEqual } from 'node:crypto';
 import { statSync, type BigIntStats } from 'node:fs';
@@ -15,7 +17,7 @@ import { readSecretFile } from '../secret-file.ts';
 const SHORTEST = 16;
 const LONGEST = 4096;
 
-/** How long the right token is taken without another look at its file, in milliseconds. */
+/** How long the right token is accepted without another look at its file, in milliseconds. */
 const LOOK_EVERY = 100;
 
 export class ServiceToken {
@@ -34,8 +36,7 @@ export class ServiceToken {
   /**
    * Reads the token from its file (`SERVICE_TOKEN_PATH`): 16 to 4,096 printable ASCII characters without spaces, in a
    * regular file that is closed to others. White space around them does not count.
-   *
-   * Throws RecorderError('config') that says what to do and does not show the token.
+   * @throws RecorderError `config`, which says what to do and never shows the token
    */
   static open(path: string, clock: Pick<Clock, 'monotonic'>): ServiceToken {
     const token = new ServiceToken(path, clock);
@@ -44,22 +45,22 @@ export class ServiceToken {
     return token;
   }
 
-  /** Whether this is the token, in a time that shows how long it is, but not how much of it is right. */
+  /** Whether this is the token. The time that it takes may reveal the length of the token, but nothing else. */
   matches(presented: string | undefined): boolean {
     if (this.#clock.monotonic() - this.#lookedAt >= LOOK_EVERY) this.#look();
     if (this.#isToken(presented)) return true;
-    // It may be the next one.
+    // The file may hold a new one.
     this.#look();
     return this.#isToken(presented);
   }
 
-  /** Why every token is refused, or undefined while there is one that is not. */
+  /** Why every token is refused; undefined while the token is good. */
   fault(): string | undefined {
     this.#look();
     return this.#fault;
   }
 
-  /** Reads the file again, whether or not it looks changed. */
+  /** Reads the file again, even when it looks unchanged. */
   reload(): void {
     try {
       const { content, stats } = readSecretFile(this.#path, {
@@ -94,13 +95,13 @@ export class ServiceToken {
     try {
       return fingerprintOf(statSync(this.#path, { bigint: true }));
     } catch {
-      // Reading the file, which follows, meets the same error and explains it.
+      // The read that follows meets the same error and explains it.
       return undefined;
     }
   }
 }
 
-/** A header arrives as latin-1. */
+/** Node reads headers as latin-1. */
 const bytesOf = (token: string): Buffer => Buffer.from(token, 'latin1');
 
 const fingerprintOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>

@@ -38,7 +38,12 @@ const common: BuildOptions = {
       debug: standIn('debug'),
       'iconv-lite': standIn('iconv-lite'),
       'node:assert': standIn('assert'),
-      qs: standIn('qs'),
+      ...Object.fromEntries(
+        ['any', 'form', 'json'].map((name) => [
+          `${root}node_modules/co-body/lib/${name}.js`,
+          standIn('co-body-format'),
+        ]),
+      ),
       [`${root}node_modules/pino/lib/transport.js`]: standIn('pino-transport'),
       worker_threads: standIn('worker-threads'),
     },

@@ -5,21 +5,33 @@
  * Graphviz decides the places. The attributes of the groups are ours: each state and each transition has its id as
  * `data-id`, so that code can find it to show an incident in the drawing, and a title that describes it in words.
  */
-import { type IState, type IStateMachine, type ITransition, render } from 'state-machine-cat';
+import { type IRenderOptions, type IState, type IStateMachine, type ITransition, render } from 'state-machine-cat';
 import { type Chart, type ChartState, type ChartTransition, type Drawing, labelOf } from '../statecharts/chart.ts';
 
-export async function drawChart(chart: Chart): Promise<Drawing> {
-  const cat = asCat(chart);
+export interface DrawingOptions {
+  /** Writes a transition that leaves and enters no state into the box of its state, as UML does, and draws no loop. */
+  readonly listInternal?: boolean;
+  /** Graphviz's attributes of the graph, of its states and of its transitions; `ROOMY` unless given. */
+  readonly layout?: Layout;
+}
+
+export async function drawChart(
+  chart: Chart,
+  { listInternal = false, layout = ROOMY }: DrawingOptions = {},
+): Promise<Drawing> {
+  const cat = asCat(chart, listInternal);
   const [svg, dot] = await Promise.all([
     // `svg` would use the machine's own Graphviz where there is one, and drawings would differ.
-    render(cat, { inputType: 'json', outputType: 'oldsvg', ...ROOMY }),
+    render(cat, { inputType: 'json', outputType: 'oldsvg', ...layout }),
     render(cat, { inputType: 'json', outputType: 'dot' }),
   ]);
   return { ...tidied(svg, chart), dot };
 }
 
+type Layout = Pick<IRenderOptions, 'dotGraphAttrs' | 'dotNodeAttrs' | 'dotEdgeAttrs'>;
+
 /** Room for text that is wider than Graphviz assumes, because the reader has another font. */
-const ROOMY = {
+const ROOMY: Layout = {
   dotNodeAttrs: [{ name: 'fontsize', value: '13' }],
   dotEdgeAttrs: [{ name: 'fontsize', value: '11' }],
 };
@@ -31,7 +43,8 @@ const statesOf = (states: readonly ChartState[]): readonly ChartState[] =>
   states.flatMap((state) => [state, ...statesOf(state.states)]);
 
 /** The chart in state-machine-cat's terms. A class such as `s3` or `t3` identifies the state or transition. */
-function asCat(chart: Chart): IStateMachine {
+function asCat(chart: Chart, listInternal: boolean): IStateMachine {
+  const isListed = ({ internal }: ChartTransition): boolean => internal && listInternal;
   const all = statesOf(chart.states);
   const transitions: ITransition[] = [];
   const connect = (from: string, to: string, more: Partial<ITransition> = {}): void => {
@@ -47,6 +60,9 @@ function asCat(chart: Chart): IStateMachine {
     const actions = [
       ...entry.map((body) => ({ type: 'entry', body }) as const),
       ...exit.map((body) => ({ type: 'exit', body }) as const),
+      ...chart.transitions
+        .filter((transition) => transition.from === id && isListed(transition))
+        .map((transition) => ({ type: 'activity', body: labelOf(transition) }) as const),
     ];
     const box: IState = {
       name: id,
@@ -64,6 +80,7 @@ function asCat(chart: Chart): IStateMachine {
   };
   const { states } = machineIn(chart.states, chart.initial, '');
   for (const [index, transition] of chart.transitions.entries()) {
+    if (isListed(transition)) continue;
     const { from, to, internal } = transition;
     connect(from, to, {
       label: GAP + labelOf(transition),

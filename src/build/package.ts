@@ -17,6 +17,19 @@ import { VERSION } from '../version.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
+/** The READMEs with the pictures in them, besides those in `policy` and `systemd`: every link in them leads somewhere. */
+const DOCUMENTATION = [
+  'README.md',
+  'CHANGELOG.md',
+  'machines/README.md',
+  'machines/incident.svg',
+  'src/README.md',
+  'src/audit/README.md',
+  'src/client/README.md',
+  'src/console/screenshots',
+  'test/README.md',
+];
+
 /** Maps each name in the package to its place in the repository. */
 const contents = (pinnedNode: string): Readonly<Record<string, string>> => ({
   'bin/node': `${pinnedNode}/bin/node`,
@@ -26,7 +39,7 @@ const contents = (pinnedNode: string): Readonly<Record<string, string>> => ({
   systemd: 'systemd',
   'install.sh': 'systemd/install.sh',
   LICENSE: 'LICENSE',
-  'README.md': 'README.md',
+  ...Object.fromEntries(DOCUMENTATION.map((path) => [path, path])),
   // Its "type" tells Node that dist/ holds ES modules; otherwise Node would have to look at the code.
   'package.json': 'package.json',
 });

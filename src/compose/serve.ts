@@ -6,9 +6,9 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createApp } from '../api/app.ts';
-import { ConsoleFiles } from '../api/console-files.ts';
-import { EventStreams } from '../api/event-streams.ts';
-import { ApiServer } from '../api/server.ts';
+import { ConsoleFiles } from '../api/console/console-files.ts';
+import { EventStreams } from '../api/events/event-streams.ts';
+import { ApiServer } from '../api/server/api-server.ts';
 import type { ServiceToken } from '../api/service-token.ts';
 import type { DurableBatch } from '../audit/log.ts';
 import { type Clock, SECOND, timestamp } from '../clock.ts';

@@ -84,6 +84,7 @@ export class Lane {
 
   async #work(): Promise<void> {
     try {
+      this.#stopping.signal.throwIfAborted();
       for (let next = this.#next(); next !== undefined; next = this.#next()) {
         const wait = this.#pauseBefore(next);
         if (wait > 0) {

@@ -38,6 +38,7 @@ import {
 } from './delivery.ts';
 import {
   channelOfIntent,
+  type DeliveryEntry,
   type DraftOf,
   type EntryOf,
   type Idempotency,
@@ -325,8 +326,10 @@ export function effectOf({ incident }: IncidentRecord, entry: IncidentEntry): En
     case 'incident.acknowledged':
     case 'incident.resolved':
       return { event: { type: COMMAND_OF[entry.event] } };
+    case 'alert.raised':
+      return { delivery: alertDelivery(incident, entry.timestamp) };
     default:
-      return effectOn(changedDelivery(incident, entry));
+      return entry.data.directive === 'release' ? {} : effectOn(changedDelivery(incident, entry));
   }
 }
 
@@ -334,25 +337,24 @@ export function effectOf({ incident }: IncidentRecord, entry: IncidentEntry): En
 export const decidedEffect = (delivery: DeliveryRecord, entry: IncidentEntry): EntryEffect =>
   isAboutDelivery(entry) && entry.data.directive === 'engage' ? effectOn(withEntry(delivery, entry)) : {};
 
-const effectOn = (delivery: DeliveryRecord | undefined): EntryEffect =>
-  delivery === undefined
-    ? {}
-    : { event: { type: 'delivery', action: delivery.action, standing: standingOf(delivery) }, delivery };
+const effectOn = (delivery: DeliveryRecord): EntryEffect => ({
+  event: { type: 'delivery', action: delivery.action, standing: standingOf(delivery) },
+  delivery,
+});
 
-/** The incident's own delivery that an entry changes, as it is then. An alert is the delivery of `log_alert`. */
-function changedDelivery({ containment }: Incident, entry: IncidentEntry): DeliveryRecord | undefined {
-  const deliveries = containment?.actions ?? [];
-  if (entry.event === 'alert.raised') {
-    const alert = deliveries.find(({ via }) => via === 'log');
-    return alert && alerted(alert, entry.timestamp);
-  }
-  if (!isAboutDelivery(entry) || entry.data.directive === 'release') return undefined;
-  const before = deliveries.find(({ action }) => action === entry.data.action);
+/** The incident's own delivery that an entry changes, as it is then. */
+function changedDelivery({ containment }: Incident, entry: DeliveryEntry): DeliveryRecord {
+  const { action } = entry.data;
+  const before = containment?.actions.find((delivery) => delivery.action === action);
   const after = before && foldDelivery(before, entry);
-  if (after === undefined) {
-    throw new Contradiction(entry, `the delivery of ${entry.data.action} is ${before?.status ?? 'not there'}`);
-  }
-  return after;
+  if (after !== undefined) return after;
+  throw new Contradiction(entry, `the delivery of ${action} is ${before?.status ?? 'not there'}`);
+}
+
+/** The delivery of `log_alert` after an alert: it is carried out by being in the log. Undefined when it was before. */
+function alertDelivery({ containment }: Incident, timestamp: string): DeliveryRecord | undefined {
+  const alert = containment?.actions.find(({ via }) => via === 'log');
+  return alert && alerted(alert, timestamp);
 }
 
 /**

@@ -91,7 +91,7 @@ export class ActorRegistry {
 
   /** How many are awake, and how many have woken and been put to sleep since the start. */
   get figures(): { readonly alive: number; readonly woken: number; readonly passivated: number } {
-    return { alive: this.#actors.size, woken: this.#woken, passivated: this.#passivated };
+    return { alive: this.#alive, woken: this.#woken, passivated: this.#passivated };
   }
 
   /** Runs work while none of these incidents handles a message; messages that arrive meanwhile wait. */
@@ -100,9 +100,11 @@ export class ActorRegistry {
   }
 
   stop(): void {
-    for (const actor of this.#actors.values()) actor.passivate();
-    this.#actors.clear();
-    this.#weight = 0;
+    for (const actor of this.#actors.values()) this.#passivate(actor);
+  }
+
+  get #alive(): number {
+    return this.#woken - this.#passivated;
   }
 
   #takeOne(entry: IncidentEntry & StoredEntry): RecordChange | undefined {
@@ -121,7 +123,7 @@ export class ActorRegistry {
   #rest(actor: IncidentActor): void {
     if (!actor.isAwake || actor.isDone) this.#passivate(actor);
     for (const oldest of this.#actors.values()) {
-      if (this.#actors.size <= this.#limit && this.#weight <= MAX_WEIGHT) break;
+      if (this.#alive <= this.#limit && this.#weight <= MAX_WEIGHT) break;
       if (oldest.isIdle) this.#passivate(oldest);
     }
   }

@@ -141,9 +141,11 @@ export class IncidentActor {
 
   /** The incident as it is now. @throws RecorderError `not_found`, `log_unavailable` */
   read(): IncidentRecord {
-    const record = this.#wake(this.#dependencies.current());
-    if (this.isIdle) this.#dependencies.onRest(this);
-    return record;
+    try {
+      return this.#wake(this.#dependencies.current());
+    } finally {
+      if (this.isIdle) this.#dependencies.onRest(this);
+    }
   }
 
   /** One of its deliveries as it is now, if there is such a one. @throws RecorderError like `read` */

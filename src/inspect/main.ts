@@ -6,7 +6,7 @@ import { createInspector } from '@statelyai/inspect';
 import pino from 'pino';
 import { systemClock } from '../clock.ts';
 import { readConfig } from '../config.ts';
-import { firstReport, prepareLocalUse } from '../local-use.ts';
+import { localUseNotice, prepareLocalUse } from '../local-use.ts';
 import { startService } from '../compose/service.ts';
 import { InspectorRelay } from './relay.ts';
 
@@ -20,7 +20,7 @@ const config = readConfig(process.env, await prepareLocalUse(process.cwd()));
 const service = await startService(config, systemClock, pino({ level: config.logLevel }), {
   inspect: inspector.inspect,
 });
-process.stdout.write(`${firstReport(service.address, config.tokenPath, process.cwd())}\n`);
+process.stdout.write(`${localUseNotice(service.address, config)}\n`);
 process.stdout.write(`The actors are shown at ${relay.url}, in a page of stately.ai.\n`);
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

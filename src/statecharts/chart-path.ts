@@ -5,6 +5,7 @@ import {
   type AnyTransitionDefinition,
   createActor,
   type EventObject,
+  getStateNodes,
 } from 'xstate';
 import { stateId, transitionIds } from './chart.ts';
 import type { Whereabouts } from './svg.ts';
@@ -39,7 +40,9 @@ export class ChartPath {
     const possible = this.#machine.events.flatMap((type) =>
       this.#idsOf(this.#machine.getTransitionData(snapshot, { type })),
     );
-    const current = snapshot._nodes.map(stateId).filter((id) => id !== '');
+    const current = getStateNodes(this.#machine.root, snapshot.value)
+      .map(stateId)
+      .filter((id) => id !== '');
     return { current: new Set(current), taken: this.#taken, possible: new Set(possible) };
   }
 

@@ -80,8 +80,8 @@ describe('the API', () => {
     ];
 
     it('refuses a command without the token, whatever its body', async () => {
-      const parts = standIn();
-      const server = await serve(parts);
+      const dependencies = standIn();
+      const server = await serve(dependencies);
       for (const path of [...COMMANDS, '/api/v1/reload', '/reload']) {
         for (const headers of headersWithoutToken) {
           const answer = await ask(server, path, { method: 'POST', headers, body: 'no JSON' });
@@ -90,7 +90,7 @@ describe('the API', () => {
           expect(answer.headers['www-authenticate']).to.equal('Bearer');
         }
       }
-      expect([...parts.reports, ...parts.commands]).to.deep.equal([]);
+      expect([...dependencies.reports, ...dependencies.commands]).to.deep.equal([]);
     });
 
     it('refuses it before the body has arrived', async () => {
@@ -115,17 +115,17 @@ describe('the API', () => {
         },
       });
 
-    it('tells the client nothing of an internal error, and the log everything', async () => {
+    it('shows an internal error to the log, and nothing of it to the client', async () => {
       for (const error of [new Error('the secret'), new RecorderError('damaged_log', 'the secret'), 'the secret']) {
-        const parts = failing(error);
-        const { status, body } = await ask(await serve(parts), '/health');
+        const dependencies = failing(error);
+        const { status, body } = await ask(await serve(dependencies), '/health');
         expect([status, body]).to.deep.equal([500, { error: 'internal error' }]);
-        const failure = parts.lines.find(({ message }) => message === 'request failed');
+        const failure = dependencies.lines.find(({ message }) => message === 'request failed');
         expect([failure?.level, failure?.err]).to.deep.equal(['error', error]);
       }
     });
 
-    it('tells the client what it can do about the others', async () => {
+    it('shows the client the others', async () => {
       const cause = new Error('ENOSPC');
       const error = new RecorderError('log_unavailable', 'the log is full', { fields: { reason: 'disk' }, cause });
       const { status, body, headers } = await ask(await serve(failing(error)), '/health');
@@ -136,13 +136,13 @@ describe('the API', () => {
 
   describe('the request log', () => {
     it('has one line for each request, with nothing that was said in it', async () => {
-      const parts = standIn();
-      const server = await serve(parts);
+      const dependencies = standIn();
+      const server = await serve(dependencies);
       const report = { class: 'prompt_injection', source: 'SAID', description: 'SAID', evidence: { SAID: 'SAID' } };
       await command(server, '/api/v1/incidents/report?SAID', report, { 'Idempotency-Key': 'SAID' });
       await ask(server, '/nowhere?SAID=SAID', { headers: { 'X-Other': 'SAID' } });
-      expect(parts.lines).to.have.length(2);
-      const [recorded, lost] = parts.lines;
+      expect(dependencies.lines).to.have.length(2);
+      const [recorded, lost] = dependencies.lines;
       expect(recorded).to.include({
         level: 'info',
         method: 'POST',
@@ -156,19 +156,19 @@ describe('the API', () => {
       expect(recorded?.bytes).to.be.greaterThan(20);
       expect(lost).to.include({ level: 'info', method: 'GET', path: '/nowhere', status: 404 });
       expect(lost).not.to.have.any.keys('incident', 'state');
-      expect(JSON.stringify(parts.lines)).not.to.match(new RegExp(`SAID|${TOKEN}`));
+      expect(JSON.stringify(dependencies.lines)).not.to.match(new RegExp(`SAID|${TOKEN}`));
     });
 
     it('names each request, as its client did where that is a plain word', async () => {
-      const parts = standIn();
-      const server = await serve(parts);
+      const dependencies = standIn();
+      const server = await serve(dependencies);
       const named = await ask(server, '/health', { headers: { 'X-Request-Id': 'job-7.a_b' } });
       expect(named.headers['x-request-id']).to.equal('job-7.a_b');
       for (const bad of ['a b', 'x'.repeat(65), '<script>']) {
         const { headers } = await ask(server, '/health', { headers: { 'X-Request-Id': bad } });
         expect(headers['x-request-id']).to.match(/^[0-9a-f-]{36}$/);
       }
-      expect(parts.lines.map(({ id }) => id)[0]).to.equal('job-7.a_b');
+      expect(dependencies.lines.map(({ id }) => id)[0]).to.equal('job-7.a_b');
     });
   });
 });

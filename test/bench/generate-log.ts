@@ -29,7 +29,8 @@ import { ChainedFile } from './chained-file.ts';
 import { type EvidenceBytes, imagineReport, REALISTIC_EVIDENCE } from './imagined-report.ts';
 import { type ExpectedStatistics, Population } from './population.ts';
 import { Random } from './random.ts';
-import type { CommandedData, Draft, EntryEvent, RecurredData, Report, ReportedData } from '../../src/domain/entries.ts';
+import type { Draft, EntryDataOf, EntryEvent, Report } from '../../src/domain/entries.ts';
+import type { Severity } from '../../machines/vocabulary.ts';
 
 const BEGINNING = Date.parse('2026-05-01T00:00:00Z');
 const DURATION = 200 * 24 * HOUR;
@@ -82,7 +83,7 @@ type Step = CommandName | 'recur';
 interface Unfinished {
   readonly id: string;
   readonly report: Report;
-  readonly severity: string;
+  readonly severity: Severity;
   snapshot: IncidentSnapshot;
   version: number;
   /** What will be done, the last first. */
@@ -140,7 +141,7 @@ class Story {
       rule,
       intents,
       ...(random.chance(0.2) ? { idempotency: { key: `run-${number}`, fingerprint: fingerprint(report) } } : {}),
-    } satisfies ReportedData);
+    });
     this.population.add({ class: report.class, severity, state });
     const plan = this.#plan(state === 'open', recurrences);
     const incident: Unfinished = { id, report, severity, snapshot, version: 1, plan };
@@ -181,12 +182,12 @@ class Story {
     incident.version += 1;
     const about = { incident: incident.id, version: incident.version, state };
     if (type === 'recur') {
-      this.#append(EVENT_OF[type], { ...about, report: incident.report } satisfies RecurredData);
+      this.#append(EVENT_OF[type], { ...about, report: incident.report });
       return;
     }
     const note = this.#random.chance(0.5) ? { note: this.#random.pick(NOTES) } : {};
     const by = this.#random.pick(OPERATORS);
-    this.#append(EVENT_OF[type], { ...about, by, ...note, intents } satisfies CommandedData);
+    this.#append(EVENT_OF[type], { ...about, by, ...note, intents });
     this.population.move(before, state);
     this.#alert(incident, intents);
   }
@@ -206,8 +207,8 @@ class Story {
     });
   }
 
-  #append(event: EntryEvent, data: Draft['data']): void {
-    this.#file.append({ timestamp: timestamp(this.#now), event, data });
+  #append<Event extends EntryEvent>(event: Event, data: EntryDataOf[Event]): void {
+    this.#file.append({ timestamp: timestamp(this.#now), event, data } as Draft);
   }
 
   #pass(): void {

@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { measure } from 'mitata';
 import { begin, decide, snapshotOf } from '../../machines/decision.ts';
-import { REPORT_REQUIRED, reportSchema } from '../../src/api/schemas.ts';
-import { validate } from '../../src/api/validate.ts';
+import { REPORT_REQUIRED, reportSchema } from '../../src/api/incidents/requests.ts';
+import { validate } from '../../src/api/request/validate.ts';
 import { chainHash } from '../../src/audit/chain-hash.ts';
 import { chainEntry, EMPTY_HEAD, parseEntry } from '../../src/audit/entry.ts';
 import { canonicalForm, writeExact } from '../../src/json/canonical-form.ts';
@@ -16,14 +16,14 @@ import { parseExact } from '../../src/json/exact-json.ts';
 import { BUILT_IN_RULES } from '../../src/policy/defaults.ts';
 import { Projections } from '../../src/projections/projections.ts';
 import { REPORT } from './sending.ts';
-import type { Draft, StoredEntry } from '../../src/domain/entries.ts';
+import type { DraftOf, StoredEntry } from '../../src/domain/entries.ts';
 
 const BATCH = 100;
 const BYTES = 1200;
 
 const rule = BUILT_IN_RULES[REPORT.class];
 const { intents } = begin(rule);
-const draftOf = (id: string): Draft => ({
+const draftOf = (id: string): DraftOf<'incident.reported'> => ({
   timestamp: '2026-11-22T07:12:00.123Z',
   event: 'incident.reported',
   data: {
@@ -51,7 +51,9 @@ const nextBatch = (): StoredEntry[] =>
   Array.from({ length: BATCH }, () => {
     seq += 1;
     const { timestamp, event, data } = draftOf(`INC-20261122-${seq.toString(16).padStart(12, '0')}`);
-    return { ...entry, timestamp, event, data: { seq, ...data }, offset: seq * BYTES, length: BYTES };
+    const { prev_hash, entry_hash, algorithm } = entry;
+    const place = { offset: seq * BYTES, length: BYTES };
+    return { timestamp, event, data: { seq, ...data }, prev_hash, entry_hash, algorithm, ...place };
   });
 
 const FUNCTIONS: Readonly<Record<string, () => unknown>> = {
@@ -65,7 +67,7 @@ const FUNCTIONS: Readonly<Record<string, () => unknown>> = {
   'digest of a line': () => hash.digest(line),
   chainEntry: () => chainEntry(draft, EMPTY_HEAD, hash),
   parseEntry: () => parseEntry(line.slice(0, -1), EMPTY_HEAD, hash),
-  [`Projections.apply, ${BATCH} entries`]: () => projections.apply(nextBatch()),
+  [`Projections.apply, ${BATCH} entries`]: () => projections.apply(nextBatch().map((next) => ({ entry: next }))),
 };
 
 const figures: Record<string, { readonly p50: number; readonly p99: number }> = {};

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { load } from 'js-yaml';
 import { ACTIONS, CLASSES, SEVERITIES } from '../../machines/vocabulary.ts';
-import { reportSchema } from '../../src/api/schemas.ts';
+import { reportSchema } from '../../src/api/incidents/requests.ts';
 import { jsonSchemas } from '../../src/build/json-schemas.ts';
 import { PolicyFile } from '../../src/policy/schema.ts';
 import { ROOT } from '../support/running-service.ts';

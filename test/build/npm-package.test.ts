@@ -1,9 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
 import { expect } from 'chai';
 import { publint } from 'publint';
+import { linksIn, READMES, readmeText } from '../support/readme.ts';
 import { ROOT } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
@@ -17,6 +18,11 @@ const client = new RecorderClient({ url: 'unix:/nowhere', tokenPath: '/dev/null'
 const incident: Promise<Incident> = client.report(report).then((recorded) => recorded.incident);
 incident.catch((error: unknown) => console.log(\`\${error instanceof NotReachable} \${typeof ReportSpool.open}\`));
 `;
+
+const isDocumentation = (path: string): boolean =>
+  path.endsWith('README.md') ||
+  ['CHANGELOG.md', 'machines/incident.svg'].includes(path) ||
+  path.startsWith('src/console/screenshots/');
 
 describe('the npm package', () => {
   const directory = temporaryDirectories();
@@ -50,18 +56,23 @@ describe('the npm package', () => {
       'dist/client/index.d.ts',
       'policy/incident-containment.yaml',
       'systemd/incident-recorder.1',
-      'README.md',
       'LICENSE',
       'package.json',
     ]);
-    const others = files().filter((path) => !/^(dist|policy|systemd)\//.test(path));
-    expect(others).to.have.members([
-      'README.md',
-      'LICENSE',
-      'package.json',
-      ...others.filter((path) => path === 'CHANGELOG.md'),
-    ]);
+    const others = files().filter((path) => !/^(dist|policy|systemd)\//.test(path) && !isDocumentation(path));
+    expect(others).to.have.members(['LICENSE', 'package.json']);
     expect(files().filter((path) => path.endsWith('.map') || /(?<!\.d)\.ts$/.test(path))).to.deep.equal([]);
+  });
+
+  it('holds every README, and what is linked to in them', () => {
+    expect(files()).to.include.members(READMES);
+    for (const path of READMES) {
+      const missing = linksIn(readmeText(path))
+        .filter((link) => !/^(?:https?:|#)/.test(link))
+        .map((link) => join(dirname(path), link.split('#')[0]!))
+        .filter((target) => !files().includes(target));
+      expect(missing, path).to.deep.equal([]);
+    }
   });
 
   it('has a client that needs no other package, at run time and in its types', () => {

@@ -3,7 +3,8 @@
  * compiles only when both types can stand for each other.
  */
 import type * as z from 'zod/mini';
-import type { confirmSchema, reportSchema } from '../../src/api/schemas.ts';
+import type { confirmSchema } from '../../src/api/containment/requests.ts';
+import type { reportSchema } from '../../src/api/incidents/requests.ts';
 import type * as client from '../../src/client/shapes.ts';
 import type { ActionView } from '../../src/containment/posture-reads.ts';
 import type { Incident } from '../../src/domain/incident.ts';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { HOUR } from '../../src/clock.ts';
 import { admits, apiQuery, type Filters, readFilters, toggled, writeFilters } from '../../src/console/filters.ts';
-import { readListQuery } from '../../src/api/list-query.ts';
+import { readListQuery } from '../../src/api/incidents/list-query.ts';
 import { fragmentOf, readRoute, VIEWS } from '../../src/console/route.ts';
 
 const NOW = Date.parse('2026-11-22T07:12:00.000Z');

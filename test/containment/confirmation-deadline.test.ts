@@ -27,10 +27,10 @@ describe('a service that has to confirm every minute', () => {
 
   const open = async (): Promise<void> => {
     recording = await Recording.open(home, { rules, targets });
-    const { projections, changes, news, log, clock } = recording;
-    const parts = { posture: projections.posture, news, targets: () => targets, clock };
-    silence = new ConfirmationDeadline({ ...parts, onFault: (error) => void faults.push(error) });
-    receipts = new Confirmations({ ...parts, log, wake: () => {}, requireUpToDate: () => changes.requireUpToDate() });
+    const { projections, incidents, log, clock } = recording;
+    const shared = { incidents, current: () => projections.current(), targets: () => targets, clock };
+    silence = new ConfirmationDeadline({ ...shared, onFault: (error) => void faults.push(error) });
+    receipts = new Confirmations({ ...shared, log, wake: () => {} });
   };
 
   beforeEach(() => {
@@ -62,8 +62,7 @@ describe('a service that has to confirm every minute', () => {
     recording.clock.milliseconds += time;
     await silence.look();
   };
-  const statusOf = (id: string): string | undefined =>
-    recording.projections.incidents.record(id)?.incident.containment?.actions[0]?.status;
+  const statusOf = (id: string): string | undefined => recording.incident(id)?.containment?.actions[0]?.status;
 
   it('given three periods of silence, then the delivery is lost, the incident degraded, and an alert raised', async () => {
     const id = await contained();
@@ -71,7 +70,7 @@ describe('a service that has to confirm every minute', () => {
     await pass(3 * PERIOD);
     expect(statusOf(id)).to.equal('confirmed');
     await pass(PERIOD / 2 + 1);
-    const { incident } = recording.projections.incidents.record(id)!;
+    const incident = recording.incident(id)!;
     expect(incident.state).to.equal('contained');
     expect(incident.containment).to.deep.include({ status: 'degraded' });
     expect(incident.containment?.actions[0]).to.include({
@@ -81,7 +80,7 @@ describe('a service that has to confirm every minute', () => {
     // The report, its confirmation, the loss and the alert.
     expect(incident.version).to.equal(4);
     await pass(HOUR);
-    expect(recording.projections.incidents.record(id)!.incident.version).to.equal(4);
+    expect(recording.incident(id)?.version).to.equal(4);
   });
 
   it('given a word in each period, then nothing is lost, and few words are noted', async () => {
@@ -181,10 +180,9 @@ describe('a service that has to confirm every minute', () => {
   it('given a fault of its own, then says so, and looks again', async () => {
     const fault = new TypeError('a fault');
     const { projections, clock } = recording;
-    const tell = (): Promise<never> => Promise.reject(fault);
     const faulty = new ConfirmationDeadline({
-      posture: projections.posture,
-      news: { tell },
+      incidents: { actor: () => ({ send: () => Promise.reject(fault) }) },
+      current: () => projections.current(),
       targets: () => targets,
       clock,
       onFault: (error) => void faults.push(error),

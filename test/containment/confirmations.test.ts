@@ -27,17 +27,15 @@ describe('what services and operators say about deliveries', () => {
     targets = {};
     woken = [];
     recording = await Recording.open(directory(), { rules });
-    const { projections, changes, news, log, clock } = recording;
-    const requireUpToDate = () => changes.requireUpToDate();
+    const { projections, incidents, log, clock } = recording;
     const wake = (action: string): void => void woken.push(action);
     receipts = new Confirmations({
-      posture: projections.posture,
-      news,
+      incidents,
+      current: () => projections.current(),
       log,
       targets: () => targets,
       clock,
       wake,
-      requireUpToDate,
     });
   });
   afterEach(() => recording.close());
@@ -47,7 +45,7 @@ describe('what services and operators say about deliveries', () => {
     return (await recording.recorder.report(report)).incident.id;
   };
   const resolve = (id: string) => recording.recorder.perform('resolve', { id });
-  const incident = (id: string) => recording.projections.incidents.record(id)!.incident;
+  const incident = (id: string) => recording.incident(id)!;
   const delivery = (id: string) => incident(id).containment?.actions[0];
   const codeOf = (refused: Promise<unknown>) =>
     refused.then(

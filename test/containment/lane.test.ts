@@ -4,7 +4,8 @@ import { HOUR, MINUTE, SECOND } from '../../src/clock.ts';
 import { Lane } from '../../src/containment/lane.ts';
 import type { AttemptResult } from '../../src/containment/attempt-result.ts';
 import { RecorderError } from '../../src/errors.ts';
-import type { DeliveryName } from '../../src/incidents/delivery-news.ts';
+import type { DeliveryName } from '../../src/domain/delivery.ts';
+import type { IncidentActor } from '../../src/incidents/incident-actor.ts';
 import { parseTargetUrl } from '../../src/policy/target-url.ts';
 import { eventually } from '../support/eventually.ts';
 import { Recording } from '../support/recording.ts';
@@ -36,10 +37,20 @@ describe('a lane of deliveries', () => {
     lane = laneOf(recording);
   };
 
-  const laneOf = ({ projections, news, clock }: Recording, tell: Recording['news']['tell'] = news.tell.bind(news)) =>
+  type Send = (id: string, ...message: Parameters<IncidentActor['send']>) => ReturnType<IncidentActor['send']>;
+
+  const laneOf = (
+    { projections, incidents, clock }: Recording,
+    send: Send = (id, ...message) => incidents.actor(id).send(...message),
+  ) =>
     new Lane(ACTION, {
-      posture: projections.posture,
-      news: { tell, find: news.find.bind(news) },
+      incidents: {
+        actor: (id) => ({
+          send: (...message) => send(id, ...message),
+          delivery: (...name) => incidents.actor(id).delivery(...name),
+        }),
+      },
+      current: () => projections.current(),
       clock,
       onFault: (error) => void faults.push(error),
       attempt: (name, signal) =>
@@ -62,12 +73,17 @@ describe('a lane of deliveries', () => {
 
   const reported = async (): Promise<string> => (await recording.recorder.report(report)).incident.id;
   const resolve = (id: string) => recording.recorder.perform('resolve', { id });
-  const statusOf = (id: string): string | undefined =>
-    recording.projections.incidents.record(id)?.incident.containment?.actions[0]?.status;
+  const statusOf = (id: string): string | undefined => recording.incident(id)?.containment?.actions[0]?.status;
   const releaseStatus = (): string | undefined => recording.projections.posture.of(ACTION).release?.delivery.status;
   /** What was attempted so far, as `directive number-of-the-incident`. */
   const attempted = (...ids: readonly string[]): readonly string[] =>
     attempts.map(({ directive, incident }) => `${directive} ${ids.indexOf(incident) + 1}`);
+
+  /** Wakes the lane and waits until it has looked. */
+  const wake = async (): Promise<void> => {
+    lane.wake();
+    await new Promise(setImmediate);
+  };
 
   /** Waits for the next attempt and answers it. */
   const answer = async (number: number, outcome: AttemptResult | undefined): Promise<void> => {
@@ -79,8 +95,8 @@ describe('a lane of deliveries', () => {
 
   it('makes one attempt at a time, in the order in which they were asked for', async () => {
     const ids = [await reported(), await reported(), await reported()];
-    lane.wake();
-    lane.wake();
+    await wake();
+    await wake();
     expect(attempts).to.have.length(1);
     for (const [n, id] of ids.entries()) {
       await answer(n + 1, DONE);
@@ -91,9 +107,9 @@ describe('a lane of deliveries', () => {
 
   it('given a release while the engage is on its way, then the release waits for it, and goes after it', async () => {
     const id = await reported();
-    lane.wake();
+    await wake();
     await resolve(id);
-    lane.wake();
+    await wake();
     expect(attempted(id)).to.deep.equal(['engage 1']);
     expect(statusOf(id)).to.equal('superseded');
     await answer(1, DONE);
@@ -114,7 +130,7 @@ describe('a lane of deliveries', () => {
     await answer(3, DONE);
     await settled(() => statusOf(second) === 'confirmed');
     recording.clock.milliseconds += HOUR;
-    lane.wake();
+    await wake();
     await new Promise(setImmediate);
     expect(attempted(first, second)).to.deep.equal(['engage 1', 'release 1', 'engage 2']);
     expect(releaseStatus()).to.equal(undefined);
@@ -125,7 +141,7 @@ describe('a lane of deliveries', () => {
     await answer(1, DONE);
     await settled(() => statusOf(first) === 'confirmed');
     await resolve(first);
-    lane.wake();
+    await wake();
     await eventually(() => attempts.length === 2);
     const second = await reported();
     await answer(2, DONE);
@@ -139,12 +155,12 @@ describe('a lane of deliveries', () => {
     const id = await reported();
     for (const [attempt, longest] of [500, 1000, 2000, 4000].entries()) {
       await answer(attempt + 1, MISSED);
-      const delivery = () => recording.projections.incidents.record(id)?.incident.containment?.actions[0];
+      const delivery = () => recording.incident(id)?.containment?.actions[0];
       await settled(() => delivery()?.attempts === attempt + 1);
       const due = Date.parse(delivery()?.next_attempt_at ?? '');
       expect(due - recording.clock.now()).to.be.within(0, longest);
       recording.clock.milliseconds = due - 1;
-      lane.wake();
+      await wake();
       expect(attempts, 'before it is due').to.have.length(attempt + 1);
       recording.clock.milliseconds = due;
     }
@@ -157,7 +173,7 @@ describe('a lane of deliveries', () => {
     await answer(1, { ...MISSED, retryAfter: 10 * MINUTE });
     await settled(() => statusOf(id) === 'delivering');
     recording.clock.milliseconds += 10 * MINUTE - 1;
-    lane.wake();
+    await wake();
     expect(attempts).to.have.length(1);
     recording.clock.milliseconds += 1;
     await answer(2, DONE);
@@ -172,12 +188,12 @@ describe('a lane of deliveries', () => {
       await settled(() => recording.projections.posture.of(ACTION).counts.delivering === attempt);
     }
     recording.clock.milliseconds += 10 * SECOND - 1;
-    lane.wake();
+    await wake();
     expect(attempts).to.have.length(5);
     recording.clock.milliseconds += 1;
     await answer(6, MISSED);
     await new Promise(setImmediate);
-    lane.wake();
+    await wake();
     expect(attempts).to.have.length(6);
     recording.clock.milliseconds += 10 * SECOND;
     for (let attempt = 7; attempt <= 18; attempt++) await answer(attempt, DONE);
@@ -200,7 +216,7 @@ describe('a lane of deliveries', () => {
     it(`given a clock that jumps ${what} before the first attempt, then it is made at once`, async () => {
       const id = await reported();
       recording.clock.off = jump;
-      lane.wake();
+      await wake();
       expect(attempts).to.have.length(1);
       await answer(1, DONE);
       await settled(() => statusOf(id) === 'confirmed');
@@ -213,7 +229,7 @@ describe('a lane of deliveries', () => {
       await lane.stop();
       recording.clock.off = jump;
       lane = laneOf(recording);
-      lane.wake();
+      await wake();
       recording.clock.milliseconds += 500;
       await answer(2, DONE);
       await settled(() => statusOf(id) === 'confirmed');
@@ -223,10 +239,10 @@ describe('a lane of deliveries', () => {
       const id = await reported();
       await answer(1, { ...MISSED, retryAfter: MINUTE });
       await settled(() => statusOf(id) === 'delivering');
-      lane.wake();
+      await wake();
       recording.clock.off = jump;
       recording.clock.milliseconds += MINUTE - 1;
-      lane.wake();
+      await wake();
       expect(attempts).to.have.length(1);
       recording.clock.milliseconds += 1;
       await answer(2, DONE);
@@ -243,7 +259,7 @@ describe('a lane of deliveries', () => {
     await lane.stop();
     recording.clock.off = -HOUR;
     lane = laneOf(recording);
-    lane.wake();
+    await wake();
     expect(attempted(tried, fresh)).to.deep.equal(['engage 1', 'engage 2']);
     await answer(2, DONE);
     await settled(() => statusOf(fresh) === 'confirmed');
@@ -260,10 +276,10 @@ describe('a lane of deliveries', () => {
 
   it('when it is stopped, then the attempt is broken off, and a new lane makes it again', async () => {
     const id = await reported();
-    lane.wake();
+    await wake();
     await lane.stop();
     expect(statusOf(id)).to.equal('pending');
-    lane.wake();
+    await wake();
     expect(attempts).to.have.length(1);
     lane = laneOf(recording);
     await answer(2, DONE);
@@ -271,11 +287,11 @@ describe('a lane of deliveries', () => {
   });
 
   it('given a log that takes nothing for a while, then the news are told again and nothing is sent twice', async () => {
-    const { news } = recording;
+    const { incidents } = recording;
     let refusals = 1;
-    lane = laneOf(recording, (...args) => {
+    lane = laneOf(recording, (name, ...message) => {
       if (refusals-- > 0) return Promise.reject(new RecorderError('log_unavailable', 'no room'));
-      return news.tell(...args);
+      return incidents.actor(name).send(...message);
     });
     const id = await reported();
     await answer(1, DONE);
@@ -284,10 +300,12 @@ describe('a lane of deliveries', () => {
   });
 
   it('given a fault of its own, then it says so, and rests until it is woken', async () => {
-    const { news } = recording;
+    const { incidents } = recording;
     const fault = new TypeError('a fault');
     let isFaulty = true;
-    lane = laneOf(recording, (...args) => (isFaulty ? Promise.reject(fault) : news.tell(...args)));
+    lane = laneOf(recording, (name, ...message) =>
+      isFaulty ? Promise.reject(fault) : incidents.actor(name).send(...message),
+    );
     const id = await reported();
     await answer(1, DONE);
     await settled(() => faults.length === 1);

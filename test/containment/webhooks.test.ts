@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { Notifier } from '../../src/containment/notifier.ts';
 import type { Webhook } from '../../src/policy/targets.ts';
-import type { Webhooks } from '../../src/projections/webhooks.ts';
 import { draft, openLog } from '../support/audit-log.ts';
 import { FixedClock } from '../support/fixed-clock.ts';
 import { type RunningService, runningServices, ServiceHome } from '../support/running-service.ts';
@@ -138,7 +137,7 @@ describe('webhooks', () => {
     let notify = [webhook('/first')];
     const notifier = new Notifier({
       log,
-      webhooks: { cursor: () => undefined } as Partial<Webhooks> as Webhooks,
+      current: () => ({ takenBy: () => undefined }),
       notify: () => notify,
       clock: new FixedClock(),
     });

@@ -36,8 +36,8 @@ describe('given an archive', () => {
   afterEach(() => recording.close());
 
   const archive = (): Promise<ArchiveOutcome> => {
-    const { log, projections, changes, clock } = recording;
-    const archivist = new Archivist({ log, projections, changes, clock, isVerified: () => true });
+    const { log, projections, incidents, clock } = recording;
+    const archivist = new Archivist({ log, projections, incidents, clock, isVerified: () => true });
     return archivist.archive(clock.now() - 24 * HOUR);
   };
 

@@ -20,8 +20,7 @@ const entryOf = (line: string): Entry => JSON.parse(line) as Entry;
 const forged = (before: string, line: string): string => {
   const { entry_hash: hash, data } = entryOf(before);
   const head: Head = { entries: data.seq, hash };
-  const { timestamp, event, data: says } = entryOf(line);
-  return chainEntry({ timestamp, event, data: says }, head, chainHash(Buffer.alloc(32, 1))).line.trimEnd();
+  return chainEntry(entryOf(line), head, chainHash(Buffer.alloc(32, 1))).line.trimEnd();
 };
 
 const edited = (line: string): string => line.replace('"timestamp":"20', '"timestamp":"19');

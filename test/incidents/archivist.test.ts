@@ -5,8 +5,7 @@ import { expect } from 'chai';
 import { filesOf, verifyFiles, verifyLog } from '../../src/audit/verify.ts';
 import type { Damage } from '../../src/audit/verify-chain.ts';
 import { HOUR } from '../../src/clock.ts';
-import { Archivist, type ArchiveOutcome, type ArchivistParts } from '../../src/incidents/archivist.ts';
-import type { Changes } from '../../src/incidents/changes.ts';
+import { Archivist, type ArchivistDependencies, type ArchiveOutcome } from '../../src/incidents/archivist.ts';
 import { parseTargetUrl } from '../../src/policy/target-url.ts';
 import type { DeliveryRecord } from '../../src/domain/delivery.ts';
 import { HASH } from '../support/audit-log.ts';
@@ -51,8 +50,8 @@ describe('Archivist', () => {
   };
 
   const archive = (before?: number, isVerified = true): Promise<ArchiveOutcome> => {
-    const { log, projections, changes, clock } = recording;
-    const archivist = new Archivist({ log, projections, changes, clock, isVerified: () => isVerified });
+    const { log, projections, incidents, clock } = recording;
+    const archivist = new Archivist({ log, projections, incidents, clock, isVerified: () => isVerified });
     return archivist.archive(before ?? clock.now() - 24 * HOUR);
   };
 
@@ -105,7 +104,7 @@ describe('Archivist', () => {
     expect(after.resolved_count).to.equal(before.resolved_count);
     expect(after.contained_count).to.equal(before.contained_count);
     expect(recording.projections.incidents.get(ids[0]!)).to.equal(undefined);
-    expect(recording.projections.reportedUnder('key-0')).to.equal(undefined);
+    expect(recording.projections.current().reportedUnder('key-0')).to.equal(undefined);
     expect(recording.projections.incidents.get(ids.at(-1)!)).to.not.equal(undefined);
     const everything = { classes: [], states: [], severities: [], sources: [], limit: 1000 };
     expect(recording.projections.list.read(everything).documents).to.have.length(40 - left);
@@ -253,7 +252,7 @@ describe('Archivist', () => {
     }
     recording.clock.milliseconds = now + 23 * HOUR;
     expect(await archive()).to.deep.equal({ archived: [], staying: [] });
-    expect(recording.projections.reportedUnder('key-0')).to.not.equal(undefined);
+    expect(recording.projections.current().reportedUnder('key-0')).to.not.equal(undefined);
     recording.clock.milliseconds = now + 48 * HOUR;
     expect((await archive()).archived).to.have.length(1);
   });
@@ -311,20 +310,20 @@ describe('Archivist', () => {
   it('refuses while the projections are behind the log', async () => {
     await record(40, () => true);
     const { entries } = recording.log.status;
-    recording.projections.unfinished = true;
+    recording.fallBehind();
     const refusal = await archive().catch((error: unknown) => error);
     expect(refusal).to.have.property('code', 'log_unavailable');
     expect(refusal).to.have.property('message', 'what is on record is behind the audit log; try again');
     expect(recording.log.status.entries).to.equal(entries);
 
-    recording.projections.unfinished = false;
+    await recording.catchUp();
     const segments = recording.log.sealed.length;
     const archiving = archive().catch((error: unknown) => error);
     await eventually(() => recording.log.status.entries > entries);
-    recording.projections.unfinished = true;
+    recording.fallBehind();
     expect(await archiving).to.have.property('code', 'log_unavailable');
     expect(archived().length).to.be.greaterThan(0).and.lessThan(segments);
-    recording.projections.unfinished = false;
+    await recording.catchUp();
     expect(await damage()).to.equal(undefined);
   });
 
@@ -335,38 +334,40 @@ describe('Archivist', () => {
     let retry: () => void;
 
     beforeEach(async () => {
-      const { recorder, news } = recording;
+      const { recorder, incidents } = recording;
       const { id } = (await recorder.report({ ...report, class: 'model_behavior_anomaly' })).incident;
       ids.push(id);
       await recorder.perform('resolve', { id });
-      const name = { incident: id, action: 'quarantine_model', directive: 'release' } as const;
-      await news.tell(name, { type: 'refused', error: 'answered 404' });
+      const name = { type: 'deliver', action: 'quarantine_model', directive: 'release' } as const;
+      await incidents.actor(id).send({ ...name, news: { type: 'refused', error: 'answered 404' } });
       expect(release()?.status).to.equal('failed');
       await record(40, () => true);
       told = undefined;
       retry = () => {
-        told ??= news.tell(name, { type: 'retried', via: 'push' }).catch((error: unknown) => error);
+        told ??= incidents
+          .actor(id)
+          .send({ ...name, news: { type: 'retried', via: 'push' } })
+          .catch((error: unknown) => error);
       };
     });
 
     it('before its segment is looked at, keeps the segment', async () => {
-      const { log, projections, changes, clock } = recording;
-      const take: Changes['take'] = (name, work) => {
+      const { log, projections, incidents, clock } = recording;
+      const exclusively: ArchivistDependencies['incidents']['exclusively'] = (names, work) => {
         retry();
-        return changes.take(name, work);
+        return incidents.exclusively(names, work);
       };
-      const requireUpToDate = changes.requireUpToDate.bind(changes);
-      const parts = { log, projections, changes: { take, requireUpToDate }, clock, isVerified: () => true };
-      const { staying } = await new Archivist(parts).archive(clock.now() - 24 * HOUR);
+      const dependencies = { log, projections, incidents: { exclusively }, clock, isVerified: () => true };
+      const { staying } = await new Archivist(dependencies).archive(clock.now() - 24 * HOUR);
       expect(staying[0]?.reason).to.equal(`the release of quarantine_model by incident ${ids[0]} is on its way`);
-      expect(await told).to.include({ status: 'pending' });
+      expect(await told).to.include({ change: 'moved' });
       expect(release()?.status).to.equal('pending');
       expect(recording.projections.incidents.has(ids[0]!)).to.equal(true);
     });
 
     it('while its segment is archived, is refused as its incident has left', async () => {
-      const { log, projections, changes, clock } = recording;
-      const interrupted: ArchivistParts['log'] = {
+      const { log, projections, incidents, clock } = recording;
+      const interrupted: ArchivistDependencies['log'] = {
         append: (drafts) => {
           queueMicrotask(retry);
           return log.append(drafts);
@@ -376,7 +377,7 @@ describe('Archivist', () => {
         hash: log.hash,
         sealed: log.sealed,
       };
-      const archivist = new Archivist({ log: interrupted, projections, changes, clock, isVerified: () => true });
+      const archivist = new Archivist({ log: interrupted, projections, incidents, clock, isVerified: () => true });
       expect((await archivist.archive(clock.now() - 24 * HOUR)).archived[0]).to.include({ first_seq: 1 });
       expect(await told).to.have.property('code', 'not_found');
       expect(release()).to.equal(undefined);

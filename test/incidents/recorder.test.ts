@@ -273,15 +273,15 @@ describe('Recorder', () => {
     await recording.close();
     recording = await Recording.open(home, { liveActors: 4 });
     const ids = await Promise.all(Array.from({ length: 20 }, async () => (await reported(airlock)).id));
-    expect(recording.actors.alive).to.equal(0);
+    expect(recording.incidents.figures.alive).to.equal(4);
     for (const id of ids) {
       const { incident } = await recording.recorder.perform('contain', { id });
       expect(parsed(incident).state).to.equal('contained');
-      expect(recording.actors.alive).to.be.within(1, 4);
+      expect(recording.incidents.figures.alive).to.be.within(1, 4);
     }
-    expect(recording.actors.alive).to.equal(4);
+    expect(recording.incidents.figures.alive).to.equal(4);
     for (const id of ids) await recording.recorder.perform('resolve', { id });
-    expect(recording.actors.alive).to.equal(0);
+    expect(recording.incidents.figures.alive).to.equal(0);
     expect(recording.carriedOut).to.have.length(40);
   });
 });

@@ -76,7 +76,7 @@ describe('the incident statechart', () => {
       const actor = createActor(incidentMachine, { snapshot }).start();
       actor.send({ type: 'delivery', action: 'freeze_agent', standing: 'broken' });
       actor.send({ type: 'delivery', action: 'quarantine_model', standing: 'broken' });
-      expect(actor.getSnapshot().context.standings).to.deep.equal({ freeze_agent: 'broken', log_alert: 'waiting' });
+      expect(actor.getSnapshot().context.standings).to.deep.equal({ freeze_agent: 'broken', log_alert: 'confirmed' });
       expect(stateOf(actor.getSnapshot())).to.equal(stateOf(snapshot));
     }
   });

@@ -68,8 +68,9 @@ describe('Activity', () => {
     expect(read(24).time_to_containment.count).to.equal(1);
     within(read(24).time_to_containment.median_ms, 30 * SECOND);
     recording.clock.milliseconds += 3 * HOUR;
-    const name = { incident, action: 'freeze_agent', directive: 'engage' } as const;
-    await recording.news.tell(name, { type: 'confirmed', attempted: false, receipt: { by: 'confirmation' } });
+    const news = { type: 'confirmed', attempted: false, receipt: { by: 'confirmation' } } as const;
+    const message = { type: 'deliver', action: 'freeze_agent', directive: 'engage', news } as const;
+    await recording.incidents.actor(incident).send(message);
     const { count, p90_ms } = read(24).time_to_containment;
     expect(count).to.equal(2);
     within(p90_ms, 3 * HOUR);

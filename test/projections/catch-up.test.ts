@@ -20,9 +20,8 @@ describe('making the projections anew from a log', () => {
 
   it('takes it that an archived segment is missing in the midst of what is applied at a time', async () => {
     const home = directory();
-    const { recorder, changes, log, clock, projections, ...recording } = await Recording.open(home, {
-      segmentBytes: SEGMENT,
-    });
+    const recording = await Recording.open(home, { segmentBytes: SEGMENT });
+    const { recorder, incidents, log, clock, projections } = recording;
     const reported = async (): Promise<string> => (await recorder.report(report)).incident.id;
     const resolved = async (id: string): Promise<void> => void (await recorder.perform('resolve', { id }));
 
@@ -36,14 +35,12 @@ describe('making the projections anew from a log', () => {
     const before = clock.now() + 1;
     clock.milliseconds += 48 * HOUR;
     while (log.sealed.length < 4) await resolved(await reported());
-    const archivist = new Archivist({ log, changes, projections, clock, isVerified: () => true });
+    const archivist = new Archivist({ log, incidents, projections, clock, isVerified: () => true });
     const { archived, staying } = await archivist.archive(before);
     expect([archived.length, staying.length > 0]).to.deep.equal([1, true]);
     expect(await verifyLog(Recording.logIn(home), HASH)).to.not.have.property('damage');
     const statistics = projections.statistics.read();
-    recording.actors.stop();
-    await log.close();
-    projections.close();
+    await recording.close();
 
     for (const name of readdirSync(home)) if (name.includes('.sqlite')) rmSync(join(home, name));
     const anew = await Recording.open(home, { segmentBytes: SEGMENT });
@@ -71,7 +68,7 @@ describe('making the projections anew from a log', () => {
       for (let made = 0; made < REPORTS; made++) await recording.recorder.report(report);
       const { log, projections } = recording;
       projections.reset();
-      projections.unfinished = true;
+      recording.fallBehind();
       let pages = 0;
       const catchUp = new CatchUp(projections, () => {
         pages += 1;

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { snapshotOf } from '../../machines/decision.ts';
 import { CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { Database } from '../../src/projections/database.ts';
 import type { Incident, IncidentRecord } from '../../src/domain/incident.ts';
@@ -30,7 +31,8 @@ const record = (seq: number, fields: Partial<Incident>): IncidentRecord => {
     hash: '',
     ...fields,
   };
-  return { incident, seq, context: { auto_contain: false, actions: [], occurrences: 1, standings: {} } };
+  const context = { auto_contain: false, actions: [], occurrences: 1, standings: {} };
+  return { incident, seq, snapshot: snapshotOf(incident.state, context) };
 };
 
 const kind = fc.record({

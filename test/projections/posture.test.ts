@@ -6,7 +6,7 @@ import { BUILT_IN_RULES } from '../../src/policy/defaults.ts';
 import { ACTIONS, CLASSES, type ContainmentAction, type IncidentClass } from '../../machines/vocabulary.ts';
 import type { CommandName } from '../../machines/decision.ts';
 import { HOUR, MINUTE } from '../../src/clock.ts';
-import { PostureView } from '../../src/containment/posture-view.ts';
+import { PostureReads } from '../../src/containment/posture-reads.ts';
 import { Confirmations } from '../../src/containment/confirmations.ts';
 import { Archivist } from '../../src/incidents/archivist.ts';
 import { databasePath } from '../../src/projections/database.ts';
@@ -104,24 +104,21 @@ class Walk {
   readonly released: string[] = [];
   readonly #recording: Recording;
   readonly #receipts: Confirmations;
-  readonly #view: PostureView;
+  readonly #view: PostureReads;
 
   constructor(recording: Recording) {
     this.#recording = recording;
-    const { projections, changes, news, log, clock } = recording;
-    const { posture } = projections;
-    const requireUpToDate = () => changes.requireUpToDate();
+    const { projections, incidents, log, clock } = recording;
+    const current = () => projections.current();
     this.#receipts = new Confirmations({
-      posture,
-      news,
+      incidents,
+      current,
       log,
       targets: () => targets,
       clock,
       wake: () => {},
-      requireUpToDate,
     });
-    const incident = (id: string) => projections.incidents.record(id)?.incident;
-    this.#view = new PostureView({ posture, incident, targets: () => targets, requireUpToDate });
+    this.#view = new PostureReads({ current, targets: () => targets });
   }
 
   async take(next: Step): Promise<void> {
@@ -137,7 +134,7 @@ class Walk {
   }
 
   expectAgreement(): void {
-    const { posture } = this.#recording.projections;
+    const { posture } = this.#recording.projections.current();
     for (const name of ACTIONS) {
       const heldBy = this.model.heldBy(name);
       const { engaged, holders, held_by, delivery, since } = this.#view.read(name);
@@ -157,7 +154,7 @@ class Walk {
   }
 
   async #carryOut(next: Step): Promise<void> {
-    const { recorder, news, projections } = this.#recording;
+    const { recorder, incidents: actors, projections } = this.#recording;
     switch (next.kind) {
       case 'report': {
         const report = { class: next.class, source: 'a-service', description: 'a report' };
@@ -192,11 +189,11 @@ class Walk {
         const incident = directive === 'engage' ? heldBy[next.pick % heldBy.length] : release;
         if (incident === undefined) return;
         const error = 'answered 503';
-        const told =
+        const news =
           next.kind === 'miss'
             ? ({ type: 'missed', error, wait: 500 } as const)
             : ({ type: 'refused', error } as const);
-        await news.tell({ incident, action: next.action, directive }, told);
+        await actors.actor(incident).send({ type: 'deliver', action: next.action, directive, news });
         return;
       }
       default:
@@ -256,7 +253,7 @@ describe('the posture', () => {
         fc.array(step, { maxLength: 10 }),
         async (steps, more) => {
           const { home, open, recording, walk } = await begin(3000);
-          const { log, projections, changes, clock } = recording;
+          const { log, projections, incidents, clock } = recording;
           try {
             for (const next of steps) await walk.take(next);
             // What is not resolved keeps everything in the log that came after it.
@@ -267,7 +264,7 @@ describe('the posture', () => {
             }
             const before = ACTIONS.map((name) => projections.posture.of(name));
             clock.milliseconds += 48 * HOUR;
-            const archivist = new Archivist({ log, projections, changes, clock, isVerified: () => true });
+            const archivist = new Archivist({ log, projections, incidents, clock, isVerified: () => true });
             archived += (await archivist.archive(clock.now() - 24 * HOUR)).archived.length;
             for (const [n, name] of ACTIONS.entries()) {
               // What has become of a release may leave with its incident.

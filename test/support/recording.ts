@@ -76,6 +76,20 @@ export class Recording {
     return document && parsed(document);
   }
 
+  /** Makes the projections miss an entry, so that they are behind the log until `catchUp`. */
+  fallBehind(): void {
+    const data = { seq: this.projections.position.seq + 2, reason: 'never written' };
+    const place = { offset: 0, length: 0 };
+    const timestamp = '2026-11-22T07:12:00.123Z';
+    this.projections.apply([
+      { entry: { timestamp, event: 'service.stopped', data, prev_hash: '', entry_hash: '', algorithm: '', ...place } },
+    ]);
+  }
+
+  catchUp(): Promise<void> {
+    return this.record.catchUp.resume(this.log);
+  }
+
   close(): Promise<void> {
     return this.#releases.disposeAsync();
   }

@@ -1,12 +1,15 @@
 import { RecorderError } from '../../errors.ts';
-import type { ApiParts } from '../dependencies.ts';
+import type { ApiDependencies } from '../dependencies.ts';
 import type { Check } from './checks.ts';
 
 const SCHEME = /^bearer +/i;
 
-/** Lets through who presents the service token (`Authorization: Bearer …`, RFC 6750). Throws RecorderError `forbidden`. */
+/**
+ * Admits requests with the service token (`Authorization: Bearer …`, RFC 6750).
+ * @throws RecorderError `forbidden`
+ */
 export const authentication =
-  (token: ApiParts['token']): Check =>
+  (token: ApiDependencies['token']): Check =>
   (ctx) => {
     const header = ctx.req.headers.authorization ?? '';
     const [scheme] = SCHEME.exec(header) ?? [];

@@ -1,11 +1,11 @@
 import type { Context, Middleware } from 'koa';
 
-/** What is done with a request before it goes on; it goes no further when that throws. */
+/** Looks at a request, and throws when it must go no further. */
 export type Check = (ctx: Context) => void;
 
 /**
- * Makes one middleware of some checks, in their order: `app.use(checks(requestTarget(), hostGuard(parts)))`. As a
- * middleware each would cost a promise and several calls for every request.
+ * Makes one middleware of several checks, run in order: `app.use(checks(requestTarget(), hostGuard(dependencies)))`. A
+ * middleware for each would cost a promise and several calls for every request.
  */
 export const checks =
   (...all: readonly Check[]): Middleware =>

@@ -1,26 +1,27 @@
 import type { Context } from 'koa';
 import { RecorderError } from '../../errors.ts';
-import type { ApiParts } from '../dependencies.ts';
+import type { ApiDependencies } from '../dependencies.ts';
 import type { Check } from './checks.ts';
 
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
 
 /**
- * Keeps web pages away from the service: a browser on this machine can be made to send requests here by any page that
- * it shows, also by one whose name was made to point at the loopback (DNS rebinding).
+ * Keeps web pages away from the service. Any page can make the browser of this machine send requests here, also a page
+ * whose name resolves to the loopback (DNS rebinding).
  *
- * `Host` must name the loopback, unless the service is meant to be reached from elsewhere; over a unix socket, where
- * there is no name to speak of, it may also be `unix` or empty. `Origin`, which browsers add, must be the service's own,
- * and `Sec-Fetch-Site` must not say that another page is behind the request, one from another port included (`same-site`),
- * unless that is a link to the console.
+ * - `Host` must name the loopback, unless the service may be reached from elsewhere. Over a unix socket, which has no
+ *   name, it may also be `unix` or empty.
+ * - `Origin`, which browsers add, must be the service's own.
+ * - `Sec-Fetch-Site` must not name another page, not even one from another port (`same-site`), unless the request opens
+ *   the console from a link.
  *
- * Throws RecorderError `forbidden`, and `invalid_request` where Host is missing or repeated (RFC 9112, section 3.2).
+ * @throws RecorderError `forbidden`; `invalid_request` where Host is missing or repeated (RFC 9112, section 3.2)
  */
 export const hostGuard =
-  ({ allowNonLoopback, overUnixSocket }: Pick<ApiParts, 'allowNonLoopback' | 'overUnixSocket'>): Check =>
+  ({ allowNonLoopback, overUnixSocket }: Pick<ApiDependencies, 'allowNonLoopback' | 'overUnixSocket'>): Check =>
   (ctx) => {
     const { host = '', origin, 'sec-fetch-site': site } = ctx.req.headers;
-    if (timesNamed(ctx.req.rawHeaders) > 1 || (host === '' && !overUnixSocket)) {
+    if (hostHeaders(ctx.req.rawHeaders) > 1 || (host === '' && !overUnixSocket)) {
       throw new RecorderError('invalid_request', 'exactly one Host header required');
     }
     const nameless = overUnixSocket && (host === '' || host === 'unix');
@@ -33,16 +34,16 @@ export const hostGuard =
     }
   };
 
-/** How many `Host` headers there are. (`headersDistinct` would take all headers apart for that.) */
-const timesNamed = (rawHeaders: readonly string[]): number => {
-  let times = 0;
+/** How many `Host` headers there are. (`headersDistinct` would parse all headers for that.) */
+const hostHeaders = (rawHeaders: readonly string[]): number => {
+  let count = 0;
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]!;
-    if (name.length === 4 && name.toLowerCase() === 'host') times += 1;
+    if (name.length === 4 && name.toLowerCase() === 'host') count += 1;
   }
-  return times;
+  return count;
 };
 
-/** A link may lead here from elsewhere, as from a message about an incident: it opens the page and says nothing. */
+/** A link from elsewhere, as in a message about an incident, may open the page: that changes nothing. */
 const opensConsole = ({ method, path, req }: Context): boolean =>
   method === 'GET' && path === '/' && req.headers['sec-fetch-dest'] === 'document';

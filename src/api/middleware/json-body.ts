@@ -1,13 +1,12 @@
 /**
- * Reading the body of a command: a JSON object in UTF-8, of at most 64 KiB, kept exactly as it was sent or refused.
+ * Reads the body of a command: a JSON object in UTF-8, of at most 64 KiB, kept exactly as it was sent or refused.
  *
- * The body parser collects the bytes, holds the limit and refuses what is no JSON. It is made to read the bytes as
- * latin-1, one character each, so that none is replaced on the way: what it parses from them is thrown away, and the
- * same bytes are checked to be UTF-8 and read by `parseExact`.
+ * koa-bodyparser collects the bytes and holds the limit. It reads them as latin-1, one character for each byte, because
+ * a UTF-8 decoder would replace invalid bytes silently. The bytes are then checked to be UTF-8 and parsed once, by
+ * `parseExact`.
  *
- * What is made of a body takes up to twenty times its length of memory until it is answered (`{"o":[{},{},…]}`), so only
- * so many bytes of bodies are under way at a time. One that is still being sent does not count: who sends slowly keeps
- * nobody out.
+ * A parsed body takes up to twenty times its length in memory until its response is sent (`{"o":[{},{},…]}`), so only so
+ * many bytes of bodies are in flight at a time. A body counts from its last byte on: slow senders keep nobody out.
  */
 import { isUtf8 } from 'node:buffer';
 import bodyParser from 'koa-bodyparser';
@@ -15,53 +14,59 @@ import type { Middleware } from 'koa';
 import { RecorderError } from '../../errors.ts';
 import { ExactJsonError, type JsonValue, parseExact } from '../../json/exact-json.ts';
 
-/** As much as a batch of the log may have: sixteen of the longest bodies, and as many of the usual as may come. */
-const MOST_UNDER_WAY = 1024 * 1024;
+/** As many bytes as a batch of the log may have: sixteen of the longest bodies. */
+const MAX_IN_FLIGHT = 1024 * 1024;
 
+/** `encoding`, which the parser documents, is missing in its types. */
 const OPTIONS = {
-  enableTypes: ['json'],
-  // The type of the body has been looked at before.
-  detectJSON: (): boolean => true,
+  enableTypes: ['text'],
+  // Without this, the text of another type than text/plain is not collected.
+  extendTypes: { text: ['application/json'] },
   encoding: 'binary',
-  jsonLimit: '64kb',
-  onProtoPoisoning: 'ignore',
+  textLimit: '64kb',
   onerror: (cause: Error): never => {
     throw refusal(cause);
   },
 };
 
+/** What may begin a JSON object or array, after the white space of RFC 8259, section 2. */
+const OPENING = /^[ \t\n\r]*[{[]/;
+
 /**
- * Puts the object that was sent into `ctx.request.body`.
+ * Puts the parsed object into `ctx.request.body`. The request must have the type `application/json` (`contentType`).
  *
- * Throws RecorderError `too_large`, `overloaded` while the bodies that are under way are too many, and `invalid_request`
- * for what is no JSON object or can't be kept exactly.
+ * @throws RecorderError `too_large`; `overloaded` while too many bytes are in flight; `invalid_request` for what is no
+ *   JSON object or can't be kept exactly
  */
 export const jsonBody = (): Middleware => {
-  // The parser empties its options: it gets some of its own.
+  // The parser changes the options that it is given.
   const collect = bodyParser({ ...OPTIONS });
-  let underWay = 0;
+  let inFlight = 0;
   return async (ctx, next) => {
     await collect(ctx, nothingMore);
-    const text = ctx.request.rawBody as string;
+    // A request without a body has no text.
+    const text = (ctx.request.rawBody as string | undefined) ?? '';
     const { length } = text;
-    if (underWay + length > MOST_UNDER_WAY) throw new RecorderError('overloaded', 'too many bodies at once; try again');
-    underWay += length;
+    if (inFlight + length > MAX_IN_FLIGHT) throw new RecorderError('overloaded', 'too many bodies at once; try again');
+    inFlight += length;
     try {
-      ctx.request.body = readObject(Buffer.from(text, 'latin1'));
+      ctx.request.body = parseObject(Buffer.from(text, 'latin1'));
       await next();
     } finally {
-      underWay -= length;
+      inFlight -= length;
     }
   };
 };
 
 const nothingMore = (): Promise<void> => Promise.resolve();
 
-const readObject = (bytes: Buffer): object => {
-  if (bytes.length === 0 || !isUtf8(bytes)) throw invalidJson();
+const parseObject = (bytes: Buffer): object => {
+  if (!isUtf8(bytes)) throw invalidJson();
+  const text = bytes.toString('utf8');
+  if (!OPENING.test(text)) throw invalidJson();
   let value: JsonValue;
   try {
-    value = parseExact(bytes.toString('utf8'));
+    value = parseExact(text);
   } catch (cause) {
     if (!(cause instanceof ExactJsonError)) throw cause;
     const message = cause.path === '' ? cause.message : `${cause.path}: ${cause.message}`;
@@ -72,7 +77,6 @@ const readObject = (bytes: Buffer): object => {
 };
 
 const refusal = (cause: Error): Error => {
-  if (cause instanceof SyntaxError) return invalidJson(cause);
   switch ('type' in cause && cause.type) {
     case 'entity.too.large':
       return new RecorderError('too_large', 'body longer than 64 KiB', { cause });
@@ -84,4 +88,4 @@ const refusal = (cause: Error): Error => {
   }
 };
 
-const invalidJson = (cause?: Error): RecorderError => new RecorderError('invalid_request', 'invalid JSON', { cause });
+const invalidJson = (): RecorderError => new RecorderError('invalid_request', 'invalid JSON');

@@ -1,12 +1,10 @@
-import type { RouterContext } from '@koa/router';
 import type { Middleware } from 'koa';
-import type { ApiParts } from '../dependencies.ts';
+import type { ApiDependencies } from '../dependencies.ts';
 
-/** Counts the answers: by the route's own path, so that there are as many counters as routes and not as many as URLs. */
+/** Counts responses by the path of their route: there are as many counters as routes, however many URLs are asked for. */
 export const requestCount =
-  ({ metrics }: Pick<ApiParts, 'metrics'>): Middleware =>
+  ({ metrics }: Pick<ApiDependencies, 'metrics'>): Middleware =>
   async (ctx, next) => {
     await next();
-    const { _matchedRoute: route } = ctx as unknown as Partial<RouterContext>;
-    metrics.requests.count(ctx.method, String(route ?? ''), ctx.status);
+    metrics.requests.count(ctx.method, (ctx.state.route as string | undefined) ?? '', ctx.status);
   };

@@ -1,20 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import type { Context, Middleware } from 'koa';
 import type { IncidentDocument } from '../../projections/incidents.ts';
-import type { ApiParts } from '../dependencies.ts';
+import type { ApiDependencies } from '../dependencies.ts';
 
 const REQUEST_ID = /^[\w.-]{1,64}$/;
 const LONGEST_PATH_LOGGED = 128;
 
 /**
- * Writes one line for each request, and gives each an identifier that its answer carries too: the client's own
- * `X-Request-Id` where that is a plain word.
+ * Writes one line for each request, and gives each an identifier that its response carries too: the client's own
+ * `X-Request-Id` where that is a plain word, otherwise a new one.
  *
- * A line holds what was asked for and how it went, with the incident that was answered and what it is now, never what was
- * said: no query, header or body.
+ * A line holds what was asked for and how it went, with the incident of the response and its version and state. It holds
+ * no query, header or body.
  */
 export const requestLog =
-  ({ tellRequest, clock }: Pick<ApiParts, 'tellRequest' | 'clock'>): Middleware =>
+  ({ tellRequest, clock }: Pick<ApiDependencies, 'tellRequest' | 'clock'>): Middleware =>
   async (ctx, next) => {
     const start = clock.monotonic();
     const presented = ctx.req.headers['x-request-id'];
@@ -25,12 +25,12 @@ export const requestLog =
     const ms = Math.round((clock.monotonic() - start) * 100) / 100;
     const line = { id, method: ctx.method, path: pathOf(ctx), status: ctx.status, ms, bytes: ctx.length ?? 0 };
     const incident = ctx.state.incident as IncidentDocument | undefined;
-    tellRequest(incident === undefined ? line : { ...line, ...namedIn(incident) });
+    tellRequest(incident === undefined ? line : { ...line, ...fieldsOf(incident) });
   };
 
-const namedIn = ({ id, version, state }: IncidentDocument): object => ({ incident: id, version, state });
+const fieldsOf = ({ id, version, state }: IncidentDocument): object => ({ incident: id, version, state });
 
-/** The target without its query. The route's own path would be the same, as routes have no parameters in theirs. */
+/** The target without its query. */
 const pathOf = ({ url }: Context): string => {
   const path = url.includes('?') || url.includes('#') ? url.slice(0, url.search(/[?#]/)) : url;
   return path.slice(0, LONGEST_PATH_LOGGED);

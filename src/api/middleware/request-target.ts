@@ -2,10 +2,10 @@ import { RecorderError } from '../../errors.ts';
 import type { Check } from './checks.ts';
 
 /**
- * Brings a target in absolute form, as proxies get it, into the form that everything behind reads: the path and query
- * alone, with the host in `Host`, whatever that said before (RFC 9112, section 3.2.2).
+ * Rewrites a target in absolute form, which proxies receive, to path and query, and takes its host as the `Host` header,
+ * whatever that was before (RFC 9112, section 3.2.2).
  *
- * Throws RecorderError `invalid_request` for a target that is no URL.
+ * @throws RecorderError `invalid_request` for a target that is no URL
  */
 export const requestTarget =
   (): Check =>

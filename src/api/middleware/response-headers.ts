@@ -1,6 +1,6 @@
 import type { Check } from './checks.ts';
 
-/** Headers that every answer carries, unless it knows better: not kept by caches, and taken for what it says it is. */
+/** Sets the headers of every response, which a route may replace: caches keep nothing, browsers guess no type. */
 export const responseHeaders =
   (): Check =>
   ({ res }) => {

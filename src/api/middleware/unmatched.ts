@@ -1,10 +1,10 @@
-import type { Middleware } from 'koa';
 import type { RouterContext } from '@koa/router';
+import type { Middleware } from 'koa';
 import { RecorderError } from '../../errors.ts';
 
 /**
- * Answers what no route took: 404 for a path that there is not, 405 with `Allow` for a method that the path has not, and
- * 204 with `Allow` for OPTIONS. There is no CORS here: no other origin is allowed.
+ * Responds where no route did: 404 for an unknown path, 405 with `Allow` for a method that the path does not have, 204
+ * with `Allow` for OPTIONS. There is no CORS: no other origin is allowed.
  */
 export const unmatched = (): Middleware => (ctx) => {
   const { matched = [] } = ctx as Partial<RouterContext>;

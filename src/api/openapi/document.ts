@@ -1,22 +1,21 @@
 /**
- * The description of the API, OpenAPI 3.1: made when the project is built, from the schemas that validate requests and
- * the descriptions that stand beside the routes. No part of it is loaded by the service.
+ * The description of the API, OpenAPI 3.1. The build makes it from the schemas that validate requests and the
+ * descriptions next to the routes; the service loads no part of it.
  */
 import { createDocument } from 'zod-openapi';
 import { VERSION } from '../../version.ts';
-import { archivePaths } from '../routes/archive.openapi.ts';
-import { commandPaths } from '../routes/commands.openapi.ts';
-import { containmentPaths } from '../routes/containment.openapi.ts';
-import { eventPaths } from '../routes/events.openapi.ts';
-import { healthPaths } from '../routes/health.openapi.ts';
-import { incidentPaths } from '../routes/incidents.openapi.ts';
-import { metricsPaths } from '../routes/metrics.openapi.ts';
-import { openApiPaths } from '../routes/openapi.openapi.ts';
-import { policyPaths } from '../routes/policy.openapi.ts';
-import { reloadPaths } from '../routes/reload.openapi.ts';
-import { reportPaths } from '../routes/report.openapi.ts';
-import { statechartPaths } from '../routes/statecharts.openapi.ts';
-import { statsPaths } from '../routes/stats.openapi.ts';
+import { archivePaths } from '../archive/archive.openapi.ts';
+import { commandPaths } from '../incidents/commands.openapi.ts';
+import { containmentPaths } from '../containment/containment.openapi.ts';
+import { eventPaths } from '../events/events.openapi.ts';
+import { healthPaths } from '../health/health.openapi.ts';
+import { incidentPaths } from '../incidents/reads.openapi.ts';
+import { metricsPaths } from '../health/metrics.openapi.ts';
+import { openApiPaths } from '../openapi-json/openapi-json.openapi.ts';
+import { policyPaths } from '../policy/policy.openapi.ts';
+import { reportPaths } from '../incidents/report.openapi.ts';
+import { statechartPaths } from '../statecharts/statecharts.openapi.ts';
+import { statsPaths } from '../stats/stats.openapi.ts';
 
 export const openApiDocument = () =>
   createDocument({
@@ -31,15 +30,22 @@ export const openApiDocument = () =>
     },
     servers: [{ url: 'http://127.0.0.1:8515', description: 'The loopback, unless BIND_ADDR says otherwise.' }],
     tags: [
-      { name: 'incidents', description: 'Reporting incidents, working and reading them.' },
-      { name: 'containment', description: 'What contains incidents, and whether it is in force.' },
-      { name: 'statecharts', description: 'How incidents and deliveries live.' },
+      { name: 'incidents', description: 'Report, work and read incidents.' },
+      { name: 'containment', description: 'The containment actions, and whether they are in force.' },
+      {
+        name: 'statecharts',
+        description: 'The states of incidents and deliveries, and what leads from one to another.',
+      },
       { name: 'service', description: 'The service itself.' },
     ],
     security: [{ token: [] }],
     components: {
       securitySchemes: {
-        token: { type: 'http', scheme: 'bearer', description: 'The service token, from its file on this machine.' },
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'The service token, which is in a file on this machine.',
+        },
       },
     },
     paths: {
@@ -52,7 +58,6 @@ export const openApiDocument = () =>
       ...statechartPaths,
       ...policyPaths,
       ...archivePaths,
-      ...reloadPaths,
       ...healthPaths,
       ...metricsPaths,
       ...openApiPaths,

@@ -1,4 +1,4 @@
-/** An incident that the examples of the document are about, as it goes its way. */
+/** The incident of the examples in the document. */
 
 export const EXAMPLE_REPORT = {
   class: 'prompt_injection',

@@ -1,15 +1,15 @@
 import { expect } from 'chai';
 import Koa from 'koa';
 import { errors } from '../../../src/api/middleware/errors.ts';
-import { fewAtATime } from '../../../src/api/middleware/concurrency-limit.ts';
-import { ApiServer } from '../../../src/api/server.ts';
+import { concurrencyLimit } from '../../../src/api/middleware/concurrency-limit.ts';
+import { ApiServer } from '../../../src/api/server/api-server.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { ask, dial } from '../support/client.ts';
 import { standIn } from '../support/dependencies.ts';
 
-describe('fewAtATime', () => {
+describe('concurrencyLimit', () => {
   let server: ApiServer;
-  /** Who has been let through and not been answered yet, in order. */
+  /** The requests that were let through and have no response yet, in order. */
   let inside: { readonly name: string; readonly answer: () => void }[];
   let came: number;
 
@@ -23,7 +23,7 @@ describe('fewAtATime', () => {
       came++;
       return next();
     });
-    app.use(fewAtATime(200));
+    app.use(concurrencyLimit(200));
     app.use(async (ctx) => {
       await new Promise<void>((answer) => inside.push({ name: ctx.path, answer }));
       if (ctx.path === '/faulty') throw new Error('a fault');
@@ -60,7 +60,7 @@ describe('fewAtATime', () => {
     for (const answer of await Promise.all(answers)) expect(answer.status).to.equal(200);
   });
 
-  it('gives the place of who leaves, or meets a fault, to the next', async () => {
+  it('gives the place of a client that leaves, or of a fault, to the next request', async () => {
     const leaving = await dial(server);
     leaving.write('GET /leaving HTTP/1.1\r\nHost: localhost\r\n\r\n');
     const answers = ['/faulty', '/1', '/2', '/3', '/4'].map((name) => ask(server, name));
@@ -74,7 +74,7 @@ describe('fewAtATime', () => {
     expect(statuses).to.deep.equal([500, 200, 200, 200, 200]);
   });
 
-  it('refuses who has waited too long, and who finds 64 waiting', async () => {
+  it('refuses a request that waits too long, and one that finds 64 waiting', async () => {
     const first = Array.from({ length: 4 }, () => ask(server, '/first'));
     await until(() => inside.length === 4);
     const waiting = Array.from({ length: 64 }, () => ask(server, '/waiting'));
@@ -86,7 +86,7 @@ describe('fewAtATime', () => {
     for (const { status } of await Promise.all(waiting)) expect(status).to.equal(503);
     for (const { answer } of inside) answer();
     for (const { status } of await Promise.all(first)) expect(status).to.equal(200);
-    // Those who were refused took no place.
+    // The refused requests took no place.
     const last = ask(server, '/last');
     await until(() => names().includes('/last'));
     inside.at(-1)!.answer();

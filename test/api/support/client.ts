@@ -2,25 +2,25 @@ import { once } from 'node:events';
 import { request, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { createApp } from '../../../src/api/app.ts';
-import type { ApiParts } from '../../../src/api/dependencies.ts';
-import { ApiServer, LIMITS, type Limits } from '../../../src/api/server.ts';
+import type { ApiDependencies } from '../../../src/api/dependencies.ts';
+import { ApiServer, LIMITS, type Limits } from '../../../src/api/server/api-server.ts';
 import { systemClock } from '../../../src/clock.ts';
 import type { BindAddress } from '../../../src/config.ts';
 import { TOKEN } from './dependencies.ts';
 
 const servers: ApiServer[] = [];
 
-/** Serves the API on a free port of the loopback, or where told, until `stopServing`. */
+/** Serves the API until `stopServing`, by default on a free port of the loopback. */
 export const serve = async (
-  parts: ApiParts,
+  dependencies: ApiDependencies,
   limits: Partial<Limits> = {},
   bind: BindAddress = { kind: 'tcp', host: '127.0.0.1', port: 0 },
 ): Promise<ApiServer> => {
-  const application = createApp(parts).callback();
+  const application = createApp(dependencies).callback();
   const server = await ApiServer.listen(
     application,
     bind,
-    { log: parts.log, clock: systemClock },
+    { log: dependencies.log, clock: systemClock },
     { ...LIMITS, ...limits },
   );
   servers.push(server);

@@ -1,5 +1,5 @@
 import type { CommandName } from '../../../machines/decision.ts';
-import type { ApiParts } from '../../../src/api/dependencies.ts';
+import type { ApiDependencies } from '../../../src/api/dependencies.ts';
 import { RecorderError } from '../../../src/errors.ts';
 import type { Command } from '../../../src/incidents/recorder.ts';
 import { BUILT_IN_RULES } from '../../../src/policy/defaults.ts';
@@ -30,7 +30,7 @@ const BUILT_IN: Policy = {
 };
 
 /** Stands in for the rest of the service: it gives what a test puts into it, and keeps what it was called with. */
-interface StandIn extends ApiParts {
+interface StandIn extends ApiDependencies {
   readonly reports: { report: Report; idempotency: Idempotency | undefined }[];
   readonly commands: { command: CommandName; target: Command; expectedVersion: number | undefined }[];
   readonly queries: ListQuery[];
@@ -46,7 +46,7 @@ export const incident = (id: string, version = 1): IncidentDocument => ({
 
 export const KNOWN = incident('INC-20261122-000000000001', 3);
 
-export const standIn = (parts: Partial<ApiParts> = {}): StandIn => {
+export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn => {
   const reports: StandIn['reports'] = [];
   const commands: StandIn['commands'] = [];
   const queries: ListQuery[] = [];
@@ -106,7 +106,6 @@ export const standIn = (parts: Partial<ApiParts> = {}): StandIn => {
       versionOf: (actions) => actions.join('-'),
       change: async () => {},
       waiting: 0,
-      requireUpToDate: () => {},
     },
     receipts: {
       confirm: async () => ({ confirmed: 1, lost: 0, remaining: 0 }),
@@ -127,6 +126,6 @@ export const standIn = (parts: Partial<ApiParts> = {}): StandIn => {
     clock: { now: () => 0, monotonic: () => ticks++ },
     allowNonLoopback: false,
     overUnixSocket: false,
-    ...parts,
+    ...dependencies,
   };
 };

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { writeCursor } from '../../../src/api/cursor.ts';
+import { writeCursor } from '../../../src/api/incidents/cursor.ts';
 import type { Bench, Row } from '../bench.ts';
 import { LARGE } from '../bench.ts';
 import { datasetOf } from '../dataset.ts';

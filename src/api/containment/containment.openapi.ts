@@ -1,0 +1,165 @@
+import * as z from 'zod/mini';
+import type { ZodOpenApiPathsObject } from 'zod-openapi';
+import { ACTIONS } from '../../../machines/vocabulary.ts';
+import { refusals, requestBody, response } from '../openapi/responses.ts';
+import { describe, described, named } from '../openapi/described.ts';
+import { EXAMPLE_INCIDENT } from '../openapi/examples.ts';
+import { queryOf } from '../openapi/parameters.ts';
+import { action, maybe, text } from '../openapi/values.ts';
+import { actionPosture, confirmed, posture, retried } from './posture.openapi.ts';
+import { confirmSchema, LONGEST_WAIT, retrySchema, waitSchema } from './requests.ts';
+
+const INCIDENT = {
+  description: 'One incident; without it, all incidents that hold the action.',
+  override: { minLength: 1, pattern: '\\S' },
+};
+
+const confirmBody = described(
+  'Confirmation',
+  'A service confirms that it has carried out a directive.',
+  confirmSchema,
+  {
+    action: 'The action that it has carried out.',
+    incident_id: INCIDENT,
+    directive: 'Whether the action was engaged or released.',
+    observed: 'The state that the service observes. When it contradicts the directive, the containment is lost.',
+  },
+);
+
+const retryBody = described('Retry', 'A person has deliveries tried again.', retrySchema, {
+  action: 'The action whose deliveries are tried again.',
+  incident_id: INCIDENT,
+  by: 'Who asks for it.',
+  note: 'Why.',
+});
+
+const query = queryOf(waitSchema, {
+  wait: {
+    description: 'With `If-None-Match`: how many seconds to wait for a change before a 304.',
+    override: { type: 'integer', minimum: 1, maximum: LONGEST_WAIT },
+  },
+});
+
+const ifNoneMatch = z.exactOptional(z.string());
+describe(ifNoneMatch, 'The `ETag` of the posture that the client knows.');
+const header = z.object({ 'If-None-Match': ifNoneMatch });
+
+const pathAction = z.enum(ACTIONS);
+describe(pathAction, 'The containment action.');
+
+const EXAMPLE = {
+  action: 'freeze_agent',
+  engaged: true,
+  since: EXAMPLE_INCIDENT.created_at,
+  holders: 1,
+  held_by: [EXAMPLE_INCIDENT.id],
+  via: 'poll',
+  heard_at: null,
+  delivery: {
+    incident: EXAMPLE_INCIDENT.id,
+    directive: 'engage',
+    status: 'recorded',
+    via: 'poll',
+    attempts: 0,
+    waited_ms: 0,
+    counts: { recorded: 1 },
+  },
+};
+
+const released = (name: string): object => ({
+  ...EXAMPLE,
+  action: name,
+  engaged: false,
+  since: null,
+  holders: 0,
+  held_by: [],
+  delivery: null,
+});
+
+const notInForce = named(
+  'NotInForce',
+  'The action has nothing to confirm or to try again.',
+  z.object({ error: text(), action: maybe(action), engaged: maybe(z.boolean()) }),
+);
+
+const NOT_IN_FORCE = response('The action has nothing to confirm or to try again.', notInForce, {
+  error: 'freeze_agent is released: there is no engage to confirm',
+  action: 'freeze_agent',
+  engaged: false,
+});
+
+const ETAG = { ETag: 'Changes whenever the response does.' };
+const UNCHANGED = { description: 'The client knows this posture, and it did not change within `wait` seconds.' };
+
+export const containmentPaths: ZodOpenApiPathsObject = {
+  '/api/v1/containment': {
+    get: {
+      operationId: 'getPosture',
+      tags: ['containment'],
+      summary: 'Read which containment actions are in force',
+      security: [],
+      requestParams: { query, header },
+      responses: {
+        200: response(
+          'Every action.',
+          posture,
+          { ...Object.fromEntries(ACTIONS.map((name) => [name, released(name)])), freeze_agent: EXAMPLE },
+          ETAG,
+        ),
+        304: UNCHANGED,
+        ...refusals(400, 503),
+      },
+    },
+  },
+  '/api/v1/containment/{action}': {
+    get: {
+      operationId: 'getActionPosture',
+      tags: ['containment'],
+      summary: 'Read whether one containment action is in force',
+      description: 'For a service that polls for its directives.',
+      security: [],
+      requestParams: { path: z.object({ action: pathAction }), query, header },
+      responses: {
+        200: response('The action.', actionPosture, EXAMPLE, ETAG),
+        304: UNCHANGED,
+        ...refusals(400, 404, 503),
+      },
+    },
+  },
+  '/api/v1/containment/confirm': {
+    post: {
+      operationId: 'confirmContainment',
+      tags: ['containment'],
+      summary: 'Confirm that an action is engaged or released',
+      requestBody: requestBody(confirmBody, { action: 'freeze_agent', directive: 'engage', observed: 'engaged' }),
+      responses: {
+        200: response('What the confirmation changed.', confirmed, {
+          action: 'freeze_agent',
+          directive: 'engage',
+          confirmed: 1,
+          lost: 0,
+          remaining: 0,
+        }),
+        ...refusals(400, 404, 413, 415, 503),
+        409: NOT_IN_FORCE,
+      },
+    },
+  },
+  '/api/v1/containment/retry': {
+    post: {
+      operationId: 'retryContainment',
+      tags: ['containment'],
+      summary: 'Try deliveries again that failed, were lost or wait',
+      requestBody: requestBody(retryBody, { action: 'freeze_agent', by: 'ada' }),
+      responses: {
+        200: response('How many deliveries are tried again.', retried, {
+          action: 'freeze_agent',
+          retried: 1,
+          remaining: 0,
+        }),
+        ...refusals(400, 404, 413, 415, 503),
+        409: NOT_IN_FORCE,
+      },
+    },
+  },
+};

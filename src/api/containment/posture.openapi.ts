@@ -1,0 +1,102 @@
+import * as z from 'zod/mini';
+import { DELIVERY_STATUSES } from '../../../machines/delivery.ts';
+import { ACTIONS, CONTAINMENT_STATUSES, DIRECTIVES, CHANNELS } from '../../../machines/vocabulary.ts';
+import type { ActionView, DeliveryView } from '../../containment/posture-reads.ts';
+import type { Confirmed } from '../../containment/confirmations.ts';
+import type { DeliveryRecord } from '../../domain/delivery.ts';
+import type { Containment } from '../../domain/incident.ts';
+import { meaning, named } from '../openapi/described.ts';
+import { action, count, type FieldsOf, incidentId, maybe, text, time } from '../openapi/values.ts';
+import { OBSERVED } from '../../domain/entries.ts';
+
+const receipt = named(
+  'Receipt',
+  'How a service said that it carried out an action: in its answer to the delivery, or in a confirmation of its own.',
+  z.discriminatedUnion('by', [
+    z.object({ by: z.literal('answer'), status: maybe(z.int()), body: maybe(text()) }),
+    z.object({ by: z.literal('confirmation'), observed: maybe(z.enum(OBSERVED)) }),
+  ]),
+);
+
+/** The fields of a delivery. */
+const deliveryFields = {
+  status: z.enum(DELIVERY_STATUSES),
+  via: meaning(
+    z.enum(CHANNELS),
+    'push: it is sent to its service; poll: its service asks for it; log: it is an entry of the audit log.',
+  ),
+  attempts: meaning(count, 'How many times it was sent.'),
+  waited_ms: meaning(count, 'The pauses between its attempts so far, in milliseconds.'),
+  last_error: maybe(text()),
+  next_attempt_at: maybe(time),
+  confirmed_at: maybe(time),
+  receipt: maybe(receipt),
+} satisfies Omit<FieldsOf<DeliveryRecord>, 'action'>;
+
+export const containment = named(
+  'Containment',
+  'How far the actions of an incident are.',
+  z.object({
+    status: meaning(
+      z.enum(CONTAINMENT_STATUSES),
+      'How far containment is; for a resolved incident, how far it was in the end.',
+    ),
+    actions: z.array(z.object({ action, ...deliveryFields } satisfies FieldsOf<DeliveryRecord>)),
+  } satisfies FieldsOf<Containment>),
+);
+
+const directive = z.enum(DIRECTIVES);
+
+export const actionPosture = named(
+  'ActionPosture',
+  'How a containment action stands.',
+  z.object({
+    action,
+    engaged: z.boolean(),
+    since: meaning(z.nullable(time), 'Since when; null when it was never in force.'),
+    holders: meaning(count, 'How many unresolved incidents hold it.'),
+    held_by: meaning(z.array(incidentId), 'The oldest of them, at most 100.'),
+    via: meaning(z.enum(CHANNELS), 'How it reaches its service now.'),
+    heard_at: meaning(z.nullable(time), 'When its service last reported.'),
+    delivery: z.nullable(
+      meaning(
+        z.object({
+          incident: incidentId,
+          directive,
+          ...deliveryFields,
+          counts: meaning(
+            z.partialRecord(z.enum(DELIVERY_STATUSES), count),
+            'How many deliveries of the holders have each status.',
+          ),
+        } satisfies FieldsOf<DeliveryView>),
+        'The delivery that matters most; null when there was none.',
+      ),
+    ),
+  } satisfies FieldsOf<ActionView>),
+);
+
+export const posture = named(
+  'Posture',
+  'How every containment action stands.',
+  z.object(Object.fromEntries(ACTIONS.map((name) => [name, actionPosture]))),
+);
+
+const remaining = meaning(count, 'How many are left for the next request.');
+
+export const confirmed = named(
+  'Confirmed',
+  'What a confirmation changed.',
+  z.object({
+    action,
+    directive,
+    confirmed: meaning(count, 'How many deliveries are confirmed now.'),
+    lost: meaning(count, 'How many deliveries turned out to be lost.'),
+    remaining,
+  } satisfies FieldsOf<Confirmed & { action: unknown; directive: unknown }>),
+);
+
+export const retried = named(
+  'Retried',
+  'How many deliveries are tried again.',
+  z.object({ action, retried: count, remaining }),
+);

@@ -1,0 +1,34 @@
+/** What services and operators send about containment. */
+import * as z from 'zod/mini';
+import { ACTIONS, DIRECTIVES } from '../../../machines/vocabulary.ts';
+import { filled, once, oneOf, signature } from '../request/fields.ts';
+import { OBSERVED } from '../../domain/entries.ts';
+
+export const CONFIRM_REQUIRED = 'action and directive are required';
+export const RETRY_REQUIRED = 'action required';
+
+const incidentId = z.exactOptional(filled('incident_id must be an incident, or left out for all that hold the action'));
+
+/** The body by which a service confirms that it has carried out a directive. */
+export const confirmSchema = z.strictObject({
+  action: oneOf(CONFIRM_REQUIRED, ACTIONS, 'invalid action'),
+  incident_id: incidentId,
+  directive: oneOf(CONFIRM_REQUIRED, DIRECTIVES, 'invalid directive'),
+  observed: z.exactOptional(z.enum(OBSERVED, 'invalid observed')),
+});
+
+/** The body by which an operator has deliveries tried again. */
+export const retrySchema = z.strictObject({
+  action: oneOf(RETRY_REQUIRED, ACTIONS, 'invalid action'),
+  incident_id: incidentId,
+  ...signature(),
+});
+
+export const LONGEST_WAIT = 60;
+
+const isWait = (text: string): boolean => /^[1-9]\d?$/.test(text) && Number(text) <= LONGEST_WAIT;
+
+/** The parameter by which a reader of the posture waits for it to change. */
+export const waitSchema = z.strictObject({
+  wait: once('wait', isWait, `wait must be a whole number of seconds from 1 to ${LONGEST_WAIT}`),
+});

@@ -1,0 +1,66 @@
+import type { Context } from 'koa';
+import type { ContainmentAction } from '../../../machines/vocabulary.ts';
+import { SECOND } from '../../clock.ts';
+import { RecorderError } from '../../errors.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { matchesTag } from '../request/if-none-match.ts';
+import { readParameters } from '../request/read.ts';
+import { respondJson } from '../respond.ts';
+import { LIMITS } from '../server/api-server.ts';
+import { waitSchema } from './requests.ts';
+
+/** How many requests may wait for a change at the same time: they must not take all connections. */
+const MAX_WAITING = 64;
+
+type Posture = ApiDependencies['posture'];
+
+/**
+ * Responds with the posture of actions and its entity tag; 304 when the client knows that posture. With the parameter
+ * `wait` a client that knows the posture waits until it changes, for so many seconds at most.
+ *
+ * @param view what to show of these actions now
+ * @throws RecorderError `overloaded` when too many requests wait
+ */
+export const respondPosture = async (
+  ctx: Context,
+  posture: Posture,
+  actions: readonly ContainmentAction[],
+  view: () => object,
+): Promise<void> => {
+  const { wait } = readParameters(ctx, waitSchema);
+  const before = posture.versionOf(actions);
+  ctx.status = 200;
+  ctx.set('Cache-Control', 'no-cache');
+  ctx.set('ETag', `"${before}"`);
+  const known = ctx.get('If-None-Match');
+  const isKnown = (version: string): boolean => matchesTag(known, `"${version}"`);
+  // A client that knows another posture gets this one at once.
+  if (wait !== undefined && (known === '' || isKnown(before))) {
+    await waitForChange(ctx, posture, actions, before, Number(wait[0]));
+    const version = posture.versionOf(actions);
+    ctx.set('ETag', `"${version}"`);
+    if (version === before) {
+      ctx.status = 304;
+      return;
+    }
+  }
+  if (isKnown(posture.versionOf(actions))) ctx.status = 304;
+  else respondJson(ctx, 200, JSON.stringify(view()));
+};
+
+const waitForChange = async (
+  ctx: Context,
+  posture: Posture,
+  actions: readonly ContainmentAction[],
+  version: string,
+  seconds: number,
+): Promise<void> => {
+  if (posture.waiting >= MAX_WAITING) {
+    throw new RecorderError('overloaded', `${MAX_WAITING} requests wait for the posture already; ask without wait`);
+  }
+  const left = new AbortController();
+  ctx.res.once('close', () => left.abort());
+  // Nothing is sent during the wait: without this the server would cut the connection as idle.
+  ctx.req.setTimeout(seconds * SECOND + LIMITS.idleTimeout);
+  await posture.change(actions, version, seconds * SECOND, left.signal);
+};

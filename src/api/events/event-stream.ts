@@ -1,0 +1,120 @@
+/**
+ * One reader of the event stream (Server-Sent Events, WHATWG HTML, section 9.2), from the first byte to the last.
+ *
+ * States:
+ * - catching up: the reader gets what is in the log already, a page at a time, as fast as it reads.
+ * - live: at the end of the log; the reader gets each entry when it is durable. What it does not read waits. When too
+ *   much waits, the reader is cut off; it can reconnect and resume.
+ * - closed.
+ *
+ * The position is the last entry up to which the reader was sent everything that its filter passes. So nothing is lost
+ * or repeated between the two states, nor when the reader resumes: the position is sent at the beginning, with every
+ * event and in each heartbeat.
+ */
+import type { ServerResponse } from 'node:http';
+import type { EntryLine } from '../../audit/entry-line.ts';
+import type { LogCursor } from '../../audit/log-cursor.ts';
+import { SECOND } from '../../clock.ts';
+import { RecorderError } from '../../errors.ts';
+import type { EntryFilter } from './event-filter.ts';
+
+/** How many bytes may wait for a reader. */
+const MAX_WAITING = 1024 * 1024;
+/** After how many milliseconds a reader that was cut off reconnects. */
+const RETRY = 2 * SECOND;
+
+/** An entry and its event as bytes, which all readers share. */
+export interface EventFrame {
+  readonly line: EntryLine;
+  readonly bytes: Buffer;
+}
+
+export const frameOf = (line: EntryLine): EventFrame => ({
+  line,
+  bytes: Buffer.concat([Buffer.from(`id: ${line.seq}\nevent: ${line.event}\ndata: `), line.bytes, END]),
+});
+
+const END = Buffer.from('\n\n');
+
+export class EventStream {
+  readonly #response: ServerResponse;
+  readonly #filter: EntryFilter;
+  #position: number;
+  #live = false;
+  /** Continues to catch up when the reader has read what waits, or is gone. */
+  #resume: () => void = () => {};
+
+  /** Begins the response to a reader that has seen everything up to the entry `position`. */
+  constructor(response: ServerResponse, position: number, filter: EntryFilter) {
+    this.#response = response;
+    this.#filter = filter;
+    this.#position = position;
+    response.on('drain', () => this.#resume()).once('close', () => this.#resume());
+    response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+    response.write(`retry: ${RETRY}\nid: ${position}\n\n`);
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  /**
+   * Sends what is in the log already: the lines `first`, then those that `next` gives. Resolves when the reader is live
+   * or gone.
+   *
+   * @param next the next lines of `cursor`
+   * @throws what `next` throws
+   */
+  async catchUp(first: readonly EntryLine[], next: LogCursor['next'], cursor: Pick<LogCursor, 'atEnd'>): Promise<void> {
+    for (let lines = first; !this.#response.closed; lines = await next()) {
+      this.#send(lines.map(frameOf));
+      if (cursor.atEnd) {
+        this.#live = true;
+        return;
+      }
+      if (!this.#response.writableNeedDrain) continue;
+      await new Promise<void>((resolve) => {
+        this.#resume = resolve;
+      });
+    }
+  }
+
+  /**
+   * Sends durable entries to a live reader.
+   * @throws RecorderError `overloaded` when too much waits for the reader
+   */
+  take(frames: readonly EventFrame[]): void {
+    if (!this.#live) return;
+    this.#send(frames.filter(({ line }) => line.seq > this.#position));
+    if (this.#waiting > MAX_WAITING)
+      throw new RecorderError('overloaded', `${this.#waiting} bytes wait for its reader`);
+  }
+
+  /** Sends a heartbeat, unless something waits for the reader. */
+  beat(): void {
+    if (this.#waiting === 0) this.#response.write(`:\nid: ${this.#position}\n\n`);
+  }
+
+  /** Ends the response; a reader for which something waits is cut off. */
+  end(): void {
+    if (this.#waiting === 0) this.#response.end();
+    else this.#response.destroy();
+  }
+
+  /** How many bytes wait for the reader. */
+  get #waiting(): number {
+    return this.#response.writableLength;
+  }
+
+  #send(frames: readonly EventFrame[]): void {
+    this.#response.cork();
+    try {
+      for (const { line, bytes } of frames) {
+        if (this.#filter(line)) this.#response.write(bytes);
+        this.#position = line.seq;
+      }
+    } finally {
+      this.#response.uncork();
+    }
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * All readers of the event stream.
+ *
+ * Durable entries go out to all readers together, at most every 100 ms, a moment after the responses to their reporters.
+ * So a report costs the same whether anybody follows the log or not.
+ */
+import type { ServerResponse } from 'node:http';
+import { bulkhead } from 'cockatiel';
+import { type EntryLine, linesOf } from '../../audit/entry-line.ts';
+import { LogCursor } from '../../audit/log-cursor.ts';
+import type { AuditLog } from '../../audit/log.ts';
+import { type Clock, SECOND } from '../../clock.ts';
+import { RecorderError } from '../../errors.ts';
+import { entryFilter, type EventFilter } from './event-filter.ts';
+import { EventStream, frameOf } from './event-stream.ts';
+import type { StoredEntry } from '../../domain/entries.ts';
+
+const MAX_STREAMS = 64;
+/** How many readers read a page of the log at the same time: long reads must not keep the others waiting. */
+const MAX_READING = 2;
+/** The least time between two deliveries, in milliseconds. */
+const DELIVER_EVERY = 100;
+const BEAT_EVERY = 15 * SECOND;
+
+export interface EventStreamsDependencies {
+  readonly log: Pick<AuditLog, 'status' | 'sealed' | 'fileOf'>;
+  readonly kindOf: Parameters<typeof entryFilter>[1];
+  readonly clock: Clock;
+  readonly logger: { warn(fields: object, message: string): void };
+  /** Milliseconds between two heartbeats to each reader. */
+  readonly beatEvery?: number;
+}
+
+export class EventStreams {
+  readonly #dependencies: EventStreamsDependencies;
+  readonly #streams = new Set<EventStream>();
+  readonly #reading = bulkhead(MAX_READING, Infinity);
+  #pending: EntryLine[] = [];
+  #delivered = -Infinity;
+  #delivery: NodeJS.Timeout | undefined;
+  #beat: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(dependencies: EventStreamsDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /** How many there are now. */
+  get readers(): number {
+    return this.#streams.size;
+  }
+
+  /** Sends durable entries to all readers soon. `written` are their lines. Cheap when nobody reads. */
+  publish(entries: readonly StoredEntry[], written: Buffer): void {
+    if (this.#streams.size === 0) return;
+    this.#pending.push(...linesOf(entries, written));
+    if (this.#delivery !== undefined) return;
+    const wait = this.#delivered + DELIVER_EVERY - this.#dependencies.clock.monotonic();
+    this.#delivery = setTimeout(() => this.#deliver(), Math.max(0, wait)).unref();
+  }
+
+  /**
+   * Responds with the entries after `after` and all that follow, until the reader leaves, is cut off, or `close`. When it
+   * throws, nothing was sent.
+   *
+   * @param after a `seq`; without it only new entries are sent
+   * @throws RecorderError `overloaded`, `stopping`; `invalid_request` when the log does not reach `after` yet; `gone` with
+   *   `first_seq` when what follows is archived
+   */
+  async open(response: ServerResponse, filter: EventFilter, after?: number): Promise<void> {
+    const { log, kindOf } = this.#dependencies;
+    const last_seq = log.status.entries;
+    if (after !== undefined && after > last_seq) {
+      const message = `the log ends with entry ${last_seq}, there is nothing after ${after} yet`;
+      throw new RecorderError('invalid_request', message, { fields: { last_seq } });
+    }
+    const cursor = new LogCursor(log, after ?? last_seq);
+    const start = cursor.position;
+    const next = (): ReturnType<LogCursor['next']> => this.#reading.execute(() => cursor.next());
+    const first = await next();
+    if (this.#closed) throw new RecorderError('stopping', 'the service is stopping');
+    if (this.#streams.size >= MAX_STREAMS) {
+      throw new RecorderError('overloaded', `${MAX_STREAMS} event streams are open; try again later`);
+    }
+    if (response.destroyed) return;
+    const stream = new EventStream(response, start, entryFilter(filter, kindOf));
+    this.#streams.add(stream);
+    this.#beat ??= setInterval(() => this.#beatAll(), this.#dependencies.beatEvery ?? BEAT_EVERY).unref();
+    response.once('close', () => this.#streams.delete(stream));
+    stream.catchUp(first, next, cursor).catch((error: unknown) => this.#giveUp(stream, error));
+  }
+
+  /** Ends all streams, and refuses new ones. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#delivery);
+    clearInterval(this.#beat);
+    for (const stream of this.#streams) stream.end();
+  }
+
+  #deliver(): void {
+    this.#delivery = undefined;
+    this.#delivered = this.#dependencies.clock.monotonic();
+    const frames = this.#pending.map(frameOf);
+    this.#pending = [];
+    for (const stream of this.#streams) {
+      try {
+        stream.take(frames);
+      } catch (error) {
+        this.#giveUp(stream, error);
+      }
+    }
+  }
+
+  /** What was sent so far is in order. When the reader reconnects it resumes, or gets the error as a response. */
+  #giveUp(stream: EventStream, error: unknown): void {
+    this.#dependencies.logger.warn({ err: error, position: stream.position }, 'an event stream is cut off');
+    stream.end();
+  }
+
+  #beatAll(): void {
+    for (const stream of this.#streams) stream.beat();
+    if (this.#streams.size > 0) return;
+    clearInterval(this.#beat);
+    this.#beat = undefined;
+  }
+}

@@ -1,0 +1,37 @@
+import type { Context } from 'koa';
+import { RecorderError } from '../../errors.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import type { ApiRoute } from '../middleware/routing.ts';
+import { readParameters } from '../request/read.ts';
+import { eventsSchema } from './requests.ts';
+
+/**
+ * The audit log as Server-Sent Events: the entries after the one asked for, then each new entry as it is written. A
+ * reader that reconnects sends `Last-Event-ID`, which counts instead of `after`.
+ */
+export const eventRoutes = ({ events }: Pick<ApiDependencies, 'events'>): readonly ApiRoute[] => [
+  {
+    method: 'GET',
+    path: '/api/v1/events',
+    handle: async (ctx) => {
+      const given = readParameters(ctx, eventsSchema);
+      const filter = { classes: given.class ?? [], states: given.state ?? [], severities: given.severity ?? [] };
+      const after = lastEventId(ctx) ?? given.after?.[0];
+      if (ctx.method === 'HEAD') {
+        ctx.set('Content-Type', 'text/event-stream');
+        ctx.status = 200;
+        return;
+      }
+      await events.open(ctx.res, filter, after === undefined ? undefined : Number(after));
+      // Koa would check whether the stream is a Response of fetch, and load fetch for that: 15 MB.
+      ctx.respond = false;
+    },
+  },
+];
+
+const lastEventId = ({ req }: Context): string | undefined => {
+  const id = req.headers['last-event-id'];
+  if (id === undefined || id === '') return undefined;
+  if (typeof id === 'string' && /^\d{1,15}$/.test(id)) return id;
+  throw new RecorderError('invalid_request', 'Last-Event-ID must be the id of an event, a whole number');
+};

@@ -1,0 +1,103 @@
+import * as z from 'zod/mini';
+import type { ZodOpenApiPathItemObject, ZodOpenApiPathsObject } from 'zod-openapi';
+import { DELIVERY_STATUSES } from '../../../machines/delivery.ts';
+import { LOG_STATES } from '../../audit/log.ts';
+import type { WebhookStatus } from '../../containment/webhook-feed.ts';
+import { meaning, named } from '../openapi/described.ts';
+import { refusals, response } from '../openapi/responses.ts';
+import { action, count, type FieldsOf, maybe, text, time } from '../openapi/values.ts';
+import { policyFields } from '../policy/policy-shape.openapi.ts';
+
+const health = named(
+  'Health',
+  'The health of the service.',
+  z.object({
+    status: meaning(z.enum(['ok', 'degraded']), 'degraded while reports and commands are refused.'),
+    open_incidents: count,
+    total_incidents: count,
+    reasons: maybe(meaning(z.array(text()), 'Why it is degraded.')),
+    warnings: meaning(z.array(text()), 'What an operator should know although nothing is broken.'),
+    version: text(),
+    started_at: time,
+    audit: z.object({
+      writable: z.boolean(),
+      state: z.enum(LOG_STATES),
+      last_seq: count,
+      verified_seq: meaning(z.nullable(count), 'How far the log has been verified; null while it has not.'),
+      segments: meaning(count, 'Files that make up the log.'),
+      bytes: meaning(count, 'Size of the one that is being written.'),
+      algorithm: z.enum(['hmac-sha256', 'sha256']),
+    }),
+    containment: z.object({
+      engaged: meaning(z.array(action), 'The actions in force.'),
+      deliveries: meaning(
+        z.partialRecord(z.enum(DELIVERY_STATUSES), count),
+        'How many of their deliveries have each status.',
+      ),
+    }),
+    notify: z.array(
+      z.object({
+        url: text(),
+        status: z.enum(['ok', 'failing']),
+        behind: meaning(count, 'Entries that were not sent to it yet.'),
+        refused: meaning(count, 'Entries that it refused since the start.'),
+        last_error: maybe(text()),
+      } satisfies FieldsOf<WebhookStatus>),
+    ),
+    policy: z.object({ ...policyFields, path: maybe(text()) }),
+  }),
+);
+
+const probe = named(
+  'Probe',
+  'Whether the service is alive, or ready.',
+  z.object({ status: z.enum(['ok', 'degraded']), reasons: maybe(z.array(text())) }),
+);
+
+const REASONS = ["the audit log can't be written: ENOSPC"];
+const RETRY = { 'Retry-After': 'After how many seconds to ask again.' };
+
+const EXAMPLE = {
+  status: 'ok',
+  open_incidents: 1,
+  total_incidents: 2,
+  warnings: [],
+  version: '0.1.0',
+  started_at: '2026-11-22T07:00:00.000Z',
+  audit: {
+    writable: true,
+    state: 'open',
+    last_seq: 17,
+    verified_seq: 17,
+    segments: 1,
+    bytes: 8127,
+    algorithm: 'hmac-sha256',
+  },
+  containment: { engaged: ['freeze_agent'], deliveries: { confirmed: 1 } },
+  notify: [],
+  policy: {
+    version: 1,
+    source: 'file',
+    path: '/etc/secure-ai/policy/incident-containment.yaml',
+    digest: '62620e39d2a2d4ee9f4d9bb1d7b6d7c61b9df6e7ac9ac2a9a3a4f7c01c1b5a58',
+    loaded_at: '2026-11-22T07:00:00.000Z',
+  },
+};
+
+const get = (operationId: string, summary: string, responses: object): ZodOpenApiPathItemObject => ({
+  get: { operationId, tags: ['service'], summary, security: [], responses: { ...responses, ...refusals() } },
+});
+
+export const healthPaths: ZodOpenApiPathsObject = {
+  '/health': get('getHealth', 'Read the health of the service', {
+    200: response('It takes reports and commands.', health, EXAMPLE),
+    503: response('It does not.', health, { ...EXAMPLE, status: 'degraded', reasons: REASONS }, RETRY),
+  }),
+  '/livez': get('getLiveness', 'Whether the process serves', {
+    200: response('It does. When there is no response, a restart may help.', probe, { status: 'ok' }),
+  }),
+  '/readyz': get('getReadiness', 'Whether reports and commands are taken', {
+    200: response('They are.', probe, { status: 'ok' }),
+    503: response('They are not, and why.', probe, { status: 'degraded', reasons: REASONS }, RETRY),
+  }),
+};

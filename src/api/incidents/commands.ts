@@ -1,0 +1,29 @@
+import { COMMANDS } from '../../../machines/decision.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import type { Admission } from '../middleware/admission.ts';
+import type { ApiRoute } from '../middleware/routing.ts';
+import { readBody } from '../request/read.ts';
+import { respondIncident } from '../respond.ts';
+import { expectedVersion } from './if-match.ts';
+import { COMMAND_REQUIRED, commandSchema } from './requests.ts';
+
+/** The commands of operators on an incident, each under its own name. */
+export const commandRoutes = (
+  { recorder, incidents }: Pick<ApiDependencies, 'recorder' | 'incidents'>,
+  { command }: Pick<Admission, 'command'>,
+): readonly ApiRoute[] =>
+  COMMANDS.map((name) => ({
+    method: 'POST',
+    path: `/api/v1/incidents/${name}`,
+    before: command,
+    handle: async (ctx) => {
+      const { id, by, note } = readBody(ctx, commandSchema, COMMAND_REQUIRED);
+      const target = { id, ...(isFilled(by) && { by }), ...(isFilled(note) && { note }) };
+      const version = expectedVersion(ctx.req.headers['if-match'], () => incidents.get(id)?.version);
+      const { incident } = await recorder.perform(name, target, version);
+      respondIncident(ctx, 200, incident);
+    },
+  }));
+
+/** Forms send a field that was not filled in as empty text. */
+const isFilled = (text: string | undefined): text is string => text !== undefined && text.trim() !== '';

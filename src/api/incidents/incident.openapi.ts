@@ -1,0 +1,84 @@
+import * as z from 'zod/mini';
+import type { NextTransition } from '../../../machines/transitions.ts';
+import type { Incident } from '../../domain/incident.ts';
+import { containment } from '../containment/posture.openapi.ts';
+import { meaning, named } from '../openapi/described.ts';
+import {
+  action,
+  anything,
+  count,
+  type FieldsOf,
+  hash,
+  incidentClass,
+  incidentId,
+  maybe,
+  severity,
+  state,
+  text,
+  time,
+} from '../openapi/values.ts';
+import { type Entry, ENTRY_EVENTS } from '../../domain/entries.ts';
+
+export const incident = named(
+  'Incident',
+  'An incident as it is now.',
+  z.object({
+    id: incidentId,
+    created_at: time,
+    updated_at: time,
+    class: incidentClass,
+    severity,
+    state,
+    source: text(),
+    description: text(),
+    evidence: maybe(meaning(anything(), 'Exactly as it was reported.')),
+    containment_actions: maybe(meaning(z.array(action), 'The actions of its rule, from containment on.')),
+    containment: maybe(containment),
+    contained_at: maybe(time),
+    contained_by: maybe(text()),
+    acknowledged_at: maybe(time),
+    acknowledged_by: maybe(text()),
+    resolved_at: maybe(time),
+    resolved_by: maybe(text()),
+    note: maybe(meaning(text(), 'The latest note that a person left.')),
+    dedup_key: maybe(text()),
+    occurrences: meaning(count, 'How many times it was reported.'),
+    last_seen_at: maybe(meaning(time, 'When it was last reported again.')),
+    version: meaning(count, 'How many entries of the audit log are about it.'),
+    hash: meaning(hash, 'entry_hash of the latest of them.'),
+  } satisfies FieldsOf<Incident>),
+);
+
+export const entry = named(
+  'Entry',
+  'A line of the audit log.',
+  z.object({
+    timestamp: time,
+    event: z.enum(ENTRY_EVENTS),
+    data: meaning(
+      z.looseObject({ seq: meaning(count, 'Counts all entries from 1, without gaps.') }),
+      'What the event says. An entry about an incident has its identifier, its version and the state it led to.',
+    ),
+    prev_hash: meaning(text(), 'entry_hash of the entry before; empty for the first.'),
+    entry_hash: hash,
+    algorithm: z.enum(['hmac-sha256', 'sha256']),
+  } satisfies FieldsOf<Entry>),
+);
+
+const nextTransition = z.object({
+  event: text(),
+  allowed: z.boolean(),
+  target: meaning(z.nullable(text()), 'The state that it leads to; null when the state stays the same.'),
+  reason: maybe(meaning(text(), 'Why it is not allowed.')),
+} satisfies FieldsOf<NextTransition>);
+
+export const nextTransitions = meaning(
+  z.array(nextTransition),
+  'Every event of the statechart, and what it would do now.',
+);
+
+export const transitions = named(
+  'Transitions',
+  'What each event would do to an incident now.',
+  z.object({ id: incidentId, state, transitions: nextTransitions }),
+);

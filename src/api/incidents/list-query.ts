@@ -1,0 +1,35 @@
+import { RecorderError } from '../../errors.ts';
+import type { ListQuery } from '../../projections/incident-list.ts';
+import { readWords } from '../../projections/search.ts';
+import { readCursor } from './cursor.ts';
+import { LONGEST_LIST, listSchema } from './requests.ts';
+import { parseQuery } from '../request/query.ts';
+import { parseTimestamp } from '../request/timestamp.ts';
+import { validate } from '../request/validate.ts';
+
+/**
+ * Reads the query string of the list.
+ * @throws RecorderError `invalid_request`, which says what is wrong and what is allowed
+ */
+export const readListQuery = (query: string): ListQuery => {
+  const given = validate(listSchema, parseQuery(query), 'parameter');
+  const since = timeOf(given.since);
+  const until = timeOf(given.until);
+  if (since !== undefined && until !== undefined && since > until) {
+    throw new RecorderError('invalid_request', 'since must not be later than until');
+  }
+  return {
+    classes: given.class ?? [],
+    states: given.state ?? [],
+    severities: given.severity ?? [],
+    sources: given.source ?? [],
+    ...(given.q?.[0] !== undefined && { words: readWords(given.q[0]) }),
+    limit: Number(given.limit?.[0] ?? LONGEST_LIST),
+    ...(since !== undefined && { since }),
+    ...(until !== undefined && { until }),
+    ...(given.cursor?.[0] !== undefined && { after: readCursor(given.cursor[0]) }),
+  };
+};
+
+const timeOf = (values: readonly string[] | undefined): number | undefined =>
+  values?.[0] === undefined ? undefined : parseTimestamp(values[0]);

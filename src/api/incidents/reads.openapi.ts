@@ -1,0 +1,102 @@
+import * as z from 'zod/mini';
+import type { ZodOpenApiPathsObject } from 'zod-openapi';
+import { refusals, response } from '../openapi/responses.ts';
+import { describe } from '../openapi/described.ts';
+import { EXAMPLE_INCIDENT, EXAMPLE_REPORT } from '../openapi/examples.ts';
+import { queryOf } from '../openapi/parameters.ts';
+import { entry, incident } from './incident.openapi.ts';
+import { idSchema } from '../request/fields.ts';
+import { historySchema, listSchema, LONGEST_LIST } from './requests.ts';
+
+const TIME = { type: 'string', format: 'date-time' };
+const ID = { description: 'The identifier of the incident.', examples: [EXAMPLE_INCIDENT.id] };
+
+const list = queryOf(listSchema, {
+  class: 'Only these classes.',
+  state: 'Only these states.',
+  severity: 'Only these severities.',
+  source: 'Only reports from these sources.',
+  q: {
+    description:
+      'Words that must all occur in id, source or description. Case and accents do not matter; `agent*` stands for any ' +
+      'word that begins so. ' +
+      'A page may end early.',
+    examples: ['gateway agent*'],
+  },
+  since: { description: 'Created at this time or later.', override: TIME },
+  until: { description: 'Created before this time.', override: TIME },
+  limit: {
+    description: 'How many incidents a page holds at most. It may hold fewer: follow `Link`, do not count.',
+    override: { type: 'integer', minimum: 1, maximum: LONGEST_LIST, default: LONGEST_LIST },
+  },
+  cursor: 'From the `Link` header of the page before.',
+});
+
+const history = queryOf(historySchema, {
+  id: ID,
+  after: {
+    description: 'The version after which the page begins.',
+    override: { type: 'integer', minimum: 0, default: 0 },
+  },
+});
+
+const ifNoneMatch = z.exactOptional(z.string());
+describe(ifNoneMatch, { description: 'The version that the client knows.', examples: ['"2"'] });
+
+const EXAMPLE_ENTRY = {
+  timestamp: EXAMPLE_INCIDENT.created_at,
+  event: 'incident.reported',
+  data: {
+    seq: 17,
+    incident: EXAMPLE_INCIDENT.id,
+    version: 1,
+    state: 'contained',
+    severity: 'high',
+    report: EXAMPLE_REPORT,
+    rule: { auto_contain: true, actions: ['freeze_agent', 'log_alert'], default_severity: 'high' },
+  },
+  prev_hash: '60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752',
+  entry_hash: 'fd61a03af4f77d870fc21e05e7e80678095c92d808cfb3b5c279ee04c74aca13',
+  algorithm: 'hmac-sha256',
+};
+
+const NEXT = 'A `Link` header names the next page, if there is one (`rel="next"`).';
+
+export const incidentPaths: ZodOpenApiPathsObject = {
+  '/api/v1/incidents': {
+    get: {
+      operationId: 'listIncidents',
+      tags: ['incidents'],
+      summary: 'List incidents',
+      description: `Most severe first, then newest. ${NEXT} Later pages leave out what was reported since the first.`,
+      security: [],
+      requestParams: { query: list },
+      responses: { 200: response('The incidents.', z.array(incident), [EXAMPLE_INCIDENT]), ...refusals(400, 503) },
+    },
+  },
+  '/api/v1/incidents/get': {
+    get: {
+      operationId: 'getIncident',
+      tags: ['incidents'],
+      summary: 'Read one incident',
+      security: [],
+      requestParams: { query: queryOf(idSchema, { id: ID }), header: z.object({ 'If-None-Match': ifNoneMatch }) },
+      responses: {
+        200: response('The incident.', incident, EXAMPLE_INCIDENT, { ETag: 'Its version, in quotation marks.' }),
+        304: { description: 'The incident is still at that version.' },
+        ...refusals(400, 404, 503),
+      },
+    },
+  },
+  '/api/v1/incidents/history': {
+    get: {
+      operationId: 'getIncidentHistory',
+      tags: ['incidents'],
+      summary: 'Read what the audit log says of an incident',
+      description: `The lines of the log, unchanged, oldest first. ${NEXT}`,
+      security: [],
+      requestParams: { query: history },
+      responses: { 200: response('The entries.', z.array(entry), [EXAMPLE_ENTRY]), ...refusals(400, 404, 503) },
+    },
+  },
+};

@@ -1,0 +1,50 @@
+/** What clients send to report incidents, command them and read them. */
+import * as z from 'zod/mini';
+import { CLASSES, SEVERITIES } from '../../../machines/vocabulary.ts';
+import { anyOf, filled, isCount, isTimestamp, kinds, once, oneId, oneOf, signature } from '../request/fields.ts';
+
+export const REPORT_REQUIRED = 'class, source, and description are required';
+
+const DEDUP_KEY = 'dedup_key must be a string of 1 to 256 characters';
+
+const isJsonObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The body of a report. */
+export const reportSchema = z.strictObject({
+  class: oneOf(REPORT_REQUIRED, CLASSES, 'invalid incident class'),
+  source: filled(REPORT_REQUIRED),
+  description: filled(REPORT_REQUIRED),
+  severity: z.exactOptional(z.enum(SEVERITIES, 'invalid severity')),
+  // zod would take an object of its own apart and put it together again.
+  evidence: z.exactOptional(z.unknown().check(z.refine(isJsonObject, 'evidence must be a JSON object'))),
+  dedup_key: z.exactOptional(z.string(DEDUP_KEY).check(z.minLength(1, DEDUP_KEY), z.maxLength(256, DEDUP_KEY))),
+});
+
+export const COMMAND_REQUIRED = 'id required';
+
+/** The body of a command on an incident. */
+export const commandSchema = z.strictObject({ id: filled(COMMAND_REQUIRED), ...signature() });
+
+export const LONGEST_LIST = 1000;
+
+const isLimit = (text: string): boolean => /^[1-9]\d{0,3}$/.test(text) && Number(text) <= LONGEST_LIST;
+
+const notATimestamp = (name: string): string =>
+  `${name} must be an RFC 3339 time like 2026-11-22T07:12:00Z (in a query, + is written %2B)`;
+
+/** The parameters of the list of incidents. */
+export const listSchema = z.strictObject({
+  ...kinds,
+  source: anyOf(z.string()),
+  q: once('q', (text) => text.length <= 256, 'q must have at most 256 characters'),
+  since: once('since', isTimestamp, notATimestamp('since')),
+  until: once('until', isTimestamp, notATimestamp('until')),
+  limit: once('limit', isLimit, `limit must be a whole number from 1 to ${LONGEST_LIST}`),
+  cursor: once('cursor', () => true, 'invalid cursor'),
+});
+
+/** The parameters of an incident's history. */
+export const historySchema = z.strictObject({
+  id: oneId,
+  after: once('after', isCount, 'after must be a version of the incident, a whole number'),
+});

@@ -1,0 +1,44 @@
+import * as z from 'zod/mini';
+import { ACTIONS, CLASSES } from '../../../machines/vocabulary.ts';
+import type { PolicyDocument } from '../../policy/document.ts';
+import type { Policy } from '../../policy/policy.ts';
+import { meaning, named } from '../openapi/described.ts';
+import { action, count, type FieldsOf, hash, maybe, severity, text, time } from '../openapi/values.ts';
+import { NOTIFIED_EVENTS } from '../../domain/entries.ts';
+
+/** What identifies a policy. */
+export const policyFields = {
+  version: z.literal(1),
+  source: z.enum(['file', 'built-in']),
+  digest: meaning(hash, 'The same for the same rules, targets and webhooks, whatever the layout of the file.'),
+  loaded_at: time,
+} satisfies Partial<FieldsOf<Policy>>;
+
+const endpoint = z.object({ url: text(), action: text() });
+
+const target = z.object({
+  engage: maybe(endpoint),
+  release: maybe(endpoint),
+  broker: maybe(z.object({ requests: text(), results: text(), action: text() })),
+  timeout: maybe(meaning(count, 'In milliseconds.')),
+  confirm_every: maybe(meaning(count, 'In milliseconds.')),
+});
+
+export const policy = named(
+  'Policy',
+  'The policy in force, completed from the built-in table. The paths of tokens are left out.',
+  z.object({
+    ...policyFields,
+    path: maybe(text()),
+    rules: z.object(
+      Object.fromEntries(
+        CLASSES.map((name) => [
+          name,
+          z.object({ auto_contain: z.boolean(), actions: z.array(action), default_severity: severity }),
+        ]),
+      ),
+    ),
+    targets: z.partialRecord(z.enum(ACTIONS), target),
+    notify: z.array(z.object({ url: text(), events: maybe(z.array(z.enum(NOTIFIED_EVENTS))) })),
+  } satisfies FieldsOf<PolicyDocument>),
+);

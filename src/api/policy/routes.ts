@@ -1,0 +1,31 @@
+import { policyDocument } from '../../policy/document.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import type { Admission } from '../middleware/admission.ts';
+import type { ApiRoute } from '../middleware/routing.ts';
+import { nothingSchema } from '../request/fields.ts';
+import { readParameters } from '../request/read.ts';
+import { respondJson } from '../respond.ts';
+
+/**
+ * The policy in force, completed from the built-in table; and the command that loads it again. A refused policy is
+ * answered with its faults, and the old one stays in force.
+ */
+export const policyRoutes = (
+  { policy, reload }: Pick<ApiDependencies, 'policy' | 'reload'>,
+  { authenticated }: Pick<Admission, 'authenticated'>,
+): readonly ApiRoute[] => [
+  {
+    method: 'GET',
+    path: '/api/v1/policy',
+    handle: (ctx) => {
+      readParameters(ctx, nothingSchema);
+      respondJson(ctx, 200, JSON.stringify(policyDocument(policy.current)));
+    },
+  },
+  ...['/api/v1/reload', '/reload'].map((path): ApiRoute => ({
+    method: 'POST',
+    path,
+    before: authenticated,
+    handle: async (ctx) => respondJson(ctx, 200, JSON.stringify({ status: 'reloaded', ...(await reload()) })),
+  })),
+];

@@ -1,0 +1,101 @@
+import type { Context } from 'koa';
+import { RecorderError } from '../../errors.ts';
+import { IncidentPath } from '../../incidents/incident-path.ts';
+import type { HistoryPage } from '../../incidents/incident-reads.ts';
+import type { Drawing } from '../../statecharts/chart.ts';
+import { type Drawings, drawings } from '../../statecharts/drawings.ts';
+import { CHART_FORMATS, formatChart } from '../../statecharts/formats.ts';
+import { MACHINES } from '../../statecharts/machines.ts';
+import { incidentSvg } from '../../statecharts/svg.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { foundIncident } from '../incidents/found.ts';
+import type { Admission } from '../middleware/admission.ts';
+import type { ApiRoute } from '../middleware/routing.ts';
+import { ID_REQUIRED, idSchema, nothingSchema } from '../request/fields.ts';
+import { readParameters } from '../request/read.ts';
+import { respondJson, respondText } from '../respond.ts';
+import { machineSchema, statechartSchema } from './requests.ts';
+import type { Entry } from '../../domain/entries.ts';
+
+/** The statecharts, and where an incident is in its own. */
+export const statechartRoutes = (
+  { incidents }: Pick<ApiDependencies, 'incidents'>,
+  { large }: Pick<Admission, 'large'>,
+): readonly ApiRoute[] => {
+  let drawn: Promise<Drawings> | undefined;
+  const drawingOf: DrawingOf = async (name) => (await (drawn ??= drawings()))[name]!;
+  return [
+    { method: 'GET', path: '/api/v1/machines', handle: listMachines },
+    ...machineRoutes(drawingOf),
+    {
+      method: 'GET',
+      path: '/api/v1/incidents/transitions',
+      handle: (ctx) => {
+        const id = readParameters(ctx, idSchema, ID_REQUIRED).id[0] ?? '';
+        respondJson(ctx, 200, JSON.stringify({ id, ...foundIncident(incidents.transitions(id)) }));
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/incidents/statechart',
+      before: large,
+      handle: async (ctx) => {
+        const { id, version } = requestedVersion(ctx);
+        const path = await pathOf(incidents, id, ctx.res, version);
+        if (version !== undefined && path.version !== version) {
+          throw new RecorderError('not_found', `the incident is at version ${path.version}`);
+        }
+        const title = `Incident ${id} at version ${path.version}`;
+        respondText(ctx, 200, 'image/svg+xml', incidentSvg(title, await drawingOf('incident'), path.whereabouts));
+      },
+    },
+  ];
+};
+
+/** The drawing of the machine of this name. The first call draws all of them. */
+type DrawingOf = (name: string) => Promise<Drawing>;
+
+const listMachines = (ctx: Context): void => {
+  readParameters(ctx, nothingSchema);
+  const list = Object.entries(MACHINES).map(([name, machine]) => ({
+    name,
+    states: Object.keys(machine.states),
+    events: machine.events,
+    formats: CHART_FORMATS,
+  }));
+  respondJson(ctx, 200, JSON.stringify(list));
+};
+
+/** Each machine in the format that is asked for. */
+const machineRoutes = (drawingOf: DrawingOf): readonly ApiRoute[] =>
+  Object.entries(MACHINES).map(([name, machine]) => ({
+    method: 'GET',
+    path: `/api/v1/machines/${name}`,
+    handle: async (ctx) => {
+      const { format } = readParameters(ctx, machineSchema);
+      const { mediaType, text } = await formatChart(machine, format?.[0] ?? 'json', () => drawingOf(name));
+      respondText(ctx, 200, mediaType, text);
+    },
+  }));
+
+const requestedVersion = (ctx: Context): { readonly id: string; readonly version?: number } => {
+  const { id, version } = readParameters(ctx, statechartSchema, ID_REQUIRED);
+  return { id: id[0] ?? '', ...(version?.[0] !== undefined && { version: Number(version[0]) }) };
+};
+
+/** The path of an incident up to a version, or up to now. It ends early when the client leaves. */
+const pathOf = async (
+  incidents: ApiDependencies['incidents'],
+  id: string,
+  response: Context['res'],
+  version = Infinity,
+): Promise<IncidentPath> => {
+  const path = new IncidentPath();
+  let after: number | undefined = 0;
+  while (after !== undefined && path.version < version && !response.closed) {
+    const page: HistoryPage = foundIncident(await incidents.history(id, after));
+    for (const line of page.lines) if (path.version < version) path.take(JSON.parse(line.toString()) as Entry);
+    after = page.next;
+  }
+  return path;
+};

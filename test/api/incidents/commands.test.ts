@@ -1,0 +1,77 @@
+import { expect } from 'chai';
+import { RecorderError } from '../../../src/errors.ts';
+import { command, serve, stopServing } from '../support/client.ts';
+import { KNOWN, standIn } from '../support/dependencies.ts';
+
+const NAMES = ['contain', 'acknowledge', 'resolve'] as const;
+const pathOf = (name: string): string => `/api/v1/incidents/${name}`;
+
+describe('POST /api/v1/incidents/contain, acknowledge and resolve', () => {
+  afterEach(stopServing);
+
+  it('pass the command on and respond with the incident', async () => {
+    const dependencies = standIn();
+    const server = await serve(dependencies);
+    for (const name of NAMES) {
+      for (const target of [{ id: KNOWN.id }, { id: KNOWN.id, by: 'b'.repeat(256), note: ' n'.repeat(2048) }]) {
+        const { status, headers, text } = await command(server, pathOf(name), target);
+        expect([status, headers.etag, text]).to.deep.equal([200, '"3"', KNOWN.json]);
+        expect(dependencies.commands.at(-1)).to.deep.equal({ command: name, target, expectedVersion: undefined });
+      }
+    }
+  });
+
+  it('refuse what is no command, before they pass anything on', async () => {
+    const dependencies = standIn();
+    const server = await serve(dependencies);
+    const { id } = KNOWN;
+    const refused = async (body: object, error: string): Promise<void> => {
+      for (const name of NAMES) {
+        const answer = await command(server, pathOf(name), body);
+        expect([answer.status, answer.body.error], JSON.stringify(body)).to.deep.equal([400, error]);
+      }
+    };
+    for (const body of [{}, { id: '' }, { id: ' ' }, { id: 7 }, { id: null }, { by: 7 }])
+      await refused(body, 'id required');
+    for (const by of [null, 7, 'b'.repeat(257)])
+      await refused({ id, by }, 'by must be a string of at most 256 characters');
+    for (const note of [{}, 'n'.repeat(4097)])
+      await refused({ id, note }, 'note must be a string of at most 4096 characters');
+    await refused({ id, who: 'me' }, 'unknown field "who" (allowed: id, by, note)');
+    expect(dependencies.commands).to.deep.equal([]);
+  });
+
+  it('answer 404 for an incident that there is not', async () => {
+    const { status, body } = await command(await serve(standIn()), pathOf('resolve'), { id: 'INC-20261122-0' });
+    expect([status, body]).to.deep.equal([404, { error: 'incident not found' }]);
+  });
+
+  it('answer 409 with what is allowed where the statechart refuses', async () => {
+    const dependencies = standIn();
+    const fields = { state: 'resolved', allowed: [] };
+    const perform = () => Promise.reject(new RecorderError('illegal_transition', 'not possible', { fields }));
+    const server = await serve({ ...dependencies, recorder: { ...dependencies.recorder, perform } });
+    const { status, body } = await command(server, pathOf('acknowledge'), { id: KNOWN.id });
+    expect([status, body]).to.deep.equal([409, { error: 'not possible', ...fields }]);
+  });
+
+  it('pass on the version that the client expects', async () => {
+    const dependencies = standIn();
+    const server = await serve(dependencies);
+    const expectations = { '"2"': 2, '"1", "3"': 3, '*': undefined, 'W/"3", "7"': 7 };
+    for (const [header, version] of Object.entries(expectations)) {
+      await command(server, pathOf('resolve'), { id: KNOWN.id }, { 'If-Match': header });
+      expect(dependencies.commands.at(-1)?.expectedVersion, header).to.equal(version);
+    }
+  });
+
+  it('answer 412 where no version can match', async () => {
+    const dependencies = standIn();
+    const server = await serve(dependencies);
+    for (const header of ['W/"3"', '3', '"x"', '', '"3', 'any']) {
+      const { status, body } = await command(server, pathOf('resolve'), { id: KNOWN.id }, { 'If-Match': header });
+      expect([status, body.error], header).to.deep.equal([412, 'If-Match names no version of the incident, like "3"']);
+    }
+    expect(dependencies.commands).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto';
+import { expect } from 'chai';
+import { CLASSES, SEVERITIES } from '../../../machines/vocabulary.ts';
+import { canonicalForm } from '../../../src/json/canonical-form.ts';
+import { type Answer, command, serve, stopServing } from '../support/client.ts';
+import { incident, standIn } from '../support/dependencies.ts';
+
+const PATH = '/api/v1/incidents/report';
+const REQUIRED = 'class, source, and description are required';
+const report = { class: 'prompt_injection', source: ' gateway\n', description: '\u00e9 \u2028 \ud83d\ude00' };
+const full = { ...report, severity: 'low', evidence: { b: [1, { a: null }], a: 1.5 }, dedup_key: 'k' };
+
+describe('POST /api/v1/incidents/report', () => {
+  afterEach(stopServing);
+
+  it('passes the report on as it was sent, and responds 201 with the incident and its location', async () => {
+    const dependencies = standIn();
+    const server = await serve(dependencies);
+    for (const sent of [report, full]) {
+      const { status, headers, body } = await command(server, PATH, sent);
+      expect([status, body]).to.deep.equal([201, { id: 'INC-20261122-000000000002', version: 1 }]);
+      expect(headers).to.include({ location: '/api/v1/incidents/get?id=INC-20261122-000000000002', etag: '"1"' });
+      expect(headers['cache-control']).to.equal('no-store');
+      expect(dependencies.reports.at(-1)).to.deep.equal({ report: sent, idempotency: undefined });
+    }
+  });
+
+  it('answers 200 where there was an incident already, and says whether the report was sent twice', async () => {
+    for (const change of ['recurred', 'replayed'] as const) {
+      const dependencies = standIn();
+      const recorder = { ...dependencies.recorder, report: async () => ({ incident: incident('INC-1', 2), change }) };
+      const { status, headers } = await command(await serve({ ...dependencies, recorder }), PATH, report);
+      expect([status, headers.location, headers.etag]).to.deep.equal([200, undefined, '"2"']);
+      expect(headers['idempotent-replayed']).to.equal(change === 'replayed' ? 'true' : undefined);
+    }
+  });
+
+  it('passes the idempotency key on, with the fingerprint of the body', async () => {
+    const dependencies = standIn();
+    const server = await serve(dependencies);
+    const reordered =
+      '{ "description": "d", "source": "s",\n"class": "tool_call_burst", "evidence": {"b":1, "a":2.0} }';
+    const plain = { class: 'tool_call_burst', source: 's', description: 'd', evidence: { a: 2, b: 1 } };
+    const fingerprint = createHash('sha256').update(canonicalForm(plain)).digest('hex');
+    for (const key of ['k', '"8e03978e-40d5"', '~'.repeat(255)]) {
+      for (const body of [reordered, plain]) {
+        await command(server, PATH, body, { 'Idempotency-Key': key });
+        expect(dependencies.reports.at(-1)?.idempotency).to.deep.equal({ key, fingerprint });
+      }
+    }
+  });
+
+  it('refuses a key that is empty, too long, or not visible ASCII', async () => {
+    const dependencies = standIn();
+    const server = await serve(dependencies);
+    for (const key of ['', ' ', 'a b', 'x'.repeat(256), '\u00e9', ['a', 'b']]) {
+      const { status, body } = await command(server, PATH, report, { 'Idempotency-Key': key });
+      expect([status, body.error]).to.deep.equal([400, 'Idempotency-Key must be 1 to 255 visible ASCII characters']);
+    }
+    expect(dependencies.reports).to.deep.equal([]);
+  });
+
+  const refusals: readonly (readonly [title: string, body: object, error: string, fields?: object])[] = [
+    ['no members', {}, REQUIRED],
+    ['no class', { source: 's', description: 'd' }, REQUIRED],
+    ['an empty source', { ...report, source: '' }, REQUIRED],
+    ['a blank description', { ...report, description: ' \t\n\u00a0' }, REQUIRED],
+    ['a class that is no string', { ...report, class: 7 }, REQUIRED],
+    ['a source that is null', { ...report, source: null }, REQUIRED],
+    ['something missing before an unknown class', { class: 'unknown', source: 's' }, REQUIRED],
+    ['something missing before an unknown severity', { severity: 'unknown', source: 's' }, REQUIRED],
+    [
+      'an unknown class',
+      { ...report, class: 'unknown', severity: 'x' },
+      'invalid incident class',
+      { allowed: CLASSES },
+    ],
+    [
+      'a class in another case',
+      { ...report, class: 'PROMPT_INJECTION' },
+      'invalid incident class',
+      { allowed: CLASSES },
+    ],
+    ['an unknown severity', { ...report, severity: 'urgent' }, 'invalid severity', { allowed: SEVERITIES }],
+    ['no severity at all', { ...report, severity: null }, 'invalid severity', { allowed: SEVERITIES }],
+    ['evidence that is a list', { ...report, evidence: [] }, 'evidence must be a JSON object'],
+    ['evidence that is null', { ...report, evidence: null }, 'evidence must be a JSON object'],
+    ['an empty dedup_key', { ...report, dedup_key: '' }, 'dedup_key must be a string of 1 to 256 characters'],
+    [
+      'a long dedup_key',
+      { ...report, dedup_key: 'x'.repeat(257) },
+      'dedup_key must be a string of 1 to 256 characters',
+    ],
+  ];
+  for (const [title, body, error, fields] of refusals) {
+    it(`refuses ${title}`, async () => {
+      const dependencies = standIn();
+      const answer: Answer = await command(await serve(dependencies), PATH, body);
+      expect([answer.status, answer.body]).to.deep.equal([400, { error, ...fields }]);
+      expect(dependencies.reports).to.deep.equal([]);
+    });
+  }
+
+  it('refuses an unknown field before anything else, by its name', async () => {
+    const server = await serve(standIn());
+    const allowed = ['class', 'source', 'description', 'severity', 'evidence', 'dedup_key'];
+    for (const field of ['serverity', 'constructor', 'a"b', 'x'.repeat(64)]) {
+      const { status, body } = await command(server, PATH, { [field]: 1, class: 'unknown' });
+      const error = `unknown field ${JSON.stringify(field)} (allowed: ${allowed.join(', ')})`;
+      expect([status, body]).to.deep.equal([400, { error, allowed }]);
+    }
+  });
+});

@@ -1,0 +1,304 @@
+import { copyFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createConfig, lintFromString } from '@redocly/openapi-core';
+import { expect } from 'chai';
+import { routesOf } from '../../../src/api/app.ts';
+import { openApiDocument } from '../../../src/api/openapi/document.ts';
+import { CHART_FORMATS } from '../../../src/statecharts/formats.ts';
+import { type Answer, type RequestOptions, ROOT, RunningService, ServiceHome } from '../../support/running-service.ts';
+import { EventReader } from '../../support/event-reader.ts';
+import { temporaryDirectories } from '../../support/temporary-directory.ts';
+import { Contract, type Operation } from '../support/contract.ts';
+import { standIn } from '../support/dependencies.ts';
+
+/** Routes that are no part of the API. */
+const UNDOCUMENTED = ['GET /', 'GET /console/{name}'];
+
+/**
+ * What is not brought about here: it takes a full disk, a log so long that it is still being verified, archived segments
+ * or very many readers.
+ */
+const ELSEWHERE = [
+  'GET /api/v1/incidents 503',
+  'GET /api/v1/incidents/get 503',
+  'GET /api/v1/incidents/history 503',
+  'GET /api/v1/incidents/transitions 503',
+  'GET /api/v1/incidents/statechart 503',
+  'GET /api/v1/events 410',
+  'GET /api/v1/events 503',
+  'GET /api/v1/containment 503',
+  'GET /api/v1/containment/{action} 503',
+  'POST /api/v1/archive 503',
+];
+
+const REPORT = { class: 'prompt_injection', source: 'tool-firewall', description: 'a test', evidence: { a: [1.5] } };
+const OPEN_REPORT = { ...REPORT, class: 'forbidden_airlock_request' };
+const ARCHIVE = { before: '2020-01-01T00:00:00Z' };
+const UNKNOWN = 'INC-20261122-000000000000';
+
+/** A service that answers, with its answers held against the document. */
+interface Subject {
+  readonly service: RunningService;
+  readonly policy: string;
+  /** Asks for the operation that is being tried. */
+  readonly send: (query?: string, options?: RequestOptions) => Promise<Answer>;
+  /** Holds an answer that came in another way against the document. */
+  readonly hold: (answer: Answer) => void;
+  readonly report: (report?: object) => Promise<string>;
+}
+
+type Drive = (subject: Subject) => Promise<unknown>;
+
+/** A command where it is allowed, where it is expected at another version, and where there is no such incident. */
+const command =
+  (state: string, report: object = REPORT): Drive =>
+  async ({ send, report: make }) => {
+    const id = await make(report);
+    await send('', { body: { id }, headers: { 'If-Match': '"17"' } });
+    await send('', { body: { id }, headers: { 'If-Match': 'no version' } });
+    const { json } = await send('', { body: { id, by: 'ada', note: 'a test' } });
+    expect(json.state).to.equal(state);
+    await send('', { body: { id: UNKNOWN } });
+  };
+
+/** The same, and after the incident's end. */
+const commandBeforeTheEnd =
+  (state: string, report?: object): Drive =>
+  async (subject) => {
+    await command(state, report)(subject);
+    const id = await subject.report(report);
+    await subject.service.post('/api/v1/incidents/resolve', { id });
+    await subject.send('', { body: { id } });
+  };
+
+const reload: Drive = async ({ send, policy }) => {
+  await send();
+  writeFileSync(policy, 'version: 2\n');
+  await send();
+  writeFileSync(policy, 'version: 1\n');
+};
+
+const FREEZE = { action: 'freeze_agent', directive: 'engage' };
+
+/** The posture, and the same once more. */
+const posture: Drive = async ({ send, report }) => {
+  await report();
+  const { headers } = await send();
+  const known = { 'If-None-Match': headers.etag ?? '' };
+  await send('?wait=1', { headers: known });
+  const changed = send('?wait=20', { headers: known });
+  await report();
+  expect((await changed).status).to.equal(200);
+};
+
+const ask: Drive = ({ send }) => send();
+
+const inEveryFormat: Drive = async ({ send }) => {
+  await send();
+  for (const format of CHART_FORMATS) await send(`?format=${format}`);
+};
+
+/** Makes every operation give the answers that the document lists, beside those of `refuse` and `blocked`. */
+const DRIVES: Readonly<Record<string, Drive>> = {
+  'POST /api/v1/incidents/report': async ({ send }) => {
+    const headers = { 'Idempotency-Key': 'one' };
+    await send('', { body: { ...REPORT, dedup_key: 'same' }, headers });
+    await send('', { body: { ...REPORT, dedup_key: 'same' }, headers });
+    await send('', { body: { ...REPORT, dedup_key: 'another' }, headers });
+    const { json } = await send('', { body: { ...REPORT, dedup_key: 'same' } });
+    expect(json.occurrences).to.equal(2);
+  },
+  'POST /api/v1/incidents/contain': commandBeforeTheEnd('contained', OPEN_REPORT),
+  'POST /api/v1/incidents/acknowledge': commandBeforeTheEnd('acknowledged'),
+  'POST /api/v1/incidents/resolve': command('resolved'),
+  'GET /api/v1/incidents': async ({ send, report }) => {
+    await report();
+    await report(OPEN_REPORT);
+    const { json } = await send('?limit=2&state=open&state=contained');
+    expect(json).to.have.length(2);
+  },
+  'GET /api/v1/incidents/get': async ({ send, report }) => {
+    const id = await report();
+    const { headers } = await send(`?id=${id}`);
+    await send(`?id=${id}`, { headers: { 'If-None-Match': headers.etag ?? '' } });
+    await send(`?id=${UNKNOWN}`);
+  },
+  'GET /api/v1/incidents/history': async ({ send, report }) => {
+    const { json } = await send(`?id=${await report()}`);
+    expect(json).to.have.length(2);
+    await send(`?id=${UNKNOWN}`);
+  },
+  'GET /api/v1/stats': ask,
+  'GET /api/v1/stats/hours': async ({ send, report }) => {
+    await report();
+    await send('?hours=48');
+  },
+  'GET /api/v1/incidents/transitions': async ({ send, report }) => {
+    await send(`?id=${await report()}`);
+    await send(`?id=${UNKNOWN}`);
+  },
+  'GET /api/v1/incidents/statechart': async ({ send, report }) => {
+    await send(`?id=${await report()}&version=1`);
+    await send(`?id=${UNKNOWN}`);
+  },
+  'GET /api/v1/machines': ask,
+  'GET /api/v1/machines/incident': inEveryFormat,
+  'GET /api/v1/machines/delivery': inEveryFormat,
+  'GET /api/v1/policy': ask,
+  'GET /api/v1/events': async ({ service, hold }) => {
+    const reader = await EventReader.open({ port: service.port, path: '/api/v1/events?after=0' });
+    await reader.received(1);
+    hold({ status: reader.status, headers: reader.headers, text: '', json: undefined });
+    reader.leave();
+  },
+  'GET /api/v1/containment': posture,
+  'GET /api/v1/containment/{action}': async (subject) => {
+    await posture(subject);
+    const { service, hold } = subject;
+    hold(await service.get('/api/v1/containment/no_such_action'));
+  },
+  'POST /api/v1/containment/confirm': async ({ send, report }) => {
+    await report();
+    await send('', { body: FREEZE });
+    const { json } = await send('', { body: { ...FREEZE, observed: 'released' } });
+    expect(json.lost).to.be.above(0);
+    await send('', { body: { ...FREEZE, directive: 'release' } });
+    await send('', { body: { ...FREEZE, incident_id: UNKNOWN } });
+  },
+  'POST /api/v1/containment/retry': async ({ send, service, report }) => {
+    const id = await report();
+    await service.post('/api/v1/containment/confirm', FREEZE);
+    await service.post('/api/v1/containment/confirm', { ...FREEZE, observed: 'released' });
+    const { json } = await send('', { body: { action: 'freeze_agent', incident_id: id, by: 'ada' } });
+    expect(json.retried).to.equal(1);
+    await service.post('/api/v1/containment/confirm', FREEZE);
+    await send('', { body: { action: 'freeze_agent', incident_id: id } });
+    await send('', { body: { action: 'freeze_agent', incident_id: UNKNOWN } });
+  },
+  'POST /api/v1/archive': ({ send }) => send('', { body: ARCHIVE }),
+  'POST /api/v1/reload': reload,
+  'POST /reload': reload,
+  'GET /health': ask,
+  'GET /livez': ask,
+  'GET /readyz': ask,
+  'GET /metrics': async ({ send }) => {
+    await send();
+    await send('', { headers: { accept: 'text/plain' } });
+  },
+  'GET /api/v1/openapi.json': ask,
+};
+
+/** Sends what every operation refuses. */
+async function refuse(send: Subject['send'], { takesBody, takesToken, statuses }: Operation): Promise<void> {
+  await send('', { headers: { origin: 'http://elsewhere.example' } });
+  if (takesToken) await send('', { token: null });
+  if (takesBody) {
+    await send('', { body: '{' });
+    await send('', { body: '{}', headers: { 'content-type': 'text/plain' } });
+    await send('', { body: JSON.stringify({ id: 'x'.repeat(70_000) }) });
+  } else if (statuses.includes('400')) await send('?no-such-parameter=1');
+}
+
+describe('the description of the API', () => {
+  const document = openApiDocument();
+  const contract = new Contract(document);
+  const makeDirectory = temporaryDirectories();
+
+  const subjectOf = (service: RunningService, policy: string, operation: Operation): Subject => {
+    const hold = (answer: Answer): void => {
+      expect(contract.faultsOf(operation.name, answer)).to.deep.equal([]);
+    };
+    const path = operation.path.replace('{action}', 'freeze_agent');
+    return {
+      service,
+      policy,
+      hold,
+      send: async (query = '', options = {}) => {
+        const token = operation.takesToken ? {} : { token: null };
+        const answer = await service.send(operation.method, path + query, { ...token, ...options });
+        hold(answer);
+        return answer;
+      },
+      report: async (report = REPORT) => (await service.post('/api/v1/incidents/report', report)).json.id as string,
+    };
+  };
+
+  it('is clean by the linter’s strictest rules', async () => {
+    const config = await createConfig({ extends: ['recommended-strict'] });
+    const source = JSON.stringify(document);
+    const problems = await lintFromString({ source, absoluteRef: 'openapi.json', config });
+    expect(problems.map(({ ruleId, message }) => `${ruleId}: ${message}`)).to.deep.equal([]);
+  });
+
+  it('lists every route, and no other', () => {
+    const routes = routesOf(standIn()).map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, '{$1}')}`);
+    const documented = contract.operations.map(({ name }) => name);
+    expect([...documented, ...UNDOCUMENTED].toSorted()).to.deep.equal(routes.toSorted());
+  });
+
+  describe('holds for the running service', () => {
+    let home: ServiceHome;
+    let service: RunningService;
+    let policy: string;
+
+    before(async () => {
+      home = new ServiceHome(makeDirectory());
+      policy = join(home.directory, 'policy.yaml');
+      copyFileSync(join(ROOT, 'policy/incident-containment.yaml'), policy);
+      service = await RunningService.start(home, { env: { CONTAINMENT_POLICY_PATH: policy } });
+    });
+    after(() => service.end('SIGKILL'));
+
+    for (const operation of contract.operations) {
+      it(`in ${operation.name}`, async () => {
+        const subject = subjectOf(service, policy, operation);
+        await refuse(subject.send, operation);
+        await DRIVES[operation.name]!(subject);
+      });
+    }
+
+    it('and in what it answers while the log can’t be written', async () => {
+      const id = await subjectOf(service, policy, contract.operations[0]!).report(OPEN_REPORT);
+      const blocked: Readonly<Record<string, object>> = {
+        report: REPORT,
+        archive: ARCHIVE,
+        confirm: { ...FREEZE, observed: 'released' },
+        retry: { action: 'quarantine_model' },
+      };
+      const refusing = contract.operations.filter(
+        ({ name, statuses }) => statuses.includes('503') && !ELSEWHERE.includes(`${name} 503`),
+      );
+      // There has to be something to be tried again, and something to be lost.
+      const quarantine = { action: 'quarantine_model', directive: 'engage' };
+      await subjectOf(service, policy, contract.operations[0]!).report({ ...REPORT, class: 'manifest_mismatch' });
+      await service.post('/api/v1/containment/confirm', quarantine);
+      await service.post('/api/v1/containment/confirm', { ...quarantine, observed: 'released' });
+      await service.post('/api/v1/containment/confirm', FREEZE);
+      await service.end('SIGTERM');
+      // A log that is shorter than its checkpoint is damaged.
+      truncateSync(home.log);
+      service = await RunningService.start(home);
+      for (const operation of refusing) {
+        const { send } = subjectOf(service, policy, operation);
+        const body = blocked[operation.path.split('/').at(-1)!] ?? { id };
+        await send('', operation.takesBody ? { body } : {});
+      }
+    });
+
+    it('and it lists no answer that never comes', () => {
+      const documented = contract.operations.flatMap(({ name, statuses }) =>
+        statuses.map((status) => `${name} ${status}`),
+      );
+      expect(documented.filter((answer) => !contract.seen.has(answer))).to.have.members(ELSEWHERE);
+    });
+  });
+
+  it('is what the service serves', async () => {
+    const service = await RunningService.start(new ServiceHome(makeDirectory()));
+    try {
+      expect((await service.get('/api/v1/openapi.json')).json).to.deep.equal(JSON.parse(JSON.stringify(document)));
+    } finally {
+      await service.end('SIGKILL');
+    }
+  });
+});
