@@ -14,7 +14,7 @@ const faultsOf = (env: Readonly<Record<string, string>>): readonly string[] => {
 
 const tcp = (host: string, port: number): BindAddress => ({ kind: 'tcp', host, port });
 
-/** Addresses in no form that BIND_ADDR can have. */
+/** Addresses that BIND_ADDR can't have. */
 const MALFORMED =
   '8515 :8515 127.0.0.1 127.0.0.1: 127.0.0.1:65536 127.0.0.1:-1 ::1:8515 [::1] [::g]:1 [127.0.0.1]:1 http://[::1]:1'
     .split(' ')
@@ -61,7 +61,7 @@ describe('readConfig', () => {
     });
   });
 
-  it('takes an empty variable for one that is not set', () => {
+  it('treats an empty variable as not set', () => {
     const names = [
       'BIND_ADDR',
       'ALLOW_NON_LOOPBACK',

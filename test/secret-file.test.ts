@@ -17,14 +17,14 @@ describe('readSecretFile', () => {
   });
   afterEach(() => rmSync(directory, { recursive: true }));
 
-  it('gives the content and what the file was', () => {
+  it('returns the content and the status of the file', () => {
     writeFileSync(path, 'a secret\n', { mode: 0o600 });
     const { content, stats } = readSecretFile(path, DEMANDS);
     expect(content.toString()).to.equal('a secret\n');
     expect(stats.ino).to.equal(statSync(path, { bigint: true }).ino);
   });
 
-  it('refuses what is not there', () => {
+  it('refuses a file that does not exist', () => {
     expect(() => readSecretFile(path, DEMANDS)).to.throw(RecorderError, `${path} is not there`);
     writeFileSync(path, '', { mode: 0o600 });
     expect(() => readSecretFile(join(path, 'below'), DEMANDS)).to.throw(RecorderError, 'is not there');
@@ -46,7 +46,7 @@ describe('readSecretFile', () => {
     expect(() => readSecretFile(path, DEMANDS)).to.throw(RecorderError, `${path} is too open`);
   });
 
-  it('follows a symbolic link only when told to', () => {
+  it('follows a symbolic link only with followLinks', () => {
     writeFileSync(path, 'a secret', { mode: 0o600 });
     const link = join(directory, 'link');
     symlinkSync(path, link);

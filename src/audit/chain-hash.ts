@@ -24,7 +24,7 @@ export function chainHash(key: Uint8Array | undefined): ChainHash {
       keyed: false,
       digest: (text) => createHash('sha256').update(text).digest('hex'),
       hint: () => 'give the audit key (AUDIT_HMAC_KEY_PATH)',
-      otherKey: 'spoilt',
+      otherKey: 'damaged',
     };
   }
   // Given bytes, createHmac makes a key object for each hash, which costs six times as much as the hash.

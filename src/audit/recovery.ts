@@ -47,8 +47,8 @@ export interface Recovered {
   readonly repair?: Repair;
   /** Set when the log must not be written. */
   readonly damage?: Damage;
-  /** What was found next to the log: nothing (the log is new), its checkpoint, or no checkpoint. */
-  readonly beside: 'nothing' | 'checkpoint' | 'no checkpoint';
+  /** Whether there was a checkpoint at start; `new` when the log has just begun. */
+  readonly checkpoint: 'new' | 'present' | 'absent';
   /** How many entries were not read, because the projections know them. */
   readonly unread: number;
 }
@@ -70,7 +70,7 @@ export interface RecoveryOptions {
 export async function recoverLog({ path, hash, clock, onEntries, known }: RecoveryOptions): Promise<Recovered> {
   const checkpoint = await readCheckpoint(path, hash);
   const sealed = await findSealed(path);
-  const beside = checkpoint.head === undefined && checkpoint.fault === undefined ? 'no checkpoint' : 'checkpoint';
+  const found = checkpoint.head === undefined && checkpoint.fault === undefined ? 'absent' : 'present';
   if (!existsSync(path)) return recoverWithoutFile(path, hash, checkpoint, sealed, onEntries);
 
   const file = await open(path, 'r+');
@@ -88,8 +88,8 @@ export async function recoverLog({ path, hash, clock, onEntries, known }: Recove
         : await verifyChainIn(file, basename(path), hash, place, size, take);
     const { head, first, end } = prefix;
     const unread = place?.head.entries ?? 0;
-    const damage = damageOf(path, prefix, comparison, beside === 'checkpoint' && size - end <= MAX_BATCH_BYTES);
-    if (damage !== undefined) return { head, first, size: end, sealed, damage, beside, unread };
+    const damage = damageOf(path, prefix, comparison, found === 'present' && size - end <= MAX_BATCH_BYTES);
+    if (damage !== undefined) return { head, first, size: end, sealed, damage, checkpoint: found, unread };
 
     let repair: Repair | undefined;
     try {
@@ -97,12 +97,12 @@ export async function recoverLog({ path, hash, clock, onEntries, known }: Recove
     } catch (error) {
       // Nothing was cut off. The log stays readable until there is room.
       const reason = `a torn tail could not be kept aside (${(error as Error).message}): make room and start again`;
-      return { head, first, size: end, sealed, damage: { ...prefix.damage!, reason }, beside, unread };
+      return { head, first, size: end, sealed, damage: { ...prefix.damage!, reason }, checkpoint: found, unread };
     }
     await writeAgain(file, tailOf(prefix, checkpoint, comparison), end);
     // A checkpoint may be behind its log, so this may fail for lack of room.
     if (checkpoint.head?.entries !== head.entries) await writeCheckpoint(path, head, hash).catch(() => {});
-    const recovered = { head, first, size: end, sealed, beside, unread } as const;
+    const recovered = { head, first, size: end, sealed, checkpoint: found, unread } as const;
     return repair === undefined ? recovered : { ...recovered, repair };
   } finally {
     await file.close();
@@ -148,9 +148,9 @@ async function recoverWithoutFile(
       ? comparison.damageIn(basename(path), prefix)
       : { file: basename(path), line: 1, offset: 0, reason: gone });
   const recovered = { head, first: head.entries + 1, size: 0, sealed, unread: 0 } as const;
-  if (damage !== undefined) return { ...recovered, damage, beside: 'checkpoint' };
+  if (damage !== undefined) return { ...recovered, damage, checkpoint: 'present' };
   await createLog(path, head, hash);
-  return { ...recovered, beside: sealed.length === 0 ? 'nothing' : 'checkpoint' };
+  return { ...recovered, checkpoint: sealed.length === 0 ? 'new' : 'present' };
 }
 
 /** Writes the checkpoint first: the recorder never leaves a log without one. */

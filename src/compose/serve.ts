@@ -133,7 +133,7 @@ function warningsOf({ policy, hash, recovered }: OpenRecord): readonly string[] 
   return [
     ...policy.warnings,
     ...(hash.keyed ? [] : ['no audit key (AUDIT_HMAC_KEY_PATH): the chain shows accidents, not forgery']),
-    ...(recovered.beside === 'no checkpoint'
+    ...(recovered.checkpoint === 'absent'
       ? ['the log had no checkpoint at start: entries cut off its end would not show']
       : []),
   ];

@@ -97,7 +97,7 @@ async function announceStart(record: OpenRecord, clock: Clock, logger: Logger): 
     data: {
       service_version: VERSION,
       policy: { digest: policy.current.digest, source: policy.current.source },
-      checkpoint: recovered.beside === 'no checkpoint' ? 'absent' : 'present',
+      checkpoint: recovered.checkpoint === 'absent' ? 'absent' : 'present',
     },
   });
 }

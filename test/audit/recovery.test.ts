@@ -34,7 +34,7 @@ describe('recoverLog', () => {
       first: 1,
       size: 0,
       sealed: [],
-      beside: 'nothing',
+      checkpoint: 'new',
       unread: 0,
     });
     expect(existsSync(path) && existsSync(`${path}.checkpoint`)).to.equal(true);
@@ -157,7 +157,7 @@ describe('recoverLog', () => {
     const { path } = await tenEntries();
     rmSync(`${path}.checkpoint`);
     const { recovered } = await reopen(path);
-    expect(recovered).to.include({ beside: 'no checkpoint' }).and.not.have.property('damage');
+    expect(recovered).to.include({ checkpoint: 'absent' }).and.not.have.property('damage');
   });
 
   it('finds invalid UTF-8 that reads like the character it replaces', async () => {

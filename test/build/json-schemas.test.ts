@@ -15,15 +15,15 @@ const REPORT = 'report.schema.json';
 
 const textOf = (name: string): string => readFileSync(join(ROOT, 'policy', name), 'utf8');
 
-/** Says whether a value is valid by a schema as it is shipped. */
+/** Whether a value is valid according to a shipped schema. */
 const validatorOf = (name: string): ((value: unknown) => boolean) =>
   new Ajv2020({ strict: false }).compile(JSON.parse(textOf(name)) as object);
 
-/** Mostly what belongs there, sometimes something else. */
+/** Mostly a valid value, sometimes another. */
 const mostly = <Value>(valid: fc.Arbitrary<Value>) =>
   fc.oneof({ weight: 60, arbitrary: valid }, { weight: 1, arbitrary: fc.constantFrom(null, 'yes', 7, [], {}, ' ') });
 
-/** An object with some of these members, and sometimes one that does not belong there. */
+/** An object with some of these members, and sometimes an unknown one. */
 const someOf = (members: Readonly<Record<string, fc.Arbitrary<unknown>>>) =>
   fc
     .record({ ...members, unknown: fc.boolean() }, { requiredKeys: [] })
@@ -80,19 +80,19 @@ const report = someOf({
 });
 
 describe('the JSON Schemas', () => {
-  it('are what the schemas that validate give now (npm run schemas)', () => {
+  it('are up to date with the validating schemas (npm run schemas)', () => {
     for (const [name, schema] of Object.entries(jsonSchemas())) {
       expect(JSON.parse(textOf(name))).to.deep.equal(JSON.parse(JSON.stringify(schema)));
     }
   });
 
-  it('take the policy that is shipped, and that names its schema to editors', () => {
+  it('accept the shipped policy, which names its schema for editors', () => {
     const text = textOf('incident-containment.yaml');
     expect(validatorOf(POLICY)(load(text))).to.equal(true);
     expect(/^# yaml-language-server: \$schema=(.+)$/m.exec(text)?.[1]).to.equal(POLICY);
   });
 
-  it('take a policy or refuse it as the service does', () => {
+  it('accept or refuse a policy like the service', () => {
     const isValid = validatorOf(POLICY);
     const verdicts = { taken: 0, refused: 0 };
     fc.assert(
@@ -106,7 +106,7 @@ describe('the JSON Schemas', () => {
     expect(Math.min(verdicts.taken, verdicts.refused)).to.be.above(50);
   });
 
-  it('take a report or refuse it as the service does', () => {
+  it('accept or refuse a report like the service', () => {
     const isValid = validatorOf(REPORT);
     const verdicts = { taken: 0, refused: 0 };
     fc.assert(

@@ -14,7 +14,7 @@ describe('the service as a script', () => {
   const cache = (): string => `${bundle()}.cache`;
   const result = (): string => join(directory, 'result');
 
-  /** V8 knows within one process what it has compiled before: every source is another. */
+  /** V8 remembers in one process what it has compiled, so every source is different. */
   let sources = 0;
   const writeBundle = (): void => {
     sources += 1;
@@ -41,11 +41,11 @@ describe('the service as a script', () => {
     expect(run().passedOver).to.match(/^ENOENT/);
   });
 
-  it('takes cached data that was made of it', () => {
+  it('uses cached data that was made from its source', () => {
     expect(run().passedOver).to.equal(undefined);
   });
 
-  it('passes over the cached data of another source, also of one as long', () => {
+  it('passes over cached data of another source, even of the same length', () => {
     const before = readFileSync(bundle()).length;
     writeBundle();
     expect(readFileSync(bundle())).to.have.length(before);
@@ -62,7 +62,7 @@ describe('the service as a script', () => {
     }
   });
 
-  it('passes over the cached data of other flags, and says so when it is asked', async () => {
+  it('passes over cached data of other flags, and says so with NODE_DEBUG', async () => {
     const command = [join(ROOT, 'dist/service.cjs')];
     const service = await start(new ServiceHome(directory), { command, env: { NODE_DEBUG: 'incident-recorder' } });
     expect(service.errors).to.match(/passed over: it was made with another Node or other flags/);

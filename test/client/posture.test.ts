@@ -25,7 +25,7 @@ describe('RecorderClient and the posture', () => {
   const report = (client: RecorderClient) =>
     client.report({ class: 'tool_call_burst', source: 'tool-firewall', description: 'a burst' });
 
-  it('says how an action stands, and waits until that is another', async () => {
+  it('returns the posture of an action, and waits until it changes', async () => {
     const { client, run } = setUp();
     await run();
     const before = await client.posture('freeze_agent');
@@ -48,7 +48,7 @@ describe('RecorderClient and the posture', () => {
     expect(posture.delivery).to.include({ status: 'confirmed', incident: incident.id, directive: 'engage' });
   });
 
-  it('follows an action through the death of the recorder, and ends when it is told to', async () => {
+  it('follows an action through a restart of the recorder, and ends when its signal is aborted', async () => {
     const { client, run } = setUp();
     const service = await run();
     const stop = new AbortController();
@@ -75,7 +75,7 @@ describe('RecorderClient and the posture', () => {
     await following;
   });
 
-  it('does not wait for a recorder that refuses for good', async () => {
+  it('does not retry a refusal that can not pass', async () => {
     const { client, run } = setUp();
     await run();
     const error = await client

@@ -54,7 +54,7 @@ describe('RecorderClient', () => {
     }
   });
 
-  it('says what the recorder does not take, and does not ask twice', async () => {
+  it('throws the refusal of the recorder, and does not ask twice', async () => {
     const { client, run } = await setUp();
     await run();
     const refused = await failure(client.report({ ...REPORT, class: 'nonsense' as never }));
@@ -76,7 +76,7 @@ describe('RecorderClient', () => {
     expect(await failure(stranger.report(REPORT))).to.include({ status: 403 });
   });
 
-  it('tries again until the recorder is there', async () => {
+  it('tries again until the recorder is reachable', async () => {
     const { home, run } = await setUp();
     const url = `unix:${join(home.directory, 'socket')}`;
     const patient = new RecorderClient({ url, tokenPath: home.token, retries: 100 });
@@ -86,7 +86,7 @@ describe('RecorderClient', () => {
     expect((await reported).outcome).to.equal('created');
   });
 
-  it('says when it is not there, and stops when it is told to', async () => {
+  it('says when the recorder is unreachable, and stops when its signal is aborted', async () => {
     const { home } = await setUp();
     const url = `unix:${join(home.directory, 'socket')}`;
     const hasty = new RecorderClient({ url, tokenPath: home.token, retries: 1 });
@@ -100,7 +100,7 @@ describe('RecorderClient', () => {
     expect(await waiting).to.have.property('message', 'enough');
   });
 
-  it('gives up on one that does not answer', async () => {
+  it('gives up on a recorder that does not answer', async () => {
     const { home, run } = await setUp();
     const service = await run();
     service.process.kill('SIGSTOP');
@@ -114,7 +114,7 @@ describe('RecorderClient', () => {
     service.process.kill('SIGCONT');
   });
 
-  it('takes no URL but those of a recorder', () => {
+  it('refuses other forms of URLs', () => {
     for (const url of ['https://127.0.0.1', 'http://127.0.0.1/path', 'unix:socket', '127.0.0.1:8515', 'nonsense']) {
       expect(() => new RecorderClient({ url }), url).to.throw(TypeError, 'http://host:port or unix:/path');
     }

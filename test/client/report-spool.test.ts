@@ -34,7 +34,7 @@ describe('ReportSpool', () => {
     return spool;
   };
 
-  /** A reporter in a process of its own, which is ended after the test. */
+  /** A reporter in its own process, which ends after the test. */
   const spawnReporter = async ({ home, url, path }: SetUp): Promise<RunningReporter> => {
     const reporter = new RunningReporter(url, home.token, path);
     open.push({ close: () => reporter.kill() });
@@ -42,14 +42,14 @@ describe('ReportSpool', () => {
     return reporter;
   };
 
-  /** What the log says was reported, in its order. */
+  /** The reports in the log, in order. */
   const recorded = ({ home }: SetUp): string[] =>
     readFileSync(home.log, 'utf8')
       .split('\n')
       .filter((line) => line.includes('"event":"incident.reported"'))
       .map((line) => (JSON.parse(line) as { data: { report: { description: string } } }).data.report.description);
 
-  it('reports at once while the recorder is there', async () => {
+  it('reports at once while the recorder is reachable', async () => {
     const setting = setUp();
     await setting.run();
     const spool = await openSpool(setting);
@@ -58,7 +58,7 @@ describe('ReportSpool', () => {
     expect(spool.waiting).to.equal(0);
   });
 
-  it('keeps reports while the recorder is away, and delivers them once and in order', async () => {
+  it('keeps reports while the recorder is unreachable, and delivers them once and in order', async () => {
     const setting = setUp();
     const delivered: [string, Recorded['outcome']][] = [];
     const spool = await openSpool(setting, { onDelivered: (key, { outcome }) => delivered.push([key, outcome]) });
@@ -79,7 +79,7 @@ describe('ReportSpool', () => {
     expect((await spool.report(REPORT)).outcome).to.equal('created');
   });
 
-  it('refuses what the recorder will never take, at once or when it has waited, and goes on', async () => {
+  it('drops what the recorder will never take, at once or after it has waited, and continues', async () => {
     const setting = setUp();
     const refusals: [string, string][] = [];
     const spool = await openSpool(setting, {
@@ -97,7 +97,7 @@ describe('ReportSpool', () => {
     expect(spool.waiting).to.equal(0);
   });
 
-  it('waits for a token that is mended', async () => {
+  it('waits until an operator has corrected the token', async () => {
     const setting = setUp();
     await setting.run();
     const right = readFileSync(setting.home.token);
@@ -112,7 +112,7 @@ describe('ReportSpool', () => {
     expect(recorded(setting)).to.deep.equal(['a burst']);
   });
 
-  it('is full at its limit, and says so', async () => {
+  it('refuses reports at its limit, and says so', async () => {
     const setting = setUp();
     const spool = await openSpool(setting, { maxBytes: 1000 });
     const outcomes: string[] = [];
@@ -132,7 +132,7 @@ describe('ReportSpool', () => {
     expect(recorded(setting)).to.deep.equal(Array.from({ length: kept }, (_, number) => `${number}`));
   });
 
-  it('has one reporter', async () => {
+  it('has only one owner', async () => {
     const setting = setUp();
     const spool = await openSpool(setting);
     const second = await openSpool(setting).catch((error: unknown) => error);
@@ -142,7 +142,7 @@ describe('ReportSpool', () => {
     await openSpool(setting);
   });
 
-  it('keeps what was handed over while it is closed', async () => {
+  it('keeps reports that arrive while it is closed', async () => {
     const setting = setUp();
     const service = await setting.run();
     service.process.kill('SIGSTOP');
@@ -169,7 +169,7 @@ describe('ReportSpool', () => {
     expect(recorded(setting)).to.deep.equal(['1', '2', '3', '4']);
   });
 
-  it('records each report once and in order, whoever is killed when', async () => {
+  it('records each report once and in order, whichever process is killed at any time', async () => {
     const setting = setUp();
     const last = 150;
     let reporter = await spawnReporter(setting);
@@ -188,7 +188,7 @@ describe('ReportSpool', () => {
         await reporter.kill();
         reporter = await spawnReporter(setting);
       }
-      // What was not said to be taken is handed over again, under the same key.
+      // Reports that were not confirmed are sent again, with the same key.
       next = Math.max(next - 1, ...reporter.taken) + 1;
     }
     for (let number = next; number <= last; number++) reporter.report(number);

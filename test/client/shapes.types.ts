@@ -1,6 +1,6 @@
 /**
- * The shapes of the client are those that the recorder validates and answers with. The compiler checks it: each proof
- * compiles only when both types can stand for each other.
+ * The client's shapes are the types that the recorder validates and responds with. The compiler proves it: a proof
+ * compiles only when each type is assignable to the other.
  */
 import type * as z from 'zod/mini';
 import type { confirmSchema } from '../../src/api/containment/requests.ts';

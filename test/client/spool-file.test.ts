@@ -11,7 +11,7 @@ describe('SpoolFile', () => {
   const directory = temporaryDirectories();
   const open = (path: string): Promise<SpoolFile> => SpoolFile.open(path, MAX_BYTES);
 
-  /** Takes all records out, the first before the others. */
+  /** Removes all records, in order. */
   const empty = async (spool: SpoolFile): Promise<unknown[]> => {
     const records: unknown[] = [];
     for (let text = await spool.first(); text !== undefined; text = await spool.first()) {
@@ -21,7 +21,7 @@ describe('SpoolFile', () => {
     return records;
   };
 
-  it('gives what was put in, in its order, also after it was opened anew', async () => {
+  it('returns records in the order in which they were appended, also after it was opened again', async () => {
     const path = join(directory(), 'spool');
     const first = await open(path);
     expect(first.isEmpty).to.equal(true);
@@ -35,7 +35,7 @@ describe('SpoolFile', () => {
     expect(statSync(path).mode & 0o777).to.equal(0o600);
   });
 
-  it('is a queue, whatever is done to it in whatever order', async () => {
+  it('is a queue, after any sequence of operations', async () => {
     const step = fc.oneof(
       { weight: 6, arbitrary: fc.record({ do: fc.constant('append'), length: fc.nat(300) }) },
       { weight: 4, arbitrary: fc.constant({ do: 'shift', length: 0 }) },
@@ -54,7 +54,7 @@ describe('SpoolFile', () => {
               (error: Error) => expect(error).to.have.property('fault', 'full') && false,
             );
             if (added) queue.push(record);
-            // At least three quarters of the file are there for what waits.
+            // Waiting records can use at least three quarters of the file.
             else expect(spool.bytes + 400).to.be.greaterThan(MAX_BYTES * 0.7);
           } else if (name === 'shift' && queue.length > 0) {
             await spool.shift();
@@ -74,7 +74,7 @@ describe('SpoolFile', () => {
     );
   });
 
-  it('loses no whole record, and keeps no other, when its end is cut anywhere', async () => {
+  it('keeps every whole record and no other, when its end is cut off anywhere', async () => {
     const path = join(directory(), 'spool');
     const spool = await open(path);
     const ends = [statSync(path).size];
@@ -96,7 +96,7 @@ describe('SpoolFile', () => {
     }
   });
 
-  it('delivers again what it was told is delivered when that is lost, and leaves nothing out', async () => {
+  it('delivers a record again when its removal is lost, and skips none', async () => {
     const path = join(directory(), 'spool');
     const spool = await open(path);
     for (const number of [1, 2]) await spool.append({ number });
@@ -113,7 +113,7 @@ describe('SpoolFile', () => {
     }
   });
 
-  it('takes no file that is something else', async () => {
+  it('refuses a file that is not a spool', async () => {
     const path = join(directory(), 'notes');
     appendFileSync(path, 'a line\nanother\n');
     const error = await open(path).catch((thrown: unknown) => thrown);
@@ -121,7 +121,7 @@ describe('SpoolFile', () => {
     expect(readFileSync(path, 'utf8')).to.equal('a line\nanother\n');
   });
 
-  it('takes no record that the recorder would not take', async () => {
+  it('refuses a record that is too long for the recorder', async () => {
     const spool = await SpoolFile.open(join(directory(), 'spool'), 1024 * 1024);
     const error = await spool.append({ text: 'x'.repeat(128 * 1024) }).catch((thrown: unknown) => thrown);
     expect(error).to.be.instanceOf(RangeError);

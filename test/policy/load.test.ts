@@ -26,7 +26,7 @@ describe('loading the policy', () => {
       .to.throw(RecorderError, message)
       .with.property('code', 'invalid_policy');
 
-  it('gives the rules of the file, and says when and from where', () => {
+  it('returns the rules of the file, with its path and the time', () => {
     writeFileSync(path, 'version: 1\nrules: {tool_call_burst: {auto_contain: false}}\n');
 
     const policy = load();
@@ -36,11 +36,11 @@ describe('loading the policy', () => {
     expect(policy.rules.prompt_injection).to.deep.equal(BUILT_IN_RULES.prompt_injection);
   });
 
-  it('gives the built-in rules where there is no file', () => {
+  it('returns the built-in rules when there is no file', () => {
     expect(load()).to.deep.include({ source: 'built-in', path: undefined, rules: BUILT_IN_RULES });
   });
 
-  it('gives the same digest to the same rules, and another to others', () => {
+  it('gives equal rules the same digest, and other rules another', () => {
     const digests = [
       'version: 1',
       '# the same\nrules: {}\nversion: 1',
@@ -56,7 +56,7 @@ describe('loading the policy', () => {
     expect(load(join(folder, 'missing.yaml')).digest).to.equal(digests[0]);
   });
 
-  it('gives another digest when containment or news go elsewhere', () => {
+  it('gives another digest when targets or webhooks differ', () => {
     const target = (port: number) => `targets: {freeze_agent: {engage: {url: "http://127.0.0.1:${port}/", action: x}}}`;
     const digests = [
       'rules: {}',
@@ -73,7 +73,7 @@ describe('loading the policy', () => {
     expect(digests[0]).to.equal(load(join(folder, 'missing.yaml')).digest);
   });
 
-  it('refuses a file with faults under its own name', () => {
+  it('names the file in the faults', () => {
     writeFileSync(path, 'version: 1\nrule: {}\n');
 
     expectRefusal(/incident-containment\.yaml:2: rule: unknown key "rule"/);

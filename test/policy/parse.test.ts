@@ -39,7 +39,7 @@ describe('a policy text', () => {
     });
   });
 
-  it('may leave a class without actions once it is not contained by itself', () => {
+  it('may leave a class without actions when it has auto_contain: false', () => {
     const rules = rulesOf('version: 1\nrules: {tool_call_burst: {auto_contain: false, actions: []}}');
 
     expect(rules.tool_call_burst).to.deep.equal({ auto_contain: false, actions: [], default_severity: 'medium' });
@@ -232,7 +232,7 @@ describe('any policy', () => {
     );
   });
 
-  it('that is invalid is refused by nothing but a RecorderError with lines inside the text', () => {
+  it('that is invalid is refused with a RecorderError whose lines are inside the text', () => {
     const syntax = [
       'version',
       ': ',

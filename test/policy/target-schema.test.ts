@@ -71,7 +71,7 @@ describe('the targets of a policy', () => {
     expect(channelOf(targets, 'disable_airlock', 'engage')).to.equal('poll');
   });
 
-  it('that the shipped policy shows as comments are valid once they are none', () => {
+  it('that the shipped policy shows as comments are valid without the comment signs', () => {
     const shipped = readFileSync(join(ROOT, 'policy/incident-containment.yaml'), 'utf8');
     const shown = shipped.replace(/^# ((?:targets|notify):(?:\n#(?: .*)?)*)/gm, (block) => block.replace(/^# ?/gm, ''));
     const { targets, notify: webhooks } = parsePolicy(shown, 'policy.yaml');
@@ -255,7 +255,7 @@ describe('the targets of a policy', () => {
     });
   }
 
-  it('are refused by nothing but a RecorderError, whatever they are', () => {
+  it('are refused only with a RecorderError, whatever they are', () => {
     const words = ['freeze_agent', 'engage', 'broker', 'url', 'action', 'events', 'timeout', 'http://127.0.0.1/', '5s'];
     const key = fc.oneof(fc.constantFrom(...words), fc.string());
     const { value } = fc.letrec((tie) => ({
@@ -275,7 +275,7 @@ describe('the targets of a policy', () => {
     );
   });
 
-  it('are where their URL says, whatever it is, or nowhere', () => {
+  it('parse any URL to the place that it names, or to nothing', () => {
     const part = fc.constantFrom(
       'http://',
       'unix:',

@@ -1,7 +1,7 @@
 /**
- * A service that reports through a spool, as a process of its own: `reporter.ts URL TOKEN-FILE SPOOL-FILE`. Each line of
- * standard input is the number of a report to be handed over; when it has been, a line of standard output says so, the
- * number before what became of it. At the end of input it waits until nothing waits any more, and closes the spool.
+ * A service that reports through a spool, as a process: `reporter.ts URL TOKEN-FILE SPOOL-FILE`. Each line of standard
+ * input is the number of a report to send. When the report is taken, the process writes a line with the number and the
+ * outcome. At the end of input it waits until no report waits any more, and closes the spool.
  */
 import { createInterface } from 'node:readline';
 import { RecorderClient, ReportSpool } from '../../../src/client/index.ts';

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 
-/** `reporter.ts` as a process of its own. */
+/** A running `reporter.ts`. */
 export class RunningReporter {
   readonly process: ChildProcessByStdio<Writable, Readable, Readable>;
-  /** What it said, a line each. */
+  /** The lines of its output. */
   readonly said: string[] = [];
   errors = '';
   readonly #exited: Promise<unknown>;
@@ -17,7 +17,7 @@ export class RunningReporter {
     this.process = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     this.#exited = once(this.process, 'close');
     this.process.stderr.setEncoding('utf8').on('data', (text: string) => (this.errors += text));
-    // Reports may be handed over to one that has been killed.
+    // A test may write to a reporter that was killed.
     this.process.stdin.on('error', () => {});
     createInterface({ input: this.process.stdout }).on('line', (line) => {
       this.said.push(line);
@@ -40,12 +40,12 @@ export class RunningReporter {
     }
   }
 
-  /** The numbers of the reports that it said it had handed over. */
+  /** The numbers of the reports that it confirmed. */
   get taken(): readonly number[] {
     return this.said.filter((line) => /^\d/.test(line)).map(Number.parseFloat);
   }
 
-  /** Tells it that there are no more reports, and waits until it has ended; gives its exit code. */
+  /** Ends its input and waits until it has ended; returns its exit code. */
   async finish(): Promise<number | null> {
     this.process.stdin.end();
     await this.#exited;
