@@ -57,8 +57,8 @@ const BODY = JSON.stringify({
  * The text to print when the service is up: where the state is, the console's address, and a command, ready to paste in
  * any directory, that reports a first incident. Over a unix socket there is no console that a browser could open.
  *
- * `bind` is where the service really listens. The token goes from its file to curl through a pipe, so neither the text nor
- * the list of processes shows it.
+ * `bind` is where the service really listens. The token goes from its file to curl through a pipe, so neither the text
+ * nor the list of processes shows it.
  */
 export const localUseNotice = (
   bind: BindAddress,

@@ -3,8 +3,8 @@
  * write for each line costs as much as making the line. Without lines there is no timer: to wake up ten times a second
  * for nothing took a twentieth of the processor time that a throttled host gives the service.
  *
- * When the reader of standard output is stuck, up to 1 MiB of lines waits and further lines are dropped. Reports are not
- * affected.
+ * When the reader of standard output is stuck, up to 1 MiB of lines waits and further lines are dropped. Reports are
+ * not affected.
  */
 import pino, { type Logger } from 'pino';
 
@@ -40,8 +40,8 @@ export class ProcessOutput {
 }
 
 /**
- * Returns a function that writes the line of a request, like pino's lines of level `info`. Pino itself looks at each field
- * and at most characters, which without a compiler takes a twentieth of the time of a report.
+ * Returns a function that writes the line of a request, like pino's lines of level `info`. Pino itself looks at each
+ * field and at most characters, which without a compiler takes a twentieth of the time of a report.
  */
 export const requestLines = (logger: Logger, output: Pick<ProcessOutput, 'write'>): ((fields: object) => void) => {
   const { info: level } = pino.levels.values;

@@ -20,8 +20,8 @@ interface SecretFile {
 /**
  * Reads a small regular file with a secret. The file is opened once and checked by its descriptor, so that nobody can
  * replace it in between. Opening never waits, not even for a named pipe.
- * @param demands `forbiddenMode`: permission bits that the file must not have; `permissions`: the message when it has them;
- *   `followLinks`: whether the path may be a symbolic link
+ * @param demands `forbiddenMode`: permission bits that the file must not have; `permissions`: the message when it has
+ *   them; `followLinks`: whether the path may be a symbolic link
  * @throws RecorderError `config`; its message names the file and never contains its content
  */
 export const readSecretFile = (

@@ -1,4 +1,6 @@
-/** The archive: a directory next to the log. Sealed segments move there, and from there anybody may move them anywhere. */
+/**
+ * The archive: a directory next to the log. Sealed segments move there, and from there anybody may move them anywhere.
+ */
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { RecorderError } from '../errors.ts';

@@ -1,7 +1,7 @@
 /**
  * The checkpoint: a small signed file next to the log that says how far the log was known to reach. A shorter log has
- * lost entries, which the chain alone cannot show. The checkpoint follows the log, so after a crash it may be behind it,
- * never ahead.
+ * lost entries, which the chain alone cannot show. The checkpoint follows the log, so after a crash it may be behind
+ * it, never ahead.
  */
 import { readFile } from 'node:fs/promises';
 import { SECOND } from '../clock.ts';

@@ -16,8 +16,8 @@
  *
  * # Entries
  *
- * Sealed segments and log are one sequence of lines, the oldest first. Each line is one entry: a JSON object in UTF-8 and
- * a newline, at most `MAX_ENTRY_BYTES` long, with exactly these fields in this order:
+ * Sealed segments and log are one sequence of lines, the oldest first. Each line is one entry: a JSON object in UTF-8
+ * and a newline, at most `MAX_ENTRY_BYTES` long, with exactly these fields in this order:
  *
  * ```
  * {"timestamp":"2026-11-22T07:12:00.123Z","event":"incident.reported","data":{"seq":17,…},
@@ -35,27 +35,28 @@
  * # Chain
  *
  * `entry_hash` is the lower-case hex HMAC-SHA256 (or SHA-256) of the canonical form of
- * `{data, event, prev_hash, timestamp}`: what Python's `json.dumps(value, sort_keys=True, separators=(",", ":"))` writes
- * (json/canonical-form.ts). The appliance's existing verifier rebuilds that text from each line, so lines are written in
- * a form that parses back to the same canonical form.
+ * `{data, event, prev_hash, timestamp}`. The canonical form is what Python's
+ * `json.dumps(value, sort_keys=True, separators=(",", ":"))` writes (json/canonical-form.ts). The appliance's existing
+ * verifier rebuilds that text from each line, so lines are written in a form that parses back to it.
  *
  * An entry has exactly one spelling. `parseEntry` writes again what it has read and refuses a line that differs, so
  * nothing can hide in white space, escapes, duplicate keys or extra fields.
  *
  * # Durability
  *
- * Entries are written in batches of at most `MAX_BATCH_BYTES` (recovery.ts), and `fdatasync` follows each batch. A crash
- * can therefore leave at most one incomplete batch, at the end of the newest file and behind the checkpoint: a torn tail,
- * which the next start keeps aside and cuts off. Everything else that does not verify is damage and is never repaired.
+ * Entries are written in batches of at most `MAX_BATCH_BYTES` (recovery.ts), and `fdatasync` follows each batch. A
+ * crash can therefore leave at most one incomplete batch, at the end of the newest file and behind the checkpoint: a
+ * torn tail, which the next start keeps aside and cuts off. Everything else that does not verify is damage and is never
+ * repaired.
  *
- * The checkpoint is `{"entries":N,"last_hash":H,"hmac":…}`, signed with the chain's hash. It follows the log, so after a
- * crash it may be behind the log, never ahead of it.
+ * The checkpoint is `{"entries":N,"last_hash":H,"hmac":…}`, signed with the chain's hash. It follows the log, so after
+ * a crash it may be behind the log, never ahead of it.
  *
  * # Archive
  *
  * When a segment is archived, a `log.archived` entry with its place in the chain is written before the file moves. The
- * verifier accepts missing entries only when such entries name them. Each `log.archived` entry repeats all earlier ones,
- * because it will be archived itself one day (archived-ranges.ts).
+ * verifier accepts missing entries only when such entries name them. Each `log.archived` entry repeats all earlier
+ * ones, because it will be archived itself one day (archived-ranges.ts).
  */
 import { canonicalForm, spell } from '../json/canonical-form.ts';
 import type { ChainHash } from './chain-hash.ts';

@@ -5,7 +5,9 @@ import { readEntryLine } from './entry-line.ts';
 import { NEWLINE } from './lines.ts';
 import type { AuditLog } from './log.ts';
 
-/** The place of a line: the `seq` of its entry determines the file. Offset and length (newline included) are in bytes. */
+/**
+ * The place of a line: the `seq` of its entry determines the file. Offset and length (newline included) are in bytes.
+ */
 export interface LinePlace {
   readonly seq: number;
   readonly offset: number;

@@ -143,7 +143,9 @@ export class AuditLog {
     return this.#files.sealed;
   }
 
-  /** The file that holds an entry, with the `seq` of the file's first entry. For an entry not in the log: another file. */
+  /**
+   * The file that holds an entry, with the `seq` of the file's first entry. For an entry not in the log: another file.
+   */
   fileOf(seq: number): SealedSegment {
     return this.#files.holderOf(seq);
   }

@@ -1,6 +1,6 @@
 /**
- * The files of the log while it is written: sealed segments, and the file at the log's path, which grows. Bytes that were
- * written count only after `keep`, which the caller calls when they are synced. Until then `cutBack` removes them.
+ * The files of the log while it is written: sealed segments, and the file at the log's path, which grows. Bytes that
+ * were written count only after `keep`, which the caller calls when they are synced. Until then `cutBack` removes them.
  */
 import { closeSync, constants, ftruncate, openSync, renameSync, rmSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -44,7 +44,9 @@ export class SegmentedFile {
     return this.#sealed;
   }
 
-  /** The file that holds an entry, with the `seq` of the file's first entry. For an entry not in the log: another file. */
+  /**
+   * The file that holds an entry, with the `seq` of the file's first entry. For an entry not in the log: another file.
+   */
   holderOf(seq: number): SealedSegment {
     const holder = seq < this.#first ? this.#sealed.findLast(({ first }) => first <= seq) : undefined;
     return holder ?? { path: this.path, first: this.#first };
@@ -75,8 +77,8 @@ export class SegmentedFile {
   }
 
   /**
-   * Seals the file and continues in a new one. Before that, the checkpoint must cover the whole file. When no new file can
-   * be made, nothing changes and the next batch tries again: everything is opened before anything is renamed.
+   * Seals the file and continues in a new one. Before that, the checkpoint must cover the whole file. When no new file
+   * can be made, nothing changes and the next batch tries again: everything is opened before anything is renamed.
    * @param next the `seq` of the new file's first entry
    * @throws when the renames may not be on disk: nothing may be written any more
    */

@@ -1,7 +1,7 @@
 /**
- * The names of sealed segments. Entries are appended to the file at the log's path. When that file reaches the size of a
- * segment it is sealed: renamed to `<stem>.<seq of its first entry><suffix>` and never written again. The log continues
- * in a new file. Numbers are padded with zeros, so that names sort in the order of their entries.
+ * The names of sealed segments. Entries are appended to the file at the log's path. When that file reaches the size of
+ * a segment it is sealed: renamed to `<stem>.<seq of its first entry><suffix>` and never written again. The log
+ * continues in a new file. Numbers are padded with zeros, so that names sort in the order of their entries.
  */
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';

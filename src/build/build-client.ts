@@ -1,6 +1,6 @@
 /**
- * Builds `dist/client`: the client as plain modules with their types, for services that import it. It is not bundled, so
- * that a debugger shows the code of `src/client`.
+ * Builds `dist/client`: the client as plain modules with their types, for services that import it. It is not bundled,
+ * so that a debugger shows the code of `src/client`.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, mkdirSync } from 'node:fs';

@@ -2,8 +2,8 @@ import type { Plugin } from 'rolldown';
 import { drawings } from '../statecharts/drawings.ts';
 
 /**
- * Puts the drawings of the statecharts into the bundle. They are drawn in each build, so a changed machine can't have an
- * old picture.
+ * Puts the drawings of the statecharts into the bundle. They are drawn in each build, so a changed machine can't have
+ * an old picture.
  */
 export const drawnCharts = (): Plugin => ({
   name: 'drawn-charts',

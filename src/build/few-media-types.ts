@@ -1,6 +1,8 @@
 import type { Plugin } from 'rolldown';
 
-/** The media types that Koa and this service send or receive. Koa calls some of them `text`, `html`, `json` and `bin`. */
+/**
+ * The media types that Koa and this service send or receive. Koa calls some of them `text`, `html`, `json` and `bin`.
+ */
 const MEDIA_TYPES = new Set([
   'application/json',
   'application/octet-stream',

@@ -1,6 +1,6 @@
 /**
- * The JSON Schemas of what people write by hand, the policy and a report, so that editors can complete and check it. They
- * are made from the validating schemas. What those check with functions is added here in terms of JSON Schema.
+ * The JSON Schemas of what people write by hand, the policy and a report, so that editors can complete and check it.
+ * They are made from the validating schemas. What those check with functions is added here in terms of JSON Schema.
  */
 import * as z from 'zod/mini';
 import { openApiDocument } from '../api/openapi/document.ts';

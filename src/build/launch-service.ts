@@ -1,6 +1,6 @@
 /**
- * The entry of `dist/service.cjs`: runs the bundle next to it, with the cached data where V8 accepts that. It is CommonJS,
- * because loading ES modules takes a third of a start without JIT.
+ * The entry of `dist/service.cjs`: runs the bundle next to it, with the cached data where V8 accepts that. It is
+ * CommonJS, because loading ES modules takes a third of a start without JIT.
  *
  * `NODE_DEBUG=incident-recorder` says why cached data was not used. With `--enable-source-maps` it is never used: Node
  * supports source maps of modules, not of scripts.

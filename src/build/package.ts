@@ -2,9 +2,9 @@
  * `npm run package [-- DIRECTORY]`: makes `incident-recorder-<version>-linux-<architecture>.tgz` with everything that a
  * host needs: `dist/`, the pinned Node, the unit with its files, the policy and `install.sh`.
  *
- * Two builds make the same package, byte for byte: names are sorted, and the package contains nothing about the machine,
- * the user or the time. V8's cached data differs each time and can't be checked, so install.sh makes it on the host.
- * `SHA256SUMS` lists every file, for `sha256sum --check`.
+ * Two builds make the same package, byte for byte: names are sorted, and the package contains nothing about the
+ * machine, the user or the time. V8's cached data differs each time and can't be checked, so install.sh makes it on the
+ * host. `SHA256SUMS` lists every file, for `sha256sum --check`.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -17,7 +17,9 @@ import { VERSION } from '../version.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
-/** The READMEs with the pictures in them, besides those in `policy` and `systemd`: every link in them leads somewhere. */
+/**
+ * The READMEs with the pictures in them, besides those in `policy` and `systemd`: every link in them leads somewhere.
+ */
 const DOCUMENTATION = [
   'README.md',
   'CHANGELOG.md',

@@ -1,6 +1,6 @@
 /**
- * The last step of `npm ci`: makes the pinned Node available, then builds `dist/` with it. It is plain JavaScript, because
- * an old Node may run it.
+ * The last step of `npm ci`: makes the pinned Node available, then builds `dist/` with it. It is plain JavaScript,
+ * because an old Node may run it.
  *
  * The pinned Node comes as an optional package for each platform, and all of them bring the command `node`. npm up to
  * version 10 installs the one that fits and then clears away the commands of the others, which takes its link as well:

@@ -1,10 +1,10 @@
 /**
  * The bundled service as a script, with V8's bytecode of an earlier run where possible.
  *
- * Compiling takes a third of a start without JIT. V8 can export its bytecode (`cachedData`), including functions that were
- * compiled at their first call, and accepts it in a process with the same version and flags. But V8 identifies the source
- * by its length only, and does not detect damage. So the file begins with a digest of source and bytecode. Bytecode of
- * another source, or damaged bytecode, is not used; then the start takes longer.
+ * Compiling takes a third of a start without JIT. V8 can export its bytecode (`cachedData`), including functions that
+ * were compiled at their first call, and accepts it in a process with the same version and flags. But V8 identifies the
+ * source by its length only, and does not detect damage. So the file begins with a digest of source and bytecode.
+ * Bytecode of another source, or damaged bytecode, is not used; then the start takes longer.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * Makes the cached data of the bundled service: starts the service, sends every frequent request once, and writes what V8
- * has compiled until then. The build runs it, and the installer on the host, as `dist/warm-up.cjs`.
+ * Makes the cached data of the bundled service: starts the service, sends every frequent request once, and writes what
+ * V8 has compiled until then. The build runs it, and the installer on the host, as `dist/warm-up.cjs`.
  *
  * Usage: `warm-up BUNDLE CACHE SOCKET TOKEN`, with the flags under which the cached data will be used, and with an
  * environment in which the service has that unix socket, that token and its own files.

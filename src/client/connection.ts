@@ -6,7 +6,8 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { NotReachable } from './errors.ts';
 
-// An import would also load the implementation of `WebSocket` and `fetch`, which takes longer than everything else here.
+// An import would also load the implementation of `WebSocket` and `fetch`, which takes longer than everything else
+// here.
 const { Agent, request: sendRequest } = process.getBuiltinModule('node:http');
 
 /** Where the recorder listens by default. */

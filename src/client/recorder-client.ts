@@ -109,8 +109,8 @@ export class RecorderClient {
   }
 
   /**
-   * Follows an action: yields its posture now, and again after each change, until `signal` is aborted. While the recorder
-   * is unreachable it tries again by itself, then continues with what has changed meanwhile.
+   * Follows an action: yields its posture now, and again after each change, until `signal` is aborted. While the
+   * recorder is unreachable it tries again by itself, then continues with what has changed meanwhile.
    * @throws Refused, when the refusal can't pass
    */
   async *follow(action: ContainmentAction, { signal, onUnreachable }: FollowOptions = {}): AsyncGenerator<Posture> {

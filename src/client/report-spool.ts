@@ -1,13 +1,13 @@
 /**
  * Keeps reports on disk while the recorder is unreachable, so that none is lost.
  *
- * While the spool is empty, a report goes to the recorder at once. When the recorder is unreachable the report is put on
- * disk, and so is every later one, until all of them are delivered, oldest first. A report gets its key at the beginning,
- * and every attempt carries it, also those of the next process that opens the spool. So each report is recorded once, in
- * the order in which the caller handed them over.
+ * While the spool is empty, a report goes to the recorder at once. When the recorder is unreachable the report is put
+ * on disk, and so is every later one, until all of them are delivered, oldest first. A report gets its key at the
+ * beginning, and every attempt carries it, also those of the next process that opens the spool. So each report is
+ * recorded once, in the order in which the caller handed them over.
  *
- * A report whose content the recorder refuses would be refused for ever, and must not hold up the others: it is removed,
- * and `onRefused` is called. A wrong token, or another fault that an operator can mend, is waited for.
+ * A report whose content the recorder refuses would be refused for ever, and must not hold up the others: it is
+ * removed, and `onRefused` is called. A wrong token, or another fault that an operator can mend, is waited for.
  */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -95,8 +95,8 @@ export class ReportSpool {
 
   /**
    * Reports an incident. When this resolves the report is on disk, the recorder's or the spool's.
-   * @throws Refused when the recorder will never take the report; SpoolError `full`; RangeError when it is too long; the
-   *   file system's error. The report is then stored nowhere.
+   * @throws Refused when the recorder will never take the report; SpoolError `full`; RangeError when it is too long;
+   *   the file system's error. The report is then stored nowhere.
    */
   async report(report: Report, key: string = randomUUID()): Promise<Taken> {
     const { signal } = this.#closing;
@@ -128,8 +128,8 @@ export class ReportSpool {
   }
 
   /**
-   * Stops the delivery. The next process that opens the spool delivers what waits. Without `close`, waiting reports keep
-   * the process alive.
+   * Stops the delivery. The next process that opens the spool delivers what waits. Without `close`, waiting reports
+   * keep the process alive.
    */
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;

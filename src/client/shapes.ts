@@ -1,8 +1,8 @@
 /**
  * The data between a service and the recorder, as plain types that need no other package.
  *
- * The recorder itself uses schemas and records. In `test/client/shapes.types.ts` the compiler checks that these types say
- * the same.
+ * The recorder itself uses schemas and records. In `test/client/shapes.types.ts` the compiler checks that these types
+ * say the same.
  */
 import type {
   ContainmentAction,

@@ -4,8 +4,8 @@
  *
  * A record is in the spool when its bytes are synced. To remove the first record, the header is overwritten without a
  * sync. If that is lost, the record is delivered once more with the same key, which changes nothing. Bytes that a crash
- * left after the last newline were never confirmed, and are cut off. The file is emptied with its last record. When it is
- * full and at least a quarter of it is delivered, the rest is written into a new file.
+ * left after the last newline were never confirmed, and are cut off. The file is emptied with its last record. When it
+ * is full and at least a quarter of it is delivered, the rest is written into a new file.
  */
 import { constants, type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { syncDirectoryOf, writeAll } from '../durable-file.ts';

@@ -1,6 +1,6 @@
 /**
- * Keeps a second process off a spool, with a symbolic link next to it whose target names the owner. Creating a link fails
- * when it exists, and nobody sees a link half-written. The link of a dead process is removed.
+ * Keeps a second process off a spool, with a symbolic link next to it whose target names the owner. Creating a link
+ * fails when it exists, and nobody sees a link half-written. The link of a dead process is removed.
  */
 import { link, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { SpoolError } from './errors.ts';
@@ -60,7 +60,9 @@ async function isAlive(owner: string): Promise<boolean> {
   return (await startOf(Number(pid))) === start;
 }
 
-/** When a process started, in ticks since boot: distinguishes it from a later one with the same id (proc_pid_stat(5)). */
+/**
+ * When a process started, in ticks since boot: distinguishes it from a later one with the same id (proc_pid_stat(5)).
+ */
 async function startOf(pid: number): Promise<string> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   // The second field, the name, is in parentheses and may hold anything.

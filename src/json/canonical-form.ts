@@ -1,10 +1,11 @@
 /**
  * Two texts of a JSON value: the canonical form, which the audit chain hashes, and the exact form, which is written.
  *
- * The canonical form is what Python's `json.dumps(value, sort_keys=True, separators=(",", ":"))` writes: the appliance's
- * chain verifier is a Python program and rebuilds the form from each line. Python distinguishes whole numbers from floats
- * and JavaScript does not. The rule here: a safe integer is a whole number, everything else is a float. So the exact form
- * must write each number in such a way that Python reads it as the kind that the canonical form assumes.
+ * The canonical form is what Python's `json.dumps(value, sort_keys=True, separators=(",", ":"))` writes: the
+ * appliance's chain verifier is a Python program and rebuilds the form from each line. Python distinguishes whole
+ * numbers from floats and JavaScript does not. The rule here: a safe integer is a whole number, everything else is a
+ * float. So the exact form must write each number in such a way that Python reads it as the kind that the canonical
+ * form assumes.
  */
 import type { JsonValue } from './exact-json.ts';
 
@@ -33,8 +34,8 @@ export const canonicalForm = (value: JsonValue): string => canonicalTextOf(value
 
 /**
  * One line of JSON text, with the members in their own order. `JSON.parse` reads back the identical value, and Python
- * makes the canonical form of it. It is the text of `JSON.stringify` except for negative zero, whole numbers between 2^53
- * and 1e21, and line breaks that JSON allows in a string.
+ * makes the canonical form of it. It is the text of `JSON.stringify` except for negative zero, whole numbers between
+ * 2^53 and 1e21, and line breaks that JSON allows in a string.
  * @throws TypeError for numbers that are not finite
  */
 export const writeExact = (value: JsonValue): string =>
@@ -49,8 +50,8 @@ const canonicalTextOf = (value: JsonValue, copy: JsonValue | undefined): string 
 
 /**
  * A copy with sorted members for `JSON.stringify`, which is several times as fast as writing the text piece by piece.
- * Returns undefined when `JSON.stringify` would write another text: for numbers that Python writes differently, for keys
- * that an object does not keep in insertion order, and for what JSON cannot express.
+ * Returns undefined when `JSON.stringify` would write another text: for numbers that Python writes differently, for
+ * keys that an object does not keep in insertion order, and for what JSON cannot express.
  *
  * Without a compiler (`--jitless`) each call, each step of an iterator and each character that a pattern reads is
  * expensive. Hence the plain loops here and the searches for plain text above.
@@ -133,7 +134,9 @@ const onOneLine = (text: string): string =>
 
 type JsonObject = { readonly [key: string]: JsonValue };
 
-/** JSON text of a value, with numbers as Python writes them and with the members that `keysOf` returns, in that order. */
+/**
+ * JSON text of a value, with numbers as Python writes them and with the members that `keysOf` returns, in that order.
+ */
 const serialize = (value: JsonValue, keysOf: (object: JsonObject) => readonly string[]): string => {
   switch (typeof value) {
     case 'string':

@@ -24,8 +24,8 @@ export class ExactJsonError extends Error {
 
 /**
  * Parses JSON text into the value that `JSON.parse` returns.
- * @param options `maxDepth`: how deep objects and arrays may nest; the outermost is level 1. The default allows a request
- *   body with 32 levels of evidence.
+ * @param options `maxDepth`: how deep objects and arrays may nest; the outermost is level 1. The default allows a
+ *   request body with 32 levels of evidence.
  * @throws ExactJsonError `invalid JSON`; or, with the path, for a key that occurs twice in one object, the key
  *   `__proto__`, deeper nesting, a lone surrogate, and a number whose value differs from the shortest decimal of the
  *   double that it becomes
@@ -45,9 +45,9 @@ export const parseExact = (text: string, { maxDepth = 33 }: { readonly maxDepth?
 };
 
 /**
- * A quick check that nothing of a text is lost: `JSON.stringify` writes the same text, with each key once and each number
- * as its shortest decimal. What that does not prove is searched for as text. Brackets are counted first: there are no more
- * levels than brackets, and `JSON.stringify` cannot write very many.
+ * A quick check that nothing of a text is lost: `JSON.stringify` writes the same text, with each key once and each
+ * number as its shortest decimal. What that does not prove is searched for as text. Brackets are counted first: there
+ * are no more levels than brackets, and `JSON.stringify` cannot write very many.
  */
 const isWrittenLossless = (value: JsonValue, text: string, maxDepth: number): boolean =>
   timesIn(text, '{') + timesIn(text, '[') <= maxDepth &&

@@ -15,8 +15,8 @@ const LARGEST_FILE = 256 * 1024;
  * Loads the policy from a file; the built-in one when the file does not exist (ENOENT only). The built-in rules never
  * replace a file that exists.
  * @param allowNonLoopback whether targets may be on other machines
- * @throws RecorderError `invalid_policy` when the file exists and can't be read or is not a policy; `fields.faults` lists
- *   every fault with its line
+ * @throws RecorderError `invalid_policy` when the file exists and can't be read or is not a policy; `fields.faults`
+ *   lists every fault with its line
  */
 export const loadPolicy = (path: string, clock: Clock, allowNonLoopback = false): Policy => {
   const bytes = readBytes(path);

@@ -1,6 +1,6 @@
 /**
- * The URL of a target, as the policy writes it: `http://host:port/path` for TCP, or `unix:/socket/path:/path` for a unix
- * socket.
+ * The URL of a target, as the policy writes it: `http://host:port/path` for TCP, or `unix:/socket/path:/path` for a
+ * unix socket.
  */
 import { isLoopback } from '../loopback.ts';
 

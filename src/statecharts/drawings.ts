@@ -1,6 +1,7 @@
 /**
- * The drawings of the machines. From the sources they are drawn on demand. In the bundle the result of the build takes the
- * place of this module (`src/build/drawn-charts.ts`), so that the bundle needs neither WebAssembly nor a drawing program.
+ * The drawings of the machines. From the sources they are drawn on demand. In the bundle the result of the build takes
+ * the place of this module (`src/build/drawn-charts.ts`), so that the bundle needs neither WebAssembly nor a drawing
+ * program.
  */
 import { chartOf, type Drawing } from './chart.ts';
 import { MACHINES } from './machines.ts';
