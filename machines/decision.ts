@@ -56,18 +56,16 @@ export interface Beginning {
 }
 
 /** What becomes of a report under its rule: the first snapshot and the actions that it asks for. */
-export function begin({ auto_contain, actions }: Rule): Beginning {
-  const key = `${auto_contain} ${actions.join(' ')}`;
-  const known = BEGINNINGS.get(key);
-  if (known !== undefined) return known;
-  const [snapshot, asked] = initialTransition(incidentMachine, { auto_contain, actions });
-  const beginning = { snapshot, intents: intentsAmong(asked) };
-  BEGINNINGS.set(key, beginning);
-  return beginning;
-}
+export const begin = (rule: Rule): Beginning =>
+  BEGINNINGS.to(ruleKey(rule), () => {
+    const [snapshot, asked] = initialTransition(incidentMachine, rule);
+    return { snapshot, intents: intentsAmong(asked) };
+  });
 
-/** All incidents under the same rule begin alike, and the rules are few: asking the chart once is enough. */
-const BEGINNINGS = new Map<string, Beginning>();
+const BEGINNINGS = new Memo<Beginning>();
+
+/** Rules with the same key are the same to the chart. */
+export const ruleKey = ({ auto_contain, actions }: Rule): string => `${auto_contain} ${actions.join(' ')}`;
 
 /** All of a snapshot that a decision depends on. */
 export interface Situation {

@@ -1,18 +1,20 @@
-/** How many answers are kept; then it begins anew. */
-const MOST = 1000;
+/** The most answers that are kept; then it starts from empty. */
+const MAX_ANSWERS = 1000;
 
 /**
- * What a statechart has answered. An answer depends on nothing but the situation and the event, and there are few of
- * these that occur often: so a replay of the log asks the chart a few dozen times instead of millions.
+ * The answers of a pure function, kept by a key that holds all that they depend on.
+ *
+ * A statechart's answer depends on the situation and the event only, and few of these occur often: a replay of the log
+ * asks the chart some dozen times instead of millions. It is the only memo there is.
  */
 export class Memo<Answer> {
   readonly #known = new Map<string, Answer>();
 
-  /** The answer to the question that `key` stands for; `ask` is called where it is not known. */
+  /** The answer for `key`; `ask` is called when it is not known. */
   to(key: string, ask: () => Answer): Answer {
     const known = this.#known.get(key);
     if (known !== undefined || this.#known.has(key)) return known as Answer;
-    if (this.#known.size >= MOST) this.#known.clear();
+    if (this.#known.size >= MAX_ANSWERS) this.#known.clear();
     const answer = ask();
     this.#known.set(key, answer);
     return answer;

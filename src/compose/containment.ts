@@ -44,12 +44,12 @@ export function startContainment(
     posture,
     notifier,
     followPolicy: () => {
-      dispatcher.wake();
+      dispatcher.wakeAll();
       posture.changed();
       void notifier.follow();
     },
     beat: () => {
-      dispatcher.wake();
+      dispatcher.wakeAll();
       notifier.beat();
       void deadline.look();
     },

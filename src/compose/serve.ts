@@ -75,8 +75,8 @@ export async function serve(
     },
   ];
   log.start((batch) => {
-    const taken = incidents.take(batch.entries);
-    for (const stage of stages) stage({ ...batch, taken });
+    const taken: TakenBatch = { ...batch, taken: incidents.take(batch.entries) };
+    for (const stage of stages) stage(taken);
   });
 
   const warnings = (): readonly string[] => warningsOf(record);

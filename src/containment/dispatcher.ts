@@ -39,10 +39,15 @@ export class Dispatcher {
     this.#lanes = new Map(ACTIONS.map((action) => [action, new Lane(action, { ...dependencies, attempt })]));
   }
 
-  /** Looks whether something is due: for one action, or for all. */
-  wake(action?: ContainmentAction): void {
-    if (action !== undefined) this.#lanes.get(action)?.wake();
-    else for (const lane of this.#lanes.values()) lane.wake();
+  /** Looks whether something is due for an action. */
+  wake(action: ContainmentAction): void {
+    // Without a target its service comes for it.
+    if (this.#dependencies.targets()[action] !== undefined) this.#lanes.get(action)?.wake();
+  }
+
+  /** Looks whether something is due for any action. */
+  wakeAll(): void {
+    for (const lane of this.#lanes.values()) lane.wake();
   }
 
   /** Breaks off what is being sent. It is sent again after the next start, under the same key. */

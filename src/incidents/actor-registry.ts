@@ -9,12 +9,14 @@
  * What an actor's chart asks for goes out as a `directive` of `directives`: there is no other way.
  */
 import { EventEmitter } from 'node:events';
-import type { Intent } from '../../machines/decision.ts';
+import { initialTransition } from 'xstate';
+import { type Intent, ruleKey } from '../../machines/decision.ts';
 import { type ActionParams, incidentMachine } from '../../machines/incident.ts';
+import { Memo } from '../../machines/memo.ts';
 import { ACTIONS, type ContainmentAction } from '../../machines/vocabulary.ts';
 import { type IncidentEntry, isAboutIncident, type StoredEntry } from '../domain/entries.ts';
 import type { RecordChange, TakenEntry } from '../domain/incident.ts';
-import { type ActorDependencies, IncidentActor } from './incident-actor.ts';
+import { type ActorDependencies, type Birth, IncidentActor } from './incident-actor.ts';
 
 /**
  * How long the records of all living actors are together, in characters of JSON. Evidence may be large, and takes some
@@ -28,7 +30,7 @@ export interface IncidentIntent extends Intent {
   readonly incident: string;
 }
 
-export interface ActorRegistryDependencies extends Omit<ActorDependencies, 'machine' | 'onRest' | 'onWake'> {
+export interface ActorRegistryDependencies extends Omit<ActorDependencies, 'machine' | 'birth' | 'onRest' | 'onWake'> {
   /** How many actors may be awake, at least 1. */
   readonly limit: number;
   /** Receives what should never happen: an entry that was written and that its actor does not take. */
@@ -55,11 +57,14 @@ export class ActorRegistry {
       (action: ContainmentAction) =>
       ({ self }: { readonly self: { readonly id: string } }, { directive }: ActionParams) =>
         this.directives.emit('directive', { incident: self.id, action, directive });
+    const machine = incidentMachine.provide({
+      actions: Object.fromEntries(ACTIONS.map((action) => [action, implementation(action)])),
+    });
+    const births = new Memo<Birth>();
     this.#dependencies = {
       ...dependencies,
-      machine: incidentMachine.provide({
-        actions: Object.fromEntries(ACTIONS.map((action) => [action, implementation(action)])),
-      }),
+      machine,
+      birth: (rule) => births.to(ruleKey(rule), () => initialTransition(machine, rule)),
       onWake: (actor) => {
         this.#woken += 1;
         this.#weight += actor.weight;

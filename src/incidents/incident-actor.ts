@@ -8,13 +8,15 @@
  * 4. *Take*: once they are on disk the XState actor takes the event of each entry, and its actions carry out what the
  *    chart asks for. This happens in the log's own turn (`take`), so nobody sees the incident in between.
  *
- * A report has no step 1: its actor is spawned by step 4, starts in its chart, and its entry actions engage containment.
+ * A report has no step 1: its actor is spawned by step 4. It starts in its chart, and the entry actions of the chart, run
+ * as the actor's own, engage containment. All incidents under the same rule begin alike, so what the chart gives for a
+ * rule is asked once and kept (`Birth`): to ask each time would cost four times as much.
  * An actor whose incident is resolved has stopped; it sleeps as soon as its mailbox is empty.
  */
-import { type Actor, type ActorOptions, createActor } from 'xstate';
-import { snapshotOf } from '../../machines/decision.ts';
+import { type Actor, type ActorOptions, type AnyActorRef, createActor, type initialTransition } from 'xstate';
+import { type IncidentSnapshot, snapshotOf } from '../../machines/decision.ts';
 import type { incidentMachine } from '../../machines/incident.ts';
-import type { Channel, ContainmentAction, Directive, State } from '../../machines/vocabulary.ts';
+import type { Channel, ContainmentAction, Directive, Rule } from '../../machines/vocabulary.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import type { DeliveryName, DeliveryRecord } from '../domain/delivery.ts';
@@ -54,9 +56,13 @@ export interface Handled {
   readonly record: IncidentRecord;
 }
 
+/** How the incidents of a rule begin: their first snapshot, and the actions of the chart that led there. */
+export type Birth = ReturnType<typeof initialTransition<typeof incidentMachine>>;
+
 export interface ActorDependencies {
   /** The incident's machine, with actions that carry containment out. */
   readonly machine: typeof incidentMachine;
+  readonly birth: (rule: Rule) => Birth;
   readonly inspect: Inspect | undefined;
   readonly log: Pick<AuditLog, 'append'>;
   /** Reads that are up with the log. @throws RecorderError `log_unavailable` while they are not */
@@ -71,7 +77,7 @@ export interface ActorDependencies {
 export class IncidentActor {
   readonly id: string;
   readonly #dependencies: ActorDependencies;
-  readonly #mailbox = new Mailbox();
+  readonly #mailbox: Mailbox;
   /** How long the record is as JSON, near enough, in characters; 0 while asleep. */
   weight = 0;
   #xstate: Actor<typeof incidentMachine> | undefined;
@@ -83,6 +89,7 @@ export class IncidentActor {
   constructor(id: string, dependencies: ActorDependencies) {
     this.id = id;
     this.#dependencies = dependencies;
+    this.#mailbox = new Mailbox(() => dependencies.onRest(this));
   }
 
   get isAwake(): boolean {
@@ -104,7 +111,7 @@ export class IncidentActor {
    *   (with `version`), `log_unavailable`, `overloaded`, `too_large`, `stopping`; nothing has changed then
    */
   send(message: Message, sender: Sender = {}): Promise<Handled> {
-    return this.#inTurn(async () => {
+    return this.#mailbox.post(async () => {
       const current = this.#dependencies.current();
       const record = this.#wake(current);
       requireVersion(record, sender.ifVersion);
@@ -121,7 +128,7 @@ export class IncidentActor {
    * @throws RecorderError like `send`
    */
   open(drafts: readonly IncidentDraft[]): Promise<IncidentRecord> {
-    return this.#inTurn(() => {
+    return this.#mailbox.post(() => {
       this.#dependencies.current();
       return this.#append(drafts);
     });
@@ -132,7 +139,7 @@ export class IncidentActor {
    * @throws RecorderError like `send`
    */
   complete(last: IncidentEntry): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#mailbox.post(async () => {
       const record = this.#wake(this.#dependencies.current());
       const alert = record.incident.version === last.data.version ? alertFor(last, record) : undefined;
       if (alert !== undefined) await this.#append([{ ...alert, timestamp: timestamp(this.#dependencies.clock.now()) }]);
@@ -155,7 +162,7 @@ export class IncidentActor {
 
   /** Runs work while no message is handled; messages that arrive meanwhile wait. */
   exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
-    return this.#inTurn(work);
+    return this.#mailbox.post(work);
   }
 
   /**
@@ -172,18 +179,20 @@ export class IncidentActor {
 
   /** Forgets what is in memory; the next message wakes the actor from its persisted snapshot. */
   passivate(): void {
-    this.#xstate?.stop();
+    // Nothing hangs on an actor that nobody watches: to stop it would cost as much as half of waking it.
+    if (this.#dependencies.inspect !== undefined) this.#xstate?.stop();
     this.#xstate = undefined;
     this.#record = undefined;
     this.weight = 0;
   }
 
   #spawn(entry: EntryOf<'incident.reported'> & LineExtent): IncidentRecord {
-    this.#xstate = this.#create({ input: entry.data.rule });
+    const [snapshot, actions] = this.#dependencies.birth(entry.data.rule);
+    const self: AnyActorRef = (this.#xstate = this.#create(snapshot));
     this.weight = entry.length;
     this.#dependencies.onWake(this);
-    this.#xstate.start();
-    return opened(entry, this.#xstate.getSnapshot());
+    for (const { exec, info, params } of actions) exec?.({ ...info, self, system: self.system }, params);
+    return opened(entry, snapshot);
   }
 
   #follow(entry: IncidentEntry): IncidentRecord {
@@ -202,39 +211,29 @@ export class IncidentActor {
     if (persisted === undefined) throw new RecorderError('not_found', 'incident not found');
     const { incident, context, seq, length } = persisted;
     const snapshot = snapshotOf(incident.state, context);
-    this.#xstate = this.#create({ snapshot }).start();
+    this.#xstate = this.#create(snapshot);
     this.#record = { incident, snapshot, seq };
     this.weight = length;
     this.#dependencies.onWake(this);
     return this.#record;
   }
 
-  #create(start: Pick<ActorOptions<typeof incidentMachine>, 'input' | 'snapshot'>): Actor<typeof incidentMachine> {
+  /** A root actor that goes on from a snapshot. */
+  #create(snapshot: IncidentSnapshot): Actor<typeof incidentMachine> {
     const { machine, inspect } = this.#dependencies;
-    return createActor(machine, { id: this.id, ...start, ...(inspect === undefined ? {} : { inspect }) });
+    const options = inspect === undefined ? { id: this.id, snapshot } : { id: this.id, snapshot, inspect };
+    return createActor(machine, options).start();
   }
 
-  async #append(drafts: readonly IncidentDraft[], delivery?: DeliveryRecord): Promise<IncidentRecord> {
+  /** @param delivery the delivery that the first entry is about, as it is then */
+  #append(drafts: readonly IncidentDraft[], delivery?: DeliveryRecord): Promise<IncidentRecord> {
     this.#decided = delivery;
-    try {
-      await this.#dependencies.log.append(drafts);
-    } finally {
-      this.#decided = undefined;
-    }
-    return this.#record!;
+    return this.#dependencies.log.append(drafts).then(() => this.#record!);
   }
 
   #circumstances({ by, note }: Sender): Circumstances {
     const { clock, channelOf } = this.#dependencies;
     return { timestamp: timestamp(clock.now()), channelOf, by, note };
-  }
-
-  async #inTurn<Result>(handle: () => Promise<Result>): Promise<Result> {
-    try {
-      return await this.#mailbox.post(handle);
-    } finally {
-      if (this.isIdle) this.#dependencies.onRest(this);
-    }
   }
 }
 

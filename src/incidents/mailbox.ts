@@ -5,8 +5,14 @@ const MAX_WAITING = 4096;
 
 /** The mailbox of one actor: its messages are handled one at a time, in the order in which they came. */
 export class Mailbox {
+  readonly #onEmpty: () => void;
   #last: Promise<unknown> | undefined;
   #waiting = 0;
+
+  /** @param onEmpty called when the last message is handled */
+  constructor(onEmpty: () => void) {
+    this.#onEmpty = onEmpty;
+  }
 
   get isEmpty(): boolean {
     return this.#waiting === 0;
@@ -22,14 +28,17 @@ export class Mailbox {
       throw new RecorderError('overloaded', 'too many requests wait for this incident; try again');
     }
     this.#waiting += 1;
-    const before = this.#last;
-    const turn = before === undefined ? handle() : before.then(handle, handle);
-    this.#last = turn;
     try {
+      const before = this.#last;
+      const turn = before === undefined ? handle() : before.then(handle, handle);
+      this.#last = turn;
       return await turn;
     } finally {
       this.#waiting -= 1;
-      if (this.#last === turn) this.#last = undefined;
+      if (this.#waiting === 0) {
+        this.#last = undefined;
+        this.#onEmpty();
+      }
     }
   }
 }

@@ -51,6 +51,8 @@ export class Incidents {
   readonly #byId: Statement;
   readonly #kind: Statement;
   readonly #known: Statement;
+  /** No identifier on record is above this one. */
+  #highest: string;
   readonly #unresolved: Statement;
   readonly #note: Statement;
   readonly #search: Search;
@@ -66,6 +68,7 @@ export class Incidents {
     this.#byId = database.prepare('SELECT number, version, state, context, document FROM incidents WHERE id = ?');
     this.#kind = database.prepare('SELECT class, rank FROM incidents WHERE id = ?');
     this.#known = database.prepare('SELECT 1 FROM incidents WHERE id = ?');
+    this.#highest = String(database.prepare('SELECT max(id) AS id FROM incidents').get()?.id ?? '');
     this.#unresolved = database.prepare(`
       SELECT id FROM incidents
       WHERE dedup_key = ? AND class = ? AND source = ? AND state <> 'resolved' ORDER BY number DESC LIMIT 1`);
@@ -116,6 +119,8 @@ export class Incidents {
   }
 
   has(id: string): boolean {
+    // Identifiers sort by time: a new one is nearly always above all others, and needs no look-up.
+    if (id > this.#highest) return false;
     return this.#known.get(id) !== undefined;
   }
 
@@ -149,6 +154,7 @@ export class Incidents {
   }
 
   #add({ incident, snapshot, seq }: IncidentRecord, createdAt: number, json: string): void {
+    if (incident.id > this.#highest) this.#highest = incident.id;
     this.#insert.run(
       seq,
       incident.id,
