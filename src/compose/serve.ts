@@ -42,7 +42,7 @@ export interface ServeOptions {
 export interface Serving {
   readonly address: BindAddress;
   /** Reads the policy again and puts it into force. @throws RecorderError like `PolicyInForce.reload` */
-  reload(): Promise<object>;
+  readonly reload: () => Promise<object>;
 }
 
 /** A batch that is on disk, and what the actors of its incidents have made of it. */

@@ -78,7 +78,7 @@ export function standingOf({ status }: DeliveryRecord): Standing {
 }
 
 /** Whether it is still to be carried out or was lost: what `superseded` may follow, and a confirmation can mend. */
-export const isUnconfirmed = ({ status }: DeliveryRecord): boolean => status !== 'confirmed' && status !== 'superseded';
+const isUnconfirmed = ({ status }: DeliveryRecord): boolean => status !== 'confirmed' && status !== 'superseded';
 
 /** Whether it is to be sent, now or later. */
 export const isUndelivered = ({ status }: DeliveryRecord): boolean => status === 'pending' || status === 'delivering';

@@ -133,8 +133,6 @@ export type LostData = AboutDelivery & { readonly reason: string };
 /** `containment.retried`: an operator had it tried again. */
 export type RetriedData = AboutDelivery & { readonly via: Channel; readonly by?: string; readonly note?: string };
 
-export type DeliveryData = AttemptedData | ConfirmedData | FailedData | LostData | RetriedData;
-
 /** `containment.heard`: a sign of life of a service that had confirmed before. */
 export type HeardData = { readonly action: ContainmentAction; readonly directive: Directive };
 

@@ -9,8 +9,7 @@
  * in the log is not lost, but reads are behind until it has been read from there again. Entries themselves are not kept
  * here, as some may be large. Whoever appends goes through `current()` first, so that little is to be read.
  */
-import type { ArchivedData, NotifiedData, StoredEntry } from '../domain/entries.ts';
-import { isAboutIncident, type IncidentEntry } from '../domain/entries.ts';
+import { type ArchivedData, type IncidentEntry, isAboutIncident, type StoredEntry } from '../domain/entries.ts';
 import { Contradiction } from '../domain/contradiction.ts';
 import { fold, idempotencyOf, type IncidentRecord, type RecordChange, type TakenEntry } from '../domain/incident.ts';
 import { RecorderError } from '../errors.ts';

@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { StatementSync } from 'node:sqlite';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import pino from 'pino';
 import { COMMANDS } from '../../machines/decision.ts';
 import { incidentMachine } from '../../machines/incident.ts';
 import { ACTIONS, CLASSES, DIRECTIVES } from '../../machines/vocabulary.ts';
@@ -110,7 +109,7 @@ async function counting(send: () => Promise<{ readonly change: string }>) {
       configurable: true,
       value(...args: unknown[]) {
         counts[what] += 1;
-        return Reflect.apply(original, this, args) as unknown;
+        return Reflect.apply<unknown, unknown[], unknown>(original, this, args);
       },
     });
     restore.push(() => (own === undefined ? Reflect.deleteProperty(of, name) : Object.defineProperty(of, name, own)));
