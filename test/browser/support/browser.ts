@@ -21,6 +21,32 @@ const FLAGS = [
 /** How long a condition is waited for, in milliseconds: the machine may be slow and busy. */
 const PATIENCE = 30_000;
 
+/** A browser on a machine that is busy with other things may be too slow for one try. */
+const TRIES = 3;
+
+const aloud = new WeakSet<object>();
+
+/** Lets a test be tried again when it fails, and says each time that it is, and why. */
+const retryAloud = (test: Mocha.Test): void => {
+  test.retries(TRIES - 1);
+  const body = test.fn as (this: unknown) => Promise<void>;
+  // The next try has the function of this one.
+  if (aloud.has(body)) return;
+  let tries = 0;
+  const tryAloud = async function (this: unknown): Promise<void> {
+    tries += 1;
+    try {
+      await body.call(this);
+    } catch (error) {
+      if (tries < TRIES)
+        console.warn(`TRIED AGAIN after try ${tries} of ${TRIES}: ${test.fullTitle()}: ${String(error)}`);
+      throw error;
+    }
+  };
+  aloud.add(tryAloud);
+  test.fn = tryAloud;
+};
+
 /** Takes away what the browser itself says of requests that were meant to be refused; `reason` is in each. */
 export const forgive = ({ complaints }: Tab, reason: string): void => {
   const others = complaints.filter((complaint) => !complaint.includes(reason));
@@ -50,8 +76,7 @@ export function tabs(): (address: string, options?: BrowserContextOptions) => Pr
   });
   after(() => browser?.close());
   beforeEach(function allowAnotherTry() {
-    // A browser on a machine that is busy with other things may be too slow for one try.
-    this.currentTest?.retries(2);
+    if (this.currentTest !== undefined) retryAloud(this.currentTest);
   });
   afterEach(async function closeTabs() {
     const done = opened.splice(0);
