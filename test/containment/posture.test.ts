@@ -1,15 +1,16 @@
 import { expect } from 'chai';
 import { ACTIONS } from '../../machines/vocabulary.ts';
-import { type RunningService, runningServices, ServiceHome } from '../support/running-service.ts';
+import { type LocalService, localServices } from '../support/local-service.ts';
+import { ServiceHome } from '../support/service-home.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const PATH = '/api/v1/containment';
 const burst = { class: 'tool_call_burst' };
 
 describe('the posture over HTTP', () => {
-  const start = runningServices();
+  const start = localServices();
   const directory = temporaryDirectories();
-  let service: RunningService;
+  let service: LocalService;
 
   beforeEach(async () => {
     service = await start(new ServiceHome(directory()));
@@ -92,14 +93,16 @@ describe('the posture over HTTP', () => {
     expect((await knowing(etag)).status).to.equal(200);
   });
 
-  it('has the same ETag after a restart', async () => {
+  it('has the same ETag after a restart, whether the service was stopped or killed', async () => {
     const home = new ServiceHome(directory());
     const first = await start(home);
     await first.report(burst);
     const { etag } = (await first.get(PATH)).headers;
-    await first.end('SIGKILL');
-    const second = await start(home);
-    expect((await second.get(PATH)).headers.etag).to.equal(etag);
+    const killed = await start(home.copyTo(directory()));
+    expect((await killed.get(PATH)).headers.etag).to.equal(etag);
+    await first.stop();
+    const stopped = await start(home);
+    expect((await stopped.get(PATH)).headers.etag).to.equal(etag);
   });
 
   describe('asked to wait', () => {
@@ -141,9 +144,9 @@ describe('the posture over HTTP', () => {
     it('lets go of all that wait when the service stops', async () => {
       const waiting = Array.from({ length: 10 }, () => service.get(`${PATH}?wait=60`));
       await service.get('/health');
-      service.process.kill('SIGTERM');
+      const stopped = service.stop();
       for (const answer of waiting) expect((await answer).status).to.equal(304);
-      expect(await service.ended).to.equal(0);
+      await stopped;
     });
 
     it('lets 64 wait and refuses more, until one of them has left', async () => {

@@ -6,14 +6,15 @@ import type { Webhook } from '../../src/policy/targets.ts';
 import type { Webhooks } from '../../src/projections/webhooks.ts';
 import { draft, openLog } from '../support/audit-log.ts';
 import { FixedClock } from '../support/fixed-clock.ts';
-import { type RunningService, runningServices, ServiceHome } from '../support/running-service.ts';
+import { type LocalService, localServices } from '../support/local-service.ts';
+import { ServiceHome } from '../support/service-home.ts';
 import { answering, type Received, Target } from '../support/target.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const burst = { class: 'tool_call_burst', source: 'tool-firewall', description: '400 calls in a second' };
 
 describe('webhooks', () => {
-  const start = runningServices();
+  const start = localServices();
   const directory = temporaryDirectories();
   let target: Target;
 
@@ -44,8 +45,7 @@ describe('webhooks', () => {
     }
   };
 
-  const lastSeq = async (service: RunningService): Promise<number> =>
-    (await service.get('/health')).json.audit.last_seq;
+  const lastSeq = async (service: LocalService): Promise<number> => (await service.get('/health')).json.audit.last_seq;
 
   it('are told of every entry from their beginning on, as it stands in the log, in order', async () => {
     const { home: files, env } = home(`  - url: ${target.url('/events')}\n`);
@@ -61,7 +61,7 @@ describe('webhooks', () => {
       expect(headers).to.include({ 'idempotency-key': body.entry_hash, 'audit-event': body.event });
       expect(body.event).to.not.equal('notification.delivered');
     }
-    expect(await service.end()).to.equal(0);
+    await service.stop();
     expect(await files.verify()).to.not.have.property('damage');
   });
 
@@ -113,10 +113,12 @@ describe('webhooks', () => {
     const ids: string[] = [];
     for (let count = 0; count < 5; count++) ids.push((await service.report(burst)).json.id);
     await target.receives(1);
-    await service.end('SIGKILL');
+    // As a crash would leave it.
+    const crashed = files.copyTo(directory());
+    await service.stop();
     target.behaviours = [answering(200)];
     const before = target.received.length;
-    await start(files, { env });
+    await start(crashed, { env });
     const received = await target.receives(before + 5);
     expect(received.slice(before).map(({ body }) => body.data.incident)).to.deep.equal(ids);
     expect(received[before]?.headers['idempotency-key']).to.equal(received[0]?.headers['idempotency-key']);

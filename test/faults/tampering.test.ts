@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { expect } from 'chai';
 import { chainHash } from '../../src/audit/chain-hash.ts';
 import { chainEntry, type Entry, type Head } from '../../src/audit/entry.ts';
-import { ROOT, RunningService, ServiceHome } from '../support/running-service.ts';
+import { COMMAND_LINE } from '../support/programs.ts';
+import { RunningService, ServiceHome } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { Ledger } from './support/ledger.ts';
 
@@ -146,7 +146,7 @@ describe('given a log that was tampered with', () => {
     };
 
     const verify = async ({ log: path, key }: ServiceHome, anchor: string) => {
-      const args = [join(ROOT, 'src/cli/main.ts'), 'verify', '--anchor', anchor, '--key', key, path];
+      const args = [COMMAND_LINE, 'verify', '--anchor', anchor, '--key', key, path];
       return new Promise<{ code: number | null; said: string }>((fulfil) => {
         const child = execFile(process.execPath, args, (_, stdout, stderr) => {
           fulfil({ code: child.exitCode, said: stdout + stderr });

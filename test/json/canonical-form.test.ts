@@ -3,7 +3,6 @@ import fc from 'fast-check';
 import { canonicalForm, spell, writeExact } from '../../src/json/canonical-form.ts';
 import type { JsonValue } from '../../src/json/exact-json.ts';
 import { jsonValue } from './arbitrary-json.ts';
-import { askPython } from './python.ts';
 
 /** Made with Python 3.11: `json.dumps(value, sort_keys=True, separators=(",", ":"))`. */
 const VECTORS: readonly (readonly [JsonValue, string])[] = [
@@ -60,20 +59,6 @@ describe('canonicalForm', () => {
       expect(() => canonicalForm([value as JsonValue])).to.throw(TypeError, 'JSON has no');
     });
   }
-
-  it("equals Python's form of the line that is written", function () {
-    const values = fc.sample(jsonValue, 4000);
-    const lines = values.map((value) => writeExact(value));
-
-    const forms = askPython(
-      this,
-      'answers = [json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")) for text in texts]',
-      lines,
-    );
-
-    expect(forms).to.have.length(values.length);
-    values.forEach((value, index) => expect(canonicalForm(value), lines[index]).to.equal(forms[index]));
-  });
 });
 
 describe('writeExact', () => {
