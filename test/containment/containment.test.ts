@@ -33,7 +33,7 @@ describe('containment, carried out by a running service', () => {
   const eventsOf = async (service: LocalService, id: string): Promise<readonly string[]> =>
     (await service.get(`/api/v1/incidents/history?id=${id}`)).json.map(({ event }: { event: string }) => event);
   const untilStatus = (service: LocalService, id: string, status: string, index = 0): Promise<void> =>
-    until(async () => (await incident(service, id)).containment.actions[index].status === status);
+    service.until(async () => (await incident(service, id)).containment.actions[index].status === status);
 
   it('reaches a service on a unix socket', async () => {
     const socket = join(home.directory, 'agent.sock');

@@ -31,11 +31,9 @@ describe('the delivery of containment', () => {
   };
 
   const until = async (service: LocalService, id: string, status: string) => {
-    for (;;) {
-      const { json } = await service.get(`/api/v1/incidents/get?id=${id}`);
-      if (json.containment.status === status) return json;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    const get = async () => (await service.get(`/api/v1/incidents/get?id=${id}`)).json;
+    await service.until(async () => (await get()).containment.status === status);
+    return get();
   };
 
   it('tells the service at once, in its own words, and confirms by its answer', async () => {

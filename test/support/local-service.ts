@@ -17,6 +17,7 @@ class Output extends EventEmitter {
   write(line: string): void {
     this.lines.push(line);
     this.emit('line');
+    if (line.includes('"msg":"recorded"')) this.emit('recorded');
   }
 }
 
@@ -34,7 +35,7 @@ export class LocalService extends ServiceClient {
 
   static async start(home: ServiceHome, { env = {}, ...listeners }: LocalOptions = {}): Promise<LocalService> {
     const output = new Output();
-    const logger = pino({ level: 'info' }, output);
+    const logger = pino({ level: 'debug' }, output);
     const config = readConfig({ ...home.env, ...env });
     return new LocalService(await startService(config, systemClock, logger, listeners), output);
   }
@@ -50,6 +51,15 @@ export class LocalService extends ServiceClient {
       const line = this.output.find((one) => one.includes(text));
       if (line !== undefined) return line;
       await once(this.#output, 'line');
+    }
+  }
+
+  /** Waits until it is so, which is asked again after each entry of the audit log. */
+  async until(isSo: () => Promise<boolean>): Promise<void> {
+    for (;;) {
+      const recorded = once(this.#output, 'recorded');
+      if (await isSo()) return;
+      await recorded;
     }
   }
 
