@@ -18,7 +18,7 @@ describe('the lines of requests', () => {
     bytes: undefined,
   };
 
-  it('are such as pino writes', () => {
+  it('are as pino writes them', () => {
     const lines = linesAt('info', (logger, output) => {
       logger.info(FIELDS, 'request');
       requestLines(logger, output)(FIELDS);
@@ -27,7 +27,7 @@ describe('the lines of requests', () => {
     expect(lines[0]).to.match(/^\{"level":30,"time":"now","id":"a.*,"msg":"request"\}\n$/);
   });
 
-  it('are left out where the log tells of less', () => {
+  it('are left out at a higher log level', () => {
     expect(linesAt('warn', (logger, output) => requestLines(logger, output)(FIELDS))).to.deep.equal([]);
   });
 });

@@ -23,7 +23,7 @@ const told = (first: number, last: number, earlier?: ArchivedData['earlier']): A
 });
 
 describe('archivedSoFar', () => {
-  it('tells of ranges that follow on each other as one', () => {
+  it('gives adjoining ranges as one', () => {
     expect(archivedSoFar([told(11, 20), told(1, 10), told(31, 40)]).ranges).to.deep.equal([
       range(1, 20),
       range(31, 40),

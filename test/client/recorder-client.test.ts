@@ -90,7 +90,7 @@ describe('RecorderClient', () => {
     expect((await reported).outcome).to.equal('created');
   });
 
-  it('says when it is not there, and stops when it is told to', async () => {
+  it('says when it is not there, and stops when aborted', async () => {
     const { home } = await setUp();
     const url = `unix:${join(home.directory, 'socket')}`;
     const hasty = new RecorderClient({ url, tokenPath: home.token, retries: 1 });

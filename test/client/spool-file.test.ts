@@ -21,7 +21,7 @@ describe('SpoolFile', () => {
     return records;
   };
 
-  it('gives what was put in, in its order, also after it was opened anew', async () => {
+  it('gives what was put in, in its order, also after it was reopened', async () => {
     const path = join(directory(), 'spool');
     const first = await open(path);
     expect(first.isEmpty).to.equal(true);

@@ -81,7 +81,7 @@ describe('the delivery of containment', () => {
     expect(await home.verify()).to.not.have.property('damage');
   });
 
-  it('tries again when it is told to, or not answered, and gives up when that is pointless', async () => {
+  it('tries again when the answer says so or none comes, and gives up when that is pointless', async () => {
     const agent = await listen(0, answering(500, 'busy'), dyingInMidAnswer, answering(200));
     const airlock = await listen(0, answering(404, 'no such path'));
     const { home, env } = homeWith(`targets:

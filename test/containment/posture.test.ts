@@ -141,7 +141,7 @@ describe('the posture over HTTP', () => {
       expect((await waiting).json.delivery.status).to.equal('confirmed');
     });
 
-    it('lets go of all that wait when the service stops', async () => {
+    it('answers all that wait when the service stops', async () => {
       const waiting = Array.from({ length: 10 }, () => service.get(`${PATH}?wait=60`));
       await service.get('/health');
       const stopped = service.stop();
@@ -196,7 +196,7 @@ describe('the posture over HTTP', () => {
       ]);
     });
 
-    it('is told what is wrong with what it says', async () => {
+    it('learns what is wrong with its confirmation', async () => {
       await service.report(burst);
       for (const [what, body, status] of [
         ['no body', '', 400],
@@ -216,7 +216,7 @@ describe('the posture over HTTP', () => {
       }
     });
 
-    it('and so is an operator who wants something tried again', async () => {
+    it('and an operator what is wrong with a retry', async () => {
       for (const [what, body, status] of [
         ['no action', {}, 400],
         ['an unknown action', { action: 'reboot' }, 400],

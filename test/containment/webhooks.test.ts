@@ -47,7 +47,7 @@ describe('webhooks', () => {
 
   const lastSeq = async (service: LocalService): Promise<number> => (await service.get('/health')).json.audit.last_seq;
 
-  it('are told of every entry from their beginning on, as it stands in the log, in order', async () => {
+  it('get every entry from their start on, as it is in the log, in order', async () => {
     const { home: files, env } = home(`  - url: ${target.url('/events')}\n`);
     const service = await start(files, { env });
     const { id } = (await service.report()).json;
@@ -65,7 +65,7 @@ describe('webhooks', () => {
     expect(await files.verify()).to.not.have.property('damage');
   });
 
-  it('are told only what they ask for, also when an incident is contained by its report', async () => {
+  it('get only what they ask for, also when an incident is contained by its report', async () => {
     const { home: files, env } = home(
       `  - { url: "${target.url('/')}", events: [incident.contained, alert.raised] }\n`,
     );
@@ -79,7 +79,7 @@ describe('webhooks', () => {
     ]);
   });
 
-  it('that take nothing hold up nobody, are seen in health, and are told all of it in the end', async () => {
+  it('that take nothing hold up nobody, show in health, and get all of it in the end', async () => {
     target.behaviours = [answering(503)];
     const other = await Target.listen();
     others.push(other);
@@ -106,7 +106,7 @@ describe('webhooks', () => {
     expect(new Set(tries.map(({ headers }) => headers['idempotency-key'])).size).to.equal(1);
   });
 
-  it('are told after a crash what they had not been told, under the same keys', async () => {
+  it('get after a crash what they had not got, under the same keys', async () => {
     target.behaviours = [answering(500)];
     const { home: files, env } = home(`  - { url: "${target.url('/')}", events: [incident.reported] }\n`);
     const service = await start(files, { env });
@@ -124,7 +124,7 @@ describe('webhooks', () => {
     expect(received[before]?.headers['idempotency-key']).to.equal(received[0]?.headers['idempotency-key']);
   });
 
-  it('that refuse an entry for good are told the next', async () => {
+  it('that refuse an entry for good get the next', async () => {
     target.behaviours = [answering(400, 'no'), answering(200)];
     const { home: files, env } = home(`  - { url: "${target.url('/')}", events: [incident.reported] }\n`);
     const service = await start(files, { env });
@@ -135,7 +135,7 @@ describe('webhooks', () => {
     expect((await service.get('/health')).json.notify[0]).to.include({ refused: 1 });
   });
 
-  it('that a policy has taken away again are told nothing, however soon after each other it is reloaded', async () => {
+  it('that a policy has taken away again get nothing, however soon after each other it is reloaded', async () => {
     const { log } = await openLog(join(directory(), 'audit.jsonl'));
     let notify = [webhook('/first')];
     const notifier = new Notifier({

@@ -66,7 +66,7 @@ describe('given a log that was tampered with', () => {
   for (const [what, tamper, line, reason] of [
     ['an entry is edited', (all) => all.with(AT - 1, edited(all[AT - 1]!)), AT, /entry_hash does not match/],
     [
-      'an entry is edited and hashed anew',
+      'an entry is edited and hashed again',
       (all) => all.with(AT - 1, forged(all[AT - 2]!, edited(all[AT - 1]!))),
       AT,
       /entry_hash does not match/,

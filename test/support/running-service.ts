@@ -11,7 +11,7 @@ export { ROOT } from './programs.ts';
 export { type Answer, TOKEN } from './service-client.ts';
 export { ServiceHome } from './service-home.ts';
 
-/** What has not ended yet: Mocha leaves the remaining hooks out when one fails, and no service is to outlive the tests. */
+/** Services that have not ended. Mocha skips the remaining hooks when one fails, and no service may outlive the tests. */
 const RUNNING = new Set<ChildProcess>();
 process.once('exit', () => RUNNING.forEach((child) => child.kill('SIGKILL')));
 
