@@ -11,7 +11,7 @@ import { relative, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
 /** How long what was closed may take to go, in milliseconds: the other end of a connection closes a little later. */
-const PATIENCE = 5000;
+const PATIENCE = Number(process.env.LEAK_PATIENCE ?? 5000);
 const LOOK_EVERY = 10;
 /** Enough frames to reach the test through the libraries. */
 const FRAMES = 30;
