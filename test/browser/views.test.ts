@@ -37,15 +37,15 @@ describe('the console: every view', () => {
     return { service, id };
   };
 
-  /** Each view with something that is on it when it is complete. */
-  const views = (id: string) =>
+  /** Each view with what is on it last, when it is complete: a text, or the states of a drawing. */
+  const views = (tab: Tab, id: string) =>
     [
-      ['#/incidents', '5 incidents'],
-      [`#/incidents/${id}`, 'path taken'],
-      ['#/posture', 'Quarantine model'],
-      ['#/overview', 'Nine in ten within'],
-      ['#/statecharts', 'superseded'],
-      ['#/audit', 'HMAC-SHA256 under the audit key'],
+      ['#/incidents', tab.getByText('5 incidents')],
+      [`#/incidents/${id}`, tab.locator('.statechart .state')],
+      ['#/posture', tab.getByText('Quarantine model')],
+      ['#/overview', tab.getByText('Nine in ten within')],
+      ['#/statecharts', tab.getByText('superseded')],
+      ['#/audit', tab.getByText('HMAC-SHA256 under the audit key')],
     ] as const;
 
   for (const [colorScheme, width] of [
@@ -57,9 +57,9 @@ describe('the console: every view', () => {
     it(`is for everybody, in ${colorScheme}, ${width} pixels wide`, async () => {
       const { service, id } = await busy();
       const tab = await open(addressOf(service), { colorScheme, viewport: { width, height: 900 } });
-      for (const [fragment, sign] of views(id)) {
+      for (const [fragment, sign] of views(tab, id)) {
         await tab.goto(addressOf(service, fragment));
-        await tab.getByText(sign).first().waitFor();
+        await sign.first().waitFor();
         expect(await violations(tab), fragment).to.deep.equal([]);
         const overhang = await tab.evaluate('document.documentElement.scrollWidth - innerWidth');
         expect(overhang, `${fragment} at ${width}`).to.equal(0);

@@ -2,14 +2,18 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { NotReachable, RecorderClient, Refused, type Report } from '../../src/client/index.ts';
-import { runningServices, ServiceHome, TOKEN } from '../support/running-service.ts';
+import { localServices } from '../support/local-service.ts';
+import { TOKEN } from '../support/service-client.ts';
+import { ServiceHome } from '../support/service-home.ts';
+import { hanging, listeningTargets } from '../support/target.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const REPORT: Report = { class: 'prompt_injection', source: 'tool-firewall', description: 'hidden instructions' };
 
 describe('RecorderClient', () => {
   const directory = temporaryDirectories();
-  const start = runningServices();
+  const start = localServices();
+  const listen = listeningTargets();
   const clients: RecorderClient[] = [];
 
   afterEach(() => {
@@ -100,18 +104,17 @@ describe('RecorderClient', () => {
     expect(await waiting).to.have.property('message', 'enough');
   });
 
-  it('gives up on a recorder that does not answer', async () => {
-    const { home, run } = await setUp();
-    const service = await run();
-    service.process.kill('SIGSTOP');
-    const url = `unix:${join(home.directory, 'socket')}`;
+  it('gives up on one that does not answer', async () => {
+    const { home } = await setUp();
+    const socket = join(home.directory, 'socket');
+    await listen(socket, hanging);
+    const url = `unix:${socket}`;
     const hasty = new RecorderClient({ url, tokenPath: home.token, retries: 0, timeout: 100 });
     clients.push(hasty);
     expect(await failure(hasty.report(REPORT))).to.have.property(
       'message',
       `no recorder at ${url} (no answer within 100 ms)`,
     );
-    service.process.kill('SIGCONT');
   });
 
   it('refuses other forms of URLs', () => {

@@ -1,14 +1,15 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { type RunningService, runningServices, ServiceHome } from '../support/running-service.ts';
+import { type LocalService, localServices } from '../support/local-service.ts';
+import { ServiceHome } from '../support/service-home.ts';
 import { answering, dyingInMidAnswer, hanging, Target } from '../support/target.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const burst = { class: 'tool_call_burst', source: 'tool-firewall', description: '400 calls in a second' };
 
 describe('the delivery of containment', () => {
-  const start = runningServices();
+  const start = localServices();
   const directory = temporaryDirectories();
   const targets: Target[] = [];
 
@@ -29,12 +30,10 @@ describe('the delivery of containment', () => {
     return { home, env: { CONTAINMENT_POLICY_PATH: path } };
   };
 
-  const until = async (service: RunningService, id: string, status: string) => {
-    for (;;) {
-      const { json } = await service.get(`/api/v1/incidents/get?id=${id}`);
-      if (json.containment.status === status) return json;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+  const until = async (service: LocalService, id: string, status: string) => {
+    const get = async () => (await service.get(`/api/v1/incidents/get?id=${id}`)).json;
+    await service.until(async () => (await get()).containment.status === status);
+    return get();
   };
 
   it('tells the service at once, in its own words, and confirms by its answer', async () => {
@@ -78,11 +77,11 @@ describe('the delivery of containment', () => {
     const [, release] = await agent.receives(2);
     expect(release?.path).to.equal('/api/v1/unfreeze');
     expect(release?.headers['idempotency-key']).to.equal(`${id}-freeze_agent-release`);
-    expect(await service.end()).to.equal(0);
+    await service.stop();
     expect(await home.verify()).to.not.have.property('damage');
   });
 
-  it('tries again when it is told to, or not answered, and gives up when that is pointless', async () => {
+  it('tries again when the answer says so or none comes, and gives up when that is pointless', async () => {
     const agent = await listen(0, answering(500, 'busy'), dyingInMidAnswer, answering(200));
     const airlock = await listen(0, answering(404, 'no such path'));
     const { home, env } = homeWith(`targets:
@@ -99,7 +98,7 @@ describe('the delivery of containment', () => {
     expect(freeze.attempts).to.be.within(2, 3);
     const history = (await service.get(`/api/v1/incidents/history?id=${json.id}`)).json;
     expect(history.map(({ event }: { event: string }) => event)).to.include('alert.raised');
-    expect(await service.end()).to.equal(0);
+    await service.stop();
   });
 
   it('is not held up by a service that hangs', async () => {
@@ -114,6 +113,6 @@ describe('the delivery of containment', () => {
     await agent.receives(1);
     await service.report({ ...burst, class: 'attestation_failure' });
     await airlock.receives(1);
-    expect(await service.end()).to.equal(0);
+    await service.stop();
   });
 });

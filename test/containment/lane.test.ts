@@ -286,7 +286,7 @@ describe('a lane of deliveries', () => {
     await settled(() => statusOf(id) === 'confirmed');
   });
 
-  it('given a log that takes nothing for a while, then the news are told again and nothing is sent twice', async () => {
+  it('given a log that takes nothing for a while, then the results are recorded later and nothing is sent twice', async () => {
     const { incidents } = recording;
     let refusals = 1;
     lane = laneOf(recording, (name, ...message) => {

@@ -1,15 +1,16 @@
 import { expect } from 'chai';
 import { ACTIONS } from '../../machines/vocabulary.ts';
-import { type RunningService, runningServices, ServiceHome } from '../support/running-service.ts';
+import { type LocalService, localServices } from '../support/local-service.ts';
+import { ServiceHome } from '../support/service-home.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const PATH = '/api/v1/containment';
 const burst = { class: 'tool_call_burst' };
 
 describe('the posture over HTTP', () => {
-  const start = runningServices();
+  const start = localServices();
   const directory = temporaryDirectories();
-  let service: RunningService;
+  let service: LocalService;
 
   beforeEach(async () => {
     service = await start(new ServiceHome(directory()));
@@ -92,14 +93,16 @@ describe('the posture over HTTP', () => {
     expect((await knowing(etag)).status).to.equal(200);
   });
 
-  it('has the same ETag after a restart', async () => {
+  it('has the same ETag after a restart, whether the service was stopped or killed', async () => {
     const home = new ServiceHome(directory());
     const first = await start(home);
     await first.report(burst);
     const { etag } = (await first.get(PATH)).headers;
-    await first.end('SIGKILL');
-    const second = await start(home);
-    expect((await second.get(PATH)).headers.etag).to.equal(etag);
+    const killed = await start(home.copyTo(directory()));
+    expect((await killed.get(PATH)).headers.etag).to.equal(etag);
+    await first.stop();
+    const stopped = await start(home);
+    expect((await stopped.get(PATH)).headers.etag).to.equal(etag);
   });
 
   describe('asked to wait', () => {
@@ -138,12 +141,12 @@ describe('the posture over HTTP', () => {
       expect((await waiting).json.delivery.status).to.equal('confirmed');
     });
 
-    it('lets go of all that wait when the service stops', async () => {
+    it('answers all that wait when the service stops', async () => {
       const waiting = Array.from({ length: 10 }, () => service.get(`${PATH}?wait=60`));
       await service.get('/health');
-      service.process.kill('SIGTERM');
+      const stopped = service.stop();
       for (const answer of waiting) expect((await answer).status).to.equal(304);
-      expect(await service.ended).to.equal(0);
+      await stopped;
     });
 
     it('lets 64 wait and refuses more, until one of them has left', async () => {
@@ -193,7 +196,7 @@ describe('the posture over HTTP', () => {
       ]);
     });
 
-    it('is told what is wrong with what it says', async () => {
+    it('learns what is wrong with its confirmation', async () => {
       await service.report(burst);
       for (const [what, body, status] of [
         ['no body', '', 400],
@@ -213,7 +216,7 @@ describe('the posture over HTTP', () => {
       }
     });
 
-    it('and so is an operator who wants something tried again', async () => {
+    it('and an operator what is wrong with a retry', async () => {
       for (const [what, body, status] of [
         ['no action', {}, 400],
         ['an unknown action', { action: 'reboot' }, 400],

@@ -5,14 +5,15 @@ import { Notifier } from '../../src/containment/notifier.ts';
 import type { Webhook } from '../../src/policy/targets.ts';
 import { draft, openLog } from '../support/audit-log.ts';
 import { FixedClock } from '../support/fixed-clock.ts';
-import { type RunningService, runningServices, ServiceHome } from '../support/running-service.ts';
+import { type LocalService, localServices } from '../support/local-service.ts';
+import { ServiceHome } from '../support/service-home.ts';
 import { answering, type Received, Target } from '../support/target.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const burst = { class: 'tool_call_burst', source: 'tool-firewall', description: '400 calls in a second' };
 
 describe('webhooks', () => {
-  const start = runningServices();
+  const start = localServices();
   const directory = temporaryDirectories();
   let target: Target;
 
@@ -43,10 +44,9 @@ describe('webhooks', () => {
     }
   };
 
-  const lastSeq = async (service: RunningService): Promise<number> =>
-    (await service.get('/health')).json.audit.last_seq;
+  const lastSeq = async (service: LocalService): Promise<number> => (await service.get('/health')).json.audit.last_seq;
 
-  it('are told of every entry from their beginning on, as it stands in the log, in order', async () => {
+  it('get every entry from their start on, as it is in the log, in order', async () => {
     const { home: files, env } = home(`  - url: ${target.url('/events')}\n`);
     const service = await start(files, { env });
     const { id } = (await service.report()).json;
@@ -60,11 +60,11 @@ describe('webhooks', () => {
       expect(headers).to.include({ 'idempotency-key': body.entry_hash, 'audit-event': body.event });
       expect(body.event).to.not.equal('notification.delivered');
     }
-    expect(await service.end()).to.equal(0);
+    await service.stop();
     expect(await files.verify()).to.not.have.property('damage');
   });
 
-  it('are told only what they ask for, also when an incident is contained by its report', async () => {
+  it('get only what they ask for, also when an incident is contained by its report', async () => {
     const { home: files, env } = home(
       `  - { url: "${target.url('/')}", events: [incident.contained, alert.raised] }\n`,
     );
@@ -78,7 +78,7 @@ describe('webhooks', () => {
     ]);
   });
 
-  it('that take nothing hold up nobody, are seen in health, and are told all of it in the end', async () => {
+  it('that take nothing hold up nobody, show in health, and get all of it in the end', async () => {
     target.behaviours = [answering(503)];
     const other = await Target.listen();
     others.push(other);
@@ -105,23 +105,25 @@ describe('webhooks', () => {
     expect(new Set(tries.map(({ headers }) => headers['idempotency-key'])).size).to.equal(1);
   });
 
-  it('are told after a crash what they had not been told, under the same keys', async () => {
+  it('get after a crash what they had not got, under the same keys', async () => {
     target.behaviours = [answering(500)];
     const { home: files, env } = home(`  - { url: "${target.url('/')}", events: [incident.reported] }\n`);
     const service = await start(files, { env });
     const ids: string[] = [];
     for (let count = 0; count < 5; count++) ids.push((await service.report(burst)).json.id);
     await target.receives(1);
-    await service.end('SIGKILL');
+    // As a crash would leave it.
+    const crashed = files.copyTo(directory());
+    await service.stop();
     target.behaviours = [answering(200)];
     const before = target.received.length;
-    await start(files, { env });
+    await start(crashed, { env });
     const received = await target.receives(before + 5);
     expect(received.slice(before).map(({ body }) => body.data.incident)).to.deep.equal(ids);
     expect(received[before]?.headers['idempotency-key']).to.equal(received[0]?.headers['idempotency-key']);
   });
 
-  it('that refuse an entry for good are told the next', async () => {
+  it('that refuse an entry for good get the next', async () => {
     target.behaviours = [answering(400, 'no'), answering(200)];
     const { home: files, env } = home(`  - { url: "${target.url('/')}", events: [incident.reported] }\n`);
     const service = await start(files, { env });
@@ -132,7 +134,7 @@ describe('webhooks', () => {
     expect((await service.get('/health')).json.notify[0]).to.include({ refused: 1 });
   });
 
-  it('that a policy has taken away again are told nothing, however soon after each other it is reloaded', async () => {
+  it('that a policy has taken away again get nothing, however soon after each other it is reloaded', async () => {
     const { log } = await openLog(join(directory(), 'audit.jsonl'));
     let notify = [webhook('/first')];
     const notifier = new Notifier({

@@ -52,7 +52,7 @@ describe('given an archive', () => {
         `nothing can be moved to ${join(home, 'archive')}: it is on another file system than the log (EXDEV)`,
       );
     }
-    expect(recording.log.status.entries, 'nothing is told').to.equal(entries);
+    expect(recording.log.status.entries, 'no entry is written').to.equal(entries);
     expect(readdirSync(home), 'nothing is left behind').to.have.members(names);
     expect(readdirSync(elsewhere)).to.deep.equal([]);
     expect(recording.projections.incidents.has(id), 'nothing leaves the record').to.equal(true);

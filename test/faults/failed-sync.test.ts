@@ -32,7 +32,7 @@ describe('given a disk that fails to sync once', () => {
 
   it('when that is the last sync, of a service that stops, then it ends non-zero as well', async () => {
     const home = new ServiceHome(directory());
-    // The first sync is that of the entry that tells of the start, the second that of the report.
+    // The first sync is that of the `service.started` entry, the second that of the report.
     const service = await start(home, traced('fdatasync:error=EIO:when=3', home.log));
     const ledger = new Ledger();
     await ledger.load(service, () => ledger.accounts.length === 0, 1);

@@ -2,6 +2,7 @@
  * Whoever reaches the loopback can read, without a token. Readers that ask for as much as they can, and take answers
  * slowly or not at all, must not end the service, nor keep a report from being recorded.
  */
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
@@ -86,7 +87,8 @@ describe('given readers that ask for as much as they can', () => {
   it('then connections on which nothing is asked give way to those that report', async () => {
     const { service } = await prepared();
     const idle = readAll(service, '/livez', { connections: 256 });
-    await after(200);
+    // Each has been answered, or given up.
+    await Promise.all(idle.map((socket) => Promise.race([once(socket, 'data'), once(socket, 'close')])));
     for (let count = 0; count < 20; count++) {
       const { status } = await service.send('POST', '/api/v1/incidents/report', {
         body: { class: 'prompt_injection', source: 'late', description: 'from a new connection' },

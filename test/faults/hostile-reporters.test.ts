@@ -12,6 +12,7 @@ import { MOST_MEBIBYTES, mostOwned } from './support/memory.ts';
 
 const BODY_BYTES = 64_000;
 const DURATION = 3000;
+const MOST_ROUNDS = 8;
 
 /** As many as fit. */
 const filledWith = (item: string): string =>
@@ -35,16 +36,22 @@ describe('given reporters that report as much as they can', () => {
       const service = await start(home, { env, command: [...flags, join(ROOT, 'dist/service.cjs')] });
       const body = `{"class":"prompt_injection","source":"flood","description":"much","evidence":{"much":${evidence}}}`;
       const headers = { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'application/json' };
-      const seen = await putLoad({
+      const load = {
         port: service.port,
         requests: [requestBytes('POST', '/api/v1/incidents/report', headers, body)],
         connections: 256,
         duration: DURATION,
-      });
-
-      const recorded = seen.answers - seen.refused;
+      };
+      let recorded = 0;
+      let refused = 0;
+      // On a busy machine the bodies may come so slowly that all of them fit.
+      for (let round = 0; round < MOST_ROUNDS && (recorded === 0 || refused === 0); round++) {
+        const seen = await putLoad(load);
+        recorded += seen.answers - seen.refused;
+        refused += seen.refused;
+      }
       expect(recorded).to.be.above(0);
-      expect(seen.refused).to.be.above(0);
+      expect(refused).to.be.above(0);
       expect(mostOwned(service)).to.be.at.most(MOST_MEBIBYTES);
       expect((await service.get('/health')).json).to.include({ status: 'ok', total_incidents: recorded });
       expect((await service.report()).status).to.equal(201);

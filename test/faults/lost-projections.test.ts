@@ -56,7 +56,7 @@ describe('given a database that was spoilt while the service was stopped', () =>
     ['replaced by an older copy', (path: string) => writeFileSync(path, older)],
     ['replaced by that of another log', (path: string) => writeFileSync(path, foreign)],
   ] as const) {
-    it(`${what}, then the next start makes it anew, the same`, async () => {
+    it(`${what}, then the next start rebuilds it, the same`, async () => {
       const { home, path } = stopped();
       spoil(path);
       const service = await start(home);

@@ -13,7 +13,7 @@ const REPORTS = 6000;
 const MEBIBYTE = 1024 * 1024;
 const SEGMENTS = { AUDIT_SEGMENT_BYTES: String(2 * MEBIBYTE) };
 
-describe('given a log whose database has to be made anew and has no room', () => {
+describe('given a log whose database must be rebuilt and has no room', () => {
   needs('mount');
   const start = runningServices();
   const mounted = mounts();
@@ -26,7 +26,7 @@ describe('given a log whose database has to be made anew and has no room', () =>
     const description = 'x'.repeat(300);
     for (let made = 0; made < REPORTS; made += 100)
       await Promise.all(Array.from({ length: 100 }, () => service.report({ description })));
-    // Of `disable_airlock` a database that is made anew hears last.
+    // The last entry that a rebuild reads: it engages `disable_airlock`.
     await service.report({ class: 'attestation_failure' });
     expect(await service.end()).to.equal(0);
   });
@@ -37,7 +37,7 @@ describe('given a log whose database has to be made anew and has no room', () =>
   };
   const descriptors = ({ process }: RunningService): number => readdirSync(`/proc/${process.pid}/fd`).length;
 
-  it('then nothing is said of what is in force until all of it is known, and in the end it is', async () => {
+  it('then the posture is refused until all of it is known, and in the end it is known', async () => {
     const size = logFiles(recorded.directory).reduce(
       (sum, name) => sum + statSync(join(recorded.directory, name)).size,
       0,
@@ -74,10 +74,10 @@ describe('given a log whose database has to be made anew and has no room', () =>
     expect(await service.end()).to.equal(0);
     expect(await home.verify()).to.not.have.property('damage');
 
-    const anew = new ServiceHome(directory());
-    copyLog(place, anew.directory);
-    const again = await start(anew, { env: SEGMENTS });
+    const rebuilt = new ServiceHome(directory());
+    copyLog(place, rebuilt.directory);
+    const again = await start(rebuilt, { env: SEGMENTS });
     expect(await again.end()).to.equal(0);
-    expectSameTables(readTables(databasePath(anew.log)), readTables(databasePath(home.log)));
+    expectSameTables(readTables(databasePath(rebuilt.log)), readTables(databasePath(home.log)));
   });
 });

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
-import { ROOT, type RunningService, runningServices, ServiceHome, TOKEN } from '../support/running-service.ts';
+import { SERVICE } from '../support/programs.ts';
+import { type RunningService, runningServices, ServiceHome, TOKEN } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { Ledger } from './support/ledger.ts';
 import { longOnly } from './support/length.ts';
@@ -14,7 +14,7 @@ import { traced } from './support/traced.ts';
 const SLOW = 'delay_enter=500ms';
 
 /** Node's memory as it is bounded on a hardened host. */
-const IN_ITS_BOX = ['--max-old-space-size=64', '--max-semi-space-size=4', join(ROOT, 'src/main.ts')];
+const IN_ITS_BOX = ['--max-old-space-size=64', '--max-semi-space-size=4', SERVICE];
 
 describe('given a disk whose syncs take half a second or more', () => {
   const start = runningServices();

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { expect } from 'chai';
 import { chainHash } from '../../src/audit/chain-hash.ts';
 import { chainEntry, type Head } from '../../src/audit/entry.ts';
-import { ROOT, RunningService, ServiceHome } from '../support/running-service.ts';
+import { COMMAND_LINE } from '../support/programs.ts';
+import { RunningService, ServiceHome } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { Ledger } from './support/ledger.ts';
 import type { Entry } from '../../src/domain/entries.ts';
@@ -66,7 +66,7 @@ describe('given a log that was tampered with', () => {
   for (const [what, tamper, line, reason] of [
     ['an entry is edited', (all) => all.with(AT - 1, edited(all[AT - 1]!)), AT, /entry_hash does not match/],
     [
-      'an entry is edited and hashed anew',
+      'an entry is edited and hashed again',
       (all) => all.with(AT - 1, forged(all[AT - 2]!, edited(all[AT - 1]!))),
       AT,
       /entry_hash does not match/,
@@ -146,7 +146,7 @@ describe('given a log that was tampered with', () => {
     };
 
     const verify = async ({ log: path, key }: ServiceHome, anchor: string) => {
-      const args = [join(ROOT, 'src/cli/main.ts'), 'verify', '--anchor', anchor, '--key', key, path];
+      const args = [COMMAND_LINE, 'verify', '--anchor', anchor, '--key', key, path];
       return new Promise<{ code: number | null; said: string }>((fulfil) => {
         const child = execFile(process.execPath, args, (_, stdout, stderr) => {
           fulfil({ code: child.exitCode, said: stdout + stderr });

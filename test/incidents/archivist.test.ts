@@ -138,8 +138,8 @@ describe('Archivist', () => {
     expect((await recording.recorder.report(report, { key: 'new', fingerprint: 'f' })).change).to.equal('created');
   });
 
-  describe('again and again, each time with the entries that tell of the time before', () => {
-    /** Runs three times; each takes the segments away in which the run before it told of its own. */
+  describe('run after run, each moving the `log.archived` entry of the one before', () => {
+    /** Runs three times; each takes away the segment that holds the `log.archived` entry of the run before. */
     const archiveThrice = async (): Promise<void> => {
       for (let told = 0; ids.length < 120; told = recording.log.status.entries) {
         await record(40, () => true);
@@ -162,7 +162,7 @@ describe('Archivist', () => {
       expect(recording.projections.statistics.read().resolved_count).to.equal(resolved_count);
     });
 
-    it('tells of what has left as one range in each entry', async () => {
+    it('names what has left as one range in each entry', async () => {
       await archiveThrice();
       await record(1, () => true);
       const lines = await between(async () =>
@@ -230,7 +230,7 @@ describe('Archivist', () => {
     expect(await damage()).to.equal(undefined);
   });
 
-  it('keeps a segment with an incident that is not resolved, and those that tell of incidents in it', async () => {
+  it('keeps a segment with an incident that is not resolved, and those with later entries about its incidents', async () => {
     await record(1, () => false);
     await record(30, () => true);
     const { staying } = await archive();
@@ -287,7 +287,7 @@ describe('Archivist', () => {
     expect((await archive()).archived).to.not.deep.equal([]);
   });
 
-  it('given a file that does not let itself be moved, tells of it once and moves it when it does', async () => {
+  it('given a file that cannot be moved yet, writes one entry and moves it later', async () => {
     await record(40, () => true);
     const { entries } = recording.log.status;
     const [first] = recording.log.sealed;

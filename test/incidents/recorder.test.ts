@@ -240,7 +240,7 @@ describe('Recorder', () => {
   });
 
   describe('after a restart', () => {
-    it('has every incident as it was, whether or not the projections are still there, and carries nothing out anew', async () => {
+    it('has every incident as it was, whether or not the projections are still there, and carries nothing out again', async () => {
       for (let n = 0; n < 5; n++) await reported(n % 2 === 0 ? injection : { ...airlock, dedup_key: 'x' });
       const ids = entries()
         .filter(({ event }) => event === 'incident.reported')

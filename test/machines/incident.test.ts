@@ -128,7 +128,7 @@ describe('the incident statechart', () => {
     ['by itself', byItself, []],
     ['by an operator', byHand, [{ type: 'contain' }]],
   ] as const) {
-    it(`engages its actions once, in their order, when contained ${name}, and lets go of them when resolved`, () => {
+    it(`engages its actions once, in their order, when contained ${name}, and releases them when resolved`, () => {
       const done: string[] = [];
       const note = (action: string) => (_: unknown, params: { directive: string }) =>
         done.push(`${action} ${params.directive}`);

@@ -1,10 +1,10 @@
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { FORMATS } from '../../src/metrics/exposition.ts';
-import { needs } from '../faults/support/needs.ts';
-import { ROOT, type RunningService, runningServices, ServiceHome } from '../support/running-service.ts';
+import { type LocalService, localServices } from '../support/local-service.ts';
+import { ROOT } from '../support/programs.ts';
+import { ServiceHome } from '../support/service-home.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { samplesOf } from './support/samples.ts';
 
@@ -16,9 +16,9 @@ const ACCEPT_OF_PROMETHEUS =
   'text/plain;version=0.0.4;q=0.5,*/*;q=0.1';
 
 describe('GET /metrics', () => {
-  const start = runningServices();
+  const start = localServices();
   const makeDirectory = temporaryDirectories();
-  let service: RunningService;
+  let service: LocalService;
 
   const scrape = async (accept?: string): Promise<string> => {
     const headers = accept === undefined ? {} : { accept };
@@ -141,35 +141,5 @@ describe('GET /metrics', () => {
     const samplesThere = [...samplesOf(text).keys()].map((name) => name.replace(/\{.*/, ''));
     const there = new Set([...samplesThere, ...(text.match(/(?<=^# TYPE )\w+/gm) ?? [])]);
     expect([...spoken].filter((name) => !there.has(name))).to.deep.equal([]);
-  });
-
-  describe('checked by promtool', () => {
-    needs('promtool');
-
-    it('has names and units by the conventions', async () => {
-      await service.report();
-      const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
-        input: await scrape(PROMETHEUS),
-        encoding: 'utf8',
-      });
-      expect([status, stdout, stderr]).to.deep.equal([0, '', '']);
-    });
-  });
-
-  describe('read by the OpenMetrics parser of Prometheus’ Python client', () => {
-    needs('openmetrics');
-
-    it('is OpenMetrics to the letter', async () => {
-      await service.report();
-      const program =
-        'import sys\nfrom prometheus_client.openmetrics.parser import text_string_to_metric_families as parse\n' +
-        'print(len(list(parse(sys.stdin.read()))))';
-      const { stdout, stderr } = spawnSync('/usr/bin/python3', ['-c', program], {
-        input: await scrape(OPENMETRICS),
-        encoding: 'utf8',
-      });
-      expect(stderr).to.equal('');
-      expect(Number(stdout)).to.be.above(20);
-    });
   });
 });

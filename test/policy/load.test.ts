@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -79,14 +78,12 @@ describe('loading the policy', () => {
     expectRefusal(/incident-containment\.yaml:2: rule: unknown key "rule"/);
   });
 
-  it('refuses a folder, a named pipe, a path through a file and a link in a circle', () => {
-    const [pipe, circle] = [join(folder, 'pipe'), join(folder, 'circle')];
-    execFileSync('mkfifo', [pipe]);
+  it('refuses a folder, a path through a file and a link in a circle', () => {
+    const circle = join(folder, 'circle');
     symlinkSync(circle, circle);
     writeFileSync(path, 'version: 1\n');
 
     expectRefusal(/can't be read: it is not a regular file/, folder);
-    expectRefusal(/can't be read: it is not a regular file/, pipe);
     expectRefusal(/can't be read: ENOTDIR/, join(path, 'further'));
     expectRefusal(/can't be read: ELOOP/, circle);
   });

@@ -84,7 +84,7 @@ describe('Activity', () => {
     expect(read(24).time_to_resolution).to.include({ count: 1, median_ms: 0 });
   });
 
-  it('is made anew from the log as it was', async () => {
+  it('is rebuilt from the log as it was', async () => {
     for (let n = 0; n < 20; n++) {
       const id = await reportOne();
       recording.clock.milliseconds += 7 * MINUTE;

@@ -15,7 +15,7 @@ import { temporaryDirectories } from '../support/temporary-directory.ts';
 const SEGMENT = 3 * 1024 * 1024;
 const report = { class: 'prompt_injection', source: 'tool-firewall', description: 'x'.repeat(10_000) } as const;
 
-describe('making the projections anew from a log', () => {
+describe('rebuilding the projections from a log', () => {
   const directory = temporaryDirectories();
 
   it('takes it that an archived segment is missing in the midst of what is applied at a time', async () => {
@@ -43,9 +43,9 @@ describe('making the projections anew from a log', () => {
     await recording.close();
 
     for (const name of readdirSync(home)) if (name.includes('.sqlite')) rmSync(join(home, name));
-    const anew = await Recording.open(home, { segmentBytes: SEGMENT });
-    expect(anew.projections.statistics.read()).to.deep.equal(statistics);
-    await anew.close();
+    const rebuilt = await Recording.open(home, { segmentBytes: SEGMENT });
+    expect(rebuilt.projections.statistics.read()).to.deep.equal(statistics);
+    await rebuilt.close();
   });
 
   describe('when the database refuses a commit between two pages of the log', () => {

@@ -9,7 +9,7 @@ import { temporaryDirectories } from '../support/temporary-directory.ts';
 describe('Database', () => {
   const directory = temporaryDirectories();
 
-  it('stands beside the log', () => {
+  it('is next to the log', () => {
     expect(databasePath('/logs/incident-recorder-audit.jsonl')).to.equal('/logs/incident-recorder-audit.sqlite');
     expect(databasePath('/logs/audit')).to.equal('/logs/audit.sqlite');
   });

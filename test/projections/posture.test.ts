@@ -218,7 +218,7 @@ describe('the posture', () => {
     return { home, open, recording, walk: new Walk(recording) };
   };
 
-  /** What is made of the log anew is what was there before. */
+  /** What is rebuilt from the log is what was there before. */
   const expectRebuilt = async (home: string, open: () => Promise<Recording>): Promise<void> => {
     const database = databasePath(Recording.logIn(home));
     const before = readTables(database);

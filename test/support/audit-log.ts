@@ -23,7 +23,7 @@ export interface OpenLog {
   readonly recovered: Recovered;
   /** What recovery found in the log. */
   readonly found: readonly StoredEntry[];
-  /** What was handed on as durable since. */
+  /** What became durable since. */
   readonly durable: readonly StoredEntry[];
 }
 

@@ -1,90 +1,39 @@
 import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, writeFileSync } from 'node:fs';
-import { Agent, type IncomingHttpHeaders, request } from 'node:http';
-import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { verifyLog } from '../../src/audit/verify.ts';
-import { chainHash } from '../../src/audit/chain-hash.ts';
+import { SERVICE } from './programs.ts';
+import { ServiceClient } from './service-client.ts';
+import type { ServiceHome } from './service-home.ts';
 
-export const ROOT = resolve(import.meta.dirname, '../..');
-export const TOKEN = 'a-token-for-tests-0123456789';
-const KEY = '0123456789abcdef0123456789abcdef';
+// With a service a test needs these as well.
+export { ROOT } from './programs.ts';
+export { type Answer, TOKEN } from './service-client.ts';
+export { ServiceHome } from './service-home.ts';
 
-/** What has not ended yet: Mocha leaves the remaining hooks out when one fails, and no service is to outlive the tests. */
+/** Services that have not ended. Mocha skips the remaining hooks when one fails, and no service may outlive the tests. */
 const RUNNING = new Set<ChildProcess>();
 process.once('exit', () => RUNNING.forEach((child) => child.kill('SIGKILL')));
 
-export interface Answer {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly text: string;
-  /** The body as JSON. */
-  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into bodies of every shape
-  readonly json: any;
-}
-
-export interface RequestOptions {
-  readonly token?: string | null;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: unknown;
-}
-
 export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
-  /** What node runs, before the service's own arguments; the sources by default. */
+  /** What node runs, before the service's own arguments; `SERVICE` by default. */
   readonly command?: readonly string[];
   /** A program and its arguments that run node, e.g. a tracer. */
   readonly under?: readonly string[];
 }
 
-/** The files of a service in a directory of its own. */
-export class ServiceHome {
-  readonly directory: string;
-  readonly log: string;
-  readonly token: string;
-  readonly key: string;
-
-  constructor(directory: string) {
-    this.directory = directory;
-    this.log = join(directory, 'audit.jsonl');
-    this.token = join(directory, 'service-token');
-    this.key = join(directory, 'audit-hmac-key');
-    if (!existsSync(this.token)) writeFileSync(this.token, `${TOKEN}\n`, { mode: 0o600 });
-    if (!existsSync(this.key)) writeFileSync(this.key, `${KEY}\n`, { mode: 0o600 });
-  }
-
-  get env(): Record<string, string> {
-    return {
-      BIND_ADDR: '127.0.0.1:0',
-      CONTAINMENT_POLICY_PATH: join(ROOT, 'policy/incident-containment.yaml'),
-      AUDIT_LOG_PATH: this.log,
-      SERVICE_TOKEN_PATH: this.token,
-      AUDIT_HMAC_KEY_PATH: this.key,
-    };
-  }
-
-  verify() {
-    return verifyLog(this.log, chainHash(Buffer.from(KEY)));
-  }
-}
-
 /** The service as a process of its own. */
-export class RunningService {
+export class RunningService extends ServiceClient {
   readonly process: ChildProcessByStdio<null, Readable, Readable>;
   /** Everything that it wrote to standard output, a line each. */
   readonly output: string[] = [];
   errors = '';
   readonly #exited: Promise<{ code: number | null; signal: string | null }>;
-  readonly #agent = new Agent({ keepAlive: true });
-  #port: number | undefined;
-  #socket: string | undefined;
+  #address: { readonly port?: number; readonly path?: string } = {};
 
-  private constructor(
-    home: ServiceHome,
-    { env = {}, command = [join(ROOT, 'src/main.ts')], under = [] }: StartOptions,
-  ) {
+  private constructor(home: ServiceHome, { env = {}, command = [SERVICE], under = [] }: StartOptions) {
+    super();
     const [program = '', ...args] = [...under, process.execPath, ...command];
     this.process = spawn(program, args, {
       env: { PATH: process.env.PATH, NODE_V8_COVERAGE: process.env.NODE_V8_COVERAGE, ...home.env, ...env },
@@ -108,9 +57,7 @@ export class RunningService {
       lines.on('line', (line) => {
         service.output.push(line);
         if (!line.includes('"msg":"listening"')) return;
-        const { address } = JSON.parse(line) as { address: { port?: number; path?: string } };
-        service.#port = address.port;
-        service.#socket = address.path;
+        service.#address = (JSON.parse(line) as { address: { port?: number; path?: string } }).address;
         fulfil();
       });
     });
@@ -130,8 +77,8 @@ export class RunningService {
     return { code, errors: service.errors };
   }
 
-  get port(): number {
-    return this.#port!;
+  protected override get address() {
+    return this.#address;
   }
 
   /** Resolves when the process has ended, with its exit code or the signal that ended it. */
@@ -152,57 +99,9 @@ export class RunningService {
     }
   }
 
-  async send(
-    method: string,
-    path: string,
-    { token = TOKEN, headers = {}, body }: RequestOptions = {},
-  ): Promise<Answer> {
-    const text = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
-    const sent = request({
-      ...(this.#socket === undefined ? { host: '127.0.0.1', port: this.#port } : { socketPath: this.#socket }),
-      agent: this.#agent,
-      method,
-      path,
-      headers: {
-        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
-        ...(text === undefined
-          ? {}
-          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
-        ...headers,
-      },
-    });
-    sent.end(text);
-    const [response] = (await once(sent, 'response')) as [import('node:http').IncomingMessage];
-    const chunks: Buffer[] = [];
-    for await (const chunk of response) chunks.push(chunk as Buffer);
-    const received = Buffer.concat(chunks).toString('utf8');
-    return {
-      status: response.statusCode ?? 0,
-      headers: response.headers,
-      text: received,
-      json: response.headers['content-type']?.startsWith('application/json') ? JSON.parse(received) : undefined,
-    };
-  }
-
-  get(path: string): Promise<Answer> {
-    return this.send('GET', path, { token: null });
-  }
-
-  post(path: string, body?: unknown, options: RequestOptions = {}): Promise<Answer> {
-    return this.send('POST', path, { ...options, body });
-  }
-
-  report(
-    fields: Readonly<Record<string, unknown>> = {},
-    headers: Readonly<Record<string, string>> = {},
-  ): Promise<Answer> {
-    const body = { class: 'prompt_injection', source: 'tool-firewall', description: 'a test report', ...fields };
-    return this.post('/api/v1/incidents/report', body, { headers });
-  }
-
   /** Sends a signal and waits until the process has ended. */
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string | null> {
-    this.#agent.destroy();
+    this.disconnect();
     this.process.kill(signal);
     return this.ended;
   }

@@ -26,7 +26,8 @@ export const IncidentChart = ({ entries, incident, transitions }: IncidentChartP
   };
   const where = inner === undefined ? spelled(state) : `${spelled(state)}, ${inner}`;
   return (
-    <figure class="chart-figure">
+    // Where it is wider than the page it scrolls, and then the keyboard must reach it.
+    <figure class="chart-figure" tabIndex={0}>
       <Statechart
         machine="incident"
         label={`Statechart: ${where}. It came by ${[...visited].join(', ')}.`}

@@ -5,8 +5,11 @@ import { expect } from 'chai';
 import { routesOf } from '../../../src/api/app.ts';
 import { openApiDocument } from '../../../src/api/openapi/document.ts';
 import { CHART_FORMATS } from '../../../src/statecharts/formats.ts';
-import { type Answer, type RequestOptions, ROOT, RunningService, ServiceHome } from '../../support/running-service.ts';
 import { EventReader } from '../../support/event-reader.ts';
+import { LocalService } from '../../support/local-service.ts';
+import { ROOT } from '../../support/programs.ts';
+import type { Answer, RequestOptions } from '../../support/service-client.ts';
+import { ServiceHome } from '../../support/service-home.ts';
 import { temporaryDirectories } from '../../support/temporary-directory.ts';
 import { Contract, type Operation } from '../support/contract.ts';
 import { standIn } from '../support/dependencies.ts';
@@ -38,7 +41,7 @@ const UNKNOWN = 'INC-20261122-000000000000';
 
 /** A service that answers, with its answers held against the document. */
 interface Subject {
-  readonly service: RunningService;
+  readonly service: LocalService;
   readonly policy: string;
   /** Asks for the operation that is being tried. */
   readonly send: (query?: string, options?: RequestOptions) => Promise<Answer>;
@@ -204,7 +207,7 @@ describe('the description of the API', () => {
   const contract = new Contract(document);
   const makeDirectory = temporaryDirectories();
 
-  const subjectOf = (service: RunningService, policy: string, operation: Operation): Subject => {
+  const subjectOf = (service: LocalService, policy: string, operation: Operation): Subject => {
     const hold = (answer: Answer): void => {
       expect(contract.faultsOf(operation.name, answer)).to.deep.equal([]);
     };
@@ -238,16 +241,16 @@ describe('the description of the API', () => {
 
   describe('holds for the running service', () => {
     let home: ServiceHome;
-    let service: RunningService;
+    let service: LocalService;
     let policy: string;
 
     before(async () => {
       home = new ServiceHome(makeDirectory());
       policy = join(home.directory, 'policy.yaml');
       copyFileSync(join(ROOT, 'policy/incident-containment.yaml'), policy);
-      service = await RunningService.start(home, { env: { CONTAINMENT_POLICY_PATH: policy } });
+      service = await LocalService.start(home, { env: { CONTAINMENT_POLICY_PATH: policy } });
     });
-    after(() => service.end('SIGKILL'));
+    after(() => service.stop());
 
     for (const operation of contract.operations) {
       it(`in ${operation.name}`, async () => {
@@ -274,10 +277,10 @@ describe('the description of the API', () => {
       await service.post('/api/v1/containment/confirm', quarantine);
       await service.post('/api/v1/containment/confirm', { ...quarantine, observed: 'released' });
       await service.post('/api/v1/containment/confirm', FREEZE);
-      await service.end('SIGTERM');
+      await service.stop();
       // A log that is shorter than its checkpoint is damaged.
       truncateSync(home.log);
-      service = await RunningService.start(home);
+      service = await LocalService.start(home);
       for (const operation of refusing) {
         const { send } = subjectOf(service, policy, operation);
         const body = blocked[operation.path.split('/').at(-1)!] ?? { id };
@@ -294,11 +297,11 @@ describe('the description of the API', () => {
   });
 
   it('is what the service serves', async () => {
-    const service = await RunningService.start(new ServiceHome(makeDirectory()));
+    const service = await LocalService.start(new ServiceHome(makeDirectory()));
     try {
       expect((await service.get('/api/v1/openapi.json')).json).to.deep.equal(JSON.parse(JSON.stringify(document)));
     } finally {
-      await service.end('SIGKILL');
+      await service.stop();
     }
   });
 });

@@ -21,8 +21,36 @@ const FLAGS = [
 /** How long a condition is waited for, in milliseconds: the machine may be slow and busy. */
 const PATIENCE = 30_000;
 
-/** Takes away what the browser itself says of requests that were meant to be refused; `reason` is in each. */
-export const forgive = ({ complaints }: Tab, reason: string): void => {
+/** A browser on a machine that is busy with other things may be too slow for one try. */
+const TRIES = 3;
+
+const aloud = new WeakSet<object>();
+
+/** Lets a test be tried again when it or `finish` fails, and says each time that it is, and why. */
+const retryAloud = (test: Mocha.Test, finish: () => Promise<void>): void => {
+  test.retries(TRIES - 1);
+  const body = test.fn as (this: unknown) => Promise<void>;
+  // The next try has the function of this one.
+  if (aloud.has(body)) return;
+  let tries = 0;
+  const tryAloud = async function (this: unknown): Promise<void> {
+    tries += 1;
+    try {
+      await body.call(this);
+      await finish();
+    } catch (error) {
+      if (tries < TRIES)
+        console.warn(`TRIED AGAIN after try ${tries} of ${TRIES}: ${test.fullTitle()}: ${String(error)}`);
+      throw error;
+    }
+  };
+  aloud.add(tryAloud);
+  test.fn = tryAloud;
+};
+
+/** Ignores what the browser says of requests that were meant to fail, before and from now on; `reason` is in each. */
+export const forgive = ({ complaints, forgiven }: Tab, reason: string): void => {
+  forgiven.push(reason);
   const others = complaints.filter((complaint) => !complaint.includes(reason));
   complaints.splice(0, complaints.length, ...others);
 };
@@ -30,6 +58,8 @@ export const forgive = ({ complaints }: Tab, reason: string): void => {
 export interface Tab extends Page {
   /** What the page complained of: errors in its console, exceptions, violations of its policy. */
   readonly complaints: string[];
+  /** What is in complaints that are not kept. */
+  readonly forgiven: string[];
 }
 
 /**
@@ -49,16 +79,20 @@ export function tabs(): (address: string, options?: BrowserContextOptions) => Pr
     }
   });
   after(() => browser?.close());
-  beforeEach(function allowAnotherTry() {
-    // A browser on a machine that is busy with other things may be too slow for one try.
-    this.currentTest?.retries(2);
-  });
-  afterEach(async function closeTabs() {
+  /** Closes the pages; gives what they have complained of. */
+  const closeTabs = async (): Promise<readonly string[]> => {
     const done = opened.splice(0);
     await Promise.all(done.map((tab) => tab.context().close()));
-    // A try that failed has its own reason, and no error of a hook, after which Mocha would end the suite, hides it.
-    if (this.currentTest?.state !== 'passed') return;
-    for (const { complaints } of done) expect(complaints).to.deep.equal([]);
+    return done.flatMap(({ complaints }) => complaints);
+  };
+  beforeEach(function allowAnotherTry() {
+    // As part of the test and not of a hook: Mocha would skip the hooks after one that fails.
+    retryAloud(this.currentTest!, async () => {
+      expect(await closeTabs(), 'what the pages complained of').to.deep.equal([]);
+    });
+  });
+  afterEach(async () => {
+    await closeTabs();
   });
 
   return async (address, options = {}) => {
@@ -66,14 +100,18 @@ export function tabs(): (address: string, options?: BrowserContextOptions) => Pr
     context.setDefaultTimeout(PATIENCE);
     const page = await context.newPage();
     const complaints: string[] = [];
-    const tab = Object.assign(page, { complaints });
+    const forgiven: string[] = [];
+    const complain = (complaint: string): void => {
+      if (!forgiven.some((reason) => complaint.includes(reason))) complaints.push(complaint);
+    };
+    const tab = Object.assign(page, { complaints, forgiven });
     opened.push(tab);
     page.on('console', (message) => {
-      if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
+      if (['error', 'warning'].includes(message.type())) complain(message.text());
     });
-    page.on('pageerror', (error) => complaints.push(String(error)));
+    page.on('pageerror', (error) => complain(String(error)));
     page.on('request', (request) => {
-      if (new URL(request.url()).origin !== new URL(address).origin) complaints.push(`asked ${request.url()}`);
+      if (new URL(request.url()).origin !== new URL(address).origin) complain(`asked ${request.url()}`);
     });
     await page.goto(address);
     return tab;

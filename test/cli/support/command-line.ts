@@ -1,11 +1,8 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { ROOT } from '../../support/running-service.ts';
-
-export const MAIN = join(ROOT, 'src/cli/main.ts');
+import { COMMAND_LINE } from '../../support/programs.ts';
 
 export interface Outcome {
   readonly status: number | null;
@@ -24,7 +21,7 @@ export function spawnCommand(
   env: Readonly<Record<string, string>> = {},
 ): ChildProcessByStdio<Writable, Readable, Readable> {
   const { PATH = '', NODE_V8_COVERAGE } = process.env;
-  return spawn(process.execPath, [MAIN, ...args], {
+  return spawn(process.execPath, [COMMAND_LINE, ...args], {
     env: { PATH, ...(NODE_V8_COVERAGE && { NODE_V8_COVERAGE }), ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });

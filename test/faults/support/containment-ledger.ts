@@ -134,7 +134,7 @@ export class ContainmentLedger {
     try {
       for (;;) {
         mine.push(await this.report(service));
-        // About as many are resolved as are reported, so that actions are released and engaged anew.
+        // About as many are resolved as are reported, so that actions are released and engaged again.
         const id = mine.length > 1 || randomInt(2) === 0 ? mine.shift() : undefined;
         if (id !== undefined) await service.post('/api/v1/incidents/resolve', { id });
       }

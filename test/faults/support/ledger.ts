@@ -63,7 +63,7 @@ export class Ledger {
 
   /**
    * What must hold after every fault: a service that comes back shows what was acknowledged and nothing that was
-   * refused, its log verifies from the first entry, and SQLite made anew from the log is what it was.
+   * refused, its log verifies from the first entry, and SQLite rebuilt from the log is what it was.
    */
   async expectNothingLost(home: ServiceHome): Promise<void> {
     const database = databasePath(home.log);

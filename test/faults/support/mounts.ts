@@ -15,7 +15,7 @@ interface Mounts {
 
 /**
  * Mounts small file systems, which are unmounted after the test that asked for them. Called inside `describe`, after
- * `runningServices`: the services must have let go of their files by then.
+ * `runningServices`: the services must have closed their files by then.
  */
 export function mounts(): Mounts {
   const places: string[] = [];

@@ -3,9 +3,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
+import { COMMAND_LINE } from '../support/programs.ts';
 import { ROOT, RunningService, ServiceHome } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
-import { MAIN, run, type RunOptions } from './support/command-line.ts';
+import { run, type RunOptions } from './support/command-line.ts';
 
 const REPORT = ['report', '--class', 'prompt_injection', '--source', 'try-out', '--description'];
 const POLICY = join(ROOT, 'policy/incident-containment.yaml');
@@ -284,7 +285,7 @@ describe('incident-recorder', () => {
     await report('a description that is much too long for a terminal of eighty columns, whatever is left out');
     /** Runs it on a terminal of its own: script(1). */
     const onTerminal = async (columns: number, more: Record<string, string>): Promise<string> => {
-      const command = `stty cols ${columns}; exec ${process.execPath} ${MAIN} list`;
+      const command = `stty cols ${columns}; exec ${process.execPath} ${COMMAND_LINE} list`;
       const { PATH = '' } = process.env;
       const child = spawn('script', ['-qec', command, '/dev/null'], {
         env: { PATH, TERM: 'xterm', ...env, ...more },
@@ -302,7 +303,7 @@ describe('incident-recorder', () => {
 
   it('is quiet when who reads has had enough', async () => {
     const { PATH = '' } = process.env;
-    const child = spawn('sh', ['-c', `${process.execPath} ${MAIN} list --json | true`], {
+    const child = spawn('sh', ['-c', `${process.execPath} ${COMMAND_LINE} list --json | true`], {
       env: { PATH, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

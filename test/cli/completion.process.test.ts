@@ -2,9 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { expect } from 'chai';
+import { COMMAND_LINE } from '../support/programs.ts';
 import { RunningService, ServiceHome } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
-import { MAIN, run } from './support/command-line.ts';
+import { run } from './support/command-line.ts';
 import { needsPrograms } from './support/needs-programs.ts';
 
 describe('completion', () => {
@@ -56,7 +57,7 @@ describe('completion', () => {
   const inShell = async (shell: string, script: string): Promise<string> => {
     const path = directory();
     const program = join(path, 'incident-recorder');
-    writeFileSync(program, `#!/bin/sh\nexec ${process.execPath} ${MAIN} "$@"\n`);
+    writeFileSync(program, `#!/bin/sh\nexec ${process.execPath} ${COMMAND_LINE} "$@"\n`);
     chmodSync(program, 0o755);
     const completion = join(path, 'completion');
     writeFileSync(completion, (await run(['completion', shell])).stdout);

@@ -48,7 +48,7 @@ describe('RecorderClient and the posture', () => {
     expect(posture.delivery).to.include({ status: 'confirmed', incident: incident.id, directive: 'engage' });
   });
 
-  it('follows an action through a restart of the recorder, and ends when its signal is aborted', async () => {
+  it('follows an action through the death of the recorder, and ends when aborted', async () => {
     const { client, run } = setUp();
     const service = await run();
     const stop = new AbortController();

@@ -3,7 +3,7 @@ import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { KEY, writeLog } from '../support/audit-log.ts';
-import { ROOT } from '../support/running-service.ts';
+import { COMMAND_LINE } from '../support/programs.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 describe('incident-recorder verify', () => {
@@ -11,8 +11,7 @@ describe('incident-recorder verify', () => {
 
   const verify = (...args: string[]) => {
     const env = { ...process.env, AUDIT_HMAC_KEY_PATH: '' };
-    const main = join(ROOT, 'src/cli/main.ts');
-    return spawnSync(process.execPath, [main, 'verify', ...args], { encoding: 'utf8', env });
+    return spawnSync(process.execPath, [COMMAND_LINE, 'verify', ...args], { encoding: 'utf8', env });
   };
 
   /** A log of ten entries with its key beside it. */
