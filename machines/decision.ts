@@ -6,6 +6,7 @@
  * resolves twice has resolved. Any other command that the state does not take is refused.
  */
 import { initialTransition, transition, type SnapshotFrom } from 'xstate';
+import { type CommandName, COMMANDS } from './commands.ts';
 import { Memo } from './memo.ts';
 import {
   containmentStatus,
@@ -19,9 +20,7 @@ import { ACTIONS, type ContainmentAction, type Directive, type Rule, type State 
 
 export type IncidentSnapshot = SnapshotFrom<typeof incidentMachine>;
 
-/** What people may ask of an incident. (`recur` is asked by a report.) */
-export const COMMANDS = ['contain', 'acknowledge', 'resolve'] as const;
-export type CommandName = (typeof COMMANDS)[number];
+export { type CommandName, COMMANDS };
 
 /** A containment action that a transition asks for. */
 export type Intent = {

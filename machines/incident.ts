@@ -13,6 +13,7 @@
  * of `contained` say what that amounts to: still `delivering`, all `confirmed`, or `degraded` because one is broken.
  */
 import { assign, enqueueActions, setup } from 'xstate';
+import type { CommandName } from './commands.ts';
 import type { ContainmentAction, ContainmentStatus, Directive, Rule } from './vocabulary.ts';
 
 /** How far an engaged action is: nobody has carried it out yet, somebody has, or it failed or was lost. */
@@ -31,9 +32,7 @@ export interface IncidentContext {
 }
 
 export type IncidentEvent =
-  | { readonly type: 'contain' }
-  | { readonly type: 'acknowledge' }
-  | { readonly type: 'resolve' }
+  | { readonly type: CommandName }
   | { readonly type: 'recur' }
   | { readonly type: 'delivery'; readonly action: ContainmentAction; readonly standing: Standing };
 

@@ -28,6 +28,9 @@ export type Severity = (typeof SEVERITIES)[number];
 export const STATES = ['open', 'contained', 'acknowledged', 'resolved'] as const;
 export type State = (typeof STATES)[number];
 
+/** The states of incidents that nobody has taken on yet. */
+export const UNATTENDED_STATES: readonly State[] = ['open', 'contained'];
+
 /** The containment actions that a rule may ask for. */
 export const ACTIONS = [
   'freeze_agent',

@@ -11,26 +11,26 @@ const MINUTE = 60_000;
 const USUAL_TOKENS = ['/run/secure-ai/service-token', 'var/service-token'];
 
 /** What every command that talks to the recorder may be told. */
-export interface RecorderOptions {
+export interface ApiOptions {
   readonly url?: string;
   readonly tokenFile?: string;
   readonly json?: true;
 }
 
 /** Gives a command the options by which the recorder is found, and `--json`. */
-export const withRecorder = (command: Command): Command =>
+export const withApiClient = (command: Command): Command =>
   withJson(command)
     .option('--url <url>', 'the recorder: http://host:port or unix:/path')
     .option('--token-file <file>', 'the file that holds the service token');
 
 export const withJson = (command: Command): Command => command.option('--json', 'JSON, for scripts');
 
-export class Recorder {
+export class ApiClient {
   readonly #connection: Connection;
   readonly #tokenPath: string | undefined;
 
   /** @throws UsageError for a URL that is neither `http://host:port` nor `unix:/path` */
-  constructor({ url, tokenFile }: RecorderOptions) {
+  constructor({ url, tokenFile }: ApiOptions) {
     const { env } = process;
     const named = tokenFile ?? (env.INCIDENT_RECORDER_TOKEN_PATH || env.SERVICE_TOKEN_PATH);
     this.#tokenPath = named ?? USUAL_TOKENS.find((path) => existsSync(path));

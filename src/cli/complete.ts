@@ -1,8 +1,9 @@
 /** `incident-recorder complete`: what may come next, for the scripts of `completion`. A line is a word, a tab, what it is. */
 import type { Command, Option } from 'commander';
+import { STATES } from '../../machines/vocabulary.ts';
 import type { Incident } from '../client/shapes.ts';
 import { makeProgram } from './program.ts';
-import { Recorder, type RecorderOptions } from './api-client.ts';
+import { ApiClient, type ApiOptions, withQuery } from './api-client.ts';
 import { writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
@@ -43,17 +44,21 @@ async function offersFor(program: Command, words: readonly string[], current: st
   return argument?.name() === 'id' ? incidents(words) : (argument?.argChoices ?? []).map((choice) => [choice]);
 }
 
-/** The incidents that a person may mean: for a command those that it may still apply to. */
+const UNRESOLVED = STATES.filter((state) => state !== 'resolved');
+
+/** The incidents that may complete the line: any for `show`, the unresolved ones for a command. */
 async function incidents(words: readonly string[]): Promise<readonly Offer[]> {
-  const state = words[0] === 'show' ? '' : '&state=open&state=contained&state=acknowledged';
+  const state = words[0] === 'show' ? [] : UNRESOLVED;
   const valueOf = (name: string): string | undefined => words[words.indexOf(name) + 1 || words.length];
   const [url, tokenFile] = [valueOf('--url'), valueOf('--token-file')];
-  const options: RecorderOptions = { ...(url && { url }), ...(tokenFile && { tokenFile }) };
+  const options: ApiOptions = { ...(url && { url }), ...(tokenFile && { tokenFile }) };
   try {
-    const list = await new Recorder(options).read<readonly Incident[]>(`/api/v1/incidents?limit=100${state}`);
+    const list = await new ApiClient(options).read<readonly Incident[]>(
+      withQuery('/api/v1/incidents', { limit: '100', state }),
+    );
     return list.map(({ id, severity, class: name, source }) => [id, `${severity} ${name} from ${source}`]);
   } catch {
-    // A recorder that is away completes nothing, and says nothing in the middle of a command line.
+    // Where the recorder can't be reached nothing completes, and no message breaks the command line.
     return [];
   }
 }

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { EXIT } from './exit.ts';
 import { readPolicyFile } from './policy-file.ts';
 import { withJson } from './api-client.ts';
-import { tell, writeJson, writeLines } from './terminal/output.ts';
+import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
 interface Options {
@@ -34,6 +34,6 @@ export const define = (command: Command): Command =>
       if (fields?.faults === undefined) throw error;
       process.exitCode = EXIT.refused;
       if (json) await writeJson({ file, valid: false, faults: fields.faults });
-      else tell((error as Error).message);
+      else writeNotice((error as Error).message);
     }
   });

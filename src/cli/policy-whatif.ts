@@ -9,8 +9,8 @@ import type { Rule } from '../../machines/vocabulary.ts';
 import type { Incident, Report } from '../client/shapes.ts';
 import type { Rules } from '../policy/policy.ts';
 import { readPolicyFile } from './policy-file.ts';
-import { Recorder, type RecorderOptions, withQuery, withRecorder } from './api-client.ts';
-import { tell, writeJson, writeLines } from './terminal/output.ts';
+import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
+import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
 /** How many histories are asked for at the same time. */
@@ -33,29 +33,29 @@ interface Change {
 }
 
 export const define = (command: Command): Command =>
-  withRecorder(
+  withApiClient(
     command
       .description(
         'Runs a policy file over all incidents on record, and lists those that would have had another severity, ' +
           'containment or action. Nothing is changed.',
       )
       .argument('<file>', 'a policy in YAML'),
-  ).action(async (path: string, options: RecorderOptions) => {
+  ).action(async (path: string, options: ApiOptions) => {
     const { rules } = await readPolicyFile(path);
-    const recorder = new Recorder(options);
+    const api = new ApiClient(options);
     let total = 0;
     let changed = 0;
-    for await (const page of recorder.pages<Incident>('/api/v1/incidents')) {
+    for await (const page of api.pages<Incident>('/api/v1/incidents')) {
       total += page.length;
       const concerned = page.filter((incident) => mayChange(incident, rules[incident.class]));
       for (let start = 0; start < concerned.length; start += AT_ONCE) {
-        const asked = concerned.slice(start, start + AT_ONCE).map((incident) => changeOf(recorder, incident, rules));
+        const asked = concerned.slice(start, start + AT_ONCE).map((incident) => changeOf(api, incident, rules));
         const changes = (await Promise.all(asked)).filter((change) => change !== undefined);
         changed += changes.length;
         await (options.json ? writeJson(...changes) : writeLines(changes.map(describe)));
       }
     }
-    if (!options.json) tell(`${changed} of ${total} incidents would have gone another way`);
+    if (!options.json) writeNotice(`${changed} of ${total} incidents would have gone another way`);
   });
 
 /** Whether a rule may have made something else of an incident, as far as the incident itself shows. */
@@ -71,9 +71,9 @@ function mayChange(
   );
 }
 
-async function changeOf(recorder: Recorder, incident: Incident, rules: Rules): Promise<Change | undefined> {
+async function changeOf(api: ApiClient, incident: Incident, rules: Rules): Promise<Change | undefined> {
   const { id, severity, containment_actions: actions = [] } = incident;
-  const [first] = await recorder.read<readonly { readonly data: { readonly report: Report; readonly rule: Rule } }[]>(
+  const [first] = await api.read<readonly { readonly data: { readonly report: Report; readonly rule: Rule } }[]>(
     withQuery('/api/v1/incidents/history', { id }),
   );
   // It may have been archived since the list was read.

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { STATES } from '../../machines/vocabulary.ts';
 import type { Delivery, Incident } from '../client/shapes.ts';
 import { type AuditEntry, detailOf } from './audit-entry.ts';
-import { Recorder, type RecorderOptions, withQuery, withRecorder } from './api-client.ts';
+import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
 import { summaryOf } from './summary.ts';
 import { ageOf } from './terminal/age.ts';
 import { STATE_STYLES, styled } from './terminal/colour.ts';
@@ -18,18 +18,18 @@ interface Transition {
 }
 
 export const define = (command: Command): Command =>
-  withRecorder(
+  withApiClient(
     command
       .description('Shows an incident: its record, its deliveries, its place in the statechart, its timeline.')
       .argument('<id>', 'identifier of an incident'),
-  ).action(async (id: string, options: RecorderOptions) => {
-    const recorder = new Recorder(options);
-    const incident = await recorder.read<Incident>(withQuery('/api/v1/incidents/get', { id }));
-    const { transitions } = await recorder.read<{ readonly transitions: readonly Transition[] }>(
+  ).action(async (id: string, options: ApiOptions) => {
+    const api = new ApiClient(options);
+    const incident = await api.read<Incident>(withQuery('/api/v1/incidents/get', { id }));
+    const { transitions } = await api.read<{ readonly transitions: readonly Transition[] }>(
       withQuery('/api/v1/incidents/transitions', { id }),
     );
     const history: AuditEntry[] = [];
-    for await (const page of recorder.pages<AuditEntry>(withQuery('/api/v1/incidents/history', { id })))
+    for await (const page of api.pages<AuditEntry>(withQuery('/api/v1/incidents/history', { id })))
       history.push(...page);
     if (options.json) return writeJson({ incident, transitions, history });
     return writeLines([

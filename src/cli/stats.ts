@@ -1,6 +1,6 @@
 /** `incident-recorder stats`: how many incidents there are, by class, state and severity. */
 import type { Command } from 'commander';
-import { Recorder, type RecorderOptions, withRecorder } from './api-client.ts';
+import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { table } from './terminal/table.ts';
 
@@ -16,8 +16,8 @@ interface Statistics {
 }
 
 export const define = (command: Command): Command =>
-  withRecorder(command.description('Counts the incidents on record.')).action(async (options: RecorderOptions) => {
-    const statistics = await new Recorder(options).read<Statistics>('/api/v1/stats');
+  withApiClient(command.description('Counts the incidents on record.')).action(async (options: ApiOptions) => {
+    const statistics = await new ApiClient(options).read<Statistics>('/api/v1/stats');
     if (options.json) return writeJson(statistics);
     const { total_incidents, open_incidents, by_class, by_state, by_severity, open_by_severity } = statistics;
     const open = (name: string): string => String(open_by_severity[name] ?? 0);

@@ -1,5 +1,6 @@
 /** The subcommands in the order of the help. What a subcommand needs is loaded when it is asked for. */
 import type { Command } from 'commander';
+import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../machines/commands.ts';
 
 export interface Subcommand {
   readonly name: string;
@@ -10,14 +11,22 @@ export interface Subcommand {
   readonly load: () => Promise<{ readonly define: (command: Command) => unknown }>;
 }
 
+/** The subcommand of one of the commands on incidents. */
+function incidentCommand(name: CommandName): Subcommand {
+  const { subcommand, summary } = COMMAND_TABLE[name];
+  const load = async () => {
+    const { defineCommand } = await import('./incident-command.ts');
+    return { define: (command: Command) => defineCommand(command, name) };
+  };
+  return { name: subcommand, summary, load };
+}
+
 export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'serve', summary: 'run the recorder', load: () => import('./serve.ts') },
   { name: 'report', summary: 'report an incident', load: () => import('./report.ts') },
   { name: 'list', summary: 'list incidents, the most severe first', load: () => import('./list.ts') },
   { name: 'show', summary: 'show all that is known of an incident', load: () => import('./show.ts') },
-  { name: 'ack', summary: 'acknowledge incidents', load: () => import('./ack.ts') },
-  { name: 'resolve', summary: 'resolve incidents, which ends their containment', load: () => import('./resolve.ts') },
-  { name: 'contain', summary: 'contain incidents', load: () => import('./contain.ts') },
+  ...COMMANDS.map(incidentCommand),
   { name: 'posture', summary: 'show which containment actions are in force', load: () => import('./posture.ts') },
   { name: 'watch', summary: 'follow what is recorded, live', load: () => import('./watch.ts') },
   { name: 'stats', summary: 'count incidents', load: () => import('./stats.ts') },

@@ -11,14 +11,14 @@ import { type AuditEntry, detailOf } from './audit-entry.ts';
 import { readEvents } from './event-stream.ts';
 import { explain } from './exit.ts';
 import { type Filters, wholeNumber, withFilters } from './filters.ts';
-import { Recorder, type RecorderOptions, withQuery, withRecorder } from './api-client.ts';
+import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
 import { STATE_STYLES, styled } from './terminal/colour.ts';
-import { tell, writeLines } from './terminal/output.ts';
+import { writeNotice, writeLines } from './terminal/output.ts';
 import { printable, printableJson } from './terminal/printable.ts';
 import { terminalWidth } from './terminal/table.ts';
 import { fitted, padded } from './terminal/width.ts';
 
-interface Options extends RecorderOptions, Filters {
+interface Options extends ApiOptions, Filters {
   readonly after?: number;
 }
 
@@ -27,7 +27,7 @@ const SECOND = 1000;
 const LONGEST_SILENCE = 45 * SECOND;
 
 export const define = (command: Command): Command =>
-  withRecorder(
+  withApiClient(
     withFilters(
       command.description(
         'Follows the audit log live. A connection that is lost is made again, and the log goes on where it was left.',
@@ -36,13 +36,13 @@ export const define = (command: Command): Command =>
   ).action(watch);
 
 async function watch({ after, ...options }: Options): Promise<void> {
-  const recorder = new Recorder(options);
+  const api = new ApiClient(options);
   const path = withQuery('/api/v1/events', {
     class: options.class,
     state: options.state,
     severity: options.severity,
   });
-  let place = String(after ?? (await recorder.lastSeq()));
+  let place = String(after ?? (await api.lastSeq()));
   const backoff = new Backoff(0.5 * SECOND, 5 * SECOND);
   let isAway = false;
   const show = options.json ? (data: string) => printableJson(data) : (data: string) => lineOf(JSON.parse(data));
@@ -50,8 +50,8 @@ async function watch({ after, ...options }: Options): Promise<void> {
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(), LONGEST_SILENCE);
     try {
-      const stream = await recorder.stream(path, { 'last-event-id': place }, silence.signal);
-      if (isAway) tell('connected again');
+      const stream = await api.stream(path, { 'last-event-id': place }, silence.signal);
+      if (isAway) writeNotice('connected again');
       isAway = false;
       backoff.reset();
       for await (const { id, data } of readEvents(stream.setEncoding('utf8'), () => timer.refresh())) {
@@ -60,7 +60,7 @@ async function watch({ after, ...options }: Options): Promise<void> {
       }
     } catch (error) {
       if (error instanceof Refused && !error.passing) throw error;
-      if (!isAway) tell(`${error instanceof NotReachable ? explain(error) : String(error)}; trying again`);
+      if (!isAway) writeNotice(`${error instanceof NotReachable ? explain(error) : String(error)}; trying again`);
       isAway = true;
     } finally {
       clearTimeout(timer);

@@ -1,12 +1,13 @@
 import type { ComponentType } from 'preact';
 import { useEffect } from 'preact/hooks';
+import { UNATTENDED_STATES } from '../../machines/vocabulary.ts';
 import { announcement } from './live-region.ts';
 import { AuditView } from './audit/audit-view.tsx';
 import { UNATTENDED } from './filters.ts';
 import { health } from './health.ts';
 import { IncidentsView } from './incidents/incidents-view.tsx';
-import { task } from './incidents/bulk-command.ts';
-import { TaskDialog } from './incidents/bulk-dialog.tsx';
+import { bulkCommand } from './incidents/bulk-command.ts';
+import { BulkDialog } from './incidents/bulk-dialog.tsx';
 import { useLiveResource } from './live-resource.ts';
 import { useKeys } from './keyboard.ts';
 import { type Connection, connection } from './live-entries.ts';
@@ -47,7 +48,7 @@ export const App = () => {
       <p class="announcement" role="status">
         {announcement.value}
       </p>
-      {task.value !== undefined && <TaskDialog {...task.value} />}
+      {bulkCommand.value !== undefined && <BulkDialog {...bulkCommand.value} />}
       {question.value !== undefined && <TokenDialog {...question.value} />}
       {keysAreShown.value && <KeysDialog />}
     </>
@@ -76,7 +77,7 @@ const Header = ({ view }: { readonly view: View }) => {
           >
             {spelled(name)}
             {name === 'incidents' && counts !== undefined && counts.open_incidents > 0 && (
-              <span class="count" title="Open or contained">
+              <span class="count" title={spelled(UNATTENDED_STATES.join(' or '))}>
                 {grouped(counts.open_incidents)}
               </span>
             )}

@@ -3,6 +3,7 @@ import {
   CLASSES,
   SEVERITIES,
   STATES,
+  UNATTENDED_STATES,
   type IncidentClass,
   type Severity,
   type State,
@@ -28,7 +29,7 @@ export interface Filters {
 }
 
 /** What nobody has taken on yet: where an operator begins. */
-export const UNATTENDED = 'state=open&state=contained';
+export const UNATTENDED = UNATTENDED_STATES.map((state) => `state=${state}`).join('&');
 
 /** Reads the query of an address; what it does not know it passes over. */
 export const readFilters = (query: string): Filters => {

@@ -1,20 +1,19 @@
 /** Single keys as commands, wherever the focus is but in a field or a dialog. */
 import { useEffect, useRef } from 'preact/hooks';
+import { COMMAND_TABLE, COMMANDS } from '../../machines/commands.ts';
 
 export type Keys = Readonly<Record<string, (() => void) | undefined>>;
 
-/** Every key, for the list of them. */
-export const KEY_MEANINGS = [
+/** Every key, for the list of them: the key, another one for the same, what it does. */
+export const KEY_MEANINGS: readonly (readonly [key: string, other: string, meaning: string])[] = [
   ['j', 'k', 'next and previous incident (or the arrow keys)'],
   ['Enter', '', 'open the incident'],
   ['Escape', '', 'close the incident; with none open, clear the selection'],
   ['x', '', 'select the incident, or take it out of the selection'],
-  ['c', '', 'contain'],
-  ['a', '', 'acknowledge'],
-  ['r', '', 'resolve'],
+  ...COMMANDS.map((command) => [COMMAND_TABLE[command].key, '', command] as const),
   ['/', '', 'search'],
   ['?', '', 'show these keys'],
-] as const;
+];
 
 const isWriting = (target: EventTarget | null): boolean =>
   target instanceof Element &&

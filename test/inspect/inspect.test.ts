@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import pino from 'pino';
 import { systemClock } from '../../src/clock.ts';
 import { readConfig } from '../../src/config.ts';
-import { startService } from '../../src/service.ts';
+import { startService } from '../../src/compose/service.ts';
 import { ROOT, ServiceHome, TOKEN } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 

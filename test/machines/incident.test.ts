@@ -1,33 +1,17 @@
 import { expect } from 'chai';
 import { createActor } from 'xstate';
 import { adjacencyMapToArray, getAdjacencyMap, getShortestPaths } from 'xstate/graph';
+import { COMMANDS } from '../../machines/commands.ts';
 import { type IncidentEvent, incidentMachine } from '../../machines/incident.ts';
 import { stateOf } from '../../machines/decision.ts';
 import { type Rule, STATES, type State } from '../../machines/vocabulary.ts';
+import { EDGES, targetOf } from './support/edges.ts';
 
-const COMMANDS: IncidentEvent[] = [
-  { type: 'contain' },
-  { type: 'acknowledge' },
-  { type: 'resolve' },
-  { type: 'recur' },
-];
+const MOVES: IncidentEvent[] = [...COMMANDS, 'recur' as const].map((type) => ({ type }));
 const DELIVERIES: IncidentEvent[] = (['freeze_agent', 'log_alert'] as const).flatMap((action) =>
   (['waiting', 'confirmed', 'broken'] as const).map((standing) => ({ type: 'delivery', action, standing }) as const),
 );
-const EVENTS: IncidentEvent[] = [...COMMANDS, ...DELIVERIES];
-
-/** Every transition between outer states, `state --event--> state`. */
-const EDGES = [
-  'open --contain--> contained',
-  'open --acknowledge--> acknowledged',
-  'open --resolve--> resolved',
-  'open --recur--> open',
-  'contained --acknowledge--> acknowledged',
-  'contained --resolve--> resolved',
-  'contained --recur--> contained',
-  'acknowledged --resolve--> resolved',
-  'acknowledged --recur--> acknowledged',
-];
+const EVENTS: IncidentEvent[] = [...MOVES, ...DELIVERIES];
 
 const explore = (rule: Pick<Rule, 'auto_contain' | 'actions'>) => ({
   input: rule,
@@ -101,14 +85,14 @@ describe('the incident statechart', () => {
     const states = adjacencyMapToArray(getAdjacencyMap(incidentMachine, explore(byItself))).map(({ state }) =>
       stateOf(state),
     );
-    expect(new Set(states)).to.deep.equal(new Set(['contained', 'acknowledged']));
+    expect(states).to.include('contained').and.not.include('open');
     expect(stateOf(createActor(incidentMachine, { input: byItself }).getSnapshot())).to.equal('contained');
   });
 
   it('refuses every other event in every state', () => {
     for (const state of STATES) {
-      for (const event of COMMANDS) {
-        const legal = EDGES.some((edge) => edge.startsWith(`${state} --${event.type}-->`));
+      for (const event of MOVES) {
+        const legal = targetOf(state, event.type) !== undefined;
         const snapshot = incidentMachine.resolveState({
           value: state,
           context: { ...byHand, occurrences: 1, standings: {} },

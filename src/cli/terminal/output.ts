@@ -14,6 +14,6 @@ export const writeJson = (...values: readonly unknown[]): Promise<void> =>
   writeLines(values.map((value) => printableJson(JSON.stringify(value))));
 
 /** Tells the person something that is no output. */
-export const tell = (text: string): void => {
+export const writeNotice = (text: string): void => {
   process.stderr.write(`${text.split('\n').map(printable).join('\n')}\n`);
 };

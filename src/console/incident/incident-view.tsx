@@ -44,6 +44,7 @@ export const IncidentView = ({ id }: { readonly id: string }) => {
   const then = past.value === undefined || fold.value === undefined ? undefined : replayed(fold.value, entries, count);
   const incident = then ?? present;
   const isNow = past.value === undefined;
+  const happened = count === entries.length ? entries : entries.slice(0, count);
 
   return (
     <article class={`incident ${isNow ? '' : 'then'}`} aria-label={`Incident ${id}`}>
@@ -75,11 +76,7 @@ export const IncidentView = ({ id }: { readonly id: string }) => {
         <section class="life" aria-label="Life so far">
           <h3>Life so far</h3>
           <ReplaySlider entries={entries} count={count} onChange={show} />
-          <IncidentChart
-            entries={entries.slice(0, count)}
-            incident={incident}
-            transitions={isNow ? (detail.transitions.value.value?.transitions ?? []) : []}
-          />
+          <IncidentChart entries={happened} incident={incident} isNow={isNow && !detail.isCut.value} />
         </section>
         <Evidence incident={incident} />
         <section class="history" aria-label="Timeline">

@@ -1,8 +1,9 @@
+import { COMMAND_TABLE, commandOfEvent } from '../../../machines/commands.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { spelled } from '../format.ts';
-import type { Entry, IncidentEntry } from '../../domain/entries.ts';
+import type { Entry, EntryEvent, IncidentEntry } from '../../domain/entries.ts';
 
 interface TimelineProps {
   /** Oldest first. */
@@ -38,29 +39,33 @@ export const Timeline = ({ entries, count, onChoose }: TimelineProps) => (
 );
 
 /** What an entry says happened, as a phrase. */
-export const phraseOf = ({ event, data }: Entry): string => {
-  const [kind, verb] = event.split('.', 2) as [string, string];
-  const action = 'action' in data ? spelled(data.action) : undefined;
-  if (event === 'alert.raised') return 'Alert raised';
-  if (kind === 'incident') {
-    if (event === 'incident.reported' && data.state === 'contained') return 'Reported, and contained by policy';
-    return event === 'incident.recurred' ? 'Reported again' : spelled(verb);
+export const phraseOf = (entry: Entry): string => {
+  const { event, data } = entry;
+  const command = commandOfEvent(event);
+  if (command !== undefined) return spelled(COMMAND_TABLE[command].done);
+  if (isAboutContainment(entry)) {
+    const { action, directive } = entry.data;
+    return `${spelled(action)}${directive === 'release' ? ' (release)' : ''}: ${CONTAINMENT_PHRASES[entry.event]}`;
   }
-  if (kind === 'containment' && action !== undefined) {
-    const releases = 'directive' in data && data.directive === 'release' ? ' (release)' : '';
-    return `${action}${releases}: ${CONTAINMENT_PHRASES[verb] ?? verb}`;
+  if (event === 'incident.reported') {
+    return data.state === 'contained' ? 'Reported, and contained by policy' : 'Reported';
   }
-  return spelled(event.replace('.', ' '));
+  return event === 'incident.recurred' ? 'Reported again' : spelled(event.replace('.', ' '));
 };
 
-const CONTAINMENT_PHRASES: Readonly<Record<string, string>> = {
-  attempted: 'attempt failed, to be tried again',
-  confirmed: 'confirmed',
-  failed: 'failed',
-  lost: 'lost',
-  retried: 'to be tried again',
-  heard: 'heard of',
+type ContainmentEvent = Extract<EntryEvent, `containment.${string}`>;
+
+const CONTAINMENT_PHRASES: Readonly<Record<ContainmentEvent, string>> = {
+  'containment.attempted': 'attempt failed, to be tried again',
+  'containment.confirmed': 'confirmed',
+  'containment.failed': 'failed',
+  'containment.lost': 'lost',
+  'containment.retried': 'to be tried again',
+  'containment.heard': 'sign of life',
 };
+
+const isAboutContainment = (entry: Entry): entry is Extract<Entry, { readonly event: ContainmentEvent }> =>
+  entry.event in CONTAINMENT_PHRASES;
 
 /** What somebody wrote into an entry: who they are, their note, an error. */
 const Said = ({ entry }: { readonly entry: IncidentEntry }) => {

@@ -1,18 +1,19 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
+import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../../machines/commands.ts';
+import { UNATTENDED_STATES } from '../../../machines/vocabulary.ts';
 import { IncidentView } from '../incident/incident-view.tsx';
 import { type Filters, readFilters } from '../filters.ts';
 import { type Keys, useKeys } from '../keyboard.ts';
 import { epoch, listen } from '../live-entries.ts';
 import { Notice } from '../parts/notice.tsx';
 import { fragmentOf, goTo, incidentFragment, route } from '../route.ts';
-import { counted } from '../format.ts';
+import { counted, spelled } from '../format.ts';
 import { FilterBar, SEARCH_ID } from './filter-bar.tsx';
 import { GRID_ID, IncidentGrid } from './incident-grid.tsx';
 import { IncidentRows } from './incident-rows.ts';
 import { clearSelection, current, place, selected, toggle } from './selection.ts';
-import { COMMAND_WORDS, task } from './bulk-command.ts';
-import type { CommandName } from '../../../machines/decision.ts';
+import { bulkCommand } from './bulk-command.ts';
 
 /** The list, and beside it, where there is room, the incident that is open. */
 export const IncidentsView = () => {
@@ -70,9 +71,9 @@ const keysOf = (list: IncidentRows, open: string | undefined): Keys => {
     const id = open ?? current.peek();
     if (id !== undefined) act(id);
   };
-  const command = (name: CommandName) => (): void => {
+  const give = (command: CommandName): void => {
     const ids = targets(open);
-    if (ids.length > 0) task.value = { command: name, ids };
+    if (ids.length > 0) bulkCommand.value = { command, ids };
   };
   return {
     j: () => move(1),
@@ -82,9 +83,7 @@ const keysOf = (list: IncidentRows, open: string | undefined): Keys => {
     Enter: onCurrent((id) => goTo(incidentFragment(id))),
     x: onCurrent(toggle),
     Escape: close,
-    c: command('contain'),
-    a: command('acknowledge'),
-    r: command('resolve'),
+    ...Object.fromEntries(COMMANDS.map((command) => [COMMAND_TABLE[command].key, () => give(command)])),
     '/': () => document.getElementById(SEARCH_ID)?.focus(),
   };
 };
@@ -143,7 +142,8 @@ const ListBody = ({
 
 const NothingThere = ({ filters }: { readonly filters: Filters }) => {
   const { states, classes, severities, sources, words, last, since, until } = filters;
-  const isUnattended = states.join() === 'open,contained' && [...classes, ...severities, ...sources].length === 0;
+  const isUnattended =
+    states.join() === UNATTENDED_STATES.join() && [...classes, ...severities, ...sources].length === 0;
   if (isUnattended && words === '' && (last ?? since ?? until) === undefined) {
     return (
       <Notice kind="empty" title="Nothing needs attention">
@@ -168,9 +168,9 @@ const SelectionBar = ({ list }: ListProps) => {
     <div class="selection" role="region" aria-label="Selection">
       <strong>{ids.length} selected</strong>
       {hidden > 0 && <span>{hidden} not in this list</span>}
-      {(['acknowledge', 'resolve'] as const).map((command) => (
-        <button key={command} type="button" onClick={() => (task.value = { command, ids })}>
-          {COMMAND_WORDS[command][0]}
+      {COMMANDS.map((command) => (
+        <button key={command} type="button" onClick={() => (bulkCommand.value = { command, ids })}>
+          {spelled(command)}
         </button>
       ))}
       <button

@@ -1,4 +1,4 @@
-import { SEVERITIES } from '../../../machines/vocabulary.ts';
+import { SEVERITIES, STATES, UNATTENDED_STATES } from '../../../machines/vocabulary.ts';
 import type { ActivityReading, Durations } from '../../projections/activity.ts';
 import { useLiveResource } from '../live-resource.ts';
 import { SeverityMark } from '../parts/marks.tsx';
@@ -11,6 +11,8 @@ import { counted, duration, grouped } from '../format.ts';
 import { HOUR } from '../../clock.ts';
 import { activity, hours, SPANS_OF_HOURS } from './activity.ts';
 import { HoursChart } from './hours-chart.tsx';
+
+const ATTENDED_STATES = STATES.filter((state) => !UNATTENDED_STATES.includes(state));
 
 const SPAN_WORDS: Readonly<Record<number, string>> = { 24: '24 hours', 72: '3 days', 168: '7 days' };
 
@@ -35,8 +37,8 @@ export const OverviewView = () => {
         </ul>
         {counts !== undefined && (
           <p class="hint">
-            {counted(counts.open_incidents, 'incident')} open or contained, {grouped(counts.by_state.acknowledged)}{' '}
-            acknowledged, {grouped(counts.by_state.resolved)} resolved.
+            {counted(counts.open_incidents, 'incident')} {UNATTENDED_STATES.join(' or ')}
+            {ATTENDED_STATES.map((state) => `, ${grouped(counts.by_state[state])} ${state}`)}.
           </p>
         )}
       </section>

@@ -1,5 +1,5 @@
 import type { DeliveryStatus } from '../../../machines/delivery.ts';
-import { ACTIONS, type ContainmentAction } from '../../../machines/vocabulary.ts';
+import { ACTIONS, type Channel, type ContainmentAction } from '../../../machines/vocabulary.ts';
 import type { ActionView, DeliveryView } from '../../containment/posture-reads.ts';
 import { isBroken, posture } from '../containment.ts';
 import { DELIVERY_WORDS, DeliveryDetail, RetryButton } from '../incident/deliveries.tsx';
@@ -47,7 +47,7 @@ export const PostureView = () => {
   );
 };
 
-const MEANINGS: Readonly<Record<ContainmentAction, string>> = {
+const ACTION_MEANINGS: Readonly<Record<ContainmentAction, string>> = {
   freeze_agent: 'The agent does nothing further.',
   disable_airlock: 'Nothing leaves or enters through the airlock.',
   force_vault_relock: 'The vault is locked again.',
@@ -55,9 +55,10 @@ const MEANINGS: Readonly<Record<ContainmentAction, string>> = {
   log_alert: 'An alert stands in the audit log.',
 };
 
-const CHANNELS: Readonly<Record<string, string>> = {
+const CHANNEL_MEANINGS: Readonly<Record<Channel, string>> = {
   push: 'It is sent to its service.',
-  poll: 'Its service comes for it.',
+  poll: 'Its service fetches it.',
+  log: '',
 };
 
 const MOST_HOLDERS = 4;
@@ -80,7 +81,7 @@ const ActionCard = ({ one }: { readonly one: ActionView }) => {
         <span class={`badge ${engaged ? 'engaged' : ''}`}>{engaged ? 'in force' : 'not in force'}</span>
       </h2>
       <p class="hint">
-        {MEANINGS[action]} {CHANNELS[via]}
+        {ACTION_MEANINGS[action]} {CHANNEL_MEANINGS[via]}
       </p>
       {since !== null && (
         <p>
