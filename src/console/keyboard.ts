@@ -1,5 +1,5 @@
 /** Single keys as commands, wherever the focus is but in a field or a dialog. */
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { COMMAND_TABLE, COMMANDS } from '../../machines/commands.ts';
 
 export type Keys = Readonly<Record<string, (() => void) | undefined>>;
@@ -29,7 +29,8 @@ const isTaken = ({ key, target }: KeyboardEvent): boolean =>
 export const useKeys = (keys: Keys): void => {
   const latest = useRef(keys);
   latest.current = keys;
-  useEffect(() => {
+  // Not after the next frame: a key that is pressed as soon as the page is there must not be lost.
+  useLayoutEffect(() => {
     const press = (event: KeyboardEvent): void => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       const act = latest.current[event.key];

@@ -82,7 +82,12 @@ export const FilterBar = ({ filters }: { readonly filters: Filters }) => {
 const Search = ({ words, onSearch }: { readonly words: string; readonly onSearch: (words: string) => void }) => {
   const [typed, setTyped] = useState(words);
   const rest = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => setTyped(words), [words]);
+  /** What this field has searched for: when it comes back as `words`, more may have been typed since. */
+  const searched = useRef(words);
+  useEffect(() => {
+    if (words !== searched.current) setTyped(words);
+    searched.current = words;
+  }, [words]);
   useEffect(() => () => clearTimeout(rest.current), []);
   return (
     <input
@@ -95,7 +100,10 @@ const Search = ({ words, onSearch }: { readonly words: string; readonly onSearch
       onInput={({ currentTarget: { value } }) => {
         setTyped(value);
         clearTimeout(rest.current);
-        rest.current = setTimeout(() => onSearch(value.trim()), REST);
+        rest.current = setTimeout(() => {
+          searched.current = value.trim();
+          onSearch(value.trim());
+        }, REST);
       }}
       onKeyDown={({ key, currentTarget }) => {
         if (key === 'Escape' || key === 'Enter') currentTarget.blur();

@@ -67,6 +67,15 @@ const keysOf = (list: IncidentRows, open: string | undefined): Keys => {
     if (open === undefined) clearSelection();
     else goTo(fragmentOf({ view: 'incidents', query: route.peek().query }));
   };
+  const search = (): void => {
+    const field = document.getElementById(SEARCH_ID);
+    field?.focus();
+    if (document.activeElement === field) return;
+    // Where the incident covers the list, the field is hidden until the incident is closed. Preact draws in a microtask,
+    // so the field has the focus before the next key arrives.
+    goTo(fragmentOf({ view: 'incidents', query: route.peek().query }), 'replace');
+    queueMicrotask(() => field?.focus());
+  };
   const onCurrent = (act: (id: string) => void) => (): void => {
     const id = open ?? current.peek();
     if (id !== undefined) act(id);
@@ -84,7 +93,7 @@ const keysOf = (list: IncidentRows, open: string | undefined): Keys => {
     x: onCurrent(toggle),
     Escape: close,
     ...Object.fromEntries(COMMANDS.map((command) => [COMMAND_TABLE[command].key, () => give(command)])),
-    '/': () => document.getElementById(SEARCH_ID)?.focus(),
+    '/': search,
   };
 };
 
