@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { createInspector, type StatelyInspectionEvent } from '@statelyai/inspect';
 import { expect } from 'chai';
 import pino from 'pino';
@@ -10,6 +11,13 @@ import { readConfig } from '../../src/config.ts';
 import { startService } from '../../src/compose/service.ts';
 import { ROOT, ServiceHome, TOKEN } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
+
+/** The states that an actor has shown, as JSON. */
+const statesOf = (events: readonly StatelyInspectionEvent[], session: string): readonly string[] =>
+  events.flatMap((event) => {
+    if (event.type !== '@xstate.snapshot' || event.sessionId !== session) return [];
+    return [JSON.stringify((event.snapshot as { readonly value?: unknown }).value)];
+  });
 
 describe('inspecting the actors', () => {
   const directory = temporaryDirectories();
@@ -22,22 +30,23 @@ describe('inspecting the actors', () => {
     const service = await startService(config, systemClock, pino({ level: 'silent' }), { inspect: inspector.inspect });
     try {
       if (service.address.kind !== 'tcp') throw new Error('not served over TCP');
-      const sent = request({
-        host: service.address.host,
-        port: service.address.port,
-        agent: false,
-        method: 'POST',
-        path: '/api/v1/incidents/report',
-        headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
-      });
-      sent.end(JSON.stringify({ class: 'prompt_injection', source: 'test', description: 'to be looked at' }));
-      const [response] = await once(sent, 'response');
-      let text = '';
-      for await (const chunk of response.setEncoding('utf8')) text += chunk;
-      const { id } = JSON.parse(text) as { id: string };
-      expect(JSON.stringify(seen.filter(({ type }) => type === '@xstate.actor'))).to.include(id);
-      const snapshots = seen.filter(({ type }) => type === '@xstate.snapshot');
-      expect(JSON.stringify(snapshots)).to.include('contained');
+      const { host, port } = service.address;
+      const post = async (path: string, body: object): Promise<string> => {
+        const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' };
+        const sent = request({ host, port, agent: false, method: 'POST', path: `/api/v1/incidents/${path}`, headers });
+        sent.end(JSON.stringify(body));
+        const [response] = await once(sent, 'response');
+        return (JSON.parse(await text(response)) as { id: string }).id;
+      };
+      const report = { class: 'prompt_injection', source: 'test', description: 'to be looked at' };
+      const ids = [await post('report', report), await post('report', report)];
+      const actors = seen.filter((event) => event.type === '@xstate.actor');
+      expect(actors.map(({ name }) => name)).to.deep.equal(ids);
+      expect(new Set(actors.map(({ sessionId }) => sessionId)).size).to.equal(2);
+      expect(statesOf(seen, actors[1]!.sessionId)).to.include('{"contained":"delivering"}');
+
+      await post('resolve', { id: ids[0] });
+      expect(statesOf(seen, actors[0]!.sessionId).at(-1)).to.equal('"resolved"');
     } finally {
       await service.stop('test');
     }
