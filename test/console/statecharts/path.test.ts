@@ -27,7 +27,7 @@ describe('the path of an incident in the console’s chart', () => {
     const end = whereaboutsOf(entries)!;
     expect([...end.possible]).to.deep.equal([]);
     expect([...partsVisited(end)]).to.have.members(['open', 'contained', 'acknowledged', 'resolved']);
-    expect([...whereaboutsOf(entries.slice(0, 2))!.possible]).to.have.members([
+    expect([...whereaboutsOf(entries.slice(0, 2))!.possible]).to.include.members([
       'contained:acknowledge',
       'contained:resolve',
       'contained:recur',
