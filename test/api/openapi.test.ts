@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type Router from '@koa/router';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { expect } from 'chai';
+import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../machines/commands.ts';
 import { createApp } from '../../src/api/app.ts';
 import { openApiDocument } from '../../src/api/openapi/document.ts';
 import { CHART_FORMATS } from '../../src/statecharts/formats.ts';
@@ -72,6 +73,11 @@ const commandBeforeTheEnd =
     await subject.send('', { body: { id } });
   };
 
+const driveOf = (name: CommandName): Drive => {
+  const { done } = COMMAND_TABLE[name];
+  return name === 'resolve' ? command(done) : commandBeforeTheEnd(done, OPEN_REPORT);
+};
+
 const reload: Drive = async ({ send, policy }) => {
   await send();
   writeFileSync(policy, 'version: 2\n');
@@ -109,9 +115,7 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     const { json } = await send('', { body: { ...REPORT, dedup_key: 'same' } });
     expect(json.occurrences).to.equal(2);
   },
-  'POST /api/v1/incidents/contain': commandBeforeTheEnd('contained', OPEN_REPORT),
-  'POST /api/v1/incidents/acknowledge': commandBeforeTheEnd('acknowledged'),
-  'POST /api/v1/incidents/resolve': command('resolved'),
+  ...Object.fromEntries(COMMANDS.map((name) => [`POST /api/v1/incidents/${name}`, driveOf(name)])),
   'GET /api/v1/incidents': async ({ send, report }) => {
     await report();
     await report(OPEN_REPORT);
