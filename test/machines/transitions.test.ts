@@ -30,7 +30,8 @@ describe('the transitions of an incident', () => {
 
   it('say where each leads', () => {
     for (const state of STATES) {
-      const { delivery: _delivery, recur, ...commands } = targetsIn(state);
+      const { recur, ...others } = targetsIn(state);
+      const commands = Object.fromEntries(Object.entries(others).filter(([event]) => event !== 'delivery'));
       const expected = COMMANDS.map((command) => [command, targetOf(state, command)] as const);
       expect(commands).to.deep.equal(Object.fromEntries(expected.filter(([, target]) => target !== undefined)));
       expect(recur).to.equal(targetOf(state, 'recur') === undefined ? undefined : null);
