@@ -6,9 +6,10 @@ import { timeOf } from './filters.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
-const DESCRIPTION = `Moves the sealed segments of the audit log whose entries are all from before a time and whose incidents are all \
-resolved to the directory archive/ beside the log, and takes those incidents off the record. The log keeps a signed \
-entry for each, so that a verifier can tell archived from deleted; from the archive the files may be moved anywhere.`;
+const DESCRIPTION = `Moves old segments of the audit log to the directory archive/ next to the log, and removes their incidents from the \
+record. A sealed segment is moved when all its entries are from before the time and all its incidents are resolved. \
+The log keeps a signed entry for each, so that verification can distinguish archived from deleted. You can move the \
+files on from the archive.`;
 
 interface Options extends ApiOptions {
   readonly before: string;

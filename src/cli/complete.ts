@@ -1,4 +1,4 @@
-/** `incident-recorder complete`: what may come next, for the scripts of `completion`. A line is a word, a tab, what it is. */
+/** `incident-recorder complete`: what may come next, for the scripts of `completion`. A line is a word, a tab, its meaning. */
 import type { Command, Option } from 'commander';
 import { STATES } from '../../machines/vocabulary.ts';
 import type { Incident } from '../client/shapes.ts';
@@ -11,8 +11,8 @@ type Offer = readonly [word: string, description?: string];
 
 export const define = (command: Command): Command =>
   command
-    .description('Says what may come next on a command line, for the scripts of completion.')
-    .argument('[words...]', 'the words so far, the last one perhaps not whole')
+    .description('Lists what may come next on a command line, for the scripts of completion.')
+    .argument('[words...]', 'the words so far; the last may be incomplete')
     .action(async (words: readonly string[]) => {
       const current = words.at(-1) ?? '';
       const offers = await offersFor(await makeProgram(), words.slice(0, -1), current);
@@ -20,7 +20,7 @@ export const define = (command: Command): Command =>
       await writeLines(fitting.map(([word, description = '']) => `${word}\t${printable(description)}`));
     });
 
-/** What may stand behind words that are whole. */
+/** What may follow complete words. */
 async function offersFor(program: Command, words: readonly string[], current: string): Promise<readonly Offer[]> {
   let command = program;
   let awaited: Option | undefined;

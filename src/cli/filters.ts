@@ -1,4 +1,4 @@
-/** The options that select incidents, which the list and the stream have in common. */
+/** The options that select incidents, for the list and the stream. */
 import type { Command } from 'commander';
 import { CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { UsageError } from './exit.ts';
@@ -18,8 +18,8 @@ export const withFilters = (command: Command): Command =>
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 60 * 60, d: 24 * 60 * 60, w: 7 * 24 * 60 * 60 };
 
 /**
- * Reads a time as people write it: RFC 3339, a day in UTC (`2026-11-22`), or how long ago (`90m`, `2h`, `7d`). Gives
- * RFC 3339; what has another form is left to the recorder to refuse.
+ * Reads a time as people write it: RFC 3339, a day in UTC (`2026-11-22`), or how long ago (`90m`, `2h`, `7d`).
+ * @returns RFC 3339; any other text unchanged, for the recorder to refuse
  */
 export function timeOf(text: string): string {
   if (/^\d{4}-\d\d-\d\d$/.test(text)) return `${text}T00:00:00Z`;
@@ -27,7 +27,7 @@ export function timeOf(text: string): string {
   return count === undefined ? text : new Date(Date.now() - Number(count) * UNITS[unit]! * 1000).toISOString();
 }
 
-/** Reads a whole number from an option. */
+/** Reads a whole number from an option. @throws UsageError */
 export const wholeNumber = (text: string): number => {
   if (!/^\d{1,15}$/.test(text)) throw new UsageError(`a whole number is wanted, not ${JSON.stringify(text)}`);
   return Number(text);

@@ -17,9 +17,9 @@ interface Options extends ApiOptions, Filters {
   readonly limit?: number;
 }
 
-/** What a page of the list holds at most. */
+/** The most incidents on a page of the API. */
 const LONGEST_PAGE = 1000;
-/** How many incidents a table shows when nothing else is said. */
+/** How many incidents a table shows by default. */
 const LONGEST_TABLE = 100;
 
 export const define = (command: Command): Command =>
@@ -49,7 +49,7 @@ export const define = (command: Command): Command =>
     if (more) writeNotice(`there are more than ${limit}: --limit shows more, filters show others`);
   });
 
-/** One more than asked for tells whether there are more. */
+/** Asks for one more than the limit, to know whether there are more. */
 const pathOf = (options: Options, limit: number): string =>
   withQuery('/api/v1/incidents', {
     class: options.class,

@@ -4,7 +4,7 @@ import { makeProgram } from './program.ts';
 import { SUBCOMMANDS } from './subcommands.ts';
 import { writeNotice } from './terminal/output.ts';
 
-// Who reads has had enough: `incident-recorder list | head`.
+// The reader has closed the pipe: `incident-recorder list | head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
   process.exit(0);

@@ -1,4 +1,4 @@
-/** `incident-recorder policy check`: whether a policy file would be taken, and if not every reason. */
+/** `incident-recorder policy check`: whether the recorder would accept a policy file, and if not every fault. */
 import type { Command } from 'commander';
 import { EXIT } from './exit.ts';
 import { readPolicyFile } from './policy-file.ts';
@@ -19,9 +19,7 @@ interface Fault {
 export const define = (command: Command): Command =>
   withJson(
     command
-      .description(
-        'Says whether a policy file would be taken, and if not every fault with its line. Needs no recorder.',
-      )
+      .description('Checks a policy file, and prints every fault with its line. Needs no recorder.')
       .argument('<file>', 'a policy in YAML'),
   ).action(async (file: string, { json }: Options) => {
     try {

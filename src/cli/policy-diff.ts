@@ -1,4 +1,4 @@
-/** `incident-recorder policy diff`: what a policy file would change against what is in force. */
+/** `incident-recorder policy diff`: what a policy file would change in the policy in force. */
 import type { Command } from 'commander';
 import { type PolicyDocument, policyDocument } from '../policy/document.ts';
 import { readPolicyFile } from './policy-file.ts';
@@ -6,7 +6,7 @@ import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
 import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
 import { table } from './terminal/table.ts';
 
-/** What stands at one place of the policies, undefined where there is nothing. */
+/** One place where two policies differ; undefined where a policy says nothing. */
 interface Difference {
   readonly place: string;
   readonly in_force: unknown;
@@ -16,7 +16,7 @@ interface Difference {
 export const define = (command: Command): Command =>
   withApiClient(
     command
-      .description('Shows what a policy file would change against the policy in force.')
+      .description('Shows what a policy file would change in the policy in force.')
       .argument('<file>', 'a policy in YAML'),
   ).action(async (path: string, options: ApiOptions) => {
     const file = policyDocument(await readPolicyFile(path));
@@ -38,7 +38,7 @@ export const define = (command: Command): Command =>
     );
   });
 
-/** What a policy decides, without where it comes from. */
+/** What a policy decides, without where it was read.  */
 const contentOf = ({ source: _source, path: _path, digest: _digest, loaded_at: _loaded, ...content }: PolicyDocument) =>
   content;
 

@@ -38,7 +38,7 @@ export const define = (command: Command): Command =>
     await (options.json ? writeJson(incident) : writeLines([summaryOf(incident)]));
   });
 
-/** The report as JSON text. Evidence goes into it as it was written: numbers that JavaScript can't hold are refused. */
+/** The report as JSON text. The evidence is copied as it is written, so the recorder can refuse what it can't keep exactly. */
 async function bodyOf({ evidence, ...options }: Options): Promise<string> {
   const { class: name, source, description, severity, dedupKey: dedup_key } = options;
   const fields = { class: name, source, description, severity, dedup_key };

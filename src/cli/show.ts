@@ -1,4 +1,4 @@
-/** `incident-recorder show`: one incident, what was done about it, and what can be done next. */
+/** `incident-recorder show`: one incident, its history, and what can be done next. */
 import type { Command } from 'commander';
 import { STATES } from '../../machines/vocabulary.ts';
 import type { Delivery, Incident } from '../client/shapes.ts';
@@ -83,7 +83,7 @@ const deliveriesOf = ({ containment }: Incident): readonly string[] =>
         containment.actions,
       );
 
-/** The states in their order: those that it has been in, the one that it is in, and what leads on from there. */
+/** The states in order: past ones, the present one with the transitions from there, and the others. */
 function chartOf(
   { state, containment }: Incident,
   history: readonly AuditEntry[],

@@ -19,6 +19,6 @@ export const summaryOf = ({
     ...(state === 'contained' ? [`(${printable(containment_actions.join(', '))})`] : []),
   ].join('  ');
 
-/** The state, and how its containment stands while that is what matters. */
+/** The state, with the status of its containment until it is resolved. */
 export const stateOf = (state: Incident['state'], containment: Incident['containment']): string =>
   state === 'resolved' || containment === undefined ? state : `${state} (${containment.status})`;

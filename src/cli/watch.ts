@@ -1,8 +1,8 @@
 /**
- * `incident-recorder watch`: what is recorded, as it happens.
+ * `incident-recorder watch`: prints entries of the audit log as they are recorded.
  *
- * The place in the log is remembered from the beginning on, so that after a connection was lost the stream goes on
- * exactly there. That the recorder can't be reached at all is an error only as long as it never was.
+ * It remembers its place in the log: after a lost connection the stream resumes exactly there. An unreachable recorder
+ * is an error only before the first connection.
  */
 import type { Command } from 'commander';
 import { Backoff } from '../client/backoff.ts';
@@ -23,15 +23,13 @@ interface Options extends ApiOptions, Filters {
 }
 
 const SECOND = 1000;
-/** The recorder sends at least a comment every 15 seconds: one that is silent for longer than this has gone. */
+/** The recorder sends at least a comment every 15 seconds. After a longer silence the connection is lost. */
 const LONGEST_SILENCE = 45 * SECOND;
 
 export const define = (command: Command): Command =>
   withApiClient(
     withFilters(
-      command.description(
-        'Follows the audit log live. A connection that is lost is made again, and the log goes on where it was left.',
-      ),
+      command.description('Follows the audit log live. After a lost connection it resumes where it was.'),
     ).option('--after <seq>', 'begin after this entry, 0 for the whole log; now when not given', wholeNumber),
   ).action(watch);
 
@@ -69,7 +67,7 @@ async function watch({ after, ...options }: Options): Promise<void> {
   }
 }
 
-/** An entry on one line, cut where the terminal ends. */
+/** An entry on one line, cut to the width of the terminal. */
 function lineOf(entry: AuditEntry): string {
   const { timestamp, event, data } = entry;
   const { seq, incident = '-', state } = data;

@@ -138,9 +138,7 @@ describe('incident-recorder', () => {
         `${two} high resolved`,
         '',
       ]);
-      expect(stderr).to.equal(
-        'INC-none: there is no such incident; incident-recorder list shows those that there are\n',
-      );
+      expect(stderr).to.equal('INC-none: there is no such incident; incident-recorder list shows them all\n');
       expect(status).to.equal(1);
     });
 
