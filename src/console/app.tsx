@@ -115,7 +115,7 @@ const CONNECTION_WORDS: Readonly<Record<Connection, string>> = {
   lost: 'Not connected',
 };
 
-/** What every view has to tell: that nothing new arrives, or that the service can't record. */
+/** Warnings above every view: nothing new arrives, or the service can't record. */
 const Troubles = () => {
   const known = health.value;
   return (

@@ -1,4 +1,4 @@
-/** What is in force now, kept current. */
+/** The posture, kept current. */
 import type { DeliveryStatus } from '../../machines/delivery.ts';
 import type { ContainmentAction } from '../../machines/vocabulary.ts';
 import type { ActionView } from '../containment/posture-reads.ts';
@@ -9,5 +9,5 @@ export const posture = new LiveResource<Readonly<Record<ContainmentAction, Actio
   ({ event }) => event.startsWith('incident.') || event.startsWith('containment.') || event === 'alert.raised',
 );
 
-/** Whether a person has to look at a delivery. */
+/** Whether a delivery needs an operator. */
 export const isBroken = (status: DeliveryStatus): boolean => status === 'failed' || status === 'lost';

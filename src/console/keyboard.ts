@@ -1,4 +1,4 @@
-/** Single keys as commands, wherever the focus is but in a field or a dialog. */
+/** Single keys as commands. They work unless the focus is in a field or a dialog. */
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { COMMAND_TABLE, COMMANDS } from '../../machines/commands.ts';
 
@@ -9,7 +9,7 @@ export const KEY_MEANINGS: readonly (readonly [key: string, other: string, meani
   ['j', 'k', 'next and previous incident (or the arrow keys)'],
   ['Enter', '', 'open the incident'],
   ['Escape', '', 'close the incident; with none open, clear the selection'],
-  ['x', '', 'select the incident, or take it out of the selection'],
+  ['x', '', 'select the incident, or remove it from the selection'],
   ...COMMANDS.map((command) => [COMMAND_TABLE[command].key, '', command] as const),
   ['/', '', 'search'],
   ['?', '', 'show these keys'],
@@ -19,17 +19,17 @@ const isWriting = (target: EventTarget | null): boolean =>
   target instanceof Element &&
   target.closest('input:not([type=checkbox],[type=range]), textarea, select, dialog') !== null;
 
-/** Where a key already means something to what has the focus. */
+/** Whether the focused element uses the key itself. */
 const isTaken = ({ key, target }: KeyboardEvent): boolean =>
   target instanceof Element &&
   ((key === 'Enter' && target.closest('a, button, summary, [type=checkbox]') !== null) ||
     (key.startsWith('Arrow') && target.closest('[type=range]') !== null));
 
-/** Listens to these keys for as long as the component is on the page. */
+/** Listens to these keys while the component is on the page. */
 export const useKeys = (keys: Keys): void => {
   const latest = useRef(keys);
   latest.current = keys;
-  // Not after the next frame: a key that is pressed as soon as the page is there must not be lost.
+  // Before the next frame, so that the first key after the page appears is not lost.
   useLayoutEffect(() => {
     const press = (event: KeyboardEvent): void => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;

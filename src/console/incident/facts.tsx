@@ -6,7 +6,7 @@ import { CopyButton } from '../parts/copy-button.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 
-/** What is on record of an incident, in short. */
+/** The main fields of an incident. */
 export const Facts = ({ incident }: { readonly incident: Incident }) => (
   <dl class="facts">
     <Fact name="Source">

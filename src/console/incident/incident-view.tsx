@@ -19,11 +19,11 @@ import { phraseOf, Timeline } from './timeline.tsx';
 import { TransitionButtons } from './transition-buttons.tsx';
 import type { IncidentEntry } from '../../domain/entries.ts';
 
-/** One incident: as it is, or as it was after any of its entries. */
+/** One incident, now or after any of its entries. */
 export const IncidentView = ({ id }: { readonly id: string }) => {
   const detail = useMemo(() => new IncidentDetail(id), [id]);
   useEffect(() => detail.use(), [detail]);
-  /** How many entries have happened, as shown; undefined for all there are. */
+  /** How many entries the view includes; undefined for all. */
   const past = useSignal<number | undefined>(undefined);
   const fold = useSignal<Fold | undefined>(undefined);
   const fault = useSignal<string | undefined>(undefined);
@@ -138,7 +138,7 @@ const Containment = ({ incident, isNow }: { readonly incident: Incident; readonl
         Containment{' '}
         {containment !== undefined &&
           (incident.state === 'resolved' ? (
-            <span class="badge">let go</span>
+            <span class="badge">released</span>
           ) : (
             <span class={`badge ${containment.status}`}>{containment.status}</span>
           ))}

@@ -8,12 +8,12 @@ import type { Entry, EntryEvent, IncidentEntry } from '../../domain/entries.ts';
 interface TimelineProps {
   /** Oldest first. */
   readonly entries: readonly IncidentEntry[];
-  /** How many of them have happened, as shown. */
+  /** How many of them the view includes. */
   readonly count: number;
   readonly onChoose: (count: number) => void;
 }
 
-/** Who did what, with note and hash: an entry can be chosen to see the incident as it was then. */
+/** Who did what, with note and hash. Choosing an entry shows the incident after it. */
 export const Timeline = ({ entries, count, onChoose }: TimelineProps) => (
   <ol class="timeline">
     {entries.map((entry, index) => (
@@ -67,7 +67,7 @@ const CONTAINMENT_PHRASES: Readonly<Record<ContainmentEvent, string>> = {
 const isAboutContainment = (entry: Entry): entry is Extract<Entry, { readonly event: ContainmentEvent }> =>
   entry.event in CONTAINMENT_PHRASES;
 
-/** What somebody wrote into an entry: who they are, their note, an error. */
+/** The texts in an entry: who, their note, an error. */
 const Said = ({ entry }: { readonly entry: IncidentEntry }) => {
   const { event, data } = entry;
   const by = 'by' in data ? data.by : undefined;

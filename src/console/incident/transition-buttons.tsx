@@ -8,7 +8,7 @@ interface TransitionButtonsProps {
   readonly transitions: readonly Transition[];
 }
 
-/** A button for each command that the statechart allows now; the others with the reason why it does not. */
+/** A button for each command that the statechart allows now. The others are listed with the reason. */
 export const TransitionButtons = ({ id, transitions }: TransitionButtonsProps) => {
   const known = COMMANDS.map((command) => ({
     command,

@@ -15,7 +15,7 @@ import { IncidentRows } from './incident-rows.ts';
 import { clearSelection, current, place, selected, toggle } from './selection.ts';
 import { bulkCommand } from './bulk-command.ts';
 
-/** The list, and beside it, where there is room, the incident that is open. */
+/** The list and the open incident, side by side where there is room. */
 export const IncidentsView = () => {
   const { id, query } = route.value;
   const rereads = useSignal(0);
@@ -71,8 +71,8 @@ const keysOf = (list: IncidentRows, open: string | undefined): Keys => {
     const field = document.getElementById(SEARCH_ID);
     field?.focus();
     if (document.activeElement === field) return;
-    // Where the incident covers the list, the field is hidden until the incident is closed. Preact draws in a microtask,
-    // so the field has the focus before the next key arrives.
+    // On a narrow page the incident hides the list until it is closed. Preact renders in a microtask, so the field gets
+    // the focus before the next key arrives.
     goTo(fragmentOf({ view: 'incidents', query: route.peek().query }), 'replace');
     queueMicrotask(() => field?.focus());
   };
@@ -97,7 +97,7 @@ const keysOf = (list: IncidentRows, open: string | undefined): Keys => {
   };
 };
 
-/** What a command is for: the selection, or else the incident that is open, or the current one. */
+/** The incidents that a command is for: the selection, else the open incident, else the current one. */
 const targets = (open: string | undefined): readonly string[] => {
   if (selected.peek().size > 0) return [...selected.peek()];
   const one = open ?? current.peek();

@@ -16,7 +16,7 @@ const ATTENDED_STATES = STATES.filter((state) => !UNATTENDED_STATES.includes(sta
 
 const SPAN_WORDS: Readonly<Record<number, string>> = { 24: '24 hours', 72: '3 days', 168: '7 days' };
 
-/** How much there is to do, how much there has been, and how long it takes. */
+/** How much is waiting, how much happened, and how long it took. */
 export const OverviewView = () => {
   const counts = useLiveResource(statistics);
   const reading = useLiveResource(activity);
@@ -122,7 +122,7 @@ const Spent = ({ durations, done }: { readonly durations: Durations; readonly do
     </dl>
   );
 
-/** The same in figures, for who can't or won't read a chart. */
+/** The figures of the charts as a table. */
 const HoursTable = ({ reading }: { readonly reading: ActivityReading }) => {
   const from = Date.parse(reading.from);
   const rows = Array.from({ length: reading.hours }, (_, hour) => ({

@@ -9,7 +9,7 @@ import { Ago, Moment } from '../parts/time.tsx';
 import { fragmentOf } from '../route.ts';
 import { counted, grouped, spelled } from '../format.ts';
 
-/** What is in force now, what holds it, and whether that is known to be so. */
+/** The posture: which actions are in force, which incidents hold them, and whether they are carried out. */
 export const PostureView = () => {
   const known = useLiveResource(posture);
   if (known === undefined) {
@@ -63,7 +63,7 @@ const CHANNEL_MEANINGS: Readonly<Record<Channel, string>> = {
 
 const MOST_HOLDERS = 4;
 
-/** How many deliveries there are of each status; the status alone where there is one. */
+/** How many deliveries have each status; only the status when all have the same. */
 const countsOf = ({ status, counts }: DeliveryView): string => {
   const all = Object.entries(counts).filter(([, count]) => count > 0);
   const words = (name: string): string => DELIVERY_WORDS[name as DeliveryStatus];
