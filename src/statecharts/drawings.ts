@@ -1,12 +1,11 @@
 /**
- * The drawings of the machines. This module is for a run from the sources, where they are drawn when they are asked for;
- * in the bundle its place is taken by what it gave at build time (`src/build/drawn-charts.ts`), so that neither
- * WebAssembly nor what draws is needed there.
+ * The drawings of the machines. In a run from the sources this module draws them on request. The bundle replaces it by its
+ * result at build time (`src/build/drawn-charts.ts`), so it needs neither WebAssembly nor the drawing library.
  */
 import { chartOf } from './chart.ts';
 import { MACHINES } from './machines.ts';
 
-/** A chart laid out: SVG elements without the `<svg>` around them, of this size in points, and Graphviz's source. */
+/** The layout of a chart: SVG elements without the `<svg>` around them, their size in points, and Graphviz's source. */
 export interface Drawing {
   readonly width: number;
   readonly height: number;
