@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { ArchiveOutcome } from '../incidents/archivist.ts';
 import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
-import { timeOf } from './filters.ts';
+import { timeOf } from './filter-options.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 

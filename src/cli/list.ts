@@ -1,15 +1,15 @@
 /** `incident-recorder list`: the incidents on record, the most severe first, then the newest. */
 import type { Command } from 'commander';
 import type { Incident } from '../client/shapes.ts';
-import { type Filters, timeOf, wholeNumber, withFilters } from './filters.ts';
+import { type FilterOptions, timeOf, wholeNumber, withFilterOptions } from './filter-options.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
 import { ageOf } from './terminal/age.ts';
 import { SEVERITY_STYLES, STATE_STYLES } from './terminal/colour.ts';
 import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
 import { type Column, table } from './terminal/table.ts';
-import { stateOf } from './summary.ts';
+import { stateWords } from './summary.ts';
 
-interface Options extends ApiOptions, Filters {
+interface Options extends ApiOptions, FilterOptions {
   readonly source?: readonly string[];
   readonly since?: string;
   readonly until?: string;
@@ -24,7 +24,9 @@ const LONGEST_TABLE = 100;
 
 export const define = (command: Command): Command =>
   withApiClient(
-    withFilters(command.description('Lists incidents, the most severe first, then the newest. Filters add up.'))
+    withFilterOptions(
+      command.description('Lists incidents, the most severe first, then the newest. FilterOptions add up.'),
+    )
       .option('--source <source...>', 'reported by these')
       .option('--since <time>', 'reported since: RFC 3339, a day, or 2h, 7d')
       .option('--until <time>', 'reported before')
@@ -71,7 +73,7 @@ const columns = (now: number): readonly Column<Incident>[] => [
   },
   {
     header: 'STATE',
-    value: ({ state, containment }) => stateOf(state, containment),
+    value: ({ state, containment }) => stateWords(state, containment),
     style: ({ state }) => STATE_STYLES[state],
     least: 'acknowledged'.length,
   },

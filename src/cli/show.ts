@@ -1,5 +1,6 @@
 /** `incident-recorder show`: one incident, its history, and what can be done next. */
 import type { Command } from 'commander';
+import type { NextTransition } from '../../machines/transitions.ts';
 import { STATES } from '../../machines/vocabulary.ts';
 import type { Delivery, Incident } from '../client/shapes.ts';
 import { type AuditEntry, detailOf } from './audit-entry.ts';
@@ -11,12 +12,6 @@ import { writeJson, writeLines } from './terminal/output.ts';
 import { printable, printableLines } from './terminal/printable.ts';
 import { table } from './terminal/table.ts';
 
-interface Transition {
-  readonly event: string;
-  readonly allowed: boolean;
-  readonly target: string | null;
-}
-
 export const define = (command: Command): Command =>
   withApiClient(
     command
@@ -25,7 +20,7 @@ export const define = (command: Command): Command =>
   ).action(async (id: string, options: ApiOptions) => {
     const api = new ApiClient(options);
     const incident = await api.read<Incident>(withQuery('/api/v1/incidents/get', { id }));
-    const { transitions } = await api.read<{ readonly transitions: readonly Transition[] }>(
+    const { transitions } = await api.read<{ readonly transitions: readonly NextTransition[] }>(
       withQuery('/api/v1/incidents/transitions', { id }),
     );
     const history: AuditEntry[] = [];
@@ -87,7 +82,7 @@ const deliveriesOf = ({ containment }: Incident): readonly string[] =>
 function chartOf(
   { state, containment }: Incident,
   history: readonly AuditEntry[],
-  transitions: readonly Transition[],
+  transitions: readonly NextTransition[],
 ): readonly string[] {
   const entered = new Map<string, string>();
   for (const { timestamp, data } of history) {

@@ -8,9 +8,9 @@ import type { Command } from 'commander';
 import { Backoff } from '../client/backoff.ts';
 import { NotReachable, Refused } from '../client/errors.ts';
 import { type AuditEntry, detailOf } from './audit-entry.ts';
-import { readEvents } from './event-stream.ts';
+import { readEvents } from './read-events.ts';
 import { explain } from './exit.ts';
-import { type Filters, wholeNumber, withFilters } from './filters.ts';
+import { type FilterOptions, wholeNumber, withFilterOptions } from './filter-options.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
 import { STATE_STYLES, styled } from './terminal/colour.ts';
 import { writeNotice, writeLines } from './terminal/output.ts';
@@ -18,7 +18,7 @@ import { printable, printableJson } from './terminal/printable.ts';
 import { terminalWidth } from './terminal/table.ts';
 import { fitted, padded } from './terminal/width.ts';
 
-interface Options extends ApiOptions, Filters {
+interface Options extends ApiOptions, FilterOptions {
   readonly after?: number;
 }
 
@@ -28,7 +28,7 @@ const LONGEST_SILENCE = 45 * SECOND;
 
 export const define = (command: Command): Command =>
   withApiClient(
-    withFilters(
+    withFilterOptions(
       command.description('Follows the audit log live. After a lost connection it resumes where it was.'),
     ).option('--after <seq>', 'begin after this entry, 0 for the whole log; now when not given', wholeNumber),
   ).action(watch);

@@ -10,7 +10,7 @@ import { bulkCommand } from './incidents/bulk-command.ts';
 import { BulkDialog } from './incidents/bulk-dialog.tsx';
 import { useLiveResource } from './live-resource.ts';
 import { useKeys } from './keyboard.ts';
-import { type Connection, connection } from './live-entries.ts';
+import { type ConnectionState, connection } from './live-entries.ts';
 import { KeysDialog, keysAreShown } from './keys-dialog.tsx';
 import { leave, operator, question } from './operator.ts';
 import { OverviewView } from './overview/overview-view.tsx';
@@ -109,7 +109,7 @@ const Header = ({ view }: { readonly view: View }) => {
   );
 };
 
-const CONNECTION_WORDS: Readonly<Record<Connection, string>> = {
+const CONNECTION_WORDS: Readonly<Record<ConnectionState, string>> = {
   connecting: 'Connecting…',
   live: 'Live',
   lost: 'Not connected',

@@ -2,7 +2,7 @@
 import { signal } from '@preact/signals';
 import { Refusal } from './request.ts';
 
-export interface Health {
+export interface HealthReading {
   readonly status: 'ok' | 'degraded';
   readonly reasons?: readonly string[];
   readonly warnings: readonly string[];
@@ -22,12 +22,12 @@ export interface Health {
 }
 
 /** The last known health. */
-export const health = signal<Health | undefined>(undefined);
+export const health = signal<HealthReading | undefined>(undefined);
 
 /** Reads the health; a degraded service answers too. @throws Refusal when there is no answer */
 export const readHealth = async (): Promise<void> => {
   const response = await fetch('/health', { cache: 'no-store' }).catch(() => undefined);
-  const body = (await response?.json().catch(() => undefined)) as Health | undefined;
+  const body = (await response?.json().catch(() => undefined)) as HealthReading | undefined;
   if (body?.audit === undefined) throw new Refusal(response?.status ?? 0, 'the service does not answer');
   health.value = body;
 };

@@ -12,7 +12,7 @@ import { MINUTE, SECOND } from '../clock.ts';
 import { health, readHealth } from './health.ts';
 import { type Entry, ENTRY_EVENTS } from '../domain/entries.ts';
 
-export type Connection = 'connecting' | 'live' | 'lost';
+export type ConnectionState = 'connecting' | 'live' | 'lost';
 
 /** Receives an entry and its line of the log. */
 export type Listener = (entry: Entry, line: string) => void;
@@ -23,7 +23,7 @@ const HIDDEN_FOR = 1 * MINUTE;
 /** The most missed entries that are read one by one. */
 const MOST_MISSED = 2000;
 
-export const connection = signal<Connection>('connecting');
+export const connection = signal<ConnectionState>('connecting');
 /** `seq` of the last entry that was received. */
 export const head = signal(0);
 /** Counts how often everything must be read again. */

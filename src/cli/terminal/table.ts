@@ -54,9 +54,9 @@ export function table<Row>(
       (index) => columns[index]?.header ?? '',
       () => 'dim',
     ),
-    ...rows.map((row, number) =>
+    ...rows.map((row, at) =>
       line(
-        (index) => cells[index]?.[number] ?? '',
+        (index) => cells[index]?.[at] ?? '',
         (index) => columns[index]?.style?.(row),
       ),
     ),

@@ -4,7 +4,7 @@ import type { ContainmentAction } from '../../../machines/vocabulary.ts';
 import type { DeliveryRecord } from '../../domain/delivery.ts';
 import type { Containment } from '../../domain/incident.ts';
 import { announce } from '../live-region.ts';
-import { isBroken } from '../containment.ts';
+import { isBroken } from '../posture/live-posture.ts';
 import { perform } from '../operator.ts';
 import { Ago, Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';

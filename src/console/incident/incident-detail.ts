@@ -1,22 +1,14 @@
 /** One incident and its entries, kept current with the log. */
 import { signal } from '@preact/signals';
+import type { NextTransition } from '../../../machines/transitions.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { LiveResource } from '../live-resource.ts';
 import { epoch, listen } from '../live-entries.ts';
 import { read, type ReadAnswer, reasonOf } from '../request.ts';
 import { type Entry, type IncidentEntry, isAboutIncident } from '../../domain/entries.ts';
 
-/** An event of the statechart, and whether the incident takes it now. */
-export interface Transition {
-  readonly event: string;
-  readonly allowed: boolean;
-  readonly target: string | null;
-  /** Why it is refused. */
-  readonly reason?: string;
-}
-
 interface Transitions {
-  readonly transitions: readonly Transition[];
+  readonly transitions: readonly NextTransition[];
 }
 
 /** An incident can recur without end, and its history grows with that. */

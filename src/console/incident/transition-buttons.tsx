@@ -1,11 +1,11 @@
 import { COMMAND_TABLE, COMMANDS } from '../../../machines/commands.ts';
+import type { NextTransition } from '../../../machines/transitions.ts';
 import { bulkCommand } from '../incidents/bulk-command.ts';
 import { spelled } from '../format.ts';
-import type { Transition } from './incident-detail.ts';
 
 interface TransitionButtonsProps {
   readonly id: string;
-  readonly transitions: readonly Transition[];
+  readonly transitions: readonly NextTransition[];
 }
 
 /** A button for each command that the statechart allows now. The others are listed with the reason. */

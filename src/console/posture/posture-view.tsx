@@ -1,7 +1,7 @@
 import type { DeliveryStatus } from '../../../machines/delivery.ts';
 import { ACTIONS, type Channel, type ContainmentAction } from '../../../machines/vocabulary.ts';
 import type { ActionView, DeliveryView } from '../../containment/posture-reads.ts';
-import { isBroken, posture } from '../containment.ts';
+import { isBroken, posture } from './live-posture.ts';
 import { DELIVERY_WORDS, DeliveryDetail, RetryButton } from '../incident/deliveries.tsx';
 import { useLiveResource } from '../live-resource.ts';
 import { Notice } from '../parts/notice.tsx';

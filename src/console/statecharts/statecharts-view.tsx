@@ -1,6 +1,6 @@
 import type { DeliveryStatus } from '../../../machines/delivery.ts';
 import { ACTIONS, STATES, type State } from '../../../machines/vocabulary.ts';
-import { posture } from '../containment.ts';
+import { posture } from '../posture/live-posture.ts';
 import { readFilters } from '../filters.ts';
 import { useLiveResource } from '../live-resource.ts';
 import { listOf } from '../route.ts';

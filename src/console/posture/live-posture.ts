@@ -1,8 +1,8 @@
 /** The posture, kept current. */
-import type { DeliveryStatus } from '../../machines/delivery.ts';
-import type { ContainmentAction } from '../../machines/vocabulary.ts';
-import type { ActionView } from '../containment/posture-reads.ts';
-import { LiveResource } from './live-resource.ts';
+import type { DeliveryStatus } from '../../../machines/delivery.ts';
+import type { ContainmentAction } from '../../../machines/vocabulary.ts';
+import type { ActionView } from '../../containment/posture-reads.ts';
+import { LiveResource } from '../live-resource.ts';
 
 export const posture = new LiveResource<Readonly<Record<ContainmentAction, ActionView>>>(
   () => '/api/v1/containment',

@@ -3,13 +3,13 @@ import type { Command } from 'commander';
 import { CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { UsageError } from './exit.ts';
 
-export interface Filters {
+export interface FilterOptions {
   readonly class?: readonly string[];
   readonly state?: readonly string[];
   readonly severity?: readonly string[];
 }
 
-export const withFilters = (command: Command): Command =>
+export const withFilterOptions = (command: Command): Command =>
   command
     .addOption(command.createOption('--class <class...>', 'of these classes').choices(CLASSES))
     .addOption(command.createOption('--state <state...>', 'in these states').choices(STATES))
