@@ -40,7 +40,7 @@ async function verify(named: readonly string[], { key, anchor, json }: Options):
   const log = named.at(-1) ?? '';
   const files = named.length === 1 ? await filesOf(log) : named;
   const keyGiven = key ?? (process.env.AUDIT_HMAC_KEY_PATH || undefined);
-  const keyPath = keyGiven ?? keyBeside(log);
+  const keyPath = keyGiven ?? keyNextTo(log);
   const hash = chainHash(keyPath === undefined ? undefined : readKey(keyPath));
   const bar = progressBar(files.reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0));
   const start = performance.now();
@@ -70,9 +70,9 @@ function readAnchor(text: string): Head {
 }
 
 /** Local use keeps the key next to the log. */
-function keyBeside(path: string): string | undefined {
-  const beside = join(dirname(path), 'audit-hmac-key');
-  return existsSync(beside) ? beside : undefined;
+function keyNextTo(path: string): string | undefined {
+  const keyPath = join(dirname(path), 'audit-hmac-key');
+  return existsSync(keyPath) ? keyPath : undefined;
 }
 
 function describe(

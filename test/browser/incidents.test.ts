@@ -139,7 +139,7 @@ describe('the console: incidents', () => {
     await tab.getByRole('article').waitFor({ state: 'detached' });
   });
 
-  it('asks for the token again when the page is loaded anew, unless it was to be kept', async () => {
+  it('asks for the token again after a reload, unless it was to be kept', async () => {
     const service = await start(new ServiceHome(directory()));
     const [id] = await reportMany(service, 1);
     const tab = await open(addressOf(service, `#/incidents/${id}`));

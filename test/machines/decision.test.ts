@@ -36,7 +36,7 @@ describe('decide', () => {
     }
   }
 
-  it('hands out the intents of a transition and does nothing by itself', () => {
+  it('returns the intents of a transition and carries out nothing', () => {
     const decision = decide(snapshotOf('open', context), { type: 'contain' });
     expect(decision).to.have.property('kind', 'moved');
     expect(decision).to.deep.include({ intents: [{ action: 'quarantine_model', directive: 'engage' }] });
@@ -55,7 +55,7 @@ describe('decide', () => {
 });
 
 describe('begin', () => {
-  it('given a rule that contains by itself, then contained, with its actions in order', () => {
+  it('given a rule that contains automatically, then contained, with its actions in order', () => {
     const { snapshot, intents } = begin({
       auto_contain: true,
       actions: ['freeze_agent', 'disable_airlock', 'force_vault_relock'],

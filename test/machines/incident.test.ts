@@ -23,7 +23,7 @@ const explore = (rule: Pick<Rule, 'auto_contain' | 'actions'>) => ({
 });
 
 const byHand = { auto_contain: false, actions: ['freeze_agent', 'log_alert'] } as const;
-const byItself = { auto_contain: true, actions: ['freeze_agent', 'log_alert'] } as const;
+const automatic = { auto_contain: true, actions: ['freeze_agent', 'log_alert'] } as const;
 
 const decideFrom = (rule: Pick<Rule, 'auto_contain' | 'actions'>, events: readonly IncidentEvent[]) => {
   const actor = createActor(incidentMachine, { input: rule }).start();
@@ -53,7 +53,7 @@ describe('the incident statechart', () => {
     }
   });
 
-  it('takes news of deliveries for as long as it holds them, and of none that it did not ask for', () => {
+  it('takes news of the deliveries that it holds, and of no others', () => {
     const contained = decideFrom(byHand, [{ type: 'contain' }]);
     const acknowledged = decideFrom(byHand, [{ type: 'contain' }, { type: 'acknowledge' }]);
     for (const snapshot of [contained, acknowledged]) {
@@ -81,12 +81,12 @@ describe('the incident statechart', () => {
     }
   });
 
-  it('passes on to contained at once when its rule says so, and can never be open', () => {
-    const states = adjacencyMapToArray(getAdjacencyMap(incidentMachine, explore(byItself))).map(({ state }) =>
+  it('is contained at once when its rule says so, and never open', () => {
+    const states = adjacencyMapToArray(getAdjacencyMap(incidentMachine, explore(automatic))).map(({ state }) =>
       stateOf(state),
     );
     expect(states).to.include('contained').and.not.include('open');
-    expect(stateOf(createActor(incidentMachine, { input: byItself }).getSnapshot())).to.equal('contained');
+    expect(stateOf(createActor(incidentMachine, { input: automatic }).getSnapshot())).to.equal('contained');
   });
 
   it('refuses every other event in every state', () => {
@@ -109,10 +109,10 @@ describe('the incident statechart', () => {
   });
 
   for (const [name, rule, events] of [
-    ['by itself', byItself, []],
+    ['automatically', automatic, []],
     ['by an operator', byHand, [{ type: 'contain' }]],
   ] as const) {
-    it(`engages its actions once, in their order, when contained ${name}, and lets go of them when resolved`, () => {
+    it(`engages its actions once, in their order, when contained ${name}, and releases them when resolved`, () => {
       const done: string[] = [];
       const note = (action: string) => (_: unknown, params: { directive: string }) =>
         done.push(`${action} ${params.directive}`);

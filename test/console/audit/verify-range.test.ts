@@ -21,7 +21,7 @@ const chain = (values: readonly JsonValue[], hash = PLAIN) => {
 };
 
 describe('verifying in the browser', () => {
-  it('computes every hash of a plain chain anew, whatever the entries say', async () => {
+  it('computes every hash of a plain chain, whatever the entries say', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(jsonValue, { minLength: 1, maxLength: 5 }), async (values) => {
         const verdict = await verifyRange(chain(values));
