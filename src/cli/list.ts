@@ -24,9 +24,7 @@ const LONGEST_TABLE = 100;
 
 export const define = (command: Command): Command =>
   withApiClient(
-    withFilterOptions(
-      command.description('Lists incidents, the most severe first, then the newest. Filters add up.'),
-    )
+    withFilterOptions(command.description('Lists incidents, the most severe first, then the newest. Filters add up.'))
       .option('--source <source...>', 'reported by these')
       .option('--since <time>', 'reported since: RFC 3339, a day, or 2h, 7d')
       .option('--until <time>', 'reported before')
