@@ -1,11 +1,12 @@
 /**
- * The questions that are asked of the incident's statechart: what comes of a report, what comes of a command, and what
- * is allowed now. The recorder, the replay of the log, HTTP's 409 and every button get their answer here.
+ * Questions to the incident's statechart: what does a report lead to, what does a command, and what is allowed now? The
+ * recorder, the replay of the log, HTTP's 409 and every button get their answer here.
  *
- * A command that leads to the state in which the incident already is changes nothing and is no error: an operator who
- * resolves twice has resolved. Any other command that the state does not take is refused.
+ * A command that leads to the incident's present state changes nothing and is no error: an operator who resolves twice
+ * has resolved. The statechart refuses every other command that the state does not take.
  */
 import { initialTransition, transition, type SnapshotFrom } from 'xstate';
+import { type CommandName, COMMANDS } from './commands.ts';
 import { Memo } from './memo.ts';
 import {
   containmentStatus,
@@ -19,9 +20,7 @@ import { ACTIONS, type ContainmentAction, type Directive, type Rule, type State 
 
 export type IncidentSnapshot = SnapshotFrom<typeof incidentMachine>;
 
-/** What people may ask of an incident. (`recur` is asked by a report.) */
-export const COMMANDS = ['contain', 'acknowledge', 'resolve'] as const;
-export type CommandName = (typeof COMMANDS)[number];
+export { type CommandName, COMMANDS };
 
 /** A containment action that a transition asks for. */
 export type Intent = {
@@ -43,7 +42,7 @@ export type Decision =
 export const stateOf = ({ value }: Pick<Situation, 'value'>): State =>
   typeof value === 'string' ? value : (Object.keys(value)[0] as State);
 
-/** A snapshot made from what is on record, as if the incident had been followed all the way. */
+/** The snapshot of an incident on record, as its actor would have it. */
 export const snapshotOf = (state: State, context: IncidentContext): IncidentSnapshot =>
   incidentMachine.resolveState({
     value: state === 'contained' ? { contained: containmentStatus(context.standings) } : state,
@@ -67,14 +66,14 @@ const BEGINNINGS = new Memo<Beginning>();
 /** Rules with the same key are the same to the chart. */
 export const ruleKey = ({ auto_contain, actions }: Rule): string => `${auto_contain} ${actions.join(' ')}`;
 
-/** All of a snapshot that a decision depends on. */
+/** The part of a snapshot that a decision depends on. */
 export interface Situation {
   /** With or without the inner state, which follows from the context. */
   readonly value: State | IncidentSnapshot['value'];
   readonly context: IncidentContext;
 }
 
-/** What becomes of an event in a snapshot. Pure: nothing is carried out. */
+/** What an event leads to. Pure: it carries out nothing. */
 export function decide({ value, context }: Situation, event: IncidentEvent): Decision {
   const { auto_contain, actions, occurrences, standings } = context;
   const asked = event.type === 'delivery' ? `delivery ${event.action} ${event.standing}` : event.type;
@@ -100,11 +99,11 @@ function askChart(snapshot: IncidentSnapshot, event: IncidentEvent): Decision {
 export const allowedIn = (snapshot: IncidentSnapshot): readonly CommandName[] =>
   COMMANDS.filter((type) => snapshot.can({ type }));
 
-/** Every event of the chart: where it would lead now, or why it leads nowhere. */
+/** Every event of the chart: where it leads now, or why it is not allowed. */
 export const transitionsIn = ({ value, context }: Situation): readonly NextTransition[] =>
   transitionsFrom(incidentMachine, snapshotOf(stateOf({ value }), context));
 
-/** The states to which each event leads from anywhere, read from the chart. */
+/** The states that each event leads to from anywhere, read from the chart. */
 const TARGETS: ReadonlyMap<string, ReadonlySet<State>> = (() => {
   const targets = new Map<string, Set<State>>();
   const transitions = Object.values(incidentMachine.states).flatMap((state) => [...state.transitions.values()].flat());

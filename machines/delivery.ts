@@ -1,10 +1,10 @@
 /**
  * The statechart of one delivery: one containment action of one incident, on its way to the service that carries it out.
  *
- * A delivery that is sent begins `pending` and is `delivering` from its first attempt on until it is `confirmed` or has
- * `failed`; one that its service comes for is `recorded` until that service confirms. What was confirmed can be `lost`:
- * its service has fallen silent or says otherwise. A person may have it tried again. A delivery whose time has passed
- * before it was carried out is `superseded`: the incident was resolved, or the action was engaged anew.
+ * A pushed delivery begins `pending`. After its first failed attempt it is `delivering`, until it is `confirmed` or has
+ * `failed`. A delivery that its service fetches is `recorded` until that service confirms. A confirmed delivery is `lost`
+ * when its service falls silent or contradicts. An operator can have it tried again. A delivery that is no longer needed
+ * is `superseded`: its incident was resolved, or the action was engaged again.
  */
 import { assign, initialTransition, setup, transition, type SnapshotFrom } from 'xstate';
 import { Memo } from './memo.ts';
@@ -21,29 +21,29 @@ export const DELIVERY_STATUSES = [
 ] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
 
-/** How long a delivery is tried, in milliseconds: the sum of the pauses between its attempts. */
+/** How long a delivery is tried, in milliseconds: the most that the pauses between its attempts may add up to. */
 export const PATIENCE = 24 * 60 * 60 * 1000;
 
 export interface DeliveryContext {
   readonly via: Channel;
-  /** How many times it was sent since it was last asked for. */
+  /** How often it was sent since it was last asked for. */
   readonly attempts: number;
   /** The pauses between its attempts so far, in milliseconds. */
   readonly waited: number;
 }
 
 export type DeliveryEvent =
-  /** An attempt came to nothing; the next would be due after `wait` milliseconds. */
+  /** An attempt failed; the next would be due after `wait` milliseconds. */
   | { readonly type: 'miss'; readonly wait: number }
-  /** An attempt was answered in a way that makes another pointless. */
+  /** The answer to an attempt makes another one pointless. */
   | { readonly type: 'refuse' }
-  /** It was carried out; `attempted` says whether an attempt has shown that. */
+  /** It was carried out; `attempted` says whether the answer to an attempt proved it. */
   | { readonly type: 'confirm'; readonly attempted: boolean }
   | { readonly type: 'lose' }
   | { readonly type: 'retry'; readonly via: Channel }
   | { readonly type: 'supersede' };
 
-/** What an attempt may come to. */
+/** The results of an attempt. */
 const ATTEMPT = {
   miss: [
     { guard: 'isPatient', target: 'delivering', actions: ['countAttempt', 'countPause'] },
@@ -79,12 +79,12 @@ export const deliveryMachine = setup({
   },
 }).createMachine({
   id: 'delivery',
-  // transition() runs this factory again without input, so it has to be total.
+  // transition() runs this factory again without input, so it must accept none.
   context: ({ input }) => ({ via: input?.via ?? 'poll', attempts: 0, waited: 0 }),
   initial: 'begun',
   states: {
     begun: {
-      description: 'Asked for; what becomes of it depends on whether there is somewhere to send it.',
+      description: 'Asked for; whether it is sent or fetched depends on its channel.',
       always: [{ guard: 'isSent', target: 'pending' }, { target: 'recorded' }],
     },
     pending: {
@@ -143,12 +143,12 @@ export interface DeliverySituation {
 }
 
 const situationOf = ({ value, context }: SnapshotFrom<typeof deliveryMachine>): DeliverySituation => ({
-  // `begun` is passed through at once.
+  // No delivery stays in `begun`.
   status: value as DeliveryStatus,
   context,
 });
 
-/** How a delivery begins. */
+/** The first situation of a delivery. */
 export const beginDelivery = (via: Channel): DeliverySituation => BEGINNINGS[via];
 
 const BEGINNINGS: Readonly<Record<Channel, DeliverySituation>> = {
@@ -157,7 +157,7 @@ const BEGINNINGS: Readonly<Record<Channel, DeliverySituation>> = {
   log: situationOf(initialTransition(deliveryMachine, { via: 'log' })[0]),
 };
 
-/** What becomes of an event in a situation; undefined when the statechart does not take it there. */
+/** What an event leads to; undefined when the statechart does not take it in this situation. */
 export function decideDelivery(
   { status, context }: DeliverySituation,
   event: DeliveryEvent,

@@ -1,21 +1,22 @@
 /**
  * The statechart of one incident.
  *
- * An incident begins `open`. When its rule contains by itself it passes on to `contained` at once; otherwise an operator
- * may contain it. From there a person takes it to its end: `acknowledged` (seen, containment stays) and `resolved`
- * (final). A report that is a further occurrence of the same trouble (`recur`) is counted and moves nothing.
+ * An incident begins `open`. If its rule contains automatically, it moves to `contained` at once; otherwise an operator
+ * can contain it. Operators take it to its end: `acknowledged` (seen, containment stays) and `resolved` (final). A
+ * further report of the same incident (`recur`) is counted and does not change the state.
  *
- * Containment actions are the side effects of the chart: named actions with parameters, engaged on entering `contained`
- * and let go of on entering `resolved`. The chart itself does nothing with them and knows no clock; whoever runs it
- * provides the implementations, and `transition()` hands them out unexecuted.
+ * Containment actions are the side effects of the chart: named actions with parameters, engaged on entry to `contained`
+ * and released on entry to `resolved`. The chart has no implementations of them and no clock: the actor provides the
+ * implementations, and `transition()` returns the actions without executing them.
  *
- * What becomes of each engaged action comes back as `delivery`. While nobody has taken the incident on, the inner states
- * of `contained` say what that amounts to: still `delivering`, all `confirmed`, or `degraded` because one is broken.
+ * What becomes of each engaged action comes back as a `delivery` event. The inner states of `contained` sum it up: still
+ * `delivering`, all `confirmed`, or `degraded` because one is broken.
  */
 import { assign, enqueueActions, setup } from 'xstate';
+import type { CommandName } from './commands.ts';
 import type { ContainmentAction, ContainmentStatus, Directive, Rule } from './vocabulary.ts';
 
-/** How far an engaged action is: nobody has carried it out yet, somebody has, or it failed or was lost. */
+/** How far an engaged action is: not yet carried out, carried out, or failed or lost. */
 export type Standing = 'waiting' | 'confirmed' | 'broken';
 export type Standings = Readonly<Partial<Record<ContainmentAction, Standing>>>;
 
@@ -24,23 +25,21 @@ export interface IncidentContext {
   readonly auto_contain: boolean;
   /** The actions of the rule that applied when it was reported. */
   readonly actions: readonly ContainmentAction[];
-  /** How often it was reported: 1 for the first report. */
+  /** How often it was reported, 1 after the first report. */
   readonly occurrences: number;
-  /** How far each engaged action is; none before the incident was contained. */
+  /** How far each engaged action is; empty before containment. */
   readonly standings: Standings;
 }
 
 export type IncidentEvent =
-  | { readonly type: 'contain' }
-  | { readonly type: 'acknowledge' }
-  | { readonly type: 'resolve' }
+  | { readonly type: CommandName }
   | { readonly type: 'recur' }
   | { readonly type: 'delivery'; readonly action: ContainmentAction; readonly standing: Standing };
 
 /** An alert is an entry in the same write as the one that asks for it, and so is carried out with it. */
 const firstStanding = (action: ContainmentAction): Standing => (action === 'log_alert' ? 'confirmed' : 'waiting');
 
-/** What the standings of its actions amount to. */
+/** The standings of all actions, summed up. */
 export function containmentStatus(standings: Standings): ContainmentStatus {
   const all = Object.values(standings);
   if (all.includes('broken')) return 'degraded';
@@ -90,7 +89,7 @@ export const incidentMachine = setup({
   },
 }).createMachine({
   id: 'incident',
-  // transition() runs this factory again without input, so it has to be total.
+  // transition() runs this factory again without input, so it must accept none.
   context: ({ input }) => ({
     auto_contain: input?.auto_contain ?? false,
     actions: input?.actions ?? [],

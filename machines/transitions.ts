@@ -1,16 +1,16 @@
-/** What a machine can do next: each of its events, where it would lead from here, or why it leads nowhere. */
+/** What a machine can do next: for each event where it leads, or why it is not allowed. */
 import { type AnyMachineSnapshot, type AnyStateMachine, getNextTransitions, getStateNodes } from 'xstate';
 
 export type NextTransition = {
   readonly event: string;
   readonly allowed: boolean;
-  /** The state that it leads to, with the names of those around it: `contained.delivering`; null when it stays. */
+  /** The state that it leads to, with the states around it: `contained.delivering`; null when the state stays. */
   readonly target: string | null;
   /** Why it is not allowed. */
   readonly reason?: string;
 };
 
-/** Every event of the machine in a snapshot of it. A guard is asked about the bare event. */
+/** Every event of the machine in a snapshot of it. Guards see an event without further members. */
 export const transitionsFrom = (machine: AnyStateMachine, snapshot: AnyMachineSnapshot): readonly NextTransition[] =>
   machine.events.map((event) => {
     const [enabled] = machine.getTransitionData(snapshot, { type: event });

@@ -1,9 +1,8 @@
 /**
  * The words of the incident recorder, as closed unions.
  *
- * Everything that names a class, a severity, a state or a containment action takes it from here: the statecharts, the
- * policy, the API, the audit log and the console. The nine classes and five actions are the appliance's containment
- * policy; severities run from the most to the least severe.
+ * The statecharts, the policy, the API, the audit log and the console take every class, severity, state and containment
+ * action from here. The nine classes and five actions are those of the appliance's containment policy.
  */
 
 /** The nine kinds of incident that services report. */
@@ -20,13 +19,16 @@ export const CLASSES = [
 ] as const;
 export type IncidentClass = (typeof CLASSES)[number];
 
-/** Severities, most severe first: the index is the rank by which lists are ordered. */
+/** Severities, most severe first. The index is the rank that lists are ordered by. */
 export const SEVERITIES = ['critical', 'high', 'medium', 'low'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
-/** The outer states of an incident, in the order in which it can pass through them. */
+/** The outer states of an incident, in the order in which it can enter them. */
 export const STATES = ['open', 'contained', 'acknowledged', 'resolved'] as const;
 export type State = (typeof STATES)[number];
+
+/** The states of incidents that nobody has taken on yet. */
+export const UNATTENDED_STATES: readonly State[] = ['open', 'contained'];
 
 /** The containment actions that a rule may ask for. */
 export const ACTIONS = [
@@ -40,25 +42,25 @@ export type ContainmentAction = (typeof ACTIONS)[number];
 
 /** What the policy says about one class of incident. */
 export type Rule = {
-  /** Whether the actions apply by themselves when such an incident is reported. */
+  /** Whether a report of this class engages the actions at once. */
   readonly auto_contain: boolean;
-  /** The containment actions, in the order in which they are asked for. */
+  /** The containment actions, in the order in which they are engaged. */
   readonly actions: readonly ContainmentAction[];
-  /** The severity of a report that names none. */
+  /** The severity of a report without one. */
   readonly default_severity: Severity;
 };
 
-/** Whether an action is to be put into force or taken back. */
+/** Whether to put an action into force or to take it back. */
 export const DIRECTIVES = ['engage', 'release'] as const;
 export type Directive = (typeof DIRECTIVES)[number];
 
 /**
- * How an action reaches the service that carries it out: it is sent there (`push`), that service comes for it (`poll`),
- * or it is an entry of the audit log and done with that (`log`).
+ * How an action reaches the service that carries it out: it is sent there (`push`), the service fetches it (`poll`), or
+ * its entry in the audit log is all there is to do (`log`).
  */
 export const CHANNELS = ['push', 'poll', 'log'] as const;
 export type Channel = (typeof CHANNELS)[number];
 
-/** How the containment of one incident stands as a whole. */
+/** The containment of one incident, summed up. */
 export const CONTAINMENT_STATUSES = ['delivering', 'confirmed', 'degraded'] as const;
 export type ContainmentStatus = (typeof CONTAINMENT_STATUSES)[number];

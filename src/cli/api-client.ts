@@ -1,4 +1,4 @@
-/** The recorder that a command talks to: where it is, what is asked of it, what it answers. */
+/** The command line's client of the API: finds the recorder, sends requests, reads answers. */
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { type ClientRequest, type ClientResponse, Connection } from '../client/connection.ts';
@@ -7,30 +7,30 @@ import { UsageError } from './exit.ts';
 
 const MINUTE = 60_000;
 
-/** Where the token is when nothing else is said: on an installed host, and in a checkout that was tried out. */
+/** The default token files: on an installed host, and of local use in a checkout. */
 const USUAL_TOKENS = ['/run/secure-ai/service-token', 'var/service-token'];
 
-/** What every command that talks to the recorder may be told. */
-export interface RecorderOptions {
+/** The options of every subcommand that uses the API. */
+export interface ApiOptions {
   readonly url?: string;
   readonly tokenFile?: string;
   readonly json?: true;
 }
 
-/** Gives a command the options by which the recorder is found, and `--json`. */
-export const withRecorder = (command: Command): Command =>
+/** Adds the options that say where the recorder and the token are, and `--json`. */
+export const withApiClient = (command: Command): Command =>
   withJson(command)
     .option('--url <url>', 'the recorder: http://host:port or unix:/path')
     .option('--token-file <file>', 'the file that holds the service token');
 
 export const withJson = (command: Command): Command => command.option('--json', 'JSON, for scripts');
 
-export class Recorder {
+export class ApiClient {
   readonly #connection: Connection;
   readonly #tokenPath: string | undefined;
 
   /** @throws UsageError for a URL that is neither `http://host:port` nor `unix:/path` */
-  constructor({ url, tokenFile }: RecorderOptions) {
+  constructor({ url, tokenFile }: ApiOptions) {
     const { env } = process;
     const named = tokenFile ?? (env.INCIDENT_RECORDER_TOKEN_PATH || env.SERVICE_TOKEN_PATH);
     this.#tokenPath = named ?? USUAL_TOKENS.find((path) => existsSync(path));
@@ -54,14 +54,14 @@ export class Recorder {
     return accepted(await this.#connection.send({ path, timeout: MINUTE })).text;
   }
 
-  /** The last entry of the audit log, by its `seq`: what is to be followed comes after it. */
+  /** `seq` of the last entry of the audit log. @throws Refused, NotReachable */
   async lastSeq(): Promise<number> {
-    // A recorder that is in trouble says so with 503 and answers all the same.
+    // A degraded recorder answers with 503, and its body is as good.
     const { text } = accepted(await this.#connection.send({ path: '/health', timeout: MINUTE }), 503);
     return (JSON.parse(text) as { readonly audit: { readonly last_seq: number } }).audit.last_seq;
   }
 
-  /** Gives the pages of a list, from its first on, each as an array. */
+  /** Yields the pages of a list, each as an array. @throws Refused, NotReachable */
   async *pages<Item>(path: string): AsyncGenerator<readonly Item[]> {
     for (let next: string | undefined = path; next !== undefined;) {
       const { text, headers } = accepted(await this.#connection.send({ path: next, timeout: MINUTE }));
@@ -82,7 +82,7 @@ export class Recorder {
     return JSON.parse(accepted(await this.#connection.send(asked)).text) as Body;
   }
 
-  /** Opens a stream; its answer ends when `signal` is aborted. */
+  /** Opens a stream, which ends when `signal` aborts. @throws Refused, NotReachable */
   async stream(path: string, headers: NonNullable<ClientRequest['headers']>, signal: AbortSignal) {
     const response = await this.#connection.open({ path, headers, timeout: MINUTE }, signal);
     if (response.statusCode === 200) return response;
@@ -92,7 +92,7 @@ export class Recorder {
   }
 }
 
-/** The path with a query. Undefined values are left out, lists repeat their name. */
+/** The path with a query. Undefined values are left out; a list becomes one parameter for each value. */
 export function withQuery(
   path: string,
   query: Readonly<Record<string, string | readonly string[] | undefined>>,

@@ -1,26 +1,27 @@
 /** `incident-recorder archive`: asks the recorder to move old segments of the audit log to the archive. */
 import type { Command } from 'commander';
 import type { ArchiveOutcome } from '../incidents/archivist.ts';
-import { Recorder, type RecorderOptions, withRecorder } from './api-client.ts';
-import { timeOf } from './filters.ts';
+import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
+import { timeOf } from './filter-options.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
-const DESCRIPTION = `Moves the sealed segments of the audit log whose entries are all from before a time and whose incidents are all \
-resolved to the directory archive/ beside the log, and takes those incidents off the record. The log keeps a signed \
-entry for each, so that a verifier can tell archived from deleted; from the archive the files may be moved anywhere.`;
+const DESCRIPTION = `Moves old segments of the audit log to the directory archive/ next to the log, and removes their incidents from the \
+record. A sealed segment is moved when all its entries are from before the time and all its incidents are resolved. \
+The log keeps a signed entry for each, so that verification can distinguish archived from deleted. You can move the \
+files on from the archive.`;
 
-interface Options extends RecorderOptions {
+interface Options extends ApiOptions {
   readonly before: string;
 }
 
 export const define = (command: Command): Command =>
-  withRecorder(
+  withApiClient(
     command
       .description(DESCRIPTION)
       .requiredOption('--before <time>', 'RFC 3339, a day like 2026-11-22, or 30d for that long ago'),
   ).action(async ({ before, ...options }: Options) => {
-    const outcome = await new Recorder(options).command<ArchiveOutcome>('/api/v1/archive', { before: timeOf(before) });
+    const outcome = await new ApiClient(options).command<ArchiveOutcome>('/api/v1/archive', { before: timeOf(before) });
     await (options.json ? writeJson(outcome) : writeLines(describe(outcome).map(printable)));
   });
 

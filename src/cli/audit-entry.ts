@@ -1,4 +1,4 @@
-/** Entries of the audit log as the API gives them, and what a person wants to know of each in a few words. */
+/** Entries of the audit log as the API returns them, and a short description of each. */
 
 export interface AuditEntry {
   readonly timestamp: string;
@@ -11,7 +11,7 @@ export interface AuditEntry {
   };
 }
 
-/** What an entry says beside its event, incident and state. */
+/** What an entry says besides its event, incident and state. */
 export function detailOf({ event, data }: AuditEntry): string {
   switch (event) {
     case 'incident.reported':

@@ -1,8 +1,9 @@
-/** `incident-recorder complete`: what may come next, for the scripts of `completion`. A line is a word, a tab, what it is. */
+/** `incident-recorder complete`: what may come next, for the scripts of `completion`. A line is a word, a tab, its meaning. */
 import type { Command, Option } from 'commander';
+import { STATES } from '../../machines/vocabulary.ts';
 import type { Incident } from '../client/shapes.ts';
 import { makeProgram } from './program.ts';
-import { Recorder, type RecorderOptions } from './api-client.ts';
+import { ApiClient, type ApiOptions, withQuery } from './api-client.ts';
 import { writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
@@ -10,8 +11,8 @@ type Offer = readonly [word: string, description?: string];
 
 export const define = (command: Command): Command =>
   command
-    .description('Says what may come next on a command line, for the scripts of completion.')
-    .argument('[words...]', 'the words so far, the last one perhaps not whole')
+    .description('Lists what may come next on a command line, for the scripts of completion.')
+    .argument('[words...]', 'the words so far; the last may be incomplete')
     .action(async (words: readonly string[]) => {
       const current = words.at(-1) ?? '';
       const offers = await offersFor(await makeProgram(), words.slice(0, -1), current);
@@ -19,7 +20,7 @@ export const define = (command: Command): Command =>
       await writeLines(fitting.map(([word, description = '']) => `${word}\t${printable(description)}`));
     });
 
-/** What may stand behind words that are whole. */
+/** What may follow complete words. */
 async function offersFor(program: Command, words: readonly string[], current: string): Promise<readonly Offer[]> {
   let command = program;
   let awaited: Option | undefined;
@@ -43,17 +44,21 @@ async function offersFor(program: Command, words: readonly string[], current: st
   return argument?.name() === 'id' ? incidents(words) : (argument?.argChoices ?? []).map((choice) => [choice]);
 }
 
-/** The incidents that a person may mean: for a command those that it may still apply to. */
+const UNRESOLVED = STATES.filter((state) => state !== 'resolved');
+
+/** The incidents that may complete the line: any for `show`, the unresolved ones for a command. */
 async function incidents(words: readonly string[]): Promise<readonly Offer[]> {
-  const state = words[0] === 'show' ? '' : '&state=open&state=contained&state=acknowledged';
+  const state = words[0] === 'show' ? [] : UNRESOLVED;
   const valueOf = (name: string): string | undefined => words[words.indexOf(name) + 1 || words.length];
   const [url, tokenFile] = [valueOf('--url'), valueOf('--token-file')];
-  const options: RecorderOptions = { ...(url && { url }), ...(tokenFile && { tokenFile }) };
+  const options: ApiOptions = { ...(url && { url }), ...(tokenFile && { tokenFile }) };
   try {
-    const list = await new Recorder(options).read<readonly Incident[]>(`/api/v1/incidents?limit=100${state}`);
+    const list = await new ApiClient(options).read<readonly Incident[]>(
+      withQuery('/api/v1/incidents', { limit: '100', state }),
+    );
     return list.map(({ id, severity, class: name, source }) => [id, `${severity} ${name} from ${source}`]);
   } catch {
-    // A recorder that is away completes nothing, and says nothing in the middle of a command line.
+    // Where the recorder can't be reached nothing completes, and no message breaks the command line.
     return [];
   }
 }

@@ -1,8 +1,8 @@
-/** `incident-recorder completion`: what a shell sources to complete this command line. */
+/** `incident-recorder completion`: the script that a shell sources to complete this command line. */
 import type { Command } from 'commander';
 import { writeLines } from './terminal/output.ts';
 
-/** Each asks `incident-recorder complete` and offers files where that has nothing to offer. */
+/** Each script asks `incident-recorder complete`, and offers file names when that offers nothing. */
 const SCRIPTS = {
   bash: [
     '# Source it, or put it into /usr/share/bash-completion/completions/incident-recorder.',

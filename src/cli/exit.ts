@@ -1,21 +1,21 @@
-/** How a command ends: its exit code, and what a person is told to do next. */
+/** How a subcommand ends: its exit code, and advice for the user. */
 import { NotReachable, Refused } from '../client/errors.ts';
 
 /** Exit codes of the command line. */
 export const EXIT = { done: 0, refused: 1, usage: 2, notReachable: 3 } as const;
 
-/** The command line was not understood, or cannot be followed as it is. */
+/** The command line is wrong, or not possible here. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** The exit code for what a command has thrown. */
+/** The exit code for an error. */
 export const exitCodeOf = (error: unknown): number => {
   if (error instanceof UsageError) return EXIT.usage;
   return error instanceof NotReachable ? EXIT.notReachable : EXIT.refused;
 };
 
-/** What was wrong and what to do about it. */
+/** What was wrong, and what to do about it. */
 export function explain(error: unknown): string {
   const { message, cause } = error as Error;
   if (error instanceof NotReachable) {
@@ -26,8 +26,8 @@ export function explain(error: unknown): string {
     return `${message}: ${advice}`;
   }
   if (error instanceof Refused && error.status === 403 && error.body.error === 'forbidden')
-    return 'refused (403): the token is another; name the file with the right one with --token-file';
+    return 'refused (403): this is not the token of the service; name the right file with --token-file';
   if (error instanceof Refused && error.status === 404 && error.body.error === 'incident not found')
-    return 'there is no such incident; incident-recorder list shows those that there are';
+    return 'there is no such incident; incident-recorder list shows them all';
   return message;
 }

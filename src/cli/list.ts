@@ -1,15 +1,15 @@
 /** `incident-recorder list`: the incidents on record, the most severe first, then the newest. */
 import type { Command } from 'commander';
 import type { Incident } from '../client/shapes.ts';
-import { type Filters, timeOf, wholeNumber, withFilters } from './filters.ts';
-import { Recorder, type RecorderOptions, withQuery, withRecorder } from './api-client.ts';
+import { type FilterOptions, timeOf, wholeNumber, withFilterOptions } from './filter-options.ts';
+import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
 import { ageOf } from './terminal/age.ts';
 import { SEVERITY_STYLES, STATE_STYLES } from './terminal/colour.ts';
-import { tell, writeJson, writeLines } from './terminal/output.ts';
+import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
 import { type Column, table } from './terminal/table.ts';
-import { stateOf } from './summary.ts';
+import { stateWords } from './summary.ts';
 
-interface Options extends RecorderOptions, Filters {
+interface Options extends ApiOptions, FilterOptions {
   readonly source?: readonly string[];
   readonly since?: string;
   readonly until?: string;
@@ -17,14 +17,14 @@ interface Options extends RecorderOptions, Filters {
   readonly limit?: number;
 }
 
-/** What a page of the list holds at most. */
+/** The most incidents on a page of the API. */
 const LONGEST_PAGE = 1000;
-/** How many incidents a table shows when nothing else is said. */
+/** How many incidents a table shows by default. */
 const LONGEST_TABLE = 100;
 
 export const define = (command: Command): Command =>
-  withRecorder(
-    withFilters(command.description('Lists incidents, the most severe first, then the newest. Filters add up.'))
+  withApiClient(
+    withFilterOptions(command.description('Lists incidents, the most severe first, then the newest. Filters add up.'))
       .option('--source <source...>', 'reported by these')
       .option('--since <time>', 'reported since: RFC 3339, a day, or 2h, 7d')
       .option('--until <time>', 'reported before')
@@ -35,7 +35,7 @@ export const define = (command: Command): Command =>
     let left = limit;
     let more = false;
     const rows: Incident[] = [];
-    for await (const page of new Recorder(options).pages<Incident>(pathOf(options, limit))) {
+    for await (const page of new ApiClient(options).pages<Incident>(pathOf(options, limit))) {
       more = page.length > left;
       const taken = page.slice(0, left);
       left -= taken.length;
@@ -44,12 +44,12 @@ export const define = (command: Command): Command =>
       if (left === 0) break;
     }
     if (json) return;
-    if (rows.length === 0) tell('no such incidents');
+    if (rows.length === 0) writeNotice('no such incidents');
     else await writeLines(table(columns(Date.now()), rows));
-    if (more) tell(`there are more than ${limit}: --limit shows more, filters show others`);
+    if (more) writeNotice(`there are more than ${limit}: --limit shows more, filters show others`);
   });
 
-/** One more than asked for tells whether there are more. */
+/** Asks for one more than the limit, to know whether there are more. */
 const pathOf = (options: Options, limit: number): string =>
   withQuery('/api/v1/incidents', {
     class: options.class,
@@ -71,7 +71,7 @@ const columns = (now: number): readonly Column<Incident>[] => [
   },
   {
     header: 'STATE',
-    value: ({ state, containment }) => stateOf(state, containment),
+    value: ({ state, containment }) => stateWords(state, containment),
     style: ({ state }) => STATE_STYLES[state],
     least: 'acknowledged'.length,
   },

@@ -2,9 +2,9 @@
 import { exitCodeOf, explain } from './exit.ts';
 import { makeProgram } from './program.ts';
 import { SUBCOMMANDS } from './subcommands.ts';
-import { tell } from './terminal/output.ts';
+import { writeNotice } from './terminal/output.ts';
 
-// Who reads has had enough: `incident-recorder list | head`.
+// The reader has closed the pipe: `incident-recorder list | head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
   process.exit(0);
@@ -20,7 +20,7 @@ try {
   if (code?.startsWith('commander.')) {
     process.exitCode = exitCode === 0 ? 0 : 2;
   } else {
-    tell(explain(error));
+    writeNotice(explain(error));
     process.exitCode = exitCodeOf(error);
   }
 }

@@ -1,9 +1,9 @@
-/** `incident-recorder policy check`: whether a policy file would be taken, and if not every reason. */
+/** `incident-recorder policy check`: whether the recorder would accept a policy file, and if not every fault. */
 import type { Command } from 'commander';
 import { EXIT } from './exit.ts';
 import { readPolicyFile } from './policy-file.ts';
 import { withJson } from './api-client.ts';
-import { tell, writeJson, writeLines } from './terminal/output.ts';
+import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
 interface Options {
@@ -19,9 +19,7 @@ interface Fault {
 export const define = (command: Command): Command =>
   withJson(
     command
-      .description(
-        'Says whether a policy file would be taken, and if not every fault with its line. Needs no recorder.',
-      )
+      .description('Checks a policy file, and prints every fault with its line. Needs no recorder.')
       .argument('<file>', 'a policy in YAML'),
   ).action(async (file: string, { json }: Options) => {
     try {
@@ -34,6 +32,6 @@ export const define = (command: Command): Command =>
       if (fields?.faults === undefined) throw error;
       process.exitCode = EXIT.refused;
       if (json) await writeJson({ file, valid: false, faults: fields.faults });
-      else tell((error as Error).message);
+      else writeNotice((error as Error).message);
     }
   });

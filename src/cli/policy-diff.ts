@@ -1,12 +1,12 @@
-/** `incident-recorder policy diff`: what a policy file would change against what is in force. */
+/** `incident-recorder policy diff`: what a policy file would change in the policy in force. */
 import type { Command } from 'commander';
 import { type PolicyDocument, policyDocument } from '../policy/document.ts';
 import { readPolicyFile } from './policy-file.ts';
-import { Recorder, type RecorderOptions, withRecorder } from './api-client.ts';
-import { tell, writeJson, writeLines } from './terminal/output.ts';
+import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
+import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
 import { table } from './terminal/table.ts';
 
-/** What stands at one place of the policies, undefined where there is nothing. */
+/** One place where two policies differ; undefined where a policy says nothing. */
 interface Difference {
   readonly place: string;
   readonly in_force: unknown;
@@ -14,18 +14,18 @@ interface Difference {
 }
 
 export const define = (command: Command): Command =>
-  withRecorder(
+  withApiClient(
     command
-      .description('Shows what a policy file would change against the policy in force.')
+      .description('Shows what a policy file would change in the policy in force.')
       .argument('<file>', 'a policy in YAML'),
-  ).action(async (path: string, options: RecorderOptions) => {
+  ).action(async (path: string, options: ApiOptions) => {
     const file = policyDocument(await readPolicyFile(path));
-    const inForce = await new Recorder(options).read<PolicyDocument>('/api/v1/policy');
+    const inForce = await new ApiClient(options).read<PolicyDocument>('/api/v1/policy');
     const differences = differencesOf('', contentOf(inForce), contentOf(file));
     if (options.json) {
       return writeJson({ file: path, digest: file.digest, in_force: inForce.digest, differences });
     }
-    if (differences.length === 0) return tell('it says the same as the policy in force');
+    if (differences.length === 0) return writeNotice('it says the same as the policy in force');
     return writeLines(
       table<Difference>(
         [
@@ -38,7 +38,7 @@ export const define = (command: Command): Command =>
     );
   });
 
-/** What a policy decides, without where it comes from. */
+/** What a policy decides, without where it was read.  */
 const contentOf = ({ source: _source, path: _path, digest: _digest, loaded_at: _loaded, ...content }: PolicyDocument) =>
   content;
 

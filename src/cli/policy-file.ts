@@ -2,12 +2,11 @@ import { accessSync } from 'node:fs';
 import type { Policy } from '../policy/policy.ts';
 
 /**
- * Reads a policy file as the recorder would. Whether its targets may be on other machines, `ALLOW_NON_LOOPBACK` says
- * here as it does there.
- * @throws RecorderError `invalid_policy` with every fault, and what reading a file throws that is not there
+ * Reads a policy file as the recorder does. `ALLOW_NON_LOOPBACK` allows targets on other machines, as it does there.
+ * @throws RecorderError `invalid_policy` with every fault; the error of `node:fs` when the file can't be read
  */
 export async function readPolicyFile(path: string): Promise<Policy> {
-  // The recorder takes its built-in table where there is no file; who names one means it.
+  // Without the file the recorder uses its built-in rules. Here a missing file is an error.
   accessSync(path);
   const { loadPolicy } = await import('../policy/load.ts');
   const { systemClock } = await import('../clock.ts');

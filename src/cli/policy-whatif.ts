@@ -1,64 +1,64 @@
 /**
- * `incident-recorder policy whatif`: which incidents on record would have gone another way under a policy file.
+ * `incident-recorder policy whatif`: which incidents on record would differ under a policy file.
  *
- * What an incident shows does not say whether its severity was reported or the rule's, so where it matters the first
- * entry of its history is asked: that holds the whole report and the rule that applied.
+ * An incident does not say whether its severity came from the report or from the rule. Where that matters, its first
+ * entry is read: it holds the whole report and the rule that applied.
  */
 import type { Command } from 'commander';
 import type { Rule } from '../../machines/vocabulary.ts';
 import type { Incident, Report } from '../client/shapes.ts';
 import type { Rules } from '../policy/policy.ts';
 import { readPolicyFile } from './policy-file.ts';
-import { Recorder, type RecorderOptions, withQuery, withRecorder } from './api-client.ts';
-import { tell, writeJson, writeLines } from './terminal/output.ts';
+import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
+import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
-/** How many histories are asked for at the same time. */
+/** How many histories are read at the same time. */
 const AT_ONCE = 8;
 
-/** What a policy makes of an incident. */
-interface Outcome {
+/** What a policy decides for an incident. */
+interface PolicyDecision {
   readonly severity: string;
-  /** Whether it is contained by itself. */
+  /** Whether it is contained automatically. */
   readonly contained: boolean;
-  /** What is done to contain it, by itself or by a person. */
+  /** The actions that contain it, automatically or on command. */
   readonly actions: readonly string[];
 }
 
-interface Change {
+interface PolicyChange {
   readonly id: string;
   readonly class: string;
-  readonly was: Outcome;
-  readonly would_be: Outcome;
+  readonly was: PolicyDecision;
+  readonly would_be: PolicyDecision;
 }
 
 export const define = (command: Command): Command =>
-  withRecorder(
+  withApiClient(
     command
       .description(
-        'Runs a policy file over all incidents on record, and lists those that would have had another severity, ' +
-          'containment or action. Nothing is changed.',
+        'Applies a policy file to all incidents on record, and lists those that would have another severity, ' +
+          'containment or action. Changes nothing.',
       )
       .argument('<file>', 'a policy in YAML'),
-  ).action(async (path: string, options: RecorderOptions) => {
+  ).action(async (path: string, options: ApiOptions) => {
     const { rules } = await readPolicyFile(path);
-    const recorder = new Recorder(options);
+    const api = new ApiClient(options);
     let total = 0;
     let changed = 0;
-    for await (const page of recorder.pages<Incident>('/api/v1/incidents')) {
+    for await (const page of api.pages<Incident>('/api/v1/incidents')) {
       total += page.length;
       const concerned = page.filter((incident) => mayChange(incident, rules[incident.class]));
       for (let start = 0; start < concerned.length; start += AT_ONCE) {
-        const asked = concerned.slice(start, start + AT_ONCE).map((incident) => changeOf(recorder, incident, rules));
+        const asked = concerned.slice(start, start + AT_ONCE).map((incident) => changeOf(api, incident, rules));
         const changes = (await Promise.all(asked)).filter((change) => change !== undefined);
         changed += changes.length;
         await (options.json ? writeJson(...changes) : writeLines(changes.map(describe)));
       }
     }
-    if (!options.json) tell(`${changed} of ${total} incidents would have gone another way`);
+    if (!options.json) writeNotice(`${changed} of ${total} incidents would have gone another way`);
   });
 
-/** Whether a rule may have made something else of an incident, as far as the incident itself shows. */
+/** Whether a rule could decide differently for an incident, as far as the incident itself shows. */
 function mayChange(
   { severity, containment_actions: actions, contained_at, created_at }: Incident,
   rule: Rule,
@@ -71,12 +71,12 @@ function mayChange(
   );
 }
 
-async function changeOf(recorder: Recorder, incident: Incident, rules: Rules): Promise<Change | undefined> {
+async function changeOf(api: ApiClient, incident: Incident, rules: Rules): Promise<PolicyChange | undefined> {
   const { id, severity, containment_actions: actions = [] } = incident;
-  const [first] = await recorder.read<readonly { readonly data: { readonly report: Report; readonly rule: Rule } }[]>(
+  const [first] = await api.read<readonly { readonly data: { readonly report: Report; readonly rule: Rule } }[]>(
     withQuery('/api/v1/incidents/history', { id }),
   );
-  // It may have been archived since the list was read.
+  // The incident may have been archived since.
   if (first === undefined) return undefined;
   const { report, rule: before } = first.data;
   const rule = rules[incident.class];
@@ -94,7 +94,7 @@ async function changeOf(recorder: Recorder, incident: Incident, rules: Rules): P
 
 const isSame = (some: readonly string[], others: readonly string[]): boolean => some.join(' ') === others.join(' ');
 
-function describe({ id, class: name, was, would_be }: Change): string {
+function describe({ id, class: name, was, would_be }: PolicyChange): string {
   const pairs = [
     [was.severity, would_be.severity],
     [containment(was), containment(would_be)],
@@ -103,5 +103,5 @@ function describe({ id, class: name, was, would_be }: Change): string {
   return printable(`${id}  ${name}  ${changes.join('; ')}`);
 }
 
-const containment = ({ contained, actions }: Outcome): string =>
+const containment = ({ contained, actions }: PolicyDecision): string =>
   `${contained ? 'contained' : 'open'}${actions.length === 0 ? '' : ` (${actions.join(', ')})`}`;

@@ -1,18 +1,18 @@
 /** `incident-recorder posture`: which containment actions are in force, who holds them, whether they were carried out. */
 import type { Command } from 'commander';
 import type { Posture } from '../client/shapes.ts';
-import { Recorder, type RecorderOptions, withRecorder } from './api-client.ts';
+import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
 import { ageOf } from './terminal/age.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { type Column, table } from './terminal/table.ts';
 
 export const define = (command: Command): Command =>
-  withRecorder(
+  withApiClient(
     command.description(
       'Shows which containment actions are in force, how many incidents hold each, and how far its delivery is.',
     ),
-  ).action(async (options: RecorderOptions) => {
-    const posture = await new Recorder(options).read<Readonly<Record<string, Posture>>>('/api/v1/containment');
+  ).action(async (options: ApiOptions) => {
+    const posture = await new ApiClient(options).read<Readonly<Record<string, Posture>>>('/api/v1/containment');
     if (options.json) return writeJson(posture);
     return writeLines(table(columns(Date.now()), Object.values(posture)));
   });

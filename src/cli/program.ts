@@ -25,14 +25,14 @@ export const EXIT_CODES = [
 ] as const;
 
 /**
- * Makes the program. Of the subcommand `only` everything is loaded, of the others their names; of all of them when
- * `only` is not given.
+ * Makes the program.
+ * @param only the one subcommand to load whole, the others by name only; without it all are loaded
  */
 export async function makeProgram(only?: string): Promise<Command> {
   const program = new Command('incident-recorder')
     .description('Records, contains and follows up security incidents.')
     .version(VERSION)
-    .showHelpAfterError('(--help says how it is used)')
+    .showHelpAfterError('(see --help)')
     .addHelpText('after', ({ command }) => afterHelp(command))
     .helpCommand('help [command]', 'show how a command is used')
     .exitOverride();

@@ -5,11 +5,11 @@ import type { Command } from 'commander';
 import { CLASSES, SEVERITIES } from '../../machines/vocabulary.ts';
 import type { Incident } from '../client/shapes.ts';
 import { UsageError } from './exit.ts';
-import { Recorder, type RecorderOptions, withRecorder } from './api-client.ts';
+import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
 import { summaryOf } from './summary.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 
-interface Options extends RecorderOptions {
+interface Options extends ApiOptions {
   readonly class?: string;
   readonly source?: string;
   readonly description?: string;
@@ -20,7 +20,7 @@ interface Options extends RecorderOptions {
 }
 
 export const define = (command: Command): Command =>
-  withRecorder(
+  withApiClient(
     command
       .description('Reports an incident. Without options the report is read as JSON from standard input.')
       .addOption(command.createOption('--class <class>', 'what kind of incident').choices(CLASSES))
@@ -33,12 +33,12 @@ export const define = (command: Command): Command =>
   ).action(async (options: Options) => {
     const { idempotencyKey } = options;
     const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
-    const recorder = new Recorder(options);
-    const incident = await recorder.command<Incident>('/api/v1/incidents/report', await bodyOf(options), headers);
+    const api = new ApiClient(options);
+    const incident = await api.command<Incident>('/api/v1/incidents/report', await bodyOf(options), headers);
     await (options.json ? writeJson(incident) : writeLines([summaryOf(incident)]));
   });
 
-/** The report as JSON text. Evidence goes into it as it was written: numbers that JavaScript can't hold are refused. */
+/** The report as JSON text. The evidence is copied as it is written, so the recorder can refuse what it can't keep exactly. */
 async function bodyOf({ evidence, ...options }: Options): Promise<string> {
   const { class: name, source, description, severity, dedupKey: dedup_key } = options;
   const fields = { class: name, source, description, severity, dedup_key };

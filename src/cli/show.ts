@@ -1,9 +1,10 @@
-/** `incident-recorder show`: one incident, what was done about it, and what can be done next. */
+/** `incident-recorder show`: one incident, its history, and what can be done next. */
 import type { Command } from 'commander';
+import type { NextTransition } from '../../machines/transitions.ts';
 import { STATES } from '../../machines/vocabulary.ts';
 import type { Delivery, Incident } from '../client/shapes.ts';
 import { type AuditEntry, detailOf } from './audit-entry.ts';
-import { Recorder, type RecorderOptions, withQuery, withRecorder } from './api-client.ts';
+import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
 import { summaryOf } from './summary.ts';
 import { ageOf } from './terminal/age.ts';
 import { STATE_STYLES, styled } from './terminal/colour.ts';
@@ -11,25 +12,19 @@ import { writeJson, writeLines } from './terminal/output.ts';
 import { printable, printableLines } from './terminal/printable.ts';
 import { table } from './terminal/table.ts';
 
-interface Transition {
-  readonly event: string;
-  readonly allowed: boolean;
-  readonly target: string | null;
-}
-
 export const define = (command: Command): Command =>
-  withRecorder(
+  withApiClient(
     command
       .description('Shows an incident: its record, its deliveries, its place in the statechart, its timeline.')
       .argument('<id>', 'identifier of an incident'),
-  ).action(async (id: string, options: RecorderOptions) => {
-    const recorder = new Recorder(options);
-    const incident = await recorder.read<Incident>(withQuery('/api/v1/incidents/get', { id }));
-    const { transitions } = await recorder.read<{ readonly transitions: readonly Transition[] }>(
+  ).action(async (id: string, options: ApiOptions) => {
+    const api = new ApiClient(options);
+    const incident = await api.read<Incident>(withQuery('/api/v1/incidents/get', { id }));
+    const { transitions } = await api.read<{ readonly transitions: readonly NextTransition[] }>(
       withQuery('/api/v1/incidents/transitions', { id }),
     );
     const history: AuditEntry[] = [];
-    for await (const page of recorder.pages<AuditEntry>(withQuery('/api/v1/incidents/history', { id })))
+    for await (const page of api.pages<AuditEntry>(withQuery('/api/v1/incidents/history', { id })))
       history.push(...page);
     if (options.json) return writeJson({ incident, transitions, history });
     return writeLines([
@@ -83,11 +78,11 @@ const deliveriesOf = ({ containment }: Incident): readonly string[] =>
         containment.actions,
       );
 
-/** The states in their order: those that it has been in, the one that it is in, and what leads on from there. */
+/** The states in order: past ones, the present one with the transitions from there, and the others. */
 function chartOf(
   { state, containment }: Incident,
   history: readonly AuditEntry[],
-  transitions: readonly Transition[],
+  transitions: readonly NextTransition[],
 ): readonly string[] {
   const entered = new Map<string, string>();
   for (const { timestamp, data } of history) {

@@ -1,26 +1,18 @@
 /** `incident-recorder stats`: how many incidents there are, by class, state and severity. */
 import type { Command } from 'commander';
-import { Recorder, type RecorderOptions, withRecorder } from './api-client.ts';
+import type { StatisticsReading } from '../projections/statistics.ts';
+import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { table } from './terminal/table.ts';
 
 type Counts = Readonly<Record<string, number>>;
 
-interface Statistics {
-  readonly total_incidents: number;
-  readonly open_incidents: number;
-  readonly by_class: Counts;
-  readonly by_state: Counts;
-  readonly by_severity: Counts;
-  readonly open_by_severity: Counts;
-}
-
 export const define = (command: Command): Command =>
-  withRecorder(command.description('Counts the incidents on record.')).action(async (options: RecorderOptions) => {
-    const statistics = await new Recorder(options).read<Statistics>('/api/v1/stats');
+  withApiClient(command.description('Counts the incidents on record.')).action(async (options: ApiOptions) => {
+    const statistics = await new ApiClient(options).read<StatisticsReading>('/api/v1/stats');
     if (options.json) return writeJson(statistics);
     const { total_incidents, open_incidents, by_class, by_state, by_severity, open_by_severity } = statistics;
-    const open = (name: string): string => String(open_by_severity[name] ?? 0);
+    const open = (name: string): string => String((open_by_severity as Counts)[name] ?? 0);
     return writeLines([
       `${total_incidents} incidents, ${open_incidents} that nobody has taken on yet`,
       '',

@@ -1,23 +1,32 @@
-/** The subcommands in the order of the help. What a subcommand needs is loaded when it is asked for. */
+/** The subcommands in the order of the help. The code of a subcommand is loaded when it runs. */
 import type { Command } from 'commander';
+import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../machines/commands.ts';
 
 export interface Subcommand {
   readonly name: string;
   readonly summary: string;
-  /** Whether people have no use for it. */
+  /** Whether it is for scripts only. */
   readonly hidden?: true;
-  /** Gives what adds its arguments, options and action to a command. */
+  /** Loads the function that adds arguments, options and action to a command. */
   readonly load: () => Promise<{ readonly define: (command: Command) => unknown }>;
+}
+
+/** The subcommand of one of the commands on incidents. */
+function incidentCommand(name: CommandName): Subcommand {
+  const { subcommand, summary } = COMMAND_TABLE[name];
+  const load = async () => {
+    const { defineCommand } = await import('./incident-command.ts');
+    return { define: (command: Command) => defineCommand(command, name) };
+  };
+  return { name: subcommand, summary, load };
 }
 
 export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'serve', summary: 'run the recorder', load: () => import('./serve.ts') },
   { name: 'report', summary: 'report an incident', load: () => import('./report.ts') },
   { name: 'list', summary: 'list incidents, the most severe first', load: () => import('./list.ts') },
-  { name: 'show', summary: 'show all that is known of an incident', load: () => import('./show.ts') },
-  { name: 'ack', summary: 'acknowledge incidents', load: () => import('./ack.ts') },
-  { name: 'resolve', summary: 'resolve incidents, which ends their containment', load: () => import('./resolve.ts') },
-  { name: 'contain', summary: 'contain incidents', load: () => import('./contain.ts') },
+  { name: 'show', summary: 'show everything about an incident', load: () => import('./show.ts') },
+  ...COMMANDS.map(incidentCommand),
   { name: 'posture', summary: 'show which containment actions are in force', load: () => import('./posture.ts') },
   { name: 'watch', summary: 'follow what is recorded, live', load: () => import('./watch.ts') },
   { name: 'stats', summary: 'count incidents', load: () => import('./stats.ts') },
@@ -25,6 +34,6 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'archive', summary: 'move old segments of the audit log away', load: () => import('./archive.ts') },
   { name: 'policy', summary: 'check a containment policy before it is in force', load: () => import('./policy.ts') },
   { name: 'machines', summary: 'print the statecharts', load: () => import('./machines.ts') },
-  { name: 'completion', summary: 'print what makes a shell complete', load: () => import('./completion.ts') },
-  { name: 'complete', summary: 'say what may come next', hidden: true, load: () => import('./complete.ts') },
+  { name: 'completion', summary: 'print a script for shell completion', load: () => import('./completion.ts') },
+  { name: 'complete', summary: 'list what may come next', hidden: true, load: () => import('./complete.ts') },
 ];

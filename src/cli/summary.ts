@@ -14,11 +14,11 @@ export const summaryOf = ({
   [
     printable(id),
     styled(SEVERITY_STYLES[severity], printable(severity)),
-    styled(STATE_STYLES[state], stateOf(state, containment)),
+    styled(STATE_STYLES[state], stateWords(state, containment)),
     printable(name),
     ...(state === 'contained' ? [`(${printable(containment_actions.join(', '))})`] : []),
   ].join('  ');
 
-/** The state, and how its containment stands while that is what matters. */
-export const stateOf = (state: Incident['state'], containment: Incident['containment']): string =>
+/** The state, with the status of its containment until it is resolved. */
+export const stateWords = (state: Incident['state'], containment: Incident['containment']): string =>
   state === 'resolved' || containment === undefined ? state : `${state} (${containment.status})`;

@@ -12,14 +12,14 @@ import { progressBar } from './terminal/progress-bar.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
-const DESCRIPTION = `Checks the chain of an audit log from its first entry, and that it reaches its checkpoint. Of one file the sealed \
-segments beside it are taken too; several files are taken as they are named, the oldest first.
+const DESCRIPTION = `Checks the chain of an audit log from its first entry, and that it reaches its checkpoint. With one file, the sealed \
+segments next to it are checked too; name several files oldest first.
 
-The key is read from FILE, else from the file named by AUDIT_HMAC_KEY_PATH, else from audit-hmac-key beside the log; \
-without one the chain is taken for plain SHA-256. An anchor is a count of entries and a head hash that were noted \
-elsewhere, as printed here: a log that was rolled back together with its checkpoint no longer holds it.
+The key is read from the file of --key, else from the file named by AUDIT_HMAC_KEY_PATH, else from audit-hmac-key next \
+to the log; without a key the chain is checked as plain SHA-256. An anchor is a number of entries and a head hash that \
+you noted elsewhere, as printed here: a log that was rolled back together with its checkpoint no longer has it.
 
-Exit code 1: not valid, the first line that is wrong is named.`;
+Exit code 1: the log is not valid; the first wrong line is named.`;
 
 interface Options {
   readonly key?: string;
@@ -40,7 +40,7 @@ async function verify(named: readonly string[], { key, anchor, json }: Options):
   const log = named.at(-1) ?? '';
   const files = named.length === 1 ? await filesOf(log) : named;
   const keyGiven = key ?? (process.env.AUDIT_HMAC_KEY_PATH || undefined);
-  const keyPath = keyGiven ?? keyBeside(log);
+  const keyPath = keyGiven ?? keyNextTo(log);
   const hash = chainHash(keyPath === undefined ? undefined : readKey(keyPath));
   const bar = progressBar(files.reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0));
   const start = performance.now();
@@ -69,10 +69,10 @@ function readAnchor(text: string): Head {
   return { entries: Number(entries), hash };
 }
 
-/** In local use the key is made beside the log. */
-function keyBeside(path: string): string | undefined {
-  const beside = join(dirname(path), 'audit-hmac-key');
-  return existsSync(beside) ? beside : undefined;
+/** Local use keeps the key next to the log. */
+function keyNextTo(path: string): string | undefined {
+  const keyPath = join(dirname(path), 'audit-hmac-key');
+  return existsSync(keyPath) ? keyPath : undefined;
 }
 
 function describe(

@@ -1,48 +1,46 @@
 /**
- * `incident-recorder watch`: what is recorded, as it happens.
+ * `incident-recorder watch`: prints entries of the audit log as they are recorded.
  *
- * The place in the log is remembered from the beginning on, so that after a connection was lost the stream goes on
- * exactly there. That the recorder can't be reached at all is an error only as long as it never was.
+ * It remembers its place in the log: after a lost connection the stream resumes exactly there. An unreachable recorder
+ * is an error only before the first connection.
  */
 import type { Command } from 'commander';
 import { Backoff } from '../backoff.ts';
 import { NotReachable, Refused } from '../client/errors.ts';
 import { type AuditEntry, detailOf } from './audit-entry.ts';
-import { readEvents } from './event-stream.ts';
+import { readEvents } from './read-events.ts';
 import { explain } from './exit.ts';
-import { type Filters, wholeNumber, withFilters } from './filters.ts';
-import { Recorder, type RecorderOptions, withQuery, withRecorder } from './api-client.ts';
+import { type FilterOptions, wholeNumber, withFilterOptions } from './filter-options.ts';
+import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
 import { STATE_STYLES, styled } from './terminal/colour.ts';
-import { tell, writeLines } from './terminal/output.ts';
+import { writeNotice, writeLines } from './terminal/output.ts';
 import { printable, printableJson } from './terminal/printable.ts';
 import { terminalWidth } from './terminal/table.ts';
 import { fitted, padded } from './terminal/width.ts';
 
-interface Options extends RecorderOptions, Filters {
+interface Options extends ApiOptions, FilterOptions {
   readonly after?: number;
 }
 
 const SECOND = 1000;
-/** The recorder sends at least a comment every 15 seconds: one that is silent for longer than this has gone. */
+/** The recorder sends at least a comment every 15 seconds. After a longer silence the connection is lost. */
 const LONGEST_SILENCE = 45 * SECOND;
 
 export const define = (command: Command): Command =>
-  withRecorder(
-    withFilters(
-      command.description(
-        'Follows the audit log live. A connection that is lost is made again, and the log goes on where it was left.',
-      ),
+  withApiClient(
+    withFilterOptions(
+      command.description('Follows the audit log live. After a lost connection it resumes where it was.'),
     ).option('--after <seq>', 'begin after this entry, 0 for the whole log; now when not given', wholeNumber),
   ).action(watch);
 
 async function watch({ after, ...options }: Options): Promise<void> {
-  const recorder = new Recorder(options);
+  const api = new ApiClient(options);
   const path = withQuery('/api/v1/events', {
     class: options.class,
     state: options.state,
     severity: options.severity,
   });
-  let place = String(after ?? (await recorder.lastSeq()));
+  let place = String(after ?? (await api.lastSeq()));
   const backoff = new Backoff(0.5 * SECOND, 5 * SECOND);
   let isAway = false;
   const show = options.json ? (data: string) => printableJson(data) : (data: string) => lineOf(JSON.parse(data));
@@ -50,8 +48,8 @@ async function watch({ after, ...options }: Options): Promise<void> {
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(), LONGEST_SILENCE);
     try {
-      const stream = await recorder.stream(path, { 'last-event-id': place }, silence.signal);
-      if (isAway) tell('connected again');
+      const stream = await api.stream(path, { 'last-event-id': place }, silence.signal);
+      if (isAway) writeNotice('connected again');
       isAway = false;
       backoff.reset();
       for await (const { id, data } of readEvents(stream.setEncoding('utf8'), () => timer.refresh())) {
@@ -60,7 +58,7 @@ async function watch({ after, ...options }: Options): Promise<void> {
       }
     } catch (error) {
       if (error instanceof Refused && !error.passing) throw error;
-      if (!isAway) tell(`${error instanceof NotReachable ? explain(error) : String(error)}; trying again`);
+      if (!isAway) writeNotice(`${error instanceof NotReachable ? explain(error) : String(error)}; trying again`);
       isAway = true;
     } finally {
       clearTimeout(timer);
@@ -69,7 +67,7 @@ async function watch({ after, ...options }: Options): Promise<void> {
   }
 }
 
-/** An entry on one line, cut where the terminal ends. */
+/** An entry on one line, cut to the width of the terminal. */
 function lineOf(entry: AuditEntry): string {
   const { timestamp, event, data } = entry;
   const { seq, incident = '-', state } = data;

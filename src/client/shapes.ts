@@ -34,8 +34,13 @@ export interface Report {
   readonly dedup_key?: string;
 }
 
+type EnteredState = Exclude<State, 'open'>;
+
+/** When the incident entered each state, and who brought it there: `contained_at`, `contained_by`. */
+type IncidentStamps = { readonly [Field in `${EnteredState}_at` | `${EnteredState}_by`]?: string };
+
 /** An incident. Times are RFC 3339 in UTC with milliseconds. */
-export interface Incident {
+export interface Incident extends IncidentStamps {
   readonly id: string;
   readonly created_at: string;
   readonly updated_at: string;
@@ -49,12 +54,6 @@ export interface Incident {
   readonly containment_actions?: readonly ContainmentAction[];
   /** The state of its containment, once contained. */
   readonly containment?: Containment;
-  readonly contained_at?: string;
-  readonly contained_by?: string;
-  readonly acknowledged_at?: string;
-  readonly acknowledged_by?: string;
-  readonly resolved_at?: string;
-  readonly resolved_by?: string;
   /** The latest note of a person. */
   readonly note?: string;
   readonly dedup_key?: string;

@@ -1,15 +1,16 @@
 import type { ComponentType } from 'preact';
 import { useEffect } from 'preact/hooks';
+import { UNATTENDED_STATES } from '../../machines/vocabulary.ts';
 import { announcement } from './live-region.ts';
 import { AuditView } from './audit/audit-view.tsx';
 import { UNATTENDED } from './filters.ts';
 import { health } from './health.ts';
 import { IncidentsView } from './incidents/incidents-view.tsx';
-import { task } from './incidents/bulk-command.ts';
-import { TaskDialog } from './incidents/bulk-dialog.tsx';
+import { bulkCommand } from './incidents/bulk-command.ts';
+import { BulkDialog } from './incidents/bulk-dialog.tsx';
 import { useLiveResource } from './live-resource.ts';
 import { useKeys } from './keyboard.ts';
-import { type Connection, connection } from './live-entries.ts';
+import { type ConnectionState, connection } from './live-entries.ts';
 import { KeysDialog, keysAreShown } from './keys-dialog.tsx';
 import { leave, operator, question } from './operator.ts';
 import { OverviewView } from './overview/overview-view.tsx';
@@ -47,7 +48,7 @@ export const App = () => {
       <p class="announcement" role="status">
         {announcement.value}
       </p>
-      {task.value !== undefined && <TaskDialog {...task.value} />}
+      {bulkCommand.value !== undefined && <BulkDialog {...bulkCommand.value} />}
       {question.value !== undefined && <TokenDialog {...question.value} />}
       {keysAreShown.value && <KeysDialog />}
     </>
@@ -76,7 +77,7 @@ const Header = ({ view }: { readonly view: View }) => {
           >
             {spelled(name)}
             {name === 'incidents' && counts !== undefined && counts.open_incidents > 0 && (
-              <span class="count" title="Open or contained">
+              <span class="count" title={spelled(UNATTENDED_STATES.join(' or '))}>
                 {grouped(counts.open_incidents)}
               </span>
             )}
@@ -108,13 +109,13 @@ const Header = ({ view }: { readonly view: View }) => {
   );
 };
 
-const CONNECTION_WORDS: Readonly<Record<Connection, string>> = {
+const CONNECTION_WORDS: Readonly<Record<ConnectionState, string>> = {
   connecting: 'Connecting…',
   live: 'Live',
   lost: 'Not connected',
 };
 
-/** What every view has to tell: that nothing new arrives, or that the service can't record. */
+/** Warnings above every view: nothing new arrives, or the service can't record. */
 const Troubles = () => {
   const known = health.value;
   return (

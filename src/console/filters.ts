@@ -1,15 +1,16 @@
-/** Which incidents to list: as they stand in the page's address, as the API is asked, and as a new one is judged. */
+/** Which incidents to list: written in the page's address, sent to the API, and applied to a new incident. */
 import {
   CLASSES,
   SEVERITIES,
   STATES,
+  UNATTENDED_STATES,
   type IncidentClass,
   type Severity,
   type State,
 } from '../../machines/vocabulary.ts';
 import { HOUR } from '../clock.ts';
 
-/** Spans of time that end now, by the word that stands for them. */
+/** Spans of time that end now, by name. */
 export const SPANS = { '1h': HOUR, '24h': 24 * HOUR, '7d': 7 * 24 * HOUR } as const;
 export type Span = keyof typeof SPANS;
 
@@ -27,10 +28,10 @@ export interface Filters {
   readonly until?: string;
 }
 
-/** What nobody has taken on yet: where an operator begins. */
-export const UNATTENDED = 'state=open&state=contained';
+/** The incidents that nobody has taken on yet: where an operator begins. */
+export const UNATTENDED = UNATTENDED_STATES.map((state) => `state=${state}`).join('&');
 
-/** Reads the query of an address; what it does not know it passes over. */
+/** Reads the query of an address, and ignores what it does not know. */
 export const readFilters = (query: string): Filters => {
   const given = new URLSearchParams(query);
   const among = <Word extends string>(name: string, words: readonly Word[]): readonly Word[] =>
@@ -63,7 +64,7 @@ export const writeFilters = (filters: Filters): string => {
   return query.toString();
 };
 
-/** The parameters of the API's list, seen from `now`, in milliseconds. */
+/** The parameters for the API's list; `now` in milliseconds. */
 export const apiQuery = (filters: Filters, now: number): URLSearchParams => {
   const query = common(filters);
   const since = sinceOf(filters, now);
@@ -87,7 +88,7 @@ const sinceOf = ({ last, since }: Filters, now: number): number | undefined => {
   return since === undefined ? undefined : Date.parse(since);
 };
 
-/** What a filter looks at. */
+/** The fields of an incident that filters check. */
 interface Judged {
   readonly class: IncidentClass;
   readonly state: State;
@@ -96,7 +97,7 @@ interface Judged {
   readonly created_at: string;
 }
 
-/** Whether an incident belongs on the list, but for `words`, which only the service can look for. */
+/** Whether an incident belongs on the list. `words` are not checked: only the service can search. */
 export const admits = (filters: Filters, incident: Judged, now: number): boolean => {
   const among = <Word>(words: readonly Word[], word: Word): boolean => words.length === 0 || words.includes(word);
   return (
@@ -114,7 +115,7 @@ const isWithin = (filters: Filters, createdAt: string, now: number): boolean => 
   return at >= (sinceOf(filters, now) ?? -Infinity) && (filters.until === undefined || at < Date.parse(filters.until));
 };
 
-/** The same filters with a word of one of their lists put in, or taken out where it is in. */
+/** The filters with a word added to one of their lists, or removed if it was there. */
 export const toggled = <Name extends 'classes' | 'states' | 'severities'>(
   filters: Filters,
   name: Name,

@@ -1,4 +1,4 @@
-/** How the console says things: words of the vocabulary, times and durations. */
+/** How the console writes words of the vocabulary, times and durations. */
 import { DAY, HOUR, MINUTE, SECOND } from '../clock.ts';
 
 /** `policy_bypass_attempt` as a person writes it: `Policy bypass attempt`. */
@@ -13,7 +13,7 @@ export const counted = (count: number, noun: string): string => `${grouped(count
 /** `1,000` */
 export const grouped = (count: number): string => count.toLocaleString('en-GB');
 
-/** A duration in milliseconds, to two figures that matter: `0 s`, `42 s`, `3 min 20 s`, `5 h`, `2 d 4 h`. */
+/** A duration in milliseconds, in two units at most: `0 s`, `42 s`, `3 min 20 s`, `5 h`, `2 d 4 h`. */
 export const duration = (milliseconds: number): string => {
   const size = Math.max(0, milliseconds);
   if (size > 0 && size < SECOND) return `${Math.round(size)} ms`;

@@ -1,8 +1,8 @@
-/** How the service is, as far as the console shows it. */
+/** The service's health, as far as the console shows it. */
 import { signal } from '@preact/signals';
 import { Refusal } from './request.ts';
 
-export interface Health {
+export interface HealthReading {
   readonly status: 'ok' | 'degraded';
   readonly reasons?: readonly string[];
   readonly warnings: readonly string[];
@@ -12,7 +12,7 @@ export interface Health {
     readonly writable: boolean;
     readonly state: string;
     readonly last_seq: number;
-    /** Up to which entry the service has verified the log; null while it is at it. */
+    /** `seq` up to which the service has verified the log; null while it verifies. */
     readonly verified_seq: number | null;
     readonly segments: number;
     readonly bytes: number;
@@ -21,13 +21,13 @@ export interface Health {
   readonly policy: { readonly source: string; readonly digest: string; readonly loaded_at: string };
 }
 
-/** What the service said of itself last. */
-export const health = signal<Health | undefined>(undefined);
+/** The last known health. */
+export const health = signal<HealthReading | undefined>(undefined);
 
-/** Asks the service how it is; one that is degraded answers too. Throws Refusal when there is no answer. */
+/** Reads the health; a degraded service answers too. @throws Refusal when there is no answer */
 export const readHealth = async (): Promise<void> => {
   const response = await fetch('/health', { cache: 'no-store' }).catch(() => undefined);
-  const body = (await response?.json().catch(() => undefined)) as Health | undefined;
+  const body = (await response?.json().catch(() => undefined)) as HealthReading | undefined;
   if (body?.audit === undefined) throw new Refusal(response?.status ?? 0, 'the service does not answer');
   health.value = body;
 };

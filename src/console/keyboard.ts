@@ -1,36 +1,36 @@
-/** Single keys as commands, wherever the focus is but in a field or a dialog. */
-import { useEffect, useRef } from 'preact/hooks';
+/** Single keys as commands. They work unless the focus is in a field or a dialog. */
+import { useLayoutEffect, useRef } from 'preact/hooks';
+import { COMMAND_TABLE, COMMANDS } from '../../machines/commands.ts';
 
 export type Keys = Readonly<Record<string, (() => void) | undefined>>;
 
-/** Every key, for the list of them. */
-export const KEY_MEANINGS = [
+/** Every key, for the list of them: the key, another one for the same, what it does. */
+export const KEY_MEANINGS: readonly (readonly [key: string, other: string, meaning: string])[] = [
   ['j', 'k', 'next and previous incident (or the arrow keys)'],
   ['Enter', '', 'open the incident'],
   ['Escape', '', 'close the incident; with none open, clear the selection'],
-  ['x', '', 'select the incident, or take it out of the selection'],
-  ['c', '', 'contain'],
-  ['a', '', 'acknowledge'],
-  ['r', '', 'resolve'],
+  ['x', '', 'select the incident, or remove it from the selection'],
+  ...COMMANDS.map((command) => [COMMAND_TABLE[command].key, '', command] as const),
   ['/', '', 'search'],
   ['?', '', 'show these keys'],
-] as const;
+];
 
 const isWriting = (target: EventTarget | null): boolean =>
   target instanceof Element &&
   target.closest('input:not([type=checkbox],[type=range]), textarea, select, dialog') !== null;
 
-/** Where a key already means something to what has the focus. */
+/** Whether the focused element uses the key itself. */
 const isTaken = ({ key, target }: KeyboardEvent): boolean =>
   target instanceof Element &&
   ((key === 'Enter' && target.closest('a, button, summary, [type=checkbox]') !== null) ||
     (key.startsWith('Arrow') && target.closest('[type=range]') !== null));
 
-/** Listens to these keys for as long as the component is on the page. */
+/** Listens to these keys while the component is on the page. */
 export const useKeys = (keys: Keys): void => {
   const latest = useRef(keys);
   latest.current = keys;
-  useEffect(() => {
+  // Before the next frame, so that the first key after the page appears is not lost.
+  useLayoutEffect(() => {
     const press = (event: KeyboardEvent): void => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       const act = latest.current[event.key];

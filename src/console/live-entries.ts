@@ -1,32 +1,32 @@
 /**
  * The audit log as it grows: one stream for the whole page, which every view listens to.
  *
- * The stream is `connecting` until the service says where the log ends, `live` from then on, and `lost` while the service
- * can't be reached; it is tried again after 1, 2, 4 and then every 8 seconds, from the last entry that was seen on, so
- * that nothing is missed and nothing comes twice. Where too much has happened meanwhile, or the log is another one,
- * `epoch` moves on instead: what is shown then has to be read anew. A page that nobody looks at lets go of its stream
- * after a minute, as a browser has only six connections to one service, and takes it up again when it is looked at.
+ * The stream is `connecting` until the service says where the log ends, then `live`, and `lost` while the service can't be
+ * reached. It reconnects after 1, 2, 4 and then every 8 seconds, and resumes after the last entry: nothing is missed and
+ * nothing comes twice. After too many missed entries, or with another log, `epoch` increases instead, and every view
+ * reads its data again. A hidden page closes its stream after a minute, because a browser has only six connections to one
+ * service, and opens it again when it is shown.
  */
 import { signal } from '@preact/signals';
 import { MINUTE, SECOND } from '../clock.ts';
 import { health, readHealth } from './health.ts';
 import { type Entry, ENTRY_EVENTS } from '../domain/entries.ts';
 
-export type Connection = 'connecting' | 'live' | 'lost';
+export type ConnectionState = 'connecting' | 'live' | 'lost';
 
-/** An entry, and the line of the log that it was read from. */
+/** Receives an entry and its line of the log. */
 export type Listener = (entry: Entry, line: string) => void;
 
 const SHORTEST_PAUSE = 1 * SECOND;
 const LONGEST_PAUSE = 8 * SECOND;
-const LETS_GO_AFTER = 1 * MINUTE;
-/** More entries than this are not caught up with one by one. */
+const HIDDEN_FOR = 1 * MINUTE;
+/** The most missed entries that are read one by one. */
 const MOST_MISSED = 2000;
 
-export const connection = signal<Connection>('connecting');
-/** `seq` of the last entry that was seen. */
+export const connection = signal<ConnectionState>('connecting');
+/** `seq` of the last entry that was received. */
 export const head = signal(0);
-/** Counts how often everything had to be read anew. */
+/** Counts how often everything must be read again. */
 export const epoch = signal(0);
 
 const listeners = new Set<Listener>();
@@ -34,18 +34,18 @@ let source: EventSource | undefined;
 let pause = SHORTEST_PAUSE;
 let retry: ReturnType<typeof setTimeout> | undefined;
 
-/** Hands every entry from now on to `listener`; gives what ends that. */
+/** Calls `listener` with every new entry. @returns ends that */
 export const listen = (listener: Listener): (() => void) => {
   listeners.add(listener);
   return () => listeners.delete(listener);
 };
 
-/** Opens the stream, for as long as the page is there. */
+/** Opens the stream, for the life of the page. */
 export const followLog = (): void => {
-  let letsGo: ReturnType<typeof setTimeout> | undefined;
+  let closing: ReturnType<typeof setTimeout> | undefined;
   document.addEventListener('visibilitychange', () => {
-    clearTimeout(letsGo);
-    if (document.hidden) letsGo = setTimeout(close, LETS_GO_AFTER);
+    clearTimeout(closing);
+    if (document.hidden) closing = setTimeout(close, HIDDEN_FOR);
     else if (source === undefined) void open();
   });
   void open();

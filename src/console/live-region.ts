@@ -1,10 +1,10 @@
-/** Short sentences about what has just happened: shown for a while, and read out. */
+/** Announcements: short sentences that are shown for a while, and that screen readers read out. */
 import { signal } from '@preact/signals';
 import { SECOND } from '../clock.ts';
 
 const SHOWN_FOR = 6 * SECOND;
 
-/** What is shown now; empty when there is nothing. */
+/** The present announcement, or an empty text. */
 export const announcement = signal('');
 
 let ends: ReturnType<typeof setTimeout> | undefined;

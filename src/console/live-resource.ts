@@ -1,8 +1,8 @@
 /**
- * Something of the service's that is shown as it is now: read when it is first looked at, and again when an entry of the
- * log says that it has changed, or the whole page is read anew.
+ * A resource of the API that is kept current while it is used: it is read on first use, and again when an entry of the log
+ * may have changed it or `epoch` increases.
  *
- * Entries come in bursts, so it is read at once and then at most once a `pause`, the last time after the last entry.
+ * Entries come in bursts: the first causes a read at once, later ones at most one per `pause`, the last entry included.
  */
 import { effect, signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
@@ -12,9 +12,9 @@ import { read, reasonOf } from './request.ts';
 import type { Entry } from '../domain/entries.ts';
 
 export class LiveResource<Body> {
-  /** What the service said last. */
+  /** The last body that was read. */
   readonly value = signal<Body | undefined>(undefined);
-  /** Why it could not be read the last time. */
+  /** Why the last read failed; undefined when it did not. */
   readonly fault = signal<string | undefined>(undefined);
   readonly #path: () => string;
   readonly #concerns: (entry: Entry) => boolean;
@@ -24,14 +24,18 @@ export class LiveResource<Body> {
   #users = 0;
   #end: () => void = () => {};
 
-  /** `path` may depend on signals: when they change it is read anew. `pause` is in milliseconds. */
+  /**
+   * @param path may depend on signals: a change of theirs causes a read
+   * @param concerns whether an entry may have changed the resource
+   * @param pause milliseconds between two reads
+   */
   constructor(path: () => string, concerns: (entry: Entry) => boolean, pause: number = 1 * SECOND) {
     this.#path = path;
     this.#concerns = concerns;
     this.#pause = pause;
   }
 
-  /** Keeps it current until what this gives is called. */
+  /** Keeps it current until the returned function is called. */
   use(): () => void {
     this.#users += 1;
     if (this.#users === 1) this.#begin();
@@ -41,7 +45,7 @@ export class LiveResource<Body> {
     };
   }
 
-  /** Reads it, now or after the pause. */
+  /** Reads it, at once or after the pause. */
   refresh(): void {
     this.#isDue = true;
     if (this.#timer === undefined) void this.#read();
@@ -80,8 +84,8 @@ export class LiveResource<Body> {
   }
 }
 
-/** Keeps it current for as long as the component is on the page, and gives what is known. */
-export const useLiveResource = <Body>(kept: LiveResource<Body>): Body | undefined => {
-  useEffect(() => kept.use(), [kept]);
-  return kept.value.value;
+/** Keeps a resource current while the component is on the page. @returns its last body */
+export const useLiveResource = <Body>(resource: LiveResource<Body>): Body | undefined => {
+  useEffect(() => resource.use(), [resource]);
+  return resource.value.value;
 };

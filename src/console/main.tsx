@@ -1,4 +1,4 @@
-/** The console: what the service has on record, and the commands that operators give, in one page. */
+/** The console: the incidents on record and the commands of operators, in one page. */
 import { render } from 'preact';
 import { App } from './app.tsx';
 import { followLog } from './live-entries.ts';

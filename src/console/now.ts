@@ -1,10 +1,10 @@
-/** The time of day, as a signal: what says how long ago something was is drawn anew as it moves on. */
+/** The time as a signal, so that relative times render again. */
 import { signal } from '@preact/signals';
 import { SECOND } from '../clock.ts';
 
 const STEP = 5 * SECOND;
 
-/** Milliseconds since the epoch, a few seconds behind at most. */
+/** Milliseconds since the epoch, a few seconds late at most. */
 export const now = signal(Date.now());
 
 setInterval(() => {

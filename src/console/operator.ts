@@ -1,7 +1,7 @@
 /**
- * Who works here: the token that commands are sent under, and the name that they are logged under.
+ * The operator: the token that authorizes commands, and the name in the log.
  *
- * Both are kept in memory and gone with the page, or until the tab is closed when that was asked for. The token leaves
+ * Both are kept in memory and are gone with the page. On request they are kept until the tab is closed. The token leaves
  * the page in one header only.
  */
 import { signal } from '@preact/signals';
@@ -9,7 +9,7 @@ import { command, Refusal } from './request.ts';
 
 export interface Operator {
   readonly token: string;
-  /** Empty when nobody wants to be named. */
+  /** Empty for a command without a name. */
   readonly name: string;
 }
 
@@ -23,19 +23,19 @@ const stored = (): Operator | undefined => {
   }
 };
 
-/** Who works here; undefined until somebody has said. */
+/** The operator; undefined until the dialog is answered. */
 export const operator = signal<Operator | undefined>(undefined);
 
-export interface Question {
-  /** Whether the token that was given before was refused. */
+export interface TokenQuestion {
+  /** Whether the service refused the last token. */
   readonly refused: boolean;
   readonly answer: (operator: Operator | undefined, keep: boolean) => void;
 }
 
-/** The question that waits for an answer: shown as a dialog. */
-export const question = signal<Question | undefined>(undefined);
+/** The open question, shown as a dialog. */
+export const question = signal<TokenQuestion | undefined>(undefined);
 
-/** What the last answer to the question has promised, so that several commands ask once. */
+/** The answer that is awaited, so that several commands ask once. */
 let asked: Promise<Operator | undefined> | undefined;
 
 const askWho = (refused: boolean): Promise<Operator | undefined> => {
@@ -52,22 +52,22 @@ const askWho = (refused: boolean): Promise<Operator | undefined> => {
   return asked;
 };
 
-/** Takes up who was here before the page was loaded anew. */
+/** Restores the operator after a reload of the page. */
 export const resume = (): void => {
   operator.value = stored();
 };
 
-/** Forgets who works here. */
+/** Forgets the operator. */
 export const leave = (): void => {
   sessionStorage.removeItem(STORED_AS);
   operator.value = undefined;
 };
 
-/** Sends a command in the operator's name, asking for the token where it is needed. Throws Refusal. */
+/** Sends a command in the operator's name, and asks for the token if it is unknown. @throws Refusal */
 export const perform = async <Body>(path: string, body: object): Promise<Body> => {
   for (let refused = false; ;) {
     const who = operator.peek() ?? (await askWho(refused));
-    if (who === undefined) throw new Refusal(0, 'not sent: it takes the service token');
+    if (who === undefined) throw new Refusal(0, 'not sent: it needs the service token');
     try {
       return await command<Body>(path, who.token, { ...body, ...(who.name !== '' && { by: who.name }) });
     } catch (error) {

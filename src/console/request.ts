@@ -1,11 +1,11 @@
-/** Asking the service, and what it answers when it refuses. */
+/** Requests to the service, and its refusals. */
 
-/** A refusal in the service's own words, with the members that came with them; status 0 when there was no answer. */
+/** A refusal in the service's own words, with the other members of its body; status 0 when there was no answer. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly status: number;
   readonly fields: Readonly<Record<string, unknown>>;
-  /** Whether it was the token that was refused, and not the request. */
+  /** Whether the service refused the token, not the request. */
   readonly ofToken: boolean;
 
   constructor(status: number, message: string, fields: Readonly<Record<string, unknown>> = {}, ofToken = false) {
@@ -16,17 +16,17 @@ export class Refusal extends Error {
   }
 }
 
-export interface Answer<Body> {
+export interface ReadAnswer<Body> {
   readonly body: Body;
-  /** Where the next page is, when there is one. */
+  /** The path of the next page, if there is one. */
   readonly next?: string;
 }
 
-/** Reads a resource. Throws Refusal; and what `fetch` throws when `signal` aborts. */
-export const read = async <Body>(path: string, signal?: AbortSignal): Promise<Answer<Body>> =>
+/** Reads a resource. @throws Refusal; the error of `fetch` when `signal` aborts */
+export const read = async <Body>(path: string, signal?: AbortSignal): Promise<ReadAnswer<Body>> =>
   answerOf<Body>(await ask(path, { headers: { accept: 'application/json' }, ...(signal && { signal }) }));
 
-/** Sends a command under a token. Throws Refusal. */
+/** Sends a command with a token. @throws Refusal */
 export const command = async <Body>(path: string, token: string, body: object): Promise<Body> => {
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
   return (await answerOf<Body>(await ask(path, { method: 'POST', headers, body: JSON.stringify(body) }))).body;
@@ -41,7 +41,7 @@ const ask = async (path: string, init: RequestInit): Promise<Response> => {
   }
 };
 
-const answerOf = async <Body>(response: Response): Promise<Answer<Body>> => {
+const answerOf = async <Body>(response: Response): Promise<ReadAnswer<Body>> => {
   const body = (await response.json().catch(() => ({}))) as Body & { readonly error?: string };
   if (!response.ok) {
     const { error = `the service answered ${response.status}`, ...fields } = body;
@@ -51,5 +51,5 @@ const answerOf = async <Body>(response: Response): Promise<Answer<Body>> => {
   return { body, ...(next !== undefined && { next }) };
 };
 
-/** What went wrong, in words for a person. */
+/** What went wrong, in words. */
 export const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,4 +1,4 @@
-/** Which view the page shows: kept in the fragment of its address, so that it can be bookmarked and gone back from. */
+/** The view that the page shows, in the fragment of its address: for bookmarks and the back button. */
 import { signal } from '@preact/signals';
 import { type Filters, UNATTENDED, writeFilters } from './filters.ts';
 
@@ -7,13 +7,13 @@ export type View = (typeof VIEWS)[number];
 
 export interface Route {
   readonly view: View;
-  /** The incident that is open. */
+  /** The open incident. */
   readonly id?: string;
   /** The filters of the list, as a query. */
   readonly query: string;
 }
 
-/** Reads a fragment like `#/incidents/INC-20261122-4f2a9c01d3e8?state=open`; what is unknown leads to the list. */
+/** Reads a fragment like `#/incidents/INC-20261122-4f2a9c01d3e8?state=open`; anything unknown leads to the list. */
 export const readRoute = (fragment: string): Route => {
   const [path = '', query = ''] = fragment.replace(/^#\/?/, '').split('?', 2);
   const [name, id] = path.split('/', 2);
@@ -39,7 +39,7 @@ export const fragmentOf = ({ view, id, query }: Route): string => {
 /** The fragment of the list under these filters. */
 export const listOf = (filters: Filters): string => fragmentOf({ view: 'incidents', query: writeFilters(filters) });
 
-/** The fragment of an incident, beside the list that is shown. */
+/** The fragment of an incident, next to the present list. */
 export const incidentFragment = (id: string): string => {
   const { view, query } = route.peek();
   return fragmentOf({ view: 'incidents', id, query: view === 'incidents' ? query : '' });
@@ -47,7 +47,7 @@ export const incidentFragment = (id: string): string => {
 
 export const route = signal<Route>({ view: 'incidents', query: UNATTENDED });
 
-/** Follows the address, from now on and for as long as the page is there. */
+/** Follows the address, for the life of the page. */
 export const followAddress = (): void => {
   const follow = (): void => {
     route.value = readRoute(location.hash);
@@ -56,7 +56,7 @@ export const followAddress = (): void => {
   follow();
 };
 
-/** Shows another view, as a step that can be gone back from, or in place of this one. */
+/** Shows another view: as a new step in the history, or in place of the present one. */
 export const goTo = (fragment: string, how: 'step' | 'replace' = 'step'): void => {
   if (how === 'step') {
     location.hash = fragment;

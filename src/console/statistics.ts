@@ -1,7 +1,7 @@
 import type { StatisticsReading } from '../projections/statistics.ts';
 import { LiveResource } from './live-resource.ts';
 
-/** How many incidents there are, of each kind. */
+/** The number of incidents of each kind. */
 export const statistics = new LiveResource<StatisticsReading>(
   () => '/api/v1/stats',
   ({ event }) => event.startsWith('incident.') || event === 'log.archived',

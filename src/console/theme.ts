@@ -1,4 +1,4 @@
-/** Dark or light: as the system has it, or as was chosen here. */
+/** The theme: the system's, light or dark. */
 import { computed, effect, signal } from '@preact/signals';
 
 export const THEMES = ['system', 'light', 'dark'] as const;
@@ -11,7 +11,7 @@ const systemIsDark = signal(false);
 
 export const isDark = computed(() => (theme.value === 'system' ? systemIsDark.value : theme.value === 'dark'));
 
-/** Puts the theme on the page, from now on. */
+/** Applies the theme to the page, now and after every change. */
 export const followTheme = (): void => {
   const stored = localStorage.getItem(STORED_AS);
   theme.value = THEMES.find((known) => known === stored) ?? 'system';
@@ -26,7 +26,7 @@ export const followTheme = (): void => {
   });
 };
 
-/** Goes on to the next theme. */
+/** Chooses the next theme. */
 export const changeTheme = (): void => {
   theme.value = THEMES[(THEMES.indexOf(theme.peek()) + 1) % THEMES.length]!;
 };

@@ -1,11 +1,11 @@
 import { useState } from 'preact/hooks';
-import type { Question } from './operator.ts';
+import type { TokenQuestion } from './operator.ts';
 import { Dialog } from './parts/dialog.tsx';
 
 const LONGEST_NAME = 256;
 
-/** Asks for the service token, when the first command needs it. */
-export const TokenDialog = ({ refused, answer }: Question) => {
+/** Asks for the service token, for the first command. */
+export const TokenDialog = ({ refused, answer }: TokenQuestion) => {
   const [token, setToken] = useState('');
   const [name, setName] = useState('');
   const [keep, setKeep] = useState(false);

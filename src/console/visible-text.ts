@@ -1,20 +1,19 @@
 /**
- * Text that somebody else wrote, taken apart so that nothing in it can act or hide.
+ * Splits foreign text so that nothing in it can act or hide.
  *
- * Characters that move the direction of the text around them, that show as nothing, or that control a device are told
- * apart from the rest and are to be shown by their code point. What is left is ordinary text in any script, to be put on
- * the page as text and isolated, so that its own direction ends with it.
+ * Characters that change the direction of text, that are invisible, or that control a device become pieces of their own, to
+ * be shown by their code point. The rest is ordinary text in any script, to be shown as text and isolated.
  */
 
 export interface Piece {
   readonly text: string;
-  /** What the character is, when it is one that has to be named: `U+202E right-to-left override`. */
+  /** The name of a character that must be shown by name: `U+202E right-to-left override`. */
   readonly name?: string;
 }
 
 /**
- * Controls but for tab and line feed (C0, DEL, C1); the directional controls of UAX #9; spaces without width and other
- * characters that show as nothing (Default_Ignorable_Code_Point in the Unicode Character Database), but for the joiners
+ * Controls except tab and line feed (C0, DEL, C1); the directional controls of UAX #9; spaces without width and other
+ * invisible characters (Default_Ignorable_Code_Point in the Unicode Character Database), except the joiners
  * and variation selectors that scripts and emoji need; line separators; tags; surrogates by themselves.
  */
 const HIDDEN = new RegExp(
@@ -54,7 +53,7 @@ const NAMES: Readonly<Record<number, string>> = {
   0xfeff: 'zero width no-break space',
 };
 
-/** Takes text apart into ordinary text and characters that have to be named. */
+/** Splits text into ordinary text and named characters. */
 export const piecesOf = (text: string): readonly Piece[] => {
   const pieces: Piece[] = [];
   let end = 0;
@@ -71,7 +70,7 @@ const codePoint = (character: string): string =>
   `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
 
 const nameOf = (character: string): string => {
-  const name = NAMES[character.codePointAt(0)!] ?? 'a character that can’t be seen';
+  const name = NAMES[character.codePointAt(0)!] ?? 'an invisible character';
   return `${codePoint(character)} ${name}`;
 };
 

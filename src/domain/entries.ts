@@ -5,6 +5,7 @@
  * `event`: whoever has looked at `event` knows what `data` holds. A log is read for years, so a member that later
  * versions added is optional here.
  */
+import { COMMAND_EVENTS, type CommandEvent } from '../../machines/commands.ts';
 import type { Intent } from '../../machines/decision.ts';
 import type {
   Channel,
@@ -72,7 +73,7 @@ export type RecurredData = AboutIncident & {
   readonly idempotency?: Idempotency;
 };
 
-/** `incident.contained`, `incident.acknowledged`, `incident.resolved` */
+/** `incident.contained` and the other events of commands. */
 export type CommandedData = AboutIncident & {
   readonly by?: string;
   readonly note?: string;
@@ -202,7 +203,7 @@ export type RepairedData = { readonly kept_as: string; readonly bytes: number; r
 export type ResumedData = { readonly blocked_since: string; readonly reason: string; readonly refused: number };
 
 /** The `data` of each event, without its `seq`. */
-export interface EntryDataOf {
+export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData>> {
   readonly 'service.started': ServiceStartedData;
   readonly 'service.stopped': ServiceStoppedData;
   readonly 'policy.reloaded': PolicyReloadedData;
@@ -211,9 +212,6 @@ export interface EntryDataOf {
   readonly 'log.archived': ArchivedData;
   readonly 'incident.reported': ReportedData;
   readonly 'incident.recurred': RecurredData;
-  readonly 'incident.contained': CommandedData;
-  readonly 'incident.acknowledged': CommandedData;
-  readonly 'incident.resolved': CommandedData;
   readonly 'containment.attempted': AttemptedData;
   readonly 'containment.confirmed': ConfirmedData;
   readonly 'containment.failed': FailedData;
@@ -234,9 +232,7 @@ export const ENTRY_EVENTS = [
   'log.archived',
   'incident.reported',
   'incident.recurred',
-  'incident.contained',
-  'incident.acknowledged',
-  'incident.resolved',
+  ...COMMAND_EVENTS,
   'containment.attempted',
   'containment.confirmed',
   'containment.failed',

@@ -8,7 +8,14 @@
  *
  * All of it is pure: time, identifiers and channels come in as arguments.
  */
-import { begin, type CommandName, decide as askChart, type Intent, stateOf } from '../../machines/decision.ts';
+import {
+  type CommandEvent,
+  type CommandName,
+  commandOfEvent,
+  type Done,
+  eventOfCommand,
+} from '../../machines/commands.ts';
+import { begin, decide as askChart, type Intent, stateOf } from '../../machines/decision.ts';
 import type { IncidentSnapshot } from '../../machines/decision.ts';
 import { containmentStatus, type IncidentEvent } from '../../machines/incident.ts';
 import type { NextTransition } from '../../machines/transitions.ts';
@@ -50,8 +57,11 @@ import {
   type StoredEntry,
 } from './entries.ts';
 
+/** When each command was carried out, and who gave it. */
+type Stamps = { readonly [Field in `${Done}_at` | `${Done}_by`]?: string };
+
 /** The incident as every endpoint gives it. Times are RFC 3339 in UTC with milliseconds. */
-export interface Incident {
+export interface Incident extends Stamps {
   readonly id: string;
   readonly created_at: string;
   readonly updated_at: string;
@@ -65,12 +75,6 @@ export interface Incident {
   readonly containment_actions?: readonly ContainmentAction[];
   /** What has become of them, once contained. */
   readonly containment?: Containment;
-  readonly contained_at?: string;
-  readonly contained_by?: string;
-  readonly acknowledged_at?: string;
-  readonly acknowledged_by?: string;
-  readonly resolved_at?: string;
-  readonly resolved_by?: string;
   /** The latest note that a person left. */
   readonly note?: string;
   readonly dedup_key?: string;
@@ -145,19 +149,6 @@ export type IncidentDecision =
       readonly transitions: readonly NextTransition[];
     };
 
-/** The event by which the log records each command. */
-const EVENT_OF = {
-  contain: 'incident.contained',
-  acknowledge: 'incident.acknowledged',
-  resolve: 'incident.resolved',
-} as const satisfies Record<CommandName, IncidentDraft['event']>;
-
-const COMMAND_OF = {
-  'incident.contained': 'contain',
-  'incident.acknowledged': 'acknowledge',
-  'incident.resolved': 'resolve',
-} as const satisfies Record<(typeof EVENT_OF)[CommandName], CommandName>;
-
 /** The entries that open an incident, under the rule that is in force for its class. */
 export function decideReport(
   id: string,
@@ -216,7 +207,7 @@ function decideCommand(
     ...(note === undefined ? {} : { note }),
     intents: routed(decision.intents, channelOf),
   };
-  return { kind: 'accepted', drafts: withAlert({ timestamp, event: EVENT_OF[command], data }, incident) };
+  return { kind: 'accepted', drafts: withAlert({ timestamp, event: eventOfCommand(command), data }, incident) };
 }
 
 function decideRecurrence(
@@ -317,19 +308,20 @@ export interface EntryEffect {
  * @throws Contradiction when it is about a delivery that does not allow it
  */
 export function effectOf({ incident }: IncidentRecord, entry: IncidentEntry): EntryEffect {
+  const command = commandOfEvent(entry.event);
+  if (command !== undefined) return { event: { type: command } };
+  if (isAboutDelivery(entry)) {
+    return entry.data.directive === 'release' ? {} : effectOn(changedDelivery(incident, entry));
+  }
   switch (entry.event) {
     case 'incident.reported':
       throw new Contradiction(entry, `incident ${incident.id} was reported before`);
     case 'incident.recurred':
       return { event: { type: 'recur' } };
-    case 'incident.contained':
-    case 'incident.acknowledged':
-    case 'incident.resolved':
-      return { event: { type: COMMAND_OF[entry.event] } };
     case 'alert.raised':
       return { delivery: alertDelivery(incident, entry.timestamp) };
     default:
-      return entry.data.directive === 'release' ? {} : effectOn(changedDelivery(incident, entry));
+      return {};
   }
 }
 
@@ -420,30 +412,36 @@ function changedFields(
   snapshot: IncidentSnapshot,
   delivery: DeliveryRecord | undefined,
 ): Partial<Incident> {
-  const { timestamp } = entry;
-  switch (entry.event) {
-    case 'incident.recurred':
-      return { occurrences: snapshot.context.occurrences, last_seen_at: timestamp };
-    case 'incident.contained': {
-      const { by, note, intents } = entry.data;
-      const fields = contained(timestamp, intents, snapshot);
-      return { ...fields, ...(by === undefined ? {} : { contained_by: by }), ...noted(note) };
-    }
-    case 'incident.acknowledged': {
-      const { by, note } = entry.data;
-      return { acknowledged_at: timestamp, ...(by === undefined ? {} : { acknowledged_by: by }), ...noted(note) };
-    }
-    case 'incident.resolved': {
-      const { by, note } = entry.data;
-      const fields = { ...superseded(incident), resolved_at: timestamp };
-      return { ...fields, ...(by === undefined ? {} : { resolved_by: by }), ...noted(note) };
-    }
-    default:
-      return delivery === undefined ? {} : delivered(incident, delivery, snapshot);
+  if (isCommanded(entry)) {
+    const { note } = entry.data;
+    const effect = effectOnContainment(incident, entry, snapshot);
+    return { ...effect, ...stamped(entry), ...(note === undefined ? {} : { note }) };
   }
+  if (entry.event === 'incident.recurred') {
+    return { occurrences: snapshot.context.occurrences, last_seen_at: entry.timestamp };
+  }
+  return delivery === undefined ? {} : delivered(incident, delivery, snapshot);
 }
 
-const noted = (note: string | undefined): Partial<Incident> => (note === undefined ? {} : { note });
+type CommandedEntry = Extract<IncidentEntry, { readonly event: CommandEvent }>;
+
+const isCommanded = (entry: IncidentEntry): entry is CommandedEntry => commandOfEvent(entry.event) !== undefined;
+
+/** What a command makes of the incident's containment. */
+function effectOnContainment(
+  incident: Incident,
+  { event, timestamp, data }: CommandedEntry,
+  snapshot: IncidentSnapshot,
+): Partial<Incident> {
+  if (event === 'incident.contained') return contained(timestamp, data.intents, snapshot);
+  return event === 'incident.resolved' ? superseded(incident) : {};
+}
+
+/** The fields that say when a command was carried out, and who gave it. */
+function stamped({ event, timestamp, data: { by } }: CommandedEntry): Stamps {
+  const done = event.slice('incident.'.length) as Done;
+  return { [`${done}_at`]: timestamp, ...(by === undefined ? {} : { [`${done}_by`]: by }) };
+}
 
 function contained(
   timestamp: string,

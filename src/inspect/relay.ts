@@ -1,40 +1,39 @@
 /**
- * Hands inspection events on to the Stately Inspector, which is a web page: a page of our own on the loopback frames it
- * and passes on to it what arrives here. (The package's own server listens on every address and asks nobody's name.)
+ * Serves the page of `npm run inspect` on the loopback, and sends it every inspection event.
+ *
+ * The page lists the actors itself, and frames the Stately Inspector, a page of stately.ai, which draws their charts. (The
+ * inspector package has a server of its own, but that listens on every address and asks for no credential.)
  */
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { StatelyInspectionEvent } from '@statelyai/inspect';
+import { RecorderError } from '../errors.ts';
 
-const INSPECTOR = 'https://stately.ai';
-
-/** How many events a page gets that is opened later. */
+/** How many past events a page gets when it is opened. */
 const MAX_KEPT = 1000;
 
-const PAGE = `<!doctype html>
-<title>Incident recorder: Stately Inspector</title>
-<style>html, body, iframe { margin: 0; border: 0; width: 100%; height: 100%; display: block }</style>
-<iframe src="${INSPECTOR}/inspect"></iframe>
-<script>
-  const inspector = document.querySelector('iframe').contentWindow;
-  addEventListener('message', ({ origin, data }) => {
-    if (origin !== '${INSPECTOR}' || data?.type !== '@statelyai.connected') return;
-    new EventSource('/events').onmessage = (message) => inspector.postMessage(JSON.parse(message.data), '${INSPECTOR}');
-  }, { once: true });
-</script>
-`;
+const PAGE = readFileSync(new URL('page.html', import.meta.url));
 
 export class InspectorRelay {
   readonly #server: Server;
   readonly #pages = new Set<ServerResponse>();
   #kept: readonly string[] = [];
 
-  /** Listens on the loopback; port 0 lets the system choose. */
+  /**
+   * Listens on the loopback; port 0 lets the system choose.
+   * @throws RecorderError `config` when the port is taken
+   */
   static async listen(port: number): Promise<InspectorRelay> {
     const relay = new InspectorRelay();
     relay.#server.listen(port, '127.0.0.1');
-    await once(relay.#server, 'listening');
+    try {
+      await once(relay.#server, 'listening');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+      throw new RecorderError('config', `port ${port} is taken: end the other inspector first`, { cause: error });
+    }
     return relay;
   }
 
@@ -46,6 +45,7 @@ export class InspectorRelay {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
   }
 
+  /** Sends an event to every open page, and keeps it for later ones. */
   send(event: StatelyInspectionEvent): void {
     const message = `data: ${JSON.stringify(event)}\n\n`;
     this.#kept = [...this.#kept, message].slice(-MAX_KEPT);
@@ -58,11 +58,11 @@ export class InspectorRelay {
   }
 
   #answer({ url, headers }: IncomingMessage, response: ServerResponse): void {
-    // Another page could have its own name point at the loopback to read what is shown here.
+    // A foreign page could let its own host name point at the loopback, to read what is shown here.
     if (headers.host !== new URL(this.url).host) response.writeHead(403).end();
     else if (url === '/') response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(PAGE);
     else if (url === '/events') this.#follow(response);
-    else response.writeHead(404).end();
+    else response.writeHead(404, { 'Content-Type': 'text/plain' }).end('not found\n');
   }
 
   #follow(response: ServerResponse): void {

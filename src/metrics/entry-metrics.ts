@@ -1,6 +1,6 @@
 /**
- * What the audit log tells, counted: each entry once it is on disk, wherever in the service it came from. Entries that a
- * start reads are not counted again: counters count from the start of the process.
+ * Counts the entries of the audit log as soon as they are on disk. Counters count from the start of the process: entries
+ * that a start reads are not counted.
  */
 import { Counter, Histogram, type Registry } from 'prom-client';
 import { ACTIONS, DIRECTIVES, STATES, type State } from '../../machines/vocabulary.ts';
@@ -15,12 +15,12 @@ import {
 import type { IncidentRecord, TakenEntry } from '../domain/incident.ts';
 import { isAboutDelivery } from '../domain/delivery.ts';
 
-/** The entries with which an incident enters a state: all that are about it, but for what only repeats it. */
+/** The events with which an incident enters a state: its report and commands, not a further report. */
 const ENTERING: ReadonlySet<string> = new Set(
   ENTRY_EVENTS.filter((event) => event.startsWith('incident.') && event !== 'incident.recurred'),
 );
 
-/** The second word of an event about a delivery says what has come of it. */
+/** The second word of an event about a delivery is its outcome. */
 const outcomeOf = (event: string): string => event.slice('containment.'.length);
 
 /** In seconds: from an answer at once to one that took many attempts. */
@@ -40,14 +40,14 @@ export class EntryMetrics {
       labelNames: ['event'],
       registers,
     });
-    this.#entries = new Map(ENTRY_EVENTS.map((event) => [event, begun(entries.labels(event))]));
+    this.#entries = new Map(ENTRY_EVENTS.map((event) => [event, startedAtZero(entries.labels(event))]));
     const transitions = new Counter({
       name: 'incident_recorder_transitions_total',
       help: 'How often incidents have entered each state.',
       labelNames: ['state'],
       registers,
     });
-    this.#transitions = new Map(STATES.map((state) => [state, begun(transitions.labels(state))]));
+    this.#transitions = new Map(STATES.map((state) => [state, startedAtZero(transitions.labels(state))]));
     this.#deliveries = new Counter({
       name: 'incident_recorder_deliveries_total',
       help: 'What has come of delivering containment actions: attempted (came to nothing, is tried again), confirmed, failed, lost, retried.',
@@ -82,13 +82,13 @@ export class EntryMetrics {
     this.#deliveries.inc({ action, directive, outcome: outcomeOf(event) });
     if (event !== 'containment.confirmed' || directive !== 'engage' || record === undefined) return;
     const reported = Date.parse(record.incident.created_at);
-    // The clock may have been set back in between.
+    // The clock may have been set back since.
     this.#containment.observe({ action }, Math.max(0, Date.parse(timestamp) - reported) / SECOND);
   }
 }
 
-/** A counter that shows 0 before it has counted anything, so that its first increase is seen as one. */
-function begun(counter: Counter.Internal): Counter.Internal {
+/** Shows 0 before the first count, so that the first increase is visible as one. */
+function startedAtZero(counter: Counter.Internal): Counter.Internal {
   counter.inc(0);
   return counter;
 }

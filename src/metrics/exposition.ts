@@ -1,9 +1,9 @@
 /**
- * The figures of the service as Prometheus reads them, in either of its two text formats.
+ * The figures of the service in the two text formats of Prometheus.
  *
- * Each metric stands in two registries, one for each format. When prom-client writes OpenMetrics it takes `_total` off
- * the name of a counter for good (there it belongs to the sample, not to the counter), so that registry is given an
- * object derived from the metric, which bears the other name in its place.
+ * Each metric is in two registries, one for each format. When prom-client writes OpenMetrics it removes `_total` from the
+ * name of a counter for good (there it belongs to the sample, not to the counter). So that registry gets an object
+ * derived from the metric, which takes the other name.
  */
 import { Registry } from 'prom-client';
 
@@ -12,11 +12,11 @@ export const FORMATS = [Registry.OPENMETRICS_CONTENT_TYPE, Registry.PROMETHEUS_C
 export type Format = (typeof FORMATS)[number];
 
 export class Exposition {
-  /** Where metrics are made, all of them before the first `render`. */
+  /** Metrics register here, all of them before the first `render`. */
   readonly registry = new Registry();
   #openMetrics: Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE> | undefined;
 
-  /** All figures as they are now. What that costs depends on how many figures there are, and on nothing else. */
+  /** All present figures. The cost depends on the number of figures only. */
   render(format: Format): Promise<string> {
     if (format === Registry.PROMETHEUS_CONTENT_TYPE) return this.registry.metrics();
     this.#openMetrics ??= this.#derive();

@@ -1,4 +1,4 @@
-/** What it takes to write the audit log. */
+/** The cost of writing the audit log. */
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { DurableBatch } from '../audit/log.ts';
 import { SECOND } from '../clock.ts';
@@ -39,7 +39,7 @@ export class LogMetrics {
     });
   }
 
-  /** Takes in a batch that is on disk. */
+  /** Counts a batch that is on disk. */
   readonly observe = ({ entries, written, waits, sync }: DurableBatch): void => {
     for (const wait of waits) this.#append.observe(wait / SECOND);
     this.#sync.observe(sync / SECOND);

@@ -1,6 +1,6 @@
 /**
- * The figures of the service, for Prometheus. What happens is counted from the start of the process on; how things are
- * (`watch`) is read when somebody asks.
+ * The figures of the service, for Prometheus. Events are counted from the start of the process; the present state
+ * (`watch`) is read for each scrape.
  */
 import type { Clock } from '../clock.ts';
 import { EntryMetrics } from './entry-metrics.ts';
@@ -25,7 +25,7 @@ export class Metrics {
     this.#stop = addProcessMetrics(registry, clock);
   }
 
-  /** Shows how these parts are, too. Called once, before anybody asks. */
+  /** Adds the present state of these parts. Call it once, before the first scrape. */
   watch(parts: StateParts): void {
     addStateMetrics(this.#exposition.registry, parts);
   }

@@ -1,6 +1,6 @@
 /**
- * The process, under the names that Prometheus clients have agreed on. prom-client's own set is not used: it holds names
- * that `promtool check metrics` objects to, and watches garbage collection and the event loop at a price.
+ * The process, under the names that Prometheus clients agree on. prom-client's own set is not used: `promtool check
+ * metrics` rejects some of its names, and it watches garbage collection and the event loop at a high cost.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { Histogram, type Registry } from 'prom-client';
@@ -9,11 +9,11 @@ import { addReading, addTotal } from './reading.ts';
 
 const MICROSECOND = 1e-6;
 
-/** How often the event loop is asked how late it is. */
+/** How often the delay of the event loop is measured. */
 const SAMPLE_INTERVAL = SECOND / 2;
 const DELAY_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 5];
 
-/** Adds the figures of this process. What is given stops the watch over the event loop. */
+/** Adds the figures of this process. @returns stops the measurement of the event loop */
 export function addProcessMetrics(registry: Registry, clock: Clock): () => void {
   addTotal(registry, 'process_cpu_seconds_total', 'User and system time spent by the process.', () => {
     const { user, system } = process.cpuUsage();
@@ -21,17 +21,12 @@ export function addProcessMetrics(registry: Registry, clock: Clock): () => void 
   });
   const started = (clock.now() - process.uptime() * SECOND) / SECOND;
   addReading(registry, 'process_start_time_seconds', 'When the process was started, since the epoch.', () => started);
-  addReading(registry, 'process_resident_memory_bytes', 'Memory that the process has resident.', () =>
+  addReading(registry, 'process_resident_memory_bytes', 'Resident memory of the process.', () =>
     process.memoryUsage.rss(),
   );
-  addReading(registry, 'process_open_fds', 'Open file descriptors; 0 where that may not be seen.', openDescriptors);
+  addReading(registry, 'process_open_fds', 'Open file descriptors; 0 when unknown.', openDescriptors);
   const limit = descriptorLimit();
-  addReading(
-    registry,
-    'process_max_fds',
-    'The most file descriptors that may be open; 0 where that may not be seen.',
-    () => limit,
-  );
+  addReading(registry, 'process_max_fds', 'The limit of open file descriptors; 0 when unknown.', () => limit);
   addReading(
     registry,
     'nodejs_heap_size_total_bytes',
@@ -47,17 +42,17 @@ export function addProcessMetrics(registry: Registry, clock: Clock): () => void 
   addTotal(
     registry,
     'nodejs_eventloop_active_seconds_total',
-    'Time that the event loop has been busy.',
+    'Time that the event loop was busy.',
     () => performance.eventLoopUtilization().active / SECOND,
   );
   return watchEventLoop(registry, clock);
 }
 
-/** Shows how late the event loop comes to what is due, from two samples a second. */
+/** Measures the delay of the event loop, twice a second. */
 function watchEventLoop(registry: Registry, clock: Clock): () => void {
   const delays = new Histogram({
     name: 'nodejs_eventloop_delay_seconds',
-    help: 'How late the event loop comes to what is due.',
+    help: 'Delay of the event loop.',
     buckets: DELAY_BUCKETS,
     registers: [registry],
   });
@@ -70,10 +65,10 @@ function watchEventLoop(registry: Registry, clock: Clock): () => void {
   return () => clearInterval(sampling);
 }
 
-/** Confinement may keep `/proc` from the process: proc(5). */
+/** Confinement may hide `/proc` from the process: proc(5). */
 function openDescriptors(): number {
   try {
-    // One of them reads the directory.
+    // One of them is open to read the directory.
     return readdirSync('/proc/self/fd').length - 1;
   } catch {
     return 0;

@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
-/** Adds a figure that is read whenever it is asked for. */
+/** Adds a figure that each scrape reads. */
 export function addReading(registry: Registry, name: string, help: string, read: () => number): void {
   const gauge: Gauge = new Gauge({ name, help, registers: [registry], collect: () => gauge.set(read()) });
 }
@@ -8,7 +8,7 @@ export function addReading(registry: Registry, name: string, help: string, read:
 /** The value of a figure under its labels. */
 export type Sample<Label extends string> = readonly [labels: Readonly<Record<Label, string>>, value: number];
 
-/** Adds a figure with labels that is read, under all of them, whenever it is asked for. */
+/** Adds a figure with labels; each scrape reads all its values. */
 export function addReadings<Label extends string>(
   registry: Registry,
   name: string,
@@ -28,11 +28,11 @@ export function addReadings<Label extends string>(
   });
 }
 
-/** Adds a total that something else counts and that is read whenever it is asked for. */
+/** Adds a total that is counted elsewhere; each scrape reads it. */
 export const addTotal = (registry: Registry, name: string, help: string, read: () => number): void =>
   addTotals(registry, name, help, [], () => [[{}, read()]]);
 
-/** Adds a total with labels that something else counts and that is read, under all of them, whenever it is asked for. */
+/** Adds a total with labels that is counted elsewhere; each scrape reads all its values. */
 export function addTotals<Label extends string>(
   registry: Registry,
   name: string,

@@ -1,31 +1,31 @@
-/** What is asked of the service, and how it is answered. */
+/** Requests to the service, and their answers. */
 import { Counter, type Registry } from 'prom-client';
 import { CLASSES, type IncidentClass, type Rule, SEVERITIES } from '../../machines/vocabulary.ts';
 import type { Recorder } from '../incidents/recorder.ts';
 
-type Report = Recorder['report'];
+type MakeReport = Recorder['report'];
 
 export class RequestMetrics {
   readonly #answers: Counter<'method' | 'route' | 'status'>;
   readonly #reports: Counter<'class' | 'severity' | 'outcome'>;
-  /** By what they count. To find a counter by its labels, prom-client sorts and joins these at each time. */
+  /** By labels. prom-client would sort and join the labels on every lookup. */
   readonly #counters = new Map<string, Counter.Internal>();
 
   constructor(registry: Registry) {
     const registers = [registry];
     this.#answers = new Counter({
       name: 'incident_recorder_http_requests_total',
-      help: 'Answered requests; the route is empty where there is none.',
+      help: 'Answered requests; the route is empty when there is none.',
       labelNames: ['method', 'route', 'status'],
       registers,
     });
     this.#reports = new Counter({
       name: 'incident_recorder_reports_total',
-      help: 'Valid reports, by what came of them: created, recurred, replayed or refused, which is not recorded.',
+      help: 'Valid reports by outcome: created, recurred, replayed, or refused (not recorded).',
       labelNames: ['class', 'severity', 'outcome'],
       registers,
     });
-    // Those that are there from the beginning: the first report that is refused must be seen as one more.
+    // They exist from the start, so that the first refused report is visible as an increase.
     for (const incidentClass of CLASSES)
       for (const severity of SEVERITIES)
         for (const outcome of ['created', 'refused']) this.#reports.inc({ class: incidentClass, severity, outcome }, 0);
@@ -36,8 +36,8 @@ export class RequestMetrics {
     this.#counterOf(`${method} ${route} ${status}`, () => this.#answers.labels({ method, route, status })).inc();
   }
 
-  /** Gives `report` with what comes of it counted, under the severity that the report has by itself or by its rule. */
-  countReports(report: Report, ruleFor: (incidentClass: IncidentClass) => Rule): Report {
+  /** Wraps `report` so that each outcome is counted, under the severity of the report or else of its rule. */
+  countReports(report: MakeReport, ruleFor: (incidentClass: IncidentClass) => Rule): MakeReport {
     return async (given, idempotency) => {
       let outcome = 'refused';
       try {

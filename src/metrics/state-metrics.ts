@@ -1,6 +1,6 @@
 /**
- * How everything is at the moment, read when it is asked for: from memory and from counts that are kept, so that a scrape
- * costs the same however many incidents there are.
+ * The present state of the service. Each scrape reads it from memory and from maintained counts, so it costs the same for
+ * any number of incidents.
  */
 import type { Registry } from 'prom-client';
 import { DELIVERY_STATUSES } from '../../machines/delivery.ts';
@@ -22,11 +22,11 @@ export interface StateParts {
   readonly policy: { readonly current: Policy };
   readonly verification: { readonly verified: number | undefined };
   readonly notifier: Pick<Notifier, 'status'>;
-  /** Why reports or commands can't be taken at the moment. */
+  /** Why the service can't take reports or commands now; empty when it can. */
   readonly reasons: () => readonly string[];
 }
 
-/** Adds the figures that tell how the service and what it keeps are. */
+/** Adds the figures of the present state. */
 export function addStateMetrics(registry: Registry, parts: StateParts): void {
   addServiceMetrics(registry, parts);
   addLogMetrics(registry, parts);
@@ -39,14 +39,14 @@ function addServiceMetrics(registry: Registry, { reasons, actors, streams, polic
   addReadings(registry, 'incident_recorder_build_info', 'The version of the service; always 1.', ['version'], () => [
     [{ version: VERSION }, 1],
   ]);
-  const ready = 'Whether reports and commands are taken, as /readyz says: 1 or 0.';
+  const ready = 'Whether the service takes reports and commands, as /readyz says: 1 or 0.';
   addReading(registry, 'incident_recorder_ready', ready, () => (reasons().length === 0 ? 1 : 0));
   const info = 'The policy in force; always 1.';
   addReadings(registry, 'incident_recorder_policy_info', info, ['source', 'digest'], () => {
     const { source, digest } = policy.current;
     return [[{ source, digest }, 1]];
   });
-  const loaded = 'When the policy in force was loaded, since the epoch.';
+  const loaded = 'When the policy in force was loaded, in seconds since the epoch.';
   addReading(registry, 'incident_recorder_policy_loaded_timestamp_seconds', loaded, () => {
     return Date.parse(policy.current.loaded_at) / SECOND;
   });
@@ -58,7 +58,8 @@ function addServiceMetrics(registry: Registry, { reasons, actors, streams, polic
   );
   const woken = 'How often an incident got a live actor: by its report, or woken from its snapshot.';
   addTotal(registry, 'incident_recorder_actors_woken_total', woken, () => actors.figures.woken);
-  const passivated = 'How often a live actor was stopped: its incident was resolved, or others were used more lately.';
+  const passivated =
+    'How often a live actor was stopped: its incident was resolved, or others were used more recently.';
   addTotal(registry, 'incident_recorder_actors_passivated_total', passivated, () => actors.figures.passivated);
   addReading(registry, 'incident_recorder_streams', 'Open event streams.', () => streams.readers);
 }
@@ -72,8 +73,8 @@ function addLogMetrics(registry: Registry, { log, projections, verification }: S
     return LOG_STATES.map((state): Sample<'state'> => [{ state }, state === current ? 1 : 0]);
   });
   add('audit_last_seq', 'seq of the last entry on disk.', ({ entries }) => entries);
-  add('audit_verified_seq', 'seq up to which the log was verified by this process.', () => verification.verified ?? 0);
-  add('audit_file_bytes', 'Size of the file of the audit log that is being written.', ({ bytes }) => bytes);
+  add('audit_verified_seq', 'seq up to which this process has verified the log.', () => verification.verified ?? 0);
+  add('audit_file_bytes', 'Size of the current file of the audit log.', ({ bytes }) => bytes);
   add('audit_segments', 'Files that make up the audit log.', ({ segments }) => segments);
   add('queue_entries', 'Entries that wait for their batch.', ({ waiting }) => waiting);
   const lag = 'Entries of the audit log that reads do not show yet.';
@@ -81,10 +82,10 @@ function addLogMetrics(registry: Registry, { log, projections, verification }: S
 }
 
 function addIncidentMetrics(registry: Registry, { projections }: StateParts): void {
-  const help = 'Incidents on record, by what they are now.';
+  const help = 'Incidents on record, by class, severity and present state.';
   const labels = ['class', 'severity', 'state'] as const;
   addReadings(registry, 'incident_recorder_incidents', help, labels, function* read() {
-    // All of them, also those of which there are none: what has gone to 0 must be seen to have done so.
+    // All combinations, including those with none: a value that falls to 0 must be visible.
     for (const incidentClass of CLASSES)
       for (const severity of SEVERITIES)
         for (const state of STATES) yield [{ class: incidentClass, severity, state }, 0];
@@ -93,11 +94,11 @@ function addIncidentMetrics(registry: Registry, { projections }: StateParts): vo
 }
 
 function addContainmentMetrics(registry: Registry, { projections: { posture } }: StateParts): void {
-  const holders = 'Unresolved incidents that hold an action in force; it is released when there are none.';
+  const holders = 'Unresolved incidents that hold an action in force; without any it is released.';
   addReadings(registry, 'incident_recorder_containment_holders', holders, ['action'], () =>
     ACTIONS.map((action): Sample<'action'> => [{ action }, posture.of(action).holders]),
   );
-  const help = 'Deliveries of the actions in force, by how far they are.';
+  const help = 'Deliveries of the actions in force, by status.';
   const labels = ['action', 'status'] as const;
   addReadings(registry, 'incident_recorder_containment_deliveries', help, labels, function* read() {
     for (const action of ACTIONS) {
@@ -108,11 +109,11 @@ function addContainmentMetrics(registry: Registry, { projections: { posture } }:
 }
 
 function addWebhookMetrics(registry: Registry, { notifier }: StateParts): void {
-  const failing = 'Whether the webhook takes nothing at the moment: 1 or 0.';
+  const failing = 'Whether the webhook fails now: 1 or 0.';
   addReadings(registry, 'incident_recorder_webhook_failing', failing, ['url'], () =>
     notifier.status.map(({ url, status }): Sample<'url'> => [{ url }, status === 'failing' ? 1 : 0]),
   );
-  const behind = 'Entries of the audit log that the webhook has not been told of, or has no use for.';
+  const behind = 'Entries of the audit log that have not been sent to the webhook.';
   addReadings(registry, 'incident_recorder_webhook_behind_entries', behind, ['url'], () =>
     notifier.status.map((webhook): Sample<'url'> => [{ url: webhook.url }, webhook.behind]),
   );

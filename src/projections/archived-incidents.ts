@@ -7,7 +7,7 @@
  * projections saw the segment or are made again without it. That entry may leave the log in its turn, so each also says
  * what all before it have said; what of that was taken in is kept apart.
  */
-import { SEVERITIES, type Severity, type State } from '../../machines/vocabulary.ts';
+import { SEVERITIES, type Severity, type State, STATES } from '../../machines/vocabulary.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
 import { HOUR } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
@@ -19,6 +19,9 @@ export interface EntryRange {
   readonly first: number;
   readonly last: number;
 }
+
+/** The states that an incident enters after its report, each with the time in a field of its own: `contained_at`. */
+const ENTERED_STATES = STATES.filter((state) => state !== 'open');
 
 export class ArchivedIncidents {
   readonly #unresolved: Statement;
@@ -38,7 +41,7 @@ export class ArchivedIncidents {
       SELECT incident FROM entries WHERE incident BETWEEN ? AND ? AND seq BETWEEN ? AND ? LIMIT 1`);
     this.#kinds = database.prepare(`
       SELECT class, rank, count(*) AS incidents,
-        count(document ->> '$.contained_at') AS contained, count(document ->> '$.acknowledged_at') AS acknowledged
+        ${ENTERED_STATES.map((state) => `count(document ->> '$.${state}_at') AS ${state}`).join(', ')}
       FROM incidents WHERE number BETWEEN ? AND ? GROUP BY class, rank`);
     this.#deletions = [
       database.prepare('DELETE FROM incidents WHERE number BETWEEN ? AND ?'),
@@ -112,12 +115,11 @@ export class ArchivedIncidents {
     const tally = Object.assign(new Tally(), { incidents: 0 });
     for (const row of this.#kinds.all(first, last)) {
       const severity: Severity = SEVERITIES[Number(row.rank)]!;
-      const [incidents, contained, acknowledged] = [row.incidents, row.contained, row.acknowledged].map(Number);
-      tally.incidents += incidents!;
-      tally.moved.set(`${String(row.class)} ${severity} resolved`, incidents!);
-      const counts = { contained, acknowledged, resolved: incidents } as Record<string, number>;
-      for (const [state, count] of Object.entries(counts)) {
-        tally.entered.set(state as State, (tally.entered.get(state as State) ?? 0) + count);
+      const incidents = Number(row.incidents);
+      tally.incidents += incidents;
+      tally.moved.set(`${String(row.class)} ${severity} resolved`, incidents);
+      for (const state of ENTERED_STATES) {
+        tally.entered.set(state, (tally.entered.get(state) ?? 0) + Number(row[state]));
       }
     }
     return tally;

@@ -3,6 +3,7 @@ import {
   CLASSES,
   SEVERITIES,
   STATES,
+  UNATTENDED_STATES,
   type IncidentClass,
   type Severity,
   type State,
@@ -31,7 +32,7 @@ export interface StatisticsReading {
   readonly open_by_severity: Readonly<Record<Severity, number>>;
 }
 
-const isOpen = (state: State): boolean => state === 'open' || state === 'contained';
+const isOpen = (state: State): boolean => UNATTENDED_STATES.includes(state);
 
 const zeros = <Name extends string>(names: readonly Name[]): Record<Name, number> =>
   Object.fromEntries(names.map((name) => [name, 0])) as Record<Name, number>;

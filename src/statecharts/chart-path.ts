@@ -10,14 +10,14 @@ import {
 import { stateId, transitionIds } from './chart.ts';
 import type { Whereabouts } from './svg.ts';
 
-/** A walk through a machine by events, which remembers the way. The machine's actions do nothing here. */
+/** A path through a machine, event by event. It executes none of the machine's actions. */
 export class ChartPath {
   readonly #machine: AnyStateMachine;
   readonly #ids: ReadonlyMap<AnyTransitionDefinition, string>;
   readonly #actor: Actor<AnyStateMachine>;
   readonly #taken = new Set<string>();
 
-  /** Begins where the machine begins with this input. */
+  /** Begins in the initial state for this input. */
   constructor(machine: AnyStateMachine, input: unknown) {
     this.#machine = machine;
     this.#ids = transitionIds(machine);
@@ -30,7 +30,7 @@ export class ChartPath {
     }).start();
   }
 
-  /** Goes on; an event that the machine does not take where it is changes nothing. */
+  /** Takes an event. One that the machine does not allow changes nothing. */
   take(event: EventObject): void {
     this.#actor.send(event);
   }

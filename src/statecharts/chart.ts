@@ -1,27 +1,27 @@
-/** A machine as what there is to draw of it: states within states, transitions between them, and the names in both. */
+/** A machine in the form that is drawn: nested states, transitions between them, and the names of both. */
 import type { AnyStateMachine, AnyStateNode, AnyTransitionDefinition } from 'xstate';
 
 export interface ChartState {
-  /** The names of the states around it and its own, with a dot between: `contained.delivering`. */
+  /** Its name after the names of the states around it: `contained.delivering`. */
   readonly id: string;
   readonly name: string;
   readonly description?: string;
   readonly final: boolean;
-  /** Names of the actions on entering and on leaving it. */
+  /** Names of its entry and exit actions. */
   readonly entry: readonly string[];
   readonly exit: readonly string[];
-  /** The id of the state in it in which it begins, where there are any. */
+  /** The id of its initial inner state, if it has inner states. */
   readonly initial?: string;
   readonly states: readonly ChartState[];
 }
 
 export interface ChartTransition {
-  /** Where it comes from and its event: `open:contain`, `open:always`; numbered where there are several. */
+  /** The state that it leaves and its event: `open:contain`, `open:always`; numbered if there are several. */
   readonly id: string;
   readonly from: string;
-  /** The same as `from` where it leads nowhere else. */
+  /** The same as `from` if the state stays. */
   readonly to: string;
-  /** Empty for one that is taken by itself. */
+  /** Empty for a transition without an event. */
   readonly event: string;
   readonly guard?: string;
   /** Names of its actions. */
@@ -32,7 +32,7 @@ export interface ChartTransition {
 
 export interface Chart {
   readonly name: string;
-  /** The id of the state in which it begins. */
+  /** The id of the initial state. */
   readonly initial: string;
   readonly states: readonly ChartState[];
   readonly transitions: readonly ChartTransition[];
@@ -51,7 +51,7 @@ export function chartOf(machine: AnyStateMachine): Chart {
   const { root } = machine;
   return {
     name: machine.id,
-    initial: excerptOf(root) ?? '',
+    initial: initialOf(root) ?? '',
     states: statesIn(root),
     transitions: [...transitionIds(machine)].map(([definition, id]) => transitionOf(definition, id)),
   };
@@ -59,7 +59,7 @@ export function chartOf(machine: AnyStateMachine): Chart {
 
 export const stateId = (node: AnyStateNode): string => node.path.join('.');
 
-/** Every transition of a machine with the id that it has in its chart. */
+/** Every transition of a machine, with its id in the chart. */
 export function transitionIds(machine: AnyStateMachine): ReadonlyMap<AnyTransitionDefinition, string> {
   const ids = new Map<AnyTransitionDefinition, string>();
   const visit = (node: AnyStateNode): void => {
@@ -76,7 +76,7 @@ export function transitionIds(machine: AnyStateMachine): ReadonlyMap<AnyTransiti
 
 function statesIn(node: AnyStateNode): readonly ChartState[] {
   return Object.values(node.states).map((state: AnyStateNode) => {
-    const initial = excerptOf(state);
+    const initial = initialOf(state);
     return {
       id: stateId(state),
       name: state.key,
@@ -103,19 +103,19 @@ function transitionOf(definition: AnyTransitionDefinition, id: string): ChartTra
   };
 }
 
-const excerptOf = (node: AnyStateNode): string | undefined => {
+const initialOf = (node: AnyStateNode): string | undefined => {
   const [target] = node.initial.target;
   return target === undefined ? undefined : stateId(target);
 };
 
-/** An action or a guard is named, an object of a named type, or a function with a name. */
+/** An action or a guard is a name, an object with a type, or a named function. */
 const nameOf = (named: unknown): string => {
   if (typeof named === 'string') return named;
   const { type, name } = named as { readonly type?: string; readonly name?: string };
   return type ?? name ?? '';
 };
 
-/** A transition in UML's words: `event [guard] / actions`. */
+/** A transition in UML's notation: `event [guard] / actions`. */
 export const labelOf = ({ event, guard, actions }: ChartTransition): string =>
   [event, guard === undefined ? '' : `[${guard}]`, actions.length === 0 ? '' : `/ ${actions.join(', ')}`]
     .filter((part) => part !== '')

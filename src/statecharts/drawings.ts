@@ -1,7 +1,6 @@
 /**
- * The drawings of the machines. From the sources they are drawn on demand. In the bundle the result of the build takes
- * the place of this module (`src/build/drawn-charts.ts`), so that the bundle needs neither WebAssembly nor a drawing
- * program.
+ * The drawings of the machines. In a run from the sources this module draws them on request. The bundle replaces it by its
+ * result at build time (`src/build/drawn-charts.ts`), so it needs neither WebAssembly nor the drawing library.
  */
 import { chartOf, type Drawing } from './chart.ts';
 import { MACHINES } from './machines.ts';

@@ -1,4 +1,4 @@
-/** The forms in which a machine is given. */
+/** The formats of a machine. */
 import type { AnyStateMachine } from 'xstate';
 import { chartOf, type Drawing } from './chart.ts';
 import { configJson } from './machine-config.ts';
@@ -14,7 +14,7 @@ export interface FormattedChart {
   readonly text: string;
 }
 
-/** A machine in a format; `drawing` is asked for when the format is a drawing or comes of one. */
+/** A machine in a format. @param drawing is called for formats that need the drawing */
 export async function formatChart(
   machine: AnyStateMachine,
   format: ChartFormat,

@@ -1,8 +1,8 @@
 import { type AnyStateMachine, getInitialSnapshot } from 'xstate';
 
 /**
- * The configuration of a machine as JSON, which Stately's editor takes. The context is the one that the machine begins
- * with; guards and actions are named.
+ * The configuration of a machine as JSON, as Stately's editor reads it, with the initial context. Guards and actions are
+ * names.
  */
 export function configJson(machine: AnyStateMachine): string {
   const { context } = getInitialSnapshot(machine) as { readonly context: unknown };

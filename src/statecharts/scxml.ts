@@ -1,8 +1,8 @@
 import type { Chart, ChartState, ChartTransition } from './chart.ts';
 
 /**
- * A chart as State Chart XML (www.w3.org/TR/scxml). What guards say and actions do is code, so here a guard is a
- * variable of its name, and an action writes its name to the log.
+ * A chart as State Chart XML (www.w3.org/TR/scxml). Guards and actions are code, so here a guard is a variable of its
+ * name, and an action logs its name.
  */
 export function scxmlOf({ name, initial, states, transitions }: Chart): string {
   const guards = [...new Set(transitions.flatMap(({ guard }) => guard ?? []))];
@@ -45,7 +45,7 @@ const transitionElement = ({ event, guard, to, internal, actions }: ChartTransit
 
 const action = (name: string): Lines => element('log', { label: 'action', expr: `'${name}'` });
 
-/** An element with the attributes that are there. Their values are names, which need no escapes. */
+/** An element with its defined attributes. Their values are names, which need no escapes. */
 function element(name: string, attributes: Readonly<Record<string, string | undefined>>, contents: Lines = []): Lines {
   const given = Object.entries(attributes).filter(([, value]) => value !== undefined);
   const start = [name, ...given.map(([key, value]) => `${key}="${value}"`)].join(' ');

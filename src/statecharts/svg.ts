@@ -1,19 +1,18 @@
 /**
- * A statechart as SVG, as it is or with one incident shown in it.
+ * A statechart as SVG, alone or with the path of one incident.
  *
- * What is told by colour is told by line as well: the present state is framed boldly, what was taken is drawn with thick
- * lines, what is possible now with thin ones, and everything else with dashes. The drawing follows the reader's colour
- * scheme, and is black on white in print.
+ * Lines show the same as colours: the present state has a bold frame, taken transitions thick lines, possible ones thin
+ * lines, all others dashes. The drawing follows the reader's colour scheme, and is black on white in print.
  */
 import type { Drawing } from './chart.ts';
 
-/** Where in its chart an incident is, by the ids of states and transitions. */
+/** The place of an incident in its chart, by the ids of states and transitions. */
 export interface Whereabouts {
-  /** The states that it is in, the outer ones first. */
+  /** The states that it is in, outer states first. */
   readonly current: ReadonlySet<string>;
   /** The transitions that it has taken. */
   readonly taken: ReadonlySet<string>;
-  /** The transitions that it may take now. */
+  /** The transitions that are possible now. */
   readonly possible: ReadonlySet<string>;
 }
 
@@ -40,11 +39,11 @@ path, .pseudo ellipse { fill: none; stroke: var(--ink); stroke-width: 1.25px }
 const LEGEND_HEIGHT = 34;
 const GROUP = /<g class="(state|transition)" data-id="([^"]*)"><title>([^<]*)<\/title>/g;
 
-/** The chart itself. */
+/** The chart alone. */
 export const chartSvg = (name: string, drawing: Drawing): string =>
   svg(`Statechart ${name}`, drawing.width, drawing.height, drawing.body);
 
-/** The chart with an incident in it. `title` says which. */
+/** The chart with an incident in it, which `title` names. */
 export function incidentSvg(title: string, { width, height, body }: Drawing, whereabouts: Whereabouts): string {
   const marked = body.replaceAll(GROUP, (_, kind: 'state' | 'transition', id: string, said: string) => {
     const { marks, words } = kind === 'state' ? markState(id, whereabouts) : markTransition(id, whereabouts);
@@ -61,7 +60,7 @@ export function incidentSvg(title: string, { width, height, body }: Drawing, whe
 
 interface Marking {
   readonly marks: readonly string[];
-  /** The same for those who do not see it. */
+  /** The same for screen readers. */
   readonly words: string;
 }
 

@@ -11,14 +11,8 @@
  */
 import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import {
-  begin,
-  type CommandName,
-  decide,
-  type IncidentSnapshot,
-  type Intent,
-  stateOf,
-} from '../../machines/decision.ts';
+import { type CommandName, eventOfCommand } from '../../machines/commands.ts';
+import { begin, decide, type IncidentSnapshot, type Intent, stateOf } from '../../machines/decision.ts';
 import { type ChainHash, chainHash } from '../../src/audit/chain-hash.ts';
 import { readKey } from '../../src/audit/key.ts';
 import { incidentId } from '../../src/incidents/incident-id.ts';
@@ -90,12 +84,7 @@ interface Unfinished {
   readonly plan: Step[];
 }
 
-const EVENT_OF = {
-  contain: 'incident.contained',
-  acknowledge: 'incident.acknowledged',
-  resolve: 'incident.resolved',
-  recur: 'incident.recurred',
-} as const satisfies Record<Step, EntryEvent>;
+const eventOf = (step: Step): EntryEvent => (step === 'recur' ? 'incident.recurred' : eventOfCommand(step));
 
 class Story {
   readonly population = new Population();
@@ -182,12 +171,12 @@ class Story {
     incident.version += 1;
     const about = { incident: incident.id, version: incident.version, state };
     if (type === 'recur') {
-      this.#append(EVENT_OF[type], { ...about, report: incident.report });
+      this.#append(eventOf(type), { ...about, report: incident.report });
       return;
     }
     const note = this.#random.chance(0.5) ? { note: this.#random.pick(NOTES) } : {};
     const by = this.#random.pick(OPERATORS);
-    this.#append(EVENT_OF[type], { ...about, by, ...note, intents });
+    this.#append(eventOf(type), { ...about, by, ...note, intents });
     this.population.move(before, state);
     this.#alert(incident, intents);
   }

@@ -14,8 +14,8 @@ export const REALISTIC_EVIDENCE: EvidenceBytes = { least: 200, most: 8192 };
 const MEDIAN_EVIDENCE = 600;
 const SPREAD = 0.8;
 
-/** How often each class occurs, in hundredths. */
-const FREQUENCY: Readonly<Record<IncidentClass, number>> = {
+/** How often each class occurs, in hundredths; a class that is not named here never does. */
+const FREQUENCY = {
   tool_call_burst: 30,
   prompt_injection: 22,
   forbidden_airlock_request: 16,
@@ -25,9 +25,9 @@ const FREQUENCY: Readonly<Record<IncidentClass, number>> = {
   manifest_mismatch: 4,
   integrity_violation: 2,
   attestation_failure: 1,
-};
+} as const satisfies Readonly<Partial<Record<IncidentClass, number>>>;
 
-const SOURCES: Readonly<Record<IncidentClass, readonly string[]>> = {
+const SOURCES: Readonly<Record<keyof typeof FREQUENCY, readonly string[]>> = {
   tool_call_burst: ['tool-firewall', 'agent-supervisor'],
   prompt_injection: ['prompt-scanner', 'tool-firewall', 'browser-sandbox'],
   forbidden_airlock_request: ['airlock', 'airlock-standby'],

@@ -67,6 +67,21 @@ describe('the console: incidents', () => {
     expect((await service.get(`/api/v1/incidents/get?id=${second}`)).json.state).to.equal('open');
   });
 
+  it('takes every letter after / for the search, on a narrow and slow page too', async () => {
+    const service = await start(new ServiceHome(directory()));
+    const [id] = await reportMany(service, 2);
+    const tab = await open(addressOf(service, `#/incidents/${id}`), { viewport: { width: 600, height: 800 } });
+    await tab.getByRole('article', { name: id! }).waitFor();
+    const session = await tab.context().newCDPSession(tab);
+    await session.send('Emulation.setCPUThrottlingRate', { rate: 6 });
+    await tab.keyboard.press('/');
+    await tab.keyboard.type('car', { delay: 350 });
+    await tab.keyboard.type('carrack');
+    await tab.waitForURL(/q=carcarrack$/);
+    expect(await tab.getByRole('searchbox').inputValue()).to.equal('carcarrack');
+    expect(await tab.getByRole('dialog').count()).to.equal(0);
+  });
+
   it('resolves fifty at once, and says how it went with each', async () => {
     const service = await start(new ServiceHome(directory()));
     const ids = await reportMany(service, 51);
@@ -124,7 +139,7 @@ describe('the console: incidents', () => {
     await tab.getByRole('article').waitFor({ state: 'detached' });
   });
 
-  it('asks for the token again when the page is reloaded, unless it was to be kept', async () => {
+  it('asks for the token again after a reload, unless it was to be kept', async () => {
     const service = await start(new ServiceHome(directory()));
     const [id] = await reportMany(service, 1);
     const tab = await open(addressOf(service, `#/incidents/${id}`));

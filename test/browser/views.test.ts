@@ -92,12 +92,12 @@ describe('the console: every view', () => {
     expect(tab.url()).to.match(/#\/incidents\?state=open$/);
   });
 
-  it('verifies the log here: a chain under a key as linked, a plain one as what it says', async () => {
+  it('verifies the log in the browser: the linkage of a keyed chain, the hashes of a plain one', async () => {
     const { service } = await busy();
     const keyed = await open(addressOf(service, '#/audit'));
     await keyed.getByRole('button', { name: /^Verify these \d+ entries here$/ }).click();
     await keyed.getByText(/are linked without a gap/).waitFor();
-    await keyed.getByText(/takes the audit key/).waitFor();
+    await keyed.getByText(/Only the audit key/).waitFor();
 
     const home = new ServiceHome(directory());
     const plain = await start(home, { env: { AUDIT_HMAC_KEY_PATH: '' } });

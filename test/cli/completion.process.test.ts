@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { expect } from 'chai';
+import { STATES } from '../../machines/vocabulary.ts';
 import { COMMAND_LINE } from '../support/programs.ts';
 import { RunningService, ServiceHome } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
@@ -23,7 +24,7 @@ describe('completion', () => {
       .to.include.members(['list', 'watch'])
       .and.not.include('complete');
     expect(await offers('list', '--s')).to.deep.equal(['--state', '--severity', '--source', '--since', '--search']);
-    expect(await offers('list', '--state', '')).to.deep.equal(['open', 'contained', 'acknowledged', 'resolved']);
+    expect(await offers('list', '--state', '')).to.deep.equal(STATES);
     expect(await offers('list', '--state', 'open', 'c')).to.deep.equal(['contained']);
     expect(await offers('report', '--source', 'x', '--class', 'tool')).to.deep.equal(['tool_call_burst']);
     expect(await offers('policy', '')).to.deep.equal(['check', 'diff', 'whatif']);
@@ -74,7 +75,7 @@ describe('completion', () => {
       const script = `source "$1"; COMP_WORDS=(incident-recorder list --state ''); COMP_CWORD=3
         _incident_recorder incident-recorder; printf '%s ' "\${COMPREPLY[@]}"; complete -p incident-recorder`;
       expect(await inShell('bash', script)).to.equal(
-        'open contained acknowledged resolved complete -o default -F _incident_recorder incident-recorder\n',
+        `${STATES.join(' ')} complete -o default -F _incident_recorder incident-recorder\n`,
       );
     });
   });

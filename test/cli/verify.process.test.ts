@@ -14,7 +14,7 @@ describe('incident-recorder verify', () => {
     return spawnSync(process.execPath, [COMMAND_LINE, 'verify', ...args], { encoding: 'utf8', env });
   };
 
-  /** A log of ten entries with its key beside it. */
+  /** A log of ten entries with its key next to it. */
   const tenEntries = async (): Promise<string> => {
     const path = join(directory(), 'audit.jsonl');
     writeFileSync(join(path, '..', 'audit-hmac-key'), KEY, { mode: 0o600 });
@@ -69,15 +69,15 @@ describe('incident-recorder verify', () => {
     expect(verify(`${path}.missing`)).to.include({ status: 1 });
   });
 
-  it('tells which key proves it, and what one is worth that was found beside the log', async () => {
+  it('says which key proves it, and that one found next to the log proves little', async () => {
     const path = await tenEntries();
-    const beside = join(path, '..', 'audit-hmac-key');
+    const nearKey = join(path, '..', 'audit-hmac-key');
     expect(verify(path).stdout).to.include(
-      `key         ${beside} (found beside the log: whoever can write there can replace both)\n`,
+      `key         ${nearKey} (found beside the log: whoever can write there can replace both)\n`,
     );
-    expect(verify('--key', beside, path).stdout).to.include(`key         ${beside}\n`);
-    expect(JSON.parse(verify(path, '--json').stdout)).to.include({ key: beside });
-    rmSync(beside);
+    expect(verify('--key', nearKey, path).stdout).to.include(`key         ${nearKey}\n`);
+    expect(JSON.parse(verify(path, '--json').stdout)).to.include({ key: nearKey });
+    rmSync(nearKey);
     expect(verify(path).stdout).to.include('key         none: shows accidents, not forgery\n');
   });
 

@@ -27,7 +27,7 @@ describe('incident-recorder watch', () => {
     const watch = (...args: string[]) => {
       const child = spawnCommand(['watch', '--url', url, ...args]);
       watching.push(child);
-      return { said: linesOf(child.stdout), told: linesOf(child.stderr) };
+      return { said: linesOf(child.stdout), messages: linesOf(child.stderr) };
     };
     return { run: () => start(home, { env: { BIND_ADDR: url } }), watch };
   };
@@ -61,15 +61,15 @@ describe('incident-recorder watch', () => {
   it('goes on exactly where it was when the recorder was killed and comes back', async () => {
     const { run, watch } = setUp();
     let service = await run();
-    const { said, told } = watch('--json', '--after', '0');
+    const { said, messages } = watch('--json', '--after', '0');
     for (const description of ['one', 'two']) await service.report({ description });
     await said.until((line) => line.includes('two'));
     await service.end('SIGKILL');
-    await told.until((line) => line.includes('trying again'));
+    await messages.until((line) => line.includes('trying again'));
     service = await run();
     await service.report({ description: 'three' });
     await said.until((line) => line.includes('three'));
-    await told.until((line) => line === 'connected again');
+    await messages.until((line) => line === 'connected again');
     const numbers = said.lines.map(seqOf);
     expect(numbers).to.deep.equal(numbers.map((_, index) => index + 1));
   });

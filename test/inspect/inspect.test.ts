@@ -8,6 +8,13 @@ import { ROOT } from '../support/programs.ts';
 import { ServiceHome } from '../support/service-home.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
+/** The states that an actor has shown, as JSON. */
+const statesOf = (events: readonly StatelyInspectionEvent[], session: string): readonly string[] =>
+  events.flatMap((event) => {
+    if (event.type !== '@xstate.snapshot' || event.sessionId !== session) return [];
+    return [JSON.stringify((event.snapshot as { readonly value?: unknown }).value)];
+  });
+
 describe('inspecting the actors', () => {
   const directory = temporaryDirectories();
   const start = localServices();
@@ -17,11 +24,16 @@ describe('inspecting the actors', () => {
     const inspector = createInspector({ send: (event) => void seen.push(event) });
     inspector.start();
     const service = await start(new ServiceHome(directory()), { inspect: inspector.inspect });
-    const { id } = (await service.report()).json;
-    const shows = (kind: string, word: string): boolean =>
-      JSON.stringify(seen.filter(({ type }) => type === kind)).includes(word);
+    const ids = [(await service.report()).json.id, (await service.report()).json.id];
+    const actors = () => seen.filter((event) => event.type === '@xstate.actor');
     // The inspector shows things when the process has nothing else to do.
-    await eventually(() => shows('@xstate.actor', id) && shows('@xstate.snapshot', 'contained'));
+    await eventually(() => actors().length === ids.length);
+    const [first, second] = actors();
+    expect([first?.name, second?.name]).to.deep.equal(ids);
+    await eventually(() => statesOf(seen, second!.sessionId).includes('{"contained":"delivering"}'));
+
+    await service.post('/api/v1/incidents/resolve', { id: ids[0] });
+    await eventually(() => statesOf(seen, first!.sessionId).at(-1) === '"resolved"');
   });
 
   it('is no part of what is shipped, nor is what draws the statecharts', () => {

@@ -72,7 +72,7 @@ describe('the delivery statechart', () => {
     expect(decideDelivery(situation, { type: 'miss', wait: 1 })?.status).to.equal('failed');
   });
 
-  it('when a person retries it, then it begins again, on the channel that there is now', () => {
+  it('when an operator retries it, then it begins again, on the present channel', () => {
     const failed = decideDelivery(beginDelivery('poll'), { type: 'confirm', attempted: false })!;
     const lost = decideDelivery(failed, { type: 'lose' })!;
     const again = decideDelivery(lost, { type: 'retry', via: 'push' });

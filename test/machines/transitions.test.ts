@@ -1,9 +1,11 @@
 import { expect } from 'chai';
 import { createMachine } from 'xstate';
+import { COMMANDS } from '../../machines/commands.ts';
 import { decide, snapshotOf, transitionsIn } from '../../machines/decision.ts';
 import { incidentMachine } from '../../machines/incident.ts';
 import { transitionsFrom } from '../../machines/transitions.ts';
 import { STATES, type State } from '../../machines/vocabulary.ts';
+import { targetOf } from './support/edges.ts';
 
 const context = { auto_contain: false, actions: ['freeze_agent'], occurrences: 1, standings: {} } as const;
 
@@ -27,15 +29,13 @@ describe('the transitions of an incident', () => {
   });
 
   it('say where each leads', () => {
-    expect(targetsIn('open')).to.deep.equal({
-      contain: 'contained',
-      acknowledge: 'acknowledged',
-      resolve: 'resolved',
-      recur: null,
-    });
-    expect(targetsIn('contained')).to.deep.include({ acknowledge: 'acknowledged', resolve: 'resolved', recur: null });
-    expect(targetsIn('acknowledged')).to.deep.include({ resolve: 'resolved', recur: null });
-    expect(targetsIn('resolved')).to.deep.equal({});
+    for (const state of STATES) {
+      const { recur, ...others } = targetsIn(state);
+      const commands = Object.fromEntries(Object.entries(others).filter(([event]) => event !== 'delivery'));
+      const expected = COMMANDS.map((command) => [command, targetOf(state, command)] as const);
+      expect(commands).to.deep.equal(Object.fromEntries(expected.filter(([, target]) => target !== undefined)));
+      expect(recur).to.equal(targetOf(state, 'recur') === undefined ? undefined : null);
+    }
   });
 
   it('say why one is refused', () => {

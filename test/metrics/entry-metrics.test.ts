@@ -3,20 +3,28 @@ import fc from 'fast-check';
 import { Registry } from 'prom-client';
 import { EntryMetrics } from '../../src/metrics/entry-metrics.ts';
 import { samplesOf } from './support/samples.ts';
-import { ENTRY_EVENTS, type EntryEvent, type StoredEntry } from '../../src/domain/entries.ts';
+import { ENTRY_EVENTS, type EntryEvent, isAboutIncident, type StoredEntry } from '../../src/domain/entries.ts';
+import type { IncidentRecord, TakenEntry } from '../../src/domain/incident.ts';
 
-const REPORTED_AT = Date.parse('2026-11-22T07:12:00.000Z');
+const REPORTED_AT = '2026-11-22T07:12:00.000Z';
 
-const entry = (event: string, data: object = {}, timestamp = '2026-11-22T07:12:00.000Z'): StoredEntry =>
+const entry = (event: string, data: object = {}, timestamp = REPORTED_AT): StoredEntry =>
   ({ event, timestamp, data: { seq: 1, ...data } }) as StoredEntry;
 
 const about = (event: string, data: object, timestamp?: string): StoredEntry =>
   entry(event, { incident: 'INC-1', ...data }, timestamp);
 
+/** The entry with the change that the actor of `INC-1` made from it. Other incidents have no actor. */
+const taken = (of: StoredEntry): TakenEntry => {
+  if (!isAboutIncident(of) || of.data.incident !== 'INC-1') return { entry: of };
+  const now = { incident: { id: 'INC-1', created_at: REPORTED_AT } } as IncidentRecord;
+  return { entry: of, change: { before: undefined, now } };
+};
+
 /** What is shown after these entries. */
 async function counted(entries: readonly StoredEntry[]): Promise<ReadonlyMap<string, number>> {
   const registry = new Registry();
-  new EntryMetrics(registry, (id) => (id === 'INC-1' ? REPORTED_AT : undefined)).count(entries);
+  new EntryMetrics(registry).count(entries.map(taken));
   return samplesOf(await registry.metrics());
 }
 

@@ -1,5 +1,8 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiPathItemObject, ZodOpenApiPathsObject } from 'zod-openapi';
+import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../../machines/commands.ts';
+import { begin, decide } from '../../../machines/decision.ts';
+import { STATES } from '../../../machines/vocabulary.ts';
 import { refusals, requestBody, response } from '../openapi/responses.ts';
 import { describe, described } from '../openapi/described.ts';
 import { EXAMPLE_INCIDENT } from '../openapi/examples.ts';
@@ -18,61 +21,36 @@ describe(ifMatch, {
   examples: ['"2"'],
 });
 
-interface CommandDescription {
-  readonly operationId: string;
-  readonly summary: string;
-  readonly description: string;
-  /** Whether there are states in which it is not allowed. */
-  readonly mayBeIllegal: boolean;
-  /** What the incident shows after the command. */
-  readonly example: object;
-}
+/** A command that leads to the state in which the incident already is changes nothing; any other may be illegal. */
+const mayBeIllegal = (type: CommandName): boolean => {
+  const { context } = begin({ auto_contain: false, actions: [], default_severity: 'low' }).snapshot;
+  return STATES.some((value) => decide({ value, context }, { type }).kind === 'refused');
+};
 
-const command = (it: CommandDescription): ZodOpenApiPathItemObject => {
-  const { operationId, summary, description, mayBeIllegal, example } = it;
+const pathOf = (name: CommandName): ZodOpenApiPathItemObject => {
+  const { done, meaning } = COMMAND_TABLE[name];
+  const at = '2026-11-22T07:20:00.000Z';
   return {
     post: {
-      operationId,
+      operationId: `${name}Incident`,
       tags: ['incidents'],
-      summary,
-      description: `${description} When the incident is in that state already, nothing changes.`,
+      summary: `${name.charAt(0).toUpperCase()}${name.slice(1)} an incident`,
+      description: `${meaning} When the incident is in that state already, nothing changes.`,
       requestParams: { header: z.object({ 'If-Match': ifMatch }) },
       requestBody: requestBody(commandBody, { id: EXAMPLE_INCIDENT.id, by: 'ada' }),
       responses: {
         200: response(
-          'The incident after the command.',
+          'The incident after it.',
           incident,
-          { ...EXAMPLE_INCIDENT, version: 3, ...example },
+          { ...EXAMPLE_INCIDENT, version: 3, state: done, [`${done}_at`]: at, [`${done}_by`]: 'ada' },
           { ETag: 'Its version, in quotation marks.' },
         ),
-        ...refusals(400, 404, 412, 413, 415, 503, ...(mayBeIllegal ? ([409] as const) : [])),
+        ...refusals(400, 404, 412, 413, 415, 503, ...(mayBeIllegal(name) ? ([409] as const) : [])),
       },
     },
   };
 };
 
-const AT = '2026-11-22T07:20:00.000Z';
-
-export const commandPaths: ZodOpenApiPathsObject = {
-  '/api/v1/incidents/contain': command({
-    operationId: 'containIncident',
-    summary: 'Contain an incident that the policy left open',
-    description: 'Engages the actions of its rule.',
-    mayBeIllegal: true,
-    example: { state: 'contained', contained_at: AT, contained_by: 'ada' },
-  }),
-  '/api/v1/incidents/acknowledge': command({
-    operationId: 'acknowledgeIncident',
-    summary: 'Acknowledge an incident',
-    description: 'A person has seen it; containment stays in force.',
-    mayBeIllegal: true,
-    example: { state: 'acknowledged', acknowledged_at: AT, acknowledged_by: 'ada' },
-  }),
-  '/api/v1/incidents/resolve': command({
-    operationId: 'resolveIncident',
-    summary: 'Resolve an incident',
-    description: 'Ends the incident, whatever its state, and releases its containment.',
-    mayBeIllegal: false,
-    example: { state: 'resolved', resolved_at: AT, resolved_by: 'ada' },
-  }),
-};
+export const commandPaths: ZodOpenApiPathsObject = Object.fromEntries(
+  COMMANDS.map((name) => [`/api/v1/incidents/${name}`, pathOf(name)]),
+);

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { COMMAND_TABLE, COMMANDS, type Done } from '../../../machines/commands.ts';
 import type { NextTransition } from '../../../machines/transitions.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { containment } from '../containment/posture.openapi.ts';
@@ -19,6 +20,17 @@ import {
 } from '../openapi/values.ts';
 import { type Entry, ENTRY_EVENTS } from '../../domain/entries.ts';
 
+/** When each command was carried out, and who gave it: `contained_at`, `contained_by`. */
+const stamps = Object.fromEntries<z.ZodMiniType>(
+  COMMANDS.flatMap((name) => {
+    const { done } = COMMAND_TABLE[name];
+    return [
+      [`${done}_at`, maybe(time)],
+      [`${done}_by`, maybe(text())],
+    ] as const;
+  }),
+) as FieldsOf<Pick<Incident, `${Done}_at` | `${Done}_by`>>;
+
 export const incident = named(
   'Incident',
   'An incident as it is now.',
@@ -34,12 +46,7 @@ export const incident = named(
     evidence: maybe(meaning(anything(), 'Exactly as it was reported.')),
     containment_actions: maybe(meaning(z.array(action), 'The actions of its rule, from containment on.')),
     containment: maybe(containment),
-    contained_at: maybe(time),
-    contained_by: maybe(text()),
-    acknowledged_at: maybe(time),
-    acknowledged_by: maybe(text()),
-    resolved_at: maybe(time),
-    resolved_by: maybe(text()),
+    ...stamps,
     note: maybe(meaning(text(), 'The latest note that a person left.')),
     dedup_key: maybe(text()),
     occurrences: meaning(count, 'How many times it was reported.'),

@@ -1,6 +1,6 @@
 /**
- * Colour says nothing that the words do not say. It is used on a terminal only, and never where `NO_COLOR` is set
- * (no-color.org) or the terminal is a dumb one.
+ * Colour repeats what the words say. It is used on a terminal only, and not with `NO_COLOR` (no-color.org) or on a dumb
+ * terminal.
  */
 import { styleText } from 'node:util';
 import type { Severity, State } from '../../../machines/vocabulary.ts';
@@ -10,7 +10,7 @@ export type Style = Parameters<typeof styleText>[0];
 const { env } = process;
 const isColourful = process.stdout.isTTY && !env.NO_COLOR && env.TERM !== 'dumb';
 
-/** The text in a style, where there is colour. */
+/** The text in a style, if the terminal shows colour. */
 export const styled = (style: Style | undefined, text: string): string =>
   style === undefined || !isColourful ? text : styleText(style, text, { validateStream: false });
 

@@ -1,7 +1,6 @@
 /**
- * Text of incidents on its way to a terminal. Who reports an incident chooses its words, and a terminal obeys control
- * characters: so none goes there raw. Each is shown as its escape, the ones that turn the direction of text among them
- * (UAX #9), and those that are seen nowhere.
+ * Makes the text of incidents safe for a terminal. A reporter chooses the text, and a terminal obeys control characters:
+ * each is shown as its escape. So are characters that change the direction of text (UAX #9), and invisible ones.
  */
 
 /** Control, format, surrogate, private and line-separating characters; the joiners of emoji and scripts are format too. */
@@ -9,7 +8,7 @@ const UNSAFE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]|(?![\u200c\u200d])\p{Cf}/gu;
 
 const NAMES: Readonly<Record<string, string>> = { '\n': String.raw`\n`, '\r': String.raw`\r`, '\t': String.raw`\t` };
 
-/** The text on one line, with nothing in it that a terminal would obey. */
+/** The text on one line, without anything that a terminal obeys. */
 export const printable = (text: string): string =>
   text.replace(UNSAFE, (character) => NAMES[character] ?? escaped(character));
 
@@ -19,7 +18,7 @@ const escaped = (character: string): string => {
   return digits.length <= 4 ? String.raw`\u${digits.padStart(4, '0')}` : String.raw`\u{${digits}}`;
 };
 
-/** The same of JSON text on one line, which stays JSON with the same value: what is unsafe stands in strings only. */
+/** The same for JSON text on one line. It stays JSON with the same value: unsafe characters are in strings only. */
 export const printableJson = (json: string): string =>
   json.replace(UNSAFE, (character) =>
     character

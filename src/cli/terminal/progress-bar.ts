@@ -1,11 +1,11 @@
-/** A bar on standard error that shows how far a long work is; where that is no terminal there is none. */
+/** A progress bar on standard error, if that is a terminal. */
 
 export interface ProgressBar {
   readonly show: (done: number) => void;
   readonly end: () => void;
 }
 
-/** Milliseconds before a work counts as long, and between two looks of the bar. */
+/** Milliseconds before the bar appears, and between two updates. */
 const PATIENCE = 300;
 const PAUSE = 100;
 const CELLS = 30;

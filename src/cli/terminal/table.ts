@@ -1,9 +1,9 @@
 /**
  * Tables that fit the terminal.
  *
- * Columns are as wide as their widest value while there is room. When there is not, those that may be cut share what is
- * left, none below its least width; when that is still too much, columns are left out from the last one on that may be.
- * Where the output is no terminal there is always room: who reads a pipe gets the values whole.
+ * Columns are as wide as their widest value while there is room. Without room, columns that may be cut share what is left,
+ * each at least at its least width. If that is still too wide, optional columns are left out, the last one first. Output
+ * that is no terminal has unlimited room: a pipe gets whole values.
  */
 import { printable } from './printable.ts';
 import { styled, type Style } from './colour.ts';
@@ -13,15 +13,15 @@ export interface Column<Row> {
   readonly header: string;
   readonly value: (row: Row) => string;
   readonly style?: (row: Row) => Style | undefined;
-  /** The least width down to which its values may be cut; they are never cut when not given. */
+  /** The width down to which values may be cut; without it they are never cut. */
   readonly least?: number;
-  /** Whether it may be left out. */
+  /** Whether the column may be left out. */
   readonly optional?: boolean;
 }
 
 const GAP = '  ';
 
-/** How many columns the terminal has; no limit where there is none. */
+/** The width of the terminal in columns; infinite for other output. */
 export const terminalWidth = (): number => {
   const { columns } = process.stdout;
   return columns === undefined || columns === 0 ? Number.POSITIVE_INFINITY : columns;
@@ -54,9 +54,9 @@ export function table<Row>(
       (index) => columns[index]?.header ?? '',
       () => 'dim',
     ),
-    ...rows.map((row, number) =>
+    ...rows.map((row, at) =>
       line(
-        (index) => cells[index]?.[number] ?? '',
+        (index) => cells[index]?.[at] ?? '',
         (index) => columns[index]?.style?.(row),
       ),
     ),
@@ -79,7 +79,7 @@ function fit(
     shown[last] = false;
   }
   const widths = [...least];
-  // The first columns are the ones to know: they get the room that is left before the others.
+  // The first columns matter most: they get the remaining room first.
   for (const index of columns.keys()) {
     widths[index] = Math.min(natural[index] ?? 0, (widths[index] ?? 0) + Math.max(0, room - needed(widths)));
   }

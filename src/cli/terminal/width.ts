@@ -1,15 +1,15 @@
-/** How wide text is on a terminal, in columns, and how to make it fit. The text is printable already. */
+/** The width of printable text on a terminal, in columns, and how to make it fit. */
 import { eastAsianWidth } from 'get-east-asian-width';
 
 const ASCII = /^[\x20-\x7e]*$/;
-/** What is drawn over the character before it. */
+/** Characters drawn over the one before. */
 const MARK = /^[\p{Mn}\p{Me}\u200c\u200d]/u;
-/** What asks for a picture, and flags. The pattern of all emoji takes longer to compile than all else here. */
+/** Characters shown as pictures, and flags. The pattern of all emoji takes too long to compile. */
 const EMOJI = /\ufe0f|^\p{Regional_Indicator}{2}/u;
 
 let segmenter: Intl.Segmenter | undefined;
 
-/** The characters as people count them, each with its width. */
+/** Yields the characters as people count them, each with its width. */
 const measured = function* (text: string): Generator<readonly [character: string, width: number]> {
   segmenter ??= new Intl.Segmenter('en');
   for (const { segment } of segmenter.segment(text)) {
@@ -26,7 +26,7 @@ export const widthOf = (text: string): number => {
   return width;
 };
 
-/** The text in at most so many columns, which ends in … where something was left out. */
+/** The text cut to so many columns, ending in … where it was cut. */
 export const fitted = (text: string, columns: number): string => {
   if (widthOf(text) <= columns) return text;
   let kept = '';
@@ -39,6 +39,6 @@ export const fitted = (text: string, columns: number): string => {
   return columns < 1 ? '' : `${kept}…`;
 };
 
-/** The text followed by as many spaces as make it so wide. */
+/** The text padded with spaces to so many columns. */
 export const padded = (text: string, columns: number): string =>
   text + ' '.repeat(Math.max(0, columns - widthOf(text)));

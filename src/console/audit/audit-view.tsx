@@ -13,12 +13,12 @@ import { counted, grouped } from '../format.ts';
 import { type LoggedLine, readRange } from './log-range.ts';
 import { type RangeVerdict, verifyRange } from './verify-range.ts';
 
-/** Entries that are read at a time. */
-const STRETCH = 100;
-/** The most that are shown. */
+/** Entries in one read. */
+const PAGE = 100;
+/** The most entries on the page. */
 const MOST_SHOWN = 5000;
 
-/** The log itself: where its chain ends, what the service has verified, and what this browser can. */
+/** The log itself: the head of its chain, what the service has verified, and verification in this browser. */
 export const AuditView = () => {
   const lines = useSignal<readonly LoggedLine[]>([]);
   const fault = useSignal<string | undefined>(undefined);
@@ -29,7 +29,7 @@ export const AuditView = () => {
   const readBefore = async (seq: number): Promise<void> => {
     isReading.value = true;
     try {
-      const older = await readRange(Math.max(0, seq - 1 - STRETCH), seq - 1, abort.signal);
+      const older = await readRange(Math.max(0, seq - 1 - PAGE), seq - 1, abort.signal);
       const before = lines.peek().filter(({ entry }) => entry.data.seq >= seq);
       lines.value = [...older, ...before];
       fault.value = undefined;
@@ -79,7 +79,7 @@ export const AuditView = () => {
         <EntryTable lines={lines.value} />
         {first > 1 && lines.value.length > 0 && lines.value.length < MOST_SHOWN && (
           <button type="button" disabled={isReading.value} onClick={() => void readBefore(first)}>
-            {isReading.value ? 'Reading…' : `Read ${Math.min(STRETCH, first - 1)} older`}
+            {isReading.value ? 'Reading…' : `Read ${Math.min(PAGE, first - 1)} older`}
           </button>
         )}
       </section>
@@ -127,9 +127,9 @@ const Chain = ({ lines }: LinesProps) => {
             {audit.state === 'damaged' ? (
               <strong class="error">damaged{known.reasons !== undefined && `: ${known.reasons.join('; ')}`}</strong>
             ) : audit.verified_seq === null ? (
-              'under way'
+              'in progress'
             ) : (
-              `at its start, up to entry ${grouped(audit.verified_seq)}; each one since as it was written`
+              `at its start, up to entry ${grouped(audit.verified_seq)}; each later one when it was written`
             )}{' '}
             <button type="button" class="quiet" onClick={() => void readHealth().catch(() => {})}>
               Ask again
@@ -184,8 +184,8 @@ const Verdict = ({ verdict: { first, last, proves, damage } }: { readonly verdic
         Entries {grouped(first)} to {grouped(last)} {proves === 'hashes' ? 'are valid' : 'are linked without a gap'}.
       </strong>{' '}
       {proves === 'hashes'
-        ? 'This browser has computed each hash anew from what the entry says.'
-        : 'Whether the hashes match what the entries say takes the audit key, which is not for browsers: “incident-recorder verify” tells.'}
+        ? 'This browser has computed each hash from the contents of the entry.'
+        : 'Only the audit key shows whether the hashes match the contents, and browsers must not have it: use “incident-recorder verify”.'}
     </p>
   );
 };

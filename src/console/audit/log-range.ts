@@ -1,4 +1,4 @@
-/** Entries of the log from one `seq` to another, each with the line that it was read from. */
+/** Entries of the log from one `seq` to another, each with its line. */
 import { SECOND } from '../../clock.ts';
 import { Refusal } from '../request.ts';
 import { type Entry, ENTRY_EVENTS } from '../../domain/entries.ts';
@@ -8,12 +8,12 @@ export interface LoggedLine {
   readonly line: string;
 }
 
-/** How long the service may be silent while there is more to come, in milliseconds. */
+/** How long the service may be silent before the last entry, in milliseconds. */
 const PATIENCE = 20 * SECOND;
 
 /**
- * Reads the entries behind `after` up to `last`, by way of the stream. Throws Refusal when the service has not got them
- * or falls silent.
+ * Reads the entries after `after` up to and including `last`, from the stream.
+ * @throws Refusal when the service does not have them or falls silent
  */
 export const readRange = (after: number, last: number, signal: AbortSignal): Promise<readonly LoggedLine[]> => {
   if (after >= last) return Promise.resolve([]);

@@ -1,10 +1,10 @@
 /**
- * Verifying a stretch of the log in the browser, without the service's help.
+ * Verifies a range of the log in the browser, without the service's help.
  *
- * Of a chain that is plain SHA-256 every hash is computed anew from what the entry says, with WebCrypto. The hashes of a
- * chain under a key can't be computed here, as the key is not for browsers: of such a chain it can only be seen that
- * each entry names the hash of the one before and that none is missing. Who could write both log and service could make
- * that look right; `incident-recorder verify` with the key tells.
+ * For a chain of plain SHA-256, WebCrypto computes every hash from the contents of the entry. The hashes of a keyed chain
+ * can't be computed here, because the key is not for browsers. Then only the linkage is checked: each entry names the
+ * hash of the one before, and none is missing. Somebody who can change both log and service can fake that; only
+ * `incident-recorder verify` with the key detects it.
  */
 import { hashedText } from '../../audit/entry.ts';
 import type { LoggedLine } from './log-range.ts';
@@ -12,13 +12,13 @@ import type { LoggedLine } from './log-range.ts';
 export interface RangeVerdict {
   readonly first: number;
   readonly last: number;
-  /** Whether the hashes themselves were computed, or only their linkage looked at. */
+  /** Whether the hashes were computed, or only their linkage was checked. */
   readonly proves: 'hashes' | 'linkage';
-  /** The first thing that is wrong; undefined when nothing is. */
+  /** The first fault; undefined when there is none. */
   readonly damage?: { readonly seq: number; readonly reason: string };
 }
 
-/** Verifies entries that follow each other, of which there is at least one. */
+/** Verifies consecutive entries, at least one. */
 export const verifyRange = async (lines: readonly LoggedLine[]): Promise<RangeVerdict> => {
   const first = lines[0]!.entry;
   const isPlain = lines.every(({ entry }) => entry.algorithm === 'sha256');

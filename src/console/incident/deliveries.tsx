@@ -4,7 +4,7 @@ import type { ContainmentAction } from '../../../machines/vocabulary.ts';
 import type { DeliveryRecord } from '../../domain/delivery.ts';
 import type { Containment } from '../../domain/incident.ts';
 import { announce } from '../live-region.ts';
-import { isBroken } from '../containment.ts';
+import { isBroken } from '../posture/live-posture.ts';
 import { perform } from '../operator.ts';
 import { Ago, Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
@@ -25,11 +25,11 @@ export const DELIVERY_WORDS: Readonly<Record<DeliveryStatus, string>> = {
 interface DeliveriesProps {
   readonly incident: string;
   readonly containment: Containment;
-  /** Whether it is shown as it is now, and can be acted on. */
+  /** Whether this is the present, so that a delivery can be retried. */
   readonly isNow: boolean;
 }
 
-/** What has become of each containment action. */
+/** Each containment action with its delivery. */
 export const Deliveries = ({ incident, containment, isNow }: DeliveriesProps) => (
   <ul class="deliveries">
     {containment.actions.map((delivery) => (
@@ -43,7 +43,7 @@ export const Deliveries = ({ incident, containment, isNow }: DeliveriesProps) =>
   </ul>
 );
 
-/** How often it was tried, how that went and when it is tried next. */
+/** The attempts of a delivery, the last error, and the next attempt. */
 export const DeliveryDetail = ({ delivery }: { readonly delivery: Omit<DeliveryRecord, 'action'> }) => (
   <span class="detail">
     {delivery.confirmed_at && (
@@ -67,11 +67,11 @@ export const DeliveryDetail = ({ delivery }: { readonly delivery: Omit<DeliveryR
 
 interface RetryButtonProps {
   readonly action: ContainmentAction;
-  /** Of this incident only, or of all that wait. */
+  /** Only for this incident; for all when left out. */
   readonly incident?: string;
 }
 
-/** Has a delivery tried again. */
+/** A button that has a delivery tried again. */
 export const RetryButton = ({ action, incident }: RetryButtonProps) => {
   const [isUnderWay, setUnderWay] = useState(false);
   const retry = async (): Promise<void> => {

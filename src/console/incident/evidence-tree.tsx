@@ -6,15 +6,15 @@ import { counted } from '../format.ts';
 
 type Members = readonly (readonly [name: string, value: JsonValue])[];
 
-/** Levels and members that are open at first, and members that are added at a time. */
+/** Levels and members that are open at first, and members that one click adds. */
 const OPEN_LEVELS = 3;
 const OPEN_MEMBERS = 24;
-/** Deeper levels are hardly indented any more: there has to be room for what is in them. */
+/** Deeper levels are hardly indented, to leave room for their contents. */
 const INDENTED_LEVELS = 8;
 const AT_A_TIME = 100;
 const LONGEST_TEXT = 500;
 
-/** JSON as a tree: every name and every text is shown as text, whatever it holds. */
+/** JSON as a tree. Every name and every string is shown as text, whatever it contains. */
 export const EvidenceTree = ({ value }: { readonly value: { readonly [name: string]: JsonValue } }) => (
   <ul class="tree">
     <MemberList members={Object.entries(value)} level={1} path="evidence" inArray={false} />

@@ -1,10 +1,12 @@
 import type { ComponentChildren } from 'preact';
+import { COMMAND_TABLE, COMMANDS } from '../../../machines/commands.ts';
 import type { Incident } from '../../domain/incident.ts';
+import { spelled } from '../format.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 
-/** What is on record of an incident, in short. */
+/** The main fields of an incident. */
 export const Facts = ({ incident }: { readonly incident: Incident }) => (
   <dl class="facts">
     <Fact name="Source">
@@ -18,9 +20,10 @@ export const Facts = ({ incident }: { readonly incident: Incident }) => (
         <Moment at={incident.last_seen_at} />, {incident.occurrences} times in all
       </Fact>
     )}
-    <Step name="Contained" at={incident.contained_at} by={incident.contained_by} />
-    <Step name="Acknowledged" at={incident.acknowledged_at} by={incident.acknowledged_by} />
-    <Step name="Resolved" at={incident.resolved_at} by={incident.resolved_by} />
+    {COMMANDS.map((command) => {
+      const { done } = COMMAND_TABLE[command];
+      return <Step key={done} name={spelled(done)} at={incident[`${done}_at`]} by={incident[`${done}_by`]} />;
+    })}
     {incident.dedup_key !== undefined && (
       <Fact name="Dedup key">
         <Verbatim text={incident.dedup_key} />

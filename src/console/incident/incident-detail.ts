@@ -1,25 +1,17 @@
-/** One incident as it is, and the entries of the log that made it so, kept up with the log. */
+/** One incident and its entries, kept current with the log. */
 import { signal } from '@preact/signals';
+import type { NextTransition } from '../../../machines/transitions.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { LiveResource } from '../live-resource.ts';
 import { epoch, listen } from '../live-entries.ts';
-import { type Answer, read, reasonOf } from '../request.ts';
+import { read, type ReadAnswer, reasonOf } from '../request.ts';
 import { type Entry, type IncidentEntry, isAboutIncident } from '../../domain/entries.ts';
 
-/** An event of the statechart, and whether the incident takes it now. */
-export interface Transition {
-  readonly event: string;
-  readonly allowed: boolean;
-  readonly target: string | null;
-  /** Why it is refused. */
-  readonly reason?: string;
-}
-
 interface Transitions {
-  readonly transitions: readonly Transition[];
+  readonly transitions: readonly NextTransition[];
 }
 
-/** An incident that recurs without end has a history without end. */
+/** An incident can recur without end, and its history grows with that. */
 const MOST_ENTRIES = 2000;
 
 export class IncidentDetail {
@@ -28,7 +20,7 @@ export class IncidentDetail {
   readonly transitions: LiveResource<Transitions>;
   /** The entries about it, oldest first. */
   readonly entries = signal<readonly IncidentEntry[]>([]);
-  /** Whether there are more entries than are shown. */
+  /** Whether there are more entries than these. */
   readonly isCut = signal(false);
   readonly fault = signal<string | undefined>(undefined);
 
@@ -40,7 +32,7 @@ export class IncidentDetail {
     this.transitions = new LiveResource(() => `/api/v1/incidents/transitions?${query}`, concerns, 300);
   }
 
-  /** Keeps all of it current until what this gives is called. */
+  /** Keeps everything current until the returned function is called. */
   use(): () => void {
     const ends = [
       this.incident.use(),
@@ -61,7 +53,7 @@ export class IncidentDetail {
       let path: string | undefined =
         `/api/v1/incidents/history?id=${encodeURIComponent(this.id)}&after=${String(after)}`;
       while (path !== undefined && !this.isCut.peek()) {
-        const page: Answer<readonly IncidentEntry[]> = await read(path);
+        const page: ReadAnswer<readonly IncidentEntry[]> = await read(path);
         this.#add(page.body);
         path = page.next;
       }
@@ -71,7 +63,7 @@ export class IncidentDetail {
     }
   }
 
-  /** Adds those that follow what is there: the stream and the pages may both bring an entry. */
+  /** Adds the entries that follow the known ones: stream and pages may bring the same entry. */
   #add(entries: readonly IncidentEntry[]): void {
     const known = this.entries.peek();
     const last = known.at(-1)?.data.version ?? 0;

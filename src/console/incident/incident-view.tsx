@@ -19,11 +19,11 @@ import { phraseOf, Timeline } from './timeline.tsx';
 import { TransitionButtons } from './transition-buttons.tsx';
 import type { IncidentEntry } from '../../domain/entries.ts';
 
-/** One incident: as it is, or as it was after any of its entries. */
+/** One incident, now or after any of its entries. */
 export const IncidentView = ({ id }: { readonly id: string }) => {
   const detail = useMemo(() => new IncidentDetail(id), [id]);
   useEffect(() => detail.use(), [detail]);
-  /** How many entries have happened, as shown; undefined for all there are. */
+  /** How many entries the view includes; undefined for all. */
   const past = useSignal<number | undefined>(undefined);
   const fold = useSignal<Fold | undefined>(undefined);
   const fault = useSignal<string | undefined>(undefined);
@@ -44,6 +44,7 @@ export const IncidentView = ({ id }: { readonly id: string }) => {
   const then = past.value === undefined || fold.value === undefined ? undefined : replayed(fold.value, entries, count);
   const incident = then ?? present;
   const isNow = past.value === undefined;
+  const happened = count === entries.length ? entries : entries.slice(0, count);
 
   return (
     <article class={`incident ${isNow ? '' : 'then'}`} aria-label={`Incident ${id}`}>
@@ -75,11 +76,7 @@ export const IncidentView = ({ id }: { readonly id: string }) => {
         <section class="life" aria-label="Life so far">
           <h3>Life so far</h3>
           <ReplaySlider entries={entries} count={count} onChange={show} />
-          <IncidentChart
-            entries={entries.slice(0, count)}
-            incident={incident}
-            transitions={isNow ? (detail.transitions.value.value?.transitions ?? []) : []}
-          />
+          <IncidentChart entries={happened} incident={incident} isNow={isNow && !detail.isCut.value} />
         </section>
         <Evidence incident={incident} />
         <section class="history" aria-label="Timeline">
@@ -141,7 +138,7 @@ const Containment = ({ incident, isNow }: { readonly incident: Incident; readonl
         Containment{' '}
         {containment !== undefined &&
           (incident.state === 'resolved' ? (
-            <span class="badge">let go</span>
+            <span class="badge">released</span>
           ) : (
             <span class={`badge ${containment.status}`}>{containment.status}</span>
           ))}

@@ -1,18 +1,19 @@
+import { COMMAND_TABLE, commandOfEvent } from '../../../machines/commands.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { spelled } from '../format.ts';
-import type { Entry, IncidentEntry } from '../../domain/entries.ts';
+import type { Entry, EntryEvent, IncidentEntry } from '../../domain/entries.ts';
 
 interface TimelineProps {
   /** Oldest first. */
   readonly entries: readonly IncidentEntry[];
-  /** How many of them have happened, as shown. */
+  /** How many of them the view includes. */
   readonly count: number;
   readonly onChoose: (count: number) => void;
 }
 
-/** Who did what, with note and hash: an entry can be chosen to see the incident as it was then. */
+/** Who did what, with note and hash. Choosing an entry shows the incident after it. */
 export const Timeline = ({ entries, count, onChoose }: TimelineProps) => (
   <ol class="timeline">
     {entries.map((entry, index) => (
@@ -38,31 +39,35 @@ export const Timeline = ({ entries, count, onChoose }: TimelineProps) => (
 );
 
 /** What an entry says happened, as a phrase. */
-export const phraseOf = ({ event, data }: Entry): string => {
-  const [kind, verb] = event.split('.', 2) as [string, string];
-  const action = 'action' in data ? spelled(data.action) : undefined;
-  if (event === 'alert.raised') return 'Alert raised';
-  if (kind === 'incident') {
-    if (event === 'incident.reported' && data.state === 'contained') return 'Reported, and contained by policy';
-    return event === 'incident.recurred' ? 'Reported again' : spelled(verb);
+export const phraseOf = (entry: Entry): string => {
+  const { event, data } = entry;
+  const command = commandOfEvent(event);
+  if (command !== undefined) return spelled(COMMAND_TABLE[command].done);
+  if (isAboutContainment(entry)) {
+    const { action, directive } = entry.data;
+    return `${spelled(action)}${directive === 'release' ? ' (release)' : ''}: ${CONTAINMENT_PHRASES[entry.event]}`;
   }
-  if (kind === 'containment' && action !== undefined) {
-    const releases = 'directive' in data && data.directive === 'release' ? ' (release)' : '';
-    return `${action}${releases}: ${CONTAINMENT_PHRASES[verb] ?? verb}`;
+  if (event === 'incident.reported') {
+    return data.state === 'contained' ? 'Reported, and contained by policy' : 'Reported';
   }
-  return spelled(event.replace('.', ' '));
+  return event === 'incident.recurred' ? 'Reported again' : spelled(event.replace('.', ' '));
 };
 
-const CONTAINMENT_PHRASES: Readonly<Record<string, string>> = {
-  attempted: 'attempt failed, to be tried again',
-  confirmed: 'confirmed',
-  failed: 'failed',
-  lost: 'lost',
-  retried: 'to be tried again',
-  heard: 'heard of',
+type ContainmentEvent = Extract<EntryEvent, `containment.${string}`>;
+
+const CONTAINMENT_PHRASES: Readonly<Record<ContainmentEvent, string>> = {
+  'containment.attempted': 'attempt failed, to be tried again',
+  'containment.confirmed': 'confirmed',
+  'containment.failed': 'failed',
+  'containment.lost': 'lost',
+  'containment.retried': 'to be tried again',
+  'containment.heard': 'sign of life',
 };
 
-/** What somebody wrote into an entry: who they are, their note, an error. */
+const isAboutContainment = (entry: Entry): entry is Extract<Entry, { readonly event: ContainmentEvent }> =>
+  entry.event in CONTAINMENT_PHRASES;
+
+/** The texts in an entry: who, their note, an error. */
 const Said = ({ entry }: { readonly entry: IncidentEntry }) => {
   const { event, data } = entry;
   const by = 'by' in data ? data.by : undefined;

@@ -1,18 +1,16 @@
-import type { CommandName } from '../../../machines/decision.ts';
-import { COMMAND_NAMES, COMMAND_WORDS, task } from '../incidents/bulk-command.ts';
+import { COMMAND_TABLE, COMMANDS } from '../../../machines/commands.ts';
+import type { NextTransition } from '../../../machines/transitions.ts';
+import { bulkCommand } from '../incidents/bulk-command.ts';
 import { spelled } from '../format.ts';
-import type { Transition } from './incident-detail.ts';
 
 interface TransitionButtonsProps {
   readonly id: string;
-  readonly transitions: readonly Transition[];
+  readonly transitions: readonly NextTransition[];
 }
 
-const KEYS: Readonly<Record<CommandName, string>> = { contain: 'c', acknowledge: 'a', resolve: 'r' };
-
-/** A button for each command that the statechart allows now; the others with the reason why it does not. */
+/** A button for each command that the statechart allows now. The others are listed with the reason. */
 export const TransitionButtons = ({ id, transitions }: TransitionButtonsProps) => {
-  const known = COMMAND_NAMES.map((command) => ({
+  const known = COMMANDS.map((command) => ({
     command,
     transition: transitions.find(({ event }) => event === command),
   }));
@@ -26,10 +24,10 @@ export const TransitionButtons = ({ id, transitions }: TransitionButtonsProps) =
               key={command}
               type="button"
               class={command === 'resolve' ? 'primary' : ''}
-              aria-keyshortcuts={KEYS[command]}
-              onClick={() => (task.value = { command, ids: [id] })}
+              aria-keyshortcuts={COMMAND_TABLE[command].key}
+              onClick={() => (bulkCommand.value = { command, ids: [id] })}
             >
-              {COMMAND_WORDS[command][0]} <kbd aria-hidden="true">{KEYS[command]}</kbd>
+              {spelled(command)} <kbd aria-hidden="true">{COMMAND_TABLE[command].key}</kbd>
             </button>
           ),
       )}

@@ -1,39 +1,33 @@
-/** A command that an operator is about to give to one or several incidents, and how it went with each. */
+/** A command that an operator gives to one or several incidents, and the answer for each. */
 import { signal } from '@preact/signals';
-import type { CommandName } from '../../../machines/decision.ts';
+import type { CommandName } from '../../../machines/commands.ts';
 import { perform } from '../operator.ts';
 import { reasonOf, Refusal } from '../request.ts';
 
-export interface Task {
+export interface BulkCommand {
   readonly command: CommandName;
   readonly ids: readonly string[];
 }
 
-/** What is about to be done: shown as a dialog. */
-export const task = signal<Task | undefined>(undefined);
+/** The command that the dialog shows; undefined when there is none. */
+export const bulkCommand = signal<BulkCommand | undefined>(undefined);
 
-export const COMMAND_NAMES = ['contain', 'acknowledge', 'resolve'] as const satisfies readonly CommandName[];
+/** What the service answered for one incident. */
+export type CommandAnswer = { readonly kind: 'done' } | { readonly kind: 'refused'; readonly reason: string };
 
-/** What the command is called on a button, and when it is done. */
-export const COMMAND_WORDS: Readonly<Record<CommandName, readonly [doing: string, done: string]>> = {
-  contain: ['Contain', 'Contained'],
-  acknowledge: ['Acknowledge', 'Acknowledged'],
-  resolve: ['Resolve', 'Resolved'],
-};
-
-export type Outcome = { readonly kind: 'done' } | { readonly kind: 'refused'; readonly reason: string };
-
-/** Commands under way at a time: the service syncs those that wait together. */
+/** Requests in flight at a time: the service syncs those that wait together. */
 const AT_A_TIME = 4;
 
 /**
- * Gives the command to each incident, telling how it went with each as it is known. Ends early, with the rest not done,
- * when nobody gives the token or `stop` aborts.
+ * Gives the command to each incident. Ends early when `stop` aborts or the service does not answer, and when nobody
+ * enters the token: the rest is not sent then.
+ * @param note the operator's note; white space alone is no note
+ * @param onAnswer is called with each answer
  */
-export const carryOut = async (
-  { command, ids }: Task,
+export const sendBulkCommand = async (
+  { command, ids }: BulkCommand,
   note: string,
-  tell: (id: string, outcome: Outcome) => void,
+  onAnswer: (id: string, answer: CommandAnswer) => void,
   stop: AbortSignal,
 ): Promise<void> => {
   const rest = [...ids];
@@ -41,9 +35,9 @@ export const carryOut = async (
     for (let id = rest.shift(); id !== undefined && !stop.aborted; id = rest.shift()) {
       try {
         await perform(`/api/v1/incidents/${command}`, { id, ...(note.trim() !== '' && { note: note.trim() }) });
-        tell(id, { kind: 'done' });
+        onAnswer(id, { kind: 'done' });
       } catch (error) {
-        tell(id, { kind: 'refused', reason: reasonOf(error) });
+        onAnswer(id, { kind: 'refused', reason: reasonOf(error) });
         if (error instanceof Refusal && error.status === 0) rest.length = 0;
       }
     }

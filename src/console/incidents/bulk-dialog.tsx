@@ -1,45 +1,40 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { TargetedSubmitEvent } from 'preact';
-import type { CommandName } from '../../../machines/decision.ts';
+import { COMMAND_TABLE } from '../../../machines/commands.ts';
 import { announce } from '../live-region.ts';
 import { Dialog } from '../parts/dialog.tsx';
-import { counted } from '../format.ts';
+import { counted, spelled } from '../format.ts';
+import { type BulkCommand, bulkCommand, type CommandAnswer, sendBulkCommand } from './bulk-command.ts';
 import { clearSelection } from './selection.ts';
-import { carryOut, COMMAND_WORDS, type Outcome, type Task, task } from './bulk-command.ts';
 
 const LONGEST_NOTE = 4096;
 
-const NOTE_HINTS: Readonly<Record<CommandName, string>> = {
-  contain: 'Why it has to be contained',
-  acknowledge: 'What is being looked at',
-  resolve: 'What was found, and what was done',
-};
-
-/** Asks for a note, gives the command, and shows how it went: at once for one incident, one by one for several. */
-export const TaskDialog = ({ command, ids }: Task) => {
-  const [outcomes, setOutcomes] = useState<ReadonlyMap<string, Outcome>>();
+/** Asks for a note, sends the command, and shows the answers. With one incident that is done it closes by itself. */
+export const BulkDialog = ({ command, ids }: BulkCommand) => {
+  const [answers, setAnswers] = useState<ReadonlyMap<string, CommandAnswer>>();
   const [isUnderWay, setUnderWay] = useState(false);
   const [note, setNote] = useState('');
   const abort = useRef(new AbortController());
   useEffect(() => () => abort.current.abort(), []);
 
-  const [doing, done] = COMMAND_WORDS[command];
+  const doing = spelled(command);
+  const done = spelled(COMMAND_TABLE[command].done);
   const object = ids.length === 1 ? ids[0]! : counted(ids.length, 'incident');
   const close = (): void => {
-    task.value = undefined;
-    if (outcomes !== undefined) clearSelection();
+    bulkCommand.value = undefined;
+    if (answers !== undefined) clearSelection();
   };
 
   const start = async (event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> => {
     event.preventDefault();
-    const known = new Map<string, Outcome>();
-    setOutcomes(known);
+    const known = new Map<string, CommandAnswer>();
+    setAnswers(known);
     setUnderWay(true);
-    const tell = (id: string, outcome: Outcome): void => {
-      known.set(id, outcome);
-      setOutcomes(new Map(known));
+    const addAnswer = (id: string, answer: CommandAnswer): void => {
+      known.set(id, answer);
+      setAnswers(new Map(known));
     };
-    await carryOut({ command, ids }, note, tell, abort.current.signal);
+    await sendBulkCommand({ command, ids }, note, addAnswer, abort.current.signal);
     setUnderWay(false);
     const succeeded = [...known.values()].filter(({ kind }) => kind === 'done').length;
     if (ids.length === 1 && succeeded === 1) close();
@@ -48,7 +43,7 @@ export const TaskDialog = ({ command, ids }: Task) => {
     );
   };
 
-  const isOver = outcomes !== undefined && !isUnderWay;
+  const isOver = answers !== undefined && !isUnderWay;
   return (
     <Dialog title={`${doing} ${object}`} onClose={close}>
       <form onSubmit={(event) => void start(event)}>
@@ -57,16 +52,16 @@ export const TaskDialog = ({ command, ids }: Task) => {
           <textarea
             rows={3}
             maxLength={LONGEST_NOTE}
-            placeholder={NOTE_HINTS[command]}
+            placeholder={COMMAND_TABLE[command].note}
             value={note}
-            disabled={outcomes !== undefined}
+            disabled={answers !== undefined}
             onInput={({ currentTarget }) => setNote(currentTarget.value)}
             onKeyDown={(event) => {
               if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) event.currentTarget.form?.requestSubmit();
             }}
           />
         </label>
-        {outcomes !== undefined && <Outcomes ids={ids} outcomes={outcomes} done={done} isUnderWay={isUnderWay} />}
+        {answers !== undefined && <Answers ids={ids} answers={answers} done={done} isUnderWay={isUnderWay} />}
         <div class="dialog-buttons">
           <button type="button" onClick={close}>
             {isOver ? 'Close' : isUnderWay ? 'Stop' : 'Cancel'}
@@ -82,30 +77,30 @@ export const TaskDialog = ({ command, ids }: Task) => {
   );
 };
 
-interface OutcomesProps {
+interface AnswersProps {
   readonly ids: readonly string[];
-  readonly outcomes: ReadonlyMap<string, Outcome>;
+  readonly answers: ReadonlyMap<string, CommandAnswer>;
   readonly done: string;
   readonly isUnderWay: boolean;
 }
 
-const Outcomes = ({ ids, outcomes, done, isUnderWay }: OutcomesProps) => {
-  const refused = [...outcomes.values()].filter(({ kind }) => kind === 'refused').length;
+const Answers = ({ ids, answers, done, isUnderWay }: AnswersProps) => {
+  const refused = [...answers.values()].filter(({ kind }) => kind === 'refused').length;
   return (
     <>
       <p role="status">
-        {isUnderWay ? `${outcomes.size} of ${ids.length}` : `${done} ${outcomes.size - refused} of ${ids.length}`}
+        {isUnderWay ? `${answers.size} of ${ids.length}` : `${done} ${answers.size - refused} of ${ids.length}`}
         {refused > 0 && `, ${refused} refused`}
-        {!isUnderWay && outcomes.size < ids.length && `, ${ids.length - outcomes.size} not sent`}
+        {!isUnderWay && answers.size < ids.length && `, ${ids.length - answers.size} not sent`}
       </p>
-      <progress max={ids.length} value={outcomes.size} aria-label="Progress" />
-      <ol class="outcomes" tabIndex={0} aria-label="Outcomes">
+      <progress max={ids.length} value={answers.size} aria-label="Progress" />
+      <ol class="answers" tabIndex={0} aria-label="Answers">
         {ids.map((id) => {
-          const outcome = outcomes.get(id);
+          const answer = answers.get(id);
           return (
-            <li key={id} class={outcome?.kind}>
+            <li key={id} class={answer?.kind}>
               <code>{id}</code>
-              <span>{outcome === undefined ? '…' : outcome.kind === 'done' ? done : outcome.reason}</span>
+              <span>{answer === undefined ? '…' : answer.kind === 'done' ? done : answer.reason}</span>
             </li>
           );
         })}

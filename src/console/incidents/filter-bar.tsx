@@ -7,14 +7,14 @@ import { goTo, listOf } from '../route.ts';
 import { statistics } from '../statistics.ts';
 import { grouped, spelled } from '../format.ts';
 
-/** How long typing has to rest before it is searched for, in milliseconds. */
+/** The pause in typing after which the search starts, in milliseconds. */
 const REST = 300;
 
 export const SEARCH_ID = 'search';
 
 const SPAN_WORDS: Readonly<Record<Span, string>> = { '1h': 'Last hour', '24h': 'Last 24 hours', '7d': 'Last 7 days' };
 
-/** What is listed: every choice is a step in the address. */
+/** The filters of the list. Every choice changes the address. */
 export const FilterBar = ({ filters }: { readonly filters: Filters }) => {
   const counts = useLiveResource(statistics);
   const change = (changed: Partial<Filters>): void => goTo(listOf({ ...filters, ...changed }), 'replace');
@@ -82,7 +82,12 @@ export const FilterBar = ({ filters }: { readonly filters: Filters }) => {
 const Search = ({ words, onSearch }: { readonly words: string; readonly onSearch: (words: string) => void }) => {
   const [typed, setTyped] = useState(words);
   const rest = useRef<ReturnType<typeof setTimeout>>(undefined);
-  useEffect(() => setTyped(words), [words]);
+  /** The last search of this field. When it comes back as `words`, the user may have typed more. */
+  const searched = useRef(words);
+  useEffect(() => {
+    if (words !== searched.current) setTyped(words);
+    searched.current = words;
+  }, [words]);
   useEffect(() => () => clearTimeout(rest.current), []);
   return (
     <input
@@ -95,7 +100,10 @@ const Search = ({ words, onSearch }: { readonly words: string; readonly onSearch
       onInput={({ currentTarget: { value } }) => {
         setTyped(value);
         clearTimeout(rest.current);
-        rest.current = setTimeout(() => onSearch(value.trim()), REST);
+        rest.current = setTimeout(() => {
+          searched.current = value.trim();
+          onSearch(value.trim());
+        }, REST);
       }}
       onKeyDown={({ key, currentTarget }) => {
         if (key === 'Escape' || key === 'Enter') currentTarget.blur();
@@ -157,7 +165,7 @@ const TimeFilter = ({ filters, onChange }: TimeFilterProps) => {
   );
 };
 
-/** A time as a field for local time takes it: `2026-11-22T07:12`. */
+/** A time in the form of a `datetime-local` field: `2026-11-22T07:12`. */
 const localTime = (timestamp: string | undefined): string => {
   if (timestamp === undefined) return '';
   const at = new Date(timestamp);

@@ -1,8 +1,8 @@
 /**
- * The list as a grid of which only the rows in sight are on the page, so that a hundred thousand cost what fifty do.
+ * The list as a grid. Only the visible rows are on the page, so a hundred thousand cost what fifty do.
  *
- * All rows are equally high; one element as high as all of them makes the scroll bar, and the rows in sight are moved to
- * their place in it. The focus is on the grid, and `aria-activedescendant` says which row the keys are about.
+ * All rows have the same height. One element as high as all of them makes the scroll bar, and the visible rows are moved
+ * to their place in it. The grid has the focus, and `aria-activedescendant` names the current row.
  */
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { route } from '../route.ts';
@@ -14,9 +14,9 @@ import { current, place, selected } from './selection.ts';
 const ROW_HEIGHT = { wide: 34, narrow: 58 } as const;
 const HEAD_HEIGHT = { wide: 30, narrow: 0 } as const;
 const NARROW_BELOW = 760;
-/** Rows on the page above and below those in sight. */
+/** Extra rows above and below the visible ones. */
 const SPARE = 8;
-/** How far in front of the end the next page is asked for, in rows. */
+/** How many rows before the end the next page is read. */
 const LOOK_AHEAD = 100;
 
 export const GRID_ID = 'incidents';
@@ -52,7 +52,7 @@ export const IncidentGrid = ({ list }: { readonly list: IncidentRows }) => {
     const below = above + rowHeight + headHeight - element.clientHeight;
     if (element.scrollTop > above) element.scrollTop = above;
     else if (element.scrollTop < below) element.scrollTop = below;
-    // Only when another row becomes the current one: not when rows move under it.
+    // Only for another current row, not when rows move.
   }, [current.value, shape]);
 
   const isComplete = list.progress.value.kind === 'complete';

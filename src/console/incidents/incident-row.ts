@@ -2,7 +2,7 @@ import type { IncidentClass, Severity, State } from '../../../machines/vocabular
 import { beginning } from '../visible-text.ts';
 import type { EntryOf } from '../../domain/entries.ts';
 
-/** What the list keeps of an incident: a hundred thousand of them have to fit in a page. */
+/** What the list keeps of an incident: a hundred thousand must fit into the memory of a page. */
 export interface IncidentRow {
   readonly id: string;
   readonly class: IncidentClass;
@@ -13,11 +13,11 @@ export interface IncidentRow {
   readonly created_at: string;
   readonly occurrences: number;
   readonly version: number;
-  /** What has become of its containment, once it was contained. */
+  /** The status of its containment, once it was contained. */
   readonly containment?: string;
 }
 
-/** The incident as the API gives it, as far as the list needs it. */
+/** The incident as the API returns it, as far as the list needs it. */
 export type ListedIncident = Omit<IncidentRow, 'containment'> & { readonly containment?: { readonly status: string } };
 
 const LONGEST_DESCRIPTION = 240;

@@ -1,10 +1,9 @@
 /**
- * The rows of the list under one set of filters: pages of the API, kept up with the log.
+ * The rows of the list under one set of filters: pages of the API, kept current with the log.
  *
- * Rows stand as the API lists them, the most severe first, then the newest. A page goes behind the last; what has been
- * reported since the first page, or has moved so that the filters admit it now, goes where it belongs, and waits when
- * that lies behind what has been read. A row that the filters don't admit any more stays known and is not shown. Entries
- * are taken in as they come and drawn once a frame, however many there are.
+ * Rows are in the order of the API: the most severe first, then the newest. Each page is added at the end. An incident that
+ * is new, or that the filters admit now, goes to its place in the order; if that place is after the last page, it waits.
+ * A row that the filters no longer admit is kept and not shown. Entries are applied at once and drawn once per frame.
  */
 import { batch, signal } from '@preact/signals';
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
@@ -21,26 +20,26 @@ export type Progress =
   | { readonly kind: 'failed'; readonly reason: string };
 
 const PAGE = 200;
-/** More incidents than this are not looked at one by one. */
+/** The most incidents that are read one by one. */
 const MOST_TO_LOOK_AT = 200;
 
 export class IncidentRows {
   readonly rows = signal<readonly IncidentRow[]>([]);
   readonly progress = signal<Progress>({ kind: 'loading' });
-  /** Whether so much has moved that the list should be read again. */
+  /** Whether so much has changed that the list should be read again. */
   readonly isStale = signal(false);
   readonly #filters: Filters;
   readonly #nextFrame: (draw: () => void) => void;
   readonly #abort = new AbortController();
   readonly #known = new Map<string, IncidentRow>();
-  /** The identifiers of rows that have their place. */
+  /** The identifiers of the rows in their order. */
   readonly #placed: string[] = [];
-  /** Those of rows whose place lies behind the pages that were read. */
+  /** The identifiers of rows whose place is after the last page. */
   #early: string[] = [];
   #next: string | undefined;
   #busy = false;
   #isDrawn = true;
-  /** Entries that came while a page was being read: they may be newer than what it shows. */
+  /** Entries that arrived during the read of a page: they may be newer than the page. */
   #waiting: IncidentEntry[] = [];
   readonly #toLookAt = new Set<string>();
   #looking = false;
@@ -65,7 +64,7 @@ export class IncidentRows {
     this.#busy = false;
     for (const id of this.#early.splice(0)) this.#place(this.#known.get(id)!);
     for (const entry of this.#waiting.splice(0)) this.#apply(entry);
-    // Together: whoever sees that there is more asks for it when the rows come to an end.
+    // Together: the grid reads more as soon as it sees `more` and too few rows.
     batch(() => {
       this.#show();
       this.progress.value = progress;
@@ -83,7 +82,7 @@ export class IncidentRows {
     }
   }
 
-  /** Takes in what the log says. */
+  /** Applies an entry of the log. */
   take(entry: Entry): void {
     if (!isAboutIncident(entry)) return;
     if (this.#busy) this.#waiting.push(entry);
@@ -91,7 +90,7 @@ export class IncidentRows {
     this.#draw();
   }
 
-  /** Ends what is under way. */
+  /** Cancels all requests. */
   close(): void {
     this.#abort.abort();
   }
@@ -110,7 +109,7 @@ export class IncidentRows {
     if (entry.event.startsWith('containment.')) this.#lookAt(id);
   }
 
-  /** Whether an entry may bring an incident onto the list that was not on it. */
+  /** Whether an entry may bring an unlisted incident onto the list. */
   #mayBelong({ event, data }: IncidentEntry): boolean {
     const { states } = this.#filters;
     const moves = event.startsWith('incident.') && event !== 'incident.recurred';
@@ -121,7 +120,7 @@ export class IncidentRows {
     if (admits(this.#filters, row, Date.now()) && this.#note(row)) this.#place(row);
   }
 
-  /** Notes what is known of an incident; gives whether it was unknown. */
+  /** Keeps a row unless a newer one is known. @returns whether the incident was unknown */
   #note(row: IncidentRow): boolean {
     const known = this.#known.get(row.id);
     if (known === undefined || known.version <= row.version) this.#known.set(row.id, row);
@@ -139,7 +138,7 @@ export class IncidentRows {
     else this.#placed.splice(low, 0, row.id);
   }
 
-  /** Has the service say what has become of an incident: one after the other. */
+  /** Reads an incident from the service, one after the other. */
   #lookAt(id: string): void {
     if (this.#toLookAt.size === MOST_TO_LOOK_AT) {
       this.#toLookAt.clear();
@@ -166,7 +165,7 @@ export class IncidentRows {
     this.#looking = false;
   }
 
-  /** An incident, if the service says that it holds the words that are looked for: only the service can say. */
+  /** Reads an incident. An unknown one must match the searched words, which only the service can check. */
   async #found(id: string): Promise<IncidentRow | undefined> {
     const { words } = this.#filters;
     const isAsked = words === '' || this.#known.has(id);

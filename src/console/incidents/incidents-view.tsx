@@ -1,20 +1,21 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
+import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../../machines/commands.ts';
+import { UNATTENDED_STATES } from '../../../machines/vocabulary.ts';
 import { IncidentView } from '../incident/incident-view.tsx';
 import { type Filters, readFilters } from '../filters.ts';
 import { type Keys, useKeys } from '../keyboard.ts';
 import { epoch, listen } from '../live-entries.ts';
 import { Notice } from '../parts/notice.tsx';
 import { fragmentOf, goTo, incidentFragment, route } from '../route.ts';
-import { counted } from '../format.ts';
+import { counted, spelled } from '../format.ts';
 import { FilterBar, SEARCH_ID } from './filter-bar.tsx';
 import { GRID_ID, IncidentGrid } from './incident-grid.tsx';
 import { IncidentRows } from './incident-rows.ts';
 import { clearSelection, current, place, selected, toggle } from './selection.ts';
-import { COMMAND_WORDS, task } from './bulk-command.ts';
-import type { CommandName } from '../../../machines/decision.ts';
+import { bulkCommand } from './bulk-command.ts';
 
-/** The list, and beside it, where there is room, the incident that is open. */
+/** The list and the open incident, side by side where there is room. */
 export const IncidentsView = () => {
   const { id, query } = route.value;
   const rereads = useSignal(0);
@@ -66,13 +67,22 @@ const keysOf = (list: IncidentRows, open: string | undefined): Keys => {
     if (open === undefined) clearSelection();
     else goTo(fragmentOf({ view: 'incidents', query: route.peek().query }));
   };
+  const search = (): void => {
+    const field = document.getElementById(SEARCH_ID);
+    field?.focus();
+    if (document.activeElement === field) return;
+    // On a narrow page the incident hides the list until it is closed. Preact renders in a microtask, so the field gets
+    // the focus before the next key arrives.
+    goTo(fragmentOf({ view: 'incidents', query: route.peek().query }), 'replace');
+    queueMicrotask(() => field?.focus());
+  };
   const onCurrent = (act: (id: string) => void) => (): void => {
     const id = open ?? current.peek();
     if (id !== undefined) act(id);
   };
-  const command = (name: CommandName) => (): void => {
+  const give = (command: CommandName): void => {
     const ids = targets(open);
-    if (ids.length > 0) task.value = { command: name, ids };
+    if (ids.length > 0) bulkCommand.value = { command, ids };
   };
   return {
     j: () => move(1),
@@ -82,14 +92,12 @@ const keysOf = (list: IncidentRows, open: string | undefined): Keys => {
     Enter: onCurrent((id) => goTo(incidentFragment(id))),
     x: onCurrent(toggle),
     Escape: close,
-    c: command('contain'),
-    a: command('acknowledge'),
-    r: command('resolve'),
-    '/': () => document.getElementById(SEARCH_ID)?.focus(),
+    ...Object.fromEntries(COMMANDS.map((command) => [COMMAND_TABLE[command].key, () => give(command)])),
+    '/': search,
   };
 };
 
-/** What a command is for: the selection, or else the incident that is open, or the current one. */
+/** The incidents that a command is for: the selection, else the open incident, else the current one. */
 const targets = (open: string | undefined): readonly string[] => {
   if (selected.peek().size > 0) return [...selected.peek()];
   const one = open ?? current.peek();
@@ -143,7 +151,8 @@ const ListBody = ({
 
 const NothingThere = ({ filters }: { readonly filters: Filters }) => {
   const { states, classes, severities, sources, words, last, since, until } = filters;
-  const isUnattended = states.join() === 'open,contained' && [...classes, ...severities, ...sources].length === 0;
+  const isUnattended =
+    states.join() === UNATTENDED_STATES.join() && [...classes, ...severities, ...sources].length === 0;
   if (isUnattended && words === '' && (last ?? since ?? until) === undefined) {
     return (
       <Notice kind="empty" title="Nothing needs attention">
@@ -168,9 +177,9 @@ const SelectionBar = ({ list }: ListProps) => {
     <div class="selection" role="region" aria-label="Selection">
       <strong>{ids.length} selected</strong>
       {hidden > 0 && <span>{hidden} not in this list</span>}
-      {(['acknowledge', 'resolve'] as const).map((command) => (
-        <button key={command} type="button" onClick={() => (task.value = { command, ids })}>
-          {COMMAND_WORDS[command][0]}
+      {COMMANDS.map((command) => (
+        <button key={command} type="button" onClick={() => (bulkCommand.value = { command, ids })}>
+          {spelled(command)}
         </button>
       ))}
       <button

@@ -1,4 +1,4 @@
-import { memo } from '../memo.ts';
+import { memo } from '../memo-component.ts';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
 import { VerbatimLine } from '../parts/verbatim.tsx';

@@ -1,13 +1,13 @@
-/** Which incident of the list the keys are about, and which are selected to be worked together. */
+/** The current incident of the list, which keys act on, and the selected ones, for commands on several. */
 import { signal } from '@preact/signals';
 
-/** The identifier of the incident that the keys are about. */
+/** The identifier of the current incident. */
 export const current = signal<string | undefined>(undefined);
-/** Where in the list it stood when it was last there: a row that has left the list leaves its place to the next. */
+/** Its last place in the list: when it leaves the list, the keys continue from there. */
 export const place = signal(0);
 export const selected = signal<ReadonlySet<string>>(new Set());
 
-/** Selects an incident, or takes it out of the selection. */
+/** Adds an incident to the selection, or removes it. */
 export const toggle = (id: string): void => {
   const next = new Set(selected.peek());
   if (!next.delete(id)) next.add(id);

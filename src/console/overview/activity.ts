@@ -5,10 +5,10 @@ import { LiveResource } from '../live-resource.ts';
 
 export const SPANS_OF_HOURS = [24, 72, 168] as const;
 
-/** How many hours are looked at. */
+/** How many hours are shown. */
 export const hours = signal<number>(72);
 
-/** What happened in each of them. */
+/** What happened in each of these hours. */
 export const activity = new LiveResource<ActivityReading>(
   () => `/api/v1/stats/hours?hours=${hours.value}`,
   ({ event }) => event.startsWith('incident.'),

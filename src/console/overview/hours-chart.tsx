@@ -1,4 +1,4 @@
-/** Charts of the hours, drawn by uPlot, which is loaded when the first is shown. */
+/** Charts of the hours, drawn by uPlot, which is loaded with the first chart. */
 import { useEffect, useRef } from 'preact/hooks';
 import type uPlot from 'uplot';
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
@@ -32,7 +32,7 @@ export const HoursChart = ({ kind, reading }: HoursChartProps) => {
       fit.disconnect();
       chart?.destroy();
     };
-    // The colours are read when it is drawn.
+    // The colours are read when the chart is drawn.
   }, [kind, reading, isDark.value]);
   return <div ref={place} class="chart" role="img" aria-label={labelOf(kind, reading)} />;
 };
@@ -62,7 +62,7 @@ const axis = (more: uPlot.Axis): uPlot.Axis => ({
   ...more,
 });
 
-/** The tick marks of time: the hour, and the day where it begins. */
+/** The tick marks of the time axis: the hours, and each day at its start. */
 const timeAxis = (): uPlot.Axis =>
   axis({
     values: [
@@ -71,10 +71,10 @@ const timeAxis = (): uPlot.Axis =>
     ],
   });
 
-/** The last hour has a width too. */
+/** Shows the last hour in full width. */
 const WHOLE_HOURS: uPlot.Scale = { range: (_, first, last) => [first, last + HOUR / SECOND] };
 
-/** Bars by severity, one on the other: each is drawn from the ground to its upper end, the highest first. */
+/** Stacked bars by severity: each is drawn from zero to its upper end, the tallest first. */
 const reported = (Plot: typeof uPlot, reading: ActivityReading): Plan => {
   const columns = SEVERITIES.map((severity) => reading.reported[severity]);
   const upTo = columns.map((_, last) =>

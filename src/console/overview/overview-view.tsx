@@ -1,4 +1,4 @@
-import { SEVERITIES } from '../../../machines/vocabulary.ts';
+import { SEVERITIES, STATES, UNATTENDED_STATES } from '../../../machines/vocabulary.ts';
 import type { ActivityReading, Durations } from '../../projections/activity.ts';
 import { useLiveResource } from '../live-resource.ts';
 import { SeverityMark } from '../parts/marks.tsx';
@@ -12,9 +12,11 @@ import { HOUR } from '../../clock.ts';
 import { activity, hours, SPANS_OF_HOURS } from './activity.ts';
 import { HoursChart } from './hours-chart.tsx';
 
+const ATTENDED_STATES = STATES.filter((state) => !UNATTENDED_STATES.includes(state));
+
 const SPAN_WORDS: Readonly<Record<number, string>> = { 24: '24 hours', 72: '3 days', 168: '7 days' };
 
-/** How much there is to do, how much there has been, and how long it takes. */
+/** How much is waiting, how much happened, and how long it took. */
 export const OverviewView = () => {
   const counts = useLiveResource(statistics);
   const reading = useLiveResource(activity);
@@ -35,8 +37,8 @@ export const OverviewView = () => {
         </ul>
         {counts !== undefined && (
           <p class="hint">
-            {counted(counts.open_incidents, 'incident')} open or contained, {grouped(counts.by_state.acknowledged)}{' '}
-            acknowledged, {grouped(counts.by_state.resolved)} resolved.
+            {counted(counts.open_incidents, 'incident')} {UNATTENDED_STATES.join(' or ')}
+            {ATTENDED_STATES.map((state) => `, ${grouped(counts.by_state[state])} ${state}`)}.
           </p>
         )}
       </section>
@@ -120,7 +122,7 @@ const Spent = ({ durations, done }: { readonly durations: Durations; readonly do
     </dl>
   );
 
-/** The same in figures, for who can't or won't read a chart. */
+/** The figures of the charts as a table. */
 const HoursTable = ({ reading }: { readonly reading: ActivityReading }) => {
   const from = Date.parse(reading.from);
   const rows = Array.from({ length: reading.hours }, (_, hour) => ({

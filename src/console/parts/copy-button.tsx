@@ -1,9 +1,9 @@
 import { announce } from '../live-region.ts';
 
 interface CopyButtonProps {
-  /** What is copied; made when it is asked for. */
+  /** Makes the text to copy. */
   readonly text: () => string;
-  /** What it is called: `Copy …`. */
+  /** The name of the text: `Copy …`. */
   readonly what: string;
   readonly label?: string;
 }

@@ -7,7 +7,7 @@ interface DialogProps {
   readonly children: ComponentChildren;
 }
 
-/** A dialog over the page, which can't be used meanwhile. Escape closes it, and the focus returns to where it was. */
+/** A modal dialog. Escape closes it, and the focus returns to where it was. */
 export const Dialog = ({ title, onClose, children }: DialogProps) => {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
@@ -16,7 +16,7 @@ export const Dialog = ({ title, onClose, children }: DialogProps) => {
     const before = document.activeElement;
     element.showModal();
     return () => {
-      // Where it was closed by Escape the browser has seen to that.
+      // After Escape the browser has done that.
       if (element.open && before instanceof HTMLElement && before.isConnected) before.focus();
     };
   }, []);

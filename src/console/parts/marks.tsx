@@ -34,7 +34,7 @@ const STATE_SHAPES: Readonly<Record<State, JSX.Element>> = {
 };
 
 const Mark = ({ kind, word, shape }: { readonly kind: string; readonly word: string; readonly shape: JSX.Element }) => (
-  <span class={`mark ${kind} ${word}`}>
+  <span class={`mark ${kind} ${word}`} style={{ '--mark': `var(--${word})` }}>
     <svg viewBox="0 0 16 16" aria-hidden="true">
       {shape}
     </svg>

@@ -6,7 +6,7 @@ interface NoticeProps {
   readonly children?: ComponentChildren;
 }
 
-/** What stands where there is nothing to show: because there is nothing, because it failed, or because it comes. */
+/** A message in place of content: there is none, it failed, or it is loading. */
 export const Notice = ({ kind, title, children }: NoticeProps) => (
   <div class={`notice ${kind}`} role={kind === 'fault' ? 'alert' : 'status'}>
     <p class="notice-title">{title}</p>

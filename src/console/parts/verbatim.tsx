@@ -3,8 +3,8 @@ import { beginning, piecesOf } from '../visible-text.ts';
 import { grouped } from '../format.ts';
 
 /**
- * Text that somebody else wrote, as text: isolated from the direction of what is around it, with the characters that
- * could act or hide shown by their code points. Of more than `longest` UTF-16 units the rest is shown on request.
+ * Foreign text, shown as text: isolated from the direction of the text around it, with control and invisible characters
+ * as code points. Beyond `longest` UTF-16 units the rest is shown on request.
  */
 export const Verbatim = ({ text, longest = 2000 }: { readonly text: string; readonly longest?: number }) => {
   const [isWhole, showWhole] = useState(false);
@@ -31,7 +31,7 @@ export const Verbatim = ({ text, longest = 2000 }: { readonly text: string; read
   );
 };
 
-/** The same on one line, cut where there is no room. */
+/** The same on one line, cut to fit. */
 export const VerbatimLine = ({ text }: { readonly text: string }) => (
   <bdi class="verbatim-line">
     {piecesOf(beginning(text, LONGEST_LINE).replaceAll(/[\n\t]/g, ' ')).map(({ text: piece, name }) =>

@@ -1,7 +1,7 @@
 import type { DeliveryStatus } from '../../../machines/delivery.ts';
-import { ACTIONS, type ContainmentAction } from '../../../machines/vocabulary.ts';
+import { ACTIONS, type Channel, type ContainmentAction } from '../../../machines/vocabulary.ts';
 import type { ActionView, DeliveryView } from '../../containment/posture-reads.ts';
-import { isBroken, posture } from '../containment.ts';
+import { isBroken, posture } from './live-posture.ts';
 import { DELIVERY_WORDS, DeliveryDetail, RetryButton } from '../incident/deliveries.tsx';
 import { useLiveResource } from '../live-resource.ts';
 import { Notice } from '../parts/notice.tsx';
@@ -9,7 +9,7 @@ import { Ago, Moment } from '../parts/time.tsx';
 import { fragmentOf } from '../route.ts';
 import { counted, grouped, spelled } from '../format.ts';
 
-/** What is in force now, what holds it, and whether that is known to be so. */
+/** The posture: which actions are in force, which incidents hold them, and whether they are carried out. */
 export const PostureView = () => {
   const known = useLiveResource(posture);
   if (known === undefined) {
@@ -47,7 +47,7 @@ export const PostureView = () => {
   );
 };
 
-const MEANINGS: Readonly<Record<ContainmentAction, string>> = {
+const ACTION_MEANINGS: Readonly<Record<ContainmentAction, string>> = {
   freeze_agent: 'The agent does nothing further.',
   disable_airlock: 'Nothing leaves or enters through the airlock.',
   force_vault_relock: 'The vault is locked again.',
@@ -55,14 +55,15 @@ const MEANINGS: Readonly<Record<ContainmentAction, string>> = {
   log_alert: 'An alert stands in the audit log.',
 };
 
-const CHANNELS: Readonly<Record<string, string>> = {
+const CHANNEL_MEANINGS: Readonly<Record<Channel, string>> = {
   push: 'It is sent to its service.',
-  poll: 'Its service comes for it.',
+  poll: 'Its service fetches it.',
+  log: '',
 };
 
 const MOST_HOLDERS = 4;
 
-/** How many deliveries there are of each status; the status alone where there is one. */
+/** How many deliveries have each status; only the status when all have the same. */
 const countsOf = ({ status, counts }: DeliveryView): string => {
   const all = Object.entries(counts).filter(([, count]) => count > 0);
   const words = (name: string): string => DELIVERY_WORDS[name as DeliveryStatus];
@@ -80,7 +81,7 @@ const ActionCard = ({ one }: { readonly one: ActionView }) => {
         <span class={`badge ${engaged ? 'engaged' : ''}`}>{engaged ? 'in force' : 'not in force'}</span>
       </h2>
       <p class="hint">
-        {MEANINGS[action]} {CHANNELS[via]}
+        {ACTION_MEANINGS[action]} {CHANNEL_MEANINGS[via]}
       </p>
       {since !== null && (
         <p>

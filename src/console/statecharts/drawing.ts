@@ -1,9 +1,8 @@
 /**
- * The drawing of a statechart, as the service gives it, taken apart into shapes that the page puts together again.
+ * The service's drawing of a statechart, parsed into shapes that the page renders.
  *
- * The service's drawing is an SVG with a style sheet of its own, which the page's policy forbids, as it forbids to make
- * markup of text. So its text is read here, only known shapes and their measures are taken over, and the colours come
- * from the page: the chart is dark where the page is dark, and nothing else can come with it.
+ * The drawing is an SVG with a style sheet of its own. The page's policy forbids that, and forbids to turn text into
+ * markup. So the text is parsed here: only known shapes and their geometry are used, and the colours come from the page.
  */
 import { Refusal } from '../request.ts';
 
@@ -12,7 +11,7 @@ export interface Shape {
   readonly attributes: Readonly<Record<string, string>>;
   readonly text: string;
   readonly children: readonly Shape[];
-  /** The state or transition that this group of shapes stands for. */
+  /** The state or transition that this group of shapes shows. */
   readonly of?: ChartPart;
 }
 
@@ -30,7 +29,7 @@ const ATTRIBUTES = new Set(
 
 const drawings = new Map<string, Promise<Shape>>();
 
-/** The drawing of a machine. It is read once, as it can't change while the service runs. Throws Refusal. */
+/** The drawing of a machine, read once, because it can't change while the service runs. @throws Refusal */
 export const drawingOf = (machine: string): Promise<Shape> => {
   const known = drawings.get(machine);
   if (known !== undefined) return known;
@@ -55,7 +54,7 @@ interface Growing extends Shape {
 const TOKEN = /<(\/?)([a-z]+)((?:\s+[\w:-]+="[^"]*")*)\s*(\/?)>|([^<]+)/gi;
 const ATTRIBUTE = /([\w:-]+)="([^"]*)"/g;
 
-/** Reads the SVG of a chart. What it does not know it leaves out, with all that is in it. */
+/** Parses the SVG of a chart. Unknown elements are left out with their contents. @throws Refusal when it is no SVG */
 export const readDrawing = (svg: string): Shape => {
   const top: Growing = { tag: 'top', attributes: {}, text: '', children: [] };
   const around = [top];
@@ -93,7 +92,7 @@ const plain = (text: string): string =>
     code === undefined ? (ENTITIES[name] ?? '') : String.fromCodePoint(Number(code)),
   );
 
-/** The upper right corner of what is drawn in a shape, for something to be put there. */
+/** The upper right corner of a shape, to put something there. */
 export const cornerOf = (shape: Shape): { readonly right: number; readonly top: number } => {
   const numbers = [shape, ...shape.children].flatMap(({ attributes: { points, d } }) =>
     ((points ?? d ?? '').match(/-?\d+(?:\.\d+)?/g) ?? []).map(Number),

@@ -16,7 +16,7 @@ export interface Marks {
 
 interface StatechartProps extends Marks {
   readonly machine: string;
-  /** What the drawing shows, in words. */
+  /** The drawing in words. */
   readonly label: string;
 }
 
@@ -33,7 +33,7 @@ export const Statechart = ({ machine, label, ...marks }: StatechartProps) => {
   if (drawing.value === undefined) return <p class="hint">{fault.value ?? 'Reading the chart…'}</p>;
   const { attributes, children } = drawing.value;
   const [, , width = '400', height = '300'] = (attributes.viewBox ?? '').split(/[ ,]+/);
-  // With links in it, it is no mere image.
+  // With links it is more than an image.
   const role = marks.linkOf === undefined ? 'img' : 'group';
   return (
     <svg class="statechart" role={role} aria-label={label} viewBox={attributes.viewBox} width={width} height={height}>
@@ -46,7 +46,7 @@ export const Statechart = ({ machine, label, ...marks }: StatechartProps) => {
 
 const ShapeView = ({ shape, marks }: { readonly shape: Shape; readonly marks: Marks }) => {
   const { tag, attributes, text, children, of } = shape;
-  // A state's words come last: where it is filled they are on top.
+  // The words of a state come last, on top of its filling.
   const ordered = children.toSorted((one, other) => Number(one.tag === 'text') - Number(other.tag === 'text'));
   const inner =
     tag === 'text' ? text.trim() : ordered.map((child, index) => <ShapeView key={index} shape={child} marks={marks} />);
@@ -63,7 +63,7 @@ const ShapeView = ({ shape, marks }: { readonly shape: Shape; readonly marks: Ma
 
 const LETTER = 6.2;
 
-/** A number at the upper right corner. */
+/** A number at the upper right corner of a shape. */
 const Count = ({ shape, count }: { readonly shape: Shape; readonly count: number | undefined }) => {
   if (count === undefined) return null;
   const { right, top } = cornerOf(shape);

@@ -1,6 +1,6 @@
 import type { DeliveryStatus } from '../../../machines/delivery.ts';
 import { ACTIONS, STATES, type State } from '../../../machines/vocabulary.ts';
-import { posture } from '../containment.ts';
+import { posture } from '../posture/live-posture.ts';
 import { readFilters } from '../filters.ts';
 import { useLiveResource } from '../live-resource.ts';
 import { listOf } from '../route.ts';
@@ -10,7 +10,7 @@ import { Statechart } from './statechart.tsx';
 
 const FORMATS = ['json', 'svg', 'mermaid', 'scxml', 'dot'] as const;
 
-/** Both machines, with how many are in each state now; a state of the incident leads to its list. */
+/** Both machines, with the number in each state now. A state of the incident links to its list. */
 export const StatechartsView = () => {
   const counts = useLiveResource(statistics);
   const known = useLiveResource(posture);
@@ -51,7 +51,7 @@ export const StatechartsView = () => {
   );
 };
 
-/** The chart for other programs: the JSON can be pasted into the editor of Stately Studio. */
+/** Links to the chart in other formats. The JSON can be pasted into the editor of Stately Studio. */
 const Downloads = ({ machine }: { readonly machine: string }) => (
   <p class="downloads">
     {FORMATS.map((format) => (

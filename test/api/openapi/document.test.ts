@@ -2,6 +2,7 @@ import { copyFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { expect } from 'chai';
+import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../../machines/commands.ts';
 import { routesOf } from '../../../src/api/app.ts';
 import { openApiDocument } from '../../../src/api/openapi/document.ts';
 import { CHART_FORMATS } from '../../../src/statecharts/formats.ts';
@@ -74,6 +75,11 @@ const commandBeforeTheEnd =
     await subject.send('', { body: { id } });
   };
 
+const driveOf = (name: CommandName): Drive => {
+  const { done } = COMMAND_TABLE[name];
+  return name === 'resolve' ? command(done) : commandBeforeTheEnd(done, OPEN_REPORT);
+};
+
 const reload: Drive = async ({ send, policy }) => {
   await send();
   writeFileSync(policy, 'version: 2\n');
@@ -111,9 +117,7 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     const { json } = await send('', { body: { ...REPORT, dedup_key: 'same' } });
     expect(json.occurrences).to.equal(2);
   },
-  'POST /api/v1/incidents/contain': commandBeforeTheEnd('contained', OPEN_REPORT),
-  'POST /api/v1/incidents/acknowledge': commandBeforeTheEnd('acknowledged'),
-  'POST /api/v1/incidents/resolve': command('resolved'),
+  ...Object.fromEntries(COMMANDS.map((name) => [`POST /api/v1/incidents/${name}`, driveOf(name)])),
   'GET /api/v1/incidents': async ({ send, report }) => {
     await report();
     await report(OPEN_REPORT);

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { STATES } from '../../../machines/vocabulary.ts';
 import { drawings } from '../../../src/statecharts/drawings.ts';
 import { chartSvg } from '../../../src/statecharts/svg.ts';
 import { type RunningService, ROOT, runningServices, ServiceHome } from '../../support/running-service.ts';
@@ -18,7 +19,7 @@ describe('the statecharts of the bundled service', function () {
   it('are listed, and given as they are drawn from the machines now', async () => {
     const { json } = await service.get('/api/v1/machines');
     expect(json.map(({ name }: { name: string }) => name)).to.deep.equal(['incident', 'delivery']);
-    expect(json[0]).to.deep.include({ states: ['open', 'contained', 'acknowledged', 'resolved'] });
+    expect(json[0]).to.deep.include({ states: STATES });
     for (const [name, drawing] of Object.entries(await drawings())) {
       const svg = await service.get(`/api/v1/machines/${name}?format=svg`);
       expect(svg.headers['content-type']).to.equal('image/svg+xml');

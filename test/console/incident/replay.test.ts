@@ -3,7 +3,7 @@ import { readLinesAt } from '../../../src/audit/log-reader.ts';
 import { loadFold, recordAfter } from '../../../src/console/incident/replay.ts';
 import { parsed, Recording } from '../../support/recording.ts';
 import { temporaryDirectories } from '../../support/temporary-directory.ts';
-import type { Entry } from '../../../src/domain/entries.ts';
+import type { IncidentEntry } from '../../../src/domain/entries.ts';
 
 describe('replaying an incident in the browser', () => {
   const directory = temporaryDirectories();
@@ -18,7 +18,9 @@ describe('replaying an incident in the browser', () => {
     then.push((await recording.recorder.perform('acknowledge', { id, by: 'ada', note: 'seen' })).incident);
     then.push((await recording.recorder.perform('resolve', { id, by: 'ada' })).incident);
     const { places } = recording.projections.entriesOf(id)!;
-    const entries = (await readLinesAt(recording.log, places)).map((line) => JSON.parse(line.toString()) as Entry);
+    const entries = (await readLinesAt(recording.log, places)).map(
+      (line) => JSON.parse(line.toString()) as IncidentEntry,
+    );
     const fold = await loadFold();
     for (const document of then) {
       expect(recordAfter(fold, entries, document.version).incident).to.deep.equal(parsed(document));

@@ -6,36 +6,26 @@
  * which, and it has to stay so.
  */
 import { expect } from 'chai';
-import { CLASSES, type IncidentClass, type State } from '../../../machines/vocabulary.ts';
-import type { CommandName } from '../../../machines/decision.ts';
+import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../../machines/commands.ts';
+import { CLASSES, type IncidentClass } from '../../../machines/vocabulary.ts';
 import { BUILT_IN_RULES } from '../../../src/policy/defaults.ts';
 import type { Incident } from '../../../src/domain/incident.ts';
+import { targetOf } from '../../machines/support/edges.ts';
 import type { Answer, RunningService } from '../../support/running-service.ts';
 
 export type Outcome = 'acknowledged' | 'refused' | 'unanswered';
 
-const COMMANDS: Readonly<Record<State, readonly CommandName[]>> = {
-  open: ['contain', 'acknowledge', 'resolve'],
-  contained: ['acknowledge', 'resolve'],
-  acknowledged: ['resolve'],
-  resolved: [],
-};
-
 /** What a command may change of an incident. */
-const MOVING: ReadonlySet<string> = new Set(
-  [
-    'state',
-    'updated_at',
-    'version',
-    'hash',
-    'note',
-    'containment_actions',
-    'containment',
-    'contained',
-    'acknowledged',
-    'resolved',
-  ].flatMap((name) => [name, `${name}_at`, `${name}_by`]),
-);
+const MOVING: ReadonlySet<string> = new Set([
+  'state',
+  'updated_at',
+  'version',
+  'hash',
+  'note',
+  'containment_actions',
+  'containment',
+  ...COMMANDS.flatMap((command) => [`${COMMAND_TABLE[command].done}_at`, `${COMMAND_TABLE[command].done}_by`]),
+]);
 
 export class Account {
   readonly report: {
@@ -87,7 +77,7 @@ export class Account {
   /** Takes the incident a step further, if there is one; by which command depends on the report's number. */
   async advance(service: RunningService): Promise<Outcome | undefined> {
     const { id, state, version } = this.incident!;
-    const possible = COMMANDS[state];
+    const possible = COMMANDS.filter((command) => targetOf(state, command) !== undefined);
     const command = possible[(this.#number + version) % possible.length];
     if (command === undefined) return undefined;
     const body = { id, by: `operator ${this.#number}`, note: `${command} ${this.#number}` };
@@ -130,7 +120,7 @@ export class Account {
     this.#known = found;
     const after = this.incident!;
     const alerts = command === 'contain' && BUILT_IN_RULES[this.report.class].actions.includes('log_alert') ? 1 : 0;
-    const state = ({ contain: 'contained', acknowledge: 'acknowledged', resolve: 'resolved' } as const)[command];
+    const state = targetOf(before.state, command);
     expect(after, `${command} without an answer`).to.deep.include({ state, note: `${command} ${this.#number}` });
     expect(after.version, `version after ${command} without an answer`).to.equal(before.version + 1 + alerts);
     expect(unmoved(after)).to.deep.equal(unmoved(before));

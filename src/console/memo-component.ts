@@ -1,6 +1,6 @@
 import { Component, createElement, type ComponentType } from 'preact';
 
-/** A component that is drawn anew only when one of its properties, or a signal that it reads, has changed. */
+/** A component that renders again only when one of its properties, or a signal that it reads, changes. */
 export const memo = <Props extends object>(draw: ComponentType<Props>): ComponentType<Props> =>
   class Memo extends Component<Props> {
     override shouldComponentUpdate(next: Props): boolean {

@@ -1,17 +1,17 @@
-/** The options that select incidents, which the list and the stream have in common. */
+/** The options that select incidents, for the list and the stream. */
 import type { Command } from 'commander';
 import { CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { timestamp } from '../clock.ts';
 import { parseDuration } from '../duration.ts';
 import { UsageError } from './exit.ts';
 
-export interface Filters {
+export interface FilterOptions {
   readonly class?: readonly string[];
   readonly state?: readonly string[];
   readonly severity?: readonly string[];
 }
 
-export const withFilters = (command: Command): Command =>
+export const withFilterOptions = (command: Command): Command =>
   command
     .addOption(command.createOption('--class <class...>', 'of these classes').choices(CLASSES))
     .addOption(command.createOption('--state <state...>', 'in these states').choices(STATES))
@@ -20,8 +20,8 @@ export const withFilters = (command: Command): Command =>
 const UNITS = ['s', 'm', 'h', 'd', 'w'] as const;
 
 /**
- * Reads a time as people write it: RFC 3339, a day in UTC (`2026-11-22`), or how long ago (`90m`, `2h`, `7d`). Gives
- * RFC 3339; what has another form is left to the recorder to refuse.
+ * Reads a time as people write it: RFC 3339, a day in UTC (`2026-11-22`), or how long ago (`90m`, `2h`, `7d`).
+ * @returns RFC 3339; any other text unchanged, for the recorder to refuse
  */
 export function timeOf(text: string): string {
   if (/^\d{4}-\d\d-\d\d$/.test(text)) return `${text}T00:00:00Z`;
@@ -29,7 +29,7 @@ export function timeOf(text: string): string {
   return age === undefined ? text : timestamp(Date.now() - age);
 }
 
-/** Reads a whole number from an option. */
+/** Reads a whole number from an option. @throws UsageError */
 export const wholeNumber = (text: string): number => {
   if (!/^\d{1,15}$/.test(text)) throw new UsageError(`a whole number is wanted, not ${JSON.stringify(text)}`);
   return Number(text);

@@ -1,4 +1,4 @@
-/** Server-Sent Events, as far as the recorder sends them (WHATWG HTML, section 9.2.6): `id`, one line of `data`, comments. */
+/** Server-Sent Events, as far as the recorder uses them (WHATWG HTML, section 9.2.6): `id`, one line of `data`, comments. */
 
 export interface StreamEvent {
   readonly id: string;
@@ -6,8 +6,8 @@ export interface StreamEvent {
 }
 
 /**
- * Reads the events of a stream; `onActivity` is told whenever anything arrives, comments too. What a stream that ends in
- * the middle has begun is no event.
+ * Yields the events of a stream, without an incomplete one at its end.
+ * @param onActivity is called whenever anything arrives, comments included
  */
 export async function* readEvents(stream: AsyncIterable<string>, onActivity: () => void): AsyncGenerator<StreamEvent> {
   let rest = '';

@@ -1,0 +1,23 @@
+import type { IncidentEvent } from '../../../machines/incident.ts';
+import type { State } from '../../../machines/vocabulary.ts';
+
+/** Every transition between outer states that the incident's statechart must have, and no other. */
+export const EDGES = [
+  'open --contain--> contained',
+  'open --acknowledge--> acknowledged',
+  'open --resolve--> resolved',
+  'open --recur--> open',
+  'contained --acknowledge--> acknowledged',
+  'contained --resolve--> resolved',
+  'contained --recur--> contained',
+  'acknowledged --resolve--> resolved',
+  'acknowledged --recur--> acknowledged',
+] as const satisfies readonly `${State} --${IncidentEvent['type']}--> ${State}`[];
+
+/** The state that an event leads to; undefined when the state does not take it. */
+export const targetOf = (state: State, event: IncidentEvent['type']): State | undefined =>
+  EDGES.find((edge) => edge.startsWith(`${state} --${event}-->`))?.split(' ')[2] as State | undefined;
+
+/** The states that an event leads to from anywhere. */
+export const targetsOf = (event: IncidentEvent['type']): readonly string[] =>
+  EDGES.filter((edge) => edge.includes(` --${event}--> `)).map((edge) => edge.split(' ')[2]!);
