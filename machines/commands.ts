@@ -69,4 +69,8 @@ export const COMMAND_EVENTS: readonly CommandEvent[] = COMMANDS.map(eventOfComma
 const COMMAND_OF: ReadonlyMap<string, CommandName> = new Map(COMMANDS.map((name) => [eventOfCommand(name), name]));
 
 /** The command that an event records; undefined for every other event. */
-export const commandOfEvent = (event: string): CommandName | undefined => COMMAND_OF.get(event);
+export function commandOfEvent(event: CommandEvent): CommandName;
+export function commandOfEvent(event: string): CommandName | undefined;
+export function commandOfEvent(event: string): CommandName | undefined {
+  return COMMAND_OF.get(event);
+}

@@ -308,8 +308,7 @@ export interface EntryEffect {
  * @throws Contradiction when it is about a delivery that does not allow it
  */
 export function effectOf({ incident }: IncidentRecord, entry: IncidentEntry): EntryEffect {
-  const command = commandOfEvent(entry.event);
-  if (command !== undefined) return { event: { type: command } };
+  if (isCommanded(entry)) return { event: { type: commandOfEvent(entry.event) } };
   if (isAboutDelivery(entry)) {
     return entry.data.directive === 'release' ? {} : effectOn(changedDelivery(incident, entry));
   }
@@ -321,7 +320,7 @@ export function effectOf({ incident }: IncidentRecord, entry: IncidentEntry): En
     case 'alert.raised':
       return { delivery: alertDelivery(incident, entry.timestamp) };
     default:
-      return {};
+      return entry satisfies never;
   }
 }
 
