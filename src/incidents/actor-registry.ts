@@ -19,10 +19,10 @@ import type { RecordChange, TakenEntry } from '../domain/incident.ts';
 import { type ActorDependencies, type Birth, IncidentActor } from './incident-actor.ts';
 
 /**
- * How long the records of all living actors are together, in characters of JSON. Evidence may be large, and takes some
- * ten times as much as an object.
+ * How long the records of all living actors may be together, in characters of JSON. Evidence may be large, and takes up to
+ * twenty times as much memory once it is parsed.
  */
-const MAX_WEIGHT = 2 * 1024 * 1024;
+const MAX_WEIGHT = 512 * 1024;
 
 /** A containment action that an incident asks for. */
 export interface IncidentIntent extends Intent {
