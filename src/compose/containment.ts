@@ -37,7 +37,7 @@ export function startContainment(
   releases.defer(async () => {
     await Promise.all([dispatcher.stop(), notifier.stop()]);
   });
-  const posture = releases.adopt(new PostureReads({ current, targets }), (reads) => reads.stop());
+  const posture = new PostureReads({ current, targets });
   const deadline = new ConfirmationDeadline({ incidents, current, targets, clock, onFault });
   return {
     confirmations: new Confirmations({ incidents, current, log, targets, clock, wake }),

@@ -62,22 +62,7 @@ export async function serve(
   const metrics = releases.adopt(new Metrics(clock), (running) => running.stop());
   const events = new EventStreams({ log, kindOf: (id) => reads.kindOf(id), clock, logger });
 
-  const stages: readonly ((batch: TakenBatch) => void)[] = [
-    ({ taken }) => projections.apply(taken),
-    () => posture.changed(),
-    () => notifier.wake(),
-    ({ entries, written }) => events.publish(entries, written),
-    metrics.log.observe,
-    ({ taken }) => metrics.entries.count(taken),
-    ({ entries }) => logEntries(logger, entries),
-    () => {
-      if (projections.fault !== undefined) logger.error({ err: projections.fault }, 'reads are behind the audit log');
-    },
-  ];
-  log.start((batch) => {
-    const taken: TakenBatch = { ...batch, taken: incidents.take(batch.entries) };
-    for (const stage of stages) stage(taken);
-  });
+  startLog(record, stagesOf(record, containment, events, metrics, logger));
 
   const warnings = (): readonly string[] => warningsOf(record);
   const startedAt = timestamp(clock.now());
@@ -126,6 +111,34 @@ export async function serve(
 
   for (const warning of warnings()) logger.warn(warning);
   return { address: server.address, reload };
+}
+
+/** What happens to each batch that is on disk, in this order, before its appends resolve. */
+const stagesOf = (
+  { projections }: OpenRecord,
+  { posture, notifier }: RunningContainment,
+  events: EventStreams,
+  metrics: Metrics,
+  logger: Logger,
+): readonly ((batch: TakenBatch) => void)[] => [
+  ({ taken }) => projections.apply(taken),
+  () => posture.changed(),
+  () => notifier.wake(),
+  ({ entries, written }) => events.publish(entries, written),
+  metrics.log.observe,
+  ({ taken }) => metrics.entries.count(taken),
+  ({ entries }) => logEntries(logger, entries),
+  () => {
+    if (projections.fault !== undefined) logger.error({ err: projections.fault }, 'reads are behind the audit log');
+  },
+];
+
+/** Lets the log take entries. The actors take each batch first, as the stages show what they make of it. */
+function startLog({ log, incidents }: OpenRecord, stages: ReturnType<typeof stagesOf>): void {
+  log.start((batch) => {
+    const taken: TakenBatch = { ...batch, taken: incidents.take(batch.entries) };
+    for (const stage of stages) stage(taken);
+  });
 }
 
 /** What an operator should know although nothing is broken. */
