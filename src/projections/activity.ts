@@ -1,11 +1,11 @@
 /**
- * What happened hour by hour: how many incidents were reported, and how long those that were resolved then, or
- * whose containment was confirmed then, had taken.
+ * What happened in each hour: how many incidents were reported, and the times to containment and to resolution of those
+ * that reached it in that hour.
  *
- * Kept as counts. A duration is counted in a step of a scale on which each step is a fifth longer than the one before,
- * so percentiles are right to a tenth of their value, and reading costs what the hours asked for hold in kinds, not in
- * incidents. What an incident contributes follows from the incident alone: when it changes or leaves the record, its old
- * share is taken back, and so the counts are those of the incidents on record, however they came there.
+ * The table holds counts. A duration counts in a step of a scale on which each step is a fifth longer than the one
+ * before, so percentiles are right to a tenth of their value, and a read costs the same however many incidents there
+ * were. The share of an incident follows from the incident alone. When it changes or leaves the record, its old share is
+ * subtracted: so the counts are always those of the incidents on record.
  */
 import { SEVERITIES, type Severity } from '../../machines/vocabulary.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
@@ -75,7 +75,7 @@ export class Activity {
     };
   }
 
-  /** Takes in what a batch of entries has changed. */
+  /** Adds what a batch of entries has changed. */
   add(changes: Iterable<RecordChange>): void {
     const counts = new Map<string, number>();
     for (const { before, now } of changes) {
@@ -85,7 +85,7 @@ export class Activity {
     this.#write(counts);
   }
 
-  /** Takes back what the incidents of archived segments have contributed, while they are still on record. */
+  /** Subtracts the shares of the incidents in archived segments. Called while they are still on record. */
   leave(data: ArchivedData): void {
     const counts = new Map<string, number>();
     for (const { first_seq, last_seq } of rangesOf(data)) {
@@ -124,7 +124,7 @@ function contribute(counts: Map<string, number>, incident: Contributing, by: 1 |
   measure('resolved', incident.resolved_at);
 }
 
-/** When the last of its actions was carried out, once all of them were: it was asked for long before that, perhaps. */
+/** When the last of its actions was confirmed; undefined until all are. */
 function confirmedAt({ containment }: Contributing): string | undefined {
   if (containment?.status !== 'confirmed') return undefined;
   const times = containment.actions.flatMap(({ confirmed_at = [] }) => confirmed_at);
@@ -134,7 +134,7 @@ function confirmedAt({ containment }: Contributing): string | undefined {
 /** Four steps double a duration. */
 const STEPS_PER_DOUBLING = 4;
 
-/** Step 0 is for no time at all, or less than none: the clock may have been set back. */
+/** Step 0 is for no time, or for less: the clock may have been set back. */
 const stepOf = (milliseconds: number): number =>
   milliseconds < 1 ? 0 : 1 + Math.floor(Math.log2(milliseconds) * STEPS_PER_DOUBLING);
 

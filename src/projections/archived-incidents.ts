@@ -1,11 +1,11 @@
 /**
  * How incidents leave the record when the segment in which they were reported is archived.
  *
- * A segment may go when every incident that was reported in it is resolved, and no incident that stays has an entry in
- * it: otherwise the entries that remain would tell another story than the record. How often the incidents had entered
- * each state is written into the `log.archived` entry, so that the counts of all time come out the same whether the
- * projections saw the segment or are made again without it. That entry may leave the log in its turn, so each also says
- * what all before it have said; what of that was taken in is kept apart.
+ * A segment may leave when every incident that was reported in it is resolved, and no incident that stays has an entry
+ * in it: otherwise the remaining entries would contradict the record. The `log.archived` entry says how often its
+ * incidents had entered each state, so that the counts of all time are the same when the projections are rebuilt without
+ * the segment. Such an entry may be archived later, so each also repeats the sums of all before it. The table `archived`
+ * holds the part of those sums that was added already.
  */
 import { SEVERITIES, type Severity, type State, STATES } from '../../machines/vocabulary.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
@@ -70,13 +70,13 @@ export class ArchivedIncidents {
     return strays ? 'incidents of an earlier segment that stays have entries in it' : undefined;
   }
 
-  /** What a `log.archived` entry has to say of the incidents reported in these entries. */
+  /** What a `log.archived` entry records of the incidents reported in these entries. */
   counts({ first, last }: EntryRange): Pick<ArchivedData, 'incidents' | 'entered'> {
     const tally = this.#tally(first, last);
     return { incidents: tally.incidents, entered: Object.fromEntries(tally.entered) };
   }
 
-  /** Takes the incidents of an archived segment off the record, and of earlier ones whose files have come back. */
+  /** Removes the incidents of an archived segment, and of earlier ones whose files have come back. */
   leave(data: ArchivedData, statistics: Statistics): void {
     const archived = new Tally();
     for (const [state, count] of this.#newlyArchived(data)) {
@@ -99,7 +99,7 @@ export class ArchivedIncidents {
     if (hours !== undefined) this.#remainingHours.run(hours.first ?? 0, hours.last ?? 0);
   }
 
-  /** What an entry adds to what was taken in of all before it. */
+  /** How often incidents entered each state, beyond what earlier entries have added. */
   #newlyArchived({ entered, earlier }: ArchivedData): ReadonlyMap<State, number> {
     const known = new Map(this.#archived.all().map(({ state, count }) => [String(state), Number(count)]));
     const states = Object.keys({ ...entered, ...earlier?.entered });

@@ -1,13 +1,13 @@
 /**
  * Brings the projections up to the log when the service starts.
  *
- * Recovery reads the log anyway, from where the projections know it on; the entries that it finds valid are applied on
- * the way, and what was applied before is passed over, provided that the log still says so. Where the projections have
- * another hash for an entry than the log, they belong to another log: they are emptied and the whole log is read. Where
- * they have entries that the log has not, the log was cut: that is damage, and they keep what they know.
+ * Recovery reads the log anyway, from the last entry that the projections know. This applies the valid entries on the
+ * way and skips those that were applied before, if the log still has them. When the projections have another hash for an
+ * entry than the log, they belong to another log: they are emptied and the whole log is read. When they have entries that
+ * the log has not, the log was cut: that is damage, and the projections stay as they are.
  *
- * Should the database have no room, the projections stay behind: what they know can be read, nothing is written, and
- * `resume` goes on when there is room.
+ * When the database has no room, the projections stay behind: they can be read, nothing is written, and `resume` goes on
+ * once there is room.
  */
 import { basename } from 'node:path';
 import { storedEntryIn } from '../audit/entry-line.ts';
@@ -22,8 +22,8 @@ import type { StoredEntry } from '../domain/entries.ts';
 /** While nobody waits for an answer there is no need to compact often: each time takes three syncs. In bytes. */
 const COMPACT_AT = 64 * 1024 * 1024;
 /**
- * How much of the log is applied at a time, in bytes. Entries about one incident often stand near each other, and what
- * they make of it together is stored once; but all of them have to fit in memory.
+ * How much of the log is applied at a time, in bytes. Entries about one incident are often near each other, and their
+ * result is stored once; but all of them have to fit in memory.
  */
 const APPLY_BYTES = 2 * 1024 * 1024;
 
@@ -37,7 +37,7 @@ export class CatchUp {
   #gathered: StoredEntry[] = [];
   #gatheredBytes = 0;
 
-  /** @param onProgress told the `seq` up to which the log has been read and applied */
+  /** @param onProgress called with the `seq` up to which the log has been read and applied */
   constructor(projections: Projections, onProgress: (seq: number) => void = () => {}) {
     this.#projections = projections;
     this.#onProgress = onProgress;
@@ -64,8 +64,8 @@ export class CatchUp {
   }
 
   /**
-   * Goes on applying the log, as it is by now, where the database had no room. Cheap when there is nothing to do, and
-   * while it is being done.
+   * Applies the rest of the log after the database had no room. Cheap when there is nothing to do; concurrent callers
+   * share one run.
    * @throws RecorderError when the log can't be read now, or contradicts the statechart
    */
   resume(log: Pick<AuditLog, 'status' | 'sealed' | 'fileOf'>): Promise<void> {
@@ -82,13 +82,13 @@ export class CatchUp {
     const isUndone = (): boolean => projections.fault !== fault;
     while (!isUndone()) {
       if (cursor.atEnd) {
-        // In the same turn in which nothing is missing.
+        // In this very turn nothing is missing: a later one may have new entries.
         projections.caughtUp();
         break;
       }
       try {
         const lines = await cursor.next();
-        // The log, which lets it be compacted between batches, leaves that alone while this goes on.
+        // The log does not compact between batches while the projections are behind.
         await projections.compact(COMPACT_AT);
         if (!isUndone()) projections.catchUp(lines.map(storedEntryIn));
       } catch (error) {

@@ -5,11 +5,11 @@
  * so it is also the lock that keeps a second recorder off the same log. The file can be deleted at any time while the
  * service is stopped; one that is not a database, or of another layout, is replaced by an empty one.
  *
- * SQLite would sync on the thread that commits, and with a slow disk everything would wait for it. So it is told not to
- * sync, and `compact` does what its write-ahead log needs in the order that it needs, with syncs that nobody waits for:
- * the write-ahead log is synced before it is copied into the database, the database before the write-ahead log is cut
- * to nothing, and that before anything is written to it again. A power cut leaves the state of the last `compact` or a
- * later one, whole, as with `synchronous = NORMAL` (sqlite.org/wal.html).
+ * SQLite would sync on the thread that commits, and on a slow disk everything would wait for it. So SQLite does not sync,
+ * and `compact` does it in the order that the write-ahead log needs, with syncs in other threads: it syncs the write-ahead
+ * log before copying it into the database, the database before truncating the write-ahead log, and that before anything
+ * is written to it again. A power cut leaves the state of the last `compact` or a later one, whole, as with
+ * `synchronous = NORMAL` (sqlite.org/wal.html).
  */
 import { closeSync, fdatasyncSync, fstatSync, openSync, rmSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
@@ -21,7 +21,7 @@ import { LAYOUT, SCHEMA } from './schema.ts';
 
 export type Statement = StatementSync;
 
-/** The database of a log stands beside it: `audit.jsonl` has `audit.sqlite`. */
+/** The database of a log is in the same directory: `audit.jsonl` has `audit.sqlite`. */
 export const databasePath = (logPath: string): string =>
   join(dirname(logPath), `${basename(logPath, extname(logPath))}.sqlite`);
 
@@ -33,8 +33,8 @@ const BUSY: ReadonlySet<unknown> = new Set([5 /* SQLITE_BUSY */, 6 /* SQLITE_LOC
 const resultCode = (error: unknown): number => ((error as { errcode?: number }).errcode ?? 0) & 0xff;
 
 /**
- * Two that start at the same instant keep each other from the exclusive lock, and SQLite refuses it to both. So each
- * tries again a few times, after a pause of up to so many milliseconds that differs.
+ * When two start at the same instant, SQLite may refuse the exclusive lock to both. So each tries again a few times, after
+ * a random pause of up to so many milliseconds.
  */
 const MOST_ATTEMPTS = 6;
 const LONGEST_PAUSE = 150;
@@ -102,7 +102,7 @@ export class Database {
 
   /** Deletes all rows. */
   empty(): void {
-    // An index of words keeps itself in further tables, which are its own affair.
+    // The search index keeps further tables, which SQLite empties itself.
     const tables = this.prepare(`
       SELECT name, type FROM pragma_table_list
       WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite!_%' ESCAPE '!'`).all();

@@ -1,13 +1,13 @@
 /**
  * The list of incidents, most severe first, then newest.
  *
- * Incidents of one source (when sources are asked for), state, class and severity stand in an index one behind the other
- * in the order of the list. A page is merged from as many such stretches as the filters admit, one severity after the
- * other, and no row is read that does not belong to the page: so it costs the same whatever the number of incidents and
- * however rare the ones that are looked for. Times narrow the stretches by the numbers that were given in those hours.
+ * In the index, incidents of one source (when sources are given), state, class and severity follow each other in the order
+ * of the list. A page is merged from one scan for each combination that the filters admit, one severity after the other,
+ * and no row is read that does not belong to the page: so a page costs the same whatever the number of incidents and
+ * however rare the matches. Times narrow the scans to the numbers that were given in those hours.
  *
- * Words are looked for in an index of their own, whose answer is one more stretch: the list is what the others have in
- * common with it. Where they have little in common that could take long: then the page ends early, and the next goes on.
+ * Words are found in an index of their own, which is one more scan: the list is what the other scans have in common with
+ * it. When they have little in common that could take long: then the page ends early, and the next one goes on.
  */
 import { type IncidentClass, SEVERITIES, type Severity, type State } from '../../machines/vocabulary.ts';
 import { HOUR } from '../clock.ts';
@@ -45,11 +45,11 @@ export interface ListPage {
 }
 
 /**
- * The most that one page may hold, in bytes, unless a single item is longer: it has to fit in memory, and nothing else is
- * answered while it is put together. A thousand incidents with little evidence fit.
+ * The most that one page may hold, in bytes, unless a single item is longer: it has to fit in memory, and no other request
+ * is answered while it is made. A thousand incidents with little evidence fit.
  */
 export const MAX_PAGE_BYTES = 1024 * 1024;
-/** All incidents with words of some beginning are gathered anew at each fetch, so there may be few, and large ones. */
+/** Each fetch of a prefix search gathers all its matches again: so there may be few fetches, and large ones. */
 const BEGINNINGS = { size: 2048, fetches: 3 };
 
 /** The numbers of incidents from `from` to `to`. */
@@ -81,15 +81,15 @@ export class IncidentList {
       SELECT number FROM incidents INDEXED BY incidents_by_source
       WHERE source = ? AND state = ? AND class = ? AND rank = ? AND number BETWEEN ? AND ?
       ORDER BY number DESC LIMIT ${FETCH}`);
-    // Many in one query, and as bytes: to ask for each and to decode it takes longer than all the rest.
+    // Many in one query, and as bytes: one query for each, and decoding, would take longer than all the rest.
     this.#rows = database.prepare(`
       SELECT number, rank, created_at, CAST(document AS BLOB) AS document
       FROM json_each(?) CROSS JOIN incidents ON number = value ORDER BY key`);
   }
 
   /**
-   * A page of the list. Later pages leave out what was reported since the first. A page also ends when it has become
-   * very long, or when a search has taken long: it may hold little then, or nothing.
+   * A page of the list. Later pages leave out what was reported since the first. A page ends early when it is very long,
+   * or when a search takes long: it may hold little then, or nothing.
    */
   read(query: ListQuery): ListPage {
     const { after, limit, since = -Infinity, until = Infinity } = query;
@@ -117,7 +117,7 @@ export class IncidentList {
     }
   }
 
-  /** The numbers of the incidents that the filters admit, but for the exact times, from behind the cursor on. */
+  /** The numbers of the incidents that the filters admit, apart from the exact times, after the cursor. */
   *#numbers(query: ListQuery, head: number, onPause: (pause: Cursor) => void): Generator<number> {
     const hours = this.#numbersBetween(query.since, query.until);
     const range = { from: hours.from, to: Math.min(head, hours.to) };
@@ -143,7 +143,7 @@ export class IncidentList {
     return new IndexScan(range.to, (to) => this.#search.find(query, range.from, to, options.size), options);
   }
 
-  /** Which numbers the incidents of these hours can have; all of them where no time is asked for. */
+  /** Which numbers the incidents of these hours can have; all when no time is given. */
   #numbersBetween(since: number | undefined, until: number | undefined): Range {
     if (since === undefined && until === undefined) return { from: 0, to: Number.MAX_SAFE_INTEGER };
     const hourOf = (time: number): number => Math.floor(time / HOUR);

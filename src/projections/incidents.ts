@@ -18,7 +18,7 @@ export interface IncidentDocument {
   readonly json: string;
 }
 
-/** What never changes of an incident and is looked for most. */
+/** What never changes of an incident and is looked up most. */
 export interface IncidentKind {
   readonly class: IncidentClass;
   readonly severity: Severity;
@@ -129,7 +129,7 @@ export class Incidents {
     return this.#unresolved.get(dedupKey, incidentClass, source)?.id as string | undefined;
   }
 
-  /** Stores what a batch of entries has made of the incidents that it is about, and gives their documents. */
+  /** Stores the incidents that a batch of entries has changed. @returns their documents */
   store(changes: Iterable<RecordChange>): readonly IncidentDocument[] {
     const documents: IncidentDocument[] = [];
     const hours = new Map<number, { readonly first: number; readonly last: number }>();

@@ -1,13 +1,13 @@
-/** Stretches of an index, and what is made of several: their numbers merged, or those that they have in common. */
+/** Scans of an index, and how several combine: all their numbers merged, or those that they have in common. */
 
-/** How many numbers are fetched at a time, and how many times before a stretch is tired. */
+/** How many numbers are fetched at a time, and how many times before the budget of a scan is spent. */
 export const FETCH = 64;
 const FETCHES = 500;
 
 export interface IndexScanOptions {
   /** How many numbers it fetches at a time. */
   readonly size: number;
-  /** How many times it fetches on before it is tired. */
+  /** How many times it fetches before its budget is spent. */
   readonly fetches: number;
 }
 
@@ -51,20 +51,20 @@ export class IndexScan {
   }
 }
 
-/** All numbers of some stretches, in falling order. */
-export function* merged(stretches: readonly IndexScan[]): Generator<number, undefined> {
-  for (let next = foremost(stretches); next !== undefined; next = foremost(stretches)) {
+/** All numbers of some scans, in falling order. */
+export function* merged(scans: readonly IndexScan[]): Generator<number, undefined> {
+  for (let next = foremost(scans); next !== undefined; next = foremost(scans)) {
     yield next.head;
     next.drop();
   }
 }
 
 /**
- * The numbers of some stretches that another has as well, in falling order; each skips what the other has not. Returns
- * the number from which on it has not looked, when one of them became tired.
+ * The numbers that some scans have in common with another, in falling order; each skips what the other has not. When the
+ * budget of one is spent, it returns the first number that it has not looked at.
  */
-export function* common(stretches: readonly IndexScan[], other: IndexScan): Generator<number, number | undefined> {
-  for (let next = foremost(stretches); next !== undefined && other.head !== -1; next = foremost(stretches)) {
+export function* common(scans: readonly IndexScan[], other: IndexScan): Generator<number, number | undefined> {
+  for (let next = foremost(scans); next !== undefined && other.head !== -1; next = foremost(scans)) {
     const number = next.head;
     if (next.budgetSpent || other.budgetSpent) return number;
     if (number === other.head) {
@@ -76,9 +76,9 @@ export function* common(stretches: readonly IndexScan[], other: IndexScan): Gene
   return undefined;
 }
 
-/** The stretch whose next number is the highest; undefined when all are at their end. */
-function foremost(stretches: readonly IndexScan[]): IndexScan | undefined {
+/** The scan whose next number is the highest; undefined when all are at their end. */
+function foremost(scans: readonly IndexScan[]): IndexScan | undefined {
   let next: IndexScan | undefined;
-  for (const stretch of stretches) if (stretch.head > (next?.head ?? -1)) next = stretch;
+  for (const stretch of scans) if (stretch.head > (next?.head ?? -1)) next = stretch;
   return next;
 }

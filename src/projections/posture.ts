@@ -3,7 +3,7 @@
  *
  * An action is in force while at least one unresolved incident that asked for it is there. When the last of them is
  * resolved it is released, and that release is a delivery of its own. There is at most one release of an action at a
- * time, and none while the action is in force: engaging it anew supersedes a release that is still on its way.
+ * time, and none while the action is in force: engaging it again supersedes a release that is still on its way.
  *
  * There are five actions, so how they stand is kept in memory and written before each commit; the deliveries that hold
  * them are rows.
@@ -104,7 +104,7 @@ export class Posture {
     return this.#withStatus.all(action, status, limit).map(holderOf);
   }
 
-  /** Takes in an entry about an incident: what the incident was before it, if it was, and what it is now. */
+  /** Follows an entry about an incident: what the incident was before it, if it was, and what it is now. */
   follow(entry: IncidentEntry, now: IncidentRecord, before: IncidentRecord | undefined): void {
     if (isAboutDelivery(entry) && entry.data.directive === 'release') {
       this.#followRelease(entry);
@@ -124,7 +124,7 @@ export class Posture {
     }
   }
 
-  /** Takes in a sign of life. */
+  /** Records a sign of life. */
   hear(entry: EntryOf<'containment.heard'>): void {
     this.#change(entry, entry.data.action, { heard_at: entry.timestamp });
   }
@@ -144,7 +144,7 @@ export class Posture {
     }
   }
 
-  /** Writes how the actions stand that have changed: to be called before what was stored is committed. */
+  /** Writes the actions that have changed. Called before a commit. */
   settle(): void {
     for (const action of this.#changed) this.#write.run(action, JSON.stringify(this.of(action)));
     this.#changed.clear();
@@ -160,13 +160,13 @@ export class Posture {
     return undefined;
   }
 
-  /** The incidents reported in these entries whose releases are still told of, each once. */
+  /** The incidents reported in these entries whose releases are still on record, each once. */
   releasedBy({ first, last }: EntryRange): readonly string[] {
     const releases = [...this.#of.values()].flatMap(({ release }) => release ?? []);
     return [...new Set(releases.filter(({ number }) => number >= first && number <= last).map((one) => one.incident))];
   }
 
-  /** What a `log.archived` entry has to carry, because it may stem from the incidents that leave with it. */
+  /** What a `log.archived` entry carries, because it may come from incidents that leave with it. */
   memory({ first, last }: EntryRange): ArchivedData['posture'] {
     const remembered = ([action, { since, heard_at, seq, release }]: [string, ActionPosture]) => {
       const stays = release !== null && (release.number < first || release.number > last);
@@ -176,7 +176,7 @@ export class Posture {
     return Object.fromEntries([...this.#of].map(remembered));
   }
 
-  /** Takes in that incidents have left the record, and with them what is known only through them. */
+  /** Forgets what is known only through incidents that have left the record. */
   leave({ posture, posture_seq }: ArchivedData): void {
     for (const [name, memory] of Object.entries(posture)) {
       const action = name as ContainmentAction;
@@ -185,7 +185,7 @@ export class Posture {
     }
   }
 
-  /** Reads again what is written. */
+  /** Reads the table again. */
   reload(): void {
     this.#of.clear();
     this.#changed.clear();
@@ -223,7 +223,7 @@ export class Posture {
   #followRelease(entry: DeliveryEntry): void {
     const { action, incident } = entry.data;
     const { release } = this.of(action);
-    // What was superseded in the meantime is told by the log and changes nothing.
+    // The log also holds news of a release that was superseded meanwhile: they change nothing.
     if (release?.incident !== incident) return;
     const delivery = foldDelivery(release.delivery, entry);
     if (delivery !== undefined) this.#change(entry, action, { release: { ...release, delivery } });
@@ -263,7 +263,7 @@ function counted(
   const hasGone = before !== undefined && result[before.status] === 0;
   const isNew = after !== undefined && counts[after.status] === undefined;
   if (!hasGone && !isNew) return result;
-  // Which are there, and in what order, must not depend on which were there once.
+  // The members and their order must not depend on earlier ones.
   const there = DELIVERY_STATUSES.filter((status) => (result[status] ?? 0) !== 0);
   return Object.fromEntries(there.map((status) => [status, result[status]]));
 }

@@ -1,13 +1,13 @@
 /**
  * The read models, kept up with the log.
  *
- * `apply` and `catchUp` take entries that are on disk, in order; those that were applied before are passed over. What they
- * change can be read at once. It is committed a moment later, together with what came meanwhile: a crash in between
- * loses nothing, as the next start applies those entries again.
+ * `apply` and `catchUp` take entries that are on disk, in order, and skip those that were applied before. Their changes
+ * can be read at once. They are committed a moment later, together: a crash in between loses nothing, as the next start
+ * applies those entries again.
  *
- * Should the database not take them (its disk is full), all that is not committed is undone, and `fault` says so: what is
- * in the log is not lost, but reads are behind until it has been read from there again. Entries themselves are not kept
- * here, as some may be large. Whoever appends goes through `current()` first, so that little is to be read.
+ * When the database does not take them (its disk is full), everything uncommitted is undone, and `fault` says so. Nothing
+ * is lost, but reads are behind until those entries have been read from the log again; they are not kept in memory, as
+ * some are large. Whoever appends goes through `current()` first, so little has to be read.
  */
 import { type ArchivedData, type IncidentEntry, isAboutIncident, type StoredEntry } from '../domain/entries.ts';
 import { Contradiction } from '../domain/contradiction.ts';
@@ -41,19 +41,19 @@ const MEBIBYTE = 1024 * 1024;
 
 /**
  * How long what is applied may stay uncommitted, in milliseconds, and how many entries of it there may be. A commit
- * costs about as much for few entries as for many: with a tenth of the time a report takes a tenth more of a
+ * costs about as much for few entries as for many: with a tenth of this time, a report costs a tenth more on a
  * throttled processor.
  */
 const COMMIT_AFTER = 1000;
 const MAX_UNCOMMITTED = 1000;
 /**
- * The size of SQLite's write-ahead log, in bytes, at which it is copied into the database. With four times as much that
- * takes all the processor time that a throttled host has for a tenth of a second.
+ * The size of SQLite's write-ahead log, in bytes, at which it is copied into the database. Copying four times as much takes
+ * all the processor time that a throttled host has for a tenth of a second.
  */
 const COMPACT_AT = MEBIBYTE;
 /**
- * With less room on its disk, in bytes, the database keeps step with the log: what is applied is committed at once and
- * the write-ahead log stays small. So when the disk is full the log has not taken the room for what it tells.
+ * With less room on its disk, in bytes, the database keeps step with the log: it commits at once and keeps its write-ahead
+ * log small. So a log that fills the disk leaves the database room for what the log holds.
  */
 const SCARCE_ROOM = 64 * MEBIBYTE;
 const COMPACT_AT_IF_SCARCE = MEBIBYTE / 8;
@@ -133,7 +133,7 @@ export class Projections {
 
   /**
    * Whether the projections are behind the log: the database had no room, or entries were not applied. What is written
-   * to the log meanwhile is passed over, as it follows what is still to be read.
+   * to the log meanwhile is skipped, as it follows what is still to be read.
    */
   get unfinished(): boolean {
     return this.#unfinished;
@@ -153,7 +153,7 @@ export class Projections {
   apply(taken: readonly TakenEntry[]): void {
     if (this.#unfinished) return;
     const due = this.#due(taken);
-    // Never over a gap: what is missing would be missing for good.
+    // Never over a gap: the missing entries would never be applied.
     if (hasGap(this.#position.seq, due)) this.#unfinished = true;
     else this.#apply(due);
   }
@@ -166,7 +166,7 @@ export class Projections {
     this.#apply(this.#due(entries.map((entry) => ({ entry }))));
   }
 
-  /** The incident as the entries that were applied last have left it, if they are about it and were applied. */
+  /** The incident after the batch that was applied last, if that was about it. */
   latest(id: string): IncidentDocument | undefined {
     return this.#latest.get(id);
   }

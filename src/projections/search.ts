@@ -1,28 +1,28 @@
 /**
  * Full-text search over the id, the source and the description of each incident, by SQLite's FTS5.
  *
- * The index holds words and which incidents have them, nothing else: no texts, no places of words in them. With its
- * words an incident has a mark for its severity and one for its class, so that a search within those need not look at
- * what is outside. The marks begin with characters for private use, which no word that is searched for has.
+ * The index holds words and which incidents have them, nothing else: no texts, no positions. Beside its words an incident
+ * has a mark for its severity and one for its class, so that a search within those skips all others. The marks begin with
+ * characters for private use, which no searched word has.
  */
 import { CLASSES, type IncidentClass, type Severity } from '../../machines/vocabulary.ts';
 import { RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
 import type { Incident } from '../domain/incident.ts';
 
-/** A word that is searched for, whole or as the beginning of one. */
+/** A searched word, whole or as a prefix. */
 export interface SearchWord {
   readonly text: string;
   readonly isBeginning: boolean;
 }
 
-/** Beginnings that are shorter are the beginning of too much. */
+/** Shorter prefixes match too much. */
 const SHORTEST_BEGINNING = 3;
 const MOST_WORDS = 16;
 
 /**
- * Reads what a person searches for: words, all of which have to occur, `agent*` being the beginning of one. Case and
- * accents do not count, and what is no letter or digit only separates: an id is three words.
+ * Reads what a person searches for: words that all have to occur; `agent*` is a prefix. Case and accents do not count.
+ * Everything but letters and digits separates words: an id is three words.
  * @throws RecorderError `invalid_request` when there is no word, too many, or too short a beginning
  */
 export function readWords(text: string): readonly SearchWord[] {
@@ -61,7 +61,7 @@ export class Search {
     try {
       return this.#find.all(query, from, to, limit).map(({ number }) => Number(number));
     } catch (cause) {
-      // Letters of some scripts are joined by signs that the index separates at.
+      // In some scripts letters are joined by signs at which the index separates words.
       if (!(cause as Error).message.includes('phrase')) throw cause;
       throw new RecorderError('invalid_request', 'q holds a word that can not be searched for', { cause });
     }
@@ -82,5 +82,5 @@ export function searchQuery(
 }
 
 const severityMark = (severity: Severity): string => `\uE000${severity}`;
-/** An underscore would separate. */
+/** An underscore would separate words. */
 const classMark = (ofClass: IncidentClass): string => `\uE001${ofClass.replaceAll('_', '')}`;

@@ -21,7 +21,7 @@ export interface Kind {
 
 export interface StatisticsReading {
   readonly total_incidents: number;
-  /** Open or contained: nobody has taken them on yet. */
+  /** Open or contained: nobody has acknowledged them yet. */
   readonly open_incidents: number;
   /** How many ever entered that state. */
   readonly contained_count: number;
@@ -96,14 +96,14 @@ export class Statistics {
     };
   }
 
-  /** Takes in what a batch of entries has changed. */
+  /** Adds what a batch of entries has changed. */
   add(tally: Tally): void {
     let decreased = false;
     for (const [kind, count] of tally.moved) {
       if (count !== 0) this.#move.run(...(kind.split(' ') as [string, string, string]), count);
       decreased ||= count < 0;
     }
-    // Which kinds were there and went must not depend on how the entries were batched.
+    // Which rows there are must not depend on how the entries were batched.
     if (decreased) this.#dropEmpty.run();
     for (const [state, count] of tally.entered) if (count !== 0) this.#enter.run(state, count);
   }
@@ -120,7 +120,7 @@ export class Tally {
     this.entered.clear();
   }
 
-  /** Follows a record from what it was to what it is after an entry. */
+  /** Counts what an entry has changed of a record. */
   follow({ incident }: IncidentRecord, before: IncidentRecord | undefined): void {
     const { class: ofClass, severity, state } = incident;
     if (before?.incident.state === state) return;

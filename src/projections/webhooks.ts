@@ -1,4 +1,4 @@
-/** How far each webhook has taken the log: the last entry that it was told of, or that is not for it. */
+/** How far each webhook has taken the log: the last entry that it got, or that is not for it. */
 import type { Database, Statement } from './database.ts';
 import type { ArchivedData, NotifiedData } from '../domain/entries.ts';
 
@@ -28,7 +28,7 @@ export class Webhooks {
     this.#move.run(url, through_seq);
   }
 
-  /** Takes in that entries which may have told how far webhooks are have left the log. */
+  /** Restores how far webhooks are, after the entries that said so have left the log. */
   leave({ notified }: ArchivedData): void {
     for (const [url, seq] of Object.entries(notified)) this.#move.run(url, seq);
   }
