@@ -228,7 +228,8 @@ export class IncidentActor {
   /** @param delivery the delivery that the first entry is about, as it is then */
   #append(drafts: readonly IncidentDraft[], delivery?: DeliveryRecord): Promise<IncidentRecord> {
     this.#decided = delivery;
-    return this.#dependencies.log.append(drafts).then(() => this.#record!);
+    // Should it not have taken its own entries, it is what the projections make of them.
+    return this.#dependencies.log.append(drafts).then(() => this.#record ?? this.#wake(this.#dependencies.current()));
   }
 
   #circumstances({ by, note }: Sender): Circumstances {
