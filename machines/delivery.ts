@@ -71,7 +71,7 @@ export const deliveryMachine = setup({
     countPause: assign({
       waited: ({ context, event }) => context.waited + (event.type === 'miss' ? event.wait : 0),
     }),
-    beginAnew: assign({
+    startOver: assign({
       via: ({ context, event }) => (event.type === 'retry' ? event.via : context.via),
       attempts: 0,
       waited: 0,
@@ -98,7 +98,7 @@ export const deliveryMachine = setup({
       description: 'Sent without success; to be sent again.',
       on: {
         ...ATTEMPT,
-        retry: { target: 'begun', actions: 'beginAnew' },
+        retry: { target: 'begun', actions: 'startOver' },
         supersede: 'superseded',
       },
     },
@@ -106,7 +106,7 @@ export const deliveryMachine = setup({
       description: 'Its service has to come for it.',
       on: {
         confirm: { target: 'confirmed', actions: 'countAttempt' },
-        retry: { target: 'begun', actions: 'beginAnew' },
+        retry: { target: 'begun', actions: 'startOver' },
         supersede: 'superseded',
       },
     },
@@ -118,7 +118,7 @@ export const deliveryMachine = setup({
       description: 'Was carried out; its service has fallen silent since, or says that it is not.',
       on: {
         confirm: { target: 'confirmed', actions: 'countAttempt' },
-        retry: { target: 'begun', actions: 'beginAnew' },
+        retry: { target: 'begun', actions: 'startOver' },
         supersede: 'superseded',
       },
     },
@@ -126,7 +126,7 @@ export const deliveryMachine = setup({
       description: 'Refused, or tried for as long as it is tried.',
       on: {
         confirm: { target: 'confirmed', actions: 'countAttempt' },
-        retry: { target: 'begun', actions: 'beginAnew' },
+        retry: { target: 'begun', actions: 'startOver' },
         supersede: 'superseded',
       },
     },

@@ -5,7 +5,7 @@ const MAX_ANSWERS = 1000;
  * The answers of a pure function, kept by a key that holds all that they depend on.
  *
  * A statechart's answer depends on the situation and the event only, and few of these occur often: a replay of the log
- * asks the chart some dozen times instead of millions. It is the only memo there is.
+ * asks the chart some dozen times instead of millions. What else could be asked twice is not worth a memo.
  */
 export class Memo<Answer> {
   readonly #known = new Map<string, Answer>();

@@ -29,6 +29,12 @@ export const ERROR_STATUS = {
 } as const;
 export type ErrorCode = keyof typeof ERROR_STATUS;
 
+/** What was asked for, or `not_found`. @throws RecorderError */
+export function found<Found>(value: Found | undefined, what = 'incident'): Found {
+  if (value === undefined) throw new RecorderError('not_found', `${what} not found`);
+  return value;
+}
+
 export class RecorderError extends Error {
   override readonly name = 'RecorderError';
   readonly code: ErrorCode;

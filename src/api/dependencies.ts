@@ -53,7 +53,7 @@ export interface ApiDependencies {
   readonly console: Pick<ConsoleFiles, 'get'>;
   readonly log: ApiLogger;
   /** Writes the line of a request to the log of the process. */
-  readonly tellRequest: (fields: object) => void;
+  readonly logRequest: (fields: object) => void;
   readonly clock: Clock;
   /** Whether requests may be addressed to other names than the loopback's. */
   readonly allowNonLoopback: boolean;

@@ -1,6 +1,6 @@
 /** Writes responses. */
 import type { Context } from 'koa';
-import type { IncidentDocument } from '../projections/incidents.ts';
+import type { IncidentDocument } from '../domain/document.ts';
 
 /** When a client should try again after a 503. */
 export const RETRY_AFTER_SECONDS = '5';

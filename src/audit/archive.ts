@@ -9,7 +9,7 @@ import { syncDirectoryOf } from '../durable-file.ts';
 import { EntryFault, parseEntry } from './entry.ts';
 import { type Line, readLines } from './lines.ts';
 import type { SealedSegment } from './segments.ts';
-import type { ArchivedData, Entry, SegmentRange } from '../domain/entries.ts';
+import { type ArchivedData, type Entry, readEntry, type SegmentRange } from '../domain/entries.ts';
 
 /** The `data` of a `log.archived` entry. */
 export type ArchivedEntryData = ArchivedData & { readonly seq: number };
@@ -170,4 +170,4 @@ function readArchivedEntry(line: Line, path: string, hash: ChainHash): ArchivedE
   }
 }
 
-const entryIn = ({ bytes }: Line): Entry => JSON.parse(bytes.toString('utf8')) as Entry;
+const entryIn = ({ bytes }: Line): Entry => readEntry(bytes.toString('utf8'));

@@ -1,6 +1,6 @@
 /** The line of an entry, for readers of the log: most need its bytes and only a little of what is in it. */
 import type { Line } from './lines.ts';
-import type { Entry, StoredEntry } from '../domain/entries.ts';
+import { type Entry, readEntry, type StoredEntry } from '../domain/entries.ts';
 
 export interface EntryLine {
   readonly seq: number;
@@ -21,7 +21,7 @@ const LONGEST_BEGINNING = 128;
 export function readEntryLine({ bytes, offset }: Pick<Line, 'bytes' | 'offset'>): EntryLine | undefined {
   const [, event, seq] = BEGINNING.exec(bytes.toString('latin1', 0, LONGEST_BEGINNING)) ?? [];
   if (event === undefined) return undefined;
-  return { seq: Number(seq), event, bytes, offset, entry: () => JSON.parse(bytes.toString('utf8')) as Entry };
+  return { seq: Number(seq), event, bytes, offset, entry: () => readEntry(bytes.toString('utf8')) };
 }
 
 /**

@@ -167,7 +167,9 @@ export class AuditLog {
    * @throws RecorderError `log_unavailable`, `overloaded`, `too_large` or `stopping`; nothing was appended then
    */
   append(drafts: readonly Draft[]): Promise<readonly StoredEntry[]> {
-    if (this.#onDurable === undefined) throw new Error('the audit log was not started');
+    if (this.#onDurable === undefined) {
+      return Promise.reject(new RecorderError('log_unavailable', 'the audit log takes no entries yet'));
+    }
     if (this.#state !== 'open') {
       if (this.#blocked !== undefined) this.#blocked.refused += 1;
       return Promise.reject(this.#refusal());

@@ -7,7 +7,7 @@ import type { FileHandle } from 'node:fs/promises';
 import type { Head } from './entry.ts';
 import { NEWLINE, readLines, WINDOW_BYTES } from './lines.ts';
 import type { StartingPoint } from './verify-chain.ts';
-import type { Entry } from '../domain/entries.ts';
+import { type Entry, readEntry } from '../domain/entries.ts';
 
 /** How far the projections know the log: their last entry. */
 export interface KnownUpTo {
@@ -59,7 +59,7 @@ async function lineStart(file: FileHandle, end: number, before: number): Promise
 async function entryAt(file: FileHandle, offset: number, size: number): Promise<Entry | undefined> {
   for await (const [line] of readLines(file, offset, size)) {
     try {
-      return JSON.parse(line?.bytes.toString('utf8') ?? '') as Entry;
+      return readEntry(line?.bytes.toString('utf8') ?? '');
     } catch {
       return undefined;
     }

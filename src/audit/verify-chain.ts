@@ -12,7 +12,7 @@ import { areArchived, rangesOf } from './archived-ranges.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { EMPTY_HEAD, EntryFault, type Head, parseEntry } from './entry.ts';
 import { type Line, readLines } from './lines.ts';
-import type { ArchivedRange, Entry, StoredEntry } from '../domain/entries.ts';
+import { type ArchivedRange, readEntry, type StoredEntry } from '../domain/entries.ts';
 
 /** The first fault of a log. */
 export interface Damage {
@@ -112,7 +112,7 @@ export async function verifyChainIn(
     let damage: Damage | undefined;
     for (const line of lines) {
       try {
-        const entry = readEntry(line, head, hash);
+        const entry = verifiedEntry(line, head, hash);
         head = { entries: entry.data.seq, hash: entry.entry_hash };
         end = entry.offset + entry.length;
         entries.push(entry);
@@ -129,7 +129,7 @@ export async function verifyChainIn(
 }
 
 /** Reads a line as the entry that follows `head`. @throws EntryFault */
-function readEntry(line: Line, head: Head, hash: ChainHash): StoredEntry {
+function verifiedEntry(line: Line, head: Head, hash: ChainHash): StoredEntry {
   if (!line.whole) throw new EntryFault('the line is not whole: it is cut short or longer than an entry may be');
   if (!isUtf8(line.bytes)) throw new EntryFault('not UTF-8');
   const entry = parseEntry(line.bytes.toString('utf8'), head, hash);
@@ -148,7 +148,7 @@ interface Gap {
 async function headBefore(file: FileHandle, size: number, due: Head): Promise<Head> {
   for await (const [line] of readLines(file, 0, size)) {
     try {
-      const { data, prev_hash } = JSON.parse(line?.bytes.toString('utf8') ?? '') as Entry;
+      const { data, prev_hash } = readEntry(line?.bytes.toString('utf8') ?? '');
       if (Number.isSafeInteger(data.seq) && data.seq > due.entries + 1)
         return { entries: data.seq - 1, hash: prev_hash };
     } catch {

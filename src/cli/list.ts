@@ -8,6 +8,7 @@ import { SEVERITY_STYLES, STATE_STYLES } from './terminal/colour.ts';
 import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
 import { type Column, table } from './terminal/table.ts';
 import { stateWords } from './summary.ts';
+import { STATES } from '../../machines/vocabulary.ts';
 
 interface Options extends ApiOptions, FilterOptions {
   readonly source?: readonly string[];
@@ -73,7 +74,7 @@ const columns = (now: number): readonly Column<Incident>[] => [
     header: 'STATE',
     value: ({ state, containment }) => stateWords(state, containment),
     style: ({ state }) => STATE_STYLES[state],
-    least: 'acknowledged'.length,
+    least: Math.max(...STATES.map(({ length }) => length)),
   },
   { header: 'AGE', value: ({ created_at }) => ageOf(created_at, now) },
   { header: 'CLASS', value: (incident) => incident.class, least: 12 },

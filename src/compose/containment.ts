@@ -33,12 +33,12 @@ export function startContainment(
   const dispatcher = new Dispatcher({ incidents, current, targets, clock, onFault });
   const wake = dispatcher.wake.bind(dispatcher);
   incidents.directives.on('directive', ({ action }) => wake(action));
-  const notifier = new Notifier({ log, current, notify: () => policy.current.notify, clock });
+  const notifier = new Notifier({ log, current, notify: () => policy.current.notify, clock, onFault });
+  const deadline = new ConfirmationDeadline({ incidents, current, targets, clock, onFault });
   releases.defer(async () => {
-    await Promise.all([dispatcher.stop(), notifier.stop()]);
+    await Promise.all([dispatcher.stop(), notifier.stop(), deadline.stop()]);
   });
   const posture = new PostureReads({ current, targets });
-  const deadline = new ConfirmationDeadline({ incidents, current, targets, clock, onFault });
   return {
     confirmations: new Confirmations({ incidents, current, log, targets, clock, wake }),
     posture,

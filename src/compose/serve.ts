@@ -97,7 +97,7 @@ export async function serve(
     receipts: confirmations,
     console: new ConsoleFiles(builtFile('console')),
     log: logger,
-    tellRequest: logRequest,
+    logRequest,
     clock,
     allowNonLoopback: config.allowNonLoopback,
     overUnixSocket: config.bind.kind === 'unix',

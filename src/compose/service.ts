@@ -1,8 +1,8 @@
 /**
  * The service, put together from three parts: the record, containment, and what serves them.
  *
- * Each thing that is acquired puts its release on a stack. Stopping, a failed log, and a start that fails half-way all
- * run that stack from its top.
+ * Each thing that is acquired puts its release on a stack: one for the record, and one for what serves it, which is
+ * released first. Stopping, a failed log, and a start that fails half-way all run them.
  */
 import type { Logger } from 'pino';
 import { ServiceToken } from '../api/service-token.ts';
@@ -48,37 +48,61 @@ export async function startService(
   const token = ServiceToken.open(config.tokenPath, clock);
   const record = await openRecord(config, clock, logger, starting, inspect);
   const { log, serviceEntries, recovered, verification } = record;
-  const ending: { reason?: string } = {};
-  starting.defer(async () => {
-    const { reason } = ending;
-    if (reason === undefined) return;
-    await serviceEntries.record({ timestamp: timestamp(clock.now()), event: 'service.stopped', data: { reason } });
-  });
+  await using serving = new AsyncDisposableStack();
   const onFault = (error: unknown): void => logger.error({ err: error }, 'containment met an unexpected error');
-  const containment = startContainment(record, clock, starting, onFault);
-  const { address, reload } = await serve(record, containment, { config, clock, logger, token, logRequest }, starting);
+  const containment = startContainment(record, clock, serving, onFault);
+  const { address, reload } = await serve(record, containment, { config, clock, logger, token, logRequest }, serving);
 
   if (recovered.damage !== undefined) logDamage(logger, recovered.damage);
   await announceStart(record, clock, logger);
   containment.followPolicy();
   if (recovered.damage === undefined) void verifyRest(verification, log, logger);
 
-  const releases = starting.move();
+  const ending = new Ending(starting.move(), serving.move());
   return {
     address,
     reload: async () => {
       token.reload();
       await reload().catch((error: unknown) => logger.error({ err: error }, 'policy not reloaded'));
     },
-    stop: async (reason) => {
-      ending.reason = reason;
-      await releases.disposeAsync();
-    },
+    stop: (reason) =>
+      ending.run(() =>
+        serviceEntries.record({ timestamp: timestamp(clock.now()), event: 'service.stopped', data: { reason } }),
+      ),
     get failure() {
       return log.failure;
     },
-    failed: log.failed.then(() => releases.disposeAsync()),
+    failed: log.failed.then(() => ending.run()),
   };
+}
+
+/** Ends the service once, whoever asks for it first: a stop, or a failed log. */
+class Ending {
+  readonly #record: AsyncDisposableStack;
+  readonly #serving: AsyncDisposableStack;
+  #done: Promise<void> | undefined;
+
+  /** @param serving what uses the record, and is released before it */
+  constructor(record: AsyncDisposableStack, serving: AsyncDisposableStack) {
+    this.#record = record;
+    this.#serving = serving;
+  }
+
+  /**
+   * Releases everything.
+   * @param last done when nothing is served any more, and the log can still be written
+   * @returns the same promise to all
+   */
+  run(last: () => Promise<void> = async () => {}): Promise<void> {
+    this.#done ??= this.#end(last);
+    return this.#done;
+  }
+
+  async #end(last: () => Promise<void>): Promise<void> {
+    await this.#serving.disposeAsync();
+    await last();
+    await this.#record.disposeAsync();
+  }
 }
 
 /** Records what the start has found and done. */
@@ -90,7 +114,8 @@ async function announceStart(record: OpenRecord, clock: Clock, logger: Logger): 
     const data = { kept_as: keptAs, bytes, after_seq: recovered.head.entries };
     await serviceEntries.record({ timestamp: timestamp(clock.now()), event: 'log.repaired', data });
   }
-  await tornWrite.attempt();
+  // The heartbeat tries again what fails here.
+  await tornWrite.attempt().catch((error: unknown) => logger.error({ err: error }, 'a torn write is not complete'));
   await serviceEntries.record({
     timestamp: timestamp(clock.now()),
     event: 'service.started',

@@ -10,7 +10,7 @@
 import { signal } from '@preact/signals';
 import { MINUTE, SECOND } from '../clock.ts';
 import { health, readHealth } from './health.ts';
-import { type Entry, ENTRY_EVENTS } from '../domain/entries.ts';
+import { type Entry, ENTRY_EVENTS, readEntry } from '../domain/entries.ts';
 
 export type ConnectionState = 'connecting' | 'live' | 'lost';
 
@@ -75,7 +75,7 @@ async function open(): Promise<void> {
 }
 
 function take({ data: line }: MessageEvent<string>): void {
-  const entry = JSON.parse(line) as Entry;
+  const entry = readEntry(line);
   if (entry.data.seq <= head.peek()) return;
   head.value = entry.data.seq;
   for (const listener of listeners) listener(entry, line);

@@ -41,23 +41,31 @@ interface Heard {
 export class ConfirmationDeadline {
   readonly #dependencies: ConfirmationDeadlineDependencies;
   readonly #heard = new Map<ContainmentAction, Heard>();
-  #looking = false;
+  #looking: Promise<void> | undefined;
+  #isStopped = false;
 
   constructor(dependencies: ConfirmationDeadlineDependencies) {
     this.#dependencies = dependencies;
   }
 
   /** Looks whether a service has been silent for too long. Never rejects. */
-  async look(): Promise<void> {
-    if (this.#looking) return;
-    this.#looking = true;
+  look(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => (this.#looking = undefined));
+    return this.#looking;
+  }
+
+  /** Ends a look that is under way after its present incident. Further looks do nothing. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#looking;
+  }
+
+  async #look(): Promise<void> {
     try {
-      for (const action of ACTIONS) await this.#lookAt(action);
+      for (const action of ACTIONS) if (!this.#isStopped) await this.#lookAt(action);
     } catch (error) {
       // The log takes nothing now; the next look finds the same.
       if (!(error instanceof RecorderError)) this.#dependencies.onFault(error);
-    } finally {
-      this.#looking = false;
     }
   }
 
@@ -71,6 +79,7 @@ export class ConfirmationDeadline {
     if (silence <= PERIODS * every) return;
     const reason = `its service was not heard of for ${Math.round(silence / SECOND)} s`;
     for (const { incident } of posture.withStatus(action, 'confirmed', MOST_AT_ONCE)) {
+      if (this.#isStopped) return;
       await incidents
         .actor(incident)
         .send({ type: 'deliver', action, directive: 'engage', news: { type: 'lost', reason } });

@@ -16,6 +16,9 @@ import type { Observed } from '../domain/entries.ts';
 /** One request changes no more deliveries than this; the next one takes the others. */
 const MOST_AT_ONCE = 500;
 
+/** How many incidents are sent to at the same time: all of them are awake then, with their evidence. */
+const MAX_AWAKE = 16;
+
 export interface Confirmation {
   readonly action: ContainmentAction;
   /** The one incident that is meant; all that hold the action when not given. */
@@ -151,8 +154,12 @@ export class Confirmations {
     const { incidents } = this.#dependencies;
     const send = ({ incident, ...delivery }: DeliveryName) =>
       incidents.actor(incident).send({ type: 'deliver', ...delivery, news }, sender);
-    const handled = await Promise.all(names.map(send));
-    return handled.filter(({ change }) => change === 'moved').length;
+    let moved = 0;
+    for (let at = 0; at < names.length; at += MAX_AWAKE) {
+      const handled = await Promise.all(names.slice(at, at + MAX_AWAKE).map(send));
+      moved += handled.filter(({ change }) => change === 'moved').length;
+    }
+    return moved;
   }
 
   #left(action: ContainmentAction, directive: Directive, statuses: readonly DeliveryStatus[]): number {

@@ -13,6 +13,8 @@ export interface NotifierDependencies {
   /** What the policy in force names. */
   readonly notify: () => readonly Webhook[];
   readonly clock: Clock;
+  /** Receives errors that should never happen. */
+  readonly onFault: (error: unknown) => void;
 }
 
 export class Notifier {
@@ -57,8 +59,8 @@ export class Notifier {
       await this.#followPolicy();
     } catch (error) {
       // It is not known now how far the webhooks are: the next beat tries again.
-      if (!(error instanceof RecorderError)) throw error;
       this.#isDue = true;
+      if (!(error instanceof RecorderError)) this.#dependencies.onFault(error);
     }
   }
 
@@ -82,6 +84,7 @@ export class Notifier {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    await this.#following;
     await Promise.all([...this.#feeds.values()].map((feed) => feed.stop()));
   }
 }

@@ -45,7 +45,7 @@ export interface PostureReadsDependencies {
   readonly targets: () => Targets;
 }
 
-/** What is told first, when deliveries differ. */
+/** What is shown first, when deliveries differ. */
 const ORDER: readonly DeliveryStatus[] = ['confirmed', 'failed', 'lost', 'delivering', 'pending', 'recorded'];
 
 export class PostureReads {

@@ -25,7 +25,15 @@ function reasonOf({ event, data }: IncidentDraft): string | undefined {
       return `could not ${data.directive} ${data.action}: ${data.error}`;
     case 'containment.lost':
       return `lost ${data.action}: ${data.reason}`;
-    default:
+    case 'incident.recurred':
+    case 'incident.acknowledged':
+    case 'incident.resolved':
+    case 'containment.attempted':
+    case 'containment.confirmed':
+    case 'containment.retried':
+    case 'alert.raised':
       return undefined;
+    default:
+      return event satisfies never;
   }
 }

@@ -135,11 +135,8 @@ export function foldDelivery(before: DeliveryRecord, entry: DeliveryEntry): Deli
 }
 
 /** Adds what an entry says to the delivery that the statechart has made of it. */
-export function withEntry(
-  next: DeliveryRecord,
-  entry: Pick<DeliveryEntry, 'event' | 'data' | 'timestamp'>,
-): DeliveryRecord {
-  const { event, data, timestamp } = entry as DeliveryEntry;
+export function withEntry(next: DeliveryRecord, entry: DeliveryEntry): DeliveryRecord {
+  const { event, data, timestamp } = entry;
   switch (event) {
     case 'containment.attempted':
       return { ...next, last_error: data.error, next_attempt_at: data.next_attempt_at };

@@ -175,7 +175,7 @@ export type ArchivedData = SegmentRange & {
   readonly earlier?: ArchiveSummary;
 };
 
-/** `notification.delivered`: how far a webhook has taken the log, or from where on it is to be told. */
+/** `notification.delivered`: how far a webhook has taken the log, or from where on it gets entries. */
 export type NotifiedData = { readonly url: string; readonly through_seq: number };
 
 /** `service.started` */
@@ -271,6 +271,9 @@ export type EntryOf<Event extends EntryEvent> = {
 };
 export type Entry = { readonly [Event in EntryEvent]: EntryOf<Event> }[EntryEvent];
 
+/** The entry in a line of the log, which is not verified: whoever wrote the line is believed. @throws SyntaxError */
+export const readEntry = (line: string): Entry => JSON.parse(line) as Entry;
+
 /** Where the line of an entry stands in its file, in bytes; `length` includes the newline. */
 export type LineExtent = { readonly offset: number; readonly length: number };
 export type StoredEntry = { readonly [Event in EntryEvent]: EntryOf<Event> & LineExtent }[EntryEvent];
@@ -288,13 +291,13 @@ export type DeliveryEntry = {
 }[(typeof DELIVERY_EVENTS)[number]];
 
 /** The events that are about one incident. */
-type IncidentEvent = {
+type IncidentEventName = {
   readonly [Event in EntryEvent]: EntryDataOf[Event] extends AboutIncident ? Event : never;
 }[EntryEvent];
 
 /** An entry about one incident, before it is in the log and in it. */
-export type IncidentDraft = { readonly [Event in IncidentEvent]: DraftOf<Event> }[IncidentEvent];
-export type IncidentEntry = { readonly [Event in IncidentEvent]: EntryOf<Event> }[IncidentEvent];
+export type IncidentDraft = { readonly [Event in IncidentEventName]: DraftOf<Event> }[IncidentEventName];
+export type IncidentEntry = { readonly [Event in IncidentEventName]: EntryOf<Event> }[IncidentEventName];
 
 /** Whether an entry is about one incident. */
 export const isAboutIncident = (entry: Entry): entry is IncidentEntry => 'incident' in entry.data;

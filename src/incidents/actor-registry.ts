@@ -65,10 +65,7 @@ export class ActorRegistry {
       ...dependencies,
       machine,
       birth: (rule) => births.to(ruleKey(rule), () => initialTransition(machine, rule)),
-      onWake: (actor) => {
-        this.#woken += 1;
-        this.#weight += actor.weight;
-      },
+      onWake: (actor) => this.#wake(actor),
       onRest: (actor) => this.#rest(actor),
     };
   }
@@ -99,6 +96,11 @@ export class ActorRegistry {
     return { alive: this.#alive, woken: this.#woken, passivated: this.#passivated };
   }
 
+  /** How much the records of those that are awake weigh together, in characters of JSON. */
+  get weight(): number {
+    return this.#weight;
+  }
+
   /** Runs work while none of these incidents handles a message; messages that arrive meanwhile wait. */
   exclusively<Result>(ids: readonly string[], work: () => Promise<Result>): Promise<Result> {
     return ids.reduceRight((inner, id) => () => this.actor(id).exclusively(inner), work)();
@@ -123,6 +125,15 @@ export class ActorRegistry {
       this.#passivate(actor);
       return undefined;
     }
+  }
+
+  /** Counts an actor in. One that was put to sleep while somebody kept it is found again from here on. */
+  #wake(actor: IncidentActor): void {
+    const known = this.#actors.get(actor.id);
+    if (known !== undefined && known !== actor) throw new Error(`two actors for ${actor.id}`);
+    this.#actors.set(actor.id, actor);
+    this.#woken += 1;
+    this.#weight += actor.weight;
   }
 
   #rest(actor: IncidentActor): void {

@@ -34,7 +34,7 @@ import {
   opened,
   type RecordChange,
 } from '../domain/incident.ts';
-import { RecorderError } from '../errors.ts';
+import { found, RecorderError } from '../errors.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import { Mailbox } from './mailbox.ts';
 
@@ -188,9 +188,9 @@ export class IncidentActor {
 
   #spawn(entry: EntryOf<'incident.reported'> & LineExtent): IncidentRecord {
     const [snapshot, actions] = this.#dependencies.birth(entry.data.rule);
-    const self: AnyActorRef = (this.#xstate = this.#create(snapshot));
     this.weight = entry.length;
     this.#dependencies.onWake(this);
+    const self: AnyActorRef = (this.#xstate = this.#create(snapshot));
     for (const { exec, info, params } of actions) exec?.({ ...info, self, system: self.system }, params);
     return opened(entry, snapshot);
   }
@@ -208,13 +208,12 @@ export class IncidentActor {
   #wake(current: CurrentReads): IncidentRecord {
     if (this.#record !== undefined) return this.#record;
     const persisted = current.incident(this.id);
-    if (persisted === undefined) throw new RecorderError('not_found', 'incident not found');
-    const { incident, context, seq, length } = persisted;
+    const { incident, context, seq, length } = found(persisted);
     const snapshot = snapshotOf(incident.state, context);
-    this.#xstate = this.#create(snapshot);
-    this.#record = { incident, snapshot, seq };
     this.weight = length;
     this.#dependencies.onWake(this);
+    this.#xstate = this.#create(snapshot);
+    this.#record = { incident, snapshot, seq };
     return this.#record;
   }
 

@@ -2,7 +2,7 @@ import { incidentMachine } from '../../machines/incident.ts';
 import { Contradiction } from '../domain/contradiction.ts';
 import { type Entry, isAboutIncident } from '../domain/entries.ts';
 import { effectOf, fold, type IncidentRecord } from '../domain/incident.ts';
-import { RecorderError } from '../errors.ts';
+import { found, RecorderError } from '../errors.ts';
 import { ChartPath } from '../statecharts/chart-path.ts';
 import type { Whereabouts } from '../statecharts/svg.ts';
 
@@ -38,7 +38,6 @@ export class IncidentPath {
 
   /** Where the entries have led. @throws RecorderError `not_found` when there were none */
   get whereabouts(): Whereabouts {
-    if (this.#path === undefined) throw new RecorderError('not_found', 'incident not found');
-    return this.#path.whereabouts;
+    return found(this.#path).whereabouts;
   }
 }

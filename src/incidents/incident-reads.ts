@@ -11,7 +11,8 @@ import { readLinesAt } from '../audit/log-reader.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
 import type { ListPage, ListQuery } from '../projections/incident-list.ts';
-import type { IncidentDocument, IncidentKind } from '../projections/incidents.ts';
+import type { IncidentDocument } from '../domain/document.ts';
+import type { IncidentKind } from '../projections/incidents.ts';
 import type { Projections } from '../projections/projections.ts';
 
 export interface HistoryPage {

@@ -10,9 +10,8 @@ import type { Channel, ContainmentAction, Directive, IncidentClass, Rule } from 
 import { type Clock, timestamp } from '../clock.ts';
 import { type Entry, type Idempotency, isAboutIncident, type Report } from '../domain/entries.ts';
 import { decideReport, type IncidentRecord } from '../domain/incident.ts';
-import { RecorderError } from '../errors.ts';
-import { documentOf, type IncidentDocument } from '../projections/incidents.ts';
-import type { CurrentReads } from '../projections/current-reads.ts';
+import { found, RecorderError } from '../errors.ts';
+import { documentOf, type IncidentDocument } from '../domain/document.ts';
 import type { Projections } from '../projections/projections.ts';
 import type { ActorRegistry } from './actor-registry.ts';
 import { incidentId } from './incident-id.ts';
@@ -68,7 +67,7 @@ export class Recorder {
       if (earlier.fingerprint !== idempotency.fingerprint) {
         throw new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another report');
       }
-      return { incident: documentIn(current, earlier.id), change: 'replayed' };
+      return { incident: found(current.document(earlier.id)), change: 'replayed' };
     });
   }
 
@@ -130,10 +129,4 @@ export class Recorder {
     const latest = this.#dependencies.projections.latest(id);
     return latest?.version === version ? latest : documentOf(record);
   }
-}
-
-function documentIn(current: CurrentReads, id: string): IncidentDocument {
-  const document = current.document(id);
-  if (document === undefined) throw new RecorderError('not_found', 'incident not found');
-  return document;
 }

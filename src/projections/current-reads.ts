@@ -2,14 +2,15 @@
  * The reads that a decision may rest on.
  *
  * `Projections.current()` is the only way to them, and it throws while the projections are behind the log: so no actor
- * wakes from an old snapshot, no key counts as new that was used, and no service is told what is no longer so. What is
+ * wakes from an old snapshot, no key counts as new that was used, and no service gets an old posture. What is
  * only shown to people is read from the projections themselves.
  */
 import type { IncidentClass } from '../../machines/vocabulary.ts';
 import type { ArchivedData } from '../domain/entries.ts';
 import type { ArchivedIncidents, EntryRange } from './archived-incidents.ts';
 import type { IdempotencyKeys, ReportedUnder } from './idempotency-keys.ts';
-import type { IncidentDocument, Incidents, PersistedIncident } from './incidents.ts';
+import type { IncidentDocument } from '../domain/document.ts';
+import type { Incidents, PersistedIncident } from './incidents.ts';
 import type { Posture } from './posture.ts';
 import type { Webhooks } from './webhooks.ts';
 

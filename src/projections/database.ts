@@ -67,9 +67,9 @@ export class Database {
   static open(path: string): Database {
     for (let attempt = 1; ; attempt++) {
       try {
-        return new Database(path, connect(path) ?? connectAnew(path));
+        return new Database(path, connect(path) ?? connectToNew(path));
       } catch (error) {
-        if (UNUSABLE.has(resultCode(error))) return new Database(path, connectAnew(path));
+        if (UNUSABLE.has(resultCode(error))) return new Database(path, connectToNew(path));
         if (!BUSY.has(resultCode(error))) throw error;
         if (attempt === MOST_ATTEMPTS) {
           throw new RecorderError('locked', `another recorder is running on this log (${path} is locked)`, {
@@ -175,9 +175,9 @@ function connect(path: string): DatabaseSync | undefined {
   return undefined;
 }
 
-function connectAnew(path: string): DatabaseSync {
+function connectToNew(path: string): DatabaseSync {
   for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(`${path}${suffix}`, { force: true });
   const connection = connect(path);
-  if (connection === undefined) throw new RecorderError('internal', `${path} can't be made anew`);
+  if (connection === undefined) throw new RecorderError('internal', `${path} can't be created`);
   return connection;
 }

@@ -2,21 +2,11 @@
 import { type IncidentClass, SEVERITIES, type Severity, type State } from '../../machines/vocabulary.ts';
 import type { IncidentContext } from '../../machines/incident.ts';
 import { HOUR } from '../clock.ts';
-import { writeExact } from '../json/canonical-form.ts';
-import type { JsonValue } from '../json/exact-json.ts';
+import { documentOf, type IncidentDocument } from '../domain/document.ts';
 import type { Database, Statement } from './database.ts';
 import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
 import { type Situation, snapshotOf } from '../../machines/decision.ts';
 import { Search } from './search.ts';
-
-/** An incident ready to be sent. */
-export interface IncidentDocument {
-  readonly id: string;
-  readonly version: number;
-  readonly state: State;
-  /** The incident as every endpoint gives it. */
-  readonly json: string;
-}
 
 /** What never changes of an incident and is looked up most. */
 export interface IncidentKind {
@@ -36,14 +26,6 @@ export interface PersistedIncident {
 
 /** What is shown of incidents; it may be behind the log. */
 export type ShownIncidents = Pick<Incidents, 'get' | 'kindOf' | 'has' | 'situation'>;
-
-/** Makes the document of a record. */
-export const documentOf = ({ incident }: IncidentRecord): IncidentDocument => ({
-  id: incident.id,
-  version: incident.version,
-  state: incident.state,
-  json: writeExact(incident as unknown as JsonValue),
-});
 
 export class Incidents {
   readonly #insert: Statement;

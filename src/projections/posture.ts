@@ -38,7 +38,13 @@ export interface ActionPosture {
   readonly counts: Readonly<Partial<Record<DeliveryStatus, number>>>;
   /** The delivery of its release, when it is not in force. */
   readonly release: Release | null;
+  /** The entries that last changed those members which an archived entry may have set. */
+  readonly changed: Readonly<Record<Remembered, number>>;
 }
+
+/** What may come from incidents that have left the log. */
+const REMEMBERED = ['since', 'heard_at', 'release'] as const;
+type Remembered = (typeof REMEMBERED)[number];
 
 export interface Release {
   /** The incident that held it last: its identifier and its place among all incidents. */
@@ -57,7 +63,15 @@ export interface Holder {
   readonly due: number;
 }
 
-const NEVER: ActionPosture = { holders: 0, since: null, heard_at: null, seq: 0, counts: {}, release: null };
+const NEVER: ActionPosture = {
+  holders: 0,
+  since: null,
+  heard_at: null,
+  seq: 0,
+  counts: {},
+  release: null,
+  changed: { since: 0, heard_at: 0, release: 0 },
+};
 
 /** What is shown of the posture; it may be behind the log. */
 export type ShownPosture = Pick<Posture, 'of'>;
@@ -176,12 +190,22 @@ export class Posture {
     return Object.fromEntries([...this.#of].map(remembered));
   }
 
-  /** Forgets what is known only through incidents that have left the record. */
+  /**
+   * Forgets what is known only through incidents that have left the record. Entries between the one up to which the memory
+   * is true and the `log.archived` entry may have changed some members: those stay.
+   */
   leave({ posture, posture_seq }: ArchivedData): void {
-    for (const [name, memory] of Object.entries(posture)) {
+    for (const [name, remembered] of Object.entries(posture)) {
       const action = name as ContainmentAction;
       const before = this.of(action);
-      if (before.seq <= posture_seq) this.#set(action, { ...before, ...(memory as unknown as Memory) });
+      const memory = remembered as unknown as Memory;
+      const old = REMEMBERED.filter((member) => before.changed[member] <= posture_seq);
+      this.#set(action, {
+        ...before,
+        ...Object.fromEntries(old.map((member) => [member, memory[member]])),
+        seq: before.seq <= posture_seq ? memory.seq : before.seq,
+        changed: { ...before.changed, ...Object.fromEntries(old.map((member) => [member, posture_seq])) },
+      });
     }
   }
 
@@ -231,7 +255,15 @@ export class Posture {
 
   #change(entry: Entry, action: ContainmentAction, change: Partial<ActionPosture>): void {
     const heard = entry.event === 'containment.confirmed' ? { heard_at: entry.timestamp } : {};
-    this.#set(action, { ...this.of(action), ...change, ...heard, seq: entry.data.seq });
+    const before = this.of(action);
+    const { seq } = entry.data;
+    const all = { ...change, ...heard };
+    const members = REMEMBERED.filter((member) => member in all);
+    const changed =
+      members.length === 0
+        ? before.changed
+        : { ...before.changed, ...Object.fromEntries(members.map((member) => [member, seq])) };
+    this.#set(action, { ...before, ...all, seq, changed });
   }
 
   #set(action: ContainmentAction, posture: ActionPosture): void {

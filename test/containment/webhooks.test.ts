@@ -142,6 +142,7 @@ describe('webhooks', () => {
       current: () => ({ takenBy: () => undefined }),
       notify: () => notify,
       clock: new FixedClock(),
+      onFault: (error) => expect.fail(String(error)),
     });
     await notifier.follow();
     await log.append([draft('one')]);

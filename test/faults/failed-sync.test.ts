@@ -39,4 +39,15 @@ describe('given a disk that fails to sync once', () => {
     expect(await service.end()).to.equal(EX_IOERR);
     await ledger.expectNothingLost(home);
   });
+
+  it('when that happens while it stops, then what waits is refused before it ends', async () => {
+    const home = new ServiceHome(directory());
+    const service = await start(home, traced('fdatasync:error=EIO:delay_enter=1500000:when=2', home.log));
+    const answer = service.report();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const ended = service.end();
+    const { status, json } = await answer;
+    expect([status, json.error]).to.deep.equal([503, 'the audit log could not be synced (EIO)']);
+    expect(await ended).to.equal(EX_IOERR);
+  });
 });

@@ -387,6 +387,29 @@ describe('Archivist', () => {
     });
   });
 
+  it('given a report in the same write as the entry of an archived segment, then a rebuild knows as much', async () => {
+    const burst = { class: 'tool_call_burst', source: 'tool-firewall', description: 'x'.repeat(6000) } as const;
+    const { id } = (await recording.recorder.report(burst)).incident;
+    recording.clock.milliseconds += HOUR;
+    await recording.recorder.report(burst);
+    await recording.recorder.perform('resolve', { id });
+    recording.clock.milliseconds += 48 * HOUR;
+    const { log, recorder } = recording;
+    const append = log.append.bind(log);
+    let other: Promise<unknown> | undefined;
+    log.append = (drafts) => {
+      // Its append comes first, so that its entry is in front of the other in the same batch.
+      if (drafts[0]?.event === 'log.archived') other ??= recorder.report(burst);
+      return append(drafts);
+    };
+    const outcome = await archive();
+    await other;
+    expect(outcome.archived.length).to.be.greaterThan(0);
+    const before = recording.projections.posture.of('freeze_agent');
+    await between(deleteDatabase);
+    expect(recording.projections.posture.of('freeze_agent')).to.deep.equal(before);
+  });
+
   it('refuses a time that is not a day ago, and a log that is still being verified', async () => {
     const tooLate = await archive(recording.clock.now() - 23 * HOUR).catch((error: unknown) => error);
     expect(tooLate).to.have.property('code', 'invalid_request');

@@ -80,6 +80,23 @@ describe('a living incident', () => {
     await second.close();
   });
 
+  it('that was put to sleep while somebody kept it is the same actor when it wakes', async () => {
+    const recording = await Recording.open(directory(), { liveActors: 1 });
+    const { incidents, recorder } = recording;
+    const [first, second] = [(await recorder.report(report)).incident.id, (await recorder.report(report)).incident.id];
+    const kept = incidents.actor(first);
+    kept.read();
+    incidents.actor(second).read();
+    expect(kept.isAwake).to.equal(false);
+    kept.read();
+    expect(incidents.actor(first)).to.equal(kept);
+    await kept.send({ type: 'resolve' });
+    expect(recording.incident(first)?.state).to.equal('resolved');
+    expect(incidents.figures.alive).to.be.at.most(1);
+    await recording.close();
+    expect([incidents.figures.alive, incidents.weight]).to.deep.equal([0, 0]);
+  });
+
   it('is what the log says, after whatever has happened to it', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
@@ -244,8 +261,11 @@ class World {
     expect(incidents.figures.alive).to.be.at.most(2);
   }
 
-  close(): Promise<void> {
-    return this.#recording.close();
+  async close(): Promise<void> {
+    const { incidents } = this.#recording;
+    await this.#recording.close();
+    expect(incidents.figures.alive, 'all of them are stopped').to.equal(0);
+    expect(incidents.weight, 'and weigh nothing').to.equal(0);
   }
 
   /** What the log's own lines say of each incident. */

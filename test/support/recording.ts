@@ -9,7 +9,7 @@ import type { Incident } from '../../src/domain/incident.ts';
 import type { ActorRegistry } from '../../src/incidents/actor-registry.ts';
 import type { Recorder } from '../../src/incidents/recorder.ts';
 import type { Endpoint, Target, Targets } from '../../src/policy/targets.ts';
-import type { IncidentDocument } from '../../src/projections/incidents.ts';
+import type { IncidentDocument } from '../../src/domain/document.ts';
 import type { Projections } from '../../src/projections/projections.ts';
 import { KEY } from './audit-log.ts';
 import { FixedClock } from './fixed-clock.ts';

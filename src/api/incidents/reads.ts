@@ -6,10 +6,10 @@ import { matchesTag } from '../request/if-none-match.ts';
 import { readParameters } from '../request/read.ts';
 import { respondIncident, respondJsonList } from '../respond.ts';
 import { writeCursor } from './cursor.ts';
-import { foundIncident } from './found.ts';
 import { linkToNext } from './link.ts';
 import { readListQuery } from './list-query.ts';
 import { historySchema } from './requests.ts';
+import { found } from '../../errors.ts';
 
 /** Reads incidents: the list, one of them, and what the audit log says of one. */
 export const incidentRoutes = (
@@ -31,7 +31,7 @@ export const incidentRoutes = (
     path: '/api/v1/incidents/get',
     handle: (ctx) => {
       const { id } = readParameters(ctx, idSchema, ID_REQUIRED);
-      respondIncident(ctx, 200, foundIncident(incidents.get(id[0] ?? '')));
+      respondIncident(ctx, 200, found(incidents.get(id[0] ?? '')));
       ctx.set('Cache-Control', 'no-cache');
       if (matchesTag(ctx.get('If-None-Match'), ctx.response.get('ETag'))) ctx.status = 304;
     },
@@ -42,7 +42,7 @@ export const incidentRoutes = (
     before: large,
     handle: async (ctx) => {
       const { id, after } = readParameters(ctx, historySchema, ID_REQUIRED);
-      const { lines, next } = foundIncident(await incidents.history(id[0] ?? '', Number(after?.[0] ?? 0)));
+      const { lines, next } = found(await incidents.history(id[0] ?? '', Number(after?.[0] ?? 0)));
       if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'after', String(next)));
       respondJsonList(ctx, 200, lines);
     },

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Context, Middleware } from 'koa';
-import type { IncidentDocument } from '../../projections/incidents.ts';
+import type { IncidentDocument } from '../../domain/document.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 
 const REQUEST_ID = /^[\w.-]{1,64}$/;
@@ -14,7 +14,7 @@ const LONGEST_PATH_LOGGED = 128;
  * no query, header or body.
  */
 export const requestLog =
-  ({ tellRequest, clock }: Pick<ApiDependencies, 'tellRequest' | 'clock'>): Middleware =>
+  ({ logRequest, clock }: Pick<ApiDependencies, 'logRequest' | 'clock'>): Middleware =>
   async (ctx, next) => {
     const start = clock.monotonic();
     const presented = ctx.req.headers['x-request-id'];
@@ -25,7 +25,7 @@ export const requestLog =
     const ms = Math.round((clock.monotonic() - start) * 100) / 100;
     const line = { id, method: ctx.method, path: pathOf(ctx), status: ctx.status, ms, bytes: ctx.length ?? 0 };
     const incident = ctx.state.incident as IncidentDocument | undefined;
-    tellRequest(incident === undefined ? line : { ...line, ...fieldsOf(incident) });
+    logRequest(incident === undefined ? line : { ...line, ...fieldsOf(incident) });
   };
 
 const fieldsOf = ({ id, version, state }: IncidentDocument): object => ({ incident: id, version, state });

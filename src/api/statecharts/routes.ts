@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import { RecorderError } from '../../errors.ts';
+import { found, RecorderError } from '../../errors.ts';
 import { IncidentPath } from '../../incidents/incident-path.ts';
 import type { HistoryPage } from '../../incidents/incident-reads.ts';
 import type { Drawing } from '../../statecharts/chart.ts';
@@ -8,14 +8,13 @@ import { CHART_FORMATS, formatChart } from '../../statecharts/formats.ts';
 import { MACHINES } from '../../statecharts/machines.ts';
 import { incidentSvg } from '../../statecharts/svg.ts';
 import type { ApiDependencies } from '../dependencies.ts';
-import { foundIncident } from '../incidents/found.ts';
 import type { Admission } from '../middleware/admission.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { ID_REQUIRED, idSchema, nothingSchema } from '../request/fields.ts';
 import { readParameters } from '../request/read.ts';
 import { respondJson, respondText } from '../respond.ts';
 import { machineSchema, statechartSchema } from './requests.ts';
-import type { Entry } from '../../domain/entries.ts';
+import { readEntry } from '../../domain/entries.ts';
 
 /** The statecharts, and where an incident is in its own. */
 export const statechartRoutes = (
@@ -32,7 +31,7 @@ export const statechartRoutes = (
       path: '/api/v1/incidents/transitions',
       handle: (ctx) => {
         const id = readParameters(ctx, idSchema, ID_REQUIRED).id[0] ?? '';
-        respondJson(ctx, 200, JSON.stringify({ id, ...foundIncident(incidents.transitions(id)) }));
+        respondJson(ctx, 200, JSON.stringify({ id, ...found(incidents.transitions(id)) }));
       },
     },
     {
@@ -93,8 +92,8 @@ const pathOf = async (
   const path = new IncidentPath();
   let after: number | undefined = 0;
   while (after !== undefined && path.version < version && !response.closed) {
-    const page: HistoryPage = foundIncident(await incidents.history(id, after));
-    for (const line of page.lines) if (path.version < version) path.take(JSON.parse(line.toString()) as Entry);
+    const page: HistoryPage = found(await incidents.history(id, after));
+    for (const line of page.lines) if (path.version < version) path.take(readEntry(line.toString()));
     after = page.next;
   }
   return path;

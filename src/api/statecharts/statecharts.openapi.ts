@@ -10,6 +10,8 @@ import { queryOf } from '../openapi/parameters.ts';
 import { anything, text } from '../openapi/values.ts';
 import { idSchema } from '../request/fields.ts';
 import { machineSchema, statechartSchema } from './requests.ts';
+import { incidentMachine } from '../../../machines/incident.ts';
+import { STATES } from '../../../machines/vocabulary.ts';
 
 const machines = named(
   'Machines',
@@ -73,8 +75,8 @@ export const statechartPaths: ZodOpenApiPathsObject = {
         200: response('The statecharts.', machines, [
           {
             name: 'incident',
-            states: ['open', 'contained', 'acknowledged', 'resolved'],
-            events: ['contain', 'acknowledge', 'resolve', 'recur'],
+            states: STATES,
+            events: incidentMachine.events,
             formats: CHART_FORMATS,
           },
         ]),

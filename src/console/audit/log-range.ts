@@ -1,7 +1,7 @@
 /** Entries of the log from one `seq` to another, each with its line. */
 import { SECOND } from '../../clock.ts';
 import { Refusal } from '../request.ts';
-import { type Entry, ENTRY_EVENTS } from '../../domain/entries.ts';
+import { type Entry, ENTRY_EVENTS, readEntry } from '../../domain/entries.ts';
 
 export interface LoggedLine {
   readonly entry: Entry;
@@ -30,7 +30,7 @@ export const readRange = (after: number, last: number, signal: AbortSignal): Pro
     const take = ({ data: line }: MessageEvent<string>): void => {
       clearTimeout(silence);
       silence = setTimeout(fail, PATIENCE);
-      const entry = JSON.parse(line) as Entry;
+      const entry = readEntry(line);
       if (entry.data.seq <= last) lines.push({ entry, line });
       if (entry.data.seq >= last) end(() => resolve(lines));
     };

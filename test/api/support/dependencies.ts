@@ -5,7 +5,7 @@ import type { Command } from '../../../src/incidents/recorder.ts';
 import { BUILT_IN_RULES } from '../../../src/policy/defaults.ts';
 import type { Policy } from '../../../src/policy/policy.ts';
 import type { ActivityReading } from '../../../src/projections/activity.ts';
-import type { IncidentDocument } from '../../../src/projections/incidents.ts';
+import type { IncidentDocument } from '../../../src/domain/document.ts';
 import type { ListQuery } from '../../../src/projections/incident-list.ts';
 import type { StatisticsReading } from '../../../src/projections/statistics.ts';
 import type { Idempotency, Report } from '../../../src/domain/entries.ts';
@@ -122,7 +122,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     token: { matches: (presented) => presented === TOKEN },
     reload: async () => ({ policy: 'new' }),
     log: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
-    tellRequest: (fields) => write('info')(fields, 'request'),
+    logRequest: (fields) => write('info')(fields, 'request'),
     clock: { now: () => 0, monotonic: () => ticks++ },
     allowNonLoopback: false,
     overUnixSocket: false,
