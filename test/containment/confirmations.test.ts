@@ -54,6 +54,23 @@ describe('what services and operators say about deliveries', () => {
     );
 
   describe('a confirmation', () => {
+    it('of many incidents wakes few of them at the same time', async () => {
+      await recording.close();
+      recording = await Recording.open(directory(), { rules, liveActors: 1 });
+      const { incidents, projections, log, clock } = recording;
+      const current = () => projections.current();
+      const many = new Confirmations({ incidents, current, log, targets: () => targets, clock, wake: () => {} });
+      for (let n = 0; n < 60; n++) await reported();
+      const append = log.append.bind(log);
+      let most = 0;
+      log.append = (drafts) => {
+        most = Math.max(most, incidents.figures.alive);
+        return append(drafts);
+      };
+      expect(await many.confirm(ENGAGE)).to.include({ confirmed: 60 });
+      expect(most).to.be.within(2, 17);
+    });
+
     it('given several holders, then all of them are confirmed, each once', async () => {
       const ids = [await reported(), await reported()];
       expect(await receipts.confirm(ENGAGE)).to.deep.equal({ confirmed: 2, lost: 0, remaining: 0 });
