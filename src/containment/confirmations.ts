@@ -1,6 +1,5 @@
 /**
- * What services and operators say about deliveries: confirmations of services that come for what they have to do, and
- * the wish to have something tried again.
+ * What services and operators report about deliveries: confirmations by services, and requests to try deliveries again.
  */
 import type { DeliveryStatus } from '../../machines/delivery.ts';
 import type { ContainmentAction, Directive } from '../../machines/vocabulary.ts';
@@ -47,7 +46,7 @@ export interface ConfirmationsDependencies {
   readonly log: Pick<AuditLog, 'append'>;
   readonly targets: () => Targets;
   readonly clock: Clock;
-  /** Has deliveries of an action looked after. */
+  /** Makes the lane of an action look for due deliveries. */
   readonly wake: (action: ContainmentAction) => void;
 }
 
@@ -64,8 +63,8 @@ export class Confirmations {
   }
 
   /**
-   * Takes a service's word that it has carried a directive out, and still obeys; or that it has not, when what it
-   * observes contradicts.
+   * Takes a service's confirmation that it has carried out a directive and still obeys it. When what it observes
+   * contradicts the directive, the containment is lost.
    * @throws RecorderError `not_found` for an unknown incident, `illegal_transition` when the directive is not in force or
    *   the incident does not hold the action, and what an append throws
    */
@@ -98,7 +97,7 @@ export class Confirmations {
     const { incidents, current, targets, wake } = this.#dependencies;
     const directive: Directive = current().posture.of(action).holders > 0 ? 'engage' : 'release';
     const via = channelOf(targets(), action, directive);
-    // What its service comes for can only be tried when there is somewhere to send it by now.
+    // What its service fetches can be tried again only if there is a target now.
     const statuses = RETRIABLE.filter((status) => status !== 'recorded' || via === 'push');
     const names = this.#named(action, directive, incident_id, statuses).filter((name) => {
       const status = incidents.actor(name.incident).delivery(action, directive)?.status;
@@ -109,7 +108,7 @@ export class Confirmations {
       throw new RecorderError('illegal_transition', `nothing of ${action} has to be tried again for ${incident_id}`);
     }
     wake(action);
-    // The attempts of those that are still being tried go on meanwhile, so they may be there again.
+    // Attempts continue meanwhile, so some may be `delivering` again.
     const left = statuses.filter((status) => status !== 'delivering');
     return { retried, remaining: incident_id === undefined ? this.#left(action, directive, left) : 0 };
   }
@@ -161,7 +160,7 @@ export class Confirmations {
     return statuses.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
   }
 
-  /** Notes a sign of life, when somebody waits for one and the last is not from just now. */
+  /** Records a sign of life if the policy asks for them and the last one is old enough. */
   async #hear(action: ContainmentAction, directive: Directive): Promise<void> {
     const { current, log, targets, clock } = this.#dependencies;
     const every = targets()[action]?.confirm_every;

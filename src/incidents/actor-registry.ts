@@ -33,7 +33,7 @@ export interface IncidentIntent extends Intent {
 export interface ActorRegistryDependencies extends Omit<ActorDependencies, 'machine' | 'birth' | 'onRest' | 'onWake'> {
   /** How many actors may be awake, at least 1. */
   readonly limit: number;
-  /** Receives what should never happen: an entry that was written and that its actor does not take. */
+  /** Receives errors that should never happen: an actor does not accept an entry that is on disk. */
   readonly onFault: (error: unknown) => void;
 }
 

@@ -3,8 +3,8 @@
  *
  * A message is handled in four steps:
  * 1. *Wake*: an actor that is asleep is restored from its persisted snapshot. That carries nothing out again.
- * 2. *Decide*: the statechart says, for the actor's own snapshot, what follows from the message. Nothing has moved yet.
- * 3. *Append*: the entries go to the audit log. When they are refused nothing moves at all.
+ * 2. *Decide*: the statechart says, for the actor's own snapshot, what follows from the message. Nothing has changed yet.
+ * 3. *Append*: the entries go to the audit log. When they are refused, nothing changes.
  * 4. *Take*: once they are on disk the XState actor takes the event of each entry, and its actions carry out what the
  *    chart asks for. This happens in the log's own turn (`take`), so nobody sees the incident in between.
  *
@@ -85,7 +85,7 @@ export class IncidentActor {
   /** The delivery of the decision that is being appended, as its first entry leaves it. */
   #decided: DeliveryRecord | undefined;
 
-  /** Nobody but the registry makes one: it keeps a single actor for each incident. */
+  /** Only the registry calls this: it keeps a single actor for each incident. */
   constructor(id: string, dependencies: ActorDependencies) {
     this.id = id;
     this.#dependencies = dependencies;
@@ -177,9 +177,9 @@ export class IncidentActor {
     return { before, now };
   }
 
-  /** Forgets what is in memory; the next message wakes the actor from its persisted snapshot. */
+  /** Drops what is in memory; the next message wakes the actor from its persisted snapshot. */
   passivate(): void {
-    // Nothing hangs on an actor that nobody watches: to stop it would cost as much as half of waking it.
+    // An actor without an inspector holds no resources, and stopping it would cost half as much as waking it.
     if (this.#dependencies.inspect !== undefined) this.#xstate?.stop();
     this.#xstate = undefined;
     this.#record = undefined;
