@@ -30,7 +30,10 @@ export interface IncidentIntent extends Intent {
   readonly incident: string;
 }
 
-export interface ActorRegistryDependencies extends Omit<ActorDependencies, 'machine' | 'birth' | 'onRest' | 'onWake'> {
+export interface ActorRegistryDependencies extends Omit<
+  ActorDependencies,
+  'machine' | 'birth' | 'onRest' | 'onWake' | 'onGrowth'
+> {
   /** How many actors may be awake, at least 1. */
   readonly limit: number;
   /** Receives errors that should never happen: an actor does not accept an entry that is on disk. */
@@ -69,6 +72,7 @@ export class ActorRegistry {
         this.#woken += 1;
         this.#weight += actor.weight;
       },
+      onGrowth: (by) => (this.#weight += by),
       onRest: (actor) => this.#rest(actor),
     };
   }

@@ -45,7 +45,7 @@ export type Inspect = NonNullable<ActorOptions<typeof incidentMachine>['inspect'
 export interface Sender {
   readonly by?: string | undefined;
   readonly note?: string | undefined;
-  /** The version that the incident must have; any when not given. */
+  /** The version that the incident must have, or have had before entries that decide nothing; any when not given. */
   readonly ifVersion?: number | undefined;
 }
 
@@ -72,6 +72,8 @@ export interface ActorDependencies {
   /** Called when the mailbox has become empty, and when an actor wakes. */
   readonly onRest: (actor: IncidentActor) => void;
   readonly onWake: (actor: IncidentActor) => void;
+  /** Called when its weight changes by so much while it is awake. */
+  readonly onGrowth: (by: number) => void;
 }
 
 export class IncidentActor {
@@ -84,6 +86,8 @@ export class IncidentActor {
   #record: IncidentRecord | undefined;
   /** The delivery of the decision that is being appended, as its first entry leaves it. */
   #decided: DeliveryRecord | undefined;
+  /** How much of the weight is that of the latest further report. */
+  #latestWeight = 0;
 
   /** Only the registry calls this: it keeps a single actor for each incident. */
   constructor(id: string, dependencies: ActorDependencies) {
@@ -174,6 +178,7 @@ export class IncidentActor {
     const before = this.#record;
     const now = entry.event === 'incident.reported' ? this.#spawn(entry) : this.#follow(entry);
     this.#record = now;
+    if (entry.event === 'incident.recurred') this.#weighLatest(entry.length);
     return { before, now };
   }
 
@@ -184,6 +189,14 @@ export class IncidentActor {
     this.#xstate = undefined;
     this.#record = undefined;
     this.weight = 0;
+    this.#latestWeight = 0;
+  }
+
+  #weighLatest(length: number): void {
+    const growth = length - this.#latestWeight;
+    this.#latestWeight = length;
+    this.weight += growth;
+    this.#dependencies.onGrowth(growth);
   }
 
   #spawn(entry: EntryOf<'incident.reported'> & LineExtent): IncidentRecord {
@@ -209,10 +222,10 @@ export class IncidentActor {
     if (this.#record !== undefined) return this.#record;
     const persisted = current.incident(this.id);
     if (persisted === undefined) throw new RecorderError('not_found', 'incident not found');
-    const { incident, context, seq, length } = persisted;
+    const { incident, context, seq, decisive, length } = persisted;
     const snapshot = snapshotOf(incident.state, context);
     this.#xstate = this.#create(snapshot);
-    this.#record = { incident, snapshot, seq };
+    this.#record = { incident, snapshot, seq, decisive };
     this.weight = length;
     this.#dependencies.onWake(this);
     return this.#record;
@@ -251,8 +264,9 @@ function deliveryOf(
   return release?.incident === incident.id ? release.delivery : undefined;
 }
 
-function requireVersion({ incident: { version } }: IncidentRecord, expected: number | undefined): void {
-  if (expected === undefined || expected === version) return;
+/** An expected version holds as long as no entry after it decides anything. */
+function requireVersion({ incident: { version }, decisive }: IncidentRecord, expected: number | undefined): void {
+  if (expected === undefined || (expected >= decisive && expected <= version)) return;
   const message = `the incident is at version ${version}, not ${expected}`;
   throw new RecorderError('stale_version', message, { fields: { version } });
 }

@@ -1,5 +1,5 @@
 /** The incidents on record: one row each, holding the JSON text that every endpoint sends. */
-import { type IncidentClass, SEVERITIES, type Severity, type State } from '../../machines/vocabulary.ts';
+import { type IncidentClass, SEVERITIES, type Severity, type State, STATES } from '../../machines/vocabulary.ts';
 import type { IncidentContext } from '../../machines/incident.ts';
 import { HOUR } from '../clock.ts';
 import { writeExact } from '../json/canonical-form.ts';
@@ -18,7 +18,7 @@ export interface IncidentDocument {
   readonly json: string;
 }
 
-/** What never changes of an incident and is looked for most. */
+/** What is looked for most of an incident. */
 export interface IncidentKind {
   readonly class: IncidentClass;
   readonly severity: Severity;
@@ -30,6 +30,8 @@ export interface PersistedIncident {
   readonly context: IncidentContext;
   /** `seq` of the entry that reported it. */
   readonly seq: number;
+  /** See `IncidentRecord`. */
+  readonly decisive: number;
   /** How long its document is, in characters. */
   readonly length: number;
 }
@@ -45,6 +47,9 @@ export const documentOf = ({ incident }: IncidentRecord): IncidentDocument => ({
   json: writeExact(incident as unknown as JsonValue),
 });
 
+/** Over how many incidents bytes are summed up: more would take too long. */
+const MOST_SUMMED = 20_000;
+
 export class Incidents {
   readonly #insert: Statement;
   readonly #update: Statement;
@@ -55,23 +60,41 @@ export class Incidents {
   #highest: string;
   readonly #unresolved: Statement;
   readonly #note: Statement;
+  readonly #newest: Statement;
+  readonly #latest: Statement;
+  readonly #bytes: Statement;
   readonly #search: Search;
 
   constructor(database: Database) {
     this.#search = new Search(database);
     this.#insert = database.prepare(`
-      INSERT INTO incidents (number, id, class, rank, state, source, created_at, version, dedup_key, context, document)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+      INSERT INTO incidents
+        (number, id, class, rank, state, source, created_at, version, decisive, dedup_key, context, document)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#update = database.prepare(
-      'UPDATE incidents SET state = ?, version = ?, context = ?, document = ? WHERE number = ?',
+      'UPDATE incidents SET rank = ?, state = ?, version = ?, decisive = ?, context = ?, document = ? WHERE number = ?',
     );
-    this.#byId = database.prepare('SELECT number, version, state, context, document FROM incidents WHERE id = ?');
+    this.#byId = database.prepare(
+      'SELECT number, version, decisive, state, context, document FROM incidents WHERE id = ?',
+    );
     this.#kind = database.prepare('SELECT class, rank FROM incidents WHERE id = ?');
     this.#known = database.prepare('SELECT 1 FROM incidents WHERE id = ?');
     this.#highest = String(database.prepare('SELECT max(id) AS id FROM incidents').get()?.id ?? '');
     this.#unresolved = database.prepare(`
       SELECT id FROM incidents
       WHERE dedup_key = ? AND class = ? AND source = ? AND state <> 'resolved' ORDER BY number DESC LIMIT 1`);
+    this.#newest = database.prepare(`
+      SELECT number, id FROM incidents INDEXED BY incidents_by_source
+      WHERE source = ? AND state = ? AND class = ? AND rank = ? ORDER BY number DESC LIMIT 1`);
+    this.#latest = database.prepare(`
+      SELECT created_at FROM incidents INDEXED BY incidents_by_source
+      WHERE source = ? AND state = ? AND class = ? AND rank = ? ORDER BY number DESC`);
+    this.#bytes = database.prepare(`
+      SELECT source, sum(length) AS bytes FROM (
+        SELECT number, source FROM incidents
+        WHERE number >= (SELECT min(first) FROM hours WHERE hour >= ?) AND created_at >= ?
+        ORDER BY number DESC LIMIT ${MOST_SUMMED}
+      ) JOIN entries ON incident = number GROUP BY source`);
     this.#note = database.prepare(`
       INSERT INTO hours (hour, first, last) VALUES (?, ?, ?)
       ON CONFLICT DO UPDATE SET first = min(first, excluded.first), last = max(last, excluded.last)`);
@@ -92,6 +115,7 @@ export class Incidents {
       incident: JSON.parse(document) as Incident,
       context: JSON.parse(row.context as string) as IncidentContext,
       seq: Number(row.number),
+      decisive: Number(row.decisive),
       length: document.length,
     };
   }
@@ -99,8 +123,8 @@ export class Incidents {
   record(id: string): IncidentRecord | undefined {
     const persisted = this.persisted(id);
     if (persisted === undefined) return undefined;
-    const { incident, context, seq } = persisted;
-    return { incident, snapshot: snapshotOf(incident.state, context), seq };
+    const { incident, context, seq, decisive } = persisted;
+    return { incident, snapshot: snapshotOf(incident.state, context), seq, decisive };
   }
 
   /** What the statechart is asked about. */
@@ -129,6 +153,37 @@ export class Incidents {
     return this.#unresolved.get(dedupKey, incidentClass, source)?.id as string | undefined;
   }
 
+  newestUnresolved(incidentClass: IncidentClass, source: string): string | undefined {
+    let newest: { readonly number: number; readonly id: string } | undefined;
+    for (const state of STATES) {
+      if (state === 'resolved') continue;
+      for (const rank of SEVERITIES.keys()) {
+        const row = this.#newest.get(source, state, incidentClass, rank);
+        const number = Number(row?.number ?? 0);
+        if (row !== undefined && number > (newest?.number ?? 0)) newest = { number, id: String(row.id) };
+      }
+    }
+    return newest?.id;
+  }
+
+  reportedSince(incidentClass: IncidentClass, source: string, since: number, most: number): number {
+    let count = 0;
+    for (const state of STATES) {
+      for (const rank of SEVERITIES.keys()) {
+        for (const { created_at } of this.#latest.iterate(source, state, incidentClass, rank)) {
+          if (count >= most || Number(created_at) < since) break;
+          count += 1;
+        }
+      }
+    }
+    return count;
+  }
+
+  bytesSince(since: number): ReadonlyMap<string, number> {
+    const rows = this.#bytes.all(Math.floor(since / HOUR), since);
+    return new Map(rows.map(({ source, bytes }) => [String(source), Number(bytes)]));
+  }
+
   /** Stores what a batch of entries has made of the incidents that it is about, and gives their documents. */
   store(changes: Iterable<RecordChange>): readonly IncidentDocument[] {
     const documents: IncidentDocument[] = [];
@@ -138,6 +193,7 @@ export class Incidents {
       documents.push(document);
       if (before !== undefined) {
         this.#put(now, document.json);
+        if (hasOtherWords(before, now)) this.#search.replace(now.seq, now.incident);
         continue;
       }
       const createdAt = Date.parse(now.incident.created_at);
@@ -149,11 +205,12 @@ export class Incidents {
     return documents;
   }
 
-  #put({ incident, snapshot, seq }: IncidentRecord, json: string): void {
-    this.#update.run(incident.state, incident.version, JSON.stringify(snapshot.context), json, seq);
+  #put({ incident, snapshot, seq, decisive }: IncidentRecord, json: string): void {
+    const { severity, state, version } = incident;
+    this.#update.run(rankOf(severity), state, version, decisive, JSON.stringify(snapshot.context), json, seq);
   }
 
-  #add({ incident, snapshot, seq }: IncidentRecord, createdAt: number, json: string): void {
+  #add({ incident, snapshot, seq, decisive }: IncidentRecord, createdAt: number, json: string): void {
     if (incident.id > this.#highest) this.#highest = incident.id;
     this.#insert.run(
       seq,
@@ -164,6 +221,7 @@ export class Incidents {
       incident.source,
       createdAt,
       incident.version,
+      decisive,
       incident.dedup_key ?? null,
       JSON.stringify(snapshot.context),
       json,
@@ -174,3 +232,7 @@ export class Incidents {
 
 /** The most severe is 0. */
 const rankOf = (severity: Severity): number => SEVERITIES.indexOf(severity);
+
+/** Whether a search finds the incident by other words, or under another severity, than before. */
+const hasOtherWords = ({ incident: before }: IncidentRecord, { incident: now }: IncidentRecord): boolean =>
+  before.severity !== now.severity || before.latest_report?.description !== now.latest_report?.description;
