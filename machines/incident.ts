@@ -88,8 +88,8 @@ export const incidentMachine = setup({
     containsByItself: ({ context }) => context.auto_contain || holdsActions(context),
     anyBroken: ({ context }) => containmentStatus(context.standings) === 'degraded',
     allConfirmed: ({ context }) => containmentStatus(context.standings) === 'confirmed',
-    asksForActions: ({ context, event }) => askedBy(context, event).length > 0,
-    isUrgent: ({ event }) => event.type === 'recur' && event.attention === true,
+    asksForNothing: ({ context, event }) => askedBy(context, event).length === 0,
+    canWait: ({ event }) => event.type !== 'recur' || event.attention !== true,
   },
   actions: {
     freeze_agent: carriedOutElsewhere,
@@ -149,7 +149,10 @@ export const incidentMachine = setup({
       on: {
         acknowledge: 'acknowledged',
         resolve: 'resolved',
-        recur: [{ guard: 'asksForActions', target: '.delivering', actions: 'takeReport' }, { actions: 'takeReport' }],
+        recur: [
+          { guard: 'asksForNothing', actions: 'takeReport' },
+          { target: '.delivering', actions: 'takeReport' },
+        ],
         delivery: { target: '.delivering', actions: 'noteDelivery' },
       },
       initial: 'delivering',
@@ -169,7 +172,10 @@ export const incidentMachine = setup({
       description: 'Seen by a person; containment, if any, stays in force.',
       on: {
         resolve: 'resolved',
-        recur: [{ guard: 'isUrgent', target: 'open', actions: 'takeReport' }, { actions: 'takeReport' }],
+        recur: [
+          { guard: 'canWait', actions: 'takeReport' },
+          { target: 'open', actions: 'takeReport' },
+        ],
         delivery: { actions: 'noteDelivery' },
       },
     },

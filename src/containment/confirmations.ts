@@ -51,6 +51,8 @@ export interface ConfirmationsDependencies {
 }
 
 const UNCONFIRMED: readonly DeliveryStatus[] = ['recorded', 'pending', 'delivering', 'failed', 'lost'];
+/** Those that were sent to a target, or will be, and that it has not confirmed. */
+const SENT: ReadonlySet<DeliveryStatus> = new Set(['pending', 'delivering', 'failed']);
 const RETRIABLE: readonly DeliveryStatus[] = ['failed', 'lost', 'delivering', 'recorded'];
 
 const EXPECTED = { engage: 'engaged', release: 'released' } as const satisfies Record<Directive, Observed>;
@@ -65,6 +67,9 @@ export class Confirmations {
   /**
    * Takes a service's confirmation that it has carried out a directive and still obeys it. When what it observes
    * contradicts the directive, the containment is lost.
+   *
+   * What is sent to a target is confirmed by that target first: by its answer, unless the policy says `confirm: callback`.
+   * Otherwise whoever has a token could end the attempts by saying that it is done.
    * @throws RecorderError `not_found` for an unknown incident, `illegal_transition` when the directive is not in force or
    *   the incident does not hold the action, and what an append throws
    */
@@ -78,14 +83,16 @@ export class Confirmations {
           attempted: false,
           receipt: { by: 'confirmation', ...(observed === undefined ? {} : { observed }) },
         };
-    const names = this.#named(action, directive, incident_id, contradicts ? ['confirmed'] : UNCONFIRMED);
+    const statuses = contradicts ? ['confirmed' as const] : this.#confirmable(action, directive);
+    const names = this.#named(action, directive, incident_id, statuses).filter(
+      (name) => contradicts || !this.#awaitsTarget(name),
+    );
     const changed = await this.#sendAll(names, news);
     if (!contradicts && changed === 0) await this.#hear(action, directive);
     return {
       confirmed: contradicts ? 0 : changed,
       lost: contradicts ? changed : 0,
-      remaining:
-        incident_id === undefined ? this.#left(action, directive, contradicts ? ['confirmed'] : UNCONFIRMED) : 0,
+      remaining: incident_id === undefined ? this.#left(action, directive, statuses) : 0,
     };
   }
 
@@ -111,6 +118,25 @@ export class Confirmations {
     // Attempts continue meanwhile, so some may be `delivering` again.
     const left = statuses.filter((status) => status !== 'delivering');
     return { retried, remaining: incident_id === undefined ? this.#left(action, directive, left) : 0 };
+  }
+
+  /** The statuses in which a service may confirm a delivery. */
+  #confirmable(action: ContainmentAction, directive: Directive): readonly DeliveryStatus[] {
+    return this.#isConfirmedByTarget(action, directive)
+      ? UNCONFIRMED.filter((status) => !SENT.has(status))
+      : UNCONFIRMED;
+  }
+
+  /** Whether only the target of a delivery can confirm it now. */
+  #awaitsTarget({ incident, action, directive }: DeliveryName): boolean {
+    if (!this.#isConfirmedByTarget(action, directive)) return false;
+    const status = this.#dependencies.incidents.actor(incident).delivery(action, directive)?.status;
+    return status !== undefined && SENT.has(status);
+  }
+
+  #isConfirmedByTarget(action: ContainmentAction, directive: Directive): boolean {
+    const targets = this.#dependencies.targets();
+    return channelOf(targets, action, directive) === 'push' && targets[action]?.confirm !== 'callback';
   }
 
   #requireInForce(action: ContainmentAction, directive: Directive): void {

@@ -73,6 +73,7 @@ export class Dispatcher {
         body: { action: endpoint.action, ...body },
         timeout: target?.timeout ?? HTTP_TIMEOUT,
         signal,
+        confirm: target?.confirm,
       });
     }
     return broker && ask({ broker, body, timeout: target?.timeout ?? BROKER_TIMEOUT, signal });

@@ -174,6 +174,7 @@ function newsOf(outcome: AttemptResult, attempts: number): DeliveryNews {
       return { type: 'confirmed', attempted: true, receipt: outcome.receipt };
     case 'refused':
       return { type: 'refused', error: outcome.error };
+    case 'accepted':
     case 'missed':
       return { type: 'missed', error: outcome.error, wait: pauseAfter(attempts, outcome.retryAfter) };
     default:

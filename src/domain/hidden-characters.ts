@@ -28,12 +28,15 @@ const BELONGING = [
 /** As many marks as one letter carries in any script; what is beyond would be drawn over its neighbours. */
 const MARKS = 4;
 
-/** Every character that must not be shown as it is, one a match. */
-export const hiddenCharacters = (): RegExp =>
-  new RegExp(
-    `(?!${BELONGING.join('|')})(?:[${HIDDEN}]|${OTHER_SPACES}|${String.raw`(?<=\p{M}{${MARKS}})\p{M}`})`,
-    'gu',
-  );
+/**
+ * A pattern for every character that must not be shown as it is, one a match.
+ * @param except characters that may
+ */
+export const hiddenCharacters = ({ except = '' } = {}): RegExp => {
+  const spared = except === '' ? '' : `(?![${except}])`;
+  const hidden = `[${HIDDEN}]|${OTHER_SPACES}|${String.raw`(?<=\p{M}{${MARKS}})\p{M}`}`;
+  return new RegExp(`${spared}(?!${BELONGING.join('|')})(?:${hidden})`, 'gu');
+};
 
 const FORBIDDEN_IN_NAME = new RegExp(`[${HIDDEN}]|${OTHER_SPACES}`, 'u');
 
@@ -47,7 +50,7 @@ export const forbiddenInName = (name: string): string | undefined => FORBIDDEN_I
 export const codePointOf = (character: string): string =>
   `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
 
-const HIDDEN_OR_LONE = new RegExp(`[${HIDDEN}]`, 'gu');
+const NOT_TO_BE_SHOWN = hiddenCharacters();
 
-/** The text with a space in place of every character that is hidden, turns the direction of text, or breaks the line. */
-export const withoutHidden = (text: string): string => text.replace(HIDDEN_OR_LONE, ' ');
+/** The text with a space in place of every such character. */
+export const withoutHidden = (text: string): string => text.replace(NOT_TO_BE_SHOWN, ' ');

@@ -186,6 +186,8 @@ export type IncidentDecision =
       readonly transitions: readonly NextTransition[];
     };
 
+const SUSPICIOUS = { source_suspicious: true } as const;
+
 /** The entries that open an incident, under the rule that is in force for its class. */
 export function decideReport(
   id: string,
@@ -201,12 +203,12 @@ export function decideReport(
     version: 1,
     state: stateOf(snapshot),
     severity,
-    ...origin,
     report,
     rule,
     intents: routed(intents, channelOf),
-    ...(sourceSuspicious ? { source_suspicious: true } : {}),
-    ...(request === undefined ? {} : { request }),
+    ...origin,
+    ...(sourceSuspicious ? SUSPICIOUS : undefined),
+    ...(request === undefined ? undefined : { request }),
   };
   return withAlert({ timestamp, event: 'incident.reported', data }, { ...report, severity });
 }
@@ -267,7 +269,7 @@ function decideRecurrence(
     version: incident.version + 1,
     state: stateOf(decision.snapshot),
     severity,
-    ...(rises ? reported.origin : {}),
+    ...(rises ? reported.origin : undefined),
     report,
     rule,
     intents: routed(decision.intents, channelOf),
@@ -438,11 +440,11 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
     updated_at: entry.timestamp,
     class: report.class,
     severity,
-    ...(default_severity === undefined ? {} : { default_severity }),
-    ...(reported_severity === undefined ? {} : { reported_severity }),
+    ...(default_severity === undefined ? undefined : { default_severity }),
+    ...(reported_severity === undefined ? undefined : { reported_severity }),
     state,
     source: report.source,
-    ...(entry.data.source_suspicious === true ? { source_suspicious: true } : {}),
+    ...(entry.data.source_suspicious === true ? SUSPICIOUS : undefined),
     description: report.description,
     ...(report.evidence === undefined ? {} : { evidence: report.evidence }),
     ...(state === 'contained' ? contained(entry.timestamp, intents, snapshot) : {}),

@@ -8,8 +8,8 @@ import { codePointOf, forbiddenInName } from './hidden-characters.ts';
 
 export const LONGEST_SOURCE = 256;
 
-/** Words of visible ASCII with single spaces between. Most names are such, and this is the cheapest to find out. */
-const PLAIN = /^[!-~]+(?: [!-~]+)*$/;
+/** Letters, digits and some signs of ASCII. Most names are such, and this is the cheapest to find out. */
+const PLAIN = /^[\w.:/@-]+$/;
 
 /** Why a name is refused; undefined when it is allowed. */
 export function faultOfSource(name: string): string | undefined {
@@ -17,6 +17,7 @@ export function faultOfSource(name: string): string | undefined {
     return `source must have at most ${LONGEST_SOURCE} characters`;
   }
   if (PLAIN.test(name)) return undefined;
+  if (name === '') return 'source must not be empty';
   const forbidden = forbiddenInName(name);
   if (forbidden !== undefined) return `source must not hold ${codePointOf(forbidden)} (${kindOf(forbidden)})`;
   if (name !== name.trim()) return 'source must not begin or end with a space';

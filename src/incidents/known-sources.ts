@@ -20,7 +20,7 @@ export class KnownSources {
     const skeleton = skeletonOf(source);
     const found = mixesScripts(source) || this.#looksLikeAnother(source, skeleton, current);
     this.#suspicious.set(source, found);
-    this.#skeletons.add(skeleton);
+    if (!found) this.#skeletons.add(skeleton);
     return found;
   }
 

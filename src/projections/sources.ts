@@ -18,7 +18,7 @@ export class Sources {
       'INSERT INTO sources (source, skeleton, suspicious) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
     );
     this.#find = database.prepare('SELECT suspicious FROM sources WHERE source = ?');
-    this.#lookalike = database.prepare('SELECT 1 FROM sources WHERE skeleton = ? LIMIT 1');
+    this.#lookalike = database.prepare('SELECT 1 FROM sources WHERE skeleton = ? AND suspicious = 0 LIMIT 1');
     this.#dropUnused = database.prepare(
       'DELETE FROM sources WHERE NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.source = sources.source)',
     );
@@ -38,7 +38,7 @@ export class Sources {
     return row === undefined ? undefined : row.suspicious === 1;
   }
 
-  /** Whether a source on record has this skeleton. */
+  /** Whether a source on record that is not suspicious itself has this skeleton. */
   has(skeleton: string): boolean {
     return this.#lookalike.get(skeleton) !== undefined;
   }

@@ -71,7 +71,7 @@ describe('containment, carried out by a running service', () => {
     const registry = await listen();
     say(`targets: { quarantine_model: { engage: { url: "${registry.url('/q')}", action: quarantine } } }\n`);
     const service = await begin();
-    const evidence = { violation_0_path: '/models/a.gguf', model_name: 'a', other: 1 };
+    const evidence = { violation_0_path: 'models/a.gguf', model_name: 'a', other: 1 };
     const named = (await service.report({ ...mismatch, evidence })).json;
     await untilStatus(service, named.id, 'confirmed');
     const unnamed = (await service.report(mismatch)).json;
@@ -81,7 +81,7 @@ describe('containment, carried out by a running service', () => {
         action: 'quarantine',
         incident_id: named.id,
         reason: 'manifest_mismatch: a test report',
-        model_path: '/models/a.gguf',
+        model_path: 'models/a.gguf',
         model_name: 'a',
       },
     ]);

@@ -10,15 +10,19 @@ const DEDUP_KEY = 'dedup_key must be a string of 1 to 256 characters';
 
 const isJsonObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** What is blank is missing, and `filled` says so. */
-const sourceName = z.refine<string>((name) => name.trim() === '' || faultOfSource(name) === undefined, {
-  error: ({ input }) => faultOfSource(String(input)) ?? REPORT_REQUIRED,
-});
+const isBlank = (text: string): boolean => text.trim() === '';
+
+/** The name of a source. One that is blank counts as missing. */
+const source = z.string(REPORT_REQUIRED).check(
+  z.refine((name) => faultOfSource(name) === undefined, {
+    error: ({ input }) => (isBlank(String(input)) ? REPORT_REQUIRED : faultOfSource(String(input))),
+  }),
+);
 
 /** The body of a report. */
 export const reportSchema = z.strictObject({
   class: oneOf(REPORT_REQUIRED, CLASSES, 'invalid incident class'),
-  source: filled(REPORT_REQUIRED).check(sourceName),
+  source,
   description: filled(REPORT_REQUIRED),
   severity: z.exactOptional(z.enum(SEVERITIES, 'invalid severity')),
   // zod would take an object of its own apart and put it together again.
