@@ -64,7 +64,8 @@ export const begin = (rule: Rule): Beginning =>
 const BEGINNINGS = new Memo<Beginning>();
 
 /** Rules with the same key are the same to the chart. */
-export const ruleKey = ({ auto_contain, actions }: Rule): string => `${auto_contain} ${actions.join(' ')}`;
+export const ruleKey = ({ auto_contain, actions }: Pick<Rule, 'auto_contain' | 'actions'>): string =>
+  `${auto_contain} ${actions.join(' ')}`;
 
 /** The part of a snapshot that a decision depends on. */
 export interface Situation {
@@ -76,10 +77,17 @@ export interface Situation {
 /** What an event leads to. Pure: it carries out nothing. */
 export function decide({ value, context }: Situation, event: IncidentEvent): Decision {
   const { auto_contain, actions, occurrences, standings } = context;
-  const asked = event.type === 'delivery' ? `delivery ${event.action} ${event.standing}` : event.type;
+  const asked = wordsOf(event);
   const state = stateOf({ value });
   const key = `${state} ${asked} ${auto_contain} ${occurrences} ${actions.join(' ')} ${JSON.stringify(standings)}`;
   return DECISIONS.to(key, () => askChart(snapshotOf(state, context), event));
+}
+
+/** The event in words: the same for events that are the same to the chart. */
+function wordsOf(event: IncidentEvent): string {
+  if (event.type === 'delivery') return `delivery ${event.action} ${event.standing}`;
+  if (event.type !== 'recur' || (event.rule === undefined && event.attention !== true)) return event.type;
+  return `recur ${event.attention === true} ${event.rule === undefined ? '' : ruleKey(event.rule)}`;
 }
 
 const DECISIONS = new Memo<Decision>();

@@ -2,8 +2,12 @@
  * The statechart of one incident.
  *
  * An incident begins `open`. If its rule contains automatically, it moves to `contained` at once; otherwise an operator
- * can contain it. Operators take it to its end: `acknowledged` (seen, containment stays) and `resolved` (final). A
- * further report of the same incident (`recur`) is counted and does not change the state.
+ * can contain it. Operators take it to its end: `acknowledged` (seen, containment stays) and `resolved` (final).
+ *
+ * A further report of the same incident (`recur`) is counted. It engages what the rule in force engages and this incident
+ * does not hold yet, and asks again for what has failed or was lost. An acknowledged incident that needs attention again
+ * is `open` again, or `contained` if it holds actions. Whether it needs attention is in the event, since that depends on
+ * severities and times.
  *
  * Containment actions are the side effects of the chart: named actions with parameters, engaged on entry to `contained`
  * and released on entry to `resolved`. The chart has no implementations of them and no clock: the actor provides the
@@ -33,11 +37,23 @@ export interface IncidentContext {
 
 export type IncidentEvent =
   | { readonly type: CommandName }
-  | { readonly type: 'recur' }
+  | {
+      readonly type: 'recur';
+      /** The rule in force for the further report; without it the report is only counted. */
+      readonly rule?: Pick<Rule, 'auto_contain' | 'actions'> | undefined;
+      /** Whether an acknowledged incident needs attention again. */
+      readonly attention?: boolean | undefined;
+    }
   | { readonly type: 'delivery'; readonly action: ContainmentAction; readonly standing: Standing };
 
 /** An alert is an entry in the same write as the one that asks for it, and so is carried out with it. */
 const firstStanding = (action: ContainmentAction): Standing => (action === 'log_alert' ? 'confirmed' : 'waiting');
+
+/** The standings once these actions are asked for. */
+const withFirstStandings = (standings: Standings, asked: readonly ContainmentAction[]): Standings => ({
+  ...standings,
+  ...Object.fromEntries(asked.map((action) => [action, firstStanding(action)])),
+});
 
 /** The standings of all actions, summed up. */
 export function containmentStatus(standings: Standings): ContainmentStatus {
@@ -45,6 +61,16 @@ export function containmentStatus(standings: Standings): ContainmentStatus {
   if (all.includes('broken')) return 'degraded';
   return all.includes('waiting') ? 'delivering' : 'confirmed';
 }
+
+/** The actions that an event asks for: those of its rule that are not engaged, and those that are broken. */
+function askedBy({ standings }: IncidentContext, event: IncidentEvent): readonly ContainmentAction[] {
+  if (event.type !== 'recur' || event.rule === undefined) return [];
+  const broken = (Object.keys(standings) as ContainmentAction[]).filter((action) => standings[action] === 'broken');
+  const { auto_contain, actions } = event.rule;
+  return auto_contain ? [...broken, ...actions.filter((action) => standings[action] === undefined)] : broken;
+}
+
+const holdsActions = ({ standings }: IncidentContext): boolean => Object.keys(standings).length > 0;
 
 export interface ActionParams {
   readonly directive: Directive;
@@ -59,9 +85,11 @@ export const incidentMachine = setup({
     input: {} as Pick<Rule, 'auto_contain' | 'actions'> | undefined,
   },
   guards: {
-    containsByItself: ({ context }) => context.auto_contain,
+    containsByItself: ({ context }) => context.auto_contain || holdsActions(context),
     anyBroken: ({ context }) => containmentStatus(context.standings) === 'degraded',
     allConfirmed: ({ context }) => containmentStatus(context.standings) === 'confirmed',
+    asksForNothing: ({ context, event }) => askedBy(context, event).length === 0,
+    canWait: ({ event }) => event.type !== 'recur' || event.attention !== true,
   },
   actions: {
     freeze_agent: carriedOutElsewhere,
@@ -70,10 +98,18 @@ export const incidentMachine = setup({
     quarantine_model: carriedOutElsewhere,
     log_alert: carriedOutElsewhere,
     engageActions: enqueueActions(({ context, enqueue }) => {
-      for (const action of context.actions) enqueue({ type: action, params: { directive: 'engage' } });
-      enqueue.assign({
-        standings: Object.fromEntries(context.actions.map((action) => [action, firstStanding(action)])),
-      });
+      const { standings } = context;
+      const asked = context.actions.filter((action) => standings[action] === undefined);
+      for (const action of asked) enqueue({ type: action, params: { directive: 'engage' } });
+      enqueue.assign({ standings: withFirstStandings(standings, asked) });
+    }),
+    takeReport: enqueueActions(({ context, event, enqueue }) => {
+      enqueue.assign({ occurrences: context.occurrences + 1 });
+      const asked = askedBy(context, event);
+      if (asked.length === 0) return;
+      for (const action of asked) enqueue({ type: action, params: { directive: 'engage' } });
+      const standings = withFirstStandings(context.standings, asked);
+      enqueue.assign({ standings, actions: Object.keys(standings) as ContainmentAction[] });
     }),
     releaseActions: enqueueActions(({ context, enqueue }) => {
       for (const action of Object.keys(context.standings) as ContainmentAction[])
@@ -85,7 +121,6 @@ export const incidentMachine = setup({
           ? { ...standings, [event.action]: event.standing }
           : standings,
     }),
-    countOccurrence: assign({ occurrences: ({ context }) => context.occurrences + 1 }),
   },
 }).createMachine({
   id: 'incident',
@@ -105,7 +140,7 @@ export const incidentMachine = setup({
         contain: 'contained',
         acknowledge: 'acknowledged',
         resolve: 'resolved',
-        recur: { actions: 'countOccurrence' },
+        recur: { actions: 'takeReport' },
       },
     },
     contained: {
@@ -114,7 +149,10 @@ export const incidentMachine = setup({
       on: {
         acknowledge: 'acknowledged',
         resolve: 'resolved',
-        recur: { actions: 'countOccurrence' },
+        recur: [
+          { guard: 'asksForNothing', actions: 'takeReport' },
+          { target: '.delivering', actions: 'takeReport' },
+        ],
         delivery: { target: '.delivering', actions: 'noteDelivery' },
       },
       initial: 'delivering',
@@ -134,7 +172,10 @@ export const incidentMachine = setup({
       description: 'Seen by a person; containment, if any, stays in force.',
       on: {
         resolve: 'resolved',
-        recur: { actions: 'countOccurrence' },
+        recur: [
+          { guard: 'canWait', actions: 'takeReport' },
+          { target: 'open', actions: 'takeReport' },
+        ],
         delivery: { actions: 'noteDelivery' },
       },
     },

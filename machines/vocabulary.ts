@@ -48,7 +48,13 @@ export type Rule = {
   readonly actions: readonly ContainmentAction[];
   /** The severity of a report without one. */
   readonly default_severity: Severity;
+  /** The least severity of an incident of this class, whatever its report says. */
+  readonly min_severity?: Severity;
 };
+
+/** Whether a severity is above another. */
+export const isMoreSevere = (one: Severity, other: Severity): boolean =>
+  SEVERITIES.indexOf(one) < SEVERITIES.indexOf(other);
 
 /** Whether to put an action into force or to take it back. */
 export const DIRECTIVES = ['engage', 'release'] as const;

@@ -9,7 +9,7 @@ import { type IRenderOptions, type IState, type IStateMachine, type ITransition,
 import { type Chart, type ChartState, type ChartTransition, type Drawing, labelOf } from '../statecharts/chart.ts';
 
 export interface DrawingOptions {
-  /** Writes a transition that leaves and enters no state into the box of its state, as UML does, and draws no loop. */
+  /** Writes a transition that does not leave its state into the box of that state, as UML does, and draws no line. */
   readonly listInternal?: boolean;
   /** Graphviz's attributes of the graph, of its states and of its transitions; `ROOMY` unless given. */
   readonly layout?: Layout;
@@ -38,13 +38,16 @@ const ROOMY: Layout = {
 /** Keeps a label off its line. */
 const GAP = '\u00a0';
 
+/** Whether a transition stays in its state, or leads to a state inside. */
+export const staysInside = ({ internal, from, to }: ChartTransition): boolean => internal || to.startsWith(`${from}.`);
+
 /** All states, each before its own inner states. */
 const statesOf = (states: readonly ChartState[]): readonly ChartState[] =>
   states.flatMap((state) => [state, ...statesOf(state.states)]);
 
 /** The chart in state-machine-cat's terms. A class such as `s3` or `t3` identifies the state or transition. */
 function asCat(chart: Chart, listInternal: boolean): IStateMachine {
-  const isListed = ({ internal }: ChartTransition): boolean => internal && listInternal;
+  const isListed = (transition: ChartTransition): boolean => listInternal && staysInside(transition);
   const all = statesOf(chart.states);
   const transitions: ITransition[] = [];
   const connect = (from: string, to: string, more: Partial<ITransition> = {}): void => {

@@ -15,6 +15,13 @@ const KEYS: Readonly<Record<string, string>> = {
   auto_contain: 'Whether a report of such an incident asks for the actions at once.',
   actions: 'The containment actions, in this order.',
   default_severity: 'The severity of a report that names none.',
+  min_severity: 'The least severity of an incident of this class, whatever its report says.',
+  attention_after: 'An acknowledged incident that recurs after so long without an occurrence needs attention again.',
+  burst: 'From so many reports of one source and class on, further ones are occurrences of the newest incident.',
+  reports: 'How many reports are a burst.',
+  within: 'In what time: 1s, 60s, 5m, 1h.',
+  report_bytes_per_day: 'How many bytes of reports one source may send in a day (UTC).',
+  confirm: 'answer: the answer of the target confirms. callback: it may answer 202, and its service confirms later.',
   targets: 'Where containment actions are sent. An action without a target is fetched by its service.',
   engage: 'Where to send the request to put the action into force.',
   release: 'Where to send the request to release the action.',
@@ -41,6 +48,8 @@ const CHECKS: Readonly<Record<string, object>> = {
   token_path: { pattern: '^/' },
   timeout: { pattern: durationPattern(TIME_UNITS) },
   confirm_every: { pattern: durationPattern(TIME_UNITS) },
+  attention_after: { pattern: durationPattern(TIME_UNITS) },
+  within: { pattern: durationPattern(TIME_UNITS) },
 };
 
 /**
@@ -56,7 +65,7 @@ const autoContainNeedsAction = (builtIn: boolean): object => ({
 /** An action is sent in one way only, and the keys for sending need one. */
 const SENT_IN_ONE_WAY = {
   not: { required: ['engage', 'broker'] },
-  dependentRequired: { release: ['engage'], token_path: ['engage'] },
+  dependentRequired: { release: ['engage'], token_path: ['engage'], confirm: ['engage'] },
   dependentSchemas: { timeout: { anyOf: [{ required: ['engage'] }, { required: ['broker'] }] } },
 };
 

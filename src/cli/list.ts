@@ -47,6 +47,9 @@ export const define = (command: Command): Command =>
     if (json) return;
     if (rows.length === 0) writeNotice('no such incidents');
     else await writeLines(table(columns(Date.now()), rows));
+    if (rows.some(({ source_suspicious }) => source_suspicious)) {
+      writeNotice('(!) the source mixes scripts, or looks like another one');
+    }
     if (more) writeNotice(`there are more than ${limit}: --limit shows more, filters show others`);
   });
 
@@ -78,6 +81,11 @@ const columns = (now: number): readonly Column<Incident>[] => [
   },
   { header: 'AGE', value: ({ created_at }) => ageOf(created_at, now) },
   { header: 'CLASS', value: (incident) => incident.class, least: 12 },
-  { header: 'SOURCE', value: ({ source }) => source, least: 8, optional: true },
+  {
+    header: 'SOURCE',
+    value: ({ source, source_suspicious }) => (source_suspicious === true ? `(!) ${source}` : source),
+    least: 8,
+    optional: true,
+  },
   { header: 'DESCRIPTION', value: ({ description }) => description, least: 12, optional: true },
 ];

@@ -5,8 +5,9 @@
  * entry is read: it holds the whole report and the rule that applied.
  */
 import type { Command } from 'commander';
-import type { Rule } from '../../machines/vocabulary.ts';
+import type { Rule, Severity } from '../../machines/vocabulary.ts';
 import type { Incident, Report } from '../client/shapes.ts';
+import { severityOf } from '../domain/severity.ts';
 import type { Rules } from '../policy/policy.ts';
 import { readPolicyFile } from './policy-file.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
@@ -71,19 +72,26 @@ function mayChange(
   );
 }
 
+/** What the first entry of an incident says. */
+interface FirstData {
+  readonly severity: Severity;
+  readonly report: Report;
+  readonly rule: Rule;
+}
+
 async function changeOf(api: ApiClient, incident: Incident, rules: Rules): Promise<PolicyChange | undefined> {
-  const { id, severity, containment_actions: actions = [] } = incident;
-  const [first] = await api.read<readonly { readonly data: { readonly report: Report; readonly rule: Rule } }[]>(
+  const { id, containment_actions: actions = [] } = incident;
+  const [first] = await api.read<readonly { readonly data: FirstData }[]>(
     withQuery('/api/v1/incidents/history', { id }),
   );
   // The incident may have been archived since.
   if (first === undefined) return undefined;
-  const { report, rule: before } = first.data;
+  const { severity, report, rule: before } = first.data;
   const rule = rules[incident.class];
   const byPerson = actions.length > 0 && !before.auto_contain;
   const was = { severity, contained: before.auto_contain, actions };
   const would_be = {
-    severity: report.severity ?? rule.default_severity,
+    severity: severityOf(report, rule).severity,
     contained: rule.auto_contain,
     actions: rule.auto_contain || byPerson ? rule.actions : [],
   };

@@ -41,11 +41,15 @@ const section = (title: string, lines: readonly string[]): readonly string[] =>
   lines.length === 0 ? [] : ['', styled('bold', title), ...lines];
 
 function recordOf(incident: Incident, now: number): readonly string[] {
-  const { created_at, updated_at, evidence, last_seen_at } = incident;
+  const { created_at, updated_at, evidence, last_seen_at, latest_report: latest } = incident;
   const time = (text: string): string => `${text} (${ageOf(text, now)} ago)`;
   const fields: readonly (readonly [string, string | number | undefined])[] = [
     ['source', incident.source],
+    ['suspicious', incident.source_suspicious && 'the source mixes scripts, or looks like another one'],
     ['description', incident.description],
+    ['lowered', incident.default_severity && `its class is ${incident.default_severity}`],
+    ['reported as', incident.reported_severity],
+    ['latest', latest && `${latest.severity}  ${latest.description}`],
     ['reported', time(created_at)],
     ['updated', updated_at === created_at ? undefined : time(updated_at)],
     ['occurrences', incident.occurrences === 1 ? undefined : incident.occurrences],
@@ -56,7 +60,13 @@ function recordOf(incident: Incident, now: number): readonly string[] {
     ['hash', incident.hash],
   ];
   const lines = fields.flatMap(([name, value]) => (value === undefined ? [] : [field(name, printable(`${value}`))]));
-  return evidence === undefined ? lines : [...lines, field('evidence', ''), ...indented(printableLines(evidence))];
+  for (const [name, value] of [
+    ['evidence', evidence],
+    ['latest evidence', latest?.evidence],
+  ] as const) {
+    if (value !== undefined) lines.push(field(name, ''), ...indented(printableLines(value)));
+  }
+  return lines;
 }
 
 const field = (name: string, value: string): string => `${name.padEnd(12)} ${value}`.trimEnd();

@@ -22,7 +22,7 @@ export type JsonObject = { readonly [name: string]: JsonValue };
 /** What a service sends. */
 export interface Report {
   readonly class: IncidentClass;
-  /** Who reports. */
+  /** Who reports: at most 256 characters that can be seen, with single spaces between. */
   readonly source: string;
   /** What happened. */
   readonly description: string;
@@ -30,7 +30,7 @@ export interface Report {
   readonly severity?: Severity;
   /** Any JSON object. */
   readonly evidence?: { readonly [name: string]: unknown };
-  /** 1 to 256 characters. While an incident with the same key is unresolved, a report is an occurrence of it. */
+  /** 1 to 256 characters. While an incident with the same key, class and source is unresolved, a report is an occurrence of it. */
   readonly dedup_key?: string;
 }
 
@@ -39,17 +39,33 @@ type EnteredState = Exclude<State, 'open'>;
 /** When the incident entered each state, and who brought it there: `contained_at`, `contained_by`. */
 type IncidentStamps = { readonly [Field in `${EnteredState}_at` | `${EnteredState}_by`]?: string };
 
+/** What a further report of an incident says. */
+export interface LatestReport {
+  readonly severity: Severity;
+  readonly description: string;
+  readonly evidence?: JsonObject;
+}
+
 /** An incident. Times are RFC 3339 in UTC with milliseconds. */
 export interface Incident extends IncidentStamps {
   readonly id: string;
   readonly created_at: string;
   readonly updated_at: string;
   readonly class: IncidentClass;
+  /** The highest that was reported. */
   readonly severity: Severity;
+  /** The class's severity, where the report lowered it. */
+  readonly default_severity?: Severity;
+  /** The severity in the report, where the rule's `min_severity` raised it. */
+  readonly reported_severity?: Severity;
   readonly state: State;
   readonly source: string;
+  /** Whether the source mixes scripts, or looks like another source on record. */
+  readonly source_suspicious?: true;
   readonly description: string;
   readonly evidence?: JsonObject;
+  /** What the latest further report says, if there was one. It came at `last_seen_at`. */
+  readonly latest_report?: LatestReport;
   /** The actions that applied, once contained. */
   readonly containment_actions?: readonly ContainmentAction[];
   /** The state of its containment, once contained. */

@@ -23,6 +23,7 @@ import { IncidentReads } from '../incidents/incident-reads.ts';
 import { PolicyInForce } from '../incidents/policy-in-force.ts';
 import { randomPool } from '../incidents/random-pool.ts';
 import { Recorder } from '../incidents/recorder.ts';
+import { RequestTags } from '../incidents/request-tag.ts';
 import { channelOf } from '../policy/targets.ts';
 import { progressLog } from '../process-log.ts';
 import { CatchUp } from '../projections/catch-up.ts';
@@ -97,7 +98,8 @@ export async function openRecord(
   const recorder = new Recorder({
     incidents,
     projections,
-    ruleFor: (incidentClass) => policy.current.rules[incidentClass],
+    policy: () => policy.current,
+    tags: new RequestTags(hash.digest('requests of reports')),
     channelOf: channel,
     clock,
     random: randomPool(),

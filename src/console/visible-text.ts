@@ -4,6 +4,7 @@
  * Characters that change the direction of text, that are invisible, or that control a device become pieces of their own, to
  * be shown by their code point. The rest is ordinary text in any script, to be shown as text and isolated.
  */
+import { codePointOf, hiddenCharacters } from '../domain/hidden-characters.ts';
 
 export interface Piece {
   readonly text: string;
@@ -11,20 +12,8 @@ export interface Piece {
   readonly name?: string;
 }
 
-/**
- * Controls except tab and line feed (C0, DEL, C1); the directional controls of UAX #9; spaces without width and other
- * invisible characters (Default_Ignorable_Code_Point in the Unicode Character Database), except the joiners
- * and variation selectors that scripts and emoji need; line separators; tags; surrogates by themselves.
- */
-const HIDDEN = new RegExp(
-  `[${[
-    String.raw`\u0000-\u0008\u000b-\u001f\u007f-\u009f`,
-    String.raw`\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069`,
-    String.raw`\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0`,
-    String.raw`\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}\ud800-\udfff`,
-  ].join('')}]`,
-  'gu',
-);
+/** Tabs and line feeds are laid out as what they are. */
+const HIDDEN = hiddenCharacters({ except: '\t\n' });
 
 const NAMES: Readonly<Record<number, string>> = {
   0x00: 'null',
@@ -59,20 +48,20 @@ export const piecesOf = (text: string): readonly Piece[] => {
   let end = 0;
   for (const { 0: character, index } of text.matchAll(HIDDEN)) {
     if (index > end) pieces.push({ text: text.slice(end, index) });
-    pieces.push({ text: codePoint(character), name: nameOf(character) });
+    pieces.push({ text: codePointOf(character), name: nameOf(character) });
     end = index + character.length;
   }
   if (end < text.length || pieces.length === 0) pieces.push({ text: text.slice(end) });
   return pieces;
 };
 
-const codePoint = (character: string): string =>
-  `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
-
 const nameOf = (character: string): string => {
-  const name = NAMES[character.codePointAt(0)!] ?? 'an invisible character';
-  return `${codePoint(character)} ${name}`;
+  const name = NAMES[character.codePointAt(0)!] ?? kindOf(character);
+  return `${codePointOf(character)} ${name}`;
 };
+
+const kindOf = (character: string): string =>
+  /\p{M}/u.test(character) ? 'a mark on many others' : 'an invisible character';
 
 /** The first `longest` UTF-16 units of a text, without half a character at the end. */
 export const beginning = (text: string, longest: number): string => {

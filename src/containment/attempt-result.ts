@@ -5,5 +5,7 @@ export type AttemptResult =
   | { readonly kind: 'done'; readonly receipt: Receipt }
   /** Another attempt may succeed; the service may have said in how many milliseconds. */
   | { readonly kind: 'missed'; readonly error: string; readonly retryAfter?: number }
+  /** The service has taken it and confirms later; without that it is asked again after so many milliseconds. */
+  | { readonly kind: 'accepted'; readonly error: string; readonly retryAfter: number }
   /** Another attempt would be answered alike. */
   | { readonly kind: 'refused'; readonly error: string };

@@ -2,9 +2,9 @@
  * Asks the appliance's file broker to carry out a directive: a request is a file in one directory, and its answer is a
  * file of the same name in another.
  *
- * The request is written beside, synced and renamed, so that the broker never sees half of one. Only an answer that
- * appears after that counts, and only one that names the incident: what lay there before belongs to an earlier request.
- * The broker may be less careful with its answer, so one that can't be read yet is read again.
+ * The request is written to a temporary file, synced and renamed, so that the broker never sees half of one. Only an
+ * answer that appears afterwards and names the incident counts: an earlier file belongs to an earlier request. The broker
+ * may write its answer in place, so one that can't be read yet is read again.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -76,7 +76,7 @@ function parsed(text: string): { success?: unknown; error?: unknown; incident_id
   }
 }
 
-/** What a file holds, and what tells it from any other that was there before. */
+/** What a file holds, and an identity that differs from every earlier file of that name. */
 async function read(path: string): Promise<{ readonly text: string; readonly identity: string } | undefined> {
   let file: FileHandle | undefined;
   try {

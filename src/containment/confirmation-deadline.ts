@@ -1,9 +1,9 @@
 /**
- * Watches for services that have fallen silent: one that has to confirm every so often (`confirm_every`) and was not
- * heard of for three times as long has lost the action that it carried out.
+ * Watches for silent services: one that must confirm every `confirm_every` and has not done so for three periods has
+ * lost the action that it carried out.
  *
- * When it was last heard of is on record; how long ago that is, is measured by the monotonic clock while the recorder
- * runs. After a start a service has at least one period to be heard of, as it could not confirm while nobody listened.
+ * The time of its last confirmation is on record. While the recorder runs, the monotonic clock measures how long ago that
+ * is. After a start a service has at least one period to confirm, because it could not while the recorder was down.
  */
 import { ACTIONS, type ContainmentAction } from '../../machines/vocabulary.ts';
 import { type Clock, SECOND } from '../clock.ts';
@@ -19,7 +19,7 @@ import type { CurrentReads } from '../projections/current-reads.ts';
 const PERIODS = 3.5;
 /** How much of the silence before a start counts at most. */
 const PERIODS_BEFORE_START = 2;
-/** How many deliveries one look turns to lost; the next takes the others. */
+/** How many deliveries one look marks as lost; the next look takes the others. */
 const MOST_AT_ONCE = 100;
 
 export interface ConfirmationDeadlineDependencies {

@@ -1,6 +1,5 @@
 /**
- * What services and operators say about deliveries: confirmations of services that come for what they have to do, and
- * the wish to have something tried again.
+ * What services and operators report about deliveries: confirmations by services, and requests to try deliveries again.
  */
 import type { DeliveryStatus } from '../../machines/delivery.ts';
 import type { ContainmentAction, Directive } from '../../machines/vocabulary.ts';
@@ -50,11 +49,13 @@ export interface ConfirmationsDependencies {
   readonly log: Pick<AuditLog, 'append'>;
   readonly targets: () => Targets;
   readonly clock: Clock;
-  /** Has deliveries of an action looked after. */
+  /** Makes the lane of an action look for due deliveries. */
   readonly wake: (action: ContainmentAction) => void;
 }
 
 const UNCONFIRMED: readonly DeliveryStatus[] = ['recorded', 'pending', 'delivering', 'failed', 'lost'];
+/** Those that were sent to a target, or will be, and that it has not confirmed. */
+const SENT: ReadonlySet<DeliveryStatus> = new Set(['pending', 'delivering', 'failed']);
 const RETRIABLE: readonly DeliveryStatus[] = ['failed', 'lost', 'delivering', 'recorded'];
 
 const EXPECTED = { engage: 'engaged', release: 'released' } as const satisfies Record<Directive, Observed>;
@@ -67,8 +68,11 @@ export class Confirmations {
   }
 
   /**
-   * Takes a service's word that it has carried a directive out, and still obeys; or that it has not, when what it
-   * observes contradicts.
+   * Takes a service's confirmation that it has carried out a directive and still obeys it. When what it observes
+   * contradicts the directive, the containment is lost.
+   *
+   * What is sent to a target is confirmed by that target first: by its answer, unless the policy says `confirm: callback`.
+   * Otherwise whoever has a token could end the attempts by saying that it is done.
    * @throws RecorderError `not_found` for an unknown incident, `illegal_transition` when the directive is not in force or
    *   the incident does not hold the action, and what an append throws
    */
@@ -82,14 +86,16 @@ export class Confirmations {
           attempted: false,
           receipt: { by: 'confirmation', ...(observed === undefined ? {} : { observed }) },
         };
-    const names = this.#named(action, directive, incident_id, contradicts ? ['confirmed'] : UNCONFIRMED);
+    const statuses = contradicts ? ['confirmed' as const] : this.#confirmable(action, directive);
+    const names = this.#named(action, directive, incident_id, statuses).filter(
+      (name) => contradicts || !this.#awaitsTarget(name),
+    );
     const changed = await this.#sendAll(names, news);
     if (!contradicts && changed === 0) await this.#hear(action, directive);
     return {
       confirmed: contradicts ? 0 : changed,
       lost: contradicts ? changed : 0,
-      remaining:
-        incident_id === undefined ? this.#left(action, directive, contradicts ? ['confirmed'] : UNCONFIRMED) : 0,
+      remaining: incident_id === undefined ? this.#left(action, directive, statuses) : 0,
     };
   }
 
@@ -101,7 +107,7 @@ export class Confirmations {
     const { incidents, current, targets, wake } = this.#dependencies;
     const directive: Directive = current().posture.of(action).holders > 0 ? 'engage' : 'release';
     const via = channelOf(targets(), action, directive);
-    // What its service comes for can only be tried when there is somewhere to send it by now.
+    // What its service fetches can be tried again only if there is a target now.
     const statuses = RETRIABLE.filter((status) => status !== 'recorded' || via === 'push');
     const names = this.#named(action, directive, incident_id, statuses).filter((name) => {
       const status = incidents.actor(name.incident).delivery(action, directive)?.status;
@@ -112,9 +118,28 @@ export class Confirmations {
       throw new RecorderError('illegal_transition', `nothing of ${action} has to be tried again for ${incident_id}`);
     }
     wake(action);
-    // The attempts of those that are still being tried go on meanwhile, so they may be there again.
+    // Attempts continue meanwhile, so some may be `delivering` again.
     const left = statuses.filter((status) => status !== 'delivering');
     return { retried, remaining: incident_id === undefined ? this.#left(action, directive, left) : 0 };
+  }
+
+  /** The statuses in which a service may confirm a delivery. */
+  #confirmable(action: ContainmentAction, directive: Directive): readonly DeliveryStatus[] {
+    return this.#isConfirmedByTarget(action, directive)
+      ? UNCONFIRMED.filter((status) => !SENT.has(status))
+      : UNCONFIRMED;
+  }
+
+  /** Whether only the target of a delivery can confirm it now. */
+  #awaitsTarget({ incident, action, directive }: DeliveryName): boolean {
+    if (!this.#isConfirmedByTarget(action, directive)) return false;
+    const status = this.#dependencies.incidents.actor(incident).delivery(action, directive)?.status;
+    return status !== undefined && SENT.has(status);
+  }
+
+  #isConfirmedByTarget(action: ContainmentAction, directive: Directive): boolean {
+    const targets = this.#dependencies.targets();
+    return channelOf(targets, action, directive) === 'push' && targets[action]?.confirm !== 'callback';
   }
 
   #requireInForce(action: ContainmentAction, directive: Directive): void {
@@ -168,7 +193,7 @@ export class Confirmations {
     return statuses.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
   }
 
-  /** Notes a sign of life, when somebody waits for one and the last is not from just now. */
+  /** Records a sign of life if the policy asks for them and the last one is old enough. */
   async #hear(action: ContainmentAction, directive: Directive): Promise<void> {
     const { current, log, targets, clock } = this.#dependencies;
     const every = targets()[action]?.confirm_every;

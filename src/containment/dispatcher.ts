@@ -1,5 +1,5 @@
 /**
- * Carries containment out: a lane for each action, so that a service which is dead or hangs holds up nobody else.
+ * Carries containment out, with a lane for each action, so that a service that is down or hangs delays no other.
  *
  * Each lane has one connection at a time. A report never waits for any of this.
  */
@@ -41,7 +41,7 @@ export class Dispatcher {
 
   /** Looks whether something is due for an action. */
   wake(action: ContainmentAction): void {
-    // Without a target its service comes for it.
+    // Without a target its service fetches it.
     if (this.#dependencies.targets()[action] !== undefined) this.#lanes.get(action)?.wake();
   }
 
@@ -50,7 +50,7 @@ export class Dispatcher {
     for (const lane of this.#lanes.values()) lane.wake();
   }
 
-  /** Breaks off what is being sent. It is sent again after the next start, under the same key. */
+  /** Aborts what is being sent. It is sent again after the next start, under the same key. */
   async stop(): Promise<void> {
     await Promise.all([...this.#lanes.values()].map((lane) => lane.stop()));
   }
@@ -73,6 +73,7 @@ export class Dispatcher {
         body: { action: endpoint.action, ...body },
         timeout: target?.timeout ?? HTTP_TIMEOUT,
         signal,
+        confirm: target?.confirm,
       });
     }
     return broker && ask({ broker, body, timeout: target?.timeout ?? BROKER_TIMEOUT, signal });

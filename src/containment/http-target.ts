@@ -14,6 +14,8 @@ export interface Sending {
   /** In milliseconds. */
   readonly timeout: number;
   readonly signal: AbortSignal;
+  /** Whether its answer confirms, as by default, or its service does so later. */
+  readonly confirm?: 'answer' | 'callback' | undefined;
 }
 
 /** The longest pause that a service may ask for, in milliseconds. */
@@ -22,11 +24,28 @@ const LONGEST_RETRY_AFTER = 3600 * SECOND;
 /** Answers after which another attempt may succeed: RFC 9110, RFC 8470 (425), RFC 6585 (429). */
 const TRANSIENT: ReadonlySet<number> = new Set([408, 425, 429]);
 
+/** How long the service of a target that answered 202 has for its confirmation, before it is asked again. */
+const UNTIL_ASKED_AGAIN = 60 * SECOND;
+
+/** The same for a target whose service confirms later: 202 only says that it has taken the directive. */
+const judgeCallback = (answer: HttpAnswer): AttemptResult =>
+  answer.status === 202
+    ? { kind: 'accepted', error: 'answered 202: its confirmation is awaited', retryAfter: UNTIL_ASKED_AGAIN }
+    : judge(answer);
+
 /** Sends a directive and says what came of it. Rejects only when `signal` has aborted. */
-export async function send({ endpoint, tokenPath, headers, body, timeout, signal }: Sending): Promise<AttemptResult> {
+export async function send({
+  endpoint,
+  tokenPath,
+  headers,
+  body,
+  timeout,
+  signal,
+  confirm,
+}: Sending): Promise<AttemptResult> {
   try {
     const authorization = tokenPath === undefined ? {} : { authorization: `Bearer ${tokenIn(tokenPath)}` };
-    return judge(
+    return (confirm === 'callback' ? judgeCallback : judge)(
       await post({
         url: endpoint.url,
         headers: { ...headers, ...authorization },

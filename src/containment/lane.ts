@@ -2,8 +2,8 @@
  * The deliveries of one action: one attempt at a time, in the order in which they are due, so that a release never
  * overtakes an engage and two attempts never cross.
  *
- * The lane keeps nothing that a restart would miss: the posture knows what is to be delivered, and when; the result of an
- * attempt goes to the incident's actor as a message. It is in one of three states: *at rest* while nothing is due,
+ * The lane keeps nothing that a restart could lose: the posture says what is due and when, and the result of an attempt
+ * goes to the incident's actor as a message. It is in one of three states: *at rest* while nothing is due,
  * *waiting* until something is, or *at work* on one attempt. `wake` makes it look again.
  *
  * After several failed attempts in a row the service counts as down: then there is one attempt in a while, and all other
@@ -26,7 +26,7 @@ const LONGEST_PAUSE = 3600 * SECOND;
 /** How many attempts in a row have to come to nothing until the service counts as down, and how long it is left alone. */
 const FAILURES_UNTIL_DOWN = 5;
 const LEFT_ALONE = 10 * SECOND;
-/** The pause before news that the log did not take is reported again. */
+/** The pause before a result that the log refused is reported again. */
 const REPORT_AGAIN = 1 * SECOND;
 
 export interface LaneDependencies {
@@ -94,10 +94,10 @@ export class Lane {
         if (!(await this.#deliver(next.name))) return;
       }
     } catch (error) {
-      // While the projections are behind there is no telling what is due; the next wake looks again.
+      // While the projections are behind, what is due is unknown. The next wake looks again.
       if (!this.#stopping.signal.aborted && !(error instanceof RecorderError)) this.#dependencies.onFault(error);
     } finally {
-      // Not a turn later: what is asked for from here on has to be looked for.
+      // In this turn: directives that arrive from now on must wake the lane.
       this.#isAtWork = false;
     }
   }
@@ -152,7 +152,7 @@ export class Lane {
     return true;
   }
 
-  /** Reports to the incident's actor, and again while the log takes nothing: what happened must not be forgotten. */
+  /** Reports to the incident's actor, and repeats that while the log refuses it: no result may be lost. */
   async #report({ incident, action, directive }: DeliveryName, news: DeliveryNews): Promise<void> {
     for (;;) {
       this.#stopping.signal.throwIfAborted();
@@ -174,6 +174,7 @@ function newsOf(outcome: AttemptResult, attempts: number): DeliveryNews {
       return { type: 'confirmed', attempted: true, receipt: outcome.receipt };
     case 'refused':
       return { type: 'refused', error: outcome.error };
+    case 'accepted':
     case 'missed':
       return { type: 'missed', error: outcome.error, wait: pauseAfter(attempts, outcome.retryAfter) };
     default:

@@ -20,7 +20,7 @@ export interface NotifierDependencies {
 export class Notifier {
   readonly #dependencies: NotifierDependencies;
   readonly #feeds = new Map<string, WebhookFeed>();
-  /** Whether the feeds have yet to follow the policy in force: while that can't be, it is tried again. */
+  /** Whether the feeds still have to follow the policy in force; `beat` tries again. */
   #isDue = false;
   #stopped = false;
   #following: Promise<void> = Promise.resolve();
@@ -45,7 +45,7 @@ export class Notifier {
     this.wake();
   }
 
-  /** Goes on under the policy in force, after earlier calls of this. Never rejects. */
+  /** Makes the feeds follow the policy in force, after earlier calls are done. Never rejects. */
   follow(): Promise<void> {
     this.#isDue = true;
     this.#following = this.#following.then(() => this.#follow());

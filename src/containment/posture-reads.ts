@@ -29,8 +29,8 @@ export interface ActionView {
 }
 
 /**
- * The delivery that tells most: as long as one engage is confirmed the action is known to be in force, and else the one
- * that is worst off.
+ * The most significant delivery: a confirmed engage if there is one, because the action is then known to be in force,
+ * else the one in the worst status.
  */
 export interface DeliveryView extends Omit<DeliveryRecord, 'action'> {
   readonly incident: string;
@@ -45,7 +45,7 @@ export interface PostureReadsDependencies {
   readonly targets: () => Targets;
 }
 
-/** What is shown first, when deliveries differ. */
+/** The most significant status first. */
 const ORDER: readonly DeliveryStatus[] = ['confirmed', 'failed', 'lost', 'delivering', 'pending', 'recorded'];
 
 export class PostureReads {

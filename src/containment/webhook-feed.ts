@@ -1,10 +1,10 @@
 /**
- * Tells one webhook of the entries of the audit log that are for it: each at least once, in their order.
+ * Sends one webhook the entries of the audit log that it asked for: each at least once, in order.
  *
- * A feed reads the log on from where the webhook has got to, sends one entry at a time, and goes on when that is taken.
- * An answer that would be the same for another attempt counts as taken, and is told in `status`. How far the webhook is
- * stands in the log itself (`notification.delivered`), written once in a while: after a crash the last entries are sent
- * again, under the same keys.
+ * A feed reads the log from the webhook's position, sends one entry at a time, and continues when the webhook has taken
+ * it. An answer that another attempt would not change counts as taken, and `status` shows it. The position is recorded
+ * in the log (`notification.delivered`) from time to time: after a crash the last entries are sent again, under the same
+ * keys.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { EntryLine } from '../audit/entry-line.ts';
@@ -18,14 +18,14 @@ import { send } from './http-target.ts';
 import { isAboutIncident, NOTIFIED_EVENTS } from '../domain/entries.ts';
 
 const TIMEOUT = 5 * SECOND;
-/** How often the log is told how far the webhook is. */
-const TELL_EVERY = 30 * SECOND;
+/** How often the webhook's position is recorded in the log. */
+const RECORD_EVERY = 30 * SECOND;
 
 /** How a webhook is, in the words of `GET /health`. */
 export interface WebhookStatus {
   readonly url: string;
   readonly status: 'ok' | 'failing';
-  /** How many entries it has not been told of yet, or has no use for. */
+  /** How many entries of the log are after its position, wanted or not. */
   readonly behind: number;
   /** How many entries it has refused since the start. */
   readonly refused: number;
@@ -46,9 +46,9 @@ export class WebhookFeed {
   #cursor: LogCursor | undefined;
   /** The last entry that is done with. */
   #position: number;
-  /** The last entry that the log knows to be done with, and when it was told, by the monotonic clock. */
-  #told: number;
-  #toldAt = -Infinity;
+  /** The position that the log has, and when it was recorded, by the monotonic clock. */
+  #recorded: number;
+  #recordedAt = -Infinity;
   /** Whether anything was sent since. */
   #sent = false;
   #working: Promise<void> | undefined;
@@ -60,7 +60,7 @@ export class WebhookFeed {
     this.#webhook = webhook;
     this.#parts = parts;
     this.#position = parts.takenUpTo ?? parts.log.status.entries;
-    this.#told = parts.takenUpTo ?? -1;
+    this.#recorded = parts.takenUpTo ?? -1;
   }
 
   get status(): WebhookStatus {
@@ -73,17 +73,17 @@ export class WebhookFeed {
     };
   }
 
-  /** Goes on under what the policy says now. */
+  /** Continues under the policy in force. */
   follow(webhook: Webhook): void {
     this.#webhook = webhook;
   }
 
-  /** Looks whether there is something to tell. Cheap when there is not. */
+  /** Looks whether there is something to send. Cheap when there is not. */
   wake(): void {
     if (this.#stopping.signal.aborted || this.#working !== undefined) return;
     this.#working = this.#work()
       .catch(() => {
-        // Stopping, or the log can't be read or written now: the next wake goes on behind what is done with.
+        // Stopping, or the log can't be read or written now: the next wake continues from the position.
         this.#cursor = undefined;
       })
       .finally(() => {
@@ -91,25 +91,25 @@ export class WebhookFeed {
       });
   }
 
-  /** Breaks off and leaves in the log how far the webhook is. */
+  /** Stops sending and records the position in the log. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#working;
-    await this.#tell().catch(() => {});
+    await this.#record().catch(() => {});
   }
 
   async #work(): Promise<void> {
-    // From where on it is to be told must not depend on when the next start is.
-    if (this.#told < 0) await this.#tell();
+    // A new webhook's first entry must not depend on when the next start is.
+    if (this.#recorded < 0) await this.#record();
     this.#cursor ??= new LogCursor(this.#parts.log, this.#position);
     for (let page = await this.#page(); page.length > 0; page = await this.#page()) {
       for (const line of page) {
         if (isFor(this.#webhook, line)) await this.#deliver(line);
         this.#position = line.seq;
-        await this.#tellSometimes();
+        await this.#recordIfDue();
       }
     }
-    await this.#tellSometimes();
+    await this.#recordIfDue();
   }
 
   async #page(): Promise<readonly EntryLine[]> {
@@ -147,23 +147,23 @@ export class WebhookFeed {
     }
   }
 
-  async #tellSometimes(): Promise<void> {
-    if (this.#sent && this.#parts.clock.monotonic() - this.#toldAt >= TELL_EVERY) await this.#tell();
+  async #recordIfDue(): Promise<void> {
+    if (this.#sent && this.#parts.clock.monotonic() - this.#recordedAt >= RECORD_EVERY) await this.#record();
   }
 
-  async #tell(): Promise<void> {
-    if (this.#told === this.#position) return;
+  async #record(): Promise<void> {
+    if (this.#recorded === this.#position) return;
     const { log, clock } = this.#parts;
     const through_seq = this.#position;
     const data = { url: this.#webhook.url.text, through_seq };
     await log.append([{ timestamp: timestamp(clock.now()), event: 'notification.delivered', data }]);
-    this.#told = through_seq;
-    this.#toldAt = clock.monotonic();
+    this.#recorded = through_seq;
+    this.#recordedAt = clock.monotonic();
     this.#sent = false;
   }
 }
 
-/** Whether a webhook is to be told of an entry. An incident may have been contained in the moment of its report. */
+/** Whether a webhook asked for an entry. A report may contain its incident, so it counts as `incident.contained`, too. */
 function isFor({ events = NOTIFIED_EVENTS }: Webhook, line: EntryLine): boolean {
   const names: readonly string[] = events;
   if (names.includes(line.event)) return true;

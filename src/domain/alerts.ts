@@ -1,5 +1,8 @@
-/** Which entries raise an alert: those that ask for `log_alert`, and those that say that containment went wrong. */
-import type { AlertData, DraftOf, IncidentDraft } from './entries.ts';
+/**
+ * Which entries raise an alert: those that ask for `log_alert`, those that say that containment went wrong, and reports
+ * that lower a critical severity, raise their incident's, or come in a burst.
+ */
+import type { AlertData, DraftOf, IncidentDraft, RoutedIntent } from './entries.ts';
 
 /** What an alert repeats of its incident, so that it can be read by itself. */
 export type AlertSubject = Pick<AlertData, 'class' | 'severity' | 'source'>;
@@ -17,15 +20,21 @@ export function alertAfter(entry: IncidentDraft, subject: AlertSubject): DraftOf
 function reasonOf({ event, data }: IncidentDraft): string | undefined {
   switch (event) {
     case 'incident.reported':
-    case 'incident.contained': {
-      const asked = data.intents.some(({ action, directive }) => action === 'log_alert' && directive === 'engage');
-      return asked ? 'containment asked for log_alert' : undefined;
-    }
+      if (data.default_severity === 'critical') {
+        const reported = data.report.severity ?? data.severity;
+        return `reported as ${reported}; its class is critical`;
+      }
+      return alertAsked(data.intents);
+    case 'incident.recurred':
+      if (data.attention === 'severity') return `reported again, now as ${data.severity}`;
+      if (data.burst === 'begun') return 'a burst of reports: further ones are occurrences of this incident';
+      return alertAsked(data.intents ?? []);
+    case 'incident.contained':
+      return alertAsked(data.intents);
     case 'containment.failed':
       return `could not ${data.directive} ${data.action}: ${data.error}`;
     case 'containment.lost':
       return `lost ${data.action}: ${data.reason}`;
-    case 'incident.recurred':
     case 'incident.acknowledged':
     case 'incident.resolved':
     case 'containment.attempted':
@@ -37,3 +46,8 @@ function reasonOf({ event, data }: IncidentDraft): string | undefined {
       return event satisfies never;
   }
 }
+
+const alertAsked = (intents: readonly RoutedIntent[]): string | undefined =>
+  intents.some(({ action, directive }) => action === 'log_alert' && directive === 'engage')
+    ? 'containment asked for log_alert'
+    : undefined;

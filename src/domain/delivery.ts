@@ -121,6 +121,10 @@ export function decideNews(record: DeliveryRecord, news: DeliveryNews): Delivery
 /** The delivery once its incident is resolved: what was not carried out is superseded. */
 export const supersede = (record: DeliveryRecord): DeliveryRecord => move(record, { type: 'supersede' }) ?? record;
 
+/** A delivery that failed or was lost, once it is asked for again. */
+export const askedAgain = (record: DeliveryRecord, via: Channel): DeliveryRecord =>
+  move(record, { type: 'retry', via }) ?? record;
+
 /** The delivery of `log_alert` after its alert, whose `timestamp` is given; undefined when it was carried out before. */
 export function alerted(record: DeliveryRecord, timestamp: string): DeliveryRecord | undefined {
   if (!isUnconfirmed(record)) return undefined;

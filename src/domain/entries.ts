@@ -40,6 +40,28 @@ export type Idempotency = {
 };
 
 /**
+ * A request that may be sent again, as the log keeps it since keys belong to a source: both are lower-case hex hashes
+ * under a secret of the recorder, so that nobody else can compute them.
+ */
+export type RequestTag = {
+  /** Of the source and its key. */
+  readonly id: string;
+  /** Of the request's body. */
+  readonly digest: string;
+};
+
+/** The severities of a report, where they are not simply its incident's. */
+export type SeverityOrigin = {
+  /** The class's, where the report lowered it. */
+  readonly default_severity?: Severity;
+  /** The report's, where the rule's `min_severity` raised it. */
+  readonly reported_severity?: Severity;
+};
+
+/** Why an incident needs attention: its severity rose, or it recurred after a long time without an occurrence. */
+export type Attention = 'severity' | 'silence';
+
+/**
  * An intent and how it goes to the service that carries it out: what the policy in force said when it was asked for.
  * Entries of the first version do not say: nothing was sent then.
  */
@@ -64,14 +86,29 @@ export type ReportedData = AboutIncident & {
   readonly report: Report;
   readonly rule: Rule;
   readonly intents: readonly RoutedIntent[];
+  /** Whether the source mixes scripts, or looks like another one on record. */
+  readonly source_suspicious?: true;
+  readonly request?: RequestTag;
+  /** In place of `request` in old entries. */
   readonly idempotency?: Idempotency;
-};
+} & SeverityOrigin;
 
-/** `incident.recurred` */
+/** `incident.recurred`. Old entries have only the report: they are counted and change nothing else. */
 export type RecurredData = AboutIncident & {
+  /** The incident's from here on: the highest that was reported. */
+  readonly severity?: Severity;
   readonly report: Report;
+  /** The rule that was in force for the report. */
+  readonly rule?: Rule;
+  /** The actions that it asked for: new ones, and again those that had failed or were lost. */
+  readonly intents?: readonly RoutedIntent[];
+  readonly attention?: Attention;
+  /** Whether it is an occurrence because of a burst of reports: the first of that burst, or a later one. */
+  readonly burst?: 'begun' | 'continued';
+  readonly request?: RequestTag;
+  /** In place of `request` in old entries. */
   readonly idempotency?: Idempotency;
-};
+} & SeverityOrigin;
 
 /** `incident.contained` and the other events of commands. */
 export type CommandedData = AboutIncident & {

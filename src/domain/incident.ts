@@ -19,20 +19,22 @@ import { begin, decide as askChart, type Intent, stateOf } from '../../machines/
 import type { IncidentSnapshot } from '../../machines/decision.ts';
 import { containmentStatus, type IncidentEvent } from '../../machines/incident.ts';
 import type { NextTransition } from '../../machines/transitions.ts';
-import type {
-  Channel,
-  ContainmentAction,
-  ContainmentStatus,
-  Directive,
-  IncidentClass,
-  Rule,
-  Severity,
-  State,
+import {
+  type Channel,
+  type ContainmentAction,
+  type ContainmentStatus,
+  type Directive,
+  type IncidentClass,
+  isMoreSevere,
+  type Rule,
+  type Severity,
+  type State,
 } from '../../machines/vocabulary.ts';
 import { alertAfter } from './alerts.ts';
 import { Contradiction } from './contradiction.ts';
 import {
   alerted,
+  askedAgain,
   decideNews,
   type DeliveryNews,
   type DeliveryRecord,
@@ -44,6 +46,7 @@ import {
   withEntry,
 } from './delivery.ts';
 import {
+  type Attention,
   channelOfIntent,
   type DeliveryEntry,
   type DraftOf,
@@ -53,9 +56,11 @@ import {
   type IncidentEntry,
   type JsonObject,
   type Report,
+  type RequestTag,
   type RoutedIntent,
   type StoredEntry,
 } from './entries.ts';
+import { severityOf } from './severity.ts';
 
 /** When each command was carried out, and who gave it. */
 type Stamps = { readonly [Field in `${Done}_at` | `${Done}_by`]?: string };
@@ -66,11 +71,20 @@ export interface Incident extends Stamps {
   readonly created_at: string;
   readonly updated_at: string;
   readonly class: IncidentClass;
+  /** The highest that was reported. */
   readonly severity: Severity;
+  /** The class's severity, where the report lowered it. */
+  readonly default_severity?: Severity;
+  /** The severity in the report, where the rule's `min_severity` raised it. */
+  readonly reported_severity?: Severity;
   readonly state: State;
   readonly source: string;
+  /** Whether the source mixes scripts, or looks like another one on record. */
+  readonly source_suspicious?: true;
   readonly description: string;
   readonly evidence?: JsonObject;
+  /** The latest further report, if there was one. */
+  readonly latest_report?: LatestReport;
   /** The actions that applied, once contained. */
   readonly containment_actions?: readonly ContainmentAction[];
   /** What has become of them, once contained. */
@@ -87,6 +101,13 @@ export interface Incident extends Stamps {
   readonly hash: string;
 }
 
+/** What a further report says. It came at `last_seen_at`. */
+export interface LatestReport {
+  readonly severity: Severity;
+  readonly description: string;
+  readonly evidence?: JsonObject;
+}
+
 export interface Containment {
   readonly status: ContainmentStatus;
   readonly actions: readonly DeliveryRecord[];
@@ -98,6 +119,11 @@ export interface IncidentRecord {
   readonly snapshot: IncidentSnapshot;
   /** `seq` of the entry that reported it. */
   readonly seq: number;
+  /**
+   * The version of the latest entry that decides something. Occurrences that change neither severity nor state, delivery
+   * entries and alerts do not: a command that has not seen them is still right.
+   */
+  readonly decisive: number;
 }
 
 /** What an entry has made of an incident: as it was before, if it was, and as it is now. */
@@ -117,7 +143,18 @@ export type Message =
   /** A person's command. */
   | { readonly type: CommandName }
   /** A further report of the same trouble. */
-  | { readonly type: 'recur'; readonly report: Report; readonly idempotency?: Idempotency | undefined }
+  | {
+      readonly type: 'recur';
+      readonly report: Report;
+      /** The rule in force for the report. */
+      readonly rule: Rule;
+      /** After how many milliseconds without an occurrence an acknowledged incident needs attention again. */
+      readonly attentionAfter: number;
+      readonly burst?: 'begun' | 'continued' | undefined;
+      readonly request?: RequestTag | undefined;
+    }
+  /** Something about its reporter that a person should know. */
+  | { readonly type: 'alert'; readonly reason: string }
   /** News of one of its deliveries. */
   | {
       readonly type: 'deliver';
@@ -149,16 +186,18 @@ export type IncidentDecision =
       readonly transitions: readonly NextTransition[];
     };
 
+const SUSPICIOUS = { source_suspicious: true } as const;
+
 /** The entries that open an incident, under the rule that is in force for its class. */
 export function decideReport(
   id: string,
   report: Report,
   rule: Rule,
   { timestamp, channelOf }: Circumstances,
-  idempotency?: Idempotency,
+  { request, sourceSuspicious = false }: { readonly request?: RequestTag | undefined; sourceSuspicious?: boolean } = {},
 ): readonly IncidentDraft[] {
   const { snapshot, intents } = begin(rule);
-  const severity = report.severity ?? rule.default_severity;
+  const { severity, origin } = severityOf(report, rule);
   const data: DraftOf<'incident.reported'>['data'] = {
     incident: id,
     version: 1,
@@ -167,7 +206,9 @@ export function decideReport(
     report,
     rule,
     intents: routed(intents, channelOf),
-    ...(idempotency === undefined ? {} : { idempotency }),
+    ...origin,
+    ...(sourceSuspicious ? SUSPICIOUS : undefined),
+    ...(request === undefined ? undefined : { request }),
   };
   return withAlert({ timestamp, event: 'incident.reported', data }, { ...report, severity });
 }
@@ -187,6 +228,8 @@ export function decide(
       return decideRecurrence(record, message, circumstances);
     case 'deliver':
       return decideDelivery(record, message, circumstances, delivery);
+    case 'alert':
+      return decideAlert(record, message, circumstances);
     default:
       return decideCommand(record, message.type, circumstances);
   }
@@ -212,19 +255,40 @@ function decideCommand(
 
 function decideRecurrence(
   { incident, snapshot }: IncidentRecord,
-  { report, idempotency }: Extract<Message, { type: 'recur' }>,
-  { timestamp }: Circumstances,
+  { report, rule, attentionAfter, burst, request }: Extract<Message, { type: 'recur' }>,
+  { timestamp, channelOf }: Circumstances,
 ): IncidentDecision {
-  const decision = askChart(snapshot, { type: 'recur' });
+  const reported = severityOf(report, rule);
+  const rises = isMoreSevere(reported.severity, incident.severity);
+  const attention = rises ? 'severity' : attentionAfterSilence(incident, timestamp, attentionAfter);
+  const decision = askChart(snapshot, { type: 'recur', rule, attention: attention !== undefined });
   if (decision.kind !== 'moved') return decision;
+  const severity = rises ? reported.severity : incident.severity;
   const data: DraftOf<'incident.recurred'>['data'] = {
     incident: incident.id,
     version: incident.version + 1,
     state: stateOf(decision.snapshot),
+    severity,
+    ...(rises ? reported.origin : undefined),
     report,
-    ...(idempotency === undefined ? {} : { idempotency }),
+    rule,
+    intents: routed(decision.intents, channelOf),
+    ...(attention === undefined ? {} : { attention }),
+    ...(burst === undefined ? {} : { burst }),
+    ...(request === undefined ? {} : { request }),
   };
-  return { kind: 'accepted', drafts: [{ timestamp, event: 'incident.recurred', data }] };
+  const drafts = withAlert({ timestamp, event: 'incident.recurred', data }, { ...incident, severity });
+  return { kind: 'accepted', drafts };
+}
+
+/** An acknowledged incident that recurs after a long time without an occurrence needs attention. */
+function attentionAfterSilence(
+  { state, last_seen_at, created_at }: Incident,
+  timestamp: string,
+  after: number,
+): Attention | undefined {
+  if (state !== 'acknowledged') return undefined;
+  return Date.parse(timestamp) - Date.parse(last_seen_at ?? created_at) >= after ? 'silence' : undefined;
 }
 
 function decideDelivery(
@@ -243,6 +307,16 @@ function decideDelivery(
   const { id, version, state } = incident;
   const about = { incident: id, version: version + 1, state, action, directive };
   return { kind: 'accepted', drafts: withAlert(draftOfNews(about, news, delivery, circumstances), incident), delivery };
+}
+
+function decideAlert(
+  { incident }: IncidentRecord,
+  { reason }: Extract<Message, { type: 'alert' }>,
+  { timestamp }: Circumstances,
+): IncidentDecision {
+  const { id, version, state, class: ofClass, severity, source } = incident;
+  const data = { incident: id, version: version + 1, state, class: ofClass, severity, source, reason };
+  return { kind: 'accepted', drafts: [{ timestamp, event: 'alert.raised', data }] };
 }
 
 function draftOfNews(
@@ -316,12 +390,16 @@ export function effectOf({ incident }: IncidentRecord, entry: IncidentEntry): En
     case 'incident.reported':
       throw new Contradiction(entry, `incident ${incident.id} was reported before`);
     case 'incident.recurred':
-      return { event: { type: 'recur' } };
+      return { event: recurrenceOf(entry) };
     case 'alert.raised':
       return { delivery: alertDelivery(incident, entry.timestamp) };
     default:
       return entry satisfies never;
   }
+}
+
+function recurrenceOf({ data: { rule, attention } }: EntryOf<'incident.recurred'>): IncidentEvent {
+  return rule === undefined ? { type: 'recur' } : { type: 'recur', rule, attention: attention !== undefined };
 }
 
 /** What an entry of a decision is to the statecharts: what `effectOf` gives, without asking them again. */
@@ -354,7 +432,7 @@ function alertDelivery({ containment }: Incident, timestamp: string): DeliveryRe
  * @throws Contradiction when the entry says another state
  */
 export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSnapshot): IncidentRecord {
-  const { incident: id, version, severity, report, intents } = entry.data;
+  const { incident: id, version, severity, default_severity, reported_severity, report, intents } = entry.data;
   const state = agreed(entry, snapshot);
   const incident: Incident = {
     id,
@@ -362,8 +440,11 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
     updated_at: entry.timestamp,
     class: report.class,
     severity,
+    ...(default_severity === undefined ? undefined : { default_severity }),
+    ...(reported_severity === undefined ? undefined : { reported_severity }),
     state,
     source: report.source,
+    ...(entry.data.source_suspicious === true ? SUSPICIOUS : undefined),
     description: report.description,
     ...(report.evidence === undefined ? {} : { evidence: report.evidence }),
     ...(state === 'contained' ? contained(entry.timestamp, intents, snapshot) : {}),
@@ -372,7 +453,7 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
     version,
     hash: entry.entry_hash,
   };
-  return { incident, snapshot, seq: entry.data.seq };
+  return { incident, snapshot, seq: entry.data.seq, decisive: version };
 }
 
 /**
@@ -382,7 +463,7 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
  * @throws Contradiction when the entry says another state, or does not follow the version of the record
  */
 export function evolve(
-  { incident, seq }: IncidentRecord,
+  { incident, seq, decisive }: IncidentRecord,
   entry: IncidentEntry,
   snapshot: IncidentSnapshot,
   delivery: DeliveryRecord | undefined,
@@ -393,8 +474,9 @@ export function evolve(
   return {
     seq,
     snapshot,
+    decisive: isDecisive(incident, entry, decisive) ? version : decisive,
     incident: {
-      ...incident,
+      ...(isRising(entry) ? withoutOrigin(incident) : incident),
       ...changedFields(incident, entry, snapshot, delivery),
       state: agreed(entry, snapshot),
       updated_at: entry.timestamp,
@@ -402,6 +484,26 @@ export function evolve(
       hash: entry.entry_hash,
     },
   };
+}
+
+/**
+ * Whether a command that has not seen an entry might be wrong. An alert belongs to the entry before it.
+ * @param last the version of the latest entry that decided something
+ */
+function isDecisive({ state, version }: Incident, entry: IncidentEntry, last: number): boolean {
+  if (entry.event === 'incident.recurred') return entry.data.attention !== undefined || entry.data.state !== state;
+  return entry.event === 'alert.raised' ? last === version : !isAboutDelivery(entry);
+}
+
+const isRising = ({ event, data }: IncidentEntry): boolean =>
+  event === 'incident.recurred' && data.attention === 'severity';
+
+/** The incident without what was said about its severity. */
+function withoutOrigin(incident: Incident): Incident {
+  const rest: { -readonly [Field in keyof Incident]: Incident[Field] } = { ...incident };
+  delete rest.default_severity;
+  delete rest.reported_severity;
+  return rest;
 }
 
 /** What an entry changes of the incident, besides what every entry changes. */
@@ -416,10 +518,51 @@ function changedFields(
     const effect = effectOnContainment(incident, entry, snapshot);
     return { ...effect, ...stamped(entry), ...(note === undefined ? {} : { note }) };
   }
-  if (entry.event === 'incident.recurred') {
-    return { occurrences: snapshot.context.occurrences, last_seen_at: entry.timestamp };
-  }
+  if (entry.event === 'incident.recurred') return recurred(incident, entry, snapshot);
   return delivery === undefined ? {} : delivered(incident, delivery, snapshot);
+}
+
+/** What a further report makes of the incident. An old entry only counts it. */
+function recurred(
+  incident: Incident,
+  { timestamp, data }: EntryOf<'incident.recurred'>,
+  snapshot: IncidentSnapshot,
+): Partial<Incident> {
+  const counted = { occurrences: snapshot.context.occurrences, last_seen_at: timestamp };
+  const { severity, default_severity, reported_severity, report, rule, intents = [] } = data;
+  if (severity === undefined || rule === undefined) return counted;
+  const { description, evidence } = report;
+  const latest = { severity: severityOf(report, rule).severity, description };
+  return {
+    ...counted,
+    severity,
+    ...(default_severity === undefined ? {} : { default_severity }),
+    ...(reported_severity === undefined ? {} : { reported_severity }),
+    latest_report: evidence === undefined ? latest : { ...latest, evidence },
+    ...(intents.length === 0 ? {} : asked(incident, timestamp, intents, snapshot)),
+  };
+}
+
+/** The containment once further actions are asked for, or some of them again. */
+function asked(
+  { containment, contained_at }: Incident,
+  timestamp: string,
+  intents: readonly RoutedIntent[],
+  { context }: IncidentSnapshot,
+): Partial<Incident> {
+  const before = containment?.actions ?? [];
+  const viaOf = new Map(intents.map((intent) => [intent.action, channelOfIntent(intent)]));
+  const actions = before.map((delivery) => {
+    const via = viaOf.get(delivery.action);
+    viaOf.delete(delivery.action);
+    return via === undefined ? delivery : askedAgain(delivery, via);
+  });
+  for (const [action, via] of viaOf) actions.push(newDelivery(action, via));
+  return {
+    containment_actions: actions.map(({ action }) => action),
+    containment: { status: containmentStatus(context.standings), actions },
+    contained_at: contained_at ?? timestamp,
+  };
 }
 
 type CommandedEntry = Extract<IncidentEntry, { readonly event: CommandEvent }>;
@@ -494,6 +637,8 @@ function snapshotAfter({ snapshot }: IncidentRecord, entry: IncidentEntry, event
   throw new Contradiction(entry, `the statechart does not allow it in ${stateOf(snapshot)}`);
 }
 
-/** The idempotency key that an entry was made under. */
-export const idempotencyOf = (entry: IncidentEntry): Idempotency | undefined =>
-  entry.event === 'incident.reported' || entry.event === 'incident.recurred' ? entry.data.idempotency : undefined;
+/** The request that an entry was made by, as far as it may be sent again; an old entry has the key itself. */
+export const requestOf = (entry: IncidentEntry): RequestTag | Idempotency | undefined =>
+  entry.event === 'incident.reported' || entry.event === 'incident.recurred'
+    ? (entry.data.request ?? entry.data.idempotency)
+    : undefined;

@@ -30,10 +30,13 @@ export interface IncidentIntent extends Intent {
   readonly incident: string;
 }
 
-export interface ActorRegistryDependencies extends Omit<ActorDependencies, 'machine' | 'birth' | 'onRest' | 'onWake'> {
+export interface ActorRegistryDependencies extends Omit<
+  ActorDependencies,
+  'machine' | 'birth' | 'onRest' | 'onWake' | 'onGrowth'
+> {
   /** How many actors may be awake, at least 1. */
   readonly limit: number;
-  /** Receives what should never happen: an entry that was written and that its actor does not take. */
+  /** Receives errors that should never happen: an actor does not accept an entry that is on disk. */
   readonly onFault: (error: unknown) => void;
 }
 
@@ -66,6 +69,7 @@ export class ActorRegistry {
       machine,
       birth: (rule) => births.to(ruleKey(rule), () => initialTransition(machine, rule)),
       onWake: (actor) => this.#wake(actor),
+      onGrowth: (by) => (this.#weight += by),
       onRest: (actor) => this.#rest(actor),
     };
   }

@@ -1,12 +1,12 @@
 /**
  * Moves old segments of the log to the archive, and the incidents that were reported in them off the record.
  *
- * Segment by segment: the `log.archived` entry that tells of it is on disk before the file is moved. Should the process
- * end in between, or the file not let itself be moved, the log is whole with the file and without it, and the next run
- * moves it. Whether files can be moved to the archive at all is tried before anything is written.
+ * For each segment, the `log.archived` entry is on disk before the file is moved. If the process ends in between, or the
+ * move fails, the log is valid with the file and without it, and the next run moves it. Before anything is written, the
+ * archivist checks that files can be moved to the archive.
  *
- * That entry is in a segment which is archived in its turn one day. What it tells is told again by every one after it, so
- * the last one in the log accounts for all that has left it.
+ * The segment with that entry is archived later, too. Each `log.archived` entry repeats all earlier ones, so the last is
+ * enough.
  */
 import {
   archivedIn,
@@ -91,7 +91,7 @@ export class Archivist {
     const staying: StayingSegment[] = [];
     const stayingEntries: EntryRange[] = [];
     const { projections, incidents, clock } = this.#dependencies;
-    const { sealed, told } = await this.#read();
+    const { sealed, recorded } = await this.#read();
     for (const description of sealed) {
       const { segment, range, latest } = description;
       const entries: EntryRange = { first: range.first_seq, last: range.last_seq };
@@ -103,13 +103,13 @@ export class Archivist {
         continue;
       }
       await requireArchive(segment);
-      // A release that failed may be tried again at this moment, and must not lose its incident then.
+      // An operator may retry a failed release at this moment. It must not lose its incident.
       const reason = await incidents.exclusively(projections.current().releasedBy(entries), async () => {
         const current = projections.current();
         const obstacle = current.obstacle(entries, stayingEntries);
         if (obstacle !== undefined) return obstacle;
-        const data = { ...range, ...current.summary(entries), earlier: summarizeArchive(told) };
-        if (!isTold(description, told)) await this.#tell(data, told);
+        const data = { ...range, ...current.summary(entries), earlier: summarizeArchive(recorded) };
+        if (!isRecorded(description, recorded)) await this.#record(data, recorded);
         archived.push(await this.#move(segment, data));
         return undefined;
       });
@@ -121,19 +121,19 @@ export class Archivist {
   }
 
   /** The sealed segments, and the `log.archived` entries that the log holds, oldest first. */
-  async #read(): Promise<{ readonly sealed: readonly DescribedSegment[]; readonly told: ArchivedEntryData[] }> {
+  async #read(): Promise<{ readonly sealed: readonly DescribedSegment[]; readonly recorded: ArchivedEntryData[] }> {
     const { log } = this.#dependencies;
     const [segments, growing] = [log.sealed, log.fileOf(Infinity)];
     const sealed: DescribedSegment[] = [];
     for (const segment of segments) sealed.push({ segment, ...(await describeSegment(segment, log.hash)) });
-    const told = [...sealed.flatMap(({ archived }) => archived), ...(await archivedIn(growing, log.hash))];
-    return { sealed, told };
+    const recorded = [...sealed.flatMap(({ archived }) => archived), ...(await archivedIn(growing, log.hash))];
+    return { sealed, recorded };
   }
 
-  async #tell(data: ArchivedData, told: ArchivedEntryData[]): Promise<void> {
+  async #record(data: ArchivedData, recorded: ArchivedEntryData[]): Promise<void> {
     const { log, clock } = this.#dependencies;
     const [entry] = await log.append([{ timestamp: timestamp(clock.now()), event: 'log.archived', data }]);
-    if (entry?.event === 'log.archived') told.push(entry.data);
+    if (entry?.event === 'log.archived') recorded.push(entry.data);
   }
 
   async #move(segment: SealedSegment, { first_seq, last_seq, incidents }: ArchivedData): Promise<ArchivedSegment> {
@@ -143,9 +143,9 @@ export class Archivist {
   }
 }
 
-/** Whether the log tells, behind a segment, that it is archived, and all that the segment tells itself. */
-function isTold({ range, archived }: SegmentDescription, told: readonly ArchivedEntryData[]): boolean {
-  const behind = told.filter(({ seq }) => seq > range.last_seq).flatMap(rangesOf);
+/** Whether entries after a segment record that it is archived, and repeat the `log.archived` entries in it. */
+function isRecorded({ range, archived }: SegmentDescription, recorded: readonly ArchivedEntryData[]): boolean {
+  const behind = recorded.filter(({ seq }) => seq > range.last_seq).flatMap(rangesOf);
   return [range, ...archived.flatMap(rangesOf)].every(({ first_seq, last_seq, prev_hash, last_hash }) =>
     areArchived({ entries: first_seq - 1, hash: prev_hash }, { entries: last_seq, hash: last_hash }, behind),
   );

@@ -3,8 +3,8 @@
  *
  * A message is handled in four steps:
  * 1. *Wake*: an actor that is asleep is restored from its persisted snapshot. That carries nothing out again.
- * 2. *Decide*: the statechart says, for the actor's own snapshot, what follows from the message. Nothing has moved yet.
- * 3. *Append*: the entries go to the audit log. When they are refused nothing moves at all.
+ * 2. *Decide*: the statechart says, for the actor's own snapshot, what follows from the message. Nothing has changed yet.
+ * 3. *Append*: the entries go to the audit log. When they are refused, nothing changes.
  * 4. *Take*: once they are on disk the XState actor takes the event of each entry, and its actions carry out what the
  *    chart asks for. This happens in the log's own turn (`take`), so nobody sees the incident in between.
  *
@@ -45,7 +45,7 @@ export type Inspect = NonNullable<ActorOptions<typeof incidentMachine>['inspect'
 export interface Sender {
   readonly by?: string | undefined;
   readonly note?: string | undefined;
-  /** The version that the incident must have; any when not given. */
+  /** The version that the incident must have, or have had before entries that decide nothing; any when not given. */
   readonly ifVersion?: number | undefined;
 }
 
@@ -72,6 +72,8 @@ export interface ActorDependencies {
   /** Called when the mailbox has become empty, and when an actor wakes. */
   readonly onRest: (actor: IncidentActor) => void;
   readonly onWake: (actor: IncidentActor) => void;
+  /** Called when its weight changes by so much while it is awake. */
+  readonly onGrowth: (by: number) => void;
 }
 
 export class IncidentActor {
@@ -84,8 +86,10 @@ export class IncidentActor {
   #record: IncidentRecord | undefined;
   /** The delivery of the decision that is being appended, as its first entry leaves it. */
   #decided: DeliveryRecord | undefined;
+  /** How much of the weight is that of the latest further report. */
+  #latestWeight = 0;
 
-  /** Nobody but the registry makes one: it keeps a single actor for each incident. */
+  /** Only the registry calls this: it keeps a single actor for each incident. */
   constructor(id: string, dependencies: ActorDependencies) {
     this.id = id;
     this.#dependencies = dependencies;
@@ -174,16 +178,25 @@ export class IncidentActor {
     const before = this.#record;
     const now = entry.event === 'incident.reported' ? this.#spawn(entry) : this.#follow(entry);
     this.#record = now;
+    if (entry.event === 'incident.recurred') this.#weighLatest(entry.length);
     return { before, now };
   }
 
-  /** Forgets what is in memory; the next message wakes the actor from its persisted snapshot. */
+  /** Drops what is in memory; the next message wakes the actor from its persisted snapshot. */
   passivate(): void {
-    // Nothing hangs on an actor that nobody watches: to stop it would cost as much as half of waking it.
+    // An actor without an inspector holds no resources, and stopping it would cost half as much as waking it.
     if (this.#dependencies.inspect !== undefined) this.#xstate?.stop();
     this.#xstate = undefined;
     this.#record = undefined;
     this.weight = 0;
+    this.#latestWeight = 0;
+  }
+
+  #weighLatest(length: number): void {
+    const growth = length - this.#latestWeight;
+    this.#latestWeight = length;
+    this.weight += growth;
+    this.#dependencies.onGrowth(growth);
   }
 
   #spawn(entry: EntryOf<'incident.reported'> & LineExtent): IncidentRecord {
@@ -208,12 +221,12 @@ export class IncidentActor {
   #wake(current: CurrentReads): IncidentRecord {
     if (this.#record !== undefined) return this.#record;
     const persisted = current.incident(this.id);
-    const { incident, context, seq, length } = found(persisted);
+    const { incident, context, seq, decisive, length } = found(persisted);
     const snapshot = snapshotOf(incident.state, context);
     this.weight = length;
     this.#dependencies.onWake(this);
     this.#xstate = this.#create(snapshot);
-    this.#record = { incident, snapshot, seq };
+    this.#record = { incident, snapshot, seq, decisive };
     return this.#record;
   }
 
@@ -251,8 +264,9 @@ function deliveryOf(
   return release?.incident === incident.id ? release.delivery : undefined;
 }
 
-function requireVersion({ incident: { version } }: IncidentRecord, expected: number | undefined): void {
-  if (expected === undefined || expected === version) return;
+/** An expected version holds as long as no entry after it decides anything. */
+function requireVersion({ incident: { version }, decisive }: IncidentRecord, expected: number | undefined): void {
+  if (expected === undefined || (expected >= decisive && expected <= version)) return;
   const message = `the incident is at version ${version}, not ${expected}`;
   throw new RecorderError('stale_version', message, { fields: { version } });
 }

@@ -1,6 +1,6 @@
 import { RecorderError } from '../errors.ts';
 
-/** The most messages that may wait for one incident: as many as all connections together can have under way. */
+/** The most messages that may wait for one incident: as many as all connections together can send at once. */
 const MAX_WAITING = 4096;
 
 /** The mailbox of one actor: its messages are handled one at a time, in the order in which they came. */

@@ -1,6 +1,6 @@
 /**
- * The policy that is in force, and its replacement: a policy that is loaded again comes into force when the
- * `policy.reloaded` entry that records it is on disk, and a refused one never does.
+ * The policy in force, and its replacement: a reloaded policy comes into force when its `policy.reloaded` entry is on
+ * disk. A refused one never does.
  */
 import type { AuditLog } from '../audit/log.ts';
 import type { Clock } from '../clock.ts';

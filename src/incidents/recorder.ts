@@ -1,21 +1,26 @@
 /**
  * The recorder: takes reports and commands and routes them to the incidents' actors.
  *
- * A report opens an incident, is an occurrence of an unresolved one with the same `dedup_key`, or was recorded before
- * under its idempotency key. Reports that share a key are handled one after the other, because each has to see what the
+ * A report opens an incident, is an occurrence of an unresolved one (with the same `dedup_key`, or in a burst), or was
+ * recorded before under its idempotency key. Reports that share a key are handled one after the other, because each has to see what the
  * one before it left.
  */
 import type { CommandName } from '../../machines/decision.ts';
-import type { Channel, ContainmentAction, Directive, IncidentClass, Rule } from '../../machines/vocabulary.ts';
+import type { Channel, ContainmentAction, Directive } from '../../machines/vocabulary.ts';
 import { type Clock, timestamp } from '../clock.ts';
-import { type Entry, type Idempotency, isAboutIncident, type Report } from '../domain/entries.ts';
+import { type Entry, type Idempotency, isAboutIncident, type Report, type RequestTag } from '../domain/entries.ts';
 import { decideReport, type IncidentRecord } from '../domain/incident.ts';
 import { found, RecorderError } from '../errors.ts';
 import { documentOf, type IncidentDocument } from '../domain/document.ts';
 import type { Projections } from '../projections/projections.ts';
+import type { Burst, PolicyContent } from '../policy/policy.ts';
 import type { ActorRegistry } from './actor-registry.ts';
+import { Bursts } from './bursts.ts';
 import { incidentId } from './incident-id.ts';
 import { KeyedLock } from './keyed-lock.ts';
+import { KnownSources } from './known-sources.ts';
+import { ReportQuota } from './report-quota.ts';
+import type { RequestTags } from './request-tag.ts';
 
 /** A person's command on an incident. */
 export interface Command {
@@ -37,8 +42,9 @@ export interface Recorded {
 export interface RecorderDependencies {
   readonly incidents: ActorRegistry;
   readonly projections: Pick<Projections, 'current' | 'latest'>;
-  /** The rule that is in force for a class. */
-  readonly ruleFor: (incidentClass: IncidentClass) => Rule;
+  /** The policy that is in force. */
+  readonly policy: () => Pick<PolicyContent, 'rules' | 'attention_after' | 'burst' | 'report_bytes_per_day'>;
+  readonly tags: RequestTags;
   readonly channelOf: (action: ContainmentAction, directive: Directive) => Channel;
   readonly clock: Clock;
   /** Random bytes, from a source that can't be guessed. */
@@ -48,23 +54,32 @@ export interface RecorderDependencies {
 export class Recorder {
   readonly #dependencies: RecorderDependencies;
   readonly #keys = new KeyedLock();
+  readonly #known = new KnownSources();
+  readonly #bursts: Bursts;
+  readonly #quota: ReportQuota;
 
   constructor(dependencies: RecorderDependencies) {
     this.#dependencies = dependencies;
+    this.#bursts = new Bursts(dependencies.clock);
+    this.#quota = new ReportQuota(dependencies.clock);
   }
 
   /**
-   * Records a report: opens an incident, or adds to the unresolved one with the same `dedup_key`, class and source. With
-   * an idempotency key that was used before it only gives the incident of that time.
-   * @throws RecorderError `idempotency_mismatch`, `log_unavailable`, `overloaded`, `too_large`, `stopping`
+   * Records a report: opens an incident, or adds to one. That is the unresolved one with the same `dedup_key`, class and
+   * source, or in a burst the newest one of its class and source. Under an idempotency key that its source used before,
+   * it only gives the incident of that time.
+   * @param bytes how long the request's body is
+   * @throws RecorderError `idempotency_mismatch`, `quota_exceeded` (with `retry_after` in seconds), `log_unavailable`,
+   *   `overloaded`, `too_large`, `stopping`
    */
-  report(report: Report, idempotency?: Idempotency): Promise<Recorded> {
-    if (idempotency === undefined) return this.#recordOnce(report, undefined);
-    return this.#keys.run(`key ${idempotency.key}`, async () => {
+  report(report: Report, idempotency?: Idempotency, bytes = 0): Promise<Recorded> {
+    if (idempotency === undefined) return this.#recordOnce(report, bytes, undefined);
+    const request = this.#dependencies.tags.of(report.source, idempotency);
+    return this.#keys.run(`key ${request.id}`, async () => {
       const current = this.#dependencies.projections.current();
-      const earlier = current.reportedUnder(idempotency.key);
-      if (earlier === undefined) return this.#recordOnce(report, idempotency);
-      if (earlier.fingerprint !== idempotency.fingerprint) {
+      const earlier = current.reportedBy(request, report.source, idempotency);
+      if (earlier === undefined) return this.#recordOnce(report, bytes, request);
+      if (!earlier.isSame) {
         throw new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another report');
       }
       return { incident: found(current.document(earlier.id)), change: 'replayed' };
@@ -93,32 +108,80 @@ export class Recorder {
     await this.#dependencies.incidents.actor(last.data.incident).complete(last);
   }
 
-  #recordOnce(report: Report, idempotency: Idempotency | undefined): Promise<Recorded> {
+  #recordOnce(report: Report, bytes: number, request: RequestTag | undefined): Promise<Recorded> {
+    const { report_bytes_per_day: perDay } = this.#dependencies.policy();
+    if (perDay === undefined) return this.#record(report, request);
+    return this.#requireQuota(report, bytes, perDay).then(() => this.#record(report, request));
+  }
+
+  #record(report: Report, request: RequestTag | undefined): Promise<Recorded> {
     const { dedup_key: key, class: incidentClass, source } = report;
-    if (key === undefined) return this.#open(report, idempotency);
+    if (key === undefined) return this.#foldOrOpen(report, request);
     return this.#keys.run(JSON.stringify(['same', key, incidentClass, source]), async () => {
       const id = this.#dependencies.projections.current().unresolved(key, incidentClass, source);
-      const recorded = id === undefined ? undefined : await this.#recur(id, report, idempotency);
-      return recorded ?? this.#open(report, idempotency);
+      const recorded = id === undefined ? undefined : await this.#recur(id, report, request);
+      return recorded ?? this.#foldOrOpen(report, request);
     });
   }
 
-  async #open(report: Report, idempotency: Idempotency | undefined): Promise<Recorded> {
-    const { incidents, projections, clock, random, ruleFor, channelOf } = this.#dependencies;
+  /** @throws RecorderError `quota_exceeded` */
+  async #requireQuota({ class: incidentClass, source }: Report, bytes: number, perDay: number): Promise<void> {
+    const { projections, incidents } = this.#dependencies;
+    const current = projections.current();
+    const excess = this.#quota.count(source, bytes, perDay, current);
+    if (excess === undefined) return;
+    const reason = `the source has reported more than ${perDay} bytes today`;
+    const newest = excess.isFirst ? current.newestUnresolved(incidentClass, source) : undefined;
+    if (newest !== undefined) await incidents.actor(newest).send({ type: 'alert', reason: `${reason}; it is refused` });
+    throw new RecorderError('quota_exceeded', reason, { fields: { retry_after: excess.retryAfter } });
+  }
+
+  #foldOrOpen(report: Report, request: RequestTag | undefined): Promise<Recorded> {
+    const { burst } = this.#dependencies.policy();
+    return burst === undefined ? this.#open(report, request) : this.#foldIfBurst(report, request, burst);
+  }
+
+  async #foldIfBurst(report: Report, request: RequestTag | undefined, burst: Burst): Promise<Recorded> {
+    const { projections } = this.#dependencies;
+    const { class: incidentClass, source } = report;
+    const fold = this.#bursts.count(incidentClass, source, burst, projections.current());
+    const folded = fold && (await this.#recur(fold.incident, report, request, fold.burst));
+    if (folded !== undefined) return folded;
+    const opened = await this.#open(report, request);
+    this.#bursts.opened(incidentClass, source, opened.incident.id);
+    return opened;
+  }
+
+  async #open(report: Report, request: RequestTag | undefined): Promise<Recorded> {
+    const { incidents, projections, clock, random, policy, channelOf } = this.#dependencies;
     const current = projections.current();
     const id = incidentId(clock.now(), random, (taken) => incidents.has(taken) || current.hasIncident(taken));
     const circumstances = { timestamp: timestamp(clock.now()), channelOf };
-    const drafts = decideReport(id, report, ruleFor(report.class), circumstances, idempotency);
+    const sourceSuspicious = this.#known.isSuspicious(report.source, current);
+    const rule = policy().rules[report.class];
+    const drafts = decideReport(id, report, rule, circumstances, { request, sourceSuspicious });
     return { incident: this.#documentOf(await incidents.actor(id).open(drafts)), change: 'created' };
   }
 
-  /** Adds an occurrence; undefined when the incident was resolved in the meantime. */
-  async #recur(id: string, report: Report, idempotency: Idempotency | undefined): Promise<Recorded | undefined> {
+  /** Adds an occurrence; undefined when the incident was resolved or archived in the meantime. */
+  async #recur(
+    id: string,
+    report: Report,
+    request: RequestTag | undefined,
+    burst?: 'begun' | 'continued',
+  ): Promise<Recorded | undefined> {
+    const { incidents, policy } = this.#dependencies;
+    const { rules, attention_after: attentionAfter } = policy();
+    const rule = rules[report.class];
     try {
-      const { record } = await this.#dependencies.incidents.actor(id).send({ type: 'recur', report, idempotency });
+      const { record } = await incidents
+        .actor(id)
+        .send({ type: 'recur', report, rule, attentionAfter, request, burst });
       return { incident: this.#documentOf(record), change: 'recurred' };
     } catch (error) {
-      if (error instanceof RecorderError && error.code === 'illegal_transition') return undefined;
+      const hasGone =
+        error instanceof RecorderError && (error.code === 'illegal_transition' || error.code === 'not_found');
+      if (hasGone) return undefined;
       throw error;
     }
   }

@@ -12,13 +12,17 @@ import {
   type EntryEvent,
   isAboutIncident,
 } from '../domain/entries.ts';
-import type { IncidentRecord, TakenEntry } from '../domain/incident.ts';
+import type { IncidentRecord, RecordChange, TakenEntry } from '../domain/incident.ts';
 import { isAboutDelivery } from '../domain/delivery.ts';
 
 /** The events with which an incident enters a state: its report and commands, not a further report. */
 const ENTERING: ReadonlySet<string> = new Set(
   ENTRY_EVENTS.filter((event) => event.startsWith('incident.') && event !== 'incident.recurred'),
 );
+
+/** A further report may bring its incident into another state, too. */
+const hasMoved = (change: RecordChange | undefined): boolean =>
+  change?.before !== undefined && change.before.incident.state !== change.now.incident.state;
 
 /** The second word of an event about a delivery is its outcome. */
 const outcomeOf = (event: string): string => event.slice('containment.'.length);
@@ -73,7 +77,9 @@ export class EntryMetrics {
     for (const { entry, change } of taken) {
       this.#entries.get(entry.event)?.inc();
       if (isAboutDelivery(entry)) this.#countDelivery(entry, change?.now);
-      else if (isAboutIncident(entry) && ENTERING.has(entry.event)) this.#transitions.get(entry.data.state)?.inc();
+      else if (isAboutIncident(entry) && (ENTERING.has(entry.event) || hasMoved(change))) {
+        this.#transitions.get(entry.data.state)?.inc();
+      }
     }
   }
 

@@ -1,4 +1,4 @@
-import type { Policy, PolicyContent } from './policy.ts';
+import type { Burst, Policy, PolicyContent } from './policy.ts';
 import type { Target, Webhook } from './targets.ts';
 
 /** A policy as everybody may see it: what it decides and where it comes from, without the paths of tokens. */
@@ -14,11 +14,16 @@ export interface PolicyDocument {
   /** Addresses as the policy writes them; times in milliseconds. */
   readonly targets: Readonly<Record<string, object>>;
   readonly notify: readonly object[];
+  /** In milliseconds. */
+  readonly attention_after: number;
+  readonly burst?: Burst;
+  readonly report_bytes_per_day?: number;
 }
 
 /** The public document of a policy. */
 export const policyDocument = (policy: Policy): PolicyDocument => {
   const { version, source, path, digest, loaded_at, rules, targets, notify } = policy;
+  const { attention_after, burst, report_bytes_per_day } = policy;
   return {
     version,
     source,
@@ -30,15 +35,19 @@ export const policyDocument = (policy: Policy): PolicyDocument => {
       Object.entries(targets).flatMap(([action, target]) => (target ? [[action, targetDocument(target)]] : [])),
     ),
     notify: notify.map(webhookDocument),
+    attention_after,
+    ...(burst === undefined ? {} : { burst }),
+    ...(report_bytes_per_day === undefined ? {} : { report_bytes_per_day }),
   };
 };
 
-const targetDocument = ({ engage, release, broker, timeout, confirm_every }: Target): object => ({
+const targetDocument = ({ engage, release, broker, timeout, confirm_every, confirm }: Target): object => ({
   ...(engage && { engage: { ...engage, url: engage.url.text } }),
   ...(release && { release: { ...release, url: release.url.text } }),
   ...(broker && { broker }),
   ...(timeout !== undefined && { timeout }),
   ...(confirm_every !== undefined && { confirm_every }),
+  ...(confirm !== undefined && { confirm }),
 });
 
 const webhookDocument = ({ url, events }: Webhook): object => ({ url: url.text, ...(events && { events }) });

@@ -6,7 +6,7 @@ import { BUILT_IN_RULES } from './defaults.ts';
 import { digestPolicy } from './digest.ts';
 import { parsePolicy } from './parse.ts';
 import type { Policy, PolicyContent } from './policy.ts';
-import { refusedPolicy } from './policy.ts';
+import { DEFAULT_ATTENTION_AFTER, refusedPolicy } from './policy.ts';
 
 /** Far larger than any policy, in bytes. */
 const LARGEST_FILE = 256 * 1024;
@@ -30,7 +30,13 @@ export const loadPolicy = (path: string, clock: Clock, allowNonLoopback = false)
   };
 };
 
-const BUILT_IN: PolicyContent = { version: 1, rules: BUILT_IN_RULES, targets: {}, notify: [] };
+const BUILT_IN: PolicyContent = {
+  version: 1,
+  rules: BUILT_IN_RULES,
+  targets: {},
+  notify: [],
+  attention_after: DEFAULT_ATTENTION_AFTER,
+};
 
 /** The content of the file; undefined when it does not exist. */
 const readBytes = (path: string): Buffer | undefined => {

@@ -1,5 +1,6 @@
 /** The containment policy as the service uses it, and the error that refuses one. */
 import type { IncidentClass, Rule } from '../../machines/vocabulary.ts';
+import { HOUR } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import type { Targets, Webhook } from './targets.ts';
 
@@ -13,7 +14,23 @@ export interface PolicyContent {
   /** Where containment actions are sent. An action without a target is fetched from the posture by its service. */
   readonly targets: Targets;
   readonly notify: readonly Webhook[];
+  /**
+   * After how many milliseconds without an occurrence an acknowledged incident that recurs needs attention again.
+   */
+  readonly attention_after: number;
+  /** When reports of one source and class are occurrences of its newest incident; never when not given. */
+  readonly burst?: Burst;
+  /** How many bytes of reports one source may send in a day (UTC); any number when not given. */
+  readonly report_bytes_per_day?: number;
 }
+
+/** So many reports within so many milliseconds are a burst. */
+export interface Burst {
+  readonly reports: number;
+  readonly within: number;
+}
+
+export const DEFAULT_ATTENTION_AFTER = 1 * HOUR;
 
 export interface Policy extends PolicyContent {
   readonly source: 'file' | 'built-in';

@@ -10,7 +10,8 @@ import { ACTIONS, CLASSES, SEVERITIES } from '../../machines/vocabulary.ts';
 import type { IncidentClass } from '../../machines/vocabulary.ts';
 import { BUILT_IN_RULES } from './defaults.ts';
 import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './strict-schemas.ts';
-import { notify, targets } from './target-schema.ts';
+import { DEFAULT_ATTENTION_AFTER } from './policy.ts';
+import { duration, notify, targets } from './target-schema.ts';
 import { shown } from './fault-messages.ts';
 
 const trueOrFalse = z.boolean({
@@ -36,6 +37,7 @@ const rule = (incidentClass: IncidentClass) => {
     auto_contain: z._default(trueOrFalse, builtIn.auto_contain),
     actions: z._default(actions, [...builtIn.actions]),
     default_severity: z._default(oneOf('severity', SEVERITIES), builtIn.default_severity),
+    min_severity: z.exactOptional(oneOf('severity', SEVERITIES)),
   }).check(
     z.refine((given) => !(given.auto_contain && given.actions?.length === 0), {
       ...evenIfFaulty,
@@ -52,6 +54,14 @@ const rules = closed(
     z.ZodMiniPrefault<ReturnType<typeof rule>>
   >,
 );
+
+const wholeNumber = (least: number, most: number) => {
+  const error = ({ input }: { readonly input?: unknown }): string =>
+    `must be a whole number from ${least} to ${most}, found ${shown(input)}`;
+  return z.int({ error }).check(z.gte(least, { error }), z.lte(most, { error }));
+};
+
+const burst = closed('key', { reports: wholeNumber(1, 100_000), within: duration('1s', '24h') });
 
 /** The whole file. A section without content counts as empty. */
 export const PolicyFile = closed('key', {
@@ -79,4 +89,7 @@ export const PolicyFile = closed('key', {
     ),
     [],
   ),
+  attention_after: z._default(z.optional(duration('1s', '8760h')), DEFAULT_ATTENTION_AFTER),
+  burst: z.exactOptional(burst),
+  report_bytes_per_day: z.exactOptional(wholeNumber(1, 1e12)),
 });

@@ -15,7 +15,7 @@ const MOST_WEBHOOKS = 4;
 export const TIME_UNITS = ['ms', 's', 'm', 'h'] as const;
 
 /** A time like `500ms`, `5s`, `2m` or `1h`; parsed to milliseconds. */
-const duration = (least: string, most: string) =>
+export const duration = (least: string, most: string) =>
   z.pipe(
     z.string({ error: ({ input }) => `must be a time from ${least} to ${most}, such as 5s, found ${shown(input)}` }),
     z.transform((text: string, context) => {
@@ -52,6 +52,9 @@ const path = z.string({ error: ({ input }) => `must be an absolute path, found $
   }),
 );
 
+/** Who confirms what was sent: the target by its answer, or its service later, when the target has answered 202. */
+const CONFIRM = ['answer', 'callback'] as const;
+
 const endpoint = closed('key', { url, action: word });
 
 const target = closed('key', {
@@ -61,6 +64,7 @@ const target = closed('key', {
   token_path: z.optional(path),
   timeout: z.optional(duration('100ms', '120s')),
   confirm_every: z.optional(duration('1s', '24h')),
+  confirm: z.optional(oneOf('way to confirm', CONFIRM)),
 }).check(
   z.superRefine((given, context) => {
     const fault = (key: string, message: string): void =>
@@ -71,6 +75,8 @@ const target = closed('key', {
       fault('release', 'needs engage; an action whose release is sent is also engaged by sending');
     if (given.token_path !== undefined && given.engage === undefined)
       fault('token_path', 'needs engage, which sends the token');
+    if (given.confirm !== undefined && given.engage === undefined)
+      fault('confirm', 'needs engage, whose answer it is about');
     if (given.timeout !== undefined && given.engage === undefined && given.broker === undefined)
       fault('timeout', 'needs engage or broker');
   }, evenIfFaulty),

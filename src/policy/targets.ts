@@ -29,6 +29,8 @@ export interface Target {
   readonly timeout?: number | undefined;
   /** How often the service confirms that the action is still in force. */
   readonly confirm_every?: number | undefined;
+  /** `callback`: the target may answer 202, and its service confirms later. By default its answer confirms. */
+  readonly confirm?: 'answer' | 'callback' | undefined;
 }
 
 export type Targets = { readonly [Action in ContainmentAction]?: Target | undefined };

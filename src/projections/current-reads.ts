@@ -6,18 +6,20 @@
  * only shown to people is read from the projections themselves.
  */
 import type { IncidentClass } from '../../machines/vocabulary.ts';
-import type { ArchivedData } from '../domain/entries.ts';
+import type { ArchivedData, Idempotency, RequestTag } from '../domain/entries.ts';
 import type { ArchivedIncidents, EntryRange } from './archived-incidents.ts';
 import type { IdempotencyKeys, ReportedUnder } from './idempotency-keys.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import type { Incidents, PersistedIncident } from './incidents.ts';
 import type { Posture } from './posture.ts';
+import type { Sources } from './sources.ts';
 import type { Webhooks } from './webhooks.ts';
 
 export interface CurrentReadsSources {
   readonly incidents: Incidents;
   readonly posture: Posture;
   readonly keys: IdempotencyKeys;
+  readonly names: Sources;
   readonly webhooks: Webhooks;
   readonly archive: ArchivedIncidents;
   /** `seq` of the last entry that was applied. */
@@ -27,11 +29,14 @@ export interface CurrentReadsSources {
 export class CurrentReads {
   /** Which actions are in force, and the deliveries that hold them. */
   readonly posture: Posture;
+  /** The names of sources on record. */
+  readonly sources: Pick<Sources, 'suspicion' | 'has'>;
   readonly #sources: CurrentReadsSources;
 
   constructor(sources: CurrentReadsSources) {
     this.#sources = sources;
     this.posture = sources.posture;
+    this.sources = sources.names;
   }
 
   /** An incident with the persisted snapshot of its actor. */
@@ -52,9 +57,24 @@ export class CurrentReads {
     return this.#sources.incidents.findUnresolved(dedupKey, incidentClass, source);
   }
 
-  /** What was reported under an idempotency key. */
-  reportedUnder(key: string): ReportedUnder | undefined {
-    return this.#sources.keys.find(key);
+  /** The newest unresolved incident of a class and source. */
+  newestUnresolved(incidentClass: IncidentClass, source: string): string | undefined {
+    return this.#sources.incidents.newestUnresolved(incidentClass, source);
+  }
+
+  /** How many incidents of a class and source were created since a time (milliseconds since the epoch), at most `most`. */
+  reportedSince(incidentClass: IncidentClass, source: string, since: number, most: number): number {
+    return this.#sources.incidents.reportedSince(incidentClass, source, since, most);
+  }
+
+  /** How many bytes of the log are about the incidents of each source that were created since a time. */
+  bytesSince(since: number): ReadonlyMap<string, number> {
+    return this.#sources.incidents.bytesSince(since);
+  }
+
+  /** What was reported by a request, or in old entries by this source under this idempotency key. */
+  reportedBy(request: RequestTag, source: string, idempotency: Idempotency): ReportedUnder | undefined {
+    return this.#sources.keys.find(request, source, idempotency);
   }
 
   /** The `seq` up to which a webhook has taken the log; undefined when it is new. */

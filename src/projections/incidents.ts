@@ -1,5 +1,5 @@
 /** The incidents on record: one row each, holding the JSON text that every endpoint sends. */
-import { type IncidentClass, SEVERITIES, type Severity, type State } from '../../machines/vocabulary.ts';
+import { type IncidentClass, SEVERITIES, type Severity, type State, STATES } from '../../machines/vocabulary.ts';
 import type { IncidentContext } from '../../machines/incident.ts';
 import { HOUR } from '../clock.ts';
 import { documentOf, type IncidentDocument } from '../domain/document.ts';
@@ -8,7 +8,7 @@ import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.
 import { type Situation, snapshotOf } from '../../machines/decision.ts';
 import { Search } from './search.ts';
 
-/** What never changes of an incident and is looked up most. */
+/** What is looked for most of an incident. */
 export interface IncidentKind {
   readonly class: IncidentClass;
   readonly severity: Severity;
@@ -20,12 +20,17 @@ export interface PersistedIncident {
   readonly context: IncidentContext;
   /** `seq` of the entry that reported it. */
   readonly seq: number;
+  /** See `IncidentRecord`. */
+  readonly decisive: number;
   /** How long its document is, in characters. */
   readonly length: number;
 }
 
 /** What is shown of incidents; it may be behind the log. */
 export type ShownIncidents = Pick<Incidents, 'get' | 'kindOf' | 'has' | 'situation'>;
+
+/** Over how many incidents bytes are summed up: more would take too long. */
+const MOST_SUMMED = 20_000;
 
 export class Incidents {
   readonly #insert: Statement;
@@ -37,23 +42,41 @@ export class Incidents {
   #highest: string;
   readonly #unresolved: Statement;
   readonly #note: Statement;
+  readonly #newest: Statement;
+  readonly #latest: Statement;
+  readonly #bytes: Statement;
   readonly #search: Search;
 
   constructor(database: Database) {
     this.#search = new Search(database);
     this.#insert = database.prepare(`
-      INSERT INTO incidents (number, id, class, rank, state, source, created_at, version, dedup_key, context, document)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+      INSERT INTO incidents
+        (number, id, class, rank, state, source, created_at, version, decisive, dedup_key, context, document)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#update = database.prepare(
-      'UPDATE incidents SET state = ?, version = ?, context = ?, document = ? WHERE number = ?',
+      'UPDATE incidents SET rank = ?, state = ?, version = ?, decisive = ?, context = ?, document = ? WHERE number = ?',
     );
-    this.#byId = database.prepare('SELECT number, version, state, context, document FROM incidents WHERE id = ?');
+    this.#byId = database.prepare(
+      'SELECT number, version, decisive, state, context, document FROM incidents WHERE id = ?',
+    );
     this.#kind = database.prepare('SELECT class, rank FROM incidents WHERE id = ?');
     this.#known = database.prepare('SELECT 1 FROM incidents WHERE id = ?');
     this.#highest = String(database.prepare('SELECT max(id) AS id FROM incidents').get()?.id ?? '');
     this.#unresolved = database.prepare(`
       SELECT id FROM incidents
       WHERE dedup_key = ? AND class = ? AND source = ? AND state <> 'resolved' ORDER BY number DESC LIMIT 1`);
+    this.#newest = database.prepare(`
+      SELECT number, id FROM incidents INDEXED BY incidents_by_source
+      WHERE source = ? AND state = ? AND class = ? AND rank = ? ORDER BY number DESC LIMIT 1`);
+    this.#latest = database.prepare(`
+      SELECT created_at FROM incidents INDEXED BY incidents_by_source
+      WHERE source = ? AND state = ? AND class = ? AND rank = ? ORDER BY number DESC`);
+    this.#bytes = database.prepare(`
+      SELECT source, sum(length) AS bytes FROM (
+        SELECT number, source FROM incidents
+        WHERE number >= (SELECT min(first) FROM hours WHERE hour >= ?) AND created_at >= ?
+        ORDER BY number DESC LIMIT ${MOST_SUMMED}
+      ) JOIN entries ON incident = number GROUP BY source`);
     this.#note = database.prepare(`
       INSERT INTO hours (hour, first, last) VALUES (?, ?, ?)
       ON CONFLICT DO UPDATE SET first = min(first, excluded.first), last = max(last, excluded.last)`);
@@ -74,6 +97,7 @@ export class Incidents {
       incident: JSON.parse(document) as Incident,
       context: JSON.parse(row.context as string) as IncidentContext,
       seq: Number(row.number),
+      decisive: Number(row.decisive),
       length: document.length,
     };
   }
@@ -81,8 +105,8 @@ export class Incidents {
   record(id: string): IncidentRecord | undefined {
     const persisted = this.persisted(id);
     if (persisted === undefined) return undefined;
-    const { incident, context, seq } = persisted;
-    return { incident, snapshot: snapshotOf(incident.state, context), seq };
+    const { incident, context, seq, decisive } = persisted;
+    return { incident, snapshot: snapshotOf(incident.state, context), seq, decisive };
   }
 
   /** What the statechart is asked about. */
@@ -111,6 +135,37 @@ export class Incidents {
     return this.#unresolved.get(dedupKey, incidentClass, source)?.id as string | undefined;
   }
 
+  newestUnresolved(incidentClass: IncidentClass, source: string): string | undefined {
+    let newest: { readonly number: number; readonly id: string } | undefined;
+    for (const state of STATES) {
+      if (state === 'resolved') continue;
+      for (const rank of SEVERITIES.keys()) {
+        const row = this.#newest.get(source, state, incidentClass, rank);
+        const number = Number(row?.number ?? 0);
+        if (row !== undefined && number > (newest?.number ?? 0)) newest = { number, id: String(row.id) };
+      }
+    }
+    return newest?.id;
+  }
+
+  reportedSince(incidentClass: IncidentClass, source: string, since: number, most: number): number {
+    let count = 0;
+    for (const state of STATES) {
+      for (const rank of SEVERITIES.keys()) {
+        for (const { created_at } of this.#latest.iterate(source, state, incidentClass, rank)) {
+          if (count >= most || Number(created_at) < since) break;
+          count += 1;
+        }
+      }
+    }
+    return count;
+  }
+
+  bytesSince(since: number): ReadonlyMap<string, number> {
+    const rows = this.#bytes.all(Math.floor(since / HOUR), since);
+    return new Map(rows.map(({ source, bytes }) => [String(source), Number(bytes)]));
+  }
+
   /** Stores the incidents that a batch of entries has changed. @returns their documents */
   store(changes: Iterable<RecordChange>): readonly IncidentDocument[] {
     const documents: IncidentDocument[] = [];
@@ -120,6 +175,7 @@ export class Incidents {
       documents.push(document);
       if (before !== undefined) {
         this.#put(now, document.json);
+        if (hasOtherWords(before, now)) this.#search.replace(now.seq, now.incident);
         continue;
       }
       const createdAt = Date.parse(now.incident.created_at);
@@ -131,11 +187,12 @@ export class Incidents {
     return documents;
   }
 
-  #put({ incident, snapshot, seq }: IncidentRecord, json: string): void {
-    this.#update.run(incident.state, incident.version, JSON.stringify(snapshot.context), json, seq);
+  #put({ incident, snapshot, seq, decisive }: IncidentRecord, json: string): void {
+    const { severity, state, version } = incident;
+    this.#update.run(rankOf(severity), state, version, decisive, JSON.stringify(snapshot.context), json, seq);
   }
 
-  #add({ incident, snapshot, seq }: IncidentRecord, createdAt: number, json: string): void {
+  #add({ incident, snapshot, seq, decisive }: IncidentRecord, createdAt: number, json: string): void {
     if (incident.id > this.#highest) this.#highest = incident.id;
     this.#insert.run(
       seq,
@@ -146,6 +203,7 @@ export class Incidents {
       incident.source,
       createdAt,
       incident.version,
+      decisive,
       incident.dedup_key ?? null,
       JSON.stringify(snapshot.context),
       json,
@@ -156,3 +214,7 @@ export class Incidents {
 
 /** The most severe is 0. */
 const rankOf = (severity: Severity): number => SEVERITIES.indexOf(severity);
+
+/** Whether a search finds the incident by other words, or under another severity, than before. */
+const hasOtherWords = ({ incident: before }: IncidentRecord, { incident: now }: IncidentRecord): boolean =>
+  before.severity !== now.severity || before.latest_report?.description !== now.latest_report?.description;

@@ -11,7 +11,7 @@
  */
 import { type ArchivedData, type IncidentEntry, isAboutIncident, type StoredEntry } from '../domain/entries.ts';
 import { Contradiction } from '../domain/contradiction.ts';
-import { fold, idempotencyOf, type IncidentRecord, type RecordChange, type TakenEntry } from '../domain/incident.ts';
+import { fold, requestOf, type IncidentRecord, type RecordChange, type TakenEntry } from '../domain/incident.ts';
 import { RecorderError } from '../errors.ts';
 import { Activity } from './activity.ts';
 import { ArchivedIncidents } from './archived-incidents.ts';
@@ -23,6 +23,7 @@ import { IncidentList } from './incident-list.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import { Incidents, type ShownIncidents } from './incidents.ts';
 import { Posture, type ShownPosture } from './posture.ts';
+import { Sources } from './sources.ts';
 import { Statistics, Tally } from './statistics.ts';
 import { Webhooks } from './webhooks.ts';
 
@@ -74,6 +75,7 @@ export class Projections {
   readonly #webhooks: Webhooks;
   readonly #places: EntryPlaces;
   readonly #keys: IdempotencyKeys;
+  readonly #sources: Sources;
   readonly #current: CurrentReads;
   #unfinished = false;
   readonly #database: Database;
@@ -101,6 +103,7 @@ export class Projections {
     this.#webhooks = new Webhooks(database);
     this.#places = new EntryPlaces(database);
     this.#keys = new IdempotencyKeys(database);
+    this.#sources = new Sources(database);
     this.incidents = this.#incidents;
     this.posture = this.#posture;
     this.list = new IncidentList(database);
@@ -110,6 +113,7 @@ export class Projections {
       incidents: this.#incidents,
       posture: this.#posture,
       keys: this.#keys,
+      names: this.#sources,
       webhooks: this.#webhooks,
       archive: this.#archive,
       lastSeq: () => this.#position.seq,
@@ -208,6 +212,7 @@ export class Projections {
     this.flush();
     this.#database.empty();
     this.#posture.reload();
+    this.#sources.forget();
     this.#committed = NOTHING;
     this.#position = NOTHING;
     this.#fault = undefined;
@@ -304,6 +309,7 @@ export class Projections {
   #leave(data: ArchivedData): void {
     this.activity.leave(data);
     this.#archive.leave(data, this.statistics);
+    this.#sources.leave();
     this.#posture.leave(data);
     this.#webhooks.leave(data);
   }
@@ -319,6 +325,7 @@ export class Projections {
   #undo(fault: Error): void {
     this.#database.rollBack();
     this.#posture.reload();
+    this.#sources.forget();
     this.#position = this.#committed;
     this.#latest.clear();
     this.#fault = fault;
@@ -342,8 +349,9 @@ export class Projections {
     tally.follow(now, before);
     this.#posture.follow(entry, now, before);
     this.#places.add(now.seq, now.incident.version, entry);
-    const idempotency = idempotencyOf(entry);
-    if (idempotency !== undefined) this.#keys.add(idempotency, now.seq);
+    const request = requestOf(entry);
+    if (request !== undefined) this.#keys.add(request, now.seq);
+    if (entry.event === 'incident.reported') this.#sources.add(now.incident);
   }
 
   #recordBefore({ event, data }: IncidentEntry): IncidentRecord | undefined {

@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is thrown away and made again from the log. */
-export const LAYOUT = 10;
+export const LAYOUT = 11;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -22,6 +22,8 @@ export const SCHEMA = `
     source TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
+    -- The version of the latest entry that decides something: see IncidentRecord.
+    decisive INTEGER NOT NULL,
     dedup_key TEXT,
     context TEXT NOT NULL,
     document TEXT NOT NULL
@@ -54,7 +56,15 @@ export const SCHEMA = `
     PRIMARY KEY (incident, version)
   ) WITHOUT ROWID;
 
-  -- LiveResource for as long as the incident is on record.
+  -- The sources of the incidents on record, what they look like, and whether they were suspicious at first.
+  CREATE TABLE sources (
+    source TEXT PRIMARY KEY,
+    skeleton TEXT NOT NULL,
+    suspicious INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX sources_by_skeleton ON sources (skeleton);
+
+  -- Requests for as long as their incident is on record: see idempotency-keys.ts.
   CREATE TABLE idempotency (
     key TEXT PRIMARY KEY,
     fingerprint TEXT NOT NULL,

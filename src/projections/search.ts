@@ -1,5 +1,6 @@
 /**
- * Full-text search over the id, the source and the description of each incident, by SQLite's FTS5.
+ * Full-text search over the id, the source and the descriptions of each incident (of its first report and its latest), by
+ * SQLite's FTS5.
  *
  * The index holds words and which incidents have them, nothing else: no texts, no positions. Beside its words an incident
  * has a mark for its severity and one for its class, so that a search within those skips all others. The marks begin with
@@ -41,16 +42,23 @@ export function readWords(text: string): readonly SearchWord[] {
 
 export class Search {
   readonly #insert: Statement;
+  readonly #replace: Statement;
   readonly #find: Statement;
 
   constructor(database: Database) {
     this.#insert = database.prepare('INSERT INTO search (rowid, words) VALUES (?, ?)');
+    this.#replace = database.prepare('INSERT OR REPLACE INTO search (rowid, words) VALUES (?, ?)');
     this.#find = database.prepare(`
       SELECT rowid AS number FROM search WHERE search MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC LIMIT ?`);
   }
 
-  add(number: number, { id, source, description, severity, class: ofClass }: Incident): void {
-    this.#insert.run(number, `${id} ${source} ${description} ${severityMark(severity)} ${classMark(ofClass)}`);
+  add(number: number, incident: Incident): void {
+    this.#insert.run(number, wordsOf(incident));
+  }
+
+  /** Indexes an incident again whose words have changed. */
+  replace(number: number, incident: Incident): void {
+    this.#replace.run(number, wordsOf(incident));
   }
 
   /**
@@ -67,6 +75,11 @@ export class Search {
     }
   }
 }
+
+const wordsOf = ({ id, source, description, latest_report, severity, class: ofClass }: Incident): string => {
+  const latest = latest_report === undefined ? '' : `${latest_report.description} `;
+  return `${id} ${source} ${description} ${latest}${severityMark(severity)} ${classMark(ofClass)}`;
+};
 
 /** The query of FTS5 for words within a severity and classes, all of them when there are none. */
 export function searchQuery(

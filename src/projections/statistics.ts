@@ -23,7 +23,7 @@ export interface StatisticsReading {
   readonly total_incidents: number;
   /** Open or contained: nobody has acknowledged them yet. */
   readonly open_incidents: number;
-  /** How many ever entered that state. */
+  /** How many incidents ever entered that state. */
   readonly contained_count: number;
   readonly resolved_count: number;
   readonly by_class: Readonly<Record<IncidentClass, number>>;
@@ -123,10 +123,19 @@ export class Tally {
   /** Counts what an entry has changed of a record. */
   follow({ incident }: IncidentRecord, before: IncidentRecord | undefined): void {
     const { class: ofClass, severity, state } = incident;
-    if (before?.incident.state === state) return;
-    if (before !== undefined) increase(this.moved, `${ofClass} ${severity} ${before.incident.state}`, -1);
-    increase(this.moved, `${ofClass} ${severity} ${state}`, 1);
-    if (state !== 'open') increase(this.entered, state, 1);
+    const known = before?.incident;
+    if (known === undefined || known.state !== state || known.severity !== severity) {
+      if (known !== undefined) increase(this.moved, `${ofClass} ${known.severity} ${known.state}`, -1);
+      increase(this.moved, `${ofClass} ${severity} ${state}`, 1);
+    }
+    // Counted by the fields that stay, as for archived incidents: an incident may enter a state again.
+    if (incident.contained_at !== undefined && known?.contained_at === undefined)
+      increase(this.entered, 'contained', 1);
+    if (known === undefined) return;
+    if (incident.acknowledged_at !== undefined && known.acknowledged_at === undefined) {
+      increase(this.entered, 'acknowledged', 1);
+    }
+    if (incident.resolved_at !== undefined && known.resolved_at === undefined) increase(this.entered, 'resolved', 1);
   }
 }
 

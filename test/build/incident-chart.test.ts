@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { incidentMachine } from '../../machines/incident.ts';
+import { staysInside } from '../../src/build/draw-chart.ts';
 import { incidentChart } from '../../src/build/incident-chart.ts';
 import { chartOf, type ChartState, labelOf } from '../../src/statecharts/chart.ts';
 import { ROOT } from '../support/running-service.ts';
@@ -21,12 +22,12 @@ describe('machines/incident.svg', () => {
     const drawn = [...shipped.matchAll(/<g class="(?:state|transition)" data-id="([^"]*)">/g)].map(([, id]) => id);
     expect(drawn).to.have.members([
       ...statesOf(states).map(({ id }) => id),
-      ...transitions.filter(({ internal }) => !internal).map(({ id }) => id),
+      ...transitions.filter((transition) => !staysInside(transition)).map(({ id }) => id),
     ]);
     const texts = [...shipped.matchAll(/<text [^>]*>([^<]*)<\/text>/g)].map(([, text = '']) => text);
     const count = (label: string): number => texts.filter((text) => text === label).length;
-    for (const transition of transitions.filter(({ internal }) => internal)) {
-      const alike = transitions.filter((other) => other.internal && labelOf(other) === labelOf(transition));
+    for (const transition of transitions.filter(staysInside)) {
+      const alike = transitions.filter((other) => staysInside(other) && labelOf(other) === labelOf(transition));
       expect(count(labelOf(transition)), labelOf(transition)).to.equal(alike.length);
     }
   });

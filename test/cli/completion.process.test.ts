@@ -37,14 +37,14 @@ describe('completion', () => {
     const url = `unix:${join(home.directory, 'socket')}`;
     const service = await RunningService.start(home, { env: { BIND_ADDR: url } });
     try {
-      const [one, two] = [await service.report(), await service.report({ source: 'a\u001bb' })].map(
+      const [one, two] = [await service.report(), await service.report({ source: 'agent 7' })].map(
         ({ json }) => json.id,
       );
       await service.post('/api/v1/incidents/resolve', { id: one });
       expect(await offers('resolve', '--url', url, '')).to.deep.equal([two]);
       expect(await offers('show', '--url', url, 'INC')).to.have.members([one, two]);
       const { stdout } = await run(['complete', '--', 'resolve', '--url', url, '']);
-      expect(stdout).to.equal(`${two}\thigh prompt_injection from ${String.raw`a\x1bb`}\n`);
+      expect(stdout).to.equal(`${two}\thigh prompt_injection from agent 7\n`);
     } finally {
       await service.end('SIGKILL');
     }

@@ -28,7 +28,21 @@ describe('text that somebody else wrote', () => {
   });
 
   it('has what shows as nothing named', () => {
-    for (const character of ['\u00ad', '\u200b', '\u2060', '\ufeff', '\u2028', '\u{e0041}', '\u3164']) {
+    for (const character of [
+      '\u00ad',
+      '\u200b',
+      '\u2060',
+      '\ufeff',
+      '\u2028',
+      '\u{e0041}',
+      '\u3164',
+      '\u200d',
+      '\ufe00',
+      '\u2800',
+      '\u00a0',
+      '\ue000',
+      '\uffff',
+    ]) {
       expect(piecesOf(character)[0], character.codePointAt(0)!.toString(16)).to.have.property('name');
     }
   });

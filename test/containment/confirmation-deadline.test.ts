@@ -35,7 +35,7 @@ describe('a service that has to confirm every minute', () => {
 
   beforeEach(() => {
     home = directory();
-    targets = { [ACTION]: { engage, confirm_every: PERIOD } };
+    targets = { [ACTION]: { engage, confirm_every: PERIOD, confirm: 'callback' } };
     faults = [];
     return open();
   });
@@ -161,7 +161,7 @@ describe('a service that has to confirm every minute', () => {
   });
 
   it('given that nobody says how often it has to confirm, then it may be silent', async () => {
-    targets = { [ACTION]: { engage } };
+    targets = { [ACTION]: { engage, confirm: 'callback' } };
     const id = await contained();
     await silence.look();
     await pass(24 * HOUR);

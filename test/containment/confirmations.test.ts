@@ -3,6 +3,7 @@ import type { Rule } from '../../machines/vocabulary.ts';
 import { Confirmations } from '../../src/containment/confirmations.ts';
 import { parseTargetUrl } from '../../src/policy/target-url.ts';
 import type { Targets } from '../../src/policy/targets.ts';
+import type { DeliveryNews } from '../../src/domain/delivery.ts';
 import { Recording } from '../support/recording.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
@@ -27,9 +28,13 @@ describe('what services and operators say about deliveries', () => {
     targets = {};
     woken = [];
     recording = await Recording.open(directory(), { rules });
-    const { projections, incidents, log, clock } = recording;
+    receipts = confirmationsOf(recording);
+  });
+  afterEach(() => recording.close());
+
+  const confirmationsOf = ({ projections, incidents, log, clock }: Recording): Confirmations => {
     const wake = (action: string): void => void woken.push(action);
-    receipts = new Confirmations({
+    return new Confirmations({
       incidents,
       current: () => projections.current(),
       log,
@@ -37,8 +42,14 @@ describe('what services and operators say about deliveries', () => {
       clock,
       wake,
     });
-  });
-  afterEach(() => recording.close());
+  };
+
+  /** Opens another record, under the targets of the test. */
+  const reopened = async (): Promise<void> => {
+    await recording.close();
+    recording = await Recording.open(directory(), { rules, targets });
+    receipts = confirmationsOf(recording);
+  };
 
   const reported = async (incidentClass: 'tool_call_burst' | 'prompt_injection' = 'tool_call_burst') => {
     const report = { class: incidentClass, source: 'tool-firewall', description: 'a report' } as const;
@@ -123,6 +134,46 @@ describe('what services and operators say about deliveries', () => {
       expect(incident(id).containment?.status).to.equal('degraded');
       expect(await receipts.confirm({ ...ENGAGE, observed: 'engaged' })).to.include({ confirmed: 1 });
       expect(incident(id).containment?.status).to.equal('confirmed');
+    });
+
+    it('given a target that has not confirmed, then it is the first to confirm; what it has confirmed may be lost', async () => {
+      targets = PUSH;
+      await reopened();
+      const id = await reported();
+      const nothing = { confirmed: 0, lost: 0, remaining: 0 };
+      const deliver = (news: DeliveryNews) =>
+        recording.incidents.actor(id).send({ type: 'deliver', action: 'freeze_agent', directive: 'engage', news });
+      for (const confirmation of [ENGAGE, { ...ENGAGE, observed: 'engaged', incident_id: id }] as const) {
+        expect(await receipts.confirm(confirmation)).to.deep.equal(nothing);
+        expect(delivery(id)).to.include({ status: 'pending' });
+      }
+      await deliver({ type: 'missed', error: 'answered 503', wait: 500 });
+      expect(await receipts.confirm(ENGAGE)).to.deep.equal(nothing);
+      await deliver({ type: 'refused', error: 'answered 401' });
+      expect(await receipts.confirm(ENGAGE)).to.deep.equal(nothing);
+      expect(delivery(id)).to.include({ status: 'failed' });
+      await deliver({ type: 'retried', via: 'push' });
+      await deliver({ type: 'confirmed', attempted: true, receipt: { by: 'answer', status: 200 } });
+      expect(await receipts.confirm({ ...ENGAGE, observed: 'released' })).to.include({ lost: 1 });
+      expect(await receipts.confirm(ENGAGE)).to.include({ confirmed: 1 });
+      await resolve(id);
+      expect(await receipts.confirm(RELEASE)).to.deep.equal(nothing);
+    });
+
+    it('given a target whose service confirms later, then that may be the first', async () => {
+      targets = { freeze_agent: { ...PUSH.freeze_agent, confirm: 'callback' } };
+      await reopened();
+      const id = await reported();
+      expect(await receipts.confirm(ENGAGE)).to.include({ confirmed: 1 });
+      expect(delivery(id)).to.include({ status: 'confirmed' });
+    });
+
+    it('given a target that has not confirmed, then its sign of life is noted', async () => {
+      targets = { freeze_agent: { ...PUSH.freeze_agent, confirm_every: 60_000 } };
+      await reopened();
+      await reported();
+      await receipts.confirm(ENGAGE);
+      expect(recording.projections.posture.of('freeze_agent').heard_at).to.equal('2026-11-22T07:12:00.123Z');
     });
 
     it('given an observation that contradicts a release, then that is lost', async () => {

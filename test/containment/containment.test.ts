@@ -45,6 +45,20 @@ describe('containment, carried out by a running service', () => {
     expect(agent.received.map(({ path }) => path)).to.deep.equal(['/api/v1/freeze']);
   });
 
+  it('given a target that confirms by a callback, then 202 only says that it was taken', async () => {
+    const agent = await listen(0, answering(202));
+    say(`targets: { freeze_agent: { engage: { url: "${agent.url('/')}", action: freeze }, confirm: callback } }\n`);
+    const service = await begin();
+    const { id } = (await service.report(burst)).json;
+    await untilStatus(service, id, 'delivering');
+    const [delivery] = (await incident(service, id)).containment.actions;
+    expect(delivery).to.include({ attempts: 1, last_error: 'answered 202: its confirmation is awaited' });
+    const confirmation = { action: 'freeze_agent', directive: 'engage' };
+    expect((await service.post('/api/v1/containment/confirm', confirmation)).json).to.include({ confirmed: 1 });
+    await untilStatus(service, id, 'confirmed');
+    expect(agent.received).to.have.length(1);
+  });
+
   it('goes through the file broker', async () => {
     const [requests, results] = [join(home.directory, 'requests'), join(home.directory, 'results')];
     mkdirSync(requests);
@@ -71,7 +85,7 @@ describe('containment, carried out by a running service', () => {
     const registry = await listen();
     say(`targets: { quarantine_model: { engage: { url: "${registry.url('/q')}", action: quarantine } } }\n`);
     const service = await begin();
-    const evidence = { violation_0_path: '/models/a.gguf', model_name: 'a', other: 1 };
+    const evidence = { violation_0_path: 'models/a.gguf', model_name: 'a', other: 1 };
     const named = (await service.report({ ...mismatch, evidence })).json;
     await untilStatus(service, named.id, 'confirmed');
     const unnamed = (await service.report(mismatch)).json;
@@ -81,7 +95,7 @@ describe('containment, carried out by a running service', () => {
         action: 'quarantine',
         incident_id: named.id,
         reason: 'manifest_mismatch: a test report',
-        model_path: '/models/a.gguf',
+        model_path: 'models/a.gguf',
         model_name: 'a',
       },
     ]);

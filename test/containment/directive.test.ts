@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { bodyFor, headersFor } from '../../src/containment/directive.ts';
+import { withoutHidden } from '../../src/domain/hidden-characters.ts';
 import type { Incident } from '../../src/domain/incident.ts';
 
 const incident = (said: Partial<Incident> = {}): Incident => ({
@@ -21,22 +22,22 @@ const incident = (said: Partial<Incident> = {}): Incident => ({
 describe('what is sent to a service', () => {
   it('is the incident and a reason, and for a model also which', () => {
     const plain = { incident_id: 'INC-20261122-000000000001', reason: 'manifest_mismatch: a digest differs' };
-    const evidence = { model_path: '/models/a.gguf', violation_0_path: '/models/b.gguf', model_name: 'a' };
+    const evidence = { model_path: 'models/a.gguf', violation_0_path: 'models/b.gguf', model_name: 'a' };
     expect(bodyFor('freeze_agent', incident({ evidence }))).to.deep.equal(plain);
     expect(bodyFor('quarantine_model', incident({ evidence }))).to.deep.equal({
       ...plain,
-      model_path: '/models/a.gguf',
+      model_path: 'models/a.gguf',
       model_name: 'a',
     });
-    expect(bodyFor('quarantine_model', incident({ evidence: { violation_0_path: '/models/b.gguf' } }))).to.deep.equal({
+    expect(bodyFor('quarantine_model', incident({ evidence: { violation_0_path: 'models/b.gguf' } }))).to.deep.equal({
       ...plain,
-      model_path: '/models/b.gguf',
+      model_path: 'models/b.gguf',
     });
   });
 
   for (const [name, evidence] of [
     ['no evidence', undefined],
-    ['other evidence', { path: '/models/a.gguf' }],
+    ['other evidence', { path: 'models/a.gguf' }],
     ['a path that is no text', { model_path: 7, model_name: ' ' }],
   ] as const) {
     it(`given ${name}, then there is nothing to send about a model, and the reason says so`, () => {
@@ -45,6 +46,34 @@ describe('what is sent to a service', () => {
     });
   }
 
+  for (const [fault, evidence] of [
+    ['the path of the model has ".." in it', { model_path: '../../etc/secure-ai/policy' }],
+    ['the path of the model has ".." in it', { violation_0_path: 'a/..' }],
+    ['the path of the model is not relative', { model_path: '/models/a.gguf' }],
+    ['the path of the model is not relative', { model_path: '~root/a' }],
+    ['the path of the model is not relative', { model_path: String.raw`..\a` }],
+    ['the path of the model is not relative', { model_path: 'file:a' }],
+    ['the path of the model begins with a hyphen, like an option', { model_path: '--force' }],
+    ['the path of the model holds characters that can not be seen', { model_path: 'a\nb' }],
+    ['the path of the model holds characters that can not be seen', { model_path: 'a\u202eb' }],
+    ['the path of the model has more than 1024 bytes', { model_path: 'a'.repeat(1025) }],
+    ['the name of the model holds characters that can not be seen', { model_path: 'a', model_name: 'b\u200b' }],
+    ['the name of the model holds signs that a name has not', { model_name: '$(reboot)' }],
+    ['the name of the model holds signs that a name has not', { model_name: '--force' }],
+    ['the name of the model has more than 256 bytes', { model_name: 'a'.repeat(257) }],
+  ] as const) {
+    it(`given ${JSON.stringify(evidence).slice(0, 60)}, then it is not passed on, and the reason says so`, () => {
+      const found = bodyFor('quarantine_model', incident({ evidence }));
+      expect(found).to.equal(`the evidence can't be passed on: ${fault}; a person has to name the model`);
+    });
+  }
+
+  it('is passed on for the names that models have', () => {
+    for (const model_name of ['coder-7b', 'meta-llama/Llama-3.1-8B-Instruct', 'qwen2.5:7b', 'モデル 1']) {
+      expect(bodyFor('quarantine_model', incident({ evidence: { model_name } }))).to.include({ model_name });
+    }
+  });
+
   it('has a reason of at most 1,024 bytes, whole characters, whatever the description', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 3000 }), (description) => {
@@ -52,7 +81,9 @@ describe('what is sent to a service', () => {
         const { reason } = body as { reason: string };
         expect(Buffer.byteLength(reason)).to.be.at.most(1024);
         expect(reason.isWellFormed()).to.equal(true);
-        const whole = `manifest_mismatch: ${description.toWellFormed()}`;
+        // oxlint-disable-next-line no-control-regex -- they are what this is about
+        expect(reason).not.to.match(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/);
+        const whole = withoutHidden(`manifest_mismatch: ${description.toWellFormed()}`);
         if (Buffer.byteLength(whole) <= 1024) expect(reason).to.equal(whole);
         else expect(whole.startsWith(reason.slice(0, -1))).to.equal(true);
       }),

@@ -6,6 +6,7 @@ import { filesOf, verifyFiles, verifyLog } from '../../src/audit/verify.ts';
 import type { Damage } from '../../src/audit/verify-chain.ts';
 import { HOUR } from '../../src/clock.ts';
 import { Archivist, type ArchivistDependencies, type ArchiveOutcome } from '../../src/incidents/archivist.ts';
+import { RequestTags } from '../../src/incidents/request-tag.ts';
 import { parseTargetUrl } from '../../src/policy/target-url.ts';
 import type { DeliveryRecord } from '../../src/domain/delivery.ts';
 import { HASH } from '../support/audit-log.ts';
@@ -53,6 +54,12 @@ describe('Archivist', () => {
     const { log, projections, incidents, clock } = recording;
     const archivist = new Archivist({ log, projections, incidents, clock, isVerified: () => isVerified });
     return archivist.archive(before ?? clock.now() - 24 * HOUR);
+  };
+
+  const reportedUnder = (key: string) => {
+    const request = { key, fingerprint: 'f' };
+    const tag = new RequestTags(HASH.digest('requests of reports')).of(report.source, request);
+    return recording.projections.current().reportedBy(tag, report.source, request);
   };
 
   /** Closes the recording, makes something of what it left, and opens it again at the same time. */
@@ -104,7 +111,7 @@ describe('Archivist', () => {
     expect(after.resolved_count).to.equal(before.resolved_count);
     expect(after.contained_count).to.equal(before.contained_count);
     expect(recording.projections.incidents.get(ids[0]!)).to.equal(undefined);
-    expect(recording.projections.current().reportedUnder('key-0')).to.equal(undefined);
+    expect(reportedUnder('key-0')).to.equal(undefined);
     expect(recording.projections.incidents.get(ids.at(-1)!)).to.not.equal(undefined);
     const everything = { classes: [], states: [], severities: [], sources: [], limit: 1000 };
     expect(recording.projections.list.read(everything).documents).to.have.length(40 - left);
@@ -252,7 +259,7 @@ describe('Archivist', () => {
     }
     recording.clock.milliseconds = now + 23 * HOUR;
     expect(await archive()).to.deep.equal({ archived: [], staying: [] });
-    expect(recording.projections.current().reportedUnder('key-0')).to.not.equal(undefined);
+    expect(reportedUnder('key-0')).to.not.equal(undefined);
     recording.clock.milliseconds = now + 48 * HOUR;
     expect((await archive()).archived).to.have.length(1);
   });

@@ -11,7 +11,13 @@ const MOVES: IncidentEvent[] = [...COMMANDS, 'recur' as const].map((type) => ({ 
 const DELIVERIES: IncidentEvent[] = (['freeze_agent', 'log_alert'] as const).flatMap((action) =>
   (['waiting', 'confirmed', 'broken'] as const).map((standing) => ({ type: 'delivery', action, standing }) as const),
 );
-const EVENTS: IncidentEvent[] = [...MOVES, ...DELIVERIES];
+const RULE = { auto_contain: true, actions: ['freeze_agent', 'log_alert'] } as const;
+const RECURRENCES: IncidentEvent[] = [
+  { type: 'recur', attention: true },
+  { type: 'recur', rule: RULE },
+  { type: 'recur', rule: RULE, attention: true },
+];
+const EVENTS: IncidentEvent[] = [...MOVES, ...RECURRENCES, ...DELIVERIES];
 
 const explore = (rule: Pick<Rule, 'auto_contain' | 'actions'>) => ({
   input: rule,

@@ -197,7 +197,7 @@ describe('the targets of a policy', () => {
   }
 
   it('are refused with all their faults at once', () => {
-    const faults = faultsOf(freeze('release: { url: nowhere, action: x }', 'timeout: soon', 'confirm: 1s'));
+    const faults = faultsOf(freeze('release: { url: nowhere, action: x }', 'timeout: soon', 'confirmed: 1s'));
     expect(faults.map((fault) => fault.split(':')[0])).to.deep.equal(['4', '4', '5', '5', '6']);
   });
 

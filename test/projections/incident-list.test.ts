@@ -32,7 +32,7 @@ const record = (seq: number, fields: Partial<Incident>): IncidentRecord => {
     ...fields,
   };
   const context = { auto_contain: false, actions: [], occurrences: 1, standings: {} };
-  return { incident, seq, snapshot: snapshotOf(incident.state, context) };
+  return { incident, seq, decisive: 1, snapshot: snapshotOf(incident.state, context) };
 };
 
 const kind = fc.record({

@@ -8,6 +8,7 @@ import { type OpenRecord, openRecord } from '../../src/compose/record.ts';
 import type { Incident } from '../../src/domain/incident.ts';
 import type { ActorRegistry } from '../../src/incidents/actor-registry.ts';
 import type { Recorder } from '../../src/incidents/recorder.ts';
+import type { Burst } from '../../src/policy/policy.ts';
 import type { Endpoint, Target, Targets } from '../../src/policy/targets.ts';
 import type { IncidentDocument } from '../../src/domain/document.ts';
 import type { Projections } from '../../src/projections/projections.ts';
@@ -21,6 +22,8 @@ interface RecordingOptions {
   readonly rules?: Record<string, Rule>;
   readonly segmentBytes?: number;
   readonly targets?: Targets;
+  readonly burst?: Burst;
+  readonly report_bytes_per_day?: number;
 }
 
 const POLICY = 'policy.yaml';
@@ -41,12 +44,28 @@ export class Recording {
 
   static async open(
     directory: string,
-    { liveActors = 512, rules = {}, segmentBytes = 1e15, targets = {} }: RecordingOptions = {},
+    {
+      liveActors = 512,
+      rules = {},
+      segmentBytes = 1e15,
+      targets = {},
+      burst,
+      report_bytes_per_day,
+    }: RecordingOptions = {},
   ): Promise<Recording> {
     const keyPath = join(directory, 'audit-key');
     if (!existsSync(keyPath)) writeFileSync(keyPath, KEY, { mode: 0o600 });
     const policyPath = join(directory, POLICY);
-    writeFileSync(policyPath, JSON.stringify({ version: 1, rules, targets: written(targets) }));
+    writeFileSync(
+      policyPath,
+      JSON.stringify({
+        version: 1,
+        rules,
+        targets: written(targets),
+        burst: burst && writtenBurst(burst),
+        report_bytes_per_day,
+      }),
+    );
     const clock = new FixedClock();
     const releases = new AsyncDisposableStack();
     const logPath = Recording.logIn(directory);
@@ -105,5 +124,7 @@ const writtenTarget = ({ engage, release, confirm_every, ...rest }: Target): obj
   ...(release && { release: writtenEndpoint(release) }),
   ...(confirm_every === undefined ? {} : { confirm_every: `${confirm_every / SECOND}s` }),
 });
+
+const writtenBurst = ({ reports, within }: Burst): object => ({ reports, within: `${within / SECOND}s` });
 
 const writtenEndpoint = ({ url, action }: Endpoint): object => ({ url: url.text, action });

@@ -17,7 +17,9 @@ const commandBody = described('Command', 'A person’s command on an incident.',
 
 const ifMatch = z.exactOptional(z.string());
 describe(ifMatch, {
-  description: 'The version that the incident must have, in quotation marks. Without it, or with `*`, any version.',
+  description:
+    'The version that the incident must have, in quotation marks. Without it, or with `*`, any version. It also holds when ' +
+    'only deliveries, alerts, or occurrences that change neither severity nor state, have come since.',
   examples: ['"2"'],
 });
 

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { COMMAND_TABLE, COMMANDS, type Done } from '../../../machines/commands.ts';
 import type { NextTransition } from '../../../machines/transitions.ts';
-import type { Incident } from '../../domain/incident.ts';
+import type { Incident, LatestReport } from '../../domain/incident.ts';
 import { containment } from '../containment/posture.openapi.ts';
 import { meaning, named } from '../openapi/described.ts';
 import {
@@ -39,11 +39,24 @@ export const incident = named(
     created_at: time,
     updated_at: time,
     class: incidentClass,
-    severity,
+    severity: meaning(severity, 'The highest that was reported.'),
+    default_severity: maybe(meaning(severity, 'The severity of its class, where the report lowered it.')),
+    reported_severity: maybe(
+      meaning(severity, 'The severity in the report, where `min_severity` of the rule raised it.'),
+    ),
     state,
     source: text(),
+    source_suspicious: maybe(
+      meaning(z.literal(true), 'The source mixes scripts, or looks like another source on record.'),
+    ),
     description: text(),
     evidence: maybe(meaning(anything(), 'Exactly as it was reported.')),
+    latest_report: maybe(
+      meaning(
+        z.object({ severity, description: text(), evidence: maybe(anything()) } satisfies FieldsOf<LatestReport>),
+        'What the latest further report says; it came at `last_seen_at`.',
+      ),
+    ),
     containment_actions: maybe(meaning(z.array(action), 'The actions of its rule, from containment on.')),
     containment: maybe(containment),
     ...stamps,

@@ -4,13 +4,21 @@ import { refusals, requestBody, response } from '../openapi/responses.ts';
 import { describe, described } from '../openapi/described.ts';
 import { EXAMPLE_INCIDENT, EXAMPLE_REPORT } from '../openapi/examples.ts';
 import { incident } from './incident.openapi.ts';
+import { NAME_PATTERN } from '../../domain/hidden-characters.ts';
+import { LONGEST_SOURCE } from '../../domain/source-name.ts';
 import { reportSchema } from './requests.ts';
 
 const FILLED = { minLength: 1, pattern: '\\S' };
 
 const reportBody = described('Report', 'What a service reports.', reportSchema, {
   class: 'The kind of the incident.',
-  source: { description: 'Who reports; not blank.', override: FILLED, examples: ['tool-firewall'] },
+  source: {
+    description:
+      'Who reports. Not blank, at most 256 characters; no control, format, private-use, unassigned or blank characters ' +
+      'except single spaces between words.',
+    override: { minLength: 1, maxLength: LONGEST_SOURCE, pattern: NAME_PATTERN },
+    examples: ['tool-firewall'],
+  },
   description: { description: 'What happened; not blank.', override: FILLED },
   severity: 'How bad it is. Without it, the policy’s default for the class.',
   evidence: {
@@ -45,7 +53,7 @@ export const reportPaths: ZodOpenApiPathsObject = {
           { ...EXAMPLE_INCIDENT, occurrences: 2, last_seen_at: '2026-11-22T07:13:00.000Z', dedup_key: 'page 7' },
           { ETag: 'Its version, in quotation marks.' },
         ),
-        ...refusals(400, 413, 415, 422, 503),
+        ...refusals(400, 413, 415, 422, 429, 503),
       },
     },
   },

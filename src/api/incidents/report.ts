@@ -24,7 +24,8 @@ export const reportRoutes = (
     handle: async (ctx) => {
       const report = readBody(ctx, reportSchema, REPORT_REQUIRED) as Report;
       const idempotency = idempotencyOf(ctx.req.headers['idempotency-key'], ctx.request.body as JsonValue);
-      const { incident, change } = await recorder.report(report, idempotency);
+      const bytes = (ctx.request.rawBody as string).length;
+      const { incident, change } = await recorder.report(report, idempotency, bytes);
       if (change === 'created') ctx.set('Location', locationOf(incident.id));
       if (change === 'replayed') ctx.set('Idempotent-Replayed', 'true');
       respondIncident(ctx, change === 'created' ? 201 : 200, incident);

@@ -1,6 +1,7 @@
 /** What clients send to report incidents, command them and read them. */
 import * as z from 'zod/mini';
 import { CLASSES, SEVERITIES } from '../../../machines/vocabulary.ts';
+import { faultOfSource } from '../../domain/source-name.ts';
 import { anyOf, filled, isCount, isTimestamp, kinds, once, oneId, oneOf, signature } from '../request/fields.ts';
 
 export const REPORT_REQUIRED = 'class, source, and description are required';
@@ -9,10 +10,19 @@ const DEDUP_KEY = 'dedup_key must be a string of 1 to 256 characters';
 
 const isJsonObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
 
+const isBlank = (text: string): boolean => text.trim() === '';
+
+/** The name of a source. One that is blank counts as missing. */
+const source = z.string(REPORT_REQUIRED).check(
+  z.refine((name) => faultOfSource(name) === undefined, {
+    error: ({ input }) => (isBlank(String(input)) ? REPORT_REQUIRED : faultOfSource(String(input))),
+  }),
+);
+
 /** The body of a report. */
 export const reportSchema = z.strictObject({
   class: oneOf(REPORT_REQUIRED, CLASSES, 'invalid incident class'),
-  source: filled(REPORT_REQUIRED),
+  source,
   description: filled(REPORT_REQUIRED),
   severity: z.exactOptional(z.enum(SEVERITIES, 'invalid severity')),
   // zod would take an object of its own apart and put it together again.

@@ -18,6 +18,7 @@ export const errors =
       if (error.status >= 500 && error.code !== 'overloaded')
         log.error({ id: ctx.state.requestId, err: thrown }, 'request failed');
       if (error.status === 503) ctx.set('Retry-After', RETRY_AFTER_SECONDS);
+      if (error.code === 'quota_exceeded') ctx.set('Retry-After', String(error.fields.retry_after));
       const body = error.status === 500 ? { error: 'internal error' } : { error: error.message, ...error.fields };
       respondJson(ctx, error.status, JSON.stringify(body));
     }

@@ -31,3 +31,9 @@ export const staleVersion = named(
   'The incident is at another version.',
   z.object({ error: text(), version: maybe(count) }),
 );
+
+export const quotaExceeded = named(
+  'QuotaExceeded',
+  'The source has to wait.',
+  z.object({ error: text(), retry_after: meaning(count, 'After how many seconds it may report again.') }),
+);

@@ -2,7 +2,7 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiRequestBodyObject, ZodOpenApiResponseObject, ZodOpenApiResponsesObject } from 'zod-openapi';
 import { describe } from './described.ts';
-import { error, gone, illegalTransition, staleVersion } from './error-schemas.ts';
+import { error, gone, illegalTransition, quotaExceeded, staleVersion } from './error-schemas.ts';
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -91,6 +91,13 @@ const REFUSALS = {
   422: refusal('IdempotencyMismatch', 'The `Idempotency-Key` was used with another report.', {
     error: 'this Idempotency-Key was used with another report',
   }),
+  429: refusal(
+    'QuotaExceeded',
+    'The source has sent as many bytes of reports today as the policy allows.',
+    { error: 'the source has reported more than 1000000 bytes today', retry_after: 4711 },
+    RETRY_AFTER,
+    quotaExceeded,
+  ),
   503: refusal(
     'Unavailable',
     'Nothing can be recorded, or read, now; nothing has changed.',

@@ -22,6 +22,7 @@ const target = z.object({
   broker: maybe(z.object({ requests: text(), results: text(), action: text() })),
   timeout: maybe(meaning(count, 'In milliseconds.')),
   confirm_every: maybe(meaning(count, 'In milliseconds.')),
+  confirm: maybe(z.enum(['answer', 'callback'])),
 });
 
 export const policy = named(
@@ -34,11 +35,19 @@ export const policy = named(
       Object.fromEntries(
         CLASSES.map((name) => [
           name,
-          z.object({ auto_contain: z.boolean(), actions: z.array(action), default_severity: severity }),
+          z.object({
+            auto_contain: z.boolean(),
+            actions: z.array(action),
+            default_severity: severity,
+            min_severity: maybe(severity),
+          }),
         ]),
       ),
     ),
     targets: z.partialRecord(z.enum(ACTIONS), target),
+    attention_after: meaning(count, 'In milliseconds.'),
+    burst: maybe(z.object({ reports: count, within: meaning(count, 'In milliseconds.') })),
+    report_bytes_per_day: maybe(count),
     notify: z.array(z.object({ url: text(), events: maybe(z.array(z.enum(NOTIFIED_EVENTS))) })),
   } satisfies FieldsOf<PolicyDocument>),
 );

@@ -20,6 +20,7 @@ const EXAMPLE = {
   digest: '62620e39d2a2d4ee9f4d9bb1d7b6d7c61b9df6e7ac9ac2a9a3a4f7c01c1b5a58',
   loaded_at: '2026-11-22T07:00:00.000Z',
   rules: BUILT_IN_RULES,
+  attention_after: 3_600_000,
   targets: { freeze_agent: { engage: { url: 'http://127.0.0.1:8480/v1/action', action: 'freeze' } } },
   notify: [],
 };

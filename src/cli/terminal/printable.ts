@@ -1,10 +1,11 @@
 /**
  * Makes the text of incidents safe for a terminal. A reporter chooses the text, and a terminal obeys control characters:
- * each is shown as its escape. So are characters that change the direction of text (UAX #9), and invisible ones.
+ * each is shown as its escape. So are all others that `hidden-characters.ts` names: what turns the direction of text, what
+ * shows as nothing or as a blank, and marks that pile up. Joiners and variation selectors stay where they belong.
  */
+import { hiddenCharacters } from '../../domain/hidden-characters.ts';
 
-/** Control, format, surrogate, private and line-separating characters; the joiners of emoji and scripts are format too. */
-const UNSAFE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]|(?![\u200c\u200d])\p{Cf}/gu;
+const UNSAFE = hiddenCharacters();
 
 const NAMES: Readonly<Record<string, string>> = { '\n': String.raw`\n`, '\r': String.raw`\r`, '\t': String.raw`\t` };
 

@@ -11,6 +11,7 @@ export const Facts = ({ incident }: { readonly incident: Incident }) => (
   <dl class="facts">
     <Fact name="Source">
       <Verbatim text={incident.source} longest={300} />
+      {incident.source_suspicious && <strong> · suspicious: mixes scripts, or looks like another source</strong>}
     </Fact>
     <Fact name="Reported">
       <Moment at={incident.created_at} /> · <Ago at={incident.created_at} />
@@ -18,6 +19,13 @@ export const Facts = ({ incident }: { readonly incident: Incident }) => (
     {incident.last_seen_at !== undefined && (
       <Fact name="Last seen">
         <Moment at={incident.last_seen_at} />, {incident.occurrences} times in all
+      </Fact>
+    )}
+    {incident.default_severity !== undefined && <Fact name="Lowered">Its class is {incident.default_severity}</Fact>}
+    {incident.reported_severity !== undefined && <Fact name="Reported as">{incident.reported_severity}</Fact>}
+    {incident.latest_report !== undefined && (
+      <Fact name="Latest report">
+        {incident.latest_report.severity} · <Verbatim text={incident.latest_report.description} />
       </Fact>
     )}
     {COMMANDS.map((command) => {

@@ -9,6 +9,8 @@ export interface IncidentRow {
   readonly severity: Severity;
   readonly state: State;
   readonly source: string;
+  /** Whether the source mixes scripts, or looks like another one. */
+  readonly source_suspicious?: true;
   readonly description: string;
   readonly created_at: string;
   readonly occurrences: number;
@@ -33,18 +35,20 @@ export const rowOf = (incident: ListedIncident): IncidentRow => ({
   created_at: incident.created_at,
   occurrences: incident.occurrences,
   version: incident.version,
+  ...(incident.source_suspicious && { source_suspicious: true as const }),
   ...(incident.containment && { containment: incident.containment.status }),
 });
 
 /** The row of an incident that an entry reports. */
 export const rowOfReport = ({ timestamp, data }: EntryOf<'incident.reported'>): IncidentRow => {
-  const { incident, version, state, severity, report } = data;
+  const { incident, version, state, severity, report, source_suspicious } = data;
   return rowOf({
     id: incident,
     class: report.class,
     severity,
     state,
     source: report.source,
+    ...(source_suspicious && { source_suspicious }),
     description: report.description,
     created_at: timestamp,
     occurrences: 1,

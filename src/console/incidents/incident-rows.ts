@@ -104,15 +104,20 @@ export class IncidentRows {
       return;
     }
     if (known.version >= version) return;
-    const occurrences = known.occurrences + (entry.event === 'incident.recurred' ? 1 : 0);
-    this.#known.set(id, { ...known, state, version, occurrences });
+    const isFurtherReport = entry.event === 'incident.recurred';
+    const occurrences = known.occurrences + (isFurtherReport ? 1 : 0);
+    const severity = isFurtherReport ? (entry.data.severity ?? known.severity) : known.severity;
+    const row = { ...known, state, version, occurrences, severity };
+    this.#known.set(id, row);
+    if (severity !== known.severity) this.#placeAgain(row);
     if (entry.event.startsWith('containment.')) this.#lookAt(id);
   }
 
   /** Whether an entry may bring an unlisted incident onto the list. */
   #mayBelong({ event, data }: IncidentEntry): boolean {
     const { states } = this.#filters;
-    const moves = event.startsWith('incident.') && event !== 'incident.recurred';
+    const isMere = event === 'incident.recurred' && data.attention === undefined && (data.intents ?? []).length === 0;
+    const moves = event.startsWith('incident.') && !isMere;
     return moves && (states.length === 0 || states.includes(data.state));
   }
 
@@ -136,6 +141,15 @@ export class IncidentRows {
     }
     if (low === this.#placed.length && this.#next !== undefined) this.#early.push(row.id);
     else this.#placed.splice(low, 0, row.id);
+  }
+
+  /** Moves a row to its place in the order, once it has another severity. */
+  #placeAgain(row: IncidentRow): void {
+    for (const ids of [this.#placed, this.#early]) {
+      const index = ids.indexOf(row.id);
+      if (index >= 0) ids.splice(index, 1);
+    }
+    this.#place(row);
   }
 
   /** Reads an incident from the service, one after the other. */

@@ -68,6 +68,11 @@ export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen }: List
         <VerbatimLine text={row.description} />
       </span>
       <span role="gridcell" class="cell source">
+        {row.source_suspicious && (
+          <span class="flag" title="The source mixes scripts, or looks like another one">
+            !
+          </span>
+        )}
         <VerbatimLine text={row.source} />
       </span>
     </div>

@@ -7,7 +7,7 @@ import { incident, standIn } from '../support/dependencies.ts';
 
 const PATH = '/api/v1/incidents/report';
 const REQUIRED = 'class, source, and description are required';
-const report = { class: 'prompt_injection', source: ' gateway\n', description: '\u00e9 \u2028 \ud83d\ude00' };
+const report = { class: 'prompt_injection', source: 'gateway', description: '\u00e9 \u2028 \ud83d\ude00' };
 const full = { ...report, severity: 'low', evidence: { b: [1, { a: null }], a: 1.5 }, dedup_key: 'k' };
 
 describe('POST /api/v1/incidents/report', () => {
@@ -86,6 +86,35 @@ describe('POST /api/v1/incidents/report', () => {
     ['evidence that is a list', { ...report, evidence: [] }, 'evidence must be a JSON object'],
     ['evidence that is null', { ...report, evidence: null }, 'evidence must be a JSON object'],
     ['an empty dedup_key', { ...report, dedup_key: '' }, 'dedup_key must be a string of 1 to 256 characters'],
+    ['a source of 257 characters', { ...report, source: 'x'.repeat(257) }, 'source must have at most 256 characters'],
+    ...[
+      ['\u0007', 'U+0007 (a control character)'],
+      ['\u0085', 'U+0085 (a control character)'],
+      ['\u200b', 'U+200B (a format character)'],
+      ['\u202e', 'U+202E (a format character)'],
+      ['\ue000', 'U+E000 (a private-use character)'],
+      ['\u{f0000}', 'U+F0000 (a private-use character)'],
+      ['\uffff', 'U+FFFF (an unassigned character)'],
+      ['\u3164', 'U+3164 (a blank or invisible character)'],
+      ['\u2800', 'U+2800 (a blank or invisible character)'],
+      ['\u00a0', 'U+00A0 (a blank or invisible character)'],
+      ['\u2028', 'U+2028 (a blank or invisible character)'],
+      ['\ufe00', 'U+FE00 (a blank or invisible character)'],
+      ['\u034f', 'U+034F (a blank or invisible character)'],
+    ].map(
+      ([character, name]) =>
+        [
+          `a source with ${name}`,
+          { ...report, source: `air${character}lock` },
+          `source must not hold ${name}`,
+        ] as const,
+    ),
+    [
+      'a source with a space at its end',
+      { ...report, source: 'airlock ' },
+      'source must not begin or end with a space',
+    ],
+    ['a source with two spaces', { ...report, source: 'air  lock' }, 'source must not hold two spaces in a row'],
     [
       'a long dedup_key',
       { ...report, dedup_key: 'x'.repeat(257) },

@@ -109,7 +109,16 @@ const inEveryFormat: Drive = async ({ send }) => {
 
 /** Makes every operation give the answers that the document lists, beside those of `refuse` and `blocked`. */
 const DRIVES: Readonly<Record<string, Drive>> = {
-  'POST /api/v1/incidents/report': async ({ send }) => {
+  'POST /api/v1/incidents/report': async ({ send, service, policy }) => {
+    await send('', { body: { ...REPORT, severity: 'low' } });
+    writeFileSync(policy, 'version: 1\nreport_bytes_per_day: 1\nrules: { prompt_injection: { min_severity: high } }\n');
+    await service.post('/api/v1/reload');
+    await send('', { body: REPORT });
+    writeFileSync(policy, 'version: 1\nrules: { prompt_injection: { min_severity: high } }\n');
+    await service.post('/api/v1/reload');
+    await send('', { body: { ...REPORT, source: 't\u043eol-firewall', severity: 'low' } });
+    writeFileSync(policy, 'version: 1\n');
+    await service.post('/api/v1/reload');
     const headers = { 'Idempotency-Key': 'one' };
     await send('', { body: { ...REPORT, dedup_key: 'same' }, headers });
     await send('', { body: { ...REPORT, dedup_key: 'same' }, headers });

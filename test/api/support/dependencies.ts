@@ -27,6 +27,7 @@ const BUILT_IN: Policy = {
   rules: BUILT_IN_RULES,
   targets: {},
   notify: [],
+  attention_after: 3_600_000,
 };
 
 /** Stands in for the rest of the service: it gives what a test puts into it, and keeps what it was called with. */

@@ -25,6 +25,35 @@ describe('printable', () => {
     expect(printable('Grüße, 你好 👩‍💻')).to.equal('Grüße, 你好 👩‍💻');
   });
 
+  for (const [name, character] of Object.entries({
+    'zero width joiner': '\u200d',
+    'zero width non-joiner': '\u200c',
+    'combining grapheme joiner': '\u034f',
+    'Hangul filler': '\u3164',
+    'halfwidth Hangul filler': '\uffa0',
+    'Khmer vowel inherent': '\u17b4',
+    'variation selector': '\ufe00',
+    'variation selector supplement': '\u{e0100}',
+    'Mongolian variation selector': '\u180b',
+    'braille blank': '\u2800',
+    'no-break space': '\u00a0',
+    'private use': '\ue000',
+    'supplementary private use': '\u{f0000}',
+    noncharacter: '\uffff',
+    'object replacement': '\ufffc',
+    tag: '\u{e0041}',
+  })) {
+    it(`escapes a ${name} among letters`, () => {
+      expect(printable(`a${character}b`)).to.match(/^a\\[xu]\S+b$/);
+    });
+  }
+
+  it('escapes marks that pile up, and leaves those that letters carry', () => {
+    expect(printable(`a${'\u0301'.repeat(30)}`).match(/\\u0301/g)).to.have.length(26);
+    for (const name of ['Việt Nam', 'हिन्दी', 'می\u200cخواهم', '❤️ 1️⃣ 👨‍👩‍👧', '葛\u{e0100}'])
+      expect(printable(name)).to.equal(name);
+  });
+
   it('leaves JSON the same value', () => {
     fc.assert(
       fc.property(fc.jsonValue({ stringUnit: 'binary' }), hostile, (value, more) => {

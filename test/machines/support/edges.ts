@@ -7,11 +7,14 @@ export const EDGES = [
   'open --acknowledge--> acknowledged',
   'open --resolve--> resolved',
   'open --recur--> open',
+  'open --recur--> contained',
   'contained --acknowledge--> acknowledged',
   'contained --resolve--> resolved',
   'contained --recur--> contained',
   'acknowledged --resolve--> resolved',
   'acknowledged --recur--> acknowledged',
+  'acknowledged --recur--> open',
+  'acknowledged --recur--> contained',
 ] as const satisfies readonly `${State} --${IncidentEvent['type']}--> ${State}`[];
 
 /** The state that an event leads to; undefined when the state does not take it. */

@@ -1,0 +1,97 @@
+/**
+ * Counts the reports of each source and class, to fold bursts.
+ *
+ * The count over the last `within` is that of the present window, and of the one before in the share that still counts.
+ * What was reported before a start is taken from the record.
+ */
+import type { IncidentClass } from '../../machines/vocabulary.ts';
+import type { Burst } from '../policy/policy.ts';
+import type { Clock } from '../clock.ts';
+import type { CurrentReads } from '../projections/current-reads.ts';
+
+/** How many sources and classes are counted; those that reported longest ago are forgotten first. */
+const MOST_COUNTED = 2000;
+
+interface Count {
+  /** By the monotonic clock. */
+  start: number;
+  present: number;
+  before: number;
+  isBurst: boolean;
+  /** The newest incident that was opened, if it is known. */
+  newest: string | undefined;
+}
+
+export interface Fold {
+  readonly burst: 'begun' | 'continued';
+  /** The incident that takes the report. */
+  readonly incident: string;
+}
+
+export class Bursts {
+  readonly #clock: Clock;
+  readonly #startedAt: number;
+  readonly #counts = new Map<string, Count>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#startedAt = clock.monotonic();
+  }
+
+  /** Counts a report. @returns the incident that it is an occurrence of, when it belongs to a burst */
+  count(ofClass: IncidentClass, source: string, burst: Burst, current: CurrentReads): Fold | undefined {
+    const now = this.#clock.monotonic();
+    const count = this.#countOf(ofClass, source, burst, now, current);
+    const passed = Math.floor((now - count.start) / burst.within);
+    if (passed > 0) {
+      count.before = passed === 1 ? count.present : 0;
+      count.present = 0;
+      count.start += passed * burst.within;
+    }
+    const share = 1 - (now - count.start) / burst.within;
+    const isBurst = count.before * share + count.present >= burst.reports;
+    const hasBegun = isBurst && !count.isBurst;
+    // What is folded counts too, and no further than it takes to stay a burst.
+    if (count.present < burst.reports) count.present += 1;
+    count.isBurst = isBurst;
+    if (!isBurst) return undefined;
+    count.newest ??= current.newestUnresolved(ofClass, source);
+    return count.newest === undefined ? undefined : { burst: hasBegun ? 'begun' : 'continued', incident: count.newest };
+  }
+
+  /** Notes the newest incident of a source and class. */
+  opened(ofClass: IncidentClass, source: string, incident: string): void {
+    const count = this.#counts.get(keyOf(ofClass, source));
+    if (count !== undefined) count.newest = incident;
+  }
+
+  #countOf(ofClass: IncidentClass, source: string, burst: Burst, now: number, current: CurrentReads): Count {
+    const key = keyOf(ofClass, source);
+    const known = this.#counts.get(key);
+    if (known !== undefined) {
+      this.#counts.delete(key);
+      this.#counts.set(key, known);
+      return known;
+    }
+    const [oldest] = this.#counts.keys();
+    if (this.#counts.size >= MOST_COUNTED && oldest !== undefined) this.#counts.delete(oldest);
+    const count: Count = { start: now, present: 0, before: 0, isBurst: false, newest: undefined };
+    if (now - this.#startedAt < burst.within) this.#recall(count, ofClass, source, burst, current);
+    this.#counts.set(key, count);
+    return count;
+  }
+
+  /** Goes on with what the record says of the time before the start. */
+  #recall(count: Count, ofClass: IncidentClass, source: string, burst: Burst, current: CurrentReads): void {
+    const since = this.#clock.now() - burst.within;
+    const newest = current.newestUnresolved(ofClass, source);
+    const incident = newest === undefined ? undefined : current.incident(newest)?.incident;
+    // A burst may have folded for long, so that its incidents are older: its last occurrence says that it went on.
+    const lastSeen = Date.parse(incident?.last_seen_at ?? '');
+    count.isBurst = lastSeen >= since && (incident?.occurrences ?? 0) > burst.reports;
+    count.present = count.isBurst ? burst.reports : current.reportedSince(ofClass, source, since, burst.reports);
+    count.newest = newest;
+  }
+}
+
+const keyOf = (ofClass: IncidentClass, source: string): string => `${ofClass} ${source}`;
