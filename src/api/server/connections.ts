@@ -21,8 +21,8 @@ import type { UnreadAnswers } from './unread-answers.ts';
 const MAX_UNANSWERED = 16;
 /** Requests that all strangers may have sent beyond the first of each connection: each keeps some KiB. */
 const MAX_AHEAD = 64;
-/** How long a stranger who was refused is not read, in milliseconds: to refuse costs time as well. */
-const REST = 1 * SECOND;
+/** How long a stranger who was refused is not read, in milliseconds: to refuse costs time as well. As `Retry-After` says. */
+const REST = 5 * SECOND;
 
 /** A request and its response. */
 export interface Exchange {
@@ -101,7 +101,10 @@ export class Connections {
   /** Takes a new request: handles it, keeps it for its turn, or cuts its connection. */
   take(exchange: Exchange): void {
     const connection = this.#open.get(exchange.request.socket);
-    if (connection === undefined || connection.full || connection.socket.destroyed) return;
+    if (connection === undefined || connection.full || connection.socket.destroyed) {
+      stopReading(exchange.request.socket);
+      return;
+    }
     connection.unanswered++;
     if (connection.unanswered > MAX_UNANSWERED) {
       this.#cut(connection);
@@ -154,7 +157,10 @@ export class Connections {
     connection.ahead.push(exchange);
     this.#ahead++;
     // The last one is kept to be refused, in its turn: the client then sees that the connection ends, and why.
-    if (this.#ahead > MAX_AHEAD) connection.full = true;
+    if (this.#ahead > MAX_AHEAD || this.#options.turnstile.crowded) {
+      connection.full = true;
+      stopReading(connection.socket);
+    }
   }
 
   #queue(connection: Connection, exchange: Exchange): void {
@@ -182,7 +188,9 @@ export class Connections {
     const next = connection.ahead.shift();
     if (next === undefined) {
       connection.busy = false;
+      // At the end of a response Node reads on by itself.
       if (connection.rest === undefined) connection.socket.resume();
+      else connection.socket.pause();
       return;
     }
     this.#ahead--;
@@ -227,6 +235,7 @@ export class Connections {
   #cut(connection: Connection): void {
     this.#remove(connection);
     connection.socket.destroy();
+    stopReading(connection.socket);
     this.#options.onCut();
   }
 
@@ -237,3 +246,14 @@ export class Connections {
     this.#options.unread.delete(connection.socket);
   }
 }
+
+/**
+ * Makes the parser stop in the middle of what has arrived, which may be a thousand requests: each would cost time and
+ * memory although nobody handles it. There is no public way: the parser stops where it is told that another protocol
+ * begins.
+ */
+const stopReading = (socket: Socket & { parser?: { onIncoming: unknown } | null }): void => {
+  if (socket.parser) socket.parser.onIncoming = anotherProtocol;
+};
+
+const anotherProtocol = (): number => 2;

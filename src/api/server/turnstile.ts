@@ -14,6 +14,7 @@ const PATIENCE = 4 * SECOND;
 /** How many may wait whatever the pace, and at any pace: there are as many connections. */
 const MIN_WAITING = 16;
 const MAX_WAITING = 256;
+const CROWD = 8;
 /** How much the last turn counts in the pace. */
 const WEIGHT = 0.1;
 /** While trusted requests are in flight, milliseconds from the end of one turn to the next, at the least … */
@@ -57,6 +58,11 @@ export class Turnstile {
 
   constructor(clock: Pick<Clock, 'monotonic'>) {
     this.#clock = clock;
+  }
+
+  /** Whether several wait already. */
+  get crowded(): boolean {
+    return this.#waiting.length >= CROWD;
   }
 
   /** Waits for a turn; one visitor is refused at once when too many wait. */
