@@ -7,12 +7,16 @@
  * not affected.
  */
 import pino, { type Logger } from 'pino';
+import { type Clock, systemClock } from './clock.ts';
+import { RefusalLog } from './refusal-log.ts';
 
 const STANDARD_OUTPUT = 1;
 const WRITE_AT = 4096;
 const MOST_WAITING = 1024 * 1024;
 /** In milliseconds. */
 const WRITE_AFTER = 100;
+/** The lowest status of a refusal. */
+const REFUSED = 400;
 
 export class ProcessOutput {
   readonly #destination = pino.destination({
@@ -42,11 +46,23 @@ export class ProcessOutput {
 /**
  * Returns a function that writes the line of a request, like pino's lines of level `info`. Pino itself looks at each
  * field and at most characters, which without a compiler takes a twentieth of the time of a report.
+ *
+ * Lines of refused requests are limited: who is refused again and again can't fill the log. A line says how many were
+ * left out.
  */
-export const requestLines = (logger: Logger, output: Pick<ProcessOutput, 'write'>): ((fields: object) => void) => {
+export const requestLines = (
+  logger: Logger,
+  output: Pick<ProcessOutput, 'write'>,
+  clock: Pick<Clock, 'monotonic'> = systemClock,
+): ((fields: object) => void) => {
   const { info: level } = pino.levels.values;
+  const write = (fields: object, msg: string): void =>
+    output.write(`${JSON.stringify({ level, time: new Date().toISOString(), ...fields, msg })}\n`);
+  const refusals = new RefusalLog(clock, (leftOut) => write(leftOut, 'lines of refused requests left out'));
   return (fields) => {
     if (!logger.isLevelEnabled('info')) return;
-    output.write(`${JSON.stringify({ level, time: new Date().toISOString(), ...fields, msg: 'request' })}\n`);
+    const status = 'status' in fields ? Number(fields.status) : 0;
+    if (status >= REFUSED && !refusals.admits(status)) return;
+    write(fields, 'request');
   };
 };

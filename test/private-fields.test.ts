@@ -7,6 +7,7 @@
  * | xstate `machine.getTransitionData` | `machines/transitions.ts`, `chart-path.ts` | `getNextTransitions` does not ask guards, `snapshot.can` does not say which transition is taken |
  * | xstate `_transitions` of a microstep | `src/statecharts/chart-path.ts` | microsteps do not say otherwise which transitions they take |
  * | zod `_zod.def` | `src/build/json-schemas.ts` | zod's documentation names it as the way for `override` of `toJSONSchema` |
+ * | Node `socket.parser.onIncoming` | `src/api/server/connections.ts` | a parser can't be stopped in the middle of a chunk, which may hold a thousand requests |
  * | files inside packages | `src/build` | the bundle replaces or picks them, so that a start loads less |
  */
 import { globSync, readFileSync } from 'node:fs';

@@ -102,7 +102,7 @@ export async function serve(
     allowNonLoopback: config.allowNonLoopback,
     overUnixSocket: config.bind.kind === 'unix',
   });
-  const server = await ApiServer.listen(app.callback(), config.bind, { log: logger, clock });
+  const server = await ApiServer.listen(app.callback(), config.bind, { log: logger, clock, token });
   releases.defer(() => server.close(log.failure === undefined ? GRACE : GRACE_AFTER_FAILURE));
   releases.defer(() => events.close());
   releases.defer(() => posture.stop());

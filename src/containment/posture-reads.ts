@@ -48,9 +48,12 @@ export interface PostureReadsDependencies {
 /** The most significant status first. */
 const ORDER: readonly DeliveryStatus[] = ['confirmed', 'failed', 'lost', 'delivering', 'pending', 'recorded'];
 
+/** The version of each set of actions that was looked at. */
+type Versions = Map<string, string | undefined>;
+
 export class PostureReads {
   readonly #dependencies: PostureReadsDependencies;
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Set<(versions: Versions) => void>();
   readonly #stopping = new AbortController();
 
   constructor(dependencies: PostureReadsDependencies) {
@@ -98,10 +101,12 @@ export class PostureReads {
     wait: number,
     signal: AbortSignal,
   ): Promise<void> {
-    if (signal.aborted || this.#stopping.signal.aborted || this.#hasChanged(actions, version)) return;
+    if (signal.aborted || this.#stopping.signal.aborted || this.#versionNow(actions) !== version) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const look = (): void => {
-      if (this.#hasChanged(actions, version) || this.#stopping.signal.aborted) resolve();
+    const key = actions.join();
+    const look = (versions: Versions): void => {
+      if (!versions.has(key)) versions.set(key, this.#versionNow(actions));
+      if (versions.get(key) !== version || this.#stopping.signal.aborted) resolve();
     };
     const timer = setTimeout(resolve, wait);
     this.#waiting.add(look);
@@ -111,18 +116,20 @@ export class PostureReads {
     this.#waiting.delete(look);
   }
 
-  /** Whether it is another version, or not known any more. */
-  #hasChanged(actions: readonly ContainmentAction[], version: string): boolean {
+  /** The version, or undefined while it is not known. */
+  #versionNow(actions: readonly ContainmentAction[]): string | undefined {
     try {
-      return this.versionOf(actions) !== version;
+      return this.versionOf(actions);
     } catch {
-      return true;
+      return undefined;
     }
   }
 
   /** Makes those that wait look again. */
   changed(): void {
-    for (const look of this.#waiting) look();
+    // Many may wait for the same actions.
+    const versions: Versions = new Map();
+    for (const look of this.#waiting) look(versions);
   }
 
   /** Ends all waiting. */

@@ -7,10 +7,13 @@ import { matchesTag } from '../request/if-none-match.ts';
 import { readParameters } from '../request/read.ts';
 import { respondJson } from '../respond.ts';
 import { LIMITS } from '../server/api-server.ts';
+import { peerOf } from '../server/peer.ts';
 import { waitSchema } from './requests.ts';
 
 /** How many requests may wait for a change at the same time: they must not take all connections. */
 const MAX_WAITING = 64;
+/** As many more on connections that showed the service token: strangers can't take them. */
+const MORE_FOR_TRUSTED = 32;
 
 type Posture = ApiDependencies['posture'];
 
@@ -55,12 +58,16 @@ const waitForChange = async (
   version: string,
   seconds: number,
 ): Promise<void> => {
-  if (posture.waiting >= MAX_WAITING) {
-    throw new RecorderError('overloaded', `${MAX_WAITING} requests wait for the posture already; ask without wait`);
+  const peer = peerOf(ctx.req);
+  const places = MAX_WAITING + (peer.trusted ? MORE_FOR_TRUSTED : 0);
+  if (posture.waiting >= places) {
+    throw new RecorderError('overloaded', `${places} requests wait for the posture already; ask without wait`);
   }
   const left = new AbortController();
   ctx.res.once('close', () => left.abort());
   // Nothing is sent during the wait: without this the server would cut the connection as idle.
   ctx.req.setTimeout(seconds * SECOND + LIMITS.idleTimeout);
   await posture.change(actions, version, seconds * SECOND, left.signal);
+  // A change wakes all that wait.
+  await peer.turn();
 };

@@ -41,6 +41,9 @@ export class EventStream {
   readonly #filter: EntryFilter;
   #position: number;
   #live = false;
+  /** How many bytes were written, and how many of them the reader had taken at the last heartbeat. */
+  #written = 0;
+  #takenBefore = -1;
   /** Continues to catch up when the reader has read what waits, or is gone. */
   #resume: () => void = () => {};
 
@@ -95,6 +98,14 @@ export class EventStream {
     if (this.#waiting === 0) this.#response.write(`:\nid: ${this.#position}\n\n`);
   }
 
+  /** Whether something waits for the reader that has taken nothing since the last call. */
+  isStalled(): boolean {
+    const taken = this.#written - this.#waiting;
+    const stalled = this.#waiting > 0 && taken <= this.#takenBefore;
+    this.#takenBefore = taken;
+    return stalled;
+  }
+
   /** Ends the response; a reader for which something waits is cut off. */
   end(): void {
     if (this.#waiting === 0) this.#response.end();
@@ -110,7 +121,10 @@ export class EventStream {
     this.#response.cork();
     try {
       for (const { line, bytes } of frames) {
-        if (this.#filter(line)) this.#response.write(bytes);
+        if (this.#filter(line)) {
+          this.#response.write(bytes);
+          this.#written += bytes.length;
+        }
         this.#position = line.seq;
       }
     } finally {

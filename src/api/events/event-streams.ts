@@ -11,16 +11,24 @@ import { LogCursor } from '../../audit/log-cursor.ts';
 import type { AuditLog } from '../../audit/log.ts';
 import { type Clock, SECOND } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
+import type { Peer } from '../server/peer.ts';
 import { entryFilter, type EventFilter } from './event-filter.ts';
 import { EventStream, frameOf } from './event-stream.ts';
 import type { StoredEntry } from '../../domain/entries.ts';
 
 const MAX_STREAMS = 64;
+/** As many more for readers on connections that showed the service token: strangers can't take them. */
+const MORE_FOR_TRUSTED = 16;
 /** How many readers read a page of the log at the same time: long reads must not keep the others waiting. */
 const MAX_READING = 2;
-/** The least time between two deliveries, in milliseconds. */
+/** The least time between two deliveries, in milliseconds … */
 const DELIVER_EVERY = 100;
+/** … and as a multiple of the time that the last one took: reports come before their readers. */
+const DELIVER_SHARE = 5;
 const BEAT_EVERY = 15 * SECOND;
+
+/** A reader of which nothing is known. */
+const ANYBODY: Peer = { trusted: false, turn: () => Promise.resolve() };
 
 export interface EventStreamsDependencies {
   readonly log: Pick<AuditLog, 'status' | 'sealed' | 'fileOf'>;
@@ -34,9 +42,13 @@ export interface EventStreamsDependencies {
 export class EventStreams {
   readonly #dependencies: EventStreamsDependencies;
   readonly #streams = new Set<EventStream>();
-  readonly #reading = bulkhead(MAX_READING, Infinity);
+  /** Each stream waits for one page at most. */
+  readonly #reading = bulkhead(MAX_READING, MAX_STREAMS + MORE_FOR_TRUSTED);
+  /** Streams that are about to open. */
+  #opening = 0;
   #pending: EntryLine[] = [];
-  #delivered = -Infinity;
+  /** When the next delivery may be. */
+  #deliverFrom = -Infinity;
   #delivery: NodeJS.Timeout | undefined;
   #beat: NodeJS.Timeout | undefined;
   #closed = false;
@@ -55,7 +67,7 @@ export class EventStreams {
     if (this.#streams.size === 0) return;
     this.#pending.push(...linesOf(entries, written));
     if (this.#delivery !== undefined) return;
-    const wait = this.#delivered + DELIVER_EVERY - this.#dependencies.clock.monotonic();
+    const wait = this.#deliverFrom - this.#dependencies.clock.monotonic();
     this.#delivery = setTimeout(() => this.#deliver(), Math.max(0, wait)).unref();
   }
 
@@ -64,10 +76,11 @@ export class EventStreams {
    * throws, nothing was sent.
    *
    * @param after a `seq`; without it only new entries are sent
+   * @param peer who reads
    * @throws RecorderError `overloaded`, `stopping`; `invalid_request` when the log does not reach `after` yet; `gone` with
    *   `first_seq` when what follows is archived
    */
-  async open(response: ServerResponse, filter: EventFilter, after?: number): Promise<void> {
+  async open(response: ServerResponse, filter: EventFilter, after?: number, peer: Peer = ANYBODY): Promise<void> {
     const { log, kindOf } = this.#dependencies;
     const last_seq = log.status.entries;
     if (after !== undefined && after > last_seq) {
@@ -76,12 +89,23 @@ export class EventStreams {
     }
     const cursor = new LogCursor(log, after ?? last_seq);
     const start = cursor.position;
-    const next = (): ReturnType<LogCursor['next']> => this.#reading.execute(() => cursor.next());
-    const first = await next();
-    if (this.#closed) throw new RecorderError('stopping', 'the service is stopping');
-    if (this.#streams.size >= MAX_STREAMS) {
-      throw new RecorderError('overloaded', `${MAX_STREAMS} event streams are open; try again later`);
+    const places = MAX_STREAMS + (peer.trusted ? MORE_FOR_TRUSTED : 0);
+    if (this.#streams.size + this.#opening >= places) {
+      throw new RecorderError('overloaded', `${places} event streams are open; try again later`);
     }
+    const read = (): ReturnType<LogCursor['next']> => this.#reading.execute(() => cursor.next());
+    const next: typeof read = async () => {
+      await peer.turn();
+      return read();
+    };
+    this.#opening++;
+    let first: Awaited<ReturnType<typeof read>>;
+    try {
+      first = await read();
+    } finally {
+      this.#opening--;
+    }
+    if (this.#closed) throw new RecorderError('stopping', 'the service is stopping');
     if (response.destroyed) return;
     const stream = new EventStream(response, start, entryFilter(filter, kindOf));
     this.#streams.add(stream);
@@ -100,7 +124,8 @@ export class EventStreams {
 
   #deliver(): void {
     this.#delivery = undefined;
-    this.#delivered = this.#dependencies.clock.monotonic();
+    const { clock } = this.#dependencies;
+    const began = clock.monotonic();
     const frames = this.#pending.map(frameOf);
     this.#pending = [];
     for (const stream of this.#streams) {
@@ -110,6 +135,7 @@ export class EventStreams {
         this.#giveUp(stream, error);
       }
     }
+    this.#deliverFrom = began + Math.max(DELIVER_EVERY, DELIVER_SHARE * (clock.monotonic() - began));
   }
 
   /** What was sent so far is in order. When the reader reconnects it resumes, or gets the error as a response. */
@@ -119,7 +145,10 @@ export class EventStreams {
   }
 
   #beatAll(): void {
-    for (const stream of this.#streams) stream.beat();
+    for (const stream of this.#streams) {
+      if (stream.isStalled()) this.#giveUp(stream, new RecorderError('overloaded', 'its reader does not read'));
+      else stream.beat();
+    }
     if (this.#streams.size > 0) return;
     clearInterval(this.#beat);
     this.#beat = undefined;

@@ -3,6 +3,7 @@ import { RecorderError } from '../../errors.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { readParameters } from '../request/read.ts';
+import { peerOf } from '../server/peer.ts';
 import { eventsSchema } from './requests.ts';
 
 /**
@@ -22,7 +23,7 @@ export const eventRoutes = ({ events }: Pick<ApiDependencies, 'events'>): readon
         ctx.status = 200;
         return;
       }
-      await events.open(ctx.res, filter, after === undefined ? undefined : Number(after));
+      await events.open(ctx.res, filter, after === undefined ? undefined : Number(after), peerOf(ctx.req));
       // Koa would check whether the stream is a Response of fetch, and load fetch for that: 15 MB.
       ctx.respond = false;
     },

@@ -10,14 +10,17 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { SECOND } from '../../clock.ts';
 import type { BindAddress } from '../../config.ts';
 import { bindTo } from './bind.ts';
-import { Connections } from './connections.ts';
+import { Connections, type Exchange } from './connections.ts';
 import type { ApiDependencies, ApiLogger } from '../dependencies.ts';
-import { refuseConnection, refuseExpectation } from './unparsed-requests.ts';
+import { carriesToken } from '../middleware/authentication.ts';
+import { Turnstile } from './turnstile.ts';
+import { UnparsedRequests } from './unparsed-requests.ts';
+import { UnreadAnswers } from './unread-answers.ts';
 
 /** Responds to a request, and handles its own errors. */
 export type Application = (request: IncomingMessage, response: ServerResponse) => Promise<unknown>;
 
-export type ServerDependencies = Pick<ApiDependencies, 'log' | 'clock'>;
+export type ServerDependencies = Pick<ApiDependencies, 'log' | 'clock' | 'token'>;
 
 export interface Limits {
   /** Milliseconds from a request's first byte, or its connection, to the end of its headers. */
@@ -28,7 +31,7 @@ export interface Limits {
   readonly idleTimeout: number;
   /** Milliseconds between two sweeps that enforce the first two. */
   readonly sweepInterval: number;
-  /** Connections at the same time; a further one takes the place of an idle one, or is closed at once. */
+  /** Connections at the same time; a further one takes the place of a less useful one, or is closed at once. */
   readonly connections: number;
   /** Bytes of a request's headers, including its first line. */
   readonly headerBytes: number;
@@ -71,9 +74,19 @@ export class ApiServer {
     return server;
   }
 
-  private constructor(application: Application, { log, clock }: ServerDependencies, limits: Limits) {
+  private constructor(application: Application, { log, clock, token }: ServerDependencies, limits: Limits) {
     this.#log = log;
-    this.#connections = new Connections(limits.connections, this.#countDropped);
+    const unparsed = new UnparsedRequests(log, clock);
+    this.#connections = new Connections({
+      places: limits.connections,
+      clock,
+      turnstile: new Turnstile(clock),
+      unread: new UnreadAnswers(clock),
+      isTrusted: (request) => carriesToken(request, token),
+      handle: ({ request, response }) => application(request, response),
+      refuse: ({ response }) => unparsed.refuseForNow(response),
+      onCut: this.#countDropped,
+    });
     this.#places = limits.connections;
     this.#server = createServer({
       headersTimeout: limits.headersTimeout,
@@ -90,10 +103,11 @@ export class ApiServer {
     this.#allowForLateness(clock, limits);
     this.#server.on('connection', (socket) => this.#connections.add(socket));
     this.#server.on('request', (request, response) => {
-      if (this.#prepare(request, response)) void application(request, response);
+      this.#prepare({ request, response });
     });
-    this.#server.on('checkExpectation', refuseExpectation);
-    this.#server.on('clientError', (error, socket) => refuseConnection(error, socket, log));
+    this.#server.on('checkExpectation', (_request, response) => unparsed.refuseExpectation(response));
+    this.#server.on('clientError', (error, socket) => unparsed.refuseConnection(error, socket));
+    this.#server.once('close', () => unparsed.close());
     this.#server.on('drop', this.#countDropped);
   }
 
@@ -131,20 +145,22 @@ export class ApiServer {
       this.#server.headersTimeout = headersTimeout + late;
       this.#server.requestTimeout = requestTimeout + late;
       due = now + sweepInterval;
+      this.#connections.sweep();
     }, sweepInterval).unref();
-    this.#server.once('close', () => clearInterval(sweep));
+    this.#server.once('close', () => {
+      clearInterval(sweep);
+      this.#connections.close();
+    });
   }
 
-  /** Returns false when the request must not be handled: its connection is cut. */
-  #prepare(request: IncomingMessage, response: ServerResponse): boolean {
-    if (!this.#connections.begin(request.socket)) return false;
+  #prepare(exchange: Exchange): void {
+    const { request, response } = exchange;
     if (this.#closing) response.shouldKeepAlive = false;
     response.on('close', () => this.#afterResponse(request));
-    return true;
+    this.#connections.take(exchange);
   }
 
   #afterResponse(request: IncomingMessage): void {
-    this.#connections.end(request.socket);
     // A body that is too long is not read to its end. Reading on lets its client finish sending, within the request's
     // time: it then sees the response instead of a reset connection, and can send its next request.
     if (!request.complete) request.resume();

@@ -1,70 +1,259 @@
 /**
  * The connections of the server, limited so that one client can't take what all of them need.
  *
- * HTTP lets a client send any number of requests without waiting for responses, and each costs memory until its
- * response. A connection with too many is cut. When all places are taken, a new connection takes the place of the one
- * that has been idle the longest: clients keep connections open for later use, and open another when one is cut. When
- * none is idle, the new one is cut.
+ * A connection belongs to a stranger until a request on it carries the service token. Requests on a trusted connection are
+ * handled at once. Requests of strangers wait for their turn (`Turnstile`), one of each connection at a time; meanwhile
+ * the server reads no more from it. What a stranger has sent beyond that (HTTP allows requests without waiting for
+ * responses) is kept as far as all strangers together have room for it; then the connection is closed behind a refusal.
+ *
+ * When all places are taken, a new connection takes the place of the least useful one: one that does not read its
+ * response, else the one that has been idle the longest, else the oldest of a stranger. A trusted one that has a request
+ * in flight never gives way; when there are only such, the new one is cut.
  */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { type Clock, SECOND } from '../../clock.ts';
+import { type Peer, setPeer } from './peer.ts';
+import type { Account, Turnstile } from './turnstile.ts';
+import type { UnreadAnswers } from './unread-answers.ts';
 
 /** Requests that one connection may have in flight; most clients have one. */
 const MAX_UNANSWERED = 16;
+/** Requests that all strangers may have sent beyond the first of each connection: each keeps some KiB. */
+const MAX_AHEAD = 64;
+/** How long a stranger who was refused is not read, in milliseconds: to refuse costs time as well. As `Retry-After` says. */
+const REST = 5 * SECOND;
+
+/** A request and its response. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+export interface ConnectionsOptions {
+  /** How many connections may be open at the same time. */
+  readonly places: number;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly turnstile: Turnstile;
+  readonly unread: UnreadAnswers;
+  /** Whether a request carries the service token. */
+  readonly isTrusted: (request: IncomingMessage) => boolean;
+  readonly handle: (exchange: Exchange) => Promise<unknown>;
+  /** Responds that there is no room for a request now. */
+  readonly refuse: (exchange: Exchange) => void;
+  /** Called for each connection that is cut. */
+  readonly onCut: () => void;
+}
+
+class Connection implements Peer {
+  readonly socket: Socket;
+  readonly account: Account = {};
+  readonly #turnstile: Turnstile;
+  trusted = false;
+  unanswered = 0;
+  /** The stranger's requests that are not handled yet, oldest first. */
+  readonly ahead: Exchange[] = [];
+  /** Whether one of the stranger's requests waits for its turn or is handled. */
+  busy = false;
+  /** Whether the stranger has sent too much ahead: nothing more is taken from it. */
+  full = false;
+  rest: NodeJS.Timeout | undefined;
+
+  constructor(socket: Socket, turnstile: Turnstile) {
+    this.socket = socket;
+    this.#turnstile = turnstile;
+  }
+
+  turn(): Promise<void> {
+    if (this.trusted || this.socket.destroyed) return Promise.resolve();
+    const { account, socket } = this;
+    return new Promise((resolve) => {
+      const leave = (): void => resolve();
+      socket.once('close', leave);
+      const take = (): void => {
+        socket.off('close', leave);
+        resolve();
+      };
+      this.#turnstile.enter({ account, gone: () => socket.destroyed, take, refuse: () => socket.destroy() });
+    });
+  }
+}
 
 export class Connections {
-  readonly #places: number;
-  readonly #onCut: () => void;
-  /** How many requests of each are unanswered; in the order of their opening or last response. */
-  readonly #unanswered = new Map<Socket, number>();
+  readonly #options: ConnectionsOptions;
+  /** In the order of their opening or last response. */
+  readonly #open = new Map<Socket, Connection>();
+  #ahead = 0;
 
-  /**
-   * @param places how many connections may be open at the same time
-   * @param onCut called for each that is cut
-   */
-  constructor(places: number, onCut: () => void) {
-    this.#places = places;
-    this.#onCut = onCut;
+  constructor(options: ConnectionsOptions) {
+    this.#options = options;
   }
 
   /** Adds a new connection. */
   add(socket: Socket): void {
-    this.#unanswered.set(socket, 0);
-    socket.once('close', () => this.#unanswered.delete(socket));
-    if (this.#unanswered.size > this.#places) this.#cutLongestIdle();
+    const connection = new Connection(socket, this.#options.turnstile);
+    setPeer(socket, connection);
+    this.#open.set(socket, connection);
+    socket.once('close', () => this.#remove(connection));
+    if (this.#open.size > this.#options.places) this.#cut(this.#leastUseful() ?? connection);
   }
 
-  /** Counts a new request. Returns false when the request must not be handled: its connection is cut. */
-  begin(socket: Socket): boolean {
-    if (socket.destroyed) return false;
-    const unanswered = (this.#unanswered.get(socket) ?? 0) + 1;
-    if (unanswered > MAX_UNANSWERED) {
-      this.#cut(socket);
-      return false;
-    }
-    this.#unanswered.set(socket, unanswered);
-    return true;
-  }
-
-  /** Counts a response. */
-  end(socket: Socket): void {
-    const unanswered = this.#unanswered.get(socket);
-    if (unanswered === undefined) return;
-    // An idle connection moves to the end of the order.
-    if (unanswered === 1) this.#unanswered.delete(socket);
-    this.#unanswered.set(socket, unanswered - 1);
-  }
-
-  #cutLongestIdle(): void {
-    for (const [socket, unanswered] of this.#unanswered) {
-      if (unanswered > 0) continue;
-      this.#cut(socket);
+  /** Takes a new request: handles it, keeps it for its turn, or cuts its connection. */
+  take(exchange: Exchange): void {
+    const connection = this.#open.get(exchange.request.socket);
+    if (connection === undefined || connection.full || connection.socket.destroyed) {
+      stopReading(exchange.request.socket);
       return;
     }
+    connection.unanswered++;
+    if (connection.unanswered > MAX_UNANSWERED) {
+      this.#cut(connection);
+      return;
+    }
+    const { isTrusted } = this.#options;
+    if (exchange.request.headers.authorization !== undefined && (connection.trusted || isTrusted(exchange.request))) {
+      this.#handleTrusted(connection, exchange);
+    } else if (connection.trusted) {
+      this.#handleNow(connection, exchange);
+    } else {
+      this.#keep(connection, exchange);
+    }
   }
 
-  #cut(socket: Socket): void {
-    this.#unanswered.delete(socket);
-    socket.destroy();
-    this.#onCut();
+  /** Ends the time of those who were refused or do not read, and the wait of those who wait too long. */
+  sweep(): void {
+    this.#options.turnstile.sweep();
+    this.#options.unread.sweep();
+  }
+
+  close(): void {
+    for (const { rest } of this.#open.values()) clearTimeout(rest);
+    this.#options.turnstile.close();
+  }
+
+  #handleTrusted(connection: Connection, exchange: Exchange): void {
+    connection.trusted = true;
+    const { method } = exchange.request;
+    // A stream or a long poll may be in flight for ever.
+    if (method !== 'GET' && method !== 'HEAD') {
+      this.#options.turnstile.begin();
+      exchange.response.once('close', () => this.#options.turnstile.end());
+    }
+    this.#handleNow(connection, exchange);
+  }
+
+  #handleNow(connection: Connection, exchange: Exchange): void {
+    exchange.response.once('close', () => this.#answered(connection));
+    void this.#options.handle(exchange);
+  }
+
+  #keep(connection: Connection, exchange: Exchange): void {
+    if (!connection.busy) {
+      connection.busy = true;
+      connection.socket.pause();
+      this.#queue(connection, exchange);
+      return;
+    }
+    connection.ahead.push(exchange);
+    this.#ahead++;
+    // The last one is kept to be refused, in its turn: the client then sees that the connection ends, and why.
+    if (this.#ahead > MAX_AHEAD || this.#options.turnstile.crowded) {
+      connection.full = true;
+      stopReading(connection.socket);
+    }
+  }
+
+  #queue(connection: Connection, exchange: Exchange): void {
+    const { turnstile, unread } = this.#options;
+    const { account, socket } = connection;
+    exchange.response.once('close', () => {
+      unread.delete(socket);
+      this.#answered(connection);
+      this.#proceed(connection);
+    });
+    const gone = (): boolean => exchange.response.closed || socket.destroyed;
+    const take = (): void => {
+      void this.#options.handle(exchange).then(() => {
+        if (exchange.response.writableEnded && !exchange.response.closed) unread.add(socket);
+      });
+    };
+    const refuse = (): void => {
+      if (!gone()) this.#refuse(connection, exchange);
+    };
+    turnstile.enter({ account, gone, take, refuse });
+  }
+
+  /** Goes on to the stranger's next request. */
+  #proceed(connection: Connection): void {
+    const next = connection.ahead.shift();
+    if (next === undefined) {
+      connection.busy = false;
+      // At the end of a response Node reads on by itself.
+      if (connection.rest === undefined) connection.socket.resume();
+      else connection.socket.pause();
+      return;
+    }
+    this.#ahead--;
+    if (connection.full && connection.ahead.length === 0) {
+      next.response.shouldKeepAlive = false;
+      this.#options.refuse(next);
+    } else this.#queue(connection, next);
+  }
+
+  #refuse(connection: Connection, exchange: Exchange): void {
+    connection.rest ??= setTimeout(() => {
+      connection.rest = undefined;
+      if (!connection.busy) connection.socket.resume();
+    }, REST).unref();
+    this.#options.refuse(exchange);
+  }
+
+  /** An idle connection moves to the end of the order. */
+  #answered(connection: Connection): void {
+    connection.unanswered--;
+    if (connection.unanswered > 0 || !this.#open.delete(connection.socket)) return;
+    this.#open.set(connection.socket, connection);
+  }
+
+  #leastUseful(): Connection | undefined {
+    const unread = this.#options.unread.oldest;
+    const stalled = unread && this.#open.get(unread);
+    if (stalled !== undefined) return stalled;
+    let idle: Connection | undefined;
+    let stranger: Connection | undefined;
+    const all = [...this.#open.values()];
+    // The newest is the one that needs a place.
+    for (const connection of all.slice(0, -1)) {
+      if (connection.unanswered === 0) {
+        if (!connection.trusted) return connection;
+        idle ??= connection;
+      } else if (!connection.trusted) stranger ??= connection;
+    }
+    return stranger ?? idle;
+  }
+
+  #cut(connection: Connection): void {
+    this.#remove(connection);
+    connection.socket.destroy();
+    stopReading(connection.socket);
+    this.#options.onCut();
+  }
+
+  #remove(connection: Connection): void {
+    if (!this.#open.delete(connection.socket)) return;
+    clearTimeout(connection.rest);
+    this.#ahead -= connection.ahead.splice(0).length;
+    this.#options.unread.delete(connection.socket);
   }
 }
+
+/**
+ * Makes the parser stop in the middle of what has arrived, which may be a thousand requests: each would cost time and
+ * memory although nobody handles it. There is no public way: the parser stops where it is told that another protocol
+ * begins.
+ */
+const stopReading = (socket: Socket & { parser?: { onIncoming: unknown } | null }): void => {
+  if (socket.parser) socket.parser.onIncoming = anotherProtocol;
+};
+
+const anotherProtocol = (): number => 2;

@@ -1,11 +1,14 @@
 /**
- * Responses to what never becomes a request of the application: bytes that are no HTTP, headers that are too long,
- * clients that are too slow, expectations that can't be met. They are JSON like all others, and repeat nothing of what
- * was sent.
+ * Responds to what never becomes a request of the application: bytes that are no HTTP, headers that are too long,
+ * clients that are too slow, expectations that can't be met, strangers for whom there is no time now. The responses are
+ * JSON like all others, and repeat nothing of what was sent.
  */
-import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
+import { STATUS_CODES, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { Clock } from '../../clock.ts';
 import type { ApiLogger } from '../dependencies.ts';
+import { RETRY_AFTER_SECONDS } from '../respond.ts';
+import { RefusalLog } from '../../refusal-log.ts';
 
 /** By the code of the error that Node gives. */
 const REFUSALS: Readonly<Record<string, readonly [status: number, message: string]>> = {
@@ -14,29 +17,65 @@ const REFUSALS: Readonly<Record<string, readonly [status: number, message: strin
   HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'chunk extensions too long'],
 };
 
-/** Responds on a connection from which no request could be read, and closes it. */
-export const refuseConnection = (error: NodeJS.ErrnoException, socket: Duplex, log: ApiLogger): void => {
-  const [status, message] = REFUSALS[error.code ?? ''] ?? [400, 'malformed HTTP request'];
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  log.info({ status, code: error.code }, 'request refused');
-  const body = JSON.stringify({ error: message });
-  const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    'Content-Type: application/json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Cache-Control: no-store',
-    'X-Content-Type-Options: nosniff',
-    'Connection: close',
-  ];
-  // Do not wait for the client to close its side: a refused connection must not keep its place.
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
+const JSON_HEADERS = {
+  'Content-Type': 'application/json',
+  'Cache-Control': 'no-store',
+  'X-Content-Type-Options': 'nosniff',
 };
 
-/** Refuses a request with an `Expect` header other than `100-continue` (RFC 9110, section 10.1.1). */
-export const refuseExpectation = (_request: IncomingMessage, response: ServerResponse): void => {
-  response.writeHead(417, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' });
-  response.end(JSON.stringify({ error: 'expectation not supported' }));
+export class UnparsedRequests {
+  readonly #log: ApiLogger;
+  readonly #lines: RefusalLog;
+
+  constructor(log: ApiLogger, clock: Pick<Clock, 'monotonic'>) {
+    this.#log = log;
+    this.#lines = new RefusalLog(clock, (leftOut) => log.info(leftOut, 'lines of refused requests left out'));
+  }
+
+  /** Responds on a connection from which no request could be read, and closes it. */
+  refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const [status, message] = REFUSALS[error.code ?? ''] ?? [400, 'malformed HTTP request'];
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    this.#write(status, error.code);
+    const body = JSON.stringify({ error: message });
+    const head = [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      ...Object.entries(JSON_HEADERS).map(([name, value]) => `${name}: ${value}`),
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      'Connection: close',
+    ];
+    // Do not wait for the client to close its side: a refused connection must not keep its place.
+    socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
+  }
+
+  /** Refuses a request with an `Expect` header other than `100-continue` (RFC 9110, section 10.1.1). */
+  refuseExpectation(response: ServerResponse): void {
+    this.#write(417);
+    respond(response, 417, 'expectation not supported');
+  }
+
+  /** Refuses a request for which there is no time now, without a look at what it asks for. */
+  refuseForNow(response: ServerResponse): void {
+    this.#write(503);
+    response.setHeader('Retry-After', RETRY_AFTER_SECONDS);
+    respond(response, 503, 'too many requests without the service token; try again');
+  }
+
+  /** Reports what was left out of the log. */
+  close(): void {
+    this.#lines.close();
+  }
+
+  #write(status: number, code?: string): void {
+    if (this.#lines.admits(status)) this.#log.info({ status, ...(code !== undefined && { code }) }, 'request refused');
+  }
+}
+
+const respond = (response: ServerResponse, status: number, message: string): void => {
+  const body = JSON.stringify({ error: message });
+  response.writeHead(status, { ...JSON_HEADERS, 'Content-Length': Buffer.byteLength(body) });
+  response.end(body);
 };

@@ -16,7 +16,7 @@ describe('concurrencyLimit', () => {
   beforeEach(async () => {
     inside = [];
     came = 0;
-    const { log } = standIn();
+    const { log, token } = standIn();
     const app = new Koa();
     app.use(errors(log));
     app.use((_, next) => {
@@ -33,7 +33,7 @@ describe('concurrencyLimit', () => {
     server = await ApiServer.listen(
       app.callback(),
       { kind: 'tcp', host: '127.0.0.1', port: 0 },
-      { log, clock: systemClock },
+      { log, clock: systemClock, token },
     );
   });
   afterEach(() => server.close(0));

@@ -53,7 +53,7 @@ describe('routing', () => {
     server = await ApiServer.listen(
       app.callback(),
       { kind: 'tcp', host: '127.0.0.1', port: 0 },
-      { log: standIn().log, clock: systemClock },
+      { ...standIn(), clock: systemClock },
     );
   });
   after(() => server.close(0));

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Box } from '../../bench/setting.ts';
 
 const runs = (program: string, ...args: readonly string[]): boolean => spawnSync(program, args).status === 0;
 
@@ -21,6 +22,15 @@ const mayMount = (): boolean => {
   return mounted;
 };
 
+const mayMakeBox = (): boolean => {
+  try {
+    Box.make(`needs-${process.pid}`).remove();
+    return true;
+  } catch {
+    return false;
+  }
+};
+
 /** Each with what to do about it and the question whether it is there. */
 const NEEDS = {
   strace: ['the package strace', () => runs('strace', '-D', '-o', '/dev/null', 'true')],
@@ -30,6 +40,7 @@ const NEEDS = {
   prlimit: ['the package util-linux (prlimit)', () => runs('prlimit', '--version')],
   libfaketime: ['the package libfaketime', () => LIBFAKETIME !== undefined],
   mount: ['the right to mount (root)', mayMount],
+  box: ['the right to make control groups (root)', mayMakeBox],
   loop: ['a loop device and the package e2fsprogs', () => runs('losetup', '--find') && runs('mkfs.ext4', '-V')],
   promtool: ['the package prometheus (promtool)', () => runs('promtool', '--version')],
   openmetrics: [
