@@ -40,7 +40,8 @@ export interface ServeOptions {
 }
 
 export interface Serving {
-  readonly address: BindAddress;
+  /** Where it listens: at least one. */
+  readonly addresses: readonly BindAddress[];
   /** Reads the policy again and puts it into force. @throws RecorderError like `PolicyInForce.reload` */
   readonly reload: () => Promise<object>;
 }
@@ -115,9 +116,9 @@ export async function serve(
     tellRequest: logRequest,
     clock,
     allowNonLoopback: config.allowNonLoopback,
-    overUnixSocket: config.bind.kind === 'unix',
+    overUnixSocket: config.bind.some(({ kind }) => kind !== 'tcp'),
   });
-  const server = await ApiServer.listen(app.callback(), config.bind, { log: logger, clock });
+  const server = await ApiServer.listen(app.callback(), config.bind, { log: logger, clock, token });
   releases.defer(() => server.close(log.failure === undefined ? GRACE : GRACE_AFTER_FAILURE));
   releases.defer(() => events.close());
   releases.defer(() => posture.stop());
@@ -125,7 +126,7 @@ export async function serve(
   releases.defer(() => clearInterval(heart));
 
   for (const warning of warnings()) logger.warn(warning);
-  return { address: server.address, reload };
+  return { addresses: server.addresses, reload };
 }
 
 /** What an operator should know although nothing is broken. */

@@ -30,11 +30,11 @@ describe('concurrencyLimit', () => {
       ctx.status = 200;
       ctx.body = ctx.path;
     });
-    server = await ApiServer.listen(
-      app.callback(),
-      { kind: 'tcp', host: '127.0.0.1', port: 0 },
-      { log, clock: systemClock },
-    );
+    server = await ApiServer.listen(app.callback(), [{ kind: 'tcp', host: '127.0.0.1', port: 0 }], {
+      log,
+      clock: systemClock,
+      token: standIn().token,
+    });
   });
   afterEach(() => server.close(0));
 

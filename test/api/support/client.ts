@@ -19,8 +19,8 @@ export const serve = async (
   const application = createApp(dependencies).callback();
   const server = await ApiServer.listen(
     application,
-    bind,
-    { log: dependencies.log, clock: systemClock },
+    [bind],
+    { log: dependencies.log, clock: systemClock, token: dependencies.token },
     { ...LIMITS, ...limits },
   );
   servers.push(server);
