@@ -87,6 +87,22 @@ describe('the sockets that systemd holds for the recorder', () => {
     });
   }
 
+  it('take over from a version that binds its port itself', async () => {
+    const before = recorder.get('/health').total_incidents as number;
+    const units = '/usr/lib/systemd/system';
+    machine.run(
+      `systemctl disable --quiet ${SOCKET}; systemctl stop ${UNIT} ${SOCKET}; rm ${units}/${SOCKET}
+      sed -i -E '/^((Requires|After)=.*socket|SocketBindDeny=any)$/d' ${units}/${UNIT}
+      systemctl daemon-reload; systemctl start ${UNIT}`,
+    );
+    await recorder.serves();
+    machine.run('./next/install.sh');
+    await recorder.serves();
+    expect(machine.run(`systemctl is-active ${SOCKET}; systemctl is-enabled ${SOCKET}`)).to.equal('active\nenabled');
+    expect(machine.run(`curl -sf -m 20 --unix-socket ${PATH} http://localhost/livez`)).to.equal('{"status":"ok"}');
+    expect(recorder.get('/health').total_incidents).to.equal(before);
+  });
+
   it('stay open while the recorder can not start, however many knock', async () => {
     machine.run(`mv ${TOKEN} /root/token; systemctl restart ${UNIT}`);
     for (let time = 0; time < 30; time++) machine.try('curl -s -m 0.1 http://127.0.0.1:8515/livez');
