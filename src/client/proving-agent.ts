@@ -11,12 +11,15 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import type { AgentOptions } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { SECOND } from '../clock.ts';
 import { addressText, bodyDigest, NO_ADDRESS, proofKeyIdOf, proofKeyOf, proofOf } from '../proof.ts';
 import { Impostor } from './errors.ts';
 
 const { Agent } = process.getBuiltinModule('node:http');
 
 const TARGET = '/livez';
+/** How long a proof may take. A long poll must not wait longer for one who never answers. */
+const PROOF_WITHIN = 10 * SECOND;
 /** In bytes. More than the recorder sends as headers and body together. */
 const LONGEST_ANSWER = 16 * 1024;
 
@@ -70,6 +73,7 @@ export class ProvingAgent extends Agent {
     const socket = connect('socketPath' in endpoint ? { path: endpoint.socketPath } : { ...endpoint, noDelay: true });
     const abort = (): void => void socket.destroy(signal?.reason);
     signal?.addEventListener('abort', abort, { once: true });
+    const limit = setTimeout(() => socket.destroy(new Error(`no proof within ${PROOF_WITHIN} ms`)), PROOF_WITHIN);
     this.#unproved.add(socket);
     try {
       const fault = await challenge(socket, key, endpoint);
@@ -80,6 +84,7 @@ export class ProvingAgent extends Agent {
       socket.destroy();
       throw error;
     } finally {
+      clearTimeout(limit);
       this.#unproved.delete(socket);
       signal?.removeEventListener('abort', abort);
     }

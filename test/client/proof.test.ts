@@ -1,7 +1,7 @@
 /** What the client sends to, and believes of, something at the recorder's address that is not the recorder. */
 import { createServer } from 'node:http';
+import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Impostor, type Posture, RecorderClient, ReportSpool, type Report } from '../../src/client/index.ts';
@@ -182,6 +182,36 @@ describe('whom the client believes', () => {
     expect(error.message).to.include('tokenPath');
     const credulous = closing(new RecorderClient({ url, prove: false }));
     expect((await credulous.posture('freeze_agent'))?.posture.engaged).to.equal(false);
+  });
+
+  it('believes no answer that is malformed, endless or longer than it says, and sends it nothing', async () => {
+    const home = new ServiceHome(directory());
+    const answers = [
+      ['SSH-2.0-OpenSSH_9.2\r\n\r\n', 'not that of a recorder'],
+      ['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', 'not that of a recorder'],
+      [`HTTP/1.1 200 OK\r\n${'X: y\r\n'.repeat(4000)}`, 'too long'],
+      ['HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab', 'longer than it says'],
+      [`HTTP/1.1 200 OK\r\nRecorder-Proof: ${'0'.repeat(64)}\r\nContent-Length: 0\r\n\r\n`, 'is wrong'],
+      [`HTTP/1.1 200 OK\r\nRecorder-Proof: ${'0'.repeat(63)}\r\nContent-Length: 0\r\n\r\n`, 'no Recorder-Proof'],
+    ] as const;
+    for (const [answer, why] of answers) {
+      let got = '';
+      const stranger = createNetServer((socket) => {
+        socket.on('error', () => {}).setEncoding('latin1');
+        socket.on('data', (chunk: string) => {
+          got += chunk;
+          socket.write(answer);
+        });
+      });
+      closing({ close: () => stranger.close() });
+      stranger.listen(0, '127.0.0.1');
+      await once(stranger, 'listening');
+      const { port } = stranger.address() as AddressInfo;
+      const error = await failure(clientOf(home, `http://127.0.0.1:${port}`).report(REPORT));
+      expect(error, why).to.be.instanceOf(Impostor);
+      expect(error.message).to.include(why);
+      expect(got.match(/^[\w-]+: /gm), 'the challenge alone').to.deep.equal(['Host: ', 'Recorder-Challenge: ']);
+    }
   });
 
   it('does not wait for ever for a proof', async () => {
