@@ -11,7 +11,7 @@ import { readdirSync } from 'node:fs';
 import { defineConfig, type OxlintOverride } from 'oxlint';
 
 /** Files below all layers. They import each other only. */
-const BASE = ['backoff', 'clock', 'duration', 'durable-file', 'errors', 'loopback', 'secret-file', 'version'];
+const BASE = ['backoff', 'clock', 'duration', 'durable-file', 'errors', 'loopback', 'proof', 'secret-file', 'version'];
 
 /** The folders and files of `src`, lowest first. Those in one line may not import each other. */
 const LAYERS: readonly (readonly string[])[] = [
@@ -20,7 +20,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['policy', 'audit'],
   ['projections'],
   ['incidents'],
-  ['containment'],
+  ['containment', 'refusal-log.ts'],
   ['client', 'config.ts', 'health.ts', 'process-log.ts', 'process-output.ts'],
   ['metrics', 'local-use.ts'],
   ['api', 'cli', 'console'],
@@ -122,7 +122,7 @@ const domain = {
 const NOT_NODE = ['*', '!node:*', '!node:*/*', 'node:sqlite'];
 
 /** The files of `BASE` that the client ships with. */
-const SHIPPED = ['backoff', 'clock', 'durable-file'];
+const SHIPPED = ['backoff', 'clock', 'durable-file', 'proof'];
 
 const shipped = {
   files: SHIPPED.map((name) => `**/src/${name}.ts`),

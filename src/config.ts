@@ -8,9 +8,23 @@ export type BindAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string };
 
+/** A listening socket that systemd has passed to this process: sd_listen_fds(3). */
+export interface InheritedSocket {
+  readonly kind: 'inherited';
+  /** The file descriptor. */
+  readonly fd: number;
+  /** Its name in `LISTEN_FDNAMES`: the `FileDescriptorName=` of its unit. */
+  readonly name: string;
+  /** Whether it must not be reachable from other machines. */
+  readonly loopbackOnly: boolean;
+}
+
 export interface Config {
-  /** Where the API listens. With port 0 the system chooses a port. */
-  readonly bind: BindAddress;
+  /**
+   * Where the API listens: the sockets that systemd has passed, and what `BIND_ADDR` names besides. With port 0 the system
+   * chooses a port.
+   */
+  readonly bind: readonly (BindAddress | InheritedSocket)[];
   /** Whether addresses that other machines can reach are allowed. */
   readonly allowNonLoopback: boolean;
   readonly policyPath: string;
@@ -43,8 +57,10 @@ export const readConfig = (env: Environment, defaults: Environment = {}): Config
     parse(env[name] || defaults[name] || fallback, (what) => faults.push(`${name} ${what}`));
 
   const allowNonLoopback = read('ALLOW_NON_LOOPBACK', '0', flag);
+  const inherited = inheritedSockets(env, !allowNonLoopback);
+  const ownAddress = inherited.length === 0 ? '127.0.0.1:8515' : '';
   const config: Config = {
-    bind: read('BIND_ADDR', '127.0.0.1:8515', bindAddress(allowNonLoopback)),
+    bind: [...inherited, ...read('BIND_ADDR', ownAddress, bindAddresses(allowNonLoopback))],
     allowNonLoopback,
     policyPath: read('CONTAINMENT_POLICY_PATH', '/etc/secure-ai/policy/incident-containment.yaml', absolutePath),
     logPath: read('AUDIT_LOG_PATH', '/var/lib/secure-ai/logs/incident-recorder-audit.jsonl', absolutePath),
@@ -86,6 +102,34 @@ const oneOf =
     if (!words.includes(text as Word)) fault(`must be one of ${words.join(', ')}, not ${shown(text)}`);
     return text as Word;
   };
+
+/** The first file descriptor that systemd passes: sd_listen_fds(3). */
+const FIRST_FD = 3;
+
+/** The sockets that systemd has passed to this process; none when the variables are for another process. */
+const inheritedSockets = (env: Environment, loopbackOnly: boolean): readonly InheritedSocket[] => {
+  const { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES = '' } = env;
+  if (LISTEN_PID !== String(process.pid) || !/^\d{1,3}$/.test(LISTEN_FDS ?? '')) return [];
+  const names = LISTEN_FDNAMES.split(':');
+  return Array.from({ length: Number(LISTEN_FDS) }, (_, index) => ({
+    kind: 'inherited',
+    fd: FIRST_FD + index,
+    name: names[index] ?? '',
+    loopbackOnly,
+  }));
+};
+
+/** One address or several, with commas between them. No path of a socket contains a comma. */
+const bindAddresses = (allowNonLoopback: boolean): Parse<readonly BindAddress[]> => {
+  const parse = bindAddress(allowNonLoopback);
+  return (text, fault) => {
+    if (text === '') return [];
+    const all = text.split(',');
+    const repeated = all.find((one, index) => all.indexOf(one) !== index && !one.endsWith(':0'));
+    if (repeated !== undefined) fault(`names ${shown(repeated)} twice`);
+    return all.map((one) => parse(one, fault));
+  };
+};
 
 /** `sun_path` holds 108 bytes, the last of them NUL: unix(7). */
 const LONGEST_SOCKET_PATH = 107;

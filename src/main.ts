@@ -27,8 +27,10 @@ async function main(): Promise<void> {
 
   const signals = new Signals(logger);
   const service = await startService(config, systemClock, logger, { logRequest: requestLines(logger, output) });
-  logger.info({ address: service.address, log: config.logPath }, 'listening');
-  if (values.local) process.stdout.write(`${localUseNotice(service.address, config)}\n`);
+  const { address, addresses } = service;
+  const where = addresses.length === 1 ? { address } : { address, addresses };
+  logger.info({ ...where, log: config.logPath }, 'listening');
+  if (values.local) process.stdout.write(`${localUseNotice(address, config)}\n`);
   const code = await signals.obey(service);
   output.flushSync();
   process.exit(code);

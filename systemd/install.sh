@@ -15,6 +15,7 @@ umask 022
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 prefix=/usr/lib/secure-ai/incident-recorder
 unit=secure-ai-incident-recorder.service
+socket=secure-ai-incident-recorder.socket
 policy=/etc/secure-ai/policy/incident-containment.yaml
 # For editors: the policy names it.
 schema=${policy%.yaml}.schema.json
@@ -63,7 +64,7 @@ check() {
   check_node
   check_landlock
   ldconfig -p | grep -q 'libbpf\.so' ||
-    say 'note: without libbpf (on Debian libbpf1) systemd does not hold the service to its one port' >&2
+    say 'note: without libbpf (on Debian libbpf1) systemd does not keep the service from binding ports' >&2
   [ -z "$lacking" ] || exit 1
 }
 
@@ -138,6 +139,9 @@ install_all() {
   check
   first=
   [ -e "/usr/lib/systemd/system/$unit" ] || first=yes
+  # An unchanged socket stays open through an upgrade.
+  new_socket=
+  cmp -s "$here/systemd/$socket" "/usr/lib/systemd/system/$socket" || new_socket=yes
   copy_package
   compile
 
@@ -156,6 +160,7 @@ install_all() {
     [ ! -e "$page" ] || install -D -m 0644 "$page" "/usr/share/man/man${page##*.}/${page##*/}"
   done
   install -D -m 0644 "$prefix/systemd/$unit" "/usr/lib/systemd/system/$unit"
+  install -D -m 0644 "$prefix/systemd/$socket" "/usr/lib/systemd/system/$socket"
   if [ -n "$with_wrapper" ]; then
     install -D -m 0644 "$prefix/systemd/drop-ins/landlock-wrapper.conf" "$wrapper_drop_in"
   else
@@ -164,7 +169,13 @@ install_all() {
 
   systemctl daemon-reload
   [ -z "$first" ] || systemctl enable --quiet "$unit"
-  if systemctl is-enabled --quiet "$unit"; then systemctl restart "$unit"; fi
+  if systemctl is-enabled --quiet "$unit"; then
+    # Also where an earlier version has no socket.
+    systemctl enable --quiet "$socket"
+    [ -z "$new_socket" ] || systemctl stop "$unit" "$socket"
+    systemctl start "$socket"
+    systemctl restart "$unit"
+  fi
   say "installed; systemctl status $unit tells how it is"
   if [ ! -e "$token" ] && ! systemctl show --property=LoadCredential "$unit" | grep -q service-token; then
     say "it waits for its token; make one with"
@@ -174,10 +185,14 @@ install_all() {
 
 remove_all() {
   [ "$(id -u)" -eq 0 ] || { lack 'the rights of root for this script'; exit 1; }
-  [ ! -e "/usr/lib/systemd/system/$unit" ] || systemctl disable --now --quiet "$unit"
+  # Both at once: a socket alone would start the service again.
+  for one in "$socket" "$unit"; do
+    [ ! -e "/usr/lib/systemd/system/$one" ] || systemctl disable --quiet "$one"
+  done
+  [ ! -e "/usr/lib/systemd/system/$unit" ] || systemctl stop "$unit" "$socket"
   if [ -e "$policy" ] && cmp -s "$prefix/policy/incident-containment.yaml" "$policy"; then rm "$policy"; fi
   rm -rf "$prefix" "$prefix.new" "$prefix.old" "$(dirname "$wrapper_drop_in")"
-  rm -f /usr/bin/incident-recorder "$schema" "/usr/lib/systemd/system/$unit" /usr/share/man/man[18]/incident-recorder.[18] \
+  rm -f /usr/bin/incident-recorder "$schema" "/usr/lib/systemd/system/$unit" "/usr/lib/systemd/system/$socket" /usr/share/man/man[18]/incident-recorder.[18] \
     /usr/lib/sysusers.d/secure-ai-incident-recorder.conf /usr/lib/tmpfiles.d/secure-ai-incident-recorder.conf
   systemctl daemon-reload
   say "removed; $(dirname "$log"), /etc/secure-ai and the user incident-recorder stay"

@@ -23,7 +23,7 @@ const MALFORMED =
 describe('readConfig', () => {
   it('has a value for everything that is not set', () => {
     expect(readConfig({})).to.deep.equal({
-      bind: { kind: 'tcp', host: '127.0.0.1', port: 8515 },
+      bind: [{ kind: 'tcp', host: '127.0.0.1', port: 8515 }],
       allowNonLoopback: false,
       policyPath: '/etc/secure-ai/policy/incident-containment.yaml',
       logPath: '/var/lib/secure-ai/logs/incident-recorder-audit.jsonl',
@@ -49,7 +49,7 @@ describe('readConfig', () => {
         LOG_LEVEL: 'silent',
       }),
     ).to.deep.equal({
-      bind: { kind: 'unix', path: '/run/recorder.sock' },
+      bind: [{ kind: 'unix', path: '/run/recorder.sock' }],
       allowNonLoopback: true,
       policyPath: '/p',
       logPath: '/l',
@@ -87,7 +87,7 @@ describe('readConfig', () => {
       [`unix:/${'s'.repeat(106)}`, { kind: 'unix', path: `/${'s'.repeat(106)}` }],
     ] as const) {
       it(`takes ${text}`, () => {
-        expect(readConfig({ BIND_ADDR: text }).bind).to.deep.equal(address);
+        expect(readConfig({ BIND_ADDR: text }).bind).to.deep.equal([address]);
       });
     }
 
@@ -102,7 +102,7 @@ describe('readConfig', () => {
       it(`takes ${text} only when other machines are meant to reach it`, () => {
         expect(faultsOf({ BIND_ADDR: text })).to.have.length(1);
         expect(faultsOf({ BIND_ADDR: text })[0]).to.match(/^BIND_ADDR must be on the loopback.*ALLOW_NON_LOOPBACK=1/);
-        expect(readConfig({ BIND_ADDR: text, ALLOW_NON_LOOPBACK: '1' }).bind.kind).to.equal('tcp');
+        expect(readConfig({ BIND_ADDR: text, ALLOW_NON_LOOPBACK: '1' }).bind[0]).to.include({ kind: 'tcp' });
       });
     }
 
@@ -115,10 +115,50 @@ describe('readConfig', () => {
       });
     }
 
+    it('takes several addresses, each once', () => {
+      const { bind } = readConfig({ BIND_ADDR: '127.0.0.1:8515,[::1]:8515,unix:/run/recorder.sock' });
+      expect(bind).to.deep.equal([
+        tcp('127.0.0.1', 8515),
+        tcp('::1', 8515),
+        { kind: 'unix', path: '/run/recorder.sock' },
+      ]);
+      expect(faultsOf({ BIND_ADDR: '127.0.0.1:8515,127.0.0.1:8515' })).to.deep.equal([
+        'BIND_ADDR names "127.0.0.1:8515" twice',
+      ]);
+      expect(faultsOf({ BIND_ADDR: '127.0.0.1:8515,,unix:s' })).to.have.length(2);
+      expect(faultsOf({ BIND_ADDR: '127.0.0.1:8515,0.0.0.0:8516' })[0]).to.include('must be on the loopback');
+    });
+
     it('refuses a socket path that is relative or longer than the system can bind', () => {
       expect(faultsOf({ BIND_ADDR: 'unix:run/sock' })[0]).to.include('absolute');
       expect(faultsOf({ BIND_ADDR: 'unix:' })[0]).to.include('absolute');
       expect(faultsOf({ BIND_ADDR: `unix:/${'é'.repeat(54)}` })[0]).to.include('at most 107 bytes');
+    });
+  });
+
+  describe('sockets that systemd passes', () => {
+    const passed = { LISTEN_PID: String(process.pid), LISTEN_FDS: '2', LISTEN_FDNAMES: 'tcp:unix' };
+    const sockets = [
+      { kind: 'inherited', fd: 3, name: 'tcp', loopbackOnly: true },
+      { kind: 'inherited', fd: 4, name: 'unix', loopbackOnly: true },
+    ];
+
+    it('are where it listens, before what BIND_ADDR names', () => {
+      expect(readConfig(passed).bind).to.deep.equal(sockets);
+      expect(readConfig({ ...passed, BIND_ADDR: '127.0.0.1:1' }).bind).to.deep.equal([...sockets, tcp('127.0.0.1', 1)]);
+      expect(readConfig({ ...passed, ALLOW_NON_LOOPBACK: '1' }).bind[0]).to.include({ loopbackOnly: false });
+    });
+
+    it('need no names', () => {
+      expect(readConfig({ ...passed, LISTEN_FDNAMES: '' }).bind).to.deep.equal(
+        sockets.map((one) => ({ ...one, name: '' })),
+      );
+    });
+
+    it('are not taken when they are for another process', () => {
+      for (const other of [{ LISTEN_PID: '1' }, { LISTEN_PID: '' }, { LISTEN_FDS: '0' }, { LISTEN_FDS: 'x' }]) {
+        expect(readConfig({ ...passed, ...other }).bind).to.deep.equal([tcp('127.0.0.1', 8515)]);
+      }
     });
   });
 

@@ -16,6 +16,7 @@ import type { Metrics } from '../metrics/metrics.ts';
 import type { Activity } from '../projections/activity.ts';
 import type { Statistics } from '../projections/statistics.ts';
 import type { ConsoleFiles } from './console/console-files.ts';
+import type { ServiceToken } from './service-token.ts';
 
 /** What `/health` shows. */
 export interface HealthSummary {
@@ -42,7 +43,7 @@ export interface ApiDependencies {
   /** Why reports and commands are refused now; empty while they are taken. */
   readonly reasons: () => readonly string[];
   readonly metrics: Pick<Metrics, 'render'> & { readonly requests: Pick<Metrics['requests'], 'count'> };
-  readonly token: { matches(presented: string | undefined): boolean };
+  readonly token: Pick<ServiceToken, 'matches' | 'proofKey'>;
   /** Loads the policy again; the result is shown to the client. */
   readonly reload: () => Promise<object>;
   readonly archive: Archivist['archive'];
@@ -57,6 +58,6 @@ export interface ApiDependencies {
   readonly clock: Clock;
   /** Whether requests may be addressed to other names than the loopback's. */
   readonly allowNonLoopback: boolean;
-  /** Whether clients connect to a unix socket, where a Host header means little. */
+  /** Whether clients may connect to a unix socket, where a Host header means little. */
   readonly overUnixSocket: boolean;
 }

@@ -12,6 +12,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { statSync, type BigIntStats } from 'node:fs';
 import type { Clock } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
+import { proofKeyIdOf, proofKeyOf } from '../proof.ts';
 import { readSecretFile } from '../secret-file.ts';
 
 const SHORTEST = 16;
@@ -25,6 +26,8 @@ export class ServiceToken {
   readonly #clock: Pick<Clock, 'monotonic'>;
   #lookedAt = -Infinity;
   #token: Buffer | undefined;
+  /** The key of the proofs for the token, and the name of that key. */
+  #proof: { readonly key: Buffer; readonly id: string } | undefined;
   #fingerprint = '';
   #fault: string | undefined;
 
@@ -54,6 +57,12 @@ export class ServiceToken {
     return this.#isToken(presented);
   }
 
+  /** The key of the proofs for the token, when it has this name (`proofKeyIdOf`); otherwise undefined. */
+  proofKey(id: string): Buffer | undefined {
+    if (this.#clock.monotonic() - this.#lookedAt >= LOOK_EVERY || this.#proof?.id !== id) this.#look();
+    return this.#proof?.id === id ? this.#proof.key : undefined;
+  }
+
   /** Why every token is refused; undefined while the token is good. */
   fault(): string | undefined {
     this.#look();
@@ -68,12 +77,16 @@ export class ServiceToken {
         forbiddenMode: 0o007,
         permissions: `is open to every user of this machine; run: chmod o-rwx ${this.#path}`,
       });
-      this.#token = bytesOf(tokenIn(content, this.#path));
+      const token = tokenIn(content, this.#path);
+      const key = proofKeyOf(token);
+      this.#token = bytesOf(token);
+      this.#proof = { key, id: proofKeyIdOf(key) };
       this.#fingerprint = fingerprintOf(stats);
       this.#fault = undefined;
     } catch (error) {
       if (!(error instanceof RecorderError)) throw error;
       this.#token = undefined;
+      this.#proof = undefined;
       const missing = (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
       const remedy = missing ? `; ${remedyFor(this.#path)}` : '';
       this.#fault = `no usable service token: ${error.message}${remedy}`;

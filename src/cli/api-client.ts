@@ -1,9 +1,10 @@
 /** The command line's client of the API: finds the recorder, sends requests, reads answers. */
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { type ClientRequest, type ClientResponse, Connection } from '../client/connection.ts';
 import { Refused } from '../client/errors.ts';
 import { UsageError } from './exit.ts';
+import { writeNotice } from './terminal/output.ts';
 
 const MINUTE = 60_000;
 
@@ -14,6 +15,8 @@ const USUAL_TOKENS = ['/run/secure-ai/service-token', 'var/service-token'];
 export interface ApiOptions {
   readonly url?: string;
   readonly tokenFile?: string;
+  /** Whether the recorder has to prove itself; without a token that can be read it is not asked to. */
+  readonly prove?: boolean;
   readonly json?: true;
 }
 
@@ -21,23 +24,35 @@ export interface ApiOptions {
 export const withApiClient = (command: Command): Command =>
   withJson(command)
     .option('--url <url>', 'the recorder: http://host:port or unix:/path')
-    .option('--token-file <file>', 'the file that holds the service token');
+    .option('--token-file <file>', 'the file that holds the service token')
+    .option(
+      '--no-prove',
+      'believe a recorder that has not proved itself, e.g. through a tunnel, and send it the token',
+    );
 
 export const withJson = (command: Command): Command => command.option('--json', 'JSON, for scripts');
 
 export class ApiClient {
   readonly #connection: Connection;
   readonly #tokenPath: string | undefined;
+  /** The token is sent only to a recorder that has proved itself, or that need not. */
+  readonly #mayCommand: boolean;
 
   /** @throws UsageError for a URL that is neither `http://host:port` nor `unix:/path` */
-  constructor({ url, tokenFile }: ApiOptions) {
+  constructor({ url, tokenFile, prove = true }: ApiOptions) {
     const { env } = process;
     const named = tokenFile ?? (env.INCIDENT_RECORDER_TOKEN_PATH || env.SERVICE_TOKEN_PATH);
     this.#tokenPath = named ?? USUAL_TOKENS.find((path) => existsSync(path));
+    // Who may not read the token may still read incidents. A file that the user has named has to be there.
+    const proves = prove && this.#tokenPath !== undefined && (tokenFile !== undefined || mayRead(this.#tokenPath));
+    this.#mayCommand = proves || !prove;
+    if (!this.#mayCommand && process.stderr.isTTY)
+      writeNotice('no token that you may read: the recorder is not asked to prove itself');
     try {
       this.#connection = new Connection({
         url: url ?? (env.INCIDENT_RECORDER_URL || undefined),
         tokenPath: this.#tokenPath,
+        prove: proves,
       });
     } catch (error) {
       throw new UsageError((error as Error).message);
@@ -78,6 +93,7 @@ export class ApiClient {
     if (this.#tokenPath === undefined) {
       throw new UsageError('no token: name its file with --token-file or INCIDENT_RECORDER_TOKEN_PATH');
     }
+    if (!this.#mayCommand) throw new UsageError(`the token in ${this.#tokenPath} can't be read`);
     const asked = { method: 'POST', path, body, headers, authorized: true, timeout: MINUTE } as const;
     return JSON.parse(accepted(await this.#connection.send(asked)).text) as Body;
   }
@@ -89,6 +105,15 @@ export class ApiClient {
     let text = '';
     for await (const chunk of response.setEncoding('utf8')) text += chunk;
     throw refusal({ status: response.statusCode ?? 0, headers: response.headers, text });
+  }
+}
+
+function mayRead(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
   }
 }
 

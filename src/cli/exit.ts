@@ -1,5 +1,5 @@
 /** How a subcommand ends: its exit code, and advice for the user. */
-import { NotReachable, Refused } from '../client/errors.ts';
+import { Impostor, NotReachable, Refused } from '../client/errors.ts';
 
 /** Exit codes of the command line. */
 export const EXIT = { done: 0, refused: 1, usage: 2, notReachable: 3 } as const;
@@ -18,6 +18,12 @@ export const exitCodeOf = (error: unknown): number => {
 /** What was wrong, and what to do about it. */
 export function explain(error: unknown): string {
   const { message, cause } = error as Error;
+  if (error instanceof Impostor) {
+    const advice =
+      'it got no token; if it is the recorder, name the file of its token with --token-file; through a tunnel, or to one ' +
+      'that is too old to prove itself, use --no-prove';
+    return `${message}: ${advice}`;
+  }
   if (error instanceof NotReachable) {
     const mayNot = (cause as NodeJS.ErrnoException | undefined)?.code === 'EACCES';
     const advice = mayNot

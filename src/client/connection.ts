@@ -1,10 +1,11 @@
 /**
- * Requests to the recorder, over TCP or its unix socket. Connections are reused. An idle connection does not keep the
- * process alive.
+ * Requests to the recorder, over TCP or its unix socket. They go to a recorder that has proved that it knows the token
+ * (`ProvingAgent`). Connections are reused. An idle connection does not keep the process alive.
  */
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { Agent as HttpAgent, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { readFile } from 'node:fs/promises';
-import { NotReachable } from './errors.ts';
+import { Impostor, NotReachable } from './errors.ts';
+import { type Endpoint, type ProvedRequestOptions, ProvingAgent } from './proving-agent.ts';
 
 // An import would also load the implementation of `WebSocket` and `fetch`, which takes longer than everything else
 // here.
@@ -21,6 +22,11 @@ export interface ConnectionOptions {
   readonly url?: string | undefined;
   /** The file with the service token. It is read for each request that needs the token, because it may be replaced. */
   readonly tokenPath?: string | undefined;
+  /**
+   * `false`: believe whatever answers, and send it the token. Only for a recorder that is reached through a relay, such as
+   * a tunnel, or that is too old to prove itself. By default true, which takes `tokenPath`.
+   */
+  readonly prove?: boolean | undefined;
 }
 
 export interface ClientRequest {
@@ -44,20 +50,31 @@ export interface ClientResponse {
 
 export class Connection {
   readonly url: string;
-  readonly #target: { readonly socketPath: string } | { readonly host: string; readonly port: number };
+  readonly #endpoint: Endpoint;
   readonly #tokenPath: string | undefined;
-  readonly #agent = new Agent({ keepAlive: true });
+  readonly #proves: boolean;
+  readonly #agent: HttpAgent;
 
   /** @throws TypeError for a URL of another form */
-  constructor({ url = DEFAULT_URL, tokenPath }: ConnectionOptions = {}) {
+  constructor({ url = DEFAULT_URL, tokenPath, prove = true }: ConnectionOptions = {}) {
     this.url = url;
-    this.#target = targetOf(url);
+    this.#endpoint = endpointOf(url);
     this.#tokenPath = tokenPath;
+    this.#proves = prove;
+    this.#agent = prove
+      ? new ProvingAgent({
+          url,
+          endpoint: this.#endpoint,
+          token: () => this.#token(),
+          tokenPath: tokenPath ?? '',
+        })
+      : new Agent({ keepAlive: true });
   }
 
   /**
    * Sends a request and returns the response, whatever its status.
-   * @throws NotReachable, the reason of `signal`, or the error of reading the token's file
+   * @throws NotReachable, which may be an Impostor; the reason of `signal`; the error of reading the token's file;
+   *   TypeError when `tokenPath` is missing
    */
   async send(request: ClientRequest): Promise<ClientResponse> {
     const { timeout, signal } = request;
@@ -75,14 +92,17 @@ export class Connection {
     const { method = 'GET', path, body } = request;
     const text = typeof body === 'object' ? JSON.stringify(body) : body;
     const headers: Record<string, string | number> = { host: 'localhost', ...request.headers };
-    if (request.authorized) headers.authorization = `Bearer ${await this.#token()}`;
+    // The agent reads the token too. Here a fault of its file is not taken for one of the connection.
+    const token = request.authorized || this.#proves ? await this.#token() : undefined;
+    if (request.authorized) headers.authorization = `Bearer ${token}`;
     if (text !== undefined) {
       headers['content-type'] = 'application/json';
       headers['content-length'] = Buffer.byteLength(text);
     }
     try {
       return await new Promise<IncomingMessage>((resolve, reject) => {
-        sendRequest({ ...this.#target, agent: this.#agent, method, path, headers, signal }, resolve)
+        const wanted: ProvedRequestOptions = { abandoned: signal };
+        sendRequest({ ...this.#endpoint, ...wanted, agent: this.#agent, method, path, headers, signal }, resolve)
           .once('error', reject)
           .end(text);
       });
@@ -97,19 +117,24 @@ export class Connection {
   }
 
   async #token(): Promise<string> {
-    if (this.#tokenPath === undefined) throw new TypeError('no token: name the file that holds it (tokenPath)');
+    if (this.#tokenPath === undefined) {
+      throw new TypeError(
+        'no token, and without it no recorder can prove itself: name the file that holds it (tokenPath)',
+      );
+    }
     return (await readFile(this.#tokenPath, 'utf8')).trim();
   }
 
   #explain(error: unknown, { timeout, signal }: ClientRequest): unknown {
     if (signal?.aborted) return signal.reason;
+    if (error instanceof Impostor) return error;
     const { code, name, message } = error as NodeJS.ErrnoException;
     const why = name === 'AbortError' || name === 'TimeoutError' ? `no answer within ${timeout} ms` : (code ?? message);
     return new NotReachable(`no recorder at ${this.url} (${why})`, { cause: error });
   }
 }
 
-function targetOf(url: string): { readonly socketPath: string } | { readonly host: string; readonly port: number } {
+function endpointOf(url: string): Endpoint {
   if (url.startsWith('unix:/')) return { socketPath: url.slice('unix:'.length) };
   const { protocol, hostname, port, pathname, search } = URL.parse(url) ?? {};
   if (protocol !== 'http:' || !hostname || pathname !== '/' || search !== '') {

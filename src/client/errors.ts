@@ -2,7 +2,15 @@
 
 /** No response arrived. Whether the request had an effect is unknown, and it may be sent again. */
 export class NotReachable extends Error {
-  override readonly name = 'NotReachable';
+  override readonly name: string = 'NotReachable';
+}
+
+/**
+ * What answers at the recorder's address has not proved that it knows the service token. It got neither the token nor the
+ * request, and nothing of its answer was believed. The recorder itself may be back later.
+ */
+export class Impostor extends NotReachable {
+  override readonly name = 'Impostor';
 }
 
 /** The recorder refused the request. */

@@ -40,7 +40,8 @@ export interface ServeOptions {
 }
 
 export interface Serving {
-  readonly address: BindAddress;
+  /** Where it listens: at least one. */
+  readonly addresses: readonly BindAddress[];
   /** Reads the policy again and puts it into force. @throws RecorderError like `PolicyInForce.reload` */
   readonly reload: () => Promise<object>;
 }
@@ -100,7 +101,7 @@ export async function serve(
     logRequest,
     clock,
     allowNonLoopback: config.allowNonLoopback,
-    overUnixSocket: config.bind.kind === 'unix',
+    overUnixSocket: config.bind.some(({ kind }) => kind !== 'tcp'),
   });
   const server = await ApiServer.listen(app.callback(), config.bind, { log: logger, clock, token });
   releases.defer(() => server.close(log.failure === undefined ? GRACE : GRACE_AFTER_FAILURE));
@@ -110,7 +111,7 @@ export async function serve(
   releases.defer(() => clearInterval(heart));
 
   for (const warning of warnings()) logger.warn(warning);
-  return { address: server.address, reload };
+  return { addresses: server.addresses, reload };
 }
 
 /** What happens to each batch that is on disk, in this order, before its appends resolve. */

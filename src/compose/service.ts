@@ -16,7 +16,10 @@ import { type OpenRecord, openRecord } from './record.ts';
 import { serve } from './serve.ts';
 
 export interface Service {
+  /** The first of `addresses`. */
   readonly address: BindAddress;
+  /** Where it listens. */
+  readonly addresses: readonly BindAddress[];
   /** Reads the policy and the token again; a refused policy stays out of force and is only logged. */
   reload(): Promise<void>;
   /** Ends the service: finishes what is in flight, records that it stopped and why, releases everything. */
@@ -51,7 +54,8 @@ export async function startService(
   await using serving = new AsyncDisposableStack();
   const onFault = (error: unknown): void => logger.error({ err: error }, 'containment met an unexpected error');
   const containment = startContainment(record, clock, serving, onFault);
-  const { address, reload } = await serve(record, containment, { config, clock, logger, token, logRequest }, serving);
+  const options = { config, clock, logger, token, logRequest };
+  const { addresses, reload } = await serve(record, containment, options, serving);
 
   if (recovered.damage !== undefined) logDamage(logger, recovered.damage);
   await announceStart(record, clock, logger);
@@ -60,7 +64,8 @@ export async function startService(
 
   const ending = new Ending(starting.move(), serving.move());
   return {
-    address,
+    address: addresses[0]!,
+    addresses,
     reload: async () => {
       token.reload();
       await reload().catch((error: unknown) => logger.error({ err: error }, 'policy not reloaded'));

@@ -7,6 +7,7 @@ import { STATES } from '../../machines/vocabulary.ts';
 import { COMMAND_LINE } from '../support/programs.ts';
 import { ROOT, RunningService, ServiceHome } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
+import { Squatter } from '../client/support/squatter.ts';
 import { run, type RunOptions } from './support/command-line.ts';
 
 const REPORT = ['report', '--class', 'prompt_injection', '--source', 'try-out', '--description'];
@@ -253,12 +254,32 @@ describe('incident-recorder', () => {
     expect(status).to.equal(2);
   });
 
+  it('calls what takes the place of the recorder an impostor, and gives it nothing', async () => {
+    const squatter = await Squatter.listen(0);
+    const tokenPath = join(directory(), 'token');
+    writeFileSync(tokenPath, 'a-token-for-a-squatter-0123');
+    const stolen = {
+      INCIDENT_RECORDER_URL: `http://127.0.0.1:${squatter.port}`,
+      INCIDENT_RECORDER_TOKEN_PATH: tokenPath,
+    };
+    for (const args of [['list'], ['posture'], ['resolve', 'INC-1'], ['report', '--class', 'tool_call_burst']]) {
+      const command = args[0] === 'report' ? [...args, '--source', 'cli', '--description', 'd'] : args;
+      const { status, stdout, stderr } = await run(command, { env: stolen });
+      expect({ status, stdout }, args[0]).to.deep.equal({ status: 3, stdout: '' });
+      expect(stderr).to.match(/^(INC-1: )?impostor at http/);
+    }
+    expect(squatter).to.deep.include({ tokens: [], bodies: [] });
+    await run(['resolve', 'INC-1', '--no-prove'], { env: stolen });
+    expect(squatter.tokens).to.have.length(1);
+    await squatter.close();
+  });
+
   it('says what is wrong with the token', async () => {
     const path = join(directory(), 'token');
     writeFileSync(path, 'another-token-0123456789');
     const wrong = await recorder(['ack', 'INC-1'], { env: { INCIDENT_RECORDER_TOKEN_PATH: path } });
-    expect(wrong).to.include({ status: 1 });
-    expect(wrong.stderr).to.include('--token-file');
+    expect(wrong).to.include({ status: 3 });
+    expect(wrong.stderr).to.match(/^impostor at .*--token-file/);
     const missing = await run(['ack', 'INC-1'], { env: { INCIDENT_RECORDER_URL: env.INCIDENT_RECORDER_URL! } });
     expect(missing.stderr).to.include('no token: name its file');
     expect(missing.status).to.equal(2);

@@ -1,7 +1,7 @@
 /** The package on a Debian 13, from its installation to its removal. The tests are one story, in their order. */
 import { expect } from 'chai';
 import { needs } from '../faults/support/needs.ts';
-import { UNIT } from '../systemd/support/unit-file.ts';
+import { SOCKET, UNIT } from '../systemd/support/unit-file.ts';
 import { bootedMachine, type Machine } from './support/machine.ts';
 import { LOG, POLICY, Recorder, TOKEN } from './support/recorder.ts';
 
@@ -68,7 +68,7 @@ describe('the recorder on a host with systemd', () => {
   });
 
   it('has a unit in which this systemd finds no fault', () => {
-    const { status, stdout, stderr } = machine.try(`systemd-analyze verify ${UNIT}`);
+    const { status, stdout, stderr } = machine.try(`systemd-analyze verify ${UNIT} ${SOCKET}`);
     expect({ status, said: stdout + stderr }).to.deep.equal({ status: 0, said: '' });
     machine.run(`systemd-analyze security --threshold=10 ${UNIT}`);
   });
@@ -168,7 +168,8 @@ describe('the recorder on a host with systemd', () => {
     expect(machine.run("find / -xdev -path /root -prune -o -path /proc -prune -o -name '*incident-recorder*' -print"))
       .to.not.include('/usr/')
       .and.not.include('/etc/systemd');
-    expect(machine.try(`systemctl cat ${UNIT}`).status).to.not.equal(0);
+    for (const one of [UNIT, SOCKET]) expect(machine.try(`systemctl cat ${one}`).status).to.not.equal(0);
+    expect(machine.try('curl -s -m 5 http://127.0.0.1:8515/livez').status, 'nobody listens').to.equal(7);
     machine.run(`${unpacked}/install.sh remove`);
   });
 

@@ -8,12 +8,13 @@ import { needs } from '../faults/support/needs.ts';
 import { ROOT } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { envOf, flagsOf } from '../bench/setting.ts';
-import { UNIT, UNIT_PATH, UnitFile } from './support/unit-file.ts';
+import { SOCKET, SOCKET_PATH, UNIT, UNIT_PATH, UnitFile } from './support/unit-file.ts';
 
 const dropIn = (name: string): string => join(ROOT, 'systemd/drop-ins', `${name}.conf`);
 
 describe('the unit', () => {
   const unit = UnitFile.read();
+  const socket = UnitFile.read(SOCKET_PATH);
 
   it('runs node as it is measured', () => {
     expect(unit.nodeFlags).to.deep.equal(flagsOf('jitless'));
@@ -25,12 +26,22 @@ describe('the unit', () => {
     expect(limits.map((limit) => unit.one(limit))).to.deep.equal(['128M', '10%', '32', '512', '0']);
   });
 
-  it('is a configuration that the service takes, on the one port that it may bind', () => {
-    const config = readConfig(unit.environment);
-    expect(config.bind).to.deep.equal({ kind: 'tcp', host: '127.0.0.1', port: 8515 });
-    expect(unit.one('SocketBindAllow')).to.equal('ipv4:tcp:8515');
+  it('is a configuration that the service takes, and binds nothing itself', () => {
+    const passed = { LISTEN_PID: String(process.pid), LISTEN_FDS: String(socket.all('ListenStream').length) };
+    const config = readConfig({ ...unit.environment, ...passed });
+    expect(config.bind.map(({ kind }) => kind)).to.deep.equal(['inherited', 'inherited']);
+    expect(unit.one('SocketBindDeny')).to.equal('any');
+    expect(unit.all('SocketBindAllow')).to.deep.equal([]);
     expect(config.logPath).to.satisfy((path: string) => path.startsWith(`${unit.one('ReadWritePaths')}/`));
     expect(config.keyPath).to.be.a('string');
+  });
+
+  it('starts again at once, from sockets that stay open', () => {
+    expect(unit.all('Requires')).to.deep.equal([SOCKET]);
+    expect(unit.one('RestartSec')).to.equal('100ms');
+    expect(socket.all('ListenStream')).to.deep.equal(['127.0.0.1:8515', '/run/secure-ai/recorder.sock']);
+    expect(socket.one('Backlog')).to.equal('1024');
+    expect(socket.one('TriggerLimitIntervalSec')).to.equal('0');
   });
 
   it('lets Landlock write where systemd does, and nowhere else', () => {
@@ -51,10 +62,12 @@ describe('the unit', () => {
       expect(analyze('verify', UNIT_PATH)).to.deep.equal({ status: 0, said: '' });
       const copy = directory();
       cpSync(UNIT_PATH, join(copy, UNIT));
+      cpSync(SOCKET_PATH, join(copy, SOCKET));
       mkdirSync(join(copy, `${UNIT}.d`));
       for (const name of ['credentials', 'vault-control']) {
         cpSync(dropIn(name), join(copy, `${UNIT}.d`, `${name}.conf`));
       }
+      expect(analyze('verify', SOCKET_PATH)).to.deep.equal({ status: 0, said: '' });
       expect(analyze('verify', join(copy, UNIT))).to.deep.equal({ status: 0, said: '' });
     });
 

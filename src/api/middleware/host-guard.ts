@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { Context } from 'koa';
 import { RecorderError } from '../../errors.ts';
 import type { ApiDependencies } from '../dependencies.ts';
@@ -21,10 +22,10 @@ export const hostGuard =
   ({ allowNonLoopback, overUnixSocket }: Pick<ApiDependencies, 'allowNonLoopback' | 'overUnixSocket'>): Check =>
   (ctx) => {
     const { host = '', origin, 'sec-fetch-site': site } = ctx.req.headers;
-    if (hostHeaders(ctx.req.rawHeaders) > 1 || (host === '' && !overUnixSocket)) {
+    const nameless = (host === '' || host === 'unix') && overUnixSocket && !isTcp(ctx.req);
+    if (hostHeaders(ctx.req.rawHeaders) > 1 || (host === '' && !nameless)) {
       throw new RecorderError('invalid_request', 'exactly one Host header required');
     }
-    const nameless = overUnixSocket && (host === '' || host === 'unix');
     if (!allowNonLoopback && !nameless && !LOOPBACK.test(host)) {
       throw new RecorderError('forbidden', 'Host must be the loopback: localhost, 127.0.0.1 or [::1]');
     }
@@ -33,6 +34,8 @@ export const hostGuard =
       throw new RecorderError('forbidden', 'requests from other origins are refused');
     }
   };
+
+const isTcp = ({ socket }: IncomingMessage): boolean => socket.localPort !== undefined;
 
 /** How many `Host` headers there are. (`headersDistinct` would parse all headers for that.) */
 const hostHeaders = (rawHeaders: readonly string[]): number => {

@@ -17,8 +17,13 @@ const headersOf = (headers: Headers): z.ZodMiniObject =>
     ),
   );
 
-/** Every response has one. */
-const REQUEST_ID = { 'X-Request-Id': 'The client’s own, if it sent a plain word; otherwise a new one.' };
+/** Headers that every response has. */
+const COMMON = { 'X-Request-Id': 'The client’s own, if it sent a plain word; otherwise a new one.' };
+
+/** The header of the response to a request with `Recorder-Challenge`. */
+const proof = z.optional(z.string());
+describe(proof, 'The proof that the recorder knows the token; only in response to a `Recorder-Challenge`.');
+const PROOF = z.object({ 'Recorder-Proof': proof });
 
 /** A response in JSON, with the headers that it always has. */
 export const response = (
@@ -28,7 +33,7 @@ export const response = (
   headers: Headers = {},
 ): ZodOpenApiResponseObject => ({
   description,
-  headers: headersOf({ ...REQUEST_ID, ...headers }),
+  headers: z.object({ ...headersOf({ ...COMMON, ...headers }).shape, ...PROOF.shape }),
   content: { 'application/json': { schema, example } },
 });
 

@@ -1,18 +1,20 @@
 /**
- * The listening side of the API: a TCP port or a unix socket, and the limits on connections and time.
+ * The listening side of the API: TCP ports and unix sockets, and the limits on connections and time.
  *
- * A server listens from `ApiServer.listen` until `close`. While it closes it takes no new connections, cuts the idle
- * ones, ends each of the others with the response of its request in flight, and cuts what is left at the deadline. Node
+ * It has a server of Node for each address; the limit on connections is common to all. It listens from `ApiServer.listen`
+ * until `close`. While it closes it takes no new connections, cuts the idle ones, ends each of the others with the response of its request in flight, and cuts what is left at the deadline. Node
  * enforces the limits on time by a regular sweep over the connections. What the sweep or the HTTP parser refuses never
  * reaches the application: `refuseConnection` responds.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { isDeepStrictEqual } from 'node:util';
 import { SECOND } from '../../clock.ts';
-import type { BindAddress } from '../../config.ts';
+import type { BindAddress, InheritedSocket } from '../../config.ts';
 import { bindTo } from './bind.ts';
 import { Connections, type Exchange } from './connections.ts';
 import type { ApiDependencies, ApiLogger } from '../dependencies.ts';
 import { carriesToken } from '../middleware/authentication.ts';
+import { proveResponse } from '../middleware/proof.ts';
 import { Turnstile } from './turnstile.ts';
 import { UnparsedRequests } from './unparsed-requests.ts';
 import { UnreadAnswers } from './unread-answers.ts';
@@ -50,9 +52,18 @@ export const LIMITS: Limits = {
 const MAX_BEING_CUT = 16;
 const DROP_REPORT_INTERVAL = 10 * SECOND;
 
+/** A server of Node, and where it listens. */
+interface Door {
+  readonly server: Server;
+  readonly address: BindAddress;
+}
+
 export class ApiServer {
-  readonly #server: Server;
+  readonly #doors: Door[] = [];
+  readonly #dependencies: ServerDependencies;
+  readonly #limits: Limits;
   readonly #connections: Connections;
+  readonly #unparsed: UnparsedRequests;
   readonly #places: number;
   readonly #log: ApiLogger;
   #closing = false;
@@ -60,23 +71,33 @@ export class ApiServer {
   #dropReport: NodeJS.Timeout | undefined;
 
   /**
-   * Serves `application` on the address; resolves when it listens. Port 0 lets the system choose one.
-   * @throws RecorderError `config` when it can't listen there
+   * Serves `application` on the sockets and addresses; resolves when it listens on all of them. Port 0 lets the system
+   * choose one. An address at which an inherited socket listens is not bound again.
+   * @throws RecorderError `config` when it can't listen on one; then it listens on none
    */
   static async listen(
     application: Application,
-    bind: BindAddress,
+    at: readonly (BindAddress | InheritedSocket)[],
     dependencies: ServerDependencies,
     limits = LIMITS,
   ): Promise<ApiServer> {
     const server = new ApiServer(application, dependencies, limits);
-    await bindTo(server.#server, bind);
+    try {
+      for (const one of at.filter(({ kind }) => kind === 'inherited')) await server.#open(one);
+      for (const one of at) if (one.kind !== 'inherited' && !server.#listensAt(one)) await server.#open(one);
+    } catch (error) {
+      await server.close(0);
+      throw error;
+    }
     return server;
   }
 
-  private constructor(application: Application, { log, clock, token }: ServerDependencies, limits: Limits) {
+  private constructor(application: Application, dependencies: ServerDependencies, limits: Limits) {
+    const { log, clock, token } = dependencies;
+    this.#dependencies = dependencies;
+    this.#limits = limits;
     this.#log = log;
-    const unparsed = new UnparsedRequests(log, clock);
+    this.#unparsed = new UnparsedRequests(log, clock);
     this.#connections = new Connections({
       places: limits.connections,
       clock,
@@ -84,11 +105,30 @@ export class ApiServer {
       unread: new UnreadAnswers(clock),
       isTrusted: (request) => carriesToken(request, token),
       handle: ({ request, response }) => application(request, response),
-      refuse: ({ response }) => unparsed.refuseForNow(response),
+      refuse: ({ response }) => this.#unparsed.refuseForNow(response),
       onCut: this.#countDropped,
     });
     this.#places = limits.connections;
-    this.#server = createServer({
+  }
+
+  async #open(at: BindAddress | InheritedSocket): Promise<void> {
+    const server = this.#makeServer();
+    const address = await bindTo(server, at);
+    this.#doors.push({ server, address });
+    const socketPath = address.kind === 'unix' ? address.path : undefined;
+    server.on('request', (request, response) => {
+      proveResponse(request, response, this.#dependencies.token, socketPath);
+      this.#prepare({ request, response });
+    });
+  }
+
+  #listensAt(address: BindAddress): boolean {
+    return this.addresses.some((one) => isDeepStrictEqual(one, address));
+  }
+
+  #makeServer(): Server {
+    const limits = this.#limits;
+    const server = createServer({
       headersTimeout: limits.headersTimeout,
       requestTimeout: limits.requestTimeout,
       keepAliveTimeout: limits.idleTimeout,
@@ -98,34 +138,37 @@ export class ApiServer {
       requireHostHeader: false,
     });
     // A connection that is cut counts until it is closed.
-    this.#server.maxConnections = limits.connections + MAX_BEING_CUT;
-    this.#server.timeout = limits.idleTimeout;
-    this.#allowForLateness(clock, limits);
-    this.#server.on('connection', (socket) => this.#connections.add(socket));
-    this.#server.on('request', (request, response) => {
-      this.#prepare({ request, response });
-    });
-    this.#server.on('checkExpectation', (_request, response) => unparsed.refuseExpectation(response));
-    this.#server.on('clientError', (error, socket) => unparsed.refuseConnection(error, socket));
-    this.#server.once('close', () => unparsed.close());
-    this.#server.on('drop', this.#countDropped);
+    server.maxConnections = limits.connections + MAX_BEING_CUT;
+    server.timeout = limits.idleTimeout;
+    this.#allowForLateness(server);
+    server.on('connection', (socket) => this.#connections.add(socket));
+    server.on('checkExpectation', (_request, response) => this.#unparsed.refuseExpectation(response));
+    server.on('clientError', (error, socket) => this.#unparsed.refuseConnection(error, socket));
+    server.on('drop', this.#countDropped);
+    return server;
   }
 
-  /** Where it listens, with the port that the system chose. */
+  /** Where it listens, with the ports that the system chose. */
+  get addresses(): readonly BindAddress[] {
+    return this.#doors.map(({ address }) => address);
+  }
+
+  /** The first of `addresses`. */
   get address(): BindAddress {
-    const address = this.#server.address();
-    if (address === null) throw new Error('the server is not listening');
-    if (typeof address === 'string') return { kind: 'unix', path: address };
-    return { kind: 'tcp', host: address.address, port: address.port };
+    const [door] = this.#doors;
+    if (door === undefined) throw new Error('the server is not listening');
+    return door.address;
   }
 
   /** Closes as described above; resolves when the last connection is closed, after `grace` milliseconds at most. */
   async close(grace: number): Promise<void> {
     this.#closing = true;
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    const deadline = setTimeout(() => this.#server.closeAllConnections(), grace);
-    await closed;
+    const closed = this.#doors.map(({ server }) => new Promise<void>((resolve) => server.close(() => resolve())));
+    const deadline = setTimeout(() => this.#doors.forEach(({ server }) => server.closeAllConnections()), grace);
+    await Promise.all(closed);
     clearTimeout(deadline);
+    this.#connections.close();
+    this.#unparsed.close();
     if (this.#dropReport !== undefined) this.#reportDropped();
   }
 
@@ -134,23 +177,19 @@ export class ApiServer {
    * the time-outs grow by the delay. This timer runs before the server's own sweep, because timers with the same interval
    * run in the order of their creation, and the server creates its own when it begins to listen.
    */
-  #allowForLateness(
-    clock: ServerDependencies['clock'],
-    { sweepInterval, headersTimeout, requestTimeout }: Limits,
-  ): void {
+  #allowForLateness(server: Server): void {
+    const { clock } = this.#dependencies;
+    const { sweepInterval, headersTimeout, requestTimeout } = this.#limits;
     let due = clock.monotonic() + sweepInterval;
     const sweep = setInterval(() => {
       const now = clock.monotonic();
       const late = Math.max(0, now - due);
-      this.#server.headersTimeout = headersTimeout + late;
-      this.#server.requestTimeout = requestTimeout + late;
+      server.headersTimeout = headersTimeout + late;
+      server.requestTimeout = requestTimeout + late;
       due = now + sweepInterval;
       this.#connections.sweep();
     }, sweepInterval).unref();
-    this.#server.once('close', () => {
-      clearInterval(sweep);
-      this.#connections.close();
-    });
+    server.once('close', () => clearInterval(sweep));
   }
 
   #prepare(exchange: Exchange): void {
@@ -164,7 +203,7 @@ export class ApiServer {
     // A body that is too long is not read to its end. Reading on lets its client finish sending, within the request's
     // time: it then sees the response instead of a reset connection, and can send its next request.
     if (!request.complete) request.resume();
-    if (this.#closing) this.#server.closeIdleConnections();
+    if (this.#closing) this.#doors.forEach(({ server }) => server.closeIdleConnections());
   }
 
   /** One line now and then, not one for each connection of a flood. */

@@ -1,42 +1,103 @@
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, readFileSync, readlinkSync, unlinkSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { connect } from 'node:net';
-import type { BindAddress } from '../../config.ts';
+import type { BindAddress, InheritedSocket } from '../../config.ts';
 import { RecorderError } from '../../errors.ts';
+import { isLoopback } from '../../loopback.ts';
 
 /** Owner and group may connect: that takes the right to write. */
 const SOCKET_MODE = 0o660;
 
 /**
- * Makes the server listen on the address. A unix socket that a killed process left behind is replaced; any other file,
- * and a socket in use, stay.
+ * How many connections wait in the kernel to be accepted. To listen on an inherited socket sets it too, so it is the
+ * `Backlog=` of the socket's unit.
+ */
+const BACKLOG = 1024;
+
+/**
+ * Makes the server listen on the address, or on the socket that systemd has passed. A unix socket that a killed process
+ * left behind is replaced; any other file, and a socket in use, stay.
  *
+ * @returns where it listens, with the port that the system chose
  * @throws RecorderError `config`, which says where and why it can't listen
  */
-export const bindTo = async (server: Server, bind: BindAddress): Promise<void> => {
+export const bindTo = async (server: Server, at: BindAddress | InheritedSocket): Promise<BindAddress> => {
+  if (at.kind === 'inherited') return listenOn(server, at);
   try {
-    if (bind.kind === 'tcp') {
-      await listen(server, { host: bind.host, port: bind.port });
-      return;
+    if (at.kind === 'tcp') {
+      await listen(server, { host: at.host, port: at.port });
+      return tcpAddressOf(server) ?? at;
     }
-    if (isSocket(bind.path) && (await isAbandoned(bind.path))) unlinkSync(bind.path);
-    await listen(server, { path: bind.path });
-    chmodSync(bind.path, SOCKET_MODE);
+    if (isSocket(at.path) && (await isAbandoned(at.path))) unlinkSync(at.path);
+    await listen(server, { path: at.path });
+    chmodSync(at.path, SOCKET_MODE);
+    return at;
   } catch (cause) {
-    const where = bind.kind === 'tcp' ? `${bind.host} port ${bind.port}` : bind.path;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new RecorderError('config', `can't listen on ${where}: ${why}; set BIND_ADDR to a free address`, { cause });
+    const where = at.kind === 'tcp' ? `${at.host} port ${at.port}` : at.path;
+    throw new RecorderError(
+      'config',
+      `can't listen on ${where}: ${messageOf(cause)}; set BIND_ADDR to a free address`,
+      { cause },
+    );
   }
 };
 
-const listen = (server: Server, options: { host: string; port: number } | { path: string }): Promise<void> =>
+/** @throws RecorderError `config`: the socket is of another kind, or reachable from other machines */
+async function listenOn(server: Server, { fd, name, loopbackOnly }: InheritedSocket): Promise<BindAddress> {
+  const refuse = (why: string, cause?: unknown): RecorderError =>
+    new RecorderError('config', `can't listen on the socket that systemd has passed (${name || `fd ${fd}`}): ${why}`, {
+      cause,
+    });
+  try {
+    await listen(server, { fd });
+  } catch (cause) {
+    throw refuse(messageOf(cause), cause);
+  }
+  // Node knows no path of a unix socket that it has not bound itself.
+  const address = tcpAddressOf(server) ?? unixAddressOf(fd);
+  if (address === undefined) {
+    server.close();
+    throw refuse('it is neither a TCP socket nor a unix socket with a path');
+  }
+  if (address.kind === 'tcp' && loopbackOnly && !isLoopback(address.host)) {
+    server.close();
+    throw refuse(
+      `${address.host} port ${address.port} is not on the loopback; correct ListenStream= in the unit of the socket, ` +
+        'or set ALLOW_NON_LOOPBACK=1 if other machines are meant to reach the service',
+    );
+  }
+  return address;
+}
+
+const listen = (
+  server: Server,
+  options: { host: string; port: number } | { path: string } | { fd: number },
+): Promise<void> =>
   new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(options, () => {
+    server.listen({ ...options, backlog: BACKLOG }, () => {
       server.off('error', reject);
       resolve();
     });
   });
+
+function tcpAddressOf(server: Server): BindAddress | undefined {
+  const address = server.address();
+  if (address === null || typeof address === 'string') return undefined;
+  return { kind: 'tcp', host: address.address, port: address.port };
+}
+
+/** Finds the path of an inherited unix socket: the kernel lists all of them with their inodes (proc_net(5)). */
+function unixAddressOf(fd: number): BindAddress | undefined {
+  const [, inode] = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`)) ?? [];
+  if (inode === undefined) return undefined;
+  // The seventh field is the inode, the eighth the path, which may contain spaces.
+  const line = new RegExp(String.raw`^(?:\S+ +){6}${inode} (\/.*)$`, 'm');
+  const [, path] = line.exec(readFileSync('/proc/self/net/unix', 'utf8')) ?? [];
+  return path === undefined ? undefined : { kind: 'unix', path };
+}
+
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 
 const isSocket = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
 

@@ -16,7 +16,7 @@ describe('concurrencyLimit', () => {
   beforeEach(async () => {
     inside = [];
     came = 0;
-    const { log, token } = standIn();
+    const { log } = standIn();
     const app = new Koa();
     app.use(errors(log));
     app.use((_, next) => {
@@ -30,11 +30,11 @@ describe('concurrencyLimit', () => {
       ctx.status = 200;
       ctx.body = ctx.path;
     });
-    server = await ApiServer.listen(
-      app.callback(),
-      { kind: 'tcp', host: '127.0.0.1', port: 0 },
-      { log, clock: systemClock, token },
-    );
+    server = await ApiServer.listen(app.callback(), [{ kind: 'tcp', host: '127.0.0.1', port: 0 }], {
+      log,
+      clock: systemClock,
+      token: standIn().token,
+    });
   });
   afterEach(() => server.close(0));
 

@@ -1,9 +1,12 @@
+import { join } from 'node:path';
 import { expect } from 'chai';
+import { temporaryDirectories } from '../../support/temporary-directory.ts';
 import { ask, exchange, serve, stopServing } from '../support/client.ts';
 import { standIn } from '../support/dependencies.ts';
 
 describe('the guard of the host', () => {
   afterEach(stopServing);
+  const directory = temporaryDirectories();
 
   it('takes the names of the loopback, with any port', async () => {
     const server = await serve(standIn());
@@ -48,12 +51,20 @@ describe('the guard of the host', () => {
   });
 
   it('takes no name at all over a unix socket, and still no foreign one', async () => {
-    const server = await serve(standIn({ overUnixSocket: true }));
+    const path = join(directory(), 'socket');
+    const server = await serve(standIn({ overUnixSocket: true }), {}, { kind: 'unix', path });
     const get = (host: string) => exchange(server, `GET /health HTTP/1.1\r\n${host}Connection: close\r\n\r\n`);
     for (const host of ['', 'Host:\r\n', 'Host: unix\r\n', 'Host: localhost\r\n']) {
       expect(await get(host), host).to.match(/^HTTP\/1.1 200 /);
     }
     expect(await get('Host: evil.example\r\n')).to.match(/^HTTP\/1.1 403 /);
+  });
+
+  it('takes no such name over TCP, also where it serves a unix socket too', async () => {
+    const server = await serve(standIn({ overUnixSocket: true }));
+    const get = (host: string) => exchange(server, `GET /health HTTP/1.1\r\n${host}Connection: close\r\n\r\n`);
+    expect(await get('Host: unix\r\n')).to.match(/^HTTP\/1.1 403 /);
+    expect(await get('')).to.match(/^HTTP\/1.1 400 /);
   });
 
   it('refuses other origins and requests that another site is behind', async () => {

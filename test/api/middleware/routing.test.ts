@@ -50,11 +50,10 @@ describe('routing', () => {
       const methods = ((ctx.matched ?? []) as readonly { methods: string[] }[]).flatMap((layer) => layer.methods);
       ctx.body = ['behind the routes', ...methods].join(' ');
     });
-    server = await ApiServer.listen(
-      app.callback(),
-      { kind: 'tcp', host: '127.0.0.1', port: 0 },
-      { ...standIn(), clock: systemClock },
-    );
+    server = await ApiServer.listen(app.callback(), [{ kind: 'tcp', host: '127.0.0.1', port: 0 }], {
+      ...standIn(),
+      clock: systemClock,
+    });
   });
   after(() => server.close(0));
 

@@ -1,11 +1,13 @@
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
-import { createServer as createNetServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer as createNetServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { createApp } from '../../../src/api/app.ts';
 import { ApiServer, LIMITS } from '../../../src/api/server/api-server.ts';
+import { systemClock } from '../../../src/clock.ts';
 import { RecorderError } from '../../../src/errors.ts';
 import { ask, command, dial, exchange, received, serve, stopServing } from '../support/client.ts';
 import { incident, standIn, TOKEN } from '../support/dependencies.ts';
@@ -222,6 +224,37 @@ describe('the server of the API', () => {
       expect((await failure(serveThere())).code).to.equal('config');
       expect(statSync(path)).to.include({ size: 24, mode: 0o100600 });
     });
+  });
+
+  it('listens at several addresses with one limit, or at none of them', async () => {
+    const dependencies = { ...standIn(), clock: systemClock };
+    const application = createApp(dependencies).callback();
+    const free = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const;
+    const both = await ApiServer.listen(application, [free, free], dependencies, { ...LIMITS, connections: 2 });
+    try {
+      const [first, second] = both.addresses.map((one) => (one.kind === 'tcp' ? one.port : 0)) as [number, number];
+      expect(first).to.not.equal(second);
+      const sockets: Socket[] = [];
+      for (const port of [first, second, second]) {
+        const socket = connect(port, '127.0.0.1').on('error', () => {});
+        sockets.push(socket);
+        await once(socket, 'connect');
+      }
+      // The third takes the place of the first, which is at the other address.
+      await once(sockets[0]!.resume(), 'close');
+      for (const socket of sockets) socket.destroy();
+      const taken = { ...free, port: second };
+      const bound = createNetServer().listen(0, '127.0.0.1');
+      await once(bound, 'listening');
+      const { port } = bound.address() as AddressInfo;
+      bound.close();
+      await once(bound, 'close');
+      await failure(ApiServer.listen(application, [{ ...free, port }, taken], dependencies));
+      const again = await ApiServer.listen(application, [{ ...free, port }], dependencies);
+      await again.close(0);
+    } finally {
+      await both.close(0);
+    }
   });
 
   it('says so when the port is taken', async () => {

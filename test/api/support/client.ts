@@ -19,7 +19,7 @@ export const serve = async (
   const application = createApp(dependencies).callback();
   const server = await ApiServer.listen(
     application,
-    bind,
+    [bind],
     { log: dependencies.log, clock: systemClock, token: dependencies.token },
     { ...LIMITS, ...limits },
   );

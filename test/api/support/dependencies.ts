@@ -1,6 +1,7 @@
 import type { CommandName } from '../../../machines/decision.ts';
 import type { ApiDependencies } from '../../../src/api/dependencies.ts';
 import { RecorderError } from '../../../src/errors.ts';
+import { proofKeyIdOf, proofKeyOf } from '../../../src/proof.ts';
 import type { Command } from '../../../src/incidents/recorder.ts';
 import { BUILT_IN_RULES } from '../../../src/policy/defaults.ts';
 import type { Policy } from '../../../src/policy/policy.ts';
@@ -11,6 +12,7 @@ import type { StatisticsReading } from '../../../src/projections/statistics.ts';
 import type { Idempotency, Report } from '../../../src/domain/entries.ts';
 
 export const TOKEN = 'a-token-for-tests-only';
+const PROOF_KEY = proofKeyOf(TOKEN);
 
 interface LogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
@@ -120,7 +122,10 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     openApi: import.meta.filename,
     reasons: () => [],
     metrics: { render: async (format) => `# as ${format}\n`, requests: { count: () => {} } },
-    token: { matches: (presented) => presented === TOKEN },
+    token: {
+      matches: (presented) => presented === TOKEN,
+      proofKey: (id) => (id === proofKeyIdOf(PROOF_KEY) ? PROOF_KEY : undefined),
+    },
     reload: async () => ({ policy: 'new' }),
     log: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
     logRequest: (fields) => write('info')(fields, 'request'),

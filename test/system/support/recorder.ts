@@ -68,7 +68,7 @@ export class Recorder {
   }
 
   async serves(): Promise<void> {
-    await this.#machine.wait('curl -sf http://127.0.0.1:8515/health');
+    await this.#machine.wait('curl -sf -m 10 http://127.0.0.1:8515/health');
   }
 
   /** Gives the JSON of an answer. */

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { ROOT } from '../../support/running-service.ts';
 
 export const UNIT = 'secure-ai-incident-recorder.service';
+export const SOCKET = 'secure-ai-incident-recorder.socket';
+export const SOCKET_PATH = join(ROOT, 'systemd', SOCKET);
 export const UNIT_PATH = join(ROOT, 'systemd', UNIT);
 
 /** The settings of a unit file or a drop-in, as systemd.syntax(7) has them: by key, in their order, without comments. */
