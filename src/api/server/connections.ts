@@ -7,8 +7,9 @@
  * responses) is kept as far as all strangers together have room for it; then the connection is closed behind a refusal.
  *
  * When all places are taken, a new connection takes the place of the least useful one: one that does not read its
- * response, else the one that has been idle the longest, else the oldest of a stranger. A trusted one that has a request
- * in flight never gives way; when there are only such, the new one is cut.
+ * response, else the stranger's that has been idle the longest, else the stranger's that has waited the longest, else the
+ * trusted one that has been idle the longest. A trusted one that has a request in flight never gives way; when there are
+ * only such, the new one is cut.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -23,6 +24,9 @@ const MAX_UNANSWERED = 16;
 const MAX_AHEAD = 64;
 /** How long a stranger who was refused is not read, in milliseconds: to refuse costs time as well. As `Retry-After` says. */
 const REST = 5 * SECOND;
+
+/** How long a connection counts as new: its first request may be on the way, and carry the token. */
+const NEW = 1 * SECOND;
 
 /** A request and its response. */
 export interface Exchange {
@@ -51,6 +55,9 @@ class Connection implements Peer {
   readonly #turnstile: Turnstile;
   trusted = false;
   unanswered = 0;
+  /** Whether a request has come. */
+  asked = false;
+  readonly since: number;
   /** The stranger's requests that are not handled yet, oldest first. */
   readonly ahead: Exchange[] = [];
   /** Whether one of the stranger's requests waits for its turn or is handled. */
@@ -59,8 +66,9 @@ class Connection implements Peer {
   full = false;
   rest: NodeJS.Timeout | undefined;
 
-  constructor(socket: Socket, turnstile: Turnstile) {
+  constructor(socket: Socket, turnstile: Turnstile, since: number) {
     this.socket = socket;
+    this.since = since;
     this.#turnstile = turnstile;
   }
 
@@ -91,7 +99,8 @@ export class Connections {
 
   /** Adds a new connection. */
   add(socket: Socket): void {
-    const connection = new Connection(socket, this.#options.turnstile);
+    const { turnstile, clock } = this.#options;
+    const connection = new Connection(socket, turnstile, clock.monotonic());
     setPeer(socket, connection);
     this.#open.set(socket, connection);
     socket.once('close', () => this.#remove(connection));
@@ -106,6 +115,7 @@ export class Connections {
       return;
     }
     connection.unanswered++;
+    connection.asked = true;
     if (connection.unanswered > MAX_UNANSWERED) {
       this.#cut(connection);
       return;
@@ -219,17 +229,22 @@ export class Connections {
     const unread = this.#options.unread.oldest;
     const stalled = unread && this.#open.get(unread);
     if (stalled !== undefined) return stalled;
-    let idle: Connection | undefined;
+    const youngest = this.#options.clock.monotonic() - NEW;
     let stranger: Connection | undefined;
-    const all = [...this.#open.values()];
-    // The newest is the one that needs a place.
-    for (const connection of all.slice(0, -1)) {
-      if (connection.unanswered === 0) {
-        if (!connection.trusted) return connection;
-        idle ??= connection;
-      } else if (!connection.trusted) stranger ??= connection;
+    let fresh: Connection | undefined;
+    let idle: Connection | undefined;
+    let left = this.#open.size;
+    for (const connection of this.#open.values()) {
+      // The last one is the one that needs a place.
+      if (--left === 0) break;
+      const { trusted, unanswered, asked, since } = connection;
+      if (trusted) {
+        if (unanswered === 0) idle ??= connection;
+      } else if (unanswered > 0) stranger ??= connection;
+      else if (asked || since < youngest) return connection;
+      else fresh ??= connection;
     }
-    return stranger ?? idle;
+    return stranger ?? fresh ?? idle;
   }
 
   #cut(connection: Connection): void {

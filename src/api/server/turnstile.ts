@@ -2,7 +2,7 @@
  * Hands out the processor to strangers, one turn for each round of the event loop.
  *
  * Between two turns the loop looks at all connections, so a trusted request waits for one turn of a stranger at most.
- * While trusted requests are in flight, strangers get a third of the time. Who has used the least comes first; a new
+ * While trusted requests are in flight, strangers get a sixth of the time. Who has used the least comes first; a new
  * connection begins with what the one served last has used, so it gains nothing over one that is kept and asks little. As
  * many may wait as get their turn within a few seconds at the pace of the last turns; then the one that has used the most
  * is refused at once.
@@ -18,9 +18,9 @@ const CROWD = 8;
 /** How much the last turn counts in the pace. */
 const WEIGHT = 0.1;
 /** While trusted requests are in flight, milliseconds from the end of one turn to the next, at the least … */
-const PAUSE = 20;
+const PAUSE = 100;
 /** … and as a multiple of the time that the turn took. */
-const PAUSE_FACTOR = 2;
+const PAUSE_FACTOR = 5;
 
 export interface Account {
   used?: number;
