@@ -32,15 +32,14 @@ const deliveryKey = ({ incident, action, directive }: DeliveryName, confirmedAt:
 
 /**
  * The body for an incident, or why there is none: `quarantine_model` has to say which model, and takes that from the
- * evidence (`model_path`, else `violation_0_path`, and `model_name`). A reporter chooses these texts and the target acts
+ * evidence (`model_path`, else `violation_0_path`, and `model_name`) of the first report, else of the latest. A reporter chooses these texts and the target acts
  * on them, so they must be safe to use as a relative path and as a name.
  */
 export function bodyFor(action: ContainmentAction, incident: Incident): DirectiveBody | string {
   const reason = shortened(withoutHidden(`${incident.class}: ${incident.description}`));
   const body = { incident_id: incident.id, reason };
   if (action !== 'quarantine_model') return body;
-  const path = textIn(incident.evidence, 'model_path') ?? textIn(incident.evidence, 'violation_0_path');
-  const name = textIn(incident.evidence, 'model_name');
+  const { path, name } = modelIn(incident.evidence) ?? modelIn(incident.latest_report?.evidence) ?? {};
   if (path === undefined && name === undefined) {
     return 'the evidence names no model: it has neither model_path, violation_0_path nor model_name';
   }
@@ -65,6 +64,14 @@ export const headersFor = (
   'incident-class': incident.class,
   'incident-severity': incident.severity,
 });
+
+/** The model that evidence names; undefined when it names none. */
+function modelIn(evidence: JsonObject | undefined): { readonly path?: string; readonly name?: string } | undefined {
+  const path = textIn(evidence, 'model_path') ?? textIn(evidence, 'violation_0_path');
+  const name = textIn(evidence, 'model_name');
+  if (path === undefined && name === undefined) return undefined;
+  return { ...(path === undefined ? {} : { path }), ...(name === undefined ? {} : { name }) };
+}
 
 const textIn = (evidence: JsonObject | undefined, key: string): string | undefined => {
   const value = evidence === undefined || !Object.hasOwn(evidence, key) ? undefined : evidence[key];

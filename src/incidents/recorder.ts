@@ -6,7 +6,7 @@
  * one before it left.
  */
 import type { CommandName } from '../../machines/decision.ts';
-import type { Channel, ContainmentAction, Directive } from '../../machines/vocabulary.ts';
+import { type Channel, CLASSES, type ContainmentAction, type Directive } from '../../machines/vocabulary.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import { type Entry, type Idempotency, isAboutIncident, type Report, type RequestTag } from '../domain/entries.ts';
 import { decideReport, type IncidentRecord } from '../domain/incident.ts';
@@ -125,13 +125,13 @@ export class Recorder {
   }
 
   /** @throws RecorderError `quota_exceeded` */
-  async #requireQuota({ class: incidentClass, source }: Report, bytes: number, perDay: number): Promise<void> {
+  async #requireQuota({ source }: Report, bytes: number, perDay: number): Promise<void> {
     const { projections, incidents } = this.#dependencies;
     const current = projections.current();
     const excess = this.#quota.count(source, bytes, perDay, current);
     if (excess === undefined) return;
     const reason = `the source has reported more than ${perDay} bytes today`;
-    const newest = excess.isFirst ? current.newestUnresolved(incidentClass, source) : undefined;
+    const newest = excess.isFirst ? newestOf(source, current) : undefined;
     if (newest !== undefined) await incidents.actor(newest).send({ type: 'alert', reason: `${reason}; it is refused` });
     throw new RecorderError('quota_exceeded', reason, { fields: { retry_after: excess.retryAfter } });
   }
@@ -192,4 +192,13 @@ export class Recorder {
     const latest = this.#dependencies.projections.latest(id);
     return latest?.version === version ? latest : documentOf(record);
   }
+}
+
+/** An unresolved incident of a source, the newest of its class; undefined when there is none. */
+function newestOf(source: string, current: CurrentReads): string | undefined {
+  for (const incidentClass of CLASSES) {
+    const newest = current.newestUnresolved(incidentClass, source);
+    if (newest !== undefined) return newest;
+  }
+  return undefined;
 }

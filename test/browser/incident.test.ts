@@ -71,7 +71,7 @@ describe('the console: one incident', () => {
     const service = await start(new ServiceHome(directory()));
     const script = '<script>window.broken = 1</script><img src=x onerror="window.broken = 1">';
     const { status } = await service.report({
-      source: 'fire\u202ewall',
+      source: 'f\u0456rewall',
       description: `${script}\u0007 \u202eabc שלום`,
       evidence: {
         [script]: script,
@@ -88,6 +88,7 @@ describe('the console: one incident', () => {
     await row.click();
     const article = tab.getByRole('article');
     await article.locator('.description').getByText(script).waitFor();
+    await article.getByText('suspicious').waitFor();
     for (const name of ['U+202E', 'U+0007', 'U+0000', 'U+001B', 'U+200B', 'U+2066']) {
       await article.getByText(name, { exact: true }).first().waitFor();
     }

@@ -35,6 +35,13 @@ describe('what is sent to a service', () => {
     });
   });
 
+  it('names the model of the latest report when the first names none', () => {
+    const latest_report = { severity: 'high', description: 'd', evidence: { model_path: 'models/b.gguf' } } as const;
+    expect(bodyFor('quarantine_model', incident({ latest_report }))).to.include({ model_path: 'models/b.gguf' });
+    const evidence = { model_path: 'models/a.gguf' };
+    expect(bodyFor('quarantine_model', incident({ evidence, latest_report }))).to.include(evidence);
+  });
+
   for (const [name, evidence] of [
     ['no evidence', undefined],
     ['other evidence', { path: 'models/a.gguf' }],

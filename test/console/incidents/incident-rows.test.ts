@@ -85,6 +85,31 @@ describe('IncidentRows', () => {
     expect(ids(rows)).to.deep.equal(['INC-5', 'INC-1', 'INC-7', 'INC-6', 'INC-2', 'INC-4', 'INC-3']);
   });
 
+  it('moves an incident to its place when a further report raises its severity', async () => {
+    answers.set('/api', {
+      body: [incident(1, { severity: 'critical' }), incident(2), incident(3, { severity: 'low' })],
+    });
+    const rows = list();
+    await rows.loadMore();
+    rows.take(
+      entry('incident.recurred', 3, { version: 2, state: 'open', severity: 'critical', attention: 'severity' }),
+    );
+    expect(rows.rows.value.map(({ id, severity, occurrences }) => [id, severity, occurrences])).to.deep.equal([
+      ['INC-3', 'critical', 2],
+      ['INC-1', 'critical', 1],
+      ['INC-2', 'high', 1],
+    ]);
+    rows.take(entry('incident.recurred', 2, { version: 2, state: 'open' }));
+    expect(ids(rows)).to.deep.equal(['INC-3', 'INC-1', 'INC-2']);
+  });
+
+  it('shows that a source is suspicious', async () => {
+    answers.set('/api', { body: [incident(1, { source_suspicious: true }), incident(2)] });
+    const rows = list();
+    await rows.loadMore();
+    expect(rows.rows.value.map(({ source_suspicious }) => source_suspicious)).to.deep.equal([true, undefined]);
+  });
+
   it('keeps back a new one whose place is behind what has been read', async () => {
     answers.set('/api/v1/incidents?limit=200', { body: [incident(2, { severity: 'critical' })], next: '/page-2' });
     answers.set('/page-2', { body: [incident(1, { severity: 'low' })] });
