@@ -2,7 +2,7 @@
  * Verifies, while the service runs, what recovery has not read: the log from its first entry on.
  *
  * It works in slices of a few milliseconds and rests several times as long after each, so that requests hardly notice.
- * Files may be sealed meanwhile. So before it reports damage it verifies once more, with the files as they are then.
+ * Files may be sealed meanwhile. So before it reports anything it verifies once more, with the files as they are then.
  */
 import { existsSync } from 'node:fs';
 import { setTimeout as rest } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import type { ChainHash } from './chain-hash.ts';
 import type { AuditLog } from './log.ts';
 import type { Recovered } from './recovery.ts';
 import { sealedPath } from './segments.ts';
-import { type Damage, type ValidPrefix, verifyChain } from './verify-chain.ts';
+import { type Damage, type MissingEntries, type ValidPrefix, verifyChain } from './verify-chain.ts';
 
 const SLICE_BYTES = 16 * 1024;
 /** How long to rest after a slice, as a multiple of the time that the slice took. */
@@ -26,6 +26,8 @@ export interface BackgroundVerificationOptions {
   readonly log: Pick<AuditLog, 'sealed'>;
   /** The result of recovery. The log is verified up to where it ended then. */
   readonly recovered: Recovered;
+  /** Receives entries that are missing. The log goes on without them. */
+  readonly onMissing: (missing: readonly MissingEntries[]) => void;
 }
 
 export class BackgroundVerification {
@@ -52,9 +54,12 @@ export class BackgroundVerification {
   async run(): Promise<Damage | undefined> {
     if (this.#verified !== undefined) return undefined;
     const first = await this.#verify();
-    const { head, damage } = first.damage === undefined ? first : await this.#verify();
-    if (damage === undefined) this.#verified = head.entries;
-    return damage;
+    const isSound = first.damage === undefined && first.missing.length === 0;
+    const { head, damage, missing } = isSound ? first : await this.#verify();
+    if (damage !== undefined) return damage;
+    this.#verified = head.entries;
+    this.#options.onMissing(missing.filter(({ lost }) => !lost));
+    return undefined;
   }
 
   get stopped(): boolean {

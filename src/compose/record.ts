@@ -9,12 +9,16 @@ import type { Logger } from 'pino';
 import type { Channel, ContainmentAction, Directive } from '../../machines/vocabulary.ts';
 import { BackgroundVerification } from '../audit/background-verification.ts';
 import { type ChainHash, chainHash } from '../audit/chain-hash.ts';
+import { draftsOf, type Finding } from '../audit/findings.ts';
 import { readKey } from '../audit/key.ts';
+import { isRecorded, LogFindings } from '../audit/log-findings.ts';
 import { AuditLog } from '../audit/log.ts';
 import type { Recovered } from '../audit/recovery.ts';
 import { ServiceEntries } from '../audit/service-entries.ts';
+import { findingOf, type MissingEntries } from '../audit/verify-chain.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
+import type { Draft } from '../domain/entries.ts';
 import { RecorderError } from '../errors.ts';
 import { ActorRegistry } from '../incidents/actor-registry.ts';
 import { Archivist } from '../incidents/archivist.ts';
@@ -45,6 +49,8 @@ export interface OpenRecord {
   readonly recovered: Recovered;
   /** Facts about the service that reach the log sooner or later. */
   readonly serviceEntries: ServiceEntries;
+  /** What was found wrong with the log. */
+  readonly findings: LogFindings;
   readonly verification: BackgroundVerification;
   /** The living incidents. */
   readonly incidents: ActorRegistry;
@@ -79,11 +85,18 @@ export async function openRecord(
   const betweenBatches = async (): Promise<void> => {
     if (!projections.unfinished) await projections.compact();
   };
-  const log = releases.adopt(AuditLog.open({ path, hash, clock, recovered, segmentBytes, betweenBatches }), (opened) =>
-    opened.close(),
+  const draftsOfNew = (finding: Finding, time: string): readonly Draft[] =>
+    isRecorded(projections.findings, finding) ? [] : draftsOf(finding, time);
+  const log = releases.adopt(
+    AuditLog.open({ path, hash, clock, recovered, segmentBytes, betweenBatches, draftsOf: draftsOfNew }),
+    (opened) => opened.close(),
   );
   const serviceEntries = new ServiceEntries(log);
-  const verification = new BackgroundVerification({ path, hash, clock, log, recovered });
+  const findings = new LogFindings({ log, serviceEntries, onRecord: projections.findings, clock });
+  const onMissing = (missing: readonly MissingEntries[]): void => {
+    for (const finding of missing.map(findingOf)) void findings.report(finding);
+  };
+  const verification = new BackgroundVerification({ path, hash, clock, log, recovered, onMissing });
   releases.defer(() => verification.stop());
 
   const current = () => projections.current();
@@ -111,6 +124,7 @@ export async function openRecord(
     log,
     recovered,
     serviceEntries,
+    findings,
     verification,
     incidents,
     recorder,

@@ -1,11 +1,11 @@
 /** Which entries raise an alert: those that ask for `log_alert`, and those that say that containment went wrong. */
-import type { AlertData, DraftOf, IncidentDraft } from './entries.ts';
+import type { AlertData, IncidentDraft } from './entries.ts';
 
 /** What an alert repeats of its incident, so that it can be read by itself. */
 export type AlertSubject = Pick<AlertData, 'class' | 'severity' | 'source'>;
 
 /** The `alert.raised` that follows an entry in the same write; undefined when none does. */
-export function alertAfter(entry: IncidentDraft, subject: AlertSubject): DraftOf<'alert.raised'> | undefined {
+export function alertAfter(entry: IncidentDraft, subject: AlertSubject): IncidentDraft | undefined {
   const reason = reasonOf(entry);
   if (reason === undefined) return undefined;
   const { incident, version, state } = entry.data;

@@ -143,5 +143,5 @@ function cutOff(path: string, known: number, { head, first, size }: Recovered): 
   const reason =
     `the log ends after entry ${head.entries}, the database beside it has applied ${known}: entries were cut off ` +
     '(delete the database to take the log as it is)';
-  return { file: basename(path), line: head.entries - first + 2, offset: size, reason };
+  return { file: basename(path), line: head.entries - first + 2, offset: size, reason, finding: 'log_cut' };
 }

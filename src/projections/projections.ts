@@ -12,12 +12,15 @@
 import { type ArchivedData, type IncidentEntry, isAboutIncident, type StoredEntry } from '../domain/entries.ts';
 import { Contradiction } from '../domain/contradiction.ts';
 import { fold, idempotencyOf, type IncidentRecord, type RecordChange, type TakenEntry } from '../domain/incident.ts';
+import type { KnownFindings } from '../audit/log-findings.ts';
 import { RecorderError } from '../errors.ts';
 import { Activity } from './activity.ts';
 import { ArchivedIncidents } from './archived-incidents.ts';
 import { CurrentReads } from './current-reads.ts';
 import { Database, type Statement } from './database.ts';
 import { type EntriesPage, EntryPlaces } from './entry-places.ts';
+import { Findings } from './findings.ts';
+import { foldOverGap } from './fold-over-gap.ts';
 import { IdempotencyKeys } from './idempotency-keys.ts';
 import { IncidentList } from './incident-list.ts';
 import { type IncidentDocument, Incidents, type ShownIncidents } from './incidents.ts';
@@ -67,6 +70,9 @@ export class Projections {
   readonly list: IncidentList;
   readonly statistics: Statistics;
   readonly activity: Activity;
+  /** What was found wrong with the log. */
+  readonly findings: KnownFindings;
+  readonly #findings: Findings;
   readonly #incidents: Incidents;
   readonly #posture: Posture;
   readonly #archive: ArchivedIncidents;
@@ -81,6 +87,8 @@ export class Projections {
   #position: Position = NOTHING;
   /** How far the log is committed. */
   #committed: Position = NOTHING;
+  /** Incidents with missing entries, which this process has folded: at most those of a segment that was lost. */
+  readonly #incomplete = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #sinceLook = 0;
   #isRoomScarce = false;
@@ -100,6 +108,8 @@ export class Projections {
     this.#webhooks = new Webhooks(database);
     this.#places = new EntryPlaces(database);
     this.#keys = new IdempotencyKeys(database);
+    this.#findings = new Findings(database);
+    this.findings = this.#findings;
     this.incidents = this.#incidents;
     this.posture = this.#posture;
     this.list = new IncidentList(database);
@@ -111,6 +121,7 @@ export class Projections {
       keys: this.#keys,
       webhooks: this.#webhooks,
       archive: this.#archive,
+      findings: this.#findings,
       lastSeq: () => this.#position.seq,
     });
     this.#move = database.prepare(`
@@ -296,6 +307,9 @@ export class Projections {
       } else if (isAboutIncident(entry)) this.#applyToIncident(entry, change, changes, tally, gaps);
       else if (entry.event === 'containment.heard') this.#posture.hear(entry);
       else if (entry.event === 'notification.delivered') this.#webhooks.move(entry.data);
+      else if (entry.event === 'log.damage_found' || entry.event === 'log.damage_acknowledged') {
+        this.#findings.follow(entry);
+      }
     }
     store();
   }
@@ -305,6 +319,7 @@ export class Projections {
     this.#archive.leave(data, this.statistics);
     this.#posture.leave(data);
     this.#webhooks.leave(data);
+    this.#findings.leave(data);
   }
 
   /** Writes what is kept in memory between commits. */
@@ -336,13 +351,21 @@ export class Projections {
     const first = known === undefined ? (change?.before ?? this.#recordBefore(entry)) : known.before;
     const before = known?.now ?? first;
     if (gaps && before === undefined && entry.event !== 'incident.reported') return;
-    const now = change?.now ?? fold(before, entry);
+    const now = change?.now ?? (gaps ? this.#foldWithGaps(before, entry) : fold(before, entry));
     changes.set(id, { before: first, now });
     tally.follow(now, before);
     this.#posture.follow(entry, now, before);
     this.#places.add(now.seq, now.incident.version, entry);
     const idempotency = idempotencyOf(entry);
     if (idempotency !== undefined) this.#keys.add(idempotency, now.seq);
+  }
+
+  /** Folds an entry of a log in which entries are missing. */
+  #foldWithGaps(before: IncidentRecord | undefined, entry: IncidentEntry): IncidentRecord {
+    const { incident: id, version } = entry.data;
+    if (before === undefined) return fold(before, entry);
+    if (version > before.incident.version + 1) this.#incomplete.add(id);
+    return this.#incomplete.has(id) ? foldOverGap(before, entry) : fold(before, entry);
   }
 
   #recordBefore({ event, data }: IncidentEntry): IncidentRecord | undefined {
