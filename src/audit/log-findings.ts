@@ -79,7 +79,8 @@ export class LogFindings {
     const open = onRecord.open().map((known) => known.finding);
     const acknowledged = open.filter((name) => name === finding || name.startsWith(`${finding}:`));
     if (acknowledged.length === 0) {
-      throw new RecorderError('not_found', 'there is no such finding, or it is acknowledged', { fields: { open } });
+      const others = open.length === 0 ? 'there is none' : `there is ${open.join(', ')}`;
+      throw new RecorderError('not_found', `no such finding waits to be acknowledged; ${others}`);
     }
     const time = timestamp(clock.now());
     await log.append(
