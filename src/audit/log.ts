@@ -361,7 +361,8 @@ export class AuditLog {
     const kept = keptAs === undefined ? '' : `; what was in its place is in ${keptAs}`;
     const detail = `${file} was ${HOW[how]} while the recorder ran, and was put back${kept}`;
     const what = file === basename(this.#options.path) ? 'log' : 'checkpoint';
-    const name = what === 'log' ? (`log_${how}` as const) : how === 'removed' ? 'checkpoint_removed' : 'checkpoint_replaced';
+    const name =
+      what === 'log' ? (`log_${how}` as const) : how === 'removed' ? 'checkpoint_removed' : 'checkpoint_replaced';
     const kept_as = keptAs === undefined ? {} : { kept_as: keptAs };
     const data = { file, how, ...kept_as, through_seq: this.#head.entries };
     return [{ timestamp: this.#now(), event: 'log.restored', data }, ...this.#draftsOf({ name, detail })];

@@ -27,7 +27,15 @@ import type { Head } from './entry.ts';
 import type { Finding } from './findings.ts';
 import { findResumePoint, type KnownUpTo } from './resume-point.ts';
 import { findSealed, type SealedSegment } from './segments.ts';
-import { type Damage, findingOf, type MissingEntries, type OnEntries, type ValidPrefix, verifyChain, verifyChainIn } from './verify-chain.ts';
+import {
+  type Damage,
+  findingOf,
+  type MissingEntries,
+  type OnEntries,
+  type ValidPrefix,
+  verifyChain,
+  verifyChainIn,
+} from './verify-chain.ts';
 
 /** The greatest size of a batch in bytes, and so the most that a crash can tear. */
 export const MAX_BATCH_BYTES = 1024 * 1024;

@@ -11,11 +11,16 @@ const acknowledged = named(
   z.object({ acknowledged: meaning(z.array(text()), 'Their names.') }),
 );
 
-const body = described('AcknowledgeDamage', 'Which finding about the audit log to acknowledge.', acknowledgeDamageSchema, {
-  finding: 'The name of a finding, like `entries_missing:4-9`; or its first part, for all of that kind.',
-  by: 'Who takes note of it.',
-  note: 'Why, or what was done about it.',
-});
+const body = described(
+  'AcknowledgeDamage',
+  'Which finding about the audit log to acknowledge.',
+  acknowledgeDamageSchema,
+  {
+    finding: 'The name of a finding, like `entries_missing:4-9`; or its first part, for all of that kind.',
+    by: 'Who takes note of it.',
+    note: 'Why, or what was done about it.',
+  },
+);
 
 export const logPaths: ZodOpenApiPathsObject = {
   '/api/v1/log/acknowledge-damage': {
