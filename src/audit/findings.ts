@@ -60,6 +60,11 @@ export const FINDINGS = {
     meaning: 'the checkpoint was changed or replaced while the service ran',
     response: 'keeps it as `<log>.checkpoint.replaced-<time>`, then as for `checkpoint_removed`',
   },
+  database_altered: {
+    kind: 'restored',
+    meaning: 'the database beside the log is not what the log makes of it: somebody else has changed it',
+    response: 'makes it again from the log, warns, raises an alert',
+  },
   entry_altered: {
     kind: 'altered',
     meaning: 'a line is not the entry that was written in its place',

@@ -92,6 +92,9 @@ async function announceStart(record: OpenRecord, clock: Clock, logger: Logger): 
     await serviceEntries.record({ timestamp: timestamp(clock.now()), event: 'log.repaired', data });
   }
   for (const finding of findingsIn(recovered)) await findings.report(finding);
+  if (record.projections.altered !== undefined) {
+    await findings.report({ name: 'database_altered', detail: `${record.projections.altered}: it was made again` });
+  }
   await tornWrite.attempt();
   await serviceEntries.record({
     timestamp: timestamp(clock.now()),

@@ -133,6 +133,11 @@ export class Projections {
     this.#committed = this.#position;
   }
 
+  /** Why a database that somebody else had changed was replaced by an empty one at the start. */
+  get altered(): string | undefined {
+    return this.#database.altered;
+  }
+
   get position(): Position {
     return this.#position;
   }

@@ -11,12 +11,12 @@ import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const SEGMENT_BYTES = 2000;
 
-/** How each finding is made: what somebody does to the files while the service is stopped, or while it runs. */
+/** How each finding about the log's files is made: what somebody does to the files while the service is stopped, or while it runs. */
 type Cause =
   | { readonly stopped: (path: string) => Promise<void> | void; readonly verified?: false }
   | { readonly running: (path: string) => void };
 
-const CAUSES: Readonly<Record<FindingName, Cause>> = {
+const CAUSES: Readonly<Record<Exclude<FindingName, 'database_altered'>, Cause>> = {
   // An old log without a checkpoint verifies as far as it reaches.
   checkpoint_missing: { stopped: (path) => rmSync(`${path}.checkpoint`), verified: false },
   entries_missing: { stopped: async (path) => rmSync((await findSealed(path))[1]!.path) },
