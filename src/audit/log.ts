@@ -82,9 +82,14 @@ export interface AuditLogOptions {
   readonly segmentBytes: number;
   /** Awaited after each batch, when its appends have resolved and before the next is written. Must not reject. */
   readonly betweenBatches?: () => Promise<void>;
+  /** Receives damage that a reader has found. */
+  readonly onDamage?: (damage: Damage) => void;
   /** The entries that record a finding; none when it is on record already. */
   readonly draftsOf?: (finding: Finding, time: string) => readonly Draft[];
 }
+
+/** What readers of the log's lines need of it. */
+export type ReadableLog = Pick<AuditLog, 'status' | 'sealed' | 'fileOf' | 'hash' | 'suspect'>;
 
 export class AuditLog {
   readonly #options: AuditLogOptions;
@@ -171,6 +176,18 @@ export class AuditLog {
   markDamaged({ file, line, reason }: Damage): void {
     this.#state = 'damaged';
     this.#reason = `the audit log is damaged (${file}, line ${line}): ${reason}`;
+  }
+
+  /**
+   * Takes note of what a reader has found. The log is damaged, unless its file was taken away just now: then it is put
+   * back first, and damage that is left is found again.
+   */
+  suspect(damage: Damage): void {
+    if (this.#state !== 'open' && this.#state !== 'blocked') return;
+    const isGrowing = damage.file === basename(this.#options.path);
+    if (isGrowing && this.#files.displacement(0) !== undefined) return;
+    this.markDamaged(damage);
+    this.#options.onDamage?.(damage);
   }
 
   /** Forgets sealed segments that were moved away. */

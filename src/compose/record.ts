@@ -28,7 +28,7 @@ import { PolicyInForce } from '../incidents/policy-in-force.ts';
 import { randomPool } from '../incidents/random-pool.ts';
 import { Recorder } from '../incidents/recorder.ts';
 import { channelOf } from '../policy/targets.ts';
-import { progressLog } from '../process-log.ts';
+import { logDamage, progressLog } from '../process-log.ts';
 import { CatchUp } from '../projections/catch-up.ts';
 import { databasePath } from '../projections/database.ts';
 import { Projections } from '../projections/projections.ts';
@@ -88,7 +88,16 @@ export async function openRecord(
   const draftsOfNew = (finding: Finding, time: string): readonly Draft[] =>
     isRecorded(projections.findings, finding) ? [] : draftsOf(finding, time);
   const log = releases.adopt(
-    AuditLog.open({ path, hash, clock, recovered, segmentBytes, betweenBatches, draftsOf: draftsOfNew }),
+    AuditLog.open({
+      path,
+      hash,
+      clock,
+      recovered,
+      segmentBytes,
+      betweenBatches,
+      draftsOf: draftsOfNew,
+      onDamage: (damage) => logDamage(logger, damage),
+    }),
     (opened) => opened.close(),
   );
   const serviceEntries = new ServiceEntries(log);

@@ -55,7 +55,10 @@ describe('Database', () => {
     ['index', 'CREATE INDEX mine ON incidents (source)'],
     ['changed table', 'DROP TABLE webhooks; CREATE TABLE webhooks (url TEXT, seq INTEGER)'],
     ['missing table', 'DROP TABLE webhooks'],
-    ['trigger in a new file', 'CREATE TRIGGER hide AFTER INSERT ON incidents BEGIN SELECT 1; END; PRAGMA user_version = 0'],
+    [
+      'trigger in a new file',
+      'CREATE TRIGGER hide AFTER INSERT ON incidents BEGIN SELECT 1; END; PRAGMA user_version = 0',
+    ],
   ] as const) {
     it(`replaces a database with a ${what} of somebody else`, () => {
       const path = join(directory(), 'audit.sqlite');
