@@ -82,6 +82,8 @@ export interface AuditLogOptions {
   readonly segmentBytes: number;
   /** Awaited after each batch, when its appends have resolved and before the next is written. Must not reject. */
   readonly betweenBatches?: () => Promise<void>;
+  /** Called when somebody else has changed the file that grows, in place. */
+  readonly onTouched?: () => void;
   /** Receives damage that a reader has found. */
   readonly onDamage?: (damage: Damage) => void;
   /** The entries that record a finding; none when it is on record already. */
@@ -172,6 +174,11 @@ export class AuditLog {
     return this.#files.holderOf(seq);
   }
 
+  /** Whether the file at the log's path is the one that is written, as long as it has to be. */
+  get isInPlace(): boolean {
+    return this.#writing !== undefined || this.#files.displacement(0) === undefined;
+  }
+
   /** Refuses everything from now on: the log is not what was written. */
   markDamaged({ file, line, reason }: Damage): void {
     this.#state = 'damaged';
@@ -226,8 +233,10 @@ export class AuditLog {
   }
 
   async #look(): Promise<void> {
-    if (this.#writing === undefined && this.#files.displacement(0) !== undefined) {
-      await (this.#writing = this.#writeBatches());
+    if (this.#writing === undefined) {
+      const { changed } = this.#files;
+      if (this.#files.displacement(0) !== undefined) await (this.#writing = this.#writeBatches());
+      else if (changed !== undefined && changed !== this.#files.changed) this.#options.onTouched?.();
     }
     await this.#lookAtCheckpoint();
   }

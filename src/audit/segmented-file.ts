@@ -41,6 +41,8 @@ export class SegmentedFile {
   #sealed: readonly SealedSegment[];
   #identity: FileIdentity | undefined;
   #links = 1;
+  /** When the file was changed last, as seen after it was written. */
+  #changed: number | undefined;
 
   private constructor(path: string, { first, size, sealed }: Recovered, file: number | undefined) {
     this.path = path;
@@ -70,6 +72,11 @@ export class SegmentedFile {
   /** How many names the file at `path` had when it was looked at last. */
   get links(): number {
     return this.#links;
+  }
+
+  /** When the file at `path` was changed last, when it was looked at last, in milliseconds since the epoch. */
+  get changed(): number | undefined {
+    return this.#changed;
   }
 
   /** The sealed segments, oldest first. */
@@ -122,6 +129,7 @@ export class SegmentedFile {
     const found = lstatSync(this.path, NOT_THERE);
     if (found?.ino === this.#identity.ino && found.dev === this.#identity.dev) {
       this.#links = found.nlink;
+      this.#changed = found.mtimeMs;
       return lengthFault(found.size, size);
     }
     if (fstatSync(this.#file!).size < size) return 'truncated';
@@ -184,6 +192,7 @@ export class SegmentedFile {
     closeSync(this.#file!);
     this.#file = file;
     this.#identity = fstatSync(file);
+    this.#changed = undefined;
     await syncDirectoryOf(this.path);
     return keptAs;
   }
@@ -237,6 +246,7 @@ export class SegmentedFile {
       }
       this.#file = file;
       this.#identity = fstatSync(file);
+      this.#changed = undefined;
       this.#sealed = [...this.#sealed, segment];
       this.#first = first;
       this.#size = 0;

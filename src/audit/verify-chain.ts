@@ -35,7 +35,7 @@ export interface ValidPrefix {
   readonly end: number;
   /** `seq` of the first entry of that file; for an empty file, of the entry it would begin with. */
   readonly first: number;
-  readonly damage?: Damage;
+  readonly damage?: Damage | undefined;
   /** Entries before the head that are in none of the files, and were not archived. Empty where there is damage. */
   readonly missing: readonly MissingEntries[];
 }

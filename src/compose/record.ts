@@ -96,6 +96,7 @@ export async function openRecord(
       segmentBytes,
       betweenBatches,
       draftsOf: draftsOfNew,
+      onTouched: () => verification.hurry(),
       onDamage: (damage) => logDamage(logger, damage),
     }),
     (opened) => opened.close(),

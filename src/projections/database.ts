@@ -212,5 +212,5 @@ function differenceIn(connection: DatabaseSync): string | undefined {
 /** Everything in the schema of a database: its type and name, and the SQL that makes it. */
 function schemaOf(connection: DatabaseSync): ReadonlyMap<string, string> {
   const rows = connection.prepare('SELECT type, name, tbl_name, sql FROM sqlite_schema').all();
-  return new Map(rows.map(({ type, name, tbl_name, sql }) => [`${type} ${name}`, `${tbl_name} ${sql}`]));
+  return new Map(rows.map(({ type, name, tbl_name, sql }) => [[type, name].join(' '), [tbl_name, sql].join(' ')]));
 }
