@@ -14,6 +14,7 @@ import type { AuditLog } from './log.ts';
 import type { Recovered } from './recovery.ts';
 import { sealedPath } from './segments.ts';
 import { type Damage, type LogFile, type MissingEntries, type ValidPrefix, verifyChain } from './verify-chain.ts';
+import type { StoredEntry } from '../domain/entries.ts';
 
 const SLICE_BYTES = 16 * 1024;
 /** How long to rest after a slice, as a multiple of the time that the slice took. */
@@ -32,8 +33,19 @@ export interface BackgroundVerificationOptions {
   readonly recovered: Recovered;
   /** Receives entries that are missing. The log goes on without them. */
   readonly onMissing: (missing: readonly MissingEntries[]) => void;
+  /** Begins a proof of something made from the log, for the first run; undefined when that needs none. */
+  readonly prove?: (() => Proof) | undefined;
+  /** Receives what the proof found to differ. */
+  readonly onDifference?: (difference: string) => void;
   /** How long to rest between two runs, in milliseconds. */
   readonly betweenRuns?: number;
+}
+
+/** Proves something that is made from the log, while that is verified. */
+export interface Proof {
+  take(entries: readonly StoredEntry[]): void;
+  /** Ends the proof after the last entry, resting now and then; returns what differs. */
+  end(rest: () => Promise<void>, missing: readonly MissingEntries[]): Promise<string | undefined>;
 }
 
 export class BackgroundVerification {
@@ -42,11 +54,18 @@ export class BackgroundVerification {
   #hurry = new AbortController();
   #verified: number | undefined;
   #verifiedAt: number | undefined;
+  #isProved: boolean;
 
   constructor(options: BackgroundVerificationOptions) {
     this.#options = options;
     const { head, unread } = options.recovered;
     if (unread === 0) this.#verified = head.entries;
+    this.#isProved = options.prove === undefined;
+  }
+
+  /** Whether what is made from the log was proved, or made, by this process. */
+  get isProved(): boolean {
+    return this.#isProved;
   }
 
   /** The `seq` up to which the chain is valid from its first entry on; undefined until that is known. */
@@ -60,12 +79,13 @@ export class BackgroundVerification {
   }
 
   /**
-   * Verifies what recovery has not read.
+   * Verifies what recovery has not read, and proves what is made from the log.
    * @returns the damage; undefined when there is none
    * @throws whatever reading the files throws; after `stop`, the reason of the abort
    */
   run(): Promise<Damage | undefined> {
-    if (this.#verified === undefined) return this.#verify(() => this.#filesAtStart());
+    const { prove } = this.#options;
+    if (this.#verified === undefined || prove !== undefined) return this.#verify(() => this.#filesAtStart(), prove);
     this.#verifiedAt = this.#options.clock.now();
     return Promise.resolve(undefined);
   }
@@ -95,11 +115,20 @@ export class BackgroundVerification {
     this.#abort.abort();
   }
 
-  async #verify(files: () => Files): Promise<Damage | undefined> {
-    const first = await this.#verifyOnce(files());
-    const isSound = first.damage === undefined && first.missing.length === 0;
-    const { head, damage, missing } = isSound ? first : await this.#verifyOnce(files());
+  async #verify(files: () => Files, prove?: () => Proof): Promise<Damage | undefined> {
+    let proof = prove?.();
+    let result = await this.#verifyOnce(files(), proof);
+    if (result.damage !== undefined || result.missing.length > 0) {
+      proof = prove?.();
+      result = await this.#verifyOnce(files(), proof);
+    }
+    const { head, damage, missing } = result;
     if (damage !== undefined) return damage;
+    if (proof !== undefined) {
+      const difference = await proof.end(this.#restBetween(), missing);
+      this.#isProved = true;
+      if (difference !== undefined) this.#options.onDifference?.(difference);
+    }
     this.#verified = head.entries;
     this.#verifiedAt = this.#options.clock.now();
     this.#options.onMissing(missing.filter(({ lost }) => !lost));
@@ -128,9 +157,14 @@ export class BackgroundVerification {
     return { files: [...log.sealed.filter(({ path }) => existsSync(path)), growing], entries };
   }
 
-  async #verifyOnce({ files, entries }: Files): Promise<ValidPrefix> {
+  async #verifyOnce({ files, entries }: Files, proof?: Proof): Promise<ValidPrefix> {
     const { hash, path, log } = this.#options;
-    const prefix = await verifyChain(files, hash, this.#restBetween(), SLICE_BYTES);
+    const rests = this.#restBetween();
+    const onEntries = (read: readonly StoredEntry[]): Promise<void> => {
+      proof?.take(read);
+      return rests();
+    };
+    const prefix = await verifyChain(files, hash, onEntries, SLICE_BYTES);
     // It was taken away meanwhile.
     if (!log.isInPlace) return { ...prefix, head: { ...prefix.head, entries }, damage: undefined, missing: [] };
     if (prefix.damage !== undefined || prefix.head.entries >= entries) return prefix;

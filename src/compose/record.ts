@@ -80,6 +80,8 @@ export async function openRecord(
   const projections = releases.adopt(new Projections(databasePath(path)), (opened) => opened.close());
   await projections.lookForRoom();
   const catchUp = new CatchUp(projections, progressLog(logger, clock, projections.position.seq));
+  // What this start makes from the log needs no proof.
+  const isMadeBefore = projections.position.seq > 0;
   const recovered = await catchUp.recover({ path, hash, clock });
 
   const betweenBatches = async (): Promise<void> => {
@@ -106,7 +108,18 @@ export async function openRecord(
   const onMissing = (missing: readonly MissingEntries[]): void => {
     for (const finding of missing.map(findingOf)) void findings.report(finding);
   };
-  const verification = new BackgroundVerification({ path, hash, clock, log, recovered, onMissing });
+  const prove = isMadeBefore ? () => projections.proof(log) : undefined;
+  const onDifference = (difference: string): void => {
+    const detail = `the database was not what the log says, and is made again: ${difference}`;
+    logger.error({ difference }, 'the database is made again from the audit log');
+    projections.distrust();
+    // They wake again from what the log says.
+    incidents.stop();
+    const onFault = (error: unknown): void => logger.error({ err: error }, 'reads stay behind');
+    void catchUp.resume(log).then(() => findings.report({ name: 'database_altered', detail }), onFault);
+  };
+  const parts = { path, hash, clock, log, recovered, onMissing, prove, onDifference };
+  const verification = new BackgroundVerification(parts);
   releases.defer(() => verification.stop());
 
   const current = () => projections.current();

@@ -13,11 +13,13 @@ import { type ArchivedData, type IncidentEntry, isAboutIncident, type StoredEntr
 import { Contradiction } from '../domain/contradiction.ts';
 import { fold, idempotencyOf, type IncidentRecord, type RecordChange, type TakenEntry } from '../domain/incident.ts';
 import type { KnownFindings } from '../audit/log-findings.ts';
+import type { ReadableLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
 import { Activity } from './activity.ts';
 import { ArchivedIncidents } from './archived-incidents.ts';
 import { CurrentReads } from './current-reads.ts';
 import { Database, type Statement } from './database.ts';
+import { DatabaseProof } from './database-proof.ts';
 import { type EntriesPage, EntryPlaces } from './entry-places.ts';
 import { Findings } from './findings.ts';
 import { foldOverGap } from './fold-over-gap.ts';
@@ -216,6 +218,25 @@ export class Projections {
     } catch {
       // It stays as it was seen last.
     }
+  }
+
+  /** Begins to prove the database against the log. */
+  proof(log: ReadableLog): DatabaseProof {
+    return new DatabaseProof({
+      database: this.#database,
+      incidents: this.#incidents,
+      posture: this.#posture,
+      places: this.#places,
+      statistics: this.statistics,
+      log,
+      isCurrent: () => !this.#unfinished,
+    });
+  }
+
+  /** Forgets everything and stays behind the log until it was read again: the database was not what the log says. */
+  distrust(): void {
+    this.reset();
+    this.#unfinished = true;
   }
 
   /** Forgets everything, so that the log can be applied from its beginning. */

@@ -167,7 +167,9 @@ describe('what is found wrong with the log', () => {
     await service.stop();
     for (let starts = 0; starts < 2; starts++) {
       const again = await start(home);
+      await again.said('the audit log is verified');
       expect(await findingsOf(again)).to.deep.equal([finding]);
+      expect((await again.get('/api/v1/incidents')).json).to.have.length(2 + starts);
       await report(again);
       await again.stop();
     }
