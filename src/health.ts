@@ -1,4 +1,5 @@
 /** The health of the service, as `GET /health` shows it. */
+import type { LogFindings } from './audit/log-findings.ts';
 import type { AuditLog } from './audit/log.ts';
 import { ACTIONS } from '../machines/vocabulary.ts';
 import type { Notifier } from './containment/notifier.ts';
@@ -15,6 +16,7 @@ export interface HealthDependencies {
   readonly warnings: () => readonly string[];
   readonly notifier: Pick<Notifier, 'status'>;
   readonly verification: { readonly verified: number | undefined };
+  readonly findings: Pick<LogFindings, 'open'>;
   /** RFC 3339. */
   readonly startedAt: string;
 }
@@ -43,7 +45,7 @@ export function reasonsOf({
 
 /** Collects the health of the service. */
 export function healthOf(dependencies: HealthDependencies): HealthReport {
-  const { log, projections, policy, notifier, warnings, verification, startedAt } = dependencies;
+  const { log, projections, policy, notifier, warnings, verification, findings, startedAt } = dependencies;
   const { state, writable, entries, bytes, segments, algorithm } = log.status;
   const { version, source, path, digest, loaded_at } = policy.current;
   const reasons = reasonsOf(dependencies);
@@ -64,6 +66,7 @@ export function healthOf(dependencies: HealthDependencies): HealthReport {
       segments,
       bytes,
       algorithm,
+      findings: findings.open.map(({ finding, detail, found_at }) => ({ finding, detail, found_at })),
     },
     containment: containmentOf(projections),
     notify: notifier.status,

@@ -37,18 +37,31 @@ export function progressLog(logger: Logger, clock: Clock, from: number): (seq: n
   };
 }
 
-/** Verifies what the start has not read. On damage, marks the log as damaged, so that it is no longer written. */
+/**
+ * Verifies what the start has not read, then the whole log again and again. On damage, marks the log as damaged, so that
+ * it is no longer written, and ends.
+ */
 export async function verifyRest(verification: BackgroundVerification, log: AuditLog, logger: Logger): Promise<void> {
   try {
-    const damage = await verification.run();
-    if (damage === undefined) {
-      logger.info({ entries: verification.verified }, 'the audit log is verified');
-      return;
-    }
+    let damage = await verification.run();
+    if (damage === undefined) logger.info({ entries: verification.verified }, 'the audit log is verified');
+    while (damage === undefined) damage = await verifyAgain(verification, logger);
+    if (log.status.state === 'damaged') return;
     log.markDamaged(damage);
     logDamage(logger, damage);
   } catch (error) {
     if (!verification.stopped) logger.error({ err: error }, 'the audit log could not be verified');
+  }
+}
+
+/** Verifies the whole log once more. When it can't be read now, the next time may be better. */
+async function verifyAgain(verification: BackgroundVerification, logger: Logger): Promise<Damage | undefined> {
+  try {
+    return await verification.runAgain();
+  } catch (error) {
+    if (verification.stopped) throw error;
+    logger.error({ err: error }, 'the audit log could not be verified');
+    return undefined;
   }
 }
 

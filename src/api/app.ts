@@ -9,6 +9,7 @@ import { healthRoutes } from './health/routes.ts';
 import { commandRoutes } from './incidents/commands.ts';
 import { incidentRoutes } from './incidents/reads.ts';
 import { reportRoutes } from './incidents/report.ts';
+import { logRoutes } from './log/routes.ts';
 import { admission } from './middleware/admission.ts';
 import { checks } from './middleware/checks.ts';
 import { errors } from './middleware/errors.ts';
@@ -38,6 +39,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     statechartRoutes,
     policyRoutes,
     archiveRoutes,
+    logRoutes,
     containmentRoutes,
     openApiRoutes,
     consoleRoutes,

@@ -4,6 +4,7 @@
  * The API authenticates, checks sizes and shapes, calls one of these and renders the result. An incident arrives here as
  * JSON text that is ready to send.
  */
+import type { LogFindings } from '../audit/log-findings.ts';
 import type { Clock } from '../clock.ts';
 import type { PostureReads } from '../containment/posture-reads.ts';
 import type { Confirmations } from '../containment/confirmations.ts';
@@ -47,6 +48,7 @@ export interface ApiDependencies {
   /** Loads the policy again; the result is shown to the client. */
   readonly reload: () => Promise<object>;
   readonly archive: Archivist['archive'];
+  readonly acknowledgeDamage: LogFindings['acknowledge'];
   readonly posture: Pick<PostureReads, 'read' | 'versionOf' | 'change' | 'waiting'>;
   readonly receipts: Pick<Confirmations, 'confirm' | 'retry'>;
   /** The path of the file that describes the API. */

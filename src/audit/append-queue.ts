@@ -55,6 +55,15 @@ export class AppendQueue {
   }
 
   /**
+   * Puts appends before all others, whatever the limit: those that were taken from it already, and what the log itself
+   * records.
+   */
+  putFirst(appends: readonly Append[]): void {
+    this.#appends.unshift(...appends);
+    for (const { drafts } of appends) this.#entries += drafts.length;
+  }
+
+  /**
    * Takes appends from the front, up to the size of a batch, and chains their entries. Refuses an append with an entry
    * that is too long.
    * @param from the end of the chain so far

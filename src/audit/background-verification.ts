@@ -1,42 +1,71 @@
 /**
- * Verifies, while the service runs, what recovery has not read: the log from its first entry on.
+ * Verifies the log while the service runs: first what recovery has not read, then all of it, again and again.
  *
- * It works in slices of a few milliseconds and rests several times as long after each, so that requests hardly notice.
- * Files may be sealed meanwhile. So before it reports damage it verifies once more, with the files as they are then.
+ * It works in slices of a few milliseconds and rests several times as long after each, so it takes a fifth of what the
+ * processor gives, and requests hardly notice. Files may be sealed, archived or put back meanwhile. So before it reports
+ * anything it verifies once more, with the files as they are then.
  */
 import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import { setTimeout as rest } from 'node:timers/promises';
-import type { Clock } from '../clock.ts';
+import { type Clock, MINUTE } from '../clock.ts';
 import type { ChainHash } from './chain-hash.ts';
 import type { AuditLog } from './log.ts';
 import type { Recovered } from './recovery.ts';
 import { sealedPath } from './segments.ts';
-import { type Damage, type ValidPrefix, verifyChain } from './verify-chain.ts';
+import { type Damage, type LogFile, type MissingEntries, type ValidPrefix, verifyChain } from './verify-chain.ts';
+import type { StoredEntry } from '../domain/entries.ts';
 
 const SLICE_BYTES = 16 * 1024;
 /** How long to rest after a slice, as a multiple of the time that the slice took. */
 const REST = 4;
 /** Rests are collected until they are this long, in milliseconds: slices are too short to rest after each. */
 const SHORTEST_REST = 5;
+/** How long to rest after the last entry. A short log would otherwise be read all the time. */
+const BETWEEN_RUNS = 1 * MINUTE;
 
 export interface BackgroundVerificationOptions {
   readonly path: string;
   readonly hash: ChainHash;
   readonly clock: Clock;
-  readonly log: Pick<AuditLog, 'sealed'>;
-  /** The result of recovery. The log is verified up to where it ended then. */
+  readonly log: Pick<AuditLog, 'sealed' | 'fileOf' | 'status' | 'isInPlace'>;
+  /** The result of recovery. At first the log is verified up to where it ended then. */
   readonly recovered: Recovered;
+  /** Receives entries that are missing. The log goes on without them. */
+  readonly onMissing: (missing: readonly MissingEntries[]) => void;
+  /** Begins a proof of something made from the log, for the first run; undefined when that needs none. */
+  readonly prove?: (() => Proof) | undefined;
+  /** Receives what the proof found to differ. */
+  readonly onDifference?: (difference: string) => void;
+  /** How long to rest between two runs, in milliseconds. */
+  readonly betweenRuns?: number;
+}
+
+/** Proves something that is made from the log, while that is verified. */
+export interface Proof {
+  take(entries: readonly StoredEntry[]): void;
+  /** Ends the proof after the last entry, resting now and then; returns what differs. */
+  end(rest: () => Promise<void>, missing: readonly MissingEntries[]): Promise<string | undefined>;
 }
 
 export class BackgroundVerification {
   readonly #options: BackgroundVerificationOptions;
   readonly #abort = new AbortController();
+  #hurry = new AbortController();
   #verified: number | undefined;
+  #verifiedAt: number | undefined;
+  #isProved: boolean;
 
   constructor(options: BackgroundVerificationOptions) {
     this.#options = options;
     const { head, unread } = options.recovered;
     if (unread === 0) this.#verified = head.entries;
+    this.#isProved = options.prove === undefined;
+  }
+
+  /** Whether what is made from the log was proved, or made, by this process. */
+  get isProved(): boolean {
+    return this.#isProved;
   }
 
   /** The `seq` up to which the chain is valid from its first entry on; undefined until that is known. */
@@ -44,17 +73,38 @@ export class BackgroundVerification {
     return this.#verified;
   }
 
+  /** When the whole log was verified last, in milliseconds since the epoch; undefined until it was. */
+  get verifiedAt(): number | undefined {
+    return this.#verifiedAt;
+  }
+
   /**
-   * Verifies what recovery has not read.
+   * Verifies what recovery has not read, and proves what is made from the log.
    * @returns the damage; undefined when there is none
    * @throws whatever reading the files throws; after `stop`, the reason of the abort
    */
-  async run(): Promise<Damage | undefined> {
-    if (this.#verified !== undefined) return undefined;
-    const first = await this.#verify();
-    const { head, damage } = first.damage === undefined ? first : await this.#verify();
-    if (damage === undefined) this.#verified = head.entries;
-    return damage;
+  run(): Promise<Damage | undefined> {
+    const { prove } = this.#options;
+    if (this.#verified === undefined || prove !== undefined) return this.#verify(() => this.#filesAtStart(), prove);
+    this.#verifiedAt = this.#options.clock.now();
+    return Promise.resolve(undefined);
+  }
+
+  /** Verifies the whole log, as it is after a rest. Returns and throws like `run`. */
+  async runAgain(): Promise<Damage | undefined> {
+    const { betweenRuns = BETWEEN_RUNS } = this.#options;
+    const signal = AbortSignal.any([this.#abort.signal, this.#hurry.signal]);
+    await rest(betweenRuns, undefined, { signal, ref: false }).catch(() => {});
+    this.#abort.signal.throwIfAborted();
+    this.#hurry = new AbortController();
+    // A file that was taken away is put back within a second.
+    if (!this.#options.log.isInPlace) return undefined;
+    return this.#verify(() => this.#filesNow());
+  }
+
+  /** Ends the rest between two runs: somebody has touched the log. */
+  hurry(): void {
+    this.#hurry.abort();
   }
 
   get stopped(): boolean {
@@ -65,15 +115,72 @@ export class BackgroundVerification {
     this.#abort.abort();
   }
 
-  #verify(): Promise<ValidPrefix> {
-    const { path, hash, clock, log, recovered } = this.#options;
-    const { signal } = this.#abort;
+  async #verify(files: () => Files, prove?: () => Proof): Promise<Damage | undefined> {
+    let proof = prove?.();
+    let result = await this.#verifyOnce(files(), proof);
+    if (result.damage !== undefined || result.missing.length > 0) {
+      proof = prove?.();
+      result = await this.#verifyOnce(files(), proof);
+    }
+    const { head, damage, missing } = result;
+    if (damage !== undefined) return damage;
+    if (proof !== undefined) {
+      const difference = await proof.end(this.#restBetween(), missing);
+      this.#isProved = true;
+      if (difference !== undefined) this.#options.onDifference?.(difference);
+    }
+    this.#verified = head.entries;
+    this.#verifiedAt = this.#options.clock.now();
+    this.#options.onMissing(missing.filter(({ lost }) => !lost));
+    return undefined;
+  }
+
+  #filesAtStart(): Files {
+    const { path, log, recovered } = this.#options;
     const sealedSince = sealedPath(path, recovered.first);
     const last = existsSync(sealedSince) ? sealedSince : path;
     const before = log.sealed.filter(({ first }) => first < recovered.first);
+    return { files: [...before, { path: last, to: recovered.size }], entries: recovered.head.entries };
+  }
+
+  /** The file that grows is verified as far as it is written. Looked up when it is due, for it may be sealed by then. */
+  #filesNow(): Files {
+    const { log } = this.#options;
+    const { bytes, entries } = log.status;
+    const { first } = log.fileOf(Infinity);
+    const growing: LogFile = {
+      get path() {
+        return log.fileOf(first).path;
+      },
+      to: bytes,
+    };
+    return { files: [...log.sealed.filter(({ path }) => existsSync(path)), growing], entries };
+  }
+
+  async #verifyOnce({ files, entries }: Files, proof?: Proof): Promise<ValidPrefix> {
+    const { hash, path, log } = this.#options;
+    const rests = this.#restBetween();
+    const onEntries = (read: readonly StoredEntry[]): Promise<void> => {
+      proof?.take(read);
+      return rests();
+    };
+    const prefix = await verifyChain(files, hash, onEntries, SLICE_BYTES);
+    // It was taken away meanwhile.
+    if (!log.isInPlace) return { ...prefix, head: { ...prefix.head, entries }, damage: undefined, missing: [] };
+    if (prefix.damage !== undefined || prefix.head.entries >= entries) return prefix;
+    const { head, first, end: offset } = prefix;
+    const reason = `the log ends after entry ${head.entries}, ${entries} were written`;
+    const line = head.entries - first + 2;
+    return { ...prefix, damage: { file: basename(path), line, offset, reason, finding: 'log_cut' } };
+  }
+
+  /** Rests between two slices. */
+  #restBetween(): () => Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#abort;
     let owed = 0;
     let began = clock.monotonic();
-    const onEntries = async (): Promise<void> => {
+    return async () => {
       owed += REST * (clock.monotonic() - began);
       if (owed >= SHORTEST_REST) {
         await rest(owed, undefined, { signal, ref: false });
@@ -84,6 +191,11 @@ export class BackgroundVerification {
       }
       began = clock.monotonic();
     };
-    return verifyChain([...before, { path: last, to: recovered.size }], hash, onEntries, SLICE_BYTES);
   }
+}
+
+/** Files of the log, and how many entries they have to lead to. */
+interface Files {
+  readonly files: readonly LogFile[];
+  readonly entries: number;
 }

@@ -3,15 +3,16 @@
  * lost entries, which the chain alone cannot show. The checkpoint follows the log, so after a crash it may be behind
  * it, never ahead.
  */
+import { lstatSync, renameSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { SECOND } from '../clock.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { replaceFile } from '../durable-file.ts';
 import { EMPTY_HEAD, type Head } from './entry.ts';
 import type { Damage, ValidPrefix } from './verify-chain.ts';
-import type { StoredEntry } from '../domain/entries.ts';
+import type { LogLostData, StoredEntry } from '../domain/entries.ts';
 
-const checkpointPath = (logPath: string): string => `${logPath}.checkpoint`;
+export const checkpointPath = (logPath: string): string => `${logPath}.checkpoint`;
 
 const signedText = ({ entries, hash }: Head): string => `{"entries":${entries},"last_hash":"${hash}"}`;
 
@@ -73,10 +74,19 @@ export class CheckpointComparison {
 
   /** Takes the next valid entries of the log. */
   take(entries: readonly StoredEntry[]): void {
+    for (const { event, data, offset } of entries) if (event === 'log.lost') this.#takeLoss(data, offset);
     const entry = entries[this.#checkpoint.entries - (entries[0]?.data.seq ?? 0)];
     if (entry === undefined) return;
     this.#agrees = entry.entry_hash === this.#checkpoint.hash;
     this.#end = entry.offset + entry.length;
+  }
+
+  /** After entries were lost, the checkpoint may be one of them: the loss was recorded before it was written again. */
+  #takeLoss({ first_seq, last_seq, last_hash }: LogLostData, offset: number): void {
+    const { entries, hash } = this.#checkpoint;
+    if (entries < first_seq || entries > last_seq) return;
+    this.#agrees = entries < last_seq || hash === last_hash;
+    this.#end = offset;
   }
 
   /**
@@ -86,15 +96,22 @@ export class CheckpointComparison {
    */
   damageIn(file: string, { head, end, first, damage }: ValidPrefix): Damage | undefined {
     const { entries } = this.#checkpoint;
-    const behind = { file, line: head.entries - first + 2, offset: end };
+    const behind = { file, line: head.entries - first + 2, offset: end, finding: 'checkpoint_altered' } as const;
     if (this.#fault !== undefined) return { ...behind, reason: this.#fault };
     if (head.entries < entries) {
       const reason = `the log ends after entry ${head.entries}, its checkpoint counts ${entries}: entries were cut off`;
-      return damage ?? { ...behind, reason };
+      return damage ?? { ...behind, reason, finding: 'log_cut' };
     }
     if (this.#agrees) return undefined;
     return { ...behind, line: entries - first + 1, reason: `entry ${entries} is another than the checkpoint's` };
   }
+}
+
+/** What identifies a file, and shows whether it was changed since. */
+interface FileState {
+  readonly ino: number;
+  readonly size: number;
+  readonly mtimeMs: number;
 }
 
 /** Writes the checkpoint of a growing log: a second after an append, never two at once, and when the log closes. */
@@ -103,10 +120,13 @@ export class Checkpointer {
   readonly #hash: ChainHash;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
+  /** The file as it was written last, or as the start has left it. */
+  #written: FileState | undefined;
 
   constructor(logPath: string, hash: ChainHash) {
     this.#logPath = logPath;
     this.#hash = hash;
+    this.#written = lstatSync(checkpointPath(logPath), { throwIfNoEntry: false });
   }
 
   /**
@@ -114,9 +134,31 @@ export class Checkpointer {
    * @throws when it can't be written; the old one stays
    */
   write(head: Head): Promise<void> {
-    const written = this.#running.then(() => writeCheckpoint(this.#logPath, head, this.#hash));
+    const written = this.#running.then(() => this.#write(head));
     this.#running = written.catch(() => {});
     return written;
+  }
+
+  /**
+   * Looks whether the checkpoint is as it was written, and writes it again when it is not. Never rejects.
+   * @param head called when it is written
+   * @param aside the path for what is in its place, if anything is
+   * @returns what had become of it; undefined when it was as it should be, or could not be written
+   */
+  async look(head: () => Head, aside: string): Promise<'removed' | 'replaced' | undefined> {
+    let found: 'removed' | 'replaced' | undefined;
+    const looked = this.#running.then(async () => {
+      const file = lstatSync(checkpointPath(this.#logPath), { throwIfNoEntry: false });
+      if (file !== undefined && this.#written !== undefined && isSame(file, this.#written)) return;
+      // Without room the start may have written none.
+      const fault = this.#written === undefined ? undefined : file === undefined ? 'removed' : 'replaced';
+      if (fault === 'replaced') renameSync(checkpointPath(this.#logPath), aside);
+      await this.#write(head());
+      found = fault;
+    });
+    this.#running = looked.catch(() => {});
+    await this.#running;
+    return found;
   }
 
   /** Schedules a checkpoint because the log has grown. `head` is called when it is written. */
@@ -136,6 +178,14 @@ export class Checkpointer {
 
   /** Ignores an error: a checkpoint may be behind its log, and the next one catches up. */
   async #tryToWrite(head: Head): Promise<void> {
-    await writeCheckpoint(this.#logPath, head, this.#hash).catch(() => {});
+    await this.#write(head).catch(() => {});
+  }
+
+  async #write(head: Head): Promise<void> {
+    await writeCheckpoint(this.#logPath, head, this.#hash);
+    this.#written = lstatSync(checkpointPath(this.#logPath), { throwIfNoEntry: false });
   }
 }
+
+const isSame = (one: FileState, other: FileState): boolean =>
+  one.ino === other.ino && one.size === other.size && one.mtimeMs === other.mtimeMs;

@@ -1,4 +1,7 @@
 /** The line of an entry, for readers of the log: most need its bytes and only a little of what is in it. */
+import { isUtf8 } from 'node:buffer';
+import type { ChainHash } from './chain-hash.ts';
+import { EntryFault, parseGenuine } from './entry.ts';
 import type { Line } from './lines.ts';
 import { type Entry, readEntry, type StoredEntry } from '../domain/entries.ts';
 
@@ -22,6 +25,30 @@ export function readEntryLine({ bytes, offset }: Pick<Line, 'bytes' | 'offset'>)
   const [, event, seq] = BEGINNING.exec(bytes.toString('latin1', 0, LONGEST_BEGINNING)) ?? [];
   if (event === undefined) return undefined;
   return { seq: Number(seq), event, bytes, offset, entry: () => readEntry(bytes.toString('utf8')) };
+}
+
+/**
+ * Reads a line that is served: only as the entry that was written there.
+ * @param seq of the entry that is due
+ * @param before the line before it, when it was read as well
+ * @returns undefined for any other line
+ */
+export function readGenuineLine(
+  line: Pick<Line, 'bytes' | 'offset'>,
+  seq: number,
+  hash: ChainHash,
+  before?: EntryLine,
+): EntryLine | undefined {
+  const read = readEntryLine(line);
+  if (read?.seq !== seq || !isUtf8(line.bytes)) return undefined;
+  try {
+    const entry = parseGenuine(line.bytes.toString('utf8'), hash);
+    const follows = before === undefined || before.entry().entry_hash === entry.prev_hash;
+    return entry.data.seq === seq && follows ? { ...read, entry: () => entry } : undefined;
+  } catch (error) {
+    if (!(error instanceof EntryFault)) throw error;
+    return undefined;
+  }
 }
 
 /**

@@ -104,6 +104,22 @@ export class EntryFault extends Error {
  * @throws EntryFault
  */
 export function parseEntry(line: string, head: Head, hash: ChainHash): Entry {
+  const entry = parseGenuine(line, hash);
+  const expected = head.entries + 1;
+  if (entry.data.seq !== expected) {
+    const hint = entry.data.seq > expected ? 'entries are missing before it' : 'it is repeated or out of order';
+    throw new EntryFault(`seq ${entry.data.seq} where ${expected} is due: ${hint}`);
+  }
+  if (entry.prev_hash !== head.hash) throw new EntryFault('its prev_hash is not the entry_hash of the entry before it');
+  return entry;
+}
+
+/**
+ * Reads a line that the recorder wrote, wherever it belongs.
+ * @param line without its newline
+ * @throws EntryFault
+ */
+export function parseGenuine(line: string, hash: ChainHash): Entry {
   const entry = readShape(line);
   if (entry.algorithm !== hash.algorithm) {
     throw new EntryFault(`chained with ${entry.algorithm}, expected ${hash.algorithm}: ${hash.hint(entry.algorithm)}`);
@@ -115,12 +131,6 @@ export function parseEntry(line: string, head: Head, hash: ChainHash): Entry {
   if (hash.digest(hashedTextWith(canonical, entry.event, entry.prev_hash, entry.timestamp)) !== entry.entry_hash) {
     throw new EntryFault(`its entry_hash does not match its contents: edited, or ${hash.otherKey}`);
   }
-  const expected = head.entries + 1;
-  if (entry.data.seq !== expected) {
-    const hint = entry.data.seq > expected ? 'entries are missing before it' : 'it is repeated or out of order';
-    throw new EntryFault(`seq ${entry.data.seq} where ${expected} is due: ${hint}`);
-  }
-  if (entry.prev_hash !== head.hash) throw new EntryFault('its prev_hash is not the entry_hash of the entry before it');
   return entry;
 }
 

@@ -2,27 +2,26 @@
  * Reads the log page by page, from any entry to the last durable one.
  *
  * A cursor keeps no file open between two pages. So a reader may pause as long as it likes while the log is written,
- * sealed and archived. A cursor never skips an entry: when the next one has left the log, it throws and says where the
+ * sealed and archived. It returns only entries that are as they were written. A cursor never skips an entry: when the next one has left the log, it throws and says where the
  * log continues.
  */
-import { RecorderError } from '../errors.ts';
-import { type EntryLine, readEntryLine } from './entry-line.ts';
+import { type EntryLine, readGenuineLine } from './entry-line.ts';
 import { findEntry } from './find-entry.ts';
 import { readLines } from './lines.ts';
-import { openLogFile } from './log-reader.ts';
-import type { AuditLog } from './log.ts';
+import { notAsWritten, openLogFile } from './log-reader.ts';
+import type { ReadableLog } from './log.ts';
 
-/** The size of a page in bytes. A longer entry is a page by itself. */
-const PAGE_BYTES = 64 * 1024;
+/** The size of a page in bytes, all of which is verified at once. A longer entry is a page by itself. */
+const PAGE_BYTES = 16 * 1024;
 
 export class LogCursor {
-  readonly #log: Pick<AuditLog, 'status' | 'sealed' | 'fileOf'>;
+  readonly #log: ReadableLog;
   #position: number;
   /** Where the next entry begins: the `seq` of its file's first entry, and the offset in that file. */
   #place: { readonly first: number; readonly offset: number } | undefined;
 
   /** @param after begin after the entry with this `seq`; 0 for the beginning of the log */
-  constructor(log: Pick<AuditLog, 'status' | 'sealed' | 'fileOf'>, after: number) {
+  constructor(log: ReadableLog, after: number) {
     this.#log = log;
     this.#position = after;
   }
@@ -46,7 +45,7 @@ export class LogCursor {
     if (this.atEnd) return [];
     // The file may be sealed between lookup and open: retry once.
     const page = (await this.#read()) ?? (await this.#read());
-    if (page === undefined) throw this.#missing();
+    if (page === undefined) throw await notAsWritten(this.#log, this.#position + 1);
     return page;
   }
 
@@ -63,8 +62,10 @@ export class LogCursor {
       const page: EntryLine[] = [];
       for await (const lines of readLines(file, offset, size, PAGE_BYTES)) {
         for (const read of lines) {
-          const line = read.whole ? readEntryLine(read) : undefined;
-          if (line === undefined || line.seq !== due + page.length || line.seq > last) break;
+          const seq = due + page.length;
+          if (!read.whole || seq > last) break;
+          const line = readGenuineLine(read, seq, this.#log.hash, page.at(-1));
+          if (line === undefined) break;
           page.push(line);
           offset += line.bytes.length + 1;
         }
@@ -77,15 +78,5 @@ export class LogCursor {
     } finally {
       await file.close();
     }
-  }
-
-  #missing(): RecorderError {
-    const due = this.#position + 1;
-    const files = [...this.#log.sealed, this.#log.fileOf(Infinity)];
-    const first_seq = files.find(({ first }) => first > due)?.first;
-    if (first_seq === undefined)
-      return new RecorderError('damaged_log', `the audit log does not hold entry ${due} where it was written`);
-    const message = `entry ${due} was archived: the log goes on with entry ${first_seq}, so ask for what is after ${first_seq - 1}`;
-    return new RecorderError('gone', message, { fields: { first_seq } });
   }
 }

@@ -1,9 +1,12 @@
 /** Reads single lines of the log by their place, also while the log is written, sealed and archived. */
 import { type FileHandle, open } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { RecorderError } from '../errors.ts';
-import { readEntryLine } from './entry-line.ts';
-import { NEWLINE } from './lines.ts';
-import type { AuditLog } from './log.ts';
+import type { ChainHash } from './chain-hash.ts';
+import { MAX_ENTRY_BYTES } from './entry.ts';
+import { type EntryLine, readEntryLine, readGenuineLine } from './entry-line.ts';
+import { type Line, NEWLINE, readLines } from './lines.ts';
+import type { ReadableLog } from './log.ts';
 
 /**
  * The place of a line: the `seq` of its entry determines the file. Offset and length (newline included) are in bytes.
@@ -15,26 +18,56 @@ export interface LinePlace {
 }
 
 /**
- * Reads the lines at these places.
+ * Reads the entries at these places.
  * @param places in the order of `seq`
- * @returns the lines in UTF-8, without newlines
- * @throws RecorderError `damaged_log` when a line is not in its place, `overloaded` when no file can be opened
+ * @throws RecorderError `damaged_log` when a line is not in its place as it was written, `gone` when its file is no
+ *   longer in the log, `overloaded` when no file can be opened
  */
-export async function readLinesAt(
-  log: Pick<AuditLog, 'fileOf'>,
-  places: readonly LinePlace[],
-): Promise<readonly Buffer[]> {
-  const lines: Buffer[] = [];
+export async function readEntriesAt(log: ReadableLog, places: readonly LinePlace[]): Promise<readonly EntryLine[]> {
+  const lines: EntryLine[] = [];
   while (lines.length < places.length) {
     const due = places.slice(lines.length);
     // The file may be sealed between lookup and open: retry once.
     const read = (await readFromOneFile(log, due)) ?? (await readFromOneFile(log, due));
-    if (read === undefined) {
-      throw new RecorderError('damaged_log', `the audit log does not hold entry ${due[0]?.seq} where it was written`);
-    }
+    if (read === undefined) throw await notAsWritten(log, due[0]!.seq);
     lines.push(...read);
   }
   return lines;
+}
+
+/** The lines of the entries at these places, in UTF-8 and without newlines. Throws like `readEntriesAt`. */
+export const readLinesAt = async (log: ReadableLog, places: readonly LinePlace[]): Promise<readonly Buffer[]> =>
+  (await readEntriesAt(log, places)).map(({ bytes }) => bytes);
+
+/**
+ * The error for an entry that is not in its place as it was written: `gone` when its file has left the log, else
+ * `damaged_log`, and the log is told.
+ */
+export async function notAsWritten(log: ReadableLog, seq: number): Promise<RecorderError> {
+  const { path, first } = log.fileOf(seq);
+  const next = [...log.sealed, log.fileOf(Infinity)].find((file) => file.first > seq);
+  if (next !== undefined && (first > seq || (await endsBefore(path, seq)))) {
+    const message = `entry ${seq} was archived or lost: the log goes on with entry ${next.first}, so ask for what is after ${next.first - 1}`;
+    return new RecorderError('gone', message, { fields: { first_seq: next.first } });
+  }
+  const reason = `entry ${seq} is not as it was written`;
+  log.suspect({ file: basename(path), line: seq - first + 1, offset: 0, reason, finding: 'entry_altered' });
+  return new RecorderError('damaged_log', `the audit log does not hold entry ${seq} as it was written`);
+}
+
+/** Whether a file of the log ends before an entry. Not when its last line is no entry. */
+async function endsBefore(path: string, seq: number): Promise<boolean> {
+  const file = await openLogFile(path);
+  if (file === undefined) return true;
+  try {
+    const { size } = await file.stat();
+    let last: Line | undefined;
+    for await (const lines of readLines(file, Math.max(0, size - MAX_ENTRY_BYTES), size)) last = lines.at(-1);
+    const entry = last?.whole ? readEntryLine(last) : undefined;
+    return entry !== undefined && entry.seq < seq;
+  } finally {
+    await file.close();
+  }
 }
 
 /**
@@ -49,17 +82,17 @@ export const openLogFile = (path: string): Promise<FileHandle | undefined> =>
 
 /** Reads the places that are in the same file as the first. Returns undefined when a line is not in its place. */
 async function readFromOneFile(
-  log: Pick<AuditLog, 'fileOf'>,
+  log: ReadableLog,
   places: readonly LinePlace[],
-): Promise<readonly Buffer[] | undefined> {
+): Promise<readonly EntryLine[] | undefined> {
   const { path, first } = log.fileOf(places[0]?.seq ?? 0);
   const file = await openLogFile(path);
   if (file === undefined) return undefined;
   try {
-    const lines: Buffer[] = [];
+    const lines: EntryLine[] = [];
     for (const place of places) {
       if (log.fileOf(place.seq).first !== first) break;
-      const line = await readLine(file, place);
+      const line = await readLine(file, place, log.hash);
       if (line === undefined) return undefined;
       lines.push(line);
     }
@@ -69,10 +102,13 @@ async function readFromOneFile(
   }
 }
 
-async function readLine(file: FileHandle, { seq, offset, length }: LinePlace): Promise<Buffer | undefined> {
+async function readLine(
+  file: FileHandle,
+  { seq, offset, length }: LinePlace,
+  hash: ChainHash,
+): Promise<EntryLine | undefined> {
   const bytes = Buffer.alloc(length);
   const { bytesRead } = await file.read(bytes, 0, length, offset);
   if (bytesRead !== length || bytes[length - 1] !== NEWLINE) return undefined;
-  const line = bytes.subarray(0, length - 1);
-  return readEntryLine({ bytes: line, offset })?.seq === seq ? line : undefined;
+  return readGenuineLine({ bytes: bytes.subarray(0, length - 1), offset }, seq, hash);
 }

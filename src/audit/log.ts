@@ -5,6 +5,10 @@
  * asynchronous `fdatasync`. Entries that arrive meanwhile form the next batch. So many appends share one sync, and none
  * waits for a timer. When the sync has returned, `onDurable` gets the batch; then its appends resolve.
  *
+ * Before a batch counts, and each second, the log looks whether the file at its path is still the one that it writes.
+ * A file that was removed, replaced or added to is copied back from the open descriptor (`log.restored`). After one that
+ * was cut, the log continues in a new file that begins with `log.lost`.
+ *
  * States:
  * - `open`: takes entries.
  * - `blocked`: a write failed (no room, a size limit). The batch and all waiting appends are refused, the file is cut
@@ -17,17 +21,22 @@
  * - `closed`: after `close()`.
  */
 import { statfs } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import { type Clock, timestamp } from '../clock.ts';
 import { type ErrorCode, RecorderError } from '../errors.ts';
 import type { ChainHash } from './chain-hash.ts';
-import { Checkpointer } from './checkpoint.ts';
+import { Checkpointer, checkpointPath } from './checkpoint.ts';
 import type { Head } from './entry.ts';
+import { draftsOf, entriesIn, type Finding } from './findings.ts';
 import type { Recovered } from './recovery.ts';
-import { SegmentedFile } from './segmented-file.ts';
+import { type Displacement, SegmentedFile } from './segmented-file.ts';
 import type { SealedSegment } from './segments.ts';
 import { type Batch, AppendQueue } from './append-queue.ts';
 import type { Damage } from './verify-chain.ts';
 import type { Draft, StoredEntry } from '../domain/entries.ts';
+
+/** How often a file that was taken away is put back for one batch, before the batch is refused. */
+const MOST_RESTORES = 3;
 
 /** How much room, in bytes, a full disk must have again before the log tries to resume. */
 const ROOM_TO_RESUME = 64 * 1024;
@@ -48,6 +57,8 @@ export interface LogStatus {
   readonly bytes: number;
   /** How many files make up the log. */
   readonly segments: number;
+  /** How many names (hard links) the file that grows has; 1 unless somebody gave it another. */
+  readonly links: number;
   readonly algorithm: string;
 }
 
@@ -71,7 +82,16 @@ export interface AuditLogOptions {
   readonly segmentBytes: number;
   /** Awaited after each batch, when its appends have resolved and before the next is written. Must not reject. */
   readonly betweenBatches?: () => Promise<void>;
+  /** Called when somebody else has changed the file that grows, in place. */
+  readonly onTouched?: () => void;
+  /** Receives damage that a reader has found. */
+  readonly onDamage?: (damage: Damage) => void;
+  /** The entries that record a finding; none when it is on record already. */
+  readonly draftsOf?: (finding: Finding, time: string) => readonly Draft[];
 }
+
+/** What readers of the log's lines need of it. */
+export type ReadableLog = Pick<AuditLog, 'status' | 'sealed' | 'fileOf' | 'hash' | 'suspect'>;
 
 export class AuditLog {
   readonly #options: AuditLogOptions;
@@ -86,6 +106,9 @@ export class AuditLog {
   #head: Head;
   #writing: Promise<void> | undefined;
   #probing: Promise<void> | undefined;
+  #looking: Promise<void> | undefined;
+  /** Entries of the log's own that were refused: they are written when the log takes entries again. */
+  #unrecorded: (readonly Draft[])[] = [];
   #blocked: { readonly since: string; readonly code: string; refused: number } | undefined;
 
   private constructor(options: AuditLogOptions, files: SegmentedFile) {
@@ -128,6 +151,7 @@ export class AuditLog {
       waiting: this.#queue.entries,
       bytes: this.#files.size,
       segments: this.#files.sealed.length + 1,
+      links: this.#files.links,
       algorithm: this.#options.hash.algorithm,
     };
     return this.#reason === undefined ? status : { ...status, reason: this.#reason };
@@ -150,10 +174,27 @@ export class AuditLog {
     return this.#files.holderOf(seq);
   }
 
+  /** Whether the file at the log's path is the one that is written, as long as it has to be. */
+  get isInPlace(): boolean {
+    return this.#writing !== undefined || this.#files.displacement(0) === undefined;
+  }
+
   /** Refuses everything from now on: the log is not what was written. */
   markDamaged({ file, line, reason }: Damage): void {
     this.#state = 'damaged';
     this.#reason = `the audit log is damaged (${file}, line ${line}): ${reason}`;
+  }
+
+  /**
+   * Takes note of what a reader has found. The log is damaged, unless its file was taken away just now: then it is put
+   * back first, and damage that is left is found again.
+   */
+  suspect(damage: Damage): void {
+    if (this.#state !== 'open' && this.#state !== 'blocked') return;
+    const isGrowing = damage.file === basename(this.#options.path);
+    if (isGrowing && this.#files.displacement(0) !== undefined) return;
+    this.markDamaged(damage);
+    this.#options.onDamage?.(damage);
   }
 
   /** Forgets sealed segments that were moved away. */
@@ -177,11 +218,29 @@ export class AuditLog {
     return this.#enqueue(drafts);
   }
 
-  /** Tries to resume a blocked log. Cheap when the log is not blocked. */
+  /**
+   * Looks whether the files are as they were written, and mends them; tries to resume a blocked log. To be called every
+   * second. Cheap when there is nothing to do. Never rejects.
+   */
   async probe(): Promise<void> {
+    // A batch that was just answered for is not quite done.
+    await new Promise(setImmediate);
+    if (this.#state === 'open' && this.#onDurable !== undefined) {
+      this.#looking ??= this.#look().finally(() => (this.#looking = undefined));
+      await this.#looking;
+    }
     if (this.#state !== 'blocked' || this.#writing !== undefined) return;
     this.#probing ??= this.#probe().finally(() => (this.#probing = undefined));
     await this.#probing;
+  }
+
+  async #look(): Promise<void> {
+    if (this.#writing === undefined) {
+      const { changed } = this.#files;
+      if (this.#files.displacement(0) !== undefined) await (this.#writing = this.#writeBatches());
+      else if (changed !== undefined && changed !== this.#files.changed) this.#options.onTouched?.();
+    }
+    await this.#lookAtCheckpoint();
   }
 
   async #probe(): Promise<void> {
@@ -189,7 +248,7 @@ export class AuditLog {
     try {
       await this.#files.cutBack();
       if (blocked.code === 'ENOSPC' || blocked.code === 'EDQUOT') {
-        const { bavail, bsize } = await statfs(this.#options.path);
+        const { bavail, bsize } = await statfs(dirname(this.#options.path));
         if (bavail * bsize < ROOM_TO_RESUME) return;
       }
     } catch {
@@ -209,10 +268,14 @@ export class AuditLog {
 
   /** Writes the waiting entries and a checkpoint, then closes the file. Later appends are refused. */
   async close(): Promise<void> {
+    const wasOpen = this.#state === 'open' && this.#onDurable !== undefined;
     if (this.#state === 'open' || this.#state === 'blocked') this.#state = 'closed';
     // The descriptor must stay open while another thread works on the file.
     await this.#probing;
+    await this.#looking;
     await this.#writing;
+    // The next start would find what is wrong with the files, but no longer what they held.
+    if (wasOpen) await this.#look();
     if (this.#state === 'closed') await this.#checkpoint.close(this.#head);
     this.#files.close();
   }
@@ -226,37 +289,133 @@ export class AuditLog {
   async #writeBatches(): Promise<void> {
     // Appends of the same turn of the event loop share the first batch.
     await new Promise(setImmediate);
-    while (!this.#queue.isEmpty) {
+    // A batch looks at the file itself.
+    let goesOn = !this.#queue.isEmpty || (await this.#mend());
+    while (goesOn && !this.#queue.isEmpty) {
       const batch = this.#queue.nextBatch(this.#head, this.#files.size, this.#options.hash);
       if (batch === undefined) continue;
-      try {
-        await this.#files.write(batch.bytes);
-      } catch (error) {
-        await this.#block(error as NodeJS.ErrnoException, batch);
-        break;
-      }
-      const written = this.#options.clock.monotonic();
-      try {
-        await this.#files.sync();
-      } catch (error) {
-        await this.#fail(error as NodeJS.ErrnoException, batch);
-        break;
-      }
-      this.#commit(batch, written);
-      await this.#options.betweenBatches?.();
-      if (this.#files.size < this.#options.segmentBytes) continue;
-      try {
-        await this.#seal();
-      } catch (error) {
-        await this.#fail(error as NodeJS.ErrnoException);
-        break;
-      }
+      goesOn = (await this.#write(batch)) && (await this.#sealWhenFull());
     }
     this.#writing = undefined;
   }
 
+  /** Writes a batch. Returns false when the log takes no more for now: everything that waited was refused. */
+  async #write(batch: Batch): Promise<boolean> {
+    try {
+      await this.#files.write(batch.bytes);
+    } catch (error) {
+      await this.#block(error as NodeJS.ErrnoException, batch);
+      return false;
+    }
+    const written = this.#options.clock.monotonic();
+    try {
+      await this.#files.sync();
+    } catch (error) {
+      await this.#fail(error as NodeJS.ErrnoException, batch);
+      return false;
+    }
+    if (this.#files.displacement(batch.bytes.length) !== undefined) return this.#mend(batch, written);
+    await this.#commit(batch, written);
+    return true;
+  }
+
+  /**
+   * Mends the file at the log's path. A batch that was written to it is kept, or written to the new file.
+   * @param written when the batch was written, by the monotonic clock
+   * @returns false when it can't be mended for now: everything that waited was refused
+   */
+  async #mend(batch?: Batch, written = this.#options.clock.monotonic()): Promise<boolean> {
+    const bytes = batch?.bytes ?? Buffer.alloc(0);
+    try {
+      for (let attempt = 1; ; attempt++) {
+        const found = this.#files.displacement(bytes.length);
+        if (found === undefined) break;
+        if (found === 'truncated') return await this.#startOver(batch, written);
+        if (attempt > MOST_RESTORES) throw new Error('its file is taken away again and again');
+        const keptAs = await this.#files.restore(bytes, this.#aside('replaced'));
+        this.#recordFirst(this.#restored(basename(this.#options.path), found, keptAs));
+      }
+    } catch (error) {
+      await this.#block(error as NodeJS.ErrnoException, batch);
+      return false;
+    }
+    if (batch !== undefined) await this.#commit(batch, written);
+    return true;
+  }
+
+  /** Continues in a new file, which begins with what was lost, and goes on with the batch. Throws without room. */
+  async #startOver(batch: Batch | undefined, written: number): Promise<boolean> {
+    const { entries: last_seq, hash: last_hash } = this.#head;
+    const first_seq = this.#files.first;
+    const aside = this.#aside('truncated');
+    const kept_as = basename(aside);
+    const found_at = this.#now();
+    const range = { first_seq, last_seq };
+    const detail =
+      `the file of the log was cut while it was written: ${entriesIn(first_seq, last_seq)} are lost, ` +
+      `what is left of them is in ${kept_as}`;
+    if (batch !== undefined) this.#queue.putFirst(batch.appends);
+    // When these are refused, the loss is found again.
+    this.#recordFirst(
+      [
+        { timestamp: found_at, event: 'log.lost', data: { ...range, last_hash, found_at, kept_as } },
+        ...this.#draftsOf({ name: 'entries_lost', detail, range }),
+      ],
+      () => {},
+    );
+    const begun = this.#queue.nextBatch(this.#head, 0, this.#options.hash)!;
+    try {
+      await this.#files.startOver(begun.bytes, last_seq + 1, aside);
+    } catch (error) {
+      await this.#block(error as NodeJS.ErrnoException, begun);
+      return false;
+    }
+    await this.#commit(begun, written);
+    return true;
+  }
+
+  async #lookAtCheckpoint(): Promise<void> {
+    const path = checkpointPath(this.#options.path);
+    const aside = `${path}.replaced-${asideTime(this.#now())}`;
+    const found = await this.#checkpoint.look(() => this.#head, aside);
+    if (found === undefined || this.#state === 'failed' || this.#state === 'damaged') return;
+    const keptAs = found === 'removed' ? undefined : basename(aside);
+    this.#recordFirst(this.#restored(basename(path), found, keptAs));
+    await (this.#writing ??= this.#writeBatches());
+  }
+
+  /** The entries that say that a file was put back. */
+  #restored(file: string, how: Exclude<Displacement, 'truncated'>, keptAs: string | undefined): readonly Draft[] {
+    const kept = keptAs === undefined ? '' : `; what was in its place is in ${keptAs}`;
+    const detail = `${file} was ${HOW[how]} while the recorder ran, and was put back${kept}`;
+    const what = file === basename(this.#options.path) ? 'log' : 'checkpoint';
+    const name =
+      what === 'log' ? (`log_${how}` as const) : how === 'removed' ? 'checkpoint_removed' : 'checkpoint_replaced';
+    const kept_as = keptAs === undefined ? {} : { kept_as: keptAs };
+    const data = { file, how, ...kept_as, through_seq: this.#head.entries };
+    return [{ timestamp: this.#now(), event: 'log.restored', data }, ...this.#draftsOf({ name, detail })];
+  }
+
+  #draftsOf(finding: Finding): readonly Draft[] {
+    return (this.#options.draftsOf ?? draftsOf)(finding, this.#now());
+  }
+
+  /** Puts entries of the log's own before all that waits. When they are refused they are written later. */
+  #recordFirst(drafts: readonly Draft[], refuse = () => void this.#unrecorded.push(drafts)): void {
+    const since = this.#options.clock.monotonic();
+    this.#queue.putFirst([{ drafts, since, fulfil: () => {}, refuse }]);
+  }
+
+  #now(): string {
+    return timestamp(this.#options.clock.now());
+  }
+
+  /** The path for a file that was found in the place of the log. */
+  readonly #aside = (what: 'replaced' | 'truncated'): string =>
+    `${this.#options.path}.${what}-${asideTime(this.#now())}`;
+
   /** @param written when the batch was written, by the monotonic clock */
-  #commit(batch: Batch, written: number): void {
+  async #commit(batch: Batch, written: number): Promise<void> {
     const synced = this.#options.clock.monotonic();
     this.#head = batch.head;
     this.#files.keep(batch.bytes.length);
@@ -265,6 +424,7 @@ export class AuditLog {
       this.#blocked = undefined;
       this.#reason = undefined;
     }
+    if (this.#unrecorded.length > 0) for (const drafts of this.#unrecorded.splice(0)) this.#recordFirst(drafts);
     const waits = batch.appends.map(({ since }) => synced - since);
     this.#onDurable?.({ entries: batch.entries, written: batch.bytes, sync: synced - written, waits });
     let first = 0;
@@ -273,19 +433,27 @@ export class AuditLog {
       first += drafts.length;
     }
     this.#checkpoint.schedule(() => this.#head);
+    await this.#options.betweenBatches?.();
   }
 
-  /** Seals the file. Throws when the change may not be on disk. */
-  async #seal(): Promise<void> {
+  /** Seals a file that is full. Returns false when that may not be on disk: everything that waited was refused. */
+  async #sealWhenFull(): Promise<boolean> {
+    if (this.#files.size < this.#options.segmentBytes) return true;
     try {
       await this.#checkpoint.write(this.#head);
     } catch {
-      return;
+      return true;
     }
-    await this.#files.seal(this.#head.entries + 1);
+    try {
+      await this.#files.seal(this.#head.entries + 1);
+      return true;
+    } catch (error) {
+      await this.#fail(error as NodeJS.ErrnoException);
+      return false;
+    }
   }
 
-  async #block(error: NodeJS.ErrnoException, batch: Batch): Promise<void> {
+  async #block(error: NodeJS.ErrnoException, batch?: Batch): Promise<void> {
     const { clock } = this.#options;
     const code = error.code ?? error.message;
     this.#blocked ??= { since: timestamp(clock.now()), code, refused: 0 };
@@ -320,3 +488,8 @@ export class AuditLog {
     return new RecorderError(code, message, { cause });
   }
 }
+
+const HOW = { removed: 'removed', replaced: 'replaced', extended: 'added to by somebody else' } as const;
+
+/** A time in a form for names of files. */
+const asideTime = (time: string): string => time.replaceAll(/[-:.]/g, '');

@@ -24,9 +24,18 @@ import type { ChainHash } from './chain-hash.ts';
 import { CheckpointComparison, type CheckpointReading, readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { replaceFile, syncDirectoryOf, writeAll } from '../durable-file.ts';
 import type { Head } from './entry.ts';
+import type { Finding } from './findings.ts';
 import { findResumePoint, type KnownUpTo } from './resume-point.ts';
 import { findSealed, type SealedSegment } from './segments.ts';
-import { type Damage, type OnEntries, type ValidPrefix, verifyChain, verifyChainIn } from './verify-chain.ts';
+import {
+  type Damage,
+  findingOf,
+  type MissingEntries,
+  type OnEntries,
+  type ValidPrefix,
+  verifyChain,
+  verifyChainIn,
+} from './verify-chain.ts';
 
 /** The greatest size of a batch in bytes, and so the most that a crash can tear. */
 export const MAX_BATCH_BYTES = 1024 * 1024;
@@ -47,7 +56,9 @@ export interface Recovered {
   readonly repair?: Repair;
   /** Set when the log must not be written. */
   readonly damage?: Damage;
-  /** Whether there was a checkpoint at start; `new` when the log has just begun. */
+  /** What is missing; the log can be written all the same. */
+  readonly missing: readonly MissingEntries[];
+  /** Whether a checkpoint was read and agrees with the log; `new` when the log has just begun. */
   readonly checkpoint: 'new' | 'present' | 'absent';
   /** How many entries were not read, because the projections know them. */
   readonly unread: number;
@@ -88,8 +99,10 @@ export async function recoverLog({ path, hash, clock, onEntries, known }: Recove
         : await verifyChainIn(file, basename(path), hash, place, size, take);
     const { head, first, end } = prefix;
     const unread = place?.head.entries ?? 0;
+    const missing = prefix.missing.filter(({ lost }) => !lost);
     const damage = damageOf(path, prefix, comparison, found === 'present' && size - end <= MAX_BATCH_BYTES);
-    if (damage !== undefined) return { head, first, size: end, sealed, damage, checkpoint: found, unread };
+    const read = { head, first, size: end, sealed, missing, checkpoint: found, unread } as const;
+    if (damage !== undefined) return { ...read, damage };
 
     let repair: Repair | undefined;
     try {
@@ -97,13 +110,12 @@ export async function recoverLog({ path, hash, clock, onEntries, known }: Recove
     } catch (error) {
       // Nothing was cut off. The log stays readable until there is room.
       const reason = `a torn tail could not be kept aside (${(error as Error).message}): make room and start again`;
-      return { head, first, size: end, sealed, damage: { ...prefix.damage!, reason }, checkpoint: found, unread };
+      return { ...read, damage: { ...prefix.damage!, reason } };
     }
     await writeAgain(file, tailOf(prefix, checkpoint, comparison), end);
     // A checkpoint may be behind its log, so this may fail for lack of room.
     if (checkpoint.head?.entries !== head.entries) await writeCheckpoint(path, head, hash).catch(() => {});
-    const recovered = { head, first, size: end, sealed, checkpoint: found, unread } as const;
-    return repair === undefined ? recovered : { ...recovered, repair };
+    return repair === undefined ? read : { ...read, repair };
   } finally {
     await file.close();
   }
@@ -146,11 +158,23 @@ async function recoverWithoutFile(
     prefix.damage ??
     (gone === undefined
       ? comparison.damageIn(basename(path), prefix)
-      : { file: basename(path), line: 1, offset: 0, reason: gone });
-  const recovered = { head, first: head.entries + 1, size: 0, sealed, unread: 0 } as const;
-  if (damage !== undefined) return { ...recovered, damage, checkpoint: 'present' };
+      : { file: basename(path), line: 1, offset: 0, reason: gone, finding: 'log_cut' as const });
+  const missing = prefix.missing.filter(({ lost }) => !lost);
+  const recovered = { head, first: head.entries + 1, size: 0, sealed, missing, unread: 0 } as const;
+  const hadCheckpoint = checkpoint.head !== undefined || checkpoint.fault !== undefined;
+  if (damage !== undefined) return { ...recovered, damage, checkpoint: hadCheckpoint ? 'present' : 'absent' };
   await createLog(path, head, hash);
-  return { ...recovered, checkpoint: sealed.length === 0 ? 'new' : 'present' };
+  return { ...recovered, checkpoint: hadCheckpoint ? 'present' : sealed.length === 0 ? 'new' : 'absent' };
+}
+
+/** What the start has found missing. Damage is no finding of this kind: nothing can be written then. */
+export function findingsIn({ checkpoint, missing, head, damage }: Recovered): readonly Finding[] {
+  if (damage !== undefined) return [];
+  const detail = `the log had no checkpoint at start: it ends after entry ${head.entries}, and entries cut off its end would not show`;
+  return [
+    ...(checkpoint === 'absent' ? [{ name: 'checkpoint_missing', detail } as const] : []),
+    ...missing.map(findingOf),
+  ];
 }
 
 /** Writes the checkpoint first: the recorder never leaves a log without one. */

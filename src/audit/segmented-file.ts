@@ -1,16 +1,36 @@
 /**
  * The files of the log while it is written: sealed segments, and the file at the log's path, which grows. Bytes that
  * were written count only after `keep`, which the caller calls when they are synced. Until then `cutBack` removes them.
+ *
+ * Whoever may write in the directory can take the file away, or cut it. `displacement` compares what is at the path with
+ * what was written; `restore` copies it back from the open descriptor, which still holds it.
  */
-import { closeSync, constants, ftruncate, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncate, lstatSync, openSync, read, renameSync, rmSync } from 'node:fs';
+import { basename } from 'node:path';
 import { promisify } from 'node:util';
-import { openDirectoryOf, syncData, syncFile, writeAll } from '../durable-file.ts';
+import { openDirectoryOf, syncData, syncDirectoryOf, syncFile, writeAll } from '../durable-file.ts';
 import { nextPath, type Recovered } from './recovery.ts';
 import { sealedPath, type SealedSegment } from './segments.ts';
 
 const truncate = promisify(ftruncate);
 
-const TO_APPEND = constants.O_WRONLY | constants.O_APPEND;
+const readSome = promisify(read);
+
+/** Readable as well: when the file was removed, only the descriptor still reaches what it holds. */
+const TO_APPEND = constants.O_RDWR | constants.O_APPEND;
+
+const COPIED_BYTES = 1024 * 1024;
+
+/** How the file at the log's path differs from the one that is written. */
+export type Displacement = 'removed' | 'replaced' | 'extended' | 'truncated';
+
+/** What identifies a file. */
+interface FileIdentity {
+  readonly dev: number;
+  readonly ino: number;
+}
+
+const NOT_THERE = { throwIfNoEntry: false } as const;
 
 export class SegmentedFile {
   readonly path: string;
@@ -19,6 +39,10 @@ export class SegmentedFile {
   #first: number;
   #size: number;
   #sealed: readonly SealedSegment[];
+  #identity: FileIdentity | undefined;
+  #links = 1;
+  /** When the file was changed last, as seen after it was written. */
+  #changed: number | undefined;
 
   private constructor(path: string, { first, size, sealed }: Recovered, file: number | undefined) {
     this.path = path;
@@ -26,6 +50,7 @@ export class SegmentedFile {
     this.#first = first;
     this.#size = size;
     this.#sealed = sealed;
+    this.#identity = file === undefined ? undefined : fstatSync(file);
   }
 
   /** Opens the files of a log after `recoverLog`. */
@@ -37,6 +62,21 @@ export class SegmentedFile {
   /** The size in bytes of the file at `path`, without bytes that `keep` has not confirmed. */
   get size(): number {
     return this.#size;
+  }
+
+  /** `seq` of the first entry of the file at `path`. */
+  get first(): number {
+    return this.#first;
+  }
+
+  /** How many names the file at `path` had when it was looked at last. */
+  get links(): number {
+    return this.#links;
+  }
+
+  /** When the file at `path` was changed last, when it was looked at last, in milliseconds since the epoch. */
+  get changed(): number | undefined {
+    return this.#changed;
   }
 
   /** The sealed segments, oldest first. */
@@ -73,7 +113,88 @@ export class SegmentedFile {
 
   /** Removes what was written and not kept. */
   async cutBack(): Promise<void> {
-    if (this.#file !== undefined) await truncate(this.#file, this.#size);
+    // A file that somebody has cut must not be filled up with zeros.
+    if (this.#file !== undefined && fstatSync(this.#file).size > this.#size) await truncate(this.#file, this.#size);
+  }
+
+  /**
+   * Looks whether the file at `path` is the one that is written, and as long as it has to be. It takes one system call
+   * where it is: while the descriptor is open no other file has its inode.
+   * @param unkept how many bytes were written and not kept
+   * @returns undefined when it is, and when the log is not written
+   */
+  displacement(unkept: number): Displacement | undefined {
+    if (this.#identity === undefined) return undefined;
+    const size = this.#size + unkept;
+    const found = lstatSync(this.path, NOT_THERE);
+    if (found?.ino === this.#identity.ino && found.dev === this.#identity.dev) {
+      this.#links = found.nlink;
+      this.#changed = found.mtimeMs;
+      return lengthFault(found.size, size);
+    }
+    if (fstatSync(this.#file!).size < size) return 'truncated';
+    return found === undefined ? 'removed' : 'replaced';
+  }
+
+  /**
+   * Puts the file back as it was written: a copy of what the descriptor holds, in a new file.
+   * @param unkept the bytes that were written and not kept
+   * @param aside the path for what is in its place, if anything is
+   * @returns the name of the file with what was in its place
+   * @throws when there is no room; then it is tried again before the next batch
+   */
+  async restore(unkept: Buffer, aside: string): Promise<string | undefined> {
+    return this.#renew(aside, async (file) => {
+      const window = Buffer.allocUnsafe(Math.min(COPIED_BYTES, this.#size));
+      for (let position = 0; position < this.#size;) {
+        const length = Math.min(window.length, this.#size - position);
+        const { bytesRead } = await readSome(this.#file!, window, 0, length, position);
+        if (bytesRead === 0) throw new Error('it became shorter while it was copied');
+        await writeAll(file, window.subarray(0, bytesRead));
+        position += bytesRead;
+      }
+      await writeAll(file, unkept);
+    });
+  }
+
+  /**
+   * Continues in a new file because the present one was cut. `keep` makes the bytes part of it.
+   * @param bytes what the new file begins with
+   * @param first the `seq` of its first entry
+   * @param aside the path for what is left of the present one
+   * @throws when there is no room; then it is tried again before the next batch
+   */
+  async startOver(bytes: Buffer, first: number, aside: string): Promise<void> {
+    await this.#renew(aside, (file) => writeAll(file, bytes));
+    this.#first = first;
+    this.#size = 0;
+  }
+
+  /** Puts a new file in the place of the one at `path`. Returns the name of what it keeps of that. */
+  async #renew(aside: string, fill: (file: number) => Promise<void>): Promise<string | undefined> {
+    const next = nextPath(this.path);
+    rmSync(next, { force: true });
+    const file = openSync(next, TO_APPEND | constants.O_CREAT | constants.O_EXCL, 0o640);
+    let keptAs: string | undefined;
+    try {
+      await fill(file);
+      await syncFile(file);
+      if (lstatSync(this.path, NOT_THERE) !== undefined) {
+        renameSync(this.path, aside);
+        keptAs = basename(aside);
+      }
+      renameSync(next, this.path);
+    } catch (error) {
+      closeSync(file);
+      rmSync(next, { force: true });
+      throw error;
+    }
+    closeSync(this.#file!);
+    this.#file = file;
+    this.#identity = fstatSync(file);
+    this.#changed = undefined;
+    await syncDirectoryOf(this.path);
+    return keptAs;
   }
 
   /**
@@ -124,6 +245,8 @@ export class SegmentedFile {
         throw error;
       }
       this.#file = file;
+      this.#identity = fstatSync(file);
+      this.#changed = undefined;
       this.#sealed = [...this.#sealed, segment];
       this.#first = first;
       this.#size = 0;
@@ -133,4 +256,9 @@ export class SegmentedFile {
       return false;
     }
   }
+}
+
+function lengthFault(found: number, expected: number): Displacement | undefined {
+  if (found === expected) return undefined;
+  return found < expected ? 'truncated' : 'extended';
 }

@@ -7,16 +7,16 @@ import type { Draft } from '../domain/entries.ts';
 
 export class ServiceEntries {
   readonly #log: Pick<AuditLog, 'append'>;
-  readonly #waiting: Draft[] = [];
+  readonly #waiting: (readonly Draft[])[] = [];
   #appending: Promise<void> | undefined;
 
   constructor(log: Pick<AuditLog, 'append'>) {
     this.#log = log;
   }
 
-  /** Appends an entry now, or at the first `retry` after the log takes entries again. Never rejects. */
-  record(draft: Draft): Promise<void> {
-    this.#waiting.push(draft);
+  /** Appends entries together, now or at the first `retry` after the log takes entries again. Never rejects. */
+  record(...drafts: readonly Draft[]): Promise<void> {
+    this.#waiting.push(drafts);
     return this.retry();
   }
 
@@ -31,7 +31,7 @@ export class ServiceEntries {
   async #appendAll(): Promise<void> {
     try {
       for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-        await this.#log.append([next]);
+        await this.#log.append(next);
         this.#waiting.shift();
       }
     } catch {

@@ -2,8 +2,8 @@
  * Verifies the chain: reads the log entry by entry and proves that each one follows the one before it.
  *
  * The files of a log are verified in their order, as one sequence. When a file begins with a later entry than expected,
- * the entries between are a gap. Verification continues from what the file's first entry says comes before it. The gap
- * is valid only when `log.archived` entries further on name the missing entries.
+ * the entries between are missing. Verification continues from what the file's first entry says comes before it. That is
+ * as it should be only when `log.archived` entries further on name the missing entries.
  */
 import { isUtf8 } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -11,8 +11,9 @@ import { basename } from 'node:path';
 import { areArchived, rangesOf } from './archived-ranges.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { EMPTY_HEAD, EntryFault, type Head, parseEntry } from './entry.ts';
+import { entriesIn, type Finding, type FindingName } from './findings.ts';
 import { type Line, readLines } from './lines.ts';
-import { type ArchivedRange, readEntry, type StoredEntry } from '../domain/entries.ts';
+import { type ArchivedRange, type LogLostData, readEntry, type StoredEntry } from '../domain/entries.ts';
 
 /** The first fault of a log. */
 export interface Damage {
@@ -23,6 +24,8 @@ export interface Damage {
   /** Where the line begins in the file, in bytes. */
   readonly offset: number;
   readonly reason: string;
+  /** Its row in the table of findings. */
+  readonly finding: FindingName;
 }
 
 /** The part of a log that is valid: all entries before the first damage. */
@@ -32,7 +35,19 @@ export interface ValidPrefix {
   readonly end: number;
   /** `seq` of the first entry of that file; for an empty file, of the entry it would begin with. */
   readonly first: number;
-  readonly damage?: Damage;
+  readonly damage?: Damage | undefined;
+  /** Entries before the head that are in none of the files, and were not archived. Empty where there is damage. */
+  readonly missing: readonly MissingEntries[];
+}
+
+/** Entries that are in none of the files: those after the head `after`, up to and with the last entry of `before`. */
+export interface MissingEntries {
+  /** Name of the file before which they are missing. */
+  readonly file: string;
+  readonly after: Head;
+  readonly before: Head;
+  /** Whether a `log.lost` entry says that the file was cut while the recorder wrote it. */
+  readonly lost: boolean;
 }
 
 /** Takes valid entries in their order. The next ones are read when the promise has resolved. */
@@ -46,7 +61,7 @@ export interface LogFile {
 }
 
 /**
- * Verifies the files of a log.
+ * Verifies the files of a log, to the first damage. Missing entries do not end it.
  * @param files oldest first
  * @param onEntries gets the valid entries, those of one window at a time
  * @param windowBytes how much of a file is read at a time
@@ -58,9 +73,10 @@ export async function verifyChain(
   onEntries: OnEntries,
   windowBytes?: number,
 ): Promise<ValidPrefix> {
-  const gaps: Gap[] = [];
+  const gaps: Omit<MissingEntries, 'lost'>[] = [];
   const archived: ArchivedRange[] = [];
-  let prefix: ValidPrefix = { head: EMPTY_HEAD, end: 0, first: 1 };
+  const lost: LogLostData[] = [];
+  let prefix: ValidPrefix = { head: EMPTY_HEAD, end: 0, first: 1, missing: [] };
   for (const { path, to } of files) {
     const file = await open(path, 'r');
     try {
@@ -69,18 +85,34 @@ export async function verifyChain(
       const head = await headBefore(file, end, prefix.head);
       if (head !== prefix.head) gaps.push({ file: name, after: prefix.head, before: head });
       const see: OnEntries = (entries) => {
-        for (const { event, data } of entries) if (event === 'log.archived') archived.push(...rangesOf(data));
+        for (const { event, data } of entries) {
+          if (event === 'log.archived') archived.push(...rangesOf(data));
+          else if (event === 'log.lost') lost.push(data);
+        }
         return onEntries(entries);
       };
       prefix = await verifyChainIn(file, name, hash, { head, offset: 0, line: 1 }, end, see, windowBytes);
-      if (prefix.damage !== undefined) return prefix;
+      if (prefix.damage !== undefined) break;
     } finally {
       await file.close();
     }
   }
-  const gap = gaps.find(({ after, before }) => !areArchived(after, before, archived));
-  return gap === undefined ? prefix : { ...prefix, head: gap.after, damage: missing(gap) };
+  // What was archived may be named after the damage.
+  if (prefix.damage !== undefined) return prefix;
+  const missing = gaps
+    .filter(({ after, before }) => !areArchived(after, before, archived))
+    .map((gap) => ({ ...gap, lost: lost.some((loss) => covers(loss, gap)) }));
+  return { ...prefix, missing };
 }
+
+/** Whether a `log.lost` entry names all missing entries. */
+const covers = (
+  { first_seq, last_seq, last_hash }: LogLostData,
+  { after, before }: Pick<MissingEntries, 'after' | 'before'>,
+): boolean =>
+  first_seq <= after.entries + 1 &&
+  last_seq >= before.entries &&
+  (last_seq > before.entries || last_hash === before.hash);
 
 /** Where verification begins in a file: at the entry that follows `head`. */
 export interface StartingPoint {
@@ -118,14 +150,20 @@ export async function verifyChainIn(
         entries.push(entry);
       } catch (error) {
         if (!(error instanceof EntryFault)) throw error;
-        damage = { file: name, line: head.entries - first + 2, offset: line.offset, reason: error.message };
+        damage = {
+          file: name,
+          line: head.entries - first + 2,
+          offset: line.offset,
+          reason: error.message,
+          finding: 'entry_altered',
+        };
         break;
       }
     }
     if (entries.length > 0) await onEntries(entries);
-    if (damage !== undefined) return { head, end, first, damage };
+    if (damage !== undefined) return { head, end, first, damage, missing: [] };
   }
-  return { head, end, first };
+  return { head, end, first, missing: [] };
 }
 
 /** Reads a line as the entry that follows `head`. @throws EntryFault */
@@ -134,14 +172,6 @@ function verifiedEntry(line: Line, head: Head, hash: ChainHash): StoredEntry {
   if (!isUtf8(line.bytes)) throw new EntryFault('not UTF-8');
   const entry = parseEntry(line.bytes.toString('utf8'), head, hash);
   return { ...entry, offset: line.offset, length: line.bytes.length + 1 };
-}
-
-/** Entries that are in none of the files: those after the head `after`, up to and with the last entry of `before`. */
-interface Gap {
-  /** Name of the file before which they are missing. */
-  readonly file: string;
-  readonly after: Head;
-  readonly before: Head;
 }
 
 /** The head that a file's first entry says it follows, when that is later than `due`; else `due`. */
@@ -159,13 +189,19 @@ async function headBefore(file: FileHandle, size: number, due: Head): Promise<He
   return due;
 }
 
-function missing({ file, after, before }: Gap): Damage {
-  const [from, to] = [after.entries + 1, before.entries];
-  const entries = from === to ? `entry ${from} is` : `entries ${from} to ${to} are`;
-  return {
-    file,
-    line: 1,
-    offset: 0,
-    reason: `${entries} missing before it, and no log.archived entry accounts for it`,
-  };
+/** Says what is missing. */
+export function describeMissing({ after, before, lost }: MissingEntries): string {
+  const [first, last] = [after.entries + 1, before.entries];
+  const [is, it] = first === last ? ['is', 'it'] : ['are', 'them'];
+  const account = lost
+    ? `the file that held ${it} was cut while the recorder wrote it`
+    : 'no log.archived entry accounts for it';
+  return `${entriesIn(first, last)} ${is} missing before it, and ${account}`;
 }
+
+/** The finding about missing entries. */
+export const findingOf = (missing: MissingEntries): Finding => ({
+  name: 'entries_missing',
+  detail: `${missing.file}: ${describeMissing(missing)}`,
+  range: { first_seq: missing.after.entries + 1, last_seq: missing.before.entries },
+});

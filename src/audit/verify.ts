@@ -4,7 +4,7 @@ import type { ChainHash } from './chain-hash.ts';
 import { CheckpointComparison, readCheckpoint } from './checkpoint.ts';
 import type { Head } from './entry.ts';
 import { findSealed } from './segments.ts';
-import { type Damage, verifyChain } from './verify-chain.ts';
+import { type Damage, describeMissing, type MissingEntries, verifyChain } from './verify-chain.ts';
 
 export interface Verification {
   /** `seq` of the last valid entry. */
@@ -20,6 +20,16 @@ export interface Verification {
   /** How many entries the checkpoint counts; undefined without a checkpoint. */
   readonly checkpoint?: number;
   readonly damage?: Damage;
+  /** Entries that were lost while the recorder wrote the log, as the log itself says; a copy may still hold them. */
+  readonly missing: readonly MissingRange[];
+}
+
+/** A range of missing entries, and the name of the file before which they are missing. */
+export interface MissingRange {
+  readonly file: string;
+  readonly first_seq: number;
+  readonly last_seq: number;
+  readonly reason: string;
 }
 
 export interface VerifyOptions {
@@ -68,10 +78,18 @@ export async function verifyFiles(
       onProgress(bytes);
     },
   );
-  const { head, end } = prefix;
-  const place = { file: basename(active), line: head.entries - prefix.first + 2, offset: end };
+  const unaccounted = prefix.missing.find(({ lost }) => !lost);
+  const head = unaccounted?.after ?? prefix.head;
+  const { end } = prefix;
+  const place = {
+    file: basename(active),
+    line: head.entries - prefix.first + 2,
+    offset: end,
+    finding: 'log_cut',
+  } as const;
   const damage =
     prefix.damage ??
+    (unaccounted && damageFrom(unaccounted)) ??
     comparison.damageIn(basename(active), prefix) ??
     (anchor === undefined || anchored === anchor.hash
       ? undefined
@@ -81,11 +99,27 @@ export async function verifyFiles(
     hash: head.hash,
     files: files.length,
     bytes,
+    missing: prefix.missing.filter(({ lost }) => lost).map(rangeOf),
     ...(first === undefined || last === undefined ? {} : { first, last }),
     ...(checkpoint.head === undefined ? {} : { checkpoint: checkpoint.head.entries }),
     ...(damage === undefined ? {} : { damage }),
   };
 }
+
+const damageFrom = (missing: MissingEntries): Damage => ({
+  file: missing.file,
+  line: 1,
+  offset: 0,
+  reason: describeMissing(missing),
+  finding: 'entries_missing',
+});
+
+const rangeOf = (missing: MissingEntries): MissingRange => ({
+  file: missing.file,
+  first_seq: missing.after.entries + 1,
+  last_seq: missing.before.entries,
+  reason: describeMissing(missing),
+});
 
 const anchorMissing = (anchor: Head, head: Head): string =>
   anchor.entries > head.entries

@@ -20,9 +20,16 @@ export function detailOf({ event, data }: AuditEntry): string {
       return words(data.severity, name, source, description);
     }
     case 'alert.raised':
-      return words(data.severity, data.class, data.source, data.reason);
+      return words(data.severity, data.class, data.source, data.finding, data.reason);
     case 'policy.reloaded':
       return words(data.source, String(data.digest).slice(0, 8));
+    case 'log.damage_found':
+    case 'log.damage_acknowledged':
+      return words(data.finding, data.detail, data.by === undefined ? undefined : `by ${String(data.by)}`, data.note);
+    case 'log.restored':
+      return words(data.file, data.how, data.kept_as);
+    case 'log.lost':
+      return words(`entries ${String(data.first_seq)} to ${String(data.last_seq)}`, data.kept_as);
     case 'service.started':
       return words('version', data.service_version);
     default:

@@ -32,6 +32,11 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'stats', summary: 'count incidents', load: () => import('./stats.ts') },
   { name: 'verify', summary: 'check an audit log offline', load: () => import('./verify.ts') },
   { name: 'archive', summary: 'move old segments of the audit log away', load: () => import('./archive.ts') },
+  {
+    name: 'acknowledge-damage',
+    summary: 'take note of what was found wrong with the audit log',
+    load: () => import('./acknowledge-damage.ts'),
+  },
   { name: 'policy', summary: 'check a containment policy before it is in force', load: () => import('./policy.ts') },
   { name: 'machines', summary: 'print the statecharts', load: () => import('./machines.ts') },
   { name: 'completion', summary: 'print a script for shell completion', load: () => import('./completion.ts') },

@@ -19,7 +19,8 @@ The key is read from the file of --key, else from the file named by AUDIT_HMAC_K
 to the log; without a key the chain is checked as plain SHA-256. An anchor is a number of entries and a head hash that \
 you noted elsewhere, as printed here: a log that was rolled back together with its checkpoint no longer has it.
 
-Exit code 1: the log is not valid; the first wrong line is named.`;
+Exit code 1: the log is not valid, and the first wrong line is named; or entries are missing because the file was cut \
+while the recorder wrote it. Given a copy of that file, in its place before the others, the log is checked with it.`;
 
 interface Options {
   readonly key?: string;
@@ -49,10 +50,11 @@ async function verify(named: readonly string[], { key, anchor, json }: Options):
     ...(anchor === undefined ? {} : { anchor }),
   }).finally(() => bar.end());
   const seconds = (performance.now() - start) / 1000;
-  if (found.damage !== undefined) process.exitCode = EXIT.refused;
+  const isValid = found.damage === undefined && found.missing.length === 0;
+  if (!isValid) process.exitCode = EXIT.refused;
   if (json) {
     const proof = { algorithm: hash.algorithm, ...(keyPath === undefined ? {} : { key: keyPath }) };
-    return writeJson({ log, valid: found.damage === undefined, ...proof, ...found, seconds });
+    return writeJson({ log, valid: isValid, ...proof, ...found, seconds });
   }
   const proof =
     keyPath === undefined
@@ -82,9 +84,10 @@ function describe(
   key: string,
   seconds: number,
 ): readonly string[] {
-  const { damage, entries, first, last, hash, files, bytes, checkpoint } = found;
+  const { damage, missing, entries, first, last, hash, files, bytes, checkpoint } = found;
   return [
-    damage === undefined ? `${log}: valid` : `${log}: NOT VALID`,
+    `${log}: ${damage === undefined ? (missing.length === 0 ? 'valid' : 'NOT COMPLETE') : 'NOT VALID'}`,
+    ...missing.map(({ file, reason }) => `missing     ${file}, line 1: ${reason}`),
     ...(damage === undefined ? [] : [`damage      ${damage.file}, line ${damage.line}: ${damage.reason}`]),
     `entries     ${entries}${damage === undefined ? '' : ' valid before the damage'}`,
     `first       ${first ?? '-'}`,

@@ -9,12 +9,16 @@ import type { Logger } from 'pino';
 import type { Channel, ContainmentAction, Directive } from '../../machines/vocabulary.ts';
 import { BackgroundVerification } from '../audit/background-verification.ts';
 import { type ChainHash, chainHash } from '../audit/chain-hash.ts';
+import { draftsOf, type Finding } from '../audit/findings.ts';
 import { readKey } from '../audit/key.ts';
+import { isRecorded, LogFindings } from '../audit/log-findings.ts';
 import { AuditLog } from '../audit/log.ts';
 import type { Recovered } from '../audit/recovery.ts';
 import { ServiceEntries } from '../audit/service-entries.ts';
+import { findingOf, type MissingEntries } from '../audit/verify-chain.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
+import type { Draft } from '../domain/entries.ts';
 import { RecorderError } from '../errors.ts';
 import { ActorRegistry } from '../incidents/actor-registry.ts';
 import { Archivist } from '../incidents/archivist.ts';
@@ -25,7 +29,7 @@ import { randomPool } from '../incidents/random-pool.ts';
 import { Recorder } from '../incidents/recorder.ts';
 import { RequestTags } from '../incidents/request-tag.ts';
 import { channelOf } from '../policy/targets.ts';
-import { progressLog } from '../process-log.ts';
+import { logDamage, progressLog } from '../process-log.ts';
 import { CatchUp } from '../projections/catch-up.ts';
 import { databasePath } from '../projections/database.ts';
 import { Projections } from '../projections/projections.ts';
@@ -46,6 +50,8 @@ export interface OpenRecord {
   readonly recovered: Recovered;
   /** Facts about the service that reach the log sooner or later. */
   readonly serviceEntries: ServiceEntries;
+  /** What was found wrong with the log. */
+  readonly findings: LogFindings;
   readonly verification: BackgroundVerification;
   /** The living incidents. */
   readonly incidents: ActorRegistry;
@@ -75,16 +81,46 @@ export async function openRecord(
   const projections = releases.adopt(new Projections(databasePath(path)), (opened) => opened.close());
   await projections.lookForRoom();
   const catchUp = new CatchUp(projections, progressLog(logger, clock, projections.position.seq));
+  // What this start makes from the log needs no proof.
+  const isMadeBefore = projections.position.seq > 0;
   const recovered = await catchUp.recover({ path, hash, clock });
 
   const betweenBatches = async (): Promise<void> => {
     if (!projections.unfinished) await projections.compact();
   };
-  const log = releases.adopt(AuditLog.open({ path, hash, clock, recovered, segmentBytes, betweenBatches }), (opened) =>
-    opened.close(),
+  const draftsOfNew = (finding: Finding, time: string): readonly Draft[] =>
+    isRecorded(projections.findings, finding) ? [] : draftsOf(finding, time);
+  const log = releases.adopt(
+    AuditLog.open({
+      path,
+      hash,
+      clock,
+      recovered,
+      segmentBytes,
+      betweenBatches,
+      draftsOf: draftsOfNew,
+      onTouched: () => verification.hurry(),
+      onDamage: (damage) => logDamage(logger, damage),
+    }),
+    (opened) => opened.close(),
   );
   const serviceEntries = new ServiceEntries(log);
-  const verification = new BackgroundVerification({ path, hash, clock, log, recovered });
+  const findings = new LogFindings({ log, serviceEntries, onRecord: projections.findings, clock });
+  const onMissing = (missing: readonly MissingEntries[]): void => {
+    for (const finding of missing.map(findingOf)) void findings.report(finding);
+  };
+  const prove = isMadeBefore ? () => projections.proof(log) : undefined;
+  const onDifference = (difference: string): void => {
+    const detail = `the database was not what the log says, and is made again: ${difference}`;
+    logger.error({ difference }, 'the database is made again from the audit log');
+    projections.distrust();
+    // They wake again from what the log says.
+    incidents.stop();
+    const onFault = (error: unknown): void => logger.error({ err: error }, 'reads stay behind');
+    void catchUp.resume(log).then(() => findings.report({ name: 'database_altered', detail }), onFault);
+  };
+  const parts = { path, hash, clock, log, recovered, onMissing, prove, onDifference };
+  const verification = new BackgroundVerification(parts);
   releases.defer(() => verification.stop());
 
   const current = () => projections.current();
@@ -113,6 +149,7 @@ export async function openRecord(
     log,
     recovered,
     serviceEntries,
+    findings,
     verification,
     incidents,
     recorder,

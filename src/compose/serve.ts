@@ -58,7 +58,7 @@ export async function serve(
   { config, clock, logger, token, logRequest }: ServeOptions,
   releases: AsyncDisposableStack,
 ): Promise<Serving> {
-  const { log, projections, incidents, recorder, reads, policy, verification } = record;
+  const { log, projections, incidents, recorder, reads, policy, verification, findings } = record;
   const { posture, notifier, confirmations } = containment;
   const metrics = releases.adopt(new Metrics(clock), (running) => running.stop());
   const events = new EventStreams({ log, kindOf: (id) => reads.kindOf(id), clock, logger });
@@ -86,7 +86,8 @@ export async function serve(
     events,
     statistics: projections.statistics,
     policy,
-    health: () => healthOf({ log, projections, policy, verification, token, notifier, warnings, startedAt }),
+    health: () => healthOf({ log, projections, policy, verification, findings, token, notifier, warnings, startedAt }),
+    acknowledgeDamage: (finding, signature) => findings.acknowledge(finding, signature),
     reasons,
     metrics,
     activity: projections.activity,
@@ -143,13 +144,13 @@ function startLog({ log, incidents }: OpenRecord, stages: ReturnType<typeof stag
 }
 
 /** What an operator should know although nothing is broken. */
-function warningsOf({ policy, hash, recovered }: OpenRecord): readonly string[] {
+function warningsOf({ policy, hash, findings, log }: OpenRecord): readonly string[] {
+  const { links } = log.status;
   return [
     ...policy.warnings,
     ...(hash.keyed ? [] : ['no audit key (AUDIT_HMAC_KEY_PATH): the chain shows accidents, not forgery']),
-    ...(recovered.checkpoint === 'absent'
-      ? ['the log had no checkpoint at start: entries cut off its end would not show']
-      : []),
+    ...findings.open.map(({ finding, detail }) => `${detail} (acknowledge-damage ${finding})`),
+    ...(links > 1 ? [`the file of the audit log has ${links} names (hard links): whoever made them can write it`] : []),
   ];
 }
 

@@ -9,6 +9,7 @@ import { ServiceToken } from '../api/service-token.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import type { BindAddress, Config } from '../config.ts';
 import type { Inspect } from '../incidents/incident-actor.ts';
+import { findingsIn } from '../audit/recovery.ts';
 import { logDamage, verifyRest } from '../process-log.ts';
 import { VERSION } from '../version.ts';
 import { startContainment } from './containment.ts';
@@ -112,12 +113,16 @@ class Ending {
 
 /** Records what the start has found and done. */
 async function announceStart(record: OpenRecord, clock: Clock, logger: Logger): Promise<void> {
-  const { recovered, serviceEntries, tornWrite, policy } = record;
+  const { recovered, serviceEntries, findings, tornWrite, policy } = record;
   if (recovered.repair !== undefined) {
     const { keptAs, bytes } = recovered.repair;
     logger.warn({ keptAs, bytes }, 'a torn tail was cut off the audit log');
     const data = { kept_as: keptAs, bytes, after_seq: recovered.head.entries };
     await serviceEntries.record({ timestamp: timestamp(clock.now()), event: 'log.repaired', data });
+  }
+  for (const finding of findingsIn(recovered)) await findings.report(finding);
+  if (record.projections.altered !== undefined) {
+    await findings.report({ name: 'database_altered', detail: `${record.projections.altered}: it was made again` });
   }
   // The heartbeat tries again what fails here.
   await tornWrite.attempt().catch((error: unknown) => logger.error({ err: error }, 'a torn write is not complete'));

@@ -1,5 +1,5 @@
 /** Keeps a feed for each webhook that the policy in force names. */
-import type { AuditLog } from '../audit/log.ts';
+import type { AuditLog, ReadableLog } from '../audit/log.ts';
 import type { Clock } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import type { Webhook } from '../policy/targets.ts';
@@ -7,7 +7,7 @@ import type { CurrentReads } from '../projections/current-reads.ts';
 import { WebhookFeed, type WebhookStatus } from './webhook-feed.ts';
 
 export interface NotifierDependencies {
-  readonly log: Pick<AuditLog, 'append' | 'status' | 'sealed' | 'fileOf'>;
+  readonly log: ReadableLog & Pick<AuditLog, 'append'>;
   /** @throws RecorderError `log_unavailable` while it is not known how far the webhooks are */
   readonly current: () => Pick<CurrentReads, 'takenBy'>;
   /** What the policy in force names. */

@@ -9,7 +9,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { EntryLine } from '../audit/entry-line.ts';
 import { LogCursor } from '../audit/log-cursor.ts';
-import type { AuditLog } from '../audit/log.ts';
+import type { AuditLog, ReadableLog } from '../audit/log.ts';
 import { type Clock, SECOND, timestamp } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import type { Webhook } from '../policy/targets.ts';
@@ -33,7 +33,7 @@ export interface WebhookStatus {
 }
 
 export interface WebhookFeedParts {
-  readonly log: Pick<AuditLog, 'append' | 'status' | 'sealed' | 'fileOf'>;
+  readonly log: ReadableLog & Pick<AuditLog, 'append'>;
   readonly clock: Clock;
   /** The `seq` up to which the webhook has taken the log; undefined when it is new. */
   readonly takenUpTo: number | undefined;

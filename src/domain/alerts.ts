@@ -2,13 +2,13 @@
  * Which entries raise an alert: those that ask for `log_alert`, those that say that containment went wrong, and reports
  * that lower a critical severity, raise their incident's, or come in a burst.
  */
-import type { AlertData, DraftOf, IncidentDraft, RoutedIntent } from './entries.ts';
+import type { AlertData, IncidentDraft, RoutedIntent } from './entries.ts';
 
 /** What an alert repeats of its incident, so that it can be read by itself. */
 export type AlertSubject = Pick<AlertData, 'class' | 'severity' | 'source'>;
 
 /** The `alert.raised` that follows an entry in the same write; undefined when none does. */
-export function alertAfter(entry: IncidentDraft, subject: AlertSubject): DraftOf<'alert.raised'> | undefined {
+export function alertAfter(entry: IncidentDraft, subject: AlertSubject): IncidentDraft | undefined {
   const reason = reasonOf(entry);
   if (reason === undefined) return undefined;
   const { incident, version, state } = entry.data;

@@ -125,6 +125,14 @@ export type AlertData = AboutIncident & {
   readonly reason: string;
 };
 
+/** `alert.raised` about the log itself, not about an incident. */
+export type LogAlertData = {
+  /** The finding that it is about. */
+  readonly finding: string;
+  readonly severity: Severity;
+  readonly reason: string;
+};
+
 type AboutDelivery = AboutIncident & {
   readonly action: ContainmentAction;
   readonly directive: Directive;
@@ -210,6 +218,8 @@ export type ArchivedData = SegmentRange & {
   readonly notified: Readonly<Record<string, number>>;
   /** What all such entries before this one tell, as they may leave the log; older entries do not have it. */
   readonly earlier?: ArchiveSummary;
+  /** What was found wrong with the log until then; older entries do not have it. */
+  readonly findings?: readonly FindingOnRecord[];
 };
 
 /** `notification.delivered`: how far a webhook has taken the log, or from where on it gets entries. */
@@ -239,6 +249,42 @@ export type RepairedData = { readonly kept_as: string; readonly bytes: number; r
 /** `log.resumed`: entries are taken again; `refused` counts those that were not, since `blocked_since` (RFC 3339). */
 export type ResumedData = { readonly blocked_since: string; readonly reason: string; readonly refused: number };
 
+/** `log.damage_found`: something that should be there is missing, or was put back. */
+export type DamageFoundData = {
+  /** Names this finding, for its acknowledgement: `entries_missing:4-9`. */
+  readonly finding: string;
+  readonly detail: string;
+};
+
+/** `log.damage_acknowledged`: an operator has taken note of a finding. */
+export type DamageAcknowledgedData = { readonly finding: string; readonly by?: string; readonly note?: string };
+
+/** A finding, and whether it waits for an operator. */
+export type FindingOnRecord = DamageFoundData & { readonly found_at: string; readonly open: boolean };
+
+/** `log.restored`: a file of the log was removed, replaced or added to, and is as it was written again. */
+export type RestoredData = {
+  /** Name of the file. */
+  readonly file: string;
+  readonly how: 'removed' | 'replaced' | 'extended';
+  /** Name of the file that keeps what was found in its place. */
+  readonly kept_as?: string;
+  /** How far the log reached then. */
+  readonly through_seq: number;
+};
+
+/** `log.lost`: the file was cut while it was written, and the log continues in a new one. The first entry of that. */
+export type LogLostData = {
+  readonly first_seq: number;
+  readonly last_seq: number;
+  /** `entry_hash` of the last lost entry. */
+  readonly last_hash: string;
+  /** When the loss was found: RFC 3339. */
+  readonly found_at: string;
+  /** Name of the file that keeps what was left. */
+  readonly kept_as?: string;
+};
+
 /** The `data` of each event, without its `seq`. */
 export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData>> {
   readonly 'service.started': ServiceStartedData;
@@ -247,6 +293,10 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'log.repaired': RepairedData;
   readonly 'log.resumed': ResumedData;
   readonly 'log.archived': ArchivedData;
+  readonly 'log.damage_found': DamageFoundData;
+  readonly 'log.damage_acknowledged': DamageAcknowledgedData;
+  readonly 'log.restored': RestoredData;
+  readonly 'log.lost': LogLostData;
   readonly 'incident.reported': ReportedData;
   readonly 'incident.recurred': RecurredData;
   readonly 'containment.attempted': AttemptedData;
@@ -256,7 +306,7 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'containment.retried': RetriedData;
   readonly 'containment.heard': HeardData;
   readonly 'notification.delivered': NotifiedData;
-  readonly 'alert.raised': AlertData;
+  readonly 'alert.raised': AlertData | LogAlertData;
 }
 
 /** Every event, in the order in which documents list them. */
@@ -267,6 +317,10 @@ export const ENTRY_EVENTS = [
   'log.repaired',
   'log.resumed',
   'log.archived',
+  'log.damage_found',
+  'log.damage_acknowledged',
+  'log.restored',
+  'log.lost',
   'incident.reported',
   'incident.recurred',
   ...COMMAND_EVENTS,
@@ -327,14 +381,23 @@ export type DeliveryEntry = {
   readonly [Event in (typeof DELIVERY_EVENTS)[number]]: EntryOf<Event>;
 }[(typeof DELIVERY_EVENTS)[number]];
 
-/** The events that are about one incident. */
+/** What an event says when it is about an incident; `never` for events that are about none. */
+type IncidentDataOf<Event extends EntryEvent> = Extract<EntryDataOf[Event], AboutIncident>;
+
+/** The events that are about one incident. An alert may also be about the log itself. */
 type IncidentEventName = {
-  readonly [Event in EntryEvent]: EntryDataOf[Event] extends AboutIncident ? Event : never;
+  readonly [Event in EntryEvent]: IncidentDataOf<Event> extends never ? never : Event;
 }[EntryEvent];
 
 /** An entry about one incident, before it is in the log and in it. */
-export type IncidentDraft = { readonly [Event in IncidentEventName]: DraftOf<Event> }[IncidentEventName];
-export type IncidentEntry = { readonly [Event in IncidentEventName]: EntryOf<Event> }[IncidentEventName];
+export type IncidentDraft = {
+  readonly [Event in IncidentEventName]: Omit<DraftOf<Event>, 'data'> & { readonly data: IncidentDataOf<Event> };
+}[IncidentEventName];
+export type IncidentEntry = {
+  readonly [Event in IncidentEventName]: Omit<EntryOf<Event>, 'data'> & {
+    readonly data: IncidentDataOf<Event> & { readonly seq: number };
+  };
+}[IncidentEventName];
 
 /** Whether an entry is about one incident. */
 export const isAboutIncident = (entry: Entry): entry is IncidentEntry => 'incident' in entry.data;

@@ -7,8 +7,9 @@
 import { transitionsIn } from '../../machines/decision.ts';
 import type { NextTransition } from '../../machines/transitions.ts';
 import type { State } from '../../machines/vocabulary.ts';
-import { readLinesAt } from '../audit/log-reader.ts';
-import type { AuditLog } from '../audit/log.ts';
+import { readEntriesAt } from '../audit/log-reader.ts';
+import type { ReadableLog } from '../audit/log.ts';
+import { isAboutIncident } from '../domain/entries.ts';
 import { RecorderError } from '../errors.ts';
 import type { ListPage, ListQuery } from '../projections/incident-list.ts';
 import type { IncidentDocument } from '../domain/document.ts';
@@ -23,10 +24,10 @@ export interface HistoryPage {
 }
 
 export class IncidentReads {
-  readonly #log: Pick<AuditLog, 'fileOf'>;
+  readonly #log: ReadableLog;
   readonly #projections: Projections;
 
-  constructor(log: Pick<AuditLog, 'fileOf'>, projections: Projections) {
+  constructor(log: ReadableLog, projections: Projections) {
     this.#log = log;
     this.#projections = projections;
   }
@@ -44,10 +45,25 @@ export class IncidentReads {
     return this.#projections.list.read(query);
   }
 
-  /** The entries about an incident from behind its version `after` on; undefined when it is not on record. */
+  /**
+   * The entries about an incident from behind its version `after` on, each as it was written; undefined when the incident
+   * is not on record.
+   * @throws RecorderError like `readEntriesAt`
+   */
   async history(id: string, after: number): Promise<HistoryPage | undefined> {
     const page = this.#projections.entriesOf(id, after);
-    return page === undefined ? undefined : { ...page, lines: await readLinesAt(this.#log, page.places) };
+    if (page === undefined) return undefined;
+    const lines = await readEntriesAt(this.#log, page.places);
+    // The places come from the database, which proves nothing.
+    let version = after;
+    const isHistory = lines.every((line) => {
+      const entry = line.entry();
+      if (!isAboutIncident(entry) || entry.data.incident !== id || entry.data.version <= version) return false;
+      ({ version } = entry.data);
+      return true;
+    });
+    if (isHistory) return { ...page, lines: lines.map(({ bytes }) => bytes) };
+    throw new RecorderError('damaged_log', `the database does not have the entries of ${id} in their places`);
   }
 
   /** What each event of the statechart would do to an incident now. */

@@ -12,6 +12,7 @@ import { type Entry, type Idempotency, isAboutIncident, type Report, type Reques
 import { decideReport, type IncidentRecord } from '../domain/incident.ts';
 import { found, RecorderError } from '../errors.ts';
 import { documentOf, type IncidentDocument } from '../domain/document.ts';
+import type { CurrentReads } from '../projections/current-reads.ts';
 import type { Projections } from '../projections/projections.ts';
 import type { Burst, PolicyContent } from '../policy/policy.ts';
 import type { ActorRegistry } from './actor-registry.ts';

@@ -20,7 +20,7 @@ export interface StateParts {
   readonly actors: Pick<ActorRegistry, 'figures'>;
   readonly streams: { readonly readers: number };
   readonly policy: { readonly current: Policy };
-  readonly verification: { readonly verified: number | undefined };
+  readonly verification: { readonly verified: number | undefined; readonly verifiedAt: number | undefined };
   readonly notifier: Pick<Notifier, 'status'>;
   /** Why the service can't take reports or commands now; empty when it can. */
   readonly reasons: () => readonly string[];
@@ -74,6 +74,11 @@ function addLogMetrics(registry: Registry, { log, projections, verification }: S
   });
   add('audit_last_seq', 'seq of the last entry on disk.', ({ entries }) => entries);
   add('audit_verified_seq', 'seq up to which this process has verified the log.', () => verification.verified ?? 0);
+  add(
+    'log_verified_timestamp_seconds',
+    'When the whole log was verified last, in seconds since the epoch; 0 until it was.',
+    () => (verification.verifiedAt ?? 0) / SECOND,
+  );
   add('audit_file_bytes', 'Size of the current file of the audit log.', ({ bytes }) => bytes);
   add('audit_segments', 'Files that make up the audit log.', ({ segments }) => segments);
   add('queue_entries', 'Entries that wait for their batch.', ({ waiting }) => waiting);

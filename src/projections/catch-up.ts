@@ -11,7 +11,7 @@
  */
 import { basename } from 'node:path';
 import { storedEntryIn } from '../audit/entry-line.ts';
-import type { AuditLog } from '../audit/log.ts';
+import type { ReadableLog } from '../audit/log.ts';
 import { LogCursor } from '../audit/log-cursor.ts';
 import { type Recovered, recoverLog, type RecoveryOptions } from '../audit/recovery.ts';
 import type { Damage } from '../audit/verify-chain.ts';
@@ -68,12 +68,12 @@ export class CatchUp {
    * share one run.
    * @throws RecorderError when the log can't be read now, or contradicts the statechart
    */
-  resume(log: Pick<AuditLog, 'status' | 'sealed' | 'fileOf'>): Promise<void> {
+  resume(log: ReadableLog): Promise<void> {
     this.#resuming ??= this.#goOn(log).finally(() => (this.#resuming = undefined));
     return this.#resuming;
   }
 
-  async #goOn(log: Pick<AuditLog, 'status' | 'sealed' | 'fileOf'>): Promise<void> {
+  async #goOn(log: ReadableLog): Promise<void> {
     const projections = this.#projections;
     if (!projections.unfinished) return;
     let cursor = new LogCursor(log, projections.position.seq);
@@ -143,5 +143,5 @@ function cutOff(path: string, known: number, { head, first, size }: Recovered): 
   const reason =
     `the log ends after entry ${head.entries}, the database beside it has applied ${known}: entries were cut off ` +
     '(delete the database to take the log as it is)';
-  return { file: basename(path), line: head.entries - first + 2, offset: size, reason };
+  return { file: basename(path), line: head.entries - first + 2, offset: size, reason, finding: 'log_cut' };
 }

@@ -6,8 +6,9 @@
  * only shown to people is read from the projections themselves.
  */
 import type { IncidentClass } from '../../machines/vocabulary.ts';
-import type { ArchivedData, Idempotency, RequestTag } from '../domain/entries.ts';
+import type { ArchivedData, Idempotency, RequestTag, SegmentRange } from '../domain/entries.ts';
 import type { ArchivedIncidents, EntryRange } from './archived-incidents.ts';
+import type { Findings } from './findings.ts';
 import type { IdempotencyKeys, ReportedUnder } from './idempotency-keys.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import type { Incidents, PersistedIncident } from './incidents.ts';
@@ -22,6 +23,7 @@ export interface CurrentReadsSources {
   readonly names: Sources;
   readonly webhooks: Webhooks;
   readonly archive: ArchivedIncidents;
+  readonly findings: Findings;
   /** `seq` of the last entry that was applied. */
   readonly lastSeq: () => number;
 }
@@ -93,13 +95,15 @@ export class CurrentReads {
   }
 
   /** What a `log.archived` entry records of what leaves with these entries. */
-  summary(range: EntryRange): Pick<ArchivedData, 'incidents' | 'entered' | 'posture' | 'posture_seq' | 'notified'> {
-    const { archive, webhooks, lastSeq } = this.#sources;
+  summary(range: EntryRange): Omit<ArchivedData, keyof SegmentRange | 'earlier'> {
+    const { archive, webhooks, findings, lastSeq } = this.#sources;
+    const found = findings.all();
     return {
       ...archive.counts(range),
       posture: this.posture.memory(range),
       posture_seq: lastSeq(),
       notified: webhooks.all(),
+      ...(found.length === 0 ? {} : { findings: found }),
     };
   }
 }

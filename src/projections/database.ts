@@ -50,9 +50,12 @@ export class Database {
   readonly #file: number;
   readonly #writeAheadLog: number;
   readonly #path: string;
+  /** Why a database of the present layout was replaced by an empty one: somebody else had changed it. */
+  readonly altered: string | undefined;
 
-  private constructor(path: string, connection: DatabaseSync) {
+  private constructor(path: string, connection: DatabaseSync, altered?: string) {
     this.#path = path;
+    this.altered = altered;
     this.#connection = connection;
     this.#begin = connection.prepare('BEGIN');
     this.#commit = connection.prepare('COMMIT');
@@ -67,7 +70,9 @@ export class Database {
   static open(path: string): Database {
     for (let attempt = 1; ; attempt++) {
       try {
-        return new Database(path, connect(path) ?? connectToNew(path));
+        const opened = connect(path);
+        if (opened.connection !== undefined) return new Database(path, opened.connection);
+        return new Database(path, connectToNew(path), opened.altered);
       } catch (error) {
         if (UNUSABLE.has(resultCode(error))) return new Database(path, connectToNew(path));
         if (!BUSY.has(resultCode(error))) throw error;
@@ -150,11 +155,17 @@ export class Database {
   }
 }
 
-/** A connection to a database of the present layout; `undefined` when it has another. */
-function connect(path: string): DatabaseSync | undefined {
+/** A connection to a database of the present layout; without one, why it can't be used when its layout is no reason. */
+interface Opened {
+  readonly connection?: DatabaseSync;
+  readonly altered?: string;
+}
+
+function connect(path: string): Opened {
   const connection = new DatabaseSync(path);
   try {
     connection.exec(`
+      PRAGMA trusted_schema = OFF;
       PRAGMA locking_mode = EXCLUSIVE;
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = OFF;
@@ -164,20 +175,42 @@ function connect(path: string): DatabaseSync | undefined {
     `);
     connection.exec('BEGIN IMMEDIATE');
     const layout = connection.prepare('PRAGMA user_version').get()?.user_version;
-    if (layout === 0) connection.exec(`${SCHEMA}; PRAGMA user_version = ${LAYOUT}`);
+    if (layout === 0 && schemaOf(connection).size === 0) connection.exec(`${SCHEMA}; PRAGMA user_version = ${LAYOUT}`);
     connection.exec('COMMIT');
-    if (layout === 0 || layout === LAYOUT) return connection;
+    const altered = layout === 0 || layout === LAYOUT ? differenceIn(connection) : undefined;
+    if ((layout === 0 || layout === LAYOUT) && altered === undefined) return { connection };
+    connection.close();
+    return altered === undefined ? {} : { altered };
   } catch (error) {
     connection.close();
     throw error;
   }
-  connection.close();
-  return undefined;
 }
 
 function connectToNew(path: string): DatabaseSync {
   for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(`${path}${suffix}`, { force: true });
-  const connection = connect(path);
-  if (connection === undefined) throw new RecorderError('internal', `${path} can't be created`);
+  const { connection } = connect(path);
+  if (connection === undefined) throw new RecorderError('internal', `${path} can't be replaced by an empty database`);
   return connection;
+}
+
+/** How the schema of a database differs from `SCHEMA`: a trigger could hide what is written, a view what is read. */
+function differenceIn(connection: DatabaseSync): string | undefined {
+  const model = new DatabaseSync(':memory:');
+  try {
+    model.exec(SCHEMA);
+    const [found, expected] = [schemaOf(connection), schemaOf(model)];
+    const names = [...new Set([...found.keys(), ...expected.keys()])];
+    const name = names.find((one) => found.get(one) !== expected.get(one));
+    if (name === undefined) return undefined;
+    return `${name} in the database ${expected.has(name) ? 'is not as the recorder makes it' : 'is not of the recorder'}`;
+  } finally {
+    model.close();
+  }
+}
+
+/** Everything in the schema of a database: its type and name, and the SQL that makes it. */
+function schemaOf(connection: DatabaseSync): ReadonlyMap<string, string> {
+  const rows = connection.prepare('SELECT type, name, tbl_name, sql FROM sqlite_schema').all();
+  return new Map(rows.map(({ type, name, tbl_name, sql }) => [[type, name].join(' '), [tbl_name, sql].join(' ')]));
 }

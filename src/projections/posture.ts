@@ -277,11 +277,11 @@ const holderOf = (row: Record<string, unknown>): Holder => ({ incident: String(r
 const NOTHING: readonly DeliveryRecord[] = [];
 
 /** The deliveries by which an incident holds actions in force. */
-const holdings = (incident: Incident | undefined): readonly DeliveryRecord[] =>
+export const holdings = (incident: Incident | undefined): readonly DeliveryRecord[] =>
   incident?.containment === undefined || incident.state === 'resolved' ? NOTHING : incident.containment.actions;
 
 /** When a delivery is to be sent: as long as it was not tried, since it was asked for. */
-const dueOf = (delivery: DeliveryRecord, { incident }: IncidentRecord): number =>
+export const dueOf = (delivery: DeliveryRecord, { incident }: IncidentRecord): number =>
   isUndelivered(delivery) ? Date.parse(delivery.next_attempt_at ?? incident.contained_at!) : 0;
 
 function counted(

@@ -12,12 +12,17 @@
 import { type ArchivedData, type IncidentEntry, isAboutIncident, type StoredEntry } from '../domain/entries.ts';
 import { Contradiction } from '../domain/contradiction.ts';
 import { fold, requestOf, type IncidentRecord, type RecordChange, type TakenEntry } from '../domain/incident.ts';
+import type { KnownFindings } from '../audit/log-findings.ts';
+import type { ReadableLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
 import { Activity } from './activity.ts';
 import { ArchivedIncidents } from './archived-incidents.ts';
 import { CurrentReads } from './current-reads.ts';
 import { Database, type Statement } from './database.ts';
+import { DatabaseProof } from './database-proof.ts';
 import { type EntriesPage, EntryPlaces } from './entry-places.ts';
+import { Findings } from './findings.ts';
+import { foldOverGap } from './fold-over-gap.ts';
 import { IdempotencyKeys } from './idempotency-keys.ts';
 import { IncidentList } from './incident-list.ts';
 import type { IncidentDocument } from '../domain/document.ts';
@@ -69,6 +74,9 @@ export class Projections {
   readonly list: IncidentList;
   readonly statistics: Statistics;
   readonly activity: Activity;
+  /** What was found wrong with the log. */
+  readonly findings: KnownFindings;
+  readonly #findings: Findings;
   readonly #incidents: Incidents;
   readonly #posture: Posture;
   readonly #archive: ArchivedIncidents;
@@ -84,6 +92,8 @@ export class Projections {
   #position: Position = NOTHING;
   /** How far the log is committed. */
   #committed: Position = NOTHING;
+  /** Incidents with missing entries, which this process has folded: at most those of a segment that was lost. */
+  readonly #incomplete = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #sinceLook = 0;
   #isRoomScarce = false;
@@ -104,6 +114,8 @@ export class Projections {
     this.#places = new EntryPlaces(database);
     this.#keys = new IdempotencyKeys(database);
     this.#sources = new Sources(database);
+    this.#findings = new Findings(database);
+    this.findings = this.#findings;
     this.incidents = this.#incidents;
     this.posture = this.#posture;
     this.list = new IncidentList(database);
@@ -116,6 +128,7 @@ export class Projections {
       names: this.#sources,
       webhooks: this.#webhooks,
       archive: this.#archive,
+      findings: this.#findings,
       lastSeq: () => this.#position.seq,
     });
     this.#move = database.prepare(`
@@ -125,6 +138,11 @@ export class Projections {
     if (row === undefined) return;
     this.#position = { seq: Number(row.seq), hash: String(row.hash), end: Number(row.end), gaps: row.gaps === 1 };
     this.#committed = this.#position;
+  }
+
+  /** Why a database that somebody else had changed was replaced by an empty one at the start. */
+  get altered(): string | undefined {
+    return this.#database.altered;
   }
 
   get position(): Position {
@@ -205,6 +223,25 @@ export class Projections {
     } catch {
       // It stays as it was seen last.
     }
+  }
+
+  /** Begins to prove the database against the log. */
+  proof(log: ReadableLog): DatabaseProof {
+    return new DatabaseProof({
+      database: this.#database,
+      incidents: this.#incidents,
+      posture: this.#posture,
+      places: this.#places,
+      statistics: this.statistics,
+      log,
+      isCurrent: () => !this.#unfinished,
+    });
+  }
+
+  /** Forgets everything and stays behind the log until it was read again: the database was not what the log says. */
+  distrust(): void {
+    this.reset();
+    this.#unfinished = true;
   }
 
   /** Forgets everything, so that the log can be applied from its beginning. */
@@ -302,6 +339,9 @@ export class Projections {
       } else if (isAboutIncident(entry)) this.#applyToIncident(entry, change, changes, tally, gaps);
       else if (entry.event === 'containment.heard') this.#posture.hear(entry);
       else if (entry.event === 'notification.delivered') this.#webhooks.move(entry.data);
+      else if (entry.event === 'log.damage_found' || entry.event === 'log.damage_acknowledged') {
+        this.#findings.follow(entry);
+      }
     }
     store();
   }
@@ -312,6 +352,7 @@ export class Projections {
     this.#sources.leave();
     this.#posture.leave(data);
     this.#webhooks.leave(data);
+    this.#findings.leave(data);
   }
 
   /** Writes what is kept in memory between commits. */
@@ -344,7 +385,7 @@ export class Projections {
     const first = known === undefined ? (change?.before ?? this.#recordBefore(entry)) : known.before;
     const before = known?.now ?? first;
     if (gaps && before === undefined && entry.event !== 'incident.reported') return;
-    const now = change?.now ?? fold(before, entry);
+    const now = change?.now ?? (gaps ? this.#foldWithGaps(before, entry) : fold(before, entry));
     changes.set(id, { before: first, now });
     tally.follow(now, before);
     this.#posture.follow(entry, now, before);
@@ -352,6 +393,14 @@ export class Projections {
     const request = requestOf(entry);
     if (request !== undefined) this.#keys.add(request, now.seq);
     if (entry.event === 'incident.reported') this.#sources.add(now.incident);
+  }
+
+  /** Folds an entry of a log in which entries are missing. */
+  #foldWithGaps(before: IncidentRecord | undefined, entry: IncidentEntry): IncidentRecord {
+    const { incident: id, version } = entry.data;
+    if (before === undefined) return fold(before, entry);
+    if (version > before.incident.version + 1) this.#incomplete.add(id);
+    return this.#incomplete.has(id) ? foldOverGap(before, entry) : fold(before, entry);
   }
 
   #recordBefore({ event, data }: IncidentEntry): IncidentRecord | undefined {

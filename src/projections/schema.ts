@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is thrown away and made again from the log. */
-export const LAYOUT = 11;
+export const LAYOUT = 12;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -93,6 +93,14 @@ export const SCHEMA = `
   CREATE TABLE webhooks (
     url TEXT PRIMARY KEY,
     seq INTEGER NOT NULL
+  ) WITHOUT ROWID;
+
+  -- What was found wrong with the log, and whether it waits for an operator.
+  CREATE TABLE findings (
+    finding TEXT PRIMARY KEY,
+    detail TEXT NOT NULL,
+    found_at TEXT NOT NULL,
+    open INTEGER NOT NULL
   ) WITHOUT ROWID;
 
   -- How many incidents there are of each kind now, and how many ever entered each state;

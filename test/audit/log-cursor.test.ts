@@ -1,11 +1,14 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { moveToArchive } from '../../src/audit/archive.ts';
 import type { EntryLine } from '../../src/audit/entry-line.ts';
 import { LogCursor } from '../../src/audit/log-cursor.ts';
+import { readLinesAt } from '../../src/audit/log-reader.ts';
 import type { AuditLog } from '../../src/audit/log.ts';
+import type { Damage } from '../../src/audit/verify-chain.ts';
+import { verifyLog } from '../../src/audit/verify.ts';
 import { RecorderError } from '../../src/errors.ts';
 import { draft, HASH, openLog } from '../support/audit-log.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
@@ -111,8 +114,40 @@ describe('LogCursor', () => {
 
   it('reports a log that does not hold what it should', async () => {
     const { path, log } = await logOf([10, 10, 10]);
-    const spoilt = { status: { ...log.status, entries: 5 }, sealed: [], fileOf: () => ({ path, first: 1 }) };
+    const suspected: number[] = [];
+    const suspect = ({ line }: Damage): void => void suspected.push(line);
+    const fileOf = () => ({ path, first: 1 });
+    const spoilt = { status: { ...log.status, entries: 5 }, sealed: [], fileOf, hash: HASH, suspect };
     expect((await fault(new LogCursor(spoilt, 3).next())).code).to.equal('damaged_log');
+    expect(suspected).to.deep.equal([4]);
     await log.close();
   });
+
+  for (const [what, spoil] of [
+    ['edited', (text: string) => text.replace('bbb', 'bXb')],
+    ['edited and spelt otherwise', (text: string) => text.replace('"reason":"bbb', '"reason":"\\u0062bb')],
+    [
+      'swapped with another',
+      (text: string) => {
+        const [first, second, third] = text.split('\n');
+        return [first, third, second, ''].join('\n');
+      },
+    ],
+  ] as const) {
+    it(`never returns an entry that was ${what}, and tells the log`, async () => {
+      const path = join(directory(), 'audit.jsonl');
+      const { log } = await openLog(path);
+      for (const note of ['aaa', 'bbb', 'ccc']) await log.append([draft(note)]);
+      const place = { seq: 2, offset: (await readFile(path, 'utf8')).indexOf('\n') + 1, length: 0 };
+      const length = (await readFile(path, 'utf8')).split('\n')[1]!.length + 1;
+      await writeFile(path, spoil(await readFile(path, 'utf8')));
+      const cursor = new LogCursor(log, 0);
+      expect((await cursor.next()).map(({ seq }) => seq)).to.deep.equal([1]);
+      expect((await fault(cursor.next())).code).to.equal('damaged_log');
+      expect((await fault(readLinesAt(log, [{ ...place, length }]))).code).to.equal('damaged_log');
+      await log.close();
+      const { damage } = await verifyLog(path, HASH);
+      expect(damage).to.include({ line: 2 });
+    });
+  }
 });

@@ -34,6 +34,7 @@ describe('recoverLog', () => {
       first: 1,
       size: 0,
       sealed: [],
+      missing: [],
       checkpoint: 'new',
       unread: 0,
     });

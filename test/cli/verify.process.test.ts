@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { KEY, writeLog } from '../support/audit-log.ts';
+import { draft, KEY, openLog, writeLog } from '../support/audit-log.ts';
 import { COMMAND_LINE } from '../support/programs.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
@@ -59,6 +59,22 @@ describe('incident-recorder verify', () => {
     expect(stdout).to.match(/the log ends after entry 6, the anchor is entry 10: the log was rolled back/);
     expect(status).to.equal(1);
     expect(verify('--anchor', `6:${'0'.repeat(64)}`, path).stdout).to.match(/another than the anchor's/);
+  });
+
+  it('says what was lost when the file was cut, and given the copy that the log holds', async () => {
+    const path = await tenEntries();
+    const { log } = await openLog(path);
+    copyFileSync(path, `${path}.1`);
+    truncateSync(path);
+    await log.append([draft('after')]);
+    await log.close();
+    const { status, stdout } = verify(path);
+    expect(stdout).to.match(/NOT COMPLETE\nmissing +audit\.jsonl, line 1: entries 1 to 10 are missing before it/);
+    expect(status).to.equal(1);
+    expect(JSON.parse(verify(path, '--json').stdout))
+      .to.include({ valid: false })
+      .and.nested.include({ 'missing[0].last_seq': 10 });
+    expect(verify(`${path}.1`, path)).to.include({ status: 0 });
   });
 
   it('tells a wrong key, and no log, from a valid log', async () => {

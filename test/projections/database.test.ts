@@ -48,6 +48,36 @@ describe('Database', () => {
     database.close();
   });
 
+  for (const [what, sql] of [
+    ['trigger', "CREATE TRIGGER hide AFTER INSERT ON incidents BEGIN DELETE FROM incidents WHERE source = 'x'; END"],
+    ['view', 'CREATE VIEW mine AS SELECT 1'],
+    ['table', 'CREATE TABLE mine (what TEXT)'],
+    ['index', 'CREATE INDEX mine ON incidents (source)'],
+    ['changed table', 'DROP TABLE webhooks; CREATE TABLE webhooks (url TEXT, seq INTEGER)'],
+    ['missing table', 'DROP TABLE webhooks'],
+    [
+      'trigger in a new file',
+      'CREATE TRIGGER hide AFTER INSERT ON incidents BEGIN SELECT 1; END; PRAGMA user_version = 0',
+    ],
+  ] as const) {
+    it(`replaces a database with a ${what} of somebody else`, () => {
+      const path = join(directory(), 'audit.sqlite');
+      Database.open(path).close();
+      const other = new DatabaseSync(path);
+      other.exec(sql);
+      other.exec("INSERT INTO entered (state, count) VALUES ('open', 17)");
+      other.close();
+      const database = Database.open(path);
+      expect(database.altered).to.match(/in the database is not/);
+      expect(database.prepare('SELECT count(*) AS n FROM entered').get()?.n).to.equal(0);
+      expect(database.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE type = 'trigger'").get()?.n).to.equal(0);
+      database.close();
+      const again = Database.open(path);
+      expect(again.altered).to.equal(undefined);
+      again.close();
+    });
+  }
+
   it('keeps what was committed and nothing of what was rolled back', () => {
     const path = join(directory(), 'audit.sqlite');
     const database = Database.open(path);

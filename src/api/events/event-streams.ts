@@ -8,7 +8,7 @@ import type { ServerResponse } from 'node:http';
 import { bulkhead } from 'cockatiel';
 import { type EntryLine, linesOf } from '../../audit/entry-line.ts';
 import { LogCursor } from '../../audit/log-cursor.ts';
-import type { AuditLog } from '../../audit/log.ts';
+import type { ReadableLog } from '../../audit/log.ts';
 import { type Clock, SECOND } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
 import type { Peer } from '../server/peer.ts';
@@ -31,7 +31,7 @@ const BEAT_EVERY = 15 * SECOND;
 const ANYBODY: Peer = { trusted: false, turn: () => Promise.resolve() };
 
 export interface EventStreamsDependencies {
-  readonly log: Pick<AuditLog, 'status' | 'sealed' | 'fileOf'>;
+  readonly log: ReadableLog;
   readonly kindOf: Parameters<typeof entryFilter>[1];
   readonly clock: Clock;
   readonly logger: { warn(fields: object, message: string): void };

@@ -27,6 +27,10 @@ const health = named(
       segments: meaning(count, 'Files that make up the log.'),
       bytes: meaning(count, 'Size of the one that is being written.'),
       algorithm: z.enum(['hmac-sha256', 'sha256']),
+      findings: meaning(
+        z.array(z.object({ finding: text(), detail: text(), found_at: time })),
+        'What was found wrong with the log, until it is acknowledged.',
+      ),
     }),
     containment: z.object({
       engaged: meaning(z.array(action), 'The actions in force.'),
@@ -72,6 +76,7 @@ const EXAMPLE = {
     segments: 1,
     bytes: 8127,
     algorithm: 'hmac-sha256',
+    findings: [],
   },
   containment: { engaged: ['freeze_agent'], deliveries: { confirmed: 1 } },
   notify: [],

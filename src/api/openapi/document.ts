@@ -10,6 +10,7 @@ import { containmentPaths } from '../containment/containment.openapi.ts';
 import { eventPaths } from '../events/events.openapi.ts';
 import { healthPaths } from '../health/health.openapi.ts';
 import { incidentPaths } from '../incidents/reads.openapi.ts';
+import { logPaths } from '../log/log.openapi.ts';
 import { metricsPaths } from '../health/metrics.openapi.ts';
 import { openApiPaths } from '../openapi-json/openapi-json.openapi.ts';
 import { policyPaths } from '../policy/policy.openapi.ts';
@@ -60,6 +61,7 @@ export const openApiDocument = () =>
       ...statechartPaths,
       ...policyPaths,
       ...archivePaths,
+      ...logPaths,
       ...healthPaths,
       ...metricsPaths,
       ...openApiPaths,

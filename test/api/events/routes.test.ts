@@ -60,6 +60,8 @@ describe('GET /api/v1/events', () => {
           positions.push(seq);
           return log.fileOf(seq);
         },
+        hash: HASH,
+        suspect: (damage) => log.suspect(damage),
       },
       kindOf: (id) => kindOf(id),
       clock: systemClock,

@@ -1,4 +1,4 @@
-import { copyFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { expect } from 'chai';
@@ -192,6 +192,13 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     await send('', { body: { action: 'freeze_agent', incident_id: UNKNOWN } });
   },
   'POST /api/v1/archive': ({ send }) => send('', { body: ARCHIVE }),
+  'POST /api/v1/log/acknowledge-damage': async ({ send, service, policy }) => {
+    rmSync(join(policy, '../audit.jsonl.checkpoint'));
+    await service.until(async () => (await service.get('/health')).json.audit.findings.length > 0);
+    const { json } = await send('', { body: { finding: 'checkpoint_removed', by: 'ada', note: 'a test' } });
+    expect(json.acknowledged).to.deep.equal(['checkpoint_removed']);
+    await send('', { body: { finding: 'checkpoint_removed' } });
+  },
   'POST /api/v1/reload': reload,
   'POST /reload': reload,
   'GET /health': ask,
@@ -280,6 +287,7 @@ describe('the description of the API', () => {
         archive: ARCHIVE,
         confirm: { ...FREEZE, observed: 'released' },
         retry: { action: 'quarantine_model' },
+        'acknowledge-damage': { finding: 'checkpoint_removed' },
       };
       const refusing = contract.operations.filter(
         ({ name, statuses }) => statuses.includes('503') && !ELSEWHERE.includes(`${name} 503`),

@@ -94,6 +94,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
       },
     },
     console: { get: async () => undefined },
+    acknowledgeDamage: async (finding) => ({ acknowledged: [finding] }),
     archive: async () => ({ archived: [], staying: [] }),
     posture: {
       read: (action) => ({

@@ -1,0 +1,31 @@
+/** `incident-recorder acknowledge-damage`: records that an operator has taken note of a finding about the audit log. */
+import type { Command } from 'commander';
+import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
+import { writeJson, writeLines } from './terminal/output.ts';
+import { printable } from './terminal/printable.ts';
+
+const DESCRIPTION = `Ends the warning about something that was found wrong with the audit log, and records who took note of it. /health \
+names the findings (audit.findings). It mends nothing: what does not verify stays damage, and what is missing stays \
+missing.`;
+
+interface Options extends ApiOptions {
+  readonly by?: string;
+  readonly note?: string;
+}
+
+export const define = (command: Command): Command =>
+  withApiClient(
+    command
+      .description(DESCRIPTION)
+      .argument('<finding>', 'the name of a finding, or its first part for all of that kind')
+      .option('--by <who>', 'who does it')
+      .option('--note <text>', 'a note for the log'),
+  ).action(async (finding: string, { by, note, ...options }: Options) => {
+    const outcome = await new ApiClient(options).command<{ readonly acknowledged: readonly string[] }>(
+      '/api/v1/log/acknowledge-damage',
+      { finding, by, note },
+    );
+    await (options.json
+      ? writeJson(outcome)
+      : writeLines(outcome.acknowledged.map((name) => printable(`acknowledged ${name}`))));
+  });

@@ -1,0 +1,271 @@
+/**
+ * Proves the database against the log, entry by entry, while the log is verified: whoever can write the database could
+ * resolve an incident in it, or let go of an action.
+ *
+ * - Each entry about an incident is indexed where it stands, and nothing else is.
+ * - Each incident has the version, state and hash of its last entry.
+ * - Each unresolved incident is what its entries make of it, with its deliveries; and the posture counts these.
+ *
+ * Works while entries are applied: what came after the proven part is the work of this process.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { ACTIONS, CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
+import { rangesOf } from '../audit/archived-ranges.ts';
+import { readEntriesAt } from '../audit/log-reader.ts';
+import type { ReadableLog } from '../audit/log.ts';
+import {
+  type ArchivedRange,
+  type Entry,
+  type IncidentEntry,
+  isAboutIncident,
+  type StoredEntry,
+} from '../domain/entries.ts';
+import { fold, type IncidentRecord } from '../domain/incident.ts';
+import type { MissingEntries } from '../audit/verify-chain.ts';
+import { RecorderError } from '../errors.ts';
+import type { Database, Statement } from './database.ts';
+import type { EntryPlaces } from './entry-places.ts';
+import type { Incidents } from './incidents.ts';
+import { dueOf, holdings, type Posture } from './posture.ts';
+import type { Statistics } from './statistics.ts';
+
+/** How many incidents are counted at a time. */
+const CHUNK = 5000;
+/** With more incidents, the statistics are not counted: that would keep everything else waiting. */
+const MOST_COUNTED = 20_000;
+/** How many missing incidents are remembered; there are some only where segments were archived and are still there. */
+const MOST_ABSENT = 100_000;
+/** How often an incident is read again because it has changed meanwhile. */
+const MOST_ATTEMPTS = 5;
+
+export interface DatabaseProofParts {
+  readonly database: Database;
+  readonly incidents: Incidents;
+  readonly posture: Posture;
+  readonly places: EntryPlaces;
+  readonly statistics: Statistics;
+  readonly log: ReadableLog;
+  /** Whether the projections have all that is in the log. */
+  readonly isCurrent: () => boolean;
+}
+
+export class DatabaseProof {
+  readonly #parts: DatabaseProofParts;
+  readonly #place: Statement;
+  readonly #latest: Statement;
+  readonly #count: Statement;
+  readonly #unproven: Statement;
+  readonly #last: Statement;
+  readonly #unresolved: Statement;
+  readonly #deliveries: Statement;
+  readonly #holders: Statement;
+  readonly #strays: Statement;
+  readonly #population: Statement;
+  readonly #archived: ArchivedRange[] = [];
+  readonly #absent: number[] = [];
+  #difference: string | undefined;
+  #entries = 0;
+  #head = 0;
+
+  constructor(parts: DatabaseProofParts) {
+    this.#parts = parts;
+    const { database } = parts;
+    this.#place = database.prepare(`
+      SELECT seq, offset, length FROM entries
+      WHERE incident = (SELECT number FROM incidents WHERE id = ?) AND version = ?`);
+    this.#latest = database.prepare(`
+      SELECT number, version, state, document ->> '$.hash' AS hash, document ->> '$.state' AS shown
+      FROM incidents WHERE id = ?`);
+    this.#count = database.prepare(`
+      SELECT count(*) AS count FROM entries WHERE incident > ? AND incident <= ? AND seq BETWEEN ? AND ?`);
+    this.#unproven = database.prepare(`
+      SELECT id FROM incidents WHERE number > ? AND number <= ?
+      AND version IS NOT (SELECT max(version) FROM entries WHERE incident = number) LIMIT 1`);
+    this.#last = database.prepare(`
+      SELECT max((SELECT coalesce(max(number), 0) FROM incidents), (SELECT coalesce(max(incident), 0) FROM entries)) AS last`);
+    this.#unresolved = database.prepare(`
+      SELECT id, number FROM incidents WHERE state = ? AND class = ? AND rank = ? AND number > ? ORDER BY number LIMIT 1`);
+    this.#deliveries = database.prepare(`
+      SELECT action, status, due FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
+    this.#holders = database.prepare('SELECT count(*) AS count FROM deliveries WHERE action = ?');
+    this.#strays = database.prepare(`
+      SELECT count(*) AS count FROM deliveries
+      WHERE action = ? AND NOT EXISTS (SELECT 1 FROM incidents WHERE number = incident AND state <> 'resolved')`);
+    this.#population = database.prepare(`
+      SELECT class, rank, state, count(*) AS count FROM incidents GROUP BY class, rank, state`);
+  }
+
+  /** Takes the next valid entries of the log. */
+  take(entries: readonly StoredEntry[]): void {
+    for (const entry of entries) {
+      this.#head = entry.data.seq;
+      if (entry.event === 'log.archived') this.#archived.push(...rangesOf(entry.data));
+      else if (isAboutIncident(entry)) this.#difference ??= this.#compare(entry);
+    }
+  }
+
+  /**
+   * Ends the proof, after the last entry.
+   * @param rest awaited now and then, so that others can work
+   * @param missing entries that are not in the log: what the database has of them can't be proved
+   * @returns what differs; undefined when nothing does, or when the projections are behind the log now
+   * @throws whatever reading the log throws
+   */
+  async end(rest: () => Promise<void>, missing: readonly MissingEntries[]): Promise<string | undefined> {
+    this.#difference ??= this.#absentDifference();
+    this.#difference ??= await this.#countDifference(rest, missing);
+    this.#difference ??= await this.#unresolvedDifference(rest);
+    this.#difference ??= this.#postureDifference() ?? this.#populationDifference();
+    return this.#parts.isCurrent() ? this.#difference : undefined;
+  }
+
+  #compare(entry: IncidentEntry & StoredEntry): string | undefined {
+    const { incident: id, version, state, seq } = entry.data;
+    const latest = this.#latest.get(id);
+    if (latest === undefined) {
+      if (entry.event === 'incident.reported' && this.#absent.length < MOST_ABSENT) this.#absent.push(seq);
+      return undefined;
+    }
+    const place = this.#place.get(id, version);
+    const { offset, length } = entry;
+    if (place?.seq !== seq || place.offset !== offset || place.length !== length) {
+      return `entry ${seq} about ${id} is not indexed where it stands`;
+    }
+    this.#entries += 1;
+    if (version < Number(latest.version)) return undefined;
+    const isLatest = version === latest.version && latest.hash === entry.entry_hash;
+    return isLatest && latest.state === state && latest.shown === state
+      ? undefined
+      : `${id} is not what entry ${seq} says of it`;
+  }
+
+  /** Incidents that are not on record must have been archived. */
+  #absentDifference(): string | undefined {
+    const isArchived = (seq: number): boolean =>
+      this.#archived.some(({ first_seq, last_seq }) => first_seq <= seq && last_seq >= seq);
+    const seq = this.#absent.find((one) => !isArchived(one));
+    return seq === undefined ? undefined : `the incident that entry ${seq} reports is missing`;
+  }
+
+  /** What is indexed must be in the log, and every incident at the version of its last entry. */
+  async #countDifference(rest: () => Promise<void>, missing: readonly MissingEntries[]): Promise<string | undefined> {
+    const present = presentRanges(missing, this.#head);
+    const last = Number(this.#last.get()?.last ?? 0);
+    let count = 0;
+    for (let from = -1; from <= last; from += CHUNK) {
+      for (const [first, to] of present) count += Number(this.#count.get(from, from + CHUNK, first, to)?.count ?? 0);
+      const unproven = this.#unproven.get(from, from + CHUNK)?.id;
+      if (unproven !== undefined) return `${String(unproven)} has another version than its last entry`;
+      await rest();
+    }
+    return count === this.#entries ? undefined : `${count} entries are indexed, the log has ${this.#entries}`;
+  }
+
+  async #unresolvedDifference(rest: () => Promise<void>): Promise<string | undefined> {
+    for (const state of STATES.filter((one) => one !== 'resolved')) {
+      for (const name of CLASSES) {
+        for (const rank of SEVERITIES.keys()) {
+          let number = 0;
+          for (;;) {
+            const row = this.#unresolved.get(state, name, rank, number);
+            if (row === undefined) break;
+            number = Number(row.number);
+            const difference = await this.#incidentDifference(String(row.id));
+            if (difference !== undefined) return difference;
+            await rest();
+          }
+        }
+      }
+    }
+    return undefined;
+  }
+
+  /** Folds the entries of an incident, and compares. */
+  async #incidentDifference(id: string): Promise<string | undefined> {
+    const { incidents, places, log, isCurrent } = this.#parts;
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const before = incidents.persisted(id);
+      if (before === undefined || !isCurrent()) return undefined;
+      let record: IncidentRecord | undefined;
+      for (let after = 0, isMore = true; isMore;) {
+        const page = places.page(id, after);
+        const lines = await readEntriesAt(log, page.places).catch(unlessGone);
+        if (lines === undefined) return undefined;
+        const entries = lines.map((line) => line.entry());
+        if (!entries.every((entry) => isOf(entry, id))) return `${id} has entries of another incident`;
+        try {
+          for (const entry of entries) record = fold(record, entry as IncidentEntry);
+        } catch {
+          // Entries are missing from the log: what there is proves nothing.
+          return undefined;
+        }
+        after = page.next ?? 0;
+        isMore = page.next !== undefined;
+      }
+      const now = incidents.persisted(id);
+      if (now === undefined || now.incident.version !== record?.incident.version) continue;
+      return this.#recordDifference(record, now.incident, now.context);
+    }
+    return undefined;
+  }
+
+  #recordDifference(record: IncidentRecord, incident: unknown, context: unknown): string | undefined {
+    const { id } = record.incident;
+    const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+    if (!isDeepStrictEqual(plain(incident), plain(record.incident))) return `${id} is not what its entries make of it`;
+    if (!isDeepStrictEqual(plain(context), plain(record.snapshot.context))) return `${id} has another snapshot`;
+    const due = holdings(record.incident).map((delivery) => ({
+      action: delivery.action,
+      status: delivery.status,
+      due: dueOf(delivery, record),
+    }));
+    const found = this.#deliveries.all(record.seq, ...ACTIONS).map((row) => ({ ...row }));
+    const byAction = (one: { action?: unknown }, other: { action?: unknown }): number =>
+      String(one.action) < String(other.action) ? -1 : 1;
+    return isDeepStrictEqual(found.toSorted(byAction), due.toSorted(byAction))
+      ? undefined
+      : `${id} has other deliveries`;
+  }
+
+  #postureDifference(): string | undefined {
+    for (const action of ACTIONS) {
+      const { holders } = this.#parts.posture.of(action);
+      const rows = Number(this.#holders.get(action)?.count);
+      if (rows !== holders) return `${action} counts ${holders} holders, ${rows} incidents hold it`;
+      if (Number(this.#strays.get(action)?.count ?? 0) > 0) return `${action} is held by incidents that are resolved`;
+    }
+    return undefined;
+  }
+
+  #populationDifference(): string | undefined {
+    const { total_incidents } = this.#parts.statistics.read();
+    if (total_incidents > MOST_COUNTED) return undefined;
+    const counted = this.#population
+      .all()
+      .map(({ class: name, rank, state, count }) => [name, SEVERITIES[Number(rank)], state, count].join(' '));
+    const stated = [...this.#parts.statistics.population()]
+      .filter(({ count }) => count !== 0)
+      .map(({ class: name, severity, state, count }) => [name, severity, state, count].join(' '));
+    return isDeepStrictEqual(counted.toSorted(), stated.toSorted())
+      ? undefined
+      : 'the statistics count other incidents';
+  }
+}
+
+const isOf = (entry: Entry, id: string): boolean => isAboutIncident(entry) && entry.data.incident === id;
+
+/** What was lost proves nothing. */
+function unlessGone(error: unknown): undefined {
+  if (!(error instanceof RecorderError) || error.code !== 'gone') throw error;
+}
+
+/** The ranges of entries up to `head` that are in the log. */
+function presentRanges(missing: readonly MissingEntries[], head: number): readonly (readonly [number, number])[] {
+  const ranges: [number, number][] = [];
+  let first = 1;
+  for (const { after, before } of missing) {
+    if (after.entries >= first) ranges.push([first, after.entries]);
+    first = before.entries + 1;
+  }
+  return [...ranges, [first, head]];
+}

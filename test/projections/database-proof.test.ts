@@ -1,0 +1,174 @@
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { expect } from 'chai';
+import { verifyChain } from '../../src/audit/verify-chain.ts';
+import { HOUR, SECOND } from '../../src/clock.ts';
+import type { Incident } from '../../src/domain/incident.ts';
+import { Archivist } from '../../src/incidents/archivist.ts';
+import { databasePath } from '../../src/projections/database.ts';
+import { HASH } from '../support/audit-log.ts';
+import { localServices, type LocalService } from '../support/local-service.ts';
+import { Recording } from '../support/recording.ts';
+import { ServiceHome } from '../support/service-home.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+
+const REPORT = { class: 'tool_call_burst', source: 'tool-firewall', description: 'a test' };
+
+describe('given a database that somebody has edited while the service was stopped', () => {
+  const directory = temporaryDirectories();
+  const start = localServices();
+
+  /** The files of a service with a resolved incident, some contained and some open ones. */
+  const recorded = async (): Promise<{ home: ServiceHome; ids: readonly string[]; before: object }> => {
+    const home = new ServiceHome(directory());
+    const service = await start(home);
+    const ids: string[] = [];
+    for (const name of ['tool_call_burst', 'tool_call_burst', 'tool_call_burst', 'forbidden_airlock_request']) {
+      const { json } = await service.post('/api/v1/incidents/report', { ...REPORT, class: name });
+      ids.push(json.id as string);
+    }
+    await service.post('/api/v1/incidents/resolve', { id: ids[0] });
+    await service.post('/api/v1/incidents/acknowledge', { id: ids[1] });
+    const before = await shown(service);
+    await service.stop();
+    return { home, ids, before };
+  };
+  const shown = async (service: LocalService) => {
+    const [incidents, posture, stats] = await Promise.all(
+      ['/api/v1/incidents', '/api/v1/containment', '/api/v1/stats'].map((path) => service.get(path)),
+    );
+    return { incidents: incidents!.json, posture: posture!.json, stats: stats!.json };
+  };
+  const findingsOf = async (service: LocalService): Promise<readonly { finding: string; detail: string }[]> =>
+    (await service.get('/health')).json.audit.findings;
+  const edit = (home: ServiceHome, sql: string): void => {
+    const database = new DatabaseSync(databasePath(join(home.log)));
+    database.exec(sql);
+    database.close();
+  };
+
+  it('in nothing, then it is kept', async () => {
+    const { home, before } = await recorded();
+    const service = await start(home);
+    await service.said('the audit log is verified');
+    expect(await findingsOf(service)).to.deep.equal([]);
+    expect(await shown(service)).to.deep.equal(before);
+  });
+
+  const EDITS: readonly [what: string, sql: (id: string) => string, difference: RegExp][] = [
+    [
+      'an incident is resolved',
+      (id) =>
+        `UPDATE incidents SET state = 'resolved', document = json_set(document, '$.state', 'resolved') WHERE id = '${id}'`,
+      /is not what entry/,
+    ],
+    [
+      'an incident is resolved by an entry that there never was',
+      (id) =>
+        `UPDATE incidents SET state = 'resolved', version = version + 1,
+           document = json_set(document, '$.state', 'resolved', '$.version', version + 1) WHERE id = '${id}';
+         INSERT INTO entries (incident, version, seq, offset, length)
+           SELECT number, version, 3, 0, 10 FROM incidents WHERE id = '${id}'`,
+      /entries are indexed/,
+    ],
+    ['an incident has another version', (id) => `UPDATE incidents SET version = 99 WHERE id = '${id}'`, /version/],
+    ['an incident is deleted', (id) => `DELETE FROM incidents WHERE id = '${id}'`, /is missing|indexed/],
+    [
+      'the description of an incident is another',
+      (id) => `UPDATE incidents SET document = json_set(document, '$.description', 'harmless') WHERE id = '${id}'`,
+      /is not what its entries make of it/,
+    ],
+    [
+      'the snapshot of an incident is another',
+      (id) => `UPDATE incidents SET context = json_set(context, '$.occurrences', 7) WHERE id = '${id}'`,
+      /another snapshot/,
+    ],
+    ['no action is held', () => 'DELETE FROM deliveries', /deliveries/],
+    ['no action is in force', () => `UPDATE posture SET posture = json_set(posture, '$.holders', 0)`, /holders/],
+    ['entries are indexed elsewhere', () => 'UPDATE entries SET offset = offset + 1', /not indexed where/],
+    ['an entry is not indexed', () => 'DELETE FROM entries WHERE version = 1', /not indexed where|version/],
+    ['incidents are counted twice', () => 'UPDATE population SET count = count * 2', /statistics/],
+  ];
+  for (const [what, sql, difference] of EDITS) {
+    it(`so that ${what}, then it is made again from the log, with an alert`, async () => {
+      const { home, ids, before } = await recorded();
+      edit(home, sql(ids[2]!));
+      const service = await start(home);
+      await service.said('the database is made again');
+      await service.until(
+        async () => (await service.get('/health')).json.status === 'ok' && (await findingsOf(service)).length > 0,
+      );
+      const [finding] = await findingsOf(service);
+      expect(finding?.finding).to.equal('database_altered');
+      expect(finding?.detail).to.match(difference);
+      expect(await shown(service)).to.deep.equal(before);
+      expect((await service.post('/api/v1/incidents/resolve', { id: ids[2] })).status).to.equal(200);
+    });
+  }
+});
+
+describe('the proof of a database that is as it should be', () => {
+  const directory = temporaryDirectories();
+  const SEGMENT = 20_000;
+  const report = {
+    class: 'tool_call_burst',
+    source: 'tool-firewall',
+    description: 'a test',
+    dedup_key: 'same',
+  } as const;
+
+  const listed = ({ projections }: Recording): readonly Incident[] =>
+    projections.list
+      .read({ classes: [], states: [], severities: [], sources: [], limit: 1000 })
+      .documents.map((json) => JSON.parse(Buffer.from(json).toString()) as Incident);
+
+  /** Proves the database of a start, while `work` is done; returns what differs. */
+  const prove = async (
+    recording: Recording,
+    work: () => Promise<void> = async () => {},
+  ): Promise<string | undefined> => {
+    const { log, projections } = recording;
+    const proof = projections.proof(log);
+    const files = [...log.sealed, { path: log.fileOf(Infinity).path, to: log.status.bytes }];
+    await verifyChain(files, HASH, async (entries) => {
+      proof.take(entries);
+      await new Promise(setImmediate);
+    });
+    const [difference] = await Promise.all([proof.end(() => new Promise(setImmediate), []), work()]);
+    return difference;
+  };
+
+  const fill = async ({ recorder, log, clock }: Recording, segments: number): Promise<void> => {
+    const sealed = log.sealed.length + segments;
+    for (let n = 0; log.sealed.length < sealed; n++) {
+      clock.milliseconds += SECOND;
+      const { incident } = await recorder.report({ ...report, source: `source ${n % 3}` });
+      if (n % 2 === 0) await recorder.perform('acknowledge', { id: incident.id, note: 'seen' });
+      if (n % 3 === 0) await recorder.perform('resolve', { id: incident.id, by: 'ada' });
+    }
+  };
+
+  it('finds nothing, after a restart, in segments, with archived ones, and while it is written', async () => {
+    const home = directory();
+    let recording = await Recording.open(home, { segmentBytes: SEGMENT });
+    await fill(recording, 3);
+    await recording.close();
+    recording = await Recording.open(home, { segmentBytes: SEGMENT });
+    expect(await prove(recording)).to.equal(undefined);
+    const { log, projections, incidents, clock } = recording;
+    for (const { id, state } of listed(recording)) {
+      if (state !== 'resolved') await recording.recorder.perform('resolve', { id });
+    }
+    const before = clock.now() + HOUR;
+    clock.milliseconds += 48 * HOUR;
+    await fill(recording, 1);
+    const archivist = new Archivist({ log, projections, incidents, clock, isVerified: () => true });
+    expect((await archivist.archive(before)).archived).to.have.length.greaterThan(0);
+    const busy = fill.bind(undefined, recording, 1);
+    expect(await prove(recording, busy)).to.equal(undefined);
+    await recording.close();
+    recording = await Recording.open(home, { segmentBytes: SEGMENT });
+    expect(await prove(recording)).to.equal(undefined);
+    await recording.close();
+  });
+});
