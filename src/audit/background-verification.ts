@@ -21,8 +21,8 @@ const SLICE_BYTES = 16 * 1024;
 const REST = 4;
 /** Rests are collected until they are this long, in milliseconds: slices are too short to rest after each. */
 const SHORTEST_REST = 5;
-/** How long to rest after the last entry. A short log would otherwise be read all the time. */
-const BETWEEN_RUNS = 1 * MINUTE;
+/** How long to rest after the last entry, unless somebody touches the log: reading takes time from everything else. */
+const BETWEEN_RUNS = 10 * MINUTE;
 
 export interface BackgroundVerificationOptions {
   readonly path: string;
