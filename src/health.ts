@@ -17,6 +17,7 @@ export interface HealthDependencies {
   readonly notifier: Pick<Notifier, 'status'>;
   readonly verification: { readonly verified: number | undefined };
   readonly findings: Pick<LogFindings, 'open'>;
+  readonly identity: { readonly id: string | undefined };
   /** RFC 3339. */
   readonly startedAt: string;
 }
@@ -45,7 +46,7 @@ export function reasonsOf({
 
 /** Collects the health of the service. */
 export function healthOf(dependencies: HealthDependencies): HealthReport {
-  const { log, projections, policy, notifier, warnings, verification, findings, startedAt } = dependencies;
+  const { log, projections, policy, notifier, warnings, verification, findings, identity, startedAt } = dependencies;
   const { state, writable, entries, bytes, segments, algorithm } = log.status;
   const { version, source, path, digest, loaded_at } = policy.current;
   const reasons = reasonsOf(dependencies);
@@ -66,6 +67,7 @@ export function healthOf(dependencies: HealthDependencies): HealthReport {
       segments,
       bytes,
       algorithm,
+      log_id: identity.id ?? null,
       findings: findings.open.map(({ finding, detail, found_at }) => ({ finding, detail, found_at })),
     },
     containment: containmentOf(projections),

@@ -49,7 +49,7 @@ export interface ApiDependencies {
   readonly reload: () => Promise<object>;
   readonly archive: Archivist['archive'];
   readonly acknowledgeDamage: LogFindings['acknowledge'];
-  readonly posture: Pick<PostureReads, 'read' | 'versionOf' | 'change' | 'waiting'>;
+  readonly posture: Pick<PostureReads, 'read' | 'versionOf' | 'change' | 'waiting' | 'isVerified'>;
   readonly receipts: Pick<Confirmations, 'confirm' | 'retry'>;
   /** The path of the file that describes the API. */
   readonly openApi: string;

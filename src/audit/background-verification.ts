@@ -21,8 +21,8 @@ const SLICE_BYTES = 16 * 1024;
 const REST = 4;
 /** Rests are collected until they are this long, in milliseconds: slices are too short to rest after each. */
 const SHORTEST_REST = 5;
-/** How long to rest after the last entry. A short log would otherwise be read all the time. */
-const BETWEEN_RUNS = 1 * MINUTE;
+/** How long to rest after the last entry, unless somebody touches the log: reading takes time from everything else. */
+const BETWEEN_RUNS = 10 * MINUTE;
 
 export interface BackgroundVerificationOptions {
   readonly path: string;
@@ -54,18 +54,29 @@ export class BackgroundVerification {
   #hurry = new AbortController();
   #verified: number | undefined;
   #verifiedAt: number | undefined;
-  #isProved: boolean;
+  #isProved = false;
+  readonly #proved = Promise.withResolvers<void>();
 
   constructor(options: BackgroundVerificationOptions) {
     this.#options = options;
     const { head, unread } = options.recovered;
     if (unread === 0) this.#verified = head.entries;
-    this.#isProved = options.prove === undefined;
+    if (options.prove === undefined) this.#setProved();
   }
 
   /** Whether what is made from the log was proved, or made, by this process. */
   get isProved(): boolean {
     return this.#isProved;
+  }
+
+  /** Resolves when that is so, or never. */
+  get proved(): Promise<void> {
+    return this.#proved.promise;
+  }
+
+  #setProved(): void {
+    this.#isProved = true;
+    this.#proved.resolve();
   }
 
   /** The `seq` up to which the chain is valid from its first entry on; undefined until that is known. */
@@ -126,8 +137,8 @@ export class BackgroundVerification {
     if (damage !== undefined) return damage;
     if (proof !== undefined) {
       const difference = await proof.end(this.#restBetween(), missing);
-      this.#isProved = true;
       if (difference !== undefined) this.#options.onDifference?.(difference);
+      this.#setProved();
     }
     this.#verified = head.entries;
     this.#verifiedAt = this.#options.clock.now();

@@ -5,6 +5,7 @@
  */
 import { lstatSync, renameSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { SECOND } from '../clock.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { replaceFile } from '../durable-file.ts';
@@ -114,6 +115,12 @@ interface FileState {
   readonly mtimeMs: number;
 }
 
+/** What became of the checkpoint while the service ran, and the name of the file that keeps what was in its place. */
+interface CheckpointFault {
+  readonly how: 'removed' | 'replaced';
+  readonly keptAs?: string;
+}
+
 /** Writes the checkpoint of a growing log: a second after an append, never two at once, and when the log closes. */
 export class Checkpointer {
   readonly #logPath: string;
@@ -122,11 +129,15 @@ export class Checkpointer {
   #running: Promise<void> = Promise.resolve();
   /** The file as it was written last, or as the start has left it. */
   #written: FileState | undefined;
+  readonly #aside: (path: string) => string;
+  #fault: CheckpointFault | undefined;
 
-  constructor(logPath: string, hash: ChainHash) {
+  /** @param aside gives the path to which a file is moved that is in the place of the one at `path` */
+  constructor(logPath: string, hash: ChainHash, aside: (path: string) => string) {
     this.#logPath = logPath;
     this.#hash = hash;
-    this.#written = lstatSync(checkpointPath(logPath), { throwIfNoEntry: false });
+    this.#aside = aside;
+    this.#written = lstatSync(checkpointPath(logPath), NOT_THERE);
   }
 
   /**
@@ -142,23 +153,17 @@ export class Checkpointer {
   /**
    * Looks whether the checkpoint is as it was written, and writes it again when it is not. Never rejects.
    * @param head called when it is written
-   * @param aside the path for what is in its place, if anything is
-   * @returns what had become of it; undefined when it was as it should be, or could not be written
+   * @returns what had become of it since the last look; undefined when it was as it should be
    */
-  async look(head: () => Head, aside: string): Promise<'removed' | 'replaced' | undefined> {
-    let found: 'removed' | 'replaced' | undefined;
+  async look(head: () => Head): Promise<CheckpointFault | undefined> {
     const looked = this.#running.then(async () => {
-      const file = lstatSync(checkpointPath(this.#logPath), { throwIfNoEntry: false });
-      if (file !== undefined && this.#written !== undefined && isSame(file, this.#written)) return;
-      // Without room the start may have written none.
-      const fault = this.#written === undefined ? undefined : file === undefined ? 'removed' : 'replaced';
-      if (fault === 'replaced') renameSync(checkpointPath(this.#logPath), aside);
-      await this.#write(head());
-      found = fault;
+      if (!this.#isInPlace()) await this.#write(head());
     });
     this.#running = looked.catch(() => {});
     await this.#running;
-    return found;
+    const fault = this.#fault;
+    this.#fault = undefined;
+    return fault;
   }
 
   /** Schedules a checkpoint because the log has grown. `head` is called when it is written. */
@@ -182,10 +187,33 @@ export class Checkpointer {
   }
 
   async #write(head: Head): Promise<void> {
+    // What became of the file must be noticed before it is written again.
+    if (!this.#isInPlace()) this.#takeNote();
     await writeCheckpoint(this.#logPath, head, this.#hash);
-    this.#written = lstatSync(checkpointPath(this.#logPath), { throwIfNoEntry: false });
+    this.#written = lstatSync(checkpointPath(this.#logPath), NOT_THERE);
+  }
+
+  #isInPlace(): boolean {
+    const file = lstatSync(checkpointPath(this.#logPath), NOT_THERE);
+    return file !== undefined && this.#written !== undefined && isSame(file, this.#written);
+  }
+
+  /** Notes what became of the file, and keeps what is in its place. */
+  #takeNote(): void {
+    // Without room the start may have written none.
+    if (this.#written === undefined) return;
+    const path = checkpointPath(this.#logPath);
+    if (lstatSync(path, NOT_THERE) === undefined) {
+      this.#fault ??= { how: 'removed' };
+      return;
+    }
+    const aside = this.#aside(path);
+    renameSync(path, aside);
+    this.#fault = { how: 'replaced', keptAs: basename(aside) };
   }
 }
+
+const NOT_THERE = { throwIfNoEntry: false } as const;
 
 const isSame = (one: FileState, other: FileState): boolean =>
   one.ino === other.ino && one.size === other.size && one.mtimeMs === other.mtimeMs;

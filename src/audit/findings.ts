@@ -35,6 +35,11 @@ export const FINDINGS = {
     meaning: 'the file was cut while the service wrote it (`copytruncate` does that)',
     response: 'warns, raises an alert, goes on in a new file that begins with `log.lost`',
   },
+  log_is_another: {
+    kind: 'missing',
+    meaning: 'the log was begun where there was another, as `<log>.identity` says',
+    response: 'warns, raises an alert, goes on',
+  },
   log_removed: {
     kind: 'restored',
     meaning: 'the file of the log was removed or renamed while the service wrote it',

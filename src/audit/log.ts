@@ -115,7 +115,7 @@ export class AuditLog {
     this.#options = options;
     this.#files = files;
     this.#head = options.recovered.head;
-    this.#checkpoint = new Checkpointer(options.path, options.hash);
+    this.#checkpoint = new Checkpointer(options.path, options.hash, (path) => this.#aside('replaced', path));
     if (options.recovered.damage !== undefined) this.markDamaged(options.recovered.damage);
   }
 
@@ -375,12 +375,9 @@ export class AuditLog {
   }
 
   async #lookAtCheckpoint(): Promise<void> {
-    const path = checkpointPath(this.#options.path);
-    const aside = `${path}.replaced-${asideTime(this.#now())}`;
-    const found = await this.#checkpoint.look(() => this.#head, aside);
-    if (found === undefined || this.#state === 'failed' || this.#state === 'damaged') return;
-    const keptAs = found === 'removed' ? undefined : basename(aside);
-    this.#recordFirst(this.#restored(basename(path), found, keptAs));
+    const fault = await this.#checkpoint.look(() => this.#head);
+    if (fault === undefined || this.#state === 'failed' || this.#state === 'damaged') return;
+    this.#recordFirst(this.#restored(basename(checkpointPath(this.#options.path)), fault.how, fault.keptAs));
     await (this.#writing ??= this.#writeBatches());
   }
 
@@ -410,9 +407,10 @@ export class AuditLog {
     return timestamp(this.#options.clock.now());
   }
 
-  /** The path for a file that was found in the place of the log. */
-  readonly #aside = (what: 'replaced' | 'truncated'): string =>
-    `${this.#options.path}.${what}-${asideTime(this.#now())}`;
+  /** The path for a file that was found in the place of another. */
+  #aside(what: 'replaced' | 'truncated', path = this.#options.path): string {
+    return `${path}.${what}-${this.#now().replaceAll(/[-:.]/g, '')}`;
+  }
 
   /** @param written when the batch was written, by the monotonic clock */
   async #commit(batch: Batch, written: number): Promise<void> {
@@ -490,6 +488,3 @@ export class AuditLog {
 }
 
 const HOW = { removed: 'removed', replaced: 'replaced', extended: 'added to by somebody else' } as const;
-
-/** A time in a form for names of files. */
-const asideTime = (time: string): string => time.replaceAll(/[-:.]/g, '');

@@ -119,8 +119,16 @@ export class RecorderClient {
     for (;;) {
       try {
         const changed = await this.posture(action, { tag, wait: tag === undefined ? 0 : LONG_POLL, signal });
+        if (changed === undefined) {
+          backoff.reset();
+          continue;
+        }
+        const { engaged, verified } = changed.posture;
+        if (!engaged && verified === false) {
+          await backoff.pause(signal).catch(() => {});
+          continue;
+        }
         backoff.reset();
-        if (changed === undefined) continue;
         ({ tag } = changed);
         yield changed.posture;
       } catch (error) {

@@ -117,6 +117,8 @@ export interface Posture {
   readonly action: ContainmentAction;
   /** Whether it is in force now. */
   readonly engaged: boolean;
+  /** Given while that is not yet proved from the log since the recorder started: "not engaged" is no release then. */
+  readonly verified?: false;
   /** Since when it is in force or released; null when it was never in force. */
   readonly since: string | null;
   /** How many unresolved incidents hold it. */

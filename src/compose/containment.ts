@@ -7,6 +7,9 @@ import { Notifier } from '../containment/notifier.ts';
 import { PostureReads } from '../containment/posture-reads.ts';
 import type { OpenRecord } from './record.ts';
 
+/** What of the record containment depends on. */
+type ContainmentRecord = Pick<OpenRecord, 'log' | 'projections' | 'incidents' | 'policy' | 'verification' | 'identity'>;
+
 export interface RunningContainment {
   readonly confirmations: Confirmations;
   readonly posture: PostureReads;
@@ -23,7 +26,7 @@ export interface RunningContainment {
  * @param onFault receives errors that should never happen
  */
 export function startContainment(
-  { log, projections, incidents, policy }: Pick<OpenRecord, 'log' | 'projections' | 'incidents' | 'policy'>,
+  { log, projections, incidents, policy, verification, identity }: ContainmentRecord,
   clock: Clock,
   releases: AsyncDisposableStack,
   onFault: (error: unknown) => void,
@@ -38,7 +41,12 @@ export function startContainment(
   releases.defer(async () => {
     await Promise.all([dispatcher.stop(), notifier.stop(), deadline.stop()]);
   });
-  const posture = new PostureReads({ current, targets });
+  const posture = new PostureReads({
+    current,
+    targets,
+    isProved: () => verification.isProved,
+    logId: () => identity.id,
+  });
   return {
     confirmations: new Confirmations({ incidents, current, log, targets, clock, wake }),
     posture,

@@ -10,6 +10,7 @@ import type { Channel, ContainmentAction, Directive } from '../../machines/vocab
 import { BackgroundVerification } from '../audit/background-verification.ts';
 import { type ChainHash, chainHash } from '../audit/chain-hash.ts';
 import { draftsOf, type Finding } from '../audit/findings.ts';
+import { LogIdentity } from '../audit/identity.ts';
 import { readKey } from '../audit/key.ts';
 import { isRecorded, LogFindings } from '../audit/log-findings.ts';
 import { AuditLog } from '../audit/log.ts';
@@ -52,6 +53,8 @@ export interface OpenRecord {
   readonly serviceEntries: ServiceEntries;
   /** What was found wrong with the log. */
   readonly findings: LogFindings;
+  /** Which log it is. */
+  readonly identity: LogIdentity;
   readonly verification: BackgroundVerification;
   /** The living incidents. */
   readonly incidents: ActorRegistry;
@@ -150,6 +153,7 @@ export async function openRecord(
     recovered,
     serviceEntries,
     findings,
+    identity: new LogIdentity({ path, hash, log }),
     verification,
     incidents,
     recorder,

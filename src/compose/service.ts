@@ -4,6 +4,8 @@
  * Each thing that is acquired puts its release on a stack: one for the record, and one for what serves it, which is
  * released first. Stopping, a failed log, and a start that fails half-way all run them.
  */
+import { randomBytes } from 'node:crypto';
+import { setTimeout as rest } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { ServiceToken } from '../api/service-token.ts';
 import { type Clock, timestamp } from '../clock.ts';
@@ -15,6 +17,9 @@ import { VERSION } from '../version.ts';
 import { startContainment } from './containment.ts';
 import { type OpenRecord, openRecord } from './record.ts';
 import { serve } from './serve.ts';
+
+/** How long the start waits for the proof of the database, in milliseconds. With a long log it goes on without. */
+const PROOF_IS_SOON = 200;
 
 export interface Service {
   /** The first of `addresses`. */
@@ -61,7 +66,11 @@ export async function startService(
   if (recovered.damage !== undefined) logDamage(logger, recovered.damage);
   await announceStart(record, clock, logger);
   containment.followPolicy();
-  if (recovered.damage === undefined) void verifyRest(verification, log, logger);
+  if (recovered.damage === undefined) {
+    void verifyRest(verification, log, logger);
+    // What is in force is known for certain when the database is proved; with a short log that is soon.
+    await Promise.race([verification.proved, rest(PROOF_IS_SOON, undefined, { ref: false })]);
+  }
 
   const ending = new Ending(starting.move(), serving.move());
   return {
@@ -133,6 +142,12 @@ async function announceStart(record: OpenRecord, clock: Clock, logger: Logger): 
       service_version: VERSION,
       policy: { digest: policy.current.digest, source: policy.current.source },
       checkpoint: recovered.checkpoint === 'absent' ? 'absent' : 'present',
+      ...(record.log.status.entries === 0 ? { nonce: randomBytes(16).toString('hex') } : {}),
     },
   });
+  const another = await record.identity.establish().catch((error: unknown) => {
+    logger.error({ err: error }, 'the identity of the audit log is not known');
+    return undefined;
+  });
+  if (another !== undefined) await findings.report(another);
 }

@@ -14,6 +14,8 @@ const MOST_NAMED = 100;
 export interface ActionView {
   readonly action: ContainmentAction;
   readonly engaged: boolean;
+  /** Given while that is not yet proved from the log since the start: "not engaged" may be what somebody wrote. */
+  readonly verified?: false;
   /** Since when; null when it never was in force. */
   readonly since: string | null;
   /** How many unresolved incidents hold it. */
@@ -43,7 +45,14 @@ export interface PostureReadsDependencies {
   /** @throws RecorderError `log_unavailable` while the posture is behind the log */
   readonly current: () => Pick<CurrentReads, 'posture' | 'incident'>;
   readonly targets: () => Targets;
+  /** Whether the posture is proved from the log. */
+  readonly isProved: () => boolean;
+  /** The identity of the log, when it is known. */
+  readonly logId: () => string | undefined;
 }
+
+/** How much of the identity of the log a version repeats, in hex digits. */
+const IDENTITY_LENGTH = 12;
 
 /** The most significant status first. */
 const ORDER: readonly DeliveryStatus[] = ['confirmed', 'failed', 'lost', 'delivering', 'pending', 'recorded'];
@@ -69,6 +78,7 @@ export class PostureReads {
     return {
       action,
       engaged,
+      ...(this.isVerified ? {} : { verified: false }),
       since,
       holders,
       held_by: current.posture.holders(action, MOST_NAMED).map(({ incident }) => incident),
@@ -78,7 +88,15 @@ export class PostureReads {
     };
   }
 
-  /** A word that changes whenever what `read` gives for one of the actions changes. @throws RecorderError like `read` */
+  /** Whether what `read` gives is proved from the log. */
+  get isVerified(): boolean {
+    return this.#dependencies.isProved();
+  }
+
+  /**
+   * A word that changes whenever what `read` gives for one of the actions changes, but for `verified`. It is another for
+   * another log. @throws RecorderError like `read`
+   */
   versionOf(actions: readonly ContainmentAction[]): string {
     const targets = this.#dependencies.targets();
     const { posture } = this.#dependencies.current();
@@ -86,7 +104,7 @@ export class PostureReads {
       const { seq, holders } = posture.of(action);
       return `${seq}${channelOf(targets, action, holders > 0 ? 'engage' : 'release').slice(0, 2)}`;
     });
-    return versions.join('-');
+    return [(this.#dependencies.logId() ?? '').slice(0, IDENTITY_LENGTH), ...versions].join('-');
   }
 
   /** How many requests wait for a change. */

@@ -231,6 +231,8 @@ export type ServiceStartedData = {
   readonly policy: { readonly digest: string; readonly source: string };
   /** Whether the log had a checkpoint beside it. */
   readonly checkpoint: 'present' | 'absent';
+  /** In the first entry of a log: a random number in hex, so that no two logs begin alike. */
+  readonly nonce?: string;
 };
 
 /** `service.stopped` */

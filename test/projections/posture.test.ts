@@ -118,7 +118,7 @@ class Walk {
       clock,
       wake: () => {},
     });
-    this.#view = new PostureReads({ current, targets: () => targets });
+    this.#view = new PostureReads({ current, targets: () => targets, isProved: () => true, logId: () => 'a log' });
   }
 
   async take(next: Step): Promise<void> {

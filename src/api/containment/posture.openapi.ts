@@ -53,6 +53,12 @@ export const actionPosture = named(
   z.object({
     action,
     engaged: z.boolean(),
+    verified: maybe(
+      meaning(
+        z.literal(false),
+        'Given while that is not yet proved from the log: then do not take "not engaged" for a release.',
+      ),
+    ),
     since: meaning(z.nullable(time), 'Since when; null when it was never in force.'),
     holders: meaning(count, 'How many unresolved incidents hold it.'),
     held_by: meaning(z.array(incidentId), 'The oldest of them, at most 100.'),

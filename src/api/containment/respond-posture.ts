@@ -48,7 +48,11 @@ export const respondPosture = async (
     }
   }
   if (isKnown(posture.versionOf(actions))) ctx.status = 304;
-  else respondJson(ctx, 200, JSON.stringify(view()));
+  else {
+    // It is given again, without a change of the posture, when it is proved.
+    if (!posture.isVerified) ctx.remove('ETag');
+    respondJson(ctx, 200, JSON.stringify(view()));
+  }
 };
 
 const waitForChange = async (

@@ -27,6 +27,7 @@ const health = named(
       segments: meaning(count, 'Files that make up the log.'),
       bytes: meaning(count, 'Size of the one that is being written.'),
       algorithm: z.enum(['hmac-sha256', 'sha256']),
+      log_id: meaning(z.nullable(text()), 'The identity of the log: the hash of its first entry.'),
       findings: meaning(
         z.array(z.object({ finding: text(), detail: text(), found_at: time })),
         'What was found wrong with the log, until it is acknowledged.',
@@ -76,6 +77,7 @@ const EXAMPLE = {
     segments: 1,
     bytes: 8127,
     algorithm: 'hmac-sha256',
+    log_id: '5d0c1c2d9f0a4f7a1d9b6a9c6f1f0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b',
     findings: [],
   },
   containment: { engaged: ['freeze_agent'], deliveries: { confirmed: 1 } },

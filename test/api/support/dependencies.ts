@@ -110,6 +110,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
       versionOf: (actions) => actions.join('-'),
       change: async () => {},
       waiting: 0,
+      isVerified: true,
     },
     receipts: {
       confirm: async () => ({ confirmed: 1, lost: 0, remaining: 0 }),
