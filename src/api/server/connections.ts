@@ -103,6 +103,7 @@ export class Connections {
     const connection = new Connection(socket, turnstile, clock.monotonic());
     setPeer(socket, connection);
     this.#open.set(socket, connection);
+    turnstile.arrive();
     socket.once('close', () => this.#remove(connection));
     if (this.#open.size > this.#options.places) this.#cut(this.#leastUseful() ?? connection);
   }
@@ -229,22 +230,20 @@ export class Connections {
     const unread = this.#options.unread.oldest;
     const stalled = unread && this.#open.get(unread);
     if (stalled !== undefined) return stalled;
-    const youngest = this.#options.clock.monotonic() - NEW;
     let stranger: Connection | undefined;
-    let fresh: Connection | undefined;
+    let resting: Connection | undefined;
     let idle: Connection | undefined;
     let left = this.#open.size;
     for (const connection of this.#open.values()) {
       // The last one is the one that needs a place.
       if (--left === 0) break;
-      const { trusted, unanswered, asked, since } = connection;
-      if (trusted) {
-        if (unanswered === 0) idle ??= connection;
-      } else if (unanswered > 0) stranger ??= connection;
-      else if (asked || since < youngest) return connection;
-      else fresh ??= connection;
+      const { trusted, unanswered } = connection;
+      if (trusted && unanswered === 0) idle ??= connection;
+      else if (!trusted && unanswered > 0) stranger ??= connection;
+      else if (!trusted) resting ??= connection;
     }
-    return stranger ?? fresh ?? idle;
+    const isNew = resting !== undefined && !resting.asked && resting.since > this.#options.clock.monotonic() - NEW;
+    return (isNew ? (stranger ?? resting) : (resting ?? stranger)) ?? idle;
   }
 
   #cut(connection: Connection): void {
