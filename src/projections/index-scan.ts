@@ -1,13 +1,13 @@
 /** Stretches of an index, and what is made of several: their numbers merged, or those that they have in common. */
 
-/** How many numbers are fetched at a time, and how many times before a stretch is tired. */
+/** How many numbers are fetched at a time, and how many times before its budget is spent. */
 export const FETCH = 64;
 const FETCHES = 500;
 
 export interface IndexScanOptions {
   /** How many numbers it fetches at a time. */
   readonly size: number;
-  /** How many times it fetches on before it is tired. */
+  /** How many times it fetches on before its budget is spent. */
   readonly fetches: number;
 }
 
@@ -53,32 +53,65 @@ export class IndexScan {
 
 /** All numbers of some stretches, in falling order. */
 export function* merged(stretches: readonly IndexScan[]): Generator<number, undefined> {
-  for (let next = foremost(stretches); next !== undefined; next = foremost(stretches)) {
+  const queue = new Foremost(stretches);
+  for (let next = queue.first; next !== undefined; next = queue.first) {
     yield next.head;
     next.drop();
+    queue.sink();
   }
 }
 
 /**
  * The numbers of some stretches that another has as well, in falling order; each skips what the other has not. Returns
- * the number from which on it has not looked, when one of them became tired.
+ * the number from which on it has not looked, when one of them has spent its budget.
  */
 export function* common(stretches: readonly IndexScan[], other: IndexScan): Generator<number, number | undefined> {
-  for (let next = foremost(stretches); next !== undefined && other.head !== -1; next = foremost(stretches)) {
+  const queue = new Foremost(stretches);
+  for (let next = queue.first; next !== undefined && other.head !== -1; next = queue.first) {
     const number = next.head;
     if (next.budgetSpent || other.budgetSpent) return number;
+    if (number < other.head) {
+      other.skipTo(number);
+      continue;
+    }
     if (number === other.head) {
       yield number;
       next.drop();
-    } else if (number > other.head) next.skipTo(other.head);
-    else other.skipTo(number);
+    } else next.skipTo(other.head);
+    queue.sink();
   }
   return undefined;
 }
 
-/** The stretch whose next number is the highest; undefined when all are at their end. */
-function foremost(stretches: readonly IndexScan[]): IndexScan | undefined {
-  let next: IndexScan | undefined;
-  for (const stretch of stretches) if (stretch.head > (next?.head ?? -1)) next = stretch;
-  return next;
+/** Stretches in the order of their next numbers; those at their end are left out. */
+class Foremost {
+  /** The highest number first. */
+  readonly #stretches: IndexScan[];
+
+  constructor(stretches: readonly IndexScan[]) {
+    this.#stretches = stretches.filter(({ head }) => head !== -1).toSorted((one, other) => other.head - one.head);
+  }
+
+  /** The stretch whose next number is the highest; undefined when all are at their end. */
+  get first(): IndexScan | undefined {
+    return this.#stretches[0];
+  }
+
+  /** Puts the first to its place again when it has gone on. There may be hundreds: their order is not made again. */
+  sink(): void {
+    const stretch = this.#stretches[0]!;
+    const { head } = stretch;
+    let low = 1;
+    let high = this.#stretches.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#stretches[middle]!.head > head) low = middle + 1;
+      else high = middle;
+    }
+    if (head === -1) this.#stretches.shift();
+    else if (low > 1) {
+      this.#stretches.copyWithin(0, 1, low);
+      this.#stretches[low - 1] = stretch;
+    }
+  }
 }

@@ -103,7 +103,9 @@ describe('given strangers on all connections, in the box', () => {
     await Promise.all([
       ...agents
         .slice(0, 4)
-        .map(async (agent, at) => after(at * 100).then(() => every(400, () => timed(service, agent, REPORT), figures.reports))),
+        .map(async (agent, at) =>
+          after(at * 100).then(() => every(400, () => timed(service, agent, REPORT), figures.reports)),
+        ),
       every(SECOND, () => timed(service, operator, { ...COMMAND, body: { id, by: 'operator' } }), figures.commands),
       every(SECOND, () => timed(service, agents[5]!, POSTURE), figures.postures),
     ]);
