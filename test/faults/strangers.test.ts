@@ -116,7 +116,7 @@ describe('given strangers on all connections, in the box', () => {
 
   /** Holds what must hold of every mix. */
   const expectServed = async (figures: Figures, name: string): Promise<void> => {
-    console.log(`      ${name}: ${figures}; lines of the log ${service.output.length}`);
+    console.log(`      ${name}: ${figures.toString()}; lines of the log ${service.output.length}`);
     expect(service.process.exitCode ?? service.process.signalCode).to.equal(null);
     expect(figures.memory).to.be.below(MOST_MEMORY);
     expect(figures.unanswered, 'not answered').to.equal(0);
@@ -194,7 +194,7 @@ class Figures {
 }
 
 const percentile = (all: readonly Timed[], part: number): number =>
-  Math.round(all.map(({ ms }) => ms).sort((a, b) => a - b)[Math.ceil(part * all.length) - 1] ?? 0);
+  Math.round(all.map(({ ms }) => ms).toSorted((a, b) => a - b)[Math.ceil(part * all.length) - 1] ?? 0);
 
 const timed = async (service: RunningService, agent: Agent, { method, path, body }: Asked): Promise<Timed> => {
   const began = performance.now();

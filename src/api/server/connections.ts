@@ -146,15 +146,16 @@ export class Connections {
     connection.trusted = true;
     const { method } = exchange.request;
     // A stream or a long poll may be in flight for ever.
-    if (method !== 'GET' && method !== 'HEAD') {
-      this.#options.turnstile.begin();
-      exchange.response.once('close', () => this.#options.turnstile.end());
-    }
-    this.#handleNow(connection, exchange);
+    const isShort = method !== 'GET' && method !== 'HEAD';
+    if (isShort) this.#options.turnstile.begin();
+    this.#handleNow(connection, exchange, isShort);
   }
 
-  #handleNow(connection: Connection, exchange: Exchange): void {
-    exchange.response.once('close', () => this.#answered(connection));
+  #handleNow(connection: Connection, exchange: Exchange, holdsStrangers = false): void {
+    exchange.response.once('close', () => {
+      if (holdsStrangers) this.#options.turnstile.end();
+      this.#answered(connection);
+    });
     void this.#options.handle(exchange);
   }
 
