@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import pino from 'pino';
 import { requestLines } from '../src/process-output.ts';
+import { RefusalLog } from '../src/refusal-log.ts';
 
 describe('the lines of requests', () => {
   const linesAt = (level: string, write: (logger: pino.Logger, output: { write(line: string): void }) => void) => {
@@ -29,5 +30,24 @@ describe('the lines of requests', () => {
 
   it('are left out when the log level is higher', () => {
     expect(linesAt('warn', (logger, output) => requestLines(logger, output)(FIELDS))).to.deep.equal([]);
+  });
+
+  it('of refusals are limited by status, and say how many were left out', () => {
+    let now = 0;
+    const lines = linesAt('info', (logger, output) => {
+      const write = requestLines(logger, output, { monotonic: () => now });
+      for (let count = 0; count < 50; count++) write({ ...FIELDS, status: 404 });
+      write({ ...FIELDS, status: 409 });
+      for (let count = 0; count < 50; count++) write(FIELDS);
+      now = 10_000;
+      for (let count = 0; count < 5; count++) write({ ...FIELDS, status: 404 });
+    }).map((line) => JSON.parse(line));
+    const withStatus = (status: number): number => lines.filter((line) => line.status === status).length;
+    expect([404, 409, 200].map(withStatus)).to.deep.equal([25, 1, 50]);
+    let leftOut: object | undefined;
+    const refusals = new RefusalLog({ monotonic: () => 0 }, (given) => (leftOut = given));
+    for (let count = 0; count < 50; count++) refusals.admits(403);
+    refusals.close();
+    expect(leftOut).to.deep.equal({ status: 403, left_out: 30 });
   });
 });

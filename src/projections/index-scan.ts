@@ -53,32 +53,65 @@ export class IndexScan {
 
 /** All numbers of some scans, in falling order. */
 export function* merged(scans: readonly IndexScan[]): Generator<number, undefined> {
-  for (let next = foremost(scans); next !== undefined; next = foremost(scans)) {
+  const queue = new Foremost(scans);
+  for (let next = queue.first; next !== undefined; next = queue.first) {
     yield next.head;
     next.drop();
+    queue.sink();
   }
 }
 
 /**
- * The numbers that some scans have in common with another, in falling order; each skips what the other has not. When the
- * budget of one is spent, it returns the first number that it has not looked at.
+ * The numbers of some scans that another has as well, in falling order; each skips what the other has not. Returns
+ * the number from which on it has not looked, when one of them has spent its budget.
  */
 export function* common(scans: readonly IndexScan[], other: IndexScan): Generator<number, number | undefined> {
-  for (let next = foremost(scans); next !== undefined && other.head !== -1; next = foremost(scans)) {
+  const queue = new Foremost(scans);
+  for (let next = queue.first; next !== undefined && other.head !== -1; next = queue.first) {
     const number = next.head;
     if (next.budgetSpent || other.budgetSpent) return number;
+    if (number < other.head) {
+      other.skipTo(number);
+      continue;
+    }
     if (number === other.head) {
       yield number;
       next.drop();
-    } else if (number > other.head) next.skipTo(other.head);
-    else other.skipTo(number);
+    } else next.skipTo(other.head);
+    queue.sink();
   }
   return undefined;
 }
 
-/** The scan whose next number is the highest; undefined when all are at their end. */
-function foremost(scans: readonly IndexScan[]): IndexScan | undefined {
-  let next: IndexScan | undefined;
-  for (const stretch of scans) if (stretch.head > (next?.head ?? -1)) next = stretch;
-  return next;
+/** Scans in the order of their next numbers; those at their end are left out. */
+class Foremost {
+  /** The highest number first. */
+  readonly #scans: IndexScan[];
+
+  constructor(scans: readonly IndexScan[]) {
+    this.#scans = scans.filter(({ head }) => head !== -1).toSorted((one, other) => other.head - one.head);
+  }
+
+  /** The scan whose next number is the highest; undefined when all are at their end. */
+  get first(): IndexScan | undefined {
+    return this.#scans[0];
+  }
+
+  /** Puts the first to its place again when it has gone on. There may be hundreds: their order is not made again. */
+  sink(): void {
+    const scan = this.#scans[0]!;
+    const { head } = scan;
+    let low = 1;
+    let high = this.#scans.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#scans[middle]!.head > head) low = middle + 1;
+      else high = middle;
+    }
+    if (head === -1) this.#scans.shift();
+    else if (low > 1) {
+      this.#scans.copyWithin(0, 1, low);
+      this.#scans[low - 1] = scan;
+    }
+  }
 }

@@ -2,7 +2,7 @@ import { RecorderError } from '../../errors.ts';
 import type { ListQuery } from '../../projections/incident-list.ts';
 import { readWords } from '../../projections/search.ts';
 import { readCursor } from './cursor.ts';
-import { LONGEST_LIST, listSchema } from './requests.ts';
+import { LONGEST_LIST, listSchema, MOST_SOURCES } from './requests.ts';
 import { parseQuery } from '../request/query.ts';
 import { parseTimestamp } from '../request/timestamp.ts';
 import { validate } from '../request/validate.ts';
@@ -18,11 +18,15 @@ export const readListQuery = (query: string): ListQuery => {
   if (since !== undefined && until !== undefined && since > until) {
     throw new RecorderError('invalid_request', 'since must not be later than until');
   }
+  const sources = distinct(given.source);
+  if (sources.length > MOST_SOURCES) {
+    throw new RecorderError('invalid_request', `source may be given at most ${MOST_SOURCES} times`);
+  }
   return {
-    classes: given.class ?? [],
-    states: given.state ?? [],
-    severities: given.severity ?? [],
-    sources: given.source ?? [],
+    classes: distinct(given.class),
+    states: distinct(given.state),
+    severities: distinct(given.severity),
+    sources,
     ...(given.q?.[0] !== undefined && { words: readWords(given.q[0]) }),
     limit: Number(given.limit?.[0] ?? LONGEST_LIST),
     ...(since !== undefined && { since }),
@@ -30,6 +34,9 @@ export const readListQuery = (query: string): ListQuery => {
     ...(given.cursor?.[0] !== undefined && { after: readCursor(given.cursor[0]) }),
   };
 };
+
+const distinct = <Value>(values: readonly Value[] = []): readonly Value[] =>
+  values.length < 2 ? values : [...new Set(values)];
 
 const timeOf = (values: readonly string[] | undefined): number | undefined =>
   values?.[0] === undefined ? undefined : parseTimestamp(values[0]);

@@ -15,7 +15,7 @@ const list = queryOf(listSchema, {
   class: 'Only these classes.',
   state: 'Only these states.',
   severity: 'Only these severities.',
-  source: 'Only reports from these sources.',
+  source: 'Only reports from these sources, at most 16.',
   q: {
     description:
       'Words that must all occur in id, source or description. Case and accents do not matter; `agent*` stands for any ' +

@@ -36,6 +36,8 @@ export const COMMAND_REQUIRED = 'id required';
 export const commandSchema = z.strictObject({ id: filled(COMMAND_REQUIRED), ...signature() });
 
 export const LONGEST_LIST = 1000;
+/** Each source is looked up for each class, state and severity. */
+export const MOST_SOURCES = 16;
 
 const isLimit = (text: string): boolean => /^[1-9]\d{0,3}$/.test(text) && Number(text) <= LONGEST_LIST;
 

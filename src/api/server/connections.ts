@@ -103,6 +103,7 @@ export class Connections {
     const connection = new Connection(socket, turnstile, clock.monotonic());
     setPeer(socket, connection);
     this.#open.set(socket, connection);
+    turnstile.arrive();
     socket.once('close', () => this.#remove(connection));
     if (this.#open.size > this.#options.places) this.#cut(this.#leastUseful() ?? connection);
   }
@@ -145,15 +146,16 @@ export class Connections {
     connection.trusted = true;
     const { method } = exchange.request;
     // A stream or a long poll may be in flight for ever.
-    if (method !== 'GET' && method !== 'HEAD') {
-      this.#options.turnstile.begin();
-      exchange.response.once('close', () => this.#options.turnstile.end());
-    }
-    this.#handleNow(connection, exchange);
+    const isShort = method !== 'GET' && method !== 'HEAD';
+    if (isShort) this.#options.turnstile.begin();
+    this.#handleNow(connection, exchange, isShort);
   }
 
-  #handleNow(connection: Connection, exchange: Exchange): void {
-    exchange.response.once('close', () => this.#answered(connection));
+  #handleNow(connection: Connection, exchange: Exchange, holdsStrangers = false): void {
+    exchange.response.once('close', () => {
+      if (holdsStrangers) this.#options.turnstile.end();
+      this.#answered(connection);
+    });
     void this.#options.handle(exchange);
   }
 
@@ -229,22 +231,20 @@ export class Connections {
     const unread = this.#options.unread.oldest;
     const stalled = unread && this.#open.get(unread);
     if (stalled !== undefined) return stalled;
-    const youngest = this.#options.clock.monotonic() - NEW;
     let stranger: Connection | undefined;
-    let fresh: Connection | undefined;
+    let resting: Connection | undefined;
     let idle: Connection | undefined;
     let left = this.#open.size;
     for (const connection of this.#open.values()) {
       // The last one is the one that needs a place.
       if (--left === 0) break;
-      const { trusted, unanswered, asked, since } = connection;
-      if (trusted) {
-        if (unanswered === 0) idle ??= connection;
-      } else if (unanswered > 0) stranger ??= connection;
-      else if (asked || since < youngest) return connection;
-      else fresh ??= connection;
+      const { trusted, unanswered } = connection;
+      if (trusted && unanswered === 0) idle ??= connection;
+      else if (!trusted && unanswered > 0) stranger ??= connection;
+      else if (!trusted) resting ??= connection;
     }
-    return stranger ?? fresh ?? idle;
+    const isNew = resting !== undefined && !resting.asked && resting.since > this.#options.clock.monotonic() - NEW;
+    return (isNew ? (stranger ?? resting) : (resting ?? stranger)) ?? idle;
   }
 
   #cut(connection: Connection): void {

@@ -2,7 +2,7 @@
  * Hands out the processor to strangers, one turn for each round of the event loop.
  *
  * Between two turns the loop looks at all connections, so a trusted request waits for one turn of a stranger at most.
- * While trusted requests are in flight, strangers get a sixth of the time. Who has used the least comes first; a new
+ * While trusted requests are in flight or connections are opened, strangers get a sixth of the time. Who has used the least comes first; a new
  * connection begins with what the one served last has used, so it gains nothing over one that is kept and asks little. As
  * many may wait as get their turn within a few seconds at the pace of the last turns; then the one that has used the most
  * is refused at once.
@@ -45,8 +45,11 @@ export class Turnstile {
   /** Whether a turn is under way or due in this round of the loop. */
   #scheduled = false;
   #pause: NodeJS.Timeout | undefined;
-  /** Until when strangers pause while trusted requests are in flight. */
-  #pausedUntil = 0;
+  /** When the last turn ended, and how long it took. */
+  #ended = 0;
+  #took = 0;
+  /** Whether a connection was opened since the last turn: more may come, and the loop takes one each round. */
+  #arrived = false;
   /** Milliseconds from one turn to the next while some wait. */
   #pace = 1;
   #taken: Account | undefined;
@@ -85,6 +88,11 @@ export class Turnstile {
     this.#trusted++;
   }
 
+  /** A connection was opened; strangers leave time to open others, which may be trusted. */
+  arrive(): void {
+    this.#arrived = true;
+  }
+
   end(): void {
     this.#trusted--;
     if (this.#trusted > 0 || this.#pause === undefined) return;
@@ -105,10 +113,11 @@ export class Turnstile {
 
   #schedule(): void {
     if (this.#scheduled || this.#pause !== undefined || this.#waiting.length === 0) return;
-    const pause = this.#trusted === 0 ? 0 : this.#pausedUntil - this.#clock.monotonic();
+    const pause = this.#pauseDue();
     if (pause > 0) {
       this.#pause = setTimeout(() => {
         this.#pause = undefined;
+        this.#arrived = false;
         this.#schedule();
       }, pause);
       return;
@@ -117,6 +126,12 @@ export class Turnstile {
     // Two in the same round: what the first starts and its promises have run before the second looks at the time.
     setImmediate(this.#next);
     setImmediate(this.#measure);
+  }
+
+  #pauseDue(): number {
+    if (this.#trusted === 0 && !this.#arrived) return 0;
+    const least = this.#trusted > 0 ? PAUSE : 0;
+    return this.#ended + Math.max(least, PAUSE_FACTOR * this.#took) - this.#clock.monotonic();
   }
 
   readonly #next = (): void => {
@@ -152,10 +167,10 @@ export class Turnstile {
     this.#scheduled = false;
     if (this.#taken !== undefined) {
       const now = this.#clock.monotonic();
-      const used = now - this.#began;
-      this.#taken.used = (this.#taken.used ?? 0) + used;
+      this.#took = now - this.#began;
+      this.#taken.used = (this.#taken.used ?? 0) + this.#took;
       this.#taken = undefined;
-      this.#pausedUntil = now + Math.max(PAUSE, PAUSE_FACTOR * used);
+      this.#ended = now;
     }
     this.#schedule();
   };

@@ -12,6 +12,15 @@ describe('reading incidents', () => {
   describe('GET /api/v1/incidents', () => {
     const LIST = '/api/v1/incidents';
 
+    it('refuses more sources than may be looked up at once, each counted once', async () => {
+      const server = await serve(standIn());
+      const sources = (count: number): string =>
+        Array.from({ length: count }, (_, at) => `source=${at}&source=${at}`).join('&');
+      expect((await ask(server, `/api/v1/incidents?${sources(16)}`)).status).to.equal(200);
+      const refused = await ask(server, `/api/v1/incidents?${sources(17)}`);
+      expect([refused.status, refused.body.error]).to.deep.equal([400, 'source may be given at most 16 times']);
+    });
+
     it('joins the documents as they are', async () => {
       const dependencies = standIn();
       const { status, headers, text } = await ask(await serve(dependencies), LIST);
