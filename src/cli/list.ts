@@ -1,6 +1,7 @@
 /** `incident-recorder list`: the incidents on record, the most severe first, then the newest. */
 import type { Command } from 'commander';
 import type { Incident } from '../client/shapes.ts';
+import { UsageError } from './exit.ts';
 import { type FilterOptions, timeOf, wholeNumber, withFilterOptions } from './filter-options.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
 import { ageOf } from './terminal/age.ts';
@@ -16,6 +17,13 @@ interface Options extends ApiOptions, FilterOptions {
   readonly until?: string;
   readonly search?: string;
   readonly limit?: number;
+  readonly collapse?: boolean;
+}
+
+/** A line of the table: an incident, and how many there are like it. */
+interface Row {
+  readonly incident: Incident;
+  count: number;
 }
 
 /** The most incidents on a page of the API. */
@@ -30,28 +38,61 @@ export const define = (command: Command): Command =>
       .option('--since <time>', 'reported since: RFC 3339, a day, or 2h, 7d')
       .option('--until <time>', 'reported before')
       .option('--search <words>', 'with all these words in description, source or id; agent* is the beginning of one')
+      .option(
+        '--collapse',
+        'one line for all incidents of the same severity, state, class and source: the newest of them',
+      )
       .option('--limit <count>', `how many; ${LONGEST_TABLE} when not given, all with --json`, wholeNumber),
   ).action(async (options: Options) => {
-    const { json, limit = json ? Number.POSITIVE_INFINITY : LONGEST_TABLE } = options;
+    const { json, collapse = false, limit = json ? Number.POSITIVE_INFINITY : LONGEST_TABLE } = options;
+    if (collapse) {
+      if (json) throw new UsageError('--collapse is for the table; leave out --json');
+      return writeTable(await collapsed(options, limit), limit);
+    }
     let left = limit;
     let more = false;
-    const rows: Incident[] = [];
+    const rows: Row[] = [];
     for await (const page of new ApiClient(options).pages<Incident>(pathOf(options, limit))) {
       more = page.length > left;
       const taken = page.slice(0, left);
       left -= taken.length;
       if (json) await writeJson(...taken);
-      else rows.push(...taken);
+      else rows.push(...taken.map((incident) => ({ incident, count: 1 })));
       if (left === 0) break;
     }
-    if (json) return;
-    if (rows.length === 0) writeNotice('no such incidents');
-    else await writeLines(table(columns(Date.now()), rows));
-    if (rows.some(({ source_suspicious }) => source_suspicious)) {
-      writeNotice('(!) the source mixes scripts, or looks like another one');
-    }
-    if (more) writeNotice(`there are more than ${limit}: --limit shows more, filters show others`);
+    if (!json) await writeTable({ rows, more }, limit);
   });
+
+interface Found {
+  readonly rows: readonly Row[];
+  /** Whether there are more. */
+  readonly more: boolean;
+}
+
+/** Reads all pages, and keeps the newest of those that are alike: a flood of one source takes one line. */
+async function collapsed(options: Options, limit: number): Promise<Found> {
+  const rows = new Map<string, Row>();
+  let more = false;
+  for await (const page of new ApiClient(options).pages<Incident>(pathOf(options, LONGEST_PAGE))) {
+    for (const incident of page) {
+      const key = JSON.stringify([incident.severity, incident.state, incident.class, incident.source]);
+      const row = rows.get(key);
+      if (row !== undefined) row.count += 1;
+      else if (rows.size < limit) rows.set(key, { incident, count: 1 });
+      else more = true;
+    }
+  }
+  return { rows: [...rows.values()], more };
+}
+
+async function writeTable({ rows, more }: Found, limit: number): Promise<void> {
+  if (rows.length === 0) writeNotice('no such incidents');
+  else await writeLines(table(columns(Date.now()), rows));
+  if (rows.some(({ incident }) => incident.source_suspicious)) {
+    writeNotice('(!) the source mixes scripts, or looks like another one');
+  }
+  if (more) writeNotice(`there are more than ${limit}: --limit shows more, filters show others`);
+}
 
 /** Asks for one more than the limit, to know whether there are more. */
 const pathOf = (options: Options, limit: number): string =>
@@ -66,26 +107,26 @@ const pathOf = (options: Options, limit: number): string =>
     limit: String(Math.max(1, Math.min(LONGEST_PAGE, limit + 1))),
   });
 
-const columns = (now: number): readonly Column<Incident>[] => [
-  { header: 'ID', value: ({ id }) => id },
+const columns = (now: number): readonly Column<Row>[] => [
+  { header: 'ID', value: ({ incident: { id } }) => id },
   {
     header: 'SEVERITY',
-    value: ({ severity }) => severity,
-    style: ({ severity }) => SEVERITY_STYLES[severity],
+    value: ({ incident: { severity } }) => severity,
+    style: ({ incident: { severity } }) => SEVERITY_STYLES[severity],
   },
   {
     header: 'STATE',
-    value: ({ state, containment }) => stateWords(state, containment),
-    style: ({ state }) => STATE_STYLES[state],
+    value: ({ incident: { state, containment } }) => stateWords(state, containment),
+    style: ({ incident: { state } }) => STATE_STYLES[state],
     least: Math.max(...STATES.map(({ length }) => length)),
   },
-  { header: 'AGE', value: ({ created_at }) => ageOf(created_at, now) },
-  { header: 'CLASS', value: (incident) => incident.class, least: 12 },
+  { header: 'AGE', value: ({ incident: { created_at } }) => ageOf(created_at, now) },
+  { header: 'CLASS', value: ({ incident, count }) => `${incident.class}${count === 1 ? '' : ` ×${count}`}`, least: 12 },
   {
     header: 'SOURCE',
-    value: ({ source, source_suspicious }) => (source_suspicious === true ? `(!) ${source}` : source),
+    value: ({ incident: { source, source_suspicious } }) => (source_suspicious === true ? `(!) ${source}` : source),
     least: 8,
     optional: true,
   },
-  { header: 'DESCRIPTION', value: ({ description }) => description, least: 12, optional: true },
+  { header: 'DESCRIPTION', value: ({ incident: { description } }) => description, least: 12, optional: true },
 ];

@@ -77,6 +77,20 @@ describe('incident-recorder', () => {
   });
 
   describe('list', () => {
+    it('collapses a flood of one source into a line, so that others stay in sight', async () => {
+      for (let n = 0; n < 5; n++) {
+        await json('report', '--class', 'tool_call_burst', '--source', 'flood-test', '--description', `flood ${n}`);
+      }
+      await json('report', '--class', 'tool_call_burst', '--source', 'quiet-test', '--description', 'the other');
+      const sources = ['--source', 'flood-test', 'quiet-test'];
+      const { stdout } = await recorder(['list', ...sources, '--collapse', '--limit', '2']);
+      const [, first, second, ...rest] = stdout.trimEnd().split('\n');
+      expect(first).to.match(/tool_call_burst +quiet-test +the other$/);
+      expect(second).to.match(/tool_call_burst ×5 +flood-test +flood 4$/);
+      expect(rest).to.deep.equal([]);
+      expect(await recorder(['list', '--collapse', '--json'])).to.include({ status: 2 });
+    });
+
     it('filters, limits, and gives a line of JSON for each', async () => {
       const source = 'list-test';
       for (const description of ['one', 'two', 'three']) {
