@@ -18,12 +18,16 @@ export interface Config {
   readonly tokenPath: string;
   /** The file with the audit key. Without one the chain is plain SHA-256. */
   readonly keyPath: string | undefined;
+  /** Who may read: anybody, or only who has the service token. */
+  readonly readAccess: (typeof READ_ACCESS)[number];
   /** The size in bytes at which the audit log's file is sealed. */
   readonly segmentBytes: number;
   /** How many live actors are kept at most. */
   readonly liveActors: number;
   readonly logLevel: LogLevel;
 }
+
+const READ_ACCESS = ['open', 'token'] as const;
 
 /** The levels of pino. */
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -50,6 +54,7 @@ export const readConfig = (env: Environment, defaults: Environment = {}): Config
     logPath: read('AUDIT_LOG_PATH', '/var/lib/secure-ai/logs/incident-recorder-audit.jsonl', absolutePath),
     tokenPath: read('SERVICE_TOKEN_PATH', '/run/secure-ai/service-token', absolutePath),
     keyPath: read('AUDIT_HMAC_KEY_PATH', '', (text, fault) => (text === '' ? undefined : absolutePath(text, fault))),
+    readAccess: read('READ_ACCESS', 'open', oneOf(READ_ACCESS)),
     segmentBytes: read('AUDIT_SEGMENT_BYTES', String(64 * 1024 * 1024), count(1024, 1024 ** 4)),
     liveActors: read('LIVE_ACTORS', '512', count(1, 100_000)),
     logLevel: read('LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),

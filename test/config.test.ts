@@ -29,6 +29,7 @@ describe('readConfig', () => {
       logPath: '/var/lib/secure-ai/logs/incident-recorder-audit.jsonl',
       tokenPath: '/run/secure-ai/service-token',
       keyPath: undefined,
+      readAccess: 'open',
       segmentBytes: 64 * 1024 * 1024,
       liveActors: 512,
       logLevel: 'info',
@@ -44,6 +45,7 @@ describe('readConfig', () => {
         AUDIT_LOG_PATH: '/l',
         SERVICE_TOKEN_PATH: '/t',
         AUDIT_HMAC_KEY_PATH: '/k',
+        READ_ACCESS: 'token',
         AUDIT_SEGMENT_BYTES: '1024',
         LIVE_ACTORS: '1',
         LOG_LEVEL: 'silent',
@@ -55,6 +57,7 @@ describe('readConfig', () => {
       logPath: '/l',
       tokenPath: '/t',
       keyPath: '/k',
+      readAccess: 'token',
       segmentBytes: 1024,
       liveActors: 1,
       logLevel: 'silent',
@@ -68,6 +71,7 @@ describe('readConfig', () => {
       'CONTAINMENT_POLICY_PATH',
       'AUDIT_LOG_PATH',
       'SERVICE_TOKEN_PATH',
+      'READ_ACCESS',
     ];
     const empty = [...names, 'AUDIT_HMAC_KEY_PATH', 'AUDIT_SEGMENT_BYTES', 'LIVE_ACTORS', 'LOG_LEVEL'].map((name) => [
       name,

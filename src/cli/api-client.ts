@@ -1,5 +1,5 @@
 /** The command line's client of the API: finds the recorder, sends requests, reads answers. */
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { type ClientRequest, type ClientResponse, Connection } from '../client/connection.ts';
 import { Refused } from '../client/errors.ts';
@@ -54,11 +54,22 @@ export class ApiClient {
     return accepted(await this.#connection.send({ path, timeout: MINUTE })).text;
   }
 
+  /** Reads with the token where its file can be read: some answers then say more. @throws Refused, NotReachable */
+  async readInDetail<Body>(path: string): Promise<Body> {
+    return JSON.parse(accepted(await this.#sendWithToken(path)).text) as Body;
+  }
+
   /** `seq` of the last entry of the audit log. @throws Refused, NotReachable */
   async lastSeq(): Promise<number> {
     // A degraded recorder answers with 503, and its body is as good.
-    const { text } = accepted(await this.#connection.send({ path: '/health', timeout: MINUTE }), 503);
-    return (JSON.parse(text) as { readonly audit: { readonly last_seq: number } }).audit.last_seq;
+    const plain = accepted(await this.#connection.send({ path: '/health', timeout: MINUTE }), 503);
+    const { audit } = JSON.parse(plain.text) as { readonly audit?: { readonly last_seq: number } };
+    if (audit !== undefined) return audit.last_seq;
+    // With READ_ACCESS=token it says that much only to who has the token.
+    const { text } = accepted(await this.#sendWithToken('/health'), 503);
+    const full = JSON.parse(text) as { readonly audit?: { readonly last_seq: number } };
+    if (full.audit !== undefined) return full.audit.last_seq;
+    throw new Refused(403, { error: 'reading needs the service token' });
   }
 
   /** Yields the pages of a list, each as an array. @throws Refused, NotReachable */
@@ -82,6 +93,11 @@ export class ApiClient {
     return JSON.parse(accepted(await this.#connection.send(asked)).text) as Body;
   }
 
+  #sendWithToken(path: string): Promise<ClientResponse> {
+    const authorized = this.#tokenPath !== undefined && isReadable(this.#tokenPath);
+    return this.#connection.send({ path, authorized, timeout: MINUTE });
+  }
+
   /** Opens a stream, which ends when `signal` aborts. @throws Refused, NotReachable */
   async stream(path: string, headers: NonNullable<ClientRequest['headers']>, signal: AbortSignal) {
     const response = await this.#connection.open({ path, headers, timeout: MINUTE }, signal);
@@ -89,6 +105,15 @@ export class ApiClient {
     let text = '';
     for await (const chunk of response.setEncoding('utf8')) text += chunk;
     throw refusal({ status: response.statusCode ?? 0, headers: response.headers, text });
+  }
+}
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
   }
 }
 

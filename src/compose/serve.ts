@@ -31,7 +31,7 @@ const builtFile = (name: string): string =>
   join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '../../dist' : '.', name);
 
 export interface ServeOptions {
-  readonly config: Pick<Config, 'bind' | 'allowNonLoopback'>;
+  readonly config: Pick<Config, 'bind' | 'allowNonLoopback' | 'readAccess'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly token: ServiceToken;
@@ -100,7 +100,8 @@ export async function serve(
     events,
     statistics: projections.statistics,
     policy,
-    health: () => healthOf({ log, projections, policy, verification, token, notifier, warnings, startedAt }),
+    health: (detailed) =>
+      healthOf({ log, projections, policy, verification, token, notifier, warnings, startedAt }, detailed),
     reasons,
     metrics,
     activity: projections.activity,
@@ -114,6 +115,7 @@ export async function serve(
     log: logger,
     tellRequest: logRequest,
     clock,
+    readAccess: config.readAccess,
     allowNonLoopback: config.allowNonLoopback,
     overUnixSocket: config.bind.kind === 'unix',
   });

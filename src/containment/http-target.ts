@@ -63,7 +63,18 @@ function pauseIn(header: string | undefined): number | undefined {
   return Number.isNaN(pause) ? undefined : Math.min(Math.max(pause, 0), LONGEST_RETRY_AFTER);
 }
 
+/** A secret's file in errors that end up in the audit log, which more people read than may know the path. */
+const UNNAMED = 'the file of token_path';
+
 const tokenIn = (path: string): string => {
+  try {
+    return readToken(path);
+  } catch (error) {
+    throw new Error((error as Error).message.replaceAll(path, UNNAMED), { cause: error });
+  }
+};
+
+const readToken = (path: string): string => {
   const { content } = readSecretFile(path, {
     followLinks: true,
     forbiddenMode: 0o002,
@@ -82,5 +93,13 @@ const REASONS: Readonly<Record<string, string>> = {
   ECONNRESET: 'the connection broke before a whole answer had come (ECONNRESET)',
   EPIPE: 'the connection broke before the request was taken (EPIPE)',
 };
+
+/** Errors that say nothing of what the service answered, and name no file. */
+const isHarmless = (error: string): boolean =>
+  Object.values(REASONS).includes(error) || /^no answer within \d+ ms$/.test(error);
+
+/** What anybody may know of an error of `send`: no word of the service's answer but its status, and no path. */
+export const briefly = (error: string): string =>
+  isHarmless(error) ? error : (/^answered \d{3}/.exec(error)?.[0] ?? 'it could not be sent');
 
 const wordsOf = ({ code, message }: NodeJS.ErrnoException): string => REASONS[code ?? ''] ?? message;

@@ -2,9 +2,10 @@
 import type { AuditLog } from '../audit/log.ts';
 import type { Clock } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
+import { nameOf } from '../policy/target-url.ts';
 import type { Webhook } from '../policy/targets.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
-import { WebhookFeed, type WebhookStatus } from './webhook-feed.ts';
+import { type DetailedWebhookStatus, WebhookFeed, type WebhookStatus } from './webhook-feed.ts';
 
 export interface NotifierDependencies {
   readonly log: Pick<AuditLog, 'append' | 'status' | 'sealed' | 'fileOf'>;
@@ -27,9 +28,14 @@ export class Notifier {
     this.#dependencies = dependencies;
   }
 
-  /** How each webhook is. */
+  /** How each webhook is, as anybody may see it. */
   get status(): readonly WebhookStatus[] {
     return [...this.#feeds.values()].map(({ status }) => status);
+  }
+
+  /** How each webhook is, with its address and the words of its last answer. */
+  get detailedStatus(): readonly DetailedWebhookStatus[] {
+    return [...this.#feeds.values()].map(({ detailedStatus }) => detailedStatus);
   }
 
   /** Makes the feeds look whether there is something to send. Cheap when there is not. */
@@ -43,7 +49,7 @@ export class Notifier {
     this.wake();
   }
 
-  /** Goes on under the policy in force, after earlier calls of this. Never rejects. */
+  /** Continues under the policy in force, after earlier calls of this. Never rejects. */
   follow(): Promise<void> {
     this.#isDue = true;
     this.#following = this.#following.then(() => this.#follow());
@@ -64,7 +70,9 @@ export class Notifier {
 
   async #followPolicy(): Promise<void> {
     const { log, current, notify, clock } = this.#dependencies;
-    current();
+    const reads = current();
+    // Older entries name a webhook by its whole URL.
+    const positionOf = ({ url }: Webhook) => reads.takenBy(nameOf(url)) ?? reads.takenBy(url.text);
     const named = new Map(notify().map((webhook) => [webhook.url.text, webhook]));
     for (const [url, feed] of this.#feeds) {
       if (named.has(url)) continue;
@@ -73,7 +81,7 @@ export class Notifier {
     }
     if (this.#stopped) return;
     for (const [url, webhook] of named) {
-      const feed = this.#feeds.get(url) ?? new WebhookFeed(webhook, { log, clock, takenUpTo: current().takenBy(url) });
+      const feed = this.#feeds.get(url) ?? new WebhookFeed(webhook, { log, clock, takenUpTo: positionOf(webhook) });
       feed.follow(webhook);
       this.#feeds.set(url, feed);
     }

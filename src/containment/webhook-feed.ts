@@ -1,10 +1,10 @@
 /**
- * Tells one webhook of the entries of the audit log that are for it: each at least once, in their order.
+ * Sends one webhook the entries of the audit log that are for it: each at least once, in their order.
  *
- * A feed reads the log on from where the webhook has got to, sends one entry at a time, and goes on when that is taken.
- * An answer that would be the same for another attempt counts as taken, and is told in `status`. How far the webhook is
- * stands in the log itself (`notification.delivered`), written once in a while: after a crash the last entries are sent
- * again, under the same keys.
+ * A feed reads the log from the webhook's position, sends one entry at a time, and continues when it is taken. An answer
+ * that another attempt would not change counts as taken, and shows in `status`. The position is in the log itself
+ * (`notification.delivered`), written every 30 seconds at most: after a crash the last entries are sent again, under the
+ * same keys. The log names the webhook by `nameOf`, because its path may be a secret and many people read the log.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { EntryLine } from '../audit/entry-line.ts';
@@ -12,24 +12,35 @@ import { LogCursor } from '../audit/log-cursor.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { type Clock, SECOND, timestamp } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
+import { nameOf, originOf } from '../policy/target-url.ts';
 import type { Webhook } from '../policy/targets.ts';
 import { pauseAfter } from './retry-pause.ts';
-import { send } from './http-target.ts';
+import { briefly, send } from './http-target.ts';
 import { isAboutIncident, NOTIFIED_EVENTS } from '../domain/entries.ts';
 
 const TIMEOUT = 5 * SECOND;
-/** How often the log is told how far the webhook is. */
-const TELL_EVERY = 30 * SECOND;
+/** How often the position is written to the log. */
+const WRITE_EVERY = 30 * SECOND;
 
-/** How a webhook is, in the words of `GET /health`. */
+/** How a webhook is, as `GET /health` shows it to anybody. */
 export interface WebhookStatus {
+  /** Its origin: the path may be a secret. */
   readonly url: string;
   readonly status: 'ok' | 'failing';
-  /** How many entries it has not been told of yet, or has no use for. */
+  /** How many entries of the log come after its position. */
   readonly behind: number;
   /** How many entries it has refused since the start. */
   readonly refused: number;
+  /** Without the words of its answer. */
   readonly last_error?: string;
+}
+
+/** How a webhook is, for the metrics, and for readers with the token. */
+export interface DetailedWebhookStatus {
+  readonly webhook: Webhook;
+  readonly status: WebhookStatus;
+  /** In the words of its answer. */
+  readonly lastError: string | undefined;
 }
 
 export interface WebhookFeedParts {
@@ -44,11 +55,11 @@ export class WebhookFeed {
   readonly #stopping = new AbortController();
   #webhook: Webhook;
   #cursor: LogCursor | undefined;
-  /** The last entry that is done with. */
+  /** The last entry that was taken, or is not for it. */
   #position: number;
-  /** The last entry that the log knows to be done with, and when it was told, by the monotonic clock. */
-  #told: number;
-  #toldAt = -Infinity;
+  /** The position that is in the log, and when it was written, by the monotonic clock. */
+  #written: number;
+  #writtenAt = -Infinity;
   /** Whether anything was sent since. */
   #sent = false;
   #working: Promise<void> | undefined;
@@ -60,30 +71,34 @@ export class WebhookFeed {
     this.#webhook = webhook;
     this.#parts = parts;
     this.#position = parts.takenUpTo ?? parts.log.status.entries;
-    this.#told = parts.takenUpTo ?? -1;
+    this.#written = parts.takenUpTo ?? -1;
   }
 
   get status(): WebhookStatus {
     return {
-      url: this.#webhook.url.text,
+      url: originOf(this.#webhook.url),
       status: this.#misses === 0 ? 'ok' : 'failing',
       behind: this.#parts.log.status.entries - this.#position,
       refused: this.#refused,
-      ...(this.#lastError === undefined ? {} : { last_error: this.#lastError }),
+      ...(this.#lastError === undefined ? {} : { last_error: briefly(this.#lastError) }),
     };
   }
 
-  /** Goes on under what the policy says now. */
+  get detailedStatus(): DetailedWebhookStatus {
+    return { webhook: this.#webhook, status: this.status, lastError: this.#lastError };
+  }
+
+  /** Continues under what the policy says now. */
   follow(webhook: Webhook): void {
     this.#webhook = webhook;
   }
 
-  /** Looks whether there is something to tell. Cheap when there is not. */
+  /** Looks whether there is something to send. Cheap when there is not. */
   wake(): void {
     if (this.#stopping.signal.aborted || this.#working !== undefined) return;
     this.#working = this.#work()
       .catch(() => {
-        // Stopping, or the log can't be read or written now: the next wake goes on behind what is done with.
+        // Stopping, or the log can't be read or written now: the next wake continues after its position.
         this.#cursor = undefined;
       })
       .finally(() => {
@@ -91,25 +106,25 @@ export class WebhookFeed {
       });
   }
 
-  /** Breaks off and leaves in the log how far the webhook is. */
+  /** Ends the attempt that is being made and writes the position to the log. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#working;
-    await this.#tell().catch(() => {});
+    await this.#write().catch(() => {});
   }
 
   async #work(): Promise<void> {
-    // From where on it is to be told must not depend on when the next start is.
-    if (this.#told < 0) await this.#tell();
+    // Where a new webhook begins must not depend on when the next start is.
+    if (this.#written < 0) await this.#write();
     this.#cursor ??= new LogCursor(this.#parts.log, this.#position);
     for (let page = await this.#page(); page.length > 0; page = await this.#page()) {
       for (const line of page) {
         if (isFor(this.#webhook, line)) await this.#deliver(line);
         this.#position = line.seq;
-        await this.#tellSometimes();
+        await this.#writeSometimes();
       }
     }
-    await this.#tellSometimes();
+    await this.#writeSometimes();
   }
 
   async #page(): Promise<readonly EntryLine[]> {
@@ -147,23 +162,23 @@ export class WebhookFeed {
     }
   }
 
-  async #tellSometimes(): Promise<void> {
-    if (this.#sent && this.#parts.clock.monotonic() - this.#toldAt >= TELL_EVERY) await this.#tell();
+  async #writeSometimes(): Promise<void> {
+    if (this.#sent && this.#parts.clock.monotonic() - this.#writtenAt >= WRITE_EVERY) await this.#write();
   }
 
-  async #tell(): Promise<void> {
-    if (this.#told === this.#position) return;
+  async #write(): Promise<void> {
+    if (this.#written === this.#position) return;
     const { log, clock } = this.#parts;
     const through_seq = this.#position;
-    const data = { url: this.#webhook.url.text, through_seq };
+    const data = { url: nameOf(this.#webhook.url), through_seq };
     await log.append([{ timestamp: timestamp(clock.now()), event: 'notification.delivered', data }]);
-    this.#told = through_seq;
-    this.#toldAt = clock.monotonic();
+    this.#written = through_seq;
+    this.#writtenAt = clock.monotonic();
     this.#sent = false;
   }
 }
 
-/** Whether a webhook is to be told of an entry. An incident may have been contained in the moment of its report. */
+/** Whether a webhook gets an entry. An incident may have been contained in the moment of its report. */
 function isFor({ events = NOTIFIED_EVENTS }: Webhook, line: EntryLine): boolean {
   const names: readonly string[] = events;
   if (names.includes(line.event)) return true;

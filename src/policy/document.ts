@@ -1,4 +1,5 @@
 import type { Policy, PolicyContent } from './policy.ts';
+import { originOf, type TargetUrl } from './target-url.ts';
 import type { Target, Webhook } from './targets.ts';
 
 /** A policy as everybody may see it: what it decides and where it comes from, without the paths of tokens. */
@@ -10,14 +11,20 @@ export interface PolicyDocument {
   readonly digest: string;
   /** RFC 3339 in UTC with milliseconds. */
   readonly loaded_at: string;
+  /** There when addresses are cut to their origins. */
+  readonly addresses?: 'origin';
   readonly rules: PolicyContent['rules'];
-  /** Addresses as the policy writes them; times in milliseconds. */
+  /** Addresses as the policy writes them, or their origins; times in milliseconds. */
   readonly targets: Readonly<Record<string, object>>;
   readonly notify: readonly object[];
 }
 
-/** The public document of a policy. */
-export const policyDocument = (policy: Policy): PolicyDocument => {
+/**
+ * The document of a policy.
+ * @param addresses `whole` as the policy writes them, for who may know them; `origin` for anybody
+ */
+export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = 'whole'): PolicyDocument => {
+  const shown = addresses === 'whole' ? ({ text }: TargetUrl): string => text : originOf;
   const { version, source, path, digest, loaded_at, rules, targets, notify } = policy;
   return {
     version,
@@ -25,20 +32,24 @@ export const policyDocument = (policy: Policy): PolicyDocument => {
     ...(path === undefined ? {} : { path }),
     digest,
     loaded_at,
+    ...(addresses === 'origin' && hasAddresses(policy) ? { addresses } : {}),
     rules,
     targets: Object.fromEntries(
-      Object.entries(targets).flatMap(([action, target]) => (target ? [[action, targetDocument(target)]] : [])),
+      Object.entries(targets).flatMap(([action, target]) => (target ? [[action, targetDocument(target, shown)]] : [])),
     ),
-    notify: notify.map(webhookDocument),
+    notify: notify.map(({ url, events }: Webhook) => ({ url: shown(url), ...(events && { events }) })),
   };
 };
 
-const targetDocument = ({ engage, release, broker, timeout, confirm_every }: Target): object => ({
-  ...(engage && { engage: { ...engage, url: engage.url.text } }),
-  ...(release && { release: { ...release, url: release.url.text } }),
+const hasAddresses = ({ targets, notify }: Policy): boolean => notify.length + Object.keys(targets).length > 0;
+
+const targetDocument = (
+  { engage, release, broker, timeout, confirm_every }: Target,
+  shown: (url: TargetUrl) => string,
+): object => ({
+  ...(engage && { engage: { ...engage, url: shown(engage.url) } }),
+  ...(release && { release: { ...release, url: shown(release.url) } }),
   ...(broker && { broker }),
   ...(timeout !== undefined && { timeout }),
   ...(confirm_every !== undefined && { confirm_every }),
 });
-
-const webhookDocument = ({ url, events }: Webhook): object => ({ url: url.text, ...(events && { events }) });

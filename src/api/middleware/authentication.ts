@@ -1,19 +1,25 @@
+import type { Context } from 'koa';
 import { RecorderError } from '../../errors.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Check } from './checks.ts';
 
 const SCHEME = /^bearer +/i;
 
+/** Whether a request carries the service token (`Authorization: Bearer …`, RFC 6750). */
+export const presentsToken = (token: ApiDependencies['token'], { req: { headers } }: Context): boolean => {
+  const header = headers.authorization ?? '';
+  const [scheme] = SCHEME.exec(header) ?? [];
+  return token.matches(scheme && header.slice(scheme.length));
+};
+
 /**
- * Admits requests with the service token (`Authorization: Bearer …`, RFC 6750).
+ * Admits requests with the service token.
  * @throws RecorderError `forbidden`
  */
 export const authentication =
   (token: ApiDependencies['token']): Check =>
   (ctx) => {
-    const header = ctx.req.headers.authorization ?? '';
-    const [scheme] = SCHEME.exec(header) ?? [];
-    if (token.matches(scheme && header.slice(scheme.length))) return;
+    if (presentsToken(token, ctx)) return;
     ctx.set('WWW-Authenticate', 'Bearer');
     throw new RecorderError('forbidden', 'forbidden');
   };

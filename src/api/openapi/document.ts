@@ -25,7 +25,7 @@ export const openApiDocument = () =>
       version: VERSION,
       description:
         'Records, contains and follows up security incidents on a hardened machine that runs AI agents and models. ' +
-        'Reading needs no token; every change does. `HEAD` works where `GET` does.',
+        'Every change needs the token; reading does not, unless the service is configured so (READ_ACCESS). `HEAD` works where `GET` does.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: 'http://127.0.0.1:8515', description: 'The loopback, unless BIND_ADDR says otherwise.' }],

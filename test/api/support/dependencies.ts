@@ -124,6 +124,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     log: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
     tellRequest: (fields) => write('info')(fields, 'request'),
     clock: { now: () => 0, monotonic: () => ticks++ },
+    readAccess: 'open',
     allowNonLoopback: false,
     overUnixSocket: false,
     ...dependencies,
