@@ -4,10 +4,12 @@
  * Each thing that is acquired puts its release on a stack. Stopping, a failed log, and a start that fails half-way all
  * run that stack from its top.
  */
+import { basename, join } from 'node:path';
 import type { Logger } from 'pino';
 import { ServiceToken } from '../api/service-token.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import type { BindAddress, Config } from '../config.ts';
+import { requireSafeLogDirectory, requireSafeWay, requireSeparateReaders } from '../path-trust.ts';
 import type { Inspect } from '../incidents/incident-actor.ts';
 import { logDamage, verifyRest } from '../process-log.ts';
 import { VERSION } from '../version.ts';
@@ -45,7 +47,8 @@ export async function startService(
   { inspect, logRequest = (fields) => logger.info(fields, 'request') }: Listeners = {},
 ): Promise<Service> {
   await using starting = new AsyncDisposableStack();
-  const token = ServiceToken.open(config.tokenPath, clock);
+  const token = ServiceToken.open(config.tokenPath, clock, config.trustedBelow);
+  requireSafeFiles(config);
   const record = await openRecord(config, clock, logger, starting, inspect);
   const { log, serviceEntries, recovered, verification } = record;
   const ending: { reason?: string } = {};
@@ -79,6 +82,24 @@ export async function startService(
     },
     failed: log.failed.then(() => releases.disposeAsync()),
   };
+}
+
+/** @throws RecorderError `config` where others can replace the log or the key, or read the key with the log or the token */
+function requireSafeFiles({
+  logPath,
+  keyPath,
+  tokenPath,
+  stateDirectory,
+  sharedLogDirectory,
+  trustedBelow,
+}: Config): void {
+  requireSafeLogDirectory(logPath, sharedLogDirectory, trustedBelow);
+  if (sharedLogDirectory && stateDirectory !== undefined) {
+    requireSafeLogDirectory(join(stateDirectory, basename(logPath)), false, trustedBelow);
+  }
+  if (keyPath === undefined) return;
+  requireSafeWay(keyPath, trustedBelow);
+  requireSeparateReaders(keyPath, tokenPath, logPath);
 }
 
 /** Records what the start has found and done. */
