@@ -11,7 +11,17 @@ import { readdirSync } from 'node:fs';
 import { defineConfig, type OxlintOverride } from 'oxlint';
 
 /** Files below all layers. They import each other only. */
-const BASE = ['backoff', 'clock', 'duration', 'durable-file', 'errors', 'loopback', 'secret-file', 'version'];
+const BASE = [
+  'backoff',
+  'clock',
+  'duration',
+  'durable-file',
+  'errors',
+  'loopback',
+  'path-trust',
+  'secret-file',
+  'version',
+];
 
 /** The folders and files of `src`, lowest first. Those in one line may not import each other. */
 const LAYERS: readonly (readonly string[])[] = [

@@ -5,7 +5,7 @@
  * (sysexits.h, EX_CONFIG) for a configuration or policy that must be corrected first; 75 (EX_TEMPFAIL) when another
  * recorder holds the log; 74 (EX_IOERR) when the log could not be synced; 1 for anything else.
  */
-import { resolve } from 'node:path';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import pino, { type Logger } from 'pino';
 import { systemClock } from './clock.ts';
@@ -26,7 +26,7 @@ async function main(): Promise<void> {
   const { values } = readArguments();
   const local = values.local ? await prepareLocalUse(process.cwd()) : {};
   // The checkout may belong to anybody, its state does not.
-  const trusted = values.local ? { trustedBelow: resolve('var') } : {};
+  const trusted = values.local ? { trustedBelow: join(process.cwd(), 'var') } : {};
   const config = { ...readConfig(process.env, local), ...trusted };
   const output = new ProcessOutput();
   const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, output);

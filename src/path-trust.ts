@@ -114,7 +114,7 @@ function requireSafeDirectory(status: Stats, directory: string, path: string): v
   );
 }
 
-const isWritableByOthers = ({ mode, gid }: Stats): boolean =>
+const isWritableByOthers = ({ mode, gid }: Pick<Stats, 'mode' | 'gid'>): boolean =>
   (mode & WRITABLE_BY_OTHERS) !== 0 || ((mode & WRITABLE_BY_GROUP) !== 0 && !isPrivateGroup(gid));
 
 /**
@@ -133,7 +133,7 @@ export function requireSafeLogDirectory(logPath: string, shared: boolean, from?:
     throw refuse(`the log's directory ${directory} belongs to user ${status.uid}; give it to the user of the recorder`);
   }
   const judged = shared ? { ...status, mode: status.mode & ~WRITABLE_BY_GROUP } : status;
-  if (isWritableByOthers(judged as Stats)) {
+  if (isWritableByOthers(judged)) {
     const way =
       (status.mode & WRITABLE_BY_OTHERS) === 0
         ? ', or set ALLOW_SHARED_LOG_DIRECTORY=1 and STATE_DIRECTORY if its group is meant to'

@@ -52,7 +52,7 @@ describe('the unit', () => {
       const copy = directory();
       cpSync(UNIT_PATH, join(copy, UNIT));
       mkdirSync(join(copy, `${UNIT}.d`));
-      for (const name of ['credentials', 'vault-control']) {
+      for (const name of ['credentials', 'vault-control', 'shared-log-directory']) {
         cpSync(dropIn(name), join(copy, `${UNIT}.d`, `${name}.conf`));
       }
       expect(analyze('verify', join(copy, UNIT))).to.deep.equal({ status: 0, said: '' });
