@@ -27,7 +27,7 @@ const MOST_LINKS = 40;
 const refuse = (message: string, cause?: unknown): RecorderError => new RecorderError('config', message, { cause });
 
 /** Whether files of this user can be trusted: it is root, or the user of this process. */
-export const isTrusted = (uid: number | bigint): boolean => Number(uid) === 0 || Number(uid) === process.geteuid!();
+const isTrusted = (uid: number | bigint): boolean => Number(uid) === 0 || Number(uid) === process.geteuid!();
 
 /** The group of root, or one that this user is alone in (as distributions make one for each person). */
 export function isPrivateGroup(gid: number | bigint): boolean {
