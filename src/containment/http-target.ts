@@ -3,13 +3,16 @@ import { SECOND } from '../clock.ts';
 import type { Endpoint } from '../policy/targets.ts';
 import { readSecretFile } from '../secret-file.ts';
 import { type HttpAnswer, post } from './http-post.ts';
+import { readSigningSecret, signed } from './signature.ts';
 import type { AttemptResult } from './attempt-result.ts';
 
 export interface Sending {
   readonly endpoint: Pick<Endpoint, 'url'>;
   /** A file with the token that is presented; it is read for each attempt, so it can be replaced at any time. */
   readonly tokenPath: string | undefined;
-  readonly headers: Readonly<Record<string, string>>;
+  /** A file with the secret to sign with, read for each attempt as well. */
+  readonly secretPath?: string | undefined;
+  readonly headers: Readonly<Record<string, string>> & { readonly 'idempotency-key': string };
   readonly body: object | string;
   /** In milliseconds. */
   readonly timeout: number;
@@ -23,14 +26,27 @@ const LONGEST_RETRY_AFTER = 3600 * SECOND;
 const TRANSIENT: ReadonlySet<number> = new Set([408, 425, 429]);
 
 /** Sends a directive and says what came of it. Rejects only when `signal` has aborted. */
-export async function send({ endpoint, tokenPath, headers, body, timeout, signal }: Sending): Promise<AttemptResult> {
+export async function send({
+  endpoint,
+  tokenPath,
+  secretPath,
+  headers,
+  body,
+  timeout,
+  signal,
+}: Sending): Promise<AttemptResult> {
   try {
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
     const authorization = tokenPath === undefined ? {} : { authorization: `Bearer ${tokenIn(tokenPath)}` };
+    const signature =
+      secretPath === undefined
+        ? {}
+        : signed(unnamed(secretPath, 'secret_path', readSigningSecret), headers['idempotency-key'], text, Date.now());
     return judge(
       await post({
         url: endpoint.url,
-        headers: { ...headers, ...authorization },
-        body: typeof body === 'string' ? body : JSON.stringify(body),
+        headers: { ...headers, ...signature, ...authorization },
+        body: text,
         timeout,
         signal,
       }),
@@ -63,16 +79,19 @@ function pauseIn(header: string | undefined): number | undefined {
   return Number.isNaN(pause) ? undefined : Math.min(Math.max(pause, 0), LONGEST_RETRY_AFTER);
 }
 
-/** A secret's file in errors that end up in the audit log, which more people read than may know the path. */
-const UNNAMED = 'the file of token_path';
-
-const tokenIn = (path: string): string => {
+/**
+ * Reads a secret's file. Its errors name the key of the policy instead of the path: they end up in the audit log, which
+ * more people read than may know the path.
+ */
+const unnamed = <Secret>(path: string, key: string, read: (path: string) => Secret): Secret => {
   try {
-    return readToken(path);
+    return read(path);
   } catch (error) {
-    throw new Error((error as Error).message.replaceAll(path, UNNAMED), { cause: error });
+    throw new Error((error as Error).message.replaceAll(path, `the file of ${key}`), { cause: error });
   }
 };
+
+const tokenIn = (path: string): string => unnamed(path, 'token_path', readToken);
 
 const readToken = (path: string): string => {
   const { content } = readSecretFile(path, {

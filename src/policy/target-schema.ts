@@ -59,6 +59,7 @@ const target = closed('key', {
   release: z.optional(endpoint),
   broker: z.optional(closed('key', { requests: path, results: path, action: word })),
   token_path: z.optional(path),
+  secret_path: z.optional(path),
   timeout: z.optional(duration('100ms', '120s')),
   confirm_every: z.optional(duration('1s', '24h')),
 }).check(
@@ -71,6 +72,8 @@ const target = closed('key', {
       fault('release', 'needs engage; an action whose release is sent is also engaged by sending');
     if (given.token_path !== undefined && given.engage === undefined)
       fault('token_path', 'needs engage, which sends the token');
+    if (given.secret_path !== undefined && given.engage === undefined)
+      fault('secret_path', 'needs engage, which is signed with the secret');
     if (given.timeout !== undefined && given.engage === undefined && given.broker === undefined)
       fault('timeout', 'needs engage or broker');
   }, evenIfFaulty),
@@ -99,6 +102,7 @@ export const notify = z
     closed('key', {
       url: webhookUrl,
       token_path: z.optional(path),
+      secret_path: z.optional(path),
       events: z.optional(
         z
           .array(oneOf('event', NOTIFIED_EVENTS), {
@@ -107,7 +111,10 @@ export const notify = z
           .check(z.minLength(1, { error: 'must name an event; leave it out for all of them' })),
       ),
     }),
-    { error: ({ input }) => `must be a list of webhooks ({url, token_path, events}), found ${shown(input)}` },
+    {
+      error: ({ input }) =>
+        `must be a list of webhooks ({url, token_path, secret_path, events}), found ${shown(input)}`,
+    },
   )
   .check(
     z.maxLength(MOST_WEBHOOKS, { error: `must have at most ${MOST_WEBHOOKS} webhooks` }),

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -177,6 +178,25 @@ describe('webhooks', () => {
     const received = await target.receives(before + 5);
     expect(received.slice(before).map(({ body }) => body.data.incident)).to.deep.equal(ids);
     expect(received[before]?.headers['idempotency-key']).to.equal(received[0]?.headers['idempotency-key']);
+  });
+
+  it('get each entry signed under its hash, with the bytes that are in the log', async () => {
+    const { home: files, env } = home(`  - { url: "${target.url('/')}", events: [incident.reported] }\n`);
+    const secret = join(files.directory, 'secret');
+    writeFileSync(secret, `whsec_${'MfKQ'.repeat(8)}`, { mode: 0o600 });
+    const policy = env['CONTAINMENT_POLICY_PATH']!;
+    writeFileSync(policy, readFileSync(policy, 'utf8').replace(' events:', ` secret_path: ${secret}, events:`));
+    const service = await start(files, { env });
+    await service.report(burst);
+    const [{ headers, body }] = (await target.receives(1)) as [Received];
+    const line = readFileSync(files.log, 'utf8')
+      .split('\n')
+      .find((each) => each.includes(body.entry_hash));
+    const text = `${body.entry_hash}.${String(headers['webhook-timestamp'])}.${line}`;
+    const hmac = createHmac('sha256', Buffer.from('MfKQ'.repeat(8), 'base64'))
+      .update(text)
+      .digest('base64');
+    expect(headers['webhook-signature']).to.equal(`v1,${hmac}`);
   });
 
   it('that refuse an entry for good get the next', async () => {
