@@ -12,6 +12,8 @@ export interface Sending {
   readonly tokenPath: string | undefined;
   /** A file with the secret to sign with, read for each attempt as well. */
   readonly secretPath?: string | undefined;
+  /** A file with the certificates that an https service is checked against; by default the system's. */
+  readonly caPath?: string | undefined;
   readonly headers: Readonly<Record<string, string>> & { readonly 'idempotency-key': string };
   readonly body: object | string;
   /** In milliseconds. */
@@ -30,6 +32,7 @@ export async function send({
   endpoint,
   tokenPath,
   secretPath,
+  caPath,
   headers,
   body,
   timeout,
@@ -47,6 +50,7 @@ export async function send({
         url: endpoint.url,
         headers: { ...headers, ...signature, ...authorization },
         body: text,
+        caPath,
         timeout,
         signal,
       }),
@@ -110,6 +114,19 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such socket (ENOENT)',
   EACCES: 'its socket may not be opened (EACCES)',
   ECONNRESET: 'the connection broke before a whole answer had come (ECONNRESET)',
+  ...Object.fromEntries(
+    [
+      'SELF_SIGNED_CERT_IN_CHAIN',
+      'DEPTH_ZERO_SELF_SIGNED_CERT',
+      'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+      'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    ].map((code) => [
+      code,
+      `its certificate is from nobody who is trusted here (${code}); name the authority by ca_path`,
+    ]),
+  ),
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name (ERR_TLS_CERT_ALTNAME_INVALID)',
+  CERT_HAS_EXPIRED: 'its certificate has expired (CERT_HAS_EXPIRED)',
   EPIPE: 'the connection broke before the request was taken (EPIPE)',
 };
 

@@ -145,9 +145,18 @@ export class WebhookFeed {
     const body = line.bytes.toString();
     const { entry_hash: hash } = JSON.parse(body) as { entry_hash: string };
     for (;;) {
-      const { url, token_path: tokenPath, secret_path: secretPath } = this.#webhook;
+      const { url, token_path: tokenPath, secret_path: secretPath, ca_path: caPath } = this.#webhook;
       const headers = { 'idempotency-key': hash, 'audit-event': line.event };
-      const outcome = await send({ endpoint: { url }, tokenPath, secretPath, headers, body, timeout: TIMEOUT, signal });
+      const outcome = await send({
+        endpoint: { url },
+        tokenPath,
+        secretPath,
+        caPath,
+        headers,
+        body,
+        timeout: TIMEOUT,
+        signal,
+      });
       this.#sent = true;
       if (outcome.kind !== 'missed') {
         this.#misses = 0;

@@ -60,6 +60,7 @@ const target = closed('key', {
   broker: z.optional(closed('key', { requests: path, results: path, action: word })),
   token_path: z.optional(path),
   secret_path: z.optional(path),
+  ca_path: z.optional(path),
   timeout: z.optional(duration('100ms', '120s')),
   confirm_every: z.optional(duration('1s', '24h')),
 }).check(
@@ -74,6 +75,11 @@ const target = closed('key', {
       fault('token_path', 'needs engage, which sends the token');
     if (given.secret_path !== undefined && given.engage === undefined)
       fault('secret_path', 'needs engage, which is signed with the secret');
+    if (
+      given.ca_path !== undefined &&
+      !(given.engage as { url?: TargetUrl } | undefined)?.url?.text.startsWith('https')
+    )
+      fault('ca_path', 'needs an engage whose url is https');
     if (given.timeout !== undefined && given.engage === undefined && given.broker === undefined)
       fault('timeout', 'needs engage or broker');
   }, evenIfFaulty),
@@ -103,6 +109,7 @@ export const notify = z
       url: webhookUrl,
       token_path: z.optional(path),
       secret_path: z.optional(path),
+      ca_path: z.optional(path),
       events: z.optional(
         z
           .array(oneOf('event', NOTIFIED_EVENTS), {
@@ -113,7 +120,7 @@ export const notify = z
     }),
     {
       error: ({ input }) =>
-        `must be a list of webhooks ({url, token_path, secret_path, events}), found ${shown(input)}`,
+        `must be a list of webhooks ({url, token_path, secret_path, ca_path, events}), found ${shown(input)}`,
     },
   )
   .check(

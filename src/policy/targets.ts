@@ -28,6 +28,8 @@ export interface Target {
   readonly token_path?: string | undefined;
   /** A file with the secret that requests are signed with. */
   readonly secret_path?: string | undefined;
+  /** A file with the certificates of the authority that an https service is certified by; by default the system's. */
+  readonly ca_path?: string | undefined;
   readonly timeout?: number | undefined;
   /** How often the service confirms that the action is still in force. */
   readonly confirm_every?: number | undefined;
@@ -41,6 +43,8 @@ export interface Webhook {
   readonly token_path?: string | undefined;
   /** A file with the secret that requests are signed with. */
   readonly secret_path?: string | undefined;
+  /** A file with the certificates of the authority that an https service is certified by; by default the system's. */
+  readonly ca_path?: string | undefined;
   /** The events that it receives; by default all. */
   readonly events?: readonly EntryEvent[] | undefined;
 }

@@ -1,4 +1,7 @@
 import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { chmodSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
@@ -91,6 +94,21 @@ describe('a service over HTTP', () => {
       'idempotency-key': 'a key',
     });
     expect(received?.headers).to.not.have.property('authorization');
+  });
+
+  it('is found as localhost on either address', async () => {
+    const server = createServer((request, response) => void request.resume().on('end', () => response.end()));
+    server.listen(0, '::1');
+    await once(server, 'listening');
+    try {
+      const { port } = server.address() as AddressInfo;
+      expect(await sent(`http://localhost:${port}/`)).to.have.property('kind', 'done');
+    } finally {
+      server.close();
+      server.closeAllConnections();
+    }
+    const target = await listen();
+    expect(await sent(`http://localhost:${target.port}/`)).to.have.property('kind', 'done');
   });
 
   it('gets a signature under the secret of the file, as it is at each attempt', async () => {
