@@ -18,6 +18,7 @@ const BASE = [
   'durable-file',
   'errors',
   'loopback',
+  'path-trust',
   'proof',
   'refusal-log',
   'secret-file',

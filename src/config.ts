@@ -32,12 +32,22 @@ export interface Config {
   readonly tokenPath: string;
   /** The file with the audit key. Without one the chain is plain SHA-256. */
   readonly keyPath: string | undefined;
+  /** Whether the group of the log's directory may write there. */
+  readonly sharedLogDirectory: boolean;
+  /** A directory of the recorder's own, for what must not be in a shared one. */
+  readonly stateDirectory: string | undefined;
+  /** Directories above this one are trusted: local use trusts the checkout that it is run in. */
+  readonly trustedBelow: string;
+  /** Who may read: anybody, or only who has the service token. */
+  readonly readAccess: (typeof READ_ACCESS)[number];
   /** The size in bytes at which the audit log's file is sealed. */
   readonly segmentBytes: number;
   /** How many live actors are kept at most. */
   readonly liveActors: number;
   readonly logLevel: LogLevel;
 }
+
+const READ_ACCESS = ['open', 'token'] as const;
 
 /** The levels of pino. */
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -65,11 +75,18 @@ export const readConfig = (env: Environment, defaults: Environment = {}): Config
     policyPath: read('CONTAINMENT_POLICY_PATH', '/etc/secure-ai/policy/incident-containment.yaml', absolutePath),
     logPath: read('AUDIT_LOG_PATH', '/var/lib/secure-ai/logs/incident-recorder-audit.jsonl', absolutePath),
     tokenPath: read('SERVICE_TOKEN_PATH', '/run/secure-ai/service-token', absolutePath),
-    keyPath: read('AUDIT_HMAC_KEY_PATH', '', (text, fault) => (text === '' ? undefined : absolutePath(text, fault))),
+    keyPath: read('AUDIT_HMAC_KEY_PATH', '', optionalPath),
+    sharedLogDirectory: read('ALLOW_SHARED_LOG_DIRECTORY', '0', flag),
+    stateDirectory: read('STATE_DIRECTORY', '', optionalPath),
+    trustedBelow: '/',
+    readAccess: read('READ_ACCESS', 'open', oneOf(READ_ACCESS)),
     segmentBytes: read('AUDIT_SEGMENT_BYTES', String(64 * 1024 * 1024), count(1024, 1024 ** 4)),
     liveActors: read('LIVE_ACTORS', '512', count(1, 100_000)),
     logLevel: read('LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
   };
+  if (config.sharedLogDirectory && config.stateDirectory === undefined) {
+    faults.push('ALLOW_SHARED_LOG_DIRECTORY needs STATE_DIRECTORY, a directory that only this user can write');
+  }
   if (faults.length > 0) throw new RecorderError('config', faults.join('\n'), { fields: { faults } });
   return config;
 };
@@ -87,6 +104,8 @@ const absolutePath: Parse<string> = (text, fault) => {
   else if (text.includes('\0')) fault('must be a path without a NUL');
   return text;
 };
+
+const optionalPath: Parse<string | undefined> = (text, fault) => (text === '' ? undefined : absolutePath(text, fault));
 
 const count =
   (least: number, most: number): Parse<number> =>

@@ -3,6 +3,7 @@ import type { LogFindings } from './audit/log-findings.ts';
 import type { AuditLog } from './audit/log.ts';
 import { ACTIONS } from '../machines/vocabulary.ts';
 import type { Notifier } from './containment/notifier.ts';
+import type { DetailedWebhookStatus, WebhookStatus } from './containment/webhook-feed.ts';
 import type { Policy } from './policy/policy.ts';
 import type { Projections } from './projections/projections.ts';
 import { VERSION } from './version.ts';
@@ -14,7 +15,7 @@ export interface HealthDependencies {
   readonly token: { fault(): string | undefined };
   /** What an operator should know although the service works. */
   readonly warnings: () => readonly string[];
-  readonly notifier: Pick<Notifier, 'status'>;
+  readonly notifier: Pick<Notifier, 'status' | 'detailedStatus'>;
   readonly verification: { readonly verified: number | undefined };
   readonly findings: Pick<LogFindings, 'open'>;
   readonly identity: { readonly id: string | undefined };
@@ -44,8 +45,12 @@ export function reasonsOf({
   ].filter((fault) => fault !== undefined);
 }
 
-/** Collects the health of the service. */
-export function healthOf(dependencies: HealthDependencies): HealthReport {
+/**
+ * Collects the health of the service.
+ * @param detailed whether webhooks are shown with their paths and the words of their answers, for readers who may know
+ *   them: both can hold secrets
+ */
+export function healthOf(dependencies: HealthDependencies, detailed: boolean): HealthReport {
   const { log, projections, policy, notifier, warnings, verification, findings, identity, startedAt } = dependencies;
   const { state, writable, entries, bytes, segments, algorithm } = log.status;
   const { version, source, path, digest, loaded_at } = policy.current;
@@ -71,7 +76,7 @@ export function healthOf(dependencies: HealthDependencies): HealthReport {
       findings: findings.open.map(({ finding, detail, found_at }) => ({ finding, detail, found_at })),
     },
     containment: containmentOf(projections),
-    notify: notifier.status,
+    notify: detailed ? notifier.detailedStatus.map(inDetail) : notifier.status,
     policy: { version, source, ...(path === undefined ? {} : { path }), digest, loaded_at },
   };
 }
@@ -86,6 +91,12 @@ function containmentOf({ posture }: Projections) {
   }
   return { engaged: ACTIONS.filter((action) => posture.of(action).holders > 0), deliveries: counts };
 }
+
+const inDetail = ({ webhook, status, lastError }: DetailedWebhookStatus): WebhookStatus => ({
+  ...status,
+  url: webhook.url.text,
+  ...(lastError === undefined ? {} : { last_error: lastError }),
+});
 
 function containmentWarnings({ posture }: Projections): readonly string[] {
   return ACTIONS.flatMap((action) => {

@@ -5,6 +5,7 @@
  * (sysexits.h, EX_CONFIG) for a configuration or policy that must be corrected first; 75 (EX_TEMPFAIL) when another
  * recorder holds the log; 74 (EX_IOERR) when the log could not be synced; 1 for anything else.
  */
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import pino, { type Logger } from 'pino';
 import { systemClock } from './clock.ts';
@@ -14,14 +15,19 @@ import { localUseNotice, prepareLocalUse } from './local-use.ts';
 import { ProcessOutput, requestLines } from './process-output.ts';
 import { type Service, startService } from './compose/service.ts';
 
-const EXIT_CODES: Partial<Record<string, number>> = { config: 78, invalid_policy: 78, locked: 75 };
+const EX_CONFIG = 78;
+const EXIT_CODES: Partial<Record<string, number>> = { config: EX_CONFIG, invalid_policy: EX_CONFIG, locked: 75 };
+/** Errors of the file system that an operator mends, and that no other start goes without. */
+const MENDABLE: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EROFS']);
 const EX_IOERR = 74;
 
 async function main(): Promise<void> {
   process.umask(0o027);
   const { values } = readArguments();
   const local = values.local ? await prepareLocalUse(process.cwd()) : {};
-  const config = readConfig(process.env, local);
+  // The checkout may belong to anybody, its state does not.
+  const trusted = values.local ? { trustedBelow: join(process.cwd(), 'var') } : {};
+  const config = { ...readConfig(process.env, local), ...trusted };
   const output = new ProcessOutput();
   const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, output);
 
@@ -80,8 +86,16 @@ class Signals {
   };
 }
 
+/** Names the file that an error of the file system is about, where its permissions or its kind are the cause. */
+function unusableFile(error: unknown): string | undefined {
+  const { code = '', path } = error as NodeJS.ErrnoException;
+  return path !== undefined && MENDABLE.has(code) ? `${path} can't be used (${code})` : undefined;
+}
+
 main().catch((error: unknown) => {
   const known = error instanceof RecorderError;
-  process.stderr.write(`incident-recorder: ${known ? error.message : String((error as Error)?.stack ?? error)}\n`);
-  process.exit(known ? (EXIT_CODES[error.code] ?? 1) : 1);
+  const unusable = known ? undefined : unusableFile(error);
+  const message = known ? error.message : (unusable ?? String((error as Error)?.stack ?? error));
+  process.stderr.write(`incident-recorder: ${message}\n`);
+  process.exit(known ? (EXIT_CODES[error.code] ?? 1) : unusable === undefined ? 1 : EX_CONFIG);
 });

@@ -8,7 +8,7 @@
 # --landlock-wrapper, after `check` or `install`: the appliance's own wrapper sets Landlock, for a util-linux older than
 # 2.40.
 #
-# The script checks the whole host before it changes anything.
+# The script checks the package before it runs anything of it, and the whole host before it changes anything.
 set -eu
 umask 022
 
@@ -46,6 +46,24 @@ check_landlock() {
   fi
 }
 
+# Ends at once: what was changed on the way must not run.
+check_package() {
+  if ! (cd "$here" && sha256sum --check --strict --quiet SHA256SUMS); then
+    say "$here is not what was packaged: unpack it again" >&2
+    exit 1
+  fi
+  # A link, a pipe or a file that the list does not name.
+  strange=$(cd "$here" && find . ! -type d | sed 's|^\./||' | LC_ALL=C sort | while IFS= read -r name; do
+    if [ "$name" = SHA256SUMS ]; then continue; fi
+    if [ -f "$name" ] && [ ! -L "$name" ] && cut -c67- SHA256SUMS | grep -qxF -e "$name"; then continue; fi
+    echo "$name"
+  done)
+  if [ -n "$strange" ]; then
+    say "$here holds what was not packaged: $(echo "$strange" | tr '\n' ' ')" >&2
+    exit 1
+  fi
+}
+
 check_node() {
   missing=$(ldd "$here/bin/node" 2>&1 | sed -n 's/^[[:space:]]*\(.*\) => not found.*/\1/p' | tr '\n' ' ')
   if [ -n "$missing" ]; then
@@ -56,11 +74,11 @@ check_node() {
 }
 
 check() {
+  check_package
   [ "$(id -u)" -eq 0 ] || lack 'the rights of root for this script'
   systemd=$(systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
   [ "${systemd:-0}" -ge 252 ] || lack 'systemd 252 or newer'
   [ -d /run/systemd/system ] || lack 'systemd as its running init'
-  (cd "$here" && sha256sum --check --strict --quiet SHA256SUMS) || lack 'a whole package: unpack it again'
   check_node
   check_landlock
   ldconfig -p | grep -q 'libbpf\.so' ||
@@ -91,11 +109,19 @@ install_policy() {
 make_key() {
   if [ -e "$key" ] || [ -e "$log" ] || [ -e "$log.checkpoint" ]; then return; fi
   (umask 077 && od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' >"$key.new")
-  chown root:incident-recorder "$key.new"
-  chmod 0440 "$key.new"
+  chown incident-recorder:root "$key.new"
+  chmod 0400 "$key.new"
   sync "$key.new"
   mv "$key.new" "$key"
   say "made $key: keep a copy elsewhere, the log can't be verified or continued without it"
+}
+
+# Version 0.1.0 let the group of the log read the key.
+close_key() {
+  if [ "$(stat -c '%u:%G:%a' "$key" 2>/dev/null)" != 0:incident-recorder:440 ]; then return; fi
+  chown incident-recorder:root "$key"
+  chmod 0400 "$key"
+  say "$key is for the recorder alone now; its group could read it"
 }
 
 copy_package() {
@@ -153,6 +179,7 @@ install_all() {
   install -d -m 0750 -g incident-recorder "$(dirname "$key")"
   install_policy
   make_key
+  close_key
   swap_package
 
   install -D -m 0755 "$prefix/systemd/incident-recorder" /usr/bin/incident-recorder
@@ -179,7 +206,9 @@ install_all() {
   say "installed; systemctl status $unit tells how it is"
   if [ ! -e "$token" ] && ! systemctl show --property=LoadCredential "$unit" | grep -q service-token; then
     say "it waits for its token; make one with"
-    say "  (umask 077; openssl rand -base64 32 > $token; chgrp incident-recorder $token; chmod 0640 $token)"
+    say "  (umask 077; openssl rand -base64 32 > $token.new; chown incident-recorder:incident-reporters $token.new)"
+    say "  chmod 0440 $token.new; mv $token.new $token"
+    say "and put who reports into the group: usermod -aG incident-reporters USER"
   fi
 }
 

@@ -14,6 +14,7 @@ import { admission } from './middleware/admission.ts';
 import { checks } from './middleware/checks.ts';
 import { errors } from './middleware/errors.ts';
 import { hostGuard } from './middleware/host-guard.ts';
+import { readAccess } from './middleware/read-access.ts';
 import { requestCount } from './middleware/request-count.ts';
 import { requestLog } from './middleware/request-log.ts';
 import { requestTarget } from './middleware/request-target.ts';
@@ -48,7 +49,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
 
 /**
  * The REST API as a Koa application. From the outside in, a request passes the log, the errors, the common headers, the
- * form of its target, the guard of the host and its route, with what that route asks for before it (`Admission`).
+ * form of its target, the guards of host and reads, and its route, with what that route asks for before it (`Admission`).
  */
 export const createApp = (dependencies: ApiDependencies): Koa => {
   const { log } = dependencies;
@@ -56,7 +57,7 @@ export const createApp = (dependencies: ApiDependencies): Koa => {
   app.use(requestLog(dependencies));
   app.use(requestCount(dependencies));
   app.use(errors(log));
-  app.use(checks(responseHeaders(), requestTarget(), hostGuard(dependencies)));
+  app.use(checks(responseHeaders(), requestTarget(), hostGuard(dependencies), readAccess(dependencies)));
   app.use(routing(routesOf(dependencies)));
   app.use(unmatched());
 

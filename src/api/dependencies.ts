@@ -6,6 +6,7 @@
  */
 import type { LogFindings } from '../audit/log-findings.ts';
 import type { Clock } from '../clock.ts';
+import type { Config } from '../config.ts';
 import type { PostureReads } from '../containment/posture-reads.ts';
 import type { Confirmations } from '../containment/confirmations.ts';
 import type { EventStreams } from './events/event-streams.ts';
@@ -40,7 +41,8 @@ export interface ApiDependencies {
   readonly statistics: Pick<Statistics, 'read'>;
   readonly policy: { readonly current: Policy };
   readonly activity: Pick<Activity, 'read'>;
-  readonly health: () => HealthSummary;
+  /** With every detail, or as anybody may see it: of receivers only where they are and how they are. */
+  readonly health: (detailed: boolean) => HealthSummary;
   /** Why reports and commands are refused now; empty while they are taken. */
   readonly reasons: () => readonly string[];
   readonly metrics: Pick<Metrics, 'render'> & { readonly requests: Pick<Metrics['requests'], 'count'> };
@@ -58,6 +60,8 @@ export interface ApiDependencies {
   /** Writes the line of a request to the log of the process. */
   readonly logRequest: (fields: object) => void;
   readonly clock: Clock;
+  /** Who may read: anybody, or only who has the service token. */
+  readonly readAccess: Config['readAccess'];
   /** Whether requests may be addressed to other names than the loopback's. */
   readonly allowNonLoopback: boolean;
   /** Whether clients may connect to a unix socket, where a Host header means little. */

@@ -13,6 +13,7 @@ import { statSync, type BigIntStats } from 'node:fs';
 import type { Clock } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import { proofKeyIdOf, proofKeyOf } from '../proof.ts';
+import { isPrivateGroup, requireSafeWay, requireTrustedOwner } from '../path-trust.ts';
 import { readSecretFile } from '../secret-file.ts';
 
 const SHORTEST = 16;
@@ -23,6 +24,7 @@ const LOOK_EVERY = 100;
 
 export class ServiceToken {
   readonly #path: string;
+  readonly #trustedBelow: string | undefined;
   readonly #clock: Pick<Clock, 'monotonic'>;
   #lookedAt = -Infinity;
   #token: Buffer | undefined;
@@ -31,18 +33,21 @@ export class ServiceToken {
   #fingerprint = '';
   #fault: string | undefined;
 
-  private constructor(path: string, clock: Pick<Clock, 'monotonic'>) {
+  private constructor(path: string, clock: Pick<Clock, 'monotonic'>, trustedBelow: string | undefined) {
     this.#path = path;
+    this.#trustedBelow = trustedBelow;
     this.#clock = clock;
   }
 
   /**
    * Reads the token from its file (`SERVICE_TOKEN_PATH`): 16 to 4,096 printable ASCII characters without spaces, in a
-   * regular file that is closed to others. White space around them does not count.
+   * regular file that is closed to others, also by every directory on the way to it. White space around them does not
+   * count.
+   * @param trustedBelow directories above this one are not checked
    * @throws RecorderError `config`, which says what to do and never shows the token
    */
-  static open(path: string, clock: Pick<Clock, 'monotonic'>): ServiceToken {
-    const token = new ServiceToken(path, clock);
+  static open(path: string, clock: Pick<Clock, 'monotonic'>, trustedBelow?: string): ServiceToken {
+    const token = new ServiceToken(path, clock, trustedBelow);
     token.reload();
     if (token.#fault !== undefined) throw new RecorderError('config', token.#fault);
     return token;
@@ -72,11 +77,16 @@ export class ServiceToken {
   /** Reads the file again, even when it looks unchanged. */
   reload(): void {
     try {
+      requireSafeWay(this.#path, this.#trustedBelow);
       const { content, stats } = readSecretFile(this.#path, {
         followLinks: true,
         forbiddenMode: 0o007,
         permissions: `is open to every user of this machine; run: chmod o-rwx ${this.#path}`,
       });
+      requireTrustedOwner(this.#path, stats.uid);
+      if ((stats.mode & 0o020n) !== 0n && !isPrivateGroup(stats.gid)) {
+        throw new RecorderError('config', `${this.#path} can be written by its group; run: chmod g-w ${this.#path}`);
+      }
       const token = tokenIn(content, this.#path);
       const key = proofKeyOf(token);
       this.#token = bytesOf(token);

@@ -29,8 +29,10 @@ const KEYS: Readonly<Record<string, string>> = {
   requests: 'The directory for request files.',
   results: 'The directory with the result files.',
   action: 'The word that the service or broker knows for the action.',
-  url: 'An http URL on the loopback, or a unix socket.',
+  url: 'An http URL on the loopback, a unix socket, or an https URL where other machines may be reached.',
   token_path: 'The file with the token to send.',
+  secret_path: 'The file with the secret to sign requests with, as Standard Webhooks lays down (whsec_…).',
+  ca_path: 'The file with the certificates of the authority that an https service is certified by (PEM).',
   timeout: 'How long to wait for an answer: 500ms, 5s, 2m, 1h.',
   confirm_every: 'How often the service confirms again: 5s, 2m, 1h. When it stops, the containment is lost.',
   notify: 'Webhooks that receive entries of the audit log.',
@@ -46,6 +48,8 @@ const CHECKS: Readonly<Record<string, object>> = {
   requests: { pattern: '^/' },
   results: { pattern: '^/' },
   token_path: { pattern: '^/' },
+  secret_path: { pattern: '^/' },
+  ca_path: { pattern: '^/' },
   timeout: { pattern: durationPattern(TIME_UNITS) },
   confirm_every: { pattern: durationPattern(TIME_UNITS) },
   attention_after: { pattern: durationPattern(TIME_UNITS) },
@@ -65,7 +69,13 @@ const autoContainNeedsAction = (builtIn: boolean): object => ({
 /** An action is sent in one way only, and the keys for sending need one. */
 const SENT_IN_ONE_WAY = {
   not: { required: ['engage', 'broker'] },
-  dependentRequired: { release: ['engage'], token_path: ['engage'], confirm: ['engage'] },
+  dependentRequired: {
+    release: ['engage'],
+    token_path: ['engage'],
+    confirm: ['engage'],
+    secret_path: ['engage'],
+    ca_path: ['engage'],
+  },
   dependentSchemas: { timeout: { anyOf: [{ required: ['engage'] }, { required: ['broker'] }] } },
 };
 

@@ -19,13 +19,21 @@ export const define = (command: Command): Command =>
       .description('Shows what a policy file would change in the policy in force.')
       .argument('<file>', 'a policy in YAML'),
   ).action(async (path: string, options: ApiOptions) => {
-    const file = policyDocument(await readPolicyFile(path));
-    const inForce = await new ApiClient(options).read<PolicyDocument>('/api/v1/policy');
+    const policy = await readPolicyFile(path);
+    const inForce = await new ApiClient(options).readInDetail<PolicyDocument>('/api/v1/policy');
+    const isWhole = inForce.addresses !== 'origin';
+    const file = policyDocument(policy, isWhole ? 'whole' : 'origin');
     const differences = differencesOf('', contentOf(inForce), contentOf(file));
     if (options.json) {
       return writeJson({ file: path, digest: file.digest, in_force: inForce.digest, differences });
     }
-    if (differences.length === 0) return writeNotice('it says the same as the policy in force');
+    if (differences.length === 0) {
+      return writeNotice(
+        isWhole || file.digest === inForce.digest
+          ? 'it says the same as the policy in force'
+          : 'it differs in paths of addresses, which the recorder shows only with its token (--token-file)',
+      );
+    }
     return writeLines(
       table<Difference>(
         [
@@ -39,8 +47,14 @@ export const define = (command: Command): Command =>
   });
 
 /** What a policy decides, without where it was read.  */
-const contentOf = ({ source: _source, path: _path, digest: _digest, loaded_at: _loaded, ...content }: PolicyDocument) =>
-  content;
+const contentOf = ({
+  source: _source,
+  path: _path,
+  digest: _digest,
+  loaded_at: _loaded,
+  addresses: _addresses,
+  ...content
+}: PolicyDocument) => content;
 
 function differencesOf(place: string, inForce: unknown, file: unknown): readonly Difference[] {
   if (isMapping(inForce) && isMapping(file)) {

@@ -87,8 +87,19 @@ export class Connection {
     }
   }
 
-  /** Sends a request and returns the response when its headers have arrived. Throws like `send`. */
+  /**
+   * Sends a request and returns the response when its headers have arrived. A read that is refused for want of the token
+   * is sent again with it. Throws like `send`.
+   */
   async open(request: ClientRequest, signal: AbortSignal): Promise<IncomingMessage> {
+    const response = await this.#open(request, signal);
+    const isRead = (request.method ?? 'GET') === 'GET' && !request.authorized;
+    if (!isRead || !wantsToken(response) || this.#tokenPath === undefined) return response;
+    response.resume();
+    return this.#open({ ...request, authorized: true }, signal);
+  }
+
+  async #open(request: ClientRequest, signal: AbortSignal): Promise<IncomingMessage> {
     const { method = 'GET', path, body } = request;
     const text = typeof body === 'object' ? JSON.stringify(body) : body;
     const headers: Record<string, string | number> = { host: 'localhost', ...request.headers };
@@ -142,6 +153,10 @@ function endpointOf(url: string): Endpoint {
   }
   return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80) };
 }
+
+/** Whether a recorder with `READ_ACCESS=token` has refused a read. */
+const wantsToken = ({ statusCode, headers }: IncomingMessage): boolean =>
+  statusCode === 403 && headers['www-authenticate'] !== undefined;
 
 async function textOf(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];

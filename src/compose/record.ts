@@ -4,7 +4,7 @@
  * The record is complete when this returns, and nothing is written yet: `serve` starts the log.
  */
 import { accessSync, constants } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Channel, ContainmentAction, Directive } from '../../machines/vocabulary.ts';
 import { BackgroundVerification } from '../audit/background-verification.ts';
@@ -40,7 +40,8 @@ import { UntilDone } from './until-done.ts';
 export type RecordConfig = Pick<
   Config,
   'policyPath' | 'allowNonLoopback' | 'logPath' | 'keyPath' | 'segmentBytes' | 'liveActors'
->;
+> &
+  Partial<Pick<Config, 'sharedLogDirectory' | 'stateDirectory'>>;
 
 export interface OpenRecord {
   readonly hash: ChainHash;
@@ -81,7 +82,7 @@ export async function openRecord(
   const policy = new PolicyInForce(config.policyPath, clock, config.allowNonLoopback);
 
   requireWritable(dirname(path));
-  const projections = releases.adopt(new Projections(databasePath(path)), (opened) => opened.close());
+  const projections = releases.adopt(new Projections(databasePath(besideOf(config))), (opened) => opened.close());
   await projections.lookForRoom();
   const catchUp = new CatchUp(projections, progressLog(logger, clock, projections.position.seq));
   // What this start makes from the log needs no proof.
@@ -162,6 +163,10 @@ export async function openRecord(
     tornWrite: new UntilDone(() => recorder.complete(catchUp.last)),
   };
 }
+
+/** The path of a log in the directory where the database is. */
+const besideOf = ({ logPath, sharedLogDirectory, stateDirectory }: RecordConfig): string =>
+  sharedLogDirectory && stateDirectory !== undefined ? join(stateDirectory, basename(logPath)) : logPath;
 
 function requireWritable(directory: string): void {
   try {

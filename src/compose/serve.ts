@@ -31,7 +31,7 @@ const builtFile = (name: string): string =>
   join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '../../dist' : '.', name);
 
 export interface ServeOptions {
-  readonly config: Pick<Config, 'bind' | 'allowNonLoopback'>;
+  readonly config: Pick<Config, 'bind' | 'allowNonLoopback' | 'readAccess'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly token: ServiceToken;
@@ -86,19 +86,22 @@ export async function serve(
     events,
     statistics: projections.statistics,
     policy,
-    health: () =>
-      healthOf({
-        log,
-        projections,
-        policy,
-        verification,
-        findings,
-        identity: record.identity,
-        token,
-        notifier,
-        warnings,
-        startedAt,
-      }),
+    health: (detailed) =>
+      healthOf(
+        {
+          log,
+          projections,
+          policy,
+          verification,
+          findings,
+          identity: record.identity,
+          token,
+          notifier,
+          warnings,
+          startedAt,
+        },
+        detailed,
+      ),
     acknowledgeDamage: (finding, signature) => findings.acknowledge(finding, signature),
     reasons,
     metrics,
@@ -113,6 +116,7 @@ export async function serve(
     log: logger,
     logRequest,
     clock,
+    readAccess: config.readAccess,
     allowNonLoopback: config.allowNonLoopback,
     overUnixSocket: config.bind.some(({ kind }) => kind !== 'tcp'),
   });

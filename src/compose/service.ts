@@ -5,11 +5,13 @@
  * released first. Stopping, a failed log, and a start that fails half-way all run them.
  */
 import { randomBytes } from 'node:crypto';
+import { basename, join } from 'node:path';
 import { setTimeout as rest } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { ServiceToken } from '../api/service-token.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import type { BindAddress, Config } from '../config.ts';
+import { requireSafeLogDirectory, requireSafeWay, requireSeparateReaders } from '../path-trust.ts';
 import type { Inspect } from '../incidents/incident-actor.ts';
 import { findingsIn } from '../audit/recovery.ts';
 import { logDamage, verifyRest } from '../process-log.ts';
@@ -54,7 +56,8 @@ export async function startService(
   { inspect, logRequest = (fields) => logger.info(fields, 'request') }: Listeners = {},
 ): Promise<Service> {
   await using starting = new AsyncDisposableStack();
-  const token = ServiceToken.open(config.tokenPath, clock);
+  const token = ServiceToken.open(config.tokenPath, clock, config.trustedBelow);
+  requireSafeFiles(config);
   const record = await openRecord(config, clock, logger, starting, inspect);
   const { log, serviceEntries, recovered, verification } = record;
   await using serving = new AsyncDisposableStack();
@@ -118,6 +121,24 @@ class Ending {
     await last();
     await this.#record.disposeAsync();
   }
+}
+
+/** @throws RecorderError `config` where others can replace the log or the key, or read the key with the log or the token */
+function requireSafeFiles({
+  logPath,
+  keyPath,
+  tokenPath,
+  stateDirectory,
+  sharedLogDirectory,
+  trustedBelow,
+}: Config): void {
+  requireSafeLogDirectory(logPath, sharedLogDirectory, trustedBelow);
+  if (sharedLogDirectory && stateDirectory !== undefined) {
+    requireSafeLogDirectory(join(stateDirectory, basename(logPath)), false, trustedBelow);
+  }
+  if (keyPath === undefined) return;
+  requireSafeWay(keyPath, trustedBelow);
+  requireSeparateReaders(keyPath, tokenPath, logPath);
 }
 
 /** Records what the start has found and done. */

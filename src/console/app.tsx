@@ -12,7 +12,7 @@ import { useLiveResource } from './live-resource.ts';
 import { useKeys } from './keyboard.ts';
 import { type ConnectionState, connection } from './live-entries.ts';
 import { KeysDialog, keysAreShown } from './keys-dialog.tsx';
-import { leave, operator, question } from './operator.ts';
+import { identify, isLockedOut, leave, operator, question } from './operator.ts';
 import { OverviewView } from './overview/overview-view.tsx';
 import { PostureView } from './posture/posture-view.tsx';
 import { fragmentOf, route, type View, VIEWS } from './route.ts';
@@ -120,7 +120,15 @@ const Troubles = () => {
   const known = health.value;
   return (
     <>
-      {connection.value === 'lost' && (
+      {isLockedOut.value && (
+        <p class="trouble" role="alert">
+          <strong>Reading needs the service token.</strong> What is shown may be old.{' '}
+          <button type="button" onClick={() => void identify()}>
+            Enter the token
+          </button>
+        </p>
+      )}
+      {connection.value === 'lost' && !isLockedOut.value && (
         <p class="trouble" role="alert">
           <strong>The service does not answer.</strong> What is shown may be old. The page tries again by itself and
           catches up.

@@ -1,6 +1,7 @@
 /** The service's health, as far as the console shows it. */
 import { signal } from '@preact/signals';
-import { Refusal } from './request.ts';
+import { readAs } from './operator.ts';
+import { get, Refusal } from './request.ts';
 
 export interface HealthReading {
   readonly status: 'ok' | 'degraded';
@@ -26,8 +27,11 @@ export const health = signal<HealthReading | undefined>(undefined);
 
 /** Reads the health; a degraded service answers too. @throws Refusal when there is no answer */
 export const readHealth = async (): Promise<void> => {
-  const response = await fetch('/health', { cache: 'no-store' }).catch(() => undefined);
-  const body = (await response?.json().catch(() => undefined)) as HealthReading | undefined;
-  if (body?.audit === undefined) throw new Refusal(response?.status ?? 0, 'the service does not answer');
-  health.value = body;
+  health.value = await readAs(async (token) => {
+    const response = await get('/health', { token });
+    const body = (await response.json().catch(() => undefined)) as HealthReading | undefined;
+    if (body?.audit !== undefined) return body;
+    // A service whose reads need the token shows its bare status to everybody.
+    throw new Refusal(response.status, 'the service does not answer', {}, body?.status !== undefined);
+  });
 };

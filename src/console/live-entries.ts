@@ -5,12 +5,15 @@
  * reached. It reconnects after 1, 2, 4 and then every 8 seconds, and resumes after the last entry: nothing is missed and
  * nothing comes twice. After too many missed entries, or with another log, `epoch` increases instead, and every view
  * reads its data again. A hidden page closes its stream after a minute, because a browser has only six connections to one
- * service, and opens it again when it is shown.
+ * service, and opens it again when it is shown. With another operator the stream begins again, under that token; without
+ * a token that the service wants, the page waits for one.
  */
 import { signal } from '@preact/signals';
 import { MINUTE, SECOND } from '../clock.ts';
+import { readEntries } from './entry-stream.ts';
 import { health, readHealth } from './health.ts';
-import { type Entry, ENTRY_EVENTS, readEntry } from '../domain/entries.ts';
+import { isLockedOut, operator } from './operator.ts';
+import { type Entry, readEntry } from '../domain/entries.ts';
 
 export type ConnectionState = 'connecting' | 'live' | 'lost';
 
@@ -30,7 +33,10 @@ export const head = signal(0);
 export const epoch = signal(0);
 
 const listeners = new Set<Listener>();
-let source: EventSource | undefined;
+/** Ends the stream; undefined while there is none. */
+let stream: AbortController | undefined;
+/** Whether `head` is a position in the log. */
+let isInStep = false;
 let pause = SHORTEST_PAUSE;
 let retry: ReturnType<typeof setTimeout> | undefined;
 
@@ -46,35 +52,47 @@ export const followLog = (): void => {
   document.addEventListener('visibilitychange', () => {
     clearTimeout(closing);
     if (document.hidden) closing = setTimeout(close, HIDDEN_FOR);
-    else if (source === undefined) void open();
+    else if (stream === undefined) void open();
   });
   void open();
+  let before = operator.peek();
+  operator.subscribe((who) => {
+    if (who === before) return;
+    before = who;
+    if (isLockedOut.peek()) epoch.value += 1;
+    void open();
+  });
 };
 
 async function open(): Promise<void> {
   close();
+  const own = new AbortController();
+  const { signal: ended } = own;
+  stream = own;
   try {
     await readHealth();
+    if (ended.aborted) return;
+    findPosition(health.peek()!.audit.last_seq);
+    const onOpen = (): void => {
+      connection.value = 'live';
+      pause = SHORTEST_PAUSE;
+    };
+    await readEntries(head.peek(), { signal: ended, onOpen, onLine: take });
   } catch {
-    lose();
-    return;
+    // The service has refused, or does not answer.
   }
-  const end = health.peek()!.audit.last_seq;
-  const isFirst = connection.peek() === 'connecting';
-  if (isFirst || end < head.peek() || end - head.peek() > MOST_MISSED) {
-    head.value = end;
-    if (!isFirst) epoch.value += 1;
-  }
-  source = new EventSource(`/api/v1/events?after=${head.peek()}`);
-  source.addEventListener('open', () => {
-    connection.value = 'live';
-    pause = SHORTEST_PAUSE;
-  });
-  source.addEventListener('error', lose);
-  for (const event of ENTRY_EVENTS) source.addEventListener(event, take);
+  if (!ended.aborted) lose();
 }
 
-function take({ data: line }: MessageEvent<string>): void {
+/** Decides whether missed entries are read one by one, or everything again. */
+function findPosition(end: number): void {
+  if (isInStep && end >= head.peek() && end - head.peek() <= MOST_MISSED) return;
+  head.value = end;
+  if (connection.peek() !== 'connecting') epoch.value += 1;
+  isInStep = true;
+}
+
+function take(line: string): void {
   const entry = readEntry(line);
   if (entry.data.seq <= head.peek()) return;
   head.value = entry.data.seq;
@@ -84,12 +102,14 @@ function take({ data: line }: MessageEvent<string>): void {
 function lose(): void {
   close();
   connection.value = 'lost';
+  // Until there is a token the answer would be the same.
+  if (isLockedOut.peek()) return;
   retry = setTimeout(() => void open(), pause);
   pause = Math.min(pause * 2, LONGEST_PAUSE);
 }
 
 function close(): void {
   clearTimeout(retry);
-  source?.close();
-  source = undefined;
+  stream?.abort();
+  stream = undefined;
 }

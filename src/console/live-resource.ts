@@ -8,7 +8,8 @@ import { effect, signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { SECOND } from '../clock.ts';
 import { epoch, listen } from './live-entries.ts';
-import { read, reasonOf } from './request.ts';
+import { read } from './operator.ts';
+import { reasonOf } from './request.ts';
 import type { Entry } from '../domain/entries.ts';
 
 export class LiveResource<Body> {

@@ -1,11 +1,11 @@
 /**
- * The operator: the token that authorizes commands, and the name in the log.
+ * The operator: the token that authorizes commands, and reads where the service wants it; and the name in the log.
  *
  * Both are kept in memory and are gone with the page. On request they are kept until the tab is closed. The token leaves
  * the page in one header only.
  */
 import { signal } from '@preact/signals';
-import { command, Refusal } from './request.ts';
+import { answerOf, command, get, type ReadAnswer, Refusal } from './request.ts';
 
 export interface Operator {
   readonly token: string;
@@ -26,9 +26,14 @@ const stored = (): Operator | undefined => {
 /** The operator; undefined until the dialog is answered. */
 export const operator = signal<Operator | undefined>(undefined);
 
+/** Whether the service wants a token for reads, and the dialog was closed without one: then reads don't ask again. */
+export const isLockedOut = signal(false);
+
 export interface TokenQuestion {
   /** Whether the service refused the last token. */
   readonly refused: boolean;
+  /** Whether already reading needs the token. */
+  readonly forReading: boolean;
   readonly answer: (operator: Operator | undefined, keep: boolean) => void;
 }
 
@@ -38,16 +43,17 @@ export const question = signal<TokenQuestion | undefined>(undefined);
 /** The answer that is awaited, so that several commands ask once. */
 let asked: Promise<Operator | undefined> | undefined;
 
-const askWho = (refused: boolean): Promise<Operator | undefined> => {
+const askWho = (refused: boolean, forReading = false): Promise<Operator | undefined> => {
   asked ??= new Promise((resolve) => {
     const answer = (given: Operator | undefined, keep: boolean): void => {
       question.value = undefined;
       asked = undefined;
       operator.value = given;
+      if (given !== undefined) isLockedOut.value = false;
       if (given !== undefined && keep) sessionStorage.setItem(STORED_AS, JSON.stringify(given));
       resolve(given);
     };
-    question.value = { refused, answer };
+    question.value = { refused, forReading, answer };
   });
   return asked;
 };
@@ -62,6 +68,33 @@ export const leave = (): void => {
   sessionStorage.removeItem(STORED_AS);
   operator.value = undefined;
 };
+
+/** Asks for the token after the dialog was closed without one. */
+export const identify = (): Promise<unknown> => askWho(false, true);
+
+/**
+ * Reads with the operator's token if there is one, and asks for it where the service refuses to be read without.
+ * @throws Refusal, and what `send` throws
+ */
+export const readAs = async <Result>(send: (token: string | undefined) => Promise<Result>): Promise<Result> => {
+  for (;;) {
+    const who = operator.peek();
+    try {
+      return await send(who?.token);
+    } catch (error) {
+      if (!(error instanceof Refusal) || !error.ofToken) throw error;
+      if (who !== undefined && operator.peek() === who) leave();
+      if (operator.peek() !== undefined) continue;
+      if (!isLockedOut.peek() && (await askWho(who !== undefined, true)) !== undefined) continue;
+      isLockedOut.value = true;
+      throw new Refusal(error.status, 'reading needs the service token');
+    }
+  }
+};
+
+/** Reads a resource in JSON. @throws Refusal; the error of `fetch` when `ends` aborts */
+export const read = <Body>(path: string, ends?: AbortSignal): Promise<ReadAnswer<Body>> =>
+  readAs(async (token) => answerOf<Body>(await get(path, { token, signal: ends })));
 
 /** Sends a command in the operator's name, and asks for the token if it is unknown. @throws Refusal */
 export const perform = async <Body>(path: string, body: object): Promise<Body> => {

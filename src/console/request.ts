@@ -22,9 +22,20 @@ export interface ReadAnswer<Body> {
   readonly next?: string;
 }
 
-/** Reads a resource. @throws Refusal; the error of `fetch` when `signal` aborts */
-export const read = async <Body>(path: string, signal?: AbortSignal): Promise<ReadAnswer<Body>> =>
-  answerOf<Body>(await ask(path, { headers: { accept: 'application/json' }, ...(signal && { signal }) }));
+interface ReadRequest {
+  /** The media type that is wanted; `application/json` by default. */
+  readonly accept?: string;
+  /** Sent where it is known: the service may refuse reads without it. */
+  readonly token: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Reads a resource, whatever the status. @throws Refusal; the error of `fetch` when `signal` aborts */
+export const get = (path: string, { accept = 'application/json', token, signal }: ReadRequest): Promise<Response> =>
+  ask(path, {
+    headers: { accept, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+    ...(signal && { signal }),
+  });
 
 /** Sends a command with a token. @throws Refusal */
 export const command = async <Body>(path: string, token: string, body: object): Promise<Body> => {
@@ -41,14 +52,20 @@ const ask = async (path: string, init: RequestInit): Promise<Response> => {
   }
 };
 
-const answerOf = async <Body>(response: Response): Promise<ReadAnswer<Body>> => {
-  const body = (await response.json().catch(() => ({}))) as Body & { readonly error?: string };
-  if (!response.ok) {
-    const { error = `the service answered ${response.status}`, ...fields } = body;
-    throw new Refusal(response.status, error, fields, response.headers.has('www-authenticate'));
-  }
+/** The body and the next page of a response in JSON. @throws Refusal when the service has refused */
+export const answerOf = async <Body>(response: Response): Promise<ReadAnswer<Body>> => {
+  await refuse(response);
+  const body = (await response.json().catch(() => ({}))) as Body;
   const next = /^<([^>]+)>; rel="next"$/.exec(response.headers.get('link') ?? '')?.[1];
   return { body, ...(next !== undefined && { next }) };
+};
+
+/** @throws Refusal when the service has refused */
+export const refuse = async (response: Response): Promise<void> => {
+  if (response.ok) return;
+  const body = (await response.json().catch(() => ({}))) as { readonly error?: string };
+  const { error = `the service answered ${response.status}`, ...fields } = body;
+  throw new Refusal(response.status, error, fields, response.headers.has('www-authenticate'));
 };
 
 /** What went wrong, in words. */

@@ -4,8 +4,8 @@ import { Dialog } from './parts/dialog.tsx';
 
 const LONGEST_NAME = 256;
 
-/** Asks for the service token, for the first command. */
-export const TokenDialog = ({ refused, answer }: TokenQuestion) => {
+/** Asks for the service token, for the first command or the first read that needs it. */
+export const TokenDialog = ({ refused, forReading, answer }: TokenQuestion) => {
   const [token, setToken] = useState('');
   const [name, setName] = useState('');
   const [keep, setKeep] = useState(false);
@@ -22,7 +22,10 @@ export const TokenDialog = ({ refused, answer }: TokenQuestion) => {
             The service does not take that token.
           </p>
         ) : (
-          <p class="hint">Commands need the token that the service was given. Reading does not.</p>
+          <p class="hint">
+            {forReading ? 'Reading and commands need' : 'Commands need'} the token that the service was given.
+            {!forReading && ' Reading does not.'}
+          </p>
         )}
         <label>
           Token

@@ -58,7 +58,7 @@ export const headersFor = (
   name: DeliveryName,
   incident: Incident,
   delivery?: Pick<DeliveryRecord, 'confirmed_at'>,
-): Readonly<Record<string, string>> => ({
+): Readonly<Record<string, string>> & { readonly 'idempotency-key': string } => ({
   'idempotency-key': deliveryKey(name, delivery?.confirmed_at),
   'containment-directive': name.directive satisfies Directive,
   'incident-class': incident.class,

@@ -69,6 +69,8 @@ export class Dispatcher {
       return send({
         endpoint,
         tokenPath: target?.token_path,
+        secretPath: target?.secret_path,
+        caPath: target?.ca_path,
         headers: headersFor(name, incident, actor.delivery(name.action, name.directive)),
         body: { action: endpoint.action, ...body },
         timeout: target?.timeout ?? HTTP_TIMEOUT,

@@ -1,5 +1,5 @@
 /**
- * One POST with a JSON body, over TCP or a unix socket, by node:http: the hardened host has no `fetch`.
+ * One POST with a JSON body, over TCP, TLS or a unix socket, by node:http: the hardened host has no `fetch`.
  *
  * Each request has a connection of its own, and it must be answered whole within the time that it is given. Of the answer
  * only the beginning is kept.
@@ -11,7 +11,9 @@ import {
   request,
   type RequestOptions,
 } from 'node:http';
-import type { TargetUrl } from '../policy/target-url.ts';
+import { constants, readFileSync } from 'node:fs';
+import type { RequestOptions as SecureRequestOptions } from 'node:https';
+import { isSecure, type TargetUrl } from '../policy/target-url.ts';
 import { excerptOf } from './excerpt.ts';
 
 /** As much of an answer's body as is read, in bytes; what is longer is as good as an answer that ends here. */
@@ -28,6 +30,8 @@ export interface HttpRequest {
   readonly url: TargetUrl;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
+  /** The certificates that an https service is checked against; by default the system's. */
+  readonly caPath?: string | undefined;
   /** In milliseconds. */
   readonly timeout: number;
   readonly signal: AbortSignal;
@@ -37,9 +41,10 @@ export interface HttpRequest {
  * Sends it.
  * @throws Error that says in a few words why there was no whole answer; an AbortError when `signal` has aborted
  */
-export async function post({ url, headers, body, timeout, signal }: HttpRequest): Promise<HttpAnswer> {
-  const options: RequestOptions = {
+export async function post({ url, headers, body, caPath, timeout, signal }: HttpRequest): Promise<HttpAnswer> {
+  const options: SecureRequestOptions = {
     ...addressOf(url),
+    ...(isSecure(url) && { ca: authorities(caPath) }),
     path: url.path,
     method: 'POST',
     agent: false,
@@ -52,7 +57,7 @@ export async function post({ url, headers, body, timeout, signal }: HttpRequest)
     },
     signal,
   };
-  const outgoing = request(options);
+  const outgoing = isSecure(url) ? requestSecurely(options) : request(options);
   let late = false;
   const timer = setTimeout(() => {
     late = true;
@@ -72,8 +77,38 @@ export async function post({ url, headers, body, timeout, signal }: HttpRequest)
 const addressOf = (url: TargetUrl): RequestOptions =>
   url.kind === 'unix'
     ? { socketPath: url.socket }
-    : // The name needs no resolver, which the hardened host does not let us ask.
-      { host: url.host === 'localhost' ? '127.0.0.1' : url.host, port: url.port };
+    : {
+        host: url.host,
+        port: url.port,
+        // The name needs no resolver, which the hardened host does not let us ask. A service may listen on either address.
+        ...(url.host === 'localhost' && { lookup: lookUpLocalhost, autoSelectFamily: true }),
+      };
+
+const lookUpLocalhost: NonNullable<RequestOptions['lookup']> = (_name, { all }, found) => {
+  const [first, ...others] = LOCALHOST;
+  if (all === true) found(null, [first, ...others]);
+  else found(null, first.address, first.family);
+};
+
+const LOCALHOST = [
+  { address: '127.0.0.1', family: 4 },
+  { address: '::1', family: 6 },
+] as const;
+
+/** Loaded when the first https request is made: few services need it. */
+const requestSecurely = (options: SecureRequestOptions): ClientRequest =>
+  process.getBuiltinModule('node:https').request(options);
+
+/** The certificates of a file, read for each attempt, or those of the system. @throws Error that names the key only */
+function authorities(path: string | undefined): string | string[] {
+  if (path === undefined) return process.getBuiltinModule('node:tls').getCACertificates('system');
+  try {
+    return readFileSync(path, { encoding: 'utf8', flag: constants.O_RDONLY | constants.O_NONBLOCK });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Error(`the file of ca_path can't be read (${code})`, { cause: error });
+  }
+}
 
 const hostHeader = ({ host, port }: Extract<TargetUrl, { kind: 'tcp' }>): string =>
   `${host.includes(':') ? `[${host}]` : host}:${port}`;

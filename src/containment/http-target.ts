@@ -3,13 +3,18 @@ import { SECOND } from '../clock.ts';
 import type { Endpoint } from '../policy/targets.ts';
 import { readSecretFile } from '../secret-file.ts';
 import { type HttpAnswer, post } from './http-post.ts';
+import { readSigningSecret, signed } from './signature.ts';
 import type { AttemptResult } from './attempt-result.ts';
 
 export interface Sending {
   readonly endpoint: Pick<Endpoint, 'url'>;
   /** A file with the token that is presented; it is read for each attempt, so it can be replaced at any time. */
   readonly tokenPath: string | undefined;
-  readonly headers: Readonly<Record<string, string>>;
+  /** A file with the secret to sign with, read for each attempt as well. */
+  readonly secretPath?: string | undefined;
+  /** A file with the certificates that an https service is checked against; by default the system's. */
+  readonly caPath?: string | undefined;
+  readonly headers: Readonly<Record<string, string>> & { readonly 'idempotency-key': string };
   readonly body: object | string;
   /** In milliseconds. */
   readonly timeout: number;
@@ -37,6 +42,8 @@ const judgeCallback = (answer: HttpAnswer): AttemptResult =>
 export async function send({
   endpoint,
   tokenPath,
+  secretPath,
+  caPath,
   headers,
   body,
   timeout,
@@ -44,12 +51,18 @@ export async function send({
   confirm,
 }: Sending): Promise<AttemptResult> {
   try {
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
     const authorization = tokenPath === undefined ? {} : { authorization: `Bearer ${tokenIn(tokenPath)}` };
+    const signature =
+      secretPath === undefined
+        ? {}
+        : signed(unnamed(secretPath, 'secret_path', readSigningSecret), headers['idempotency-key'], text, Date.now());
     return (confirm === 'callback' ? judgeCallback : judge)(
       await post({
         url: endpoint.url,
-        headers: { ...headers, ...authorization },
-        body: typeof body === 'string' ? body : JSON.stringify(body),
+        headers: { ...headers, ...signature, ...authorization },
+        body: text,
+        caPath,
         timeout,
         signal,
       }),
@@ -82,7 +95,21 @@ function pauseIn(header: string | undefined): number | undefined {
   return Number.isNaN(pause) ? undefined : Math.min(Math.max(pause, 0), LONGEST_RETRY_AFTER);
 }
 
-const tokenIn = (path: string): string => {
+/**
+ * Reads a secret's file. Its errors name the key of the policy instead of the path: they end up in the audit log, which
+ * more people read than may know the path.
+ */
+const unnamed = <Secret>(path: string, key: string, read: (path: string) => Secret): Secret => {
+  try {
+    return read(path);
+  } catch (error) {
+    throw new Error((error as Error).message.replaceAll(path, `the file of ${key}`), { cause: error });
+  }
+};
+
+const tokenIn = (path: string): string => unnamed(path, 'token_path', readToken);
+
+const readToken = (path: string): string => {
   const { content } = readSecretFile(path, {
     followLinks: true,
     forbiddenMode: 0o002,
@@ -99,7 +126,28 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such socket (ENOENT)',
   EACCES: 'its socket may not be opened (EACCES)',
   ECONNRESET: 'the connection broke before a whole answer had come (ECONNRESET)',
+  ...Object.fromEntries(
+    [
+      'SELF_SIGNED_CERT_IN_CHAIN',
+      'DEPTH_ZERO_SELF_SIGNED_CERT',
+      'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+      'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    ].map((code) => [
+      code,
+      `its certificate is from nobody who is trusted here (${code}); name the authority by ca_path`,
+    ]),
+  ),
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name (ERR_TLS_CERT_ALTNAME_INVALID)',
+  CERT_HAS_EXPIRED: 'its certificate has expired (CERT_HAS_EXPIRED)',
   EPIPE: 'the connection broke before the request was taken (EPIPE)',
 };
+
+/** Errors that say nothing of what the service answered, and name no file. */
+const isHarmless = (error: string): boolean =>
+  Object.values(REASONS).includes(error) || /^no answer within \d+ ms$/.test(error);
+
+/** What anybody may know of an error of `send`: no word of the service's answer but its status, and no path. */
+export const briefly = (error: string): string =>
+  isHarmless(error) ? error : (/^answered \d{3}/.exec(error)?.[0] ?? 'it could not be sent');
 
 const wordsOf = ({ code, message }: NodeJS.ErrnoException): string => REASONS[code ?? ''] ?? message;

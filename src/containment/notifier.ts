@@ -2,9 +2,10 @@
 import type { AuditLog, ReadableLog } from '../audit/log.ts';
 import type { Clock } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
+import { nameOf } from '../policy/target-url.ts';
 import type { Webhook } from '../policy/targets.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
-import { WebhookFeed, type WebhookStatus } from './webhook-feed.ts';
+import { type DetailedWebhookStatus, WebhookFeed, type WebhookStatus } from './webhook-feed.ts';
 
 export interface NotifierDependencies {
   readonly log: ReadableLog & Pick<AuditLog, 'append'>;
@@ -29,9 +30,14 @@ export class Notifier {
     this.#dependencies = dependencies;
   }
 
-  /** How each webhook is. */
+  /** How each webhook is, as anybody may see it. */
   get status(): readonly WebhookStatus[] {
     return [...this.#feeds.values()].map(({ status }) => status);
+  }
+
+  /** How each webhook is, with its address and the words of its last answer. */
+  get detailedStatus(): readonly DetailedWebhookStatus[] {
+    return [...this.#feeds.values()].map(({ detailedStatus }) => detailedStatus);
   }
 
   /** Makes the feeds look whether there is something to send. Cheap when there is not. */
@@ -66,7 +72,9 @@ export class Notifier {
 
   async #followPolicy(): Promise<void> {
     const { log, current, notify, clock } = this.#dependencies;
-    current();
+    const reads = current();
+    // Older entries name a webhook by its whole URL.
+    const positionOf = ({ url }: Webhook) => reads.takenBy(nameOf(url)) ?? reads.takenBy(url.text);
     const named = new Map(notify().map((webhook) => [webhook.url.text, webhook]));
     for (const [url, feed] of this.#feeds) {
       if (named.has(url)) continue;
@@ -75,7 +83,7 @@ export class Notifier {
     }
     if (this.#stopped) return;
     for (const [url, webhook] of named) {
-      const feed = this.#feeds.get(url) ?? new WebhookFeed(webhook, { log, clock, takenUpTo: current().takenBy(url) });
+      const feed = this.#feeds.get(url) ?? new WebhookFeed(webhook, { log, clock, takenUpTo: positionOf(webhook) });
       feed.follow(webhook);
       this.#feeds.set(url, feed);
     }

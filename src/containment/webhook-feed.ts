@@ -5,6 +5,7 @@
  * it. An answer that another attempt would not change counts as taken, and `status` shows it. The position is recorded
  * in the log (`notification.delivered`) from time to time: after a crash the last entries are sent again, under the same
  * keys.
+ * The log names the webhook by `nameOf`, because its path may be a secret and many people read the log.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { EntryLine } from '../audit/entry-line.ts';
@@ -12,24 +13,35 @@ import { LogCursor } from '../audit/log-cursor.ts';
 import type { AuditLog, ReadableLog } from '../audit/log.ts';
 import { type Clock, SECOND, timestamp } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
+import { nameOf, originOf } from '../policy/target-url.ts';
 import type { Webhook } from '../policy/targets.ts';
 import { pauseAfter } from './retry-pause.ts';
-import { send } from './http-target.ts';
+import { briefly, send } from './http-target.ts';
 import { isAboutIncident, NOTIFIED_EVENTS } from '../domain/entries.ts';
 
 const TIMEOUT = 5 * SECOND;
 /** How often the webhook's position is recorded in the log. */
 const RECORD_EVERY = 30 * SECOND;
 
-/** How a webhook is, in the words of `GET /health`. */
+/** How a webhook is, as `GET /health` shows it to anybody. */
 export interface WebhookStatus {
+  /** Its origin: the path may be a secret. */
   readonly url: string;
   readonly status: 'ok' | 'failing';
   /** How many entries of the log are after its position, wanted or not. */
   readonly behind: number;
   /** How many entries it has refused since the start. */
   readonly refused: number;
+  /** Without the words of its answer. */
   readonly last_error?: string;
+}
+
+/** How a webhook is, for the metrics, and for readers with the token. */
+export interface DetailedWebhookStatus {
+  readonly webhook: Webhook;
+  readonly status: WebhookStatus;
+  /** In the words of its answer. */
+  readonly lastError: string | undefined;
 }
 
 export interface WebhookFeedParts {
@@ -44,7 +56,7 @@ export class WebhookFeed {
   readonly #stopping = new AbortController();
   #webhook: Webhook;
   #cursor: LogCursor | undefined;
-  /** The last entry that is done with. */
+  /** The last entry that was taken, or is not for it. */
   #position: number;
   /** The position that the log has, and when it was recorded, by the monotonic clock. */
   #recorded: number;
@@ -65,12 +77,16 @@ export class WebhookFeed {
 
   get status(): WebhookStatus {
     return {
-      url: this.#webhook.url.text,
+      url: originOf(this.#webhook.url),
       status: this.#misses === 0 ? 'ok' : 'failing',
       behind: this.#parts.log.status.entries - this.#position,
       refused: this.#refused,
-      ...(this.#lastError === undefined ? {} : { last_error: this.#lastError }),
+      ...(this.#lastError === undefined ? {} : { last_error: briefly(this.#lastError) }),
     };
+  }
+
+  get detailedStatus(): DetailedWebhookStatus {
+    return { webhook: this.#webhook, status: this.status, lastError: this.#lastError };
   }
 
   /** Continues under the policy in force. */
@@ -130,9 +146,18 @@ export class WebhookFeed {
     const body = line.bytes.toString();
     const { entry_hash: hash } = JSON.parse(body) as { entry_hash: string };
     for (;;) {
-      const { url, token_path: tokenPath } = this.#webhook;
+      const { url, token_path: tokenPath, secret_path: secretPath, ca_path: caPath } = this.#webhook;
       const headers = { 'idempotency-key': hash, 'audit-event': line.event };
-      const outcome = await send({ endpoint: { url }, tokenPath, headers, body, timeout: TIMEOUT, signal });
+      const outcome = await send({
+        endpoint: { url },
+        tokenPath,
+        secretPath,
+        caPath,
+        headers,
+        body,
+        timeout: TIMEOUT,
+        signal,
+      });
       this.#sent = true;
       if (outcome.kind !== 'missed') {
         this.#misses = 0;
@@ -155,7 +180,7 @@ export class WebhookFeed {
     if (this.#recorded === this.#position) return;
     const { log, clock } = this.#parts;
     const through_seq = this.#position;
-    const data = { url: this.#webhook.url.text, through_seq };
+    const data = { url: nameOf(this.#webhook.url), through_seq };
     await log.append([{ timestamp: timestamp(clock.now()), event: 'notification.delivered', data }]);
     this.#recorded = through_seq;
     this.#recordedAt = clock.monotonic();

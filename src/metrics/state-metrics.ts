@@ -10,6 +10,7 @@ import { SECOND } from '../clock.ts';
 import type { Notifier } from '../containment/notifier.ts';
 import type { ActorRegistry } from '../incidents/actor-registry.ts';
 import type { Policy } from '../policy/policy.ts';
+import { nameOf, originOf } from '../policy/target-url.ts';
 import type { Projections } from '../projections/projections.ts';
 import { VERSION } from '../version.ts';
 import { addReading, addReadings, addTotal, addTotals, type Sample } from './reading.ts';
@@ -21,7 +22,7 @@ export interface StateParts {
   readonly streams: { readonly readers: number };
   readonly policy: { readonly current: Policy };
   readonly verification: { readonly verified: number | undefined; readonly verifiedAt: number | undefined };
-  readonly notifier: Pick<Notifier, 'status'>;
+  readonly notifier: Pick<Notifier, 'detailedStatus'>;
   /** Why the service can't take reports or commands now; empty when it can. */
   readonly reasons: () => readonly string[];
 }
@@ -113,17 +114,27 @@ function addContainmentMetrics(registry: Registry, { projections: { posture } }:
   });
 }
 
+/** The origin of each webhook, since its path may be a secret; where several have the same one, a tag tells them apart. */
+const labelled = (statuses: Notifier['detailedStatus']) =>
+  statuses.map(({ webhook: { url }, status }) => {
+    const isShared = statuses.filter(({ webhook }) => originOf(webhook.url) === originOf(url)).length > 1;
+    return { labels: { url: isShared ? nameOf(url) : originOf(url) }, status };
+  });
+
 function addWebhookMetrics(registry: Registry, { notifier }: StateParts): void {
   const failing = 'Whether the webhook fails now: 1 or 0.';
   addReadings(registry, 'incident_recorder_webhook_failing', failing, ['url'], () =>
-    notifier.status.map(({ url, status }): Sample<'url'> => [{ url }, status === 'failing' ? 1 : 0]),
+    labelled(notifier.detailedStatus).map(({ labels, status }): Sample<'url'> => [
+      labels,
+      status.status === 'failing' ? 1 : 0,
+    ]),
   );
   const behind = 'Entries of the audit log that have not been sent to the webhook.';
   addReadings(registry, 'incident_recorder_webhook_behind_entries', behind, ['url'], () =>
-    notifier.status.map((webhook): Sample<'url'> => [{ url: webhook.url }, webhook.behind]),
+    labelled(notifier.detailedStatus).map(({ labels, status }): Sample<'url'> => [labels, status.behind]),
   );
   const refused = 'Entries that the webhook has refused.';
   addTotals(registry, 'incident_recorder_webhook_refused_entries_total', refused, ['url'], () =>
-    notifier.status.map((webhook): Sample<'url'> => [{ url: webhook.url }, webhook.refused]),
+    labelled(notifier.detailedStatus).map(({ labels, status }): Sample<'url'> => [labels, status.refused]),
   );
 }

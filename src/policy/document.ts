@@ -1,4 +1,5 @@
 import type { Burst, Policy, PolicyContent } from './policy.ts';
+import { originOf, type TargetUrl } from './target-url.ts';
 import type { Target, Webhook } from './targets.ts';
 
 /** A policy as everybody may see it: what it decides and where it comes from, without the paths of tokens. */
@@ -10,8 +11,10 @@ export interface PolicyDocument {
   readonly digest: string;
   /** RFC 3339 in UTC with milliseconds. */
   readonly loaded_at: string;
+  /** There when addresses are cut to their origins. */
+  readonly addresses?: 'origin';
   readonly rules: PolicyContent['rules'];
-  /** Addresses as the policy writes them; times in milliseconds. */
+  /** Addresses as the policy writes them, or their origins; times in milliseconds. */
   readonly targets: Readonly<Record<string, object>>;
   readonly notify: readonly object[];
   /** In milliseconds. */
@@ -20,8 +23,12 @@ export interface PolicyDocument {
   readonly report_bytes_per_day?: number;
 }
 
-/** The public document of a policy. */
-export const policyDocument = (policy: Policy): PolicyDocument => {
+/**
+ * The document of a policy.
+ * @param addresses `whole` as the policy writes them, for who may know them; `origin` for anybody
+ */
+export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = 'whole'): PolicyDocument => {
+  const shown = addresses === 'whole' ? ({ text }: TargetUrl): string => text : originOf;
   const { version, source, path, digest, loaded_at, rules, targets, notify } = policy;
   const { attention_after, burst, report_bytes_per_day } = policy;
   return {
@@ -30,24 +37,28 @@ export const policyDocument = (policy: Policy): PolicyDocument => {
     ...(path === undefined ? {} : { path }),
     digest,
     loaded_at,
+    ...(addresses === 'origin' && hasAddresses(policy) ? { addresses } : {}),
     rules,
     targets: Object.fromEntries(
-      Object.entries(targets).flatMap(([action, target]) => (target ? [[action, targetDocument(target)]] : [])),
+      Object.entries(targets).flatMap(([action, target]) => (target ? [[action, targetDocument(target, shown)]] : [])),
     ),
-    notify: notify.map(webhookDocument),
+    notify: notify.map(({ url, events }: Webhook) => ({ url: shown(url), ...(events && { events }) })),
     attention_after,
     ...(burst === undefined ? {} : { burst }),
     ...(report_bytes_per_day === undefined ? {} : { report_bytes_per_day }),
   };
 };
 
-const targetDocument = ({ engage, release, broker, timeout, confirm_every, confirm }: Target): object => ({
-  ...(engage && { engage: { ...engage, url: engage.url.text } }),
-  ...(release && { release: { ...release, url: release.url.text } }),
+const hasAddresses = ({ targets, notify }: Policy): boolean => notify.length + Object.keys(targets).length > 0;
+
+const targetDocument = (
+  { engage, release, broker, timeout, confirm_every, confirm }: Target,
+  shown: (url: TargetUrl) => string,
+): object => ({
+  ...(engage && { engage: { ...engage, url: shown(engage.url) } }),
+  ...(release && { release: { ...release, url: shown(release.url) } }),
   ...(broker && { broker }),
   ...(timeout !== undefined && { timeout }),
   ...(confirm_every !== undefined && { confirm_every }),
   ...(confirm !== undefined && { confirm }),
 });
-
-const webhookDocument = ({ url, events }: Webhook): object => ({ url: url.text, ...(events && { events }) });

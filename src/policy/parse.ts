@@ -1,7 +1,7 @@
 import type { PolicyContent, PolicyFault } from './policy.ts';
 import { refusedPolicy } from './policy.ts';
 import { PolicyFile } from './schema.ts';
-import { staysHere } from './target-url.ts';
+import { isSecure, staysHere, URL_FORMS } from './target-url.ts';
 import { placeOf } from './fault-messages.ts';
 import { readYaml } from './yaml.ts';
 
@@ -41,5 +41,9 @@ const remoteTargets = ({ targets, notify }: PolicyContent) => {
   const message =
     'is not on this machine (127.0.0.0/8, [::1], localhost or a unix socket); ' +
     'set ALLOW_NON_LOOPBACK=1 if containment is meant to leave it';
-  return urls.filter(({ url }) => url !== undefined && !staysHere(url)).map(({ path }) => ({ path, message }));
+  const secure = `must be ${URL_FORMS}: https is for services on other machines`;
+  return urls.flatMap(({ path, url }) => {
+    if (url === undefined || (staysHere(url) && !isSecure(url))) return [];
+    return [{ path, message: staysHere(url) ? secure : message }];
+  });
 };

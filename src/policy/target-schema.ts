@@ -62,6 +62,8 @@ const target = closed('key', {
   release: z.optional(endpoint),
   broker: z.optional(closed('key', { requests: path, results: path, action: word })),
   token_path: z.optional(path),
+  secret_path: z.optional(path),
+  ca_path: z.optional(path),
   timeout: z.optional(duration('100ms', '120s')),
   confirm_every: z.optional(duration('1s', '24h')),
   confirm: z.optional(oneOf('way to confirm', CONFIRM)),
@@ -77,6 +79,13 @@ const target = closed('key', {
       fault('token_path', 'needs engage, which sends the token');
     if (given.confirm !== undefined && given.engage === undefined)
       fault('confirm', 'needs engage, whose answer it is about');
+    if (given.secret_path !== undefined && given.engage === undefined)
+      fault('secret_path', 'needs engage, which is signed with the secret');
+    if (
+      given.ca_path !== undefined &&
+      !(given.engage as { url?: TargetUrl } | undefined)?.url?.text.startsWith('https')
+    )
+      fault('ca_path', 'needs an engage whose url is https');
     if (given.timeout !== undefined && given.engage === undefined && given.broker === undefined)
       fault('timeout', 'needs engage or broker');
   }, evenIfFaulty),
@@ -105,6 +114,8 @@ export const notify = z
     closed('key', {
       url: webhookUrl,
       token_path: z.optional(path),
+      secret_path: z.optional(path),
+      ca_path: z.optional(path),
       events: z.optional(
         z
           .array(oneOf('event', NOTIFIED_EVENTS), {
@@ -113,7 +124,10 @@ export const notify = z
           .check(z.minLength(1, { error: 'must name an event; leave it out for all of them' })),
       ),
     }),
-    { error: ({ input }) => `must be a list of webhooks ({url, token_path, events}), found ${shown(input)}` },
+    {
+      error: ({ input }) =>
+        `must be a list of webhooks ({url, token_path, secret_path, ca_path, events}), found ${shown(input)}`,
+    },
   )
   .check(
     z.maxLength(MOST_WEBHOOKS, { error: `must have at most ${MOST_WEBHOOKS} webhooks` }),

@@ -26,6 +26,10 @@ export interface Target {
   readonly release?: Endpoint | undefined;
   readonly broker?: Broker | undefined;
   readonly token_path?: string | undefined;
+  /** A file with the secret that requests are signed with. */
+  readonly secret_path?: string | undefined;
+  /** A file with the certificates of the authority that an https service is certified by; by default the system's. */
+  readonly ca_path?: string | undefined;
   readonly timeout?: number | undefined;
   /** How often the service confirms that the action is still in force. */
   readonly confirm_every?: number | undefined;
@@ -39,6 +43,10 @@ export type Targets = { readonly [Action in ContainmentAction]?: Target | undefi
 export interface Webhook {
   readonly url: TargetUrl;
   readonly token_path?: string | undefined;
+  /** A file with the secret that requests are signed with. */
+  readonly secret_path?: string | undefined;
+  /** A file with the certificates of the authority that an https service is certified by; by default the system's. */
+  readonly ca_path?: string | undefined;
   /** The events that it receives; by default all. */
   readonly events?: readonly EntryEvent[] | undefined;
 }

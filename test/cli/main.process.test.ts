@@ -248,6 +248,38 @@ describe('incident-recorder', () => {
     });
   });
 
+  it('reads with the token where reads need it, and shows of addresses what may be known', async () => {
+    const closed = new ServiceHome(directory());
+    const policy = join(closed.directory, 'policy.yaml');
+    const withPath = (path: string): string => `version: 1\nnotify: [{ url: "http://127.0.0.1:9/${path}" }]\n`;
+    writeFileSync(policy, withPath('one'));
+    const other = join(closed.directory, 'other.yaml');
+    writeFileSync(other, withPath('two'));
+    const url = { INCIDENT_RECORDER_URL: `unix:${join(closed.directory, 'socket')}` };
+    const BIND_ADDR = url.INCIDENT_RECORDER_URL;
+    const settings = { BIND_ADDR, CONTAINMENT_POLICY_PATH: policy };
+    const token = { INCIDENT_RECORDER_TOKEN_PATH: closed.token };
+    const none = { INCIDENT_RECORDER_TOKEN_PATH: join(closed.directory, 'nothing') };
+
+    const open = await RunningService.start(closed, { env: settings });
+    try {
+      const whole = await run(['policy', 'diff', other], { env: { ...url, ...token } });
+      expect(whole.stdout).to.include('http://127.0.0.1:9/one').and.include('http://127.0.0.1:9/two');
+      const cut = await run(['policy', 'diff', other], { env: { ...url, ...none } });
+      expect(`${cut.stdout}${cut.stderr}`).to.include('it differs in paths of addresses');
+    } finally {
+      await open.end('SIGKILL');
+    }
+
+    const guarded = await RunningService.start(closed, { env: { ...settings, READ_ACCESS: 'token' } });
+    try {
+      expect(await run(['posture'], { env: { ...url, ...token } })).to.include({ status: 0 });
+      expect((await run(['posture'], { env: { ...url, ...none } })).status).to.equal(1);
+    } finally {
+      await guarded.end('SIGKILL');
+    }
+  });
+
   it('works over TCP, and says when there is nobody', async () => {
     const other = await RunningService.start(new ServiceHome(directory()));
     const url = `http://127.0.0.1:${other.port}`;

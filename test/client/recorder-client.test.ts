@@ -118,6 +118,20 @@ describe('RecorderClient', () => {
     );
   });
 
+  it('reads with its token where reads need one', async () => {
+    const home = new ServiceHome(directory());
+    const { port } = await start(home, { env: { READ_ACCESS: 'token' } });
+    const url = `http://127.0.0.1:${port}`;
+    const [knowing, ignorant] = [home.token, undefined].map(
+      (tokenPath) => new RecorderClient({ url, tokenPath, retries: 0 }),
+    );
+    clients.push(knowing!, ignorant!);
+    expect((await knowing!.posture('freeze_agent'))?.posture.engaged).to.equal(false);
+    expect(await failure(ignorant!.posture('freeze_agent')))
+      .to.be.instanceOf(Refused)
+      .with.property('status', 403);
+  });
+
   it('refuses other forms of URLs', () => {
     for (const url of ['https://127.0.0.1', 'http://127.0.0.1/path', 'unix:socket', '127.0.0.1:8515', 'nonsense']) {
       expect(() => new RecorderClient({ url }), url).to.throw(TypeError, 'http://host:port or unix:/path');

@@ -1,3 +1,7 @@
+import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { chmodSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
@@ -59,10 +63,14 @@ describe('a service over HTTP', () => {
   const listen = listeningTargets();
   const stopping = new AbortController();
 
-  const sent = (url: string, { tokenPath, timeout = 20_000 }: { tokenPath?: string; timeout?: number } = {}) =>
+  const sent = (
+    url: string,
+    { tokenPath, secretPath, timeout = 20_000 }: { tokenPath?: string; secretPath?: string; timeout?: number } = {},
+  ) =>
     send({
       endpoint: { url: parseTargetUrl(url)! },
       tokenPath,
+      secretPath,
       headers: { 'idempotency-key': 'a key' },
       body: { action: 'freeze', incident_id: 'INC-1', reason: 'a reason' },
       timeout,
@@ -87,6 +95,57 @@ describe('a service over HTTP', () => {
     });
     expect(received?.headers).to.not.have.property('authorization');
   });
+
+  it('is found as localhost on either address', async () => {
+    const server = createServer((request, response) => void request.resume().on('end', () => response.end()));
+    server.listen(0, '::1');
+    await once(server, 'listening');
+    try {
+      const { port } = server.address() as AddressInfo;
+      expect(await sent(`http://localhost:${port}/`)).to.have.property('kind', 'done');
+    } finally {
+      server.close();
+      server.closeAllConnections();
+    }
+    const target = await listen();
+    expect(await sent(`http://localhost:${target.port}/`)).to.have.property('kind', 'done');
+  });
+
+  it('gets a signature under the secret of the file, as it is at each attempt', async () => {
+    const target = await listen();
+    const secretPath = join(directory(), 'secret');
+    const secrets = ['one', 'another'].map((text) => Buffer.from(text.padEnd(32, '.')));
+    for (const secret of secrets) {
+      writeFileSync(secretPath, `whsec_${secret.toString('base64')}\n`, { mode: 0o600 });
+      expect(await sent(target.url('/'), { secretPath })).to.have.property('kind', 'done');
+    }
+    const received = await target.receives(2);
+    for (const [index, { headers, body }] of received.entries()) {
+      expect(headers['webhook-id']).to.equal('a key');
+      expect(Number(headers['webhook-timestamp']) * 1000).to.be.closeTo(Date.now(), 30_000);
+      const text = `a key.${String(headers['webhook-timestamp'])}.${JSON.stringify(body)}`;
+      const hmac = createHmac('sha256', secrets[index]!).update(text).digest('base64');
+      expect(headers['webhook-signature']).to.equal(`v1,${hmac}`);
+    }
+  });
+
+  for (const [what, content, mode, error] of [
+    ['is not there', undefined, 0o600, /^the file of secret_path is not there$/],
+    ['is of another form', 'a plain secret', 0o600, /^the file of secret_path holds no secret of the form whsec_/],
+    ['is too short', 'whsec_c2hvcnQ=', 0o600, /holds no secret/],
+    ['can be read by everybody', `whsec_${'MfKQ'.repeat(8)}`, 0o604, /is open to every user/],
+  ] as const) {
+    it(`given a secret's file that ${what}, then nothing is sent, and the error names no path`, async () => {
+      const target = await listen();
+      const secretPath = join(directory(), 'secret');
+      if (content !== undefined) writeFileSync(secretPath, content);
+      if (content !== undefined) chmodSync(secretPath, mode);
+      const found = await sent(target.url('/'), { secretPath });
+      expect(found).to.have.property('kind', 'missed');
+      expect(found).to.have.property('error').that.matches(error).and.does.not.include(secretPath);
+      expect(target.received).to.deep.equal([]);
+    });
+  }
 
   it('is asked over a unix socket in the same way', async () => {
     const socket = join(directory(), 'agent.sock');

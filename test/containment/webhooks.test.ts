@@ -1,6 +1,8 @@
-import { writeFileSync } from 'node:fs';
+import { createHmac } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { chainHash } from '../../src/audit/chain-hash.ts';
 import { Notifier } from '../../src/containment/notifier.ts';
 import type { Webhook } from '../../src/policy/targets.ts';
 import { draft, openLog } from '../support/audit-log.ts';
@@ -105,6 +107,61 @@ describe('webhooks', () => {
     expect(new Set(tries.map(({ headers }) => headers['idempotency-key'])).size).to.equal(1);
   });
 
+  it('show anybody their origin and how they are, but no path and no word of an answer', async () => {
+    target.behaviours = [answering(500, 'password=hunter2')];
+    const { home: files, env } = home(
+      ['first', 'second'].map((path) => `  - url: ${target.url(`/services/T00/${path}-SECRET`)}\n`).join(''),
+    );
+    const policy = env['CONTAINMENT_POLICY_PATH']!;
+    const token = join(files.directory, 'TARGET-TOKEN');
+    const targets = `targets:\n  freeze_agent:\n    token_path: ${token}\n`;
+    const engage = `    engage: { url: "${target.url('/freeze?key=SECRET')}", action: freeze }\n`;
+    writeFileSync(policy, `${readFileSync(policy, 'utf8')}${targets}${engage}`);
+    const service = await start(files, { env });
+    const { id } = (await service.report(burst)).json;
+    await target.receives(2);
+    await service.until(async () => (await service.get('/health')).json.notify[0].status === 'failing');
+    const origin = target.url('');
+    const { notify, warnings } = (await service.get('/health')).json;
+    expect(notify[0]).to.include({ url: origin, last_error: 'answered 500' });
+    expect(warnings.join()).to.include(`the webhook ${origin} takes nothing`);
+    const document = (await service.get('/api/v1/policy')).json;
+    expect(document.notify[1].url).to.equal(origin);
+    expect(document.targets.freeze_agent).to.deep.equal({ engage: { url: origin, action: 'freeze' } });
+    expect((await service.get('/metrics')).text).to.match(/webhook_failing\{url="[^"]+#[0-9a-f]{8}"\} 1/);
+    await service.until(async () => (await service.get(`/api/v1/incidents/get?id=${id}`)).text.includes('token_path'));
+    for (const path of [
+      '/health',
+      '/metrics',
+      '/api/v1/policy',
+      '/api/v1/containment',
+      `/api/v1/incidents/get?id=${id}`,
+    ]) {
+      expect((await service.get(path)).text, path).to.not.match(/SECRET|hunter2|TARGET-TOKEN/);
+    }
+
+    const trusted = (await service.send('GET', '/health')).json.notify[0];
+    expect(trusted).to.include({ url: target.url('/services/T00/first-SECRET') });
+    expect(trusted.last_error).to.equal('answered 500: password=hunter2');
+    const whole = (await service.send('GET', '/api/v1/policy')).json;
+    expect(whole.notify[1].url).to.equal(target.url('/services/T00/second-SECRET'));
+    await service.stop();
+    expect(readFileSync(files.log, 'utf8'))
+      .to.match(/"url":"http:[^"]+#[0-9a-f]{8}"/)
+      .and.not.match(/SECRET|TARGET-TOKEN/);
+  });
+
+  it('continue after their position where an earlier log names them by their whole URL', async () => {
+    const { home: files, env } = home(`  - { url: "${target.url('/path')}", events: [service.stopped] }\n`);
+    const { log } = await openLog(files.log, chainHash(readFileSync(files.key).subarray(0, 32)));
+    const { timestamp } = draft('');
+    const data = { url: target.url('/path'), through_seq: 0 };
+    await log.append([draft('not sent yet'), { timestamp, event: 'notification.delivered', data }]);
+    await log.close();
+    await start(files, { env });
+    expect((await target.receives(1))[0]?.body.data.reason).to.equal('not sent yet');
+  });
+
   it('get after a crash what they had not got, under the same keys', async () => {
     target.behaviours = [answering(500)];
     const { home: files, env } = home(`  - { url: "${target.url('/')}", events: [incident.reported] }\n`);
@@ -121,6 +178,25 @@ describe('webhooks', () => {
     const received = await target.receives(before + 5);
     expect(received.slice(before).map(({ body }) => body.data.incident)).to.deep.equal(ids);
     expect(received[before]?.headers['idempotency-key']).to.equal(received[0]?.headers['idempotency-key']);
+  });
+
+  it('get each entry signed under its hash, with the bytes that are in the log', async () => {
+    const { home: files, env } = home(`  - { url: "${target.url('/')}", events: [incident.reported] }\n`);
+    const secret = join(files.directory, 'secret');
+    writeFileSync(secret, `whsec_${'MfKQ'.repeat(8)}`, { mode: 0o600 });
+    const policy = env['CONTAINMENT_POLICY_PATH']!;
+    writeFileSync(policy, readFileSync(policy, 'utf8').replace(' events:', ` secret_path: ${secret}, events:`));
+    const service = await start(files, { env });
+    await service.report(burst);
+    const [{ headers, body }] = (await target.receives(1)) as [Received];
+    const line = readFileSync(files.log, 'utf8')
+      .split('\n')
+      .find((each) => each.includes(body.entry_hash));
+    const text = `${body.entry_hash}.${String(headers['webhook-timestamp'])}.${line}`;
+    const hmac = createHmac('sha256', Buffer.from('MfKQ'.repeat(8), 'base64'))
+      .update(text)
+      .digest('base64');
+    expect(headers['webhook-signature']).to.equal(`v1,${hmac}`);
   });
 
   it('that refuse an entry for good get the next', async () => {

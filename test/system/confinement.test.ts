@@ -153,8 +153,35 @@ describe('the confinement of the recorder', () => {
     expect(recorder.post('/api/v1/incidents/report', report, `${secrets}/service-token`).status).to.equal(201);
     machine.run(
       `mv service-token /run/secure-ai/
-      chgrp incident-recorder ${secrets}/audit-hmac-key; chmod 0440 ${secrets}/audit-hmac-key`,
+      chown incident-recorder ${secrets}/audit-hmac-key; chmod 0400 ${secrets}/audit-hmac-key`,
     );
+  });
+
+  it('keeps its database in a directory of its own where a group may write in that of the log', async () => {
+    const logs = '/var/lib/secure-ai/logs';
+    machine.run(`systemctl stop ${UNIT}; groupadd --force log-keepers; chgrp log-keepers ${logs}; chmod 0770 ${logs}`);
+    machine.run(`systemctl start ${UNIT}`);
+    await machine.wait(`journalctl --unit=${UNIT} | grep -q 'ALLOW_SHARED_LOG_DIRECTORY=1'`);
+    dropIn('shared-log-directory');
+    await recorder.serves();
+    expect(recorder.report('in a shared directory').status).to.equal(201);
+    expect(machine.run('ls /var/lib/incident-recorder/')).to.include('incident-recorder-audit.sqlite');
+    machine.run(`chgrp incident-recorder ${logs}; chmod 0750 ${logs}`);
+  });
+
+  it('lets the readers of token and log read no key', () => {
+    const key = '/etc/secure-ai/incident-recorder/audit-hmac-key';
+    const reads = (group: string, path: string): boolean =>
+      machine.try(`setpriv --reuid 4301 --regid 4301 --groups "$(getent group ${group} | cut -d: -f3)" cat ${path}`)
+        .status === 0;
+    const log = '/var/lib/secure-ai/logs/incident-recorder-audit.jsonl';
+    const readers = ['incident-reporters', 'incident-recorder'].map((group) =>
+      ['/run/secure-ai/service-token', log, key].map((path) => reads(group, path)),
+    );
+    expect(readers).to.deep.equal([
+      [true, false, false],
+      [false, true, false],
+    ]);
   });
 
   it('asks the vault to lock by a file, with the drop-in for that', async () => {

@@ -1,5 +1,6 @@
 import type { Context } from 'koa';
 import type { ApiDependencies } from '../dependencies.ts';
+import { isTrustedReader } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { respondJson, RETRY_AFTER_SECONDS } from '../respond.ts';
 
@@ -8,15 +9,23 @@ import { respondJson, RETRY_AFTER_SECONDS } from '../respond.ts';
  *
  * - `/livez` responds as long as the process serves requests. When it does not, a restart may help.
  * - `/readyz` says whether reports and commands are taken. When they are not, a restart helps nothing.
- * - `/health` says the same as `/readyz`, and everything else that an operator wants to know.
+ * - `/health` says the same as `/readyz`, and everything else that an operator wants to know. Where reads need the token
+ *   and a request has none, it is `{"status"}` only.
  */
-export const healthRoutes = ({ health, reasons }: Pick<ApiDependencies, 'health' | 'reasons'>): readonly ApiRoute[] => [
+export const healthRoutes = ({
+  health,
+  reasons,
+  readAccess,
+  token,
+}: Pick<ApiDependencies, 'health' | 'reasons' | 'readAccess' | 'token'>): readonly ApiRoute[] => [
   {
     method: 'GET',
     path: '/health',
     handle: (ctx) => {
-      const summary = health();
-      respond(ctx, summary.status === 'ok', summary);
+      const isTrusted = isTrustedReader(token, ctx);
+      const summary = health(isTrusted);
+      const { status } = summary;
+      respond(ctx, status === 'ok', isTrusted || readAccess === 'open' ? summary : { status });
     },
   },
   { method: 'GET', path: '/livez', handle: (ctx) => respond(ctx, true, { status: 'ok' }) },

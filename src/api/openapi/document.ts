@@ -26,9 +26,9 @@ export const openApiDocument = () =>
       version: VERSION,
       description:
         'Records, contains and follows up security incidents on a hardened machine that runs AI agents and models. ' +
-        'Reading needs no token; every change does. `HEAD` works where `GET` does. Any request may carry ' +
-        '`Recorder-Challenge: nonce=…; key=…`: the response then carries `Recorder-Proof`, by which the recorder shows ' +
-        'that it knows the token.',
+        'Every change needs the token; reading does not, unless the service is configured so (READ_ACCESS). `HEAD` works ' +
+        'where `GET` does. Any request may carry `Recorder-Challenge: nonce=…; key=…`: the response then carries ' +
+        '`Recorder-Proof`, by which the recorder shows that it knows the token.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [{ url: 'http://127.0.0.1:8515', description: 'The loopback, unless BIND_ADDR says otherwise.' }],

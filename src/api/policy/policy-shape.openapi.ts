@@ -27,10 +27,12 @@ const target = z.object({
 
 export const policy = named(
   'Policy',
-  'The policy in force, completed from the built-in table. The paths of tokens are left out.',
+  'The policy in force, completed from the built-in table. The paths of tokens are left out. ' +
+    'Without the token, so are those of targets and webhooks: `url` is an origin.',
   z.object({
     ...policyFields,
     path: maybe(text()),
+    addresses: maybe(meaning(z.literal('origin'), 'There where the token would show more of the addresses.')),
     rules: z.object(
       Object.fromEntries(
         CLASSES.map((name) => [

@@ -1,17 +1,19 @@
 import { policyDocument } from '../../policy/document.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
+import { isTrustedReader } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { nothingSchema } from '../request/fields.ts';
 import { readParameters } from '../request/read.ts';
 import { respondJson } from '../respond.ts';
 
 /**
- * The policy in force, completed from the built-in table; and the command that loads it again. A refused policy is
+ * The policy in force, completed from the built-in table: for readers without the token, with no more of an address than
+ * its origin, since a path may hold a secret. And the command that loads it again. A refused policy is
  * answered with its faults, and the old one stays in force.
  */
 export const policyRoutes = (
-  { policy, reload }: Pick<ApiDependencies, 'policy' | 'reload'>,
+  { policy, reload, token }: Pick<ApiDependencies, 'policy' | 'reload' | 'token'>,
   { authenticated }: Pick<Admission, 'authenticated'>,
 ): readonly ApiRoute[] => [
   {
@@ -19,7 +21,11 @@ export const policyRoutes = (
     path: '/api/v1/policy',
     handle: (ctx) => {
       readParameters(ctx, nothingSchema);
-      respondJson(ctx, 200, JSON.stringify(policyDocument(policy.current)));
+      respondJson(
+        ctx,
+        200,
+        JSON.stringify(policyDocument(policy.current, isTrustedReader(token, ctx) ? 'whole' : 'origin')),
+      );
     },
   },
   ...['/api/v1/reload', '/reload'].map((path): ApiRoute => ({

@@ -4,7 +4,8 @@ import type { NextTransition } from '../../../machines/transitions.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { LiveResource } from '../live-resource.ts';
 import { epoch, listen } from '../live-entries.ts';
-import { read, type ReadAnswer, reasonOf } from '../request.ts';
+import { read } from '../operator.ts';
+import { type ReadAnswer, reasonOf } from '../request.ts';
 import { type Entry, type IncidentEntry, isAboutIncident } from '../../domain/entries.ts';
 
 interface Transitions {

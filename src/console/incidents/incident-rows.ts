@@ -8,7 +8,8 @@
 import { batch, signal } from '@preact/signals';
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
 import { admits, apiQuery, type Filters } from '../filters.ts';
-import { read, reasonOf, Refusal } from '../request.ts';
+import { read } from '../operator.ts';
+import { reasonOf, Refusal } from '../request.ts';
 import { type IncidentRow, type ListedIncident, rowOf, rowOfReport } from './incident-row.ts';
 import { type Entry, type IncidentEntry, isAboutIncident } from '../../domain/entries.ts';
 

@@ -4,7 +4,8 @@
  * The drawing is an SVG with a style sheet of its own. The page's policy forbids that, and forbids to turn text into
  * markup. So the text is parsed here: only known shapes and their geometry are used, and the colours come from the page.
  */
-import { Refusal } from '../request.ts';
+import { readAs } from '../operator.ts';
+import { get, Refusal, refuse } from '../request.ts';
 
 export interface Shape {
   readonly tag: string;
@@ -40,9 +41,12 @@ export const drawingOf = (machine: string): Promise<Shape> => {
 };
 
 const fetchDrawing = async (path: string): Promise<Shape> => {
-  const response = await fetch(path).catch(() => undefined);
-  if (!response?.ok) throw new Refusal(response?.status ?? 0, 'the chart could not be read');
-  return readDrawing(await response.text());
+  const text = await readAs(async (token) => {
+    const response = await get(path, { accept: 'image/svg+xml', token });
+    await refuse(response);
+    return response.text();
+  });
+  return readDrawing(text);
 };
 
 interface Growing extends Shape {

@@ -132,6 +132,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     log: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
     logRequest: (fields) => write('info')(fields, 'request'),
     clock: { now: () => 0, monotonic: () => ticks++ },
+    readAccess: 'open',
     allowNonLoopback: false,
     overUnixSocket: false,
     ...dependencies,

@@ -37,6 +37,7 @@ const NEEDS = {
   'systemd-analyze': ['the package systemd', () => runs('systemd-analyze', '--version')],
   'systemd-nspawn': ['the package systemd-container', () => runs('systemd-nspawn', '--version')],
   debootstrap: ['the package debootstrap', () => runs('debootstrap', '--version')],
+  openssl: ['the package openssl', () => runs('openssl', 'version')],
   prlimit: ['the package util-linux (prlimit)', () => runs('prlimit', '--version')],
   libfaketime: ['the package libfaketime', () => LIBFAKETIME !== undefined],
   mount: ['the right to mount (root)', mayMount],

@@ -51,8 +51,8 @@ export class Recorder {
   makeToken(): void {
     this.#machine.run(
       `token=${TOKEN}
-      (umask 077; openssl rand -base64 32 > $token.new; chgrp incident-recorder $token.new; chmod 0640 $token.new)
-      mv $token.new $token`,
+      (umask 077; openssl rand -base64 32 > $token.new; chown incident-recorder:incident-reporters $token.new)
+      chmod 0440 $token.new; mv $token.new $token`,
     );
   }
 

@@ -1,0 +1,98 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { send } from '../../src/containment/http-target.ts';
+import { parseTargetUrl } from '../../src/policy/target-url.ts';
+import { needs } from '../faults/support/needs.ts';
+import { RunningService, ServiceHome } from '../support/running-service.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+
+describe('a service over https', () => {
+  needs('openssl');
+  const directory = temporaryDirectories();
+  let ca: string;
+  let server: Server | undefined;
+  let origin: string;
+  const received: string[] = [];
+
+  before(async () => {
+    const at = directory();
+    ca = join(at, 'ca.pem');
+    const openssl = (...args: readonly string[]): void => {
+      execFileSync('openssl', args, { cwd: at, stdio: 'ignore' });
+    };
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+    openssl('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.pem', '-subj', '/CN=test authority');
+    const leaf = [
+      '-subj',
+      '/CN=service',
+      '-addext',
+      'subjectAltName=IP:127.0.0.1',
+      '-CA',
+      'ca.pem',
+      '-CAkey',
+      'ca.key',
+    ];
+    openssl('req', '-x509', ...key, '-keyout', 'key.pem', '-out', 'cert.pem', ...leaf);
+    const [privateKey, cert] = ['key.pem', 'cert.pem'].map((name) => readFileSync(join(at, name)));
+    server = createServer({ key: privateKey, cert }, (request, response) => {
+      received.push(`${request.method} ${request.url}`);
+      request.resume().on('end', () => response.end('{}'));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    origin = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+  after(() => server?.close());
+  beforeEach(() => received.splice(0));
+
+  const sent = (url: string, caPath?: string) =>
+    send({
+      endpoint: { url: parseTargetUrl(url)! },
+      tokenPath: undefined,
+      caPath,
+      headers: { 'idempotency-key': 'a key' },
+      body: {},
+      timeout: 20_000,
+      signal: new AbortController().signal,
+    });
+
+  it('is asked when the named authority certifies it', async () => {
+    expect(await sent(`${origin}/freeze`, ca)).to.have.property('kind', 'done');
+    expect(received).to.deep.equal(['POST /freeze']);
+  });
+
+  it('is not asked when nobody who is trusted certifies it, or for another name', async () => {
+    expect(await sent(`${origin}/`))
+      .to.deep.include({ kind: 'missed' })
+      .and.to.have.property('error')
+      .that.includes('ca_path');
+    expect(await sent(`${origin}/`, join(directory(), 'none')))
+      .to.have.property('error')
+      .that.equals("the file of ca_path can't be read (ENOENT)");
+    expect(await sent(origin.replace('127.0.0.1', 'localhost') + '/', ca))
+      .to.have.property('error')
+      .that.includes('for another name');
+    expect(received).to.deep.equal([]);
+  });
+
+  it('gets what the service sends, where other machines may be reached', async () => {
+    const home = new ServiceHome(directory());
+    const policy = join(home.directory, 'policy.yaml');
+    writeFileSync(policy, `version: 1\nnotify: [{ url: "${origin}/alerts", ca_path: ${ca} }]\n`);
+    const env = { CONTAINMENT_POLICY_PATH: policy };
+    expect((await RunningService.run(home, { env })).errors).to.match(/must be http:.*ALLOW_NON_LOOPBACK=1/);
+    const service = await RunningService.start(home, { env: { ...env, ALLOW_NON_LOOPBACK: '1' } });
+    try {
+      await service.report();
+      while (received.length === 0) await once(server!, 'request');
+      expect(received[0]).to.equal('POST /alerts');
+    } finally {
+      await service.end();
+    }
+  });
+});
