@@ -156,6 +156,8 @@ describe('the posture over HTTP', () => {
       expect(refused.status).to.equal(503);
       expect(refused.headers['retry-after']).to.match(/^\d+$/);
       expect((await frozen()).status, 'without waiting').to.equal(200);
+      // Who has the token has places that strangers can't take.
+      expect((await service.send('GET', `${PATH}/freeze_agent?wait=1`)).status).to.equal(304);
       await service.report(burst);
       for (const answer of waiting) expect((await answer).status).to.equal(200);
       expect((await service.get(`${PATH}/freeze_agent?wait=1`)).status).to.equal(304);

@@ -46,6 +46,8 @@ export class EventStreams {
   readonly #reading = bulkhead(MAX_READING, MAX_STREAMS + MORE_FOR_TRUSTED);
   /** Streams that are about to open. */
   #opening = 0;
+  /** How many strangers have a stream, or wait for one. */
+  #strangers = 0;
   #pending: EntryLine[] = [];
   /** When the next delivery may be. */
   #deliverFrom = -Infinity;
@@ -89,16 +91,22 @@ export class EventStreams {
     }
     const cursor = new LogCursor(log, after ?? last_seq);
     const start = cursor.position;
-    const places = MAX_STREAMS + (peer.trusted ? MORE_FOR_TRUSTED : 0);
-    if (this.#streams.size + this.#opening >= places) {
-      throw new RecorderError('overloaded', `${places} event streams are open; try again later`);
-    }
+    // It would never be seen to close.
+    if (response.closed) return;
+    const { trusted } = peer;
+    const taken = trusted ? this.#streams.size + this.#opening : this.#strangers;
+    const places = trusted ? MAX_STREAMS + MORE_FOR_TRUSTED : MAX_STREAMS;
+    if (taken >= places) throw new RecorderError('overloaded', `${places} event streams are open; try again later`);
     const read = (): ReturnType<LogCursor['next']> => this.#reading.execute(() => cursor.next());
     const next: typeof read = async () => {
       await peer.turn();
       return read();
     };
     this.#opening++;
+    if (!trusted) {
+      this.#strangers++;
+      response.once('close', () => this.#strangers--);
+    }
     let first: Awaited<ReturnType<typeof read>>;
     try {
       first = await read();

@@ -12,7 +12,7 @@ import { draft, HASH, openLog } from '../../support/audit-log.ts';
 import { EventReader } from '../../support/event-reader.ts';
 import { temporaryDirectories } from '../../support/temporary-directory.ts';
 import { ask, serve, stopServing } from '../support/client.ts';
-import { standIn } from '../support/dependencies.ts';
+import { standIn, TOKEN } from '../support/dependencies.ts';
 import type { Draft } from '../../../src/domain/entries.ts';
 
 const PATH = '/api/v1/events';
@@ -210,12 +210,14 @@ describe('GET /api/v1/events', () => {
     expect((await ask(server, PATH, { method: 'HEAD' })).headers['content-type']).to.equal('text/event-stream');
   });
 
-  it('has room for 64 readers, and for another when one has left', async () => {
+  it('has room for 64 readers, for more with the token, and for another when one has left', async () => {
     await begin([]);
     const first = await open();
     for (let n = 2; n <= 64; n++) await open();
     const { status, headers } = await ask(server, PATH);
     expect([status, headers['retry-after']]).to.deep.equal([503, '5']);
+    // Who has the token has places that strangers can't take.
+    expect((await open('', { Authorization: `Bearer ${TOKEN}` })).status).to.equal(200);
     first.leave();
     let reader = await open();
     while (reader.status === 503) reader = await open();
