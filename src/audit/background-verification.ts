@@ -3,7 +3,7 @@
  *
  * It works in slices of a few milliseconds and rests several times as long after each, so it takes a fifth of what the
  * processor gives, and requests hardly notice. Files may be sealed, archived or put back meanwhile. So before it reports
- * anything it verifies once more, with the files as they are then.
+ * anything it verifies again, with the files as they are then.
  */
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -12,7 +12,6 @@ import { type Clock, MINUTE } from '../clock.ts';
 import type { ChainHash } from './chain-hash.ts';
 import type { AuditLog } from './log.ts';
 import type { Recovered } from './recovery.ts';
-import { sealedPath } from './segments.ts';
 import { type Damage, type LogFile, type MissingEntries, type ValidPrefix, verifyChain } from './verify-chain.ts';
 import type { StoredEntry } from '../domain/entries.ts';
 
@@ -21,6 +20,8 @@ const SLICE_BYTES = 16 * 1024;
 const REST = 4;
 /** Rests are collected until they are this long, in milliseconds: slices are too short to rest after each. */
 const SHORTEST_REST = 5;
+/** How often the files are read before it is believed that something is wrong: they may change meanwhile. */
+const ATTEMPTS = 3;
 /** How long to rest after the last entry, unless somebody touches the log: reading takes time from everything else. */
 const BETWEEN_RUNS = 10 * MINUTE;
 
@@ -129,7 +130,7 @@ export class BackgroundVerification {
   async #verify(files: () => Files, prove?: () => Proof): Promise<Damage | undefined> {
     let proof = prove?.();
     let result = await this.#verifyOnce(files(), proof);
-    if (result.damage !== undefined || result.missing.length > 0) {
+    for (let attempt = 1; attempt < ATTEMPTS && !isSound(result); attempt++) {
       proof = prove?.();
       result = await this.#verifyOnce(files(), proof);
     }
@@ -147,25 +148,28 @@ export class BackgroundVerification {
   }
 
   #filesAtStart(): Files {
-    const { path, log, recovered } = this.#options;
-    const sealedSince = sealedPath(path, recovered.first);
-    const last = existsSync(sealedSince) ? sealedSince : path;
-    const before = log.sealed.filter(({ first }) => first < recovered.first);
-    return { files: [...before, { path: last, to: recovered.size }], entries: recovered.head.entries };
+    const { log, recovered } = this.#options;
+    const { first, size, head } = recovered;
+    const before = log.sealed.filter((segment) => segment.first < first);
+    return { files: [...before, this.#growing(first, size)], entries: head.entries };
   }
 
-  /** The file that grows is verified as far as it is written. Looked up when it is due, for it may be sealed by then. */
   #filesNow(): Files {
     const { log } = this.#options;
     const { bytes, entries } = log.status;
-    const { first } = log.fileOf(Infinity);
-    const growing: LogFile = {
+    const growing = this.#growing(log.fileOf(Infinity).first, bytes);
+    return { files: [...log.sealed.filter(({ path }) => existsSync(path)), growing], entries };
+  }
+
+  /** The file that grows, as far as it is written. Its path is looked up when it is due, for it may be sealed by then. */
+  #growing(first: number, to: number): LogFile {
+    const { log } = this.#options;
+    return {
       get path() {
         return log.fileOf(first).path;
       },
-      to: bytes,
+      to,
     };
-    return { files: [...log.sealed.filter(({ path }) => existsSync(path)), growing], entries };
   }
 
   async #verifyOnce({ files, entries }: Files, proof?: Proof): Promise<ValidPrefix> {
@@ -204,6 +208,8 @@ export class BackgroundVerification {
     };
   }
 }
+
+const isSound = ({ damage, missing }: ValidPrefix): boolean => damage === undefined && missing.length === 0;
 
 /** Files of the log, and how many entries they have to lead to. */
 interface Files {

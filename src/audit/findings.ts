@@ -65,6 +65,11 @@ export const FINDINGS = {
     meaning: 'the checkpoint was changed or replaced while the service ran',
     response: 'keeps it as `<log>.checkpoint.replaced-<time>`, then as for `checkpoint_removed`',
   },
+  log_mended: {
+    kind: 'restored',
+    meaning: 'damage was found while the service ran, and is not there any more at the next start',
+    response: 'verifies the whole log before it starts, warns, raises an alert',
+  },
   database_altered: {
     kind: 'restored',
     meaning: 'the database beside the log is not what the log makes of it: somebody else has changed it',

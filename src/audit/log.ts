@@ -27,6 +27,7 @@ import { type ErrorCode, RecorderError } from '../errors.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { Checkpointer, checkpointPath } from './checkpoint.ts';
 import type { Head } from './entry.ts';
+import { markDamage } from './damage-marker.ts';
 import { draftsOf, entriesIn, type Finding } from './findings.ts';
 import type { Recovered } from './recovery.ts';
 import { type Displacement, SegmentedFile } from './segmented-file.ts';
@@ -116,7 +117,7 @@ export class AuditLog {
     this.#files = files;
     this.#head = options.recovered.head;
     this.#checkpoint = new Checkpointer(options.path, options.hash, (path) => this.#aside('replaced', path));
-    if (options.recovered.damage !== undefined) this.markDamaged(options.recovered.damage);
+    if (options.recovered.damage !== undefined) this.#setDamaged(options.recovered.damage);
   }
 
   /** Opens a log after `recoverLog`. It can be read at once, and written after `start`. */
@@ -180,7 +181,12 @@ export class AuditLog {
   }
 
   /** Refuses everything from now on: the log is not what was written. */
-  markDamaged({ file, line, reason }: Damage): void {
+  markDamaged(damage: Damage): void {
+    this.#setDamaged(damage);
+    markDamage(this.#options.path, damage);
+  }
+
+  #setDamaged({ file, line, reason }: Damage): void {
     this.#state = 'damaged';
     this.#reason = `the audit log is damaged (${file}, line ${line}): ${reason}`;
   }

@@ -72,13 +72,22 @@ export interface RecoveryOptions {
   readonly onEntries: OnEntries;
   /** How far the projections know the log. Every entry after that is read. */
   readonly known?: KnownUpTo;
+  /** The last entry that the projections have applied: it was synced, so that no crash has torn it. */
+  readonly applied?: number;
 }
 
 /**
  * Reads the log and prepares it for appends. Creates log and checkpoint when neither exists.
  * @throws whatever reading and writing the files throws; damage is part of the result
  */
-export async function recoverLog({ path, hash, clock, onEntries, known }: RecoveryOptions): Promise<Recovered> {
+export async function recoverLog({
+  path,
+  hash,
+  clock,
+  onEntries,
+  known,
+  applied = 0,
+}: RecoveryOptions): Promise<Recovered> {
   const checkpoint = await readCheckpoint(path, hash);
   const sealed = await findSealed(path);
   const found = checkpoint.head === undefined && checkpoint.fault === undefined ? 'absent' : 'present';
@@ -100,7 +109,8 @@ export async function recoverLog({ path, hash, clock, onEntries, known }: Recove
     const { head, first, end } = prefix;
     const unread = place?.head.entries ?? 0;
     const missing = prefix.missing.filter(({ lost }) => !lost);
-    const damage = damageOf(path, prefix, comparison, found === 'present' && size - end <= MAX_BATCH_BYTES);
+    const mayBeTorn = found === 'present' && size - end <= MAX_BATCH_BYTES && applied <= head.entries;
+    const damage = damageOf(path, prefix, comparison, mayBeTorn);
     const read = { head, first, size: end, sealed, missing, checkpoint: found, unread } as const;
     if (damage !== undefined) return { ...read, damage };
 

@@ -13,6 +13,7 @@ import { type Clock, timestamp } from '../clock.ts';
 import type { BindAddress, Config } from '../config.ts';
 import { requireSafeLogDirectory, requireSafeWay, requireSeparateReaders } from '../path-trust.ts';
 import type { Inspect } from '../incidents/incident-actor.ts';
+import { markedDamage, unmarkDamage } from '../audit/damage-marker.ts';
 import { findingsIn } from '../audit/recovery.ts';
 import { logDamage, verifyRest } from '../process-log.ts';
 import { VERSION } from '../version.ts';
@@ -67,7 +68,7 @@ export async function startService(
   const { addresses, reload } = await serve(record, containment, options, serving);
 
   if (recovered.damage !== undefined) logDamage(logger, recovered.damage);
-  await announceStart(record, clock, logger);
+  await announceStart(record, config, clock, logger);
   containment.followPolicy();
   if (recovered.damage === undefined) {
     void verifyRest(verification, log, logger);
@@ -142,7 +143,12 @@ function requireSafeFiles({
 }
 
 /** Records what the start has found and done. */
-async function announceStart(record: OpenRecord, clock: Clock, logger: Logger): Promise<void> {
+async function announceStart(
+  record: OpenRecord,
+  { logPath }: Pick<Config, 'logPath'>,
+  clock: Clock,
+  logger: Logger,
+): Promise<void> {
   const { recovered, serviceEntries, findings, tornWrite, policy } = record;
   if (recovered.repair !== undefined) {
     const { keptAs, bytes } = recovered.repair;
@@ -151,6 +157,11 @@ async function announceStart(record: OpenRecord, clock: Clock, logger: Logger): 
     await serviceEntries.record({ timestamp: timestamp(clock.now()), event: 'log.repaired', data });
   }
   for (const finding of findingsIn(recovered)) await findings.report(finding);
+  const marked = recovered.damage === undefined ? markedDamage(logPath) : undefined;
+  if (marked !== undefined) {
+    await findings.report({ name: 'log_mended', detail: `the log was damaged and verifies again: ${marked}` });
+    unmarkDamage(logPath);
+  }
   if (record.projections.altered !== undefined) {
     await findings.report({ name: 'database_altered', detail: `${record.projections.altered}: it was made again` });
   }

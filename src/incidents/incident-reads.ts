@@ -53,7 +53,7 @@ export class IncidentReads {
   async history(id: string, after: number): Promise<HistoryPage | undefined> {
     const page = this.#projections.entriesOf(id, after);
     if (page === undefined) return undefined;
-    const lines = await readEntriesAt(this.#log, page.places);
+    const lines = await readEntriesAt(this.#log, page.places).catch(asUnavailable);
     // The places come from the database, which proves nothing.
     let version = after;
     const isHistory = lines.every((line) => {
@@ -63,7 +63,7 @@ export class IncidentReads {
       return true;
     });
     if (isHistory) return { ...page, lines: lines.map(({ bytes }) => bytes) };
-    throw new RecorderError('damaged_log', `the database does not have the entries of ${id} in their places`);
+    throw new RecorderError('log_unavailable', `the database does not have the entries of ${id} in their places`);
   }
 
   /** What each event of the statechart would do to an incident now. */
@@ -78,4 +78,10 @@ export class IncidentReads {
     }
     return value;
   }
+}
+
+/** What is not as it was written can't be shown, and the client should know why. */
+function asUnavailable(error: unknown): never {
+  if (!(error instanceof RecorderError) || error.code !== 'damaged_log') throw error;
+  throw new RecorderError('log_unavailable', error.message, { cause: error });
 }

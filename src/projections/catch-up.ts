@@ -10,6 +10,7 @@
  * once there is room.
  */
 import { basename } from 'node:path';
+import { markedDamage } from '../audit/damage-marker.ts';
 import { storedEntryIn } from '../audit/entry-line.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { LogCursor } from '../audit/log-cursor.ts';
@@ -53,7 +54,13 @@ export class CatchUp {
    * @throws RecorderError `damaged_log` when the entries contradict the statechart
    */
   async recover(parts: Pick<RecoveryOptions, 'path' | 'hash' | 'clock'>): Promise<Recovered> {
-    const recovered = await this.#read({ ...parts, known: this.#projections.position });
+    // Where damage was found before, what was verified then must be read again.
+    const known = markedDamage(parts.path) === undefined ? this.#projections.position : undefined;
+    const recovered = await this.#read({
+      ...parts,
+      applied: this.#projections.position.seq,
+      ...(known === undefined ? {} : { known }),
+    });
     if (recovered.damage !== undefined) return recovered;
     const { seq } = this.#projections.position;
     if (seq > recovered.head.entries) return { ...recovered, damage: cutOff(parts.path, seq, recovered) };

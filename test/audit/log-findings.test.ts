@@ -192,4 +192,34 @@ describe('what is found wrong with the log', () => {
     expect(json.error).to.match(/no acknowledgement makes that pass/);
     expect((await health(service)).status).to.equal(503);
   });
+
+  it('while it runs stays found after a restart, and is said when it is mended', async () => {
+    const home = new ServiceHome(directory());
+    const service = await start(home);
+    const { json } = await service.post('/api/v1/incidents/report', REPORT);
+    for (let n = 0; n < 4; n++) await report(service);
+    const good = readFileSync(home.log, 'utf8');
+    writeFileSync(home.log, good.replace('a test', 'A test'), { flag: 'r+' });
+    const { status, text } = await service.get(`/api/v1/incidents/history?id=${json.id}`);
+    expect(status).to.equal(503);
+    expect(text).to.match(/does not hold entry 2 as it was written/);
+    expect(await health(service)).to.include({ status: 503 });
+    expect((await service.post('/api/v1/incidents/report', REPORT)).status).to.equal(503);
+    await service.stop();
+    for (let starts = 0; starts < 2; starts++) {
+      const again = await start(home);
+      expect(await health(again), `start ${starts + 1}`).to.include({ status: 503 });
+      await again.stop();
+    }
+    const damaged = readFileSync(home.log, 'utf8');
+    writeFileSync(home.log, damaged.replace('A test', 'a test'), { flag: 'r+' });
+    for (let starts = 0; starts < 2; starts++) {
+      const mended = await start(home);
+      const now = await health(mended);
+      expect(now, JSON.stringify(now)).to.include({ status: 200 });
+      expect(await findingsOf(mended)).to.deep.equal(['log_mended']);
+      await report(mended);
+      await mended.stop();
+    }
+  });
 });
