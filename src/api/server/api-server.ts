@@ -10,7 +10,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { SECOND } from '../../clock.ts';
 import type { BindAddress } from '../../config.ts';
 import { bindTo } from './bind.ts';
-import { Connections, type Exchange } from './connections.ts';
+import { Connections } from './connections.ts';
 import type { ApiDependencies, ApiLogger } from '../dependencies.ts';
 import { carriesToken } from '../middleware/authentication.ts';
 import { Turnstile } from './turnstile.ts';
@@ -85,6 +85,7 @@ export class ApiServer {
       isTrusted: (request) => carriesToken(request, token),
       handle: ({ request, response }) => application(request, response),
       refuse: ({ response }) => unparsed.refuseForNow(response),
+      onAnswered: this.#afterResponse,
       onCut: this.#countDropped,
     });
     this.#places = limits.connections;
@@ -103,7 +104,8 @@ export class ApiServer {
     this.#allowForLateness(clock, limits);
     this.#server.on('connection', (socket) => this.#connections.add(socket));
     this.#server.on('request', (request, response) => {
-      this.#prepare({ request, response });
+      if (this.#closing) response.shouldKeepAlive = false;
+      this.#connections.take({ request, response });
     });
     this.#server.on('checkExpectation', (_request, response) => unparsed.refuseExpectation(response));
     this.#server.on('clientError', (error, socket) => unparsed.refuseConnection(error, socket));
@@ -153,19 +155,12 @@ export class ApiServer {
     });
   }
 
-  #prepare(exchange: Exchange): void {
-    const { request, response } = exchange;
-    if (this.#closing) response.shouldKeepAlive = false;
-    response.on('close', () => this.#afterResponse(request));
-    this.#connections.take(exchange);
-  }
-
-  #afterResponse(request: IncomingMessage): void {
+  readonly #afterResponse = (request: IncomingMessage): void => {
     // A body that is too long is not read to its end. Reading on lets its client finish sending, within the request's
     // time: it then sees the response instead of a reset connection, and can send its next request.
     if (!request.complete) request.resume();
     if (this.#closing) this.#server.closeIdleConnections();
-  }
+  };
 
   /** One line now and then, not one for each connection of a flood. */
   readonly #countDropped = (): void => {
