@@ -68,7 +68,8 @@ const waitForChange = async (
     throw new RecorderError('overloaded', `${places} requests wait for the posture already; ask without wait`);
   }
   const left = new AbortController();
-  ctx.res.once('close', () => left.abort());
+  // Without a reason it would make an exception with a stack trace, for each client that leaves.
+  ctx.res.once('close', () => left.abort('the client has left'));
   // Nothing is sent during the wait: without this the server would cut the connection as idle.
   ctx.req.setTimeout(seconds * SECOND + LIMITS.idleTimeout);
   await posture.change(actions, version, seconds * SECOND, left.signal);

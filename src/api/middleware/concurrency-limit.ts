@@ -1,6 +1,6 @@
 import { bulkhead } from 'cockatiel';
 import type { Context, Middleware } from 'koa';
-import { SECOND } from '../../clock.ts';
+import { SECOND, systemClock } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
 import { peerOf } from '../server/peer.ts';
 
@@ -85,7 +85,7 @@ class Places {
   }
 
   #cutUnread(): void {
-    const now = performance.now();
+    const now = systemClock.monotonic();
     for (const [ctx, since] of this.#held) {
       if (!ctx.res.writableEnded) continue;
       if (since === undefined) this.#held.set(ctx, now);

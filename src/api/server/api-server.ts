@@ -11,7 +11,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { SECOND } from '../../clock.ts';
 import type { BindAddress, InheritedSocket } from '../../config.ts';
 import { bindTo } from './bind.ts';
-import { Connections, type Exchange } from './connections.ts';
+import { Connections } from './connections.ts';
 import type { ApiDependencies, ApiLogger } from '../dependencies.ts';
 import { carriesToken } from '../middleware/authentication.ts';
 import { proveResponse } from '../middleware/proof.ts';
@@ -106,6 +106,7 @@ export class ApiServer {
       isTrusted: (request) => carriesToken(request, token),
       handle: ({ request, response }) => application(request, response),
       refuse: ({ response }) => this.#unparsed.refuseForNow(response),
+      onAnswered: this.#afterResponse,
       onCut: this.#countDropped,
     });
     this.#places = limits.connections;
@@ -192,19 +193,12 @@ export class ApiServer {
     server.once('close', () => clearInterval(sweep));
   }
 
-  #prepare(exchange: Exchange): void {
-    const { request, response } = exchange;
-    if (this.#closing) response.shouldKeepAlive = false;
-    response.on('close', () => this.#afterResponse(request));
-    this.#connections.take(exchange);
-  }
-
-  #afterResponse(request: IncomingMessage): void {
+  readonly #afterResponse = (request: IncomingMessage): void => {
     // A body that is too long is not read to its end. Reading on lets its client finish sending, within the request's
     // time: it then sees the response instead of a reset connection, and can send its next request.
     if (!request.complete) request.resume();
     if (this.#closing) this.#doors.forEach(({ server }) => server.closeIdleConnections());
-  }
+  };
 
   /** One line now and then, not one for each connection of a flood. */
   readonly #countDropped = (): void => {

@@ -45,6 +45,8 @@ export interface ConnectionsOptions {
   readonly handle: (exchange: Exchange) => Promise<unknown>;
   /** Responds that there is no room for a request now. */
   readonly refuse: (exchange: Exchange) => void;
+  /** Called when a request is answered, or its client has left. */
+  readonly onAnswered: (request: IncomingMessage) => void;
   /** Called for each connection that is cut. */
   readonly onCut: () => void;
 }
@@ -152,9 +154,9 @@ export class Connections {
   }
 
   #handleNow(connection: Connection, exchange: Exchange, holdsStrangers = false): void {
-    exchange.response.once('close', () => {
+    exchange.response.on('close', () => {
       if (holdsStrangers) this.#options.turnstile.end();
-      this.#answered(connection);
+      this.#answered(connection, exchange);
     });
     void this.#options.handle(exchange);
   }
@@ -178,9 +180,9 @@ export class Connections {
   #queue(connection: Connection, exchange: Exchange): void {
     const { turnstile, unread } = this.#options;
     const { account, socket } = connection;
-    exchange.response.once('close', () => {
+    exchange.response.on('close', () => {
       unread.delete(socket);
-      this.#answered(connection);
+      this.#answered(connection, exchange);
       this.#proceed(connection);
     });
     const gone = (): boolean => exchange.response.closed || socket.destroyed;
@@ -221,8 +223,9 @@ export class Connections {
   }
 
   /** An idle connection moves to the end of the order. */
-  #answered(connection: Connection): void {
+  #answered(connection: Connection, { request }: Exchange): void {
     connection.unanswered--;
+    this.#options.onAnswered(request);
     if (connection.unanswered > 0 || !this.#open.delete(connection.socket)) return;
     this.#open.set(connection.socket, connection);
   }

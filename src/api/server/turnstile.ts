@@ -15,6 +15,8 @@ const PATIENCE = 4 * SECOND;
 const MIN_WAITING = 16;
 const MAX_WAITING = 256;
 const CROWD = 8;
+/** How many are refused in one round because they have waited too long. */
+const MAX_REFUSED = 16;
 /** How much the last turn counts in the pace. */
 const WEIGHT = 0.1;
 /** While trusted requests are in flight, milliseconds from the end of one turn to the next, at the least … */
@@ -101,10 +103,12 @@ export class Turnstile {
     this.#schedule();
   }
 
-  /** Refuses who has waited too long. */
-  sweep(): void {
+  /** Refuses who has waited too long; a few at a time, since that takes time as well. */
+  sweep(most = MAX_REFUSED): void {
     const before = this.#clock.monotonic() - PATIENCE;
-    while (this.#waiting.length > 0 && this.#waiting[0]!.since < before) this.#waiting.shift()!.visitor.refuse();
+    for (let count = 0; count < most && this.#waiting.length > 0 && this.#waiting[0]!.since < before; count++) {
+      this.#waiting.shift()!.visitor.refuse();
+    }
   }
 
   close(): void {
@@ -135,6 +139,7 @@ export class Turnstile {
   }
 
   readonly #next = (): void => {
+    this.sweep(1);
     while (this.#waiting.length > 0) {
       const best = this.#place((one, other) => one < other);
       const { visitor } = this.#waiting.splice(best, 1)[0]!;

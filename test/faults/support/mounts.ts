@@ -35,7 +35,7 @@ export function mounts(): Mounts {
   return {
     tmpfs(bytes) {
       const directory = place();
-      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', directory]);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=0700`, 'tmpfs', directory]);
       return directory;
     },
     ext4() {
