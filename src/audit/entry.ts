@@ -12,6 +12,9 @@
  * | `audit.jsonl.checkpoint` | how far the log was known to reach (checkpoint.ts) |
  * | `audit.jsonl.next` | the empty file in which the log continues; exists only while a segment is sealed |
  * | `audit.jsonl.torn-<time>` | the bytes that a recovery cut off the end (recovery.ts) |
+ * | `audit.jsonl.identity` | which log it is (identity.ts) |
+ * | `audit.jsonl.damage` | that damage was found while the service ran (damage-marker.ts) |
+ * | `audit.jsonl.replaced-<time>`, `.truncated-<time>` | what was found in the place of the log (segmented-file.ts) |
  * | `archive/` | segments that were archived (archive.ts) |
  *
  * # Entries

@@ -2,8 +2,8 @@
  * The identity of a log: the hash of its first entry, which holds a random number. `<log>.identity` keeps it, signed, so
  * that a log that was begun where there was another is told from it, also when the first segment is archived.
  */
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { replaceFile } from '../durable-file.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { EntryFault, parseGenuine } from './entry.ts';
 import type { Finding } from './findings.ts';
@@ -42,15 +42,24 @@ export class LogIdentity {
    * @throws whatever reading and writing the files throws
    */
   async establish(): Promise<Finding | undefined> {
-    const { path, hash, log } = this.#options;
+    const { log } = this.#options;
     const [own, kept] = [await this.#ownId(), await this.#keptId()];
     this.#id = own ?? kept?.id;
     if (own === undefined || kept?.id === own || log.status.state === 'damaged') return undefined;
-    await replaceFile(identityPath(path), identityText(own, hash));
+    this.#keep(own);
     if (kept === undefined) return undefined;
     const detail =
       kept.fault ?? `this log is not the one that was here: that one's identity is ${kept.id}, its own ${own}`;
     return { name: 'log_is_another', detail };
+  }
+
+  /** Writes the file in one step, without a sync: until the first segment is archived the log says the same. */
+  #keep(id: string): void {
+    const { path, hash } = this.#options;
+    const temporary = `${identityPath(path)}.new`;
+    rmSync(temporary, { force: true });
+    writeFileSync(temporary, identityText(id, hash), { mode: 0o640, flag: 'wx' });
+    renameSync(temporary, identityPath(path));
   }
 
   /** The hash of entry 1; undefined when it is not in the log, or not as it was written. */
@@ -82,6 +91,8 @@ export class LogIdentity {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;
     }
+    // A power cut may have left its name only.
+    if (text === '') return undefined;
     const [, id, hmac] = IDENTITY.exec(text) ?? [];
     if (id !== undefined && hash.digest(signedText(id)) === hmac) return { id };
     return { fault: `${identityPath(path)} was not written by the recorder with this key` };
