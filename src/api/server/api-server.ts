@@ -119,7 +119,8 @@ export class ApiServer {
     const socketPath = address.kind === 'unix' ? address.path : undefined;
     server.on('request', (request, response) => {
       proveResponse(request, response, this.#dependencies.token, socketPath);
-      this.#prepare({ request, response });
+      if (this.#closing) response.shouldKeepAlive = false;
+      this.#connections.take({ request, response });
     });
   }
 
