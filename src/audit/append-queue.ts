@@ -5,8 +5,11 @@ import { chainEntry, type Head, MAX_ENTRY_BYTES } from './entry.ts';
 import { MAX_BATCH_BYTES } from './recovery.ts';
 import type { Draft, StoredEntry } from '../domain/entries.ts';
 
-/** How many entries may wait. Appends beyond that are refused as overload. */
-const MAX_WAITING = 2048;
+/**
+ * How many entries may wait. Appends beyond that are refused as overload. What a waiting report keeps besides its entries
+ * takes some 20 KiB, and all of it has to fit in the memory of a hardened host.
+ */
+const MAX_WAITING = 1536;
 
 export interface Append {
   readonly drafts: readonly Draft[];

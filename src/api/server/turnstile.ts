@@ -2,10 +2,10 @@
  * Hands out the processor to strangers, one turn for each round of the event loop.
  *
  * Between two turns the loop looks at all connections, so a trusted request waits for one turn of a stranger at most.
- * While trusted requests are in flight or connections are opened, strangers get a sixth of the time. Who has used the least comes first; a new
- * connection begins with what the one served last has used, so it gains nothing over one that is kept and asks little. As
- * many may wait as get their turn within a few seconds at the pace of the last turns; then the one that has used the most
- * is refused at once.
+ * While trusted requests are in flight or connections are opened, strangers get a sixth of the time. Who has used the
+ * least comes first; a new connection begins with what the one served last has used, so it gains nothing over one that is
+ * kept and asks little. As many may wait as get their turn within a few seconds at the pace of the last turns; then the
+ * one that has used the most is refused at once.
  */
 import { type Clock, SECOND } from '../../clock.ts';
 
@@ -19,7 +19,7 @@ const CROWD = 8;
 const MAX_REFUSED = 16;
 /** How much the last turn counts in the pace. */
 const WEIGHT = 0.1;
-/** While trusted requests are in flight, milliseconds from the end of one turn to the next, at the least … */
+/** While trusted requests are in flight and several wait, milliseconds from the end of one turn to the next, at the least … */
 const PAUSE = 100;
 /** … and as a multiple of the time that the turn took. */
 const PAUSE_FACTOR = 5;
@@ -134,7 +134,8 @@ export class Turnstile {
 
   #pauseDue(): number {
     if (this.#trusted === 0 && !this.#arrived) return 0;
-    const least = this.#trusted > 0 ? PAUSE : 0;
+    // A report that waits for its sync takes no time: a few readers need not wait with it.
+    const least = this.#trusted > 0 && this.crowded ? PAUSE : 0;
     return this.#ended + Math.max(least, PAUSE_FACTOR * this.#took) - this.#clock.monotonic();
   }
 
