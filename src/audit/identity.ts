@@ -1,6 +1,6 @@
 /**
  * The identity of a log: the hash of its first entry, which holds a random number. `<log>.identity` keeps it, signed, so
- * that a log that was begun where there was another is told from it, also when the first segment is archived.
+ * that a log that was begun where there was another differs from it, also when the first segment is archived.
  */
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';

@@ -41,7 +41,7 @@ export const readLinesAt = async (log: ReadableLog, places: readonly LinePlace[]
 
 /**
  * The error for an entry that is not in its place as it was written: `gone` when its file has left the log, else
- * `damaged_log`, and the log is told.
+ * `damaged_log`, and the log is marked damaged.
  */
 export async function notAsWritten(log: ReadableLog, seq: number): Promise<RecorderError> {
   const { path, first } = log.fileOf(seq);

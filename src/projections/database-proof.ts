@@ -1,6 +1,6 @@
 /**
  * Proves the database against the log, entry by entry, while the log is verified: whoever can write the database could
- * resolve an incident in it, or let go of an action.
+ * resolve an incident in it, or release an action.
  *
  * - Each entry about an incident is indexed where it stands, and nothing else is.
  * - Each incident has the version, state and hash of its last entry.

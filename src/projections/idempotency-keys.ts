@@ -9,7 +9,7 @@ export interface ReportedUnder {
   readonly id: string;
 }
 
-/** Old entries have the key itself, which is told apart from a hash by this. */
+/** Old entries have the key itself, and this tells it from a hash. */
 const OLD = 'key ';
 
 export class IdempotencyKeys {

@@ -173,7 +173,7 @@ describe('whom the client believes', () => {
     expect(squatter.tokens).to.deep.equal([]);
   });
 
-  it('believes nothing without a token of its own, unless it is told to', async () => {
+  it('believes nothing without a token of its own, unless it is asked to', async () => {
     const home = new ServiceHome(directory());
     const { port } = await start(home);
     const url = `http://127.0.0.1:${port}`;

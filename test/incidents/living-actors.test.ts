@@ -278,7 +278,7 @@ class World {
         if (!isAboutIncident(entry)) continue;
         const { incident } = entry.data;
         const before = records.get(incident);
-        // What was archived with its report is told no more.
+        // The report of this one was archived: nothing of it is left to fold.
         if (before === undefined && entry.event !== 'incident.reported') continue;
         records.set(incident, fold(before, entry));
       }

@@ -267,7 +267,7 @@ export class Connections {
 
 /**
  * Makes the parser stop in the middle of what has arrived, which may be a thousand requests: each would cost time and
- * memory although nobody handles it. There is no public way: the parser stops where it is told that another protocol
+ * memory although nobody handles it. There is no public way: the parser stops when it hears that another protocol
  * begins.
  */
 const stopReading = (socket: Socket & { parser?: { onIncoming: unknown } | null }): void => {
