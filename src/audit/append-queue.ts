@@ -6,10 +6,10 @@ import { MAX_BATCH_BYTES } from './recovery.ts';
 import type { Draft, StoredEntry } from '../domain/entries.ts';
 
 /**
- * How many entries may wait. Appends beyond that are refused as overload. What a waiting report keeps besides its entries
- * takes some 20 KiB, and all of it has to fit in the memory of a hardened host.
+ * How many appends may wait. More are refused as overload. A report that waits keeps some 20 KiB, and each connection
+ * several of them; all must fit in the memory of a hardened host.
  */
-const MAX_WAITING = 1536;
+const MAX_WAITING = 512;
 
 export interface Append {
   readonly drafts: readonly Draft[];
@@ -45,10 +45,10 @@ export class AppendQueue {
   /**
    * Adds drafts that belong together. Resolves with their entries when these are on disk.
    * @param since the time by the monotonic clock
-   * @throws RecorderError `overloaded` when too many entries wait already
+   * @throws RecorderError `overloaded` when too many appends wait already
    */
   add(drafts: readonly Draft[], since: number): Promise<readonly StoredEntry[]> {
-    if (this.#entries + drafts.length > MAX_WAITING) {
+    if (this.#appends.length >= MAX_WAITING) {
       return Promise.reject(new RecorderError('overloaded', 'too many entries wait to be written; try again'));
     }
     return new Promise((fulfil, refuse) => {
