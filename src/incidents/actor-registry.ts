@@ -20,9 +20,10 @@ import { type ActorDependencies, type Birth, IncidentActor } from './incident-ac
 
 /**
  * How long the records of all living actors may be together, in characters of JSON. Evidence may be large, and takes up to
- * twenty times as much memory once it is parsed.
+ * twenty times as much memory once it is parsed. A record that lives longer than the incidents of a burst only costs
+ * time: the garbage collector copies it twice and then has to find it again.
  */
-const MAX_WEIGHT = 512 * 1024;
+const MAX_WEIGHT = 64 * 1024;
 
 /** A containment action that an incident asks for. */
 export interface IncidentIntent extends Intent {
