@@ -12,14 +12,11 @@ import { type Clock, MINUTE } from '../clock.ts';
 import type { ChainHash } from './chain-hash.ts';
 import type { AuditLog } from './log.ts';
 import type { Recovered } from './recovery.ts';
+import { restBetween } from './slices.ts';
 import { type Damage, type LogFile, type MissingEntries, type ValidPrefix, verifyChain } from './verify-chain.ts';
 import type { StoredEntry } from '../domain/entries.ts';
 
 const SLICE_BYTES = 16 * 1024;
-/** How long to rest after a slice, as a multiple of the time that the slice took. */
-const REST = 4;
-/** Rests are collected until they are this long, in milliseconds: slices are too short to rest after each. */
-const SHORTEST_REST = 5;
 /** How often the files are read before it is believed that something is wrong: they may change meanwhile. */
 const ATTEMPTS = 3;
 /** How long to rest after the last entry, unless somebody touches the log: reading takes time from everything else. */
@@ -75,6 +72,11 @@ export class BackgroundVerification {
     return this.#proved.promise;
   }
 
+  /** Ends the proof: what it was about is made again from the log. */
+  endProof(): void {
+    this.#setProved();
+  }
+
   #setProved(): void {
     this.#isProved = true;
     this.#proved.resolve();
@@ -119,6 +121,11 @@ export class BackgroundVerification {
     this.#hurry.abort();
   }
 
+  /** Gives a function to await between two slices of work of the same kind; it throws after `stop`. */
+  rests(): () => Promise<void> {
+    return restBetween(this.#options.clock, this.#abort.signal);
+  }
+
   get stopped(): boolean {
     return this.#abort.signal.aborted;
   }
@@ -136,9 +143,9 @@ export class BackgroundVerification {
     }
     const { head, damage, missing } = result;
     if (damage !== undefined) return damage;
-    if (proof !== undefined) {
-      const difference = await proof.end(this.#restBetween(), missing);
-      if (difference !== undefined) this.#options.onDifference?.(difference);
+    if (proof !== undefined && !this.#isProved) {
+      const difference = await proof.end(this.rests(), missing);
+      if (difference !== undefined && !this.#isProved) this.#options.onDifference?.(difference);
       this.#setProved();
     }
     this.#verified = head.entries;
@@ -174,7 +181,7 @@ export class BackgroundVerification {
 
   async #verifyOnce({ files, entries }: Files, proof?: Proof): Promise<ValidPrefix> {
     const { hash, path, log } = this.#options;
-    const rests = this.#restBetween();
+    const rests = this.rests();
     const onEntries = (read: readonly StoredEntry[]): Promise<void> => {
       proof?.take(read);
       return rests();
@@ -187,25 +194,6 @@ export class BackgroundVerification {
     const reason = `the log ends after entry ${head.entries}, ${entries} were written`;
     const line = head.entries - first + 2;
     return { ...prefix, damage: { file: basename(path), line, offset, reason, finding: 'log_cut' } };
-  }
-
-  /** Rests between two slices. */
-  #restBetween(): () => Promise<void> {
-    const { clock } = this.#options;
-    const { signal } = this.#abort;
-    let owed = 0;
-    let began = clock.monotonic();
-    return async () => {
-      owed += REST * (clock.monotonic() - began);
-      if (owed >= SHORTEST_REST) {
-        await rest(owed, undefined, { signal, ref: false });
-        owed = 0;
-      } else {
-        await new Promise(setImmediate);
-        signal.throwIfAborted();
-      }
-      began = clock.monotonic();
-    };
   }
 }
 

@@ -10,6 +10,7 @@ import { SECOND } from '../clock.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { replaceFile } from '../durable-file.ts';
 import { EMPTY_HEAD, type Head } from './entry.ts';
+import type { PostureSigner } from './signed-posture.ts';
 import type { Damage, ValidPrefix } from './verify-chain.ts';
 import type { LogLostData, StoredEntry } from '../domain/entries.ts';
 
@@ -130,10 +131,15 @@ export class Checkpointer {
   /** The file as it was written last, or as the start has left it. */
   #written: FileState | undefined;
   readonly #aside: (path: string) => string;
+  readonly #posture: Pick<PostureSigner, 'sign'>;
   #fault: CheckpointFault | undefined;
 
-  /** @param aside gives the path to which a file is moved that is in the place of the one at `path` */
-  constructor(logPath: string, hash: ChainHash, aside: (path: string) => string) {
+  /**
+   * @param aside gives the path to which a file is moved that is in the place of the one at `path`
+   * @param posture is signed together with the checkpoint
+   */
+  constructor(logPath: string, hash: ChainHash, aside: (path: string) => string, posture: Pick<PostureSigner, 'sign'>) {
+    this.#posture = posture;
     this.#logPath = logPath;
     this.#hash = hash;
     this.#aside = aside;
@@ -189,7 +195,10 @@ export class Checkpointer {
   async #write(head: Head): Promise<void> {
     // What became of the file must be noticed before it is written again.
     if (!this.#isInPlace()) this.#takeNote();
+    // In this turn: later the posture may be that after further entries.
+    const signed = this.#posture.sign(head)?.catch(() => {});
     await writeCheckpoint(this.#logPath, head, this.#hash);
+    await signed;
     this.#written = lstatSync(checkpointPath(this.#logPath), NOT_THERE);
   }
 

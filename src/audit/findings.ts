@@ -65,6 +65,11 @@ export const FINDINGS = {
     meaning: 'the checkpoint was changed or replaced while the service ran',
     response: 'keeps it as `<log>.checkpoint.replaced-<time>`, then as for `checkpoint_removed`',
   },
+  posture_altered: {
+    kind: 'restored',
+    meaning: '`<log>.posture` was not written with this key, or is about entries that the log does not have',
+    response: 'does not believe it, writes it again once the database is proved, warns, raises an alert',
+  },
   log_mended: {
     kind: 'restored',
     meaning: 'damage was found while the service ran, and is not there any more at the next start',

@@ -30,6 +30,7 @@ import type { Head } from './entry.ts';
 import { markDamage } from './damage-marker.ts';
 import { draftsOf, entriesIn, type Finding } from './findings.ts';
 import type { Recovered } from './recovery.ts';
+import { type Holders, PostureSigner } from './signed-posture.ts';
 import { type Displacement, SegmentedFile } from './segmented-file.ts';
 import type { SealedSegment } from './segments.ts';
 import { type Batch, AppendQueue } from './append-queue.ts';
@@ -87,6 +88,8 @@ export interface AuditLogOptions {
   readonly onTouched?: () => void;
   /** Receives damage that a reader has found. */
   readonly onDamage?: (damage: Damage) => void;
+  /** How many incidents hold each action after an entry, to be signed; undefined when that is not proved, or not known. */
+  readonly holdersAt?: (head: Head) => Holders | undefined;
   /** The entries that record a finding; none when it is on record already. */
   readonly draftsOf?: (finding: Finding, time: string) => readonly Draft[];
 }
@@ -116,7 +119,12 @@ export class AuditLog {
     this.#options = options;
     this.#files = files;
     this.#head = options.recovered.head;
-    this.#checkpoint = new Checkpointer(options.path, options.hash, (path) => this.#aside('replaced', path));
+    this.#checkpoint = new Checkpointer(
+      options.path,
+      options.hash,
+      (path) => this.#aside('replaced', path),
+      new PostureSigner(options.path, options.hash, options.holdersAt ?? (() => undefined)),
+    );
     if (options.recovered.damage !== undefined) this.#setDamaged(options.recovered.damage);
   }
 

@@ -16,7 +16,9 @@ type Cause =
   | { readonly stopped: (path: string) => Promise<void> | void; readonly verified?: false }
   | { readonly running: (path: string) => void };
 
-const CAUSES: Readonly<Record<Exclude<FindingName, 'database_altered' | 'log_is_another' | 'log_mended'>, Cause>> = {
+const CAUSES: Readonly<
+  Record<Exclude<FindingName, 'database_altered' | 'log_is_another' | 'log_mended' | 'posture_altered'>, Cause>
+> = {
   // An old log without a checkpoint verifies as far as it reaches.
   checkpoint_missing: { stopped: (path) => rmSync(`${path}.checkpoint`), verified: false },
   entries_missing: { stopped: async (path) => rmSync((await findSealed(path))[1]!.path) },
