@@ -8,7 +8,7 @@
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setTimeout as rest } from 'node:timers/promises';
-import { type Clock, MINUTE } from '../clock.ts';
+import { type Clock, MINUTE, SECOND } from '../clock.ts';
 import type { ChainHash } from './chain-hash.ts';
 import type { AuditLog } from './log.ts';
 import type { Recovered } from './recovery.ts';
@@ -19,6 +19,9 @@ import type { StoredEntry } from '../domain/entries.ts';
 const SLICE_BYTES = 16 * 1024;
 /** How often the files are read before it is believed that something is wrong: they may change meanwhile. */
 const ATTEMPTS = 3;
+/** After a file could not be read, the first run is tried again: after so long at first, then twice as long, up to that. */
+const SHORTEST_PAUSE = SECOND;
+const LONGEST_PAUSE = MINUTE;
 /** How long to rest after the last entry, unless somebody touches the log: reading takes time from everything else. */
 const BETWEEN_RUNS = 10 * MINUTE;
 
@@ -52,6 +55,8 @@ export class BackgroundVerification {
   #hurry = new AbortController();
   #verified: number | undefined;
   #verifiedAt: number | undefined;
+  #fault: string | undefined;
+  #pause = SHORTEST_PAUSE;
   #isProved = false;
   readonly #proved = Promise.withResolvers<void>();
 
@@ -104,6 +109,18 @@ export class BackgroundVerification {
     return Promise.resolve(undefined);
   }
 
+  /** Why the log can't be verified now: a file can't be read. Undefined when it could be, or was not tried. */
+  get fault(): string | undefined {
+    return this.#fault;
+  }
+
+  /** Rests before `run` is tried again after it has thrown: longer each time. @throws after `stop`, the reason of the abort */
+  async pause(): Promise<void> {
+    const pause = this.#pause;
+    this.#pause = Math.min(2 * pause, LONGEST_PAUSE);
+    await rest(pause, undefined, { signal: this.#abort.signal, ref: false });
+  }
+
   /** Verifies the whole log, as it is after a rest. Returns and throws like `run`. */
   async runAgain(): Promise<Damage | undefined> {
     const { betweenRuns = BETWEEN_RUNS } = this.#options;
@@ -135,6 +152,17 @@ export class BackgroundVerification {
   }
 
   async #verify(files: () => Files, prove?: () => Proof): Promise<Damage | undefined> {
+    try {
+      const damage = await this.#verifyAll(files, prove);
+      this.#fault = undefined;
+      return damage;
+    } catch (error) {
+      if (!this.stopped) this.#fault = reasonOf(error as NodeJS.ErrnoException);
+      throw error;
+    }
+  }
+
+  async #verifyAll(files: () => Files, prove?: () => Proof): Promise<Damage | undefined> {
     let proof = prove?.();
     let result = await this.#verifyOnce(files(), proof);
     for (let attempt = 1; attempt < ATTEMPTS && !isSound(result); attempt++) {
@@ -157,7 +185,9 @@ export class BackgroundVerification {
   #filesAtStart(): Files {
     const { log, recovered } = this.#options;
     const { first, size, head } = recovered;
-    const before = log.sealed.filter((segment) => segment.first < first);
+    // What can't be found at all is missing.
+    const isThere = ({ path }: LogFile): boolean => this.#fault === undefined || existsSync(path);
+    const before = log.sealed.filter((segment) => segment.first < first && isThere(segment));
     return { files: [...before, this.#growing(first, size)], entries: head.entries };
   }
 
@@ -196,6 +226,9 @@ export class BackgroundVerification {
     return { ...prefix, damage: { file: basename(path), line, offset, reason, finding: 'log_cut' } };
   }
 }
+
+const reasonOf = ({ code, path, message }: NodeJS.ErrnoException): string =>
+  code === undefined ? message : `${code}${path === undefined ? '' : `, ${basename(path)}`}`;
 
 const isSound = ({ damage, missing }: ValidPrefix): boolean => damage === undefined && missing.length === 0;
 

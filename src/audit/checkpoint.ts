@@ -130,15 +130,20 @@ export class Checkpointer {
   #running: Promise<void> = Promise.resolve();
   /** The file as it was written last, or as the start has left it. */
   #written: FileState | undefined;
-  readonly #aside: (path: string) => string;
+  readonly #aside: (path: string) => string | undefined;
   readonly #posture: Pick<PostureSigner, 'sign'>;
   #fault: CheckpointFault | undefined;
 
   /**
-   * @param aside gives the path to which a file is moved that is in the place of the one at `path`
+   * @param aside gives the path to which a file is moved that is in the place of the one at `path`, if it is kept
    * @param posture is signed together with the checkpoint
    */
-  constructor(logPath: string, hash: ChainHash, aside: (path: string) => string, posture: Pick<PostureSigner, 'sign'>) {
+  constructor(
+    logPath: string,
+    hash: ChainHash,
+    aside: (path: string) => string | undefined,
+    posture: Pick<PostureSigner, 'sign'>,
+  ) {
     this.#posture = posture;
     this.#logPath = logPath;
     this.#hash = hash;
@@ -217,8 +222,8 @@ export class Checkpointer {
       return;
     }
     const aside = this.#aside(path);
-    renameSync(path, aside);
-    this.#fault = { how: 'replaced', keptAs: basename(aside) };
+    if (aside !== undefined) renameSync(path, aside);
+    this.#fault = { how: 'replaced', ...(aside === undefined ? {} : { keptAs: basename(aside) }) };
   }
 }
 

@@ -109,6 +109,7 @@ export async function openRecord(
       draftsOf: draftsOfNew,
       holdersAt: (head) => postureProof.holdersAt(head),
       onTouched: () => verification.hurry(),
+      onFound: (finding) => void findings.report(finding),
       onDamage: (damage) => logDamage(logger, damage),
     }),
     (opened) => opened.close(),
