@@ -43,7 +43,7 @@ export function progressLog(logger: Logger, clock: Clock, from: number): (seq: n
  */
 export async function verifyRest(verification: BackgroundVerification, log: AuditLog, logger: Logger): Promise<void> {
   try {
-    let damage = await verification.run();
+    let damage = await verifyFirst(verification, logger);
     if (damage === undefined) logger.info({ entries: verification.verified }, 'the audit log is verified');
     while (damage === undefined) damage = await verifyAgain(verification, logger);
     if (log.status.state === 'damaged') return;
@@ -51,6 +51,19 @@ export async function verifyRest(verification: BackgroundVerification, log: Audi
     logDamage(logger, damage);
   } catch (error) {
     if (!verification.stopped) logger.error({ err: error }, 'the audit log could not be verified');
+  }
+}
+
+/** Verifies what the start has not read. A file that can't be read now is tried again. @throws after `stop` */
+async function verifyFirst(verification: BackgroundVerification, logger: Logger): Promise<Damage | undefined> {
+  for (;;) {
+    try {
+      return await verification.run();
+    } catch (error) {
+      if (verification.stopped) throw error;
+      logger.error({ err: error }, 'the audit log could not be verified, which is tried again');
+      await verification.pause();
+    }
   }
 }
 

@@ -4,6 +4,7 @@
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { RecorderError } from '../errors.ts';
+import { archivedPath } from './archived-path.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { syncDirectoryOf } from '../durable-file.ts';
 import { EntryFault, parseEntry } from './entry.ts';
@@ -65,9 +66,6 @@ export async function archivedIn({ path }: SealedSegment, hash: ChainHash): Prom
     await file.close();
   }
 }
-
-/** The path to which a file next to the log is archived. */
-const archivedPath = (path: string): string => join(dirname(path), 'archive', basename(path));
 
 /** The name of the empty file that `requireArchive` moves. */
 const PROBE = 'archive.probe';

@@ -8,20 +8,20 @@
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setTimeout as rest } from 'node:timers/promises';
-import { type Clock, MINUTE } from '../clock.ts';
+import { type Clock, MINUTE, SECOND } from '../clock.ts';
 import type { ChainHash } from './chain-hash.ts';
 import type { AuditLog } from './log.ts';
 import type { Recovered } from './recovery.ts';
+import { restBetween } from './slices.ts';
 import { type Damage, type LogFile, type MissingEntries, type ValidPrefix, verifyChain } from './verify-chain.ts';
 import type { StoredEntry } from '../domain/entries.ts';
 
 const SLICE_BYTES = 16 * 1024;
-/** How long to rest after a slice, as a multiple of the time that the slice took. */
-const REST = 4;
-/** Rests are collected until they are this long, in milliseconds: slices are too short to rest after each. */
-const SHORTEST_REST = 5;
 /** How often the files are read before it is believed that something is wrong: they may change meanwhile. */
 const ATTEMPTS = 3;
+/** After a file could not be read, the first run is tried again: after so long at first, then twice as long, up to that. */
+const SHORTEST_PAUSE = SECOND;
+const LONGEST_PAUSE = MINUTE;
 /** How long to rest after the last entry, unless somebody touches the log: reading takes time from everything else. */
 const BETWEEN_RUNS = 10 * MINUTE;
 
@@ -55,6 +55,8 @@ export class BackgroundVerification {
   #hurry = new AbortController();
   #verified: number | undefined;
   #verifiedAt: number | undefined;
+  #fault: string | undefined;
+  #pause = SHORTEST_PAUSE;
   #isProved = false;
   readonly #proved = Promise.withResolvers<void>();
 
@@ -73,6 +75,11 @@ export class BackgroundVerification {
   /** Resolves when that is so, or never. */
   get proved(): Promise<void> {
     return this.#proved.promise;
+  }
+
+  /** Ends the proof: what it was about is made again from the log. */
+  endProof(): void {
+    this.#setProved();
   }
 
   #setProved(): void {
@@ -102,6 +109,18 @@ export class BackgroundVerification {
     return Promise.resolve(undefined);
   }
 
+  /** Why the log can't be verified now: a file can't be read. Undefined when it could be, or was not tried. */
+  get fault(): string | undefined {
+    return this.#fault;
+  }
+
+  /** Rests before `run` is tried again after it has thrown: longer each time. @throws after `stop`, the reason of the abort */
+  async pause(): Promise<void> {
+    const pause = this.#pause;
+    this.#pause = Math.min(2 * pause, LONGEST_PAUSE);
+    await rest(pause, undefined, { signal: this.#abort.signal, ref: false });
+  }
+
   /** Verifies the whole log, as it is after a rest. Returns and throws like `run`. */
   async runAgain(): Promise<Damage | undefined> {
     const { betweenRuns = BETWEEN_RUNS } = this.#options;
@@ -119,6 +138,11 @@ export class BackgroundVerification {
     this.#hurry.abort();
   }
 
+  /** Gives a function to await between two slices of work of the same kind; it throws after `stop`. */
+  rests(): () => Promise<void> {
+    return restBetween(this.#options.clock, this.#abort.signal);
+  }
+
   get stopped(): boolean {
     return this.#abort.signal.aborted;
   }
@@ -128,6 +152,17 @@ export class BackgroundVerification {
   }
 
   async #verify(files: () => Files, prove?: () => Proof): Promise<Damage | undefined> {
+    try {
+      const damage = await this.#verifyAll(files, prove);
+      this.#fault = undefined;
+      return damage;
+    } catch (error) {
+      if (!this.stopped) this.#fault = reasonOf(error as NodeJS.ErrnoException);
+      throw error;
+    }
+  }
+
+  async #verifyAll(files: () => Files, prove?: () => Proof): Promise<Damage | undefined> {
     let proof = prove?.();
     let result = await this.#verifyOnce(files(), proof);
     for (let attempt = 1; attempt < ATTEMPTS && !isSound(result); attempt++) {
@@ -136,9 +171,9 @@ export class BackgroundVerification {
     }
     const { head, damage, missing } = result;
     if (damage !== undefined) return damage;
-    if (proof !== undefined) {
-      const difference = await proof.end(this.#restBetween(), missing);
-      if (difference !== undefined) this.#options.onDifference?.(difference);
+    if (proof !== undefined && !this.#isProved) {
+      const difference = await proof.end(this.rests(), missing);
+      if (difference !== undefined && !this.#isProved) this.#options.onDifference?.(difference);
       this.#setProved();
     }
     this.#verified = head.entries;
@@ -150,7 +185,9 @@ export class BackgroundVerification {
   #filesAtStart(): Files {
     const { log, recovered } = this.#options;
     const { first, size, head } = recovered;
-    const before = log.sealed.filter((segment) => segment.first < first);
+    // What can't be found at all is missing.
+    const isThere = ({ path }: LogFile): boolean => this.#fault === undefined || existsSync(path);
+    const before = log.sealed.filter((segment) => segment.first < first && isThere(segment));
     return { files: [...before, this.#growing(first, size)], entries: head.entries };
   }
 
@@ -174,7 +211,7 @@ export class BackgroundVerification {
 
   async #verifyOnce({ files, entries }: Files, proof?: Proof): Promise<ValidPrefix> {
     const { hash, path, log } = this.#options;
-    const rests = this.#restBetween();
+    const rests = this.rests();
     const onEntries = (read: readonly StoredEntry[]): Promise<void> => {
       proof?.take(read);
       return rests();
@@ -188,26 +225,10 @@ export class BackgroundVerification {
     const line = head.entries - first + 2;
     return { ...prefix, damage: { file: basename(path), line, offset, reason, finding: 'log_cut' } };
   }
-
-  /** Rests between two slices. */
-  #restBetween(): () => Promise<void> {
-    const { clock } = this.#options;
-    const { signal } = this.#abort;
-    let owed = 0;
-    let began = clock.monotonic();
-    return async () => {
-      owed += REST * (clock.monotonic() - began);
-      if (owed >= SHORTEST_REST) {
-        await rest(owed, undefined, { signal, ref: false });
-        owed = 0;
-      } else {
-        await new Promise(setImmediate);
-        signal.throwIfAborted();
-      }
-      began = clock.monotonic();
-    };
-  }
 }
+
+const reasonOf = ({ code, path, message }: NodeJS.ErrnoException): string =>
+  code === undefined ? message : `${code}${path === undefined ? '' : `, ${basename(path)}`}`;
 
 const isSound = ({ damage, missing }: ValidPrefix): boolean => damage === undefined && missing.length === 0;
 

@@ -10,6 +10,7 @@ import { SECOND } from '../clock.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { replaceFile } from '../durable-file.ts';
 import { EMPTY_HEAD, type Head } from './entry.ts';
+import type { PostureSigner } from './signed-posture.ts';
 import type { Damage, ValidPrefix } from './verify-chain.ts';
 import type { LogLostData, StoredEntry } from '../domain/entries.ts';
 
@@ -129,11 +130,21 @@ export class Checkpointer {
   #running: Promise<void> = Promise.resolve();
   /** The file as it was written last, or as the start has left it. */
   #written: FileState | undefined;
-  readonly #aside: (path: string) => string;
+  readonly #aside: (path: string) => string | undefined;
+  readonly #posture: Pick<PostureSigner, 'sign'>;
   #fault: CheckpointFault | undefined;
 
-  /** @param aside gives the path to which a file is moved that is in the place of the one at `path` */
-  constructor(logPath: string, hash: ChainHash, aside: (path: string) => string) {
+  /**
+   * @param aside gives the path to which a file is moved that is in the place of the one at `path`, if it is kept
+   * @param posture is signed together with the checkpoint
+   */
+  constructor(
+    logPath: string,
+    hash: ChainHash,
+    aside: (path: string) => string | undefined,
+    posture: Pick<PostureSigner, 'sign'>,
+  ) {
+    this.#posture = posture;
     this.#logPath = logPath;
     this.#hash = hash;
     this.#aside = aside;
@@ -189,7 +200,10 @@ export class Checkpointer {
   async #write(head: Head): Promise<void> {
     // What became of the file must be noticed before it is written again.
     if (!this.#isInPlace()) this.#takeNote();
+    // In this turn: later the posture may be that after further entries.
+    const signed = this.#posture.sign(head)?.catch(() => {});
     await writeCheckpoint(this.#logPath, head, this.#hash);
+    await signed;
     this.#written = lstatSync(checkpointPath(this.#logPath), NOT_THERE);
   }
 
@@ -208,8 +222,8 @@ export class Checkpointer {
       return;
     }
     const aside = this.#aside(path);
-    renameSync(path, aside);
-    this.#fault = { how: 'replaced', keptAs: basename(aside) };
+    if (aside !== undefined) renameSync(path, aside);
+    this.#fault = { how: 'replaced', ...(aside === undefined ? {} : { keptAs: basename(aside) }) };
   }
 }
 

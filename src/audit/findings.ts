@@ -4,13 +4,14 @@
  *
  * - `missing`: something that should be there is not. `/health` warns, an alert is raised, reports go on.
  * - `restored`: somebody changed the files while the service ran, and it has put them back. The same, for nothing is lost.
+ * - `exposed`: nothing is wrong yet, and somebody can change the log without being seen at its path. The same.
  * - `altered`: something does not verify. The service is degraded and writes nothing.
  *
  * A finding stays on record (`log.damage_found`) until an operator acknowledges it (`log.damage_acknowledged`).
  */
 import type { DamageFoundData, Draft } from '../domain/entries.ts';
 
-export type FindingKind = 'missing' | 'restored' | 'altered';
+export type FindingKind = 'missing' | 'restored' | 'exposed' | 'altered';
 
 interface FindingMeaning {
   readonly kind: FindingKind;
@@ -55,6 +56,16 @@ export const FINDINGS = {
     meaning: 'somebody else wrote to the end of the file of the log',
     response: 'keeps that file as `<log>.replaced-<time>`, then as for `log_removed`',
   },
+  log_linked: {
+    kind: 'exposed',
+    meaning: 'the file of the log has a second name (a hard link): whoever made it can write the file',
+    response: 'warns, raises an alert; remove that name',
+  },
+  segment_replaced: {
+    kind: 'missing',
+    meaning: 'a sealed segment was changed or replaced while the service ran: it is not the file that was sealed',
+    response: 'warns, raises an alert, verifies the whole log at once',
+  },
   checkpoint_removed: {
     kind: 'restored',
     meaning: 'the checkpoint was removed while the service ran',
@@ -64,6 +75,11 @@ export const FINDINGS = {
     kind: 'restored',
     meaning: 'the checkpoint was changed or replaced while the service ran',
     response: 'keeps it as `<log>.checkpoint.replaced-<time>`, then as for `checkpoint_removed`',
+  },
+  posture_altered: {
+    kind: 'restored',
+    meaning: '`<log>.posture` was not written with this key, or is about entries that the log does not have',
+    response: 'does not believe it, writes it again once the database is proved, warns, raises an alert',
   },
   log_mended: {
     kind: 'restored',

@@ -5,6 +5,7 @@ import { RecorderError } from '../errors.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { MAX_ENTRY_BYTES } from './entry.ts';
 import { type EntryLine, readEntryLine, readGenuineLine } from './entry-line.ts';
+import { findEntry } from './find-entry.ts';
 import { type Line, NEWLINE, readLines } from './lines.ts';
 import type { ReadableLog } from './log.ts';
 
@@ -18,9 +19,10 @@ export interface LinePlace {
 }
 
 /**
- * Reads the entries at these places.
+ * Reads the entries at these places. The places come from the database, which proves nothing: an entry that is somewhere
+ * else in its file is found there.
  * @param places in the order of `seq`
- * @throws RecorderError `damaged_log` when a line is not in its place as it was written, `gone` when its file is no
+ * @throws RecorderError `damaged_log` when an entry is not in the log as it was written, `gone` when its file is no
  *   longer in the log, `overloaded` when no file can be opened
  */
 export async function readEntriesAt(log: ReadableLog, places: readonly LinePlace[]): Promise<readonly EntryLine[]> {
@@ -29,10 +31,48 @@ export async function readEntriesAt(log: ReadableLog, places: readonly LinePlace
     const due = places.slice(lines.length);
     // The file may be sealed between lookup and open: retry once.
     const read = (await readFromOneFile(log, due)) ?? (await readFromOneFile(log, due));
-    if (read === undefined) throw await notAsWritten(log, due[0]!.seq);
-    lines.push(...read);
+    lines.push(...(read ?? [await findLine(log, due[0]!.seq)]));
   }
   return lines;
+}
+
+/** Looks for an entry in the whole file that has to hold it. Throws like `readEntriesAt`. */
+async function findLine(log: ReadableLog, seq: number): Promise<EntryLine> {
+  if (!(seq >= 1 && seq <= log.status.entries)) {
+    throw new RecorderError('damaged_log', `the database names entry ${seq}, which the audit log does not have`);
+  }
+  const { path, first } = log.fileOf(seq);
+  const file = first > seq ? undefined : await openLogFile(path);
+  try {
+    if (file !== undefined) {
+      const { size } = await file.stat();
+      const found = await findBehind(file, size, { seq, first }, log.hash);
+      if (found !== undefined) return found;
+    }
+  } finally {
+    await file?.close();
+  }
+  throw await notAsWritten(log, seq);
+}
+
+/** Reads an entry behind the one before it; undefined when it is not there as it was written. */
+async function findBehind(
+  file: FileHandle,
+  size: number,
+  { seq, first }: { readonly seq: number; readonly first: number },
+  hash: ChainHash,
+): Promise<EntryLine | undefined> {
+  let due = Math.max(first, seq - 1);
+  let before: EntryLine | undefined;
+  for await (const lines of readLines(file, due === first ? 0 : await findEntry(file, size, due), size)) {
+    for (const line of lines) {
+      const read: EntryLine | undefined = line.whole ? readGenuineLine(line, due, hash, before) : undefined;
+      if (read === undefined || due === seq) return read;
+      before = read;
+      due += 1;
+    }
+  }
+  return undefined;
 }
 
 /** The lines of the entries at these places, in UTF-8 and without newlines. Throws like `readEntriesAt`. */
@@ -107,6 +147,7 @@ async function readLine(
   { seq, offset, length }: LinePlace,
   hash: ChainHash,
 ): Promise<EntryLine | undefined> {
+  if (!(Number.isSafeInteger(offset) && offset >= 0 && length > 0 && length <= MAX_ENTRY_BYTES)) return undefined;
   const bytes = Buffer.alloc(length);
   const { bytesRead } = await file.read(bytes, 0, length, offset);
   if (bytesRead !== length || bytes[length - 1] !== NEWLINE) return undefined;

@@ -30,8 +30,10 @@ import type { Head } from './entry.ts';
 import { markDamage } from './damage-marker.ts';
 import { draftsOf, entriesIn, type Finding } from './findings.ts';
 import type { Recovered } from './recovery.ts';
+import { type Holders, PostureSigner } from './signed-posture.ts';
 import { type Displacement, SegmentedFile } from './segmented-file.ts';
-import type { SealedSegment } from './segments.ts';
+import { NOT_KEPT, pathToKeep } from './kept-copies.ts';
+import { missingIn, type SealedSegment } from './segments.ts';
 import { type Batch, AppendQueue } from './append-queue.ts';
 import type { Damage } from './verify-chain.ts';
 import type { Draft, StoredEntry } from '../domain/entries.ts';
@@ -83,10 +85,14 @@ export interface AuditLogOptions {
   readonly segmentBytes: number;
   /** Awaited after each batch, when its appends have resolved and before the next is written. Must not reject. */
   readonly betweenBatches?: () => Promise<void>;
-  /** Called when somebody else has changed the file that grows, in place. */
+  /** Called when somebody else has changed a file of the log. */
   readonly onTouched?: () => void;
+  /** Receives what the log has found wrong with its files. It is recorded once. */
+  readonly onFound?: (finding: Finding) => void;
   /** Receives damage that a reader has found. */
   readonly onDamage?: (damage: Damage) => void;
+  /** How many incidents hold each action after an entry, to be signed; undefined when that is not proved, or not known. */
+  readonly holdersAt?: (head: Head) => Holders | undefined;
   /** The entries that record a finding; none when it is on record already. */
   readonly draftsOf?: (finding: Finding, time: string) => readonly Draft[];
 }
@@ -100,6 +106,9 @@ export class AuditLog {
   readonly #checkpoint: Checkpointer;
   readonly #queue = new AppendQueue();
   readonly #failed = Promise.withResolvers<Error>();
+  /** The first of the entries that were lost right before the file that grows. */
+  #lostFrom: number | undefined;
+  #isLinked = false;
   #failure: Error | undefined;
   #onDurable: ((batch: DurableBatch) => void) | undefined;
   #state: LogState = 'open';
@@ -116,7 +125,12 @@ export class AuditLog {
     this.#options = options;
     this.#files = files;
     this.#head = options.recovered.head;
-    this.#checkpoint = new Checkpointer(options.path, options.hash, (path) => this.#aside('replaced', path));
+    this.#checkpoint = new Checkpointer(
+      options.path,
+      options.hash,
+      (path) => this.#aside('replaced', path),
+      new PostureSigner(options.path, options.hash, options.holdersAt ?? (() => undefined)),
+    );
     if (options.recovered.damage !== undefined) this.#setDamaged(options.recovered.damage);
   }
 
@@ -247,6 +261,32 @@ export class AuditLog {
       else if (changed !== undefined && changed !== this.#files.changed) this.#options.onTouched?.();
     }
     await this.#lookAtCheckpoint();
+    this.#lookAtSealed();
+    this.#lookAtLinks();
+  }
+
+  /** Reports sealed segments that are not there any more, or are other files now. */
+  #lookAtSealed(): void {
+    const found = this.#files.lookAtSealed();
+    if (found.length === 0) return;
+    // What was changed is read as soon as possible.
+    this.#options.onTouched?.();
+    const missing = new Set(found.filter(({ what }) => what === 'missing').map(({ segment }) => segment));
+    for (const finding of missingIn([...this.sealed, this.fileOf(Infinity)], missing)) this.#options.onFound?.(finding);
+    for (const { segment, what } of found) {
+      if (what !== 'replaced') continue;
+      const detail = `the sealed file ${basename(segment.path)} was changed or replaced while the recorder ran`;
+      this.#options.onFound?.({ name: 'segment_replaced', detail });
+    }
+  }
+
+  #lookAtLinks(): void {
+    const isLinked = this.#files.links > 1;
+    if (isLinked && !this.#isLinked) {
+      const detail = `the file of the log was given a second name (a hard link): whoever made it can write the file`;
+      this.#options.onFound?.({ name: 'log_linked', detail });
+    }
+    this.#isLinked = isLinked;
   }
 
   async #probe(): Promise<void> {
@@ -352,19 +392,20 @@ export class AuditLog {
   /** Continues in a new file, which begins with what was lost, and goes on with the batch. Throws without room. */
   async #startOver(batch: Batch | undefined, written: number): Promise<boolean> {
     const { entries: last_seq, hash: last_hash } = this.#head;
-    const first_seq = this.#files.first;
+    // The entry about an earlier loss is lost as well.
+    const first_seq = this.#lostFrom ?? this.#files.first;
     const aside = this.#aside('truncated');
-    const kept_as = basename(aside);
+    const kept_as = aside === undefined ? {} : { kept_as: basename(aside) };
     const found_at = this.#now();
     const range = { first_seq, last_seq };
     const detail =
       `the file of the log was cut while it was written: ${entriesIn(first_seq, last_seq)} are lost, ` +
-      `what is left of them is in ${kept_as}`;
+      `what is left of them ${aside === undefined ? NOT_KEPT : `is in ${basename(aside)}`}`;
     if (batch !== undefined) this.#queue.putFirst(batch.appends);
     // When these are refused, the loss is found again.
     this.#recordFirst(
       [
-        { timestamp: found_at, event: 'log.lost', data: { ...range, last_hash, found_at, kept_as } },
+        { timestamp: found_at, event: 'log.lost', data: { ...range, last_hash, found_at, ...kept_as } },
         ...this.#draftsOf({ name: 'entries_lost', detail, range }),
       ],
       () => {},
@@ -372,6 +413,7 @@ export class AuditLog {
     const begun = this.#queue.nextBatch(this.#head, 0, this.#options.hash)!;
     try {
       await this.#files.startOver(begun.bytes, last_seq + 1, aside);
+      this.#lostFrom = first_seq;
     } catch (error) {
       await this.#block(error as NodeJS.ErrnoException, begun);
       return false;
@@ -389,7 +431,8 @@ export class AuditLog {
 
   /** The entries that say that a file was put back. */
   #restored(file: string, how: Exclude<Displacement, 'truncated'>, keptAs: string | undefined): readonly Draft[] {
-    const kept = keptAs === undefined ? '' : `; what was in its place is in ${keptAs}`;
+    const kept =
+      how === 'removed' ? '' : `; what was in its place ${keptAs === undefined ? NOT_KEPT : `is in ${keptAs}`}`;
     const detail = `${file} was ${HOW[how]} while the recorder ran, and was put back${kept}`;
     const what = file === basename(this.#options.path) ? 'log' : 'checkpoint';
     const name =
@@ -413,9 +456,9 @@ export class AuditLog {
     return timestamp(this.#options.clock.now());
   }
 
-  /** The path for a file that was found in the place of another. */
-  #aside(what: 'replaced' | 'truncated', path = this.#options.path): string {
-    return `${path}.${what}-${this.#now().replaceAll(/[-:.]/g, '')}`;
+  /** The path for a file that was found in the place of another; undefined when it is not kept. */
+  #aside(what: 'replaced' | 'truncated', path = this.#options.path): string | undefined {
+    return pathToKeep(path, what, this.#now());
   }
 
   /** @param written when the batch was written, by the monotonic clock */
@@ -450,6 +493,7 @@ export class AuditLog {
     }
     try {
       await this.#files.seal(this.#head.entries + 1);
+      this.#lostFrom = undefined;
       return true;
     } catch (error) {
       await this.#fail(error as NodeJS.ErrnoException);

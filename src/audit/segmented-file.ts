@@ -10,6 +10,7 @@ import { basename } from 'node:path';
 import { promisify } from 'node:util';
 import { openDirectoryOf, syncData, syncDirectoryOf, syncFile, writeAll } from '../durable-file.ts';
 import { nextPath, type Recovered } from './recovery.ts';
+import { SealedWatch } from './sealed-watch.ts';
 import { sealedPath, type SealedSegment } from './segments.ts';
 
 const truncate = promisify(ftruncate);
@@ -40,6 +41,7 @@ export class SegmentedFile {
   #size: number;
   #sealed: readonly SealedSegment[];
   #identity: FileIdentity | undefined;
+  readonly #watch = new SealedWatch();
   #links = 1;
   /** When the file was changed last, as seen after it was written. */
   #changed: number | undefined;
@@ -50,6 +52,7 @@ export class SegmentedFile {
     this.#first = first;
     this.#size = size;
     this.#sealed = sealed;
+    for (const segment of sealed) this.#watch.note(segment);
     this.#identity = file === undefined ? undefined : fstatSync(file);
   }
 
@@ -95,6 +98,12 @@ export class SegmentedFile {
   /** Forgets sealed segments that were moved away. */
   forget(segments: readonly SealedSegment[]): void {
     this.#sealed = this.#sealed.filter((segment) => !segments.includes(segment));
+    for (const segment of segments) this.#watch.forget(segment);
+  }
+
+  /** Looks whether sealed segments are as they were. Cheap: only some of many are looked at. */
+  lookAtSealed(): ReturnType<SealedWatch['look']> {
+    return this.#watch.look(this.#sealed);
   }
 
   /** Writes bytes at the end of the file. */
@@ -139,11 +148,11 @@ export class SegmentedFile {
   /**
    * Puts the file back as it was written: a copy of what the descriptor holds, in a new file.
    * @param unkept the bytes that were written and not kept
-   * @param aside the path for what is in its place, if anything is
-   * @returns the name of the file with what was in its place
+   * @param aside the path for what is in its place, if anything is; undefined when that is not kept
+   * @returns the name of the file with what was in its place, when it is kept
    * @throws when there is no room; then it is tried again before the next batch
    */
-  async restore(unkept: Buffer, aside: string): Promise<string | undefined> {
+  async restore(unkept: Buffer, aside: string | undefined): Promise<string | undefined> {
     return this.#renew(aside, async (file) => {
       const window = Buffer.allocUnsafe(Math.min(COPIED_BYTES, this.#size));
       for (let position = 0; position < this.#size;) {
@@ -161,17 +170,17 @@ export class SegmentedFile {
    * Continues in a new file because the present one was cut. `keep` makes the bytes part of it.
    * @param bytes what the new file begins with
    * @param first the `seq` of its first entry
-   * @param aside the path for what is left of the present one
+   * @param aside the path for what is left of the present one; undefined when that is not kept
    * @throws when there is no room; then it is tried again before the next batch
    */
-  async startOver(bytes: Buffer, first: number, aside: string): Promise<void> {
+  async startOver(bytes: Buffer, first: number, aside: string | undefined): Promise<void> {
     await this.#renew(aside, (file) => writeAll(file, bytes));
     this.#first = first;
     this.#size = 0;
   }
 
   /** Puts a new file in the place of the one at `path`. Returns the name of what it keeps of that. */
-  async #renew(aside: string, fill: (file: number) => Promise<void>): Promise<string | undefined> {
+  async #renew(aside: string | undefined, fill: (file: number) => Promise<void>): Promise<string | undefined> {
     const next = nextPath(this.path);
     rmSync(next, { force: true });
     const file = openSync(next, TO_APPEND | constants.O_CREAT | constants.O_EXCL, 0o640);
@@ -179,7 +188,7 @@ export class SegmentedFile {
     try {
       await fill(file);
       await syncFile(file);
-      if (lstatSync(this.path, NOT_THERE) !== undefined) {
+      if (aside !== undefined && lstatSync(this.path, NOT_THERE) !== undefined) {
         renameSync(this.path, aside);
         keptAs = basename(aside);
       }
@@ -248,6 +257,7 @@ export class SegmentedFile {
       this.#identity = fstatSync(file);
       this.#changed = undefined;
       this.#sealed = [...this.#sealed, segment];
+      this.#watch.note(segment);
       this.#first = first;
       this.#size = 0;
       return true;

@@ -5,6 +5,7 @@
  */
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
+import { entriesIn, type Finding } from './findings.ts';
 
 const DIGITS = 12;
 
@@ -35,4 +36,20 @@ export async function findSealed(logPath: string): Promise<readonly SealedSegmen
     .filter(({ digits }) => digits.length === DIGITS && /^\d+$/.test(digits))
     .map(({ name, digits }) => ({ path: join(directory, name), first: Number(digits) }))
     .toSorted((one, other) => one.first - other.first);
+}
+
+/**
+ * The findings about files of a log that are missing, one for each range of entries.
+ * @param files all files of the log, oldest first
+ */
+export function missingIn(files: readonly SealedSegment[], missing: ReadonlySet<SealedSegment>): readonly Finding[] {
+  return files.flatMap((file, index) => {
+    const before = files[index - 1];
+    if (missing.has(file) || before === undefined || !missing.has(before)) return [];
+    const first = files[files.findLastIndex((one, at) => at < index && !missing.has(one)) + 1]!.first;
+    const range = { first_seq: first, last_seq: file.first - 1 };
+    const what = entriesIn(range.first_seq, range.last_seq);
+    const detail = `${basename(file.path)}: ${what} are missing before it: the file that held them was taken away`;
+    return [{ name: 'entries_missing', detail, range }];
+  });
 }

@@ -8,7 +8,7 @@ import { PostureReads } from '../containment/posture-reads.ts';
 import type { OpenRecord } from './record.ts';
 
 /** What of the record containment depends on. */
-type ContainmentRecord = Pick<OpenRecord, 'log' | 'projections' | 'incidents' | 'policy' | 'verification' | 'identity'>;
+type ContainmentRecord = Pick<OpenRecord, 'log' | 'projections' | 'incidents' | 'policy' | 'postureProof' | 'identity'>;
 
 export interface RunningContainment {
   readonly confirmations: Confirmations;
@@ -26,14 +26,15 @@ export interface RunningContainment {
  * @param onFault receives errors that should never happen
  */
 export function startContainment(
-  { log, projections, incidents, policy, verification, identity }: ContainmentRecord,
+  { log, projections, incidents, policy, postureProof, identity }: ContainmentRecord,
   clock: Clock,
   releases: AsyncDisposableStack,
   onFault: (error: unknown) => void,
 ): RunningContainment {
   const current = () => projections.current();
   const targets = () => policy.current.targets;
-  const dispatcher = new Dispatcher({ incidents, current, targets, clock, onFault });
+  const isProved = postureProof.isProved.bind(postureProof);
+  const dispatcher = new Dispatcher({ incidents, current, targets, isProved, clock, onFault });
   const wake = dispatcher.wake.bind(dispatcher);
   incidents.directives.on('directive', ({ action }) => wake(action));
   const notifier = new Notifier({ log, current, notify: () => policy.current.notify, clock, onFault });
@@ -44,7 +45,7 @@ export function startContainment(
   const posture = new PostureReads({
     current,
     targets,
-    isProved: () => verification.isProved,
+    isProved,
     logId: () => identity.id,
   });
   return {

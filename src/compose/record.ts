@@ -27,12 +27,14 @@ import type { Inspect } from '../incidents/incident-actor.ts';
 import { IncidentReads } from '../incidents/incident-reads.ts';
 import { PolicyInForce } from '../incidents/policy-in-force.ts';
 import { randomPool } from '../incidents/random-pool.ts';
+import { WakeProof } from '../incidents/wake-proof.ts';
 import { Recorder } from '../incidents/recorder.ts';
 import { RequestTags } from '../incidents/request-tag.ts';
 import { channelOf } from '../policy/targets.ts';
 import { logDamage, progressLog } from '../process-log.ts';
 import { CatchUp } from '../projections/catch-up.ts';
 import { databasePath } from '../projections/database.ts';
+import { PostureProof } from '../projections/posture-proof.ts';
 import { Projections } from '../projections/projections.ts';
 import { UntilDone } from './until-done.ts';
 
@@ -57,6 +59,8 @@ export interface OpenRecord {
   /** Which log it is. */
   readonly identity: LogIdentity;
   readonly verification: BackgroundVerification;
+  /** Of which actions the posture is proved. */
+  readonly postureProof: PostureProof;
   /** The living incidents. */
   readonly incidents: ActorRegistry;
   readonly recorder: Recorder;
@@ -103,7 +107,9 @@ export async function openRecord(
       segmentBytes,
       betweenBatches,
       draftsOf: draftsOfNew,
+      holdersAt: (head) => postureProof.holdersAt(head),
       onTouched: () => verification.hurry(),
+      onFound: (finding) => void findings.report(finding),
       onDamage: (damage) => logDamage(logger, damage),
     }),
     (opened) => opened.close(),
@@ -115,6 +121,8 @@ export async function openRecord(
   };
   const prove = isMadeBefore ? () => projections.proof(log) : undefined;
   const onDifference = (difference: string): void => {
+    postureProof.distrust();
+    verification.endProof();
     const detail = `the database was not what the log says, and is made again: ${difference}`;
     logger.error({ difference }, 'the database is made again from the audit log');
     projections.distrust();
@@ -126,13 +134,28 @@ export async function openRecord(
   const parts = { path, hash, clock, log, recovered, onMissing, prove, onDifference };
   const verification = new BackgroundVerification(parts);
   releases.defer(() => verification.stop());
+  const isProved = (): boolean => verification.isProved;
+  const postureProof = new PostureProof({ path, hash, log, projections, isProved, rest: verification.rests() });
+  const incidentProof = projections.incidentProof(log);
+  const difference = (id: string): Promise<string | undefined> => incidentProof.difference(id);
+  const wakeProof = new WakeProof({ isProved, difference, current: () => projections.current(), onDifference });
 
   const current = () => projections.current();
   const channel = (action: ContainmentAction, directive: Directive): Channel =>
     channelOf(policy.current.targets, action, directive);
   const onFault = (error: unknown): void => logger.error({ err: error }, 'an incident does not take its own entry');
   const incidents = releases.adopt(
-    new ActorRegistry({ limit: config.liveActors, log, current, channelOf: channel, clock, inspect, onFault }),
+    new ActorRegistry({
+      limit: config.liveActors,
+      log,
+      current,
+      prove: (id) => wakeProof.prove(id),
+      isProved: (action) => postureProof.isProved(action),
+      channelOf: channel,
+      clock,
+      inspect,
+      onFault,
+    }),
     (registry) => registry.stop(),
   );
   const recorder = new Recorder({
@@ -144,6 +167,12 @@ export async function openRecord(
     clock,
     random: randomPool(),
   });
+  const postureFault = (error: unknown): void => {
+    if (!verification.stopped) logger.error({ err: error }, "the signed posture can't be compared");
+  };
+  if (isMadeBefore && recovered.damage === undefined) {
+    void postureProof.compare().then((finding) => finding && findings.report(finding), postureFault);
+  }
   const isVerified = (): boolean => verification.verified !== undefined;
   return {
     hash,
@@ -156,6 +185,7 @@ export async function openRecord(
     findings,
     identity: new LogIdentity({ path, hash, log }),
     verification,
+    postureProof,
     incidents,
     recorder,
     reads: new IncidentReads(log, projections),

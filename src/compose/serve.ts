@@ -160,13 +160,16 @@ function startLog({ log, incidents }: OpenRecord, stages: ReturnType<typeof stag
 }
 
 /** What an operator should know although nothing is broken. */
-function warningsOf({ policy, hash, findings, log }: OpenRecord): readonly string[] {
+function warningsOf({ policy, hash, findings, log, verification }: OpenRecord): readonly string[] {
   const { links } = log.status;
   return [
     ...policy.warnings,
     ...(hash.keyed ? [] : ['no audit key (AUDIT_HMAC_KEY_PATH): the chain shows accidents, not forgery']),
     ...findings.open.map(({ finding, detail }) => `${detail} (acknowledge-damage ${finding})`),
-    ...(links > 1 ? [`the file of the audit log has ${links} names (hard links): whoever made them can write it`] : []),
+    ...(verification.fault === undefined ? [] : [`the audit log can't be verified now: ${verification.fault}`]),
+    ...(links > 1 && !findings.open.some(({ finding }) => finding === 'log_linked')
+      ? [`the file of the audit log has ${links} names (hard links): whoever made them can write it`]
+      : []),
   ];
 }
 

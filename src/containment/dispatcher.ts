@@ -19,11 +19,13 @@ const HTTP_TIMEOUT = 5 * SECOND;
 const BROKER_TIMEOUT = 90 * SECOND;
 
 export interface DispatcherDependencies {
-  readonly incidents: { actor(id: string): Pick<IncidentActor, 'send' | 'delivery' | 'read'> };
+  readonly incidents: { actor(id: string): Pick<IncidentActor, 'send' | 'delivery' | 'read' | 'proved'> };
   /** @throws RecorderError `log_unavailable` while the posture is behind the log */
   readonly current: () => Pick<CurrentReads, 'posture'>;
   /** Where the policy in force sends containment actions. */
   readonly targets: () => Targets;
+  /** Whether it is proved that an action is not in force. */
+  readonly isProved: (action: ContainmentAction) => boolean;
   readonly clock: Clock;
   /** Receives errors that should never happen. */
   readonly onFault: (error: unknown) => void;
@@ -62,6 +64,7 @@ export class Dispatcher {
     const broker = name.directive === 'engage' ? target?.broker : undefined;
     if (endpoint === undefined && broker === undefined) return undefined;
     const actor = incidents.actor(name.incident);
+    await actor.proved();
     const { incident } = actor.read();
     const body = bodyFor(name.action, incident);
     if (typeof body === 'string') return { kind: 'refused', error: body };

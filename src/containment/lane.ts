@@ -18,6 +18,8 @@ import { RecorderError } from '../errors.ts';
 import type { IncidentActor } from '../incidents/incident-actor.ts';
 import { type DeliveryName, type DeliveryNews, type DeliveryRecord, isUndelivered } from '../domain/delivery.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
+import { UnprovedIncident } from '../projections/incident-proof.ts';
+import type { Holder } from '../projections/posture.ts';
 import { pauseAfter } from './retry-pause.ts';
 import type { AttemptResult } from './attempt-result.ts';
 
@@ -26,6 +28,10 @@ const LONGEST_PAUSE = 3600 * SECOND;
 /** How many attempts in a row have to come to nothing until the service counts as down, and how long it is left alone. */
 const FAILURES_UNTIL_DOWN = 5;
 const LEFT_ALONE = 10 * SECOND;
+/** How many incidents that can't be proved are set aside at most. */
+const MOST_ASIDE = 100;
+/** How long they are set aside. */
+const SET_ASIDE = 30 * SECOND;
 /** The pause before a result that the log refused is reported again. */
 const REPORT_AGAIN = 1 * SECOND;
 
@@ -38,6 +44,8 @@ export interface LaneDependencies {
    * @throws RecorderError when the incident can't be read now
    */
   readonly attempt: (name: DeliveryName, signal: AbortSignal) => Promise<AttemptResult | undefined>;
+  /** Whether it is proved that an action is not in force; until then no release is sent. */
+  readonly isProved: (action: ContainmentAction) => boolean;
   readonly clock: Clock;
   /** Receives errors that should never happen. */
   readonly onFault: (error: unknown) => void;
@@ -59,6 +67,9 @@ export class Lane {
   /** What is waited for, and until when, by the monotonic clock. */
   #awaited: (Due & { readonly until: number }) | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Incidents that could not be proved against the log; they are tried again after a while. */
+  readonly #aside = new Set<string>();
+  #asideSince = 0;
   #isAtWork = false;
   #working: Promise<void> | undefined;
 
@@ -91,7 +102,7 @@ export class Lane {
           this.#timer = setTimeout(() => this.wake(), wait);
           return;
         }
-        if (!(await this.#deliver(next.name))) return;
+        if (!(await this.#deliver(next.name).catch((error: unknown) => this.#setAside(next.name, error)))) return;
       }
     } catch (error) {
       // While the projections are behind, what is due is unknown. The next wake looks again.
@@ -104,10 +115,13 @@ export class Lane {
 
   /** What is to be sent next. */
   #next(): Due | undefined {
-    const { current, clock } = this.#dependencies;
+    const { current, clock, isProved } = this.#dependencies;
     const { posture } = current();
+    if (this.#aside.size > 0 && clock.monotonic() - this.#asideSince >= SET_ASIDE) this.#aside.clear();
     const { release, counts } = posture.of(this.#action);
     if (release !== null && isUndelivered(release.delivery)) {
+      // To engage too early harms nobody.
+      if (!isProved(this.#action)) return undefined;
       const { incident, asked_at, delivery } = release;
       const due = Date.parse(delivery.next_attempt_at ?? asked_at);
       return { name: { incident, action: this.#action, directive: 'release' }, due };
@@ -115,7 +129,7 @@ export class Lane {
     const [first] = (['pending', 'delivering'] as const)
       .filter((status) => counts[status] !== undefined)
       .flatMap((status) =>
-        posture.withStatus(this.#action, status, 1).map(({ incident, due }) => {
+        this.#withStatus(posture, status).map(({ incident, due }) => {
           // What was never tried is due, whatever the clock says now of when it was asked for.
           return { incident, due: status === 'pending' ? Math.min(due, clock.now()) : due };
         }),
@@ -123,6 +137,12 @@ export class Lane {
       .toSorted((one, other) => one.due - other.due);
     if (first === undefined) return undefined;
     return { name: { incident: first.incident, action: this.#action, directive: 'engage' }, due: first.due };
+  }
+
+  /** The holder with this status that is due first, without those that were set aside. */
+  #withStatus(posture: CurrentReads['posture'], status: DeliveryRecord['status']): readonly Holder[] {
+    const holders = posture.withStatus(this.#action, status, 1 + this.#aside.size);
+    return holders.filter(({ incident }) => !this.#aside.has(incident)).slice(0, 1);
   }
 
   #pauseBefore(next: Due): number {
@@ -139,6 +159,14 @@ export class Lane {
 
   #find({ incident, action, directive }: DeliveryName): DeliveryRecord | undefined {
     return this.#dependencies.incidents.actor(incident).delivery(action, directive);
+  }
+
+  /** Lets others go first when an incident can't be proved now. @throws any other error */
+  #setAside({ incident }: DeliveryName, error: unknown): boolean {
+    if (!(error instanceof UnprovedIncident) || this.#aside.size >= MOST_ASIDE) throw error;
+    if (this.#aside.size === 0) this.#asideSince = this.#dependencies.clock.monotonic();
+    this.#aside.add(incident);
+    return true;
   }
 
   /** Makes one attempt and reports the result to the incident; false when there is nowhere to send it. */

@@ -1,6 +1,6 @@
 /** The posture as services and people read it, and waiting for it to change. */
 import type { DeliveryStatus } from '../../machines/delivery.ts';
-import type { ContainmentAction, Directive, Channel } from '../../machines/vocabulary.ts';
+import { ACTIONS, type ContainmentAction, type Directive, type Channel } from '../../machines/vocabulary.ts';
 import type { Targets } from '../policy/targets.ts';
 import { channelOf } from '../policy/targets.ts';
 import type { DeliveryRecord } from '../domain/delivery.ts';
@@ -45,8 +45,8 @@ export interface PostureReadsDependencies {
   /** @throws RecorderError `log_unavailable` while the posture is behind the log */
   readonly current: () => Pick<CurrentReads, 'posture' | 'incident'>;
   readonly targets: () => Targets;
-  /** Whether the posture is proved from the log. */
-  readonly isProved: () => boolean;
+  /** Whether it is proved from the log how many incidents hold an action. */
+  readonly isProved: (action: ContainmentAction) => boolean;
   /** The identity of the log, when it is known. */
   readonly logId: () => string | undefined;
 }
@@ -78,7 +78,7 @@ export class PostureReads {
     return {
       action,
       engaged,
-      ...(this.isVerified ? {} : { verified: false }),
+      ...(this.#dependencies.isProved(action) ? {} : { verified: false }),
       since,
       holders,
       held_by: current.posture.holders(action, MOST_NAMED).map(({ incident }) => incident),
@@ -88,9 +88,9 @@ export class PostureReads {
     };
   }
 
-  /** Whether what `read` gives is proved from the log. */
+  /** Whether what `read` gives is proved from the log, for every action. */
   get isVerified(): boolean {
-    return this.#dependencies.isProved();
+    return ACTIONS.every((action) => this.#dependencies.isProved(action));
   }
 
   /**

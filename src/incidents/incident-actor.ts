@@ -69,6 +69,13 @@ export interface ActorDependencies {
   readonly current: () => CurrentReads;
   readonly channelOf: (action: ContainmentAction, directive: Directive) => Channel;
   readonly clock: Clock;
+  /**
+   * Proves an incident against the log while the database is not proved; undefined when that is not needed. Rejects with
+   * RecorderError `log_unavailable` when the incident is not what the log says, or that can't be said now.
+   */
+  readonly prove?: ((id: string) => Promise<void> | undefined) | undefined;
+  /** Whether it is proved that an action is not in force. */
+  readonly isProved?: ((action: ContainmentAction) => boolean) | undefined;
   /** Called when the mailbox has become empty, and when an actor wakes. */
   readonly onRest: (actor: IncidentActor) => void;
   readonly onWake: (actor: IncidentActor) => void;
@@ -82,6 +89,8 @@ export class IncidentActor {
   readonly #mailbox: Mailbox;
   /** How long the record is as JSON, near enough, in characters; 0 while asleep. */
   weight = 0;
+  /** Whether this process has opened the incident. */
+  #isOwn = false;
   #xstate: Actor<typeof incidentMachine> | undefined;
   #record: IncidentRecord | undefined;
   /** The delivery of the decision that is being appended, as its first entry leaves it. */
@@ -116,8 +125,11 @@ export class IncidentActor {
    */
   send(message: Message, sender: Sender = {}): Promise<Handled> {
     return this.#mailbox.post(async () => {
+      const proof = this.#proof();
+      if (proof !== undefined) await proof;
       const current = this.#dependencies.current();
       const record = this.#wake(current);
+      if (message.type === 'deliver' && message.directive === 'release') this.#requireProof(message.action);
       requireVersion(record, sender.ifVersion);
       const delivery = message.type === 'deliver' ? deliveryOf(record, message, current) : undefined;
       const decision = decide(record, message, this.#circumstances(sender), delivery);
@@ -144,6 +156,8 @@ export class IncidentActor {
    */
   complete(last: IncidentEntry): Promise<void> {
     return this.#mailbox.post(async () => {
+      const proof = this.#proof();
+      if (proof !== undefined) await proof;
       const record = this.#wake(this.#dependencies.current());
       const alert = record.incident.version === last.data.version ? alertFor(last, record) : undefined;
       if (alert !== undefined) await this.#append([{ ...alert, timestamp: timestamp(this.#dependencies.clock.now()) }]);
@@ -157,6 +171,14 @@ export class IncidentActor {
     } finally {
       if (this.isIdle) this.#dependencies.onRest(this);
     }
+  }
+
+  /**
+   * Proves the incident while the database is not proved: what follows leaves the recorder.
+   * @throws RecorderError `log_unavailable`, `overloaded`
+   */
+  proved(): Promise<void> {
+    return this.#mailbox.post(async () => this.#proof());
   }
 
   /** One of its deliveries as it is now, if there is such a one. @throws RecorderError like `read` */
@@ -199,9 +221,22 @@ export class IncidentActor {
     this.#dependencies.onGrowth(growth);
   }
 
+  /** The proof of the incident; undefined when it needs none: this process has opened it, or the database is proved. */
+  #proof(): Promise<void> | undefined {
+    if (this.#isOwn) return undefined;
+    this.#dependencies.current();
+    return this.#dependencies.prove?.(this.id);
+  }
+
+  #requireProof(action: ContainmentAction): void {
+    if (this.#dependencies.isProved?.(action) !== false) return;
+    throw new RecorderError('log_unavailable', `it is not proved yet that ${action} is not in force; try again`);
+  }
+
   #spawn(entry: EntryOf<'incident.reported'> & LineExtent): IncidentRecord {
     const [snapshot, actions] = this.#dependencies.birth(entry.data.rule);
     this.weight = entry.length;
+    this.#isOwn = true;
     this.#dependencies.onWake(this);
     const self: AnyActorRef = (this.#xstate = this.#create(snapshot));
     for (const { exec, info, params } of actions) exec?.({ ...info, self, system: self.system }, params);

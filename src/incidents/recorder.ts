@@ -13,6 +13,7 @@ import { decideReport, type IncidentRecord } from '../domain/incident.ts';
 import { found, RecorderError } from '../errors.ts';
 import { documentOf, type IncidentDocument } from '../domain/document.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
+import { UnprovedIncident } from '../projections/incident-proof.ts';
 import type { Projections } from '../projections/projections.ts';
 import type { Burst, PolicyContent } from '../policy/policy.ts';
 import type { ActorRegistry } from './actor-registry.ts';
@@ -164,7 +165,7 @@ export class Recorder {
     return { incident: this.#documentOf(await incidents.actor(id).open(drafts)), change: 'created' };
   }
 
-  /** Adds an occurrence; undefined when the incident was resolved or archived in the meantime. */
+  /** Adds an occurrence; undefined when the incident was resolved or archived in the meantime, or can't be proved now. */
   async #recur(
     id: string,
     report: Report,
@@ -181,7 +182,8 @@ export class Recorder {
       return { incident: this.#documentOf(record), change: 'recurred' };
     } catch (error) {
       const hasGone =
-        error instanceof RecorderError && (error.code === 'illegal_transition' || error.code === 'not_found');
+        error instanceof UnprovedIncident ||
+        (error instanceof RecorderError && (error.code === 'illegal_transition' || error.code === 'not_found'));
       if (hasGone) return undefined;
       throw error;
     }

@@ -32,6 +32,8 @@ export class CatchUp {
   readonly #projections: Projections;
   readonly #onProgress: (seq: number) => void;
   #foreign = false;
+  /** Whether the database knew entries before this start. */
+  #hadEntries = false;
   #resuming: Promise<void> | undefined;
   #last: StoredEntry | undefined;
   /** Entries that were read and not applied yet, and their length in bytes. */
@@ -56,17 +58,26 @@ export class CatchUp {
   async recover(parts: Pick<RecoveryOptions, 'path' | 'hash' | 'clock'>): Promise<Recovered> {
     // Where damage was found before, what was verified then must be read again.
     const known = markedDamage(parts.path) === undefined ? this.#projections.position : undefined;
-    const recovered = await this.#read({
-      ...parts,
-      applied: this.#projections.position.seq,
-      ...(known === undefined ? {} : { known }),
-    });
+    this.#hadEntries = this.#projections.position.seq > 0;
+    const options = { ...parts, applied: this.#projections.position.seq, ...(known === undefined ? {} : { known }) };
+    const recovered = await this.#read(options).catch((error: unknown) => this.#readAgain(parts, error));
     if (recovered.damage !== undefined) return recovered;
     const { seq } = this.#projections.position;
     if (seq > recovered.head.entries) return { ...recovered, damage: cutOff(parts.path, seq, recovered) };
     if (!this.#foreign) return recovered;
     this.#projections.reset();
     this.#foreign = false;
+    return this.#read(parts);
+  }
+
+  /** Reads the whole log when what was in the database contradicts it. */
+  #readAgain(parts: Omit<RecoveryOptions, 'onEntries'>, error: unknown): Promise<Recovered> {
+    const isContradiction = error instanceof RecorderError && error.code === 'damaged_log';
+    if (!isContradiction || !this.#hadEntries) throw error;
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    this.#foreign = false;
+    this.#projections.discard(`the database contradicts the log (${error.message})`);
     return this.#read(parts);
   }
 

@@ -11,22 +11,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ACTIONS, CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
-import { readEntriesAt } from '../audit/log-reader.ts';
 import type { ReadableLog } from '../audit/log.ts';
-import {
-  type ArchivedRange,
-  type Entry,
-  type IncidentEntry,
-  isAboutIncident,
-  type StoredEntry,
-} from '../domain/entries.ts';
-import { fold, type IncidentRecord } from '../domain/incident.ts';
+import { type ArchivedRange, type IncidentEntry, isAboutIncident, type StoredEntry } from '../domain/entries.ts';
 import type { MissingEntries } from '../audit/verify-chain.ts';
-import { RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
 import type { Incidents } from './incidents.ts';
-import { dueOf, holdings, type Posture } from './posture.ts';
+import { IncidentProof } from './incident-proof.ts';
+import type { Posture } from './posture.ts';
 import type { Statistics } from './statistics.ts';
 
 /** How many incidents are counted at a time. */
@@ -51,13 +43,13 @@ export interface DatabaseProofParts {
 
 export class DatabaseProof {
   readonly #parts: DatabaseProofParts;
+  readonly #incident: IncidentProof;
   readonly #place: Statement;
   readonly #latest: Statement;
   readonly #count: Statement;
   readonly #unproven: Statement;
   readonly #last: Statement;
   readonly #unresolved: Statement;
-  readonly #deliveries: Statement;
   readonly #holders: Statement;
   readonly #strays: Statement;
   readonly #population: Statement;
@@ -69,6 +61,7 @@ export class DatabaseProof {
 
   constructor(parts: DatabaseProofParts) {
     this.#parts = parts;
+    this.#incident = new IncidentProof(parts);
     const { database } = parts;
     this.#place = database.prepare(`
       SELECT seq, offset, length FROM entries
@@ -85,8 +78,6 @@ export class DatabaseProof {
       SELECT max((SELECT coalesce(max(number), 0) FROM incidents), (SELECT coalesce(max(incident), 0) FROM entries)) AS last`);
     this.#unresolved = database.prepare(`
       SELECT id, number FROM incidents WHERE state = ? AND class = ? AND rank = ? AND number > ? ORDER BY number LIMIT 1`);
-    this.#deliveries = database.prepare(`
-      SELECT action, status, due FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
     this.#holders = database.prepare('SELECT count(*) AS count FROM deliveries WHERE action = ?');
     this.#strays = database.prepare(`
       SELECT count(*) AS count FROM deliveries
@@ -180,51 +171,17 @@ export class DatabaseProof {
     return undefined;
   }
 
-  /** Folds the entries of an incident, and compares. */
+  /** Folds the entries of an incident, and compares. Where entries are missing from the log, what there is proves nothing. */
   async #incidentDifference(id: string): Promise<string | undefined> {
-    const { incidents, places, log, isCurrent } = this.#parts;
+    const { incidents, isCurrent } = this.#parts;
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-      const before = incidents.persisted(id);
-      if (before === undefined || !isCurrent()) return undefined;
-      let record: IncidentRecord | undefined;
-      for (let after = 0, isMore = true; isMore;) {
-        const page = places.page(id, after);
-        const lines = await readEntriesAt(log, page.places).catch(unlessGone);
-        if (lines === undefined) return undefined;
-        const entries = lines.map((line) => line.entry());
-        if (!entries.every((entry) => isOf(entry, id))) return `${id} has entries of another incident`;
-        try {
-          for (const entry of entries) record = fold(record, entry as IncidentEntry);
-        } catch {
-          // Entries are missing from the log: what there is proves nothing.
-          return undefined;
-        }
-        after = page.next ?? 0;
-        isMore = page.next !== undefined;
-      }
-      const now = incidents.persisted(id);
-      if (now === undefined || now.incident.version !== record?.incident.version) continue;
-      return this.#recordDifference(record, now.incident, now.context);
+      if (!incidents.has(id) || !isCurrent()) return undefined;
+      const { record, fault } = await this.#incident.fold(id);
+      if (record === undefined) return fault;
+      // It may have changed meanwhile.
+      if (incidents.get(id)?.version === record.incident.version) return this.#incident.rowDifference(record);
     }
     return undefined;
-  }
-
-  #recordDifference(record: IncidentRecord, incident: unknown, context: unknown): string | undefined {
-    const { id } = record.incident;
-    const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
-    if (!isDeepStrictEqual(plain(incident), plain(record.incident))) return `${id} is not what its entries make of it`;
-    if (!isDeepStrictEqual(plain(context), plain(record.snapshot.context))) return `${id} has another snapshot`;
-    const due = holdings(record.incident).map((delivery) => ({
-      action: delivery.action,
-      status: delivery.status,
-      due: dueOf(delivery, record),
-    }));
-    const found = this.#deliveries.all(record.seq, ...ACTIONS).map((row) => ({ ...row }));
-    const byAction = (one: { action?: unknown }, other: { action?: unknown }): number =>
-      String(one.action) < String(other.action) ? -1 : 1;
-    return isDeepStrictEqual(found.toSorted(byAction), due.toSorted(byAction))
-      ? undefined
-      : `${id} has other deliveries`;
   }
 
   #postureDifference(): string | undefined {
@@ -250,13 +207,6 @@ export class DatabaseProof {
       ? undefined
       : 'the statistics count other incidents';
   }
-}
-
-const isOf = (entry: Entry, id: string): boolean => isAboutIncident(entry) && entry.data.incident === id;
-
-/** What was lost proves nothing. */
-function unlessGone(error: unknown): undefined {
-  if (!(error instanceof RecorderError) || error.code !== 'gone') throw error;
 }
 
 /** The ranges of entries up to `head` that are in the log. */

@@ -209,12 +209,12 @@ export class Posture {
     }
   }
 
-  /** Reads the table again. */
+  /** Reads the table again. @throws SyntaxError when it holds something else: somebody has edited it */
   reload(): void {
     this.#of.clear();
     this.#changed.clear();
     for (const row of this.#read.all()) {
-      this.#of.set(row.action as ContainmentAction, JSON.parse(row.posture as string) as ActionPosture);
+      this.#of.set(row.action as ContainmentAction, postureIn(String(row.posture)));
     }
   }
 
@@ -271,6 +271,20 @@ export class Posture {
     this.#changed.add(action);
   }
 }
+
+function postureIn(text: string): ActionPosture {
+  const posture = JSON.parse(text) as ActionPosture;
+  const { holders, counts, changed, release } = posture;
+  const isPosture =
+    Number.isSafeInteger(holders) &&
+    isObject(counts) &&
+    isObject(changed) &&
+    (release === null || (isObject(release) && isObject(release.delivery)));
+  if (!isPosture) throw new SyntaxError('not a posture');
+  return posture;
+}
+
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
 
 const holderOf = (row: Record<string, unknown>): Holder => ({ incident: String(row.id), due: Number(row.due) });
 

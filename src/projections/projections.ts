@@ -24,6 +24,7 @@ import { type EntriesPage, EntryPlaces } from './entry-places.ts';
 import { Findings } from './findings.ts';
 import { foldOverGap } from './fold-over-gap.ts';
 import { IdempotencyKeys } from './idempotency-keys.ts';
+import { IncidentProof } from './incident-proof.ts';
 import { IncidentList } from './incident-list.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import { Incidents, type ShownIncidents } from './incidents.ts';
@@ -85,6 +86,7 @@ export class Projections {
   readonly #keys: IdempotencyKeys;
   readonly #sources: Sources;
   readonly #current: CurrentReads;
+  #altered: string | undefined;
   #unfinished = false;
   readonly #database: Database;
   readonly #latest = new Map<string, IncidentDocument>();
@@ -108,7 +110,7 @@ export class Projections {
     const database = Database.open(path);
     this.#database = database;
     this.#incidents = new Incidents(database);
-    this.#posture = new Posture(database);
+    this.#posture = this.#readPosture();
     this.#archive = new ArchivedIncidents(database);
     this.#webhooks = new Webhooks(database);
     this.#places = new EntryPlaces(database);
@@ -142,7 +144,25 @@ export class Projections {
 
   /** Why a database that somebody else had changed was replaced by an empty one at the start. */
   get altered(): string | undefined {
-    return this.#database.altered;
+    return this.#database.altered ?? this.#altered;
+  }
+
+  /** Reads the posture. Where somebody has written something else in its place, the database is emptied. */
+  #readPosture(): Posture {
+    try {
+      return new Posture(this.#database);
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      this.#altered = "the posture in the database can't be read";
+      this.#database.empty();
+      return new Posture(this.#database);
+    }
+  }
+
+  /** Forgets everything because it contradicts the log: somebody else has changed it. */
+  discard(reason: string): void {
+    this.#altered = reason;
+    this.reset();
   }
 
   get position(): Position {
@@ -238,6 +258,11 @@ export class Projections {
     });
   }
 
+  /** What proves single incidents against the log. */
+  incidentProof(log: ReadableLog): IncidentProof {
+    return new IncidentProof({ database: this.#database, incidents: this.#incidents, places: this.#places, log });
+  }
+
   /** Forgets everything and stays behind the log until it was read again: the database was not what the log says. */
   distrust(): void {
     this.reset();
@@ -313,7 +338,9 @@ export class Projections {
       this.#database.begin();
       this.#applyAll(due, position.gaps);
     } catch (error) {
-      this.#undo(error instanceof Contradiction ? damaged(error) : (error as Error));
+      // What is no JSON was written into the database by somebody else.
+      const isContradiction = error instanceof Contradiction || error instanceof SyntaxError;
+      this.#undo(isContradiction ? damaged(error) : (error as Error));
       return;
     }
     this.#position = position;
@@ -408,7 +435,7 @@ export class Projections {
   }
 }
 
-const damaged = (cause: Contradiction): RecorderError => new RecorderError('damaged_log', cause.message, { cause });
+const damaged = (cause: Error): RecorderError => new RecorderError('damaged_log', cause.message, { cause });
 
 /** Whether entries are missing between `seq` and the first of these, or between any two of them. */
 const hasGap = (seq: number, taken: readonly TakenEntry[]): boolean =>

@@ -1,9 +1,12 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import pino from 'pino';
 import { BackgroundVerification } from '../../src/audit/background-verification.ts';
 import type { MissingEntries } from '../../src/audit/verify-chain.ts';
 import { systemClock } from '../../src/clock.ts';
+import { verifyRest } from '../../src/process-log.ts';
+import { eventually } from '../support/eventually.ts';
 import { draft, HASH, openLog } from '../support/audit-log.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
@@ -74,5 +77,32 @@ describe('BackgroundVerification', () => {
     verification.stop();
     expect(await stopped).to.have.property('name', 'AbortError');
     await log.close();
+  });
+
+  it("tries again when a file can't be read, and says so meanwhile", async () => {
+    const { path, log } = await running(2000);
+    await log.close();
+    const [, second] = log.sealed;
+    const { entries } = log.status;
+    const opened = await openLog(path, HASH, 2000);
+    const recovered = { ...opened.recovered, unread: entries };
+    const options = { path, hash: HASH, clock: systemClock, log: opened.log, recovered, onMissing: () => {} };
+    const verification = new BackgroundVerification(options);
+    renameSync(second!.path, `${second!.path}.away`);
+    mkdirSync(second!.path);
+    const lines: string[] = [];
+    const verified = verifyRest(verification, opened.log, pino({}, { write: (line) => void lines.push(line) }));
+    await eventually(() => lines.length > 0);
+    expect(lines[0]).to.include('which is tried again');
+    expect(verification.fault).to.match(/^EISDIR/);
+    expect(verification.verified).to.equal(undefined);
+    rmdirSync(second!.path);
+    renameSync(`${second!.path}.away`, second!.path);
+    await eventually(() => verification.verified !== undefined);
+    expect(verification.fault).to.equal(undefined);
+    expect(verification.verified).to.equal(entries);
+    verification.stop();
+    await verified;
+    await opened.log.close();
   });
 });

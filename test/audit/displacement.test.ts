@@ -16,6 +16,7 @@ import {
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { AuditLog } from '../../src/audit/log.ts';
+import { MOST_KEPT } from '../../src/audit/kept-copies.ts';
 import { verifyFiles, verifyLog } from '../../src/audit/verify.ts';
 import type { Entry } from '../../src/domain/entries.ts';
 import { draft, HASH, noteOf, openLog } from '../support/audit-log.ts';
@@ -242,5 +243,83 @@ describe('given a log whose file is taken away while it is written', () => {
     await append(log, 'after');
     expect(log.status.links).to.equal(1);
     await log.close();
+  });
+
+  for (const [what, takeAway, event] of [
+    ['replaced', (path: string) => appendFileSync(path, 'foreign\n'), 'log.restored'],
+    ['truncated', (path: string) => truncateSync(path), 'log.lost'],
+  ] as const) {
+    it(`and ${what} again and again, then the first copies are kept, and it says of the others that they are not`, async () => {
+      const { log, path, durable } = await running();
+      const first = (): string => readFileSync(join(path, '..', namesLike(path, `.${what}-`)[0]!), 'utf8');
+      let kept = '';
+      for (let n = 0; n < MOST_KEPT + 4; n++) {
+        takeAway(path);
+        await append(log, `after ${n}`);
+        if (n === 0) kept = first();
+      }
+      expect(namesLike(path, `.${what}-`)).to.have.length(MOST_KEPT);
+      expect(first()).to.equal(kept);
+      await log.close();
+      const mended = durable.filter((entry) => entry.event === event);
+      expect(mended.map(({ data }) => 'kept_as' in data)).to.deep.equal([
+        ...Array.from({ length: MOST_KEPT }, () => true),
+        ...Array.from({ length: 4 }, () => false),
+      ]);
+      const details = durable.flatMap(({ data }) => ('detail' in data ? [data.detail] : []));
+      expect(details.filter((detail) => detail.includes('was not kept'))).to.have.length(4);
+      expect(await verifyLog(path, HASH)).to.not.have.property('damage');
+    });
+  }
+
+  it('and its checkpoint is replaced again and again, then the first copies are kept', async () => {
+    const { log, path } = await running();
+    await log.probe();
+    for (let n = 0; n < MOST_KEPT + 4; n++) {
+      writeFileSync(`${path}.checkpoint`, '{}');
+      await log.probe();
+    }
+    expect(namesLike(path, 'checkpoint.replaced-')).to.have.length(MOST_KEPT);
+    await log.close();
+    expect(await verifyLog(path, HASH)).to.not.have.property('damage');
+  });
+
+  it('and what is in its place is larger than all that is kept, then only the first is', async () => {
+    const { log, path } = await running();
+    for (let n = 0; n < 2; n++) {
+      writeFileSync(`${path}.large`, '');
+      truncateSync(`${path}.large`, 300 * 1024 * 1024);
+      renameSync(`${path}.large`, path);
+      await append(log, `after ${n}`);
+    }
+    expect(namesLike(path, '.replaced-')).to.have.length(1);
+    await log.close();
+  });
+
+  it('and a sealed segment is taken away or replaced, then that is found after a few looks', async () => {
+    const { log, path, durable } = await running(SEGMENT_BYTES / 2);
+    for (let n = 0; n < 16; n++) await append(log, `more ${n}`);
+    const [, second, third, fourth, ...others] = log.sealed;
+    const foundIn = () => durable.flatMap(({ event, data }) => (event === 'log.damage_found' ? [data.finding] : []));
+    await log.probe();
+    expect(foundIn()).to.deep.equal([]);
+    rmSync(second!.path);
+    rmSync(third!.path);
+    for (let n = 0; n < 4; n++) await log.probe();
+    await append(log, 'after');
+    expect(foundIn()).to.deep.equal([`entries_missing:${second!.first}-${fourth!.first - 1}`]);
+    // For a moment only, as when it is archived.
+    renameSync(fourth!.path, `${path}.away`);
+    await log.probe();
+    renameSync(`${path}.away`, fourth!.path);
+    for (let n = 0; n < 4; n++) await log.probe();
+    await append(log, 'later');
+    expect(foundIn()).to.have.length(1);
+    writeFileSync(others[0]!.path, readFileSync(others[0]!.path), { flag: 'r+' });
+    await log.probe();
+    await append(log, 'last');
+    expect(foundIn().slice(1)).to.deep.equal(['segment_replaced']);
+    await log.close();
+    expect((await verifyLog(path, HASH)).damage).to.include({ finding: 'entries_missing' });
   });
 });

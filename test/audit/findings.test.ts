@@ -1,4 +1,13 @@
-import { appendFileSync, copyFileSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  linkSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect } from 'chai';
 import { type FindingName, FINDINGS } from '../../src/audit/findings.ts';
@@ -14,9 +23,11 @@ const SEGMENT_BYTES = 2000;
 /** How each finding about the log's files is made: what somebody does to the files while the service is stopped, or while it runs. */
 type Cause =
   | { readonly stopped: (path: string) => Promise<void> | void; readonly verified?: false }
-  | { readonly running: (path: string) => void };
+  | { readonly running: (path: string) => Promise<void> | void; readonly isWhole?: true };
 
-const CAUSES: Readonly<Record<Exclude<FindingName, 'database_altered' | 'log_is_another' | 'log_mended'>, Cause>> = {
+const CAUSES: Readonly<
+  Record<Exclude<FindingName, 'database_altered' | 'log_is_another' | 'log_mended' | 'posture_altered'>, Cause>
+> = {
   // An old log without a checkpoint verifies as far as it reaches.
   checkpoint_missing: { stopped: (path) => rmSync(`${path}.checkpoint`), verified: false },
   entries_missing: { stopped: async (path) => rmSync((await findSealed(path))[1]!.path) },
@@ -29,6 +40,15 @@ const CAUSES: Readonly<Record<Exclude<FindingName, 'database_altered' | 'log_is_
     },
   },
   log_extended: { running: (path) => appendFileSync(path, 'foreign\n') },
+  log_linked: { running: (path) => linkSync(path, `${path}.link`) },
+  segment_replaced: {
+    running: async (path) => {
+      const [, { path: second }] = (await findSealed(path)) as [unknown, { path: string }];
+      copyFileSync(second, `${second}.copy`);
+      renameSync(`${second}.copy`, second);
+    },
+    isWhole: true,
+  },
   checkpoint_removed: { running: (path) => rmSync(`${path}.checkpoint`) },
   checkpoint_replaced: { running: (path) => writeFileSync(`${path}.checkpoint`, '{}') },
   entry_altered: {
@@ -77,7 +97,7 @@ describe('the table of findings', () => {
       const before = await verifyLog(path, HASH);
       const opened = await openLog(path, HASH, SEGMENT_BYTES);
       if ('running' in cause) {
-        cause.running(path);
+        await cause.running(path);
         await opened.log.probe();
       }
       const answer = await opened.log.append([draft('a report')]).catch((error: unknown) => error);
@@ -103,7 +123,9 @@ describe('the table of findings', () => {
       expect(alerts.map(({ data }) => 'finding' in data && data.finding)).to.deep.equal([found[0]?.data.finding]);
       const after = await verifyLog(path, HASH);
       expect(after).to.not.have.property('damage');
-      expect(after.missing.map(({ file }) => file)).to.deep.equal(kind === 'missing' ? [basename(path)] : []);
+      expect(after.missing.map(({ file }) => file)).to.deep.equal(
+        kind === 'missing' && !('isWhole' in cause) ? [basename(path)] : [],
+      );
     });
   }
 });

@@ -1,4 +1,13 @@
-import { readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { sealedPath, findSealed } from '../../src/audit/segments.ts';
@@ -222,4 +231,45 @@ describe('what is found wrong with the log', () => {
       await mended.stop();
     }
   });
+
+  it('while it runs: sealed segments that are gone or other files are found within seconds', async () => {
+    const home = await recorded(SEGMENTED);
+    const service = await start(home, { env: SEGMENTED });
+    await service.said('the audit log is verified');
+    const [, second, third] = await findSealed(home.log);
+    const missing = `entries_missing:${second!.first}-${third!.first - 1}`;
+    rmSync(second!.path);
+    await service.until(async () => (await findingsOf(service)).includes(missing));
+    copyFileSync(third!.path, `${third!.path}.copy`);
+    renameSync(`${third!.path}.copy`, third!.path);
+    await service.until(async () => (await findingsOf(service)).includes('segment_replaced'));
+    expect((await health(service)).status).to.equal(200);
+    await service.stop();
+    const again = await start(home, { env: SEGMENTED });
+    await again.said('the audit log is verified');
+    expect(await findingsOf(again)).to.have.members([missing, 'segment_replaced']);
+  }).timeout(20_000);
+
+  it('while it runs: a sealed segment that was edited makes it degraded within seconds', async () => {
+    const home = await recorded(SEGMENTED);
+    const service = await start(home, { env: SEGMENTED });
+    await service.said('the audit log is verified');
+    const [, second] = await findSealed(home.log);
+    writeFileSync(second!.path, readFileSync(second!.path, 'utf8').replace('a test', 'A test'));
+    await service.said('the audit log is damaged');
+    expect((await health(service)).status).to.equal(503);
+  }).timeout(20_000);
+
+  it('while it runs: a second name of its file is found, and stays found when it is gone', async () => {
+    const home = await recorded();
+    const service = await start(home);
+    linkSync(home.log, `${home.log}.link`);
+    await service.until(async () => (await findingsOf(service)).includes('log_linked'));
+    rmSync(`${home.log}.link`);
+    await service.stop();
+    const again = await start(home);
+    expect(await findingsOf(again)).to.deep.equal(['log_linked']);
+    expect((await acknowledge(again, 'log_linked')).json).to.deep.equal({ acknowledged: ['log_linked'] });
+    expect(await findingsOf(again)).to.deep.equal([]);
+  }).timeout(20_000);
 });

@@ -30,6 +30,7 @@ describe('a lane of deliveries', () => {
   let lane: Lane;
   let attempts: Attempt[];
   let faults: unknown[];
+  let isProved: boolean;
 
   const open = async (home: string): Promise<void> => {
     const target = { engage: { url, action: 'freeze' }, release: { url, action: 'unfreeze' } };
@@ -51,6 +52,7 @@ describe('a lane of deliveries', () => {
         }),
       },
       current: () => projections.current(),
+      isProved: () => isProved,
       clock,
       onFault: (error) => void faults.push(error),
       attempt: (name, signal) =>
@@ -63,6 +65,7 @@ describe('a lane of deliveries', () => {
   beforeEach(() => {
     attempts = [];
     faults = [];
+    isProved = true;
     return open(directory());
   });
   afterEach(async () => {

@@ -1,4 +1,5 @@
 import { chainHash } from '../../src/audit/chain-hash.ts';
+import { draftsOf } from '../../src/audit/findings.ts';
 import { AuditLog, type DurableBatch } from '../../src/audit/log.ts';
 import { type Recovered, recoverLog } from '../../src/audit/recovery.ts';
 import { FixedClock } from './fixed-clock.ts';
@@ -7,9 +8,11 @@ import type { Draft, Entry, StoredEntry } from '../../src/domain/entries.ts';
 export const KEY = Buffer.from('a key for tests, of 32 bytes or more');
 export const HASH = chainHash(KEY);
 
+const TIME = '2026-11-22T07:12:00.123Z';
+
 /** An entry that says nothing but `note`. */
 export const draft = (note: string): Draft => ({
-  timestamp: '2026-11-22T07:12:00.123Z',
+  timestamp: TIME,
   event: 'service.stopped',
   data: { reason: note },
 });
@@ -38,7 +41,8 @@ export async function openLog(
   const found: StoredEntry[] = [];
   const durable: StoredEntry[] = [];
   const recovered = await recoverLog({ path, hash, clock, onEntries: (entries) => void found.push(...entries) });
-  const log = AuditLog.open({
+  const log: AuditLog = AuditLog.open({
+    onFound: (finding) => void log.append(draftsOf(finding, TIME)),
     path,
     hash,
     clock,

@@ -1,0 +1,195 @@
+/**
+ * Proves single incidents against the log: folds the entries that the database indexes, each of which is verified, and
+ * compares the result with its row.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { ACTIONS, SEVERITIES } from '../../machines/vocabulary.ts';
+import { readEntryLine } from '../audit/entry-line.ts';
+import { type LinePlace, openLogFile, readEntriesAt } from '../audit/log-reader.ts';
+import { readLines } from '../audit/lines.ts';
+import type { ReadableLog } from '../audit/log.ts';
+import { Contradiction } from '../domain/contradiction.ts';
+import { type Entry, type IncidentEntry, isAboutIncident } from '../domain/entries.ts';
+import { fold, type IncidentRecord } from '../domain/incident.ts';
+import { RecorderError } from '../errors.ts';
+import type { Database, Statement } from './database.ts';
+import type { EntryPlaces } from './entry-places.ts';
+import type { Incidents } from './incidents.ts';
+import { dueOf, holdings } from './posture.ts';
+
+/** The refusal to change an incident that can't be proved: a report of the same trouble opens another one. */
+export class UnprovedIncident extends RecorderError {
+  constructor(id: string) {
+    const message = `entries about ${id} are missing, so it can be changed only when the whole log is verified`;
+    super('log_unavailable', message);
+  }
+}
+
+export interface IncidentProofParts {
+  readonly database: Database;
+  readonly incidents: Incidents;
+  readonly places: EntryPlaces;
+  readonly log: ReadableLog;
+}
+
+/** What the indexed entries of an incident make of it. */
+interface Folded {
+  readonly record?: IncidentRecord | undefined;
+  /** Where the last of them is. */
+  readonly last?: LinePlace | undefined;
+  /** Why they are not those of the incident. */
+  readonly fault?: string;
+  /** Whether entries about it are missing: then nothing can be said. */
+  readonly isIncomplete?: boolean;
+}
+
+export class IncidentProof {
+  readonly #parts: IncidentProofParts;
+  readonly #row: Statement;
+  readonly #deliveries: Statement;
+
+  constructor(parts: IncidentProofParts) {
+    this.#parts = parts;
+    const { database } = parts;
+    this.#row = database.prepare(`
+      SELECT number, id, class, rank, state, source, created_at, version, decisive, dedup_key, context, document
+      FROM incidents WHERE id = ?`);
+    this.#deliveries = database.prepare(`
+      SELECT action, status, due FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
+  }
+
+  /**
+   * Proves an incident that no message is changing, before a decision rests on it.
+   * @returns what differs from the log; undefined when nothing does, and when the incident is not on record
+   * @throws UnprovedIncident when entries about it are missing; RecorderError `damaged_log`, `overloaded`
+   */
+  async difference(id: string): Promise<string | undefined> {
+    if (!this.#parts.incidents.has(id)) return undefined;
+    const { record, last, fault, isIncomplete } = await this.fold(id);
+    if (isIncomplete === true) throw new UnprovedIncident(id);
+    if (fault !== undefined) return fault;
+    if (record === undefined || last === undefined) return `${id} has no entries`;
+    const difference = this.rowDifference(record);
+    if (difference !== undefined) return difference;
+    const hidden = await this.#firstBehind(id, last);
+    return hidden === undefined ? undefined : `entry ${hidden} about ${id} is not indexed`;
+  }
+
+  /** Folds the entries of an incident that are indexed. @throws RecorderError `damaged_log`, `overloaded` */
+  async fold(id: string): Promise<Folded> {
+    const { places, log } = this.#parts;
+    let record: IncidentRecord | undefined;
+    let last: LinePlace | undefined;
+    for (let after = 0, isMore = true; isMore;) {
+      const page = places.page(id, after);
+      if (page.places.some(({ seq }) => !(seq >= 1 && seq <= log.status.entries)))
+        return { fault: `${id} has entries that the log does not have` };
+      const lines = await readEntriesAt(log, page.places).catch(unlessGone);
+      if (lines === undefined) return { isIncomplete: true };
+      const entries = lines.map((line) => line.entry());
+      if (!entries.every((entry) => isOf(entry, id))) return { fault: `${id} has entries of another incident` };
+      try {
+        for (const entry of entries) record = fold(record, entry as IncidentEntry);
+      } catch (error) {
+        // Entries are missing between them.
+        if (error instanceof Contradiction) return { isIncomplete: true };
+        throw error;
+      }
+      last = page.places.at(-1) ?? last;
+      after = page.next ?? 0;
+      isMore = page.next !== undefined;
+    }
+    return { record, last };
+  }
+
+  /** How the rows of an incident differ from its record. */
+  rowDifference({ incident, snapshot, seq, decisive }: IncidentRecord): string | undefined {
+    const { id } = incident;
+    const row = this.#row.get(id);
+    if (row === undefined) return `${id} is missing`;
+    const { context, document, ...columns } = row;
+    if (!isDeepStrictEqual(parsed(document), plain(incident))) return `${id} is not what its entries make of it`;
+    if (!isDeepStrictEqual(parsed(context), plain(snapshot.context))) return `${id} has another snapshot`;
+    const expected = {
+      number: seq,
+      id,
+      class: incident.class,
+      rank: SEVERITIES.indexOf(incident.severity),
+      state: incident.state,
+      source: incident.source,
+      created_at: Date.parse(incident.created_at),
+      version: incident.version,
+      decisive,
+      dedup_key: incident.dedup_key ?? null,
+    };
+    if (!isDeepStrictEqual({ ...columns }, expected)) return `${id} is listed as another`;
+    const due = holdings(incident).map((delivery) => ({
+      action: delivery.action,
+      status: delivery.status,
+      due: dueOf(delivery, { incident, snapshot, seq, decisive }),
+    }));
+    const found = this.#deliveries.all(seq, ...ACTIONS).map((one) => ({ ...one }));
+    return isDeepStrictEqual(found.toSorted(byAction), due.toSorted(byAction))
+      ? undefined
+      : `${id} has other deliveries`;
+  }
+
+  /**
+   * Looks for an entry about an incident behind a place, in the lines as they are: the index may lack it. They are not
+   * verified: who hides an entry in the log as well has damaged it, and verification finds that.
+   */
+  async #firstBehind(id: string, { seq, offset, length }: LinePlace): Promise<number | undefined> {
+    const { log } = this.#parts;
+    const { entries, bytes } = log.status;
+    const needle = Buffer.from(`"incident":"${id}"`);
+    const growing = log.fileOf(entries).first;
+    const { first } = log.fileOf(seq);
+    for (let due = first, from = offset + length; ; from = 0) {
+      const file = await openLogFile(log.fileOf(due).path);
+      if (file === undefined) throw new RecorderError('overloaded', 'a file of the audit log is not there now');
+      try {
+        const to = due === growing ? bytes : (await file.stat()).size;
+        for await (const lines of readLines(file, from, to)) {
+          const line = lines.find((one) => one.bytes.includes(needle) && isAbout(one, id));
+          if (line !== undefined) return readEntryLine(line)?.seq;
+        }
+      } finally {
+        await file.close();
+      }
+      const next = [...log.sealed, log.fileOf(entries)].find((one) => one.first > due);
+      if (due >= growing || next === undefined) return undefined;
+      due = next.first;
+    }
+  }
+}
+
+/** Whether a line is an entry about an incident. A report may name one in its evidence. */
+function isAbout(line: Parameters<typeof readEntryLine>[0], id: string): boolean {
+  try {
+    const entry = readEntryLine(line)?.entry();
+    return entry !== undefined && isOf(entry, id);
+  } catch {
+    return false;
+  }
+}
+
+const isOf = (entry: Entry, id: string): boolean => isAboutIncident(entry) && entry.data.incident === id;
+
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+
+/** Undefined when it is not JSON. */
+function parsed(text: unknown): unknown {
+  try {
+    return JSON.parse(String(text));
+  } catch {
+    return undefined;
+  }
+}
+
+const byAction = (one: { action?: unknown }, other: { action?: unknown }): number =>
+  String(one.action) < String(other.action) ? -1 : 1;
+
+/** What was lost proves nothing. */
+function unlessGone(error: unknown): undefined {
+  if (!(error instanceof RecorderError) || error.code !== 'gone') throw error;
+}
