@@ -1,5 +1,6 @@
 /** Sends a directive to a service that listens for it, and judges the answer. */
 import { SECOND } from '../clock.ts';
+import { AWAITED } from '../domain/withheld.ts';
 import type { Endpoint } from '../policy/targets.ts';
 import { readSecretFile } from '../secret-file.ts';
 import { type HttpAnswer, post } from './http-post.ts';
@@ -34,9 +35,7 @@ const UNTIL_ASKED_AGAIN = 60 * SECOND;
 
 /** The same for a target whose service confirms later: 202 only says that it has taken the directive. */
 const judgeCallback = (answer: HttpAnswer): AttemptResult =>
-  answer.status === 202
-    ? { kind: 'accepted', error: 'answered 202: its confirmation is awaited', retryAfter: UNTIL_ASKED_AGAIN }
-    : judge(answer);
+  answer.status === 202 ? { kind: 'accepted', error: AWAITED, retryAfter: UNTIL_ASKED_AGAIN } : judge(answer);
 
 /** Sends a directive and says what came of it. Rejects only when `signal` has aborted. */
 export async function send({
