@@ -1,8 +1,8 @@
 /**
- * What a reader without the service token gets: everything but the words with which targets, brokers and webhooks have
- * answered. They may hold anything, secrets included.
+ * What readers do not get. Without the service token those are the words with which targets, brokers and webhooks have
+ * answered: they may hold anything, secrets included. Nobody gets the keys of reports that could be read or guessed.
  *
- * An entry whose words are left out names the fields in `data.withheld`. Its `entry_hash` stays that of the whole entry.
+ * An entry of which something is left out names that in `data.withheld`. Its `entry_hash` stays that of the whole entry.
  */
 import { writeExact } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
@@ -49,30 +49,62 @@ const TELLING: ReadonlySet<string> = new Set([
   'containment.confirmed',
   'alert.raised',
 ]);
+/** The events whose entries may hold the key of a request. */
+const REPORTING: ReadonlySet<string> = new Set(['incident.reported', 'incident.recurred']);
 
 /** The event at the beginning of a line; most lines need not be parsed. */
 const EVENT = /^\{"timestamp":"[^"]*","event":"([^"]*)"/;
 const LONGEST_BEGINNING = 128;
 
-/** The line of an entry, without its newline. */
-export function publicLine(bytes: Buffer): Buffer {
+/**
+ * The line of an entry, without its newline, as a reader gets it.
+ * @param trusted whether the reader has the token
+ */
+export function shownLine(bytes: Buffer, trusted: boolean): Buffer {
   const [, event = ''] = EVENT.exec(bytes.toString('latin1', 0, LONGEST_BEGINNING)) ?? [];
-  if (!TELLING.has(event)) return bytes;
+  if (REPORTING.has(event)) return holdsRequest(bytes) ? rewritten(bytes, withoutRequest) : bytes;
+  return TELLING.has(event) && !trusted ? rewritten(bytes, withoutWords) : bytes;
+}
+
+/** Fields of `data`, with other values, or undefined to leave them out, and what `withheld` says. */
+interface Withheld {
+  readonly fields: { readonly [name: string]: JsonValue | undefined };
+  readonly names: readonly string[];
+}
+
+/** The line without what `withhold` names; the same bytes when that is nothing. */
+function rewritten(bytes: Buffer, withhold: (entry: Entry) => Withheld): Buffer {
   const entry = JSON.parse(bytes.toString()) as Entry;
-  const data = entry.data as { readonly error?: string; readonly reason?: string; readonly receipt?: Receipt };
-  const { error, reason, receipt } = data;
+  const { fields, names: withheld } = withhold(entry);
+  if (withheld.length === 0) return bytes;
+  return Buffer.from(writeExact({ ...entry, data: { ...entry.data, ...fields, withheld } }));
+}
+
+function withoutWords({ data }: Entry): Withheld {
+  const { error, reason, receipt } = data as { error?: string; reason?: string; receipt?: Receipt };
   const shown = {
     ...(error !== undefined && { error: withoutAnswer(error) }),
     ...(reason !== undefined && { reason: withoutAnswer(reason) }),
     ...(receipt !== undefined && { receipt: withoutBody(receipt) }),
   };
-  const withheld = [
+  const names = [
     ...(shown.error === error ? [] : ['error']),
     ...(shown.reason === reason ? [] : ['reason']),
     ...(shown.receipt === receipt ? [] : ['receipt.body']),
   ];
-  if (withheld.length === 0) return bytes;
-  return Buffer.from(writeExact({ ...entry, data: { ...data, ...shown, withheld } }));
+  return { fields: shown, names };
+}
+
+/** A quick look: whether a line may hold the key of a request. */
+const holdsRequest = (bytes: Buffer): boolean => bytes.includes('"request":{') || bytes.includes('"idempotency":{');
+
+/**
+ * Old entries hold the key of a request itself. Newer ones hold hashes, which anybody can compute where the log has no
+ * audit key. Whoever knew the keys of a source could guess its next one, and use that first: so nobody gets them.
+ */
+function withoutRequest({ data, algorithm }: Entry): Withheld {
+  const names = ['idempotency', ...(algorithm === 'sha256' ? ['request'] : [])].filter((name) => name in data);
+  return { fields: Object.fromEntries(names.map((name) => [name, undefined])), names };
 }
 
 /** The same receipt when there is no body. */

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { routesOf } from '../../src/api/app.ts';
 import { verifyRange } from '../../src/console/audit/verify-range.ts';
 import { readEntry } from '../../src/domain/entries.ts';
-import { publicLine, withoutAnswer } from '../../src/domain/withheld.ts';
+import { shownLine, withoutAnswer } from '../../src/domain/withheld.ts';
 import { until } from '../faults/support/until.ts';
 import { EventReader } from '../support/event-reader.ts';
 import { type LocalService, localServices } from '../support/local-service.ts';
@@ -141,8 +141,54 @@ describe('the words of a service', () => {
       entry_hash: 'a'.repeat(64),
       algorithm: 'sha256',
     };
-    const line = publicLine(Buffer.from(JSON.stringify(entry))).toString();
+    const line = shownLine(Buffer.from(JSON.stringify(entry)), false).toString();
     const verdict = await verifyRange([{ entry: readEntry(line), line }]);
     expect(verdict).to.deep.equal({ first: 1, last: 1, proves: 'linkage', isWithheld: true });
   });
+});
+
+describe('the key of a request', () => {
+  const start = localServices();
+  const directory = temporaryDirectories();
+  const KEY = 'key-7f3a';
+
+  /** What anybody with the token reads of a report that was sent under a key. */
+  async function readOf(service: LocalService): Promise<string> {
+    const { id } = (await service.report({}, { 'idempotency-key': KEY })).json;
+    const paths = GET_PATHS.flatMap((path) => [path, `${path}?id=${id}`]);
+    const answers = await Promise.all(paths.map((path) => service.send('GET', path)));
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    const events = await EventReader.open({ port: service.port, path: '/api/v1/events?after=0', headers });
+    await events.until(() => events.events.some(({ event }) => event === 'incident.reported'));
+    events.leave();
+    return [...answers.map(({ text }) => text), ...events.events.map(({ data }) => data)].join('\n');
+  }
+
+  it('is in nothing that is read, and its hash only where the log has a key', async () => {
+    const home = new ServiceHome(directory());
+    const text = await readOf(await start(home));
+    expect(text)
+      .to.match(/"request":\{"id":"[\da-f]{64}"/)
+      .and.to.not.include(KEY);
+  });
+
+  it('can not be guessed where the log has no key: nothing of it is read', async () => {
+    const home = new ServiceHome(directory());
+    const service = await start(home, { env: { AUDIT_HMAC_KEY_PATH: '' } });
+    const text = await readOf(service);
+    expect(text).to.include('"withheld":["request"]').and.to.not.include('"request":').and.to.not.include(KEY);
+    expect((await service.report({}, { 'idempotency-key': KEY })).headers['idempotent-replayed']).to.equal('true');
+  });
+
+  for (const trusted of [true, false]) {
+    it(`is not shown of an old entry ${trusted ? 'with' : 'without'} the token`, () => {
+      const line = `{"timestamp":"2026-11-22T07:12:00.000Z","event":"incident.reported","data":{"seq":1,"report":{"evidence":{"idempotency":{"key":"kept"}}},"idempotency":{"key":"${KEY}","fingerprint":"f"}},"prev_hash":"","entry_hash":"h","algorithm":"hmac-sha256"}`;
+      const shown = JSON.parse(shownLine(Buffer.from(line), trusted).toString());
+      expect(shown.data).to.deep.equal({
+        seq: 1,
+        report: { evidence: { idempotency: { key: 'kept' } } },
+        withheld: ['idempotency'],
+      });
+    });
+  }
 });

@@ -15,7 +15,7 @@ import type { ServerResponse } from 'node:http';
 import type { EntryLine } from '../../audit/entry-line.ts';
 import type { LogCursor } from '../../audit/log-cursor.ts';
 import { SECOND } from '../../clock.ts';
-import { publicLine } from '../../domain/withheld.ts';
+import { shownLine } from '../../domain/withheld.ts';
 import { RecorderError } from '../../errors.ts';
 import type { EntryFilter } from './event-filter.ts';
 
@@ -24,19 +24,18 @@ const MAX_WAITING = 1024 * 1024;
 /** After how many milliseconds a reader that was cut off reconnects. */
 const RETRY = 2 * SECOND;
 
-/** An entry and its event as bytes, which all readers share. */
+/** An entry and its event as bytes, which readers share. */
 export interface EventFrame {
   readonly line: EntryLine;
-  /** @param whole with the words of services, which only readers with the token get */
-  readonly bytes: (whole: boolean) => Buffer;
+  /** @param trusted for readers with the token, who also get the words of services */
+  readonly bytes: (trusted: boolean) => Buffer;
 }
 
 export const frameOf = (line: EntryLine): EventFrame => {
-  const made: { whole?: Buffer; public?: Buffer } = {};
+  const made: { trusted?: Buffer; public?: Buffer } = {};
   return {
     line,
-    bytes: (whole) =>
-      whole ? (made.whole ??= eventOf(line, line.bytes)) : (made.public ??= eventOf(line, publicLine(line.bytes))),
+    bytes: (trusted) => (made[trusted ? 'trusted' : 'public'] ??= eventOf(line, shownLine(line.bytes, trusted))),
   };
 };
 
@@ -48,7 +47,7 @@ const END = Buffer.from('\n\n');
 export class EventStream {
   readonly #response: ServerResponse;
   readonly #filter: EntryFilter;
-  readonly #whole: boolean;
+  readonly #trusted: boolean;
   #position: number;
   #live = false;
   /** How many bytes were written, and how many of them the reader had taken at the last heartbeat. */
@@ -59,12 +58,12 @@ export class EventStream {
 
   /**
    * Begins the response to a reader that has seen everything up to the entry `position`.
-   * @param whole whether the reader gets the words of services
+   * @param trusted whether the reader has the token, and gets the words of services
    */
-  constructor(response: ServerResponse, position: number, filter: EntryFilter, whole: boolean) {
+  constructor(response: ServerResponse, position: number, filter: EntryFilter, trusted: boolean) {
     this.#response = response;
     this.#filter = filter;
-    this.#whole = whole;
+    this.#trusted = trusted;
     this.#position = position;
     response.on('drain', () => this.#resume()).once('close', () => this.#resume());
     response.writeHead(200, { 'Content-Type': 'text/event-stream' });
@@ -136,7 +135,7 @@ export class EventStream {
     try {
       for (const { line, bytes } of frames) {
         if (this.#filter(line)) {
-          const event = bytes(this.#whole);
+          const event = bytes(this.#trusted);
           this.#response.write(event);
           this.#written += event.length;
         }

@@ -79,7 +79,7 @@ export class EventStreams {
    *
    * @param after a `seq`; without it only new entries are sent
    * @param peer who reads
-   * @param whole whether the reader has presented the token, and gets the words of services, too
+   * @param hasToken whether the reader has presented the token, and gets the words of services, too
    * @throws RecorderError `overloaded`, `stopping`; `invalid_request` when the log does not reach `after` yet; `gone` with
    *   `first_seq` when what follows is archived
    */
@@ -88,7 +88,7 @@ export class EventStreams {
     filter: EventFilter,
     after?: number,
     peer: Peer = ANYBODY,
-    whole = false,
+    hasToken = false,
   ): Promise<void> {
     const { log, kindOf } = this.#dependencies;
     const last_seq = log.status.entries;
@@ -122,7 +122,7 @@ export class EventStreams {
     }
     if (this.#closed) throw new RecorderError('stopping', 'the service is stopping');
     if (response.destroyed) return;
-    const stream = new EventStream(response, start, entryFilter(filter, kindOf), whole);
+    const stream = new EventStream(response, start, entryFilter(filter, kindOf), hasToken);
     this.#streams.add(stream);
     this.#beat ??= setInterval(() => this.#beatAll(), this.#dependencies.beatEvery ?? BEAT_EVERY).unref();
     response.once('close', () => this.#streams.delete(stream));

@@ -10,7 +10,7 @@ import { writeCursor } from './cursor.ts';
 import { linkToNext } from './link.ts';
 import { readListQuery } from './list-query.ts';
 import { historySchema } from './requests.ts';
-import { publicIncident, publicLine } from '../../domain/withheld.ts';
+import { publicIncident, shownLine } from '../../domain/withheld.ts';
 import { found } from '../../errors.ts';
 
 /**
@@ -55,7 +55,12 @@ export const incidentRoutes = (
       const { lines, next } = found(await incidents.history(id[0] ?? '', Number(after?.[0] ?? 0)));
       if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'after', String(next)));
       ctx.vary('Authorization');
-      respondJsonList(ctx, 200, isTrustedReader(token, ctx) ? lines : lines.map(publicLine));
+      const isTrusted = isTrustedReader(token, ctx);
+      respondJsonList(
+        ctx,
+        200,
+        lines.map((line) => shownLine(line, isTrusted)),
+      );
     },
   },
 ];

@@ -186,7 +186,7 @@ const Verdict = ({ verdict: { first, last, proves, isWithheld, damage } }: { rea
       {proves === 'hashes'
         ? 'This browser has computed each hash from the contents of the entry.'
         : isWithheld
-          ? 'Answers of services are shown with the token only, and without them their hashes can’t be computed.'
+          ? 'Something of these entries is withheld, such as answers of services without the token, so their hashes can’t be computed here: use “incident-recorder verify”.'
           : 'Only the audit key shows whether the hashes match the contents, and browsers must not have it: use “incident-recorder verify”.'}
     </p>
   );

@@ -2,8 +2,7 @@
  * Verifies a range of the log in the browser, without the service's help.
  *
  * For a chain of plain SHA-256, WebCrypto computes every hash from the contents of the entry. The hashes of a keyed chain
- * can't be computed here, because the key is not for browsers; neither can that of an entry of which words are withheld
- * from readers without the token. Then only the linkage is checked: each entry names the
+ * can't be computed here, because the key is not for browsers; neither can that of an entry of which something is withheld. Then only the linkage is checked: each entry names the
  * hash of the one before, and none is missing. Somebody who can change both log and service can fake that; only
  * `incident-recorder verify` with the key detects it.
  */
@@ -15,7 +14,7 @@ export interface RangeVerdict {
   readonly last: number;
   /** Whether the hashes were computed, or only their linkage was checked. */
   readonly proves: 'hashes' | 'linkage';
-  /** Whether hashes could not be computed because words are withheld from readers without the token. */
+  /** Whether hashes could not be computed because something is withheld. */
   readonly isWithheld?: boolean;
   /** The first fault; undefined when there is none. */
   readonly damage?: { readonly seq: number; readonly reason: string };
