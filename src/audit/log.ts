@@ -76,6 +76,8 @@ export interface DurableBatch {
 
 export interface AuditLogOptions {
   readonly path: string;
+  /** The path of the log in the directory of its checkpoint; by default they are in one. */
+  readonly beside?: string;
   readonly hash: ChainHash;
   readonly clock: Clock;
   readonly recovered: Recovered;
@@ -116,7 +118,9 @@ export class AuditLog {
     this.#options = options;
     this.#files = files;
     this.#head = options.recovered.head;
-    this.#checkpoint = new Checkpointer(options.path, options.hash, (path) => this.#aside('replaced', path));
+    this.#checkpoint = new Checkpointer(options.beside ?? options.path, options.hash, (path) =>
+      this.#aside('replaced', path),
+    );
     if (options.recovered.damage !== undefined) this.#setDamaged(options.recovered.damage);
   }
 
@@ -183,7 +187,7 @@ export class AuditLog {
   /** Refuses everything from now on: the log is not what was written. */
   markDamaged(damage: Damage): void {
     this.#setDamaged(damage);
-    markDamage(this.#options.path, damage);
+    markDamage(this.#options.beside ?? this.#options.path, damage);
   }
 
   #setDamaged({ file, line, reason }: Damage): void {

@@ -11,7 +11,7 @@ import {
   request,
   type RequestOptions,
 } from 'node:http';
-import { constants, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import type { RequestOptions as SecureRequestOptions } from 'node:https';
 import { connect, isIP, type NetConnectOpts, type Socket } from 'node:net';
 import { challenge } from '../challenge.ts';
@@ -23,6 +23,9 @@ type Tcp = Extract<TargetUrl, { kind: 'tcp' }>;
 
 /** As much of an answer's body as is read, in bytes; what is longer is as good as an answer that ends here. */
 const LONGEST_ANSWER = 4096;
+
+/** In bytes. The authorities of a whole system take a quarter of it. */
+const LARGEST_AUTHORITIES = 1024 * 1024;
 
 export interface HttpAnswer {
   readonly status: number;
@@ -142,11 +145,21 @@ const connectSecurely = ({ host }: Tcp, address: object): Socket =>
 /** The certificates of a file, read for each attempt, or those of the system. @throws Error that names the key only */
 function authorities(path: string | undefined): string | string[] {
   if (path === undefined) return process.getBuiltinModule('node:tls').getCACertificates('system');
+  let file: number | undefined;
   try {
-    return readFileSync(path, { encoding: 'utf8', flag: constants.O_RDONLY | constants.O_NONBLOCK });
+    // Without O_NONBLOCK, opening a named pipe would wait for its writer.
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const status = fstatSync(file);
+    if (!status.isFile() || status.size > LARGEST_AUTHORITIES) {
+      throw new Error('the file of ca_path is no regular file, or too large');
+    }
+    return readFileSync(file, 'utf8');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
     throw new Error(`the file of ca_path can't be read (${code})`, { cause: error });
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }
 

@@ -80,6 +80,11 @@ describe('a service over https', () => {
     expect(await sent(`${origin}/`, join(directory(), 'none')))
       .to.have.property('error')
       .that.equals("the file of ca_path can't be read (ENOENT)");
+    for (const path of ['/dev/zero', directory()]) {
+      expect(await sent(`${origin}/`, path))
+        .to.have.property('error')
+        .that.equals('the file of ca_path is no regular file, or too large');
+    }
     expect(await sent(origin.replace('127.0.0.1', 'localhost') + '/', ca))
       .to.have.property('error')
       .that.includes('for another name');
