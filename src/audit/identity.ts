@@ -18,6 +18,7 @@ const signedText = (id: string): string => `{"log_id":"${id}"}`;
 const IDENTITY = /^\{"log_id":"([0-9a-f]{64})","hmac":"([0-9a-f]{64})"\}\n?$/;
 
 export interface LogIdentityOptions {
+  /** The path of the log in the directory of its identity. */
   readonly path: string;
   readonly hash: ChainHash;
   readonly log: Pick<AuditLog, 'status' | 'sealed' | 'fileOf'>;

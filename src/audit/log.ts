@@ -78,6 +78,8 @@ export interface DurableBatch {
 
 export interface AuditLogOptions {
   readonly path: string;
+  /** The path of the log in the directory of its checkpoint; by default they are in one. */
+  readonly beside?: string;
   readonly hash: ChainHash;
   readonly clock: Clock;
   readonly recovered: Recovered;
@@ -125,11 +127,12 @@ export class AuditLog {
     this.#options = options;
     this.#files = files;
     this.#head = options.recovered.head;
+    const beside = options.beside ?? options.path;
     this.#checkpoint = new Checkpointer(
-      options.path,
+      beside,
       options.hash,
       (path) => this.#aside('replaced', path),
-      new PostureSigner(options.path, options.hash, options.holdersAt ?? (() => undefined)),
+      new PostureSigner(beside, options.hash, options.holdersAt ?? (() => undefined)),
     );
     if (options.recovered.damage !== undefined) this.#setDamaged(options.recovered.damage);
   }
@@ -197,7 +200,7 @@ export class AuditLog {
   /** Refuses everything from now on: the log is not what was written. */
   markDamaged(damage: Damage): void {
     this.#setDamaged(damage);
-    markDamage(this.#options.path, damage);
+    markDamage(this.#options.beside ?? this.#options.path, damage);
   }
 
   #setDamaged({ file, line, reason }: Damage): void {

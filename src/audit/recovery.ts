@@ -66,6 +66,8 @@ export interface Recovered {
 
 export interface RecoveryOptions {
   readonly path: string;
+  /** The path of the log in the directory of its checkpoint; by default they are in one. */
+  readonly beside?: string;
   readonly hash: ChainHash;
   readonly clock: Clock;
   /** Gets every valid entry that is read, in order. */
@@ -82,16 +84,17 @@ export interface RecoveryOptions {
  */
 export async function recoverLog({
   path,
+  beside = path,
   hash,
   clock,
   onEntries,
   known,
   applied = 0,
 }: RecoveryOptions): Promise<Recovered> {
-  const checkpoint = await readCheckpoint(path, hash);
+  const checkpoint = await readCheckpoint(beside, hash);
   const sealed = await findSealed(path);
   const found = checkpoint.head === undefined && checkpoint.fault === undefined ? 'absent' : 'present';
-  if (!existsSync(path)) return recoverWithoutFile(path, hash, checkpoint, sealed, onEntries);
+  if (!existsSync(path)) return recoverWithoutFile(path, beside, hash, checkpoint, sealed, onEntries);
 
   const file = await open(path, 'r+');
   try {
@@ -124,7 +127,7 @@ export async function recoverLog({
     }
     await writeAgain(file, tailOf(prefix, checkpoint, comparison), end);
     // A checkpoint may be behind its log, so this may fail for lack of room.
-    if (checkpoint.head?.entries !== head.entries) await writeCheckpoint(path, head, hash).catch(() => {});
+    if (checkpoint.head?.entries !== head.entries) await writeCheckpoint(beside, head, hash).catch(() => {});
     return repair === undefined ? read : { ...read, repair };
   } finally {
     await file.close();
@@ -151,6 +154,7 @@ function tailOf({ first }: ValidPrefix, { head }: CheckpointReading, comparison:
 /** Recovers a log without a file at its path: the log is new, the file was just sealed, or somebody removed it. */
 async function recoverWithoutFile(
   path: string,
+  beside: string,
   hash: ChainHash,
   checkpoint: CheckpointReading,
   sealed: readonly SealedSegment[],
@@ -173,7 +177,7 @@ async function recoverWithoutFile(
   const recovered = { head, first: head.entries + 1, size: 0, sealed, missing, unread: 0 } as const;
   const hadCheckpoint = checkpoint.head !== undefined || checkpoint.fault !== undefined;
   if (damage !== undefined) return { ...recovered, damage, checkpoint: hadCheckpoint ? 'present' : 'absent' };
-  await createLog(path, head, hash);
+  await createLog(path, beside, head, hash);
   return { ...recovered, checkpoint: hadCheckpoint ? 'present' : sealed.length === 0 ? 'new' : 'absent' };
 }
 
@@ -188,8 +192,8 @@ export function findingsIn({ checkpoint, missing, head, damage }: Recovered): re
 }
 
 /** Writes the checkpoint first: the recorder never leaves a log without one. */
-async function createLog(path: string, head: Head, hash: ChainHash): Promise<void> {
-  await writeCheckpoint(path, head, hash);
+async function createLog(path: string, beside: string, head: Head, hash: ChainHash): Promise<void> {
+  await writeCheckpoint(beside, head, hash);
   await rm(nextPath(path), { force: true });
   const file = await open(path, 'ax', 0o640);
   await file.close();

@@ -33,6 +33,8 @@ export interface MissingRange {
 }
 
 export interface VerifyOptions {
+  /** The path of the log in the directory of its checkpoint; by default that of the last file. */
+  readonly beside?: string;
   /** A head of this log that was noted elsewhere. A log rolled back together with its checkpoint no longer holds it. */
   readonly anchor?: Head;
   /** Called with the number of bytes of valid entries read so far. */
@@ -51,16 +53,16 @@ export const verifyLog = async (path: string, hash: ChainHash, options?: VerifyO
 
 /**
  * Verifies the files of a log. Reads them as a stream, so their size does not matter.
- * @param files oldest first; the checkpoint is the one next to the last
+ * @param files oldest first; the checkpoint is the one next to the last, unless `beside` names another place
  * @throws whatever reading the files throws; damage is part of the result
  */
 export async function verifyFiles(
   files: readonly string[],
   hash: ChainHash,
-  { anchor, onProgress = () => {} }: VerifyOptions = {},
+  { beside, anchor, onProgress = () => {} }: VerifyOptions = {},
 ): Promise<Verification> {
   const active = files.at(-1) ?? '';
-  const checkpoint = await readCheckpoint(active, hash);
+  const checkpoint = await readCheckpoint(beside ?? active, hash);
   const comparison = new CheckpointComparison(checkpoint);
   let first: string | undefined;
   let last: string | undefined;

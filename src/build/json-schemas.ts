@@ -31,6 +31,7 @@ const KEYS: Readonly<Record<string, string>> = {
   action: 'The word that the service or broker knows for the action.',
   url: 'An http URL on the loopback, a unix socket, or an https URL where other machines may be reached.',
   token_path: 'The file with the token to send.',
+  prove: 'Whether what answers over TCP must prove that it knows the token before anything is sent to it.',
   secret_path: 'The file with the secret to sign requests with, as Standard Webhooks lays down (whsec_…).',
   ca_path: 'The file with the certificates of the authority that an https service is certified by (PEM).',
   timeout: 'How long to wait for an answer: 500ms, 5s, 2m, 1h.',
@@ -72,6 +73,7 @@ const SENT_IN_ONE_WAY = {
   dependentRequired: {
     release: ['engage'],
     token_path: ['engage'],
+    prove: ['token_path'],
     confirm: ['engage'],
     secret_path: ['engage'],
     ca_path: ['engage'],
@@ -93,9 +95,10 @@ const closeMappings: NonNullable<z.core.ToJSONSchemaParams['override']> = ({
 
 /** Adds to every key of a schema its description and the checks, in place. */
 function complete(schema: Schema): Schema {
-  const { auto_contain, broker } = (schema.properties ?? {}) as Readonly<Record<string, Schema>>;
+  const { auto_contain, broker, events } = (schema.properties ?? {}) as Readonly<Record<string, Schema>>;
   if (auto_contain !== undefined) Object.assign(schema, autoContainNeedsAction(auto_contain.default === true));
   if (broker !== undefined) Object.assign(schema, SENT_IN_ONE_WAY);
+  if (events !== undefined) Object.assign(schema, { dependentRequired: { prove: ['token_path'] } });
   for (const [key, value] of Object.entries(schema.properties ?? {})) {
     const description = KEYS[key];
     Object.assign(complete(value as Schema), description === undefined ? {} : { description }, CHECKS[key]);

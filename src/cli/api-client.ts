@@ -37,6 +37,8 @@ export class ApiClient {
   readonly #tokenPath: string | undefined;
   /** The token is sent only to a recorder that has proved itself, or that need not. */
   readonly #mayCommand: boolean;
+  /** Whether reads carry the token: some answers then say more. */
+  readonly #readsWithToken: boolean;
 
   /** @throws UsageError for a URL that is neither `http://host:port` nor `unix:/path` */
   constructor({ url, tokenFile, prove = true }: ApiOptions) {
@@ -46,6 +48,7 @@ export class ApiClient {
     // Who may not read the token may still read incidents. A file that the user has named has to be there.
     const proves = prove && this.#tokenPath !== undefined && (tokenFile !== undefined || mayRead(this.#tokenPath));
     this.#mayCommand = proves || !prove;
+    this.#readsWithToken = proves;
     if (!this.#mayCommand && process.stderr.isTTY)
       writeNotice('no token that you may read: the recorder is not asked to prove itself');
     try {
@@ -66,7 +69,7 @@ export class ApiClient {
 
   /** @throws Refused, NotReachable */
   async readText(path: string): Promise<string> {
-    return accepted(await this.#connection.send({ path, timeout: MINUTE })).text;
+    return accepted(await this.#connection.send(this.#reading(path))).text;
   }
 
   /** Reads with the token where its file can be read: some answers then say more. @throws Refused, NotReachable */
@@ -90,7 +93,7 @@ export class ApiClient {
   /** Yields the pages of a list, each as an array. @throws Refused, NotReachable */
   async *pages<Item>(path: string): AsyncGenerator<readonly Item[]> {
     for (let next: string | undefined = path; next !== undefined;) {
-      const { text, headers } = accepted(await this.#connection.send({ path: next, timeout: MINUTE }));
+      const { text, headers } = accepted(await this.#connection.send(this.#reading(next)));
       yield JSON.parse(text) as readonly Item[];
       next = /<([^>]*)>; rel="next"/.exec(String(headers.link ?? ''))?.[1];
     }
@@ -109,6 +112,10 @@ export class ApiClient {
     return JSON.parse(accepted(await this.#connection.send(asked)).text) as Body;
   }
 
+  #reading(path: string): ClientRequest {
+    return { path, authorized: this.#readsWithToken, timeout: MINUTE };
+  }
+
   #sendWithToken(path: string): Promise<ClientResponse> {
     const authorized = this.#tokenPath !== undefined && mayRead(this.#tokenPath);
     return this.#connection.send({ path, authorized, timeout: MINUTE });
@@ -116,7 +123,7 @@ export class ApiClient {
 
   /** Opens a stream, which ends when `signal` aborts. @throws Refused, NotReachable */
   async stream(path: string, headers: NonNullable<ClientRequest['headers']>, signal: AbortSignal) {
-    const response = await this.#connection.open({ path, headers, timeout: MINUTE }, signal);
+    const response = await this.#connection.open({ ...this.#reading(path), headers }, signal);
     if (response.statusCode === 200) return response;
     let text = '';
     for await (const chunk of response.setEncoding('utf8')) text += chunk;

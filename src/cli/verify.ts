@@ -1,6 +1,6 @@
 /** `incident-recorder verify`: checks an audit log offline. */
 import { existsSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { chainHash } from '../audit/chain-hash.ts';
 import type { Head } from '../audit/entry.ts';
@@ -25,6 +25,7 @@ while the recorder wrote it. Given a copy of that file, in its place before the 
 interface Options {
   readonly key?: string;
   readonly anchor?: Head;
+  readonly stateDirectory?: string;
   readonly json?: true;
 }
 
@@ -34,10 +35,11 @@ export const define = (command: Command): Command =>
       .description(DESCRIPTION)
       .argument('<file...>', 'the log, or its files')
       .option('--key <file>', 'the audit key')
+      .option('--state-directory <dir>', 'where the checkpoint is, with ALLOW_SHARED_LOG_DIRECTORY=1')
       .option('--anchor <entries:hash>', 'a head that was noted elsewhere', readAnchor),
   ).action(verify);
 
-async function verify(named: readonly string[], { key, anchor, json }: Options): Promise<void> {
+async function verify(named: readonly string[], { key, anchor, stateDirectory, json }: Options): Promise<void> {
   const log = named.at(-1) ?? '';
   const files = named.length === 1 ? await filesOf(log) : named;
   const keyGiven = key ?? (process.env.AUDIT_HMAC_KEY_PATH || undefined);
@@ -48,6 +50,7 @@ async function verify(named: readonly string[], { key, anchor, json }: Options):
   const found = await verifyFiles(files, hash, {
     onProgress: (bytes) => bar.show(bytes),
     ...(anchor === undefined ? {} : { anchor }),
+    ...(stateDirectory === undefined ? {} : { beside: join(stateDirectory, basename(log)) }),
   }).finally(() => bar.end());
   const seconds = (performance.now() - start) / 1000;
   const isValid = found.damage === undefined && found.missing.length === 0;

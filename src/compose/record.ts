@@ -3,7 +3,7 @@
  *
  * The record is complete when this returns, and nothing is written yet: `serve` starts the log.
  */
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Channel, ContainmentAction, Directive } from '../../machines/vocabulary.ts';
@@ -82,16 +82,18 @@ export async function openRecord(
   inspect?: Inspect,
 ): Promise<OpenRecord> {
   const { logPath: path, segmentBytes } = config;
+  const beside = besideOf(config);
   const hash = chainHash(config.keyPath === undefined ? undefined : readKey(config.keyPath));
   const policy = new PolicyInForce(config.policyPath, clock, config.allowNonLoopback);
 
-  requireWritable(dirname(path));
-  const projections = releases.adopt(new Projections(databasePath(besideOf(config))), (opened) => opened.close());
+  requireWritable('AUDIT_LOG_PATH', dirname(path));
+  if (beside !== path) requireWritable('STATE_DIRECTORY', dirname(beside));
+  const projections = releases.adopt(new Projections(databasePath(beside)), (opened) => opened.close());
   await projections.lookForRoom();
   const catchUp = new CatchUp(projections, progressLog(logger, clock, projections.position.seq));
   // What this start makes from the log needs no proof.
   const isMadeBefore = projections.position.seq > 0;
-  const recovered = await catchUp.recover({ path, hash, clock });
+  const recovered = await catchUp.recover({ path, beside, hash, clock });
 
   const betweenBatches = async (): Promise<void> => {
     if (!projections.unfinished) await projections.compact();
@@ -101,6 +103,7 @@ export async function openRecord(
   const log = releases.adopt(
     AuditLog.open({
       path,
+      beside,
       hash,
       clock,
       recovered,
@@ -135,7 +138,7 @@ export async function openRecord(
   const verification = new BackgroundVerification(parts);
   releases.defer(() => verification.stop());
   const isProved = (): boolean => verification.isProved;
-  const postureProof = new PostureProof({ path, hash, log, projections, isProved, rest: verification.rests() });
+  const postureProof = new PostureProof({ path: beside, hash, log, projections, isProved, rest: verification.rests() });
   const incidentProof = projections.incidentProof(log);
   const difference = (id: string): Promise<string | undefined> => incidentProof.difference(id);
   const wakeProof = new WakeProof({ isProved, difference, current: () => projections.current(), onDifference });
@@ -183,7 +186,7 @@ export async function openRecord(
     recovered,
     serviceEntries,
     findings,
-    identity: new LogIdentity({ path, hash, log }),
+    identity: new LogIdentity({ path: beside, hash, log }),
     verification,
     postureProof,
     incidents,
@@ -194,16 +197,25 @@ export async function openRecord(
   };
 }
 
-/** The path of a log in the directory where the database is. */
-const besideOf = ({ logPath, sharedLogDirectory, stateDirectory }: RecordConfig): string =>
+/** The path of the log in the directory of what the recorder believes: database, checkpoint, identity, note of damage. */
+export const besideOf = ({
+  logPath,
+  sharedLogDirectory,
+  stateDirectory,
+}: Pick<RecordConfig, 'logPath' | 'sharedLogDirectory' | 'stateDirectory'>): string =>
   sharedLogDirectory && stateDirectory !== undefined ? join(stateDirectory, basename(logPath)) : logPath;
 
-function requireWritable(directory: string): void {
+/** @throws RecorderError `config`, which names the variable that leads there */
+function requireWritable(variable: string, directory: string): void {
+  const refuse = (what: string, cause?: unknown): RecorderError =>
+    new RecorderError('config', `${variable}: the directory ${directory} ${what}`, { cause });
+  let isDirectory: boolean;
   try {
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+    isDirectory = statSync(directory).isDirectory();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const what = code === 'ENOENT' ? 'is not there' : `can't be written (${code})`;
-    throw new RecorderError('config', `AUDIT_LOG_PATH: the directory ${directory} ${what}`, { cause: error });
+    throw refuse(code === 'ENOENT' ? 'is not there' : `can't be written (${code})`, error);
   }
+  if (!isDirectory) throw refuse('is not a directory');
 }

@@ -18,7 +18,7 @@ import { findingsIn } from '../audit/recovery.ts';
 import { logDamage, verifyRest } from '../process-log.ts';
 import { VERSION } from '../version.ts';
 import { startContainment } from './containment.ts';
-import { type OpenRecord, openRecord } from './record.ts';
+import { besideOf, type OpenRecord, openRecord } from './record.ts';
 import { serve } from './serve.ts';
 
 /** How long the start waits for the proof of the database, in milliseconds. With a long log it goes on without. */
@@ -145,7 +145,7 @@ function requireSafeFiles({
 /** Records what the start has found and done. */
 async function announceStart(
   record: OpenRecord,
-  { logPath }: Pick<Config, 'logPath'>,
+  config: Pick<Config, 'logPath' | 'sharedLogDirectory' | 'stateDirectory'>,
   clock: Clock,
   logger: Logger,
 ): Promise<void> {
@@ -157,10 +157,11 @@ async function announceStart(
     await serviceEntries.record({ timestamp: timestamp(clock.now()), event: 'log.repaired', data });
   }
   for (const finding of findingsIn(recovered)) await findings.report(finding);
-  const marked = recovered.damage === undefined ? markedDamage(logPath) : undefined;
+  const beside = besideOf(config);
+  const marked = recovered.damage === undefined ? markedDamage(beside) : undefined;
   if (marked !== undefined) {
     await findings.report({ name: 'log_mended', detail: `the log was damaged and verifies again: ${marked}` });
-    unmarkDamage(logPath);
+    unmarkDamage(beside);
   }
   if (record.projections.altered !== undefined) {
     await findings.report({ name: 'database_altered', detail: `${record.projections.altered}: it was made again` });

@@ -82,19 +82,30 @@ const textIn = (evidence: JsonObject | undefined, key: string): string | undefin
 const LONGEST_PATH = 1024;
 const LONGEST_NAME = 256;
 
+/** A percent sign before two digits, which a service may decode; and letters that are drawn like a slash. */
+const ENCODED = /%[\da-f]{2}/i;
+const LIKE_A_SLASH = /[\u2044\u2215\u2216\u27cb\u27cd\u29f5\u29f8\u29f9]/;
+
 /** Why a path is not passed on: it could name a file outside the directory of models, or be read as something else. */
-function faultOfPath(path: string): string | undefined {
-  if (Buffer.byteLength(path) > LONGEST_PATH) return `the path of the model has more than ${LONGEST_PATH} bytes`;
-  if (isUnprintable(path)) return 'the path of the model holds characters that can not be seen';
+function faultOfPath(text: string): string | undefined {
+  if (Buffer.byteLength(text) > LONGEST_PATH) return `the path of the model has more than ${LONGEST_PATH} bytes`;
+  if (isUnprintable(text)) return 'the path of the model holds characters that can not be seen';
+  // What a service reads that folds variants of characters: full stops and slashes have some.
+  const path = text.normalize('NFKC').trim();
   if (/^(?:[/~]|[\w+.-]+:)|\\/.test(path)) return 'the path of the model is not relative';
   if (path.startsWith('-')) return 'the path of the model begins with a hyphen, like an option';
-  return path.split('/').includes('..') ? 'the path of the model has ".." in it' : undefined;
+  if (hasParent(path)) return 'the path of the model has ".." in it';
+  if (ENCODED.test(path)) return 'the path of the model holds encoded characters';
+  return LIKE_A_SLASH.test(path) ? 'the path of the model holds a sign that looks like a slash' : undefined;
 }
+
+/** Whether a part of a path is "..": alone, or with spaces that some file systems leave out. */
+const hasParent = (path: string): boolean => path.split('/').some((part) => part.trim() === '..');
 
 function faultOfName(name: string): string | undefined {
   if (Buffer.byteLength(name) > LONGEST_NAME) return `the name of the model has more than ${LONGEST_NAME} bytes`;
   if (isUnprintable(name)) return 'the name of the model holds characters that can not be seen';
-  return /^[\p{L}\p{N}][\p{L}\p{N}\p{M} ._:@+/()-]*$/u.test(name) && !name.split('/').includes('..')
+  return /^[\p{L}\p{N}][\p{L}\p{N}\p{M} ._:@+/()-]*$/u.test(name) && !hasParent(name.normalize('NFKC'))
     ? undefined
     : 'the name of the model holds signs that a name has not';
 }

@@ -72,6 +72,7 @@ export class Dispatcher {
       return send({
         endpoint,
         tokenPath: target?.token_path,
+        prove: target?.prove,
         secretPath: target?.secret_path,
         caPath: target?.ca_path,
         headers: headersFor(name, incident, actor.delivery(name.action, name.directive)),

@@ -11,13 +11,21 @@ import {
   request,
   type RequestOptions,
 } from 'node:http';
-import { constants, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import type { RequestOptions as SecureRequestOptions } from 'node:https';
+import { connect, isIP, type NetConnectOpts, type Socket } from 'node:net';
+import { challenge } from '../challenge.ts';
 import { isSecure, type TargetUrl } from '../policy/target-url.ts';
+import { proofKeyOf } from '../proof.ts';
 import { excerptOf } from './excerpt.ts';
+
+type Tcp = Extract<TargetUrl, { kind: 'tcp' }>;
 
 /** As much of an answer's body as is read, in bytes; what is longer is as good as an answer that ends here. */
 const LONGEST_ANSWER = 4096;
+
+/** In bytes. The authorities of a whole system take a quarter of it. */
+const LARGEST_AUTHORITIES = 1024 * 1024;
 
 export interface HttpAnswer {
   readonly status: number;
@@ -32,6 +40,8 @@ export interface HttpRequest {
   readonly body: string;
   /** The certificates that an https service is checked against; by default the system's. */
   readonly caPath?: string | undefined;
+  /** A token that what answers over TCP must prove to know, before anything is sent there. */
+  readonly provenBy?: string | undefined;
   /** In milliseconds. */
   readonly timeout: number;
   readonly signal: AbortSignal;
@@ -39,15 +49,15 @@ export interface HttpRequest {
 
 /**
  * Sends it.
- * @throws Error that says in a few words why there was no whole answer; an AbortError when `signal` has aborted
+ * @throws Error that says in a few words why there was no whole answer, `impostor: …` when what answers could not prove
+ *   itself; an AbortError when `signal` has aborted
  */
-export async function post({ url, headers, body, caPath, timeout, signal }: HttpRequest): Promise<HttpAnswer> {
-  const options: SecureRequestOptions = {
-    ...addressOf(url),
-    ...(isSecure(url) && { ca: authorities(caPath) }),
+export async function post(asked: HttpRequest): Promise<HttpAnswer> {
+  const { url, headers, body, caPath, provenBy, timeout, signal } = asked;
+  const address = { ...addressOf(url), ...(isSecure(url) && { ca: authorities(caPath) }) };
+  const common = {
     path: url.path,
     method: 'POST',
-    agent: false,
     headers: {
       host: url.kind === 'unix' ? 'localhost' : hostHeader(url),
       'content-type': 'application/json',
@@ -57,21 +67,46 @@ export async function post({ url, headers, body, caPath, timeout, signal }: Http
     },
     signal,
   };
-  const outgoing = isSecure(url) ? requestSecurely(options) : request(options);
+  let connection: Socket | undefined;
+  let outgoing: ClientRequest | undefined;
   let late = false;
+  const end = (): void => {
+    connection?.destroy();
+    outgoing?.destroy();
+  };
   const timer = setTimeout(() => {
     late = true;
-    outgoing.destroy();
+    end();
   }, timeout);
+  signal.addEventListener('abort', end, { once: true });
   try {
+    if (provenBy === undefined || url.kind === 'unix') {
+      const options = { ...common, ...address, agent: false };
+      outgoing = isSecure(url) ? requestSecurely(options) : request(options);
+    } else {
+      connection = isSecure(url) ? connectSecurely(url, address) : connect(address as NetConnectOpts);
+      // Whoever uses it hears of its errors as well; between two users nobody does.
+      connection.on('error', () => {});
+      await requireProof(connection, provenBy);
+      const proved = connection;
+      outgoing = request({ ...common, createConnection: () => proved });
+    }
     outgoing.end(body);
     return await answerTo(outgoing);
   } catch (error) {
     throw late ? new Error(`no answer within ${timeout} ms`, { cause: error }) : error;
   } finally {
     clearTimeout(timer);
-    outgoing.destroy();
+    signal.removeEventListener('abort', end);
+    end();
   }
+}
+
+/** @throws Error that begins with `impostor` when what answers has not proved that it knows the token */
+async function requireProof(connection: Socket, token: string): Promise<void> {
+  const fault = await challenge(connection, proofKeyOf(token), undefined);
+  if (fault === undefined) return;
+  throw new Error(`impostor: what answers there has not proved that it knows the token (${fault})`);
 }
 
 const addressOf = (url: TargetUrl): RequestOptions =>
@@ -99,19 +134,36 @@ const LOCALHOST = [
 const requestSecurely = (options: SecureRequestOptions): ClientRequest =>
   process.getBuiltinModule('node:https').request(options);
 
+/** A connection with TLS, as node:https opens one. */
+const connectSecurely = ({ host }: Tcp, address: object): Socket =>
+  process.getBuiltinModule('node:tls').connect({
+    ...address,
+    ...(isIP(host) === 0 && { servername: host }),
+    ALPNProtocols: ['http/1.1'],
+  });
+
 /** The certificates of a file, read for each attempt, or those of the system. @throws Error that names the key only */
 function authorities(path: string | undefined): string | string[] {
   if (path === undefined) return process.getBuiltinModule('node:tls').getCACertificates('system');
+  let file: number | undefined;
   try {
-    return readFileSync(path, { encoding: 'utf8', flag: constants.O_RDONLY | constants.O_NONBLOCK });
+    // Without O_NONBLOCK, opening a named pipe would wait for its writer.
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const status = fstatSync(file);
+    if (!status.isFile() || status.size > LARGEST_AUTHORITIES) {
+      throw new Error('the file of ca_path is no regular file, or too large');
+    }
+    return readFileSync(file, 'utf8');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
     throw new Error(`the file of ca_path can't be read (${code})`, { cause: error });
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }
 
-const hostHeader = ({ host, port }: Extract<TargetUrl, { kind: 'tcp' }>): string =>
-  `${host.includes(':') ? `[${host}]` : host}:${port}`;
+const hostHeader = ({ host, port }: Tcp): string => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 function answerTo(outgoing: ClientRequest): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {

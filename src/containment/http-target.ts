@@ -1,5 +1,6 @@
 /** Sends a directive to a service that listens for it, and judges the answer. */
 import { SECOND } from '../clock.ts';
+import { AWAITED } from '../domain/withheld.ts';
 import type { Endpoint } from '../policy/targets.ts';
 import { readSecretFile } from '../secret-file.ts';
 import { type HttpAnswer, post } from './http-post.ts';
@@ -10,6 +11,8 @@ export interface Sending {
   readonly endpoint: Pick<Endpoint, 'url'>;
   /** A file with the token that is presented; it is read for each attempt, so it can be replaced at any time. */
   readonly tokenPath: string | undefined;
+  /** Whether what answers over TCP must prove that it knows the token, before it gets that and the body. */
+  readonly prove?: boolean | undefined;
   /** A file with the secret to sign with, read for each attempt as well. */
   readonly secretPath?: string | undefined;
   /** A file with the certificates that an https service is checked against; by default the system's. */
@@ -34,14 +37,13 @@ const UNTIL_ASKED_AGAIN = 60 * SECOND;
 
 /** The same for a target whose service confirms later: 202 only says that it has taken the directive. */
 const judgeCallback = (answer: HttpAnswer): AttemptResult =>
-  answer.status === 202
-    ? { kind: 'accepted', error: 'answered 202: its confirmation is awaited', retryAfter: UNTIL_ASKED_AGAIN }
-    : judge(answer);
+  answer.status === 202 ? { kind: 'accepted', error: AWAITED, retryAfter: UNTIL_ASKED_AGAIN } : judge(answer);
 
 /** Sends a directive and says what came of it. Rejects only when `signal` has aborted. */
 export async function send({
   endpoint,
   tokenPath,
+  prove,
   secretPath,
   caPath,
   headers,
@@ -52,7 +54,8 @@ export async function send({
 }: Sending): Promise<AttemptResult> {
   try {
     const text = typeof body === 'string' ? body : JSON.stringify(body);
-    const authorization = tokenPath === undefined ? {} : { authorization: `Bearer ${tokenIn(tokenPath)}` };
+    const token = tokenPath === undefined ? undefined : tokenIn(tokenPath);
+    const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
     const signature =
       secretPath === undefined
         ? {}
@@ -63,6 +66,7 @@ export async function send({
         headers: { ...headers, ...signature, ...authorization },
         body: text,
         caPath,
+        provenBy: prove === true ? token : undefined,
         timeout,
         signal,
       }),
@@ -144,7 +148,7 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** Errors that say nothing of what the service answered, and name no file. */
 const isHarmless = (error: string): boolean =>
-  Object.values(REASONS).includes(error) || /^no answer within \d+ ms$/.test(error);
+  Object.values(REASONS).includes(error) || error.startsWith('impostor: ') || /^no answer within \d+ ms$/.test(error);
 
 /** What anybody may know of an error of `send`: no word of the service's answer but its status, and no path. */
 export const briefly = (error: string): string =>

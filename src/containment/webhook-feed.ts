@@ -146,11 +146,12 @@ export class WebhookFeed {
     const body = line.bytes.toString();
     const { entry_hash: hash } = JSON.parse(body) as { entry_hash: string };
     for (;;) {
-      const { url, token_path: tokenPath, secret_path: secretPath, ca_path: caPath } = this.#webhook;
+      const { url, token_path: tokenPath, prove, secret_path: secretPath, ca_path: caPath } = this.#webhook;
       const headers = { 'idempotency-key': hash, 'audit-event': line.event };
       const outcome = await send({
         endpoint: { url },
         tokenPath,
+        prove,
         secretPath,
         caPath,
         headers,

@@ -1,6 +1,6 @@
 /**
  * Which entries raise an alert: those that ask for `log_alert`, those that say that containment went wrong, and reports
- * that lower a critical severity, raise their incident's, or come in a burst.
+ * that lower a critical severity, raise their incident's, bring it back after a long silence, or come in a burst.
  */
 import type { AlertData, IncidentDraft, RoutedIntent } from './entries.ts';
 
@@ -27,6 +27,9 @@ function reasonOf({ event, data }: IncidentDraft): string | undefined {
       return alertAsked(data.intents);
     case 'incident.recurred':
       if (data.attention === 'severity') return `reported again, now as ${data.severity}`;
+      if (data.attention === 'silence') {
+        return 'reported again after a long time without an occurrence: it needs attention';
+      }
       if (data.burst === 'begun') return 'a burst of reports: further ones are occurrences of this incident';
       return alertAsked(data.intents ?? []);
     case 'incident.contained':

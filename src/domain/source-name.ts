@@ -69,9 +69,18 @@ const COMMON = /[\p{Script=Common}\p{Script=Inherited}]/u;
 /** More marks on a letter than any script has. */
 const PILED_MARKS = /\p{M}{5}/u;
 
-/** Whether a name is written in scripts that do not belong together. */
+/** A mark that has no letter, and is drawn over what is before the name. */
+const MARK_WITHOUT_LETTER = /(?:^| )\p{M}/u;
+const FOREIGN_DIGIT = /(?![0-9])\p{Nd}/u;
+
+/**
+ * Whether a name is written in scripts that do not belong together, or in variants of characters (full width, bold,
+ * ligatures) and marks that make it look like another one.
+ */
 export function mixesScripts(name: string): boolean {
   if (PLAIN.test(name)) return false;
+  if (name.normalize('NFKC') !== name.normalize('NFC') || MARK_WITHOUT_LETTER.test(name)) return true;
+  if (FOREIGN_DIGIT.test(name) && /[a-z0-9]/i.test(name)) return true;
   const scripts = new Set<string>();
   for (const [letter] of name.matchAll(LETTER)) {
     if (!COMMON.test(letter)) scripts.add(SCRIPTS.find(({ pattern }) => pattern.test(letter))?.name ?? 'other');

@@ -42,7 +42,11 @@ export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = '
     targets: Object.fromEntries(
       Object.entries(targets).flatMap(([action, target]) => (target ? [[action, targetDocument(target, shown)]] : [])),
     ),
-    notify: notify.map(({ url, events }: Webhook) => ({ url: shown(url), ...(events && { events }) })),
+    notify: notify.map(({ url, prove, events }: Webhook) => ({
+      url: shown(url),
+      ...(prove !== undefined && { prove }),
+      ...(events && { events }),
+    })),
     attention_after,
     ...(burst === undefined ? {} : { burst }),
     ...(report_bytes_per_day === undefined ? {} : { report_bytes_per_day }),
@@ -52,12 +56,13 @@ export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = '
 const hasAddresses = ({ targets, notify }: Policy): boolean => notify.length + Object.keys(targets).length > 0;
 
 const targetDocument = (
-  { engage, release, broker, timeout, confirm_every, confirm }: Target,
+  { engage, release, broker, prove, timeout, confirm_every, confirm }: Target,
   shown: (url: TargetUrl) => string,
 ): object => ({
   ...(engage && { engage: { ...engage, url: shown(engage.url) } }),
   ...(release && { release: { ...release, url: shown(release.url) } }),
   ...(broker && { broker }),
+  ...(prove !== undefined && { prove }),
   ...(timeout !== undefined && { timeout }),
   ...(confirm_every !== undefined && { confirm_every }),
   ...(confirm !== undefined && { confirm }),

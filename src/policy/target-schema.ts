@@ -52,6 +52,8 @@ const path = z.string({ error: ({ input }) => `must be an absolute path, found $
   }),
 );
 
+const prove = z.boolean({ error: ({ input }) => `must be true or false, found ${shown(input)}` });
+
 /** Who confirms what was sent: the target by its answer, or its service later, when the target has answered 202. */
 const CONFIRM = ['answer', 'callback'] as const;
 
@@ -62,6 +64,7 @@ const target = closed('key', {
   release: z.optional(endpoint),
   broker: z.optional(closed('key', { requests: path, results: path, action: word })),
   token_path: z.optional(path),
+  prove: z.optional(prove),
   secret_path: z.optional(path),
   ca_path: z.optional(path),
   timeout: z.optional(duration('100ms', '120s')),
@@ -77,6 +80,8 @@ const target = closed('key', {
       fault('release', 'needs engage; an action whose release is sent is also engaged by sending');
     if (given.token_path !== undefined && given.engage === undefined)
       fault('token_path', 'needs engage, which sends the token');
+    if (given.prove !== undefined && given.token_path === undefined)
+      fault('prove', 'needs token_path: a service proves that it knows the token');
     if (given.confirm !== undefined && given.engage === undefined)
       fault('confirm', 'needs engage, whose answer it is about');
     if (given.secret_path !== undefined && given.engage === undefined)
@@ -114,6 +119,7 @@ export const notify = z
     closed('key', {
       url: webhookUrl,
       token_path: z.optional(path),
+      prove: z.optional(prove),
       secret_path: z.optional(path),
       ca_path: z.optional(path),
       events: z.optional(
@@ -126,7 +132,7 @@ export const notify = z
     }),
     {
       error: ({ input }) =>
-        `must be a list of webhooks ({url, token_path, secret_path, ca_path, events}), found ${shown(input)}`,
+        `must be a list of webhooks ({url, token_path, prove, secret_path, ca_path, events}), found ${shown(input)}`,
     },
   )
   .check(
@@ -138,6 +144,11 @@ export const notify = z
         if (text !== undefined && known.has(text))
           context.addIssue({ code: 'custom', path: [index, 'url'], message: 'is listed before', continue: true });
         if (text !== undefined) known.add(text);
+        const { prove: proves, token_path: token } = (webhook ?? {}) as { prove?: boolean; token_path?: string };
+        if (proves !== undefined && token === undefined) {
+          const message = 'needs token_path: a service proves that it knows the token';
+          context.addIssue({ code: 'custom', path: [index, 'prove'], message, continue: true });
+        }
       }
     }, evenIfItemsAreFaulty),
   );

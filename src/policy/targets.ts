@@ -26,6 +26,8 @@ export interface Target {
   readonly release?: Endpoint | undefined;
   readonly broker?: Broker | undefined;
   readonly token_path?: string | undefined;
+  /** Whether what answers over TCP must prove that it knows the token, before anything is sent there. */
+  readonly prove?: boolean | undefined;
   /** A file with the secret that requests are signed with. */
   readonly secret_path?: string | undefined;
   /** A file with the certificates of the authority that an https service is certified by; by default the system's. */
@@ -43,6 +45,8 @@ export type Targets = { readonly [Action in ContainmentAction]?: Target | undefi
 export interface Webhook {
   readonly url: TargetUrl;
   readonly token_path?: string | undefined;
+  /** Whether what answers over TCP must prove that it knows the token, before anything is sent there. */
+  readonly prove?: boolean | undefined;
   /** A file with the secret that requests are signed with. */
   readonly secret_path?: string | undefined;
   /** A file with the certificates of the authority that an https service is certified by; by default the system's. */

@@ -55,9 +55,9 @@ export class CatchUp {
    * Makes the log ready to be written and brings the projections up to it.
    * @throws RecorderError `damaged_log` when the entries contradict the statechart
    */
-  async recover(parts: Pick<RecoveryOptions, 'path' | 'hash' | 'clock'>): Promise<Recovered> {
+  async recover(parts: Pick<RecoveryOptions, 'path' | 'beside' | 'hash' | 'clock'>): Promise<Recovered> {
     // Where damage was found before, what was verified then must be read again.
-    const known = markedDamage(parts.path) === undefined ? this.#projections.position : undefined;
+    const known = markedDamage(parts.beside ?? parts.path) === undefined ? this.#projections.position : undefined;
     this.#hadEntries = this.#projections.position.seq > 0;
     const options = { ...parts, applied: this.#projections.position.seq, ...(known === undefined ? {} : { known }) };
     const recovered = await this.#read(options).catch((error: unknown) => this.#readAgain(parts, error));

@@ -54,6 +54,7 @@ const target = someOf({
   release: endpoint,
   broker: someOf({ requests: path, results: path, action: fc.constant('freeze') }),
   token_path: path,
+  prove: mostly(fc.boolean()),
   timeout: time,
   confirm_every: mostly(fc.constantFrom('5s', '2m', '1h')),
 });
@@ -64,7 +65,9 @@ const policy = fc.record(
     rules: mostly(someOf(Object.fromEntries(CLASSES.map((name) => [name, mostly(rule)])))),
     targets: mostly(someOf({ freeze_agent: target, quarantine_model: target })),
     notify: mostly(
-      fc.array(someOf({ url: fc.constant('http://127.0.0.1:9/hook'), token_path: path }), { maxLength: 1 }),
+      fc.array(someOf({ url: fc.constant('http://127.0.0.1:9/hook'), token_path: path, prove: mostly(fc.boolean()) }), {
+        maxLength: 1,
+      }),
     ),
   },
   { requiredKeys: ['version'] },

@@ -63,6 +63,27 @@ describe('what is sent to a service', () => {
     ['the path of the model begins with a hyphen, like an option', { model_path: '--force' }],
     ['the path of the model holds characters that can not be seen', { model_path: 'a\nb' }],
     ['the path of the model holds characters that can not be seen', { model_path: 'a\u202eb' }],
+    ['the path of the model has ".." in it', { model_path: 'a/\uff0e\uff0e/b' }],
+    ['the path of the model has ".." in it', { model_path: 'a/\u2025/b' }],
+    ['the path of the model has ".." in it', { model_path: 'a\uff0f.\u2024\uff0fb' }],
+    ['the path of the model has ".." in it', { model_path: 'a/.. /b' }],
+    ['the path of the model has ".." in it', { model_path: 'a/./../b' }],
+    ['the path of the model holds encoded characters', { model_path: '%2e%2e/%2E%2E/etc' }],
+    ['the path of the model holds encoded characters', { model_path: 'a%2fb' }],
+    ['the path of the model holds encoded characters', { model_path: 'a/%252e' }],
+    ['the path of the model holds encoded characters', { model_path: 'a%00.gguf' }],
+    ['the path of the model holds a sign that looks like a slash', { model_path: 'a\u2215b' }],
+    ['the path of the model is not relative', { model_path: '\uff0fetc/passwd' }],
+    ['the path of the model is not relative', { model_path: ' /etc/passwd' }],
+    ['the path of the model is not relative', { model_path: 'a\uff3cb' }],
+    ['the path of the model is not relative', { model_path: 'C:/models' }],
+    ['the path of the model holds characters that can not be seen', { model_path: 'a\0b' }],
+    ['the path of the model holds characters that can not be seen', { model_path: 'a\u00a0b' }],
+    ['the path of the model holds characters that can not be seen', { model_path: 'a\u{e002e}b' }],
+    ['the name of the model holds signs that a name has not', { model_name: 'a/../b' }],
+    ['the name of the model holds signs that a name has not', { model_name: 'a\\b' }],
+    ['the name of the model holds signs that a name has not', { model_name: 'a/\uff0e\uff0e' }],
+    ['the name of the model holds signs that a name has not', { model_name: '~root' }],
     ['the path of the model has more than 1024 bytes', { model_path: 'a'.repeat(1025) }],
     ['the name of the model holds characters that can not be seen', { model_path: 'a', model_name: 'b\u200b' }],
     ['the name of the model holds signs that a name has not', { model_name: '$(reboot)' }],
@@ -78,6 +99,19 @@ describe('what is sent to a service', () => {
   it('is passed on for the names that models have', () => {
     for (const model_name of ['coder-7b', 'meta-llama/Llama-3.1-8B-Instruct', 'qwen2.5:7b', 'モデル 1']) {
       expect(bodyFor('quarantine_model', incident({ evidence: { model_name } }))).to.include({ model_name });
+    }
+  });
+
+  it('is passed on for the paths that models have', () => {
+    for (const model_path of [
+      'models/a.gguf',
+      'a..b/c...d',
+      '100%/a',
+      'モデル/1.gguf',
+      'a b/c',
+      '.cache/hub/models--a--b/x',
+    ]) {
+      expect(bodyFor('quarantine_model', incident({ evidence: { model_path } }))).to.include({ model_path });
     }
   });
 

@@ -6,10 +6,14 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { send } from '../../src/containment/http-target.ts';
+import { proveResponse } from '../../src/api/middleware/proof.ts';
+import { proofKeyIdOf, proofKeyOf } from '../../src/proof.ts';
 import { parseTargetUrl } from '../../src/policy/target-url.ts';
 import { needs } from '../faults/support/needs.ts';
-import { RunningService, ServiceHome } from '../support/running-service.ts';
+import { RunningService, ServiceHome, TOKEN } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
+
+const PROOF_KEY = proofKeyOf(TOKEN);
 
 describe('a service over https', () => {
   needs('openssl');
@@ -39,8 +43,10 @@ describe('a service over https', () => {
     ];
     openssl('req', '-x509', ...key, '-keyout', 'key.pem', '-out', 'cert.pem', ...leaf);
     const [privateKey, cert] = ['key.pem', 'cert.pem'].map((name) => readFileSync(join(at, name)));
+    const proofs = { proofKey: (id: string) => (id === proofKeyIdOf(PROOF_KEY) ? PROOF_KEY : undefined) };
     server = createServer({ key: privateKey, cert }, (request, response) => {
       received.push(`${request.method} ${request.url}`);
+      proveResponse(request, response, proofs, undefined);
       request.resume().on('end', () => response.end('{}'));
     });
     server.listen(0, '127.0.0.1');
@@ -74,10 +80,38 @@ describe('a service over https', () => {
     expect(await sent(`${origin}/`, join(directory(), 'none')))
       .to.have.property('error')
       .that.equals("the file of ca_path can't be read (ENOENT)");
+    for (const path of ['/dev/zero', directory()]) {
+      expect(await sent(`${origin}/`, path))
+        .to.have.property('error')
+        .that.equals('the file of ca_path is no regular file, or too large');
+    }
     expect(await sent(origin.replace('127.0.0.1', 'localhost') + '/', ca))
       .to.have.property('error')
       .that.includes('for another name');
     expect(received).to.deep.equal([]);
+  });
+
+  it('proves over TLS that it knows the token, where it has to', async () => {
+    const tokenPath = join(directory(), 'token');
+    for (const [token, kind, seen] of [
+      [TOKEN, 'done', ['GET /livez', 'POST /freeze']],
+      ['another-token-0123456789', 'missed', ['GET /livez']],
+    ] as const) {
+      received.splice(0);
+      writeFileSync(tokenPath, token, { mode: 0o600 });
+      const found = await send({
+        endpoint: { url: parseTargetUrl(`${origin}/freeze`)! },
+        tokenPath,
+        prove: true,
+        caPath: ca,
+        headers: { 'idempotency-key': 'a key' },
+        body: {},
+        timeout: 20_000,
+        signal: new AbortController().signal,
+      });
+      expect(found).to.have.property('kind', kind);
+      expect(received).to.deep.equal(seen);
+    }
   });
 
   it('gets what the service sends, where other machines may be reached', async () => {

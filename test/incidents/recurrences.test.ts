@@ -192,7 +192,17 @@ describe('a report with the dedup_key of an unresolved incident', () => {
       }
       recording.clock.milliseconds += HOUR;
       expect(await reported()).to.include({ id, state: 'open' });
-      expect((entries().at(-1) as unknown as EntryOf<'incident.recurred'>).data.attention).to.equal('silence');
+      const [recurred, alert] = entries().slice(-2) as unknown as readonly [
+        EntryOf<'incident.recurred'>,
+        EntryOf<'alert.raised'>,
+      ];
+      expect(recurred.data.attention).to.equal('silence');
+      expect(alert.event).to.equal('alert.raised');
+      expect(alert.data).to.include({
+        incident: id,
+        state: 'open',
+        reason: 'reported again after a long time without an occurrence: it needs attention',
+      });
       await reopen();
       expect(recording.incident(id)).to.include({ state: 'open' });
     });

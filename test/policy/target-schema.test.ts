@@ -150,6 +150,17 @@ describe('the targets of a policy', () => {
       freeze(ENGAGE, 'confirm_every: 999ms'),
       /^5: .*confirm_every: must be a time from 1s to 24h/,
     ],
+    ['a proof without a token', freeze(ENGAGE, 'prove: true'), /^5: .*prove: needs token_path/],
+    [
+      'a proof of a webhook without a token',
+      notify('- { url: "http://127.0.0.1:1/", prove: true }'),
+      /^3: .*prove: needs token_path/,
+    ],
+    [
+      'a proof that is a text',
+      freeze(ENGAGE, 'token_path: /t', 'prove: "yes"'),
+      /^6: .*prove: must be true or false, found /,
+    ],
     ['a period that is too long', freeze(ENGAGE, 'confirm_every: 25h'), /^5: .*from 1s to 24h/],
     [
       'webhooks that are a mapping',

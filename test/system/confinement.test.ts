@@ -165,7 +165,18 @@ describe('the confinement of the recorder', () => {
     dropIn('shared-log-directory');
     await recorder.serves();
     expect(recorder.report('in a shared directory').status).to.equal(201);
-    expect(machine.run('ls /var/lib/incident-recorder/')).to.include('incident-recorder-audit.sqlite');
+    const names = ['sqlite', 'jsonl.checkpoint', 'jsonl.identity'].map((end) => `incident-recorder-audit.${end}`);
+    expect(machine.run('ls /var/lib/incident-recorder/').split('\n')).to.include.members(names);
+    // They are written again and again under the rules of the drop-in.
+    const before = machine.run('cat /var/lib/incident-recorder/incident-recorder-audit.jsonl.checkpoint');
+    expect(recorder.report('again in a shared directory').status).to.equal(201);
+    await machine.wait(`! grep -qxF '${before}' /var/lib/incident-recorder/incident-recorder-audit.jsonl.checkpoint`);
+    machine.run(`systemctl restart ${UNIT}`);
+    await recorder.serves();
+    const verify = `incident-recorder verify ${logs}/incident-recorder-audit.jsonl --state-directory /var/lib/incident-recorder`;
+    expect(machine.run(`AUDIT_HMAC_KEY_PATH=/etc/secure-ai/incident-recorder/audit-hmac-key ${verify}`)).to.match(
+      /: valid[^]*checkpoint +\d+ entries/,
+    );
     machine.run(`chgrp incident-recorder ${logs}; chmod 0750 ${logs}`);
   });
 

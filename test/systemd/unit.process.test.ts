@@ -91,6 +91,21 @@ describe("the drop-in for the appliance's Landlock wrapper", () => {
     expect(node(wrapped.command)).to.deep.equal(node(unit.command));
   });
 
+  for (const name of ['shared-log-directory', 'vault-control']) {
+    it(`brings what the drop-in ${name} adds`, () => {
+      const added = UnitFile.read(dropIn(name))
+        .all('Environment')
+        .flatMap((line) => [...line.matchAll(/path-beneath:([\w,-]+):([^"]+)/g)]);
+      expect(added).to.have.length(1);
+      for (const [, rights = '', path = ''] of added) {
+        const real = path.replace('%S', '/var/lib');
+        const rule = services.incident_recorder.paths.find((one) => one.path === real);
+        expect(rule && GIVES[rule.access], path).to.include.members(rights.split(','));
+        expect(rule, path).to.not.have.property('required');
+      }
+    });
+  }
+
   it('brings rules that give what the rules of the unit give', () => {
     for (const [path, rights] of unit.landlockRules) {
       // Where the links lead to on a host.

@@ -13,7 +13,7 @@ const receipt = named(
   'Receipt',
   'How a service said that it carried out an action: in its answer to the delivery, or in a confirmation of its own.',
   z.discriminatedUnion('by', [
-    z.object({ by: z.literal('answer'), status: maybe(z.int()), body: maybe(text()) }),
+    z.object({ by: z.literal('answer'), status: maybe(z.int()), body: maybe(meaning(text(), 'With the token only.')) }),
     z.object({ by: z.literal('confirmation'), observed: maybe(z.enum(OBSERVED)) }),
   ]),
 );
@@ -27,7 +27,7 @@ const deliveryFields = {
   ),
   attempts: meaning(count, 'How many times it was sent.'),
   waited_ms: meaning(count, 'The pauses between its attempts so far, in milliseconds.'),
-  last_error: maybe(text()),
+  last_error: maybe(meaning(text(), 'Without the token it has no words of the service’s answer.')),
   next_attempt_at: maybe(time),
   confirmed_at: maybe(time),
   receipt: maybe(receipt),

@@ -34,6 +34,7 @@ export const respondPosture = async (
   const before = posture.versionOf(actions);
   ctx.status = 200;
   ctx.set('Cache-Control', 'no-cache');
+  ctx.vary('Authorization');
   ctx.set('ETag', `"${before}"`);
   const known = ctx.get('If-None-Match');
   const isKnown = (version: string): boolean => matchesTag(known, `"${version}"`);

@@ -1,8 +1,11 @@
 import type { Context } from 'koa';
 import { ACTIONS, type ContainmentAction } from '../../../machines/vocabulary.ts';
+import type { ActionView } from '../../containment/posture-reads.ts';
+import { publicDelivery } from '../../domain/withheld.ts';
 import { RecorderError } from '../../errors.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
+import { isTrustedReader } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { readBody } from '../request/read.ts';
 import { respondJson } from '../respond.ts';
@@ -11,7 +14,7 @@ import { CONFIRM_REQUIRED, confirmSchema, RETRY_REQUIRED, retrySchema } from './
 
 /** The posture, and what services and operators say about it. */
 export const containmentRoutes = (
-  { posture, receipts }: Pick<ApiDependencies, 'posture' | 'receipts'>,
+  { posture, receipts, token }: Pick<ApiDependencies, 'posture' | 'receipts' | 'token'>,
   { command }: Pick<Admission, 'command'>,
 ): readonly ApiRoute[] => [
   {
@@ -19,7 +22,7 @@ export const containmentRoutes = (
     path: '/api/v1/containment',
     handle: (ctx) =>
       respondPosture(ctx, posture, ACTIONS, () =>
-        Object.fromEntries(ACTIONS.map((name) => [name, posture.read(name)])),
+        Object.fromEntries(ACTIONS.map((name) => [name, viewFor(ctx, token, posture.read(name))])),
       ),
   },
   {
@@ -46,10 +49,14 @@ export const containmentRoutes = (
     path: '/api/v1/containment/:action',
     handle: (ctx) => {
       const action = actionIn(ctx);
-      return respondPosture(ctx, posture, [action], () => posture.read(action));
+      return respondPosture(ctx, posture, [action], () => viewFor(ctx, token, posture.read(action)));
     },
   },
 ];
+
+/** The view of an action for who asks: what its service has answered is for readers with the token only. */
+const viewFor = (ctx: Context, token: ApiDependencies['token'], view: ActionView): ActionView =>
+  view.delivery === null || isTrustedReader(token, ctx) ? view : { ...view, delivery: publicDelivery(view.delivery) };
 
 const actionIn = ({ params }: Context): ContainmentAction => {
   const action = ACTIONS.find((name) => name === params.action);

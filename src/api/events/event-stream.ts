@@ -15,6 +15,7 @@ import type { ServerResponse } from 'node:http';
 import type { EntryLine } from '../../audit/entry-line.ts';
 import type { LogCursor } from '../../audit/log-cursor.ts';
 import { SECOND } from '../../clock.ts';
+import { shownLine } from '../../domain/withheld.ts';
 import { RecorderError } from '../../errors.ts';
 import type { EntryFilter } from './event-filter.ts';
 
@@ -23,22 +24,30 @@ const MAX_WAITING = 1024 * 1024;
 /** After how many milliseconds a reader that was cut off reconnects. */
 const RETRY = 2 * SECOND;
 
-/** An entry and its event as bytes, which all readers share. */
+/** An entry and its event as bytes, which readers share. */
 export interface EventFrame {
   readonly line: EntryLine;
-  readonly bytes: Buffer;
+  /** @param trusted for readers with the token, who also get the words of services */
+  readonly bytes: (trusted: boolean) => Buffer;
 }
 
-export const frameOf = (line: EntryLine): EventFrame => ({
-  line,
-  bytes: Buffer.concat([Buffer.from(`id: ${line.seq}\nevent: ${line.event}\ndata: `), line.bytes, END]),
-});
+export const frameOf = (line: EntryLine): EventFrame => {
+  const made: { trusted?: Buffer; public?: Buffer } = {};
+  return {
+    line,
+    bytes: (trusted) => (made[trusted ? 'trusted' : 'public'] ??= eventOf(line, shownLine(line.bytes, trusted))),
+  };
+};
+
+const eventOf = ({ seq, event }: EntryLine, data: Buffer): Buffer =>
+  Buffer.concat([Buffer.from(`id: ${seq}\nevent: ${event}\ndata: `), data, END]);
 
 const END = Buffer.from('\n\n');
 
 export class EventStream {
   readonly #response: ServerResponse;
   readonly #filter: EntryFilter;
+  readonly #trusted: boolean;
   #position: number;
   #live = false;
   /** How many bytes were written, and how many of them the reader had taken at the last heartbeat. */
@@ -47,10 +56,14 @@ export class EventStream {
   /** Continues to catch up when the reader has read what waits, or is gone. */
   #resume: () => void = () => {};
 
-  /** Begins the response to a reader that has seen everything up to the entry `position`. */
-  constructor(response: ServerResponse, position: number, filter: EntryFilter) {
+  /**
+   * Begins the response to a reader that has seen everything up to the entry `position`.
+   * @param trusted whether the reader has the token, and gets the words of services
+   */
+  constructor(response: ServerResponse, position: number, filter: EntryFilter, trusted: boolean) {
     this.#response = response;
     this.#filter = filter;
+    this.#trusted = trusted;
     this.#position = position;
     response.on('drain', () => this.#resume()).once('close', () => this.#resume());
     response.writeHead(200, { 'Content-Type': 'text/event-stream' });
@@ -122,8 +135,9 @@ export class EventStream {
     try {
       for (const { line, bytes } of frames) {
         if (this.#filter(line)) {
-          this.#response.write(bytes);
-          this.#written += bytes.length;
+          const event = bytes(this.#trusted);
+          this.#response.write(event);
+          this.#written += event.length;
         }
         this.#position = line.seq;
       }

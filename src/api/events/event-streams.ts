@@ -79,10 +79,17 @@ export class EventStreams {
    *
    * @param after a `seq`; without it only new entries are sent
    * @param peer who reads
+   * @param hasToken whether the reader has presented the token, and gets the words of services, too
    * @throws RecorderError `overloaded`, `stopping`; `invalid_request` when the log does not reach `after` yet; `gone` with
    *   `first_seq` when what follows is archived
    */
-  async open(response: ServerResponse, filter: EventFilter, after?: number, peer: Peer = ANYBODY): Promise<void> {
+  async open(
+    response: ServerResponse,
+    filter: EventFilter,
+    after?: number,
+    peer: Peer = ANYBODY,
+    hasToken = false,
+  ): Promise<void> {
     const { log, kindOf } = this.#dependencies;
     const last_seq = log.status.entries;
     if (after !== undefined && after > last_seq) {
@@ -115,7 +122,7 @@ export class EventStreams {
     }
     if (this.#closed) throw new RecorderError('stopping', 'the service is stopping');
     if (response.destroyed) return;
-    const stream = new EventStream(response, start, entryFilter(filter, kindOf));
+    const stream = new EventStream(response, start, entryFilter(filter, kindOf), hasToken);
     this.#streams.add(stream);
     this.#beat ??= setInterval(() => this.#beatAll(), this.#dependencies.beatEvery ?? BEAT_EVERY).unref();
     response.once('close', () => this.#streams.delete(stream));

@@ -1,6 +1,7 @@
 import type { Context } from 'koa';
 import { RecorderError } from '../../errors.ts';
 import type { ApiDependencies } from '../dependencies.ts';
+import { isTrustedReader } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { readParameters } from '../request/read.ts';
 import { peerOf } from '../server/peer.ts';
@@ -10,7 +11,7 @@ import { eventsSchema } from './requests.ts';
  * The audit log as Server-Sent Events: the entries after the one asked for, then each new entry as it is written. A
  * reader that reconnects sends `Last-Event-ID`, which counts instead of `after`.
  */
-export const eventRoutes = ({ events }: Pick<ApiDependencies, 'events'>): readonly ApiRoute[] => [
+export const eventRoutes = ({ events, token }: Pick<ApiDependencies, 'events' | 'token'>): readonly ApiRoute[] => [
   {
     method: 'GET',
     path: '/api/v1/events',
@@ -23,7 +24,8 @@ export const eventRoutes = ({ events }: Pick<ApiDependencies, 'events'>): readon
         ctx.status = 200;
         return;
       }
-      await events.open(ctx.res, filter, after === undefined ? undefined : Number(after), peerOf(ctx.req));
+      const from = after === undefined ? undefined : Number(after);
+      await events.open(ctx.res, filter, from, peerOf(ctx.req), isTrustedReader(token, ctx));
       // Koa would check whether the stream is a Response of fetch, and load fetch for that: 15 MB.
       ctx.respond = false;
     },

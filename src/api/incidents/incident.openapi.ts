@@ -77,7 +77,8 @@ export const entry = named(
     event: z.enum(ENTRY_EVENTS),
     data: meaning(
       z.looseObject({ seq: meaning(count, 'Counts all entries from 1, without gaps.') }),
-      'What the event says. An entry about an incident has its identifier, its version and the state it led to.',
+      'What the event says. An entry about an incident has its identifier, its version and the state it led to. Without ' +
+        'the token, `withheld` lists the fields without the words that a service has answered.',
     ),
     prev_hash: meaning(text(), 'entry_hash of the entry before; empty for the first.'),
     entry_hash: hash,

@@ -1,5 +1,6 @@
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
+import { isTrustedReader } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { ID_REQUIRED, idSchema } from '../request/fields.ts';
 import { matchesTag } from '../request/if-none-match.ts';
@@ -9,11 +10,15 @@ import { writeCursor } from './cursor.ts';
 import { linkToNext } from './link.ts';
 import { readListQuery } from './list-query.ts';
 import { historySchema } from './requests.ts';
+import { publicIncident, shownLine } from '../../domain/withheld.ts';
 import { found } from '../../errors.ts';
 
-/** Reads incidents: the list, one of them, and what the audit log says of one. */
+/**
+ * Reads incidents: the list, one of them, and what the audit log says of one. What services have answered is shown to
+ * readers with the token only.
+ */
 export const incidentRoutes = (
-  { incidents }: Pick<ApiDependencies, 'incidents'>,
+  { incidents, token }: Pick<ApiDependencies, 'incidents' | 'token'>,
   { large }: Pick<Admission, 'large'>,
 ): readonly ApiRoute[] => [
   {
@@ -23,7 +28,9 @@ export const incidentRoutes = (
     handle: (ctx) => {
       const { documents, next } = incidents.list(readListQuery(ctx.querystring));
       if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'cursor', writeCursor(next)));
-      respondJsonList(ctx, 200, documents);
+      ctx.vary('Authorization');
+      const shown = isTrustedReader(token, ctx) ? documents : documents.map(publicDocument);
+      respondJsonList(ctx, 200, shown);
     },
   },
   {
@@ -31,8 +38,11 @@ export const incidentRoutes = (
     path: '/api/v1/incidents/get',
     handle: (ctx) => {
       const { id } = readParameters(ctx, idSchema, ID_REQUIRED);
-      respondIncident(ctx, 200, found(incidents.get(id[0] ?? '')));
+      const incident = found(incidents.get(id[0] ?? ''));
+      const isTrusted = isTrustedReader(token, ctx);
+      respondIncident(ctx, 200, isTrusted ? incident : { ...incident, json: publicIncident(incident.json) });
       ctx.set('Cache-Control', 'no-cache');
+      ctx.vary('Authorization');
       if (matchesTag(ctx.get('If-None-Match'), ctx.response.get('ETag'))) ctx.status = 304;
     },
   },
@@ -44,7 +54,19 @@ export const incidentRoutes = (
       const { id, after } = readParameters(ctx, historySchema, ID_REQUIRED);
       const { lines, next } = found(await incidents.history(id[0] ?? '', Number(after?.[0] ?? 0)));
       if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'after', String(next)));
-      respondJsonList(ctx, 200, lines);
+      ctx.vary('Authorization');
+      const isTrusted = isTrustedReader(token, ctx);
+      respondJsonList(
+        ctx,
+        200,
+        lines.map((line) => shownLine(line, isTrusted)),
+      );
     },
   },
 ];
+
+/** An incident of a page, for anybody. */
+const publicDocument = (document: Uint8Array): Uint8Array => {
+  const json = Buffer.from(document.buffer, document.byteOffset, document.byteLength).toString();
+  return Buffer.from(publicIncident(json));
+};

@@ -9,16 +9,17 @@ const OPEN_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz', '/health',
 const CONSOLE_FILES = '/console/';
 
 /**
- * With `READ_ACCESS=token`, admits only reads that carry the service token, except for the probes and the console's files.
- * Paths that no route has are refused, too, so that a new route is closed until it is listed here. Commands have a check
- * of their own.
+ * With `READ_ACCESS=token`, admits only requests that carry the service token, except for reads of the probes and the
+ * console's files. Paths that no route has are refused, too, and every other method, so that whatever is new is closed
+ * until it is listed here.
  * @throws RecorderError `forbidden`
  */
 export const readAccess = ({ readAccess: access, token }: Pick<ApiDependencies, 'readAccess' | 'token'>): Check => {
   const authenticate = authentication(token);
   return (ctx) => {
-    if (access === 'open' || (ctx.method !== 'GET' && ctx.method !== 'HEAD')) return;
-    if (OPEN_PATHS.has(ctx.path) || ctx.path.startsWith(CONSOLE_FILES)) return;
+    if (access === 'open') return;
+    const isRead = ctx.method === 'GET' || ctx.method === 'HEAD';
+    if (isRead && (OPEN_PATHS.has(ctx.path) || ctx.path.startsWith(CONSOLE_FILES))) return;
     authenticate(ctx);
   };
 };

@@ -20,6 +20,7 @@ const target = z.object({
   engage: maybe(endpoint),
   release: maybe(endpoint),
   broker: maybe(z.object({ requests: text(), results: text(), action: text() })),
+  prove: maybe(z.boolean()),
   timeout: maybe(meaning(count, 'In milliseconds.')),
   confirm_every: maybe(meaning(count, 'In milliseconds.')),
   confirm: maybe(z.enum(['answer', 'callback'])),
@@ -50,6 +51,8 @@ export const policy = named(
     attention_after: meaning(count, 'In milliseconds.'),
     burst: maybe(z.object({ reports: count, within: meaning(count, 'In milliseconds.') })),
     report_bytes_per_day: maybe(count),
-    notify: z.array(z.object({ url: text(), events: maybe(z.array(z.enum(NOTIFIED_EVENTS))) })),
+    notify: z.array(
+      z.object({ url: text(), prove: maybe(z.boolean()), events: maybe(z.array(z.enum(NOTIFIED_EVENTS))) }),
+    ),
   } satisfies FieldsOf<PolicyDocument>),
 );

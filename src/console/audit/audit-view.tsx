@@ -170,7 +170,7 @@ const Verification = ({ lines }: LinesProps) => {
   );
 };
 
-const Verdict = ({ verdict: { first, last, proves, damage } }: { readonly verdict: RangeVerdict }) => {
+const Verdict = ({ verdict: { first, last, proves, isWithheld, damage } }: { readonly verdict: RangeVerdict }) => {
   if (damage !== undefined) {
     return (
       <p class="verdict bad">
@@ -185,7 +185,9 @@ const Verdict = ({ verdict: { first, last, proves, damage } }: { readonly verdic
       </strong>{' '}
       {proves === 'hashes'
         ? 'This browser has computed each hash from the contents of the entry.'
-        : 'Only the audit key shows whether the hashes match the contents, and browsers must not have it: use “incident-recorder verify”.'}
+        : isWithheld
+          ? 'Something of these entries is withheld, such as answers of services without the token, so their hashes can’t be computed here: use “incident-recorder verify”.'
+          : 'Only the audit key shows whether the hashes match the contents, and browsers must not have it: use “incident-recorder verify”.'}
     </p>
   );
 };

@@ -2,7 +2,7 @@
  * Verifies a range of the log in the browser, without the service's help.
  *
  * For a chain of plain SHA-256, WebCrypto computes every hash from the contents of the entry. The hashes of a keyed chain
- * can't be computed here, because the key is not for browsers. Then only the linkage is checked: each entry names the
+ * can't be computed here, because the key is not for browsers; neither can that of an entry of which something is withheld. Then only the linkage is checked: each entry names the
  * hash of the one before, and none is missing. Somebody who can change both log and service can fake that; only
  * `incident-recorder verify` with the key detects it.
  */
@@ -14,6 +14,8 @@ export interface RangeVerdict {
   readonly last: number;
   /** Whether the hashes were computed, or only their linkage was checked. */
   readonly proves: 'hashes' | 'linkage';
+  /** Whether hashes could not be computed because something is withheld. */
+  readonly isWithheld?: boolean;
   /** The first fault; undefined when there is none. */
   readonly damage?: { readonly seq: number; readonly reason: string };
 }
@@ -22,9 +24,10 @@ export interface RangeVerdict {
 export const verifyRange = async (lines: readonly LoggedLine[]): Promise<RangeVerdict> => {
   const first = lines[0]!.entry;
   const isPlain = lines.every(({ entry }) => entry.algorithm === 'sha256');
-  const proves = isPlain && globalThis.crypto?.subtle !== undefined ? 'hashes' : 'linkage';
+  const isWithheld = lines.some(({ entry }) => 'withheld' in entry.data);
+  const proves = isPlain && !isWithheld && globalThis.crypto?.subtle !== undefined ? 'hashes' : 'linkage';
   let [seq, hash] = [first.data.seq - 1, first.prev_hash];
-  const verdict = { first: first.data.seq, proves } as const;
+  const verdict = { first: first.data.seq, proves, ...(isPlain && isWithheld && { isWithheld }) } as const;
   for (const { entry } of lines) {
     const damaged = (reason: string): RangeVerdict => ({
       ...verdict,

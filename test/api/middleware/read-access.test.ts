@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { routesOf } from '../../../src/api/app.ts';
 import type { ApiDependencies } from '../../../src/api/dependencies.ts';
-import { ask, command, serve, stopServing } from '../support/client.ts';
+import { openApiDocument } from '../../../src/api/openapi/document.ts';
+import { ask, command, exchange, serve, stopServing } from '../support/client.ts';
 import { KNOWN, standIn, TOKEN } from '../support/dependencies.ts';
 
 const OPEN = ['/livez', '/readyz', '/health', '/', '/console/:name'];
@@ -47,20 +48,62 @@ describe('reads', () => {
       });
     }
 
-    it('so does every other spelling of a path', async () => {
+    it('every path of the description is closed to every method, but for those that are listed as open', async () => {
       const server = await closed();
-      for (const path of [
-        `/api/v1/incidents/get?id=${KNOWN.id}`,
-        '//livez',
-        '/livez/',
-        '/LIVEZ',
-        '/console',
-        '/%63onsole/app.js',
-        '/nowhere',
-        '/console/../api/v1/stats',
-        'http://localhost/api/v1/stats',
-      ]) {
-        expect((await ask(server, path)).status, path).to.be.oneOf([403, 404]);
+      const paths = Object.keys(openApiDocument().paths ?? {}).map((path) => path.replace('{action}', 'freeze_agent'));
+      expect(paths).to.include.members(['/metrics', '/api/v1/incidents', '/api/v1/events', '/api/v1/openapi.json']);
+      for (const path of paths.filter((each) => !OPEN.includes(each))) {
+        for (const method of ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND']) {
+          expect((await ask(server, path, { method })).status, `${method} ${path}`).to.equal(403);
+        }
+      }
+    });
+
+    it('so is every other spelling of one', async () => {
+      const server = await closed();
+      const closedPaths = PATHS.filter((path) => !OPEN.includes(path)).map((path) =>
+        path.replace(':action', 'log_alert'),
+      );
+      const spellings = closedPaths.flatMap((path) => [
+        `${path}?id=${KNOWN.id}`,
+        `/${path}`,
+        `//localhost${path}`,
+        `${path}/`,
+        `/.${path}`,
+        `/%2e${path}`,
+        `/livez/..${path}`,
+        `/console/..${path}`,
+        `/console/%2e%2e${path}`,
+        `/console/..%2f${path.slice(1)}`,
+        `/console/%2e%2e%2f${path.slice(1)}`,
+        `/livez;${path}`,
+        `/livez%3f${path}`,
+        `/%${path.charCodeAt(1).toString(16)}${path.slice(2)}`,
+        path.toUpperCase(),
+        path.replaceAll('/', '%2f'),
+        path.replaceAll('/', String.raw`\\`),
+        `http://localhost${path}`,
+        `http://localhost/console/..${path}`,
+        `http://localhost/livez/%2e%2e${path}`,
+        `http://livez@localhost${path}`,
+        `HTTP://LOCALHOST:80${path}#/livez`,
+        `${path}#/livez`,
+      ]);
+      for (const method of ['GET', 'HEAD', 'OPTIONS']) {
+        for (const target of ['*', '/nowhere', '/console', '//livez', '/livez/', '/LIVEZ', ...spellings]) {
+          const head = `${method} ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
+          const status = /^HTTP\/1\.1 (\d{3})/.exec(await exchange(server, head))?.[1];
+          expect(status, `${method} ${target}`).to.be.oneOf(['400', '403', '404']);
+        }
+      }
+    });
+
+    it('what is open is so by GET and HEAD, with a query, too', async () => {
+      const server = await closed();
+      for (const method of ['GET', 'HEAD']) {
+        for (const path of ['/livez', '/readyz', '/health', '/livez?a=b', 'http://localhost/livez']) {
+          expect((await ask(server, path, { method })).status, `${method} ${path}`).to.equal(200);
+        }
       }
     });
 
