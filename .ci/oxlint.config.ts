@@ -19,6 +19,7 @@ const BASE = [
   'errors',
   'loopback',
   'path-trust',
+  'private-group',
   'proof',
   'refusal-log',
   'secret-file',
@@ -134,7 +135,7 @@ const domain = {
 const NOT_NODE = ['*', '!node:*', '!node:*/*', 'node:sqlite'];
 
 /** The files of `BASE` that the client ships with. */
-const SHIPPED = ['backoff', 'clock', 'durable-file', 'proof'];
+const SHIPPED = ['backoff', 'clock', 'durable-file', 'private-group', 'proof'];
 
 const shipped = {
   files: SHIPPED.map((name) => `**/src/${name}.ts`),
