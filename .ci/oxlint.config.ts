@@ -23,6 +23,7 @@ const BASE = [
   'proof',
   'refusal-log',
   'secret-file',
+  'standard-stream',
   'version',
 ];
 

@@ -183,7 +183,9 @@ function incidentIn({ status, text }: ClientResponse, report: Report): Incident 
   try {
     const incident = JSON.parse(text) as Incident | null;
     const isOfReport = incident?.class === report.class && incident.source === report.source;
-    return isOfReport && /^INC-/.test(incident.id) && Number.isSafeInteger(incident.version) ? incident : undefined;
+    return isOfReport && incident.id.startsWith('INC-') && Number.isSafeInteger(incident.version)
+      ? incident
+      : undefined;
   } catch {
     return undefined;
   }
