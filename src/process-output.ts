@@ -57,7 +57,8 @@ export class ProcessOutput {
   }
 
   #wake(): void {
-    this.#timer ??= setTimeout(() => {
+    if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.flushSync();
     }, this.#pause).unref();

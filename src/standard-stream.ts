@@ -79,8 +79,13 @@ function withoutWaiting(name: 1 | 2): number {
   }
   const status = fstatSync(name);
   if (status.isFIFO() || status.isSocket()) {
-    // Node makes pipes and sockets non-blocking when it opens them as a stream, and no other function of it does.
-    void (name === 1 ? process.stdout : process.stderr);
+    // Node makes pipes and sockets non-blocking when it opens them as a stream, and no other function of it does. The
+    // stream itself is not used.
+    try {
+      void (name === 1 ? process.stdout : process.stderr);
+    } catch {
+      // A kind of socket that it can't open as a stream.
+    }
   }
   return name;
 }
