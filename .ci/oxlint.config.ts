@@ -20,9 +20,11 @@ const BASE = [
   'errors',
   'loopback',
   'path-trust',
+  'private-group',
   'proof',
   'refusal-log',
   'secret-file',
+  'standard-stream',
   'version',
 ];
 
@@ -135,7 +137,7 @@ const domain = {
 const NOT_NODE = ['*', '!node:*', '!node:*/*', 'node:sqlite'];
 
 /** The files of `BASE` that the client ships with. */
-const SHIPPED = ['backoff', 'challenge', 'clock', 'durable-file', 'proof'];
+const SHIPPED = ['backoff', 'challenge', 'clock', 'durable-file', 'private-group', 'proof'];
 
 const shipped = {
   files: SHIPPED.map((name) => `**/src/${name}.ts`),

@@ -13,6 +13,7 @@ import { readConfig } from './config.ts';
 import { RecorderError } from './errors.ts';
 import { localUseNotice, prepareLocalUse } from './local-use.ts';
 import { ProcessOutput, requestLines } from './process-output.ts';
+import { StandardStream } from './standard-stream.ts';
 import { type Service, startService } from './compose/service.ts';
 
 const EX_CONFIG = 78;
@@ -20,6 +21,8 @@ const EXIT_CODES: Partial<Record<string, number>> = { config: EX_CONFIG, invalid
 /** Errors of the file system that an operator mends, and that no other start goes without. */
 const MENDABLE: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EROFS']);
 const EX_IOERR = 74;
+/** How long the last message waits for its reader, in milliseconds. */
+const LAST_WAIT = 400;
 
 async function main(): Promise<void> {
   process.umask(0o027);
@@ -29,6 +32,7 @@ async function main(): Promise<void> {
   const trusted = values.local ? { trustedBelow: join(process.cwd(), 'var') } : {};
   const config = { ...readConfig(process.env, local), ...trusted };
   const output = new ProcessOutput();
+  process.once('exit', () => output.end());
   const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, output);
 
   const signals = new Signals(logger);
@@ -36,10 +40,8 @@ async function main(): Promise<void> {
   const { address, addresses } = service;
   const where = addresses.length === 1 ? { address } : { address, addresses };
   logger.info({ ...where, log: config.logPath }, 'listening');
-  if (values.local) process.stdout.write(`${localUseNotice(address, config)}\n`);
-  const code = await signals.obey(service);
-  output.flushSync();
-  process.exit(code);
+  if (values.local) output.write(`${localUseNotice(address, config)}\n`);
+  process.exit(await signals.obey(service));
 }
 
 function readArguments() {
@@ -96,6 +98,6 @@ main().catch((error: unknown) => {
   const known = error instanceof RecorderError;
   const unusable = known ? undefined : unusableFile(error);
   const message = known ? error.message : (unusable ?? String((error as Error)?.stack ?? error));
-  process.stderr.write(`incident-recorder: ${message}\n`);
+  new StandardStream(2).writeWithin(LAST_WAIT, `incident-recorder: ${message}\n`);
   process.exit(known ? (EXIT_CODES[error.code] ?? 1) : unusable === undefined ? 1 : EX_CONFIG);
 });

@@ -5,18 +5,10 @@
  * place. So all of them belong to root or to this user, and nobody else can write them. A directory with the sticky bit
  * that root owns, as `/tmp`, is good enough: there nobody can rename what belongs to others.
  */
-import {
-  accessSync,
-  constants,
-  lstatSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  statSync,
-  type Stats,
-} from 'node:fs';
+import { accessSync, constants, lstatSync, readdirSync, readlinkSync, statSync, type Stats } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { RecorderError } from './errors.ts';
+import { isPrivateGroup } from './private-group.ts';
 
 const WRITABLE_BY_GROUP = 0o020;
 const WRITABLE_BY_OTHERS = 0o002;
@@ -28,27 +20,6 @@ const refuse = (message: string, cause?: unknown): RecorderError => new Recorder
 
 /** Whether files of this user can be trusted: it is root, or the user of this process. */
 const isTrusted = (uid: number | bigint): boolean => Number(uid) === 0 || Number(uid) === process.geteuid!();
-
-/** The group of root, or one that this user is alone in (as distributions make one for each person). */
-export function isPrivateGroup(gid: number | bigint): boolean {
-  if (Number(gid) === 0) return true;
-  try {
-    const [users, groups] = ['/etc/passwd', '/etc/group'].map((path) =>
-      readFileSync(path, 'utf8')
-        .split('\n')
-        .map((line) => line.split(':')),
-    );
-    const me = String(process.geteuid!());
-    const names = new Set(users!.filter(([, , uid]) => uid === me).map(([name]) => name));
-    const group = groups!.find(([, , id]) => id === String(gid));
-    const members = (group?.[3] ?? '').split(',').filter((name) => name !== '' && !names.has(name));
-    const primaries = users!.filter(([, , uid, primary]) => primary === String(gid) && uid !== me);
-    return group !== undefined && members.length + primaries.length === 0;
-  } catch {
-    // Hidden from a confined service: then nobody knows who is in the group.
-    return false;
-  }
-}
 
 /**
  * Checks every directory on the way to a file, through symbolic links. What is not there is not looked at.

@@ -3,43 +3,98 @@
  * write for each line costs as much as making the line. Without lines there is no timer: to wake up ten times a second
  * for nothing took a twentieth of the processor time that a throttled host gives the service.
  *
- * When the reader of standard output is stuck, up to 1 MiB of lines waits and further lines are dropped. Reports are
- * not affected.
+ * Nothing waits for the reader of standard output. While it is stuck, or its disk is full, up to 1 MiB of lines waits;
+ * further lines are lost, and a line says how many when it reads again. A fault is said once on standard error.
  */
 import pino, { type Logger } from 'pino';
 import { type Clock, systemClock } from './clock.ts';
 import { RefusalLog } from './refusal-log.ts';
+import { StandardStream, type StreamFault } from './standard-stream.ts';
 
-const STANDARD_OUTPUT = 1;
 const WRITE_AT = 4096;
 const MOST_WAITING = 1024 * 1024;
 /** In milliseconds. */
 const WRITE_AFTER = 100;
+/** The longest pause between two attempts while nobody reads, in milliseconds. */
+const LONGEST_PAUSE = 5000;
+/** How long the end of the process waits for the reader, in milliseconds. */
+const LAST_WAIT = 500;
 /** The lowest status of a refusal. */
 const REFUSED = 400;
 
 export class ProcessOutput {
-  readonly #destination = pino.destination({
-    dest: STANDARD_OUTPUT,
-    sync: false,
-    minLength: WRITE_AT,
-    maxLength: MOST_WAITING,
-  });
+  readonly #stream = new StandardStream(1);
+  #lines = '';
+  #lost = 0;
+  #pause = WRITE_AFTER;
   #timer: NodeJS.Timeout | undefined;
+  #said: StreamFault | undefined;
 
   /** Takes a line. */
   write(line: string): void {
-    this.#destination.write(line);
+    if (this.#stream.waiting + this.#lines.length > MOST_WAITING) {
+      this.#lost++;
+      return;
+    }
+    this.#lines += line;
+    // While nobody reads, the timer tries again.
+    if (this.#lines.length >= WRITE_AT && this.#stream.waiting === 0) this.flushSync();
+    else this.#wake();
+  }
+
+  /** Writes the waiting lines as far as there is room. pino calls it after a fatal line. */
+  flushSync(): void {
+    const lines = this.#lines;
+    this.#lines = '';
+    if (this.#stream.write(lines)) this.#resume();
+    else this.#retry();
+  }
+
+  /** Writes the waiting lines when the process ends; waits for the reader for half a second at most. */
+  end(): void {
+    this.#stream.writeWithin(LAST_WAIT, this.#lines);
+    this.#lines = '';
+  }
+
+  #wake(): void {
     if (this.#timer !== undefined) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#destination.flush();
-    }, WRITE_AFTER).unref();
+      this.flushSync();
+    }, this.#pause).unref();
   }
 
-  /** Writes the waiting lines before it returns. */
-  flushSync(): void {
-    this.#destination.flushSync();
+  #resume(): void {
+    this.#pause = WRITE_AFTER;
+    this.#said = undefined;
+    if (this.#lost === 0) return;
+    const time = new Date().toISOString();
+    const line = { level: pino.levels.values.warn, time, lost: this.#lost, msg: 'lines of this log were lost' };
+    this.#lost = 0;
+    this.write(`${JSON.stringify(line)}\n`);
+  }
+
+  #retry(): void {
+    const { fault, waiting } = this.#stream;
+    if (fault !== undefined && fault !== 'EAGAIN' && this.#said !== fault) {
+      this.#said = fault;
+      new StandardStream(2).write(`incident-recorder: ${explainFault(fault)}; lines of the process log are lost\n`);
+    }
+    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
+    if (waiting > 0) this.#wake();
+  }
+}
+
+/** What a fault of standard output means, and what to do. */
+export function explainFault(fault: StreamFault): string {
+  switch (fault) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return `standard output can't be written: no space is left where it goes (${fault}); make room there`;
+    case 'EPIPE':
+      return `nobody reads standard output any more (${fault})`;
+    default:
+      return `standard output can't be written (${fault})`;
   }
 }
 

@@ -13,7 +13,8 @@ import { statSync, type BigIntStats } from 'node:fs';
 import type { Clock } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import { proofKeyIdOf, proofKeyOf } from '../proof.ts';
-import { isPrivateGroup, requireSafeWay, requireTrustedOwner } from '../path-trust.ts';
+import { requireSafeWay, requireTrustedOwner } from '../path-trust.ts';
+import { isPrivateGroup } from '../private-group.ts';
 import { readSecretFile } from '../secret-file.ts';
 
 const SHORTEST = 16;

@@ -6,7 +6,7 @@ import { type FilterOptions, timeOf, wholeNumber, withFilterOptions } from './fi
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
 import { ageOf } from './terminal/age.ts';
 import { SEVERITY_STYLES, STATE_STYLES } from './terminal/colour.ts';
-import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
+import { isOutputGone, writeNotice, writeJson, writeLines } from './terminal/output.ts';
 import { type Column, table } from './terminal/table.ts';
 import { stateWords } from './summary.ts';
 import { STATES } from '../../machines/vocabulary.ts';
@@ -58,7 +58,7 @@ export const define = (command: Command): Command =>
       left -= taken.length;
       if (json) await writeJson(...taken);
       else rows.push(...taken.map((incident) => ({ incident, count: 1 })));
-      if (left === 0) break;
+      if (left === 0 || isOutputGone()) break;
     }
     if (!json) await writeTable({ rows, more }, limit);
   });

@@ -1,19 +1,17 @@
 /** The command line. Its exit codes: see `exit.ts`. */
+import { requireExactArguments } from './exact-input.ts';
 import { exitCodeOf, explain } from './exit.ts';
 import { makeProgram } from './program.ts';
 import { SUBCOMMANDS } from './subcommands.ts';
-import { writeNotice } from './terminal/output.ts';
+import { finishOutput, guardOutput, writeNotice } from './terminal/output.ts';
 
-// The reader has closed the pipe: `incident-recorder list | head`.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(0);
-});
+guardOutput();
 
 const [name = ''] = process.argv.slice(2);
 const isKnown = SUBCOMMANDS.some((subcommand) => subcommand.name === name);
 const program = await makeProgram(isKnown ? name : undefined);
 try {
+  requireExactArguments();
   await program.parseAsync();
 } catch (error) {
   const { code, exitCode } = error as { readonly code?: string; readonly exitCode?: number };
@@ -24,3 +22,4 @@ try {
     process.exitCode = exitCodeOf(error);
   }
 }
+await finishOutput();

@@ -1,9 +1,10 @@
 /** `incident-recorder report`: reports an incident, from options or as JSON from standard input. */
 import { readFileSync } from 'node:fs';
-import { text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { CLASSES, SEVERITIES } from '../../machines/vocabulary.ts';
 import type { Incident } from '../client/shapes.ts';
+import { exactText, withoutMark } from './exact-input.ts';
 import { UsageError } from './exit.ts';
 import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
 import { summaryOf } from './summary.ts';
@@ -44,14 +45,21 @@ async function bodyOf({ evidence, ...options }: Options): Promise<string> {
   const fields = { class: name, source, description, severity, dedup_key };
   if (evidence === undefined && Object.values(fields).every((value) => value === undefined)) {
     if (process.stdin.isTTY) throw new UsageError('nothing to report: use the options, or give a report as JSON');
-    return text(process.stdin);
+    return exactText(await buffer(process.stdin), 'the report on standard input');
   }
-  const json = evidence?.startsWith('@') ? readFileSync(evidence.slice(1), 'utf8') : evidence;
+  const json = evidence === undefined ? undefined : evidenceIn(evidence);
   if (json !== undefined && !isObject(json)) {
     throw new UsageError('--evidence must be a JSON object, or @FILE that holds one');
   }
   const members = [JSON.stringify(fields).slice(1, -1), json === undefined ? '' : `"evidence":${json}`];
   return `{${members.filter((member) => member !== '').join(',')}}`;
+}
+
+/** The evidence as JSON text: the argument, or what its file holds. */
+function evidenceIn(argument: string): string {
+  if (!argument.startsWith('@')) return withoutMark(argument, 'the evidence');
+  const path = argument.slice(1);
+  return exactText(readFileSync(path), path);
 }
 
 function isObject(json: string): boolean {

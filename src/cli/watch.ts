@@ -13,7 +13,7 @@ import { explain } from './exit.ts';
 import { type FilterOptions, wholeNumber, withFilterOptions } from './filter-options.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
 import { STATE_STYLES, styled } from './terminal/colour.ts';
-import { writeNotice, writeLines } from './terminal/output.ts';
+import { isOutputGone, writeNotice, writeLines } from './terminal/output.ts';
 import { printable, printableJson } from './terminal/printable.ts';
 import { terminalWidth } from './terminal/table.ts';
 import { fitted, padded } from './terminal/width.ts';
@@ -54,6 +54,7 @@ async function watch({ after, ...options }: Options): Promise<void> {
       backoff.reset();
       for await (const { id, data } of readEvents(stream.setEncoding('utf8'), () => timer.refresh())) {
         await writeLines([show(data)]);
+        if (isOutputGone()) return;
         place = id;
       }
     } catch (error) {

@@ -33,8 +33,16 @@ export class Refused extends Error {
   }
 }
 
-/** The spool is `full`, `in_use` by another process, or the file is not a spool (`is_another`). */
-export type SpoolFault = 'full' | 'in_use' | 'is_another';
+/** A report, or its key, can't be sent as it is. The message says what is wrong. Nothing was sent. */
+export class InvalidReport extends TypeError {
+  override readonly name = 'InvalidReport';
+}
+
+/**
+ * The spool is `full` or `in_use` by another process; the file is not a spool (`is_another`); or others can read or
+ * replace it (`unsafe`).
+ */
+export type SpoolFault = 'full' | 'in_use' | 'is_another' | 'unsafe';
 
 /** A spool does not take a report, or does not open. */
 export class SpoolError extends Error {

@@ -9,7 +9,7 @@
  * await spool.report({ class: 'prompt_injection', source: 'tool-firewall', description: 'hidden instructions' });
  * ```
  */
-export { Impostor, NotReachable, Refused, SpoolError, type SpoolFault } from './errors.ts';
+export { Impostor, InvalidReport, NotReachable, Refused, SpoolError, type SpoolFault } from './errors.ts';
 export {
   type ClientOptions,
   type FollowOptions,

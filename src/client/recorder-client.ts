@@ -4,6 +4,7 @@ import { Backoff } from '../backoff.ts';
 import { SECOND } from '../clock.ts';
 import { type ClientRequest, type ClientResponse, Connection, type ConnectionOptions } from './connection.ts';
 import { NotReachable, Refused } from './errors.ts';
+import { reportText, requireKey } from './report-text.ts';
 import type { Confirmation, Confirmed, ContainmentAction, Incident, Posture, Report } from './shapes.ts';
 
 /** How long a long poll waits, in seconds. */
@@ -71,13 +72,15 @@ export class RecorderClient {
   /**
    * Reports an incident. The report is on disk when this resolves. All attempts carry the same key, so a report whose
    * response was lost is recorded once.
-   * @throws Refused; NotReachable when the last attempt failed; the reason of `signal`
+   * @throws InvalidReport when the report can't be sent exactly as it is; Refused; NotReachable when the last attempt
+   *   failed, or what answers is no recorder; the reason of `signal`
    */
   async report(report: Report, { key = randomUUID(), retries, signal }: ReportOptions = {}): Promise<Recorded> {
+    requireKey(key);
     const headers = { 'idempotency-key': key };
-    const request = { path: '/api/v1/incidents/report', body: report, headers, signal } as const;
-    const response = await this.#command(request, retries);
-    const incident = JSON.parse(response.text) as Incident;
+    const request = { path: '/api/v1/incidents/report', body: reportText(report), headers, signal } as const;
+    const response = await this.#command(request, retries, (answer) => incidentIn(answer, report) !== undefined);
+    const incident = incidentIn(response, report)!;
     if (response.status === 201) return { outcome: 'created', incident };
     return { outcome: response.headers['idempotent-replayed'] === 'true' ? 'replayed' : 'recurred', incident };
   }
@@ -145,7 +148,11 @@ export class RecorderClient {
     this.#connection.close();
   }
 
-  async #command(request: Omit<ClientRequest, 'timeout'>, retries = this.#retries): Promise<ClientResponse> {
+  async #command(
+    request: Omit<ClientRequest, 'timeout'>,
+    retries = this.#retries,
+    isRecorders: (answer: ClientResponse) => boolean = () => true,
+  ): Promise<ClientResponse> {
     const backoff = new Backoff(0.2 * SECOND, 5 * SECOND);
     for (let attempt = 0; ; attempt++) {
       let retryAfter = 0;
@@ -153,7 +160,8 @@ export class RecorderClient {
         const timeout = this.#timeout;
         const response = await this.#connection.send({ ...request, method: 'POST', authorized: true, timeout });
         retryAfter = Number(response.headers['retry-after'] ?? 0) * SECOND;
-        return accepted(response);
+        if (isRecorders(accepted(response))) return response;
+        throw new NotReachable(`no recorder at ${this.#connection.url} (its answer is not one of a recorder)`);
       } catch (error) {
         if (attempt >= retries || !isPassing(error)) throw error;
       }
@@ -165,6 +173,23 @@ export class RecorderClient {
 /** Whether the same request may succeed later. */
 const isPassing = (error: unknown): error is NotReachable | Refused =>
   error instanceof NotReachable || (error instanceof Refused && error.passing);
+
+/**
+ * The incident in the answer to a report; undefined when the answer says something else: it comes from another server,
+ * which can happen where no proof is asked for.
+ */
+function incidentIn({ status, text }: ClientResponse, report: Report): Incident | undefined {
+  if (status !== 200 && status !== 201) return undefined;
+  try {
+    const incident = JSON.parse(text) as Incident | null;
+    const isOfReport = incident?.class === report.class && incident.source === report.source;
+    return isOfReport && incident.id.startsWith('INC-') && Number.isSafeInteger(incident.version)
+      ? incident
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 /** Returns the response when it was a success. @throws Refused */
 function accepted(response: ClientResponse): ClientResponse {

@@ -6,27 +6,35 @@
  * beginning, and every attempt carries it, also those of the next process that opens the spool. So each report is
  * recorded once, in the order in which the caller handed them over.
  *
- * A report whose content the recorder refuses would be refused for ever, and must not hold up the others: it is
- * removed, and `onRefused` is called. A wrong token, or another fault that an operator can mend, is waited for.
+ * A report leaves the spool only when the recorder has recorded it, or has refused it for what it says. A refused one
+ * must not hold up the others: it is kept in a file next to the spool (`.refused`), and `onRefused` is called. A wrong
+ * token, another server on the port, or another fault that an operator can mend, is waited for. What no recorder could
+ * take is refused before it is spooled.
  */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { Backoff } from '../backoff.ts';
 import { SECOND } from '../clock.ts';
-import { NotReachable, Refused } from './errors.ts';
+import { InvalidReport, NotReachable, Refused } from './errors.ts';
+import { requireOwnDirectory } from './own-file.ts';
 import type { Recorded, RecorderClient } from './recorder-client.ts';
+import { RefusedReports } from './refused-reports.ts';
+import { LONGEST_REPORT, reportText, requireKey } from './report-text.ts';
 import type { Report } from './shapes.ts';
 import { SpoolFile } from './spool-file.ts';
 import { SpoolLock } from './spool-lock.ts';
 
 export interface SpoolOptions {
-  /** A file that only this process uses, in an existing directory. Created when needed. */
+  /** A file that only this process uses, in an existing directory where nobody else can write. Created when needed. */
   readonly path: string;
   /** How large the file may become, in bytes. Without room, `report` throws. */
   readonly maxBytes?: number;
   /** Called when a report that waited on disk is recorded. */
   readonly onDelivered?: (key: string, recorded: Recorded) => void;
-  /** Called when a report that waited on disk is refused for good. By default the process emits a warning. */
+  /**
+   * Called when a report that waited on disk is refused for good. It is then kept in `.refused` next to the spool. By
+   * default the process emits a warning.
+   */
   readonly onRefused?: (report: Report, key: string, refusal: Error) => void;
 }
 
@@ -38,13 +46,17 @@ interface SpooledReport {
   readonly report: Report;
 }
 
-/** The statuses with which the recorder refuses a report for good: RFC 9110, section 15.5. */
-const FINAL: ReadonlySet<number> = new Set([400, 413, 415, 422]);
+/** The statuses with which the recorder refuses a report for what it says: RFC 9110, section 15.5. */
+const FINAL: ReadonlySet<number> = new Set([400, 409, 413, 422]);
+
+/** By default in bytes: the spool, and what was refused. */
+const MAX_BYTES = 16 * 1024 * 1024;
 
 export class ReportSpool {
   readonly #client: Pick<RecorderClient, 'report'>;
   readonly #file: SpoolFile;
   readonly #lock: SpoolLock;
+  readonly #refused: RefusedReports;
   readonly #onDelivered: NonNullable<SpoolOptions['onDelivered']>;
   readonly #onRefused: NonNullable<SpoolOptions['onRefused']>;
   readonly #closing = new AbortController();
@@ -57,21 +69,26 @@ export class ReportSpool {
     client: Pick<RecorderClient, 'report'>,
     file: SpoolFile,
     lock: SpoolLock,
-    { onDelivered = () => {}, onRefused = warn }: SpoolOptions,
+    { path, maxBytes = MAX_BYTES, onDelivered = () => {}, onRefused }: SpoolOptions,
   ) {
     this.#client = client;
     this.#file = file;
     this.#lock = lock;
+    this.#refused = new RefusedReports(`${path}.refused`, maxBytes);
     this.#onDelivered = onDelivered;
-    this.#onRefused = onRefused;
+    this.#onRefused =
+      onRefused ??
+      ((_report, key, { message }) =>
+        warn(`a spooled report (key ${key}) was refused and is kept in ${path}.refused: ${message}`));
   }
 
   /**
    * Opens the spool and starts to deliver what an earlier process left in it.
-   * @throws SpoolError `in_use`, `is_another`; or the file system's error
+   * @throws SpoolError `in_use`, `is_another`, `unsafe`; or the file system's error
    */
   static async open(client: Pick<RecorderClient, 'report'>, options: SpoolOptions): Promise<ReportSpool> {
-    const { path, maxBytes = 16 * 1024 * 1024 } = options;
+    const { path, maxBytes = MAX_BYTES } = options;
+    await requireOwnDirectory(path);
     const lock = await SpoolLock.take(path);
     try {
       const spool = new ReportSpool(client, await SpoolFile.open(path, maxBytes), lock, options);
@@ -95,22 +112,27 @@ export class ReportSpool {
 
   /**
    * Reports an incident. When this resolves the report is on disk, the recorder's or the spool's.
-   * @throws Refused when the recorder will never take the report; SpoolError `full`; RangeError when it is too long;
-   *   the file system's error. The report is then stored nowhere.
+   * @throws InvalidReport when no recorder could take the report or the key; Refused when the recorder will never take it;
+   *   SpoolError `full`; RangeError when it is too long; the file system's error. The report is then stored nowhere.
    */
   async report(report: Report, key: string = randomUUID()): Promise<Taken> {
     const { signal } = this.#closing;
     signal.throwIfAborted();
+    requireKey(key);
+    const text = reportText(report);
+    const bytes = Buffer.byteLength(text);
+    if (bytes > LONGEST_REPORT)
+      throw new RangeError(`a report of ${bytes} bytes is too long: ${LONGEST_REPORT} at most`);
     return this.#inTurn(async () => {
       if (this.#file.isEmpty && !signal.aborted) {
         try {
           return await this.#client.report(report, { key, retries: 0, signal });
         } catch (error) {
-          if (!isWaitedFor(error) && !signal.aborted) throw error;
-          this.#lastError = error as Error;
+          if (isRefusal(error)) throw error;
+          this.#wait(error as Error);
         }
       }
-      await this.#file.append({ key, report } satisfies SpooledReport);
+      await this.#file.append(`{"key":${JSON.stringify(key)},"report":${text}}`);
       this.#deliver();
       return { outcome: 'spooled', key };
     });
@@ -164,26 +186,40 @@ export class ReportSpool {
         // An error of the caller's function must not stop the delivery.
         queueMicrotask(notify);
       } catch (error) {
-        this.#lastError = error as Error;
+        this.#wait(error as Error);
         await backoff.pause(signal).catch(() => {});
       }
     }
   }
 
   /**
-   * Sends one record.
-   * @returns a function that tells the caller that the report is recorded, or refused for good
+   * Sends one record, and keeps it aside when it is refused for good.
+   * @returns a function that tells the caller that the report is recorded, or refused
    * @throws an error that the delivery waits for, and then tries again
    */
   async #send(text: string): Promise<() => void> {
     const { key, report } = readRecord(text);
     try {
+      // A spool of an earlier version may hold what can't be sent.
+      requireKey(key);
+      reportText(report);
       const recorded = await this.#client.report(report, { key, retries: 0, signal: this.#closing.signal });
       return () => this.#onDelivered(key, recorded);
     } catch (error) {
-      if (isWaitedFor(error) || this.#closing.signal.aborted) throw error;
-      return () => this.#onRefused(report, key, error as Error);
+      if (!isRefusal(error)) throw error;
+      const status = error instanceof Refused ? { status: error.status } : {};
+      const at = new Date().toISOString();
+      await this.#refused.add({ at, key, ...status, error: error.message, report });
+      return () => this.#onRefused(report, key, error);
     }
+  }
+
+  /** Notes why reports wait. A fault that will not pass by itself is said once. */
+  #wait(error: Error): void {
+    const isNew = this.#lastError?.message !== error.message;
+    this.#lastError = error;
+    const isPassing = error instanceof NotReachable || (error instanceof Refused && error.passing);
+    if (isNew && !isPassing && !this.#closing.signal.aborted) warn(`reports wait on disk: ${error.message}`);
   }
 
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -193,22 +229,23 @@ export class ReportSpool {
   }
 }
 
-/** Whether the same report may be taken later: time or an operator can mend the fault. */
-const isWaitedFor = (error: unknown): boolean =>
-  error instanceof NotReachable || (error instanceof Refused ? !FINAL.has(error.status) : isSystemError(error));
+/**
+ * Whether an error says that this report will never be taken: the recorder has refused it, in its own words, for what it
+ * says; or it can't be sent at all. Everything else can pass, or an operator can mend it.
+ */
+const isRefusal = (error: unknown): error is Refused | InvalidReport =>
+  error instanceof InvalidReport ||
+  (error instanceof Refused && FINAL.has(error.status) && typeof error.body.error === 'string');
 
-/** An error of the file system: the token's file can't be read at the moment. */
-const isSystemError = (error: unknown): boolean => error instanceof Error && 'syscall' in error;
-
-/** Parses a record. Only a damaged disk can leave another line; the recorder gets it and refuses it. */
+/** Parses a record. Only a damaged disk can leave another line: it can't be sent, and is kept aside as it is. */
 function readRecord(text: string): SpooledReport {
   try {
-    return JSON.parse(text) as SpooledReport;
+    const record = JSON.parse(text) as SpooledReport | null;
+    if (typeof record?.key === 'string') return record;
   } catch {
-    return { key: randomUUID(), report: { damaged: text } as unknown as Report };
+    // It is no JSON.
   }
+  return { key: 'damaged', report: { damaged: text } as unknown as Report };
 }
 
-function warn(_report: Report, key: string, refusal: Error): void {
-  process.emitWarning(`a spooled report (key ${key}) is lost: ${refusal.message}`, 'ReportSpoolWarning');
-}
+const warn = (message: string): void => process.emitWarning(message, 'ReportSpoolWarning');

@@ -7,14 +7,15 @@
  * left after the last newline were never confirmed, and are cut off. The file is emptied with its last record. When it
  * is full and at least a quarter of it is delivered, the rest is written into a new file.
  */
-import { constants, type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { constants, type FileHandle, rename, rm } from 'node:fs/promises';
 import { syncDirectoryOf, writeAll } from '../durable-file.ts';
 import { SpoolError } from './errors.ts';
+import { openOwnFile } from './own-file.ts';
+import { LONGEST_REPORT } from './report-text.ts';
 
-/** In bytes: more than the recorder takes of one report. */
-const LONGEST_RECORD = 128 * 1024;
+/** In bytes: the longest report with its key. */
+const LONGEST_RECORD = LONGEST_REPORT + 1024;
 const NEWLINE = 0x0a;
-const FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
 
 const headerOf = (from: number): string => `{"spool":1,"from":${String(from).padStart(15)}}\n`;
 const HEADER = /^\{"spool":1,"from": *(\d+)\}\n/;
@@ -38,10 +39,10 @@ export class SpoolFile {
 
   /**
    * Opens the spool at `path`, or creates it (mode 0600).
-   * @throws SpoolError `is_another` when the file is not a spool
+   * @throws SpoolError `is_another` when the file is not a spool; `unsafe` when it is not this user's own
    */
   static async open(path: string, maxBytes: number): Promise<SpoolFile> {
-    const file = await open(path, FLAGS, 0o600);
+    const file = await openOwnFile(path, constants.O_RDWR);
     try {
       const bytes = await file.readFile();
       const end = bytes.lastIndexOf(NEWLINE) + 1;
@@ -70,11 +71,11 @@ export class SpoolFile {
   }
 
   /**
-   * Appends a record. It is on disk when this resolves. When this throws, nothing has changed.
+   * Appends a record, one line of JSON. It is on disk when this resolves. When this throws, nothing has changed.
    * @throws SpoolError `full`, RangeError for a record that is too long for the recorder, or the file system's error
    */
-  async append(record: object): Promise<void> {
-    const line = Buffer.from(`${JSON.stringify(record)}\n`);
+  async append(record: string): Promise<void> {
+    const line = Buffer.from(`${record}\n`);
     if (line.length > LONGEST_RECORD) throw new RangeError(`a report of ${line.length} bytes is too long`);
     if (this.#end + line.length > this.#maxBytes) await this.#compact();
     if (this.#end + line.length > this.#maxBytes) {
@@ -132,7 +133,8 @@ export class SpoolFile {
     const waiting = Buffer.alloc(this.bytes);
     await this.#file.read(waiting, 0, waiting.length, this.#from);
     const temporary = `${this.#path}.new`;
-    const file = await open(temporary, FLAGS | constants.O_TRUNC, 0o600);
+    await rm(temporary, { force: true });
+    const file = await openOwnFile(temporary, constants.O_RDWR | constants.O_EXCL);
     try {
       await writeAll(file.fd, Buffer.concat([Buffer.from(headerOf(HEADER_BYTES)), waiting]), 0);
       await file.datasync();

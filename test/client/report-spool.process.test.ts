@@ -1,11 +1,19 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
-import { type Recorded, RecorderClient, ReportSpool, type Report, type SpoolOptions } from '../../src/client/index.ts';
+import {
+  InvalidReport,
+  type Recorded,
+  RecorderClient,
+  ReportSpool,
+  type Report,
+  type SpoolOptions,
+} from '../../src/client/index.ts';
 import { runningServices, ServiceHome } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { RunningReporter } from './support/running-reporter.ts';
+import { type Answer, Squatter } from './support/squatter.ts';
 
 const REPORT: Report = { class: 'tool_call_burst', source: 'tool-firewall', description: 'a burst' };
 
@@ -49,6 +57,17 @@ describe('ReportSpool', () => {
       .filter((line) => line.includes('"event":"incident.reported"'))
       .map((line) => (JSON.parse(line) as { data: { report: { description: string } } }).data.report.description);
 
+  /** The reports that were kept aside, without their times. */
+  const refused = ({ path }: SetUp): object[] =>
+    readFileSync(`${path}.refused`, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { readonly at: string })
+      .map(({ at, ...rest }) => {
+        expect(at).to.match(/^\d{4}-\d\d-\d\dT/);
+        return rest;
+      });
+
   it('reports at once while the recorder is reachable', async () => {
     const setting = setUp();
     await setting.run();
@@ -79,7 +98,7 @@ describe('ReportSpool', () => {
     expect((await spool.report(REPORT)).outcome).to.equal('created');
   });
 
-  it('drops what the recorder will never take, at once or after it has waited, and continues', async () => {
+  it('keeps aside what the recorder will never take, at once or after it has waited, and continues', async () => {
     const setting = setUp();
     const refusals: [string, string][] = [];
     const spool = await openSpool(setting, {
@@ -92,9 +111,130 @@ describe('ReportSpool', () => {
     await spool.drained();
     expect(refusals).to.deep.equal([['bad', 'refused (400): invalid incident class']]);
     expect(recorded(setting)).to.deep.equal(['a burst']);
+    expect(refused(setting)).to.deep.equal([
+      { key: 'bad', status: 400, error: 'refused (400): invalid incident class', report: nonsense },
+    ]);
+    expect(statSync(`${setting.path}.refused`).mode & 0o777).to.equal(0o600);
     const error = await spool.report(nonsense).catch((thrown: unknown) => thrown);
     expect(error).to.have.property('status', 400);
     expect(spool.waiting).to.equal(0);
+  });
+
+  it('refuses what can not be sent before it is spooled', async () => {
+    const setting = setUp();
+    const spool = await openSpool(setting);
+    for (const [report, key] of [
+      [REPORT, '注入-1'],
+      [{ ...REPORT, evidence: { load: Number.NaN } }, 'nan'],
+      [{ ...REPORT, description: ' ' }, 'blank'],
+    ] as const) {
+      const error = await spool.report(report, key).catch((thrown: unknown) => thrown);
+      expect(error, key).to.be.instanceOf(InvalidReport);
+    }
+    const long = { ...REPORT, description: 'x'.repeat(256 * 1024) };
+    expect(await spool.report(long).catch((thrown: unknown) => thrown)).to.be.instanceOf(RangeError);
+    expect(spool.waiting).to.equal(0);
+  });
+
+  it('keeps aside what an earlier version has spooled and nobody can send', async () => {
+    const setting = setUp();
+    const [first, last] = ['first', 'last'].map((key) =>
+      JSON.stringify({ key, report: { ...REPORT, description: key } }),
+    );
+    const lines = [first, JSON.stringify({ key: '注入-1', report: REPORT }), '{"key":"da', 'null', last];
+    writeFileSync(setting.path, `{"spool":1,"from":${String(35).padStart(15)}}\n${lines.join('\n')}\n`);
+    await setting.run();
+    const keys: string[] = [];
+    const spool = await openSpool(setting, { onRefused: (_report, key) => keys.push(key) });
+    await spool.drained();
+    expect(recorded(setting)).to.deep.equal(['first', 'last']);
+    expect(keys).to.deep.equal(['注入-1', 'damaged', 'damaged']);
+    const error = 'the key of a report is 1 to 255 visible ASCII characters';
+    expect(refused(setting)).to.deep.equal([
+      { key: '注入-1', error, report: REPORT },
+      { key: 'damaged', error: 'unknown field "damaged"', report: { damaged: '{"key":"da' } },
+      { key: 'damaged', error: 'unknown field "damaged"', report: { damaged: 'null' } },
+    ]);
+  });
+
+  const html = (status: number, text = '<h1>It works</h1>'): Answer => ({
+    status,
+    headers: { 'content-type': 'text/html', 'content-length': String(Buffer.byteLength(text)) },
+    text,
+  });
+  const json = (status: number, body: object): Answer => ({ ...html(status, JSON.stringify(body)) });
+
+  for (const [what, answer] of [
+    ['a web page', html(200)],
+    ['the refusal of a web server', html(400)],
+    ['an empty object', json(200, {})],
+    ['nothing', html(204, '')],
+    ['a redirection', html(302)],
+    ['201 for something else', json(201, { id: 'INC-1', class: 'other', source: 'x', version: 1 })],
+    ['a refusal of the method', json(405, { error: 'method not allowed' })],
+    ['that there is no such path', json(404, { error: 'no such path' })],
+    ['that the client is not allowed', json(401, { error: 'who are you' })],
+  ] as const) {
+    it(`keeps reports while another server answers with ${what}, even when no proof is asked for`, async () => {
+      const setting = setUp();
+      const squatter = await Squatter.listen(join(setting.home.directory, 'socket'), { answer: async () => answer });
+      open.push(squatter);
+      const client = new RecorderClient({ url: setting.url, tokenPath: setting.home.token, prove: false });
+      const spool = await ReportSpool.open(client, { path: setting.path });
+      open.push(spool, client);
+      expect((await spool.report(REPORT, 'a')).outcome).to.equal('spooled');
+      while (squatter.asked.length < 3) await wait(20);
+      expect(spool.waiting).to.be.greaterThan(0);
+      expect(existsSync(`${setting.path}.refused`)).to.equal(false);
+      await squatter.close();
+      await setting.run();
+      await spool.drained();
+      expect(recorded(setting)).to.deep.equal(['a burst']);
+    });
+  }
+
+  it('keeps reports while the client has no token', async () => {
+    const setting = setUp();
+    await setting.run();
+    const first = await openSpool({ ...setting, url: 'unix:/nowhere' });
+    await first.report(REPORT, 'a');
+    await first.close();
+    const client = new RecorderClient({ url: setting.url });
+    const spool = await ReportSpool.open(client, { path: setting.path });
+    open.push(spool, client);
+    expect((await spool.report({ ...REPORT, description: 'b' })).outcome).to.equal('spooled');
+    expect(spool.lastError?.message).to.include('no token');
+    await spool.close();
+    await (await openSpool(setting)).drained();
+    expect(recorded(setting)).to.deep.equal(['a burst', 'b']);
+  });
+
+  it('keeps the newest of those that were refused, in bounded room', async () => {
+    const setting = setUp();
+    await setting.run();
+    const maxBytes = 2000;
+    for (let round = 0; round < 4; round++) {
+      const away = await openSpool({ ...setting, url: 'unix:/nowhere' }, { maxBytes });
+      for (let number = 0; number < 5; number++) {
+        await away.report({ ...REPORT, class: 'nonsense' as never }, `${round}-${number}`);
+      }
+      await away.close();
+      const spool = await openSpool(setting, { maxBytes, onRefused: () => {} });
+      await spool.drained();
+      await spool.close();
+    }
+    const files = [`${setting.path}.refused`, `${setting.path}.refused.old`];
+    for (const file of files) expect(statSync(file).size).to.be.at.most(maxBytes / 2);
+    expect(refused(setting).at(-1)).to.include({ key: '3-4' });
+  });
+
+  it('refuses a directory in which others can write', async () => {
+    const setting = setUp();
+    chmodSync(setting.home.directory, 0o777);
+    const error = await openSpool(setting).catch((thrown: unknown) => thrown);
+    chmodSync(setting.home.directory, 0o700);
+    expect(error).to.include({ name: 'SpoolError', fault: 'unsafe' });
+    expect(existsSync(`${setting.path}.lock`)).to.equal(false);
   });
 
   it('waits until an operator has corrected the token', async () => {
@@ -167,6 +307,27 @@ describe('ReportSpool', () => {
     await setting.run();
     expect(await second.finish()).to.equal(0);
     expect(recorded(setting)).to.deep.equal(['1', '2', '3', '4']);
+  });
+
+  it('records or keeps aside each report, whenever the reporter is killed', async () => {
+    const setting = setUp();
+    const keys = Array.from({ length: 40 }, (_, number) => `${number}`);
+    const lines = keys.map((key) => {
+      const name = Number(key) % 2 === 0 ? REPORT.class : 'nonsense';
+      return JSON.stringify({ key, report: { ...REPORT, class: name, description: key } });
+    });
+    writeFileSync(setting.path, `{"spool":1,"from":${String(35).padStart(15)}}\n${lines.join('\n')}\n`);
+    await setting.run();
+    for (let round = 0; round < 5; round++) {
+      const reporter = await spawnReporter(setting);
+      await wait(Math.random() * 40);
+      await reporter.kill();
+    }
+    await (await openSpool(setting, { onRefused: () => {} })).drained();
+    expect(recorded(setting)).to.deep.equal(keys.filter((key) => Number(key) % 2 === 0));
+    const aside = refused(setting).map((one) => (one as { readonly key: string }).key);
+    // One that was kept aside just before the end is kept aside once more.
+    expect([...new Set(aside)]).to.deep.equal(keys.filter((key) => Number(key) % 2 === 1));
   });
 
   it('records each report once and in order, whichever process is killed at any time', async () => {

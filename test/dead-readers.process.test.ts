@@ -1,0 +1,94 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect } from 'chai';
+import { DEAD_READERS, type DeadReader } from './support/dead-readers.ts';
+import { ServiceClient } from './support/service-client.ts';
+import { ServiceHome } from './support/service-home.ts';
+import { SERVICE } from './support/programs.ts';
+import { temporaryDirectories } from './support/temporary-directory.ts';
+
+const SECOND = 1000;
+
+class UnreadService extends ServiceClient {
+  readonly process: ChildProcess;
+  readonly #path: string;
+
+  /** @param stderr also gets the output; by default it is read */
+  constructor(home: ServiceHome, stdout: number, stderr: number | 'pipe' = 'pipe') {
+    super();
+    this.#path = join(home.directory, 'socket');
+    const env = { PATH: process.env.PATH, UV_THREADPOOL_SIZE: '2', ...home.env, BIND_ADDR: `unix:${this.#path}` };
+    this.process = spawn(process.execPath, ['--jitless', SERVICE], { env, stdio: ['ignore', stdout, stderr] });
+  }
+
+  protected override get address() {
+    return { path: this.#path };
+  }
+
+  async listening(): Promise<void> {
+    while (!existsSync(this.#path) && this.process.exitCode === null) await wait(20);
+  }
+
+  /** Ends it; returns the exit code and how long that took in milliseconds. */
+  async stop(): Promise<{ readonly code: number | null; readonly took: number }> {
+    this.disconnect();
+    const begun = performance.now();
+    const ended = once(this.process, 'exit');
+    this.process.kill('SIGTERM');
+    const timer = setTimeout(() => this.process.kill('SIGKILL'), 10 * SECOND);
+    await ended;
+    clearTimeout(timer);
+    return { code: this.process.exitCode, took: performance.now() - begun };
+  }
+}
+
+describe('a service whose output nobody reads', () => {
+  const directory = temporaryDirectories();
+  const readers: DeadReader[] = [];
+  const services: UnreadService[] = [];
+
+  afterEach(() => {
+    for (const service of services.splice(0)) service.process.kill('SIGKILL');
+    for (const reader of readers.splice(0)) reader.close();
+  });
+
+  for (const [what, make] of Object.entries(DEAD_READERS)) {
+    for (const isBoth of [false, true]) {
+      it(`serves, and ends in time, when standard output ${isBoth ? 'and error are' : 'is'} ${what}`, async () => {
+        const home = new ServiceHome(directory());
+        const reader = make(home.directory);
+        readers.push(reader);
+        const service = new UnreadService(home, reader.fd, isBoth ? reader.fd : 'pipe');
+        services.push(service);
+        const said = service.process.stderr === null ? '' : text(service.process.stderr);
+        await service.listening();
+        // More lines than a pipe holds.
+        for (let count = 0; count < 500; count++) expect((await service.get('/livez')).status).to.equal(200);
+        expect((await service.report()).status).to.equal(201);
+        const { code, took } = await service.stop();
+        expect(code).to.equal(0);
+        expect(took).to.be.below(2 * SECOND);
+        if (!isBoth && what.includes('disk')) expect(await said).to.include('no space is left where it goes (ENOSPC)');
+        expect(await home.verify()).to.not.have.property('damage');
+      });
+    }
+  }
+
+  it('ends in time, with its exit code, when it can not start', async () => {
+    for (const make of Object.values(DEAD_READERS)) {
+      const home = new ServiceHome(directory());
+      const reader = make(home.directory);
+      readers.push(reader);
+      const env = { PATH: process.env.PATH, ...home.env, BIND_ADDR: 'nonsense' };
+      const child = spawn(process.execPath, [SERVICE], { env, stdio: ['ignore', reader.fd, reader.fd] });
+      const begun = performance.now();
+      const [code] = await once(child, 'exit');
+      expect(code).to.equal(78);
+      expect(performance.now() - begun).to.be.below(5 * SECOND);
+    }
+  });
+});
