@@ -52,7 +52,7 @@ export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = '
 const hasAddresses = ({ targets, notify }: Policy): boolean => notify.length + Object.keys(targets).length > 0;
 
 const targetDocument = (
-  { engage, release, broker, timeout, confirm_every, confirm }: Target,
+  { engage, release, broker, timeout, confirm_every, confirm, final }: Target,
   shown: (url: TargetUrl) => string,
 ): object => ({
   ...(engage && { engage: { ...engage, url: shown(engage.url) } }),
@@ -61,4 +61,5 @@ const targetDocument = (
   ...(timeout !== undefined && { timeout }),
   ...(confirm_every !== undefined && { confirm_every }),
   ...(confirm !== undefined && { confirm }),
+  ...(final !== undefined && { final }),
 });

@@ -23,6 +23,7 @@ const target = z.object({
   timeout: maybe(meaning(count, 'In milliseconds.')),
   confirm_every: maybe(meaning(count, 'In milliseconds.')),
   confirm: maybe(z.enum(['answer', 'callback'])),
+  final: maybe(meaning(z.array(count), 'The statuses after which it is not tried again.')),
 });
 
 export const policy = named(
