@@ -21,6 +21,8 @@ export interface PolicyDocument {
   readonly attention_after: number;
   readonly burst?: Burst;
   readonly report_bytes_per_day?: number;
+  /** What it has, by name: see `partsOf`. */
+  readonly parts: readonly string[];
 }
 
 /**
@@ -29,7 +31,7 @@ export interface PolicyDocument {
  */
 export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = 'whole'): PolicyDocument => {
   const shown = addresses === 'whole' ? ({ text }: TargetUrl): string => text : originOf;
-  const { version, source, path, digest, loaded_at, rules, targets, notify } = policy;
+  const { version, source, path, digest, loaded_at, rules, targets, notify, parts } = policy;
   const { attention_after, burst, report_bytes_per_day } = policy;
   return {
     version,
@@ -46,6 +48,7 @@ export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = '
     attention_after,
     ...(burst === undefined ? {} : { burst }),
     ...(report_bytes_per_day === undefined ? {} : { report_bytes_per_day }),
+    parts,
   };
 };
 
