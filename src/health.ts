@@ -4,7 +4,9 @@ import type { AuditLog } from './audit/log.ts';
 import { ACTIONS } from '../machines/vocabulary.ts';
 import type { Notifier } from './containment/notifier.ts';
 import type { DetailedWebhookStatus, WebhookStatus } from './containment/webhook-feed.ts';
+import { isUndelivered } from './domain/delivery.ts';
 import type { Policy } from './policy/policy.ts';
+import { channelOf, type Targets } from './policy/targets.ts';
 import type { Projections } from './projections/projections.ts';
 import { VERSION } from './version.ts';
 
@@ -105,6 +107,23 @@ function containmentWarnings({ posture }: Projections): readonly string[] {
     return [
       ...(broken === 0 ? [] : [`${action} is not known to be in force for ${broken} incidents that ask for it`]),
       ...(release?.delivery.status === 'failed' ? [`${action} could not be released`] : []),
+    ];
+  });
+}
+
+/** Deliveries that were to be sent, and whose target the policy does not have any more: nobody sends or fetches them. */
+export function strandedWarnings({ posture }: Pick<Projections, 'posture'>, targets: Targets): readonly string[] {
+  return ACTIONS.flatMap((action) => {
+    const { counts, release } = posture.of(action);
+    const engages = (counts.pending ?? 0) + (counts.delivering ?? 0);
+    const advice = 'put it back, or have it fetched (containment/retry)';
+    return [
+      ...(engages > 0 && channelOf(targets, action, 'engage') !== 'push'
+        ? [`the policy has no target for ${action} any more, and ${engages} deliveries wait for it: ${advice}`]
+        : []),
+      ...(release !== null && isUndelivered(release.delivery) && channelOf(targets, action, 'release') !== 'push'
+        ? [`the policy has no target for the release of ${action} any more, and that waits for it: ${advice}`]
+        : []),
     ];
   });
 }

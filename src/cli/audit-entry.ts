@@ -22,7 +22,11 @@ export function detailOf({ event, data }: AuditEntry): string {
     case 'alert.raised':
       return words(data.severity, data.class, data.source, data.finding, data.reason);
     case 'policy.reloaded':
-      return words(data.source, String(data.digest).slice(0, 8));
+      return words(
+        data.source,
+        String(data.digest).slice(0, 8),
+        data.removed === undefined ? undefined : `without ${(data.removed as readonly string[]).join(', ')}`,
+      );
     case 'log.damage_found':
     case 'log.damage_acknowledged':
       return words(data.finding, data.detail, data.by === undefined ? undefined : `by ${String(data.by)}`, data.note);

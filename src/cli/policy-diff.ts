@@ -53,6 +53,7 @@ const contentOf = ({
   digest: _digest,
   loaded_at: _loaded,
   addresses: _addresses,
+  parts: _parts,
   ...content
 }: PolicyDocument) => content;
 

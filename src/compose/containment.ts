@@ -53,7 +53,7 @@ export function startContainment(
     posture,
     notifier,
     followPolicy: () => {
-      dispatcher.wakeAll();
+      dispatcher.hurryAll();
       posture.changed();
       void notifier.follow();
     },

@@ -14,7 +14,7 @@ import type { DurableBatch } from '../audit/log.ts';
 import { type Clock, SECOND, timestamp } from '../clock.ts';
 import type { BindAddress, Config } from '../config.ts';
 import type { TakenEntry } from '../domain/incident.ts';
-import { healthOf, reasonsOf } from '../health.ts';
+import { healthOf, reasonsOf, strandedWarnings } from '../health.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { logEntries } from '../process-log.ts';
 import type { RunningContainment } from './containment.ts';
@@ -74,7 +74,7 @@ export async function serve(
     logger.info({ digest, source }, 'policy reloaded');
     for (const warning of warnings()) logger.warn(warning);
     containment.followPolicy();
-    return { policy: { version, source, digest, loaded_at }, warnings: warnings() };
+    return { policy: { version, source, digest, loaded_at }, removed: policy.removed, warnings: warnings() };
   };
 
   const app = createApp({
@@ -160,10 +160,11 @@ function startLog({ log, incidents }: OpenRecord, stages: ReturnType<typeof stag
 }
 
 /** What an operator should know although nothing is broken. */
-function warningsOf({ policy, hash, findings, log, verification }: OpenRecord): readonly string[] {
+function warningsOf({ policy, hash, findings, log, verification, projections }: OpenRecord): readonly string[] {
   const { links } = log.status;
   return [
     ...policy.warnings,
+    ...strandedWarnings(projections, policy.current.targets),
     ...(hash.keyed ? [] : ['no audit key (AUDIT_HMAC_KEY_PATH): the chain shows accidents, not forgery']),
     ...findings.open.map(({ finding, detail }) => `${detail} (acknowledge-damage ${finding})`),
     ...(verification.fault === undefined ? [] : [`the audit log can't be verified now: ${verification.fault}`]),

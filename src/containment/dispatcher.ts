@@ -52,6 +52,11 @@ export class Dispatcher {
     for (const lane of this.#lanes.values()) lane.wake();
   }
 
+  /** Makes the next attempt of each action without a pause: the policy was loaded again. */
+  hurryAll(): void {
+    for (const lane of this.#lanes.values()) lane.hurry();
+  }
+
   /** Aborts what is being sent. It is sent again after the next start, under the same key. */
   async stop(): Promise<void> {
     await Promise.all([...this.#lanes.values()].map((lane) => lane.stop()));
@@ -80,6 +85,7 @@ export class Dispatcher {
         timeout: target?.timeout ?? HTTP_TIMEOUT,
         signal,
         confirm: target?.confirm,
+        final: target?.final,
       });
     }
     return broker && ask({ broker, body, timeout: target?.timeout ?? BROKER_TIMEOUT, signal });

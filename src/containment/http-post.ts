@@ -22,7 +22,7 @@ import { excerptOf } from './excerpt.ts';
 type Tcp = Extract<TargetUrl, { kind: 'tcp' }>;
 
 /** As much of an answer's body as is read, in bytes; what is longer is as good as an answer that ends here. */
-const LONGEST_ANSWER = 4096;
+const LONGEST_ANSWER = 16 * 1024;
 
 /** In bytes. The authorities of a whole system take a quarter of it. */
 const LARGEST_AUTHORITIES = 1024 * 1024;
@@ -32,6 +32,8 @@ export interface HttpAnswer {
   readonly headers: IncomingHttpHeaders;
   /** The first 200 characters. */
   readonly body: string;
+  /** Whether the body is a JSON object that says `success: false`. */
+  readonly denies: boolean;
 }
 
 export interface HttpRequest {
@@ -171,7 +173,10 @@ function answerTo(outgoing: ClientRequest): Promise<HttpAnswer> {
     outgoing.on('error', reject).on('response', (incoming) => {
       answered = true;
       const { statusCode = 0, headers } = incoming;
-      readBeginning(incoming).then((body) => resolve({ status: statusCode, headers, body }), reject);
+      readBeginning(incoming).then(
+        (text) => resolve({ status: statusCode, headers, body: excerptOf(text), denies: saysNoSuccess(text) }),
+        reject,
+      );
     });
     outgoing.on('close', () => {
       if (!answered) reject(new Error('the connection was closed without an answer'));
@@ -187,5 +192,18 @@ async function readBeginning(incoming: IncomingMessage): Promise<string> {
     length += part.length;
     if (length >= LONGEST_ANSWER) break;
   }
-  return excerptOf(Buffer.concat(parts).toString());
+  return Buffer.concat(parts).toString();
+}
+
+/** A denial at the beginning of a text that is not whole JSON, such as an answer that is longer than what is read of it. */
+const DENIAL = /^\s*\{\s*"success"\s*:\s*false\s*[,}]/;
+
+function saysNoSuccess(text: string): boolean {
+  const json = text.replace(/^\uFEFF/, '');
+  if (!/^\s*\{/.test(json)) return false;
+  try {
+    return (JSON.parse(json) as { readonly success?: unknown }).success === false;
+  } catch {
+    return DENIAL.test(json);
+  }
 }

@@ -6,6 +6,7 @@ import { readSecretFile } from '../secret-file.ts';
 import { type HttpAnswer, post } from './http-post.ts';
 import { readSigningSecret, signed } from './signature.ts';
 import type { AttemptResult } from './attempt-result.ts';
+import { LONGEST_RETRY_AFTER } from './retry-pause.ts';
 
 export interface Sending {
   readonly endpoint: Pick<Endpoint, 'url'>;
@@ -22,22 +23,35 @@ export interface Sending {
   /** In milliseconds. */
   readonly timeout: number;
   readonly signal: AbortSignal;
-  /** Whether its answer confirms, as by default, or its service does so later. */
-  readonly confirm?: 'answer' | 'callback' | undefined;
+  /**
+   * Whether its answer confirms, as by default, or its service does so later. `status`: any 2xx is success, and after
+   * anything else it is tried again.
+   */
+  readonly confirm?: 'answer' | 'callback' | 'status' | undefined;
+  /** The statuses after which another attempt is pointless; by default those of `FINAL`. */
+  readonly final?: readonly number[] | undefined;
 }
 
-/** The longest pause that a service may ask for, in milliseconds. */
-const LONGEST_RETRY_AFTER = 3600 * SECOND;
-
-/** Answers after which another attempt may succeed: RFC 9110, RFC 8470 (425), RFC 6585 (429). */
-const TRANSIENT: ReadonlySet<number> = new Set([408, 425, 429]);
+/**
+ * The answers of a target that say that the request itself is wrong. Everything else may be another answer the next time:
+ * a token is rotated (401, 403), a service is deployed (404, 502), an agent is busy (409).
+ */
+const FINAL: readonly number[] = [400, 410, 413, 422];
 
 /** How long the service of a target that answered 202 has for its confirmation, before it is asked again. */
 const UNTIL_ASKED_AGAIN = 60 * SECOND;
 
 /** The same for a target whose service confirms later: 202 only says that it has taken the directive. */
-const judgeCallback = (answer: HttpAnswer): AttemptResult =>
-  answer.status === 202 ? { kind: 'accepted', error: AWAITED, retryAfter: UNTIL_ASKED_AGAIN } : judge(answer);
+const judgeCallback = (answer: HttpAnswer, final?: readonly number[]): AttemptResult => {
+  const result = judge(answer, final);
+  return result.kind === 'done' && answer.status === 202
+    ? { kind: 'accepted', error: AWAITED, retryAfter: UNTIL_ASKED_AGAIN }
+    : result;
+};
+
+const judgeStatus = (answer: HttpAnswer): AttemptResult => judge({ ...answer, denies: false }, []);
+
+const JUDGES = { answer: judge, callback: judgeCallback, status: judgeStatus } as const;
 
 /** Sends a directive and says what came of it. Rejects only when `signal` has aborted. */
 export async function send({
@@ -50,7 +64,8 @@ export async function send({
   body,
   timeout,
   signal,
-  confirm,
+  confirm = 'answer',
+  final,
 }: Sending): Promise<AttemptResult> {
   try {
     const text = typeof body === 'string' ? body : JSON.stringify(body);
@@ -60,7 +75,7 @@ export async function send({
       secretPath === undefined
         ? {}
         : signed(unnamed(secretPath, 'secret_path', readSigningSecret), headers['idempotency-key'], text, Date.now());
-    return (confirm === 'callback' ? judgeCallback : judge)(
+    return JUDGES[confirm](
       await post({
         url: endpoint.url,
         headers: { ...headers, ...signature, ...authorization },
@@ -70,6 +85,7 @@ export async function send({
         timeout,
         signal,
       }),
+      final,
     );
   } catch (error) {
     signal.throwIfAborted();
@@ -77,13 +93,15 @@ export async function send({
   }
 }
 
-/** What an answer amounts to: 2xx is success, 408, 425, 429 and 5xx may pass, anything else is an answer for good. */
-export function judge({ status, headers, body }: HttpAnswer): AttemptResult {
-  if (status >= 200 && status < 300) {
-    return { kind: 'done', receipt: { by: 'answer', status, ...(body === '' ? {} : { body }) } };
-  }
+/**
+ * What an answer amounts to: 2xx is success, unless its JSON says `success: false`; a status in `final` is an answer for
+ * good; after anything else it is tried again.
+ */
+export function judge({ status, headers, body, denies }: HttpAnswer, final = FINAL): AttemptResult {
+  const isTaken = status >= 200 && status < 300;
+  if (isTaken && !denies) return { kind: 'done', receipt: { by: 'answer', status, ...(body === '' ? {} : { body }) } };
   const error = body === '' ? `answered ${status}` : `answered ${status}: ${body}`;
-  if (status < 500 && !TRANSIENT.has(status)) return { kind: 'refused', error };
+  if (!isTaken && final.includes(status)) return { kind: 'refused', error };
   const retryAfter = pauseIn(headers['retry-after']);
   return { kind: 'missed', error, ...(retryAfter === undefined ? {} : { retryAfter }) };
 }

@@ -20,11 +20,9 @@ import { type DeliveryName, type DeliveryNews, type DeliveryRecord, isUndelivere
 import type { CurrentReads } from '../projections/current-reads.ts';
 import { UnprovedIncident } from '../projections/incident-proof.ts';
 import type { Holder } from '../projections/posture.ts';
-import { pauseAfter } from './retry-pause.ts';
+import { LONGEST_RETRY_AFTER, pauseAfter } from './retry-pause.ts';
 import type { AttemptResult } from './attempt-result.ts';
 
-/** The longest pause that there can be: as long as a service may ask for. */
-const LONGEST_PAUSE = 3600 * SECOND;
 /** How many attempts in a row have to come to nothing until the service counts as down, and how long it is left alone. */
 const FAILURES_UNTIL_DOWN = 5;
 const LEFT_ALONE = 10 * SECOND;
@@ -70,6 +68,8 @@ export class Lane {
   /** Incidents that could not be proved against the log; they are tried again after a while. */
   readonly #aside = new Set<string>();
   #asideSince = 0;
+  /** Whether the next attempt is to be made without a pause. */
+  #isHurried = false;
   #isAtWork = false;
   #working: Promise<void> | undefined;
 
@@ -84,6 +84,12 @@ export class Lane {
     clearTimeout(this.#timer);
     this.#isAtWork = true;
     this.#working = Promise.resolve().then(() => this.#work());
+  }
+
+  /** Makes the next attempt without a pause: the target may be another one now. */
+  hurry(): void {
+    this.#isHurried = true;
+    this.wake();
   }
 
   /** Breaks off the attempt that is being made; it is made again after the next start. */
@@ -148,9 +154,15 @@ export class Lane {
   #pauseBefore(next: Due): number {
     const { clock } = this.#dependencies;
     const now = clock.monotonic();
+    if (this.#isHurried) {
+      this.#isHurried = false;
+      this.#downUntil = 0;
+      this.#awaited = undefined;
+      return 0;
+    }
     const known = this.#awaited;
     if (known?.name.incident !== next.name.incident || known.due !== next.due) {
-      const longest = Math.min(this.#find(next.name)?.waited_ms ?? 0, LONGEST_PAUSE);
+      const longest = Math.min(this.#find(next.name)?.waited_ms ?? 0, LONGEST_RETRY_AFTER);
       const wait = Math.min(Math.max(next.due - clock.now(), 0), longest);
       this.#awaited = { ...next, until: now + wait };
     }

@@ -158,6 +158,7 @@ export class WebhookFeed {
         body,
         timeout: TIMEOUT,
         signal,
+        confirm: 'status',
       });
       this.#sent = true;
       if (outcome.kind !== 'missed') {

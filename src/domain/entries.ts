@@ -243,6 +243,8 @@ export type PolicyReloadedData = {
   readonly digest: string;
   readonly source: string;
   readonly previous_digest: string;
+  /** What the policy before had and this one has not, by name. */
+  readonly removed?: readonly string[];
 };
 
 /** `log.repaired`: a torn tail was cut off and kept in a file of its own. */

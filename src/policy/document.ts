@@ -21,6 +21,8 @@ export interface PolicyDocument {
   readonly attention_after: number;
   readonly burst?: Burst;
   readonly report_bytes_per_day?: number;
+  /** What it has, by name: see `partsOf`. */
+  readonly parts: readonly string[];
 }
 
 /**
@@ -29,7 +31,7 @@ export interface PolicyDocument {
  */
 export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = 'whole'): PolicyDocument => {
   const shown = addresses === 'whole' ? ({ text }: TargetUrl): string => text : originOf;
-  const { version, source, path, digest, loaded_at, rules, targets, notify } = policy;
+  const { version, source, path, digest, loaded_at, rules, targets, notify, parts } = policy;
   const { attention_after, burst, report_bytes_per_day } = policy;
   return {
     version,
@@ -50,13 +52,14 @@ export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = '
     attention_after,
     ...(burst === undefined ? {} : { burst }),
     ...(report_bytes_per_day === undefined ? {} : { report_bytes_per_day }),
+    parts,
   };
 };
 
 const hasAddresses = ({ targets, notify }: Policy): boolean => notify.length + Object.keys(targets).length > 0;
 
 const targetDocument = (
-  { engage, release, broker, prove, timeout, confirm_every, confirm }: Target,
+  { engage, release, broker, prove, timeout, confirm_every, confirm, final }: Target,
   shown: (url: TargetUrl) => string,
 ): object => ({
   ...(engage && { engage: { ...engage, url: shown(engage.url) } }),
@@ -66,4 +69,5 @@ const targetDocument = (
   ...(timeout !== undefined && { timeout }),
   ...(confirm_every !== undefined && { confirm_every }),
   ...(confirm !== undefined && { confirm }),
+  ...(final !== undefined && { final }),
 });

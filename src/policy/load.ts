@@ -4,8 +4,9 @@ import type { Clock } from '../clock.ts';
 import { timestamp } from '../clock.ts';
 import { BUILT_IN_RULES } from './defaults.ts';
 import { digestPolicy } from './digest.ts';
-import { parsePolicy } from './parse.ts';
-import type { Policy, PolicyContent } from './policy.ts';
+import { parseFile } from './parse.ts';
+import { partsOf } from './parts.ts';
+import type { Policy } from './policy.ts';
 import { DEFAULT_ATTENTION_AFTER, refusedPolicy } from './policy.ts';
 
 /** Far larger than any policy, in bytes. */
@@ -20,22 +21,26 @@ const LARGEST_FILE = 256 * 1024;
  */
 export const loadPolicy = (path: string, clock: Clock, allowNonLoopback = false): Policy => {
   const bytes = readBytes(path);
-  const content = bytes === undefined ? BUILT_IN : parsePolicy(decode(bytes, path), path, allowNonLoopback);
+  const { content, classes } = bytes === undefined ? BUILT_IN : parseFile(decode(bytes, path), path, allowNonLoopback);
   return {
     ...content,
     source: bytes === undefined ? 'built-in' : 'file',
     path: bytes === undefined ? undefined : path,
     digest: digestPolicy(content),
+    parts: partsOf(content, classes),
     loaded_at: timestamp(clock.now()),
   };
 };
 
-const BUILT_IN: PolicyContent = {
-  version: 1,
-  rules: BUILT_IN_RULES,
-  targets: {},
-  notify: [],
-  attention_after: DEFAULT_ATTENTION_AFTER,
+const BUILT_IN: ReturnType<typeof parseFile> = {
+  content: {
+    version: 1,
+    rules: BUILT_IN_RULES,
+    targets: {},
+    notify: [],
+    attention_after: DEFAULT_ATTENTION_AFTER,
+  },
+  classes: [],
 };
 
 /** The content of the file; undefined when it does not exist. */

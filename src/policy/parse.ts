@@ -1,3 +1,4 @@
+import { CLASSES, type IncidentClass } from '../../machines/vocabulary.ts';
 import type { PolicyContent, PolicyFault } from './policy.ts';
 import { refusedPolicy } from './policy.ts';
 import { PolicyFile } from './schema.ts';
@@ -11,7 +12,15 @@ import { readYaml } from './yaml.ts';
  * @param allowNonLoopback whether targets may be on other machines
  * @throws RecorderError `invalid_policy` with every fault in the text
  */
-export const parsePolicy = (text: string, file: string, allowNonLoopback = false): PolicyContent => {
+export const parsePolicy = (text: string, file: string, allowNonLoopback = false): PolicyContent =>
+  parseFile(text, file, allowNonLoopback).content;
+
+/** The same, and the classes that the file itself has a rule for. */
+export const parseFile = (
+  text: string,
+  file: string,
+  allowNonLoopback = false,
+): { readonly content: PolicyContent; readonly classes: readonly IncidentClass[] } => {
   const { value, lineOf, faults } = readYaml(text);
   if ((value === undefined || value === null) && faults.length === 0)
     throw refusedPolicy([
@@ -22,7 +31,10 @@ export const parsePolicy = (text: string, file: string, allowNonLoopback = false
   if (value !== undefined) {
     const parsed = PolicyFile.safeParse(value);
     const remote = parsed.success && !allowNonLoopback ? remoteTargets(parsed.data) : [];
-    if (parsed.success && found.length === 0 && remote.length === 0) return parsed.data;
+    if (parsed.success && found.length === 0 && remote.length === 0) {
+      const { rules } = value as { readonly rules?: object | null };
+      return { content: parsed.data, classes: CLASSES.filter((name) => Object.hasOwn(rules ?? {}, name)) };
+    }
     for (const { path, message } of [...(parsed.error?.issues ?? []), ...remote])
       found.push({ file, line: lineOf(path), message: `${placeOf(path)}: ${message}` });
   }

@@ -38,6 +38,8 @@ export interface Policy extends PolicyContent {
   readonly path: string | undefined;
   /** Identifies what the policy decides: see `digestPolicy`. */
   readonly digest: string;
+  /** What it has, by name: see `partsOf`. */
+  readonly parts: readonly string[];
   /** RFC 3339 in UTC with milliseconds. */
   readonly loaded_at: string;
 }

@@ -57,6 +57,21 @@ const prove = z.boolean({ error: ({ input }) => `must be true or false, found ${
 /** Who confirms what was sent: the target by its answer, or its service later, when the target has answered 202. */
 const CONFIRM = ['answer', 'callback'] as const;
 
+/** The statuses of answers that are no success: 2xx is never final. */
+const FAILURES = { least: 300, most: 599 };
+
+const faultOfStatus = ({ input }: { readonly input?: unknown }): string =>
+  `must be a status from ${FAILURES.least} to ${FAILURES.most}, found ${shown(input)}`;
+
+const final = z
+  .array(
+    z
+      .int({ error: faultOfStatus })
+      .check(z.gte(FAILURES.least, { error: faultOfStatus }), z.lte(FAILURES.most, { error: faultOfStatus })),
+    { error: ({ input }) => `must be a list of statuses, such as [400, 422], or [] for none, found ${shown(input)}` },
+  )
+  .check(z.maxLength(FAILURES.most - FAILURES.least + 1, { error: 'lists more statuses than there are' }));
+
 const endpoint = closed('key', { url, action: word });
 
 const target = closed('key', {
@@ -70,6 +85,7 @@ const target = closed('key', {
   timeout: z.optional(duration('100ms', '120s')),
   confirm_every: z.optional(duration('1s', '24h')),
   confirm: z.optional(oneOf('way to confirm', CONFIRM)),
+  final: z.optional(final),
 }).check(
   z.superRefine((given, context) => {
     const fault = (key: string, message: string): void =>
@@ -84,6 +100,8 @@ const target = closed('key', {
       fault('prove', 'needs token_path: a service proves that it knows the token');
     if (given.confirm !== undefined && given.engage === undefined)
       fault('confirm', 'needs engage, whose answer it is about');
+    if (given.final !== undefined && given.engage === undefined)
+      fault('final', 'needs engage, whose answers it is about');
     if (given.secret_path !== undefined && given.engage === undefined)
       fault('secret_path', 'needs engage, which is signed with the secret');
     if (

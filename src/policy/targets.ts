@@ -37,6 +37,8 @@ export interface Target {
   readonly confirm_every?: number | undefined;
   /** `callback`: the target may answer 202, and its service confirms later. By default its answer confirms. */
   readonly confirm?: 'answer' | 'callback' | undefined;
+  /** The statuses of an answer after which it is not tried again; by default 400, 410, 413 and 422. */
+  readonly final?: readonly number[] | undefined;
 }
 
 export type Targets = { readonly [Action in ContainmentAction]?: Target | undefined };

@@ -203,6 +203,27 @@ describe('incident-recorder', () => {
       expect(await run(['policy', 'check', `${path}.missing`])).to.include({ status: 1 });
     });
 
+    it('check names what a file would take away from the policy in force, when it is asked to', async () => {
+      const same = await recorder(['policy', 'check', POLICY, '--against-running']);
+      expect(same.stdout).to.include('it takes nothing away from the policy in force');
+      const path = edited(/(forbidden_airlock_request:|prompt_injection:)\n.*\n.*\n.*\n/g, '');
+      expect((await recorder(['policy', 'check', path, '--against-running'])).stdout).to.match(
+        /: valid, digest .*\nit takes away what the policy in force has:\n {2}rules.forbidden_airlock_request\n {2}rules.prompt_injection\n$/,
+      );
+      expect((await json('policy', 'check', path, '--against-running'))[0]).to.deep.include({
+        valid: true,
+        removed: ['rules.forbidden_airlock_request', 'rules.prompt_injection'],
+      });
+      const off = edited(/(prompt_injection:\n.*auto_contain: ).*\n(.*)\[freeze_agent, /, '$1false\n$2[');
+      const [{ removed }] = await json('policy', 'check', off, '--against-running');
+      expect(removed).to.deep.equal([
+        'rules.prompt_injection.auto_contain',
+        'rules.prompt_injection.actions.freeze_agent',
+      ]);
+      const nobody = { INCIDENT_RECORDER_URL: `unix:${join(home.directory, 'nobody')}` };
+      expect(await run(['policy', 'check', POLICY, '--against-running'], { env: nobody })).to.include({ status: 3 });
+    });
+
     it('diff shows what would change', async () => {
       expect(await recorder(['policy', 'diff', POLICY])).to.include({ status: 0, stdout: '' });
       const path = edited(/(prompt_injection:\n.*\n.*actions: ).*/, '$1[log_alert]');

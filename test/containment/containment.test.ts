@@ -109,8 +109,43 @@ describe('containment, carried out by a running service', () => {
     ]);
   });
 
+  it('is tried again while its service says 401, 404, 409 or that it was no success, and goes at once after a reload', async () => {
+    const agent = await listen(
+      0,
+      answering(401),
+      answering(404),
+      answering(200, '{"success":false,"error":"agent not found"}'),
+      answering(409, '', { 'retry-after': '3600' }),
+      answering(200, '{"success":true}'),
+    );
+    say(`targets: { freeze_agent: { engage: { url: "${agent.url('/')}", action: freeze } } }\n`);
+    const service = await begin();
+    const { id } = (await service.report(burst)).json;
+    await agent.receives(4);
+    await service.until(async () => (await incident(service, id)).containment.actions[0].attempts === 4);
+    const { next_attempt_at } = (await incident(service, id)).containment.actions[0];
+    expect(Date.parse(next_attempt_at) - Date.now()).to.be.within(200_000, 300_000);
+    await reload(service);
+    await untilStatus(service, id, 'confirmed');
+    const events = await eventsOf(service, id);
+    expect(events.filter((event) => event === 'containment.failed')).to.deep.equal([]);
+    expect(events.filter((event) => event === 'containment.attempted')).to.have.length(4);
+  });
+
+  it('has failed when its service gives an answer that the policy calls final', async () => {
+    const agent = await listen(0, answering(404), answering(418));
+    say(`targets: { freeze_agent: { engage: { url: "${agent.url('/')}", action: freeze }, final: [418] } }\n`);
+    const service = await begin();
+    const { id } = (await service.report(burst)).json;
+    await untilStatus(service, id, 'failed');
+    expect((await incident(service, id)).containment.actions[0]).to.include({
+      attempts: 2,
+      last_error: 'answered 418',
+    });
+  });
+
   it('that failed is tried again when an operator wants that', async () => {
-    const agent = await listen(0, answering(404, 'not yet'), answering(200));
+    const agent = await listen(0, answering(422, 'not yet'), answering(200));
     say(`targets: { freeze_agent: { engage: { url: "${agent.url('/')}", action: freeze } } }\n`);
     const service = await begin();
     const { id } = (await service.report(burst)).json;

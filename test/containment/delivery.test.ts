@@ -83,7 +83,7 @@ describe('the delivery of containment', () => {
 
   it('tries again when the answer says so or none comes, and gives up when that is pointless', async () => {
     const agent = await listen(0, answering(500, 'busy'), dyingInMidAnswer, answering(200));
-    const airlock = await listen(0, answering(404, 'no such path'));
+    const airlock = await listen(0, answering(422, 'no such path'));
     const { home, env } = homeWith(`targets:
   freeze_agent: { engage: { url: "${agent.url('/freeze')}", action: freeze } }
   disable_airlock: { engage: { url: "${airlock.url('/disable')}", action: disable } }
@@ -93,7 +93,7 @@ describe('the delivery of containment', () => {
     await agent.receives(3);
     const degraded = await until(service, json.id, 'degraded');
     const [freeze, disable] = degraded.containment.actions;
-    expect(disable).to.include({ status: 'failed', attempts: 1, last_error: 'answered 404' });
+    expect(disable).to.include({ status: 'failed', attempts: 1, last_error: 'answered 422' });
     expect(new Set(agent.received.map(({ headers }) => headers['idempotency-key'])).size).to.equal(1);
     expect(freeze.attempts).to.be.within(2, 3);
     const history = (await service.get(`/api/v1/incidents/history?id=${json.id}`)).json;

@@ -12,7 +12,8 @@ import { parseTargetUrl } from '../../src/policy/target-url.ts';
 import { answering, dyingInMidAnswer, hanging, listeningTargets, Target } from '../support/target.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
-const answer = (status: number, body = '', headers = {}) => judge({ status, body, headers });
+const answer = (status: number, body = '', headers = {}, final?: readonly number[]) =>
+  judge({ status, body, headers, denies: false }, final);
 
 describe('an answer of a service', () => {
   for (const status of [200, 201, 202, 204, 299]) {
@@ -21,22 +22,32 @@ describe('an answer of a service', () => {
     });
   }
 
-  for (const status of [408, 425, 429, 500, 502, 503, 504, 599]) {
+  for (const status of [301, 304, 401, 403, 404, 405, 407, 408, 409, 425, 429, 451, 500, 502, 503, 504, 599]) {
     it(`of ${status} may be another the next time`, () => {
       expect(answer(status, 'busy')).to.deep.equal({ kind: 'missed', error: `answered ${status}: busy` });
     });
   }
 
-  for (const status of [301, 304, 400, 401, 403, 404, 409, 410, 422]) {
+  for (const status of [400, 410, 413, 422]) {
     it(`of ${status} is one for good`, () => {
       expect(answer(status)).to.deep.equal({ kind: 'refused', error: `answered ${status}` });
     });
   }
 
+  it('is one for good where the policy says so, and nowhere else', () => {
+    expect(answer(404, '', {}, [404])).to.have.property('kind', 'refused');
+    expect(answer(503, '', {}, [503])).to.have.property('kind', 'refused');
+    expect(answer(400, '', {}, [404])).to.have.property('kind', 'missed');
+    expect(answer(400, '', {}, [])).to.have.property('kind', 'missed');
+    expect(answer(200, '', {}, [200])).to.have.property('kind', 'done');
+  });
+
   for (const [header, pause] of [
     ['3', 3000],
     ['0', 0],
-    ['999999', 3_600_000],
+    ['300', 300_000],
+    ['3600', 300_000],
+    ['999999', 300_000],
     ['soon', undefined],
     ['-1', undefined],
   ] as const) {
@@ -49,6 +60,11 @@ describe('an answer of a service', () => {
       });
     });
   }
+
+  it('with a Retry-After that names a time far ahead asks for five minutes', () => {
+    const later = new Date(Date.now() + 86_400_000).toUTCString();
+    expect(answer(403, '', { 'retry-after': later })).to.have.property('retryAfter', 300_000);
+  });
 
   it('with a Retry-After that names a time asks for the pause until then', () => {
     const later = new Date(Date.now() + 20_000).toUTCString();
@@ -65,7 +81,12 @@ describe('a service over HTTP', () => {
 
   const sent = (
     url: string,
-    { tokenPath, secretPath, timeout = 20_000 }: { tokenPath?: string; secretPath?: string; timeout?: number } = {},
+    {
+      tokenPath,
+      secretPath,
+      timeout = 20_000,
+      confirm,
+    }: { tokenPath?: string; secretPath?: string; timeout?: number; confirm?: 'answer' | 'callback' | 'status' } = {},
   ) =>
     send({
       endpoint: { url: parseTargetUrl(url)! },
@@ -75,6 +96,7 @@ describe('a service over HTTP', () => {
       body: { action: 'freeze', incident_id: 'INC-1', reason: 'a reason' },
       timeout,
       signal: stopping.signal,
+      confirm,
     });
 
   it('is asked by a POST with a JSON body on a connection of its own', async () => {
@@ -109,6 +131,7 @@ describe('a service over HTTP', () => {
     }
     const target = await listen();
     expect(await sent(`http://localhost:${target.port}/`)).to.have.property('kind', 'done');
+    expect(await sent(`http://LocalHost:${target.port}/`)).to.have.property('kind', 'done');
   });
 
   it('gets a signature under the secret of the file, as it is at each attempt', async () => {
@@ -144,6 +167,48 @@ describe('a service over HTTP', () => {
       expect(found).to.have.property('kind', 'missed');
       expect(found).to.have.property('error').that.matches(error).and.does.not.include(secretPath);
       expect(target.received).to.deep.equal([]);
+    });
+  }
+
+  for (const body of [
+    '{"success":false,"error":"agent not found"}',
+    '{"error":"agent not found","success":false}',
+    '\uFEFF\r\n { "success" : false }\n',
+    `{"success":false,"agents":["${'x'.repeat(60_000)}"]}`,
+    `{"agents":["${'x'.repeat(5000)}"],"success":false}`,
+  ]) {
+    it(`that says 200 and ${body.slice(0, 40)} has not confirmed`, async () => {
+      for (const status of [200, 202]) {
+        for (const confirm of ['answer', 'callback'] as const) {
+          const target = await listen(0, answering(status, body));
+          expect(await sent(target.url('/'), { confirm })).to.deep.equal({
+            kind: 'missed',
+            error: `answered ${status}: ${body.slice(0, 200)}`,
+          });
+        }
+      }
+    });
+  }
+
+  it('is believed by its status alone where that is what is asked for', async () => {
+    const target = await listen(0, answering(200, '{"success":false}'), answering(400));
+    expect(await sent(target.url('/'), { confirm: 'status' })).to.have.property('kind', 'done');
+    expect(await sent(target.url('/'), { confirm: 'status' })).to.have.property('kind', 'missed');
+  });
+
+  for (const body of [
+    '',
+    'success: false',
+    '[{"success":false}]',
+    '{"success":true}',
+    '{"success":"false"}',
+    '{"result":{"success":false}}',
+    '{"success":null}',
+    'null',
+  ]) {
+    it(`that says 200 and ${JSON.stringify(body)} has confirmed`, async () => {
+      const target = await listen(0, answering(200, body));
+      expect(await sent(target.url('/'))).to.have.property('kind', 'done');
     });
   }
 
@@ -224,8 +289,9 @@ describe('a service over HTTP', () => {
 
   it('that nobody is behind is asked again, and the reason says so', async () => {
     const target = await Target.listen();
-    const url = target.url('/');
+    const [url, byName] = [target.url('/'), `http://localhost:${target.port}/`];
     await target.close();
+    expect(await sent(byName)).to.deep.equal({ kind: 'missed', error: 'nobody listens there (ECONNREFUSED)' });
     expect(await sent(url)).to.deep.equal({ kind: 'missed', error: 'nobody listens there (ECONNREFUSED)' });
     expect(await sent(`unix:${directory()}/agent.sock:/`)).to.deep.equal({
       kind: 'missed',
@@ -236,7 +302,7 @@ describe('a service over HTTP', () => {
   it('is not followed elsewhere', async () => {
     const other = await listen();
     const target = await listen(0, answering(307, '', { location: other.url('/') }));
-    expect(await sent(target.url('/'))).to.deep.equal({ kind: 'refused', error: 'answered 307' });
+    expect(await sent(target.url('/'))).to.deep.equal({ kind: 'missed', error: 'answered 307' });
     expect(other.received).to.deep.equal([]);
   });
 
@@ -246,8 +312,8 @@ describe('a service over HTTP', () => {
       answering(404, `${'a'.repeat(199)}\u{1f512}`.padEnd(100_000, 'b')),
       answering(404, 'ü'.repeat(5000)),
     );
-    expect(await sent(target.url('/'))).to.deep.equal({ kind: 'refused', error: `answered 404: ${'a'.repeat(199)}` });
-    expect(await sent(target.url('/'))).to.deep.equal({ kind: 'refused', error: `answered 404: ${'ü'.repeat(200)}` });
+    expect(await sent(target.url('/'))).to.deep.equal({ kind: 'missed', error: `answered 404: ${'a'.repeat(199)}` });
+    expect(await sent(target.url('/'))).to.deep.equal({ kind: 'missed', error: `answered 404: ${'ü'.repeat(200)}` });
   });
 
   it('that is asked when the recorder stops is left alone', async () => {

@@ -173,14 +173,40 @@ describe('a lane of deliveries', () => {
 
   it('waits for as long as the service asks', async () => {
     const id = await reported();
-    await answer(1, { ...MISSED, retryAfter: 10 * MINUTE });
+    await answer(1, { ...MISSED, retryAfter: 4 * MINUTE });
     await settled(() => statusOf(id) === 'delivering');
-    recording.clock.milliseconds += 10 * MINUTE - 1;
+    recording.clock.milliseconds += 4 * MINUTE - 1;
     await wake();
     expect(attempts).to.have.length(1);
     recording.clock.milliseconds += 1;
     await answer(2, DONE);
     await settled(() => statusOf(id) === 'confirmed');
+  });
+
+  it('waits for five minutes at most, whatever an entry of an earlier version says', async () => {
+    const id = await reported();
+    await answer(1, { ...MISSED, retryAfter: HOUR });
+    await settled(() => statusOf(id) === 'delivering');
+    await wake();
+    recording.clock.milliseconds += 5 * MINUTE;
+    await answer(2, DONE);
+    await settled(() => statusOf(id) === 'confirmed');
+  });
+
+  it('waits no longer once it is hurried, also while it works', async () => {
+    const id = await reported();
+    await answer(1, { ...MISSED, retryAfter: 4 * MINUTE });
+    await settled(() => statusOf(id) === 'delivering');
+    await wake();
+    expect(attempts).to.have.length(1);
+    lane.hurry();
+    await eventually(() => attempts.length === 2);
+    lane.hurry();
+    await answer(2, { ...MISSED, retryAfter: 4 * MINUTE });
+    await answer(3, { ...MISSED, retryAfter: 4 * MINUTE });
+    await settled(() => recording.incident(id)?.containment?.actions[0]?.attempts === 3);
+    await wake();
+    expect(attempts).to.have.length(3);
   });
 
   it('given a service that is down, then one attempt in ten seconds stands for all', async () => {

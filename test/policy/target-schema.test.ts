@@ -44,6 +44,7 @@ describe('the targets of a policy', () => {
         'token_path: /run/agent.token',
         'timeout: 500ms',
         'confirm_every: 2m',
+        'final: [404, 422]',
       ),
       'policy.yaml',
     );
@@ -65,6 +66,7 @@ describe('the targets of a policy', () => {
         token_path: '/run/agent.token',
         timeout: 500,
         confirm_every: 120_000,
+        final: [404, 422],
       },
     });
     expect(channelOf(targets, 'freeze_agent', 'engage')).to.equal('push');
@@ -161,6 +163,14 @@ describe('the targets of a policy', () => {
       freeze(ENGAGE, 'token_path: /t', 'prove: "yes"'),
       /^6: .*prove: must be true or false, found /,
     ],
+    [
+      'a final status of success',
+      freeze(ENGAGE, 'final: [400, 202]'),
+      /^5: .*final\[1\]: must be a status from 300 to 599/,
+    ],
+    ['a final status that is none', freeze(ENGAGE, 'final: [4xx]'), /^5: .*final\[0\]: must be a status/],
+    ['final that is no list', freeze(ENGAGE, 'final: 400'), /^5: .*final: must be a list of statuses/],
+    ['final without engage', freeze(BROKER, 'final: [400]'), /^5: .*final: needs engage/],
     ['a period that is too long', freeze(ENGAGE, 'confirm_every: 25h'), /^5: .*from 1s to 24h/],
     [
       'webhooks that are a mapping',

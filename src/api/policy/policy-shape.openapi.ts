@@ -24,6 +24,7 @@ const target = z.object({
   timeout: maybe(meaning(count, 'In milliseconds.')),
   confirm_every: maybe(meaning(count, 'In milliseconds.')),
   confirm: maybe(z.enum(['answer', 'callback'])),
+  final: maybe(meaning(z.array(count), 'The statuses after which it is not tried again.')),
 });
 
 export const policy = named(
@@ -51,6 +52,7 @@ export const policy = named(
     attention_after: meaning(count, 'In milliseconds.'),
     burst: maybe(z.object({ reports: count, within: meaning(count, 'In milliseconds.') })),
     report_bytes_per_day: maybe(count),
+    parts: meaning(z.array(text()), 'What it has, by name: a policy is compared by them with the one before.'),
     notify: z.array(
       z.object({ url: text(), prove: maybe(z.boolean()), events: maybe(z.array(z.enum(NOTIFIED_EVENTS))) }),
     ),

@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import type { ZodOpenApiPathItemObject, ZodOpenApiPathsObject } from 'zod-openapi';
 import { BUILT_IN_RULES } from '../../policy/defaults.ts';
 import type { PolicyFault } from '../../policy/policy.ts';
-import { named } from '../openapi/described.ts';
+import { meaning, named } from '../openapi/described.ts';
 import { refusals, response } from '../openapi/responses.ts';
 import { count, type FieldsOf, text } from '../openapi/values.ts';
 import { policy, policyFields } from './policy-shape.openapi.ts';
@@ -10,7 +10,12 @@ import { policy, policyFields } from './policy-shape.openapi.ts';
 const reloaded = named(
   'Reloaded',
   'The policy that is in force now.',
-  z.object({ status: z.literal('reloaded'), policy: z.object(policyFields), warnings: z.array(text()) }),
+  z.object({
+    status: z.literal('reloaded'),
+    policy: z.object(policyFields),
+    removed: meaning(z.array(text()), 'What the policy before had and this one has not, by name.'),
+    warnings: z.array(text()),
+  }),
 );
 
 const EXAMPLE = {
@@ -23,6 +28,7 @@ const EXAMPLE = {
   attention_after: 3_600_000,
   targets: { freeze_agent: { engage: { url: 'http://127.0.0.1:8480/v1/action', action: 'freeze' } } },
   notify: [],
+  parts: ['rules.tool_call_burst', 'targets.freeze_agent', 'targets.freeze_agent.engage'],
 };
 
 const RELOADED = {
@@ -33,7 +39,8 @@ const RELOADED = {
     digest: '62620e39d2a2d4ee9f4d9bb1d7b6d7c61b9df6e7ac9ac2a9a3a4f7c01c1b5a58',
     loaded_at: '2026-11-22T07:30:00.000Z',
   },
-  warnings: [],
+  removed: ['targets.disable_airlock'],
+  warnings: ['the last reload took away targets.disable_airlock: if that was not meant, put it back and reload'],
 };
 
 const refusedPolicy = named(

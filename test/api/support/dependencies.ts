@@ -25,6 +25,7 @@ const BUILT_IN: Policy = {
   source: 'built-in',
   path: undefined,
   digest: 'a digest',
+  parts: [],
   loaded_at: '2026-11-22T07:12:00.000Z',
   rules: BUILT_IN_RULES,
   targets: {},
