@@ -64,7 +64,7 @@ export class Dispatcher {
     const actor = incidents.actor(name.incident);
     const { incident } = actor.read();
     const body = bodyFor(name.action, incident);
-    if (typeof body === 'string') return { kind: 'refused', error: body };
+    if (typeof body === 'string') return { kind: 'refused', error: body, unsent: true };
     if (endpoint !== undefined) {
       return send({
         endpoint,

@@ -6,7 +6,7 @@ import { BUILT_IN_RULES } from './defaults.ts';
 import { digestPolicy } from './digest.ts';
 import { parsePolicy } from './parse.ts';
 import type { Policy, PolicyContent } from './policy.ts';
-import { DEFAULT_ATTENTION_AFTER, refusedPolicy } from './policy.ts';
+import { DEFAULT_ATTENTION_AFTER, DEFAULT_OVERDUE_AFTER, refusedPolicy } from './policy.ts';
 
 /** Far larger than any policy, in bytes. */
 const LARGEST_FILE = 256 * 1024;
@@ -36,6 +36,7 @@ const BUILT_IN: PolicyContent = {
   targets: {},
   notify: [],
   attention_after: DEFAULT_ATTENTION_AFTER,
+  overdue_after: DEFAULT_OVERDUE_AFTER,
 };
 
 /** The content of the file; undefined when it does not exist. */

@@ -26,7 +26,7 @@ import { RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
 import type { Incidents } from './incidents.ts';
-import { dueOf, holdings, type Posture } from './posture.ts';
+import { deliveryRow, holdings, type Posture } from './posture.ts';
 import type { Statistics } from './statistics.ts';
 
 /** How many incidents are counted at a time. */
@@ -86,7 +86,7 @@ export class DatabaseProof {
     this.#unresolved = database.prepare(`
       SELECT id, number FROM incidents WHERE state = ? AND class = ? AND rank = ? AND number > ? ORDER BY number LIMIT 1`);
     this.#deliveries = database.prepare(`
-      SELECT action, status, due FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
+      SELECT action, status, due, wait, asked_seq, asked_at FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
     this.#holders = database.prepare('SELECT count(*) AS count FROM deliveries WHERE action = ?');
     this.#strays = database.prepare(`
       SELECT count(*) AS count FROM deliveries
@@ -214,11 +214,7 @@ export class DatabaseProof {
     const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
     if (!isDeepStrictEqual(plain(incident), plain(record.incident))) return `${id} is not what its entries make of it`;
     if (!isDeepStrictEqual(plain(context), plain(record.snapshot.context))) return `${id} has another snapshot`;
-    const due = holdings(record.incident).map((delivery) => ({
-      action: delivery.action,
-      status: delivery.status,
-      due: dueOf(delivery, record),
-    }));
+    const due = holdings(record.incident).map(deliveryRow);
     const found = this.#deliveries.all(record.seq, ...ACTIONS).map((row) => ({ ...row }));
     const byAction = (one: { action?: unknown }, other: { action?: unknown }): number =>
       String(one.action) < String(other.action) ? -1 : 1;

@@ -48,6 +48,7 @@ export const policy = named(
     ),
     targets: z.partialRecord(z.enum(ACTIONS), target),
     attention_after: meaning(count, 'In milliseconds.'),
+    overdue_after: meaning(count, 'In milliseconds.'),
     burst: maybe(z.object({ reports: count, within: meaning(count, 'In milliseconds.') })),
     report_bytes_per_day: maybe(count),
     notify: z.array(z.object({ url: text(), events: maybe(z.array(z.enum(NOTIFIED_EVENTS))) })),
