@@ -30,7 +30,7 @@ export const COMMAND_TABLE = {
     key: 'c',
     subcommand: 'contain',
     summary: 'contain incidents',
-    meaning: 'Contains open incidents with the actions of their rule.',
+    meaning: 'Contains open or acknowledged incidents with the actions of their rule.',
     note: 'Why it has to be contained',
   },
   acknowledge: {

@@ -87,7 +87,8 @@ export function decide({ value, context }: Situation, event: IncidentEvent): Dec
 function wordsOf(event: IncidentEvent): string {
   if (event.type === 'delivery') return `delivery ${event.action} ${event.standing}`;
   if (event.type !== 'recur' || (event.rule === undefined && event.attention !== true)) return event.type;
-  return `recur ${event.attention === true} ${event.rule === undefined ? '' : ruleKey(event.rule)}`;
+  const { attention, rule, unable = [] } = event;
+  return `recur ${attention === true} ${unable.join(' ')} ${rule === undefined ? '' : ruleKey(rule)}`;
 }
 
 const DECISIONS = new Memo<Decision>();

@@ -2,7 +2,7 @@
  * The statechart of one incident.
  *
  * An incident begins `open`. If its rule contains automatically, it moves to `contained` at once; otherwise an operator
- * can contain it. Operators take it to its end: `acknowledged` (seen, containment stays) and `resolved` (final).
+ * can contain it, also when it is acknowledged already. Operators take it to its end: `acknowledged` (seen, containment stays) and `resolved` (final).
  *
  * A further report of the same incident (`recur`) is counted. It engages what the rule in force engages and this incident
  * does not hold yet, and asks again for what has failed or was lost. An acknowledged incident that needs attention again
@@ -14,14 +14,17 @@
  * implementations, and `transition()` returns the actions without executing them.
  *
  * What becomes of each engaged action comes back as a `delivery` event. The inner states of `contained` sum it up: still
- * `delivering`, all `confirmed`, or `degraded` because one is broken.
+ * `delivering`, `overdue` because one was not confirmed in time, all `confirmed`, or `degraded` because one is broken.
  */
 import { assign, enqueueActions, setup } from 'xstate';
 import type { CommandName } from './commands.ts';
 import type { ContainmentAction, ContainmentStatus, Directive, Rule } from './vocabulary.ts';
 
-/** How far an engaged action is: not yet carried out, carried out, or failed or lost. */
-export type Standing = 'waiting' | 'confirmed' | 'broken';
+/**
+ * How far an engaged action is: not yet carried out, not confirmed in time, carried out, or broken: it failed, was lost, or
+ * needs a person.
+ */
+export type Standing = 'waiting' | 'overdue' | 'confirmed' | 'broken';
 export type Standings = Readonly<Partial<Record<ContainmentAction, Standing>>>;
 
 /** What an incident remembers besides its state: plain JSON. */
@@ -43,6 +46,8 @@ export type IncidentEvent =
       readonly rule?: Pick<Rule, 'auto_contain' | 'actions'> | undefined;
       /** Whether an acknowledged incident needs attention again. */
       readonly attention?: boolean | undefined;
+      /** Actions that can't be carried out from what is reported: if they are broken, they are not asked for again. */
+      readonly unable?: readonly ContainmentAction[] | undefined;
     }
   | { readonly type: 'delivery'; readonly action: ContainmentAction; readonly standing: Standing };
 
@@ -59,14 +64,18 @@ const withFirstStandings = (standings: Standings, asked: readonly ContainmentAct
 export function containmentStatus(standings: Standings): ContainmentStatus {
   const all = Object.values(standings);
   if (all.includes('broken')) return 'degraded';
+  if (all.includes('overdue')) return 'overdue';
   return all.includes('waiting') ? 'delivering' : 'confirmed';
 }
 
-/** The actions that an event asks for: those of its rule that are not engaged, and those that are broken. */
+/** The actions that an event asks for: those of its rule that are not engaged, and those that are broken but possible. */
 function askedBy({ standings }: IncidentContext, event: IncidentEvent): readonly ContainmentAction[] {
   if (event.type !== 'recur' || event.rule === undefined) return [];
-  const broken = (Object.keys(standings) as ContainmentAction[]).filter((action) => standings[action] === 'broken');
-  const { auto_contain, actions } = event.rule;
+  const { rule, unable = [] } = event;
+  const broken = (Object.keys(standings) as ContainmentAction[]).filter(
+    (action) => standings[action] === 'broken' && !unable.includes(action),
+  );
+  const { auto_contain, actions } = rule;
   return auto_contain ? [...broken, ...actions.filter((action) => standings[action] === undefined)] : broken;
 }
 
@@ -87,6 +96,7 @@ export const incidentMachine = setup({
   guards: {
     containsByItself: ({ context }) => context.auto_contain || holdsActions(context),
     anyBroken: ({ context }) => containmentStatus(context.standings) === 'degraded',
+    anyOverdue: ({ context }) => containmentStatus(context.standings) === 'overdue',
     allConfirmed: ({ context }) => containmentStatus(context.standings) === 'confirmed',
     asksForNothing: ({ context, event }) => askedBy(context, event).length === 0,
     canWait: ({ event }) => event.type !== 'recur' || event.attention !== true,
@@ -161,16 +171,19 @@ export const incidentMachine = setup({
           description: 'Not all of them are known to have been carried out.',
           always: [
             { guard: 'anyBroken', target: 'degraded' },
+            { guard: 'anyOverdue', target: 'overdue' },
             { guard: 'allConfirmed', target: 'confirmed' },
           ],
         },
+        overdue: { description: 'One of them was not confirmed in time; it is still asked for.' },
         confirmed: { description: 'All of them were carried out, as far as is known.' },
-        degraded: { description: 'One of them failed, or was lost after it had been carried out.' },
+        degraded: { description: 'One of them failed, needs a person, or was lost after it had been carried out.' },
       },
     },
     acknowledged: {
       description: 'Seen by a person; containment, if any, stays in force.',
       on: {
+        contain: 'contained',
         resolve: 'resolved',
         recur: [
           { guard: 'canWait', actions: 'takeReport' },

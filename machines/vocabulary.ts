@@ -68,5 +68,5 @@ export const CHANNELS = ['push', 'poll', 'log'] as const;
 export type Channel = (typeof CHANNELS)[number];
 
 /** The containment of one incident, summed up. */
-export const CONTAINMENT_STATUSES = ['delivering', 'confirmed', 'degraded'] as const;
+export const CONTAINMENT_STATUSES = ['delivering', 'overdue', 'confirmed', 'degraded'] as const;
 export type ContainmentStatus = (typeof CONTAINMENT_STATUSES)[number];

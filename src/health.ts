@@ -2,6 +2,8 @@
 import type { LogFindings } from './audit/log-findings.ts';
 import type { AuditLog } from './audit/log.ts';
 import { ACTIONS } from '../machines/vocabulary.ts';
+import { DAY, HOUR, MINUTE, SECOND } from './clock.ts';
+import type { OverdueWatch, UnconfirmedDirective } from './containment/overdue-watch.ts';
 import type { Notifier } from './containment/notifier.ts';
 import type { DetailedWebhookStatus, WebhookStatus } from './containment/webhook-feed.ts';
 import { isUndelivered } from './domain/delivery.ts';
@@ -18,6 +20,7 @@ export interface HealthDependencies {
   /** What an operator should know although the service works. */
   readonly warnings: () => readonly string[];
   readonly notifier: Pick<Notifier, 'status' | 'detailedStatus'>;
+  readonly overdue: Pick<OverdueWatch, 'unconfirmed'>;
   readonly verification: { readonly verified: number | undefined };
   readonly findings: Pick<LogFindings, 'open'>;
   readonly identity: { readonly id: string | undefined };
@@ -54,6 +57,7 @@ export function reasonsOf({
  */
 export function healthOf(dependencies: HealthDependencies, detailed: boolean): HealthReport {
   const { log, projections, policy, notifier, warnings, verification, findings, identity, startedAt } = dependencies;
+  const overdue = dependencies.overdue.unconfirmed.filter(({ isOverdue }) => isOverdue);
   const { state, writable, entries, bytes, segments, algorithm } = log.status;
   const { version, source, path, digest, loaded_at } = policy.current;
   const reasons = reasonsOf(dependencies);
@@ -63,7 +67,12 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
     open_incidents,
     total_incidents,
     ...(reasons.length === 0 ? {} : { reasons }),
-    warnings: [...warnings(), ...containmentWarnings(projections), ...notifyWarnings(notifier)],
+    warnings: [
+      ...warnings(),
+      ...overdue.map(overdueWarning),
+      ...containmentWarnings(projections),
+      ...notifyWarnings(notifier),
+    ],
     version: VERSION,
     started_at: startedAt,
     audit: {
@@ -77,7 +86,7 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
       log_id: identity.id ?? null,
       findings: findings.open.map(({ finding, detail, found_at }) => ({ finding, detail, found_at })),
     },
-    containment: containmentOf(projections),
+    containment: { ...containmentOf(projections), overdue: overdue.map(overdueOf) },
     notify: detailed ? notifier.detailedStatus.map(inDetail) : notifier.status,
     policy: { version, source, ...(path === undefined ? {} : { path }), digest, loaded_at },
   };
@@ -100,13 +109,48 @@ const inDetail = ({ webhook, status, lastError }: DetailedWebhookStatus): Webhoo
   ...(lastError === undefined ? {} : { last_error: lastError }),
 });
 
+/** How long ago, in whole units: `90 s`, `17 min`, `12 h`, `3 d`. */
+function ageInWords(age: number): string {
+  const [unit, name] = AGE_UNITS.find(([size]) => age >= 2 * size) ?? [SECOND, 's'];
+  return `${Math.floor(age / unit)} ${name}`;
+}
+
+const AGE_UNITS = [
+  [DAY, 'd'],
+  [HOUR, 'h'],
+  [MINUTE, 'min'],
+] as const;
+
+const overdueWarning = ({ action, directive, age, overdue }: UnconfirmedDirective): string => {
+  const asked = `${directive} ${action} is overdue: asked for ${ageInWords(age)} ago and not confirmed`;
+  return directive === 'engage'
+    ? `${asked}, for ${Math.max(overdue, 1)} ${overdue > 1 ? 'incidents' : 'incident'}`
+    : asked;
+};
+
+const overdueOf = ({ action, directive, incident, asked_at, age, overdue }: UnconfirmedDirective) => ({
+  action,
+  directive,
+  incident,
+  asked_at,
+  age_seconds: Math.floor(age / SECOND),
+  incidents: Math.max(overdue, 1),
+});
+
 function containmentWarnings({ posture }: Projections): readonly string[] {
   return ACTIONS.flatMap((action) => {
     const { counts, release } = posture.of(action);
     const broken = (counts.failed ?? 0) + (counts.lost ?? 0);
+    const forPerson = counts.needs_person ?? 0;
+    const status = release?.delivery.status;
     return [
       ...(broken === 0 ? [] : [`${action} is not known to be in force for ${broken} incidents that ask for it`]),
-      ...(release?.delivery.status === 'failed' ? [`${action} could not be released`] : []),
+      ...(forPerson === 0 ? [] : [`${action} needs a person for ${forPerson} incidents: no attempt can carry it out`]),
+      ...(status === 'failed' ? [`${action} could not be released`] : []),
+      ...(status === 'lost' ? [`${action} is not known to be released any more`] : []),
+      ...(status === 'needs_person'
+        ? [`${action} could not be released, and is not tried again: it needs a person`]
+        : []),
     ];
   });
 }

@@ -13,7 +13,7 @@ import { drawChart } from './draw-chart.ts';
 
 /** Space for the labels, and for a reader whose font is wider than the one that Graphviz measures. */
 const LAYOUT = {
-  dotGraphAttrs: [{ name: 'nodesep', value: '0.2' }],
+  dotGraphAttrs: [{ name: 'nodesep', value: '0.1' }],
   dotNodeAttrs: [{ name: 'fontsize', value: '15' }],
   dotEdgeAttrs: [{ name: 'fontsize', value: '14' }],
 };

@@ -17,6 +17,7 @@ const KEYS: Readonly<Record<string, string>> = {
   default_severity: 'The severity of a report that names none.',
   min_severity: 'The least severity of an incident of this class, whatever its report says.',
   attention_after: 'An acknowledged incident that recurs after so long without an occurrence needs attention again.',
+  overdue_after: 'After how long an engage or a release that is not confirmed is overdue: 30s, 60s, 5m.',
   burst: 'From so many reports of one source and class on, further ones are occurrences of the newest incident.',
   reports: 'How many reports are a burst.',
   within: 'In what time: 1s, 60s, 5m, 1h.',
@@ -55,6 +56,7 @@ const CHECKS: Readonly<Record<string, object>> = {
   timeout: { pattern: durationPattern(TIME_UNITS) },
   confirm_every: { pattern: durationPattern(TIME_UNITS) },
   attention_after: { pattern: durationPattern(TIME_UNITS) },
+  overdue_after: { pattern: durationPattern(TIME_UNITS) },
   within: { pattern: durationPattern(TIME_UNITS) },
 };
 

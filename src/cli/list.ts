@@ -5,10 +5,10 @@ import { UsageError } from './exit.ts';
 import { type FilterOptions, timeOf, wholeNumber, withFilterOptions } from './filter-options.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
 import { ageOf } from './terminal/age.ts';
-import { SEVERITY_STYLES, STATE_STYLES } from './terminal/colour.ts';
+import { SEVERITY_STYLES } from './terminal/colour.ts';
 import { isOutputGone, writeNotice, writeJson, writeLines } from './terminal/output.ts';
 import { type Column, table } from './terminal/table.ts';
-import { stateWords } from './summary.ts';
+import { stateStyle, stateWords } from './summary.ts';
 import { STATES } from '../../machines/vocabulary.ts';
 
 interface Options extends ApiOptions, FilterOptions {
@@ -117,7 +117,7 @@ const columns = (now: number): readonly Column<Row>[] => [
   {
     header: 'STATE',
     value: ({ incident: { state, containment } }) => stateWords(state, containment),
-    style: ({ incident: { state } }) => STATE_STYLES[state],
+    style: ({ incident: { state, containment } }) => stateStyle(state, containment),
     least: Math.max(...STATES.map(({ length }) => length)),
   },
   { header: 'AGE', value: ({ incident: { created_at } }) => ageOf(created_at, now) },

@@ -5,9 +5,9 @@ import { STATES } from '../../machines/vocabulary.ts';
 import type { Delivery, Incident } from '../client/shapes.ts';
 import { type AuditEntry, detailOf } from './audit-entry.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
-import { summaryOf } from './summary.ts';
+import { stateStyle, summaryOf } from './summary.ts';
 import { ageOf } from './terminal/age.ts';
-import { STATE_STYLES, styled } from './terminal/colour.ts';
+import { styled, TROUBLE_STYLE } from './terminal/colour.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { printable, printableLines } from './terminal/printable.ts';
 import { table } from './terminal/table.ts';
@@ -73,13 +73,22 @@ const field = (name: string, value: string): string => `${name.padEnd(12)} ${val
 
 const indented = (lines: readonly string[]): readonly string[] => lines.map((line) => `  ${line}`);
 
+/** The statuses of deliveries that an operator has to look at. */
+const TROUBLED: readonly Delivery['status'][] = ['failed', 'lost', 'needs_person'];
+
 const deliveriesOf = ({ containment }: Incident): readonly string[] =>
   containment === undefined
     ? []
     : table<Delivery>(
         [
           { header: 'ACTION', value: ({ action }) => action },
-          { header: 'STATUS', value: ({ status }) => status },
+          {
+            header: 'STATUS',
+            value: ({ status, overdue_at }) => (overdue_at === undefined ? status : `overdue (${status})`),
+            style: ({ status, overdue_at }) =>
+              overdue_at !== undefined || TROUBLED.includes(status) ? TROUBLE_STYLE : undefined,
+          },
+          { header: 'ASKED FOR', value: ({ asked_at }) => asked_at },
           { header: 'ATTEMPTS', value: ({ attempts }) => String(attempts) },
           { header: 'CONFIRMED', value: ({ confirmed_at }) => confirmed_at ?? '' },
           { header: 'NEXT ATTEMPT', value: ({ next_attempt_at }) => next_attempt_at ?? '' },
@@ -103,7 +112,7 @@ function chartOf(
     if (name !== state) return [`${since === undefined ? '○' : '●'} ${name.padEnd(13)} ${since ?? ''}`.trimEnd()];
     const inner = containment === undefined || state === 'resolved' ? '' : `  ${containment.status}`;
     return [
-      `${styled(STATE_STYLES[state], `▶ ${name.padEnd(13)}`)} ${since ?? ''}${inner}`.trimEnd(),
+      `${styled(stateStyle(state, containment), `▶ ${name.padEnd(13)}`)} ${since ?? ''}${inner}`.trimEnd(),
       ...transitions
         .filter(({ allowed, target }) => allowed && target !== null && target !== state)
         .map(({ event, target }) => `    ${printable(event)} → ${printable(target ?? '')}`),

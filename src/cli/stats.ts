@@ -11,7 +11,8 @@ export const define = (command: Command): Command =>
   withApiClient(command.description('Counts the incidents on record.')).action(async (options: ApiOptions) => {
     const statistics = await new ApiClient(options).read<StatisticsReading>('/api/v1/stats');
     if (options.json) return writeJson(statistics);
-    const { total_incidents, open_incidents, by_class, by_state, by_severity, open_by_severity } = statistics;
+    const { total_incidents, open_incidents, by_class, by_state, by_containment, by_severity } = statistics;
+    const { open_by_severity } = statistics;
     const open = (name: string): string => String((open_by_severity as Counts)[name] ?? 0);
     return writeLines([
       `${total_incidents} incidents, ${open_incidents} that nobody has taken on yet`,
@@ -19,6 +20,8 @@ export const define = (command: Command): Command =>
       ...countTable('SEVERITY', by_severity, { header: 'OPEN', value: ([name]) => open(name) }),
       '',
       ...countTable('STATE', by_state),
+      '',
+      ...countTable('CONTAINMENT', by_containment),
       '',
       ...countTable('CLASS', by_class),
     ]);

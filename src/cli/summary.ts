@@ -1,6 +1,6 @@
 import type { Incident } from '../client/shapes.ts';
 import { printable } from './terminal/printable.ts';
-import { SEVERITY_STYLES, STATE_STYLES, styled } from './terminal/colour.ts';
+import { SEVERITY_STYLES, STATE_STYLES, type Style, styled, TROUBLE_STYLE } from './terminal/colour.ts';
 
 /** An incident in a line. */
 export const summaryOf = ({
@@ -14,10 +14,16 @@ export const summaryOf = ({
   [
     printable(id),
     styled(SEVERITY_STYLES[severity], printable(severity)),
-    styled(STATE_STYLES[state], stateWords(state, containment)),
+    styled(stateStyle(state, containment), stateWords(state, containment)),
     printable(name),
     ...(state === 'contained' ? [`(${printable(containment_actions.join(', '))})`] : []),
   ].join('  ');
+
+/** The colour of a state; red while its containment is overdue or degraded. */
+export const stateStyle = (state: Incident['state'], containment: Incident['containment']): Style =>
+  state !== 'resolved' && (containment?.status === 'overdue' || containment?.status === 'degraded')
+    ? TROUBLE_STYLE
+    : STATE_STYLES[state];
 
 /** The state, with the status of its containment until it is resolved. */
 export const stateWords = (state: Incident['state'], containment: Incident['containment']): string =>

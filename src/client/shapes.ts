@@ -81,7 +81,15 @@ export interface Incident extends IncidentStamps {
   readonly hash: string;
 }
 
-export type DeliveryStatus = 'pending' | 'delivering' | 'recorded' | 'confirmed' | 'failed' | 'lost' | 'superseded';
+export type DeliveryStatus =
+  | 'pending'
+  | 'delivering'
+  | 'recorded'
+  | 'confirmed'
+  | 'failed'
+  | 'lost'
+  | 'needs_person'
+  | 'superseded';
 
 /** The containment of one incident: as a whole, and for each of its actions. */
 export interface Containment {
@@ -98,6 +106,11 @@ export interface Delivery {
   readonly attempts: number;
   /** The pauses between its attempts so far, in milliseconds. */
   readonly waited_ms: number;
+  /** When it was asked for, and by which entry of the log. */
+  readonly asked_at: string;
+  readonly asked_seq: number;
+  /** When it was found overdue, which is not confirmed in time; given while it is. */
+  readonly overdue_at?: string;
   readonly last_error?: string;
   readonly next_attempt_at?: string;
   readonly confirmed_at?: string;
@@ -112,15 +125,33 @@ export type Receipt =
 /** What a service observes of its own state. */
 export type Observed = 'engaged' | 'released';
 
-/** The posture of one action. */
+/**
+ * The posture of one action. It keeps apart what is asked for, what of it is known to be carried out, and of what that is
+ * not known.
+ */
 export interface Posture {
   readonly action: ContainmentAction;
-  /** Whether it is in force now. */
+  /** Whether it is asked for now. */
   readonly engaged: boolean;
   /** Given while that is not yet proved from the log since the recorder started: "not engaged" is no release then. */
   readonly verified?: false;
-  /** Since when it is in force or released; null when it was never in force. */
+  /** Since when that is asked for; null when it never was. */
   readonly since: string | null;
+  /** What is asked for now; null when it never was. */
+  readonly asked: { readonly directive: Directive; readonly since: string } | null;
+  /** What of it is known to be carried out, and who says so; null when nothing is. */
+  readonly carried_out: {
+    readonly incidents: number;
+    readonly at: string;
+    readonly by: 'answer' | 'confirmation' | 'log';
+    readonly heard_at: string | null;
+  } | null;
+  /** For how many incidents that is not known; null when it is known of all. */
+  readonly not_known: {
+    readonly incidents: number;
+    readonly overdue: number;
+    readonly oldest_asked_at: string | null;
+  } | null;
   /** How many unresolved incidents hold it. */
   readonly holders: number;
   /** The oldest of them, up to a hundred. */

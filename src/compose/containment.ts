@@ -4,6 +4,7 @@ import { ConfirmationDeadline } from '../containment/confirmation-deadline.ts';
 import { Confirmations } from '../containment/confirmations.ts';
 import { Dispatcher } from '../containment/dispatcher.ts';
 import { Notifier } from '../containment/notifier.ts';
+import { OverdueWatch } from '../containment/overdue-watch.ts';
 import { PostureReads } from '../containment/posture-reads.ts';
 import type { OpenRecord } from './record.ts';
 
@@ -14,9 +15,11 @@ export interface RunningContainment {
   readonly confirmations: Confirmations;
   readonly posture: PostureReads;
   readonly notifier: Notifier;
+  /** What is asked for and not known to be carried out. */
+  readonly overdue: Pick<OverdueWatch, 'unconfirmed'>;
   /** Goes on under the policy in force. */
   followPolicy(): void;
-  /** Does what time brings: what is due, and which services are silent. Called every second or so. */
+  /** Does what time brings: what is due, what is overdue, and which services are silent. Called every second or so. */
   beat(): void;
 }
 
@@ -39,8 +42,11 @@ export function startContainment(
   incidents.directives.on('directive', ({ action }) => wake(action));
   const notifier = new Notifier({ log, current, notify: () => policy.current.notify, clock, onFault });
   const deadline = new ConfirmationDeadline({ incidents, current, targets, clock, onFault });
+  const overdueAfter = () => policy.current.overdue_after;
+  const shown = projections.posture;
+  const overdue = new OverdueWatch({ incidents, log, current, shown, overdueAfter, clock, onFault });
   releases.defer(async () => {
-    await Promise.all([dispatcher.stop(), notifier.stop(), deadline.stop()]);
+    await Promise.all([dispatcher.stop(), notifier.stop(), deadline.stop(), overdue.stop()]);
   });
   const posture = new PostureReads({
     current,
@@ -52,6 +58,7 @@ export function startContainment(
     confirmations: new Confirmations({ incidents, current, log, targets, clock, wake }),
     posture,
     notifier,
+    overdue,
     followPolicy: () => {
       dispatcher.hurryAll();
       posture.changed();
@@ -61,6 +68,7 @@ export function startContainment(
       dispatcher.wakeAll();
       notifier.beat();
       void deadline.look();
+      void overdue.look();
     },
   };
 }

@@ -59,7 +59,7 @@ export async function serve(
   releases: AsyncDisposableStack,
 ): Promise<Serving> {
   const { log, projections, incidents, recorder, reads, policy, verification, findings } = record;
-  const { posture, notifier, confirmations } = containment;
+  const { posture, notifier, confirmations, overdue } = containment;
   const metrics = releases.adopt(new Metrics(clock), (running) => running.stop());
   const events = new EventStreams({ log, kindOf: (id) => reads.kindOf(id), clock, logger });
 
@@ -68,7 +68,17 @@ export async function serve(
   const warnings = (): readonly string[] => warningsOf(record);
   const startedAt = timestamp(clock.now());
   const reasons = (): readonly string[] => reasonsOf({ log, projections, token });
-  metrics.watch({ log, projections, actors: incidents, streams: events, policy, verification, notifier, reasons });
+  metrics.watch({
+    log,
+    projections,
+    actors: incidents,
+    streams: events,
+    policy,
+    verification,
+    notifier,
+    overdue,
+    reasons,
+  });
   const reload = async (): Promise<object> => {
     const { version, source, digest, loaded_at } = await policy.reload(log);
     logger.info({ digest, source }, 'policy reloaded');
@@ -97,6 +107,7 @@ export async function serve(
           identity: record.identity,
           token,
           notifier,
+          overdue,
           warnings,
           startedAt,
         },

@@ -7,5 +7,5 @@ export type AttemptResult =
   | { readonly kind: 'missed'; readonly error: string; readonly retryAfter?: number }
   /** The service has taken it and confirms later; without that it is asked again after so many milliseconds. */
   | { readonly kind: 'accepted'; readonly error: string; readonly retryAfter: number }
-  /** Another attempt would be answered alike. */
-  | { readonly kind: 'refused'; readonly error: string };
+  /** Another attempt would be answered alike; or nothing was sent, because nothing says what to act on. */
+  | { readonly kind: 'refused'; readonly error: string; readonly unsent?: true };

@@ -2,11 +2,12 @@
  * What services and operators report about deliveries: confirmations by services, and requests to try deliveries again.
  */
 import type { DeliveryStatus } from '../../machines/delivery.ts';
-import type { ContainmentAction, Directive } from '../../machines/vocabulary.ts';
+import type { Channel, ContainmentAction, Directive } from '../../machines/vocabulary.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
 import type { DeliveryName, DeliveryNews } from '../domain/delivery.ts';
+import { obstacleTo } from '../domain/model-evidence.ts';
 import type { IncidentActor, Sender } from '../incidents/incident-actor.ts';
 import { type Targets, channelOf } from '../policy/targets.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
@@ -43,7 +44,7 @@ export interface Confirmed {
 }
 
 export interface ConfirmationsDependencies {
-  readonly incidents: { actor(id: string): Pick<IncidentActor, 'send' | 'delivery'> };
+  readonly incidents: { actor(id: string): Pick<IncidentActor, 'send' | 'delivery' | 'read'> };
   /** @throws RecorderError `log_unavailable` while the posture is behind the log */
   readonly current: () => Pick<CurrentReads, 'posture'>;
   readonly log: Pick<AuditLog, 'append'>;
@@ -56,7 +57,7 @@ export interface ConfirmationsDependencies {
 const UNCONFIRMED: readonly DeliveryStatus[] = ['recorded', 'pending', 'delivering', 'failed', 'lost'];
 /** Those that were sent to a target, or will be, and that it has not confirmed. */
 const SENT: ReadonlySet<DeliveryStatus> = new Set(['pending', 'delivering', 'failed']);
-const RETRIABLE: readonly DeliveryStatus[] = ['failed', 'lost', 'delivering', 'recorded'];
+const RETRIABLE: readonly DeliveryStatus[] = ['failed', 'lost', 'needs_person', 'delivering', 'recorded'];
 
 const EXPECTED = { engage: 'engaged', release: 'released' } as const satisfies Record<Directive, Observed>;
 
@@ -72,7 +73,8 @@ export class Confirmations {
    * contradicts the directive, the containment is lost.
    *
    * What is sent to a target is confirmed by that target first: by its answer, unless the policy says `confirm: callback`.
-   * Otherwise whoever has a token could end the attempts by saying that it is done.
+   * Otherwise whoever has a token could end the attempts by saying that it is done. What needs a person is confirmed for
+   * the incident that the request names, and for no other: a service that confirms all it holds does not know of it.
    * @throws RecorderError `not_found` for an unknown incident, `illegal_transition` when the directive is not in force or
    *   the incident does not hold the action, and what an append throws
    */
@@ -88,7 +90,7 @@ export class Confirmations {
         };
     const statuses = contradicts ? ['confirmed' as const] : this.#confirmable(action, directive);
     const names = this.#named(action, directive, incident_id, statuses).filter(
-      (name) => contradicts || !this.#awaitsTarget(name),
+      (name) => contradicts || this.#mayConfirm(name, incident_id !== undefined),
     );
     const changed = await this.#sendAll(names, news);
     if (!contradicts && changed === 0) await this.#hear(action, directive);
@@ -111,16 +113,24 @@ export class Confirmations {
     const statuses = RETRIABLE.filter((status) => status !== 'recorded' || via === 'push');
     const names = this.#named(action, directive, incident_id, statuses).filter((name) => {
       const status = incidents.actor(name.incident).delivery(action, directive)?.status;
-      return status !== undefined && statuses.includes(status);
+      return status !== undefined && statuses.includes(status) && this.#obstacle(name, via) === undefined;
     });
     const retried = await this.#sendAll(names, { type: 'retried', via }, { by, note });
     if (incident_id !== undefined && retried === 0) {
-      throw new RecorderError('illegal_transition', `nothing of ${action} has to be tried again for ${incident_id}`);
+      const obstacle = this.#obstacle({ incident: incident_id, action, directive }, via);
+      const what = `nothing of ${action} ${obstacle === undefined ? 'has to' : 'can'} be tried again for ${incident_id}`;
+      throw new RecorderError('illegal_transition', obstacle === undefined ? what : `${what}: ${obstacle}`);
     }
     wake(action);
     // Attempts continue meanwhile, so some may be `delivering` again.
-    const left = statuses.filter((status) => status !== 'delivering');
+    const left = statuses.filter((status) => status !== 'delivering' && status !== 'needs_person');
     return { retried, remaining: incident_id === undefined ? this.#left(action, directive, left) : 0 };
+  }
+
+  /** Why no attempt at a delivery could be made. */
+  #obstacle({ incident, action, directive }: DeliveryName, via: Channel): string | undefined {
+    if (directive === 'release') return undefined;
+    return obstacleTo(action, via, this.#dependencies.incidents.actor(incident).read().incident);
   }
 
   /** The statuses in which a service may confirm a delivery. */
@@ -130,11 +140,12 @@ export class Confirmations {
       : UNCONFIRMED;
   }
 
-  /** Whether only the target of a delivery can confirm it now. */
-  #awaitsTarget({ incident, action, directive }: DeliveryName): boolean {
-    if (!this.#isConfirmedByTarget(action, directive)) return false;
+  /** Whether a service or person may confirm a delivery now; `isNamed` when the request names its incident. */
+  #mayConfirm({ incident, action, directive }: DeliveryName, isNamed: boolean): boolean {
     const status = this.#dependencies.incidents.actor(incident).delivery(action, directive)?.status;
-    return status !== undefined && SENT.has(status);
+    if (status === 'needs_person') return isNamed;
+    // Only its target can confirm what was sent.
+    return status === undefined || !SENT.has(status) || !this.#isConfirmedByTarget(action, directive);
   }
 
   #isConfirmedByTarget(action: ContainmentAction, directive: Directive): boolean {

@@ -72,7 +72,7 @@ export class Dispatcher {
     await actor.proved();
     const { incident } = actor.read();
     const body = bodyFor(name.action, incident);
-    if (typeof body === 'string') return { kind: 'refused', error: body };
+    if (typeof body === 'string') return { kind: 'refused', error: body, unsent: true };
     if (endpoint !== undefined) {
       return send({
         endpoint,

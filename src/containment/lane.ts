@@ -213,7 +213,7 @@ function newsOf(outcome: AttemptResult, attempts: number): DeliveryNews {
     case 'done':
       return { type: 'confirmed', attempted: true, receipt: outcome.receipt };
     case 'refused':
-      return { type: 'refused', error: outcome.error };
+      return { type: 'refused', error: outcome.error, ...(outcome.unsent && { unsent: true }) };
     case 'accepted':
     case 'missed':
       return { type: 'missed', error: outcome.error, wait: pauseAfter(attempts, outcome.retryAfter) };

@@ -5,19 +5,25 @@ import type { Targets } from '../policy/targets.ts';
 import { channelOf } from '../policy/targets.ts';
 import type { DeliveryRecord } from '../domain/delivery.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
-import type { ActionPosture } from '../projections/posture.ts';
+import { type ActionPosture, WAITS } from '../projections/posture.ts';
 
 /** How many holders are named; `holders` counts them all. */
 const MOST_NAMED = 100;
 
-/** How one action stands. Times are RFC 3339. */
+/**
+ * How one action stands. Times are RFC 3339. It keeps three things apart: what is `asked` for, what of it is known to be
+ * `carried_out`, and of what that is `not_known`.
+ */
 export interface ActionView {
   readonly action: ContainmentAction;
   readonly engaged: boolean;
   /** Given while that is not yet proved from the log since the start: "not engaged" may be what somebody wrote. */
   readonly verified?: false;
-  /** Since when; null when it never was in force. */
+  /** Since when that is asked for; null when it never was. */
   readonly since: string | null;
+  readonly asked: Asked | null;
+  readonly carried_out: CarriedOut | null;
+  readonly not_known: NotKnown | null;
   /** How many unresolved incidents hold it. */
   readonly holders: number;
   /** The oldest of them, at most 100. */
@@ -28,6 +34,34 @@ export interface ActionView {
   readonly heard_at: string | null;
   /** How far it is known to have been carried out; null when nothing was ever asked for. */
   readonly delivery: DeliveryView | null;
+}
+
+/** What is asked for now; null when the action was never asked for. */
+export interface Asked {
+  readonly directive: Directive;
+  /** Since when: the first of the incidents that hold it, or the resolution of the last one. */
+  readonly since: string;
+}
+
+/** What of it is known to be carried out; null when nothing is. */
+export interface CarriedOut {
+  /** For how many incidents. */
+  readonly incidents: number;
+  /** The oldest confirmation: when it came, and whether in an answer, by itself, or by an entry of the log. */
+  readonly at: string;
+  readonly by: 'answer' | 'confirmation' | 'log';
+  /** When its service was last heard of. */
+  readonly heard_at: string | null;
+}
+
+/** Of what of it that is not known; null when all of it is. */
+export interface NotKnown {
+  /** For how many incidents. */
+  readonly incidents: number;
+  /** How many of them are overdue. */
+  readonly overdue: number;
+  /** When the one that has waited longest was asked for; null when all were carried out once, and lost. */
+  readonly oldest_asked_at: string | null;
 }
 
 /**
@@ -55,7 +89,15 @@ export interface PostureReadsDependencies {
 const IDENTITY_LENGTH = 12;
 
 /** The most significant status first. */
-const ORDER: readonly DeliveryStatus[] = ['confirmed', 'failed', 'lost', 'delivering', 'pending', 'recorded'];
+const ORDER: readonly DeliveryStatus[] = [
+  'confirmed',
+  'failed',
+  'needs_person',
+  'lost',
+  'delivering',
+  'pending',
+  'recorded',
+];
 
 /** The version of each set of actions that was looked at. */
 type Versions = Map<string, string | undefined>;
@@ -75,16 +117,20 @@ export class PostureReads {
     const posture = current.posture.of(action);
     const { holders, since, heard_at } = posture;
     const engaged = holders > 0;
+    const delivery = engaged ? this.#engagement(action, posture) : releaseOf(posture);
     return {
       action,
       engaged,
       ...(this.#dependencies.isProved(action) ? {} : { verified: false }),
       since,
+      asked: since === null ? null : { directive: engaged ? 'engage' : 'release', since },
+      carried_out: carriedOut(action, posture, delivery),
+      not_known: engaged ? this.#notKnown(action, posture) : releaseNotKnown(action, posture),
       holders,
       held_by: current.posture.holders(action, MOST_NAMED).map(({ incident }) => incident),
       via: channelOf(this.#dependencies.targets(), action, engaged ? 'engage' : 'release'),
       heard_at,
-      delivery: engaged ? this.#engagement(action, posture) : releaseOf(posture),
+      delivery,
     };
   }
 
@@ -156,6 +202,15 @@ export class PostureReads {
     this.changed();
   }
 
+  #notKnown(action: ContainmentAction, { holders, counts, overdue }: ActionPosture): NotKnown | null {
+    const incidents = holders - (counts.confirmed ?? 0);
+    if (incidents === 0) return null;
+    const { posture } = this.#dependencies.current();
+    const asked = WAITS.flatMap((wait) => posture.waiting(action, wait, 1)).map(({ askedAt }) => askedAt);
+    const oldest_asked_at = asked.length === 0 ? null : new Date(Math.min(...asked)).toISOString();
+    return { incidents, overdue, oldest_asked_at };
+  }
+
   #engagement(action: ContainmentAction, { counts }: ActionPosture): DeliveryView | null {
     const status = ORDER.find((candidate) => counts[candidate] !== undefined);
     const current = this.#dependencies.current();
@@ -166,6 +221,29 @@ export class PostureReads {
     if (holder === undefined || record === undefined) return null;
     return viewOf(holder.incident, 'engage', record, counts);
   }
+}
+
+/** The most significant delivery is a confirmed one if there is one. */
+function carriedOut(
+  action: ContainmentAction,
+  { holders, since, heard_at }: ActionPosture,
+  delivery: DeliveryView | null,
+): CarriedOut | null {
+  if (delivery?.status === 'confirmed') {
+    const { counts, confirmed_at, asked_at, receipt } = delivery;
+    return { incidents: counts.confirmed ?? 1, at: confirmed_at ?? asked_at, by: receipt?.by ?? 'log', heard_at };
+  }
+  // What is only an entry of the log is released by its resolution.
+  const isReleased = action === 'log_alert' && holders === 0 && since !== null;
+  return isReleased ? { incidents: 1, at: since, by: 'log', heard_at } : null;
+}
+
+function releaseNotKnown(action: ContainmentAction, { release, since }: ActionPosture): NotKnown | null {
+  if (since === null || action === 'log_alert' || release?.delivery.status === 'confirmed') return null;
+  // The incident may have left the record, and with it what is known of its release.
+  if (release === null) return { incidents: 0, overdue: 0, oldest_asked_at: null };
+  const { asked_at, delivery } = release;
+  return { incidents: 1, overdue: delivery.overdue_at === undefined ? 0 : 1, oldest_asked_at: asked_at };
 }
 
 const releaseOf = ({ release }: ActionPosture): DeliveryView | null =>

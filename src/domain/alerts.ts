@@ -1,8 +1,9 @@
 /**
- * Which entries raise an alert: those that ask for `log_alert`, those that say that containment went wrong, and reports
- * that lower a critical severity, raise their incident's, bring it back after a long silence, or come in a burst.
+ * Which entries raise an alert: those that ask for `log_alert`, those that say that containment went wrong or needs a
+ * person, the first of an action and directive that says that it is overdue, and reports that lower a critical severity,
+ * raise their incident's, bring it back after a long silence, or come in a burst.
  */
-import type { AlertData, IncidentDraft, RoutedIntent } from './entries.ts';
+import type { AlertData, FailedData, IncidentDraft, OverdueData, RoutedIntent } from './entries.ts';
 
 /** What an alert repeats of its incident, so that it can be read by itself. */
 export type AlertSubject = Pick<AlertData, 'class' | 'severity' | 'source'>;
@@ -35,7 +36,11 @@ function reasonOf({ event, data }: IncidentDraft): string | undefined {
     case 'incident.contained':
       return alertAsked(data.intents);
     case 'containment.failed':
-      return `could not ${data.directive} ${data.action}: ${data.error}`;
+      return data.needs_person === true
+        ? reasonForPerson(data)
+        : `could not ${data.directive} ${data.action}: ${data.error}`;
+    case 'containment.overdue':
+      return data.first === true ? reasonOfOverdue(data) : undefined;
     case 'containment.lost':
       return `lost ${data.action}: ${data.reason}`;
     case 'incident.acknowledged':
@@ -49,6 +54,14 @@ function reasonOf({ event, data }: IncidentDraft): string | undefined {
       return event satisfies never;
   }
 }
+
+const reasonForPerson = ({ action, directive, error }: FailedData): string =>
+  directive === 'release'
+    ? `could not release ${action}, and it is not tried again; a person has to release it: ${error}`
+    : `${action} needs a person: ${error}`;
+
+const reasonOfOverdue = ({ action, directive, asked_at, waited_ms }: OverdueData): string =>
+  `${directive} ${action} is overdue: asked for at ${asked_at}, ${Math.round(waited_ms / 1000)} s ago, and not confirmed`;
 
 const alertAsked = (intents: readonly RoutedIntent[]): string | undefined =>
   intents.some(({ action, directive }) => action === 'log_alert' && directive === 'engage')

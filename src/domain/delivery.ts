@@ -24,6 +24,11 @@ export interface DeliveryRecord {
   readonly attempts: number;
   /** The pauses between its attempts so far, in milliseconds. */
   readonly waited_ms: number;
+  /** When it was asked for, and by which entry of the log. */
+  readonly asked_at: string;
+  readonly asked_seq: number;
+  /** When it was found overdue, while it is. */
+  readonly overdue_at?: string;
   readonly last_error?: string;
   readonly next_attempt_at?: string;
   readonly confirmed_at?: string;
@@ -42,8 +47,10 @@ export interface DeliveryName {
 export type DeliveryNews =
   /** An attempt came to nothing; the next would be due after `wait` milliseconds. */
   | { readonly type: 'missed'; readonly error: string; readonly wait: number }
-  /** Another attempt is pointless: it was refused, or can't be made. */
-  | { readonly type: 'refused'; readonly error: string }
+  /** Another attempt is pointless: it was refused, or can't be made (`unsent`). */
+  | { readonly type: 'refused'; readonly error: string; readonly unsent?: true }
+  /** It was not confirmed in time; `first` when no other delivery of the action with this directive is overdue. */
+  | { readonly type: 'overdue'; readonly waited: number; readonly after: number; readonly first: boolean }
   | { readonly type: 'confirmed'; readonly attempted: boolean; readonly receipt: Receipt }
   | { readonly type: 'lost'; readonly reason: string }
   | { readonly type: 'retried'; readonly via: Channel };
@@ -53,23 +60,35 @@ const ABOUT_DELIVERIES: ReadonlySet<string> = new Set(DELIVERY_EVENTS);
 /** Whether an entry is about a delivery. */
 export const isAboutDelivery = (entry: Entry): entry is DeliveryEntry => ABOUT_DELIVERIES.has(entry.event);
 
+/** The entry that asks for a delivery. */
+export interface Asking {
+  readonly timestamp: string;
+  readonly data: { readonly seq: number };
+}
+
 /** A delivery that has just been asked for. */
-export function newDelivery(action: ContainmentAction, via: Channel): DeliveryRecord {
+export function newDelivery(
+  action: ContainmentAction,
+  via: Channel,
+  { timestamp: asked_at, data: { seq: asked_seq } }: Asking,
+): DeliveryRecord {
   const { status } = beginDelivery(via);
-  return { action, status, via, attempts: 0, waited_ms: 0 };
+  return { action, status, via, attempts: 0, waited_ms: 0, asked_at, asked_seq };
 }
 
 /** How the incident's statechart sees a delivery. */
-export function standingOf({ status }: DeliveryRecord): Standing {
+export function standingOf({ status, overdue_at }: Pick<DeliveryRecord, 'status' | 'overdue_at'>): Standing {
   switch (status) {
     case 'confirmed':
       return 'confirmed';
     case 'failed':
     case 'lost':
+    case 'needs_person':
       return 'broken';
     case 'pending':
     case 'delivering':
     case 'recorded':
+      return overdue_at === undefined ? 'waiting' : 'overdue';
     case 'superseded':
       return 'waiting';
     default:
@@ -83,30 +102,52 @@ const isUnconfirmed = ({ status }: DeliveryRecord): boolean => status !== 'confi
 /** Whether it is to be sent, now or later. */
 export const isUndelivered = ({ status }: DeliveryRecord): boolean => status === 'pending' || status === 'delivering';
 
-/** The delivery after an event of its chart, without a next attempt; undefined when the chart does not take it. */
+/** `asked_seq` of a delivery that is asked for again by an entry that is not written yet. */
+const NOT_WRITTEN = 0;
+
+/**
+ * The delivery after an event of its chart, without its next attempt; undefined when the chart does not take it. What is
+ * broken and asked for again waits from then on; what still waits goes on waiting.
+ */
 function move(record: DeliveryRecord, event: ChartEvent): DeliveryRecord | undefined {
   const next = decideDelivery(situationOf(record), event);
   if (next === undefined) return undefined;
-  const { action, last_error, confirmed_at, receipt } = record;
+  const { action, asked_at, asked_seq, overdue_at, last_error, next_attempt_at, confirmed_at, receipt } = record;
+  const isAskedAgain = event.type === 'retry' && standingOf(record) === 'broken';
   return {
     action,
     status: next.status,
     via: next.context.via,
     attempts: next.context.attempts,
     waited_ms: next.context.waited,
+    asked_at,
+    asked_seq: isAskedAgain ? NOT_WRITTEN : asked_seq,
+    ...(next.context.overdue && overdue_at !== undefined ? { overdue_at } : {}),
     ...(last_error === undefined ? {} : { last_error }),
+    // Being overdue says nothing of an attempt.
+    ...(event.type === 'overdue' && next_attempt_at !== undefined ? { next_attempt_at } : {}),
     ...(confirmed_at === undefined ? {} : { confirmed_at }),
     ...(receipt === undefined ? {} : { receipt }),
   };
 }
 
+/** Whether a refusal needs a person: a release that is refused, or nothing that could be sent. */
+export const needsPerson = (directive: Directive, { unsent }: Extract<DeliveryNews, { type: 'refused' }>): boolean =>
+  directive === 'release' || unsent === true;
+
 /** The delivery after news of it, without the times and texts that its entry adds; undefined when they come too late. */
-export function decideNews(record: DeliveryRecord, news: DeliveryNews): DeliveryRecord | undefined {
+export function decideNews(
+  record: DeliveryRecord,
+  directive: Directive,
+  news: DeliveryNews,
+): DeliveryRecord | undefined {
   switch (news.type) {
     case 'missed':
       return move(record, { type: 'miss', wait: news.wait });
     case 'refused':
-      return move(record, { type: 'refuse' });
+      return move(record, { type: 'refuse', attempted: news.unsent !== true, person: needsPerson(directive, news) });
+    case 'overdue':
+      return move(record, { type: 'overdue' });
     case 'confirmed':
       return move(record, { type: 'confirm', attempted: news.attempted });
     case 'lost':
@@ -121,9 +162,14 @@ export function decideNews(record: DeliveryRecord, news: DeliveryNews): Delivery
 /** The delivery once its incident is resolved: what was not carried out is superseded. */
 export const supersede = (record: DeliveryRecord): DeliveryRecord => move(record, { type: 'supersede' }) ?? record;
 
-/** A delivery that failed or was lost, once it is asked for again. */
-export const askedAgain = (record: DeliveryRecord, via: Channel): DeliveryRecord =>
-  move(record, { type: 'retry', via }) ?? record;
+/** A broken delivery, once an entry asks for it again. */
+export function askedAgain(record: DeliveryRecord, via: Channel, asking: Asking): DeliveryRecord {
+  const next = move(record, { type: 'retry', via });
+  return next === undefined ? record : withAsking(next, asking);
+}
+
+const withAsking = (record: DeliveryRecord, { timestamp: asked_at, data: { seq: asked_seq } }: Asking) =>
+  record.asked_seq === NOT_WRITTEN ? { ...record, asked_at, asked_seq } : record;
 
 /** The delivery of `log_alert` after its alert, whose `timestamp` is given; undefined when it was carried out before. */
 export function alerted(record: DeliveryRecord, timestamp: string): DeliveryRecord | undefined {
@@ -134,7 +180,7 @@ export function alerted(record: DeliveryRecord, timestamp: string): DeliveryReco
 
 /** The delivery after an entry about it; undefined when its statechart does not allow that entry. */
 export function foldDelivery(before: DeliveryRecord, entry: DeliveryEntry): DeliveryRecord | undefined {
-  const next = move(before, chartEventOf(entry));
+  const next = move(before, chartEventOf(entry, before));
   return next && withEntry(next, entry);
 }
 
@@ -146,25 +192,31 @@ export function withEntry(next: DeliveryRecord, entry: DeliveryEntry): DeliveryR
       return { ...next, last_error: data.error, next_attempt_at: data.next_attempt_at };
     case 'containment.failed':
       return { ...next, last_error: data.error };
+    case 'containment.overdue':
+      return { ...next, overdue_at: timestamp };
     case 'containment.lost':
       return { ...next, last_error: data.reason };
     case 'containment.confirmed':
       return { ...next, confirmed_at: timestamp, receipt: data.receipt };
     case 'containment.retried':
-      return next;
+      return withAsking(next, entry);
     default:
       return event satisfies never;
   }
 }
 
-function chartEventOf({ event, data }: DeliveryEntry): ChartEvent {
+function chartEventOf({ event, data }: DeliveryEntry, { attempts }: DeliveryRecord): ChartEvent {
   switch (event) {
     case 'containment.attempted':
       return { type: 'miss', wait: data.wait_ms };
     case 'containment.confirmed':
       return { type: 'confirm', attempted: data.attempt !== undefined };
     case 'containment.failed':
-      return data.refused ? { type: 'refuse' } : { type: 'miss', wait: Infinity };
+      return data.refused
+        ? { type: 'refuse', attempted: data.attempt > attempts, person: data.needs_person === true }
+        : { type: 'miss', wait: Infinity };
+    case 'containment.overdue':
+      return { type: 'overdue' };
     case 'containment.lost':
       return { type: 'lose' };
     case 'containment.retried':
@@ -174,7 +226,7 @@ function chartEventOf({ event, data }: DeliveryEntry): ChartEvent {
   }
 }
 
-const situationOf = ({ status, via, attempts, waited_ms }: DeliveryRecord): DeliverySituation => ({
+const situationOf = ({ status, via, attempts, waited_ms, overdue_at }: DeliveryRecord): DeliverySituation => ({
   status,
-  context: { via, attempts, waited: waited_ms },
+  context: { via, attempts, waited: waited_ms, overdue: overdue_at !== undefined },
 });

@@ -103,6 +103,8 @@ export type RecurredData = AboutIncident & {
   /** The actions that it asked for: new ones, and again those that had failed or were lost. */
   readonly intents?: readonly RoutedIntent[];
   readonly attention?: Attention;
+  /** Actions of it that are broken and were not asked for again: nothing reported says what they are to act on. */
+  readonly unable?: readonly ContainmentAction[];
   /** Whether it is an occurrence because of a burst of reports: the first of that burst, or a later one. */
   readonly burst?: 'begun' | 'continued';
   readonly request?: RequestTag;
@@ -167,10 +169,24 @@ export type ConfirmedData = AboutDelivery & {
 
 /** `containment.failed`: there will be no further attempt. */
 export type FailedData = AboutDelivery & {
+  /** How many attempts there were; 0 when nothing could be sent. */
   readonly attempt: number;
-  /** Whether the answer made another attempt pointless; otherwise it was tried for long enough. */
+  /** Whether another attempt is pointless; otherwise it was tried for long enough. */
   readonly refused: boolean;
   readonly error: string;
+  /** Whether a person has to act: a release was refused, or nothing says what to act on. Old entries do not have it. */
+  readonly needs_person?: true;
+};
+
+/** `containment.overdue`: it was not confirmed in time. It stays asked for, and its attempts go on. */
+export type OverdueData = AboutDelivery & {
+  /** When it was asked for: RFC 3339. */
+  readonly asked_at: string;
+  /** How long that was ago when this was written, and the policy's `overdue_after`, in milliseconds. */
+  readonly waited_ms: number;
+  readonly overdue_after_ms: number;
+  /** There when no other delivery of the action with this directive was overdue: then there is an alert. */
+  readonly first?: true;
 };
 
 /** `containment.lost` */
@@ -305,6 +321,7 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'incident.recurred': RecurredData;
   readonly 'containment.attempted': AttemptedData;
   readonly 'containment.confirmed': ConfirmedData;
+  readonly 'containment.overdue': OverdueData;
   readonly 'containment.failed': FailedData;
   readonly 'containment.lost': LostData;
   readonly 'containment.retried': RetriedData;
@@ -329,6 +346,7 @@ export const ENTRY_EVENTS = [
   'incident.recurred',
   ...COMMAND_EVENTS,
   'containment.attempted',
+  'containment.overdue',
   'containment.confirmed',
   'containment.failed',
   'containment.lost',
@@ -376,6 +394,7 @@ export type StoredEntry = { readonly [Event in EntryEvent]: EntryOf<Event> & Lin
 /** The events that are about deliveries. */
 export const DELIVERY_EVENTS = [
   'containment.attempted',
+  'containment.overdue',
   'containment.confirmed',
   'containment.failed',
   'containment.lost',

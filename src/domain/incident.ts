@@ -35,11 +35,13 @@ import { Contradiction } from './contradiction.ts';
 import {
   alerted,
   askedAgain,
+  type Asking,
   decideNews,
   type DeliveryNews,
   type DeliveryRecord,
   foldDelivery,
   isAboutDelivery,
+  needsPerson,
   newDelivery,
   standingOf,
   supersede,
@@ -60,6 +62,7 @@ import {
   type RoutedIntent,
   type StoredEntry,
 } from './entries.ts';
+import { obstacleTo, type ReportedEvidence } from './model-evidence.ts';
 import { severityOf } from './severity.ts';
 
 /** When each command was carried out, and who gave it. */
@@ -210,7 +213,7 @@ export function decideReport(
     ...(sourceSuspicious ? SUSPICIOUS : undefined),
     ...(request === undefined ? undefined : { request }),
   };
-  return withAlert({ timestamp, event: 'incident.reported', data }, { ...report, severity });
+  return withFollowUps({ timestamp, event: 'incident.reported', data }, { ...report, severity }, report);
 }
 
 /**
@@ -250,7 +253,8 @@ function decideCommand(
     ...(note === undefined ? {} : { note }),
     intents: routed(decision.intents, channelOf),
   };
-  return { kind: 'accepted', drafts: withAlert({ timestamp, event: eventOfCommand(command), data }, incident) };
+  const draft = { timestamp, event: eventOfCommand(command), data };
+  return { kind: 'accepted', drafts: withFollowUps(draft, incident, incident) };
 }
 
 function decideRecurrence(
@@ -261,7 +265,9 @@ function decideRecurrence(
   const reported = severityOf(report, rule);
   const rises = isMoreSevere(reported.severity, incident.severity);
   const attention = rises ? 'severity' : attentionAfterSilence(incident, timestamp, attentionAfter);
-  const decision = askChart(snapshot, { type: 'recur', rule, attention: attention !== undefined });
+  const evidence = { evidence: incident.evidence, latest_report: report };
+  const unable = brokenFor(incident, evidence);
+  const decision = askChart(snapshot, { type: 'recur', rule, attention: attention !== undefined, unable });
   if (decision.kind !== 'moved') return decision;
   const severity = rises ? reported.severity : incident.severity;
   const data: DraftOf<'incident.recurred'>['data'] = {
@@ -274,12 +280,20 @@ function decideRecurrence(
     rule,
     intents: routed(decision.intents, channelOf),
     ...(attention === undefined ? {} : { attention }),
+    ...(unable.length === 0 ? {} : { unable }),
     ...(burst === undefined ? {} : { burst }),
     ...(request === undefined ? {} : { request }),
   };
-  const drafts = withAlert({ timestamp, event: 'incident.recurred', data }, { ...incident, severity });
-  return { kind: 'accepted', drafts };
+  const draft = { timestamp, event: 'incident.recurred', data } as const;
+  return { kind: 'accepted', drafts: withFollowUps(draft, { ...incident, severity }, evidence) };
 }
+
+/** The broken actions of an incident that can't be carried out from what is reported. */
+const brokenFor = ({ containment }: Incident, evidence: ReportedEvidence): readonly ContainmentAction[] =>
+  (containment?.actions ?? [])
+    .filter((delivery) => standingOf(delivery) === 'broken')
+    .filter(({ action, via }) => obstacleTo(action, via, evidence) !== undefined)
+    .map(({ action }) => action);
 
 /** An acknowledged incident that recurs after a long time without an occurrence needs attention. */
 function attentionAfterSilence(
@@ -297,7 +311,7 @@ function decideDelivery(
   circumstances: Circumstances,
   before: DeliveryRecord | undefined,
 ): IncidentDecision {
-  const delivery = before && decideNews(before, news);
+  const delivery = before && decideNews(before, directive, news);
   if (delivery === undefined) return { kind: 'unchanged' };
   // A release is the posture's: the incident is over, and its statechart does not move.
   if (directive === 'engage') {
@@ -322,7 +336,7 @@ function decideAlert(
 function draftOfNews(
   about: Omit<DraftOf<'containment.lost'>['data'], 'reason'>,
   news: DeliveryNews,
-  { status, attempts }: DeliveryRecord,
+  { status, attempts, asked_at }: DeliveryRecord,
   { timestamp, by, note }: Circumstances,
 ): IncidentDraft {
   switch (news.type) {
@@ -337,8 +351,14 @@ function draftOfNews(
       return { timestamp, event: 'containment.attempted', data };
     }
     case 'refused': {
-      const data = { ...about, attempt: attempts, refused: true, error: news.error };
+      const person = needsPerson(about.directive, news) ? NEEDS_PERSON : undefined;
+      const data = { ...about, attempt: attempts, refused: true, error: news.error, ...person };
       return { timestamp, event: 'containment.failed', data };
+    }
+    case 'overdue': {
+      const { waited, after, first } = news;
+      const times = { asked_at, waited_ms: Math.round(waited), overdue_after_ms: after };
+      return { timestamp, event: 'containment.overdue', data: { ...about, ...times, ...(first && FIRST) } };
     }
     case 'confirmed': {
       const { attempted, receipt } = news;
@@ -356,15 +376,41 @@ function draftOfNews(
   }
 }
 
+const NEEDS_PERSON = { needs_person: true } as const;
+const FIRST = { first: true } as const;
+
+/**
+ * An entry that may ask for actions, followed by its alert, and by what is known of these actions at once: those that
+ * can't be carried out from what is reported need a person.
+ */
+const withFollowUps = (
+  draft: IncidentDraft,
+  subject: Parameters<typeof alertAfter>[1],
+  evidence: ReportedEvidence,
+): readonly IncidentDraft[] => {
+  const drafts = withAlert(draft, subject);
+  const unable = ('intents' in draft.data ? (draft.data.intents ?? []) : []).flatMap((intent) => {
+    const { action, directive } = intent;
+    const error = directive === 'engage' ? obstacleTo(action, channelOfIntent(intent), evidence) : undefined;
+    return error === undefined ? [] : { action, directive, attempt: 0, refused: true, error, ...NEEDS_PERSON };
+  });
+  return unable.reduce((before, data) => {
+    const { incident, version, state } = before.at(-1)!.data;
+    const about = { incident, version: version + 1, state };
+    const failed = { timestamp: draft.timestamp, event: 'containment.failed', data: { ...about, ...data } } as const;
+    return [...before, ...withAlert(failed, subject)];
+  }, drafts);
+};
+
 /** An entry, followed by the alert that it raises, if it raises one. */
 function withAlert(draft: IncidentDraft, subject: Parameters<typeof alertAfter>[1]): readonly IncidentDraft[] {
   const alert = alertAfter(draft, subject);
   return alert === undefined ? [draft] : [draft, alert];
 }
 
-/** The alert that should follow an entry in the same write. @returns undefined when it raises none */
-export const alertFor = (entry: IncidentEntry, { incident }: IncidentRecord): IncidentDraft | undefined =>
-  alertAfter(entry, incident);
+/** The entries that should follow an entry in the same write: its alert, and what needs a person. */
+export const followUpsOf = (entry: IncidentEntry, { incident }: IncidentRecord): readonly IncidentDraft[] =>
+  withFollowUps(entry, incident, incident).slice(1);
 
 const routed = (intents: readonly Intent[], channelOf: Circumstances['channelOf']): readonly RoutedIntent[] =>
   intents.map((intent) => ({ ...intent, via: channelOf(intent.action, intent.directive) }));
@@ -398,8 +444,8 @@ export function effectOf({ incident }: IncidentRecord, entry: IncidentEntry): En
   }
 }
 
-function recurrenceOf({ data: { rule, attention } }: EntryOf<'incident.recurred'>): IncidentEvent {
-  return rule === undefined ? { type: 'recur' } : { type: 'recur', rule, attention: attention !== undefined };
+function recurrenceOf({ data: { rule, attention, unable } }: EntryOf<'incident.recurred'>): IncidentEvent {
+  return rule === undefined ? { type: 'recur' } : { type: 'recur', rule, attention: attention !== undefined, unable };
 }
 
 /** What an entry of a decision is to the statecharts: what `effectOf` gives, without asking them again. */
@@ -447,7 +493,7 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
     ...(entry.data.source_suspicious === true ? SUSPICIOUS : undefined),
     description: report.description,
     ...(report.evidence === undefined ? {} : { evidence: report.evidence }),
-    ...(state === 'contained' ? contained(entry.timestamp, intents, snapshot) : {}),
+    ...(state === 'contained' ? contained(entry, intents, snapshot) : {}),
     ...(report.dedup_key === undefined ? {} : { dedup_key: report.dedup_key }),
     occurrences: snapshot.context.occurrences,
     version,
@@ -525,11 +571,11 @@ function changedFields(
 /** What a further report makes of the incident. An old entry only counts it. */
 function recurred(
   incident: Incident,
-  { timestamp, data }: EntryOf<'incident.recurred'>,
+  entry: EntryOf<'incident.recurred'>,
   snapshot: IncidentSnapshot,
 ): Partial<Incident> {
-  const counted = { occurrences: snapshot.context.occurrences, last_seen_at: timestamp };
-  const { severity, default_severity, reported_severity, report, rule, intents = [] } = data;
+  const counted = { occurrences: snapshot.context.occurrences, last_seen_at: entry.timestamp };
+  const { severity, default_severity, reported_severity, report, rule, intents = [] } = entry.data;
   if (severity === undefined || rule === undefined) return counted;
   const { description, evidence } = report;
   const latest = { severity: severityOf(report, rule).severity, description };
@@ -539,14 +585,14 @@ function recurred(
     ...(default_severity === undefined ? {} : { default_severity }),
     ...(reported_severity === undefined ? {} : { reported_severity }),
     latest_report: evidence === undefined ? latest : { ...latest, evidence },
-    ...(intents.length === 0 ? {} : asked(incident, timestamp, intents, snapshot)),
+    ...(intents.length === 0 ? {} : asked(incident, entry, intents, snapshot)),
   };
 }
 
 /** The containment once further actions are asked for, or some of them again. */
 function asked(
   { containment, contained_at }: Incident,
-  timestamp: string,
+  asking: Asking,
   intents: readonly RoutedIntent[],
   { context }: IncidentSnapshot,
 ): Partial<Incident> {
@@ -555,13 +601,13 @@ function asked(
   const actions = before.map((delivery) => {
     const via = viaOf.get(delivery.action);
     viaOf.delete(delivery.action);
-    return via === undefined ? delivery : askedAgain(delivery, via);
+    return via === undefined ? delivery : askedAgain(delivery, via, asking);
   });
-  for (const [action, via] of viaOf) actions.push(newDelivery(action, via));
+  for (const [action, via] of viaOf) actions.push(newDelivery(action, via, asking));
   return {
     containment_actions: actions.map(({ action }) => action),
     containment: { status: containmentStatus(context.standings), actions },
-    contained_at: contained_at ?? timestamp,
+    contained_at: contained_at ?? asking.timestamp,
   };
 }
 
@@ -570,13 +616,10 @@ type CommandedEntry = Extract<IncidentEntry, { readonly event: CommandEvent }>;
 const isCommanded = (entry: IncidentEntry): entry is CommandedEntry => commandOfEvent(entry.event) !== undefined;
 
 /** What a command makes of the incident's containment. */
-function effectOnContainment(
-  incident: Incident,
-  { event, timestamp, data }: CommandedEntry,
-  snapshot: IncidentSnapshot,
-): Partial<Incident> {
-  if (event === 'incident.contained') return contained(timestamp, data.intents, snapshot);
-  return event === 'incident.resolved' ? superseded(incident) : {};
+function effectOnContainment(incident: Incident, entry: CommandedEntry, snapshot: IncidentSnapshot): Partial<Incident> {
+  // An acknowledged incident may have been contained before.
+  if (entry.event === 'incident.contained') return asked(incident, entry, entry.data.intents, snapshot);
+  return entry.event === 'incident.resolved' ? superseded(incident) : {};
 }
 
 /** The fields that say when a command was carried out, and who gave it. */
@@ -585,18 +628,14 @@ function stamped({ event, timestamp, data: { by } }: CommandedEntry): Stamps {
   return { [`${done}_at`]: timestamp, ...(by === undefined ? {} : { [`${done}_by`]: by }) };
 }
 
-function contained(
-  timestamp: string,
-  intents: readonly RoutedIntent[],
-  { context }: IncidentSnapshot,
-): Partial<Incident> {
+function contained(asking: Asking, intents: readonly RoutedIntent[], { context }: IncidentSnapshot): Partial<Incident> {
   return {
     containment_actions: intents.map(({ action }) => action),
     containment: {
       status: containmentStatus(context.standings),
-      actions: intents.map((intent) => newDelivery(intent.action, channelOfIntent(intent))),
+      actions: intents.map((intent) => newDelivery(intent.action, channelOfIntent(intent), asking)),
     },
-    contained_at: timestamp,
+    contained_at: asking.timestamp,
   };
 }
 

@@ -22,12 +22,12 @@ import { type Clock, timestamp } from '../clock.ts';
 import type { DeliveryName, DeliveryRecord } from '../domain/delivery.ts';
 import type { EntryOf, IncidentDraft, IncidentEntry, LineExtent } from '../domain/entries.ts';
 import {
-  alertFor,
   type Circumstances,
   decide,
   decidedEffect,
   effectOf,
   evolve,
+  followUpsOf,
   type IncidentDecision,
   type IncidentRecord,
   type Message,
@@ -151,7 +151,7 @@ export class IncidentActor {
   }
 
   /**
-   * Appends the alert that should follow the last entry of the log, where a crash came between the two.
+   * Appends the entries that should follow the last entry of the log, where a crash came between them.
    * @throws RecorderError like `send`
    */
   complete(last: IncidentEntry): Promise<void> {
@@ -159,8 +159,10 @@ export class IncidentActor {
       const proof = this.#proof();
       if (proof !== undefined) await proof;
       const record = this.#wake(this.#dependencies.current());
-      const alert = record.incident.version === last.data.version ? alertFor(last, record) : undefined;
-      if (alert !== undefined) await this.#append([{ ...alert, timestamp: timestamp(this.#dependencies.clock.now()) }]);
+      if (record.incident.version !== last.data.version) return;
+      const now = timestamp(this.#dependencies.clock.now());
+      const missing = followUpsOf(last, record).map((draft) => ({ ...draft, timestamp: now }));
+      if (missing.length > 0) await this.#append(missing);
     });
   }
 

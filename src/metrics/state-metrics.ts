@@ -4,9 +4,10 @@
  */
 import type { Registry } from 'prom-client';
 import { DELIVERY_STATUSES } from '../../machines/delivery.ts';
-import { ACTIONS, CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
+import { ACTIONS, CLASSES, DIRECTIVES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { type AuditLog, LOG_STATES } from '../audit/log.ts';
 import { SECOND } from '../clock.ts';
+import type { OverdueWatch } from '../containment/overdue-watch.ts';
 import type { Notifier } from '../containment/notifier.ts';
 import type { ActorRegistry } from '../incidents/actor-registry.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -23,6 +24,7 @@ export interface StateParts {
   readonly policy: { readonly current: Policy };
   readonly verification: { readonly verified: number | undefined; readonly verifiedAt: number | undefined };
   readonly notifier: Pick<Notifier, 'detailedStatus'>;
+  readonly overdue: Pick<OverdueWatch, 'unconfirmed'>;
   /** Why the service can't take reports or commands now; empty when it can. */
   readonly reasons: () => readonly string[];
 }
@@ -33,6 +35,7 @@ export function addStateMetrics(registry: Registry, parts: StateParts): void {
   addLogMetrics(registry, parts);
   addIncidentMetrics(registry, parts);
   addContainmentMetrics(registry, parts);
+  addOverdueMetrics(registry, parts);
   addWebhookMetrics(registry, parts);
 }
 
@@ -100,11 +103,29 @@ function addIncidentMetrics(registry: Registry, { projections }: StateParts): vo
 }
 
 function addContainmentMetrics(registry: Registry, { projections: { posture } }: StateParts): void {
-  const holders = 'Unresolved incidents that hold an action in force; without any it is released.';
+  const holders = 'Unresolved incidents that ask for an action; without any it is released.';
   addReadings(registry, 'incident_recorder_containment_holders', holders, ['action'], () =>
     ACTIONS.map((action): Sample<'action'> => [{ action }, posture.of(action).holders]),
   );
-  const help = 'Deliveries of the actions in force, by status.';
+  const known =
+    'Incidents that ask for an action (asked), for which it is carried out, and for which that is not known.';
+  addReadings(registry, 'incident_recorder_containment_posture', known, ['action', 'known'], function* read() {
+    for (const action of ACTIONS) {
+      const { holders: asked, counts } = posture.of(action);
+      const carriedOut = counts.confirmed ?? 0;
+      yield [{ action, known: 'asked' }, asked];
+      yield [{ action, known: 'carried_out' }, carriedOut];
+      yield [{ action, known: 'not_known' }, asked - carriedOut];
+    }
+  });
+  const heard = 'When the service of an action was last heard of, in seconds since the epoch; 0 when it never was.';
+  addReadings(registry, 'incident_recorder_containment_heard_timestamp_seconds', heard, ['action'], () =>
+    ACTIONS.map((action): Sample<'action'> => {
+      const { heard_at } = posture.of(action);
+      return [{ action }, heard_at === null ? 0 : Date.parse(heard_at) / SECOND];
+    }),
+  );
+  const help = 'Deliveries of the actions that are asked for, by status.';
   const labels = ['action', 'status'] as const;
   addReadings(registry, 'incident_recorder_containment_deliveries', help, labels, function* read() {
     for (const action of ACTIONS) {
@@ -112,6 +133,30 @@ function addContainmentMetrics(registry: Registry, { projections: { posture } }:
       for (const status of DELIVERY_STATUSES) yield [{ action, status }, counts[status] ?? 0];
     }
   });
+}
+
+function addOverdueMetrics(registry: Registry, { overdue, policy }: StateParts): void {
+  const labels = ['action', 'directive'] as const;
+  const add = (name: string, help: string, read: (one: OverdueWatch['unconfirmed'][number]) => number): void =>
+    addReadings(registry, `incident_recorder_containment_${name}`, help, labels, function* values() {
+      const { unconfirmed } = overdue;
+      for (const action of ACTIONS) {
+        for (const directive of DIRECTIVES) {
+          const found = unconfirmed.find((one) => one.action === action && one.directive === directive);
+          yield [{ action, directive }, found === undefined ? 0 : read(found)];
+        }
+      }
+    });
+  const oldest =
+    'How long ago the oldest directive of an action was asked for that is not known to be carried out; 0 for none.';
+  add('oldest_unconfirmed_seconds', oldest, ({ age }) => age / SECOND);
+  add('overdue', 'Directives of an action that were not confirmed in time and still are not.', (one) => one.overdue);
+  addReading(
+    registry,
+    'incident_recorder_containment_overdue_after_seconds',
+    'After how long the policy in force calls a directive overdue that is not confirmed.',
+    () => policy.current.overdue_after / SECOND,
+  );
 }
 
 /** The origin of each webhook, since its path may be a secret; where several have the same one, a tag tells them apart. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { CLASSES } from '../../machines/vocabulary.ts';
 import { canonicalForm } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
-import { DEFAULT_ATTENTION_AFTER, type PolicyContent } from './policy.ts';
+import { DEFAULT_ATTENTION_AFTER, DEFAULT_OVERDUE_AFTER, type PolicyContent } from './policy.ts';
 
 /**
  * Identifies what a policy decides: lower-case hex SHA-256 over the canonical form of its rules, and of everything else
@@ -10,12 +10,13 @@ import { DEFAULT_ATTENTION_AFTER, type PolicyContent } from './policy.ts';
  * however the file is written.
  */
 export function digestPolicy(content: Omit<PolicyContent, 'version'>): string {
-  const { rules, targets, notify, attention_after, burst, report_bytes_per_day } = content;
+  const { rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day } = content;
   const decided = {
     ...Object.fromEntries(CLASSES.map((name) => [name, { ...rules[name] }])),
     ...(Object.keys(targets).length === 0 ? {} : { targets }),
     ...(notify.length === 0 ? {} : { notify }),
     ...(attention_after === DEFAULT_ATTENTION_AFTER ? {} : { attention_after }),
+    ...(overdue_after === DEFAULT_OVERDUE_AFTER ? {} : { overdue_after }),
     ...(burst === undefined ? {} : { burst }),
     ...(report_bytes_per_day === undefined ? {} : { report_bytes_per_day }),
   };

@@ -19,6 +19,8 @@ export interface PolicyDocument {
   readonly notify: readonly object[];
   /** In milliseconds. */
   readonly attention_after: number;
+  /** In milliseconds. */
+  readonly overdue_after: number;
   readonly burst?: Burst;
   readonly report_bytes_per_day?: number;
   /** What it has, by name: see `partsOf`. */
@@ -32,7 +34,7 @@ export interface PolicyDocument {
 export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = 'whole'): PolicyDocument => {
   const shown = addresses === 'whole' ? ({ text }: TargetUrl): string => text : originOf;
   const { version, source, path, digest, loaded_at, rules, targets, notify, parts } = policy;
-  const { attention_after, burst, report_bytes_per_day } = policy;
+  const { attention_after, overdue_after, burst, report_bytes_per_day } = policy;
   return {
     version,
     source,
@@ -50,6 +52,7 @@ export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = '
       ...(events && { events }),
     })),
     attention_after,
+    overdue_after,
     ...(burst === undefined ? {} : { burst }),
     ...(report_bytes_per_day === undefined ? {} : { report_bytes_per_day }),
     parts,

@@ -7,7 +7,7 @@ import { digestPolicy } from './digest.ts';
 import { parseFile } from './parse.ts';
 import { partsOf } from './parts.ts';
 import type { Policy } from './policy.ts';
-import { DEFAULT_ATTENTION_AFTER, refusedPolicy } from './policy.ts';
+import { DEFAULT_ATTENTION_AFTER, DEFAULT_OVERDUE_AFTER, refusedPolicy } from './policy.ts';
 
 /** Far larger than any policy, in bytes. */
 const LARGEST_FILE = 256 * 1024;
@@ -39,6 +39,7 @@ const BUILT_IN: ReturnType<typeof parseFile> = {
     targets: {},
     notify: [],
     attention_after: DEFAULT_ATTENTION_AFTER,
+    overdue_after: DEFAULT_OVERDUE_AFTER,
   },
   classes: [],
 };

@@ -1,6 +1,6 @@
 /** The containment policy as the service uses it, and the error that refuses one. */
 import type { IncidentClass, Rule } from '../../machines/vocabulary.ts';
-import { HOUR } from '../clock.ts';
+import { HOUR, SECOND } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import type { Targets, Webhook } from './targets.ts';
 
@@ -18,6 +18,8 @@ export interface PolicyContent {
    * After how many milliseconds without an occurrence an acknowledged incident that recurs needs attention again.
    */
   readonly attention_after: number;
+  /** After how many milliseconds an engage or a release that is not confirmed is overdue. */
+  readonly overdue_after: number;
   /** When reports of one source and class are occurrences of its newest incident; never when not given. */
   readonly burst?: Burst;
   /** How many bytes of reports one source may send in a day (UTC); any number when not given. */
@@ -31,6 +33,7 @@ export interface Burst {
 }
 
 export const DEFAULT_ATTENTION_AFTER = 1 * HOUR;
+export const DEFAULT_OVERDUE_AFTER = 60 * SECOND;
 
 export interface Policy extends PolicyContent {
   readonly source: 'file' | 'built-in';

@@ -10,7 +10,7 @@ import { ACTIONS, CLASSES, SEVERITIES } from '../../machines/vocabulary.ts';
 import type { IncidentClass } from '../../machines/vocabulary.ts';
 import { BUILT_IN_RULES } from './defaults.ts';
 import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './strict-schemas.ts';
-import { DEFAULT_ATTENTION_AFTER } from './policy.ts';
+import { DEFAULT_ATTENTION_AFTER, DEFAULT_OVERDUE_AFTER } from './policy.ts';
 import { duration, notify, targets } from './target-schema.ts';
 import { shown } from './fault-messages.ts';
 
@@ -90,6 +90,7 @@ export const PolicyFile = closed('key', {
     [],
   ),
   attention_after: z._default(z.optional(duration('1s', '8760h')), DEFAULT_ATTENTION_AFTER),
+  overdue_after: z._default(z.optional(duration('1s', '24h')), DEFAULT_OVERDUE_AFTER),
   burst: z.exactOptional(burst),
   report_bytes_per_day: z.exactOptional(wholeNumber(1, 1e12)),
 });

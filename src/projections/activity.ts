@@ -6,21 +6,34 @@
  * before, so percentiles are right to a tenth of their value, and a read costs the same however many incidents there
  * were. The share of an incident follows from the incident alone. When it changes or leaves the record, its old share is
  * subtracted: so the counts are always those of the incidents on record.
+ *
+ * An incident that is not contained yet counts as well, by the minute of its report: for the time that it has waited so
+ * far, so that a service that never answers makes the time to containment longer, not shorter.
  */
 import { SEVERITIES, type Severity } from '../../machines/vocabulary.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
-import { HOUR } from '../clock.ts';
+import { HOUR, MINUTE } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
+import { standingOf } from '../domain/delivery.ts';
 import type { Incident, RecordChange } from '../domain/incident.ts';
 import type { ArchivedData } from '../domain/entries.ts';
 
 /** How long something took, over some hours. Times are in milliseconds, `null` where there is nothing to measure. */
 export interface Durations {
+  /** How many came to their end in these hours. */
   readonly count: number;
   readonly median_ms: number | null;
   readonly p90_ms: number | null;
   /** One for each hour, by when it was over. */
   readonly hourly_median_ms: readonly (number | null)[];
+}
+
+/** Durations with those that have not come to their end. In median and p90 they count for as long as they have waited. */
+export interface DurationsSoFar extends Durations {
+  /** How many still wait, whenever they began. */
+  readonly waiting: number;
+  /** How long the one that has waited longest has waited, to the minute. */
+  readonly oldest_waiting_ms: number | null;
 }
 
 export interface ActivityReading {
@@ -30,7 +43,7 @@ export interface ActivityReading {
   /** How many were reported in each hour, oldest first. */
   readonly reported: Readonly<Record<Severity, readonly number[]>>;
   /** Until all of an incident's actions were confirmed. */
-  readonly time_to_containment: Durations;
+  readonly time_to_containment: DurationsSoFar;
   readonly time_to_resolution: Durations;
 }
 
@@ -43,6 +56,9 @@ export class Activity {
   readonly #count: Statement;
   readonly #dropEmpty: Statement;
   readonly #since: Statement;
+  readonly #wait: Statement;
+  readonly #dropDone: Statement;
+  readonly #waiting: Statement;
   readonly #leaving: Statement;
 
   constructor(database: Database) {
@@ -51,6 +67,10 @@ export class Activity {
       ON CONFLICT DO UPDATE SET count = count + excluded.count`);
     this.#dropEmpty = database.prepare('DELETE FROM activity WHERE count = 0');
     this.#since = database.prepare('SELECT hour, what, step, count FROM activity WHERE hour BETWEEN ? AND ?');
+    this.#wait = database.prepare(`
+      INSERT INTO waiting (minute, count) VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count`);
+    this.#dropDone = database.prepare('DELETE FROM waiting WHERE minute = ? AND count = 0');
+    this.#waiting = database.prepare('SELECT minute, count FROM waiting ORDER BY minute');
     this.#leaving = database.prepare('SELECT document FROM incidents WHERE number BETWEEN ? AND ?');
   }
 
@@ -70,19 +90,43 @@ export class Activity {
       from: new Date(first * HOUR).toISOString(),
       hours,
       reported: reported as Record<Severity, number[]>,
-      time_to_containment: taken.contained.read(),
+      time_to_containment: this.#soFar(taken.contained, now),
       time_to_resolution: taken.resolved.read(),
     };
+  }
+
+  /** Adds those that are not contained yet. */
+  #soFar(scales: Scales, now: number): DurationsSoFar {
+    const { hourly_median_ms, count } = scales.read();
+    let waiting = 0;
+    let oldest: number | null = null;
+    for (const { minute, count: some } of this.#waiting.iterate()) {
+      // The clock may have been set back.
+      const age = Math.max(0, now - Number(minute) * MINUTE);
+      oldest ??= age;
+      waiting += Number(some);
+      scales.addWaiting(stepOf(age), Number(some));
+    }
+    return { ...scales.read(), hourly_median_ms, count, waiting, oldest_waiting_ms: oldest };
   }
 
   /** Adds what a batch of entries has changed. */
   add(changes: Iterable<RecordChange>): void {
     const counts = new Map<string, number>();
+    const waiting = new Map<number, number>();
     for (const { before, now } of changes) {
       if (before !== undefined) contribute(counts, before.incident, -1);
       contribute(counts, now.incident, 1);
+      const [did, does] = [isWaiting(before?.incident), isWaiting(now.incident)];
+      if (did === does) continue;
+      const minute = Math.floor(Date.parse(now.incident.created_at) / MINUTE);
+      waiting.set(minute, (waiting.get(minute) ?? 0) + (does ? 1 : -1));
     }
     this.#write(counts);
+    for (const [minute, count] of waiting) {
+      if (count !== 0) this.#wait.run(minute, count);
+      if (count < 0) this.#dropDone.run(minute);
+    }
   }
 
   /** Subtracts the shares of the incidents in archived segments. Called while they are still on record. */
@@ -107,6 +151,12 @@ export class Activity {
     if (decreased) this.#dropEmpty.run();
   }
 }
+
+/** Whether an incident asks for containment that was never carried out. What was lost had been. */
+const isWaiting = (incident: Incident | undefined): boolean =>
+  incident?.containment !== undefined &&
+  incident.state !== 'resolved' &&
+  incident.containment.actions.some((delivery) => delivery.status !== 'lost' && standingOf(delivery) !== 'confirmed');
 
 type Contributing = Pick<Incident, 'created_at' | 'severity' | 'containment' | 'resolved_at'>;
 
@@ -152,6 +202,11 @@ class Scales {
 
   add(hour: number, step: number, count: number): void {
     this.#hours[hour]?.set(step, count);
+    this.#all.set(step, (this.#all.get(step) ?? 0) + count);
+  }
+
+  /** Adds durations that have not come to their end, and belong to no hour. */
+  addWaiting(step: number, count: number): void {
     this.#all.set(step, (this.#all.get(step) ?? 0) + count);
   }
 

@@ -7,7 +7,7 @@
  * the segment. Such an entry may be archived later, so each also repeats the sums of all before it. The table `archived`
  * holds the part of those sums that was added already.
  */
-import { SEVERITIES, type Severity, type State, STATES } from '../../machines/vocabulary.ts';
+import { type ContainmentStatus, SEVERITIES, type Severity, type State, STATES } from '../../machines/vocabulary.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
 import { HOUR } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
@@ -27,6 +27,7 @@ export class ArchivedIncidents {
   readonly #unresolved: Statement;
   readonly #straying: Statement;
   readonly #kinds: Statement;
+  readonly #containments: Statement;
   readonly #deletions: readonly Statement[];
   readonly #archived: Statement;
   readonly #addArchived: Statement;
@@ -43,6 +44,9 @@ export class ArchivedIncidents {
       SELECT class, rank, count(*) AS incidents,
         ${ENTERED_STATES.map((state) => `count(document ->> '$.${state}_at') AS ${state}`).join(', ')}
       FROM incidents WHERE number BETWEEN ? AND ? GROUP BY class, rank`);
+    this.#containments = database.prepare(`
+      SELECT document ->> '$.containment.status' AS status, count(*) AS count
+      FROM incidents WHERE number BETWEEN ? AND ? GROUP BY 1`);
     this.#deletions = [
       database.prepare('DELETE FROM incidents WHERE number BETWEEN ? AND ?'),
       database.prepare('DELETE FROM entries WHERE incident BETWEEN ? AND ?'),
@@ -92,6 +96,9 @@ export class ArchivedIncidents {
     const change = new Tally();
     for (const [kind, count] of moved) change.moved.set(kind, -count);
     for (const [state, count] of entered) change.entered.set(state, -count);
+    for (const { status, count } of this.#containments.all(first, last)) {
+      if (status !== null) change.containments.set(status as ContainmentStatus, -Number(count));
+    }
     statistics.add(change);
     for (const deletion of this.#deletions) deletion.run(first, last);
     const hours = this.#hours.get(first, last);

@@ -15,7 +15,7 @@ import { RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
 import type { Incidents } from './incidents.ts';
-import { dueOf, holdings } from './posture.ts';
+import { deliveryRow, holdings } from './posture.ts';
 
 /** The refusal to change an incident that can't be proved: a report of the same trouble opens another one. */
 export class UnprovedIncident extends RecorderError {
@@ -55,7 +55,7 @@ export class IncidentProof {
       SELECT number, id, class, rank, state, source, created_at, version, decisive, dedup_key, context, document
       FROM incidents WHERE id = ?`);
     this.#deliveries = database.prepare(`
-      SELECT action, status, due FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
+      SELECT action, status, due, wait, asked_seq, asked_at FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
   }
 
   /**
@@ -123,11 +123,7 @@ export class IncidentProof {
       dedup_key: incident.dedup_key ?? null,
     };
     if (!isDeepStrictEqual({ ...columns }, expected)) return `${id} is listed as another`;
-    const due = holdings(incident).map((delivery) => ({
-      action: delivery.action,
-      status: delivery.status,
-      due: dueOf(delivery, { incident, snapshot, seq, decisive }),
-    }));
+    const due = holdings(incident).map(deliveryRow);
     const found = this.#deliveries.all(seq, ...ACTIONS).map((one) => ({ ...one }));
     return isDeepStrictEqual(found.toSorted(byAction), due.toSorted(byAction))
       ? undefined

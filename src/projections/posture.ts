@@ -21,7 +21,14 @@ import {
   type IncidentEntry,
 } from '../domain/entries.ts';
 import type { Database, Statement } from './database.ts';
-import { type DeliveryRecord, foldDelivery, isAboutDelivery, isUndelivered, newDelivery } from '../domain/delivery.ts';
+import {
+  type DeliveryRecord,
+  foldDelivery,
+  isAboutDelivery,
+  isUndelivered,
+  newDelivery,
+  standingOf,
+} from '../domain/delivery.ts';
 import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
 
 /** How one action stands. */
@@ -36,6 +43,8 @@ export interface ActionPosture {
   readonly seq: number;
   /** How many deliveries of its holders have each status. */
   readonly counts: Readonly<Partial<Record<DeliveryStatus, number>>>;
+  /** How many of them are overdue. */
+  readonly overdue: number;
   /** The delivery of its release, when it is not in force. */
   readonly release: Release | null;
   /** The entries that last changed those members which an archived entry may have set. */
@@ -63,18 +72,34 @@ export interface Holder {
   readonly due: number;
 }
 
+/** A delivery that is not confirmed. */
+export interface Unconfirmed {
+  readonly incident: string;
+  /** When it was asked for, in milliseconds since the epoch, and by which entry of the log. */
+  readonly askedAt: number;
+  readonly askedSeq: number;
+}
+
+/**
+ * Why a delivery is not known to be carried out; the others have 0 in the table. What was lost is none of these: it was
+ * carried out for most of the time since it was asked for.
+ */
+export const WAITS = ['waiting', 'overdue', 'broken'] as const;
+export type Wait = (typeof WAITS)[number];
+
 const NEVER: ActionPosture = {
   holders: 0,
   since: null,
   heard_at: null,
   seq: 0,
   counts: {},
+  overdue: 0,
   release: null,
   changed: { since: 0, heard_at: 0, release: 0 },
 };
 
 /** What is shown of the posture; it may be behind the log. */
-export type ShownPosture = Pick<Posture, 'of'>;
+export type ShownPosture = Pick<Posture, 'of' | 'waiting'>;
 
 export class Posture {
   readonly #read: Statement;
@@ -83,6 +108,7 @@ export class Posture {
   readonly #drop: Statement;
   readonly #holders: Statement;
   readonly #withStatus: Statement;
+  readonly #waiting: Statement;
   readonly #of = new Map<ContainmentAction, ActionPosture>();
   readonly #changed = new Set<ContainmentAction>();
 
@@ -92,14 +118,18 @@ export class Posture {
       'INSERT INTO posture (action, posture) VALUES (?, ?) ON CONFLICT DO UPDATE SET posture = excluded.posture',
     );
     this.#put = database.prepare(`
-      INSERT INTO deliveries (action, incident, status, due) VALUES (?, ?, ?, ?)
-      ON CONFLICT DO UPDATE SET status = excluded.status, due = excluded.due`);
+      INSERT INTO deliveries (action, incident, status, due, wait, asked_seq, asked_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET status = excluded.status, due = excluded.due, wait = excluded.wait,
+        asked_seq = excluded.asked_seq, asked_at = excluded.asked_at`);
     this.#drop = database.prepare('DELETE FROM deliveries WHERE action = ? AND incident = ?');
     this.#holders = database.prepare(`
       SELECT id, due FROM deliveries JOIN incidents ON number = incident WHERE action = ? ORDER BY incident LIMIT ?`);
     this.#withStatus = database.prepare(`
       SELECT id, due FROM deliveries JOIN incidents ON number = incident
       WHERE action = ? AND status = ? ORDER BY due, incident LIMIT ?`);
+    this.#waiting = database.prepare(`
+      SELECT id, asked_seq, asked_at FROM deliveries JOIN incidents ON number = incident
+      WHERE action = ? AND wait = ? AND wait > 0 ORDER BY asked_seq, incident LIMIT ?`);
     this.reload();
   }
 
@@ -118,6 +148,15 @@ export class Posture {
     return this.#withStatus.all(action, status, limit).map(holderOf);
   }
 
+  /** The holders whose delivery waits so, the one that was asked for first before the others. */
+  waiting(action: ContainmentAction, wait: Wait, limit: number): readonly Unconfirmed[] {
+    return this.#waiting.all(action, WAITS.indexOf(wait) + 1, limit).map((row) => ({
+      incident: String(row.id),
+      askedAt: Number(row.asked_at),
+      askedSeq: Number(row.asked_seq),
+    }));
+  }
+
   /** Follows an entry about an incident: what the incident was before it, if it was, and what it is now. */
   follow(entry: IncidentEntry, now: IncidentRecord, before: IncidentRecord | undefined): void {
     if (isAboutDelivery(entry) && entry.data.directive === 'release') {
@@ -131,7 +170,7 @@ export class Posture {
       const { action } = delivery;
       const after = holds.find((other) => other.action === action);
       if (after === undefined) this.#letGo(entry, delivery, now);
-      else if (after !== delivery) this.#change(entry, action, { counts: counted(this.of(action), delivery, after) });
+      else if (after !== delivery) this.#change(entry, action, counted(this.of(action), delivery, after));
     }
     for (const delivery of holds) {
       if (!held.some(({ action }) => action === delivery.action)) this.#engage(entry, delivery);
@@ -150,7 +189,9 @@ export class Posture {
       const holds = holdings(now.incident);
       if (held === holds) continue;
       for (const delivery of holds) {
-        if (!held.includes(delivery)) this.#put.run(delivery.action, now.seq, delivery.status, dueOf(delivery, now));
+        if (held.includes(delivery)) continue;
+        const { action, status, due, wait, asked_seq, asked_at } = deliveryRow(delivery);
+        this.#put.run(action, now.seq, status, due, wait, asked_seq, asked_at);
       }
       for (const { action } of held) {
         if (!holds.some((delivery) => delivery.action === action)) this.#drop.run(action, now.seq);
@@ -198,7 +239,7 @@ export class Posture {
     for (const [name, remembered] of Object.entries(posture)) {
       const action = name as ContainmentAction;
       const before = this.of(action);
-      const memory = remembered as unknown as Memory;
+      const memory = completed(remembered as unknown as Memory);
       const old = REMEMBERED.filter((member) => before.changed[member] <= posture_seq);
       this.#set(action, {
         ...before,
@@ -222,7 +263,7 @@ export class Posture {
     const before = this.of(delivery.action);
     this.#change(entry, delivery.action, {
       holders: before.holders + 1,
-      counts: counted(before, undefined, delivery),
+      ...counted(before, undefined, delivery),
       ...(before.holders === 0 ? { since: entry.timestamp, release: null } : {}),
     });
   }
@@ -236,10 +277,10 @@ export class Posture {
     const intent = intents.find(({ action: asked, directive }) => asked === action && directive === 'release');
     const via = channelOfIntent(intent ?? { action, directive: 'release' });
     const release =
-      via === 'log' ? null : { incident, number, asked_at: entry.timestamp, delivery: newDelivery(action, via) };
+      via === 'log' ? null : { incident, number, asked_at: entry.timestamp, delivery: newDelivery(action, via, entry) };
     this.#change(entry, action, {
       holders: before.holders - 1,
-      counts: counted(before, delivery, undefined),
+      ...counted(before, delivery, undefined),
       ...(last ? { since: entry.timestamp, release } : {}),
     });
   }
@@ -294,11 +335,44 @@ const NOTHING: readonly DeliveryRecord[] = [];
 export const holdings = (incident: Incident | undefined): readonly DeliveryRecord[] =>
   incident?.containment === undefined || incident.state === 'resolved' ? NOTHING : incident.containment.actions;
 
-/** When a delivery is to be sent: as long as it was not tried, since it was asked for. */
-export const dueOf = (delivery: DeliveryRecord, { incident }: IncidentRecord): number =>
-  isUndelivered(delivery) ? Date.parse(delivery.next_attempt_at ?? incident.contained_at!) : 0;
+/** The row of a delivery, without its incident. It is due as soon as it is asked for, until it was tried. */
+export const deliveryRow = (delivery: DeliveryRecord) => ({
+  action: delivery.action,
+  status: delivery.status,
+  due: isUndelivered(delivery) ? Date.parse(delivery.next_attempt_at ?? delivery.asked_at) : 0,
+  wait: waitOf(delivery),
+  asked_seq: delivery.asked_seq,
+  asked_at: Date.parse(delivery.asked_at),
+});
 
+function waitOf(delivery: DeliveryRecord): number {
+  const standing = standingOf(delivery);
+  return standing === 'confirmed' || delivery.status === 'lost' ? 0 : WAITS.indexOf(standing) + 1;
+}
+
+/** A memory as this version keeps it: older entries do not say when the delivery of a release was asked for. */
+const completed = (memory: Memory): Memory => {
+  const { release } = memory;
+  if (release === null) return memory;
+  const { asked_at, delivery } = release;
+  const asked: Partial<Pick<DeliveryRecord, 'asked_at' | 'asked_seq'>> = { asked_at, asked_seq: 0 };
+  return { ...memory, release: { ...release, delivery: { ...asked, ...delivery } } };
+};
+
+const isOverdue = (delivery: DeliveryRecord | undefined): boolean =>
+  delivery !== undefined && standingOf(delivery) === 'overdue';
+
+/** How the deliveries of the holders are, when one of them has changed. */
 function counted(
+  posture: ActionPosture,
+  before: DeliveryRecord | undefined,
+  after: DeliveryRecord | undefined,
+): Pick<ActionPosture, 'counts' | 'overdue'> {
+  const overdue = posture.overdue + Number(isOverdue(after)) - Number(isOverdue(before));
+  return { counts: countsAfter(posture, before, after), overdue };
+}
+
+function countsAfter(
   { counts }: ActionPosture,
   before: DeliveryRecord | undefined,
   after: DeliveryRecord | undefined,

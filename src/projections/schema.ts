@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is thrown away and made again from the log. */
-export const LAYOUT = 12;
+export const LAYOUT = 13;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -73,15 +73,20 @@ export const SCHEMA = `
 
   CREATE INDEX idempotency_by_incident ON idempotency (incident);
 
-  -- What holds each action in force: the deliveries of unresolved incidents. due is in milliseconds since the epoch.
+  -- What holds each action in force: the deliveries of unresolved incidents. due and asked_at are in milliseconds since
+  -- the epoch; wait says why it is not known to be carried out (posture.ts), 0 when it is.
   CREATE TABLE deliveries (
     action TEXT NOT NULL,
     incident INTEGER NOT NULL,
     status TEXT NOT NULL,
     due INTEGER NOT NULL,
+    wait INTEGER NOT NULL,
+    asked_seq INTEGER NOT NULL,
+    asked_at INTEGER NOT NULL,
     PRIMARY KEY (action, incident)
   ) WITHOUT ROWID;
   CREATE INDEX deliveries_by_status ON deliveries (action, status, due, incident);
+  CREATE INDEX deliveries_unconfirmed ON deliveries (action, wait, asked_seq, incident) WHERE wait > 0;
 
   -- How each action stands; the rest of it is JSON.
   CREATE TABLE posture (
@@ -118,6 +123,18 @@ export const SCHEMA = `
   ) WITHOUT ROWID;
   CREATE TABLE archived (
     state TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+  ) WITHOUT ROWID;
+
+  -- How many incidents that are not contained yet were reported in each minute since the epoch.
+  CREATE TABLE waiting (
+    minute INTEGER PRIMARY KEY,
+    count INTEGER NOT NULL
+  );
+
+  -- How many incidents that ever asked for containment have each status of it.
+  CREATE TABLE containments (
+    status TEXT PRIMARY KEY,
     count INTEGER NOT NULL
   ) WITHOUT ROWID;
 

@@ -1,6 +1,8 @@
 /** How many incidents there are, of each kind. Kept up with every entry; reading costs the same whatever their number. */
 import {
   CLASSES,
+  CONTAINMENT_STATUSES,
+  type ContainmentStatus,
   SEVERITIES,
   STATES,
   UNATTENDED_STATES,
@@ -23,9 +25,11 @@ export interface StatisticsReading {
   readonly total_incidents: number;
   /** Open or contained: nobody has acknowledged them yet. */
   readonly open_incidents: number;
-  /** How many incidents ever entered that state. */
+  /** How many incidents ever entered that state: that they were contained was asked for, not that it was carried out. */
   readonly contained_count: number;
   readonly resolved_count: number;
+  /** How far containment is for the incidents on record that asked for it; of resolved ones, how far it was in the end. */
+  readonly by_containment: Readonly<Record<ContainmentStatus, number>>;
   readonly by_class: Readonly<Record<IncidentClass, number>>;
   readonly by_state: Readonly<Record<State, number>>;
   readonly by_severity: Readonly<Record<Severity, number>>;
@@ -43,6 +47,9 @@ export class Statistics {
   readonly #move: Statement;
   readonly #dropEmpty: Statement;
   readonly #enter: Statement;
+  readonly #containments: Statement;
+  readonly #moveContainment: Statement;
+  readonly #dropContainment: Statement;
 
   constructor(database: Database) {
     this.#population = database.prepare('SELECT class, severity, state, count FROM population');
@@ -54,6 +61,11 @@ export class Statistics {
     this.#enter = database.prepare(
       'INSERT INTO entered (state, count) VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
     );
+    this.#containments = database.prepare('SELECT status, count FROM containments');
+    this.#moveContainment = database.prepare(
+      'INSERT INTO containments (status, count) VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
+    );
+    this.#dropContainment = database.prepare('DELETE FROM containments WHERE status = ? AND count = 0');
   }
 
   /** The incidents by kind; kinds of which there are none are left out. */
@@ -84,11 +96,14 @@ export class Statistics {
     }
     const entered = zeros(STATES);
     for (const row of this.#entered.all()) entered[row.state as State] = Number(row.count);
+    const by_containment = zeros(CONTAINMENT_STATUSES);
+    for (const row of this.#containments.all()) by_containment[row.status as ContainmentStatus] = Number(row.count);
     return {
       total_incidents,
       open_incidents,
       contained_count: entered.contained,
       resolved_count: entered.resolved,
+      by_containment,
       by_class,
       by_state,
       by_severity,
@@ -106,6 +121,10 @@ export class Statistics {
     // Which rows there are must not depend on how the entries were batched.
     if (decreased) this.#dropEmpty.run();
     for (const [state, count] of tally.entered) if (count !== 0) this.#enter.run(state, count);
+    for (const [status, count] of tally.containments) {
+      if (count !== 0) this.#moveContainment.run(status, count);
+      if (count < 0) this.#dropContainment.run(status);
+    }
   }
 }
 
@@ -114,10 +133,12 @@ export class Tally {
   /** By class, severity and state, with a space between. */
   readonly moved = new Map<string, number>();
   readonly entered = new Map<State, number>();
+  readonly containments = new Map<ContainmentStatus, number>();
 
   clear(): void {
     this.moved.clear();
     this.entered.clear();
+    this.containments.clear();
   }
 
   /** Counts what an entry has changed of a record. */
@@ -127,6 +148,11 @@ export class Tally {
     if (known === undefined || known.state !== state || known.severity !== severity) {
       if (known !== undefined) increase(this.moved, `${ofClass} ${known.severity} ${known.state}`, -1);
       increase(this.moved, `${ofClass} ${severity} ${state}`, 1);
+    }
+    const [was, is] = [known?.containment?.status, incident.containment?.status];
+    if (was !== is) {
+      if (was !== undefined) increase(this.containments, was, -1);
+      if (is !== undefined) increase(this.containments, is, 1);
     }
     // Counted by the fields that stay, as for archived incidents: an incident may enter a state again.
     if (incident.contained_at !== undefined && known?.contained_at === undefined)

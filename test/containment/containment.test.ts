@@ -81,15 +81,21 @@ describe('containment, carried out by a running service', () => {
     expect((await service.get('/api/v1/containment/force_vault_relock')).json).to.include({ via: 'push' });
   });
 
-  it('says which model, and fails at once, with an alert, when the evidence names none', async () => {
+  it('says which model, and when the evidence names none, says in its answer that it needs a person', async () => {
     const registry = await listen();
     say(`targets: { quarantine_model: { engage: { url: "${registry.url('/q')}", action: quarantine } } }\n`);
     const service = await begin();
     const evidence = { violation_0_path: 'models/a.gguf', model_name: 'a', other: 1 };
     const named = (await service.report({ ...mismatch, evidence })).json;
     await untilStatus(service, named.id, 'confirmed');
-    const unnamed = (await service.report(mismatch)).json;
-    await untilStatus(service, unnamed.id, 'failed');
+    const { json: unnamed, status: answer } = await service.report(mismatch);
+    expect([answer, unnamed.containment.status]).to.deep.equal([201, 'degraded']);
+    expect(unnamed.containment.actions[0]).to.include({ status: 'needs_person', attempts: 0 });
+    // What is fetched is no more possible than what is sent, and trying again changes nothing.
+    const retry = { action: 'quarantine_model', incident_id: unnamed.id };
+    const { status: refused, json: fault } = await service.post('/api/v1/containment/retry', retry);
+    expect(refused).to.equal(409);
+    expect(fault.error).to.match(/^nothing of quarantine_model can be tried again .* the evidence names no model/);
     expect(registry.received.map(({ body }) => body)).to.deep.equal([
       {
         action: 'quarantine',
@@ -107,6 +113,65 @@ describe('containment, carried out by a running service', () => {
       'containment.failed',
       'alert.raised',
     ]);
+    expect((await service.get('/health')).json.warnings.join()).to.match(/quarantine_model needs a person for 1 inc/);
+  });
+
+  it('that needs a person is asked for again once a further report names the model, and not before', async () => {
+    const registry = await listen();
+    say(`targets: { quarantine_model: { engage: { url: "${registry.url('/q')}", action: quarantine } } }\n`);
+    const service = await begin();
+    const report = { ...mismatch, dedup_key: 'one' };
+    const { id } = (await service.report(report)).json;
+    const again = (await service.report(report)).json;
+    expect(again.containment.actions[0].status).to.equal('needs_person');
+    expect(await eventsOf(service, id)).to.deep.equal([
+      'incident.reported',
+      'containment.failed',
+      'alert.raised',
+      'incident.recurred',
+    ]);
+    await service.report({ ...report, evidence: { model_name: 'a' } });
+    await untilStatus(service, id, 'confirmed');
+    expect(registry.received.map(({ body }) => body.model_name)).to.deep.equal(['a']);
+  });
+
+  it('that needs a person is confirmed for the incident that is named, and not with all others', async () => {
+    const service = await begin();
+    const [named, unnamed] = [
+      (await service.report({ ...mismatch, evidence: { model_name: 'a' } })).json.id,
+      (await service.report(mismatch)).json.id,
+    ];
+    const confirm = { action: 'quarantine_model', directive: 'engage' };
+    expect((await service.post('/api/v1/containment/confirm', confirm)).json.confirmed).to.equal(1);
+    expect((await incident(service, named)).containment.actions[0].status).to.equal('confirmed');
+    expect((await incident(service, unnamed)).containment.actions[0].status).to.equal('needs_person');
+    await service.post('/api/v1/containment/confirm', { ...confirm, incident_id: unnamed });
+    expect((await incident(service, unnamed)).containment.actions[0].status).to.equal('confirmed');
+  });
+
+  it('whose release is refused for good says so and needs a person, who may have it tried again', async () => {
+    const agent = await listen(0, answering(200), answering(400, 'no such agent'), answering(200));
+    say(
+      `targets: { freeze_agent: { engage: { url: "${agent.url('/')}", action: freeze }, ` +
+        `release: { url: "${agent.url('/')}", action: unfreeze } } }\n`,
+    );
+    const service = await begin();
+    const { id } = (await service.report(burst)).json;
+    await untilStatus(service, id, 'confirmed');
+    await service.post('/api/v1/incidents/resolve', { id });
+    const posture = async () => (await service.get('/api/v1/containment/freeze_agent')).json;
+    await service.until(async () => (await posture()).delivery?.status === 'needs_person');
+    expect(await posture()).to.deep.include({
+      asked: { directive: 'release', since: (await posture()).since },
+      carried_out: null,
+    });
+    const { reason } = (await service.get(`/api/v1/incidents/history?id=${id}`)).json.at(-1).data;
+    expect(reason).to.match(/^could not release freeze_agent, .*; a person has to release it: answered 400/);
+    expect((await service.get('/health')).json.warnings.join()).to.match(/freeze_agent could not be released.*person/);
+    await service.post('/api/v1/containment/retry', { action: 'freeze_agent' });
+    await service.until(async () => (await posture()).delivery.status === 'confirmed');
+    expect((await posture()).carried_out).to.include({ incidents: 1, by: 'answer' });
+    expect((await posture()).not_known).to.equal(null);
   });
 
   it('is tried again while its service says 401, 404, 409 or that it was no success, and goes at once after a reload', async () => {

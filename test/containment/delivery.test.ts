@@ -47,7 +47,17 @@ describe('the delivery of containment', () => {
     const reported = await service.report(burst);
     expect(reported.json.containment).to.deep.equal({
       status: 'delivering',
-      actions: [{ action: 'freeze_agent', status: 'pending', via: 'push', attempts: 0, waited_ms: 0 }],
+      actions: [
+        {
+          action: 'freeze_agent',
+          status: 'pending',
+          via: 'push',
+          attempts: 0,
+          waited_ms: 0,
+          asked_at: reported.json.created_at,
+          asked_seq: 2,
+        },
+      ],
     });
     const [engage] = await agent.receives(1);
     const { id } = reported.json;

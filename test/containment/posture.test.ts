@@ -33,6 +33,9 @@ describe('the posture over HTTP', () => {
       action: 'disable_airlock',
       engaged: false,
       since: null,
+      asked: null,
+      carried_out: null,
+      not_known: null,
       holders: 0,
       held_by: [],
       via: 'poll',
@@ -47,6 +50,33 @@ describe('the posture over HTTP', () => {
       status: 'recorded',
       counts: { recorded: 1 },
     });
+  });
+
+  it('keeps apart what is asked for, what is carried out, and what is not known', async () => {
+    const read = async () => {
+      const { asked, carried_out, not_known } = (await frozen()).json;
+      return { asked, carried_out, not_known };
+    };
+    const { id: one, created_at } = (await service.report(burst)).json;
+    const asked = { directive: 'engage', since: created_at };
+    const oldest = { overdue: 0, oldest_asked_at: created_at };
+    expect(await read()).to.deep.equal({ asked, carried_out: null, not_known: { incidents: 1, ...oldest } });
+    await confirm({ action: 'freeze_agent', directive: 'engage' });
+    const done = await read();
+    expect(done).to.deep.include({ asked, not_known: null });
+    expect(done.carried_out).to.include({ incidents: 1, by: 'confirmation' });
+    expect(done.carried_out.heard_at).to.equal(done.carried_out.at);
+    const { id: two } = (await service.report(burst)).json;
+    expect((await read()).carried_out).to.deep.equal(done.carried_out);
+    expect((await read()).not_known).to.include({ incidents: 1 });
+    await confirm({ action: 'freeze_agent', directive: 'engage', observed: 'released' });
+    expect((await read()).carried_out).to.equal(null);
+    for (const id of [one, two]) await resolve(id);
+    expect(await read()).to.deep.include({ carried_out: null });
+    expect((await read()).not_known).to.include({ incidents: 1, overdue: 0 });
+    await confirm({ action: 'freeze_agent', directive: 'release' });
+    expect(await read()).to.deep.include({ not_known: null });
+    expect((await read()).carried_out).to.include({ incidents: 1, by: 'confirmation' });
   });
 
   it('is held by acknowledged incidents, not released by one of two, and released with the last', async () => {

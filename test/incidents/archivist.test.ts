@@ -347,7 +347,7 @@ describe('Archivist', () => {
       await recorder.perform('resolve', { id });
       const name = { type: 'deliver', action: 'quarantine_model', directive: 'release' } as const;
       await incidents.actor(id).send({ ...name, news: { type: 'refused', error: 'answered 404' } });
-      expect(release()?.status).to.equal('failed');
+      expect(release()?.status).to.equal('needs_person');
       await record(40, () => true);
       told = undefined;
       retry = () => {

@@ -10,12 +10,14 @@ import {
   deliveryMachine,
   PATIENCE,
 } from '../../machines/delivery.ts';
-import { CHANNELS } from '../../machines/vocabulary.ts';
+import { type Channel, CHANNELS } from '../../machines/vocabulary.ts';
 
 const EVENTS: DeliveryEvent[] = [
   { type: 'miss', wait: 1000 },
   { type: 'miss', wait: PATIENCE + 1 },
-  { type: 'refuse' },
+  { type: 'refuse', attempted: true, person: false },
+  { type: 'refuse', attempted: false, person: true },
+  { type: 'overdue' },
   { type: 'confirm', attempted: true },
   { type: 'lose' },
   { type: 'retry', via: 'push' },
@@ -27,11 +29,15 @@ const EDGES = [
   'pending --miss--> delivering',
   'pending --miss--> failed',
   'pending --refuse--> failed',
+  'pending --refuse--> needs_person',
+  'pending --overdue--> pending',
   'pending --confirm--> confirmed',
   'pending --supersede--> superseded',
   'delivering --miss--> delivering',
   'delivering --miss--> failed',
   'delivering --refuse--> failed',
+  'delivering --refuse--> needs_person',
+  'delivering --overdue--> delivering',
   'delivering --confirm--> confirmed',
   'delivering --retry--> pending',
   'delivering --supersede--> superseded',
@@ -42,6 +48,9 @@ const EDGES = [
   'failed --confirm--> confirmed',
   'failed --retry--> pending',
   'failed --supersede--> superseded',
+  'needs_person --confirm--> confirmed',
+  'needs_person --retry--> pending',
+  'needs_person --supersede--> superseded',
 ];
 
 describe('the delivery statechart', () => {
@@ -76,7 +85,53 @@ describe('the delivery statechart', () => {
     const failed = decideDelivery(beginDelivery('poll'), { type: 'confirm', attempted: false })!;
     const lost = decideDelivery(failed, { type: 'lose' })!;
     const again = decideDelivery(lost, { type: 'retry', via: 'push' });
-    expect(again).to.deep.equal({ status: 'pending', context: { via: 'push', attempts: 0, waited: 0 } });
+    expect(again).to.deep.equal({
+      status: 'pending',
+      context: { via: 'push', attempts: 0, waited: 0, overdue: false },
+    });
+  });
+
+  describe('when it is not confirmed in time', () => {
+    const overdue = (via: Channel) => decideDelivery(beginDelivery(via), { type: 'overdue' })!;
+
+    it('is overdue and waits on, whether it is sent or fetched, and is found so once', () => {
+      expect(overdue('push')).to.deep.include({ status: 'pending' });
+      expect(overdue('poll')).to.deep.include({ status: 'recorded' });
+      expect(overdue('poll').context.overdue).to.equal(true);
+      expect(decideDelivery(overdue('poll'), { type: 'overdue' })).to.equal(undefined);
+    });
+
+    it('stays overdue while it is tried, also when an operator has it tried again', () => {
+      const tried = decideDelivery(overdue('push'), { type: 'miss', wait: 1000 })!;
+      expect([tried.status, tried.context.overdue]).to.deep.equal(['delivering', true]);
+      expect(decideDelivery(tried, { type: 'retry', via: 'poll' })?.context.overdue).to.equal(true);
+    });
+
+    for (const event of [
+      { type: 'confirm', attempted: false },
+      { type: 'refuse', attempted: true, person: false },
+      { type: 'refuse', attempted: true, person: true },
+      { type: 'miss', wait: PATIENCE + 1 },
+    ] as const) {
+      it(`is not overdue any more after ${JSON.stringify(event)}`, () => {
+        expect(decideDelivery(overdue('push'), event)?.context.overdue).to.equal(false);
+      });
+    }
+
+    it('is never overdue once it is carried out, lost, failed, or needs a person', () => {
+      for (const status of ['confirmed', 'lost', 'failed', 'needs_person', 'superseded'] as const) {
+        const { context } = beginDelivery('push');
+        expect(decideDelivery({ status, context }, { type: 'overdue' }), status).to.equal(undefined);
+      }
+    });
+  });
+
+  it('needs a person when nothing can be sent, and no attempt counts', () => {
+    const event = { type: 'refuse', attempted: false, person: true } as const;
+    for (const via of ['push', 'poll'] as const) {
+      const { status, context } = decideDelivery(beginDelivery(via), event)!;
+      expect([status, context.attempts]).to.deep.equal(['needs_person', 0]);
+    }
   });
 
   it('decides as an actor does, whatever happens', () => {

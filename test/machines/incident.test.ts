@@ -2,14 +2,16 @@ import { expect } from 'chai';
 import { createActor } from 'xstate';
 import { adjacencyMapToArray, getAdjacencyMap, getShortestPaths } from 'xstate/graph';
 import { COMMANDS } from '../../machines/commands.ts';
-import { type IncidentEvent, incidentMachine } from '../../machines/incident.ts';
-import { stateOf } from '../../machines/decision.ts';
+import { containmentStatus, type IncidentEvent, incidentMachine } from '../../machines/incident.ts';
+import { decide, stateOf } from '../../machines/decision.ts';
 import { type Rule, STATES, type State } from '../../machines/vocabulary.ts';
 import { EDGES, targetOf } from './support/edges.ts';
 
 const MOVES: IncidentEvent[] = [...COMMANDS, 'recur' as const].map((type) => ({ type }));
 const DELIVERIES: IncidentEvent[] = (['freeze_agent', 'log_alert'] as const).flatMap((action) =>
-  (['waiting', 'confirmed', 'broken'] as const).map((standing) => ({ type: 'delivery', action, standing }) as const),
+  (['waiting', 'overdue', 'confirmed', 'broken'] as const).map(
+    (standing) => ({ type: 'delivery', action, standing }) as const,
+  ),
 );
 const RULE = { auto_contain: true, actions: ['freeze_agent', 'log_alert'] } as const;
 const RECURRENCES: IncidentEvent[] = [
@@ -46,15 +48,17 @@ describe('the incident statechart', () => {
     expect([...new Set(outer)]).to.have.members(EDGES);
   });
 
-  it('is degraded when any action is broken, confirmed when all are, else delivering', () => {
+  it('is degraded when any action is broken, else overdue when any is, confirmed when all are, else delivering', () => {
     for (const { state } of adjacencyMapToArray(getAdjacencyMap(incidentMachine, explore(byHand)))) {
       if (stateOf(state) !== 'contained') continue;
       const standings = Object.values(state.context.standings);
       const expected = standings.includes('broken')
         ? 'degraded'
-        : standings.every((standing) => standing === 'confirmed')
-          ? 'confirmed'
-          : 'delivering';
+        : standings.includes('overdue')
+          ? 'overdue'
+          : standings.every((standing) => standing === 'confirmed')
+            ? 'confirmed'
+            : 'delivering';
       expect(state.value).to.deep.equal({ contained: expected });
     }
   });
@@ -69,6 +73,33 @@ describe('the incident statechart', () => {
       expect(actor.getSnapshot().context.standings).to.deep.equal({ freeze_agent: 'broken', log_alert: 'confirmed' });
       expect(stateOf(actor.getSnapshot())).to.equal(stateOf(snapshot));
     }
+  });
+
+  it('keeps how far its actions are while it is acknowledged', () => {
+    const overdue = { type: 'delivery', action: 'freeze_agent', standing: 'overdue' } as const;
+    const { value, context } = decideFrom(byHand, [{ type: 'contain' }, { type: 'acknowledge' }, overdue]);
+    expect(value).to.equal('acknowledged');
+    expect(containmentStatus(context.standings)).to.equal('overdue');
+  });
+
+  it('can be contained once it is acknowledged: asks for what it does not hold, and keeps how far the rest is', () => {
+    const fresh = decideFrom(byHand, [{ type: 'acknowledge' }, { type: 'contain' }]);
+    expect(fresh.value).to.deep.equal({ contained: 'delivering' });
+    const broken = { type: 'delivery', action: 'freeze_agent', standing: 'broken' } as const;
+    const again = decideFrom(byHand, [{ type: 'contain' }, broken, { type: 'acknowledge' }, { type: 'contain' }]);
+    expect(again.value).to.deep.equal({ contained: 'degraded' });
+    expect(again.context.standings).to.deep.equal({ freeze_agent: 'broken', log_alert: 'confirmed' });
+  });
+
+  it('does not ask again for a broken action that can not be carried out from what is reported', () => {
+    const broken = { type: 'delivery', action: 'freeze_agent', standing: 'broken' } as const;
+    const recur = { type: 'recur', rule: RULE } as const;
+    const contained = decideFrom(byHand, [{ type: 'contain' }, broken]);
+    const [unable, able] = [['freeze_agent'] as const, [] as const].map((actions) =>
+      decide(contained, { ...recur, unable: actions }),
+    );
+    expect(unable).to.deep.include({ intents: [] });
+    expect(able).to.deep.include({ intents: [{ action: 'freeze_agent', directive: 'engage' }] });
   });
 
   it('has nothing to wait for when its rule has no actions', () => {

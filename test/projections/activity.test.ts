@@ -29,7 +29,7 @@ describe('Activity', () => {
     expect(reading.reported).to.deep.equal({ critical: [0, 0, 0], high: [0, 0, 0], medium: [0, 0, 0], low: [0, 0, 0] });
     const nothing = { count: 0, median_ms: null, p90_ms: null, hourly_median_ms: [null, null, null] };
     expect(reading.time_to_resolution).to.deep.equal(nothing);
-    expect(reading.time_to_containment).to.deep.equal(nothing);
+    expect(reading.time_to_containment).to.deep.equal({ ...nothing, waiting: 0, oldest_waiting_ms: null });
   });
 
   it('counts reports in their hour, by severity', async () => {
@@ -74,6 +74,30 @@ describe('Activity', () => {
     const { count, p90_ms } = read(24).time_to_containment;
     expect(count).to.equal(2);
     within(p90_ms, 3 * HOUR);
+  });
+
+  it('counts those that are not contained yet for as long as they have waited, until they are, or are resolved', async () => {
+    const burst = { ...report, class: 'tool_call_burst' } as const;
+    const confirm = (incident: string) =>
+      recording.incidents.actor(incident).send({
+        type: 'deliver',
+        action: 'freeze_agent',
+        directive: 'engage',
+        news: { type: 'confirmed', attempted: false, receipt: { by: 'confirmation' } },
+      });
+    const ids: string[] = [];
+    for (let n = 0; n < 9; n++) ids.push((await recording.recorder.report(burst)).incident.id);
+    recording.clock.milliseconds += 30 * SECOND;
+    await confirm(ids[0]!);
+    recording.clock.milliseconds += 3 * HOUR;
+    const waiting = read(1).time_to_containment;
+    expect(waiting).to.include({ count: 0, waiting: 8 });
+    within(waiting.oldest_waiting_ms, 3 * HOUR);
+    within(read(24).time_to_containment.median_ms, 3 * HOUR);
+    for (const id of ids.slice(1, 8)) await confirm(id);
+    expect(read(24).time_to_containment).to.include({ count: 8, waiting: 1 });
+    await recording.recorder.perform('resolve', { id: ids[8]! });
+    expect(read(24).time_to_containment).to.include({ count: 8, waiting: 0, oldest_waiting_ms: null });
   });
 
   it('takes a clock that was set back for no time', async () => {

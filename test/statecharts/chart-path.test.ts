@@ -26,7 +26,7 @@ describe('ChartPath', () => {
     const walk = new ChartPath(incidentMachine, rule(false));
     const events = [...COMMANDS, 'recur' as const].filter((event) => targetOf('open', event) !== undefined);
     expect(told(walk.whereabouts).possible).to.have.members(events.map((event) => `open:${event}`));
-    for (const type of ['recur', 'acknowledge', 'contain', 'resolve']) walk.take({ type });
+    for (const type of ['recur', 'acknowledge', 'acknowledge', 'resolve']) walk.take({ type });
     expect(told(walk.whereabouts)).to.deep.equal({
       current: ['resolved'],
       taken: ['open:recur', 'open:acknowledge', 'acknowledged:resolve'],

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { DELIVERY_STATUSES } from '../../../machines/delivery.ts';
 import { ACTIONS, CONTAINMENT_STATUSES, DIRECTIVES, CHANNELS } from '../../../machines/vocabulary.ts';
-import type { ActionView, DeliveryView } from '../../containment/posture-reads.ts';
+import type { ActionView, Asked, CarriedOut, DeliveryView, NotKnown } from '../../containment/posture-reads.ts';
 import type { Confirmed } from '../../containment/confirmations.ts';
 import type { DeliveryRecord } from '../../domain/delivery.ts';
 import type { Containment } from '../../domain/incident.ts';
@@ -27,6 +27,9 @@ const deliveryFields = {
   ),
   attempts: meaning(count, 'How many times it was sent.'),
   waited_ms: meaning(count, 'The pauses between its attempts so far, in milliseconds.'),
+  asked_at: meaning(time, 'When it was asked for.'),
+  asked_seq: meaning(count, 'The entry of the log that asked for it.'),
+  overdue_at: maybe(meaning(time, 'When it was found overdue: not confirmed in time; given while it is.')),
   last_error: maybe(meaning(text(), 'Without the token it has no words of the service’s answer.')),
   next_attempt_at: maybe(time),
   confirmed_at: maybe(time),
@@ -59,7 +62,37 @@ export const actionPosture = named(
         'Given while that is not yet proved from the log: then do not take "not engaged" for a release.',
       ),
     ),
-    since: meaning(z.nullable(time), 'Since when; null when it was never in force.'),
+    since: meaning(z.nullable(time), 'Since when that is asked for; null when it never was.'),
+    asked: z.nullable(
+      meaning(
+        z.object({ directive, since: time } satisfies FieldsOf<Asked>),
+        'What is asked for now; null when the action was never asked for.',
+      ),
+    ),
+    carried_out: z.nullable(
+      meaning(
+        z.object({
+          incidents: meaning(count, 'For how many incidents.'),
+          at: meaning(time, 'When the oldest confirmation came.'),
+          by: meaning(
+            z.enum(['answer', 'confirmation', 'log']),
+            'Who says so: the answer of the target, a confirmation of its service, or the log itself.',
+          ),
+          heard_at: meaning(z.nullable(time), 'When its service last reported.'),
+        } satisfies FieldsOf<CarriedOut>),
+        'What of it is known to be carried out; null when nothing is.',
+      ),
+    ),
+    not_known: z.nullable(
+      meaning(
+        z.object({
+          incidents: meaning(count, 'For how many incidents.'),
+          overdue: meaning(count, 'How many of them are overdue.'),
+          oldest_asked_at: meaning(z.nullable(time), 'When the one that has waited longest was asked for.'),
+        } satisfies FieldsOf<NotKnown>),
+        'Of what it is not known that it is carried out; null when it is known of all.',
+      ),
+    ),
     holders: meaning(count, 'How many unresolved incidents hold it.'),
     held_by: meaning(z.array(incidentId), 'The oldest of them, at most 100.'),
     via: meaning(z.enum(CHANNELS), 'How it reaches its service now.'),

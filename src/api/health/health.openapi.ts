@@ -1,11 +1,12 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiPathItemObject, ZodOpenApiPathsObject } from 'zod-openapi';
 import { DELIVERY_STATUSES } from '../../../machines/delivery.ts';
+import { DIRECTIVES } from '../../../machines/vocabulary.ts';
 import { LOG_STATES } from '../../audit/log.ts';
 import type { WebhookStatus } from '../../containment/webhook-feed.ts';
 import { meaning, named } from '../openapi/described.ts';
 import { refusals, response } from '../openapi/responses.ts';
-import { action, count, type FieldsOf, maybe, text, time } from '../openapi/values.ts';
+import { action, count, type FieldsOf, incidentId, maybe, text, time } from '../openapi/values.ts';
 import { policyFields } from '../policy/policy-shape.openapi.ts';
 
 const health = named(
@@ -38,6 +39,19 @@ const health = named(
       deliveries: meaning(
         z.partialRecord(z.enum(DELIVERY_STATUSES), count),
         'How many of their deliveries have each status.',
+      ),
+      overdue: meaning(
+        z.array(
+          z.object({
+            action,
+            directive: z.enum(DIRECTIVES),
+            incident: meaning(incidentId, 'The one that has waited longest.'),
+            asked_at: time,
+            age_seconds: count,
+            incidents: meaning(count, 'How many are overdue.'),
+          }),
+        ),
+        'What was asked for and not confirmed within the `overdue_after` of the policy.',
       ),
     }),
     notify: z.array(
@@ -80,7 +94,7 @@ const EXAMPLE = {
     log_id: '5d0c1c2d9f0a4f7a1d9b6a9c6f1f0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b',
     findings: [],
   },
-  containment: { engaged: ['freeze_agent'], deliveries: { confirmed: 1 } },
+  containment: { engaged: ['freeze_agent'], deliveries: { confirmed: 1 }, overdue: [] },
   notify: [],
   policy: {
     version: 1,

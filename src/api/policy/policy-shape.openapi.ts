@@ -50,6 +50,7 @@ export const policy = named(
     ),
     targets: z.partialRecord(z.enum(ACTIONS), target),
     attention_after: meaning(count, 'In milliseconds.'),
+    overdue_after: meaning(count, 'In milliseconds.'),
     burst: maybe(z.object({ reports: count, within: meaning(count, 'In milliseconds.') })),
     report_bytes_per_day: maybe(count),
     parts: meaning(z.array(text()), 'What it has, by name: a policy is compared by them with the one before.'),

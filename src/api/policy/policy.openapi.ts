@@ -26,6 +26,7 @@ const EXAMPLE = {
   loaded_at: '2026-11-22T07:00:00.000Z',
   rules: BUILT_IN_RULES,
   attention_after: 3_600_000,
+  overdue_after: 60_000,
   targets: { freeze_agent: { engage: { url: 'http://127.0.0.1:8480/v1/action', action: 'freeze' } } },
   notify: [],
   parts: ['rules.tool_call_burst', 'targets.freeze_agent', 'targets.freeze_agent.engage'],

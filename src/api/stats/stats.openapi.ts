@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
-import { CLASSES, SEVERITIES, type Severity, STATES } from '../../../machines/vocabulary.ts';
-import { type ActivityReading, type Durations, MOST_HOURS } from '../../projections/activity.ts';
+import { CLASSES, CONTAINMENT_STATUSES, SEVERITIES, type Severity, STATES } from '../../../machines/vocabulary.ts';
+import { type ActivityReading, type Durations, type DurationsSoFar, MOST_HOURS } from '../../projections/activity.ts';
 import type { StatisticsReading } from '../../projections/statistics.ts';
 import { meaning, named } from '../openapi/described.ts';
 import { queryOf } from '../openapi/parameters.ts';
@@ -17,8 +17,13 @@ const statistics = named(
   z.object({
     total_incidents: count,
     open_incidents: meaning(count, 'Open or contained.'),
-    contained_count: meaning(count, 'How many were ever contained.'),
+    contained_count: meaning(count, 'For how many containment was ever asked for; by_containment says how far it is.'),
     resolved_count: meaning(count, 'How many were ever resolved.'),
+    by_containment: meaning(
+      countsOf(CONTAINMENT_STATUSES),
+      'How far containment is, for the incidents on record that asked for it: confirmed is carried out, degraded failed, ' +
+        'was lost or needs a person. Of resolved ones, how far it was in the end.',
+    ),
     by_class: countsOf(CLASSES),
     by_state: countsOf(STATES),
     by_severity: countsOf(SEVERITIES),
@@ -31,12 +36,20 @@ const duration = meaning(
   'In milliseconds, exact to a tenth; null where there is nothing to measure.',
 );
 
-const durations = z.object({
-  count,
+const durationFields = {
+  count: meaning(count, 'How many came to their end in these hours.'),
   median_ms: duration,
   p90_ms: duration,
   hourly_median_ms: meaning(z.array(duration), 'One for each hour, by the time of the end.'),
-} satisfies FieldsOf<Durations>);
+} satisfies FieldsOf<Durations>;
+
+const durations = z.object(durationFields);
+
+const durationsSoFar = z.object({
+  ...durationFields,
+  waiting: meaning(count, 'How many still wait; in median and p90 they count for as long as they have waited.'),
+  oldest_waiting_ms: meaning(z.nullable(count), 'How long the one that has waited longest has waited.'),
+} satisfies FieldsOf<DurationsSoFar>);
 
 const activity = named(
   'Activity',
@@ -50,7 +63,7 @@ const activity = named(
         z.ZodMiniArray<typeof count>
       >,
     ),
-    time_to_containment: meaning(durations, 'Until all actions of an incident were confirmed.'),
+    time_to_containment: meaning(durationsSoFar, 'Until all actions of an incident were confirmed.'),
     time_to_resolution: durations,
   } satisfies FieldsOf<ActivityReading>),
 );
@@ -62,6 +75,7 @@ const EXAMPLE = {
   open_incidents: 1,
   contained_count: 1,
   resolved_count: 1,
+  by_containment: { ...none(CONTAINMENT_STATUSES), confirmed: 1 },
   by_class: { ...none(CLASSES), forbidden_airlock_request: 1, prompt_injection: 1 },
   by_state: { ...none(STATES), open: 1, resolved: 1 },
   by_severity: { ...none(SEVERITIES), high: 1, medium: 1 },
@@ -72,7 +86,14 @@ const ACTIVITY = {
   from: '2026-11-22T06:00:00.000Z',
   hours: 2,
   reported: { critical: [0, 0], high: [0, 1], medium: [1, 0], low: [0, 0] },
-  time_to_containment: { count: 0, median_ms: null, p90_ms: null, hourly_median_ms: [null, null] },
+  time_to_containment: {
+    count: 0,
+    median_ms: 60_000,
+    p90_ms: 60_000,
+    hourly_median_ms: [null, null],
+    waiting: 1,
+    oldest_waiting_ms: 61_000,
+  },
   time_to_resolution: { count: 1, median_ms: 284_731, p90_ms: 284_731, hourly_median_ms: [null, 284_731] },
 };
 

@@ -21,6 +21,9 @@ export const SEVERITY_STYLES: Readonly<Record<Severity, Style>> = {
   low: 'dim',
 };
 
+/** What an operator has to look at. */
+export const TROUBLE_STYLE: Style = ['bold', 'red'];
+
 export const STATE_STYLES: Readonly<Record<State, Style>> = {
   open: 'bold',
   contained: 'cyan',

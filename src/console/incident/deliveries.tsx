@@ -15,10 +15,11 @@ import { counted, spelled } from '../format.ts';
 export const DELIVERY_WORDS: Readonly<Record<DeliveryStatus, string>> = {
   pending: 'about to be sent',
   delivering: 'being tried',
-  recorded: 'waits to be fetched',
+  recorded: 'not fetched yet',
   confirmed: 'confirmed',
   failed: 'failed',
   lost: 'lost',
+  needs_person: 'needs a person',
   superseded: 'no longer needed',
 };
 
@@ -29,13 +30,16 @@ interface DeliveriesProps {
   readonly isNow: boolean;
 }
 
+const wordsOf = ({ status, overdue_at }: DeliveryRecord): string =>
+  overdue_at === undefined ? DELIVERY_WORDS[status] : `overdue, ${DELIVERY_WORDS[status]}`;
+
 /** Each containment action with its delivery. */
 export const Deliveries = ({ incident, containment, isNow }: DeliveriesProps) => (
   <ul class="deliveries">
     {containment.actions.map((delivery) => (
-      <li key={delivery.action} class={`delivery ${delivery.status}`}>
+      <li key={delivery.action} class={`delivery ${delivery.overdue_at === undefined ? delivery.status : 'overdue'}`}>
         <strong>{spelled(delivery.action)}</strong>
-        <span class="status">{DELIVERY_WORDS[delivery.status]}</span>
+        <span class="status">{wordsOf(delivery)}</span>
         <DeliveryDetail delivery={delivery} />
         {isNow && isBroken(delivery.status) && <RetryButton action={delivery.action} incident={incident} />}
       </li>
@@ -43,9 +47,14 @@ export const Deliveries = ({ incident, containment, isNow }: DeliveriesProps) =>
   </ul>
 );
 
-/** The attempts of a delivery, the last error, and the next attempt. */
+/** When a delivery was asked for if it is overdue, its attempts, the last error, and the next attempt. */
 export const DeliveryDetail = ({ delivery }: { readonly delivery: Omit<DeliveryRecord, 'action'> }) => (
   <span class="detail">
+    {delivery.overdue_at && (
+      <span>
+        asked for <Ago at={delivery.asked_at} />
+      </span>
+    )}
     {delivery.confirmed_at && (
       <span>
         at <Moment at={delivery.confirmed_at} />

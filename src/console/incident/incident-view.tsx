@@ -10,7 +10,9 @@ import { reasonOf } from '../request.ts';
 import { fragmentOf, route } from '../route.ts';
 import { IncidentChart } from '../statecharts/incident-chart.tsx';
 import { grouped, spelled } from '../format.ts';
-import { Deliveries } from './deliveries.tsx';
+import { isBroken, posture } from '../posture/live-posture.ts';
+import { useLiveResource } from '../live-resource.ts';
+import { Deliveries, DELIVERY_WORDS } from './deliveries.tsx';
 import { EvidenceTree } from './evidence-tree.tsx';
 import { Facts } from './facts.tsx';
 import { IncidentDetail } from './incident-detail.ts';
@@ -138,7 +140,7 @@ const Containment = ({ incident, isNow }: { readonly incident: Incident; readonl
         Containment{' '}
         {containment !== undefined &&
           (incident.state === 'resolved' ? (
-            <span class="badge">released</span>
+            <ReleaseBadge incident={incident} isNow={isNow} />
           ) : (
             <span class={`badge ${containment.status}`}>{containment.status}</span>
           ))}
@@ -148,6 +150,26 @@ const Containment = ({ incident, isNow }: { readonly incident: Incident; readonl
       {containment === undefined && actions.length === 0 && <p class="hint">Nothing has been contained.</p>}
     </section>
   );
+};
+
+/** What is known of the release of what a resolved incident asked for. */
+const ReleaseBadge = ({ incident, isNow }: { readonly incident: Incident; readonly isNow: boolean }) => {
+  const known = useLiveResource(posture);
+  if (!isNow || known === undefined) return <span class="badge">ended</span>;
+  const views = (incident.containment_actions ?? []).map((action) => known[action]);
+  const own = views.flatMap(({ delivery }) =>
+    delivery?.directive === 'release' && delivery.incident === incident.id ? delivery : [],
+  );
+  const bad = own.find(({ status, overdue_at }) => isBroken(status) || overdue_at !== undefined);
+  if (bad !== undefined) {
+    return (
+      <span class="badge overdue">release {bad.overdue_at === undefined ? DELIVERY_WORDS[bad.status] : 'overdue'}</span>
+    );
+  }
+  if (own.some(({ status }) => status !== 'confirmed'))
+    return <span class="badge delivering">release not confirmed</span>;
+  if (views.some(({ engaged }) => engaged)) return <span class="badge engaged">asked for by others</span>;
+  return <span class="badge">{views.every(({ carried_out: done }) => done !== null) ? 'released' : 'ended'}</span>;
 };
 
 const Evidence = ({ incident: { evidence } }: { readonly incident: Incident }) => (

@@ -45,7 +45,9 @@ export const phraseOf = (entry: Entry): string => {
   if (command !== undefined) return spelled(COMMAND_TABLE[command].done);
   if (isAboutContainment(entry)) {
     const { action, directive } = entry.data;
-    return `${spelled(action)}${directive === 'release' ? ' (release)' : ''}: ${CONTAINMENT_PHRASES[entry.event]}`;
+    const needsPerson = entry.event === 'containment.failed' && entry.data.needs_person === true;
+    const phrase = needsPerson ? 'needs a person' : CONTAINMENT_PHRASES[entry.event];
+    return `${spelled(action)}${directive === 'release' ? ' (release)' : ''}: ${phrase}`;
   }
   if (event === 'incident.reported') {
     return data.state === 'contained' ? 'Reported, and contained by policy' : 'Reported';
@@ -57,6 +59,7 @@ type ContainmentEvent = Extract<EntryEvent, `containment.${string}`>;
 
 const CONTAINMENT_PHRASES: Readonly<Record<ContainmentEvent, string>> = {
   'containment.attempted': 'attempt failed, to be tried again',
+  'containment.overdue': 'overdue, not confirmed in time',
   'containment.confirmed': 'confirmed',
   'containment.failed': 'failed',
   'containment.lost': 'lost',

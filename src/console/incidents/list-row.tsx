@@ -16,6 +16,12 @@ interface ListRowProps {
   readonly isOpen: boolean;
 }
 
+/** What is wrong with the containment of an incident, by its status. */
+const FLAGS: Readonly<Record<string, string>> = {
+  degraded: 'A containment action failed, was lost, or needs a person',
+  overdue: 'A containment action was not confirmed in time',
+};
+
 export const rowId = (id: string): string => `row-${id}`;
 
 /** One incident of the list. */
@@ -46,8 +52,8 @@ export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen }: List
       </span>
       <span role="gridcell" class="cell">
         <StateMark state={row.state} />
-        {row.containment === 'degraded' && (
-          <span class="flag" title="A containment action failed or was lost">
+        {row.state !== 'resolved' && row.containment !== undefined && row.containment in FLAGS && (
+          <span class="flag" title={FLAGS[row.containment]}>
             !
           </span>
         )}

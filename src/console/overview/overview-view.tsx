@@ -1,5 +1,5 @@
 import { SEVERITIES, STATES, UNATTENDED_STATES } from '../../../machines/vocabulary.ts';
-import type { ActivityReading, Durations } from '../../projections/activity.ts';
+import type { ActivityReading, Durations, DurationsSoFar } from '../../projections/activity.ts';
 import { useLiveResource } from '../live-resource.ts';
 import { SeverityMark } from '../parts/marks.tsx';
 import { Notice } from '../parts/notice.tsx';
@@ -90,6 +90,7 @@ const Hours = ({ reading }: { readonly reading: ActivityReading }) => {
         <section aria-labelledby="containment">
           <h3 id="containment">Time to containment</h3>
           <Spent durations={reading.time_to_containment} done="contained" />
+          <StillWaiting durations={reading.time_to_containment} />
         </section>
         <section aria-labelledby="resolution">
           <h3 id="resolution">Time to resolution</h3>
@@ -103,7 +104,7 @@ const Hours = ({ reading }: { readonly reading: ActivityReading }) => {
 };
 
 const Spent = ({ durations, done }: { readonly durations: Durations; readonly done: string }) =>
-  durations.count === 0 ? (
+  durations.median_ms === null ? (
     <p class="hint">None was {done}.</p>
   ) : (
     <dl class="figures">
@@ -120,6 +121,15 @@ const Spent = ({ durations, done }: { readonly durations: Durations; readonly do
         <dd class="figure">{grouped(durations.count)}</dd>
       </div>
     </dl>
+  );
+
+/** Those that are not contained yet: they count in the figures for as long as they have waited so far. */
+const StillWaiting = ({ durations: { waiting, oldest_waiting_ms } }: { readonly durations: DurationsSoFar }) =>
+  waiting === 0 ? null : (
+    <p class="error">
+      {counted(waiting, 'incident')} not contained yet, the oldest for {duration(oldest_waiting_ms ?? 0)}: counted with
+      the time so far.
+    </p>
   );
 
 /** The figures of the charts as a table. */

@@ -10,4 +10,11 @@ export const posture = new LiveResource<Readonly<Record<ContainmentAction, Actio
 );
 
 /** Whether a delivery needs an operator. */
-export const isBroken = (status: DeliveryStatus): boolean => status === 'failed' || status === 'lost';
+export const isBroken = (status: DeliveryStatus): boolean =>
+  status === 'failed' || status === 'lost' || status === 'needs_person';
+
+/** Whether an action waits for longer than the policy allows, or needs an operator. */
+export const isTroubled = ({ delivery, not_known }: ActionView): boolean =>
+  (not_known?.overdue ?? 0) > 0 || (delivery !== null && Object.keys(delivery.counts).some(isBrokenName));
+
+const isBrokenName = (status: string): boolean => isBroken(status as DeliveryStatus);

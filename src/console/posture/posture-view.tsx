@@ -1,7 +1,7 @@
 import type { DeliveryStatus } from '../../../machines/delivery.ts';
 import { ACTIONS, type Channel, type ContainmentAction } from '../../../machines/vocabulary.ts';
-import type { ActionView, DeliveryView } from '../../containment/posture-reads.ts';
-import { isBroken, posture } from './live-posture.ts';
+import type { ActionView, CarriedOut, DeliveryView, NotKnown } from '../../containment/posture-reads.ts';
+import { isTroubled, posture } from './live-posture.ts';
 import { DELIVERY_WORDS, DeliveryDetail, RetryButton } from '../incident/deliveries.tsx';
 import { useLiveResource } from '../live-resource.ts';
 import { Notice } from '../parts/notice.tsx';
@@ -9,7 +9,7 @@ import { Ago, Moment } from '../parts/time.tsx';
 import { fragmentOf } from '../route.ts';
 import { counted, grouped, spelled } from '../format.ts';
 
-/** The posture: which actions are in force, which incidents hold them, and whether they are carried out. */
+/** The posture: which actions are asked for, by which incidents, what is known to be carried out, and what is not known. */
 export const PostureView = () => {
   const known = useLiveResource(posture);
   if (known === undefined) {
@@ -22,16 +22,19 @@ export const PostureView = () => {
     );
   }
   const all = ACTIONS.map((action) => known[action]);
-  const engaged = all.filter((one) => one.engaged);
-  const troubled = all.filter((one) => one.delivery !== null && isBroken(one.delivery.status));
+  const asked = all.filter((one) => one.engaged);
+  const inForce = asked.filter((one) => one.carried_out !== null);
+  const troubled = all.filter(isTroubled);
   return (
     <div class="page">
       <h1>Posture</h1>
       <p class="summary">
-        {engaged.length === 0
-          ? 'Nothing is in force.'
-          : `${engaged.length} of ${counted(all.length, 'action')} in force.`}{' '}
-        {troubled.length > 0 && <strong class="error">{troubled.length} not carried out.</strong>}
+        {asked.length === 0
+          ? 'Nothing is asked for.'
+          : `${asked.length} of ${counted(all.length, 'action')} asked for, ${inForce.length} known to be in force.`}{' '}
+        {troubled.length > 0 && (
+          <strong class="error">{counted(troubled.length, 'action')} overdue, or not carried out.</strong>
+        )}
       </p>
       {posture.fault.value !== undefined && (
         <p class="error" role="alert">
@@ -63,41 +66,50 @@ const CHANNEL_MEANINGS: Readonly<Record<Channel, string>> = {
 
 const MOST_HOLDERS = 4;
 
-/** How many deliveries have each status; only the status when all have the same. */
-const countsOf = ({ status, counts }: DeliveryView): string => {
-  const all = Object.entries(counts).filter(([, count]) => count > 0);
-  const words = (name: string): string => DELIVERY_WORDS[name as DeliveryStatus];
-  if (all.length < 2) return words(all[0]?.[0] ?? status);
-  return all.map(([name, count]) => `${grouped(count)} ${words(name)}`).join(', ');
-};
+/** How many of the deliveries that are not confirmed have each status. */
+const countsOf = ({ counts }: DeliveryView): string =>
+  Object.entries(counts)
+    .filter(([name, count]) => name !== 'confirmed' && count > 0)
+    .map(([name, count]) => `${grouped(count)} ${DELIVERY_WORDS[name as DeliveryStatus]}`)
+    .join(', ');
+
+const BY_WORDS = {
+  answer: 'by its answer',
+  confirmation: 'by its service',
+  log: 'by its entry in the log',
+} as const satisfies Readonly<Record<CarriedOut['by'], string>>;
+
+/** What is known of an action: its badge, in a word and a colour. */
+function Badge({ asked, engaged, carried_out: done, not_known: unknown }: ActionView) {
+  if (asked === null) return <span class="badge">never asked for</span>;
+  if ((unknown?.overdue ?? 0) > 0) return <span class="badge overdue">overdue</span>;
+  if (done === null) return <span class="badge delivering">asked for, not known</span>;
+  return <span class={`badge ${engaged ? 'in-force' : ''}`}>{engaged ? 'in force' : 'released'}</span>;
+}
 
 const ActionCard = ({ one }: { readonly one: ActionView }) => {
-  const { action, engaged, since, holders, held_by, via, delivery } = one;
+  const { action, engaged, asked, carried_out, not_known, holders, held_by, via, delivery } = one;
   const further = holders - Math.min(held_by.length, MOST_HOLDERS);
   return (
     <li class={`posture ${engaged ? 'engaged' : 'released'}`}>
       <h2>
-        {spelled(action)}{' '}
-        <span class={`badge ${engaged ? 'engaged' : ''}`}>{engaged ? 'in force' : 'not in force'}</span>
+        {spelled(action)} <Badge {...one} />
       </h2>
       <p class="hint">
         {ACTION_MEANINGS[action]} {CHANNEL_MEANINGS[via]}
       </p>
-      {since !== null && (
+      {asked !== null && (
         <p>
-          {engaged ? 'Since' : 'Released'} <Moment at={since} /> (<Ago at={since} />)
+          {asked.directive === 'engage' ? 'Asked for since' : 'Release asked for'} <Moment at={asked.since} /> (
+          <Ago at={asked.since} />)
         </p>
       )}
-      {delivery !== null && (
-        <p class={`delivery ${delivery.status}`}>
-          <span>{delivery.directive === 'release' ? 'Release' : 'Delivery'}</span>{' '}
-          <span class="status">{countsOf(delivery)}</span> <DeliveryDetail delivery={delivery} />
-          {isBroken(delivery.status) && <RetryButton action={action} />}
-        </p>
-      )}
+      {carried_out !== null && <Done action={one} done={carried_out} />}
+      {not_known !== null && <Unknown one={one} unknown={not_known} />}
+      {delivery !== null && isTroubled(one) && <RetryButton action={action} />}
       {holders > 0 && (
         <p class="holders">
-          Held by {counted(holders, 'incident')}:{' '}
+          Asked for by {counted(holders, 'incident')}:{' '}
           {held_by.slice(0, MOST_HOLDERS).map((id) => (
             <a key={id} href={fragmentOf({ view: 'incidents', id, query: '' })}>
               <code>{id}</code>
@@ -107,5 +119,49 @@ const ActionCard = ({ one }: { readonly one: ActionView }) => {
         </p>
       )}
     </li>
+  );
+};
+
+/** What is known to be carried out: by whom, and when its service was last heard of. */
+const Done = ({ action: { asked, holders }, done }: { readonly action: ActionView; readonly done: CarriedOut }) => (
+  <p class="delivery confirmed">
+    <span class="status">{asked?.directive === 'release' ? 'Released' : 'Carried out'}</span>{' '}
+    <span class="detail">
+      <span>
+        {BY_WORDS[done.by]} at <Moment at={done.at} />
+      </span>
+      {holders > 1 && (
+        <span>
+          for {grouped(done.incidents)} of {counted(holders, 'incident')}
+        </span>
+      )}
+      {done.heard_at !== null && (
+        <span>
+          last heard <Ago at={done.heard_at} />
+        </span>
+      )}
+    </span>
+  </p>
+);
+
+/** What is not known to be carried out, and for how long. */
+const Unknown = ({ one, unknown }: { readonly one: ActionView; readonly unknown: NotKnown }) => {
+  const { delivery, asked } = one;
+  const isRelease = asked?.directive === 'release';
+  const what = unknown.incidents === 0 || isRelease ? '' : ` for ${counted(unknown.incidents, 'incident')}`;
+  const isBad = isTroubled(one);
+  return (
+    <p class={`delivery ${unknown.overdue > 0 ? 'overdue' : isBad ? 'failed' : 'recorded'}`}>
+      <span class="status">
+        {isRelease ? 'Release not confirmed' : `Not known to be carried out${what}`}
+        {delivery !== null && countsOf(delivery) !== '' && `: ${countsOf(delivery)}`}
+      </span>{' '}
+      {unknown.oldest_asked_at !== null && (
+        <span class="detail">
+          {unknown.overdue > 0 ? 'overdue, ' : ''}asked for <Ago at={unknown.oldest_asked_at} />
+        </span>
+      )}{' '}
+      {delivery !== null && delivery.status !== 'confirmed' && <DeliveryDetail delivery={delivery} />}
+    </p>
   );
 };

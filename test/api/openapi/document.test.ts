@@ -294,7 +294,11 @@ describe('the description of the API', () => {
       );
       // There has to be something to be tried again, and something to be lost.
       const quarantine = { action: 'quarantine_model', directive: 'engage' };
-      await subjectOf(service, policy, contract.operations[0]!).report({ ...REPORT, class: 'manifest_mismatch' });
+      await subjectOf(service, policy, contract.operations[0]!).report({
+        ...REPORT,
+        class: 'manifest_mismatch',
+        evidence: { model_name: 'a' },
+      });
       await service.post('/api/v1/containment/confirm', quarantine);
       await service.post('/api/v1/containment/confirm', { ...quarantine, observed: 'released' });
       await service.post('/api/v1/containment/confirm', FREEZE);

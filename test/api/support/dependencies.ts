@@ -31,6 +31,7 @@ const BUILT_IN: Policy = {
   targets: {},
   notify: [],
   attention_after: 3_600_000,
+  overdue_after: 60_000,
 };
 
 /** Stands in for the rest of the service: it gives what a test puts into it, and keeps what it was called with. */
@@ -102,6 +103,9 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
         action,
         engaged: false,
         since: null,
+        asked: null,
+        carried_out: null,
+        not_known: null,
         holders: 0,
         held_by: [],
         via: 'poll',

@@ -11,6 +11,7 @@ export const EDGES = [
   'contained --acknowledge--> acknowledged',
   'contained --resolve--> resolved',
   'contained --recur--> contained',
+  'acknowledged --contain--> contained',
   'acknowledged --resolve--> resolved',
   'acknowledged --recur--> acknowledged',
   'acknowledged --recur--> open',
