@@ -144,6 +144,7 @@ export async function openRecord(
     clock,
     random: randomPool(),
   });
+  const identity = new LogIdentity({ path, hash, log });
   const isVerified = (): boolean => verification.verified !== undefined;
   return {
     hash,
@@ -154,11 +155,11 @@ export async function openRecord(
     recovered,
     serviceEntries,
     findings,
-    identity: new LogIdentity({ path, hash, log }),
+    identity,
     verification,
     incidents,
     recorder,
-    reads: new IncidentReads(log, projections),
+    reads: new IncidentReads(log, projections, () => identity.id),
     archivist: new Archivist({ log, projections, incidents, clock, isVerified }),
     tornWrite: new UntilDone(() => recorder.complete(catchUp.last)),
   };

@@ -7,11 +7,12 @@
 import { transitionsIn } from '../../machines/decision.ts';
 import type { NextTransition } from '../../machines/transitions.ts';
 import type { State } from '../../machines/vocabulary.ts';
+import { firstSeqOf, goneTo, shortIdentity } from '../audit/log-position.ts';
 import { readEntriesAt } from '../audit/log-reader.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { isAboutIncident } from '../domain/entries.ts';
 import { RecorderError } from '../errors.ts';
-import type { ListPage, ListQuery } from '../projections/incident-list.ts';
+import type { Cursor, ListPage, ListQuery } from '../projections/incident-list.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import type { IncidentKind } from '../projections/incidents.ts';
 import type { Projections } from '../projections/projections.ts';
@@ -23,13 +24,19 @@ export interface HistoryPage {
   readonly next?: number;
 }
 
+/** How much of the identifier of an incident a place in the list repeats: what is random in it. */
+const OF_INCIDENT = -8;
+
 export class IncidentReads {
   readonly #log: ReadableLog;
   readonly #projections: Projections;
+  readonly #logId: () => string | undefined;
 
-  constructor(log: ReadableLog, projections: Projections) {
+  /** @param logId the identity of the log, when it is known */
+  constructor(log: ReadableLog, projections: Projections, logId: () => string | undefined) {
     this.#log = log;
     this.#projections = projections;
+    this.#logId = logId;
   }
 
   /** @throws RecorderError `log_unavailable`, like the others that ask for one incident */
@@ -41,8 +48,29 @@ export class IncidentReads {
     return this.#found(this.#projections.incidents.kindOf(id));
   }
 
+  /** @throws RecorderError `gone` for a place in another log */
   list(query: ListQuery): ListPage {
-    return this.#projections.list.read(query);
+    if (query.after?.log !== undefined) this.#requireIsHere(query.after);
+    const page = this.#projections.list.read(query);
+    if (page.next === undefined) return page;
+    const log = this.#placeMark(page.next.head);
+    return log === undefined ? page : { ...page, next: { ...page.next, log } };
+  }
+
+  /** Which log a list was read from whose newest incident was `head`: its identity, and the end of that incident's. */
+  #placeMark(head: number): string | undefined {
+    const identity = this.#logId();
+    const newest = this.#projections.list.idOf(head)?.slice(OF_INCIDENT) ?? '';
+    return identity === undefined ? undefined : `${shortIdentity(identity)}${newest}`;
+  }
+
+  /** @throws RecorderError `gone` unless the place is in this log, as it was when the place was written */
+  #requireIsHere({ log, head }: Cursor): void {
+    const mark = this.#placeMark(head);
+    if (log === mark) return;
+    // The newest incident may have been archived meanwhile.
+    if (head < firstSeqOf(this.#log) && mark !== undefined && log?.startsWith(mark)) return;
+    throw goneTo('the list was begun in another log than this one', this.#log, this.#logId());
   }
 
   /**

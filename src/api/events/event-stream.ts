@@ -14,6 +14,7 @@
 import type { ServerResponse } from 'node:http';
 import type { EntryLine } from '../../audit/entry-line.ts';
 import type { LogCursor } from '../../audit/log-cursor.ts';
+import { writePosition } from '../../audit/log-position.ts';
 import { SECOND } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
 import type { EntryFilter } from './event-filter.ts';
@@ -26,20 +27,27 @@ const RETRY = 2 * SECOND;
 /** An entry and its event as bytes, which all readers share. */
 export interface EventFrame {
   readonly line: EntryLine;
+  /** The place behind it. */
+  readonly id: string;
   readonly bytes: Buffer;
 }
 
-export const frameOf = (line: EntryLine): EventFrame => ({
-  line,
-  bytes: Buffer.concat([Buffer.from(`id: ${line.seq}\nevent: ${line.event}\ndata: `), line.bytes, END]),
-});
+/** @param identity of the log */
+export const frameOf = (line: EntryLine, identity: string | undefined): EventFrame => {
+  const id = writePosition(identity, line.seq, line.entry().entry_hash);
+  const bytes = Buffer.concat([Buffer.from(`id: ${id}\nevent: ${line.event}\ndata: `), line.bytes, END]);
+  return { line, id, bytes };
+};
 
 const END = Buffer.from('\n\n');
 
 export class EventStream {
   readonly #response: ServerResponse;
   readonly #filter: EntryFilter;
+  readonly #identity: string | undefined;
   #position: number;
+  /** The position as the reader is sent it. */
+  #id: string;
   #live = false;
   /** How many bytes were written, and how many of them the reader had taken at the last heartbeat. */
   #written = 0;
@@ -47,14 +55,25 @@ export class EventStream {
   /** Continues to catch up when the reader has read what waits, or is gone. */
   #resume: () => void = () => {};
 
-  /** Begins the response to a reader that has seen everything up to the entry `position`. */
-  constructor(response: ServerResponse, position: number, filter: EntryFilter) {
+  /**
+   * Begins the response to a reader that has seen everything up to an entry.
+   * @param identity of the log
+   * @param entry the `seq` and the hash of that entry
+   */
+  constructor(
+    response: ServerResponse,
+    identity: string | undefined,
+    entry: { readonly seq: number; readonly hash: string },
+    filter: EntryFilter,
+  ) {
     this.#response = response;
     this.#filter = filter;
-    this.#position = position;
+    this.#identity = identity;
+    this.#position = entry.seq;
+    this.#id = writePosition(identity, entry.seq, entry.hash);
     response.on('drain', () => this.#resume()).once('close', () => this.#resume());
     response.writeHead(200, { 'Content-Type': 'text/event-stream' });
-    response.write(`retry: ${RETRY}\nid: ${position}\n\n`);
+    response.write(`retry: ${RETRY}\nid: ${this.#id}\n\n`);
   }
 
   get position(): number {
@@ -70,7 +89,7 @@ export class EventStream {
    */
   async catchUp(first: readonly EntryLine[], next: LogCursor['next'], cursor: Pick<LogCursor, 'atEnd'>): Promise<void> {
     for (let lines = first; !this.#response.closed; lines = await next()) {
-      this.#send(lines.map(frameOf));
+      this.#send(lines.map((line) => frameOf(line, this.#identity)));
       if (cursor.atEnd) {
         this.#live = true;
         return;
@@ -95,7 +114,7 @@ export class EventStream {
 
   /** Sends a heartbeat, unless something waits for the reader. */
   beat(): void {
-    if (this.#waiting === 0) this.#response.write(`:\nid: ${this.#position}\n\n`);
+    if (this.#waiting === 0) this.#response.write(`:\nid: ${this.#id}\n\n`);
   }
 
   /** Whether something waits for the reader that has taken nothing since the last call. */
@@ -120,12 +139,13 @@ export class EventStream {
   #send(frames: readonly EventFrame[]): void {
     this.#response.cork();
     try {
-      for (const { line, bytes } of frames) {
+      for (const { line, id, bytes } of frames) {
         if (this.#filter(line)) {
           this.#response.write(bytes);
           this.#written += bytes.length;
         }
         this.#position = line.seq;
+        this.#id = id;
       }
     } finally {
       this.#response.uncork();
