@@ -39,9 +39,9 @@ export class IncidentReads {
     this.#logId = logId;
   }
 
-  /** @throws RecorderError `log_unavailable`, like the others that ask for one incident */
+  /** @throws RecorderError `log_unavailable` or `gone`, like the others that ask for one incident */
   get(id: string): IncidentDocument | undefined {
-    return this.#found(this.#projections.incidents.get(id));
+    return this.#onRecord(id, this.#projections.incidents.get(id));
   }
 
   kindOf(id: string): IncidentKind | undefined {
@@ -79,7 +79,7 @@ export class IncidentReads {
    * @throws RecorderError like `readEntriesAt`
    */
   async history(id: string, after: number): Promise<HistoryPage | undefined> {
-    const page = this.#projections.entriesOf(id, after);
+    const page = this.#onRecord(id, this.#projections.entriesOf(id, after));
     if (page === undefined) return undefined;
     const lines = await readEntriesAt(this.#log, page.places).catch(asUnavailable);
     // The places come from the database, which proves nothing.
@@ -96,8 +96,16 @@ export class IncidentReads {
 
   /** What each event of the statechart would do to an incident now. */
   transitions(id: string): { readonly state: State; readonly transitions: readonly NextTransition[] } | undefined {
-    const situation = this.#found(this.#projections.incidents.situation(id));
+    const situation = this.#onRecord(id, this.#projections.incidents.situation(id));
     return situation && { state: situation.value, transitions: transitionsIn(situation) };
+  }
+
+  /** @throws RecorderError `gone` when the incident may be in the archive */
+  #onRecord<Found>(id: string, value: Found | undefined): Found | undefined {
+    const found = this.#found(value);
+    const absence = found === undefined ? this.#projections.absenceOf(id) : undefined;
+    if (absence?.code === 'gone') throw absence;
+    return found;
   }
 
   #found<Found>(value: Found | undefined): Found | undefined {
