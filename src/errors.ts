@@ -30,6 +30,10 @@ export const ERROR_STATUS = {
 } as const;
 export type ErrorCode = keyof typeof ERROR_STATUS;
 
+/** Whether an error says that an incident is not on record, or not any more. */
+export const isAbsence = (error: unknown): boolean =>
+  error instanceof RecorderError && (error.code === 'not_found' || error.code === 'gone');
+
 /** What was asked for, or `not_found`. @throws RecorderError */
 export function found<Found>(value: Found | undefined, what = 'incident'): Found {
   if (value === undefined) throw new RecorderError('not_found', `${what} not found`);

@@ -36,7 +36,7 @@ describe('the event stream of the service', function () {
     await again.until(() => again.events.filter(ofLast).length === 2);
     again.leave();
 
-    const ids = [...reader.events, ...again.events].map((event) => Number(event.id));
+    const ids = [...reader.events, ...again.events].map((event) => Number(event.id.split(':')[1]));
     expect(ids).to.deep.equal(ids.map((_, index) => index + 1));
     const history = await second.get(`/api/v1/incidents/history?id=${id}`);
     expect(again.events.filter(ofLast).map(({ data }) => data)).to.deep.equal(

@@ -35,11 +35,13 @@ export async function describeSegment({ path }: SealedSegment, hash: ChainHash):
     let firstLine: Line | undefined;
     let lastLine: Line | undefined;
     let latest = '';
+    let earliest: string | undefined;
     const archived = await readArchived(file, size, path, hash, (line, begin) => {
       firstLine ??= line;
       lastLine = line;
       const time = begin.slice(TIMESTAMP_AT, TIMESTAMP_AT + TIMESTAMP_LENGTH);
       if (time > latest) latest = time;
+      if (earliest === undefined || time < earliest) earliest = time;
     });
     if (firstLine === undefined || lastLine === undefined) throw new Error(`${path} is empty`);
     const [first, last] = [entryIn(firstLine), entryIn(lastLine)];
@@ -50,6 +52,8 @@ export async function describeSegment({ path }: SealedSegment, hash: ChainHash):
       bytes: size,
       prev_hash: first.prev_hash,
       last_hash: last.entry_hash,
+      ...(earliest === undefined ? {} : { since: earliest }),
+      until: latest,
     };
     return { range, latest, archived };
   } finally {

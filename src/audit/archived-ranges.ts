@@ -20,8 +20,16 @@ export function summarizeArchive(entries: readonly ArchivedData[]): ArchiveSumma
 }
 
 /** The ranges in a `log.archived` entry: its own, and those of the earlier entries that it repeats. */
-export const rangesOf = ({ first_seq, last_seq, prev_hash, last_hash, earlier }: ArchivedData): ArchivedRange[] => [
-  { first_seq, last_seq, prev_hash, last_hash },
+export const rangesOf = ({
+  first_seq,
+  last_seq,
+  prev_hash,
+  last_hash,
+  since,
+  until,
+  earlier,
+}: ArchivedData): ArchivedRange[] => [
+  { first_seq, last_seq, prev_hash, last_hash, ...timesOf(since, until) },
   ...(earlier?.ranges ?? []),
 ];
 
@@ -53,8 +61,22 @@ function merged(ranges: readonly ArchivedRange[]): readonly ArchivedRange[] {
     const last = result.at(-1);
     if (last !== undefined && range.last_seq <= last.last_seq) continue;
     if (last !== undefined && range.first_seq === last.last_seq + 1 && range.prev_hash === last.last_hash)
-      result[result.length - 1] = { ...last, last_seq: range.last_seq, last_hash: range.last_hash };
+      result[result.length - 1] = joined(last, range);
     else result.push(range);
   }
   return result;
 }
+
+/** Two adjacent ranges as one. It begins at any time when that of one of them is not known. */
+function joined(range: ArchivedRange, next: ArchivedRange): ArchivedRange {
+  const { first_seq, prev_hash, since } = range;
+  const { last_seq, last_hash } = next;
+  const until = [range.until ?? '', next.until ?? ''].toSorted().at(-1);
+  const first = since === undefined || next.since === undefined ? undefined : [since, next.since].toSorted()[0];
+  return { first_seq, last_seq, prev_hash, last_hash, ...timesOf(first, until === '' ? undefined : until) };
+}
+
+const timesOf = (since: string | undefined, until: string | undefined): Pick<ArchivedRange, 'since' | 'until'> => ({
+  ...(since === undefined ? {} : { since }),
+  ...(until === undefined ? {} : { until }),
+});

@@ -35,5 +35,7 @@ export function explain(error: unknown): string {
     return 'refused (403): this is not the token of the service; name the right file with --token-file';
   if (error instanceof Refused && error.status === 404 && error.body.error === 'incident not found')
     return 'there is no such incident; incident-recorder list shows them all';
+  if (error instanceof Refused && error.status === 410 && error.body.archived !== undefined)
+    return String(error.body.error);
   return message;
 }

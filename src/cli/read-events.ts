@@ -8,8 +8,13 @@ export interface StreamEvent {
 /**
  * Yields the events of a stream, without an incomplete one at its end.
  * @param onActivity is called whenever anything arrives, comments included
+ * @param onPlace is called with an id that comes without an event: where the reader is, although nothing was for it
  */
-export async function* readEvents(stream: AsyncIterable<string>, onActivity: () => void): AsyncGenerator<StreamEvent> {
+export async function* readEvents(
+  stream: AsyncIterable<string>,
+  onActivity: () => void,
+  onPlace: (id: string) => void = () => {},
+): AsyncGenerator<StreamEvent> {
   let rest = '';
   let id = '';
   let data: string | undefined;
@@ -21,6 +26,8 @@ export async function* readEvents(stream: AsyncIterable<string>, onActivity: () 
       if (line === '' && data !== undefined) {
         yield { id, data };
         data = undefined;
+      } else if (line === '') {
+        if (id !== '') onPlace(id);
       } else if (line.startsWith('id:')) id = line.slice(3).trim();
       else if (line.startsWith('data:')) data = line.slice(5).replace(/^ /, '');
     }

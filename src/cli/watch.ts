@@ -1,8 +1,9 @@
 /**
  * `incident-recorder watch`: prints entries of the audit log as they are recorded.
  *
- * It remembers its place in the log: after a lost connection the stream resumes exactly there. An unreachable recorder
- * is an error only before the first connection.
+ * It remembers its place in the log: after a lost connection the stream resumes exactly there. When that place is not in
+ * the log any more, because it is another log or was archived, it says so and begins with the first entry that is there.
+ * An unreachable recorder is an error only before the first connection.
  */
 import type { Command } from 'commander';
 import { Backoff } from '../backoff.ts';
@@ -43,24 +44,37 @@ async function watch({ after, ...options }: Options): Promise<void> {
   let place = String(after ?? (await api.lastSeq()));
   const backoff = new Backoff(0.5 * SECOND, 5 * SECOND);
   let isAway = false;
+  let wasThere = false;
   const show = options.json ? (data: string) => printableJson(data) : (data: string) => lineOf(JSON.parse(data));
   for (;;) {
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(), LONGEST_SILENCE);
     try {
       const stream = await api.stream(path, { 'last-event-id': place }, silence.signal);
+      wasThere = true;
       if (isAway) writeNotice('connected again');
       isAway = false;
       backoff.reset();
-      for await (const { id, data } of readEvents(stream.setEncoding('utf8'), () => timer.refresh())) {
+      const events = readEvents(
+        stream.setEncoding('utf8'),
+        () => timer.refresh(),
+        (id) => (place = id),
+      );
+      for await (const { id, data } of events) {
         await writeLines([show(data)]);
         if (isOutputGone()) return;
         place = id;
       }
     } catch (error) {
-      if (error instanceof Refused && !error.passing) throw error;
-      if (!isAway) writeNotice(`${error instanceof NotReachable ? explain(error) : String(error)}; trying again`);
-      isAway = true;
+      const first = wasThere && error instanceof Refused && error.status === 410 ? error.body.first_seq : undefined;
+      if (typeof first === 'number') {
+        writeNotice(`${(error as Refused).message}; beginning with entry ${first}`);
+        place = String(first - 1);
+      } else {
+        if (error instanceof Refused && !error.passing) throw error;
+        if (!isAway) writeNotice(`${error instanceof NotReachable ? explain(error) : String(error)}; trying again`);
+        isAway = true;
+      }
     } finally {
       clearTimeout(timer);
     }

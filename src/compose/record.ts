@@ -176,6 +176,7 @@ export async function openRecord(
   if (isMadeBefore && recovered.damage === undefined) {
     void postureProof.compare().then((finding) => finding && findings.report(finding), postureFault);
   }
+  const identity = new LogIdentity({ path: beside, hash, log });
   const isVerified = (): boolean => verification.verified !== undefined;
   return {
     hash,
@@ -186,12 +187,12 @@ export async function openRecord(
     recovered,
     serviceEntries,
     findings,
-    identity: new LogIdentity({ path: beside, hash, log }),
+    identity,
     verification,
     postureProof,
     incidents,
     recorder,
-    reads: new IncidentReads(log, projections),
+    reads: new IncidentReads(log, projections, () => identity.id),
     archivist: new Archivist({ log, projections, incidents, clock, isVerified }),
     tornWrite: new UntilDone(() => recorder.complete(catchUp.last)),
   };

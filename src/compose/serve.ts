@@ -61,7 +61,8 @@ export async function serve(
   const { log, projections, incidents, recorder, reads, policy, verification, findings } = record;
   const { posture, notifier, confirmations, overdue } = containment;
   const metrics = releases.adopt(new Metrics(clock), (running) => running.stop());
-  const events = new EventStreams({ log, kindOf: (id) => reads.kindOf(id), clock, logger });
+  const logId = (): string | undefined => record.identity.id;
+  const events = new EventStreams({ log, logId, kindOf: (id) => reads.kindOf(id), clock, logger });
 
   startLog(record, stagesOf(record, containment, events, metrics, logger));
 

@@ -13,6 +13,7 @@ import { type Clock, timestamp } from '../clock.ts';
 import type { BindAddress, Config } from '../config.ts';
 import { requireSafeLogDirectory, requireSafeWay, requireSeparateReaders } from '../path-trust.ts';
 import type { Inspect } from '../incidents/incident-actor.ts';
+import type { Finding } from '../audit/findings.ts';
 import { markedDamage, unmarkDamage } from '../audit/damage-marker.ts';
 import { findingsIn } from '../audit/recovery.ts';
 import { logDamage, verifyRest } from '../process-log.ts';
@@ -65,10 +66,12 @@ export async function startService(
   const onFault = (error: unknown): void => logger.error({ err: error }, 'containment met an unexpected error');
   const containment = startContainment(record, clock, serving, onFault);
   const options = { config, clock, logger, token, logRequest };
+  // Who resumes at once must not be refused for a place in this very log.
+  const another = log.status.entries === 0 ? undefined : await identify(record, logger);
   const { addresses, reload } = await serve(record, containment, options, serving);
 
   if (recovered.damage !== undefined) logDamage(logger, recovered.damage);
-  await announceStart(record, config, clock, logger);
+  await announceStart(record, another, config, clock, logger);
   containment.followPolicy();
   if (recovered.damage === undefined) {
     void verifyRest(verification, log, logger);
@@ -142,9 +145,13 @@ function requireSafeFiles({
   requireSeparateReaders(keyPath, tokenPath, logPath);
 }
 
-/** Records what the start has found and done. */
+/**
+ * Records what the start has found and done.
+ * @param another the finding that it is another log than before
+ */
 async function announceStart(
   record: OpenRecord,
+  another: Finding | undefined,
   config: Pick<Config, 'logPath' | 'sharedLogDirectory' | 'stateDirectory'>,
   clock: Clock,
   logger: Logger,
@@ -178,9 +185,13 @@ async function announceStart(
       ...(record.log.status.entries === 0 ? { nonce: randomBytes(16).toString('hex') } : {}),
     },
   });
-  const another = await record.identity.establish().catch((error: unknown) => {
+  const changed = record.identity.id === undefined ? await identify(record, logger) : another;
+  if (changed !== undefined) await findings.report(changed);
+}
+
+/** Finds out which log it is. Returns the finding that it is another one than before. */
+const identify = ({ identity }: OpenRecord, logger: Logger): Promise<Finding | undefined> =>
+  identity.establish().catch((error: unknown) => {
     logger.error({ err: error }, 'the identity of the audit log is not known');
     return undefined;
   });
-  if (another !== undefined) await findings.report(another);
-}

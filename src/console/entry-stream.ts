@@ -1,8 +1,8 @@
 /**
  * The event stream (Server-Sent Events, WHATWG HTML, section 9.2), read by `fetch`: an `EventSource` can't send a token.
  *
- * Each event is an entry of the log, and its data is the entry's line. Who reads it resumes after the last entry that it
- * has, so identifiers and pauses before a new connection are not needed here.
+ * Each event is an entry of the log, and its data is the entry's line. Its id is the place behind the entry, in this one
+ * log: who resumes there learns when it is another log. Pauses before a new connection are not needed here.
  */
 import { readAs } from './operator.ts';
 import { get, Refusal, refuse } from './request.ts';
@@ -13,13 +13,15 @@ export interface EntryReader {
   readonly onOpen: () => void;
   /** Receives the line of each entry. */
   readonly onLine: (line: string) => void;
+  /** Receives the place behind what was received. */
+  readonly onPlace?: (place: string) => void;
 }
 
 /**
- * Reads the entries after `after`, until the service ends the stream.
+ * Reads the entries after the place `after`, until the service ends the stream.
  * @throws Refusal; an error when the connection breaks or `signal` aborts
  */
-export const readEntries = async (after: number, { signal, onOpen, onLine }: EntryReader): Promise<void> => {
+export const readEntries = async (after: string, { signal, onOpen, onLine, onPlace }: EntryReader): Promise<void> => {
   const { body } = await readAs(async (token) => {
     const response = await get(`/api/v1/events?after=${after}`, { accept: 'text/event-stream', token, signal });
     await refuse(response);
@@ -34,15 +36,24 @@ export const readEntries = async (after: number, { signal, onOpen, onLine }: Ent
       if (signal.aborted) return;
       onLine(line);
     }
+    if (events.place !== undefined) onPlace?.(events.place);
   }
 };
 
 const FIELD = 'data:';
+const ID = 'id:';
 
 /** Finds the data of events in a text that arrives in pieces. */
 export class EventReader {
   #rest = '';
   #data: string[] = [];
+  #id: string | undefined;
+  #place: string | undefined;
+
+  /** The id of the last event that is complete, also of one without data. */
+  get place(): string | undefined {
+    return this.#place;
+  }
 
   /** Takes a piece of text. Returns the data of the events that it completes; an event without data is none. */
   push(text: string): readonly string[] {
@@ -52,10 +63,13 @@ export class EventReader {
     for (const line of lines) {
       if (line !== '') {
         if (line.startsWith(FIELD)) this.#data.push(line.slice(FIELD.length).replace(/^ /, ''));
-      } else if (this.#data.length > 0) {
-        complete.push(this.#data.join('\n'));
-        this.#data = [];
+        else if (line.startsWith(ID)) this.#id = line.slice(ID.length).trim();
+        continue;
       }
+      this.#place = this.#id;
+      if (this.#data.length === 0) continue;
+      complete.push(this.#data.join('\n'));
+      this.#data = [];
     }
     return complete;
   }

@@ -13,6 +13,7 @@ import { MINUTE, SECOND } from '../clock.ts';
 import { readEntries } from './entry-stream.ts';
 import { health, readHealth } from './health.ts';
 import { isLockedOut, operator } from './operator.ts';
+import { Refusal } from './request.ts';
 import { type Entry, readEntry } from '../domain/entries.ts';
 
 export type ConnectionState = 'connecting' | 'live' | 'lost';
@@ -35,8 +36,8 @@ export const epoch = signal(0);
 const listeners = new Set<Listener>();
 /** Ends the stream; undefined while there is none. */
 let stream: AbortController | undefined;
-/** Whether `head` is a position in the log. */
-let isInStep = false;
+/** The place in the log behind the entry `head`; undefined when `head` is none. */
+let place: string | undefined;
 let pause = SHORTEST_PAUSE;
 let retry: ReturnType<typeof setTimeout> | undefined;
 
@@ -77,19 +78,23 @@ async function open(): Promise<void> {
       connection.value = 'live';
       pause = SHORTEST_PAUSE;
     };
-    await readEntries(head.peek(), { signal: ended, onOpen, onLine: take });
-  } catch {
-    // The service has refused, or does not answer.
+    const onPlace = (behind: string): void => {
+      place = behind;
+    };
+    await readEntries(place ?? String(head.peek()), { signal: ended, onOpen, onLine: take, onPlace });
+  } catch (error) {
+    // The service has refused, or does not answer. Without the place in it, it is another log than the page shows.
+    if (error instanceof Refusal && (error.status === 410 || error.status === 400)) place = undefined;
   }
   if (!ended.aborted) lose();
 }
 
 /** Decides whether missed entries are read one by one, or everything again. */
 function findPosition(end: number): void {
-  if (isInStep && end >= head.peek() && end - head.peek() <= MOST_MISSED) return;
+  if (place !== undefined && end >= head.peek() && end - head.peek() <= MOST_MISSED) return;
   head.value = end;
+  place = String(end);
   if (connection.peek() !== 'connecting') epoch.value += 1;
-  isInStep = true;
 }
 
 function take(line: string): void {

@@ -14,7 +14,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { ConsecutiveBreaker } from 'cockatiel';
 import type { ContainmentAction } from '../../machines/vocabulary.ts';
 import { type Clock, SECOND } from '../clock.ts';
-import { RecorderError } from '../errors.ts';
+import { isAbsence, RecorderError } from '../errors.ts';
 import type { IncidentActor } from '../incidents/incident-actor.ts';
 import { type DeliveryName, type DeliveryNews, type DeliveryRecord, isUndelivered } from '../domain/delivery.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
@@ -201,7 +201,7 @@ export class Lane {
         return;
       } catch (error) {
         if (!(error instanceof RecorderError)) throw error;
-        if (error.code === 'not_found') return;
+        if (isAbsence(error)) return;
         await pause(REPORT_AGAIN, undefined, { signal: this.#stopping.signal });
       }
     }

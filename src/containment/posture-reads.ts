@@ -147,8 +147,10 @@ export class PostureReads {
     const targets = this.#dependencies.targets();
     const { posture } = this.#dependencies.current();
     const versions = actions.map((action) => {
-      const { seq, holders } = posture.of(action);
-      return `${seq}${channelOf(targets, action, holders > 0 ? 'engage' : 'release').slice(0, 2)}`;
+      const { seq, holders, since } = posture.of(action);
+      const channel = channelOf(targets, action, holders > 0 ? 'engage' : 'release').slice(0, 2);
+      // After an old copy of the log was put back the same entry can mean the opposite, but not since the same time.
+      return `${seq}${channel}${since === null ? '' : Date.parse(since).toString(36)}`;
     });
     return [(this.#dependencies.logId() ?? '').slice(0, IDENTITY_LENGTH), ...versions].join('-');
   }

@@ -210,10 +210,16 @@ export type SegmentRange = {
   readonly prev_hash: string;
   /** `entry_hash` of its last entry. */
   readonly last_hash: string;
+  /** The earliest and the latest `timestamp` of its entries; older entries do not have them. */
+  readonly since?: string;
+  readonly until?: string;
 };
 
 /** Entries one behind the other, and their place in the chain. */
-export type ArchivedRange = Pick<SegmentRange, 'first_seq' | 'last_seq' | 'prev_hash' | 'last_hash'>;
+export type ArchivedRange = Pick<
+  SegmentRange,
+  'first_seq' | 'last_seq' | 'prev_hash' | 'last_hash' | 'since' | 'until'
+>;
 
 /** The sum of some `log.archived` entries. */
 export type ArchiveSummary = {

@@ -34,7 +34,7 @@ import {
   opened,
   type RecordChange,
 } from '../domain/incident.ts';
-import { found, RecorderError } from '../errors.ts';
+import { RecorderError } from '../errors.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import { Mailbox } from './mailbox.ts';
 
@@ -120,7 +120,7 @@ export class IncidentActor {
 
   /**
    * Sends a message to the incident, and resolves when what follows from it is on disk and carried on.
-   * @throws RecorderError `not_found`, `illegal_transition` (with `state`, `allowed` and `transitions`), `stale_version`
+   * @throws RecorderError `not_found`, `gone` when it may be in the archive, `illegal_transition` (with `state`, `allowed` and `transitions`), `stale_version`
    *   (with `version`), `log_unavailable`, `overloaded`, `too_large`, `stopping`; nothing has changed then
    */
   send(message: Message, sender: Sender = {}): Promise<Handled> {
@@ -258,7 +258,8 @@ export class IncidentActor {
   #wake(current: CurrentReads): IncidentRecord {
     if (this.#record !== undefined) return this.#record;
     const persisted = current.incident(this.id);
-    const { incident, context, seq, decisive, length } = found(persisted);
+    if (persisted === undefined) throw current.absenceOf(this.id);
+    const { incident, context, seq, decisive, length } = persisted;
     const snapshot = snapshotOf(incident.state, context);
     this.weight = length;
     this.#dependencies.onWake(this);

@@ -7,11 +7,12 @@
 import { transitionsIn } from '../../machines/decision.ts';
 import type { NextTransition } from '../../machines/transitions.ts';
 import type { State } from '../../machines/vocabulary.ts';
+import { firstSeqOf, goneTo, shortIdentity } from '../audit/log-position.ts';
 import { readEntriesAt } from '../audit/log-reader.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { isAboutIncident } from '../domain/entries.ts';
 import { RecorderError } from '../errors.ts';
-import type { ListPage, ListQuery } from '../projections/incident-list.ts';
+import type { Cursor, ListPage, ListQuery } from '../projections/incident-list.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import type { IncidentKind } from '../projections/incidents.ts';
 import type { Projections } from '../projections/projections.ts';
@@ -23,26 +24,53 @@ export interface HistoryPage {
   readonly next?: number;
 }
 
+/** How much of the identifier of an incident a place in the list repeats: what is random in it. */
+const OF_INCIDENT = -8;
+
 export class IncidentReads {
   readonly #log: ReadableLog;
   readonly #projections: Projections;
+  readonly #logId: () => string | undefined;
 
-  constructor(log: ReadableLog, projections: Projections) {
+  /** @param logId the identity of the log, when it is known */
+  constructor(log: ReadableLog, projections: Projections, logId: () => string | undefined) {
     this.#log = log;
     this.#projections = projections;
+    this.#logId = logId;
   }
 
-  /** @throws RecorderError `log_unavailable`, like the others that ask for one incident */
+  /** @throws RecorderError `log_unavailable` or `gone`, like the others that ask for one incident */
   get(id: string): IncidentDocument | undefined {
-    return this.#found(this.#projections.incidents.get(id));
+    return this.#onRecord(id, this.#projections.incidents.get(id));
   }
 
   kindOf(id: string): IncidentKind | undefined {
     return this.#found(this.#projections.incidents.kindOf(id));
   }
 
+  /** @throws RecorderError `gone` for a place in another log */
   list(query: ListQuery): ListPage {
-    return this.#projections.list.read(query);
+    if (query.after?.log !== undefined) this.#requireIsHere(query.after);
+    const page = this.#projections.list.read(query);
+    if (page.next === undefined) return page;
+    const log = this.#placeMark(page.next.head);
+    return log === undefined ? page : { ...page, next: { ...page.next, log } };
+  }
+
+  /** Which log a list was read from whose newest incident was `head`: its identity, and the end of that incident's. */
+  #placeMark(head: number): string | undefined {
+    const identity = this.#logId();
+    const newest = this.#projections.list.idOf(head)?.slice(OF_INCIDENT) ?? '';
+    return identity === undefined ? undefined : `${shortIdentity(identity)}${newest}`;
+  }
+
+  /** @throws RecorderError `gone` unless the place is in this log, as it was when the place was written */
+  #requireIsHere({ log, head }: Cursor): void {
+    const mark = this.#placeMark(head);
+    if (log === mark) return;
+    // The newest incident may have been archived meanwhile.
+    if (head < firstSeqOf(this.#log) && mark !== undefined && log?.startsWith(mark)) return;
+    throw goneTo('the list was begun in another log than this one', this.#log, this.#logId());
   }
 
   /**
@@ -51,7 +79,7 @@ export class IncidentReads {
    * @throws RecorderError like `readEntriesAt`
    */
   async history(id: string, after: number): Promise<HistoryPage | undefined> {
-    const page = this.#projections.entriesOf(id, after);
+    const page = this.#onRecord(id, this.#projections.entriesOf(id, after));
     if (page === undefined) return undefined;
     const lines = await readEntriesAt(this.#log, page.places).catch(asUnavailable);
     // The places come from the database, which proves nothing.
@@ -68,8 +96,16 @@ export class IncidentReads {
 
   /** What each event of the statechart would do to an incident now. */
   transitions(id: string): { readonly state: State; readonly transitions: readonly NextTransition[] } | undefined {
-    const situation = this.#found(this.#projections.incidents.situation(id));
+    const situation = this.#onRecord(id, this.#projections.incidents.situation(id));
     return situation && { state: situation.value, transitions: transitionsIn(situation) };
+  }
+
+  /** @throws RecorderError `gone` when the incident may be in the archive */
+  #onRecord<Found>(id: string, value: Found | undefined): Found | undefined {
+    const found = this.#found(value);
+    const absence = found === undefined ? this.#projections.absenceOf(id) : undefined;
+    if (absence?.code === 'gone') throw absence;
+    return found;
   }
 
   #found<Found>(value: Found | undefined): Found | undefined {

@@ -10,7 +10,7 @@ import { type Channel, CLASSES, type ContainmentAction, type Directive } from '.
 import { type Clock, timestamp } from '../clock.ts';
 import { type Entry, type Idempotency, isAboutIncident, type Report, type RequestTag } from '../domain/entries.ts';
 import { decideReport, type IncidentRecord } from '../domain/incident.ts';
-import { found, RecorderError } from '../errors.ts';
+import { found, isAbsence, RecorderError } from '../errors.ts';
 import { documentOf, type IncidentDocument } from '../domain/document.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import { UnprovedIncident } from '../projections/incident-proof.ts';
@@ -181,10 +181,8 @@ export class Recorder {
         .send({ type: 'recur', report, rule, attentionAfter, request, burst });
       return { incident: this.#documentOf(record), change: 'recurred' };
     } catch (error) {
-      const hasGone =
-        error instanceof UnprovedIncident ||
-        (error instanceof RecorderError && (error.code === 'illegal_transition' || error.code === 'not_found'));
-      if (hasGone) return undefined;
+      const isResolved = error instanceof RecorderError && error.code === 'illegal_transition';
+      if (isResolved || isAbsence(error) || error instanceof UnprovedIncident) return undefined;
       throw error;
     }
   }

@@ -8,11 +8,12 @@
  * holds the part of those sums that was added already.
  */
 import { type ContainmentStatus, SEVERITIES, type Severity, type State, STATES } from '../../machines/vocabulary.ts';
-import { rangesOf } from '../audit/archived-ranges.ts';
+import { rangesOf, summarizeArchive } from '../audit/archived-ranges.ts';
 import { HOUR } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
 import { type Statistics, Tally } from './statistics.ts';
 import type { ArchivedData } from '../domain/entries.ts';
+import type { TimeSpan } from '../domain/incident-time.ts';
 
 /** Entries from one `seq` to another. */
 export interface EntryRange {
@@ -30,6 +31,9 @@ export class ArchivedIncidents {
   readonly #containments: Statement;
   readonly #deletions: readonly Statement[];
   readonly #archived: Statement;
+  readonly #forgetRanges: Statement;
+  readonly #addRange: Statement;
+  readonly #rangeOf: Statement;
   readonly #addArchived: Statement;
   readonly #hours: Statement;
   readonly #forgetHours: Statement;
@@ -53,6 +57,13 @@ export class ArchivedIncidents {
       database.prepare('DELETE FROM search WHERE rowid BETWEEN ? AND ?'),
       database.prepare('DELETE FROM idempotency WHERE incident BETWEEN ? AND ?'),
     ];
+    this.#forgetRanges = database.prepare('DELETE FROM archived_ranges');
+    this.#addRange = database.prepare(`
+      INSERT INTO archived_ranges (first, last, since, until) VALUES (?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET last = excluded.last, since = excluded.since, until = excluded.until`);
+    this.#rangeOf = database.prepare(
+      'SELECT first, last FROM archived_ranges WHERE since <= ? AND until >= ? ORDER BY first LIMIT 1',
+    );
     this.#archived = database.prepare('SELECT state, count FROM archived');
     this.#addArchived = database.prepare(
       'INSERT INTO archived (state, count) VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
@@ -80,8 +91,22 @@ export class ArchivedIncidents {
     return { incidents: tally.incidents, entered: Object.fromEntries(tally.entered) };
   }
 
-  /** Removes the incidents of an archived segment, and of earlier ones whose files have come back. */
-  leave(data: ArchivedData, statistics: Statistics): void {
+  /** The archived entries among which some from this time may be; undefined when there are none. */
+  rangeOf({ from, to }: TimeSpan): EntryRange | undefined {
+    const row = this.#rangeOf.get(to, from);
+    return row === undefined ? undefined : { first: Number(row.first), last: Number(row.last) };
+  }
+
+  /**
+   * Removes the incidents of an archived segment, and of earlier ones whose files have come back.
+   * @param time of the `log.archived` entry, RFC 3339: all that was archived is from before it
+   */
+  leave(data: ArchivedData, time: string, statistics: Statistics): void {
+    // Each such entry repeats all earlier ones.
+    if (data.earlier !== undefined) this.#forgetRanges.run();
+    for (const { first_seq, last_seq, since, until } of summarizeArchive([data]).ranges) {
+      this.#addRange.run(first_seq, last_seq, since === undefined ? 0 : Date.parse(since), Date.parse(until ?? time));
+    }
     const archived = new Tally();
     for (const [state, count] of this.#newlyArchived(data)) {
       archived.entered.set(state, count);

@@ -7,6 +7,8 @@
  */
 import type { IncidentClass } from '../../machines/vocabulary.ts';
 import type { ArchivedData, Idempotency, RequestTag, SegmentRange } from '../domain/entries.ts';
+import type { RecorderError } from '../errors.ts';
+import { absenceOf } from './absence.ts';
 import type { ArchivedIncidents, EntryRange } from './archived-incidents.ts';
 import type { Findings } from './findings.ts';
 import type { IdempotencyKeys, ReportedUnder } from './idempotency-keys.ts';
@@ -44,6 +46,11 @@ export class CurrentReads {
   /** An incident with the persisted snapshot of its actor. */
   incident(id: string): PersistedIncident | undefined {
     return this.#sources.incidents.persisted(id);
+  }
+
+  /** Why an incident is not on record: it may have been archived, or there never was one. */
+  absenceOf(id: string): RecorderError {
+    return absenceOf(id, this.#sources.archive);
   }
 
   document(id: string): IncidentDocument | undefined {

@@ -20,6 +20,8 @@ export interface Cursor {
   readonly rank: number;
   readonly seq: number;
   readonly head: number;
+  /** Which log it is a place in; undefined for whatever log is there. */
+  readonly log?: string;
 }
 
 /** What to list. An empty list of values stands for all of them. */
@@ -60,6 +62,7 @@ interface Range {
 
 export class IncidentList {
   readonly #newest: Statement;
+  readonly #idOf: Statement;
   readonly #hours: Statement;
   readonly #kinds: Statement;
   readonly #ofKind: Statement;
@@ -70,6 +73,7 @@ export class IncidentList {
   constructor(database: Database) {
     this.#search = new Search(database);
     this.#newest = database.prepare('SELECT max(number) AS number FROM incidents');
+    this.#idOf = database.prepare('SELECT id FROM incidents WHERE number = ?');
     this.#hours = database.prepare(
       'SELECT min(first) AS first, max(last) AS last FROM hours WHERE hour BETWEEN ? AND ?',
     );
@@ -85,6 +89,12 @@ export class IncidentList {
     this.#rows = database.prepare(`
       SELECT number, rank, created_at, CAST(document AS BLOB) AS document
       FROM json_each(?) CROSS JOIN incidents ON number = value ORDER BY key`);
+  }
+
+  /** The identifier of the incident with this number; undefined when it is not on record. */
+  idOf(number: number): string | undefined {
+    const id = this.#idOf.get(number)?.id;
+    return id === undefined ? undefined : String(id);
   }
 
   /**

@@ -16,6 +16,7 @@ import type { KnownFindings } from '../audit/log-findings.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
 import { Activity } from './activity.ts';
+import { absenceOf } from './absence.ts';
 import { ArchivedIncidents } from './archived-incidents.ts';
 import { CurrentReads } from './current-reads.ts';
 import { Database, type Statement } from './database.ts';
@@ -281,6 +282,11 @@ export class Projections {
     this.#unfinished = false;
   }
 
+  /** Why an incident is not on record: it may have been archived, or there never was one. */
+  absenceOf(id: string): RecorderError {
+    return absenceOf(id, this.#archive);
+  }
+
   /**
    * Where the entries about an incident stand in the log, oldest first, from behind its version `after` on, as many as
    * fit a page; undefined when it is not on record.
@@ -362,7 +368,7 @@ export class Projections {
         store();
         changes.clear();
         tally.clear();
-        this.#leave(entry.data);
+        this.#leave(entry.data, entry.timestamp);
       } else if (isAboutIncident(entry)) this.#applyToIncident(entry, change, changes, tally, gaps);
       else if (entry.event === 'containment.heard') this.#posture.hear(entry);
       else if (entry.event === 'notification.delivered') this.#webhooks.move(entry.data);
@@ -373,9 +379,9 @@ export class Projections {
     store();
   }
 
-  #leave(data: ArchivedData): void {
+  #leave(data: ArchivedData, time: string): void {
     this.activity.leave(data);
-    this.#archive.leave(data, this.statistics);
+    this.#archive.leave(data, time, this.statistics);
     this.#sources.leave();
     this.#posture.leave(data);
     this.#webhooks.leave(data);

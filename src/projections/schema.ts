@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is thrown away and made again from the log. */
-export const LAYOUT = 13;
+export const LAYOUT = 14;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -137,6 +137,14 @@ export const SCHEMA = `
     status TEXT PRIMARY KEY,
     count INTEGER NOT NULL
   ) WITHOUT ROWID;
+
+  -- The entries that were archived, and the times that they are from, in milliseconds since the epoch.
+  CREATE TABLE archived_ranges (
+    first INTEGER PRIMARY KEY,
+    last INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    until INTEGER NOT NULL
+  );
 
   -- What happened in each hour since the epoch: what is a severity that was reported, or how long (step: activity.ts)
   -- the incidents had taken that were contained or resolved then.

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -29,7 +30,7 @@ describe('incident-recorder watch', () => {
       watching.push(child);
       return { said: linesOf(child.stdout), messages: linesOf(child.stderr) };
     };
-    return { run: () => start(home, { env: { BIND_ADDR: url } }), watch };
+    return { home, run: () => start(home, { env: { BIND_ADDR: url } }), watch };
   };
 
   /** Collects lines; `until` waits for one. */
@@ -72,6 +73,27 @@ describe('incident-recorder watch', () => {
     await messages.until((line) => line === 'connected again');
     const numbers = said.lines.map(seqOf);
     expect(numbers).to.deep.equal(numbers.map((_, index) => index + 1));
+  });
+
+  it('says that it is another log, and shows that from its beginning', async () => {
+    const { home, run, watch } = setUp();
+    let service = await run();
+    const { said, messages } = watch('--json', '--after', '0');
+    for (const description of ['one', 'two']) await service.report({ description });
+    await said.until((line) => line.includes('two'));
+    await service.end('SIGTERM');
+    for (const name of readdirSync(home.directory)) {
+      if (name.startsWith('audit.')) rmSync(join(home.directory, name));
+    }
+    const before = said.lines.length;
+    service = await run();
+    for (const description of ['three', 'four', 'five']) await service.report({ description });
+    await said.until((line) => line.includes('five'));
+    expect(messages.lines.join('\n')).to.include('another log').and.to.include('beginning with entry 1');
+    const numbers = said.lines.slice(before).map(seqOf);
+    expect(numbers.slice(numbers.indexOf(1))).to.deep.equal(
+      numbers.slice(numbers.indexOf(1)).map((_, index) => index + 1),
+    );
   });
 
   it('begins now, and shows what is asked for', async () => {

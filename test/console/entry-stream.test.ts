@@ -18,6 +18,7 @@ describe('the data of events', () => {
         const at = [0, ...cuts.toSorted((one, other) => one - other), STREAM.length];
         const reader = new EventReader();
         const found = at.slice(1).flatMap((end, index) => reader.push(STREAM.slice(at[index], end)));
+        expect(reader.place).to.equal('6');
         expect(found).to.deep.equal(['{"seq":5}', '{"text":"data: é\u2028"}', 'one\ntwo']);
       }),
     );

@@ -386,7 +386,7 @@ describe('Archivist', () => {
       };
       const archivist = new Archivist({ log: interrupted, projections, incidents, clock, isVerified: () => true });
       expect((await archivist.archive(clock.now() - 24 * HOUR)).archived[0]).to.include({ first_seq: 1 });
-      expect(await told).to.have.property('code', 'not_found');
+      expect(await told).to.have.property('code', 'gone');
       expect(release()).to.equal(undefined);
       const before = await between(tables);
       await between(deleteDatabase);

@@ -14,6 +14,7 @@
 import type { ServerResponse } from 'node:http';
 import type { EntryLine } from '../../audit/entry-line.ts';
 import type { LogCursor } from '../../audit/log-cursor.ts';
+import { writePosition } from '../../audit/log-position.ts';
 import { SECOND } from '../../clock.ts';
 import { shownLine } from '../../domain/withheld.ts';
 import { RecorderError } from '../../errors.ts';
@@ -27,20 +28,25 @@ const RETRY = 2 * SECOND;
 /** An entry and its event as bytes, which readers share. */
 export interface EventFrame {
   readonly line: EntryLine;
+  /** The place behind it. */
+  readonly id: string;
   /** @param trusted for readers with the token, who also get the words of services */
   readonly bytes: (trusted: boolean) => Buffer;
 }
 
-export const frameOf = (line: EntryLine): EventFrame => {
+/** @param identity of the log */
+export const frameOf = (line: EntryLine, identity: string | undefined): EventFrame => {
   const made: { trusted?: Buffer; public?: Buffer } = {};
+  const id = writePosition(identity, line.seq, line.entry().entry_hash);
   return {
     line,
-    bytes: (trusted) => (made[trusted ? 'trusted' : 'public'] ??= eventOf(line, shownLine(line.bytes, trusted))),
+    id,
+    bytes: (trusted) => (made[trusted ? 'trusted' : 'public'] ??= eventOf(id, line, shownLine(line.bytes, trusted))),
   };
 };
 
-const eventOf = ({ seq, event }: EntryLine, data: Buffer): Buffer =>
-  Buffer.concat([Buffer.from(`id: ${seq}\nevent: ${event}\ndata: `), data, END]);
+const eventOf = (id: string, { event }: EntryLine, data: Buffer): Buffer =>
+  Buffer.concat([Buffer.from(`id: ${id}\nevent: ${event}\ndata: `), data, END]);
 
 const END = Buffer.from('\n\n');
 
@@ -48,7 +54,10 @@ export class EventStream {
   readonly #response: ServerResponse;
   readonly #filter: EntryFilter;
   readonly #trusted: boolean;
+  readonly #identity: string | undefined;
   #position: number;
+  /** The position as the reader is sent it. */
+  #id: string;
   #live = false;
   /** How many bytes were written, and how many of them the reader had taken at the last heartbeat. */
   #written = 0;
@@ -57,17 +66,27 @@ export class EventStream {
   #resume: () => void = () => {};
 
   /**
-   * Begins the response to a reader that has seen everything up to the entry `position`.
+   * Begins the response to a reader that has seen everything up to an entry.
+   * @param identity of the log
+   * @param entry the `seq` and the hash of that entry
    * @param trusted whether the reader has the token, and gets the words of services
    */
-  constructor(response: ServerResponse, position: number, filter: EntryFilter, trusted: boolean) {
+  constructor(
+    response: ServerResponse,
+    identity: string | undefined,
+    entry: { readonly seq: number; readonly hash: string },
+    filter: EntryFilter,
+    trusted: boolean,
+  ) {
     this.#response = response;
     this.#filter = filter;
     this.#trusted = trusted;
-    this.#position = position;
+    this.#identity = identity;
+    this.#position = entry.seq;
+    this.#id = writePosition(identity, entry.seq, entry.hash);
     response.on('drain', () => this.#resume()).once('close', () => this.#resume());
     response.writeHead(200, { 'Content-Type': 'text/event-stream' });
-    response.write(`retry: ${RETRY}\nid: ${position}\n\n`);
+    response.write(`retry: ${RETRY}\nid: ${this.#id}\n\n`);
   }
 
   get position(): number {
@@ -83,7 +102,7 @@ export class EventStream {
    */
   async catchUp(first: readonly EntryLine[], next: LogCursor['next'], cursor: Pick<LogCursor, 'atEnd'>): Promise<void> {
     for (let lines = first; !this.#response.closed; lines = await next()) {
-      this.#send(lines.map(frameOf));
+      this.#send(lines.map((line) => frameOf(line, this.#identity)));
       if (cursor.atEnd) {
         this.#live = true;
         return;
@@ -108,7 +127,7 @@ export class EventStream {
 
   /** Sends a heartbeat, unless something waits for the reader. */
   beat(): void {
-    if (this.#waiting === 0) this.#response.write(`:\nid: ${this.#position}\n\n`);
+    if (this.#waiting === 0) this.#response.write(`:\nid: ${this.#id}\n\n`);
   }
 
   /** Whether something waits for the reader that has taken nothing since the last call. */
@@ -133,13 +152,14 @@ export class EventStream {
   #send(frames: readonly EventFrame[]): void {
     this.#response.cork();
     try {
-      for (const { line, bytes } of frames) {
+      for (const { line, id, bytes } of frames) {
         if (this.#filter(line)) {
           const event = bytes(this.#trusted);
           this.#response.write(event);
           this.#written += event.length;
         }
         this.#position = line.seq;
+        this.#id = id;
       }
     } finally {
       this.#response.uncork();

@@ -8,6 +8,7 @@ import type { ServerResponse } from 'node:http';
 import { bulkhead } from 'cockatiel';
 import { type EntryLine, linesOf } from '../../audit/entry-line.ts';
 import { LogCursor } from '../../audit/log-cursor.ts';
+import { goneTo, isInLog, isOfEntry, type LogPosition } from '../../audit/log-position.ts';
 import type { ReadableLog } from '../../audit/log.ts';
 import { type Clock, SECOND } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
@@ -32,6 +33,8 @@ const ANYBODY: Peer = { trusted: false, turn: () => Promise.resolve() };
 
 export interface EventStreamsDependencies {
   readonly log: ReadableLog;
+  /** The identity of the log, when it is known. */
+  readonly logId?: () => string | undefined;
   readonly kindOf: Parameters<typeof entryFilter>[1];
   readonly clock: Clock;
   readonly logger: { warn(fields: object, message: string): void };
@@ -77,26 +80,31 @@ export class EventStreams {
    * Responds with the entries after `after` and all that follow, until the reader leaves, is cut off, or `close`. When it
    * throws, nothing was sent.
    *
-   * @param after a `seq`; without it only new entries are sent
+   * @param after where the reader is; without it only new entries are sent
    * @param peer who reads
    * @param hasToken whether the reader has presented the token, and gets the words of services, too
-   * @throws RecorderError `overloaded`, `stopping`; `invalid_request` when the log does not reach `after` yet; `gone` with
-   *   `first_seq` when what follows is archived
+   * @throws RecorderError `overloaded`, `stopping`; `invalid_request` when the log does not reach a bare `after` yet;
+   *   `gone` with `first_seq` when what follows is archived, and for a place that is not in this log
    */
   async open(
     response: ServerResponse,
     filter: EventFilter,
-    after?: number,
+    after?: LogPosition,
     peer: Peer = ANYBODY,
     hasToken = false,
   ): Promise<void> {
-    const { log, kindOf } = this.#dependencies;
+    const { log, kindOf, logId } = this.#dependencies;
+    const identity = logId?.();
     const last_seq = log.status.entries;
-    if (after !== undefined && after > last_seq) {
-      const message = `the log ends with entry ${last_seq}, there is nothing after ${after} yet`;
+    if (after !== undefined && !isInLog(after, identity)) {
+      throw goneTo('this is another log than the one that was read', log, identity);
+    }
+    if (after !== undefined && after.seq > last_seq) {
+      const message = `the log ends with entry ${last_seq}, there is nothing after ${after.seq} yet`;
+      if (after.log !== undefined) throw goneTo(message, log, identity);
       throw new RecorderError('invalid_request', message, { fields: { last_seq } });
     }
-    const cursor = new LogCursor(log, after ?? last_seq);
+    const cursor = new LogCursor(log, after?.seq ?? last_seq);
     const start = cursor.position;
     // It would never be seen to close.
     if (response.closed) return;
@@ -115,14 +123,26 @@ export class EventStreams {
       response.once('close', () => this.#strangers--);
     }
     let first: Awaited<ReturnType<typeof read>>;
+    let hash: string;
     try {
-      first = await read();
+      do first = await read();
+      // Entries that were written meanwhile.
+      while (first.length === 0 && !cursor.atEnd);
+      hash = first[0]?.entry().prev_hash ?? log.status.last_hash;
     } finally {
       this.#opening--;
     }
     if (this.#closed) throw new RecorderError('stopping', 'the service is stopping');
     if (response.destroyed) return;
-    const stream = new EventStream(response, start, entryFilter(filter, kindOf), hasToken);
+    if (after !== undefined && !isOfEntry(after, identity, hash)) {
+      throw goneTo(
+        `entry ${after.seq} is not the one that was read: an older copy of the log was put back`,
+        log,
+        identity,
+      );
+    }
+    const entry = { seq: start, hash };
+    const stream = new EventStream(response, identity, entry, entryFilter(filter, kindOf), hasToken);
     this.#streams.add(stream);
     this.#beat ??= setInterval(() => this.#beatAll(), this.#dependencies.beatEvery ?? BEAT_EVERY).unref();
     response.once('close', () => this.#streams.delete(stream));
@@ -141,7 +161,8 @@ export class EventStreams {
     this.#delivery = undefined;
     const { clock } = this.#dependencies;
     const began = clock.monotonic();
-    const frames = this.#pending.map(frameOf);
+    const identity = this.#dependencies.logId?.();
+    const frames = this.#pending.map((line) => frameOf(line, identity));
     this.#pending = [];
     for (const stream of this.#streams) {
       try {

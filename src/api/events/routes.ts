@@ -1,5 +1,6 @@
 import type { Context } from 'koa';
 import { RecorderError } from '../../errors.ts';
+import { type LogPosition, parsePosition } from '../../audit/log-position.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { isTrustedReader } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
@@ -18,23 +19,23 @@ export const eventRoutes = ({ events, token }: Pick<ApiDependencies, 'events' | 
     handle: async (ctx) => {
       const given = readParameters(ctx, eventsSchema);
       const filter = { classes: given.class ?? [], states: given.state ?? [], severities: given.severity ?? [] };
-      const after = lastEventId(ctx) ?? given.after?.[0];
+      const after = lastEventId(ctx) ?? parsePosition(given.after?.[0] ?? '');
       if (ctx.method === 'HEAD') {
         ctx.set('Content-Type', 'text/event-stream');
         ctx.status = 200;
         return;
       }
-      const from = after === undefined ? undefined : Number(after);
-      await events.open(ctx.res, filter, from, peerOf(ctx.req), isTrustedReader(token, ctx));
+      await events.open(ctx.res, filter, after, peerOf(ctx.req), isTrustedReader(token, ctx));
       // Koa would check whether the stream is a Response of fetch, and load fetch for that: 15 MB.
       ctx.respond = false;
     },
   },
 ];
 
-const lastEventId = ({ req }: Context): string | undefined => {
+const lastEventId = ({ req }: Context): LogPosition | undefined => {
   const id = req.headers['last-event-id'];
   if (id === undefined || id === '') return undefined;
-  if (typeof id === 'string' && /^\d{1,15}$/.test(id)) return id;
-  throw new RecorderError('invalid_request', 'Last-Event-ID must be the id of an event, a whole number');
+  const position = typeof id === 'string' ? parsePosition(id) : undefined;
+  if (position !== undefined) return position;
+  throw new RecorderError('invalid_request', 'Last-Event-ID must be the id of an event, LOG:SEQ or a whole number');
 };

@@ -47,7 +47,7 @@ const pathOf = (name: CommandName): ZodOpenApiPathItemObject => {
           { ...EXAMPLE_INCIDENT, version: 3, state: done, [`${done}_at`]: at, [`${done}_by`]: 'ada' },
           { ETag: 'Its version, in quotation marks.' },
         ),
-        ...refusals(400, 404, 412, 413, 415, 503, ...(mayBeIllegal(name) ? ([409] as const) : [])),
+        ...refusals(400, 404, 410, 412, 413, 415, 503, ...(mayBeIllegal(name) ? ([409] as const) : [])),
       },
     },
   };

@@ -71,7 +71,7 @@ export const incidentPaths: ZodOpenApiPathsObject = {
       description: `Most severe first, then newest. ${NEXT} Later pages leave out what was reported since the first.`,
       security: [],
       requestParams: { query: list },
-      responses: { 200: response('The incidents.', z.array(incident), [EXAMPLE_INCIDENT]), ...refusals(400, 503) },
+      responses: { 200: response('The incidents.', z.array(incident), [EXAMPLE_INCIDENT]), ...refusals(400, 410, 503) },
     },
   },
   '/api/v1/incidents/get': {
@@ -84,7 +84,7 @@ export const incidentPaths: ZodOpenApiPathsObject = {
       responses: {
         200: response('The incident.', incident, EXAMPLE_INCIDENT, { ETag: 'Its version, in quotation marks.' }),
         304: { description: 'The incident is still at that version.' },
-        ...refusals(400, 404, 503),
+        ...refusals(400, 404, 410, 503),
       },
     },
   },
@@ -96,7 +96,7 @@ export const incidentPaths: ZodOpenApiPathsObject = {
       description: `The lines of the log, unchanged, oldest first. ${NEXT}`,
       security: [],
       requestParams: { query: history },
-      responses: { 200: response('The entries.', z.array(entry), [EXAMPLE_ENTRY]), ...refusals(400, 404, 503) },
+      responses: { 200: response('The entries.', z.array(entry), [EXAMPLE_ENTRY]), ...refusals(400, 404, 410, 503) },
     },
   },
 };

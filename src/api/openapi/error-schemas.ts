@@ -22,8 +22,16 @@ export const illegalTransition = named(
 
 export const gone = named(
   'Gone',
-  'The entries are archived.',
-  z.object({ error: text(), first_seq: meaning(count, 'The first entry that is still there.') }),
+  'It is archived, or it is a place in another log.',
+  z.object({
+    error: text(),
+    first_seq: maybe(meaning(count, 'The first entry that is still there.')),
+    last_seq: maybe(meaning(count, 'The last entry.')),
+    log_id: maybe(meaning(z.nullable(text()), 'The identity of this log.')),
+    archived: maybe(
+      meaning(z.object({ first_seq: count, last_seq: count }), 'The entries among which the incident would be.'),
+    ),
+  }),
 );
 
 export const staleVersion = named(

@@ -77,7 +77,7 @@ const REFUSALS = {
   ),
   410: refusal(
     'Gone',
-    'The entries after that one are archived.',
+    'What is asked for may be in the archive, or the place is in another log.',
     { error: 'entries up to 77279 are archived', first_seq: 77_280 },
     {},
     gone,

@@ -101,7 +101,7 @@ export const statechartPaths: ZodOpenApiPathsObject = {
             { event: 'acknowledge', allowed: true, target: 'acknowledged' },
           ],
         }),
-        ...refusals(400, 404, 503),
+        ...refusals(400, 404, 410, 503),
       },
     },
   },
@@ -123,7 +123,7 @@ export const statechartPaths: ZodOpenApiPathsObject = {
       },
       responses: {
         200: { description: 'The drawing.', content: { 'image/svg+xml': SVG } },
-        ...refusals(400, 404, 503),
+        ...refusals(400, 404, 410, 503),
       },
     },
   },

@@ -35,7 +35,7 @@ export const readRange = async (after: number, last: number, signal: AbortSignal
     end.abort();
   };
   try {
-    await readEntries(after, { signal: AbortSignal.any([signal, end.signal]), onOpen: wait, onLine });
+    await readEntries(String(after), { signal: AbortSignal.any([signal, end.signal]), onOpen: wait, onLine });
   } catch (error) {
     if (error instanceof Refusal) throw error;
   } finally {

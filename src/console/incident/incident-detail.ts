@@ -41,7 +41,12 @@ export class IncidentDetail {
       listen((entry) => {
         if (isAboutIncident(entry) && entry.data.incident === this.id) this.#add([entry]);
       }),
-      epoch.subscribe(() => void this.#readHistory()),
+      epoch.subscribe(() => {
+        // It may be another log.
+        this.entries.value = [];
+        this.isCut.value = false;
+        void this.#readHistory();
+      }),
     ];
     return () => {
       for (const end of ends) end();

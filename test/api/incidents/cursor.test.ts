@@ -5,7 +5,13 @@ import { readCursor, writeCursor } from '../../../src/api/incidents/cursor.ts';
 describe('the cursor', () => {
   const place = fc
     .record({ rank: fc.nat(3), seq: fc.maxSafeNat(), head: fc.maxSafeNat() })
-    .filter(({ seq, head }) => seq <= head);
+    .filter(({ seq, head }) => seq <= head)
+    .chain((cursor) =>
+      fc.oneof(
+        fc.constant(cursor),
+        fc.constantFrom('0123456789ab', '0123456789abe1bee765').map((log) => ({ ...cursor, log })),
+      ),
+    );
 
   it('comes back as it was given', () => {
     fc.assert(
@@ -27,6 +33,8 @@ describe('the cursor', () => {
       '-1.1.2',
       '0.1',
       '0.1.2.3',
+      '0.1.2.0123456789a',
+      '0.1.2.0123456789AB',
       '0.1.x',
       '0..2',
       '00.1.2',

@@ -29,6 +29,12 @@ const ELSEWHERE = [
   'GET /api/v1/incidents/transitions 503',
   'GET /api/v1/incidents/statechart 503',
   'GET /api/v1/events 410',
+  // See archived-incident.process.test.ts.
+  ...['contain', 'acknowledge', 'resolve'].map((command) => `POST /api/v1/incidents/${command} 410`),
+  ...['get', 'history', 'transitions', 'statechart'].map((read) => `GET /api/v1/incidents/${read} 410`),
+  ...['confirm', 'retry'].map((command) => `POST /api/v1/containment/${command} 410`),
+  // See positions.process.test.ts.
+  'GET /api/v1/incidents 410',
   'GET /api/v1/events 503',
   'GET /api/v1/containment 503',
   'GET /api/v1/containment/{action} 503',
