@@ -8,7 +8,7 @@
 import { type EntryLine, readGenuineLine } from './entry-line.ts';
 import { findEntry } from './find-entry.ts';
 import { readLines } from './lines.ts';
-import { notAsWritten, openLogFile } from './log-reader.ts';
+import { notAsWritten, openLogFile, type Turn } from './log-reader.ts';
 import type { ReadableLog } from './log.ts';
 
 /** The size of a page in bytes, all of which is verified at once. A longer entry is a page by itself. */
@@ -38,18 +38,19 @@ export class LogCursor {
 
   /**
    * Reads the entries that follow: at least one, unless the cursor is at the end.
+   * @param turn awaited before they are verified
    * @throws RecorderError `gone` with `first_seq` when the next entry was archived, `damaged_log` when it is not in its
    *   place, `overloaded` when no file can be opened
    */
-  async next(): Promise<readonly EntryLine[]> {
+  async next(turn?: Turn): Promise<readonly EntryLine[]> {
     if (this.atEnd) return [];
     // The file may be sealed between lookup and open: retry once.
-    const page = (await this.#read()) ?? (await this.#read());
+    const page = (await this.#read(turn)) ?? (await this.#read(turn));
     if (page === undefined) throw await notAsWritten(this.#log, this.#position + 1);
     return page;
   }
 
-  async #read(): Promise<readonly EntryLine[] | undefined> {
+  async #read(turn?: Turn): Promise<readonly EntryLine[] | undefined> {
     const { entries: last } = this.#log.status;
     const due = this.#position + 1;
     const { path, first } = this.#log.fileOf(due);
@@ -61,6 +62,7 @@ export class LogCursor {
       let offset = known ?? (await findEntry(file, size, due));
       const page: EntryLine[] = [];
       for await (const lines of readLines(file, offset, size, PAGE_BYTES)) {
+        await turn?.();
         for (const read of lines) {
           const seq = due + page.length;
           if (!read.whole || seq > last) break;

@@ -18,19 +18,29 @@ export interface LinePlace {
   readonly length: number;
 }
 
+/** Waits until a reader may use the processor again: to verify a long line takes several milliseconds. */
+export type Turn = () => Promise<void>;
+
+const AT_ONCE: Turn = () => Promise.resolve();
+
 /**
  * Reads the entries at these places. The places come from the database, which proves nothing: an entry that is somewhere
  * else in its file is found there.
  * @param places in the order of `seq`
+ * @param turn awaited before each line is verified
  * @throws RecorderError `damaged_log` when an entry is not in the log as it was written, `gone` when its file is no
  *   longer in the log, `overloaded` when no file can be opened
  */
-export async function readEntriesAt(log: ReadableLog, places: readonly LinePlace[]): Promise<readonly EntryLine[]> {
+export async function readEntriesAt(
+  log: ReadableLog,
+  places: readonly LinePlace[],
+  turn = AT_ONCE,
+): Promise<readonly EntryLine[]> {
   const lines: EntryLine[] = [];
   while (lines.length < places.length) {
     const due = places.slice(lines.length);
     // The file may be sealed between lookup and open: retry once.
-    const read = (await readFromOneFile(log, due)) ?? (await readFromOneFile(log, due));
+    const read = (await readFromOneFile(log, due, turn)) ?? (await readFromOneFile(log, due, turn));
     lines.push(...(read ?? [await findLine(log, due[0]!.seq)]));
   }
   return lines;
@@ -124,6 +134,7 @@ export const openLogFile = (path: string): Promise<FileHandle | undefined> =>
 async function readFromOneFile(
   log: ReadableLog,
   places: readonly LinePlace[],
+  turn: Turn,
 ): Promise<readonly EntryLine[] | undefined> {
   const { path, first } = log.fileOf(places[0]?.seq ?? 0);
   const file = await openLogFile(path);
@@ -132,7 +143,7 @@ async function readFromOneFile(
     const lines: EntryLine[] = [];
     for (const place of places) {
       if (log.fileOf(place.seq).first !== first) break;
-      const line = await readLine(file, place, log.hash);
+      const line = await readLine(file, place, log.hash, turn);
       if (line === undefined) return undefined;
       lines.push(line);
     }
@@ -146,10 +157,12 @@ async function readLine(
   file: FileHandle,
   { seq, offset, length }: LinePlace,
   hash: ChainHash,
+  turn: Turn,
 ): Promise<EntryLine | undefined> {
   if (!(Number.isSafeInteger(offset) && offset >= 0 && length > 0 && length <= MAX_ENTRY_BYTES)) return undefined;
   const bytes = Buffer.alloc(length);
   const { bytesRead } = await file.read(bytes, 0, length, offset);
   if (bytesRead !== length || bytes[length - 1] !== NEWLINE) return undefined;
+  await turn();
   return readGenuineLine({ bytes: bytes.subarray(0, length - 1), offset }, seq, hash);
 }

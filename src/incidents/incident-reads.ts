@@ -8,7 +8,7 @@ import { transitionsIn } from '../../machines/decision.ts';
 import type { NextTransition } from '../../machines/transitions.ts';
 import type { State } from '../../machines/vocabulary.ts';
 import { firstSeqOf, goneTo, shortIdentity } from '../audit/log-position.ts';
-import { readEntriesAt } from '../audit/log-reader.ts';
+import { readEntriesAt, type Turn } from '../audit/log-reader.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { isAboutIncident } from '../domain/entries.ts';
 import { RecorderError } from '../errors.ts';
@@ -76,12 +76,13 @@ export class IncidentReads {
   /**
    * The entries about an incident from behind its version `after` on, each as it was written; undefined when the incident
    * is not on record.
+   * @param turn awaited before each line is verified
    * @throws RecorderError like `readEntriesAt`
    */
-  async history(id: string, after: number): Promise<HistoryPage | undefined> {
+  async history(id: string, after: number, turn?: Turn): Promise<HistoryPage | undefined> {
     const page = this.#onRecord(id, this.#projections.entriesOf(id, after));
     if (page === undefined) return undefined;
-    const lines = await readEntriesAt(this.#log, page.places).catch(asUnavailable);
+    const lines = await readEntriesAt(this.#log, page.places, turn).catch(asUnavailable);
     // The places come from the database, which proves nothing.
     let version = after;
     const isHistory = lines.every((line) => {

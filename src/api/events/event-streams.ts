@@ -47,6 +47,7 @@ export class EventStreams {
   readonly #streams = new Set<EventStream>();
   /** Each stream waits for one page at most. */
   readonly #reading = bulkhead(MAX_READING, MAX_STREAMS + MORE_FOR_TRUSTED);
+  readonly #strangersReading = bulkhead(MAX_READING, MAX_STREAMS);
   /** Streams that are about to open. */
   #opening = 0;
   /** How many strangers have a stream, or wait for one. */
@@ -112,20 +113,18 @@ export class EventStreams {
     const taken = trusted ? this.#streams.size + this.#opening : this.#strangers;
     const places = trusted ? MAX_STREAMS + MORE_FOR_TRUSTED : MAX_STREAMS;
     if (taken >= places) throw new RecorderError('overloaded', `${places} event streams are open; try again later`);
-    const read = (): ReturnType<LogCursor['next']> => this.#reading.execute(() => cursor.next());
-    const next: typeof read = async () => {
-      await peer.turn();
-      return read();
-    };
+    const turn = (): Promise<void> => peer.turn();
+    const reading = trusted ? this.#reading : this.#strangersReading;
+    const next = (): ReturnType<LogCursor['next']> => reading.execute(() => cursor.next(turn));
     this.#opening++;
     if (!trusted) {
       this.#strangers++;
       response.once('close', () => this.#strangers--);
     }
-    let first: Awaited<ReturnType<typeof read>>;
+    let first: Awaited<ReturnType<typeof next>>;
     let hash: string;
     try {
-      do first = await read();
+      do first = await next();
       // Entries that were written meanwhile.
       while (first.length === 0 && !cursor.atEnd);
       hash = first[0]?.entry().prev_hash ?? log.status.last_hash;

@@ -5,6 +5,7 @@ import type { ApiRoute } from '../middleware/routing.ts';
 import { ID_REQUIRED, idSchema } from '../request/fields.ts';
 import { matchesTag } from '../request/if-none-match.ts';
 import { readParameters } from '../request/read.ts';
+import { turnsOf } from '../server/peer.ts';
 import { respondIncident, respondJsonList } from '../respond.ts';
 import { writeCursor } from './cursor.ts';
 import { linkToNext } from './link.ts';
@@ -52,7 +53,7 @@ export const incidentRoutes = (
     before: large,
     handle: async (ctx) => {
       const { id, after } = readParameters(ctx, historySchema, ID_REQUIRED);
-      const { lines, next } = found(await incidents.history(id[0] ?? '', Number(after?.[0] ?? 0)));
+      const { lines, next } = found(await incidents.history(id[0] ?? '', Number(after?.[0] ?? 0), turnsOf(ctx.req)));
       if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'after', String(next)));
       ctx.vary('Authorization');
       const isTrusted = isTrustedReader(token, ctx);

@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { RecorderError } from '../../errors.ts';
 
 export interface Peer {
   readonly trusted: boolean;
@@ -22,5 +23,17 @@ export const setPeer = (socket: Socket, peer: Peer): void => {
 
 /** The peer that sent a request; a stranger where the server has not said otherwise. */
 export const peerOf = ({ socket }: IncomingMessage): Peer => PEERS.get(socket) ?? STRANGER;
+
+/**
+ * The turns of a request that takes long, to be awaited before each part of the work.
+ * @returns what throws RecorderError `overloaded` when the client has left: nobody needs the rest
+ */
+export const turnsOf = (request: IncomingMessage): (() => Promise<void>) => {
+  const peer = peerOf(request);
+  return async () => {
+    await peer.turn();
+    if (request.socket.destroyed) throw new RecorderError('overloaded', 'the client has left');
+  };
+};
 
 const STRANGER: Peer = { trusted: false, turn: () => Promise.resolve() };

@@ -13,6 +13,7 @@ import type { ApiRoute } from '../middleware/routing.ts';
 import { ID_REQUIRED, idSchema, nothingSchema } from '../request/fields.ts';
 import { readParameters } from '../request/read.ts';
 import { respondJson, respondText } from '../respond.ts';
+import { turnsOf } from '../server/peer.ts';
 import { machineSchema, statechartSchema } from './requests.ts';
 import { readEntry } from '../../domain/entries.ts';
 
@@ -40,7 +41,7 @@ export const statechartRoutes = (
       before: large,
       handle: async (ctx) => {
         const { id, version } = requestedVersion(ctx);
-        const path = await pathOf(incidents, id, ctx.res, version);
+        const path = await pathOf(incidents, id, ctx, version);
         if (version !== undefined && path.version !== version) {
           throw new RecorderError('not_found', `the incident is at version ${path.version}`);
         }
@@ -86,13 +87,14 @@ const requestedVersion = (ctx: Context): { readonly id: string; readonly version
 const pathOf = async (
   incidents: ApiDependencies['incidents'],
   id: string,
-  response: Context['res'],
+  { req, res: response }: Pick<Context, 'req' | 'res'>,
   version = Infinity,
 ): Promise<IncidentPath> => {
   const path = new IncidentPath();
+  const turn = turnsOf(req);
   let after: number | undefined = 0;
   while (after !== undefined && path.version < version && !response.closed) {
-    const page: HistoryPage = found(await incidents.history(id, after));
+    const page: HistoryPage = found(await incidents.history(id, after, turn));
     for (const line of page.lines) if (path.version < version) path.take(readEntry(line.toString()));
     after = page.next;
   }
