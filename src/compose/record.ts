@@ -141,7 +141,13 @@ export async function openRecord(
   const postureProof = new PostureProof({ path: beside, hash, log, projections, isProved, rest: verification.rests() });
   const incidentProof = projections.incidentProof(log);
   const difference = (id: string): Promise<string | undefined> => incidentProof.difference(id);
-  const wakeProof = new WakeProof({ isProved, difference, current: () => projections.current(), onDifference });
+  const wakeProof = new WakeProof({
+    // A damaged log takes no decision, and the database may hold all that is left of what it said.
+    isProved: () => isProved() || log.status.state === 'damaged',
+    difference,
+    current: () => projections.current(),
+    onDifference,
+  });
 
   const current = () => projections.current();
   const channel = (action: ContainmentAction, directive: Directive): Channel =>
