@@ -1,4 +1,4 @@
-import { copyFileSync, rmSync } from 'node:fs';
+import { copyFileSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'chai';
@@ -144,6 +144,16 @@ describe('given a database that was edited while the service was stopped, and is
     const recording = await open(home);
     expect((await recording.recorder.report(REPORT)).change).to.equal('recurred');
     expect((await recording.recorder.perform('resolve', { id })).change).to.equal('moved');
+    expect(recording.record.findings.open).to.deep.equal([]);
+  });
+
+  it('in nothing, but the log was cut off, then no command is taken, and what the database holds is still shown', async () => {
+    const { home, id } = await recorded();
+    truncateSync(Recording.logIn(home));
+    const recording = await open(home);
+    const refused = await recording.recorder.perform('resolve', { id }).catch((error: unknown) => error);
+    expect(refused).to.have.property('message').that.matches(/entries were cut off/);
+    expect(recording.incident(id)).to.include({ state: 'acknowledged', version: 3 });
     expect(recording.record.findings.open).to.deep.equal([]);
   });
 
