@@ -4,7 +4,7 @@ import { AWAITED } from '../domain/withheld.ts';
 import type { Endpoint } from '../policy/targets.ts';
 import { readSecretFile } from '../secret-file.ts';
 import { type HttpAnswer, post } from './http-post.ts';
-import { readSigningSecret, signed } from './signature.ts';
+import { readSigningSecrets, signed } from './signature.ts';
 import type { AttemptResult } from './attempt-result.ts';
 
 export interface Sending {
@@ -59,7 +59,7 @@ export async function send({
     const signature =
       secretPath === undefined
         ? {}
-        : signed(unnamed(secretPath, 'secret_path', readSigningSecret), headers['idempotency-key'], text, Date.now());
+        : signed(unnamed(secretPath, 'secret_path', readSigningSecrets), headers['idempotency-key'], text, Date.now());
     return (confirm === 'callback' ? judgeCallback : judge)(
       await post({
         url: endpoint.url,
