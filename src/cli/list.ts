@@ -69,16 +69,20 @@ interface Found {
   readonly more: boolean;
 }
 
+/** An incident of a collapsed page, and how many there are like it. */
+type Listed = Incident & { readonly alike?: { readonly count: number } };
+
 /** Reads all pages, and keeps the newest of those that are alike: a flood of one source takes one line. */
 async function collapsed(options: Options, limit: number): Promise<Found> {
   const rows = new Map<string, Row>();
   let more = false;
-  for await (const page of new ApiClient(options).pages<Incident>(pathOf(options, LONGEST_PAGE))) {
-    for (const incident of page) {
+  for await (const page of new ApiClient(options).pages<Listed>(pathOf(options, LONGEST_PAGE))) {
+    for (const { alike, ...incident } of page) {
+      const count = 1 + (alike?.count ?? 0);
       const key = JSON.stringify([incident.severity, incident.state, incident.class, incident.source]);
       const row = rows.get(key);
-      if (row !== undefined) row.count += 1;
-      else if (rows.size < limit) rows.set(key, { incident, count: 1 });
+      if (row !== undefined) row.count += count;
+      else if (rows.size < limit) rows.set(key, { incident, count });
       else more = true;
     }
   }
@@ -104,6 +108,7 @@ const pathOf = (options: Options, limit: number): string =>
     since: options.since === undefined ? undefined : timeOf(options.since),
     until: options.until === undefined ? undefined : timeOf(options.until),
     q: options.search,
+    collapse: options.collapse ? 'source' : undefined,
     limit: String(Math.max(1, Math.min(LONGEST_PAGE, limit + 1))),
   });
 

@@ -26,6 +26,8 @@ export interface Filters {
   /** RFC 3339; from `since` on, before `until`. */
   readonly since?: string;
   readonly until?: string;
+  /** Whether incidents of one source that are alike are one row. */
+  readonly collapsed?: boolean;
 }
 
 /** The incidents that nobody has taken on yet: where an operator begins. */
@@ -52,6 +54,7 @@ export const readFilters = (query: string): Filters => {
     ...(last !== null && last in SPANS && { last: last as Span }),
     ...(since !== undefined && { since }),
     ...(until !== undefined && { until }),
+    ...(given.get('collapse') === 'source' && { collapsed: true }),
   };
 };
 
@@ -73,13 +76,14 @@ export const apiQuery = (filters: Filters, now: number): URLSearchParams => {
   return query;
 };
 
-const common = ({ classes, states, severities, sources, words }: Filters): URLSearchParams => {
+const common = ({ classes, states, severities, sources, words, collapsed }: Filters): URLSearchParams => {
   const query = new URLSearchParams();
   for (const state of states) query.append('state', state);
   for (const severity of severities) query.append('severity', severity);
   for (const incidentClass of classes) query.append('class', incidentClass);
   for (const source of sources) query.append('source', source);
   if (words.trim() !== '') query.set('q', words.trim());
+  if (collapsed) query.set('collapse', 'source');
   return query;
 };
 

@@ -4,7 +4,7 @@ import { AWAITED } from '../domain/withheld.ts';
 import type { Endpoint } from '../policy/targets.ts';
 import { readSecretFile } from '../secret-file.ts';
 import { type HttpAnswer, post } from './http-post.ts';
-import { readSigningSecret, signed } from './signature.ts';
+import { readSigningSecrets, signed } from './signature.ts';
 import type { AttemptResult } from './attempt-result.ts';
 import { LONGEST_RETRY_AFTER } from './retry-pause.ts';
 

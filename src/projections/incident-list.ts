@@ -37,6 +37,17 @@ export interface ListQuery {
   readonly until?: number;
   readonly limit: number;
   readonly after?: Cursor;
+  /** Whether incidents of one source that are alike are one item. */
+  readonly collapsed?: boolean;
+}
+
+/** What stands for the incidents of the same severity, state, class and source in a collapsed list. Times: RFC 3339. */
+export interface Alike {
+  /** How many more there are on the page. */
+  readonly count: number;
+  /** When the first and the last of those were created. */
+  readonly since: string;
+  readonly until: string;
 }
 
 export interface ListPage {
@@ -51,6 +62,8 @@ export interface ListPage {
  * is answered while it is made. A thousand incidents with little evidence fit.
  */
 export const MAX_PAGE_BYTES = 1024 * 1024;
+/** How many incidents a page of a collapsed list looks at: no other request is answered meanwhile. */
+const LOOKED_AT = 1024;
 /** Each fetch of a prefix search gathers all its matches again: so there may be few fetches, and large ones. */
 const BEGINNINGS = { size: 2048, fetches: 3 };
 
@@ -68,6 +81,7 @@ export class IncidentList {
   readonly #ofKind: Statement;
   readonly #ofSource: Statement;
   readonly #rows: Statement;
+  readonly #outlines: Statement;
   readonly #search: Search;
 
   constructor(database: Database) {
@@ -89,6 +103,9 @@ export class IncidentList {
     this.#rows = database.prepare(`
       SELECT number, rank, created_at, CAST(document AS BLOB) AS document
       FROM json_each(?) CROSS JOIN incidents ON number = value ORDER BY key`);
+    this.#outlines = database.prepare(`
+      SELECT number, rank, state, class, source, created_at, octet_length(document) AS bytes
+      FROM json_each(?) CROSS JOIN incidents ON number = value ORDER BY key`);
   }
 
   /** The identifier of the incident with this number; undefined when it is not on record. */
@@ -102,6 +119,10 @@ export class IncidentList {
    * or when a search takes long: it may hold little then, or nothing.
    */
   read(query: ListQuery): ListPage {
+    return query.collapsed ? this.#readCollapsed(query) : this.#readAll(query);
+  }
+
+  #readAll(query: ListQuery): ListPage {
     const { after, limit, since = -Infinity, until = Infinity } = query;
     const head = after?.head ?? Number(this.#newest.get()?.number ?? 0);
     let next: Cursor | undefined;
@@ -125,6 +146,34 @@ export class IncidentList {
         last = { rank: Number(row.rank), seq: Number(row.number), head };
       }
     }
+  }
+
+  /** The newest of those that are alike, each with what it stands for. The next page may go on with the same ones. */
+  #readCollapsed(query: ListQuery): ListPage {
+    const { after, since = -Infinity, until = Infinity } = query;
+    const head = after?.head ?? Number(this.#newest.get()?.number ?? 0);
+    let next: Cursor | undefined;
+    const numbers = this.#numbers(query, head, (pause) => {
+      next = pause;
+    });
+    const page = new CollapsedPage(query.limit);
+    let last: Cursor | undefined;
+    let isFull = false;
+    for (let looked = 0; !isFull && looked < LOOKED_AT; looked += FETCH) {
+      const some = take(numbers, FETCH);
+      if (some.length === 0) break;
+      for (const row of this.#outlines.all(JSON.stringify(some))) {
+        const createdAt = Number(row.created_at);
+        isFull = createdAt >= since && createdAt < until && !page.take(row as unknown as Outline);
+        if (isFull) break;
+        last = { rank: Number(row.rank), seq: Number(row.number), head };
+      }
+      if (isFull || looked + FETCH >= LOOKED_AT) next = last;
+    }
+    const groups = page.groups;
+    const rows = this.#rows.all(JSON.stringify(groups.map(({ number }) => number)));
+    const documents = rows.map(({ document }, at) => withAlike(document as Uint8Array, groups[at]!));
+    return next === undefined ? { documents } : { documents, next };
   }
 
   /** The numbers of the incidents that the filters admit, apart from the exact times, after the cursor. */
@@ -193,4 +242,63 @@ function take<Value>(values: Iterator<Value>, count: number): Value[] {
     taken.push(value);
   }
   return taken;
+}
+
+/** What a collapsed page looks at of an incident. */
+interface Outline {
+  readonly number: number;
+  readonly rank: number;
+  readonly state: string;
+  readonly class: string;
+  readonly source: string;
+  readonly created_at: number;
+  /** How long its document is. */
+  readonly bytes: number;
+}
+
+/** Incidents that are alike: the newest of them, and the others. */
+interface Group {
+  readonly number: number;
+  count: number;
+  first: number;
+  last: number;
+}
+
+class CollapsedPage {
+  readonly #limit: number;
+  readonly #groups = new Map<string, Group>();
+  #bytes = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** In the order of the list. */
+  get groups(): readonly Group[] {
+    return [...this.#groups.values()];
+  }
+
+  /** Takes the next incident; false when it belongs on the next page. */
+  take({ number, rank, state, class: ofClass, source, created_at: at, bytes }: Outline): boolean {
+    const key = JSON.stringify([rank, state, ofClass, source]);
+    const group = this.#groups.get(key);
+    if (group !== undefined) {
+      group.first = group.count === 0 ? at : Math.min(group.first, at);
+      group.last = group.count === 0 ? at : Math.max(group.last, at);
+      group.count += 1;
+      return true;
+    }
+    const size = this.#groups.size;
+    if (size === this.#limit || (size > 0 && this.#bytes + bytes > MAX_PAGE_BYTES)) return false;
+    this.#groups.set(key, { number, count: 0, first: at, last: at });
+    this.#bytes += bytes;
+    return true;
+  }
+}
+
+/** The document of an incident with what it stands for as its last member, `alike`. */
+function withAlike(document: Uint8Array, { count, first, last }: Group): Uint8Array {
+  if (count === 0) return document;
+  const alike: Alike = { count, since: new Date(first).toISOString(), until: new Date(last).toISOString() };
+  return Buffer.concat([document.subarray(0, -1), Buffer.from(`,"alike":${JSON.stringify(alike)}}`)]);
 }

@@ -19,6 +19,34 @@ describe('the console: incidents', () => {
     await tab.getByTitle('Open or contained').getByText('1').waitFor();
   });
 
+  it('collapses a flood of one source into a row that opens, so that another source stays in sight', async () => {
+    const service = await start(new ServiceHome(directory()));
+    await reportMany(service, 1, { source: 'airlock', description: 'an unknown host' });
+    await reportMany(service, 60);
+    const tab = await open(addressOf(service, '#/incidents?state=open'));
+    await rows(tab).nth(10).waitFor();
+    await tab.getByRole('button', { name: 'Collapse alike' }).click();
+    await rows(tab).getByText('an unknown host').waitFor();
+    expect(await rows(tab).count()).to.equal(2);
+    await rows(tab)
+      .getByText(/^59 more, \d\d:\d\d–\d\d:\d\d$/)
+      .waitFor();
+    await tab.getByText('61 incidents in 2 rows').waitFor();
+
+    await reportMany(service, 1, { description: 'the newest' });
+    await rows(tab).getByText('the newest').waitFor();
+    const fold = rows(tab).getByRole('link', { name: /^60 more/ });
+    await fold.waitFor();
+    expect(await rows(tab).count()).to.equal(2);
+    if (process.env.SCREENSHOT !== undefined) await tab.screenshot({ path: process.env.SCREENSHOT });
+
+    await fold.click();
+    await tab.getByRole('button', { name: 'Source tool-firewall: take this filter away' }).waitFor();
+    await tab.getByText('61 incidents', { exact: true }).waitFor();
+    await tab.goBack();
+    await rows(tab).getByText('an unknown host').waitFor();
+  });
+
   it('is worked by keyboard alone', async () => {
     const service = await start(new ServiceHome(directory()));
     const [first, second] = await reportMany(service, 2);

@@ -221,6 +221,16 @@ describe('a service over HTTP', () => {
     expect(received?.headers.host).to.equal('localhost');
   });
 
+  it('gets a signature over a unix socket as well', async () => {
+    const at = directory();
+    const target = await listen(join(at, 'agent.sock'));
+    const secretPath = join(at, 'secret');
+    writeFileSync(secretPath, `whsec_${'MfKQ'.repeat(8)}`, { mode: 0o600 });
+    expect(await sent(`unix:${at}/agent.sock:/freeze`, { secretPath })).to.have.property('kind', 'done');
+    const [received] = await target.receives(1);
+    expect(received?.headers['webhook-signature']).to.match(/^v1,[\w+/]{43}=$/);
+  });
+
   it('gets the token of the file as it is at each attempt', async () => {
     const target = await listen();
     const tokenPath = join(directory(), 'token');

@@ -114,19 +114,25 @@ describe('a service over https', () => {
     }
   });
 
-  it('gets what the service sends, where other machines may be reached', async () => {
-    const home = new ServiceHome(directory());
-    const policy = join(home.directory, 'policy.yaml');
-    writeFileSync(policy, `version: 1\nnotify: [{ url: "${origin}/alerts", ca_path: ${ca} }]\n`);
-    const env = { CONTAINMENT_POLICY_PATH: policy };
-    expect((await RunningService.run(home, { env })).errors).to.match(/must be http:.*ALLOW_NON_LOOPBACK=1/);
-    const service = await RunningService.start(home, { env: { ...env, ALLOW_NON_LOOPBACK: '1' } });
-    try {
-      await service.report();
-      while (received.length === 0) await once(server!, 'request');
-      expect(received[0]).to.equal('POST /alerts');
-    } finally {
-      await service.end();
-    }
-  });
+  for (const [whose, key] of [
+    ['a named authority', () => `, ca_path: ${ca}`],
+    ['an authority of the system', () => ''],
+  ] as const) {
+    it(`gets what the service sends, where other machines may be reached and ${whose} certifies it`, async () => {
+      const home = new ServiceHome(directory());
+      const policy = join(home.directory, 'policy.yaml');
+      writeFileSync(policy, `version: 1\nnotify: [{ url: "${origin}/alerts"${key()} }]\n`);
+      // OpenSSL's own variable for the authorities of the system.
+      const env = { CONTAINMENT_POLICY_PATH: policy, SSL_CERT_FILE: ca };
+      expect((await RunningService.run(home, { env })).errors).to.match(/must be http:.*ALLOW_NON_LOOPBACK=1/);
+      const service = await RunningService.start(home, { env: { ...env, ALLOW_NON_LOOPBACK: '1' } });
+      try {
+        await service.report();
+        while (received.length === 0) await once(server!, 'request');
+        expect(received[0]).to.equal('POST /alerts');
+      } finally {
+        await service.end();
+      }
+    });
+  }
 });

@@ -8,7 +8,7 @@ import type { Incident, IncidentRecord } from '../../src/domain/incident.ts';
 import { Statistics, Tally } from '../../src/projections/statistics.ts';
 import { Incidents } from '../../src/projections/incidents.ts';
 import { readWords } from '../../src/projections/search.ts';
-import { type Cursor, IncidentList, type ListQuery } from '../../src/projections/incident-list.ts';
+import { type Alike, type Cursor, IncidentList, type ListQuery } from '../../src/projections/incident-list.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const START = Date.parse('2026-11-22T00:00:00.000Z');
@@ -144,6 +144,75 @@ describe('IncidentList', () => {
     );
     fc.assert(property, { numRuns: 100 });
   });
+
+  it('collapses those of one source that are alike into the newest, and counts the others, over any number of pages', () => {
+    const property = fc.property(
+      fc.array(kind, { maxLength: 60, size: 'max' }),
+      filter,
+      (kinds, { search, ...filters }) => {
+        const query: ListQuery = search === undefined ? filters : { ...filters, words: readWords(search[0]) };
+        withList((list, put) => {
+          const records = kinds.map((fields, index) => record(index + 1, fields));
+          for (const one of records) put(one);
+          const keyOf = ({ severity, state, class: ofClass, source }: Incident): string =>
+            [severity, state, ofClass, source].join();
+          const whole = expected(records, query, search?.[1]).map(
+            (id) => records.find(({ incident }) => incident.id === id)!.incident,
+          );
+          const groups = Map.groupBy(whole, keyOf);
+          const found = new Map<string, { id: string; count: number; times: string[] }>();
+          let after: Cursor | undefined;
+          do {
+            const { documents, next } = list.read({ ...query, collapsed: true, ...(after && { after }) });
+            expect(documents.length).to.be.at.most(query.limit);
+            for (const document of documents) {
+              const { alike, ...incident } = JSON.parse(Buffer.from(document).toString()) as Incident & {
+                alike?: Alike;
+              };
+              const times = [incident.created_at, ...(alike === undefined ? [] : [alike.since, alike.until])];
+              const known = found.get(keyOf(incident));
+              const count = 1 + (alike?.count ?? 0);
+              if (known === undefined) found.set(keyOf(incident), { id: incident.id, count, times });
+              else Object.assign(known, { count: known.count + count, times: [...known.times, ...times] });
+            }
+            after = next;
+          } while (after !== undefined);
+          const earliest = (times: readonly string[]): string => times.toSorted()[0]!;
+          expect([...found].map(([key, { id, count, times }]) => [key, id, count, earliest(times)])).to.deep.equal(
+            [...groups].map(([key, all]) => [key, all[0]!.id, all.length, earliest(all.map((one) => one.created_at))]),
+          );
+        });
+      },
+    );
+    fc.assert(property, { numRuns: 100 });
+  });
+
+  it('keeps another source in sight behind a flood, on a page that looks at a bounded number', () => {
+    withList((list, put) => {
+      put(record(1, { source: 'airlock' }));
+      for (let seq = 2; seq <= 10_000; seq++) put(record(seq, { source: 'tool-firewall' }));
+      const query = { classes: [], states: [], severities: [], sources: [], limit: 1000, collapsed: true };
+      const pages: (readonly [string, number])[][] = [];
+      let after: Cursor | undefined;
+      do {
+        const { documents, next } = list.read({ ...query, ...(after && { after }) });
+        pages.push(
+          documents.map((document) => {
+            const { source, alike } = JSON.parse(Buffer.from(document).toString()) as Incident & { alike?: Alike };
+            return [source, alike?.count ?? 0] as const;
+          }),
+        );
+        after = next;
+      } while (after !== undefined);
+      expect(pages).to.deep.equal([
+        ...Array.from({ length: 9 }, () => [['tool-firewall', 1023]]),
+        [
+          ['tool-firewall', 782],
+          ['airlock', 0],
+        ],
+      ]);
+    });
+  }).timeout(20_000);
 
   it('fetches on where a stretch is longer than one fetch', () => {
     withList((list, put) => {

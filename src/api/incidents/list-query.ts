@@ -31,6 +31,7 @@ export const readListQuery = (query: string): ListQuery => {
     limit: Number(given.limit?.[0] ?? LONGEST_LIST),
     ...(since !== undefined && { since }),
     ...(until !== undefined && { until }),
+    ...(given.collapse !== undefined && { collapsed: true }),
     ...(given.cursor?.[0] !== undefined && { after: readCursor(given.cursor[0]) }),
   };
 };

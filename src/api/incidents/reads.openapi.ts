@@ -1,7 +1,9 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
 import { refusals, response } from '../openapi/responses.ts';
-import { describe } from '../openapi/described.ts';
+import type { Alike } from '../../projections/incident-list.ts';
+import { describe, meaning } from '../openapi/described.ts';
+import { count, type FieldsOf, maybe, time } from '../openapi/values.ts';
 import { EXAMPLE_INCIDENT, EXAMPLE_REPORT } from '../openapi/examples.ts';
 import { queryOf } from '../openapi/parameters.ts';
 import { entry, incident } from './incident.openapi.ts';
@@ -28,6 +30,12 @@ const list = queryOf(listSchema, {
   limit: {
     description: 'How many incidents a page holds at most. It may hold fewer: follow `Link`, do not count.',
     override: { type: 'integer', minimum: 1, maximum: LONGEST_LIST, default: LONGEST_LIST },
+  },
+  collapse: {
+    description:
+      '`source`: of incidents with the same severity, state, class and source only the newest, with the others counted in ' +
+      '`alike`. The next page may go on with the same ones.',
+    override: { enum: ['source'] },
   },
   cursor: 'From the `Link` header of the page before.',
 });
@@ -60,6 +68,15 @@ const EXAMPLE_ENTRY = {
   algorithm: 'hmac-sha256',
 };
 
+const listed = z.extend(incident, {
+  alike: maybe(
+    meaning(
+      z.object({ count, since: time, until: time } satisfies FieldsOf<Alike>),
+      'In a collapsed list: how many more are like it on this page, and when the first and the last of those were created.',
+    ),
+  ),
+});
+
 const NEXT = 'A `Link` header names the next page, if there is one (`rel="next"`).';
 
 export const incidentPaths: ZodOpenApiPathsObject = {
@@ -71,7 +88,7 @@ export const incidentPaths: ZodOpenApiPathsObject = {
       description: `Most severe first, then newest. ${NEXT} Later pages leave out what was reported since the first.`,
       security: [],
       requestParams: { query: list },
-      responses: { 200: response('The incidents.', z.array(incident), [EXAMPLE_INCIDENT]), ...refusals(400, 410, 503) },
+      responses: { 200: response('The incidents.', z.array(listed), [EXAMPLE_INCIDENT]), ...refusals(400, 410, 503) },
     },
   },
   '/api/v1/incidents/get': {
@@ -93,7 +110,7 @@ export const incidentPaths: ZodOpenApiPathsObject = {
       operationId: 'getIncidentHistory',
       tags: ['incidents'],
       summary: 'Read what the audit log says of an incident',
-      description: `The lines of the log, unchanged, oldest first. ${NEXT}`,
+      description: `The lines of the log, oldest first; \`data.withheld\` names what is left out of one. ${NEXT}`,
       security: [],
       requestParams: { query: history },
       responses: { 200: response('The entries.', z.array(entry), [EXAMPLE_ENTRY]), ...refusals(400, 404, 410, 503) },

@@ -1,3 +1,4 @@
+import type { Context } from 'koa';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import { isTrustedReader } from '../middleware/read-access.ts';
@@ -7,6 +8,7 @@ import { matchesTag } from '../request/if-none-match.ts';
 import { readParameters } from '../request/read.ts';
 import { turnsOf } from '../server/peer.ts';
 import { respondIncident, respondJsonList } from '../respond.ts';
+import { peerOf } from '../server/peer.ts';
 import { writeCursor } from './cursor.ts';
 import { linkToNext } from './link.ts';
 import { readListQuery } from './list-query.ts';
@@ -26,11 +28,11 @@ export const incidentRoutes = (
     method: 'GET',
     path: '/api/v1/incidents',
     before: large,
-    handle: (ctx) => {
+    handle: async (ctx) => {
       const { documents, next } = incidents.list(readListQuery(ctx.querystring));
       if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'cursor', writeCursor(next)));
       ctx.vary('Authorization');
-      const shown = isTrustedReader(token, ctx) ? documents : documents.map(publicDocument);
+      const shown = isTrustedReader(token, ctx) ? documents : await inTurns(ctx, documents, publicDocument);
       respondJsonList(ctx, 200, shown);
     },
   },
@@ -57,11 +59,7 @@ export const incidentRoutes = (
       if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'after', String(next)));
       ctx.vary('Authorization');
       const isTrusted = isTrustedReader(token, ctx);
-      respondJsonList(
-        ctx,
-        200,
-        lines.map((line) => shownLine(line, isTrusted)),
-      );
+      respondJsonList(ctx, 200, await inTurns(ctx, lines, (line) => shownLine(line, isTrusted)));
     },
   },
 ];
@@ -71,3 +69,20 @@ const publicDocument = (document: Uint8Array): Uint8Array => {
   const json = Buffer.from(document.buffer, document.byteOffset, document.byteLength).toString();
   return Buffer.from(publicIncident(json));
 };
+
+/** How many items of a page are made in one turn: to rewrite all of them would hold up others. */
+const IN_ONE_TURN = 64;
+
+/** What `show` makes of the items, a few in each turn of the loop. */
+async function inTurns<Item>(
+  ctx: Context,
+  items: readonly Item[],
+  show: (item: Item) => Uint8Array,
+): Promise<readonly Uint8Array[]> {
+  const shown: Uint8Array[] = [];
+  for (const [at, item] of items.entries()) {
+    if (at > 0 && at % IN_ONE_TURN === 0) await peerOf(ctx.req).turn();
+    shown.push(show(item));
+  }
+  return shown;
+}

@@ -52,6 +52,7 @@ export const listSchema = z.strictObject({
   since: once('since', isTimestamp, notATimestamp('since')),
   until: once('until', isTimestamp, notATimestamp('until')),
   limit: once('limit', isLimit, `limit must be a whole number from 1 to ${LONGEST_LIST}`),
+  collapse: once('collapse', (text) => text === 'source', 'collapse must be source'),
   cursor: once('cursor', () => true, 'invalid cursor'),
 });
 

@@ -64,6 +64,15 @@ export const FilterBar = ({ filters }: { readonly filters: Filters }) => {
         ))}
       </select>
       <TimeFilter filters={filters} onChange={change} />
+      <button
+        type="button"
+        class="chip"
+        aria-pressed={filters.collapsed === true}
+        title="One row for incidents with the same severity, state, class and source"
+        onClick={() => change({ collapsed: filters.collapsed !== true })}
+      >
+        Collapse alike
+      </button>
       {filters.sources.map((source) => (
         <button
           key={source}
@@ -118,7 +127,7 @@ interface TimeFilterProps {
 }
 
 const TimeFilter = ({ filters, onChange }: TimeFilterProps) => {
-  const { classes, states, severities, sources, words } = filters;
+  const { classes, states, severities, sources, words, collapsed = false } = filters;
   const isBetween = filters.since !== undefined || filters.until !== undefined;
   const choose = (value: string): void => {
     const now = Date.now();
@@ -128,7 +137,7 @@ const TimeFilter = ({ filters, onChange }: TimeFilterProps) => {
         : value === ''
           ? {}
           : { last: value as Span };
-    goTo(listOf({ classes, states, severities, sources, words, ...choice }), 'replace');
+    goTo(listOf({ classes, states, severities, sources, words, collapsed, ...choice }), 'replace');
   };
   const bound = (name: 'since' | 'until') => (
     <input

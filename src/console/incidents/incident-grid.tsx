@@ -5,7 +5,9 @@
  * to their place in it. The grid has the focus, and `aria-activedescendant` names the current row.
  */
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { route } from '../route.ts';
+import type { Filters } from '../filters.ts';
+import { listOf, route } from '../route.ts';
+import type { IncidentRow } from './incident-row.ts';
 import type { IncidentRows } from './incident-rows.ts';
 import { ListRow, rowId } from './list-row.tsx';
 import { current, place, selected } from './selection.ts';
@@ -80,6 +82,7 @@ export const IncidentGrid = ({ list }: { readonly list: IncidentRows }) => {
               isCurrent={row.id === current.value}
               isSelected={selected.value.has(row.id)}
               isOpen={row.id === route.value.id}
+              unfolded={row.alike === undefined ? undefined : unfolded(list.filters, row)}
             />
           ))}
         </div>
@@ -87,6 +90,17 @@ export const IncidentGrid = ({ list }: { readonly list: IncidentRows }) => {
     </div>
   );
 };
+
+/** The address of the list of what a row stands for. */
+const unfolded = (filters: Filters, { severity, state, class: ofClass, source }: IncidentRow): string =>
+  listOf({
+    ...filters,
+    severities: [severity],
+    states: [state],
+    classes: [ofClass],
+    sources: [source],
+    collapsed: false,
+  });
 
 const GridHead = () => (
   <div role="rowgroup" class="grid-head">

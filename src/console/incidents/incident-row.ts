@@ -17,6 +17,15 @@ export interface IncidentRow {
   readonly version: number;
   /** The status of its containment, once it was contained. */
   readonly containment?: string;
+  /** In a collapsed list, what this row stands for besides itself. */
+  readonly alike?: Alike;
+}
+
+/** Incidents with the same severity, state, class and source: how many, and when the first and the last were created. */
+export interface Alike {
+  readonly count: number;
+  readonly since: string;
+  readonly until: string;
 }
 
 /** The incident as the API returns it, as far as the list needs it. */
@@ -37,6 +46,7 @@ export const rowOf = (incident: ListedIncident): IncidentRow => ({
   version: incident.version,
   ...(incident.source_suspicious && { source_suspicious: true as const }),
   ...(incident.containment && { containment: incident.containment.status }),
+  ...(incident.alike && { alike: incident.alike }),
 });
 
 /** The row of an incident that an entry reports. */
@@ -55,3 +65,20 @@ export const rowOfReport = ({ timestamp, data }: EntryOf<'incident.reported'>): 
     version,
   });
 };
+
+/** The rows with those alike in one: the first, which stands for the others. */
+export function collapsed(rows: readonly IncidentRow[]): readonly IncidentRow[] {
+  const groups = new Map<string, IncidentRow>();
+  for (const row of rows) {
+    const key = JSON.stringify([row.severity, row.state, row.class, row.source]);
+    const first = groups.get(key);
+    groups.set(key, first === undefined ? row : { ...first, alike: together(first.alike, row) });
+  }
+  return [...groups.values()];
+}
+
+function together(alike: Alike | undefined, { created_at: at, alike: more }: IncidentRow): Alike {
+  const times = [alike?.since, alike?.until, at, more?.since, more?.until].filter((time) => time !== undefined);
+  const [since = at] = times.toSorted();
+  return { count: (alike?.count ?? 0) + 1 + (more?.count ?? 0), since, until: times.toSorted().at(-1) ?? at };
+}

@@ -3,14 +3,15 @@
  *
  * Rows are in the order of the API: the most severe first, then the newest. Each page is added at the end. An incident that
  * is new, or that the filters admit now, goes to its place in the order; if that place is after the last page, it waits.
- * A row that the filters no longer admit is kept and not shown. Entries are applied at once and drawn once per frame.
+ * A row that the filters no longer admit is kept and not shown. In a collapsed list a row stands for those like it, which
+ * are not read. Entries are applied at once and drawn once per frame.
  */
 import { batch, signal } from '@preact/signals';
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
 import { admits, apiQuery, type Filters } from '../filters.ts';
 import { read } from '../operator.ts';
 import { reasonOf, Refusal } from '../request.ts';
-import { type IncidentRow, type ListedIncident, rowOf, rowOfReport } from './incident-row.ts';
+import { collapsed, type IncidentRow, type ListedIncident, rowOf, rowOfReport } from './incident-row.ts';
 import { type Entry, type IncidentEntry, isAboutIncident } from '../../domain/entries.ts';
 
 export type Progress =
@@ -29,7 +30,7 @@ export class IncidentRows {
   readonly progress = signal<Progress>({ kind: 'loading' });
   /** Whether so much has changed that the list should be read again. */
   readonly isStale = signal(false);
-  readonly #filters: Filters;
+  readonly filters: Filters;
   readonly #nextFrame: (draw: () => void) => void;
   readonly #abort = new AbortController();
   readonly #known = new Map<string, IncidentRow>();
@@ -46,7 +47,7 @@ export class IncidentRows {
   #looking = false;
 
   constructor(filters: Filters, nextFrame: (draw: () => void) => void = (draw) => void requestAnimationFrame(draw)) {
-    this.#filters = filters;
+    this.filters = filters;
     this.#nextFrame = nextFrame;
     this.#next = this.#list(filters.words, PAGE);
   }
@@ -100,7 +101,7 @@ export class IncidentRows {
     const { incident: id, version, state } = entry.data;
     const known = this.#known.get(id);
     if (known === undefined) {
-      if (entry.event === 'incident.reported' && this.#filters.words === '') this.#arrive(rowOfReport(entry));
+      if (entry.event === 'incident.reported' && this.filters.words === '') this.#arrive(rowOfReport(entry));
       else if (this.#mayBelong(entry)) this.#lookAt(id);
       return;
     }
@@ -108,7 +109,11 @@ export class IncidentRows {
     const isFurtherReport = entry.event === 'incident.recurred';
     const occurrences = known.occurrences + (isFurtherReport ? 1 : 0);
     const severity = isFurtherReport ? (entry.data.severity ?? known.severity) : known.severity;
-    const row = { ...known, state, version, occurrences, severity };
+    const { alike, ...own } = known;
+    const isAsBefore = state === known.state && severity === known.severity;
+    const row: IncidentRow = { ...own, state, version, occurrences, severity, ...(alike && isAsBefore && { alike }) };
+    // It stood for others, of which one has to stand for them now.
+    if (alike !== undefined && !isAsBefore) this.isStale.value = true;
     this.#known.set(id, row);
     if (severity !== known.severity) this.#placeAgain(row);
     if (entry.event.startsWith('containment.')) this.#lookAt(id);
@@ -116,20 +121,21 @@ export class IncidentRows {
 
   /** Whether an entry may bring an unlisted incident onto the list. */
   #mayBelong({ event, data }: IncidentEntry): boolean {
-    const { states } = this.#filters;
+    const { states } = this.filters;
     const isMere = event === 'incident.recurred' && data.attention === undefined && (data.intents ?? []).length === 0;
     const moves = event.startsWith('incident.') && !isMere;
     return moves && (states.length === 0 || states.includes(data.state));
   }
 
   #arrive(row: IncidentRow): void {
-    if (admits(this.#filters, row, Date.now()) && this.#note(row)) this.#place(row);
+    if (admits(this.filters, row, Date.now()) && this.#note(row)) this.#place(row);
   }
 
   /** Keeps a row unless a newer one is known. @returns whether the incident was unknown */
   #note(row: IncidentRow): boolean {
     const known = this.#known.get(row.id);
-    if (known === undefined || known.version <= row.version) this.#known.set(row.id, row);
+    const alike = row.alike ?? known?.alike;
+    if (known === undefined || known.version <= row.version) this.#known.set(row.id, alike ? { ...row, alike } : row);
     return known === undefined;
   }
 
@@ -182,7 +188,7 @@ export class IncidentRows {
 
   /** Reads an incident. An unknown one must match the searched words, which only the service can check. */
   async #found(id: string): Promise<IncidentRow | undefined> {
-    const { words } = this.#filters;
+    const { words } = this.filters;
     const isAsked = words === '' || this.#known.has(id);
     const path = isAsked ? `/api/v1/incidents/get?id=${encodeURIComponent(id)}` : this.#list(`${words} ${id}`, 1);
     const { body } = await read<ListedIncident | readonly ListedIncident[]>(path, this.#abort.signal);
@@ -191,7 +197,7 @@ export class IncidentRows {
   }
 
   #list(words: string, limit: number): string {
-    const query = apiQuery({ ...this.#filters, words }, Date.now());
+    const query = apiQuery({ ...this.filters, words }, Date.now());
     query.set('limit', String(limit));
     return `/api/v1/incidents?${query.toString()}`;
   }
@@ -207,7 +213,8 @@ export class IncidentRows {
 
   #show(): void {
     const now = Date.now();
-    this.rows.value = this.#placed.map((id) => this.#known.get(id)!).filter((row) => admits(this.#filters, row, now));
+    const rows = this.#placed.map((id) => this.#known.get(id)!).filter((row) => admits(this.filters, row, now));
+    this.rows.value = this.filters.collapsed ? collapsed(rows) : rows;
   }
 }
 

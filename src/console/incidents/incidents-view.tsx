@@ -134,8 +134,8 @@ const ListBody = ({
       <IncidentGrid list={list} />
       <p class="list-foot" role="status">
         {progress.kind === 'loading' && 'Reading…'}
-        {progress.kind === 'more' && `${counted(list.rows.value.length, 'incident')} so far, more below`}
-        {progress.kind === 'complete' && counted(list.rows.value.length, 'incident')}
+        {progress.kind === 'more' && `${sizeOf(list)} so far, more below`}
+        {progress.kind === 'complete' && sizeOf(list)}
         {progress.kind === 'failed' && (
           <>
             The rest could not be read: {progress.reason}.{' '}
@@ -147,6 +147,14 @@ const ListBody = ({
       </p>
     </>
   );
+};
+
+/** `3 incidents`, in a collapsed list `568 incidents in 3 rows`. */
+const sizeOf = ({ rows, filters }: IncidentRows): string => {
+  const { length } = rows.value;
+  if (!filters.collapsed) return counted(length, 'incident');
+  const all = rows.value.reduce((sum, { alike }) => sum + 1 + (alike?.count ?? 0), 0);
+  return `${counted(all, 'incident')} in ${counted(length, 'row')}`;
 };
 
 const NothingThere = ({ filters }: { readonly filters: Filters }) => {

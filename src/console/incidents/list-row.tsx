@@ -3,7 +3,8 @@ import { SeverityMark, StateMark } from '../parts/marks.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
 import { VerbatimLine } from '../parts/verbatim.tsx';
 import { goTo, incidentFragment } from '../route.ts';
-import { spelled } from '../format.ts';
+import { day, grouped, spelled, timeOfDay } from '../format.ts';
+import { now } from '../now.ts';
 import type { IncidentRow } from './incident-row.ts';
 import { current, toggle } from './selection.ts';
 
@@ -14,6 +15,8 @@ interface ListRowProps {
   readonly isCurrent: boolean;
   readonly isSelected: boolean;
   readonly isOpen: boolean;
+  /** The address of the list of the incidents that it stands for. */
+  readonly unfolded?: string | undefined;
 }
 
 /** What is wrong with the containment of an incident, by its status. */
@@ -25,7 +28,7 @@ const FLAGS: Readonly<Record<string, string>> = {
 export const rowId = (id: string): string => `row-${id}`;
 
 /** One incident of the list. */
-export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen }: ListRowProps) => {
+export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen, unfolded }: ListRowProps) => {
   const open = (): void => {
     current.value = row.id;
     goTo(incidentFragment(row.id));
@@ -71,6 +74,11 @@ export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen }: List
         )}
       </span>
       <span role="gridcell" class="cell description">
+        {row.alike && unfolded !== undefined && (
+          <a class="fold" href={unfolded} onClick={(event) => event.stopPropagation()}>
+            {grouped(row.alike.count)} more, <Span since={row.alike.since} until={row.alike.until} />
+          </a>
+        )}
         <VerbatimLine text={row.description} />
       </span>
       <span role="gridcell" class="cell source">
@@ -84,3 +92,17 @@ export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen }: List
     </div>
   );
 });
+
+/** `12:03–12:07`, with the days unless both are today. */
+const Span = ({ since, until }: { readonly since: string; readonly until: string }) => {
+  const [from, to] = [Date.parse(since), Date.parse(until)];
+  const minutes = (time: number): string => timeOfDay(time).slice(0, 'hh:mm'.length);
+  const dayOf = (time: number, before: number): string => (day(time) === day(before) ? '' : `${day(time)} `);
+  return (
+    <span title={`${since} – ${until}`}>
+      {dayOf(from, now.value)}
+      {minutes(from)}–{dayOf(to, from)}
+      {minutes(to)}
+    </span>
+  );
+};

@@ -57,6 +57,32 @@ describe('IncidentRows', () => {
   /** Lets what was asked for be answered. */
   const answered = () => new Promise((resolve) => setImmediate(resolve));
 
+  it('collapses what is alike, over pages and with what arrives', async () => {
+    const flood = { source: 'tool-firewall', alike: { count: 9, since: at(11), until: at(19) } };
+    answers.set('/api/v1/incidents?collapse=source', {
+      body: [incident(20, flood)],
+      next: '/api/v1/incidents?cursor=2',
+    });
+    const more = { source: 'tool-firewall', alike: { count: 4, since: at(2), until: at(9) } };
+    answers.set('/api/v1/incidents?cursor=2', { body: [incident(10, more), incident(1)] });
+    const rows = list('collapse=source');
+    await rows.loadMore();
+    await rows.loadMore();
+    const shown = () => rows.rows.value.map(({ id, alike }) => [id, alike?.count, alike?.since, alike?.until]);
+    expect(shown()).to.deep.equal([
+      ['INC-20', 14, at(2), at(19)],
+      ['INC-1', undefined, undefined, undefined],
+    ]);
+    rows.take(reported(21, 'high'));
+    expect(shown().map(([id, count]) => [id, count])).to.deep.equal([
+      ['INC-21', 1],
+      ['INC-20', 14],
+    ]);
+    expect(rows.isStale.value).to.equal(false);
+    rows.take(entry('incident.acknowledged', 20, { version: 2, state: 'acknowledged' }));
+    expect(rows.isStale.value).to.equal(true);
+  });
+
   it('gives page behind page', async () => {
     answers.set('/api/v1/incidents?limit=200', { body: [incident(3), incident(2)], next: '/page-2' });
     answers.set('/page-2', { body: [incident(1)] });
