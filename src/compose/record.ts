@@ -119,7 +119,8 @@ export async function openRecord(
   const onMissing = (missing: readonly MissingEntries[]): void => {
     for (const finding of missing.map(findingOf)) void findings.report(finding);
   };
-  const prove = isMadeBefore ? () => projections.proof(log) : undefined;
+  const { tables } = projections;
+  const prove = isMadeBefore ? () => projections.proof(log, tables) : undefined;
   const onDifference = (difference: string): void => {
     postureProof.distrust();
     verification.endProof();

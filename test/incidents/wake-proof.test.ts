@@ -66,6 +66,10 @@ describe('given a database that was edited while the service was stopped, and is
     ['it is less severe', (_home, id) => `UPDATE incidents SET rank = 3 WHERE id = '${id}'`],
     ['it holds nothing', () => `DELETE FROM deliveries`],
     ['it is as it was before its last entry, which is hidden', hide],
+    [
+      'its last entry is hidden, and the one before is said to be longer than the log',
+      (home, id) => `${hide(home, id)}; UPDATE entries SET length = 4000000000 WHERE version = 2`,
+    ],
     ['its last entry is not indexed', () => 'DELETE FROM entries WHERE version = 3'],
     ['its entries are entries that there never were', () => 'UPDATE entries SET seq = 1000000 WHERE version = 3'],
     ['its entries are those of another', () => 'UPDATE entries SET seq = 2, offset = 0 WHERE version = 3'],
