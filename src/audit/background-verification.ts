@@ -95,11 +95,11 @@ export class BackgroundVerification {
    */
   async proveRest(): Promise<void> {
     const rests = this.rests();
-    const rest = async (): Promise<void> => {
+    const turn = async (): Promise<void> => {
       await this.#running?.catch(() => {});
       await rests();
     };
-    this.#report(await this.#proof?.endLater(rest));
+    this.#report(await this.#proof?.endLater(turn));
     this.#proof = undefined;
   }
 

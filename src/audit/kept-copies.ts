@@ -2,7 +2,7 @@
  * The files that were found in the place of others, and are kept as evidence. The first ones matter most: somebody who
  * goes on, or a job that cuts the log each minute, must not fill the disk with them.
  */
-import { lstatSync, readdirSync } from 'node:fs';
+import { lstatSync, readdirSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 /** How many files are kept in the place of one, and how many bytes of them beside the first. */
@@ -31,5 +31,17 @@ export function pathToKeep(path: string, what: 'replaced' | 'truncated', time: s
   return sizes.length === 0 || (sizes.length < MOST_KEPT && bytes <= MOST_BYTES) ? kept : undefined;
 }
 
-/** For messages: why a file was not kept. */
-export const NOT_KEPT = 'was not kept, because enough of the kind is kept already';
+/**
+ * Moves what is at `path` to where it can be kept. Under Landlock that is refused for what is no regular file; then it is
+ * overwritten.
+ * @returns the name of the file that keeps it, if there is one
+ */
+export function moveAside(path: string, kept: string | undefined): string | undefined {
+  if (kept === undefined) return undefined;
+  try {
+    renameSync(path, kept);
+    return basename(kept);
+  } catch {
+    return undefined;
+  }
+}
