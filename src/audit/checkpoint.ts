@@ -9,7 +9,7 @@ import { SECOND } from '../clock.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { replaceFile } from '../durable-file.ts';
 import { EMPTY_HEAD, type Head } from './entry.ts';
-import { moveAside } from './kept-copies.ts';
+import { keep } from './kept-copies.ts';
 import type { PostureSigner } from './signed-posture.ts';
 import type { Damage, ValidPrefix } from './verify-chain.ts';
 import type { LogLostData, StoredEntry } from '../domain/entries.ts';
@@ -221,7 +221,7 @@ export class Checkpointer {
       this.#fault ??= { how: 'removed' };
       return;
     }
-    const keptAs = moveAside(path, this.#aside(path));
+    const keptAs = keep(path, this.#aside(path));
     this.#fault = { how: 'replaced', ...(keptAs === undefined ? {} : { keptAs }) };
   }
 }

@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { openDirectoryOf, syncData, syncDirectoryOf, syncFile, writeAll } from '../durable-file.ts';
 import { nextPath, type Recovered } from './recovery.ts';
 import { SealedWatch } from './sealed-watch.ts';
-import { moveAside } from './kept-copies.ts';
+import { keep } from './kept-copies.ts';
 import { sealedPath, type SealedSegment } from './segments.ts';
 
 const truncate = promisify(ftruncate);
@@ -188,7 +188,7 @@ export class SegmentedFile {
     try {
       await fill(file);
       await syncFile(file);
-      keptAs = moveAside(this.path, aside);
+      keptAs = keep(this.path, aside);
       renameSync(next, this.path);
     } catch (error) {
       closeSync(file);
