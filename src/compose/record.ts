@@ -122,6 +122,8 @@ export async function openRecord(
   const { tables } = projections;
   const prove = isMadeBefore ? () => projections.proof(log, tables) : undefined;
   const onDifference = (difference: string): void => {
+    // From a damaged log it could not be made again, and reads go on.
+    if (log.status.state === 'damaged') return;
     postureProof.distrust();
     verification.endProof();
     const detail = `the database was not what the log says, and is made again: ${difference}`;
@@ -139,7 +141,9 @@ export async function openRecord(
   const postureProof = new PostureProof({ path, hash, log, projections, isProved, rest: verification.rests() });
   const incidentProof = projections.incidentProof(log);
   const difference = (id: string): Promise<string | undefined> => incidentProof.difference(id);
-  const wakeProof = new WakeProof({ isProved, difference, current: () => projections.current(), onDifference });
+  // To a damaged log nothing is written.
+  const isNeedless = (): boolean => verification.isProved || log.status.state === 'damaged';
+  const wakeProof = new WakeProof({ isNeedless, difference, current: () => projections.current(), onDifference });
 
   const current = () => projections.current();
   const channel = (action: ContainmentAction, directive: Directive): Channel =>
@@ -168,11 +172,13 @@ export async function openRecord(
     clock,
     random: randomPool(),
   });
-  const postureFault = (error: unknown): void => {
-    if (!verification.stopped) logger.error({ err: error }, "the signed posture can't be compared");
-  };
   if (isMadeBefore && recovered.damage === undefined) {
-    void postureProof.compare().then((finding) => finding && findings.report(finding), postureFault);
+    await postureProof.begin(
+      (finding) => void findings.report(finding),
+      (error) => {
+        if (!verification.stopped) logger.error({ err: error }, "the signed posture can't be compared");
+      },
+    );
   }
   const isVerified = (): boolean => verification.verified !== undefined;
   return {

@@ -143,9 +143,9 @@ export class IncidentProof {
    */
   async #firstBehind(id: string, { seq, offset, length }: LinePlace): Promise<number | undefined> {
     const { log } = this.#parts;
-    const { entries, bytes } = log.status;
+    const { bytes } = log.status;
     const needle = Buffer.from(`"incident":"${id}"`);
-    const growing = log.fileOf(entries).first;
+    const growing = log.fileOf(Infinity).first;
     const { first } = log.fileOf(seq);
     for (let due = first, from = offset + length; ; from = 0) {
       const file = await openLogFile(log.fileOf(due).path);
@@ -157,7 +157,7 @@ export class IncidentProof {
       } finally {
         await file.close();
       }
-      const next = [...log.sealed, log.fileOf(entries)].find((one) => one.first > due);
+      const next = [...log.sealed, log.fileOf(Infinity)].find((one) => one.first > due);
       if (due >= growing || next === undefined) return undefined;
       due = next.first;
     }
@@ -166,7 +166,7 @@ export class IncidentProof {
 
 /** Whether a part of a file holds some bytes: twenty times as fast as to look at its lines. */
 async function holds(file: FileHandle, from: number, to: number, needle: Buffer): Promise<boolean> {
-  const window = Buffer.allocUnsafe(Math.min(WINDOW_BYTES, to - from));
+  const window = Buffer.allocUnsafe(Math.max(0, Math.min(WINDOW_BYTES, to - from)));
   for (let position = from; position < to;) {
     const { bytesRead } = await file.read(window, 0, Math.min(window.length, to - position), position);
     if (bytesRead === 0) break;

@@ -1,4 +1,4 @@
-import { copyFileSync, rmSync } from 'node:fs';
+import { copyFileSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'chai';
@@ -149,6 +149,17 @@ describe('given a database that was edited while the service was stopped, and is
     expect((await recording.recorder.report(REPORT)).change).to.equal('recurred');
     expect((await recording.recorder.perform('resolve', { id })).change).to.equal('moved');
     expect(recording.record.findings.open).to.deep.equal([]);
+  });
+
+  it('and a log that was cut, then nothing is made again from what is left of it', async () => {
+    const { home, id } = await recorded();
+    truncateSync(Recording.logIn(home));
+    edit(home, `UPDATE incidents SET dedup_key = 'x' WHERE id = '${id}'`);
+    const recording = await open(home);
+    const refused = await recording.recorder.perform('resolve', { id }).catch((error: unknown) => error);
+    expect(refused).to.have.property('code', 'log_unavailable');
+    expect(recording.log.status.state).to.equal('damaged');
+    expect(recording.incident(id)).to.include({ state: 'acknowledged' });
   });
 
   const CRASHED: readonly [what: string, sql: string][] = [
