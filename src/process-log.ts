@@ -45,6 +45,9 @@ export async function verifyRest(verification: BackgroundVerification, log: Audi
   try {
     let damage = await verifyFirst(verification, logger);
     if (damage === undefined) logger.info({ entries: verification.verified }, 'the audit log is verified');
+    verification.proveRest().catch((error: unknown) => {
+      if (!verification.stopped) logger.error({ err: error }, 'the database could not be proved to its end');
+    });
     while (damage === undefined) damage = await verifyAgain(verification, logger);
     if (log.status.state === 'damaged') return;
     log.markDamaged(damage);

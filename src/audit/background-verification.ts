@@ -47,6 +47,8 @@ export interface Proof {
   take(entries: readonly StoredEntry[]): void;
   /** Ends the proof after the last entry, resting now and then; returns what differs. */
   end(rest: () => Promise<void>, missing: readonly MissingEntries[]): Promise<string | undefined>;
+  /** Ends what nobody waits for, after `end`; like that. */
+  endLater(rest: () => Promise<void>): Promise<string | undefined>;
 }
 
 export class BackgroundVerification {
@@ -57,6 +59,10 @@ export class BackgroundVerification {
   #verifiedAt: number | undefined;
   #fault: string | undefined;
   #pause = SHORTEST_PAUSE;
+  /** The proof of which a part is left. */
+  #proof: Proof | undefined;
+  #isMoot = false;
+  #running: Promise<unknown> | undefined;
   #isProved = false;
   readonly #proved = Promise.withResolvers<void>();
 
@@ -79,7 +85,26 @@ export class BackgroundVerification {
 
   /** Ends the proof: what it was about is made again from the log. */
   endProof(): void {
+    this.#isMoot = true;
     this.#setProved();
+  }
+
+  /**
+   * Ends the part of the proof that nobody waits for, while the log is not being verified.
+   * @throws whatever reading the log throws; after `stop`, the reason of the abort
+   */
+  async proveRest(): Promise<void> {
+    const rests = this.rests();
+    const turn = async (): Promise<void> => {
+      await this.#running?.catch(() => {});
+      await rests();
+    };
+    this.#report(await this.#proof?.endLater(turn));
+    this.#proof = undefined;
+  }
+
+  #report(difference: string | undefined): void {
+    if (difference !== undefined && !this.#isMoot) this.#options.onDifference?.(difference);
   }
 
   #setProved(): void {
@@ -153,12 +178,16 @@ export class BackgroundVerification {
 
   async #verify(files: () => Files, prove?: () => Proof): Promise<Damage | undefined> {
     try {
-      const damage = await this.#verifyAll(files, prove);
+      const running = this.#verifyAll(files, prove);
+      this.#running = running;
+      const damage = await running;
       this.#fault = undefined;
       return damage;
     } catch (error) {
       if (!this.stopped) this.#fault = reasonOf(error as NodeJS.ErrnoException);
       throw error;
+    } finally {
+      this.#running = undefined;
     }
   }
 
@@ -172,9 +201,9 @@ export class BackgroundVerification {
     const { head, damage, missing } = result;
     if (damage !== undefined) return damage;
     if (proof !== undefined && !this.#isProved) {
-      const difference = await proof.end(this.rests(), missing);
-      if (difference !== undefined && !this.#isProved) this.#options.onDifference?.(difference);
+      this.#report(await proof.end(this.rests(), missing));
       this.#setProved();
+      if (!this.#isMoot) this.#proof = proof;
     }
     this.#verified = head.entries;
     this.#verifiedAt = this.#options.clock.now();

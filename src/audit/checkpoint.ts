@@ -3,13 +3,13 @@
  * lost entries, which the chain alone cannot show. The checkpoint follows the log, so after a crash it may be behind
  * it, never ahead.
  */
-import { lstatSync, renameSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { basename } from 'node:path';
 import { SECOND } from '../clock.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { replaceFile } from '../durable-file.ts';
 import { EMPTY_HEAD, type Head } from './entry.ts';
+import { keep } from './kept-copies.ts';
 import type { PostureSigner } from './signed-posture.ts';
 import type { Damage, ValidPrefix } from './verify-chain.ts';
 import type { LogLostData, StoredEntry } from '../domain/entries.ts';
@@ -221,9 +221,8 @@ export class Checkpointer {
       this.#fault ??= { how: 'removed' };
       return;
     }
-    const aside = this.#aside(path);
-    if (aside !== undefined) renameSync(path, aside);
-    this.#fault = { how: 'replaced', ...(aside === undefined ? {} : { keptAs: basename(aside) }) };
+    const keptAs = keep(path, this.#aside(path));
+    this.#fault = { how: 'replaced', ...(keptAs === undefined ? {} : { keptAs }) };
   }
 }
 

@@ -2,7 +2,7 @@
  * The files that were found in the place of others, and are kept as evidence. The first ones matter most: somebody who
  * goes on, or a job that cuts the log each minute, must not fill the disk with them.
  */
-import { lstatSync, readdirSync } from 'node:fs';
+import { linkSync, lstatSync, readdirSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 /** How many files are kept in the place of one, and how many bytes of them beside the first. */
@@ -31,5 +31,20 @@ export function pathToKeep(path: string, what: 'replaced' | 'truncated', time: s
   return sizes.length === 0 || (sizes.length < MOST_KEPT && bytes <= MOST_BYTES) ? kept : undefined;
 }
 
-/** For messages: why a file was not kept. */
-export const NOT_KEPT = 'was not kept, because enough of the kind is kept already';
+/**
+ * Keeps what is at `path` under another name, before it is overwritten. It gets a second name where it can, so that a crash
+ * never leaves the path empty. Under Landlock neither is allowed for what is no file and no directory; then it is not kept.
+ * @returns the name of the file that keeps it, if there is one
+ */
+export function keep(path: string, kept: string | undefined): string | undefined {
+  if (kept === undefined) return undefined;
+  for (const give of [linkSync, renameSync]) {
+    try {
+      give(path, kept);
+      return basename(kept);
+    } catch {
+      // Not this way: a directory has one name only, and the file may be another user's.
+    }
+  }
+  return undefined;
+}

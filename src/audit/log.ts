@@ -32,7 +32,7 @@ import { draftsOf, entriesIn, type Finding } from './findings.ts';
 import type { Recovered } from './recovery.ts';
 import { type Holders, PostureSigner } from './signed-posture.ts';
 import { type Displacement, SegmentedFile } from './segmented-file.ts';
-import { NOT_KEPT, pathToKeep } from './kept-copies.ts';
+import { pathToKeep } from './kept-copies.ts';
 import { missingIn, type SealedSegment } from './segments.ts';
 import { type Batch, AppendQueue } from './append-queue.ts';
 import type { Damage } from './verify-chain.ts';
@@ -403,7 +403,7 @@ export class AuditLog {
     const range = { first_seq, last_seq };
     const detail =
       `the file of the log was cut while it was written: ${entriesIn(first_seq, last_seq)} are lost, ` +
-      `what is left of them ${aside === undefined ? NOT_KEPT : `is in ${basename(aside)}`}`;
+      `what is left of them ${aside === undefined ? 'was not kept' : `is in ${basename(aside)}`}`;
     if (batch !== undefined) this.#queue.putFirst(batch.appends);
     // When these are refused, the loss is found again.
     this.#recordFirst(
@@ -435,7 +435,7 @@ export class AuditLog {
   /** The entries that say that a file was put back. */
   #restored(file: string, how: Exclude<Displacement, 'truncated'>, keptAs: string | undefined): readonly Draft[] {
     const kept =
-      how === 'removed' ? '' : `; what was in its place ${keptAs === undefined ? NOT_KEPT : `is in ${keptAs}`}`;
+      how === 'removed' ? '' : `; what was in its place ${keptAs === undefined ? 'was not kept' : `is in ${keptAs}`}`;
     const detail = `${file} was ${HOW[how]} while the recorder ran, and was put back${kept}`;
     const what = file === basename(this.#options.path) ? 'log' : 'checkpoint';
     const name =

@@ -6,11 +6,11 @@
  * what was written; `restore` copies it back from the open descriptor, which still holds it.
  */
 import { closeSync, constants, fstatSync, ftruncate, lstatSync, openSync, read, renameSync, rmSync } from 'node:fs';
-import { basename } from 'node:path';
 import { promisify } from 'node:util';
 import { openDirectoryOf, syncData, syncDirectoryOf, syncFile, writeAll } from '../durable-file.ts';
 import { nextPath, type Recovered } from './recovery.ts';
 import { SealedWatch } from './sealed-watch.ts';
+import { keep } from './kept-copies.ts';
 import { sealedPath, type SealedSegment } from './segments.ts';
 
 const truncate = promisify(ftruncate);
@@ -188,10 +188,7 @@ export class SegmentedFile {
     try {
       await fill(file);
       await syncFile(file);
-      if (aside !== undefined && lstatSync(this.path, NOT_THERE) !== undefined) {
-        renameSync(this.path, aside);
-        keptAs = basename(aside);
-      }
+      keptAs = keep(this.path, aside);
       renameSync(next, this.path);
     } catch (error) {
       closeSync(file);

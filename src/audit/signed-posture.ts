@@ -57,7 +57,7 @@ export async function readPosture(logPath: string, hash: ChainHash): Promise<Pos
 }
 
 /** After so many entries it is written again although no count has changed: those behind it are read at the next start. */
-const MOST_BEHIND = 1000;
+const MOST_BEHIND = 250;
 
 /** Writes the posture of a growing log. */
 export class PostureSigner {

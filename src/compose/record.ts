@@ -122,8 +122,11 @@ export async function openRecord(
   const onMissing = (missing: readonly MissingEntries[]): void => {
     for (const finding of missing.map(findingOf)) void findings.report(finding);
   };
-  const prove = isMadeBefore ? () => projections.proof(log) : undefined;
+  const { tables } = projections;
+  const prove = isMadeBefore ? () => projections.proof(log, tables) : undefined;
   const onDifference = (difference: string): void => {
+    // From a damaged log it could not be made again, and reads go on.
+    if (log.status.state === 'damaged') return;
     postureProof.distrust();
     verification.endProof();
     const detail = `the database was not what the log says, and is made again: ${difference}`;
@@ -141,13 +144,9 @@ export async function openRecord(
   const postureProof = new PostureProof({ path: beside, hash, log, projections, isProved, rest: verification.rests() });
   const incidentProof = projections.incidentProof(log);
   const difference = (id: string): Promise<string | undefined> => incidentProof.difference(id);
-  const wakeProof = new WakeProof({
-    // A damaged log takes no decision, and the database may hold all that is left of what it said.
-    isProved: () => isProved() || log.status.state === 'damaged',
-    difference,
-    current: () => projections.current(),
-    onDifference,
-  });
+  // To a damaged log nothing is written, and the database may hold all that is left of what it said.
+  const isNeedless = (): boolean => verification.isProved || log.status.state === 'damaged';
+  const wakeProof = new WakeProof({ isNeedless, difference, current: () => projections.current(), onDifference });
 
   const current = () => projections.current();
   const channel = (action: ContainmentAction, directive: Directive): Channel =>
@@ -176,11 +175,13 @@ export async function openRecord(
     clock,
     random: randomPool(),
   });
-  const postureFault = (error: unknown): void => {
-    if (!verification.stopped) logger.error({ err: error }, "the signed posture can't be compared");
-  };
   if (isMadeBefore && recovered.damage === undefined) {
-    void postureProof.compare().then((finding) => finding && findings.report(finding), postureFault);
+    await postureProof.begin(
+      (finding) => void findings.report(finding),
+      (error) => {
+        if (!verification.stopped) logger.error({ err: error }, "the signed posture can't be compared");
+      },
+    );
   }
   const identity = new LogIdentity({ path: beside, hash, log });
   const isVerified = (): boolean => verification.verified !== undefined;

@@ -74,7 +74,7 @@ export async function send({
     const signature =
       secretPath === undefined
         ? {}
-        : signed(unnamed(secretPath, 'secret_path', readSigningSecret), headers['idempotency-key'], text, Date.now());
+        : signed(unnamed(secretPath, 'secret_path', readSigningSecrets), headers['idempotency-key'], text, Date.now());
     return JUDGES[confirm](
       await post({
         url: endpoint.url,

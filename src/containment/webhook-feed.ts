@@ -71,7 +71,9 @@ export class WebhookFeed {
   constructor(webhook: Webhook, parts: WebhookFeedParts) {
     this.#webhook = webhook;
     this.#parts = parts;
-    this.#position = parts.takenUpTo ?? parts.log.status.entries;
+    // In a database that somebody has edited it may be ahead of the log: then it would take nothing any more.
+    const { entries } = parts.log.status;
+    this.#position = Math.min(parts.takenUpTo ?? entries, entries);
     this.#recorded = parts.takenUpTo ?? -1;
   }
 

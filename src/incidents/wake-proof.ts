@@ -8,8 +8,8 @@ import { RecorderError } from '../errors.ts';
 const MOST_REMEMBERED = 10_000;
 
 export interface WakeProofParts {
-  /** Whether the whole database is proved. */
-  readonly isProved: () => boolean;
+  /** Whether no proof is needed: the whole database is proved, or nothing can be written. */
+  readonly isNeedless: () => boolean;
   /** What differs from the log; undefined when nothing does. @throws RecorderError when that can't be said now */
   readonly difference: (id: string) => Promise<string | undefined>;
   /** @throws RecorderError `log_unavailable` while the database is behind the log: then it differs without a reason */
@@ -31,7 +31,7 @@ export class WakeProof {
    * @returns undefined when that is not needed; else rejects with RecorderError `log_unavailable` when it differs
    */
   prove(id: string): Promise<void> | undefined {
-    if (this.#parts.isProved()) {
+    if (this.#parts.isNeedless()) {
       this.#proved.clear();
       return undefined;
     }
@@ -39,9 +39,9 @@ export class WakeProof {
   }
 
   async #prove(id: string): Promise<void> {
-    const { difference, onDifference, isProved, current } = this.#parts;
+    const { difference, onDifference, isNeedless, current } = this.#parts;
     const found = await difference(id).catch(asUnavailable);
-    if (isProved()) return;
+    if (isNeedless()) return;
     current();
     if (found !== undefined) {
       onDifference(found);

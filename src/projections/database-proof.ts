@@ -4,11 +4,12 @@
  *
  * - Each entry about an incident is indexed where it stands, and nothing else is.
  * - Each incident has the version, state and hash of its last entry.
- * - Each unresolved incident is what its entries make of it, with its deliveries; and the posture counts these.
+ * - Each unresolved incident is what its entries make of it, with its deliveries; and the posture counts these. The same
+ *   for the resolved ones, later.
+ * - The statistics count them, and findings and webhooks stand as the log says.
  *
  * Works while entries are applied: what came after the proven part is the work of this process.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { ACTIONS, CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
 import type { ReadableLog } from '../audit/log.ts';
@@ -19,12 +20,11 @@ import type { EntryPlaces } from './entry-places.ts';
 import type { Incidents } from './incidents.ts';
 import { IncidentProof } from './incident-proof.ts';
 import type { Posture } from './posture.ts';
-import type { Statistics } from './statistics.ts';
+import { type SmallTables, TablesProof } from './tables-proof.ts';
+import type { Kind, Statistics } from './statistics.ts';
 
 /** How many incidents are counted at a time. */
 const CHUNK = 5000;
-/** With more incidents, the statistics are not counted: that would keep everything else waiting. */
-const MOST_COUNTED = 20_000;
 /** How many missing incidents are remembered; there are some only where segments were archived and are still there. */
 const MOST_ABSENT = 100_000;
 /** How often an incident is read again because it has changed meanwhile. */
@@ -37,6 +37,8 @@ export interface DatabaseProofParts {
   readonly places: EntryPlaces;
   readonly statistics: Statistics;
   readonly log: ReadableLog;
+  /** The small tables as the start has found them. */
+  readonly tables: SmallTables;
   /** Whether the projections have all that is in the log. */
   readonly isCurrent: () => boolean;
 }
@@ -53,6 +55,8 @@ export class DatabaseProof {
   readonly #holders: Statement;
   readonly #strays: Statement;
   readonly #population: Statement;
+  readonly #following: Statement;
+  readonly #tables = new TablesProof();
   readonly #archived: ArchivedRange[] = [];
   readonly #absent: number[] = [];
   #difference: string | undefined;
@@ -67,7 +71,7 @@ export class DatabaseProof {
       SELECT seq, offset, length FROM entries
       WHERE incident = (SELECT number FROM incidents WHERE id = ?) AND version = ?`);
     this.#latest = database.prepare(`
-      SELECT number, version, state, document ->> '$.hash' AS hash, document ->> '$.state' AS shown
+      SELECT number, version, state, class, rank, document ->> '$.hash' AS hash, document ->> '$.state' AS shown
       FROM incidents WHERE id = ?`);
     this.#count = database.prepare(`
       SELECT count(*) AS count FROM entries WHERE incident > ? AND incident <= ? AND seq BETWEEN ? AND ?`);
@@ -82,14 +86,19 @@ export class DatabaseProof {
     this.#strays = database.prepare(`
       SELECT count(*) AS count FROM deliveries
       WHERE action = ? AND NOT EXISTS (SELECT 1 FROM incidents WHERE number = incident AND state <> 'resolved')`);
-    this.#population = database.prepare(`
-      SELECT class, rank, state, count(*) AS count FROM incidents GROUP BY class, rank, state`);
+    this.#population = database.prepare(
+      'SELECT count(*) AS count FROM incidents WHERE state = ? AND class = ? AND rank = ?',
+    );
+    this.#following = database.prepare(
+      'SELECT id, number, state FROM incidents WHERE number > ? AND number <= ? ORDER BY number LIMIT 1',
+    );
   }
 
   /** Takes the next valid entries of the log. */
   take(entries: readonly StoredEntry[]): void {
     for (const entry of entries) {
       this.#head = entry.data.seq;
+      this.#tables.take(entry);
       if (entry.event === 'log.archived') this.#archived.push(...rangesOf(entry.data));
       else if (isAboutIncident(entry)) this.#difference ??= this.#compare(entry);
     }
@@ -106,8 +115,24 @@ export class DatabaseProof {
     this.#difference ??= this.#absentDifference();
     this.#difference ??= await this.#countDifference(rest, missing);
     this.#difference ??= await this.#unresolvedDifference(rest);
-    this.#difference ??= this.#postureDifference() ?? this.#populationDifference();
+    this.#difference ??= this.#postureDifference() ?? this.#tableDifference(missing);
+    this.#difference ??= await this.#populationDifference(rest);
     return this.#parts.isCurrent() ? this.#difference : undefined;
+  }
+
+  /**
+   * Compares what nobody waits for, after `end`: each resolved incident with what its entries make of it.
+   * @returns and throws like `end`
+   */
+  async endLater(rest: () => Promise<void>): Promise<string | undefined> {
+    for (let number = 0; ;) {
+      const row = this.#following.get(number, this.#head);
+      if (row === undefined) return undefined;
+      number = Number(row.number);
+      const difference = row.state === 'resolved' ? await this.#incidentDifference(String(row.id)) : undefined;
+      if (difference !== undefined) return this.#parts.isCurrent() ? difference : undefined;
+      await rest();
+    }
   }
 
   #compare(entry: IncidentEntry & StoredEntry): string | undefined {
@@ -125,7 +150,10 @@ export class DatabaseProof {
     this.#entries += 1;
     if (version < Number(latest.version)) return undefined;
     const isLatest = version === latest.version && latest.hash === entry.entry_hash;
-    return isLatest && latest.state === state && latest.shown === state
+    // What is of no known kind would not be found by its kind.
+    const isKnown =
+      (CLASSES as readonly unknown[]).includes(latest.class) && SEVERITIES[Number(latest.rank)] !== undefined;
+    return isLatest && isKnown && latest.state === state && latest.shown === state
       ? undefined
       : `${id} is not what entry ${seq} says of it`;
   }
@@ -194,18 +222,25 @@ export class DatabaseProof {
     return undefined;
   }
 
-  #populationDifference(): string | undefined {
-    const { total_incidents } = this.#parts.statistics.read();
-    if (total_incidents > MOST_COUNTED) return undefined;
-    const counted = this.#population
-      .all()
-      .map(({ class: name, rank, state, count }) => [name, SEVERITIES[Number(rank)], state, count].join(' '));
-    const stated = [...this.#parts.statistics.population()]
-      .filter(({ count }) => count !== 0)
-      .map(({ class: name, severity, state, count }) => [name, severity, state, count].join(' '));
-    return isDeepStrictEqual(counted.toSorted(), stated.toSorted())
-      ? undefined
-      : 'the statistics count other incidents';
+  #tableDifference(missing: readonly MissingEntries[]): string | undefined {
+    return missing.length === 0 ? this.#tables.difference(this.#parts.tables) : undefined;
+  }
+
+  /** Counts one kind at a time: within a turn the rows and their number change together. */
+  async #populationDifference(rest: () => Promise<void>): Promise<string | undefined> {
+    for (const state of STATES) {
+      for (const name of CLASSES) {
+        for (const [rank, severity] of SEVERITIES.entries()) {
+          const counted = Number(this.#population.get(state, name, rank)?.count ?? 0);
+          if (counted !== this.#parts.statistics.count(name, severity, state))
+            return 'the statistics count other incidents';
+          await rest();
+        }
+      }
+    }
+    const isKnown = ({ class: name, severity, state }: Kind): boolean =>
+      CLASSES.includes(name) && SEVERITIES.includes(severity) && STATES.includes(state);
+    return this.#parts.statistics.population().every(isKnown) ? undefined : 'the statistics count incidents of no kind';
   }
 }
 

@@ -4,7 +4,7 @@ import type { ArchivedData, EntryOf, FindingOnRecord } from '../domain/entries.t
 import type { Database, Statement } from './database.ts';
 
 /** How many findings are shown, and repeated when segments are archived. More means that somebody is playing. */
-const MOST = 256;
+export const MOST_FINDINGS = 256;
 
 export class Findings implements KnownFindings {
   readonly #one: Statement;
@@ -16,9 +16,9 @@ export class Findings implements KnownFindings {
   constructor(database: Database) {
     this.#one = database.prepare('SELECT finding, detail, found_at, open FROM findings WHERE finding = ?');
     this.#open = database.prepare(`
-      SELECT finding, detail, found_at, open FROM findings WHERE open = 1 ORDER BY found_at, finding LIMIT ${MOST}`);
+      SELECT finding, detail, found_at, open FROM findings WHERE open = 1 ORDER BY found_at, finding LIMIT ${MOST_FINDINGS}`);
     this.#all = database.prepare(`
-      SELECT finding, detail, found_at, open FROM findings ORDER BY open DESC, found_at, finding LIMIT ${MOST}`);
+      SELECT finding, detail, found_at, open FROM findings ORDER BY open DESC, found_at, finding LIMIT ${MOST_FINDINGS}`);
     this.#find = database.prepare(`
       INSERT INTO findings (finding, detail, found_at, open) VALUES (?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET detail = excluded.detail, found_at = excluded.found_at, open = excluded.open`);

@@ -2,11 +2,12 @@
  * Proves single incidents against the log: folds the entries that the database indexes, each of which is verified, and
  * compares the result with its row.
  */
+import type { FileHandle } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { ACTIONS, SEVERITIES } from '../../machines/vocabulary.ts';
 import { readEntryLine } from '../audit/entry-line.ts';
 import { type LinePlace, openLogFile, readEntriesAt } from '../audit/log-reader.ts';
-import { readLines } from '../audit/lines.ts';
+import { readLines, WINDOW_BYTES } from '../audit/lines.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { Contradiction } from '../domain/contradiction.ts';
 import { type Entry, type IncidentEntry, isAboutIncident } from '../domain/entries.ts';
@@ -95,7 +96,9 @@ export class IncidentProof {
         if (error instanceof Contradiction) return { isIncomplete: true };
         throw error;
       }
-      last = page.places.at(-1) ?? last;
+      const end = lines.at(-1);
+      // Where it is in truth: the index may say another place.
+      if (end !== undefined) last = { seq: end.seq, offset: end.offset, length: end.bytes.length + 1 };
       after = page.next ?? 0;
       isMore = page.next !== undefined;
     }
@@ -136,27 +139,48 @@ export class IncidentProof {
    */
   async #firstBehind(id: string, { seq, offset, length }: LinePlace): Promise<number | undefined> {
     const { log } = this.#parts;
-    const { entries, bytes } = log.status;
+    const { bytes } = log.status;
     const needle = Buffer.from(`"incident":"${id}"`);
-    const growing = log.fileOf(entries).first;
+    const growing = log.fileOf(Infinity).first;
     const { first } = log.fileOf(seq);
     for (let due = first, from = offset + length; ; from = 0) {
       const file = await openLogFile(log.fileOf(due).path);
       if (file === undefined) throw new RecorderError('overloaded', 'a file of the audit log is not there now');
       try {
         const to = due === growing ? bytes : (await file.stat()).size;
-        for await (const lines of readLines(file, from, to)) {
-          const line = lines.find((one) => one.bytes.includes(needle) && isAbout(one, id));
-          if (line !== undefined) return readEntryLine(line)?.seq;
-        }
+        const found = (await holds(file, from, to, needle)) ? await firstAbout(file, from, to, id) : undefined;
+        if (found !== undefined) return found;
       } finally {
         await file.close();
       }
-      const next = [...log.sealed, log.fileOf(entries)].find((one) => one.first > due);
+      const next = [...log.sealed, log.fileOf(Infinity)].find((one) => one.first > due);
       if (due >= growing || next === undefined) return undefined;
       due = next.first;
     }
   }
+}
+
+/** Whether a part of a file holds some bytes: twenty times as fast as to look at its lines. */
+async function holds(file: FileHandle, from: number, to: number, needle: Buffer): Promise<boolean> {
+  const window = Buffer.allocUnsafe(Math.max(0, Math.min(WINDOW_BYTES, to - from)));
+  for (let position = from; position < to;) {
+    const { bytesRead } = await file.read(window, 0, Math.min(window.length, to - position), position);
+    if (bytesRead === 0) break;
+    if (window.subarray(0, bytesRead).includes(needle)) return true;
+    if (position + bytesRead >= to) break;
+    // They may lie across two windows.
+    position += Math.max(1, bytesRead - needle.length + 1);
+  }
+  return false;
+}
+
+/** The first entry about an incident in a part of a file. */
+async function firstAbout(file: FileHandle, from: number, to: number, id: string): Promise<number | undefined> {
+  for await (const lines of readLines(file, from, to)) {
+    const line = lines.find((one) => isAbout(one, id));
+    if (line !== undefined) return readEntryLine(line)?.seq;
+  }
+  return undefined;
 }
 
 /** Whether a line is an entry about an incident. A report may name one in its evidence. */

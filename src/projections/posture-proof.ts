@@ -13,6 +13,9 @@ import type { ReadableLog } from '../audit/log.ts';
 import { type Holders, readPosture } from '../audit/signed-posture.ts';
 import type { Projections } from './projections.ts';
 
+/** How many pages of entries behind the signed posture the start reads at once; of more it does not wait for the end. */
+const PAGES_AT_ONCE = 16;
+
 export interface PostureProofParts {
   readonly path: string;
   readonly hash: ChainHash;
@@ -43,9 +46,26 @@ export class PostureProof {
     return this.#parts.isProved() || this.#agreed.has(action);
   }
 
-  /** Compares what the start has found with the signed posture. @returns what is wrong with that @throws when the log can't be read */
-  async compare(): Promise<Finding | undefined> {
-    const { path, hash, log, rest } = this.#parts;
+  /**
+   * Compares what the start has found with the signed posture. Resolves when that is done, or when it takes long.
+   * @param onFinding receives what is wrong with the signed posture
+   * @param onFault receives the error when the log can't be read
+   */
+  async begin(onFinding: (finding: Finding) => void, onFault: (error: unknown) => void): Promise<void> {
+    const long = Promise.withResolvers<void>();
+    let pages = 0;
+    const rest = async (): Promise<void> => {
+      pages += 1;
+      if (pages <= PAGES_AT_ONCE) return;
+      long.resolve();
+      await this.#parts.rest();
+    };
+    const compared = this.#compare(rest).then((finding) => finding && onFinding(finding), onFault);
+    await Promise.race([compared, long.promise]);
+  }
+
+  async #compare(rest: () => Promise<void>): Promise<Finding | undefined> {
+    const { path, hash, log } = this.#parts;
     if (!hash.keyed) return undefined;
     const { signed, fault } = await readPosture(path, hash);
     if (fault !== undefined) return { name: 'posture_altered', detail: fault };

@@ -22,7 +22,7 @@ import { CurrentReads } from './current-reads.ts';
 import { Database, type Statement } from './database.ts';
 import { DatabaseProof } from './database-proof.ts';
 import { type EntriesPage, EntryPlaces } from './entry-places.ts';
-import { Findings } from './findings.ts';
+import { Findings, MOST_FINDINGS } from './findings.ts';
 import { foldOverGap } from './fold-over-gap.ts';
 import { IdempotencyKeys } from './idempotency-keys.ts';
 import { IncidentProof } from './incident-proof.ts';
@@ -32,6 +32,7 @@ import { Incidents, type ShownIncidents } from './incidents.ts';
 import { Posture, type ShownPosture } from './posture.ts';
 import { Sources } from './sources.ts';
 import { Statistics, Tally } from './statistics.ts';
+import type { SmallTables } from './tables-proof.ts';
 import { Webhooks } from './webhooks.ts';
 
 /** How far the log has been applied. */
@@ -246,8 +247,14 @@ export class Projections {
     }
   }
 
-  /** Begins to prove the database against the log. */
-  proof(log: ReadableLog): DatabaseProof {
+  /** What the small tables hold now. */
+  get tables(): SmallTables {
+    const open = this.#findings.open().map(({ finding }) => finding);
+    return { open, notified: this.#webhooks.all(), isCut: open.length >= MOST_FINDINGS };
+  }
+
+  /** Begins to prove the database against the log. @param tables the small tables as the start has found them */
+  proof(log: ReadableLog, tables: SmallTables): DatabaseProof {
     return new DatabaseProof({
       database: this.#database,
       incidents: this.#incidents,
@@ -255,6 +262,7 @@ export class Projections {
       places: this.#places,
       statistics: this.statistics,
       log,
+      tables,
       isCurrent: () => !this.#unfinished,
     });
   }

@@ -43,6 +43,7 @@ const zeros = <Name extends string>(names: readonly Name[]): Record<Name, number
 
 export class Statistics {
   readonly #population: Statement;
+  readonly #one: Statement;
   readonly #entered: Statement;
   readonly #move: Statement;
   readonly #dropEmpty: Statement;
@@ -53,6 +54,7 @@ export class Statistics {
 
   constructor(database: Database) {
     this.#population = database.prepare('SELECT class, severity, state, count FROM population');
+    this.#one = database.prepare('SELECT count FROM population WHERE class = ? AND severity = ? AND state = ?');
     this.#entered = database.prepare('SELECT state, count FROM entered');
     this.#move = database.prepare(`
       INSERT INTO population (class, severity, state, count) VALUES (?, ?, ?, ?)
@@ -76,6 +78,11 @@ export class Statistics {
       state: row.state as State,
       count: Number(row.count),
     }));
+  }
+
+  /** How many incidents of a kind are counted. */
+  count(ofClass: IncidentClass, severity: Severity, state: State): number {
+    return Number(this.#one.get(ofClass, severity, state)?.count ?? 0);
   }
 
   read(): StatisticsReading {

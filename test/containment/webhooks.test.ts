@@ -1,10 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'chai';
 import { chainHash } from '../../src/audit/chain-hash.ts';
 import { Notifier } from '../../src/containment/notifier.ts';
 import type { Webhook } from '../../src/policy/targets.ts';
+import { databasePath } from '../../src/projections/database.ts';
 import { draft, openLog } from '../support/audit-log.ts';
 import { FixedClock } from '../support/fixed-clock.ts';
 import { type LocalService, localServices } from '../support/local-service.ts';
@@ -178,6 +180,22 @@ describe('webhooks', () => {
     const received = await target.receives(before + 5);
     expect(received.slice(before).map(({ body }) => body.data.incident)).to.deep.equal(ids);
     expect(received[before]?.headers['idempotency-key']).to.equal(received[0]?.headers['idempotency-key']);
+  });
+
+  it('get what comes, also where somebody has written that they have got it', async () => {
+    const { home: files, env } = home(`  - url: ${target.url('/events')}\n`);
+    const first = await start(files, { env });
+    await first.report();
+    await first.stop();
+    const database = new DatabaseSync(databasePath(files.log));
+    database.exec('UPDATE webhooks SET seq = 1000000');
+    database.close();
+    const service = await start(files, { env });
+    const { id } = (await service.report()).json;
+    while (!target.received.some(({ body }) => body.data.incident === id)) {
+      await target.receives(target.received.length + 1);
+    }
+    await service.said('the database is made again');
   });
 
   it('get each entry signed under its hash, with the bytes that are in the log', async () => {

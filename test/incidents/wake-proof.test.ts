@@ -66,6 +66,10 @@ describe('given a database that was edited while the service was stopped, and is
     ['it is less severe', (_home, id) => `UPDATE incidents SET rank = 3 WHERE id = '${id}'`],
     ['it holds nothing', () => `DELETE FROM deliveries`],
     ['it is as it was before its last entry, which is hidden', hide],
+    [
+      'its last entry is hidden, and the one before is said to be longer than the log',
+      (home, id) => `${hide(home, id)}; UPDATE entries SET length = 4000000000 WHERE version = 2`,
+    ],
     ['its last entry is not indexed', () => 'DELETE FROM entries WHERE version = 3'],
     ['its entries are entries that there never were', () => 'UPDATE entries SET seq = 1000000 WHERE version = 3'],
     ['its entries are those of another', () => 'UPDATE entries SET seq = 2, offset = 0 WHERE version = 3'],
@@ -147,14 +151,15 @@ describe('given a database that was edited while the service was stopped, and is
     expect(recording.record.findings.open).to.deep.equal([]);
   });
 
-  it('in nothing, but the log was cut off, then no command is taken, and what the database holds is still shown', async () => {
+  it('and a log that was cut, then nothing is made again from what is left of it', async () => {
     const { home, id } = await recorded();
     truncateSync(Recording.logIn(home));
+    edit(home, `UPDATE incidents SET dedup_key = 'x' WHERE id = '${id}'`);
     const recording = await open(home);
     const refused = await recording.recorder.perform('resolve', { id }).catch((error: unknown) => error);
-    expect(refused).to.have.property('message').that.matches(/entries were cut off/);
-    expect(recording.incident(id)).to.include({ state: 'acknowledged', version: 3 });
-    expect(recording.record.findings.open).to.deep.equal([]);
+    expect(refused).to.have.property('code', 'log_unavailable');
+    expect(recording.log.status.state).to.equal('damaged');
+    expect(recording.incident(id)).to.include({ state: 'acknowledged' });
   });
 
   const CRASHED: readonly [what: string, sql: string][] = [
