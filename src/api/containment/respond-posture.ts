@@ -21,14 +21,14 @@ type Posture = ApiDependencies['posture'];
  * Responds with the posture of actions and its entity tag; 304 when the client knows that posture. With the parameter
  * `wait` a client that knows the posture waits until it changes, for so many seconds at most.
  *
- * @param view what to show of these actions now
+ * @param textOf what to show of these actions now, in JSON
  * @throws RecorderError `overloaded` when too many requests wait
  */
 export const respondPosture = async (
   ctx: Context,
   posture: Posture,
   actions: readonly ContainmentAction[],
-  view: () => object,
+  textOf: PostureTexts,
 ): Promise<void> => {
   const { wait } = readParameters(ctx, waitSchema);
   const before = posture.versionOf(actions);
@@ -40,6 +40,8 @@ export const respondPosture = async (
   // A client that knows another posture gets this one at once.
   if (wait !== undefined && (known === '' || isKnown(before))) {
     await waitForChange(ctx, posture, actions, before, Number(wait[0]));
+    // Many may leave at the same time: nobody reads their answers.
+    if (ctx.res.closed) return;
     const version = posture.versionOf(actions);
     ctx.set('ETag', `"${version}"`);
     if (version === before) {
@@ -51,8 +53,26 @@ export const respondPosture = async (
   else {
     // It is given again, without a change of the posture, when it is proved.
     if (!posture.isVerified) ctx.remove('ETag');
-    respondJson(ctx, 200, JSON.stringify(view()));
+    respondJson(ctx, 200, textOf(actions));
   }
+};
+
+/** The JSON text of the posture of actions: of one, or an object with all of them. */
+export type PostureTexts = (actions: readonly ContainmentAction[]) => string;
+
+/** Makes each text once for each version: a change may wake all that wait, and all of them get the same. */
+export const postureTexts = (posture: Pick<Posture, 'read' | 'versionOf' | 'isVerified'>): PostureTexts => {
+  const made = new Map<string, { readonly version: string; readonly text: string }>();
+  return (actions) => {
+    const key = actions.join();
+    const version = `${posture.versionOf(actions)} ${posture.isVerified}`;
+    const known = made.get(key);
+    if (known?.version === version) return known.text;
+    const views = actions.map((action) => [action, posture.read(action)] as const);
+    const text = JSON.stringify(views.length === 1 ? views[0]![1] : Object.fromEntries(views));
+    made.set(key, { version, text });
+    return text;
+  };
 };
 
 const waitForChange = async (

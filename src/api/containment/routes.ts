@@ -6,50 +6,47 @@ import type { Admission } from '../middleware/admission.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { readBody } from '../request/read.ts';
 import { respondJson } from '../respond.ts';
-import { respondPosture } from './respond-posture.ts';
+import { postureTexts, respondPosture } from './respond-posture.ts';
 import { CONFIRM_REQUIRED, confirmSchema, RETRY_REQUIRED, retrySchema } from './requests.ts';
 
 /** The posture, and what services and operators say about it. */
 export const containmentRoutes = (
   { posture, receipts }: Pick<ApiDependencies, 'posture' | 'receipts'>,
   { command }: Pick<Admission, 'command'>,
-): readonly ApiRoute[] => [
-  {
-    method: 'GET',
-    path: '/api/v1/containment',
-    handle: (ctx) =>
-      respondPosture(ctx, posture, ACTIONS, () =>
-        Object.fromEntries(ACTIONS.map((name) => [name, posture.read(name)])),
-      ),
-  },
-  {
-    method: 'POST',
-    path: '/api/v1/containment/confirm',
-    before: command,
-    handle: async (ctx) => {
-      const body = readBody(ctx, confirmSchema, CONFIRM_REQUIRED);
-      const { action, directive } = body;
-      respondJson(ctx, 200, JSON.stringify({ action, directive, ...(await receipts.confirm(body)) }));
+): readonly ApiRoute[] => {
+  const textOf = postureTexts(posture);
+  return [
+    {
+      method: 'GET',
+      path: '/api/v1/containment',
+      handle: (ctx) => respondPosture(ctx, posture, ACTIONS, textOf),
     },
-  },
-  {
-    method: 'POST',
-    path: '/api/v1/containment/retry',
-    before: command,
-    handle: async (ctx) => {
-      const body = readBody(ctx, retrySchema, RETRY_REQUIRED);
-      respondJson(ctx, 200, JSON.stringify({ action: body.action, ...(await receipts.retry(body)) }));
+    {
+      method: 'POST',
+      path: '/api/v1/containment/confirm',
+      before: command,
+      handle: async (ctx) => {
+        const body = readBody(ctx, confirmSchema, CONFIRM_REQUIRED);
+        const { action, directive } = body;
+        respondJson(ctx, 200, JSON.stringify({ action, directive, ...(await receipts.confirm(body)) }));
+      },
     },
-  },
-  {
-    method: 'GET',
-    path: '/api/v1/containment/:action',
-    handle: (ctx) => {
-      const action = actionIn(ctx);
-      return respondPosture(ctx, posture, [action], () => posture.read(action));
+    {
+      method: 'POST',
+      path: '/api/v1/containment/retry',
+      before: command,
+      handle: async (ctx) => {
+        const body = readBody(ctx, retrySchema, RETRY_REQUIRED);
+        respondJson(ctx, 200, JSON.stringify({ action: body.action, ...(await receipts.retry(body)) }));
+      },
     },
-  },
-];
+    {
+      method: 'GET',
+      path: '/api/v1/containment/:action',
+      handle: (ctx) => respondPosture(ctx, posture, [actionIn(ctx)], textOf),
+    },
+  ];
+};
 
 const actionIn = ({ params }: Context): ContainmentAction => {
   const action = ACTIONS.find((name) => name === params.action);
