@@ -15,7 +15,7 @@ import { bindTo } from './bind.ts';
 import { Connections } from './connections.ts';
 import type { ApiDependencies, ApiLogger } from '../dependencies.ts';
 import { carriesToken } from '../middleware/authentication.ts';
-import { proveResponse } from '../middleware/proof.ts';
+import { namesKey, proveResponse } from '../middleware/proof.ts';
 import { Turnstile } from './turnstile.ts';
 import { UnparsedRequests } from './unparsed-requests.ts';
 import { UnreadAnswers } from './unread-answers.ts';
@@ -107,6 +107,7 @@ export class ApiServer {
       turnstile: new Turnstile(clock),
       unread: new UnreadAnswers(clock),
       isTrusted: (request) => carriesToken(request, token),
+      knowsKey: (challenge) => namesKey(challenge, token),
       handle: ({ request, response }) => application(request, response),
       refuse: ({ response }) => this.#unparsed.refuseForNow(response),
       refuseArrival: (socket) => this.#unparsed.refuseConnectionForNow(socket),

@@ -2,16 +2,20 @@
  * New connections, before the HTTP server reads from them.
  *
  * The first bytes show whether a connection carries the service token. One that does goes on to the HTTP server at once;
- * a stranger's waits for its turn first. A connection that leaves before that costs no parser, no request and no response,
+ * a stranger's waits for its turn first. A client that asks the recorder to prove itself has not sent the token yet: a few
+ * such connections a second need not wait either, so that who has the token is served among strangers. A connection that leaves before that costs no parser, no request and no response,
  * so many can come and go at little cost. What they have sent stays in their buffers, all of which are limited together.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Clock } from '../../clock.ts';
+import { type Clock, SECOND } from '../../clock.ts';
+import { CHALLENGE_HEADER } from '../../proof.ts';
 import type { Account, Turnstile } from './turnstile.ts';
 
 /** How many bytes the waiting connections may have sent. */
 const MAX_BYTES = 4 * 1024 * 1024;
+/** How many connections that begin with a challenge go on at once, in each second. */
+const MAX_CHALLENGES = 10;
 /** How much of the first bytes may be headers. */
 const LONGEST_HEAD = 16 * 1024;
 
@@ -28,6 +32,8 @@ export interface ArrivalsOptions {
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly turnstile: Turnstile;
   readonly isTrusted: (request: Pick<IncomingMessage, 'headers'>) => boolean;
+  /** Whether a challenge names a key that this recorder knows. */
+  readonly knowsKey: (challenge: string) => boolean;
   /** Responds that there is no time now, and closes the connection. */
   readonly refuseArrival: (socket: Socket) => void;
   /** Responds that nothing has come in time, and closes the connection. */
@@ -40,6 +46,9 @@ export class Arrivals {
   /** With the bytes that each had sent when it was looked at. */
   readonly #waiting = new Map<Socket, number>();
   #bytes = 0;
+  /** How many challenges went on in the second that began at `#since`. */
+  #challenges = 0;
+  #since = -Infinity;
 
   constructor(options: ArrivalsOptions) {
     this.#options = options;
@@ -96,9 +105,18 @@ export class Arrivals {
       serve();
       socket.resume();
     };
-    if (this.#options.isTrusted({ headers: { authorization: authorizationIn(bytes) } })) {
+    const head = headIn(bytes);
+    if (this.#options.isTrusted({ headers: { authorization: headerIn(head, 'authorization') } })) {
       arrival.trusted = true;
       goOn();
+      return;
+    }
+    const take = (): void => {
+      arrival.hasTurn = true;
+      goOn();
+    };
+    if (this.#admitsChallenge(headerIn(head, CHALLENGE_HEADER))) {
+      take();
       return;
     }
     const refuse = (): void => {
@@ -111,11 +129,17 @@ export class Arrivals {
     }
     this.#waiting.set(socket, bytes.length);
     this.#bytes += bytes.length;
-    const take = (): void => {
-      arrival.hasTurn = true;
-      goOn();
-    };
     this.#options.turnstile.enter({ account: arrival.account, gone: () => socket.destroyed, take, refuse });
+  }
+
+  #admitsChallenge(challenge: string | undefined): boolean {
+    if (challenge === undefined || !this.#options.knowsKey(challenge)) return false;
+    const now = this.#options.clock.monotonic();
+    if (now - this.#since >= SECOND) {
+      this.#since = now;
+      this.#challenges = 0;
+    }
+    return ++this.#challenges <= MAX_CHALLENGES;
   }
 
   #remove(socket: Socket): void {
@@ -127,14 +151,18 @@ export class Arrivals {
 
 const ignore = (): void => {};
 
-const NAME = '\r\nauthorization:';
-
-/** The `Authorization` header in the first bytes of a connection; undefined when it is not there. */
-const authorizationIn = (bytes: Buffer): string | undefined => {
+/** The first head in the bytes, without its end; empty when that has not come. */
+const headIn = (bytes: Buffer): string => {
   const text = bytes.toString('latin1', 0, LONGEST_HEAD);
-  const end = text.indexOf('\r\n\r\n');
-  const at = text.toLowerCase().indexOf(NAME);
-  if (at === -1 || end === -1 || at > end) return undefined;
-  const begin = at + NAME.length;
-  return text.slice(begin, text.indexOf('\r\n', begin)).trim();
+  return text.slice(0, Math.max(0, text.indexOf('\r\n\r\n')));
+};
+
+/** The value of a header, whose name is in lower case; undefined when it is not there. */
+const headerIn = (head: string, name: string): string | undefined => {
+  const line = `\r\n${name}:`;
+  const at = head.toLowerCase().indexOf(line);
+  if (at === -1) return undefined;
+  const begin = at + line.length;
+  const end = head.indexOf('\r\n', begin);
+  return head.slice(begin, end === -1 ? undefined : end).trim();
 };

@@ -46,6 +46,8 @@ export interface ConnectionsOptions {
   readonly unread: UnreadAnswers;
   /** Whether a request carries the service token. */
   readonly isTrusted: (request: Pick<IncomingMessage, 'headers'>) => boolean;
+  /** Whether a challenge (`Recorder-Challenge`) names a key that this recorder knows. */
+  readonly knowsKey: (challenge: string) => boolean;
   readonly handle: (exchange: Exchange) => Promise<unknown>;
   /** Responds that there is no room for a request now. */
   readonly refuse: (exchange: Exchange) => void;
@@ -304,7 +306,7 @@ export class Connections {
  * memory although nobody handles it. There is no public way: the parser stops when it hears that another protocol
  * begins.
  */
-const stopReading = (socket: Socket & { parser?: { onIncoming: unknown } | null }): void => {
+export const stopReading = (socket: Socket & { parser?: { onIncoming: unknown } | null }): void => {
   if (socket.parser) socket.parser.onIncoming = anotherProtocol;
 };
 

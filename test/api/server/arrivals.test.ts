@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as after } from 'node:timers/promises';
 import { expect } from 'chai';
+import { proofKeyIdOf, proofKeyOf } from '../../../src/proof.ts';
 import { ask, dial, received, serve, stopServing } from '../support/client.ts';
 import { standIn, TOKEN } from '../support/dependencies.ts';
 
@@ -43,6 +44,34 @@ describe('new connections', () => {
     expect(String((await once(socket, 'data'))[0])).to.match(/^HTTP\/1.1 200 /);
     expect(performance.now() - began).to.be.below(500);
     for (const one of [socket, ...strangers]) one.destroy();
+  });
+
+  it('that ask for a proof with a key that is known do not wait either, a few in each second', async () => {
+    const server = await slowServer(50);
+    const strangers = await Promise.all(
+      Array.from({ length: 40 }, async () => {
+        const socket = (await dial(server)).resume();
+        socket.write(get(SLOW_READ));
+        return socket;
+      }),
+    );
+    const key = proofKeyIdOf(proofKeyOf(TOKEN));
+    const challenge = (id: string): string => `Recorder-Challenge: nonce=${'n'.repeat(43)}; key=${id}\r\n`;
+    const times = await Promise.all(
+      [key, '0'.repeat(16), ...Array<string>(12).fill(key)].map(async (id) => {
+        const socket = await dial(server);
+        const began = performance.now();
+        socket.write(get('/livez', challenge(id)));
+        await once(socket, 'data');
+        const took = performance.now() - began;
+        socket.destroy();
+        return took;
+      }),
+    );
+    expect(times[0]).to.be.below(500);
+    expect(times[1]).to.be.above(1000);
+    expect(times.filter((took) => took < 500)).to.have.length(10);
+    for (const one of strangers) one.destroy();
   });
 
   it('cost nothing when their clients leave before their turn', async () => {
