@@ -34,6 +34,8 @@ export interface ListQuery {
   readonly since?: number;
   readonly until?: number;
   readonly limit: number;
+  /** How many bytes the page may hold, unless a single item is longer; at most and by default `MAX_PAGE_BYTES`. */
+  readonly bytes?: number;
   readonly after?: Cursor;
 }
 
@@ -92,7 +94,7 @@ export class IncidentList {
    * or when a search takes long: it may hold little then, or nothing.
    */
   read(query: ListQuery): ListPage {
-    const { after, limit, since = -Infinity, until = Infinity } = query;
+    const { after, limit, bytes: mostBytes = MAX_PAGE_BYTES, since = -Infinity, until = Infinity } = query;
     const head = after?.head ?? Number(this.#newest.get()?.number ?? 0);
     let next: Cursor | undefined;
     const numbers = this.#numbers(query, head, (pause) => {
@@ -104,11 +106,12 @@ export class IncidentList {
     for (;;) {
       const some = take(numbers, Math.min(FETCH, limit + 1 - documents.length));
       if (some.length === 0) return next === undefined ? { documents } : { documents, next };
-      for (const row of this.#rows.all(JSON.stringify(some))) {
+      // One by one: of large ones many more would be read than the page can hold.
+      for (const row of this.#rows.iterate(JSON.stringify(some))) {
         const createdAt = Number(row.created_at);
         if (createdAt < since || createdAt >= until) continue;
         const document = row.document as Uint8Array;
-        const full = documents.length === limit || bytes + document.length > MAX_PAGE_BYTES;
+        const full = documents.length === limit || bytes + document.length > mostBytes;
         if (full && last !== undefined) return { documents, next: last };
         documents.push(document);
         bytes += document.length;

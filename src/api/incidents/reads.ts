@@ -4,13 +4,16 @@ import type { ApiRoute } from '../middleware/routing.ts';
 import { ID_REQUIRED, idSchema } from '../request/fields.ts';
 import { matchesTag } from '../request/if-none-match.ts';
 import { readParameters } from '../request/read.ts';
-import { turnsOf } from '../server/peer.ts';
+import { peerOf, turnsOf } from '../server/peer.ts';
 import { respondIncident, respondJsonList } from '../respond.ts';
 import { writeCursor } from './cursor.ts';
 import { linkToNext } from './link.ts';
 import { readListQuery } from './list-query.ts';
 import { historySchema } from './requests.ts';
 import { found } from '../../errors.ts';
+
+/** Readers without the token get shorter pages of large incidents: many of them together must fit in memory. */
+const STRANGERS_PAGE_BYTES = 256 * 1024;
 
 /** Reads incidents: the list, one of them, and what the audit log says of one. */
 export const incidentRoutes = (
@@ -22,7 +25,10 @@ export const incidentRoutes = (
     path: '/api/v1/incidents',
     before: large,
     handle: (ctx) => {
-      const { documents, next } = incidents.list(readListQuery(ctx.querystring));
+      const { documents, next } = incidents.list({
+        ...readListQuery(ctx.querystring),
+        ...(!peerOf(ctx.req).trusted && { bytes: STRANGERS_PAGE_BYTES }),
+      });
       if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'cursor', writeCursor(next)));
       respondJsonList(ctx, 200, documents);
     },
