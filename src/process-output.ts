@@ -102,22 +102,25 @@ export function explainFault(fault: StreamFault): string {
  * Returns a function that writes the line of a request, like pino's lines of level `info`. Pino itself looks at each
  * field and at most characters, which without a compiler takes a twentieth of the time of a report.
  *
- * Lines of refused requests are limited: who is refused again and again can't fill the log. A line says how many were
- * left out.
+ * Lines of refused requests, and of those whose client has not shown the service token, are limited: nobody can fill the
+ * log. A line says how many were left out.
  */
 export const requestLines = (
   logger: Logger,
   output: Pick<ProcessOutput, 'write'>,
   clock: Pick<Clock, 'monotonic'> = systemClock,
-): ((fields: object) => void) => {
+): ((fields: object, trusted: boolean) => void) => {
   const { info: level } = pino.levels.values;
   const write = (fields: object, msg: string): void =>
     output.write(`${JSON.stringify({ level, time: new Date().toISOString(), ...fields, msg })}\n`);
-  const refusals = new RefusalLog(clock, (leftOut) => write(leftOut, 'lines of refused requests left out'));
-  return (fields) => {
+  const limited = new RefusalLog(clock, (leftOut) => {
+    const refused = leftOut.status >= REFUSED;
+    write(leftOut, refused ? 'lines of refused requests left out' : 'lines of requests without the token left out');
+  });
+  return (fields, trusted) => {
     if (!logger.isLevelEnabled('info')) return;
     const status = 'status' in fields ? Number(fields.status) : 0;
-    if (status >= REFUSED && !refusals.admits(status)) return;
+    if ((status >= REFUSED || !trusted) && !limited.admits(status)) return;
     write(fields, 'request');
   };
 };

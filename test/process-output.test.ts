@@ -22,28 +22,29 @@ describe('the lines of requests', () => {
   it("are like pino's own", () => {
     const lines = linesAt('info', (logger, output) => {
       logger.info(FIELDS, 'request');
-      requestLines(logger, output)(FIELDS);
+      requestLines(logger, output)(FIELDS, true);
     });
     expect(lines[1]).to.equal(lines[0]);
     expect(lines[0]).to.match(/^\{"level":30,"time":"now","id":"a.*,"msg":"request"\}\n$/);
   });
 
   it('are left out when the log level is higher', () => {
-    expect(linesAt('warn', (logger, output) => requestLines(logger, output)(FIELDS))).to.deep.equal([]);
+    expect(linesAt('warn', (logger, output) => requestLines(logger, output)(FIELDS, true))).to.deep.equal([]);
   });
 
-  it('of refusals are limited by status, and say how many were left out', () => {
+  it('of refusals, and of requests without the token, are limited by status, and say how many were left out', () => {
     let now = 0;
     const lines = linesAt('info', (logger, output) => {
       const write = requestLines(logger, output, { monotonic: () => now });
-      for (let count = 0; count < 50; count++) write({ ...FIELDS, status: 404 });
-      write({ ...FIELDS, status: 409 });
-      for (let count = 0; count < 50; count++) write(FIELDS);
+      for (let count = 0; count < 50; count++) write({ ...FIELDS, status: 404 }, true);
+      write({ ...FIELDS, status: 409 }, true);
+      for (let count = 0; count < 50; count++) write(FIELDS, true);
+      for (let count = 0; count < 50; count++) write({ ...FIELDS, status: 304 }, false);
       now = 10_000;
-      for (let count = 0; count < 5; count++) write({ ...FIELDS, status: 404 });
+      for (let count = 0; count < 5; count++) write({ ...FIELDS, status: 404 }, true);
     }).map((line) => JSON.parse(line));
     const withStatus = (status: number): number => lines.filter((line) => line.status === status).length;
-    expect([404, 409, 200].map(withStatus)).to.deep.equal([25, 1, 50]);
+    expect([404, 409, 200, 304].map(withStatus)).to.deep.equal([25, 1, 50, 20]);
     let leftOut: object | undefined;
     const refusals = new RefusalLog({ monotonic: () => 0 }, (given) => (leftOut = given));
     for (let count = 0; count < 50; count++) refusals.admits(403);

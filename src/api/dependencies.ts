@@ -51,14 +51,14 @@ export interface ApiDependencies {
   readonly reload: () => Promise<object>;
   readonly archive: Archivist['archive'];
   readonly acknowledgeDamage: LogFindings['acknowledge'];
-  readonly posture: Pick<PostureReads, 'read' | 'versionOf' | 'change' | 'waiting' | 'isVerified'>;
+  readonly posture: Pick<PostureReads, 'read' | 'versionOf' | 'change' | 'waiting' | 'unverified'>;
   readonly receipts: Pick<Confirmations, 'confirm' | 'retry'>;
   /** The path of the file that describes the API. */
   readonly openApi: string;
   readonly console: Pick<ConsoleFiles, 'get'>;
   readonly log: ApiLogger;
-  /** Writes the line of a request to the log of the process. */
-  readonly logRequest: (fields: object) => void;
+  /** Writes the line of a request to the log of the process; `trusted`: its client has shown the service token. */
+  readonly logRequest: (fields: object, trusted: boolean) => void;
   readonly clock: Clock;
   /** Who may read: anybody, or only who has the service token. */
   readonly readAccess: Config['readAccess'];

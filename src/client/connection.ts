@@ -35,7 +35,7 @@ export interface ClientRequest {
   /** The body: an object to be sent as JSON, or JSON text. */
   readonly body?: object | string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Whether to send the token. */
+  /** Whether to send the token also to a recorder that has not proved itself. One that has gets it with each request. */
   readonly authorized?: boolean;
   /** How long the whole response may take, in milliseconds. */
   readonly timeout: number;
@@ -88,12 +88,12 @@ export class Connection {
   }
 
   /**
-   * Sends a request and returns the response when its headers have arrived. A read that is refused for want of the token
-   * is sent again with it. Throws like `send`.
+   * Sends a request and returns the response when its headers have arrived. A read from a recorder that has not proved
+   * itself is sent without the token first, and with it when it is refused for want of it. Throws like `send`.
    */
   async open(request: ClientRequest, signal: AbortSignal): Promise<IncomingMessage> {
     const response = await this.#open(request, signal);
-    const isRead = (request.method ?? 'GET') === 'GET' && !request.authorized;
+    const isRead = (request.method ?? 'GET') === 'GET' && !request.authorized && !this.#proves;
     if (!isRead || !wantsToken(response) || this.#tokenPath === undefined) return response;
     response.resume();
     return this.#open({ ...request, authorized: true }, signal);
@@ -105,7 +105,8 @@ export class Connection {
     const headers: Record<string, string | number> = { host: 'localhost', ...request.headers };
     // The agent reads the token too. Here a fault of its file is not taken for one of the connection.
     const token = request.authorized || this.#proves ? await this.#token() : undefined;
-    if (request.authorized) headers.authorization = `Bearer ${token}`;
+    // A recorder keeps room for those that show the token, so reads carry it too where that is safe.
+    if (token !== undefined) headers.authorization = `Bearer ${token}`;
     if (text !== undefined) {
       headers['content-type'] = 'application/json';
       headers['content-length'] = Buffer.byteLength(text);

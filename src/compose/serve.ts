@@ -36,7 +36,7 @@ export interface ServeOptions {
   readonly logger: Logger;
   readonly token: ServiceToken;
   /** Receives the line of each request for the log of the process. */
-  readonly logRequest: (fields: object) => void;
+  readonly logRequest: (fields: object, trusted: boolean) => void;
 }
 
 export interface Serving {

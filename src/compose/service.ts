@@ -44,7 +44,7 @@ export interface Listeners {
   /** Receives every step of the incidents' actors. */
   readonly inspect?: Inspect;
   /** Receives the line of each request; by default the logger does. */
-  readonly logRequest?: (fields: object) => void;
+  readonly logRequest?: (fields: object, trusted: boolean) => void;
 }
 
 /**

@@ -134,9 +134,9 @@ export class PostureReads {
     };
   }
 
-  /** Whether what `read` gives is proved from the log, for every action. */
-  get isVerified(): boolean {
-    return ACTIONS.every((action) => this.#dependencies.isProved(action));
+  /** Those of which what `read` gives is not proved from the log. */
+  unverified(actions: readonly ContainmentAction[]): readonly ContainmentAction[] {
+    return actions.filter((action) => !this.#dependencies.isProved(action));
   }
 
   /**

@@ -36,6 +36,8 @@ export interface ListQuery {
   readonly since?: number;
   readonly until?: number;
   readonly limit: number;
+  /** How many bytes the page may hold, unless a single item is longer; at most and by default `MAX_PAGE_BYTES`. */
+  readonly bytes?: number;
   readonly after?: Cursor;
   /** Whether incidents of one source that are alike are one item. */
   readonly collapsed?: boolean;
@@ -123,7 +125,7 @@ export class IncidentList {
   }
 
   #readAll(query: ListQuery): ListPage {
-    const { after, limit, since = -Infinity, until = Infinity } = query;
+    const { after, limit, bytes: mostBytes = MAX_PAGE_BYTES, since = -Infinity, until = Infinity } = query;
     const head = after?.head ?? Number(this.#newest.get()?.number ?? 0);
     let next: Cursor | undefined;
     const numbers = this.#numbers(query, head, (pause) => {
@@ -135,11 +137,12 @@ export class IncidentList {
     for (;;) {
       const some = take(numbers, Math.min(FETCH, limit + 1 - documents.length));
       if (some.length === 0) return next === undefined ? { documents } : { documents, next };
-      for (const row of this.#rows.all(JSON.stringify(some))) {
+      // One by one: of large ones many more would be read than the page can hold.
+      for (const row of this.#rows.iterate(JSON.stringify(some))) {
         const createdAt = Number(row.created_at);
         if (createdAt < since || createdAt >= until) continue;
         const document = row.document as Uint8Array;
-        const full = documents.length === limit || bytes + document.length > MAX_PAGE_BYTES;
+        const full = documents.length === limit || bytes + document.length > mostBytes;
         if (full && last !== undefined) return { documents, next: last };
         documents.push(document);
         bytes += document.length;
@@ -156,7 +159,7 @@ export class IncidentList {
     const numbers = this.#numbers(query, head, (pause) => {
       next = pause;
     });
-    const page = new CollapsedPage(query.limit);
+    const page = new CollapsedPage(query.limit, query.bytes);
     let last: Cursor | undefined;
     let isFull = false;
     for (let looked = 0; !isFull && looked < LOOKED_AT; looked += FETCH) {
@@ -266,11 +269,13 @@ interface Group {
 
 class CollapsedPage {
   readonly #limit: number;
+  readonly #mostBytes: number;
   readonly #groups = new Map<string, Group>();
   #bytes = 0;
 
-  constructor(limit: number) {
+  constructor(limit: number, mostBytes = MAX_PAGE_BYTES) {
     this.#limit = limit;
+    this.#mostBytes = mostBytes;
   }
 
   /** In the order of the list. */
@@ -289,7 +294,7 @@ class CollapsedPage {
       return true;
     }
     const size = this.#groups.size;
-    if (size === this.#limit || (size > 0 && this.#bytes + bytes > MAX_PAGE_BYTES)) return false;
+    if (size === this.#limit || (size > 0 && this.#bytes + bytes > this.#mostBytes)) return false;
     this.#groups.set(key, { number, count: 0, first: at, last: at });
     this.#bytes += bytes;
     return true;

@@ -20,6 +20,8 @@ export interface SearchWord {
 /** Shorter prefixes match too much. */
 const SHORTEST_BEGINNING = 3;
 const MOST_WORDS = 16;
+/** Each gathers all its matches before the first is given: sixteen take 50 ms among 20,000 incidents. */
+const MOST_BEGINNINGS = 4;
 
 /**
  * Reads what a person searches for: words that all have to occur; `agent*` is a prefix. Case and accents do not count.
@@ -33,6 +35,9 @@ export function readWords(text: string): readonly SearchWord[] {
   }));
   if (words.length === 0 || words.length > MOST_WORDS) {
     throw new RecorderError('invalid_request', `q must hold 1 to ${MOST_WORDS} words of letters or digits`);
+  }
+  if (words.filter(({ isBeginning }) => isBeginning).length > MOST_BEGINNINGS) {
+    throw new RecorderError('invalid_request', `q: at most ${MOST_BEGINNINGS} words may end in *`);
   }
   if (words.some((word) => word.isBeginning && word.text.length < SHORTEST_BEGINNING)) {
     throw new RecorderError('invalid_request', `q: there must be ${SHORTEST_BEGINNING} characters before a *`);

@@ -64,6 +64,18 @@ describe('whom the client believes', () => {
     expect(paths).to.deep.equal(['/livez', ...Array(3).fill('/api/v1/incidents/report')]);
   });
 
+  it('gets the token with reads too, once it has proved itself, so that they are no stranger’s', async () => {
+    const home = new ServiceHome(directory());
+    const lines: { path?: string; trusted: boolean }[] = [];
+    const { port } = await start(home, { logRequest: (fields, trusted) => lines.push({ ...fields, trusted }) });
+    const client = clientOf(home, `http://127.0.0.1:${port}`);
+    await client.posture('freeze_agent');
+    expect(lines.map(({ path, trusted }) => [path, trusted])).to.deep.equal([
+      ['/livez', false],
+      ['/api/v1/containment/freeze_agent', true],
+    ]);
+  });
+
   it('asks for a proof again on a new connection, after the recorder has gone', async () => {
     const home = new ServiceHome(directory());
     const service = await start(home);

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { expect } from 'chai';
 import { HARDENED_NODE } from '../../src/build/hardened-node.ts';
+import { RecorderClient } from '../../src/client/recorder-client.ts';
 import { SECOND } from '../../src/clock.ts';
 import { Box } from '../bench/setting.ts';
 import { recordLarge } from '../support/greedy-readers.ts';
@@ -27,6 +28,15 @@ const CONNECTIONS = 256;
 const MOST_MEMORY = 115;
 /** How long an answer may take, in milliseconds, but for one in a hundred. */
 const PATIENCE = 1 * SECOND;
+/**
+ * In the short run other tests take the processors away from the clients whose time is measured. It still fails when
+ * somebody waits behind the strangers: that took 3 to 15 s.
+ */
+const TOLERANCE = IS_LONG ? 1 : 2;
+/** How long the first answer on a connection may take that is opened among the strangers, whom the kernel queues first. */
+const FIRST_PATIENCE = 3 * SECOND;
+/** How long it may take until a service that follows the posture has it that an action is engaged. */
+const ENGAGED_WITHIN = 2 * SECOND;
 const STRANGER = join(import.meta.dirname, 'support/stranger.ts');
 
 const ROUTES = (id: string): readonly string[] => [
@@ -62,13 +72,15 @@ describe('given strangers on all connections, in the box', function strangersInT
   const strangers: ChildProcess[] = [];
   needs('box');
 
+  let home: ServiceHome;
   let service: RunningService;
   let id: string;
 
   beforeEach(async () => {
     const box = Box.make(`strangers-${process.pid}`);
     boxes.push(box);
-    service = await start(new ServiceHome(directory()), {
+    home = new ServiceHome(directory());
+    service = await start(home, {
       env: HARDENED_NODE.env,
       command: [...HARDENED_NODE.flags, process.env.SERVICE_BUNDLE ?? join(ROOT, 'dist/service.cjs')],
       under: box.entrance,
@@ -82,14 +94,24 @@ describe('given strangers on all connections, in the box', function strangersInT
   });
 
   /** Lets strangers in, and watches how the others fare meanwhile. */
-  const besiege = async (way: string, paths: readonly string[]): Promise<Figures> => {
-    const agents = Array.from({ length: 6 }, () => new Agent({ keepAlive: true, maxSockets: 1 }));
+  const besiege = async (
+    way: string,
+    paths: readonly string[],
+    meanwhile = (): Promise<void> => Promise.resolve(),
+  ): Promise<Figures> => {
+    const [operator, posture, ...reporters] = Array.from(
+      { length: 6 },
+      () => new Agent({ keepAlive: true, maxSockets: 1 }),
+    ) as [Agent, Agent, ...Agent[]];
     const figures = new Figures();
-    // They are there before the strangers, as services that report are.
-    for (const agent of agents) await timed(service, agent, REPORT);
+    // These are there before the strangers, as services that report are.
+    for (const agent of reporters) await timed(service, agent, REPORT);
+    // Where connections are left by the hundred, those that have left fill the queue of the kernel.
+    if (way === 'leaving') await Promise.all([operator, posture].map((agent) => timed(service, agent, POSTURE)));
     const stranger = spawn(process.execPath, [STRANGER, String(service.port), way, String(CONNECTIONS), ...paths]);
     strangers.push(stranger);
     await after(0.5 * SECOND);
+    figures.first.push(...(await Promise.all([operator, posture].map((agent) => timed(service, agent, POSTURE)))));
     const started = performance.now();
     const until = started + DURATION;
     const every = async (interval: number, ask: () => Promise<Timed>, into: Timed[]): Promise<void> => {
@@ -101,33 +123,29 @@ describe('given strangers on all connections, in the box', function strangersInT
       }
       await Promise.all(running);
     };
-    const operator = agents[4]!;
     await Promise.all([
-      ...agents
-        .slice(0, 4)
-        .map(async (agent, at) =>
-          after(at * 100).then(() => every(400, () => timed(service, agent, REPORT), figures.reports)),
-        ),
+      ...reporters.map(async (agent, at) =>
+        after(at * 100).then(() => every(400, () => timed(service, agent, REPORT), figures.reports)),
+      ),
       every(SECOND, () => timed(service, operator, { ...COMMAND, body: { id, by: 'operator' } }), figures.commands),
-      every(SECOND, () => timed(service, agents[5]!, POSTURE), figures.postures),
+      every(SECOND, () => timed(service, posture, POSTURE), figures.postures),
+      meanwhile(),
     ]);
     await leave(stranger);
-    for (const agent of agents) agent.destroy();
+    for (const agent of [operator, posture, ...reporters]) agent.destroy();
     return figures;
   };
 
   /** Holds what must hold of every mix. */
-  const expectServed = async (figures: Figures, name: string, patience = PATIENCE): Promise<void> => {
+  const expectServed = async (figures: Figures, name: string): Promise<void> => {
     console.log(`      ${name}: ${figures.toString()}; lines of the log ${service.output.length}`);
     expect(service.process.exitCode ?? service.process.signalCode).to.equal(null);
     expect(figures.memory).to.be.below(MOST_MEMORY);
     expect(figures.unanswered, 'not answered').to.equal(0);
-    // How long they wait says something only where no other test wants the same processors.
-    if (IS_LONG) {
-      for (const what of ['reports', 'commands', 'postures'] as const) {
-        expect(percentile(figures[what], 0.99), what).to.be.below(patience);
-      }
+    for (const what of ['reports', 'commands', 'postures'] as const) {
+      expect(percentile(figures[what], 0.99), what).to.be.below(PATIENCE * TOLERANCE);
     }
+    expect(percentile(figures.first, 1), 'on a new connection').to.be.below(FIRST_PATIENCE * TOLERANCE);
     // As before, when they have gone.
     await after(2 * SECOND);
     expect((await service.get('/api/v1/incidents?limit=1')).status).to.equal(200);
@@ -135,11 +153,36 @@ describe('given strangers on all connections, in the box', function strangersInT
     expect(mostOwned(service)).to.be.below(MOST_MEMORY);
   };
 
-  for (const way of ['unread', 'leaving', 'greedy', 'slow', 'malformed', 'all']) {
-    const inShort = way === 'unread' || way === 'all';
-    (inShort ? it : longOnly)(`that ask for everything, ${way}, then who has the token is served`, async () => {
-      await expectServed(await besiege(way, ROUTES(id)), way);
-    });
+  /** A service that follows the posture begins among the strangers, and learns of what is engaged then. */
+  const followAmongThem = async (): Promise<void> => {
+    const client = new RecorderClient({ url: `http://127.0.0.1:${service.port}`, tokenPath: home.token });
+    const stop = new AbortController();
+    const following = client.follow('force_vault_relock', { signal: stop.signal });
+    expect((await following.next()).value).to.have.property('engaged', false);
+    const engaged = following.next();
+    // The long poll is on its way.
+    await after(SECOND);
+    const began = performance.now();
+    await client.report({ class: 'attestation_failure', source: 'gateway', description: 'not as it was' });
+    expect((await engaged).value).to.have.property('engaged', true);
+    const took = performance.now() - began;
+    console.log(`      follow() has it after ${Math.round(took)} ms`);
+    expect(took).to.be.below(ENGAGED_WITHIN);
+    stop.abort();
+    await following.return(undefined);
+    client.close();
+  };
+
+  it('that ask for everything in every way, then a service that follows the posture has it in time', async () => {
+    await expectServed(await besiege('all', ROUTES(id), followAmongThem), 'all');
+  });
+  for (const way of ['unread', 'leaving', 'greedy', 'slow', 'malformed']) {
+    (way === 'unread' ? it : longOnly)(
+      `that ask for everything, ${way}, then who has the token is served`,
+      async () => {
+        await expectServed(await besiege(way, ROUTES(id)), way);
+      },
+    );
   }
   for (const [name, paths] of [
     ['events', ['/api/v1/events?after=1']],
@@ -149,10 +192,9 @@ describe('given strangers on all connections, in the box', function strangersInT
     ['documents', ['/api/v1/openapi.json', '/']],
   ] as const) {
     for (const way of ['unread', 'greedy']) {
-      longOnly(`that ask for ${name}, ${way}, then who has the token is served`, async () => {
-        // When all that wait for the posture leave at once and others come, a report still takes up to two seconds.
-        const patience = name === 'postures' && way === 'unread' ? 3 * PATIENCE : PATIENCE;
-        await expectServed(await besiege(way, paths), `${name}, ${way}`, patience);
+      const inShort = name === 'postures' && way === 'unread';
+      (inShort ? it : longOnly)(`that ask for ${name}, ${way}, then who has the token is served`, async () => {
+        await expectServed(await besiege(way, paths), `${name}, ${way}`);
       });
     }
   }
@@ -180,27 +222,28 @@ interface Timed {
 
 class Figures {
   memory = 0;
+  /** The first answers on connections that were opened among the strangers. */
+  readonly first: Timed[] = [];
   readonly reports: Timed[] = [];
   readonly commands: Timed[] = [];
   readonly postures: Timed[] = [];
 
   /** How many got no answer, or a refusal that says to come again. */
   get unanswered(): number {
-    return [...this.reports, ...this.commands, ...this.postures].filter(
+    return [...this.first, ...this.reports, ...this.commands, ...this.postures].filter(
       ({ status }) => status === 0 || status === 429 || status >= 500,
     ).length;
   }
 
   toString(): string {
     const times = (all: readonly Timed[]): string =>
-      `${all.length}, p50 ${percentile(all, 0.5)} p99 ${percentile(all, 0.99)} ms`;
-    return `${Math.round(this.memory)} MiB, reports ${times(this.reports)}, commands ${times(this.commands)}, postures ${times(this.postures)}, ${this.unanswered} refused or lost`;
+      `${all.length}, p50 ${percentile(all, 0.5)} p99 ${percentile(all, 0.99)} most ${percentile(all, 1)} ms`;
+    return `${Math.round(this.memory)} MiB, reports ${times(this.reports)}, commands ${times(this.commands)}, postures ${times(this.postures)}, first ${percentile(this.first, 1)} ms, ${this.unanswered} refused or lost`;
   }
 }
 
-/** At least one may be worse, however few there are. */
 const percentile = (all: readonly Timed[], part: number): number =>
-  Math.round(all.map(({ ms }) => ms).toSorted((a, b) => a - b)[Math.floor(part * all.length) - 1] ?? 0);
+  Math.round(all.map(({ ms }) => ms).toSorted((a, b) => a - b)[Math.ceil(part * all.length) - 1] ?? 0);
 
 const timed = async (service: RunningService, agent: Agent, { method, path, body }: Asked): Promise<Timed> => {
   const began = performance.now();

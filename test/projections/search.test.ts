@@ -27,7 +27,7 @@ describe('readWords', () => {
     ]);
   });
 
-  for (const q of ['', ' -"* ', 'ab*', 'word '.repeat(17)]) {
+  for (const q of ['', ' -"* ', 'ab*', 'word '.repeat(17), 'beginning* '.repeat(5)]) {
     it(`refuses ${JSON.stringify(q.slice(0, 20))}`, () => {
       expect(() => readWords(q)).to.throw(RecorderError, /^q/);
     });

@@ -1,6 +1,8 @@
 import type { Context } from 'koa';
 import type { ContainmentAction } from '../../../machines/vocabulary.ts';
 import { SECOND } from '../../clock.ts';
+import type { ActionView } from '../../containment/posture-reads.ts';
+import { publicDelivery } from '../../domain/withheld.ts';
 import { RecorderError } from '../../errors.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { matchesTag } from '../request/if-none-match.ts';
@@ -21,14 +23,14 @@ type Posture = ApiDependencies['posture'];
  * Responds with the posture of actions and its entity tag; 304 when the client knows that posture. With the parameter
  * `wait` a client that knows the posture waits until it changes, for so many seconds at most.
  *
- * @param view what to show of these actions now
+ * @param textOf what to show of these actions now, in JSON
  * @throws RecorderError `overloaded` when too many requests wait
  */
 export const respondPosture = async (
   ctx: Context,
   posture: Posture,
   actions: readonly ContainmentAction[],
-  view: () => object,
+  textOf: (actions: readonly ContainmentAction[]) => string,
 ): Promise<void> => {
   const { wait } = readParameters(ctx, waitSchema);
   const before = posture.versionOf(actions);
@@ -41,6 +43,8 @@ export const respondPosture = async (
   // A client that knows another posture gets this one at once.
   if (wait !== undefined && (known === '' || isKnown(before))) {
     await waitForChange(ctx, posture, actions, before, Number(wait[0]));
+    // Many may leave at the same time: nobody reads their answers.
+    if (ctx.res.closed) return;
     const version = posture.versionOf(actions);
     ctx.set('ETag', `"${version}"`);
     if (version === before) {
@@ -51,10 +55,38 @@ export const respondPosture = async (
   if (isKnown(posture.versionOf(actions))) ctx.status = 304;
   else {
     // It is given again, without a change of the posture, when it is proved.
-    if (!posture.isVerified) ctx.remove('ETag');
-    respondJson(ctx, 200, JSON.stringify(view()));
+    if (posture.unverified(actions).length > 0) ctx.remove('ETag');
+    respondJson(ctx, 200, textOf(actions));
   }
 };
+
+/**
+ * The JSON text of the posture of actions: of one, or an object with all of them. What services have answered is in it
+ * for readers with the token only (`isTrusted`).
+ */
+export type PostureTexts = (actions: readonly ContainmentAction[], isTrusted: boolean) => string;
+
+/** Makes each text once for each version: a change may wake all that wait, and all of them get the same. */
+export const postureTexts = (posture: Pick<Posture, 'read' | 'versionOf' | 'unverified'>): PostureTexts => {
+  const made = new Map<string, { readonly version: string; readonly text: string }>();
+  return (actions, isTrusted) => {
+    const key = `${isTrusted} ${actions.join()}`;
+    const version = `${posture.versionOf(actions)} ${posture.unverified(actions).join()}`;
+    const known = made.get(key);
+    if (known?.version === version) return known.text;
+    const viewOf = (action: ContainmentAction): ActionView =>
+      isTrusted ? posture.read(action) : withoutAnswers(posture.read(action));
+    const [only] = actions;
+    const shown =
+      actions.length === 1 ? viewOf(only!) : Object.fromEntries(actions.map((action) => [action, viewOf(action)]));
+    const text = JSON.stringify(shown);
+    made.set(key, { version, text });
+    return text;
+  };
+};
+
+const withoutAnswers = (view: ActionView): ActionView =>
+  view.delivery === null ? view : { ...view, delivery: publicDelivery(view.delivery) };
 
 const waitForChange = async (
   ctx: Context,

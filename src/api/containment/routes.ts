@@ -1,7 +1,5 @@
 import type { Context } from 'koa';
 import { ACTIONS, type ContainmentAction } from '../../../machines/vocabulary.ts';
-import type { ActionView } from '../../containment/posture-reads.ts';
-import { publicDelivery } from '../../domain/withheld.ts';
 import { RecorderError } from '../../errors.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
@@ -9,54 +7,51 @@ import { isTrustedReader } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { readBody } from '../request/read.ts';
 import { respondJson } from '../respond.ts';
-import { respondPosture } from './respond-posture.ts';
+import { postureTexts, respondPosture } from './respond-posture.ts';
 import { CONFIRM_REQUIRED, confirmSchema, RETRY_REQUIRED, retrySchema } from './requests.ts';
 
 /** The posture, and what services and operators say about it. */
 export const containmentRoutes = (
   { posture, receipts, token }: Pick<ApiDependencies, 'posture' | 'receipts' | 'token'>,
   { command }: Pick<Admission, 'command'>,
-): readonly ApiRoute[] => [
-  {
-    method: 'GET',
-    path: '/api/v1/containment',
-    handle: (ctx) =>
-      respondPosture(ctx, posture, ACTIONS, () =>
-        Object.fromEntries(ACTIONS.map((name) => [name, viewFor(ctx, token, posture.read(name))])),
-      ),
-  },
-  {
-    method: 'POST',
-    path: '/api/v1/containment/confirm',
-    before: command,
-    handle: async (ctx) => {
-      const body = readBody(ctx, confirmSchema, CONFIRM_REQUIRED);
-      const { action, directive } = body;
-      respondJson(ctx, 200, JSON.stringify({ action, directive, ...(await receipts.confirm(body)) }));
+): readonly ApiRoute[] => {
+  const textOf = postureTexts(posture);
+  const textFor =
+    (ctx: Context) =>
+    (actions: readonly ContainmentAction[]): string =>
+      textOf(actions, isTrustedReader(token, ctx));
+  return [
+    {
+      method: 'GET',
+      path: '/api/v1/containment',
+      handle: (ctx) => respondPosture(ctx, posture, ACTIONS, textFor(ctx)),
     },
-  },
-  {
-    method: 'POST',
-    path: '/api/v1/containment/retry',
-    before: command,
-    handle: async (ctx) => {
-      const body = readBody(ctx, retrySchema, RETRY_REQUIRED);
-      respondJson(ctx, 200, JSON.stringify({ action: body.action, ...(await receipts.retry(body)) }));
+    {
+      method: 'POST',
+      path: '/api/v1/containment/confirm',
+      before: command,
+      handle: async (ctx) => {
+        const body = readBody(ctx, confirmSchema, CONFIRM_REQUIRED);
+        const { action, directive } = body;
+        respondJson(ctx, 200, JSON.stringify({ action, directive, ...(await receipts.confirm(body)) }));
+      },
     },
-  },
-  {
-    method: 'GET',
-    path: '/api/v1/containment/:action',
-    handle: (ctx) => {
-      const action = actionIn(ctx);
-      return respondPosture(ctx, posture, [action], () => viewFor(ctx, token, posture.read(action)));
+    {
+      method: 'POST',
+      path: '/api/v1/containment/retry',
+      before: command,
+      handle: async (ctx) => {
+        const body = readBody(ctx, retrySchema, RETRY_REQUIRED);
+        respondJson(ctx, 200, JSON.stringify({ action: body.action, ...(await receipts.retry(body)) }));
+      },
     },
-  },
-];
-
-/** The view of an action for who asks: what its service has answered is for readers with the token only. */
-const viewFor = (ctx: Context, token: ApiDependencies['token'], view: ActionView): ActionView =>
-  view.delivery === null || isTrustedReader(token, ctx) ? view : { ...view, delivery: publicDelivery(view.delivery) };
+    {
+      method: 'GET',
+      path: '/api/v1/containment/:action',
+      handle: (ctx) => respondPosture(ctx, posture, [actionIn(ctx)], textFor(ctx)),
+    },
+  ];
+};
 
 const actionIn = ({ params }: Context): ContainmentAction => {
   const action = ACTIONS.find((name) => name === params.action);

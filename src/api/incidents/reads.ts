@@ -6,15 +6,17 @@ import type { ApiRoute } from '../middleware/routing.ts';
 import { ID_REQUIRED, idSchema } from '../request/fields.ts';
 import { matchesTag } from '../request/if-none-match.ts';
 import { readParameters } from '../request/read.ts';
-import { turnsOf } from '../server/peer.ts';
+import { peerOf, turnsOf } from '../server/peer.ts';
 import { respondIncident, respondJsonList } from '../respond.ts';
-import { peerOf } from '../server/peer.ts';
 import { writeCursor } from './cursor.ts';
 import { linkToNext } from './link.ts';
 import { readListQuery } from './list-query.ts';
 import { historySchema } from './requests.ts';
 import { publicIncident, shownLine } from '../../domain/withheld.ts';
 import { found } from '../../errors.ts';
+
+/** Readers without the token get shorter pages of large incidents: many of them together must fit in memory. */
+const STRANGERS_PAGE_BYTES = 256 * 1024;
 
 /**
  * Reads incidents: the list, one of them, and what the audit log says of one. What services have answered is shown to
@@ -29,7 +31,10 @@ export const incidentRoutes = (
     path: '/api/v1/incidents',
     before: large,
     handle: async (ctx) => {
-      const { documents, next } = incidents.list(readListQuery(ctx.querystring));
+      const { documents, next } = incidents.list({
+        ...readListQuery(ctx.querystring),
+        ...(!peerOf(ctx.req).trusted && { bytes: STRANGERS_PAGE_BYTES }),
+      });
       if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'cursor', writeCursor(next)));
       ctx.vary('Authorization');
       const shown = isTrustedReader(token, ctx) ? documents : await inTurns(ctx, documents, publicDocument);

@@ -6,7 +6,10 @@ import type { Check } from './checks.ts';
 const SCHEME = /^bearer +/i;
 
 /** Whether a request carries the service token (`Authorization: Bearer …`, RFC 6750). */
-export const carriesToken = ({ headers }: IncomingMessage, token: ApiDependencies['token']): boolean => {
+export const carriesToken = (
+  { headers }: Pick<IncomingMessage, 'headers'>,
+  token: ApiDependencies['token'],
+): boolean => {
   const header = headers.authorization ?? '';
   const [scheme] = SCHEME.exec(header) ?? [];
   return token.matches(scheme && header.slice(scheme.length));

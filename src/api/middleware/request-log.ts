@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Context, Middleware } from 'koa';
 import type { IncidentDocument } from '../../domain/document.ts';
 import type { ApiDependencies } from '../dependencies.ts';
+import { peerOf } from '../server/peer.ts';
 
 const REQUEST_ID = /^[\w.-]{1,64}$/;
 const LONGEST_PATH_LOGGED = 128;
@@ -25,7 +26,7 @@ export const requestLog =
     const ms = Math.round((clock.monotonic() - start) * 100) / 100;
     const line = { id, method: ctx.method, path: pathOf(ctx), status: ctx.status, ms, bytes: ctx.length ?? 0 };
     const incident = ctx.state.incident as IncidentDocument | undefined;
-    logRequest(incident === undefined ? line : { ...line, ...fieldsOf(incident) });
+    logRequest(incident === undefined ? line : { ...line, ...fieldsOf(incident) }, peerOf(ctx.req).trusted);
   };
 
 const fieldsOf = ({ id, version, state }: IncidentDocument): object => ({ incident: id, version, state });

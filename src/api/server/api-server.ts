@@ -7,6 +7,7 @@
  * reaches the application: `refuseConnection` responds.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { SECOND } from '../../clock.ts';
 import type { BindAddress, InheritedSocket } from '../../config.ts';
@@ -14,7 +15,7 @@ import { bindTo } from './bind.ts';
 import { Connections } from './connections.ts';
 import type { ApiDependencies, ApiLogger } from '../dependencies.ts';
 import { carriesToken } from '../middleware/authentication.ts';
-import { proveResponse } from '../middleware/proof.ts';
+import { namesKey, proveResponse } from '../middleware/proof.ts';
 import { Turnstile } from './turnstile.ts';
 import { UnparsedRequests } from './unparsed-requests.ts';
 import { UnreadAnswers } from './unread-answers.ts';
@@ -48,6 +49,8 @@ export const LIMITS: Limits = {
   headerBytes: 16 * 1024,
 };
 
+/** What Node gives for a request that takes too long. */
+const TOO_SLOW = Object.assign(new Error('nothing was sent'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
 /** How many connections may be open beyond the limit, because they are cut and not closed yet. */
 const MAX_BEING_CUT = 16;
 const DROP_REPORT_INTERVAL = 10 * SECOND;
@@ -104,8 +107,14 @@ export class ApiServer {
       turnstile: new Turnstile(clock),
       unread: new UnreadAnswers(clock),
       isTrusted: (request) => carriesToken(request, token),
+      knowsKey: (challenge) => namesKey(challenge, token),
       handle: ({ request, response }) => application(request, response),
       refuse: ({ response }) => this.#unparsed.refuseForNow(response),
+      refuseArrival: (socket) => this.#unparsed.refuseConnectionForNow(socket),
+      refuseSilent: (socket) => {
+        if (this.#closing) socket.destroy();
+        else this.#unparsed.refuseConnection(TOO_SLOW, socket);
+      },
       onAnswered: this.#afterResponse,
       onCut: this.#countDropped,
     });
@@ -143,7 +152,10 @@ export class ApiServer {
     server.maxConnections = limits.connections + MAX_BEING_CUT;
     server.timeout = limits.idleTimeout;
     this.#allowForLateness(server);
-    server.on('connection', (socket) => this.#connections.add(socket));
+    // Connections go on to Node's own listener one by one.
+    const [serve] = server.listeners('connection');
+    server.removeAllListeners('connection');
+    server.on('connection', (socket: Socket) => this.#connections.add(socket, () => serve?.call(server, socket)));
     server.on('checkExpectation', (_request, response) => this.#unparsed.refuseExpectation(response));
     server.on('clientError', (error, socket) => this.#unparsed.refuseConnection(error, socket));
     server.on('drop', this.#countDropped);
@@ -166,7 +178,11 @@ export class ApiServer {
   async close(grace: number): Promise<void> {
     this.#closing = true;
     const closed = this.#doors.map(({ server }) => new Promise<void>((resolve) => server.close(() => resolve())));
-    const deadline = setTimeout(() => this.#doors.forEach(({ server }) => server.closeAllConnections()), grace);
+    this.#connections.closeSilent();
+    const deadline = setTimeout(() => {
+      this.#connections.closeWaiting();
+      this.#doors.forEach(({ server }) => server.closeAllConnections());
+    }, grace);
     await Promise.all(closed);
     clearTimeout(deadline);
     this.#connections.close();
@@ -189,7 +205,7 @@ export class ApiServer {
       server.headersTimeout = headersTimeout + late;
       server.requestTimeout = requestTimeout + late;
       due = now + sweepInterval;
-      this.#connections.sweep();
+      this.#connections.sweep(headersTimeout + late);
     }, sweepInterval).unref();
     server.once('close', () => clearInterval(sweep));
   }

@@ -1,6 +1,9 @@
 /**
  * The connections of the server, limited so that one client can't take what all of them need.
  *
+ * A new connection goes on to the HTTP server at once when its first bytes carry the service token. All others wait for
+ * their first turn (`Arrivals`): so a storm of connections costs little, and no trusted one waits behind it.
+ *
  * A connection belongs to a stranger until a request on it carries the service token. Requests on a trusted connection are
  * handled at once. Requests of strangers wait for their turn (`Turnstile`), one of each connection at a time; meanwhile
  * the server reads no more from it. What a stranger has sent beyond that (HTTP allows requests without waiting for
@@ -14,6 +17,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type Clock, SECOND } from '../../clock.ts';
+import { Arrivals } from './arrivals.ts';
 import { type Peer, setPeer } from './peer.ts';
 import type { Account, Turnstile } from './turnstile.ts';
 import type { UnreadAnswers } from './unread-answers.ts';
@@ -41,10 +45,16 @@ export interface ConnectionsOptions {
   readonly turnstile: Turnstile;
   readonly unread: UnreadAnswers;
   /** Whether a request carries the service token. */
-  readonly isTrusted: (request: IncomingMessage) => boolean;
+  readonly isTrusted: (request: Pick<IncomingMessage, 'headers'>) => boolean;
+  /** Whether a challenge (`Recorder-Challenge`) names a key that this recorder knows. */
+  readonly knowsKey: (challenge: string) => boolean;
   readonly handle: (exchange: Exchange) => Promise<unknown>;
   /** Responds that there is no room for a request now. */
   readonly refuse: (exchange: Exchange) => void;
+  /** Responds the same on a connection of which no request was read, and closes it. */
+  readonly refuseArrival: (socket: Socket) => void;
+  /** Responds that no request has come in time, and closes the connection. */
+  readonly refuseSilent: (socket: Socket) => void;
   /** Called when a request is answered, or its client has left. */
   readonly onAnswered: (request: IncomingMessage) => void;
   /** Called for each connection that is cut. */
@@ -59,6 +69,8 @@ class Connection implements Peer {
   unanswered = 0;
   /** Whether a request has come. */
   asked = false;
+  /** Whether the turn in which it went on to the HTTP server is also that of its first request. */
+  hasTurn = false;
   readonly since: number;
   /** The stranger's requests that are not handled yet, oldest first. */
   readonly ahead: Exchange[] = [];
@@ -93,14 +105,19 @@ export class Connections {
   readonly #options: ConnectionsOptions;
   /** In the order of their opening or last response. */
   readonly #open = new Map<Socket, Connection>();
+  readonly #arrivals: Arrivals;
   #ahead = 0;
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
+    this.#arrivals = new Arrivals(options);
   }
 
-  /** Adds a new connection. */
-  add(socket: Socket): void {
+  /**
+   * Adds a new connection.
+   * @param serve hands it to the HTTP server
+   */
+  add(socket: Socket, serve: () => void): void {
     const { turnstile, clock } = this.#options;
     const connection = new Connection(socket, turnstile, clock.monotonic());
     setPeer(socket, connection);
@@ -108,6 +125,7 @@ export class Connections {
     turnstile.arrive();
     socket.once('close', () => this.#remove(connection));
     if (this.#open.size > this.#options.places) this.#cut(this.#leastUseful() ?? connection);
+    if (!socket.destroyed) this.#arrivals.add(socket, connection, serve);
   }
 
   /** Takes a new request: handles it, keeps it for its turn, or cuts its connection. */
@@ -133,10 +151,24 @@ export class Connections {
     }
   }
 
-  /** Ends the time of those who were refused or do not read, and the wait of those who wait too long. */
-  sweep(): void {
+  /**
+   * Ends the time of those who send nothing or do not read, and the wait of those who wait too long.
+   * @param silence how long a connection may send nothing at first, in milliseconds
+   */
+  sweep(silence: number): void {
+    this.#arrivals.sweep(silence);
     this.#options.turnstile.sweep();
     this.#options.unread.sweep();
+  }
+
+  /** Closes the new connections that have sent nothing yet. */
+  closeSilent(): void {
+    this.#arrivals.sweep(-Infinity);
+  }
+
+  /** Closes the connections that wait for their first turn. */
+  closeWaiting(): void {
+    this.#arrivals.close();
   }
 
   close(): void {
@@ -194,7 +226,10 @@ export class Connections {
     const refuse = (): void => {
       if (!gone()) this.#refuse(connection, exchange);
     };
-    turnstile.enter({ account, gone, take, refuse });
+    if (connection.hasTurn) {
+      connection.hasTurn = false;
+      take();
+    } else turnstile.enter({ account, gone, take, refuse });
   }
 
   /** Goes on to the stranger's next request. */
@@ -242,8 +277,9 @@ export class Connections {
       // The last one is the one that needs a place.
       if (--left === 0) break;
       const { trusted, unanswered } = connection;
-      if (trusted && unanswered === 0) idle ??= connection;
-      else if (!trusted && unanswered > 0) stranger ??= connection;
+      const waits = unanswered > 0 || this.#arrivals.waits(connection.socket);
+      if (trusted && !waits) idle ??= connection;
+      else if (!trusted && waits) stranger ??= connection;
       else if (!trusted) resting ??= connection;
     }
     const isNew = resting !== undefined && !resting.asked && resting.since > this.#options.clock.monotonic() - NEW;
@@ -270,7 +306,7 @@ export class Connections {
  * memory although nobody handles it. There is no public way: the parser stops when it hears that another protocol
  * begins.
  */
-const stopReading = (socket: Socket & { parser?: { onIncoming: unknown } | null }): void => {
+export const stopReading = (socket: Socket & { parser?: { onIncoming: unknown } | null }): void => {
   if (socket.parser) socket.parser.onIncoming = anotherProtocol;
 };
 

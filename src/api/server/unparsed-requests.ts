@@ -40,15 +40,13 @@ export class UnparsedRequests {
       return;
     }
     this.#write(status, error.code);
-    const body = JSON.stringify({ error: message });
-    const head = [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-      ...Object.entries(JSON_HEADERS).map(([name, value]) => `${name}: ${value}`),
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      'Connection: close',
-    ];
-    // Do not wait for the client to close its side: a refused connection must not keep its place.
-    socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
+    this.#end(socket, responseText(status, message));
+  }
+
+  /** Refuses a new connection for which there is no time now, without a look at what it asks for. */
+  refuseConnectionForNow(socket: Duplex): void {
+    this.#write(503);
+    this.#end(socket, BUSY);
   }
 
   /** Refuses a request with an `Expect` header other than `100-continue` (RFC 9110, section 10.1.1). */
@@ -61,7 +59,7 @@ export class UnparsedRequests {
   refuseForNow(response: ServerResponse): void {
     this.#write(503);
     response.setHeader('Retry-After', RETRY_AFTER_SECONDS);
-    respond(response, 503, 'too many requests without the service token; try again');
+    respond(response, 503, BUSY_MESSAGE);
   }
 
   /** Reports what was left out of the log. */
@@ -69,10 +67,31 @@ export class UnparsedRequests {
     this.#lines.close();
   }
 
+  /** Does not wait for the client to close its side: a refused connection must not keep its place. */
+  #end(socket: Duplex, text: string): void {
+    socket.end(text, () => socket.destroy());
+  }
+
   #write(status: number, code?: string): void {
     if (this.#lines.admits(status)) this.#log.info({ status, ...(code !== undefined && { code }) }, 'request refused');
   }
 }
+
+const BUSY_MESSAGE = 'too many requests without the service token; try again';
+
+/** The text of a response on a connection that is closed behind it. */
+const responseText = (status: number, message: string, headers: Readonly<Record<string, string>> = {}): string => {
+  const body = JSON.stringify({ error: message });
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    ...Object.entries({ ...JSON_HEADERS, ...headers }).map(([name, value]) => `${name}: ${value}`),
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ];
+  return `${head.join('\r\n')}\r\n\r\n${body}`;
+};
+
+const BUSY = responseText(503, BUSY_MESSAGE, { 'Retry-After': RETRY_AFTER_SECONDS });
 
 const respond = (response: ServerResponse, status: number, message: string): void => {
   const body = JSON.stringify({ error: message });

@@ -2,8 +2,10 @@ import { expect } from 'chai';
 import { CLASSES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
 import type { ListQuery } from '../../../src/projections/incident-list.ts';
 import { ask, serve, stopServing } from '../support/client.ts';
-import { KNOWN, standIn } from '../support/dependencies.ts';
+import { KNOWN, standIn, TOKEN } from '../support/dependencies.ts';
 
+/** Readers without the token get shorter pages. */
+const STRANGERS_PAGE = 256 * 1024;
 const EVERYTHING: ListQuery = { classes: [], states: [], severities: [], sources: [], limit: 1000 };
 
 describe('reading incidents', () => {
@@ -27,7 +29,7 @@ describe('reading incidents', () => {
       expect([status, text]).to.deep.equal([200, `[${KNOWN.json},{"id":"INC-20261122-000000000002","version":1}]`]);
       expect(headers).to.include({ 'content-type': 'application/json', 'cache-control': 'no-store' });
       expect(headers.link).to.equal(undefined);
-      expect(dependencies.queries).to.deep.equal([EVERYTHING]);
+      expect(dependencies.queries).to.deep.equal([{ ...EVERYTHING, bytes: STRANGERS_PAGE }]);
     });
 
     it('is an empty list where there is nothing', async () => {
@@ -51,7 +53,14 @@ describe('reading incidents', () => {
         since: Date.UTC(2026, 10, 22, 7, 12),
         until: Date.UTC(2026, 10, 22, 7, 12, 0, 500),
         limit: 7,
+        bytes: STRANGERS_PAGE,
       });
+    });
+
+    it('gives who has the token longer pages', async () => {
+      const dependencies = standIn();
+      await ask(await serve(dependencies), LIST, { headers: { authorization: `Bearer ${TOKEN}` } });
+      expect(dependencies.queries).to.deep.equal([EVERYTHING]);
     });
 
     it('passes the search words on', async () => {

@@ -115,7 +115,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
       versionOf: (actions) => actions.join('-'),
       change: async () => {},
       waiting: 0,
-      isVerified: true,
+      unverified: () => [],
     },
     receipts: {
       confirm: async () => ({ confirmed: 1, lost: 0, remaining: 0 }),
