@@ -10,7 +10,10 @@ import { basename, join } from 'node:path';
 /** What the client imports from outside `src/client`: types of the vocabulary, and modules that need Node only. */
 const SHARED = [
   'machines/vocabulary.d.ts',
-  ...['backoff', 'clock', 'durable-file', 'proof'].flatMap((name) => [`src/${name}.js`, `src/${name}.d.ts`]),
+  ...['backoff', 'clock', 'durable-file', 'private-group', 'proof'].flatMap((name) => [
+    `src/${name}.js`,
+    `src/${name}.d.ts`,
+  ]),
 ];
 
 /** Builds the client of the checkout at `root` into its `dist/client`. Throws when the compiler finds an error. */

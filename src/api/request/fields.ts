@@ -23,9 +23,11 @@ export const filledOrAbsent = (message: string) => {
   return schema;
 };
 
-/** Whether a schema's member may be left out; null and, for most of them, empty text then count as left out. */
-export const isOptional = (schema: z.core.$ZodType | undefined): boolean => schema?._zod.def.type === 'optional';
-export const mayBeEmpty = (schema: object): boolean => !NEVER_EMPTY.has(schema);
+/** Whether null, or empty text, counts as left out for a member with this schema. */
+export const countsAsLeftOut = (value: unknown, schema: unknown): boolean =>
+  (value === null || value === '') &&
+  schema instanceof z.ZodMiniExactOptional &&
+  (value === null || !NEVER_EMPTY.has(schema));
 
 /** A string of at most so many characters. */
 const textOf = (name: string, longest: number) => {

@@ -1,6 +1,6 @@
 import type * as z from 'zod/mini';
 import { RecorderError } from '../../errors.ts';
-import { isOptional, mayBeEmpty } from './fields.ts';
+import { countsAsLeftOut } from './fields.ts';
 
 const LONGEST_NAME_SHOWN = 64;
 
@@ -49,12 +49,15 @@ const removeEmpty = (
 ): void => {
   for (const name in value) {
     const member = value[name];
-    const schema = Object.hasOwn(shape, name) ? (shape[name] as z.core.$ZodType) : undefined;
-    if (schema === undefined || !isOptional(schema)) continue;
-    if (noun === 'parameter' && Array.isArray(member)) {
-      const filled = member.filter((text) => text !== '');
-      if (filled.length === 0 && member.length > 0) delete value[name];
-      else if (filled.length < member.length) value[name] = filled;
-    } else if (member === null || (member === '' && mayBeEmpty(schema))) delete value[name];
+    const schema = Object.hasOwn(shape, name) ? shape[name] : undefined;
+    if (noun === 'field') {
+      if (countsAsLeftOut(member, schema)) delete value[name];
+      continue;
+    }
+    const texts = member as readonly string[];
+    if (!texts.includes('') || !countsAsLeftOut('', schema)) continue;
+    const filled = texts.filter((text) => text !== '');
+    if (filled.length === 0) delete value[name];
+    else value[name] = filled;
   }
 };
