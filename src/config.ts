@@ -40,12 +40,17 @@ export interface Config {
   readonly trustedBelow: string;
   /** Who may read: anybody, or only who has the service token. */
   readonly readAccess: (typeof READ_ACCESS)[number];
+  /** The longest body of a command, in bytes. */
+  readonly maxBodyBytes: number;
   /** The size in bytes at which the audit log's file is sealed. */
   readonly segmentBytes: number;
   /** How many live actors are kept at most. */
   readonly liveActors: number;
   readonly logLevel: LogLevel;
 }
+
+/** A longer body might not fit into an entry of the log (`MAX_ENTRY_BYTES`), and a few of them not into memory. */
+const LONGEST_BODY = 256 * 1024;
 
 const READ_ACCESS = ['open', 'token'] as const;
 
@@ -80,6 +85,7 @@ export const readConfig = (env: Environment, defaults: Environment = {}): Config
     stateDirectory: read('STATE_DIRECTORY', '', optionalPath),
     trustedBelow: '/',
     readAccess: read('READ_ACCESS', 'open', oneOf(READ_ACCESS)),
+    maxBodyBytes: read('MAX_BODY_BYTES', String(LONGEST_BODY), count(1024, LONGEST_BODY)),
     segmentBytes: read('AUDIT_SEGMENT_BYTES', String(64 * 1024 * 1024), count(1024, 1024 ** 4)),
     liveActors: read('LIVE_ACTORS', '512', count(1, 100_000)),
     logLevel: read('LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),

@@ -46,8 +46,9 @@ export class ProcessOutput {
   flushSync(): void {
     const lines = this.#lines;
     this.#lines = '';
+    const before = this.#stream.written;
     if (this.#stream.write(lines)) this.#resume();
-    else this.#retry();
+    else this.#retry(this.#stream.written > before);
   }
 
   /** Writes the waiting lines when the process ends; waits for the reader for half a second at most. */
@@ -74,13 +75,14 @@ export class ProcessOutput {
     this.write(`${JSON.stringify(line)}\n`);
   }
 
-  #retry(): void {
+  /** @param isRead whether the reader takes something, if not all */
+  #retry(isRead: boolean): void {
     const { fault, waiting } = this.#stream;
     if (fault !== undefined && fault !== 'EAGAIN' && this.#said !== fault) {
       this.#said = fault;
       new StandardStream(2).write(`incident-recorder: ${explainFault(fault)}; lines of the process log are lost\n`);
     }
-    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
+    this.#pause = isRead ? WRITE_AFTER : Math.min(this.#pause * 2, LONGEST_PAUSE);
     if (waiting > 0) this.#wake();
   }
 }

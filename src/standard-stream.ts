@@ -19,6 +19,7 @@ export class StandardStream {
   #file: number | undefined;
   #waiting: Buffer = Buffer.alloc(0);
   #fault: StreamFault | undefined;
+  #written = 0;
 
   /** @param name the descriptor: 1 is standard output, 2 standard error */
   constructor(name: 1 | 2) {
@@ -28,6 +29,11 @@ export class StandardStream {
   /** How many bytes wait for the next attempt. */
   get waiting(): number {
     return this.#waiting.length;
+  }
+
+  /** How many bytes were taken so far. */
+  get written(): number {
+    return this.#written;
   }
 
   /** Why something waits, or was lost; undefined after a write that succeeded. */
@@ -43,7 +49,11 @@ export class StandardStream {
     if (text !== '') this.#waiting = Buffer.concat([this.#waiting, Buffer.from(text)]);
     try {
       this.#file ??= withoutWaiting(this.#name);
-      while (this.#waiting.length > 0) this.#waiting = this.#waiting.subarray(writeSync(this.#file, this.#waiting));
+      while (this.#waiting.length > 0) {
+        const taken = writeSync(this.#file, this.#waiting);
+        this.#written += taken;
+        this.#waiting = this.#waiting.subarray(taken);
+      }
       this.#fault = undefined;
     } catch (error) {
       this.#fault = (error as NodeJS.ErrnoException).code ?? String(error);

@@ -33,6 +33,7 @@ describe('readConfig', () => {
       stateDirectory: undefined,
       trustedBelow: '/',
       readAccess: 'open',
+      maxBodyBytes: 256 * 1024,
       segmentBytes: 64 * 1024 * 1024,
       liveActors: 512,
       logLevel: 'info',
@@ -51,6 +52,7 @@ describe('readConfig', () => {
         READ_ACCESS: 'token',
         ALLOW_SHARED_LOG_DIRECTORY: '1',
         STATE_DIRECTORY: '/s',
+        MAX_BODY_BYTES: '65536',
         AUDIT_SEGMENT_BYTES: '1024',
         LIVE_ACTORS: '1',
         LOG_LEVEL: 'silent',
@@ -66,6 +68,7 @@ describe('readConfig', () => {
       stateDirectory: '/s',
       trustedBelow: '/',
       readAccess: 'token',
+      maxBodyBytes: 65_536,
       segmentBytes: 1024,
       liveActors: 1,
       logLevel: 'silent',
@@ -82,6 +85,7 @@ describe('readConfig', () => {
       'READ_ACCESS',
       'ALLOW_SHARED_LOG_DIRECTORY',
       'STATE_DIRECTORY',
+      'MAX_BODY_BYTES',
     ];
     const empty = [...names, 'AUDIT_HMAC_KEY_PATH', 'AUDIT_SEGMENT_BYTES', 'LIVE_ACTORS', 'LOG_LEVEL'].map((name) => [
       name,
@@ -178,6 +182,7 @@ describe('readConfig', () => {
 
   for (const [name, values] of Object.entries({
     ALLOW_NON_LOOPBACK: ['true', 'yes', '2', ' 1'],
+    MAX_BODY_BYTES: ['0', '1023', '262145', '256k'],
     LIVE_ACTORS: ['0', '-1', '1.5', '1e3', '100001', '9'.repeat(400), 'many', ' 5'],
     LOG_LEVEL: ['verbose', 'INFO', 'constructor'],
     CONTAINMENT_POLICY_PATH: ['policy.yaml', './p', '/a\0b'],

@@ -78,6 +78,39 @@ describe('a service whose output nobody reads', () => {
     }
   }
 
+  it('ends in time when it is asked to while it starts', async () => {
+    for (const make of Object.values(DEAD_READERS)) {
+      for (const after of [30, 100, 200, 300]) {
+        const home = new ServiceHome(directory());
+        const reader = make(home.directory);
+        readers.push(reader);
+        const service = new UnreadService(home, reader.fd, reader.fd);
+        services.push(service);
+        await wait(after);
+        const { took } = await service.stop();
+        expect(took).to.be.below(2 * SECOND);
+      }
+    }
+  });
+
+  it('says how many lines were lost when it is read again', async () => {
+    const home = new ServiceHome(directory());
+    const reader = DEAD_READERS['a full pipe that nobody reads']!(home.directory);
+    readers.push(reader);
+    const service = new UnreadService(home, reader.fd);
+    services.push(service);
+    await service.listening();
+    // More than a mebibyte of lines.
+    for (let count = 0; count < 7500; count++) await service.get('/livez');
+    let read = '';
+    while (!read.includes('"msg":"lines of this log were lost"')) {
+      read += reader.read!();
+      await wait(20);
+    }
+    expect(read).to.match(/"lost":\d+,"msg":"lines of this log were lost"/);
+    expect((await service.stop()).code).to.equal(0);
+  });
+
   it('ends in time, with its exit code, when it can not start', async () => {
     for (const make of Object.values(DEAD_READERS)) {
       const home = new ServiceHome(directory());

@@ -49,6 +49,42 @@ describe('the service', () => {
       .and.not.have.property('damage');
   });
 
+  it('records a report of 2,000 violations, and whatever else 256 KiB may hold', async () => {
+    const home = new ServiceHome(directory());
+    const first = await start(home);
+    const violations = Array.from({ length: 2000 }, (_, n) => ({
+      path: `/usr/lib/python3/dist-packages/module_${n}.py`,
+      expected: n,
+      found: `changed ${n} bytes`,
+    }));
+    const room = 255 * 1024;
+    const evidences = [
+      { violations },
+      // These are longer in the log than they were sent.
+      { numbers: 'many' },
+      { text: '\u0085'.repeat(room / 2) },
+      { text: '\u2028'.repeat(room / 3) },
+    ];
+    const numbers = `[${Array(Math.floor(room / 5))
+      .fill('9e15')
+      .join()}]`;
+    for (const evidence of evidences) {
+      const report = { class: 'integrity_violation', source: 'watch', description: 'd', evidence };
+      const text = JSON.stringify(report).replace('"many"', numbers);
+      const { status, json } = await first.post('/api/v1/incidents/report', text);
+      expect(status, text.slice(0, 100)).to.equal(201);
+      expect(json.evidence).to.deep.equal(JSON.parse(text).evidence);
+    }
+    await first.end('SIGKILL');
+    const second = await start(home, { env: { MAX_BODY_BYTES: '65536' } });
+    expect((await second.get('/api/v1/incidents')).json).to.have.length.above(0);
+    expect((await second.get('/api/v1/stats')).json.total_incidents).to.equal(evidences.length);
+    const { status, json } = await second.report({ evidence: { violations } });
+    expect([status, json.error]).to.deep.equal([413, 'body longer than 64 KiB']);
+    expect(await second.end()).to.equal(0);
+    expect(await home.verify()).to.not.have.property('damage');
+  });
+
   it('after SIGKILL has everything that it acknowledged, and answers a repeated report with the first incident', async () => {
     const home = new ServiceHome(directory());
     const first = await start(home);

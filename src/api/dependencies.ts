@@ -62,6 +62,8 @@ export interface ApiDependencies {
   readonly clock: Clock;
   /** Who may read: anybody, or only who has the service token. */
   readonly readAccess: Config['readAccess'];
+  /** The longest body of a command, in bytes. */
+  readonly maxBodyBytes: number;
   /** Whether requests may be addressed to other names than the loopback's. */
   readonly allowNonLoopback: boolean;
   /** Whether clients may connect to a unix socket, where a Host header means little. */

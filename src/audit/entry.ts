@@ -65,8 +65,11 @@ import { canonicalForm, spell } from '../json/canonical-form.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { type Draft, type Entry, ENTRY_EVENTS } from '../domain/entries.ts';
 
-/** The greatest length of an entry's line in bytes, newline included. */
-export const MAX_ENTRY_BYTES = 256 * 1024;
+/**
+ * The greatest length of an entry's line in bytes, newline included. A body of 256 KiB may become more than three times as
+ * long when it is written (`9e15`, U+0085); with the entries that belong to it, it must fit into one batch.
+ */
+export const MAX_ENTRY_BYTES = 960 * 1024;
 
 /** The end of a chain, which the next entry follows: how many entries there are, and the hash of the last. */
 export interface Head {

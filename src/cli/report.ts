@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { CLASSES, SEVERITIES } from '../../machines/vocabulary.ts';
+import { requireKey } from '../client/report-text.ts';
 import type { Incident } from '../client/shapes.ts';
 import { exactText, withoutMark } from './exact-input.ts';
 import { UsageError } from './exit.ts';
@@ -33,6 +34,7 @@ export const define = (command: Command): Command =>
       .option('--idempotency-key <key>', 'the report may be sent again under it'),
   ).action(async (options: Options) => {
     const { idempotencyKey } = options;
+    if (idempotencyKey !== undefined) requireKey(idempotencyKey);
     const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
     const api = new ApiClient(options);
     const incident = await api.command<Incident>('/api/v1/incidents/report', await bodyOf(options), headers);

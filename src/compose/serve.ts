@@ -31,7 +31,7 @@ const builtFile = (name: string): string =>
   join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '../../dist' : '.', name);
 
 export interface ServeOptions {
-  readonly config: Pick<Config, 'bind' | 'allowNonLoopback' | 'readAccess'>;
+  readonly config: Pick<Config, 'bind' | 'allowNonLoopback' | 'readAccess' | 'maxBodyBytes'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly token: ServiceToken;
@@ -129,6 +129,7 @@ export async function serve(
     logRequest,
     clock,
     readAccess: config.readAccess,
+    maxBodyBytes: config.maxBodyBytes,
     allowNonLoopback: config.allowNonLoopback,
     overUnixSocket: config.bind.some(({ kind }) => kind !== 'tcp'),
   });

@@ -50,9 +50,12 @@ export const parseExact = (text: string, { maxDepth = 33 }: { readonly maxDepth?
  * are no more levels than brackets, and `JSON.stringify` cannot write very many.
  */
 const isWrittenLossless = (value: JsonValue, text: string, maxDepth: number): boolean =>
-  timesIn(text, '{') + timesIn(text, '[') <= maxDepth &&
-  JSON.stringify(value) === text &&
-  !text.includes('__proto__') &&
-  !text.includes('\\ud');
+  !holdsMore(text, maxDepth) && JSON.stringify(value) === text && !text.includes('__proto__') && !text.includes('\\ud');
 
-const timesIn = (text: string, character: string): number => text.split(character).length - 1;
+/** Whether a text holds more than so many brackets. */
+const holdsMore = (text: string, most: number): boolean => {
+  let left = most;
+  for (let at = text.indexOf('{'); at !== -1; at = text.indexOf('{', at + 1)) if (--left < 0) return true;
+  for (let at = text.indexOf('['); at !== -1; at = text.indexOf('[', at + 1)) if (--left < 0) return true;
+  return false;
+};

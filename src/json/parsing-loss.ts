@@ -7,8 +7,9 @@ interface ParsingLoss {
 
 /** An object or array around the current place. */
 interface Container {
-  /** An object's keys so far; undefined for an array. */
-  readonly keys: Set<string> | undefined;
+  readonly isObject: boolean;
+  /** An object's keys so far; made with the first of them, because a text may hold very many empty objects. */
+  keys: Set<string> | undefined;
   /** The current index or key; undefined where an object's next string is a key. */
   at: string | number | undefined;
 }
@@ -43,9 +44,10 @@ export const findParsingLoss = (text: string, maxDepth: number): ParsingLoss | u
     switch (code) {
       case QUOTE: {
         end = endOfString(text, start);
-        if (inner?.keys !== undefined && inner.at === undefined) {
+        if (inner?.isObject && inner.at === undefined) {
           const key = decodeString(text.slice(start, end));
           inner.at = key;
+          inner.keys ??= new Set();
           if (inner.keys.has(key)) return loss('duplicate key');
           if (key === '__proto__') return loss('the key __proto__ is not allowed');
           if (!key.isWellFormed()) return loss('lone surrogate in a key');
@@ -61,7 +63,7 @@ export const findParsingLoss = (text: string, maxDepth: number): ParsingLoss | u
       case OPEN_BRACE:
       case OPEN_BRACKET:
         if (containers.length === maxDepth) return loss('nested too deeply');
-        inner = code === OPEN_BRACE ? { keys: new Set(), at: undefined } : { keys: undefined, at: 0 };
+        inner = { isObject: code === OPEN_BRACE, keys: undefined, at: code === OPEN_BRACE ? undefined : 0 };
         containers.push(inner);
         break;
       case CLOSE_BRACE:

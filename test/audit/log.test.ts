@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { MAX_ENTRY_BYTES } from '../../src/audit/entry.ts';
 import { verifyLog } from '../../src/audit/verify.ts';
 import { RecorderError } from '../../src/errors.ts';
 import { draft, HASH, noteOf, openLog } from '../support/audit-log.ts';
@@ -49,7 +50,7 @@ describe('AuditLog', () => {
     const { log } = await openLog(path);
     const results = await Promise.allSettled([
       log.append([draft('before')]),
-      log.append([draft('x'.repeat(256 * 1024))]),
+      log.append([draft('x'.repeat(MAX_ENTRY_BYTES))]),
       log.append([draft('after')]),
     ]);
     await log.close();

@@ -94,6 +94,12 @@ describe('a report from the command line', () => {
       });
   });
 
+  it('is refused with a key that no header can carry', async () => {
+    const { status, stderr } = await shell('$report $options --description d --idempotency-key 注入-1');
+    expect(status).to.equal(1);
+    expect(stderr).to.equal('the key of a report is 1 to 255 visible ASCII characters\n');
+  });
+
   it('keeps what can be kept, also the sign of zero and the character that stands for others', async () => {
     const evidence = '{"zero":-0.0,"text":"\ufffd\ufeff"}';
     for (const [line, given] of [

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, constants, linkSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -31,8 +30,7 @@ describe('openOwnFile', () => {
 
   it('refuses what others may write, or what is no file', async () => {
     const place = directory();
-    const [file, second, link, pipe] = ['file', 'second', 'link', 'pipe'].map((name) => join(place, name)) as [
-      string,
+    const [file, second, link] = ['file', 'second', 'link'].map((name) => join(place, name)) as [
       string,
       string,
       string,
@@ -40,10 +38,9 @@ describe('openOwnFile', () => {
     writeFileSync(file, '');
     linkSync(file, second);
     symlinkSync(file, link);
-    execFileSync('mkfifo', [pipe]);
     expect(await failure(openOwnFile(file, constants.O_RDWR))).to.include({ fault: 'unsafe' });
     expect(await failure(openOwnFile(link, constants.O_RDWR))).to.include({ code: 'ELOOP' });
-    expect(await failure(openOwnFile(pipe, constants.O_RDWR))).to.include({ fault: 'unsafe' });
+    expect(await failure(openOwnFile('/dev/null', constants.O_RDWR))).to.include({ fault: 'unsafe' });
   });
 
   it('refuses a file that somebody else has made', async function () {

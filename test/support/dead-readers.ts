@@ -1,11 +1,13 @@
 /** Outputs for processes under test that nobody reads: a full pipe, one whose reader is gone, a full disk. */
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface DeadReader {
   /** The descriptor to give to a process. */
   readonly fd: number;
+  /** Reads a pipe after all: what is in it now. */
+  readonly read?: () => string;
   readonly close: () => void;
 }
 
@@ -29,8 +31,18 @@ function unreadPipe(directory: string, isFull: boolean): DeadReader {
   const both = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
   const fd = openSync(path, constants.O_WRONLY);
   if (isFull) fill(both);
+  const read = (): string => {
+    const bytes = Buffer.alloc(64 * 1024);
+    try {
+      return bytes.toString('utf8', 0, readSync(both, bytes));
+    } catch {
+      // It is empty.
+      return '';
+    }
+  };
   return {
     fd,
+    read,
     close: () => {
       closeSync(fd);
       closeSync(both);

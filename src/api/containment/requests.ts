@@ -1,13 +1,13 @@
 /** What services and operators send about containment. */
 import * as z from 'zod/mini';
 import { ACTIONS, DIRECTIVES } from '../../../machines/vocabulary.ts';
-import { filled, once, oneOf, signature } from '../request/fields.ts';
+import { filledOrAbsent, once, oneOf, signature } from '../request/fields.ts';
 import { OBSERVED } from '../../domain/entries.ts';
 
 export const CONFIRM_REQUIRED = 'action and directive are required';
 export const RETRY_REQUIRED = 'action required';
 
-const incidentId = z.exactOptional(filled('incident_id must be an incident, or left out for all that hold the action'));
+const incidentId = filledOrAbsent('incident_id must be an incident, or left out for all that hold the action');
 
 /** The body by which a service confirms that it has carried out a directive. */
 export const confirmSchema = z.strictObject({

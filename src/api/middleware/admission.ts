@@ -16,11 +16,11 @@ export interface Admission {
   readonly large: readonly Middleware[];
 }
 
-export const admission = ({ token }: Pick<ApiDependencies, 'token'>): Admission => {
+export const admission = ({ token, maxBodyBytes }: Pick<ApiDependencies, 'token' | 'maxBodyBytes'>): Admission => {
   const authenticated = authentication(token);
   return {
     authenticated: [checks(authenticated)],
-    command: [checks(authenticated, contentType()), jsonBody()],
+    command: [checks(authenticated, contentType()), jsonBody(maxBodyBytes)],
     large: [concurrencyLimit()],
   };
 };

@@ -11,7 +11,7 @@ const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
  * whose name resolves to the loopback (DNS rebinding).
  *
  * - `Host` must name the loopback, unless the service may be reached from elsewhere. Over a unix socket, which has no
- *   name, it may also be `unix` or empty.
+ *   name, it may also be `unix` or empty. A request in HTTP/1.0 need not have it, and no browser sends one.
  * - `Origin`, which browsers add, must be the service's own.
  * - `Sec-Fetch-Site` must not name another page, not even one from another port (`same-site`), unless the request opens
  *   the console from a link.
@@ -22,7 +22,9 @@ export const hostGuard =
   ({ allowNonLoopback, overUnixSocket }: Pick<ApiDependencies, 'allowNonLoopback' | 'overUnixSocket'>): Check =>
   (ctx) => {
     const { host = '', origin, 'sec-fetch-site': site } = ctx.req.headers;
-    const nameless = (host === '' || host === 'unix') && overUnixSocket && !isTcp(ctx.req);
+    const nameless =
+      (host === '' && ctx.req.httpVersion === '1.0') ||
+      ((host === '' || host === 'unix') && overUnixSocket && !isTcp(ctx.req));
     if (hostHeaders(ctx.req.rawHeaders) > 1 || (host === '' && !nameless)) {
       throw new RecorderError('invalid_request', 'exactly one Host header required');
     }

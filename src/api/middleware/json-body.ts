@@ -1,21 +1,26 @@
 /**
- * Reads the body of a command: a JSON object in UTF-8, of at most 64 KiB, kept exactly as it was sent or refused.
+ * Reads the body of a command: a JSON object in UTF-8, of at most `MAX_BODY_BYTES`, kept exactly as it was sent or refused.
  *
  * koa-bodyparser collects the bytes and holds the limit. It reads them as latin-1, one character for each byte, because
  * a UTF-8 decoder would replace invalid bytes silently. The bytes are then checked to be UTF-8 and parsed once, by
  * `parseExact`.
  *
  * A parsed body takes up to twenty times its length in memory until its response is sent (`{"o":[{},{},…]}`), so only so
- * many bytes of bodies are in flight at a time. A body counts from its last byte on: slow senders keep nobody out.
+ * many bytes of bodies are in flight at a time. A body counts from its last byte on: slow senders keep nobody out. What
+ * is not yet complete is bounded too: each connection may send a body of usual size, and only a few a large one.
  */
 import { isUtf8 } from 'node:buffer';
 import bodyParser from 'koa-bodyparser';
-import type { Middleware } from 'koa';
+import type { Context, Middleware } from 'koa';
 import { RecorderError } from '../../errors.ts';
 import { ExactJsonError, type JsonValue, parseExact } from '../../json/exact-json.ts';
 
-/** As many bytes as a batch of the log may have: sixteen of the longest bodies. */
+/** As many bytes as a batch of the log may have: four of the longest bodies. */
 const MAX_IN_FLIGHT = 1024 * 1024;
+/** In bytes. So large a body may arrive on each connection at the same time. */
+const USUAL = 64 * 1024;
+/** How many larger ones may arrive at the same time, and those that do not say their length: 2 MiB. */
+const MAX_LARGE = 8;
 
 /** `encoding`, which the parser documents, is missing in its types. */
 const OPTIONS = {
@@ -23,10 +28,6 @@ const OPTIONS = {
   // Without this, the text of another type than text/plain is not collected.
   extendTypes: { text: ['application/json'] },
   encoding: 'binary',
-  textLimit: '64kb',
-  onerror: (cause: Error): never => {
-    throw refusal(cause);
-  },
 };
 
 /** What may begin a JSON object or array, after the white space of RFC 8259, section 2. */
@@ -35,19 +36,19 @@ const OPENING = /^[ \t\n\r]*[{[]/;
 /**
  * Puts the parsed object into `ctx.request.body`. The request must have the type `application/json` (`contentType`).
  *
+ * @param maxBytes the longest body
  * @throws RecorderError `too_large`; `overloaded` while too many bytes are in flight; `invalid_request` for what is no
  *   JSON object or can't be kept exactly
  */
-export const jsonBody = (): Middleware => {
-  // The parser changes the options that it is given.
-  const collect = bodyParser({ ...OPTIONS });
+export const jsonBody = (maxBytes: number): Middleware => {
+  const collect = collector(maxBytes);
   let inFlight = 0;
   return async (ctx, next) => {
-    await collect(ctx, nothingMore);
+    await collect(ctx);
     // A request without a body has no text.
     const text = (ctx.request.rawBody as string | undefined) ?? '';
     const { length } = text;
-    if (inFlight + length > MAX_IN_FLIGHT) throw new RecorderError('overloaded', 'too many bodies at once; try again');
+    if (inFlight + length > MAX_IN_FLIGHT) throw new RecorderError('overloaded', TOO_MANY);
     inFlight += length;
     try {
       ctx.request.body = parseObject(Buffer.from(text, 'latin1'));
@@ -57,6 +58,41 @@ export const jsonBody = (): Middleware => {
     }
   };
 };
+
+const TOO_MANY = 'too many bodies at once; try again';
+
+/** Returns a function that collects the text of a body. It throws like `jsonBody`. */
+const collector = (maxBytes: number): ((ctx: Context) => Promise<unknown>) => {
+  const tooLarge = (cause: Error) => new RecorderError('too_large', `body longer than ${sizeOf(maxBytes)}`, { cause });
+  const usual = upTo(Math.min(USUAL, maxBytes), tooLarge);
+  const large = upTo(maxBytes, tooLarge);
+  const notNow = upTo(USUAL, (cause) => new RecorderError('overloaded', TOO_MANY, { cause }));
+  let arriving = 0;
+  return async (ctx) => {
+    const { 'content-length': declared, 'transfer-encoding': coding } = ctx.req.headers;
+    const isUsual = coding === undefined && Number(declared ?? 0) <= USUAL;
+    if (isUsual || maxBytes <= USUAL) return usual(ctx, nothingMore);
+    // A body that does not say its length may still be of usual size.
+    if (arriving >= MAX_LARGE) return notNow(ctx, nothingMore);
+    arriving++;
+    try {
+      return await large(ctx, nothingMore);
+    } finally {
+      arriving--;
+    }
+  };
+};
+
+const upTo = (bytes: number, tooLarge: (cause: Error) => RecorderError): Middleware =>
+  bodyParser({
+    ...OPTIONS,
+    textLimit: String(bytes),
+    onerror: (cause: Error): never => {
+      throw refusal(cause, tooLarge);
+    },
+  }) as Middleware;
+
+const sizeOf = (bytes: number): string => (bytes % 1024 === 0 ? `${bytes / 1024} KiB` : `${bytes} bytes`);
 
 const nothingMore = (): Promise<void> => Promise.resolve();
 
@@ -76,10 +112,10 @@ const parseObject = (bytes: Buffer): object => {
   return value;
 };
 
-const refusal = (cause: Error): Error => {
+const refusal = (cause: Error, tooLarge: (cause: Error) => RecorderError): Error => {
   switch ('type' in cause && cause.type) {
     case 'entity.too.large':
-      return new RecorderError('too_large', 'body longer than 64 KiB', { cause });
+      return tooLarge(cause);
     case 'request.aborted':
     case 'request.size.invalid':
       return new RecorderError('invalid_request', 'request aborted', { cause });

@@ -89,7 +89,9 @@ const REFUSALS = {
     {},
     staleVersion,
   ),
-  413: refusal('TooLarge', 'A body over 64 KiB.', { error: 'body longer than 64 KiB' }),
+  413: refusal('TooLarge', 'A body over 256 KiB, or over `MAX_BODY_BYTES`.', {
+    error: 'body longer than 256 KiB',
+  }),
   415: refusal('UnsupportedMediaType', 'A body that is not plain JSON in UTF-8.', {
     error: 'Content-Type must be application/json, in UTF-8',
   }),

@@ -13,6 +13,22 @@ const isBlank = (value: unknown): boolean => typeof value !== 'string' || value.
 /** A string that is not blank. */
 export const filled = (missing: string) => z.string(missing).check(z.refine((text) => !isBlank(text), missing));
 
+/** Optional fields whose empty text is a fault: to leave them out means more than it seems. */
+const NEVER_EMPTY = new WeakSet<object>();
+
+/** A field that may be left out or be null, but must not be blank. */
+export const filledOrAbsent = (message: string) => {
+  const schema = z.exactOptional(filled(message));
+  NEVER_EMPTY.add(schema);
+  return schema;
+};
+
+/** Whether null, or empty text, counts as left out for a member with this schema. */
+export const countsAsLeftOut = (value: unknown, schema: unknown): boolean =>
+  (value === null || value === '') &&
+  schema instanceof z.ZodMiniExactOptional &&
+  (value === null || !NEVER_EMPTY.has(schema));
+
 /** A string of at most so many characters. */
 const textOf = (name: string, longest: number) => {
   const message = `${name} must be a string of at most ${longest} characters`;

@@ -33,7 +33,7 @@ describe('POST /api/v1/incidents/contain, acknowledge and resolve', () => {
     };
     for (const body of [{}, { id: '' }, { id: ' ' }, { id: 7 }, { id: null }, { by: 7 }])
       await refused(body, 'id required');
-    for (const by of [null, 7, 'b'.repeat(257)])
+    for (const by of [false, 7, 'b'.repeat(257)])
       await refused({ id, by }, 'by must be a string of at most 256 characters');
     for (const note of [{}, 'n'.repeat(4097)])
       await refused({ id, note }, 'note must be a string of at most 4096 characters');

@@ -49,7 +49,7 @@ describe('reading incidents', () => {
         classes: ['tool_call_burst', 'prompt_injection'],
         states: ['open'],
         severities: ['high', 'low'],
-        sources: ['a b', '\u00e9&\0', ''],
+        sources: ['a b', '\u00e9&\0'],
         since: Date.UTC(2026, 10, 22, 7, 12),
         until: Date.UTC(2026, 10, 22, 7, 12, 0, 500),
         limit: 7,
@@ -63,6 +63,20 @@ describe('reading incidents', () => {
       expect(dependencies.queries).to.deep.equal([EVERYTHING]);
     });
 
+    it('takes empty parameters as left out', async () => {
+      const dependencies = standIn();
+      const server = await serve(dependencies);
+      const all = ['class', 'state', 'severity', 'source', 'q', 'since', 'until', 'limit', 'cursor'];
+      for (const query of [...all.map((name) => `${name}=`), all.join('=&')]) {
+        expect((await ask(server, `${LIST}?${query}`)).status, query).to.equal(200);
+        expect(dependencies.queries.at(-1), query).to.deep.equal({ ...EVERYTHING, bytes: STRANGERS_PAGE });
+      }
+      for (const query of ['/api/v1/stats/hours?hours=', '/api/v1/containment/freeze_agent?wait='])
+        expect((await ask(server, query)).status, query).to.equal(200);
+      expect((await ask(server, `${LIST}?unknown=`)).status).to.equal(400);
+      expect((await ask(server, '/api/v1/incidents/get?id=')).status).to.equal(400);
+    });
+
     it('passes the search words on', async () => {
       const dependencies = standIn();
       const server = await serve(dependencies);
@@ -72,7 +86,7 @@ describe('reading incidents', () => {
         { text: 'call', isBeginning: false },
         { text: 'agent', isBeginning: true },
       ]);
-      for (const q of ['q=', 'q=ab*', 'q=a&q=b', `q=${'a'.repeat(257)}`]) {
+      for (const q of ['q=+', 'q=ab*', 'q=a&q=b', `q=${'a'.repeat(257)}`]) {
         expect((await ask(server, `${LIST}?${q}`)).status, q).to.equal(400);
       }
     });
@@ -97,7 +111,7 @@ describe('reading incidents', () => {
 
     const refusals: readonly (readonly [query: string, error: string | RegExp, allowed?: readonly string[]])[] = [
       ['class=unknown', 'invalid class', CLASSES],
-      ['class=', 'invalid class', CLASSES],
+      ['class=+', 'invalid class', CLASSES],
       ['state=open&state=closed', 'invalid state', STATES],
       ['severity=CRITICAL', 'invalid severity', SEVERITIES],
       ['since=yesterday', /^since must be an RFC 3339 time/],
@@ -107,9 +121,9 @@ describe('reading incidents', () => {
       ['limit=0', 'limit must be a whole number from 1 to 1000'],
       ['limit=1001', 'limit must be a whole number from 1 to 1000'],
       ['limit=1e2', 'limit must be a whole number from 1 to 1000'],
-      ['limit=', 'limit must be a whole number from 1 to 1000'],
+      ['limit=+', 'limit must be a whole number from 1 to 1000'],
       ['limit=1&limit=1', 'limit may be given only once'],
-      ['cursor=', 'invalid cursor'],
+      ['cursor=+', 'invalid cursor'],
       ['cursor=AAAA', 'invalid cursor'],
       ['source=%zz', 'malformed percent-encoding in the query string'],
       ['source=%ff', 'malformed percent-encoding in the query string'],

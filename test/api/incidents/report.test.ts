@@ -35,6 +35,29 @@ describe('POST /api/v1/incidents/report', () => {
     }
   });
 
+  it('takes an optional field that is null or empty as left out', async () => {
+    const dependencies = standIn();
+    const server = await serve(dependencies);
+    const fingerprint = createHash('sha256').update(canonicalForm(report)).digest('hex');
+    for (const empty of [
+      { severity: '' },
+      { severity: null },
+      { evidence: null },
+      { dedup_key: '' },
+      { dedup_key: null },
+      { severity: '', evidence: '', dedup_key: null },
+    ]) {
+      const body = { ...report, ...empty };
+      expect((await command(server, PATH, body, { 'Idempotency-Key': 'k' })).status, JSON.stringify(empty)).to.equal(
+        201,
+      );
+      // So it is also the same report under the same key.
+      expect(dependencies.reports.at(-1)).to.deep.equal({ report, idempotency: { key: 'k', fingerprint } });
+    }
+    for (const wrong of [{ evidence: [''] }, { evidence: [] }, { severity: ' ' }, { severity: [''] }, { class: null }])
+      expect((await command(server, PATH, { ...report, ...wrong })).status, JSON.stringify(wrong)).to.equal(400);
+  });
+
   it('passes the idempotency key on, with the fingerprint of the body', async () => {
     const dependencies = standIn();
     const server = await serve(dependencies);
@@ -82,10 +105,8 @@ describe('POST /api/v1/incidents/report', () => {
       { allowed: CLASSES },
     ],
     ['an unknown severity', { ...report, severity: 'urgent' }, 'invalid severity', { allowed: SEVERITIES }],
-    ['no severity at all', { ...report, severity: null }, 'invalid severity', { allowed: SEVERITIES }],
     ['evidence that is a list', { ...report, evidence: [] }, 'evidence must be a JSON object'],
-    ['evidence that is null', { ...report, evidence: null }, 'evidence must be a JSON object'],
-    ['an empty dedup_key', { ...report, dedup_key: '' }, 'dedup_key must be a string of 1 to 256 characters'],
+    ['evidence that is text', { ...report, evidence: 'text' }, 'evidence must be a JSON object'],
     ['a source of 257 characters', { ...report, source: 'x'.repeat(257) }, 'source must have at most 256 characters'],
     ...[
       ['\u0007', 'U+0007 (a control character)'],

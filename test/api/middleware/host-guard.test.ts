@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { temporaryDirectories } from '../../support/temporary-directory.ts';
 import { ask, exchange, serve, stopServing } from '../support/client.ts';
-import { standIn } from '../support/dependencies.ts';
+import { standIn, TOKEN } from '../support/dependencies.ts';
 
 describe('the guard of the host', () => {
   afterEach(stopServing);
@@ -43,6 +43,22 @@ describe('the guard of the host', () => {
       const answer = await exchange(server, `GET /health HTTP/1.1\r\n${host}Connection: close\r\n\r\n`);
       expect(answer).to.match(/^HTTP\/1.1 400 .*"error":"exactly one Host header required"/s);
     }
+  });
+
+  it('wants none in HTTP/1.0, whatever is asked for', async () => {
+    const server = await serve(standIn());
+    const old = (line: string, headers = '') => exchange(server, `${line} HTTP/1.0\r\n${headers}\r\n`);
+    for (const path of ['/livez', '/readyz', '/health', '/metrics', '/api/v1/incidents', '/api/v1/stats']) {
+      expect(await old(`GET ${path}`), path).to.match(/^HTTP\/1.1 200 /);
+    }
+    expect(await old('OPTIONS /livez')).to.match(/^HTTP\/1.1 204 /);
+    const body = JSON.stringify({ class: 'prompt_injection', source: 's', description: 'd' });
+    const headers = `Authorization: Bearer ${TOKEN}\r\nContent-Length: ${body.length}\r\n`;
+    const answer = await exchange(server, `POST /api/v1/incidents/report HTTP/1.0\r\n${headers}\r\n${body}`);
+    expect(answer).to.match(/^HTTP\/1.1 201 /);
+    expect(await old('GET /livez', 'Host: evil.example\r\n')).to.match(/^HTTP\/1.1 403 /);
+    expect(await old('GET /livez', 'Host: localhost\r\nHost: localhost\r\n')).to.match(/^HTTP\/1.1 400 /);
+    expect(await old('GET /livez', 'Origin: http://localhost\r\n')).to.match(/^HTTP\/1.1 403 /);
   });
 
   it('takes every name where the service is meant to be reached from elsewhere', async () => {

@@ -151,35 +151,71 @@ describe('the body of a command', () => {
     expect(await exchange(server, bare)).to.match(/^HTTP\/1.1 400 .*"error":"invalid JSON"/s);
   });
 
-  it('may have 64 KiB and not a byte more', async () => {
+  const LONGEST = 256 * 1024;
+  const tooLong = [413, 'body longer than 256 KiB'];
+
+  it('may have 256 KiB and not a byte more', async () => {
     const server = await serve(standIn());
-    expect((await command(server, REPORT, reportOf(65_536))).status).to.equal(201);
-    expect(refused(await command(server, REPORT, reportOf(65_537)))).to.deep.equal([413, 'body longer than 64 KiB']);
+    for (const usual of [64 * 1024, 64 * 1024 + 1, LONGEST]) {
+      expect((await command(server, REPORT, reportOf(usual))).status, String(usual)).to.equal(201);
+    }
+    expect(refused(await command(server, REPORT, reportOf(LONGEST + 1)))).to.deep.equal(tooLong);
     // Bytes count, not characters.
-    const short = reportOf(65_532);
+    const short = reportOf(LONGEST - 4);
     expect((await command(server, REPORT, short.replace('xx', '😀'))).status).to.equal(201);
-    expect(refused(await command(server, REPORT, short.replace('xxx', '😀😀')))).to.deep.equal([
-      413,
-      'body longer than 64 KiB',
-    ]);
+    expect(refused(await command(server, REPORT, short.replace('xxx', '😀😀')))).to.deep.equal(tooLong);
   });
+
+  const inChunks = (server: Awaited<ReturnType<typeof serve>>, text: string) => {
+    const body = text.match(/.{1,9000}/g) ?? [];
+    return ask(server, REPORT, { method: 'POST', headers: { Authorization: `Bearer ${TOKEN}` }, body });
+  };
 
   it('is held to that in chunks too', async () => {
     const server = await serve(standIn());
-    const inChunks = (text: string) => {
-      const body = text.match(/.{1,9000}/g) ?? [];
-      return ask(server, REPORT, { method: 'POST', headers: { Authorization: `Bearer ${TOKEN}` }, body });
-    };
-    expect((await inChunks(reportOf(65_536))).status).to.equal(201);
-    expect(refused(await inChunks(reportOf(65_537)))).to.deep.equal([413, 'body longer than 64 KiB']);
-    expect(refused(await inChunks(reportOf(300_000)))).to.deep.equal([413, 'body longer than 64 KiB']);
+    expect((await inChunks(server, reportOf(LONGEST))).status).to.equal(201);
+    expect(refused(await inChunks(server, reportOf(LONGEST + 1)))).to.deep.equal(tooLong);
+    expect(refused(await inChunks(server, reportOf(900_000)))).to.deep.equal(tooLong);
+  });
+
+  it('may have no more than is configured', async () => {
+    for (const [maxBodyBytes, message] of [
+      [128 * 1024, 'body longer than 128 KiB'],
+      [10_000, 'body longer than 10000 bytes'],
+    ] as const) {
+      const server = await serve(standIn({ maxBodyBytes }));
+      expect((await command(server, REPORT, reportOf(maxBodyBytes))).status).to.equal(201);
+      expect((await inChunks(server, reportOf(maxBodyBytes))).status).to.equal(201);
+      expect(refused(await command(server, REPORT, reportOf(maxBodyBytes + 1)))).to.deep.equal([413, message]);
+      expect(refused(await inChunks(server, reportOf(maxBodyBytes + 1)))).to.deep.equal([413, message]);
+      await stopServing();
+    }
+  });
+
+  it('arrives with few large ones at the same time, which hold up no other', async () => {
+    const server = await serve(standIn());
+    const start = `POST ${REPORT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\n`;
+    const slow = await Promise.all(Array.from({ length: 8 }, () => dial(server)));
+    for (const [number, socket] of slow.entries()) {
+      const length = number % 2 === 0 ? 'Content-Length: 200000' : 'Transfer-Encoding: chunked';
+      socket.write(`${start}${length}\r\n\r\n${number % 2 === 0 ? '{' : '1\r\n{\r\n'}`);
+    }
+    const now = [503, 'too many bodies at once; try again'];
+    let refusal = await command(server, REPORT, reportOf(100_000));
+    while (refusal.status !== 503) refusal = await command(server, REPORT, reportOf(100_000));
+    expect(refused(refusal)).to.deep.equal(now);
+    expect(refused(await inChunks(server, reportOf(100_000)))).to.deep.equal(now);
+    expect((await command(server, REPORT, reportOf(64 * 1024))).status).to.equal(201);
+    expect((await inChunks(server, reportOf(64 * 1024))).status).to.equal(201);
+    for (const socket of slow) socket.destroy();
+    while ((await command(server, REPORT, reportOf(100_000))).status !== 201);
   });
 
   it('leaves the connection fit for the next request when it is too long', async () => {
     const server = await serve(standIn());
     const socket = await dial(server);
     const start = `POST ${REPORT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\n`;
-    const size = 200_000;
+    const size = 400_000;
     socket.write(`${start}Content-Length: ${size}\r\n\r\n${'x'.repeat(size)}`);
     socket.write(`${start}Transfer-Encoding: chunked\r\n\r\n${size.toString(16)}\r\n${'x'.repeat(size)}\r\n0\r\n\r\n`);
     socket.write('GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');

@@ -224,7 +224,7 @@ async function refuse(send: Subject['send'], { takesBody, takesToken, statuses }
   if (takesBody) {
     await send('', { body: '{' });
     await send('', { body: '{}', headers: { 'content-type': 'text/plain' } });
-    await send('', { body: JSON.stringify({ id: 'x'.repeat(70_000) }) });
+    await send('', { body: JSON.stringify({ id: 'x'.repeat(270_000) }) });
   } else if (statuses.includes('400')) await send('?no-such-parameter=1');
 }
 

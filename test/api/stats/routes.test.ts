@@ -20,7 +20,7 @@ describe('the statistics', () => {
     const server = await serve(standIn());
     expect((await ask(server, '/api/v1/stats/hours')).body.hours).to.equal(24);
     expect((await ask(server, '/api/v1/stats/hours?hours=168')).body.hours).to.equal(168);
-    for (const hours of ['0', '169', '1e1', '']) {
+    for (const hours of ['0', '169', '1e1', '+']) {
       const { status, body } = await ask(server, `/api/v1/stats/hours?hours=${hours}`);
       expect([status, body.error]).to.deep.equal([400, 'hours must be a whole number from 1 to 168']);
     }
