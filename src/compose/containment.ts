@@ -36,7 +36,8 @@ export function startContainment(
   const dispatcher = new Dispatcher({ incidents, current, targets, clock, onFault });
   const wake = dispatcher.wake.bind(dispatcher);
   incidents.directives.on('directive', ({ action }) => wake(action));
-  const notifier = new Notifier({ log, current, notify: () => policy.current.notify, clock, onFault });
+  const shown = projections.webhooks;
+  const notifier = new Notifier({ log, current, shown, notify: () => policy.current.notify, clock, onFault });
   const deadline = new ConfirmationDeadline({ incidents, current, targets, clock, onFault });
   releases.defer(async () => {
     await Promise.all([dispatcher.stop(), notifier.stop(), deadline.stop()]);
