@@ -1,6 +1,7 @@
 import type { EntryLine } from '../audit/entry-line.ts';
 import { LogCursor } from '../audit/log-cursor.ts';
 import type { ReadableLog } from '../audit/log.ts';
+import { RecorderError } from '../errors.ts';
 
 /** How many pages of the log one search reads; the next goes on there. */
 const MOST_PAGES = 64;
@@ -50,5 +51,15 @@ export class LaterEntries {
   /** Whether an entry, whose turn it is, was taken before. */
   passes(seq: number): boolean {
     return this.#ahead.delete(seq);
+  }
+}
+
+/** The line of an entry; undefined when it is not in the log any more. */
+export async function lineOf(log: ReadableLog, seq: number): Promise<EntryLine | undefined> {
+  try {
+    return (await new LogCursor(log, seq - 1).next())[0];
+  } catch (error) {
+    if (error instanceof RecorderError && error.code === 'gone') return undefined;
+    throw error;
   }
 }

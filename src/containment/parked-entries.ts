@@ -6,12 +6,11 @@
  */
 import { fullJitter } from '../backoff.ts';
 import type { EntryLine } from '../audit/entry-line.ts';
-import { LogCursor } from '../audit/log-cursor.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { type Clock, DAY, MINUTE, timestamp } from '../clock.ts';
 import type { ParkedEntry } from '../domain/entries.ts';
-import { RecorderError } from '../errors.ts';
 import { briefly } from './http-target.ts';
+import { lineOf } from './later-entries.ts';
 import type { WebhookReceiver } from './webhook-receiver.ts';
 
 /** How many are put aside at most: what the log repeats of them stays small. */
@@ -136,8 +135,8 @@ export class ParkedEntries {
   }
 
   async #try(entry: Parked): Promise<void> {
-    const { receiver, clock, record } = this.#parts;
-    const line = await this.#read(entry.seq);
+    const { log, receiver, clock, record } = this.#parts;
+    const line = await lineOf(log, entry.seq);
     if (line === undefined) return this.#skip(entry, 'it has left the log for the archive');
     const result = receiver.wants(line) ? await receiver.send(line) : undefined;
     // An operator may have asked for it meanwhile: then it has another day.
@@ -166,17 +165,6 @@ export class ParkedEntries {
     } catch (reason) {
       this.#parked.set(entry.seq, entry);
       throw reason;
-    }
-  }
-
-  /** The line of an entry; undefined when it is not in the log any more. */
-  async #read(seq: number): Promise<EntryLine | undefined> {
-    try {
-      const [line] = await new LogCursor(this.#parts.log, seq - 1).next();
-      return line;
-    } catch (error) {
-      if (error instanceof RecorderError && error.code === 'gone') return undefined;
-      throw error;
     }
   }
 

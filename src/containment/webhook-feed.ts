@@ -22,7 +22,7 @@ import { nameOf, originOf } from '../policy/target-url.ts';
 import type { Webhook } from '../policy/targets.ts';
 import type { WebhookPosition } from '../projections/webhooks.ts';
 import { briefly } from './http-target.ts';
-import { LaterEntries } from './later-entries.ts';
+import { LaterEntries, lineOf } from './later-entries.ts';
 import { ParkedEntries } from './parked-entries.ts';
 import { Rest } from './rest.ts';
 import { pauseAfter } from './retry-pause.ts';
@@ -216,7 +216,7 @@ export class WebhookFeed {
     for (let page = await this.#page(); page.length > 0; page = await this.#page()) {
       for (const line of page) {
         if (!this.#later.passes(line.seq)) await this.#deliver(line);
-        this.#position = line.seq;
+        this.#goOn(line.seq);
         await this.#recordIfDue();
       }
     }
@@ -241,7 +241,15 @@ export class WebhookFeed {
     const since = timestamp(this.#parts.clock.now());
     const entry = { seq: last, event: 'log.archived', since, attempts: 0, waited_ms: 0 };
     await this.#recordSkipped(entry, `entries ${first} to ${last} have left the log for the archive`);
-    this.#position = last;
+    this.#goOn(last);
+  }
+
+  /** Goes on behind an entry: nothing is in the way any more. */
+  #goOn(seq: number): void {
+    this.#position = seq;
+    this.#misses = 0;
+    this.#pauses = 0;
+    this.#lastError = undefined;
   }
 
   /** Sends an entry until it is taken, put aside, or not asked for any more. */
@@ -294,18 +302,15 @@ export class WebhookFeed {
     return true;
   }
 
-  async #lastTaken(): Promise<EntryLine | undefined> {
+  #lastTaken(): Promise<EntryLine | undefined> {
     const seq = this.#tookLast;
-    return seq === undefined ? undefined : (await new LogCursor(this.#parts.log, seq - 1).next())[0];
+    return seq === undefined ? Promise.resolve(undefined) : lineOf(this.#parts.log, seq);
   }
 
   /** Puts an entry aside: the receiver takes others. */
   async #park(line: EntryLine): Promise<void> {
     await this.#parked.add(line, this.#lastError);
-    this.#misses = 0;
-    this.#pauses = 0;
-    this.#lastError = undefined;
-    this.#position = line.seq;
+    this.#goOn(line.seq);
     await this.record();
   }
 
