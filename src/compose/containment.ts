@@ -14,7 +14,9 @@ export interface RunningContainment {
   readonly confirmations: Confirmations;
   readonly posture: PostureReads;
   readonly notifier: Notifier;
-  /** Goes on under the policy in force. */
+  /** Begins: what is due is sent, what waits for its next attempt goes on waiting. */
+  begin(): void;
+  /** Goes on under a policy that was loaded again, and makes the next attempts at once. */
   followPolicy(): void;
   /** Does what time brings: what is due, and which services are silent. Called every second or so. */
   beat(): void;
@@ -22,7 +24,7 @@ export interface RunningContainment {
 
 /**
  * Starts containment for what is on record; what it acquires is released by `releases`. Deliveries begin with the first
- * `beat` or `followPolicy`.
+ * `beat` or `begin`.
  * @param onFault receives errors that should never happen
  */
 export function startContainment(
@@ -52,6 +54,11 @@ export function startContainment(
     confirmations: new Confirmations({ incidents, current, log, targets, clock, wake }),
     posture,
     notifier,
+    begin: () => {
+      dispatcher.wakeAll();
+      posture.changed();
+      void notifier.follow();
+    },
     followPolicy: () => {
       dispatcher.hurryAll();
       posture.changed();
