@@ -173,4 +173,12 @@ export function strandedWarnings({ posture }: Pick<Projections, 'posture'>, targ
 }
 
 const notifyWarnings = ({ status }: Pick<Notifier, 'status'>): readonly string[] =>
-  status.filter((webhook) => webhook.status === 'failing').map(({ url }) => `the webhook ${url} takes nothing`);
+  status.flatMap((webhook) => [
+    ...(webhook.status === 'failing' ? [`the webhook ${webhook.url} takes nothing`] : []),
+    ...(webhook.parked > 0
+      ? [`the webhook ${webhook.url} does not take ${webhook.parked} entries, which are tried again for a day`]
+      : []),
+    ...(webhook.skipped > 0
+      ? [`${webhook.skipped} entries were skipped for the webhook ${webhook.url} (webhooks skipped, webhooks retry)`]
+      : []),
+  ]);

@@ -25,6 +25,7 @@ import { openApiRoutes } from './openapi-json/routes.ts';
 import { policyRoutes } from './policy/routes.ts';
 import { statechartRoutes } from './statecharts/routes.ts';
 import { statisticsRoutes } from './stats/routes.ts';
+import { webhookRoutes } from './webhooks/routes.ts';
 
 /** Every route of the API. */
 export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => {
@@ -42,6 +43,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     archiveRoutes,
     logRoutes,
     containmentRoutes,
+    webhookRoutes,
     openApiRoutes,
     consoleRoutes,
   ].flatMap((routes) => routes(dependencies, admissions));

@@ -8,6 +8,7 @@ import type { LogFindings } from '../audit/log-findings.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { PostureReads } from '../containment/posture-reads.ts';
+import type { Notifier } from '../containment/notifier.ts';
 import type { Confirmations } from '../containment/confirmations.ts';
 import type { EventStreams } from './events/event-streams.ts';
 import type { Archivist } from '../incidents/archivist.ts';
@@ -16,6 +17,7 @@ import type { Recorder } from '../incidents/recorder.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Activity } from '../projections/activity.ts';
+import type { ShownWebhooks } from '../projections/webhooks.ts';
 import type { Statistics } from '../projections/statistics.ts';
 import type { ConsoleFiles } from './console/console-files.ts';
 import type { ServiceToken } from './service-token.ts';
@@ -50,6 +52,7 @@ export interface ApiDependencies {
   /** Loads the policy again; the result is shown to the client. */
   readonly reload: () => Promise<object>;
   readonly archive: Archivist['archive'];
+  readonly webhooks: Pick<ShownWebhooks, 'skipped'> & Pick<Notifier, 'retry'>;
   readonly acknowledgeDamage: LogFindings['acknowledge'];
   readonly posture: Pick<PostureReads, 'read' | 'versionOf' | 'change' | 'waiting' | 'unverified'>;
   readonly receipts: Pick<Confirmations, 'confirm' | 'retry'>;

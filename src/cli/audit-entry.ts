@@ -27,6 +27,17 @@ export function detailOf({ event, data }: AuditEntry): string {
         String(data.digest).slice(0, 8),
         data.removed === undefined ? undefined : `without ${(data.removed as readonly string[]).join(', ')}`,
       );
+    case 'notification.delivered':
+      return words(data.url, `up to ${String(data.through_seq)}`);
+    case 'webhook.skipped':
+      return words(data.url, `entry ${String(data.skipped_seq)}`, data.skipped_event, data.error);
+    case 'webhook.retried':
+      return words(
+        data.url,
+        `entry ${String(data.retried_seq)}`,
+        data.by === undefined ? undefined : `by ${String(data.by)}`,
+        data.note,
+      );
     case 'log.damage_found':
     case 'log.damage_acknowledged':
       return words(data.finding, data.detail, data.by === undefined ? undefined : `by ${String(data.by)}`, data.note);

@@ -37,6 +37,11 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
     summary: 'take note of what was found wrong with the audit log',
     load: () => import('./acknowledge-damage.ts'),
   },
+  {
+    name: 'webhooks',
+    summary: 'show which entries webhooks did not take, and have them sent again',
+    load: () => import('./webhooks.ts'),
+  },
   { name: 'policy', summary: 'check a containment policy before it is in force', load: () => import('./policy.ts') },
   { name: 'machines', summary: 'print the statecharts', load: () => import('./machines.ts') },
   { name: 'completion', summary: 'print a script for shell completion', load: () => import('./completion.ts') },

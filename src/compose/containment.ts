@@ -17,7 +17,9 @@ export interface RunningContainment {
   readonly notifier: Notifier;
   /** What is asked for and not known to be carried out. */
   readonly overdue: Pick<OverdueWatch, 'unconfirmed'>;
-  /** Goes on under the policy in force. */
+  /** Begins: what is due is sent, what waits for its next attempt goes on waiting. */
+  begin(): void;
+  /** Goes on under a policy that was loaded again, and makes the next attempts at once. */
   followPolicy(): void;
   /** Does what time brings: what is due, what is overdue, and which services are silent. Called every second or so. */
   beat(): void;
@@ -25,7 +27,7 @@ export interface RunningContainment {
 
 /**
  * Starts containment for what is on record; what it acquires is released by `releases`. Deliveries begin with the first
- * `beat` or `followPolicy`.
+ * `beat` or `begin`.
  * @param onFault receives errors that should never happen
  */
 export function startContainment(
@@ -40,11 +42,25 @@ export function startContainment(
   const dispatcher = new Dispatcher({ incidents, current, targets, isProved, clock, onFault });
   const wake = dispatcher.wake.bind(dispatcher);
   incidents.directives.on('directive', ({ action }) => wake(action));
-  const notifier = new Notifier({ log, current, notify: () => policy.current.notify, clock, onFault });
+  const notifier = new Notifier({
+    log,
+    current,
+    shown: projections.webhooks,
+    notify: () => policy.current.notify,
+    clock,
+    onFault,
+  });
   const deadline = new ConfirmationDeadline({ incidents, current, targets, clock, onFault });
   const overdueAfter = () => policy.current.overdue_after;
-  const shown = projections.posture;
-  const overdue = new OverdueWatch({ incidents, log, current, shown, overdueAfter, clock, onFault });
+  const overdue = new OverdueWatch({
+    incidents,
+    log,
+    current,
+    shown: projections.posture,
+    overdueAfter,
+    clock,
+    onFault,
+  });
   releases.defer(async () => {
     await Promise.all([dispatcher.stop(), notifier.stop(), deadline.stop(), overdue.stop()]);
   });
@@ -59,6 +75,11 @@ export function startContainment(
     posture,
     notifier,
     overdue,
+    begin: () => {
+      dispatcher.wakeAll();
+      posture.changed();
+      void notifier.follow();
+    },
     followPolicy: () => {
       dispatcher.hurryAll();
       posture.changed();

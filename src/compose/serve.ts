@@ -121,7 +121,12 @@ export async function serve(
     token,
     reload,
     openApi: builtFile('openapi.json'),
-    archive: (before) => record.archivist.archive(before),
+    archive: async (before) => {
+      // Where a webhook is must outlive the entries that it has passed.
+      await notifier.record();
+      return record.archivist.archive(before);
+    },
+    webhooks: { skipped: () => projections.webhooks.skipped(), retry: (request) => notifier.retry(request) },
     posture,
     receipts: confirmations,
     console: new ConsoleFiles(builtFile('console')),

@@ -72,7 +72,7 @@ export async function startService(
 
   if (recovered.damage !== undefined) logDamage(logger, recovered.damage);
   await announceStart(record, another, config, clock, logger);
-  containment.followPolicy();
+  containment.begin();
   if (recovered.damage === undefined) {
     void verifyRest(verification, log, logger);
     // What is in force is known for certain when the database is proved; with a short log that is soon.

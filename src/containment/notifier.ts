@@ -2,15 +2,24 @@
 import type { AuditLog, ReadableLog } from '../audit/log.ts';
 import type { Clock } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
-import { nameOf } from '../policy/target-url.ts';
+import { nameOf, originOf } from '../policy/target-url.ts';
 import type { Webhook } from '../policy/targets.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
-import { type DetailedWebhookStatus, WebhookFeed, type WebhookStatus } from './webhook-feed.ts';
+import type { ShownWebhooks } from '../projections/webhooks.ts';
+import { type DetailedWebhookStatus, type Sender, WebhookFeed, type WebhookStatus } from './webhook-feed.ts';
+
+/** Which entry a webhook is to get again. */
+export interface WebhookRetry extends Sender {
+  /** Its name in the log, or its URL as the policy writes it, or its origin where no other webhook has that. */
+  readonly webhook: string;
+  readonly seq: number;
+}
 
 export interface NotifierDependencies {
   readonly log: ReadableLog & Pick<AuditLog, 'append'>;
   /** @throws RecorderError `log_unavailable` while it is not known how far the webhooks are */
-  readonly current: () => Pick<CurrentReads, 'takenBy'>;
+  readonly current: () => Pick<CurrentReads, 'takenBy' | 'skippedFor'>;
+  readonly shown: Pick<ShownWebhooks, 'countSkipped'>;
   /** What the policy in force names. */
   readonly notify: () => readonly Webhook[];
   readonly clock: Clock;
@@ -51,6 +60,36 @@ export class Notifier {
     this.wake();
   }
 
+  /**
+   * Has a webhook get an entry again that was skipped or put aside, for another day.
+   * @returns the name of the webhook in the log
+   * @throws RecorderError `not_found` when there is no such webhook or entry, and what an append throws
+   */
+  async retry({ webhook: given, seq, ...sender }: WebhookRetry): Promise<{ readonly webhook: string; seq: number }> {
+    const feed = this.#named(given);
+    const name = nameOf(feed.webhook.url);
+    const skipped = this.#dependencies.current().skippedFor(name, seq);
+    if (await feed.retry(seq, skipped?.event, sender)) return { webhook: name, seq };
+    throw new RecorderError('not_found', `entry ${seq} was neither skipped nor put aside for ${name}`);
+  }
+
+  /** Records how far the webhooks are. Never rejects. */
+  async record(): Promise<void> {
+    await Promise.allSettled([...this.#feeds.values()].map((feed) => feed.record()));
+  }
+
+  #named(given: string): WebhookFeed {
+    const feeds = [...this.#feeds.values()];
+    const exact = feeds.find(({ webhook: { url } }) => nameOf(url) === given || url.text === given);
+    const [found, another] = exact ? [exact] : feeds.filter(({ webhook: { url } }) => originOf(url) === given);
+    if (found !== undefined && another === undefined) return found;
+    const allowed = feeds.map(({ webhook: { url } }) => nameOf(url));
+    const message = another === undefined ? 'no such webhook' : 'several webhooks have this origin';
+    throw new RecorderError('not_found', `${message}; in force: ${allowed.join(', ') || 'none'}`, {
+      fields: { allowed },
+    });
+  }
+
   /** Makes the feeds follow the policy in force, after earlier calls are done. Never rejects. */
   follow(): Promise<void> {
     this.#isDue = true;
@@ -71,10 +110,14 @@ export class Notifier {
   }
 
   async #followPolicy(): Promise<void> {
-    const { log, current, notify, clock } = this.#dependencies;
+    const { log, current, shown, notify, clock } = this.#dependencies;
     const reads = current();
     // Older entries name a webhook by its whole URL.
-    const positionOf = ({ url }: Webhook) => reads.takenBy(nameOf(url)) ?? reads.takenBy(url.text);
+    const knownOf = ({ url }: Webhook) => reads.takenBy(nameOf(url)) ?? reads.takenBy(url.text);
+    const feedFor = (webhook: Webhook) => {
+      const countSkipped = () => shown.countSkipped(nameOf(webhook.url));
+      return new WebhookFeed(webhook, { log, clock, known: knownOf(webhook), countSkipped });
+    };
     const named = new Map(notify().map((webhook) => [webhook.url.text, webhook]));
     for (const [url, feed] of this.#feeds) {
       if (named.has(url)) continue;
@@ -83,7 +126,7 @@ export class Notifier {
     }
     if (this.#stopped) return;
     for (const [url, webhook] of named) {
-      const feed = this.#feeds.get(url) ?? new WebhookFeed(webhook, { log, clock, takenUpTo: positionOf(webhook) });
+      const feed = this.#feeds.get(url) ?? feedFor(webhook);
       feed.follow(webhook);
       this.#feeds.set(url, feed);
     }

@@ -2,27 +2,38 @@
  * Sends one webhook the entries of the audit log that it asked for: each at least once, in order.
  *
  * A feed reads the log from the webhook's position, sends one entry at a time, and continues when the webhook has taken
- * it. An answer that another attempt would not change counts as taken, and `status` shows it. The position is recorded
- * in the log (`notification.delivered`) from time to time: after a crash the last entries are sent again, under the same
- * keys.
- * The log names the webhook by `nameOf`, because its path may be a secret and many people read the log.
+ * it: only 2xx is an answer that takes. Anything else is tried again.
+ *
+ * One entry that a receiver can't take must not stop all that follow. After five minutes the feed also tries the entries
+ * behind it, one at a time: when the receiver takes one it is up, and the entry that it still does not take is put aside
+ * (`ParkedEntries`). When it takes none it is away: everything waits, and nothing is put aside.
+ *
+ * Position and what is put aside are recorded in the log (`notification.delivered`): the position from time to time, so that
+ * after a crash the last entries are sent again, under the same keys. The log names the webhook by `nameOf`, because its
+ * path may be a secret and many people read the log.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import type { EntryLine } from '../audit/entry-line.ts';
 import { LogCursor } from '../audit/log-cursor.ts';
 import type { AuditLog, ReadableLog } from '../audit/log.ts';
-import { type Clock, SECOND, timestamp } from '../clock.ts';
+import { type Clock, MINUTE, SECOND, timestamp } from '../clock.ts';
+import type { ParkedEntry } from '../domain/entries.ts';
 import { RecorderError } from '../errors.ts';
 import { nameOf, originOf } from '../policy/target-url.ts';
 import type { Webhook } from '../policy/targets.ts';
+import type { WebhookPosition } from '../projections/webhooks.ts';
+import { briefly } from './http-target.ts';
+import { LaterEntries, lineOf } from './later-entries.ts';
+import { ParkedEntries } from './parked-entries.ts';
+import { Rest } from './rest.ts';
 import { pauseAfter } from './retry-pause.ts';
-import { briefly, send } from './http-target.ts';
-import { isAboutIncident, NOTIFIED_EVENTS } from '../domain/entries.ts';
+import { WebhookReceiver } from './webhook-receiver.ts';
 
-const TIMEOUT = 5 * SECOND;
 /** How often the webhook's position is recorded in the log. */
 const RECORD_EVERY = 30 * SECOND;
-
+/** The same for how often what is put aside was tried. */
+const RECORD_ATTEMPTS_EVERY = 10 * MINUTE;
+/** How long an entry is tried until later ones are tried as well. */
+const TRIED_ALONE = 5 * MINUTE;
 /** How a webhook is, as `GET /health` shows it to anybody. */
 export interface WebhookStatus {
   /** Its origin: the path may be a secret. */
@@ -30,10 +41,20 @@ export interface WebhookStatus {
   readonly status: 'ok' | 'failing';
   /** How many entries of the log are after its position, wanted or not. */
   readonly behind: number;
-  /** How many entries it has refused since the start. */
+  /** How many entries it has refused for good since the start: they were skipped. */
   readonly refused: number;
+  /** How many entries it does not take while it takes others; they are tried again. */
+  readonly parked: number;
+  /** How many entries on record were skipped: they are not sent any more. */
+  readonly skipped: number;
   /** Without the words of its answer. */
   readonly last_error?: string;
+}
+
+/** Who has an entry sent again, and why. */
+export interface Sender {
+  readonly by?: string;
+  readonly note?: string;
 }
 
 /** How a webhook is, for the metrics, and for readers with the token. */
@@ -47,59 +68,92 @@ export interface DetailedWebhookStatus {
 export interface WebhookFeedParts {
   readonly log: ReadableLog & Pick<AuditLog, 'append'>;
   readonly clock: Clock;
-  /** The `seq` up to which the webhook has taken the log; undefined when it is new. */
-  readonly takenUpTo: number | undefined;
+  /** How far the webhook has taken the log; undefined when it is new. */
+  readonly known: WebhookPosition | undefined;
+  /** How many entries on record were skipped for it. */
+  readonly countSkipped: () => number;
 }
 
 export class WebhookFeed {
   readonly #parts: WebhookFeedParts;
   readonly #stopping = new AbortController();
-  #webhook: Webhook;
+  readonly #receiver: WebhookReceiver;
+  readonly #parked: ParkedEntries;
+  readonly #rest: Rest;
   #cursor: LogCursor | undefined;
-  /** The last entry that was taken, or is not for it. */
+  /** The last entry that was taken or put aside, or is not for it. */
   #position: number;
-  /** The position that the log has, and when it was recorded, by the monotonic clock. */
-  #recorded: number;
+  /** What the log says of the feed, as JSON, and when it was recorded, by the monotonic clock. */
+  #said: string | undefined;
   #recordedAt = -Infinity;
   /** Whether anything was sent since. */
   #sent = false;
   #working: Promise<void> | undefined;
+  /** How many attempts came to nothing since one was taken; for the pauses also since it was hurried. */
   #misses = 0;
+  #pauses = 0;
+  #retryAfter: number | undefined;
+  readonly #later: LaterEntries;
+  /** The entry that was taken last. */
+  #tookLast: number | undefined;
   #refused = 0;
   #lastError: string | undefined;
 
   constructor(webhook: Webhook, parts: WebhookFeedParts) {
-    this.#webhook = webhook;
+    const { log, clock, known } = parts;
+    const { signal } = this.#stopping;
     this.#parts = parts;
+    this.#receiver = new WebhookReceiver(webhook, clock, signal);
+    this.#rest = new Rest(clock, signal);
+    this.#later = new LaterEntries(log, (line) => this.#receiver.wants(line));
+    this.#parked = new ParkedEntries(known?.parked ?? [], {
+      log,
+      clock,
+      receiver: this.#receiver,
+      isUp: () => this.#misses === 0,
+      skip: (entry, error) => this.#recordSkipped(entry, error),
+      record: () => this.record(),
+    });
     // In a database that somebody has edited it may be ahead of the log: then it would take nothing any more.
-    const { entries } = parts.log.status;
-    this.#position = Math.min(parts.takenUpTo ?? entries, entries);
-    this.#recorded = parts.takenUpTo ?? -1;
+    const { entries } = log.status;
+    this.#position = Math.min(known?.seq ?? entries, entries);
+    this.#said = known && JSON.stringify([known.seq, known.parked]);
+  }
+
+  get webhook(): Webhook {
+    return this.#receiver.webhook;
   }
 
   get status(): WebhookStatus {
+    const lastError = this.#lastError ?? this.#parked.lastError;
     return {
-      url: originOf(this.#webhook.url),
+      url: originOf(this.webhook.url),
       status: this.#misses === 0 ? 'ok' : 'failing',
       behind: this.#parts.log.status.entries - this.#position,
       refused: this.#refused,
-      ...(this.#lastError === undefined ? {} : { last_error: briefly(this.#lastError) }),
+      parked: this.#parked.size,
+      skipped: this.#parts.countSkipped(),
+      ...(lastError === undefined ? {} : { last_error: briefly(lastError) }),
     };
   }
 
   get detailedStatus(): DetailedWebhookStatus {
-    return { webhook: this.#webhook, status: this.status, lastError: this.#lastError };
+    const lastError = this.#lastError ?? this.#parked.lastError;
+    return { webhook: this.webhook, status: this.status, lastError };
   }
 
-  /** Continues under the policy in force. */
+  /** Continues under the policy in force, at once. */
   follow(webhook: Webhook): void {
-    this.#webhook = webhook;
+    this.#receiver.webhook = webhook;
+    this.#hurry();
   }
 
   /** Looks whether there is something to send. Cheap when there is not. */
   wake(): void {
-    if (this.#stopping.signal.aborted || this.#working !== undefined) return;
-    this.#working = this.#work()
+    if (this.#stopping.signal.aborted) return;
+    this.#parked.look();
+    this.#rest.look();
+    this.#working ??= this.#work()
       .catch(() => {
         // Stopping, or the log can't be read or written now: the next wake continues from the position.
         this.#cursor = undefined;
@@ -109,21 +163,62 @@ export class WebhookFeed {
       });
   }
 
+  /**
+   * Has an entry sent again that was skipped or is put aside, for another day, and ends the pause before the next attempt.
+   * @param skippedEvent the event of the entry when it was skipped
+   * @returns whether there is such an entry: also one that is still to be sent
+   */
+  async retry(seq: number, skippedEvent: string | undefined, sender: Sender): Promise<boolean> {
+    const event = this.#parked.list.find((entry) => entry.seq === seq)?.event ?? skippedEvent;
+    const isToCome = seq > this.#position && seq <= this.#parts.log.status.entries;
+    if (event === undefined && !isToCome) return false;
+    if (event !== undefined) {
+      const data = { url: nameOf(this.webhook.url), retried_seq: seq, retried_event: event, ...sender };
+      const time = timestamp(this.#parts.clock.now());
+      await this.#parked.again({ seq, event }, async () => {
+        await this.#parts.log.append([{ timestamp: time, event: 'webhook.retried', data }]);
+      });
+    }
+    this.#hurry();
+    this.wake();
+    return true;
+  }
+
+  /** Records the position and what is put aside, if the log does not say so. */
+  async record(): Promise<void> {
+    const { log, clock } = this.#parts;
+    const through_seq = this.#position;
+    const parked = this.#parked.list;
+    const said = JSON.stringify([through_seq, parked]);
+    if (this.#said === said) return;
+    const data = { url: nameOf(this.webhook.url), through_seq, ...(parked.length === 0 ? {} : { parked }) };
+    await log.append([{ timestamp: timestamp(clock.now()), event: 'notification.delivered', data }]);
+    this.#said = said;
+    this.#recordedAt = clock.monotonic();
+    this.#sent = false;
+  }
+
   /** Stops sending and records the position in the log. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await this.#working;
-    await this.#record().catch(() => {});
+    await Promise.all([this.#working, this.#parked.settle()]);
+    await this.record().catch(() => {});
+  }
+
+  #hurry(): void {
+    this.#pauses = 0;
+    this.#parked.hurry();
+    this.#rest.end();
   }
 
   async #work(): Promise<void> {
     // A new webhook's first entry must not depend on when the next start is.
-    if (this.#recorded < 0) await this.#record();
+    if (this.#said === undefined) await this.record();
     this.#cursor ??= new LogCursor(this.#parts.log, this.#position);
     for (let page = await this.#page(); page.length > 0; page = await this.#page()) {
       for (const line of page) {
-        if (isFor(this.#webhook, line)) await this.#deliver(line);
-        this.#position = line.seq;
+        if (!this.#later.passes(line.seq)) await this.#deliver(line);
+        this.#goOn(line.seq);
         await this.#recordIfDue();
       }
     }
@@ -136,67 +231,108 @@ export class WebhookFeed {
       return await cursor.next();
     } catch (error) {
       if (!(error instanceof RecorderError) || error.code !== 'gone') throw error;
-      // What was archived before the webhook took it is at least a day old.
-      this.#cursor = new LogCursor(this.#parts.log, Number(error.fields.first_seq) - 1);
+      const next = Number(error.fields.first_seq);
+      await this.#passOver(cursor.position + 1, next - 1);
+      this.#cursor = new LogCursor(this.#parts.log, next - 1);
       return this.#cursor.next();
     }
   }
 
-  /** Sends an entry until it is taken. */
+  /** Goes on behind entries that were archived before the webhook took them. */
+  async #passOver(first: number, last: number): Promise<void> {
+    const since = timestamp(this.#parts.clock.now());
+    const entry = { seq: last, event: 'log.archived', since, attempts: 0, waited_ms: 0 };
+    await this.#recordSkipped(entry, `entries ${first} to ${last} have left the log for the archive`);
+    this.#goOn(last);
+  }
+
+  /** Goes on behind an entry: nothing is in the way any more. */
+  #goOn(seq: number): void {
+    this.#position = seq;
+    this.#misses = 0;
+    this.#pauses = 0;
+    this.#lastError = undefined;
+  }
+
+  /** Sends an entry until it is taken, put aside, or not asked for any more. */
   async #deliver(line: EntryLine): Promise<void> {
-    const { signal } = this.#stopping;
-    const body = line.bytes.toString();
-    const { entry_hash: hash } = JSON.parse(body) as { entry_hash: string };
-    for (;;) {
-      const { url, token_path: tokenPath, prove, secret_path: secretPath, ca_path: caPath } = this.#webhook;
-      const headers = { 'idempotency-key': hash, 'audit-event': line.event };
-      const outcome = await send({
-        endpoint: { url },
-        tokenPath,
-        prove,
-        secretPath,
-        caPath,
-        headers,
-        body,
-        timeout: TIMEOUT,
-        signal,
-        confirm: 'status',
-      });
-      this.#sent = true;
-      if (outcome.kind !== 'missed') {
-        this.#misses = 0;
-        this.#refused += outcome.kind === 'refused' ? 1 : 0;
-        this.#lastError = outcome.kind === 'refused' ? outcome.error : undefined;
-        return;
+    let began: number | undefined;
+    while (this.#receiver.wants(line)) {
+      if (await this.#attempt(line)) return;
+      const now = this.#parts.clock.monotonic();
+      began ??= now;
+      if (now - began >= TRIED_ALONE) {
+        if (this.#receiver.hasTakenSince(began)) return this.#park(line);
+        await this.#pause();
+        if (await this.#isUp(line.seq)) continue;
       }
-      this.#lastError = outcome.error;
-      const wait = pauseAfter(this.#misses, outcome.retryAfter);
-      this.#misses += 1;
-      await pause(wait, undefined, { signal });
+      await this.#pause();
     }
   }
 
+  /** Sends an entry once; false when it was not taken. */
+  async #attempt(line: EntryLine): Promise<boolean> {
+    const result = await this.#receiver.send(line);
+    this.#sent = true;
+    if (result.kind === 'done') {
+      this.#misses = 0;
+      this.#pauses = 0;
+      this.#lastError = undefined;
+      this.#tookLast = line.seq;
+      return true;
+    }
+    this.#misses += 1;
+    this.#lastError = result.error;
+    this.#retryAfter = result.kind === 'missed' ? result.retryAfter : undefined;
+    return false;
+  }
+
+  async #pause(): Promise<void> {
+    const pause = pauseAfter(this.#pauses, this.#retryAfter);
+    this.#pauses += 1;
+    await this.#rest.for(pause);
+  }
+
+  /**
+   * Finds out whether the receiver is up: sends an entry behind `head` before its turn, or again what it took last where
+   * there is none. False when that was not taken.
+   */
+  async #isUp(head: number): Promise<boolean> {
+    const line = (await this.#later.next(head)) ?? (await this.#lastTaken());
+    if (line === undefined || !(await this.#attempt(line))) return false;
+    if (line.seq > head) this.#later.took(line.seq);
+    return true;
+  }
+
+  #lastTaken(): Promise<EntryLine | undefined> {
+    const seq = this.#tookLast;
+    return seq === undefined ? Promise.resolve(undefined) : lineOf(this.#parts.log, seq);
+  }
+
+  /** Puts an entry aside: the receiver takes others. */
+  async #park(line: EntryLine): Promise<void> {
+    await this.#parked.add(line, this.#lastError);
+    this.#goOn(line.seq);
+    await this.record();
+  }
+
   async #recordIfDue(): Promise<void> {
-    if (this.#sent && this.#parts.clock.monotonic() - this.#recordedAt >= RECORD_EVERY) await this.#record();
+    const age = this.#parts.clock.monotonic() - this.#recordedAt;
+    if (this.#sent ? age >= RECORD_EVERY : this.#parked.size > 0 && age >= RECORD_ATTEMPTS_EVERY) await this.record();
   }
 
-  async #record(): Promise<void> {
-    if (this.#recorded === this.#position) return;
+  async #recordSkipped({ seq, event, since, attempts, waited_ms }: ParkedEntry, error: string): Promise<void> {
     const { log, clock } = this.#parts;
-    const through_seq = this.#position;
-    const data = { url: nameOf(this.#webhook.url), through_seq };
-    await log.append([{ timestamp: timestamp(clock.now()), event: 'notification.delivered', data }]);
-    this.#recorded = through_seq;
-    this.#recordedAt = clock.monotonic();
-    this.#sent = false;
+    const data = {
+      url: nameOf(this.webhook.url),
+      skipped_seq: seq,
+      skipped_event: event,
+      since,
+      attempts,
+      waited_ms,
+      error,
+    };
+    await log.append([{ timestamp: timestamp(clock.now()), event: 'webhook.skipped', data }]);
+    this.#refused += 1;
   }
-}
-
-/** Whether a webhook asked for an entry. A report may contain its incident, so it counts as `incident.contained`, too. */
-function isFor({ events = NOTIFIED_EVENTS }: Webhook, line: EntryLine): boolean {
-  const names: readonly string[] = events;
-  if (names.includes(line.event)) return true;
-  if (line.event !== 'incident.reported' || !names.includes('incident.contained')) return false;
-  const entry = line.entry();
-  return isAboutIncident(entry) && entry.data.state === 'contained';
 }

@@ -238,14 +238,70 @@ export type ArchivedData = SegmentRange & {
   readonly posture_seq: number;
   /** How far each webhook had taken the log. */
   readonly notified: Readonly<Record<string, number>>;
+  /** The entries that webhooks had not taken; not there when there are none, nor in older entries. */
+  readonly untaken?: UntakenEntries;
   /** What all such entries before this one tell, as they may leave the log; older entries do not have it. */
   readonly earlier?: ArchiveSummary;
   /** What was found wrong with the log until then; older entries do not have it. */
   readonly findings?: readonly FindingOnRecord[];
 };
 
+/** An entry that a webhook did not take while it took others. It is put aside, and tried again by itself. */
+export type ParkedEntry = {
+  readonly seq: number;
+  readonly event: string;
+  /** When it was put aside: RFC 3339. */
+  readonly since: string;
+  /** How often it was sent since then, and the pauses between these attempts, in milliseconds. */
+  readonly attempts: number;
+  readonly waited_ms: number;
+};
+
 /** `notification.delivered`: how far a webhook has taken the log, or from where on it gets entries. */
-export type NotifiedData = { readonly url: string; readonly through_seq: number };
+export type NotifiedData = {
+  readonly url: string;
+  readonly through_seq: number;
+  /** The entries up to there that it has not taken; not there when there are none. */
+  readonly parked?: readonly ParkedEntry[];
+};
+
+/** `webhook.skipped`: an entry that a webhook did not take for as long as it is tried. It is not sent any more. */
+export type WebhookSkippedData = Omit<ParkedEntry, 'seq' | 'event'> & {
+  readonly url: string;
+  /** The entry that was skipped. */
+  readonly skipped_seq: number;
+  readonly skipped_event: string;
+  readonly error: string;
+};
+
+/** `webhook.retried`: an operator has an entry sent to a webhook again that was skipped or put aside. */
+export type WebhookRetriedData = {
+  readonly url: string;
+  /** The entry that is sent again. */
+  readonly retried_seq: number;
+  readonly retried_event: string;
+  readonly by?: string;
+  readonly note?: string;
+};
+
+/** An entry that was skipped for a webhook. */
+export type SkippedEntry = {
+  /** Names the webhook, as entries of the log do. */
+  readonly webhook: string;
+  readonly seq: number;
+  readonly event: string;
+  /** When it was put aside and when it was skipped: RFC 3339. */
+  readonly parked_at: string;
+  readonly skipped_at: string;
+  readonly attempts: number;
+  readonly error: string;
+};
+
+/** What webhooks have not taken. */
+export type UntakenEntries = {
+  readonly parked: Readonly<Record<string, readonly ParkedEntry[]>>;
+  readonly skipped: readonly SkippedEntry[];
+};
 
 /** `service.started` */
 export type ServiceStartedData = {
@@ -333,6 +389,8 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'containment.retried': RetriedData;
   readonly 'containment.heard': HeardData;
   readonly 'notification.delivered': NotifiedData;
+  readonly 'webhook.skipped': WebhookSkippedData;
+  readonly 'webhook.retried': WebhookRetriedData;
   readonly 'alert.raised': AlertData | LogAlertData;
 }
 
@@ -359,6 +417,8 @@ export const ENTRY_EVENTS = [
   'containment.retried',
   'containment.heard',
   'notification.delivered',
+  'webhook.skipped',
+  'webhook.retried',
   'alert.raised',
 ] as const satisfies readonly (keyof EntryDataOf)[];
 export type EntryEvent = (typeof ENTRY_EVENTS)[number];
@@ -396,6 +456,21 @@ export const readEntry = (line: string): Entry => JSON.parse(line) as Entry;
 /** Where the line of an entry stands in its file, in bytes; `length` includes the newline. */
 export type LineExtent = { readonly offset: number; readonly length: number };
 export type StoredEntry = { readonly [Event in EntryEvent]: EntryOf<Event> & LineExtent }[EntryEvent];
+
+/** The events that say what a webhook has taken. */
+export const WEBHOOK_EVENTS = [
+  'notification.delivered',
+  'webhook.skipped',
+  'webhook.retried',
+] as const satisfies readonly EntryEvent[];
+export type WebhookEntry = {
+  readonly [Event in (typeof WEBHOOK_EVENTS)[number]]: EntryOf<Event>;
+}[(typeof WEBHOOK_EVENTS)[number]];
+
+const ABOUT_WEBHOOKS: ReadonlySet<string> = new Set(WEBHOOK_EVENTS);
+
+/** Whether an entry says what a webhook has taken. */
+export const isAboutWebhook = (entry: Entry): entry is WebhookEntry => ABOUT_WEBHOOKS.has(entry.event);
 
 /** The events that are about deliveries. */
 export const DELIVERY_EVENTS = [

@@ -178,7 +178,15 @@ function addWebhookMetrics(registry: Registry, { notifier }: StateParts): void {
   addReadings(registry, 'incident_recorder_webhook_behind_entries', behind, ['url'], () =>
     labelled(notifier.detailedStatus).map(({ labels, status }): Sample<'url'> => [labels, status.behind]),
   );
-  const refused = 'Entries that the webhook has refused.';
+  const parked = 'Entries that the webhook does not take while it takes others; they are tried again.';
+  addReadings(registry, 'incident_recorder_webhook_parked_entries', parked, ['url'], () =>
+    labelled(notifier.detailedStatus).map(({ labels, status }): Sample<'url'> => [labels, status.parked]),
+  );
+  const skipped = 'Entries on record that are not sent to the webhook any more.';
+  addReadings(registry, 'incident_recorder_webhook_skipped_entries', skipped, ['url'], () =>
+    labelled(notifier.detailedStatus).map(({ labels, status }): Sample<'url'> => [labels, status.skipped]),
+  );
+  const refused = 'Entries that the webhook has refused for good: they were skipped.';
   addTotals(registry, 'incident_recorder_webhook_refused_entries_total', refused, ['url'], () =>
     labelled(notifier.detailedStatus).map(({ labels, status }): Sample<'url'> => [labels, status.refused]),
   );

@@ -16,7 +16,15 @@ const ALL = '*';
  * @param classes those that the file itself has a rule for; the others have the built-in one
  */
 export function partsOf(
-  { rules, targets, notify, attention_after, burst, report_bytes_per_day }: Omit<PolicyContent, 'version'>,
+  {
+    rules,
+    targets,
+    notify,
+    attention_after,
+    overdue_after,
+    burst,
+    report_bytes_per_day,
+  }: Omit<PolicyContent, 'version'>,
   classes: readonly IncidentClass[],
 ): readonly string[] {
   return [
@@ -32,6 +40,7 @@ export function partsOf(
       ...events.map((event) => `notify.${nameOf(url)}.events.${event}`),
     ]),
     ...(attention_after === DEFAULT_ATTENTION_AFTER ? [] : ['attention_after']),
+    ...(overdue_after === DEFAULT_OVERDUE_AFTER ? [] : ['overdue_after']),
     ...(burst === undefined ? [] : ['burst']),
     ...(report_bytes_per_day === undefined ? [] : ['report_bytes_per_day']),
   ];

@@ -6,7 +6,7 @@
  * only shown to people is read from the projections themselves.
  */
 import type { IncidentClass } from '../../machines/vocabulary.ts';
-import type { ArchivedData, Idempotency, RequestTag, SegmentRange } from '../domain/entries.ts';
+import type { ArchivedData, Idempotency, RequestTag, SegmentRange, SkippedEntry } from '../domain/entries.ts';
 import type { RecorderError } from '../errors.ts';
 import { absenceOf } from './absence.ts';
 import type { ArchivedIncidents, EntryRange } from './archived-incidents.ts';
@@ -16,7 +16,7 @@ import type { IncidentDocument } from '../domain/document.ts';
 import type { Incidents, PersistedIncident } from './incidents.ts';
 import type { Posture } from './posture.ts';
 import type { Sources } from './sources.ts';
-import type { Webhooks } from './webhooks.ts';
+import type { WebhookPosition, Webhooks } from './webhooks.ts';
 
 export interface CurrentReadsSources {
   readonly incidents: Incidents;
@@ -86,9 +86,14 @@ export class CurrentReads {
     return this.#sources.keys.find(request, source, idempotency);
   }
 
-  /** The `seq` up to which a webhook has taken the log; undefined when it is new. */
-  takenBy(url: string): number | undefined {
-    return this.#sources.webhooks.cursor(url);
+  /** How far a webhook has taken the log; undefined when it is new. */
+  takenBy(url: string): WebhookPosition | undefined {
+    return this.#sources.webhooks.position(url);
+  }
+
+  /** An entry that was skipped for a webhook; undefined when that one was not. */
+  skippedFor(url: string, seq: number): SkippedEntry | undefined {
+    return this.#sources.webhooks.findSkipped(url, seq);
   }
 
   /** Why these entries have to stay in the log, or undefined. `staying` are entries before them that stay as well. */
@@ -105,11 +110,13 @@ export class CurrentReads {
   summary(range: EntryRange): Omit<ArchivedData, keyof SegmentRange | 'earlier'> {
     const { archive, webhooks, findings, lastSeq } = this.#sources;
     const found = findings.all();
+    const untaken = webhooks.untaken();
     return {
       ...archive.counts(range),
       posture: this.posture.memory(range),
       posture_seq: lastSeq(),
       notified: webhooks.all(),
+      ...(untaken === undefined ? {} : { untaken }),
       ...(found.length === 0 ? {} : { findings: found }),
     };
   }

@@ -9,7 +9,13 @@
  * is lost, but reads are behind until those entries have been read from the log again; they are not kept in memory, as
  * some are large. Whoever appends goes through `current()` first, so little has to be read.
  */
-import { type ArchivedData, type IncidentEntry, isAboutIncident, type StoredEntry } from '../domain/entries.ts';
+import {
+  type ArchivedData,
+  type IncidentEntry,
+  isAboutIncident,
+  isAboutWebhook,
+  type StoredEntry,
+} from '../domain/entries.ts';
 import { Contradiction } from '../domain/contradiction.ts';
 import { fold, requestOf, type IncidentRecord, type RecordChange, type TakenEntry } from '../domain/incident.ts';
 import type { KnownFindings } from '../audit/log-findings.ts';
@@ -33,7 +39,7 @@ import { Posture, type ShownPosture } from './posture.ts';
 import { Sources } from './sources.ts';
 import { Statistics, Tally } from './statistics.ts';
 import type { SmallTables } from './tables-proof.ts';
-import { Webhooks } from './webhooks.ts';
+import { type ShownWebhooks, Webhooks } from './webhooks.ts';
 
 /** How far the log has been applied. */
 export interface Position {
@@ -83,6 +89,8 @@ export class Projections {
   readonly #incidents: Incidents;
   readonly #posture: Posture;
   readonly #archive: ArchivedIncidents;
+  /** What is shown of webhooks; it may be behind the log. */
+  readonly webhooks: ShownWebhooks;
   readonly #webhooks: Webhooks;
   readonly #places: EntryPlaces;
   readonly #keys: IdempotencyKeys;
@@ -115,6 +123,7 @@ export class Projections {
     this.#posture = this.#readPosture();
     this.#archive = new ArchivedIncidents(database);
     this.#webhooks = new Webhooks(database);
+    this.webhooks = this.#webhooks;
     this.#places = new EntryPlaces(database);
     this.#keys = new IdempotencyKeys(database);
     this.#sources = new Sources(database);
@@ -379,7 +388,7 @@ export class Projections {
         this.#leave(entry.data, entry.timestamp);
       } else if (isAboutIncident(entry)) this.#applyToIncident(entry, change, changes, tally, gaps);
       else if (entry.event === 'containment.heard') this.#posture.hear(entry);
-      else if (entry.event === 'notification.delivered') this.#webhooks.move(entry.data);
+      else if (isAboutWebhook(entry)) this.#webhooks.follow(entry);
       else if (entry.event === 'log.damage_found' || entry.event === 'log.damage_acknowledged') {
         this.#findings.follow(entry);
       }

@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is thrown away and made again from the log. */
-export const LAYOUT = 14;
+export const LAYOUT = 15;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -94,10 +94,18 @@ export const SCHEMA = `
     posture TEXT NOT NULL
   ) WITHOUT ROWID;
 
-  -- How far each webhook has taken the log.
+  -- How far each webhook has taken the log, and as JSON the entries up to there that it has not taken.
   CREATE TABLE webhooks (
     url TEXT PRIMARY KEY,
-    seq INTEGER NOT NULL
+    seq INTEGER NOT NULL,
+    parked TEXT NOT NULL
+  ) WITHOUT ROWID;
+  -- The entries that are not sent to a webhook any more; entry is JSON.
+  CREATE TABLE skipped (
+    url TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    entry TEXT NOT NULL,
+    PRIMARY KEY (url, seq)
   ) WITHOUT ROWID;
 
   -- What was found wrong with the log, and whether it waits for an operator.

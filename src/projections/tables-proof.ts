@@ -35,6 +35,11 @@ export class TablesProof {
       case 'notification.delivered':
         this.#moveTo(data.url, data.through_seq);
         break;
+      case 'webhook.skipped':
+      case 'webhook.retried':
+        // Where the webhook is unknown, it is known from here on.
+        this.#moveTo(data.url, 0);
+        break;
       case 'log.archived':
         for (const { finding, open } of data.findings ?? []) {
           if (!this.#open.has(finding)) this.#open.set(finding, open);

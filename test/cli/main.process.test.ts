@@ -258,6 +258,19 @@ describe('incident-recorder', () => {
     });
   });
 
+  it('shows what webhooks did not take, and has it sent again', async () => {
+    expect(await recorder(['webhooks', 'skipped'])).to.include({
+      status: 0,
+      stdout: '',
+      stderr: 'nothing was skipped\n',
+    });
+    expect(await json('webhooks', 'skipped')).to.deep.equal([]);
+    const unknown = await recorder(['webhooks', 'retry', 'http://127.0.0.1:9', '17']);
+    expect(unknown).to.include({ status: 1 });
+    expect(unknown.stderr).to.include('no such webhook');
+    expect(await recorder(['webhooks', 'retry', 'http://127.0.0.1:9', 'x'])).to.include({ status: 2 });
+  });
+
   describe('machines', () => {
     it('prints the statecharts', async () => {
       expect((await recorder(['machines'])).stdout.split('\n')).to.include('incident');
@@ -362,6 +375,7 @@ describe('incident-recorder', () => {
       ['show'],
       ['list', '--nonsense'],
       ['policy'],
+      ['webhooks'],
       ['machines', '--format', 'x'],
     ]) {
       const { status, stdout } = await run(args);

@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'chai';
 import { chainHash } from '../../src/audit/chain-hash.ts';
 import { Notifier } from '../../src/containment/notifier.ts';
+import { nameOf } from '../../src/policy/target-url.ts';
 import type { Webhook } from '../../src/policy/targets.ts';
 import { databasePath } from '../../src/projections/database.ts';
 import { draft, openLog } from '../support/audit-log.ts';
@@ -217,15 +218,116 @@ describe('webhooks', () => {
     expect(headers['webhook-signature']).to.equal(`v1,${hmac}`);
   });
 
-  it('that refuse an entry for good get the next', async () => {
-    target.behaviours = [answering(400, 'no'), answering(200)];
+  for (const answer of [400, 404, 401, 302]) {
+    it(`that answer ${answer} get the entry again, and the next after it`, async () => {
+      target.behaviours = [answering(answer, 'no'), answering(200)];
+      const { home: files, env } = home(`  - { url: "${target.url('/')}", events: [incident.reported] }\n`);
+      const service = await start(files, { env });
+      const [first, second] = [(await service.report(burst)).json.id, (await service.report(burst)).json.id];
+      const received = await target.receives(3);
+      expect(received.map(({ body }) => body.data.incident)).to.deep.equal([first, first, second]);
+      expect((await service.get('/health')).json.notify[0]).to.include({ refused: 0, parked: 0, skipped: 0 });
+    });
+  }
+
+  it('are found as localhost on either address', async () => {
+    const { home: files, env } = home(`  - { url: "http://localhost:${target.port}/", events: [incident.reported] }\n`);
+    const service = await start(files, { env });
+    await service.report(burst);
+    await target.receives(1);
+  });
+
+  it('that ask for a pause of an hour get the entry at once after a reload', async () => {
+    target.behaviours = [answering(503, '', { 'retry-after': '3600' }), answering(200)];
     const { home: files, env } = home(`  - { url: "${target.url('/')}", events: [incident.reported] }\n`);
     const service = await start(files, { env });
     await service.report(burst);
-    await service.report(burst);
-    const received = await target.receives(2);
-    expect(received[0]?.body.data.incident).to.not.equal(received[1]?.body.data.incident);
-    expect((await service.get('/health')).json.notify[0]).to.include({ refused: 1 });
+    await target.receives(1);
+    while ((await service.get('/health')).json.notify[0].status !== 'failing');
+    expect((await service.post('/api/v1/reload')).json).to.deep.include({ status: 'reloaded', removed: [] });
+    await target.receives(2);
+  });
+
+  it('show what was skipped for them, and get it again when somebody wants that', async () => {
+    const url = target.url('/SECRET');
+    const { home: files, env } = home(`  - { url: "${url}", events: [service.stopped] }\n`);
+    const name = nameOf(webhook('/SECRET').url);
+    const { log } = await openLog(files.log, chainHash(readFileSync(files.key).subarray(0, 32)));
+    const { timestamp } = draft('');
+    const tried = { since: timestamp, attempts: 190, waited_ms: 86_400_000 };
+    await log.append([
+      draft('skipped'),
+      draft('put aside'),
+      { timestamp, event: 'notification.delivered', data: { url: name, through_seq: 3 } },
+      {
+        timestamp,
+        event: 'webhook.skipped',
+        data: { url: name, skipped_seq: 1, skipped_event: 'service.stopped', error: 'answered 500', ...tried },
+      },
+      {
+        timestamp,
+        event: 'notification.delivered',
+        data: { url: name, through_seq: 4, parked: [{ seq: 2, event: 'service.stopped', ...tried, waited_ms: 0 }] },
+      },
+    ]);
+    await log.close();
+    target.behaviours = [answering(500, 'hunter2')];
+    const service = await start(files, { env });
+    // What is put aside is tried at once after a start.
+    expect((await target.receives(1))[0]?.body.data.reason).to.equal('put aside');
+    const skipped = await service.get('/api/v1/webhooks/skipped');
+    expect(skipped.json).to.deep.equal([
+      {
+        webhook: name,
+        seq: 1,
+        event: 'service.stopped',
+        parked_at: timestamp,
+        skipped_at: timestamp,
+        attempts: 190,
+        error: 'answered 500',
+      },
+    ]);
+    const origin = target.url('');
+    const { warnings, notify } = (await service.get('/health')).json;
+    expect(warnings).to.include(`1 entries were skipped for the webhook ${origin} (webhooks skipped, webhooks retry)`);
+    expect(warnings).to.include(`the webhook ${origin} does not take 1 entries, which are tried again for a day`);
+    expect(notify[0]).to.include({ status: 'ok', parked: 1, skipped: 1 });
+    const figures = (await service.get('/metrics')).text;
+    expect(figures).to.include(`incident_recorder_webhook_parked_entries{url="${origin}"} 1`);
+    expect(figures).to.include(`incident_recorder_webhook_skipped_entries{url="${origin}"} 1`);
+
+    const retry = (body: object, options = {}) => service.post('/api/v1/webhooks/retry', body, options);
+    expect((await retry({ webhook: name, seq: 1 }, { token: null })).status).to.equal(403);
+    for (const [body, error] of [
+      [{ webhook: name }, 'webhook and seq are required'],
+      [{ seq: 1 }, 'webhook and seq are required'],
+      [{ webhook: name, seq: '1' }, 'seq must be the number of an entry'],
+      [{ webhook: name, seq: 0 }, 'seq must be the number of an entry'],
+      [{ webhook: name, seq: 1, all: true }, 'unknown field "all" (allowed: webhook, seq, by, note)'],
+    ] as const) {
+      const { status, json } = await retry(body);
+      expect([status, json.error]).to.deep.equal([400, error]);
+    }
+    expect((await retry({ webhook: 'http://127.0.0.1:9', seq: 1 })).json).to.deep.equal({
+      error: `no such webhook; in force: ${name}`,
+      allowed: [name],
+    });
+    target.behaviours = [answering(200)];
+    for (const [seq, given] of [
+      [1, origin],
+      [2, url],
+    ] as const) {
+      const before = target.received.length;
+      const { status, json } = await retry({ webhook: given, seq, by: 'ada', note: 'mended' });
+      expect([status, json]).to.deep.equal([200, { webhook: name, seq }]);
+      await target.receives(before + 1);
+    }
+    await service.until(async () => (await service.get('/health')).json.notify[0].parked === 0);
+    expect((await service.get('/api/v1/webhooks/skipped')).json).to.deep.equal([]);
+    expect((await retry({ webhook: name, seq: 1 })).status).to.equal(404);
+    await service.stop();
+    expect(readFileSync(files.log, 'utf8')).to.not.match(/SECRET|hunter2/);
+    expect(await files.verify()).to.not.have.property('damage');
   });
 
   it('that a policy has taken away again get nothing, however soon after each other it is reloaded', async () => {
@@ -233,7 +335,8 @@ describe('webhooks', () => {
     let notify = [webhook('/first')];
     const notifier = new Notifier({
       log,
-      current: () => ({ takenBy: () => undefined }),
+      current: () => ({ takenBy: () => undefined, skippedFor: () => undefined }),
+      shown: { countSkipped: () => 0 },
       notify: () => notify,
       clock: new FixedClock(),
       onFault: (error) => expect.fail(String(error)),

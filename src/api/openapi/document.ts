@@ -17,6 +17,7 @@ import { policyPaths } from '../policy/policy.openapi.ts';
 import { reportPaths } from '../incidents/report.openapi.ts';
 import { statechartPaths } from '../statecharts/statecharts.openapi.ts';
 import { statsPaths } from '../stats/stats.openapi.ts';
+import { webhookPaths } from '../webhooks/webhooks.openapi.ts';
 
 export const openApiDocument = () =>
   createDocument({
@@ -59,6 +60,7 @@ export const openApiDocument = () =>
       ...eventPaths,
       ...containmentPaths,
       ...statechartPaths,
+      ...webhookPaths,
       ...policyPaths,
       ...archivePaths,
       ...logPaths,

@@ -39,6 +39,7 @@ const ELSEWHERE = [
   'GET /api/v1/containment 503',
   'GET /api/v1/containment/{action} 503',
   'POST /api/v1/archive 503',
+  'POST /api/v1/webhooks/retry 503',
 ];
 
 const REPORT = { class: 'prompt_injection', source: 'tool-firewall', description: 'a test', evidence: { a: [1.5] } };
@@ -196,6 +197,19 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     await service.post('/api/v1/containment/confirm', FREEZE);
     await send('', { body: { action: 'freeze_agent', incident_id: id } });
     await send('', { body: { action: 'freeze_agent', incident_id: UNKNOWN } });
+  },
+  'GET /api/v1/webhooks/skipped': ask,
+  'POST /api/v1/webhooks/retry': async ({ send, service, policy }) => {
+    const webhook = 'http://127.0.0.1:9/';
+    writeFileSync(policy, `version: 1\nnotify: [ { url: "${webhook}" } ]\n`);
+    await service.post('/api/v1/reload');
+    await service.until(async () => (await service.get('/health')).json.notify[0]?.behind > 0);
+    const { last_seq } = (await service.get('/health')).json.audit;
+    const { status } = await send('', { body: { webhook, seq: last_seq, by: 'ada' } });
+    expect(status).to.equal(200);
+    await send('', { body: { webhook, seq: 1_000_000 } });
+    writeFileSync(policy, 'version: 1\n');
+    await service.post('/api/v1/reload');
   },
   'POST /api/v1/archive': ({ send }) => send('', { body: ARCHIVE }),
   'POST /api/v1/log/acknowledge-damage': async ({ send, service, policy }) => {

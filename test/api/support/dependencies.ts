@@ -96,6 +96,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
       },
     },
     console: { get: async () => undefined },
+    webhooks: { skipped: () => [], retry: async ({ webhook, seq }) => ({ webhook, seq }) },
     acknowledgeDamage: async (finding) => ({ acknowledged: [finding] }),
     archive: async () => ({ archived: [], staying: [] }),
     posture: {
