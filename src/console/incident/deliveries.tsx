@@ -15,7 +15,7 @@ import { counted, spelled } from '../format.ts';
 export const DELIVERY_WORDS: Readonly<Record<DeliveryStatus, string>> = {
   pending: 'about to be sent',
   delivering: 'being tried',
-  recorded: 'not fetched yet',
+  recorded: 'waits to be fetched',
   confirmed: 'confirmed',
   failed: 'failed',
   lost: 'lost',

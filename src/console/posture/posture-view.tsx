@@ -66,11 +66,18 @@ const CHANNEL_MEANINGS: Readonly<Record<Channel, string>> = {
 
 const MOST_HOLDERS = 4;
 
+/** What a status means for several deliveries. */
+const COUNTED_WORDS: Readonly<Record<DeliveryStatus, string>> = {
+  ...DELIVERY_WORDS,
+  recorded: 'not fetched yet',
+  needs_person: 'in need of a person',
+};
+
 /** How many of the deliveries that are not confirmed have each status. */
 const countsOf = ({ counts }: DeliveryView): string =>
   Object.entries(counts)
     .filter(([name, count]) => name !== 'confirmed' && count > 0)
-    .map(([name, count]) => `${grouped(count)} ${DELIVERY_WORDS[name as DeliveryStatus]}`)
+    .map(([name, count]) => `${grouped(count)} ${COUNTED_WORDS[name as DeliveryStatus]}`)
     .join(', ');
 
 const BY_WORDS = {
@@ -82,8 +89,9 @@ const BY_WORDS = {
 /** What is known of an action: its badge, in a word and a colour. */
 function Badge({ asked, engaged, carried_out: done, not_known: unknown }: ActionView) {
   if (asked === null) return <span class="badge">never asked for</span>;
-  if ((unknown?.overdue ?? 0) > 0) return <span class="badge overdue">overdue</span>;
-  if (done === null) return <span class="badge delivering">asked for, not known</span>;
+  if ((unknown?.overdue ?? 0) > 0) return <span class="badge overdue">{engaged ? 'overdue' : 'release overdue'}</span>;
+  if (done === null)
+    return <span class="badge delivering">{engaged ? 'asked for, not known' : 'release not known'}</span>;
   return <span class={`badge ${engaged ? 'in-force' : ''}`}>{engaged ? 'in force' : 'released'}</span>;
 }
 
