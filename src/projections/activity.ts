@@ -14,7 +14,7 @@ import { SEVERITIES, type Severity } from '../../machines/vocabulary.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
 import { HOUR, MINUTE } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
-import { standingOf } from '../domain/delivery.ts';
+import { waitOf } from '../domain/delivery.ts';
 import type { Incident, RecordChange } from '../domain/incident.ts';
 import type { ArchivedData } from '../domain/entries.ts';
 
@@ -156,7 +156,7 @@ export class Activity {
 const isWaiting = (incident: Incident | undefined): boolean =>
   incident?.containment !== undefined &&
   incident.state !== 'resolved' &&
-  incident.containment.actions.some((delivery) => delivery.status !== 'lost' && standingOf(delivery) !== 'confirmed');
+  incident.containment.actions.some((delivery) => waitOf(delivery) !== undefined);
 
 type Contributing = Pick<Incident, 'created_at' | 'severity' | 'containment' | 'resolved_at'>;
 

@@ -26,7 +26,7 @@ import { RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
 import type { Incidents } from './incidents.ts';
-import { deliveryRow, holdings, type Posture } from './posture.ts';
+import { deliveryRow, holdings, type Posture, WAITS } from './posture.ts';
 import type { Statistics } from './statistics.ts';
 
 /** How many incidents are counted at a time. */
@@ -59,6 +59,7 @@ export class DatabaseProof {
   readonly #unresolved: Statement;
   readonly #deliveries: Statement;
   readonly #holders: Statement;
+  readonly #overdue: Statement;
   readonly #strays: Statement;
   readonly #population: Statement;
   readonly #archived: ArchivedRange[] = [];
@@ -88,6 +89,9 @@ export class DatabaseProof {
     this.#deliveries = database.prepare(`
       SELECT action, status, due, wait, asked_seq, asked_at FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
     this.#holders = database.prepare('SELECT count(*) AS count FROM deliveries WHERE action = ?');
+    this.#overdue = database.prepare(
+      'SELECT count(*) AS count FROM deliveries WHERE action = ? AND wait = ? AND wait > 0',
+    );
     this.#strays = database.prepare(`
       SELECT count(*) AS count FROM deliveries
       WHERE action = ? AND NOT EXISTS (SELECT 1 FROM incidents WHERE number = incident AND state <> 'resolved')`);
@@ -228,6 +232,8 @@ export class DatabaseProof {
       const { holders } = this.#parts.posture.of(action);
       const rows = Number(this.#holders.get(action)?.count);
       if (rows !== holders) return `${action} counts ${holders} holders, ${rows} incidents hold it`;
+      const overdue = Number(this.#overdue.get(action, WAITS.indexOf('overdue') + 1)?.count);
+      if (overdue !== this.#parts.posture.of(action).overdue) return `${action} counts other overdue deliveries`;
       if (Number(this.#strays.get(action)?.count ?? 0) > 0) return `${action} is held by incidents that are resolved`;
     }
     return undefined;

@@ -27,7 +27,7 @@ import {
   isAboutDelivery,
   isUndelivered,
   newDelivery,
-  standingOf,
+  waitOf,
 } from '../domain/delivery.ts';
 import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
 
@@ -80,10 +80,7 @@ export interface Unconfirmed {
   readonly askedSeq: number;
 }
 
-/**
- * Why a delivery is not known to be carried out; the others have 0 in the table. What was lost is none of these: it was
- * carried out for most of the time since it was asked for.
- */
+/** Why deliveries are not known to be carried out (`waitOf`); the table has their places here from 1, and 0 for others. */
 export const WAITS = ['waiting', 'overdue', 'broken'] as const;
 export type Wait = (typeof WAITS)[number];
 
@@ -326,15 +323,10 @@ export const deliveryRow = (delivery: DeliveryRecord) => ({
   action: delivery.action,
   status: delivery.status,
   due: isUndelivered(delivery) ? Date.parse(delivery.next_attempt_at ?? delivery.asked_at) : 0,
-  wait: waitOf(delivery),
+  wait: WAITS.findIndex((wait) => wait === waitOf(delivery)) + 1,
   asked_seq: delivery.asked_seq,
   asked_at: Date.parse(delivery.asked_at),
 });
-
-function waitOf(delivery: DeliveryRecord): number {
-  const standing = standingOf(delivery);
-  return standing === 'confirmed' || delivery.status === 'lost' ? 0 : WAITS.indexOf(standing) + 1;
-}
 
 /** A memory as this version keeps it: older entries do not say when the delivery of a release was asked for. */
 const completed = (memory: Memory): Memory => {
@@ -346,7 +338,7 @@ const completed = (memory: Memory): Memory => {
 };
 
 const isOverdue = (delivery: DeliveryRecord | undefined): boolean =>
-  delivery !== undefined && standingOf(delivery) === 'overdue';
+  delivery !== undefined && waitOf(delivery) === 'overdue';
 
 /** How the deliveries of the holders are, when one of them has changed. */
 function counted(

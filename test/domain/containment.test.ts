@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { containmentStatus } from '../../machines/incident.ts';
 import { CLASSES, type ContainmentAction, type Rule } from '../../machines/vocabulary.ts';
 import { MINUTE } from '../../src/clock.ts';
-import { type DeliveryNews, type DeliveryRecord, standingOf } from '../../src/domain/delivery.ts';
+import { type DeliveryNews, type DeliveryRecord, newDelivery, standingOf, waitOf } from '../../src/domain/delivery.ts';
 import type { IncidentDraft, IncidentEntry } from '../../src/domain/entries.ts';
 import {
   decide,
@@ -188,6 +188,14 @@ describe('what needs a person', () => {
 
   it('is left to a service that fetches it where the evidence names a model, however it is written', () => {
     expect(quarantine(opened({ ...plain, evidence: { model_path: '/abs' } }, contained))?.status).to.equal('recorded');
+  });
+});
+
+describe('an alert in a log of a version that wrote no entry for it', () => {
+  it('waits for nobody', () => {
+    const asking = { timestamp: '2026-11-22T07:12:00.000Z', data: { seq: 1 } };
+    expect(waitOf(newDelivery('log_alert', 'log', asking))).to.equal(undefined);
+    expect(waitOf(newDelivery('freeze_agent', 'poll', asking))).to.equal('waiting');
   });
 });
 
