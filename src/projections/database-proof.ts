@@ -87,7 +87,7 @@ export class DatabaseProof {
     this.#unresolved = database.prepare(`
       SELECT id, number FROM incidents WHERE state = ? AND class = ? AND rank = ? AND number > ? ORDER BY number LIMIT 1`);
     this.#deliveries = database.prepare(`
-      SELECT action, status, due, wait, asked_seq, asked_at FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
+      SELECT action, status, due, wait, asked_seq FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
     this.#holders = database.prepare('SELECT count(*) AS count FROM deliveries WHERE action = ?');
     this.#overdue = database.prepare(
       'SELECT count(*) AS count FROM deliveries WHERE action = ? AND wait = ? AND wait > 0',

@@ -115,9 +115,9 @@ export class Posture {
       'INSERT INTO posture (action, posture) VALUES (?, ?) ON CONFLICT DO UPDATE SET posture = excluded.posture',
     );
     this.#put = database.prepare(`
-      INSERT INTO deliveries (action, incident, status, due, wait, asked_seq, asked_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+      INSERT INTO deliveries (action, incident, status, due, wait, asked_seq) VALUES (?, ?, ?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET status = excluded.status, due = excluded.due, wait = excluded.wait,
-        asked_seq = excluded.asked_seq, asked_at = excluded.asked_at`);
+        asked_seq = excluded.asked_seq`);
     this.#drop = database.prepare('DELETE FROM deliveries WHERE action = ? AND incident = ?');
     this.#holders = database.prepare(`
       SELECT id, due FROM deliveries JOIN incidents ON number = incident WHERE action = ? ORDER BY incident LIMIT ?`);
@@ -125,7 +125,11 @@ export class Posture {
       SELECT id, due FROM deliveries JOIN incidents ON number = incident
       WHERE action = ? AND status = ? ORDER BY due, incident LIMIT ?`);
     this.#waiting = database.prepare(`
-      SELECT id, asked_seq, asked_at FROM deliveries JOIN incidents ON number = incident
+      SELECT id, asked_seq, (
+        SELECT value ->> '$.asked_at' FROM json_each(document, '$.containment.actions')
+        WHERE value ->> '$.action' = action
+      ) AS asked_at
+      FROM deliveries JOIN incidents ON number = incident
       WHERE action = ? AND wait = ? AND wait > 0 ORDER BY asked_seq, incident LIMIT ?`);
     this.reload();
   }
@@ -147,9 +151,9 @@ export class Posture {
 
   /** The holders whose delivery waits so, the one that was asked for first before the others. */
   waiting(action: ContainmentAction, wait: Wait, limit: number): readonly Unconfirmed[] {
-    return this.#waiting.all(action, WAITS.indexOf(wait) + 1, limit).map((row) => ({
+    return this.#waiting.all(action, placeOf(wait), limit).map((row) => ({
       incident: String(row.id),
-      askedAt: Number(row.asked_at),
+      askedAt: Date.parse(String(row.asked_at)),
       askedSeq: Number(row.asked_seq),
     }));
   }
@@ -187,8 +191,8 @@ export class Posture {
       if (held === holds) continue;
       for (const delivery of holds) {
         if (held.includes(delivery)) continue;
-        const { action, status, due, wait, asked_seq, asked_at } = deliveryRow(delivery);
-        this.#put.run(action, now.seq, status, due, wait, asked_seq, asked_at);
+        const { action, status, due, wait, asked_seq } = deliveryRow(delivery);
+        this.#put.run(action, now.seq, status, due, wait, asked_seq);
       }
       for (const { action } of held) {
         if (!holds.some((delivery) => delivery.action === action)) this.#drop.run(action, now.seq);
@@ -323,10 +327,12 @@ export const deliveryRow = (delivery: DeliveryRecord) => ({
   action: delivery.action,
   status: delivery.status,
   due: isUndelivered(delivery) ? Date.parse(delivery.next_attempt_at ?? delivery.asked_at) : 0,
-  wait: WAITS.findIndex((wait) => wait === waitOf(delivery)) + 1,
+  wait: placeOf(waitOf(delivery)),
   asked_seq: delivery.asked_seq,
-  asked_at: Date.parse(delivery.asked_at),
 });
+
+/** The number of a reason to wait in the table. */
+const placeOf = (wait: Wait | undefined): number => (wait === undefined ? 0 : WAITS.indexOf(wait) + 1);
 
 /** A memory as this version keeps it: older entries do not say when the delivery of a release was asked for. */
 const completed = (memory: Memory): Memory => {

@@ -73,8 +73,8 @@ export const SCHEMA = `
 
   CREATE INDEX idempotency_by_incident ON idempotency (incident);
 
-  -- What holds each action in force: the deliveries of unresolved incidents. due and asked_at are in milliseconds since
-  -- the epoch; wait says why it is not known to be carried out (posture.ts), 0 when it is.
+  -- What holds each action in force: the deliveries of unresolved incidents. due is in milliseconds since the epoch; wait
+  -- says why it is not known to be carried out (posture.ts), 0 when it is.
   CREATE TABLE deliveries (
     action TEXT NOT NULL,
     incident INTEGER NOT NULL,
@@ -82,7 +82,6 @@ export const SCHEMA = `
     due INTEGER NOT NULL,
     wait INTEGER NOT NULL,
     asked_seq INTEGER NOT NULL,
-    asked_at INTEGER NOT NULL,
     PRIMARY KEY (action, incident)
   ) WITHOUT ROWID;
   CREATE INDEX deliveries_by_status ON deliveries (action, status, due, incident);
