@@ -125,11 +125,14 @@ export const SCHEMA = `
     count INTEGER NOT NULL
   ) WITHOUT ROWID;
 
-  -- How many incidents that are not contained yet were reported in each minute since the epoch.
+  -- How many incidents that are not contained yet were reported in each stretch of time: length and beginning are in
+  -- milliseconds, since the epoch. Each is counted in a short and in a long one.
   CREATE TABLE waiting (
-    minute INTEGER PRIMARY KEY,
-    count INTEGER NOT NULL
-  );
+    length INTEGER NOT NULL,
+    beginning INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (length, beginning)
+  ) WITHOUT ROWID;
 
   -- How many incidents that ever asked for containment have each status of it.
   CREATE TABLE containments (
