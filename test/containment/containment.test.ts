@@ -202,7 +202,10 @@ describe('containment, carried out by a running service', () => {
       });
       await service.until(async () => {
         const { containment } = await health(service);
-        return containment.overdue.length === 3 && containment.overdue.every(({ incidents }: any) => incidents === 2);
+        return (
+          containment.overdue.length === 3 &&
+          containment.overdue.every((found: { incidents: number }) => found.incidents === 2)
+        );
       });
       const { status, json } = await service.get('/health');
       expect([status, json.status]).to.deep.equal([200, 'ok']);
