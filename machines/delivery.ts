@@ -57,6 +57,8 @@ const REFUSE = [
 
 const CONFIRM = { target: 'confirmed', actions: ['countAttempt', 'endWait'] } as const;
 
+const SUPERSEDE = { target: 'superseded', actions: 'endWait' } as const;
+
 /** The results of an attempt. */
 const ATTEMPT = {
   miss: [
@@ -74,7 +76,7 @@ const OVERDUE = { guard: 'isInTime', actions: 'noteOverdue' } as const;
 const BROKEN = {
   confirm: CONFIRM,
   retry: { target: 'begun', actions: 'startOver' },
-  supersede: 'superseded',
+  supersede: SUPERSEDE,
 } as const;
 
 export const deliveryMachine = setup({
@@ -120,7 +122,7 @@ export const deliveryMachine = setup({
       on: {
         ...ATTEMPT,
         overdue: OVERDUE,
-        supersede: 'superseded',
+        supersede: SUPERSEDE,
       },
     },
     delivering: {
@@ -129,7 +131,7 @@ export const deliveryMachine = setup({
         ...ATTEMPT,
         overdue: OVERDUE,
         retry: { target: 'begun', actions: 'startOver' },
-        supersede: 'superseded',
+        supersede: SUPERSEDE,
       },
     },
     recorded: {
@@ -139,7 +141,7 @@ export const deliveryMachine = setup({
         refuse: REFUSE,
         overdue: OVERDUE,
         retry: { target: 'begun', actions: 'startOver' },
-        supersede: 'superseded',
+        supersede: SUPERSEDE,
       },
     },
     confirmed: {

@@ -21,6 +21,8 @@ export function detailOf({ event, data }: AuditEntry): string {
     }
     case 'alert.raised':
       return words(data.severity, data.class, data.source, data.finding, data.reason);
+    case 'containment.overdue':
+      return words(data.directive, data.action, `asked for at ${String(data.asked_at)} and not confirmed`);
     case 'policy.reloaded':
       return words(
         data.source,

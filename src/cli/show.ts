@@ -88,8 +88,8 @@ const deliveriesOf = ({ containment }: Incident): readonly string[] =>
             style: ({ status, overdue_at }) =>
               overdue_at !== undefined || TROUBLED.includes(status) ? TROUBLE_STYLE : undefined,
           },
-          { header: 'ASKED FOR', value: ({ asked_at }) => asked_at },
           { header: 'ATTEMPTS', value: ({ attempts }) => String(attempts) },
+          { header: 'ASKED FOR', value: ({ asked_at }) => asked_at },
           { header: 'CONFIRMED', value: ({ confirmed_at }) => confirmed_at ?? '' },
           { header: 'NEXT ATTEMPT', value: ({ next_attempt_at }) => next_attempt_at ?? '' },
           { header: 'LAST ERROR', value: ({ last_error }) => last_error ?? '', least: 12, optional: true },

@@ -11,7 +11,7 @@
 import { ACTIONS, type ContainmentAction, DIRECTIVES, type Directive } from '../../machines/vocabulary.ts';
 import type { AuditLog } from '../audit/log.ts';
 import type { Clock } from '../clock.ts';
-import { standingOf } from '../domain/delivery.ts';
+import { waitOf } from '../domain/delivery.ts';
 import { RecorderError } from '../errors.ts';
 import type { IncidentActor } from '../incidents/incident-actor.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
@@ -164,11 +164,11 @@ type Head = Unconfirmed & { readonly wait: (typeof WAITS)[number] };
 const headsOf = (posture: ShownPosture, action: ContainmentAction): readonly Head[] =>
   WAITS.flatMap((wait) => posture.waiting(action, wait, 1).map((one) => ({ ...one, wait })));
 
-/** The release of an action, while it is not known to be carried out. What was lost had been. */
+/** The release of an action, while it is not known to be carried out. */
 function releaseHeads(release: Release | null): readonly Head[] {
   if (release === null) return [];
   const { incident, delivery } = release;
-  const standing = standingOf(delivery);
-  if (standing === 'confirmed' || delivery.status === 'lost') return [];
-  return [{ incident, askedAt: Date.parse(delivery.asked_at), askedSeq: delivery.asked_seq, wait: standing }];
+  const wait = waitOf(delivery);
+  if (wait === undefined) return [];
+  return [{ incident, askedAt: Date.parse(delivery.asked_at), askedSeq: delivery.asked_seq, wait }];
 }

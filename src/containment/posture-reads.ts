@@ -206,7 +206,7 @@ export class PostureReads {
 
   #notKnown(action: ContainmentAction, { holders, counts, overdue }: ActionPosture): NotKnown | null {
     const incidents = holders - (counts.confirmed ?? 0);
-    if (incidents === 0) return null;
+    if (incidents === 0 || action === 'log_alert') return null;
     const { posture } = this.#dependencies.current();
     const asked = WAITS.flatMap((wait) => posture.waiting(action, wait, 1)).map(({ askedAt }) => askedAt);
     const oldest_asked_at = asked.length === 0 ? null : new Date(Math.min(...asked)).toISOString();
@@ -225,19 +225,20 @@ export class PostureReads {
   }
 }
 
-/** The most significant delivery is a confirmed one if there is one. */
+/** The most significant delivery is a confirmed one if there is one. What is an entry of the log is always carried out. */
 function carriedOut(
   action: ContainmentAction,
   { holders, since, heard_at }: ActionPosture,
   delivery: DeliveryView | null,
 ): CarriedOut | null {
+  if (action === 'log_alert') {
+    return since === null ? null : { incidents: Math.max(holders, 1), at: since, by: 'log', heard_at };
+  }
   if (delivery?.status === 'confirmed') {
     const { counts, confirmed_at, asked_at, receipt } = delivery;
     return { incidents: counts.confirmed ?? 1, at: confirmed_at ?? asked_at, by: receipt?.by ?? 'log', heard_at };
   }
-  // What is only an entry of the log is released by its resolution.
-  const isReleased = action === 'log_alert' && holders === 0 && since !== null;
-  return isReleased ? { incidents: 1, at: since, by: 'log', heard_at } : null;
+  return null;
 }
 
 function releaseNotKnown(action: ContainmentAction, { release, since }: ActionPosture): NotKnown | null {

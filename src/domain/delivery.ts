@@ -96,6 +96,12 @@ export function standingOf({ status, overdue_at }: Pick<DeliveryRecord, 'status'
   }
 }
 
+/** Why it is not known that it was carried out; undefined when it is known, or was for a time. An alert always is. */
+export function waitOf(delivery: DeliveryRecord): Exclude<Standing, 'confirmed'> | undefined {
+  const standing = standingOf(delivery);
+  return standing === 'confirmed' || delivery.status === 'lost' || delivery.via === 'log' ? undefined : standing;
+}
+
 /** Whether it is still to be carried out or was lost: what `superseded` may follow, and a confirmation can mend. */
 const isUnconfirmed = ({ status }: DeliveryRecord): boolean => status !== 'confirmed' && status !== 'superseded';
 

@@ -389,7 +389,9 @@ const withFollowUps = (
   evidence: ReportedEvidence,
 ): readonly IncidentDraft[] => {
   const drafts = withAlert(draft, subject);
-  const unable = ('intents' in draft.data ? (draft.data.intents ?? []) : []).flatMap((intent) => {
+  const intents = 'intents' in draft.data ? draft.data.intents : undefined;
+  if (intents === undefined) return drafts;
+  const unable = intents.flatMap((intent) => {
     const { action, directive } = intent;
     const error = directive === 'engage' ? obstacleTo(action, channelOfIntent(intent), evidence) : undefined;
     return error === undefined ? [] : { action, directive, attempt: 0, refused: true, error, ...NEEDS_PERSON };

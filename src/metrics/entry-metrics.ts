@@ -54,7 +54,7 @@ export class EntryMetrics {
     this.#transitions = new Map(STATES.map((state) => [state, startedAtZero(transitions.labels(state))]));
     this.#deliveries = new Counter({
       name: 'incident_recorder_deliveries_total',
-      help: 'What has come of delivering containment actions: attempted (came to nothing, is tried again), confirmed, failed, lost, retried.',
+      help: 'What has come of delivering containment actions: attempted (came to nothing, is tried again), overdue, confirmed, failed, lost, retried.',
       labelNames: ['action', 'directive', 'outcome'],
       registers,
     });

@@ -102,7 +102,14 @@ function addIncidentMetrics(registry: Registry, { projections }: StateParts): vo
   });
 }
 
-function addContainmentMetrics(registry: Registry, { projections: { posture } }: StateParts): void {
+function addContainmentMetrics(registry: Registry, { projections: { posture, statistics } }: StateParts): void {
+  const far = 'Incidents on record that asked for containment, by how far it is; of resolved ones, how far it was.';
+  addReadings(registry, 'incident_recorder_incidents_by_containment', far, ['containment'], () =>
+    Object.entries(statistics.read().by_containment).map(([containment, count]): Sample<'containment'> => [
+      { containment },
+      count,
+    ]),
+  );
   const holders = 'Unresolved incidents that ask for an action; without any it is released.';
   addReadings(registry, 'incident_recorder_containment_holders', holders, ['action'], () =>
     ACTIONS.map((action): Sample<'action'> => [{ action }, posture.of(action).holders]),
@@ -112,7 +119,8 @@ function addContainmentMetrics(registry: Registry, { projections: { posture } }:
   addReadings(registry, 'incident_recorder_containment_posture', known, ['action', 'known'], function* read() {
     for (const action of ACTIONS) {
       const { holders: asked, counts } = posture.of(action);
-      const carriedOut = counts.confirmed ?? 0;
+      // An alert is carried out by its entry.
+      const carriedOut = action === 'log_alert' ? asked : (counts.confirmed ?? 0);
       yield [{ action, known: 'asked' }, asked];
       yield [{ action, known: 'carried_out' }, carriedOut];
       yield [{ action, known: 'not_known' }, asked - carriedOut];

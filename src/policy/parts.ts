@@ -5,7 +5,7 @@
  * A name is a place in the file. A webhook is named as in the log: its path may be a secret.
  */
 import type { IncidentClass } from '../../machines/vocabulary.ts';
-import { DEFAULT_ATTENTION_AFTER, type PolicyContent } from './policy.ts';
+import { DEFAULT_ATTENTION_AFTER, DEFAULT_OVERDUE_AFTER, type PolicyContent } from './policy.ts';
 import { nameOf } from './target-url.ts';
 
 /** Stands for all events of a webhook that names none. */

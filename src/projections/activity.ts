@@ -7,14 +7,14 @@
  * were. The share of an incident follows from the incident alone. When it changes or leaves the record, its old share is
  * subtracted: so the counts are always those of the incidents on record.
  *
- * An incident that is not contained yet counts as well, by the minute of its report: for the time that it has waited so
+ * An incident that is not contained yet counts as well, by when it was reported: for the time that it has waited so
  * far, so that a service that never answers makes the time to containment longer, not shorter.
  */
 import { SEVERITIES, type Severity } from '../../machines/vocabulary.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
-import { HOUR, MINUTE } from '../clock.ts';
+import { HOUR, SECOND } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
-import { standingOf } from '../domain/delivery.ts';
+import { waitOf } from '../domain/delivery.ts';
 import type { Incident, RecordChange } from '../domain/incident.ts';
 import type { ArchivedData } from '../domain/entries.ts';
 
@@ -32,7 +32,7 @@ export interface Durations {
 export interface DurationsSoFar extends Durations {
   /** How many still wait, whenever they began. */
   readonly waiting: number;
-  /** How long the one that has waited longest has waited, to the minute. */
+  /** How long the one that has waited longest has waited, nearly. */
   readonly oldest_waiting_ms: number | null;
 }
 
@@ -49,6 +49,15 @@ export interface ActivityReading {
 
 /** The most hours that can be read at once: a week. */
 export const MOST_HOURS = 168;
+
+/**
+ * Incidents that wait are counted by when they were reported, twice: in short stretches, which are read for the last
+ * hours, and in long ones, which are read for the time before. So a read looks at few rows for any number of incidents.
+ */
+const SHORT = 10 * SECOND;
+const LONG = HOUR;
+/** Reports that are younger than this are read in short stretches, in milliseconds. */
+const RECENT = 3 * HOUR;
 
 type Measure = 'contained' | 'resolved';
 
@@ -68,9 +77,12 @@ export class Activity {
     this.#dropEmpty = database.prepare('DELETE FROM activity WHERE count = 0');
     this.#since = database.prepare('SELECT hour, what, step, count FROM activity WHERE hour BETWEEN ? AND ?');
     this.#wait = database.prepare(`
-      INSERT INTO waiting (minute, count) VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count`);
-    this.#dropDone = database.prepare('DELETE FROM waiting WHERE minute = ? AND count = 0');
-    this.#waiting = database.prepare('SELECT minute, count FROM waiting ORDER BY minute');
+      INSERT INTO waiting (length, beginning, count) VALUES (?, ?, ?)
+      ON CONFLICT DO UPDATE SET count = count + excluded.count`);
+    this.#dropDone = database.prepare('DELETE FROM waiting WHERE length = ? AND beginning = ? AND count = 0');
+    this.#waiting = database.prepare(`
+      SELECT length, beginning, count FROM waiting WHERE length = ${LONG} AND beginning < ?1
+      UNION ALL SELECT length, beginning, count FROM waiting WHERE length = ${SHORT} AND beginning >= ?1`);
     this.#leaving = database.prepare('SELECT document FROM incidents WHERE number BETWEEN ? AND ?');
   }
 
@@ -100,10 +112,11 @@ export class Activity {
     const { hourly_median_ms, count } = scales.read();
     let waiting = 0;
     let oldest: number | null = null;
-    for (const { minute, count: some } of this.#waiting.iterate()) {
+    const recent = Math.floor((now - RECENT) / LONG) * LONG;
+    for (const { length, beginning, count: some } of this.#waiting.iterate(recent)) {
       // The clock may have been set back.
-      const age = Math.max(0, now - Number(minute) * MINUTE);
-      oldest ??= age;
+      const age = Math.max(0, now - Number(beginning) - Number(length) / 2);
+      oldest = Math.max(oldest ?? 0, age);
       waiting += Number(some);
       scales.addWaiting(stepOf(age), Number(some));
     }
@@ -119,13 +132,18 @@ export class Activity {
       contribute(counts, now.incident, 1);
       const [did, does] = [isWaiting(before?.incident), isWaiting(now.incident)];
       if (did === does) continue;
-      const minute = Math.floor(Date.parse(now.incident.created_at) / MINUTE);
-      waiting.set(minute, (waiting.get(minute) ?? 0) + (does ? 1 : -1));
+      const at = Date.parse(now.incident.created_at);
+      const short = Math.floor(at / SHORT) * SHORT;
+      waiting.set(short, (waiting.get(short) ?? 0) + (does ? 1 : -1));
     }
     this.#write(counts);
-    for (const [minute, count] of waiting) {
-      if (count !== 0) this.#wait.run(minute, count);
-      if (count < 0) this.#dropDone.run(minute);
+    for (const [beginning, count] of waiting) {
+      if (count === 0) continue;
+      for (const length of [SHORT, LONG]) {
+        const from = Math.floor(beginning / length) * length;
+        this.#wait.run(length, from, count);
+        if (count < 0) this.#dropDone.run(length, from);
+      }
     }
   }
 
@@ -156,7 +174,7 @@ export class Activity {
 const isWaiting = (incident: Incident | undefined): boolean =>
   incident?.containment !== undefined &&
   incident.state !== 'resolved' &&
-  incident.containment.actions.some((delivery) => delivery.status !== 'lost' && standingOf(delivery) !== 'confirmed');
+  incident.containment.actions.some((delivery) => waitOf(delivery) !== undefined);
 
 type Contributing = Pick<Incident, 'created_at' | 'severity' | 'containment' | 'resolved_at'>;
 

@@ -19,7 +19,7 @@ import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
 import type { Incidents } from './incidents.ts';
 import { IncidentProof } from './incident-proof.ts';
-import type { Posture } from './posture.ts';
+import { type Posture, WAITS } from './posture.ts';
 import { type SmallTables, TablesProof } from './tables-proof.ts';
 import type { Kind, Statistics } from './statistics.ts';
 
@@ -53,6 +53,7 @@ export class DatabaseProof {
   readonly #last: Statement;
   readonly #unresolved: Statement;
   readonly #holders: Statement;
+  readonly #overdue: Statement;
   readonly #strays: Statement;
   readonly #population: Statement;
   readonly #following: Statement;
@@ -83,6 +84,9 @@ export class DatabaseProof {
     this.#unresolved = database.prepare(`
       SELECT id, number FROM incidents WHERE state = ? AND class = ? AND rank = ? AND number > ? ORDER BY number LIMIT 1`);
     this.#holders = database.prepare('SELECT count(*) AS count FROM deliveries WHERE action = ?');
+    this.#overdue = database.prepare(
+      'SELECT count(*) AS count FROM deliveries WHERE action = ? AND wait = ? AND wait > 0',
+    );
     this.#strays = database.prepare(`
       SELECT count(*) AS count FROM deliveries
       WHERE action = ? AND NOT EXISTS (SELECT 1 FROM incidents WHERE number = incident AND state <> 'resolved')`);
@@ -217,6 +221,8 @@ export class DatabaseProof {
       const { holders } = this.#parts.posture.of(action);
       const rows = Number(this.#holders.get(action)?.count);
       if (rows !== holders) return `${action} counts ${holders} holders, ${rows} incidents hold it`;
+      const overdue = Number(this.#overdue.get(action, WAITS.indexOf('overdue') + 1)?.count);
+      if (overdue !== this.#parts.posture.of(action).overdue) return `${action} counts other overdue deliveries`;
       if (Number(this.#strays.get(action)?.count ?? 0) > 0) return `${action} is held by incidents that are resolved`;
     }
     return undefined;

@@ -56,7 +56,7 @@ export class IncidentProof {
       SELECT number, id, class, rank, state, source, created_at, version, decisive, dedup_key, context, document
       FROM incidents WHERE id = ?`);
     this.#deliveries = database.prepare(`
-      SELECT action, status, due, wait, asked_seq, asked_at FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
+      SELECT action, status, due, wait, asked_seq FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
   }
 
   /**

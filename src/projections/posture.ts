@@ -27,7 +27,7 @@ import {
   isAboutDelivery,
   isUndelivered,
   newDelivery,
-  standingOf,
+  waitOf,
 } from '../domain/delivery.ts';
 import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
 
@@ -80,10 +80,7 @@ export interface Unconfirmed {
   readonly askedSeq: number;
 }
 
-/**
- * Why a delivery is not known to be carried out; the others have 0 in the table. What was lost is none of these: it was
- * carried out for most of the time since it was asked for.
- */
+/** Why deliveries are not known to be carried out (`waitOf`); the table has their places here from 1, and 0 for others. */
 export const WAITS = ['waiting', 'overdue', 'broken'] as const;
 export type Wait = (typeof WAITS)[number];
 
@@ -118,9 +115,9 @@ export class Posture {
       'INSERT INTO posture (action, posture) VALUES (?, ?) ON CONFLICT DO UPDATE SET posture = excluded.posture',
     );
     this.#put = database.prepare(`
-      INSERT INTO deliveries (action, incident, status, due, wait, asked_seq, asked_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+      INSERT INTO deliveries (action, incident, status, due, wait, asked_seq) VALUES (?, ?, ?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET status = excluded.status, due = excluded.due, wait = excluded.wait,
-        asked_seq = excluded.asked_seq, asked_at = excluded.asked_at`);
+        asked_seq = excluded.asked_seq`);
     this.#drop = database.prepare('DELETE FROM deliveries WHERE action = ? AND incident = ?');
     this.#holders = database.prepare(`
       SELECT id, due FROM deliveries JOIN incidents ON number = incident WHERE action = ? ORDER BY incident LIMIT ?`);
@@ -128,7 +125,11 @@ export class Posture {
       SELECT id, due FROM deliveries JOIN incidents ON number = incident
       WHERE action = ? AND status = ? ORDER BY due, incident LIMIT ?`);
     this.#waiting = database.prepare(`
-      SELECT id, asked_seq, asked_at FROM deliveries JOIN incidents ON number = incident
+      SELECT id, asked_seq, (
+        SELECT value ->> '$.asked_at' FROM json_each(document, '$.containment.actions')
+        WHERE value ->> '$.action' = action
+      ) AS asked_at
+      FROM deliveries JOIN incidents ON number = incident
       WHERE action = ? AND wait = ? AND wait > 0 ORDER BY asked_seq, incident LIMIT ?`);
     this.reload();
   }
@@ -150,9 +151,9 @@ export class Posture {
 
   /** The holders whose delivery waits so, the one that was asked for first before the others. */
   waiting(action: ContainmentAction, wait: Wait, limit: number): readonly Unconfirmed[] {
-    return this.#waiting.all(action, WAITS.indexOf(wait) + 1, limit).map((row) => ({
+    return this.#waiting.all(action, placeOf(wait), limit).map((row) => ({
       incident: String(row.id),
-      askedAt: Number(row.asked_at),
+      askedAt: Date.parse(String(row.asked_at)),
       askedSeq: Number(row.asked_seq),
     }));
   }
@@ -190,8 +191,8 @@ export class Posture {
       if (held === holds) continue;
       for (const delivery of holds) {
         if (held.includes(delivery)) continue;
-        const { action, status, due, wait, asked_seq, asked_at } = deliveryRow(delivery);
-        this.#put.run(action, now.seq, status, due, wait, asked_seq, asked_at);
+        const { action, status, due, wait, asked_seq } = deliveryRow(delivery);
+        this.#put.run(action, now.seq, status, due, wait, asked_seq);
       }
       for (const { action } of held) {
         if (!holds.some((delivery) => delivery.action === action)) this.#drop.run(action, now.seq);
@@ -340,15 +341,12 @@ export const deliveryRow = (delivery: DeliveryRecord) => ({
   action: delivery.action,
   status: delivery.status,
   due: isUndelivered(delivery) ? Date.parse(delivery.next_attempt_at ?? delivery.asked_at) : 0,
-  wait: waitOf(delivery),
+  wait: placeOf(waitOf(delivery)),
   asked_seq: delivery.asked_seq,
-  asked_at: Date.parse(delivery.asked_at),
 });
 
-function waitOf(delivery: DeliveryRecord): number {
-  const standing = standingOf(delivery);
-  return standing === 'confirmed' || delivery.status === 'lost' ? 0 : WAITS.indexOf(standing) + 1;
-}
+/** The number of a reason to wait in the table. */
+const placeOf = (wait: Wait | undefined): number => (wait === undefined ? 0 : WAITS.indexOf(wait) + 1);
 
 /** A memory as this version keeps it: older entries do not say when the delivery of a release was asked for. */
 const completed = (memory: Memory): Memory => {
@@ -360,7 +358,7 @@ const completed = (memory: Memory): Memory => {
 };
 
 const isOverdue = (delivery: DeliveryRecord | undefined): boolean =>
-  delivery !== undefined && standingOf(delivery) === 'overdue';
+  delivery !== undefined && waitOf(delivery) === 'overdue';
 
 /** How the deliveries of the holders are, when one of them has changed. */
 function counted(

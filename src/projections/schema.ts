@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is thrown away and made again from the log. */
-export const LAYOUT = 15;
+export const LAYOUT = 16;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -73,8 +73,8 @@ export const SCHEMA = `
 
   CREATE INDEX idempotency_by_incident ON idempotency (incident);
 
-  -- What holds each action in force: the deliveries of unresolved incidents. due and asked_at are in milliseconds since
-  -- the epoch; wait says why it is not known to be carried out (posture.ts), 0 when it is.
+  -- What holds each action in force: the deliveries of unresolved incidents. due is in milliseconds since the epoch; wait
+  -- says why it is not known to be carried out (posture.ts), 0 when it is.
   CREATE TABLE deliveries (
     action TEXT NOT NULL,
     incident INTEGER NOT NULL,
@@ -82,7 +82,6 @@ export const SCHEMA = `
     due INTEGER NOT NULL,
     wait INTEGER NOT NULL,
     asked_seq INTEGER NOT NULL,
-    asked_at INTEGER NOT NULL,
     PRIMARY KEY (action, incident)
   ) WITHOUT ROWID;
   CREATE INDEX deliveries_by_status ON deliveries (action, status, due, incident);
@@ -134,11 +133,14 @@ export const SCHEMA = `
     count INTEGER NOT NULL
   ) WITHOUT ROWID;
 
-  -- How many incidents that are not contained yet were reported in each minute since the epoch.
+  -- How many incidents that are not contained yet were reported in each stretch of time: length and beginning are in
+  -- milliseconds, since the epoch. Each is counted in a short and in a long one.
   CREATE TABLE waiting (
-    minute INTEGER PRIMARY KEY,
-    count INTEGER NOT NULL
-  );
+    length INTEGER NOT NULL,
+    beginning INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (length, beginning)
+  ) WITHOUT ROWID;
 
   -- How many incidents that ever asked for containment have each status of it.
   CREATE TABLE containments (

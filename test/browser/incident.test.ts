@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { runningServices, ServiceHome } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
@@ -64,7 +66,50 @@ describe('the console: one incident', () => {
     const card = tab.getByRole('listitem').filter({ hasText: 'Freeze agent' });
     await card.getByText('in force', { exact: true }).waitFor();
     await service.post('/api/v1/incidents/resolve', { id });
-    await card.getByText('not in force').waitFor();
+    await card.getByText('release not known', { exact: true }).waitFor();
+    await service.post('/api/v1/containment/confirm', { action: 'freeze_agent', directive: 'release' });
+    await card.getByText('released', { exact: true }).waitFor();
+  });
+
+  it('shows in red what nobody confirms, claims nothing of it, and clears when it is confirmed', async () => {
+    const home = new ServiceHome(directory());
+    const policy = join(home.directory, 'policy.yaml');
+    writeFileSync(policy, 'version: 1\noverdue_after: 1s\n');
+    const service = await start(home, { env: { CONTAINMENT_POLICY_PATH: policy } });
+    const { json: known } = await service.report({ class: 'tool_call_burst' });
+    await service.post('/api/v1/containment/confirm', { action: 'freeze_agent', directive: 'engage' });
+    const { json } = await service.report({ class: 'tool_call_burst' });
+    const { id } = json as { readonly id: string };
+    const tab = await open(addressOf(service, `#/incidents/${id}`));
+    const article = tab.getByRole('article');
+    const badge = article.locator('.badge.overdue', { hasText: 'overdue' });
+    await badge.waitFor();
+    const colourOf = (element: string): Promise<unknown> => tab.evaluate(`getComputedStyle(${element}).color`);
+    await tab.evaluate(`document.body.append(Object.assign(document.createElement('i'), { id: 'red' }))`);
+    await tab.evaluate(`document.querySelector('#red').style.color = 'var(--bad)'`);
+    expect(await colourOf(`document.querySelector('.badge.overdue')`)).to.equal(
+      await colourOf(`document.querySelector('#red')`),
+    );
+    await article.locator('.delivery.overdue', { hasText: 'overdue, waits to be fetched' }).waitFor();
+    await article.locator('.statechart .state.current', { hasText: 'overdue' }).waitFor();
+    await article.getByText('Freeze agent: overdue, not confirmed in time').first().waitFor();
+    await tab.goto(addressOf(service, '#/posture'));
+    const card = tab.getByRole('listitem').filter({ hasText: 'Freeze agent' });
+    await card.locator('.badge.overdue', { hasText: 'overdue' }).waitFor();
+    await card.getByText('for 1 of 2 incidents').waitFor();
+    await card.getByText('Not known to be carried out for 1 incident: 1 not fetched yet').waitFor();
+    expect(await card.getByText('✓').count(), 'ticks').to.equal(0);
+    await service.post('/api/v1/containment/confirm', { action: 'freeze_agent', directive: 'engage' });
+    await card.getByText('in force', { exact: true }).waitFor();
+    await card.getByText('Carried out', { exact: true }).waitFor();
+    expect(await card.locator('.overdue').count()).to.equal(0);
+    const { id: first } = known as { readonly id: string };
+    for (const one of [first, id]) await service.post('/api/v1/incidents/resolve', { id: one });
+    await card.locator('.badge.overdue', { hasText: 'release overdue' }).waitFor();
+    await tab.goto(addressOf(service, `#/incidents/${id}`));
+    await article.locator('.badge.overdue', { hasText: 'release overdue' }).waitFor();
+    await service.post('/api/v1/containment/confirm', { action: 'freeze_agent', directive: 'release' });
+    await article.locator('.badge', { hasText: 'released' }).waitFor();
   });
 
   it('leaves what was reported text, whatever it is', async () => {

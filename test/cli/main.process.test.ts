@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
 import { STATES } from '../../machines/vocabulary.ts';
+import { until } from '../faults/support/until.ts';
 import { COMMAND_LINE } from '../support/programs.ts';
 import { ROOT, RunningService, ServiceHome } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
@@ -161,10 +162,10 @@ describe('incident-recorder', () => {
     it('say what is possible instead', async () => {
       const id = await report('acknowledged');
       await json('ack', id);
+      expect((await recorder(['contain', id])).stdout).to.match(/^INC-\S+ {2}high {2}contained \(/);
+      await json('resolve', id);
       const { status, stderr } = await recorder(['contain', id]);
-      expect(stderr)
-        .to.match(/^INC-\S+: contain is not possible: the incident is acknowledged; try incident-recorder /)
-        .and.to.match(/ resolve INC-\S+\n$/);
+      expect(stderr).to.match(/^INC-\S+: contain is not possible: the incident is resolved; nothing is left to do\n$/);
       expect(status).to.equal(1);
       const [outcome] = (await recorder(['contain', id, '--json'])).stdout.split('\n');
       expect(JSON.parse(outcome!)).to.include({ id, outcome: 'refused', status: 409 });
@@ -172,11 +173,40 @@ describe('incident-recorder', () => {
   });
 
   describe('posture and stats', () => {
+    it('claim nothing of what nobody confirms, and say since when it is overdue', async () => {
+      const other = new ServiceHome(directory());
+      const policy = join(other.directory, 'policy.yaml');
+      writeFileSync(policy, 'version: 1\noverdue_after: 1s\n');
+      const url = `unix:${join(other.directory, 'socket')}`;
+      const patient = await RunningService.start(other, { env: { BIND_ADDR: url, CONTAINMENT_POLICY_PATH: policy } });
+      const options = { env: { INCIDENT_RECORDER_URL: url, INCIDENT_RECORDER_TOKEN_PATH: other.token } };
+      try {
+        const { stdout: opened } = await recorder([...REPORT, 'nobody comes', '--json'], options);
+        const { id } = JSON.parse(opened) as { readonly id: string };
+        const shown = async (...args: readonly string[]): Promise<string> => (await recorder(args, options)).stdout;
+        await until(async () => (await shown('posture')).includes('overdue'));
+        expect(await shown('posture')).to.match(
+          /^freeze_agent +overdue +\d+s +1 +poll +recorded, 1 overdue for \d+s +-$/m,
+        );
+        expect(await shown('list')).to.match(/contained \(overdue\)/);
+        expect(await shown('show', id)).to.match(/^freeze_agent +overdue \(recorded\)/m);
+        expect(await shown('show', id)).to.match(/containment\.overdue .*asked for/);
+        expect(await shown('stats')).to.match(/^overdue +1$/m);
+        await patient.post('/api/v1/containment/confirm', { action: 'freeze_agent', directive: 'engage' });
+        expect(await shown('posture')).to.match(
+          /^freeze_agent +in force +\d+s +1 +poll +confirmed +1 by confirmation, heard \d+s ago$/m,
+        );
+      } finally {
+        await patient.end('SIGKILL');
+      }
+    });
+
     it('show what is in force and what there is', async () => {
       await report('holds an action');
       const { stdout } = await recorder(['posture']);
-      expect(stdout).to.match(/^freeze_agent +in force +\d+[smh] +\d+ +poll +recorded/m);
-      expect(stdout).to.match(/^disable_airlock +released +- +0 +poll +-$/m);
+      expect(stdout).to.match(/^ACTION +POSTURE +ASKED FOR +HOLDERS +VIA +DELIVERY +CARRIED OUT/);
+      expect(stdout).to.match(/^freeze_agent +not known +\d+[smh] +\d+ +poll +recorded +-/m);
+      expect(stdout).to.match(/^disable_airlock +not asked +- +0 +poll +- +-$/m);
       expect((await json('posture'))[0].freeze_agent).to.include({ engaged: true });
       const [{ total_incidents }] = await json('stats');
       expect((await recorder(['stats'])).stdout).to.match(

@@ -209,6 +209,87 @@ describe('containment, carried out by a running service', () => {
     });
   });
 
+  describe('that nobody confirms', () => {
+    const health = async (service: LocalService) => (await service.get('/health')).json;
+    const warned = async (service: LocalService): Promise<string> => (await health(service)).warnings.join('\n');
+    const alerts = (): readonly string[] =>
+      readFileSync(home.log, 'utf8')
+        .split('\n')
+        .filter((line) => line.includes('"event":"alert.raised"'));
+
+    it('is overdue, whether it is sent or fetched: in its chart, with a warning, one alert, and figures', async () => {
+      const dead = await listen(0, ...Array.from({ length: 100 }, () => answering(500, 'down')));
+      say(
+        `overdue_after: 1s\ntargets: { disable_airlock: { engage: { url: "${dead.url('/')}", action: disable } } }\n`,
+      );
+      const service = await begin();
+      const [one, two] = [
+        (await service.report(attestation)).json.id,
+        (await service.report(attestation)).json.id,
+      ] as string[];
+      for (const id of [one!, two!]) {
+        await service.until(async () => (await incident(service, id)).containment.status === 'overdue');
+      }
+      await service.post('/api/v1/incidents/acknowledge', { id: one });
+      expect(await incident(service, one!)).to.have.nested.include({
+        state: 'acknowledged',
+        'containment.status': 'overdue',
+      });
+      await service.until(async () => {
+        const { containment } = await health(service);
+        return (
+          containment.overdue.length === 3 &&
+          containment.overdue.every((found: { incidents: number }) => found.incidents === 2)
+        );
+      });
+      const { status, json } = await service.get('/health');
+      expect([status, json.status]).to.deep.equal([200, 'ok']);
+      for (const action of ['freeze_agent', 'disable_airlock', 'force_vault_relock']) {
+        expect(await warned(service)).to.match(
+          new RegExp(`^engage ${action} is overdue: asked for \\d+ s ago and not confirmed, for 2 incidents$`, 'm'),
+        );
+        expect(alerts().filter((line) => line.includes(`engage ${action} is overdue`))).to.have.length(1);
+      }
+      expect(alerts()).to.have.length(3);
+      const { text } = await service.send('GET', '/metrics', { token: null });
+      expect(text).to.match(
+        /^incident_recorder_containment_oldest_unconfirmed_seconds\{action="disable_airlock",directive="engage"\} [1-9]/m,
+      );
+      expect(text).to.match(/^incident_recorder_containment_overdue\{action="freeze_agent",directive="engage"\} 2$/m);
+      expect(text).to.match(/^incident_recorder_containment_posture\{action="freeze_agent",known="not_known"\} 2$/m);
+      expect((await service.get('/api/v1/stats')).json).to.deep.include({
+        contained_count: 2,
+        by_containment: { delivering: 0, overdue: 2, confirmed: 0, degraded: 0 },
+      });
+      expect((await service.get('/api/v1/stats/hours')).json.time_to_containment).to.include({ count: 0, waiting: 2 });
+    });
+
+    it('clears by itself when it is confirmed, and is found overdue once, over a restart too', async () => {
+      say('overdue_after: 1s\n');
+      let service = await begin();
+      const { id } = (await service.report(burst)).json;
+      await service.until(async () => (await warned(service)).includes('overdue'));
+      await service.stop();
+      service = await begin();
+      expect(await warned(service)).to.match(/engage freeze_agent is overdue/);
+      await service.post('/api/v1/containment/confirm', { action: 'freeze_agent', directive: 'engage' });
+      expect(await warned(service)).to.not.include('overdue');
+      expect((await incident(service, id)).containment.status).to.equal('confirmed');
+      expect(await eventsOf(service, id)).to.deep.equal([
+        'incident.reported',
+        'containment.overdue',
+        'alert.raised',
+        'containment.confirmed',
+      ]);
+      await service.post('/api/v1/incidents/resolve', { id });
+      await service.until(async () => (await warned(service)).includes('release freeze_agent is overdue'));
+      const { json } = await service.get('/api/v1/containment/freeze_agent');
+      expect(json.not_known).to.include({ incidents: 1, overdue: 1 });
+      await service.post('/api/v1/containment/confirm', { action: 'freeze_agent', directive: 'release' });
+      expect(await warned(service)).to.not.include('overdue');
+    });
+  });
+
   it('that failed is tried again when an operator wants that', async () => {
     const agent = await listen(0, answering(422, 'not yet'), answering(200));
     say(`targets: { freeze_agent: { engage: { url: "${agent.url('/')}", action: freeze } } }\n`);

@@ -15,7 +15,7 @@ import { counted, spelled } from '../format.ts';
 export const DELIVERY_WORDS: Readonly<Record<DeliveryStatus, string>> = {
   pending: 'about to be sent',
   delivering: 'being tried',
-  recorded: 'not fetched yet',
+  recorded: 'waits to be fetched',
   confirmed: 'confirmed',
   failed: 'failed',
   lost: 'lost',
@@ -33,6 +33,9 @@ interface DeliveriesProps {
 const wordsOf = ({ status, overdue_at }: DeliveryRecord): string =>
   overdue_at === undefined ? DELIVERY_WORDS[status] : `overdue, ${DELIVERY_WORDS[status]}`;
 
+/** No attempt helps what needs a person. */
+const mayTryAgain = ({ status }: DeliveryRecord): boolean => isBroken(status) && status !== 'needs_person';
+
 /** Each containment action with its delivery. */
 export const Deliveries = ({ incident, containment, isNow }: DeliveriesProps) => (
   <ul class="deliveries">
@@ -40,21 +43,23 @@ export const Deliveries = ({ incident, containment, isNow }: DeliveriesProps) =>
       <li key={delivery.action} class={`delivery ${delivery.overdue_at === undefined ? delivery.status : 'overdue'}`}>
         <strong>{spelled(delivery.action)}</strong>
         <span class="status">{wordsOf(delivery)}</span>
+        {delivery.overdue_at !== undefined && (
+          <span class="detail">
+            <span>
+              asked for <Ago at={delivery.asked_at} />
+            </span>
+          </span>
+        )}
         <DeliveryDetail delivery={delivery} />
-        {isNow && isBroken(delivery.status) && <RetryButton action={delivery.action} incident={incident} />}
+        {isNow && mayTryAgain(delivery) && <RetryButton action={delivery.action} incident={incident} />}
       </li>
     ))}
   </ul>
 );
 
-/** When a delivery was asked for if it is overdue, its attempts, the last error, and the next attempt. */
+/** The attempts of a delivery, the last error, and the next attempt. */
 export const DeliveryDetail = ({ delivery }: { readonly delivery: Omit<DeliveryRecord, 'action'> }) => (
   <span class="detail">
-    {delivery.overdue_at && (
-      <span>
-        asked for <Ago at={delivery.asked_at} />
-      </span>
-    )}
     {delivery.confirmed_at && (
       <span>
         at <Moment at={delivery.confirmed_at} />

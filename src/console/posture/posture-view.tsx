@@ -66,11 +66,18 @@ const CHANNEL_MEANINGS: Readonly<Record<Channel, string>> = {
 
 const MOST_HOLDERS = 4;
 
+/** What a status means for several deliveries. */
+const COUNTED_WORDS: Readonly<Record<DeliveryStatus, string>> = {
+  ...DELIVERY_WORDS,
+  recorded: 'not fetched yet',
+  needs_person: 'in need of a person',
+};
+
 /** How many of the deliveries that are not confirmed have each status. */
 const countsOf = ({ counts }: DeliveryView): string =>
   Object.entries(counts)
     .filter(([name, count]) => name !== 'confirmed' && count > 0)
-    .map(([name, count]) => `${grouped(count)} ${DELIVERY_WORDS[name as DeliveryStatus]}`)
+    .map(([name, count]) => `${grouped(count)} ${COUNTED_WORDS[name as DeliveryStatus]}`)
     .join(', ');
 
 const BY_WORDS = {
@@ -79,12 +86,23 @@ const BY_WORDS = {
   log: 'by its entry in the log',
 } as const satisfies Readonly<Record<CarriedOut['by'], string>>;
 
+/** Whether another attempt may help. What nobody fetches is there to be fetched already. */
+const mayTryAgain = ({ directive, counts }: DeliveryView): boolean =>
+  [counts.failed, counts.lost, counts.delivering, directive === 'release' ? counts.needs_person : 0].some(
+    (count = 0) => count > 0,
+  );
+
 /** What is known of an action: its badge, in a word and a colour. */
-function Badge({ asked, engaged, carried_out: done, not_known: unknown }: ActionView) {
+function Badge({ one }: { readonly one: ActionView }) {
+  const { asked, engaged, carried_out, not_known } = one;
   if (asked === null) return <span class="badge">never asked for</span>;
-  if ((unknown?.overdue ?? 0) > 0) return <span class="badge overdue">overdue</span>;
-  if (done === null) return <span class="badge delivering">asked for, not known</span>;
-  return <span class={`badge ${engaged ? 'in-force' : ''}`}>{engaged ? 'in force' : 'released'}</span>;
+  const release = engaged ? '' : 'release ';
+  if ((not_known?.overdue ?? 0) > 0) return <span class="badge overdue">{release}overdue</span>;
+  if (carried_out !== null) {
+    return <span class={`badge ${engaged ? 'in-force' : ''}`}>{engaged ? 'in force' : 'released'}</span>;
+  }
+  if (isTroubled(one)) return <span class="badge degraded">{release}not carried out</span>;
+  return <span class="badge delivering">{engaged ? 'asked for, not known' : 'release not known'}</span>;
 }
 
 const ActionCard = ({ one }: { readonly one: ActionView }) => {
@@ -93,7 +111,7 @@ const ActionCard = ({ one }: { readonly one: ActionView }) => {
   return (
     <li class={`posture ${engaged ? 'engaged' : 'released'}`}>
       <h2>
-        {spelled(action)} <Badge {...one} />
+        {spelled(action)} <Badge one={one} />
       </h2>
       <p class="hint">
         {ACTION_MEANINGS[action]} {CHANNEL_MEANINGS[via]}
@@ -106,7 +124,7 @@ const ActionCard = ({ one }: { readonly one: ActionView }) => {
       )}
       {carried_out !== null && <Done action={one} done={carried_out} />}
       {not_known !== null && <Unknown one={one} unknown={not_known} />}
-      {delivery !== null && isTroubled(one) && <RetryButton action={action} />}
+      {delivery !== null && mayTryAgain(delivery) && <RetryButton action={action} />}
       {holders > 0 && (
         <p class="holders">
           Asked for by {counted(holders, 'incident')}:{' '}
@@ -158,7 +176,9 @@ const Unknown = ({ one, unknown }: { readonly one: ActionView; readonly unknown:
       </span>{' '}
       {unknown.oldest_asked_at !== null && (
         <span class="detail">
-          {unknown.overdue > 0 ? 'overdue, ' : ''}asked for <Ago at={unknown.oldest_asked_at} />
+          <span>
+            {unknown.overdue > 0 ? 'overdue, ' : ''}asked for <Ago at={unknown.oldest_asked_at} />
+          </span>
         </span>
       )}{' '}
       {delivery !== null && delivery.status !== 'confirmed' && <DeliveryDetail delivery={delivery} />}

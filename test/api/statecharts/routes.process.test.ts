@@ -63,11 +63,14 @@ describe('the statecharts of the bundled service', function () {
     const { json } = await service.get(`/api/v1/incidents/transitions?id=${id}`);
     expect(json).to.deep.include({ id, state: 'acknowledged' });
     expect(json.transitions).to.deep.include.members([
-      { event: 'contain', allowed: false, target: null, reason: 'not possible while acknowledged' },
+      { event: 'acknowledge', allowed: false, target: null, reason: 'not possible while acknowledged' },
+      { event: 'contain', allowed: true, target: 'contained' },
       { event: 'resolve', allowed: true, target: 'resolved' },
     ]);
+    await service.post('/api/v1/incidents/resolve', { id });
+    const { json: final } = await service.get(`/api/v1/incidents/transitions?id=${id}`);
     const refused = await service.post('/api/v1/incidents/contain', { id });
-    expect([refused.status, refused.json.transitions]).to.deep.equal([409, json.transitions]);
+    expect([refused.status, refused.json.transitions]).to.deep.equal([409, final.transitions]);
     expect((await service.get('/api/v1/incidents/transitions?id=INC-1')).status).to.equal(404);
   });
 });
