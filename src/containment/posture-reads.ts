@@ -1,6 +1,6 @@
 /** The posture as services and people read it, and waiting for it to change. */
 import type { DeliveryStatus } from '../../machines/delivery.ts';
-import { ACTIONS, type ContainmentAction, type Directive, type Channel } from '../../machines/vocabulary.ts';
+import { type ContainmentAction, type Directive, type Channel } from '../../machines/vocabulary.ts';
 import type { Targets } from '../policy/targets.ts';
 import { channelOf } from '../policy/targets.ts';
 import type { DeliveryRecord } from '../domain/delivery.ts';
