@@ -6,7 +6,7 @@ import { AuditView } from './audit/audit-view.tsx';
 import { UNATTENDED } from './filters.ts';
 import { health } from './health.ts';
 import { IncidentsView } from './incidents/incidents-view.tsx';
-import { bulkCommand } from './incidents/bulk-command.ts';
+import { bulkCommand, keyOf } from './incidents/bulk-command.ts';
 import { BulkDialog } from './incidents/bulk-dialog.tsx';
 import { useLiveResource } from './live-resource.ts';
 import { useKeys } from './keyboard.ts';
@@ -48,7 +48,7 @@ export const App = () => {
       <p class="announcement" role="status">
         {announcement.value}
       </p>
-      {bulkCommand.value !== undefined && <BulkDialog {...bulkCommand.value} />}
+      {bulkCommand.value !== undefined && <BulkDialog key={keyOf(bulkCommand.value)} {...bulkCommand.value} />}
       {question.value !== undefined && <TokenDialog {...question.value} />}
       {keysAreShown.value && <KeysDialog />}
     </>

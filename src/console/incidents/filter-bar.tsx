@@ -1,9 +1,9 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { CLASSES, SEVERITIES, STATES, type IncidentClass } from '../../../machines/vocabulary.ts';
-import { type Filters, SPANS, type Span, toggled } from '../filters.ts';
+import { type Filters, readFilters, SPANS, type Span, toggled } from '../filters.ts';
 import { useLiveResource } from '../live-resource.ts';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
-import { goTo, listOf } from '../route.ts';
+import { goTo, listOf, route } from '../route.ts';
 import { statistics } from '../statistics.ts';
 import { grouped, spelled } from '../format.ts';
 
@@ -17,7 +17,9 @@ const SPAN_WORDS: Readonly<Record<Span, string>> = { '1h': 'Last hour', '24h': '
 /** The filters of the list. Every choice changes the address. */
 export const FilterBar = ({ filters }: { readonly filters: Filters }) => {
   const counts = useLiveResource(statistics);
-  const change = (changed: Partial<Filters>): void => goTo(listOf({ ...filters, ...changed }), 'replace');
+  // Of the address as it is then: several may change before this is drawn again.
+  const change = (changed: Partial<Filters>): void =>
+    goTo(listOf({ ...readFilters(route.peek().query), ...changed }), 'replace');
   return (
     <form role="search" class="filters" onSubmit={(event) => event.preventDefault()}>
       <Search words={filters.words} onSearch={(words) => change({ words })} />
@@ -84,11 +86,20 @@ const Search = ({ words, onSearch }: { readonly words: string; readonly onSearch
   const rest = useRef<ReturnType<typeof setTimeout>>(undefined);
   /** The last search of this field. When it comes back as `words`, the user may have typed more. */
   const searched = useRef(words);
-  useEffect(() => {
-    if (words !== searched.current) setTyped(words);
+  // Before the next key: a late effect would put the words of an earlier search over those typed since.
+  useLayoutEffect(() => {
+    if (words !== searched.current) {
+      clearTimeout(rest.current);
+      setTyped(words);
+    }
     searched.current = words;
   }, [words]);
   useEffect(() => () => clearTimeout(rest.current), []);
+  const search = (value: string): void => {
+    clearTimeout(rest.current);
+    searched.current = value.trim();
+    onSearch(value.trim());
+  };
   return (
     <input
       id={SEARCH_ID}
@@ -100,13 +111,17 @@ const Search = ({ words, onSearch }: { readonly words: string; readonly onSearch
       onInput={({ currentTarget: { value } }) => {
         setTyped(value);
         clearTimeout(rest.current);
-        rest.current = setTimeout(() => {
-          searched.current = value.trim();
-          onSearch(value.trim());
-        }, REST);
+        rest.current = setTimeout(search, REST, value);
       }}
-      onKeyDown={({ key, currentTarget }) => {
-        if (key === 'Escape' || key === 'Enter') currentTarget.blur();
+      onKeyDown={(event) => {
+        const { key, currentTarget } = event;
+        if ((key !== 'Escape' && key !== 'Enter') || event.isComposing) return;
+        // The browser would empty the field alone.
+        event.preventDefault();
+        const value = key === 'Enter' ? currentTarget.value : '';
+        setTyped(value);
+        search(value);
+        currentTarget.blur();
       }}
     />
   );
@@ -118,7 +133,6 @@ interface TimeFilterProps {
 }
 
 const TimeFilter = ({ filters, onChange }: TimeFilterProps) => {
-  const { classes, states, severities, sources, words } = filters;
   const isBetween = filters.since !== undefined || filters.until !== undefined;
   const choose = (value: string): void => {
     const now = Date.now();
@@ -128,6 +142,7 @@ const TimeFilter = ({ filters, onChange }: TimeFilterProps) => {
         : value === ''
           ? {}
           : { last: value as Span };
+    const { classes, states, severities, sources, words } = readFilters(route.peek().query);
     goTo(listOf({ classes, states, severities, sources, words, ...choice }), 'replace');
   };
   const bound = (name: 'since' | 'until') => (
@@ -137,7 +152,9 @@ const TimeFilter = ({ filters, onChange }: TimeFilterProps) => {
       value={localTime(filters[name])}
       onChange={({ currentTarget: { value } }) => {
         const milliseconds = Date.parse(value);
-        if (!Number.isNaN(milliseconds)) onChange({ [name]: new Date(milliseconds).toISOString() });
+        if (value === '' || !Number.isNaN(milliseconds)) {
+          onChange({ [name]: value === '' ? undefined : new Date(milliseconds).toISOString() });
+        }
       }}
     />
   );

@@ -8,7 +8,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { route } from '../route.ts';
 import type { IncidentRows } from './incident-rows.ts';
 import { ListRow, rowId } from './list-row.tsx';
-import { current, place, selected } from './selection.ts';
+import { current, place, selected, sought } from './selection.ts';
 
 /** In pixels; narrow lists have two lines a row. As in incidents.css. */
 const ROW_HEIGHT = { wide: 34, narrow: 58 } as const;
@@ -20,6 +20,17 @@ const SPARE = 8;
 const LOOK_AHEAD = 100;
 
 export const GRID_ID = 'incidents';
+
+/** Whether the list is on the page and nothing covers it. */
+export const isListVisible = (): boolean =>
+  document.getElementById(GRID_ID)?.checkVisibility({ visibilityProperty: true }) ?? false;
+
+/** Whether the row of an incident can be seen, at least in part. */
+export const isInSight = (id: string): boolean => {
+  const row = document.getElementById(rowId(id))?.getBoundingClientRect();
+  const grid = document.getElementById(GRID_ID)?.getBoundingClientRect();
+  return row !== undefined && grid !== undefined && row.bottom > grid.top && row.top < grid.bottom;
+};
 
 export const IncidentGrid = ({ list }: { readonly list: IncidentRows }) => {
   const scroller = useRef<HTMLDivElement>(null);
@@ -52,8 +63,8 @@ export const IncidentGrid = ({ list }: { readonly list: IncidentRows }) => {
     const below = above + rowHeight + headHeight - element.clientHeight;
     if (element.scrollTop > above) element.scrollTop = above;
     else if (element.scrollTop < below) element.scrollTop = below;
-    // Only for another current row, not when rows move.
-  }, [current.value, shape]);
+    // Only for another current row or when it is sought, not when rows move.
+  }, [current.value, sought.value, shape]);
 
   const isComplete = list.progress.value.kind === 'complete';
   return (

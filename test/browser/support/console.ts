@@ -37,3 +37,9 @@ export const rows = (tab: Tab) =>
     .getByRole('grid')
     .getByRole('row')
     .filter({ has: tab.getByRole('gridcell') });
+
+/** Makes the page's processor six times as slow, as on a machine that is busy. */
+export const slowDown = async (tab: Tab): Promise<void> => {
+  const session = await tab.context().newCDPSession(tab);
+  await session.send('Emulation.setCPUThrottlingRate', { rate: 6 });
+};
