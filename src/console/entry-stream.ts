@@ -11,6 +11,8 @@ export interface EntryReader {
   readonly signal: AbortSignal;
   /** Called when the service begins to send. */
   readonly onOpen: () => void;
+  /** Called whenever the service sends anything, heartbeats included. */
+  readonly onWord?: () => void;
   /** Receives the line of each entry. */
   readonly onLine: (line: string) => void;
 }
@@ -19,7 +21,7 @@ export interface EntryReader {
  * Reads the entries after `after`, until the service ends the stream.
  * @throws Refusal; an error when the connection breaks or `signal` aborts
  */
-export const readEntries = async (after: number, { signal, onOpen, onLine }: EntryReader): Promise<void> => {
+export const readEntries = async (after: number, { signal, onOpen, onWord, onLine }: EntryReader): Promise<void> => {
   const { body } = await readAs(async (token) => {
     const response = await get(`/api/v1/events?after=${after}`, { accept: 'text/event-stream', token, signal });
     await refuse(response);
@@ -30,6 +32,7 @@ export const readEntries = async (after: number, { signal, onOpen, onLine }: Ent
   const events = new EventReader();
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    onWord?.();
     for (const line of events.push(next.value)) {
       if (signal.aborted) return;
       onLine(line);

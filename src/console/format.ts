@@ -59,3 +59,7 @@ export const timeOfDay = (time: number): string => {
   const at = new Date(time);
   return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
 };
+
+/** A moment in local time, with the day unless it is that of `now`. Milliseconds. */
+export const momentOf = (time: number, now: number): string =>
+  `${day(time) === day(now) ? '' : `${day(time)} `}${timeOfDay(time)}`;

@@ -1,9 +1,9 @@
 import { isAboutIncident } from '../../domain/entries.ts';
-import { effect, useComputed, useSignal } from '@preact/signals';
+import { effect, useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import { health, readHealth } from '../health.ts';
 import { phraseOf } from '../incident/timeline.tsx';
-import { connection, epoch, head, listen } from '../live-entries.ts';
+import { epoch, head, isSettled, listen } from '../live-entries.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Notice } from '../parts/notice.tsx';
 import { Moment } from '../parts/time.tsx';
@@ -23,7 +23,6 @@ export const AuditView = () => {
   const lines = useSignal<readonly LoggedLine[]>([]);
   const fault = useSignal<string | undefined>(undefined);
   const isReading = useSignal(true);
-  const isKnown = useComputed(() => connection.value !== 'connecting');
   const abort = useMemo(() => new AbortController(), []);
 
   const readBefore = async (seq: number): Promise<void> => {
@@ -47,7 +46,7 @@ export const AuditView = () => {
       }),
       effect(() => {
         void epoch.value;
-        if (!isKnown.value) return;
+        if (!isSettled.value) return;
         lines.value = [];
         void readHealth().catch(() => {});
         void readBefore(head.peek() + 1);

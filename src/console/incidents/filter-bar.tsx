@@ -4,6 +4,7 @@ import { type Filters, readFilters, SPANS, type Span, toggled } from '../filters
 import { useLiveResource } from '../live-resource.ts';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
 import { goTo, listOf, route } from '../route.ts';
+import { serviceTime } from '../service-time.ts';
 import { statistics } from '../statistics.ts';
 import { grouped, spelled } from '../format.ts';
 
@@ -34,7 +35,7 @@ export const FilterBar = ({ filters }: { readonly filters: Filters }) => {
             onClick={() => change(toggled(filters, 'states', state))}
           >
             <StateMark state={state} />
-            <span class="count">{grouped(counts?.by_state[state] ?? 0)}</span>
+            <span class="count">{counts === undefined ? '–' : grouped(counts.by_state[state])}</span>
           </button>
         ))}
       </fieldset>
@@ -135,7 +136,7 @@ interface TimeFilterProps {
 const TimeFilter = ({ filters, onChange }: TimeFilterProps) => {
   const isBetween = filters.since !== undefined || filters.until !== undefined;
   const choose = (value: string): void => {
-    const now = Date.now();
+    const now = serviceTime();
     const choice =
       value === 'between'
         ? { since: new Date(now - SPANS['24h']).toISOString() }

@@ -7,6 +7,7 @@
  */
 import { batch, signal } from '@preact/signals';
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
+import { serviceTime } from '../service-time.ts';
 import { admits, apiQuery, type Filters } from '../filters.ts';
 import { read } from '../operator.ts';
 import { reasonOf, Refusal } from '../request.ts';
@@ -123,7 +124,7 @@ export class IncidentRows {
   }
 
   #arrive(row: IncidentRow): void {
-    if (admits(this.#filters, row, Date.now()) && this.#note(row)) this.#place(row);
+    if (admits(this.#filters, row, serviceTime()) && this.#note(row)) this.#place(row);
   }
 
   /** Keeps a row unless a newer one is known. @returns whether the incident was unknown */
@@ -174,7 +175,11 @@ export class IncidentRows {
         else this.#arrive(row);
         this.#draw();
       } catch (error) {
-        if (!(error instanceof Refusal)) break;
+        if (error instanceof Refusal && error.status === 404) continue;
+        // Those that are left may be shown as they were.
+        if (!this.#abort.signal.aborted) this.isStale.value = true;
+        this.#toLookAt.clear();
+        break;
       }
     }
     this.#looking = false;
@@ -191,7 +196,7 @@ export class IncidentRows {
   }
 
   #list(words: string, limit: number): string {
-    const query = apiQuery({ ...this.#filters, words }, Date.now());
+    const query = apiQuery({ ...this.#filters, words }, serviceTime());
     query.set('limit', String(limit));
     return `/api/v1/incidents?${query.toString()}`;
   }
@@ -206,7 +211,7 @@ export class IncidentRows {
   }
 
   #show(): void {
-    const now = Date.now();
+    const now = serviceTime();
     this.rows.value = this.#placed.map((id) => this.#known.get(id)!).filter((row) => admits(this.#filters, row, now));
   }
 }

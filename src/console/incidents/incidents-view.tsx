@@ -6,10 +6,10 @@ import { UNATTENDED_STATES } from '../../../machines/vocabulary.ts';
 import { IncidentView } from '../incident/incident-view.tsx';
 import { type Filters, readFilters } from '../filters.ts';
 import { type Keys, useKeys } from '../keyboard.ts';
-import { epoch, listen } from '../live-entries.ts';
+import { connection, epoch, heard, isOld, listen } from '../live-entries.ts';
 import { Notice } from '../parts/notice.tsx';
 import { fragmentOf, goTo, incidentFragment, route } from '../route.ts';
-import { counted, grouped, spelled } from '../format.ts';
+import { counted, grouped, spelled, timeOfDay } from '../format.ts';
 import { FilterBar, SEARCH_ID } from './filter-bar.tsx';
 import { GRID_ID, IncidentGrid, isInSight, isListVisible } from './incident-grid.tsx';
 import { IncidentRows } from './incident-rows.ts';
@@ -25,8 +25,12 @@ export const IncidentsView = () => {
   useEffect(() => {
     void list.loadMore();
     const stop = listen((entry) => list.take(entry));
+    const stopTrying = connection.subscribe((state) => {
+      if (state === 'live' && list.progress.peek().kind === 'failed') void list.loadMore();
+    });
     return () => {
       stop();
+      stopTrying();
       list.close();
     };
   }, [list]);
@@ -40,7 +44,7 @@ export const IncidentsView = () => {
         <SelectionBar list={list} />
         {list.isStale.value && (
           <p class="stale" role="status">
-            Much has changed at once.{' '}
+            Parts of this list may be old.{' '}
             <button type="button" class="link" onClick={() => (rereads.value += 1)}>
               Read the list again
             </button>
@@ -163,6 +167,13 @@ const NothingThere = ({ filters }: { readonly filters: Filters }) => {
   const isUnattended =
     states.join() === UNATTENDED_STATES.join() && [...classes, ...severities, ...sources].length === 0;
   if (isUnattended && words === '' && (last ?? since ?? until) === undefined) {
+    if (isOld.value && heard.value !== undefined) {
+      return (
+        <Notice kind="empty" title={`Nothing needed attention at ${timeOfDay(heard.value)}`}>
+          <p>What has been reported since is not known.</p>
+        </Notice>
+      );
+    }
     return (
       <Notice kind="empty" title="Nothing needs attention">
         <p>Every incident is acknowledged or resolved. A new one appears here as soon as it is on record.</p>
@@ -170,7 +181,7 @@ const NothingThere = ({ filters }: { readonly filters: Filters }) => {
     );
   }
   return (
-    <Notice kind="empty" title="No incident matches">
+    <Notice kind="empty" title={isOld.value ? 'No incident matched' : 'No incident matches'}>
       <p>
         <a href="#/incidents">Show every incident</a>
       </p>

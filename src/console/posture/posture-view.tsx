@@ -4,6 +4,7 @@ import type { ActionView, DeliveryView } from '../../containment/posture-reads.t
 import { isBroken, posture } from './live-posture.ts';
 import { DELIVERY_WORDS, DeliveryDetail, RetryButton } from '../incident/deliveries.tsx';
 import { useLiveResource } from '../live-resource.ts';
+import { LastKnown } from '../parts/last-known.tsx';
 import { Notice } from '../parts/notice.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
 import { fragmentOf } from '../route.ts';
@@ -14,11 +15,17 @@ export const PostureView = () => {
   const known = useLiveResource(posture);
   if (known === undefined) {
     const reason = posture.fault.value;
-    if (reason === undefined) return <Notice kind="busy" title="Reading what is in force…" />;
     return (
-      <Notice kind="fault" title="What is in force could not be read">
-        <p>{reason}</p>
-      </Notice>
+      <div class="page">
+        <h1>Posture</h1>
+        {reason === undefined ? (
+          <Notice kind="busy" title="Reading what is in force…" />
+        ) : (
+          <Notice kind="fault" title="What is in force could not be read">
+            <p>{reason}</p>
+          </Notice>
+        )}
+      </div>
     );
   }
   const all = ACTIONS.map((action) => known[action]);
@@ -33,11 +40,7 @@ export const PostureView = () => {
           : `${engaged.length} of ${counted(all.length, 'action')} in force.`}{' '}
         {troubled.length > 0 && <strong class="error">{troubled.length} not carried out.</strong>}
       </p>
-      {posture.fault.value !== undefined && (
-        <p class="error" role="alert">
-          As it was last known: {posture.fault.value}
-        </p>
-      )}
+      <LastKnown of={posture} />
       <ul class="postures">
         {all.map((one) => (
           <ActionCard key={one.action} one={one} />
