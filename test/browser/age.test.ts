@@ -49,16 +49,6 @@ describe('the console: how old it is what it says', () => {
     await age.filter({ hasNotText: before! }).waitFor();
   });
 
-  it('shows a warning as soon as an entry brings it', async () => {
-    const service = await start(new ServiceHome(directory()));
-    const tab = await open(addressOf(service, '#/posture'));
-    await live(tab);
-    const { json } = await service.report({ class: 'tool_call_burst' });
-    await service.post('/api/v1/containment/failed', { action: 'freeze_agent', incident_id: json.id, error: 'no' });
-    const list = (await service.get('/health')).json.warnings as readonly string[];
-    for (const warning of list) await tab.getByText(warning).first().waitFor();
-  });
-
   it('does not say that nothing needs attention when it does not know, and dims what is old', async () => {
     const home = new ServiceHome(directory());
     const service = await start(home);

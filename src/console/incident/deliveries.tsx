@@ -6,13 +6,13 @@ import type { Containment } from '../../domain/incident.ts';
 import { announce } from '../live-region.ts';
 import { isBroken } from '../posture/live-posture.ts';
 import { perform } from '../operator.ts';
-import { Ago, Moment } from '../parts/time.tsx';
+import { Due, Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { reasonOf } from '../request.ts';
 import { counted, spelled } from '../format.ts';
 
 /** What each status of a delivery means to an operator. */
-export const DELIVERY_WORDS: Readonly<Record<DeliveryStatus, string>> = {
+const DELIVERY_WORDS: Readonly<Record<DeliveryStatus, string>> = {
   pending: 'about to be sent',
   delivering: 'being tried',
   recorded: 'waits to be fetched',
@@ -21,6 +21,10 @@ export const DELIVERY_WORDS: Readonly<Record<DeliveryStatus, string>> = {
   lost: 'lost',
   superseded: 'no longer needed',
 };
+
+/** The words for as many deliveries in one status. */
+export const wordsOfStatus = (status: DeliveryStatus, count: number): string =>
+  status === 'recorded' && count !== 1 ? 'wait to be fetched' : DELIVERY_WORDS[status];
 
 interface DeliveriesProps {
   readonly incident: string;
@@ -57,11 +61,7 @@ export const DeliveryDetail = ({ delivery }: { readonly delivery: Omit<DeliveryR
         <Verbatim text={delivery.last_error} longest={300} />
       </span>
     )}
-    {delivery.next_attempt_at && (
-      <span>
-        next <Ago at={delivery.next_attempt_at} />
-      </span>
-    )}
+    {delivery.next_attempt_at && <Due at={delivery.next_attempt_at} />}
   </span>
 );
 

@@ -1,4 +1,4 @@
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { CLASSES, SEVERITIES, STATES, type IncidentClass } from '../../../machines/vocabulary.ts';
 import { type Filters, readFilters, SPANS, type Span, toggled } from '../filters.ts';
 import { useLiveResource } from '../live-resource.ts';
@@ -15,8 +15,14 @@ export const SEARCH_ID = 'search';
 
 const SPAN_WORDS: Readonly<Record<Span, string>> = { '1h': 'Last hour', '24h': 'Last 24 hours', '7d': 'Last 7 days' };
 
+interface FilterBarProps {
+  readonly filters: Filters;
+  /** Gives sources that can be chosen from. */
+  readonly sources: () => readonly string[];
+}
+
 /** The filters of the list. Every choice changes the address. */
-export const FilterBar = ({ filters }: { readonly filters: Filters }) => {
+export const FilterBar = ({ filters, sources }: FilterBarProps) => {
   const counts = useLiveResource(statistics);
   // Of the address as it is then: several may change before this is drawn again.
   const change = (changed: Partial<Filters>): void =>
@@ -67,6 +73,17 @@ export const FilterBar = ({ filters }: { readonly filters: Filters }) => {
         ))}
       </select>
       <TimeFilter filters={filters} onChange={change} />
+      <SourceFilter chosen={filters.sources} offered={sources} onChange={change} />
+      {filters.holds !== undefined && (
+        <button
+          type="button"
+          class="chip"
+          aria-label={`Holds ${filters.holds}: take this filter away`}
+          onClick={() => change({ holds: undefined })}
+        >
+          Holds {spelled(filters.holds)} ✕
+        </button>
+      )}
       {filters.sources.map((source) => (
         <button
           key={source}
@@ -79,6 +96,49 @@ export const FilterBar = ({ filters }: { readonly filters: Filters }) => {
         </button>
       ))}
     </form>
+  );
+};
+
+interface SourceFilterProps {
+  readonly chosen: readonly string[];
+  readonly offered: () => readonly string[];
+  readonly onChange: (changed: Partial<Filters>) => void;
+}
+
+/** The most sources that the API takes, and that are offered. */
+const MOST_SOURCES = 16;
+const MOST_OFFERED = 50;
+
+/** Adds a source by its exact name. */
+const SourceFilter = ({ chosen, offered, onChange }: SourceFilterProps) => {
+  const [known, setKnown] = useState<readonly string[]>([]);
+  const listId = useId();
+  return (
+    <>
+      <input
+        list={listId}
+        placeholder="Source"
+        aria-label="Source"
+        maxLength={256}
+        disabled={chosen.length >= MOST_SOURCES}
+        onFocus={() => setKnown(offered())}
+        onKeyDown={(event) => {
+          if (event.key !== 'Escape' || event.isComposing) return;
+          event.currentTarget.value = '';
+          event.currentTarget.blur();
+        }}
+        onChange={({ currentTarget }) => {
+          const source = currentTarget.value.trim();
+          currentTarget.value = '';
+          if (source !== '' && !chosen.includes(source)) onChange({ sources: [...chosen, source] });
+        }}
+      />
+      <datalist id={listId}>
+        {known.slice(0, MOST_OFFERED).map((source) => (
+          <option key={source} value={source} />
+        ))}
+      </datalist>
+    </>
   );
 };
 
@@ -143,8 +203,9 @@ const TimeFilter = ({ filters, onChange }: TimeFilterProps) => {
         : value === ''
           ? {}
           : { last: value as Span };
-    const { classes, states, severities, sources, words } = readFilters(route.peek().query);
-    goTo(listOf({ classes, states, severities, sources, words, ...choice }), 'replace');
+    const { classes, states, severities, sources, words, holds } = readFilters(route.peek().query);
+    const others = { classes, states, severities, sources, words, ...(holds !== undefined && { holds }) };
+    goTo(listOf({ ...others, ...choice }), 'replace');
   };
   const bound = (name: 'since' | 'until') => (
     <input

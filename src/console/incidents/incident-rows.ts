@@ -112,7 +112,8 @@ export class IncidentRows {
     const row = { ...known, state, version, occurrences, severity };
     this.#known.set(id, row);
     if (severity !== known.severity) this.#placeAgain(row);
-    if (entry.event.startsWith('containment.')) this.#lookAt(id);
+    const asksForActions = this.#filters.holds !== undefined && 'intents' in entry.data;
+    if (entry.event.startsWith('containment.') || asksForActions) this.#lookAt(id);
   }
 
   /** Whether an entry may bring an unlisted incident onto the list. */

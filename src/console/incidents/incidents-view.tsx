@@ -40,7 +40,7 @@ export const IncidentsView = () => {
     <div class={`incidents ${id === undefined ? '' : 'with-incident'}`}>
       <h1 class="unseen">Incidents</h1>
       <section class="list" aria-label="List of incidents">
-        <FilterBar filters={filters} />
+        <FilterBar filters={filters} sources={() => sourcesOf(list)} />
         <SelectionBar list={list} />
         {list.isStale.value && (
           <p class="stale" role="status">
@@ -113,6 +113,19 @@ const keysOf = (list: IncidentRows, open: string | undefined): Keys => {
   };
 };
 
+/** How many rows are looked at for sources to offer. */
+const MOST_FOR_SOURCES = 2000;
+
+/** The sources in the list, the most severe first. */
+const sourcesOf = (list: IncidentRows): readonly string[] => [
+  ...new Set(
+    list.rows
+      .peek()
+      .slice(0, MOST_FOR_SOURCES)
+      .map(({ source }) => source),
+  ),
+];
+
 /** The selected incidents that are in the list: commands leave out the others. */
 const selectedOf = (list: IncidentRows): readonly string[] =>
   list.rows.value.filter(({ id }) => selected.value.has(id)).map(({ id }) => id);
@@ -163,10 +176,10 @@ const ListBody = ({
 };
 
 const NothingThere = ({ filters }: { readonly filters: Filters }) => {
-  const { states, classes, severities, sources, words, last, since, until } = filters;
+  const { states, classes, severities, sources, words, last, since, until, holds } = filters;
   const isUnattended =
     states.join() === UNATTENDED_STATES.join() && [...classes, ...severities, ...sources].length === 0;
-  if (isUnattended && words === '' && (last ?? since ?? until) === undefined) {
+  if (isUnattended && words === '' && (last ?? since ?? until ?? holds) === undefined) {
     if (isOld.value && heard.value !== undefined) {
       return (
         <Notice kind="empty" title={`Nothing needed attention at ${timeOfDay(heard.value)}`}>

@@ -2,7 +2,8 @@ import { memo } from '../memo-component.ts';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
 import { VerbatimLine } from '../parts/verbatim.tsx';
-import { goTo, incidentFragment } from '../route.ts';
+import { readFilters } from '../filters.ts';
+import { goTo, incidentFragment, listOf, route } from '../route.ts';
 import { spelled } from '../format.ts';
 import type { IncidentRow } from './incident-row.ts';
 import { current, toggle } from './selection.ts';
@@ -28,6 +29,10 @@ export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen }: List
     event.stopPropagation();
     current.value = row.id;
     toggle(row.id);
+  };
+  const filterBySource = (event: Event): void => {
+    event.stopPropagation();
+    goTo(listOf({ ...readFilters(route.peek().query), sources: [row.source] }));
   };
   return (
     <div
@@ -57,7 +62,7 @@ export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen }: List
         <Moment at={row.created_at} />
       </span>
       <span role="gridcell" class="cell class">
-        {spelled(row.class)}
+        <span class="cut">{spelled(row.class)}</span>
         {row.occurrences > 1 && (
           <span class="times" title={`Reported ${row.occurrences} times`}>
             ×{row.occurrences}
@@ -73,7 +78,9 @@ export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen }: List
             !
           </span>
         )}
-        <VerbatimLine text={row.source} />
+        <button type="button" class="link" tabIndex={-1} title="Show only this source" onClick={filterBySource}>
+          <VerbatimLine text={row.source} />
+        </button>
       </span>
     </div>
   );

@@ -1,3 +1,4 @@
+import { SECOND } from '../../clock.ts';
 import { now } from '../now.ts';
 import { momentOf, relative } from '../format.ts';
 
@@ -7,6 +8,21 @@ export const Ago = ({ at }: { readonly at: string }) => (
     {relative(Date.parse(at), now.value)}
   </time>
 );
+
+/** When something is to happen next (RFC 3339), or that it is late. */
+export const Due = ({ at }: { readonly at: string }) => {
+  const late = now.value - Date.parse(at);
+  const text = relative(Date.parse(at), now.value);
+  const words = late > NOW ? `was due ${text}` : late < -NOW ? `next ${text}` : 'next now';
+  return (
+    <time dateTime={at} title={at}>
+      {words}
+    </time>
+  );
+};
+
+/** What is nearer than this happens now, in milliseconds. */
+const NOW = 10 * SECOND;
 
 /** A time (RFC 3339) in local time, to the second, with the day unless it is today. */
 export const Moment = ({ at }: { readonly at: string }) => (

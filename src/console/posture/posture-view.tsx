@@ -1,13 +1,14 @@
 import type { DeliveryStatus } from '../../../machines/delivery.ts';
-import { ACTIONS, type Channel, type ContainmentAction } from '../../../machines/vocabulary.ts';
+import { ACTIONS, type Channel, type ContainmentAction, STATES } from '../../../machines/vocabulary.ts';
 import type { ActionView, DeliveryView } from '../../containment/posture-reads.ts';
 import { isBroken, posture } from './live-posture.ts';
-import { DELIVERY_WORDS, DeliveryDetail, RetryButton } from '../incident/deliveries.tsx';
+import { DeliveryDetail, RetryButton, wordsOfStatus } from '../incident/deliveries.tsx';
 import { useLiveResource } from '../live-resource.ts';
 import { LastKnown } from '../parts/last-known.tsx';
 import { Notice } from '../parts/notice.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
-import { fragmentOf } from '../route.ts';
+import { type Filters, readFilters } from '../filters.ts';
+import { fragmentOf, listOf } from '../route.ts';
 import { counted, grouped, spelled } from '../format.ts';
 
 /** The posture: which actions are in force, which incidents hold them, and whether they are carried out. */
@@ -65,13 +66,25 @@ const CHANNEL_MEANINGS: Readonly<Record<Channel, string>> = {
 };
 
 const MOST_HOLDERS = 4;
+/** The list of the incidents that hold an action, once it is named. */
+const HOLDERS: Filters = { ...readFilters(''), states: STATES.filter((state) => state !== 'resolved') };
 
-/** How many deliveries have each status; only the status when all have the same. */
-const countsOf = ({ status, counts }: DeliveryView): string => {
-  const all = Object.entries(counts).filter(([, count]) => count > 0);
-  const words = (name: string): string => DELIVERY_WORDS[name as DeliveryStatus];
-  if (all.length < 2) return words(all[0]?.[0] ?? status);
-  return all.map(([name, count]) => `${grouped(count)} ${words(name)}`).join(', ');
+/** How many deliveries have each status, each with its own mark. */
+const Counts = ({ delivery: { status, counts } }: { readonly delivery: DeliveryView }) => {
+  const known = (Object.entries(counts) as [DeliveryStatus, number][]).filter(([, count]) => count > 0);
+  const all = known.length === 0 ? ([[status, 1]] as const) : known;
+  return (
+    <>
+      {all.map(([name, count]) => (
+        <span key={name} class={`delivery ${name}`}>
+          <span class="status">
+            {count > 1 && `${grouped(count)} `}
+            {wordsOfStatus(name, count)}
+          </span>
+        </span>
+      ))}
+    </>
+  );
 };
 
 const ActionCard = ({ one }: { readonly one: ActionView }) => {
@@ -92,9 +105,9 @@ const ActionCard = ({ one }: { readonly one: ActionView }) => {
         </p>
       )}
       {delivery !== null && (
-        <p class={`delivery ${delivery.status}`}>
-          <span>{delivery.directive === 'release' ? 'Release' : 'Delivery'}</span>{' '}
-          <span class="status">{countsOf(delivery)}</span> <DeliveryDetail delivery={delivery} />
+        <p class="delivery counts">
+          <span>{delivery.directive === 'release' ? 'Release' : 'Delivery'}</span> <Counts delivery={delivery} />
+          <DeliveryDetail delivery={delivery} />
           {isBroken(delivery.status) && <RetryButton action={action} />}
         </p>
       )}
@@ -106,7 +119,7 @@ const ActionCard = ({ one }: { readonly one: ActionView }) => {
               <code>{id}</code>
             </a>
           ))}
-          {further > 0 && <span>and {counted(further, 'other')}</span>}
+          {further > 0 && <a href={listOf({ ...HOLDERS, holds: action })}>and {counted(further, 'other')}</a>}
         </p>
       )}
     </li>
