@@ -2,7 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { COMMAND_TABLE, COMMANDS } from '../../../machines/commands.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { readFilters } from '../filters.ts';
-import { spelled } from '../format.ts';
+import { grouped, spelled } from '../format.ts';
 import { listOf } from '../route.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
@@ -22,7 +22,7 @@ export const Facts = ({ incident }: { readonly incident: Incident }) => (
     </Fact>
     {incident.last_seen_at !== undefined && (
       <Fact name="Last seen">
-        <Moment at={incident.last_seen_at} />, {incident.occurrences} times in all
+        <Moment at={incident.last_seen_at} />, {grouped(incident.occurrences)} times in all
       </Fact>
     )}
     {incident.default_severity !== undefined && <Fact name="Lowered">Its class is {incident.default_severity}</Fact>}

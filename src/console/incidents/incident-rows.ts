@@ -92,6 +92,11 @@ export class IncidentRows {
     this.#draw();
   }
 
+  /** Takes off the list what the time that has passed takes off. */
+  renew(): void {
+    if (this.#filters.last !== undefined) this.#draw();
+  }
+
   /** Cancels all requests. */
   close(): void {
     this.#abort.abort();

@@ -7,6 +7,7 @@ import { IncidentView } from '../incident/incident-view.tsx';
 import { type Filters, readFilters } from '../filters.ts';
 import { type Keys, useKeys } from '../keyboard.ts';
 import { connection, epoch, heard, isOld, listen } from '../live-entries.ts';
+import { now } from '../now.ts';
 import { Notice } from '../parts/notice.tsx';
 import { fragmentOf, goTo, incidentFragment, route } from '../route.ts';
 import { counted, grouped, spelled, timeOfDay } from '../format.ts';
@@ -28,9 +29,12 @@ export const IncidentsView = () => {
     const stopTrying = connection.subscribe((state) => {
       if (state === 'live' && list.progress.peek().kind === 'failed') void list.loadMore();
     });
+    // Incidents leave a list of the last hour without an entry.
+    const stopAging = now.subscribe(() => list.renew());
     return () => {
       stop();
       stopTrying();
+      stopAging();
       list.close();
     };
   }, [list]);
@@ -106,7 +110,7 @@ const keysOf = (list: IncidentRows, open: string | undefined): Keys => {
     ArrowDown: open === undefined ? () => move(1) : undefined,
     ArrowUp: open === undefined ? () => move(-1) : undefined,
     Enter: onShown((id) => goTo(incidentFragment(id))),
-    x: onShown((id) => isListVisible() && toggle(id)),
+    x: onShown((id) => isListVisible() && rows.some((row) => row.id === id) && toggle(id)),
     Escape: close,
     ...Object.fromEntries(COMMANDS.map((command) => [COMMAND_TABLE[command].key, () => give(command)])),
     '/': search,

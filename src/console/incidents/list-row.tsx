@@ -4,7 +4,7 @@ import { Ago, Moment } from '../parts/time.tsx';
 import { VerbatimLine } from '../parts/verbatim.tsx';
 import { readFilters } from '../filters.ts';
 import { goTo, incidentFragment, listOf, route } from '../route.ts';
-import { spelled } from '../format.ts';
+import { grouped, spelled } from '../format.ts';
 import type { IncidentRow } from './incident-row.ts';
 import { current, toggle } from './selection.ts';
 
@@ -64,8 +64,8 @@ export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen }: List
       <span role="gridcell" class="cell class">
         <span class="cut">{spelled(row.class)}</span>
         {row.occurrences > 1 && (
-          <span class="times" title={`Reported ${row.occurrences} times`}>
-            ×{row.occurrences}
+          <span class="times" title={`Reported ${grouped(row.occurrences)} times`}>
+            ×{grouped(row.occurrences)}
           </span>
         )}
       </span>
