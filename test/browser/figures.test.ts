@@ -67,6 +67,7 @@ describe('the console: figures and words', () => {
     const drawn = await tab.evaluate<readonly { readonly text: string; readonly isWhole: boolean }[]>('window.drawn');
     expect(drawn.map(({ text }) => text)).to.include('100 d');
     expect(drawn.filter(({ isWhole }) => !isWhole)).to.deep.equal([]);
+    expect(await cutOff(tab, '.chart'), 'charts that are wider than their place').to.deep.equal([]);
   });
 
   it('shows when each incident was reported, and how often, whole', async () => {

@@ -20,11 +20,11 @@ export const HoursChart = ({ kind, reading }: HoursChartProps) => {
     let chart: uPlot | undefined;
     let isGone = false;
     const element = place.current!;
-    const fit = new ResizeObserver(() => chart?.setSize({ width: element.clientWidth, height: HEIGHT }));
+    const fit = new ResizeObserver(() => chart?.setSize({ width: widthWithin(element), height: HEIGHT }));
     void import('uplot').then(({ default: Plot }) => {
       if (isGone) return;
       const plan = kind === 'reported' ? reported(Plot, reading) : resolution(reading);
-      chart = new Plot({ ...plan.options, width: element.clientWidth, height: HEIGHT }, plan.data, element);
+      chart = new Plot({ ...plan.options, width: widthWithin(element), height: HEIGHT }, plan.data, element);
       fit.observe(element);
     });
     return () => {
@@ -35,6 +35,12 @@ export const HoursChart = ({ kind, reading }: HoursChartProps) => {
     // The colours are read when the chart is drawn.
   }, [kind, reading, isDark.value]);
   return <div ref={place} class="chart" role="img" aria-label={labelOf(kind, reading)} />;
+};
+
+/** The width that an element has for its contents. */
+const widthWithin = (element: HTMLElement): number => {
+  const { paddingLeft, paddingRight } = getComputedStyle(element);
+  return element.clientWidth - Number.parseFloat(paddingLeft) - Number.parseFloat(paddingRight);
 };
 
 const labelOf = (kind: HoursChartProps['kind'], reading: ActivityReading): string =>
