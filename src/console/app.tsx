@@ -4,13 +4,13 @@ import { UNATTENDED_STATES } from '../../machines/vocabulary.ts';
 import { announcement } from './live-region.ts';
 import { AuditView } from './audit/audit-view.tsx';
 import { UNATTENDED } from './filters.ts';
-import { health } from './health.ts';
+import { health, healthAt } from './health.ts';
 import { IncidentsView } from './incidents/incidents-view.tsx';
-import { bulkCommand } from './incidents/bulk-command.ts';
+import { bulkCommand, keyOf } from './incidents/bulk-command.ts';
 import { BulkDialog } from './incidents/bulk-dialog.tsx';
 import { useLiveResource } from './live-resource.ts';
 import { useKeys } from './keyboard.ts';
-import { type ConnectionState, connection } from './live-entries.ts';
+import { type ConnectionState, connection, heard, isOld, refusal } from './live-entries.ts';
 import { KeysDialog, keysAreShown } from './keys-dialog.tsx';
 import { identify, isLockedOut, leave, operator, question } from './operator.ts';
 import { OverviewView } from './overview/overview-view.tsx';
@@ -20,7 +20,9 @@ import { StatechartsView } from './statecharts/statecharts-view.tsx';
 import { statistics } from './statistics.ts';
 import { changeTheme, theme } from './theme.ts';
 import { TokenDialog } from './token-dialog.tsx';
-import { grouped, spelled } from './format.ts';
+import { counted, grouped, spelled, timeOfDay } from './format.ts';
+import { AsOf } from './parts/time.tsx';
+import { Verbatim } from './parts/verbatim.tsx';
 
 const PAGES: Readonly<Record<View, ComponentType>> = {
   incidents: IncidentsView,
@@ -42,13 +44,14 @@ export const App = () => {
     <>
       <Header view={view} />
       <Troubles />
-      <main id="main" tabIndex={-1}>
+      <Warnings />
+      <main id="main" tabIndex={-1} class={isOld.value ? 'old' : ''}>
         <Page />
       </main>
       <p class="announcement" role="status">
         {announcement.value}
       </p>
-      {bulkCommand.value !== undefined && <BulkDialog {...bulkCommand.value} />}
+      {bulkCommand.value !== undefined && <BulkDialog key={keyOf(bulkCommand.value)} {...bulkCommand.value} />}
       {question.value !== undefined && <TokenDialog {...question.value} />}
       {keysAreShown.value && <KeysDialog />}
     </>
@@ -77,7 +80,10 @@ const Header = ({ view }: { readonly view: View }) => {
           >
             {spelled(name)}
             {name === 'incidents' && counts !== undefined && counts.open_incidents > 0 && (
-              <span class="count" title={spelled(UNATTENDED_STATES.join(' or '))}>
+              <span
+                class={isOld.value || statistics.fault.value !== undefined ? 'count old' : 'count'}
+                title={spelled(UNATTENDED_STATES.join(' or '))}
+              >
                 {grouped(counts.open_incidents)}
               </span>
             )}
@@ -85,9 +91,7 @@ const Header = ({ view }: { readonly view: View }) => {
         ))}
       </nav>
       <div class="tools">
-        <span class={`connection ${connection.value}`} role="status">
-          {CONNECTION_WORDS[connection.value]}
-        </span>
+        <Connection />
         {operator.value !== undefined && (
           <button type="button" class="quiet" onClick={leave} title="Forget the token">
             {operator.value.name === '' ? 'Forget token' : `${operator.value.name} · leave`}
@@ -109,36 +113,107 @@ const Header = ({ view }: { readonly view: View }) => {
   );
 };
 
-const CONNECTION_WORDS: Readonly<Record<ConnectionState, string>> = {
+/** Whether the page is current, and when the service was last heard. */
+const Connection = () => {
+  const state = connection.value === 'live' && health.value?.status === 'degraded' ? 'degraded' : connection.value;
+  return (
+    <span class={`connection ${state}`}>
+      <span role="status">{CONNECTION_WORDS[state]}</span>
+      {heard.value !== undefined &&
+        (isOld.value ? (
+          <AsOf time={heard.value} />
+        ) : (
+          <time class="as-of" title="When the service was last heard" dateTime={new Date(heard.value).toISOString()}>
+            {timeOfDay(heard.value)}
+          </time>
+        ))}
+    </span>
+  );
+};
+
+const CONNECTION_WORDS: Readonly<Record<ConnectionState | 'degraded', string>> = {
   connecting: 'Connecting…',
   live: 'Live',
+  degraded: 'Degraded',
   lost: 'Not connected',
 };
 
-/** Warnings above every view: nothing new arrives, or the service can't record. */
+/** Why the page may not be what the service knows, or the service does not do its work; above every view. */
 const Troubles = () => {
   const known = health.value;
   return (
     <>
       {isLockedOut.value && (
-        <p class="trouble" role="alert">
-          <strong>Reading needs the service token.</strong> What is shown may be old.{' '}
+        <div class="trouble">
+          <p role="alert">
+            <strong>Reading needs the service token.</strong> <Shown />
+          </p>
           <button type="button" onClick={() => void identify()}>
             Enter the token
           </button>
-        </p>
+        </div>
       )}
       {connection.value === 'lost' && !isLockedOut.value && (
         <p class="trouble" role="alert">
-          <strong>The service does not answer.</strong> What is shown may be old. The page tries again by itself and
-          catches up.
+          {refusal.value === undefined ? (
+            <strong>The service does not answer.</strong>
+          ) : (
+            <>
+              <strong>The service does not send what happens:</strong> {refusal.value}.
+            </>
+          )}{' '}
+          <Shown /> The page tries again by itself and catches up.
         </p>
       )}
-      {known?.status === 'degraded' && connection.value !== 'lost' && (
-        <p class="trouble" role="alert">
-          <strong>The service is degraded:</strong> {known.reasons?.join('; ')}
-        </p>
+      {known?.status === 'degraded' && connection.value === 'live' && (
+        <div class="trouble">
+          <p role="alert">
+            <strong>The service is degraded:</strong> {known.reasons?.join('; ')}
+          </p>
+          <AsOf time={healthAt.value} />
+        </div>
       )}
     </>
+  );
+};
+
+const Shown = () =>
+  heard.value === undefined ? null : (
+    <>
+      What is shown is <AsOf time={heard.value} /> and may have changed since.
+    </>
+  );
+
+/** Warnings that are shown at once. */
+const MOST_WARNINGS = 2;
+
+/** What an operator should know although the service does its work. */
+const Warnings = () => {
+  const warnings = health.value?.warnings ?? [];
+  if (warnings.length === 0 || connection.value !== 'live') return null;
+  const rest = warnings.slice(MOST_WARNINGS);
+  return (
+    <section class="warnings" aria-label="Warnings of the service">
+      <ul role="status">
+        {warnings.slice(0, MOST_WARNINGS).map((warning) => (
+          <li key={warning}>
+            <Verbatim text={warning} longest={300} />
+          </li>
+        ))}
+      </ul>
+      {rest.length > 0 && (
+        <details>
+          <summary>and {counted(rest.length, 'more warning')}</summary>
+          <ul>
+            {rest.map((warning) => (
+              <li key={warning}>
+                <Verbatim text={warning} longest={300} />
+              </li>
+            ))}
+          </ul>
+        </details>
+      )}
+      <AsOf time={healthAt.value} />
+    </section>
   );
 };

@@ -11,6 +11,8 @@ export interface EntryReader {
   readonly signal: AbortSignal;
   /** Called when the service begins to send. */
   readonly onOpen: () => void;
+  /** Called whenever the service sends anything, heartbeats included. */
+  readonly onWord?: () => void;
   /** Receives the line of each entry. */
   readonly onLine: (line: string) => void;
   /** Receives the place behind what was received. */
@@ -21,7 +23,10 @@ export interface EntryReader {
  * Reads the entries after the place `after`, until the service ends the stream.
  * @throws Refusal; an error when the connection breaks or `signal` aborts
  */
-export const readEntries = async (after: string, { signal, onOpen, onLine, onPlace }: EntryReader): Promise<void> => {
+export const readEntries = async (
+  after: string,
+  { signal, onOpen, onWord, onLine, onPlace }: EntryReader,
+): Promise<void> => {
   const { body } = await readAs(async (token) => {
     const response = await get(`/api/v1/events?after=${after}`, { accept: 'text/event-stream', token, signal });
     await refuse(response);
@@ -32,6 +37,7 @@ export const readEntries = async (after: string, { signal, onOpen, onLine, onPla
   const events = new EventReader();
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    onWord?.();
     for (const line of events.push(next.value)) {
       if (signal.aborted) return;
       onLine(line);

@@ -1,9 +1,11 @@
 /** Which incidents to list: written in the page's address, sent to the API, and applied to a new incident. */
 import {
+  ACTIONS,
   CLASSES,
   SEVERITIES,
   STATES,
   UNATTENDED_STATES,
+  type ContainmentAction,
   type IncidentClass,
   type Severity,
   type State,
@@ -22,6 +24,8 @@ export interface Filters {
   readonly sources: readonly string[];
   /** Words to look for in description, source and id. */
   readonly words: string;
+  /** The containment action that they hold, as the console applies it: the API can't filter by it. */
+  readonly holds?: ContainmentAction | undefined;
   readonly last?: Span;
   /** RFC 3339; from `since` on, before `until`. */
   readonly since?: string;
@@ -45,12 +49,14 @@ export const readFilters = (query: string): Filters => {
   };
   const since = time('since');
   const until = time('until');
+  const holds = ACTIONS.find((action) => action === given.get('holds'));
   return {
     classes: among('class', CLASSES),
     states: among('state', STATES),
     severities: among('severity', SEVERITIES),
     sources: given.getAll('source').filter((source) => source !== ''),
     words: given.get('q') ?? '',
+    ...(holds !== undefined && { holds }),
     ...(last !== null && last in SPANS && { last: last as Span }),
     ...(since !== undefined && { since }),
     ...(until !== undefined && { until }),
@@ -61,6 +67,7 @@ export const readFilters = (query: string): Filters => {
 /** The query that `readFilters` reads back. */
 export const writeFilters = (filters: Filters): string => {
   const query = common(filters);
+  if (filters.holds !== undefined) query.set('holds', filters.holds);
   if (filters.last !== undefined) query.set('last', filters.last);
   if (filters.since !== undefined) query.set('since', filters.since);
   if (filters.until !== undefined) query.set('until', filters.until);
@@ -99,6 +106,8 @@ interface Judged {
   readonly severity: Severity;
   readonly source: string;
   readonly created_at: string;
+  /** The containment actions that it has asked for. */
+  readonly actions?: readonly ContainmentAction[];
 }
 
 /** Whether an incident belongs on the list. `words` are not checked: only the service can search. */
@@ -109,9 +118,13 @@ export const admits = (filters: Filters, incident: Judged, now: number): boolean
     among(filters.states, incident.state) &&
     among(filters.severities, incident.severity) &&
     among(filters.sources, incident.source) &&
+    (filters.holds === undefined || holdsAction(incident, filters.holds)) &&
     isWithin(filters, incident.created_at, now)
   );
 };
+
+const holdsAction = ({ state, actions = [] }: Judged, action: ContainmentAction): boolean =>
+  state !== 'resolved' && actions.includes(action);
 
 const isWithin = (filters: Filters, createdAt: string, now: number): boolean => {
   if (filters.last === undefined && filters.since === undefined && filters.until === undefined) return true;

@@ -31,6 +31,12 @@ const pair = (size: number, unit: number, name: string, smaller: number, smaller
   return `${Math.floor(rounded / unit)} ${name}${rest === 0 ? '' : ` ${rest} ${smallerName}`}`;
 };
 
+/** A duration in milliseconds, rounded to its largest unit: `10 min`, `115 d`. */
+export const inOneUnit = (milliseconds: number): string => {
+  const [unit, name] = ALL_UNITS.find(([size]) => milliseconds >= size) ?? [1, 'ms'];
+  return `${grouped(Math.round(milliseconds / unit))} ${name}`;
+};
+
 /** How long ago a time was, seen from `now`, in one unit: `just now`, `5 min ago`, `in 2 h`. Milliseconds. */
 export const relative = (time: number, now: number): string => {
   const distance = Math.abs(now - time);
@@ -46,6 +52,8 @@ const UNITS = [
   [MINUTE, 'min'],
 ] as const;
 
+const ALL_UNITS = [...UNITS, [SECOND, 's'], [1, 'ms']] as const;
+
 const two = (value: number): string => String(value).padStart(2, '0');
 
 /** The day in local time: `2026-11-22`. */
@@ -59,3 +67,7 @@ export const timeOfDay = (time: number): string => {
   const at = new Date(time);
   return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
 };
+
+/** A moment in local time, with the day unless it is that of `now`. Milliseconds. */
+export const momentOf = (time: number, now: number): string =>
+  `${day(time) === day(now) ? '' : `${day(time)} `}${timeOfDay(time)}`;

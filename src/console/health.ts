@@ -1,7 +1,8 @@
 /** The service's health, as far as the console shows it. */
-import { signal } from '@preact/signals';
+import { batch, signal } from '@preact/signals';
 import { readAs } from './operator.ts';
 import { get, Refusal } from './request.ts';
+import { serviceTime } from './service-time.ts';
 
 export interface HealthReading {
   readonly status: 'ok' | 'degraded';
@@ -18,20 +19,31 @@ export interface HealthReading {
     readonly segments: number;
     readonly bytes: number;
     readonly algorithm: string;
+    /** The identity of the log; null until it is known. */
+    readonly log_id?: string | null;
   };
   readonly policy: { readonly source: string; readonly digest: string; readonly loaded_at: string };
 }
 
 /** The last known health. */
 export const health = signal<HealthReading | undefined>(undefined);
+/** When it was read; milliseconds by the service's clock. */
+export const healthAt = signal(0);
 
-/** Reads the health; a degraded service answers too. @throws Refusal when there is no answer */
-export const readHealth = async (): Promise<void> => {
-  health.value = await readAs(async (token) => {
-    const response = await get('/health', { token });
+/**
+ * Reads the health; a degraded service answers too.
+ * @throws Refusal when there is no answer; the error of `fetch` when `ends` aborts
+ */
+export const readHealth = async (ends?: AbortSignal): Promise<void> => {
+  const reading = await readAs(async (token) => {
+    const response = await get('/health', { token, signal: ends });
     const body = (await response.json().catch(() => undefined)) as HealthReading | undefined;
     if (body?.audit !== undefined) return body;
     // A service whose reads need the token shows its bare status to everybody.
     throw new Refusal(response.status, 'the service does not answer', {}, body?.status !== undefined);
+  });
+  batch(() => {
+    health.value = reading;
+    healthAt.value = serviceTime();
   });
 };

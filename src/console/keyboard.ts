@@ -1,4 +1,4 @@
-/** Single keys as commands. They work unless the focus is in a field or a dialog. */
+/** Single keys as commands. They work unless the focus is in a field or a dialog is open. */
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { COMMAND_TABLE, COMMANDS } from '../../machines/commands.ts';
 
@@ -8,7 +8,7 @@ export type Keys = Readonly<Record<string, (() => void) | undefined>>;
 export const KEY_MEANINGS: readonly (readonly [key: string, other: string, meaning: string])[] = [
   ['j', 'k', 'next and previous incident (or the arrow keys)'],
   ['Enter', '', 'open the incident'],
-  ['Escape', '', 'close the incident; with none open, clear the selection'],
+  ['Escape', '', 'close the incident; with none open, clear the selection; in the search, end it'],
   ['x', '', 'select the incident, or remove it from the selection'],
   ...COMMANDS.map((command) => [COMMAND_TABLE[command].key, '', command] as const),
   ['/', '', 'search'],
@@ -16,8 +16,10 @@ export const KEY_MEANINGS: readonly (readonly [key: string, other: string, meani
 ];
 
 const isWriting = (target: EventTarget | null): boolean =>
-  target instanceof Element &&
-  target.closest('input:not([type=checkbox],[type=range]), textarea, select, dialog') !== null;
+  target instanceof Element && target.closest('input:not([type=checkbox],[type=range]), textarea, select') !== null;
+
+/** Wherever the focus is then: what is behind a dialog must not change unseen, and Escape must reach the browser. */
+const isDialogOpen = (): boolean => document.querySelector('dialog[open]') !== null;
 
 /** Whether the focused element uses the key itself. */
 const isTaken = ({ key, target }: KeyboardEvent): boolean =>
@@ -34,7 +36,7 @@ export const useKeys = (keys: Keys): void => {
     const press = (event: KeyboardEvent): void => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       const act = latest.current[event.key];
-      if (act === undefined || isWriting(event.target) || isTaken(event)) return;
+      if (act === undefined || isDialogOpen() || isWriting(event.target) || isTaken(event)) return;
       event.preventDefault();
       act();
     };

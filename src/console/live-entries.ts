@@ -7,13 +7,17 @@
  * reads its data again. A hidden page closes its stream after a minute, because a browser has only six connections to one
  * service, and opens it again when it is shown. With another operator the stream begins again, under that token; without
  * a token that the service wants, the page waits for one.
+ *
+ * A stream that is silent proves nothing, so while it is live the health is read every few seconds, and soon after an
+ * entry that may change it. Without an answer, or when the stream stays silent for longer than its heartbeats, it is lost.
  */
-import { signal } from '@preact/signals';
+import { computed, signal } from '@preact/signals';
 import { MINUTE, SECOND } from '../clock.ts';
 import { readEntries } from './entry-stream.ts';
 import { health, readHealth } from './health.ts';
 import { isLockedOut, operator } from './operator.ts';
-import { Refusal } from './request.ts';
+import { reasonOf, Refusal } from './request.ts';
+import { serviceTime } from './service-time.ts';
 import { type Entry, readEntry } from '../domain/entries.ts';
 
 export type ConnectionState = 'connecting' | 'live' | 'lost';
@@ -26,8 +30,23 @@ const LONGEST_PAUSE = 8 * SECOND;
 const HIDDEN_FOR = 1 * MINUTE;
 /** The most missed entries that are read one by one. */
 const MOST_MISSED = 2000;
+/** The pause between two reads of the health, and the least pause when entries may have changed it. */
+const HEALTH_EVERY = 5 * SECOND;
+const HEALTH_AFTER_ENTRY = 1 * SECOND;
+/** How long an answer is waited for. */
+const PATIENCE = 8 * SECOND;
+/** How long a stream may be silent: the service sends a heartbeat every 15 seconds. */
+const LONGEST_SILENCE = 40 * SECOND;
 
 export const connection = signal<ConnectionState>('connecting');
+/** Why the connection is lost, in the service's words; undefined when it does not answer. */
+export const refusal = signal<string | undefined>(undefined);
+/** When the service was last heard while everything on the page was current; milliseconds by its clock. */
+export const heard = signal<number | undefined>(undefined);
+/** Whether the first attempt to connect is over. */
+export const isSettled = signal(false);
+/** Whether what the page shows may have changed since `heard`. */
+export const isOld = computed(() => connection.value !== 'live' && isSettled.value);
 /** `seq` of the last entry that was received. */
 export const head = signal(0);
 /** Counts how often everything must be read again. */
@@ -38,8 +57,15 @@ const listeners = new Set<Listener>();
 let stream: AbortController | undefined;
 /** The place in the log behind the entry `head`; undefined when `head` is none. */
 let place: string | undefined;
+/** The log of `head`. */
+let log: string | null | undefined;
 let pause = SHORTEST_PAUSE;
 let retry: ReturnType<typeof setTimeout> | undefined;
+/** When the stream last sent anything, on the browser's own clock. */
+let lastWord = 0;
+let check: ReturnType<typeof setTimeout> | undefined;
+/** Whether the next read of the health comes earlier than usual. */
+let isCheckedSoon = false;
 
 /** Calls `listener` with every new entry. @returns ends that */
 export const listen = (listener: Listener): (() => void) => {
@@ -54,6 +80,7 @@ export const followLog = (): void => {
     clearTimeout(closing);
     if (document.hidden) closing = setTimeout(close, HIDDEN_FOR);
     else if (stream === undefined) void open();
+    else void checkHealth();
   });
   void open();
   let before = operator.peek();
@@ -70,31 +97,56 @@ async function open(): Promise<void> {
   const own = new AbortController();
   const { signal: ended } = own;
   stream = own;
+  let reason: unknown;
   try {
-    await readHealth();
+    await readHealth(AbortSignal.any([ended, AbortSignal.timeout(PATIENCE)]));
     if (ended.aborted) return;
-    findPosition(health.peek()!.audit.last_seq);
-    const onOpen = (): void => {
-      connection.value = 'live';
-      pause = SHORTEST_PAUSE;
-    };
+    findPosition(health.peek()!.audit);
+    heard.value ??= serviceTime();
     const onPlace = (behind: string): void => {
       place = behind;
     };
-    await readEntries(place ?? String(head.peek()), { signal: ended, onOpen, onLine: take, onPlace });
+    const after = place ?? String(head.peek());
+    await readEntries(after, { signal: ended, onOpen: begin, onWord: hear, onLine: take, onPlace });
   } catch (error) {
-    // The service has refused, or does not answer. Without the place in it, it is another log than the page shows.
-    if (error instanceof Refusal && (error.status === 410 || error.status === 400)) place = undefined;
+    // The service has refused, or does not answer.
+    reason = error;
   }
-  if (!ended.aborted) lose();
+  if (ended.aborted) return;
+  // Without this place in it, it is another log than the page shows; while it reads its log (503), the page could read
+  // nothing either. Then everything is read again from the present state.
+  if (reason instanceof Refusal && [400, 410, 503].includes(reason.status)) place = undefined;
+  if (reason instanceof Refusal && reason.status === 410 && pause === SHORTEST_PAUSE) {
+    pause *= 2;
+    void open();
+    return;
+  }
+  lose(reason);
+}
+
+function begin(): void {
+  connection.value = 'live';
+  isSettled.value = true;
+  pause = SHORTEST_PAUSE;
+  hear();
+  checkAfter(HEALTH_EVERY);
+}
+
+function hear(): void {
+  lastWord = performance.now();
+  heard.value = serviceTime();
 }
 
 /** Decides whether missed entries are read one by one, or everything again. */
-function findPosition(end: number): void {
-  if (place !== undefined && end >= head.peek() && end - head.peek() <= MOST_MISSED) return;
+function findPosition({ last_seq: end, log_id }: { readonly last_seq: number; readonly log_id?: string | null }): void {
+  // An empty log gets its identity with its first entry.
+  const isSameLog = log === undefined || log === null || log === log_id;
+  log = log_id;
+  if (place !== undefined && isSameLog && end >= head.peek() && end - head.peek() <= MOST_MISSED) return;
   head.value = end;
   place = String(end);
-  if (connection.peek() !== 'connecting') epoch.value += 1;
+  // In the first attempt nothing has been read before.
+  if (isSettled.peek()) epoch.value += 1;
 }
 
 function take(line: string): void {
@@ -102,11 +154,49 @@ function take(line: string): void {
   if (entry.data.seq <= head.peek()) return;
   head.value = entry.data.seq;
   for (const listener of listeners) listener(entry, line);
+  if (entry.event.startsWith('incident.') || isCheckedSoon) return;
+  isCheckedSoon = true;
+  checkAfter(HEALTH_AFTER_ENTRY);
 }
 
-function lose(): void {
+function checkAfter(milliseconds: number): void {
+  clearTimeout(check);
+  check = setTimeout(() => void checkHealth(), milliseconds);
+}
+
+/** Reads the health while the stream is live, and finds out whether it still is. */
+async function checkHealth(): Promise<void> {
+  const own = stream;
+  if (own === undefined || connection.peek() !== 'live') return;
+  isCheckedSoon = false;
+  if (document.hidden) {
+    checkAfter(HEALTH_EVERY);
+    return;
+  }
+  try {
+    await readHealth(AbortSignal.any([own.signal, AbortSignal.timeout(PATIENCE)]));
+  } catch (error) {
+    // A refusal is an answer, too.
+    if (own.signal.aborted) return;
+    if (!(error instanceof Refusal) || error.status === 0) {
+      lose(error);
+      return;
+    }
+  }
+  if (own.signal.aborted) return;
+  if (performance.now() - lastWord > LONGEST_SILENCE) {
+    lose(undefined);
+    return;
+  }
+  heard.value = serviceTime();
+  if (!isCheckedSoon) checkAfter(HEALTH_EVERY);
+}
+
+function lose(reason: unknown): void {
   close();
+  refusal.value = reason instanceof Refusal && reason.status !== 0 ? reasonOf(reason) : undefined;
   connection.value = 'lost';
+  isSettled.value = true;
   // Until there is a token the answer would be the same.
   if (isLockedOut.peek()) return;
   retry = setTimeout(() => void open(), pause);
@@ -115,6 +205,9 @@ function lose(): void {
 
 function close(): void {
   clearTimeout(retry);
+  clearTimeout(check);
+  isCheckedSoon = false;
   stream?.abort();
   stream = undefined;
+  if (connection.peek() === 'live') connection.value = 'connecting';
 }

@@ -3,25 +3,36 @@
  * may have changed it or `epoch` increases.
  *
  * Entries come in bursts: the first causes a read at once, later ones at most one per `pause`, the last entry included.
+ * What changes without an entry (an hour that ends, a policy that was read again) is read once a minute. A read that has
+ * failed is tried again while the stream is live.
  */
-import { effect, signal } from '@preact/signals';
+import { batch, effect, signal, untracked } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { SECOND } from '../clock.ts';
-import { epoch, listen } from './live-entries.ts';
+import { MINUTE, SECOND } from '../clock.ts';
+import { connection, epoch, listen } from './live-entries.ts';
+import { now } from './now.ts';
 import { read } from './operator.ts';
-import { reasonOf } from './request.ts';
+import { reasonOf, Refusal } from './request.ts';
+import { serviceTime } from './service-time.ts';
 import type { Entry } from '../domain/entries.ts';
+
+/** The oldest that a body gets without being read again. */
+const OLDEST = 1 * MINUTE;
 
 export class LiveResource<Body> {
   /** The last body that was read. */
   readonly value = signal<Body | undefined>(undefined);
   /** Why the last read failed; undefined when it did not. */
   readonly fault = signal<string | undefined>(undefined);
+  /** When the last body was read; milliseconds by the service's clock. */
+  readonly readAt = signal(0);
   readonly #path: () => string;
   readonly #concerns: (entry: Entry) => boolean;
   readonly #pause: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isDue = false;
+  /** Whether the last read failed for a reason that may pass by itself. */
+  #mayPass = false;
   #users = 0;
   #end: () => void = () => {};
 
@@ -61,8 +72,14 @@ export class LiveResource<Body> {
       this.#path();
       this.refresh();
     });
+    const stopRenewing = effect(() => {
+      const isTooOld = now.value - this.readAt.peek() > OLDEST && this.fault.peek() === undefined;
+      const isDue = connection.value === 'live' && (this.#mayPass || isTooOld);
+      if (isDue && this.#timer === undefined) untracked(() => this.refresh());
+    });
     this.#end = () => {
       stopListening();
+      stopRenewing();
       stopFollowing();
       clearTimeout(this.#timer);
       this.#timer = undefined;
@@ -77,9 +94,14 @@ export class LiveResource<Body> {
     }, this.#pause);
     try {
       const { body } = await read<Body>(this.#path());
-      this.value.value = body;
-      this.fault.value = undefined;
+      this.#mayPass = false;
+      batch(() => {
+        this.value.value = body;
+        this.readAt.value = serviceTime();
+        this.fault.value = undefined;
+      });
     } catch (error) {
+      this.#mayPass = !(error instanceof Refusal) || error.status === 0 || error.status === 429 || error.status >= 500;
       this.fault.value = reasonOf(error);
     }
   }

@@ -29,6 +29,11 @@ export const operator = signal<Operator | undefined>(undefined);
 /** Whether the service wants a token for reads, and the dialog was closed without one: then reads don't ask again. */
 export const isLockedOut = signal(false);
 
+/** A command was not sent, because nobody entered the token. */
+export class NotSent extends Error {
+  override readonly name = 'NotSent';
+}
+
 export interface TokenQuestion {
   /** Whether the service refused the last token. */
   readonly refused: boolean;
@@ -96,11 +101,11 @@ export const readAs = async <Result>(send: (token: string | undefined) => Promis
 export const read = <Body>(path: string, ends?: AbortSignal): Promise<ReadAnswer<Body>> =>
   readAs(async (token) => answerOf<Body>(await get(path, { token, signal: ends })));
 
-/** Sends a command in the operator's name, and asks for the token if it is unknown. @throws Refusal */
+/** Sends a command in the operator's name, and asks for the token if it is unknown. @throws Refusal, NotSent */
 export const perform = async <Body>(path: string, body: object): Promise<Body> => {
   for (let refused = false; ;) {
     const who = operator.peek() ?? (await askWho(refused));
-    if (who === undefined) throw new Refusal(0, 'not sent: it needs the service token');
+    if (who === undefined) throw new NotSent('not sent: it needs the service token');
     try {
       return await command<Body>(path, who.token, { ...body, ...(who.name !== '' && { by: who.name }) });
     } catch (error) {

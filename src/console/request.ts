@@ -1,4 +1,5 @@
 /** Requests to the service, and its refusals. */
+import { compareClocks } from './service-time.ts';
 
 /** A refusal in the service's own words, with the other members of its body; status 0 when there was no answer. */
 export class Refusal extends Error {
@@ -45,7 +46,9 @@ export const command = async <Body>(path: string, token: string, body: object): 
 
 const ask = async (path: string, init: RequestInit): Promise<Response> => {
   try {
-    return await fetch(path, { ...init, cache: 'no-store', credentials: 'omit', redirect: 'error' });
+    const response = await fetch(path, { ...init, cache: 'no-store', credentials: 'omit', redirect: 'error' });
+    compareClocks(response.headers.get('date'));
+    return response;
   } catch (error) {
     if (init.signal?.aborted) throw error;
     throw new Refusal(0, 'the service does not answer');

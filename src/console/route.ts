@@ -49,19 +49,22 @@ export const route = signal<Route>({ view: 'incidents', query: UNATTENDED });
 
 /** Follows the address, for the life of the page. */
 export const followAddress = (): void => {
-  const follow = (): void => {
-    route.value = readRoute(location.hash);
-  };
   addEventListener('hashchange', follow);
   follow();
 };
 
-/** Shows another view: as a new step in the history, or in place of the present one. */
+/** The same view stays the same object, so that it is not drawn again. */
+const follow = (): void => {
+  const next = readRoute(location.hash);
+  if (fragmentOf(next) !== fragmentOf(route.peek())) route.value = next;
+};
+
+/**
+ * Shows another view at once, as a new step in the history or in place of the present one. The browser says later that
+ * the address has changed; by then the next key may have come, and it is meant for the new view.
+ */
 export const goTo = (fragment: string, how: 'step' | 'replace' = 'step'): void => {
-  if (how === 'step') {
-    location.hash = fragment;
-    return;
-  }
-  history.replaceState(null, '', fragment);
-  route.value = readRoute(fragment);
+  if (how === 'step') location.hash = fragment;
+  else history.replaceState(null, '', fragment);
+  follow();
 };

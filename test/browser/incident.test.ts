@@ -97,7 +97,7 @@ describe('the console: one incident', () => {
     const card = tab.getByRole('listitem').filter({ hasText: 'Freeze agent' });
     await card.locator('.badge.overdue', { hasText: 'overdue' }).waitFor();
     await card.getByText('for 1 of 2 incidents').waitFor();
-    await card.getByText('Not known to be carried out for 1 incident: 1 not fetched yet').waitFor();
+    await card.getByText('Not known to be carried out for 1 incident: 1 waits to be fetched').waitFor();
     expect(await card.getByText('✓').count(), 'ticks').to.equal(0);
     await service.post('/api/v1/containment/confirm', { action: 'freeze_agent', directive: 'engage' });
     await card.getByText('in force', { exact: true }).waitFor();

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { runningServices, ServiceHome } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { forgive, tabs } from './support/browser.ts';
-import { addressOf, giveToken, reportMany, rows } from './support/console.ts';
+import { addressOf, giveToken, reportMany, rows, slowDown } from './support/console.ts';
 
 describe('the console: incidents', () => {
   const directory = temporaryDirectories();
@@ -51,6 +51,7 @@ describe('the console: incidents', () => {
     const service = await start(new ServiceHome(directory()));
     const [first, second] = await reportMany(service, 2);
     const tab = await open(addressOf(service));
+    await slowDown(tab);
     await rows(tab).nth(1).waitFor();
 
     await tab.keyboard.press('j');
@@ -100,8 +101,7 @@ describe('the console: incidents', () => {
     const [id] = await reportMany(service, 2);
     const tab = await open(addressOf(service, `#/incidents/${id}`), { viewport: { width: 600, height: 800 } });
     await tab.getByRole('article', { name: id! }).waitFor();
-    const session = await tab.context().newCDPSession(tab);
-    await session.send('Emulation.setCPUThrottlingRate', { rate: 6 });
+    await slowDown(tab);
     await tab.keyboard.press('/');
     await tab.keyboard.type('car', { delay: 350 });
     await tab.keyboard.type('carrack');

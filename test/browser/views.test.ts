@@ -1,22 +1,8 @@
-import axe from 'axe-core';
 import { expect } from 'chai';
 import { type RunningService, runningServices, ServiceHome } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { type Tab, tabs } from './support/browser.ts';
-import { addressOf, reportMany } from './support/console.ts';
-
-interface Violation {
-  readonly id: string;
-  readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
-}
-
-/** What axe finds wrong with the page as it is. */
-const violations = async (tab: Tab): Promise<readonly string[]> => {
-  // Put there by the browser's debugger, which the page's policy does not bind.
-  await tab.evaluate(`${axe.source}; undefined`);
-  const found = await tab.evaluate<readonly Violation[]>('axe.run().then((results) => results.violations)');
-  return found.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`));
-};
+import { addressOf, reportMany, violations } from './support/console.ts';
 
 describe('the console: every view', () => {
   const directory = temporaryDirectories();

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
+import { ACTIONS, CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { HOUR } from '../../src/clock.ts';
 import { admits, apiQuery, type Filters, readFilters, toggled, writeFilters } from '../../src/console/filters.ts';
 import { readListQuery } from '../../src/api/incidents/list-query.ts';
@@ -16,6 +16,7 @@ const filters: fc.Arbitrary<Filters> = fc.record(
     severities: fc.subarray([...SEVERITIES]),
     sources: fc.uniqueArray(fc.string({ minLength: 1, maxLength: 20 }), { maxLength: 3 }),
     words: fc.string({ maxLength: 20 }).map((text) => text.trim()),
+    holds: fc.constantFrom(...ACTIONS),
     last: fc.constantFrom('1h', '24h', '7d'),
     since: time,
     until: time,
@@ -55,6 +56,7 @@ describe('the filters of the list', () => {
     severity: 'high',
     source: 'airlock',
     created_at: new Date(NOW - HOUR / 2).toISOString(),
+    actions: ['freeze_agent'],
   } as const;
 
   for (const [query, expected] of [
@@ -64,6 +66,8 @@ describe('the filters of the list', () => {
     ['severity=high&class=prompt_injection&source=airlock', true],
     ['severity=low', false],
     ['source=vault', false],
+    ['holds=freeze_agent', true],
+    ['holds=log_alert', false],
     ['last=1h', true],
     ['since=2026-11-22T07:00:00Z', false],
     ['until=2026-11-22T07:00:00Z', true],

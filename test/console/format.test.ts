@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { HOUR, MINUTE, SECOND } from '../../src/clock.ts';
-import { counted, duration, relative, spelled } from '../../src/console/format.ts';
+import { DAY, HOUR, MINUTE, SECOND } from '../../src/clock.ts';
+import { counted, duration, inOneUnit, relative, spelled } from '../../src/console/format.ts';
 
 describe('the words of the console', () => {
   it('spell the vocabulary out', () => {
@@ -26,6 +26,11 @@ describe('the words of the console', () => {
   ] as const) {
     it(`give ${milliseconds} ms as ${words}`, () => expect(duration(milliseconds)).to.equal(words));
   }
+
+  it('give the marks of an axis in one unit', () => {
+    const marks = [1, 100, SECOND, 10 * MINUTE, 10 * HOUR, 115.7 * DAY, 1000 * DAY].map(inOneUnit);
+    expect(marks).to.deep.equal(['1 ms', '100 ms', '1 s', '10 min', '10 h', '116 d', '1,000 d']);
+  });
 
   it('say how long ago something was, and how far ahead', () => {
     const at = (distance: number): string => relative(0, distance);

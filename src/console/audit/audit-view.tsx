@@ -1,12 +1,12 @@
 import { isAboutIncident } from '../../domain/entries.ts';
-import { effect, useComputed, useSignal } from '@preact/signals';
+import { effect, useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
-import { health, readHealth } from '../health.ts';
+import { health, healthAt, readHealth } from '../health.ts';
 import { phraseOf } from '../incident/timeline.tsx';
-import { connection, epoch, head, listen } from '../live-entries.ts';
+import { epoch, head, isSettled, listen } from '../live-entries.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Notice } from '../parts/notice.tsx';
-import { Moment } from '../parts/time.tsx';
+import { AsOf, Moment } from '../parts/time.tsx';
 import { reasonOf } from '../request.ts';
 import { fragmentOf } from '../route.ts';
 import { counted, grouped } from '../format.ts';
@@ -23,7 +23,6 @@ export const AuditView = () => {
   const lines = useSignal<readonly LoggedLine[]>([]);
   const fault = useSignal<string | undefined>(undefined);
   const isReading = useSignal(true);
-  const isKnown = useComputed(() => connection.value !== 'connecting');
   const abort = useMemo(() => new AbortController(), []);
 
   const readBefore = async (seq: number): Promise<void> => {
@@ -47,7 +46,7 @@ export const AuditView = () => {
       }),
       effect(() => {
         void epoch.value;
-        if (!isKnown.value) return;
+        if (!isSettled.value) return;
         lines.value = [];
         void readHealth().catch(() => {});
         void readBefore(head.peek() + 1);
@@ -133,7 +132,10 @@ const Chain = ({ lines }: LinesProps) => {
             )}{' '}
             <button type="button" class="quiet" onClick={() => void readHealth().catch(() => {})}>
               Ask again
-            </button>
+            </button>{' '}
+            <span class="hint">
+              <AsOf time={healthAt.value} />
+            </span>
           </dd>
         </div>
         <div>
@@ -163,7 +165,7 @@ const Verification = ({ lines }: LinesProps) => {
         disabled={lines.length === 0 || isUnderWay.value}
         onClick={() => void verify()}
       >
-        Verify these {grouped(lines.length)} entries here
+        {lines.length === 1 ? 'Verify this entry here' : `Verify these ${grouped(lines.length)} entries here`}
       </button>
       <div role="status">{verdict.value !== undefined && <Verdict verdict={verdict.value} />}</div>
     </section>
@@ -181,7 +183,9 @@ const Verdict = ({ verdict: { first, last, proves, isWithheld, damage } }: { rea
   return (
     <p class="verdict good">
       <strong>
-        Entries {grouped(first)} to {grouped(last)} {proves === 'hashes' ? 'are valid' : 'are linked without a gap'}.
+        {first === last
+          ? `Entry ${grouped(first)} ${proves === 'hashes' ? 'is valid' : 'stands alone: there is no link to check'}.`
+          : `Entries ${grouped(first)} to ${grouped(last)} ${proves === 'hashes' ? 'are valid' : 'are linked without a gap'}.`}
       </strong>{' '}
       {proves === 'hashes'
         ? 'This browser has computed each hash from the contents of the entry.'

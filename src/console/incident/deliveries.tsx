@@ -6,7 +6,7 @@ import type { Containment } from '../../domain/incident.ts';
 import { announce } from '../live-region.ts';
 import { isBroken } from '../posture/live-posture.ts';
 import { perform } from '../operator.ts';
-import { Ago, Moment } from '../parts/time.tsx';
+import { Ago, Due, Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { reasonOf } from '../request.ts';
 import { counted, spelled } from '../format.ts';
@@ -21,6 +21,15 @@ export const DELIVERY_WORDS: Readonly<Record<DeliveryStatus, string>> = {
   lost: 'lost',
   needs_person: 'needs a person',
   superseded: 'no longer needed',
+};
+
+/** The words for as many deliveries in one status. */
+export const wordsOfStatus = (status: DeliveryStatus, count: number): string =>
+  (count === 1 ? undefined : PLURALS[status]) ?? DELIVERY_WORDS[status];
+
+const PLURALS: Readonly<Partial<Record<DeliveryStatus, string>>> = {
+  recorded: 'wait to be fetched',
+  needs_person: 'need a person',
 };
 
 interface DeliveriesProps {
@@ -71,11 +80,7 @@ export const DeliveryDetail = ({ delivery }: { readonly delivery: Omit<DeliveryR
         <Verbatim text={delivery.last_error} longest={300} />
       </span>
     )}
-    {delivery.next_attempt_at && (
-      <span>
-        next <Ago at={delivery.next_attempt_at} />
-      </span>
-    )}
+    {delivery.next_attempt_at && <Due at={delivery.next_attempt_at} />}
   </span>
 );
 

@@ -1,7 +1,9 @@
 import type { ComponentChildren } from 'preact';
 import { COMMAND_TABLE, COMMANDS } from '../../../machines/commands.ts';
 import type { Incident } from '../../domain/incident.ts';
-import { spelled } from '../format.ts';
+import { readFilters } from '../filters.ts';
+import { grouped, spelled } from '../format.ts';
+import { listOf } from '../route.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
@@ -10,7 +12,9 @@ import { Verbatim } from '../parts/verbatim.tsx';
 export const Facts = ({ incident }: { readonly incident: Incident }) => (
   <dl class="facts">
     <Fact name="Source">
-      <Verbatim text={incident.source} longest={300} />
+      <a href={listOf({ ...readFilters(''), sources: [incident.source] })} title="Show every incident of this source">
+        <Verbatim text={incident.source} longest={600} />
+      </a>
       {incident.source_suspicious && <strong> · suspicious: mixes scripts, or looks like another source</strong>}
     </Fact>
     <Fact name="Reported">
@@ -18,7 +22,7 @@ export const Facts = ({ incident }: { readonly incident: Incident }) => (
     </Fact>
     {incident.last_seen_at !== undefined && (
       <Fact name="Last seen">
-        <Moment at={incident.last_seen_at} />, {incident.occurrences} times in all
+        <Moment at={incident.last_seen_at} />, {grouped(incident.occurrences)} times in all
       </Fact>
     )}
     {incident.default_severity !== undefined && <Fact name="Lowered">Its class is {incident.default_severity}</Fact>}

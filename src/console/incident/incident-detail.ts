@@ -3,7 +3,7 @@ import { signal } from '@preact/signals';
 import type { NextTransition } from '../../../machines/transitions.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { LiveResource } from '../live-resource.ts';
-import { epoch, listen } from '../live-entries.ts';
+import { connection, epoch, listen } from '../live-entries.ts';
 import { read } from '../operator.ts';
 import { type ReadAnswer, reasonOf } from '../request.ts';
 import { type Entry, type IncidentEntry, isAboutIncident } from '../../domain/entries.ts';
@@ -46,6 +46,9 @@ export class IncidentDetail {
         this.entries.value = [];
         this.isCut.value = false;
         void this.#readHistory();
+      }),
+      connection.subscribe((state) => {
+        if (state === 'live' && this.fault.peek() !== undefined) void this.#readHistory();
       }),
     ];
     return () => {

@@ -3,6 +3,7 @@ import { useEffect, useMemo } from 'preact/hooks';
 import type { Incident } from '../../domain/incident.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
+import { LastKnown } from '../parts/last-known.tsx';
 import { Notice } from '../parts/notice.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
@@ -62,9 +63,10 @@ export const IncidentView = ({ id }: { readonly id: string }) => {
           </button>
         </p>
       )}
-      {(fault.value ?? detail.fault.value ?? detail.incident.fault.value) !== undefined && (
+      <LastKnown of={detail.incident} />
+      {(fault.value ?? detail.fault.value) !== undefined && (
         <p class="error" role="alert">
-          {fault.value ?? detail.fault.value ?? detail.incident.fault.value}
+          {fault.value ?? detail.fault.value}
         </p>
       )}
       <div class="incident-body">

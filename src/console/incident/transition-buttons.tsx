@@ -1,6 +1,7 @@
 import { COMMAND_TABLE, COMMANDS } from '../../../machines/commands.ts';
 import type { NextTransition } from '../../../machines/transitions.ts';
 import { bulkCommand } from '../incidents/bulk-command.ts';
+import { selected } from '../incidents/selection.ts';
 import { spelled } from '../format.ts';
 
 interface TransitionButtonsProps {
@@ -14,6 +15,8 @@ export const TransitionButtons = ({ id, transitions }: TransitionButtonsProps) =
     command,
     transition: transitions.find(({ event }) => event === command),
   }));
+  // With a selection the keys are for that, where the list is shown beside the incident.
+  const keysAreForThis = selected.value.size === 0;
   const refused = known.filter(({ transition }) => transition !== undefined && !transition.allowed);
   return (
     <div class="commands">
@@ -24,10 +27,10 @@ export const TransitionButtons = ({ id, transitions }: TransitionButtonsProps) =
               key={command}
               type="button"
               class={command === 'resolve' ? 'primary' : ''}
-              aria-keyshortcuts={COMMAND_TABLE[command].key}
+              {...(keysAreForThis && { 'aria-keyshortcuts': COMMAND_TABLE[command].key })}
               onClick={() => (bulkCommand.value = { command, ids: [id] })}
             >
-              {spelled(command)} <kbd aria-hidden="true">{COMMAND_TABLE[command].key}</kbd>
+              {spelled(command)} {keysAreForThis && <kbd aria-hidden="true">{COMMAND_TABLE[command].key}</kbd>}
             </button>
           ),
       )}

@@ -1,7 +1,7 @@
 /** A command that an operator gives to one or several incidents, and the answer for each. */
 import { signal } from '@preact/signals';
 import type { CommandName } from '../../../machines/commands.ts';
-import { perform } from '../operator.ts';
+import { NotSent, perform } from '../operator.ts';
 import { reasonOf, Refusal } from '../request.ts';
 
 export interface BulkCommand {
@@ -9,11 +9,17 @@ export interface BulkCommand {
   readonly ids: readonly string[];
 }
 
+/** Identifies a command: the dialog of another one begins without answers. */
+export const keyOf = ({ command, ids }: BulkCommand): string => `${command} ${ids.join()}`;
+
 /** The command that the dialog shows; undefined when there is none. */
 export const bulkCommand = signal<BulkCommand | undefined>(undefined);
 
-/** What the service answered for one incident. */
-export type CommandAnswer = { readonly kind: 'done' } | { readonly kind: 'refused'; readonly reason: string };
+/** What the service answered for one incident. Without an answer the command may have been carried out or not. */
+export type CommandAnswer =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'unanswered'; readonly reason: string };
 
 /** Requests in flight at a time: the service syncs those that wait together. */
 const AT_A_TIME = 4;
@@ -37,8 +43,10 @@ export const sendBulkCommand = async (
         await perform(`/api/v1/incidents/${command}`, { id, ...(note.trim() !== '' && { note: note.trim() }) });
         onAnswer(id, { kind: 'done' });
       } catch (error) {
-        onAnswer(id, { kind: 'refused', reason: reasonOf(error) });
-        if (error instanceof Refusal && error.status === 0) rest.length = 0;
+        const isAnswered = error instanceof Refusal && error.status !== 0;
+        if (!isAnswered) rest.length = 0;
+        if (error instanceof NotSent) continue;
+        onAnswer(id, { kind: isAnswered ? 'refused' : 'unanswered', reason: reasonOf(error) });
       }
     }
   };

@@ -1,11 +1,11 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { TargetedSubmitEvent } from 'preact';
 import { COMMAND_TABLE } from '../../../machines/commands.ts';
 import { announce } from '../live-region.ts';
 import { Dialog } from '../parts/dialog.tsx';
 import { counted, spelled } from '../format.ts';
 import { type BulkCommand, bulkCommand, type CommandAnswer, sendBulkCommand } from './bulk-command.ts';
-import { clearSelection } from './selection.ts';
+import { deselect } from './selection.ts';
 
 const LONGEST_NOTE = 4096;
 
@@ -14,7 +14,9 @@ export const BulkDialog = ({ command, ids }: BulkCommand) => {
   const [answers, setAnswers] = useState<ReadonlyMap<string, CommandAnswer>>();
   const [isUnderWay, setUnderWay] = useState(false);
   const [note, setNote] = useState('');
+  const [isUnsent, setUnsent] = useState(false);
   const abort = useRef(new AbortController());
+  const closeButton = useRef<HTMLButtonElement>(null);
   useEffect(() => () => abort.current.abort(), []);
 
   const doing = spelled(command);
@@ -22,7 +24,7 @@ export const BulkDialog = ({ command, ids }: BulkCommand) => {
   const object = ids.length === 1 ? ids[0]! : counted(ids.length, 'incident');
   const close = (): void => {
     bulkCommand.value = undefined;
-    if (answers !== undefined) clearSelection();
+    if (answers !== undefined) deselect(ids);
   };
 
   const start = async (event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> => {
@@ -30,12 +32,19 @@ export const BulkDialog = ({ command, ids }: BulkCommand) => {
     const known = new Map<string, CommandAnswer>();
     setAnswers(known);
     setUnderWay(true);
+    setUnsent(false);
     const addAnswer = (id: string, answer: CommandAnswer): void => {
       known.set(id, answer);
       setAnswers(new Map(known));
     };
     await sendBulkCommand({ command, ids }, note, addAnswer, abort.current.signal);
     setUnderWay(false);
+    if (known.size === 0) {
+      // Nobody entered the token: the command can still be given.
+      setAnswers(undefined);
+      setUnsent(true);
+      return;
+    }
     const succeeded = [...known.values()].filter(({ kind }) => kind === 'done').length;
     if (ids.length === 1 && succeeded === 1) close();
     announce(
@@ -44,6 +53,9 @@ export const BulkDialog = ({ command, ids }: BulkCommand) => {
   };
 
   const isOver = answers !== undefined && !isUnderWay;
+  useLayoutEffect(() => {
+    if (isOver) closeButton.current?.focus();
+  }, [isOver]);
   return (
     <Dialog title={`${doing} ${object}`} onClose={close}>
       <form onSubmit={(event) => void start(event)}>
@@ -62,8 +74,13 @@ export const BulkDialog = ({ command, ids }: BulkCommand) => {
           />
         </label>
         {answers !== undefined && <Answers ids={ids} answers={answers} done={done} isUnderWay={isUnderWay} />}
+        {isUnsent && (
+          <p class="error" role="alert">
+            Nothing was sent: a command needs the service token.
+          </p>
+        )}
         <div class="dialog-buttons">
-          <button type="button" onClick={close}>
+          <button ref={closeButton} type="button" onClick={close}>
             {isOver ? 'Close' : isUnderWay ? 'Stop' : 'Cancel'}
           </button>
           {!isOver && (
@@ -85,12 +102,16 @@ interface AnswersProps {
 }
 
 const Answers = ({ ids, answers, done, isUnderWay }: AnswersProps) => {
-  const refused = [...answers.values()].filter(({ kind }) => kind === 'refused').length;
+  const count = (kind: CommandAnswer['kind']): number =>
+    [...answers.values()].filter((answer) => answer.kind === kind).length;
+  const refused = count('refused');
+  const unanswered = count('unanswered');
   return (
     <>
       <p role="status">
-        {isUnderWay ? `${answers.size} of ${ids.length}` : `${done} ${answers.size - refused} of ${ids.length}`}
+        {isUnderWay ? `${answers.size} of ${ids.length}` : `${done} ${count('done')} of ${ids.length}`}
         {refused > 0 && `, ${refused} refused`}
+        {unanswered > 0 && `, ${unanswered} without an answer`}
         {!isUnderWay && answers.size < ids.length && `, ${ids.length - answers.size} not sent`}
       </p>
       <progress max={ids.length} value={answers.size} aria-label="Progress" />
@@ -100,11 +121,17 @@ const Answers = ({ ids, answers, done, isUnderWay }: AnswersProps) => {
           return (
             <li key={id} class={answer?.kind}>
               <code>{id}</code>
-              <span>{answer === undefined ? '…' : answer.kind === 'done' ? done : answer.reason}</span>
+              <span>{answer === undefined ? (isUnderWay ? '…' : 'not sent') : wordsOf(answer, done)}</span>
             </li>
           );
         })}
       </ol>
     </>
   );
+};
+
+const wordsOf = (answer: CommandAnswer, done: string): string => {
+  if (answer.kind === 'done') return done;
+  if (answer.kind === 'refused') return answer.reason;
+  return `${answer.reason}: whether it was carried out is not known`;
 };

@@ -1,9 +1,10 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { CLASSES, SEVERITIES, STATES, type IncidentClass } from '../../../machines/vocabulary.ts';
-import { type Filters, SPANS, type Span, toggled } from '../filters.ts';
+import { type Filters, readFilters, SPANS, type Span, toggled } from '../filters.ts';
 import { useLiveResource } from '../live-resource.ts';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
-import { goTo, listOf } from '../route.ts';
+import { goTo, listOf, route } from '../route.ts';
+import { serviceTime } from '../service-time.ts';
 import { statistics } from '../statistics.ts';
 import { grouped, spelled } from '../format.ts';
 
@@ -14,10 +15,18 @@ export const SEARCH_ID = 'search';
 
 const SPAN_WORDS: Readonly<Record<Span, string>> = { '1h': 'Last hour', '24h': 'Last 24 hours', '7d': 'Last 7 days' };
 
+interface FilterBarProps {
+  readonly filters: Filters;
+  /** Gives sources that can be chosen from. */
+  readonly sources: () => readonly string[];
+}
+
 /** The filters of the list. Every choice changes the address. */
-export const FilterBar = ({ filters }: { readonly filters: Filters }) => {
+export const FilterBar = ({ filters, sources }: FilterBarProps) => {
   const counts = useLiveResource(statistics);
-  const change = (changed: Partial<Filters>): void => goTo(listOf({ ...filters, ...changed }), 'replace');
+  // Of the address as it is then: several may change before this is drawn again.
+  const change = (changed: Partial<Filters>): void =>
+    goTo(listOf({ ...readFilters(route.peek().query), ...changed }), 'replace');
   return (
     <form role="search" class="filters" onSubmit={(event) => event.preventDefault()}>
       <Search words={filters.words} onSearch={(words) => change({ words })} />
@@ -32,7 +41,7 @@ export const FilterBar = ({ filters }: { readonly filters: Filters }) => {
             onClick={() => change(toggled(filters, 'states', state))}
           >
             <StateMark state={state} />
-            <span class="count">{grouped(counts?.by_state[state] ?? 0)}</span>
+            <span class="count">{counts === undefined ? '–' : grouped(counts.by_state[state])}</span>
           </button>
         ))}
       </fieldset>
@@ -73,6 +82,17 @@ export const FilterBar = ({ filters }: { readonly filters: Filters }) => {
       >
         Collapse alike
       </button>
+      <SourceFilter chosen={filters.sources} offered={sources} onChange={change} />
+      {filters.holds !== undefined && (
+        <button
+          type="button"
+          class="chip"
+          aria-label={`Holds ${filters.holds}: take this filter away`}
+          onClick={() => change({ holds: undefined })}
+        >
+          Holds {spelled(filters.holds)} ✕
+        </button>
+      )}
       {filters.sources.map((source) => (
         <button
           key={source}
@@ -88,16 +108,68 @@ export const FilterBar = ({ filters }: { readonly filters: Filters }) => {
   );
 };
 
+interface SourceFilterProps {
+  readonly chosen: readonly string[];
+  readonly offered: () => readonly string[];
+  readonly onChange: (changed: Partial<Filters>) => void;
+}
+
+/** The most sources that the API takes, and that are offered. */
+const MOST_SOURCES = 16;
+const MOST_OFFERED = 50;
+
+/** Adds a source by its exact name. */
+const SourceFilter = ({ chosen, offered, onChange }: SourceFilterProps) => {
+  const [known, setKnown] = useState<readonly string[]>([]);
+  const listId = useId();
+  return (
+    <>
+      <input
+        list={listId}
+        placeholder="Source"
+        aria-label="Source"
+        maxLength={256}
+        disabled={chosen.length >= MOST_SOURCES}
+        onFocus={() => setKnown(offered())}
+        onKeyDown={(event) => {
+          if (event.key !== 'Escape' || event.isComposing) return;
+          event.currentTarget.value = '';
+          event.currentTarget.blur();
+        }}
+        onChange={({ currentTarget }) => {
+          const source = currentTarget.value.trim();
+          currentTarget.value = '';
+          if (source !== '' && !chosen.includes(source)) onChange({ sources: [...chosen, source] });
+        }}
+      />
+      <datalist id={listId}>
+        {known.slice(0, MOST_OFFERED).map((source) => (
+          <option key={source} value={source} />
+        ))}
+      </datalist>
+    </>
+  );
+};
+
 const Search = ({ words, onSearch }: { readonly words: string; readonly onSearch: (words: string) => void }) => {
   const [typed, setTyped] = useState(words);
   const rest = useRef<ReturnType<typeof setTimeout>>(undefined);
   /** The last search of this field. When it comes back as `words`, the user may have typed more. */
   const searched = useRef(words);
-  useEffect(() => {
-    if (words !== searched.current) setTyped(words);
+  // Before the next key: a late effect would put the words of an earlier search over those typed since.
+  useLayoutEffect(() => {
+    if (words !== searched.current) {
+      clearTimeout(rest.current);
+      setTyped(words);
+    }
     searched.current = words;
   }, [words]);
   useEffect(() => () => clearTimeout(rest.current), []);
+  const search = (value: string): void => {
+    clearTimeout(rest.current);
+    searched.current = value.trim();
+    onSearch(value.trim());
+  };
   return (
     <input
       id={SEARCH_ID}
@@ -109,13 +181,17 @@ const Search = ({ words, onSearch }: { readonly words: string; readonly onSearch
       onInput={({ currentTarget: { value } }) => {
         setTyped(value);
         clearTimeout(rest.current);
-        rest.current = setTimeout(() => {
-          searched.current = value.trim();
-          onSearch(value.trim());
-        }, REST);
+        rest.current = setTimeout(search, REST, value);
       }}
-      onKeyDown={({ key, currentTarget }) => {
-        if (key === 'Escape' || key === 'Enter') currentTarget.blur();
+      onKeyDown={(event) => {
+        const { key, currentTarget } = event;
+        if ((key !== 'Escape' && key !== 'Enter') || event.isComposing) return;
+        // The browser would empty the field alone.
+        event.preventDefault();
+        const value = key === 'Enter' ? currentTarget.value : '';
+        setTyped(value);
+        search(value);
+        currentTarget.blur();
       }}
     />
   );
@@ -127,17 +203,18 @@ interface TimeFilterProps {
 }
 
 const TimeFilter = ({ filters, onChange }: TimeFilterProps) => {
-  const { classes, states, severities, sources, words, collapsed = false } = filters;
   const isBetween = filters.since !== undefined || filters.until !== undefined;
   const choose = (value: string): void => {
-    const now = Date.now();
+    const now = serviceTime();
     const choice =
       value === 'between'
         ? { since: new Date(now - SPANS['24h']).toISOString() }
         : value === ''
           ? {}
           : { last: value as Span };
-    goTo(listOf({ classes, states, severities, sources, words, collapsed, ...choice }), 'replace');
+    const { classes, states, severities, sources, words, holds, collapsed = false } = readFilters(route.peek().query);
+    const others = { classes, states, severities, sources, words, collapsed, ...(holds !== undefined && { holds }) };
+    goTo(listOf({ ...others, ...choice }), 'replace');
   };
   const bound = (name: 'since' | 'until') => (
     <input
@@ -146,7 +223,9 @@ const TimeFilter = ({ filters, onChange }: TimeFilterProps) => {
       value={localTime(filters[name])}
       onChange={({ currentTarget: { value } }) => {
         const milliseconds = Date.parse(value);
-        if (!Number.isNaN(milliseconds)) onChange({ [name]: new Date(milliseconds).toISOString() });
+        if (value === '' || !Number.isNaN(milliseconds)) {
+          onChange({ [name]: value === '' ? undefined : new Date(milliseconds).toISOString() });
+        }
       }}
     />
   );

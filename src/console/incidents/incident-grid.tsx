@@ -10,18 +10,29 @@ import { listOf, route } from '../route.ts';
 import type { IncidentRow } from './incident-row.ts';
 import type { IncidentRows } from './incident-rows.ts';
 import { ListRow, rowId } from './list-row.tsx';
-import { current, place, selected } from './selection.ts';
+import { current, place, selected, sought } from './selection.ts';
 
 /** In pixels; narrow lists have two lines a row. As in incidents.css. */
 const ROW_HEIGHT = { wide: 34, narrow: 58 } as const;
 const HEAD_HEIGHT = { wide: 30, narrow: 0 } as const;
-const NARROW_BELOW = 760;
+const NARROW_BELOW = 1026;
 /** Extra rows above and below the visible ones. */
 const SPARE = 8;
 /** How many rows before the end the next page is read. */
 const LOOK_AHEAD = 100;
 
 export const GRID_ID = 'incidents';
+
+/** Whether the list is on the page and nothing covers it. */
+export const isListVisible = (): boolean =>
+  document.getElementById(GRID_ID)?.checkVisibility({ visibilityProperty: true }) ?? false;
+
+/** Whether the row of an incident can be seen, at least in part. */
+export const isInSight = (id: string): boolean => {
+  const row = document.getElementById(rowId(id))?.getBoundingClientRect();
+  const grid = document.getElementById(GRID_ID)?.getBoundingClientRect();
+  return row !== undefined && grid !== undefined && row.bottom > grid.top && row.top < grid.bottom;
+};
 
 export const IncidentGrid = ({ list }: { readonly list: IncidentRows }) => {
   const scroller = useRef<HTMLDivElement>(null);
@@ -54,8 +65,8 @@ export const IncidentGrid = ({ list }: { readonly list: IncidentRows }) => {
     const below = above + rowHeight + headHeight - element.clientHeight;
     if (element.scrollTop > above) element.scrollTop = above;
     else if (element.scrollTop < below) element.scrollTop = below;
-    // Only for another current row, not when rows move.
-  }, [current.value, shape]);
+    // Only for another current row or when it is sought, not when rows move.
+  }, [current.value, sought.value, shape]);
 
   const isComplete = list.progress.value.kind === 'complete';
   return (

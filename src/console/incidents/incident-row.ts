@@ -1,4 +1,4 @@
-import type { IncidentClass, Severity, State } from '../../../machines/vocabulary.ts';
+import type { ContainmentAction, IncidentClass, Severity, State } from '../../../machines/vocabulary.ts';
 import { beginning } from '../visible-text.ts';
 import type { EntryOf } from '../../domain/entries.ts';
 
@@ -17,6 +17,8 @@ export interface IncidentRow {
   readonly version: number;
   /** The status of its containment, once it was contained. */
   readonly containment?: string;
+  /** The containment actions that it has asked for. */
+  readonly actions?: readonly ContainmentAction[];
   /** In a collapsed list, what this row stands for besides itself. */
   readonly alike?: Alike;
 }
@@ -29,10 +31,14 @@ export interface Alike {
 }
 
 /** The incident as the API returns it, as far as the list needs it. */
-export type ListedIncident = Omit<IncidentRow, 'containment'> & { readonly containment?: { readonly status: string } };
+export type ListedIncident = Omit<IncidentRow, 'containment' | 'actions'> & {
+  readonly containment?: { readonly status: string };
+  readonly containment_actions?: readonly ContainmentAction[];
+};
 
 const LONGEST_DESCRIPTION = 240;
-const LONGEST_SOURCE = 80;
+/** Enough for every source: as a filter it must be whole. */
+const LONGEST_SOURCE = 512;
 
 export const rowOf = (incident: ListedIncident): IncidentRow => ({
   id: incident.id,
@@ -47,11 +53,21 @@ export const rowOf = (incident: ListedIncident): IncidentRow => ({
   ...(incident.source_suspicious && { source_suspicious: true as const }),
   ...(incident.containment && { containment: incident.containment.status }),
   ...(incident.alike && { alike: incident.alike }),
+  ...(incident.containment_actions && { actions: shared(incident.containment_actions) }),
 });
+
+const sets = new Map<string, readonly ContainmentAction[]>();
+
+/** The same array for the same actions: there are few sets of them, and many rows. */
+const shared = (actions: readonly ContainmentAction[]): readonly ContainmentAction[] => {
+  const known = sets.get(actions.join());
+  if (known === undefined) sets.set(actions.join(), actions);
+  return known ?? actions;
+};
 
 /** The row of an incident that an entry reports. */
 export const rowOfReport = ({ timestamp, data }: EntryOf<'incident.reported'>): IncidentRow => {
-  const { incident, version, state, severity, report, source_suspicious } = data;
+  const { incident, version, state, severity, report, source_suspicious, intents } = data;
   return rowOf({
     id: incident,
     class: report.class,
@@ -63,6 +79,7 @@ export const rowOfReport = ({ timestamp, data }: EntryOf<'incident.reported'>): 
     created_at: timestamp,
     occurrences: 1,
     version,
+    ...(intents.length > 0 && { containment_actions: intents.map(({ action }) => action) }),
   });
 };
 

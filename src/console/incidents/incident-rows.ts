@@ -8,6 +8,7 @@
  */
 import { batch, signal } from '@preact/signals';
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
+import { serviceTime } from '../service-time.ts';
 import { admits, apiQuery, type Filters } from '../filters.ts';
 import { read } from '../operator.ts';
 import { reasonOf, Refusal } from '../request.ts';
@@ -92,6 +93,11 @@ export class IncidentRows {
     this.#draw();
   }
 
+  /** Takes off the list what the time that has passed takes off. */
+  renew(): void {
+    if (this.filters.last !== undefined) this.#draw();
+  }
+
   /** Cancels all requests. */
   close(): void {
     this.#abort.abort();
@@ -116,7 +122,8 @@ export class IncidentRows {
     if (alike !== undefined && !isAsBefore) this.isStale.value = true;
     this.#known.set(id, row);
     if (severity !== known.severity) this.#placeAgain(row);
-    if (entry.event.startsWith('containment.')) this.#lookAt(id);
+    const asksForActions = this.filters.holds !== undefined && 'intents' in entry.data;
+    if (entry.event.startsWith('containment.') || asksForActions) this.#lookAt(id);
   }
 
   /** Whether an entry may bring an unlisted incident onto the list. */
@@ -128,7 +135,7 @@ export class IncidentRows {
   }
 
   #arrive(row: IncidentRow): void {
-    if (admits(this.filters, row, Date.now()) && this.#note(row)) this.#place(row);
+    if (admits(this.filters, row, serviceTime()) && this.#note(row)) this.#place(row);
   }
 
   /** Keeps a row unless a newer one is known. @returns whether the incident was unknown */
@@ -180,7 +187,11 @@ export class IncidentRows {
         else this.#arrive(row);
         this.#draw();
       } catch (error) {
-        if (!(error instanceof Refusal)) break;
+        if (error instanceof Refusal && error.status === 404) continue;
+        // Those that are left may be shown as they were.
+        if (!this.#abort.signal.aborted) this.isStale.value = true;
+        this.#toLookAt.clear();
+        break;
       }
     }
     this.#looking = false;
@@ -197,7 +208,7 @@ export class IncidentRows {
   }
 
   #list(words: string, limit: number): string {
-    const query = apiQuery({ ...this.filters, words }, Date.now());
+    const query = apiQuery({ ...this.filters, words }, serviceTime());
     query.set('limit', String(limit));
     return `/api/v1/incidents?${query.toString()}`;
   }
@@ -212,7 +223,7 @@ export class IncidentRows {
   }
 
   #show(): void {
-    const now = Date.now();
+    const now = serviceTime();
     const rows = this.#placed.map((id) => this.#known.get(id)!).filter((row) => admits(this.filters, row, now));
     this.rows.value = this.filters.collapsed ? collapsed(rows) : rows;
   }

@@ -2,7 +2,8 @@ import { memo } from '../memo-component.ts';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
 import { VerbatimLine } from '../parts/verbatim.tsx';
-import { goTo, incidentFragment } from '../route.ts';
+import { readFilters } from '../filters.ts';
+import { goTo, incidentFragment, listOf, route } from '../route.ts';
 import { day, grouped, spelled, timeOfDay } from '../format.ts';
 import { now } from '../now.ts';
 import type { IncidentRow } from './incident-row.ts';
@@ -38,6 +39,10 @@ export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen, unfold
     current.value = row.id;
     toggle(row.id);
   };
+  const filterBySource = (event: Event): void => {
+    event.stopPropagation();
+    goTo(listOf({ ...readFilters(route.peek().query), sources: [row.source] }));
+  };
   return (
     <div
       role="row"
@@ -66,10 +71,10 @@ export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen, unfold
         <Moment at={row.created_at} />
       </span>
       <span role="gridcell" class="cell class">
-        {spelled(row.class)}
+        <span class="cut">{spelled(row.class)}</span>
         {row.occurrences > 1 && (
-          <span class="times" title={`Reported ${row.occurrences} times`}>
-            ×{row.occurrences}
+          <span class="times" title={`Reported ${grouped(row.occurrences)} times`}>
+            ×{grouped(row.occurrences)}
           </span>
         )}
       </span>
@@ -87,7 +92,9 @@ export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen, unfold
             !
           </span>
         )}
-        <VerbatimLine text={row.source} />
+        <button type="button" class="link" tabIndex={-1} title="Show only this source" onClick={filterBySource}>
+          <VerbatimLine text={row.source} />
+        </button>
       </span>
     </div>
   );

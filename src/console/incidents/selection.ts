@@ -5,6 +5,8 @@ import { signal } from '@preact/signals';
 export const current = signal<string | undefined>(undefined);
 /** Its last place in the list: when it leaves the list, the keys continue from there. */
 export const place = signal(0);
+/** Counts how often the current incident was to come into sight. */
+export const sought = signal(0);
 export const selected = signal<ReadonlySet<string>>(new Set());
 
 /** Adds an incident to the selection, or removes it. */
@@ -12,6 +14,11 @@ export const toggle = (id: string): void => {
   const next = new Set(selected.peek());
   if (!next.delete(id)) next.add(id);
   selected.value = next;
+};
+
+/** Removes incidents from the selection. */
+export const deselect = (ids: readonly string[]): void => {
+  selected.value = new Set([...selected.peek()].filter((id) => !ids.includes(id)));
 };
 
 export const clearSelection = (): void => {

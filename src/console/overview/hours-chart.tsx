@@ -2,10 +2,10 @@
 import { useEffect, useRef } from 'preact/hooks';
 import type uPlot from 'uplot';
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
-import { HOUR, SECOND } from '../../clock.ts';
+import { DAY, HOUR, MINUTE, SECOND } from '../../clock.ts';
 import type { ActivityReading } from '../../projections/activity.ts';
 import { isDark } from '../theme.ts';
-import { duration, spelled } from '../format.ts';
+import { duration, inOneUnit, spelled } from '../format.ts';
 
 interface HoursChartProps {
   readonly kind: 'reported' | 'resolution';
@@ -20,11 +20,11 @@ export const HoursChart = ({ kind, reading }: HoursChartProps) => {
     let chart: uPlot | undefined;
     let isGone = false;
     const element = place.current!;
-    const fit = new ResizeObserver(() => chart?.setSize({ width: element.clientWidth, height: HEIGHT }));
+    const fit = new ResizeObserver(() => chart?.setSize({ width: widthWithin(element), height: HEIGHT }));
     void import('uplot').then(({ default: Plot }) => {
       if (isGone) return;
       const plan = kind === 'reported' ? reported(Plot, reading) : resolution(reading);
-      chart = new Plot({ ...plan.options, width: element.clientWidth, height: HEIGHT }, plan.data, element);
+      chart = new Plot({ ...plan.options, width: widthWithin(element), height: HEIGHT }, plan.data, element);
       fit.observe(element);
     });
     return () => {
@@ -35,6 +35,12 @@ export const HoursChart = ({ kind, reading }: HoursChartProps) => {
     // The colours are read when the chart is drawn.
   }, [kind, reading, isDark.value]);
   return <div ref={place} class="chart" role="img" aria-label={labelOf(kind, reading)} />;
+};
+
+/** The width that an element has for its contents. */
+const widthWithin = (element: HTMLElement): number => {
+  const { paddingLeft, paddingRight } = getComputedStyle(element);
+  return element.clientWidth - Number.parseFloat(paddingLeft) - Number.parseFloat(paddingRight);
 };
 
 const labelOf = (kind: HoursChartProps['kind'], reading: ActivityReading): string =>
@@ -54,11 +60,25 @@ const colour = (name: string): string =>
 const timesOf = ({ from, hours }: ActivityReading): number[] =>
   Array.from({ length: hours }, (_, hour) => (Date.parse(from) + hour * HOUR) / SECOND);
 
+const FONT = '12px system-ui, sans-serif';
+/** In pixels: the tick, the gap and a margin beside the label of an axis. */
+const BESIDE_LABEL = 20;
+const NARROWEST = 44;
+
+/** Wide enough for the widest label: a label that is cut is another number. */
+const widthOf = ({ ctx }: uPlot, labels: readonly string[] | null): number => {
+  ctx.save();
+  ctx.font = FONT;
+  const widest = Math.max(0, ...(labels ?? []).map((label) => ctx.measureText(label ?? '').width));
+  ctx.restore();
+  return Math.max(NARROWEST, Math.ceil(widest) + BESIDE_LABEL);
+};
+
 const axis = (more: uPlot.Axis): uPlot.Axis => ({
   stroke: colour('muted'),
   grid: { stroke: colour('line'), width: 1 },
   ticks: { stroke: colour('line'), width: 1 },
-  font: '12px system-ui, sans-serif',
+  font: FONT,
   ...more,
 });
 
@@ -97,12 +117,26 @@ const reported = (Plot: typeof uPlot, reading: ActivityReading): Plan => {
     options: {
       scales: { x: WHOLE_HOURS, y: { range: (_, __, most) => [0, Math.max(4, Math.ceil(most * 1.1))] } },
       series: [{ label: 'Hour from', value: '{YYYY}-{MM}-{DD} {HH}:{mm}' }, ...series.toReversed()],
-      axes: [timeAxis(), axis({ size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10_000, 100_000] })],
+      axes: [
+        timeAxis(),
+        axis({ size: widthOf, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10_000, 100_000] }),
+      ],
       cursor: { y: false },
     },
     data: [timesOf(reading), ...upTo.toReversed()],
   };
 };
+
+/** What is marked on the axis of durations, in milliseconds: each decade has one at least. */
+const ROUND_DURATIONS = [
+  1,
+  10,
+  100,
+  ...[1, 10].map((seconds) => seconds * SECOND),
+  ...[1, 10].map((minutes) => minutes * MINUTE),
+  ...[1, 10].map((hours) => hours * HOUR),
+  ...[1, 10, 100, 1000].map((days) => days * DAY),
+];
 
 // oxlint-disable-next-line typescript/no-unsafe-enum-assignment -- uPlot's enum is there for the compiler only
 const LOGARITHMIC = 3 as uPlot.Scale.Distr;
@@ -123,7 +157,12 @@ const resolution = (reading: ActivityReading): Plan => ({
     ],
     axes: [
       timeAxis(),
-      axis({ size: 64, values: (_, ticks) => ticks.map((tick) => (tick === null ? null : duration(tick))) }),
+      axis({
+        size: widthOf,
+        splits: (_, __, least, most) => ROUND_DURATIONS.filter((at) => at >= least && at <= most),
+        filter: (_, splits) => splits,
+        values: (_, splits) => splits.map(inOneUnit),
+      }),
     ],
     cursor: { y: false },
   },

@@ -2,6 +2,7 @@ import { SEVERITIES, STATES, UNATTENDED_STATES } from '../../../machines/vocabul
 import type { ActivityReading, Durations, DurationsSoFar } from '../../projections/activity.ts';
 import { useLiveResource } from '../live-resource.ts';
 import { SeverityMark } from '../parts/marks.tsx';
+import { LastKnown } from '../parts/last-known.tsx';
 import { Notice } from '../parts/notice.tsx';
 import { Moment } from '../parts/time.tsx';
 import { readFilters, UNATTENDED } from '../filters.ts';
@@ -23,6 +24,7 @@ export const OverviewView = () => {
   return (
     <div class="page">
       <h1>Overview</h1>
+      <LastKnown of={statistics} />
       <section aria-labelledby="waiting">
         <h2 id="waiting">Waiting for somebody</h2>
         <ul class="tiles">
@@ -60,6 +62,7 @@ export const OverviewView = () => {
             ))}
           </fieldset>
         </div>
+        <LastKnown of={activity} />
         {reading === undefined ? <NotRead /> : <Hours reading={reading} />}
       </section>
     </div>

@@ -11,17 +11,21 @@ interface DialogProps {
 export const Dialog = ({ title, onClose, children }: DialogProps) => {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
+  const isGone = useRef(false);
   useLayoutEffect(() => {
     const element = dialog.current!;
     const before = document.activeElement;
     element.showModal();
     return () => {
-      // After Escape the browser has done that.
-      if (element.open && before instanceof HTMLElement && before.isConnected) before.focus();
+      // While it is open nothing behind it takes the focus. After Escape the browser has closed it.
+      isGone.current = true;
+      element.close();
+      if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
     };
   }, []);
   return (
-    <dialog ref={dialog} aria-labelledby={titleId} onClose={onClose}>
+    // The browser says that it is closed later, when this dialog may have given its answer and left the page.
+    <dialog ref={dialog} aria-labelledby={titleId} onClose={() => !isGone.current && onClose()}>
       <h2 id={titleId}>{title}</h2>
       {children}
     </dialog>

@@ -1,12 +1,14 @@
 import type { DeliveryStatus } from '../../../machines/delivery.ts';
-import { ACTIONS, type Channel, type ContainmentAction } from '../../../machines/vocabulary.ts';
+import { ACTIONS, type Channel, type ContainmentAction, STATES } from '../../../machines/vocabulary.ts';
 import type { ActionView, CarriedOut, DeliveryView, NotKnown } from '../../containment/posture-reads.ts';
 import { isTroubled, posture } from './live-posture.ts';
-import { DELIVERY_WORDS, DeliveryDetail, RetryButton } from '../incident/deliveries.tsx';
+import { DeliveryDetail, RetryButton, wordsOfStatus } from '../incident/deliveries.tsx';
 import { useLiveResource } from '../live-resource.ts';
+import { LastKnown } from '../parts/last-known.tsx';
 import { Notice } from '../parts/notice.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
-import { fragmentOf } from '../route.ts';
+import { type Filters, readFilters } from '../filters.ts';
+import { fragmentOf, listOf } from '../route.ts';
 import { counted, grouped, spelled } from '../format.ts';
 
 /** The posture: which actions are asked for, by which incidents, what is known to be carried out, and what is not known. */
@@ -14,11 +16,17 @@ export const PostureView = () => {
   const known = useLiveResource(posture);
   if (known === undefined) {
     const reason = posture.fault.value;
-    if (reason === undefined) return <Notice kind="busy" title="Reading what is in force…" />;
     return (
-      <Notice kind="fault" title="What is in force could not be read">
-        <p>{reason}</p>
-      </Notice>
+      <div class="page">
+        <h1>Posture</h1>
+        {reason === undefined ? (
+          <Notice kind="busy" title="Reading what is in force…" />
+        ) : (
+          <Notice kind="fault" title="What is in force could not be read">
+            <p>{reason}</p>
+          </Notice>
+        )}
+      </div>
     );
   }
   const all = ACTIONS.map((action) => known[action]);
@@ -36,11 +44,7 @@ export const PostureView = () => {
           <strong class="error">{counted(troubled.length, 'action')} overdue, or not carried out.</strong>
         )}
       </p>
-      {posture.fault.value !== undefined && (
-        <p class="error" role="alert">
-          As it was last known: {posture.fault.value}
-        </p>
-      )}
+      <LastKnown of={posture} />
       <ul class="postures">
         {all.map((one) => (
           <ActionCard key={one.action} one={one} />
@@ -65,19 +69,14 @@ const CHANNEL_MEANINGS: Readonly<Record<Channel, string>> = {
 };
 
 const MOST_HOLDERS = 4;
-
-/** What a status means for several deliveries. */
-const COUNTED_WORDS: Readonly<Record<DeliveryStatus, string>> = {
-  ...DELIVERY_WORDS,
-  recorded: 'not fetched yet',
-  needs_person: 'in need of a person',
-};
+/** The list of the incidents that hold an action, once it is named. */
+const HOLDERS: Filters = { ...readFilters(''), states: STATES.filter((state) => state !== 'resolved') };
 
 /** How many of the deliveries that are not confirmed have each status. */
 const countsOf = ({ counts }: DeliveryView): string =>
   Object.entries(counts)
     .filter(([name, count]) => name !== 'confirmed' && count > 0)
-    .map(([name, count]) => `${grouped(count)} ${COUNTED_WORDS[name as DeliveryStatus]}`)
+    .map(([name, count]) => `${grouped(count)} ${wordsOfStatus(name as DeliveryStatus, count)}`)
     .join(', ');
 
 const BY_WORDS = {
@@ -133,7 +132,7 @@ const ActionCard = ({ one }: { readonly one: ActionView }) => {
               <code>{id}</code>
             </a>
           ))}
-          {further > 0 && <span>and {counted(further, 'other')}</span>}
+          {further > 0 && <a href={listOf({ ...HOLDERS, holds: action })}>and {counted(further, 'other')}</a>}
         </p>
       )}
     </li>

@@ -1,6 +1,7 @@
 import { createElement } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
+import { connection } from '../live-entries.ts';
 import { reasonOf } from '../request.ts';
 import { grouped } from '../format.ts';
 import { cornerOf, type ChartPart, drawingOf, type Shape } from './drawing.ts';
@@ -24,12 +25,14 @@ interface StatechartProps extends Marks {
 export const Statechart = ({ machine, label, ...marks }: StatechartProps) => {
   const drawing = useSignal<Shape | undefined>(undefined);
   const fault = useSignal<string | undefined>(undefined);
+  const isLive = connection.value === 'live';
   useEffect(() => {
+    // What could not be read is read again once the service answers.
     drawingOf(machine).then(
       (read) => (drawing.value = read),
       (error: unknown) => (fault.value = reasonOf(error)),
     );
-  }, [machine]);
+  }, [machine, isLive]);
   if (drawing.value === undefined) return <p class="hint">{fault.value ?? 'Reading the chart…'}</p>;
   const { attributes, children } = drawing.value;
   const [, , width = '400', height = '300'] = (attributes.viewBox ?? '').split(/[ ,]+/);

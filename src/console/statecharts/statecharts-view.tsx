@@ -3,6 +3,7 @@ import { ACTIONS, STATES, type State } from '../../../machines/vocabulary.ts';
 import { posture } from '../posture/live-posture.ts';
 import { readFilters } from '../filters.ts';
 import { useLiveResource } from '../live-resource.ts';
+import { LastKnown } from '../parts/last-known.tsx';
 import { listOf } from '../route.ts';
 import { statistics } from '../statistics.ts';
 import { counted } from '../format.ts';
@@ -20,10 +21,13 @@ export const StatechartsView = () => {
   return (
     <div class="page">
       <h1>Statecharts</h1>
+      <LastKnown of={statistics} />
+      <LastKnown of={posture} />
       <section aria-labelledby="incident-machine">
         <h2 id="incident-machine">Incident</h2>
         <p class="hint">
-          {counted(counts?.total_incidents ?? 0, 'incident')} on record. A state leads to the incidents that are in it.
+          {counts !== undefined && `${counted(counts.total_incidents, 'incident')} on record. `}A state leads to the
+          incidents that are in it.
         </p>
         <div class="drawing" tabIndex={0} role="region" aria-label="Chart of an incident">
           <Statechart

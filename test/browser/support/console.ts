@@ -1,3 +1,4 @@
+import axe from 'axe-core';
 import { TOKEN, type RunningService } from '../../support/running-service.ts';
 import type { Tab } from './browser.ts';
 
@@ -37,3 +38,22 @@ export const rows = (tab: Tab) =>
     .getByRole('grid')
     .getByRole('row')
     .filter({ has: tab.getByRole('gridcell') });
+
+/** Makes the page's processor six times as slow, as on a machine that is busy. */
+export const slowDown = async (tab: Tab): Promise<void> => {
+  const session = await tab.context().newCDPSession(tab);
+  await session.send('Emulation.setCPUThrottlingRate', { rate: 6 });
+};
+
+interface Violation {
+  readonly id: string;
+  readonly nodes: readonly { readonly html: string; readonly failureSummary: string }[];
+}
+
+/** What axe finds wrong with the page as it is. */
+export const violations = async (tab: Tab): Promise<readonly string[]> => {
+  // Put there by the browser's debugger, which the page's policy does not bind.
+  await tab.evaluate(`${axe.source}; undefined`);
+  const found = await tab.evaluate<readonly Violation[]>('axe.run().then((results) => results.violations)');
+  return found.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`));
+};

@@ -29,6 +29,7 @@ const reported = (n: number, severity: Severity, state: State = 'open'): Entry =
     version: 1,
     state,
     severity,
+    intents: [],
     report: { class: 'prompt_injection' satisfies IncidentClass, source: 'airlock', description: `number ${n}` },
   });
 
@@ -127,6 +128,25 @@ describe('IncidentRows', () => {
     ]);
     rows.take(entry('incident.recurred', 2, { version: 2, state: 'open' }));
     expect(ids(rows)).to.deep.equal(['INC-3', 'INC-1', 'INC-2']);
+  });
+
+  it('leaves out what the time takes off the list, and what holds no such action', async () => {
+    const old = new Date(Date.now() - 60 * 60 * 1000 + 80).toISOString();
+    const holding = { containment_actions: ['freeze_agent'] } as const;
+    answers.set('/api', {
+      body: [
+        incident(1, { created_at: old, ...holding }),
+        incident(2, { created_at: new Date().toISOString(), ...holding }),
+        incident(3, { created_at: new Date().toISOString() }),
+      ],
+    });
+    const rows = list('last=1h&holds=freeze_agent');
+    await rows.loadMore();
+    expect(asked[0]).not.to.contain('holds');
+    expect(ids(rows)).to.deep.equal(['INC-1', 'INC-2']);
+    while (Date.parse(old) > Date.now() - 60 * 60 * 1000) await answered();
+    rows.renew();
+    expect(ids(rows)).to.deep.equal(['INC-2']);
   });
 
   it('shows that a source is suspicious', async () => {

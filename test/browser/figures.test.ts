@@ -1,0 +1,220 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { chainHash } from '../../src/audit/chain-hash.ts';
+import { readKey } from '../../src/audit/key.ts';
+import { DAY, HOUR, SECOND } from '../../src/clock.ts';
+import { generateLog } from '../bench/generate-log.ts';
+import { ROOT, runningServices, ServiceHome } from '../support/running-service.ts';
+import { answering, Target } from '../support/target.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+import { type Tab, tabs } from './support/browser.ts';
+import { addressOf, reportMany, rows, violations } from './support/console.ts';
+
+/** A policy in which the target freezes the agent. */
+const policyWith = ({ port }: Target): string => {
+  const url = `{ url: 'http://127.0.0.1:${port}/freeze', action: freeze }`;
+  return `version: 1\ntargets:\n  freeze_agent:\n    engage: ${url}\n    release: ${url}\n`;
+};
+
+/** Remembers each text that a canvas draws, and whether it lies within the canvas. */
+const SPY = `
+  window.drawn = [];
+  const { fillText } = CanvasRenderingContext2D.prototype;
+  CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+    const { a, e } = this.getTransform();
+    const width = this.measureText(text).width;
+    const left = x - (this.textAlign === 'right' ? width : this.textAlign === 'center' ? width / 2 : 0);
+    window.drawn.push({ text, isWhole: a * left + e >= 0 });
+    return fillText.apply(this, arguments);
+  };`;
+
+/** What is cut off in the page: the texts that are wider than the box that hides the rest. */
+const cutOff = (tab: Tab, selector: string): Promise<readonly string[]> =>
+  tab.evaluate(`[...document.querySelectorAll(${JSON.stringify(selector)})]
+    .filter((element) => element.scrollWidth > element.clientWidth + 1)
+    .map((element) => element.textContent)`);
+
+describe('the console: figures and words', () => {
+  const directory = temporaryDirectories();
+  const open = tabs();
+  const start = runningServices();
+  const targets: Target[] = [];
+  afterEach(async () => {
+    for (const target of targets.splice(0)) await target.close();
+  });
+
+  it('draws each mark of the axes whole, however long a resolution took', async () => {
+    const service = await start(new ServiceHome(directory()));
+    await reportMany(service, 3);
+    const tab = await open(addressOf(service, '#/statecharts'));
+    await tab.route('**/api/v1/stats/hours*', async (route) => {
+      const response = await route.fetch();
+      const reading = await response.json();
+      const { hourly_median_ms: medians } = reading.time_to_resolution;
+      medians.fill(115 * DAY + 17 * HOUR, 3, 6);
+      medians[8] = 2 * SECOND;
+      reading.time_to_resolution = { ...reading.time_to_resolution, count: 4, median_ms: 115 * DAY, p90_ms: 115 * DAY };
+      reading.reported.low.fill(1_200_000, 3, 4);
+      await route.fulfill({ response, json: reading });
+    });
+    await tab.addInitScript(SPY);
+    await tab.reload();
+    await tab.goto(addressOf(service, '#/overview'));
+    await tab.getByText('Nine in ten within').nth(0).waitFor();
+    await tab.locator('.chart canvas').nth(1).waitFor();
+    await tab.evaluate('new Promise((done) => setTimeout(done, 500))');
+    const drawn = await tab.evaluate<readonly { readonly text: string; readonly isWhole: boolean }[]>('window.drawn');
+    expect(drawn.map(({ text }) => text)).to.include('100 d');
+    expect(drawn.filter(({ isWhole }) => !isWhole)).to.deep.equal([]);
+    expect(await cutOff(tab, '.chart'), 'charts that are wider than their place').to.deep.equal([]);
+  });
+
+  it('shows when each incident was reported, and how often, whole', async () => {
+    const home = new ServiceHome(directory());
+    await generateLog({ incidents: 300, path: home.log, hash: chainHash(readKey(home.key)) });
+    const service = await start(home, { command: [join(ROOT, 'dist/service.cjs')] });
+    const tab = await open(addressOf(service, '#/incidents'));
+    await rows(tab)
+      .getByText(/\d+ d ago/)
+      .first()
+      .waitFor();
+    for (const width of [1280, 1100, 1000, 768, 640, 360, 320]) {
+      await tab.setViewportSize({ width, height: 800 });
+      await rows(tab).first().waitFor();
+      expect(await cutOff(tab, '.row .time, .row .mark, .row .times'), `${width}`).to.deep.equal([]);
+      expect(await tab.evaluate('document.documentElement.scrollWidth - innerWidth'), `${width}`).to.equal(0);
+      expect(await cutOff(tab, '.grid'), `the list at ${width}`).to.deep.equal([]);
+    }
+  });
+
+  it('has all its views in reach on a narrow page, and on one at twice the size', async () => {
+    const service = await start(new ServiceHome(directory()));
+    await reportMany(service, 12);
+    for (const width of [320, 360, 640]) {
+      const tab = await open(addressOf(service), { viewport: { width, height: 700 } });
+      await tab.getByTitle('Open or contained').getByText('12').waitFor();
+      for (const link of await tab.getByRole('navigation', { name: 'Views' }).getByRole('link').all()) {
+        const box = (await link.boundingBox())!;
+        expect(box.x, `${await link.textContent()} at ${width}`).to.be.at.least(0);
+        expect(box.x + box.width, `${await link.textContent()} at ${width}`).to.be.at.most(width);
+      }
+      await tab.getByRole('link', { name: 'Audit' }).click();
+      await tab.getByRole('heading', { name: 'Audit log' }).waitFor();
+    }
+  });
+
+  it('counts the deliveries of an action by what is known of each, and does not tick what waits', async () => {
+    const service = await start(new ServiceHome(directory()));
+    const report = { class: 'tool_call_burst' };
+    const { json } = await service.report(report);
+    for (let n = 0; n < 3; n++) await service.report({ ...report, description: `number ${n}` });
+    await service.post('/api/v1/containment/confirm', {
+      action: 'freeze_agent',
+      directive: 'engage',
+      incident_id: json.id,
+    });
+    const tab = await open(addressOf(service, '#/posture'));
+    const card = tab.getByRole('listitem').filter({ hasText: 'Freeze agent' });
+    await card.getByText('3 wait to be fetched').waitFor();
+    await card.getByText('Carried out', { exact: true }).waitFor();
+    const mark = (text: string): Promise<string> =>
+      card
+        .locator('.status', { hasText: text })
+        .evaluate((status) => (globalThis as unknown as Window).getComputedStyle(status as never, '::before').content);
+    expect(await mark('Carried out')).to.contain('✓');
+    expect(await mark('wait to be fetched')).to.equal('none');
+  });
+
+  it('leads from the other holders of an action to all of them', async () => {
+    const service = await start(new ServiceHome(directory()));
+    for (let n = 0; n < 7; n++) await service.report({ class: 'tool_call_burst', description: `held ${n}` });
+    await reportMany(service, 2);
+    const tab = await open(addressOf(service, '#/posture'));
+    await tab.getByRole('link', { name: 'and 3 others' }).click();
+    await tab.getByText('7 incidents', { exact: true }).waitFor();
+    expect(
+      await rows(tab)
+        .getByText(/^number/)
+        .count(),
+    ).to.equal(0);
+    // What asks for it later comes onto the list, and what is resolved leaves it.
+    const { json } = await service.report({ class: 'tool_call_burst', description: 'one more' });
+    await tab.getByText('8 incidents', { exact: true }).waitFor();
+    await service.post('/api/v1/incidents/resolve', { id: json.id });
+    await tab.getByText('7 incidents', { exact: true }).waitFor();
+    await tab.getByRole('button', { name: /^Holds freeze_agent/ }).click();
+    await tab.getByText('9 incidents', { exact: true }).waitFor();
+  });
+
+  it('lists the incidents of a source, chosen in the list, in an incident, or by name', async () => {
+    const service = await start(new ServiceHome(directory()));
+    await reportMany(service, 2, { source: 'vault' });
+    const [id] = await reportMany(service, 1, { source: 'x'.repeat(200) });
+    const tab = await open(addressOf(service));
+    await tab.getByText('3 incidents', { exact: true }).waitFor();
+    await rows(tab).getByRole('button', { name: 'vault' }).first().click();
+    await tab.getByText('2 incidents', { exact: true }).waitFor();
+    expect(tab.url()).to.match(/source=vault/);
+    expect(await tab.getByRole('article').count()).to.equal(0);
+    expect(await violations(tab)).to.deep.equal([]);
+    await tab.getByRole('button', { name: /^Source vault/ }).click();
+    await tab.getByText('3 incidents', { exact: true }).waitFor();
+    await rows(tab).getByRole('button', { name: 'xxx' }).click();
+    await tab.getByText('1 incident', { exact: true }).waitFor();
+
+    await tab.goto(addressOf(service, `#/incidents/${id}`));
+    await tab.getByRole('article').getByRole('link', { name: 'xxx' }).click();
+    await tab.getByText('1 incident', { exact: true }).waitFor();
+
+    await tab.goto(addressOf(service));
+    await tab.getByRole('combobox', { name: 'Source' }).fill('vault');
+    await tab.keyboard.press('Enter');
+    await tab.getByText('2 incidents', { exact: true }).waitFor();
+  });
+
+  it('says that a next attempt is late, not that it is in the past', async () => {
+    const target = await Target.listen(0, answering(503));
+    targets.push(target);
+    const home = new ServiceHome(directory());
+    const policy = join(home.directory, 'policy.yaml');
+    writeFileSync(policy, policyWith(target));
+    const service = await start(home, { env: { CONTAINMENT_POLICY_PATH: policy } });
+    const { json } = await service.report({ class: 'tool_call_burst' });
+    const tab = await open(addressOf(service, '#/statecharts'));
+    await tab.route('**/api/v1/incidents/get*', async (route) => {
+      const response = await route.fetch();
+      const incident = await response.json();
+      const [action] = incident.containment.actions;
+      action.next_attempt_at = new Date(Date.now() - 41 * SECOND).toISOString();
+      await route.fulfill({ response, json: incident });
+    });
+    await tab.goto(addressOf(service, `#/incidents/${json.id}`));
+    await tab.getByText(/was due \d\d s ago/).waitFor();
+    expect(await tab.getByText(/next \d+ \w+ ago/).count()).to.equal(0);
+  });
+
+  it('warns that an action failed as soon as that is on record', async () => {
+    const target = await Target.listen(0, answering(400));
+    targets.push(target);
+    const home = new ServiceHome(directory());
+    const policy = join(home.directory, 'policy.yaml');
+    writeFileSync(policy, policyWith(target));
+    const service = await start(home, { env: { CONTAINMENT_POLICY_PATH: policy } });
+    const tab = await open(addressOf(service, '#/posture'));
+    await tab.getByText('Live', { exact: true }).waitFor();
+    await service.report({ class: 'tool_call_burst' });
+    await tab.getByRole('region', { name: 'Warnings of the service' }).getByText('freeze_agent').waitFor();
+    target.behaviours = [answering(200, '{"success":true}')];
+    await service.post('/api/v1/containment/retry', { action: 'freeze_agent' });
+    await tab.getByRole('region', { name: 'Warnings of the service' }).waitFor({ state: 'detached' });
+  });
+
+  it('counts one entry as one', async () => {
+    const service = await start(new ServiceHome(directory()));
+    expect((await service.get('/health')).json.audit.last_seq).to.equal(1);
+    const tab = await open(addressOf(service, '#/audit'));
+    await tab.getByRole('button', { name: 'Verify this entry here', exact: true }).click();
+    await tab.getByText('Entry 1 stands alone').waitFor();
+  });
+});
