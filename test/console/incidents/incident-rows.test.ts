@@ -144,7 +144,7 @@ describe('IncidentRows', () => {
     await rows.loadMore();
     expect(asked[0]).not.to.contain('holds');
     expect(ids(rows)).to.deep.equal(['INC-1', 'INC-2']);
-    while (Date.parse(old) > Date.now() - 60 * 60 * 1000) await answered();
+    while (Date.parse(old) >= Date.now() - 60 * 60 * 1000) await answered();
     rows.renew();
     expect(ids(rows)).to.deep.equal(['INC-2']);
   });
