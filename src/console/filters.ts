@@ -77,6 +77,8 @@ export const writeFilters = (filters: Filters): string => {
 /** The parameters for the API's list; `now` in milliseconds. */
 export const apiQuery = (filters: Filters, now: number): URLSearchParams => {
   const query = common(filters);
+  // Incidents that are alike otherwise may hold other actions.
+  if (filters.holds !== undefined) query.delete('collapse');
   const since = sinceOf(filters, now);
   if (since !== undefined) query.set('since', new Date(since).toISOString());
   if (filters.until !== undefined) query.set('until', filters.until);
