@@ -38,7 +38,8 @@ export function reasonsOf({
   const { state, writable, reason } = log.status;
   return [
     writable ? undefined : (reason ?? `the audit log is ${state}`),
-    projections.unfinished
+    projections.reading,
+    projections.unfinished && projections.reading === undefined
       ? `reads are behind the audit log: ${projections.fault?.message ?? 'catching up'}`
       : undefined,
     token.fault(),
@@ -55,11 +56,9 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
   const { state, writable, entries, bytes, segments, algorithm } = log.status;
   const { version, source, path, digest, loaded_at } = policy.current;
   const reasons = reasonsOf(dependencies);
-  const { open_incidents, total_incidents } = projections.statistics.read();
   return {
     status: reasons.length === 0 ? 'ok' : 'degraded',
-    open_incidents,
-    total_incidents,
+    ...incidentsOf(projections),
     ...(reasons.length === 0 ? {} : { reasons }),
     warnings: [...warnings(), ...containmentWarnings(projections), ...notifyWarnings(notifier)],
     version: VERSION,
@@ -75,21 +74,30 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
       log_id: identity.id ?? null,
       findings: findings.open.map(({ finding, detail, found_at }) => ({ finding, detail, found_at })),
     },
-    containment: containmentOf(projections),
+    ...containmentOf(projections),
     notify: detailed ? notifier.detailedStatus.map(inDetail) : notifier.status,
     policy: { version, source, ...(path === undefined ? {} : { path }), digest, loaded_at },
   };
 }
 
-/** Which actions are engaged, and how many deliveries have each status, over all actions. */
-function containmentOf({ posture }: Projections) {
+/** How many incidents there are. Not while the log is being read at a start: then nobody knows. */
+function incidentsOf({ statistics, reading }: Projections) {
+  if (reading !== undefined) return {};
+  const { open_incidents, total_incidents } = statistics.read();
+  return { open_incidents, total_incidents };
+}
+
+/** Which actions are engaged, and how many deliveries have each status, over all actions; nothing while the log is being read. */
+function containmentOf({ posture, reading }: Projections) {
+  if (reading !== undefined) return {};
   const counts: Record<string, number> = {};
   for (const action of ACTIONS) {
     for (const [status, count] of Object.entries(posture.of(action).counts)) {
       counts[status] = (counts[status] ?? 0) + count;
     }
   }
-  return { engaged: ACTIONS.filter((action) => posture.of(action).holders > 0), deliveries: counts };
+  const engaged = ACTIONS.filter((action) => posture.of(action).holders > 0);
+  return { containment: { engaged, deliveries: counts } };
 }
 
 const inDetail = ({ webhook, status, lastError }: DetailedWebhookStatus): WebhookStatus => ({
@@ -98,7 +106,8 @@ const inDetail = ({ webhook, status, lastError }: DetailedWebhookStatus): Webhoo
   ...(lastError === undefined ? {} : { last_error: lastError }),
 });
 
-function containmentWarnings({ posture }: Projections): readonly string[] {
+function containmentWarnings({ posture, reading }: Projections): readonly string[] {
+  if (reading !== undefined) return [];
   return ACTIONS.flatMap((action) => {
     const { counts, release } = posture.of(action);
     const broken = (counts.failed ?? 0) + (counts.lost ?? 0);

@@ -35,7 +35,8 @@ async function main(): Promise<void> {
   const service = await startService(config, systemClock, logger, { logRequest: requestLines(logger, output) });
   const { address, addresses } = service;
   const where = addresses.length === 1 ? { address } : { address, addresses };
-  logger.info({ ...where, log: config.logPath }, 'listening');
+  const reading = service.isReading ? { reading: true } : {};
+  logger.info({ ...where, log: config.logPath, ...reading }, 'listening');
   if (values.local) process.stdout.write(`${localUseNotice(address, config)}\n`);
   const code = await signals.obey(service);
   output.flushSync();

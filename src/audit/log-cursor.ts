@@ -16,13 +16,18 @@ const PAGE_BYTES = 16 * 1024;
 
 export class LogCursor {
   readonly #log: ReadableLog;
+  readonly #pageBytes: number;
   #position: number;
   /** Where the next entry begins: the `seq` of its file's first entry, and the offset in that file. */
   #place: { readonly first: number; readonly offset: number } | undefined;
 
-  /** @param after begin after the entry with this `seq`; 0 for the beginning of the log */
-  constructor(log: ReadableLog, after: number) {
+  /**
+   * @param after begin after the entry with this `seq`; 0 for the beginning of the log
+   * @param pageBytes how much to read at a time
+   */
+  constructor(log: ReadableLog, after: number, pageBytes = PAGE_BYTES) {
     this.#log = log;
+    this.#pageBytes = pageBytes;
     this.#position = after;
   }
 
@@ -60,7 +65,7 @@ export class LogCursor {
       const known = first === due ? 0 : this.#place?.first === first ? this.#place.offset : undefined;
       let offset = known ?? (await findEntry(file, size, due));
       const page: EntryLine[] = [];
-      for await (const lines of readLines(file, offset, size, PAGE_BYTES)) {
+      for await (const lines of readLines(file, offset, size, this.#pageBytes)) {
         for (const read of lines) {
           const seq = due + page.length;
           if (!read.whole || seq > last) break;

@@ -108,6 +108,7 @@ export async function openRecord(
     }),
     (opened) => opened.close(),
   );
+  releases.defer(() => catchUp.stop());
   const serviceEntries = new ServiceEntries(log);
   const findings = new LogFindings({ log, serviceEntries, onRecord: projections.findings, clock });
   const onMissing = (missing: readonly MissingEntries[]): void => {
@@ -141,6 +142,7 @@ export async function openRecord(
     policy: () => policy.current,
     tags: new RequestTags(hash.digest('requests of reports')),
     channelOf: channel,
+    early: () => catchUp.early,
     clock,
     random: randomPool(),
   });

@@ -83,8 +83,9 @@ async function open(): Promise<void> {
     };
     await readEntries(place ?? String(head.peek()), { signal: ended, onOpen, onLine: take, onPlace });
   } catch (error) {
-    // The service has refused, or does not answer. Without the place in it, it is another log than the page shows.
-    if (error instanceof Refusal && (error.status === 410 || error.status === 400)) place = undefined;
+    // The service has refused, or does not answer. Without the place in it, it is another log than the page shows; while
+    // it reads its log (503), the page could read nothing either.
+    if (error instanceof Refusal && [400, 410, 503].includes(error.status)) place = undefined;
   }
   if (!ended.aborted) lose();
 }
