@@ -18,6 +18,8 @@ export class LogCursor {
   readonly #log: ReadableLog;
   readonly #pageBytes: number;
   #position: number;
+  /** The hash of the entry at the position, when it was read. */
+  #hash: string | undefined;
   /** Where the next entry begins: the `seq` of its file's first entry, and the offset in that file. */
   #place: { readonly first: number; readonly offset: number } | undefined;
 
@@ -69,7 +71,7 @@ export class LogCursor {
         for (const read of lines) {
           const seq = due + page.length;
           if (!read.whole || seq > last) break;
-          const line = readGenuineLine(read, seq, this.#log.hash, page.at(-1));
+          const line = readGenuineLine(read, seq, this.#log.hash, page.at(-1)?.entry().entry_hash ?? this.#hash);
           if (line === undefined) break;
           page.push(line);
           offset += line.bytes.length + 1;
@@ -78,6 +80,7 @@ export class LogCursor {
       }
       if (page.length === 0) return undefined;
       this.#position += page.length;
+      this.#hash = page.at(-1)?.entry().entry_hash;
       this.#place = { first, offset };
       return page;
     } finally {

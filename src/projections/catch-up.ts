@@ -16,7 +16,7 @@
 import { basename } from 'node:path';
 import { readCheckpoint } from '../audit/checkpoint.ts';
 import { markedDamage } from '../audit/damage-marker.ts';
-import { storedEntryIn } from '../audit/entry-line.ts';
+import { type EntryLine, storedEntryIn } from '../audit/entry-line.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { LogCursor } from '../audit/log-cursor.ts';
 import { type Recovered, recoverLog, type RecoveryOptions } from '../audit/recovery.ts';
@@ -33,8 +33,10 @@ const COMPACT_AT = 64 * 1024 * 1024;
  * result is stored once; but all of them have to fit in memory.
  */
 const APPLY_BYTES = 2 * 1024 * 1024;
-/** The same while reports are taken: they wait until that is applied. */
+/** The same while reports come: they wait until that is applied. */
 const APPLY_BYTES_BESIDE = 128 * 1024;
+/** How much is read and verified between two requests, in bytes. */
+const PAGE_BESIDE = 64 * 1024;
 /** With more entries to apply than this the start does not wait for them: it takes a second or two on a throttled host. */
 const MOST_AT_START = 2000;
 /** What part of the reading is that of the early index, near enough. */
@@ -149,23 +151,32 @@ export class CatchUp {
       await early.read(log, () => this.#stopped);
       await this.#requireOwn(log);
     }
-    const pageBytes = early === undefined ? undefined : APPLY_BYTES_BESIDE;
+    const pageBytes = early === undefined ? undefined : PAGE_BESIDE;
     let cursor = new LogCursor(log, projections.position.seq, pageBytes);
     const { fault } = projections;
     // A new one undoes what was applied and not committed: then the log has to be read again from there.
     const isUndone = (): boolean => projections.fault !== fault;
+    let gathered: EntryLine[] = [];
+    const apply = (): void => {
+      if (gathered.length > 0 && !isUndone()) projections.catchUp(gathered.map(storedEntryIn));
+      gathered = [];
+    };
+    const pace = early === undefined ? undefined : new Pace(log);
     while (!isUndone() && !this.#stopped) {
       if (cursor.atEnd) {
+        apply();
         // In this very turn nothing is missing: a later one may have new entries.
-        this.#end();
+        if (!isUndone()) this.#end();
         break;
       }
       try {
-        const lines = await cursor.next();
+        gathered.push(...(await cursor.next()));
+        if (pace?.isLess(gathered)) continue;
         // The log does not compact between batches while the projections are behind.
         await projections.compact(COMPACT_AT);
-        if (!isUndone()) projections.catchUp(lines.map(storedEntryIn));
+        apply();
       } catch (error) {
+        apply();
         if (!(error instanceof RecorderError)) throw error;
         // What is valid can be read, as after a start that finds the damage at once.
         if (early !== undefined && log.status.state === 'damaged') this.#end();
@@ -175,7 +186,7 @@ export class CatchUp {
       }
       this.#onProgress(projections.position.seq);
       // Requests come first.
-      if (early !== undefined) await new Promise(setImmediate);
+      if (pace !== undefined) await new Promise(setImmediate);
     }
     if (projections.fault instanceof RecorderError) throw projections.fault;
   }
@@ -236,6 +247,31 @@ export class CatchUp {
     const fault: Error | undefined = this.#projections.fault;
     if (fault instanceof RecorderError) throw fault;
     this.#onProgress(entries.at(-1)?.data.seq ?? 0);
+  }
+}
+
+/** How much is applied at a time beside the work: little while reports come, more and more while none do. */
+class Pace {
+  readonly #log: Pick<ReadableLog, 'status'>;
+  #bytes = APPLY_BYTES_BESIDE;
+  #entries: number;
+
+  constructor(log: Pick<ReadableLog, 'status'>) {
+    this.#log = log;
+    this.#entries = log.status.entries;
+  }
+
+  /** Whether these lines are less than what is to be applied at a time. */
+  isLess(lines: readonly EntryLine[]): boolean {
+    const { entries } = this.#log.status;
+    if (entries !== this.#entries) this.#bytes = APPLY_BYTES_BESIDE;
+    this.#entries = entries;
+    const [first, last] = [lines[0], lines.at(-1)];
+    if (first === undefined || last === undefined) return true;
+    // Where another file begins there is less of it; what there is will do.
+    if (last.offset >= first.offset && last.offset - first.offset < this.#bytes) return true;
+    this.#bytes = Math.min(2 * this.#bytes, APPLY_BYTES);
+    return false;
   }
 }
 
