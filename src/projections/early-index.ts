@@ -6,7 +6,6 @@
  * waits for the projections, which is right for all that occur and costs a few others some seconds.
  */
 import type { FileHandle } from 'node:fs/promises';
-import { createHash } from 'node:crypto';
 import { readLines } from '../audit/lines.ts';
 import { openLogFile } from '../audit/log-reader.ts';
 import type { ReadableLog } from '../audit/log.ts';
@@ -27,9 +26,11 @@ const ORDINARY = /^[a-z0-9_.:/@-]+$/;
 /** How much is read between two requests, in bytes. */
 const WINDOW = 64 * 1024;
 
-/** The beginnings of lines that matter (entry-line.ts). */
-const REPORT = /^\{"timestamp":"[^"]{24}","event":"incident\.re(?:ported|curred)"/;
-const LONGEST_BEGINNING = 80;
+/** Where the event stands in each line: an entry has one spelling, and all timestamps have the same length (entry.ts). */
+const EVENT_AT = '{"timestamp":"2026-11-22T07:12:00.123Z","event":"'.length;
+/** The first letters of the events that matter. */
+const REPORTED = 'incident.rep';
+const RECURRED = 'incident.rec';
 
 export class EarlyIndex {
   readonly #filter = new Uint8Array(FILTER_BITS / 8);
@@ -80,7 +81,8 @@ export class EarlyIndex {
   ): Promise<void> {
     for await (const lines of readLines(file, 0, to, WINDOW)) {
       for (const { bytes, whole } of lines) {
-        if (whole && REPORT.test(bytes.toString('latin1', 0, LONGEST_BEGINNING))) this.#takeLine(bytes);
+        const event = bytes.toString('latin1', EVENT_AT, EVENT_AT + REPORTED.length);
+        if (whole && (event === REPORTED || event === RECURRED)) this.#takeLine(bytes);
       }
       onProgress((lines.at(-1)?.offset ?? 0) / to);
       if (isStopped()) return;
@@ -105,7 +107,7 @@ export class EarlyIndex {
     for (const entry of entries) {
       if (!isAboutIncident(entry)) continue;
       const request = requestOf(entry);
-      if (request !== undefined) this.#add('id' in request ? `id ${request.id}` : `key ${request.key}`);
+      if (request !== undefined) this.#add('id' in request ? request.id : keyOf(request));
       if (entry.event !== 'incident.reported') continue;
       const { report, source_suspicious: isSuspicious } = entry.data;
       if (report.dedup_key !== undefined) this.#add(dedupOf(report));
@@ -122,8 +124,8 @@ export class EarlyIndex {
   }
 
   /** Whether a request is new for certain. */
-  isNewRequest({ id }: RequestTag, { key }: Idempotency): boolean {
-    return this.#isComplete && !this.#mayHold(`id ${id}`) && !this.#mayHold(`key ${key}`);
+  isNewRequest({ id }: RequestTag, idempotency: Idempotency): boolean {
+    return this.#isComplete && !this.#mayHold(id) && !this.#mayHold(keyOf(idempotency));
   }
 
   /** Whether no incident on record has the `dedup_key` of a report, for certain. */
@@ -143,17 +145,41 @@ export class EarlyIndex {
   }
 
   #add(text: string): void {
-    for (const bit of bitsOf(text)) this.#filter[bit >>> 3]! |= 1 << (bit & 7);
+    const [first, step] = hashesOf(text);
+    for (let n = 0; n < HASHES; n++) {
+      const bit = (first + n * step) % FILTER_BITS;
+      this.#filter[bit >>> 3]! |= 1 << (bit & 7);
+    }
   }
 
   #mayHold(text: string): boolean {
-    return bitsOf(text).every((bit) => (this.#filter[bit >>> 3]! & (1 << (bit & 7))) !== 0);
+    const [first, step] = hashesOf(text);
+    for (let n = 0; n < HASHES; n++) {
+      const bit = (first + n * step) % FILTER_BITS;
+      if ((this.#filter[bit >>> 3]! & (1 << (bit & 7))) === 0) return false;
+    }
+    return true;
   }
 }
 
+const keyOf = ({ key }: Idempotency): string => `key ${key}`;
+
 const dedupOf = ({ dedup_key: key, class: ofClass, source }: Report): string => JSON.stringify([key, ofClass, source]);
 
-const bitsOf = (text: string): readonly number[] => {
-  const digest = createHash('sha256').update(text).digest();
-  return Array.from({ length: HASHES }, (_, index) => digest.readUInt32LE(4 * index) % FILTER_BITS);
-};
+const DIGEST = /^[0-9a-f]{32}/;
+
+/**
+ * Two numbers from a text, which bits are made of: of a digest its own digits, else FNV-1a. Who looks for texts that give
+ * the same makes his own reports wait.
+ */
+function hashesOf(text: string): readonly [number, number] {
+  if (DIGEST.test(text))
+    return [Number.parseInt(text.slice(0, 12), 16), 2 * Number.parseInt(text.slice(12, 20), 16) + 1];
+  let hash = 0x811c9dc5;
+  let other = 0x9747b28c;
+  for (let at = 0; at < text.length; at++) {
+    hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+    other = Math.imul(other ^ text.charCodeAt(at), 0x85ebca6b);
+  }
+  return [hash >>> 0, 2 * (other >>> 1) + 1];
+}
