@@ -23,6 +23,7 @@ export const ERROR_STATUS = {
   internal: 500,
   log_unavailable: 503,
   overloaded: 503,
+  starting: 503,
   stopping: 503,
   config: 500,
   damaged_log: 500,

@@ -43,7 +43,8 @@ export function reasonsOf({
   const { state, writable, reason } = log.status;
   return [
     writable ? undefined : (reason ?? `the audit log is ${state}`),
-    projections.unfinished
+    projections.reading,
+    projections.unfinished && projections.reading === undefined
       ? `reads are behind the audit log: ${projections.fault?.message ?? 'catching up'}`
       : undefined,
     token.fault(),
@@ -61,11 +62,9 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
   const { state, writable, entries, bytes, segments, algorithm } = log.status;
   const { version, source, path, digest, loaded_at } = policy.current;
   const reasons = reasonsOf(dependencies);
-  const { open_incidents, total_incidents } = projections.statistics.read();
   return {
     status: reasons.length === 0 ? 'ok' : 'degraded',
-    open_incidents,
-    total_incidents,
+    ...incidentsOf(projections),
     ...(reasons.length === 0 ? {} : { reasons }),
     warnings: [
       ...warnings(),
@@ -86,21 +85,33 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
       log_id: identity.id ?? null,
       findings: findings.open.map(({ finding, detail, found_at }) => ({ finding, detail, found_at })),
     },
-    containment: { ...containmentOf(projections), overdue: overdue.map(overdueOf) },
+    ...containmentOf(projections, overdue),
     notify: detailed ? notifier.detailedStatus.map(inDetail) : notifier.status,
     policy: { version, source, ...(path === undefined ? {} : { path }), digest, loaded_at },
   };
 }
 
-/** Which actions are engaged, and how many deliveries have each status, over all actions. */
-function containmentOf({ posture }: Projections) {
+/** How many incidents there are. Not while the log is being read at a start: then nobody knows. */
+function incidentsOf({ statistics, reading }: Projections) {
+  if (reading !== undefined) return {};
+  const { open_incidents, total_incidents } = statistics.read();
+  return { open_incidents, total_incidents };
+}
+
+/**
+ * Which actions are engaged, how many deliveries have each status, over all actions, and which are overdue; nothing while
+ * the log is being read.
+ */
+function containmentOf({ posture, reading }: Projections, overdue: readonly UnconfirmedDirective[]) {
+  if (reading !== undefined) return {};
   const counts: Record<string, number> = {};
   for (const action of ACTIONS) {
     for (const [status, count] of Object.entries(posture.of(action).counts)) {
       counts[status] = (counts[status] ?? 0) + count;
     }
   }
-  return { engaged: ACTIONS.filter((action) => posture.of(action).holders > 0), deliveries: counts };
+  const engaged = ACTIONS.filter((action) => posture.of(action).holders > 0);
+  return { containment: { engaged, deliveries: counts, overdue: overdue.map(overdueOf) } };
 }
 
 const inDetail = ({ webhook, status, lastError }: DetailedWebhookStatus): WebhookStatus => ({
@@ -137,7 +148,8 @@ const overdueOf = ({ action, directive, incident, asked_at, age, overdue }: Unco
   incidents: Math.max(overdue, 1),
 });
 
-function containmentWarnings({ posture }: Projections): readonly string[] {
+function containmentWarnings({ posture, reading }: Projections): readonly string[] {
+  if (reading !== undefined) return [];
   return ACTIONS.flatMap((action) => {
     const { counts, release } = posture.of(action);
     const broken = (counts.failed ?? 0) + (counts.lost ?? 0);

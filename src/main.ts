@@ -39,7 +39,8 @@ async function main(): Promise<void> {
   const service = await startService(config, systemClock, logger, { logRequest: requestLines(logger, output) });
   const { address, addresses } = service;
   const where = addresses.length === 1 ? { address } : { address, addresses };
-  logger.info({ ...where, log: config.logPath }, 'listening');
+  const reading = service.isReading ? { reading: true } : {};
+  logger.info({ ...where, log: config.logPath, ...reading }, 'listening');
   if (values.local) output.write(`${localUseNotice(address, config)}\n`);
   process.exit(await signals.obey(service));
 }

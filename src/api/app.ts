@@ -15,6 +15,7 @@ import { checks } from './middleware/checks.ts';
 import { errors } from './middleware/errors.ts';
 import { hostGuard } from './middleware/host-guard.ts';
 import { readAccess } from './middleware/read-access.ts';
+import { reading } from './middleware/reading.ts';
 import { requestCount } from './middleware/request-count.ts';
 import { requestLog } from './middleware/request-log.ts';
 import { requestTarget } from './middleware/request-target.ts';
@@ -59,7 +60,15 @@ export const createApp = (dependencies: ApiDependencies): Koa => {
   app.use(requestLog(dependencies));
   app.use(requestCount(dependencies));
   app.use(errors(log));
-  app.use(checks(responseHeaders(), requestTarget(), hostGuard(dependencies), readAccess(dependencies)));
+  app.use(
+    checks(
+      responseHeaders(),
+      requestTarget(),
+      hostGuard(dependencies),
+      readAccess(dependencies),
+      reading(dependencies),
+    ),
+  );
   app.use(routing(routesOf(dependencies)));
   app.use(unmatched());
 

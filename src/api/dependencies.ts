@@ -47,6 +47,8 @@ export interface ApiDependencies {
   readonly health: (detailed: boolean) => HealthSummary;
   /** Why reports and commands are refused now; empty while they are taken. */
   readonly reasons: () => readonly string[];
+  /** How far the log has been read, while reads can't be answered yet; undefined when they can. */
+  readonly reading?: () => string | undefined;
   readonly metrics: Pick<Metrics, 'render'> & { readonly requests: Pick<Metrics['requests'], 'count'> };
   readonly token: Pick<ServiceToken, 'matches' | 'proofKey'>;
   /** Loads the policy again; the result is shown to the client. */

@@ -30,20 +30,20 @@ export function readEntryLine({ bytes, offset }: Pick<Line, 'bytes' | 'offset'>)
 /**
  * Reads a line that is served: only as the entry that was written there.
  * @param seq of the entry that is due
- * @param before the line before it, when it was read as well
+ * @param before the hash of the entry before it, when that was read as well
  * @returns undefined for any other line
  */
 export function readGenuineLine(
   line: Pick<Line, 'bytes' | 'offset'>,
   seq: number,
   hash: ChainHash,
-  before?: EntryLine,
+  before?: string,
 ): EntryLine | undefined {
   const read = readEntryLine(line);
   if (read?.seq !== seq || !isUtf8(line.bytes)) return undefined;
   try {
     const entry = parseGenuine(line.bytes.toString('utf8'), hash);
-    const follows = before === undefined || before.entry().entry_hash === entry.prev_hash;
+    const follows = before === undefined || before === entry.prev_hash;
     return entry.data.seq === seq && follows ? { ...read, entry: () => entry } : undefined;
   } catch (error) {
     if (!(error instanceof EntryFault)) throw error;

@@ -16,13 +16,20 @@ const PAGE_BYTES = 16 * 1024;
 
 export class LogCursor {
   readonly #log: ReadableLog;
+  readonly #pageBytes: number;
   #position: number;
+  /** The hash of the entry at the position, when it was read. */
+  #hash: string | undefined;
   /** Where the next entry begins: the `seq` of its file's first entry, and the offset in that file. */
   #place: { readonly first: number; readonly offset: number } | undefined;
 
-  /** @param after begin after the entry with this `seq`; 0 for the beginning of the log */
-  constructor(log: ReadableLog, after: number) {
+  /**
+   * @param after begin after the entry with this `seq`; 0 for the beginning of the log
+   * @param pageBytes how much to read at a time
+   */
+  constructor(log: ReadableLog, after: number, pageBytes = PAGE_BYTES) {
     this.#log = log;
+    this.#pageBytes = pageBytes;
     this.#position = after;
   }
 
@@ -61,12 +68,12 @@ export class LogCursor {
       const known = first === due ? 0 : this.#place?.first === first ? this.#place.offset : undefined;
       let offset = known ?? (await findEntry(file, size, due));
       const page: EntryLine[] = [];
-      for await (const lines of readLines(file, offset, size, PAGE_BYTES)) {
+      for await (const lines of readLines(file, offset, size, this.#pageBytes)) {
         await turn?.();
         for (const read of lines) {
           const seq = due + page.length;
           if (!read.whole || seq > last) break;
-          const line = readGenuineLine(read, seq, this.#log.hash, page.at(-1));
+          const line = readGenuineLine(read, seq, this.#log.hash, page.at(-1)?.entry().entry_hash ?? this.#hash);
           if (line === undefined) break;
           page.push(line);
           offset += line.bytes.length + 1;
@@ -75,6 +82,7 @@ export class LogCursor {
       }
       if (page.length === 0) return undefined;
       this.#position += page.length;
+      this.#hash = page.at(-1)?.entry().entry_hash;
       this.#place = { first, offset };
       return page;
     } finally {

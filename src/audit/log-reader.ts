@@ -73,12 +73,12 @@ async function findBehind(
   hash: ChainHash,
 ): Promise<EntryLine | undefined> {
   let due = Math.max(first, seq - 1);
-  let before: EntryLine | undefined;
+  let before: string | undefined;
   for await (const lines of readLines(file, due === first ? 0 : await findEntry(file, size, due), size)) {
     for (const line of lines) {
       const read: EntryLine | undefined = line.whole ? readGenuineLine(line, due, hash, before) : undefined;
       if (read === undefined || due === seq) return read;
-      before = read;
+      before = read.entry().entry_hash;
       due += 1;
     }
   }

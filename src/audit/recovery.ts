@@ -25,7 +25,7 @@ import { CheckpointComparison, type CheckpointReading, readCheckpoint, writeChec
 import { replaceFile, syncDirectoryOf, writeAll } from '../durable-file.ts';
 import type { Head } from './entry.ts';
 import type { Finding } from './findings.ts';
-import { findResumePoint, type KnownUpTo } from './resume-point.ts';
+import { findCheckpoint, findResumePoint, type KnownUpTo } from './resume-point.ts';
 import { findSealed, type SealedSegment } from './segments.ts';
 import {
   type Damage,
@@ -72,8 +72,11 @@ export interface RecoveryOptions {
   readonly clock: Clock;
   /** Gets every valid entry that is read, in order. */
   readonly onEntries: OnEntries;
-  /** How far the projections know the log. Every entry after that is read. */
-  readonly known?: KnownUpTo;
+  /**
+   * How far the projections know the log: every entry after that is read. `checkpoint`: where that is in the newest file,
+   * only what follows it is read.
+   */
+  readonly known?: KnownUpTo | 'checkpoint';
   /** The last entry that the projections have applied: it was synced, so that no crash has torn it. */
   readonly applied?: number;
 }
@@ -104,7 +107,10 @@ export async function recoverLog({
       comparison.take(entries);
       return onEntries(entries);
     };
-    const place = await findResumePoint(file, size, known, checkpoint.head);
+    const place =
+      known === 'checkpoint'
+        ? await findCheckpoint(file, size, checkpoint.head)
+        : await findResumePoint(file, size, known, checkpoint.head);
     const prefix =
       place === undefined
         ? await verifyChain([...sealed, { path }], hash, take)

@@ -5,6 +5,7 @@
  */
 import type { FileHandle } from 'node:fs/promises';
 import type { Head } from './entry.ts';
+import { findEntry } from './find-entry.ts';
 import { NEWLINE, readLines, WINDOW_BYTES } from './lines.ts';
 import type { StartingPoint } from './verify-chain.ts';
 import { type Entry, readEntry } from '../domain/entries.ts';
@@ -34,6 +35,21 @@ export async function findResumePoint(
   const offset = await lineStart(file, known.end, known.seq - due);
   const entry = offset === undefined ? undefined : await entryAt(file, offset, size);
   if (offset === undefined || entry?.data.seq !== due) return undefined;
+  return { head: { entries: due - 1, hash: entry.prev_hash }, offset, line: due - first + 1 };
+}
+
+/** Finds the entry that the checkpoint counts last; undefined when it is not in this file. */
+export async function findCheckpoint(
+  file: FileHandle,
+  size: number,
+  checkpoint: Head | undefined,
+): Promise<StartingPoint | undefined> {
+  const due = checkpoint?.entries ?? 0;
+  const first = (await entryAt(file, 0, size))?.data.seq;
+  if (first === undefined || due < first) return undefined;
+  const offset = await findEntry(file, size, due);
+  const entry = await entryAt(file, offset, size);
+  if (entry?.data.seq !== due) return undefined;
   return { head: { entries: due - 1, hash: entry.prev_hash }, offset, line: due - first + 1 };
 }
 

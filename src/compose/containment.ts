@@ -74,7 +74,12 @@ export function startContainment(
     confirmations: new Confirmations({ incidents, current, log, targets, clock, wake }),
     posture,
     notifier,
-    overdue,
+    overdue: {
+      // What was read so far does not say what was confirmed since.
+      get unconfirmed() {
+        return projections.reading === undefined ? overdue.unconfirmed : [];
+      },
+    },
     begin: () => {
       dispatcher.wakeAll();
       posture.changed();

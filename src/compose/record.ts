@@ -117,12 +117,14 @@ export async function openRecord(
     }),
     (opened) => opened.close(),
   );
+  releases.defer(() => catchUp.stop());
   const serviceEntries = new ServiceEntries(log);
   const findings = new LogFindings({ log, serviceEntries, onRecord: projections.findings, clock });
   const onMissing = (missing: readonly MissingEntries[]): void => {
     for (const finding of missing.map(findingOf)) void findings.report(finding);
   };
-  const { tables } = projections;
+  const isWhole = catchUp.early === undefined;
+  const tables = isWhole ? projections.tables : undefined;
   const prove = isMadeBefore ? () => projections.proof(log, tables) : undefined;
   const onDifference = (difference: string): void => {
     // From a damaged log it could not be made again, and reads go on.
@@ -172,10 +174,11 @@ export async function openRecord(
     policy: () => policy.current,
     tags: new RequestTags(hash.digest('requests of reports')),
     channelOf: channel,
+    early: () => catchUp.early,
     clock,
     random: randomPool(),
   });
-  if (isMadeBefore && recovered.damage === undefined) {
+  if (isMadeBefore && isWhole && recovered.damage === undefined) {
     await postureProof.begin(
       (finding) => void findings.report(finding),
       (error) => {

@@ -116,6 +116,7 @@ export async function serve(
       ),
     acknowledgeDamage: (finding, signature) => findings.acknowledge(finding, signature),
     reasons,
+    reading: () => projections.reading,
     metrics,
     activity: projections.activity,
     token,
@@ -151,13 +152,14 @@ export async function serve(
 
 /** What happens to each batch that is on disk, in this order, before its appends resolve. */
 const stagesOf = (
-  { projections }: OpenRecord,
+  { projections, catchUp }: OpenRecord,
   { posture, notifier }: RunningContainment,
   events: EventStreams,
   metrics: Metrics,
   logger: Logger,
 ): readonly ((batch: TakenBatch) => void)[] => [
   ({ taken }) => projections.apply(taken),
+  ({ entries }) => catchUp.early?.take(entries),
   () => posture.changed(),
   () => notifier.wake(),
   ({ entries, written }) => events.publish(entries, written),

@@ -30,6 +30,8 @@ export interface Service {
   readonly address: BindAddress;
   /** Where it listens. */
   readonly addresses: readonly BindAddress[];
+  /** Whether the log is still being read: nothing on record can be read until then. */
+  readonly isReading: boolean;
   /** Reads the policy and the token again; a refused policy stays out of force and is only logged. */
   reload(): Promise<void>;
   /** Ends the service: finishes what is in flight, records that it stopped and why, releases everything. */
@@ -73,7 +75,16 @@ export async function startService(
   if (recovered.damage !== undefined) logDamage(logger, recovered.damage);
   await announceStart(record, another, config, clock, logger);
   containment.begin();
-  if (recovered.damage === undefined) {
+  const { early, whole } = record.catchUp;
+  if (early !== undefined) {
+    // The heartbeat goes on with it when it fails.
+    record.catchUp.resume(log).catch((error: unknown) => logger.error({ err: error }, 'reads stay behind'));
+    void whole.then(async () => {
+      logger.info({ entries: log.status.entries }, 'the log is read');
+      containment.begin();
+      await verifyRest(verification, log, logger);
+    });
+  } else if (recovered.damage === undefined) {
     void verifyRest(verification, log, logger);
     // What is in force is known for certain when the database is proved; with a short log that is soon.
     await Promise.race([verification.proved, rest(PROOF_IS_SOON, undefined, { ref: false })]);
@@ -83,6 +94,9 @@ export async function startService(
   return {
     address: addresses[0]!,
     addresses,
+    get isReading() {
+      return record.projections.reading !== undefined;
+    },
     reload: async () => {
       token.reload();
       await reload().catch((error: unknown) => logger.error({ err: error }, 'policy not reloaded'));
@@ -156,23 +170,15 @@ async function announceStart(
   clock: Clock,
   logger: Logger,
 ): Promise<void> {
-  const { recovered, serviceEntries, findings, tornWrite, policy } = record;
+  const { recovered, serviceEntries, findings, tornWrite, policy, catchUp } = record;
   if (recovered.repair !== undefined) {
     const { keptAs, bytes } = recovered.repair;
     logger.warn({ keptAs, bytes }, 'a torn tail was cut off the audit log');
     const data = { kept_as: keptAs, bytes, after_seq: recovered.head.entries };
     await serviceEntries.record({ timestamp: timestamp(clock.now()), event: 'log.repaired', data });
   }
-  for (const finding of findingsIn(recovered)) await findings.report(finding);
   const beside = besideOf(config);
-  const marked = recovered.damage === undefined ? markedDamage(beside) : undefined;
-  if (marked !== undefined) {
-    await findings.report({ name: 'log_mended', detail: `the log was damaged and verifies again: ${marked}` });
-    unmarkDamage(beside);
-  }
-  if (record.projections.altered !== undefined) {
-    await findings.report({ name: 'database_altered', detail: `${record.projections.altered}: it was made again` });
-  }
+  if (catchUp.early === undefined) await announceFindings(record, beside);
   // The heartbeat tries again what fails here.
   await tornWrite.attempt().catch((error: unknown) => logger.error({ err: error }, 'a torn write is not complete'));
   await serviceEntries.record({
@@ -186,7 +192,31 @@ async function announceStart(
     },
   });
   const changed = record.identity.id === undefined ? await identify(record, logger) : another;
-  if (changed !== undefined) await findings.report(changed);
+  const finish = async (): Promise<void> => {
+    if (changed !== undefined) await findings.report(changed);
+  };
+  if (catchUp.early === undefined) return finish();
+  // Which findings are on record is known when the log has been read.
+  void catchUp.whole
+    .then(() => announceFindings(record, beside))
+    .then(finish)
+    .catch((error: unknown) => logger.error({ err: error }, 'a finding is not on record'));
+}
+
+/**
+ * Records what the start has found.
+ * @param beside the path of the log, where the files are that belong to it
+ */
+async function announceFindings({ recovered, findings, projections }: OpenRecord, beside: string): Promise<void> {
+  for (const finding of findingsIn(recovered)) await findings.report(finding);
+  const marked = recovered.damage === undefined ? markedDamage(beside) : undefined;
+  if (marked !== undefined) {
+    await findings.report({ name: 'log_mended', detail: `the log was damaged and verifies again: ${marked}` });
+    unmarkDamage(beside);
+  }
+  if (projections.altered !== undefined) {
+    await findings.report({ name: 'database_altered', detail: `${projections.altered}: it was made again` });
+  }
 }
 
 /** Finds out which log it is. Returns the finding that it is another one than before. */

@@ -144,10 +144,7 @@ export class IncidentActor {
    * @throws RecorderError like `send`
    */
   open(drafts: readonly IncidentDraft[]): Promise<IncidentRecord> {
-    return this.#mailbox.post(() => {
-      this.#dependencies.current();
-      return this.#append(drafts);
-    });
+    return this.#mailbox.post(() => this.#append(drafts));
   }
 
   /**

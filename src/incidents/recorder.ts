@@ -10,9 +10,11 @@ import { type Channel, CLASSES, type ContainmentAction, type Directive } from '.
 import { type Clock, timestamp } from '../clock.ts';
 import { type Entry, type Idempotency, isAboutIncident, type Report, type RequestTag } from '../domain/entries.ts';
 import { decideReport, type IncidentRecord } from '../domain/incident.ts';
+import { mixesScripts } from '../domain/source-name.ts';
 import { found, isAbsence, RecorderError } from '../errors.ts';
 import { documentOf, type IncidentDocument } from '../domain/document.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
+import type { EarlyIndex } from '../projections/early-index.ts';
 import { UnprovedIncident } from '../projections/incident-proof.ts';
 import type { Projections } from '../projections/projections.ts';
 import type { Burst, PolicyContent } from '../policy/policy.ts';
@@ -43,7 +45,9 @@ export interface Recorded {
 
 export interface RecorderDependencies {
   readonly incidents: ActorRegistry;
-  readonly projections: Pick<Projections, 'current' | 'latest'>;
+  readonly projections: Pick<Projections, 'current' | 'latest' | 'incidents' | 'reading'>;
+  /** What to decide by until the projections are made; undefined when they are. */
+  readonly early?: () => EarlyIndex | undefined;
   /** The policy that is in force. */
   readonly policy: () => Pick<PolicyContent, 'rules' | 'attention_after' | 'burst' | 'report_bytes_per_day'>;
   readonly tags: RequestTags;
@@ -78,6 +82,11 @@ export class Recorder {
     if (idempotency === undefined) return this.#recordOnce(report, bytes, undefined);
     const request = this.#dependencies.tags.of(report.source, idempotency);
     return this.#keys.run(`key ${request.id}`, async () => {
+      const early = this.#early();
+      if (early !== undefined) {
+        if (!early.isNewRequest(request, idempotency)) throw this.#notYet('whether this Idempotency-Key was used');
+        return this.#recordOnce(report, bytes, request);
+      }
       const current = this.#dependencies.projections.current();
       const earlier = current.reportedBy(request, report.source, idempotency);
       if (earlier === undefined) return this.#recordOnce(report, bytes, request);
@@ -120,6 +129,11 @@ export class Recorder {
     const { dedup_key: key, class: incidentClass, source } = report;
     if (key === undefined) return this.#foldOrOpen(report, request);
     return this.#keys.run(JSON.stringify(['same', key, incidentClass, source]), async () => {
+      const early = this.#early();
+      if (early !== undefined) {
+        if (!early.isNewDedupKey(report)) throw this.#notYet('whether there is an incident with this dedup_key');
+        return this.#foldOrOpen(report, request);
+      }
       const id = this.#dependencies.projections.current().unresolved(key, incidentClass, source);
       const recorded = id === undefined ? undefined : await this.#recur(id, report, request);
       return recorded ?? this.#foldOrOpen(report, request);
@@ -156,13 +170,33 @@ export class Recorder {
 
   async #open(report: Report, request: RequestTag | undefined): Promise<Recorded> {
     const { incidents, projections, clock, random, policy, channelOf } = this.#dependencies;
-    const current = projections.current();
-    const id = incidentId(clock.now(), random, (taken) => incidents.has(taken) || current.hasIncident(taken));
+    const sourceSuspicious = this.#isSuspicious(report.source);
+    const isTaken = (id: string): boolean => incidents.has(id) || projections.incidents.has(id);
+    const id = incidentId(clock.now(), random, isTaken);
     const circumstances = { timestamp: timestamp(clock.now()), channelOf };
-    const sourceSuspicious = this.#known.isSuspicious(report.source, current);
     const rule = policy().rules[report.class];
     const drafts = decideReport(id, report, rule, circumstances, { request, sourceSuspicious });
     return { incident: this.#documentOf(await incidents.actor(id).open(drafts)), change: 'created' };
+  }
+
+  /** Whether a source could be taken for another one. @throws RecorderError `log_unavailable`, `starting` */
+  #isSuspicious(source: string): boolean {
+    const early = this.#early();
+    if (early === undefined) return this.#known.isSuspicious(source, this.#dependencies.projections.current());
+    const looksLikeAnother = early.looksLikeAnother(source);
+    if (looksLikeAnother === undefined) throw this.#notYet('whether this source could be taken for another');
+    return looksLikeAnother || mixesScripts(source);
+  }
+
+  #early(): EarlyIndex | undefined {
+    return this.#dependencies.early?.();
+  }
+
+  #notYet(what: string): RecorderError {
+    return new RecorderError(
+      'starting',
+      `${this.#dependencies.projections.reading ?? 'starting'}: ${what} is not known yet`,
+    );
   }
 
   /** Adds an occurrence; undefined when the incident was resolved or archived in the meantime, or can't be proved now. */

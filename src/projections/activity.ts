@@ -196,7 +196,7 @@ function contribute(counts: Map<string, number>, incident: Contributing, by: 1 |
 function confirmedAt({ containment }: Contributing): string | undefined {
   if (containment?.status !== 'confirmed') return undefined;
   const times = containment.actions.flatMap(({ confirmed_at = [] }) => confirmed_at);
-  return times.reduce((latest, time) => (time > latest ? time : latest));
+  return times.reduce<string | undefined>((latest = '', time) => (time > latest ? time : latest), undefined);
 }
 
 /** Four steps double a duration. */

@@ -37,8 +37,8 @@ export interface DatabaseProofParts {
   readonly places: EntryPlaces;
   readonly statistics: Statistics;
   readonly log: ReadableLog;
-  /** The small tables as the start has found them. */
-  readonly tables: SmallTables;
+  /** The small tables as the start has found them; undefined when it has not read all of the log. */
+  readonly tables: SmallTables | undefined;
   /** Whether the projections have all that is in the log. */
   readonly isCurrent: () => boolean;
 }
@@ -229,7 +229,8 @@ export class DatabaseProof {
   }
 
   #tableDifference(missing: readonly MissingEntries[]): string | undefined {
-    return missing.length === 0 ? this.#tables.difference(this.#parts.tables) : undefined;
+    const { tables } = this.#parts;
+    return missing.length === 0 && tables !== undefined ? this.#tables.difference(tables) : undefined;
   }
 
   /** Counts one kind at a time: within a turn the rows and their number change together. */

@@ -12,7 +12,8 @@
 import { type IncidentClass, SEVERITIES, type Severity, type State } from '../../machines/vocabulary.ts';
 import { HOUR } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
-import { Search, searchQuery, type SearchWord } from './search.ts';
+import { Search, searchQuery } from './search.ts';
+import type { SearchWord } from './search-words.ts';
 import { common, FETCH, merged, IndexScan } from './index-scan.ts';
 
 /** A place in the list: behind the incident of this severity rank and number, seen from when `head` was the newest. */

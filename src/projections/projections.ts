@@ -98,6 +98,7 @@ export class Projections {
   readonly #current: CurrentReads;
   #altered: string | undefined;
   #unfinished = false;
+  #reading: (() => string) | undefined;
   readonly #database: Database;
   readonly #latest = new Map<string, IncidentDocument>();
   readonly #move: Statement;
@@ -193,12 +194,29 @@ export class Projections {
     return this.#unfinished;
   }
 
+  /** How far the log has been read, while that is made good after a start; undefined afterwards. */
+  get reading(): string | undefined {
+    const text = this.#reading?.();
+    return text === undefined || this.#fault === undefined ? text : `${text}: ${this.#fault.message}`;
+  }
+
+  /**
+   * Stays behind the log until it was read to its end.
+   * @param reading says how far that is
+   */
+  fallBehind(reading: () => string): void {
+    this.#unfinished = true;
+    this.#reading = reading;
+  }
+
   /**
    * The reads that a decision may rest on.
-   * @throws RecorderError `log_unavailable` while the projections are behind the log
+   * @throws RecorderError `log_unavailable` while the projections are behind the log, `starting` while it is read
    */
   current(): CurrentReads {
     if (!this.#unfinished) return this.#current;
+    const { reading } = this;
+    if (reading !== undefined) throw new RecorderError('starting', reading, { cause: this.#fault });
     const message = 'what is on record is behind the audit log; try again';
     throw new RecorderError('log_unavailable', message, { cause: this.#fault });
   }
@@ -229,6 +247,7 @@ export class Projections {
   caughtUp(): void {
     if (!this.flush()) return;
     this.#unfinished = false;
+    this.#reading = undefined;
     this.#fault = undefined;
   }
 
@@ -262,8 +281,11 @@ export class Projections {
     return { open, notified: this.#webhooks.all(), isCut: open.length >= MOST_FINDINGS };
   }
 
-  /** Begins to prove the database against the log. @param tables the small tables as the start has found them */
-  proof(log: ReadableLog, tables: SmallTables): DatabaseProof {
+  /**
+   * Begins to prove the database against the log.
+   * @param tables the small tables as the start has found them; undefined when it has not read all of the log
+   */
+  proof(log: ReadableLog, tables: SmallTables | undefined): DatabaseProof {
     return new DatabaseProof({
       database: this.#database,
       incidents: this.#incidents,

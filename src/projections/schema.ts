@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is thrown away and made again from the log. */
-export const LAYOUT = 16;
+export const LAYOUT = 17;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -34,9 +34,9 @@ export const SCHEMA = `
   CREATE INDEX incidents_unresolved_by_dedup_key ON incidents (dedup_key, class, source)
     WHERE dedup_key IS NOT NULL AND state <> 'resolved';
 
-  -- The words of each incident, by its number: see search.ts.
+  -- The words of each incident, by its number: see search.ts and search-words.ts.
   CREATE VIRTUAL TABLE search USING fts5(
-    words, content = '', contentless_delete = 1, detail = none, tokenize = 'unicode61 remove_diacritics 2'
+    words, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'
   );
 
   -- The first and the last incident that were created in each hour since the epoch.

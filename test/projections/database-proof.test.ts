@@ -113,7 +113,11 @@ describe('given a database that somebody has edited while the service was stoppe
       () => `INSERT INTO findings VALUES ('log_cut', 'nothing', '2026-11-22T07:12:00.123Z', 1)`,
       /open findings/,
     ],
-    ['a webhook has taken everything', () => `INSERT INTO webhooks VALUES ('http://x', 1000, '[]')`, /webhooks have taken/],
+    [
+      'a webhook has taken everything',
+      () => `INSERT INTO webhooks VALUES ('http://x', 1000, '[]')`,
+      /webhooks have taken/,
+    ],
     ['incidents are counted twice', () => 'UPDATE population SET count = count * 2', /statistics/],
   ];
   for (const [what, sql, difference] of EDITS) {

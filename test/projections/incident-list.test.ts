@@ -7,7 +7,7 @@ import { Database } from '../../src/projections/database.ts';
 import type { Incident, IncidentRecord } from '../../src/domain/incident.ts';
 import { Statistics, Tally } from '../../src/projections/statistics.ts';
 import { Incidents } from '../../src/projections/incidents.ts';
-import { readWords } from '../../src/projections/search.ts';
+import { readWords } from '../../src/projections/search-words.ts';
 import { type Alike, type Cursor, IncidentList, type ListQuery } from '../../src/projections/incident-list.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 

@@ -71,7 +71,9 @@ export class Recording {
     const logPath = Recording.logIn(directory);
     const config = { logPath, policyPath, keyPath, segmentBytes, liveActors, allowNonLoopback: false };
     const record = await openRecord(config, clock, pino({ level: 'silent' }), releases);
-    return new Recording(clock, record, releases);
+    const recording = new Recording(clock, record, releases);
+    await record.catchUp.resume(record.log);
+    return recording;
   }
 
   private constructor(clock: FixedClock, record: OpenRecord, releases: AsyncDisposableStack) {

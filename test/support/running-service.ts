@@ -21,6 +21,8 @@ export interface StartOptions {
   readonly command?: readonly string[];
   /** A program and its arguments that run node, e.g. a tracer. */
   readonly under?: readonly string[];
+  /** Resolve when it listens, although it still reads its log. */
+  readonly whileReading?: boolean;
 }
 
 /** The service as a process of its own. */
@@ -49,7 +51,7 @@ export class RunningService extends ServiceClient {
     });
   }
 
-  /** Starts the service and waits until it listens; throws with what it said when it ends instead. */
+  /** Starts the service and waits until it listens and has read its log; throws with what it said when it ends instead. */
   static async start(home: ServiceHome, options: StartOptions = {}): Promise<RunningService> {
     const service = new RunningService(home, options);
     const lines = createInterface({ input: service.process.stdout });
@@ -66,6 +68,8 @@ export class RunningService extends ServiceClient {
     });
     await Promise.race([listening, ended]);
     ended.catch(() => {});
+    const isReading = service.output.some((line) => line.includes('"reading":true'));
+    if (isReading && !options.whileReading) await service.said('"msg":"the log is read"');
     return service;
   }
 

@@ -14,8 +14,8 @@ const health = named(
   'The health of the service.',
   z.object({
     status: meaning(z.enum(['ok', 'degraded']), 'degraded while reports and commands are refused.'),
-    open_incidents: count,
-    total_incidents: count,
+    open_incidents: maybe(meaning(count, 'Missing while the log is being read at a start.')),
+    total_incidents: maybe(meaning(count, 'Missing like `open_incidents`.')),
     reasons: maybe(meaning(z.array(text()), 'Why it is degraded.')),
     warnings: meaning(z.array(text()), 'What an operator should know although nothing is broken.'),
     version: text(),
@@ -34,26 +34,28 @@ const health = named(
         'What was found wrong with the log, until it is acknowledged.',
       ),
     }),
-    containment: z.object({
-      engaged: meaning(z.array(action), 'The actions in force.'),
-      deliveries: meaning(
-        z.partialRecord(z.enum(DELIVERY_STATUSES), count),
-        'How many of their deliveries have each status.',
-      ),
-      overdue: meaning(
-        z.array(
-          z.object({
-            action,
-            directive: z.enum(DIRECTIVES),
-            incident: meaning(incidentId, 'The one that has waited longest.'),
-            asked_at: time,
-            age_seconds: count,
-            incidents: meaning(count, 'How many are overdue.'),
-          }),
+    containment: maybe(
+      z.object({
+        engaged: meaning(z.array(action), 'The actions in force.'),
+        deliveries: meaning(
+          z.partialRecord(z.enum(DELIVERY_STATUSES), count),
+          'How many of their deliveries have each status.',
         ),
-        'What was asked for and not confirmed within the `overdue_after` of the policy.',
-      ),
-    }),
+        overdue: meaning(
+          z.array(
+            z.object({
+              action,
+              directive: z.enum(DIRECTIVES),
+              incident: meaning(incidentId, 'The one that has waited longest.'),
+              asked_at: time,
+              age_seconds: count,
+              incidents: meaning(count, 'How many are overdue.'),
+            }),
+          ),
+          'What was asked for and not confirmed within the `overdue_after` of the policy.',
+        ),
+      }),
+    ),
     notify: z.array(
       z.object({
         url: text(),

@@ -1,6 +1,6 @@
 import { RecorderError } from '../../errors.ts';
 import type { ListQuery } from '../../projections/incident-list.ts';
-import { readWords } from '../../projections/search.ts';
+import { readWords } from '../../projections/search-words.ts';
 import { readCursor } from './cursor.ts';
 import { LONGEST_LIST, listSchema, MOST_SOURCES } from './requests.ts';
 import { parseQuery } from '../request/query.ts';

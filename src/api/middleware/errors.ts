@@ -14,8 +14,8 @@ export const errors =
       await next();
     } catch (thrown) {
       const error = thrown instanceof RecorderError ? thrown : new RecorderError('internal', 'internal error');
-      // An overload shows in the status of the request's own line.
-      if (error.status >= 500 && error.code !== 'overloaded')
+      // An overload, and a log that is still being read, show in the status of the request's own line.
+      if (error.status >= 500 && error.code !== 'overloaded' && error.code !== 'starting')
         log.error({ id: ctx.state.requestId, err: thrown }, 'request failed');
       if (error.status === 503) ctx.set('Retry-After', RETRY_AFTER_SECONDS);
       if (error.code === 'quota_exceeded') ctx.set('Retry-After', String(error.fields.retry_after));

@@ -1,0 +1,19 @@
+import type { Context } from 'koa';
+import { RecorderError } from '../../errors.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+
+/** What is read without the record: the policy, the charts, the description of the API. */
+const WITHOUT_RECORD = /^\/api\/v1\/(?:policy$|openapi\.json$|machines(?:\/|$))/;
+
+/**
+ * Refuses reads while the log is being read at a start: what is on record is not known yet.
+ * @throws RecorderError `starting`
+ */
+export const reading =
+  ({ reading: progress }: Pick<ApiDependencies, 'reading'>) =>
+  ({ method, path }: Context): void => {
+    if (method !== 'GET' && method !== 'HEAD') return;
+    const isOfRecord = (path.startsWith('/api/v1/') && !WITHOUT_RECORD.test(path)) || path === '/metrics';
+    const text = isOfRecord ? progress?.() : undefined;
+    if (text !== undefined) throw new RecorderError('starting', text);
+  };

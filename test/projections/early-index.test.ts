@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import { expect } from 'chai';
+import type { Entry, Report } from '../../src/domain/entries.ts';
+import { EarlyIndex } from '../../src/projections/early-index.ts';
+
+const REPORT: Report = { class: 'tool_call_burst', source: 'tool-firewall', description: 'd' };
+const idOf = (text: string): string => createHash('sha256').update(text).digest('hex');
+const OTHER = { key: 'another key', fingerprint: 'f' };
+
+const reported = (report: Partial<Report>, more: object = {}): Entry =>
+  ({ event: 'incident.reported', data: { incident: 'x', report: { ...REPORT, ...report }, ...more } }) as Entry;
+
+/** An index of these entries, which were all that the log held. */
+const indexOf = async (entries: readonly Entry[]): Promise<EarlyIndex> => {
+  const index = new EarlyIndex();
+  index.take(entries);
+  const log = { status: { bytes: 0 }, sealed: [], fileOf: () => ({ path: '/nonexistent', first: 1 }) };
+  await index.read(log as never, () => false);
+  return index;
+};
+
+describe('EarlyIndex', () => {
+  it('knows for certain what is new, and never calls new what is in the log', async () => {
+    const ids = Array.from({ length: 2000 }, (_, n) => idOf(`known ${n}`));
+    const index = await indexOf([
+      ...ids.map((id, n) => reported({ dedup_key: `known ${n}` }, { request: { id, digest: 'd' } })),
+      reported({}, { idempotency: { key: 'old key', fingerprint: 'f' } }),
+    ]);
+    for (const [n, id] of ids.entries()) {
+      expect(index.isNewRequest({ id, digest: 'd' }, OTHER)).to.equal(false);
+      expect(index.isNewDedupKey({ ...REPORT, dedup_key: `known ${n}` })).to.equal(false);
+    }
+    expect(index.isNewRequest({ id: idOf('x'), digest: 'd' }, { key: 'old key', fingerprint: 'f' })).to.equal(false);
+    let seemKnown = 0;
+    for (let n = 0; n < 2000; n++) {
+      if (!index.isNewRequest({ id: idOf(`new ${n}`), digest: 'd' }, OTHER)) seemKnown++;
+      if (!index.isNewDedupKey({ ...REPORT, dedup_key: `new ${n}` })) seemKnown++;
+    }
+    expect(seemKnown).to.be.lessThan(5);
+    expect(index.isNewDedupKey({ ...REPORT, source: 'other', dedup_key: 'known 1' })).to.equal(true);
+  });
+
+  it('calls nothing new until the log was read', () => {
+    const index = new EarlyIndex();
+    expect(index.isNewRequest({ id: idOf('x'), digest: 'd' }, OTHER)).to.equal(false);
+    expect(index.isNewDedupKey({ ...REPORT, dedup_key: 'x' })).to.equal(false);
+  });
+
+  it('says which sources look like others, and waits with unusual names until the log was read', async () => {
+    const early = new EarlyIndex();
+    expect(early.looksLikeAnother('tool-firewall')).to.equal(false);
+    expect(early.looksLikeAnother('tооl-firewall')).to.equal(undefined);
+    const index = await indexOf([reported({}), reported({ source: 'spoof' }, { source_suspicious: true })]);
+    for (const [source, expected] of [
+      ['tool-firewall', false],
+      ['tool-flrewall', true],
+      ['tооl-firewall', true],
+      ['spoof', true],
+      ['new', false],
+    ] as const) {
+      expect(index.looksLikeAnother(source), source).to.equal(expected);
+    }
+  });
+});
