@@ -45,6 +45,16 @@ describe('Activity', () => {
     expect(read(1).reported.medium).to.deep.equal([2]);
   });
 
+  it('takes an incident that is contained by an entry of the log alone, which nobody confirms', () => {
+    const action = { action: 'log_alert', status: 'recorded', via: 'log', attempts: 0 };
+    const containment = { status: 'confirmed', actions: [action] };
+    const at = new Date(recording.clock.now()).toISOString();
+    const incident = { created_at: at, severity: 'low', containment };
+    recording.projections.activity.add([{ before: undefined, now: { incident } } as never]);
+    expect(read(1).reported.low).to.deep.equal([1]);
+    expect(read(1).time_to_containment.count).to.equal(0);
+  });
+
   it('tells how long resolving took, to a tenth', async () => {
     const durations = [20 * SECOND, 7 * MINUTE, 8 * MINUTE, 9 * MINUTE, 3 * HOUR];
     for (const milliseconds of durations) {
