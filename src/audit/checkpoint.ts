@@ -199,11 +199,22 @@ export class Checkpointer {
 
   async #write(head: Head): Promise<void> {
     // What became of the file must be noticed before it is written again.
-    if (!this.#isInPlace()) this.#takeNote();
+    const isInPlace = this.#isInPlace();
+    if (!isInPlace) this.#takeNote();
     // In this turn: later the posture may be that after further entries.
     const signed = this.#posture.sign(head)?.catch(() => {});
-    await writeCheckpoint(this.#logPath, head, this.#hash);
+    try {
+      await writeCheckpoint(this.#logPath, head, this.#hash);
+    } catch (error) {
+      // It may be in its place all the same, when only the sync of the directory failed: nobody has replaced it.
+      if (isInPlace) this.#remember();
+      throw error;
+    }
+    this.#remember();
     await signed;
+  }
+
+  #remember(): void {
     this.#written = lstatSync(checkpointPath(this.#logPath), NOT_THERE);
   }
 

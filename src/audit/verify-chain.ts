@@ -55,6 +55,7 @@ export type OnEntries = (entries: readonly StoredEntry[]) => void | Promise<void
 
 /** A file of the log. */
 export interface LogFile {
+  /** Where it is now. */
   readonly path: string;
   /** Read only so many bytes of it; by default all. */
   readonly to?: number;
@@ -77,10 +78,10 @@ export async function verifyChain(
   const archived: ArchivedRange[] = [];
   const lost: LogLostData[] = [];
   let prefix: ValidPrefix = { head: EMPTY_HEAD, end: 0, first: 1, missing: [] };
-  for (const { path, to } of files) {
-    const file = await open(path, 'r');
+  for (const one of files) {
+    const { file, path } = await openFile(one);
     try {
-      const end = to ?? (await file.stat()).size;
+      const end = one.to ?? (await file.stat()).size;
       const name = basename(path);
       const head = await headBefore(file, end, prefix.head);
       if (head !== prefix.head) gaps.push({ file: name, after: prefix.head, before: head });
@@ -103,6 +104,18 @@ export async function verifyChain(
     .filter(({ after, before }) => !areArchived(after, before, archived))
     .map((gap) => ({ ...gap, lost: lost.some((loss) => covers(loss, gap)) }));
   return { ...prefix, missing };
+}
+
+/** Opens a file of the log. It may be sealed between look-up and opening: then its path is another one. */
+async function openFile(one: LogFile): Promise<{ readonly file: FileHandle; readonly path: string }> {
+  for (;;) {
+    const { path } = one;
+    const file = await open(path, 'r').catch((error: unknown) => {
+      if (one.path === path) throw error;
+    });
+    if (file !== undefined && one.path === path) return { file, path };
+    await file?.close();
+  }
 }
 
 /** Whether a `log.lost` entry names all missing entries. */

@@ -3,8 +3,9 @@ import { basename, join } from 'node:path';
 import { expect } from 'chai';
 import { readLinesAt } from '../../src/audit/log-reader.ts';
 import { findSealed, sealedPath } from '../../src/audit/segments.ts';
+import { verifyChain } from '../../src/audit/verify-chain.ts';
 import { verifyLog } from '../../src/audit/verify.ts';
-import { draft, HASH, noteOf, openLog } from '../support/audit-log.ts';
+import { draft, HASH, noteOf, openLog, writeLog } from '../support/audit-log.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const SEGMENT_BYTES = 2000;
@@ -146,5 +147,23 @@ describe('a log in segments', () => {
       writeFileSync(second!.path, `${lines.slice(0, -1).join('\n')}\n`);
       expect((await damageOf(path))?.reason).to.include(`entry ${third!.first - 1} is missing before it`);
     });
+  });
+
+  it('is verified as it was, when a file is sealed between its look-up and its opening', async () => {
+    for (const isBegun of [true, false]) {
+      const path = join(directory(), 'audit.jsonl');
+      await writeLog(path, 10);
+      const sealed = sealedPath(path, 1);
+      const growing = {
+        get path() {
+          if (existsSync(sealed)) return sealed;
+          renameSync(path, sealed);
+          // The log goes on in another file, or that has not taken its place yet.
+          if (isBegun) writeFileSync(path, '');
+          return path;
+        },
+      };
+      expect((await verifyChain([growing], HASH, () => {})).head.entries).to.equal(10);
+    }
   });
 });

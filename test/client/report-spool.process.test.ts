@@ -356,6 +356,6 @@ describe('ReportSpool', () => {
     expect(await reporter.finish()).to.equal(0);
     const expected = Array.from({ length: last }, (_, index) => String(index + 1));
     expect(recorded(setting)).to.deep.equal(expected);
-    expect((await setting.home.verify()).damage).to.equal(undefined);
+    await setting.home.expectSound();
   });
 });

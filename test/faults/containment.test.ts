@@ -38,7 +38,7 @@ describe('given a recorder that is killed while it carries containment out', () 
     await ledger.settle(service);
     await ledger.expectCarriedOut(service);
     expect(await service.end()).to.equal(0);
-    expect(await home.verify()).to.not.have.property('damage');
+    await home.expectSound();
     const database = databasePath(home.log);
     const before = readTables(database);
     for (const suffix of ['', '-wal', '-shm']) rmSync(database + suffix, { force: true });

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as after } from 'node:timers/promises';
 import { expect } from 'chai';
 import { runningServices, ServiceHome } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
@@ -49,5 +51,22 @@ describe('given a disk that fails to sync once', () => {
     const { status, json } = await answer;
     expect([status, json.error]).to.deep.equal([503, 'the audit log could not be synced (EIO)']);
     expect(await service.ended).to.equal(EX_IOERR);
+  });
+
+  it('when that is a sync of the directory, then nobody is said to have replaced a file', async () => {
+    const recorded = async (nth: number): Promise<string> => {
+      const home = new ServiceHome(directory());
+      const service = await start(home, traced(`fsync:error=EIO:when=${nth}`, home.directory));
+      for (let count = 0; count < 2; count++) {
+        await service.report();
+        // The signed files are written a second after an append.
+        await after(1500);
+      }
+      expect(await service.end()).to.equal(0);
+      await home.expectSound();
+      return readFileSync(home.log, 'utf8');
+    };
+    // After those of the start, the next two are for the signed posture and the checkpoint.
+    for (const log of await Promise.all([3, 4, 5].map(recorded))) expect(log).to.not.include('log.restored');
   });
 });

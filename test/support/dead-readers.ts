@@ -6,7 +6,7 @@ import { join } from 'node:path';
 export interface DeadReader {
   /** The descriptor to give to a process. */
   readonly fd: number;
-  /** Reads a pipe after all: what is in it now. */
+  /** Reads a pipe after all: what is in it now. Throws after `close`. */
   readonly read?: () => string;
   readonly close: () => void;
 }
@@ -31,7 +31,10 @@ function unreadPipe(directory: string, isFull: boolean): DeadReader {
   const both = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
   const fd = openSync(path, constants.O_WRONLY);
   if (isFull) fill(both);
+  let isClosed = false;
   const read = (): string => {
+    // A test that was timed out may still be in its loop, and by then the descriptor is that of another file.
+    if (isClosed) throw new Error('the pipe is closed');
     const bytes = Buffer.alloc(64 * 1024);
     try {
       return bytes.toString('utf8', 0, readSync(both, bytes));
@@ -44,6 +47,7 @@ function unreadPipe(directory: string, isFull: boolean): DeadReader {
     fd,
     read,
     close: () => {
+      isClosed = true;
       closeSync(fd);
       closeSync(both);
     },

@@ -1,5 +1,6 @@
 import { cpSync, existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { expect } from 'chai';
 import { chainHash } from '../../src/audit/chain-hash.ts';
 import { verifyLog } from '../../src/audit/verify.ts';
 import { ROOT } from './programs.ts';
@@ -44,5 +45,10 @@ export class ServiceHome {
 
   verify() {
     return verifyLog(this.log, chainHash(Buffer.from(KEY)));
+  }
+  /** Holds that the log verifies; else it fails with the damage. */
+  async expectSound(): Promise<void> {
+    const { damage } = await this.verify();
+    expect(damage, JSON.stringify(damage)).to.equal(undefined);
   }
 }

@@ -50,6 +50,8 @@ export class Account {
         score: 1 / (number + 1),
         tools: ['shell', 'ünïcödé \u{1f512}'],
         filler: 'x'.repeat((number * 7919) % evidenceBytes),
+        // Without a model to quarantine, the quarantine needs a person.
+        ...(Math.floor(number / CLASSES.length) % 2 === 1 ? { model_name: `model ${number}` } : {}),
       },
     };
   }
@@ -108,10 +110,20 @@ export class Account {
     this.#standing = found === undefined ? 'refused' : 'acknowledged';
     this.#known = found;
     if (found === undefined) return;
-    const rule = BUILT_IN_RULES[this.report.class];
-    const alerts = rule.auto_contain && rule.actions.includes('log_alert') ? 1 : 0;
-    const state = rule.auto_contain ? 'contained' : 'open';
-    expect(this.incident, 'a report without an answer').to.deep.include({ ...this.report, state, version: 1 + alerts });
+    const { auto_contain } = BUILT_IN_RULES[this.report.class];
+    const state = auto_contain ? 'contained' : 'open';
+    const version = 1 + (auto_contain ? this.#followUps : 0);
+    expect(this.incident, 'a report without an answer').to.deep.include({ ...this.report, state, version });
+  }
+
+  /**
+   * How many entries follow the one that contains: an alert when that is an action; a failure and its alert when a model
+   * has to be quarantined and the evidence names none.
+   */
+  get #followUps(): number {
+    const { actions } = BUILT_IN_RULES[this.report.class];
+    const needsPerson = actions.includes('quarantine_model') && !('model_name' in this.report.evidence);
+    return (actions.includes('log_alert') ? 1 : 0) + (needsPerson ? 2 : 0);
   }
 
   #settleCommand(found: string, command: CommandName): void {
@@ -119,10 +131,10 @@ export class Account {
     const before = this.incident!;
     this.#known = found;
     const after = this.incident!;
-    const alerts = command === 'contain' && BUILT_IN_RULES[this.report.class].actions.includes('log_alert') ? 1 : 0;
+    const followUps = command === 'contain' ? this.#followUps : 0;
     const state = targetOf(before.state, command);
     expect(after, `${command} without an answer`).to.deep.include({ state, note: `${command} ${this.#number}` });
-    expect(after.version, `version after ${command} without an answer`).to.equal(before.version + 1 + alerts);
+    expect(after.version, `version after ${command} without an answer`).to.equal(before.version + 1 + followUps);
     expect(unmoved(after)).to.deep.equal(unmoved(before));
   }
 }
