@@ -19,21 +19,16 @@ import type { incidentMachine } from '../../machines/incident.ts';
 import type { Channel, ContainmentAction, Directive, Rule } from '../../machines/vocabulary.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { type Clock, timestamp } from '../clock.ts';
-import type { DeliveryName, DeliveryRecord } from '../domain/delivery.ts';
-import type { EntryOf, IncidentDraft, IncidentEntry, LineExtent } from '../domain/entries.ts';
 import {
   type Circumstances,
   decide,
-  decidedEffect,
-  effectOf,
-  evolve,
   followUpsOf,
   type IncidentDecision,
-  type IncidentRecord,
   type Message,
-  opened,
-  type RecordChange,
-} from '../domain/incident.ts';
+} from '../domain/decide-incident.ts';
+import type { DeliveryName, DeliveryRecord } from '../domain/delivery.ts';
+import type { EntryOf, IncidentDraft, IncidentEntry, LineExtent } from '../domain/entries.ts';
+import { decidedEffect, effectOf, evolve, type IncidentRecord, opened, type RecordChange } from '../domain/incident.ts';
 import { RecorderError } from '../errors.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import { Mailbox } from './mailbox.ts';
