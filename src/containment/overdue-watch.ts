@@ -15,6 +15,7 @@ import { waitOf } from '../domain/delivery.ts';
 import { RecorderError } from '../errors.ts';
 import type { IncidentActor } from '../incidents/incident-actor.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
+import { isOfIncident } from '../projections/incident-proof.ts';
 import { type Release, type ShownPosture, type Unconfirmed, WAITS } from '../projections/posture.ts';
 import { EntryAges } from './entry-ages.ts';
 
@@ -152,8 +153,8 @@ export class OverdueWatch {
     try {
       await this.#dependencies.incidents.actor(asked.incident).send({ type: 'deliver', action, directive, news });
     } catch (error) {
-      // A resolved incident may have left the record, and its release with it.
-      if (!(error instanceof RecorderError) || error.code !== 'not_found') throw error;
+      // A resolved incident may have left the record, and its release with it. One that can't be proved waits.
+      if (!isOfIncident(error)) throw error;
     }
   }
 }

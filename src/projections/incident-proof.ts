@@ -12,7 +12,7 @@ import type { ReadableLog } from '../audit/log.ts';
 import { Contradiction } from '../domain/contradiction.ts';
 import { type Entry, type IncidentEntry, isAboutIncident } from '../domain/entries.ts';
 import { fold, type IncidentRecord } from '../domain/incident.ts';
-import { RecorderError } from '../errors.ts';
+import { isAbsence, RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
 import type { Incidents } from './incidents.ts';
@@ -25,6 +25,9 @@ export class UnprovedIncident extends RecorderError {
     super('log_unavailable', message);
   }
 }
+
+/** Whether an error is about its incident alone: it can't be changed now, or is not on record. Others go on. */
+export const isOfIncident = (error: unknown): boolean => isAbsence(error) || error instanceof UnprovedIncident;
 
 export interface IncidentProofParts {
   readonly database: Database;
