@@ -246,11 +246,11 @@ export type ArchivedData = SegmentRange & {
   readonly findings?: readonly FindingOnRecord[];
 };
 
-/** An entry that a webhook did not take while it took others. It is put aside, and tried again by itself. */
+/** An entry that a webhook did not take while it took others. It is parked: the recorder tries it again. */
 export type ParkedEntry = {
   readonly seq: number;
   readonly event: string;
-  /** When it was put aside: RFC 3339. */
+  /** When it was parked: RFC 3339. */
   readonly since: string;
   /** How often it was sent since then, and the pauses between these attempts, in milliseconds. */
   readonly attempts: number;
@@ -274,7 +274,7 @@ export type WebhookSkippedData = Omit<ParkedEntry, 'seq' | 'event'> & {
   readonly error: string;
 };
 
-/** `webhook.retried`: an operator has an entry sent to a webhook again that was skipped or put aside. */
+/** `webhook.retried`: an operator asks for an entry to be sent again that was skipped or is parked. */
 export type WebhookRetriedData = {
   readonly url: string;
   /** The entry that is sent again. */
@@ -290,7 +290,7 @@ export type SkippedEntry = {
   readonly webhook: string;
   readonly seq: number;
   readonly event: string;
-  /** When it was put aside and when it was skipped: RFC 3339. */
+  /** When it was parked and when it was skipped: RFC 3339. */
   readonly parked_at: string;
   readonly skipped_at: string;
   readonly attempts: number;
