@@ -68,7 +68,7 @@ export async function startService(
   const onFault = (error: unknown): void => logger.error({ err: error }, 'containment met an unexpected error');
   const containment = startContainment(record, clock, serving, onFault);
   const options = { config, clock, logger, token, logRequest };
-  // Who resumes at once must not be refused for a place in this very log.
+  // A reader that resumes at once must not be refused for a place in this very log.
   const another = log.status.entries === 0 ? undefined : await identify(record, logger);
   const { addresses, reload } = await serve(record, containment, options, serving);
 
@@ -215,7 +215,7 @@ async function announceFindings({ recovered, findings, projections }: OpenRecord
     unmarkDamage(beside);
   }
   if (projections.altered !== undefined) {
-    await findings.report({ name: 'database_altered', detail: `${projections.altered}: it was made again` });
+    await findings.report({ name: 'database_altered', detail: `${projections.altered}: it was rebuilt` });
   }
 }
 

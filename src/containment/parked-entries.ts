@@ -73,7 +73,7 @@ export class ParkedEntries {
   /** Parks an entry. Where there are too many, those that have been parked longest are skipped. */
   async add({ seq, event }: EntryLine, error: string | undefined): Promise<void> {
     const oldest = [...this.#parked.values()].toSorted((one, other) => (one.since < other.since ? -1 : 1));
-    // An operator who has many sent again may have added more than one.
+    // More than one, when an operator has asked for many to be sent again.
     for (const one of oldest.slice(0, Math.max(0, oldest.length - MOST + 1))) {
       if (this.#parked.get(one.seq) === one) await this.#skip(one, `${MOST} others were parked after it`);
     }

@@ -4,13 +4,13 @@
  * A feed reads the log from the webhook's position, sends one entry at a time, and continues when the webhook has taken
  * it: only 2xx is an answer that takes. Anything else is tried again.
  *
- * One entry that a receiver can't take must not stop all that follow. After five minutes the feed also tries the entries
- * behind it, one at a time: when the receiver takes one it is up, and the entry that it still does not take is parked
- * (`ParkedEntries`). When it takes none it is away: everything waits, and nothing is parked.
+ * One entry that a receiver can't take must not stop all that follow. After five minutes the feed also tries the
+ * entries behind it, one at a time: when the receiver takes one it is up, and the entry that it still does not take is
+ * parked (`ParkedEntries`). When it takes none it is away: everything waits, and nothing is parked.
  *
- * Position and parked entries are recorded in the log (`notification.delivered`): the position from time to time, so that
- * after a crash the last entries are sent again, under the same keys. The log names the webhook by `nameOf`, because its
- * path may be a secret and many people read the log.
+ * Position and parked entries are recorded in the log (`notification.delivered`): the position from time to time, so
+ * that after a crash the last entries are sent again, under the same keys. The log names the webhook by `nameOf`,
+ * because its path may be a secret and many people read the log.
  */
 import type { EntryLine } from '../audit/entry-line.ts';
 import { LogCursor } from '../audit/log-cursor.ts';
@@ -295,8 +295,8 @@ export class WebhookFeed {
   }
 
   /**
-   * Finds out whether the receiver is up: sends an entry behind `head` before its turn, or again what it took last where
-   * there is none. False when that was not taken.
+   * Finds out whether the receiver is up: sends an entry behind `head` before its turn, or again what it took last
+   * where there is none. False when that was not taken.
    */
   async #isUp(head: number): Promise<boolean> {
     const line = (await this.#later.next(head)) ?? (await this.#lastTaken());

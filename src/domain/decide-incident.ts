@@ -2,8 +2,8 @@
  * What a report or a message to an incident decides: the entries to append, or a refusal.
  *
  * The statechart says whether a message is legal; the entries that follow from it are drafted here. Nothing has changed
- * until they are on disk: `incident.ts` says what they make of the incident then. All of it is pure: time, identifiers and
- * channels come in as arguments.
+ * until they are on disk: `incident.ts` says what they make of the incident then. All of it is pure: time, identifiers
+ * and channels come in as arguments.
  */
 import { type CommandName, eventOfCommand } from '../../machines/commands.ts';
 import { begin, decide as askChart, type Intent, stateOf } from '../../machines/decision.ts';
@@ -71,7 +71,7 @@ export interface Circumstances {
 export type IncidentDecision =
   /** The entries to append, all or none, and the delivery that the first of them is about, as it is then. */
   | { readonly kind: 'accepted'; readonly drafts: readonly IncidentDraft[]; readonly delivery?: DeliveryRecord }
-  /** The incident is there already, or the news come too late. */
+  /** The incident is in that state already, or the news comes too late. */
   | { readonly kind: 'unchanged' }
   | {
       readonly kind: 'refused';

@@ -103,7 +103,7 @@ export type RecurredData = AboutIncident & {
   /** The actions that it asked for: new ones, and again those that had failed or were lost. */
   readonly intents?: readonly RoutedIntent[];
   readonly attention?: Attention;
-  /** Actions of it that are broken and were not asked for again: nothing reported says what they are to act on. */
+  /** Broken actions that were not asked for again: no report says what they are to act on. */
   readonly unable?: readonly ContainmentAction[];
   /** Whether it is an occurrence because of a burst of reports: the first of that burst, or a later one. */
   readonly burst?: 'begun' | 'continued';

@@ -1,10 +1,10 @@
 /**
  * The incident, and what each entry of the log makes of it.
  *
- * `evolve` gives the incident after an entry, from the snapshot that the statechart has then. The living actor takes that
- * snapshot from XState; `fold`, which a replay of the log uses, asks the statechart for it. Each entry carries the state
- * that it led to. One that disagrees with the statechart is a contradiction: a replay can't show another history than the
- * log. All of it is pure. What a message decides is in `decide-incident.ts`.
+ * `evolve` gives the incident after an entry, from the snapshot that the statechart has then. The living actor takes
+ * that snapshot from XState; `fold`, which a replay of the log uses, asks the statechart for it. Each entry carries the
+ * state that it led to. One that disagrees with the statechart is a contradiction: a replay can't show another history
+ * than the log. All of it is pure. What a message decides is in `decide-incident.ts`.
  */
 import { type CommandEvent, commandOfEvent, type Done } from '../../machines/commands.ts';
 import { begin, decide as askChart, type IncidentSnapshot, stateOf } from '../../machines/decision.ts';

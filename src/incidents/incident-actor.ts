@@ -65,8 +65,8 @@ export interface ActorDependencies {
   readonly channelOf: (action: ContainmentAction, directive: Directive) => Channel;
   readonly clock: Clock;
   /**
-   * Proves an incident against the log while the database is not proved; undefined when that is not needed. Rejects with
-   * RecorderError `log_unavailable` when the incident is not what the log says, or that can't be said now.
+   * Proves an incident against the log while the database is not proved; undefined when that is not needed. Rejects
+   * with RecorderError `log_unavailable` when the incident is not what the log says, or that can't be said now.
    */
   readonly prove?: ((id: string) => Promise<void> | undefined) | undefined;
   /** Whether it is proved that an action is not in force. */
@@ -115,8 +115,9 @@ export class IncidentActor {
 
   /**
    * Sends a message to the incident, and resolves when what follows from it is on disk and carried on.
-   * @throws RecorderError `not_found`, `gone` when it may be in the archive, `illegal_transition` (with `state`, `allowed` and `transitions`), `stale_version`
-   *   (with `version`), `log_unavailable`, `overloaded`, `too_large`, `stopping`; nothing has changed then
+   * @throws RecorderError `not_found`, `gone` when it may be in the archive, `illegal_transition` (with `state`,
+   *   `allowed` and `transitions`), `stale_version` (with `version`), `log_unavailable`, `overloaded`, `too_large`,
+   *   `stopping`; nothing has changed then
    */
   send(message: Message, sender: Sender = {}): Promise<Handled> {
     return this.#mailbox.post(async () => {

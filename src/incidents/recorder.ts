@@ -200,7 +200,9 @@ export class Recorder {
     );
   }
 
-  /** Adds an occurrence; undefined when the incident was resolved or archived in the meantime, or can't be proved now. */
+  /**
+   * Adds an occurrence; undefined when the incident was resolved or archived in the meantime, or can't be proved now.
+   */
   async #recur(
     id: string,
     report: Report,

@@ -100,7 +100,7 @@ export class IncidentProof {
         throw error;
       }
       const end = lines.at(-1);
-      // Where it is in truth: the index may say another place.
+      // Its real place: the index may name another.
       if (end !== undefined) last = { seq: end.seq, offset: end.offset, length: end.bytes.length + 1 };
       after = page.next ?? 0;
       isMore = page.next !== undefined;
@@ -138,7 +138,7 @@ export class IncidentProof {
 
   /**
    * Looks for an entry about an incident behind a place, in the lines as they are: the index may lack it. They are not
-   * verified: who hides an entry in the log as well has damaged it, and verification finds that.
+   * verified: an entry that is hidden in the log as well is damage, which verification finds.
    */
   async #firstBehind(id: string, { seq, offset, length }: LinePlace): Promise<number | undefined> {
     const { log } = this.#parts;

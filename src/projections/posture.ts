@@ -80,7 +80,9 @@ export interface Unconfirmed {
   readonly askedSeq: number;
 }
 
-/** Why deliveries are not known to be carried out (`waitOf`); the table has their places here from 1, and 0 for others. */
+/**
+ * Why deliveries are not known to be carried out (`waitOf`); the table has their places here from 1, and 0 for others.
+ */
 export const WAITS = ['waiting', 'overdue', 'broken'] as const;
 export type Wait = (typeof WAITS)[number];
 

@@ -1,6 +1,6 @@
 /**
- * What each webhook has taken of the log: how far it is, which entries up to there are parked and tried again, and which
- * were skipped.
+ * What each webhook has taken of the log: how far it is, which entries up to there are parked and tried again, and
+ * which were skipped.
  */
 import type { Database, Statement } from './database.ts';
 import type { ArchivedData, ParkedEntry, SkippedEntry, UntakenEntries, WebhookEntry } from '../domain/entries.ts';
@@ -8,8 +8,8 @@ import type { ArchivedData, ParkedEntry, SkippedEntry, UntakenEntries, WebhookEn
 /** As many skipped entries of one webhook are listed, the newest ones. The log has all. */
 const MOST_LISTED = 100;
 /**
- * The same for all webhooks, those that the policy named before included: entries about the archive repeat the whole list,
- * and have to fit in a line.
+ * The same for all webhooks, those that the policy named before included: entries about the archive repeat the whole
+ * list, and have to fit in a line.
  */
 const MOST_LISTED_IN_ALL = 1000;
 

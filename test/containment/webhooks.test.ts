@@ -196,7 +196,7 @@ describe('webhooks', () => {
     while (!target.received.some(({ body }) => body.data.incident === id)) {
       await target.receives(target.received.length + 1);
     }
-    await service.said('the database is made again');
+    await service.said('the database is rebuilt');
   });
 
   it('get each entry signed under its hash, with the bytes that are in the log', async () => {
