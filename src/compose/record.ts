@@ -59,6 +59,8 @@ export interface OpenRecord {
   /** Which log it is. */
   readonly identity: LogIdentity;
   readonly verification: BackgroundVerification;
+  /** The path of the log in the directory of what the recorder believes. */
+  readonly beside: string;
   /** Of which actions the posture is proved. */
   readonly postureProof: PostureProof;
   /** The living incidents. */
@@ -198,6 +200,7 @@ export async function openRecord(
     serviceEntries,
     findings,
     identity,
+    beside,
     verification,
     postureProof,
     incidents,
@@ -211,7 +214,7 @@ export async function openRecord(
 /**
  * The path of the log in the directory of what the recorder believes: database, checkpoint, identity, note of damage.
  */
-export const besideOf = ({
+const besideOf = ({
   logPath,
   sharedLogDirectory,
   stateDirectory,
