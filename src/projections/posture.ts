@@ -172,7 +172,7 @@ export class Posture {
     for (const delivery of held) {
       const { action } = delivery;
       const after = holds.find((other) => other.action === action);
-      if (after === undefined) this.#letGo(entry, delivery, now);
+      if (after === undefined) this.#release(entry, delivery, now);
       else if (after !== delivery) this.#change(entry, action, counted(this.of(action), delivery, after));
     }
     for (const delivery of holds) {
@@ -271,7 +271,7 @@ export class Posture {
     });
   }
 
-  #letGo(entry: IncidentEntry, delivery: DeliveryRecord, { seq: number }: IncidentRecord): void {
+  #release(entry: IncidentEntry, delivery: DeliveryRecord, { seq: number }: IncidentRecord): void {
     const { action } = delivery;
     const before = this.of(action);
     const last = before.holders === 1;
