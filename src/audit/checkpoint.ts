@@ -4,13 +4,13 @@
  * it, never ahead.
  */
 import { lstatSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { SECOND } from '../clock.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { replaceFile } from '../durable-file.ts';
 import { EMPTY_HEAD, type Head } from './entry.ts';
 import { keep } from './kept-copies.ts';
 import type { PostureSigner } from './signed-posture.ts';
-import { readSmallFile } from './small-file.ts';
 import type { Damage, ValidPrefix } from './verify-chain.ts';
 import type { LogLostData, StoredEntry } from '../domain/entries.ts';
 
@@ -40,8 +40,13 @@ export interface CheckpointReading {
  */
 export async function readCheckpoint(logPath: string, hash: ChainHash): Promise<CheckpointReading> {
   const path = checkpointPath(logPath);
-  const text = await readSmallFile(path);
-  if (text === undefined) return {};
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw error;
+  }
   const [, entries, last, hmac] = CHECKPOINT.exec(text) ?? [];
   if (entries === undefined || last === undefined) return { fault: `${path} is not spelt as the recorder writes it` };
   const head: Head = { entries: Number(entries), hash: last };

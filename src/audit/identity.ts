@@ -3,13 +3,13 @@
  * that a log that was begun where there was another differs from it, also when the first segment is archived.
  */
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import type { ChainHash } from './chain-hash.ts';
 import { EntryFault, parseGenuine } from './entry.ts';
 import type { Finding } from './findings.ts';
 import { readLines } from './lines.ts';
 import { openLogFile } from './log-reader.ts';
 import type { AuditLog } from './log.ts';
-import { readSmallFile } from './small-file.ts';
 
 const identityPath = (logPath: string): string => `${logPath}.identity`;
 
@@ -85,9 +85,15 @@ export class LogIdentity {
 
   async #keptId(): Promise<{ readonly id?: string; readonly fault?: string } | undefined> {
     const { path, hash } = this.#options;
-    const text = await readSmallFile(identityPath(path));
+    let text: string;
+    try {
+      text = await readFile(identityPath(path), 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
     // A power cut may have left its name only.
-    if (text === undefined || text === '') return undefined;
+    if (text === '') return undefined;
     const [, id, hmac] = IDENTITY.exec(text) ?? [];
     if (id !== undefined && hash.digest(signedText(id)) === hmac) return { id };
     return { fault: `${identityPath(path)} was not written by the recorder with this key` };
