@@ -2,11 +2,11 @@
  * The statechart of one delivery: one containment action of one incident, on its way to the service that carries it out.
  *
  * A pushed delivery begins `pending`. After its first failed attempt it is `delivering`, until it is `confirmed` or has
- * `failed`. A delivery that its service fetches is `recorded` until that service confirms. Whichever of these it is, it is
- * overdue once it was not confirmed in time: the chart knows no clock, so an event says so. A confirmed delivery is `lost`
- * when its service falls silent or contradicts. It `needs_person` when no attempt can help: nothing says what to act on,
- * or its release was refused for good. An operator can have it tried again. A delivery that is no longer needed is
- * `superseded`: its incident was resolved, or the action was engaged again.
+ * `failed`. A delivery that its service fetches is `recorded` until that service confirms. Whichever of these it is, it
+ * is overdue once it was not confirmed in time: the chart knows no clock, so an event says so. A confirmed delivery is
+ * `lost` when its service falls silent or contradicts. It `needs_person` when no attempt can help: nothing says what to
+ * act on, or its release was refused for good. An operator can have it tried again. A delivery that is no longer needed
+ * is `superseded`: its incident was resolved, or the action was engaged again.
  */
 import { assign, initialTransition, setup, transition, type SnapshotFrom } from 'xstate';
 import { Memo } from './memo.ts';
@@ -40,7 +40,9 @@ export interface DeliveryContext {
 export type DeliveryEvent =
   /** An attempt failed; the next would be due after `wait` milliseconds. */
   | { readonly type: 'miss'; readonly wait: number }
-  /** Another attempt is pointless. `attempted` says whether an answer shows it, `person` whether a person has to act. */
+  /**
+   * Another attempt is pointless. `attempted` says whether an answer shows it, `person` whether a person has to act.
+   */
   | { readonly type: 'refuse'; readonly attempted: boolean; readonly person: boolean }
   /** It was not confirmed in time. */
   | { readonly type: 'overdue' }
@@ -69,7 +71,7 @@ const ATTEMPT = {
   confirm: CONFIRM,
 } as const;
 
-/** What can be said of a delivery that waits, once. */
+/** What a delivery that waits can become once. */
 const OVERDUE = { guard: 'isInTime', actions: 'noteOverdue' } as const;
 
 /** What is possible with a delivery that has come to nothing. */

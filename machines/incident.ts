@@ -2,7 +2,8 @@
  * The statechart of one incident.
  *
  * An incident begins `open`. If its rule contains automatically, it moves to `contained` at once; otherwise an operator
- * can contain it, also when it is acknowledged already. Operators take it to its end: `acknowledged` (seen, containment stays) and `resolved` (final).
+ * can contain it, also when it is acknowledged already. Operators take it to its end: `acknowledged` (seen, containment
+ * stays) and `resolved` (final).
  *
  * A further report of the same incident (`recur`) is counted. It engages what the rule in force engages and this incident
  * does not hold yet, and asks again for what has failed or was lost. An acknowledged incident that needs attention again
@@ -21,8 +22,8 @@ import type { CommandName } from './commands.ts';
 import type { ContainmentAction, ContainmentStatus, Directive, Rule } from './vocabulary.ts';
 
 /**
- * How far an engaged action is: not yet carried out, not confirmed in time, carried out, or broken: it failed, was lost, or
- * needs a person.
+ * How far an engaged action is: not yet carried out, not confirmed in time, carried out, or broken: it failed, was
+ * lost, or needs a person.
  */
 export type Standing = 'waiting' | 'overdue' | 'confirmed' | 'broken';
 export type Standings = Readonly<Partial<Record<ContainmentAction, Standing>>>;
@@ -68,7 +69,9 @@ export function containmentStatus(standings: Standings): ContainmentStatus {
   return all.includes('waiting') ? 'delivering' : 'confirmed';
 }
 
-/** The actions that an event asks for: those of its rule that are not engaged, and those that are broken but possible. */
+/**
+ * The actions that an event asks for: those of its rule that are not engaged, and those that are broken but possible.
+ */
 function askedBy({ standings }: IncidentContext, event: IncidentEvent): readonly ContainmentAction[] {
   if (event.type !== 'recur' || event.rule === undefined) return [];
   const { rule, unable = [] } = event;

@@ -50,7 +50,9 @@ interface Answer {
   readonly body: Buffer;
 }
 
-/** Reads one response, and leaves the connection to its next user. Returns what is wrong when it is not the recorder's. */
+/**
+ * Reads one response, and leaves the connection to its next user. Returns what is wrong when it is not the recorder's.
+ */
 function answerOn(socket: Socket): Promise<Answer | string> {
   return new Promise((resolve, reject) => {
     let received = Buffer.alloc(0);

@@ -38,7 +38,7 @@ export interface Config {
   readonly stateDirectory: string | undefined;
   /** Directories above this one are trusted: local use trusts the checkout that it is run in. */
   readonly trustedBelow: string;
-  /** Who may read: anybody, or only who has the service token. */
+  /** Who may read: anybody, or only clients with the service token. */
   readonly readAccess: (typeof READ_ACCESS)[number];
   /** The longest body of a command, in bytes. */
   readonly maxBodyBytes: number;

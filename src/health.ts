@@ -99,8 +99,8 @@ function incidentsOf({ statistics, reading }: Projections) {
 }
 
 /**
- * Which actions are engaged, how many deliveries have each status, over all actions, and which are overdue; nothing while
- * the log is being read.
+ * Which actions are engaged, how many deliveries have each status, over all actions, and which are overdue; nothing
+ * while the log is being read.
  */
 function containmentOf({ posture, reading }: Projections, overdue: readonly UnconfirmedDirective[]) {
   if (reading !== undefined) return {};
@@ -167,7 +167,9 @@ function containmentWarnings({ posture, reading }: Projections): readonly string
   });
 }
 
-/** Deliveries that were to be sent, and whose target the policy does not have any more: nobody sends or fetches them. */
+/**
+ * Deliveries that were to be sent, and whose target the policy does not have any more: nobody sends or fetches them.
+ */
 export function strandedWarnings({ posture }: Pick<Projections, 'posture'>, targets: Targets): readonly string[] {
   return ACTIONS.flatMap((action) => {
     const { counts, release } = posture.of(action);

@@ -104,8 +104,8 @@ export function explainFault(fault: StreamFault): string {
  * Returns a function that writes the line of a request, like pino's lines of level `info`. Pino itself looks at each
  * field and at most characters, which without a compiler takes a twentieth of the time of a report.
  *
- * Lines of refused requests, and of those whose client has not shown the service token, are limited: nobody can fill the
- * log. A line says how many were left out.
+ * Lines of refused requests, and of those whose client has not shown the service token, are limited: nobody can fill
+ * the log. A line says how many were left out.
  */
 export const requestLines = (
   logger: Logger,

@@ -1,9 +1,9 @@
 /**
  * Standard output and standard error, written without ever waiting for whoever reads them.
  *
- * A write to a pipe that is full, or to a terminal that is stopped, waits until it is read; in a thread of Node's pool it
- * also keeps the process from ending. So the descriptor is made non-blocking, and what it does not take is kept for the
- * next attempt.
+ * A write to a pipe that is full, or to a terminal that is stopped, waits until it is read; in a thread of Node's pool
+ * it also keeps the process from ending. So the descriptor is made non-blocking, and what it does not take is kept for
+ * the next attempt.
  */
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
@@ -42,7 +42,8 @@ export class StandardStream {
   }
 
   /**
-   * Writes what waits and then `text`, as far as there is room at once. The rest waits; when the reader is gone it is lost.
+   * Writes what waits and then `text`, as far as there is room at once. The rest waits; when the reader is gone it is
+   * lost.
    * @returns whether nothing waits and nothing was lost
    */
   write(text = ''): boolean {
@@ -63,8 +64,8 @@ export class StandardStream {
   }
 
   /**
-   * Writes like `write`, and tries again for a while when the reader takes nothing. Only for a process that ends: nothing
-   * else runs meanwhile.
+   * Writes like `write`, and tries again for a while when the reader takes nothing. Only for a process that ends:
+   * nothing else runs meanwhile.
    * @param within in milliseconds
    */
   writeWithin(within: number, text = ''): void {

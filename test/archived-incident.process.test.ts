@@ -13,7 +13,7 @@ describe('an incident that was archived', function () {
   const directory = temporaryDirectories();
   const start = runningServices();
 
-  it('is gone and not unknown, in every answer and on the command line, also after the database was made again', async () => {
+  it('is gone and not unknown, in every answer and on the command line, also after the database was rebuilt', async () => {
     const home = new ServiceHome(directory());
     const recording = await Recording.open(home.directory, { segmentBytes: 10_000 });
     const ids: string[] = [];

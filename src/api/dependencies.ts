@@ -65,7 +65,7 @@ export interface ApiDependencies {
   /** Writes the line of a request to the log of the process; `trusted`: its client has shown the service token. */
   readonly logRequest: (fields: object, trusted: boolean) => void;
   readonly clock: Clock;
-  /** Who may read: anybody, or only who has the service token. */
+  /** Who may read: anybody, or only clients with the service token. */
   readonly readAccess: Config['readAccess'];
   /** The longest body of a command, in bytes. */
   readonly maxBodyBytes: number;

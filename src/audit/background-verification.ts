@@ -19,7 +19,9 @@ import type { StoredEntry } from '../domain/entries.ts';
 const SLICE_BYTES = 16 * 1024;
 /** How often the files are read before it is believed that something is wrong: they may change meanwhile. */
 const ATTEMPTS = 3;
-/** After a file could not be read, the first run is tried again: after so long at first, then twice as long, up to that. */
+/**
+ * The pauses before the first run is tried again, when a file could not be read: each twice as long as the one before.
+ */
 const SHORTEST_PAUSE = SECOND;
 const LONGEST_PAUSE = MINUTE;
 /** How long to rest after the last entry, unless somebody touches the log: reading takes time from everything else. */
@@ -47,7 +49,7 @@ export interface Proof {
   take(entries: readonly StoredEntry[]): void;
   /** Ends the proof after the last entry, resting now and then; returns what differs. */
   end(rest: () => Promise<void>, missing: readonly MissingEntries[]): Promise<string | undefined>;
-  /** Ends what nobody waits for, after `end`; like that. */
+  /** Ends the part that nobody waits for, after `end`. Rests and returns like it. */
   endLater(rest: () => Promise<void>): Promise<string | undefined>;
 }
 
@@ -59,7 +61,7 @@ export class BackgroundVerification {
   #verifiedAt: number | undefined;
   #fault: string | undefined;
   #pause = SHORTEST_PAUSE;
-  /** The proof of which a part is left. */
+  /** The proof, while a part of it is left. */
   #proof: Proof | undefined;
   #isMoot = false;
   #running: Promise<unknown> | undefined;
@@ -83,7 +85,7 @@ export class BackgroundVerification {
     return this.#proved.promise;
   }
 
-  /** Ends the proof: what it was about is made again from the log. */
+  /** Ends the proof: the database that it was about is rebuilt from the log. */
   endProof(): void {
     this.#isMoot = true;
     this.#setProved();
@@ -139,7 +141,10 @@ export class BackgroundVerification {
     return this.#fault;
   }
 
-  /** Rests before `run` is tried again after it has thrown: longer each time. @throws after `stop`, the reason of the abort */
+  /**
+   * Rests before `run` is tried again after it has thrown: longer each time.
+   * @throws after `stop`, the reason of the abort
+   */
   async pause(): Promise<void> {
     const pause = this.#pause;
     this.#pause = Math.min(2 * pause, LONGEST_PAUSE);

@@ -66,8 +66,8 @@ import type { ChainHash } from './chain-hash.ts';
 import { type Draft, type Entry, ENTRY_EVENTS } from '../domain/entries.ts';
 
 /**
- * The greatest length of an entry's line in bytes, newline included. A body of 256 KiB may become more than three times as
- * long when it is written (`9e15`, U+0085); with the entries that belong to it, it must fit into one batch.
+ * The greatest length of an entry's line in bytes, newline included. A body of 256 KiB may become more than three times
+ * as long when it is written (`9e15`, U+0085); with the entries that belong to it, it must fit into one batch.
  */
 export const MAX_ENTRY_BYTES = 960 * 1024;
 

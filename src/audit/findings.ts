@@ -4,7 +4,7 @@
  *
  * - `missing`: something that should be there is not. `/health` warns, an alert is raised, reports go on.
  * - `restored`: somebody changed the files while the service ran, and it has put them back. The same, for nothing is lost.
- * - `exposed`: nothing is wrong yet, and somebody can change the log without being seen at its path. The same.
+ * - `exposed`: nothing is wrong yet, but somebody can change the log by another path. The same.
  * - `altered`: something does not verify. The service is degraded and writes nothing.
  *
  * A finding stays on record (`log.damage_found`) until an operator acknowledges it (`log.damage_acknowledged`).
@@ -89,7 +89,7 @@ export const FINDINGS = {
   database_altered: {
     kind: 'restored',
     meaning: 'the database beside the log is not what the log makes of it: somebody else has changed it',
-    response: 'makes it again from the log, warns, raises an alert',
+    response: 'rebuilds it from the log, warns, raises an alert',
   },
   entry_altered: {
     kind: 'altered',

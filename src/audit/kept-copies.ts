@@ -1,11 +1,11 @@
 /**
- * The files that were found in the place of others, and are kept as evidence. The first ones matter most: somebody who
- * goes on, or a job that cuts the log each minute, must not fill the disk with them.
+ * The files that were found in the place of others, and are kept as evidence. The first ones matter most: an intruder
+ * who repeats it, or a job that cuts the log each minute, must not fill the disk with them.
  */
 import { linkSync, lstatSync, readdirSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
-/** How many files are kept in the place of one, and how many bytes of them beside the first. */
+/** How many files are kept of one kind, and how many bytes of them unless there is only one. */
 export const MOST_KEPT = 8;
 const MOST_BYTES = 256 * 1024 * 1024;
 
@@ -32,8 +32,9 @@ export function pathToKeep(path: string, what: 'replaced' | 'truncated', time: s
 }
 
 /**
- * Keeps what is at `path` under another name, before it is overwritten. It gets a second name where it can, so that a crash
- * never leaves the path empty. Under Landlock neither is allowed for what is no file and no directory; then it is not kept.
+ * Keeps what is at `path` under another name, before it is overwritten. It gets a second name where it can, so that a
+ * crash never leaves the path empty. Under Landlock neither is allowed for what is no file and no directory; then it is
+ * not kept.
  * @returns the name of the file that keeps it, if there is one
  */
 export function keep(path: string, kept: string | undefined): string | undefined {

@@ -20,7 +20,9 @@ export interface LogPosition {
   readonly seq: number;
 }
 
-/** Reads `LOG:SEQ` or a bare SEQ; undefined for anything else. LOG may also be the identity, or 8 or more digits of it. */
+/**
+ * Reads `LOG:SEQ` or a bare SEQ; undefined for anything else. LOG may also be the identity, or 8 or more digits of it.
+ */
 export function parsePosition(text: string): LogPosition | undefined {
   const [, log, seq] = POSITION.exec(text) ?? [];
   if (seq === undefined) return undefined;

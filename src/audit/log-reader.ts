@@ -24,8 +24,8 @@ export type Turn = () => Promise<void>;
 const AT_ONCE: Turn = () => Promise.resolve();
 
 /**
- * Reads the entries at these places. The places come from the database, which proves nothing: an entry that is somewhere
- * else in its file is found there.
+ * Reads the entries at these places. The places come from the database, which proves nothing: an entry that is
+ * somewhere else in its file is found there.
  * @param places in the order of `seq`
  * @param turn awaited before each line is verified
  * @throws RecorderError `damaged_log` when an entry is not in the log as it was written, `gone` when its file is no

@@ -93,7 +93,9 @@ export interface AuditLogOptions {
   readonly onFound?: (finding: Finding) => void;
   /** Receives damage that a reader has found. */
   readonly onDamage?: (damage: Damage) => void;
-  /** How many incidents hold each action after an entry, to be signed; undefined when that is not proved, or not known. */
+  /**
+   * How many incidents hold each action after an entry, to be signed; undefined when that is not proved, or not known.
+   */
   readonly holdersAt?: (head: Head) => Holders | undefined;
   /** The entries that record a finding; none when it is on record already. */
   readonly draftsOf?: (finding: Finding, time: string) => readonly Draft[];

@@ -73,8 +73,8 @@ export interface RecoveryOptions {
   /** Gets every valid entry that is read, in order. */
   readonly onEntries: OnEntries;
   /**
-   * How far the projections know the log: every entry after that is read. `checkpoint`: where that is in the newest file,
-   * only what follows it is read.
+   * How far the projections know the log: every entry after that is read. `checkpoint`: where that is in the newest
+   * file, only what follows it is read.
    */
   readonly known?: KnownUpTo | 'checkpoint';
   /** The last entry that the projections have applied: it was synced, so that no crash has torn it. */

@@ -3,7 +3,7 @@ import { existsSync, lstatSync } from 'node:fs';
 import { archivedPath } from './archived-path.ts';
 import type { SealedSegment } from './segments.ts';
 
-/** How many segments one look looks at: it is done each second, and takes some microseconds for each. */
+/** How many segments one look checks: there is one each second, and each segment takes some microseconds. */
 const MOST_LOOKED_AT = 64;
 /** How many looks in a row must miss a segment: it is away for a moment while it is archived. */
 const LOOKS_UNTIL_MISSING = 3;
@@ -15,7 +15,7 @@ interface FileState {
   readonly mtimeMs: number;
 }
 
-/** What a look has found, each once. */
+/** What a look has found. It reports each fault once. */
 interface SealedFault {
   readonly segment: SealedSegment;
   readonly what: 'missing' | 'replaced' | 'archived';
@@ -29,7 +29,7 @@ export class SealedWatch {
   readonly #missed = new Map<string, number>();
   #next = 0;
 
-  /** Remembers how a segment is. */
+  /** Remembers the state of a segment. */
   note({ path }: SealedSegment): void {
     const file = lstatSync(path, NOT_THERE);
     if (file !== undefined) this.#known.set(path, file);

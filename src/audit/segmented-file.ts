@@ -101,7 +101,7 @@ export class SegmentedFile {
     for (const segment of segments) this.#watch.forget(segment);
   }
 
-  /** Looks whether sealed segments are as they were. Cheap: only some of many are looked at. */
+  /** Checks that sealed segments are as they were. Cheap: of many it checks some. */
   lookAtSealed(): ReturnType<SealedWatch['look']> {
     return this.#watch.look(this.#sealed);
   }

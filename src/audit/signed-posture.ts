@@ -1,9 +1,10 @@
 /**
- * The signed posture: `<log>.posture` says how many incidents held each action after an entry of the log, under the key.
+ * The signed posture: `<log>.posture` says how many incidents held each action after an entry of the log, under the
+ * key.
  *
- * The database says that as well, but whoever can write in its directory can edit it. So after a start "not in force" may
- * be believed when this file and the entries behind it lead to what the database says. Without a key everybody could sign:
- * then there is no such file.
+ * The database says that as well, but whoever can write in its directory can edit it. So after a start "not in force"
+ * may be believed when this file and the entries behind it lead to what the database says. Without a key everybody
+ * could sign: then there is no such file.
  */
 import { readFile } from 'node:fs/promises';
 import { ACTIONS, type ContainmentAction } from '../../machines/vocabulary.ts';
@@ -56,7 +57,9 @@ export async function readPosture(logPath: string, hash: ChainHash): Promise<Pos
   return { signed: { head: { entries: Number(seq), hash: last }, holders: holders as Holders } };
 }
 
-/** After so many entries it is written again although no count has changed: those behind it are read at the next start. */
+/**
+ * After so many entries it is written again although no count has changed: those behind it are read at the next start.
+ */
 const MOST_BEHIND = 250;
 
 /** Writes the posture of a growing log. */

@@ -1,4 +1,7 @@
-/** Work in the background, in slices: it rests several times as long as each slice took, so it takes a fifth of the processor. */
+/**
+ * Work in the background, in slices: it rests several times as long as each slice took, so it takes a fifth of the
+ * processor.
+ */
 import { setTimeout as rest } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 

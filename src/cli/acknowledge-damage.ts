@@ -4,7 +4,7 @@ import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
-const DESCRIPTION = `Ends the warning about something that was found wrong with the audit log, and records who took note of it. /health \
+const DESCRIPTION = `Ends the warning about something that was found wrong with the audit log, and records who acknowledged it. /health \
 names the findings (audit.findings). It mends nothing: what does not verify stays damage, and what is missing stays \
 missing.`;
 

@@ -83,7 +83,7 @@ export class ApiClient {
     const plain = accepted(await this.#connection.send({ path: '/health', timeout: MINUTE }), 503);
     const { audit } = JSON.parse(plain.text) as { readonly audit?: { readonly last_seq: number } };
     if (audit !== undefined) return audit.last_seq;
-    // With READ_ACCESS=token it says that much only to who has the token.
+    // With READ_ACCESS=token it says that much only to clients with the token.
     const { text } = accepted(await this.#sendWithToken('/health'), 503);
     const full = JSON.parse(text) as { readonly audit?: { readonly last_seq: number } };
     if (full.audit !== undefined) return full.audit.last_seq;

@@ -1,4 +1,6 @@
-/** What the user gives as text is sent exactly as it is, or refused: the decoders of Node replace what they can't read. */
+/**
+ * What the user gives as text is sent exactly as it is, or refused: the decoders of Node replace what they can't read.
+ */
 import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { UsageError } from './exit.ts';

@@ -34,12 +34,12 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'archive', summary: 'move old segments of the audit log away', load: () => import('./archive.ts') },
   {
     name: 'acknowledge-damage',
-    summary: 'take note of what was found wrong with the audit log',
+    summary: 'acknowledge what was found wrong with the audit log',
     load: () => import('./acknowledge-damage.ts'),
   },
   {
     name: 'webhooks',
-    summary: 'show which entries webhooks did not take, and have them sent again',
+    summary: 'show which entries webhooks did not take, and send them again',
     load: () => import('./webhooks.ts'),
   },
   { name: 'policy', summary: 'check a containment policy before it is in force', load: () => import('./policy.ts') },

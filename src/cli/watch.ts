@@ -1,9 +1,9 @@
 /**
  * `incident-recorder watch`: prints entries of the audit log as they are recorded.
  *
- * It remembers its place in the log: after a lost connection the stream resumes exactly there. When that place is not in
- * the log any more, because it is another log or was archived, it says so and begins with the first entry that is there.
- * An unreachable recorder is an error only before the first connection.
+ * It remembers its place in the log: after a lost connection the stream resumes exactly there. When that place is not
+ * in the log any more, because it is another log or was archived, it says so and begins with the first entry that is
+ * there. An unreachable recorder is an error only before the first connection.
  */
 import type { Command } from 'commander';
 import { Backoff } from '../backoff.ts';

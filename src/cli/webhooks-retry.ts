@@ -1,11 +1,11 @@
-/** `incident-recorder webhooks retry`: has an entry sent to a webhook again. */
+/** `incident-recorder webhooks retry`: sends an entry to a webhook again. */
 import type { Command } from 'commander';
 import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
 import { UsageError } from './exit.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
-const DESCRIPTION = `Has an entry sent to a webhook again that was skipped, or that it does not take while it takes others: at once, and for \
+const DESCRIPTION = `Sends an entry to a webhook again that was skipped, or that it does not take while it takes others: at once, and for \
 another day. It also ends the pause before the webhook is sent the next entry.`;
 
 interface Options extends ApiOptions {

@@ -35,7 +35,9 @@ export interface ClientRequest {
   /** The body: an object to be sent as JSON, or JSON text. */
   readonly body?: object | string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Whether to send the token also to a recorder that has not proved itself. One that has gets it with each request. */
+  /**
+   * Whether to send the token also to a recorder that has not proved itself. One that has gets it with each request.
+   */
   readonly authorized?: boolean;
   /** How long the whole response may take, in milliseconds. */
   readonly timeout: number;

@@ -112,8 +112,9 @@ export class ReportSpool {
 
   /**
    * Reports an incident. When this resolves the report is on disk, the recorder's or the spool's.
-   * @throws InvalidReport when no recorder could take the report or the key; Refused when the recorder will never take it;
-   *   SpoolError `full`; RangeError when it is too long; the file system's error. The report is then stored nowhere.
+   * @throws InvalidReport when no recorder could take the report or the key; Refused when the recorder will never take
+   *   it; SpoolError `full`; RangeError when it is too long; the file system's error. The report is then stored
+   *   nowhere.
    */
   async report(report: Report, key: string = randomUUID()): Promise<Taken> {
     const { signal } = this.#closing;
@@ -230,8 +231,8 @@ export class ReportSpool {
 }
 
 /**
- * Whether an error says that this report will never be taken: the recorder has refused it, in its own words, for what it
- * says; or it can't be sent at all. Everything else can pass, or an operator can mend it.
+ * Whether an error says that this report will never be taken: the recorder has refused it, in its own words, for what
+ * it says; or it can't be sent at all. Everything else can pass, or an operator can mend it.
  */
 const isRefusal = (error: unknown): error is Refused | InvalidReport =>
   error instanceof InvalidReport ||

@@ -3,8 +3,8 @@
  *
  * `JSON.stringify` changes what it can't express: NaN becomes null, -0 becomes 0, a Map becomes {}, half a character
  * becomes an escape that no recorder takes. Here each of these is refused, with its place, before anything is sent or
- * kept on disk. So is what a recorder refuses whatever its version is: a field that is missing or unknown, or has another
- * type. Which classes, severities and sources it takes is left to the recorder.
+ * kept on disk. So is what a recorder refuses whatever its version is: a field that is missing or unknown, or has
+ * another type. Which classes, severities and sources it takes is left to the recorder.
  */
 import { InvalidReport } from './errors.ts';
 

@@ -126,8 +126,8 @@ export type Receipt =
 export type Observed = 'engaged' | 'released';
 
 /**
- * The posture of one action. It keeps apart what is asked for, what of it is known to be carried out, and of what that is
- * not known.
+ * The posture of one action. It keeps apart what is asked for, what of it is known to be carried out, and of what that
+ * is not known.
  */
 export interface Posture {
   readonly action: ContainmentAction;

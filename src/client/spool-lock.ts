@@ -1,8 +1,8 @@
 /**
- * Keeps a second process off a spool, with a symbolic link next to it whose target names the owner: process id, start of
- * the process, boot of the machine. Creating a link fails when it exists, and nobody sees a link half-written. The link
- * of a dead process is removed; a later process with the same id, also of another user or after a reboot, is not taken
- * for its owner.
+ * Keeps a second process off a spool, with a symbolic link next to it whose target names the owner: process id, start
+ * of the process, boot of the machine. Creating a link fails when it exists, and nobody sees a link half-written. The
+ * link of a dead process is removed; a later process with the same id, also of another user or after a reboot, is not
+ * taken for its owner.
  */
 import { link, lstat, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { SpoolError } from './errors.ts';
@@ -16,8 +16,8 @@ export class SpoolLock {
 
   /**
    * Takes the lock of the file at `path`.
-   * @throws SpoolError `in_use` when a living process holds it, this one included; `is_another` when something else is in
-   *   its place
+   * @throws SpoolError `in_use` when a living process holds it, this one included; `is_another` when something else is
+   *   in its place
    */
   static async take(path: string): Promise<SpoolLock> {
     const lock = `${path}.lock`;

@@ -59,6 +59,8 @@ export interface OpenRecord {
   /** Which log it is. */
   readonly identity: LogIdentity;
   readonly verification: BackgroundVerification;
+  /** The path of the log in the directory of what the recorder believes. */
+  readonly beside: string;
   /** Of which actions the posture is proved. */
   readonly postureProof: PostureProof;
   /** The living incidents. */
@@ -127,12 +129,12 @@ export async function openRecord(
   const tables = isWhole ? projections.tables : undefined;
   const prove = isMadeBefore ? () => projections.proof(log, tables) : undefined;
   const onDifference = (difference: string): void => {
-    // From a damaged log it could not be made again, and reads go on.
+    // From a damaged log it could not be rebuilt. Reads go on.
     if (log.status.state === 'damaged') return;
     postureProof.distrust();
     verification.endProof();
-    const detail = `the database was not what the log says, and is made again: ${difference}`;
-    logger.error({ difference }, 'the database is made again from the audit log');
+    const detail = `the database was not what the log says, and is rebuilt: ${difference}`;
+    logger.error({ difference }, 'the database is rebuilt from the audit log');
     projections.distrust();
     // They wake again from what the log says.
     incidents.stop();
@@ -198,6 +200,7 @@ export async function openRecord(
     serviceEntries,
     findings,
     identity,
+    beside,
     verification,
     postureProof,
     incidents,
@@ -208,8 +211,10 @@ export async function openRecord(
   };
 }
 
-/** The path of the log in the directory of what the recorder believes: database, checkpoint, identity, note of damage. */
-export const besideOf = ({
+/**
+ * The path of the log in the directory of what the recorder believes: database, checkpoint, identity, note of damage.
+ */
+const besideOf = ({
   logPath,
   sharedLogDirectory,
   stateDirectory,

@@ -19,7 +19,7 @@ import { findingsIn } from '../audit/recovery.ts';
 import { logDamage, verifyRest } from '../process-log.ts';
 import { VERSION } from '../version.ts';
 import { startContainment } from './containment.ts';
-import { besideOf, type OpenRecord, openRecord } from './record.ts';
+import { type OpenRecord, openRecord } from './record.ts';
 import { serve } from './serve.ts';
 
 /** How long the start waits for the proof of the database, in milliseconds. With a long log it goes on without. */
@@ -68,12 +68,12 @@ export async function startService(
   const onFault = (error: unknown): void => logger.error({ err: error }, 'containment met an unexpected error');
   const containment = startContainment(record, clock, serving, onFault);
   const options = { config, clock, logger, token, logRequest };
-  // Who resumes at once must not be refused for a place in this very log.
+  // A reader that resumes at once must not be refused for a place in this very log.
   const another = log.status.entries === 0 ? undefined : await identify(record, logger);
   const { addresses, reload } = await serve(record, containment, options, serving);
 
   if (recovered.damage !== undefined) logDamage(logger, recovered.damage);
-  await announceStart(record, another, config, clock, logger);
+  await announceStart(record, another, clock, logger);
   containment.begin();
   const { early, whole } = record.catchUp;
   if (early !== undefined) {
@@ -166,7 +166,6 @@ function requireSafeFiles({
 async function announceStart(
   record: OpenRecord,
   another: Finding | undefined,
-  config: Pick<Config, 'logPath' | 'sharedLogDirectory' | 'stateDirectory'>,
   clock: Clock,
   logger: Logger,
 ): Promise<void> {
@@ -177,8 +176,7 @@ async function announceStart(
     const data = { kept_as: keptAs, bytes, after_seq: recovered.head.entries };
     await serviceEntries.record({ timestamp: timestamp(clock.now()), event: 'log.repaired', data });
   }
-  const beside = besideOf(config);
-  if (catchUp.early === undefined) await announceFindings(record, beside);
+  if (catchUp.early === undefined) await announceFindings(record);
   // The heartbeat tries again what fails here.
   await tornWrite.attempt().catch((error: unknown) => logger.error({ err: error }, 'a torn write is not complete'));
   await serviceEntries.record({
@@ -198,16 +196,13 @@ async function announceStart(
   if (catchUp.early === undefined) return finish();
   // Which findings are on record is known when the log has been read.
   void catchUp.whole
-    .then(() => announceFindings(record, beside))
+    .then(() => announceFindings(record))
     .then(finish)
     .catch((error: unknown) => logger.error({ err: error }, 'a finding is not on record'));
 }
 
-/**
- * Records what the start has found.
- * @param beside the path of the log, where the files are that belong to it
- */
-async function announceFindings({ recovered, findings, projections }: OpenRecord, beside: string): Promise<void> {
+/** Records what the start has found. */
+async function announceFindings({ recovered, findings, projections, beside }: OpenRecord): Promise<void> {
   for (const finding of findingsIn(recovered)) await findings.report(finding);
   const marked = recovered.damage === undefined ? markedDamage(beside) : undefined;
   if (marked !== undefined) {
@@ -215,7 +210,7 @@ async function announceFindings({ recovered, findings, projections }: OpenRecord
     unmarkDamage(beside);
   }
   if (projections.altered !== undefined) {
-    await findings.report({ name: 'database_altered', detail: `${projections.altered}: it was made again` });
+    await findings.report({ name: 'database_altered', detail: `${projections.altered}: it was rebuilt` });
   }
 }
 

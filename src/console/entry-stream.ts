@@ -1,8 +1,9 @@
 /**
  * The event stream (Server-Sent Events, WHATWG HTML, section 9.2), read by `fetch`: an `EventSource` can't send a token.
  *
- * Each event is an entry of the log, and its data is the entry's line. Its id is the place behind the entry, in this one
- * log: who resumes there learns when it is another log. Pauses before a new connection are not needed here.
+ * Each event is an entry of the log, and its data is the entry's line. Its id is the place behind the entry, in this
+ * one log: a reader that resumes there learns when it is another log. Pauses before a new connection are not needed
+ * here.
  */
 import { readAs } from './operator.ts';
 import { get, Refusal, refuse } from './request.ts';

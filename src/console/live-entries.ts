@@ -9,7 +9,8 @@
  * a token that the service wants, the page waits for one.
  *
  * A stream that is silent proves nothing, so while it is live the health is read every few seconds, and soon after an
- * entry that may change it. Without an answer, or when the stream stays silent for longer than its heartbeats, it is lost.
+ * entry that may change it. Without an answer, or when the stream stays silent for longer than its heartbeats, it is
+ * lost.
  */
 import { computed, signal } from '@preact/signals';
 import { MINUTE, SECOND } from '../clock.ts';

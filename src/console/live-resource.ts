@@ -3,8 +3,8 @@
  * may have changed it or `epoch` increases.
  *
  * Entries come in bursts: the first causes a read at once, later ones at most one per `pause`, the last entry included.
- * What changes without an entry (an hour that ends, a policy that was read again) is read once a minute. A read that has
- * failed is tried again while the stream is live.
+ * What changes without an entry (an hour that ends, a policy that was read again) is read once a minute. A read that
+ * has failed is tried again while the stream is live.
  */
 import { batch, effect, signal, untracked } from '@preact/signals';
 import { useEffect } from 'preact/hooks';

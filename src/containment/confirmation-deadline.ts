@@ -11,6 +11,7 @@ import { RecorderError } from '../errors.ts';
 import type { IncidentActor } from '../incidents/incident-actor.ts';
 import type { Targets } from '../policy/targets.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
+import { isOfIncident } from '../projections/incident-proof.ts';
 
 /**
  * A sign of life is noted at most twice in a period, so the last one may be half a period younger than what is on
@@ -80,9 +81,13 @@ export class ConfirmationDeadline {
     const reason = `its service was not heard of for ${Math.round(silence / SECOND)} s`;
     for (const { incident } of posture.withStatus(action, 'confirmed', MOST_AT_ONCE)) {
       if (this.#isStopped) return;
-      await incidents
-        .actor(incident)
-        .send({ type: 'deliver', action, directive: 'engage', news: { type: 'lost', reason } });
+      try {
+        await incidents
+          .actor(incident)
+          .send({ type: 'deliver', action, directive: 'engage', news: { type: 'lost', reason } });
+      } catch (error) {
+        if (!isOfIncident(error)) throw error;
+      }
     }
   }
 

@@ -73,8 +73,9 @@ export class Confirmations {
    * contradicts the directive, the containment is lost.
    *
    * What is sent to a target is confirmed by that target first: by its answer, unless the policy says `confirm: callback`.
-   * Otherwise whoever has a token could end the attempts by saying that it is done. What needs a person is confirmed for
-   * the incident that the request names, and for no other: a service that confirms all it holds does not know of it.
+   * Otherwise whoever has a token could end the attempts by saying that it is done. What needs a person is confirmed
+   * for the incident that the request names, and for no other: a service that confirms all it holds does not know of
+   * it.
    * @throws RecorderError `not_found` for an unknown incident, `illegal_transition` when the directive is not in force or
    *   the incident does not hold the action, and what an append throws
    */

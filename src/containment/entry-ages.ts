@@ -1,10 +1,10 @@
 /**
- * How long ago entries of the log were written. The wall clock may jump, and then a directive that nobody confirms would be
- * overdue at once, or never: so the time that an entry says counts as far as the monotonic clock allows.
+ * How long ago entries of the log were written. The wall clock may jump, and then a directive that nobody confirms
+ * would be overdue at once, or never: so the time that an entry says counts as far as the monotonic clock allows.
  *
  * Marks say how far the log reached at which moment: an entry was written between the mark before it and the one after
- * it. Older marks lie farther apart, so that their number has a bound. What was in the log before the start is as old as
- * its time says, seen from the start.
+ * it. Older marks lie farther apart, so that their number has a bound. What was in the log before the start is as old
+ * as its time says, seen from the start.
  */
 import type { Clock } from '../clock.ts';
 
@@ -35,7 +35,7 @@ export class EntryAges {
     this.#start = { seq: lastSeq, at: clock.monotonic(), wall: clock.now() };
   }
 
-  /** Takes note of how far the log reaches now. To be called every second or so. */
+  /** Marks how far the log reaches now. To be called every second or so. */
   note(lastSeq: number): void {
     if (lastSeq <= (this.#marks.at(-1)?.seq ?? this.#start.seq)) return;
     this.#marks.push({ seq: lastSeq, at: this.#clock.monotonic() });

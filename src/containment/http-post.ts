@@ -87,7 +87,7 @@ export async function post(asked: HttpRequest): Promise<HttpAnswer> {
       outgoing = isSecure(url) ? requestSecurely(options) : request(options);
     } else {
       connection = isSecure(url) ? connectSecurely(url, address) : connect(address as NetConnectOpts);
-      // Whoever uses it hears of its errors as well; between two users nobody does.
+      // Its users listen for errors too. Between two users nobody does, and an error would end the process.
       connection.on('error', () => {});
       await requireProof(connection, provenBy);
       const proved = connection;
@@ -195,7 +195,9 @@ async function readBeginning(incoming: IncomingMessage): Promise<string> {
   return Buffer.concat(parts).toString();
 }
 
-/** A denial at the beginning of a text that is not whole JSON, such as an answer that is longer than what is read of it. */
+/**
+ * A denial at the beginning of a text that is not whole JSON, such as an answer that is longer than what is read of it.
+ */
 const DENIAL = /^\s*\{\s*"success"\s*:\s*false\s*[,}]/;
 
 function saysNoSuccess(text: string): boolean {

@@ -33,8 +33,8 @@ export interface Sending {
 }
 
 /**
- * The answers of a target that say that the request itself is wrong. Everything else may be another answer the next time:
- * a token is rotated (401, 403), a service is deployed (404, 502), an agent is busy (409).
+ * The answers of a target that say that the request itself is wrong. Everything else may be another answer the next
+ * time: a token is rotated (401, 403), a service is deployed (404, 502), an agent is busy (409).
  */
 const FINAL: readonly number[] = [400, 410, 413, 422];
 
@@ -94,8 +94,8 @@ export async function send({
 }
 
 /**
- * What an answer amounts to: 2xx is success, unless its JSON says `success: false`; a status in `final` is an answer for
- * good; after anything else it is tried again.
+ * What an answer amounts to: 2xx is success, unless its JSON says `success: false`; a status in `final` is an answer
+ * for good; after anything else it is tried again.
  */
 export function judge({ status, headers, body, denies }: HttpAnswer, final = FINAL): AttemptResult {
   const isTaken = status >= 200 && status < 300;

@@ -92,7 +92,7 @@ export class Lane {
     this.wake();
   }
 
-  /** Breaks off the attempt that is being made; it is made again after the next start. */
+  /** Breaks off the attempt that is being made; the next start repeats it. */
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
     this.#stopping.abort();

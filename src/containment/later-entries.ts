@@ -8,7 +8,7 @@ const MOST_PAGES = 64;
 /** How many entries are remembered as taken before their turn. With more, the oldest is sent again. */
 const MOST_AHEAD = 1000;
 
-/** The entries behind the one that a webhook does not take: by them it is found out whether its receiver is up. */
+/** The entries behind the one that a webhook does not take. They show whether its receiver is up. */
 export class LaterEntries {
   readonly #log: ReadableLog;
   readonly #isWanted: (line: EntryLine) => boolean;

@@ -61,7 +61,7 @@ export class Notifier {
   }
 
   /**
-   * Has a webhook get an entry again that was skipped or put aside, for another day.
+   * Sends a webhook an entry again that was skipped or is parked, for another day.
    * @returns the name of the webhook in the log
    * @throws RecorderError `not_found` when there is no such webhook or entry, and what an append throws
    */
@@ -70,7 +70,7 @@ export class Notifier {
     const name = nameOf(feed.webhook.url);
     const skipped = this.#dependencies.current().skippedFor(name, seq);
     if (await feed.retry(seq, skipped?.event, sender)) return { webhook: name, seq };
-    throw new RecorderError('not_found', `entry ${seq} was neither skipped nor put aside for ${name}`);
+    throw new RecorderError('not_found', `entry ${seq} was neither skipped nor parked for ${name}`);
   }
 
   /** Records how far the webhooks are. Never rejects. */

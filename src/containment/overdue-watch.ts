@@ -1,10 +1,10 @@
 /**
- * Watches for directives that nobody confirms: an engage or a release that is not confirmed `overdue_after` after it was
- * asked for is overdue, whether it is sent without success or waits to be fetched.
+ * Watches for directives that nobody confirms: an engage or a release that is not confirmed `overdue_after` after it
+ * was asked for is overdue, whether it is sent without success or waits to be fetched.
  *
- * Each delivery is found overdue once, by a message to its incident, and that entry stays true over a restart. The first
- * one of an action and directive raises an alert, the others do not, until none of them is overdue any more. What became
- * overdue while the recorder was down is found so, once, after the start.
+ * Each delivery is found overdue once, by a message to its incident, and that entry stays true over a restart. The
+ * first one of an action and directive raises an alert, the others do not, until none of them is overdue any more. What
+ * became overdue while the recorder was down is found once, after the start.
  *
  * `look` costs nothing before the earliest time at which something can become overdue.
  */
@@ -15,12 +15,13 @@ import { waitOf } from '../domain/delivery.ts';
 import { RecorderError } from '../errors.ts';
 import type { IncidentActor } from '../incidents/incident-actor.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
+import { isOfIncident } from '../projections/incident-proof.ts';
 import { type Release, type ShownPosture, type Unconfirmed, WAITS } from '../projections/posture.ts';
 import { EntryAges } from './entry-ages.ts';
 
 /**
- * How many deliveries of an action one look finds overdue; the next look takes the others. All their incidents are awake
- * at the same time then, and the entries share a sync.
+ * How many deliveries of an action one look finds overdue; the next look takes the others. All their incidents are
+ * awake at the same time then, and the entries share a sync.
  */
 const MOST_AT_ONCE = 16;
 
@@ -64,7 +65,7 @@ export class OverdueWatch {
     this.#ages = new EntryAges(dependencies.clock, dependencies.log.status.entries);
   }
 
-  /** Looks what has become overdue. To be called every second or so. Never rejects. */
+  /** Finds what has become overdue. To be called every second or so. Never rejects. */
   look(): Promise<void> {
     this.#looking ??= this.#look().finally(() => (this.#looking = undefined));
     return this.#looking;
@@ -118,7 +119,7 @@ export class OverdueWatch {
     this.#earliest = { at: earliest, after };
   }
 
-  /** Finds overdue what is. @returns after how many milliseconds to look again at the latest */
+  /** Finds what is overdue of an action. @returns after how many milliseconds to look again at the latest */
   async #lookAt(action: ContainmentAction, after: number): Promise<number> {
     const { posture } = this.#dependencies.current();
     const { release } = posture.of(action);
@@ -152,8 +153,8 @@ export class OverdueWatch {
     try {
       await this.#dependencies.incidents.actor(asked.incident).send({ type: 'deliver', action, directive, news });
     } catch (error) {
-      // A resolved incident may have left the record, and its release with it.
-      if (!(error instanceof RecorderError) || error.code !== 'not_found') throw error;
+      // A resolved incident may have left the record, and its release with it. One that can't be proved waits.
+      if (!isOfIncident(error)) throw error;
     }
   }
 }

@@ -13,7 +13,7 @@ import { briefly } from './http-target.ts';
 import { lineOf } from './later-entries.ts';
 import type { WebhookReceiver } from './webhook-receiver.ts';
 
-/** How many are put aside at most: what the log repeats of them stays small. */
+/** How many are parked at most: what the log repeats of them stays small. */
 const MOST = 50;
 const PATIENCE = DAY;
 const FIRST_PAUSE = 1 * MINUTE;
@@ -23,7 +23,7 @@ export interface ParkedEntriesParts {
   readonly log: ReadableLog;
   readonly clock: Clock;
   readonly receiver: Pick<WebhookReceiver, 'send' | 'wants' | 'hasTakenSince'>;
-  /** Whether the receiver takes what the feed sends now. While it does not, nothing that is put aside is tried. */
+  /** Whether the receiver takes what the feed sends now. While it does not, no parked entry is tried. */
   readonly isUp: () => boolean;
   /** Records that an entry is not sent any more. */
   readonly skip: (entry: ParkedEntry, error: string) => Promise<void>;
@@ -31,7 +31,7 @@ export interface ParkedEntriesParts {
   readonly record: () => Promise<void>;
 }
 
-/** An entry that is put aside, with what a restart may forget. */
+/** A parked entry, with what a restart may forget. */
 interface Parked extends ParkedEntry {
   /** When it is tried again, and when it was tried last, by the monotonic clock. */
   due: number;
@@ -58,7 +58,7 @@ export class ParkedEntries {
     return this.#parked.has(seq);
   }
 
-  /** What the receiver said to the attempt that was made last; undefined when nothing is put aside. */
+  /** What the receiver said to the attempt that was made last; undefined when nothing is parked. */
   get lastError(): string | undefined {
     return this.#parked.size === 0 ? undefined : this.#lastError;
   }
@@ -70,11 +70,12 @@ export class ParkedEntries {
       .toSorted((one, other) => one.seq - other.seq);
   }
 
-  /** Puts an entry aside. Where there are too many, the one that has been there for longest is skipped. */
+  /** Parks an entry. Where there are too many, those that have been parked longest are skipped. */
   async add({ seq, event }: EntryLine, error: string | undefined): Promise<void> {
-    const [oldest] = [...this.#parked.values()].toSorted((one, other) => (one.since < other.since ? -1 : 1));
-    if (this.#parked.size >= MOST && oldest !== undefined) {
-      await this.#skip(oldest, `${MOST} others were put aside after it`);
+    const oldest = [...this.#parked.values()].toSorted((one, other) => (one.since < other.since ? -1 : 1));
+    // More than one, when an operator has asked for many to be sent again.
+    for (const one of oldest.slice(0, Math.max(0, oldest.length - MOST + 1))) {
+      if (this.#parked.get(one.seq) === one) await this.#skip(one, `${MOST} others were parked after it`);
     }
     this.#lastError = error;
     const { clock } = this.#parts;

@@ -11,8 +11,8 @@ import { type ActionPosture, WAITS } from '../projections/posture.ts';
 const MOST_NAMED = 100;
 
 /**
- * How one action stands. Times are RFC 3339. It keeps three things apart: what is `asked` for, what of it is known to be
- * `carried_out`, and of what that is `not_known`.
+ * How one action stands. Times are RFC 3339. It keeps three things apart: what is `asked` for, what of it is known to
+ * be `carried_out`, and of what that is `not_known`.
  */
 export interface ActionView {
   readonly action: ContainmentAction;
@@ -225,7 +225,9 @@ export class PostureReads {
   }
 }
 
-/** The most significant delivery is a confirmed one if there is one. What is an entry of the log is always carried out. */
+/**
+ * The most significant delivery is a confirmed one if there is one. What is an entry of the log is always carried out.
+ */
 function carriedOut(
   action: ContainmentAction,
   { holders, since, heard_at }: ActionPosture,

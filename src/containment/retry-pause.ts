@@ -4,7 +4,10 @@ import { MINUTE, SECOND } from '../clock.ts';
 const FIRST = 0.5 * SECOND;
 const LONGEST = 1 * MINUTE;
 
-/** The longest pause that a service may ask for (`Retry-After`), in milliseconds: a proxy's page may say an hour or more. */
+/**
+ * The longest pause that a service may ask for (`Retry-After`), in milliseconds: a proxy's page may say an hour or
+ * more.
+ */
 export const LONGEST_RETRY_AFTER = 5 * MINUTE;
 
 /**

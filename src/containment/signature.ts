@@ -3,8 +3,8 @@
  * not old ones sent again.
  *
  * `webhook-signature` is `v1,` and the base64 of HMAC-SHA256 over `<webhook-id>.<webhook-timestamp>.<body>`. The key is what
- * `whsec_<base64>` holds. With several secrets there is a signature for each, with spaces between, so that a receiver takes
- * the requests while its secret is replaced.
+ * `whsec_<base64>` holds. With several secrets there is a signature for each, with spaces between, so that a receiver
+ * takes the requests while its secret is replaced.
  */
 import { createHmac } from 'node:crypto';
 import { SECOND } from '../clock.ts';

@@ -4,13 +4,13 @@
  * A feed reads the log from the webhook's position, sends one entry at a time, and continues when the webhook has taken
  * it: only 2xx is an answer that takes. Anything else is tried again.
  *
- * One entry that a receiver can't take must not stop all that follow. After five minutes the feed also tries the entries
- * behind it, one at a time: when the receiver takes one it is up, and the entry that it still does not take is put aside
- * (`ParkedEntries`). When it takes none it is away: everything waits, and nothing is put aside.
+ * One entry that a receiver can't take must not stop all that follow. After five minutes the feed also tries the
+ * entries behind it, one at a time: when the receiver takes one it is up, and the entry that it still does not take is
+ * parked (`ParkedEntries`). When it takes none it is away: everything waits, and nothing is parked.
  *
- * Position and what is put aside are recorded in the log (`notification.delivered`): the position from time to time, so that
- * after a crash the last entries are sent again, under the same keys. The log names the webhook by `nameOf`, because its
- * path may be a secret and many people read the log.
+ * Position and parked entries are recorded in the log (`notification.delivered`): the position from time to time, so
+ * that after a crash the last entries are sent again, under the same keys. The log names the webhook by `nameOf`,
+ * because its path may be a secret and many people read the log.
  */
 import type { EntryLine } from '../audit/entry-line.ts';
 import { LogCursor } from '../audit/log-cursor.ts';
@@ -30,10 +30,11 @@ import { WebhookReceiver } from './webhook-receiver.ts';
 
 /** How often the webhook's position is recorded in the log. */
 const RECORD_EVERY = 30 * SECOND;
-/** The same for how often what is put aside was tried. */
+/** The same for how often parked entries were tried. */
 const RECORD_ATTEMPTS_EVERY = 10 * MINUTE;
 /** How long an entry is tried until later ones are tried as well. */
 const TRIED_ALONE = 5 * MINUTE;
+
 /** How a webhook is, as `GET /health` shows it to anybody. */
 export interface WebhookStatus {
   /** Its origin: the path may be a secret. */
@@ -51,7 +52,7 @@ export interface WebhookStatus {
   readonly last_error?: string;
 }
 
-/** Who has an entry sent again, and why. */
+/** Who asks for an entry to be sent again, and why. */
 export interface Sender {
   readonly by?: string;
   readonly note?: string;
@@ -81,7 +82,7 @@ export class WebhookFeed {
   readonly #parked: ParkedEntries;
   readonly #rest: Rest;
   #cursor: LogCursor | undefined;
-  /** The last entry that was taken or put aside, or is not for it. */
+  /** The last entry that was taken or parked, or is not for it. */
   #position: number;
   /** What the log says of the feed, as JSON, and when it was recorded, by the monotonic clock. */
   #said: string | undefined;
@@ -164,7 +165,7 @@ export class WebhookFeed {
   }
 
   /**
-   * Has an entry sent again that was skipped or is put aside, for another day, and ends the pause before the next attempt.
+   * Sends an entry again that was skipped or is parked, for another day, and ends the pause before the next attempt.
    * @param skippedEvent the event of the entry when it was skipped
    * @returns whether there is such an entry: also one that is still to be sent
    */
@@ -184,7 +185,7 @@ export class WebhookFeed {
     return true;
   }
 
-  /** Records the position and what is put aside, if the log does not say so. */
+  /** Records the position and the parked entries, if the log does not say so. */
   async record(): Promise<void> {
     const { log, clock } = this.#parts;
     const through_seq = this.#position;
@@ -254,7 +255,7 @@ export class WebhookFeed {
     this.#lastError = undefined;
   }
 
-  /** Sends an entry until it is taken, put aside, or not asked for any more. */
+  /** Sends an entry until it is taken, parked, or not asked for any more. */
   async #deliver(line: EntryLine): Promise<void> {
     let began: number | undefined;
     while (this.#receiver.wants(line)) {
@@ -294,8 +295,8 @@ export class WebhookFeed {
   }
 
   /**
-   * Finds out whether the receiver is up: sends an entry behind `head` before its turn, or again what it took last where
-   * there is none. False when that was not taken.
+   * Finds out whether the receiver is up: sends an entry behind `head` before its turn, or again what it took last
+   * where there is none. False when that was not taken.
    */
   async #isUp(head: number): Promise<boolean> {
     const line = (await this.#later.next(head)) ?? (await this.#lastTaken());
@@ -309,7 +310,7 @@ export class WebhookFeed {
     return seq === undefined ? Promise.resolve(undefined) : lineOf(this.#parts.log, seq);
   }
 
-  /** Puts an entry aside: the receiver takes others. */
+  /** Parks an entry: the receiver takes others. */
   async #park(line: EntryLine): Promise<void> {
     await this.#parked.add(line, this.#lastError);
     this.#goOn(line.seq);

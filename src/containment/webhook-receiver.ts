@@ -21,7 +21,9 @@ export class WebhookReceiver {
     this.#stopping = stopping;
   }
 
-  /** Whether it has taken an entry after a moment of the monotonic clock: then it is up, whatever it says to another. */
+  /**
+   * Whether it has taken an entry after a moment of the monotonic clock: then it is up, whatever it says to another.
+   */
   hasTakenSince(moment: number): boolean {
     return this.#tookAt > moment;
   }

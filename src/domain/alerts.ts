@@ -1,7 +1,7 @@
 /**
  * Which entries raise an alert: those that ask for `log_alert`, those that say that containment went wrong or needs a
- * person, the first of an action and directive that says that it is overdue, and reports that lower a critical severity,
- * raise their incident's, bring it back after a long silence, or come in a burst.
+ * person, the first of an action and directive that says that it is overdue, and reports that lower a critical
+ * severity, raise their incident's, bring it back after a long silence, or come in a burst.
  */
 import type { AlertData, FailedData, IncidentDraft, OverdueData, RoutedIntent } from './entries.ts';
 

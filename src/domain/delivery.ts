@@ -112,8 +112,8 @@ export const isUndelivered = ({ status }: DeliveryRecord): boolean => status ===
 const NOT_WRITTEN = 0;
 
 /**
- * The delivery after an event of its chart, without its next attempt; undefined when the chart does not take it. What is
- * broken and asked for again waits from then on; what still waits goes on waiting.
+ * The delivery after an event of its chart, without its next attempt; undefined when the chart does not take it. What
+ * is broken and asked for again waits from then on; what still waits goes on waiting.
  */
 function move(record: DeliveryRecord, event: ChartEvent): DeliveryRecord | undefined {
   const next = decideDelivery(situationOf(record), event);

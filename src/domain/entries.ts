@@ -103,7 +103,7 @@ export type RecurredData = AboutIncident & {
   /** The actions that it asked for: new ones, and again those that had failed or were lost. */
   readonly intents?: readonly RoutedIntent[];
   readonly attention?: Attention;
-  /** Actions of it that are broken and were not asked for again: nothing reported says what they are to act on. */
+  /** Broken actions that were not asked for again: no report says what they are to act on. */
   readonly unable?: readonly ContainmentAction[];
   /** Whether it is an occurrence because of a burst of reports: the first of that burst, or a later one. */
   readonly burst?: 'begun' | 'continued';
@@ -246,11 +246,11 @@ export type ArchivedData = SegmentRange & {
   readonly findings?: readonly FindingOnRecord[];
 };
 
-/** An entry that a webhook did not take while it took others. It is put aside, and tried again by itself. */
+/** An entry that a webhook did not take while it took others. It is parked: the recorder tries it again. */
 export type ParkedEntry = {
   readonly seq: number;
   readonly event: string;
-  /** When it was put aside: RFC 3339. */
+  /** When it was parked: RFC 3339. */
   readonly since: string;
   /** How often it was sent since then, and the pauses between these attempts, in milliseconds. */
   readonly attempts: number;
@@ -274,7 +274,7 @@ export type WebhookSkippedData = Omit<ParkedEntry, 'seq' | 'event'> & {
   readonly error: string;
 };
 
-/** `webhook.retried`: an operator has an entry sent to a webhook again that was skipped or put aside. */
+/** `webhook.retried`: an operator asks for an entry to be sent again that was skipped or is parked. */
 export type WebhookRetriedData = {
   readonly url: string;
   /** The entry that is sent again. */
@@ -290,7 +290,7 @@ export type SkippedEntry = {
   readonly webhook: string;
   readonly seq: number;
   readonly event: string;
-  /** When it was put aside and when it was skipped: RFC 3339. */
+  /** When it was parked and when it was skipped: RFC 3339. */
   readonly parked_at: string;
   readonly skipped_at: string;
   readonly attempts: number;

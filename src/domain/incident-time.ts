@@ -10,8 +10,8 @@ export interface TimeSpan {
 }
 
 /**
- * When an incident with this identifier was reported: the millisecond, or the whole day of an identifier from before that
- * was in it. Undefined for what is no identifier.
+ * When an incident with this identifier was reported: the millisecond, or the whole day of an identifier from before
+ * that was in it. Undefined for what is no identifier.
  */
 export function timeOfIncident(id: string): TimeSpan | undefined {
   const [, year, month, day, millisecond = ''] = IDENTIFIER.exec(id) ?? [];

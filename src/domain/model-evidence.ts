@@ -31,8 +31,8 @@ export function modelNamedBy({ evidence, latest_report }: ReportedEvidence): Nam
 }
 
 /**
- * Why an action can't be carried out from what is reported; undefined when it can. A service that fetches the action reads
- * the evidence itself, so only evidence without a model is an obstacle to it.
+ * Why an action can't be carried out from what is reported; undefined when it can. A service that fetches the action
+ * reads the evidence itself, so only evidence without a model is an obstacle to it.
  */
 export function obstacleTo(action: ContainmentAction, via: Channel, reported: ReportedEvidence): string | undefined {
   if (action !== 'quarantine_model') return undefined;

@@ -2,7 +2,8 @@
  * What readers do not get. Without the service token those are the words with which targets, brokers and webhooks have
  * answered: they may hold anything, secrets included. Nobody gets the keys of reports that could be read or guessed.
  *
- * An entry of which something is left out names that in `data.withheld`. Its `entry_hash` stays that of the whole entry.
+ * An entry of which something is left out names that in `data.withheld`. Its `entry_hash` stays that of the whole
+ * entry.
  */
 import { writeExact } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';

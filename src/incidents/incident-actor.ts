@@ -19,21 +19,16 @@ import type { incidentMachine } from '../../machines/incident.ts';
 import type { Channel, ContainmentAction, Directive, Rule } from '../../machines/vocabulary.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { type Clock, timestamp } from '../clock.ts';
-import type { DeliveryName, DeliveryRecord } from '../domain/delivery.ts';
-import type { EntryOf, IncidentDraft, IncidentEntry, LineExtent } from '../domain/entries.ts';
 import {
   type Circumstances,
   decide,
-  decidedEffect,
-  effectOf,
-  evolve,
   followUpsOf,
   type IncidentDecision,
-  type IncidentRecord,
   type Message,
-  opened,
-  type RecordChange,
-} from '../domain/incident.ts';
+} from '../domain/decide-incident.ts';
+import type { DeliveryName, DeliveryRecord } from '../domain/delivery.ts';
+import type { EntryOf, IncidentDraft, IncidentEntry, LineExtent } from '../domain/entries.ts';
+import { decidedEffect, effectOf, evolve, type IncidentRecord, opened, type RecordChange } from '../domain/incident.ts';
 import { RecorderError } from '../errors.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import { Mailbox } from './mailbox.ts';
@@ -70,8 +65,8 @@ export interface ActorDependencies {
   readonly channelOf: (action: ContainmentAction, directive: Directive) => Channel;
   readonly clock: Clock;
   /**
-   * Proves an incident against the log while the database is not proved; undefined when that is not needed. Rejects with
-   * RecorderError `log_unavailable` when the incident is not what the log says, or that can't be said now.
+   * Proves an incident against the log while the database is not proved; undefined when that is not needed. Rejects
+   * with RecorderError `log_unavailable` when the incident is not what the log says, or that can't be said now.
    */
   readonly prove?: ((id: string) => Promise<void> | undefined) | undefined;
   /** Whether it is proved that an action is not in force. */
@@ -120,8 +115,9 @@ export class IncidentActor {
 
   /**
    * Sends a message to the incident, and resolves when what follows from it is on disk and carried on.
-   * @throws RecorderError `not_found`, `gone` when it may be in the archive, `illegal_transition` (with `state`, `allowed` and `transitions`), `stale_version`
-   *   (with `version`), `log_unavailable`, `overloaded`, `too_large`, `stopping`; nothing has changed then
+   * @throws RecorderError `not_found`, `gone` when it may be in the archive, `illegal_transition` (with `state`,
+   *   `allowed` and `transitions`), `stale_version` (with `version`), `log_unavailable`, `overloaded`, `too_large`,
+   *   `stopping`; nothing has changed then
    */
   send(message: Message, sender: Sender = {}): Promise<Handled> {
     return this.#mailbox.post(async () => {

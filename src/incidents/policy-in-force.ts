@@ -55,8 +55,8 @@ export class PolicyInForce {
   }
 
   /**
-   * Loads the policy again and puts it into force. A file that was there and is missing now is refused: it may be missing
-   * for a moment only, and the built-in table knows no targets.
+   * Loads the policy again and puts it into force. A file that was there and is missing now is refused: it may be
+   * missing for a moment only, and the built-in table knows no targets.
    * @throws RecorderError `invalid_policy`, or what `append` throws; the old policy stays in force then
    */
   reload(log: Pick<AuditLog, 'append'>): Promise<Policy> {

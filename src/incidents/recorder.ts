@@ -9,13 +9,14 @@ import type { CommandName } from '../../machines/decision.ts';
 import { type Channel, CLASSES, type ContainmentAction, type Directive } from '../../machines/vocabulary.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import { type Entry, type Idempotency, isAboutIncident, type Report, type RequestTag } from '../domain/entries.ts';
-import { decideReport, type IncidentRecord } from '../domain/incident.ts';
+import { decideReport } from '../domain/decide-incident.ts';
+import type { IncidentRecord } from '../domain/incident.ts';
 import { mixesScripts } from '../domain/source-name.ts';
-import { found, isAbsence, RecorderError } from '../errors.ts';
+import { found, RecorderError } from '../errors.ts';
 import { documentOf, type IncidentDocument } from '../domain/document.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import type { EarlyIndex } from '../projections/early-index.ts';
-import { UnprovedIncident } from '../projections/incident-proof.ts';
+import { isOfIncident } from '../projections/incident-proof.ts';
 import type { Projections } from '../projections/projections.ts';
 import type { Burst, PolicyContent } from '../policy/policy.ts';
 import type { ActorRegistry } from './actor-registry.ts';
@@ -199,7 +200,9 @@ export class Recorder {
     );
   }
 
-  /** Adds an occurrence; undefined when the incident was resolved or archived in the meantime, or can't be proved now. */
+  /**
+   * Adds an occurrence; undefined when the incident was resolved or archived in the meantime, or can't be proved now.
+   */
   async #recur(
     id: string,
     report: Report,
@@ -216,7 +219,7 @@ export class Recorder {
       return { incident: this.#documentOf(record), change: 'recurred' };
     } catch (error) {
       const isResolved = error instanceof RecorderError && error.code === 'illegal_transition';
-      if (isResolved || isAbsence(error) || error instanceof UnprovedIncident) return undefined;
+      if (isResolved || isOfIncident(error)) return undefined;
       throw error;
     }
   }

@@ -1,6 +1,6 @@
 /**
- * Proves incidents against the log before their actors act, as long as the database is not proved: whoever could write it
- * while the service was stopped may have edited one. What is written to the log on the word of an edited row would stay.
+ * Proves incidents against the log before their actors act, as long as the database is not proved: whoever could write
+ * it while the service was stopped may have edited one. An entry that rests on an edited row would stay in the log.
  */
 import { RecorderError } from '../errors.ts';
 
@@ -47,7 +47,7 @@ export class WakeProof {
       onDifference(found);
       throw new RecorderError(
         'log_unavailable',
-        'the database was not what the log says, and is made again; try again',
+        'the database was not what the log says, and is being rebuilt; try again',
       );
     }
     // What this process changes from here on needs no proof.
@@ -55,7 +55,7 @@ export class WakeProof {
   }
 }
 
-/** What can't be read as it was written can't be decided upon. */
+/** Nothing can be decided from entries that can't be read as they were written. */
 function asUnavailable(error: unknown): never {
   if (!(error instanceof RecorderError) || error.code !== 'damaged_log') throw error;
   throw new RecorderError('log_unavailable', error.message, { cause: error });

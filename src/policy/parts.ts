@@ -1,6 +1,6 @@
 /**
- * The parts of a policy by name, so that a reload can say what was there and is gone. A file that was cut off, or written
- * only in part, is often a valid policy: it has lost its end.
+ * The parts of a policy by name, so that a reload can say what was there and is gone. A file that was cut off, or
+ * written only in part, is often a valid policy: it has lost its end.
  *
  * A name is a place in the file. A webhook is named as in the log: its path may be a secret.
  */

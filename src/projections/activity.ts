@@ -28,7 +28,9 @@ export interface Durations {
   readonly hourly_median_ms: readonly (number | null)[];
 }
 
-/** Durations with those that have not come to their end. In median and p90 they count for as long as they have waited. */
+/**
+ * Durations with those that have not come to their end. In median and p90 they count for as long as they have waited.
+ */
 export interface DurationsSoFar extends Durations {
   /** How many still wait, whenever they began. */
   readonly waiting: number;

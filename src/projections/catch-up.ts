@@ -9,8 +9,8 @@
  * When the database has no room, the projections stay behind: they can be read, nothing is written, and `resume` goes on
  * once there is room.
  *
- * When there is much to apply, as without a database, recovery reads only the tail from the checkpoint on. Then the log can
- * be written, and the service listens; the projections stay behind until `resume` has applied the rest. Reports are
+ * When there is much to apply, as without a database, recovery reads only the tail from the checkpoint on. Then the log
+ * can be written, and the service listens; the projections stay behind until `resume` has applied the rest. Reports are
  * decided by an `EarlyIndex` meanwhile, which is read first. A process that is ended goes on where the last commit was.
  */
 import { basename } from 'node:path';
@@ -37,7 +37,9 @@ const APPLY_BYTES = 2 * 1024 * 1024;
 const APPLY_BYTES_BESIDE = 128 * 1024;
 /** How much is read and verified between two requests, in bytes. */
 const PAGE_BESIDE = 64 * 1024;
-/** With more entries to apply than this the start does not wait for them: it takes a second or two on a throttled host. */
+/**
+ * With more entries to apply than this the start does not wait for them: it takes a second or two on a throttled host.
+ */
 const MOST_AT_START = 2000;
 /** What part of the reading is that of the early index, near enough. */
 const EARLY_SHARE = 0.05;
@@ -130,7 +132,9 @@ export class CatchUp {
     return head !== undefined && head.entries - this.#projections.position.seq > MOST_AT_START;
   }
 
-  /** Recovers the tail alone. Returns undefined where something is wrong with it: then all of the log has to be read. */
+  /**
+   * Recovers the tail alone. Returns undefined where something is wrong with it: then all of the log has to be read.
+   */
   async #recoverTail(
     parts: Pick<RecoveryOptions, 'path' | 'beside' | 'hash' | 'clock'>,
   ): Promise<Recovered | undefined> {
@@ -152,8 +156,8 @@ export class CatchUp {
   }
 
   /**
-   * Applies the rest of the log after the start, or after the database had no room. Cheap when there is nothing to do; concurrent callers
-   * share one run.
+   * Applies the rest of the log after the start, or after the database had no room. Cheap when there is nothing to do;
+   * concurrent callers share one run.
    * @throws RecorderError when the log can't be read now, or contradicts the statechart
    */
   resume(log: ReadableLog): Promise<void> {

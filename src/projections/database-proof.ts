@@ -4,8 +4,8 @@
  *
  * - Each entry about an incident is indexed where it stands, and nothing else is.
  * - Each incident has the version, state and hash of its last entry.
- * - Each unresolved incident is what its entries make of it, with its deliveries; and the posture counts these. The same
- *   for the resolved ones, later.
+ * - Each unresolved incident is what its entries make of it, with its deliveries; and the posture counts these. The
+ *   same for the resolved ones, later.
  * - The statistics count them, and findings and webhooks stand as the log says.
  *
  * Works while entries are applied: what came after the proven part is the work of this process.
@@ -203,7 +203,10 @@ export class DatabaseProof {
     return undefined;
   }
 
-  /** Folds the entries of an incident, and compares. Where entries are missing from the log, what there is proves nothing. */
+  /**
+   * Folds the entries of an incident, and compares. Where entries are missing from the log, what there is proves
+   * nothing.
+   */
   async #incidentDifference(id: string): Promise<string | undefined> {
     const { incidents, isCurrent } = this.#parts;
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {

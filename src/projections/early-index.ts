@@ -1,9 +1,9 @@
 /**
  * What a report has to know of the log before the projections are made: which requests, `dedup_key`s and sources occur.
  *
- * It is read from the raw lines, unverified and without the database, which takes a small part of the time. Requests and
- * keys are kept as bits in a filter of fixed size: one that it does not hold is new for certain. One that it may hold
- * waits for the projections, which is right for all that occur and costs a few others some seconds.
+ * It is read from the raw lines, unverified and without the database, which takes a small part of the time. Requests
+ * and keys are kept as bits in a filter of fixed size: one that it does not hold is new for certain. One that it may
+ * hold waits for the projections, which is right for all that occur and costs a few others some seconds.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { readLines } from '../audit/lines.ts';
@@ -26,7 +26,9 @@ const ORDINARY = /^[a-z0-9_.:/@-]+$/;
 /** How much is read between two requests, in bytes. */
 const WINDOW = 64 * 1024;
 
-/** Where the event stands in each line: an entry has one spelling, and all timestamps have the same length (entry.ts). */
+/**
+ * Where the event stands in each line: an entry has one spelling, and all timestamps have the same length (entry.ts).
+ */
 const EVENT_AT = '{"timestamp":"2026-11-22T07:12:00.123Z","event":"'.length;
 /** The first letters of the events that matter. */
 const REPORTED = 'incident.rep';
@@ -135,7 +137,8 @@ export class EarlyIndex {
 
   /**
    * Whether a source looks like another that was there before it; undefined while that is not known. A name of plain
-   * lower-case letters does not wait for it: until the log was read it is compared with the names that were read so far.
+   * lower-case letters does not wait for it: until the log was read it is compared with the names that were read so
+   * far.
    */
   looksLikeAnother(source: string): boolean | undefined {
     const known = this.#sources.get(source);
@@ -169,8 +172,8 @@ const dedupOf = ({ dedup_key: key, class: ofClass, source }: Report): string => 
 const DIGEST = /^[0-9a-f]{32}/;
 
 /**
- * Two numbers from a text, which bits are made of: of a digest its own digits, else FNV-1a. Who looks for texts that give
- * the same makes his own reports wait.
+ * Two numbers from a text, which bits are made of: of a digest its own digits, else FNV-1a. Somebody
+ * who finds texts with the same bits only makes reports with these keys wait.
  */
 function hashesOf(text: string): readonly [number, number] {
   if (DIGEST.test(text))

@@ -12,7 +12,7 @@ import type { ReadableLog } from '../audit/log.ts';
 import { Contradiction } from '../domain/contradiction.ts';
 import { type Entry, type IncidentEntry, isAboutIncident } from '../domain/entries.ts';
 import { fold, type IncidentRecord } from '../domain/incident.ts';
-import { RecorderError } from '../errors.ts';
+import { isAbsence, RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
 import type { Incidents } from './incidents.ts';
@@ -25,6 +25,9 @@ export class UnprovedIncident extends RecorderError {
     super('log_unavailable', message);
   }
 }
+
+/** Whether an error is about its incident alone: it can't be changed now, or is not on record. Others go on. */
+export const isOfIncident = (error: unknown): boolean => isAbsence(error) || error instanceof UnprovedIncident;
 
 export interface IncidentProofParts {
   readonly database: Database;
@@ -97,7 +100,7 @@ export class IncidentProof {
         throw error;
       }
       const end = lines.at(-1);
-      // Where it is in truth: the index may say another place.
+      // Its real place: the index may name another.
       if (end !== undefined) last = { seq: end.seq, offset: end.offset, length: end.bytes.length + 1 };
       after = page.next ?? 0;
       isMore = page.next !== undefined;
@@ -135,7 +138,7 @@ export class IncidentProof {
 
   /**
    * Looks for an entry about an incident behind a place, in the lines as they are: the index may lack it. They are not
-   * verified: who hides an entry in the log as well has damaged it, and verification finds that.
+   * verified: an entry that is hidden in the log as well is damage, which verification finds.
    */
   async #firstBehind(id: string, { seq, offset, length }: LinePlace): Promise<number | undefined> {
     const { log } = this.#parts;

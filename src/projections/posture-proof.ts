@@ -13,7 +13,9 @@ import type { ReadableLog } from '../audit/log.ts';
 import { type Holders, readPosture } from '../audit/signed-posture.ts';
 import type { Projections } from './projections.ts';
 
-/** How many pages of entries behind the signed posture the start reads at once; of more it does not wait for the end. */
+/**
+ * How many pages of entries behind the signed posture the start reads at once; of more it does not wait for the end.
+ */
 const PAGES_AT_ONCE = 16;
 
 export interface PostureProofParts {

@@ -80,7 +80,9 @@ export interface Unconfirmed {
   readonly askedSeq: number;
 }
 
-/** Why deliveries are not known to be carried out (`waitOf`); the table has their places here from 1, and 0 for others. */
+/**
+ * Why deliveries are not known to be carried out (`waitOf`); the table has their places here from 1, and 0 for others.
+ */
 export const WAITS = ['waiting', 'overdue', 'broken'] as const;
 export type Wait = (typeof WAITS)[number];
 
@@ -170,7 +172,7 @@ export class Posture {
     for (const delivery of held) {
       const { action } = delivery;
       const after = holds.find((other) => other.action === action);
-      if (after === undefined) this.#letGo(entry, delivery, now);
+      if (after === undefined) this.#release(entry, delivery, now);
       else if (after !== delivery) this.#change(entry, action, counted(this.of(action), delivery, after));
     }
     for (const delivery of holds) {
@@ -269,7 +271,7 @@ export class Posture {
     });
   }
 
-  #letGo(entry: IncidentEntry, delivery: DeliveryRecord, { seq: number }: IncidentRecord): void {
+  #release(entry: IncidentEntry, delivery: DeliveryRecord, { seq: number }: IncidentRecord): void {
     const { action } = delivery;
     const before = this.of(action);
     const last = before.holders === 1;

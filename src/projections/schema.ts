@@ -1,4 +1,4 @@
-/** The layout of the projections. A database of another layout is thrown away and made again from the log. */
+/** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
 export const LAYOUT = 17;
 
 export const SCHEMA = `

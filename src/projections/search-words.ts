@@ -1,13 +1,13 @@
 /**
  * How a text is split into the words of the search index, and a search into words of the same kind.
  *
- * Words are runs of letters, digits and the signs on them. Case, accents, vowel points, ligatures and widths do not count.
- * In scripts that put no spaces between words (Chinese, Japanese, Thai, …), and in Korean, where endings are part of the
- * word, each pair of letters that follow each other is a word, and so is the last letter: so any part of a text is found
- * by the pairs in it, and a single letter by the words that begin with it.
+ * Words are runs of letters, digits and the signs on them. Case, accents, vowel points, ligatures and widths do not
+ * count. In scripts that put no spaces between words (Chinese, Japanese, Thai, …), and in Korean, where endings are
+ * part of the word, each pair of letters that follow each other is a word, and so is the last letter: so any part of a
+ * text is found by the pairs in it, and a single letter by the words that begin with it.
  *
- * The index (SQLite's `ascii` tokenizer) lower-cases ASCII and separates words at all other ASCII characters. Everything
- * else is done here, so that a search never splits a word where the index did not.
+ * The index (SQLite's `ascii` tokenizer) lower-cases ASCII and separates words at all other ASCII characters.
+ * Everything else is done here, so that a search never splits a word where the index did not.
  */
 import { RecorderError } from '../errors.ts';
 
@@ -33,8 +33,8 @@ const UNSPACED =
 const RUNS = new RegExp(`[${UNSPACED}]+|[^${UNSPACED}]+`, 'gu');
 const IS_UNSPACED = new RegExp(`^[${UNSPACED}]`, 'u');
 /**
- * What may be left out in writing: accents, the points of Hebrew and Arabic, the Arabic stretcher, and characters without
- * a form of their own that join or separate letters.
+ * What may be left out in writing: accents, the points of Hebrew and Arabic, the Arabic stretcher, and characters
+ * without a form of their own that join or separate letters.
  */
 const OPTIONAL = new RegExp(
   '[\\u0300-\\u036f\\u0483-\\u0487\\u1ab0-\\u1aff\\u1dc0-\\u1dff\\u20d0-\\u20ff\\ufe00-\\ufe0f\\ufe20-\\ufe2f' +
@@ -51,8 +51,8 @@ export function indexedWords(text: string): string {
 }
 
 /**
- * Reads what a person searches for: words that all have to occur; `agent*` is a prefix. Everything but letters and digits
- * separates words: an id is three words.
+ * Reads what a person searches for: words that all have to occur; `agent*` is a prefix. Everything but letters and
+ * digits separates words: an id is three words.
  * @throws RecorderError `invalid_request` when there is no word, too many, or too short a beginning
  */
 export function readWords(text: string): readonly SearchWord[] {

@@ -25,10 +25,14 @@ export interface StatisticsReading {
   readonly total_incidents: number;
   /** Open or contained: nobody has acknowledged them yet. */
   readonly open_incidents: number;
-  /** How many incidents ever entered that state: that they were contained was asked for, not that it was carried out. */
+  /**
+   * How many incidents ever entered that state: that they were contained was asked for, not that it was carried out.
+   */
   readonly contained_count: number;
   readonly resolved_count: number;
-  /** How far containment is for the incidents on record that asked for it; of resolved ones, how far it was in the end. */
+  /**
+   * How far containment is for the incidents on record that asked for it; of resolved ones, how far it was in the end.
+   */
   readonly by_containment: Readonly<Record<ContainmentStatus, number>>;
   readonly by_class: Readonly<Record<IncidentClass, number>>;
   readonly by_state: Readonly<Record<State, number>>;

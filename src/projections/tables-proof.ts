@@ -1,4 +1,4 @@
-/** Proves the small tables that hold more than incidents: who hides a finding, or says that a webhook has taken everything. */
+/** Proves the small tables: that no finding is hidden, and no webhook is said to have taken more than it has. */
 import { isDeepStrictEqual } from 'node:util';
 import type { StoredEntry } from '../domain/entries.ts';
 import { MOST_FINDINGS } from './findings.ts';
@@ -13,7 +13,7 @@ export interface SmallTables {
   readonly isCut: boolean;
 }
 
-/** How many findings and webhooks are followed. More means that somebody is playing. */
+/** How many findings and webhooks are followed. With more, nothing is proved: no recorder has so many. */
 const MOST = 10_000;
 
 export class TablesProof {

@@ -1,16 +1,21 @@
 /**
- * What each webhook has taken of the log: how far it is, which entries up to there are put aside and tried again, and which
- * were skipped.
+ * What each webhook has taken of the log: how far it is, which entries up to there are parked and tried again, and
+ * which were skipped.
  */
 import type { Database, Statement } from './database.ts';
 import type { ArchivedData, ParkedEntry, SkippedEntry, UntakenEntries, WebhookEntry } from '../domain/entries.ts';
 
 /** As many skipped entries of one webhook are listed, the newest ones. The log has all. */
 const MOST_LISTED = 100;
+/**
+ * The same for all webhooks, those that the policy named before included: entries about the archive repeat the whole
+ * list, and have to fit in a line.
+ */
+const MOST_LISTED_IN_ALL = 1000;
 
 /** How far a webhook is. */
 export interface WebhookPosition {
-  /** The last entry that it got, that was put aside, or that is not for it. */
+  /** The last entry that it got, that was parked, or that is not for it. */
   readonly seq: number;
   /** What it did not take up to there, and is tried again: oldest first. */
   readonly parked: readonly ParkedEntry[];
@@ -28,6 +33,7 @@ export class Webhooks {
   readonly #find: Statement;
   readonly #add: Statement;
   readonly #trim: Statement;
+  readonly #trimAll: Statement;
   readonly #drop: Statement;
   readonly #leave: Statement;
 
@@ -46,6 +52,9 @@ export class Webhooks {
     this.#trim = database.prepare(`
       DELETE FROM skipped WHERE url = ?1 AND seq NOT IN (
         SELECT seq FROM skipped WHERE url = ?1 ORDER BY seq DESC LIMIT ${MOST_LISTED})`);
+    this.#trimAll = database.prepare(`
+      DELETE FROM skipped WHERE (url, seq) NOT IN (
+        SELECT url, seq FROM skipped ORDER BY seq DESC, url LIMIT ${MOST_LISTED_IN_ALL})`);
     this.#drop = database.prepare('DELETE FROM skipped WHERE url = ? AND seq = ?');
     this.#leave = database.prepare('DELETE FROM skipped WHERE seq BETWEEN ? AND ?');
   }
@@ -104,7 +113,7 @@ export class Webhooks {
           attempts,
           error,
         });
-        this.#trim.run(url);
+        this.#keepNewest(url);
         break;
       }
       case 'webhook.retried': {
@@ -128,11 +137,17 @@ export class Webhooks {
     for (const entry of untaken?.skipped ?? []) {
       if (this.findSkipped(entry.webhook, entry.seq) === undefined) this.#skip(entry);
     }
+    for (const url of new Set(untaken?.skipped.map(({ webhook }) => webhook))) this.#keepNewest(url);
     this.#leave.run(first_seq, last_seq);
   }
 
   #skip(entry: SkippedEntry): void {
     this.#add.run(entry.webhook, entry.seq, JSON.stringify(entry));
+  }
+
+  #keepNewest(url: string): void {
+    this.#trim.run(url);
+    this.#trimAll.run();
   }
 
   #setParked(url: string, change: (parked: readonly ParkedEntry[]) => readonly ParkedEntry[]): void {

@@ -5,6 +5,7 @@ import { Confirmations } from '../../src/containment/confirmations.ts';
 import { ConfirmationDeadline } from '../../src/containment/confirmation-deadline.ts';
 import { parseTargetUrl } from '../../src/policy/target-url.ts';
 import type { Targets } from '../../src/policy/targets.ts';
+import { UnprovedIncident } from '../../src/projections/incident-proof.ts';
 import { parsed, Recording } from '../support/recording.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
@@ -24,12 +25,21 @@ describe('a service that has to confirm every minute', () => {
   let silence: ConfirmationDeadline;
   let receipts: Confirmations;
   let faults: unknown[];
+  /** An incident that can't be changed now. */
+  let unproved: string | undefined;
 
   const open = async (): Promise<void> => {
     recording = await Recording.open(home, { rules, targets });
     const { projections, incidents, log, clock } = recording;
     const shared = { incidents, current: () => projections.current(), targets: () => targets, clock };
-    silence = new ConfirmationDeadline({ ...shared, onFault: (error) => void faults.push(error) });
+    silence = new ConfirmationDeadline({
+      ...shared,
+      incidents: {
+        actor: (id) =>
+          id === unproved ? { send: () => Promise.reject(new UnprovedIncident(id)) } : incidents.actor(id),
+      },
+      onFault: (error) => void faults.push(error),
+    });
     receipts = new Confirmations({ ...shared, log, wake: () => {} });
   };
 
@@ -37,6 +47,7 @@ describe('a service that has to confirm every minute', () => {
     home = directory();
     targets = { [ACTION]: { engage, confirm_every: PERIOD, confirm: 'callback' } };
     faults = [];
+    unproved = undefined;
     return open();
   });
   afterEach(async () => {
@@ -81,6 +92,14 @@ describe('a service that has to confirm every minute', () => {
     expect(incident.version).to.equal(4);
     await pass(HOUR);
     expect(recording.incident(id)?.version).to.equal(4);
+  });
+
+  it('given one that can not be proved, then the others are lost', async () => {
+    const ids = [await contained(), await contained()];
+    [unproved] = ids;
+    await silence.look();
+    await pass(4 * PERIOD);
+    expect(ids.map(statusOf)).to.deep.equal(['confirmed', 'lost']);
   });
 
   it('given a word in each period, then nothing is lost, and few words are noted', async () => {

@@ -5,6 +5,7 @@ import { HOUR, MINUTE, SECOND } from '../../src/clock.ts';
 import { Confirmations } from '../../src/containment/confirmations.ts';
 import { OverdueWatch } from '../../src/containment/overdue-watch.ts';
 import { type Entry, readEntry } from '../../src/domain/entries.ts';
+import { UnprovedIncident } from '../../src/projections/incident-proof.ts';
 import { Recording } from '../support/recording.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
@@ -23,6 +24,8 @@ describe('a directive that nobody confirms', () => {
   let receipts: Confirmations;
   let faults: unknown[];
   let after: number;
+  /** An incident that can't be changed now. */
+  let unproved: string | undefined;
 
   const open = async (at?: number): Promise<void> => {
     recording = await Recording.open(home, { rules });
@@ -31,6 +34,10 @@ describe('a directive that nobody confirms', () => {
     const shared = { incidents, log, current: () => projections.current(), clock };
     watch = new OverdueWatch({
       ...shared,
+      incidents: {
+        actor: (id) =>
+          id === unproved ? { send: () => Promise.reject(new UnprovedIncident(id)) } : incidents.actor(id),
+      },
       shown: projections.posture,
       overdueAfter: () => after,
       onFault: (error) => void faults.push(error),
@@ -42,6 +49,7 @@ describe('a directive that nobody confirms', () => {
     home = directory();
     faults = [];
     after = AFTER;
+    unproved = undefined;
     return open();
   });
   afterEach(async () => {
@@ -123,6 +131,18 @@ describe('a directive that nobody confirms', () => {
     await reported();
     await pass(2 * AFTER);
     expect(entries('alert.raised')).to.have.length(2);
+  });
+
+  it('is found overdue, with its alert, although one before it can not be proved; that one is found later', async () => {
+    const ids = [await reported(), await reported(), await reported()];
+    unproved = ids[0];
+    await pass(2 * AFTER);
+    expect(ids.map(statusOf)).to.deep.equal(['delivering', 'overdue', 'overdue']);
+    expect(entries('alert.raised')).to.have.length(1);
+    unproved = undefined;
+    await pass(2 * AFTER);
+    expect(ids.map(statusOf)).to.deep.equal(['overdue', 'overdue', 'overdue']);
+    expect(entries('alert.raised')).to.have.length(1);
   });
 
   it('is overdue when it is a release, and an operator who has it tried again does not begin its time again', async () => {

@@ -196,7 +196,7 @@ describe('the posture while the database is not proved', () => {
       WHERE action = 'freeze_agent'; DELETE FROM deliveries`,
     );
     const service = await start(home, { env: { CONTAINMENT_POLICY_PATH: policy } });
-    await service.said('the database is made again');
+    await service.said('the database is rebuilt');
     await eventually(async () => (await service.get('/health')).json.status === 'ok');
     expect(await read(service, 'freeze_agent')).to.include({ engaged: true });
     expect(target.received).to.deep.equal([]);

@@ -196,7 +196,7 @@ describe('webhooks', () => {
     while (!target.received.some(({ body }) => body.data.incident === id)) {
       await target.receives(target.received.length + 1);
     }
-    await service.said('the database is made again');
+    await service.said('the database is rebuilt');
   });
 
   it('get each entry signed under its hash, with the bytes that are in the log', async () => {
@@ -257,7 +257,7 @@ describe('webhooks', () => {
     const tried = { since: timestamp, attempts: 190, waited_ms: 86_400_000 };
     await log.append([
       draft('skipped'),
-      draft('put aside'),
+      draft('parked'),
       { timestamp, event: 'notification.delivered', data: { url: name, through_seq: 3 } },
       {
         timestamp,
@@ -273,8 +273,8 @@ describe('webhooks', () => {
     await log.close();
     target.behaviours = [answering(500, 'hunter2')];
     const service = await start(files, { env });
-    // What is put aside is tried at once after a start.
-    expect((await target.receives(1))[0]?.body.data.reason).to.equal('put aside');
+    // What is parked is tried at once after a start.
+    expect((await target.receives(1))[0]?.body.data.reason).to.equal('parked');
     const skipped = await service.get('/api/v1/webhooks/skipped');
     expect(skipped.json).to.deep.equal([
       {

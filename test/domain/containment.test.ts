@@ -3,17 +3,10 @@ import fc from 'fast-check';
 import { containmentStatus } from '../../machines/incident.ts';
 import { CLASSES, type ContainmentAction, type Rule } from '../../machines/vocabulary.ts';
 import { MINUTE } from '../../src/clock.ts';
+import { decide, decideReport, type Message } from '../../src/domain/decide-incident.ts';
 import { type DeliveryNews, type DeliveryRecord, newDelivery, standingOf, waitOf } from '../../src/domain/delivery.ts';
 import type { IncidentDraft, IncidentEntry } from '../../src/domain/entries.ts';
-import {
-  decide,
-  decidedEffect,
-  decideReport,
-  effectOf,
-  fold,
-  type IncidentRecord,
-  type Message,
-} from '../../src/domain/incident.ts';
+import { decidedEffect, effectOf, fold, type IncidentRecord } from '../../src/domain/incident.ts';
 
 const ACTIONS: readonly ContainmentAction[] = ['freeze_agent', 'quarantine_model', 'log_alert'];
 /** An alert is carried out by its entry. */

@@ -75,7 +75,7 @@ describe('given a database that was edited while the service was stopped, and is
     ['its entries are those of another', () => 'UPDATE entries SET seq = 2, offset = 0 WHERE version = 3'],
   ];
   for (const [what, sql] of EDITS) {
-    it(`so that ${what}, then no command rests on that, and the database is made again`, async () => {
+    it(`so that ${what}, then no command rests on that, and the database is rebuilt`, async () => {
       const { home, id } = await recorded();
       edit(home, sql(home, id));
       const recording = await open(home);
@@ -151,7 +151,7 @@ describe('given a database that was edited while the service was stopped, and is
     expect(recording.record.findings.open).to.deep.equal([]);
   });
 
-  it('and a log that was cut, then nothing is made again from what is left of it', async () => {
+  it('and a log that was cut, then nothing is rebuilt from what is left of it', async () => {
     const { home, id } = await recorded();
     truncateSync(Recording.logIn(home));
     edit(home, `UPDATE incidents SET dedup_key = 'x' WHERE id = '${id}'`);
@@ -168,7 +168,7 @@ describe('given a database that was edited while the service was stopped, and is
     ['has no posture', `UPDATE posture SET posture = '[]'`],
   ];
   for (const [what, sql] of CRASHED) {
-    it(`so that what it has ${what}, then the start makes it again`, async () => {
+    it(`so that what it has ${what}, then the start rebuilds it`, async () => {
       const { home, id } = await recorded();
       // As a crash leaves it: behind the log.
       copyFileSync(join(home, 'before.sqlite'), databaseIn(home));

@@ -121,11 +121,11 @@ describe('given a database that somebody has edited while the service was stoppe
     ['incidents are counted twice', () => 'UPDATE population SET count = count * 2', /statistics/],
   ];
   for (const [what, sql, difference] of EDITS) {
-    it(`so that ${what}, then it is made again from the log, with an alert`, async () => {
+    it(`so that ${what}, then it is rebuilt from the log, with an alert`, async () => {
       const { home, ids, before } = await recorded();
       edit(home, sql(ids[2]!));
       const service = await start(home);
-      await service.said('the database is made again');
+      await service.said('the database is rebuilt');
       await service.until(
         async () => (await service.get('/health')).json.status === 'ok' && (await findingsOf(service)).length > 0,
       );

@@ -67,7 +67,7 @@ describe('what webhooks have taken, as the projections have it', () => {
     recording = await Recording.open(home, { segmentBytes: SEGMENT });
   };
 
-  it('follows what is put aside, skipped and sent again, each webhook by itself', async () => {
+  it('follows what is parked, skipped and sent again, each webhook by itself', async () => {
     const { log, projections } = recording;
     await log.append([delivered(URLS.one, 5, parked(2), parked(4)), delivered(URLS.other, 3)]);
     expect(read()).to.deep.equal({
@@ -99,6 +99,15 @@ describe('what webhooks have taken, as the projections have it', () => {
     await recording.log.append(Array.from({ length: 105 }, (_, index) => skipped(URLS.one, index + 1)));
     const list = recording.projections.webhooks.skipped();
     expect([list.length, list[0]?.seq, list.at(-1)?.seq]).to.deep.equal([100, 6, 105]);
+  });
+
+  it('lists a thousand of all webhooks, those that the policy does not name any more included', async () => {
+    for (let url = 0; url < 12; url++) {
+      const name = `http://127.0.0.1:${9000 + url}#0123456789abcdef`;
+      await recording.log.append(Array.from({ length: 100 }, (_, index) => skipped(name, 1 + 100 * url + index)));
+    }
+    const list = recording.projections.webhooks.skipped();
+    expect([list.length, list[0]?.seq, list.at(-1)?.seq]).to.deep.equal([1000, 201, 1200]);
   });
 
   it('outlives the archive, but for entries that have left with it', async () => {

@@ -17,7 +17,7 @@ const body = described(
   acknowledgeDamageSchema,
   {
     finding: 'The name of a finding, like `entries_missing:4-9`; or its first part, for all of that kind.',
-    by: 'Who takes note of it.',
+    by: 'Who acknowledges it.',
     note: 'Why, or what was done about it.',
   },
 );

@@ -1,5 +1,6 @@
 /**
- * Reads the body of a command: a JSON object in UTF-8, of at most `MAX_BODY_BYTES`, kept exactly as it was sent or refused.
+ * Reads the body of a command: a JSON object in UTF-8, of at most `MAX_BODY_BYTES`, kept exactly as it was sent or
+ * refused.
  *
  * koa-bodyparser collects the bytes and holds the limit. It reads them as latin-1, one character for each byte, because
  * a UTF-8 decoder would replace invalid bytes silently. The bytes are then checked to be UTF-8 and parsed once, by

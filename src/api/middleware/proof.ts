@@ -24,7 +24,9 @@ export interface ProofKeys {
 
 const CHALLENGE = /^nonce=([\w-]{22,64}); ?key=([\da-f]{16})$/;
 
-/** Whether a challenge names a key that the recorder knows. That is no secret, so it proves nothing about the client. */
+/**
+ * Whether a challenge names a key that the recorder knows. That is no secret, so it proves nothing about the client.
+ */
 export const namesKey = (challenge: string, keys: ProofKeys): boolean => {
   const [, , id] = CHALLENGE.exec(challenge) ?? [];
   return id !== undefined && keys.proofKey(id) !== undefined;

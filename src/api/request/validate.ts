@@ -7,8 +7,8 @@ const LONGEST_NAME_SHOWN = 64;
 /**
  * Validates a value by a schema, and returns what the schema makes of it.
  *
- * A member that may be left out counts as left out when it is null or empty text: many clients and forms send it so. It is
- * removed from the value.
+ * A member that may be left out counts as left out when it is null or empty text: many clients and forms send it so. It
+ * is removed from the value.
  *
  * The error names one fault, the one to mend first: a member that is unknown, then one that is missing, then the others
  * in the order of the schema. Where a value or a name is not in a closed set, the error's field `allowed` lists the set.

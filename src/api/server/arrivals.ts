@@ -1,10 +1,11 @@
 /**
  * New connections, before the HTTP server reads from them.
  *
- * The first bytes show whether a connection carries the service token. One that does goes on to the HTTP server at once;
- * a stranger's waits for its turn first. A client that asks the recorder to prove itself has not sent the token yet: a few
- * such connections a second need not wait either, so that who has the token is served among strangers. A connection that leaves before that costs no parser, no request and no response,
- * so many can come and go at little cost. What they have sent stays in their buffers, all of which are limited together.
+ * The first bytes show whether a connection carries the service token. One that does goes on to the HTTP server at
+ * once; a stranger's waits for its turn first. A client that asks the recorder to prove itself has not sent the token
+ * yet: a few such connections a second need not wait either, so that clients with the token are served among strangers.
+ * A connection that leaves before its turn costs no parser, no request and no response, so many can come and go at
+ * little cost. What they have sent stays in their buffers, all of which are limited together.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';

@@ -103,7 +103,7 @@ export class Turnstile {
     this.#schedule();
   }
 
-  /** Refuses who has waited too long; a few at a time, since that takes time as well. */
+  /** Refuses those that have waited too long; a few at a time, since that takes time as well. */
   sweep(most = MAX_REFUSED): void {
     const before = this.#clock.monotonic() - PATIENCE;
     for (let count = 0; count < most && this.#waiting.length > 0 && this.#waiting[0]!.since < before; count++) {

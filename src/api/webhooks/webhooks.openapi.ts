@@ -15,9 +15,9 @@ const skipped = named(
     webhook: name(),
     seq: meaning(count, 'Of the entry.'),
     event: meaning(text(), 'Of the entry; log.archived for those up to it that were archived first.'),
-    parked_at: meaning(time, 'When it was put aside.'),
+    parked_at: meaning(time, 'When it was parked.'),
     skipped_at: time,
-    attempts: meaning(count, 'How often it was sent after it was put aside.'),
+    attempts: meaning(count, 'How often it was sent after it was parked.'),
     error: meaning(text(), 'What came of the last attempt.'),
   } satisfies FieldsOf<SkippedEntry>),
 );
@@ -26,8 +26,8 @@ const retried = named('WebhookRetried', 'What is sent again.', z.object({ webhoo
 
 const retryBody = described('RetryWebhook', 'Which entry a webhook is to get again.', retryWebhookSchema, {
   webhook: 'Its name in the log, its URL, or its origin where no other webhook has that.',
-  seq: 'Of an entry that was skipped or put aside.',
-  by: 'Who has it sent again.',
+  seq: 'Of an entry that was skipped or is parked.',
+  by: 'Who asks for it to be sent again.',
   note: 'Why.',
 });
 
@@ -39,7 +39,7 @@ export const webhookPaths: ZodOpenApiPathsObject = {
       operationId: 'listSkippedEntries',
       tags: ['service'],
       summary: 'List the entries that webhooks did not take for a day',
-      description: 'The newest hundred of each webhook. They are not sent any more, until somebody has one sent again.',
+      description: 'The newest hundred of each webhook. They are not sent any more, unless somebody asks for it.',
       security: [],
       responses: {
         200: response('The entries, for each webhook oldest first.', z.array(skipped), [
@@ -63,8 +63,8 @@ export const webhookPaths: ZodOpenApiPathsObject = {
       tags: ['service'],
       summary: 'Send an entry to a webhook again',
       description:
-        'The entry was skipped or put aside: it is sent at once, and tried for another day. It also ends the pause before ' +
-        'the webhook is sent the next entry.',
+        'The entry was skipped or is parked: it is sent at once, and tried for another day. That also ends the pause ' +
+        'before the webhook is sent the next entry.',
       requestBody: requestBody(retryBody, { webhook: WEBHOOK, seq: 17, by: 'ada' }),
       responses: {
         200: response('It is sent again.', retried, { webhook: WEBHOOK, seq: 17 }),

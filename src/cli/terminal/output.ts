@@ -1,9 +1,9 @@
 /**
  * What the command line writes to standard output: lines for people, or JSON for scripts.
  *
- * A command does its work and says what became of it by its exit code, whatever happens to its output. When the reader is
- * gone, or the disk is full, the rest of the output is dropped. A reader that is slow is waited for; one that has taken
- * nothing at all for most of a second is not.
+ * A command does its work and says what became of it by its exit code, whatever happens to its output. When the reader
+ * is gone, or the disk is full, the rest of the output is dropped. A reader that is slow is waited for; one that has
+ * taken nothing at all for most of a second is not.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { SECOND } from '../../clock.ts';
@@ -62,8 +62,8 @@ export const writeNotice = (text: string): void => {
 };
 
 /**
- * Waits until the output is taken, and ends the process with its exit code when it never will be. Says so when the output
- * is not complete, unless its reader has left, as in `incident-recorder list | head`.
+ * Waits until the output is taken, and ends the process with its exit code when it never will be. Says so when the
+ * output is not complete, unless its reader has left, as in `incident-recorder list | head`.
  */
 export async function finishOutput(): Promise<void> {
   const deadline = performance.now() + PATIENCE;

@@ -2,9 +2,9 @@
  * Verifies a range of the log in the browser, without the service's help.
  *
  * For a chain of plain SHA-256, WebCrypto computes every hash from the contents of the entry. The hashes of a keyed chain
- * can't be computed here, because the key is not for browsers; neither can that of an entry of which something is withheld. Then only the linkage is checked: each entry names the
- * hash of the one before, and none is missing. Somebody who can change both log and service can fake that; only
- * `incident-recorder verify` with the key detects it.
+ * can't be computed here, because the key is not for browsers; neither can that of an entry of which something is
+ * withheld. Then only the linkage is checked: each entry names the hash of the one before, and none is missing.
+ * Somebody who can change both log and service can fake that; only `incident-recorder verify` with the key detects it.
  */
 import { hashedText } from '../../audit/entry.ts';
 import type { LoggedLine } from './log-range.ts';

@@ -23,7 +23,9 @@ export interface IncidentRow {
   readonly alike?: Alike;
 }
 
-/** Incidents with the same severity, state, class and source: how many, and when the first and the last were created. */
+/**
+ * Incidents with the same severity, state, class and source: how many, and when the first and the last were created.
+ */
 export interface Alike {
   readonly count: number;
   readonly since: string;

@@ -3,8 +3,8 @@
  *
  * Rows are in the order of the API: the most severe first, then the newest. Each page is added at the end. An incident that
  * is new, or that the filters admit now, goes to its place in the order; if that place is after the last page, it waits.
- * A row that the filters no longer admit is kept and not shown. In a collapsed list a row stands for those like it, which
- * are not read. Entries are applied at once and drawn once per frame.
+ * A row that the filters no longer admit is kept and not shown. In a collapsed list a row stands for those like it,
+ * which are not read. Entries are applied at once and drawn once per frame.
  */
 import { batch, signal } from '@preact/signals';
 import { SEVERITIES } from '../../../machines/vocabulary.ts';

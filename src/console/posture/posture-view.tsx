@@ -11,7 +11,9 @@ import { type Filters, readFilters } from '../filters.ts';
 import { fragmentOf, listOf } from '../route.ts';
 import { counted, grouped, spelled } from '../format.ts';
 
-/** The posture: which actions are asked for, by which incidents, what is known to be carried out, and what is not known. */
+/**
+ * The posture: which actions are asked for, by which incidents, what is known to be carried out, and what is not known.
+ */
 export const PostureView = () => {
   const known = useLiveResource(posture);
   if (known === undefined) {
