@@ -123,9 +123,10 @@ export function requireSafeLogDirectory(logPath: string, shared: boolean, from?:
 function requireUsableFiles(directory: string, log: string): void {
   const extension = extname(log);
   const stem = basename(log, extension);
-  const database = [`${stem}.sqlite`, `${stem}.sqlite-wal`, `${stem}.sqlite-shm`];
-  const written = new Set([log, ...database]);
-  const read = new Set([`${log}.checkpoint`, `${log}.identity`, `${log}.posture`]);
+  // SQLite follows no link in the place of these two.
+  const unlinked = new Set([`${stem}.sqlite-wal`, `${stem}.sqlite-shm`]);
+  const written = new Set([log, `${stem}.sqlite`, ...unlinked]);
+  const read = new Set([`${log}.checkpoint`, `${log}.identity`, `${log}.posture`, `${log}.damage`]);
   const isSegment = (name: string): boolean =>
     name.startsWith(`${stem}.`) &&
     name.endsWith(extension) &&
@@ -133,7 +134,7 @@ function requireUsableFiles(directory: string, log: string): void {
   for (const name of namesIn(directory)) {
     if (!written.has(name) && !read.has(name) && !isSegment(name)) continue;
     const path = join(directory, name);
-    const status = statSync(path, { throwIfNoEntry: false });
+    const status = (unlinked.has(name) ? lstatSync : statSync)(path, { throwIfNoEntry: false });
     if (status === undefined) continue;
     if (!status.isFile()) throw refuse(`${path} is not a regular file; move it away`);
     try {

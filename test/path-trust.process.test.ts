@@ -28,6 +28,7 @@ describe('a start', () => {
     ['the key', () => 'audit-hmac-key'],
     ['the log', () => 'audit.jsonl'],
     ['the checkpoint', () => 'audit.jsonl.checkpoint'],
+    ['the note of damage', () => 'audit.jsonl.damage'],
     ['the database', () => 'audit.sqlite'],
   ] as const) {
     it(`names a named pipe in place of ${what}, and does not wait for it`, async () => {
@@ -61,6 +62,17 @@ describe('a start', () => {
         .and.not.match(/^ +at /m);
     });
   }
+
+  it("names a link in the place of SQLite's own log", async () => {
+    const home = new ServiceHome(directory());
+    const path = join(home.directory, 'audit.sqlite-wal');
+    symlinkSync(home.token, path);
+    const { code, errors } = await RunningService.run(home);
+    expect([code, errors]).to.deep.equal([EX_CONFIG, errors]);
+    expect(errors)
+      .to.include(path)
+      .and.not.match(/^ +at /m);
+  });
 
   /** What can be at a configured path instead of what should be there. */
   const PLACED: Readonly<Record<string, (path: string) => void>> = {

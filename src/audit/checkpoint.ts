@@ -4,12 +4,12 @@
  * it, never ahead.
  */
 import { lstatSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { SECOND } from '../clock.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { replaceFile } from '../durable-file.ts';
 import { EMPTY_HEAD, type Head } from './entry.ts';
 import { keep } from './kept-copies.ts';
+import { readSmallFile } from './small-file.ts';
 import type { PostureSigner } from './signed-posture.ts';
 import type { Damage, ValidPrefix } from './verify-chain.ts';
 import type { LogLostData, StoredEntry } from '../domain/entries.ts';
@@ -38,15 +38,10 @@ export interface CheckpointReading {
  * Reads the checkpoint of a log.
  * @throws the file system's error, unless the file does not exist
  */
-export async function readCheckpoint(logPath: string, hash: ChainHash): Promise<CheckpointReading> {
+export function readCheckpoint(logPath: string, hash: ChainHash): CheckpointReading {
   const path = checkpointPath(logPath);
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    throw error;
-  }
+  const text = readSmallFile(path);
+  if (text === undefined) return {};
   const [, entries, last, hmac] = CHECKPOINT.exec(text) ?? [];
   if (entries === undefined || last === undefined) return { fault: `${path} is not spelt as the recorder writes it` };
   const head: Head = { entries: Number(entries), hash: last };

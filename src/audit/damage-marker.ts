@@ -2,13 +2,15 @@
  * `<log>.damage`: a note that damage was found while the service ran. The next start then reads the whole log, instead of
  * what is new in it, so that damage does not go away by a restart.
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { readSmallFile } from './small-file.ts';
 import type { Damage } from './verify-chain.ts';
 
 const markerPath = (logPath: string): string => `${logPath}.damage`;
 
-/** How much of a marker is read, in characters. */
-const LONGEST = 1024;
+/** What the recorder writes: the reason is its own, and is shown to everybody. */
+const NOTE = /^([^\p{C}]{1,256}, line \d+: [^\p{C}]{1,1024})\n$/u;
 
 /** Leaves the note. Without room there is none: the verification in the background finds the damage again. */
 export function markDamage(logPath: string, { file, line, reason }: Damage): void {
@@ -19,13 +21,12 @@ export function markDamage(logPath: string, { file, line, reason }: Damage): voi
   }
 }
 
-/** The note that an earlier run has left. */
+/** The note that an earlier run has left. What somebody else has put there counts as one, but nothing of it is shown. */
 export function markedDamage(logPath: string): string | undefined {
-  try {
-    return readFileSync(markerPath(logPath), 'utf8').slice(0, LONGEST).trim();
-  } catch {
-    return undefined;
-  }
+  const path = markerPath(logPath);
+  const text = readSmallFile(path);
+  if (text === undefined) return undefined;
+  return NOTE.exec(text)?.[1] ?? `${basename(path)} is not spelt as the recorder writes it`;
 }
 
 /** Removes the note, when the whole log was verified. */

@@ -3,7 +3,7 @@
  * that a log that was begun where there was another differs from it, also when the first segment is archived.
  */
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readSmallFile } from './small-file.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { EntryFault, parseGenuine } from './entry.ts';
 import type { Finding } from './findings.ts';
@@ -44,7 +44,7 @@ export class LogIdentity {
    */
   async establish(): Promise<Finding | undefined> {
     const { log } = this.#options;
-    const [own, kept] = [await this.#ownId(), await this.#keptId()];
+    const [own, kept] = [await this.#ownId(), this.#keptId()];
     this.#id = own ?? kept?.id;
     if (own === undefined || kept?.id === own || log.status.state === 'damaged') return undefined;
     this.#keep(own);
@@ -83,17 +83,11 @@ export class LogIdentity {
     return undefined;
   }
 
-  async #keptId(): Promise<{ readonly id?: string; readonly fault?: string } | undefined> {
+  #keptId(): { readonly id?: string; readonly fault?: string } | undefined {
     const { path, hash } = this.#options;
-    let text: string;
-    try {
-      text = await readFile(identityPath(path), 'utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
-    }
+    const text = readSmallFile(identityPath(path));
     // A power cut may have left its name only.
-    if (text === '') return undefined;
+    if (text === undefined || text === '') return undefined;
     const [, id, hmac] = IDENTITY.exec(text) ?? [];
     if (id !== undefined && hash.digest(signedText(id)) === hmac) return { id };
     return { fault: `${identityPath(path)} was not written by the recorder with this key` };

@@ -94,7 +94,7 @@ export async function recoverLog({
   known,
   applied = 0,
 }: RecoveryOptions): Promise<Recovered> {
-  const checkpoint = await readCheckpoint(beside, hash);
+  const checkpoint = readCheckpoint(beside, hash);
   const sealed = await findSealed(path);
   const found = checkpoint.head === undefined && checkpoint.fault === undefined ? 'absent' : 'present';
   if (!existsSync(path)) return recoverWithoutFile(path, beside, hash, checkpoint, sealed, onEntries);

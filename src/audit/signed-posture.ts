@@ -6,7 +6,7 @@
  * may be believed when this file and the entries behind it lead to what the database says. Without a key everybody
  * could sign: then there is no such file.
  */
-import { readFile } from 'node:fs/promises';
+import { readSmallFile } from './small-file.ts';
 import { ACTIONS, type ContainmentAction } from '../../machines/vocabulary.ts';
 import { replaceFile } from '../durable-file.ts';
 import type { ChainHash } from './chain-hash.ts';
@@ -38,15 +38,10 @@ function signedText({ head, holders }: SignedPosture): string {
 }
 
 /** Reads the signed posture of a log. @throws the file system's error, unless the file does not exist */
-export async function readPosture(logPath: string, hash: ChainHash): Promise<PostureReading> {
+export function readPosture(logPath: string, hash: ChainHash): PostureReading {
   const path = posturePath(logPath);
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    throw error;
-  }
+  const text = readSmallFile(path);
+  if (text === undefined) return {};
   const fault = `${path} was not written by the recorder with this key`;
   const [, seq, last, counts = '', hmac] = POSTURE.exec(text) ?? [];
   if (seq === undefined || last === undefined) return { fault };

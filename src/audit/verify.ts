@@ -62,7 +62,7 @@ export async function verifyFiles(
   { beside, anchor, onProgress = () => {} }: VerifyOptions = {},
 ): Promise<Verification> {
   const active = files.at(-1) ?? '';
-  const checkpoint = await readCheckpoint(beside ?? active, hash);
+  const checkpoint = readCheckpoint(beside ?? active, hash);
   const comparison = new CheckpointComparison(checkpoint);
   let first: string | undefined;
   let last: string | undefined;

@@ -179,8 +179,14 @@ const isPlainInteger = (value: number): boolean => Number.isSafeInteger(value) &
 const pythonFloat = (value: number): string => {
   if (Object.is(value, -0)) return '-0.0';
   const magnitude = Math.abs(value);
-  if (magnitude >= 1e16 || magnitude < 1e-4) return value.toExponential().replace(/([+-])(\d)$/, '$10$2');
+  if (magnitude >= 1e16 || magnitude < 1e-4) return withTwoDigits(value.toExponential());
   return Number.isInteger(value) ? `${value}.0` : String(value);
+};
+
+/** Makes `1e-7` into `1e-07`. */
+const withTwoDigits = (text: string): string => {
+  const last = text.length - 1;
+  return text[last - 1]! >= '0' ? text : `${text.slice(0, last)}0${text[last]}`;
 };
 
 /** Python sorts by code point, JavaScript by UTF-16 unit. The orders differ only when a key holds a surrogate. */

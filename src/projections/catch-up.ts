@@ -80,7 +80,7 @@ export class CatchUp {
     const isMarked = markedDamage(parts.beside ?? parts.path) !== undefined;
     const known = isMarked ? undefined : this.#projections.position;
     this.#hadEntries = this.#projections.position.seq > 0;
-    if (known !== undefined && (await this.#isFarBehind(parts))) {
+    if (known !== undefined && this.#isFarBehind(parts)) {
       const recovered = await this.#recoverTail(parts);
       if (recovered !== undefined) return recovered;
     }
@@ -123,12 +123,8 @@ export class CatchUp {
     await this.#resuming?.catch(() => {});
   }
 
-  async #isFarBehind({
-    path,
-    beside = path,
-    hash,
-  }: Pick<RecoveryOptions, 'path' | 'beside' | 'hash'>): Promise<boolean> {
-    const { head } = await readCheckpoint(beside, hash);
+  #isFarBehind({ path, beside = path, hash }: Pick<RecoveryOptions, 'path' | 'beside' | 'hash'>): boolean {
+    const { head } = readCheckpoint(beside, hash);
     return head !== undefined && head.entries - this.#projections.position.seq > MOST_AT_START;
   }
 

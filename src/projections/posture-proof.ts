@@ -69,7 +69,7 @@ export class PostureProof {
   async #compare(rest: () => Promise<void>): Promise<Finding | undefined> {
     const { path, hash, log } = this.#parts;
     if (!hash.keyed) return undefined;
-    const { signed, fault } = await readPosture(path, hash);
+    const { signed, fault } = readPosture(path, hash);
     if (fault !== undefined) return { name: 'posture_altered', detail: fault };
     if (signed === undefined) return undefined;
     const folded = await foldPosture(log, signed, this.#to, rest);
