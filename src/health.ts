@@ -132,11 +132,11 @@ const AGE_UNITS = [
   [MINUTE, 'min'],
 ] as const;
 
+const counted = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;
+
 const overdueWarning = ({ action, directive, age, overdue }: UnconfirmedDirective): string => {
   const asked = `${directive} ${action} is overdue: asked for ${ageInWords(age)} ago and not confirmed`;
-  return directive === 'engage'
-    ? `${asked}, for ${Math.max(overdue, 1)} ${overdue > 1 ? 'incidents' : 'incident'}`
-    : asked;
+  return directive === 'engage' ? `${asked}, for ${counted(Math.max(overdue, 1), 'incident', 'incidents')}` : asked;
 };
 
 const overdueOf = ({ action, directive, incident, asked_at, age, overdue }: UnconfirmedDirective) => ({
@@ -156,8 +156,14 @@ function containmentWarnings({ posture, reading }: Projections): readonly string
     const forPerson = counts.needs_person ?? 0;
     const status = release?.delivery.status;
     return [
-      ...(broken === 0 ? [] : [`${action} is not known to be in force for ${broken} incidents that ask for it`]),
-      ...(forPerson === 0 ? [] : [`${action} needs a person for ${forPerson} incidents: no attempt can carry it out`]),
+      ...(broken === 0
+        ? []
+        : [
+            `${action} is not known to be in force for ${counted(broken, 'incident that asks', 'incidents that ask')} for it`,
+          ]),
+      ...(forPerson === 0
+        ? []
+        : [`${action} needs a person for ${counted(forPerson, 'incident', 'incidents')}: no attempt can carry it out`]),
       ...(status === 'failed' ? [`${action} could not be released`] : []),
       ...(status === 'lost' ? [`${action} is not known to be released any more`] : []),
       ...(status === 'needs_person'
@@ -177,7 +183,9 @@ export function strandedWarnings({ posture }: Pick<Projections, 'posture'>, targ
     const advice = 'put it back, or have it fetched (containment/retry)';
     return [
       ...(engages > 0 && channelOf(targets, action, 'engage') !== 'push'
-        ? [`the policy has no target for ${action} any more, and ${engages} deliveries wait for it: ${advice}`]
+        ? [
+            `the policy has no target for ${action} any more, and ${counted(engages, 'delivery waits', 'deliveries wait')} for it: ${advice}`,
+          ]
         : []),
       ...(release !== null && isUndelivered(release.delivery) && channelOf(targets, action, 'release') !== 'push'
         ? [`the policy has no target for the release of ${action} any more, and that waits for it: ${advice}`]
@@ -190,9 +198,13 @@ const notifyWarnings = ({ status }: Pick<Notifier, 'status'>): readonly string[]
   status.flatMap((webhook) => [
     ...(webhook.status === 'failing' ? [`the webhook ${webhook.url} takes nothing`] : []),
     ...(webhook.parked > 0
-      ? [`the webhook ${webhook.url} does not take ${webhook.parked} entries, which are tried again for a day`]
+      ? [
+          `the webhook ${webhook.url} does not take ${counted(webhook.parked, 'entry, which is', 'entries, which are')} tried again for a day`,
+        ]
       : []),
     ...(webhook.skipped > 0
-      ? [`${webhook.skipped} entries were skipped for the webhook ${webhook.url} (webhooks skipped, webhooks retry)`]
+      ? [
+          `${counted(webhook.skipped, 'entry was', 'entries were')} skipped for the webhook ${webhook.url} (webhooks skipped, webhooks retry)`,
+        ]
       : []),
   ]);

@@ -38,11 +38,12 @@ const columns = (now: number): readonly Column<Posture>[] => [
   { header: 'LAST ERROR', value: ({ delivery }) => delivery?.last_error ?? '', least: 12, optional: true },
 ];
 
-/** What is known of an action in a word: only what was carried out is in force, or released. */
+/** What is known of an action in a word: only what was carried out for all of its incidents is in force, or released. */
 function postureOf({ asked, engaged, carried_out, not_known }: Posture): string {
   if (asked === null) return 'not asked';
   if ((not_known?.overdue ?? 0) > 0) return engaged ? 'overdue' : 'release overdue';
   if (carried_out === null) return engaged ? 'not known' : 'release not known';
+  if (engaged && (not_known?.incidents ?? 0) > 0) return 'in force in part';
   return engaged ? 'in force' : 'released';
 }
 

@@ -8,7 +8,7 @@ import { generateLog } from '../bench/generate-log.ts';
 import { ROOT, runningServices, ServiceHome } from '../support/running-service.ts';
 import { answering, Target } from '../support/target.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
-import { type Tab, tabs } from './support/browser.ts';
+import { forgive, type Tab, tabs } from './support/browser.ts';
 import { addressOf, reportMany, rows, violations } from './support/console.ts';
 
 /** A policy in which the target freezes the agent. */
@@ -34,6 +34,19 @@ const cutOff = (tab: Tab, selector: string): Promise<readonly string[]> =>
   tab.evaluate(`[...document.querySelectorAll(${JSON.stringify(selector)})]
     .filter((element) => element.scrollWidth > element.clientWidth + 1)
     .map((element) => element.textContent)`);
+
+/** How much room the arrow of a select takes, in pixels. */
+const ARROW = 16;
+
+/** The selects that are narrower than the words that they show. */
+const cutSelects = (tab: Tab): Promise<readonly string[]> =>
+  tab.evaluate(`[...document.querySelectorAll('select')].filter((select) => {
+    const style = getComputedStyle(select);
+    const brush = document.createElement('canvas').getContext('2d');
+    brush.font = style.fontSize + ' ' + style.fontFamily;
+    const room = select.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - ${ARROW};
+    return brush.measureText(select.selectedOptions[0].text).width > room;
+  }).map((select) => select.selectedOptions[0].text)`);
 
 describe('the console: figures and words', () => {
   const directory = temporaryDirectories();
@@ -99,6 +112,7 @@ describe('the console: figures and words', () => {
         expect(box.x, `${await link.textContent()} at ${width}`).to.be.at.least(0);
         expect(box.x + box.width, `${await link.textContent()} at ${width}`).to.be.at.most(width);
       }
+      expect(await cutSelects(tab), `cut off at ${width}`).to.deep.equal([]);
       await tab.getByRole('link', { name: 'Audit' }).click();
       await tab.getByRole('heading', { name: 'Audit log' }).waitFor();
     }
@@ -118,12 +132,59 @@ describe('the console: figures and words', () => {
     const card = tab.getByRole('listitem').filter({ hasText: 'Freeze agent' });
     await card.getByText('3 wait to be fetched').waitFor();
     await card.getByText('Carried out', { exact: true }).waitFor();
-    const mark = (text: RegExp): Promise<string> =>
+    await card.locator('.badge.delivering', { hasText: /^in force for 1 of 4$/ }).waitFor();
+    await tab.getByText('1 of 5 actions asked for, 0 known to be in force, 1 in part.').waitFor();
+    const mark = (text: string | RegExp): Promise<string> =>
       card
         .locator('.status', { hasText: text })
         .evaluate((status) => (globalThis as unknown as Window).getComputedStyle(status as never, '::before').content);
-    expect(await mark(/^Carried out$/)).to.contain('✓');
-    expect(await mark(/wait to be fetched/)).to.equal('none');
+    expect(await mark(/^Carried out/)).to.contain('✓');
+    expect(await mark('wait to be fetched')).to.equal('none');
+  });
+
+  it('does not call in force in green what needs a person for one of its incidents', async () => {
+    const service = await start(new ServiceHome(directory()));
+    const { json } = await service.report({ class: 'model_behavior_anomaly' });
+    await service.report({ class: 'model_behavior_anomaly', description: 'another model' });
+    await service.post('/api/v1/containment/confirm', {
+      action: 'quarantine_model',
+      directive: 'engage',
+      incident_id: json.id,
+    });
+    const tab = await open(addressOf(service, '#/posture'));
+    const card = tab.getByRole('listitem').filter({ hasText: 'Quarantine model' });
+    await card.locator('.badge.degraded', { hasText: /^in force for 1 of 2$/ }).waitFor();
+  });
+
+  it('gives a time to containment as the least that it can be while an incident waits', async () => {
+    const service = await start(new ServiceHome(directory()));
+    await service.report({ class: 'tool_call_burst' });
+    const tab = await open(addressOf(service, '#/overview'));
+    const times = tab.getByRole('region', { name: 'Time to containment' });
+    await times
+      .locator('dd', { hasText: /^\d.* or more$/ })
+      .nth(1)
+      .waitFor();
+    await service.post('/api/v1/containment/confirm', { action: 'freeze_agent', directive: 'engage' });
+    await times.getByText('or more').first().waitFor({ state: 'detached' });
+    await times.getByText('Nine in ten within').waitFor();
+  });
+
+  it('gives the size of the file that it knows, and has nothing to verify before the log is read', async () => {
+    const service = await start(new ServiceHome(directory()), { env: { AUDIT_SEGMENT_BYTES: '1024' } });
+    await reportMany(service, 12);
+    const tab = await open(addressOf(service, '#/audit'));
+    await tab.getByText(/^\d+ files, the last with \d KiB$/).waitFor();
+    await tab.route('**/api/v1/log*', (route) =>
+      route.fulfill({ status: 503, json: { error: 'reading the log, 43 %' } }),
+    );
+    await tab.route('**/api/v1/events*', (route) =>
+      route.fulfill({ status: 503, json: { error: 'reading the log, 43 %' } }),
+    );
+    await tab.reload();
+    await tab.getByText('reading the log, 43 %').first().waitFor();
+    expect(await tab.getByRole('button', { name: /^Verify/ }).allTextContents()).to.deep.equal(['Verify here']);
+    forgive(tab, 'status of 503');
   });
 
   it('leads from the other holders of an action to all of them', async () => {
@@ -131,6 +192,8 @@ describe('the console: figures and words', () => {
     for (let n = 0; n < 7; n++) await service.report({ class: 'tool_call_burst', description: `held ${n}` });
     await reportMany(service, 2);
     const tab = await open(addressOf(service, '#/posture'));
+    const card = tab.getByRole('listitem').filter({ hasText: 'Freeze agent' });
+    expect(await card.getByText(/ ago\b|just now/).allTextContents(), 'when it was asked for').to.have.lengthOf(1);
     await tab.getByRole('link', { name: 'and 3 others' }).click();
     await tab.getByText('7 incidents', { exact: true }).waitFor();
     expect(

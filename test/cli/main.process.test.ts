@@ -196,6 +196,15 @@ describe('incident-recorder', () => {
         expect(await shown('posture')).to.match(
           /^freeze_agent +in force +\d+s +1 +poll +confirmed +1 by confirmation, heard \d+s ago$/m,
         );
+        const [one = ''] = await Promise.all(
+          ['one model', 'another'].map(async (description) => {
+            const { json: opened } = await patient.report({ class: 'model_behavior_anomaly', description });
+            return opened.id as string;
+          }),
+        );
+        const byHand = { action: 'quarantine_model', directive: 'engage', incident_id: one };
+        await patient.post('/api/v1/containment/confirm', byHand);
+        expect(await shown('posture')).to.match(/^quarantine_model +in force in part .* 1 needs_person +1 by conf/m);
       } finally {
         await patient.end('SIGKILL');
       }

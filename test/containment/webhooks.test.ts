@@ -289,8 +289,8 @@ describe('webhooks', () => {
     ]);
     const origin = target.url('');
     const { warnings, notify } = (await service.get('/health')).json;
-    expect(warnings).to.include(`1 entries were skipped for the webhook ${origin} (webhooks skipped, webhooks retry)`);
-    expect(warnings).to.include(`the webhook ${origin} does not take 1 entries, which are tried again for a day`);
+    expect(warnings).to.include(`1 entry was skipped for the webhook ${origin} (webhooks skipped, webhooks retry)`);
+    expect(warnings).to.include(`the webhook ${origin} does not take 1 entry, which is tried again for a day`);
     expect(notify[0]).to.include({ status: 'ok', parked: 1, skipped: 1 });
     const figures = (await service.get('/metrics')).text;
     expect(figures).to.include(`incident_recorder_webhook_parked_entries{url="${origin}"} 1`);

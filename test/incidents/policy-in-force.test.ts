@@ -132,7 +132,7 @@ describe('a reload of the policy', () => {
     await service.report({ class: 'tool_call_burst', source: 's', description: 'd' });
     await agent.receives(1);
     writeFileSync(policy, 'version: 1\n');
-    const stranded = /the policy has no target for freeze_agent any more, and 1 deliveries wait for it/;
+    const stranded = /the policy has no target for freeze_agent any more, and 1 delivery waits for it/;
     const { json } = await service.post('/api/v1/reload');
     expect(json.removed).to.deep.equal(['targets.freeze_agent']);
     expect(json.warnings.join()).to.match(stranded);

@@ -141,7 +141,8 @@ const Chain = ({ lines }: LinesProps) => {
         <div>
           <dt>Files</dt>
           <dd>
-            {counted(audit.segments, 'file')}, {grouped(Math.ceil(audit.bytes / 1024))} KiB
+            {counted(audit.segments, 'file')}, {audit.segments === 1 ? '' : 'the last with '}
+            {grouped(Math.ceil(audit.bytes / 1024))} KiB
           </dd>
         </div>
       </dl>
@@ -165,7 +166,11 @@ const Verification = ({ lines }: LinesProps) => {
         disabled={lines.length === 0 || isUnderWay.value}
         onClick={() => void verify()}
       >
-        {lines.length === 1 ? 'Verify this entry here' : `Verify these ${grouped(lines.length)} entries here`}
+        {lines.length === 0
+          ? 'Verify here'
+          : lines.length === 1
+            ? 'Verify this entry here'
+            : `Verify these ${grouped(lines.length)} entries here`}
       </button>
       <div role="status">{verdict.value !== undefined && <Verdict verdict={verdict.value} />}</div>
     </section>

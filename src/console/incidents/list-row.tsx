@@ -1,3 +1,4 @@
+import { MINUTE } from '../../clock.ts';
 import { memo } from '../memo-component.ts';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
@@ -100,7 +101,7 @@ export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen, unfold
   );
 });
 
-/** `12:03–12:07`, with the days unless both are today. */
+/** `12:03–12:07`, with the days unless both are today; `12:03` within a minute. */
 const Span = ({ since, until }: { readonly since: string; readonly until: string }) => {
   const [from, to] = [Date.parse(since), Date.parse(until)];
   const minutes = (time: number): string => timeOfDay(time).slice(0, 'hh:mm'.length);
@@ -108,8 +109,8 @@ const Span = ({ since, until }: { readonly since: string; readonly until: string
   return (
     <span title={`${since} – ${until}`}>
       {dayOf(from, now.value)}
-      {minutes(from)}–{dayOf(to, from)}
-      {minutes(to)}
+      {minutes(from)}
+      {(to - from >= MINUTE || minutes(from) !== minutes(to)) && `–${dayOf(to, from)}${minutes(to)}`}
     </span>
   );
 };

@@ -11,6 +11,6 @@ export const hours = signal<number>(72);
 /** What happened in each of these hours. */
 export const activity = new LiveResource<ActivityReading>(
   () => `/api/v1/stats/hours?hours=${hours.value}`,
-  ({ event }) => event.startsWith('incident.'),
+  ({ event }) => event.startsWith('incident.') || event.startsWith('containment.'),
   10 * SECOND,
 );

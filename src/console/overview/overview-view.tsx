@@ -10,6 +10,7 @@ import { listOf } from '../route.ts';
 import { statistics } from '../statistics.ts';
 import { counted, duration, grouped } from '../format.ts';
 import { HOUR } from '../../clock.ts';
+import { now } from '../now.ts';
 import { activity, hours, SPANS_OF_HOURS } from './activity.ts';
 import { HoursChart } from './hours-chart.tsx';
 
@@ -92,7 +93,11 @@ const Hours = ({ reading }: { readonly reading: ActivityReading }) => {
       <div class="two">
         <section aria-labelledby="containment">
           <h3 id="containment">Time to containment</h3>
-          <Spent durations={reading.time_to_containment} done="contained" />
+          <Spent
+            durations={reading.time_to_containment}
+            done="contained"
+            waiting={reading.time_to_containment.waiting}
+          />
           <StillWaiting durations={reading.time_to_containment} />
         </section>
         <section aria-labelledby="resolution">
@@ -106,18 +111,19 @@ const Hours = ({ reading }: { readonly reading: ActivityReading }) => {
   );
 };
 
-const Spent = ({ durations, done }: { readonly durations: Durations; readonly done: string }) =>
+/** Those that still wait make the figures longer yet, so these are the least that they can be. */
+const Spent = ({ durations, done, waiting = 0 }: SpentProps) =>
   durations.median_ms === null ? (
     <p class="hint">None was {done}.</p>
   ) : (
     <dl class="figures">
       <div>
         <dt>Half within</dt>
-        <dd class="figure">{duration(durations.median_ms ?? 0)}</dd>
+        <dd class="figure">{atLeast(durations.median_ms ?? 0, waiting)}</dd>
       </div>
       <div>
         <dt>Nine in ten within</dt>
-        <dd class="figure">{duration(durations.p90_ms ?? 0)}</dd>
+        <dd class="figure">{atLeast(durations.p90_ms ?? 0, waiting)}</dd>
       </div>
       <div>
         <dt>Counted</dt>
@@ -126,12 +132,23 @@ const Spent = ({ durations, done }: { readonly durations: Durations; readonly do
     </dl>
   );
 
+interface SpentProps {
+  readonly durations: Durations;
+  readonly done: string;
+  /** How many still wait. */
+  readonly waiting?: number;
+}
+
+const atLeast = (milliseconds: number, waiting: number): string =>
+  `${duration(milliseconds)}${waiting > 0 ? ' or more' : ''}`;
+
 /** Those that are not contained yet: they count in the figures for as long as they have waited so far. */
 const StillWaiting = ({ durations: { waiting, oldest_waiting_ms } }: { readonly durations: DurationsSoFar }) =>
   waiting === 0 ? null : (
     <p class="error">
-      {counted(waiting, 'incident')} not contained yet, the oldest for {duration(oldest_waiting_ms ?? 0)}: counted with
-      the time so far.
+      {counted(waiting, 'incident')} not contained yet, the oldest for{' '}
+      {duration((oldest_waiting_ms ?? 0) + Math.max(0, now.value - activity.readAt.value))}: counted with the time so
+      far.
     </p>
   );
 

@@ -33,7 +33,8 @@ export const PostureView = () => {
   }
   const all = ACTIONS.map((action) => known[action]);
   const asked = all.filter((one) => one.engaged);
-  const inForce = asked.filter((one) => one.carried_out !== null);
+  const begun = asked.filter((one) => one.carried_out !== null);
+  const inForce = begun.filter((one) => !isInPart(one));
   const troubled = all.filter(isTroubled);
   return (
     <div class="page">
@@ -41,7 +42,7 @@ export const PostureView = () => {
       <p class="summary">
         {asked.length === 0
           ? 'Nothing is asked for.'
-          : `${asked.length} of ${counted(all.length, 'action')} asked for, ${inForce.length} known to be in force.`}{' '}
+          : `${asked.length} of ${counted(all.length, 'action')} asked for, ${inForce.length} known to be in force${begun.length > inForce.length ? `, ${begun.length - inForce.length} in part` : ''}.`}{' '}
         {troubled.length > 0 && (
           <strong class="error">{counted(troubled.length, 'action')} overdue, or not carried out.</strong>
         )}
@@ -61,7 +62,7 @@ const ACTION_MEANINGS: Readonly<Record<ContainmentAction, string>> = {
   disable_airlock: 'Nothing leaves or enters through the airlock.',
   force_vault_relock: 'The vault is locked again.',
   quarantine_model: 'The model is set apart and not used.',
-  log_alert: 'An alert stands in the audit log.',
+  log_alert: 'Its entry in the audit log is the alert.',
 };
 
 const CHANNEL_MEANINGS: Readonly<Record<Channel, string>> = {
@@ -93,12 +94,23 @@ const mayTryAgain = ({ directive, counts }: DeliveryView): boolean =>
     (count = 0) => count > 0,
   );
 
+/** Whether an action is carried out for some of its incidents, and not known to be for the others. */
+const isInPart = ({ carried_out, not_known }: ActionView): boolean =>
+  carried_out !== null && (not_known?.incidents ?? 0) > 0;
+
 /** What is known of an action: its badge, in a word and a colour. */
 function Badge({ one }: { readonly one: ActionView }) {
   const { asked, engaged, carried_out, not_known } = one;
   if (asked === null) return <span class="badge">never asked for</span>;
   const release = engaged ? '' : 'release ';
   if ((not_known?.overdue ?? 0) > 0) return <span class="badge overdue">{release}overdue</span>;
+  if (engaged && carried_out !== null && isInPart(one)) {
+    return (
+      <span class={`badge ${isTroubled(one) ? 'degraded' : 'delivering'}`}>
+        in force for {grouped(carried_out.incidents)} of {grouped(one.holders)}
+      </span>
+    );
+  }
   if (carried_out !== null) {
     return <span class={`badge ${engaged ? 'in-force' : ''}`}>{engaged ? 'in force' : 'released'}</span>;
   }
@@ -177,9 +189,13 @@ const Unknown = ({ one, unknown }: { readonly one: ActionView; readonly unknown:
       </span>{' '}
       {unknown.oldest_asked_at !== null && (
         <span class="detail">
-          <span>
-            {unknown.overdue > 0 ? 'overdue, ' : ''}asked for <Ago at={unknown.oldest_asked_at} />
-          </span>
+          {unknown.oldest_asked_at === asked?.since ? (
+            unknown.overdue > 0 && <span>overdue</span>
+          ) : (
+            <span>
+              {unknown.overdue > 0 ? 'overdue, ' : ''}asked for <Ago at={unknown.oldest_asked_at} />
+            </span>
+          )}
         </span>
       )}{' '}
       {delivery !== null && delivery.status !== 'confirmed' && <DeliveryDetail delivery={delivery} />}
