@@ -50,8 +50,8 @@ export const openDirectoryOf = (path: string): number => openSync(dirname(path),
 export async function replaceFile(path: string, content: string | Uint8Array, mode = 0o640): Promise<void> {
   const temporary = `${path}.new`;
   try {
-    // Always a new file: somebody with write access to the directory may have put a link there.
-    rmSync(temporary, { force: true });
+    // Always a new file: somebody with write access to the directory may have put a link or a directory there.
+    rmSync(temporary, { force: true, recursive: true });
     const file = openSync(temporary, 'wx', mode);
     try {
       writeFileSync(file, content);

@@ -61,6 +61,13 @@ describe('durable files', () => {
     expect(readFileSync(join(home, 'file'), 'utf8')).to.equal('content');
   });
 
+  it('replaceFile is not kept from it by a directory that somebody put in its way', async () => {
+    const home = directory();
+    mkdirSync(join(home, 'file.new', 'below'), { recursive: true });
+    await replaceFile(join(home, 'file'), 'content');
+    expect(readFileSync(join(home, 'file'), 'utf8')).to.equal('content');
+  });
+
   it('replaceFile leaves nothing behind when it fails', async () => {
     const home = directory();
     mkdirSync(join(home, 'file', 'in the way'), { recursive: true });

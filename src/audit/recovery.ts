@@ -107,10 +107,14 @@ export async function recoverLog({
       comparison.take(entries);
       return onEntries(entries);
     };
-    const place =
+    const resume =
       known === 'checkpoint'
         ? await findCheckpoint(file, size, checkpoint.head)
         : await findResumePoint(file, size, known, checkpoint.head);
+    // A file with the name of a segment that is ahead of the newest file is none of the log's. To read everything shows that.
+    const isForeign =
+      resume !== undefined && sealed.some(({ first }) => first >= resume.head.entries - resume.line + 2);
+    const place = isForeign ? undefined : resume;
     const prefix =
       place === undefined
         ? await verifyChain([...sealed, { path }], hash, take)

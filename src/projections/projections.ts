@@ -278,7 +278,8 @@ export class Projections {
   /** What the small tables hold now. */
   get tables(): SmallTables {
     const open = this.#findings.open().map(({ finding }) => finding);
-    return { open, notified: this.#webhooks.all(), isCut: open.length >= MOST_FINDINGS };
+    const notified = this.#webhooks.all();
+    return { open, notified, untaken: this.#webhooks.untaken(), isCut: open.length >= MOST_FINDINGS };
   }
 
   /**

@@ -1,7 +1,10 @@
 /** Proves the small tables: that no finding is hidden, and no webhook is said to have taken more than it has. */
+import { DatabaseSync } from 'node:sqlite';
 import { isDeepStrictEqual } from 'node:util';
-import type { StoredEntry } from '../domain/entries.ts';
+import type { StoredEntry, UntakenEntries } from '../domain/entries.ts';
 import { MOST_FINDINGS } from './findings.ts';
+import { SCHEMA } from './schema.ts';
+import { MOST_LISTED, Webhooks } from './webhooks.ts';
 
 /** What the small tables hold. */
 export interface SmallTables {
@@ -9,22 +12,37 @@ export interface SmallTables {
   readonly open: readonly string[];
   /** How far each webhook has taken the log. */
   readonly notified: Readonly<Record<string, number>>;
+  /** What they have not taken up to there; undefined when they have taken all. */
+  readonly untaken: UntakenEntries | undefined;
   /** Whether there were too many to give all. */
   readonly isCut: boolean;
 }
 
 /** How many findings and webhooks are followed. With more, nothing is proved: no recorder has so many. */
 const MOST = 10_000;
+/** Of how many webhooks it is followed what they have not taken: up to 50 entries that are put aside, and 100 skipped. */
+const MOST_WEBHOOKS = 100;
+
+const NOTHING: UntakenEntries = { parked: {}, skipped: [] };
+
+/** Webhooks that nothing is known of, in a database of their own. */
+function webhooksInMemory(): Webhooks {
+  const database = new DatabaseSync(':memory:');
+  database.exec(SCHEMA);
+  return new Webhooks(database);
+}
 
 export class TablesProof {
   readonly #open = new Map<string, boolean>();
   readonly #notified = new Map<string, number>();
+  #untaken: Webhooks | undefined;
   /** Whether an archived part of the log had more findings than it could repeat. */
   #isCut = false;
 
   /** Takes the next entry of the log. */
-  take({ event, data }: StoredEntry): void {
+  take(entry: StoredEntry): void {
     if (this.#isFull) return;
+    const { event, data } = entry;
     switch (event) {
       case 'log.damage_found':
         this.#open.set(data.finding, true);
@@ -34,17 +52,20 @@ export class TablesProof {
         break;
       case 'notification.delivered':
         this.#moveTo(data.url, data.through_seq);
+        this.#webhooks?.follow(entry);
         break;
       case 'webhook.skipped':
       case 'webhook.retried':
         // Where the webhook is unknown, it is known from here on.
         this.#moveTo(data.url, 0);
+        this.#webhooks?.follow(entry);
         break;
       case 'log.archived':
         for (const { finding, open } of data.findings ?? []) {
           if (!this.#open.has(finding)) this.#open.set(finding, open);
         }
         for (const [url, seq] of Object.entries(data.notified)) this.#moveTo(url, seq);
+        this.#webhooks?.leave(data);
         this.#isCut ||= (data.findings ?? []).length >= MOST_FINDINGS;
         break;
       default:
@@ -52,12 +73,29 @@ export class TablesProof {
   }
 
   /** How the tables differ from what the entries make of them. */
-  difference({ open, notified, isCut }: SmallTables): string | undefined {
+  difference({ open, notified, untaken, isCut }: SmallTables): string | undefined {
     if (this.#isFull || isCut) return undefined;
     const expected = [...this.#open].flatMap(([finding, isOpen]) => (isOpen ? [finding] : []));
     if (!isDeepStrictEqual([...open].toSorted(), expected.toSorted())) return 'the open findings are others';
-    const isSame = isDeepStrictEqual({ ...notified }, Object.fromEntries(this.#notified));
-    return isSame ? undefined : 'the webhooks have taken another part of the log';
+    if (!isDeepStrictEqual({ ...notified }, Object.fromEntries(this.#notified))) {
+      return 'the webhooks have taken another part of the log';
+    }
+    return this.#isSameUntaken(untaken) ? undefined : 'the webhooks have not taken other entries';
+  }
+
+  #isSameUntaken(found = NOTHING): boolean {
+    if (this.#notified.size > MOST_WEBHOOKS) return true;
+    const expected = this.#untaken?.untaken() ?? NOTHING;
+    if (!isDeepStrictEqual(found.parked, expected.parked)) return false;
+    // Of more than are listed, those that are depends on when segments were archived.
+    const isListed = Math.max(found.skipped.length, expected.skipped.length) < MOST_LISTED;
+    return !isListed || isDeepStrictEqual(found.skipped, expected.skipped);
+  }
+
+  /** Follows what the webhooks have not taken, unless there are too many; made when there is one. */
+  get #webhooks(): Webhooks | undefined {
+    if (this.#notified.size === 0 || this.#notified.size > MOST_WEBHOOKS) return undefined;
+    return (this.#untaken ??= webhooksInMemory());
   }
 
   #moveTo(url: string, seq: number): void {

@@ -6,7 +6,7 @@ import type { Database, Statement } from './database.ts';
 import type { ArchivedData, ParkedEntry, SkippedEntry, UntakenEntries, WebhookEntry } from '../domain/entries.ts';
 
 /** As many skipped entries of one webhook are listed, the newest ones. The log has all. */
-const MOST_LISTED = 100;
+export const MOST_LISTED = 100;
 /**
  * The same for all webhooks, those that the policy named before included: entries about the archive repeat the whole
  * list, and have to fit in a line.
@@ -37,7 +37,7 @@ export class Webhooks {
   readonly #drop: Statement;
   readonly #leave: Statement;
 
-  constructor(database: Database) {
+  constructor(database: Pick<Database, 'prepare'>) {
     this.#all = database.prepare('SELECT url, seq, parked FROM webhooks ORDER BY url');
     this.#one = database.prepare('SELECT seq, parked FROM webhooks WHERE url = ?');
     this.#put = database.prepare(`

@@ -8,7 +8,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { expect } from 'chai';
 import { sealedPath, findSealed } from '../../src/audit/segments.ts';
 import type { Entry } from '../../src/domain/entries.ts';
@@ -188,6 +188,21 @@ describe('what is found wrong with the log', () => {
     expect((await rebuilt.get('/api/v1/incidents')).json).to.have.length(3);
     expect((await acknowledge(rebuilt, 'entries_lost')).json).to.deep.equal({ acknowledged: [finding] });
   });
+
+  for (const first of [1, 5, 900]) {
+    it(`is a file with the name of a segment that begins with entry ${first}, at the next start as in \`verify\``, async () => {
+      const home = await recorded();
+      const path = sealedPath(home.log, first);
+      writeFileSync(path, 'something else\n');
+      const service = await start(home);
+      const { status, json } = await service.get('/health');
+      expect(status).to.equal(503);
+      expect(json.reasons[0]).to.include(basename(path));
+      await service.stop();
+      rmSync(path);
+      expect(await health(await start(home))).to.include({ status: 200 });
+    });
+  }
 
   it('cannot be acknowledged away when lines do not verify', async () => {
     const home = await recorded();

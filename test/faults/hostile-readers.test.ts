@@ -10,7 +10,7 @@ import { setTimeout as after } from 'node:timers/promises';
 import { expect } from 'chai';
 import { HARDENED_NODE } from '../../src/build/hardened-node.ts';
 import { readAll, recordLarge } from '../support/greedy-readers.ts';
-import { ROOT, type RunningService, runningServices, ServiceHome } from '../support/running-service.ts';
+import { ROOT, type RunningService, runningServices, ServiceHome, TOKEN } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { Ledger } from './support/ledger.ts';
 import { MOST_MEBIBYTES, mostOwned } from './support/memory.ts';
@@ -82,6 +82,25 @@ describe('given readers that ask for as much as they can', () => {
     expect((await service.get('/health')).json.audit.segments).to.be.above(50);
     expect(await service.end()).to.equal(0);
     await home.expectSound();
+  });
+
+  it('then a few connections take neither all event streams nor the lists from others', async () => {
+    const { service } = await prepared();
+    const streams = readAll(service, '/api/v1/events', { connections: 4, times: 16 });
+    const lists = readAll(service, '/api/v1/incidents', { connections: 8, times: 16, takes: false });
+    const figures = readAll(service, '/metrics', { connections: 16, times: 16 });
+    await after(500);
+    for (const token of [null, TOKEN]) {
+      const [reader] = readAll(service, '/api/v1/events', { connections: 1, ...(token !== null && { token }) });
+      const [answer] = (await once(reader!, 'data')) as [Buffer];
+      expect(answer.toString('latin1')).to.match(/^HTTP\/1\.1 200 /);
+      reader!.destroy();
+      for (let count = 0; count < 10; count++) {
+        expect((await service.send('GET', '/api/v1/incidents?limit=1', { token })).status).to.equal(200);
+      }
+    }
+    for (let count = 0; count < 20; count++) expect((await service.report()).status).to.equal(201);
+    for (const reader of [...streams, ...lists, ...figures]) reader.destroy();
   });
 
   it('then connections on which nothing is asked give way to those that report', async () => {

@@ -2,11 +2,12 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'chai';
 import { verifyChain } from '../../src/audit/verify-chain.ts';
-import { HOUR, SECOND } from '../../src/clock.ts';
+import { HOUR, SECOND, timestamp } from '../../src/clock.ts';
+import type { Draft } from '../../src/domain/entries.ts';
 import type { Incident } from '../../src/domain/incident.ts';
 import { Archivist } from '../../src/incidents/archivist.ts';
 import { databasePath } from '../../src/projections/database.ts';
-import { HASH } from '../support/audit-log.ts';
+import { draft, HASH } from '../support/audit-log.ts';
 import { localServices, type LocalService } from '../support/local-service.ts';
 import { Recording } from '../support/recording.ts';
 import { ServiceHome } from '../support/service-home.ts';
@@ -118,6 +119,12 @@ describe('given a database that somebody has edited while the service was stoppe
       () => `INSERT INTO webhooks VALUES ('http://x', 1000, '[]')`,
       /webhooks have taken/,
     ],
+    [
+      'an entry was skipped for a webhook that there is not',
+      () =>
+        `INSERT INTO skipped VALUES ('http://x', 2, '{"webhook":"http://x","seq":2,"event":"incident.reported","parked_at":"2026-11-22T07:12:00.123Z","skipped_at":"2026-11-22T07:12:00.123Z","attempts":9,"error":"answered 500"}')`,
+      /webhooks have not taken/,
+    ],
     ['incidents are counted twice', () => 'UPDATE population SET count = count * 2', /statistics/],
   ];
   for (const [what, sql, difference] of EDITS) {
@@ -205,5 +212,73 @@ describe('the proof of a database that is as it should be', () => {
     recording = await Recording.open(home, { segmentBytes: SEGMENT });
     expect(await prove(recording)).to.equal(undefined);
     await recording.close();
+  });
+
+  describe('where webhooks have not taken everything', () => {
+    const URL = 'http://127.0.0.1:1#11111111';
+    const TIME = '2026-11-22T07:12:00.123Z';
+    const parked = { seq: 2, event: 'alert.raised', since: TIME, attempts: 3, waited_ms: 3000 };
+    const ENTRIES: readonly Draft[] = [
+      { timestamp: TIME, event: 'notification.delivered', data: { url: URL, through_seq: 900, parked: [parked] } },
+      {
+        timestamp: TIME,
+        event: 'webhook.skipped',
+        data: {
+          url: URL,
+          skipped_seq: 800,
+          skipped_event: 'alert.raised',
+          since: TIME,
+          attempts: 9,
+          waited_ms: 9000,
+          error: 'answered 500',
+        },
+      },
+      {
+        timestamp: TIME,
+        event: 'webhook.retried',
+        data: { url: URL, retried_seq: 801, retried_event: 'alert.raised' },
+      },
+    ];
+    const filler = (): Draft => draft('x'.repeat(SEGMENT / 2));
+
+    it('finds nothing, also when their entries were archived', async () => {
+      const home = directory();
+      let recording = await Recording.open(home, { segmentBytes: SEGMENT });
+      await recording.log.append(ENTRIES);
+      expect(await prove(recording)).to.equal(undefined);
+      while (recording.log.sealed.length < 2) await recording.log.append([filler()]);
+      const { log, projections, incidents, clock } = recording;
+      clock.milliseconds += 48 * HOUR;
+      await log.append([{ ...ENTRIES[2]!, timestamp: timestamp(clock.now()) }]);
+      const archivist = new Archivist({ log, projections, incidents, clock, isVerified: () => true });
+      expect((await archivist.archive(clock.now() - 24 * HOUR)).archived).to.have.length.greaterThan(0);
+      expect(await prove(recording)).to.equal(undefined);
+      await recording.close();
+      recording = await Recording.open(home, { segmentBytes: SEGMENT });
+      expect(await prove(recording)).to.equal(undefined);
+      await recording.close();
+    });
+
+    for (const [what, sql] of [
+      ['what was put aside is taken', "UPDATE webhooks SET parked = '[]'"],
+      ['less is put aside', `UPDATE webhooks SET parked = json_remove(parked, '$[0]')`],
+      ['it has been tried for long', `UPDATE webhooks SET parked = json_set(parked, '$[0].waited_ms', 86400000)`],
+      ['nothing was skipped', 'DELETE FROM skipped'],
+      ['something else was skipped', `UPDATE skipped SET entry = json_set(entry, '$.error', 'none')`],
+    ] as const) {
+      it(`finds that somebody has edited it so that ${what}`, async () => {
+        const home = directory();
+        let recording = await Recording.open(home, { segmentBytes: SEGMENT });
+        await recording.log.append(ENTRIES);
+        const { path } = recording.log.fileOf(Infinity);
+        await recording.close();
+        const database = new DatabaseSync(databasePath(path));
+        expect(database.prepare(sql).run().changes).to.equal(1);
+        database.close();
+        recording = await Recording.open(home, { segmentBytes: SEGMENT });
+        expect(await prove(recording)).to.equal('the webhooks have not taken other entries');
+        await recording.close();
+      });
+    }
   });
 });

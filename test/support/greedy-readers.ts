@@ -16,14 +16,23 @@ export async function recordLarge(service: RunningService): Promise<string> {
   return id;
 }
 
-/** Asks for the same so many times on each of so many connections; `takes` says whether their answers are read. */
+/**
+ * Asks for the same so many times on each of so many connections; `takes` says whether their answers are read, `token` who
+ * asks.
+ */
 export const readAll = (
   { port }: RunningService,
   path: string,
-  { connections, times = 1, takes = true }: { connections: number; times?: number; takes?: boolean },
+  {
+    connections,
+    times = 1,
+    takes = true,
+    token,
+  }: { connections: number; times?: number; takes?: boolean; token?: string },
 ): readonly Socket[] =>
   Array.from({ length: connections }, () => {
     const socket = connect(port, '127.0.0.1').on('error', () => {});
-    socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(times));
+    const credential = token === undefined ? '' : `Authorization: Bearer ${token}\r\n`;
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${credential}\r\n`.repeat(times));
     return takes ? socket.resume() : socket.pause();
   });

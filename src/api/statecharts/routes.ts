@@ -42,6 +42,7 @@ export const statechartRoutes = (
       before: large,
       handle: async (ctx) => {
         const { id, version } = requestedVersion(ctx);
+        requireDrawable(found(incidents.get(id)).version, version);
         const path = await pathOf(incidents, id, ctx, version);
         if (version !== undefined && path.version !== version) {
           throw new RecorderError('not_found', `the incident is at version ${path.version}`);
@@ -82,6 +83,15 @@ const machineRoutes = (drawingOf: DrawingOf): readonly ApiRoute[] =>
 const requestedVersion = (ctx: Context): { readonly id: string; readonly version?: number } => {
   const { id, version } = readParameters(ctx, statechartSchema, ID_REQUIRED);
   return { id: id[0] ?? '', ...(version?.[0] !== undefined && { version: Number(version[0]) }) };
+};
+
+/** How many entries about an incident are read for a drawing: each takes a tenth of a millisecond. */
+const MOST_ENTRIES = 5000;
+
+const requireDrawable = (last: number, version = last): void => {
+  if (Math.min(last, version) <= MOST_ENTRIES) return;
+  const message = `the incident has ${last} entries: name a version up to ${MOST_ENTRIES} to draw it at`;
+  throw new RecorderError('invalid_request', message);
 };
 
 /** For how long entries are taken before others have their turn, in milliseconds. */

@@ -154,6 +154,31 @@ describe('reading incidents', () => {
     });
   });
 
+  it('GET /api/v1/incidents/statechart draws as many entries as may be read, and says so', async () => {
+    const dependencies = standIn();
+    const asked: number[] = [];
+    const incidents = {
+      ...dependencies.incidents,
+      get: () => ({ ...KNOWN, version: 5001 }),
+      history: async (_id: string, after: number) => {
+        asked.push(after);
+        return undefined;
+      },
+    };
+    const server = await serve({ ...dependencies, incidents });
+    const path = `/api/v1/incidents/statechart?id=${KNOWN.id}`;
+    for (const query of ['', '&version=5001', '&version=9999']) {
+      const { status, body } = await ask(server, path + query);
+      expect([status, body.error]).to.deep.equal([
+        400,
+        'the incident has 5001 entries: name a version up to 5000 to draw it at',
+      ]);
+    }
+    expect(asked).to.deep.equal([]);
+    await ask(server, `${path}&version=5000`);
+    expect(asked).to.deep.equal([0]);
+  });
+
   describe('GET /api/v1/incidents/get', () => {
     const GET = '/api/v1/incidents/get';
 
