@@ -6,6 +6,7 @@ import { chainHash } from '../src/audit/chain-hash.ts';
 import { readKey } from '../src/audit/key.ts';
 import { generateLog } from './bench/generate-log.ts';
 import { type RunningService, runningServices, ServiceHome } from './support/running-service.ts';
+import { Target } from './support/target.ts';
 import { temporaryDirectories } from './support/temporary-directory.ts';
 
 const QUIET = { class: 'forbidden_airlock_request', source: 'a-new-source', description: 'while the log is read' };
@@ -105,6 +106,24 @@ describe('a service that reads a long log without a database', function () {
     expect(answer.status).to.equal(201);
     expect(await isReady(service), 'that was before the end').to.equal(false);
     await service.end();
+  });
+
+  it('sends a webhook that is new what is reported meanwhile', async () => {
+    const target = await Target.listen();
+    try {
+      const home = copy();
+      const policy = join(home.directory, 'policy.yaml');
+      writeFileSync(policy, `version: 1\nnotify: [{ url: '${target.url('/hook')}', events: [incident.reported] }]\n`);
+      const service = await start(home, { whileReading: true, env: { CONTAINMENT_POLICY_PATH: policy } });
+      const { json } = await service.report(QUIET);
+      expect(await isReady(service), 'that was before the end').to.equal(false);
+      await untilReady(service);
+      const [{ body } = {}] = await target.receives(1);
+      expect(body.data.incident).to.equal(json.id);
+      await service.end();
+    } finally {
+      await target.close();
+    }
   });
 
   it('goes on after SIGKILL, and ends in order while it reads', async () => {

@@ -1,5 +1,5 @@
 /** The options that select incidents, for the list and the stream. */
-import type { Command } from 'commander';
+import type { Command, Option } from 'commander';
 import { CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { timestamp } from '../clock.ts';
 import { parseDuration } from '../duration.ts';
@@ -13,9 +13,15 @@ export interface FilterOptions {
 
 export const withFilterOptions = (command: Command): Command =>
   command
-    .addOption(command.createOption('--class <class...>', 'of these classes').choices(CLASSES))
-    .addOption(command.createOption('--state <state...>', 'in these states').choices(STATES))
-    .addOption(command.createOption('--severity <severity...>', 'of these severities').choices(SEVERITIES));
+    .addOption(emptyOrOneOf(CLASSES, command.createOption('--class <class...>', 'of these classes')))
+    .addOption(emptyOrOneOf(STATES, command.createOption('--state <state...>', 'in these states')))
+    .addOption(emptyOrOneOf(SEVERITIES, command.createOption('--severity <severity...>', 'of these severities')));
+
+/** Limits an option to these choices. An empty text, from a variable that is not set, counts as left out, as in the API. */
+export function emptyOrOneOf(choices: readonly string[], option: Option): Option {
+  const parse = option.choices(choices).parseArg;
+  return option.argParser((text: string, before: unknown) => (text === '' ? before : parse?.(text, before)));
+}
 
 const UNITS = ['s', 'm', 'h', 'd', 'w'] as const;
 

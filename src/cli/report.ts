@@ -7,6 +7,7 @@ import { requireKey } from '../client/report-text.ts';
 import type { Incident } from '../client/shapes.ts';
 import { exactText, withoutMark } from './exact-input.ts';
 import { UsageError } from './exit.ts';
+import { emptyOrOneOf } from './filter-options.ts';
 import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
 import { summaryOf } from './summary.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
@@ -28,7 +29,7 @@ export const define = (command: Command): Command =>
       .addOption(command.createOption('--class <class>', 'what kind of incident').choices(CLASSES))
       .option('--source <source>', 'who reports')
       .option('--description <text>', 'what happened')
-      .addOption(command.createOption('--severity <severity>', "instead of the rule's").choices(SEVERITIES))
+      .addOption(emptyOrOneOf(SEVERITIES, command.createOption('--severity <severity>', "instead of the rule's")))
       .option('--evidence <json>', 'a JSON object, or @FILE that holds one')
       .option('--dedup-key <key>', 'further reports with it are occurrences of the same incident')
       .option('--idempotency-key <key>', 'the report may be sent again under it'),
@@ -42,7 +43,9 @@ export const define = (command: Command): Command =>
   });
 
 /** The report as JSON text. The evidence is copied as it is written, so the recorder can refuse what it can't keep exactly. */
-async function bodyOf({ evidence, ...options }: Options): Promise<string> {
+async function bodyOf({ evidence: given, ...options }: Options): Promise<string> {
+  // An empty option counts as left out.
+  const evidence = given === '' ? undefined : given;
   const { class: name, source, description, severity, dedupKey: dedup_key } = options;
   const fields = { class: name, source, description, severity, dedup_key };
   if (evidence === undefined && Object.values(fields).every((value) => value === undefined)) {

@@ -48,7 +48,10 @@ const FIELDS: Readonly<Record<string, ((value: unknown) => string | undefined) |
   },
   description: (value) => (isFilled(value) ? undefined : 'must be a string that is not blank'),
   severity: (value) => (isAbsent(value) || typeof value === 'string' ? undefined : 'must be a string'),
-  evidence: (value) => (isAbsent(value) || isObject(value) ? undefined : 'must be an object'),
+  evidence: (given) => {
+    const value = hasToJson(given) ? given.toJSON('evidence') : given;
+    return isAbsent(value) || isObject(value) ? undefined : 'must be an object';
+  },
   dedup_key: (value) => {
     if (isAbsent(value)) return undefined;
     const fits = typeof value === 'string' && !isLonger(value, LONGEST_NAME);

@@ -30,6 +30,8 @@ export interface NotifierDependencies {
 export class Notifier {
   readonly #dependencies: NotifierDependencies;
   readonly #feeds = new Map<string, WebhookFeed>();
+  /** How many entries the log had when the policy first named each webhook: one that is new gets those after them. */
+  readonly #namedAt = new Map<string, number>();
   /** Whether the feeds still have to follow the policy in force; `beat` tries again. */
   #isDue = false;
   #stopped = false;
@@ -37,6 +39,8 @@ export class Notifier {
 
   constructor(dependencies: NotifierDependencies) {
     this.#dependencies = dependencies;
+    // Here and not when the feeds begin: until then a long log may be read, while reports are taken.
+    this.#noteNames();
   }
 
   /** How each webhook is, as anybody may see it. */
@@ -93,8 +97,16 @@ export class Notifier {
   /** Makes the feeds follow the policy in force, after earlier calls are done. Never rejects. */
   follow(): Promise<void> {
     this.#isDue = true;
+    this.#noteNames();
     this.#following = this.#following.then(() => this.#follow());
     return this.#following;
+  }
+
+  #noteNames(): void {
+    const { log, notify } = this.#dependencies;
+    const named = new Set(notify().map(({ url }) => url.text));
+    for (const url of this.#namedAt.keys()) if (!named.has(url)) this.#namedAt.delete(url);
+    for (const url of named) if (!this.#namedAt.has(url)) this.#namedAt.set(url, log.status.entries);
   }
 
   async #follow(): Promise<void> {
@@ -116,7 +128,8 @@ export class Notifier {
     const knownOf = ({ url }: Webhook) => reads.takenBy(nameOf(url)) ?? reads.takenBy(url.text);
     const feedFor = (webhook: Webhook) => {
       const countSkipped = () => shown.countSkipped(nameOf(webhook.url));
-      return new WebhookFeed(webhook, { log, clock, known: knownOf(webhook), countSkipped });
+      const since = this.#namedAt.get(webhook.url.text) ?? log.status.entries;
+      return new WebhookFeed(webhook, { log, clock, known: knownOf(webhook), since, countSkipped });
     };
     const named = new Map(notify().map((webhook) => [webhook.url.text, webhook]));
     for (const [url, feed] of this.#feeds) {

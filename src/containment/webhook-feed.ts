@@ -71,6 +71,8 @@ export interface WebhookFeedParts {
   readonly clock: Clock;
   /** How far the webhook has taken the log; undefined when it is new. */
   readonly known: WebhookPosition | undefined;
+  /** After which entry it begins when it is new. */
+  readonly since: number;
   /** How many entries on record were skipped for it. */
   readonly countSkipped: () => number;
 }
@@ -101,7 +103,7 @@ export class WebhookFeed {
   #lastError: string | undefined;
 
   constructor(webhook: Webhook, parts: WebhookFeedParts) {
-    const { log, clock, known } = parts;
+    const { log, clock, known, since } = parts;
     const { signal } = this.#stopping;
     this.#parts = parts;
     this.#receiver = new WebhookReceiver(webhook, clock, signal);
@@ -117,7 +119,7 @@ export class WebhookFeed {
     });
     // In a database that somebody has edited it may be ahead of the log: then it would take nothing any more.
     const { entries } = log.status;
-    this.#position = Math.min(known?.seq ?? entries, entries);
+    this.#position = Math.min(known?.seq ?? since, entries);
     this.#said = known && JSON.stringify([known.seq, known.parked]);
   }
 

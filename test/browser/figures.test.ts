@@ -193,6 +193,7 @@ describe('the console: figures and words', () => {
     await reportMany(service, 2);
     const tab = await open(addressOf(service, '#/posture'));
     const card = tab.getByRole('listitem').filter({ hasText: 'Freeze agent' });
+    await card.getByText('Not known to be carried out').waitFor();
     expect(await card.getByText(/ ago\b|just now/).allTextContents(), 'when it was asked for').to.have.lengthOf(1);
     await tab.getByRole('link', { name: 'and 3 others' }).click();
     await tab.getByText('7 incidents', { exact: true }).waitFor();

@@ -121,9 +121,11 @@ describe('the console: incidents', () => {
     // One is not to be resolved, and one has been resolved by somebody else meanwhile.
     await tab.keyboard.press('x');
     await tab.getByText('50 selected').waitFor();
-    await service.post('/api/v1/incidents/resolve', { id: ids[0] });
     await tab.keyboard.press('r');
     const dialog = tab.getByRole('dialog', { name: 'Resolve 50 incidents' });
+    await dialog.waitFor();
+    // Before the dialog it would leave the list, and with it what is selected.
+    await service.post('/api/v1/incidents/resolve', { id: ids[0] });
     await dialog.getByRole('textbox').fill('an exercise');
     await dialog.getByRole('button', { name: 'Resolve' }).click();
     await giveToken(tab);

@@ -100,6 +100,14 @@ describe('a report from the command line', () => {
     expect(stderr).to.equal('the key of a report is 1 to 255 visible ASCII characters\n');
   });
 
+  it('counts as left out when it is empty, as in the API', async () => {
+    const { status, stdout } = await shell("$report $options --description d --severity '' --evidence '' --json");
+    expect([status, JSON.parse(stdout).severity]).to.deep.equal([0, 'high']);
+    expect(JSON.parse(stdout)).to.not.have.property('evidence');
+    const listed = await shell("${report%report}list --state '' --class '' --severity ''");
+    expect(listed.status, listed.stderr).to.equal(0);
+  });
+
   it('keeps what can be kept, also the sign of zero and the character that stands for others', async () => {
     const evidence = '{"zero":-0.0,"text":"\ufffd\ufeff"}';
     for (const [line, given] of [

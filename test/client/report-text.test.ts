@@ -50,6 +50,7 @@ describe('reportText', () => {
     ['a hole in a list', { list: [1, undefined] }, 'evidence.list[1] is undefined'],
     ['33 levels', nested(33), 'is nested too deeply'],
     ['no object', ['a'], 'evidence must be an object'],
+    ['what is written as no object', new Date(0), 'evidence must be an object'],
   ] as const) {
     it(`refuses ${what}`, () => {
       expect(() => reportText({ ...REPORT, evidence })).to.throw(InvalidReport, message);

@@ -74,7 +74,8 @@ class Model {
 
   perform(command: CommandName, index: number): void {
     const incident = this.incidents[index]!;
-    if (command === 'contain' && incident.state === 'open') this.#contain(incident);
+    const mayContain = incident.state === 'open' || incident.state === 'acknowledged';
+    if (command === 'contain' && mayContain) this.#contain(incident);
     if (command === 'acknowledge' && incident.state !== 'resolved') incident.state = 'acknowledged';
     if (command === 'resolve' && incident.state !== 'resolved') this.#resolve(incident);
   }
@@ -82,6 +83,8 @@ class Model {
   #contain(incident: { readonly id: string; readonly class: IncidentClass; state: string }): void {
     incident.state = 'contained';
     for (const name of BUILT_IN_RULES[incident.class].actions) {
+      // An acknowledged incident that holds it already does not ask again.
+      if (this.#holders.get(name)!.has(incident.id)) continue;
       this.#holders.get(name)!.add(incident.id);
       this.asked.push(`${name} engage ${incident.id}`);
     }
