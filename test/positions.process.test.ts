@@ -122,6 +122,8 @@ describe('positions of readers', function () {
       const { id } = (await service.report(FREEZE)).json;
       const { seq } = (await service.get(`/api/v1/incidents/history?id=${id}`)).json[0].data;
       await service.post('/api/v1/incidents/resolve', { id });
+      // The reader knows the release before the log is another: on a busy machine it may be late.
+      while (postures.at(-1) !== false) await new Promise((r) => setTimeout(r, 50));
       const tag = (await service.get('/api/v1/containment/freeze_agent')).headers.etag!;
       const { last_seq } = (await service.get('/health')).json.audit;
       await service.end('SIGKILL');
@@ -133,7 +135,7 @@ describe('positions of readers', function () {
       await other.report(FREEZE);
       const now = await other.send('GET', '/api/v1/containment/freeze_agent', { headers: { 'If-None-Match': tag } });
       expect([now.status, now.json?.engaged]).to.deep.equal([200, true], `entries ${seq} to ${last_seq}`);
-      while (postures.at(-1) !== true || !postures.includes(false)) await new Promise((r) => setTimeout(r, 50));
+      while (postures.at(-1) !== true) await new Promise((r) => setTimeout(r, 50));
       stop.abort();
       await following;
       client.close();

@@ -198,8 +198,8 @@ describe('incident-recorder', () => {
         );
         const [one = ''] = await Promise.all(
           ['one model', 'another'].map(async (description) => {
-            const { json: opened } = await patient.report({ class: 'model_behavior_anomaly', description });
-            return opened.id as string;
+            const { json: reported } = await patient.report({ class: 'model_behavior_anomaly', description });
+            return reported.id as string;
           }),
         );
         const byHand = { action: 'quarantine_model', directive: 'engage', incident_id: one };
