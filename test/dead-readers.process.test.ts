@@ -30,7 +30,13 @@ class UnreadService extends ServiceClient {
   }
 
   async listening(): Promise<void> {
-    while (!existsSync(this.#path) && this.process.exitCode === null) await wait(20);
+    // The socket is there before it is listened on.
+    const isUp = (): Promise<boolean> =>
+      this.get('/livez').then(
+        () => true,
+        () => false,
+      );
+    while (this.process.exitCode === null && !(await isUp())) await wait(20);
   }
 
   /** Ends it; returns the exit code and how long that took in milliseconds. */
