@@ -181,8 +181,8 @@ describe('incident-recorder', () => {
       const patient = await RunningService.start(other, { env: { BIND_ADDR: url, CONTAINMENT_POLICY_PATH: policy } });
       const options = { env: { INCIDENT_RECORDER_URL: url, INCIDENT_RECORDER_TOKEN_PATH: other.token } };
       try {
-        const { stdout: reported } = await recorder([...REPORT, 'nobody comes', '--json'], options);
-        const { id } = JSON.parse(reported) as { readonly id: string };
+        const { stdout: answered } = await recorder([...REPORT, 'nobody comes', '--json'], options);
+        const { id } = JSON.parse(answered) as { readonly id: string };
         const shown = async (...args: readonly string[]): Promise<string> => (await recorder(args, options)).stdout;
         await until(async () => (await shown('posture')).includes('overdue'));
         expect(await shown('posture')).to.match(
