@@ -9,7 +9,10 @@ import { PostureReads } from '../containment/posture-reads.ts';
 import type { OpenRecord } from './record.ts';
 
 /** What of the record containment depends on. */
-type ContainmentRecord = Pick<OpenRecord, 'log' | 'projections' | 'incidents' | 'policy' | 'postureProof' | 'identity'>;
+type ContainmentRecord = Pick<
+  OpenRecord,
+  'log' | 'projections' | 'incidents' | 'policy' | 'postureProof' | 'verification' | 'identity'
+>;
 
 export interface RunningContainment {
   readonly confirmations: Confirmations;
@@ -31,7 +34,7 @@ export interface RunningContainment {
  * @param onFault receives errors that should never happen
  */
 export function startContainment(
-  { log, projections, incidents, policy, postureProof, identity }: ContainmentRecord,
+  { log, projections, incidents, policy, postureProof, verification, identity }: ContainmentRecord,
   clock: Clock,
   releases: AsyncDisposableStack,
   onFault: (error: unknown) => void,
@@ -57,6 +60,7 @@ export function startContainment(
     log,
     current,
     shown: projections.posture,
+    isProved: () => verification.isProved,
     overdueAfter,
     clock,
     onFault,

@@ -24,6 +24,8 @@ import { EntryAges } from './entry-ages.ts';
  * awake at the same time then, and the entries share a sync.
  */
 const MOST_AT_ONCE = 16;
+/** How long to rest after a look, as a multiple of the time that it took: thousands may be overdue, and reports come first. */
+const REST = 4;
 
 export interface OverdueWatchDependencies {
   readonly incidents: { actor(id: string): Pick<IncidentActor, 'send'> };
@@ -32,6 +34,11 @@ export interface OverdueWatchDependencies {
   readonly current: () => Pick<CurrentReads, 'posture'>;
   /** What is shown of the posture. */
   readonly shown: ShownPosture;
+  /**
+   * Whether the whole database is proved. Until then each incident takes a proof of its own, which reads the log: only the
+   * first one of an action and directive is found overdue, and raises the alert.
+   */
+  readonly isProved: () => boolean;
   /** After how many milliseconds the policy in force calls a directive overdue. */
   readonly overdueAfter: () => number;
   readonly clock: Clock;
@@ -116,7 +123,8 @@ export class OverdueWatch {
       earliest = now;
       if (!(error instanceof RecorderError)) this.#dependencies.onFault(error);
     }
-    this.#earliest = { at: earliest, after };
+    const ended = clock.monotonic();
+    this.#earliest = { at: Math.max(earliest, ended + REST * (ended - now)), after };
   }
 
   /** Finds what is overdue of an action. @returns after how many milliseconds to look again at the latest */
@@ -138,8 +146,9 @@ export class OverdueWatch {
     while (due.length > 0 && !this.#isStopped && posture.of(action).overdue === 0) {
       await this.#find(action, 'engage', due.shift()!, after, true);
     }
-    if (!this.#isStopped) await Promise.all(due.map((one) => this.#find(action, 'engage', one, after, false)));
-    return next === undefined && waiting.length > 0 ? 0 : again;
+    const others = this.#dependencies.isProved() ? due : [];
+    if (!this.#isStopped) await Promise.all(others.map((one) => this.#find(action, 'engage', one, after, false)));
+    return others.length < due.length || (next === undefined && waiting.length > 0) ? 0 : again;
   }
 
   async #find(

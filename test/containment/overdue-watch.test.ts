@@ -26,6 +26,8 @@ describe('a directive that nobody confirms', () => {
   let after: number;
   /** An incident that can't be changed now. */
   let unproved: string | undefined;
+  /** Whether the whole database is proved. */
+  let isProved: boolean;
 
   const open = async (at?: number): Promise<void> => {
     recording = await Recording.open(home, { rules });
@@ -39,6 +41,7 @@ describe('a directive that nobody confirms', () => {
           id === unproved ? { send: () => Promise.reject(new UnprovedIncident(id)) } : incidents.actor(id),
       },
       shown: projections.posture,
+      isProved: () => isProved,
       overdueAfter: () => after,
       onFault: (error) => void faults.push(error),
     });
@@ -50,6 +53,7 @@ describe('a directive that nobody confirms', () => {
     faults = [];
     after = AFTER;
     unproved = undefined;
+    isProved = true;
     return open();
   });
   afterEach(async () => {
@@ -131,6 +135,18 @@ describe('a directive that nobody confirms', () => {
     await reported();
     await pass(2 * AFTER);
     expect(entries('alert.raised')).to.have.length(2);
+  });
+
+  it('is found overdue for the first incident only while the database is not proved, for the others afterwards', async () => {
+    isProved = false;
+    for (let n = 0; n < 3; n++) await reported();
+    await pass(AFTER);
+    expect(recording.projections.posture.of(ACTION).overdue).to.equal(1);
+    await pass(AFTER);
+    expect(recording.projections.posture.of(ACTION).overdue).to.equal(1);
+    isProved = true;
+    await pass(2 * SECOND);
+    expect(recording.projections.posture.of(ACTION).overdue).to.equal(3);
   });
 
   it('is found overdue, with its alert, although one before it can not be proved; that one is found later', async () => {
@@ -247,6 +263,7 @@ describe('a directive that nobody confirms', () => {
       log,
       current: () => projections.current(),
       shown: projections.posture,
+      isProved: () => true,
       overdueAfter: () => AFTER,
       clock,
       onFault: (error) => void faults.push(error),
