@@ -28,15 +28,18 @@ export type Intent = {
   readonly directive: Directive;
 };
 
+/** What an incident says to a command that is not possible in its state, with what is. */
+export interface RefusedCommand {
+  readonly kind: 'refused';
+  readonly state: State;
+  readonly allowed: readonly CommandName[];
+  readonly transitions: readonly NextTransition[];
+}
+
 export type Decision =
   | { readonly kind: 'moved'; readonly snapshot: IncidentSnapshot; readonly intents: readonly Intent[] }
   | { readonly kind: 'unchanged' }
-  | {
-      readonly kind: 'refused';
-      readonly state: State;
-      readonly allowed: readonly CommandName[];
-      readonly transitions: readonly NextTransition[];
-    };
+  | RefusedCommand;
 
 /** The outer state of a snapshot. */
 export const stateOf = ({ value }: Pick<Situation, 'value'>): State =>

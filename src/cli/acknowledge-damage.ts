@@ -1,6 +1,6 @@
 /** `incident-recorder acknowledge-damage`: records that an operator has taken note of a finding about the audit log. */
 import type { Command } from 'commander';
-import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
+import { ApiClient, type OperatorOptions, withOperator } from './api-client.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
@@ -8,19 +8,12 @@ const DESCRIPTION = `Ends the warning about something that was found wrong with 
 names the findings (audit.findings). It mends nothing: what does not verify stays damage, and what is missing stays \
 missing.`;
 
-interface Options extends ApiOptions {
-  readonly by?: string;
-  readonly note?: string;
-}
-
 export const define = (command: Command): Command =>
-  withApiClient(
+  withOperator(
     command
       .description(DESCRIPTION)
-      .argument('<finding>', 'the name of a finding, or its first part for all of that kind')
-      .option('--by <who>', 'who does it')
-      .option('--note <text>', 'a note for the log'),
-  ).action(async (finding: string, { by, note, ...options }: Options) => {
+      .argument('<finding>', 'the name of a finding, or its first part for all of that kind'),
+  ).action(async (finding: string, { by, note, ...options }: OperatorOptions) => {
     const outcome = await new ApiClient(options).command<{ readonly acknowledged: readonly string[] }>(
       '/api/v1/log/acknowledge-damage',
       { finding, by, note },

@@ -30,6 +30,16 @@ export const withApiClient = (command: Command): Command =>
       'believe a recorder that has not proved itself, e.g. through a tunnel, and send it the token',
     );
 
+/** What the commands that change something take besides. */
+export interface OperatorOptions extends ApiOptions {
+  readonly by?: string;
+  readonly note?: string;
+}
+
+/** Adds the options that say who changes something and why, and those of `withApiClient`. */
+export const withOperator = (command: Command): Command =>
+  withApiClient(command.option('--by <who>', 'who does it').option('--note <text>', 'a note for the log'));
+
 export const withJson = (command: Command): Command => command.option('--json', 'JSON, for scripts');
 
 export class ApiClient {

@@ -3,39 +3,30 @@ import type { Command } from 'commander';
 import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../machines/commands.ts';
 import { Refused } from '../client/errors.ts';
 import type { Incident } from '../client/shapes.ts';
-import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
+import { ApiClient, type OperatorOptions, withOperator } from './api-client.ts';
 import { EXIT, explain } from './exit.ts';
 import { summaryOf } from './summary.ts';
 import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
 
-interface Options extends ApiOptions {
-  readonly by?: string;
-  readonly note?: string;
-}
-
 /** Defines the subcommand of one command of the table. */
 export const defineCommand = (command: Command, name: CommandName): Command =>
-  withApiClient(
-    command
-      .description(COMMAND_TABLE[name].meaning)
-      .argument('<id...>', 'identifiers of incidents')
-      .option('--by <who>', 'who does it')
-      .option('--note <text>', 'a note for the log'),
-  ).action(async (ids: readonly string[], { by, note, ...options }: Options) => {
-    const api = new ApiClient(options);
-    for (const id of ids) {
-      try {
-        const incident = await api.command<Incident>(`/api/v1/incidents/${name}`, { id, by, note });
-        await (options.json ? writeJson({ id, outcome: 'done', incident }) : writeLines([summaryOf(incident)]));
-      } catch (error) {
-        // A refusal of one incident does not stop the others. A wrong token or an unreachable recorder does.
-        if (!(error instanceof Refused) || error.status === 403) throw error;
-        process.exitCode = EXIT.refused;
-        if (options.json) await writeJson({ id, outcome: 'refused', status: error.status, ...error.body });
-        else writeNotice(`${id}: ${adviceFor(error, id)}`);
+  withOperator(command.description(COMMAND_TABLE[name].meaning).argument('<id...>', 'identifiers of incidents')).action(
+    async (ids: readonly string[], { by, note, ...options }: OperatorOptions) => {
+      const api = new ApiClient(options);
+      for (const id of ids) {
+        try {
+          const incident = await api.command<Incident>(`/api/v1/incidents/${name}`, { id, by, note });
+          await (options.json ? writeJson({ id, outcome: 'done', incident }) : writeLines([summaryOf(incident)]));
+        } catch (error) {
+          // A refusal of one incident does not stop the others. A wrong token or an unreachable recorder does.
+          if (!(error instanceof Refused) || error.status === 403) throw error;
+          process.exitCode = EXIT.refused;
+          if (options.json) await writeJson({ id, outcome: 'refused', status: error.status, ...error.body });
+          else writeNotice(`${id}: ${adviceFor(error, id)}`);
+        }
       }
-    }
-  });
+    },
+  );
 
 function adviceFor(error: Refused, id: string): string {
   const { error: reason, allowed } = error.body;

@@ -6,15 +6,13 @@
  * and channels come in as arguments.
  */
 import { type CommandName, eventOfCommand } from '../../machines/commands.ts';
-import { begin, decide as askChart, type Intent, stateOf } from '../../machines/decision.ts';
-import type { NextTransition } from '../../machines/transitions.ts';
+import { begin, decide as askChart, type Intent, type RefusedCommand, stateOf } from '../../machines/decision.ts';
 import {
   type Channel,
   type ContainmentAction,
   type Directive,
   isMoreSevere,
   type Rule,
-  type State,
 } from '../../machines/vocabulary.ts';
 import { alertAfter, type AlertSubject } from './alerts.ts';
 import { decideNews, type DeliveryNews, type DeliveryRecord, needsPerson, standingOf } from './delivery.ts';
@@ -73,12 +71,7 @@ export type IncidentDecision =
   | { readonly kind: 'accepted'; readonly drafts: readonly IncidentDraft[]; readonly delivery?: DeliveryRecord }
   /** The incident is in that state already, or the news comes too late. */
   | { readonly kind: 'unchanged' }
-  | {
-      readonly kind: 'refused';
-      readonly state: State;
-      readonly allowed: readonly CommandName[];
-      readonly transitions: readonly NextTransition[];
-    };
+  | RefusedCommand;
 
 const NEEDS_PERSON = { needs_person: true } as const;
 const FIRST = { first: true } as const;
