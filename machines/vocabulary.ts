@@ -50,6 +50,16 @@ export type Rule = {
   readonly default_severity: Severity;
   /** The least severity of an incident of this class, whatever its report says. */
   readonly min_severity?: Severity;
+  /** Which further reports are occurrences of an unresolved incident although they have no `dedup_key`. */
+  readonly repeat?: Repeat;
+};
+
+/** Reports with the same values repeat each other. */
+export type Repeat = {
+  /** Where the values are: `source`, `description`, `severity`, or `evidence.` and a path of keys. */
+  readonly same: readonly string[];
+  /** How long after the report before, in milliseconds. */
+  readonly within: number;
 };
 
 /** Whether a severity is above another. */

@@ -1,5 +1,7 @@
 /** Entries of the audit log as the API returns them, and a short description of each. */
 
+import { type EscalatedBy, escalationText } from '../domain/escalation.ts';
+
 export interface AuditEntry {
   readonly timestamp: string;
   readonly event: string;
@@ -17,7 +19,13 @@ export function detailOf({ event, data }: AuditEntry): string {
     case 'incident.reported':
     case 'incident.recurred': {
       const { class: name, source, description } = data.report as Readonly<Record<string, string>>;
-      return words(data.severity, name, source, description);
+      return words(
+        data.severity,
+        name,
+        source,
+        description,
+        data.escalated_by === undefined ? undefined : `escalated ${escalationText(data.escalated_by as EscalatedBy)}`,
+      );
     }
     case 'alert.raised':
       return words(data.severity, data.class, data.source, data.finding, data.reason);

@@ -40,6 +40,7 @@ import {
   type RoutedIntent,
   type StoredEntry,
 } from './entries.ts';
+import type { EscalatedBy } from './escalation.ts';
 import { severityOf } from './severity.ts';
 
 /** When each command was carried out, and who gave it. */
@@ -51,12 +52,14 @@ export interface Incident extends Stamps {
   readonly created_at: string;
   readonly updated_at: string;
   readonly class: IncidentClass;
-  /** The highest that was reported. */
+  /** The highest that was reported, or that it was raised to. */
   readonly severity: Severity;
   /** The class's severity, where the report lowered it. */
   readonly default_severity?: Severity;
-  /** The severity in the report, where the rule's `min_severity` raised it. */
+  /** The severity in the report, where the rule's `min_severity` or an escalation raised it. */
   readonly reported_severity?: Severity;
+  /** The rule of the policy's `escalate` that has raised it. */
+  readonly escalated_by?: EscalatedBy;
   readonly state: State;
   readonly source: string;
   /** Whether the source mixes scripts, or looks like another one on record. */
@@ -182,6 +185,7 @@ function alertDelivery({ containment }: Incident, timestamp: string): DeliveryRe
  */
 export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSnapshot): IncidentRecord {
   const { incident: id, version, severity, default_severity, reported_severity, report, intents } = entry.data;
+  const { escalated_by } = entry.data;
   const state = agreed(entry, snapshot);
   const incident: Incident = {
     id,
@@ -191,6 +195,7 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
     severity,
     ...(default_severity === undefined ? undefined : { default_severity }),
     ...(reported_severity === undefined ? undefined : { reported_severity }),
+    ...(escalated_by === undefined ? undefined : { escalated_by }),
     state,
     source: report.source,
     ...(entry.data.source_suspicious === true ? { source_suspicious: true } : undefined),
@@ -252,6 +257,7 @@ function withoutOrigin(incident: Incident): Incident {
   const rest: { -readonly [Field in keyof Incident]: Incident[Field] } = { ...incident };
   delete rest.default_severity;
   delete rest.reported_severity;
+  delete rest.escalated_by;
   return rest;
 }
 
@@ -278,7 +284,7 @@ function recurred(
   snapshot: IncidentSnapshot,
 ): Partial<Incident> {
   const counted = { occurrences: snapshot.context.occurrences, last_seen_at: entry.timestamp };
-  const { severity, default_severity, reported_severity, report, rule, intents = [] } = entry.data;
+  const { severity, default_severity, reported_severity, escalated_by, report, rule, intents = [] } = entry.data;
   if (severity === undefined || rule === undefined) return counted;
   const { description, evidence } = report;
   const latest = { severity: severityOf(report, rule).severity, description };
@@ -287,6 +293,7 @@ function recurred(
     severity,
     ...(default_severity === undefined ? {} : { default_severity }),
     ...(reported_severity === undefined ? {} : { reported_severity }),
+    ...(escalated_by === undefined ? {} : { escalated_by }),
     latest_report: evidence === undefined ? latest : { ...latest, evidence },
     ...(intents.length === 0 ? {} : asked(incident, entry, intents, snapshot)),
   };

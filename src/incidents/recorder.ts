@@ -1,15 +1,15 @@
 /**
  * The recorder: takes reports and commands and routes them to the incidents' actors.
  *
- * A report opens an incident, is an occurrence of an unresolved one (with the same `dedup_key`, or in a burst), or was
- * recorded before under its idempotency key. Reports that share a key are handled one after the other, because each has to see what the
+ * A report opens an incident, is an occurrence of an unresolved one (with the same `dedup_key`, with the same values, or
+ * in a burst), or was recorded before under its idempotency key. Reports that share a key are handled one after the other, because each has to see what the
  * one before it left.
  */
 import type { CommandName } from '../../machines/decision.ts';
 import { type Channel, CLASSES, type ContainmentAction, type Directive } from '../../machines/vocabulary.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import { type Entry, type Idempotency, isAboutIncident, type Report, type RequestTag } from '../domain/entries.ts';
-import { decideReport } from '../domain/decide-incident.ts';
+import { decideReport, type Message } from '../domain/decide-incident.ts';
 import type { IncidentRecord } from '../domain/incident.ts';
 import { mixesScripts } from '../domain/source-name.ts';
 import { found, RecorderError } from '../errors.ts';
@@ -24,6 +24,8 @@ import { Bursts } from './bursts.ts';
 import { incidentId } from './incident-id.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { KnownSources } from './known-sources.ts';
+import { repeatKey } from './repeat-key.ts';
+import type { ReportCounter } from './report-counter.ts';
 import { ReportQuota } from './report-quota.ts';
 import type { RequestTags } from './request-tag.ts';
 
@@ -52,6 +54,7 @@ export interface RecorderDependencies {
   /** The policy that is in force. */
   readonly policy: () => Pick<PolicyContent, 'rules' | 'attention_after' | 'burst' | 'report_bytes_per_day'>;
   readonly tags: RequestTags;
+  readonly reports: Pick<ReportCounter, 'count' | 'now'>;
   readonly channelOf: (action: ContainmentAction, directive: Directive) => Channel;
   readonly clock: Clock;
   /** Random bytes, from a source that can't be guessed. */
@@ -73,7 +76,7 @@ export class Recorder {
 
   /**
    * Records a report: opens an incident, or adds to one. That is the unresolved one with the same `dedup_key`, class and
-   * source, or in a burst the newest one of its class and source. Under an idempotency key that its source used before,
+   * source, or that its rule lets it repeat, or in a burst the newest one of its class and source. Under an idempotency key that its source used before,
    * it only gives the incident of that time.
    * @param bytes how long the request's body is
    * @throws RecorderError `idempotency_mismatch`, `quota_exceeded` (with `retry_after` in seconds), `log_unavailable`,
@@ -128,7 +131,7 @@ export class Recorder {
 
   #record(report: Report, request: RequestTag | undefined): Promise<Recorded> {
     const { dedup_key: key, class: incidentClass, source } = report;
-    if (key === undefined) return this.#foldOrOpen(report, request);
+    if (key === undefined) return this.#repeatOrOpen(report, request);
     return this.#keys.run(JSON.stringify(['same', key, incidentClass, source]), async () => {
       const early = this.#early();
       if (early !== undefined) {
@@ -139,6 +142,31 @@ export class Recorder {
       const recorded = id === undefined ? undefined : await this.#recur(id, report, request);
       return recorded ?? this.#foldOrOpen(report, request);
     });
+  }
+
+  /** Takes a report without a `dedup_key`: an occurrence of the incident whose report it repeats, if there is one. */
+  #repeatOrOpen(report: Report, request: RequestTag | undefined): Promise<Recorded> {
+    const rule = this.#dependencies.policy().rules[report.class];
+    const key = repeatKey(report, rule);
+    if (key === undefined || rule.repeat === undefined) return this.#foldOrOpen(report, request);
+    const { within } = rule.repeat;
+    return this.#keys.run(`repeat ${key}`, async () => {
+      const id = this.#repeatedBy(key, within);
+      const recorded = id === undefined ? undefined : await this.#recur(id, report, request, { repeat: key });
+      return recorded ?? this.#foldOrOpen(report, request, key);
+    });
+  }
+
+  /** The unresolved incident of the report with the same values, when that came at most `within` milliseconds ago. */
+  #repeatedBy(key: string, within: number): string | undefined {
+    const early = this.#early();
+    if (early !== undefined) {
+      if (!early.isNewRepeat(key)) throw this.#notYet('whether this report repeats another');
+      return undefined;
+    }
+    const repeated = this.#dependencies.projections.current().repeated(key);
+    if (repeated === undefined || this.#dependencies.reports.now() - repeated.time > within) return undefined;
+    return repeated.incident;
   }
 
   /** @throws RecorderError `quota_exceeded` */
@@ -153,30 +181,38 @@ export class Recorder {
     throw new RecorderError('quota_exceeded', reason, { fields: { retry_after: excess.retryAfter } });
   }
 
-  #foldOrOpen(report: Report, request: RequestTag | undefined): Promise<Recorded> {
+  /** @param repeat names the values in which the report repeats others */
+  #foldOrOpen(report: Report, request: RequestTag | undefined, repeat?: string): Promise<Recorded> {
     const { burst } = this.#dependencies.policy();
-    return burst === undefined ? this.#open(report, request) : this.#foldIfBurst(report, request, burst);
+    return burst === undefined
+      ? this.#open(report, request, repeat)
+      : this.#foldIfBurst(report, request, repeat, burst);
   }
 
-  async #foldIfBurst(report: Report, request: RequestTag | undefined, burst: Burst): Promise<Recorded> {
+  async #foldIfBurst(
+    report: Report,
+    request: RequestTag | undefined,
+    repeat: string | undefined,
+    burst: Burst,
+  ): Promise<Recorded> {
     const { projections } = this.#dependencies;
     const { class: incidentClass, source } = report;
     const fold = this.#bursts.count(incidentClass, source, burst, projections.current());
-    const folded = fold && (await this.#recur(fold.incident, report, request, fold.burst));
+    const folded = fold && (await this.#recur(fold.incident, report, request, { burst: fold.burst, repeat }));
     if (folded !== undefined) return folded;
-    const opened = await this.#open(report, request);
+    const opened = await this.#open(report, request, repeat);
     this.#bursts.opened(incidentClass, source, opened.incident.id);
     return opened;
   }
 
-  async #open(report: Report, request: RequestTag | undefined): Promise<Recorded> {
-    const { incidents, projections, clock, random, policy, channelOf } = this.#dependencies;
+  async #open(report: Report, request: RequestTag | undefined, repeat?: string): Promise<Recorded> {
+    const { incidents, projections, clock, random, policy, channelOf, reports } = this.#dependencies;
     const sourceSuspicious = this.#isSuspicious(report.source);
     const isTaken = (id: string): boolean => incidents.has(id) || projections.incidents.has(id);
     const id = incidentId(clock.now(), random, isTaken);
-    const circumstances = { timestamp: timestamp(clock.now()), channelOf };
+    const circumstances = { timestamp: timestamp(clock.now()), channelOf, counted: reports.count };
     const rule = policy().rules[report.class];
-    const drafts = decideReport(id, report, rule, circumstances, { request, sourceSuspicious });
+    const drafts = decideReport(id, report, rule, circumstances, { request, repeat, sourceSuspicious });
     return { incident: this.#documentOf(await incidents.actor(id).open(drafts)), change: 'created' };
   }
 
@@ -207,7 +243,7 @@ export class Recorder {
     id: string,
     report: Report,
     request: RequestTag | undefined,
-    burst?: 'begun' | 'continued',
+    how: Pick<Extract<Message, { type: 'recur' }>, 'burst' | 'repeat'> = {},
   ): Promise<Recorded | undefined> {
     const { incidents, policy } = this.#dependencies;
     const { rules, attention_after: attentionAfter } = policy();
@@ -215,7 +251,7 @@ export class Recorder {
     try {
       const { record } = await incidents
         .actor(id)
-        .send({ type: 'recur', report, rule, attentionAfter, request, burst });
+        .send({ type: 'recur', report, rule, attentionAfter, request, ...how });
       return { incident: this.#documentOf(record), change: 'recurred' };
     } catch (error) {
       const isResolved = error instanceof RecorderError && error.code === 'illegal_transition';

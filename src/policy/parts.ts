@@ -23,6 +23,7 @@ export function partsOf(
     attention_after,
     overdue_after,
     burst,
+    escalate = [],
     report_bytes_per_day,
   }: Omit<PolicyContent, 'version'>,
   classes: readonly IncidentClass[],
@@ -33,6 +34,7 @@ export function partsOf(
       ...(rule.auto_contain ? [`rules.${name}.auto_contain`] : []),
       ...rule.actions.map((action) => `rules.${name}.actions.${action}`),
       ...(rule.min_severity === undefined ? [] : [`rules.${name}.min_severity`]),
+      ...(rule.repeat === undefined ? [] : [`rules.${name}.repeat`]),
     ]),
     ...Object.entries(targets).flatMap(([action, target]) => partsIn(`targets.${action}`, target)),
     ...notify.flatMap(({ url, events = [ALL], ...webhook }) => [
@@ -42,6 +44,7 @@ export function partsOf(
     ...(attention_after === DEFAULT_ATTENTION_AFTER ? [] : ['attention_after']),
     ...(overdue_after === DEFAULT_OVERDUE_AFTER ? [] : ['overdue_after']),
     ...(burst === undefined ? [] : ['burst']),
+    ...new Set(escalate.map((rule) => `escalate.${rule.class}.${rule.to}`)),
     ...(report_bytes_per_day === undefined ? [] : ['report_bytes_per_day']),
   ];
 }

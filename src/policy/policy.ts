@@ -2,6 +2,7 @@
 import type { IncidentClass, Rule } from '../../machines/vocabulary.ts';
 import { HOUR, SECOND } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
+import type { Escalation } from '../domain/escalation.ts';
 import type { Targets, Webhook } from './targets.ts';
 
 /** One rule for each of the nine classes. */
@@ -22,6 +23,8 @@ export interface PolicyContent {
   readonly overdue_after: number;
   /** When reports of one source and class are occurrences of its newest incident; never when not given. */
   readonly burst?: Burst;
+  /** When the number of reports raises the severity of an incident. */
+  readonly escalate?: readonly Escalation[];
   /** How many bytes of reports one source may send in a day (UTC); any number when not given. */
   readonly report_bytes_per_day?: number;
 }

@@ -11,7 +11,8 @@ import type { IncidentClass } from '../../machines/vocabulary.ts';
 import { BUILT_IN_RULES } from './defaults.ts';
 import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './strict-schemas.ts';
 import { DEFAULT_ATTENTION_AFTER, DEFAULT_OVERDUE_AFTER } from './policy.ts';
-import { duration, notify, targets } from './target-schema.ts';
+import { escalate, repeat } from './escalation-schema.ts';
+import { duration, notify, targets, wholeNumber } from './target-schema.ts';
 import { shown } from './fault-messages.ts';
 
 const trueOrFalse = z.boolean({
@@ -38,6 +39,7 @@ const rule = (incidentClass: IncidentClass) => {
     actions: z._default(actions, [...builtIn.actions]),
     default_severity: z._default(oneOf('severity', SEVERITIES), builtIn.default_severity),
     min_severity: z.exactOptional(oneOf('severity', SEVERITIES)),
+    repeat: z.exactOptional(repeat),
   }).check(
     z.refine((given) => !(given.auto_contain && given.actions?.length === 0), {
       ...evenIfFaulty,
@@ -54,12 +56,6 @@ const rules = closed(
     z.ZodMiniPrefault<ReturnType<typeof rule>>
   >,
 );
-
-const wholeNumber = (least: number, most: number) => {
-  const error = ({ input }: { readonly input?: unknown }): string =>
-    `must be a whole number from ${least} to ${most}, found ${shown(input)}`;
-  return z.int({ error }).check(z.gte(least, { error }), z.lte(most, { error }));
-};
 
 const burst = closed('key', { reports: wholeNumber(1, 100_000), within: duration('1s', '24h') });
 
@@ -93,4 +89,10 @@ export const PolicyFile = closed('key', {
   overdue_after: z._default(z.optional(duration('1s', '24h')), DEFAULT_OVERDUE_AFTER),
   burst: z.exactOptional(burst),
   report_bytes_per_day: z.exactOptional(wholeNumber(1, 1e12)),
+  escalate: z.exactOptional(
+    z.pipe(
+      z.transform((value) => value ?? []),
+      escalate,
+    ),
+  ),
 });

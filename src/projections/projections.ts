@@ -18,6 +18,7 @@ import {
 } from '../domain/entries.ts';
 import { Contradiction } from '../domain/contradiction.ts';
 import { fold, requestOf, type IncidentRecord, type RecordChange, type TakenEntry } from '../domain/incident.ts';
+import { isReport } from '../domain/report-times.ts';
 import type { KnownFindings } from '../audit/log-findings.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
@@ -36,6 +37,7 @@ import { IncidentList } from './incident-list.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import { Incidents, type ShownIncidents } from './incidents.ts';
 import { Posture, type ShownPosture } from './posture.ts';
+import { RecentReports } from './recent-reports.ts';
 import { Sources } from './sources.ts';
 import { Statistics, Tally } from './statistics.ts';
 import type { SmallTables } from './tables-proof.ts';
@@ -95,6 +97,7 @@ export class Projections {
   readonly #places: EntryPlaces;
   readonly #keys: IdempotencyKeys;
   readonly #sources: Sources;
+  readonly #reports: RecentReports;
   readonly #current: CurrentReads;
   #altered: string | undefined;
   #unfinished = false;
@@ -128,6 +131,7 @@ export class Projections {
     this.#places = new EntryPlaces(database);
     this.#keys = new IdempotencyKeys(database);
     this.#sources = new Sources(database);
+    this.#reports = new RecentReports(database);
     this.#findings = new Findings(database);
     this.findings = this.#findings;
     this.incidents = this.#incidents;
@@ -140,6 +144,7 @@ export class Projections {
       posture: this.#posture,
       keys: this.#keys,
       names: this.#sources,
+      reports: this.#reports,
       webhooks: this.#webhooks,
       archive: this.#archive,
       findings: this.#findings,
@@ -316,6 +321,7 @@ export class Projections {
     this.#database.empty();
     this.#posture.reload();
     this.#sources.forget();
+    this.#reports.reload();
     this.#committed = NOTHING;
     this.#position = NOTHING;
     this.#fault = undefined;
@@ -423,6 +429,7 @@ export class Projections {
     this.activity.leave(data);
     this.#archive.leave(data, time, this.statistics);
     this.#sources.leave();
+    this.#reports.leave(data);
     this.#posture.leave(data);
     this.#webhooks.leave(data);
     this.#findings.leave(data);
@@ -432,6 +439,7 @@ export class Projections {
   #settle(): void {
     const { seq, hash, end, gaps } = this.#position;
     this.#posture.settle();
+    this.#reports.settle();
     this.#move.run(seq, hash, end, Number(gaps));
   }
 
@@ -440,6 +448,7 @@ export class Projections {
     this.#database.rollBack();
     this.#posture.reload();
     this.#sources.forget();
+    this.#reports.reload();
     this.#position = this.#committed;
     this.#latest.clear();
     this.#fault = fault;
@@ -454,6 +463,7 @@ export class Projections {
     gaps: boolean,
   ): void {
     const { incident: id } = entry.data;
+    if (isReport(entry)) this.#reports.follow(entry);
     const known = changes.get(id);
     const first = known === undefined ? (change?.before ?? this.#recordBefore(entry)) : known.before;
     const before = known?.now ?? first;
@@ -465,6 +475,7 @@ export class Projections {
     this.#places.add(now.seq, now.incident.version, entry);
     const request = requestOf(entry);
     if (request !== undefined) this.#keys.add(request, now.seq);
+    if (isReport(entry) && entry.data.repeat !== undefined) this.#reports.note(entry.data.repeat, now.seq);
     if (entry.event === 'incident.reported') this.#sources.add(now.incident);
   }
 
