@@ -15,7 +15,9 @@ describe('replaying an incident in the browser', () => {
     const { id } = then[0]!;
     const key = { key: 'again', fingerprint: 'f' };
     then.push((await recording.recorder.report({ ...report, dedup_key: 'k' }, key)).incident);
-    then.push((await recording.recorder.perform('acknowledge', { id, caller: operator('ada'), note: 'seen' })).incident);
+    then.push(
+      (await recording.recorder.perform('acknowledge', { id, caller: operator('ada'), note: 'seen' })).incident,
+    );
     then.push((await recording.recorder.perform('resolve', { id, caller: operator('ada') })).incident);
     const { places } = recording.projections.entriesOf(id)!;
     const entries = (await readLinesAt(recording.log, places)).map(
