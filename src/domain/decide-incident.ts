@@ -15,6 +15,7 @@ import {
   type Rule,
   type Severity,
 } from '../../machines/vocabulary.ts';
+import { type Caller, signed } from './caller.ts';
 import { alertAfter, type AlertSubject } from './alerts.ts';
 import { decideNews, type DeliveryNews, type DeliveryRecord, needsPerson, standingOf } from './delivery.ts';
 import {
@@ -75,8 +76,8 @@ export interface Circumstances {
   readonly channelOf: (action: ContainmentAction, directive: Directive) => Channel;
   /** What is known of a report with a timestamp; undefined when reports are not counted. */
   readonly counted?: ((report: Report, timestamp: string) => Counted | undefined) | undefined;
-  /** Who sends the message, and what they say about it. */
-  readonly by?: string | undefined;
+  /** Who sends the message, and what they say about it; undefined when the recorder itself does. */
+  readonly caller?: Caller | undefined;
   readonly note?: string | undefined;
 }
 
@@ -95,7 +96,7 @@ export function decideReport(
   id: string,
   report: Report,
   rule: Rule,
-  { timestamp, channelOf, counted }: Circumstances,
+  { timestamp, channelOf, counted, caller }: Circumstances,
   {
     request,
     repeat,
@@ -121,6 +122,7 @@ export function decideReport(
     ...amongReports(escalation, repeat, among),
     ...(sourceSuspicious ? { source_suspicious: true } : undefined),
     ...(request === undefined ? undefined : { request }),
+    ...caller,
   };
   return withFollowUps({ timestamp, event: 'incident.reported', data }, { ...report, severity }, report);
 }
@@ -175,7 +177,7 @@ export function decide(
 function decideCommand(
   { incident, snapshot }: IncidentRecord,
   command: CommandName,
-  { timestamp, channelOf, by, note }: Circumstances,
+  { timestamp, channelOf, caller, note }: Circumstances,
 ): IncidentDecision {
   const decision = askChart(snapshot, { type: command });
   if (decision.kind !== 'moved') return decision;
@@ -183,8 +185,7 @@ function decideCommand(
     incident: incident.id,
     version: incident.version + 1,
     state: stateOf(decision.snapshot),
-    ...(by === undefined ? {} : { by }),
-    ...(note === undefined ? {} : { note }),
+    ...signed(caller, note),
     intents: routed(decision.intents, channelOf),
   };
   const draft = { timestamp, event: eventOfCommand(command), data };
@@ -194,7 +195,7 @@ function decideCommand(
 function decideRecurrence(
   { incident, snapshot }: IncidentRecord,
   { report, rule, attentionAfter, burst, repeat, request }: Extract<Message, { type: 'recur' }>,
-  { timestamp, channelOf, counted }: Circumstances,
+  { timestamp, channelOf, counted, caller }: Circumstances,
 ): IncidentDecision {
   const among = counted?.(report, timestamp);
   const reported = raised(severityOf(report, rule), report, rule, among, incident.severity);
@@ -219,6 +220,7 @@ function decideRecurrence(
     ...(unable.length === 0 ? {} : { unable }),
     ...(burst === undefined ? {} : { burst }),
     ...(request === undefined ? {} : { request }),
+    ...caller,
   };
   const draft = { timestamp, event: 'incident.recurred', data } as const;
   return { kind: 'accepted', drafts: withFollowUps(draft, { ...incident, severity }, evidence) };
@@ -273,7 +275,7 @@ function draftOfNews(
   about: Omit<DraftOf<'containment.lost'>['data'], 'reason'>,
   news: DeliveryNews,
   { status, attempts, asked_at }: DeliveryRecord,
-  { timestamp, by, note }: Circumstances,
+  { timestamp, caller, note }: Circumstances,
 ): IncidentDraft {
   switch (news.type) {
     case 'missed': {
@@ -298,14 +300,14 @@ function draftOfNews(
     }
     case 'confirmed': {
       const { attempted, receipt } = news;
-      const data = { ...about, ...(attempted ? { attempt: attempts } : {}), receipt };
+      const data = { ...about, ...(attempted ? { attempt: attempts } : {}), receipt, ...caller };
       return { timestamp, event: 'containment.confirmed', data };
     }
     case 'lost':
-      return { timestamp, event: 'containment.lost', data: { ...about, reason: news.reason } };
+      return { timestamp, event: 'containment.lost', data: { ...about, reason: news.reason, ...caller } };
     case 'retried': {
-      const said = { ...(by === undefined ? {} : { by }), ...(note === undefined ? {} : { note }) };
-      return { timestamp, event: 'containment.retried', data: { ...about, via: news.via, ...said } };
+      const data = { ...about, via: news.via, ...signed(caller, note) };
+      return { timestamp, event: 'containment.retried', data };
     }
     default:
       return news satisfies never;

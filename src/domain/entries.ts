@@ -12,11 +12,13 @@ import type {
   ContainmentAction,
   Directive,
   IncidentClass,
+  Role,
   Rule,
   Severity,
   State,
 } from '../../machines/vocabulary.ts';
 import type { JsonValue } from '../json/exact-json.ts';
+import type { Caller, Signed } from './caller.ts';
 import type { EscalatedBy } from './escalation.ts';
 
 export type JsonObject = { readonly [key: string]: JsonValue };
@@ -103,7 +105,8 @@ export type ReportedData = AboutIncident & {
   /** In place of `request` in old entries. */
   readonly idempotency?: Idempotency;
 } & SeverityOrigin &
-  AmongReports;
+  AmongReports &
+  Partial<Caller>;
 
 /** `incident.recurred`. Old entries have only the report: they are counted and change nothing else. */
 export type RecurredData = AboutIncident & {
@@ -123,14 +126,14 @@ export type RecurredData = AboutIncident & {
   /** In place of `request` in old entries. */
   readonly idempotency?: Idempotency;
 } & SeverityOrigin &
-  AmongReports;
+  AmongReports &
+  Partial<Caller>;
 
 /** `incident.contained` and the other events of commands. */
-export type CommandedData = AboutIncident & {
-  readonly by?: string;
-  readonly note?: string;
-  readonly intents: readonly RoutedIntent[];
-};
+export type CommandedData = AboutIncident &
+  Signed & {
+    readonly intents: readonly RoutedIntent[];
+  };
 
 /** `alert.raised` */
 export type AlertData = AboutIncident & {
@@ -178,7 +181,7 @@ export type Observed = (typeof OBSERVED)[number];
 export type ConfirmedData = AboutDelivery & {
   readonly attempt?: number;
   readonly receipt: Receipt;
-};
+} & Partial<Caller>;
 
 /** `containment.failed`: there will be no further attempt. */
 export type FailedData = AboutDelivery & {
@@ -203,13 +206,13 @@ export type OverdueData = AboutDelivery & {
 };
 
 /** `containment.lost` */
-export type LostData = AboutDelivery & { readonly reason: string };
+export type LostData = AboutDelivery & { readonly reason: string } & Partial<Caller>;
 
 /** `containment.retried`: an operator had it tried again. */
-export type RetriedData = AboutDelivery & { readonly via: Channel; readonly by?: string; readonly note?: string };
+export type RetriedData = AboutDelivery & { readonly via: Channel } & Signed;
 
 /** `containment.heard`: a sign of life of a service that had confirmed before. */
-export type HeardData = { readonly action: ContainmentAction; readonly directive: Directive };
+export type HeardData = { readonly action: ContainmentAction; readonly directive: Directive } & Partial<Caller>;
 
 /** A sealed segment and its place in the chain. */
 export type SegmentRange = {
@@ -257,7 +260,9 @@ export type ArchivedData = SegmentRange & {
   readonly earlier?: ArchiveSummary;
   /** What was found wrong with the log until then; older entries do not have it. */
   readonly findings?: readonly FindingOnRecord[];
-};
+  /** There when an access file had been loaded until then. */
+  readonly access_file?: true;
+} & Partial<Caller>;
 
 /** An entry that a webhook did not take while it took others. It is parked: the recorder tries it again. */
 export type ParkedEntry = {
@@ -293,9 +298,7 @@ export type WebhookRetriedData = {
   /** The entry that is sent again. */
   readonly retried_seq: number;
   readonly retried_event: string;
-  readonly by?: string;
-  readonly note?: string;
-};
+} & Signed;
 
 /** An entry that was skipped for a webhook. */
 export type SkippedEntry = {
@@ -336,7 +339,19 @@ export type PolicyReloadedData = {
   readonly previous_digest: string;
   /** What the policy before had and this one has not, by name. */
   readonly removed?: readonly string[];
-};
+} & Partial<Caller>;
+
+/** `access.loaded`: who may do what from here on. */
+export type AccessLoadedData = {
+  /** `none`: the configuration says that there is no file, where there was one. */
+  readonly source: 'file' | 'none';
+  /** Identifies what the file says. */
+  readonly digest?: string;
+  readonly previous_digest?: string;
+  /** The roles of the service token, and of each principal. */
+  readonly service_token?: readonly Role[];
+  readonly principals?: Readonly<Record<string, readonly Role[]>>;
+} & Partial<Caller>;
 
 /** `log.repaired`: a torn tail was cut off and kept in a file of its own. */
 export type RepairedData = { readonly kept_as: string; readonly bytes: number; readonly after_seq: number };
@@ -352,7 +367,7 @@ export type DamageFoundData = {
 };
 
 /** `log.damage_acknowledged`: an operator has taken note of a finding. */
-export type DamageAcknowledgedData = { readonly finding: string; readonly by?: string; readonly note?: string };
+export type DamageAcknowledgedData = { readonly finding: string } & Signed;
 
 /** A finding, and whether it waits for an operator. */
 export type FindingOnRecord = DamageFoundData & { readonly found_at: string; readonly open: boolean };
@@ -385,6 +400,7 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'service.started': ServiceStartedData;
   readonly 'service.stopped': ServiceStoppedData;
   readonly 'policy.reloaded': PolicyReloadedData;
+  readonly 'access.loaded': AccessLoadedData;
   readonly 'log.repaired': RepairedData;
   readonly 'log.resumed': ResumedData;
   readonly 'log.archived': ArchivedData;
@@ -412,6 +428,7 @@ export const ENTRY_EVENTS = [
   'service.started',
   'service.stopped',
   'policy.reloaded',
+  'access.loaded',
   'log.repaired',
   'log.resumed',
   'log.archived',
