@@ -1,6 +1,7 @@
 /** Entries of the audit log as the API returns them, and a short description of each. */
 
-import { type EscalatedBy, escalationText } from '../domain/escalation.ts';
+import type { EscalatedBy } from '../domain/entries.ts';
+import { escalationText } from '../domain/escalation.ts';
 
 export interface AuditEntry {
   readonly timestamp: string;

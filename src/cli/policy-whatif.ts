@@ -9,7 +9,8 @@
 import type { Command } from 'commander';
 import type { Rule, Severity } from '../../machines/vocabulary.ts';
 import type { Incident, Report } from '../client/shapes.ts';
-import { type EscalatedBy, escalationText } from '../domain/escalation.ts';
+import type { EscalatedBy } from '../domain/entries.ts';
+import { escalationText } from '../domain/escalation.ts';
 import { severityOf } from '../domain/severity.ts';
 import type { PolicyContent, Rules } from '../policy/policy.ts';
 import { readPolicyFile } from './policy-file.ts';

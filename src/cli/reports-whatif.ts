@@ -5,8 +5,8 @@
  * longest ago are forgotten, and `isCut` says so.
  */
 import { CLASSES, type IncidentClass, isMoreSevere, type Severity } from '../../machines/vocabulary.ts';
-import type { Entry } from '../domain/entries.ts';
-import { type Escalation, type EscalatedBy, escalatedBy, escalationOf } from '../domain/escalation.ts';
+import type { Entry, EscalatedBy } from '../domain/entries.ts';
+import { type Escalation, escalatedBy, escalationOf } from '../domain/escalation.ts';
 import { countedIn, isReport, type ReportEntry, ReportTimes } from '../domain/report-times.ts';
 import { severityOf } from '../domain/severity.ts';
 import { repeatKey } from '../incidents/repeat-key.ts';

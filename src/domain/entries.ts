@@ -19,7 +19,6 @@ import type {
 } from '../../machines/vocabulary.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import type { Caller, Signed } from './caller.ts';
-import type { EscalatedBy } from './escalation.ts';
 
 export type JsonObject = { readonly [key: string]: JsonValue };
 
@@ -59,6 +58,14 @@ export type SeverityOrigin = {
   readonly default_severity?: Severity;
   /** The report's, where the rule's `min_severity` or an escalation raised it. */
   readonly reported_severity?: Severity;
+};
+
+/** The rule of the policy's `escalate` by which an incident was raised, as its entry and the incident keep it. */
+export type EscalatedBy = {
+  readonly class: IncidentClass;
+  readonly reports: number;
+  readonly within_ms: number;
+  readonly to: Severity;
 };
 
 /** What is known of a report from those before it. */

@@ -1,5 +1,6 @@
 /** When so many reports of a class come within so long a time, the incident of the last one is raised. */
 import { type IncidentClass, isMoreSevere, type Severity } from '../../machines/vocabulary.ts';
+import type { EscalatedBy } from './entries.ts';
 import type { ReportTimes } from './report-times.ts';
 
 /** A rule of the policy. */
@@ -10,14 +11,6 @@ export interface Escalation {
   readonly within: number;
   readonly to: Severity;
 }
-
-/** The rule by which an incident was raised, as its entry and the incident keep it. */
-export type EscalatedBy = {
-  readonly class: IncidentClass;
-  readonly reports: number;
-  readonly within_ms: number;
-  readonly to: Severity;
-};
 
 export const escalatedBy = ({ class: ofClass, reports, within, to }: Escalation): EscalatedBy => ({
   class: ofClass,

@@ -33,6 +33,7 @@ import {
   channelOfIntent,
   type DeliveryEntry,
   type EntryOf,
+  type EscalatedBy,
   type Idempotency,
   type IncidentEntry,
   type JsonObject,
@@ -40,7 +41,6 @@ import {
   type RoutedIntent,
   type StoredEntry,
 } from './entries.ts';
-import type { EscalatedBy } from './escalation.ts';
 import { severityOf } from './severity.ts';
 
 /** When each command was carried out, and who gave it. */

@@ -10,7 +10,7 @@ import { type Channel, CLASSES, type ContainmentAction, type Directive } from '.
 import { type Clock, timestamp } from '../clock.ts';
 import type { Caller } from '../domain/caller.ts';
 import { type Entry, type Idempotency, isAboutIncident, type Report, type RequestTag } from '../domain/entries.ts';
-import { decideReport, type Message } from '../domain/decide-incident.ts';
+import { decideReport } from '../domain/decide-incident.ts';
 import type { IncidentRecord } from '../domain/incident.ts';
 import { mixesScripts } from '../domain/source-name.ts';
 import { found, RecorderError } from '../errors.ts';

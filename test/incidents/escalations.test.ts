@@ -56,7 +56,7 @@ describe('an escalation', () => {
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line));
-  const alerts = (): unknown[] =>
+  const alerts = (): (readonly [severity: unknown, reason: unknown])[] =>
     entries().flatMap(({ event, data }) => (event === 'alert.raised' ? [[data.severity, data.reason]] : []));
 
   it('raises the incident whose report crosses the line, alerts, and says by which rule', async () => {
@@ -92,7 +92,7 @@ describe('an escalation', () => {
     expect(third).to.deep.include({ id, severity: 'critical', occurrences: 3, escalated_by: BY });
     expect(third.latest_report?.severity).to.equal('high');
     await reported({ dedup_key: 'k' });
-    expect(alerts().filter(([, reason]: any) => reason === REASON)).to.have.length(1);
+    expect(alerts().filter(([, reason]) => reason === REASON)).to.have.length(1);
     expect(recording.projections.incidents.kindOf(id)).to.include({ severity: 'critical' });
   });
 
@@ -125,7 +125,7 @@ describe('an escalation', () => {
     const further = await reported({ ...airlock, severity: 'critical' });
     expect(further.severity).to.equal('critical');
     expect(further).to.not.have.property('escalated_by');
-    expect(alerts().map(([, reason]: any) => reason)).to.deep.equal([
+    expect(alerts().map(([, reason]) => reason)).to.deep.equal([
       'escalated to high by the rule forbidden_airlock_request: 3 reports within 300 s',
       'reported again, now as critical',
     ]);
