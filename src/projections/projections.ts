@@ -308,6 +308,7 @@ export class Projections {
       posture: this.#posture,
       places: this.#places,
       statistics: this.statistics,
+      reports: this.#reports,
       log,
       tables,
       isCurrent: () => !this.#unfinished,
@@ -486,7 +487,8 @@ export class Projections {
     this.#places.add(now.seq, now.incident.version, entry);
     const request = requestOf(entry);
     if (request !== undefined) this.#keys.add(request, now.seq);
-    if (isReport(entry) && entry.data.repeat !== undefined) this.#reports.note(entry.data.repeat, now.seq);
+    if (isReport(entry) && entry.data.repeat !== undefined)
+      this.#reports.note(entry.data.repeat, now.seq, entry.data.seq);
     if (entry.event === 'incident.reported') this.#sources.add(now.incident);
   }
 

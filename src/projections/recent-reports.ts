@@ -34,8 +34,8 @@ export class RecentReports {
     this.#write = database.prepare(`
       INSERT INTO reports (class, recent) VALUES (?, ?) ON CONFLICT DO UPDATE SET recent = excluded.recent`);
     this.#note = database.prepare(`
-      INSERT INTO repeats (key, incident, time) VALUES (?, ?, ?)
-      ON CONFLICT DO UPDATE SET incident = excluded.incident, time = excluded.time`);
+      INSERT INTO repeats (key, incident, seq, time) VALUES (?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET incident = excluded.incident, seq = excluded.seq, time = excluded.time`);
     this.#find = database.prepare(`
       SELECT id, time FROM repeats JOIN incidents ON number = incident WHERE key = ? AND state <> 'resolved'`);
     this.reload();
@@ -56,9 +56,10 @@ export class RecentReports {
   /**
    * Notes which incident the latest report is about. To be called after `follow`.
    * @param incident the place of the incident among all: `seq` of its report
+   * @param seq of the entry
    */
-  note(key: string, incident: number): void {
-    this.#note.run(key, incident, this.#times.latest?.time ?? 0);
+  note(key: string, incident: number, seq: number): void {
+    this.#note.run(key, incident, seq, this.#times.latest?.time ?? 0);
   }
 
   /** The latest report with the values that a key names, if its incident is not resolved. */
