@@ -30,6 +30,7 @@ import { randomPool } from '../incidents/random-pool.ts';
 import { WakeProof } from '../incidents/wake-proof.ts';
 import { Recorder } from '../incidents/recorder.ts';
 import { ReportCounter } from '../incidents/report-counter.ts';
+import { RepeatKeys } from '../incidents/repeat-key.ts';
 import { RequestTags } from '../incidents/request-tag.ts';
 import { channelOf } from '../policy/targets.ts';
 import { logDamage, progressLog } from '../process-log.ts';
@@ -188,6 +189,7 @@ export async function openRecord(
     projections,
     policy: () => policy.current,
     reports,
+    repeats: new RepeatKeys(hash.digest('values of reports')),
     tags: new RequestTags(hash.digest('requests of reports')),
     channelOf: channel,
     early: () => catchUp.early,

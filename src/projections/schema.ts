@@ -86,7 +86,6 @@ export const SCHEMA = `
     seq INTEGER NOT NULL,
     time INTEGER NOT NULL
   ) WITHOUT ROWID;
-  CREATE INDEX repeats_by_seq ON repeats (seq);
 
   -- What holds each action in force: the deliveries of unresolved incidents. due is in milliseconds since the epoch; wait
   -- says why it is not known to be carried out (posture.ts), 0 when it is.
