@@ -234,7 +234,7 @@ export class Recorder {
     if (rule.repeat === undefined) return rule;
     const known = this.#bareRules.get(rule);
     if (known !== undefined) return known;
-    const { repeat: _, ...bare } = rule;
+    const { repeat: _repeat, ...bare } = rule;
     this.#bareRules.set(rule, bare);
     return bare;
   }
