@@ -62,6 +62,8 @@ export interface Incident extends IncidentStamps {
   readonly source: string;
   /** Whether the source mixes scripts, or looks like another source on record. */
   readonly source_suspicious?: true;
+  /** The principal whose token the report had; `service-token` is the token that several share. */
+  readonly reported_by?: string;
   readonly description: string;
   readonly evidence?: JsonObject;
   /** What the latest further report says, if there was one. It came at `last_seen_at`. */

@@ -22,3 +22,14 @@ export const signed = (caller: Caller | undefined, note?: string): Signed =>
   note === undefined ? (caller ?? NOBODY) : { ...caller, note };
 
 const NOBODY: Signed = {};
+
+/** The principal of the service token, which several services share. No other principal may have this name. */
+export const SERVICE_TOKEN = 'service-token';
+
+/**
+ * Whose a report's keys are: `dedup_key` and `Idempotency-Key` of one principal never meet those of another. All who
+ * share the service token are one, and so is whoever sent a report of which the log names nobody.
+ * @returns the name of the principal, or '' for them
+ */
+export const keysOwner = (principal: string | undefined): string =>
+  principal === undefined || principal === SERVICE_TOKEN ? '' : principal;

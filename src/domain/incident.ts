@@ -64,6 +64,8 @@ export interface Incident extends Stamps {
   readonly source: string;
   /** Whether the source mixes scripts, or looks like another one on record. */
   readonly source_suspicious?: true;
+  /** Whose token the report came with. Old entries do not say. */
+  readonly reported_by?: string;
   readonly description: string;
   readonly evidence?: JsonObject;
   /** The latest further report, if there was one. */
@@ -197,6 +199,7 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
     state,
     source: report.source,
     ...(entry.data.source_suspicious === true ? { source_suspicious: true } : undefined),
+    ...(entry.data.principal === undefined ? undefined : { reported_by: entry.data.principal }),
     description: report.description,
     ...(report.evidence === undefined ? {} : { evidence: report.evidence }),
     ...(state === 'contained' ? contained(entry, intents, snapshot) : {}),

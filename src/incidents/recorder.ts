@@ -8,7 +8,7 @@
 import type { CommandName } from '../../machines/decision.ts';
 import { type Channel, CLASSES, type ContainmentAction, type Directive } from '../../machines/vocabulary.ts';
 import { type Clock, timestamp } from '../clock.ts';
-import type { Caller } from '../domain/caller.ts';
+import { type Caller, keysOwner } from '../domain/caller.ts';
 import { type Entry, type Idempotency, isAboutIncident, type Report, type RequestTag } from '../domain/entries.ts';
 import { decideReport } from '../domain/decide-incident.ts';
 import type { IncidentRecord } from '../domain/incident.ts';
@@ -40,6 +40,8 @@ export interface Command {
 interface Origin {
   readonly request: RequestTag | undefined;
   readonly caller: Caller | undefined;
+  /** Whose its keys are: see `keysOwner`. */
+  readonly owner: string;
 }
 
 export interface Recorded {
@@ -81,16 +83,17 @@ export class Recorder {
   /**
    * Records a report: opens an incident, or adds to one. That is the unresolved one with the same `dedup_key`, class and
    * source, or in a burst the newest one of its class and source. Under an idempotency key that its source used before,
-   * it only gives the incident of that time.
+   * it only gives the incident of that time. What another principal has reported never counts.
    * @param bytes how long the request's body is
    * @param caller who reports
    * @throws RecorderError `idempotency_mismatch`, `quota_exceeded` (with `retry_after` in seconds), `log_unavailable`,
    *   `overloaded`, `too_large`, `stopping`
    */
   report(report: Report, idempotency?: Idempotency, bytes = 0, caller?: Caller): Promise<Recorded> {
-    if (idempotency === undefined) return this.#recordOnce(report, bytes, { request: undefined, caller });
-    const request = this.#dependencies.tags.of(report.source, idempotency);
-    const origin = { request, caller };
+    const owner = keysOwner(caller?.principal);
+    if (idempotency === undefined) return this.#recordOnce(report, bytes, { request: undefined, caller, owner });
+    const request = this.#dependencies.tags.of(report.source, idempotency, owner);
+    const origin = { request, caller, owner };
     return this.#keys.run(`key ${request.id}`, async () => {
       const early = this.#early();
       if (early !== undefined) {
@@ -98,7 +101,7 @@ export class Recorder {
         return this.#recordOnce(report, bytes, origin);
       }
       const current = this.#dependencies.projections.current();
-      const earlier = current.reportedBy(request, report.source, idempotency);
+      const earlier = current.reportedBy(request, report.source, idempotency, owner);
       if (earlier === undefined) return this.#recordOnce(report, bytes, origin);
       if (!earlier.isSame) {
         throw new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another report');
@@ -138,13 +141,14 @@ export class Recorder {
   #record(report: Report, origin: Origin): Promise<Recorded> {
     const { dedup_key: key, class: incidentClass, source } = report;
     if (key === undefined) return this.#foldOrOpen(report, origin);
-    return this.#keys.run(JSON.stringify(['same', key, incidentClass, source]), async () => {
+    const { owner } = origin;
+    return this.#keys.run(JSON.stringify(['same', key, incidentClass, source, owner]), async () => {
       const early = this.#early();
       if (early !== undefined) {
-        if (!early.isNewDedupKey(report)) throw this.#notYet('whether there is an incident with this dedup_key');
+        if (!early.isNewDedupKey(report, owner)) throw this.#notYet('whether there is an incident with this dedup_key');
         return this.#foldOrOpen(report, origin);
       }
-      const id = this.#dependencies.projections.current().unresolved(key, incidentClass, source);
+      const id = this.#dependencies.projections.current().unresolved(key, incidentClass, source, owner);
       const recorded = id === undefined ? undefined : await this.#recur(id, report, origin);
       return recorded ?? this.#foldOrOpen(report, origin);
     });
@@ -169,12 +173,12 @@ export class Recorder {
 
   async #foldIfBurst(report: Report, origin: Origin, burst: Burst): Promise<Recorded> {
     const { projections } = this.#dependencies;
-    const { class: incidentClass, source } = report;
-    const fold = this.#bursts.count(incidentClass, source, burst, projections.current());
+    const kind = { class: report.class, source: report.source, owner: origin.owner };
+    const fold = this.#bursts.count(kind, burst, projections.current());
     const folded = fold && (await this.#recur(fold.incident, report, origin, fold.burst));
     if (folded !== undefined) return folded;
     const opened = await this.#open(report, origin);
-    this.#bursts.opened(incidentClass, source, opened.incident.id);
+    this.#bursts.opened(kind, opened.incident.id);
     return opened;
   }
 

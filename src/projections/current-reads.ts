@@ -61,19 +61,22 @@ export class CurrentReads {
     return this.#sources.incidents.has(id);
   }
 
-  /** The unresolved incident that a report with this `dedup_key` belongs to. */
-  unresolved(dedupKey: string, incidentClass: IncidentClass, source: string): string | undefined {
-    return this.#sources.incidents.findUnresolved(dedupKey, incidentClass, source);
+  /** The unresolved incident that a report with this `dedup_key` belongs to. `owner`: whose the key is (`keysOwner`). */
+  unresolved(dedupKey: string, incidentClass: IncidentClass, source: string, owner: string): string | undefined {
+    return this.#sources.incidents.findUnresolved(dedupKey, incidentClass, source, owner);
   }
 
-  /** The newest unresolved incident of a class and source. */
-  newestUnresolved(incidentClass: IncidentClass, source: string): string | undefined {
-    return this.#sources.incidents.newestUnresolved(incidentClass, source);
+  /** The newest unresolved incident of a class and source, of all or of one that this owner of keys has reported. */
+  newestUnresolved(incidentClass: IncidentClass, source: string, owner?: string): string | undefined {
+    return this.#sources.incidents.newestUnresolved(incidentClass, source, owner);
   }
 
-  /** How many incidents of a class and source were created since a time (milliseconds since the epoch), at most `most`. */
-  reportedSince(incidentClass: IncidentClass, source: string, since: number, most: number): number {
-    return this.#sources.incidents.reportedSince(incidentClass, source, since, most);
+  /**
+   * How many incidents of a class and source an owner of keys has reported since a time (milliseconds since the epoch),
+   * at most `most`.
+   */
+  reportedSince(incidentClass: IncidentClass, source: string, since: number, most: number, owner: string): number {
+    return this.#sources.incidents.reportedSince(incidentClass, source, since, most, owner);
   }
 
   /** How many bytes of the log are about the incidents of each source that were created since a time. */
@@ -82,8 +85,13 @@ export class CurrentReads {
   }
 
   /** What was reported by a request, or in old entries by this source under this idempotency key. */
-  reportedBy(request: RequestTag, source: string, idempotency: Idempotency): ReportedUnder | undefined {
-    return this.#sources.keys.find(request, source, idempotency);
+  reportedBy(
+    request: RequestTag,
+    source: string,
+    idempotency: Idempotency,
+    owner: string,
+  ): ReportedUnder | undefined {
+    return this.#sources.keys.find(request, source, idempotency, owner);
   }
 
   /** How far a webhook has taken the log; undefined when it is new. */

@@ -10,6 +10,7 @@ import { readLines } from '../audit/lines.ts';
 import { openLogFile } from '../audit/log-reader.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { type Idempotency, isAboutIncident, readEntry, type Report, type RequestTag } from '../domain/entries.ts';
+import { keysOwner } from '../domain/caller.ts';
 import type { Entry } from '../domain/entries.ts';
 import { requestOf } from '../domain/incident.ts';
 import { skeletonOf } from '../domain/source-name.ts';
@@ -111,8 +112,8 @@ export class EarlyIndex {
       const request = requestOf(entry);
       if (request !== undefined) this.#add('id' in request ? request.id : keyOf(request));
       if (entry.event !== 'incident.reported') continue;
-      const { report, source_suspicious: isSuspicious } = entry.data;
-      if (report.dedup_key !== undefined) this.#add(dedupOf(report));
+      const { report, source_suspicious: isSuspicious, principal } = entry.data;
+      if (report.dedup_key !== undefined) this.#add(dedupOf(report, keysOwner(principal)));
       this.#takeSource(report.source, isSuspicious === true);
     }
   }
@@ -130,9 +131,9 @@ export class EarlyIndex {
     return this.#isComplete && !this.#mayHold(id) && !this.#mayHold(keyOf(idempotency));
   }
 
-  /** Whether no incident on record has the `dedup_key` of a report, for certain. */
-  isNewDedupKey(report: Report): boolean {
-    return this.#isComplete && !this.#mayHold(dedupOf(report));
+  /** Whether no incident on record has the `dedup_key` of a report, for certain. `owner`: whose the key is. */
+  isNewDedupKey(report: Report, owner: string): boolean {
+    return this.#isComplete && !this.#mayHold(dedupOf(report, owner));
   }
 
   /**
@@ -167,7 +168,8 @@ export class EarlyIndex {
 
 const keyOf = ({ key }: Idempotency): string => `key ${key}`;
 
-const dedupOf = ({ dedup_key: key, class: ofClass, source }: Report): string => JSON.stringify([key, ofClass, source]);
+const dedupOf = ({ dedup_key: key, class: ofClass, source }: Report, owner: string): string =>
+  JSON.stringify([key, ofClass, source, owner]);
 
 const DIGEST = /^[0-9a-f]{32}/;
 

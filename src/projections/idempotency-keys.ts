@@ -39,11 +39,19 @@ export class IdempotencyKeys {
     this.#insert.run(`${OLD}${request.key}`, request.fingerprint, incident);
   }
 
-  /** What was reported by a request, or by its source under its key in an old entry. */
-  find({ id, digest }: RequestTag, source: string, { key, fingerprint }: Idempotency): ReportedUnder | undefined {
+  /**
+   * What was reported by a request, or by its source under its key in an old entry.
+   * @param owner whose the key is: those of old entries belong to nobody in particular
+   */
+  find(
+    { id, digest }: RequestTag,
+    source: string,
+    { key, fingerprint }: Idempotency,
+    owner: string,
+  ): ReportedUnder | undefined {
     const row = this.#find.get(id);
     if (row !== undefined) return { isSame: row.fingerprint === digest, id: String(row.id) };
-    const old = this.#hasOld ? this.#find.get(`${OLD}${key}`) : undefined;
+    const old = this.#hasOld && owner === '' ? this.#find.get(`${OLD}${key}`) : undefined;
     if (old?.source !== source) return undefined;
     return { isSame: old.fingerprint === fingerprint, id: String(old.id) };
   }

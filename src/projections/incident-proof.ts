@@ -9,6 +9,7 @@ import { readEntryLine } from '../audit/entry-line.ts';
 import { type LinePlace, openLogFile, readEntriesAt } from '../audit/log-reader.ts';
 import { readLines, WINDOW_BYTES } from '../audit/lines.ts';
 import type { ReadableLog } from '../audit/log.ts';
+import { keysOwner } from '../domain/caller.ts';
 import { Contradiction } from '../domain/contradiction.ts';
 import { type Entry, type IncidentEntry, isAboutIncident } from '../domain/entries.ts';
 import { fold, type IncidentRecord } from '../domain/incident.ts';
@@ -56,7 +57,7 @@ export class IncidentProof {
     this.#parts = parts;
     const { database } = parts;
     this.#row = database.prepare(`
-      SELECT number, id, class, rank, state, source, created_at, version, decisive, dedup_key, context, document
+      SELECT number, id, class, rank, state, source, owner, created_at, version, decisive, dedup_key, context, document
       FROM incidents WHERE id = ?`);
     this.#deliveries = database.prepare(`
       SELECT action, status, due, wait, asked_seq FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
@@ -123,6 +124,7 @@ export class IncidentProof {
       rank: SEVERITIES.indexOf(incident.severity),
       state: incident.state,
       source: incident.source,
+      owner: keysOwner(incident.reported_by),
       created_at: Date.parse(incident.created_at),
       version: incident.version,
       decisive,

@@ -2,6 +2,7 @@
 import { type IncidentClass, SEVERITIES, type Severity, type State, STATES } from '../../machines/vocabulary.ts';
 import type { IncidentContext } from '../../machines/incident.ts';
 import { HOUR } from '../clock.ts';
+import { keysOwner } from '../domain/caller.ts';
 import { documentOf, type IncidentDocument } from '../domain/document.ts';
 import type { Database, Statement } from './database.ts';
 import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
@@ -31,6 +32,8 @@ export type ShownIncidents = Pick<Incidents, 'get' | 'kindOf' | 'has' | 'situati
 
 /** Over how many incidents bytes are summed up: more would take too long. */
 const MOST_SUMMED = 20_000;
+/** How many incidents of one source are looked at for those of one principal: others may have reported as it, too. */
+const MOST_LOOKED_AT = 2000;
 
 export class Incidents {
   readonly #insert: Statement;
@@ -51,8 +54,8 @@ export class Incidents {
     this.#search = new Search(database);
     this.#insert = database.prepare(`
       INSERT INTO incidents
-        (number, id, class, rank, state, source, created_at, version, decisive, dedup_key, context, document)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+        (number, id, class, rank, state, source, owner, created_at, version, decisive, dedup_key, context, document)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#update = database.prepare(
       'UPDATE incidents SET rank = ?, state = ?, version = ?, decisive = ?, context = ?, document = ? WHERE number = ?',
     );
@@ -64,13 +67,14 @@ export class Incidents {
     this.#highest = String(database.prepare('SELECT max(id) AS id FROM incidents').get()?.id ?? '');
     this.#unresolved = database.prepare(`
       SELECT id FROM incidents
-      WHERE dedup_key = ? AND class = ? AND source = ? AND state <> 'resolved' ORDER BY number DESC LIMIT 1`);
+      WHERE dedup_key = ? AND class = ? AND source = ? AND owner = ? AND state <> 'resolved'
+      ORDER BY number DESC LIMIT 1`);
     this.#newest = database.prepare(`
-      SELECT number, id FROM incidents INDEXED BY incidents_by_source
-      WHERE source = ? AND state = ? AND class = ? AND rank = ? ORDER BY number DESC LIMIT 1`);
+      SELECT number, id, owner FROM incidents INDEXED BY incidents_by_source
+      WHERE source = ? AND state = ? AND class = ? AND rank = ? ORDER BY number DESC LIMIT ${MOST_LOOKED_AT}`);
     this.#latest = database.prepare(`
-      SELECT created_at FROM incidents INDEXED BY incidents_by_source
-      WHERE source = ? AND state = ? AND class = ? AND rank = ? ORDER BY number DESC`);
+      SELECT created_at, owner FROM incidents INDEXED BY incidents_by_source
+      WHERE source = ? AND state = ? AND class = ? AND rank = ? ORDER BY number DESC LIMIT ${MOST_LOOKED_AT}`);
     this.#bytes = database.prepare(`
       SELECT source, sum(length) AS bytes FROM (
         SELECT number, source FROM incidents
@@ -131,30 +135,34 @@ export class Incidents {
   }
 
   /** The unresolved incident that a report with this `dedup_key` belongs to. */
-  findUnresolved(dedupKey: string, incidentClass: IncidentClass, source: string): string | undefined {
-    return this.#unresolved.get(dedupKey, incidentClass, source)?.id as string | undefined;
+  findUnresolved(dedupKey: string, incidentClass: IncidentClass, source: string, owner: string): string | undefined {
+    return this.#unresolved.get(dedupKey, incidentClass, source, owner)?.id as string | undefined;
   }
 
-  newestUnresolved(incidentClass: IncidentClass, source: string): string | undefined {
+  newestUnresolved(incidentClass: IncidentClass, source: string, owner?: string): string | undefined {
     let newest: { readonly number: number; readonly id: string } | undefined;
     for (const state of STATES) {
       if (state === 'resolved') continue;
       for (const rank of SEVERITIES.keys()) {
-        const row = this.#newest.get(source, state, incidentClass, rank);
-        const number = Number(row?.number ?? 0);
-        if (row !== undefined && number > (newest?.number ?? 0)) newest = { number, id: String(row.id) };
+        for (const row of this.#newest.iterate(source, state, incidentClass, rank)) {
+          const number = Number(row.number);
+          if (number <= (newest?.number ?? 0)) break;
+          if (owner !== undefined && row.owner !== owner) continue;
+          newest = { number, id: String(row.id) };
+          break;
+        }
       }
     }
     return newest?.id;
   }
 
-  reportedSince(incidentClass: IncidentClass, source: string, since: number, most: number): number {
+  reportedSince(incidentClass: IncidentClass, source: string, since: number, most: number, owner: string): number {
     let count = 0;
     for (const state of STATES) {
       for (const rank of SEVERITIES.keys()) {
-        for (const { created_at } of this.#latest.iterate(source, state, incidentClass, rank)) {
-          if (count >= most || Number(created_at) < since) break;
-          count += 1;
+        for (const row of this.#latest.iterate(source, state, incidentClass, rank)) {
+          if (count >= most || Number(row.created_at) < since) break;
+          if (row.owner === owner) count += 1;
         }
       }
     }
@@ -201,6 +209,7 @@ export class Incidents {
       rankOf(incident.severity),
       incident.state,
       incident.source,
+      keysOwner(incident.reported_by),
       createdAt,
       incident.version,
       decisive,

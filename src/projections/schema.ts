@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 17;
+export const LAYOUT = 18;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -20,6 +20,8 @@ export const SCHEMA = `
     rank INTEGER NOT NULL,
     state TEXT NOT NULL,
     source TEXT NOT NULL,
+    -- Whose its dedup_key is: the principal that reported it, '' for the shared token.
+    owner TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
     -- The version of the latest entry that decides something: see IncidentRecord.
@@ -31,7 +33,7 @@ export const SCHEMA = `
   -- Every list is merged from stretches of one of these two: see incident-list.ts.
   CREATE INDEX incidents_by_kind ON incidents (state, class, rank, number);
   CREATE INDEX incidents_by_source ON incidents (source, state, class, rank, number);
-  CREATE INDEX incidents_unresolved_by_dedup_key ON incidents (dedup_key, class, source)
+  CREATE INDEX incidents_unresolved_by_dedup_key ON incidents (dedup_key, class, source, owner)
     WHERE dedup_key IS NOT NULL AND state <> 'resolved';
 
   -- The words of each incident, by its number: see search.ts and search-words.ts.

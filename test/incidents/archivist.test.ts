@@ -59,7 +59,7 @@ describe('Archivist', () => {
   const reportedUnder = (key: string) => {
     const request = { key, fingerprint: 'f' };
     const tag = new RequestTags(HASH.digest('requests of reports')).of(report.source, request);
-    return recording.projections.current().reportedBy(tag, report.source, request);
+    return recording.projections.current().reportedBy(tag, report.source, request, '');
   };
 
   /** Closes the recording, makes something of what it left, and opens it again at the same time. */

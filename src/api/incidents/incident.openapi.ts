@@ -52,6 +52,9 @@ export const incident = named(
     source_suspicious: maybe(
       meaning(z.literal(true), 'The source mixes scripts, or looks like another source on record.'),
     ),
+    reported_by: maybe(
+      meaning(text(), 'The principal whose token the report had; `service-token` is the token that several share.'),
+    ),
     description: text(),
     evidence: maybe(meaning(anything(), 'Exactly as it was reported.')),
     latest_report: maybe(
