@@ -40,6 +40,8 @@ export interface Config {
   readonly trustedBelow: string;
   /** Who may read: anybody, or only clients with the service token. */
   readonly readAccess: (typeof READ_ACCESS)[number];
+  /** Who sees the evidence of reports: whoever may read, or only auditors, operators and recovery. */
+  readonly readEvidence: (typeof READ_EVIDENCE)[number];
   /** The longest body of a command, in bytes. */
   readonly maxBodyBytes: number;
   /** The size in bytes at which the audit log's file is sealed. */
@@ -53,6 +55,7 @@ export interface Config {
 const LONGEST_BODY = 256 * 1024;
 
 const READ_ACCESS = ['open', 'token'] as const;
+const READ_EVIDENCE = ['open', 'restricted'] as const;
 
 /** The levels of pino. */
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -85,6 +88,7 @@ export const readConfig = (env: Environment, defaults: Environment = {}): Config
     stateDirectory: read('STATE_DIRECTORY', '', optionalPath),
     trustedBelow: '/',
     readAccess: read('READ_ACCESS', 'open', oneOf(READ_ACCESS)),
+    readEvidence: read('READ_EVIDENCE', 'open', oneOf(READ_EVIDENCE)),
     maxBodyBytes: read('MAX_BODY_BYTES', String(LONGEST_BODY), count(1024, LONGEST_BODY)),
     segmentBytes: read('AUDIT_SEGMENT_BYTES', String(64 * 1024 * 1024), count(1024, 1024 ** 4)),
     liveActors: read('LIVE_ACTORS', '512', count(1, 100_000)),

@@ -1,4 +1,5 @@
 import Koa, { type Context } from 'koa';
+import { accessRoutes } from './access/routes.ts';
 import { archiveRoutes } from './archive/routes.ts';
 import { consoleRoutes } from './console/routes.ts';
 import { containmentRoutes } from './containment/routes.ts';
@@ -41,6 +42,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     eventRoutes,
     statechartRoutes,
     policyRoutes,
+    accessRoutes,
     archiveRoutes,
     logRoutes,
     containmentRoutes,

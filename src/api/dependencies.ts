@@ -69,6 +69,8 @@ export interface ApiDependencies {
   readonly clock: Clock;
   /** Who may read: anybody, or only clients with the service token. */
   readonly readAccess: Config['readAccess'];
+  /** Who sees the evidence of reports: whoever may read, or only some roles. */
+  readonly readEvidence: Config['readEvidence'];
   /** The longest body of a command, in bytes. */
   readonly maxBodyBytes: number;
   /** Whether requests may be addressed to other names than the loopback's. */

@@ -32,7 +32,7 @@ const builtFile = (name: string): string =>
   join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '../../dist' : '.', name);
 
 export interface ServeOptions {
-  readonly config: Pick<Config, 'bind' | 'allowNonLoopback' | 'readAccess' | 'maxBodyBytes'>;
+  readonly config: Pick<Config, 'bind' | 'allowNonLoopback' | 'readAccess' | 'readEvidence' | 'maxBodyBytes'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly token: ServiceToken;
@@ -136,6 +136,7 @@ export async function serve(
     logRequest,
     clock,
     readAccess: config.readAccess,
+    readEvidence: config.readEvidence,
     maxBodyBytes: config.maxBodyBytes,
     allowNonLoopback: config.allowNonLoopback,
     overUnixSocket: config.bind.some(({ kind }) => kind !== 'tcp'),

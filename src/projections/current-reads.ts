@@ -85,12 +85,7 @@ export class CurrentReads {
   }
 
   /** What was reported by a request, or in old entries by this source under this idempotency key. */
-  reportedBy(
-    request: RequestTag,
-    source: string,
-    idempotency: Idempotency,
-    owner: string,
-  ): ReportedUnder | undefined {
+  reportedBy(request: RequestTag, source: string, idempotency: Idempotency, owner: string): ReportedUnder | undefined {
     return this.#sources.keys.find(request, source, idempotency, owner);
   }
 

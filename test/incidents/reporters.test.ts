@@ -96,7 +96,10 @@ describe('a reporter', () => {
       await reopen();
       const [of, ofOther] = [await send(report, canary), await send(report, other)];
       expect([of.change, ofOther.change]).to.deep.equal(['recurred', 'recurred']);
-      expect([parsed(of.incident).reported_by, parsed(ofOther.incident).reported_by]).to.deep.equal(['canary', 'other']);
+      expect([parsed(of.incident).reported_by, parsed(ofOther.incident).reported_by]).to.deep.equal([
+        'canary',
+        'other',
+      ]);
       expect((await send(report, shared)).change).to.equal('created');
     });
   });

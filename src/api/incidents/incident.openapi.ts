@@ -72,7 +72,8 @@ export const incident = named(
     last_seen_at: maybe(meaning(time, 'When it was last reported again.')),
     version: meaning(count, 'How many entries of the audit log are about it.'),
     hash: meaning(hash, 'entry_hash of the latest of them.'),
-  } satisfies FieldsOf<Incident>),
+    withheld: maybe(meaning(z.array(text()), 'What this reader does not get: evidence, where it is restricted.')),
+  } satisfies FieldsOf<Incident & { readonly withheld: never }>),
 );
 
 export const entry = named(
@@ -84,7 +85,8 @@ export const entry = named(
     data: meaning(
       z.looseObject({ seq: meaning(count, 'Counts all entries from 1, without gaps.') }),
       'What the event says. An entry about an incident has its identifier, its version and the state it led to. Without ' +
-        'the token, `withheld` lists the fields without the words that a service has answered.',
+        'the token, `withheld` lists the fields without the words that a service has answered, and the evidence that is ' +
+        'restricted.',
     ),
     prev_hash: meaning(text(), 'entry_hash of the entry before; empty for the first.'),
     entry_hash: hash,

@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto';
+import { shownIncident } from '../../domain/withheld.ts';
 import { RecorderError } from '../../errors.ts';
 import { canonicalForm } from '../../json/canonical-form.ts';
 import type { JsonValue } from '../../json/exact-json.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
+import { admittedIn } from '../middleware/authentication.ts';
+import { readingOf } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
+import { requireBound } from '../request/bounds.ts';
 import { callerOf } from '../request/caller.ts';
 import { readBody } from '../request/read.ts';
 import { respondIncident } from '../respond.ts';
@@ -15,7 +19,7 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
 /** Takes a report: 201 for a new incident, 200 for one that is on record already. */
 export const reportRoutes = (
-  { recorder }: Pick<ApiDependencies, 'recorder'>,
+  { recorder, readEvidence }: Pick<ApiDependencies, 'recorder' | 'readEvidence'>,
   { command }: Pick<Admission, 'command'>,
 ): readonly ApiRoute[] => [
   {
@@ -24,13 +28,19 @@ export const reportRoutes = (
     before: command('reporter'),
     handle: async (ctx) => {
       const report = readBody(ctx, reportSchema, REPORT_REQUIRED) as Report;
+      requireBound(admittedIn(ctx), { source: report.source, class: report.class });
       const idempotency = idempotencyOf(ctx.req.headers['idempotency-key'], ctx.request.body as JsonValue);
       const bytes = (ctx.request.rawBody as string).length;
       const caller = callerOf(ctx);
       const { incident, change } = await recorder.report(report, idempotency, bytes, caller);
       if (change === 'created') ctx.set('Location', locationOf(incident.id));
       if (change === 'replayed') ctx.set('Idempotent-Replayed', 'true');
-      respondIncident(ctx, change === 'created' ? 201 : 200, incident);
+      // A new incident holds what the client has sent; one on record may hold what others have.
+      const reader = readingOf(admittedIn(ctx).principal, {
+        readEvidence: change === 'created' ? 'open' : readEvidence,
+      });
+      const shown = { ...incident, json: shownIncident(incident.json, reader) };
+      respondIncident(ctx, change === 'created' ? 201 : 200, shown);
     },
   },
 ];

@@ -4,6 +4,7 @@
  */
 import { createDocument } from 'zod-openapi';
 import { VERSION } from '../../version.ts';
+import { accessPaths } from '../access/access.openapi.ts';
 import { archivePaths } from '../archive/archive.openapi.ts';
 import { commandPaths } from '../incidents/commands.openapi.ts';
 import { containmentPaths } from '../containment/containment.openapi.ts';
@@ -62,6 +63,7 @@ export const openApiDocument = () =>
       ...statechartPaths,
       ...webhookPaths,
       ...policyPaths,
+      ...accessPaths,
       ...archivePaths,
       ...logPaths,
       ...healthPaths,

@@ -140,6 +140,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     logRequest: (fields) => write('info')(fields, 'request'),
     clock: { now: () => 0, monotonic: () => ticks++ },
     readAccess: 'open',
+    readEvidence: 'open',
     maxBodyBytes: 256 * 1024,
     allowNonLoopback: false,
     overUnixSocket: false,
