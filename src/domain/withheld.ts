@@ -72,7 +72,7 @@ function withoutEvidence(object: JsonObject): { readonly value: JsonObject; read
       if (name === 'evidence') withheld.push(path + name);
       return name !== 'evidence';
     });
-    return Object.fromEntries(members.map(([name, member]) => [name, shown(member as JsonValue, `${path}${name}.`)]));
+    return Object.fromEntries(members.map(([name, member]) => [name, shown(member, `${path}${name}.`)]));
   };
   return { value: shown(object, '') as JsonObject, withheld };
 }
@@ -122,7 +122,7 @@ function rewritten(bytes: Buffer, withholding: readonly ((entry: Entry) => Withh
 
 /** Every event may hold evidence: what a later version adds is withheld until it is looked at. */
 function withoutReported({ data }: Entry): Withheld {
-  const { value, withheld } = withoutEvidence(data as unknown as JsonObject);
+  const { value, withheld } = withoutEvidence(data);
   const changed = new Set(withheld.map((path) => path.split('.', 1)[0] ?? ''));
   return { fields: Object.fromEntries([...changed].map((name) => [name, value[name]])), names: withheld };
 }

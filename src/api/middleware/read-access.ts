@@ -82,10 +82,10 @@ export const stillReads = (
 
 /** The actions whose posture a request may read: where reads need a token, an implementer gets its own only. */
 export const readableActions = (
-  { access, readAccess }: Pick<ApiDependencies, 'access' | 'readAccess'>,
+  { access, readAccess: rule }: Pick<ApiDependencies, 'access' | 'readAccess'>,
   { req }: Pick<Context, 'req'>,
 ): readonly ContainmentAction[] => {
-  const principal = readAccess === 'open' ? undefined : principalOf(req, access);
+  const principal = rule === 'open' ? undefined : principalOf(req, access);
   if (principal === undefined || principal.roles.includes('reader')) return ACTIONS;
   return ACTIONS.filter((action) => principal.actions?.includes(action) ?? true);
 };
