@@ -147,7 +147,7 @@ function complete(schema: Schema, meanings = KEYS): Schema {
   }
   if (schema.items !== undefined) complete(schema.items as Schema, meanings);
   const { additionalProperties } = schema;
-  if (typeof additionalProperties === 'object') complete(additionalProperties as Schema, meanings);
+  if (typeof additionalProperties === 'object') complete(additionalProperties, meanings);
   return schema;
 }
 
