@@ -1,9 +1,10 @@
 /** Entries of the audit log as the API returns them, and a short description of each. */
+import { type Caller, callerWords } from '../domain/caller.ts';
 
 export interface AuditEntry {
   readonly timestamp: string;
   readonly event: string;
-  readonly data: {
+  readonly data: Partial<Caller> & {
     readonly seq: number;
     readonly incident?: string;
     readonly state?: string;
@@ -17,7 +18,7 @@ export function detailOf({ event, data }: AuditEntry): string {
     case 'incident.reported':
     case 'incident.recurred': {
       const { class: name, source, description } = data.report as Readonly<Record<string, string>>;
-      return words(data.severity, name, source, description);
+      return words(data.severity, name, source, description, byWhom(data));
     }
     case 'alert.raised':
       return words(data.severity, data.class, data.source, data.finding, data.reason);
@@ -28,21 +29,17 @@ export function detailOf({ event, data }: AuditEntry): string {
         data.source,
         String(data.digest).slice(0, 8),
         data.removed === undefined ? undefined : `without ${(data.removed as readonly string[]).join(', ')}`,
+        byWhom(data),
       );
     case 'notification.delivered':
       return words(data.url, `up to ${String(data.through_seq)}`);
     case 'webhook.skipped':
       return words(data.url, `entry ${String(data.skipped_seq)}`, data.skipped_event, data.error);
     case 'webhook.retried':
-      return words(
-        data.url,
-        `entry ${String(data.retried_seq)}`,
-        data.by === undefined ? undefined : `by ${String(data.by)}`,
-        data.note,
-      );
+      return words(data.url, `entry ${String(data.retried_seq)}`, byWhom(data), data.note);
     case 'log.damage_found':
     case 'log.damage_acknowledged':
-      return words(data.finding, data.detail, data.by === undefined ? undefined : `by ${String(data.by)}`, data.note);
+      return words(data.finding, data.detail, byWhom(data), data.note);
     case 'log.restored':
       return words(data.file, data.how, data.kept_as);
     case 'log.lost':
@@ -55,12 +52,18 @@ export function detailOf({ event, data }: AuditEntry): string {
         data.action,
         data.error,
         data.reason,
-        data.by === undefined ? undefined : `by ${String(data.by)}`,
+        byWhom(data),
         data.note,
         data.next_attempt_at === undefined ? undefined : `again at ${String(data.next_attempt_at)}`,
       );
   }
 }
+
+/** Who asked for it, as far as an entry says so. */
+const byWhom = (data: Partial<Caller>): string | undefined => {
+  const who = callerWords(data);
+  return who === undefined ? undefined : `by ${who}`;
+};
 
 const words = (...parts: readonly unknown[]): string =>
   parts

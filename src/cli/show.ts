@@ -12,6 +12,11 @@ import { writeJson, writeLines } from './terminal/output.ts';
 import { printable, printableLines } from './terminal/printable.ts';
 import { table } from './terminal/table.ts';
 
+interface Withholding {
+  /** What the reader does not get. */
+  readonly withheld?: readonly string[];
+}
+
 export const define = (command: Command): Command =>
   withApiClient(
     command
@@ -19,7 +24,7 @@ export const define = (command: Command): Command =>
       .argument('<id>', 'identifier of an incident'),
   ).action(async (id: string, options: ApiOptions) => {
     const api = new ApiClient(options);
-    const incident = await api.read<Incident>(withQuery('/api/v1/incidents/get', { id }));
+    const incident = await api.read<Incident & Withholding>(withQuery('/api/v1/incidents/get', { id }));
     const { transitions } = await api.read<{ readonly transitions: readonly NextTransition[] }>(
       withQuery('/api/v1/incidents/transitions', { id }),
     );
@@ -40,12 +45,13 @@ export const define = (command: Command): Command =>
 const section = (title: string, lines: readonly string[]): readonly string[] =>
   lines.length === 0 ? [] : ['', styled('bold', title), ...lines];
 
-function recordOf(incident: Incident, now: number): readonly string[] {
+function recordOf(incident: Incident & Withholding, now: number): readonly string[] {
   const { created_at, updated_at, evidence, last_seen_at, latest_report: latest } = incident;
   const time = (text: string): string => `${text} (${ageOf(text, now)} ago)`;
   const fields: readonly (readonly [string, string | number | undefined])[] = [
     ['source', incident.source],
     ['suspicious', incident.source_suspicious && 'the source mixes scripts, or looks like another one'],
+    ['reported by', incident.reported_by],
     ['description', incident.description],
     ['lowered', incident.default_severity && `its class is ${incident.default_severity}`],
     ['reported as', incident.reported_severity],
@@ -65,6 +71,11 @@ function recordOf(incident: Incident, now: number): readonly string[] {
     ['latest evidence', latest?.evidence],
   ] as const) {
     if (value !== undefined) lines.push(field(name, ''), ...indented(printableLines(value)));
+  }
+  if (incident.withheld?.some((what) => what.endsWith('evidence')) === true) {
+    lines.push(
+      field('evidence', 'restricted: give a token with the role auditor, operator or recovery (--token-file)'),
+    );
   }
   return lines;
 }

@@ -23,6 +23,22 @@ export const signed = (caller: Caller | undefined, note?: string): Signed =>
 
 const NOBODY: Signed = {};
 
+/**
+ * Who asked for something, for people: `ada as operator for grace`, or `ada (claimed) as operator` where the token does
+ * not say who that is. Undefined when an entry names nobody, or nothing but the token that all share.
+ */
+export function callerWords({
+  principal,
+  role,
+  by,
+  claimed,
+  on_behalf_of: other,
+}: Partial<Caller>): string | undefined {
+  const who = by ?? (principal === SERVICE_TOKEN ? undefined : principal);
+  if (who === undefined) return undefined;
+  return `${who}${claimed === true ? ' (claimed)' : ''}${role === undefined ? '' : ` as ${role}`}${other === undefined ? '' : ` for ${other}`}`;
+}
+
 /** The principal of the service token, which several services share. No other principal may have this name. */
 export const SERVICE_TOKEN = 'service-token';
 

@@ -129,7 +129,7 @@ describe('incident-recorder', () => {
       expect(stdout).to.match(/^freeze_agent +recorded +0/m);
       expect(stdout).to.match(/^● contained .*\n▶ acknowledged .*\n(?: {4}\w+ → \w+\n)* {4}resolve → resolved\n/m);
       expect(stdout).to.match(/^○ resolved$/m);
-      expect(stdout).to.match(/incident\.acknowledged +acknowledged +by ada · seen$/m);
+      expect(stdout).to.match(/incident\.acknowledged +acknowledged +by ada \(claimed\) as operator · seen$/m);
       const [{ incident, transitions, history }] = await json('show', id);
       expect(incident).to.include({ id, state: 'acknowledged' });
       expect(transitions).to.be.an('array');
