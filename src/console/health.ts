@@ -1,5 +1,6 @@
 /** The service's health, as far as the console shows it. */
 import { batch, signal } from '@preact/signals';
+import { describedAs, identityOf } from './identity.ts';
 import { readAs } from './operator.ts';
 import { get, Refusal } from './request.ts';
 import { serviceTime } from './service-time.ts';
@@ -39,7 +40,11 @@ export const readHealth = async (ends?: AbortSignal): Promise<void> => {
     const response = await get('/health', { token, signal: ends });
     const body = (await response.json().catch(() => undefined)) as HealthReading | undefined;
     if (body?.audit !== undefined) return body;
-    // A service whose reads need the token shows its bare status to everybody.
+    if (body?.status !== undefined && token !== undefined) {
+      const who = await identityOf(token);
+      throw new Refusal(403, `reading needs the role reader; you are ${describedAs(who)}`);
+    }
+    // A service whose reads need a token shows its bare status to everybody.
     throw new Refusal(response.status, 'the service does not answer', {}, body?.status !== undefined);
   });
   batch(() => {

@@ -3,6 +3,7 @@ import type { DeliveryStatus } from '../../../machines/delivery.ts';
 import type { ContainmentAction } from '../../../machines/vocabulary.ts';
 import type { DeliveryRecord } from '../../domain/delivery.ts';
 import type { Containment } from '../../domain/incident.ts';
+import { obstacleFor } from '../identity.ts';
 import { announce } from '../live-region.ts';
 import { isBroken } from '../posture/live-posture.ts';
 import { perform } from '../operator.ts';
@@ -104,8 +105,14 @@ export const RetryButton = ({ action, incident }: RetryButtonProps) => {
       setUnderWay(false);
     }
   };
+  const obstacle = obstacleFor(['operator']);
   return (
-    <button type="button" disabled={isUnderWay} onClick={() => void retry()}>
+    <button
+      type="button"
+      disabled={isUnderWay || obstacle !== undefined}
+      title={obstacle === undefined ? undefined : `This ${obstacle}`}
+      onClick={() => void retry()}
+    >
       Try again
     </button>
   );

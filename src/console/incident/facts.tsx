@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { COMMAND_TABLE, COMMANDS } from '../../../machines/commands.ts';
+import { SERVICE_TOKEN } from '../../domain/caller.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { readFilters } from '../filters.ts';
 import { grouped, spelled } from '../format.ts';
@@ -19,6 +20,7 @@ export const Facts = ({ incident }: { readonly incident: Incident }) => (
     </Fact>
     <Fact name="Reported">
       <Moment at={incident.created_at} /> · <Ago at={incident.created_at} />
+      {reporterOf(incident)}
     </Fact>
     {incident.last_seen_at !== undefined && (
       <Fact name="Last seen">
@@ -34,7 +36,15 @@ export const Facts = ({ incident }: { readonly incident: Incident }) => (
     )}
     {COMMANDS.map((command) => {
       const { done } = COMMAND_TABLE[command];
-      return <Step key={done} name={spelled(done)} at={incident[`${done}_at`]} by={incident[`${done}_by`]} />;
+      return (
+        <Step
+          key={done}
+          name={spelled(done)}
+          at={incident[`${done}_at`]}
+          by={incident[`${done}_by`]}
+          isClaimed={incident[`${done}_by_claimed`]}
+        />
+      );
     })}
     {incident.dedup_key !== undefined && (
       <Fact name="Dedup key">
@@ -53,6 +63,10 @@ export const Facts = ({ incident }: { readonly incident: Incident }) => (
   </dl>
 );
 
+/** Whose token the report had. The one that several share says nothing. */
+const reporterOf = ({ reported_by: principal }: Incident): string =>
+  principal === undefined || principal === SERVICE_TOKEN ? '' : ` · by ${principal}`;
+
 const Fact = ({ name, children }: { readonly name: string; readonly children: ComponentChildren }) => (
   <div>
     <dt>{name}</dt>
@@ -64,9 +78,11 @@ interface StepProps {
   readonly name: string;
   readonly at: string | undefined;
   readonly by: string | undefined;
+  /** Whether nothing but the command says who gave it. */
+  readonly isClaimed: true | undefined;
 }
 
-const Step = ({ name, at, by }: StepProps) =>
+const Step = ({ name, at, by, isClaimed }: StepProps) =>
   at === undefined ? null : (
     <Fact name={name}>
       <Moment at={at} />
@@ -74,6 +90,7 @@ const Step = ({ name, at, by }: StepProps) =>
         <>
           {' by '}
           <Verbatim text={by} />
+          {isClaimed && ' (claimed)'}
         </>
       )}
     </Fact>

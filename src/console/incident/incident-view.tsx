@@ -3,6 +3,8 @@ import { useEffect, useMemo } from 'preact/hooks';
 import type { Incident } from '../../domain/incident.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
+import { epoch } from '../live-entries.ts';
+import { identify } from '../operator.ts';
 import { LastKnown } from '../parts/last-known.tsx';
 import { Notice } from '../parts/notice.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
@@ -82,7 +84,7 @@ export const IncidentView = ({ id }: { readonly id: string }) => {
           <ReplaySlider entries={entries} count={count} onChange={show} />
           <IncidentChart entries={happened} incident={incident} isNow={isNow && !detail.isCut.value} />
         </section>
-        <Evidence incident={incident} />
+        <Evidence incident={incident} isWithheld={isEvidenceWithheld(present)} />
         <section class="history" aria-label="Timeline">
           <h3>Timeline</h3>
           {detail.isCut.value && <p class="hint">These are the first {grouped(entries.length)} entries.</p>}
@@ -92,6 +94,9 @@ export const IncidentView = ({ id }: { readonly id: string }) => {
     </article>
   );
 };
+
+const isEvidenceWithheld = ({ withheld = [] }: Incident & { readonly withheld?: readonly string[] }): boolean =>
+  withheld.some((what) => what.endsWith('evidence'));
 
 const replayed = (fold: Fold, entries: readonly IncidentEntry[], count: number): Incident =>
   recordAfter(fold, entries, count).incident;
@@ -174,7 +179,13 @@ const ReleaseBadge = ({ incident, isNow }: { readonly incident: Incident; readon
   return <span class="badge">{views.every(({ carried_out: done }) => done !== null) ? 'released' : 'ended'}</span>;
 };
 
-const Evidence = ({ incident: { evidence } }: { readonly incident: Incident }) => (
+interface EvidenceProps {
+  readonly incident: Incident;
+  /** Whether the service shows evidence to some roles only, and not to this reader. */
+  readonly isWithheld: boolean;
+}
+
+const Evidence = ({ incident: { evidence }, isWithheld }: EvidenceProps) => (
   <section class="evidence" aria-label="Evidence">
     <h3>
       Evidence
@@ -182,7 +193,16 @@ const Evidence = ({ incident: { evidence } }: { readonly incident: Incident }) =
         <CopyButton text={() => JSON.stringify(evidence, null, 2)} what="JSON of the evidence" label="Copy JSON" />
       )}
     </h3>
-    {evidence === undefined ? <p class="hint">None was reported.</p> : <EvidenceTree value={evidence} />}
+    {evidence !== undefined && <EvidenceTree value={evidence} />}
+    {evidence === undefined && !isWithheld && <p class="hint">None was reported.</p>}
+    {evidence === undefined && isWithheld && (
+      <p class="hint">
+        Evidence is restricted: give a token with the role auditor, operator or recovery.{' '}
+        <button type="button" class="link" onClick={() => void identify().then(() => (epoch.value += 1))}>
+          Give a token
+        </button>
+      </p>
+    )}
   </section>
 );
 

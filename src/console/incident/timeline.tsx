@@ -1,4 +1,5 @@
 import { COMMAND_TABLE, commandOfEvent } from '../../../machines/commands.ts';
+import { type Caller, SERVICE_TOKEN } from '../../domain/caller.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
@@ -73,15 +74,24 @@ const isAboutContainment = (entry: Entry): entry is Extract<Entry, { readonly ev
 /** The texts in an entry: who, their note, an error. */
 const Said = ({ entry }: { readonly entry: IncidentEntry }) => {
   const { event, data } = entry;
-  const by = 'by' in data ? data.by : undefined;
+  const { principal, role, by, claimed, on_behalf_of: other } = data as Partial<Caller>;
+  const who = by ?? (principal === SERVICE_TOKEN ? undefined : principal);
   const note = 'note' in data ? data.note : undefined;
   const trouble = 'error' in data ? data.error : event === 'containment.lost' ? data.reason : undefined;
   return (
     <>
-      {by !== undefined && (
+      {who !== undefined && (
         <span class="by">
           {' '}
-          by <Verbatim text={by} />
+          by <Verbatim text={who} />
+          {claimed && ' (claimed)'}
+          {role !== undefined && ` as ${role}`}
+          {other !== undefined && (
+            <>
+              {' for '}
+              <Verbatim text={other} />
+            </>
+          )}
         </span>
       )}
       {note !== undefined && (

@@ -1,6 +1,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { TargetedSubmitEvent } from 'preact';
 import { COMMAND_TABLE } from '../../../machines/commands.ts';
+import { obstacleFor } from '../identity.ts';
 import { announce } from '../live-region.ts';
 import { Dialog } from '../parts/dialog.tsx';
 import { counted, spelled } from '../format.ts';
@@ -21,6 +22,7 @@ export const BulkDialog = ({ command, ids }: BulkCommand) => {
 
   const doing = spelled(command);
   const done = spelled(COMMAND_TABLE[command].done);
+  const obstacle = obstacleFor(COMMAND_TABLE[command].roles);
   const object = ids.length === 1 ? ids[0]! : counted(ids.length, 'incident');
   const close = (): void => {
     bulkCommand.value = undefined;
@@ -76,7 +78,12 @@ export const BulkDialog = ({ command, ids }: BulkCommand) => {
         {answers !== undefined && <Answers ids={ids} answers={answers} done={done} isUnderWay={isUnderWay} />}
         {isUnsent && (
           <p class="error" role="alert">
-            Nothing was sent: a command needs the service token.
+            Nothing was sent: a command needs a token.
+          </p>
+        )}
+        {obstacle !== undefined && answers === undefined && (
+          <p class="error" role="alert">
+            {doing} {obstacle}.
           </p>
         )}
         <div class="dialog-buttons">
@@ -84,7 +91,7 @@ export const BulkDialog = ({ command, ids }: BulkCommand) => {
             {isOver ? 'Close' : isUnderWay ? 'Stop' : 'Cancel'}
           </button>
           {!isOver && (
-            <button type="submit" class="primary" disabled={isUnderWay}>
+            <button type="submit" class="primary" disabled={isUnderWay || obstacle !== undefined}>
               {doing}
             </button>
           )}
