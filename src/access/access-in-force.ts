@@ -27,7 +27,7 @@ import { TokenFile } from './token-file.ts';
 const LARGEST_FILE = 256 * 1024;
 
 /** What `ACCESS_PATH` is to be where a log that had an access file goes on without one. */
-export const NO_ACCESS_FILE = 'none';
+const NO_ACCESS_FILE = 'none';
 
 export interface AccessConfig {
   /** The access file, or `none`. */
