@@ -39,9 +39,9 @@ describe('the example of an access file', () => {
 
   it('finds each token where the drop-in puts it', () => {
     const loaded = [...dropIn.matchAll(/^LoadCredential=([\w-]+):(\S+)$/gm)].map(([, name, path]) => ({ name, path }));
-    expect(Object.entries(principals).map(([name, place]) => [name, 'token_path' in place && place.token_path])).to.deep.equal(
-      loaded.map(({ name }) => [name?.replace(/-token$/, ''), `${CREDENTIALS}${name}`]),
-    );
+    expect(
+      Object.entries(principals).map(([name, place]) => [name, 'token_path' in place && place.token_path]),
+    ).to.deep.equal(loaded.map(({ name }) => [name?.replace(/-token$/, ''), `${CREDENTIALS}${name}`]));
     expect(loaded.map(({ path }) => path)).to.deep.equal(
       Object.keys(principals).map((name) => `/etc/secure-ai/incident-recorder/tokens/${name}`),
     );
