@@ -65,7 +65,9 @@ export type Directive = (typeof DIRECTIVES)[number];
  * its entry in the audit log is all there is to do (`log`).
  */
 export const CHANNELS = ['push', 'poll', 'log'] as const;
-export type Channel = (typeof CHANNELS)[number];
+/** How an action is released whose service takes no request for that: a person does it. */
+export const BY_HAND = 'manual';
+export type Channel = (typeof CHANNELS)[number] | typeof BY_HAND;
 
 /** The containment of one incident, summed up. */
 export const CONTAINMENT_STATUSES = ['delivering', 'overdue', 'confirmed', 'degraded'] as const;

@@ -3,6 +3,7 @@
  * They are made from the validating schemas. What those check with functions is added here in terms of JSON Schema.
  */
 import * as z from 'zod/mini';
+import { BY_HAND } from '../../machines/vocabulary.ts';
 import { openApiDocument } from '../api/openapi/document.ts';
 import { durationPattern } from '../duration.ts';
 import { PolicyFile } from '../policy/schema.ts';
@@ -26,7 +27,9 @@ const KEYS: Readonly<Record<string, string>> = {
   final: 'The statuses of an answer after which it is not tried again. By default 400, 410, 413 and 422; [] for none.',
   targets: 'Where containment actions are sent. An action without a target is fetched by its service.',
   engage: 'Where to send the request to put the action into force.',
-  release: 'Where to send the request to release the action.',
+  release:
+    'Where to send the request to release the action. manual: nothing can be undone by a request, a person releases it by hand.',
+  done_when: 'The statuses of an answer, besides 2xx, that say that it is already carried out. By default none.',
   broker: 'The directories of a file broker, instead of a service.',
   requests: 'The directory for request files.',
   results: 'The directory with the result files.',
@@ -74,15 +77,20 @@ const autoContainNeedsAction = (builtIn: boolean): object => ({
 const SENT_IN_ONE_WAY = {
   not: { required: ['engage', 'broker'] },
   dependentRequired: {
-    release: ['engage'],
     token_path: ['engage'],
     prove: ['token_path'],
     confirm: ['engage'],
     final: ['engage'],
+    done_when: ['engage'],
     secret_path: ['engage'],
     ca_path: ['engage'],
   },
-  dependentSchemas: { timeout: { anyOf: [{ required: ['engage'] }, { required: ['broker'] }] } },
+  dependentSchemas: {
+    timeout: { anyOf: [{ required: ['engage'] }, { required: ['broker'] }] },
+    release: {
+      anyOf: [{ required: ['engage'] }, { required: ['broker'], properties: { release: { const: BY_HAND } } }],
+    },
+  },
 };
 
 type Schema = z.core.JSONSchema.BaseSchema;
@@ -108,6 +116,7 @@ function complete(schema: Schema): Schema {
     Object.assign(complete(value as Schema), description === undefined ? {} : { description }, CHECKS[key]);
   }
   if (schema.items !== undefined) complete(schema.items as Schema);
+  for (const option of schema.anyOf ?? []) complete(option);
   return schema;
 }
 

@@ -164,11 +164,13 @@ export interface Posture {
     readonly overdue: number;
     readonly oldest_asked_at: string | null;
   } | null;
+  /** Given while a person has to release it by hand; until the release is confirmed. */
+  readonly to_do?: 'release by hand';
   /** How many unresolved incidents hold it. */
   readonly holders: number;
   /** The oldest of them, up to a hundred. */
   readonly held_by: readonly string[];
-  /** How its service learns of it: by a request to it, by asking the recorder, or by an entry of the log. */
+  /** How its service learns of it: by a request to it, by asking the recorder, by an entry of the log, or by hand. */
   readonly via: Channel;
   /** When the recorder last heard from that service. */
   readonly heard_at: string | null;

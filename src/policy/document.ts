@@ -1,3 +1,4 @@
+import { BY_HAND } from '../../machines/vocabulary.ts';
 import type { Burst, Policy, PolicyContent } from './policy.ts';
 import { originOf, type TargetUrl } from './target-url.ts';
 import type { Target, Webhook } from './targets.ts';
@@ -62,15 +63,16 @@ export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = '
 const hasAddresses = ({ targets, notify }: Policy): boolean => notify.length + Object.keys(targets).length > 0;
 
 const targetDocument = (
-  { engage, release, broker, prove, timeout, confirm_every, confirm, final }: Target,
+  { engage, release, broker, prove, timeout, confirm_every, confirm, final, done_when }: Target,
   shown: (url: TargetUrl) => string,
 ): object => ({
   ...(engage && { engage: { ...engage, url: shown(engage.url) } }),
-  ...(release && { release: { ...release, url: shown(release.url) } }),
+  ...(release && { release: release === BY_HAND ? release : { ...release, url: shown(release.url) } }),
   ...(broker && { broker }),
   ...(prove !== undefined && { prove }),
   ...(timeout !== undefined && { timeout }),
   ...(confirm_every !== undefined && { confirm_every }),
   ...(confirm !== undefined && { confirm }),
   ...(final !== undefined && { final }),
+  ...(done_when !== undefined && { done_when }),
 });

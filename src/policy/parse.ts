@@ -1,4 +1,5 @@
-import { CLASSES, type IncidentClass } from '../../machines/vocabulary.ts';
+import type * as z from 'zod/mini';
+import { BY_HAND, CLASSES, type IncidentClass } from '../../machines/vocabulary.ts';
 import type { PolicyContent, PolicyFault } from './policy.ts';
 import { refusedPolicy } from './policy.ts';
 import { PolicyFile } from './schema.ts';
@@ -35,10 +36,17 @@ export const parseFile = (
       const { rules } = value as { readonly rules?: object | null };
       return { content: parsed.data, classes: CLASSES.filter((name) => Object.hasOwn(rules ?? {}, name)) };
     }
-    for (const { path, message } of [...(parsed.error?.issues ?? []), ...remote])
+    for (const { path, message } of [...(parsed.error?.issues ?? []).flatMap(faultsIn), ...remote])
       found.push({ file, line: lineOf(path), message: `${placeOf(path)}: ${message}` });
   }
   throw refusedPolicy(found);
+};
+
+/** The faults of a mapping that could also be a word are those of the mapping: they say what is wrong in it. */
+const faultsIn = (issue: z.core.$ZodIssue): readonly Pick<z.core.$ZodIssue, 'path' | 'message'>[] => {
+  const [ofMapping = []] = issue.code === 'invalid_union' ? issue.errors : [];
+  if (!ofMapping.some(({ path }) => path.length > 0)) return [issue];
+  return ofMapping.map(({ path, message }) => ({ path: [...issue.path, ...path], message }));
 };
 
 /** A fault for each target that is not on this machine. */
@@ -46,7 +54,10 @@ const remoteTargets = ({ targets, notify }: PolicyContent) => {
   const urls = [
     ...Object.entries(targets).flatMap(([action, target]) => [
       { path: ['targets', action, 'engage', 'url'], url: target?.engage?.url },
-      { path: ['targets', action, 'release', 'url'], url: target?.release?.url },
+      {
+        path: ['targets', action, 'release', 'url'],
+        url: target?.release === BY_HAND ? undefined : target?.release?.url,
+      },
     ]),
     ...notify.map(({ url }, index) => ({ path: ['notify', index, 'url'], url })),
   ];

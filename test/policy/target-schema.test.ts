@@ -73,6 +73,15 @@ describe('the targets of a policy', () => {
     expect(channelOf(targets, 'disable_airlock', 'engage')).to.equal('poll');
   });
 
+  it('may be released by hand, with a request or a broker to engage', () => {
+    for (const way of [ENGAGE, BROKER]) {
+      const { targets } = parsePolicy(freeze(way, 'release: manual'), 'policy.yaml');
+      expect(targets.freeze_agent).to.include({ release: 'manual' });
+      expect(channelOf(targets, 'freeze_agent', 'engage')).to.equal('push');
+      expect(channelOf(targets, 'freeze_agent', 'release')).to.equal('manual');
+    }
+  });
+
   it('that the shipped policy shows as comments are valid without the comment signs', () => {
     const shipped = readFileSync(join(ROOT, 'policy/incident-containment.yaml'), 'utf8');
     const shown = shipped.replace(/^# ((?:targets|notify):(?:\n#(?: .*)?)*)/gm, (block) => block.replace(/^# ?/gm, ''));
@@ -171,6 +180,25 @@ describe('the targets of a policy', () => {
     ['a final status that is none', freeze(ENGAGE, 'final: [4xx]'), /^5: .*final\[0\]: must be a status/],
     ['final that is no list', freeze(ENGAGE, 'final: 400'), /^5: .*final: must be a list of statuses/],
     ['final without engage', freeze(BROKER, 'final: [400]'), /^5: .*final: needs engage/],
+    [
+      'a release by another word than manual',
+      freeze(ENGAGE, 'release: never'),
+      /^5: targets\.freeze_agent\.release: must be \{url, action\}, or manual .*, found the text "never"/,
+    ],
+    ['a release by hand without a target', freeze('release: manual'), /^4: .*release: needs engage or broker/],
+    [
+      'a release with a faulty url',
+      freeze(ENGAGE, 'release: { url: nowhere, action: thaw }'),
+      /^5: targets\.freeze_agent\.release\.url: must be http/,
+    ],
+    ['a status of success in done_when', freeze(ENGAGE, 'done_when: [204]'), /^5: .*done_when\[0\]: must be a status/],
+    ['done_when that is no list', freeze(ENGAGE, 'done_when: 404'), /^5: .*done_when: must be a list.*such as \[404\]/],
+    ['done_when without engage', freeze(BROKER, 'done_when: [404]'), /^5: .*done_when: needs engage/],
+    [
+      'a status that is both a failure and done',
+      freeze(ENGAGE, 'final: [400, 404]', 'done_when: [404]'),
+      /^6: .*done_when: lists 404, which final lists as a failure/,
+    ],
     ['a period that is too long', freeze(ENGAGE, 'confirm_every: 25h'), /^5: .*from 1s to 24h/],
     [
       'webhooks that are a mapping',

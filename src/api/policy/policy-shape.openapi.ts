@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { ACTIONS, CLASSES } from '../../../machines/vocabulary.ts';
+import { ACTIONS, BY_HAND, CLASSES } from '../../../machines/vocabulary.ts';
 import type { PolicyDocument } from '../../policy/document.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { meaning, named } from '../openapi/described.ts';
@@ -18,13 +18,14 @@ const endpoint = z.object({ url: text(), action: text() });
 
 const target = z.object({
   engage: maybe(endpoint),
-  release: maybe(endpoint),
+  release: maybe(meaning(z.union([endpoint, z.literal(BY_HAND)]), 'manual: a person releases it by hand.')),
   broker: maybe(z.object({ requests: text(), results: text(), action: text() })),
   prove: maybe(z.boolean()),
   timeout: maybe(meaning(count, 'In milliseconds.')),
   confirm_every: maybe(meaning(count, 'In milliseconds.')),
   confirm: maybe(z.enum(['answer', 'callback'])),
   final: maybe(meaning(z.array(count), 'The statuses after which it is not tried again.')),
+  done_when: maybe(meaning(z.array(count), 'The statuses, besides 2xx, that say that it is already carried out.')),
 });
 
 export const policy = named(
