@@ -50,6 +50,8 @@ export type Rule = {
   readonly default_severity: Severity;
   /** The least severity of an incident of this class, whatever its report says. */
   readonly min_severity?: Severity;
+  /** How long the answer to a report of this class waits for its containment, in milliseconds; it waits for none by default. */
+  readonly answer_after?: number;
 };
 
 /** Whether a severity is above another. */

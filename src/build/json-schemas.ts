@@ -17,6 +17,8 @@ const KEYS: Readonly<Record<string, string>> = {
   actions: 'The containment actions, in this order.',
   default_severity: 'The severity of a report that names none.',
   min_severity: 'The least severity of an incident of this class, whatever its report says.',
+  answer_after:
+    'How long the answer to a report waits until its containment is settled: 1s to 40s. By default it waits for none.',
   attention_after: 'An acknowledged incident that recurs after so long without an occurrence needs attention again.',
   overdue_after: 'After how long an engage or a release that is not confirmed is overdue: 30s, 60s, 5m.',
   burst: 'From so many reports of one source and class on, further ones are occurrences of the newest incident.',
@@ -58,6 +60,7 @@ const CHECKS: Readonly<Record<string, object>> = {
   ca_path: { pattern: '^/' },
   timeout: { pattern: durationPattern(TIME_UNITS) },
   confirm_every: { pattern: durationPattern(TIME_UNITS) },
+  answer_after: { pattern: durationPattern(TIME_UNITS) },
   attention_after: { pattern: durationPattern(TIME_UNITS) },
   overdue_after: { pattern: durationPattern(TIME_UNITS) },
   within: { pattern: durationPattern(TIME_UNITS) },

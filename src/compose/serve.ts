@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createApp } from '../api/app.ts';
 import { ConsoleFiles } from '../api/console/console-files.ts';
+import { WaitingAnswers } from '../api/incidents/waiting-answers.ts';
 import { EventStreams } from '../api/events/event-streams.ts';
 import { ApiServer } from '../api/server/api-server.ts';
 import type { ServiceToken } from '../api/service-token.ts';
@@ -64,7 +65,12 @@ export async function serve(
   const logId = (): string | undefined => record.identity.id;
   const events = new EventStreams({ log, logId, kindOf: (id) => reads.kindOf(id), clock, logger });
 
-  startLog(record, stagesOf(record, containment, events, metrics, logger));
+  const answers = new WaitingAnswers({
+    read: (id) => incidents.actor(id).read(),
+    document: (id) => projections.current().document(id),
+  });
+
+  startLog(record, stagesOf(record, containment, events, answers, metrics, logger));
 
   const warnings = (): readonly string[] => warningsOf(record);
   const startedAt = timestamp(clock.now());
@@ -93,6 +99,7 @@ export async function serve(
       report: metrics.requests.countReports(recorder.report.bind(recorder), (name) => policy.current.rules[name]),
       perform: recorder.perform.bind(recorder),
     },
+    answers,
     incidents: reads,
     events,
     statistics: projections.statistics,
@@ -143,6 +150,7 @@ export async function serve(
   releases.defer(() => server.close(log.failure === undefined ? GRACE : GRACE_AFTER_FAILURE));
   releases.defer(() => events.close());
   releases.defer(() => posture.stop());
+  releases.defer(() => answers.stop());
   const heart = setInterval(beatOf(record, containment, token, logger), HEARTBEAT);
   releases.defer(() => clearInterval(heart));
 
@@ -155,12 +163,14 @@ const stagesOf = (
   { projections, catchUp }: OpenRecord,
   { posture, notifier }: RunningContainment,
   events: EventStreams,
+  answers: WaitingAnswers,
   metrics: Metrics,
   logger: Logger,
 ): readonly ((batch: TakenBatch) => void)[] => [
   ({ taken }) => projections.apply(taken),
   ({ entries }) => catchUp.early?.take(entries),
   () => posture.changed(),
+  ({ taken }) => answers.take(taken),
   () => notifier.wake(),
   ({ entries, written }) => events.publish(entries, written),
   metrics.log.observe,

@@ -33,6 +33,7 @@ export function partsOf(
       ...(rule.auto_contain ? [`rules.${name}.auto_contain`] : []),
       ...rule.actions.map((action) => `rules.${name}.actions.${action}`),
       ...(rule.min_severity === undefined ? [] : [`rules.${name}.min_severity`]),
+      ...(rule.answer_after === undefined ? [] : [`rules.${name}.answer_after`]),
     ]),
     ...Object.entries(targets).flatMap(([action, target]) => partsIn(`targets.${action}`, target)),
     ...notify.flatMap(({ url, events = [ALL], ...webhook }) => [

@@ -38,6 +38,7 @@ const rule = (incidentClass: IncidentClass) => {
     actions: z._default(actions, [...builtIn.actions]),
     default_severity: z._default(oneOf('severity', SEVERITIES), builtIn.default_severity),
     min_severity: z.exactOptional(oneOf('severity', SEVERITIES)),
+    answer_after: z.exactOptional(duration('1s', '40s')),
   }).check(
     z.refine((given) => !(given.auto_contain && given.actions?.length === 0), {
       ...evenIfFaulty,

@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto';
+import type { Context } from 'koa';
+import { SECOND } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
 import { canonicalForm } from '../../json/canonical-form.ts';
 import type { JsonValue } from '../../json/exact-json.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
+import { releaseBody } from '../middleware/json-body.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
+import { preferredWait } from '../request/prefer.ts';
 import { readBody } from '../request/read.ts';
 import { respondIncident } from '../respond.ts';
 import { REPORT_REQUIRED, reportSchema } from './requests.ts';
@@ -12,26 +16,69 @@ import type { Idempotency, Report } from '../../domain/entries.ts';
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
-/** Takes a report: 201 for a new incident, 200 for one that is on record already. */
+/**
+ * Takes a report: 201 for a new incident, 200 for one that is on record already.
+ *
+ * The answer comes when the report is on disk. With `Prefer: wait=N`, or `answer_after` in the rule of its class, it
+ * waits until containment of the incident is settled, or until that time is over.
+ */
 export const reportRoutes = (
-  { recorder }: Pick<ApiDependencies, 'recorder'>,
+  { recorder, answers, policy }: Pick<ApiDependencies, 'recorder' | 'answers' | 'policy'>,
   { command }: Pick<Admission, 'command'>,
-): readonly ApiRoute[] => [
-  {
-    method: 'POST',
-    path: '/api/v1/incidents/report',
-    before: command,
-    handle: async (ctx) => {
-      const report = readBody(ctx, reportSchema, REPORT_REQUIRED) as Report;
-      const idempotency = idempotencyOf(ctx.req.headers['idempotency-key'], ctx.request.body as JsonValue);
-      const bytes = (ctx.request.rawBody as string).length;
-      const { incident, change } = await recorder.report(report, idempotency, bytes);
-      if (change === 'created') ctx.set('Location', locationOf(incident.id));
-      if (change === 'replayed') ctx.set('Idempotent-Replayed', 'true');
-      respondIncident(ctx, change === 'created' ? 201 : 200, incident);
+): readonly ApiRoute[] => {
+  /** Records the report. Responds, or returns how to wait for the answer. */
+  const record = async (ctx: Context): Promise<Wait | undefined> => {
+    const report = readBody(ctx, reportSchema, REPORT_REQUIRED) as Report;
+    const idempotency = idempotencyOf(ctx.req.headers['idempotency-key'], ctx.request.body as JsonValue);
+    const bytes = (ctx.request.rawBody as string).length;
+    const preferred = preferredWait(ctx.req.headers.prefer as string | undefined);
+    const time = preferred === undefined ? policy.current.rules[report.class].answer_after : preferred * SECOND;
+    const { incident, change } = await recorder.report(report, idempotency, bytes);
+    if (change === 'created') ctx.set('Location', locationOf(incident.id));
+    if (change === 'replayed') ctx.set('Idempotent-Replayed', 'true');
+    const status = change === 'created' ? 201 : 200;
+    const settled = time === undefined ? undefined : answers?.wait(incident.id, time, leaving(ctx));
+    if (settled === undefined) {
+      respondIncident(ctx, status, incident);
+      return undefined;
+    }
+    if (preferred !== undefined) ctx.set('Preference-Applied', `wait=${preferred}`);
+    // The line in the process log says so also when the client leaves.
+    ctx.status = status;
+    return { id: incident.id, settled };
+  };
+  return [
+    {
+      method: 'POST',
+      path: '/api/v1/incidents/report',
+      before: command,
+      handle: async (ctx) => {
+        // What waits keeps nothing of the report, nor of its incident.
+        const wait = await record(ctx);
+        if (wait === undefined || answers === undefined) return;
+        releaseBody(ctx);
+        await wait.settled;
+        if (!ctx.res.closed) respondIncident(ctx, ctx.status, answers.incident(wait.id));
+      },
     },
-  },
-];
+  ];
+};
+
+/** An answer that waits: the incident that it gives, and what it waits for. */
+interface Wait {
+  readonly id: string;
+  readonly settled: Promise<void>;
+}
+
+/** Aborts when the client leaves before it is answered. */
+const leaving = ({ res }: Context): AbortSignal => {
+  const left = new AbortController();
+  // Without a reason it would make an exception with a stack trace, for each client that leaves.
+  const leave = (): void => left.abort('the client has left');
+  if (res.closed) leave();
+  else res.once('close', leave);
+  return left.signal;
+};
 
 /** Where an incident is read. */
 const locationOf = (id: string): string => `/api/v1/incidents/get?id=${encodeURIComponent(id)}`;

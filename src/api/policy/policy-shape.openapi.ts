@@ -45,6 +45,7 @@ export const policy = named(
             actions: z.array(action),
             default_severity: severity,
             min_severity: maybe(severity),
+            answer_after: maybe(meaning(count, 'In milliseconds.')),
           }),
         ]),
       ),
