@@ -8,6 +8,7 @@ import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import { releaseBody } from '../middleware/json-body.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
+import { callerOf } from '../request/caller.ts';
 import { preferredWait } from '../request/prefer.ts';
 import { readBody } from '../request/read.ts';
 import { respondIncident } from '../respond.ts';
@@ -33,7 +34,7 @@ export const reportRoutes = (
     const bytes = (ctx.request.rawBody as string).length;
     const preferred = preferredWait(ctx.req.headers.prefer as string | undefined);
     const time = preferred === undefined ? policy.current.rules[report.class].answer_after : preferred * SECOND;
-    const { incident, change } = await recorder.report(report, idempotency, bytes);
+    const { incident, change } = await recorder.report(report, idempotency, bytes, callerOf(ctx));
     if (change === 'created') ctx.set('Location', locationOf(incident.id));
     if (change === 'replayed') ctx.set('Idempotent-Replayed', 'true');
     const status = change === 'created' ? 201 : 200;
@@ -51,7 +52,7 @@ export const reportRoutes = (
     {
       method: 'POST',
       path: '/api/v1/incidents/report',
-      before: command,
+      before: command('reporter'),
       handle: async (ctx) => {
         // What waits keeps nothing of the report, nor of its incident.
         const wait = await record(ctx);
