@@ -43,6 +43,8 @@ const KEYS: Readonly<Record<string, string>> = {
   ca_path: 'The file with the certificates of the authority that an https service is certified by (PEM).',
   timeout: 'How long to wait for an answer: 500ms, 5s, 2m, 1h.',
   confirm_every: 'How often the service confirms again: 5s, 2m, 1h. When it stops, the containment is lost.',
+  alerting: 'Webhooks in the form of the appliance’s own policy file: each receives alerts in the body that it knows.',
+  webhooks: 'Webhooks that receive alerts: {event, timestamp, incident, actions, severity, source}.',
   notify: 'Webhooks that receive entries of the audit log.',
   events: 'Which entries to send; by default all.',
 };
@@ -52,6 +54,8 @@ const CHECKS: Readonly<Record<string, object>> = {
   rules: { type: ['object', 'null'] },
   targets: { type: ['object', 'null'] },
   notify: { type: ['array', 'null'] },
+  alerting: { type: ['object', 'null'] },
+  webhooks: { type: ['array', 'null'] },
   actions: { uniqueItems: true },
   requests: { pattern: '^/' },
   results: { pattern: '^/' },

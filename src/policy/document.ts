@@ -47,10 +47,11 @@ export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = '
     targets: Object.fromEntries(
       Object.entries(targets).flatMap(([action, target]) => (target ? [[action, targetDocument(target, shown)]] : [])),
     ),
-    notify: notify.map(({ url, prove, events }: Webhook) => ({
+    notify: notify.map(({ url, prove, events, alerts }: Webhook) => ({
       url: shown(url),
       ...(prove !== undefined && { prove }),
       ...(events && { events }),
+      ...(alerts && { alerts }),
     })),
     attention_after,
     overdue_after,

@@ -36,10 +36,10 @@ export function partsOf(
       ...(rule.answer_after === undefined ? [] : [`rules.${name}.answer_after`]),
     ]),
     ...Object.entries(targets).flatMap(([action, target]) => partsIn(`targets.${action}`, target)),
-    ...notify.flatMap(({ url, events = [ALL], ...webhook }) => [
-      ...partsIn(`notify.${nameOf(url)}`, webhook),
-      ...events.map((event) => `notify.${nameOf(url)}.events.${event}`),
-    ]),
+    ...notify.flatMap(({ url, alerts, events = [ALL], ...webhook }) => {
+      const place = `${alerts === undefined ? 'notify' : 'alerting.webhooks'}.${nameOf(url)}`;
+      return [...partsIn(place, webhook), ...(alerts ?? events).map((event) => `${place}.events.${event}`)];
+    }),
     ...(attention_after === DEFAULT_ATTENTION_AFTER ? [] : ['attention_after']),
     ...(overdue_after === DEFAULT_OVERDUE_AFTER ? [] : ['overdue_after']),
     ...(burst === undefined ? [] : ['burst']),

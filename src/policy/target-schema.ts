@@ -3,13 +3,14 @@ import { isAbsolute } from 'node:path';
 import * as z from 'zod/mini';
 import { ACTIONS, BY_HAND } from '../../machines/vocabulary.ts';
 import { parseDuration } from '../duration.ts';
+import { APPLIANCE_EVENTS } from '../domain/appliance-alert.ts';
 import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './strict-schemas.ts';
 import { parseTargetUrl, type TargetUrl, URL_FORMS } from './target-url.ts';
 import { shown } from './fault-messages.ts';
 import { NOTIFIED_EVENTS } from '../domain/entries.ts';
 
 /** Each webhook has its own connection, and the service has few descriptors. */
-const MOST_WEBHOOKS = 4;
+export const MOST_WEBHOOKS = 4;
 
 /** The units in which a policy writes times. */
 export const TIME_UNITS = ['ms', 's', 'm', 'h'] as const;
@@ -148,14 +149,46 @@ const webhookUrl = url.check(
   }),
 );
 
+/** How a webhook is reached. */
+const receiver = {
+  url: webhookUrl,
+  token_path: z.optional(path),
+  prove: z.optional(prove),
+  secret_path: z.optional(path),
+  ca_path: z.optional(path),
+};
+
+/** The webhooks of the appliance's own policy file. No events are all of them. */
+const alertingWebhooks = z
+  .array(
+    closed('key', {
+      ...receiver,
+      events: z._default(
+        z.array(oneOf('event', APPLIANCE_EVENTS), {
+          error: ({ input }) =>
+            `must be a list of events (${APPLIANCE_EVENTS.join(', ')}), or [] for all, found ${shown(input)}`,
+        }),
+        [],
+      ),
+    }),
+    { error: ({ input }) => `must be a list of webhooks ({url, events}), found ${shown(input)}` },
+  )
+  .check(z.maxLength(MOST_WEBHOOKS, { error: `must have at most ${MOST_WEBHOOKS} webhooks` }));
+
+export const alerting = closed('key', {
+  webhooks: z.prefault(
+    z.pipe(
+      z.transform((value) => value ?? []),
+      alertingWebhooks,
+    ),
+    [],
+  ),
+});
+
 export const notify = z
   .array(
     closed('key', {
-      url: webhookUrl,
-      token_path: z.optional(path),
-      prove: z.optional(prove),
-      secret_path: z.optional(path),
-      ca_path: z.optional(path),
+      ...receiver,
       events: z.optional(
         z
           .array(oneOf('event', NOTIFIED_EVENTS), {

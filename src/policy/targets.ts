@@ -4,6 +4,7 @@
  */
 import { BY_HAND, type ContainmentAction, type Directive, type Channel } from '../../machines/vocabulary.ts';
 import type { TargetUrl } from './target-url.ts';
+import type { ApplianceEvent } from '../domain/appliance-alert.ts';
 import type { EntryEvent } from '../domain/entries.ts';
 
 /** Where a directive is sent. */
@@ -59,6 +60,8 @@ export interface Webhook {
   readonly ca_path?: string | undefined;
   /** The events that it receives; by default all. */
   readonly events?: readonly EntryEvent[] | undefined;
+  /** For a webhook of `alerting`: the events that it receives as the appliance's alerts, in place of entries. */
+  readonly alerts?: readonly ApplianceEvent[] | undefined;
 }
 
 /** The channel on which a directive reaches the service that carries it out. */

@@ -245,6 +245,74 @@ describe('the targets of a policy', () => {
     });
   }
 
+  describe('in the form of the appliance', () => {
+    const alerting = (...lines: readonly string[]): string =>
+      ['version: 1', 'alerting:', ...lines.map((line) => `  ${line}`), ''].join('\n');
+
+    it('may name webhooks that receive alerts', () => {
+      const { notify: webhooks } = parsePolicy(
+        alerting(
+          'webhooks:',
+          '- url: "http://127.0.0.1:9090/api/alerts"',
+          '  events: ["escalation", "containment"]',
+          '- { url: "http://127.0.0.1:9091/", events: [], token_path: /run/token }',
+        ),
+        'policy.yaml',
+      );
+      expect(
+        webhooks.map(({ url, alerts, events, token_path }) => [url.text, alerts, events, token_path]),
+      ).to.deep.equal([
+        ['http://127.0.0.1:9090/api/alerts', ['containment', 'escalation'], undefined, undefined],
+        ['http://127.0.0.1:9091/', ['containment', 'escalation', 'recovery'], undefined, '/run/token'],
+      ]);
+    });
+
+    for (const text of ['alerting:\n  webhooks: []\n', 'alerting:\n', 'alerting: {}\n', 'alerting:\n  webhooks:\n']) {
+      it(`may name none: ${JSON.stringify(text)}`, () => {
+        const policy = parsePolicy(`version: 1\n${text}`, 'policy.yaml');
+        expect(policy).to.deep.equal(parsePolicy('version: 1\n', 'policy.yaml'));
+      });
+    }
+
+    const webhooks = (...ports: readonly number[]): readonly string[] =>
+      ports.map((port) => `- url: "http://127.0.0.1:${port}/"`);
+    for (const [what, text, fault] of [
+      ['an unknown key', alerting('hooks: []'), /^3: alerting.*unknown key "hooks".*; allowed: webhooks/],
+      [
+        'an unknown event',
+        alerting('webhooks: [{ url: "http://127.0.0.1:1/", events: [containmnt] }]'),
+        /^3: alerting\.webhooks\[0\]\.events\[0\]: unknown event "containmnt" \(did you mean containment\?\)/,
+      ],
+      [
+        'a host that is not this one',
+        alerting('webhooks: [{ url: "http://hooks.example.com/secai", events: [] }]'),
+        /^3: alerting\.webhooks\[0\]\.url: is not on this machine .*ALLOW_NON_LOOPBACK=1/,
+      ],
+      ['a query', alerting('webhooks: [{ url: "http://127.0.0.1:1/?a=b" }]'), /^3: .*url: must have no query/],
+      [
+        'a webhook that notify names',
+        `${alerting('webhooks:', ...webhooks(1))}notify: [{ url: "http://127.0.0.1:1/" }]\n`,
+        /^4: alerting\.webhooks\[0\]\.url: is listed before/,
+      ],
+      [
+        'five webhooks together',
+        `${alerting('webhooks:', ...webhooks(1, 2, 3))}notify: [{ url: "http://127.0.0.1:4/" }, { url: "http://127.0.0.1:5/" }]\n`,
+        /^3: alerting\.webhooks: must have at most 4 webhooks together with notify/,
+      ],
+      [
+        'a proof without a token',
+        alerting('webhooks: [{ url: "http://127.0.0.1:1/", prove: true }]'),
+        /^3: alerting\.webhooks\[0\]\.prove: needs token_path/,
+      ],
+    ] as const) {
+      it(`is refused for ${what}, with its line`, () => {
+        const faults = faultsOf(text);
+        expect(faults).to.have.length(1);
+        expect(faults[0]).to.match(fault);
+      });
+    }
+  });
+
   it('are refused with all their faults at once', () => {
     const faults = faultsOf(freeze('release: { url: nowhere, action: x }', 'timeout: soon', 'confirmed: 1s'));
     expect(faults.map((fault) => fault.split(':')[0])).to.deep.equal(['4', '4', '5', '5', '6']);

@@ -4,6 +4,7 @@ import type { PolicyDocument } from '../../policy/document.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { meaning, named } from '../openapi/described.ts';
 import { action, count, type FieldsOf, hash, maybe, severity, text, time } from '../openapi/values.ts';
+import { APPLIANCE_EVENTS } from '../../domain/appliance-alert.ts';
 import { NOTIFIED_EVENTS } from '../../domain/entries.ts';
 
 /** What identifies a policy. */
@@ -57,7 +58,17 @@ export const policy = named(
     report_bytes_per_day: maybe(count),
     parts: meaning(z.array(text()), 'What it has, by name: a policy is compared by them with the one before.'),
     notify: z.array(
-      z.object({ url: text(), prove: maybe(z.boolean()), events: maybe(z.array(z.enum(NOTIFIED_EVENTS))) }),
+      z.object({
+        url: text(),
+        prove: maybe(z.boolean()),
+        events: maybe(z.array(z.enum(NOTIFIED_EVENTS))),
+        alerts: maybe(
+          meaning(
+            z.array(z.enum(APPLIANCE_EVENTS)),
+            'A webhook of `alerting`: it receives these as the appliance’s alerts.',
+          ),
+        ),
+      }),
     ),
   } satisfies FieldsOf<PolicyDocument>),
 );
