@@ -179,12 +179,17 @@ async function announceStart(
   if (catchUp.early === undefined) await announceFindings(record);
   // The heartbeat tries again what fails here.
   await tornWrite.attempt().catch((error: unknown) => logger.error({ err: error }, 'a torn write is not complete'));
+  const { from_environment: given } = policy.current;
   await serviceEntries.record({
     timestamp: timestamp(clock.now()),
     event: 'service.started',
     data: {
       service_version: VERSION,
-      policy: { digest: policy.current.digest, source: policy.current.source },
+      policy: {
+        digest: policy.current.digest,
+        source: policy.current.source,
+        ...(given === undefined ? {} : { targets_from_environment: given }),
+      },
       checkpoint: recovered.checkpoint === 'absent' ? 'absent' : 'present',
       ...(record.log.status.entries === 0 ? { nonce: randomBytes(16).toString('hex') } : {}),
     },

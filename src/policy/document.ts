@@ -35,7 +35,7 @@ export interface PolicyDocument {
 export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = 'whole'): PolicyDocument => {
   const shown = addresses === 'whole' ? ({ text }: TargetUrl): string => text : originOf;
   const { version, source, path, digest, loaded_at, rules, targets, notify, parts } = policy;
-  const { attention_after, overdue_after, burst, report_bytes_per_day } = policy;
+  const { attention_after, overdue_after, burst, report_bytes_per_day, from_environment: given = [] } = policy;
   return {
     version,
     source,
@@ -45,7 +45,11 @@ export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = '
     ...(addresses === 'origin' && hasAddresses(policy) ? { addresses } : {}),
     rules,
     targets: Object.fromEntries(
-      Object.entries(targets).flatMap(([action, target]) => (target ? [[action, targetDocument(target, shown)]] : [])),
+      Object.entries(targets).flatMap(([action, target]) =>
+        target
+          ? [[action, { ...targetDocument(target, shown), ...(given.some((one) => one === action) && FROM) }]]
+          : [],
+      ),
     ),
     notify: notify.map(({ url, prove, events, alerts }: Webhook) => ({
       url: shown(url),
@@ -62,6 +66,9 @@ export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = '
 };
 
 const hasAddresses = ({ targets, notify }: Policy): boolean => notify.length + Object.keys(targets).length > 0;
+
+/** Says that a target is not in the file: variables of the environment name it. */
+const FROM = { from: 'environment' } as const;
 
 const targetDocument = (
   { engage, release, broker, prove, timeout, confirm_every, confirm, final, done_when }: Target,

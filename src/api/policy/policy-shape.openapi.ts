@@ -18,6 +18,7 @@ export const policyFields = {
 const endpoint = z.object({ url: text(), action: text() });
 
 const target = z.object({
+  from: maybe(meaning(z.literal('environment'), 'The environment names it, and not the file.')),
   engage: maybe(endpoint),
   release: maybe(meaning(z.union([endpoint, z.literal(BY_HAND)]), 'manual: a person releases it by hand.')),
   broker: maybe(z.object({ requests: text(), results: text(), action: text() })),
