@@ -18,7 +18,7 @@ import type { Caller } from '../domain/caller.ts';
 import type { TakenEntry } from '../domain/incident.ts';
 import { healthOf, reasonsOf, strandedWarnings } from '../health.ts';
 import { Metrics } from '../metrics/metrics.ts';
-import { logEntries } from '../process-log.ts';
+import { type JournalLog, logEntries, logJournal } from '../process-log.ts';
 import type { RunningContainment } from './containment.ts';
 import type { OpenRecord } from './record.ts';
 
@@ -39,6 +39,8 @@ export interface ServeOptions {
   readonly token: ServiceToken;
   /** Receives the line of each request for the log of the process. */
   readonly logRequest: (fields: object, trusted: boolean) => void;
+  /** Receives the texts about incidents for the log of the process. */
+  readonly logJournal: JournalLog;
 }
 
 export interface Serving {
@@ -57,7 +59,7 @@ interface TakenBatch extends DurableBatch {
 export async function serve(
   record: OpenRecord,
   containment: RunningContainment,
-  { config, clock, logger, token, logRequest }: ServeOptions,
+  { config, clock, logger, token, logRequest, logJournal: journal }: ServeOptions,
   releases: AsyncDisposableStack,
 ): Promise<Serving> {
   const { log, projections, incidents, recorder, reads, policy, verification, findings } = record;
@@ -71,7 +73,7 @@ export async function serve(
     document: (id) => projections.current().document(id),
   });
 
-  startLog(record, stagesOf(record, containment, events, answers, metrics, logger));
+  startLog(record, stagesOf(record, containment, events, answers, metrics, logger, journal));
 
   const warnings = (): readonly string[] => warningsOf(record);
   const startedAt = timestamp(clock.now());
@@ -167,6 +169,7 @@ const stagesOf = (
   answers: WaitingAnswers,
   metrics: Metrics,
   logger: Logger,
+  journal: JournalLog,
 ): readonly ((batch: TakenBatch) => void)[] => [
   ({ taken }) => projections.apply(taken),
   ({ entries }) => catchUp.early?.take(entries),
@@ -176,6 +179,7 @@ const stagesOf = (
   ({ entries, written }) => events.publish(entries, written),
   metrics.log.observe,
   ({ taken }) => metrics.entries.count(taken),
+  ({ taken }) => logJournal(journal, taken),
   ({ entries }) => logEntries(logger, entries),
   () => {
     if (projections.fault !== undefined) logger.error({ err: projections.fault }, 'reads are behind the audit log');

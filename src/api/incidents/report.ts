@@ -26,50 +26,44 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 export const reportRoutes = (
   { recorder, answers, policy }: Pick<ApiDependencies, 'recorder' | 'answers' | 'policy'>,
   { command }: Pick<Admission, 'command'>,
-): readonly ApiRoute[] => {
-  /** Records the report. Responds, or returns how to wait for the answer. */
-  const record = async (ctx: Context): Promise<Wait | undefined> => {
-    const report = readBody(ctx, reportSchema, REPORT_REQUIRED) as Report;
-    const idempotency = idempotencyOf(ctx.req.headers['idempotency-key'], ctx.request.body as JsonValue);
-    const bytes = (ctx.request.rawBody as string).length;
-    const preferred = preferredWait(ctx.req.headers.prefer as string | undefined);
-    const time = preferred === undefined ? policy.current.rules[report.class].answer_after : preferred * SECOND;
-    const { incident, change } = await recorder.report(report, idempotency, bytes, callerOf(ctx));
-    if (change === 'created') ctx.set('Location', locationOf(incident.id));
-    if (change === 'replayed') ctx.set('Idempotent-Replayed', 'true');
-    const status = change === 'created' ? 201 : 200;
-    const settled = time === undefined ? undefined : answers?.wait(incident.id, time, leaving(ctx));
-    if (settled === undefined) {
-      respondIncident(ctx, status, incident);
-      return undefined;
-    }
-    if (preferred !== undefined) ctx.set('Preference-Applied', `wait=${preferred}`);
-    // The line in the process log says so also when the client leaves.
-    ctx.status = status;
-    return { id: incident.id, settled };
-  };
-  return [
-    {
-      method: 'POST',
-      path: '/api/v1/incidents/report',
-      before: command('reporter'),
-      handle: async (ctx) => {
-        // What waits keeps nothing of the report, nor of its incident.
-        const wait = await record(ctx);
-        if (wait === undefined || answers === undefined) return;
-        releaseBody(ctx);
-        await wait.settled;
-        if (!ctx.res.closed) respondIncident(ctx, ctx.status, answers.incident(wait.id));
-      },
+): readonly ApiRoute[] => [
+  {
+    method: 'POST',
+    path: '/api/v1/incidents/report',
+    before: command('reporter'),
+    handle: async (ctx) => {
+      const report = readBody(ctx, reportSchema, REPORT_REQUIRED) as Report;
+      const idempotency = idempotencyOf(ctx.req.headers['idempotency-key'], ctx.request.body as JsonValue);
+      const bytes = (ctx.request.rawBody as string).length;
+      const preferred = preferredWait(ctx.req.headers.prefer as string | undefined);
+      const time = preferred === undefined ? policy.current.rules[report.class].answer_after : preferred * SECOND;
+      const { incident, change } = await recorder.report(report, idempotency, bytes, callerOf(ctx));
+      if (change === 'created') ctx.set('Location', locationOf(incident.id));
+      if (change === 'replayed') ctx.set('Idempotent-Replayed', 'true');
+      const status = change === 'created' ? 201 : 200;
+      const settled = time === undefined ? undefined : answers?.wait(incident.id, time, leaving(ctx));
+      if (settled === undefined || answers === undefined) return respondIncident(ctx, status, incident);
+      if (preferred !== undefined) ctx.set('Preference-Applied', `wait=${preferred}`);
+      // Not awaited here: what waits keeps nothing of the report, nor of its incident as it was.
+      return respondLater(ctx, status, incident.id, settled, answers);
     },
-  ];
-};
+  },
+];
 
-/** An answer that waits: the incident that it gives, and what it waits for. */
-interface Wait {
-  readonly id: string;
-  readonly settled: Promise<void>;
-}
+/** Responds with an incident as it is once the wait is over. Until then the request holds no body. */
+const respondLater = async (
+  ctx: Context,
+  status: number,
+  id: string,
+  settled: Promise<void>,
+  answers: NonNullable<ApiDependencies['answers']>,
+): Promise<void> => {
+  releaseBody(ctx);
+  // The line in the process log says so also when the client leaves.
+  ctx.status = status;
+  await settled;
+  if (!ctx.res.closed) respondIncident(ctx, status, answers.incident(id));
+};
 
 /** Aborts when the client leaves before it is answered. */
 const leaving = ({ res }: Context): AbortSignal => {
