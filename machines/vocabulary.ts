@@ -50,6 +50,8 @@ export type Rule = {
   readonly default_severity: Severity;
   /** The least severity of an incident of this class, whatever its report says. */
   readonly min_severity?: Severity;
+  /** How long the answer to a report of this class waits for its containment, in milliseconds; it waits for none by default. */
+  readonly answer_after?: number;
 };
 
 /**
@@ -89,7 +91,9 @@ export type Directive = (typeof DIRECTIVES)[number];
  * its entry in the audit log is all there is to do (`log`).
  */
 export const CHANNELS = ['push', 'poll', 'log'] as const;
-export type Channel = (typeof CHANNELS)[number];
+/** How an action is released whose service takes no request for that: a person does it. */
+export const BY_HAND = 'manual';
+export type Channel = (typeof CHANNELS)[number] | typeof BY_HAND;
 
 /** The containment of one incident, summed up. */
 export const CONTAINMENT_STATUSES = ['delivering', 'overdue', 'confirmed', 'degraded'] as const;

@@ -3,6 +3,8 @@ import { isIPv6 } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { RecorderError } from './errors.ts';
 import { isLoopback } from './loopback.ts';
+import { environmentTargets, TARGET_VARIABLES, type TargetVariables } from './policy/environment-targets.ts';
+import type { Targets } from './policy/targets.ts';
 
 export type BindAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -51,6 +53,8 @@ export interface Config {
   /** How many live actors are kept at most. */
   readonly liveActors: number;
   readonly logLevel: LogLevel;
+  /** Where actions are sent that the policy has no target for; not there when the environment names no service. */
+  readonly environmentTargets?: Targets;
 }
 
 /** A longer body might not fit into an entry of the log (`MAX_ENTRY_BYTES`), and a few of them not into memory. */
@@ -100,9 +104,24 @@ export const readConfig = (env: Environment, defaults: Environment = {}): Config
   if (config.sharedLogDirectory && config.stateDirectory === undefined) {
     faults.push('ALLOW_SHARED_LOG_DIRECTORY needs STATE_DIRECTORY, a directory that only this user can write');
   }
+  const targets = targetsIn(read, allowNonLoopback, (name, what) => faults.push(`${name} ${what}`));
   if (faults.length > 0) throw new RecorderError('config', faults.join('\n'), { fields: { faults } });
-  return config;
+  return Object.keys(targets).length === 0 ? config : { ...config, environmentTargets: targets };
 };
+
+/** The targets that the appliance's unit names. What is no absolute path, where one must be, is a fault already. */
+function targetsIn(
+  read: (name: string, fallback: string, parse: Parse<string | undefined>) => string | undefined,
+  allowNonLoopback: boolean,
+  fault: (name: string, what: string) => void,
+): Targets {
+  const variables: { -readonly [Name in keyof TargetVariables]: TargetVariables[Name] } = {};
+  for (const name of TARGET_VARIABLES) {
+    const value = read(name, '', name.endsWith('_URL') ? asGiven : optionalPath);
+    if (value !== undefined) variables[name] = value;
+  }
+  return environmentTargets(variables, allowNonLoopback, fault);
+}
 
 /** Parses the text of a variable. After a call of `fault`, the result is not used. */
 type Parse<Value> = (text: string, fault: (what: string) => void) => Value;
@@ -119,6 +138,7 @@ const absolutePath: Parse<string> = (text, fault) => {
 };
 
 const pathOrNone: Parse<string> = (text, fault) => (text === 'none' ? text : absolutePath(text, fault));
+const asGiven: Parse<string | undefined> = (text) => text || undefined;
 
 const optionalPath: Parse<string | undefined> = (text, fault) => (text === '' ? undefined : absolutePath(text, fault));
 

@@ -60,7 +60,7 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
   const { log, projections, policy, notifier, warnings, verification, findings, identity, startedAt } = dependencies;
   const overdue = dependencies.overdue.unconfirmed.filter(({ isOverdue }) => isOverdue);
   const { state, writable, entries, bytes, segments, algorithm } = log.status;
-  const { version, source, path, digest, loaded_at } = policy.current;
+  const { version, source, path, digest, loaded_at, from_environment: from } = policy.current;
   const reasons = reasonsOf(dependencies);
   return {
     status: reasons.length === 0 ? 'ok' : 'degraded',
@@ -87,7 +87,14 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
     },
     ...containmentOf(projections, overdue),
     notify: detailed ? notifier.detailedStatus.map(inDetail) : notifier.status,
-    policy: { version, source, ...(path === undefined ? {} : { path }), digest, loaded_at },
+    policy: {
+      version,
+      source,
+      ...(path === undefined ? {} : { path }),
+      digest,
+      loaded_at,
+      ...(from === undefined ? {} : { targets_from_environment: from }),
+    },
     access: dependencies.access.summary,
   };
 }

@@ -21,6 +21,7 @@ import type { Metrics } from '../metrics/metrics.ts';
 import type { Activity } from '../projections/activity.ts';
 import type { ShownWebhooks } from '../projections/webhooks.ts';
 import type { Statistics } from '../projections/statistics.ts';
+import type { WaitingAnswers } from './incidents/waiting-answers.ts';
 import type { ConsoleFiles } from './console/console-files.ts';
 
 /** What `/health` shows. */
@@ -39,6 +40,8 @@ export interface ApiLogger {
 
 export interface ApiDependencies {
   readonly recorder: Pick<Recorder, 'report' | 'perform'>;
+  /** The answers that wait until containment is settled. */
+  readonly answers?: Pick<WaitingAnswers, 'wait' | 'incident'>;
   readonly incidents: Pick<IncidentReads, 'get' | 'list' | 'history' | 'transitions'>;
   readonly events: Pick<EventStreams, 'open'>;
   readonly statistics: Pick<Statistics, 'read'>;

@@ -72,6 +72,8 @@ export interface Incident extends IncidentStamps {
   readonly containment_actions?: readonly ContainmentAction[];
   /** The state of its containment, once contained. */
   readonly containment?: Containment;
+  /** The outcomes that are known of its actions. */
+  readonly containment_results?: readonly ContainmentResult[];
   /** The latest note of a person. */
   readonly note?: string;
   readonly dedup_key?: string;
@@ -97,6 +99,16 @@ export type DeliveryStatus =
 export interface Containment {
   readonly status: ContainmentStatus;
   readonly actions: readonly Delivery[];
+}
+
+/** What became of one action of an incident. */
+export interface ContainmentResult {
+  readonly action: ContainmentAction;
+  readonly success: boolean;
+  /** Why it is not a success. */
+  readonly error?: string;
+  /** When the outcome was known. */
+  readonly completed_at: string;
 }
 
 /** The delivery of one action of one incident to the service that carries it out. */
@@ -154,11 +166,13 @@ export interface Posture {
     readonly overdue: number;
     readonly oldest_asked_at: string | null;
   } | null;
+  /** Given while a person has to release it by hand; until the release is confirmed. */
+  readonly to_do?: 'release by hand';
   /** How many unresolved incidents hold it. */
   readonly holders: number;
   /** The oldest of them, up to a hundred. */
   readonly held_by: readonly string[];
-  /** How its service learns of it: by a request to it, by asking the recorder, or by an entry of the log. */
+  /** How its service learns of it: by a request to it, by asking the recorder, by an entry of the log, or by hand. */
   readonly via: Channel;
   /** When the recorder last heard from that service. */
   readonly heard_at: string | null;

@@ -43,7 +43,7 @@ export type RecordConfig = Pick<
   Config,
   'policyPath' | 'allowNonLoopback' | 'logPath' | 'keyPath' | 'segmentBytes' | 'liveActors'
 > &
-  Partial<Pick<Config, 'sharedLogDirectory' | 'stateDirectory'>>;
+  Partial<Pick<Config, 'sharedLogDirectory' | 'stateDirectory' | 'environmentTargets'>>;
 
 export interface OpenRecord {
   readonly hash: ChainHash;
@@ -86,7 +86,7 @@ export async function openRecord(
   const { logPath: path, segmentBytes } = config;
   const beside = besideOf(config);
   const hash = chainHash(config.keyPath === undefined ? undefined : readKey(config.keyPath));
-  const policy = new PolicyInForce(config.policyPath, clock, config.allowNonLoopback);
+  const policy = new PolicyInForce(config.policyPath, clock, config.allowNonLoopback, config.environmentTargets);
 
   requireWritable('AUDIT_LOG_PATH', dirname(path));
   if (beside !== path) requireWritable('STATE_DIRECTORY', dirname(beside));

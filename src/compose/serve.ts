@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createApp } from '../api/app.ts';
 import { ConsoleFiles } from '../api/console/console-files.ts';
+import { WaitingAnswers } from '../api/incidents/waiting-answers.ts';
 import { EventStreams } from '../api/events/event-streams.ts';
 import { ApiServer } from '../api/server/api-server.ts';
 import type { AccessInForce } from '../access/access-in-force.ts';
@@ -17,7 +18,7 @@ import type { Caller } from '../domain/caller.ts';
 import type { TakenEntry } from '../domain/incident.ts';
 import { healthOf, reasonsOf, strandedWarnings } from '../health.ts';
 import { Metrics } from '../metrics/metrics.ts';
-import { logEntries } from '../process-log.ts';
+import { type JournalLog, logEntries, logJournal } from '../process-log.ts';
 import type { RunningContainment } from './containment.ts';
 import type { OpenRecord } from './record.ts';
 
@@ -38,6 +39,8 @@ export interface ServeOptions {
   readonly access: AccessInForce;
   /** Receives the line of each request for the log of the process. */
   readonly logRequest: (fields: object, trusted: boolean) => void;
+  /** Receives the texts about incidents for the log of the process. */
+  readonly logJournal: JournalLog;
 }
 
 export interface Serving {
@@ -56,7 +59,7 @@ interface TakenBatch extends DurableBatch {
 export async function serve(
   record: OpenRecord,
   containment: RunningContainment,
-  { config, clock, logger, access, logRequest }: ServeOptions,
+  { config, clock, logger, access, logRequest, logJournal: journal }: ServeOptions,
   releases: AsyncDisposableStack,
 ): Promise<Serving> {
   const { log, projections, incidents, recorder, reads, policy, verification, findings } = record;
@@ -65,7 +68,12 @@ export async function serve(
   const logId = (): string | undefined => record.identity.id;
   const events = new EventStreams({ log, logId, kindOf: (id) => reads.kindOf(id), clock, logger });
 
-  startLog(record, stagesOf(record, containment, events, metrics, logger));
+  const answers = new WaitingAnswers({
+    read: (id) => incidents.actor(id).read(),
+    document: (id) => projections.current().document(id),
+  });
+
+  startLog(record, stagesOf(record, containment, events, answers, metrics, logger, journal));
 
   const warnings = (): readonly string[] => warningsOf(record, access);
   const startedAt = timestamp(clock.now());
@@ -104,6 +112,7 @@ export async function serve(
       report: metrics.requests.countReports(recorder.report.bind(recorder), (name) => policy.current.rules[name]),
       perform: recorder.perform.bind(recorder),
     },
+    answers,
     incidents: reads,
     events,
     statistics: projections.statistics,
@@ -155,6 +164,7 @@ export async function serve(
   releases.defer(() => server.close(log.failure === undefined ? GRACE : GRACE_AFTER_FAILURE));
   releases.defer(() => events.close());
   releases.defer(() => posture.stop());
+  releases.defer(() => answers.stop());
   const heart = setInterval(beatOf(record, containment, access, logger), HEARTBEAT);
   releases.defer(() => clearInterval(heart));
 
@@ -167,16 +177,20 @@ const stagesOf = (
   { projections, catchUp }: OpenRecord,
   { posture, notifier }: RunningContainment,
   events: EventStreams,
+  answers: WaitingAnswers,
   metrics: Metrics,
   logger: Logger,
+  journal: JournalLog,
 ): readonly ((batch: TakenBatch) => void)[] => [
   ({ taken }) => projections.apply(taken),
   ({ entries }) => catchUp.early?.take(entries),
   () => posture.changed(),
+  ({ taken }) => answers.take(taken),
   () => notifier.wake(),
   ({ entries, written }) => events.publish(entries, written),
   metrics.log.observe,
   ({ taken }) => metrics.entries.count(taken),
+  ({ taken }) => logJournal(journal, taken),
   ({ entries }) => logEntries(logger, entries),
   () => {
     if (projections.fault !== undefined) logger.error({ err: projections.fault }, 'reads are behind the audit log');

@@ -16,7 +16,7 @@ import type { Inspect } from '../incidents/incident-actor.ts';
 import type { Finding } from '../audit/findings.ts';
 import { markedDamage, unmarkDamage } from '../audit/damage-marker.ts';
 import { findingsIn } from '../audit/recovery.ts';
-import { logDamage, verifyRest } from '../process-log.ts';
+import { type JournalLog, logDamage, verifyRest } from '../process-log.ts';
 import { VERSION } from '../version.ts';
 import { startContainment } from './containment.ts';
 import { type OpenRecord, openRecord } from './record.ts';
@@ -47,6 +47,8 @@ export interface Listeners {
   readonly inspect?: Inspect;
   /** Receives the line of each request; by default the logger does. */
   readonly logRequest?: (fields: object, trusted: boolean) => void;
+  /** Receives the texts about incidents; by default the logger does. */
+  readonly logJournal?: JournalLog;
 }
 
 /**
@@ -57,7 +59,11 @@ export async function startService(
   config: Config,
   clock: Clock,
   logger: Logger,
-  { inspect, logRequest = (fields) => logger.info(fields, 'request') }: Listeners = {},
+  {
+    inspect,
+    logRequest = (fields) => logger.info(fields, 'request'),
+    logJournal = (text) => logger.info(text),
+  }: Listeners = {},
 ): Promise<Service> {
   await using starting = new AsyncDisposableStack();
   const access = new AccessInForce(config, clock);
@@ -69,7 +75,7 @@ export async function startService(
   await using serving = new AsyncDisposableStack();
   const onFault = (error: unknown): void => logger.error({ err: error }, 'containment met an unexpected error');
   const containment = startContainment(record, clock, serving, onFault);
-  const options = { config, clock, logger, access, logRequest };
+  const options = { config, clock, logger, access, logRequest, logJournal };
   // A reader that resumes at once must not be refused for a place in this very log.
   const another = log.status.entries === 0 ? undefined : await identify(record, logger);
   const { addresses, reload } = await serve(record, containment, options, serving);
@@ -187,12 +193,17 @@ async function announceStart(
   if (catchUp.early === undefined) await announceFindings(record);
   // The heartbeat tries again what fails here.
   await tornWrite.attempt().catch((error: unknown) => logger.error({ err: error }, 'a torn write is not complete'));
+  const { from_environment: given } = policy.current;
   await serviceEntries.record({
     timestamp: timestamp(clock.now()),
     event: 'service.started',
     data: {
       service_version: VERSION,
-      policy: { digest: policy.current.digest, source: policy.current.source },
+      policy: {
+        digest: policy.current.digest,
+        source: policy.current.source,
+        ...(given === undefined ? {} : { targets_from_environment: given }),
+      },
       checkpoint: recovered.checkpoint === 'absent' ? 'absent' : 'present',
       ...(record.log.status.entries === 0 ? { nonce: randomBytes(16).toString('hex') } : {}),
     },

@@ -17,8 +17,11 @@ import type { Observed } from '../domain/entries.ts';
 /** One request changes no more deliveries than this; the next one takes the others. */
 const MOST_AT_ONCE = 500;
 
-/** How many incidents are sent to at the same time: all of them are awake then, with their evidence. */
-const MAX_AWAKE = 16;
+/**
+ * How many incidents are sent to at the same time: all of them are awake then, with their evidence. The longest evidence
+ * takes 5 MiB in memory: 16 such incidents were more than the heap has.
+ */
+const MAX_AWAKE = 4;
 
 export interface Confirmation {
   readonly action: ContainmentAction;

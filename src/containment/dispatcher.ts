@@ -3,11 +3,11 @@
  *
  * Each lane has one connection at a time. A report never waits for any of this.
  */
-import { ACTIONS, type ContainmentAction } from '../../machines/vocabulary.ts';
+import { ACTIONS, BY_HAND, type ContainmentAction, type Directive } from '../../machines/vocabulary.ts';
 import { type Clock, SECOND } from '../clock.ts';
 import type { DeliveryName } from '../domain/delivery.ts';
 import type { IncidentActor } from '../incidents/incident-actor.ts';
-import type { Targets } from '../policy/targets.ts';
+import type { Endpoint, Target, Targets } from '../policy/targets.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import { ask } from './broker-target.ts';
 import { bodyFor, headersFor } from './directive.ts';
@@ -15,7 +15,8 @@ import { send } from './http-target.ts';
 import { Lane } from './lane.ts';
 import type { AttemptResult } from './attempt-result.ts';
 
-const HTTP_TIMEOUT = 5 * SECOND;
+/** An agent that freezes drains its work first, for up to 35 s. */
+const HTTP_TIMEOUT = 40 * SECOND;
 const BROKER_TIMEOUT = 90 * SECOND;
 
 export interface DispatcherDependencies {
@@ -65,7 +66,7 @@ export class Dispatcher {
   async #attempt(name: DeliveryName, signal: AbortSignal): Promise<AttemptResult | undefined> {
     const { incidents, targets } = this.#dependencies;
     const target = targets()[name.action];
-    const endpoint = target?.[name.directive];
+    const endpoint = endpointOf(target, name.directive);
     const broker = name.directive === 'engage' ? target?.broker : undefined;
     if (endpoint === undefined && broker === undefined) return undefined;
     const actor = incidents.actor(name.incident);
@@ -86,8 +87,15 @@ export class Dispatcher {
         signal,
         confirm: target?.confirm,
         final: target?.final,
+        doneWhen: target?.done_when,
       });
     }
     return broker && ask({ broker, body, timeout: target?.timeout ?? BROKER_TIMEOUT, signal });
   }
+}
+
+/** Where a directive is sent; undefined when it is not sent as a request. */
+function endpointOf(target: Target | undefined, directive: Directive): Endpoint | undefined {
+  const endpoint = target?.[directive];
+  return endpoint === BY_HAND ? undefined : endpoint;
 }

@@ -12,7 +12,7 @@ import {
   type DeliveryStatus,
 } from '../../machines/delivery.ts';
 import type { Standing } from '../../machines/incident.ts';
-import type { Channel, ContainmentAction, Directive } from '../../machines/vocabulary.ts';
+import { BY_HAND, type Channel, type ContainmentAction, type Directive } from '../../machines/vocabulary.ts';
 import { DELIVERY_EVENTS, type DeliveryEntry, type Entry, type Receipt } from './entries.ts';
 
 /** A delivery as every endpoint shows it. Times are RFC 3339. */
@@ -96,10 +96,14 @@ export function standingOf({ status, overdue_at }: Pick<DeliveryRecord, 'status'
   }
 }
 
-/** Why it is not known that it was carried out; undefined when it is known, or was for a time. An alert always is. */
+/**
+ * Why it is not known that it was carried out; undefined when it is known, or was for a time. An alert always is. What a
+ * person does by hand is waited for by nobody, so it is never overdue.
+ */
 export function waitOf(delivery: DeliveryRecord): Exclude<Standing, 'confirmed'> | undefined {
   const standing = standingOf(delivery);
-  return standing === 'confirmed' || delivery.status === 'lost' || delivery.via === 'log' ? undefined : standing;
+  const isAwaited = delivery.status !== 'lost' && delivery.via !== 'log' && delivery.via !== BY_HAND;
+  return standing === 'confirmed' || !isAwaited ? undefined : standing;
 }
 
 /** Whether it is still to be carried out or was lost: what `superseded` may follow, and a confirmation can mend. */

@@ -309,7 +309,12 @@ export type UntakenEntries = {
 /** `service.started` */
 export type ServiceStartedData = {
   readonly service_version: string;
-  readonly policy: { readonly digest: string; readonly source: string };
+  readonly policy: {
+    readonly digest: string;
+    readonly source: string;
+    /** The actions whose target the environment names, and not the policy. */
+    readonly targets_from_environment?: readonly ContainmentAction[];
+  };
   /** Whether the log had a checkpoint beside it. */
   readonly checkpoint: 'present' | 'absent';
   /** In the first entry of a log: a random number in hex, so that no two logs begin alike. */

@@ -1,3 +1,4 @@
+import { BY_HAND } from '../../machines/vocabulary.ts';
 import type { Burst, Policy, PolicyContent } from './policy.ts';
 import { originOf, type TargetUrl } from './target-url.ts';
 import type { Target, Webhook } from './targets.ts';
@@ -34,7 +35,7 @@ export interface PolicyDocument {
 export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = 'whole'): PolicyDocument => {
   const shown = addresses === 'whole' ? ({ text }: TargetUrl): string => text : originOf;
   const { version, source, path, digest, loaded_at, rules, targets, notify, parts } = policy;
-  const { attention_after, overdue_after, burst, report_bytes_per_day } = policy;
+  const { attention_after, overdue_after, burst, report_bytes_per_day, from_environment: given = [] } = policy;
   return {
     version,
     source,
@@ -44,12 +45,17 @@ export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = '
     ...(addresses === 'origin' && hasAddresses(policy) ? { addresses } : {}),
     rules,
     targets: Object.fromEntries(
-      Object.entries(targets).flatMap(([action, target]) => (target ? [[action, targetDocument(target, shown)]] : [])),
+      Object.entries(targets).flatMap(([action, target]) =>
+        target
+          ? [[action, { ...targetDocument(target, shown), ...(given.some((one) => one === action) && FROM) }]]
+          : [],
+      ),
     ),
-    notify: notify.map(({ url, prove, events }: Webhook) => ({
+    notify: notify.map(({ url, prove, events, alerts }: Webhook) => ({
       url: shown(url),
       ...(prove !== undefined && { prove }),
       ...(events && { events }),
+      ...(alerts && { alerts }),
     })),
     attention_after,
     overdue_after,
@@ -61,16 +67,20 @@ export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = '
 
 const hasAddresses = ({ targets, notify }: Policy): boolean => notify.length + Object.keys(targets).length > 0;
 
+/** Says that a target is not in the file: variables of the environment name it. */
+const FROM = { from: 'environment' } as const;
+
 const targetDocument = (
-  { engage, release, broker, prove, timeout, confirm_every, confirm, final }: Target,
+  { engage, release, broker, prove, timeout, confirm_every, confirm, final, done_when }: Target,
   shown: (url: TargetUrl) => string,
 ): object => ({
   ...(engage && { engage: { ...engage, url: shown(engage.url) } }),
-  ...(release && { release: { ...release, url: shown(release.url) } }),
+  ...(release && { release: release === BY_HAND ? release : { ...release, url: shown(release.url) } }),
   ...(broker && { broker }),
   ...(prove !== undefined && { prove }),
   ...(timeout !== undefined && { timeout }),
   ...(confirm_every !== undefined && { confirm_every }),
   ...(confirm !== undefined && { confirm }),
   ...(final !== undefined && { final }),
+  ...(done_when !== undefined && { done_when }),
 });

@@ -33,12 +33,13 @@ export function partsOf(
       ...(rule.auto_contain ? [`rules.${name}.auto_contain`] : []),
       ...rule.actions.map((action) => `rules.${name}.actions.${action}`),
       ...(rule.min_severity === undefined ? [] : [`rules.${name}.min_severity`]),
+      ...(rule.answer_after === undefined ? [] : [`rules.${name}.answer_after`]),
     ]),
     ...Object.entries(targets).flatMap(([action, target]) => partsIn(`targets.${action}`, target)),
-    ...notify.flatMap(({ url, events = [ALL], ...webhook }) => [
-      ...partsIn(`notify.${nameOf(url)}`, webhook),
-      ...events.map((event) => `notify.${nameOf(url)}.events.${event}`),
-    ]),
+    ...notify.flatMap(({ url, alerts, events = [ALL], ...webhook }) => {
+      const place = `${alerts === undefined ? 'notify' : 'alerting.webhooks'}.${nameOf(url)}`;
+      return [...partsIn(place, webhook), ...(alerts ?? events).map((event) => `${place}.events.${event}`)];
+    }),
     ...(attention_after === DEFAULT_ATTENTION_AFTER ? [] : ['attention_after']),
     ...(overdue_after === DEFAULT_OVERDUE_AFTER ? [] : ['overdue_after']),
     ...(burst === undefined ? [] : ['burst']),

@@ -1,5 +1,5 @@
 /** The containment policy as the service uses it, and the error that refuses one. */
-import type { IncidentClass, Rule } from '../../machines/vocabulary.ts';
+import type { ContainmentAction, IncidentClass, Rule } from '../../machines/vocabulary.ts';
 import { HOUR, SECOND } from '../clock.ts';
 import { type FileFault, refusalOf } from './file-faults.ts';
 import type { Targets, Webhook } from './targets.ts';
@@ -45,6 +45,8 @@ export interface Policy extends PolicyContent {
   readonly parts: readonly string[];
   /** RFC 3339 in UTC with milliseconds. */
   readonly loaded_at: string;
+  /** The actions whose target the environment names, and not the file; not there when there are none. */
+  readonly from_environment?: readonly ContainmentAction[];
 }
 
 /** One fault of a policy file. The message says what is wrong and what is allowed. Lines count from 1. */

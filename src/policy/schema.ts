@@ -11,7 +11,7 @@ import type { IncidentClass } from '../../machines/vocabulary.ts';
 import { BUILT_IN_RULES } from './defaults.ts';
 import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './strict-schemas.ts';
 import { DEFAULT_ATTENTION_AFTER, DEFAULT_OVERDUE_AFTER } from './policy.ts';
-import { duration, notify, targets } from './target-schema.ts';
+import { alerting, duration, notify, targets } from './target-schema.ts';
 import { shown } from './fault-messages.ts';
 
 const trueOrFalse = z.boolean({
@@ -38,6 +38,7 @@ const rule = (incidentClass: IncidentClass) => {
     actions: z._default(actions, [...builtIn.actions]),
     default_severity: z._default(oneOf('severity', SEVERITIES), builtIn.default_severity),
     min_severity: z.exactOptional(oneOf('severity', SEVERITIES)),
+    answer_after: z.exactOptional(duration('1s', '40s')),
   }).check(
     z.refine((given) => !(given.auto_contain && given.actions?.length === 0), {
       ...evenIfFaulty,
@@ -93,4 +94,11 @@ export const PolicyFile = closed('key', {
   overdue_after: z._default(z.optional(duration('1s', '24h')), DEFAULT_OVERDUE_AFTER),
   burst: z.exactOptional(burst),
   report_bytes_per_day: z.exactOptional(wholeNumber(1, 1e12)),
+  alerting: z.prefault(
+    z.pipe(
+      z.transform((value) => value ?? {}),
+      alerting,
+    ),
+    {},
+  ),
 });

@@ -67,7 +67,13 @@ const health = named(
         last_error: maybe(text()),
       } satisfies FieldsOf<WebhookStatus>),
     ),
-    policy: z.object({ ...policyFields, path: maybe(text()) }),
+    policy: z.object({
+      ...policyFields,
+      path: maybe(text()),
+      targets_from_environment: maybe(
+        meaning(z.array(action), 'The actions whose target the environment names, and not the file.'),
+      ),
+    }),
     access: accessNow,
   }),
 );
