@@ -81,16 +81,19 @@ export const judgeBundle = (body: Buffer, request: AttestationRequest): BundleVe
   return { kind: 'refused', faults: signature === undefined ? [...faults, ...findingsOf(bundle)] : faults };
 };
 
-/** The bundle in an answer, and the texts of it that may have been signed. @throws ExactJsonError */
-const read = (body: Buffer): { readonly bundle: Bundle; readonly forms: readonly string[] } => {
+/** Makes one of the texts that may have been signed. */
+type SignedForm = () => string;
+
+/** The bundle in an answer, and its texts, the appliance's first: others are made only when that is not signed. */
+const read = (body: Buffer): { readonly bundle: Bundle; readonly forms: readonly SignedForm[] } => {
   const text = body.toString();
   if (!body.equals(Buffer.from(text))) throw new ExactJsonError('invalid UTF-8');
   const unsigned = sortedText(text, { replaced: { bundle_hmac: '' } });
   const bundle = JSON.parse(text) as JsonValue;
   if (!isObject(bundle)) throw new ExactJsonError('no JSON object');
-  const forms = [unsigned, escaped(unsigned), escapedByGo(unsigned)];
   // With numbers as Python writes them, unless a double changes one: then that text is another bundle's.
-  return { bundle, forms: keepsNumbers(text) ? [...forms, canonicalForm({ ...bundle, bundle_hmac: '' })] : forms };
+  const canonical = (): string => (keepsNumbers(text) ? canonicalForm({ ...bundle, bundle_hmac: '' }) : unsigned);
+  return { bundle, forms: [() => escapedByGo(unsigned), () => unsigned, () => escaped(unsigned), canonical] };
 };
 
 const isObject = (value: JsonValue | undefined): value is Bundle =>
@@ -105,16 +108,24 @@ const keepsNumbers = (text: string): boolean => {
   }
 };
 
-/** As Go's `encoding/json` writes strings. None of these characters occurs outside of one. */
-const escapedByGo = (text: string): string =>
-  text.replaceAll(/[<>&\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+/** What Go's `encoding/json` escapes besides. None of these characters occurs outside of a string. */
+const ESCAPED_BY_GO = ['<', '>', '&', '\u2028', '\u2029'].map(
+  (character) => [character, `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`] as const,
+);
 
-const signatureFault = (found: JsonValue | undefined, forms: readonly string[], key: Buffer): string | undefined => {
+const escapedByGo = (text: string): string =>
+  ESCAPED_BY_GO.reduce((changed, [character, escape]) => changed.replaceAll(character, escape), text);
+
+const signatureFault = (
+  found: JsonValue | undefined,
+  forms: readonly SignedForm[],
+  key: Buffer,
+): string | undefined => {
   const fault = digestFault(found, 'bundle_hmac');
   if (fault !== undefined) return fault;
   const presented = Buffer.from(found as string, 'hex');
-  const holds = forms.map((form) => timingSafeEqual(createHmac('sha256', key).update(form).digest(), presented));
-  return holds.includes(true) ? undefined : 'bundle_hmac does not hold: the bundle is not signed with our key';
+  const holds = forms.some((form) => timingSafeEqual(createHmac('sha256', key).update(form()).digest(), presented));
+  return holds ? undefined : 'bundle_hmac does not hold: the bundle is not signed with our key';
 };
 
 const nonceFaults = (found: JsonValue | undefined, sent: string): readonly string[] => {
