@@ -40,6 +40,16 @@ export const ACTIONS = [
 ] as const;
 export type ContainmentAction = (typeof ACTIONS)[number];
 
+/**
+ * What a rule may ask for before an incident may be resolved, in the order in which lists show it: a person acknowledges
+ * that the machine may be trusted again, and the attestor proves it.
+ */
+export const RECOVERY_STEPS = ['acknowledge', 'attest'] as const;
+export type RecoveryStep = (typeof RECOVERY_STEPS)[number];
+
+/** What a rule asks for. A step that is false or left out is not asked for. */
+export type RecoveryRule = { readonly [Step in RecoveryStep]?: boolean };
+
 /** What the policy says about one class of incident. */
 export type Rule = {
   /** Whether a report of this class engages the actions at once. */
@@ -50,6 +60,8 @@ export type Rule = {
   readonly default_severity: Severity;
   /** The least severity of an incident of this class, whatever its report says. */
   readonly min_severity?: Severity;
+  /** What must be done before an incident of this class may be resolved; nothing when it is left out. */
+  readonly recovery?: RecoveryRule;
 };
 
 /** Whether a severity is above another. */

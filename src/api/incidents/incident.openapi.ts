@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { COMMAND_TABLE, COMMANDS, type Done } from '../../../machines/commands.ts';
 import type { NextTransition } from '../../../machines/transitions.ts';
+import { RECOVERY_STEPS } from '../../../machines/vocabulary.ts';
 import type { Incident, LatestReport } from '../../domain/incident.ts';
 import { containment } from '../containment/posture.openapi.ts';
 import { meaning, named } from '../openapi/described.ts';
@@ -91,6 +92,7 @@ const nextTransition = z.object({
   allowed: z.boolean(),
   target: meaning(z.nullable(text()), 'The state that it leads to; null when the state stays the same.'),
   reason: maybe(meaning(text(), 'Why it is not allowed.')),
+  missing: maybe(meaning(z.array(z.enum(RECOVERY_STEPS)), 'What the recovery still needs, when that is the reason.')),
 } satisfies FieldsOf<NextTransition>);
 
 export const nextTransitions = meaning(
