@@ -40,6 +40,16 @@ export const ACTIONS = [
 ] as const;
 export type ContainmentAction = (typeof ACTIONS)[number];
 
+/**
+ * What a rule may ask for before an incident may be resolved, in the order in which lists show it: a person acknowledges
+ * that the machine may be trusted again, and the attestor proves it.
+ */
+export const RECOVERY_STEPS = ['acknowledge', 'attest'] as const;
+export type RecoveryStep = (typeof RECOVERY_STEPS)[number];
+
+/** What a rule asks for. A step that is false or left out is not asked for. */
+export type RecoveryRule = { readonly [Step in RecoveryStep]?: boolean };
+
 /** What the policy says about one class of incident. */
 export type Rule = {
   /** Whether a report of this class engages the actions at once. */
@@ -50,7 +60,33 @@ export type Rule = {
   readonly default_severity: Severity;
   /** The least severity of an incident of this class, whatever its report says. */
   readonly min_severity?: Severity;
+  /** What must be done before an incident of this class may be resolved; nothing when it is left out. */
+  readonly recovery?: RecoveryRule;
 };
+
+/**
+ * What a principal may be allowed to do. There is no order: who has one role has no other one by that.
+ *
+ * - `reader` reads, where reads need a token;
+ * - `reporter` reports, from its own sources and of its own classes;
+ * - `implementer` carries actions out: reads their posture and confirms them;
+ * - `operator` works incidents: contains, acknowledges and resolves them, has deliveries tried again;
+ * - `recovery` says that an incident is over where its rule asks for a recovery;
+ * - `auditor` takes evidence away: exports and bundles;
+ * - `anchor` records anchors of the log;
+ * - `admin` looks after the recorder: policy, archive, findings.
+ */
+export const ROLES = [
+  'reader',
+  'reporter',
+  'implementer',
+  'operator',
+  'recovery',
+  'auditor',
+  'anchor',
+  'admin',
+] as const;
+export type Role = (typeof ROLES)[number];
 
 /** Whether a severity is above another. */
 export const isMoreSevere = (one: Severity, other: Severity): boolean =>

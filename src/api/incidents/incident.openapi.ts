@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { COMMAND_TABLE, COMMANDS, type Done } from '../../../machines/commands.ts';
 import type { NextTransition } from '../../../machines/transitions.ts';
+import { RECOVERY_STEPS } from '../../../machines/vocabulary.ts';
 import type { Incident, LatestReport } from '../../domain/incident.ts';
 import { containment } from '../containment/posture.openapi.ts';
 import { meaning, named } from '../openapi/described.ts';
@@ -20,6 +21,8 @@ import {
 } from '../openapi/values.ts';
 import { type Entry, ENTRY_EVENTS } from '../../domain/entries.ts';
 
+const claimed = meaning(z.literal(true), 'Nothing but the command itself says who gave it.');
+
 /** When each command was carried out, and who gave it: `contained_at`, `contained_by`. */
 const stamps = Object.fromEntries<z.ZodMiniType>(
   COMMANDS.flatMap((name) => {
@@ -27,9 +30,10 @@ const stamps = Object.fromEntries<z.ZodMiniType>(
     return [
       [`${done}_at`, maybe(time)],
       [`${done}_by`, maybe(text())],
+      [`${done}_by_claimed`, maybe(claimed)],
     ] as const;
   }),
-) as FieldsOf<Pick<Incident, `${Done}_at` | `${Done}_by`>>;
+) as FieldsOf<Pick<Incident, `${Done}_at` | `${Done}_by` | `${Done}_by_claimed`>>;
 
 export const incident = named(
   'Incident',
@@ -91,6 +95,7 @@ const nextTransition = z.object({
   allowed: z.boolean(),
   target: meaning(z.nullable(text()), 'The state that it leads to; null when the state stays the same.'),
   reason: maybe(meaning(text(), 'Why it is not allowed.')),
+  missing: maybe(meaning(z.array(z.enum(RECOVERY_STEPS)), 'What the recovery still needs, when that is the reason.')),
 } satisfies FieldsOf<NextTransition>);
 
 export const nextTransitions = meaning(
