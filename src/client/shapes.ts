@@ -70,6 +70,8 @@ export interface Incident extends IncidentStamps {
   readonly containment_actions?: readonly ContainmentAction[];
   /** The state of its containment, once contained. */
   readonly containment?: Containment;
+  /** The outcomes that are known of its actions. */
+  readonly containment_results?: readonly ContainmentResult[];
   /** The latest note of a person. */
   readonly note?: string;
   readonly dedup_key?: string;
@@ -95,6 +97,16 @@ export type DeliveryStatus =
 export interface Containment {
   readonly status: ContainmentStatus;
   readonly actions: readonly Delivery[];
+}
+
+/** What became of one action of an incident. */
+export interface ContainmentResult {
+  readonly action: ContainmentAction;
+  readonly success: boolean;
+  /** Why it is not a success. */
+  readonly error?: string;
+  /** When the outcome was known. */
+  readonly completed_at: string;
 }
 
 /** The delivery of one action of one incident to the service that carries it out. */

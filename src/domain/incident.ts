@@ -16,6 +16,7 @@ import type {
   Severity,
   State,
 } from '../../machines/vocabulary.ts';
+import { type ContainmentResult, resultsAfter } from './containment-results.ts';
 import { Contradiction } from './contradiction.ts';
 import {
   alerted,
@@ -72,6 +73,8 @@ export interface Incident extends Stamps {
   readonly containment_actions?: readonly ContainmentAction[];
   /** What has become of them, once contained. */
   readonly containment?: Containment;
+  /** The outcomes that are known of them; see `containment-results.ts`. */
+  readonly containment_results?: readonly ContainmentResult[];
   /** The latest note that a person left. */
   readonly note?: string;
   readonly dedup_key?: string;
@@ -223,19 +226,32 @@ export function evolve(
   const { version } = entry.data;
   if (version !== incident.version + 1)
     throw new Contradiction(entry, `version ${version} follows ${incident.version}`);
+  const changed = changedFields(incident, entry, snapshot, delivery);
+  const results = changed.containment && resultsIn(incident, changed.containment, entry.timestamp);
+  const kept = isRising(entry) ? withoutFields(incident, ORIGIN) : incident;
   return {
     seq,
     snapshot,
     decisive: isDecisive(incident, entry, decisive) ? version : decisive,
     incident: {
-      ...(isRising(entry) ? withoutOrigin(incident) : incident),
-      ...changedFields(incident, entry, snapshot, delivery),
+      ...(results?.length === 0 ? withoutFields(kept, RESULTS) : kept),
+      ...changed,
+      ...(results === undefined || results.length === 0 ? undefined : { containment_results: results }),
       state: agreed(entry, snapshot),
       updated_at: entry.timestamp,
       version,
       hash: entry.entry_hash,
     },
   };
+}
+
+/** The outcomes that are known once an entry has changed the containment of an incident. */
+function resultsIn(
+  { containment, containment_results: results }: Incident,
+  { actions }: Containment,
+  timestamp: string,
+): readonly ContainmentResult[] {
+  return resultsAfter({ actions: containment?.actions ?? [], results }, actions, timestamp);
 }
 
 /**
@@ -250,11 +266,13 @@ function isDecisive({ state, version }: Incident, entry: IncidentEntry, last: nu
 const isRising = ({ event, data }: IncidentEntry): boolean =>
   event === 'incident.recurred' && data.attention === 'severity';
 
-/** The incident without what was said about its severity. */
-function withoutOrigin(incident: Incident): Incident {
+/** What is said about the severity of an incident. */
+const ORIGIN = ['default_severity', 'reported_severity'] as const;
+const RESULTS = ['containment_results'] as const;
+
+function withoutFields(incident: Incident, fields: readonly (typeof ORIGIN | typeof RESULTS)[number][]): Incident {
   const rest: { -readonly [Field in keyof Incident]: Incident[Field] } = { ...incident };
-  delete rest.default_severity;
-  delete rest.reported_severity;
+  for (const field of fields) delete rest[field];
   return rest;
 }
 

@@ -7,6 +7,7 @@
  */
 import { writeExact } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
+import type { ContainmentResult } from './containment-results.ts';
 import type { DeliveryRecord } from './delivery.ts';
 import type { Entry, Receipt } from './entries.ts';
 import type { Incident } from './incident.ts';
@@ -34,11 +35,19 @@ export function publicDelivery<Delivery extends Omit<DeliveryRecord, 'action'>>(
 export function publicIncident(json: string): string {
   if (!SAYS_SOMETHING.test(json)) return json;
   const incident = JSON.parse(json) as Incident;
-  const { containment } = incident;
+  const { containment, containment_results: results } = incident;
   if (containment === undefined) return json;
   const actions = containment.actions.map(publicDelivery);
-  return writeExact({ ...incident, containment: { ...containment, actions } } as unknown as JsonValue);
+  const shown = {
+    ...incident,
+    containment: { ...containment, actions },
+    ...(results === undefined ? undefined : { containment_results: results.map(publicResult) }),
+  };
+  return writeExact(shown as unknown as JsonValue);
 }
+
+const publicResult = (result: ContainmentResult): ContainmentResult =>
+  result.error === undefined ? result : { ...result, error: withoutAnswer(result.error) };
 
 /** A quick look: whether a text may hold words of a service. */
 const SAYS_SOMETHING = /"last_error":|"receipt":/;
