@@ -16,7 +16,6 @@ import {
   type ChartRule,
   type IncidentEvent,
   missingSteps,
-  stepsOf,
 } from './incident.ts';
 import { type NextTransition, transitionsFrom } from './transitions.ts';
 import {
@@ -26,6 +25,7 @@ import {
   type RecoveryStep,
   type Rule,
   type State,
+  stepsOf,
 } from './vocabulary.ts';
 
 export type IncidentSnapshot = SnapshotFrom<typeof incidentMachine>;

@@ -32,6 +32,7 @@ import {
   type RecoveryRule,
   type RecoveryStep,
   type Rule,
+  stepsOf,
 } from './vocabulary.ts';
 
 /**
@@ -121,10 +122,6 @@ function askedBy({ standings }: IncidentContext, event: IncidentEvent): readonly
   const { auto_contain, actions } = rule;
   return auto_contain ? [...broken, ...actions.filter((action) => standings[action] === undefined)] : broken;
 }
-
-/** The steps that a rule asks for, in their order. */
-export const stepsOf = (rule: RecoveryRule | undefined): readonly RecoveryStep[] =>
-  RECOVERY_STEPS.filter((step) => rule?.[step] === true);
 
 /** What is still to be done before an incident may be resolved. */
 export const missingSteps = ({ recovery }: Pick<IncidentContext, 'recovery'>): readonly RecoveryStep[] =>

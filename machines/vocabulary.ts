@@ -50,6 +50,10 @@ export type RecoveryStep = (typeof RECOVERY_STEPS)[number];
 /** What a rule asks for. A step that is false or left out is not asked for. */
 export type RecoveryRule = { readonly [Step in RecoveryStep]?: boolean };
 
+/** The steps that a rule asks for, in their order. */
+export const stepsOf = (rule: RecoveryRule | undefined): readonly RecoveryStep[] =>
+  RECOVERY_STEPS.filter((step) => rule?.[step] === true);
+
 /** What the policy says about one class of incident. */
 export type Rule = {
   /** Whether a report of this class engages the actions at once. */

@@ -16,6 +16,10 @@ const KEYS: Readonly<Record<string, string>> = {
   actions: 'The containment actions, in this order.',
   default_severity: 'The severity of a report that names none.',
   min_severity: 'The least severity of an incident of this class, whatever its report says.',
+  recovery: 'What must be done before an incident of this class may be resolved; by default nothing.',
+  acknowledge:
+    'Whether somebody with the role recovery, and not who reported, must say that the machine may be trusted.',
+  attest: 'Whether the attestor (RUNTIME_ATTESTOR_URL) must prove the machine.',
   attention_after: 'An acknowledged incident that recurs after so long without an occurrence needs attention again.',
   overdue_after: 'After how long an engage or a release that is not confirmed is overdue: 30s, 60s, 5m.',
   burst: 'From so many reports of one source and class on, further ones are occurrences of the newest incident.',

@@ -59,8 +59,8 @@ export async function serve(
   { config, clock, logger, token, logRequest }: ServeOptions,
   releases: AsyncDisposableStack,
 ): Promise<Serving> {
-  const { log, projections, incidents, recorder, reads, policy, verification, findings } = record;
-  const { posture, notifier, confirmations, overdue } = containment;
+  const { log, projections, incidents, recorder, recoveries, reads, policy, verification, findings } = record;
+  const { posture, notifier, confirmations, overdue, reattestation } = containment;
   const metrics = releases.adopt(new Metrics(clock), (running) => running.stop());
   const logId = (): string | undefined => record.identity.id;
   const events = new EventStreams({ log, logId, kindOf: (id) => reads.kindOf(id), clock, logger });
@@ -95,6 +95,13 @@ export async function serve(
       perform: recorder.perform.bind(recorder),
     },
     incidents: reads,
+    recoveries: {
+      acknowledge: recoveries.acknowledge.bind(recoveries),
+      waive: recoveries.waive.bind(recoveries),
+      reattest: reattestation.request.bind(reattestation),
+      pending: recoveries.pending.bind(recoveries),
+      of: recoveries.of.bind(recoveries),
+    },
     events,
     statistics: projections.statistics,
     policy,

@@ -2,7 +2,7 @@
  * What an attestor has proved about this machine, as it is kept on record: the answer to one request, after its
  * signature and everything in it held. The names are those of the attestor's bundle.
  */
-export interface AttestationEvidence {
+export type AttestationEvidence = {
   /** When the recorder asked, by its own clock. */
   readonly requested_at: string;
   /** When the attestor measured the machine, as it wrote that: RFC 3339, up to nanoseconds. */
@@ -25,4 +25,4 @@ export interface AttestationEvidence {
   readonly bundle_hmac_verified: true;
   /** What the recorder sent, and what the TPM's quote is bound to: 64 hexadecimal digits. */
   readonly request_nonce: string;
-}
+};

@@ -16,6 +16,8 @@ import type {
   Severity,
   State,
 } from '../../machines/vocabulary.ts';
+import { type ContainmentResult, resultsAfter } from './containment-results.ts';
+import { hasOwnToken } from './caller.ts';
 import { Contradiction } from './contradiction.ts';
 import {
   alerted,
@@ -40,6 +42,7 @@ import {
   type RoutedIntent,
   type StoredEntry,
 } from './entries.ts';
+import { chartEventOfRecovery, type IncidentRecovery, isAboutRecovery, recoveryAfter } from './recovery.ts';
 import { severityOf } from './severity.ts';
 
 /** When each command was carried out, and who gave it. */
@@ -72,6 +75,12 @@ export interface Incident extends Stamps {
   readonly containment_actions?: readonly ContainmentAction[];
   /** What has become of them, once contained. */
   readonly containment?: Containment;
+  /** The outcomes that are known of them; see `containment-results.ts`. */
+  readonly containment_results?: readonly ContainmentResult[];
+  /** What must be done before it may be resolved, if a rule has asked for that. */
+  readonly recovery?: IncidentRecovery;
+  /** Who reported it by a token of their own: names of principals. None of them may acknowledge its recovery. */
+  readonly reported_by?: readonly string[];
   /** The latest note that a person left. */
   readonly note?: string;
   readonly dedup_key?: string;
@@ -138,6 +147,7 @@ export function effectOf({ incident }: IncidentRecord, entry: IncidentEntry): En
   if (isAboutDelivery(entry)) {
     return entry.data.directive === 'release' ? {} : effectOn(changedDelivery(incident, entry));
   }
+  if (isAboutRecovery(entry)) return { event: chartEventOfRecovery(entry) };
   switch (entry.event) {
     case 'incident.reported':
       throw new Contradiction(entry, `incident ${incident.id} was reported before`);
@@ -202,6 +212,8 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
     ...(state === 'contained' ? contained(entry, intents, snapshot) : {}),
     ...(report.dedup_key === undefined ? {} : { dedup_key: report.dedup_key }),
     occurrences: snapshot.context.occurrences,
+    ...recoveryIn(undefined, entry, undefined, snapshot),
+    ...reporters(undefined, entry),
     version,
     hash: entry.entry_hash,
   };
@@ -215,7 +227,7 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
  * @throws Contradiction when the entry says another state, or does not follow the version of the record
  */
 export function evolve(
-  { incident, seq, decisive }: IncidentRecord,
+  { incident, seq, decisive, snapshot: before }: IncidentRecord,
   entry: IncidentEntry,
   snapshot: IncidentSnapshot,
   delivery: DeliveryRecord | undefined,
@@ -223,13 +235,18 @@ export function evolve(
   const { version } = entry.data;
   if (version !== incident.version + 1)
     throw new Contradiction(entry, `version ${version} follows ${incident.version}`);
+  const changed = changedFields(incident, entry, snapshot, delivery);
+  const results = changed.containment && resultsIn(incident, changed.containment, entry.timestamp);
+  const kept = isRising(entry) ? withoutFields(incident, ORIGIN) : incident;
   return {
     seq,
     snapshot,
     decisive: isDecisive(incident, entry, decisive) ? version : decisive,
     incident: {
-      ...(isRising(entry) ? withoutOrigin(incident) : incident),
-      ...changedFields(incident, entry, snapshot, delivery),
+      ...(results?.length === 0 ? withoutFields(kept, RESULTS) : kept),
+      ...changed,
+      ...(results === undefined || results.length === 0 ? undefined : { containment_results: results }),
+      ...recoveryIn(incident, entry, before, snapshot),
       state: agreed(entry, snapshot),
       updated_at: entry.timestamp,
       version,
@@ -238,23 +255,57 @@ export function evolve(
   };
 }
 
+/** The recovery after an entry, as a member of the incident; nothing while no rule has asked for one. */
+function recoveryIn(
+  incident: Incident | undefined,
+  entry: IncidentEntry,
+  before: IncidentSnapshot | undefined,
+  { context }: IncidentSnapshot,
+): Pick<Incident, 'recovery'> | undefined {
+  const recovery = recoveryAfter(incident?.recovery, entry, before?.context, context);
+  return recovery && { recovery };
+}
+
+/** Who has reported the incident so far. Whoever reports with a token that several share can't be told apart. */
+function reporters(
+  incident: Incident | undefined,
+  { data }: EntryOf<'incident.reported'> | EntryOf<'incident.recurred'>,
+): Pick<Incident, 'reported_by'> | undefined {
+  const known = incident?.reported_by ?? [];
+  if (!hasOwnToken(data) || known.includes(data.principal)) return undefined;
+  return { reported_by: [...known, data.principal] };
+}
+
+/** The outcomes that are known once an entry has changed the containment of an incident. */
+function resultsIn(
+  { containment, containment_results: results }: Incident,
+  { actions }: Containment,
+  timestamp: string,
+): readonly ContainmentResult[] {
+  return resultsAfter({ actions: containment?.actions ?? [], results }, actions, timestamp);
+}
+
 /**
  * Whether a command that has not seen an entry might be wrong. An alert belongs to the entry before it.
  * @param last the version of the latest entry that decided something
  */
 function isDecisive({ state, version }: Incident, entry: IncidentEntry, last: number): boolean {
   if (entry.event === 'incident.recurred') return entry.data.attention !== undefined || entry.data.state !== state;
-  return entry.event === 'alert.raised' ? last === version : !isAboutDelivery(entry);
+  if (entry.event === 'alert.raised') return last === version;
+  // To waive a recovery changes what there is to decide; its steps and its requests do not.
+  return isAboutRecovery(entry) ? entry.event === 'recovery.waived' : !isAboutDelivery(entry);
 }
 
 const isRising = ({ event, data }: IncidentEntry): boolean =>
   event === 'incident.recurred' && data.attention === 'severity';
 
-/** The incident without what was said about its severity. */
-function withoutOrigin(incident: Incident): Incident {
+/** What is said about the severity of an incident. */
+const ORIGIN = ['default_severity', 'reported_severity'] as const;
+const RESULTS = ['containment_results'] as const;
+
+function withoutFields(incident: Incident, fields: readonly (typeof ORIGIN | typeof RESULTS)[number][]): Incident {
   const rest: { -readonly [Field in keyof Incident]: Incident[Field] } = { ...incident };
-  delete rest.default_severity;
-  delete rest.reported_severity;
+  for (const field of fields) delete rest[field];
   return rest;
 }
 
@@ -280,7 +331,11 @@ function recurred(
   entry: EntryOf<'incident.recurred'>,
   snapshot: IncidentSnapshot,
 ): Partial<Incident> {
-  const counted = { occurrences: snapshot.context.occurrences, last_seen_at: entry.timestamp };
+  const counted = {
+    occurrences: snapshot.context.occurrences,
+    last_seen_at: entry.timestamp,
+    ...reporters(incident, entry),
+  };
   const { severity, default_severity, reported_severity, report, rule, intents = [] } = entry.data;
   if (severity === undefined || rule === undefined) return counted;
   const { description, evidence } = report;

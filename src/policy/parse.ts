@@ -1,4 +1,4 @@
-import { CLASSES, type IncidentClass } from '../../machines/vocabulary.ts';
+import { CLASSES, type IncidentClass, stepsOf } from '../../machines/vocabulary.ts';
 import type { PolicyContent, PolicyFault } from './policy.ts';
 import { refusedPolicy } from './policy.ts';
 import { PolicyFile } from './schema.ts';
@@ -33,13 +33,28 @@ export const parseFile = (
     const remote = parsed.success && !allowNonLoopback ? remoteTargets(parsed.data) : [];
     if (parsed.success && found.length === 0 && remote.length === 0) {
       const { rules } = value as { readonly rules?: object | null };
-      return { content: parsed.data, classes: CLASSES.filter((name) => Object.hasOwn(rules ?? {}, name)) };
+      return {
+        content: withoutUnasked(parsed.data),
+        classes: CLASSES.filter((name) => Object.hasOwn(rules ?? {}, name)),
+      };
     }
     for (const { path, message } of [...(parsed.error?.issues ?? []), ...remote])
       found.push({ file, line: lineOf(path), message: `${placeOf(path)}: ${message}` });
   }
   throw refusedPolicy(found);
 };
+
+/** The policy without steps that are not asked for: one that says `attest: false` decides what one without it does. */
+const withoutUnasked = (content: PolicyContent): PolicyContent => ({
+  ...content,
+  rules: Object.fromEntries(
+    Object.entries(content.rules).map(([name, { recovery, ...rule }]) => {
+      const steps = stepsOf(recovery);
+      const asked = Object.fromEntries(steps.map((step) => [step, true]));
+      return [name, steps.length === 0 ? rule : { ...rule, recovery: asked }];
+    }),
+  ) as PolicyContent['rules'],
+});
 
 /** A fault for each target that is not on this machine. */
 const remoteTargets = ({ targets, notify }: PolicyContent) => {

@@ -1,9 +1,10 @@
 import * as z from 'zod/mini';
 import { COMMAND_TABLE, COMMANDS, type Done } from '../../../machines/commands.ts';
 import type { NextTransition } from '../../../machines/transitions.ts';
-import { RECOVERY_STEPS } from '../../../machines/vocabulary.ts';
+import type { ContainmentResult } from '../../domain/containment-results.ts';
 import type { Incident, LatestReport } from '../../domain/incident.ts';
 import { containment } from '../containment/posture.openapi.ts';
+import { recovery, step } from '../recovery/recovery-shape.openapi.ts';
 import { meaning, named } from '../openapi/described.ts';
 import {
   action,
@@ -35,6 +36,19 @@ const stamps = Object.fromEntries<z.ZodMiniType>(
   }),
 ) as FieldsOf<Pick<Incident, `${Done}_at` | `${Done}_by` | `${Done}_by_claimed`>>;
 
+const containmentResult = named(
+  'ContainmentResult',
+  'What became of one containment action of an incident.',
+  z.object({
+    action,
+    success: meaning(z.boolean(), 'Whether it was carried out, and is in force as far as is known.'),
+    error: maybe(
+      meaning(text(), 'Why it is not a success. Without the token it has no words of the service’s answer.'),
+    ),
+    completed_at: meaning(time, 'When the outcome was known.'),
+  } satisfies FieldsOf<ContainmentResult>),
+);
+
 export const incident = named(
   'Incident',
   'An incident as it is now.',
@@ -63,7 +77,17 @@ export const incident = named(
     ),
     containment_actions: maybe(meaning(z.array(action), 'The actions of its rule, from containment on.')),
     containment: maybe(containment),
+    containment_results: maybe(
+      meaning(
+        z.array(containmentResult),
+        'The outcomes that are known of its actions: what still waits, or was asked for again, is not listed.',
+      ),
+    ),
     ...stamps,
+    recovery: maybe(recovery),
+    reported_by: maybe(
+      meaning(z.array(text()), 'Who reported it by a token of their own; none of them may acknowledge its recovery.'),
+    ),
     note: maybe(meaning(text(), 'The latest note that a person left.')),
     dedup_key: maybe(text()),
     occurrences: meaning(count, 'How many times it was reported.'),
@@ -95,7 +119,7 @@ const nextTransition = z.object({
   allowed: z.boolean(),
   target: meaning(z.nullable(text()), 'The state that it leads to; null when the state stays the same.'),
   reason: maybe(meaning(text(), 'Why it is not allowed.')),
-  missing: maybe(meaning(z.array(z.enum(RECOVERY_STEPS)), 'What the recovery still needs, when that is the reason.')),
+  missing: maybe(meaning(z.array(step), 'What the recovery still needs, when that is the reason.')),
 } satisfies FieldsOf<NextTransition>);
 
 export const nextTransitions = meaning(

@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { COMMANDS } from '../../../machines/decision.ts';
 import { meaning, named } from './described.ts';
 import { nextTransitions } from '../incidents/incident.openapi.ts';
+import { step } from '../recovery/recovery-shape.openapi.ts';
 import { count, maybe, state, text } from './values.ts';
 
 /** The shapes of errors that several resources give. */
@@ -17,7 +18,13 @@ export const error = named(
 export const illegalTransition = named(
   'IllegalTransition',
   'What the statechart refuses, and what it allows.',
-  z.object({ error: text(), state, allowed: z.array(z.enum(COMMANDS)), transitions: nextTransitions }),
+  z.object({
+    error: text(),
+    state,
+    allowed: z.array(z.enum(COMMANDS)),
+    transitions: nextTransitions,
+    missing: maybe(meaning(z.array(step), 'What its recovery still needs, when that is why.')),
+  }),
 );
 
 export const gone = named(

@@ -44,6 +44,12 @@ export const policy = named(
             actions: z.array(action),
             default_severity: severity,
             min_severity: maybe(severity),
+            recovery: maybe(
+              meaning(
+                z.object({ acknowledge: maybe(z.literal(true)), attest: maybe(z.literal(true)) }),
+                'What must be done before an incident of the class may be resolved.',
+              ),
+            ),
           }),
         ]),
       ),
