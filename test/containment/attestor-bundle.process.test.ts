@@ -27,7 +27,7 @@ describe('a bundle that is signed in Python', () => {
     const extras = fc.sample(jsonValue.filter(isExact), 500);
     const texts = extras.map((extra) => {
       const bundle = { ...trustedBundle(NONCE, '2026-11-30T09:00:01.25+00:00'), extra };
-      return writeExact(bundle as Parameters<typeof writeExact>[0]);
+      return writeExact(bundle);
     });
     const bodies = askPython(this, SIGN, texts) as readonly string[];
     const request = { nonce: NONCE, requestedAt: REQUESTED_AT, answeredAt: REQUESTED_AT + 1000 };
