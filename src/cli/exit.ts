@@ -15,6 +15,9 @@ export const exitCodeOf = (error: unknown): number => {
   return error instanceof NotReachable ? EXIT.notReachable : EXIT.refused;
 };
 
+/** Whether nobody has the token: then every request is refused. A role may be missing for one of them only. */
+export const isOfToken = ({ status, body }: Refused): boolean => status === 403 && body.error === 'forbidden';
+
 /** What was wrong, and what to do about it. */
 export function explain(error: unknown): string {
   const { message, cause } = error as Error;
@@ -31,7 +34,7 @@ export function explain(error: unknown): string {
       : 'start it, or name it with --url or INCIDENT_RECORDER_URL';
     return `${message}: ${advice}`;
   }
-  if (error instanceof Refused && error.status === 403 && error.body.error === 'forbidden')
+  if (error instanceof Refused && isOfToken(error))
     return 'refused (403): this is not the token of the service; name the right file with --token-file';
   if (error instanceof Refused && error.status === 404 && error.body.error === 'incident not found')
     return 'there is no such incident; incident-recorder list shows them all';

@@ -4,7 +4,7 @@ import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../machines/comman
 import { Refused } from '../client/errors.ts';
 import type { Incident } from '../client/shapes.ts';
 import { ApiClient, type OperatorOptions, withOperator } from './api-client.ts';
-import { EXIT, explain } from './exit.ts';
+import { EXIT, explain, isOfToken } from './exit.ts';
 import { adviceLines, stepsIn } from './missing-recovery.ts';
 import { summaryOf } from './summary.ts';
 import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
@@ -20,7 +20,7 @@ export const defineCommand = (command: Command, name: CommandName): Command =>
           await (options.json ? writeJson({ id, outcome: 'done', incident }) : writeLines([summaryOf(incident)]));
         } catch (error) {
           // A refusal of one incident does not stop the others. A wrong token or an unreachable recorder does.
-          if (!(error instanceof Refused) || error.status === 403) throw error;
+          if (!(error instanceof Refused) || isOfToken(error)) throw error;
           process.exitCode = EXIT.refused;
           if (options.json) await writeJson({ id, outcome: 'refused', status: error.status, ...error.body });
           else writeNotice(`${id}: ${adviceFor(error, id)}`);

@@ -4,7 +4,7 @@ import type { NextTransition } from '../../machines/transitions.ts';
 import { pathOfAct, RECOVERY_ACTS, type RecoveryAct, WAIVER } from '../domain/recovery-steps.ts';
 import { Refused } from '../client/errors.ts';
 import { ApiClient, type ApiOptions, withApiClient, withQuery } from './api-client.ts';
-import { EXIT, explain } from './exit.ts';
+import { EXIT, explain, isOfToken } from './exit.ts';
 import { adviceLines, missingIn } from './missing-recovery.ts';
 import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
@@ -50,7 +50,7 @@ async function take(act: RecoveryAct, ids: readonly string[], { by, reason, ...o
       else await writeLines([`${printable(id)}: ${DONE[act.name]}`, ...(await nextFor(api, id))]);
     } catch (error) {
       // A refusal of one incident does not stop the others. A wrong token or an unreachable recorder does.
-      if (!(error instanceof Refused) || error.status === 403) throw error;
+      if (!(error instanceof Refused) || isOfToken(error)) throw error;
       process.exitCode = EXIT.refused;
       if (options.json) await writeJson({ id, outcome: 'refused', status: error.status, ...error.body });
       else writeNotice([`${id}: ${whyNot(error)}`, ...faultsIn(error)].join('\n'));

@@ -10,7 +10,7 @@ import {
 } from '../domain/recovery-steps.ts';
 import { Refused } from '../client/errors.ts';
 import { ApiClient, type ApiOptions, withApiClient, withQuery } from './api-client.ts';
-import { EXIT, explain } from './exit.ts';
+import { EXIT, explain, isOfToken } from './exit.ts';
 import { commandOf } from './missing-recovery.ts';
 import { ageOf } from './terminal/age.ts';
 import { SEVERITY_STYLES } from './terminal/colour.ts';
@@ -43,7 +43,7 @@ async function found(api: ApiClient, ids: readonly string[]): Promise<readonly P
         pending.push(...page.pending_recoveries);
     } catch (error) {
       // An incident that is not there, or needs none, does not hide the others.
-      if (!(error instanceof Refused) || ids.length === 0 || error.status === 403) throw error;
+      if (!(error instanceof Refused) || ids.length === 0 || isOfToken(error)) throw error;
       process.exitCode = EXIT.refused;
       writeNotice(`${query.incident_id}: ${explain(error)}`);
     }

@@ -88,6 +88,10 @@ or it is waived
   incident-recorder recovery waive ${id} --reason <text>  (the role admin)
 `);
 
+    expect((await recorder('list')).stdout).to.match(
+      new RegExp(`^${id} .* contained \\(delivering\\), needs recovery `, 'm'),
+    );
+
     const status = await recorder('recovery', 'status', id);
     expect(status.status).to.equal(0);
     expect(status.stdout).to.match(/^ID +SEVERITY +CLASS +MISSING +SINCE +DONE\n/);
