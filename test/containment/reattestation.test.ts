@@ -8,7 +8,13 @@ import { Reattestation } from '../../src/containment/reattestation.ts';
 import type { Caller } from '../../src/domain/caller.ts';
 import { type Entry, readEntry } from '../../src/domain/entries.ts';
 import { RecorderError } from '../../src/errors.ts';
-import { ATTESTATION_KEY, ATTESTOR_TOKEN, attesting, listeningAttestors, type StandInAttestor } from '../support/attestor.ts';
+import {
+  ATTESTATION_KEY,
+  ATTESTOR_TOKEN,
+  attesting,
+  listeningAttestors,
+  type StandInAttestor,
+} from '../support/attestor.ts';
 import { eventually } from '../support/eventually.ts';
 import { parsed, Recording } from '../support/recording.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
