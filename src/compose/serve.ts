@@ -32,7 +32,7 @@ const builtFile = (name: string): string =>
   join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '../../dist' : '.', name);
 
 export interface ServeOptions {
-  readonly config: Pick<Config, 'bind' | 'allowNonLoopback' | 'readAccess' | 'maxBodyBytes'>;
+  readonly config: Pick<Config, 'bind' | 'allowNonLoopback' | 'readAccess' | 'maxBodyBytes' | 'attestor'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly access: AccessInForce;
@@ -67,7 +67,7 @@ export async function serve(
 
   startLog(record, stagesOf(record, containment, events, metrics, logger));
 
-  const warnings = (): readonly string[] => warningsOf(record, access);
+  const warnings = (): readonly string[] => [...warningsOf(record, access), ...attestorWarnings(policy, config)];
   const startedAt = timestamp(clock.now());
   const reasons = (): readonly string[] => reasonsOf({ log, projections, access });
   metrics.watch({
@@ -194,6 +194,16 @@ function startLog({ log, incidents }: OpenRecord, stages: ReturnType<typeof stag
     const taken: TakenBatch = { ...batch, taken: incidents.take(batch.entries) };
     for (const stage of stages) stage(taken);
   });
+}
+
+/** Rules that ask for what nobody can do: their incidents can only be waived. */
+function attestorWarnings(
+  { current: { rules } }: OpenRecord['policy'],
+  { attestor }: Pick<Config, 'attestor'>,
+): readonly string[] {
+  const asking = Object.entries(rules).flatMap(([name, { recovery }]) => (recovery?.attest === true ? [name] : []));
+  if (attestor !== undefined || asking.length === 0) return [];
+  return [`the policy asks for attestations (${asking.join(', ')}), and RUNTIME_ATTESTOR_URL is not set`];
 }
 
 /** What an operator should know although nothing is broken. */

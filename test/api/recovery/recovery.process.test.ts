@@ -187,7 +187,9 @@ describe('recovery over the API', function () {
     expect(json.recovery.attested.evidence.request_nonce).to.equal(attestor.nonces[1]);
     expect(attestor.nonces).to.have.length(2);
     const { json: history } = await service.get(`/api/v1/incidents/history?id=${incident_id}`);
-    const events = history.map(({ event }: { event: string }) => event).filter((one: string) => /^recovery/.test(one));
+    const events = history
+      .map(({ event }: { event: string }) => event)
+      .filter((one: string) => one.startsWith('recovery'));
     expect(events).to.deep.equal(['recovery.attestation_requested', 'recovery.attested']);
     await home.expectSound();
   });
