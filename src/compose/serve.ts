@@ -9,7 +9,7 @@ import { createApp } from '../api/app.ts';
 import { ConsoleFiles } from '../api/console/console-files.ts';
 import { EventStreams } from '../api/events/event-streams.ts';
 import { ApiServer } from '../api/server/api-server.ts';
-import type { ServiceToken } from '../access/service-token.ts';
+import type { AccessInForce } from '../access/access-in-force.ts';
 import type { DurableBatch } from '../audit/log.ts';
 import { type Clock, SECOND, timestamp } from '../clock.ts';
 import type { BindAddress, Config } from '../config.ts';
@@ -32,10 +32,10 @@ const builtFile = (name: string): string =>
   join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '../../dist' : '.', name);
 
 export interface ServeOptions {
-  readonly config: Pick<Config, 'bind' | 'allowNonLoopback' | 'readAccess' | 'maxBodyBytes'>;
+  readonly config: Pick<Config, 'bind' | 'allowNonLoopback' | 'readAccess' | 'maxBodyBytes' | 'attestor'>;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly token: ServiceToken;
+  readonly access: AccessInForce;
   /** Receives the line of each request for the log of the process. */
   readonly logRequest: (fields: object, trusted: boolean) => void;
 }
@@ -56,7 +56,7 @@ interface TakenBatch extends DurableBatch {
 export async function serve(
   record: OpenRecord,
   containment: RunningContainment,
-  { config, clock, logger, token, logRequest }: ServeOptions,
+  { config, clock, logger, access, logRequest }: ServeOptions,
   releases: AsyncDisposableStack,
 ): Promise<Serving> {
   const { log, projections, incidents, recorder, recoveries, reads, policy, verification, findings } = record;
@@ -67,9 +67,9 @@ export async function serve(
 
   startLog(record, stagesOf(record, containment, events, metrics, logger));
 
-  const warnings = (): readonly string[] => warningsOf(record);
+  const warnings = (): readonly string[] => [...warningsOf(record, access), ...attestorWarnings(policy, config)];
   const startedAt = timestamp(clock.now());
-  const reasons = (): readonly string[] => reasonsOf({ log, projections, token });
+  const reasons = (): readonly string[] => reasonsOf({ log, projections, access });
   metrics.watch({
     log,
     projections,
@@ -82,11 +82,20 @@ export async function serve(
     reasons,
   });
   const reload = async (caller?: Caller): Promise<object> => {
+    // Neither comes into force when the other one is faulty.
+    const putIntoForce = access.prepareReload(log);
     const { version, source, digest, loaded_at } = await policy.reload(log, caller);
     logger.info({ digest, source }, 'policy reloaded');
+    const accessNow = await putIntoForce(caller);
+    if (access.hasFile) logger.info(accessNow, 'access file reloaded');
     for (const warning of warnings()) logger.warn(warning);
     containment.followPolicy();
-    return { policy: { version, source, digest, loaded_at }, removed: policy.removed, warnings: warnings() };
+    return {
+      policy: { version, source, digest, loaded_at },
+      access: accessNow,
+      removed: policy.removed,
+      warnings: warnings(),
+    };
   };
 
   const app = createApp({
@@ -114,7 +123,7 @@ export async function serve(
           verification,
           findings,
           identity: record.identity,
-          token,
+          access,
           notifier,
           overdue,
           warnings,
@@ -127,7 +136,7 @@ export async function serve(
     reading: () => projections.reading,
     metrics,
     activity: projections.activity,
-    access: token,
+    access,
     reload,
     openApi: builtFile('openapi.json'),
     archive: async (before, caller) => {
@@ -147,11 +156,11 @@ export async function serve(
     allowNonLoopback: config.allowNonLoopback,
     overUnixSocket: config.bind.some(({ kind }) => kind !== 'tcp'),
   });
-  const server = await ApiServer.listen(app.callback(), config.bind, { log: logger, clock, access: token });
+  const server = await ApiServer.listen(app.callback(), config.bind, { log: logger, clock, access });
   releases.defer(() => server.close(log.failure === undefined ? GRACE : GRACE_AFTER_FAILURE));
   releases.defer(() => events.close());
   releases.defer(() => posture.stop());
-  const heart = setInterval(beatOf(record, containment, token, logger), HEARTBEAT);
+  const heart = setInterval(beatOf(record, containment, access, logger), HEARTBEAT);
   releases.defer(() => clearInterval(heart));
 
   for (const warning of warnings()) logger.warn(warning);
@@ -187,11 +196,25 @@ function startLog({ log, incidents }: OpenRecord, stages: ReturnType<typeof stag
   });
 }
 
+/** Rules that ask for what nobody can do: their incidents can only be waived. */
+function attestorWarnings(
+  { current: { rules } }: OpenRecord['policy'],
+  { attestor }: Pick<Config, 'attestor'>,
+): readonly string[] {
+  const asking = Object.entries(rules).flatMap(([name, { recovery }]) => (recovery?.attest === true ? [name] : []));
+  if (attestor !== undefined || asking.length === 0) return [];
+  return [`the policy asks for attestations (${asking.join(', ')}), and RUNTIME_ATTESTOR_URL is not set`];
+}
+
 /** What an operator should know although nothing is broken. */
-function warningsOf({ policy, hash, findings, log, verification, projections }: OpenRecord): readonly string[] {
+function warningsOf(
+  { policy, hash, findings, log, verification, projections }: OpenRecord,
+  access: AccessInForce,
+): readonly string[] {
   const { links } = log.status;
   return [
     ...policy.warnings,
+    ...access.warnings,
     ...strandedWarnings(projections, policy.current.targets),
     ...(hash.keyed ? [] : ['no audit key (AUDIT_HMAC_KEY_PATH): the chain shows accidents, not forgery']),
     ...findings.open.map(({ finding, detail }) => `${detail} (acknowledge-damage ${finding})`),
@@ -203,13 +226,18 @@ function warningsOf({ policy, hash, findings, log, verification, projections }: 
 }
 
 /** What is done once a second: everything here mends itself, or waits for its time. */
-function beatOf(record: OpenRecord, containment: RunningContainment, token: ServiceToken, logger: Logger): () => void {
+function beatOf(
+  record: OpenRecord,
+  containment: RunningContainment,
+  access: AccessInForce,
+  logger: Logger,
+): () => void {
   const { log, projections, catchUp, serviceEntries, tornWrite } = record;
   let tokenFault: string | undefined;
   const onFault = (what: string) => (error: unknown) => logger.error({ err: error }, what);
   return () => {
-    if (tokenFault !== token.fault()) {
-      tokenFault = token.fault();
+    if (tokenFault !== access.fault()) {
+      tokenFault = access.fault();
       if (tokenFault === undefined) logger.info('the service token is usable again');
       else logger.error({ reason: tokenFault }, 'every token is refused');
     }

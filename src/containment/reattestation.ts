@@ -33,7 +33,7 @@ const LONGEST_WAIT = 40 * SECOND;
 /** How many clients may wait at the same time. */
 const MOST_WAITING = 32;
 
-export const NO_ATTESTOR = 'RUNTIME_ATTESTOR_URL is not set: there is no attestor to ask';
+const NO_ATTESTOR = 'RUNTIME_ATTESTOR_URL is not set: there is no attestor to ask';
 
 export interface ReattestationDependencies {
   readonly incidents: { actor(id: string): Pick<IncidentActor, 'send' | 'read' | 'proved'> };

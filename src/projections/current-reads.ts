@@ -9,6 +9,7 @@ import type { IncidentClass } from '../../machines/vocabulary.ts';
 import type { ArchivedData, Idempotency, RequestTag, SegmentRange, SkippedEntry } from '../domain/entries.ts';
 import type { RecorderError } from '../errors.ts';
 import { absenceOf } from './absence.ts';
+import type { AccessFiles } from './access-files.ts';
 import type { ArchivedIncidents, EntryRange } from './archived-incidents.ts';
 import type { Findings } from './findings.ts';
 import type { IdempotencyKeys, ReportedUnder } from './idempotency-keys.ts';
@@ -28,6 +29,7 @@ export interface CurrentReadsSources {
   readonly webhooks: Webhooks;
   readonly archive: ArchivedIncidents;
   readonly findings: Findings;
+  readonly accessFiles: AccessFiles;
   /** `seq` of the last entry that was applied. */
   readonly lastSeq: () => number;
 }
@@ -113,7 +115,7 @@ export class CurrentReads {
 
   /** What a `log.archived` entry records of what leaves with these entries. */
   summary(range: EntryRange): Omit<ArchivedData, keyof SegmentRange | 'earlier'> {
-    const { archive, webhooks, findings, lastSeq } = this.#sources;
+    const { archive, webhooks, findings, accessFiles, lastSeq } = this.#sources;
     const found = findings.all();
     const untaken = webhooks.untaken();
     return {
@@ -123,6 +125,7 @@ export class CurrentReads {
       notified: webhooks.all(),
       ...(untaken === undefined ? {} : { untaken }),
       ...(found.length === 0 ? {} : { findings: found }),
+      ...(accessFiles.had ? { access_file: true } : {}),
     };
   }
 }
