@@ -117,6 +117,22 @@ describe('the console: recovery', () => {
     expect(await recovery.getByRole('button').count()).to.equal(0);
   });
 
+  it('says that the attestor is asked, and has it asked again at once', async () => {
+    const service = await startWith(await listen([(response) => response.writeHead(500).end(), attesting()]));
+    const id = await report(service, 'attestation_failure');
+    const tab = await open(addressOf(service, `#/incidents/${id}`));
+    const recovery = tab.getByRole('region', { name: 'Recovery' });
+    forgive(tab, '503');
+    await recovery.getByRole('button', { name: 'Ask the attestor' }).click();
+    await giveToken(tab);
+    await recovery.getByRole('alert').waitFor();
+    await recovery.getByText('being attested', { exact: true }).waitFor();
+    await recovery.getByText(/^the attestor is asked/).waitFor();
+    await picture(tab, 'recovery-asked');
+    await recovery.getByRole('button', { name: 'Ask again now' }).click();
+    await recovery.locator('.delivery.confirmed', { hasText: 'Attest' }).waitFor();
+  });
+
   it('is readable in the dark and on a narrow screen', async () => {
     const service = await startWith(await listen([attesting({ evidence_verified: false })]));
     const id = await report(service, 'attestation_failure');

@@ -107,7 +107,7 @@ const Step = ({ id, step, recovery, mayAct }: StepProps) => {
           {spelled(act.needs)}. Who may: {act.who}.
         </span>
       )}
-      {isMissing && mayAct && !isAsked && <ActButton act={act} id={id} />}
+      {isMissing && mayAct && <ActButton act={act} id={id} label={isAsked ? 'Ask again now' : LABELS[act.name]} />}
     </li>
   );
 };
@@ -179,7 +179,13 @@ const take = async (act: RecoveryAct, id: string, fields: object = {}): Promise<
   }
 };
 
-const ActButton = ({ act, id }: { readonly act: RecoveryAct; readonly id: string }) => {
+interface ActButtonProps {
+  readonly act: RecoveryAct;
+  readonly id: string;
+  readonly label: string;
+}
+
+const ActButton = ({ act, id, label }: ActButtonProps) => {
   const [isUnderWay, setUnderWay] = useState(false);
   const [refusal, setRefusal] = useState<string>();
   const start = async (): Promise<void> => {
@@ -191,7 +197,7 @@ const ActButton = ({ act, id }: { readonly act: RecoveryAct; readonly id: string
   return (
     <>
       <button type="button" disabled={isUnderWay} onClick={() => void start()}>
-        {LABELS[act.name]}
+        {label}
       </button>
       {refusal !== undefined && (
         <span class="error" role="alert">
