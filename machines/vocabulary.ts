@@ -40,6 +40,20 @@ export const ACTIONS = [
 ] as const;
 export type ContainmentAction = (typeof ACTIONS)[number];
 
+/**
+ * What a rule may ask for before an incident may be resolved, in the order in which lists show it: a person acknowledges
+ * that the machine may be trusted again, and the attestor proves it.
+ */
+export const RECOVERY_STEPS = ['acknowledge', 'attest'] as const;
+export type RecoveryStep = (typeof RECOVERY_STEPS)[number];
+
+/** What a rule asks for. A step that is false or left out is not asked for. */
+export type RecoveryRule = { readonly [Step in RecoveryStep]?: boolean };
+
+/** The steps that a rule asks for, in their order. */
+export const stepsOf = (rule: RecoveryRule | undefined): readonly RecoveryStep[] =>
+  RECOVERY_STEPS.filter((step) => rule?.[step] === true);
+
 /** What the policy says about one class of incident. */
 export type Rule = {
   /** Whether a report of this class engages the actions at once. */
@@ -52,6 +66,8 @@ export type Rule = {
   readonly min_severity?: Severity;
   /** How long the answer to a report of this class waits for its containment, in milliseconds; it waits for none by default. */
   readonly answer_after?: number;
+  /** What must be done before an incident of this class may be resolved; nothing when it is left out. */
+  readonly recovery?: RecoveryRule;
 };
 
 /**

@@ -1,6 +1,7 @@
 /** The configuration: read from the environment and checked as a whole, before anything is opened. */
-import { isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import { isAbsolute } from 'node:path';
+import type { AttestorAddress } from './containment/attestor.ts';
 import { RecorderError } from './errors.ts';
 import { isLoopback } from './loopback.ts';
 import { environmentTargets, TARGET_VARIABLES, type TargetVariables } from './policy/environment-targets.ts';
@@ -55,6 +56,8 @@ export interface Config {
   readonly logLevel: LogLevel;
   /** Where actions are sent that the policy has no target for; not there when the environment names no service. */
   readonly environmentTargets?: Targets;
+  /** The attestor that is asked before an incident may be over; undefined when no variable names one. */
+  readonly attestor: AttestorAddress | undefined;
 }
 
 /** A longer body might not fit into an entry of the log (`MAX_ENTRY_BYTES`), and a few of them not into memory. */
@@ -100,6 +103,7 @@ export const readConfig = (env: Environment, defaults: Environment = {}): Config
     segmentBytes: read('AUDIT_SEGMENT_BYTES', String(64 * 1024 * 1024), count(1024, 1024 ** 4)),
     liveActors: read('LIVE_ACTORS', '512', count(1, 100_000)),
     logLevel: read('LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
+    attestor: attestor(read, (fault) => faults.push(fault)),
   };
   if (config.sharedLogDirectory && config.stateDirectory === undefined) {
     faults.push('ALLOW_SHARED_LOG_DIRECTORY needs STATE_DIRECTORY, a directory that only this user can write');
@@ -125,6 +129,37 @@ function targetsIn(
 
 /** Parses the text of a variable. After a call of `fault`, the result is not used. */
 type Parse<Value> = (text: string, fault: (what: string) => void) => Value;
+
+/** Reads a variable, or its default. */
+type Read = <Value>(name: string, fallback: string, parse: Parse<Value>) => Value;
+
+/** Where the appliance's attestor listens. */
+const ATTESTOR = 'http://127.0.0.1:8505';
+
+/** The attestor's three variables. With none of them nobody is asked; the files have no defaults. */
+const attestor = (read: Read, fault: (fault: string) => void): AttestorAddress | undefined => {
+  const given = read('RUNTIME_ATTESTOR_URL', '', (text) => text);
+  const tokenPath = read('RUNTIME_ATTESTOR_TOKEN_PATH', '', optionalPath);
+  const keyPath = read('ATTESTATION_HMAC_KEY_PATH', '', optionalPath);
+  if (given === '' && tokenPath === undefined && keyPath === undefined) return undefined;
+  const origin = read('RUNTIME_ATTESTOR_URL', ATTESTOR, attestorUrl);
+  if (tokenPath === undefined)
+    fault('RUNTIME_ATTESTOR_TOKEN_PATH is not set, and the attestor takes no request without');
+  if (keyPath === undefined) fault('ATTESTATION_HMAC_KEY_PATH is not set, and no answer can be verified without');
+  return { ...origin, tokenPath: tokenPath ?? '', keyPath: keyPath ?? '' };
+};
+
+/** By number, as text: no resolver and no other spelling of an address decides who gets the token. */
+const attestorUrl: Parse<Pick<AttestorAddress, 'host' | 'port' | 'path'>> = (text, fault) => {
+  const [, ipv4 = '', ipv6, digits = '80', path = ''] =
+    /^http:\/\/(?:(127(?:\.\d{1,3}){3})|\[(::1)\])(?::(\d{1,5}))?((?:\/[\w.~-]+)*)\/?$/.exec(text) ?? [];
+  const host = ipv6 ?? ipv4;
+  const port = Number(digits);
+  if ((!isIPv4(host) && !isIPv6(host)) || port === 0 || port > 65_535) {
+    fault(`must be http://127.x.x.x:port or http://[::1]:port, by number, not ${shown(text)}`);
+  }
+  return { host, port, path };
+};
 
 const flag: Parse<boolean> = (text, fault) => {
   if (text !== '0' && text !== '1') fault(`must be 0 or 1, not ${shown(text)}`);

@@ -25,6 +25,7 @@ import { type ApiRoute, routing } from './middleware/routing.ts';
 import { unmatched } from './middleware/unmatched.ts';
 import { openApiRoutes } from './openapi-json/routes.ts';
 import { policyRoutes } from './policy/routes.ts';
+import { recoveryRoutes } from './recovery/routes.ts';
 import { statechartRoutes } from './statecharts/routes.ts';
 import { statisticsRoutes } from './stats/routes.ts';
 import { webhookRoutes } from './webhooks/routes.ts';
@@ -38,6 +39,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     incidentRoutes,
     reportRoutes,
     commandRoutes,
+    recoveryRoutes,
     statisticsRoutes,
     eventRoutes,
     statechartRoutes,

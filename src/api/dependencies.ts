@@ -16,6 +16,8 @@ import type { EventStreams } from './events/event-streams.ts';
 import type { Archivist } from '../incidents/archivist.ts';
 import type { IncidentReads } from '../incidents/incident-reads.ts';
 import type { Recorder } from '../incidents/recorder.ts';
+import type { Recoveries } from '../incidents/recoveries.ts';
+import type { Reattestation } from '../containment/reattestation.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Activity } from '../projections/activity.ts';
@@ -43,6 +45,9 @@ export interface ApiDependencies {
   /** The answers that wait until containment is settled. */
   readonly answers?: Pick<WaitingAnswers, 'wait' | 'incident'>;
   readonly incidents: Pick<IncidentReads, 'get' | 'list' | 'history' | 'transitions'>;
+  readonly recoveries: Pick<Recoveries, 'acknowledge' | 'waive' | 'pending' | 'of'> & {
+    readonly reattest: Reattestation['request'];
+  };
   readonly events: Pick<EventStreams, 'open'>;
   readonly statistics: Pick<Statistics, 'read'>;
   readonly policy: { readonly current: Policy };

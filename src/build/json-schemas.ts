@@ -20,6 +20,10 @@ const KEYS: Readonly<Record<string, string>> = {
   min_severity: 'The least severity of an incident of this class, whatever its report says.',
   answer_after:
     'How long the answer to a report waits until its containment is settled: 1s to 40s. By default it waits for none.',
+  recovery: 'What must be done before an incident of this class may be resolved; by default nothing.',
+  acknowledge:
+    'Whether somebody with the role recovery, and not who reported, must say that the machine may be trusted.',
+  attest: 'Whether the attestor (RUNTIME_ATTESTOR_URL) must prove the machine.',
   attention_after: 'An acknowledged incident that recurs after so long without an occurrence needs attention again.',
   overdue_after: 'After how long an engage or a release that is not confirmed is overdue: 30s, 60s, 5m.',
   burst: 'From so many reports of one source and class on, further ones are occurrences of the newest incident.',

@@ -101,10 +101,15 @@ export class ApiClient {
   }
 
   /** Yields the pages of a list, each as an array. @throws Refused, NotReachable */
-  async *pages<Item>(path: string): AsyncGenerator<readonly Item[]> {
+  pages<Item>(path: string): AsyncGenerator<readonly Item[]> {
+    return this.documents<readonly Item[]>(path);
+  }
+
+  /** Yields what comes in pages, whatever a page is. @throws Refused, NotReachable */
+  async *documents<Page>(path: string): AsyncGenerator<Page> {
     for (let next: string | undefined = path; next !== undefined;) {
       const { text, headers } = accepted(await this.#connection.send(this.#reading(next)));
-      yield JSON.parse(text) as readonly Item[];
+      yield JSON.parse(text) as Page;
       next = /<([^>]*)>; rel="next"/.exec(String(headers.link ?? ''))?.[1];
     }
   }

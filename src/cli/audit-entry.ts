@@ -24,6 +24,12 @@ export function detailOf({ event, data }: AuditEntry): string {
       return words(data.severity, data.class, data.source, data.finding, data.reason);
     case 'containment.overdue':
       return words(data.directive, data.action, `asked for at ${String(data.asked_at)} and not confirmed`);
+    case 'recovery.attested': {
+      const { tpm_ak_public_key_sha256: key } = data.evidence as Readonly<Record<string, string>>;
+      return words('the machine is proved', `TPM key ${String(key).slice(0, 8)}`);
+    }
+    case 'recovery.attestation_failed':
+      return words(data.error, ...((data.faults ?? []) as readonly string[]));
     case 'policy.reloaded':
       return words(
         data.source,

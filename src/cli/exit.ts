@@ -15,6 +15,9 @@ export const exitCodeOf = (error: unknown): number => {
   return error instanceof NotReachable ? EXIT.notReachable : EXIT.refused;
 };
 
+/** Whether nobody has the token: then every request is refused. A role may be missing for one of them only. */
+export const isOfToken = ({ status, body }: Refused): boolean => status === 403 && body.error === 'forbidden';
+
 /** What was wrong, and what to do about it. */
 export function explain(error: unknown): string {
   const { message, cause } = error as Error;

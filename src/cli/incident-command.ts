@@ -4,7 +4,8 @@ import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../machines/comman
 import { Refused } from '../client/errors.ts';
 import type { Incident } from '../client/shapes.ts';
 import { ApiClient, type OperatorOptions, withOperator } from './api-client.ts';
-import { EXIT, explain } from './exit.ts';
+import { EXIT, explain, isOfToken } from './exit.ts';
+import { adviceLines, stepsIn } from './missing-recovery.ts';
 import { summaryOf } from './summary.ts';
 import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
 
@@ -19,7 +20,7 @@ export const defineCommand = (command: Command, name: CommandName): Command =>
           await (options.json ? writeJson({ id, outcome: 'done', incident }) : writeLines([summaryOf(incident)]));
         } catch (error) {
           // A refusal of one incident does not stop the others. A wrong token or an unreachable recorder does.
-          if (!(error instanceof Refused) || error.status === 403) throw error;
+          if (!(error instanceof Refused) || isOfToken(error)) throw error;
           process.exitCode = EXIT.refused;
           if (options.json) await writeJson({ id, outcome: 'refused', status: error.status, ...error.body });
           else writeNotice(`${id}: ${adviceFor(error, id)}`);
@@ -29,7 +30,9 @@ export const defineCommand = (command: Command, name: CommandName): Command =>
   );
 
 function adviceFor(error: Refused, id: string): string {
-  const { error: reason, allowed } = error.body;
+  const { error: reason, allowed, missing } = error.body;
+  const steps = stepsIn(missing);
+  if (steps.length > 0) return [`${String(reason)}:`, ...adviceLines(steps, id).map((line) => `  ${line}`)].join('\n');
   if (error.status !== 409 || !Array.isArray(allowed)) return explain(error);
   const next = COMMANDS.filter((name) => allowed.includes(name)).map((name) => COMMAND_TABLE[name].subcommand);
   const advice = next.length === 0 ? 'nothing is left to do' : `try incident-recorder ${next.join(' or ')} ${id}`;

@@ -121,7 +121,7 @@ const columns = (now: number): readonly Column<Row>[] => [
   },
   {
     header: 'STATE',
-    value: ({ incident: { state, containment } }) => stateWords(state, containment),
+    value: ({ incident: { state, containment, recovery } }) => stateWords({ state, containment, recovery }),
     style: ({ incident: { state, containment } }) => stateStyle(state, containment),
     least: Math.max(...STATES.map(({ length }) => length)),
   },

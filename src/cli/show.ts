@@ -5,6 +5,7 @@ import { STATES } from '../../machines/vocabulary.ts';
 import type { Delivery, Incident } from '../client/shapes.ts';
 import { type AuditEntry, detailOf } from './audit-entry.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
+import { recoveryLines } from './missing-recovery.ts';
 import { stateStyle, summaryOf } from './summary.ts';
 import { ageOf } from './terminal/age.ts';
 import { styled, TROUBLE_STYLE } from './terminal/colour.ts';
@@ -37,6 +38,7 @@ export const define = (command: Command): Command =>
       '',
       ...recordOf(incident, Date.now()),
       ...section('Containment', deliveriesOf(incident)),
+      ...section('Recovery', recoveryLines(incident.recovery, id)),
       ...section('Statechart', chartOf(incident, history, transitions)),
       ...section('Timeline', timelineOf(history)),
     ]);

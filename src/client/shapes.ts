@@ -9,12 +9,13 @@ import type {
   ContainmentStatus,
   Directive,
   IncidentClass,
+  RecoveryStep,
   Severity,
   State,
   Channel,
 } from '../../machines/vocabulary.ts';
 
-export type { ContainmentAction, ContainmentStatus, Directive, IncidentClass, Severity, State, Channel };
+export type { ContainmentAction, ContainmentStatus, Directive, IncidentClass, RecoveryStep, Severity, State, Channel };
 
 type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;
 export type JsonObject = { readonly [name: string]: JsonValue };
@@ -74,6 +75,10 @@ export interface Incident extends IncidentStamps {
   readonly containment?: Containment;
   /** The outcomes that are known of its actions. */
   readonly containment_results?: readonly ContainmentResult[];
+  /** What must be done before it may be resolved, if its rule asks for that. */
+  readonly recovery?: Recovery;
+  /** Who reported it by a token of their own: names of principals. None of them may acknowledge its recovery. */
+  readonly reporters?: readonly string[];
   /** The latest note of a person. */
   readonly note?: string;
   readonly dedup_key?: string;
@@ -83,6 +88,35 @@ export interface Incident extends IncidentStamps {
   readonly version: number;
   /** `entry_hash` of the latest of them. */
   readonly hash: string;
+}
+
+/** What can be done for the recovery of an incident: a step, or to waive it. */
+type RecoveryPart = RecoveryStep | 'waive';
+
+/** When something was done for a recovery, and by whom. */
+interface RecoveryStamp {
+  readonly at: string;
+  readonly by?: string;
+  /** Nothing but the request itself says who it was. */
+  readonly claimed?: true;
+  readonly on_behalf_of?: string;
+}
+
+/** What the rules of an incident ask for before it may be resolved, and what is done. */
+export interface Recovery {
+  readonly required: readonly RecoveryStep[];
+  /** Still to be done; empty when it may be resolved. */
+  readonly missing: readonly RecoveryStep[];
+  readonly acknowledged?: RecoveryStamp;
+  /** The attestor is asked, and the outcome is not known yet. */
+  readonly attestation?: RecoveryStamp;
+  readonly attested?: { readonly at: string; readonly evidence: JsonObject };
+  /** Why the latest attestation failed. */
+  readonly failed?: { readonly at: string; readonly faults?: readonly string[]; readonly last_error?: string };
+  readonly waived?: RecoveryStamp & { readonly reason: string };
+  readonly completed_at?: string;
+  /** What was done and counts no more, and why, until the recovery is complete. */
+  readonly voided?: { readonly at: string; readonly parts: readonly RecoveryPart[]; readonly reason: string };
 }
 
 export type DeliveryStatus =

@@ -29,6 +29,7 @@ import { PolicyInForce } from '../incidents/policy-in-force.ts';
 import { randomPool } from '../incidents/random-pool.ts';
 import { WakeProof } from '../incidents/wake-proof.ts';
 import { Recorder } from '../incidents/recorder.ts';
+import { Recoveries } from '../incidents/recoveries.ts';
 import { RequestTags } from '../incidents/request-tag.ts';
 import { channelOf } from '../policy/targets.ts';
 import { logDamage, progressLog } from '../process-log.ts';
@@ -66,6 +67,7 @@ export interface OpenRecord {
   /** The living incidents. */
   readonly incidents: ActorRegistry;
   readonly recorder: Recorder;
+  readonly recoveries: Recoveries;
   readonly reads: IncidentReads;
   readonly archivist: Archivist;
   /** Completes the write that a crash has torn between its entries. */
@@ -205,6 +207,7 @@ export async function openRecord(
     postureProof,
     incidents,
     recorder,
+    recoveries: new Recoveries({ incidents, projections }),
     reads: new IncidentReads(log, projections, () => identity.id),
     archivist: new Archivist({ log, projections, incidents, clock, isVerified }),
     tornWrite: new UntilDone(() => recorder.complete(catchUp.last)),

@@ -33,7 +33,10 @@ const builtFile = (name: string): string =>
   join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '../../dist' : '.', name);
 
 export interface ServeOptions {
-  readonly config: Pick<Config, 'bind' | 'allowNonLoopback' | 'readAccess' | 'readEvidence' | 'maxBodyBytes'>;
+  readonly config: Pick<
+    Config,
+    'bind' | 'allowNonLoopback' | 'readAccess' | 'readEvidence' | 'maxBodyBytes' | 'attestor'
+  >;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly access: AccessInForce;
@@ -62,8 +65,8 @@ export async function serve(
   { config, clock, logger, access, logRequest, logJournal: journal }: ServeOptions,
   releases: AsyncDisposableStack,
 ): Promise<Serving> {
-  const { log, projections, incidents, recorder, reads, policy, verification, findings } = record;
-  const { posture, notifier, confirmations, overdue } = containment;
+  const { log, projections, incidents, recorder, recoveries, reads, policy, verification, findings } = record;
+  const { posture, notifier, confirmations, overdue, reattestation } = containment;
   const metrics = releases.adopt(new Metrics(clock), (running) => running.stop());
   const logId = (): string | undefined => record.identity.id;
   const events = new EventStreams({ log, logId, kindOf: (id) => reads.kindOf(id), clock, logger });
@@ -75,7 +78,7 @@ export async function serve(
 
   startLog(record, stagesOf(record, containment, events, answers, metrics, logger, journal));
 
-  const warnings = (): readonly string[] => warningsOf(record, access);
+  const warnings = (): readonly string[] => [...warningsOf(record, access), ...attestorWarnings(policy, config)];
   const startedAt = timestamp(clock.now());
   const reasons = (): readonly string[] => reasonsOf({ log, projections, access });
   metrics.watch({
@@ -114,6 +117,13 @@ export async function serve(
     },
     answers,
     incidents: reads,
+    recoveries: {
+      acknowledge: recoveries.acknowledge.bind(recoveries),
+      waive: recoveries.waive.bind(recoveries),
+      reattest: reattestation.request.bind(reattestation),
+      pending: recoveries.pending.bind(recoveries),
+      of: recoveries.of.bind(recoveries),
+    },
     events,
     statistics: projections.statistics,
     policy,
@@ -203,6 +213,16 @@ function startLog({ log, incidents }: OpenRecord, stages: ReturnType<typeof stag
     const taken: TakenBatch = { ...batch, taken: incidents.take(batch.entries) };
     for (const stage of stages) stage(taken);
   });
+}
+
+/** Rules that ask for what nobody can do: their incidents can only be waived. */
+function attestorWarnings(
+  { current: { rules } }: OpenRecord['policy'],
+  { attestor }: Pick<Config, 'attestor'>,
+): readonly string[] {
+  const asking = Object.entries(rules).flatMap(([name, { recovery }]) => (recovery?.attest === true ? [name] : []));
+  if (attestor !== undefined || asking.length === 0) return [];
+  return [`the policy asks for attestations (${asking.join(', ')}), and RUNTIME_ATTESTOR_URL is not set`];
 }
 
 /** What an operator should know although nothing is broken. */

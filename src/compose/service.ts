@@ -74,7 +74,7 @@ export async function startService(
   access.requireFile();
   await using serving = new AsyncDisposableStack();
   const onFault = (error: unknown): void => logger.error({ err: error }, 'containment met an unexpected error');
-  const containment = startContainment(record, clock, serving, onFault);
+  const containment = startContainment(record, clock, serving, onFault, config.attestor);
   const options = { config, clock, logger, access, logRequest, logJournal };
   // A reader that resumes at once must not be refused for a place in this very log.
   const another = log.status.entries === 0 ? undefined : await identify(record, logger);

@@ -131,14 +131,21 @@ export const readAs = async <Result>(send: (token: string | undefined) => Promis
 export const read = <Body>(path: string, ends?: AbortSignal): Promise<ReadAnswer<Body>> =>
   readAs(async (token) => answerOf<Body>(await get(path, { token, signal: ends })));
 
-/** Sends a command in the operator's name, and asks for the token if it is unknown. @throws Refusal, NotSent */
-export const perform = async <Body>(path: string, body: object): Promise<Body> => {
+/**
+ * Sends a command in the operator's name, and asks for the token if it is unknown.
+ * @param nameAs the member of the body that says the operator's name
+ * @throws Refusal, NotSent
+ */
+export const perform = async <Body>(path: string, body: object, nameAs = 'by'): Promise<Body> => {
   for (let refused = false; ;) {
     const who = operator.peek() ?? (await askWho(refused));
     if (who === undefined) throw new NotSent('not sent: it needs a token');
     try {
       const { shared } = await identityOf(who.token);
-      return await command<Body>(path, who.token, { ...body, ...(shared && who.name !== '' && { by: who.name }) });
+      return await command<Body>(path, who.token, {
+        ...body,
+        ...(shared && who.name !== '' && { [nameAs]: who.name }),
+      });
     } catch (error) {
       if (!(error instanceof Refusal) || !error.ofToken) throw error;
       if (operator.peek() === who) leave();

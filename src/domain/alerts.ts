@@ -1,8 +1,10 @@
 /**
  * Which entries raise an alert: those that ask for `log_alert`, those that say that containment went wrong or needs a
  * person, the first of an action and directive that says that it is overdue, and reports that lower a critical
- * severity, raise their incident's, bring it back after a long silence, or come in a burst.
+ * severity, raise their incident's, bring it back after a long silence, or come in a burst. So do those that make void
+ * what was done for a recovery, that waive one, or that say that the machine could not be attested.
  */
+import { reasonOfVoid } from './recovery.ts';
 import type { AlertData, FailedData, IncidentDraft, OverdueData, RoutedIntent } from './entries.ts';
 
 /** What an alert repeats of its incident, so that it can be read by itself. */
@@ -10,13 +12,19 @@ export type AlertSubject = Pick<AlertData, 'class' | 'severity' | 'source'>;
 
 /** The `alert.raised` that follows an entry in the same write; undefined when none does. */
 export function alertAfter(entry: IncidentDraft, subject: AlertSubject): IncidentDraft | undefined {
-  const reason = reasonOf(entry);
+  const reason = [voidReason(entry), reasonOf(entry)].filter((one) => one !== undefined).join('; ') || undefined;
   if (reason === undefined) return undefined;
   const { incident, version, state } = entry.data;
   const { class: ofClass, severity, source } = subject;
   const data: AlertData = { incident, version: version + 1, state, class: ofClass, severity, source, reason };
   return { timestamp: entry.timestamp, event: 'alert.raised', data };
 }
+
+/** Why the recovery of its incident has to be done again, when it was and the entry makes that void. */
+const voidReason = (entry: IncidentDraft): string | undefined =>
+  entry.data.recovery_voided === undefined
+    ? undefined
+    : `its recovery is void and has to be done again: ${reasonOfVoid(entry)}`;
 
 function reasonOf({ event, data }: IncidentDraft): string | undefined {
   switch (event) {
@@ -43,6 +51,13 @@ function reasonOf({ event, data }: IncidentDraft): string | undefined {
       return data.first === true ? reasonOfOverdue(data) : undefined;
     case 'containment.lost':
       return `lost ${data.action}: ${data.reason}`;
+    case 'recovery.waived':
+      return `its recovery is waived by ${data.by ?? data.principal ?? 'an administrator'}: ${data.reason}`;
+    case 'recovery.attestation_failed':
+      return `the machine could not be attested: ${data.faults?.join('; ') ?? data.error}`;
+    case 'recovery.acknowledged':
+    case 'recovery.attestation_requested':
+    case 'recovery.attested':
     case 'incident.acknowledged':
     case 'incident.resolved':
     case 'containment.attempted':

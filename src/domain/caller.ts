@@ -14,6 +14,15 @@ export type Caller = {
   readonly on_behalf_of?: string;
 };
 
+/**
+ * Whether somebody asks with a token of their own, so that the principal says who it is. With a token that several
+ * share, the request itself says it, or nobody does.
+ */
+export const hasOwnToken = <Asking extends Partial<Caller>>(
+  caller: Asking,
+): caller is Asking & { readonly principal: string } =>
+  caller.principal !== undefined && caller.by === caller.principal && caller.claimed === undefined;
+
 /** Who asks, and what they say about it. Members that are not given are left out. */
 export type Signed = Partial<Caller> & { readonly note?: string };
 

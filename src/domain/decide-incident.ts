@@ -29,6 +29,7 @@ import {
 } from './entries.ts';
 import type { Incident, IncidentRecord } from './incident.ts';
 import { obstacleTo, type ReportedEvidence } from './model-evidence.ts';
+import { voidedBetween } from './recovery.ts';
 import { severityOf } from './severity.ts';
 
 /** What an incident can be sent. */
@@ -72,7 +73,14 @@ export type IncidentDecision =
   | { readonly kind: 'accepted'; readonly drafts: readonly IncidentDraft[]; readonly delivery?: DeliveryRecord }
   /** The incident is in that state already, or the news comes too late. */
   | { readonly kind: 'unchanged' }
-  | RefusedCommand;
+  | RefusedMessage
+  /** Somebody else may do it. */
+  | { readonly kind: 'forbidden'; readonly because: string };
+
+export interface RefusedMessage extends RefusedCommand {
+  /** Why, where the state alone does not say it. */
+  readonly because?: string;
+}
 
 const NEEDS_PERSON = { needs_person: true } as const;
 const FIRST = { first: true } as const;
@@ -136,6 +144,7 @@ function decideCommand(
     incident: incident.id,
     version: incident.version + 1,
     state: stateOf(decision.snapshot),
+    ...voidedBetween(snapshot.context, decision.snapshot.context),
     ...signed(caller, note),
     intents: routed(decision.intents, channelOf),
   };
@@ -169,6 +178,7 @@ function decideRecurrence(
     ...(unable.length === 0 ? {} : { unable }),
     ...(burst === undefined ? {} : { burst }),
     ...(request === undefined ? {} : { request }),
+    ...voidedBetween(snapshot.context, decision.snapshot.context),
     ...caller,
   };
   const draft = { timestamp, event: 'incident.recurred', data } as const;
@@ -201,12 +211,15 @@ function decideDelivery(
   const delivery = before && decideNews(before, directive, news);
   if (delivery === undefined) return { kind: 'unchanged' };
   // A release is the posture's: the incident is over, and its statechart does not move.
+  let after = snapshot;
   if (directive === 'engage') {
     const decision = askChart(snapshot, { type: 'delivery', action, standing: standingOf(delivery) });
     if (decision.kind !== 'moved') return { kind: 'unchanged' };
+    after = decision.snapshot;
   }
   const { id, version, state } = incident;
-  const about = { incident: id, version: version + 1, state, action, directive };
+  const voided = voidedBetween(snapshot.context, after.context);
+  const about = { incident: id, version: version + 1, state, action, directive, ...voided };
   return { kind: 'accepted', drafts: withAlert(draftOfNews(about, news, delivery, circumstances), incident), delivery };
 }
 

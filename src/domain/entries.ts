@@ -12,12 +12,14 @@ import type {
   ContainmentAction,
   Directive,
   IncidentClass,
+  RecoveryStep,
   Role,
   Rule,
   Severity,
   State,
 } from '../../machines/vocabulary.ts';
 import type { JsonValue } from '../json/exact-json.ts';
+import type { AttestationEvidence } from './attestation-evidence.ts';
 import type { Caller, Signed } from './caller.ts';
 
 export type JsonObject = { readonly [key: string]: JsonValue };
@@ -80,7 +82,12 @@ export type AboutIncident = {
   readonly version: number;
   /** The incident's state after this entry. */
   readonly state: State;
+  /** What was done for its recovery and counts no more because of this entry; not there when that is nothing. */
+  readonly recovery_voided?: readonly RecoveryPart[];
 };
+
+/** What can be done for the recovery of an incident: a step, or to waive it. */
+export type RecoveryPart = RecoveryStep | 'waive';
 
 /** `incident.reported` */
 export type ReportedData = AboutIncident & {
@@ -121,6 +128,26 @@ export type CommandedData = AboutIncident &
   Signed & {
     readonly intents: readonly RoutedIntent[];
   };
+
+type AboutRecovery = AboutIncident & {
+  /** Lower-case hex SHA-256 of the incident as it was (`bindingForm`): what is done counts for that. */
+  readonly binding: string;
+};
+
+/** `recovery.acknowledged`: a person says that the machine may be trusted again. */
+export type RecoveryAcknowledgedData = AboutRecovery & Signed;
+
+/** `recovery.attestation_requested`: the attestor is to be asked. It is, until the outcome is on record. */
+export type AttestationRequestedData = AboutRecovery & Signed;
+
+/** `recovery.attested`: the attestor has proved the machine. */
+export type AttestedData = AboutRecovery & { readonly evidence: AttestationEvidence };
+
+/** `recovery.attestation_failed`: what was wrong with its answer, or why there was none for a day. */
+export type AttestationFailedData = AboutRecovery & { readonly faults?: readonly string[]; readonly error?: string };
+
+/** `recovery.waived`: an administrator lets the incident be resolved without. */
+export type RecoveryWaivedData = AboutRecovery & Signed & { readonly reason: string };
 
 /** `alert.raised` */
 export type AlertData = AboutIncident & {
@@ -412,6 +439,11 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'notification.delivered': NotifiedData;
   readonly 'webhook.skipped': WebhookSkippedData;
   readonly 'webhook.retried': WebhookRetriedData;
+  readonly 'recovery.acknowledged': RecoveryAcknowledgedData;
+  readonly 'recovery.attestation_requested': AttestationRequestedData;
+  readonly 'recovery.attested': AttestedData;
+  readonly 'recovery.attestation_failed': AttestationFailedData;
+  readonly 'recovery.waived': RecoveryWaivedData;
   readonly 'alert.raised': AlertData | LogAlertData;
 }
 
@@ -438,6 +470,11 @@ export const ENTRY_EVENTS = [
   'containment.lost',
   'containment.retried',
   'containment.heard',
+  'recovery.acknowledged',
+  'recovery.attestation_requested',
+  'recovery.attested',
+  'recovery.attestation_failed',
+  'recovery.waived',
   'notification.delivered',
   'webhook.skipped',
   'webhook.retried',
@@ -506,6 +543,19 @@ export const DELIVERY_EVENTS = [
 export type DeliveryEntry = {
   readonly [Event in (typeof DELIVERY_EVENTS)[number]]: EntryOf<Event>;
 }[(typeof DELIVERY_EVENTS)[number]];
+
+/** The events that are about a recovery. */
+export const RECOVERY_ENTRY_EVENTS = [
+  'recovery.acknowledged',
+  'recovery.attestation_requested',
+  'recovery.attested',
+  'recovery.attestation_failed',
+  'recovery.waived',
+] as const satisfies readonly EntryEvent[];
+export type RecoveryEntryEvent = (typeof RECOVERY_ENTRY_EVENTS)[number];
+export type RecoveryEntry = {
+  readonly [Event in RecoveryEntryEvent]: EntryOf<Event>;
+}[RecoveryEntryEvent];
 
 /** What an event says when it is about an incident; `never` for events that are about none. */
 type IncidentDataOf<Event extends EntryEvent> = Extract<EntryDataOf[Event], AboutIncident>;

@@ -17,6 +17,7 @@ import type {
   State,
 } from '../../machines/vocabulary.ts';
 import { type ContainmentResult, resultsAfter } from './containment-results.ts';
+import { hasOwnToken } from './caller.ts';
 import { Contradiction } from './contradiction.ts';
 import {
   alerted,
@@ -41,6 +42,7 @@ import {
   type RoutedIntent,
   type StoredEntry,
 } from './entries.ts';
+import { chartEventOfRecovery, type IncidentRecovery, isAboutRecovery, recoveryAfter } from './recovery.ts';
 import { severityOf } from './severity.ts';
 
 /** When each command was carried out, and who gave it. */
@@ -77,6 +79,10 @@ export interface Incident extends Stamps {
   readonly containment?: Containment;
   /** The outcomes that are known of them; see `containment-results.ts`. */
   readonly containment_results?: readonly ContainmentResult[];
+  /** What must be done before it may be resolved, if a rule has asked for that. */
+  readonly recovery?: IncidentRecovery;
+  /** Who reported it by a token of their own: names of principals. None of them may acknowledge its recovery. */
+  readonly reporters?: readonly string[];
   /** The latest note that a person left. */
   readonly note?: string;
   readonly dedup_key?: string;
@@ -143,6 +149,7 @@ export function effectOf({ incident }: IncidentRecord, entry: IncidentEntry): En
   if (isAboutDelivery(entry)) {
     return entry.data.directive === 'release' ? {} : effectOn(changedDelivery(incident, entry));
   }
+  if (isAboutRecovery(entry)) return { event: chartEventOfRecovery(entry) };
   switch (entry.event) {
     case 'incident.reported':
       throw new Contradiction(entry, `incident ${incident.id} was reported before`);
@@ -208,6 +215,8 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
     ...(state === 'contained' ? contained(entry, intents, snapshot) : {}),
     ...(report.dedup_key === undefined ? {} : { dedup_key: report.dedup_key }),
     occurrences: snapshot.context.occurrences,
+    ...recoveryIn(undefined, entry, undefined, snapshot),
+    ...reporters(undefined, entry),
     version,
     hash: entry.entry_hash,
   };
@@ -221,7 +230,7 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
  * @throws Contradiction when the entry says another state, or does not follow the version of the record
  */
 export function evolve(
-  { incident, seq, decisive }: IncidentRecord,
+  { incident, seq, decisive, snapshot: before }: IncidentRecord,
   entry: IncidentEntry,
   snapshot: IncidentSnapshot,
   delivery: DeliveryRecord | undefined,
@@ -240,12 +249,34 @@ export function evolve(
       ...(results?.length === 0 ? withoutFields(kept, RESULTS) : kept),
       ...changed,
       ...(results === undefined || results.length === 0 ? undefined : { containment_results: results }),
+      ...recoveryIn(incident, entry, before, snapshot),
       state: agreed(entry, snapshot),
       updated_at: entry.timestamp,
       version,
       hash: entry.entry_hash,
     },
   };
+}
+
+/** The recovery after an entry, as a member of the incident; nothing while no rule has asked for one. */
+function recoveryIn(
+  incident: Incident | undefined,
+  entry: IncidentEntry,
+  before: IncidentSnapshot | undefined,
+  { context }: IncidentSnapshot,
+): Pick<Incident, 'recovery'> | undefined {
+  const recovery = recoveryAfter(incident?.recovery, entry, before?.context, context);
+  return recovery && { recovery };
+}
+
+/** Who has reported the incident so far. Whoever reports with a token that several share can't be told apart. */
+function reporters(
+  incident: Incident | undefined,
+  { data }: EntryOf<'incident.reported'> | EntryOf<'incident.recurred'>,
+): Pick<Incident, 'reporters'> | undefined {
+  const known = incident?.reporters ?? [];
+  if (!hasOwnToken(data) || known.includes(data.principal)) return undefined;
+  return { reporters: [...known, data.principal] };
 }
 
 /** The outcomes that are known once an entry has changed the containment of an incident. */
@@ -263,7 +294,9 @@ function resultsIn(
  */
 function isDecisive({ state, version }: Incident, entry: IncidentEntry, last: number): boolean {
   if (entry.event === 'incident.recurred') return entry.data.attention !== undefined || entry.data.state !== state;
-  return entry.event === 'alert.raised' ? last === version : !isAboutDelivery(entry);
+  if (entry.event === 'alert.raised') return last === version;
+  // To waive a recovery changes what there is to decide; its steps and its requests do not.
+  return isAboutRecovery(entry) ? entry.event === 'recovery.waived' : !isAboutDelivery(entry);
 }
 
 const isRising = ({ event, data }: IncidentEntry): boolean =>
@@ -301,7 +334,11 @@ function recurred(
   entry: EntryOf<'incident.recurred'>,
   snapshot: IncidentSnapshot,
 ): Partial<Incident> {
-  const counted = { occurrences: snapshot.context.occurrences, last_seen_at: entry.timestamp };
+  const counted = {
+    occurrences: snapshot.context.occurrences,
+    last_seen_at: entry.timestamp,
+    ...reporters(incident, entry),
+  };
   const { severity, default_severity, reported_severity, report, rule, intents = [] } = entry.data;
   if (severity === undefined || rule === undefined) return counted;
   const { description, evidence } = report;

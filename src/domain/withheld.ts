@@ -1,7 +1,7 @@
 /**
- * What readers do not get. Most get no words with which targets, brokers and webhooks have answered: they may hold
- * anything, secrets included. Where the service is configured so (`READ_EVIDENCE=restricted`), most get no evidence
- * either. Nobody gets the keys of reports that could be read or guessed.
+ * What readers do not get. Most get no words with which targets, brokers, webhooks and the attestor have answered: they
+ * may hold anything, secrets included. Where the service is configured so (`READ_EVIDENCE=restricted`), most get no
+ * evidence either. Nobody gets the keys of reports that could be read or guessed.
  *
  * An entry of which something is left out names that in `data.withheld`. Its `entry_hash` stays that of the whole
  * entry. An incident without its evidence says so in `withheld`.
@@ -25,7 +25,7 @@ export interface Reader {
 export const AWAITED = 'answered 202: its confirmation is awaited';
 
 /** Where foreign words begin in an error, in the reason of an alert about one, or in what a broker said. */
-const FOREIGN = /^(.*?(?:answered \d{3}|the broker could not)): .*$/s;
+const FOREIGN = /^(.*?(?:answered \d{3}|the broker could not|the machine could not be attested)): .*$/s;
 
 /** The text without what a service said. */
 export const withoutAnswer = (text: string): string => (text === AWAITED ? text : (FOREIGN.exec(text)?.[1] ?? text));
@@ -52,12 +52,12 @@ export function shownIncident(json: string, { words, evidence }: Reader): string
 function publicIncident(json: string): string {
   if (!SAYS_SOMETHING.test(json)) return json;
   const incident = JSON.parse(json) as Incident;
-  const { containment, containment_results: results } = incident;
-  if (containment === undefined) return json;
-  const actions = containment.actions.map(publicDelivery);
+  const { containment, containment_results: results, recovery } = incident;
+  if (containment === undefined && recovery?.failed === undefined) return json;
   const shown = {
     ...incident,
-    containment: { ...containment, actions },
+    ...(containment && { containment: { ...containment, actions: containment.actions.map(publicDelivery) } }),
+    ...(recovery?.failed && { recovery: { ...recovery, failed: { at: recovery.failed.at } } }),
     ...(results === undefined ? undefined : { containment_results: results.map(publicResult) }),
   };
   return writeExact(shown as unknown as JsonValue);
@@ -86,13 +86,14 @@ const publicResult = (result: ContainmentResult): ContainmentResult =>
   result.error === undefined ? result : { ...result, error: withoutAnswer(result.error) };
 
 /** A quick look: whether a text may hold words of a service. */
-const SAYS_SOMETHING = /"last_error":|"receipt":/;
+const SAYS_SOMETHING = /"last_error":|"receipt":|"faults":/;
 
 /** The events whose entries may hold words of a service. */
 const TELLING: ReadonlySet<string> = new Set([
   'containment.attempted',
   'containment.failed',
   'containment.confirmed',
+  'recovery.attestation_failed',
   'alert.raised',
 ]);
 /** The events whose entries may hold the key of a request. */
@@ -136,8 +137,11 @@ function withoutReported({ data }: Entry): Withheld {
 }
 
 function withoutWords({ data }: Entry): Withheld {
-  const { error, reason, receipt } = data as { error?: string; reason?: string; receipt?: Receipt };
+  const { error, reason, receipt, faults } = data as Partial<
+    Readonly<{ error: string; reason: string; receipt: Receipt; faults: readonly string[] }>
+  >;
   const shown = {
+    ...(faults !== undefined && { faults: undefined }),
     ...(error !== undefined && { error: withoutAnswer(error) }),
     ...(reason !== undefined && { reason: withoutAnswer(reason) }),
     ...(receipt !== undefined && { receipt: withoutBody(receipt) }),
@@ -145,6 +149,7 @@ function withoutWords({ data }: Entry): Withheld {
   const names = [
     ...(shown.error === error ? [] : ['error']),
     ...(shown.reason === reason ? [] : ['reason']),
+    ...(faults === undefined ? [] : ['faults']),
     ...(shown.receipt === receipt ? [] : ['receipt.body']),
   ];
   return { fields: shown, names };

@@ -14,7 +14,7 @@
  * An actor whose incident is resolved has stopped; it sleeps as soon as its mailbox is empty.
  */
 import { type Actor, type ActorOptions, type AnyActorRef, createActor, type initialTransition } from 'xstate';
-import { type IncidentSnapshot, snapshotOf } from '../../machines/decision.ts';
+import { type IncidentSnapshot, RECOVERY_INCOMPLETE, snapshotOf } from '../../machines/decision.ts';
 import type { incidentMachine } from '../../machines/incident.ts';
 import type { Channel, ContainmentAction, Directive, Rule } from '../../machines/vocabulary.ts';
 import type { AuditLog } from '../audit/log.ts';
@@ -27,12 +27,14 @@ import {
   type IncidentDecision,
   type Message,
 } from '../domain/decide-incident.ts';
+import { decideRecovery, isRecoveryMessage, type RecoveryMessage } from '../domain/decide-recovery.ts';
 import type { DeliveryName, DeliveryRecord } from '../domain/delivery.ts';
 import type { EntryOf, IncidentDraft, IncidentEntry, LineExtent } from '../domain/entries.ts';
 import { decidedEffect, effectOf, evolve, type IncidentRecord, opened, type RecordChange } from '../domain/incident.ts';
 import { RecorderError } from '../errors.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import { Mailbox } from './mailbox.ts';
+import { bindingOf } from './recovery-binding.ts';
 
 /** Receives every step that the XState actors take. */
 export type Inspect = NonNullable<ActorOptions<typeof incidentMachine>['inspect']>;
@@ -118,10 +120,10 @@ export class IncidentActor {
   /**
    * Sends a message to the incident, and resolves when what follows from it is on disk and carried on.
    * @throws RecorderError `not_found`, `gone` when it may be in the archive, `illegal_transition` (with `state`,
-   *   `allowed` and `transitions`), `stale_version` (with `version`), `log_unavailable`, `overloaded`, `too_large`,
+   *   `allowed`, `transitions`, and `missing` of a recovery), `forbidden`, `stale_version` (with `version`), `log_unavailable`, `overloaded`, `too_large`,
    *   `stopping`; nothing has changed then
    */
-  send(message: Message, sender: Sender = {}): Promise<Handled> {
+  send(message: Message | RecoveryMessage, sender: Sender = {}): Promise<Handled> {
     return this.#mailbox.post(async () => {
       const proof = this.#proof();
       if (proof !== undefined) await proof;
@@ -129,9 +131,9 @@ export class IncidentActor {
       const record = this.#wake(current);
       if (message.type === 'deliver' && message.directive === 'release') this.#requireProof(message.action);
       requireVersion(record, sender.ifVersion);
-      const delivery = message.type === 'deliver' ? deliveryOf(record, message, current) : undefined;
-      const decision = decide(record, message, this.#circumstances(sender), delivery);
+      const decision = this.#decide(record, message, sender, current);
       if (decision.kind === 'refused') throw refusal(message, decision);
+      if (decision.kind === 'forbidden') throw new RecorderError('forbidden', `forbidden: ${decision.because}`);
       if (decision.kind === 'unchanged') return { change: 'unchanged', record };
       return { change: 'moved', record: await this.#append(decision.drafts, decision.delivery) };
     });
@@ -209,6 +211,20 @@ export class IncidentActor {
     this.#record = undefined;
     this.weight = 0;
     this.#latestWeight = 0;
+  }
+
+  #decide(
+    record: IncidentRecord,
+    message: Message | RecoveryMessage,
+    sender: Sender,
+    current: CurrentReads,
+  ): IncidentDecision {
+    const circumstances = this.#circumstances(sender);
+    if (isRecoveryMessage(message)) {
+      return decideRecovery(record, message, { ...circumstances, binding: bindingOf(record.incident) });
+    }
+    const delivery = message.type === 'deliver' ? deliveryOf(record, message, current) : undefined;
+    return decide(record, message, circumstances, delivery);
   }
 
   #weighLatest(length: number): void {
@@ -305,9 +321,11 @@ function requireVersion({ incident: { version }, decisive }: IncidentRecord, exp
 }
 
 const refusal = (
-  { type }: Message,
-  { state, allowed, transitions }: Extract<IncidentDecision, { kind: 'refused' }>,
-): RecorderError =>
-  new RecorderError('illegal_transition', `${type} is not possible: the incident is ${state}`, {
-    fields: { state, allowed, transitions },
+  { type }: Message | RecoveryMessage,
+  { state, allowed, transitions, missing, because }: Extract<IncidentDecision, { kind: 'refused' }>,
+): RecorderError => {
+  const message = because ?? (missing && RECOVERY_INCOMPLETE) ?? `${type} is not possible: the incident is ${state}`;
+  return new RecorderError('illegal_transition', message, {
+    fields: { ...(missing && { missing }), state, allowed, transitions },
   });
+};

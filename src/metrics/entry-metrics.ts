@@ -11,9 +11,11 @@ import {
   ENTRY_EVENTS,
   type EntryEvent,
   isAboutIncident,
+  RECOVERY_ENTRY_EVENTS,
 } from '../domain/entries.ts';
 import type { IncidentRecord, RecordChange, TakenEntry } from '../domain/incident.ts';
 import { isAboutDelivery } from '../domain/delivery.ts';
+import { isAboutRecovery } from '../domain/recovery.ts';
 
 /** The events with which an incident enters a state: its report and commands, not a further report. */
 const ENTERING: ReadonlySet<string> = new Set(
@@ -27,6 +29,10 @@ const hasMoved = (change: RecordChange | undefined): boolean =>
 /** The second word of an event about a delivery is its outcome. */
 const outcomeOf = (event: string): string => event.slice('containment.'.length);
 
+/** The second word of an event about a recovery is its outcome, too. */
+const recoveryOutcome = (event: string): string => event.slice('recovery.'.length);
+const VOIDED = 'voided';
+
 /** In seconds: from an answer at once to one that took many attempts. */
 const CONTAINMENT_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600];
 
@@ -35,6 +41,7 @@ export class EntryMetrics {
   readonly #transitions: ReadonlyMap<State, Counter.Internal>;
   readonly #deliveries: Counter<'action' | 'directive' | 'outcome'>;
   readonly #containment: Histogram<'action'>;
+  readonly #recoveries: ReadonlyMap<string, Counter.Internal>;
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -65,6 +72,14 @@ export class EntryMetrics {
       buckets: CONTAINMENT_BUCKETS,
       registers,
     });
+    const recoveries = new Counter({
+      name: 'incident_recorder_recovery_steps_total',
+      help: 'What was done for recoveries: acknowledged, attestation_requested, attested, attestation_failed, waived; and voided, as often as an incident has changed after it.',
+      labelNames: ['outcome'],
+      registers,
+    });
+    const outcomes = [...RECOVERY_ENTRY_EVENTS.map(recoveryOutcome), VOIDED];
+    this.#recoveries = new Map(outcomes.map((outcome) => [outcome, startedAtZero(recoveries.labels(outcome))]));
     for (const action of ACTIONS) {
       this.#containment.zero({ action });
       for (const directive of DIRECTIVES)
@@ -76,6 +91,8 @@ export class EntryMetrics {
   count(taken: readonly TakenEntry[]): void {
     for (const { entry, change } of taken) {
       this.#entries.get(entry.event)?.inc();
+      if (isAboutRecovery(entry)) this.#recoveries.get(recoveryOutcome(entry.event))?.inc();
+      else if (isAboutIncident(entry) && entry.data.recovery_voided !== undefined) this.#recoveries.get(VOIDED)?.inc();
       if (isAboutDelivery(entry)) this.#countDelivery(entry, change?.now);
       else if (isAboutIncident(entry) && (ENTERING.has(entry.event) || hasMoved(change))) {
         this.#transitions.get(entry.data.state)?.inc();

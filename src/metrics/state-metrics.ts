@@ -10,6 +10,7 @@ import { SECOND } from '../clock.ts';
 import type { OverdueWatch } from '../containment/overdue-watch.ts';
 import type { Notifier } from '../containment/notifier.ts';
 import type { ActorRegistry } from '../incidents/actor-registry.ts';
+import { RECOVERY_STAGES } from '../domain/recovery.ts';
 import type { Policy } from '../policy/policy.ts';
 import { nameOf, originOf } from '../policy/target-url.ts';
 import type { Projections } from '../projections/projections.ts';
@@ -99,6 +100,12 @@ function addIncidentMetrics(registry: Registry, { projections }: StateParts): vo
       for (const severity of SEVERITIES)
         for (const state of STATES) yield [{ class: incidentClass, severity, state }, 0];
     for (const { count, ...kind } of projections.statistics.population()) yield [kind, count];
+  });
+  const recoveries =
+    'Unresolved incidents whose rule asks for a recovery, by how far it is: incomplete, attesting (the attestor is asked), complete.';
+  addReadings(registry, 'incident_recorder_recoveries', recoveries, ['stage'], () => {
+    const counts = projections.statistics.recoveries();
+    return RECOVERY_STAGES.map((stage): Sample<'stage'> => [{ stage }, counts[stage]]);
   });
 }
 

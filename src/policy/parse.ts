@@ -1,5 +1,5 @@
 import type * as z from 'zod/mini';
-import { BY_HAND, CLASSES, type IncidentClass } from '../../machines/vocabulary.ts';
+import { BY_HAND, CLASSES, type IncidentClass, stepsOf } from '../../machines/vocabulary.ts';
 import type { PolicyContent, PolicyFault } from './policy.ts';
 import { refusedPolicy } from './policy.ts';
 import { APPLIANCE_EVENTS } from '../domain/appliance-alert.ts';
@@ -57,6 +57,7 @@ type Parsed = z.infer<typeof PolicyFile>;
 /** What a file decides: the webhooks of `alerting` receive what those of `notify` do, in the appliance's own form. */
 const contentOf = ({ alerting: { webhooks }, ...content }: Parsed): PolicyContent => ({
   ...content,
+  rules: withoutUnasked(content.rules),
   notify: [
     ...content.notify,
     ...webhooks.map(({ events, ...webhook }) => ({
@@ -88,6 +89,16 @@ const tooManyWebhooks = ({ notify, alerting: { webhooks } }: Parsed) => {
   const isTooMany = notify.length + webhooks.length > MOST_WEBHOOKS;
   return [...repeated, ...proofs, ...(isTooMany ? [{ path: ['alerting', 'webhooks'], message }] : [])];
 };
+
+/** The rules without steps that are not asked for: one that says `attest: false` decides what one without it does. */
+const withoutUnasked = (rules: PolicyContent['rules']): PolicyContent['rules'] =>
+  Object.fromEntries(
+    Object.entries(rules).map(([name, { recovery, ...rule }]) => {
+      const steps = stepsOf(recovery);
+      const asked = Object.fromEntries(steps.map((step) => [step, true]));
+      return [name, steps.length === 0 ? rule : { ...rule, recovery: asked }];
+    }),
+  ) as PolicyContent['rules'];
 
 /** A fault for each target that is not on this machine. */
 const remoteTargets = ({

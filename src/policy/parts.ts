@@ -4,7 +4,7 @@
  *
  * A name is a place in the file. A webhook is named as in the log: its path may be a secret.
  */
-import type { IncidentClass } from '../../machines/vocabulary.ts';
+import { type IncidentClass, stepsOf } from '../../machines/vocabulary.ts';
 import { DEFAULT_ATTENTION_AFTER, DEFAULT_OVERDUE_AFTER, type PolicyContent } from './policy.ts';
 import { nameOf } from './target-url.ts';
 
@@ -34,6 +34,7 @@ export function partsOf(
       ...rule.actions.map((action) => `rules.${name}.actions.${action}`),
       ...(rule.min_severity === undefined ? [] : [`rules.${name}.min_severity`]),
       ...(rule.answer_after === undefined ? [] : [`rules.${name}.answer_after`]),
+      ...stepsOf(rule.recovery).map((step) => `rules.${name}.recovery.${step}`),
     ]),
     ...Object.entries(targets).flatMap(([action, target]) => partsIn(`targets.${action}`, target)),
     ...notify.flatMap(({ url, alerts, events = [ALL], ...webhook }) => {

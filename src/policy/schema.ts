@@ -6,8 +6,8 @@
  * `PolicyFile`.
  */
 import * as z from 'zod/mini';
-import { ACTIONS, CLASSES, SEVERITIES } from '../../machines/vocabulary.ts';
-import type { IncidentClass } from '../../machines/vocabulary.ts';
+import { ACTIONS, CLASSES, RECOVERY_STEPS, SEVERITIES } from '../../machines/vocabulary.ts';
+import type { IncidentClass, RecoveryStep } from '../../machines/vocabulary.ts';
 import { BUILT_IN_RULES } from './defaults.ts';
 import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './strict-schemas.ts';
 import { DEFAULT_ATTENTION_AFTER, DEFAULT_OVERDUE_AFTER } from './policy.ts';
@@ -31,6 +31,15 @@ const actions = z
     }, evenIfItemsAreFaulty),
   );
 
+/** The steps that a rule asks for. */
+const recovery = closed(
+  'step',
+  Object.fromEntries(RECOVERY_STEPS.map((step) => [step, z.exactOptional(trueOrFalse)])) as Record<
+    RecoveryStep,
+    z.ZodMiniExactOptional<typeof trueOrFalse>
+  >,
+);
+
 const rule = (incidentClass: IncidentClass) => {
   const builtIn = BUILT_IN_RULES[incidentClass];
   return closed('key', {
@@ -39,6 +48,7 @@ const rule = (incidentClass: IncidentClass) => {
     default_severity: z._default(oneOf('severity', SEVERITIES), builtIn.default_severity),
     min_severity: z.exactOptional(oneOf('severity', SEVERITIES)),
     answer_after: z.exactOptional(duration('1s', '40s')),
+    recovery: z.exactOptional(recovery),
   }).check(
     z.refine((given) => !(given.auto_contain && given.actions?.length === 0), {
       ...evenIfFaulty,

@@ -16,12 +16,14 @@ import type { IdempotencyKeys, ReportedUnder } from './idempotency-keys.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import type { Incidents, PersistedIncident } from './incidents.ts';
 import type { Posture } from './posture.ts';
+import type { PendingRecoveries } from './recoveries.ts';
 import type { Sources } from './sources.ts';
 import type { WebhookPosition, Webhooks } from './webhooks.ts';
 
 export interface CurrentReadsSources {
   readonly incidents: Incidents;
   readonly posture: Posture;
+  readonly recoveries: PendingRecoveries;
   readonly keys: IdempotencyKeys;
   readonly names: Sources;
   readonly webhooks: Webhooks;
@@ -37,12 +39,15 @@ export class CurrentReads {
   readonly posture: Posture;
   /** The names of sources on record. */
   readonly sources: Pick<Sources, 'suspicion' | 'has'>;
+  /** The incidents that need a recovery. */
+  readonly recoveries: PendingRecoveries;
   readonly #sources: CurrentReadsSources;
 
   constructor(sources: CurrentReadsSources) {
     this.#sources = sources;
     this.posture = sources.posture;
     this.sources = sources.names;
+    this.recoveries = sources.recoveries;
   }
 
   /** An incident with the persisted snapshot of its actor. */

@@ -16,7 +16,7 @@ import { fold, type IncidentRecord } from '../domain/incident.ts';
 import { isAbsence, RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
-import type { Incidents } from './incidents.ts';
+import { type Incidents, recoveryColumns } from './incidents.ts';
 import { deliveryRow, holdings } from './posture.ts';
 
 /** The refusal to change an incident that can't be proved: a report of the same trouble opens another one. */
@@ -57,7 +57,8 @@ export class IncidentProof {
     this.#parts = parts;
     const { database } = parts;
     this.#row = database.prepare(`
-      SELECT number, id, class, rank, state, source, owner, created_at, version, decisive, dedup_key, context, document
+      SELECT number, id, class, rank, state, source, owner, created_at, version, recovery, attesting, decisive, dedup_key,
+        context, document
       FROM incidents WHERE id = ?`);
     this.#deliveries = database.prepare(`
       SELECT action, status, due, wait, asked_seq FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
@@ -117,6 +118,7 @@ export class IncidentProof {
     const { context, document, ...columns } = row;
     if (!isDeepStrictEqual(parsed(document), plain(incident))) return `${id} is not what its entries make of it`;
     if (!isDeepStrictEqual(parsed(context), plain(snapshot.context))) return `${id} has another snapshot`;
+    const [recovery, attesting] = recoveryColumns(incident);
     const expected = {
       number: seq,
       id,
@@ -127,6 +129,8 @@ export class IncidentProof {
       owner: keysOwner(incident.reported_by),
       created_at: Date.parse(incident.created_at),
       version: incident.version,
+      recovery,
+      attesting,
       decisive,
       dedup_key: incident.dedup_key ?? null,
     };

@@ -6,6 +6,7 @@ import { keysOwner } from '../domain/caller.ts';
 import { documentOf, type IncidentDocument } from '../domain/document.ts';
 import type { Database, Statement } from './database.ts';
 import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
+import { recoveryStage } from '../domain/recovery.ts';
 import { type Situation, snapshotOf } from '../../machines/decision.ts';
 import { Search } from './search.ts';
 
@@ -54,11 +55,12 @@ export class Incidents {
     this.#search = new Search(database);
     this.#insert = database.prepare(`
       INSERT INTO incidents
-        (number, id, class, rank, state, source, owner, created_at, version, decisive, dedup_key, context, document)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-    this.#update = database.prepare(
-      'UPDATE incidents SET rank = ?, state = ?, version = ?, decisive = ?, context = ?, document = ? WHERE number = ?',
-    );
+        (number, id, class, rank, state, source, owner, created_at, version, recovery, attesting, decisive, dedup_key,
+          context, document)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    this.#update = database.prepare(`
+      UPDATE incidents SET rank = ?, state = ?, version = ?, recovery = ?, attesting = ?, decisive = ?, context = ?,
+        document = ? WHERE number = ?`);
     this.#byId = database.prepare(
       'SELECT number, version, decisive, state, context, document FROM incidents WHERE id = ?',
     );
@@ -197,7 +199,16 @@ export class Incidents {
 
   #put({ incident, snapshot, seq, decisive }: IncidentRecord, json: string): void {
     const { severity, state, version } = incident;
-    this.#update.run(rankOf(severity), state, version, decisive, JSON.stringify(snapshot.context), json, seq);
+    this.#update.run(
+      rankOf(severity),
+      state,
+      version,
+      ...recoveryColumns(incident),
+      decisive,
+      JSON.stringify(snapshot.context),
+      json,
+      seq,
+    );
   }
 
   #add({ incident, snapshot, seq, decisive }: IncidentRecord, createdAt: number, json: string): void {
@@ -212,6 +223,7 @@ export class Incidents {
       keysOwner(incident.reported_by),
       createdAt,
       incident.version,
+      ...recoveryColumns(incident),
       decisive,
       incident.dedup_key ?? null,
       JSON.stringify(snapshot.context),
@@ -220,6 +232,15 @@ export class Incidents {
     this.#search.add(seq, incident);
   }
 }
+
+/** How far the recovery of an incident is, and whether the attestor is to be asked, as columns hold it. */
+export function recoveryColumns(incident: Incident): readonly [recovery: number, attesting: number] {
+  if (incident.recovery === undefined) return NO_RECOVERY;
+  const stage = recoveryStage(incident);
+  return [stage === undefined ? 0 : stage === 'complete' ? 2 : 1, stage === 'attesting' ? 1 : 0];
+}
+
+const NO_RECOVERY = [0, 0] as const;
 
 /** The most severe is 0. */
 const rankOf = (severity: Severity): number => SEVERITIES.indexOf(severity);

@@ -37,6 +37,7 @@ import { IncidentList } from './incident-list.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import { Incidents, type ShownIncidents } from './incidents.ts';
 import { Posture, type ShownPosture } from './posture.ts';
+import { PendingRecoveries } from './recoveries.ts';
 import { Sources } from './sources.ts';
 import { Statistics, Tally } from './statistics.ts';
 import type { SmallTables } from './tables-proof.ts';
@@ -141,6 +142,7 @@ export class Projections {
     this.#current = new CurrentReads({
       incidents: this.#incidents,
       posture: this.#posture,
+      recoveries: new PendingRecoveries(database),
       keys: this.#keys,
       names: this.#sources,
       webhooks: this.#webhooks,

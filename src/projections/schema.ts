@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 20;
+export const LAYOUT = 21;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -24,6 +24,10 @@ export const SCHEMA = `
     owner TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
+    -- How far its recovery is, if it has one and is not resolved: 1 incomplete, 2 complete; else 0. And whether the
+    -- attestor is to be asked for it: 1 or 0.
+    recovery INTEGER NOT NULL,
+    attesting INTEGER NOT NULL,
     -- The version of the latest entry that decides something: see IncidentRecord.
     decisive INTEGER NOT NULL,
     dedup_key TEXT,
@@ -35,6 +39,9 @@ export const SCHEMA = `
   CREATE INDEX incidents_by_source ON incidents (source, state, class, rank, number);
   CREATE INDEX incidents_unresolved_by_dedup_key ON incidents (dedup_key, class, source, owner)
     WHERE dedup_key IS NOT NULL AND state <> 'resolved';
+
+  CREATE INDEX incidents_recovering ON incidents (recovery) WHERE recovery > 0;
+  CREATE INDEX incidents_attesting ON incidents (attesting) WHERE attesting > 0;
 
   -- The words of each incident, by its number: see search.ts and search-words.ts.
   CREATE VIRTUAL TABLE search USING fts5(
@@ -150,6 +157,12 @@ export const SCHEMA = `
   -- How many incidents that ever asked for containment have each status of it.
   CREATE TABLE containments (
     status TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+  ) WITHOUT ROWID;
+
+  -- How many unresolved incidents that need a recovery are at each stage of it.
+  CREATE TABLE recoveries (
+    stage TEXT PRIMARY KEY,
     count INTEGER NOT NULL
   ) WITHOUT ROWID;
 

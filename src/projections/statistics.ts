@@ -11,7 +11,8 @@ import {
   type State,
 } from '../../machines/vocabulary.ts';
 import type { Database, Statement } from './database.ts';
-import type { IncidentRecord } from '../domain/incident.ts';
+import type { Incident, IncidentRecord } from '../domain/incident.ts';
+import { RECOVERY_STAGES, type RecoveryStage, recoveryStage } from '../domain/recovery.ts';
 
 /** How many incidents of one kind there are. */
 export interface Kind {
@@ -55,6 +56,9 @@ export class Statistics {
   readonly #containments: Statement;
   readonly #moveContainment: Statement;
   readonly #dropContainment: Statement;
+  readonly #recoveries: Statement;
+  readonly #moveRecovery: Statement;
+  readonly #dropRecovery: Statement;
 
   constructor(database: Database) {
     this.#population = database.prepare('SELECT class, severity, state, count FROM population');
@@ -72,6 +76,18 @@ export class Statistics {
       'INSERT INTO containments (status, count) VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
     );
     this.#dropContainment = database.prepare('DELETE FROM containments WHERE status = ? AND count = 0');
+    this.#recoveries = database.prepare('SELECT stage, count FROM recoveries');
+    this.#moveRecovery = database.prepare(
+      'INSERT INTO recoveries (stage, count) VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
+    );
+    this.#dropRecovery = database.prepare('DELETE FROM recoveries WHERE stage = ? AND count = 0');
+  }
+
+  /** How many unresolved incidents that need a recovery are at each stage of it. */
+  recoveries(): Readonly<Record<RecoveryStage, number>> {
+    const counts = zeros(RECOVERY_STAGES);
+    for (const row of this.#recoveries.all()) counts[row.stage as RecoveryStage] = Number(row.count);
+    return counts;
   }
 
   /** The incidents by kind; kinds of which there are none are left out. */
@@ -136,6 +152,10 @@ export class Statistics {
       if (count !== 0) this.#moveContainment.run(status, count);
       if (count < 0) this.#dropContainment.run(status);
     }
+    for (const [stage, count] of tally.recoveries) {
+      if (count !== 0) this.#moveRecovery.run(stage, count);
+      if (count < 0) this.#dropRecovery.run(stage);
+    }
   }
 }
 
@@ -145,11 +165,13 @@ export class Tally {
   readonly moved = new Map<string, number>();
   readonly entered = new Map<State, number>();
   readonly containments = new Map<ContainmentStatus, number>();
+  readonly recoveries = new Map<RecoveryStage, number>();
 
   clear(): void {
     this.moved.clear();
     this.entered.clear();
     this.containments.clear();
+    this.recoveries.clear();
   }
 
   /** Counts what an entry has changed of a record. */
@@ -165,6 +187,7 @@ export class Tally {
       if (was !== undefined) increase(this.containments, was, -1);
       if (is !== undefined) increase(this.containments, is, 1);
     }
+    if (incident.recovery !== undefined) this.#followRecovery(incident, known);
     // Counted by the fields that stay, as for archived incidents: an incident may enter a state again.
     if (incident.contained_at !== undefined && known?.contained_at === undefined)
       increase(this.entered, 'contained', 1);
@@ -173,6 +196,13 @@ export class Tally {
       increase(this.entered, 'acknowledged', 1);
     }
     if (incident.resolved_at !== undefined && known.resolved_at === undefined) increase(this.entered, 'resolved', 1);
+  }
+
+  #followRecovery(incident: Incident, known: Incident | undefined): void {
+    const [was, is] = [known && recoveryStage(known), recoveryStage(incident)];
+    if (was === is) return;
+    if (was !== undefined) increase(this.recoveries, was, -1);
+    if (is !== undefined) increase(this.recoveries, is, 1);
   }
 }
 

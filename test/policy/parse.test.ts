@@ -76,7 +76,7 @@ describe('a policy text', () => {
     [
       'an unknown key in a rule',
       inRule('severity: high'),
-      /^4: .*unknown key "severity"; allowed: auto_contain, actions, default_severity, min_severity, answer_after$/,
+      /^4: .*unknown key "severity"; allowed: auto_contain, actions, default_severity, min_severity, answer_after, recovery$/,
     ],
     ['a merge key', inRule('<<: {}'), /^4: .*unknown key "<<"/],
     ['__proto__ at the top', 'version: 1\n__proto__: {}\n', /^2: unknown key "__proto__"$/],
@@ -133,7 +133,7 @@ describe('a policy text', () => {
     [
       'a rule that says nothing',
       'version: 1\nrules:\n  tool_call_burst:\n',
-      /^3: .*must be a mapping of auto_contain, actions, default_severity, min_severity, answer_after, found nothing$/,
+      /^3: .*must be a mapping of auto_contain, actions, default_severity, min_severity, answer_after, recovery, found nothing$/,
     ],
     ['rules in a list', 'version: 1\nrules:\n- log_alert\n', /^2: rules: must be a mapping of .* found a list$/],
     [

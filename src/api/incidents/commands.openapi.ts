@@ -23,9 +23,13 @@ describe(ifMatch, {
   examples: ['"2"'],
 });
 
-/** A command that leads to the state in which the incident already is changes nothing; any other may be illegal. */
+/**
+ * A command that leads to the state in which the incident already is changes nothing; any other may be illegal. None may
+ * be resolved whose recovery is not complete.
+ */
 const mayBeIllegal = (type: CommandName): boolean => {
-  const { context } = begin({ auto_contain: false, actions: [], default_severity: 'low' }).snapshot;
+  const recovery = { acknowledge: true };
+  const { context } = begin({ auto_contain: false, actions: [], default_severity: 'low', recovery }).snapshot;
   return STATES.some((value) => decide({ value, context }, { type }).kind === 'refused');
 };
 

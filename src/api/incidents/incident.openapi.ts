@@ -4,6 +4,7 @@ import type { NextTransition } from '../../../machines/transitions.ts';
 import type { ContainmentResult } from '../../domain/containment-results.ts';
 import type { Incident, LatestReport } from '../../domain/incident.ts';
 import { containment } from '../containment/posture.openapi.ts';
+import { recovery, step } from '../recovery/recovery-shape.openapi.ts';
 import { meaning, named } from '../openapi/described.ts';
 import {
   action,
@@ -86,6 +87,10 @@ export const incident = named(
       ),
     ),
     ...stamps,
+    recovery: maybe(recovery),
+    reporters: maybe(
+      meaning(z.array(text()), 'Who reported it by a token of their own; none of them may acknowledge its recovery.'),
+    ),
     note: maybe(meaning(text(), 'The latest note that a person left.')),
     dedup_key: maybe(text()),
     occurrences: meaning(count, 'How many times it was reported.'),
@@ -119,6 +124,7 @@ const nextTransition = z.object({
   allowed: z.boolean(),
   target: meaning(z.nullable(text()), 'The state that it leads to; null when the state stays the same.'),
   reason: maybe(meaning(text(), 'Why it is not allowed.')),
+  missing: maybe(meaning(z.array(step), 'What the recovery still needs, when that is the reason.')),
 } satisfies FieldsOf<NextTransition>);
 
 export const nextTransitions = meaning(

@@ -15,6 +15,7 @@ import { logPaths } from '../log/log.openapi.ts';
 import { metricsPaths } from '../health/metrics.openapi.ts';
 import { openApiPaths } from '../openapi-json/openapi-json.openapi.ts';
 import { policyPaths } from '../policy/policy.openapi.ts';
+import { recoveryPaths } from '../recovery/recovery.openapi.ts';
 import { reportPaths } from '../incidents/report.openapi.ts';
 import { statechartPaths } from '../statecharts/statecharts.openapi.ts';
 import { statsPaths } from '../stats/stats.openapi.ts';
@@ -36,6 +37,10 @@ export const openApiDocument = () =>
     servers: [{ url: 'http://127.0.0.1:8515', description: 'The loopback, unless BIND_ADDR says otherwise.' }],
     tags: [
       { name: 'incidents', description: 'Report, work and read incidents.' },
+      {
+        name: 'recovery',
+        description: 'What must be done before an incident may be resolved, where its rule says so.',
+      },
       { name: 'containment', description: 'The containment actions, and whether they are in force.' },
       {
         name: 'statecharts',
@@ -56,6 +61,7 @@ export const openApiDocument = () =>
     paths: {
       ...reportPaths,
       ...commandPaths,
+      ...recoveryPaths,
       ...incidentPaths,
       ...statsPaths,
       ...eventPaths,

@@ -3,6 +3,7 @@ import { ROLES } from '../../../machines/vocabulary.ts';
 import { COMMANDS } from '../../../machines/decision.ts';
 import { meaning, named } from './described.ts';
 import { nextTransitions } from '../incidents/incident.openapi.ts';
+import { step } from '../recovery/recovery-shape.openapi.ts';
 import { action, count, incidentClass, maybe, state, text } from './values.ts';
 
 /** The shapes of errors that several resources give. */
@@ -31,7 +32,13 @@ export const forbidden = named(
 export const illegalTransition = named(
   'IllegalTransition',
   'What the statechart refuses, and what it allows.',
-  z.object({ error: text(), state, allowed: z.array(z.enum(COMMANDS)), transitions: nextTransitions }),
+  z.object({
+    error: text(),
+    state,
+    allowed: z.array(z.enum(COMMANDS)),
+    transitions: nextTransitions,
+    missing: maybe(meaning(z.array(step), 'What its recovery still needs, when that is why.')),
+  }),
 );
 
 export const gone = named(

@@ -48,6 +48,12 @@ export const policy = named(
             default_severity: severity,
             min_severity: maybe(severity),
             answer_after: maybe(meaning(count, 'In milliseconds.')),
+            recovery: maybe(
+              meaning(
+                z.object({ acknowledge: maybe(z.literal(true)), attest: maybe(z.literal(true)) }),
+                'What must be done before an incident of the class may be resolved.',
+              ),
+            ),
           }),
         ]),
       ),

@@ -19,6 +19,7 @@ import { Deliveries, DELIVERY_WORDS } from './deliveries.tsx';
 import { EvidenceTree } from './evidence-tree.tsx';
 import { Facts } from './facts.tsx';
 import { IncidentDetail } from './incident-detail.ts';
+import { Recovery } from './recovery.tsx';
 import { type Fold, loadFold, recordAfter } from './replay.ts';
 import { phraseOf, Timeline } from './timeline.tsx';
 import { TransitionButtons } from './transition-buttons.tsx';
@@ -72,12 +73,15 @@ export const IncidentView = ({ id }: { readonly id: string }) => {
         </p>
       )}
       <div class="incident-body">
-        <section class="happened" aria-label="What happened">
-          <p class="description">
-            <Verbatim text={incident.description} />
-          </p>
-          <Facts incident={incident} />
-        </section>
+        <div class="happened">
+          <section aria-label="What happened">
+            <p class="description">
+              <Verbatim text={incident.description} />
+            </p>
+            <Facts incident={incident} />
+          </section>
+          <Recovery incident={incident} isNow={isNow} />
+        </div>
         <Containment incident={incident} isNow={isNow} />
         <section class="life" aria-label="Life so far">
           <h3>Life so far</h3>

@@ -78,6 +78,8 @@ const Said = ({ entry }: { readonly entry: IncidentEntry }) => {
   const who = by ?? (principal === SERVICE_TOKEN ? undefined : principal);
   const note = 'note' in data ? data.note : undefined;
   const trouble = 'error' in data ? data.error : event === 'containment.lost' ? data.reason : undefined;
+  const faults = 'faults' in data ? data.faults : undefined;
+  const why = event === 'recovery.waived' ? data.reason : undefined;
   return (
     <>
       {who !== undefined && (
@@ -103,6 +105,19 @@ const Said = ({ entry }: { readonly entry: IncidentEntry }) => {
         <p class="error">
           <Verbatim text={trouble} longest={300} />
         </p>
+      )}
+      {faults?.map((fault) => (
+        <p key={fault} class="error">
+          <Verbatim text={fault} longest={300} />
+        </p>
+      ))}
+      {why !== undefined && (
+        <blockquote>
+          <Verbatim text={why} />
+        </blockquote>
+      )}
+      {'recovery_voided' in data && data.recovery_voided !== undefined && (
+        <p class="error">What was done for the recovery counts no more.</p>
       )}
     </>
   );

@@ -56,6 +56,7 @@ export const TransitionButtons = ({ id, transitions }: TransitionButtonsProps) =
               <li key={command}>
                 <strong>{spelled(command)}</strong>:{' '}
                 {transition?.reason ?? 'the statechart has no such transition here'}
+                {transition?.missing !== undefined && `: ${transition.missing.join(', ')} missing`}
               </li>
             ))}
           </ul>

@@ -46,9 +46,14 @@ export const sendBulkCommand = async (
         const isAnswered = error instanceof Refusal && error.status !== 0;
         if (!isAnswered) rest.length = 0;
         if (error instanceof NotSent) continue;
-        onAnswer(id, { kind: isAnswered ? 'refused' : 'unanswered', reason: reasonOf(error) });
+        const reason = isAnswered ? withMissing(error) : reasonOf(error);
+        onAnswer(id, { kind: isAnswered ? 'refused' : 'unanswered', reason });
       }
     }
   };
   await Promise.all(Array.from({ length: AT_A_TIME }, work));
 };
+
+/** A refusal, with what the recovery of the incident still needs. */
+const withMissing = ({ message, fields: { missing } }: Refusal): string =>
+  Array.isArray(missing) ? `${message}: ${missing.join(', ')} missing` : message;

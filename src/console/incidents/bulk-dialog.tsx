@@ -4,7 +4,11 @@ import { COMMAND_TABLE } from '../../../machines/commands.ts';
 import { obstacleFor } from '../identity.ts';
 import { announce } from '../live-region.ts';
 import { Dialog } from '../parts/dialog.tsx';
+import { useLiveResource } from '../live-resource.ts';
+import { recoveries } from '../recoveries.ts';
+import { missingOf, RECOVERY_ACTS, WAIVER } from '../../domain/recovery-steps.ts';
 import { counted, spelled } from '../format.ts';
+import { incidentFragment } from '../route.ts';
 import { type BulkCommand, bulkCommand, type CommandAnswer, sendBulkCommand } from './bulk-command.ts';
 import { deselect } from './selection.ts';
 
@@ -75,6 +79,7 @@ export const BulkDialog = ({ command, ids }: BulkCommand) => {
             }}
           />
         </label>
+        {command === 'resolve' && answers === undefined && <NotRecovered ids={ids} onLeave={close} />}
         {answers !== undefined && <Answers ids={ids} answers={answers} done={done} isUnderWay={isUnderWay} />}
         {isUnsent && (
           <p class="error" role="alert">
@@ -98,6 +103,44 @@ export const BulkDialog = ({ command, ids }: BulkCommand) => {
         </div>
       </form>
     </Dialog>
+  );
+};
+
+interface NotRecoveredProps {
+  readonly ids: readonly string[];
+  /** Called when one of them is opened. */
+  readonly onLeave: () => void;
+}
+
+/** How many incidents that can't be resolved yet are named. */
+const MOST_NAMED = 5;
+
+/** Which of the incidents can't be resolved yet, and what they need. */
+const NotRecovered = ({ ids, onLeave }: NotRecoveredProps) => {
+  const pending = useLiveResource(recoveries)?.pending_recoveries ?? [];
+  const waiting = pending.filter(({ incident_id: id }) => ids.includes(id));
+  if (waiting.length === 0) return null;
+  const others = waiting.length - MOST_NAMED;
+  return (
+    <div class="error" role="status">
+      <p>{ids.length === 1 ? 'It' : `${waiting.length} of them`} can’t be resolved yet: recovery is incomplete.</p>
+      <ul>
+        {waiting.slice(0, MOST_NAMED).map((one) => (
+          <li key={one.incident_id}>
+            <a href={incidentFragment(one.incident_id)} onClick={onLeave}>
+              {one.incident_id}
+            </a>
+            {missingOf(one).map((step) => (
+              <p key={step}>
+                {spelled(RECOVERY_ACTS[step].needs)}. Who may: {RECOVERY_ACTS[step].who}.
+              </p>
+            ))}
+          </li>
+        ))}
+      </ul>
+      {others > 0 && <p>and {counted(others, 'other')}</p>}
+      <p>It is done where the incident is shown. There {WAIVER.who} may waive it.</p>
+    </div>
   );
 };
 

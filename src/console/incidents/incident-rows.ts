@@ -123,7 +123,8 @@ export class IncidentRows {
     this.#known.set(id, row);
     if (severity !== known.severity) this.#placeAgain(row);
     const asksForActions = this.filters.holds !== undefined && 'intents' in entry.data;
-    if (entry.event.startsWith('containment.') || asksForActions) this.#lookAt(id);
+    const changesRecovery = entry.event.startsWith('recovery.') || (isFurtherReport && entry.data.rule !== undefined);
+    if (entry.event.startsWith('containment.') || asksForActions || changesRecovery) this.#lookAt(id);
   }
 
   /** Whether an entry may bring an unlisted incident onto the list. */

@@ -66,6 +66,12 @@ export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen, unfold
             !
           </span>
         )}
+        {row.state !== 'resolved' && row.needs_recovery && (
+          <span class="flag recover" title="Recovery is incomplete: it can’t be resolved yet">
+            <span aria-hidden="true">R</span>
+            <span class="unseen">recovery is incomplete</span>
+          </span>
+        )}
       </span>
       <span role="gridcell" class="cell time">
         <Ago at={row.created_at} />

@@ -7,6 +7,7 @@ import { routesOf } from '../../../src/api/app.ts';
 import { openApiDocument } from '../../../src/api/openapi/document.ts';
 import { CHART_FORMATS } from '../../../src/statecharts/formats.ts';
 import { EventReader } from '../../support/event-reader.ts';
+import { ATTESTATION_KEY, ATTESTOR_TOKEN, StandInAttestor } from '../../support/attestor.ts';
 import { LocalService } from '../../support/local-service.ts';
 import { ROOT } from '../../support/programs.ts';
 import type { Answer, RequestOptions } from '../../support/service-client.ts';
@@ -31,6 +32,9 @@ const ELSEWHERE = [
   'GET /api/v1/events 410',
   // See archived-incident.process.test.ts.
   ...['contain', 'acknowledge', 'resolve'].map((command) => `POST /api/v1/incidents/${command} 410`),
+  ...['ack', 'reattest', 'waive'].map((command) => `POST /api/v1/recovery/${command} 410`),
+  'GET /api/v1/recovery/status 410',
+  'GET /api/v1/recovery/status 503',
   ...['get', 'history', 'transitions', 'statechart'].map((read) => `GET /api/v1/incidents/${read} 410`),
   ...['confirm', 'retry'].map((command) => `POST /api/v1/containment/${command} 410`),
   // See positions.process.test.ts.
@@ -82,9 +86,45 @@ const commandBeforeTheEnd =
     await subject.send('', { body: { id } });
   };
 
+/** Until its recovery is complete, an incident can't be resolved. */
+const resolveDrive: Drive = async (subject) => {
+  await command('resolved')(subject);
+  await withRecovery(subject, async (id) => {
+    const { json } = await subject.send('', { body: { id } });
+    expect(json.missing).to.deep.equal(['acknowledge', 'attest']);
+  });
+};
+
+/** Does something with an incident whose rule asks for a recovery. */
+const withRecovery = async (
+  { service, policy, report }: Subject,
+  use: (id: string) => Promise<unknown>,
+): Promise<void> => {
+  const rule = 'prompt_injection: { recovery: { acknowledge: true, attest: true } }';
+  writeFileSync(policy, `version: 1\nrules: { ${rule} }\n`);
+  await service.post('/api/v1/reload');
+  const id = await report();
+  writeFileSync(policy, 'version: 1\n');
+  await service.post('/api/v1/reload');
+  await use(id);
+};
+
+/** Something that is done for a recovery: where it is asked for, where it is not, and where there is no such incident. */
+const recover =
+  (answer: object, more: object = {}): Drive =>
+  async (subject) => {
+    const { send, report } = subject;
+    await withRecovery(subject, async (incident_id) => {
+      const { json } = await send('', { body: { incident_id, operator: 'ada', ...more } });
+      expect(json).to.deep.include(answer);
+    });
+    await send('', { body: { incident_id: await report(), ...more } });
+    await send('', { body: { incident_id: UNKNOWN, ...more } });
+  };
+
 const driveOf = (name: CommandName): Drive => {
   const { done } = COMMAND_TABLE[name];
-  return name === 'resolve' ? command(done) : commandBeforeTheEnd(done, OPEN_REPORT);
+  return name === 'resolve' ? resolveDrive : commandBeforeTheEnd(done, OPEN_REPORT);
 };
 
 const reload: Drive = async ({ send, policy }) => {
@@ -134,6 +174,19 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     expect(json.occurrences).to.equal(2);
   },
   ...Object.fromEntries(COMMANDS.map((name) => [`POST /api/v1/incidents/${name}`, driveOf(name)])),
+  'POST /api/v1/recovery/ack': recover({ status: 'acknowledged' }),
+  'POST /api/v1/recovery/reattest': recover({ status: 're-attested', recovery_complete: false }),
+  'POST /api/v1/recovery/waive': recover({ status: 'waived' }, { reason: 'the attestor is gone' }),
+  'GET /api/v1/recovery/status': async (subject) => {
+    const { send, report } = subject;
+    await withRecovery(subject, async (id) => {
+      const { json } = await send();
+      expect(json.pending_recoveries.at(-1).incident_id).to.equal(id);
+      expect((await send(`?incident_id=${id}`)).json).to.deep.include({ count: 1 });
+    });
+    await send(`?incident_id=${await report()}`);
+    await send(`?incident_id=${UNKNOWN}`);
+  },
   'GET /api/v1/incidents': async ({ send, report }) => {
     await report();
     await report(OPEN_REPORT);
@@ -285,14 +338,29 @@ describe('the description of the API', () => {
     let home: ServiceHome;
     let service: LocalService;
     let policy: string;
+    let attestor: StandInAttestor;
 
     before(async () => {
       home = new ServiceHome(makeDirectory());
       policy = join(home.directory, 'policy.yaml');
       copyFileSync(join(ROOT, 'policy/incident-containment.yaml'), policy);
-      service = await LocalService.start(home, { env: { CONTAINMENT_POLICY_PATH: policy } });
+      attestor = await StandInAttestor.listen();
+      const secret = (name: string, text: string): string => {
+        writeFileSync(join(home.directory, name), text, { mode: 0o600 });
+        return join(home.directory, name);
+      };
+      const env = {
+        CONTAINMENT_POLICY_PATH: policy,
+        RUNTIME_ATTESTOR_URL: attestor.url,
+        RUNTIME_ATTESTOR_TOKEN_PATH: secret('attestor.token', ATTESTOR_TOKEN),
+        ATTESTATION_HMAC_KEY_PATH: secret('attestation.key', ATTESTATION_KEY),
+      };
+      service = await LocalService.start(home, { env });
     });
-    after(() => service.stop());
+    after(async () => {
+      await service.stop();
+      await attestor.close();
+    });
 
     for (const operation of contract.operations) {
       it(`in ${operation.name}`, async () => {
@@ -304,12 +372,17 @@ describe('the description of the API', () => {
 
     it('and in what it answers while the log can’t be written', async () => {
       const id = await subjectOf(service, policy, contract.operations[0]!).report(OPEN_REPORT);
+      let recovering = '';
+      await withRecovery(subjectOf(service, policy, contract.operations[0]!), async (one) => (recovering = one));
       const blocked: Readonly<Record<string, object>> = {
         report: REPORT,
         archive: ARCHIVE,
         confirm: { ...FREEZE, observed: 'released' },
         retry: { action: 'quarantine_model' },
         'acknowledge-damage': { finding: 'checkpoint_removed' },
+        ack: { incident_id: recovering },
+        reattest: { incident_id: recovering },
+        waive: { incident_id: recovering, reason: 'a test' },
       };
       const refusing = contract.operations.filter(
         ({ name, statuses }) => statuses.includes('503') && !ELSEWHERE.includes(`${name} 503`),

@@ -96,6 +96,17 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
         return after === 0 ? { lines: bytes.slice(0, 2), next: 2 } : { lines: bytes.slice(2) };
       },
     },
+    recoveries: {
+      acknowledge: async () => {},
+      waive: async () => {},
+      reattest: async () => {
+        throw new RecorderError('attestor_unavailable', 'there is no attestor');
+      },
+      pending: () => ({ count: 0, pending: [] }),
+      of: () => {
+        throw new RecorderError('not_found', 'incident not found');
+      },
+    },
     console: { get: async () => undefined },
     webhooks: { skipped: () => [], retry: async ({ webhook, seq }) => ({ webhook, seq }) },
     acknowledgeDamage: async (finding) => ({ acknowledged: [finding] }),
