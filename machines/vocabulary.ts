@@ -68,6 +68,16 @@ export type Rule = {
   readonly answer_after?: number;
   /** What must be done before an incident of this class may be resolved; nothing when it is left out. */
   readonly recovery?: RecoveryRule;
+  /** Which further reports are occurrences of an unresolved incident although they have no `dedup_key`. */
+  readonly repeat?: Repeat;
+};
+
+/** Reports with the same values repeat each other. */
+export type Repeat = {
+  /** Where the values are: `source`, `description`, `severity`, or `evidence.` and a path of keys. */
+  readonly same: readonly string[];
+  /** How long after the report before, in milliseconds. */
+  readonly within: number;
 };
 
 /**

@@ -1,6 +1,9 @@
 /** Entries of the audit log as the API returns them, and a short description of each. */
 import { type Caller, callerWords } from '../domain/caller.ts';
 
+import type { EscalatedBy } from '../domain/entries.ts';
+import { escalationText } from '../domain/escalation.ts';
+
 export interface AuditEntry {
   readonly timestamp: string;
   readonly event: string;
@@ -18,7 +21,14 @@ export function detailOf({ event, data }: AuditEntry): string {
     case 'incident.reported':
     case 'incident.recurred': {
       const { class: name, source, description } = data.report as Readonly<Record<string, string>>;
-      return words(data.severity, name, source, description, byWhom(data));
+      return words(
+        data.severity,
+        name,
+        source,
+        description,
+        data.escalated_by === undefined ? undefined : `escalated ${escalationText(data.escalated_by as EscalatedBy)}`,
+        byWhom(data),
+      );
     }
     case 'alert.raised':
       return words(data.severity, data.class, data.source, data.finding, data.reason);

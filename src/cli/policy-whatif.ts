@@ -3,13 +3,18 @@
  *
  * An incident does not say whether its severity came from the report or from the rule. Where that matters, its first
  * entry is read: it holds the whole report and the rule that applied.
+ *
+ * What `escalate` and `repeat` do depends on the reports before: where the file has one of them, the whole log is read.
  */
 import type { Command } from 'commander';
 import { type RecoveryStep, type Rule, type Severity, stepsOf } from '../../machines/vocabulary.ts';
 import type { Incident, Report } from '../client/shapes.ts';
+import type { EscalatedBy } from '../domain/entries.ts';
+import { escalationText } from '../domain/escalation.ts';
 import { severityOf } from '../domain/severity.ts';
-import type { Rules } from '../policy/policy.ts';
+import type { PolicyContent, Rules } from '../policy/policy.ts';
 import { readPolicyFile } from './policy-file.ts';
+import type { ReportChange, ReportsSummary } from './reports-whatif.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
 import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
@@ -40,11 +45,13 @@ export const define = (command: Command): Command =>
     command
       .description(
         'Applies a policy file to all incidents on record, and lists those that would have another severity, ' +
-          'containment or action. Changes nothing.',
+          'containment or action, those that the number of reports would have raised, and those that would be ' +
+          'occurrences of others. Changes nothing.',
       )
       .argument('<file>', 'a policy in YAML'),
   ).action(async (path: string, options: ApiOptions) => {
-    const { rules } = await readPolicyFile(path);
+    const policy = await readPolicyFile(path);
+    const { rules } = policy;
     const api = new ApiClient(options);
     let total = 0;
     let changed = 0;
@@ -59,7 +66,39 @@ export const define = (command: Command): Command =>
       }
     }
     if (!options.json) writeNotice(`${changed} of ${total} incidents would have gone another way`);
+    await tryReports(api, policy, options.json === true);
   });
+
+/** Tries `escalate` and `repeat` on all reports in the log. */
+async function tryReports(api: ApiClient, policy: PolicyContent, isJson: boolean): Promise<void> {
+  // Only few policies need them, and hashing has to be loaded.
+  const { asksForReports, ReportsWhatif } = await import('./reports-whatif.ts');
+  if (!asksForReports(policy)) return;
+  const { readLog } = await import('./read-log.ts');
+  const whatif = new ReportsWhatif(policy);
+  for await (const entry of readLog(api)) {
+    const changes = whatif.take(entry);
+    if (changes.length > 0) await (isJson ? writeJson(...changes) : writeLines(changes.map(describeChange)));
+  }
+  const { summary } = whatif;
+  if (isJson) await writeJson(summary);
+  else writeNotice(describeSummary(summary));
+  if (whatif.isCut) writeNotice('there are so many that old ones were forgotten: there may be more');
+}
+
+function describeChange(change: ReportChange): string {
+  const { id, class: name } = change;
+  if ('occurrence_of' in change) return printable(`${id}  ${name}  an occurrence of ${change.occurrence_of}`);
+  const { was, would_be, escalated_by: by } = change;
+  const why = by === undefined ? 'not escalated' : `escalated ${escalationText(by)}`;
+  return printable(`${id}  ${name}  ${was.severity} → ${would_be.severity}; ${why}`);
+}
+
+const describeSummary = ({ fewer_incidents: fewer, escalate }: ReportsSummary): string =>
+  [
+    `${fewer} incidents fewer by repeat`,
+    ...escalate.map((rule) => `${rule.incidents} incidents escalated ${escalationText(rule)}`),
+  ].join('\n');
 
 /** Whether a rule could decide differently for an incident, as far as the incident itself shows. */
 function mayChange(
@@ -80,6 +119,7 @@ interface FirstData {
   readonly severity: Severity;
   readonly report: Report;
   readonly rule: Rule;
+  readonly escalated_by?: EscalatedBy;
 }
 
 async function changeOf(api: ApiClient, incident: Incident, rules: Rules): Promise<PolicyChange | undefined> {
@@ -89,7 +129,9 @@ async function changeOf(api: ApiClient, incident: Incident, rules: Rules): Promi
   );
   // The incident may have been archived since.
   if (first === undefined) return undefined;
-  const { severity, report, rule: before } = first.data;
+  const { report, rule: before, escalated_by } = first.data;
+  // What the number of reports does is tried on all of them.
+  const severity = escalated_by === undefined ? first.data.severity : severityOf(report, before).severity;
   const rule = rules[incident.class];
   const byPerson = actions.length > 0 && !before.auto_contain;
   const was = { severity, contained: before.auto_contain, actions, ...recoveryOf(before) };

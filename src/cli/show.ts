@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { NextTransition } from '../../machines/transitions.ts';
 import { STATES } from '../../machines/vocabulary.ts';
+import { escalationText } from '../domain/escalation.ts';
 import type { Delivery, Incident } from '../client/shapes.ts';
 import { type AuditEntry, detailOf } from './audit-entry.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
@@ -57,6 +58,7 @@ function recordOf(incident: Incident & Withholding, now: number): readonly strin
     ['description', incident.description],
     ['lowered', incident.default_severity && `its class is ${incident.default_severity}`],
     ['reported as', incident.reported_severity],
+    ['escalated', incident.escalated_by && escalationText(incident.escalated_by)],
     ['latest', latest && `${latest.severity}  ${latest.description}`],
     ['reported', time(created_at)],
     ['updated', updated_at === created_at ? undefined : time(updated_at)],

@@ -47,18 +47,28 @@ export interface LatestReport {
   readonly evidence?: JsonObject;
 }
 
+/** A rule of `escalate` in the policy. */
+export interface EscalatedBy {
+  readonly class: IncidentClass;
+  readonly reports: number;
+  readonly within_ms: number;
+  readonly to: Severity;
+}
+
 /** An incident. Times are RFC 3339 in UTC with milliseconds. */
 export interface Incident extends IncidentStamps {
   readonly id: string;
   readonly created_at: string;
   readonly updated_at: string;
   readonly class: IncidentClass;
-  /** The highest that was reported. */
+  /** The highest that was reported, or that it was raised to. */
   readonly severity: Severity;
   /** The class's severity, where the report lowered it. */
   readonly default_severity?: Severity;
-  /** The severity in the report, where the rule's `min_severity` raised it. */
+  /** The severity in the report, where the rule's `min_severity` or an escalation raised it. */
   readonly reported_severity?: Severity;
+  /** The rule of `escalate` in the policy by which it was raised. */
+  readonly escalated_by?: EscalatedBy;
   readonly state: State;
   readonly source: string;
   /** Whether the source mixes scripts, or looks like another source on record. */

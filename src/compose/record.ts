@@ -30,6 +30,7 @@ import { randomPool } from '../incidents/random-pool.ts';
 import { WakeProof } from '../incidents/wake-proof.ts';
 import { Recorder } from '../incidents/recorder.ts';
 import { Recoveries } from '../incidents/recoveries.ts';
+import { ReportCounter } from '../incidents/report-counter.ts';
 import { RequestTags } from '../incidents/request-tag.ts';
 import { channelOf } from '../policy/targets.ts';
 import { logDamage, progressLog } from '../process-log.ts';
@@ -157,6 +158,17 @@ export async function openRecord(
   const current = () => projections.current();
   const channel = (action: ContainmentAction, directive: Directive): Channel =>
     channelOf(policy.current.targets, action, directive);
+  const reports = new ReportCounter({
+    policy: () => policy.current,
+    durable: () => {
+      const { early } = catchUp;
+      if (early === undefined) return projections.current().reportTimes;
+      if (early.times !== undefined) return early.times;
+      const reading = projections.reading ?? 'starting';
+      throw new RecorderError('starting', `${reading}: how many reports of this class came is not known yet`);
+    },
+    clock,
+  });
   const onFault = (error: unknown): void => logger.error({ err: error }, 'an incident does not take its own entry');
   const incidents = releases.adopt(
     new ActorRegistry({
@@ -167,6 +179,7 @@ export async function openRecord(
       isProved: (action) => postureProof.isProved(action),
       channelOf: channel,
       clock,
+      reports,
       inspect,
       onFault,
     }),
@@ -176,6 +189,7 @@ export async function openRecord(
     incidents,
     projections,
     policy: () => policy.current,
+    reports,
     tags: new RequestTags(hash.digest('requests of reports')),
     channelOf: channel,
     early: () => catchUp.early,

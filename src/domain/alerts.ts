@@ -1,11 +1,13 @@
 /**
  * Which entries raise an alert: those that ask for `log_alert`, those that say that containment went wrong or needs a
  * person, the first of an action and directive that says that it is overdue, and reports that lower a critical
- * severity, raise their incident's, bring it back after a long silence, or come in a burst. So do those that make void
- * what was done for a recovery, that waive one, or that say that the machine could not be attested.
+ * severity, raise their incident's, by themselves or by their number, bring it back after a long silence, or come in a
+ * burst. So do those that make void what was done for a recovery, that waive one, or that say that the machine could not
+ * be attested.
  */
 import { reasonOfVoid } from './recovery.ts';
 import type { AlertData, FailedData, IncidentDraft, OverdueData, RoutedIntent } from './entries.ts';
+import { escalationText } from './escalation.ts';
 
 /** What an alert repeats of its incident, so that it can be read by itself. */
 export type AlertSubject = Pick<AlertData, 'class' | 'severity' | 'source'>;
@@ -29,12 +31,14 @@ const voidReason = (entry: IncidentDraft): string | undefined =>
 function reasonOf({ event, data }: IncidentDraft): string | undefined {
   switch (event) {
     case 'incident.reported':
+      if (data.escalated_by !== undefined) return `escalated ${escalationText(data.escalated_by)}`;
       if (data.default_severity === 'critical') {
         const reported = data.report.severity ?? data.severity;
         return `reported as ${reported}; its class is critical`;
       }
       return alertAsked(data.intents);
     case 'incident.recurred':
+      if (data.escalated_by !== undefined) return `escalated ${escalationText(data.escalated_by)}`;
       if (data.attention === 'severity') return `reported again, now as ${data.severity}`;
       if (data.attention === 'silence') {
         return 'reported again after a long time without an occurrence: it needs attention';

@@ -13,6 +13,7 @@ import {
   type Directive,
   isMoreSevere,
   type Rule,
+  type Severity,
 } from '../../machines/vocabulary.ts';
 import { type Caller, signed } from './caller.ts';
 import { alertAfter, type AlertSubject } from './alerts.ts';
@@ -27,10 +28,11 @@ import {
   type RequestTag,
   type RoutedIntent,
 } from './entries.ts';
+import { type Escalation, escalatedBy } from './escalation.ts';
 import type { Incident, IncidentRecord } from './incident.ts';
 import { obstacleTo, type ReportedEvidence } from './model-evidence.ts';
 import { voidedBetween } from './recovery.ts';
-import { severityOf } from './severity.ts';
+import { type ReportSeverity, severityOf } from './severity.ts';
 
 /** What an incident can be sent. */
 export type Message =
@@ -45,6 +47,8 @@ export type Message =
       /** After how many milliseconds without an occurrence an acknowledged incident needs attention again. */
       readonly attentionAfter: number;
       readonly burst?: 'begun' | 'continued' | undefined;
+      /** Names the values in which it repeats others. */
+      readonly repeat?: string | undefined;
       readonly request?: RequestTag | undefined;
     }
   /** Something about its reporter that a person should know. */
@@ -57,12 +61,22 @@ export type Message =
       readonly news: DeliveryNews;
     };
 
+/** What is known of a report from those before it. */
+export interface Counted {
+  /** The rule of the policy's `escalate` that it meets. */
+  readonly escalation?: Escalation | undefined;
+  /** By how many milliseconds the wall clock was set since the report before. */
+  readonly clockStep?: number | undefined;
+}
+
 /** What a decision takes from outside the incident. */
 export interface Circumstances {
   /** RFC 3339, UTC, milliseconds. */
   readonly timestamp: string;
   /** How a directive reaches its service, under the policy in force. */
   readonly channelOf: (action: ContainmentAction, directive: Directive) => Channel;
+  /** What is known of a report with a timestamp; undefined when reports are not counted. */
+  readonly counted?: ((report: Report, timestamp: string) => Counted | undefined) | undefined;
   /** Who sends the message, and what they say about it; undefined when the recorder itself does. */
   readonly caller?: Caller | undefined;
   readonly note?: string | undefined;
@@ -90,11 +104,20 @@ export function decideReport(
   id: string,
   report: Report,
   rule: Rule,
-  { timestamp, channelOf, caller }: Circumstances,
-  { request, sourceSuspicious = false }: { readonly request?: RequestTag | undefined; sourceSuspicious?: boolean } = {},
+  { timestamp, channelOf, counted, caller }: Circumstances,
+  {
+    request,
+    repeat,
+    sourceSuspicious = false,
+  }: {
+    readonly request?: RequestTag | undefined;
+    readonly repeat?: string | undefined;
+    readonly sourceSuspicious?: boolean;
+  } = {},
 ): readonly IncidentDraft[] {
   const { snapshot, intents } = begin(rule);
-  const { severity, origin } = severityOf(report, rule);
+  const among = counted?.(report, timestamp);
+  const { severity, origin, escalation } = raised(severityOf(report, rule), report, rule, among);
   const data: DraftOf<'incident.reported'>['data'] = {
     incident: id,
     version: 1,
@@ -104,12 +127,38 @@ export function decideReport(
     rule,
     intents: routed(intents, channelOf),
     ...origin,
+    ...amongReports(escalation, repeat, among),
     ...(sourceSuspicious ? { source_suspicious: true } : undefined),
     ...(request === undefined ? undefined : { request }),
     ...caller,
   };
   return withFollowUps({ timestamp, event: 'incident.reported', data }, { ...report, severity }, report);
 }
+
+/** The severity of a report, raised by the rule of escalation that it meets, when that is above it. */
+function raised(
+  reported: ReportSeverity,
+  report: Report,
+  rule: Rule,
+  among: Counted | undefined,
+  before: Severity = reported.severity,
+): ReportSeverity & { readonly escalation?: Escalation } {
+  const escalation = among?.escalation;
+  if (escalation === undefined) return reported;
+  const { to } = escalation;
+  if (!isMoreSevere(to, reported.severity) || !isMoreSevere(to, before)) return reported;
+  return { ...severityOf(report, rule, to), escalation };
+}
+
+/** What the entry of a report keeps of what is known from those before it; most reports have nothing to keep. */
+const amongReports = (escalation: Escalation | undefined, repeat: string | undefined, among: Counted | undefined) =>
+  among === undefined && repeat === undefined
+    ? undefined
+    : {
+        ...(escalation === undefined ? {} : { escalated_by: escalatedBy(escalation) }),
+        ...(repeat === undefined ? {} : { repeat }),
+        ...(among?.clockStep === undefined ? {} : { clock_step_ms: among.clockStep }),
+      };
 
 /**
  * What follows from a message.
@@ -154,10 +203,11 @@ function decideCommand(
 
 function decideRecurrence(
   { incident, snapshot }: IncidentRecord,
-  { report, rule, attentionAfter, burst, request }: Extract<Message, { type: 'recur' }>,
-  { timestamp, channelOf, caller }: Circumstances,
+  { report, rule, attentionAfter, burst, repeat, request }: Extract<Message, { type: 'recur' }>,
+  { timestamp, channelOf, counted, caller }: Circumstances,
 ): IncidentDecision {
-  const reported = severityOf(report, rule);
+  const among = counted?.(report, timestamp);
+  const reported = raised(severityOf(report, rule), report, rule, among, incident.severity);
   const rises = isMoreSevere(reported.severity, incident.severity);
   const attention = rises ? 'severity' : attentionAfterSilence(incident, timestamp, attentionAfter);
   const evidence = { evidence: incident.evidence, latest_report: report };
@@ -171,6 +221,7 @@ function decideRecurrence(
     state: stateOf(decision.snapshot),
     severity,
     ...(rises ? reported.origin : undefined),
+    ...amongReports(reported.escalation, repeat, among),
     report,
     rule,
     intents: routed(decision.intents, channelOf),

@@ -58,8 +58,26 @@ export type RequestTag = {
 export type SeverityOrigin = {
   /** The class's, where the report lowered it. */
   readonly default_severity?: Severity;
-  /** The report's, where the rule's `min_severity` raised it. */
+  /** The report's, where the rule's `min_severity` or an escalation raised it. */
   readonly reported_severity?: Severity;
+};
+
+/** The rule of the policy's `escalate` by which an incident was raised, as its entry and the incident keep it. */
+export type EscalatedBy = {
+  readonly class: IncidentClass;
+  readonly reports: number;
+  readonly within_ms: number;
+  readonly to: Severity;
+};
+
+/** What is known of a report from those before it. */
+type AmongReports = {
+  /** The rule of the policy's `escalate` that has raised the incident with this report. */
+  readonly escalated_by?: EscalatedBy;
+  /** Names the values in which it repeats others, as its rule asks: hex digits of a hash. */
+  readonly repeat?: string;
+  /** By how many milliseconds the wall clock was set since the report before, when it was. */
+  readonly clock_step_ms?: number;
 };
 
 /** Why an incident needs attention: its severity rose, or it recurred after a long time without an occurrence. */
@@ -101,11 +119,12 @@ export type ReportedData = AboutIncident & {
   /** In place of `request` in old entries. */
   readonly idempotency?: Idempotency;
 } & SeverityOrigin &
+  AmongReports &
   Partial<Caller>;
 
 /** `incident.recurred`. Old entries have only the report: they are counted and change nothing else. */
 export type RecurredData = AboutIncident & {
-  /** The incident's from here on: the highest that was reported. */
+  /** The incident's from here on: the highest that was reported, or that it was raised to. */
   readonly severity?: Severity;
   readonly report: Report;
   /** The rule that was in force for the report. */
@@ -121,6 +140,7 @@ export type RecurredData = AboutIncident & {
   /** In place of `request` in old entries. */
   readonly idempotency?: Idempotency;
 } & SeverityOrigin &
+  AmongReports &
   Partial<Caller>;
 
 /** `incident.contained` and the other events of commands. */

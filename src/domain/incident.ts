@@ -35,6 +35,7 @@ import {
   channelOfIntent,
   type DeliveryEntry,
   type EntryOf,
+  type EscalatedBy,
   type Idempotency,
   type IncidentEntry,
   type JsonObject,
@@ -57,12 +58,14 @@ export interface Incident extends Stamps {
   readonly created_at: string;
   readonly updated_at: string;
   readonly class: IncidentClass;
-  /** The highest that was reported. */
+  /** The highest that was reported, or that it was raised to. */
   readonly severity: Severity;
   /** The class's severity, where the report lowered it. */
   readonly default_severity?: Severity;
-  /** The severity in the report, where the rule's `min_severity` raised it. */
+  /** The severity in the report, where the rule's `min_severity` or an escalation raised it. */
   readonly reported_severity?: Severity;
+  /** The rule of the policy's `escalate` that has raised it. */
+  readonly escalated_by?: EscalatedBy;
   readonly state: State;
   readonly source: string;
   /** Whether the source mixes scripts, or looks like another one on record. */
@@ -197,6 +200,7 @@ function alertDelivery({ containment }: Incident, timestamp: string): DeliveryRe
  */
 export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSnapshot): IncidentRecord {
   const { incident: id, version, severity, default_severity, reported_severity, report, intents } = entry.data;
+  const { escalated_by } = entry.data;
   const state = agreed(entry, snapshot);
   const incident: Incident = {
     id,
@@ -206,6 +210,7 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
     severity,
     ...(default_severity === undefined ? undefined : { default_severity }),
     ...(reported_severity === undefined ? undefined : { reported_severity }),
+    ...(escalated_by === undefined ? undefined : { escalated_by }),
     state,
     source: report.source,
     ...(entry.data.source_suspicious === true ? { source_suspicious: true } : undefined),
@@ -303,7 +308,7 @@ const isRising = ({ event, data }: IncidentEntry): boolean =>
   event === 'incident.recurred' && data.attention === 'severity';
 
 /** What is said about the severity of an incident. */
-const ORIGIN = ['default_severity', 'reported_severity'] as const;
+const ORIGIN = ['default_severity', 'reported_severity', 'escalated_by'] as const;
 const RESULTS = ['containment_results'] as const;
 
 function withoutFields(incident: Incident, fields: readonly (typeof ORIGIN | typeof RESULTS)[number][]): Incident {
@@ -339,7 +344,7 @@ function recurred(
     last_seen_at: entry.timestamp,
     ...reporters(incident, entry),
   };
-  const { severity, default_severity, reported_severity, report, rule, intents = [] } = entry.data;
+  const { severity, default_severity, reported_severity, escalated_by, report, rule, intents = [] } = entry.data;
   if (severity === undefined || rule === undefined) return counted;
   const { description, evidence } = report;
   const latest = { severity: severityOf(report, rule).severity, description };
@@ -348,6 +353,7 @@ function recurred(
     severity,
     ...(default_severity === undefined ? {} : { default_severity }),
     ...(reported_severity === undefined ? {} : { reported_severity }),
+    ...(escalated_by === undefined ? {} : { escalated_by }),
     latest_report: evidence === undefined ? latest : { ...latest, evidence },
     ...(intents.length === 0 ? {} : asked(incident, entry, intents, snapshot)),
   };

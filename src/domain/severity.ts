@@ -12,9 +12,13 @@ const PLAIN = Object.fromEntries(SEVERITIES.map((severity) => [severity, { sever
   Record<Severity, ReportSeverity>
 >;
 
-/** The severity that a report gets under a rule. */
-export function severityOf(report: Pick<Report, 'severity'>, rule: Rule): ReportSeverity {
-  const { default_severity, min_severity } = rule;
+/**
+ * The severity that a report gets under a rule.
+ * @param least raises it like the `min_severity` of the rule, when that is lower
+ */
+export function severityOf(report: Pick<Report, 'severity'>, rule: Rule, least?: Severity): ReportSeverity {
+  const { default_severity } = rule;
+  const min_severity = higher(rule.min_severity, least);
   const asked = report.severity ?? default_severity;
   if (asked === default_severity && min_severity === undefined) return PLAIN[asked];
   const isRaised = min_severity !== undefined && isMoreSevere(min_severity, asked);
@@ -28,3 +32,6 @@ export function severityOf(report: Pick<Report, 'severity'>, rule: Rule): Report
   };
   return { severity, origin };
 }
+
+const higher = (one: Severity | undefined, other: Severity | undefined): Severity | undefined =>
+  one === undefined || (other !== undefined && isMoreSevere(other, one)) ? other : one;

@@ -15,6 +15,7 @@ import { type ActionParams, incidentMachine } from '../../machines/incident.ts';
 import { Memo } from '../../machines/memo.ts';
 import { ACTIONS, type ContainmentAction } from '../../machines/vocabulary.ts';
 import { type IncidentEntry, isAboutIncident, type StoredEntry } from '../domain/entries.ts';
+import { isReport } from '../domain/report-times.ts';
 import type { RecordChange, TakenEntry } from '../domain/incident.ts';
 import { type ActorDependencies, type Birth, IncidentActor } from './incident-actor.ts';
 
@@ -91,8 +92,9 @@ export class ActorRegistry {
   /** Sends each entry that has just reached the disk to the actor of its incident. Never throws. */
   take(entries: readonly StoredEntry[]): readonly TakenEntry[] {
     return entries.map((entry) => {
-      const change = isAboutIncident(entry) ? this.#takeOne(entry) : undefined;
-      return { entry, change };
+      if (!isAboutIncident(entry)) return { entry };
+      if (isReport(entry)) this.#dependencies.reports.taken(entry);
+      return { entry, change: this.#takeOne(entry) };
     });
   }
 

@@ -35,6 +35,7 @@ import { RecorderError } from '../errors.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import { Mailbox } from './mailbox.ts';
 import { bindingOf } from './recovery-binding.ts';
+import type { ReportCounter } from './report-counter.ts';
 
 /** Receives every step that the XState actors take. */
 export type Inspect = NonNullable<ActorOptions<typeof incidentMachine>['inspect']>;
@@ -68,6 +69,8 @@ export interface ActorDependencies {
   readonly current: () => CurrentReads;
   readonly channelOf: (action: ContainmentAction, directive: Directive) => Channel;
   readonly clock: Clock;
+  /** Counts the reports that are decided, refused and durable. */
+  readonly reports: Pick<ReportCounter, 'count' | 'appended' | 'refused' | 'taken'>;
   /**
    * Proves an incident against the log while the database is not proved; undefined when that is not needed. Rejects
    * with RecorderError `log_unavailable` when the incident is not what the log says, or that can't be said now.
@@ -289,13 +292,22 @@ export class IncidentActor {
   /** @param delivery the delivery that the first entry is about, as it is then */
   #append(drafts: readonly IncidentDraft[], delivery?: DeliveryRecord): Promise<IncidentRecord> {
     this.#decided = delivery;
-    // Should it not have taken its own entries, it is what the projections make of them.
-    return this.#dependencies.log.append(drafts).then(() => this.#record ?? this.#wake(this.#dependencies.current()));
+    const { log, reports } = this.#dependencies;
+    const [first] = drafts;
+    if (first !== undefined) reports.appended(first);
+    return log.append(drafts).then(
+      // Should it not have taken its own entries, it is what the projections make of them.
+      () => this.#record ?? this.#wake(this.#dependencies.current()),
+      (error: unknown) => {
+        if (first !== undefined) reports.refused(first);
+        throw error;
+      },
+    );
   }
 
   #circumstances({ caller, note }: Sender): Circumstances {
-    const { clock, channelOf } = this.#dependencies;
-    return { timestamp: timestamp(clock.now()), channelOf, caller, note };
+    const { clock, channelOf, reports } = this.#dependencies;
+    return { timestamp: timestamp(clock.now()), channelOf, counted: reports.count, caller, note };
   }
 }
 

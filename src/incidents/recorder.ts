@@ -1,8 +1,8 @@
 /**
  * The recorder: takes reports and commands and routes them to the incidents' actors.
  *
- * A report opens an incident, is an occurrence of an unresolved one (with the same `dedup_key`, or in a burst), or was
- * recorded before under its idempotency key. Reports that share a key are handled one after the other, because each has to see what the
+ * A report opens an incident, is an occurrence of an unresolved one (with the same `dedup_key`, with the same values, or
+ * in a burst), or was recorded before under its idempotency key. Reports that share a key are handled one after the other, because each has to see what the
  * one before it left.
  */
 import type { CommandName } from '../../machines/decision.ts';
@@ -25,6 +25,8 @@ import { Bursts } from './bursts.ts';
 import { incidentId } from './incident-id.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { KnownSources } from './known-sources.ts';
+import { repeatKey } from './repeat-key.ts';
+import type { ReportCounter } from './report-counter.ts';
 import { ReportQuota } from './report-quota.ts';
 import type { RequestTags } from './request-tag.ts';
 
@@ -39,6 +41,8 @@ export interface Command {
 /** How a report came. */
 interface Origin {
   readonly request: RequestTag | undefined;
+  /** Names the values in which it repeats others. */
+  readonly repeat?: string | undefined;
   readonly caller: Caller | undefined;
   /** Whose its keys are: see `keysOwner`. */
   readonly owner: string;
@@ -61,6 +65,7 @@ export interface RecorderDependencies {
   /** The policy that is in force. */
   readonly policy: () => Pick<PolicyContent, 'rules' | 'attention_after' | 'burst' | 'report_bytes_per_day'>;
   readonly tags: RequestTags;
+  readonly reports: Pick<ReportCounter, 'count' | 'now'>;
   readonly channelOf: (action: ContainmentAction, directive: Directive) => Channel;
   readonly clock: Clock;
   /** Random bytes, from a source that can't be guessed. */
@@ -82,8 +87,9 @@ export class Recorder {
 
   /**
    * Records a report: opens an incident, or adds to one. That is the unresolved one with the same `dedup_key`, class and
-   * source, or in a burst the newest one of its class and source. Under an idempotency key that its source used before,
-   * it only gives the incident of that time. What another principal has reported never counts.
+   * source, or the one whose report it repeats, or in a burst the newest one of its class and source. Under an
+   * idempotency key that its source used before, it only gives the incident of that time. What another principal has
+   * reported never counts.
    * @param bytes how long the request's body is
    * @param caller who reports
    * @throws RecorderError `idempotency_mismatch`, `quota_exceeded` (with `retry_after` in seconds), `log_unavailable`,
@@ -140,7 +146,7 @@ export class Recorder {
 
   #record(report: Report, origin: Origin): Promise<Recorded> {
     const { dedup_key: key, class: incidentClass, source } = report;
-    if (key === undefined) return this.#foldOrOpen(report, origin);
+    if (key === undefined) return this.#repeatOrOpen(report, origin);
     const { owner } = origin;
     return this.#keys.run(JSON.stringify(['same', key, incidentClass, source, owner]), async () => {
       const early = this.#early();
@@ -152,6 +158,32 @@ export class Recorder {
       const recorded = id === undefined ? undefined : await this.#recur(id, report, origin);
       return recorded ?? this.#foldOrOpen(report, origin);
     });
+  }
+
+  /** Takes a report without a `dedup_key`: an occurrence of the incident whose report it repeats, if there is one. */
+  #repeatOrOpen(report: Report, origin: Origin): Promise<Recorded> {
+    const rule = this.#dependencies.policy().rules[report.class];
+    const key = repeatKey(report, rule, origin.owner);
+    if (key === undefined || rule.repeat === undefined) return this.#foldOrOpen(report, origin);
+    const { within } = rule.repeat;
+    return this.#keys.run(`repeat ${key}`, async () => {
+      const id = this.#repeatedBy(key, within);
+      const repeating = { ...origin, repeat: key };
+      const recorded = id === undefined ? undefined : await this.#recur(id, report, repeating);
+      return recorded ?? this.#foldOrOpen(report, repeating);
+    });
+  }
+
+  /** The unresolved incident of the report with the same values, when that came at most `within` milliseconds ago. */
+  #repeatedBy(key: string, within: number): string | undefined {
+    const early = this.#early();
+    if (early !== undefined) {
+      if (!early.isNewRepeat(key)) throw this.#notYet('whether this report repeats another');
+      return undefined;
+    }
+    const repeated = this.#dependencies.projections.current().repeated(key);
+    if (repeated === undefined || this.#dependencies.reports.now() - repeated.time > within) return undefined;
+    return repeated.incident;
   }
 
   /** @throws RecorderError `quota_exceeded` */
@@ -183,13 +215,19 @@ export class Recorder {
   }
 
   async #open(report: Report, origin: Origin): Promise<Recorded> {
-    const { incidents, projections, clock, random, policy, channelOf } = this.#dependencies;
+    const { incidents, projections, clock, random, policy, channelOf, reports } = this.#dependencies;
     const sourceSuspicious = this.#isSuspicious(report.source);
     const isTaken = (id: string): boolean => incidents.has(id) || projections.incidents.has(id);
     const id = incidentId(clock.now(), random, isTaken);
-    const circumstances = { timestamp: timestamp(clock.now()), channelOf, caller: origin.caller };
+    const circumstances = {
+      timestamp: timestamp(clock.now()),
+      channelOf,
+      counted: reports.count,
+      caller: origin.caller,
+    };
     const rule = policy().rules[report.class];
-    const drafts = decideReport(id, report, rule, circumstances, { request: origin.request, sourceSuspicious });
+    const { request, repeat } = origin;
+    const drafts = decideReport(id, report, rule, circumstances, { request, repeat, sourceSuspicious });
     return { incident: this.#documentOf(await incidents.actor(id).open(drafts)), change: 'created' };
   }
 
@@ -229,7 +267,7 @@ export class Recorder {
       const { record } = await incidents
         .actor(id)
         .send(
-          { type: 'recur', report, rule, attentionAfter, request: origin.request, burst },
+          { type: 'recur', report, rule, attentionAfter, request: origin.request, repeat: origin.repeat, burst },
           { caller: origin.caller },
         );
       return { incident: this.#documentOf(record), change: 'recurred' };

@@ -10,7 +10,16 @@ import { DEFAULT_ATTENTION_AFTER, DEFAULT_OVERDUE_AFTER, type PolicyContent } fr
  * however the file is written.
  */
 export function digestPolicy(content: Omit<PolicyContent, 'version'>): string {
-  const { rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day } = content;
+  const {
+    rules,
+    targets,
+    notify,
+    attention_after,
+    overdue_after,
+    burst,
+    escalate = [],
+    report_bytes_per_day,
+  } = content;
   const decided = {
     ...Object.fromEntries(CLASSES.map((name) => [name, { ...rules[name] }])),
     ...(Object.keys(targets).length === 0 ? {} : { targets }),
@@ -18,6 +27,7 @@ export function digestPolicy(content: Omit<PolicyContent, 'version'>): string {
     ...(attention_after === DEFAULT_ATTENTION_AFTER ? {} : { attention_after }),
     ...(overdue_after === DEFAULT_OVERDUE_AFTER ? {} : { overdue_after }),
     ...(burst === undefined ? {} : { burst }),
+    ...(escalate.length === 0 ? {} : { escalate }),
     ...(report_bytes_per_day === undefined ? {} : { report_bytes_per_day }),
   };
   return createHash('sha256')

@@ -1,4 +1,5 @@
 import { BY_HAND } from '../../machines/vocabulary.ts';
+import type { Escalation } from '../domain/escalation.ts';
 import type { Burst, Policy, PolicyContent } from './policy.ts';
 import { originOf, type TargetUrl } from './target-url.ts';
 import type { Target, Webhook } from './targets.ts';
@@ -23,6 +24,8 @@ export interface PolicyDocument {
   /** In milliseconds. */
   readonly overdue_after: number;
   readonly burst?: Burst;
+  /** `within` in milliseconds. */
+  readonly escalate?: readonly Escalation[];
   readonly report_bytes_per_day?: number;
   /** What it has, by name: see `partsOf`. */
   readonly parts: readonly string[];
@@ -35,7 +38,8 @@ export interface PolicyDocument {
 export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = 'whole'): PolicyDocument => {
   const shown = addresses === 'whole' ? ({ text }: TargetUrl): string => text : originOf;
   const { version, source, path, digest, loaded_at, rules, targets, notify, parts } = policy;
-  const { attention_after, overdue_after, burst, report_bytes_per_day, from_environment: given = [] } = policy;
+  const { attention_after, overdue_after, burst, escalate = [], report_bytes_per_day } = policy;
+  const { from_environment: given = [] } = policy;
   return {
     version,
     source,
@@ -60,6 +64,7 @@ export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = '
     attention_after,
     overdue_after,
     ...(burst === undefined ? {} : { burst }),
+    ...(escalate.length === 0 ? {} : { escalate }),
     ...(report_bytes_per_day === undefined ? {} : { report_bytes_per_day }),
     parts,
   };

@@ -23,6 +23,7 @@ export function partsOf(
     attention_after,
     overdue_after,
     burst,
+    escalate = [],
     report_bytes_per_day,
   }: Omit<PolicyContent, 'version'>,
   classes: readonly IncidentClass[],
@@ -35,6 +36,7 @@ export function partsOf(
       ...(rule.min_severity === undefined ? [] : [`rules.${name}.min_severity`]),
       ...(rule.answer_after === undefined ? [] : [`rules.${name}.answer_after`]),
       ...stepsOf(rule.recovery).map((step) => `rules.${name}.recovery.${step}`),
+      ...(rule.repeat === undefined ? [] : [`rules.${name}.repeat`]),
     ]),
     ...Object.entries(targets).flatMap(([action, target]) => partsIn(`targets.${action}`, target)),
     ...notify.flatMap(({ url, alerts, events = [ALL], ...webhook }) => {
@@ -44,6 +46,7 @@ export function partsOf(
     ...(attention_after === DEFAULT_ATTENTION_AFTER ? [] : ['attention_after']),
     ...(overdue_after === DEFAULT_OVERDUE_AFTER ? [] : ['overdue_after']),
     ...(burst === undefined ? [] : ['burst']),
+    ...new Set(escalate.map((rule) => `escalate.${rule.class}.${rule.to}`)),
     ...(report_bytes_per_day === undefined ? [] : ['report_bytes_per_day']),
   ];
 }

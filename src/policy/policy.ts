@@ -1,6 +1,7 @@
 /** The containment policy as the service uses it, and the error that refuses one. */
 import type { ContainmentAction, IncidentClass, Rule } from '../../machines/vocabulary.ts';
 import { HOUR, SECOND } from '../clock.ts';
+import type { Escalation } from '../domain/escalation.ts';
 import { type FileFault, refusalOf } from './file-faults.ts';
 import type { Targets, Webhook } from './targets.ts';
 
@@ -22,6 +23,8 @@ export interface PolicyContent {
   readonly overdue_after: number;
   /** When reports of one source and class are occurrences of its newest incident; never when not given. */
   readonly burst?: Burst;
+  /** When the number of reports raises the severity of an incident. */
+  readonly escalate?: readonly Escalation[];
   /** How many bytes of reports one source may send in a day (UTC); any number when not given. */
   readonly report_bytes_per_day?: number;
 }

@@ -11,7 +11,8 @@ import type { IncidentClass, RecoveryStep } from '../../machines/vocabulary.ts';
 import { BUILT_IN_RULES } from './defaults.ts';
 import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './strict-schemas.ts';
 import { DEFAULT_ATTENTION_AFTER, DEFAULT_OVERDUE_AFTER } from './policy.ts';
-import { alerting, duration, notify, targets } from './target-schema.ts';
+import { escalate, repeat } from './escalation-schema.ts';
+import { alerting, duration, notify, targets, wholeNumber } from './target-schema.ts';
 import { shown } from './fault-messages.ts';
 
 const trueOrFalse = z.boolean({
@@ -49,6 +50,7 @@ const rule = (incidentClass: IncidentClass) => {
     min_severity: z.exactOptional(oneOf('severity', SEVERITIES)),
     answer_after: z.exactOptional(duration('1s', '40s')),
     recovery: z.exactOptional(recovery),
+    repeat: z.exactOptional(repeat),
   }).check(
     z.refine((given) => !(given.auto_contain && given.actions?.length === 0), {
       ...evenIfFaulty,
@@ -65,12 +67,6 @@ const rules = closed(
     z.ZodMiniPrefault<ReturnType<typeof rule>>
   >,
 );
-
-const wholeNumber = (least: number, most: number) => {
-  const error = ({ input }: { readonly input?: unknown }): string =>
-    `must be a whole number from ${least} to ${most}, found ${shown(input)}`;
-  return z.int({ error }).check(z.gte(least, { error }), z.lte(most, { error }));
-};
 
 const burst = closed('key', { reports: wholeNumber(1, 100_000), within: duration('1s', '24h') });
 
@@ -110,5 +106,11 @@ export const PolicyFile = closed('key', {
       alerting,
     ),
     {},
+  ),
+  escalate: z.exactOptional(
+    z.pipe(
+      z.transform((value) => value ?? []),
+      escalate,
+    ),
   ),
 });

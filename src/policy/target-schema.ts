@@ -31,6 +31,12 @@ export const duration = (least: string, most: string) =>
     }),
   );
 
+export const wholeNumber = (least: number, most: number) => {
+  const error = ({ input }: { readonly input?: unknown }): string =>
+    `must be a whole number from ${least} to ${most}, found ${shown(input)}`;
+  return z.int({ error }).check(z.gte(least, { error }), z.lte(most, { error }));
+};
+
 const millisecondsOf = (text: string): number => parseDuration(text, TIME_UNITS) ?? Number.NaN;
 
 const url = z.pipe(

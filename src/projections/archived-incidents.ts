@@ -56,6 +56,7 @@ export class ArchivedIncidents {
       database.prepare('DELETE FROM entries WHERE incident BETWEEN ? AND ?'),
       database.prepare('DELETE FROM search WHERE rowid BETWEEN ? AND ?'),
       database.prepare('DELETE FROM idempotency WHERE incident BETWEEN ? AND ?'),
+      database.prepare('DELETE FROM repeats WHERE incident BETWEEN ? AND ?'),
     ];
     this.#forgetRanges = database.prepare('DELETE FROM archived_ranges');
     this.#addRange = database.prepare(`

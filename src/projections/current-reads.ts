@@ -7,6 +7,7 @@
  */
 import type { IncidentClass } from '../../machines/vocabulary.ts';
 import type { ArchivedData, Idempotency, RequestTag, SegmentRange, SkippedEntry } from '../domain/entries.ts';
+import type { ReportTimes } from '../domain/report-times.ts';
 import type { RecorderError } from '../errors.ts';
 import { absenceOf } from './absence.ts';
 import type { AccessFiles } from './access-files.ts';
@@ -17,6 +18,7 @@ import type { IncidentDocument } from '../domain/document.ts';
 import type { Incidents, PersistedIncident } from './incidents.ts';
 import type { Posture } from './posture.ts';
 import type { PendingRecoveries } from './recoveries.ts';
+import type { RecentReports, Repeated } from './recent-reports.ts';
 import type { Sources } from './sources.ts';
 import type { WebhookPosition, Webhooks } from './webhooks.ts';
 
@@ -26,6 +28,7 @@ export interface CurrentReadsSources {
   readonly recoveries: PendingRecoveries;
   readonly keys: IdempotencyKeys;
   readonly names: Sources;
+  readonly reports: RecentReports;
   readonly webhooks: Webhooks;
   readonly archive: ArchivedIncidents;
   readonly findings: Findings;
@@ -84,6 +87,16 @@ export class CurrentReads {
    */
   reportedSince(incidentClass: IncidentClass, source: string, since: number, most: number, owner: string): number {
     return this.#sources.incidents.reportedSince(incidentClass, source, since, most, owner);
+  }
+
+  /** When the latest reports came; another object once anything but a further report has changed it. */
+  get reportTimes(): ReportTimes {
+    return this.#sources.reports.times;
+  }
+
+  /** The latest report with the values that a key names, if its incident is not resolved. */
+  repeated(key: string): Repeated | undefined {
+    return this.#sources.reports.find(key);
   }
 
   /** How many bytes of the log are about the incidents of each source that were created since a time. */

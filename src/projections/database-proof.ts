@@ -6,7 +6,7 @@
  * - Each incident has the version, state and hash of its last entry.
  * - Each unresolved incident is what its entries make of it, with its deliveries; and the posture counts these. The
  *   same for the resolved ones, later.
- * - The statistics count them, and findings and webhooks stand as the log says.
+ * - The statistics count them, and findings, webhooks and the latest reports stand as the log says.
  *
  * Works while entries are applied: what came after the proven part is the work of this process.
  */
@@ -21,6 +21,8 @@ import type { Incidents } from './incidents.ts';
 import { IncidentProof } from './incident-proof.ts';
 import { type Posture, WAITS } from './posture.ts';
 import { type SmallTables, TablesProof } from './tables-proof.ts';
+import type { RecentReports } from './recent-reports.ts';
+import { ReportsProof } from './reports-proof.ts';
 import type { Kind, Statistics } from './statistics.ts';
 
 /** How many incidents are counted at a time. */
@@ -36,6 +38,7 @@ export interface DatabaseProofParts {
   readonly posture: Posture;
   readonly places: EntryPlaces;
   readonly statistics: Statistics;
+  readonly reports: RecentReports;
   readonly log: ReadableLog;
   /** The small tables as the start has found them; undefined when it has not read all of the log. */
   readonly tables: SmallTables | undefined;
@@ -58,6 +61,7 @@ export class DatabaseProof {
   readonly #population: Statement;
   readonly #following: Statement;
   readonly #tables = new TablesProof();
+  readonly #reports: ReportsProof;
   readonly #archived: ArchivedRange[] = [];
   readonly #absent: number[] = [];
   #difference: string | undefined;
@@ -68,6 +72,7 @@ export class DatabaseProof {
     this.#parts = parts;
     this.#incident = new IncidentProof(parts);
     const { database } = parts;
+    this.#reports = new ReportsProof(database, parts.reports);
     this.#place = database.prepare(`
       SELECT seq, offset, length FROM entries
       WHERE incident = (SELECT number FROM incidents WHERE id = ?) AND version = ?`);
@@ -103,6 +108,7 @@ export class DatabaseProof {
     for (const entry of entries) {
       this.#head = entry.data.seq;
       this.#tables.take(entry);
+      this.#reports.take(entry);
       if (entry.event === 'log.archived') this.#archived.push(...rangesOf(entry.data));
       else if (isAboutIncident(entry)) this.#difference ??= this.#compare(entry);
     }
@@ -232,8 +238,10 @@ export class DatabaseProof {
   }
 
   #tableDifference(missing: readonly MissingEntries[]): string | undefined {
-    const { tables } = this.#parts;
-    return missing.length === 0 && tables !== undefined ? this.#tables.difference(tables) : undefined;
+    const { tables, log } = this.#parts;
+    if (missing.length > 0) return undefined;
+    const difference = this.#reports.difference(this.#head, log.status.entries);
+    return difference ?? (tables === undefined ? undefined : this.#tables.difference(tables));
   }
 
   /** Counts one kind at a time: within a turn the rows and their number change together. */

@@ -1,5 +1,6 @@
 /**
- * What a report has to know of the log before the projections are made: which requests, `dedup_key`s and sources occur.
+ * What a report has to know of the log before the projections are made: which requests, `dedup_key`s, repeated values
+ * and sources occur, and when the latest reports came.
  *
  * It is read from the raw lines, unverified and without the database, which takes a small part of the time. Requests
  * and keys are kept as bits in a filter of fixed size: one that it does not hold is new for certain. One that it may
@@ -13,6 +14,7 @@ import { type Idempotency, isAboutIncident, readEntry, type Report, type Request
 import { keysOwner } from '../domain/caller.ts';
 import type { Entry } from '../domain/entries.ts';
 import { requestOf } from '../domain/incident.ts';
+import { countedIn, isReport, ReportTimes } from '../domain/report-times.ts';
 import { skeletonOf } from '../domain/source-name.ts';
 
 /** 4 MiB: with a million keys in it, one in six thousand new ones seems to be known. */
@@ -40,6 +42,10 @@ export class EarlyIndex {
   /** Whether each source was suspicious at first. */
   readonly #sources = new Map<string, boolean>();
   readonly #skeletons = new Set<string>();
+  /** What was read is counted apart from what is written meanwhile, as that comes first. */
+  readonly #times = new ReportTimes();
+  readonly #written = new ReportTimes();
+  #firstWritten = Infinity;
   #isComplete = false;
   #isFull = false;
   /** How much of the log was read, from 0 to 1. */
@@ -74,6 +80,7 @@ export class EarlyIndex {
       }
     }
     this.#isComplete = !isStopped();
+    this.#times.append(this.#written);
   }
 
   async #readFile(
@@ -102,16 +109,33 @@ export class EarlyIndex {
       // It is no entry: the projections will find the damage.
       return;
     }
-    this.take([entry]);
+    // Some of what is written at the start is read as well.
+    if (isReport(entry) && entry.data.seq < this.#firstWritten) this.#times.take(countedIn(entry), entry.data.seq);
+    this.#note(entry);
   }
 
   /** Takes entries that were just written. */
   take(entries: readonly Entry[]): void {
     for (const entry of entries) {
-      if (!isAboutIncident(entry)) continue;
+      if (isReport(entry)) {
+        this.#firstWritten = Math.min(this.#firstWritten, entry.data.seq);
+        (this.#isComplete ? this.#times : this.#written).take(countedIn(entry), entry.data.seq);
+      }
+      this.#note(entry);
+    }
+  }
+
+  /** When the latest reports came; undefined while that is not known. */
+  get times(): ReportTimes | undefined {
+    return this.#isComplete ? this.#times : undefined;
+  }
+
+  #note(entry: Entry): void {
+    if (isAboutIncident(entry)) {
       const request = requestOf(entry);
       if (request !== undefined) this.#add('id' in request ? request.id : keyOf(request));
-      if (entry.event !== 'incident.reported') continue;
+      if (isReport(entry) && entry.data.repeat !== undefined) this.#add(entry.data.repeat);
+      if (entry.event !== 'incident.reported') return;
       const { report, source_suspicious: isSuspicious, principal } = entry.data;
       if (report.dedup_key !== undefined) this.#add(dedupOf(report, keysOwner(principal)));
       this.#takeSource(report.source, isSuspicious === true);
@@ -129,6 +153,11 @@ export class EarlyIndex {
   /** Whether a request is new for certain. */
   isNewRequest({ id }: RequestTag, idempotency: Idempotency): boolean {
     return this.#isComplete && !this.#mayHold(id) && !this.#mayHold(keyOf(idempotency));
+  }
+
+  /** Whether no report on record has the values that a key names, for certain. */
+  isNewRepeat(key: string): boolean {
+    return this.#isComplete && !this.#mayHold(key);
   }
 
   /** Whether no incident on record has the `dedup_key` of a report, for certain. `owner`: whose the key is. */

@@ -18,6 +18,7 @@ import {
 } from '../domain/entries.ts';
 import { Contradiction } from '../domain/contradiction.ts';
 import { fold, requestOf, type IncidentRecord, type RecordChange, type TakenEntry } from '../domain/incident.ts';
+import { isReport } from '../domain/report-times.ts';
 import type { KnownFindings } from '../audit/log-findings.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
@@ -38,6 +39,7 @@ import type { IncidentDocument } from '../domain/document.ts';
 import { Incidents, type ShownIncidents } from './incidents.ts';
 import { Posture, type ShownPosture } from './posture.ts';
 import { PendingRecoveries } from './recoveries.ts';
+import { RecentReports } from './recent-reports.ts';
 import { Sources } from './sources.ts';
 import { Statistics, Tally } from './statistics.ts';
 import type { SmallTables } from './tables-proof.ts';
@@ -98,6 +100,7 @@ export class Projections {
   readonly #places: EntryPlaces;
   readonly #keys: IdempotencyKeys;
   readonly #sources: Sources;
+  readonly #reports: RecentReports;
   readonly #current: CurrentReads;
   #altered: string | undefined;
   #unfinished = false;
@@ -131,6 +134,7 @@ export class Projections {
     this.#places = new EntryPlaces(database);
     this.#keys = new IdempotencyKeys(database);
     this.#sources = new Sources(database);
+    this.#reports = new RecentReports(database);
     this.#findings = new Findings(database);
     this.findings = this.#findings;
     this.#accessFiles = new AccessFiles(database);
@@ -145,6 +149,7 @@ export class Projections {
       recoveries: new PendingRecoveries(database),
       keys: this.#keys,
       names: this.#sources,
+      reports: this.#reports,
       webhooks: this.#webhooks,
       archive: this.#archive,
       findings: this.#findings,
@@ -305,6 +310,7 @@ export class Projections {
       posture: this.#posture,
       places: this.#places,
       statistics: this.statistics,
+      reports: this.#reports,
       log,
       tables,
       isCurrent: () => !this.#unfinished,
@@ -328,6 +334,7 @@ export class Projections {
     this.#database.empty();
     this.#posture.reload();
     this.#sources.forget();
+    this.#reports.reload();
     this.#committed = NOTHING;
     this.#position = NOTHING;
     this.#fault = undefined;
@@ -435,6 +442,7 @@ export class Projections {
     this.activity.leave(data);
     this.#archive.leave(data, time, this.statistics);
     this.#sources.leave();
+    this.#reports.leave(data);
     this.#posture.leave(data);
     this.#webhooks.leave(data);
     this.#findings.leave(data);
@@ -445,6 +453,7 @@ export class Projections {
   #settle(): void {
     const { seq, hash, end, gaps } = this.#position;
     this.#posture.settle();
+    this.#reports.settle();
     this.#move.run(seq, hash, end, Number(gaps));
   }
 
@@ -453,6 +462,7 @@ export class Projections {
     this.#database.rollBack();
     this.#posture.reload();
     this.#sources.forget();
+    this.#reports.reload();
     this.#position = this.#committed;
     this.#latest.clear();
     this.#fault = fault;
@@ -467,6 +477,7 @@ export class Projections {
     gaps: boolean,
   ): void {
     const { incident: id } = entry.data;
+    if (isReport(entry)) this.#reports.follow(entry);
     const known = changes.get(id);
     const first = known === undefined ? (change?.before ?? this.#recordBefore(entry)) : known.before;
     const before = known?.now ?? first;
@@ -478,6 +489,8 @@ export class Projections {
     this.#places.add(now.seq, now.incident.version, entry);
     const request = requestOf(entry);
     if (request !== undefined) this.#keys.add(request, now.seq);
+    if (isReport(entry) && entry.data.repeat !== undefined)
+      this.#reports.note(entry.data.repeat, now.seq, entry.data.seq);
     if (entry.event === 'incident.reported') this.#sources.add(now.incident);
   }
 

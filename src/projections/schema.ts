@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 21;
+export const LAYOUT = 22;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -81,6 +81,21 @@ export const SCHEMA = `
   ) WITHOUT ROWID;
 
   CREATE INDEX idempotency_by_incident ON idempotency (incident);
+
+  -- When the latest reports of each class came, as numbers: see recent-reports.ts.
+  CREATE TABLE reports (
+    class TEXT PRIMARY KEY,
+    recent BLOB NOT NULL
+  ) WITHOUT ROWID;
+
+  -- The latest report with each set of values, for as long as its incident is on record, and when it came.
+  CREATE TABLE repeats (
+    key TEXT PRIMARY KEY,
+    incident INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    time INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX repeats_by_seq ON repeats (seq);
 
   -- What holds each action in force: the deliveries of unresolved incidents. due is in milliseconds since the epoch; wait
   -- says why it is not known to be carried out (posture.ts), 0 when it is.

@@ -295,6 +295,27 @@ describe('incident-recorder', () => {
         `${decided}  prompt_injection  contained (freeze_agent, log_alert) → open\n`,
       );
     });
+
+    it('whatif tries escalate and repeat on all reports', async () => {
+      const ids: string[] = [];
+      for (let n = 0; n < 3; n++) {
+        const [{ id }] = await json('report', '--class', 'tool_call_burst', '--source', 'whatif', '--description', 'd');
+        ids.push(id);
+      }
+      const path = edited(/^( {2}tool_call_burst:\n)/m, '$1    repeat: { same: [source, description], within: 1h }\n');
+      const escalate = 'escalate: [{ class: tool_call_burst, reports: 3, within: 60s, to: critical }]';
+      writeFileSync(path, `${readFileSync(path, 'utf8')}\n${escalate}\n`);
+      const { stdout, stderr } = await recorder(['policy', 'whatif', path]);
+      expect(stdout).to.include(`${ids[2]}  tool_call_burst  an occurrence of ${ids[0]}\n`);
+      expect(stdout).to.include(
+        `${ids[0]}  tool_call_burst  medium → critical; escalated to critical by the rule tool_call_burst: 3 reports within 60 s\n`,
+      );
+      expect(stderr).to.match(/^\d+ incidents fewer by repeat\n\d+ incidents escalated to critical by the rule tool/m);
+      const changes = await json('policy', 'whatif', path);
+      expect(changes).to.deep.include({ id: ids[1], class: 'tool_call_burst', occurrence_of: ids[0] });
+      expect(changes.at(-1).fewer_incidents).to.be.at.least(2);
+      expect(changes.at(-1).escalate[0]).to.include({ class: 'tool_call_burst', reports: 3, within_ms: 60_000 });
+    });
   });
 
   it('shows what webhooks did not take, and has it sent again', async () => {

@@ -6,6 +6,7 @@ import { HOUR, SECOND, timestamp } from '../../src/clock.ts';
 import type { Draft } from '../../src/domain/entries.ts';
 import type { Incident } from '../../src/domain/incident.ts';
 import { Archivist } from '../../src/incidents/archivist.ts';
+import { BUILT_IN_RULES } from '../../src/policy/defaults.ts';
 import { databasePath } from '../../src/projections/database.ts';
 import { draft, HASH } from '../support/audit-log.ts';
 import { localServices, type LocalService } from '../support/local-service.ts';
@@ -125,6 +126,27 @@ describe('given a database that somebody has edited while the service was stoppe
         `INSERT INTO skipped VALUES ('http://x', 2, '{"webhook":"http://x","seq":2,"event":"incident.reported","parked_at":"2026-11-22T07:12:00.123Z","skipped_at":"2026-11-22T07:12:00.123Z","attempts":9,"error":"answered 500"}')`,
       /webhooks have not taken/,
     ],
+    ['no report was counted', () => 'DELETE FROM reports', /other reports are counted/],
+    [
+      'a report counts that there never was',
+      () => "UPDATE reports SET recent = recent || recent WHERE class = 'tool_call_burst'",
+      /other reports are counted/,
+    ],
+    [
+      'reports came at other times',
+      () => "UPDATE reports SET recent = substr(recent, 1, 24) || zeroblob(24) WHERE class = 'tool_call_burst'",
+      /other reports are counted/,
+    ],
+    [
+      'a report repeats another incident',
+      (id) => `INSERT INTO repeats SELECT 'f', number, number, 0 FROM incidents WHERE id = '${id}'`,
+      /does not say what is noted/,
+    ],
+    [
+      'a report repeats another incident by an entry that there never was',
+      (id) => `INSERT INTO repeats SELECT 'f', number, 1000000, 0 FROM incidents WHERE id = '${id}'`,
+      /values are noted/,
+    ],
     ['incidents are counted twice', () => 'UPDATE population SET count = count * 2', /statistics/],
   ];
   for (const [what, sql, difference] of EDITS) {
@@ -189,6 +211,31 @@ describe('the proof of a database that is as it should be', () => {
       if (n % 3 === 0) await recorder.perform('resolve', { id: incident.id, caller: operator('ada') });
     }
   };
+
+  it('finds nothing where reports repeat others, also while they do', async () => {
+    const home = directory();
+    const { tool_call_burst: rule } = BUILT_IN_RULES;
+    const rules = { tool_call_burst: { ...rule, repeat: { same: ['source'], within: HOUR } } };
+    const once = async (given: Recording, n: number): Promise<void> => {
+      given.clock.milliseconds += SECOND;
+      const { class: ofClass, description } = report;
+      await given.recorder.report({ class: ofClass, description, source: `source ${n % 4}` });
+    };
+    let recording = await Recording.open(home, { rules });
+    for (let n = 0; n < 1200; n++) await once(recording, n);
+    await recording.close();
+    recording = await Recording.open(home, { rules });
+    recording.clock.milliseconds += 1200 * SECOND;
+    try {
+      const work = async (): Promise<void> => {
+        for (let n = 0; n < 50; n++) await once(recording, n + 2);
+      };
+      expect(await prove(recording, work)).to.equal(undefined);
+      expect(listed(recording)).to.have.length(4);
+    } finally {
+      await recording.close();
+    }
+  });
 
   it('finds nothing, after a restart, in segments, with archived ones, and while it is written', async () => {
     const home = directory();

@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
+import { SECOND, timestamp } from '../../src/clock.ts';
 import type { Entry, Report } from '../../src/domain/entries.ts';
+import { countedIn, type ReportEntry, ReportTimes } from '../../src/domain/report-times.ts';
 import { EarlyIndex } from '../../src/projections/early-index.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const REPORT: Report = { class: 'tool_call_burst', source: 'tool-firewall', description: 'd' };
 const idOf = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -20,6 +25,8 @@ const indexOf = async (entries: readonly Entry[]): Promise<EarlyIndex> => {
 };
 
 describe('EarlyIndex', () => {
+  const temporaryDirectory = temporaryDirectories();
+
   it('knows for certain what is new, and never calls new what is in the log', async () => {
     const ids = Array.from({ length: 2000 }, (_, n) => idOf(`known ${n}`));
     const index = await indexOf([
@@ -55,6 +62,41 @@ describe('EarlyIndex', () => {
     const index = new EarlyIndex();
     expect(index.isNewRequest({ id: idOf('x'), digest: 'd' }, OTHER)).to.equal(false);
     expect(index.isNewDedupKey({ ...REPORT, dedup_key: 'x' }, '')).to.equal(false);
+  });
+
+  it('knows for certain which values were not reported', async () => {
+    const key = idOf('values').slice(0, 32);
+    const index = await indexOf([reported({}, { repeat: key })]);
+    expect([index.isNewRepeat(key), index.isNewRepeat(idOf('others').slice(0, 32))]).to.deep.equal([false, true]);
+    expect(new EarlyIndex().isNewRepeat(idOf('others').slice(0, 32))).to.equal(false);
+  });
+
+  it('counts reports in the order of the log, whatever was written while it was read', async () => {
+    const directory = temporaryDirectory();
+    const path = join(directory, 'audit.jsonl');
+    const at = (seq: number): Entry =>
+      ({
+        timestamp: timestamp(Date.parse('2026-11-22T07:12:00.123Z') + seq * SECOND),
+        event: seq % 2 === 0 ? 'incident.reported' : 'incident.recurred',
+        data: { seq, incident: 'x', report: REPORT, ...(seq === 4 ? { clock_step_ms: 1000 } : {}) },
+      }) as unknown as Entry;
+    const seqs = Array.from({ length: 9 }, (_, n) => n + 1);
+    const lines = seqs.slice(0, 5).map((seq) => `${JSON.stringify(at(seq))}\n`);
+    writeFileSync(path, lines.join(''));
+    const index = new EarlyIndex();
+    // Written before the reading begins: it is in the file as well.
+    index.take([at(5)]);
+    index.take([at(6), at(7)]);
+    expect(index.times).to.equal(undefined);
+    const log = { status: { bytes: lines.join('').length }, sealed: [], fileOf: () => ({ path, first: 1 }) };
+    await index.read(log as never, () => false);
+    index.take([at(8), at(9)]);
+    const expected = new ReportTimes();
+    for (const seq of seqs) expected.take(countedIn(at(seq) as ReportEntry), seq);
+    const { latest } = expected;
+    expect(index.times?.latest).to.deep.equal(latest);
+    expect(index.times?.recentOf(REPORT.class)).to.deep.equal(expected.recentOf(REPORT.class));
+    expect(expected.recentOf(REPORT.class).seqs).to.deep.equal(seqs);
   });
 
   it('says which sources look like others, and waits with unusual names until the log was read', async () => {

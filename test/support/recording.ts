@@ -6,6 +6,7 @@ import type { AuditLog } from '../../src/audit/log.ts';
 import { SECOND } from '../../src/clock.ts';
 import { type OpenRecord, openRecord } from '../../src/compose/record.ts';
 import type { Caller } from '../../src/domain/caller.ts';
+import type { Escalation } from '../../src/domain/escalation.ts';
 import type { Incident } from '../../src/domain/incident.ts';
 import type { ActorRegistry } from '../../src/incidents/actor-registry.ts';
 import type { Recorder } from '../../src/incidents/recorder.ts';
@@ -28,6 +29,7 @@ interface RecordingOptions {
   readonly targets?: Targets;
   readonly burst?: Burst;
   readonly report_bytes_per_day?: number;
+  readonly escalate?: readonly Escalation[];
 }
 
 const POLICY = 'policy.yaml';
@@ -55,6 +57,7 @@ export class Recording {
       targets = {},
       burst,
       report_bytes_per_day,
+      escalate,
     }: RecordingOptions = {},
   ): Promise<Recording> {
     const keyPath = join(directory, 'audit-key');
@@ -64,10 +67,11 @@ export class Recording {
       policyPath,
       JSON.stringify({
         version: 1,
-        rules,
+        rules: Object.fromEntries(Object.entries(rules).map(([name, rule]) => [name, writtenRule(rule)])),
         targets: written(targets),
         burst: burst && writtenBurst(burst),
         report_bytes_per_day,
+        escalate: escalate?.map(({ within, ...rest }) => ({ ...rest, within: `${within / SECOND}s` })),
       }),
     );
     const clock = new FixedClock();
@@ -119,6 +123,12 @@ export class Recording {
     return this.#releases.disposeAsync();
   }
 }
+
+/** A rule in the words of a policy file. */
+const writtenRule = ({ repeat, ...rule }: Rule): object => ({
+  ...rule,
+  ...(repeat && { repeat: { same: repeat.same, within: `${repeat.within / SECOND}s` } }),
+});
 
 /** Targets in the words of a policy file. */
 const written = (targets: Targets): object =>

@@ -57,10 +57,16 @@ export const incident = named(
     created_at: time,
     updated_at: time,
     class: incidentClass,
-    severity: meaning(severity, 'The highest that was reported.'),
+    severity: meaning(severity, 'The highest that was reported, or that it was raised to.'),
     default_severity: maybe(meaning(severity, 'The severity of its class, where the report lowered it.')),
     reported_severity: maybe(
-      meaning(severity, 'The severity in the report, where `min_severity` of the rule raised it.'),
+      meaning(severity, 'The severity in the report, where `min_severity` of the rule or an escalation raised it.'),
+    ),
+    escalated_by: maybe(
+      meaning(
+        z.object({ class: incidentClass, reports: count, within_ms: count, to: severity }),
+        'The rule of `escalate` in the policy by which it was raised.',
+      ),
     ),
     state,
     source: text(),

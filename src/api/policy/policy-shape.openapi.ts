@@ -3,7 +3,7 @@ import { ACTIONS, BY_HAND, CLASSES } from '../../../machines/vocabulary.ts';
 import type { PolicyDocument } from '../../policy/document.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { meaning, named } from '../openapi/described.ts';
-import { action, count, type FieldsOf, hash, maybe, severity, text, time } from '../openapi/values.ts';
+import { action, count, type FieldsOf, hash, incidentClass, maybe, severity, text, time } from '../openapi/values.ts';
 import { APPLIANCE_EVENTS } from '../../domain/appliance-alert.ts';
 import { NOTIFIED_EVENTS } from '../../domain/entries.ts';
 
@@ -54,6 +54,7 @@ export const policy = named(
                 'What must be done before an incident of the class may be resolved.',
               ),
             ),
+            repeat: maybe(z.object({ same: z.array(text()), within: meaning(count, 'In milliseconds.') })),
           }),
         ]),
       ),
@@ -62,6 +63,11 @@ export const policy = named(
     attention_after: meaning(count, 'In milliseconds.'),
     overdue_after: meaning(count, 'In milliseconds.'),
     burst: maybe(z.object({ reports: count, within: meaning(count, 'In milliseconds.') })),
+    escalate: maybe(
+      z.array(
+        z.object({ class: incidentClass, reports: count, within: meaning(count, 'In milliseconds.'), to: severity }),
+      ),
+    ),
     report_bytes_per_day: maybe(count),
     parts: meaning(z.array(text()), 'What it has, by name: a policy is compared by them with the one before.'),
     notify: z.array(

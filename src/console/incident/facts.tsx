@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { COMMAND_TABLE, COMMANDS } from '../../../machines/commands.ts';
 import { SERVICE_TOKEN } from '../../domain/caller.ts';
+import { escalationText } from '../../domain/escalation.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { readFilters } from '../filters.ts';
 import { grouped, spelled } from '../format.ts';
@@ -29,6 +30,7 @@ export const Facts = ({ incident }: { readonly incident: Incident }) => (
     )}
     {incident.default_severity !== undefined && <Fact name="Lowered">Its class is {incident.default_severity}</Fact>}
     {incident.reported_severity !== undefined && <Fact name="Reported as">{incident.reported_severity}</Fact>}
+    {incident.escalated_by !== undefined && <Fact name="Escalated">{escalationText(incident.escalated_by)}</Fact>}
     {incident.latest_report !== undefined && (
       <Fact name="Latest report">
         {incident.latest_report.severity} · <Verbatim text={incident.latest_report.description} />
