@@ -5,7 +5,6 @@ import type { AuditLog } from './audit/log.ts';
 import type { Damage } from './audit/verify-chain.ts';
 import { type Clock, SECOND } from './clock.ts';
 import { type EntryEvent, isAboutIncident, type StoredEntry } from './domain/entries.ts';
-import { isAboutRecovery } from './domain/recovery.ts';
 
 /** How often a long start logs its progress. */
 const PROGRESS = 2 * SECOND;
@@ -15,15 +14,9 @@ export function logEntries(logger: Logger, entries: readonly StoredEntry[]): voi
   for (const entry of entries) {
     const { event, data } = entry;
     const about = isAboutIncident(entry) ? { incident: entry.data.incident, state: entry.data.state } : {};
-    logger[levelOf(event)]({ event, seq: data.seq, ...about }, messageOf(entry));
+    logger[levelOf(event)]({ event, seq: data.seq, ...about }, 'recorded');
   }
 }
-
-/** The text of the line: of an entry about a recovery one that scripts look for. */
-const messageOf = (entry: StoredEntry): string =>
-  isAboutRecovery(entry)
-    ? `recovery: ${entry.event.slice('recovery.'.length).replace('_', ' ')} for ${entry.data.incident}`
-    : 'recorded';
 
 /** The line of a request already says what it did to an incident, so those entries are logged on `debug` only. */
 const levelOf = (event: EntryEvent): 'debug' | 'info' =>

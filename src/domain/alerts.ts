@@ -12,7 +12,7 @@ export type AlertSubject = Pick<AlertData, 'class' | 'severity' | 'source'>;
 
 /** The `alert.raised` that follows an entry in the same write; undefined when none does. */
 export function alertAfter(entry: IncidentDraft, subject: AlertSubject): IncidentDraft | undefined {
-  const reason = [voidReason(entry), reasonOf(entry)].filter((one) => one !== undefined).join('; ') || undefined;
+  const reason = withVoid(entry, reasonOf(entry));
   if (reason === undefined) return undefined;
   const { incident, version, state } = entry.data;
   const { class: ofClass, severity, source } = subject;
@@ -20,11 +20,12 @@ export function alertAfter(entry: IncidentDraft, subject: AlertSubject): Inciden
   return { timestamp: entry.timestamp, event: 'alert.raised', data };
 }
 
-/** Why the recovery of its incident has to be done again, when it was and the entry makes that void. */
-const voidReason = (entry: IncidentDraft): string | undefined =>
-  entry.data.recovery_voided === undefined
-    ? undefined
-    : `its recovery is void and has to be done again: ${reasonOfVoid(entry)}`;
+/** The reason, also when the recovery of its incident has to be done again because of an entry. */
+function withVoid(entry: IncidentDraft, reason: string | undefined): string | undefined {
+  if (entry.data.recovery_voided === undefined) return reason;
+  const voided = `its recovery is void and has to be done again: ${reasonOfVoid(entry)}`;
+  return reason === undefined ? voided : `${voided}; ${reason}`;
+}
 
 function reasonOf({ event, data }: IncidentDraft): string | undefined {
   switch (event) {

@@ -146,7 +146,7 @@ describe('recovery over the API', function () {
     ]);
     expect(said[0].data).to.deep.include({ principal: 'ada', role: 'recovery', on_behalf_of: 'Ada Lovelace' });
     expect(said[0].data.binding).to.equal(pending[0].containment_binding);
-    await service.said('"msg":"recovery: attested');
+    await service.said('"event":"recovery.attested"');
     await home.expectSound();
   });
 
@@ -182,7 +182,7 @@ describe('recovery over the API', function () {
     await service.end('SIGKILL');
     expect(await unanswered).to.equal('cut');
     await run();
-    await service.said('"msg":"recovery: attested');
+    await service.said('"event":"recovery.attested"');
     const { json } = await service.get(`/api/v1/incidents/get?id=${incident_id}`);
     expect(json.recovery.attested.evidence.request_nonce).to.equal(attestor.nonces[1]);
     expect(attestor.nonces).to.have.length(2);
