@@ -153,9 +153,9 @@ describe('at home in the appliance', () => {
         const broker = { requests: '${home}/requests', results: '${home}/results', action: 'relock' };
         const signal = new AbortController().signal;
         console.log(JSON.stringify(await ask({ broker, body: { incident_id: 'INC-1', reason: 'r' }, timeout: 1000, signal })));`;
-      const under = ['--reuid', '4100', '--regid', '4100', '--groups', '4200'];
+      const [program, ...under] = ['setpriv', '--reuid', '4100', '--regid', '4100', '--groups', '4200'] as const;
       const { stdout, stderr } = spawnSync(
-        'setpriv',
+        program,
         [...under, process.execPath, '--input-type=module-typescript', '-e', script],
         { encoding: 'utf8', cwd: '/' },
       );
