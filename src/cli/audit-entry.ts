@@ -55,6 +55,7 @@ export function detailOf({ event, data }: AuditEntry): string {
         data.action,
         data.error,
         data.reason,
+        data.resolution,
         data.by === undefined ? undefined : `by ${String(data.by)}`,
         data.note,
         data.next_attempt_at === undefined ? undefined : `again at ${String(data.next_attempt_at)}`,

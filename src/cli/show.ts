@@ -55,6 +55,7 @@ function recordOf(incident: Incident, now: number): readonly string[] {
     ['occurrences', incident.occurrences === 1 ? undefined : incident.occurrences],
     ['last seen', last_seen_at === undefined ? undefined : time(last_seen_at)],
     ['dedup key', incident.dedup_key],
+    ['resolution', incident.resolution],
     ['note', incident.note],
     ['version', incident.version],
     ['hash', incident.hash],

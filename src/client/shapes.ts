@@ -9,12 +9,13 @@ import type {
   ContainmentStatus,
   Directive,
   IncidentClass,
+  Resolution,
   Severity,
   State,
   Channel,
 } from '../../machines/vocabulary.ts';
 
-export type { ContainmentAction, ContainmentStatus, Directive, IncidentClass, Severity, State, Channel };
+export type { ContainmentAction, ContainmentStatus, Directive, IncidentClass, Resolution, Severity, State, Channel };
 
 type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;
 export type JsonObject = { readonly [name: string]: JsonValue };
@@ -72,6 +73,8 @@ export interface Incident extends IncidentStamps {
   readonly containment?: Containment;
   /** The latest note of a person. */
   readonly note?: string;
+  /** What it was, where the person who resolved it has said so. */
+  readonly resolution?: Resolution;
   readonly dedup_key?: string;
   readonly occurrences: number;
   readonly last_seen_at?: string;

@@ -12,6 +12,7 @@ import {
   type ContainmentAction,
   type Directive,
   isMoreSevere,
+  type Resolution,
   type Rule,
 } from '../../machines/vocabulary.ts';
 import { alertAfter, type AlertSubject } from './alerts.ts';
@@ -32,8 +33,8 @@ import { severityOf } from './severity.ts';
 
 /** What an incident can be sent. */
 export type Message =
-  /** A person's command. */
-  | { readonly type: CommandName }
+  /** A person's command, and with `resolve` what the incident was. */
+  | { readonly type: CommandName; readonly resolution?: Resolution | undefined }
   /** A further report of the same trouble. */
   | {
       readonly type: 'recur';
@@ -119,13 +120,13 @@ export function decide(
     case 'alert':
       return decideAlert(record, message, circumstances);
     default:
-      return decideCommand(record, message.type, circumstances);
+      return decideCommand(record, message, circumstances);
   }
 }
 
 function decideCommand(
   { incident, snapshot }: IncidentRecord,
-  command: CommandName,
+  { type: command, resolution }: { readonly type: CommandName; readonly resolution?: Resolution | undefined },
   { timestamp, channelOf, by, note }: Circumstances,
 ): IncidentDecision {
   const decision = askChart(snapshot, { type: command });
@@ -137,6 +138,7 @@ function decideCommand(
     ...(by === undefined ? {} : { by }),
     ...(note === undefined ? {} : { note }),
     intents: routed(decision.intents, channelOf),
+    ...(resolution === undefined ? {} : { resolution }),
   };
   const draft = { timestamp, event: eventOfCommand(command), data };
   return { kind: 'accepted', drafts: withFollowUps(draft, incident, incident) };

@@ -12,6 +12,7 @@ import type {
   ContainmentAction,
   Directive,
   IncidentClass,
+  Resolution,
   Rule,
   Severity,
   State,
@@ -117,6 +118,8 @@ export type CommandedData = AboutIncident & {
   readonly by?: string;
   readonly note?: string;
   readonly intents: readonly RoutedIntent[];
+  /** In `incident.resolved`, where the person has said what it was. */
+  readonly resolution?: Resolution;
 };
 
 /** `alert.raised` */

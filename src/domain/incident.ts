@@ -13,6 +13,7 @@ import type {
   ContainmentAction,
   ContainmentStatus,
   IncidentClass,
+  Resolution,
   Severity,
   State,
 } from '../../machines/vocabulary.ts';
@@ -71,6 +72,8 @@ export interface Incident extends Stamps {
   readonly containment?: Containment;
   /** The latest note that a person left. */
   readonly note?: string;
+  /** What it turned out to be, where the person who resolved it has said so. */
+  readonly resolution?: Resolution;
   readonly dedup_key?: string;
   readonly occurrences: number;
   /** When it was reported again, if it was. */
@@ -263,9 +266,14 @@ function changedFields(
   delivery: DeliveryRecord | undefined,
 ): Partial<Incident> {
   if (isCommanded(entry)) {
-    const { note } = entry.data;
+    const { note, resolution } = entry.data;
     const effect = effectOnContainment(incident, entry, snapshot);
-    return { ...effect, ...stamped(entry), ...(note === undefined ? {} : { note }) };
+    return {
+      ...effect,
+      ...stamped(entry),
+      ...(note === undefined ? {} : { note }),
+      ...(resolution === undefined ? {} : { resolution }),
+    };
   }
   if (entry.event === 'incident.recurred') return recurred(incident, entry, snapshot);
   return delivery === undefined ? {} : delivered(incident, delivery, snapshot);

@@ -6,7 +6,13 @@
  * one before it left.
  */
 import type { CommandName } from '../../machines/decision.ts';
-import { type Channel, CLASSES, type ContainmentAction, type Directive } from '../../machines/vocabulary.ts';
+import {
+  type Channel,
+  CLASSES,
+  type ContainmentAction,
+  type Directive,
+  type Resolution,
+} from '../../machines/vocabulary.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import { type Entry, type Idempotency, isAboutIncident, type Report, type RequestTag } from '../domain/entries.ts';
 import { decideReport } from '../domain/decide-incident.ts';
@@ -33,6 +39,8 @@ export interface Command {
   /** Who gives it. */
   readonly by?: string;
   readonly note?: string;
+  /** With `resolve`: what the incident was. */
+  readonly resolution?: Resolution;
 }
 
 export interface Recorded {
@@ -104,10 +112,10 @@ export class Recorder {
    * @throws RecorderError `not_found`, `illegal_transition` (with `state`, `allowed` and `transitions`), `stale_version`,
    *   `log_unavailable`, `overloaded`, `too_large`, `stopping`
    */
-  async perform(command: CommandName, { id, by, note }: Command, ifVersion?: number): Promise<Recorded> {
+  async perform(command: CommandName, { id, by, note, resolution }: Command, ifVersion?: number): Promise<Recorded> {
     const { change, record } = await this.#dependencies.incidents
       .actor(id)
-      .send({ type: command }, { by, note, ifVersion });
+      .send({ type: command, resolution }, { by, note, ifVersion });
     return { incident: this.#documentOf(record), change };
   }
 

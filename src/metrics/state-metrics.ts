@@ -4,7 +4,7 @@
  */
 import type { Registry } from 'prom-client';
 import { DELIVERY_STATUSES } from '../../machines/delivery.ts';
-import { ACTIONS, CLASSES, DIRECTIVES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
+import { ACTIONS, CLASSES, DIRECTIVES, RESOLUTIONS, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { type AuditLog, LOG_STATES } from '../audit/log.ts';
 import { SECOND } from '../clock.ts';
 import type { OverdueWatch } from '../containment/overdue-watch.ts';
@@ -99,6 +99,11 @@ function addIncidentMetrics(registry: Registry, { projections }: StateParts): vo
       for (const severity of SEVERITIES)
         for (const state of STATES) yield [{ class: incidentClass, severity, state }, 0];
     for (const { count, ...kind } of projections.statistics.population()) yield [kind, count];
+  });
+  const resolved = 'Resolved incidents on record, by what they turned out to be, where that was said.';
+  addReadings(registry, 'incident_recorder_incidents_by_resolution', resolved, ['resolution'], () => {
+    const { by_resolution: counts } = projections.statistics.read();
+    return RESOLUTIONS.map((resolution): Sample<'resolution'> => [{ resolution }, counts[resolution]]);
   });
 }
 

@@ -7,7 +7,14 @@
  * the segment. Such an entry may be archived later, so each also repeats the sums of all before it. The table `archived`
  * holds the part of those sums that was added already.
  */
-import { type ContainmentStatus, SEVERITIES, type Severity, type State, STATES } from '../../machines/vocabulary.ts';
+import {
+  type ContainmentStatus,
+  type Resolution,
+  SEVERITIES,
+  type Severity,
+  type State,
+  STATES,
+} from '../../machines/vocabulary.ts';
 import { rangesOf, summarizeArchive } from '../audit/archived-ranges.ts';
 import { HOUR } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
@@ -29,6 +36,7 @@ export class ArchivedIncidents {
   readonly #straying: Statement;
   readonly #kinds: Statement;
   readonly #containments: Statement;
+  readonly #resolutions: Statement;
   readonly #deletions: readonly Statement[];
   readonly #archived: Statement;
   readonly #forgetRanges: Statement;
@@ -50,6 +58,9 @@ export class ArchivedIncidents {
       FROM incidents WHERE number BETWEEN ? AND ? GROUP BY class, rank`);
     this.#containments = database.prepare(`
       SELECT document ->> '$.containment.status' AS status, count(*) AS count
+      FROM incidents WHERE number BETWEEN ? AND ? GROUP BY 1`);
+    this.#resolutions = database.prepare(`
+      SELECT document ->> '$.resolution' AS resolution, count(*) AS count
       FROM incidents WHERE number BETWEEN ? AND ? GROUP BY 1`);
     this.#deletions = [
       database.prepare('DELETE FROM incidents WHERE number BETWEEN ? AND ?'),
@@ -123,6 +134,9 @@ export class ArchivedIncidents {
     for (const [state, count] of entered) change.entered.set(state, -count);
     for (const { status, count } of this.#containments.all(first, last)) {
       if (status !== null) change.containments.set(status as ContainmentStatus, -Number(count));
+    }
+    for (const { resolution, count } of this.#resolutions.all(first, last)) {
+      if (resolution !== null) change.resolutions.set(resolution as Resolution, -Number(count));
     }
     statistics.add(change);
     for (const deletion of this.#deletions) deletion.run(first, last);

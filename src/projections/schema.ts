@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 17;
+export const LAYOUT = 18;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -145,6 +145,12 @@ export const SCHEMA = `
   -- How many incidents that ever asked for containment have each status of it.
   CREATE TABLE containments (
     status TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+  ) WITHOUT ROWID;
+
+  -- How many incidents on record turned out to be what, as far as whoever resolved them has said so.
+  CREATE TABLE resolutions (
+    resolution TEXT PRIMARY KEY,
     count INTEGER NOT NULL
   ) WITHOUT ROWID;
 

@@ -3,10 +3,12 @@ import {
   CLASSES,
   CONTAINMENT_STATUSES,
   type ContainmentStatus,
+  RESOLUTIONS,
   SEVERITIES,
   STATES,
   UNATTENDED_STATES,
   type IncidentClass,
+  type Resolution,
   type Severity,
   type State,
 } from '../../machines/vocabulary.ts';
@@ -34,6 +36,8 @@ export interface StatisticsReading {
    * How far containment is for the incidents on record that asked for it; of resolved ones, how far it was in the end.
    */
   readonly by_containment: Readonly<Record<ContainmentStatus, number>>;
+  /** How many of the resolved incidents on record turned out to be what, as far as that was said. */
+  readonly by_resolution: Readonly<Record<Resolution, number>>;
   readonly by_class: Readonly<Record<IncidentClass, number>>;
   readonly by_state: Readonly<Record<State, number>>;
   readonly by_severity: Readonly<Record<Severity, number>>;
@@ -55,6 +59,9 @@ export class Statistics {
   readonly #containments: Statement;
   readonly #moveContainment: Statement;
   readonly #dropContainment: Statement;
+  readonly #resolutions: Statement;
+  readonly #addResolution: Statement;
+  readonly #dropResolution: Statement;
 
   constructor(database: Database) {
     this.#population = database.prepare('SELECT class, severity, state, count FROM population');
@@ -72,6 +79,11 @@ export class Statistics {
       'INSERT INTO containments (status, count) VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
     );
     this.#dropContainment = database.prepare('DELETE FROM containments WHERE status = ? AND count = 0');
+    this.#resolutions = database.prepare('SELECT resolution, count FROM resolutions');
+    this.#addResolution = database.prepare(`
+      INSERT INTO resolutions (resolution, count) VALUES (?, ?)
+      ON CONFLICT DO UPDATE SET count = count + excluded.count`);
+    this.#dropResolution = database.prepare('DELETE FROM resolutions WHERE resolution = ? AND count = 0');
   }
 
   /** The incidents by kind; kinds of which there are none are left out. */
@@ -109,12 +121,15 @@ export class Statistics {
     for (const row of this.#entered.all()) entered[row.state as State] = Number(row.count);
     const by_containment = zeros(CONTAINMENT_STATUSES);
     for (const row of this.#containments.all()) by_containment[row.status as ContainmentStatus] = Number(row.count);
+    const by_resolution = zeros(RESOLUTIONS);
+    for (const row of this.#resolutions.all()) by_resolution[row.resolution as Resolution] = Number(row.count);
     return {
       total_incidents,
       open_incidents,
       contained_count: entered.contained,
       resolved_count: entered.resolved,
       by_containment,
+      by_resolution,
       by_class,
       by_state,
       by_severity,
@@ -136,6 +151,10 @@ export class Statistics {
       if (count !== 0) this.#moveContainment.run(status, count);
       if (count < 0) this.#dropContainment.run(status);
     }
+    for (const [resolution, count] of tally.resolutions) {
+      if (count !== 0) this.#addResolution.run(resolution, count);
+      if (count < 0) this.#dropResolution.run(resolution);
+    }
   }
 }
 
@@ -145,11 +164,13 @@ export class Tally {
   readonly moved = new Map<string, number>();
   readonly entered = new Map<State, number>();
   readonly containments = new Map<ContainmentStatus, number>();
+  readonly resolutions = new Map<Resolution, number>();
 
   clear(): void {
     this.moved.clear();
     this.entered.clear();
     this.containments.clear();
+    this.resolutions.clear();
   }
 
   /** Counts what an entry has changed of a record. */
@@ -173,6 +194,9 @@ export class Tally {
       increase(this.entered, 'acknowledged', 1);
     }
     if (incident.resolved_at !== undefined && known.resolved_at === undefined) increase(this.entered, 'resolved', 1);
+    if (incident.resolution === known.resolution) return;
+    if (known.resolution !== undefined) increase(this.resolutions, known.resolution, -1);
+    if (incident.resolution !== undefined) increase(this.resolutions, incident.resolution, 1);
   }
 }
 

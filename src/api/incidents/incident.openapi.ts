@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { COMMAND_TABLE, COMMANDS, type Done } from '../../../machines/commands.ts';
+import { RESOLUTIONS } from '../../../machines/vocabulary.ts';
 import type { NextTransition } from '../../../machines/transitions.ts';
 import type { Incident, LatestReport } from '../../domain/incident.ts';
 import { containment } from '../containment/posture.openapi.ts';
@@ -61,6 +62,7 @@ export const incident = named(
     containment: maybe(containment),
     ...stamps,
     note: maybe(meaning(text(), 'The latest note that a person left.')),
+    resolution: maybe(meaning(z.enum(RESOLUTIONS), 'What it was, where the person who resolved it has said so.')),
     dedup_key: maybe(text()),
     occurrences: meaning(count, 'How many times it was reported.'),
     last_seen_at: maybe(meaning(time, 'When it was last reported again.')),

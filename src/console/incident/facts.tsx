@@ -36,6 +36,7 @@ export const Facts = ({ incident }: { readonly incident: Incident }) => (
       const { done } = COMMAND_TABLE[command];
       return <Step key={done} name={spelled(done)} at={incident[`${done}_at`]} by={incident[`${done}_by`]} />;
     })}
+    {incident.resolution !== undefined && <Fact name="Resolution">{spelled(incident.resolution)}</Fact>}
     {incident.dedup_key !== undefined && (
       <Fact name="Dedup key">
         <Verbatim text={incident.dedup_key} />

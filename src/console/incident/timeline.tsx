@@ -84,6 +84,9 @@ const Said = ({ entry }: { readonly entry: IncidentEntry }) => {
           by <Verbatim text={by} />
         </span>
       )}
+      {'resolution' in data && data.resolution !== undefined && (
+        <span class="resolution"> as {spelled(data.resolution).toLowerCase()}</span>
+      )}
       {note !== undefined && (
         <blockquote>
           <Verbatim text={note} />
