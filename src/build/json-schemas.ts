@@ -21,6 +21,12 @@ const KEYS: Readonly<Record<string, string>> = {
   burst: 'From so many reports of one source and class on, further ones are occurrences of the newest incident.',
   reports: 'How many reports are a burst.',
   within: 'In what time: 1s, 60s, 5m, 1h.',
+  runbook: 'What to do about such an incident: a URL or a text of at most 1000 characters.',
+  expect: 'Guards: sources that must report or send a heartbeat.',
+  source: 'The name of the source.',
+  every: 'After how long without a sign of life it is silent: 60s, 5m, 1h.',
+  heartbeat: 'How often the webhook hears that the recorder takes reports: 60s, 5m.',
+  drill: 'Whether the target takes part in drills: what it is sent then says that it is one.',
   report_bytes_per_day: 'How many bytes of reports one source may send in a day (UTC).',
   confirm: 'answer: the answer of the target confirms. callback: it may answer 202, and its service confirms later.',
   final: 'The statuses of an answer after which it is not tried again. By default 400, 410, 413 and 422; [] for none.',
@@ -58,6 +64,8 @@ const CHECKS: Readonly<Record<string, object>> = {
   attention_after: { pattern: durationPattern(TIME_UNITS) },
   overdue_after: { pattern: durationPattern(TIME_UNITS) },
   within: { pattern: durationPattern(TIME_UNITS) },
+  every: { pattern: durationPattern(TIME_UNITS) },
+  heartbeat: { pattern: durationPattern(TIME_UNITS) },
 };
 
 /**
@@ -82,7 +90,10 @@ const SENT_IN_ONE_WAY = {
     secret_path: ['engage'],
     ca_path: ['engage'],
   },
-  dependentSchemas: { timeout: { anyOf: [{ required: ['engage'] }, { required: ['broker'] }] } },
+  dependentSchemas: {
+    timeout: { anyOf: [{ required: ['engage'] }, { required: ['broker'] }] },
+    drill: { anyOf: [{ required: ['engage'] }, { required: ['broker'] }] },
+  },
 };
 
 type Schema = z.core.JSONSchema.BaseSchema;

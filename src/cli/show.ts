@@ -19,7 +19,7 @@ export const define = (command: Command): Command =>
       .argument('<id>', 'identifier of an incident'),
   ).action(async (id: string, options: ApiOptions) => {
     const api = new ApiClient(options);
-    const incident = await api.read<Incident>(withQuery('/api/v1/incidents/get', { id }));
+    const incident = await api.read<IncidentAsRead>(withQuery('/api/v1/incidents/get', { id }));
     const { transitions } = await api.read<{ readonly transitions: readonly NextTransition[] }>(
       withQuery('/api/v1/incidents/transitions', { id }),
     );
@@ -37,14 +37,18 @@ export const define = (command: Command): Command =>
     ]);
   });
 
+/** The incident, with what the policy in force says about what to do. */
+type IncidentAsRead = Incident & { readonly runbook?: string };
+
 const section = (title: string, lines: readonly string[]): readonly string[] =>
   lines.length === 0 ? [] : ['', styled('bold', title), ...lines];
 
-function recordOf(incident: Incident, now: number): readonly string[] {
+function recordOf(incident: IncidentAsRead, now: number): readonly string[] {
   const { created_at, updated_at, evidence, last_seen_at, latest_report: latest } = incident;
   const time = (text: string): string => `${text} (${ageOf(text, now)} ago)`;
   const fields: readonly (readonly [string, string | number | undefined])[] = [
     ['source', incident.source],
+    ['runbook', incident.runbook],
     ['suspicious', incident.source_suspicious && 'the source mixes scripts, or looks like another one'],
     ['description', incident.description],
     ['lowered', incident.default_severity && `its class is ${incident.default_severity}`],

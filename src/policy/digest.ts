@@ -11,6 +11,7 @@ import { DEFAULT_ATTENTION_AFTER, DEFAULT_OVERDUE_AFTER, type PolicyContent } fr
  */
 export function digestPolicy(content: Omit<PolicyContent, 'version'>): string {
   const { rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day } = content;
+  const { expect, runbooks } = content;
   const decided = {
     ...Object.fromEntries(CLASSES.map((name) => [name, { ...rules[name] }])),
     ...(Object.keys(targets).length === 0 ? {} : { targets }),
@@ -19,6 +20,8 @@ export function digestPolicy(content: Omit<PolicyContent, 'version'>): string {
     ...(overdue_after === DEFAULT_OVERDUE_AFTER ? {} : { overdue_after }),
     ...(burst === undefined ? {} : { burst }),
     ...(report_bytes_per_day === undefined ? {} : { report_bytes_per_day }),
+    ...(expect === undefined ? {} : { expect }),
+    ...(runbooks === undefined ? {} : { runbooks }),
   };
   return createHash('sha256')
     .update(canonicalForm(decided as unknown as JsonValue))

@@ -1,4 +1,5 @@
-import type { Burst, Policy, PolicyContent } from './policy.ts';
+import { CLASSES, type IncidentClass, type Rule } from '../../machines/vocabulary.ts';
+import type { Burst, Expectation, Policy } from './policy.ts';
 import { originOf, type TargetUrl } from './target-url.ts';
 import type { Target, Webhook } from './targets.ts';
 
@@ -13,7 +14,7 @@ export interface PolicyDocument {
   readonly loaded_at: string;
   /** There when addresses are cut to their origins. */
   readonly addresses?: 'origin';
-  readonly rules: PolicyContent['rules'];
+  readonly rules: Readonly<Record<IncidentClass, Rule & { readonly runbook?: string }>>;
   /** Addresses as the policy writes them, or their origins; times in milliseconds. */
   readonly targets: Readonly<Record<string, object>>;
   readonly notify: readonly object[];
@@ -23,6 +24,8 @@ export interface PolicyDocument {
   readonly overdue_after: number;
   readonly burst?: Burst;
   readonly report_bytes_per_day?: number;
+  /** The guards, with times in milliseconds. */
+  readonly expect?: readonly Expectation[];
   /** What it has, by name: see `partsOf`. */
   readonly parts: readonly string[];
 }
@@ -34,7 +37,7 @@ export interface PolicyDocument {
 export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = 'whole'): PolicyDocument => {
   const shown = addresses === 'whole' ? ({ text }: TargetUrl): string => text : originOf;
   const { version, source, path, digest, loaded_at, rules, targets, notify, parts } = policy;
-  const { attention_after, overdue_after, burst, report_bytes_per_day } = policy;
+  const { attention_after, overdue_after, burst, report_bytes_per_day, expect, runbooks = {} } = policy;
   return {
     version,
     source,
@@ -42,19 +45,26 @@ export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = '
     digest,
     loaded_at,
     ...(addresses === 'origin' && hasAddresses(policy) ? { addresses } : {}),
-    rules,
+    rules: Object.fromEntries(
+      CLASSES.map((name) => {
+        const runbook = runbooks[name];
+        return [name, runbook === undefined ? rules[name] : { ...rules[name], runbook }];
+      }),
+    ) as PolicyDocument['rules'],
     targets: Object.fromEntries(
       Object.entries(targets).flatMap(([action, target]) => (target ? [[action, targetDocument(target, shown)]] : [])),
     ),
-    notify: notify.map(({ url, prove, events }: Webhook) => ({
+    notify: notify.map(({ url, prove, events, heartbeat }: Webhook) => ({
       url: shown(url),
       ...(prove !== undefined && { prove }),
       ...(events && { events }),
+      ...(heartbeat !== undefined && { heartbeat }),
     })),
     attention_after,
     overdue_after,
     ...(burst === undefined ? {} : { burst }),
     ...(report_bytes_per_day === undefined ? {} : { report_bytes_per_day }),
+    ...(expect === undefined ? {} : { expect }),
     parts,
   };
 };
@@ -62,7 +72,7 @@ export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = '
 const hasAddresses = ({ targets, notify }: Policy): boolean => notify.length + Object.keys(targets).length > 0;
 
 const targetDocument = (
-  { engage, release, broker, prove, timeout, confirm_every, confirm, final }: Target,
+  { engage, release, broker, prove, timeout, confirm_every, confirm, final, drill }: Target,
   shown: (url: TargetUrl) => string,
 ): object => ({
   ...(engage && { engage: { ...engage, url: shown(engage.url) } }),
@@ -73,4 +83,5 @@ const targetDocument = (
   ...(confirm_every !== undefined && { confirm_every }),
   ...(confirm !== undefined && { confirm }),
   ...(final !== undefined && { final }),
+  ...(drill !== undefined && { drill }),
 });

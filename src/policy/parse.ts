@@ -1,6 +1,7 @@
 import { CLASSES, type IncidentClass } from '../../machines/vocabulary.ts';
 import type { PolicyContent, PolicyFault } from './policy.ts';
 import { refusedPolicy } from './policy.ts';
+import type * as z from 'zod/mini';
 import { PolicyFile } from './schema.ts';
 import { isSecure, staysHere, URL_FORMS } from './target-url.ts';
 import { placeOf } from './fault-messages.ts';
@@ -33,7 +34,7 @@ export const parseFile = (
     const remote = parsed.success && !allowNonLoopback ? remoteTargets(parsed.data) : [];
     if (parsed.success && found.length === 0 && remote.length === 0) {
       const { rules } = value as { readonly rules?: object | null };
-      return { content: parsed.data, classes: CLASSES.filter((name) => Object.hasOwn(rules ?? {}, name)) };
+      return { content: contentOf(parsed.data), classes: CLASSES.filter((name) => Object.hasOwn(rules ?? {}, name)) };
     }
     for (const { path, message } of [...(parsed.error?.issues ?? []), ...remote])
       found.push({ file, line: lineOf(path), message: `${placeOf(path)}: ${message}` });
@@ -41,8 +42,23 @@ export const parseFile = (
   throw refusedPolicy(found);
 };
 
+/** The content of a file: what to do about a class is not part of its rule, which each incident keeps. */
+function contentOf({ rules, expect, ...rest }: z.infer<typeof PolicyFile>): PolicyContent {
+  const runbooks = Object.fromEntries(
+    CLASSES.flatMap((name) => (rules[name].runbook === undefined ? [] : [[name, rules[name].runbook]])),
+  );
+  return {
+    ...rest,
+    rules: Object.fromEntries(CLASSES.map((name) => [name, withoutRunbook(rules[name])])) as PolicyContent['rules'],
+    ...(expect === undefined || expect.length === 0 ? {} : { expect }),
+    ...(Object.keys(runbooks).length === 0 ? {} : { runbooks }),
+  };
+}
+
+const withoutRunbook = <Rule extends { runbook?: string }>({ runbook: _runbook, ...rule }: Rule) => rule;
+
 /** A fault for each target that is not on this machine. */
-const remoteTargets = ({ targets, notify }: PolicyContent) => {
+const remoteTargets = ({ targets, notify }: Pick<PolicyContent, 'targets' | 'notify'>) => {
   const urls = [
     ...Object.entries(targets).flatMap(([action, target]) => [
       { path: ['targets', action, 'engage', 'url'], url: target?.engage?.url },

@@ -24,6 +24,8 @@ export function partsOf(
     overdue_after,
     burst,
     report_bytes_per_day,
+    expect = [],
+    runbooks = {},
   }: Omit<PolicyContent, 'version'>,
   classes: readonly IncidentClass[],
 ): readonly string[] {
@@ -43,6 +45,8 @@ export function partsOf(
     ...(overdue_after === DEFAULT_OVERDUE_AFTER ? [] : ['overdue_after']),
     ...(burst === undefined ? [] : ['burst']),
     ...(report_bytes_per_day === undefined ? [] : ['report_bytes_per_day']),
+    ...expect.map(({ source }) => `expect.${source}`),
+    ...Object.keys(runbooks).map((name) => `rules.${name}.runbook`),
   ];
 }
 

@@ -12,6 +12,7 @@ import { BUILT_IN_RULES } from './defaults.ts';
 import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './strict-schemas.ts';
 import { DEFAULT_ATTENTION_AFTER, DEFAULT_OVERDUE_AFTER } from './policy.ts';
 import { duration, notify, targets } from './target-schema.ts';
+import { faultOfSource } from '../domain/source-name.ts';
 import { shown } from './fault-messages.ts';
 
 const trueOrFalse = z.boolean({
@@ -31,6 +32,16 @@ const actions = z
     }, evenIfItemsAreFaulty),
   );
 
+/** In characters: it is shown with each incident of its class. */
+const LONGEST_RUNBOOK = 1000;
+
+const faultOfRunbook = ({ input }: { readonly input?: unknown }): string =>
+  `must be a URL or a text of 1 to ${LONGEST_RUNBOOK} characters, found ${shown(input)}`;
+
+const runbook = z
+  .string({ error: faultOfRunbook })
+  .check(z.refine((text) => text.trim() !== '' && text.length <= LONGEST_RUNBOOK, { error: faultOfRunbook }));
+
 const rule = (incidentClass: IncidentClass) => {
   const builtIn = BUILT_IN_RULES[incidentClass];
   return closed('key', {
@@ -38,6 +49,7 @@ const rule = (incidentClass: IncidentClass) => {
     actions: z._default(actions, [...builtIn.actions]),
     default_severity: z._default(oneOf('severity', SEVERITIES), builtIn.default_severity),
     min_severity: z.exactOptional(oneOf('severity', SEVERITIES)),
+    runbook: z.exactOptional(runbook),
   }).check(
     z.refine((given) => !(given.auto_contain && given.actions?.length === 0), {
       ...evenIfFaulty,
@@ -62,6 +74,31 @@ const wholeNumber = (least: number, most: number) => {
 };
 
 const burst = closed('key', { reports: wholeNumber(1, 100_000), within: duration('1s', '24h') });
+
+/** Each is looked at every second, and shown in the health. */
+const MOST_EXPECTED = 32;
+
+const guard = closed('key', {
+  source: z.string({ error: ({ input }) => `must be the name of a source, found ${shown(input)}` }).check(
+    z.refine((name) => faultOfSource(name) === undefined, {
+      error: ({ input }) => faultOfSource(String(input)) ?? 'is no name of a source',
+    }),
+  ),
+  every: duration('1s', '168h'),
+});
+
+const expected = z
+  .array(guard, { error: ({ input }) => `must be a list of guards ({source, every}), found ${shown(input)}` })
+  .check(
+    z.maxLength(MOST_EXPECTED, { error: `must have at most ${MOST_EXPECTED} guards` }),
+    z.superRefine((list, context) => {
+      const sources = (Array.isArray(list) ? list : []).map((one) => (one as { source?: unknown } | null)?.source);
+      for (const [index, source] of sources.entries()) {
+        if (source === undefined || sources.indexOf(source) === index) continue;
+        context.addIssue({ code: 'custom', path: [index, 'source'], message: 'is listed before', continue: true });
+      }
+    }, evenIfItemsAreFaulty),
+  );
 
 /** The whole file. A section without content counts as empty. */
 export const PolicyFile = closed('key', {
@@ -93,4 +130,5 @@ export const PolicyFile = closed('key', {
   overdue_after: z._default(z.optional(duration('1s', '24h')), DEFAULT_OVERDUE_AFTER),
   burst: z.exactOptional(burst),
   report_bytes_per_day: z.exactOptional(wholeNumber(1, 1e12)),
+  expect: z.exactOptional(expected),
 });

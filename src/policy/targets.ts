@@ -39,6 +39,8 @@ export interface Target {
   readonly confirm?: 'answer' | 'callback' | undefined;
   /** The statuses of an answer after which it is not tried again; by default 400, 410, 413 and 422. */
   readonly final?: readonly number[] | undefined;
+  /** Whether it takes part in drills: what it is sent then says that it is one. */
+  readonly drill?: boolean | undefined;
 }
 
 export type Targets = { readonly [Action in ContainmentAction]?: Target | undefined };
@@ -55,6 +57,8 @@ export interface Webhook {
   readonly ca_path?: string | undefined;
   /** The events that it receives; by default all. */
   readonly events?: readonly EntryEvent[] | undefined;
+  /** How often it is told that the recorder takes reports, in milliseconds; never when not given. */
+  readonly heartbeat?: number | undefined;
 }
 
 /** The channel on which a directive reaches the service that carries it out. */

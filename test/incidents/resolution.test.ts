@@ -56,7 +56,7 @@ describe('the resolution of an incident', () => {
     recording.clock.milliseconds += 48 * HOUR;
     const { log, projections, incidents, clock } = recording;
     const archivist = new Archivist({ log, projections, incidents, clock, isVerified: () => true });
-    const { archived } = await archivist.archive(clock.now() - HOUR);
+    const { archived } = await archivist.archive(clock.now() - 24 * HOUR);
     expect(archived).not.to.have.lengthOf(0);
     const after = recording.projections.statistics.read();
     expect(after.by_resolution.benign).to.equal(after.by_state.resolved);

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { ACTIONS, CLASSES } from '../../../machines/vocabulary.ts';
 import type { PolicyDocument } from '../../policy/document.ts';
-import type { Policy } from '../../policy/policy.ts';
+import type { Expectation, Policy } from '../../policy/policy.ts';
 import { meaning, named } from '../openapi/described.ts';
 import { action, count, type FieldsOf, hash, maybe, severity, text, time } from '../openapi/values.ts';
 import { NOTIFIED_EVENTS } from '../../domain/entries.ts';
@@ -25,6 +25,7 @@ const target = z.object({
   confirm_every: maybe(meaning(count, 'In milliseconds.')),
   confirm: maybe(z.enum(['answer', 'callback'])),
   final: maybe(meaning(z.array(count), 'The statuses after which it is not tried again.')),
+  drill: maybe(meaning(z.boolean(), 'Whether it takes part in drills.')),
 });
 
 export const policy = named(
@@ -44,6 +45,7 @@ export const policy = named(
             actions: z.array(action),
             default_severity: severity,
             min_severity: maybe(severity),
+            runbook: maybe(meaning(text(), 'What to do about such an incident: a URL or a text.')),
           }),
         ]),
       ),
@@ -53,9 +55,22 @@ export const policy = named(
     overdue_after: meaning(count, 'In milliseconds.'),
     burst: maybe(z.object({ reports: count, within: meaning(count, 'In milliseconds.') })),
     report_bytes_per_day: maybe(count),
+    expect: maybe(
+      meaning(
+        z.array(
+          z.object({ source: text(), every: meaning(count, 'In milliseconds.') } satisfies FieldsOf<Expectation>),
+        ),
+        'The guards: the sources that must show a sign of life.',
+      ),
+    ),
     parts: meaning(z.array(text()), 'What it has, by name: a policy is compared by them with the one before.'),
     notify: z.array(
-      z.object({ url: text(), prove: maybe(z.boolean()), events: maybe(z.array(z.enum(NOTIFIED_EVENTS))) }),
+      z.object({
+        url: text(),
+        prove: maybe(z.boolean()),
+        events: maybe(z.array(z.enum(NOTIFIED_EVENTS))),
+        heartbeat: maybe(meaning(count, 'In milliseconds.')),
+      }),
     ),
   } satisfies FieldsOf<PolicyDocument>),
 );

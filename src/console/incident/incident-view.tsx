@@ -16,6 +16,7 @@ import { useLiveResource } from '../live-resource.ts';
 import { Deliveries, DELIVERY_WORDS } from './deliveries.tsx';
 import { EvidenceTree } from './evidence-tree.tsx';
 import { Facts } from './facts.tsx';
+import { Runbook } from './runbook.tsx';
 import { IncidentDetail } from './incident-detail.ts';
 import { type Fold, loadFold, recordAfter } from './replay.ts';
 import { phraseOf, Timeline } from './timeline.tsx';
@@ -74,6 +75,7 @@ export const IncidentView = ({ id }: { readonly id: string }) => {
           <p class="description">
             <Verbatim text={incident.description} />
           </p>
+          {present.runbook !== undefined && <Runbook text={present.runbook} />}
           <Facts incident={incident} />
         </section>
         <Containment incident={incident} isNow={isNow} />
