@@ -5,6 +5,7 @@ import { containmentRoutes } from './containment/routes.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { eventRoutes } from './events/routes.ts';
 import { metricsRoutes } from './health/metrics.ts';
+import { heartbeatRoutes } from './heartbeat/routes.ts';
 import { healthRoutes } from './health/routes.ts';
 import { commandRoutes } from './incidents/commands.ts';
 import { incidentRoutes } from './incidents/reads.ts';
@@ -45,6 +46,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     logRoutes,
     containmentRoutes,
     webhookRoutes,
+    heartbeatRoutes,
     openApiRoutes,
     consoleRoutes,
   ].flatMap((routes) => routes(dependencies, admissions));

@@ -12,6 +12,7 @@ import type { Notifier } from '../containment/notifier.ts';
 import type { Confirmations } from '../containment/confirmations.ts';
 import type { EventStreams } from './events/event-streams.ts';
 import type { Archivist } from '../incidents/archivist.ts';
+import type { GuardWatch } from '../incidents/guard-watch.ts';
 import type { IncidentReads } from '../incidents/incident-reads.ts';
 import type { Recorder } from '../incidents/recorder.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -55,6 +56,7 @@ export interface ApiDependencies {
   readonly reload: () => Promise<object>;
   readonly archive: Archivist['archive'];
   readonly webhooks: Pick<ShownWebhooks, 'skipped'> & Pick<Notifier, 'retry'>;
+  readonly guards: Pick<GuardWatch, 'heartbeat'>;
   readonly acknowledgeDamage: LogFindings['acknowledge'];
   readonly posture: Pick<PostureReads, 'read' | 'versionOf' | 'change' | 'waiting' | 'unverified'>;
   readonly receipts: Pick<Confirmations, 'confirm' | 'retry'>;

@@ -20,7 +20,7 @@ export function detailOf({ event, data }: AuditEntry): string {
       return words(data.severity, name, source, description);
     }
     case 'alert.raised':
-      return words(data.severity, data.class, data.source, data.finding, data.reason);
+      return words(data.severity, data.class, data.source, data.finding, data.guard, data.reason);
     case 'containment.overdue':
       return words(data.directive, data.action, `asked for at ${String(data.asked_at)} and not confirmed`);
     case 'policy.reloaded':
@@ -47,6 +47,13 @@ export function detailOf({ event, data }: AuditEntry): string {
       return words(data.file, data.how, data.kept_as);
     case 'log.lost':
       return words(`entries ${String(data.first_seq)} to ${String(data.last_seq)}`, data.kept_as);
+    case 'guard.heard':
+      return words(
+        data.source,
+        data.silent_since === undefined ? undefined : `silent since ${String(data.silent_since)}`,
+      );
+    case 'guard.silent':
+      return words(data.source, `expected every ${Number(data.every_ms) / 1000} s`);
     case 'service.started':
       return words('version', data.service_version);
     default:

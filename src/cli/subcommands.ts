@@ -24,6 +24,7 @@ function incidentCommand(name: CommandName): Subcommand {
 export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'serve', summary: 'run the recorder', load: () => import('./serve.ts') },
   { name: 'report', summary: 'report an incident', load: () => import('./report.ts') },
+  { name: 'heartbeat', summary: 'show that a guard lives', load: () => import('./heartbeat.ts') },
   { name: 'list', summary: 'list incidents, the most severe first', load: () => import('./list.ts') },
   { name: 'show', summary: 'show everything about an incident', load: () => import('./show.ts') },
   ...COMMANDS.map(incidentCommand),

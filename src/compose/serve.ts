@@ -13,11 +13,14 @@ import type { ServiceToken } from '../api/service-token.ts';
 import type { DurableBatch } from '../audit/log.ts';
 import { type Clock, SECOND, timestamp } from '../clock.ts';
 import type { BindAddress, Config } from '../config.ts';
+import { RecorderHeartbeats } from '../containment/recorder-heartbeats.ts';
 import type { TakenEntry } from '../domain/incident.ts';
 import { healthOf, reasonsOf, strandedWarnings } from '../health.ts';
+import { GuardWatch } from '../incidents/guard-watch.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { logEntries } from '../process-log.ts';
 import type { RunningContainment } from './containment.ts';
+import type { Expectation } from '../policy/policy.ts';
 import type { OpenRecord } from './record.ts';
 
 /** How long requests in flight may take to finish when the service stops. */
@@ -25,6 +28,8 @@ const GRACE = 10 * SECOND;
 /** The same when the log has failed: their answers are refusals and need no longer. */
 const GRACE_AFTER_FAILURE = 1 * SECOND;
 const HEARTBEAT = 1 * SECOND;
+/** What a policy expects that names no guards. */
+const NOBODY: readonly Expectation[] = [];
 
 /** A file that the build leaves beside the bundle, or in `dist` when the sources are run. */
 const builtFile = (name: string): string =>
@@ -64,11 +69,28 @@ export async function serve(
   const logId = (): string | undefined => record.identity.id;
   const events = new EventStreams({ log, logId, kindOf: (id) => reads.kindOf(id), clock, logger });
 
-  startLog(record, stagesOf(record, containment, events, metrics, logger));
+  const reasons = (): readonly string[] => reasonsOf({ log, projections, token });
+  const guards = new GuardWatch({
+    log,
+    current: () => projections.current(),
+    expect: () => policy.current.expect ?? NOBODY,
+    isDeaf: () => reasons().length > 0,
+    clock,
+    onFault: (error) => logger.error({ err: error }, 'the guards are not listened to'),
+  });
+
+  startLog(record, stagesOf(record, containment, guards, events, metrics, logger));
 
   const warnings = (): readonly string[] => warningsOf(record);
   const startedAt = timestamp(clock.now());
-  const reasons = (): readonly string[] => reasonsOf({ log, projections, token });
+  const heartbeats = new RecorderHeartbeats({
+    notify: () => policy.current.notify,
+    log,
+    reasons,
+    logId,
+    startedAt,
+    clock,
+  });
   metrics.watch({
     log,
     projections,
@@ -78,6 +100,7 @@ export async function serve(
     verification,
     notifier,
     overdue,
+    guards,
     reasons,
   });
   const reload = async (): Promise<object> => {
@@ -85,6 +108,7 @@ export async function serve(
     logger.info({ digest, source }, 'policy reloaded');
     for (const warning of warnings()) logger.warn(warning);
     containment.followPolicy();
+    guards.followPolicy();
     return { policy: { version, source, digest, loaded_at }, removed: policy.removed, warnings: warnings() };
   };
 
@@ -109,6 +133,8 @@ export async function serve(
           token,
           notifier,
           overdue,
+          guards,
+          heartbeats,
           warnings,
           startedAt,
         },
@@ -128,6 +154,7 @@ export async function serve(
       return record.archivist.archive(before);
     },
     webhooks: { skipped: () => projections.webhooks.skipped(), retry: (request) => notifier.retry(request) },
+    guards,
     posture,
     receipts: confirmations,
     console: new ConsoleFiles(builtFile('console')),
@@ -143,7 +170,8 @@ export async function serve(
   releases.defer(() => server.close(log.failure === undefined ? GRACE : GRACE_AFTER_FAILURE));
   releases.defer(() => events.close());
   releases.defer(() => posture.stop());
-  const heart = setInterval(beatOf(record, containment, token, logger), HEARTBEAT);
+  releases.defer(() => Promise.all([guards.stop(), heartbeats.stop()]).then(() => {}));
+  const heart = setInterval(beatOf(record, containment, guards, heartbeats, token, logger), HEARTBEAT);
   releases.defer(() => clearInterval(heart));
 
   for (const warning of warnings()) logger.warn(warning);
@@ -154,6 +182,7 @@ export async function serve(
 const stagesOf = (
   { projections, catchUp }: OpenRecord,
   { posture, notifier }: RunningContainment,
+  guards: GuardWatch,
   events: EventStreams,
   metrics: Metrics,
   logger: Logger,
@@ -163,6 +192,7 @@ const stagesOf = (
   () => posture.changed(),
   () => notifier.wake(),
   ({ entries, written }) => events.publish(entries, written),
+  ({ entries }) => listen(guards, entries),
   metrics.log.observe,
   ({ taken }) => metrics.entries.count(taken),
   ({ entries }) => logEntries(logger, entries),
@@ -170,6 +200,14 @@ const stagesOf = (
     if (projections.fault !== undefined) logger.error({ err: projections.fault }, 'reads are behind the audit log');
   },
 ];
+
+/** Sources that report live. */
+function listen(guards: GuardWatch, entries: DurableBatch['entries']): void {
+  if (!guards.isListening) return;
+  for (const { event, data } of entries) {
+    if (event === 'incident.reported' || event === 'incident.recurred') guards.heard(data.report.source);
+  }
+}
 
 /** Lets the log take entries. The actors take each batch first, as the stages show what they make of it. */
 function startLog({ log, incidents }: OpenRecord, stages: ReturnType<typeof stagesOf>): void {
@@ -195,7 +233,14 @@ function warningsOf({ policy, hash, findings, log, verification, projections }: 
 }
 
 /** What is done once a second: everything here mends itself, or waits for its time. */
-function beatOf(record: OpenRecord, containment: RunningContainment, token: ServiceToken, logger: Logger): () => void {
+function beatOf(
+  record: OpenRecord,
+  containment: RunningContainment,
+  guards: GuardWatch,
+  heartbeats: RecorderHeartbeats,
+  token: ServiceToken,
+  logger: Logger,
+): () => void {
   const { log, projections, catchUp, serviceEntries, tornWrite } = record;
   let tokenFault: string | undefined;
   const onFault = (what: string) => (error: unknown) => logger.error({ err: error }, what);
@@ -209,6 +254,8 @@ function beatOf(record: OpenRecord, containment: RunningContainment, token: Serv
     catchUp.resume(log).catch(onFault('reads stay behind'));
     void log.probe().then(() => serviceEntries.retry());
     containment.beat();
+    void guards.look();
+    heartbeats.beat();
     tornWrite.attempt().catch(onFault('a torn write is not complete'));
   };
 }

@@ -201,6 +201,45 @@ export type RetriedData = AboutDelivery & { readonly via: Channel; readonly by?:
 /** `containment.heard`: a sign of life of a service that had confirmed before. */
 export type HeardData = { readonly action: ContainmentAction; readonly directive: Directive };
 
+/** What a sign of life of a guard was. */
+export type SignOfLife = 'report' | 'heartbeat';
+
+/**
+ * `guard.heard`: a sign of life of a source that the policy expects. Not each one is in the log: the first, the one that
+ * ends a silence (`silent_since`, when that was found), and one in a while.
+ */
+export type GuardHeardData = {
+  readonly source: string;
+  readonly by: SignOfLife;
+  readonly silent_since?: string;
+};
+
+/** `guard.silent`: a source that the policy expects was not heard in time. */
+export type GuardSilentData = {
+  readonly source: string;
+  /** How often the policy expects it, and for how long it was not heard, in milliseconds. */
+  readonly every_ms: number;
+  readonly silent_ms: number;
+  /** When it was heard last; not there when it never was. */
+  readonly heard_at?: string;
+};
+
+/** `alert.raised` about a guard. */
+export type GuardAlertData = {
+  /** The source that is silent. */
+  readonly guard: string;
+  readonly severity: Severity;
+  readonly reason: string;
+};
+
+/** A guard, as far as the log knows it. Times are RFC 3339. */
+export type GuardOnRecord = {
+  readonly source: string;
+  readonly heard_at: string | null;
+  /** When its silence was found, while it is silent. */
+  readonly silent_since: string | null;
+};
+
 /** A sealed segment and its place in the chain. */
 export type SegmentRange = {
   /** Name of the file. */
@@ -247,6 +286,8 @@ export type ArchivedData = SegmentRange & {
   readonly earlier?: ArchiveSummary;
   /** What was found wrong with the log until then; older entries do not have it. */
   readonly findings?: readonly FindingOnRecord[];
+  /** What was known of the guards until then; not there when that is nothing, nor in older entries. */
+  readonly guards?: readonly GuardOnRecord[];
 };
 
 /** An entry that a webhook did not take while it took others. It is parked: the recorder tries it again. */
@@ -394,7 +435,9 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'notification.delivered': NotifiedData;
   readonly 'webhook.skipped': WebhookSkippedData;
   readonly 'webhook.retried': WebhookRetriedData;
-  readonly 'alert.raised': AlertData | LogAlertData;
+  readonly 'guard.heard': GuardHeardData;
+  readonly 'guard.silent': GuardSilentData;
+  readonly 'alert.raised': AlertData | LogAlertData | GuardAlertData;
 }
 
 /** Every event, in the order in which documents list them. */
@@ -422,6 +465,8 @@ export const ENTRY_EVENTS = [
   'notification.delivered',
   'webhook.skipped',
   'webhook.retried',
+  'guard.heard',
+  'guard.silent',
   'alert.raised',
 ] as const satisfies readonly (keyof EntryDataOf)[];
 export type EntryEvent = (typeof ENTRY_EVENTS)[number];

@@ -6,11 +6,19 @@
  * only shown to people is read from the projections themselves.
  */
 import type { IncidentClass } from '../../machines/vocabulary.ts';
-import type { ArchivedData, Idempotency, RequestTag, SegmentRange, SkippedEntry } from '../domain/entries.ts';
+import type {
+  ArchivedData,
+  GuardOnRecord,
+  Idempotency,
+  RequestTag,
+  SegmentRange,
+  SkippedEntry,
+} from '../domain/entries.ts';
 import type { RecorderError } from '../errors.ts';
 import { absenceOf } from './absence.ts';
 import type { ArchivedIncidents, EntryRange } from './archived-incidents.ts';
 import type { Findings } from './findings.ts';
+import type { Guards } from './guards.ts';
 import type { IdempotencyKeys, ReportedUnder } from './idempotency-keys.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import type { Incidents, PersistedIncident } from './incidents.ts';
@@ -26,6 +34,7 @@ export interface CurrentReadsSources {
   readonly webhooks: Webhooks;
   readonly archive: ArchivedIncidents;
   readonly findings: Findings;
+  readonly guards: Guards;
   /** `seq` of the last entry that was applied. */
   readonly lastSeq: () => number;
 }
@@ -96,6 +105,11 @@ export class CurrentReads {
     return this.#sources.webhooks.findSkipped(url, seq);
   }
 
+  /** A guard on record; undefined when the log says nothing about it. */
+  guard(source: string): GuardOnRecord | undefined {
+    return this.#sources.guards.get(source);
+  }
+
   /** Why these entries have to stay in the log, or undefined. `staying` are entries before them that stay as well. */
   obstacle(range: EntryRange, staying: readonly EntryRange[]): string | undefined {
     return this.#sources.archive.obstacle(range, staying) ?? this.posture.obstacle(range);
@@ -108,8 +122,9 @@ export class CurrentReads {
 
   /** What a `log.archived` entry records of what leaves with these entries. */
   summary(range: EntryRange): Omit<ArchivedData, keyof SegmentRange | 'earlier'> {
-    const { archive, webhooks, findings, lastSeq } = this.#sources;
+    const { archive, webhooks, findings, guards, lastSeq } = this.#sources;
     const found = findings.all();
+    const known = guards.all();
     const untaken = webhooks.untaken();
     return {
       ...archive.counts(range),
@@ -118,6 +133,7 @@ export class CurrentReads {
       notified: webhooks.all(),
       ...(untaken === undefined ? {} : { untaken }),
       ...(found.length === 0 ? {} : { findings: found }),
+      ...(known.length === 0 ? {} : { guards: known }),
     };
   }
 }

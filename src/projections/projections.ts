@@ -29,6 +29,7 @@ import { Database, type Statement } from './database.ts';
 import { DatabaseProof } from './database-proof.ts';
 import { type EntriesPage, EntryPlaces } from './entry-places.ts';
 import { Findings, MOST_FINDINGS } from './findings.ts';
+import { Guards } from './guards.ts';
 import { foldOverGap } from './fold-over-gap.ts';
 import { IdempotencyKeys } from './idempotency-keys.ts';
 import { IncidentProof } from './incident-proof.ts';
@@ -86,6 +87,7 @@ export class Projections {
   /** What was found wrong with the log. */
   readonly findings: KnownFindings;
   readonly #findings: Findings;
+  readonly #guards: Guards;
   readonly #incidents: Incidents;
   readonly #posture: Posture;
   readonly #archive: ArchivedIncidents;
@@ -130,6 +132,7 @@ export class Projections {
     this.#sources = new Sources(database);
     this.#findings = new Findings(database);
     this.findings = this.#findings;
+    this.#guards = new Guards(database);
     this.incidents = this.#incidents;
     this.posture = this.#posture;
     this.list = new IncidentList(database);
@@ -143,6 +146,7 @@ export class Projections {
       webhooks: this.#webhooks,
       archive: this.#archive,
       findings: this.#findings,
+      guards: this.#guards,
       lastSeq: () => this.#position.seq,
     });
     this.#move = database.prepare(`
@@ -279,7 +283,8 @@ export class Projections {
   get tables(): SmallTables {
     const open = this.#findings.open().map(({ finding }) => finding);
     const notified = this.#webhooks.all();
-    return { open, notified, untaken: this.#webhooks.untaken(), isCut: open.length >= MOST_FINDINGS };
+    const guards = this.#guards.all();
+    return { open, notified, untaken: this.#webhooks.untaken(), guards, isCut: open.length >= MOST_FINDINGS };
   }
 
   /**
@@ -414,7 +419,7 @@ export class Projections {
       else if (isAboutWebhook(entry)) this.#webhooks.follow(entry);
       else if (entry.event === 'log.damage_found' || entry.event === 'log.damage_acknowledged') {
         this.#findings.follow(entry);
-      }
+      } else if (entry.event === 'guard.heard' || entry.event === 'guard.silent') this.#guards.follow(entry);
     }
     store();
   }
@@ -426,6 +431,7 @@ export class Projections {
     this.#posture.leave(data);
     this.#webhooks.leave(data);
     this.#findings.leave(data);
+    this.#guards.leave(data);
   }
 
   /** Writes what is kept in memory between commits. */

@@ -115,6 +115,13 @@ export const SCHEMA = `
     open INTEGER NOT NULL
   ) WITHOUT ROWID;
 
+  -- The guards: when each was heard last, and since when it is silent, as far as the log says (RFC 3339).
+  CREATE TABLE guards (
+    source TEXT PRIMARY KEY,
+    heard_at TEXT,
+    silent_since TEXT
+  ) WITHOUT ROWID;
+
   -- How many incidents there are of each kind now, and how many ever entered each state;
   -- of the latter, those that have left the record.
   CREATE TABLE population (

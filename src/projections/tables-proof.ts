@@ -1,8 +1,12 @@
-/** Proves the small tables: that no finding is hidden, and no webhook is said to have taken more than it has. */
+/**
+ * Proves the small tables: that no finding is hidden, no webhook is said to have taken more than it has, and no guard is
+ * said to be heard that is silent.
+ */
 import { DatabaseSync } from 'node:sqlite';
 import { isDeepStrictEqual } from 'node:util';
-import type { StoredEntry, UntakenEntries } from '../domain/entries.ts';
+import type { GuardOnRecord, StoredEntry, UntakenEntries } from '../domain/entries.ts';
 import { MOST_FINDINGS } from './findings.ts';
+import { MOST_GUARDS } from './guards.ts';
 import { SCHEMA } from './schema.ts';
 import { MOST_LISTED, Webhooks } from './webhooks.ts';
 
@@ -14,6 +18,8 @@ export interface SmallTables {
   readonly notified: Readonly<Record<string, number>>;
   /** What they have not taken up to there; undefined when they have taken all. */
   readonly untaken: UntakenEntries | undefined;
+  /** The guards; with more than an entry about the archive repeats, some of them. */
+  readonly guards: readonly GuardOnRecord[];
   /** Whether there were too many to give all. */
   readonly isCut: boolean;
 }
@@ -36,6 +42,8 @@ export class TablesProof {
   readonly #open = new Map<string, boolean>();
   readonly #notified = new Map<string, number>();
   #untaken: Webhooks | undefined;
+  /** The guards, and whether each is silent. */
+  readonly #guards = new Map<string, boolean>();
   /** Whether an archived part of the log had more findings than it could repeat. */
   #isCut = false;
 
@@ -60,7 +68,14 @@ export class TablesProof {
         this.#moveTo(data.url, 0);
         this.#webhooks?.follow(entry);
         break;
+      case 'guard.heard':
+      case 'guard.silent':
+        this.#guards.set(data.source, event === 'guard.silent');
+        break;
       case 'log.archived':
+        for (const { source, silent_since } of data.guards ?? []) {
+          if (!this.#guards.has(source)) this.#guards.set(source, silent_since !== null);
+        }
         for (const { finding, open } of data.findings ?? []) {
           if (!this.#open.has(finding)) this.#open.set(finding, open);
         }
@@ -73,13 +88,17 @@ export class TablesProof {
   }
 
   /** How the tables differ from what the entries make of them. */
-  difference({ open, notified, untaken, isCut }: SmallTables): string | undefined {
+  difference({ open, notified, untaken, guards, isCut }: SmallTables): string | undefined {
     if (this.#isFull || isCut) return undefined;
     const expected = [...this.#open].flatMap(([finding, isOpen]) => (isOpen ? [finding] : []));
     if (!isDeepStrictEqual([...open].toSorted(), expected.toSorted())) return 'the open findings are others';
     if (!isDeepStrictEqual({ ...notified }, Object.fromEntries(this.#notified))) {
       return 'the webhooks have taken another part of the log';
     }
+    if (guards.some(({ source, silent_since }) => this.#guards.get(source) !== (silent_since !== null))) {
+      return 'the guards are not as the log says';
+    }
+    if (guards.length < Math.min(this.#guards.size, MOST_GUARDS)) return 'guards are missing';
     return this.#isSameUntaken(untaken) ? undefined : 'the webhooks have not taken other entries';
   }
 
@@ -103,6 +122,6 @@ export class TablesProof {
   }
 
   get #isFull(): boolean {
-    return this.#isCut || this.#open.size + this.#notified.size > MOST;
+    return this.#isCut || this.#open.size + this.#notified.size + this.#guards.size > MOST;
   }
 }

@@ -71,12 +71,12 @@ describe('a policy text', () => {
     [
       'an unknown key at the top',
       'version: 1\nrulez: {}\n',
-      /^2: .*unknown key "rulez" \(did you mean rules\?\); allowed: version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day$/,
+      /^2: .*unknown key "rulez" \(did you mean rules\?\); allowed: version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day, expect$/,
     ],
     [
       'an unknown key in a rule',
       inRule('severity: high'),
-      /^4: .*unknown key "severity"; allowed: auto_contain, actions, default_severity, min_severity$/,
+      /^4: .*unknown key "severity"; allowed: auto_contain, actions, default_severity, min_severity, runbook$/,
     ],
     ['a merge key', inRule('<<: {}'), /^4: .*unknown key "<<"/],
     ['__proto__ at the top', 'version: 1\n__proto__: {}\n', /^2: unknown key "__proto__"$/],

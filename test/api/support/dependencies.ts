@@ -99,6 +99,9 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     webhooks: { skipped: () => [], retry: async ({ webhook, seq }) => ({ webhook, seq }) },
     acknowledgeDamage: async (finding) => ({ acknowledged: [finding] }),
     archive: async () => ({ archived: [], staying: [] }),
+    guards: {
+      heartbeat: async (source) => ({ source, every_seconds: 300, status: 'heard', heard_at: null }),
+    },
     posture: {
       read: (action) => ({
         action,
