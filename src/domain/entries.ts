@@ -18,6 +18,7 @@ import type {
   State,
 } from '../../machines/vocabulary.ts';
 import type { JsonValue } from '../json/exact-json.ts';
+import type { Caller, Signed } from './caller.ts';
 
 export type JsonObject = { readonly [key: string]: JsonValue };
 
@@ -92,7 +93,8 @@ export type ReportedData = AboutIncident & {
   readonly request?: RequestTag;
   /** In place of `request` in old entries. */
   readonly idempotency?: Idempotency;
-} & SeverityOrigin;
+} & SeverityOrigin &
+  Partial<Caller>;
 
 /** `incident.recurred`. Old entries have only the report: they are counted and change nothing else. */
 export type RecurredData = AboutIncident & {
@@ -111,16 +113,16 @@ export type RecurredData = AboutIncident & {
   readonly request?: RequestTag;
   /** In place of `request` in old entries. */
   readonly idempotency?: Idempotency;
-} & SeverityOrigin;
+} & SeverityOrigin &
+  Partial<Caller>;
 
 /** `incident.contained` and the other events of commands. */
-export type CommandedData = AboutIncident & {
-  readonly by?: string;
-  readonly note?: string;
-  readonly intents: readonly RoutedIntent[];
-  /** In `incident.resolved`, where the person has said what it was. */
-  readonly resolution?: Resolution;
-};
+export type CommandedData = AboutIncident &
+  Signed & {
+    readonly intents: readonly RoutedIntent[];
+    /** In `incident.resolved`, where the person has said what it was. */
+    readonly resolution?: Resolution;
+  };
 
 /** `alert.raised` */
 export type AlertData = AboutIncident & {
@@ -168,7 +170,7 @@ export type Observed = (typeof OBSERVED)[number];
 export type ConfirmedData = AboutDelivery & {
   readonly attempt?: number;
   readonly receipt: Receipt;
-};
+} & Partial<Caller>;
 
 /** `containment.failed`: there will be no further attempt. */
 export type FailedData = AboutDelivery & {
@@ -193,13 +195,13 @@ export type OverdueData = AboutDelivery & {
 };
 
 /** `containment.lost` */
-export type LostData = AboutDelivery & { readonly reason: string };
+export type LostData = AboutDelivery & { readonly reason: string } & Partial<Caller>;
 
 /** `containment.retried`: an operator had it tried again. */
-export type RetriedData = AboutDelivery & { readonly via: Channel; readonly by?: string; readonly note?: string };
+export type RetriedData = AboutDelivery & { readonly via: Channel } & Signed;
 
 /** `containment.heard`: a sign of life of a service that had confirmed before. */
-export type HeardData = { readonly action: ContainmentAction; readonly directive: Directive };
+export type HeardData = { readonly action: ContainmentAction; readonly directive: Directive } & Partial<Caller>;
 
 /** What a sign of life of a guard was. */
 export type SignOfLife = 'report' | 'heartbeat';
@@ -210,9 +212,9 @@ export type SignOfLife = 'report' | 'heartbeat';
  */
 export type GuardHeardData = {
   readonly source: string;
-  readonly by: SignOfLife;
+  readonly sign: SignOfLife;
   readonly silent_since?: string;
-};
+} & Partial<Caller>;
 
 /** `guard.silent`: a source that the policy expects was not heard in time. */
 export type GuardSilentData = {
@@ -288,7 +290,7 @@ export type ArchivedData = SegmentRange & {
   readonly findings?: readonly FindingOnRecord[];
   /** What was known of the guards until then; not there when that is nothing, nor in older entries. */
   readonly guards?: readonly GuardOnRecord[];
-};
+} & Partial<Caller>;
 
 /** An entry that a webhook did not take while it took others. It is parked: the recorder tries it again. */
 export type ParkedEntry = {
@@ -324,9 +326,7 @@ export type WebhookRetriedData = {
   /** The entry that is sent again. */
   readonly retried_seq: number;
   readonly retried_event: string;
-  readonly by?: string;
-  readonly note?: string;
-};
+} & Signed;
 
 /** An entry that was skipped for a webhook. */
 export type SkippedEntry = {
@@ -367,7 +367,7 @@ export type PolicyReloadedData = {
   readonly previous_digest: string;
   /** What the policy before had and this one has not, by name. */
   readonly removed?: readonly string[];
-};
+} & Partial<Caller>;
 
 /** `log.repaired`: a torn tail was cut off and kept in a file of its own. */
 export type RepairedData = { readonly kept_as: string; readonly bytes: number; readonly after_seq: number };
@@ -383,7 +383,7 @@ export type DamageFoundData = {
 };
 
 /** `log.damage_acknowledged`: an operator has taken note of a finding. */
-export type DamageAcknowledgedData = { readonly finding: string; readonly by?: string; readonly note?: string };
+export type DamageAcknowledgedData = { readonly finding: string } & Signed;
 
 /** A finding, and whether it waits for an operator. */
 export type FindingOnRecord = DamageFoundData & { readonly found_at: string; readonly open: boolean };

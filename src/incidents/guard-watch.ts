@@ -14,6 +14,7 @@
  */
 import type { AuditLog } from '../audit/log.ts';
 import { type Clock, MINUTE, SECOND, timestamp } from '../clock.ts';
+import type { Caller } from '../domain/caller.ts';
 import type { Draft, GuardOnRecord, SignOfLife } from '../domain/entries.ts';
 import { RecorderError } from '../errors.ts';
 import type { Expectation } from '../policy/policy.ts';
@@ -61,6 +62,8 @@ interface Guard {
   /** Its last sign of life to this process, RFC 3339, and what it was. */
   heardAt: string | undefined;
   heardBy: SignOfLife;
+  /** Who sent it, when it was a heartbeat. */
+  caller: Caller | undefined;
   /** What the log says of it; undefined until that is known. */
   onRecord: Pick<GuardOnRecord, 'heard_at' | 'silent_since'> | undefined;
   /** When a sign of life was written last, by the monotonic clock; what was written before the start is long ago. */
@@ -114,14 +117,14 @@ export class GuardWatch {
    * @throws RecorderError `not_found` (with `allowed`) for a source that the policy does not expect; `log_unavailable` and
    *   the other errors of an append where an entry is due and the log refuses it
    */
-  async heartbeat(source: string): Promise<GuardStatus> {
+  async heartbeat(source: string, caller?: Caller): Promise<GuardStatus> {
     const guard = this.#guards.get(source);
     if (guard === undefined) {
       const allowed = [...this.#guards.keys()];
       const message = `the policy expects no heartbeat of this source; expected: ${allowed.join(', ') || 'none'}`;
       throw new RecorderError('not_found', message, { fields: { allowed } });
     }
-    this.#note(guard, 'heartbeat');
+    this.#note(guard, 'heartbeat', caller);
     await this.#writeHeard(guard);
     return this.#statusOf(guard);
   }
@@ -130,7 +133,7 @@ export class GuardWatch {
   heard(source: string): void {
     const guard = this.#guards.get(source);
     if (guard === undefined) return;
-    this.#note(guard, 'report');
+    this.#note(guard, 'report', undefined);
     // The next look tries again what the log refuses.
     this.#writeHeard(guard).catch((error: unknown) => this.#unlessRefused(error));
   }
@@ -150,11 +153,12 @@ export class GuardWatch {
     await this.#writing.catch(() => {});
   }
 
-  #note(guard: Guard, by: SignOfLife): void {
+  #note(guard: Guard, by: SignOfLife, caller: Caller | undefined): void {
     const { clock } = this.#dependencies;
     guard.since = clock.monotonic();
     guard.heardAt = timestamp(clock.now());
     guard.heardBy = by;
+    guard.caller = caller;
   }
 
   async #look(): Promise<void> {
@@ -193,9 +197,9 @@ export class GuardWatch {
       const { log, clock } = this.#dependencies;
       const record = this.#recordOf(guard);
       if (!this.#isDue(guard, record)) return;
-      const { source, heardBy: by, heardAt: time = timestamp(clock.now()) } = guard;
+      const { source, heardBy: sign, heardAt: time = timestamp(clock.now()), caller } = guard;
       const { silent_since } = record;
-      const data = { source, by, ...(silent_since === null ? {} : { silent_since }) };
+      const data = { source, sign, ...caller, ...(silent_since === null ? {} : { silent_since }) };
       await log.append([{ timestamp: time, event: 'guard.heard', data }]);
       guard.onRecord = { heard_at: time, silent_since: null };
       guard.writtenAt = clock.monotonic();
@@ -254,6 +258,7 @@ const newGuard = (source: string, every: number, since: number): Guard => ({
   since,
   heardAt: undefined,
   heardBy: 'heartbeat',
+  caller: undefined,
   onRecord: undefined,
   writtenAt: -Infinity,
 });

@@ -1,8 +1,9 @@
 import type * as z from 'zod/mini';
-import { COMMANDS } from '../../../machines/decision.ts';
+import { COMMAND_TABLE, COMMANDS } from '../../../machines/commands.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
+import { callerOf, isFilled } from '../request/caller.ts';
 import { readBody } from '../request/read.ts';
 import { respondIncident } from '../respond.ts';
 import { expectedVersion } from './if-match.ts';
@@ -16,7 +17,7 @@ export const commandRoutes = (
   COMMANDS.map((name) => ({
     method: 'POST',
     path: `/api/v1/incidents/${name}`,
-    before: command,
+    before: command(...COMMAND_TABLE[name].roles),
     handle: async (ctx) => {
       const body: z.infer<typeof resolveSchema> =
         name === 'resolve'
@@ -25,7 +26,7 @@ export const commandRoutes = (
       const { id, by, note, resolution } = body;
       const target = {
         id,
-        ...(isFilled(by) && { by }),
+        caller: callerOf(ctx, by),
         ...(isFilled(note) && { note }),
         ...(resolution !== undefined && { resolution }),
       };
@@ -34,6 +35,3 @@ export const commandRoutes = (
       respondIncident(ctx, 200, incident);
     },
   }));
-
-/** Forms send a field that was not filled in as empty text. */
-const isFilled = (text: string | undefined): text is string => text !== undefined && text.trim() !== '';

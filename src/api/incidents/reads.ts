@@ -26,7 +26,7 @@ const STRANGERS_PAGE_BYTES = 256 * 1024;
  * readers with the token only.
  */
 export const incidentRoutes = (
-  { incidents, policy, token }: Pick<ApiDependencies, 'incidents' | 'policy' | 'token'>,
+  { incidents, policy, access }: Pick<ApiDependencies, 'incidents' | 'policy' | 'access'>,
   { large }: Pick<Admission, 'large'>,
 ): readonly ApiRoute[] => [
   {
@@ -40,7 +40,7 @@ export const incidentRoutes = (
       });
       if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'cursor', writeCursor(next)));
       ctx.vary('Authorization');
-      const shown = isTrustedReader(token, ctx) ? documents : await inTurns(ctx, documents, publicDocument);
+      const shown = isTrustedReader(access, ctx) ? documents : await inTurns(ctx, documents, publicDocument);
       respondJsonList(ctx, 200, shown);
     },
   },
@@ -50,7 +50,7 @@ export const incidentRoutes = (
     handle: (ctx) => {
       const { id } = readParameters(ctx, idSchema, ID_REQUIRED);
       const incident = found(incidents.get(id[0] ?? ''));
-      const isTrusted = isTrustedReader(token, ctx);
+      const isTrusted = isTrustedReader(access, ctx);
       const shown = isTrusted ? incident : { ...incident, json: publicIncident(incident.json) };
       const runbook = runbookFor(incident, policy.current);
       respondIncident(ctx, 200, runbook === undefined ? shown : withRunbook(shown, runbook));
@@ -70,7 +70,7 @@ export const incidentRoutes = (
       const { lines, next } = found(await incidents.history(id[0] ?? '', Number(after?.[0] ?? 0), turnsOf(ctx.req)));
       if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'after', String(next)));
       ctx.vary('Authorization');
-      const isTrusted = isTrustedReader(token, ctx);
+      const isTrusted = isTrustedReader(access, ctx);
       respondJsonList(ctx, 200, await inTurns(ctx, lines, (line) => shownLine(line, isTrusted)));
     },
   },
