@@ -99,7 +99,7 @@ export class RecorderHeartbeats {
   /** Breaks off what is being sent. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await Promise.all([...this.#receivers.values()].map(({ sending }) => sending));
+    await Promise.all([...this.#receivers.values()].flatMap(({ sending }) => sending ?? []));
   }
 
   #wanting(): readonly (Webhook & { readonly heartbeat: number })[] {

@@ -40,6 +40,8 @@ const ELSEWHERE = [
   'GET /api/v1/containment/{action} 503',
   'POST /api/v1/archive 503',
   'POST /api/v1/webhooks/retry 503',
+  // See guard-watch.test.ts: only what is news is written.
+  'POST /api/v1/heartbeat 503',
 ];
 
 const REPORT = { class: 'prompt_injection', source: 'tool-firewall', description: 'a test', evidence: { a: [1.5] } };
@@ -208,6 +210,15 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     const { status } = await send('', { body: { webhook, seq: last_seq, by: 'ada' } });
     expect(status).to.equal(200);
     await send('', { body: { webhook, seq: 1_000_000 } });
+    writeFileSync(policy, 'version: 1\n');
+    await service.post('/api/v1/reload');
+  },
+  'POST /api/v1/heartbeat': async ({ send, service, policy }) => {
+    writeFileSync(policy, 'version: 1\nexpect: [{ source: runtime-attestor, every: 5m }]\n');
+    await service.post('/api/v1/reload');
+    const { json } = await send('', { body: { source: 'runtime-attestor' } });
+    expect(json.status).to.equal('heard');
+    await send('', { body: { source: 'nobody' } });
     writeFileSync(policy, 'version: 1\n');
     await service.post('/api/v1/reload');
   },
