@@ -12,6 +12,7 @@ import type { Config } from '../config.ts';
 import type { PostureReads } from '../containment/posture-reads.ts';
 import type { Notifier } from '../containment/notifier.ts';
 import type { Confirmations } from '../containment/confirmations.ts';
+import type { Drills } from '../containment/drills.ts';
 import type { EventStreams } from './events/event-streams.ts';
 import type { Archivist } from '../incidents/archivist.ts';
 import type { GuardWatch } from '../incidents/guard-watch.ts';
@@ -58,6 +59,7 @@ export interface ApiDependencies {
   readonly reload: (caller: Caller) => Promise<object>;
   readonly archive: Archivist['archive'];
   readonly webhooks: Pick<ShownWebhooks, 'skipped'> & Pick<Notifier, 'retry'>;
+  readonly drills: Pick<Drills, 'start'>;
   readonly guards: Pick<GuardWatch, 'heartbeat'>;
   readonly acknowledgeDamage: LogFindings['acknowledge'];
   readonly posture: Pick<PostureReads, 'read' | 'versionOf' | 'change' | 'waiting' | 'unverified'>;

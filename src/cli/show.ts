@@ -31,7 +31,8 @@ export const define = (command: Command): Command =>
       summaryOf(incident),
       '',
       ...recordOf(incident, Date.now()),
-      ...section('Containment', deliveriesOf(incident)),
+      ...section('Containment', deliveriesOf(incident.containment?.actions)),
+      ...section('Releases', deliveriesOf(incident.drill_releases)),
       ...section('Statechart', chartOf(incident, history, transitions)),
       ...section('Timeline', timelineOf(history)),
     ]);
@@ -47,6 +48,7 @@ function recordOf(incident: IncidentAsRead, now: number): readonly string[] {
   const { created_at, updated_at, evidence, last_seen_at, latest_report: latest } = incident;
   const time = (text: string): string => `${text} (${ageOf(text, now)} ago)`;
   const fields: readonly (readonly [string, string | number | undefined])[] = [
+    ['drill', incident.drill && 'a rehearsal: it counts nowhere'],
     ['source', incident.source],
     ['runbook', incident.runbook],
     ['suspicious', incident.source_suspicious && 'the source mixes scripts, or looks like another one'],
@@ -81,8 +83,8 @@ const indented = (lines: readonly string[]): readonly string[] => lines.map((lin
 /** The statuses of deliveries that an operator has to look at. */
 const TROUBLED: readonly Delivery['status'][] = ['failed', 'lost', 'needs_person'];
 
-const deliveriesOf = ({ containment }: Incident): readonly string[] =>
-  containment === undefined
+const deliveriesOf = (deliveries: readonly Delivery[] | undefined): readonly string[] =>
+  deliveries === undefined || deliveries.length === 0
     ? []
     : table<Delivery>(
         [
@@ -99,7 +101,7 @@ const deliveriesOf = ({ containment }: Incident): readonly string[] =>
           { header: 'NEXT ATTEMPT', value: ({ next_attempt_at }) => next_attempt_at ?? '' },
           { header: 'LAST ERROR', value: ({ last_error }) => last_error ?? '', least: 12, optional: true },
         ],
-        containment.actions,
+        deliveries,
       );
 
 /** The states in order: past ones, the present one with the transitions from there, and the others. */

@@ -28,6 +28,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'list', summary: 'list incidents, the most severe first', load: () => import('./list.ts') },
   { name: 'show', summary: 'show everything about an incident', load: () => import('./show.ts') },
   ...COMMANDS.map(incidentCommand),
+  { name: 'drill', summary: 'rehearse a class, and say what answered', load: () => import('./drill.ts') },
   { name: 'posture', summary: 'show which containment actions are in force', load: () => import('./posture.ts') },
   { name: 'watch', summary: 'follow what is recorded, live', load: () => import('./watch.ts') },
   { name: 'stats', summary: 'count incidents', load: () => import('./stats.ts') },

@@ -10,9 +10,11 @@ export const summaryOf = ({
   state,
   containment,
   containment_actions = [],
+  drill,
 }: Incident): string =>
   [
     printable(id),
+    ...(drill === true ? ['drill'] : []),
     styled(SEVERITY_STYLES[severity], printable(severity)),
     styled(stateStyle(state, containment), stateWords(state, containment)),
     printable(name),

@@ -65,6 +65,10 @@ export interface Incident extends IncidentStamps {
   readonly source_suspicious?: true;
   readonly description: string;
   readonly evidence?: JsonObject;
+  /** Whether it is a drill: a rehearsal, which counts nowhere. */
+  readonly drill?: true;
+  /** In a drill that has ended: the releases of what it had asked for. */
+  readonly drill_releases?: readonly Delivery[];
   /** What the latest further report says, if there was one. It came at `last_seen_at`. */
   readonly latest_report?: LatestReport;
   /** The actions that applied, once contained. */

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import { ConfirmationDeadline } from '../containment/confirmation-deadline.ts';
 import { Confirmations } from '../containment/confirmations.ts';
 import { Dispatcher } from '../containment/dispatcher.ts';
+import { Drills } from '../containment/drills.ts';
 import { Notifier } from '../containment/notifier.ts';
 import { OverdueWatch } from '../containment/overdue-watch.ts';
 import { PostureReads } from '../containment/posture-reads.ts';
@@ -11,13 +12,14 @@ import type { OpenRecord } from './record.ts';
 /** What of the record containment depends on. */
 type ContainmentRecord = Pick<
   OpenRecord,
-  'log' | 'projections' | 'incidents' | 'policy' | 'postureProof' | 'verification' | 'identity'
+  'log' | 'projections' | 'incidents' | 'recorder' | 'policy' | 'postureProof' | 'verification' | 'identity'
 >;
 
 export interface RunningContainment {
   readonly confirmations: Confirmations;
   readonly posture: PostureReads;
   readonly notifier: Notifier;
+  readonly drills: Drills;
   /** What is asked for and not known to be carried out. */
   readonly overdue: Pick<OverdueWatch, 'unconfirmed'>;
   /** Begins: what is due is sent, what waits for its next attempt goes on waiting. */
@@ -34,7 +36,7 @@ export interface RunningContainment {
  * @param onFault receives errors that should never happen
  */
 export function startContainment(
-  { log, projections, incidents, policy, postureProof, verification, identity }: ContainmentRecord,
+  { log, projections, incidents, recorder, policy, postureProof, verification, identity }: ContainmentRecord,
   clock: Clock,
   releases: AsyncDisposableStack,
   onFault: (error: unknown) => void,
@@ -65,8 +67,18 @@ export function startContainment(
     clock,
     onFault,
   });
+  const drills = new Drills({
+    incidents,
+    recorder,
+    current,
+    targets,
+    duration: () => policy.current.overdue_after,
+    rehearse: (name) => dispatcher.rehearse(name),
+    clock,
+    onFault,
+  });
   releases.defer(async () => {
-    await Promise.all([dispatcher.stop(), notifier.stop(), deadline.stop(), overdue.stop()]);
+    await Promise.all([drills.stop(), dispatcher.stop(), notifier.stop(), deadline.stop(), overdue.stop()]);
   });
   const posture = new PostureReads({
     current,
@@ -78,6 +90,7 @@ export function startContainment(
     confirmations: new Confirmations({ incidents, current, log, targets, clock, wake }),
     posture,
     notifier,
+    drills,
     overdue: {
       // What was read so far does not say what was confirmed since.
       get unconfirmed() {
@@ -99,6 +112,7 @@ export function startContainment(
       notifier.beat();
       void deadline.look();
       void overdue.look();
+      drills.look();
     },
   };
 }

@@ -65,7 +65,7 @@ export async function serve(
   releases: AsyncDisposableStack,
 ): Promise<Serving> {
   const { log, projections, incidents, recorder, reads, policy, verification, findings } = record;
-  const { posture, notifier, confirmations, overdue } = containment;
+  const { posture, notifier, confirmations, overdue, drills } = containment;
   const metrics = releases.adopt(new Metrics(clock), (running) => running.stop());
   const logId = (): string | undefined => record.identity.id;
   const events = new EventStreams({ log, logId, kindOf: (id) => reads.kindOf(id), clock, logger });
@@ -156,6 +156,7 @@ export async function serve(
     },
     webhooks: { skipped: () => projections.webhooks.skipped(), retry: (request) => notifier.retry(request) },
     guards,
+    drills,
     posture,
     receipts: confirmations,
     console: new ConsoleFiles(builtFile('console')),
@@ -206,6 +207,7 @@ const stagesOf = (
 function listen(guards: GuardWatch, entries: DurableBatch['entries']): void {
   if (!guards.isListening) return;
   for (const { event, data } of entries) {
+    if ('drill' in data) continue;
     if (event === 'incident.reported' || event === 'incident.recurred') guards.heard(data.report.source);
   }
 }

@@ -78,13 +78,21 @@ export type IncidentDecision =
 const NEEDS_PERSON = { needs_person: true } as const;
 const FIRST = { first: true } as const;
 
+/** What else is known of a report. */
+interface ReportCircumstances {
+  readonly request?: RequestTag | undefined;
+  readonly sourceSuspicious?: boolean;
+  /** There for a drill: the actions that nobody is asked for. */
+  readonly notAsked?: readonly ContainmentAction[];
+}
+
 /** The entries that open an incident, under the rule that is in force for its class. */
 export function decideReport(
   id: string,
   report: Report,
   rule: Rule,
   { timestamp, channelOf, caller }: Circumstances,
-  { request, sourceSuspicious = false }: { readonly request?: RequestTag | undefined; sourceSuspicious?: boolean } = {},
+  { request, sourceSuspicious = false, notAsked }: ReportCircumstances = {},
 ): readonly IncidentDraft[] {
   const { snapshot, intents } = begin(rule);
   const { severity, origin } = severityOf(report, rule);
@@ -98,6 +106,7 @@ export function decideReport(
     intents: routed(intents, channelOf),
     ...origin,
     ...(sourceSuspicious ? { source_suspicious: true } : undefined),
+    ...(notAsked === undefined ? undefined : { drill: true, not_asked: notAsked }),
     ...(request === undefined ? undefined : { request }),
     ...caller,
   };
@@ -175,6 +184,13 @@ function decideRecurrence(
   };
   const draft = { timestamp, event: 'incident.recurred', data } as const;
   return { kind: 'accepted', drafts: withFollowUps(draft, { ...incident, severity }, evidence) };
+}
+
+/** The entries of a drill say that they are: each of them, and the reason of an alert. */
+export function markedAsDrill(draft: IncidentDraft): IncidentDraft {
+  const data = { ...draft.data, drill: true };
+  if ('reason' in data && draft.event === 'alert.raised') data.reason = `drill: ${data.reason}`;
+  return { ...draft, data } as IncidentDraft;
 }
 
 /** The broken actions of an incident that can't be carried out from what is reported. */
@@ -256,6 +272,8 @@ function draftOfNews(
     }
     case 'lost':
       return { timestamp, event: 'containment.lost', data: { ...about, reason: news.reason, ...caller } };
+    case 'spared':
+      return { timestamp, event: 'containment.spared', data: { ...about, reason: news.reason } };
     case 'retried': {
       const data = { ...about, via: news.via, ...signed(caller, note) };
       return { timestamp, event: 'containment.retried', data };

@@ -80,6 +80,8 @@ export type AboutIncident = {
   readonly version: number;
   /** The incident's state after this entry. */
   readonly state: State;
+  /** There in every entry about a drill. */
+  readonly drill?: true;
 };
 
 /** `incident.reported` */
@@ -90,6 +92,8 @@ export type ReportedData = AboutIncident & {
   readonly intents: readonly RoutedIntent[];
   /** Whether the source mixes scripts, or looks like another one on record. */
   readonly source_suspicious?: true;
+  /** In a drill: the actions of the rule that nobody is asked for, because their targets do not take part. */
+  readonly not_asked?: readonly ContainmentAction[];
   readonly request?: RequestTag;
   /** In place of `request` in old entries. */
   readonly idempotency?: Idempotency;
@@ -193,6 +197,9 @@ export type OverdueData = AboutDelivery & {
   /** There when no other delivery of the action with this directive was overdue: then there is an alert. */
   readonly first?: true;
 };
+
+/** `containment.spared`: a drill does not ask for this, or for its release: that could touch a real incident. */
+export type SparedData = AboutDelivery & { readonly reason: string };
 
 /** `containment.lost` */
 export type LostData = AboutDelivery & { readonly reason: string } & Partial<Caller>;
@@ -431,6 +438,7 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'containment.failed': FailedData;
   readonly 'containment.lost': LostData;
   readonly 'containment.retried': RetriedData;
+  readonly 'containment.spared': SparedData;
   readonly 'containment.heard': HeardData;
   readonly 'notification.delivered': NotifiedData;
   readonly 'webhook.skipped': WebhookSkippedData;
@@ -461,6 +469,7 @@ export const ENTRY_EVENTS = [
   'containment.failed',
   'containment.lost',
   'containment.retried',
+  'containment.spared',
   'containment.heard',
   'notification.delivered',
   'webhook.skipped',
@@ -528,6 +537,7 @@ export const DELIVERY_EVENTS = [
   'containment.failed',
   'containment.lost',
   'containment.retried',
+  'containment.spared',
 ] as const satisfies readonly EntryEvent[];
 export type DeliveryEntry = {
   readonly [Event in (typeof DELIVERY_EVENTS)[number]]: EntryOf<Event>;

@@ -34,10 +34,15 @@ export function publicDelivery<Delivery extends Omit<DeliveryRecord, 'action'>>(
 export function publicIncident(json: string): string {
   if (!SAYS_SOMETHING.test(json)) return json;
   const incident = JSON.parse(json) as Incident;
-  const { containment } = incident;
+  const { containment, drill_releases: releases } = incident;
   if (containment === undefined) return json;
   const actions = containment.actions.map(publicDelivery);
-  return writeExact({ ...incident, containment: { ...containment, actions } } as unknown as JsonValue);
+  const shown = {
+    ...incident,
+    containment: { ...containment, actions },
+    ...(releases === undefined ? undefined : { drill_releases: releases.map(publicDelivery) }),
+  };
+  return writeExact(shown as unknown as JsonValue);
 }
 
 /** A quick look: whether a text may hold words of a service. */

@@ -11,6 +11,7 @@ import {
   CLASSES,
   type ContainmentAction,
   type Directive,
+  type IncidentClass,
   type Resolution,
 } from '../../machines/vocabulary.ts';
 import { type Clock, timestamp } from '../clock.ts';
@@ -43,6 +44,19 @@ export interface Command {
   /** Who gives it. */
   readonly caller?: Caller;
 }
+
+/** What a drill rehearses. */
+export interface Rehearsal {
+  readonly class: IncidentClass;
+  /** Who asks for it, and why. */
+  readonly caller?: Caller | undefined;
+  readonly note?: string | undefined;
+  /** The actions that are asked for; the others of the rule are not. */
+  readonly asks: (action: ContainmentAction) => boolean;
+}
+
+/** The source of drills. */
+const DRILL = 'drill';
 
 /** How a report came. */
 interface Origin {
@@ -130,6 +144,31 @@ export class Recorder {
       .actor(id)
       .send({ type: command, resolution }, { caller, note, ifVersion });
     return { incident: this.#documentOf(record), change };
+  }
+
+  /**
+   * Opens a drill: an incident that is marked as one. Its rule is that of its class, without what is not asked, and
+   * contains at once.
+   * @throws RecorderError like `report`
+   */
+  async drill({ class: incidentClass, caller, note, asks }: Rehearsal): Promise<IncidentRecord> {
+    const { incidents, projections, clock, random, policy, channelOf } = this.#dependencies;
+    const current = projections.current();
+    const isTaken = (id: string): boolean => incidents.has(id) || current.hasIncident(id);
+    const id = incidentId(clock.now(), random, isTaken);
+    const { actions, default_severity } = policy().rules[incidentClass];
+    const isAsked = (action: ContainmentAction): boolean => action === 'log_alert' || asks(action);
+    const rule = { auto_contain: true, actions: actions.filter(isAsked), default_severity };
+    const report: Report = {
+      class: incidentClass,
+      source: DRILL,
+      description: note === undefined ? 'A drill.' : `A drill: ${note}`,
+      // `quarantine_model` has to name a model.
+      evidence: { drill: true, model_name: 'drill' },
+    };
+    const circumstances = { timestamp: timestamp(clock.now()), channelOf, caller };
+    const notAsked = actions.filter((action) => !isAsked(action));
+    return incidents.actor(id).open(decideReport(id, report, rule, circumstances, { notAsked }));
   }
 
   /**

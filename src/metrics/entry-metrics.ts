@@ -54,7 +54,7 @@ export class EntryMetrics {
     this.#transitions = new Map(STATES.map((state) => [state, startedAtZero(transitions.labels(state))]));
     this.#deliveries = new Counter({
       name: 'incident_recorder_deliveries_total',
-      help: 'What has come of delivering containment actions: attempted (came to nothing, is tried again), overdue, confirmed, failed, lost, retried.',
+      help: 'What has come of delivering containment actions: attempted (came to nothing, is tried again), overdue, confirmed, failed, lost, retried, spared.',
       labelNames: ['action', 'directive', 'outcome'],
       registers,
     });
@@ -76,6 +76,8 @@ export class EntryMetrics {
   count(taken: readonly TakenEntry[]): void {
     for (const { entry, change } of taken) {
       this.#entries.get(entry.event)?.inc();
+      // A drill counts as nothing else.
+      if ('drill' in entry.data) continue;
       if (isAboutDelivery(entry)) this.#countDelivery(entry, change?.now);
       else if (isAboutIncident(entry) && (ENTERING.has(entry.event) || hasMoved(change))) {
         this.#transitions.get(entry.data.state)?.inc();

@@ -49,19 +49,19 @@ export class ArchivedIncidents {
 
   constructor(database: Database) {
     this.#unresolved = database.prepare(`
-      SELECT id FROM incidents WHERE number BETWEEN ? AND ? AND state <> 'resolved' LIMIT 1`);
+      SELECT id FROM incidents WHERE number BETWEEN ? AND ? AND (state <> 'resolved' OR drill = 1) LIMIT 1`);
     this.#straying = database.prepare(`
       SELECT incident FROM entries WHERE incident BETWEEN ? AND ? AND seq BETWEEN ? AND ? LIMIT 1`);
     this.#kinds = database.prepare(`
-      SELECT class, rank, count(*) AS incidents,
+      SELECT class, rank, drill > 0 AS drills, count(*) AS incidents,
         ${ENTERED_STATES.map((state) => `count(document ->> '$.${state}_at') AS ${state}`).join(', ')}
-      FROM incidents WHERE number BETWEEN ? AND ? GROUP BY class, rank`);
+      FROM incidents WHERE number BETWEEN ? AND ? GROUP BY class, rank, drills`);
     this.#containments = database.prepare(`
       SELECT document ->> '$.containment.status' AS status, count(*) AS count
-      FROM incidents WHERE number BETWEEN ? AND ? GROUP BY 1`);
+      FROM incidents WHERE number BETWEEN ? AND ? AND drill = 0 GROUP BY 1`);
     this.#resolutions = database.prepare(`
       SELECT document ->> '$.resolution' AS resolution, count(*) AS count
-      FROM incidents WHERE number BETWEEN ? AND ? GROUP BY 1`);
+      FROM incidents WHERE number BETWEEN ? AND ? AND drill = 0 GROUP BY 1`);
     this.#deletions = [
       database.prepare('DELETE FROM incidents WHERE number BETWEEN ? AND ?'),
       database.prepare('DELETE FROM entries WHERE incident BETWEEN ? AND ?'),
@@ -163,7 +163,8 @@ export class ArchivedIncidents {
       const severity: Severity = SEVERITIES[Number(row.rank)]!;
       const incidents = Number(row.incidents);
       tally.incidents += incidents;
-      tally.moved.set(`${String(row.class)} ${severity} resolved`, incidents);
+      tally.moved.set(`${String(row.class)} ${severity} resolved ${Number(row.drills)}`, incidents);
+      if (row.drills === 1) continue;
       for (const state of ENTERED_STATES) {
         tally.entered.set(state, (tally.entered.get(state) ?? 0) + Number(row[state]));
       }

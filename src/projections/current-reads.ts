@@ -85,6 +85,11 @@ export class CurrentReads {
     return this.#sources.incidents.reportedSince(incidentClass, source, since, most);
   }
 
+  /** The drills that are not over. */
+  runningDrills(): readonly string[] {
+    return this.#sources.incidents.runningDrills();
+  }
+
   /** How many bytes of the log are about the incidents of each source that were created since a time. */
   bytesSince(since: number): ReadonlyMap<string, number> {
     return this.#sources.incidents.bytesSince(since);

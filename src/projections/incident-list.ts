@@ -94,7 +94,7 @@ export class IncidentList {
     this.#hours = database.prepare(
       'SELECT min(first) AS first, max(last) AS last FROM hours WHERE hour BETWEEN ? AND ?',
     );
-    this.#kinds = database.prepare('SELECT class, severity, state FROM population WHERE count > 0');
+    this.#kinds = database.prepare('SELECT DISTINCT class, severity, state FROM population WHERE count > 0');
     this.#ofKind = database.prepare(`
       SELECT number FROM incidents INDEXED BY incidents_by_kind
       WHERE state = ? AND class = ? AND rank = ? AND number BETWEEN ? AND ? ORDER BY number DESC LIMIT ${FETCH}`);

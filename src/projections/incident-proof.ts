@@ -15,7 +15,7 @@ import { fold, type IncidentRecord } from '../domain/incident.ts';
 import { isAbsence, RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
-import type { Incidents } from './incidents.ts';
+import { drillColumn, type Incidents } from './incidents.ts';
 import { deliveryRow, holdings } from './posture.ts';
 
 /** The refusal to change an incident that can't be proved: a report of the same trouble opens another one. */
@@ -56,7 +56,7 @@ export class IncidentProof {
     this.#parts = parts;
     const { database } = parts;
     this.#row = database.prepare(`
-      SELECT number, id, class, rank, state, source, created_at, version, decisive, dedup_key, context, document
+      SELECT number, id, class, rank, state, source, created_at, version, decisive, dedup_key, drill, context, document
       FROM incidents WHERE id = ?`);
     this.#deliveries = database.prepare(`
       SELECT action, status, due, wait, asked_seq FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
@@ -127,6 +127,7 @@ export class IncidentProof {
       version: incident.version,
       decisive,
       dedup_key: incident.dedup_key ?? null,
+      drill: drillColumn(incident),
     };
     if (!isDeepStrictEqual({ ...columns }, expected)) return `${id} is listed as another`;
     const due = holdings(incident).map(deliveryRow);

@@ -2,6 +2,7 @@
 import { type IncidentClass, SEVERITIES, type Severity, type State, STATES } from '../../machines/vocabulary.ts';
 import type { IncidentContext } from '../../machines/incident.ts';
 import { HOUR } from '../clock.ts';
+import { isUndelivered } from '../domain/delivery.ts';
 import { documentOf, type IncidentDocument } from '../domain/document.ts';
 import type { Database, Statement } from './database.ts';
 import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
@@ -45,16 +46,18 @@ export class Incidents {
   readonly #newest: Statement;
   readonly #latest: Statement;
   readonly #bytes: Statement;
+  readonly #drills: Statement;
   readonly #search: Search;
 
   constructor(database: Database) {
     this.#search = new Search(database);
     this.#insert = database.prepare(`
       INSERT INTO incidents
-        (number, id, class, rank, state, source, created_at, version, decisive, dedup_key, context, document)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+        (number, id, class, rank, state, source, created_at, version, decisive, dedup_key, drill, context, document)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#update = database.prepare(
-      'UPDATE incidents SET rank = ?, state = ?, version = ?, decisive = ?, context = ?, document = ? WHERE number = ?',
+      `UPDATE incidents SET rank = ?, state = ?, version = ?, decisive = ?, drill = ?, context = ?, document = ?
+       WHERE number = ?`,
     );
     this.#byId = database.prepare(
       'SELECT number, version, decisive, state, context, document FROM incidents WHERE id = ?',
@@ -67,16 +70,17 @@ export class Incidents {
       WHERE dedup_key = ? AND class = ? AND source = ? AND state <> 'resolved' ORDER BY number DESC LIMIT 1`);
     this.#newest = database.prepare(`
       SELECT number, id FROM incidents INDEXED BY incidents_by_source
-      WHERE source = ? AND state = ? AND class = ? AND rank = ? ORDER BY number DESC LIMIT 1`);
+      WHERE source = ? AND state = ? AND class = ? AND rank = ? AND drill = 0 ORDER BY number DESC LIMIT 1`);
     this.#latest = database.prepare(`
       SELECT created_at FROM incidents INDEXED BY incidents_by_source
-      WHERE source = ? AND state = ? AND class = ? AND rank = ? ORDER BY number DESC`);
+      WHERE source = ? AND state = ? AND class = ? AND rank = ? AND drill = 0 ORDER BY number DESC`);
     this.#bytes = database.prepare(`
       SELECT source, sum(length) AS bytes FROM (
         SELECT number, source FROM incidents
         WHERE number >= (SELECT min(first) FROM hours WHERE hour >= ?) AND created_at >= ?
         ORDER BY number DESC LIMIT ${MOST_SUMMED}
       ) JOIN entries ON incident = number GROUP BY source`);
+    this.#drills = database.prepare('SELECT id FROM incidents WHERE drill = 1 ORDER BY number');
     this.#note = database.prepare(`
       INSERT INTO hours (hour, first, last) VALUES (?, ?, ?)
       ON CONFLICT DO UPDATE SET first = min(first, excluded.first), last = max(last, excluded.last)`);
@@ -161,6 +165,11 @@ export class Incidents {
     return count;
   }
 
+  /** The drills that are not over. */
+  runningDrills(): readonly string[] {
+    return this.#drills.all().map(({ id }) => String(id));
+  }
+
   bytesSince(since: number): ReadonlyMap<string, number> {
     const rows = this.#bytes.all(Math.floor(since / HOUR), since);
     return new Map(rows.map(({ source, bytes }) => [String(source), Number(bytes)]));
@@ -189,7 +198,8 @@ export class Incidents {
 
   #put({ incident, snapshot, seq, decisive }: IncidentRecord, json: string): void {
     const { severity, state, version } = incident;
-    this.#update.run(rankOf(severity), state, version, decisive, JSON.stringify(snapshot.context), json, seq);
+    const drill = drillColumn(incident);
+    this.#update.run(rankOf(severity), state, version, decisive, drill, JSON.stringify(snapshot.context), json, seq);
   }
 
   #add({ incident, snapshot, seq, decisive }: IncidentRecord, createdAt: number, json: string): void {
@@ -205,11 +215,18 @@ export class Incidents {
       incident.version,
       decisive,
       incident.dedup_key ?? null,
+      drillColumn(incident),
       JSON.stringify(snapshot.context),
       json,
     );
     this.#search.add(seq, incident);
   }
+}
+
+/** Whether an incident is a drill, and whether that is over: its releases are settled. */
+export function drillColumn({ drill, state, drill_releases: releases = [] }: Incident): 0 | 1 | 2 {
+  if (drill !== true) return 0;
+  return state === 'resolved' && !releases.some(isUndelivered) ? 2 : 1;
 }
 
 /** The most severe is 0. */

@@ -25,6 +25,8 @@ export const SCHEMA = `
     -- The version of the latest entry that decides something: see IncidentRecord.
     decisive INTEGER NOT NULL,
     dedup_key TEXT,
+    -- 0 for a real incident; for a drill 1 until it is over, then 2.
+    drill INTEGER NOT NULL,
     context TEXT NOT NULL,
     document TEXT NOT NULL
   );
@@ -33,6 +35,8 @@ export const SCHEMA = `
   CREATE INDEX incidents_by_source ON incidents (source, state, class, rank, number);
   CREATE INDEX incidents_unresolved_by_dedup_key ON incidents (dedup_key, class, source)
     WHERE dedup_key IS NOT NULL AND state <> 'resolved';
+
+  CREATE INDEX incidents_running_drills ON incidents (number) WHERE drill = 1;
 
   -- The words of each incident, by its number: see search.ts and search-words.ts.
   CREATE VIRTUAL TABLE search USING fts5(
@@ -128,8 +132,10 @@ export const SCHEMA = `
     class TEXT NOT NULL,
     severity TEXT NOT NULL,
     state TEXT NOT NULL,
+    -- 1 for drills, which the statistics leave out.
+    drill INTEGER NOT NULL,
     count INTEGER NOT NULL,
-    PRIMARY KEY (class, severity, state)
+    PRIMARY KEY (class, severity, state, drill)
   ) WITHOUT ROWID;
   CREATE TABLE entered (
     state TEXT PRIMARY KEY,

@@ -64,11 +64,13 @@ export class Statistics {
   readonly #dropResolution: Statement;
 
   constructor(database: Database) {
-    this.#population = database.prepare('SELECT class, severity, state, count FROM population');
-    this.#one = database.prepare('SELECT count FROM population WHERE class = ? AND severity = ? AND state = ?');
+    this.#population = database.prepare('SELECT class, severity, state, count FROM population WHERE drill = 0');
+    this.#one = database.prepare(
+      'SELECT count FROM population WHERE class = ? AND severity = ? AND state = ? AND drill = ?',
+    );
     this.#entered = database.prepare('SELECT state, count FROM entered');
     this.#move = database.prepare(`
-      INSERT INTO population (class, severity, state, count) VALUES (?, ?, ?, ?)
+      INSERT INTO population (class, severity, state, drill, count) VALUES (?, ?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET count = count + excluded.count`);
     this.#dropEmpty = database.prepare('DELETE FROM population WHERE count = 0');
     this.#enter = database.prepare(
@@ -96,9 +98,9 @@ export class Statistics {
     }));
   }
 
-  /** How many incidents of a kind are counted. */
-  count(ofClass: IncidentClass, severity: Severity, state: State): number {
-    return Number(this.#one.get(ofClass, severity, state)?.count ?? 0);
+  /** How many incidents, or drills, of a kind are counted. */
+  count(ofClass: IncidentClass, severity: Severity, state: State, drills = false): number {
+    return Number(this.#one.get(ofClass, severity, state, Number(drills))?.count ?? 0);
   }
 
   read(): StatisticsReading {
@@ -141,7 +143,8 @@ export class Statistics {
   add(tally: Tally): void {
     let decreased = false;
     for (const [kind, count] of tally.moved) {
-      if (count !== 0) this.#move.run(...(kind.split(' ') as [string, string, string]), count);
+      const [ofClass, severity, state, drill] = kind.split(' ') as [string, string, string, string];
+      if (count !== 0) this.#move.run(ofClass, severity, state, Number(drill), count);
       decreased ||= count < 0;
     }
     // Which rows there are must not depend on how the entries were batched.
@@ -160,7 +163,7 @@ export class Statistics {
 
 /** What a batch of entries changes in the statistics: counted first, so that each number is written once. */
 export class Tally {
-  /** By class, severity and state, with a space between. */
+  /** By class, severity, state, and 1 for drills or 0, with a space between. */
   readonly moved = new Map<string, number>();
   readonly entered = new Map<State, number>();
   readonly containments = new Map<ContainmentStatus, number>();
@@ -177,10 +180,13 @@ export class Tally {
   follow({ incident }: IncidentRecord, before: IncidentRecord | undefined): void {
     const { class: ofClass, severity, state } = incident;
     const known = before?.incident;
+    const drill = incident.drill === true ? 1 : 0;
     if (known === undefined || known.state !== state || known.severity !== severity) {
-      if (known !== undefined) increase(this.moved, `${ofClass} ${known.severity} ${known.state}`, -1);
-      increase(this.moved, `${ofClass} ${severity} ${state}`, 1);
+      if (known !== undefined) increase(this.moved, `${ofClass} ${known.severity} ${known.state} ${drill}`, -1);
+      increase(this.moved, `${ofClass} ${severity} ${state} ${drill}`, 1);
     }
+    // Drills are listed, and count nowhere else.
+    if (drill === 1) return;
     const [was, is] = [known?.containment?.status, incident.containment?.status];
     if (was !== is) {
       if (was !== undefined) increase(this.containments, was, -1);

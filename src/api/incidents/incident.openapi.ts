@@ -3,7 +3,7 @@ import { COMMAND_TABLE, COMMANDS, type Done } from '../../../machines/commands.t
 import { RESOLUTIONS } from '../../../machines/vocabulary.ts';
 import type { NextTransition } from '../../../machines/transitions.ts';
 import type { Incident, LatestReport } from '../../domain/incident.ts';
-import { containment } from '../containment/posture.openapi.ts';
+import { containment, delivery } from '../containment/posture.openapi.ts';
 import { meaning, named } from '../openapi/described.ts';
 import {
   action,
@@ -55,6 +55,10 @@ export const incident = named(
     ),
     description: text(),
     evidence: maybe(meaning(anything(), 'Exactly as it was reported.')),
+    drill: maybe(meaning(z.literal(true), 'A drill: a rehearsal that counts nowhere.')),
+    drill_releases: maybe(
+      meaning(z.array(delivery), 'In a drill that has ended: the releases of what it had asked for.'),
+    ),
     latest_report: maybe(
       meaning(
         z.object({ severity, description: text(), evidence: maybe(anything()) } satisfies FieldsOf<LatestReport>),

@@ -8,6 +8,7 @@ import { archivePaths } from '../archive/archive.openapi.ts';
 import { commandPaths } from '../incidents/commands.openapi.ts';
 import { containmentPaths } from '../containment/containment.openapi.ts';
 import { eventPaths } from '../events/events.openapi.ts';
+import { drillPaths } from '../drill/drill.openapi.ts';
 import { heartbeatPaths } from '../heartbeat/heartbeat.openapi.ts';
 import { healthPaths } from '../health/health.openapi.ts';
 import { incidentPaths } from '../incidents/reads.openapi.ts';
@@ -63,6 +64,7 @@ export const openApiDocument = () =>
       ...statechartPaths,
       ...webhookPaths,
       ...heartbeatPaths,
+      ...drillPaths,
       ...policyPaths,
       ...archivePaths,
       ...logPaths,

@@ -64,6 +64,7 @@ const CONTAINMENT_PHRASES: Readonly<Record<ContainmentEvent, string>> = {
   'containment.failed': 'failed',
   'containment.lost': 'lost',
   'containment.retried': 'to be tried again',
+  'containment.spared': 'spared by the drill',
   'containment.heard': 'sign of life',
 };
 
