@@ -160,11 +160,11 @@ export class Drills {
   }
 
   #read(id: string): Promise<Incident> {
-    return this.#insist(async () => this.#dependencies.incidents.actor(id).read().incident);
+    return this.#insist(() => this.#dependencies.incidents.actor(id).read().incident);
   }
 
   /** Does something again and again while the recorder refuses it now. @throws when it stops, and any other error */
-  async #insist<Result>(work: () => Promise<Result>): Promise<Result> {
+  async #insist<Result>(work: () => Result | Promise<Result>): Promise<Result> {
     for (;;) {
       this.#stopping.signal.throwIfAborted();
       try {

@@ -106,7 +106,7 @@ describe('given a database that somebody has edited while the service was stoppe
     ['an incident is less severe', (id) => `UPDATE incidents SET rank = 3 WHERE id = '${id}'`, /is listed as another/],
     [
       'incidents of no class are counted',
-      () => `INSERT INTO population VALUES ('zzz', 'high', 'open', 3)`,
+      () => `INSERT INTO population VALUES ('zzz', 'high', 'open', 0, 3)`,
       /statistics count incidents of no kind/,
     ],
     [
@@ -124,6 +124,17 @@ describe('given a database that somebody has edited while the service was stoppe
       () =>
         `INSERT INTO skipped VALUES ('http://x', 2, '{"webhook":"http://x","seq":2,"event":"incident.reported","parked_at":"2026-11-22T07:12:00.123Z","skipped_at":"2026-11-22T07:12:00.123Z","attempts":9,"error":"answered 500"}')`,
       /webhooks have not taken/,
+    ],
+    ['incidents count as drills', () => 'UPDATE population SET drill = 1', /statistics/],
+    [
+      'an incident is said to be a drill',
+      (id: string) => `UPDATE incidents SET drill = 2 WHERE id = '${id}'`,
+      /listed|statistics/,
+    ],
+    [
+      'a guard was heard that there is not',
+      () => "INSERT INTO guards VALUES ('attestor', '2026-11-22T07:12:00.123Z', NULL)",
+      /guards/,
     ],
     ['incidents are counted twice', () => 'UPDATE population SET count = count * 2', /statistics/],
   ];

@@ -54,7 +54,8 @@ describe('POST /api/v1/incidents/contain, acknowledge and resolve', () => {
     const { id } = KNOWN;
     for (const resolution of ['true_positive', 'false_positive', 'benign', 'duplicate']) {
       const { status } = await command(server, pathOf('resolve'), { id, resolution });
-      expect([status, dependencies.commands.at(-1)?.target]).to.deep.equal([200, { id, resolution }]);
+      expect(status).to.equal(200);
+      expect(dependencies.commands.at(-1)?.target).to.deep.include({ id, resolution });
     }
     const wrong = await command(server, pathOf('resolve'), { id, resolution: 'wontfix' });
     expect([wrong.status, wrong.body]).to.deep.equal([
@@ -70,7 +71,7 @@ describe('POST /api/v1/incidents/contain, acknowledge and resolve', () => {
     }
     // A form sends a field that was not filled in as empty text.
     await command(server, pathOf('resolve'), { id, resolution: '' });
-    expect(dependencies.commands.at(-1)?.target).to.deep.equal({ id });
+    expect(dependencies.commands.at(-1)?.target).not.to.have.property('resolution');
   });
 
   it('answer 404 for an incident that there is not', async () => {
