@@ -194,13 +194,15 @@ const Warnings = () => {
   const rest = warnings.slice(MOST_WARNINGS);
   return (
     <section class="warnings" aria-label="Warnings of the service">
-      <ul role="status">
-        {warnings.slice(0, MOST_WARNINGS).map((warning) => (
-          <li key={warning}>
-            <Verbatim text={warning} longest={300} />
-          </li>
-        ))}
-      </ul>
+      <div role="status">
+        <ul>
+          {warnings.slice(0, MOST_WARNINGS).map((warning) => (
+            <li key={warning}>
+              <Verbatim text={warning} longest={300} />
+            </li>
+          ))}
+        </ul>
+      </div>
       {rest.length > 0 && (
         <details>
           <summary>and {counted(rest.length, 'more warning')}</summary>

@@ -21,7 +21,7 @@ const TIMEOUT = 5 * SECOND;
 /** For how long entries may wait for the disk until the recorder no longer counts as one that takes reports. */
 const LONGEST_WRITE = 5 * SECOND;
 
-export const ALIVE = 'recorder.alive';
+const ALIVE = 'recorder.alive';
 
 /** What became of the last heartbeat of a webhook. */
 export interface HeartbeatStatus {

@@ -64,6 +64,11 @@ export const IncidentView = ({ id }: { readonly id: string }) => {
           </button>
         </p>
       )}
+      {incident.drill && (
+        <p class="drill-notice" role="note">
+          <strong>This is a drill.</strong> It holds no action, counts in no statistics, and ends by itself.
+        </p>
+      )}
       <LastKnown of={detail.incident} />
       {(fault.value ?? detail.fault.value) !== undefined && (
         <p class="error" role="alert">
@@ -103,7 +108,10 @@ const Heading = ({ incident }: { readonly incident: Incident }) => (
     <a class="close" href={fragmentOf({ view: 'incidents', query: route.value.query })} aria-label="Close the incident">
       ✕
     </a>
-    <h2>{spelled(incident.class)}</h2>
+    <h2>
+      {spelled(incident.class)}
+      {incident.drill && <span class="drill">drill</span>}
+    </h2>
     <p class="incident-line">
       <SeverityMark severity={incident.severity} />
       <StateMark state={incident.state} />
@@ -143,13 +151,22 @@ const Containment = ({ incident, isNow }: { readonly incident: Incident; readonl
       <h3>
         Containment{' '}
         {containment !== undefined &&
+          incident.drill !== true &&
           (incident.state === 'resolved' ? (
             <ReleaseBadge incident={incident} isNow={isNow} />
           ) : (
             <span class={`badge ${containment.status}`}>{containment.status}</span>
           ))}
       </h3>
-      {containment !== undefined && <Deliveries incident={incident.id} containment={containment} isNow={isNow} />}
+      {containment !== undefined && (
+        <Deliveries incident={incident.id} deliveries={containment.actions} isNow={isNow && incident.drill !== true} />
+      )}
+      {incident.drill_releases !== undefined && incident.drill_releases.length > 0 && (
+        <>
+          <h4>Released again</h4>
+          <Deliveries incident={incident.id} deliveries={incident.drill_releases} isNow={false} />
+        </>
+      )}
       {containment === undefined && actions.length > 0 && <p>{actions.map(spelled).join(', ')}</p>}
       {containment === undefined && actions.length === 0 && <p class="hint">Nothing has been contained.</p>}
     </section>

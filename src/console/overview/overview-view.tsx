@@ -12,6 +12,7 @@ import { counted, duration, grouped } from '../format.ts';
 import { HOUR } from '../../clock.ts';
 import { now } from '../now.ts';
 import { activity, hours, SPANS_OF_HOURS } from './activity.ts';
+import { GuardsSection } from './guards-section.tsx';
 import { HoursChart } from './hours-chart.tsx';
 
 const ATTENDED_STATES = STATES.filter((state) => !UNATTENDED_STATES.includes(state));
@@ -45,6 +46,7 @@ export const OverviewView = () => {
           </p>
         )}
       </section>
+      <GuardsSection />
       <section aria-labelledby="hours">
         <div class="section-head">
           <h2 id="hours">The last {SPAN_WORDS[hours.value]}</h2>
