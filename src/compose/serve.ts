@@ -9,7 +9,7 @@ import { createApp } from '../api/app.ts';
 import { ConsoleFiles } from '../api/console/console-files.ts';
 import { EventStreams } from '../api/events/event-streams.ts';
 import { ApiServer } from '../api/server/api-server.ts';
-import type { ServiceToken } from '../access/service-token.ts';
+import type { AccessInForce } from '../access/access-in-force.ts';
 import type { DurableBatch } from '../audit/log.ts';
 import { type Clock, SECOND, timestamp } from '../clock.ts';
 import type { BindAddress, Config } from '../config.ts';
@@ -40,7 +40,7 @@ export interface ServeOptions {
   readonly config: Pick<Config, 'bind' | 'allowNonLoopback' | 'readAccess' | 'maxBodyBytes'>;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly token: ServiceToken;
+  readonly access: AccessInForce;
   /** Receives the line of each request for the log of the process. */
   readonly logRequest: (fields: object, trusted: boolean) => void;
 }
@@ -61,7 +61,7 @@ interface TakenBatch extends DurableBatch {
 export async function serve(
   record: OpenRecord,
   containment: RunningContainment,
-  { config, clock, logger, token, logRequest }: ServeOptions,
+  { config, clock, logger, access, logRequest }: ServeOptions,
   releases: AsyncDisposableStack,
 ): Promise<Serving> {
   const { log, projections, incidents, recorder, reads, policy, verification, findings } = record;
@@ -70,7 +70,7 @@ export async function serve(
   const logId = (): string | undefined => record.identity.id;
   const events = new EventStreams({ log, logId, kindOf: (id) => reads.kindOf(id), clock, logger });
 
-  const reasons = (): readonly string[] => reasonsOf({ log, projections, token });
+  const reasons = (): readonly string[] => reasonsOf({ log, projections, access });
   const guards = new GuardWatch({
     log,
     current: () => projections.current(),
@@ -82,7 +82,7 @@ export async function serve(
 
   startLog(record, stagesOf(record, containment, guards, events, metrics, logger));
 
-  const warnings = (): readonly string[] => warningsOf(record);
+  const warnings = (): readonly string[] => warningsOf(record, access);
   const startedAt = timestamp(clock.now());
   const heartbeats = new RecorderHeartbeats({
     notify: () => policy.current.notify,
@@ -105,12 +105,21 @@ export async function serve(
     reasons,
   });
   const reload = async (caller?: Caller): Promise<object> => {
+    // Neither comes into force when the other one is faulty.
+    const putIntoForce = access.prepareReload(log);
     const { version, source, digest, loaded_at } = await policy.reload(log, caller);
     logger.info({ digest, source }, 'policy reloaded');
+    const accessNow = await putIntoForce(caller);
+    if (access.hasFile) logger.info(accessNow, 'access file reloaded');
     for (const warning of warnings()) logger.warn(warning);
     containment.followPolicy();
     guards.followPolicy();
-    return { policy: { version, source, digest, loaded_at }, removed: policy.removed, warnings: warnings() };
+    return {
+      policy: { version, source, digest, loaded_at },
+      access: accessNow,
+      removed: policy.removed,
+      warnings: warnings(),
+    };
   };
 
   const app = createApp({
@@ -131,7 +140,7 @@ export async function serve(
           verification,
           findings,
           identity: record.identity,
-          token,
+          access,
           notifier,
           overdue,
           guards,
@@ -146,7 +155,7 @@ export async function serve(
     reading: () => projections.reading,
     metrics,
     activity: projections.activity,
-    access: token,
+    access,
     reload,
     openApi: builtFile('openapi.json'),
     archive: async (before, caller) => {
@@ -168,12 +177,12 @@ export async function serve(
     allowNonLoopback: config.allowNonLoopback,
     overUnixSocket: config.bind.some(({ kind }) => kind !== 'tcp'),
   });
-  const server = await ApiServer.listen(app.callback(), config.bind, { log: logger, clock, access: token });
+  const server = await ApiServer.listen(app.callback(), config.bind, { log: logger, clock, access });
   releases.defer(() => server.close(log.failure === undefined ? GRACE : GRACE_AFTER_FAILURE));
   releases.defer(() => events.close());
   releases.defer(() => posture.stop());
   releases.defer(() => Promise.all([guards.stop(), heartbeats.stop()]).then(() => {}));
-  const heart = setInterval(beatOf(record, containment, guards, heartbeats, token, logger), HEARTBEAT);
+  const heart = setInterval(beatOf(record, containment, guards, heartbeats, access, logger), HEARTBEAT);
   releases.defer(() => clearInterval(heart));
 
   for (const warning of warnings()) logger.warn(warning);
@@ -221,10 +230,14 @@ function startLog({ log, incidents }: OpenRecord, stages: ReturnType<typeof stag
 }
 
 /** What an operator should know although nothing is broken. */
-function warningsOf({ policy, hash, findings, log, verification, projections }: OpenRecord): readonly string[] {
+function warningsOf(
+  { policy, hash, findings, log, verification, projections }: OpenRecord,
+  access: AccessInForce,
+): readonly string[] {
   const { links } = log.status;
   return [
     ...policy.warnings,
+    ...access.warnings,
     ...strandedWarnings(projections, policy.current.targets),
     ...(hash.keyed ? [] : ['no audit key (AUDIT_HMAC_KEY_PATH): the chain shows accidents, not forgery']),
     ...findings.open.map(({ finding, detail }) => `${detail} (acknowledge-damage ${finding})`),
@@ -241,15 +254,15 @@ function beatOf(
   containment: RunningContainment,
   guards: GuardWatch,
   heartbeats: RecorderHeartbeats,
-  token: ServiceToken,
+  access: AccessInForce,
   logger: Logger,
 ): () => void {
   const { log, projections, catchUp, serviceEntries, tornWrite } = record;
   let tokenFault: string | undefined;
   const onFault = (what: string) => (error: unknown) => logger.error({ err: error }, what);
   return () => {
-    if (tokenFault !== token.fault()) {
-      tokenFault = token.fault();
+    if (tokenFault !== access.fault()) {
+      tokenFault = access.fault();
       if (tokenFault === undefined) logger.info('the service token is usable again');
       else logger.error({ reason: tokenFault }, 'every token is refused');
     }

@@ -13,6 +13,7 @@ import type {
   Directive,
   IncidentClass,
   Resolution,
+  Role,
   Rule,
   Severity,
   State,
@@ -297,6 +298,8 @@ export type ArchivedData = SegmentRange & {
   readonly findings?: readonly FindingOnRecord[];
   /** What was known of the guards until then; not there when that is nothing, nor in older entries. */
   readonly guards?: readonly GuardOnRecord[];
+  /** There when an access file had been loaded until then. */
+  readonly access_file?: true;
 } & Partial<Caller>;
 
 /** An entry that a webhook did not take while it took others. It is parked: the recorder tries it again. */
@@ -376,6 +379,18 @@ export type PolicyReloadedData = {
   readonly removed?: readonly string[];
 } & Partial<Caller>;
 
+/** `access.loaded`: who may do what from here on. */
+export type AccessLoadedData = {
+  /** `none`: the configuration says that there is no file, where there was one. */
+  readonly source: 'file' | 'none';
+  /** Identifies what the file says. */
+  readonly digest?: string;
+  readonly previous_digest?: string;
+  /** The roles of the service token, and of each principal. */
+  readonly service_token?: readonly Role[];
+  readonly principals?: Readonly<Record<string, readonly Role[]>>;
+} & Partial<Caller>;
+
 /** `log.repaired`: a torn tail was cut off and kept in a file of its own. */
 export type RepairedData = { readonly kept_as: string; readonly bytes: number; readonly after_seq: number };
 
@@ -423,6 +438,7 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'service.started': ServiceStartedData;
   readonly 'service.stopped': ServiceStoppedData;
   readonly 'policy.reloaded': PolicyReloadedData;
+  readonly 'access.loaded': AccessLoadedData;
   readonly 'log.repaired': RepairedData;
   readonly 'log.resumed': ResumedData;
   readonly 'log.archived': ArchivedData;
@@ -453,6 +469,7 @@ export const ENTRY_EVENTS = [
   'service.started',
   'service.stopped',
   'policy.reloaded',
+  'access.loaded',
   'log.repaired',
   'log.resumed',
   'log.archived',

@@ -16,6 +16,7 @@ import type {
 } from '../domain/entries.ts';
 import type { RecorderError } from '../errors.ts';
 import { absenceOf } from './absence.ts';
+import type { AccessFiles } from './access-files.ts';
 import type { ArchivedIncidents, EntryRange } from './archived-incidents.ts';
 import type { Findings } from './findings.ts';
 import type { Guards } from './guards.ts';
@@ -35,6 +36,7 @@ export interface CurrentReadsSources {
   readonly archive: ArchivedIncidents;
   readonly findings: Findings;
   readonly guards: Guards;
+  readonly accessFiles: AccessFiles;
   /** `seq` of the last entry that was applied. */
   readonly lastSeq: () => number;
 }
@@ -127,7 +129,7 @@ export class CurrentReads {
 
   /** What a `log.archived` entry records of what leaves with these entries. */
   summary(range: EntryRange): Omit<ArchivedData, keyof SegmentRange | 'earlier'> {
-    const { archive, webhooks, findings, guards, lastSeq } = this.#sources;
+    const { archive, webhooks, findings, guards, accessFiles, lastSeq } = this.#sources;
     const found = findings.all();
     const known = guards.all();
     const untaken = webhooks.untaken();
@@ -139,6 +141,7 @@ export class CurrentReads {
       ...(untaken === undefined ? {} : { untaken }),
       ...(found.length === 0 ? {} : { findings: found }),
       ...(known.length === 0 ? {} : { guards: known }),
+      ...(accessFiles.had ? { access_file: true } : {}),
     };
   }
 }

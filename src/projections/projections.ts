@@ -23,6 +23,7 @@ import type { ReadableLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
 import { Activity } from './activity.ts';
 import { absenceOf } from './absence.ts';
+import { AccessFiles } from './access-files.ts';
 import { ArchivedIncidents } from './archived-incidents.ts';
 import { CurrentReads } from './current-reads.ts';
 import { Database, type Statement } from './database.ts';
@@ -88,6 +89,7 @@ export class Projections {
   readonly findings: KnownFindings;
   readonly #findings: Findings;
   readonly #guards: Guards;
+  readonly #accessFiles: AccessFiles;
   readonly #incidents: Incidents;
   readonly #posture: Posture;
   readonly #archive: ArchivedIncidents;
@@ -133,6 +135,7 @@ export class Projections {
     this.#findings = new Findings(database);
     this.findings = this.#findings;
     this.#guards = new Guards(database);
+    this.#accessFiles = new AccessFiles(database);
     this.incidents = this.#incidents;
     this.posture = this.#posture;
     this.list = new IncidentList(database);
@@ -147,6 +150,7 @@ export class Projections {
       archive: this.#archive,
       findings: this.#findings,
       guards: this.#guards,
+      accessFiles: this.#accessFiles,
       lastSeq: () => this.#position.seq,
     });
     this.#move = database.prepare(`
@@ -279,12 +283,19 @@ export class Projections {
     }
   }
 
+  /** Whether the log says that there was an access file. */
+  get hadAccessFile(): boolean {
+    return this.#accessFiles.had;
+  }
+
   /** What the small tables hold now. */
   get tables(): SmallTables {
     const open = this.#findings.open().map(({ finding }) => finding);
     const notified = this.#webhooks.all();
     const guards = this.#guards.all();
-    return { open, notified, untaken: this.#webhooks.untaken(), guards, isCut: open.length >= MOST_FINDINGS };
+    const { hadAccessFile } = this;
+    const isCut = open.length >= MOST_FINDINGS;
+    return { open, notified, untaken: this.#webhooks.untaken(), guards, hadAccessFile, isCut };
   }
 
   /**
@@ -420,6 +431,7 @@ export class Projections {
       else if (entry.event === 'log.damage_found' || entry.event === 'log.damage_acknowledged') {
         this.#findings.follow(entry);
       } else if (entry.event === 'guard.heard' || entry.event === 'guard.silent') this.#guards.follow(entry);
+      else if (entry.event === 'access.loaded') this.#accessFiles.follow(entry);
     }
     store();
   }
@@ -432,6 +444,7 @@ export class Projections {
     this.#webhooks.leave(data);
     this.#findings.leave(data);
     this.#guards.leave(data);
+    this.#accessFiles.leave(data);
   }
 
   /** Writes what is kept in memory between commits. */

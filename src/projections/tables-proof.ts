@@ -20,6 +20,8 @@ export interface SmallTables {
   readonly untaken: UntakenEntries | undefined;
   /** The guards; with more than an entry about the archive repeats, some of them. */
   readonly guards: readonly GuardOnRecord[];
+  /** Whether there was an access file. */
+  readonly hadAccessFile: boolean;
   /** Whether there were too many to give all. */
   readonly isCut: boolean;
 }
@@ -44,6 +46,7 @@ export class TablesProof {
   #untaken: Webhooks | undefined;
   /** The guards, and whether each is silent. */
   readonly #guards = new Map<string, boolean>();
+  #hadAccessFile = false;
   /** Whether an archived part of the log had more findings than it could repeat. */
   #isCut = false;
 
@@ -72,7 +75,11 @@ export class TablesProof {
       case 'guard.silent':
         this.#guards.set(data.source, event === 'guard.silent');
         break;
+      case 'access.loaded':
+        this.#hadAccessFile ||= data.source === 'file';
+        break;
       case 'log.archived':
+        this.#hadAccessFile ||= data.access_file === true;
         for (const { source, silent_since } of data.guards ?? []) {
           if (!this.#guards.has(source)) this.#guards.set(source, silent_since !== null);
         }
@@ -88,7 +95,8 @@ export class TablesProof {
   }
 
   /** How the tables differ from what the entries make of them. */
-  difference({ open, notified, untaken, guards, isCut }: SmallTables): string | undefined {
+  difference({ open, notified, untaken, guards, hadAccessFile, isCut }: SmallTables): string | undefined {
+    if (hadAccessFile !== this.#hadAccessFile) return 'it differs whether there was an access file';
     if (this.#isFull || isCut) return undefined;
     const expected = [...this.#open].flatMap(([finding, isOpen]) => (isOpen ? [finding] : []));
     if (!isDeepStrictEqual([...open].toSorted(), expected.toSorted())) return 'the open findings are others';

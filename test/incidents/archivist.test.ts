@@ -83,12 +83,12 @@ describe('Archivist', () => {
     const database = new DatabaseSync(join(home, 'audit.sqlite'), { readOnly: true });
     const names = database
       .prepare(
-        `SELECT name FROM pragma_table_list
+        `SELECT name, ncol FROM pragma_table_list
          WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`,
       )
       .all();
-    const text = names.map(({ name }) =>
-      JSON.stringify(database.prepare(`SELECT * FROM ${String(name)} ORDER BY 1, 2`).all()),
+    const text = names.map(({ name, ncol }) =>
+      JSON.stringify(database.prepare(`SELECT * FROM ${String(name)} ORDER BY ${ncol === 1 ? '1' : '1, 2'}`).all()),
     );
     text.push(JSON.stringify(database.prepare('SELECT id FROM search_docsize ORDER BY id').all()));
     database.close();
