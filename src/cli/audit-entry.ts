@@ -12,7 +12,9 @@ export interface AuditEntry {
 }
 
 /** What an entry says besides its event, incident and state. */
-export function detailOf({ event, data }: AuditEntry): string {
+export const detailOf = (entry: AuditEntry): string => words(entry.data.drill === true ? 'drill' : '', sayingOf(entry));
+
+function sayingOf({ event, data }: AuditEntry): string {
   switch (event) {
     case 'incident.reported':
     case 'incident.recurred': {

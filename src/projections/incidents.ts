@@ -234,4 +234,6 @@ const rankOf = (severity: Severity): number => SEVERITIES.indexOf(severity);
 
 /** Whether a search finds the incident by other words, or under another severity, than before. */
 const hasOtherWords = ({ incident: before }: IncidentRecord, { incident: now }: IncidentRecord): boolean =>
-  before.severity !== now.severity || before.latest_report?.description !== now.latest_report?.description;
+  before.severity !== now.severity ||
+  before.resolution !== now.resolution ||
+  before.latest_report?.description !== now.latest_report?.description;

@@ -89,6 +89,9 @@ targets:
     const get = async () => (await again.get(`/api/v1/incidents/get?id=${id}`)).json as Incident;
     await until(async () => (await get()).drill_releases?.[0]?.status === 'confirmed');
     expect(target.received.map(({ path }) => path)).to.deep.equal(['/freeze', '/unfreeze']);
+    const list = await commandLine(again.port, 'list');
+    expect(list.stdout).to.contain('tool_call_burst (drill)');
+    expect((await again.get('/health')).json.audit.findings).to.deep.equal([]);
     const before = { incident: await get(), stats: (await again.get('/api/v1/stats')).json };
     expect(before.stats.total_incidents).to.equal(0);
     await again.end();

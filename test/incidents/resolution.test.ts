@@ -1,6 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { readListQuery } from '../../src/api/incidents/list-query.ts';
 import { HOUR } from '../../src/clock.ts';
 import { Archivist } from '../../src/incidents/archivist.ts';
 import { databasePath } from '../../src/projections/database.ts';
@@ -44,6 +45,27 @@ describe('the resolution of an incident', () => {
     expect(again.projections.statistics.read().by_resolution).to.deep.equal(counts);
     expect(again.incident(ids[2]!)?.resolution).to.equal('duplicate');
     await again.close();
+  });
+
+  it('filters the list, alone and with words', async () => {
+    const recording = await Recording.open(directory());
+    const ids: string[] = [];
+    for (const [at, resolution] of (['benign', 'duplicate', 'benign', undefined] as const).entries()) {
+      const { incident } = await recording.recorder.report({ ...REPORT, description: `calls ${at}` });
+      await recording.recorder.perform('resolve', { id: incident.id, ...(resolution && { resolution }) });
+      ids.push(incident.id);
+    }
+    const listed = (query: string): readonly string[] =>
+      recording.projections.list
+        .read(readListQuery(query))
+        .documents.map((document) => (JSON.parse(Buffer.from(document).toString()) as { id: string }).id);
+    expect(listed('resolution=benign')).to.deep.equal([ids[2], ids[0]]);
+    expect(listed('resolution=benign&resolution=duplicate&limit=2')).to.deep.equal([ids[2], ids[1]]);
+    expect(listed('resolution=benign&q=calls+0')).to.deep.equal([ids[0]]);
+    expect(listed('resolution=true_positive')).to.deep.equal([]);
+    expect(listed('q=benign')).to.deep.equal([]);
+    expect(() => readListQuery('resolution=wontfix')).to.throw('invalid resolution');
+    await recording.close();
   });
 
   it('leaves the statistics with its incident', async () => {

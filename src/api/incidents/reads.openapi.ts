@@ -18,6 +18,7 @@ const list = queryOf(listSchema, {
   state: 'Only these states.',
   severity: 'Only these severities.',
   source: 'Only reports from these sources, at most 16.',
+  resolution: 'Only those that turned out to be one of these. A page may end early.',
   q: {
     description:
       'Words that must all occur in id, source or description. Case and accents do not matter; `agent*` stands for any ' +

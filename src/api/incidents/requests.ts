@@ -55,6 +55,7 @@ const notATimestamp = (name: string): string =>
 export const listSchema = z.strictObject({
   ...kinds,
   source: anyOf(z.string()),
+  resolution: anyOf(z.enum(RESOLUTIONS, 'invalid resolution')),
   q: once('q', (text) => text.length <= 256, 'q must have at most 256 characters'),
   since: once('since', isTimestamp, notATimestamp('since')),
   until: once('until', isTimestamp, notATimestamp('until')),
