@@ -27,6 +27,10 @@ export type Severity = (typeof SEVERITIES)[number];
 export const STATES = ['open', 'contained', 'acknowledged', 'resolved'] as const;
 export type State = (typeof STATES)[number];
 
+/** What an incident turned out to be, in the eyes of the person who resolves it. */
+export const RESOLUTIONS = ['true_positive', 'false_positive', 'benign', 'duplicate'] as const;
+export type Resolution = (typeof RESOLUTIONS)[number];
+
 /** The states of incidents that nobody has taken on yet. */
 export const UNATTENDED_STATES: readonly State[] = ['open', 'contained'];
 

@@ -5,8 +5,10 @@ import { ACTIONS } from '../machines/vocabulary.ts';
 import { DAY, HOUR, MINUTE, SECOND } from './clock.ts';
 import type { OverdueWatch, UnconfirmedDirective } from './containment/overdue-watch.ts';
 import type { Notifier } from './containment/notifier.ts';
+import type { RecorderHeartbeats } from './containment/recorder-heartbeats.ts';
 import type { DetailedWebhookStatus, WebhookStatus } from './containment/webhook-feed.ts';
 import { isUndelivered } from './domain/delivery.ts';
+import type { GuardStatus, GuardWatch } from './incidents/guard-watch.ts';
 import type { Policy } from './policy/policy.ts';
 import { channelOf, type Targets } from './policy/targets.ts';
 import type { Projections } from './projections/projections.ts';
@@ -21,6 +23,8 @@ export interface HealthDependencies {
   readonly warnings: () => readonly string[];
   readonly notifier: Pick<Notifier, 'status' | 'detailedStatus'>;
   readonly overdue: Pick<OverdueWatch, 'unconfirmed'>;
+  readonly guards: Pick<GuardWatch, 'status'>;
+  readonly heartbeats: Pick<RecorderHeartbeats, 'status'>;
   readonly verification: { readonly verified: number | undefined };
   readonly findings: Pick<LogFindings, 'open'>;
   readonly identity: { readonly id: string | undefined };
@@ -62,6 +66,7 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
   const { state, writable, entries, bytes, segments, algorithm } = log.status;
   const { version, source, path, digest, loaded_at, from_environment: from } = policy.current;
   const reasons = reasonsOf(dependencies);
+  const guards = dependencies.guards.status;
   return {
     status: reasons.length === 0 ? 'ok' : 'degraded',
     ...incidentsOf(projections),
@@ -71,6 +76,8 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
       ...overdue.map(overdueWarning),
       ...containmentWarnings(projections),
       ...notifyWarnings(notifier),
+      ...heartbeatWarnings(dependencies.heartbeats),
+      ...guards.flatMap(guardWarning),
     ],
     version: VERSION,
     started_at: startedAt,
@@ -86,6 +93,7 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
       findings: findings.open.map(({ finding, detail, found_at }) => ({ finding, detail, found_at })),
     },
     ...containmentOf(projections, overdue),
+    guards,
     notify: detailed ? notifier.detailedStatus.map(inDetail) : notifier.status,
     policy: {
       version,
@@ -201,6 +209,19 @@ export function strandedWarnings({ posture }: Pick<Projections, 'posture'>, targ
     ];
   });
 }
+
+const guardWarning = ({ source, every_seconds: every, status, heard_at }: GuardStatus): readonly string[] =>
+  status !== 'silent'
+    ? []
+    : [
+        `the guard ${source} is silent: expected every ${ageInWords(every * SECOND)}, ` +
+          (heard_at === null ? 'and never heard' : `and heard last at ${heard_at}`),
+      ];
+
+const heartbeatWarnings = ({ status }: Pick<RecorderHeartbeats, 'status'>): readonly string[] =>
+  status.flatMap(({ url, last_error }) =>
+    last_error === undefined ? [] : [`the webhook ${url} does not take heartbeats: ${last_error}`],
+  );
 
 const notifyWarnings = ({ status }: Pick<Notifier, 'status'>): readonly string[] =>
   status.flatMap((webhook) => [

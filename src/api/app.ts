@@ -6,6 +6,8 @@ import { containmentRoutes } from './containment/routes.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { eventRoutes } from './events/routes.ts';
 import { metricsRoutes } from './health/metrics.ts';
+import { drillRoutes } from './drill/routes.ts';
+import { heartbeatRoutes } from './heartbeat/routes.ts';
 import { healthRoutes } from './health/routes.ts';
 import { commandRoutes } from './incidents/commands.ts';
 import { incidentRoutes } from './incidents/reads.ts';
@@ -49,6 +51,8 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     logRoutes,
     containmentRoutes,
     webhookRoutes,
+    heartbeatRoutes,
+    drillRoutes,
     openApiRoutes,
     consoleRoutes,
   ].flatMap((routes) => routes(dependencies, admissions));

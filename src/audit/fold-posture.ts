@@ -37,6 +37,8 @@ export async function foldPosture(
         if (line.seq === seq && entry.entry_hash !== hash)
           return { fault: `its entry ${seq} is another than the log's` };
         if (line.seq <= seq || !isAboutIncident(entry) || !('intents' in entry.data)) continue;
+        // A drill holds nothing.
+        if (entry.data.drill === true) continue;
         for (const { action, directive } of entry.data.intents ?? []) counts[action] += directive === 'engage' ? 1 : -1;
       }
       await rest();

@@ -35,6 +35,12 @@ const KEYS: Readonly<Record<string, string>> = {
   same: 'Where the values are: source, description, severity, or evidence. and a path of keys.',
   reports: 'How many reports.',
   within: 'In what time: 1s, 60s, 5m, 1h.',
+  runbook: 'What to do about such an incident: a URL or a text of at most 1000 characters.',
+  expect: 'Guards: sources that must report or send a heartbeat.',
+  source: 'The name of the source.',
+  every: 'After how long without a sign of life it is silent: 60s, 5m, 1h.',
+  heartbeat: 'How often the webhook hears that the recorder takes reports: 60s, 5m.',
+  drill: 'Whether the target takes part in drills: what it is sent then says that it is one.',
   report_bytes_per_day: 'How many bytes of reports one source may send in a day (UTC).',
   confirm: 'answer: the answer of the target confirms. callback: it may answer 202, and its service confirms later.',
   final: 'The statuses of an answer after which it is not tried again. By default 400, 410, 413 and 422; [] for none.',
@@ -98,6 +104,8 @@ const CHECKS: Readonly<Record<string, object>> = {
   attention_after: { pattern: durationPattern(TIME_UNITS) },
   overdue_after: { pattern: durationPattern(TIME_UNITS) },
   within: { pattern: durationPattern(TIME_UNITS) },
+  every: { pattern: durationPattern(TIME_UNITS) },
+  heartbeat: { pattern: durationPattern(TIME_UNITS) },
 };
 
 /**
@@ -127,6 +135,7 @@ const SENT_IN_ONE_WAY = {
     release: {
       anyOf: [{ required: ['engage'] }, { required: ['broker'], properties: { release: { const: BY_HAND } } }],
     },
+    drill: { anyOf: [{ required: ['engage'] }, { required: ['broker'] }] },
   },
 };
 

@@ -16,7 +16,9 @@ export interface AuditEntry {
 }
 
 /** What an entry says besides its event, incident and state. */
-export function detailOf({ event, data }: AuditEntry): string {
+export const detailOf = (entry: AuditEntry): string => words(entry.data.drill === true ? 'drill' : '', sayingOf(entry));
+
+function sayingOf({ event, data }: AuditEntry): string {
   switch (event) {
     case 'incident.reported':
     case 'incident.recurred': {
@@ -31,7 +33,7 @@ export function detailOf({ event, data }: AuditEntry): string {
       );
     }
     case 'alert.raised':
-      return words(data.severity, data.class, data.source, data.finding, data.reason);
+      return words(data.severity, data.class, data.source, data.finding, data.guard, data.reason);
     case 'containment.overdue':
       return words(data.directive, data.action, `asked for at ${String(data.asked_at)} and not confirmed`);
     case 'recovery.attested': {
@@ -60,6 +62,13 @@ export function detailOf({ event, data }: AuditEntry): string {
       return words(data.file, data.how, data.kept_as);
     case 'log.lost':
       return words(`entries ${String(data.first_seq)} to ${String(data.last_seq)}`, data.kept_as);
+    case 'guard.heard':
+      return words(
+        data.source,
+        data.silent_since === undefined ? undefined : `silent since ${String(data.silent_since)}`,
+      );
+    case 'guard.silent':
+      return words(data.source, `expected every ${Number(data.every_ms) / 1000} s`);
     case 'service.started':
       return words('version', data.service_version);
     default:
@@ -68,6 +77,7 @@ export function detailOf({ event, data }: AuditEntry): string {
         data.action,
         data.error,
         data.reason,
+        data.resolution,
         byWhom(data),
         data.note,
         data.next_attempt_at === undefined ? undefined : `again at ${String(data.next_attempt_at)}`,

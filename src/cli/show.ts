@@ -26,7 +26,7 @@ export const define = (command: Command): Command =>
       .argument('<id>', 'identifier of an incident'),
   ).action(async (id: string, options: ApiOptions) => {
     const api = new ApiClient(options);
-    const incident = await api.read<Incident & Withholding>(withQuery('/api/v1/incidents/get', { id }));
+    const incident = await api.read<IncidentAsRead & Withholding>(withQuery('/api/v1/incidents/get', { id }));
     const { transitions } = await api.read<{ readonly transitions: readonly NextTransition[] }>(
       withQuery('/api/v1/incidents/transitions', { id }),
     );
@@ -38,21 +38,27 @@ export const define = (command: Command): Command =>
       summaryOf(incident),
       '',
       ...recordOf(incident, Date.now()),
-      ...section('Containment', deliveriesOf(incident)),
+      ...section('Containment', deliveriesOf(incident.containment?.actions)),
+      ...section('Releases', deliveriesOf(incident.drill_releases)),
       ...section('Recovery', recoveryLines(incident.recovery, id)),
       ...section('Statechart', chartOf(incident, history, transitions)),
       ...section('Timeline', timelineOf(history)),
     ]);
   });
 
+/** The incident, with what the policy in force says about what to do. */
+type IncidentAsRead = Incident & { readonly runbook?: string };
+
 const section = (title: string, lines: readonly string[]): readonly string[] =>
   lines.length === 0 ? [] : ['', styled('bold', title), ...lines];
 
-function recordOf(incident: Incident & Withholding, now: number): readonly string[] {
+function recordOf(incident: IncidentAsRead & Withholding, now: number): readonly string[] {
   const { created_at, updated_at, evidence, last_seen_at, latest_report: latest } = incident;
   const time = (text: string): string => `${text} (${ageOf(text, now)} ago)`;
   const fields: readonly (readonly [string, string | number | undefined])[] = [
+    ['drill', incident.drill && 'a rehearsal: it counts nowhere'],
     ['source', incident.source],
+    ['runbook', incident.runbook],
     ['suspicious', incident.source_suspicious && 'the source mixes scripts, or looks like another one'],
     ['reported by', incident.reported_by],
     ['description', incident.description],
@@ -65,6 +71,7 @@ function recordOf(incident: Incident & Withholding, now: number): readonly strin
     ['occurrences', incident.occurrences === 1 ? undefined : incident.occurrences],
     ['last seen', last_seen_at === undefined ? undefined : time(last_seen_at)],
     ['dedup key', incident.dedup_key],
+    ['resolution', incident.resolution],
     ['note', incident.note],
     ['version', incident.version],
     ['hash', incident.hash],
@@ -91,8 +98,8 @@ const indented = (lines: readonly string[]): readonly string[] => lines.map((lin
 /** The statuses of deliveries that an operator has to look at. */
 const TROUBLED: readonly Delivery['status'][] = ['failed', 'lost', 'needs_person'];
 
-const deliveriesOf = ({ containment }: Incident): readonly string[] =>
-  containment === undefined
+const deliveriesOf = (deliveries: readonly Delivery[] | undefined): readonly string[] =>
+  deliveries === undefined || deliveries.length === 0
     ? []
     : table<Delivery>(
         [
@@ -109,7 +116,7 @@ const deliveriesOf = ({ containment }: Incident): readonly string[] =>
           { header: 'NEXT ATTEMPT', value: ({ next_attempt_at }) => next_attempt_at ?? '' },
           { header: 'LAST ERROR', value: ({ last_error }) => last_error ?? '', least: 12, optional: true },
         ],
-        containment.actions,
+        deliveries,
       );
 
 /** The states in order: past ones, the present one with the transitions from there, and the others. */

@@ -24,6 +24,7 @@ function incidentCommand(name: CommandName): Subcommand {
 export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'serve', summary: 'run the recorder', load: () => import('./serve.ts') },
   { name: 'report', summary: 'report an incident', load: () => import('./report.ts') },
+  { name: 'heartbeat', summary: 'show that a guard lives', load: () => import('./heartbeat.ts') },
   { name: 'list', summary: 'list incidents, the most severe first', load: () => import('./list.ts') },
   { name: 'show', summary: 'show everything about an incident', load: () => import('./show.ts') },
   ...COMMANDS.map(incidentCommand),
@@ -32,6 +33,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
     summary: 'do what is needed before an incident may be resolved',
     load: () => import('./recovery.ts'),
   },
+  { name: 'drill', summary: 'rehearse a class, and say what answered', load: () => import('./drill.ts') },
   { name: 'posture', summary: 'show which containment actions are in force', load: () => import('./posture.ts') },
   { name: 'watch', summary: 'follow what is recorded, live', load: () => import('./watch.ts') },
   { name: 'stats', summary: 'count incidents', load: () => import('./stats.ts') },

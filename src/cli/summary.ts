@@ -11,9 +11,11 @@ export const summaryOf = ({
   containment,
   containment_actions = [],
   recovery,
+  drill,
 }: Incident): string =>
   [
     printable(id),
+    ...(drill === true ? ['drill'] : []),
     styled(SEVERITY_STYLES[severity], printable(severity)),
     styled(stateStyle(state, containment), stateWords({ state, containment, recovery })),
     printable(name),

@@ -10,12 +10,23 @@ import type {
   Directive,
   IncidentClass,
   RecoveryStep,
+  Resolution,
   Severity,
   State,
   Channel,
 } from '../../machines/vocabulary.ts';
 
-export type { ContainmentAction, ContainmentStatus, Directive, IncidentClass, RecoveryStep, Severity, State, Channel };
+export type {
+  ContainmentAction,
+  ContainmentStatus,
+  Directive,
+  IncidentClass,
+  RecoveryStep,
+  Resolution,
+  Severity,
+  State,
+  Channel,
+};
 
 type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;
 export type JsonObject = { readonly [name: string]: JsonValue };
@@ -77,6 +88,10 @@ export interface Incident extends IncidentStamps {
   readonly reported_by?: string;
   readonly description: string;
   readonly evidence?: JsonObject;
+  /** Whether it is a drill: a rehearsal, which counts nowhere. */
+  readonly drill?: true;
+  /** In a drill that has ended: the releases of what it had asked for. */
+  readonly drill_releases?: readonly Delivery[];
   /** What the latest further report says, if there was one. It came at `last_seen_at`. */
   readonly latest_report?: LatestReport;
   /** The actions that applied, once contained. */
@@ -91,6 +106,8 @@ export interface Incident extends IncidentStamps {
   readonly reporters?: readonly string[];
   /** The latest note of a person. */
   readonly note?: string;
+  /** What it was, where the person who resolved it has said so. */
+  readonly resolution?: Resolution;
   readonly dedup_key?: string;
   readonly occurrences: number;
   readonly last_seen_at?: string;

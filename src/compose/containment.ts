@@ -4,6 +4,7 @@ import type { Config } from '../config.ts';
 import { ConfirmationDeadline } from '../containment/confirmation-deadline.ts';
 import { Confirmations } from '../containment/confirmations.ts';
 import { Dispatcher } from '../containment/dispatcher.ts';
+import { Drills } from '../containment/drills.ts';
 import { Notifier } from '../containment/notifier.ts';
 import { OverdueWatch } from '../containment/overdue-watch.ts';
 import { attestorAt } from '../containment/attestor.ts';
@@ -14,7 +15,7 @@ import type { OpenRecord } from './record.ts';
 /** What of the record containment depends on. */
 type ContainmentRecord = Pick<
   OpenRecord,
-  'log' | 'projections' | 'incidents' | 'policy' | 'postureProof' | 'verification' | 'identity'
+  'log' | 'projections' | 'incidents' | 'recorder' | 'policy' | 'postureProof' | 'verification' | 'identity'
 >;
 
 export interface RunningContainment {
@@ -23,6 +24,7 @@ export interface RunningContainment {
   readonly notifier: Notifier;
   /** Has the attestor prove the machine for incidents whose recovery asks for that. */
   readonly reattestation: Reattestation;
+  readonly drills: Drills;
   /** What is asked for and not known to be carried out. */
   readonly overdue: Pick<OverdueWatch, 'unconfirmed'>;
   /** Begins: what is due is sent, what waits for its next attempt goes on waiting. */
@@ -40,7 +42,7 @@ export interface RunningContainment {
  * @param attestor where the attestor is; undefined when none is configured
  */
 export function startContainment(
-  { log, projections, incidents, policy, postureProof, verification, identity }: ContainmentRecord,
+  { log, projections, incidents, recorder, policy, postureProof, verification, identity }: ContainmentRecord,
   clock: Clock,
   releases: AsyncDisposableStack,
   onFault: (error: unknown) => void,
@@ -79,8 +81,18 @@ export function startContainment(
     clock,
     onFault,
   });
+  const drills = new Drills({
+    incidents,
+    recorder,
+    current,
+    targets,
+    duration: () => policy.current.overdue_after,
+    rehearse: (name) => dispatcher.rehearse(name),
+    clock,
+    onFault,
+  });
   releases.defer(async () => {
-    await Promise.all([dispatcher, notifier, deadline, overdue, reattestation].map((one) => one.stop()));
+    await Promise.all([drills, dispatcher, notifier, deadline, overdue, reattestation].map((one) => one.stop()));
   });
   const posture = new PostureReads({
     current,
@@ -93,6 +105,7 @@ export function startContainment(
     posture,
     notifier,
     reattestation,
+    drills,
     overdue: {
       // What was read so far does not say what was confirmed since.
       get unconfirmed() {
@@ -115,6 +128,7 @@ export function startContainment(
       void deadline.look();
       void overdue.look();
       reattestation.look();
+      drills.look();
     },
   };
 }

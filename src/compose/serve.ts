@@ -14,12 +14,15 @@ import type { AccessInForce } from '../access/access-in-force.ts';
 import type { DurableBatch } from '../audit/log.ts';
 import { type Clock, SECOND, timestamp } from '../clock.ts';
 import type { BindAddress, Config } from '../config.ts';
+import { RecorderHeartbeats } from '../containment/recorder-heartbeats.ts';
 import type { Caller } from '../domain/caller.ts';
 import type { TakenEntry } from '../domain/incident.ts';
 import { healthOf, reasonsOf, strandedWarnings } from '../health.ts';
+import { GuardWatch } from '../incidents/guard-watch.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { type JournalLog, logEntries, logJournal } from '../process-log.ts';
 import type { RunningContainment } from './containment.ts';
+import type { Expectation } from '../policy/policy.ts';
 import type { OpenRecord } from './record.ts';
 
 /** How long requests in flight may take to finish when the service stops. */
@@ -27,6 +30,8 @@ const GRACE = 10 * SECOND;
 /** The same when the log has failed: their answers are refusals and need no longer. */
 const GRACE_AFTER_FAILURE = 1 * SECOND;
 const HEARTBEAT = 1 * SECOND;
+/** What a policy expects that names no guards. */
+const NOBODY: readonly Expectation[] = [];
 
 /** A file that the build leaves beside the bundle, or in `dist` when the sources are run. */
 const builtFile = (name: string): string =>
@@ -66,21 +71,37 @@ export async function serve(
   releases: AsyncDisposableStack,
 ): Promise<Serving> {
   const { log, projections, incidents, recorder, recoveries, reads, policy, verification, findings } = record;
-  const { posture, notifier, confirmations, overdue, reattestation } = containment;
+  const { posture, notifier, confirmations, overdue, reattestation, drills } = containment;
   const metrics = releases.adopt(new Metrics(clock), (running) => running.stop());
   const logId = (): string | undefined => record.identity.id;
   const events = new EventStreams({ log, logId, kindOf: (id) => reads.kindOf(id), clock, logger });
 
+  const reasons = (): readonly string[] => reasonsOf({ log, projections, access });
+  const guards = new GuardWatch({
+    log,
+    current: () => projections.current(),
+    expect: () => policy.current.expect ?? NOBODY,
+    isDeaf: () => reasons().length > 0,
+    clock,
+    onFault: (error) => logger.error({ err: error }, 'the guards are not listened to'),
+  });
   const answers = new WaitingAnswers({
     read: (id) => incidents.actor(id).read(),
     document: (id) => projections.current().document(id),
   });
 
-  startLog(record, stagesOf(record, containment, events, answers, metrics, logger, journal));
+  startLog(record, stagesOf(record, containment, guards, events, answers, metrics, logger, journal));
 
   const warnings = (): readonly string[] => [...warningsOf(record, access), ...attestorWarnings(policy, config)];
   const startedAt = timestamp(clock.now());
-  const reasons = (): readonly string[] => reasonsOf({ log, projections, access });
+  const heartbeats = new RecorderHeartbeats({
+    notify: () => policy.current.notify,
+    log,
+    reasons,
+    logId,
+    startedAt,
+    clock,
+  });
   metrics.watch({
     log,
     projections,
@@ -90,6 +111,7 @@ export async function serve(
     verification,
     notifier,
     overdue,
+    guards,
     reasons,
   });
   const reload = async (caller?: Caller): Promise<object> => {
@@ -102,6 +124,7 @@ export async function serve(
     events.recheck();
     for (const warning of warnings()) logger.warn(warning);
     containment.followPolicy();
+    guards.followPolicy();
     return {
       policy: { version, source, digest, loaded_at },
       access: accessNow,
@@ -139,6 +162,8 @@ export async function serve(
           access,
           notifier,
           overdue,
+          guards,
+          heartbeats,
           warnings,
           startedAt,
         },
@@ -158,6 +183,8 @@ export async function serve(
       return record.archivist.archive(before, caller);
     },
     webhooks: { skipped: () => projections.webhooks.skipped(), retry: (request) => notifier.retry(request) },
+    guards,
+    drills,
     posture,
     receipts: confirmations,
     console: new ConsoleFiles(builtFile('console')),
@@ -175,7 +202,8 @@ export async function serve(
   releases.defer(() => events.close());
   releases.defer(() => posture.stop());
   releases.defer(() => answers.stop());
-  const heart = setInterval(beatOf(record, containment, access, logger), HEARTBEAT);
+  releases.defer(() => Promise.all([guards.stop(), heartbeats.stop()]).then(() => {}));
+  const heart = setInterval(beatOf(record, containment, guards, heartbeats, access, logger), HEARTBEAT);
   releases.defer(() => clearInterval(heart));
 
   for (const warning of warnings()) logger.warn(warning);
@@ -186,6 +214,7 @@ export async function serve(
 const stagesOf = (
   { projections, catchUp }: OpenRecord,
   { posture, notifier }: RunningContainment,
+  guards: GuardWatch,
   events: EventStreams,
   answers: WaitingAnswers,
   metrics: Metrics,
@@ -198,6 +227,7 @@ const stagesOf = (
   ({ taken }) => answers.take(taken),
   () => notifier.wake(),
   ({ entries, written }) => events.publish(entries, written),
+  ({ entries }) => listen(guards, entries),
   metrics.log.observe,
   ({ taken }) => metrics.entries.count(taken),
   ({ taken }) => logJournal(journal, taken),
@@ -206,6 +236,15 @@ const stagesOf = (
     if (projections.fault !== undefined) logger.error({ err: projections.fault }, 'reads are behind the audit log');
   },
 ];
+
+/** Sources that report live. */
+function listen(guards: GuardWatch, entries: DurableBatch['entries']): void {
+  if (!guards.isListening) return;
+  for (const { event, data } of entries) {
+    if ('drill' in data) continue;
+    if (event === 'incident.reported' || event === 'incident.recurred') guards.heard(data.report.source);
+  }
+}
 
 /** Lets the log take entries. The actors take each batch first, as the stages show what they make of it. */
 function startLog({ log, incidents }: OpenRecord, stages: ReturnType<typeof stagesOf>): void {
@@ -248,6 +287,8 @@ function warningsOf(
 function beatOf(
   record: OpenRecord,
   containment: RunningContainment,
+  guards: GuardWatch,
+  heartbeats: RecorderHeartbeats,
   access: AccessInForce,
   logger: Logger,
 ): () => void {
@@ -264,6 +305,8 @@ function beatOf(
     catchUp.resume(log).catch(onFault('reads stay behind'));
     void log.probe().then(() => serviceEntries.retry());
     containment.beat();
+    void guards.look();
+    heartbeats.beat();
     tornWrite.attempt().catch(onFault('a torn write is not complete'));
   };
 }

@@ -1,6 +1,7 @@
 /** The service's health, as far as the console shows it. */
 import { batch, signal } from '@preact/signals';
 import { describedAs, identityOf } from './identity.ts';
+import type { GuardStatus } from '../incidents/guard-watch.ts';
 import { readAs } from './operator.ts';
 import { get, Refusal } from './request.ts';
 import { serviceTime } from './service-time.ts';
@@ -23,6 +24,8 @@ export interface HealthReading {
     /** The identity of the log; null until it is known. */
     readonly log_id?: string | null;
   };
+  /** The guards; an older service does not say. */
+  readonly guards?: readonly GuardStatus[];
   readonly policy: { readonly source: string; readonly digest: string; readonly loaded_at: string };
 }
 

@@ -19,6 +19,16 @@ import type { AttemptResult } from './attempt-result.ts';
 const HTTP_TIMEOUT = 40 * SECOND;
 const BROKER_TIMEOUT = 90 * SECOND;
 
+/** What came of an attempt of a drill that was not made. */
+export type Spared = { readonly kind: 'spared'; readonly reason: string } | { readonly kind: 'later' };
+
+const LATER = { kind: 'later' } as const;
+const SPARED = {
+  engage: 'not asked: a real incident asks for it',
+  release: 'not released: a real incident asks for it',
+} as const;
+const NOWHERE = 'not asked: the policy has no address for it';
+
 export interface DispatcherDependencies {
   readonly incidents: { actor(id: string): Pick<IncidentActor, 'send' | 'delivery' | 'read' | 'proved'> };
   /** @throws RecorderError `log_unavailable` while the posture is behind the log */
@@ -56,6 +66,27 @@ export class Dispatcher {
   /** Makes the next attempt of each action without a pause: the policy was loaded again. */
   hurryAll(): void {
     for (const lane of this.#lanes.values()) lane.hurry();
+  }
+
+  /**
+   * Makes one attempt of a drill. Nothing is sent for an action that a real incident holds: to engage it says nothing new,
+   * and to release it would end that.
+   * @returns `spared` when nothing was sent for such a reason, `later` when a real directive goes first
+   * @throws RecorderError when the incident or the posture can't be read now
+   */
+  async rehearse(name: DeliveryName): Promise<AttemptResult | Spared> {
+    const { current, isProved, targets } = this.#dependencies;
+    const result = await this.#lanes.get(name.action)!.rehearse(name.directive, async (signal) => {
+      if (current().posture.of(name.action).holders > 0) {
+        return { kind: 'spared', reason: SPARED[name.directive] } as const;
+      }
+      if (name.directive === 'release' && !isProved(name.action)) return LATER;
+      if (name.directive === 'engage' && targets()[name.action]?.drill !== true) {
+        return { kind: 'spared', reason: 'not asked: this is a drill' } as const;
+      }
+      return (await this.#attempt(name, signal)) ?? ({ kind: 'spared', reason: NOWHERE } as const);
+    });
+    return result ?? LATER;
   }
 
   /** Aborts what is being sent. It is sent again after the next start, under the same key. */

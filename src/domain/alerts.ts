@@ -68,6 +68,7 @@ function reasonOf({ event, data }: IncidentDraft): string | undefined {
     case 'containment.attempted':
     case 'containment.confirmed':
     case 'containment.retried':
+    case 'containment.spared':
     case 'alert.raised':
       return undefined;
     default:

@@ -12,6 +12,7 @@ import {
   type ContainmentAction,
   type Directive,
   isMoreSevere,
+  type Resolution,
   type Rule,
   type Severity,
 } from '../../machines/vocabulary.ts';
@@ -36,8 +37,8 @@ import { type ReportSeverity, severityOf } from './severity.ts';
 
 /** What an incident can be sent. */
 export type Message =
-  /** A person's command. */
-  | { readonly type: CommandName }
+  /** A person's command, and with `resolve` what the incident was. */
+  | { readonly type: CommandName; readonly resolution?: Resolution | undefined }
   /** A further report of the same trouble. */
   | {
       readonly type: 'recur';
@@ -99,21 +100,23 @@ export interface RefusedMessage extends RefusedCommand {
 const NEEDS_PERSON = { needs_person: true } as const;
 const FIRST = { first: true } as const;
 
+/** What else is known of a report. */
+interface ReportCircumstances {
+  readonly request?: RequestTag | undefined;
+  /** Names the values in which it repeats others. */
+  readonly repeat?: string | undefined;
+  readonly sourceSuspicious?: boolean;
+  /** There for a drill: the actions that nobody is asked for. */
+  readonly notAsked?: readonly ContainmentAction[];
+}
+
 /** The entries that open an incident, under the rule that is in force for its class. */
 export function decideReport(
   id: string,
   report: Report,
   rule: Rule,
   { timestamp, channelOf, counted, caller }: Circumstances,
-  {
-    request,
-    repeat,
-    sourceSuspicious = false,
-  }: {
-    readonly request?: RequestTag | undefined;
-    readonly repeat?: string | undefined;
-    readonly sourceSuspicious?: boolean;
-  } = {},
+  { request, repeat, sourceSuspicious = false, notAsked }: ReportCircumstances = {},
 ): readonly IncidentDraft[] {
   const { snapshot, intents } = begin(rule);
   const among = counted?.(report, timestamp);
@@ -129,6 +132,7 @@ export function decideReport(
     ...origin,
     ...amongReports(escalation, repeat, among),
     ...(sourceSuspicious ? { source_suspicious: true } : undefined),
+    ...(notAsked === undefined ? undefined : { drill: true, not_asked: notAsked }),
     ...(request === undefined ? undefined : { request }),
     ...caller,
   };
@@ -178,13 +182,13 @@ export function decide(
     case 'alert':
       return decideAlert(record, message, circumstances);
     default:
-      return decideCommand(record, message.type, circumstances);
+      return decideCommand(record, message, circumstances);
   }
 }
 
 function decideCommand(
   { incident, snapshot }: IncidentRecord,
-  command: CommandName,
+  { type: command, resolution }: { readonly type: CommandName; readonly resolution?: Resolution | undefined },
   { timestamp, channelOf, caller, note }: Circumstances,
 ): IncidentDecision {
   const decision = askChart(snapshot, { type: command });
@@ -196,6 +200,7 @@ function decideCommand(
     ...voidedBetween(snapshot.context, decision.snapshot.context),
     ...signed(caller, note),
     intents: routed(decision.intents, channelOf),
+    ...(resolution === undefined ? {} : { resolution }),
   };
   const draft = { timestamp, event: eventOfCommand(command), data };
   return { kind: 'accepted', drafts: withFollowUps(draft, incident, incident) };
@@ -234,6 +239,13 @@ function decideRecurrence(
   };
   const draft = { timestamp, event: 'incident.recurred', data } as const;
   return { kind: 'accepted', drafts: withFollowUps(draft, { ...incident, severity }, evidence) };
+}
+
+/** The entries of a drill say that they are: each of them, and the reason of an alert. */
+export function markedAsDrill(draft: IncidentDraft): IncidentDraft {
+  const data = { ...draft.data, drill: true };
+  if ('reason' in data && draft.event === 'alert.raised') data.reason = `drill: ${data.reason}`;
+  return { ...draft, data } as IncidentDraft;
 }
 
 /** The broken actions of an incident that can't be carried out from what is reported. */
@@ -318,6 +330,8 @@ function draftOfNews(
     }
     case 'lost':
       return { timestamp, event: 'containment.lost', data: { ...about, reason: news.reason, ...caller } };
+    case 'spared':
+      return { timestamp, event: 'containment.spared', data: { ...about, reason: news.reason } };
     case 'retried': {
       const data = { ...about, via: news.via, ...signed(caller, note) };
       return { timestamp, event: 'containment.retried', data };

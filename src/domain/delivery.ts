@@ -53,7 +53,9 @@ export type DeliveryNews =
   | { readonly type: 'overdue'; readonly waited: number; readonly after: number; readonly first: boolean }
   | { readonly type: 'confirmed'; readonly attempted: boolean; readonly receipt: Receipt }
   | { readonly type: 'lost'; readonly reason: string }
-  | { readonly type: 'retried'; readonly via: Channel };
+  | { readonly type: 'retried'; readonly via: Channel }
+  /** A drill does not ask for it. */
+  | { readonly type: 'spared'; readonly reason: string };
 
 const ABOUT_DELIVERIES: ReadonlySet<string> = new Set(DELIVERY_EVENTS);
 
@@ -75,6 +77,15 @@ export function newDelivery(
   const { status } = beginDelivery(via);
   return { action, status, via, attempts: 0, waited_ms: 0, asked_at, asked_seq };
 }
+
+/** The delivery of an action that a drill asks nobody for: its target does not take part. */
+export const notAsked = (action: ContainmentAction, asking: Asking): DeliveryRecord => ({
+  ...newDelivery(action, 'poll', asking),
+  status: 'superseded',
+  last_error: NOT_ASKED,
+});
+
+const NOT_ASKED = 'not asked: this is a drill';
 
 /** How the incident's statechart sees a delivery. */
 export function standingOf({ status, overdue_at }: Pick<DeliveryRecord, 'status' | 'overdue_at'>): Standing {
@@ -164,6 +175,8 @@ export function decideNews(
       return move(record, { type: 'lose' });
     case 'retried':
       return move(record, { type: 'retry', via: news.via });
+    case 'spared':
+      return move(record, { type: 'supersede' });
     default:
       return news satisfies never;
   }
@@ -210,6 +223,8 @@ export function withEntry(next: DeliveryRecord, entry: DeliveryEntry): DeliveryR
       return { ...next, confirmed_at: timestamp, receipt: data.receipt };
     case 'containment.retried':
       return withAsking(next, entry);
+    case 'containment.spared':
+      return { ...next, last_error: data.reason };
     default:
       return event satisfies never;
   }
@@ -231,6 +246,8 @@ function chartEventOf({ event, data }: DeliveryEntry, { attempts }: DeliveryReco
       return { type: 'lose' };
     case 'containment.retried':
       return { type: 'retry', via: data.via };
+    case 'containment.spared':
+      return { type: 'supersede' };
     default:
       return event satisfies never;
   }

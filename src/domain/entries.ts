@@ -13,6 +13,7 @@ import type {
   Directive,
   IncidentClass,
   RecoveryStep,
+  Resolution,
   Role,
   Rule,
   Severity,
@@ -102,6 +103,8 @@ export type AboutIncident = {
   readonly state: State;
   /** What was done for its recovery and counts no more because of this entry; not there when that is nothing. */
   readonly recovery_voided?: readonly RecoveryPart[];
+  /** There in every entry about a drill. */
+  readonly drill?: true;
 };
 
 /** What can be done for the recovery of an incident: a step, or to waive it. */
@@ -115,6 +118,8 @@ export type ReportedData = AboutIncident & {
   readonly intents: readonly RoutedIntent[];
   /** Whether the source mixes scripts, or looks like another one on record. */
   readonly source_suspicious?: true;
+  /** In a drill: the actions of the rule that nobody is asked for, because their targets do not take part. */
+  readonly not_asked?: readonly ContainmentAction[];
   readonly request?: RequestTag;
   /** In place of `request` in old entries. */
   readonly idempotency?: Idempotency;
@@ -147,6 +152,8 @@ export type RecurredData = AboutIncident & {
 export type CommandedData = AboutIncident &
   Signed & {
     readonly intents: readonly RoutedIntent[];
+    /** In `incident.resolved`, where the person has said what it was. */
+    readonly resolution?: Resolution;
   };
 
 type AboutRecovery = AboutIncident & {
@@ -239,6 +246,9 @@ export type OverdueData = AboutDelivery & {
   readonly first?: true;
 };
 
+/** `containment.spared`: a drill does not ask for this, or for its release: that could touch a real incident. */
+export type SparedData = AboutDelivery & { readonly reason: string };
+
 /** `containment.lost` */
 export type LostData = AboutDelivery & { readonly reason: string } & Partial<Caller>;
 
@@ -247,6 +257,45 @@ export type RetriedData = AboutDelivery & { readonly via: Channel } & Signed;
 
 /** `containment.heard`: a sign of life of a service that had confirmed before. */
 export type HeardData = { readonly action: ContainmentAction; readonly directive: Directive } & Partial<Caller>;
+
+/** What a sign of life of a guard was. */
+export type SignOfLife = 'report' | 'heartbeat';
+
+/**
+ * `guard.heard`: a sign of life of a source that the policy expects. Not each one is in the log: the first, the one that
+ * ends a silence (`silent_since`, when that was found), and one in a while.
+ */
+export type GuardHeardData = {
+  readonly source: string;
+  readonly sign: SignOfLife;
+  readonly silent_since?: string;
+} & Partial<Caller>;
+
+/** `guard.silent`: a source that the policy expects was not heard in time. */
+export type GuardSilentData = {
+  readonly source: string;
+  /** How often the policy expects it, and for how long it was not heard, in milliseconds. */
+  readonly every_ms: number;
+  readonly silent_ms: number;
+  /** When it was heard last; not there when it never was. */
+  readonly heard_at?: string;
+};
+
+/** `alert.raised` about a guard. */
+export type GuardAlertData = {
+  /** The source that is silent. */
+  readonly guard: string;
+  readonly severity: Severity;
+  readonly reason: string;
+};
+
+/** A guard, as far as the log knows it. Times are RFC 3339. */
+export type GuardOnRecord = {
+  readonly source: string;
+  readonly heard_at: string | null;
+  /** When its silence was found, while it is silent. */
+  readonly silent_since: string | null;
+};
 
 /** A sealed segment and its place in the chain. */
 export type SegmentRange = {
@@ -294,6 +343,8 @@ export type ArchivedData = SegmentRange & {
   readonly earlier?: ArchiveSummary;
   /** What was found wrong with the log until then; older entries do not have it. */
   readonly findings?: readonly FindingOnRecord[];
+  /** What was known of the guards until then; not there when that is nothing, nor in older entries. */
+  readonly guards?: readonly GuardOnRecord[];
   /** There when an access file had been loaded until then. */
   readonly access_file?: true;
 } & Partial<Caller>;
@@ -455,6 +506,7 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'containment.failed': FailedData;
   readonly 'containment.lost': LostData;
   readonly 'containment.retried': RetriedData;
+  readonly 'containment.spared': SparedData;
   readonly 'containment.heard': HeardData;
   readonly 'notification.delivered': NotifiedData;
   readonly 'webhook.skipped': WebhookSkippedData;
@@ -464,7 +516,9 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'recovery.attested': AttestedData;
   readonly 'recovery.attestation_failed': AttestationFailedData;
   readonly 'recovery.waived': RecoveryWaivedData;
-  readonly 'alert.raised': AlertData | LogAlertData;
+  readonly 'guard.heard': GuardHeardData;
+  readonly 'guard.silent': GuardSilentData;
+  readonly 'alert.raised': AlertData | LogAlertData | GuardAlertData;
 }
 
 /** Every event, in the order in which documents list them. */
@@ -489,6 +543,7 @@ export const ENTRY_EVENTS = [
   'containment.failed',
   'containment.lost',
   'containment.retried',
+  'containment.spared',
   'containment.heard',
   'recovery.acknowledged',
   'recovery.attestation_requested',
@@ -498,6 +553,8 @@ export const ENTRY_EVENTS = [
   'notification.delivered',
   'webhook.skipped',
   'webhook.retried',
+  'guard.heard',
+  'guard.silent',
   'alert.raised',
 ] as const satisfies readonly (keyof EntryDataOf)[];
 export type EntryEvent = (typeof ENTRY_EVENTS)[number];
@@ -559,6 +616,7 @@ export const DELIVERY_EVENTS = [
   'containment.failed',
   'containment.lost',
   'containment.retried',
+  'containment.spared',
 ] as const satisfies readonly EntryEvent[];
 export type DeliveryEntry = {
   readonly [Event in (typeof DELIVERY_EVENTS)[number]]: EntryOf<Event>;

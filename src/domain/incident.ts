@@ -13,6 +13,7 @@ import type {
   ContainmentAction,
   ContainmentStatus,
   IncidentClass,
+  Resolution,
   Severity,
   State,
 } from '../../machines/vocabulary.ts';
@@ -27,6 +28,7 @@ import {
   foldDelivery,
   isAboutDelivery,
   newDelivery,
+  notAsked,
   standingOf,
   supersede,
   withEntry,
@@ -74,6 +76,10 @@ export interface Incident extends Stamps {
   readonly reported_by?: string;
   readonly description: string;
   readonly evidence?: JsonObject;
+  /** Whether it is a drill: a rehearsal, which counts nowhere. */
+  readonly drill?: true;
+  /** In a drill that has ended: the releases of what it had asked for. */
+  readonly drill_releases?: readonly DeliveryRecord[];
   /** The latest further report, if there was one. */
   readonly latest_report?: LatestReport;
   /** The actions that applied, once contained. */
@@ -88,6 +94,8 @@ export interface Incident extends Stamps {
   readonly reporters?: readonly string[];
   /** The latest note that a person left. */
   readonly note?: string;
+  /** What it turned out to be, where the person who resolved it has said so. */
+  readonly resolution?: Resolution;
   readonly dedup_key?: string;
   readonly occurrences: number;
   /** When it was reported again, if it was. */
@@ -150,7 +158,9 @@ export interface EntryEffect {
 export function effectOf({ incident }: IncidentRecord, entry: IncidentEntry): EntryEffect {
   if (isCommanded(entry)) return { event: { type: commandOfEvent(entry.event) } };
   if (isAboutDelivery(entry)) {
-    return entry.data.directive === 'release' ? {} : effectOn(changedDelivery(incident, entry));
+    if (entry.data.directive === 'engage') return effectOn(changedDelivery(incident, entry));
+    // A release is the posture's, but for a drill's: that is its own.
+    return incident.drill === true ? { delivery: changedRelease(incident, entry) } : {};
   }
   if (isAboutRecovery(entry)) return { event: chartEventOfRecovery(entry) };
   switch (entry.event) {
@@ -170,8 +180,11 @@ function recurrenceOf({ data: { rule, attention, unable } }: EntryOf<'incident.r
 }
 
 /** What an entry of a decision is to the statecharts: what `effectOf` gives, without asking them again. */
-export const decidedEffect = (delivery: DeliveryRecord, entry: IncidentEntry): EntryEffect =>
-  isAboutDelivery(entry) && entry.data.directive === 'engage' ? effectOn(withEntry(delivery, entry)) : {};
+export function decidedEffect(delivery: DeliveryRecord, entry: IncidentEntry): EntryEffect {
+  if (!isAboutDelivery(entry)) return {};
+  if (entry.data.directive === 'engage') return effectOn(withEntry(delivery, entry));
+  return entry.data.drill === true ? { delivery: withEntry(delivery, entry) } : {};
+}
 
 const effectOn = (delivery: DeliveryRecord): EntryEffect => ({
   event: { type: 'delivery', action: delivery.action, standing: standingOf(delivery) },
@@ -185,6 +198,15 @@ function changedDelivery({ containment }: Incident, entry: DeliveryEntry): Deliv
   const after = before && foldDelivery(before, entry);
   if (after !== undefined) return after;
   throw new Contradiction(entry, `the delivery of ${action} is ${before?.status ?? 'not there'}`);
+}
+
+/** The release of a drill that an entry changes, as it is then. */
+function changedRelease({ drill_releases: releases = [] }: Incident, entry: DeliveryEntry): DeliveryRecord {
+  const { action } = entry.data;
+  const before = releases.find((release) => release.action === action);
+  const after = before && foldDelivery(before, entry);
+  if (after !== undefined) return after;
+  throw new Contradiction(entry, `the release of ${action} is ${before?.status ?? 'not there'}`);
 }
 
 /** The delivery of `log_alert` after an alert: it is carried out by being in the log. Undefined when it was before. */
@@ -217,7 +239,8 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
     ...(entry.data.principal === undefined ? undefined : { reported_by: entry.data.principal }),
     description: report.description,
     ...(report.evidence === undefined ? {} : { evidence: report.evidence }),
-    ...(state === 'contained' ? contained(entry, intents, snapshot) : {}),
+    ...(entry.data.drill === true ? { drill: true } : undefined),
+    ...(state === 'contained' ? contained(entry, intents, snapshot, entry.data.not_asked) : {}),
     ...(report.dedup_key === undefined ? {} : { dedup_key: report.dedup_key }),
     occurrences: snapshot.context.occurrences,
     ...recoveryIn(undefined, entry, undefined, snapshot),
@@ -325,13 +348,24 @@ function changedFields(
   delivery: DeliveryRecord | undefined,
 ): Partial<Incident> {
   if (isCommanded(entry)) {
-    const { note } = entry.data;
+    const { note, resolution } = entry.data;
     const effect = effectOnContainment(incident, entry, snapshot);
-    return { ...effect, ...stamped(entry), ...(note === undefined ? {} : { note }) };
+    return {
+      ...effect,
+      ...stamped(entry),
+      ...(note === undefined ? {} : { note }),
+      ...(resolution === undefined ? {} : { resolution }),
+    };
   }
   if (entry.event === 'incident.recurred') return recurred(incident, entry, snapshot);
-  return delivery === undefined ? {} : delivered(incident, delivery, snapshot);
+  if (delivery === undefined) return {};
+  return isAboutDelivery(entry) && entry.data.directive === 'release'
+    ? { drill_releases: replaced(incident.drill_releases, delivery) }
+    : delivered(incident, delivery, snapshot);
 }
+
+const replaced = (deliveries: readonly DeliveryRecord[] = [], changed: DeliveryRecord): readonly DeliveryRecord[] =>
+  deliveries.map((one) => (one.action === changed.action ? changed : one));
 
 /** What a further report makes of the incident. An old entry only counts it. */
 function recurred(
@@ -389,7 +423,20 @@ const isCommanded = (entry: IncidentEntry): entry is CommandedEntry => commandOf
 function effectOnContainment(incident: Incident, entry: CommandedEntry, snapshot: IncidentSnapshot): Partial<Incident> {
   // An acknowledged incident may have been contained before.
   if (entry.event === 'incident.contained') return asked(incident, entry, entry.data.intents, snapshot);
-  return entry.event === 'incident.resolved' ? superseded(incident) : {};
+  if (entry.event !== 'incident.resolved') return {};
+  return incident.drill === true
+    ? { ...superseded(incident), drill_releases: releasesOf(incident, entry) }
+    : superseded(incident);
+}
+
+/** The releases that the end of a drill asks for: of all that may have been sent, where the policy knows how. */
+function releasesOf({ containment }: Incident, entry: EntryOf<'incident.resolved'>): readonly DeliveryRecord[] {
+  const sent = (containment?.actions ?? []).filter(({ via, status }) => via === 'push' && status !== 'superseded');
+  return entry.data.intents.flatMap((intent) => {
+    const { action, directive } = intent;
+    const isSent = directive === 'release' && channelOfIntent(intent) === 'push';
+    return isSent && sent.some((delivery) => delivery.action === action) ? [newDelivery(action, 'push', entry)] : [];
+  });
 }
 
 /** The fields that say when a command was carried out, and who gave it. */
@@ -401,12 +448,20 @@ function stamped({ event, timestamp, data: { by, claimed } }: CommandedEntry): S
   };
 }
 
-function contained(asking: Asking, intents: readonly RoutedIntent[], { context }: IncidentSnapshot): Partial<Incident> {
+function contained(
+  asking: Asking,
+  intents: readonly RoutedIntent[],
+  { context }: IncidentSnapshot,
+  spared: readonly ContainmentAction[] = [],
+): Partial<Incident> {
   return {
     containment_actions: intents.map(({ action }) => action),
     containment: {
       status: containmentStatus(context.standings),
-      actions: intents.map((intent) => newDelivery(intent.action, channelOfIntent(intent), asking)),
+      actions: [
+        ...intents.map((intent) => newDelivery(intent.action, channelOfIntent(intent), asking)),
+        ...spared.map((action) => notAsked(action, asking)),
+      ],
     },
     contained_at: asking.timestamp,
   };

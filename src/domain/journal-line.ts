@@ -42,7 +42,8 @@ export function journalTexts(
 ): readonly string[] {
   if (!isAboutIncident(entry)) return entry.event === 'alert.raised' ? [alertText(entry.data)] : NONE;
   const { incident: id } = entry.data;
-  const about = incident === undefined ? id : `${id} class=${incident.class}`;
+  const drill = entry.data.drill === true ? ' drill' : '';
+  const about = (incident === undefined ? id : `${id} class=${incident.class}`) + drill;
   const event: string = entry.event;
   // What is done for the recovery of an incident: `recovery.acknowledged`.
   if (event.startsWith('recovery.')) {
@@ -62,7 +63,8 @@ function textsOf(
   switch (entry.event) {
     case 'incident.reported': {
       const { report, severity, state, intents } = entry.data;
-      const said = `${entry.data.incident} class=${report.class} severity=${severity} state=${state}`;
+      const drill = entry.data.drill === true ? ' drill' : '';
+      const said = `${entry.data.incident} class=${report.class} severity=${severity} state=${state}${drill}`;
       const actions = engaged(intents);
       // Words of the recorder alone, and once for each report: there is nothing to look for in them.
       return [actions === '' ? `incident: ${said} reported` : `containment: ${actions} asked for by ${said}`];
@@ -88,6 +90,7 @@ function textsOf(
     case 'containment.failed':
     case 'containment.lost':
     case 'containment.retried':
+    case 'containment.spared':
       return [journalText('containment', deliveryText(entry, about))];
     default:
       return NONE;
@@ -111,6 +114,8 @@ function deliveryText(entry: DeliveryEntry, about: string): string {
       return `${directive} ${action} is overdue for ${about}`;
     case 'containment.lost':
       return `${action} is lost for ${about}: ${withoutAnswer(entry.data.reason)}`;
+    case 'containment.spared':
+      return `${directive} ${action} is not asked for by ${about}`;
     case 'containment.retried':
       return `${directive} ${action} is tried again for ${about}`;
     default:

@@ -52,13 +52,14 @@ export function shownIncident(json: string, { words, evidence }: Reader): string
 function publicIncident(json: string): string {
   if (!SAYS_SOMETHING.test(json)) return json;
   const incident = JSON.parse(json) as Incident;
-  const { containment, containment_results: results, recovery } = incident;
+  const { containment, containment_results: results, recovery, drill_releases: releases } = incident;
   if (containment === undefined && recovery?.failed === undefined) return json;
   const shown = {
     ...incident,
     ...(containment && { containment: { ...containment, actions: containment.actions.map(publicDelivery) } }),
     ...(recovery?.failed && { recovery: { ...recovery, failed: { at: recovery.failed.at } } }),
     ...(results === undefined ? undefined : { containment_results: results.map(publicResult) }),
+    ...(releases === undefined ? undefined : { drill_releases: releases.map(publicDelivery) }),
   };
   return writeExact(shown as unknown as JsonValue);
 }

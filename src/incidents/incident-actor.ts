@@ -24,6 +24,7 @@ import {
   type Circumstances,
   decide,
   followUpsOf,
+  markedAsDrill,
   type IncidentDecision,
   type Message,
 } from '../domain/decide-incident.ts';
@@ -292,10 +293,12 @@ export class IncidentActor {
   /** @param delivery the delivery that the first entry is about, as it is then */
   #append(drafts: readonly IncidentDraft[], delivery?: DeliveryRecord): Promise<IncidentRecord> {
     this.#decided = delivery;
+    const isDrill = this.#record?.incident.drill ?? drafts[0]?.data.drill;
+    const written = isDrill === true ? drafts.map(markedAsDrill) : drafts;
     const { log, reports } = this.#dependencies;
-    const [first] = drafts;
+    const [first] = written;
     if (first !== undefined) reports.appended(first);
-    return log.append(drafts).then(
+    return log.append(written).then(
       // Should it not have taken its own entries, it is what the projections make of them.
       () => this.#record ?? this.#wake(this.#dependencies.current()),
       (error: unknown) => {
@@ -321,6 +324,7 @@ function deliveryOf(
     const held = incident.state === 'resolved' ? undefined : incident.containment?.actions;
     return held?.find((delivery) => delivery.action === action);
   }
+  if (incident.drill === true) return incident.drill_releases?.find((release) => release.action === action);
   const { release } = posture.of(action);
   return release?.incident === incident.id ? release.delivery : undefined;
 }

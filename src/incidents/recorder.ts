@@ -6,7 +6,14 @@
  * one before it left.
  */
 import type { CommandName } from '../../machines/decision.ts';
-import { type Channel, CLASSES, type ContainmentAction, type Directive } from '../../machines/vocabulary.ts';
+import {
+  type Channel,
+  CLASSES,
+  type ContainmentAction,
+  type Directive,
+  type IncidentClass,
+  type Resolution,
+} from '../../machines/vocabulary.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import { type Caller, keysOwner } from '../domain/caller.ts';
 import { type Entry, type Idempotency, isAboutIncident, type Report, type RequestTag } from '../domain/entries.ts';
@@ -34,9 +41,24 @@ import type { RequestTags } from './request-tag.ts';
 export interface Command {
   readonly id: string;
   readonly note?: string;
+  /** With `resolve`: what the incident was. */
+  readonly resolution?: Resolution;
   /** Who gives it. */
   readonly caller?: Caller;
 }
+
+/** What a drill rehearses. */
+export interface Rehearsal {
+  readonly class: IncidentClass;
+  /** Who asks for it, and why. */
+  readonly caller?: Caller | undefined;
+  readonly note?: string | undefined;
+  /** The actions that are asked for; the others of the rule are not. */
+  readonly asks: (action: ContainmentAction) => boolean;
+}
+
+/** The source of drills. */
+const DRILL = 'drill';
 
 /** How a report came. */
 interface Origin {
@@ -122,11 +144,40 @@ export class Recorder {
    * @throws RecorderError `not_found`, `illegal_transition` (with `state`, `allowed` and `transitions`), `stale_version`,
    *   `log_unavailable`, `overloaded`, `too_large`, `stopping`
    */
-  async perform(command: CommandName, { id, note, caller }: Command, ifVersion?: number): Promise<Recorded> {
+  async perform(
+    command: CommandName,
+    { id, note, caller, resolution }: Command,
+    ifVersion?: number,
+  ): Promise<Recorded> {
     const { change, record } = await this.#dependencies.incidents
       .actor(id)
-      .send({ type: command }, { caller, note, ifVersion });
+      .send({ type: command, resolution }, { caller, note, ifVersion });
     return { incident: this.#documentOf(record), change };
+  }
+
+  /**
+   * Opens a drill: an incident that is marked as one. Its rule is that of its class, without what is not asked, and
+   * contains at once.
+   * @throws RecorderError like `report`
+   */
+  async drill({ class: incidentClass, caller, note, asks }: Rehearsal): Promise<IncidentRecord> {
+    const { incidents, projections, clock, random, policy, channelOf } = this.#dependencies;
+    const current = projections.current();
+    const isTaken = (id: string): boolean => incidents.has(id) || current.hasIncident(id);
+    const id = incidentId(clock.now(), random, isTaken);
+    const { actions, default_severity } = policy().rules[incidentClass];
+    const isAsked = (action: ContainmentAction): boolean => action === 'log_alert' || asks(action);
+    const rule = { auto_contain: true, actions: actions.filter(isAsked), default_severity };
+    const report: Report = {
+      class: incidentClass,
+      source: DRILL,
+      description: note === undefined ? 'A drill.' : `A drill: ${note}`,
+      // `quarantine_model` has to name a model.
+      evidence: { drill: true, model_name: 'drill' },
+    };
+    const circumstances = { timestamp: timestamp(clock.now()), channelOf, caller };
+    const notAsked = actions.filter((action) => !isAsked(action));
+    return incidents.actor(id).open(decideReport(id, report, rule, circumstances, { notAsked }));
   }
 
   /**

@@ -61,7 +61,7 @@ export class EntryMetrics {
     this.#transitions = new Map(STATES.map((state) => [state, startedAtZero(transitions.labels(state))]));
     this.#deliveries = new Counter({
       name: 'incident_recorder_deliveries_total',
-      help: 'What has come of delivering containment actions: attempted (came to nothing, is tried again), overdue, confirmed, failed, lost, retried.',
+      help: 'What has come of delivering containment actions: attempted (came to nothing, is tried again), overdue, confirmed, failed, lost, retried, spared.',
       labelNames: ['action', 'directive', 'outcome'],
       registers,
     });
@@ -93,6 +93,8 @@ export class EntryMetrics {
       this.#entries.get(entry.event)?.inc();
       if (isAboutRecovery(entry)) this.#recoveries.get(recoveryOutcome(entry.event))?.inc();
       else if (isAboutIncident(entry) && entry.data.recovery_voided !== undefined) this.#recoveries.get(VOIDED)?.inc();
+      // A drill counts as nothing else.
+      if ('drill' in entry.data) continue;
       if (isAboutDelivery(entry)) this.#countDelivery(entry, change?.now);
       else if (isAboutIncident(entry) && (ENTERING.has(entry.event) || hasMoved(change))) {
         this.#transitions.get(entry.data.state)?.inc();

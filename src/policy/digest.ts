@@ -19,6 +19,8 @@ export function digestPolicy(content: Omit<PolicyContent, 'version'>): string {
     burst,
     escalate = [],
     report_bytes_per_day,
+    expect,
+    runbooks,
   } = content;
   const decided = {
     ...Object.fromEntries(CLASSES.map((name) => [name, { ...rules[name] }])),
@@ -29,6 +31,8 @@ export function digestPolicy(content: Omit<PolicyContent, 'version'>): string {
     ...(burst === undefined ? {} : { burst }),
     ...(escalate.length === 0 ? {} : { escalate }),
     ...(report_bytes_per_day === undefined ? {} : { report_bytes_per_day }),
+    ...(expect === undefined ? {} : { expect }),
+    ...(runbooks === undefined ? {} : { runbooks }),
   };
   return createHash('sha256')
     .update(canonicalForm(decided as unknown as JsonValue))

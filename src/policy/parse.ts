@@ -54,18 +54,31 @@ const faultsIn = (issue: z.core.$ZodIssue): readonly Pick<z.core.$ZodIssue, 'pat
 
 type Parsed = z.infer<typeof PolicyFile>;
 
-/** What a file decides: the webhooks of `alerting` receive what those of `notify` do, in the appliance's own form. */
-const contentOf = ({ alerting: { webhooks }, ...content }: Parsed): PolicyContent => ({
-  ...content,
-  rules: withoutUnasked(content.rules),
-  notify: [
-    ...content.notify,
-    ...webhooks.map(({ events, ...webhook }) => ({
-      ...webhook,
-      alerts: APPLIANCE_EVENTS.filter((event) => events.length === 0 || events.includes(event)),
-    })),
-  ],
-});
+/**
+ * What a file decides: the webhooks of `alerting` receive what those of `notify` do, in the appliance's own form. What
+ * to do about a class is not part of its rule, which each incident keeps.
+ */
+function contentOf({ alerting: { webhooks }, rules, expect, ...content }: Parsed): PolicyContent {
+  const runbooks = Object.fromEntries(
+    CLASSES.flatMap((name) => (rules[name].runbook === undefined ? [] : [[name, rules[name].runbook]])),
+  );
+  const withoutRunbooks = CLASSES.map((name) => [name, withoutRunbook(rules[name])] as const);
+  return {
+    ...content,
+    rules: withoutUnasked(Object.fromEntries(withoutRunbooks) as PolicyContent['rules']),
+    ...(expect === undefined || expect.length === 0 ? {} : { expect }),
+    ...(Object.keys(runbooks).length === 0 ? {} : { runbooks }),
+    notify: [
+      ...content.notify,
+      ...webhooks.map(({ events, ...webhook }) => ({
+        ...webhook,
+        alerts: APPLIANCE_EVENTS.filter((event) => events.length === 0 || events.includes(event)),
+      })),
+    ],
+  };
+}
+
+const withoutRunbook = <Rule extends { runbook?: string }>({ runbook: _runbook, ...rule }: Rule) => rule;
 
 /** The faults of webhooks that `alerting` names besides those of `notify`. */
 const tooManyWebhooks = ({ notify, alerting: { webhooks } }: Parsed) => {

@@ -25,6 +25,8 @@ export function partsOf(
     burst,
     escalate = [],
     report_bytes_per_day,
+    expect = [],
+    runbooks = {},
   }: Omit<PolicyContent, 'version'>,
   classes: readonly IncidentClass[],
 ): readonly string[] {
@@ -48,6 +50,8 @@ export function partsOf(
     ...(burst === undefined ? [] : ['burst']),
     ...new Set(escalate.map((rule) => `escalate.${rule.class}.${rule.to}`)),
     ...(report_bytes_per_day === undefined ? [] : ['report_bytes_per_day']),
+    ...expect.map(({ source }) => `expect.${source}`),
+    ...Object.keys(runbooks).map((name) => `rules.${name}.runbook`),
   ];
 }
 

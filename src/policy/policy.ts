@@ -27,7 +27,19 @@ export interface PolicyContent {
   readonly escalate?: readonly Escalation[];
   /** How many bytes of reports one source may send in a day (UTC); any number when not given. */
   readonly report_bytes_per_day?: number;
+  /** Guards: the sources that must be heard, each at most so many milliseconds after the last time. */
+  readonly expect?: readonly Expectation[];
+  /** What to do about incidents of a class: a URL or a text. */
+  readonly runbooks?: Runbooks;
 }
+
+/** A source that has to show a sign of life, a report or a heartbeat, every so many milliseconds. */
+export interface Expectation {
+  readonly source: string;
+  readonly every: number;
+}
+
+export type Runbooks = { readonly [Class in IncidentClass]?: string };
 
 /** So many reports within so many milliseconds are a burst. */
 export interface Burst {

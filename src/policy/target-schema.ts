@@ -59,7 +59,9 @@ const path = z.string({ error: ({ input }) => `must be an absolute path, found $
   }),
 );
 
-const prove = z.boolean({ error: ({ input }) => `must be true or false, found ${shown(input)}` });
+const trueOrFalse = () => z.boolean({ error: ({ input }) => `must be true or false, found ${shown(input)}` });
+
+const prove = trueOrFalse();
 
 /** Who confirms what was sent: the target by its answer, or its service later, when the target has answered 202. */
 const CONFIRM = ['answer', 'callback'] as const;
@@ -102,6 +104,7 @@ const target = closed('key', {
   confirm: z.optional(oneOf('way to confirm', CONFIRM)),
   final: z.optional(statuses('[400, 422]')),
   done_when: z.optional(statuses('[404]')),
+  drill: z.optional(trueOrFalse()),
 }).check(
   z.superRefine((given, context) => {
     const fault = (key: string, message: string): void =>
@@ -132,6 +135,8 @@ const target = closed('key', {
       !(given.engage as { url?: TargetUrl } | undefined)?.url?.text.startsWith('https')
     )
       fault('ca_path', 'needs an engage whose url is https');
+    if (given.drill !== undefined && given.engage === undefined && given.broker === undefined)
+      fault('drill', 'needs engage or broker: a drill is sent');
     if (given.timeout !== undefined && given.engage === undefined && given.broker === undefined)
       fault('timeout', 'needs engage or broker');
   }, evenIfFaulty),
@@ -202,10 +207,11 @@ export const notify = z
           })
           .check(z.minLength(1, { error: 'must name an event; leave it out for all of them' })),
       ),
+      heartbeat: z.optional(duration('1s', '24h')),
     }),
     {
       error: ({ input }) =>
-        `must be a list of webhooks ({url, token_path, prove, secret_path, ca_path, events}), found ${shown(input)}`,
+        `must be a list of webhooks ({url, token_path, prove, secret_path, ca_path, events, heartbeat}), found ${shown(input)}`,
     },
   )
   .check(

@@ -44,6 +44,8 @@ export interface Target {
   readonly final?: readonly number[] | undefined;
   /** The statuses of an answer, besides 2xx, that say that it is already carried out; by default none. */
   readonly done_when?: readonly number[] | undefined;
+  /** Whether it takes part in drills: what it is sent then says that it is one. */
+  readonly drill?: boolean | undefined;
 }
 
 export type Targets = { readonly [Action in ContainmentAction]?: Target | undefined };
@@ -62,6 +64,8 @@ export interface Webhook {
   readonly events?: readonly EntryEvent[] | undefined;
   /** For a webhook of `alerting`: the events that it receives as the appliance's alerts, in place of entries. */
   readonly alerts?: readonly ApplianceEvent[] | undefined;
+  /** How often it is told that the recorder takes reports, in milliseconds; never when not given. */
+  readonly heartbeat?: number | undefined;
 }
 
 /** The channel on which a directive reaches the service that carries it out. */

@@ -175,12 +175,14 @@ export class Activity {
 /** Whether an incident asks for containment that was never carried out. What was lost had been. */
 const isWaiting = (incident: Incident | undefined): boolean =>
   incident?.containment !== undefined &&
+  incident.drill !== true &&
   incident.state !== 'resolved' &&
   incident.containment.actions.some((delivery) => waitOf(delivery) !== undefined);
 
-type Contributing = Pick<Incident, 'created_at' | 'severity' | 'containment' | 'resolved_at'>;
+type Contributing = Pick<Incident, 'created_at' | 'severity' | 'containment' | 'resolved_at' | 'drill'>;
 
 function contribute(counts: Map<string, number>, incident: Contributing, by: 1 | -1): void {
+  if (incident.drill === true) return;
   const createdAt = Date.parse(incident.created_at);
   const count = (at: number, what: Severity | Measure, step: number): void => {
     const key = `${Math.floor(at / HOUR)} ${what} ${step}`;

@@ -7,7 +7,14 @@
  * the segment. Such an entry may be archived later, so each also repeats the sums of all before it. The table `archived`
  * holds the part of those sums that was added already.
  */
-import { type ContainmentStatus, SEVERITIES, type Severity, type State, STATES } from '../../machines/vocabulary.ts';
+import {
+  type ContainmentStatus,
+  type Resolution,
+  SEVERITIES,
+  type Severity,
+  type State,
+  STATES,
+} from '../../machines/vocabulary.ts';
 import { rangesOf, summarizeArchive } from '../audit/archived-ranges.ts';
 import { HOUR } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
@@ -29,6 +36,7 @@ export class ArchivedIncidents {
   readonly #straying: Statement;
   readonly #kinds: Statement;
   readonly #containments: Statement;
+  readonly #resolutions: Statement;
   readonly #deletions: readonly Statement[];
   readonly #archived: Statement;
   readonly #forgetRanges: Statement;
@@ -41,16 +49,19 @@ export class ArchivedIncidents {
 
   constructor(database: Database) {
     this.#unresolved = database.prepare(`
-      SELECT id FROM incidents WHERE number BETWEEN ? AND ? AND state <> 'resolved' LIMIT 1`);
+      SELECT id FROM incidents WHERE number BETWEEN ? AND ? AND (state <> 'resolved' OR drill = 1) LIMIT 1`);
     this.#straying = database.prepare(`
       SELECT incident FROM entries WHERE incident BETWEEN ? AND ? AND seq BETWEEN ? AND ? LIMIT 1`);
     this.#kinds = database.prepare(`
-      SELECT class, rank, count(*) AS incidents,
+      SELECT class, rank, drill > 0 AS drills, count(*) AS incidents,
         ${ENTERED_STATES.map((state) => `count(document ->> '$.${state}_at') AS ${state}`).join(', ')}
-      FROM incidents WHERE number BETWEEN ? AND ? GROUP BY class, rank`);
+      FROM incidents WHERE number BETWEEN ? AND ? GROUP BY class, rank, drills`);
     this.#containments = database.prepare(`
       SELECT document ->> '$.containment.status' AS status, count(*) AS count
-      FROM incidents WHERE number BETWEEN ? AND ? GROUP BY 1`);
+      FROM incidents WHERE number BETWEEN ? AND ? AND drill = 0 GROUP BY 1`);
+    this.#resolutions = database.prepare(`
+      SELECT document ->> '$.resolution' AS resolution, count(*) AS count
+      FROM incidents WHERE number BETWEEN ? AND ? AND drill = 0 GROUP BY 1`);
     this.#deletions = [
       database.prepare('DELETE FROM incidents WHERE number BETWEEN ? AND ?'),
       database.prepare('DELETE FROM entries WHERE incident BETWEEN ? AND ?'),
@@ -125,6 +136,9 @@ export class ArchivedIncidents {
     for (const { status, count } of this.#containments.all(first, last)) {
       if (status !== null) change.containments.set(status as ContainmentStatus, -Number(count));
     }
+    for (const { resolution, count } of this.#resolutions.all(first, last)) {
+      if (resolution !== null) change.resolutions.set(resolution as Resolution, -Number(count));
+    }
     statistics.add(change);
     for (const deletion of this.#deletions) deletion.run(first, last);
     const hours = this.#hours.get(first, last);
@@ -150,7 +164,8 @@ export class ArchivedIncidents {
       const severity: Severity = SEVERITIES[Number(row.rank)]!;
       const incidents = Number(row.incidents);
       tally.incidents += incidents;
-      tally.moved.set(`${String(row.class)} ${severity} resolved`, incidents);
+      tally.moved.set(`${String(row.class)} ${severity} resolved ${Number(row.drills)}`, incidents);
+      if (row.drills === 1) continue;
       for (const state of ENTERED_STATES) {
         tally.entered.set(state, (tally.entered.get(state) ?? 0) + Number(row[state]));
       }

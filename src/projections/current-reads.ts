@@ -6,13 +6,21 @@
  * only shown to people is read from the projections themselves.
  */
 import type { IncidentClass } from '../../machines/vocabulary.ts';
-import type { ArchivedData, Idempotency, RequestTag, SegmentRange, SkippedEntry } from '../domain/entries.ts';
+import type {
+  ArchivedData,
+  GuardOnRecord,
+  Idempotency,
+  RequestTag,
+  SegmentRange,
+  SkippedEntry,
+} from '../domain/entries.ts';
 import type { ReportTimes } from '../domain/report-times.ts';
 import type { RecorderError } from '../errors.ts';
 import { absenceOf } from './absence.ts';
 import type { AccessFiles } from './access-files.ts';
 import type { ArchivedIncidents, EntryRange } from './archived-incidents.ts';
 import type { Findings } from './findings.ts';
+import type { Guards } from './guards.ts';
 import type { IdempotencyKeys, ReportedUnder } from './idempotency-keys.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import type { Incidents, PersistedIncident } from './incidents.ts';
@@ -32,6 +40,7 @@ export interface CurrentReadsSources {
   readonly webhooks: Webhooks;
   readonly archive: ArchivedIncidents;
   readonly findings: Findings;
+  readonly guards: Guards;
   readonly accessFiles: AccessFiles;
   /** `seq` of the last entry that was applied. */
   readonly lastSeq: () => number;
@@ -99,6 +108,11 @@ export class CurrentReads {
     return this.#sources.reports.find(key);
   }
 
+  /** The drills that are not over. */
+  runningDrills(): readonly string[] {
+    return this.#sources.incidents.runningDrills();
+  }
+
   /** How many bytes of the log are about the incidents of each source that were created since a time. */
   bytesSince(since: number): ReadonlyMap<string, number> {
     return this.#sources.incidents.bytesSince(since);
@@ -119,6 +133,11 @@ export class CurrentReads {
     return this.#sources.webhooks.findSkipped(url, seq);
   }
 
+  /** A guard on record; undefined when the log says nothing about it. */
+  guard(source: string): GuardOnRecord | undefined {
+    return this.#sources.guards.get(source);
+  }
+
   /** Why these entries have to stay in the log, or undefined. `staying` are entries before them that stay as well. */
   obstacle(range: EntryRange, staying: readonly EntryRange[]): string | undefined {
     return this.#sources.archive.obstacle(range, staying) ?? this.posture.obstacle(range);
@@ -131,8 +150,9 @@ export class CurrentReads {
 
   /** What a `log.archived` entry records of what leaves with these entries. */
   summary(range: EntryRange): Omit<ArchivedData, keyof SegmentRange | 'earlier'> {
-    const { archive, webhooks, findings, accessFiles, lastSeq } = this.#sources;
+    const { archive, webhooks, findings, guards, accessFiles, lastSeq } = this.#sources;
     const found = findings.all();
+    const known = guards.all();
     const untaken = webhooks.untaken();
     return {
       ...archive.counts(range),
@@ -141,6 +161,7 @@ export class CurrentReads {
       notified: webhooks.all(),
       ...(untaken === undefined ? {} : { untaken }),
       ...(found.length === 0 ? {} : { findings: found }),
+      ...(known.length === 0 ? {} : { guards: known }),
       ...(accessFiles.had ? { access_file: true } : {}),
     };
   }

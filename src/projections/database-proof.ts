@@ -96,7 +96,7 @@ export class DatabaseProof {
       SELECT count(*) AS count FROM deliveries
       WHERE action = ? AND NOT EXISTS (SELECT 1 FROM incidents WHERE number = incident AND state <> 'resolved')`);
     this.#population = database.prepare(
-      'SELECT count(*) AS count FROM incidents WHERE state = ? AND class = ? AND rank = ?',
+      'SELECT count(*) AS count FROM incidents WHERE state = ? AND class = ? AND rank = ? AND (drill > 0) = ?',
     );
     this.#following = database.prepare(
       'SELECT id, number, state FROM incidents WHERE number > ? AND number <= ? ORDER BY number LIMIT 1',
@@ -249,9 +249,11 @@ export class DatabaseProof {
     for (const state of STATES) {
       for (const name of CLASSES) {
         for (const [rank, severity] of SEVERITIES.entries()) {
-          const counted = Number(this.#population.get(state, name, rank)?.count ?? 0);
-          if (counted !== this.#parts.statistics.count(name, severity, state))
-            return 'the statistics count other incidents';
+          for (const drills of [false, true]) {
+            const counted = Number(this.#population.get(state, name, rank, Number(drills))?.count ?? 0);
+            if (counted !== this.#parts.statistics.count(name, severity, state, drills))
+              return 'the statistics count other incidents';
+          }
           await rest();
         }
       }

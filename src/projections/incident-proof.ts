@@ -16,7 +16,7 @@ import { fold, type IncidentRecord } from '../domain/incident.ts';
 import { isAbsence, RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
-import { type Incidents, recoveryColumns } from './incidents.ts';
+import { drillColumn, type Incidents, recoveryColumns } from './incidents.ts';
 import { deliveryRow, holdings } from './posture.ts';
 
 /** The refusal to change an incident that can't be proved: a report of the same trouble opens another one. */
@@ -58,7 +58,7 @@ export class IncidentProof {
     const { database } = parts;
     this.#row = database.prepare(`
       SELECT number, id, class, rank, state, source, owner, created_at, version, recovery, attesting, decisive, dedup_key,
-        context, document
+        drill, context, document
       FROM incidents WHERE id = ?`);
     this.#deliveries = database.prepare(`
       SELECT action, status, due, wait, asked_seq FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
@@ -133,6 +133,7 @@ export class IncidentProof {
       attesting,
       decisive,
       dedup_key: incident.dedup_key ?? null,
+      drill: drillColumn(incident),
     };
     if (!isDeepStrictEqual({ ...columns }, expected)) return `${id} is listed as another`;
     const due = holdings(incident).map(deliveryRow);

@@ -3,6 +3,7 @@ import { type IncidentClass, SEVERITIES, type Severity, type State, STATES } fro
 import type { IncidentContext } from '../../machines/incident.ts';
 import { HOUR } from '../clock.ts';
 import { keysOwner } from '../domain/caller.ts';
+import { isUndelivered } from '../domain/delivery.ts';
 import { documentOf, type IncidentDocument } from '../domain/document.ts';
 import type { Database, Statement } from './database.ts';
 import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
@@ -49,6 +50,7 @@ export class Incidents {
   readonly #newest: Statement;
   readonly #latest: Statement;
   readonly #bytes: Statement;
+  readonly #drills: Statement;
   readonly #search: Search;
 
   constructor(database: Database) {
@@ -56,11 +58,11 @@ export class Incidents {
     this.#insert = database.prepare(`
       INSERT INTO incidents
         (number, id, class, rank, state, source, owner, created_at, version, recovery, attesting, decisive, dedup_key,
-          context, document)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+          drill, context, document)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#update = database.prepare(`
-      UPDATE incidents SET rank = ?, state = ?, version = ?, recovery = ?, attesting = ?, decisive = ?, context = ?,
-        document = ? WHERE number = ?`);
+      UPDATE incidents SET rank = ?, state = ?, version = ?, recovery = ?, attesting = ?, decisive = ?, drill = ?,
+        context = ?, document = ? WHERE number = ?`);
     this.#byId = database.prepare(
       'SELECT number, version, decisive, state, context, document FROM incidents WHERE id = ?',
     );
@@ -73,16 +75,19 @@ export class Incidents {
       ORDER BY number DESC LIMIT 1`);
     this.#newest = database.prepare(`
       SELECT number, id, owner FROM incidents INDEXED BY incidents_by_source
-      WHERE source = ? AND state = ? AND class = ? AND rank = ? ORDER BY number DESC LIMIT ${MOST_LOOKED_AT}`);
+      WHERE source = ? AND state = ? AND class = ? AND rank = ? AND drill = 0
+      ORDER BY number DESC LIMIT ${MOST_LOOKED_AT}`);
     this.#latest = database.prepare(`
       SELECT created_at, owner FROM incidents INDEXED BY incidents_by_source
-      WHERE source = ? AND state = ? AND class = ? AND rank = ? ORDER BY number DESC LIMIT ${MOST_LOOKED_AT}`);
+      WHERE source = ? AND state = ? AND class = ? AND rank = ? AND drill = 0
+      ORDER BY number DESC LIMIT ${MOST_LOOKED_AT}`);
     this.#bytes = database.prepare(`
       SELECT source, sum(length) AS bytes FROM (
         SELECT number, source FROM incidents
         WHERE number >= (SELECT min(first) FROM hours WHERE hour >= ?) AND created_at >= ?
         ORDER BY number DESC LIMIT ${MOST_SUMMED}
       ) JOIN entries ON incident = number GROUP BY source`);
+    this.#drills = database.prepare('SELECT id FROM incidents WHERE drill = 1 ORDER BY number');
     this.#note = database.prepare(`
       INSERT INTO hours (hour, first, last) VALUES (?, ?, ?)
       ON CONFLICT DO UPDATE SET first = min(first, excluded.first), last = max(last, excluded.last)`);
@@ -171,6 +176,11 @@ export class Incidents {
     return count;
   }
 
+  /** The drills that are not over. */
+  runningDrills(): readonly string[] {
+    return this.#drills.all().map(({ id }) => String(id));
+  }
+
   bytesSince(since: number): ReadonlyMap<string, number> {
     const rows = this.#bytes.all(Math.floor(since / HOUR), since);
     return new Map(rows.map(({ source, bytes }) => [String(source), Number(bytes)]));
@@ -205,6 +215,7 @@ export class Incidents {
       version,
       ...recoveryColumns(incident),
       decisive,
+      drillColumn(incident),
       JSON.stringify(snapshot.context),
       json,
       seq,
@@ -226,6 +237,7 @@ export class Incidents {
       ...recoveryColumns(incident),
       decisive,
       incident.dedup_key ?? null,
+      drillColumn(incident),
       JSON.stringify(snapshot.context),
       json,
     );
@@ -242,9 +254,17 @@ export function recoveryColumns(incident: Incident): readonly [recovery: number,
 
 const NO_RECOVERY = [0, 0] as const;
 
+/** Whether an incident is a drill, and whether that is over: its releases are settled. */
+export function drillColumn({ drill, state, drill_releases: releases = [] }: Incident): 0 | 1 | 2 {
+  if (drill !== true) return 0;
+  return state === 'resolved' && !releases.some(isUndelivered) ? 2 : 1;
+}
+
 /** The most severe is 0. */
 const rankOf = (severity: Severity): number => SEVERITIES.indexOf(severity);
 
 /** Whether a search finds the incident by other words, or under another severity, than before. */
 const hasOtherWords = ({ incident: before }: IncidentRecord, { incident: now }: IncidentRecord): boolean =>
-  before.severity !== now.severity || before.latest_report?.description !== now.latest_report?.description;
+  before.severity !== now.severity ||
+  before.resolution !== now.resolution ||
+  before.latest_report?.description !== now.latest_report?.description;

@@ -334,9 +334,11 @@ const holderOf = (row: Record<string, unknown>): Holder => ({ incident: String(r
 
 const NOTHING: readonly DeliveryRecord[] = [];
 
-/** The deliveries by which an incident holds actions in force. */
+/** The deliveries by which an incident holds actions in force. A drill holds none. */
 export const holdings = (incident: Incident | undefined): readonly DeliveryRecord[] =>
-  incident?.containment === undefined || incident.state === 'resolved' ? NOTHING : incident.containment.actions;
+  incident?.containment === undefined || incident.state === 'resolved' || incident.drill === true
+    ? NOTHING
+    : incident.containment.actions;
 
 /** The row of a delivery, without its incident. It is due as soon as it is asked for, until it was tried. */
 export const deliveryRow = (delivery: DeliveryRecord) => ({

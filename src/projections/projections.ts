@@ -31,6 +31,7 @@ import { Database, type Statement } from './database.ts';
 import { DatabaseProof } from './database-proof.ts';
 import { type EntriesPage, EntryPlaces } from './entry-places.ts';
 import { Findings, MOST_FINDINGS } from './findings.ts';
+import { Guards } from './guards.ts';
 import { foldOverGap } from './fold-over-gap.ts';
 import { IdempotencyKeys } from './idempotency-keys.ts';
 import { IncidentProof } from './incident-proof.ts';
@@ -90,6 +91,7 @@ export class Projections {
   /** What was found wrong with the log. */
   readonly findings: KnownFindings;
   readonly #findings: Findings;
+  readonly #guards: Guards;
   readonly #accessFiles: AccessFiles;
   readonly #incidents: Incidents;
   readonly #posture: Posture;
@@ -137,6 +139,7 @@ export class Projections {
     this.#reports = new RecentReports(database);
     this.#findings = new Findings(database);
     this.findings = this.#findings;
+    this.#guards = new Guards(database);
     this.#accessFiles = new AccessFiles(database);
     this.incidents = this.#incidents;
     this.posture = this.#posture;
@@ -153,6 +156,7 @@ export class Projections {
       webhooks: this.#webhooks,
       archive: this.#archive,
       findings: this.#findings,
+      guards: this.#guards,
       accessFiles: this.#accessFiles,
       lastSeq: () => this.#position.seq,
     });
@@ -295,8 +299,10 @@ export class Projections {
   get tables(): SmallTables {
     const open = this.#findings.open().map(({ finding }) => finding);
     const notified = this.#webhooks.all();
+    const guards = this.#guards.all();
     const { hadAccessFile } = this;
-    return { open, notified, untaken: this.#webhooks.untaken(), hadAccessFile, isCut: open.length >= MOST_FINDINGS };
+    const isCut = open.length >= MOST_FINDINGS;
+    return { open, notified, untaken: this.#webhooks.untaken(), guards, hadAccessFile, isCut };
   }
 
   /**
@@ -433,7 +439,8 @@ export class Projections {
       else if (isAboutWebhook(entry)) this.#webhooks.follow(entry);
       else if (entry.event === 'log.damage_found' || entry.event === 'log.damage_acknowledged') {
         this.#findings.follow(entry);
-      } else if (entry.event === 'access.loaded') this.#accessFiles.follow(entry);
+      } else if (entry.event === 'guard.heard' || entry.event === 'guard.silent') this.#guards.follow(entry);
+      else if (entry.event === 'access.loaded') this.#accessFiles.follow(entry);
     }
     store();
   }
@@ -446,6 +453,7 @@ export class Projections {
     this.#posture.leave(data);
     this.#webhooks.leave(data);
     this.#findings.leave(data);
+    this.#guards.leave(data);
     this.#accessFiles.leave(data);
   }
 

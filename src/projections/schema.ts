@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 22;
+export const LAYOUT = 23;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -31,6 +31,8 @@ export const SCHEMA = `
     -- The version of the latest entry that decides something: see IncidentRecord.
     decisive INTEGER NOT NULL,
     dedup_key TEXT,
+    -- 0 for a real incident; for a drill 1 until it is over, then 2.
+    drill INTEGER NOT NULL,
     context TEXT NOT NULL,
     document TEXT NOT NULL
   );
@@ -42,6 +44,7 @@ export const SCHEMA = `
 
   CREATE INDEX incidents_recovering ON incidents (recovery) WHERE recovery > 0;
   CREATE INDEX incidents_attesting ON incidents (attesting) WHERE attesting > 0;
+  CREATE INDEX incidents_running_drills ON incidents (number) WHERE drill = 1;
 
   -- The words of each incident, by its number: see search.ts and search-words.ts.
   CREATE VIRTUAL TABLE search USING fts5(
@@ -139,6 +142,13 @@ export const SCHEMA = `
     open INTEGER NOT NULL
   ) WITHOUT ROWID;
 
+  -- The guards: when each was heard last, and since when it is silent, as far as the log says (RFC 3339).
+  CREATE TABLE guards (
+    source TEXT PRIMARY KEY,
+    heard_at TEXT,
+    silent_since TEXT
+  ) WITHOUT ROWID;
+
   -- One row when there was an access file.
   CREATE TABLE access_file (id INTEGER PRIMARY KEY CHECK (id = 1));
 
@@ -148,8 +158,10 @@ export const SCHEMA = `
     class TEXT NOT NULL,
     severity TEXT NOT NULL,
     state TEXT NOT NULL,
+    -- 1 for drills, which the statistics leave out.
+    drill INTEGER NOT NULL,
     count INTEGER NOT NULL,
-    PRIMARY KEY (class, severity, state)
+    PRIMARY KEY (class, severity, state, drill)
   ) WITHOUT ROWID;
   CREATE TABLE entered (
     state TEXT PRIMARY KEY,
@@ -178,6 +190,12 @@ export const SCHEMA = `
   -- How many unresolved incidents that need a recovery are at each stage of it.
   CREATE TABLE recoveries (
     stage TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+  ) WITHOUT ROWID;
+
+  -- How many incidents on record turned out to be what, as far as whoever resolved them has said so.
+  CREATE TABLE resolutions (
+    resolution TEXT PRIMARY KEY,
     count INTEGER NOT NULL
   ) WITHOUT ROWID;
 

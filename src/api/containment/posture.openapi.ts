@@ -46,6 +46,8 @@ const deliveryFields = {
   receipt: maybe(receipt),
 } satisfies Omit<FieldsOf<DeliveryRecord>, 'action'>;
 
+export const delivery = z.object({ action, ...deliveryFields } satisfies FieldsOf<DeliveryRecord>);
+
 export const containment = named(
   'Containment',
   'How far the actions of an incident are.',
@@ -54,7 +56,7 @@ export const containment = named(
       z.enum(CONTAINMENT_STATUSES),
       'How far containment is; for a resolved incident, how far it was in the end.',
     ),
-    actions: z.array(z.object({ action, ...deliveryFields } satisfies FieldsOf<DeliveryRecord>)),
+    actions: z.array(delivery),
   } satisfies FieldsOf<Containment>),
 );
 

@@ -7,6 +7,7 @@ import type { WebhookStatus } from '../../containment/webhook-feed.ts';
 import { meaning, named } from '../openapi/described.ts';
 import { refusals, response } from '../openapi/responses.ts';
 import { action, count, type FieldsOf, incidentId, maybe, text, time } from '../openapi/values.ts';
+import { guard } from '../heartbeat/heartbeat.openapi.ts';
 import { accessNow, policyFields } from '../policy/policy-shape.openapi.ts';
 
 const health = named(
@@ -56,6 +57,7 @@ const health = named(
         ),
       }),
     ),
+    guards: meaning(z.array(guard), 'The sources that the policy expects to hear from.'),
     notify: z.array(
       z.object({
         url: text(),
@@ -109,6 +111,7 @@ const EXAMPLE = {
     findings: [],
   },
   containment: { engaged: ['freeze_agent'], deliveries: { confirmed: 1 }, overdue: [] },
+  guards: [{ source: 'runtime-attestor', every_seconds: 300, status: 'heard', heard_at: '2026-11-22T07:12:00.123Z' }],
   notify: [],
   policy: {
     version: 1,

@@ -1,9 +1,10 @@
 import * as z from 'zod/mini';
 import { COMMAND_TABLE, COMMANDS, type Done } from '../../../machines/commands.ts';
+import { RESOLUTIONS } from '../../../machines/vocabulary.ts';
 import type { NextTransition } from '../../../machines/transitions.ts';
 import type { ContainmentResult } from '../../domain/containment-results.ts';
 import type { Incident, LatestReport } from '../../domain/incident.ts';
-import { containment } from '../containment/posture.openapi.ts';
+import { containment, delivery } from '../containment/posture.openapi.ts';
 import { recovery, step } from '../recovery/recovery-shape.openapi.ts';
 import { meaning, named } from '../openapi/described.ts';
 import {
@@ -78,6 +79,10 @@ export const incident = named(
     ),
     description: text(),
     evidence: maybe(meaning(anything(), 'Exactly as it was reported.')),
+    drill: maybe(meaning(z.literal(true), 'A drill: a rehearsal that counts nowhere.')),
+    drill_releases: maybe(
+      meaning(z.array(delivery), 'In a drill that has ended: the releases of what it had asked for.'),
+    ),
     latest_report: maybe(
       meaning(
         z.object({ severity, description: text(), evidence: maybe(anything()) } satisfies FieldsOf<LatestReport>),
@@ -98,6 +103,7 @@ export const incident = named(
       meaning(z.array(text()), 'Who reported it by a token of their own; none of them may acknowledge its recovery.'),
     ),
     note: maybe(meaning(text(), 'The latest note that a person left.')),
+    resolution: maybe(meaning(z.enum(RESOLUTIONS), 'What it was, where the person who resolved it has said so.')),
     dedup_key: maybe(text()),
     occurrences: meaning(count, 'How many times it was reported.'),
     last_seen_at: maybe(meaning(time, 'When it was last reported again.')),

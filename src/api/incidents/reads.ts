@@ -12,7 +12,10 @@ import { writeCursor } from './cursor.ts';
 import { linkToNext } from './link.ts';
 import { readListQuery } from './list-query.ts';
 import { historySchema } from './requests.ts';
+import type { IncidentDocument } from '../../domain/document.ts';
+import type { Incident } from '../../domain/incident.ts';
 import { type Reader, shownIncident, shownLine } from '../../domain/withheld.ts';
+import type { Policy } from '../../policy/policy.ts';
 import { found } from '../../errors.ts';
 
 /** Readers without the token get shorter pages of large incidents: many of them together must fit in memory. */
@@ -23,7 +26,7 @@ const STRANGERS_PAGE_BYTES = 256 * 1024;
  * where it is restricted, is shown to some roles only.
  */
 export const incidentRoutes = (
-  { incidents, ...dependencies }: Pick<ApiDependencies, 'incidents' | 'access' | 'readEvidence'>,
+  { incidents, policy, ...dependencies }: Pick<ApiDependencies, 'incidents' | 'policy' | 'access' | 'readEvidence'>,
   { large }: Pick<Admission, 'large'>,
 ): readonly ApiRoute[] => [
   {
@@ -48,9 +51,13 @@ export const incidentRoutes = (
     handle: (ctx) => {
       const { id } = readParameters(ctx, idSchema, ID_REQUIRED);
       const incident = found(incidents.get(id[0] ?? ''));
-      respondIncident(ctx, 200, { ...incident, json: shownIncident(incident.json, readerOf(dependencies, ctx)) });
-      ctx.set('Cache-Control', 'no-cache');
+      const shown = { ...incident, json: shownIncident(incident.json, readerOf(dependencies, ctx)) };
+      const runbook = runbookFor(incident, policy.current);
+      respondIncident(ctx, 200, runbook === undefined ? shown : withRunbook(shown, runbook));
+      // The runbook is the policy's: the version, which is the tag, stays the same when it changes.
+      ctx.set('Cache-Control', runbook === undefined ? 'no-cache' : 'no-store');
       ctx.vary('Authorization');
+      if (runbook !== undefined) return;
       if (matchesTag(ctx.get('If-None-Match'), ctx.response.get('ETag'))) ctx.status = 304;
     },
   },
@@ -68,6 +75,16 @@ export const incidentRoutes = (
     },
   },
 ];
+
+/** What the policy in force says about what to do; undefined when it says nothing. */
+function runbookFor({ json }: IncidentDocument, { runbooks }: Policy): string | undefined {
+  return runbooks === undefined ? undefined : runbooks[(JSON.parse(json) as Incident).class];
+}
+
+const withRunbook = (incident: IncidentDocument, runbook: string): IncidentDocument => ({
+  ...incident,
+  json: `${incident.json.slice(0, -1)},"runbook":${JSON.stringify(runbook)}}`,
+});
 
 /** An incident of a page, as a reader gets it. */
 const documentFor = (document: Uint8Array, reader: Reader): Uint8Array => {

@@ -9,6 +9,8 @@ import { archivePaths } from '../archive/archive.openapi.ts';
 import { commandPaths } from '../incidents/commands.openapi.ts';
 import { containmentPaths } from '../containment/containment.openapi.ts';
 import { eventPaths } from '../events/events.openapi.ts';
+import { drillPaths } from '../drill/drill.openapi.ts';
+import { heartbeatPaths } from '../heartbeat/heartbeat.openapi.ts';
 import { healthPaths } from '../health/health.openapi.ts';
 import { incidentPaths } from '../incidents/reads.openapi.ts';
 import { logPaths } from '../log/log.openapi.ts';
@@ -68,6 +70,8 @@ export const openApiDocument = () =>
       ...containmentPaths,
       ...statechartPaths,
       ...webhookPaths,
+      ...heartbeatPaths,
+      ...drillPaths,
       ...policyPaths,
       ...accessPaths,
       ...archivePaths,

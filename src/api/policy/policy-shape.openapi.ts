@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { ACTIONS, BY_HAND, CLASSES } from '../../../machines/vocabulary.ts';
 import type { PolicyDocument } from '../../policy/document.ts';
-import type { Policy } from '../../policy/policy.ts';
+import type { Expectation, Policy } from '../../policy/policy.ts';
 import { meaning, named } from '../openapi/described.ts';
 import { action, count, type FieldsOf, hash, incidentClass, maybe, severity, text, time } from '../openapi/values.ts';
 import { APPLIANCE_EVENTS } from '../../domain/appliance-alert.ts';
@@ -28,6 +28,7 @@ const target = z.object({
   confirm: maybe(z.enum(['answer', 'callback'])),
   final: maybe(meaning(z.array(count), 'The statuses after which it is not tried again.')),
   done_when: maybe(meaning(z.array(count), 'The statuses, besides 2xx, that say that it is already carried out.')),
+  drill: maybe(meaning(z.boolean(), 'Whether it takes part in drills.')),
 });
 
 export const policy = named(
@@ -55,6 +56,7 @@ export const policy = named(
               ),
             ),
             repeat: maybe(z.object({ same: z.array(text()), within: meaning(count, 'In milliseconds.') })),
+            runbook: maybe(meaning(text(), 'What to do about such an incident: a URL or a text.')),
           }),
         ]),
       ),
@@ -69,6 +71,14 @@ export const policy = named(
       ),
     ),
     report_bytes_per_day: maybe(count),
+    expect: maybe(
+      meaning(
+        z.array(
+          z.object({ source: text(), every: meaning(count, 'In milliseconds.') } satisfies FieldsOf<Expectation>),
+        ),
+        'The guards: the sources that must show a sign of life.',
+      ),
+    ),
     parts: meaning(z.array(text()), 'What it has, by name: a policy is compared by them with the one before.'),
     notify: z.array(
       z.object({
@@ -81,6 +91,7 @@ export const policy = named(
             'A webhook of `alerting`: it receives these as the appliance’s alerts.',
           ),
         ),
+        heartbeat: maybe(meaning(count, 'In milliseconds.')),
       }),
     ),
   } satisfies FieldsOf<PolicyDocument>),

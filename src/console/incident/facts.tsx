@@ -48,6 +48,7 @@ export const Facts = ({ incident }: { readonly incident: Incident }) => (
         />
       );
     })}
+    {incident.resolution !== undefined && <Fact name="Resolution">{spelled(incident.resolution)}</Fact>}
     {incident.dedup_key !== undefined && (
       <Fact name="Dedup key">
         <Verbatim text={incident.dedup_key} />

@@ -18,6 +18,7 @@ import { useLiveResource } from '../live-resource.ts';
 import { Deliveries, DELIVERY_WORDS } from './deliveries.tsx';
 import { EvidenceTree } from './evidence-tree.tsx';
 import { Facts } from './facts.tsx';
+import { Runbook } from './runbook.tsx';
 import { IncidentDetail } from './incident-detail.ts';
 import { Recovery } from './recovery.tsx';
 import { type Fold, loadFold, recordAfter } from './replay.ts';
@@ -66,6 +67,11 @@ export const IncidentView = ({ id }: { readonly id: string }) => {
           </button>
         </p>
       )}
+      {incident.drill && (
+        <p class="drill-notice" role="note">
+          <strong>This is a drill.</strong> It holds no action, counts in no statistics, and ends by itself.
+        </p>
+      )}
       <LastKnown of={detail.incident} />
       {(fault.value ?? detail.fault.value) !== undefined && (
         <p class="error" role="alert">
@@ -78,6 +84,7 @@ export const IncidentView = ({ id }: { readonly id: string }) => {
             <p class="description">
               <Verbatim text={incident.description} />
             </p>
+            {present.runbook !== undefined && <Runbook text={present.runbook} />}
             <Facts incident={incident} />
           </section>
           <Recovery incident={incident} isNow={isNow} />
@@ -110,7 +117,10 @@ const Heading = ({ incident }: { readonly incident: Incident }) => (
     <a class="close" href={fragmentOf({ view: 'incidents', query: route.value.query })} aria-label="Close the incident">
       ✕
     </a>
-    <h2>{spelled(incident.class)}</h2>
+    <h2>
+      {spelled(incident.class)}
+      {incident.drill && <span class="drill">drill</span>}
+    </h2>
     <p class="incident-line">
       <SeverityMark severity={incident.severity} />
       <StateMark state={incident.state} />
@@ -150,13 +160,22 @@ const Containment = ({ incident, isNow }: { readonly incident: Incident; readonl
       <h3>
         Containment{' '}
         {containment !== undefined &&
+          incident.drill !== true &&
           (incident.state === 'resolved' ? (
             <ReleaseBadge incident={incident} isNow={isNow} />
           ) : (
             <span class={`badge ${containment.status}`}>{containment.status}</span>
           ))}
       </h3>
-      {containment !== undefined && <Deliveries incident={incident.id} containment={containment} isNow={isNow} />}
+      {containment !== undefined && (
+        <Deliveries incident={incident.id} deliveries={containment.actions} isNow={isNow && incident.drill !== true} />
+      )}
+      {incident.drill_releases !== undefined && incident.drill_releases.length > 0 && (
+        <>
+          <h4>Released again</h4>
+          <Deliveries incident={incident.id} deliveries={incident.drill_releases} isNow={false} />
+        </>
+      )}
       {containment === undefined && actions.length > 0 && <p>{actions.map(spelled).join(', ')}</p>}
       {containment === undefined && actions.length === 0 && <p class="hint">Nothing has been contained.</p>}
     </section>

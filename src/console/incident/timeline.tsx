@@ -65,6 +65,7 @@ const CONTAINMENT_PHRASES: Readonly<Record<ContainmentEvent, string>> = {
   'containment.failed': 'failed',
   'containment.lost': 'lost',
   'containment.retried': 'to be tried again',
+  'containment.spared': 'spared by the drill',
   'containment.heard': 'sign of life',
 };
 
@@ -95,6 +96,9 @@ const Said = ({ entry }: { readonly entry: IncidentEntry }) => {
             </>
           )}
         </span>
+      )}
+      {'resolution' in data && data.resolution !== undefined && (
+        <span class="resolution"> as {spelled(data.resolution).toLowerCase()}</span>
       )}
       {note !== undefined && (
         <blockquote>

@@ -2,6 +2,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { TargetedSubmitEvent } from 'preact';
 import { COMMAND_TABLE } from '../../../machines/commands.ts';
 import { obstacleFor } from '../identity.ts';
+import { type Resolution, RESOLUTIONS } from '../../../machines/vocabulary.ts';
 import { announce } from '../live-region.ts';
 import { Dialog } from '../parts/dialog.tsx';
 import { useLiveResource } from '../live-resource.ts';
@@ -19,6 +20,7 @@ export const BulkDialog = ({ command, ids }: BulkCommand) => {
   const [answers, setAnswers] = useState<ReadonlyMap<string, CommandAnswer>>();
   const [isUnderWay, setUnderWay] = useState(false);
   const [note, setNote] = useState('');
+  const [resolution, setResolution] = useState<Resolution | undefined>(undefined);
   const [isUnsent, setUnsent] = useState(false);
   const abort = useRef(new AbortController());
   const closeButton = useRef<HTMLButtonElement>(null);
@@ -43,7 +45,7 @@ export const BulkDialog = ({ command, ids }: BulkCommand) => {
       known.set(id, answer);
       setAnswers(new Map(known));
     };
-    await sendBulkCommand({ command, ids }, note, addAnswer, abort.current.signal);
+    await sendBulkCommand({ command, ids }, { note, resolution }, addAnswer, abort.current.signal);
     setUnderWay(false);
     if (known.size === 0) {
       // Nobody entered the token: the command can still be given.
@@ -80,6 +82,23 @@ export const BulkDialog = ({ command, ids }: BulkCommand) => {
           />
         </label>
         {command === 'resolve' && answers === undefined && <NotRecovered ids={ids} onLeave={close} />}
+        {command === 'resolve' && (
+          <label>
+            {ids.length === 1 ? 'What it was' : 'What they were'}
+            <select
+              value={resolution ?? ''}
+              disabled={answers !== undefined}
+              onChange={({ currentTarget }) => setResolution(RESOLUTIONS.find((name) => name === currentTarget.value))}
+            >
+              <option value="">not said</option>
+              {RESOLUTIONS.map((name) => (
+                <option key={name} value={name}>
+                  {spelled(name)}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
         {answers !== undefined && <Answers ids={ids} answers={answers} done={done} isUnderWay={isUnderWay} />}
         {isUnsent && (
           <p class="error" role="alert">

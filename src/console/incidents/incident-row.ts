@@ -18,6 +18,8 @@ export interface IncidentRow {
   readonly source: string;
   /** Whether the source mixes scripts, or looks like another one. */
   readonly source_suspicious?: true;
+  /** Whether it is a drill. */
+  readonly drill?: true;
   readonly description: string;
   readonly created_at: string;
   readonly occurrences: number;
@@ -63,6 +65,7 @@ export const rowOf = (incident: ListedIncident): IncidentRow => ({
   occurrences: incident.occurrences,
   version: incident.version,
   ...(incident.source_suspicious && { source_suspicious: true as const }),
+  ...(incident.drill && { drill: true as const }),
   ...(incident.containment && { containment: incident.containment.status }),
   ...(incident.recovery && incident.recovery.missing.length > 0 && { needs_recovery: true as const }),
   ...(incident.alike && { alike: incident.alike }),
@@ -80,7 +83,7 @@ const shared = (actions: readonly ContainmentAction[]): readonly ContainmentActi
 
 /** The row of an incident that an entry reports. */
 export const rowOfReport = ({ timestamp, data }: EntryOf<'incident.reported'>): IncidentRow => {
-  const { incident, version, state, severity, report, rule, source_suspicious, intents } = data;
+  const { incident, version, state, severity, report, rule, source_suspicious, drill, intents } = data;
   const missing = RECOVERY_STEPS.filter((step) => rule.recovery?.[step] === true);
   return rowOf({
     id: incident,
@@ -89,6 +92,7 @@ export const rowOfReport = ({ timestamp, data }: EntryOf<'incident.reported'>): 
     state,
     source: report.source,
     ...(source_suspicious && { source_suspicious }),
+    ...(drill && { drill }),
     description: report.description,
     created_at: timestamp,
     occurrences: 1,

@@ -79,6 +79,11 @@ export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen, unfold
       </span>
       <span role="gridcell" class="cell class">
         <span class="cut">{spelled(row.class)}</span>
+        {row.drill && (
+          <span class="drill" title="A rehearsal: it counts nowhere">
+            drill
+          </span>
+        )}
         {row.occurrences > 1 && (
           <span class="times" title={`Reported ${grouped(row.occurrences)} times`}>
             ×{grouped(row.occurrences)}

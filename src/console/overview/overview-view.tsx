@@ -14,6 +14,7 @@ import { counted, duration, grouped, spelled } from '../format.ts';
 import { HOUR } from '../../clock.ts';
 import { now } from '../now.ts';
 import { activity, hours, SPANS_OF_HOURS } from './activity.ts';
+import { GuardsSection } from './guards-section.tsx';
 import { HoursChart } from './hours-chart.tsx';
 
 const ATTENDED_STATES = STATES.filter((state) => !UNATTENDED_STATES.includes(state));
@@ -48,6 +49,7 @@ export const OverviewView = () => {
         )}
       </section>
       <Recoveries />
+      <GuardsSection />
       <section aria-labelledby="hours">
         <div class="section-head">
           <h2 id="hours">The last {SPAN_WORDS[hours.value]}</h2>

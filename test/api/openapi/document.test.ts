@@ -44,6 +44,8 @@ const ELSEWHERE = [
   'GET /api/v1/containment/{action} 503',
   'POST /api/v1/archive 503',
   'POST /api/v1/webhooks/retry 503',
+  // See guard-watch.test.ts: only what is news is written.
+  'POST /api/v1/heartbeat 503',
 ];
 
 const REPORT = { class: 'prompt_injection', source: 'tool-firewall', description: 'a test', evidence: { a: [1.5] } };
@@ -252,17 +254,39 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     await send('', { body: { action: 'freeze_agent', incident_id: UNKNOWN } });
   },
   'GET /api/v1/webhooks/skipped': ask,
-  'POST /api/v1/webhooks/retry': async ({ send, service, policy }) => {
+  'POST /api/v1/webhooks/retry': async ({ send, service, policy, report }) => {
     const webhook = 'http://127.0.0.1:9/';
     writeFileSync(policy, `version: 1\nnotify: [ { url: "${webhook}" } ]\n`);
     await service.post('/api/v1/reload');
-    await service.until(async () => (await service.get('/health')).json.notify[0]?.behind > 0);
-    // The last entry is then one that the webhook gets.
-    await service.report();
+    await service.until(async () => (await service.get('/health')).json.notify.length > 0);
+    // Where nothing waits for it the feed is at the end of the log.
+    await report(OPEN_REPORT);
     const { last_seq } = (await service.get('/health')).json.audit;
     const { status } = await send('', { body: { webhook, seq: last_seq, by: 'ada' } });
     expect(status).to.equal(200);
     await send('', { body: { webhook, seq: 1_000_000 } });
+    writeFileSync(policy, 'version: 1\n');
+    await service.post('/api/v1/reload');
+  },
+  'POST /api/v1/heartbeat': async ({ send, service, policy }) => {
+    writeFileSync(policy, 'version: 1\nexpect: [{ source: runtime-attestor, every: 5m }]\n');
+    await service.post('/api/v1/reload');
+    const { json } = await send('', { body: { source: 'runtime-attestor' } });
+    expect(json.status).to.equal('heard');
+    await send('', { body: { source: 'nobody' } });
+    writeFileSync(policy, 'version: 1\n');
+    await service.post('/api/v1/reload');
+  },
+  'POST /api/v1/drill': async ({ send, service, policy }) => {
+    const target = '{ engage: { url: "http://127.0.0.1:9/", action: off }, drill: true }';
+    writeFileSync(policy, `version: 1\noverdue_after: 1s\ntargets: { disable_airlock: ${target} }\n`);
+    await service.post('/api/v1/reload');
+    const { json } = await send('', { body: { class: 'attestation_failure', by: 'ada', note: 'a test' } });
+    await send('', { body: { class: 'attestation_failure' } });
+    await service.until(async () => {
+      const { json: incident } = await service.get(`/api/v1/incidents/get?id=${json.id}`);
+      return incident.state === 'resolved';
+    });
     writeFileSync(policy, 'version: 1\n');
     await service.post('/api/v1/reload');
   },
@@ -379,6 +403,7 @@ describe('the description of the API', () => {
         archive: ARCHIVE,
         confirm: { ...FREEZE, observed: 'released' },
         retry: { action: 'quarantine_model' },
+        drill: { class: 'tool_call_burst' },
         'acknowledge-damage': { finding: 'checkpoint_removed' },
         ack: { incident_id: recovering },
         reattest: { incident_id: recovering },

@@ -111,6 +111,10 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     webhooks: { skipped: () => [], retry: async ({ webhook, seq }) => ({ webhook, seq }) },
     acknowledgeDamage: async (finding) => ({ acknowledged: [finding] }),
     archive: async () => ({ archived: [], staying: [] }),
+    drills: { start: async () => KNOWN },
+    guards: {
+      heartbeat: async (source) => ({ source, every_seconds: 300, status: 'heard', heard_at: null }),
+    },
     posture: {
       read: (action) => ({
         action,
