@@ -1,7 +1,7 @@
 /** What an incident's recovery still needs, and which commands do it. */
 import type { NextTransition } from '../../machines/transitions.ts';
 import { RECOVERY_STEPS, type RecoveryStep } from '../../machines/vocabulary.ts';
-import { RECOVERY_ACTS, type RecoveryAct, WAIVER } from '../domain/recovery-steps.ts';
+import { RECOVERY_ACTS, type RecoveryAct, WAIVER, whoMay } from '../domain/recovery-steps.ts';
 import type { Incident } from '../client/shapes.ts';
 import { styled, TROUBLE_STYLE } from './terminal/colour.ts';
 import { printable } from './terminal/printable.ts';
@@ -30,7 +30,7 @@ const waiverLines = (id: string): readonly string[] => actLines('or it is waived
 
 const actLines = (what: string, act: RecoveryAct, id: string): readonly string[] => [
   what,
-  `  ${printable(commandOf(act, id))}  (${act.who})`,
+  `  ${printable(commandOf(act, id))}  (${whoMay(act)})`,
 ];
 
 /** The recovery of an incident: what is done and by whom, what is missing and how it is done. */

@@ -7,6 +7,7 @@ import {
   RECOVERY_ACTS,
   type RecoveryStatus,
   WAIVER,
+  whoMay,
 } from '../domain/recovery-steps.ts';
 import { Refused } from '../client/errors.ts';
 import { ApiClient, type ApiOptions, withApiClient, withQuery } from './api-client.ts';
@@ -31,7 +32,7 @@ export const define = (command: Command): Command =>
     for (const step of RECOVERY_STEPS) if (missing.has(step)) writeNotice(hintFor(step));
     return missing.size === 0
       ? undefined
-      : writeNotice(`or it is waived: ${commandOf(WAIVER, '<id>')} (${WAIVER.who})`);
+      : writeNotice(`or it is waived: ${commandOf(WAIVER, '<id>')} (${whoMay(WAIVER)})`);
   });
 
 /** All that are not complete, or those of the named incidents, complete or not. */
@@ -53,7 +54,7 @@ async function found(api: ApiClient, ids: readonly string[]): Promise<readonly P
 
 const hintFor = (step: RecoveryStep): string => {
   const act = RECOVERY_ACTS[step];
-  return `${step}: ${commandOf(act, '<id>')} (${act.who})`;
+  return `${step}: ${commandOf(act, '<id>')} (${whoMay(act)})`;
 };
 
 const columns = (now: number): readonly Column<PendingRecovery>[] => [

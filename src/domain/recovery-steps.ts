@@ -2,15 +2,17 @@
  * What an incident may need before it may be resolved: what each step means, who may take it, and how. For the command
  * line and the console.
  */
-import type { IncidentClass, RecoveryStep, Severity } from '../../machines/vocabulary.ts';
+import type { IncidentClass, RecoveryStep, Role, Severity } from '../../machines/vocabulary.ts';
 
 export interface RecoveryAct {
   /** The last part of its path, and its subcommand of `incident-recorder recovery`. */
   readonly name: 'ack' | 'reattest' | 'waive';
   /** What it does, in a few words. */
   readonly summary: string;
-  /** Who may do it. */
-  readonly who: string;
+  /** The roles that may do it, one of them. */
+  readonly roles: readonly Role[];
+  /** Who may not, although they have the role. */
+  readonly except?: string;
 }
 
 /** What fulfils each step. */
@@ -19,13 +21,14 @@ export const RECOVERY_ACTS: Readonly<Record<RecoveryStep, RecoveryAct & { readon
     name: 'ack',
     summary: 'acknowledge that the machine may be trusted again',
     needs: 'somebody acknowledges that the machine may be trusted again',
-    who: 'the role recovery, but not who reported it',
+    roles: ['recovery'],
+    except: 'who reported it',
   },
   attest: {
     name: 'reattest',
     summary: 'ask the attestor to prove what the machine runs',
     needs: 'the attestor proves what the machine runs',
-    who: 'the role recovery',
+    roles: ['recovery'],
   },
 };
 
@@ -33,8 +36,12 @@ export const RECOVERY_ACTS: Readonly<Record<RecoveryStep, RecoveryAct & { readon
 export const WAIVER: RecoveryAct = {
   name: 'waive',
   summary: 'resolve without what is missing, for a reason that is recorded and alerted',
-  who: 'the role admin',
+  roles: ['admin'],
 };
+
+/** `the role recovery, but not who reported it` */
+export const whoMay = ({ roles, except }: RecoveryAct): string =>
+  `the role ${roles.join(' or ')}${except === undefined ? '' : `, but not ${except}`}`;
 
 export const pathOfAct = ({ name }: RecoveryAct): string => `/api/v1/recovery/${name}`;
 

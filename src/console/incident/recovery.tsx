@@ -3,7 +3,7 @@ import type { TargetedSubmitEvent } from 'preact';
 import type { RecoveryStep } from '../../../machines/vocabulary.ts';
 import type { Incident } from '../../domain/incident.ts';
 import type { IncidentRecovery, RecoveryStamp } from '../../domain/recovery.ts';
-import { pathOfAct, RECOVERY_ACTS, type RecoveryAct, WAIVER } from '../../domain/recovery-steps.ts';
+import { pathOfAct, RECOVERY_ACTS, type RecoveryAct, WAIVER, whoMay } from '../../domain/recovery-steps.ts';
 import { announce } from '../live-region.ts';
 import { NotSent, perform } from '../operator.ts';
 import { Dialog } from '../parts/dialog.tsx';
@@ -48,7 +48,7 @@ export const Recovery = ({ incident: { id, state, recovery }, isNow }: RecoveryP
         {mayAct && isIncomplete && (
           <li class="delivery">
             <strong>Or waive it</strong>
-            <span class="detail">It is recorded and alerted. Who may: {WAIVER.who}.</span>
+            <span class="detail">It is recorded and alerted. Who may: {whoMay(WAIVER)}.</span>
             <button type="button" onClick={() => setWaiving(true)}>
               Waive recovery…
             </button>
@@ -104,7 +104,7 @@ const Step = ({ id, step, recovery, mayAct }: StepProps) => {
       )}
       {isMissing && (
         <span class="detail">
-          {spelled(act.needs)}. Who may: {act.who}.
+          {spelled(act.needs)}. Who may: {whoMay(act)}.
         </span>
       )}
       {isMissing && mayAct && <ActButton act={act} id={id} label={isAsked ? 'Ask again now' : LABELS[act.name]} />}
@@ -227,7 +227,7 @@ const WaiveDialog = ({ id, onClose }: { readonly id: string; readonly onClose: (
       <form onSubmit={(event) => void start(event)}>
         <p class="hint">
           The incident may be resolved without what is missing. Who waives it and why is recorded, and an alert is
-          raised. Who may: {WAIVER.who}.
+          raised. Who may: {whoMay(WAIVER)}.
         </p>
         <label>
           Reason, for the log

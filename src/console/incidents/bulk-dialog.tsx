@@ -7,7 +7,7 @@ import { announce } from '../live-region.ts';
 import { Dialog } from '../parts/dialog.tsx';
 import { useLiveResource } from '../live-resource.ts';
 import { recoveries } from '../recoveries.ts';
-import { missingOf, RECOVERY_ACTS, WAIVER } from '../../domain/recovery-steps.ts';
+import { missingOf, RECOVERY_ACTS, WAIVER, whoMay } from '../../domain/recovery-steps.ts';
 import { counted, spelled } from '../format.ts';
 import { incidentFragment } from '../route.ts';
 import { type BulkCommand, bulkCommand, type CommandAnswer, sendBulkCommand } from './bulk-command.ts';
@@ -151,14 +151,14 @@ const NotRecovered = ({ ids, onLeave }: NotRecoveredProps) => {
             </a>
             {missingOf(one).map((step) => (
               <p key={step}>
-                {spelled(RECOVERY_ACTS[step].needs)}. Who may: {RECOVERY_ACTS[step].who}.
+                {spelled(RECOVERY_ACTS[step].needs)}. Who may: {whoMay(RECOVERY_ACTS[step])}.
               </p>
             ))}
           </li>
         ))}
       </ul>
       {others > 0 && <p>and {counted(others, 'other')}</p>}
-      <p>It is done where the incident is shown. There {WAIVER.who} may waive it.</p>
+      <p>It is done where the incident is shown. There {whoMay(WAIVER)} may waive it.</p>
     </div>
   );
 };
