@@ -160,6 +160,8 @@ export async function serve(
   releases.defer(() => server.close(log.failure === undefined ? GRACE : GRACE_AFTER_FAILURE));
   releases.defer(() => events.close());
   releases.defer(() => posture.stop());
+  // Who waits for the attestor is answered before the server closes.
+  releases.defer(() => reattestation.stop());
   const heart = setInterval(beatOf(record, containment, access, logger), HEARTBEAT);
   releases.defer(() => clearInterval(heart));
 
