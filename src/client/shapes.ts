@@ -76,7 +76,7 @@ export interface Incident extends IncidentStamps {
   /** What must be done before it may be resolved, if its rule asks for that. */
   readonly recovery?: Recovery;
   /** Who reported it by a token of their own: names of principals. None of them may acknowledge its recovery. */
-  readonly reported_by?: readonly string[];
+  readonly reporters?: readonly string[];
   /** The latest note of a person. */
   readonly note?: string;
   readonly dedup_key?: string;

@@ -65,8 +65,8 @@ export function decideRecovery(
 }
 
 /** Whether somebody has reported the incident. Who shares a token with others can't be told apart from them. */
-const hasReported = ({ incident: { reported_by = [] } }: IncidentRecord, caller: Caller | undefined): boolean =>
-  caller !== undefined && hasOwnToken(caller) && reported_by.includes(caller.principal);
+const hasReported = ({ incident: { reporters = [] } }: IncidentRecord, caller: Caller | undefined): boolean =>
+  caller !== undefined && hasOwnToken(caller) && reporters.includes(caller.principal);
 
 function draftOf(
   about: { readonly incident: string; readonly version: number; readonly state: IncidentDraft['data']['state'] } & {

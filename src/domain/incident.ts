@@ -80,7 +80,7 @@ export interface Incident extends Stamps {
   /** What must be done before it may be resolved, if a rule has asked for that. */
   readonly recovery?: IncidentRecovery;
   /** Who reported it by a token of their own: names of principals. None of them may acknowledge its recovery. */
-  readonly reported_by?: readonly string[];
+  readonly reporters?: readonly string[];
   /** The latest note that a person left. */
   readonly note?: string;
   readonly dedup_key?: string;
@@ -213,7 +213,7 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
     ...(report.dedup_key === undefined ? {} : { dedup_key: report.dedup_key }),
     occurrences: snapshot.context.occurrences,
     ...recoveryIn(undefined, entry, undefined, snapshot),
-    ...reporters(undefined, entry),
+    ...reportersAfter(undefined, entry),
     version,
     hash: entry.entry_hash,
   };
@@ -267,13 +267,13 @@ function recoveryIn(
 }
 
 /** Who has reported the incident so far. Whoever reports with a token that several share can't be told apart. */
-function reporters(
+function reportersAfter(
   incident: Incident | undefined,
   { data }: EntryOf<'incident.reported'> | EntryOf<'incident.recurred'>,
-): Pick<Incident, 'reported_by'> | undefined {
-  const known = incident?.reported_by ?? [];
+): Pick<Incident, 'reporters'> | undefined {
+  const known = incident?.reporters ?? [];
   if (!hasOwnToken(data) || known.includes(data.principal)) return undefined;
-  return { reported_by: [...known, data.principal] };
+  return { reporters: [...known, data.principal] };
 }
 
 /** The outcomes that are known once an entry has changed the containment of an incident. */
@@ -334,7 +334,7 @@ function recurred(
   const counted = {
     occurrences: snapshot.context.occurrences,
     last_seen_at: entry.timestamp,
-    ...reporters(incident, entry),
+    ...reportersAfter(incident, entry),
   };
   const { severity, default_severity, reported_severity, report, rule, intents = [] } = entry.data;
   if (severity === undefined || rule === undefined) return counted;

@@ -171,7 +171,7 @@ describe('the recovery of an incident on record', () => {
         expect(status).to.equal(403);
         expect(message).to.equal('forbidden: who reported the incident may not acknowledge its recovery');
       }
-      expect(recording.incident(id)?.reported_by).to.deep.equal(['canary', 'ada']);
+      expect(recording.incident(id)?.reporters).to.deep.equal(['canary', 'ada']);
       await recoveries().acknowledge(id, as('bob', 'recovery'));
       expect(missing(id)).to.deep.equal([]);
     });
@@ -180,7 +180,7 @@ describe('the recovery of an incident on record', () => {
       const { id } = await report('manifest_mismatch', { ...shared(), role: 'reporter' });
       await recoveries().acknowledge(id, shared('ada (SOC)'));
       expect(recording.incident(id)?.recovery?.acknowledged).to.deep.include({ by: 'ada (SOC)', claimed: true });
-      expect(recording.incident(id)).to.not.have.property('reported_by');
+      expect(recording.incident(id)).to.not.have.property('reporters');
     });
 
     it('only where that is asked for', async () => {

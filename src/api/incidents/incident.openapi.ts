@@ -85,7 +85,7 @@ export const incident = named(
     ),
     ...stamps,
     recovery: maybe(recovery),
-    reported_by: maybe(
+    reporters: maybe(
       meaning(z.array(text()), 'Who reported it by a token of their own; none of them may acknowledge its recovery.'),
     ),
     note: maybe(meaning(text(), 'The latest note that a person left.')),
