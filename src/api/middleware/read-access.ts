@@ -12,7 +12,7 @@ const CONSOLE_FILES = '/console/';
 /** Who may read what besides readers. A route that asks for a role of its own is among them. */
 const OTHER_READERS: readonly { readonly path: RegExp; readonly roles: readonly Role[] }[] = [
   { path: /^\/api\/v1\/containment(?:\/|$)/, roles: ['implementer'] },
-  { path: /^\/api\/v1\/recovery\/status$/, roles: ['operator', 'recovery', 'auditor', 'admin'] },
+  { path: /^\/api\/v1\/recovery\/status$/, roles: ['recovery'] },
 ];
 
 /**
