@@ -203,6 +203,8 @@ export async function serve(
   releases.defer(() => posture.stop());
   releases.defer(() => answers.stop());
   releases.defer(() => Promise.all([guards.stop(), heartbeats.stop()]).then(() => {}));
+  // Who waits for the attestor is answered before the server closes.
+  releases.defer(() => reattestation.stop());
   const heart = setInterval(beatOf(record, containment, guards, heartbeats, access, logger), HEARTBEAT);
   releases.defer(() => clearInterval(heart));
 

@@ -85,8 +85,7 @@ export class Reattestation {
    */
   async request(id: string, caller: Caller, note?: string): Promise<IncidentRecord> {
     const { incidents, attestor } = this.#dependencies;
-    if (attestor === undefined) {
-      incidents.actor(id).read();
+    if (attestor === undefined && incidents.actor(id).read().incident.recovery?.missing.includes('attest') === true) {
       throw new RecorderError('attestor_unavailable', NO_ATTESTOR);
     }
     if (this.#waiting >= MOST_WAITING) {
@@ -115,11 +114,12 @@ export class Reattestation {
   /** Breaks off what is asked; the next start asks again. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    for (const id of this.#waiters.keys()) this.#fail(id, new RecorderError('stopping', 'the recorder is stopping'));
+    for (const id of this.#waiters.keys()) this.#fail(id, stopping());
     await this.#working;
   }
 
   async #outcome(id: string): Promise<IncidentRecord> {
+    if (this.#stopping.signal.aborted) throw stopping();
     const ended = new AbortController();
     const waiter = Promise.withResolvers<IncidentRecord>();
     const one: Waiter = { settle: waiter.resolve, fail: waiter.reject };
@@ -243,6 +243,10 @@ export class Reattestation {
 
 const needless = ({ incident: { state } }: IncidentRecord): RecorderError =>
   new RecorderError('illegal_transition', 'its recovery is waived: no attestation is asked for', { fields: { state } });
+
+/** The request is on record: the next start asks the attestor. */
+const stopping = (): RecorderError =>
+  new RecorderError('stopping', 'the recorder is stopping; the request stays on record, and the next start asks again');
 
 const unavailable = (error: string): RecorderError =>
   new RecorderError(

@@ -244,7 +244,7 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
     ...(report.dedup_key === undefined ? {} : { dedup_key: report.dedup_key }),
     occurrences: snapshot.context.occurrences,
     ...recoveryIn(undefined, entry, undefined, snapshot),
-    ...reporters(undefined, entry),
+    ...reportersAfter(undefined, entry),
     version,
     hash: entry.entry_hash,
   };
@@ -298,7 +298,7 @@ function recoveryIn(
 }
 
 /** Who has reported the incident so far. Whoever reports with a token that several share can't be told apart. */
-function reporters(
+function reportersAfter(
   incident: Incident | undefined,
   { data }: EntryOf<'incident.reported'> | EntryOf<'incident.recurred'>,
 ): Pick<Incident, 'reporters'> | undefined {
@@ -376,7 +376,7 @@ function recurred(
   const counted = {
     occurrences: snapshot.context.occurrences,
     last_seen_at: entry.timestamp,
-    ...reporters(incident, entry),
+    ...reportersAfter(incident, entry),
   };
   const { severity, default_severity, reported_severity, escalated_by, report, rule, intents = [] } = entry.data;
   if (severity === undefined || rule === undefined) return counted;

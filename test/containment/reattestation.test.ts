@@ -231,6 +231,7 @@ describe('re-attestation', () => {
       503,
       'RUNTIME_ATTESTOR_URL is not set: there is no attestor to ask',
     ]);
+    expect((await refusalOf(lane.request(plain, ADA))).status).to.equal(409);
     expect(events()).to.deep.equal([]);
   });
 });

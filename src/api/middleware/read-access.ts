@@ -15,7 +15,7 @@ const CONSOLE_FILES = '/console/';
 const OTHER_READERS: readonly { readonly path: RegExp; readonly roles: readonly Role[] }[] = [
   { path: /^\/api\/v1\/access\/me$/, roles: ROLES },
   { path: /^\/api\/v1\/containment(?:\/|$)/, roles: ['implementer'] },
-  { path: /^\/api\/v1\/recovery\/status$/, roles: ['operator', 'recovery', 'auditor', 'admin'] },
+  { path: /^\/api\/v1\/recovery\/status$/, roles: ['recovery'] },
 ];
 
 /**

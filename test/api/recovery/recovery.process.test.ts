@@ -194,6 +194,21 @@ describe('recovery over the API', function () {
     await home.expectSound();
   });
 
+  it('answers who waits for the attestor before it stops', async () => {
+    await run();
+    const incident_id = await report('canary');
+    attestor.behaviours = [() => {}];
+    const waiting = post('recovery/reattest', { incident_id }, 'ada');
+    await eventually(() => attestor.nonces.length === 1);
+    service.process.kill('SIGTERM');
+    const { status, json } = await waiting;
+    expect([status, json.error]).to.deep.equal([
+      503,
+      'the recorder is stopping; the request stays on record, and the next start asks again',
+    ]);
+    expect(await service.ended).to.equal(0);
+  });
+
   it('with the one shared token, takes what is claimed', async () => {
     await run(false, false);
     const incident_id = await report();
