@@ -10,11 +10,13 @@ import type { Entry, EscalatedBy } from '../domain/entries.ts';
 import { type Escalation, escalatedBy, escalationOf } from '../domain/escalation.ts';
 import { countedIn, isReport, type ReportEntry, ReportTimes } from '../domain/report-times.ts';
 import { severityOf } from '../domain/severity.ts';
-import { repeatKey } from '../incidents/repeat-key.ts';
+import { RepeatKeys } from '../incidents/repeat-key.ts';
 import type { PolicyContent } from '../policy/policy.ts';
 
 /** How many incidents and repeated values are remembered: some 20 MiB. */
 const MOST_REMEMBERED = 50_000;
+
+const KEYS = new RepeatKeys('');
 
 /** What would have gone another way. */
 export type ReportChange =
@@ -90,7 +92,8 @@ export class ReportsWhatif {
     const { incident: recorded, report } = entry.data;
     const counted = countedIn(entry);
     const time = this.#times.timeOf(counted);
-    const escalation = escalationOf(this.#policy.escalate ?? [], report.class, this.#times, time);
+    const rules = (this.#policy.escalate ?? []).filter((rule) => rule.class === report.class);
+    const escalation = escalationOf(rules, report.class, this.#times, time);
     this.#times.take(counted, entry.data.seq);
     const repeated = this.#repeated(entry, time);
     const id = repeated ?? this.#incidents.get(recorded)?.sameAs ?? recorded;
@@ -107,7 +110,7 @@ export class ReportsWhatif {
   /** The incident whose report an entry's repeats. */
   #repeated({ data: { incident, report, principal } }: ReportEntry, time: number): string | undefined {
     const rule = this.#policy.rules[report.class];
-    const key = repeatKey(report, rule, keysOwner(principal));
+    const key = KEYS.of(report, rule, keysOwner(principal));
     if (key === undefined || rule.repeat === undefined) return undefined;
     const known = this.#repeats.get(key);
     const isRepeated =

@@ -31,6 +31,7 @@ import { WakeProof } from '../incidents/wake-proof.ts';
 import { Recorder } from '../incidents/recorder.ts';
 import { Recoveries } from '../incidents/recoveries.ts';
 import { ReportCounter } from '../incidents/report-counter.ts';
+import { RepeatKeys } from '../incidents/repeat-key.ts';
 import { RequestTags } from '../incidents/request-tag.ts';
 import { channelOf } from '../policy/targets.ts';
 import { logDamage, progressLog } from '../process-log.ts';
@@ -190,6 +191,7 @@ export async function openRecord(
     projections,
     policy: () => policy.current,
     reports,
+    repeats: new RepeatKeys(hash.digest('values of reports')),
     tags: new RequestTags(hash.digest('requests of reports')),
     channelOf: channel,
     early: () => catchUp.early,

@@ -155,14 +155,14 @@ function raised(
 }
 
 /** What the entry of a report keeps of what is known from those before it; most reports have nothing to keep. */
-const amongReports = (escalation: Escalation | undefined, repeat: string | undefined, among: Counted | undefined) =>
-  among === undefined && repeat === undefined
-    ? undefined
-    : {
-        ...(escalation === undefined ? {} : { escalated_by: escalatedBy(escalation) }),
-        ...(repeat === undefined ? {} : { repeat }),
-        ...(among?.clockStep === undefined ? {} : { clock_step_ms: among.clockStep }),
-      };
+function amongReports(escalation: Escalation | undefined, repeat: string | undefined, among: Counted | undefined) {
+  if (among === undefined) return repeat === undefined ? undefined : { repeat };
+  return {
+    ...(escalation === undefined ? {} : { escalated_by: escalatedBy(escalation) }),
+    ...(repeat === undefined ? {} : { repeat }),
+    ...(among.clockStep === undefined ? {} : { clock_step_ms: among.clockStep }),
+  };
+}
 
 /**
  * What follows from a message.

@@ -25,6 +25,7 @@ export const escalationText = ({ class: ofClass, reports, within_ms, to }: Escal
 
 /**
  * The rule that a report of a class meets, the one that raises most; of several, the first.
+ * @param rules those of the class
  * @param times the reports before it
  * @param time of the report
  */
@@ -36,7 +37,7 @@ export function escalationOf(
 ): Escalation | undefined {
   let met: Escalation | undefined;
   for (const rule of rules) {
-    if (rule.class !== ofClass || (met !== undefined && !isMoreSevere(rule.to, met.to))) continue;
+    if (met !== undefined && !isMoreSevere(rule.to, met.to)) continue;
     if (times.reaches(ofClass, rule.reports, rule.within, time)) met = rule;
   }
   return met;

@@ -13,6 +13,7 @@ import {
   type Directive,
   type IncidentClass,
   type Resolution,
+  type Rule,
 } from '../../machines/vocabulary.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import { type Caller, keysOwner } from '../domain/caller.ts';
@@ -32,7 +33,7 @@ import { Bursts } from './bursts.ts';
 import { incidentId } from './incident-id.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { KnownSources } from './known-sources.ts';
-import { repeatKey } from './repeat-key.ts';
+import type { RepeatKeys } from './repeat-key.ts';
 import type { ReportCounter } from './report-counter.ts';
 import { ReportQuota } from './report-quota.ts';
 import type { RequestTags } from './request-tag.ts';
@@ -87,6 +88,7 @@ export interface RecorderDependencies {
   /** The policy that is in force. */
   readonly policy: () => Pick<PolicyContent, 'rules' | 'attention_after' | 'burst' | 'report_bytes_per_day'>;
   readonly tags: RequestTags;
+  readonly repeats: RepeatKeys;
   readonly reports: Pick<ReportCounter, 'count' | 'now'>;
   readonly channelOf: (action: ContainmentAction, directive: Directive) => Channel;
   readonly clock: Clock;
@@ -100,6 +102,7 @@ export class Recorder {
   readonly #known = new KnownSources();
   readonly #bursts: Bursts;
   readonly #quota: ReportQuota;
+  readonly #bareRules = new WeakMap<Rule, Rule>();
 
   constructor(dependencies: RecorderDependencies) {
     this.#dependencies = dependencies;
@@ -214,14 +217,15 @@ export class Recorder {
   /** Takes a report without a `dedup_key`: an occurrence of the incident whose report it repeats, if there is one. */
   #repeatOrOpen(report: Report, origin: Origin): Promise<Recorded> {
     const rule = this.#dependencies.policy().rules[report.class];
-    const key = repeatKey(report, rule, origin.owner);
+    const key = this.#dependencies.repeats.of(report, rule, origin.owner);
     if (key === undefined || rule.repeat === undefined) return this.#foldOrOpen(report, origin);
     const { within } = rule.repeat;
-    return this.#keys.run(`repeat ${key}`, async () => {
+    const repeating = { ...origin, repeat: key };
+    return this.#keys.run(`repeat ${key}`, () => {
       const id = this.#repeatedBy(key, within);
-      const repeating = { ...origin, repeat: key };
-      const recorded = id === undefined ? undefined : await this.#recur(id, report, repeating);
-      return recorded ?? this.#foldOrOpen(report, repeating);
+      // Most reports repeat nothing, and an async function more costs time.
+      if (id === undefined) return this.#foldOrOpen(report, repeating);
+      return this.#recur(id, report, repeating).then((recorded) => recorded ?? this.#foldOrOpen(report, repeating));
     });
   }
 
@@ -276,10 +280,20 @@ export class Recorder {
       counted: reports.count,
       caller: origin.caller,
     };
-    const rule = policy().rules[report.class];
+    const rule = this.#withoutRepeat(policy().rules[report.class]);
     const { request, repeat } = origin;
     const drafts = decideReport(id, report, rule, circumstances, { request, repeat, sourceSuspicious });
     return { incident: this.#documentOf(await incidents.actor(id).open(drafts)), change: 'created' };
+  }
+
+  /** The rule as the entry of a first report keeps it: it repeats nothing, and each key of an entry costs time. */
+  #withoutRepeat(rule: Rule): Rule {
+    if (rule.repeat === undefined) return rule;
+    const known = this.#bareRules.get(rule);
+    if (known !== undefined) return known;
+    const { repeat: _repeat, ...bare } = rule;
+    this.#bareRules.set(rule, bare);
+    return bare;
   }
 
   /** Whether a source could be taken for another one. @throws RecorderError `log_unavailable`, `starting` */

@@ -7,6 +7,7 @@
  *
  * Nothing is counted while the policy has neither rule.
  */
+import type { IncidentClass } from '../../machines/vocabulary.ts';
 import { type Clock, SECOND } from '../clock.ts';
 import type { Counted } from '../domain/decide-incident.ts';
 import type { DraftOf, IncidentDraft, IncidentEntry, Report } from '../domain/entries.ts';
@@ -41,6 +42,7 @@ export class ReportCounter {
   #ahead: number | undefined;
   #policy: Pick<PolicyContent, 'rules' | 'escalate'> | undefined;
   #isAsked = false;
+  #rules: ReadonlyMap<IncidentClass, readonly Escalation[]> = new Map();
 
   constructor(dependencies: ReportCounterDependencies) {
     this.#dependencies = dependencies;
@@ -53,13 +55,13 @@ export class ReportCounter {
    */
   readonly count = (report: Report, timestamp: string): Counted | undefined => {
     if (!this.#isAskedBy(this.#dependencies.policy())) return undefined;
-    const { escalate = [] } = this.#dependencies.policy();
+    const rules = this.#rules.get(report.class);
     const step = this.#step();
     let escalation: Escalation | undefined;
-    if (escalate.some((rule) => rule.class === report.class)) {
+    if (rules !== undefined) {
       const before = this.#counted();
       const time = before.timeOf({ timestamp: Date.parse(timestamp), step });
-      escalation = escalationOf(escalate, report.class, before, time);
+      escalation = escalationOf(rules, report.class, before, time);
     }
     return escalation === undefined && step === 0
       ? undefined
@@ -99,6 +101,7 @@ export class ReportCounter {
     if (policy === this.#policy) return this.#isAsked;
     const { rules, escalate = [] } = policy;
     this.#policy = policy;
+    this.#rules = Map.groupBy(escalate, (rule) => rule.class);
     this.#isAsked = escalate.length > 0 || Object.values(rules).some(({ repeat }) => repeat !== undefined);
     // What is not asked for is not kept.
     this.#all = undefined;

@@ -72,7 +72,7 @@ export class DatabaseProof {
     this.#parts = parts;
     this.#incident = new IncidentProof(parts);
     const { database } = parts;
-    this.#reports = new ReportsProof(database, parts.reports);
+    this.#reports = new ReportsProof(database, parts.reports, parts.incidents);
     this.#place = database.prepare(`
       SELECT seq, offset, length FROM entries
       WHERE incident = (SELECT number FROM incidents WHERE id = ?) AND version = ?`);

@@ -6,34 +6,40 @@
 import { CLASSES } from '../../machines/vocabulary.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
 import type { ArchivedRange, StoredEntry } from '../domain/entries.ts';
-import { countedIn, isReport, MOST_REPORTS, ReportTimes } from '../domain/report-times.ts';
+import { countedIn, isReport, MOST_REPORTS, type ReportEntry, ReportTimes } from '../domain/report-times.ts';
 import type { Database, Statement } from './database.ts';
+import type { Incidents } from './incidents.ts';
 import type { RecentReports } from './recent-reports.ts';
+
+/** Of how many values the latest entry may be due at the same time; of more it is not proved that it is the latest. */
+const MOST_DUE = 100_000;
 
 export class ReportsProof {
   readonly #reports: RecentReports;
+  readonly #incidents: Pick<Incidents, 'has'>;
   readonly #times = new ReportTimes();
   readonly #repeat: Statement;
-  readonly #beyond: Statement;
+  /** Entries that come later and must be the latest with certain values, by `seq`. */
+  readonly #due = new Map<number, string>();
   readonly #archived: ArchivedRange[] = [];
-  /** Whether there were repeated values when the proof began: what came later is the work of this process. */
-  readonly #hasRepeats: boolean;
   #difference: string | undefined;
 
-  constructor(database: Database, reports: RecentReports) {
+  constructor(database: Database, reports: RecentReports, incidents: Pick<Incidents, 'has'>) {
     this.#reports = reports;
+    this.#incidents = incidents;
     this.#repeat = database.prepare(
-      'SELECT key, incident, (SELECT id FROM incidents WHERE number = incident) AS id FROM repeats WHERE seq = ?',
+      'SELECT seq, (SELECT id FROM incidents WHERE number = incident) AS id FROM repeats WHERE key = ?',
     );
-    this.#beyond = database.prepare('SELECT 1 FROM repeats WHERE seq > ? LIMIT 1');
-    this.#hasRepeats = this.#beyond.get(-1) !== undefined;
   }
 
   /** Takes the next entry of the log. */
   take(entry: StoredEntry): void {
     if (entry.event === 'log.archived') this.#archived.push(...rangesOf(entry.data));
-    if (isReport(entry)) this.#times.take(countedIn(entry), entry.data.seq);
-    if (this.#hasRepeats) this.#difference ??= this.#compare(entry);
+    if (isReport(entry)) {
+      this.#times.take(countedIn(entry), entry.data.seq);
+      if (entry.data.repeat !== undefined) this.#difference ??= this.#compare(entry, entry.data.repeat);
+    }
+    this.#difference ??= this.#due.has(entry.data.seq) ? misnoted(entry.data.seq) : undefined;
   }
 
   /**
@@ -43,20 +49,28 @@ export class ReportsProof {
    */
   difference(head: number, last: number): string | undefined {
     if (this.#difference !== undefined) return this.#difference;
-    if (this.#beyond.get(last) !== undefined) return 'values are noted that the log does not have';
+    // What comes after the head is the work of this process.
+    const missed = [...this.#due.keys()].find((seq) => seq <= head || seq > last);
+    if (missed !== undefined) return misnoted(missed);
     return CLASSES.some((name) => !this.#isSame(name, head)) ? 'other reports are counted than the log has' : undefined;
   }
 
-  /** Whatever is noted for an entry must be what it says. */
-  #compare(entry: StoredEntry): string | undefined {
-    const { seq } = entry.data;
-    for (const { key, id } of this.#repeat.all(seq)) {
-      const isNoted = isReport(entry) && entry.data.repeat === key && entry.data.incident === id;
-      if (!isNoted) return `entry ${seq} does not say what is noted of it`;
-    }
+  /** What is noted of values must be the incident of the latest entry with them. */
+  #compare({ data: { seq, incident } }: ReportEntry, key: string): string | undefined {
+    const due = this.#due.get(seq);
+    this.#due.delete(seq);
+    if (due !== undefined && due !== key) return misnoted(seq);
+    const row = this.#repeat.get(key);
+    // Those of incidents that were archived are not noted any more.
+    if (row === undefined) return undefined;
+    const noted = Number(row.seq);
+    if (noted === seq) return row.id === incident ? undefined : misnoted(seq);
+    if (noted < seq) return this.#incidents.has(incident) ? misnoted(seq) : undefined;
+    if (this.#due.size < MOST_DUE) this.#due.set(noted, key);
     return undefined;
   }
 
+  /** Whether the latest reports of a class up to an entry are those that were counted here. */
   #isSame(name: (typeof CLASSES)[number], head: number): boolean {
     const isGone = (seq: number): boolean =>
       this.#archived.some(({ first_seq, last_seq }) => first_seq <= seq && seq <= last_seq);
@@ -75,6 +89,8 @@ export class ReportsProof {
       .every(({ seq, time }, index) => seq === before[index]!.seq && isSameTime(time, before[index]!.time));
   }
 }
+
+const misnoted = (seq: number): string => `entry ${seq} is not the latest with the values that are noted of it`;
 
 const reportsOf = (seqs: readonly number[], times: readonly number[], isMeant: (seq: number) => boolean) =>
   seqs.map((seq, index) => ({ seq, time: times[index]! })).filter(({ seq }) => isMeant(seq));

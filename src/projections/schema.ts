@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 23;
+export const LAYOUT = 24;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -98,7 +98,6 @@ export const SCHEMA = `
     seq INTEGER NOT NULL,
     time INTEGER NOT NULL
   ) WITHOUT ROWID;
-  CREATE INDEX repeats_by_seq ON repeats (seq);
 
   -- What holds each action in force: the deliveries of unresolved incidents. due is in milliseconds since the epoch; wait
   -- says why it is not known to be carried out (posture.ts), 0 when it is.

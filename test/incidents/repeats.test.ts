@@ -217,7 +217,7 @@ describe('a report that repeats another', () => {
   it('names its values by a short hash in the log, and the rule that applied', async () => {
     await reported({ evidence: { path: 'x'.repeat(10_000) } });
     const { data } = entries().find(({ event }) => event === 'incident.reported')!;
-    expect(data.repeat).to.match(/^[0-9a-f]{32}$/);
+    expect(data.repeat).to.match(/^[0-9a-f]{24}$/);
     expect(data.rule).to.deep.include({ repeat: { ...repeat } });
   });
 
