@@ -35,7 +35,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['policy', 'audit'],
   ['projections'],
   ['incidents'],
-  ['containment'],
+  ['containment', 'forensic'],
   ['client', 'config.ts', 'health.ts', 'process-log.ts', 'process-output.ts'],
   ['metrics', 'local-use.ts'],
   ['api', 'cli', 'console'],

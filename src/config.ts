@@ -32,6 +32,8 @@ export interface Config {
   readonly tokenPath: string;
   /** The file with the audit key. Without one the chain is plain SHA-256. */
   readonly keyPath: string | undefined;
+  /** The file with the key that signs forensic exports. Without one there are none. */
+  readonly forensicKeyPath?: string | undefined;
   /** Whether the group of the log's directory may write there. */
   readonly sharedLogDirectory: boolean;
   /** A directory of the recorder's own, for what must not be in a shared one. */
@@ -81,6 +83,7 @@ export const readConfig = (env: Environment, defaults: Environment = {}): Config
     logPath: read('AUDIT_LOG_PATH', '/var/lib/secure-ai/logs/incident-recorder-audit.jsonl', absolutePath),
     tokenPath: read('SERVICE_TOKEN_PATH', '/run/secure-ai/service-token', absolutePath),
     keyPath: read('AUDIT_HMAC_KEY_PATH', '', optionalPath),
+    forensicKeyPath: read('FORENSIC_HMAC_KEY_PATH', '', optionalPath),
     sharedLogDirectory: read('ALLOW_SHARED_LOG_DIRECTORY', '0', flag),
     stateDirectory: read('STATE_DIRECTORY', '', optionalPath),
     trustedBelow: '/',

@@ -4,6 +4,7 @@ import { consoleRoutes } from './console/routes.ts';
 import { containmentRoutes } from './containment/routes.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { eventRoutes } from './events/routes.ts';
+import { forensicRoutes } from './forensic/routes.ts';
 import { metricsRoutes } from './health/metrics.ts';
 import { healthRoutes } from './health/routes.ts';
 import { commandRoutes } from './incidents/commands.ts';
@@ -43,6 +44,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     policyRoutes,
     archiveRoutes,
     logRoutes,
+    forensicRoutes,
     containmentRoutes,
     webhookRoutes,
     openApiRoutes,

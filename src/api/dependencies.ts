@@ -11,6 +11,7 @@ import type { PostureReads } from '../containment/posture-reads.ts';
 import type { Notifier } from '../containment/notifier.ts';
 import type { Confirmations } from '../containment/confirmations.ts';
 import type { EventStreams } from './events/event-streams.ts';
+import type { ForensicExports } from '../forensic/forensic-export.ts';
 import type { Archivist } from '../incidents/archivist.ts';
 import type { IncidentReads } from '../incidents/incident-reads.ts';
 import type { Recorder } from '../incidents/recorder.ts';
@@ -56,6 +57,7 @@ export interface ApiDependencies {
   readonly archive: Archivist['archive'];
   readonly webhooks: Pick<ShownWebhooks, 'skipped'> & Pick<Notifier, 'retry'>;
   readonly acknowledgeDamage: LogFindings['acknowledge'];
+  readonly forensic: Pick<ForensicExports, 'prepare' | 'requireKey'>;
   readonly posture: Pick<PostureReads, 'read' | 'versionOf' | 'change' | 'waiting' | 'unverified'>;
   readonly receipts: Pick<Confirmations, 'confirm' | 'retry'>;
   /** The path of the file that describes the API. */

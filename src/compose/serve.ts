@@ -18,6 +18,7 @@ import { healthOf, reasonsOf, strandedWarnings } from '../health.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { logEntries } from '../process-log.ts';
 import type { RunningContainment } from './containment.ts';
+import { forensicExports } from './forensic.ts';
 import type { OpenRecord } from './record.ts';
 
 /** How long requests in flight may take to finish when the service stops. */
@@ -31,7 +32,10 @@ const builtFile = (name: string): string =>
   join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '../../dist' : '.', name);
 
 export interface ServeOptions {
-  readonly config: Pick<Config, 'bind' | 'allowNonLoopback' | 'readAccess' | 'maxBodyBytes'>;
+  readonly config: Pick<
+    Config,
+    'bind' | 'allowNonLoopback' | 'readAccess' | 'maxBodyBytes' | 'keyPath' | 'forensicKeyPath'
+  >;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly token: ServiceToken;
@@ -64,10 +68,11 @@ export async function serve(
   const logId = (): string | undefined => record.identity.id;
   const events = new EventStreams({ log, logId, kindOf: (id) => reads.kindOf(id), clock, logger });
 
+  const startedAt = timestamp(clock.now());
+  const forensic = forensicExports(record, config, token, clock, startedAt);
   startLog(record, stagesOf(record, containment, events, metrics, logger));
 
   const warnings = (): readonly string[] => warningsOf(record);
-  const startedAt = timestamp(clock.now());
   const reasons = (): readonly string[] => reasonsOf({ log, projections, token });
   metrics.watch({
     log,
@@ -128,6 +133,7 @@ export async function serve(
       return record.archivist.archive(before);
     },
     webhooks: { skipped: () => projections.webhooks.skipped(), retry: (request) => notifier.retry(request) },
+    forensic,
     posture,
     receipts: confirmations,
     console: new ConsoleFiles(builtFile('console')),

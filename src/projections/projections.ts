@@ -36,6 +36,7 @@ import { IncidentList } from './incident-list.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import { Incidents, type ShownIncidents } from './incidents.ts';
 import { Posture, type ShownPosture } from './posture.ts';
+import { type RecordSnapshot, RecordSnapshots } from './record-snapshot.ts';
 import { Sources } from './sources.ts';
 import { Statistics, Tally } from './statistics.ts';
 import type { SmallTables } from './tables-proof.ts';
@@ -96,6 +97,7 @@ export class Projections {
   readonly #keys: IdempotencyKeys;
   readonly #sources: Sources;
   readonly #current: CurrentReads;
+  readonly #snapshots: RecordSnapshots;
   #altered: string | undefined;
   #unfinished = false;
   #reading: (() => string) | undefined;
@@ -145,6 +147,7 @@ export class Projections {
       findings: this.#findings,
       lastSeq: () => this.#position.seq,
     });
+    this.#snapshots = new RecordSnapshots(database);
     this.#move = database.prepare(`
       INSERT INTO position (one, seq, hash, end, gaps) VALUES (1, ?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET seq = excluded.seq, hash = excluded.hash, end = excluded.end, gaps = excluded.gaps`);
@@ -219,6 +222,15 @@ export class Projections {
     if (reading !== undefined) throw new RecorderError('starting', reading, { cause: this.#fault });
     const message = 'what is on record is behind the audit log; try again';
     throw new RecorderError('log_unavailable', message, { cause: this.#fault });
+  }
+
+  /**
+   * The incidents as they are now, to be read a few at a time, and up to which entry that is.
+   * @throws RecorderError like `current`
+   */
+  snapshot(): { readonly incidents: RecordSnapshot; readonly position: Position } {
+    this.current();
+    return { incidents: this.#snapshots.take(), position: this.#position };
   }
 
   /** Takes entries that have just been written to the log, with what their actors have made of them. */
@@ -312,6 +324,7 @@ export class Projections {
 
   /** Forgets everything, so that the log can be applied from its beginning. */
   reset(): void {
+    this.#snapshots.end('the database is made again');
     this.flush();
     this.#database.empty();
     this.#posture.reload();
@@ -359,6 +372,7 @@ export class Projections {
   }
 
   close(): void {
+    this.#snapshots.end('the service stops');
     this.flush();
     this.#database.close();
   }
@@ -398,6 +412,9 @@ export class Projections {
     const changes = new Map<string, RecordChange>();
     const tally = new Tally();
     const store = (): void => {
+      if (this.#snapshots.areOpen) {
+        for (const { before } of changes.values()) if (before !== undefined) this.#snapshots.keep(before);
+      }
       for (const document of this.#incidents.store(changes.values())) this.#latest.set(document.id, document);
       this.statistics.add(tally);
       this.#posture.store(changes.values());
@@ -420,6 +437,7 @@ export class Projections {
   }
 
   #leave(data: ArchivedData, time: string): void {
+    this.#snapshots.end('incidents leave the record');
     this.activity.leave(data);
     this.#archive.leave(data, time, this.statistics);
     this.#sources.leave();
@@ -437,6 +455,7 @@ export class Projections {
 
   /** Goes back to what is committed. */
   #undo(fault: Error): void {
+    this.#snapshots.end('the database has no room');
     this.#database.rollBack();
     this.#posture.reload();
     this.#sources.forget();

@@ -8,6 +8,7 @@ import { archivePaths } from '../archive/archive.openapi.ts';
 import { commandPaths } from '../incidents/commands.openapi.ts';
 import { containmentPaths } from '../containment/containment.openapi.ts';
 import { eventPaths } from '../events/events.openapi.ts';
+import { forensicPaths } from '../forensic/forensic.openapi.ts';
 import { healthPaths } from '../health/health.openapi.ts';
 import { incidentPaths } from '../incidents/reads.openapi.ts';
 import { logPaths } from '../log/log.openapi.ts';
@@ -64,6 +65,7 @@ export const openApiDocument = () =>
       ...policyPaths,
       ...archivePaths,
       ...logPaths,
+      ...forensicPaths,
       ...healthPaths,
       ...metricsPaths,
       ...openApiPaths,

@@ -98,6 +98,10 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     console: { get: async () => undefined },
     webhooks: { skipped: () => [], retry: async ({ webhook, seq }) => ({ webhook, seq }) },
     acknowledgeDamage: async (finding) => ({ acknowledged: [finding] }),
+    forensic: {
+      requireKey: () => {},
+      prepare: async () => Promise.reject(new RecorderError('overloaded', 'FORENSIC_HMAC_KEY_PATH is not set')),
+    },
     archive: async () => ({ archived: [], staying: [] }),
     posture: {
       read: (action) => ({
