@@ -32,7 +32,7 @@ const BASE = [
 const LAYERS: readonly (readonly string[])[] = [
   ['json', 'statecharts'],
   ['domain'],
-  ['policy', 'audit'],
+  ['policy', 'audit', 'access'],
   ['projections'],
   ['incidents'],
   ['containment', 'forensic'],

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { ServiceToken } from '../src/api/service-token.ts';
+import { ServiceToken } from '../src/access/service-token.ts';
 import { systemClock } from '../src/clock.ts';
 import { readKey } from '../src/audit/key.ts';
 import { readConfig } from '../src/config.ts';

@@ -9,10 +9,11 @@ import { createApp } from '../api/app.ts';
 import { ConsoleFiles } from '../api/console/console-files.ts';
 import { EventStreams } from '../api/events/event-streams.ts';
 import { ApiServer } from '../api/server/api-server.ts';
-import type { ServiceToken } from '../api/service-token.ts';
+import type { ServiceToken } from '../access/service-token.ts';
 import type { DurableBatch } from '../audit/log.ts';
 import { type Clock, SECOND, timestamp } from '../clock.ts';
 import type { BindAddress, Config } from '../config.ts';
+import type { Caller } from '../domain/caller.ts';
 import type { TakenEntry } from '../domain/incident.ts';
 import { healthOf, reasonsOf, strandedWarnings } from '../health.ts';
 import { Metrics } from '../metrics/metrics.ts';
@@ -85,8 +86,8 @@ export async function serve(
     overdue,
     reasons,
   });
-  const reload = async (): Promise<object> => {
-    const { version, source, digest, loaded_at } = await policy.reload(log);
+  const reload = async (caller?: Caller): Promise<object> => {
+    const { version, source, digest, loaded_at } = await policy.reload(log, caller);
     logger.info({ digest, source }, 'policy reloaded');
     for (const warning of warnings()) logger.warn(warning);
     containment.followPolicy();
@@ -124,13 +125,13 @@ export async function serve(
     reading: () => projections.reading,
     metrics,
     activity: projections.activity,
-    token,
+    access: token,
     reload,
     openApi: builtFile('openapi.json'),
-    archive: async (before) => {
+    archive: async (before, caller) => {
       // Where a webhook is must outlive the entries that it has passed.
       await notifier.record();
-      return record.archivist.archive(before);
+      return record.archivist.archive(before, caller);
     },
     webhooks: { skipped: () => projections.webhooks.skipped(), retry: (request) => notifier.retry(request) },
     forensic,
@@ -145,7 +146,7 @@ export async function serve(
     allowNonLoopback: config.allowNonLoopback,
     overUnixSocket: config.bind.some(({ kind }) => kind !== 'tcp'),
   });
-  const server = await ApiServer.listen(app.callback(), config.bind, { log: logger, clock, token });
+  const server = await ApiServer.listen(app.callback(), config.bind, { log: logger, clock, access: token });
   releases.defer(() => server.close(log.failure === undefined ? GRACE : GRACE_AFTER_FAILURE));
   releases.defer(() => events.close());
   releases.defer(() => posture.stop());

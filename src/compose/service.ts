@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { setTimeout as rest } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { ServiceToken } from '../api/service-token.ts';
+import { ServiceToken } from '../access/service-token.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import type { BindAddress, Config } from '../config.ts';
 import { requireSafeLogDirectory, requireSafeWay, requireSeparateReaders } from '../path-trust.ts';

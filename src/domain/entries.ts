@@ -17,6 +17,7 @@ import type {
   State,
 } from '../../machines/vocabulary.ts';
 import type { JsonValue } from '../json/exact-json.ts';
+import type { Caller, Signed } from './caller.ts';
 
 export type JsonObject = { readonly [key: string]: JsonValue };
 
@@ -91,7 +92,8 @@ export type ReportedData = AboutIncident & {
   readonly request?: RequestTag;
   /** In place of `request` in old entries. */
   readonly idempotency?: Idempotency;
-} & SeverityOrigin;
+} & SeverityOrigin &
+  Partial<Caller>;
 
 /** `incident.recurred`. Old entries have only the report: they are counted and change nothing else. */
 export type RecurredData = AboutIncident & {
@@ -110,14 +112,14 @@ export type RecurredData = AboutIncident & {
   readonly request?: RequestTag;
   /** In place of `request` in old entries. */
   readonly idempotency?: Idempotency;
-} & SeverityOrigin;
+} & SeverityOrigin &
+  Partial<Caller>;
 
 /** `incident.contained` and the other events of commands. */
-export type CommandedData = AboutIncident & {
-  readonly by?: string;
-  readonly note?: string;
-  readonly intents: readonly RoutedIntent[];
-};
+export type CommandedData = AboutIncident &
+  Signed & {
+    readonly intents: readonly RoutedIntent[];
+  };
 
 /** `alert.raised` */
 export type AlertData = AboutIncident & {
@@ -165,7 +167,7 @@ export type Observed = (typeof OBSERVED)[number];
 export type ConfirmedData = AboutDelivery & {
   readonly attempt?: number;
   readonly receipt: Receipt;
-};
+} & Partial<Caller>;
 
 /** `containment.failed`: there will be no further attempt. */
 export type FailedData = AboutDelivery & {
@@ -190,13 +192,13 @@ export type OverdueData = AboutDelivery & {
 };
 
 /** `containment.lost` */
-export type LostData = AboutDelivery & { readonly reason: string };
+export type LostData = AboutDelivery & { readonly reason: string } & Partial<Caller>;
 
 /** `containment.retried`: an operator had it tried again. */
-export type RetriedData = AboutDelivery & { readonly via: Channel; readonly by?: string; readonly note?: string };
+export type RetriedData = AboutDelivery & { readonly via: Channel } & Signed;
 
 /** `containment.heard`: a sign of life of a service that had confirmed before. */
-export type HeardData = { readonly action: ContainmentAction; readonly directive: Directive };
+export type HeardData = { readonly action: ContainmentAction; readonly directive: Directive } & Partial<Caller>;
 
 /** A sealed segment and its place in the chain. */
 export type SegmentRange = {
@@ -244,7 +246,7 @@ export type ArchivedData = SegmentRange & {
   readonly earlier?: ArchiveSummary;
   /** What was found wrong with the log until then; older entries do not have it. */
   readonly findings?: readonly FindingOnRecord[];
-};
+} & Partial<Caller>;
 
 /** An entry that a webhook did not take while it took others. It is parked: the recorder tries it again. */
 export type ParkedEntry = {
@@ -280,9 +282,7 @@ export type WebhookRetriedData = {
   /** The entry that is sent again. */
   readonly retried_seq: number;
   readonly retried_event: string;
-  readonly by?: string;
-  readonly note?: string;
-};
+} & Signed;
 
 /** An entry that was skipped for a webhook. */
 export type SkippedEntry = {
@@ -323,7 +323,7 @@ export type PolicyReloadedData = {
   readonly previous_digest: string;
   /** What the policy before had and this one has not, by name. */
   readonly removed?: readonly string[];
-};
+} & Partial<Caller>;
 
 /** `log.repaired`: a torn tail was cut off and kept in a file of its own. */
 export type RepairedData = { readonly kept_as: string; readonly bytes: number; readonly after_seq: number };
@@ -339,7 +339,7 @@ export type DamageFoundData = {
 };
 
 /** `log.damage_acknowledged`: an operator has taken note of a finding. */
-export type DamageAcknowledgedData = { readonly finding: string; readonly by?: string; readonly note?: string };
+export type DamageAcknowledgedData = { readonly finding: string } & Signed;
 
 /** A finding, and whether it waits for an operator. */
 export type FindingOnRecord = DamageFoundData & { readonly found_at: string; readonly open: boolean };

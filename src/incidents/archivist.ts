@@ -20,6 +20,7 @@ import { summarizeArchive, areArchived, rangesOf } from '../audit/archived-range
 import type { AuditLog } from '../audit/log.ts';
 import type { SealedSegment } from '../audit/segments.ts';
 import { type Clock, HOUR, timestamp } from '../clock.ts';
+import type { Caller } from '../domain/caller.ts';
 import { RecorderError } from '../errors.ts';
 import type { EntryRange } from '../projections/archived-incidents.ts';
 import type { Projections } from '../projections/projections.ts';
@@ -73,20 +74,21 @@ export class Archivist {
   /**
    * Archives the sealed segments whose entries are all from before a time and whose incidents are all resolved.
    * @param before milliseconds since the epoch, at least a day ago
+   * @param caller who asks for it
    * @throws RecorderError `invalid_request` for a later time, `overloaded` while the log is still being verified,
    *   `log_unavailable`, also while the projections are behind the log; what was archived until then stays archived
    */
-  async archive(before: number): Promise<ArchiveOutcome> {
+  async archive(before: number, caller?: Caller): Promise<ArchiveOutcome> {
     const { clock, isVerified } = this.#dependencies;
     const latest = clock.now() - YOUNGEST;
     if (before > latest) {
       throw new RecorderError('invalid_request', `before must be at least a day ago, ${timestamp(latest)} or earlier`);
     }
     if (!isVerified()) throw new RecorderError('overloaded', 'the audit log is still being verified; try again later');
-    return this.#runs.run('archive', () => this.#archive(timestamp(before)));
+    return this.#runs.run('archive', () => this.#archive(timestamp(before), caller));
   }
 
-  async #archive(before: string): Promise<ArchiveOutcome> {
+  async #archive(before: string, caller: Caller | undefined): Promise<ArchiveOutcome> {
     const archived: ArchivedSegment[] = [];
     const staying: StayingSegment[] = [];
     const stayingEntries: EntryRange[] = [];
@@ -108,7 +110,7 @@ export class Archivist {
         const current = projections.current();
         const obstacle = current.obstacle(entries, stayingEntries);
         if (obstacle !== undefined) return obstacle;
-        const data = { ...range, ...current.summary(entries), earlier: summarizeArchive(recorded) };
+        const data = { ...range, ...current.summary(entries), earlier: summarizeArchive(recorded), ...caller };
         if (!isRecorded(description, recorded)) await this.#record(data, recorded);
         archived.push(await this.#move(segment, data));
         return undefined;

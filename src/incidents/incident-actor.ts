@@ -19,6 +19,7 @@ import type { incidentMachine } from '../../machines/incident.ts';
 import type { Channel, ContainmentAction, Directive, Rule } from '../../machines/vocabulary.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { type Clock, timestamp } from '../clock.ts';
+import type { Caller } from '../domain/caller.ts';
 import {
   type Circumstances,
   decide,
@@ -38,7 +39,8 @@ export type Inspect = NonNullable<ActorOptions<typeof incidentMachine>['inspect'
 
 /** Who sends a message, what they say about it, and the version that they have seen. */
 export interface Sender {
-  readonly by?: string | undefined;
+  /** Undefined when the recorder itself does. */
+  readonly caller?: Caller | undefined;
   readonly note?: string | undefined;
   /** The version that the incident must have, or have had before entries that decide nothing; any when not given. */
   readonly ifVersion?: number | undefined;
@@ -275,9 +277,9 @@ export class IncidentActor {
     return this.#dependencies.log.append(drafts).then(() => this.#record ?? this.#wake(this.#dependencies.current()));
   }
 
-  #circumstances({ by, note }: Sender): Circumstances {
+  #circumstances({ caller, note }: Sender): Circumstances {
     const { clock, channelOf } = this.#dependencies;
-    return { timestamp: timestamp(clock.now()), channelOf, by, note };
+    return { timestamp: timestamp(clock.now()), channelOf, caller, note };
   }
 }
 

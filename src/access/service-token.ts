@@ -16,6 +16,7 @@ import { proofKeyIdOf, proofKeyOf } from '../proof.ts';
 import { requireSafeWay, requireTrustedOwner } from '../path-trust.ts';
 import { isPrivateGroup } from '../private-group.ts';
 import { readSecretFile } from '../secret-file.ts';
+import { EVERY_ROLE, type Principal, type Principals } from './principal.ts';
 
 const SHORTEST = 16;
 const LONGEST = 4096;
@@ -23,7 +24,7 @@ const LONGEST = 4096;
 /** How long the right token is accepted without another look at its file, in milliseconds. */
 const LOOK_EVERY = 100;
 
-export class ServiceToken {
+export class ServiceToken implements Principals {
   readonly #path: string;
   readonly #trustedBelow: string | undefined;
   readonly #clock: Pick<Clock, 'monotonic'>;
@@ -52,6 +53,11 @@ export class ServiceToken {
     token.reload();
     if (token.#fault !== undefined) throw new RecorderError('config', token.#fault);
     return token;
+  }
+
+  /** Whoever presents the token. */
+  principalOf(presented: string | undefined): Principal | undefined {
+    return this.matches(presented) ? EVERY_ROLE : undefined;
   }
 
   /** Whether this is the token. The time that it takes may reveal the length of the token, but nothing else. */

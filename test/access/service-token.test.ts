@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { ServiceToken } from '../../src/api/service-token.ts';
+import { ServiceToken } from '../../src/access/service-token.ts';
 import { RecorderError } from '../../src/errors.ts';
 import { FixedClock } from '../support/fixed-clock.ts';
 
