@@ -49,6 +49,7 @@ describe('readConfig', () => {
         AUDIT_LOG_PATH: '/l',
         SERVICE_TOKEN_PATH: '/t',
         AUDIT_HMAC_KEY_PATH: '/k',
+        FORENSIC_HMAC_KEY_PATH: '/f',
         READ_ACCESS: 'token',
         ALLOW_SHARED_LOG_DIRECTORY: '1',
         STATE_DIRECTORY: '/s',
@@ -64,6 +65,7 @@ describe('readConfig', () => {
       logPath: '/l',
       tokenPath: '/t',
       keyPath: '/k',
+      forensicKeyPath: '/f',
       sharedLogDirectory: true,
       stateDirectory: '/s',
       trustedBelow: '/',
@@ -87,10 +89,14 @@ describe('readConfig', () => {
       'STATE_DIRECTORY',
       'MAX_BODY_BYTES',
     ];
-    const empty = [...names, 'AUDIT_HMAC_KEY_PATH', 'AUDIT_SEGMENT_BYTES', 'LIVE_ACTORS', 'LOG_LEVEL'].map((name) => [
-      name,
-      '',
-    ]);
+    const empty = [
+      ...names,
+      'AUDIT_HMAC_KEY_PATH',
+      'FORENSIC_HMAC_KEY_PATH',
+      'AUDIT_SEGMENT_BYTES',
+      'LIVE_ACTORS',
+      'LOG_LEVEL',
+    ].map((name) => [name, '']);
     expect(readConfig(Object.fromEntries(empty) as Record<string, string>)).to.deep.equal(readConfig({}));
   });
 
@@ -189,6 +195,7 @@ describe('readConfig', () => {
     AUDIT_LOG_PATH: ['log'],
     SERVICE_TOKEN_PATH: ['~/token'],
     AUDIT_HMAC_KEY_PATH: ['key'],
+    FORENSIC_HMAC_KEY_PATH: ['key'],
   })) {
     for (const value of values) {
       it(`refuses ${name}=${JSON.stringify(value.slice(0, 20))}`, () => {

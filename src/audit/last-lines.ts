@@ -39,8 +39,9 @@ export class LastLines implements AsyncDisposable {
   /** How many lines there are, and how many bytes they take as JSON strings with a comma each. */
   count = 0;
   bytes = 0;
-  /** How many lines were read that are not as they were written. */
+  /** How many lines were read that are not as they were written, and how many of which that is not known. */
   altered = 0;
+  unverified = 0;
 
   private constructor(log: ReadableLog, through: number) {
     this.#log = log;
@@ -73,15 +74,19 @@ export class LastLines implements AsyncDisposable {
   /**
    * The lines as JSON strings, oldest first, some at a time.
    * @param turn awaited before each line is verified
+   * @param verifiedBytes how many bytes of lines are verified: in the worst case a megabyte takes most of a second
    */
-  async *read(turn: Turn): AsyncGenerator<readonly string[], void> {
+  async *read(turn: Turn, verifiedBytes = Infinity): AsyncGenerator<readonly string[], void> {
+    let left = verifiedBytes;
     let seq = this.#through - this.count + 1;
     for (const { file, from, to } of this.#stretches) {
       for await (const lines of readLines(file, from, to)) {
         const texts: string[] = [];
         for (const line of lines) {
           await turn();
-          if (readGenuineLine(line, seq, this.#log.hash) === undefined) {
+          left -= line.bytes.length;
+          if (left < 0) this.unverified += 1;
+          else if (readGenuineLine(line, seq, this.#log.hash) === undefined) {
             this.altered += 1;
             await notAsWritten(this.#log, seq);
           }

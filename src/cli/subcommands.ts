@@ -33,6 +33,11 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'verify', summary: 'check an audit log offline', load: () => import('./verify.ts') },
   { name: 'archive', summary: 'move old segments of the audit log away', load: () => import('./archive.ts') },
   {
+    name: 'forensic-export',
+    summary: 'save a signed copy of what is on record',
+    load: () => import('./forensic-export.ts'),
+  },
+  {
     name: 'acknowledge-damage',
     summary: 'acknowledge what was found wrong with the audit log',
     load: () => import('./acknowledge-damage.ts'),

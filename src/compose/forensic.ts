@@ -1,6 +1,7 @@
 /** The forensic exports of the service: what they say about it, and the key that signs them. */
+import { statSync } from 'node:fs';
 import { ACTIONS } from '../../machines/vocabulary.ts';
-import type { ServiceToken } from '../api/service-token.ts';
+import type { ServiceToken } from '../access/service-token.ts';
 import { readKey } from '../audit/key.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
@@ -21,13 +22,14 @@ const LONGEST = 2000;
 export function forensicExports(
   record: OpenRecord,
   { keyPath, forensicKeyPath }: Pick<Config, 'keyPath' | 'forensicKeyPath'>,
-  token: Pick<ServiceToken, 'matches' | 'fault'>,
+  token: Pick<ServiceToken, 'principalOf' | 'fault'>,
   clock: Clock,
   startedAt: string,
 ): ForensicExports {
   const auditKey = keyPath === undefined ? undefined : fingerprintOf(readKey(keyPath));
   // The file may be replaced while the service runs.
-  const key = () => readForensicKey(forensicKeyPath, { auditKey, isToken: (text) => token.matches(text) });
+  const key = () =>
+    readForensicKey(forensicKeyPath, { auditKey, isToken: (text) => token.principalOf(text) !== undefined });
   if (forensicKeyPath !== undefined) key();
   const { log, projections, policy, beside } = record;
   return new ForensicExports({
@@ -40,6 +42,13 @@ export function forensicExports(
     clock,
     beside,
   });
+}
+
+/** What an operator should know of the key's file. */
+export function forensicKeyWarnings({ forensicKeyPath: path }: Pick<Config, 'forensicKeyPath'>): readonly string[] {
+  const status = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false });
+  if (status === undefined || (status.mode & 0o004) === 0) return [];
+  return [`every user of this machine can read ${path}, and so sign forensic exports; run: chmod o-r ${path}`];
 }
 
 /** What an export says about the service. All of it is text: the offline verifier takes nothing else. */

@@ -19,7 +19,7 @@ import { healthOf, reasonsOf, strandedWarnings } from '../health.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { logEntries } from '../process-log.ts';
 import type { RunningContainment } from './containment.ts';
-import { forensicExports } from './forensic.ts';
+import { forensicExports, forensicKeyWarnings } from './forensic.ts';
 import type { OpenRecord } from './record.ts';
 
 /** How long requests in flight may take to finish when the service stops. */
@@ -73,7 +73,7 @@ export async function serve(
   const forensic = forensicExports(record, config, token, clock, startedAt);
   startLog(record, stagesOf(record, containment, events, metrics, logger));
 
-  const warnings = (): readonly string[] => warningsOf(record);
+  const warnings = (): readonly string[] => [...warningsOf(record), ...forensicKeyWarnings(config)];
   const reasons = (): readonly string[] => reasonsOf({ log, projections, token });
   metrics.watch({
     log,

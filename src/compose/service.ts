@@ -145,6 +145,7 @@ class Ending {
 function requireSafeFiles({
   logPath,
   keyPath,
+  forensicKeyPath,
   tokenPath,
   stateDirectory,
   sharedLogDirectory,
@@ -154,6 +155,7 @@ function requireSafeFiles({
   if (sharedLogDirectory && stateDirectory !== undefined) {
     requireSafeLogDirectory(join(stateDirectory, basename(logPath)), false, trustedBelow);
   }
+  if (forensicKeyPath !== undefined) requireSafeWay(forensicKeyPath, trustedBelow);
   if (keyPath === undefined) return;
   requireSafeWay(keyPath, trustedBelow);
   requireSeparateReaders(keyPath, tokenPath, logPath);

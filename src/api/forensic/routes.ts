@@ -14,7 +14,7 @@ export const forensicRoutes = (
   {
     method: 'GET',
     path: '/api/v1/forensic/export',
-    before: authenticated,
+    before: authenticated('auditor'),
     handle: async (ctx) => {
       if (ctx.method === 'HEAD') {
         forensic.requireKey();

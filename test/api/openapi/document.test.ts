@@ -211,6 +211,9 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     writeFileSync(policy, 'version: 1\n');
     await service.post('/api/v1/reload');
   },
+  'GET /api/v1/forensic/export': async ({ send }) => {
+    expect((await send()).status).to.equal(200);
+  },
   'POST /api/v1/archive': ({ send }) => send('', { body: ARCHIVE }),
   'POST /api/v1/log/acknowledge-damage': async ({ send, service, policy }) => {
     rmSync(join(policy, '../audit.jsonl.checkpoint'));
@@ -288,7 +291,10 @@ describe('the description of the API', () => {
       home = new ServiceHome(makeDirectory());
       policy = join(home.directory, 'policy.yaml');
       copyFileSync(join(ROOT, 'policy/incident-containment.yaml'), policy);
-      service = await LocalService.start(home, { env: { CONTAINMENT_POLICY_PATH: policy } });
+      const key = join(home.directory, 'forensic-key');
+      writeFileSync(key, 'k'.repeat(32), { mode: 0o600 });
+      const env = { CONTAINMENT_POLICY_PATH: policy, FORENSIC_HMAC_KEY_PATH: key };
+      service = await LocalService.start(home, { env });
     });
     after(() => service.stop());
 
