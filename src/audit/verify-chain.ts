@@ -10,7 +10,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { areArchived, rangesOf } from './archived-ranges.ts';
 import type { ChainHash } from './chain-hash.ts';
-import { EMPTY_HEAD, EntryFault, type Head, parseEntry } from './entry.ts';
+import { EMPTY_HEAD, EntryFault, type Head, NewerEntry, parseEntry } from './entry.ts';
 import { entriesIn, type Finding, type FindingName } from './findings.ts';
 import { type Line, readLines } from './lines.ts';
 import { type ArchivedRange, type LogLostData, readEntry, type StoredEntry } from '../domain/entries.ts';
@@ -26,6 +26,8 @@ export interface Damage {
   readonly reason: string;
   /** Its row in the table of findings. */
   readonly finding: FindingName;
+  /** Whether the line is as it was written, by a newer version of the recorder. */
+  readonly newer?: true;
 }
 
 /** The part of a log that is valid: all entries before the first damage. */
@@ -169,6 +171,7 @@ export async function verifyChainIn(
           offset: line.offset,
           reason: error.message,
           finding: 'entry_altered',
+          ...(error instanceof NewerEntry ? { newer: true } : {}),
         };
         break;
       }

@@ -16,6 +16,7 @@ import type { Inspect } from '../incidents/incident-actor.ts';
 import type { Finding } from '../audit/findings.ts';
 import { markedDamage, unmarkDamage } from '../audit/damage-marker.ts';
 import { findingsIn } from '../audit/recovery.ts';
+import { LOG_FORMAT } from '../domain/entries.ts';
 import { logDamage, verifyRest } from '../process-log.ts';
 import { VERSION } from '../version.ts';
 import { startContainment } from './containment.ts';
@@ -186,6 +187,7 @@ async function announceStart(
     event: 'service.started',
     data: {
       service_version: VERSION,
+      log_format: LOG_FORMAT,
       policy: { digest: policy.current.digest, source: policy.current.source },
       checkpoint: recovered.checkpoint === 'absent' ? 'absent' : 'present',
       ...(record.log.status.entries === 0 ? { nonce: randomBytes(16).toString('hex') } : {}),

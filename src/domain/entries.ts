@@ -306,6 +306,8 @@ export type UntakenEntries = {
 /** `service.started` */
 export type ServiceStartedData = {
   readonly service_version: string;
+  /** Which entries the service may write: `LOG_FORMAT`. Entries of format 1 do not say. */
+  readonly log_format?: number;
   readonly policy: { readonly digest: string; readonly source: string };
   /** Whether the log had a checkpoint beside it. */
   readonly checkpoint: 'present' | 'absent';
@@ -422,6 +424,12 @@ export const ENTRY_EVENTS = [
   'alert.raised',
 ] as const satisfies readonly (keyof EntryDataOf)[];
 export type EntryEvent = (typeof ENTRY_EVENTS)[number];
+
+/**
+ * Counts the changes of what a log may hold: one more with each version that adds an event, or that older versions would
+ * misread. A service does not start on a log of a greater format.
+ */
+export const LOG_FORMAT = 2;
 
 /** What webhooks may ask for: all but how far they are themselves. */
 export const NOTIFIED_EVENTS = ENTRY_EVENTS.filter((event) => event !== 'notification.delivered');
