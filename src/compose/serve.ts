@@ -14,6 +14,8 @@ import type { DurableBatch } from '../audit/log.ts';
 import { type Clock, SECOND, timestamp } from '../clock.ts';
 import type { BindAddress, Config } from '../config.ts';
 import type { TakenEntry } from '../domain/incident.ts';
+import { ArchiveSchedule } from '../incidents/archive-schedule.ts';
+import type { ArchiveOutcome } from '../incidents/archivist.ts';
 import { healthOf, reasonsOf, strandedWarnings } from '../health.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { logEntries } from '../process-log.ts';
@@ -66,7 +68,26 @@ export async function serve(
 
   startLog(record, stagesOf(record, containment, events, metrics, logger));
 
-  const warnings = (): readonly string[] => warningsOf(record);
+  const archive = async (before: number): Promise<ArchiveOutcome> => {
+    // Where a webhook is must outlive the entries that it has passed.
+    await notifier.record();
+    return record.archivist.archive(before);
+  };
+  const schedule = releases.adopt(
+    new ArchiveSchedule({
+      log,
+      archive,
+      after: () => policy.current.archive_after,
+      isVerified: () => verification.verified !== undefined && projections.reading === undefined,
+      clock,
+      onArchived: (outcome) => logger.info(outcome, 'archived old segments of the audit log'),
+    }),
+    (running) => running.stop(),
+  );
+  const warnings = (): readonly string[] => [
+    ...warningsOf(record),
+    ...(schedule.fault === undefined ? [] : [`the audit log can't be archived as the policy says: ${schedule.fault}`]),
+  ];
   const startedAt = timestamp(clock.now());
   const reasons = (): readonly string[] => reasonsOf({ log, projections, token });
   metrics.watch({
@@ -122,11 +143,7 @@ export async function serve(
     token,
     reload,
     openApi: builtFile('openapi.json'),
-    archive: async (before) => {
-      // Where a webhook is must outlive the entries that it has passed.
-      await notifier.record();
-      return record.archivist.archive(before);
-    },
+    archive,
     webhooks: { skipped: () => projections.webhooks.skipped(), retry: (request) => notifier.retry(request) },
     posture,
     receipts: confirmations,
@@ -143,7 +160,7 @@ export async function serve(
   releases.defer(() => server.close(log.failure === undefined ? GRACE : GRACE_AFTER_FAILURE));
   releases.defer(() => events.close());
   releases.defer(() => posture.stop());
-  const heart = setInterval(beatOf(record, containment, token, logger), HEARTBEAT);
+  const heart = setInterval(beatOf(record, containment, schedule, token, logger), HEARTBEAT);
   releases.defer(() => clearInterval(heart));
 
   for (const warning of warnings()) logger.warn(warning);
@@ -195,7 +212,13 @@ function warningsOf({ policy, hash, findings, log, verification, projections }: 
 }
 
 /** What is done once a second: everything here mends itself, or waits for its time. */
-function beatOf(record: OpenRecord, containment: RunningContainment, token: ServiceToken, logger: Logger): () => void {
+function beatOf(
+  record: OpenRecord,
+  containment: RunningContainment,
+  schedule: ArchiveSchedule,
+  token: ServiceToken,
+  logger: Logger,
+): () => void {
   const { log, projections, catchUp, serviceEntries, tornWrite } = record;
   let tokenFault: string | undefined;
   const onFault = (what: string) => (error: unknown) => logger.error({ err: error }, what);
@@ -209,6 +232,7 @@ function beatOf(record: OpenRecord, containment: RunningContainment, token: Serv
     catchUp.resume(log).catch(onFault('reads stay behind'));
     void log.probe().then(() => serviceEntries.retry());
     containment.beat();
+    void schedule.beat();
     tornWrite.attempt().catch(onFault('a torn write is not complete'));
   };
 }

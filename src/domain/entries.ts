@@ -119,6 +119,36 @@ export type CommandedData = AboutIncident & {
   readonly intents: readonly RoutedIntent[];
 };
 
+/** A whole incident at one moment: with it a replay goes on without the entries before. */
+export type WholeIncident = AboutIncident & {
+  /** The first report, and the rule that applied to it. */
+  readonly report: Report;
+  readonly rule: Rule;
+  /** What the statechart remembers. */
+  readonly context: JsonObject;
+  /** Everything else that the incident shows, as it shows it: severity, times, who did what, notes, deliveries. */
+  readonly record: JsonObject;
+};
+
+/** `incident.carried`: the entries about an unresolved incident go to the archive, and it stays on record. */
+export type CarriedData = WholeIncident & {
+  /** `seq` of the entry that reported it: its place among all incidents. */
+  readonly reported_seq: number;
+  /** The version of the latest entry that decided something. */
+  readonly decisive: number;
+  /** The requests that it was reported by, the newest ones: pairs of identifier and digest. */
+  readonly requests: readonly (readonly [string, string])[];
+  readonly earlier: EarlierEntries;
+};
+
+/** Where the earlier entries about an incident that was carried over are. */
+export type EarlierEntries = {
+  /** For people: `earlier entries are in the archive: <file>`. */
+  readonly note: string;
+  /** The segments, by name; an `incident.carried` entry in them names those before. */
+  readonly files: readonly string[];
+};
+
 /** `alert.raised` */
 export type AlertData = AboutIncident & {
   readonly class: IncidentClass;
@@ -381,6 +411,7 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'log.lost': LogLostData;
   readonly 'incident.reported': ReportedData;
   readonly 'incident.recurred': RecurredData;
+  readonly 'incident.carried': CarriedData;
   readonly 'containment.attempted': AttemptedData;
   readonly 'containment.confirmed': ConfirmedData;
   readonly 'containment.overdue': OverdueData;
@@ -408,6 +439,7 @@ export const ENTRY_EVENTS = [
   'log.lost',
   'incident.reported',
   'incident.recurred',
+  'incident.carried',
   ...COMMAND_EVENTS,
   'containment.attempted',
   'containment.overdue',
@@ -502,6 +534,15 @@ export type IncidentEntry = {
     readonly data: IncidentDataOf<Event> & { readonly seq: number };
   };
 }[IncidentEventName];
+
+/** The events whose entries hold a whole incident. */
+export type WholeEvent = 'incident.carried';
+
+/** The events that a replay can begin an incident with. */
+const OPENING_EVENTS: ReadonlySet<string> = new Set<EntryEvent>(['incident.reported', 'incident.carried']);
+
+/** Whether a replay can begin an incident with an entry. */
+export const isOpening = ({ event }: Pick<Entry, 'event'>): boolean => OPENING_EVENTS.has(event);
 
 /** Whether an entry is about one incident. */
 export const isAboutIncident = (entry: Entry): entry is IncidentEntry => 'incident' in entry.data;

@@ -24,6 +24,8 @@ export interface PolicyContent {
   readonly burst?: Burst;
   /** How many bytes of reports one source may send in a day (UTC); any number when not given. */
   readonly report_bytes_per_day?: number;
+  /** After how many milliseconds segments of the log go to the archive by themselves; never when not given. */
+  readonly archive_after?: number;
 }
 
 /** So many reports within so many milliseconds are a burst. */

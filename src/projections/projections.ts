@@ -13,6 +13,7 @@ import {
   type ArchivedData,
   type IncidentEntry,
   isAboutIncident,
+  isOpening,
   isAboutWebhook,
   type StoredEntry,
 } from '../domain/entries.ts';
@@ -143,6 +144,7 @@ export class Projections {
       webhooks: this.#webhooks,
       archive: this.#archive,
       findings: this.#findings,
+      places: this.#places,
       lastSeq: () => this.#position.seq,
     });
     this.#move = database.prepare(`
@@ -422,6 +424,7 @@ export class Projections {
   #leave(data: ArchivedData, time: string): void {
     this.activity.leave(data);
     this.#archive.leave(data, time, this.statistics);
+    this.#places.dropStrays();
     this.#sources.leave();
     this.#posture.leave(data);
     this.#webhooks.leave(data);
@@ -457,15 +460,20 @@ export class Projections {
     const known = changes.get(id);
     const first = known === undefined ? (change?.before ?? this.#recordBefore(entry)) : known.before;
     const before = known?.now ?? first;
-    if (gaps && before === undefined && entry.event !== 'incident.reported') return;
+    if (gaps && before === undefined && !isOpening(entry)) {
+      this.#places.stray(entry);
+      return;
+    }
     const now = change?.now ?? (gaps ? this.#foldWithGaps(before, entry) : fold(before, entry));
     changes.set(id, { before: first, now });
     tally.follow(now, before);
     this.#posture.follow(entry, now, before);
+    if (before === undefined && entry.event !== 'incident.reported') this.#places.adopt(now.seq, id);
     this.#places.add(now.seq, now.incident.version, entry);
     const request = requestOf(entry);
-    if (request !== undefined) this.#keys.add(request, now.seq);
-    if (entry.event === 'incident.reported') this.#sources.add(now.incident);
+    if (request !== undefined) this.#keys.add(request, now.seq, entry.data.seq);
+    if (entry.event === 'incident.carried') this.#keys.carry(now.seq, entry.data);
+    if (before === undefined) this.#sources.add(now.incident);
   }
 
   /** Folds an entry of a log in which entries are missing. */
@@ -473,6 +481,7 @@ export class Projections {
     const { incident: id, version } = entry.data;
     if (before === undefined) return fold(before, entry);
     if (version > before.incident.version + 1) this.#incomplete.add(id);
+    if (entry.event === 'incident.carried' && this.#incomplete.delete(id)) return fold(undefined, entry);
     return this.#incomplete.has(id) ? foldOverGap(before, entry) : fold(before, entry);
   }
 

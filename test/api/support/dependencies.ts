@@ -98,7 +98,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     console: { get: async () => undefined },
     webhooks: { skipped: () => [], retry: async ({ webhook, seq }) => ({ webhook, seq }) },
     acknowledgeDamage: async (finding) => ({ acknowledged: [finding] }),
-    archive: async () => ({ archived: [], staying: [] }),
+    archive: async () => ({ archived: [], staying: [], carried: 0 }),
     posture: {
       read: (action) => ({
         action,
