@@ -33,6 +33,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['json', 'statecharts'],
   ['domain'],
   ['policy', 'audit'],
+  ['access'],
   ['projections'],
   ['incidents'],
   ['containment'],

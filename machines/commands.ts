@@ -9,9 +9,13 @@
  * This file needs no XState, so the console and the command line load it at once.
  */
 
+import type { Role } from './vocabulary.ts';
+
 interface CommandRow {
   /** The past participle. */
   readonly done: string;
+  /** The roles that may give it, one of them. */
+  readonly roles: readonly Role[];
   /** The console's key. */
   readonly key: string;
   /** Its name on the command line. */
@@ -27,6 +31,7 @@ interface CommandRow {
 export const COMMAND_TABLE = {
   contain: {
     done: 'contained',
+    roles: ['operator'],
     key: 'c',
     subcommand: 'contain',
     summary: 'contain incidents',
@@ -35,6 +40,7 @@ export const COMMAND_TABLE = {
   },
   acknowledge: {
     done: 'acknowledged',
+    roles: ['operator'],
     key: 'a',
     subcommand: 'ack',
     summary: 'acknowledge incidents',
@@ -43,6 +49,7 @@ export const COMMAND_TABLE = {
   },
   resolve: {
     done: 'resolved',
+    roles: ['operator', 'recovery'],
     key: 'r',
     subcommand: 'resolve',
     summary: 'resolve incidents, which ends their containment',

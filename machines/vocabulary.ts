@@ -52,6 +52,30 @@ export type Rule = {
   readonly min_severity?: Severity;
 };
 
+/**
+ * What a principal may be allowed to do. There is no order: who has one role has no other one by that.
+ *
+ * - `reader` reads, where reads need a token;
+ * - `reporter` reports, from its own sources and of its own classes;
+ * - `implementer` carries actions out: reads their posture and confirms them;
+ * - `operator` works incidents: contains, acknowledges and resolves them, has deliveries tried again;
+ * - `recovery` says that an incident is over where its rule asks for a recovery;
+ * - `auditor` takes evidence away: exports and bundles;
+ * - `anchor` records anchors of the log;
+ * - `admin` looks after the recorder: policy, archive, findings.
+ */
+export const ROLES = [
+  'reader',
+  'reporter',
+  'implementer',
+  'operator',
+  'recovery',
+  'auditor',
+  'anchor',
+  'admin',
+] as const;
+export type Role = (typeof ROLES)[number];
+
 /** Whether a severity is above another. */
 export const isMoreSevere = (one: Severity, other: Severity): boolean =>
   SEVERITIES.indexOf(one) < SEVERITIES.indexOf(other);

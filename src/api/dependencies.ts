@@ -4,8 +4,10 @@
  * The API authenticates, checks sizes and shapes, calls one of these and renders the result. An incident arrives here as
  * JSON text that is ready to send.
  */
+import type { Principals } from '../access/principal.ts';
 import type { LogFindings } from '../audit/log-findings.ts';
 import type { Clock } from '../clock.ts';
+import type { Caller } from '../domain/caller.ts';
 import type { Config } from '../config.ts';
 import type { PostureReads } from '../containment/posture-reads.ts';
 import type { Notifier } from '../containment/notifier.ts';
@@ -20,7 +22,6 @@ import type { Activity } from '../projections/activity.ts';
 import type { ShownWebhooks } from '../projections/webhooks.ts';
 import type { Statistics } from '../projections/statistics.ts';
 import type { ConsoleFiles } from './console/console-files.ts';
-import type { ServiceToken } from './service-token.ts';
 
 /** What `/health` shows. */
 export interface HealthSummary {
@@ -50,9 +51,10 @@ export interface ApiDependencies {
   /** How far the log has been read, while reads can't be answered yet; undefined when they can. */
   readonly reading?: () => string | undefined;
   readonly metrics: Pick<Metrics, 'render'> & { readonly requests: Pick<Metrics['requests'], 'count'> };
-  readonly token: Pick<ServiceToken, 'matches' | 'proofKey'>;
+  /** Who has a token. */
+  readonly access: Principals;
   /** Loads the policy again; the result is shown to the client. */
-  readonly reload: () => Promise<object>;
+  readonly reload: (caller: Caller) => Promise<object>;
   readonly archive: Archivist['archive'];
   readonly webhooks: Pick<ShownWebhooks, 'skipped'> & Pick<Notifier, 'retry'>;
   readonly acknowledgeDamage: LogFindings['acknowledge'];

@@ -1,5 +1,6 @@
 /** The findings about the log that wait for an operator: they are recorded once, shown in `/health`, and acknowledged. */
 import { type Clock, timestamp } from '../clock.ts';
+import type { Signed } from '../domain/caller.ts';
 import type { FindingOnRecord } from '../domain/entries.ts';
 import { RecorderError } from '../errors.ts';
 import { draftsOf, type Finding, idOf } from './findings.ts';
@@ -18,12 +19,6 @@ export interface KnownFindings {
   get(finding: string): FindingOnRecord | undefined;
   /** Those that nobody has acknowledged, oldest first. */
   open(): readonly FindingOnRecord[];
-}
-
-/** Who acknowledges a finding, and why. */
-export interface Signature {
-  readonly by?: string;
-  readonly note?: string;
 }
 
 /** Whether a finding is recorded already: an event may come again, the absence of a range is one finding for good. */
@@ -65,10 +60,11 @@ export class LogFindings {
   /**
    * Records that an operator has taken note of a finding.
    * @param finding its name, or a row of the table: then all findings of that row
+   * @param signature who acknowledges it, and why
    * @returns the findings that were acknowledged
    * @throws RecorderError `not_found` when no such finding is open, `log_unavailable`
    */
-  async acknowledge(finding: string, signature: Signature): Promise<{ readonly acknowledged: readonly string[] }> {
+  async acknowledge(finding: string, signature: Signed): Promise<{ readonly acknowledged: readonly string[] }> {
     const { log, clock, onRecord } = this.#dependencies;
     const { state, reason = state } = log.status;
     if (state === 'damaged') {

@@ -9,10 +9,11 @@ import { createApp } from '../api/app.ts';
 import { ConsoleFiles } from '../api/console/console-files.ts';
 import { EventStreams } from '../api/events/event-streams.ts';
 import { ApiServer } from '../api/server/api-server.ts';
-import type { ServiceToken } from '../api/service-token.ts';
+import type { AccessInForce } from '../access/access-in-force.ts';
 import type { DurableBatch } from '../audit/log.ts';
 import { type Clock, SECOND, timestamp } from '../clock.ts';
 import type { BindAddress, Config } from '../config.ts';
+import type { Caller } from '../domain/caller.ts';
 import type { TakenEntry } from '../domain/incident.ts';
 import { ArchiveSchedule } from '../incidents/archive-schedule.ts';
 import type { ArchiveOutcome } from '../incidents/archivist.ts';
@@ -36,7 +37,7 @@ export interface ServeOptions {
   readonly config: Pick<Config, 'bind' | 'allowNonLoopback' | 'readAccess' | 'maxBodyBytes'>;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly token: ServiceToken;
+  readonly access: AccessInForce;
   /** Receives the line of each request for the log of the process. */
   readonly logRequest: (fields: object, trusted: boolean) => void;
 }
@@ -57,7 +58,7 @@ interface TakenBatch extends DurableBatch {
 export async function serve(
   record: OpenRecord,
   containment: RunningContainment,
-  { config, clock, logger, token, logRequest }: ServeOptions,
+  { config, clock, logger, access, logRequest }: ServeOptions,
   releases: AsyncDisposableStack,
 ): Promise<Serving> {
   const { log, projections, incidents, recorder, reads, policy, verification, findings } = record;
@@ -68,10 +69,10 @@ export async function serve(
 
   startLog(record, stagesOf(record, containment, events, metrics, logger));
 
-  const archive = async (before: number): Promise<ArchiveOutcome> => {
+  const archive = async (before: number, caller?: Caller): Promise<ArchiveOutcome> => {
     // Where a webhook is must outlive the entries that it has passed.
     await notifier.record();
-    return record.archivist.archive(before);
+    return record.archivist.archive(before, caller);
   };
   const schedule = releases.adopt(
     new ArchiveSchedule({
@@ -85,11 +86,11 @@ export async function serve(
     (running) => running.stop(),
   );
   const warnings = (): readonly string[] => [
-    ...warningsOf(record),
+    ...warningsOf(record, access),
     ...(schedule.fault === undefined ? [] : [`the audit log can't be archived as the policy says: ${schedule.fault}`]),
   ];
   const startedAt = timestamp(clock.now());
-  const reasons = (): readonly string[] => reasonsOf({ log, projections, token });
+  const reasons = (): readonly string[] => reasonsOf({ log, projections, access });
   metrics.watch({
     log,
     projections,
@@ -101,12 +102,21 @@ export async function serve(
     overdue,
     reasons,
   });
-  const reload = async (): Promise<object> => {
-    const { version, source, digest, loaded_at } = await policy.reload(log);
+  const reload = async (caller?: Caller): Promise<object> => {
+    // Neither comes into force when the other one is faulty.
+    const putIntoForce = access.prepareReload(log);
+    const { version, source, digest, loaded_at } = await policy.reload(log, caller);
     logger.info({ digest, source }, 'policy reloaded');
+    const accessNow = await putIntoForce(caller);
+    if (access.hasFile) logger.info(accessNow, 'access file reloaded');
     for (const warning of warnings()) logger.warn(warning);
     containment.followPolicy();
-    return { policy: { version, source, digest, loaded_at }, removed: policy.removed, warnings: warnings() };
+    return {
+      policy: { version, source, digest, loaded_at },
+      access: accessNow,
+      removed: policy.removed,
+      warnings: warnings(),
+    };
   };
 
   const app = createApp({
@@ -127,7 +137,7 @@ export async function serve(
           verification,
           findings,
           identity: record.identity,
-          token,
+          access,
           notifier,
           overdue,
           warnings,
@@ -140,7 +150,7 @@ export async function serve(
     reading: () => projections.reading,
     metrics,
     activity: projections.activity,
-    token,
+    access,
     reload,
     openApi: builtFile('openapi.json'),
     archive,
@@ -156,11 +166,11 @@ export async function serve(
     allowNonLoopback: config.allowNonLoopback,
     overUnixSocket: config.bind.some(({ kind }) => kind !== 'tcp'),
   });
-  const server = await ApiServer.listen(app.callback(), config.bind, { log: logger, clock, token });
+  const server = await ApiServer.listen(app.callback(), config.bind, { log: logger, clock, access });
   releases.defer(() => server.close(log.failure === undefined ? GRACE : GRACE_AFTER_FAILURE));
   releases.defer(() => events.close());
   releases.defer(() => posture.stop());
-  const heart = setInterval(beatOf(record, containment, schedule, token, logger), HEARTBEAT);
+  const heart = setInterval(beatOf(record, containment, schedule, access, logger), HEARTBEAT);
   releases.defer(() => clearInterval(heart));
 
   for (const warning of warnings()) logger.warn(warning);
@@ -197,10 +207,14 @@ function startLog({ log, incidents }: OpenRecord, stages: ReturnType<typeof stag
 }
 
 /** What an operator should know although nothing is broken. */
-function warningsOf({ policy, hash, findings, log, verification, projections }: OpenRecord): readonly string[] {
+function warningsOf(
+  { policy, hash, findings, log, verification, projections }: OpenRecord,
+  access: AccessInForce,
+): readonly string[] {
   const { links } = log.status;
   return [
     ...policy.warnings,
+    ...access.warnings,
     ...strandedWarnings(projections, policy.current.targets),
     ...(hash.keyed ? [] : ['no audit key (AUDIT_HMAC_KEY_PATH): the chain shows accidents, not forgery']),
     ...findings.open.map(({ finding, detail }) => `${detail} (acknowledge-damage ${finding})`),
@@ -216,15 +230,15 @@ function beatOf(
   record: OpenRecord,
   containment: RunningContainment,
   schedule: ArchiveSchedule,
-  token: ServiceToken,
+  access: AccessInForce,
   logger: Logger,
 ): () => void {
   const { log, projections, catchUp, serviceEntries, tornWrite } = record;
   let tokenFault: string | undefined;
   const onFault = (what: string) => (error: unknown) => logger.error({ err: error }, what);
   return () => {
-    if (tokenFault !== token.fault()) {
-      tokenFault = token.fault();
+    if (tokenFault !== access.fault()) {
+      tokenFault = access.fault();
       if (tokenFault === undefined) logger.info('the service token is usable again');
       else logger.error({ reason: tokenFault }, 'every token is refused');
     }

@@ -6,6 +6,7 @@ import type { Channel, ContainmentAction, Directive } from '../../machines/vocab
 import { type Clock, timestamp } from '../clock.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
+import type { Caller } from '../domain/caller.ts';
 import type { DeliveryName, DeliveryNews } from '../domain/delivery.ts';
 import { obstacleTo } from '../domain/model-evidence.ts';
 import type { IncidentActor, Sender } from '../incidents/incident-actor.ts';
@@ -26,13 +27,16 @@ export interface Confirmation {
   readonly directive: Directive;
   /** What the service sees of its own state. */
   readonly observed?: Observed;
+  /** Who confirms. */
+  readonly caller?: Caller;
 }
 
 export interface RetryRequest {
   readonly action: ContainmentAction;
   readonly incident_id?: string;
-  readonly by?: string;
   readonly note?: string;
+  /** Who asks. */
+  readonly caller?: Caller;
 }
 
 export interface Confirmed {
@@ -79,7 +83,7 @@ export class Confirmations {
    * @throws RecorderError `not_found` for an unknown incident, `illegal_transition` when the directive is not in force or
    *   the incident does not hold the action, and what an append throws
    */
-  async confirm({ action, incident_id, directive, observed }: Confirmation): Promise<Confirmed> {
+  async confirm({ action, incident_id, directive, observed, caller }: Confirmation): Promise<Confirmed> {
     this.#requireInForce(action, directive);
     const contradicts = observed !== undefined && observed !== EXPECTED[directive];
     const news: DeliveryNews = contradicts
@@ -93,8 +97,8 @@ export class Confirmations {
     const names = this.#named(action, directive, incident_id, statuses).filter(
       (name) => contradicts || this.#mayConfirm(name, incident_id !== undefined),
     );
-    const changed = await this.#sendAll(names, news);
-    if (!contradicts && changed === 0) await this.#hear(action, directive);
+    const changed = await this.#sendAll(names, news, { caller });
+    if (!contradicts && changed === 0) await this.#hear(action, directive, caller);
     return {
       confirmed: contradicts ? 0 : changed,
       lost: contradicts ? changed : 0,
@@ -106,7 +110,7 @@ export class Confirmations {
    * Has deliveries tried again that failed, were lost or wait for their next attempt.
    * @throws RecorderError `not_found` for an unknown incident, `illegal_transition` when it has nothing to try again
    */
-  async retry({ action, incident_id, by, note }: RetryRequest): Promise<{ retried: number; remaining: number }> {
+  async retry({ action, incident_id, caller, note }: RetryRequest): Promise<{ retried: number; remaining: number }> {
     const { incidents, current, targets, wake } = this.#dependencies;
     const directive: Directive = current().posture.of(action).holders > 0 ? 'engage' : 'release';
     const via = channelOf(targets(), action, directive);
@@ -116,7 +120,7 @@ export class Confirmations {
       const status = incidents.actor(name.incident).delivery(action, directive)?.status;
       return status !== undefined && statuses.includes(status) && this.#obstacle(name, via) === undefined;
     });
-    const retried = await this.#sendAll(names, { type: 'retried', via }, { by, note });
+    const retried = await this.#sendAll(names, { type: 'retried', via }, { caller, note });
     if (incident_id !== undefined && retried === 0) {
       const obstacle = this.#obstacle({ incident: incident_id, action, directive }, via);
       const what = `nothing of ${action} ${obstacle === undefined ? 'has to' : 'can'} be tried again for ${incident_id}`;
@@ -206,12 +210,13 @@ export class Confirmations {
   }
 
   /** Records a sign of life if the policy asks for them and the last one is old enough. */
-  async #hear(action: ContainmentAction, directive: Directive): Promise<void> {
+  async #hear(action: ContainmentAction, directive: Directive, caller: Caller | undefined): Promise<void> {
     const { current, log, targets, clock } = this.#dependencies;
     const every = targets()[action]?.confirm_every;
     const { heard_at } = current().posture.of(action);
     if (every === undefined) return;
     if (heard_at !== null && Math.abs(clock.now() - Date.parse(heard_at)) < every / 2) return;
-    await log.append([{ timestamp: timestamp(clock.now()), event: 'containment.heard', data: { action, directive } }]);
+    const data = { action, directive, ...caller };
+    await log.append([{ timestamp: timestamp(clock.now()), event: 'containment.heard', data }]);
   }
 }

@@ -1,19 +1,20 @@
 /** Keeps a feed for each webhook that the policy in force names. */
 import type { AuditLog, ReadableLog } from '../audit/log.ts';
 import type { Clock } from '../clock.ts';
+import type { Signed } from '../domain/caller.ts';
 import { RecorderError } from '../errors.ts';
 import { nameOf, originOf } from '../policy/target-url.ts';
 import type { Webhook } from '../policy/targets.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import type { ShownWebhooks } from '../projections/webhooks.ts';
-import { type DetailedWebhookStatus, type Sender, WebhookFeed, type WebhookStatus } from './webhook-feed.ts';
+import { type DetailedWebhookStatus, WebhookFeed, type WebhookStatus } from './webhook-feed.ts';
 
 /** Which entry a webhook is to get again. */
-export interface WebhookRetry extends Sender {
+export type WebhookRetry = Signed & {
   /** Its name in the log, or its URL as the policy writes it, or its origin where no other webhook has that. */
   readonly webhook: string;
   readonly seq: number;
-}
+};
 
 export interface NotifierDependencies {
   readonly log: ReadableLog & Pick<AuditLog, 'append'>;

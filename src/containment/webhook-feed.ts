@@ -12,6 +12,7 @@
  * that after a crash the last entries are sent again, under the same keys. The log names the webhook by `nameOf`,
  * because its path may be a secret and many people read the log.
  */
+import type { Signed } from '../domain/caller.ts';
 import type { EntryLine } from '../audit/entry-line.ts';
 import { LogCursor } from '../audit/log-cursor.ts';
 import type { AuditLog, ReadableLog } from '../audit/log.ts';
@@ -50,12 +51,6 @@ export interface WebhookStatus {
   readonly skipped: number;
   /** Without the words of its answer. */
   readonly last_error?: string;
-}
-
-/** Who asks for an entry to be sent again, and why. */
-export interface Sender {
-  readonly by?: string;
-  readonly note?: string;
 }
 
 /** How a webhook is, for the metrics, and for readers with the token. */
@@ -169,9 +164,10 @@ export class WebhookFeed {
   /**
    * Sends an entry again that was skipped or is parked, for another day, and ends the pause before the next attempt.
    * @param skippedEvent the event of the entry when it was skipped
+   * @param sender who asks, and why
    * @returns whether there is such an entry: also one that is still to be sent
    */
-  async retry(seq: number, skippedEvent: string | undefined, sender: Sender): Promise<boolean> {
+  async retry(seq: number, skippedEvent: string | undefined, sender: Signed): Promise<boolean> {
     const event = this.#parked.list.find((entry) => entry.seq === seq)?.event ?? skippedEvent;
     const isToCome = seq > this.#position && seq <= this.#parts.log.status.entries;
     if (event === undefined && !isToCome) return false;

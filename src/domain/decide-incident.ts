@@ -14,6 +14,7 @@ import {
   isMoreSevere,
   type Rule,
 } from '../../machines/vocabulary.ts';
+import { type Caller, signed } from './caller.ts';
 import { alertAfter, type AlertSubject } from './alerts.ts';
 import { decideNews, type DeliveryNews, type DeliveryRecord, needsPerson, standingOf } from './delivery.ts';
 import {
@@ -61,8 +62,8 @@ export interface Circumstances {
   readonly timestamp: string;
   /** How a directive reaches its service, under the policy in force. */
   readonly channelOf: (action: ContainmentAction, directive: Directive) => Channel;
-  /** Who sends the message, and what they say about it. */
-  readonly by?: string | undefined;
+  /** Who sends the message, and what they say about it; undefined when the recorder itself does. */
+  readonly caller?: Caller | undefined;
   readonly note?: string | undefined;
 }
 
@@ -81,7 +82,7 @@ export function decideReport(
   id: string,
   report: Report,
   rule: Rule,
-  { timestamp, channelOf }: Circumstances,
+  { timestamp, channelOf, caller }: Circumstances,
   { request, sourceSuspicious = false }: { readonly request?: RequestTag | undefined; sourceSuspicious?: boolean } = {},
 ): readonly IncidentDraft[] {
   const { snapshot, intents } = begin(rule);
@@ -97,6 +98,7 @@ export function decideReport(
     ...origin,
     ...(sourceSuspicious ? { source_suspicious: true } : undefined),
     ...(request === undefined ? undefined : { request }),
+    ...caller,
   };
   return withFollowUps({ timestamp, event: 'incident.reported', data }, { ...report, severity }, report);
 }
@@ -126,7 +128,7 @@ export function decide(
 function decideCommand(
   { incident, snapshot }: IncidentRecord,
   command: CommandName,
-  { timestamp, channelOf, by, note }: Circumstances,
+  { timestamp, channelOf, caller, note }: Circumstances,
 ): IncidentDecision {
   const decision = askChart(snapshot, { type: command });
   if (decision.kind !== 'moved') return decision;
@@ -134,8 +136,7 @@ function decideCommand(
     incident: incident.id,
     version: incident.version + 1,
     state: stateOf(decision.snapshot),
-    ...(by === undefined ? {} : { by }),
-    ...(note === undefined ? {} : { note }),
+    ...signed(caller, note),
     intents: routed(decision.intents, channelOf),
   };
   const draft = { timestamp, event: eventOfCommand(command), data };
@@ -145,7 +146,7 @@ function decideCommand(
 function decideRecurrence(
   { incident, snapshot }: IncidentRecord,
   { report, rule, attentionAfter, burst, request }: Extract<Message, { type: 'recur' }>,
-  { timestamp, channelOf }: Circumstances,
+  { timestamp, channelOf, caller }: Circumstances,
 ): IncidentDecision {
   const reported = severityOf(report, rule);
   const rises = isMoreSevere(reported.severity, incident.severity);
@@ -168,6 +169,7 @@ function decideRecurrence(
     ...(unable.length === 0 ? {} : { unable }),
     ...(burst === undefined ? {} : { burst }),
     ...(request === undefined ? {} : { request }),
+    ...caller,
   };
   const draft = { timestamp, event: 'incident.recurred', data } as const;
   return { kind: 'accepted', drafts: withFollowUps(draft, { ...incident, severity }, evidence) };
@@ -222,7 +224,7 @@ function draftOfNews(
   about: Omit<DraftOf<'containment.lost'>['data'], 'reason'>,
   news: DeliveryNews,
   { status, attempts, asked_at }: DeliveryRecord,
-  { timestamp, by, note }: Circumstances,
+  { timestamp, caller, note }: Circumstances,
 ): IncidentDraft {
   switch (news.type) {
     case 'missed': {
@@ -247,14 +249,14 @@ function draftOfNews(
     }
     case 'confirmed': {
       const { attempted, receipt } = news;
-      const data = { ...about, ...(attempted ? { attempt: attempts } : {}), receipt };
+      const data = { ...about, ...(attempted ? { attempt: attempts } : {}), receipt, ...caller };
       return { timestamp, event: 'containment.confirmed', data };
     }
     case 'lost':
-      return { timestamp, event: 'containment.lost', data: { ...about, reason: news.reason } };
+      return { timestamp, event: 'containment.lost', data: { ...about, reason: news.reason, ...caller } };
     case 'retried': {
-      const said = { ...(by === undefined ? {} : { by }), ...(note === undefined ? {} : { note }) };
-      return { timestamp, event: 'containment.retried', data: { ...about, via: news.via, ...said } };
+      const data = { ...about, via: news.via, ...signed(caller, note) };
+      return { timestamp, event: 'containment.retried', data };
     }
     default:
       return news satisfies never;

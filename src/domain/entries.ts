@@ -12,11 +12,13 @@ import type {
   ContainmentAction,
   Directive,
   IncidentClass,
+  Role,
   Rule,
   Severity,
   State,
 } from '../../machines/vocabulary.ts';
 import type { JsonValue } from '../json/exact-json.ts';
+import type { Caller, Signed } from './caller.ts';
 
 export type JsonObject = { readonly [key: string]: JsonValue };
 
@@ -91,7 +93,8 @@ export type ReportedData = AboutIncident & {
   readonly request?: RequestTag;
   /** In place of `request` in old entries. */
   readonly idempotency?: Idempotency;
-} & SeverityOrigin;
+} & SeverityOrigin &
+  Partial<Caller>;
 
 /** `incident.recurred`. Old entries have only the report: they are counted and change nothing else. */
 export type RecurredData = AboutIncident & {
@@ -110,14 +113,14 @@ export type RecurredData = AboutIncident & {
   readonly request?: RequestTag;
   /** In place of `request` in old entries. */
   readonly idempotency?: Idempotency;
-} & SeverityOrigin;
+} & SeverityOrigin &
+  Partial<Caller>;
 
 /** `incident.contained` and the other events of commands. */
-export type CommandedData = AboutIncident & {
-  readonly by?: string;
-  readonly note?: string;
-  readonly intents: readonly RoutedIntent[];
-};
+export type CommandedData = AboutIncident &
+  Signed & {
+    readonly intents: readonly RoutedIntent[];
+  };
 
 /** A whole incident at one moment: with it a replay goes on without the entries before. */
 export type WholeIncident = AboutIncident & {
@@ -139,7 +142,7 @@ export type CarriedData = WholeIncident & {
   /** The requests that it was reported by, the newest ones: pairs of identifier and digest. */
   readonly requests: readonly (readonly [string, string])[];
   readonly earlier: EarlierEntries;
-};
+} & Signed;
 
 /** Where the earlier entries about an incident that was carried over are. */
 export type EarlierEntries = {
@@ -195,7 +198,7 @@ export type Observed = (typeof OBSERVED)[number];
 export type ConfirmedData = AboutDelivery & {
   readonly attempt?: number;
   readonly receipt: Receipt;
-};
+} & Partial<Caller>;
 
 /** `containment.failed`: there will be no further attempt. */
 export type FailedData = AboutDelivery & {
@@ -220,13 +223,13 @@ export type OverdueData = AboutDelivery & {
 };
 
 /** `containment.lost` */
-export type LostData = AboutDelivery & { readonly reason: string };
+export type LostData = AboutDelivery & { readonly reason: string } & Partial<Caller>;
 
 /** `containment.retried`: an operator had it tried again. */
-export type RetriedData = AboutDelivery & { readonly via: Channel; readonly by?: string; readonly note?: string };
+export type RetriedData = AboutDelivery & { readonly via: Channel } & Signed;
 
 /** `containment.heard`: a sign of life of a service that had confirmed before. */
-export type HeardData = { readonly action: ContainmentAction; readonly directive: Directive };
+export type HeardData = { readonly action: ContainmentAction; readonly directive: Directive } & Partial<Caller>;
 
 /** A sealed segment and its place in the chain. */
 export type SegmentRange = {
@@ -274,7 +277,9 @@ export type ArchivedData = SegmentRange & {
   readonly earlier?: ArchiveSummary;
   /** What was found wrong with the log until then; older entries do not have it. */
   readonly findings?: readonly FindingOnRecord[];
-};
+  /** There when an access file had been loaded until then. */
+  readonly access_file?: true;
+} & Partial<Caller>;
 
 /** An entry that a webhook did not take while it took others. It is parked: the recorder tries it again. */
 export type ParkedEntry = {
@@ -310,9 +315,7 @@ export type WebhookRetriedData = {
   /** The entry that is sent again. */
   readonly retried_seq: number;
   readonly retried_event: string;
-  readonly by?: string;
-  readonly note?: string;
-};
+} & Signed;
 
 /** An entry that was skipped for a webhook. */
 export type SkippedEntry = {
@@ -353,7 +356,19 @@ export type PolicyReloadedData = {
   readonly previous_digest: string;
   /** What the policy before had and this one has not, by name. */
   readonly removed?: readonly string[];
-};
+} & Partial<Caller>;
+
+/** `access.loaded`: who may do what from here on. */
+export type AccessLoadedData = {
+  /** `none`: the configuration says that there is no file, where there was one. */
+  readonly source: 'file' | 'none';
+  /** Identifies what the file says. */
+  readonly digest?: string;
+  readonly previous_digest?: string;
+  /** The roles of the service token, and of each principal. */
+  readonly service_token?: readonly Role[];
+  readonly principals?: Readonly<Record<string, readonly Role[]>>;
+} & Partial<Caller>;
 
 /** `log.repaired`: a torn tail was cut off and kept in a file of its own. */
 export type RepairedData = { readonly kept_as: string; readonly bytes: number; readonly after_seq: number };
@@ -369,7 +384,7 @@ export type DamageFoundData = {
 };
 
 /** `log.damage_acknowledged`: an operator has taken note of a finding. */
-export type DamageAcknowledgedData = { readonly finding: string; readonly by?: string; readonly note?: string };
+export type DamageAcknowledgedData = { readonly finding: string } & Signed;
 
 /** A finding, and whether it waits for an operator. */
 export type FindingOnRecord = DamageFoundData & { readonly found_at: string; readonly open: boolean };
@@ -402,6 +417,7 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'service.started': ServiceStartedData;
   readonly 'service.stopped': ServiceStoppedData;
   readonly 'policy.reloaded': PolicyReloadedData;
+  readonly 'access.loaded': AccessLoadedData;
   readonly 'log.repaired': RepairedData;
   readonly 'log.resumed': ResumedData;
   readonly 'log.archived': ArchivedData;
@@ -430,6 +446,7 @@ export const ENTRY_EVENTS = [
   'service.started',
   'service.stopped',
   'policy.reloaded',
+  'access.loaded',
   'log.repaired',
   'log.resumed',
   'log.archived',

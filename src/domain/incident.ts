@@ -44,7 +44,10 @@ import { severityOf } from './severity.ts';
 import { carriedOver, wholeIncident } from './whole-incident.ts';
 
 /** When each command was carried out, and who gave it. */
-type Stamps = { readonly [Field in `${Done}_at` | `${Done}_by`]?: string };
+type Stamps = { readonly [Field in `${Done}_at` | `${Done}_by`]?: string } & {
+  /** There when nothing but the command itself says who gave it. */
+  readonly [Field in `${Done}_by_claimed`]?: true;
+};
 
 /** The incident as every endpoint gives it. Times are RFC 3339 in UTC with milliseconds. */
 export interface Incident extends Stamps {
@@ -333,9 +336,12 @@ function effectOnContainment(incident: Incident, entry: CommandedEntry, snapshot
 }
 
 /** The fields that say when a command was carried out, and who gave it. */
-function stamped({ event, timestamp, data: { by } }: CommandedEntry): Stamps {
+function stamped({ event, timestamp, data: { by, claimed } }: CommandedEntry): Stamps {
   const done = event.slice('incident.'.length) as Done;
-  return { [`${done}_at`]: timestamp, ...(by === undefined ? {} : { [`${done}_by`]: by }) };
+  return {
+    [`${done}_at`]: timestamp,
+    ...(by === undefined ? {} : { [`${done}_by`]: by, ...(claimed && { [`${done}_by_claimed`]: true }) }),
+  };
 }
 
 function contained(asking: Asking, intents: readonly RoutedIntent[], { context }: IncidentSnapshot): Partial<Incident> {

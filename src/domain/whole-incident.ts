@@ -9,6 +9,7 @@ import type { IncidentContext } from '../../machines/incident.ts';
 import type { Rule, State } from '../../machines/vocabulary.ts';
 import { canonicalForm } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
+import type { Caller } from './caller.ts';
 import { Contradiction } from './contradiction.ts';
 import type {
   CarriedData,
@@ -55,6 +56,7 @@ export function carry(
   record: RecordOf<Shown>,
   { report, rule, requests, earlier }: CarriedParts,
   timestamp: string,
+  caller?: Caller,
 ): DraftOf<'incident.carried'> {
   const { incident, seq, decisive } = record;
   const data = {
@@ -68,6 +70,7 @@ export function carry(
     ...partsOf(record),
     requests,
     earlier,
+    ...caller,
   };
   return { timestamp, event: 'incident.carried', data };
 }

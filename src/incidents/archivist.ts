@@ -26,6 +26,7 @@ import { readEntriesAt } from '../audit/log-reader.ts';
 import type { AuditLog, ReadableLog } from '../audit/log.ts';
 import type { SealedSegment } from '../audit/segments.ts';
 import { type Clock, HOUR, timestamp } from '../clock.ts';
+import type { Caller } from '../domain/caller.ts';
 import { RecorderError } from '../errors.ts';
 import type { EntryRange } from '../projections/archived-incidents.ts';
 import type { Projections } from '../projections/projections.ts';
@@ -89,26 +90,27 @@ export class Archivist {
    * Archives the sealed segments whose entries are all from before a time; incidents that are not resolved are carried
    * over.
    * @param before milliseconds since the epoch, at least a day ago
+   * @param caller who asks for it
    * @throws RecorderError `invalid_request` for a later time, `overloaded` while the log is still being verified,
    *   `log_unavailable`, also while the projections are behind the log; what was archived until then stays archived
    */
-  async archive(before: number): Promise<ArchiveOutcome> {
+  async archive(before: number, caller?: Caller): Promise<ArchiveOutcome> {
     const { clock, isVerified } = this.#dependencies;
     const latest = clock.now() - YOUNGEST;
     if (before > latest) {
       throw new RecorderError('invalid_request', `before must be at least a day ago, ${timestamp(latest)} or earlier`);
     }
     if (!isVerified()) throw new RecorderError('overloaded', 'the audit log is still being verified; try again later');
-    return this.#runs.run('archive', () => this.#archive(timestamp(before)));
+    return this.#runs.run('archive', () => this.#archive(timestamp(before), caller));
   }
 
-  async #archive(before: string): Promise<ArchiveOutcome> {
+  async #archive(before: string, caller: Caller | undefined): Promise<ArchiveOutcome> {
     const archived: ArchivedSegment[] = [];
     const staying: StayingSegment[] = [];
     const stayingEntries: EntryRange[] = [];
     const { projections, incidents, clock } = this.#dependencies;
     const { sealed, recorded } = await this.#read();
-    const carrier = new Carrier(this.#dependencies);
+    const carrier = new Carrier(this.#dependencies, caller);
     for (const description of sealed) {
       const { segment, range, latest } = description;
       const entries: EntryRange = { first: range.first_seq, last: range.last_seq };
@@ -132,7 +134,7 @@ export class Archivist {
         const current = projections.current();
         const obstacle = current.obstacle(entries, stayingEntries);
         if (obstacle !== undefined) return obstacle;
-        const data = { ...range, ...current.summary(entries), earlier: summarizeArchive(recorded) };
+        const data = { ...range, ...current.summary(entries), earlier: summarizeArchive(recorded), ...caller };
         if (!isRecorded(description, recorded)) await this.#record(data, recorded);
         archived.push(await this.#move(segment, data));
         return undefined;
@@ -170,6 +172,7 @@ export class Archivist {
 /** Carries unresolved incidents over, in one run of the archivist. */
 class Carrier {
   readonly #dependencies: Pick<ArchivistDependencies, 'log' | 'projections' | 'incidents'>;
+  readonly #caller: Caller | undefined;
   #carried = 0;
 
   /** How many incidents it has carried over. */
@@ -177,8 +180,10 @@ class Carrier {
     return this.#carried;
   }
 
-  constructor(dependencies: Pick<ArchivistDependencies, 'log' | 'projections' | 'incidents'>) {
+  /** @param caller who asks for the run; nobody where the policy does */
+  constructor(dependencies: Pick<ArchivistDependencies, 'log' | 'projections' | 'incidents'>, caller?: Caller) {
     this.#dependencies = dependencies;
+    this.#caller = caller;
   }
 
   /**
@@ -195,7 +200,8 @@ class Carrier {
         if (this.#carried >= MOST_CARRIED)
           return `${MOST_CARRIED} unresolved incidents were carried over in this run; the next one goes on`;
         try {
-          if (await incidents.actor(id).carry((record) => this.#partsOf(record, range))) this.#carried += 1;
+          if (await incidents.actor(id).carry((record) => this.#partsOf(record, range), this.#caller))
+            this.#carried += 1;
         } catch (error) {
           if (!(error instanceof RecorderError) || !STAYS_BY.has(error.code)) throw error;
           return `incident ${id} is not resolved, and can't be carried over: ${error.message}`;

@@ -19,6 +19,7 @@ import type { incidentMachine } from '../../machines/incident.ts';
 import type { Channel, ContainmentAction, Directive, Rule } from '../../machines/vocabulary.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { type Clock, timestamp } from '../clock.ts';
+import type { Caller } from '../domain/caller.ts';
 import {
   type Circumstances,
   decide,
@@ -39,7 +40,8 @@ export type Inspect = NonNullable<ActorOptions<typeof incidentMachine>['inspect'
 
 /** Who sends a message, what they say about it, and the version that they have seen. */
 export interface Sender {
-  readonly by?: string | undefined;
+  /** Undefined when the recorder itself does. */
+  readonly caller?: Caller | undefined;
   readonly note?: string | undefined;
   /** The version that the incident must have, or have had before entries that decide nothing; any when not given. */
   readonly ifVersion?: number | undefined;
@@ -164,17 +166,18 @@ export class IncidentActor {
    * Carries the incident over: an entry repeats all of it, so that those before can go to the archive. Nothing else about
    * it changes. One that is resolved is left as it is.
    * @param partsOf reads what the entry says besides the record, while no message changes it
+   * @param caller who asks for it
    * @returns whether the entry was written
    * @throws RecorderError like `send`
    */
-  carry(partsOf: (record: IncidentRecord) => Promise<CarriedParts>): Promise<boolean> {
+  carry(partsOf: (record: IncidentRecord) => Promise<CarriedParts>, caller?: Caller): Promise<boolean> {
     return this.#mailbox.post(async () => {
       const proof = this.#proof();
       if (proof !== undefined) await proof;
       const record = this.#wake(this.#dependencies.current());
       if (record.incident.state === 'resolved') return false;
       const parts = await partsOf(record);
-      await this.#append([carry(record, parts, timestamp(this.#dependencies.clock.now()))]);
+      await this.#append([carry(record, parts, timestamp(this.#dependencies.clock.now()), caller)]);
       return true;
     });
   }
@@ -295,9 +298,9 @@ export class IncidentActor {
     return this.#dependencies.log.append(drafts).then(() => this.#record ?? this.#wake(this.#dependencies.current()));
   }
 
-  #circumstances({ by, note }: Sender): Circumstances {
+  #circumstances({ caller, note }: Sender): Circumstances {
     const { clock, channelOf } = this.#dependencies;
-    return { timestamp: timestamp(clock.now()), channelOf, by, note };
+    return { timestamp: timestamp(clock.now()), channelOf, caller, note };
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import type { AuditLog } from '../audit/log.ts';
 import type { Clock } from '../clock.ts';
+import type { Caller } from '../domain/caller.ts';
 import { loadPolicy } from '../policy/load.ts';
 import { removedParts } from '../policy/parts.ts';
 import { type Policy, refusedPolicy } from '../policy/policy.ts';
@@ -57,9 +58,10 @@ export class PolicyInForce {
   /**
    * Loads the policy again and puts it into force. A file that was there and is missing now is refused: it may be
    * missing for a moment only, and the built-in table knows no targets.
+   * @param caller who asks for it; undefined for a signal
    * @throws RecorderError `invalid_policy`, or what `append` throws; the old policy stays in force then
    */
-  reload(log: Pick<AuditLog, 'append'>): Promise<Policy> {
+  reload(log: Pick<AuditLog, 'append'>, caller?: Caller): Promise<Policy> {
     return this.#reloads.run('reload', async () => {
       const next = this.#loadAgain();
       const { digest, source, loaded_at } = next;
@@ -69,6 +71,7 @@ export class PolicyInForce {
         source,
         previous_digest: this.#current.digest,
         ...(removed.length === 0 ? {} : { removed }),
+        ...caller,
       };
       await log.append([{ timestamp: loaded_at, event: 'policy.reloaded', data }]);
       this.#current = next;

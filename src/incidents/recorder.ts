@@ -8,6 +8,7 @@
 import type { CommandName } from '../../machines/decision.ts';
 import { type Channel, CLASSES, type ContainmentAction, type Directive } from '../../machines/vocabulary.ts';
 import { type Clock, timestamp } from '../clock.ts';
+import type { Caller } from '../domain/caller.ts';
 import { type Entry, type Idempotency, isAboutIncident, type Report, type RequestTag } from '../domain/entries.ts';
 import { decideReport } from '../domain/decide-incident.ts';
 import type { IncidentRecord } from '../domain/incident.ts';
@@ -30,9 +31,15 @@ import type { RequestTags } from './request-tag.ts';
 /** A person's command on an incident. */
 export interface Command {
   readonly id: string;
-  /** Who gives it. */
-  readonly by?: string;
   readonly note?: string;
+  /** Who gives it. */
+  readonly caller?: Caller;
+}
+
+/** How a report came. */
+interface Origin {
+  readonly request: RequestTag | undefined;
+  readonly caller: Caller | undefined;
 }
 
 export interface Recorded {
@@ -76,21 +83,23 @@ export class Recorder {
    * source, or in a burst the newest one of its class and source. Under an idempotency key that its source used before,
    * it only gives the incident of that time.
    * @param bytes how long the request's body is
+   * @param caller who reports
    * @throws RecorderError `idempotency_mismatch`, `quota_exceeded` (with `retry_after` in seconds), `log_unavailable`,
    *   `overloaded`, `too_large`, `stopping`
    */
-  report(report: Report, idempotency?: Idempotency, bytes = 0): Promise<Recorded> {
-    if (idempotency === undefined) return this.#recordOnce(report, bytes, undefined);
+  report(report: Report, idempotency?: Idempotency, bytes = 0, caller?: Caller): Promise<Recorded> {
+    if (idempotency === undefined) return this.#recordOnce(report, bytes, { request: undefined, caller });
     const request = this.#dependencies.tags.of(report.source, idempotency);
+    const origin = { request, caller };
     return this.#keys.run(`key ${request.id}`, async () => {
       const early = this.#early();
       if (early !== undefined) {
         if (!early.isNewRequest(request, idempotency)) throw this.#notYet('whether this Idempotency-Key was used');
-        return this.#recordOnce(report, bytes, request);
+        return this.#recordOnce(report, bytes, origin);
       }
       const current = this.#dependencies.projections.current();
       const earlier = current.reportedBy(request, report.source, idempotency);
-      if (earlier === undefined) return this.#recordOnce(report, bytes, request);
+      if (earlier === undefined) return this.#recordOnce(report, bytes, origin);
       if (!earlier.isSame) {
         throw new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another report');
       }
@@ -104,10 +113,10 @@ export class Recorder {
    * @throws RecorderError `not_found`, `illegal_transition` (with `state`, `allowed` and `transitions`), `stale_version`,
    *   `log_unavailable`, `overloaded`, `too_large`, `stopping`
    */
-  async perform(command: CommandName, { id, by, note }: Command, ifVersion?: number): Promise<Recorded> {
+  async perform(command: CommandName, { id, note, caller }: Command, ifVersion?: number): Promise<Recorded> {
     const { change, record } = await this.#dependencies.incidents
       .actor(id)
-      .send({ type: command }, { by, note, ifVersion });
+      .send({ type: command }, { caller, note, ifVersion });
     return { incident: this.#documentOf(record), change };
   }
 
@@ -120,24 +129,24 @@ export class Recorder {
     await this.#dependencies.incidents.actor(last.data.incident).complete(last);
   }
 
-  #recordOnce(report: Report, bytes: number, request: RequestTag | undefined): Promise<Recorded> {
+  #recordOnce(report: Report, bytes: number, origin: Origin): Promise<Recorded> {
     const { report_bytes_per_day: perDay } = this.#dependencies.policy();
-    if (perDay === undefined) return this.#record(report, request);
-    return this.#requireQuota(report, bytes, perDay).then(() => this.#record(report, request));
+    if (perDay === undefined) return this.#record(report, origin);
+    return this.#requireQuota(report, bytes, perDay).then(() => this.#record(report, origin));
   }
 
-  #record(report: Report, request: RequestTag | undefined): Promise<Recorded> {
+  #record(report: Report, origin: Origin): Promise<Recorded> {
     const { dedup_key: key, class: incidentClass, source } = report;
-    if (key === undefined) return this.#foldOrOpen(report, request);
+    if (key === undefined) return this.#foldOrOpen(report, origin);
     return this.#keys.run(JSON.stringify(['same', key, incidentClass, source]), async () => {
       const early = this.#early();
       if (early !== undefined) {
         if (!early.isNewDedupKey(report)) throw this.#notYet('whether there is an incident with this dedup_key');
-        return this.#foldOrOpen(report, request);
+        return this.#foldOrOpen(report, origin);
       }
       const id = this.#dependencies.projections.current().unresolved(key, incidentClass, source);
-      const recorded = id === undefined ? undefined : await this.#recur(id, report, request);
-      return recorded ?? this.#foldOrOpen(report, request);
+      const recorded = id === undefined ? undefined : await this.#recur(id, report, origin);
+      return recorded ?? this.#foldOrOpen(report, origin);
     });
   }
 
@@ -153,30 +162,30 @@ export class Recorder {
     throw new RecorderError('quota_exceeded', reason, { fields: { retry_after: excess.retryAfter } });
   }
 
-  #foldOrOpen(report: Report, request: RequestTag | undefined): Promise<Recorded> {
+  #foldOrOpen(report: Report, origin: Origin): Promise<Recorded> {
     const { burst } = this.#dependencies.policy();
-    return burst === undefined ? this.#open(report, request) : this.#foldIfBurst(report, request, burst);
+    return burst === undefined ? this.#open(report, origin) : this.#foldIfBurst(report, origin, burst);
   }
 
-  async #foldIfBurst(report: Report, request: RequestTag | undefined, burst: Burst): Promise<Recorded> {
+  async #foldIfBurst(report: Report, origin: Origin, burst: Burst): Promise<Recorded> {
     const { projections } = this.#dependencies;
     const { class: incidentClass, source } = report;
     const fold = this.#bursts.count(incidentClass, source, burst, projections.current());
-    const folded = fold && (await this.#recur(fold.incident, report, request, fold.burst));
+    const folded = fold && (await this.#recur(fold.incident, report, origin, fold.burst));
     if (folded !== undefined) return folded;
-    const opened = await this.#open(report, request);
+    const opened = await this.#open(report, origin);
     this.#bursts.opened(incidentClass, source, opened.incident.id);
     return opened;
   }
 
-  async #open(report: Report, request: RequestTag | undefined): Promise<Recorded> {
+  async #open(report: Report, origin: Origin): Promise<Recorded> {
     const { incidents, projections, clock, random, policy, channelOf } = this.#dependencies;
     const sourceSuspicious = this.#isSuspicious(report.source);
     const isTaken = (id: string): boolean => incidents.has(id) || projections.incidents.has(id);
     const id = incidentId(clock.now(), random, isTaken);
-    const circumstances = { timestamp: timestamp(clock.now()), channelOf };
+    const circumstances = { timestamp: timestamp(clock.now()), channelOf, caller: origin.caller };
     const rule = policy().rules[report.class];
-    const drafts = decideReport(id, report, rule, circumstances, { request, sourceSuspicious });
+    const drafts = decideReport(id, report, rule, circumstances, { request: origin.request, sourceSuspicious });
     return { incident: this.#documentOf(await incidents.actor(id).open(drafts)), change: 'created' };
   }
 
@@ -206,7 +215,7 @@ export class Recorder {
   async #recur(
     id: string,
     report: Report,
-    request: RequestTag | undefined,
+    origin: Origin,
     burst?: 'begun' | 'continued',
   ): Promise<Recorded | undefined> {
     const { incidents, policy } = this.#dependencies;
@@ -215,7 +224,10 @@ export class Recorder {
     try {
       const { record } = await incidents
         .actor(id)
-        .send({ type: 'recur', report, rule, attentionAfter, request, burst });
+        .send(
+          { type: 'recur', report, rule, attentionAfter, request: origin.request, burst },
+          { caller: origin.caller },
+        );
       return { incident: this.#documentOf(record), change: 'recurred' };
     } catch (error) {
       const isResolved = error instanceof RecorderError && error.code === 'illegal_transition';

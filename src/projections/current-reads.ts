@@ -17,6 +17,7 @@ import type {
 } from '../domain/entries.ts';
 import type { RecorderError } from '../errors.ts';
 import { absenceOf } from './absence.ts';
+import type { AccessFiles } from './access-files.ts';
 import type { ArchivedIncidents, EntryRange } from './archived-incidents.ts';
 import type { EntryPlaces } from './entry-places.ts';
 import type { Findings } from './findings.ts';
@@ -36,6 +37,7 @@ export interface CurrentReadsSources {
   readonly archive: ArchivedIncidents;
   readonly findings: Findings;
   readonly places: EntryPlaces;
+  readonly accessFiles: AccessFiles;
   /** `seq` of the last entry that was applied. */
   readonly lastSeq: () => number;
 }
@@ -146,7 +148,7 @@ export class CurrentReads {
 
   /** What a `log.archived` entry records of what leaves with these entries. */
   summary(range: EntryRange): Omit<ArchivedData, keyof SegmentRange | 'earlier'> {
-    const { archive, webhooks, findings, lastSeq } = this.#sources;
+    const { archive, webhooks, findings, accessFiles, lastSeq } = this.#sources;
     const found = findings.all();
     const untaken = webhooks.untaken();
     return {
@@ -156,6 +158,7 @@ export class CurrentReads {
       notified: webhooks.all(),
       ...(untaken === undefined ? {} : { untaken }),
       ...(found.length === 0 ? {} : { findings: found }),
+      ...(accessFiles.had ? { access_file: true } : {}),
     };
   }
 }

@@ -24,6 +24,7 @@ import type { ReadableLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
 import { Activity } from './activity.ts';
 import { absenceOf } from './absence.ts';
+import { AccessFiles } from './access-files.ts';
 import { ArchivedIncidents } from './archived-incidents.ts';
 import { CurrentReads } from './current-reads.ts';
 import { Database, type Statement } from './database.ts';
@@ -87,6 +88,7 @@ export class Projections {
   /** What was found wrong with the log. */
   readonly findings: KnownFindings;
   readonly #findings: Findings;
+  readonly #accessFiles: AccessFiles;
   readonly #incidents: Incidents;
   readonly #posture: Posture;
   readonly #archive: ArchivedIncidents;
@@ -131,6 +133,7 @@ export class Projections {
     this.#sources = new Sources(database);
     this.#findings = new Findings(database);
     this.findings = this.#findings;
+    this.#accessFiles = new AccessFiles(database);
     this.incidents = this.#incidents;
     this.posture = this.#posture;
     this.list = new IncidentList(database);
@@ -145,6 +148,7 @@ export class Projections {
       archive: this.#archive,
       findings: this.#findings,
       places: this.#places,
+      accessFiles: this.#accessFiles,
       lastSeq: () => this.#position.seq,
     });
     this.#move = database.prepare(`
@@ -277,11 +281,17 @@ export class Projections {
     }
   }
 
+  /** Whether the log says that there was an access file. */
+  get hadAccessFile(): boolean {
+    return this.#accessFiles.had;
+  }
+
   /** What the small tables hold now. */
   get tables(): SmallTables {
     const open = this.#findings.open().map(({ finding }) => finding);
     const notified = this.#webhooks.all();
-    return { open, notified, untaken: this.#webhooks.untaken(), isCut: open.length >= MOST_FINDINGS };
+    const { hadAccessFile } = this;
+    return { open, notified, untaken: this.#webhooks.untaken(), hadAccessFile, isCut: open.length >= MOST_FINDINGS };
   }
 
   /**
@@ -416,7 +426,7 @@ export class Projections {
       else if (isAboutWebhook(entry)) this.#webhooks.follow(entry);
       else if (entry.event === 'log.damage_found' || entry.event === 'log.damage_acknowledged') {
         this.#findings.follow(entry);
-      }
+      } else if (entry.event === 'access.loaded') this.#accessFiles.follow(entry);
     }
     store();
   }
@@ -429,6 +439,7 @@ export class Projections {
     this.#posture.leave(data);
     this.#webhooks.leave(data);
     this.#findings.leave(data);
+    this.#accessFiles.leave(data);
   }
 
   /** Writes what is kept in memory between commits. */

@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 18;
+export const LAYOUT = 19;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -130,6 +130,9 @@ export const SCHEMA = `
     found_at TEXT NOT NULL,
     open INTEGER NOT NULL
   ) WITHOUT ROWID;
+
+  -- One row when there was an access file.
+  CREATE TABLE access_file (id INTEGER PRIMARY KEY CHECK (id = 1));
 
   -- How many incidents there are of each kind now, and how many ever entered each state;
   -- of the latter, those that have left the record.

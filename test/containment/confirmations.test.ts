@@ -4,7 +4,7 @@ import { Confirmations } from '../../src/containment/confirmations.ts';
 import { parseTargetUrl } from '../../src/policy/target-url.ts';
 import type { Targets } from '../../src/policy/targets.ts';
 import type { DeliveryNews } from '../../src/domain/delivery.ts';
-import { Recording } from '../support/recording.ts';
+import { operator, Recording } from '../support/recording.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const endpoint = { url: parseTargetUrl('http://127.0.0.1:1/')!, action: 'freeze' };
@@ -233,7 +233,7 @@ describe('what services and operators say about deliveries', () => {
     it('given one that was lost and a target, then it is sent, and the log says who wanted that', async () => {
       const id = await broken();
       targets = PUSH;
-      const retried = await receipts.retry({ action: 'freeze_agent', by: 'ada', note: 'mended' });
+      const retried = await receipts.retry({ action: 'freeze_agent', caller: operator('ada'), note: 'mended' });
       expect(retried).to.deep.equal({ retried: 1, remaining: 0 });
       expect(delivery(id)).to.include({ status: 'pending', via: 'push', attempts: 0 });
       expect(incident(id).containment?.status).to.equal('delivering');

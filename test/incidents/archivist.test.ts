@@ -11,7 +11,7 @@ import { parseTargetUrl } from '../../src/policy/target-url.ts';
 import type { DeliveryRecord } from '../../src/domain/delivery.ts';
 import { HASH } from '../support/audit-log.ts';
 import { eventually } from '../support/eventually.ts';
-import { Recording } from '../support/recording.ts';
+import { operator, Recording } from '../support/recording.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import type { ArchivedData, Entry } from '../../src/domain/entries.ts';
 
@@ -46,7 +46,7 @@ describe('Archivist', () => {
       recording.clock.milliseconds += HOUR;
       if (!resolved(n)) continue;
       if (n % 2 === 0) await recording.recorder.perform('acknowledge', { id });
-      await recording.recorder.perform('resolve', { id, by: 'ada' });
+      await recording.recorder.perform('resolve', { id, caller: operator('ada') });
     }
   };
 
@@ -88,7 +88,12 @@ describe('Archivist', () => {
       )
       .all();
     const text = names.map(({ name }) =>
-      JSON.stringify(database.prepare(`SELECT * FROM ${String(name)} ORDER BY 1, 2`).all()),
+      database
+        .prepare(`SELECT * FROM ${String(name)}`)
+        .all()
+        .map((row) => JSON.stringify(row))
+        .toSorted()
+        .join(),
     );
     text.push(JSON.stringify(database.prepare('SELECT id FROM search_docsize ORDER BY id').all()));
     database.close();

@@ -12,7 +12,7 @@ import { Archivist, type ArchiveOutcome } from '../../src/incidents/archivist.ts
 import { RequestTags } from '../../src/incidents/request-tag.ts';
 import { parseTargetUrl } from '../../src/policy/target-url.ts';
 import { HASH } from '../support/audit-log.ts';
-import { Recording } from '../support/recording.ts';
+import { operator, Recording } from '../support/recording.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const report = { class: 'prompt_injection', source: 'tool-firewall', description: 'x'.repeat(200) } as const;
@@ -49,7 +49,7 @@ describe('An unresolved incident in an old segment', () => {
     for (let n = 0; n < count; n++) {
       const { id } = (await recording.recorder.report(report)).incident;
       recording.clock.milliseconds += HOUR;
-      await recording.recorder.perform('resolve', { id, by: 'ada' });
+      await recording.recorder.perform('resolve', { id, caller: operator('ada') });
       resolved.push(id);
     }
   };
@@ -81,7 +81,12 @@ describe('An unresolved incident in an old segment', () => {
       .all();
     const text = names.map(
       ({ name }) =>
-        `${String(name)} ${JSON.stringify(database.prepare(`SELECT * FROM ${String(name)} ORDER BY 1, 2`).all())}`,
+        `${String(name)} ${database
+          .prepare(`SELECT * FROM ${String(name)}`)
+          .all()
+          .map((row) => JSON.stringify(row))
+          .toSorted()
+          .join()}`,
     );
     text.push(JSON.stringify(database.prepare('SELECT id FROM search_docsize ORDER BY id').all()));
     database.close();
@@ -138,7 +143,7 @@ describe('An unresolved incident in an old segment', () => {
     await incidents.actor(id).send({ ...deliver, news: { type: 'missed', error: 'answered 500: no', wait: 1000 } });
     recording.clock.milliseconds += HOUR;
     await recorder.report({ ...known, evidence: { model_name: 'm2' } } as never, { key: 'second', fingerprint: 'f' });
-    await recorder.perform('acknowledge', { id, by: 'ada', note: 'seen' });
+    await recorder.perform('acknowledge', { id, caller: operator('ada'), note: 'seen' });
     return id;
   };
   const retold = (key: string) => {
@@ -177,7 +182,7 @@ describe('An unresolved incident in an old segment', () => {
     expect(recurred.incident.id).to.equal(id);
     expect(recording.incident(id)).to.include({ occurrences: 3 });
     recording.carriedOut.length = 0;
-    await recording.recorder.perform('resolve', { id, by: 'ada' });
+    await recording.recorder.perform('resolve', { id, caller: operator('ada') });
     expect(recording.carriedOut).to.include(`quarantine_model release ${id}`);
     await expectSameAfterRebuild();
   });
@@ -193,7 +198,7 @@ describe('An unresolved incident in an old segment', () => {
     expect(recording.log.status.entries).to.be.greaterThan(entries);
     await expectProved();
     await expectSameAfterRebuild();
-    await recording.recorder.perform('resolve', { id, by: 'ada' });
+    await recording.recorder.perform('resolve', { id, caller: operator('ada') });
     const { incidents } = recording;
     const release = { type: 'deliver', action: 'quarantine_model', directive: 'release' } as const;
     const receipt = { by: 'answer', status: 200 } as const;
@@ -212,7 +217,7 @@ describe('An unresolved incident in an old segment', () => {
   it('keeps the entries that stay in its history, and names the files of the others', async () => {
     const id = await old();
     await fill(40);
-    await recording.recorder.perform('contain', { id, by: 'bob' });
+    await recording.recorder.perform('contain', { id, caller: operator('bob') });
     const versionOfContain = recording.incident(id)!.version;
     recording.clock.milliseconds += HOUR;
     const { archived } = await archive();

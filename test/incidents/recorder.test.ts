@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { verifyLog } from '../../src/audit/verify.ts';
 import { RecorderError } from '../../src/errors.ts';
 import { HASH } from '../support/audit-log.ts';
-import { parsed, Recording } from '../support/recording.ts';
+import { operator, parsed, Recording } from '../support/recording.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import type { Report } from '../../src/domain/entries.ts';
 
@@ -89,7 +89,7 @@ describe('Recorder', () => {
     it('takes an incident to its end, and the record tells who did it', async () => {
       const { id } = await reported(airlock);
       const step = async (command: 'contain' | 'acknowledge' | 'resolve') =>
-        parsed((await recording.recorder.perform(command, { id, by: 'ada', note: command })).incident);
+        parsed((await recording.recorder.perform(command, { id, caller: operator('ada'), note: command })).incident);
       recording.clock.milliseconds += 1000;
       expect(await step('contain')).to.deep.include({
         state: 'contained',
@@ -121,8 +121,8 @@ describe('Recorder', () => {
 
     it('given the state that it leads to, then nothing happens', async () => {
       const { id } = await reported();
-      const first = await recording.recorder.perform('resolve', { id, by: 'ada' });
-      const again = await recording.recorder.perform('resolve', { id, by: 'bob', note: 'me too' });
+      const first = await recording.recorder.perform('resolve', { id, caller: operator('ada') });
+      const again = await recording.recorder.perform('resolve', { id, caller: operator('bob'), note: 'me too' });
       expect(again).to.deep.equal({ incident: first.incident, change: 'unchanged' });
       expect(events()).to.have.length(3);
     });

@@ -9,7 +9,7 @@ import { Archivist } from '../../src/incidents/archivist.ts';
 import { databasePath } from '../../src/projections/database.ts';
 import { draft, HASH } from '../support/audit-log.ts';
 import { localServices, type LocalService } from '../support/local-service.ts';
-import { Recording } from '../support/recording.ts';
+import { operator, Recording } from '../support/recording.ts';
 import { ServiceHome } from '../support/service-home.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
@@ -186,7 +186,7 @@ describe('the proof of a database that is as it should be', () => {
       clock.milliseconds += SECOND;
       const { incident } = await recorder.report({ ...report, source: `source ${n % 3}` });
       if (n % 2 === 0) await recorder.perform('acknowledge', { id: incident.id, note: 'seen' });
-      if (n % 3 === 0) await recorder.perform('resolve', { id: incident.id, by: 'ada' });
+      if (n % 3 === 0) await recorder.perform('resolve', { id: incident.id, caller: operator('ada') });
     }
   };
 

@@ -5,6 +5,7 @@ import type { Rule } from '../../machines/vocabulary.ts';
 import type { AuditLog } from '../../src/audit/log.ts';
 import { SECOND } from '../../src/clock.ts';
 import { type OpenRecord, openRecord } from '../../src/compose/record.ts';
+import type { Caller } from '../../src/domain/caller.ts';
 import type { Incident } from '../../src/domain/incident.ts';
 import type { ActorRegistry } from '../../src/incidents/actor-registry.ts';
 import type { Recorder } from '../../src/incidents/recorder.ts';
@@ -14,6 +15,9 @@ import type { IncidentDocument } from '../../src/domain/document.ts';
 import type { Projections } from '../../src/projections/projections.ts';
 import { KEY } from './audit-log.ts';
 import { FixedClock } from './fixed-clock.ts';
+
+/** Somebody with a token of their own. */
+export const operator = (name: string): Caller => ({ principal: name, role: 'operator', by: name });
 
 export const parsed = ({ json }: IncidentDocument): Incident => JSON.parse(json) as Incident;
 

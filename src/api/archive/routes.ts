@@ -1,6 +1,7 @@
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
+import { callerOf } from '../request/caller.ts';
 import { readBody } from '../request/read.ts';
 import { parseTimestamp } from '../request/timestamp.ts';
 import { respondJson } from '../respond.ts';
@@ -14,10 +15,10 @@ export const archiveRoutes = (
   {
     method: 'POST',
     path: '/api/v1/archive',
-    before: command,
+    before: command('admin'),
     handle: async (ctx) => {
       const { before } = readBody(ctx, archiveSchema, BEFORE_REQUIRED);
-      respondJson(ctx, 200, JSON.stringify(await archive(parseTimestamp(before) ?? NaN)));
+      respondJson(ctx, 200, JSON.stringify(await archive(parseTimestamp(before) ?? NaN, callerOf(ctx))));
     },
   },
 ];

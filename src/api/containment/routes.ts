@@ -5,6 +5,7 @@ import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import { isTrustedReader } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
+import { callerOf } from '../request/caller.ts';
 import { readBody } from '../request/read.ts';
 import { respondJson } from '../respond.ts';
 import { postureTexts, respondPosture } from './respond-posture.ts';
@@ -12,14 +13,14 @@ import { CONFIRM_REQUIRED, confirmSchema, RETRY_REQUIRED, retrySchema } from './
 
 /** The posture, and what services and operators say about it. */
 export const containmentRoutes = (
-  { posture, receipts, token }: Pick<ApiDependencies, 'posture' | 'receipts' | 'token'>,
+  { posture, receipts, access }: Pick<ApiDependencies, 'posture' | 'receipts' | 'access'>,
   { command }: Pick<Admission, 'command'>,
 ): readonly ApiRoute[] => {
   const textOf = postureTexts(posture);
   const textFor =
     (ctx: Context) =>
     (actions: readonly ContainmentAction[]): string =>
-      textOf(actions, isTrustedReader(token, ctx));
+      textOf(actions, isTrustedReader(access, ctx));
   return [
     {
       method: 'GET',
@@ -29,20 +30,25 @@ export const containmentRoutes = (
     {
       method: 'POST',
       path: '/api/v1/containment/confirm',
-      before: command,
+      before: command('implementer'),
       handle: async (ctx) => {
         const body = readBody(ctx, confirmSchema, CONFIRM_REQUIRED);
         const { action, directive } = body;
-        respondJson(ctx, 200, JSON.stringify({ action, directive, ...(await receipts.confirm(body)) }));
+        respondJson(
+          ctx,
+          200,
+          JSON.stringify({ action, directive, ...(await receipts.confirm({ ...body, caller: callerOf(ctx) })) }),
+        );
       },
     },
     {
       method: 'POST',
       path: '/api/v1/containment/retry',
-      before: command,
+      before: command('operator'),
       handle: async (ctx) => {
-        const body = readBody(ctx, retrySchema, RETRY_REQUIRED);
-        respondJson(ctx, 200, JSON.stringify({ action: body.action, ...(await receipts.retry(body)) }));
+        const { by, ...body } = readBody(ctx, retrySchema, RETRY_REQUIRED);
+        const request = { ...body, caller: callerOf(ctx, by) };
+        respondJson(ctx, 200, JSON.stringify({ action: body.action, ...(await receipts.retry(request)) }));
       },
     },
     {

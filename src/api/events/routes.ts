@@ -12,7 +12,7 @@ import { eventsSchema } from './requests.ts';
  * The audit log as Server-Sent Events: the entries after the one asked for, then each new entry as it is written. A
  * reader that reconnects sends `Last-Event-ID`, which counts instead of `after`.
  */
-export const eventRoutes = ({ events, token }: Pick<ApiDependencies, 'events' | 'token'>): readonly ApiRoute[] => [
+export const eventRoutes = ({ events, access }: Pick<ApiDependencies, 'events' | 'access'>): readonly ApiRoute[] => [
   {
     method: 'GET',
     path: '/api/v1/events',
@@ -25,7 +25,7 @@ export const eventRoutes = ({ events, token }: Pick<ApiDependencies, 'events' | 
         ctx.status = 200;
         return;
       }
-      await events.open(ctx.res, filter, after, peerOf(ctx.req), isTrustedReader(token, ctx));
+      await events.open(ctx.res, filter, after, peerOf(ctx.req), isTrustedReader(access, ctx));
       // Koa would check whether the stream is a Response of fetch, and load fetch for that: 15 MB.
       ctx.respond = false;
     },

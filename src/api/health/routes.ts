@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import type { ApiDependencies } from '../dependencies.ts';
-import { isTrustedReader } from '../middleware/read-access.ts';
+import { hasRole, isTrustedReader } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { respondJson, RETRY_AFTER_SECONDS } from '../respond.ts';
 
@@ -16,16 +16,17 @@ export const healthRoutes = ({
   health,
   reasons,
   readAccess,
-  token,
-}: Pick<ApiDependencies, 'health' | 'reasons' | 'readAccess' | 'token'>): readonly ApiRoute[] => [
+  access,
+}: Pick<ApiDependencies, 'health' | 'reasons' | 'readAccess' | 'access'>): readonly ApiRoute[] => [
   {
     method: 'GET',
     path: '/health',
     handle: (ctx) => {
-      const isTrusted = isTrustedReader(token, ctx);
+      const isTrusted = isTrustedReader(access, ctx);
       const summary = health(isTrusted);
       const { status } = summary;
-      respond(ctx, status === 'ok', isTrusted || readAccess === 'open' ? summary : { status });
+      const mayReadAll = isTrusted || readAccess === 'open' || hasRole(access, ctx, ['reader']);
+      respond(ctx, status === 'ok', mayReadAll ? summary : { status });
     },
   },
   { method: 'GET', path: '/livez', handle: (ctx) => respond(ctx, true, { status: 'ok' }) },

@@ -1,7 +1,8 @@
-import { COMMANDS } from '../../../machines/decision.ts';
+import { COMMAND_TABLE, COMMANDS } from '../../../machines/commands.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
+import { callerOf, isFilled } from '../request/caller.ts';
 import { readBody } from '../request/read.ts';
 import { respondIncident } from '../respond.ts';
 import { expectedVersion } from './if-match.ts';
@@ -15,15 +16,12 @@ export const commandRoutes = (
   COMMANDS.map((name) => ({
     method: 'POST',
     path: `/api/v1/incidents/${name}`,
-    before: command,
+    before: command(...COMMAND_TABLE[name].roles),
     handle: async (ctx) => {
       const { id, by, note } = readBody(ctx, commandSchema, COMMAND_REQUIRED);
-      const target = { id, ...(isFilled(by) && { by }), ...(isFilled(note) && { note }) };
+      const target = { id, caller: callerOf(ctx, by), ...(isFilled(note) && { note }) };
       const version = expectedVersion(ctx.req.headers['if-match'], () => incidents.get(id)?.version);
       const { incident } = await recorder.perform(name, target, version);
       respondIncident(ctx, 200, incident);
     },
   }));
-
-/** Forms send a field that was not filled in as empty text. */
-const isFilled = (text: string | undefined): text is string => text !== undefined && text.trim() !== '';

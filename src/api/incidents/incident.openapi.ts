@@ -20,6 +20,8 @@ import {
 } from '../openapi/values.ts';
 import { type Entry, ENTRY_EVENTS } from '../../domain/entries.ts';
 
+const claimed = meaning(z.literal(true), 'Nothing but the command itself says who gave it.');
+
 /** When each command was carried out, and who gave it: `contained_at`, `contained_by`. */
 const stamps = Object.fromEntries<z.ZodMiniType>(
   COMMANDS.flatMap((name) => {
@@ -27,9 +29,10 @@ const stamps = Object.fromEntries<z.ZodMiniType>(
     return [
       [`${done}_at`, maybe(time)],
       [`${done}_by`, maybe(text())],
+      [`${done}_by_claimed`, maybe(claimed)],
     ] as const;
   }),
-) as FieldsOf<Pick<Incident, `${Done}_at` | `${Done}_by`>>;
+) as FieldsOf<Pick<Incident, `${Done}_at` | `${Done}_by` | `${Done}_by_claimed`>>;
 
 export const incident = named(
   'Incident',

@@ -23,7 +23,7 @@ const STRANGERS_PAGE_BYTES = 256 * 1024;
  * readers with the token only.
  */
 export const incidentRoutes = (
-  { incidents, token }: Pick<ApiDependencies, 'incidents' | 'token'>,
+  { incidents, access }: Pick<ApiDependencies, 'incidents' | 'access'>,
   { large }: Pick<Admission, 'large'>,
 ): readonly ApiRoute[] => [
   {
@@ -37,7 +37,7 @@ export const incidentRoutes = (
       });
       if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'cursor', writeCursor(next)));
       ctx.vary('Authorization');
-      const shown = isTrustedReader(token, ctx) ? documents : await inTurns(ctx, documents, publicDocument);
+      const shown = isTrustedReader(access, ctx) ? documents : await inTurns(ctx, documents, publicDocument);
       respondJsonList(ctx, 200, shown);
     },
   },
@@ -47,7 +47,7 @@ export const incidentRoutes = (
     handle: (ctx) => {
       const { id } = readParameters(ctx, idSchema, ID_REQUIRED);
       const incident = found(incidents.get(id[0] ?? ''));
-      const isTrusted = isTrustedReader(token, ctx);
+      const isTrusted = isTrustedReader(access, ctx);
       respondIncident(ctx, 200, isTrusted ? incident : { ...incident, json: publicIncident(incident.json) });
       ctx.set('Cache-Control', 'no-cache');
       ctx.vary('Authorization');
@@ -63,7 +63,7 @@ export const incidentRoutes = (
       const { lines, next } = found(await incidents.history(id[0] ?? '', Number(after?.[0] ?? 0), turnsOf(ctx.req)));
       if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'after', String(next)));
       ctx.vary('Authorization');
-      const isTrusted = isTrustedReader(token, ctx);
+      const isTrusted = isTrustedReader(access, ctx);
       respondJsonList(ctx, 200, await inTurns(ctx, lines, (line) => shownLine(line, isTrusted)));
     },
   },

@@ -5,6 +5,7 @@ import type { JsonValue } from '../../json/exact-json.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
+import { callerOf } from '../request/caller.ts';
 import { readBody } from '../request/read.ts';
 import { respondIncident } from '../respond.ts';
 import { REPORT_REQUIRED, reportSchema } from './requests.ts';
@@ -20,12 +21,13 @@ export const reportRoutes = (
   {
     method: 'POST',
     path: '/api/v1/incidents/report',
-    before: command,
+    before: command('reporter'),
     handle: async (ctx) => {
       const report = readBody(ctx, reportSchema, REPORT_REQUIRED) as Report;
       const idempotency = idempotencyOf(ctx.req.headers['idempotency-key'], ctx.request.body as JsonValue);
       const bytes = (ctx.request.rawBody as string).length;
-      const { incident, change } = await recorder.report(report, idempotency, bytes);
+      const caller = callerOf(ctx);
+      const { incident, change } = await recorder.report(report, idempotency, bytes, caller);
       if (change === 'created') ctx.set('Location', locationOf(incident.id));
       if (change === 'replayed') ctx.set('Idempotent-Replayed', 'true');
       respondIncident(ctx, change === 'created' ? 201 : 200, incident);

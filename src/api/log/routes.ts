@@ -1,6 +1,8 @@
+import { signed } from '../../domain/caller.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
+import { callerOf } from '../request/caller.ts';
 import { readBody } from '../request/read.ts';
 import { respondJson } from '../respond.ts';
 import { acknowledgeDamageSchema, FINDING_REQUIRED } from './requests.ts';
@@ -13,10 +15,10 @@ export const logRoutes = (
   {
     method: 'POST',
     path: '/api/v1/log/acknowledge-damage',
-    before: command,
+    before: command('admin'),
     handle: async (ctx) => {
-      const { finding, ...signature } = readBody(ctx, acknowledgeDamageSchema, FINDING_REQUIRED);
-      respondJson(ctx, 200, JSON.stringify(await acknowledgeDamage(finding, signature)));
+      const { finding, by, note } = readBody(ctx, acknowledgeDamageSchema, FINDING_REQUIRED);
+      respondJson(ctx, 200, JSON.stringify(await acknowledgeDamage(finding, signed(callerOf(ctx, by), note))));
     },
   },
 ];

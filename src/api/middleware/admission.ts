@@ -1,4 +1,5 @@
 import type { Middleware } from 'koa';
+import type { Role } from '../../../machines/vocabulary.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { authentication } from './authentication.ts';
 import { checks } from './checks.ts';
@@ -8,19 +9,20 @@ import { jsonBody } from './json-body.ts';
 
 /** What a request must pass before a route handles it; a route names one of these as its `before`. */
 export interface Admission {
-  /** For changes without a body: the service token. */
-  readonly authenticated: readonly Middleware[];
-  /** For commands: the service token before any of the body is read, then the type of the body, then the body. */
-  readonly command: readonly Middleware[];
+  /** For reads, and changes without a body: a token of somebody with one of these roles. */
+  readonly authenticated: (...roles: readonly Role[]) => readonly Middleware[];
+  /** For commands: the token before any of the body is read, then the type of the body, then the body. */
+  readonly command: (...roles: readonly Role[]) => readonly Middleware[];
   /** For large responses: one of a few places, which all routes share. */
   readonly large: readonly Middleware[];
 }
 
-export const admission = ({ token, maxBodyBytes }: Pick<ApiDependencies, 'token' | 'maxBodyBytes'>): Admission => {
-  const authenticated = authentication(token);
+export const admission = ({ access, maxBodyBytes }: Pick<ApiDependencies, 'access' | 'maxBodyBytes'>): Admission => {
+  // One for all routes: they share what bodies may take.
+  const body = jsonBody(maxBodyBytes);
   return {
-    authenticated: [checks(authenticated)],
-    command: [checks(authenticated, contentType()), jsonBody(maxBodyBytes)],
+    authenticated: (...roles) => [checks(authentication(access, roles))],
+    command: (...roles) => [checks(authentication(access, roles), contentType()), body],
     large: [concurrencyLimit()],
   };
 };

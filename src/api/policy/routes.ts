@@ -3,6 +3,7 @@ import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import { isTrustedReader } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
+import { callerOf } from '../request/caller.ts';
 import { nothingSchema } from '../request/fields.ts';
 import { readParameters } from '../request/read.ts';
 import { respondJson } from '../respond.ts';
@@ -13,7 +14,7 @@ import { respondJson } from '../respond.ts';
  * answered with its faults, and the old one stays in force.
  */
 export const policyRoutes = (
-  { policy, reload, token }: Pick<ApiDependencies, 'policy' | 'reload' | 'token'>,
+  { policy, reload, access }: Pick<ApiDependencies, 'policy' | 'reload' | 'access'>,
   { authenticated }: Pick<Admission, 'authenticated'>,
 ): readonly ApiRoute[] => [
   {
@@ -24,14 +25,15 @@ export const policyRoutes = (
       respondJson(
         ctx,
         200,
-        JSON.stringify(policyDocument(policy.current, isTrustedReader(token, ctx) ? 'whole' : 'origin')),
+        JSON.stringify(policyDocument(policy.current, isTrustedReader(access, ctx) ? 'whole' : 'origin')),
       );
     },
   },
   ...['/api/v1/reload', '/reload'].map((path): ApiRoute => ({
     method: 'POST',
     path,
-    before: authenticated,
-    handle: async (ctx) => respondJson(ctx, 200, JSON.stringify({ status: 'reloaded', ...(await reload()) })),
+    before: authenticated('admin'),
+    handle: async (ctx) =>
+      respondJson(ctx, 200, JSON.stringify({ status: 'reloaded', ...(await reload(callerOf(ctx))) })),
   })),
 ];

@@ -23,7 +23,7 @@ import { UnreadAnswers } from './unread-answers.ts';
 /** Responds to a request, and handles its own errors. */
 export type Application = (request: IncomingMessage, response: ServerResponse) => Promise<unknown>;
 
-export type ServerDependencies = Pick<ApiDependencies, 'log' | 'clock' | 'token'>;
+export type ServerDependencies = Pick<ApiDependencies, 'log' | 'clock' | 'access'>;
 
 export interface Limits {
   /** Milliseconds from a request's first byte, or its connection, to the end of its headers. */
@@ -96,7 +96,7 @@ export class ApiServer {
   }
 
   private constructor(application: Application, dependencies: ServerDependencies, limits: Limits) {
-    const { log, clock, token } = dependencies;
+    const { log, clock, access } = dependencies;
     this.#dependencies = dependencies;
     this.#limits = limits;
     this.#log = log;
@@ -106,8 +106,8 @@ export class ApiServer {
       clock,
       turnstile: new Turnstile(clock),
       unread: new UnreadAnswers(clock),
-      isTrusted: (request) => carriesToken(request, token),
-      knowsKey: (challenge) => namesKey(challenge, token),
+      isTrusted: (request) => carriesToken(request, access),
+      knowsKey: (challenge) => namesKey(challenge, access),
       handle: ({ request, response }) => application(request, response),
       refuse: ({ response }) => this.#unparsed.refuseForNow(response),
       refuseArrival: (socket) => this.#unparsed.refuseConnectionForNow(socket),
@@ -127,7 +127,7 @@ export class ApiServer {
     this.#doors.push({ server, address });
     const socketPath = address.kind === 'unix' ? address.path : undefined;
     server.on('request', (request, response) => {
-      proveResponse(request, response, this.#dependencies.token, socketPath);
+      proveResponse(request, response, this.#dependencies.access, socketPath);
       if (this.#closing) response.shouldKeepAlive = false;
       this.#connections.take({ request, response });
     });

@@ -1,6 +1,8 @@
+import { signed } from '../../domain/caller.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
+import { callerOf } from '../request/caller.ts';
 import { nothingSchema } from '../request/fields.ts';
 import { readBody, readParameters } from '../request/read.ts';
 import { respondJson } from '../respond.ts';
@@ -22,9 +24,10 @@ export const webhookRoutes = (
   {
     method: 'POST',
     path: '/api/v1/webhooks/retry',
-    before: command,
+    before: command('operator'),
     handle: async (ctx) => {
-      const request = readBody(ctx, retryWebhookSchema, RETRY_WEBHOOK_REQUIRED);
+      const { webhook, seq, by, note } = readBody(ctx, retryWebhookSchema, RETRY_WEBHOOK_REQUIRED);
+      const request = { webhook, seq, ...signed(callerOf(ctx, by), note) };
       respondJson(ctx, 200, JSON.stringify(await webhooks.retry(request)));
     },
   },

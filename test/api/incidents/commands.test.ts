@@ -13,9 +13,12 @@ describe('POST /api/v1/incidents/contain, acknowledge and resolve', () => {
     const dependencies = standIn();
     const server = await serve(dependencies);
     for (const name of NAMES) {
-      for (const target of [{ id: KNOWN.id }, { id: KNOWN.id, by: 'b'.repeat(256), note: ' n'.repeat(2048) }]) {
-        const { status, headers, text } = await command(server, pathOf(name), target);
+      for (const said of [{}, { by: 'b'.repeat(256), note: ' n'.repeat(2048) }]) {
+        const { status, headers, text } = await command(server, pathOf(name), { id: KNOWN.id, ...said });
         expect([status, headers.etag, text]).to.deep.equal([200, '"3"', KNOWN.json]);
+        const claim = 'by' in said ? { by: said.by, claimed: true } : {};
+        const caller = { principal: 'service-token', role: 'operator', ...claim };
+        const target = { id: KNOWN.id, caller, ...('note' in said ? { note: said.note } : {}) };
         expect(dependencies.commands.at(-1)).to.deep.equal({ command: name, target, expectedVersion: undefined });
       }
     }

@@ -33,7 +33,7 @@ describe('concurrencyLimit', () => {
     server = await ApiServer.listen(app.callback(), [{ kind: 'tcp', host: '127.0.0.1', port: 0 }], {
       log,
       clock: systemClock,
-      token: standIn().token,
+      access: standIn().access,
     });
   });
   afterEach(() => server.close(0));

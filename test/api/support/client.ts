@@ -20,7 +20,7 @@ export const serve = async (
   const server = await ApiServer.listen(
     application,
     [bind],
-    { log: dependencies.log, clock: systemClock, token: dependencies.token },
+    { log: dependencies.log, clock: systemClock, access: dependencies.access },
     { ...LIMITS, ...limits },
   );
   servers.push(server);

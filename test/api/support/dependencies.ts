@@ -1,4 +1,5 @@
 import type { CommandName } from '../../../machines/decision.ts';
+import { EVERY_ROLE } from '../../../src/access/principal.ts';
 import type { ApiDependencies } from '../../../src/api/dependencies.ts';
 import { RecorderError } from '../../../src/errors.ts';
 import { proofKeyIdOf, proofKeyOf } from '../../../src/proof.ts';
@@ -130,8 +131,8 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     openApi: import.meta.filename,
     reasons: () => [],
     metrics: { render: async (format) => `# as ${format}\n`, requests: { count: () => {} } },
-    token: {
-      matches: (presented) => presented === TOKEN,
+    access: {
+      principalOf: (presented) => (presented === TOKEN ? EVERY_ROLE : undefined),
       proofKey: (id) => (id === proofKeyIdOf(PROOF_KEY) ? PROOF_KEY : undefined),
     },
     reload: async () => ({ policy: 'new' }),

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { readLinesAt } from '../../../src/audit/log-reader.ts';
 import { loadFold, recordAfter } from '../../../src/console/incident/replay.ts';
-import { parsed, Recording } from '../../support/recording.ts';
+import { operator, parsed, Recording } from '../../support/recording.ts';
 import { temporaryDirectories } from '../../support/temporary-directory.ts';
 import type { IncidentEntry } from '../../../src/domain/entries.ts';
 
@@ -15,8 +15,10 @@ describe('replaying an incident in the browser', () => {
     const { id } = then[0]!;
     const key = { key: 'again', fingerprint: 'f' };
     then.push((await recording.recorder.report({ ...report, dedup_key: 'k' }, key)).incident);
-    then.push((await recording.recorder.perform('acknowledge', { id, by: 'ada', note: 'seen' })).incident);
-    then.push((await recording.recorder.perform('resolve', { id, by: 'ada' })).incident);
+    then.push(
+      (await recording.recorder.perform('acknowledge', { id, caller: operator('ada'), note: 'seen' })).incident,
+    );
+    then.push((await recording.recorder.perform('resolve', { id, caller: operator('ada') })).incident);
     const { places } = recording.projections.entriesOf(id)!;
     const entries = (await readLinesAt(recording.log, places)).map(
       (line) => JSON.parse(line.toString()) as IncidentEntry,

@@ -1,0 +1,32 @@
+/** Who has a token, and what they may do with it. */
+import { type ContainmentAction, type IncidentClass, type Role, ROLES } from '../../machines/vocabulary.ts';
+import type { RecorderError } from '../errors.ts';
+
+export interface Principal {
+  /** As entries of the log and people's screens show it. */
+  readonly name: string;
+  readonly roles: readonly Role[];
+  /** Why it has not the roles that it may have some day; the refusal then is this one. */
+  readonly refusal?: RecorderError;
+  /** Several people and services present this token: who they are is what they say. */
+  readonly shared?: true;
+  /** What a `reporter` may report as, and of which classes; anything when not given. */
+  readonly sources?: readonly string[] | undefined;
+  readonly classes?: readonly IncidentClass[] | undefined;
+  /** The actions whose posture an `implementer` may read, and which it may confirm; all when not given. */
+  readonly actions?: readonly ContainmentAction[] | undefined;
+}
+
+/** Those who have tokens. */
+export interface Principals {
+  /** Who presents this token; undefined when nobody has it. */
+  principalOf(token: string | undefined): Principal | undefined;
+  /** The key of the proofs for a token, by its name (`proofKeyIdOf`); undefined when it is no such token's. */
+  proofKey(id: string): Buffer | undefined;
+}
+
+/** The name of the service token's principal. No other principal may have it. */
+export const SERVICE_TOKEN = 'service-token';
+
+/** Whoever presents the service token while no access file says otherwise. */
+export const EVERY_ROLE: Principal = { name: SERVICE_TOKEN, roles: ROLES, shared: true };
