@@ -32,7 +32,8 @@ const BASE = [
 const LAYERS: readonly (readonly string[])[] = [
   ['json', 'statecharts'],
   ['domain'],
-  ['policy', 'audit', 'access'],
+  ['policy', 'audit'],
+  ['access'],
   ['projections'],
   ['incidents'],
   ['containment', 'forensic'],

@@ -30,6 +30,8 @@ export interface Config {
   readonly policyPath: string;
   readonly logPath: string;
   readonly tokenPath: string;
+  /** The file that says who may do what, or `none`. */
+  readonly accessPath: string;
   /** The file with the audit key. Without one the chain is plain SHA-256. */
   readonly keyPath: string | undefined;
   /** The file with the key that signs forensic exports. Without one there are none. */
@@ -83,6 +85,7 @@ export const readConfig = (env: Environment, defaults: Environment = {}): Config
     policyPath: read('CONTAINMENT_POLICY_PATH', '/etc/secure-ai/policy/incident-containment.yaml', absolutePath),
     logPath: read('AUDIT_LOG_PATH', '/var/lib/secure-ai/logs/incident-recorder-audit.jsonl', absolutePath),
     tokenPath: read('SERVICE_TOKEN_PATH', '/run/secure-ai/service-token', absolutePath),
+    accessPath: read('ACCESS_PATH', '/etc/secure-ai/policy/incident-access.yaml', pathOrNone),
     keyPath: read('AUDIT_HMAC_KEY_PATH', '', optionalPath),
     ...(forensicKeyPath === undefined ? {} : { forensicKeyPath }),
     sharedLogDirectory: read('ALLOW_SHARED_LOG_DIRECTORY', '0', flag),
@@ -114,6 +117,8 @@ const absolutePath: Parse<string> = (text, fault) => {
   else if (text.includes('\0')) fault('must be a path without a NUL');
   return text;
 };
+
+const pathOrNone: Parse<string> = (text, fault) => (text === 'none' ? text : absolutePath(text, fault));
 
 const optionalPath: Parse<string | undefined> = (text, fault) => (text === '' ? undefined : absolutePath(text, fault));
 

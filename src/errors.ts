@@ -18,6 +18,7 @@ export const ERROR_STATUS = {
   too_large: 413,
   unsupported_media_type: 415,
   invalid_policy: 422,
+  invalid_access: 422,
   idempotency_mismatch: 422,
   quota_exceeded: 429,
   internal: 500,

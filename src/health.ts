@@ -16,7 +16,7 @@ export interface HealthDependencies {
   readonly log: Pick<AuditLog, 'status'>;
   readonly projections: Projections;
   readonly policy: { readonly current: Policy };
-  readonly token: { fault(): string | undefined };
+  readonly access: { fault(): string | undefined; readonly summary: object };
   /** What an operator should know although the service works. */
   readonly warnings: () => readonly string[];
   readonly notifier: Pick<Notifier, 'status' | 'detailedStatus'>;
@@ -38,8 +38,8 @@ export interface HealthReport {
 export function reasonsOf({
   log,
   projections,
-  token,
-}: Pick<HealthDependencies, 'log' | 'projections' | 'token'>): readonly string[] {
+  access,
+}: Pick<HealthDependencies, 'log' | 'projections' | 'access'>): readonly string[] {
   const { state, writable, reason } = log.status;
   return [
     writable ? undefined : (reason ?? `the audit log is ${state}`),
@@ -47,7 +47,7 @@ export function reasonsOf({
     projections.unfinished && projections.reading === undefined
       ? `reads are behind the audit log: ${projections.fault?.message ?? 'catching up'}`
       : undefined,
-    token.fault(),
+    access.fault(),
   ].filter((fault) => fault !== undefined);
 }
 
@@ -88,6 +88,7 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
     ...containmentOf(projections, overdue),
     notify: detailed ? notifier.detailedStatus.map(inDetail) : notifier.status,
     policy: { version, source, ...(path === undefined ? {} : { path }), digest, loaded_at },
+    access: dependencies.access.summary,
   };
 }
 

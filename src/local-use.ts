@@ -42,6 +42,7 @@ export const prepareLocalUse = async (directory: string): Promise<Readonly<Recor
   return {
     CONTAINMENT_POLICY_PATH: resolve(directory, 'policy', 'incident-containment.yaml'),
     AUDIT_LOG_PATH: log,
+    ACCESS_PATH: resolve(directory, 'policy', 'incident-access.yaml'),
     SERVICE_TOKEN_PATH: token,
     AUDIT_HMAC_KEY_PATH: key,
   };

@@ -17,7 +17,12 @@ import { StandardStream } from './standard-stream.ts';
 import { type Service, startService } from './compose/service.ts';
 
 const EX_CONFIG = 78;
-const EXIT_CODES: Partial<Record<string, number>> = { config: EX_CONFIG, invalid_policy: EX_CONFIG, locked: 75 };
+const EXIT_CODES: Partial<Record<string, number>> = {
+  config: EX_CONFIG,
+  invalid_policy: EX_CONFIG,
+  invalid_access: EX_CONFIG,
+  locked: 75,
+};
 /** Errors of the file system that an operator mends, and that no other start goes without. */
 const MENDABLE: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EISDIR', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EROFS']);
 const EX_IOERR = 74;

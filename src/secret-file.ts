@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readFileSync, type BigIntSta
 import { RecorderError } from './errors.ts';
 
 /** In bytes. Far more than any secret: a larger file is something else. */
-const LARGEST = 16n * 1024n;
+const LARGEST = 16 * 1024;
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'is not there',
@@ -21,12 +21,17 @@ interface SecretFile {
  * Reads a small regular file with a secret. The file is opened once and checked by its descriptor, so that nobody can
  * replace it in between. Opening never waits, not even for a named pipe.
  * @param demands `forbiddenMode`: permission bits that the file must not have; `permissions`: the message when it has
- *   them; `followLinks`: whether the path may be a symbolic link
+ *   them; `followLinks`: whether the path may be a symbolic link; `largest`: bytes that it may have
  * @throws RecorderError `config`; its message names the file and never contains its content
  */
 export const readSecretFile = (
   path: string,
-  demands: { readonly forbiddenMode: number; readonly permissions: string; readonly followLinks: boolean },
+  demands: {
+    readonly forbiddenMode: number;
+    readonly permissions: string;
+    readonly followLinks: boolean;
+    readonly largest?: number;
+  },
 ): SecretFile => {
   const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
   let file: number | undefined;
@@ -37,7 +42,8 @@ export const readSecretFile = (
     if ((Number(stats.mode) & demands.forbiddenMode) !== 0) {
       throw new RecorderError('config', `${path} ${demands.permissions}`);
     }
-    if (stats.size > LARGEST) throw new RecorderError('config', `${path} is too large to be a secret`);
+    if (stats.size > (demands.largest ?? LARGEST))
+      throw new RecorderError('config', `${path} is too large to be a secret`);
     return { content: readFileSync(file), stats };
   } catch (error) {
     if (error instanceof RecorderError) throw error;

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { ServiceToken } from '../src/access/service-token.ts';
+import { TokenFile } from '../src/access/token-file.ts';
 import { systemClock } from '../src/clock.ts';
 import { readKey } from '../src/audit/key.ts';
 import { readConfig } from '../src/config.ts';
@@ -34,7 +34,9 @@ describe('prepareLocalUse', () => {
     expect(config.policyPath).to.equal(join(directory, 'policy', 'incident-containment.yaml'));
     expect(config.logPath).to.equal(state('incident-recorder-audit.jsonl'));
     expect(
-      ServiceToken.open(config.tokenPath, systemClock).matches(readFileSync(state('service-token'), 'utf8').trim()),
+      TokenFile.open(config.tokenPath, 'service token', systemClock).matches(
+        readFileSync(state('service-token'), 'utf8').trim(),
+      ),
     ).to.equal(true);
     expect(readKey(config.keyPath ?? '').toString()).to.match(/^[\da-f]{64}$/);
   });

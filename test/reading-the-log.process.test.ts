@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -96,6 +97,33 @@ describe('a service that reads a long log without a database', function () {
       expect(new Set(some.map((answer) => answer.slice(4))).size).to.equal(1);
     }
     await untilReady(service);
+    await service.end();
+  });
+
+  it('gives nobody the roles of people until it knows that there was no access file', async () => {
+    const home = copy();
+    const hash = createHash('sha256').update('a-token-of-ada-0123456789').digest('hex');
+    const file = `version: 1\nprincipals:\n  ada: { roles: [admin], token_sha256: ${hash} }\n`;
+    writeFileSync(home.access, file, { mode: 0o600 });
+    const first = await start(home, { whileReading: true });
+    await untilReady(first);
+    await first.end();
+    rmSync(home.access);
+    for (const name of readdirSync(home.directory)) if (name.includes('.sqlite')) rmSync(join(home.directory, name));
+
+    const service = await start(home, { whileReading: true });
+    const reload = () => service.post('/api/v1/reload');
+    const early = await reload();
+    expect([early.status, early.json.error]).to.deep.equal([
+      503,
+      'the log is being read: whether there was an access file is not known yet',
+    ]);
+    expect((await service.report(QUIET)).status).to.equal(201);
+    expect(await isReady(service), 'that was before the end').to.equal(false);
+    await service.said('every token is refused');
+    expect((await reload()).json.error).to.include('the audit log says that there was one: put it back');
+    expect((await service.report(QUIET)).status).to.equal(403);
+    expect((await service.get('/readyz')).status).to.equal(503);
     await service.end();
   });
 

@@ -1,10 +1,13 @@
 /** Who has a token, and what they may do with it. */
 import { type ContainmentAction, type IncidentClass, type Role, ROLES } from '../../machines/vocabulary.ts';
+import type { RecorderError } from '../errors.ts';
 
 export interface Principal {
   /** As entries of the log and people's screens show it. */
   readonly name: string;
   readonly roles: readonly Role[];
+  /** Why it has not the roles that it may have some day; the refusal then is this one. */
+  readonly refusal?: RecorderError;
   /** Several people and services present this token: who they are is what they say. */
   readonly shared?: true;
   /** What a `reporter` may report as, and of which classes; anything when not given. */

@@ -22,6 +22,8 @@ const KEYS: Readonly<Record<string, string>> = {
   reports: 'How many reports are a burst.',
   within: 'In what time: 1s, 60s, 5m, 1h.',
   report_bytes_per_day: 'How many bytes of reports one source may send in a day (UTC).',
+  archive_after:
+    'After how long sealed segments of the audit log go to the archive by themselves, such as 90d; at least 1d.',
   confirm: 'answer: the answer of the target confirms. callback: it may answer 202, and its service confirms later.',
   final: 'The statuses of an answer after which it is not tried again. By default 400, 410, 413 and 422; [] for none.',
   targets: 'Where containment actions are sent. An action without a target is fetched by its service.',
@@ -57,6 +59,7 @@ const CHECKS: Readonly<Record<string, object>> = {
   confirm_every: { pattern: durationPattern(TIME_UNITS) },
   attention_after: { pattern: durationPattern(TIME_UNITS) },
   overdue_after: { pattern: durationPattern(TIME_UNITS) },
+  archive_after: { pattern: durationPattern(TIME_UNITS) },
   within: { pattern: durationPattern(TIME_UNITS) },
 };
 

@@ -19,6 +19,8 @@ export function detailOf({ event, data }: AuditEntry): string {
       const { class: name, source, description } = data.report as Readonly<Record<string, string>>;
       return words(data.severity, name, source, description);
     }
+    case 'incident.carried':
+      return (data.earlier as { readonly note: string }).note;
     case 'alert.raised':
       return words(data.severity, data.class, data.source, data.finding, data.reason);
     case 'containment.overdue':

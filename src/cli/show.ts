@@ -33,7 +33,7 @@ export const define = (command: Command): Command =>
       ...recordOf(incident, Date.now()),
       ...section('Containment', deliveriesOf(incident)),
       ...section('Statechart', chartOf(incident, history, transitions)),
-      ...section('Timeline', timelineOf(history)),
+      ...section('Timeline', [...earlierOf(history), ...timelineOf(history)]),
     ]);
   });
 
@@ -119,6 +119,14 @@ function chartOf(
     ];
   });
 }
+
+/** Where the entries are that the log does not have any more. */
+const earlierOf = (history: readonly AuditEntry[]): readonly string[] => {
+  const [first] = history;
+  const carried = history.find(({ event }) => event === 'incident.carried');
+  if (carried === undefined || first?.data.version === 1) return [];
+  return [printable((carried.data.earlier as { readonly note: string }).note)];
+};
 
 const timelineOf = (history: readonly AuditEntry[]): readonly string[] =>
   table<AuditEntry>(

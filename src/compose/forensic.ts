@@ -1,7 +1,7 @@
 /** The forensic exports of the service: what they say about it, and the key that signs them. */
 import { statSync } from 'node:fs';
 import { ACTIONS } from '../../machines/vocabulary.ts';
-import type { ServiceToken } from '../access/service-token.ts';
+import type { AccessInForce } from '../access/access-in-force.ts';
 import { readKey } from '../audit/key.ts';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
@@ -22,20 +22,20 @@ const LONGEST = 2000;
 export function forensicExports(
   record: OpenRecord,
   { keyPath, forensicKeyPath }: Pick<Config, 'keyPath' | 'forensicKeyPath'>,
-  token: Pick<ServiceToken, 'principalOf' | 'fault'>,
+  access: Pick<AccessInForce, 'principalOf' | 'fault' | 'summary'>,
   clock: Clock,
   startedAt: string,
 ): ForensicExports {
   const auditKey = keyPath === undefined ? undefined : fingerprintOf(readKey(keyPath));
   // The file may be replaced while the service runs.
   const key = () =>
-    readForensicKey(forensicKeyPath, { auditKey, isToken: (text) => token.principalOf(text) !== undefined });
+    readForensicKey(forensicKeyPath, { auditKey, isToken: (text) => access.principalOf(text) !== undefined });
   if (forensicKeyPath !== undefined) key();
   const { log, projections, policy, beside } = record;
   return new ForensicExports({
     log,
     projections,
-    state: () => stateOf(record, token, startedAt),
+    state: () => stateOf(record, access, startedAt),
     total: () => projections.statistics.read().total_incidents,
     policyDigest: () => policy.current.digest,
     key,
@@ -54,11 +54,11 @@ export function forensicKeyWarnings({ forensicKeyPath: path }: Pick<Config, 'for
 /** What an export says about the service. All of it is text: the offline verifier takes nothing else. */
 function stateOf(
   { log, projections, policy, verification, findings, identity }: OpenRecord,
-  token: Pick<ServiceToken, 'fault'>,
+  access: Pick<AccessInForce, 'fault' | 'summary'>,
   startedAt: string,
 ): Readonly<Record<string, string>> {
   const { state, entries, last_hash, segments, algorithm, reason } = log.status;
-  const reasons = reasonsOf({ log, projections, token });
+  const reasons = reasonsOf({ log, projections, access });
   const { open_incidents, total_incidents } = projections.statistics.read();
   const engaged = ACTIONS.filter((action) => projections.posture.of(action).holders > 0);
   return {

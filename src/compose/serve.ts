@@ -9,12 +9,14 @@ import { createApp } from '../api/app.ts';
 import { ConsoleFiles } from '../api/console/console-files.ts';
 import { EventStreams } from '../api/events/event-streams.ts';
 import { ApiServer } from '../api/server/api-server.ts';
-import type { ServiceToken } from '../access/service-token.ts';
+import type { AccessInForce } from '../access/access-in-force.ts';
 import type { DurableBatch } from '../audit/log.ts';
 import { type Clock, SECOND, timestamp } from '../clock.ts';
 import type { BindAddress, Config } from '../config.ts';
 import type { Caller } from '../domain/caller.ts';
 import type { TakenEntry } from '../domain/incident.ts';
+import { ArchiveSchedule } from '../incidents/archive-schedule.ts';
+import type { ArchiveOutcome } from '../incidents/archivist.ts';
 import { healthOf, reasonsOf, strandedWarnings } from '../health.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { logEntries } from '../process-log.ts';
@@ -39,7 +41,7 @@ export interface ServeOptions {
   >;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly token: ServiceToken;
+  readonly access: AccessInForce;
   /** Receives the line of each request for the log of the process. */
   readonly logRequest: (fields: object, trusted: boolean) => void;
 }
@@ -60,7 +62,7 @@ interface TakenBatch extends DurableBatch {
 export async function serve(
   record: OpenRecord,
   containment: RunningContainment,
-  { config, clock, logger, token, logRequest }: ServeOptions,
+  { config, clock, logger, access, logRequest }: ServeOptions,
   releases: AsyncDisposableStack,
 ): Promise<Serving> {
   const { log, projections, incidents, recorder, reads, policy, verification, findings } = record;
@@ -70,11 +72,31 @@ export async function serve(
   const events = new EventStreams({ log, logId, kindOf: (id) => reads.kindOf(id), clock, logger });
 
   const startedAt = timestamp(clock.now());
-  const forensic = forensicExports(record, config, token, clock, startedAt);
+  const forensic = forensicExports(record, config, access, clock, startedAt);
   startLog(record, stagesOf(record, containment, events, metrics, logger));
 
-  const warnings = (): readonly string[] => [...warningsOf(record), ...forensicKeyWarnings(config)];
-  const reasons = (): readonly string[] => reasonsOf({ log, projections, token });
+  const archive = async (before: number, caller?: Caller): Promise<ArchiveOutcome> => {
+    // Where a webhook is must outlive the entries that it has passed.
+    await notifier.record();
+    return record.archivist.archive(before, caller);
+  };
+  const schedule = releases.adopt(
+    new ArchiveSchedule({
+      log,
+      archive,
+      after: () => policy.current.archive_after,
+      isVerified: () => verification.verified !== undefined && projections.reading === undefined,
+      clock,
+      onArchived: (outcome) => logger.info(outcome, 'archived old segments of the audit log'),
+    }),
+    (running) => running.stop(),
+  );
+  const warnings = (): readonly string[] => [
+    ...warningsOf(record, access),
+    ...forensicKeyWarnings(config),
+    ...(schedule.fault === undefined ? [] : [`the audit log can't be archived as the policy says: ${schedule.fault}`]),
+  ];
+  const reasons = (): readonly string[] => reasonsOf({ log, projections, access });
   metrics.watch({
     log,
     projections,
@@ -87,11 +109,20 @@ export async function serve(
     reasons,
   });
   const reload = async (caller?: Caller): Promise<object> => {
+    // Neither comes into force when the other one is faulty.
+    const putIntoForce = access.prepareReload(log);
     const { version, source, digest, loaded_at } = await policy.reload(log, caller);
     logger.info({ digest, source }, 'policy reloaded');
+    const accessNow = await putIntoForce(caller);
+    if (access.hasFile) logger.info(accessNow, 'access file reloaded');
     for (const warning of warnings()) logger.warn(warning);
     containment.followPolicy();
-    return { policy: { version, source, digest, loaded_at }, removed: policy.removed, warnings: warnings() };
+    return {
+      policy: { version, source, digest, loaded_at },
+      access: accessNow,
+      removed: policy.removed,
+      warnings: warnings(),
+    };
   };
 
   const app = createApp({
@@ -112,7 +143,7 @@ export async function serve(
           verification,
           findings,
           identity: record.identity,
-          token,
+          access,
           notifier,
           overdue,
           warnings,
@@ -125,14 +156,10 @@ export async function serve(
     reading: () => projections.reading,
     metrics,
     activity: projections.activity,
-    access: token,
+    access,
     reload,
     openApi: builtFile('openapi.json'),
-    archive: async (before, caller) => {
-      // Where a webhook is must outlive the entries that it has passed.
-      await notifier.record();
-      return record.archivist.archive(before, caller);
-    },
+    archive,
     webhooks: { skipped: () => projections.webhooks.skipped(), retry: (request) => notifier.retry(request) },
     forensic,
     posture,
@@ -146,11 +173,11 @@ export async function serve(
     allowNonLoopback: config.allowNonLoopback,
     overUnixSocket: config.bind.some(({ kind }) => kind !== 'tcp'),
   });
-  const server = await ApiServer.listen(app.callback(), config.bind, { log: logger, clock, access: token });
+  const server = await ApiServer.listen(app.callback(), config.bind, { log: logger, clock, access });
   releases.defer(() => server.close(log.failure === undefined ? GRACE : GRACE_AFTER_FAILURE));
   releases.defer(() => events.close());
   releases.defer(() => posture.stop());
-  const heart = setInterval(beatOf(record, containment, token, logger), HEARTBEAT);
+  const heart = setInterval(beatOf(record, containment, schedule, access, logger), HEARTBEAT);
   releases.defer(() => clearInterval(heart));
 
   for (const warning of warnings()) logger.warn(warning);
@@ -187,10 +214,14 @@ function startLog({ log, incidents }: OpenRecord, stages: ReturnType<typeof stag
 }
 
 /** What an operator should know although nothing is broken. */
-function warningsOf({ policy, hash, findings, log, verification, projections }: OpenRecord): readonly string[] {
+function warningsOf(
+  { policy, hash, findings, log, verification, projections }: OpenRecord,
+  access: AccessInForce,
+): readonly string[] {
   const { links } = log.status;
   return [
     ...policy.warnings,
+    ...access.warnings,
     ...strandedWarnings(projections, policy.current.targets),
     ...(hash.keyed ? [] : ['no audit key (AUDIT_HMAC_KEY_PATH): the chain shows accidents, not forgery']),
     ...findings.open.map(({ finding, detail }) => `${detail} (acknowledge-damage ${finding})`),
@@ -202,13 +233,19 @@ function warningsOf({ policy, hash, findings, log, verification, projections }: 
 }
 
 /** What is done once a second: everything here mends itself, or waits for its time. */
-function beatOf(record: OpenRecord, containment: RunningContainment, token: ServiceToken, logger: Logger): () => void {
+function beatOf(
+  record: OpenRecord,
+  containment: RunningContainment,
+  schedule: ArchiveSchedule,
+  access: AccessInForce,
+  logger: Logger,
+): () => void {
   const { log, projections, catchUp, serviceEntries, tornWrite } = record;
   let tokenFault: string | undefined;
   const onFault = (what: string) => (error: unknown) => logger.error({ err: error }, what);
   return () => {
-    if (tokenFault !== token.fault()) {
-      tokenFault = token.fault();
+    if (tokenFault !== access.fault()) {
+      tokenFault = access.fault();
       if (tokenFault === undefined) logger.info('the service token is usable again');
       else logger.error({ reason: tokenFault }, 'every token is refused');
     }
@@ -216,6 +253,7 @@ function beatOf(record: OpenRecord, containment: RunningContainment, token: Serv
     catchUp.resume(log).catch(onFault('reads stay behind'));
     void log.probe().then(() => serviceEntries.retry());
     containment.beat();
+    void schedule.beat();
     tornWrite.attempt().catch(onFault('a torn write is not complete'));
   };
 }

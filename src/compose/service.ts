@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { setTimeout as rest } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { ServiceToken } from '../access/service-token.ts';
+import { AccessInForce } from '../access/access-in-force.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import type { BindAddress, Config } from '../config.ts';
 import { requireSafeLogDirectory, requireSafeWay, requireSeparateReaders } from '../path-trust.ts';
@@ -33,7 +33,7 @@ export interface Service {
   readonly addresses: readonly BindAddress[];
   /** Whether the log is still being read: nothing on record can be read until then. */
   readonly isReading: boolean;
-  /** Reads the policy and the token again; a refused policy stays out of force and is only logged. */
+  /** Reads policy, access file and tokens again; what is refused stays out of force and is only logged. */
   reload(): Promise<void>;
   /** Ends the service: finishes what is in flight, records that it stopped and why, releases everything. */
   stop(reason: string): Promise<void>;
@@ -52,7 +52,7 @@ export interface Listeners {
 
 /**
  * Starts the service.
- * @throws RecorderError `config`, `invalid_policy`, `locked`; nothing is left behind then
+ * @throws RecorderError `config`, `invalid_policy`, `invalid_access`, `locked`; nothing is left behind then
  */
 export async function startService(
   config: Config,
@@ -61,20 +61,22 @@ export async function startService(
   { inspect, logRequest = (fields) => logger.info(fields, 'request') }: Listeners = {},
 ): Promise<Service> {
   await using starting = new AsyncDisposableStack();
-  const token = ServiceToken.open(config.tokenPath, clock, config.trustedBelow);
+  const access = new AccessInForce(config, clock);
   requireSafeFiles(config);
   const record = await openRecord(config, clock, logger, starting, inspect);
   const { log, serviceEntries, recovered, verification } = record;
+  compareAccess(access, record);
+  access.requireFile();
   await using serving = new AsyncDisposableStack();
   const onFault = (error: unknown): void => logger.error({ err: error }, 'containment met an unexpected error');
   const containment = startContainment(record, clock, serving, onFault);
-  const options = { config, clock, logger, token, logRequest };
+  const options = { config, clock, logger, access, logRequest };
   // A reader that resumes at once must not be refused for a place in this very log.
   const another = log.status.entries === 0 ? undefined : await identify(record, logger);
   const { addresses, reload } = await serve(record, containment, options, serving);
 
   if (recovered.damage !== undefined) logDamage(logger, recovered.damage);
-  await announceStart(record, another, clock, logger);
+  await announceStart(record, access, another, clock, logger);
   containment.begin();
   const { early, whole } = record.catchUp;
   if (early !== undefined) {
@@ -82,6 +84,7 @@ export async function startService(
     record.catchUp.resume(log).catch((error: unknown) => logger.error({ err: error }, 'reads stay behind'));
     void whole.then(async () => {
       logger.info({ entries: log.status.entries }, 'the log is read');
+      if (!compareAccess(access, record)) logger.error({ reason: access.fault() }, 'every token is refused');
       containment.begin();
       await verifyRest(verification, log, logger);
     });
@@ -99,8 +102,8 @@ export async function startService(
       return record.projections.reading !== undefined;
     },
     reload: async () => {
-      token.reload();
-      await reload().catch((error: unknown) => logger.error({ err: error }, 'policy not reloaded'));
+      access.rereadTokens();
+      await reload().catch((error: unknown) => logger.error({ err: error }, 'policy and access file not reloaded'));
     },
     stop: (reason) =>
       ending.run(() =>
@@ -112,6 +115,10 @@ export async function startService(
     failed: log.failed.then(() => ending.run()),
   };
 }
+
+/** Whether the recorder may serve as far as its access file goes: the log says whether there was one. */
+const compareAccess = (access: AccessInForce, { catchUp, projections }: OpenRecord): boolean =>
+  access.compare(catchUp.early === undefined ? projections.hadAccessFile : undefined);
 
 /** Ends the service once, whoever asks for it first: a stop, or a failed log. */
 class Ending {
@@ -168,6 +175,7 @@ function requireSafeFiles({
  */
 async function announceStart(
   record: OpenRecord,
+  access: AccessInForce,
   another: Finding | undefined,
   clock: Clock,
   logger: Logger,
@@ -193,6 +201,8 @@ async function announceStart(
       ...(record.log.status.entries === 0 ? { nonce: randomBytes(16).toString('hex') } : {}),
     },
   });
+  const loaded = access.entry();
+  if (loaded !== undefined) await serviceEntries.record(loaded);
   const changed = record.identity.id === undefined ? await identify(record, logger) : another;
   const finish = async (): Promise<void> => {
     if (changed !== undefined) await findings.report(changed);

@@ -43,6 +43,7 @@ function reasonOf({ event, data }: IncidentDraft): string | undefined {
       return data.first === true ? reasonOfOverdue(data) : undefined;
     case 'containment.lost':
       return `lost ${data.action}: ${data.reason}`;
+    case 'incident.carried':
     case 'incident.acknowledged':
     case 'incident.resolved':
     case 'containment.attempted':

@@ -12,6 +12,7 @@ import type {
   ContainmentAction,
   Directive,
   IncidentClass,
+  Role,
   Rule,
   Severity,
   State,
@@ -120,6 +121,36 @@ export type CommandedData = AboutIncident &
   Signed & {
     readonly intents: readonly RoutedIntent[];
   };
+
+/** A whole incident at one moment: with it a replay goes on without the entries before. */
+export type WholeIncident = AboutIncident & {
+  /** The first report, and the rule that applied to it. */
+  readonly report: Report;
+  readonly rule: Rule;
+  /** What the statechart remembers. */
+  readonly context: JsonObject;
+  /** Everything else that the incident shows, as it shows it: severity, times, who did what, notes, deliveries. */
+  readonly record: JsonObject;
+};
+
+/** `incident.carried`: the entries about an unresolved incident go to the archive, and it stays on record. */
+export type CarriedData = WholeIncident & {
+  /** `seq` of the entry that reported it: its place among all incidents. */
+  readonly reported_seq: number;
+  /** The version of the latest entry that decided something. */
+  readonly decisive: number;
+  /** The requests that it was reported by, the newest ones: pairs of identifier and digest. */
+  readonly requests: readonly (readonly [string, string])[];
+  readonly earlier: EarlierEntries;
+} & Signed;
+
+/** Where the earlier entries about an incident that was carried over are. */
+export type EarlierEntries = {
+  /** For people: `earlier entries are in the archive: <file>`. */
+  readonly note: string;
+  /** The segments, by name; an `incident.carried` entry in them names those before. */
+  readonly files: readonly string[];
+};
 
 /** `alert.raised` */
 export type AlertData = AboutIncident & {
@@ -246,6 +277,8 @@ export type ArchivedData = SegmentRange & {
   readonly earlier?: ArchiveSummary;
   /** What was found wrong with the log until then; older entries do not have it. */
   readonly findings?: readonly FindingOnRecord[];
+  /** There when an access file had been loaded until then. */
+  readonly access_file?: true;
 } & Partial<Caller>;
 
 /** An entry that a webhook did not take while it took others. It is parked: the recorder tries it again. */
@@ -327,6 +360,18 @@ export type PolicyReloadedData = {
   readonly removed?: readonly string[];
 } & Partial<Caller>;
 
+/** `access.loaded`: who may do what from here on. */
+export type AccessLoadedData = {
+  /** `none`: the configuration says that there is no file, where there was one. */
+  readonly source: 'file' | 'none';
+  /** Identifies what the file says. */
+  readonly digest?: string;
+  readonly previous_digest?: string;
+  /** The roles of the service token, and of each principal. */
+  readonly service_token?: readonly Role[];
+  readonly principals?: Readonly<Record<string, readonly Role[]>>;
+} & Partial<Caller>;
+
 /** `log.repaired`: a torn tail was cut off and kept in a file of its own. */
 export type RepairedData = { readonly kept_as: string; readonly bytes: number; readonly after_seq: number };
 
@@ -374,6 +419,7 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'service.started': ServiceStartedData;
   readonly 'service.stopped': ServiceStoppedData;
   readonly 'policy.reloaded': PolicyReloadedData;
+  readonly 'access.loaded': AccessLoadedData;
   readonly 'log.repaired': RepairedData;
   readonly 'log.resumed': ResumedData;
   readonly 'log.archived': ArchivedData;
@@ -383,6 +429,7 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'log.lost': LogLostData;
   readonly 'incident.reported': ReportedData;
   readonly 'incident.recurred': RecurredData;
+  readonly 'incident.carried': CarriedData;
   readonly 'containment.attempted': AttemptedData;
   readonly 'containment.confirmed': ConfirmedData;
   readonly 'containment.overdue': OverdueData;
@@ -401,6 +448,7 @@ export const ENTRY_EVENTS = [
   'service.started',
   'service.stopped',
   'policy.reloaded',
+  'access.loaded',
   'log.repaired',
   'log.resumed',
   'log.archived',
@@ -410,6 +458,7 @@ export const ENTRY_EVENTS = [
   'log.lost',
   'incident.reported',
   'incident.recurred',
+  'incident.carried',
   ...COMMAND_EVENTS,
   'containment.attempted',
   'containment.overdue',
@@ -510,6 +559,15 @@ export type IncidentEntry = {
     readonly data: IncidentDataOf<Event> & { readonly seq: number };
   };
 }[IncidentEventName];
+
+/** The events whose entries hold a whole incident. */
+export type WholeEvent = 'incident.carried';
+
+/** The events that a replay can begin an incident with. */
+const OPENING_EVENTS: ReadonlySet<string> = new Set<EntryEvent>(['incident.reported', 'incident.carried']);
+
+/** Whether a replay can begin an incident with an entry. */
+export const isOpening = ({ event }: Pick<Entry, 'event'>): boolean => OPENING_EVENTS.has(event);
 
 /** Whether an entry is about one incident. */
 export const isAboutIncident = (entry: Entry): entry is IncidentEntry => 'incident' in entry.data;

@@ -41,6 +41,7 @@ import {
   type StoredEntry,
 } from './entries.ts';
 import { severityOf } from './severity.ts';
+import { carriedOver, wholeIncident } from './whole-incident.ts';
 
 /** When each command was carried out, and who gave it. */
 type Stamps = { readonly [Field in `${Done}_at` | `${Done}_by`]?: string } & {
@@ -107,6 +108,8 @@ export interface IncidentRecord {
    * entries and alerts do not: a command that has not seen them is still right.
    */
   readonly decisive: number;
+  /** `seq` of the latest entry that carried it over, if one did: a replay begins with that, not with the report. */
+  readonly carried?: number | undefined;
 }
 
 /** What an entry has made of an incident: as it was before, if it was, and as it is now. */
@@ -143,6 +146,8 @@ export function effectOf({ incident }: IncidentRecord, entry: IncidentEntry): En
       throw new Contradiction(entry, `incident ${incident.id} was reported before`);
     case 'incident.recurred':
       return { event: recurrenceOf(entry) };
+    case 'incident.carried':
+      return {};
     case 'alert.raised':
       return { delivery: alertDelivery(incident, entry.timestamp) };
     default:
@@ -215,7 +220,7 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
  * @throws Contradiction when the entry says another state, or does not follow the version of the record
  */
 export function evolve(
-  { incident, seq, decisive }: IncidentRecord,
+  { incident, seq, decisive, carried }: IncidentRecord,
   entry: IncidentEntry,
   snapshot: IncidentSnapshot,
   delivery: DeliveryRecord | undefined,
@@ -223,8 +228,10 @@ export function evolve(
   const { version } = entry.data;
   if (version !== incident.version + 1)
     throw new Contradiction(entry, `version ${version} follows ${incident.version}`);
+  if (entry.event === 'incident.carried') return carriedOver({ incident, snapshot, seq, decisive }, entry);
   return {
     seq,
+    ...(carried === undefined ? undefined : { carried }),
     snapshot,
     decisive: isDecisive(incident, entry, decisive) ? version : decisive,
     incident: {
@@ -361,7 +368,7 @@ function delivered(
 }
 
 /** The state of an entry, on which the statechart agrees. */
-function agreed(entry: IncidentEntry, snapshot: IncidentSnapshot): State {
+export function agreed(entry: IncidentEntry, snapshot: IncidentSnapshot): State {
   const state = stateOf(snapshot);
   if (entry.data.state === state) return state;
   throw new Contradiction(entry, `state ${entry.data.state} where the statechart gives ${state}`);
@@ -373,6 +380,7 @@ function agreed(entry: IncidentEntry, snapshot: IncidentSnapshot): State {
  */
 export function fold(before: IncidentRecord | undefined, entry: IncidentEntry): IncidentRecord {
   if (entry.event === 'incident.reported') return opened(entry, begin(entry.data.rule).snapshot);
+  if (before === undefined && entry.event === 'incident.carried') return wholeIncident(entry);
   if (before === undefined) throw new Contradiction(entry, `incident ${entry.data.incident} was never reported`);
   const { event, delivery } = effectOf(before, entry);
   const snapshot = event === undefined ? before.snapshot : snapshotAfter(before, entry, event);

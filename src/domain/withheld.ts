@@ -8,7 +8,7 @@
 import { writeExact } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import type { DeliveryRecord } from './delivery.ts';
-import type { Entry, Receipt } from './entries.ts';
+import type { CarriedData, Entry, Receipt } from './entries.ts';
 import type { Incident } from './incident.ts';
 
 /** The recorder's own words for a target that has answered 202, and whose service confirms later. */
@@ -63,6 +63,7 @@ const LONGEST_BEGINNING = 128;
  */
 export function shownLine(bytes: Buffer, trusted: boolean): Buffer {
   const [, event = ''] = EVENT.exec(bytes.toString('latin1', 0, LONGEST_BEGINNING)) ?? [];
+  if (event === 'incident.carried') return rewritten(bytes, (entry) => withoutState(entry, trusted));
   if (REPORTING.has(event)) return holdsRequest(bytes) ? rewritten(bytes, withoutRequest) : bytes;
   return TELLING.has(event) && !trusted ? rewritten(bytes, withoutWords) : bytes;
 }
@@ -106,6 +107,24 @@ const holdsRequest = (bytes: Buffer): boolean => bytes.includes('"request":{') |
 function withoutRequest({ data, algorithm }: Entry): Withheld {
   const names = ['idempotency', ...(algorithm === 'sha256' ? ['request'] : [])].filter((name) => name in data);
   return { fields: Object.fromEntries(names.map((name) => [name, undefined])), names };
+}
+
+/** What was carried over, without the requests, and without what services said. */
+function withoutState({ data }: Entry, trusted: boolean): Withheld {
+  const { record } = data as Pick<CarriedData, 'record'>;
+  const { containment } = record as unknown as Pick<Incident, 'containment'>;
+  const shown = containment && { ...containment, actions: containment.actions.map(publicDelivery) };
+  const isPublic =
+    trusted ||
+    shown === undefined ||
+    writeExact(shown as unknown as JsonValue) === writeExact(containment as unknown as JsonValue);
+  return {
+    fields: {
+      requests: undefined,
+      ...(isPublic ? {} : { record: { ...record, containment: shown as unknown as JsonValue } }),
+    },
+    names: ['requests', ...(isPublic ? [] : ['record.containment'])],
+  };
 }
 
 /** The same receipt when there is no body. */

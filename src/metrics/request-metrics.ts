@@ -38,10 +38,10 @@ export class RequestMetrics {
 
   /** Wraps `report` so that each outcome is counted, under the severity of the report or else of its rule. */
   countReports(report: MakeReport, ruleFor: (incidentClass: IncidentClass) => Rule): MakeReport {
-    return async (given, idempotency, bytes) => {
+    return async (given, ...rest) => {
       let outcome = 'refused';
       try {
-        const made = await report(given, idempotency, bytes);
+        const made = await report(given, ...rest);
         outcome = made.change;
         return made;
       } finally {

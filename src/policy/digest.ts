@@ -10,7 +10,8 @@ import { DEFAULT_ATTENTION_AFTER, DEFAULT_OVERDUE_AFTER, type PolicyContent } fr
  * however the file is written.
  */
 export function digestPolicy(content: Omit<PolicyContent, 'version'>): string {
-  const { rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day } = content;
+  const { rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day, archive_after } =
+    content;
   const decided = {
     ...Object.fromEntries(CLASSES.map((name) => [name, { ...rules[name] }])),
     ...(Object.keys(targets).length === 0 ? {} : { targets }),
@@ -19,6 +20,7 @@ export function digestPolicy(content: Omit<PolicyContent, 'version'>): string {
     ...(overdue_after === DEFAULT_OVERDUE_AFTER ? {} : { overdue_after }),
     ...(burst === undefined ? {} : { burst }),
     ...(report_bytes_per_day === undefined ? {} : { report_bytes_per_day }),
+    ...(archive_after === undefined ? {} : { archive_after }),
   };
   return createHash('sha256')
     .update(canonicalForm(decided as unknown as JsonValue))

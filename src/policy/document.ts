@@ -23,6 +23,8 @@ export interface PolicyDocument {
   readonly overdue_after: number;
   readonly burst?: Burst;
   readonly report_bytes_per_day?: number;
+  /** In milliseconds. */
+  readonly archive_after?: number;
   /** What it has, by name: see `partsOf`. */
   readonly parts: readonly string[];
 }
@@ -34,7 +36,7 @@ export interface PolicyDocument {
 export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = 'whole'): PolicyDocument => {
   const shown = addresses === 'whole' ? ({ text }: TargetUrl): string => text : originOf;
   const { version, source, path, digest, loaded_at, rules, targets, notify, parts } = policy;
-  const { attention_after, overdue_after, burst, report_bytes_per_day } = policy;
+  const { attention_after, overdue_after, burst, report_bytes_per_day, archive_after } = policy;
   return {
     version,
     source,
@@ -55,6 +57,7 @@ export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = '
     overdue_after,
     ...(burst === undefined ? {} : { burst }),
     ...(report_bytes_per_day === undefined ? {} : { report_bytes_per_day }),
+    ...(archive_after === undefined ? {} : { archive_after }),
     parts,
   };
 };

@@ -24,6 +24,7 @@ export function partsOf(
     overdue_after,
     burst,
     report_bytes_per_day,
+    archive_after,
   }: Omit<PolicyContent, 'version'>,
   classes: readonly IncidentClass[],
 ): readonly string[] {
@@ -43,6 +44,7 @@ export function partsOf(
     ...(overdue_after === DEFAULT_OVERDUE_AFTER ? [] : ['overdue_after']),
     ...(burst === undefined ? [] : ['burst']),
     ...(report_bytes_per_day === undefined ? [] : ['report_bytes_per_day']),
+    ...(archive_after === undefined ? [] : ['archive_after']),
   ];
 }
 

@@ -1,7 +1,7 @@
 /** The containment policy as the service uses it, and the error that refuses one. */
 import type { IncidentClass, Rule } from '../../machines/vocabulary.ts';
 import { HOUR, SECOND } from '../clock.ts';
-import { RecorderError } from '../errors.ts';
+import { type FileFault, refusalOf } from './file-faults.ts';
 import type { Targets, Webhook } from './targets.ts';
 
 /** One rule for each of the nine classes. */
@@ -24,6 +24,8 @@ export interface PolicyContent {
   readonly burst?: Burst;
   /** How many bytes of reports one source may send in a day (UTC); any number when not given. */
   readonly report_bytes_per_day?: number;
+  /** After how many milliseconds segments of the log go to the archive by themselves; never when not given. */
+  readonly archive_after?: number;
 }
 
 /** So many reports within so many milliseconds are a burst. */
@@ -48,22 +50,7 @@ export interface Policy extends PolicyContent {
 }
 
 /** One fault of a policy file. The message says what is wrong and what is allowed. Lines count from 1. */
-export interface PolicyFault {
-  readonly file: string;
-  readonly line: number;
-  readonly message: string;
-}
-
-/** How many faults one answer lists: a file has room for thousands, and nobody reads those. */
-const MOST_FAULTS = 100;
+export type PolicyFault = FileFault;
 
 /** The error that refuses a policy. The faults are in its message and, for programs, in `fields.faults`. */
-export const refusedPolicy = (faults: readonly PolicyFault[], cause?: unknown): RecorderError => {
-  const listed = faults.toSorted((one, other) => one.line - other.line).slice(0, MOST_FAULTS);
-  const lines = listed.map(({ file, line, message }) => `${file}:${line}: ${message}`);
-  if (faults.length > listed.length) lines.push(`and ${faults.length - listed.length} more`);
-  return new RecorderError('invalid_policy', `containment policy refused:\n  ${lines.join('\n  ')}`, {
-    fields: { faults: listed },
-    cause,
-  });
-};
+export const refusedPolicy = refusalOf('invalid_policy', 'containment policy refused');

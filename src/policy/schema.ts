@@ -93,4 +93,5 @@ export const PolicyFile = closed('key', {
   overdue_after: z._default(z.optional(duration('1s', '24h')), DEFAULT_OVERDUE_AFTER),
   burst: z.exactOptional(burst),
   report_bytes_per_day: z.exactOptional(wholeNumber(1, 1e12)),
+  archive_after: z.exactOptional(duration('1d', '36500d')),
 });

@@ -6,10 +6,20 @@
  * only shown to people is read from the projections themselves.
  */
 import type { IncidentClass } from '../../machines/vocabulary.ts';
-import type { ArchivedData, Idempotency, RequestTag, SegmentRange, SkippedEntry } from '../domain/entries.ts';
+import type { LinePlace } from '../audit/log-reader.ts';
+import type {
+  ArchivedData,
+  CarriedData,
+  Idempotency,
+  RequestTag,
+  SegmentRange,
+  SkippedEntry,
+} from '../domain/entries.ts';
 import type { RecorderError } from '../errors.ts';
 import { absenceOf } from './absence.ts';
+import type { AccessFiles } from './access-files.ts';
 import type { ArchivedIncidents, EntryRange } from './archived-incidents.ts';
+import type { EntryPlaces } from './entry-places.ts';
 import type { Findings } from './findings.ts';
 import type { IdempotencyKeys, ReportedUnder } from './idempotency-keys.ts';
 import type { IncidentDocument } from '../domain/document.ts';
@@ -26,6 +36,8 @@ export interface CurrentReadsSources {
   readonly webhooks: Webhooks;
   readonly archive: ArchivedIncidents;
   readonly findings: Findings;
+  readonly places: EntryPlaces;
+  readonly accessFiles: AccessFiles;
   /** `seq` of the last entry that was applied. */
   readonly lastSeq: () => number;
 }
@@ -96,6 +108,34 @@ export class CurrentReads {
     return this.#sources.webhooks.findSkipped(url, seq);
   }
 
+  /**
+   * The unresolved incidents that these entries hold the beginning of, oldest first, as many as `most`: they have to be
+   * carried over before the entries can leave the log.
+   */
+  toCarry(range: EntryRange, most: number): readonly string[] {
+    return this.#sources.archive.unresolved(range, most);
+  }
+
+  /** Where the entry stands that a replay begins an incident with; undefined when that is not known. */
+  openingOf(id: string): LinePlace | undefined {
+    return this.#sources.places.opening(id);
+  }
+
+  /** The entries about an incident that are in the log, by `seq`. */
+  seqsOf(id: string): readonly number[] {
+    return this.#sources.places.page(id, 0).places.map(({ seq }) => seq);
+  }
+
+  /** The newest requests by which an incident was reported. @param number its place among all */
+  requestsOf(number: number): CarriedData['requests'] {
+    return this.#sources.keys.newest(number);
+  }
+
+  /** Why these entries have to stay in the log even if all their incidents were resolved, or undefined. */
+  immovable(range: EntryRange, staying: readonly EntryRange[]): string | undefined {
+    return this.#sources.archive.straying(range, staying) ?? this.posture.obstacle(range);
+  }
+
   /** Why these entries have to stay in the log, or undefined. `staying` are entries before them that stay as well. */
   obstacle(range: EntryRange, staying: readonly EntryRange[]): string | undefined {
     return this.#sources.archive.obstacle(range, staying) ?? this.posture.obstacle(range);
@@ -108,7 +148,7 @@ export class CurrentReads {
 
   /** What a `log.archived` entry records of what leaves with these entries. */
   summary(range: EntryRange): Omit<ArchivedData, keyof SegmentRange | 'earlier'> {
-    const { archive, webhooks, findings, lastSeq } = this.#sources;
+    const { archive, webhooks, findings, accessFiles, lastSeq } = this.#sources;
     const found = findings.all();
     const untaken = webhooks.untaken();
     return {
@@ -118,6 +158,7 @@ export class CurrentReads {
       notified: webhooks.all(),
       ...(untaken === undefined ? {} : { untaken }),
       ...(found.length === 0 ? {} : { findings: found }),
+      ...(accessFiles.had ? { access_file: true } : {}),
     };
   }
 }

@@ -33,6 +33,7 @@ const EVENT_AT = '{"timestamp":"2026-11-22T07:12:00.123Z","event":"'.length;
 /** The first letters of the events that matter. */
 const REPORTED = 'incident.rep';
 const RECURRED = 'incident.rec';
+const CARRIED = 'incident.car';
 
 export class EarlyIndex {
   readonly #filter = new Uint8Array(FILTER_BITS / 8);
@@ -84,7 +85,7 @@ export class EarlyIndex {
     for await (const lines of readLines(file, 0, to, WINDOW)) {
       for (const { bytes, whole } of lines) {
         const event = bytes.toString('latin1', EVENT_AT, EVENT_AT + REPORTED.length);
-        if (whole && (event === REPORTED || event === RECURRED)) this.#takeLine(bytes);
+        if (whole && (event === REPORTED || event === RECURRED || event === CARRIED)) this.#takeLine(bytes);
       }
       onProgress((lines.at(-1)?.offset ?? 0) / to);
       if (isStopped()) return;
@@ -110,11 +111,19 @@ export class EarlyIndex {
       if (!isAboutIncident(entry)) continue;
       const request = requestOf(entry);
       if (request !== undefined) this.#add('id' in request ? request.id : keyOf(request));
-      if (entry.event !== 'incident.reported') continue;
-      const { report, source_suspicious: isSuspicious } = entry.data;
-      if (report.dedup_key !== undefined) this.#add(dedupOf(report));
-      this.#takeSource(report.source, isSuspicious === true);
+      if (entry.event === 'incident.carried') {
+        const { report, requests, record } = entry.data;
+        for (const [key] of requests) this.#add(key);
+        this.#takeReport(report, record.source_suspicious === true);
+      } else if (entry.event === 'incident.reported') {
+        this.#takeReport(entry.data.report, entry.data.source_suspicious === true);
+      }
     }
+  }
+
+  #takeReport(report: Report, isSuspicious: boolean): void {
+    if (report.dedup_key !== undefined) this.#add(dedupOf(report));
+    this.#takeSource(report.source, isSuspicious);
   }
 
   #takeSource(source: string, isSuspicious: boolean): void {

@@ -13,6 +13,7 @@ import {
   type ArchivedData,
   type IncidentEntry,
   isAboutIncident,
+  isOpening,
   isAboutWebhook,
   type StoredEntry,
 } from '../domain/entries.ts';
@@ -23,6 +24,7 @@ import type { ReadableLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
 import { Activity } from './activity.ts';
 import { absenceOf } from './absence.ts';
+import { AccessFiles } from './access-files.ts';
 import { ArchivedIncidents } from './archived-incidents.ts';
 import { CurrentReads } from './current-reads.ts';
 import { Database, type Statement } from './database.ts';
@@ -87,6 +89,7 @@ export class Projections {
   /** What was found wrong with the log. */
   readonly findings: KnownFindings;
   readonly #findings: Findings;
+  readonly #accessFiles: AccessFiles;
   readonly #incidents: Incidents;
   readonly #posture: Posture;
   readonly #archive: ArchivedIncidents;
@@ -132,6 +135,7 @@ export class Projections {
     this.#sources = new Sources(database);
     this.#findings = new Findings(database);
     this.findings = this.#findings;
+    this.#accessFiles = new AccessFiles(database);
     this.incidents = this.#incidents;
     this.posture = this.#posture;
     this.list = new IncidentList(database);
@@ -145,6 +149,8 @@ export class Projections {
       webhooks: this.#webhooks,
       archive: this.#archive,
       findings: this.#findings,
+      places: this.#places,
+      accessFiles: this.#accessFiles,
       lastSeq: () => this.#position.seq,
     });
     this.#snapshots = new RecordSnapshots(database);
@@ -287,11 +293,17 @@ export class Projections {
     }
   }
 
+  /** Whether the log says that there was an access file. */
+  get hadAccessFile(): boolean {
+    return this.#accessFiles.had;
+  }
+
   /** What the small tables hold now. */
   get tables(): SmallTables {
     const open = this.#findings.open().map(({ finding }) => finding);
     const notified = this.#webhooks.all();
-    return { open, notified, untaken: this.#webhooks.untaken(), isCut: open.length >= MOST_FINDINGS };
+    const { hadAccessFile } = this;
+    return { open, notified, untaken: this.#webhooks.untaken(), hadAccessFile, isCut: open.length >= MOST_FINDINGS };
   }
 
   /**
@@ -431,7 +443,7 @@ export class Projections {
       else if (isAboutWebhook(entry)) this.#webhooks.follow(entry);
       else if (entry.event === 'log.damage_found' || entry.event === 'log.damage_acknowledged') {
         this.#findings.follow(entry);
-      }
+      } else if (entry.event === 'access.loaded') this.#accessFiles.follow(entry);
     }
     store();
   }
@@ -440,10 +452,12 @@ export class Projections {
     this.#snapshots.end('incidents leave the record');
     this.activity.leave(data);
     this.#archive.leave(data, time, this.statistics);
+    this.#places.dropStrays();
     this.#sources.leave();
     this.#posture.leave(data);
     this.#webhooks.leave(data);
     this.#findings.leave(data);
+    this.#accessFiles.leave(data);
   }
 
   /** Writes what is kept in memory between commits. */
@@ -476,15 +490,20 @@ export class Projections {
     const known = changes.get(id);
     const first = known === undefined ? (change?.before ?? this.#recordBefore(entry)) : known.before;
     const before = known?.now ?? first;
-    if (gaps && before === undefined && entry.event !== 'incident.reported') return;
+    if (gaps && before === undefined && !isOpening(entry)) {
+      this.#places.stray(entry);
+      return;
+    }
     const now = change?.now ?? (gaps ? this.#foldWithGaps(before, entry) : fold(before, entry));
     changes.set(id, { before: first, now });
     tally.follow(now, before);
     this.#posture.follow(entry, now, before);
+    if (before === undefined && entry.event !== 'incident.reported') this.#places.adopt(now.seq, id);
     this.#places.add(now.seq, now.incident.version, entry);
     const request = requestOf(entry);
-    if (request !== undefined) this.#keys.add(request, now.seq);
-    if (entry.event === 'incident.reported') this.#sources.add(now.incident);
+    if (request !== undefined) this.#keys.add(request, now.seq, entry.data.seq);
+    if (entry.event === 'incident.carried') this.#keys.carry(now.seq, entry.data);
+    if (before === undefined) this.#sources.add(now.incident);
   }
 
   /** Folds an entry of a log in which entries are missing. */
@@ -492,6 +511,7 @@ export class Projections {
     const { incident: id, version } = entry.data;
     if (before === undefined) return fold(before, entry);
     if (version > before.incident.version + 1) this.#incomplete.add(id);
+    if (entry.event === 'incident.carried' && this.#incomplete.delete(id)) return fold(undefined, entry);
     return this.#incomplete.has(id) ? foldOverGap(before, entry) : fold(before, entry);
   }
 

@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 17;
+export const LAYOUT = 19;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -24,6 +24,8 @@ export const SCHEMA = `
     version INTEGER NOT NULL,
     -- The version of the latest entry that decides something: see IncidentRecord.
     decisive INTEGER NOT NULL,
+    -- The entry that a rebuild begins it with: its report, or the latest that carried it over.
+    base INTEGER NOT NULL,
     dedup_key TEXT,
     context TEXT NOT NULL,
     document TEXT NOT NULL
@@ -33,6 +35,7 @@ export const SCHEMA = `
   CREATE INDEX incidents_by_source ON incidents (source, state, class, rank, number);
   CREATE INDEX incidents_unresolved_by_dedup_key ON incidents (dedup_key, class, source)
     WHERE dedup_key IS NOT NULL AND state <> 'resolved';
+  CREATE INDEX incidents_carried ON incidents (base) WHERE base <> number;
 
   -- The words of each incident, by its number: see search.ts and search-words.ts.
   CREATE VIRTUAL TABLE search USING fts5(
@@ -56,6 +59,17 @@ export const SCHEMA = `
     PRIMARY KEY (incident, version)
   ) WITHOUT ROWID;
 
+  -- Entries about incidents that are not on record, until one carries such an incident over: only while a log is read
+  -- whose beginning is archived.
+  CREATE TABLE strays (
+    id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    PRIMARY KEY (id, version)
+  ) WITHOUT ROWID;
+
   -- The sources of the incidents on record, what they look like, and whether they were suspicious at first.
   CREATE TABLE sources (
     source TEXT PRIMARY KEY,
@@ -68,7 +82,9 @@ export const SCHEMA = `
   CREATE TABLE idempotency (
     key TEXT PRIMARY KEY,
     fingerprint TEXT NOT NULL,
-    incident INTEGER NOT NULL
+    incident INTEGER NOT NULL,
+    -- The entry that it was made by.
+    seq INTEGER NOT NULL
   ) WITHOUT ROWID;
 
   CREATE INDEX idempotency_by_incident ON idempotency (incident);
@@ -114,6 +130,9 @@ export const SCHEMA = `
     found_at TEXT NOT NULL,
     open INTEGER NOT NULL
   ) WITHOUT ROWID;
+
+  -- One row when there was an access file.
+  CREATE TABLE access_file (id INTEGER PRIMARY KEY CHECK (id = 1));
 
   -- How many incidents there are of each kind now, and how many ever entered each state;
   -- of the latter, those that have left the record.

@@ -14,6 +14,8 @@ export interface SmallTables {
   readonly notified: Readonly<Record<string, number>>;
   /** What they have not taken up to there; undefined when they have taken all. */
   readonly untaken: UntakenEntries | undefined;
+  /** Whether there was an access file. */
+  readonly hadAccessFile: boolean;
   /** Whether there were too many to give all. */
   readonly isCut: boolean;
 }
@@ -36,6 +38,7 @@ export class TablesProof {
   readonly #open = new Map<string, boolean>();
   readonly #notified = new Map<string, number>();
   #untaken: Webhooks | undefined;
+  #hadAccessFile = false;
   /** Whether an archived part of the log had more findings than it could repeat. */
   #isCut = false;
 
@@ -60,7 +63,11 @@ export class TablesProof {
         this.#moveTo(data.url, 0);
         this.#webhooks?.follow(entry);
         break;
+      case 'access.loaded':
+        this.#hadAccessFile ||= data.source === 'file';
+        break;
       case 'log.archived':
+        this.#hadAccessFile ||= data.access_file === true;
         for (const { finding, open } of data.findings ?? []) {
           if (!this.#open.has(finding)) this.#open.set(finding, open);
         }
@@ -73,7 +80,8 @@ export class TablesProof {
   }
 
   /** How the tables differ from what the entries make of them. */
-  difference({ open, notified, untaken, isCut }: SmallTables): string | undefined {
+  difference({ open, notified, untaken, hadAccessFile, isCut }: SmallTables): string | undefined {
+    if (hadAccessFile !== this.#hadAccessFile) return 'it differs whether there was an access file';
     if (this.#isFull || isCut) return undefined;
     const expected = [...this.#open].flatMap(([finding, isOpen]) => (isOpen ? [finding] : []));
     if (!isDeepStrictEqual([...open].toSorted(), expected.toSorted())) return 'the open findings are others';

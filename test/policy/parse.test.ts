@@ -71,7 +71,7 @@ describe('a policy text', () => {
     [
       'an unknown key at the top',
       'version: 1\nrulez: {}\n',
-      /^2: .*unknown key "rulez" \(did you mean rules\?\); allowed: version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day$/,
+      /^2: .*unknown key "rulez" \(did you mean rules\?\); allowed: version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day, archive_after$/,
     ],
     [
       'an unknown key in a rule',
@@ -139,7 +139,12 @@ describe('a policy text', () => {
     [
       'a list for a policy',
       '\n- version\n',
-      /^2: the policy: must be a mapping of version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day, found a list$/,
+      /^2: the policy: must be a mapping of version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day, archive_after, found a list$/,
+    ],
+    [
+      'archiving what is younger than a day',
+      'version: 1\narchive_after: 12h\n',
+      /^2: archive_after: must be a time from 1d to 36500d \(units ms, s, m, h, d\), found the text "12h"$/,
     ],
     ['an anchor', inRule('actions: &all [log_alert]'), /^4: anchors/],
     ['an alias', inRule('actions: *all'), /^4: aliases/],
@@ -201,7 +206,7 @@ rules:
       'containment policy refused:\n' +
         '  policy.yaml:1: version: must be 1, found 2\n' +
         '  policy.yaml:2: note: unknown key "note" (did you mean notify?); ' +
-        'allowed: version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day',
+        'allowed: version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day, archive_after',
     );
   });
 

@@ -14,12 +14,15 @@ export class ServiceHome {
   readonly log: string;
   readonly token: string;
   readonly key: string;
+  /** Where an access file would be. */
+  readonly access: string;
 
   constructor(directory: string) {
     this.directory = directory;
     this.log = join(directory, 'audit.jsonl');
     this.token = join(directory, 'service-token');
     this.key = join(directory, 'audit-hmac-key');
+    this.access = join(directory, 'incident-access.yaml');
     if (!existsSync(this.token)) writeFileSync(this.token, `${TOKEN}\n`, { mode: 0o600 });
     if (!existsSync(this.key)) writeFileSync(this.key, `${KEY}\n`, { mode: 0o600 });
   }
@@ -30,6 +33,7 @@ export class ServiceHome {
       CONTAINMENT_POLICY_PATH: join(ROOT, 'policy/incident-containment.yaml'),
       AUDIT_LOG_PATH: this.log,
       SERVICE_TOKEN_PATH: this.token,
+      ACCESS_PATH: this.access,
       AUDIT_HMAC_KEY_PATH: this.key,
     };
   }

@@ -52,7 +52,8 @@ export const forbidden = (ctx: Context): RecorderError => {
 };
 
 /** The refusal of a principal who has none of the roles. */
-export const missingRole = ({ name, roles }: Principal, needed: readonly Role[]): RecorderError => {
+export const missingRole = ({ name, roles, refusal }: Principal, needed: readonly Role[]): RecorderError => {
+  if (refusal !== undefined) return refusal;
   const has = roles.length === 0 ? 'has no role' : `is ${roles.join(', ')}`;
   const message = `forbidden: this needs the role ${needed.join(' or ')}, and ${name} ${has}`;
   return new RecorderError('forbidden', message, { fields: { needs: needed, roles } });

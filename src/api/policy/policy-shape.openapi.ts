@@ -53,6 +53,7 @@ export const policy = named(
     overdue_after: meaning(count, 'In milliseconds.'),
     burst: maybe(z.object({ reports: count, within: meaning(count, 'In milliseconds.') })),
     report_bytes_per_day: maybe(count),
+    archive_after: maybe(meaning(count, 'In milliseconds.')),
     parts: meaning(z.array(text()), 'What it has, by name: a policy is compared by them with the one before.'),
     notify: z.array(
       z.object({ url: text(), prove: maybe(z.boolean()), events: maybe(z.array(z.enum(NOTIFIED_EVENTS))) }),

@@ -52,6 +52,7 @@ export const phraseOf = (entry: Entry): string => {
   if (event === 'incident.reported') {
     return data.state === 'contained' ? 'Reported, and contained by policy' : 'Reported';
   }
+  if (event === 'incident.carried') return 'Earlier entries went to the archive';
   return event === 'incident.recurred' ? 'Reported again' : spelled(event.replace('.', ' '));
 };
 
@@ -74,7 +75,7 @@ const isAboutContainment = (entry: Entry): entry is Extract<Entry, { readonly ev
 const Said = ({ entry }: { readonly entry: IncidentEntry }) => {
   const { event, data } = entry;
   const by = 'by' in data ? data.by : undefined;
-  const note = 'note' in data ? data.note : undefined;
+  const note = 'note' in data ? data.note : 'earlier' in data ? data.earlier.note : undefined;
   const trouble = 'error' in data ? data.error : event === 'containment.lost' ? data.reason : undefined;
   return (
     <>

@@ -103,7 +103,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
       requireKey: () => {},
       prepare: async () => Promise.reject(new RecorderError('overloaded', 'FORENSIC_HMAC_KEY_PATH is not set')),
     },
-    archive: async () => ({ archived: [], staying: [] }),
+    archive: async () => ({ archived: [], staying: [], carried: 0 }),
     posture: {
       read: (action) => ({
         action,

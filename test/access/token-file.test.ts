@@ -2,14 +2,14 @@ import { chmodSync, mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { ServiceToken } from '../../src/access/service-token.ts';
+import { TokenFile } from '../../src/access/token-file.ts';
 import { RecorderError } from '../../src/errors.ts';
 import { FixedClock } from '../support/fixed-clock.ts';
 
 const OLD = 'the-old-token-0123456789';
 const NEW = 'the-new-token-9876543210';
 
-describe('ServiceToken', () => {
+describe('TokenFile', () => {
   let directory: string;
   let path: string;
   let clock: FixedClock;
@@ -21,9 +21,9 @@ describe('ServiceToken', () => {
   afterEach(() => rmSync(directory, { recursive: true }));
 
   const write = (content: string): void => writeFileSync(path, content, { mode: 0o640 });
-  const openWith = (content: string): ServiceToken => {
+  const openWith = (content: string): TokenFile => {
     write(content);
-    return ServiceToken.open(path, clock);
+    return TokenFile.open(path, 'service token', clock);
   };
   const replaceWith = (content: string): void => {
     writeFileSync(`${path}.new`, content, { mode: 0o640 });
@@ -37,7 +37,7 @@ describe('ServiceToken', () => {
     });
 
     it('refuses a file that is not there', () => {
-      expect(() => ServiceToken.open(path, clock))
+      expect(() => TokenFile.open(path, 'service token', clock))
         .to.throw(RecorderError, 'is not there')
         .with.property('code', 'config');
     });
@@ -65,7 +65,7 @@ describe('ServiceToken', () => {
       it(`refuses mode ${mode.toString(8)}`, () => {
         write(OLD);
         chmodSync(path, mode);
-        expect(() => ServiceToken.open(path, clock)).to.throw(RecorderError, `run: chmod o-rwx ${path}`);
+        expect(() => TokenFile.open(path, 'service token', clock)).to.throw(RecorderError, `run: chmod o-rwx ${path}`);
       });
     }
   });

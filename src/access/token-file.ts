@@ -1,9 +1,9 @@
 /**
- * The token that services present, and its rotation.
+ * A token in a file, and its rotation.
  *
  * States:
  * - good: the file was read. A `stat` shows whether it changed since; then it is read again.
- * - faulty: the file is missing or unusable. Every token is refused, and each request tries to read the file again.
+ * - faulty: the file is missing or unusable. No token is this one, and each look tries to read the file again.
  *
  * So a token is rotated by replacing its file, without a timer: the new token is valid at once, the old one for another
  * 100 ms at most. A failed rotation refuses everything.
@@ -16,7 +16,6 @@ import { proofKeyIdOf, proofKeyOf } from '../proof.ts';
 import { requireSafeWay, requireTrustedOwner } from '../path-trust.ts';
 import { isPrivateGroup } from '../private-group.ts';
 import { readSecretFile } from '../secret-file.ts';
-import { EVERY_ROLE, type Principal, type Principals } from './principal.ts';
 
 const SHORTEST = 16;
 const LONGEST = 4096;
@@ -24,8 +23,9 @@ const LONGEST = 4096;
 /** How long the right token is accepted without another look at its file, in milliseconds. */
 const LOOK_EVERY = 100;
 
-export class ServiceToken implements Principals {
+export class TokenFile {
   readonly #path: string;
+  readonly #name: string;
   readonly #trustedBelow: string | undefined;
   readonly #clock: Pick<Clock, 'monotonic'>;
   #lookedAt = -Infinity;
@@ -35,38 +35,41 @@ export class ServiceToken implements Principals {
   #fingerprint = '';
   #fault: string | undefined;
 
-  private constructor(path: string, clock: Pick<Clock, 'monotonic'>, trustedBelow: string | undefined) {
+  private constructor(path: string, name: string, clock: Pick<Clock, 'monotonic'>, trustedBelow: string | undefined) {
     this.#path = path;
+    this.#name = name;
     this.#trustedBelow = trustedBelow;
     this.#clock = clock;
   }
 
   /**
-   * Reads the token from its file (`SERVICE_TOKEN_PATH`): 16 to 4,096 printable ASCII characters without spaces, in a
+   * Reads the token from its file: 16 to 4,096 printable ASCII characters without spaces, in a
    * regular file that is closed to others, also by every directory on the way to it. White space around them does not
    * count.
+   * @param name whose token it is, for messages: `service token`
    * @param trustedBelow directories above this one are not checked
    * @throws RecorderError `config`, which says what to do and never shows the token
    */
-  static open(path: string, clock: Pick<Clock, 'monotonic'>, trustedBelow?: string): ServiceToken {
-    const token = new ServiceToken(path, clock, trustedBelow);
+  static open(path: string, name: string, clock: Pick<Clock, 'monotonic'>, trustedBelow?: string): TokenFile {
+    const token = new TokenFile(path, name, clock, trustedBelow);
     token.reload();
     if (token.#fault !== undefined) throw new RecorderError('config', token.#fault);
     return token;
   }
 
-  /** Whoever presents the token. */
-  principalOf(presented: string | undefined): Principal | undefined {
-    return this.matches(presented) ? EVERY_ROLE : undefined;
-  }
-
   /** Whether this is the token. The time that it takes may reveal the length of the token, but nothing else. */
   matches(presented: string | undefined): boolean {
-    if (this.#clock.monotonic() - this.#lookedAt >= LOOK_EVERY) this.#look();
+    this.#lookIfDue();
     if (this.#isToken(presented)) return true;
     // The file may hold a new one.
     this.#look();
     return this.#isToken(presented);
+  }
+
+  /** The key of the proofs for the token, which is its SHA-256; undefined while there is no usable token. */
+  get key(): Buffer | undefined {
+    this.#lookIfDue();
+    return this.#proof?.key;
   }
 
   /** The key of the proofs for the token, when it has this name (`proofKeyIdOf`); otherwise undefined. */
@@ -106,8 +109,12 @@ export class ServiceToken implements Principals {
       this.#proof = undefined;
       const missing = (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
       const remedy = missing ? `; ${remedyFor(this.#path)}` : '';
-      this.#fault = `no usable service token: ${error.message}${remedy}`;
+      this.#fault = `no usable ${this.#name}: ${error.message}${remedy}`;
     }
+  }
+
+  #lookIfDue(): void {
+    if (this.#clock.monotonic() - this.#lookedAt >= LOOK_EVERY) this.#look();
   }
 
   #isToken(presented: string | undefined): boolean {
