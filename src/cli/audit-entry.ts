@@ -1,4 +1,6 @@
 /** Entries of the audit log as the API returns them, and a short description of each. */
+import { jumpInWords } from '../domain/clock-jumps.ts';
+import type { ClockJump } from '../domain/entries.ts';
 
 export interface AuditEntry {
   readonly timestamp: string;
@@ -49,6 +51,8 @@ export function detailOf({ event, data }: AuditEntry): string {
       return words(data.file, data.how, data.kept_as);
     case 'log.lost':
       return words(`entries ${String(data.first_seq)} to ${String(data.last_seq)}`, data.kept_as);
+    case 'clock.jumped':
+      return jumpInWords(data as unknown as ClockJump);
     case 'service.started':
       return words('version', data.service_version);
     default:

@@ -3,6 +3,8 @@ import type { Command } from 'commander';
 import type { NextTransition } from '../../machines/transitions.ts';
 import { STATES } from '../../machines/vocabulary.ts';
 import type { Delivery, Incident } from '../client/shapes.ts';
+import { isTimeUncertain, jumpsBetween } from '../domain/clock-jumps.ts';
+import type { ClockJump } from '../domain/entries.ts';
 import { type AuditEntry, detailOf } from './audit-entry.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
 import { stateStyle, summaryOf } from './summary.ts';
@@ -26,6 +28,8 @@ export const define = (command: Command): Command =>
     const history: AuditEntry[] = [];
     for await (const page of api.pages<AuditEntry>(withQuery('/api/v1/incidents/history', { id })))
       history.push(...page);
+    const { clock } = await api.readHealth<{ readonly clock?: { readonly jumps: readonly ClockJump[] } }>();
+    const jumps = clock?.jumps ?? [];
     if (options.json) return writeJson({ incident, transitions, history });
     return writeLines([
       summaryOf(incident),
@@ -33,7 +37,7 @@ export const define = (command: Command): Command =>
       ...recordOf(incident, Date.now()),
       ...section('Containment', deliveriesOf(incident)),
       ...section('Statechart', chartOf(incident, history, transitions)),
-      ...section('Timeline', [...earlierOf(history), ...timelineOf(history)]),
+      ...section('Timeline', [...earlierOf(history), ...timelineOf(history, jumps)]),
     ]);
   });
 
@@ -46,6 +50,7 @@ function recordOf(incident: Incident, now: number): readonly string[] {
   const fields: readonly (readonly [string, string | number | undefined])[] = [
     ['source', incident.source],
     ['suspicious', incident.source_suspicious && 'the source mixes scripts, or looks like another one'],
+    ['uncertain', incident.clock_uncertain && 'the clock had jumped: times may be wrong'],
     ['description', incident.description],
     ['lowered', incident.default_severity && `its class is ${incident.default_severity}`],
     ['reported as', incident.reported_severity],
@@ -128,14 +133,23 @@ const earlierOf = (history: readonly AuditEntry[]): readonly string[] => {
   return [printable((carried.data.earlier as { readonly note: string }).note)];
 };
 
-const timelineOf = (history: readonly AuditEntry[]): readonly string[] =>
+/** The entries about the incident, with the jumps of the clock between them. */
+const timelineOf = (history: readonly AuditEntry[], jumps: readonly ClockJump[]): readonly string[] =>
   table<AuditEntry>(
     [
       { header: 'SEQ', value: ({ data }) => String(data.seq) },
-      { header: 'TIME', value: ({ timestamp }) => timestamp },
+      {
+        header: 'TIME',
+        value: ({ timestamp, data }) => (isTimeUncertain(jumps, data.seq) ? `${timestamp} (?)` : timestamp),
+      },
       { header: 'EVENT', value: ({ event }) => event },
       { header: 'STATE', value: ({ data }) => data.state ?? '' },
       { header: 'DETAIL', value: detailOf, least: 12, optional: true },
     ],
-    history,
+    history.flatMap((entry, at) => [
+      ...jumpsBetween(jumps, history[at - 1]?.data.seq ?? entry.data.seq, entry.data.seq).map(
+        ({ at: timestamp, ...data }) => ({ timestamp, event: 'clock.jumped', data }),
+      ),
+      entry,
+    ]),
   );

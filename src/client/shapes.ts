@@ -62,6 +62,8 @@ export interface Incident extends IncidentStamps {
   readonly source: string;
   /** Whether the source mixes scripts, or looks like another source on record. */
   readonly source_suspicious?: true;
+  /** Whether the clock had jumped a short time before it was reported: its times may be wrong. */
+  readonly clock_uncertain?: true;
   readonly description: string;
   readonly evidence?: JsonObject;
   /** What the latest further report says, if there was one. It came at `last_seen_at`. */

@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import type { Channel, ContainmentAction, Directive } from '../../machines/vocabulary.ts';
 import { BackgroundVerification } from '../audit/background-verification.ts';
 import { type ChainHash, chainHash } from '../audit/chain-hash.ts';
+import { ClockWatch } from '../audit/clock-watch.ts';
 import { draftsOf, type Finding } from '../audit/findings.ts';
 import { LogIdentity } from '../audit/identity.ts';
 import { readKey } from '../audit/key.ts';
@@ -63,6 +64,8 @@ export interface OpenRecord {
   readonly beside: string;
   /** Of which actions the posture is proved. */
   readonly postureProof: PostureProof;
+  /** Notices when the clock jumps. */
+  readonly clockWatch: ClockWatch;
   /** The living incidents. */
   readonly incidents: ActorRegistry;
   readonly recorder: Recorder;
@@ -170,7 +173,9 @@ export async function openRecord(
     }),
     (registry) => registry.stop(),
   );
+  const clockWatch = new ClockWatch(clock);
   const recorder = new Recorder({
+    isClockUncertain: () => clockWatch.isUncertain,
     incidents,
     projections,
     policy: () => policy.current,
@@ -203,6 +208,7 @@ export async function openRecord(
     beside,
     verification,
     postureProof,
+    clockWatch,
     incidents,
     recorder,
     reads: new IncidentReads(log, projections, () => identity.id),

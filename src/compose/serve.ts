@@ -72,6 +72,7 @@ export async function serve(
   const events = new EventStreams({ log, logId, kindOf: (id) => reads.kindOf(id), clock, logger });
 
   const startedAt = timestamp(clock.now());
+  const startedSeq = log.status.entries;
   const forensic = forensicExports(record, config, access, clock, startedAt);
   startLog(record, stagesOf(record, containment, events, metrics, logger));
 
@@ -148,6 +149,7 @@ export async function serve(
           overdue,
           warnings,
           startedAt,
+          startedSeq,
         },
         detailed,
       ),
@@ -240,7 +242,7 @@ function beatOf(
   access: AccessInForce,
   logger: Logger,
 ): () => void {
-  const { log, projections, catchUp, serviceEntries, tornWrite } = record;
+  const { log, projections, catchUp, serviceEntries, tornWrite, clockWatch } = record;
   let tokenFault: string | undefined;
   const onFault = (what: string) => (error: unknown) => logger.error({ err: error }, what);
   return () => {
@@ -248,6 +250,11 @@ function beatOf(
       tokenFault = access.fault();
       if (tokenFault === undefined) logger.info('the service token is usable again');
       else logger.error({ reason: tokenFault }, 'every token is refused');
+    }
+    const jumped = clockWatch.look(log.status.entries);
+    if (jumped !== undefined) {
+      logger.warn(jumped.data, 'the clock has jumped');
+      void serviceEntries.record(jumped);
     }
     void projections.lookForRoom();
     catchUp.resume(log).catch(onFault('reads stay behind'));

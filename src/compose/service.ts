@@ -16,7 +16,7 @@ import type { Inspect } from '../incidents/incident-actor.ts';
 import type { Finding } from '../audit/findings.ts';
 import { markedDamage, unmarkDamage } from '../audit/damage-marker.ts';
 import { findingsIn } from '../audit/recovery.ts';
-import { LOG_FORMAT } from '../domain/entries.ts';
+import { LOG_FORMAT, type StoredEntry } from '../domain/entries.ts';
 import { logDamage, verifyRest } from '../process-log.ts';
 import { VERSION } from '../version.ts';
 import { startContainment } from './containment.ts';
@@ -190,6 +190,11 @@ async function announceStart(
   if (catchUp.early === undefined) await announceFindings(record);
   // The heartbeat tries again what fails here.
   await tornWrite.attempt().catch((error: unknown) => logger.error({ err: error }, 'a torn write is not complete'));
+  const jumped = record.clockWatch.begin(clockOf(catchUp.last));
+  if (jumped !== undefined) {
+    logger.warn(jumped.data, 'the clock is behind the last entry of the audit log');
+    await serviceEntries.record(jumped);
+  }
   await serviceEntries.record({
     timestamp: timestamp(clock.now()),
     event: 'service.started',
@@ -214,6 +219,10 @@ async function announceStart(
     .then(finish)
     .catch((error: unknown) => logger.error({ err: error }, 'a finding is not on record'));
 }
+
+/** What the clock said when the last entry was written. */
+const clockOf = (last: StoredEntry | undefined) =>
+  last === undefined ? undefined : { seq: last.data.seq, timestamp: last.timestamp };
 
 /** Records what the start has found. */
 async function announceFindings({ recovered, findings, projections, beside }: OpenRecord): Promise<void> {

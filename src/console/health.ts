@@ -1,5 +1,6 @@
 /** The service's health, as far as the console shows it. */
 import { batch, signal } from '@preact/signals';
+import type { ClockJump } from '../domain/entries.ts';
 import { readAs } from './operator.ts';
 import { get, Refusal } from './request.ts';
 import { serviceTime } from './service-time.ts';
@@ -22,6 +23,8 @@ export interface HealthReading {
     /** The identity of the log; null until it is known. */
     readonly log_id?: string | null;
   };
+  /** The latest jumps of the clock; missing when there were none. */
+  readonly clock?: { readonly jumps: readonly ClockJump[] };
   readonly policy: { readonly source: string; readonly digest: string; readonly loaded_at: string };
 }
 

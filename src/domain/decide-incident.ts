@@ -83,7 +83,11 @@ export function decideReport(
   report: Report,
   rule: Rule,
   { timestamp, channelOf, caller }: Circumstances,
-  { request, sourceSuspicious = false }: { readonly request?: RequestTag | undefined; sourceSuspicious?: boolean } = {},
+  {
+    request,
+    sourceSuspicious = false,
+    clockUncertain = false,
+  }: { readonly request?: RequestTag | undefined; sourceSuspicious?: boolean; clockUncertain?: boolean } = {},
 ): readonly IncidentDraft[] {
   const { snapshot, intents } = begin(rule);
   const { severity, origin } = severityOf(report, rule);
@@ -97,6 +101,7 @@ export function decideReport(
     intents: routed(intents, channelOf),
     ...origin,
     ...(sourceSuspicious ? { source_suspicious: true } : undefined),
+    ...(clockUncertain ? { clock_uncertain: true } : undefined),
     ...(request === undefined ? undefined : { request }),
     ...caller,
   };

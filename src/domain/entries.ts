@@ -90,6 +90,8 @@ export type ReportedData = AboutIncident & {
   readonly intents: readonly RoutedIntent[];
   /** Whether the source mixes scripts, or looks like another one on record. */
   readonly source_suspicious?: true;
+  /** Whether the clock had jumped a short time before. */
+  readonly clock_uncertain?: true;
   readonly request?: RequestTag;
   /** In place of `request` in old entries. */
   readonly idempotency?: Idempotency;
@@ -414,6 +416,20 @@ export type LogLostData = {
   readonly kept_as?: string;
 };
 
+/** `clock.jumped`: the wall clock went on from another time than it had. */
+export type ClockJumpedData = {
+  /** By how many milliseconds: below 0 when it was set back. */
+  readonly by_ms: number;
+  /** What it said at the last look before: RFC 3339. At a start, the time of the last entry. */
+  readonly since: string;
+  /** The last entry at that look: the times of the entries behind it are uncertain, up to this one. */
+  readonly after_seq: number;
+  readonly found: 'running' | 'start';
+};
+
+/** A jump of the clock, the entry that records it, and the time of that. */
+export type ClockJump = ClockJumpedData & { readonly seq: number; readonly at: string };
+
 /** The `data` of each event, without its `seq`. */
 export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData>> {
   readonly 'service.started': ServiceStartedData;
@@ -427,6 +443,7 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'log.damage_acknowledged': DamageAcknowledgedData;
   readonly 'log.restored': RestoredData;
   readonly 'log.lost': LogLostData;
+  readonly 'clock.jumped': ClockJumpedData;
   readonly 'incident.reported': ReportedData;
   readonly 'incident.recurred': RecurredData;
   readonly 'incident.carried': CarriedData;
@@ -456,6 +473,7 @@ export const ENTRY_EVENTS = [
   'log.damage_acknowledged',
   'log.restored',
   'log.lost',
+  'clock.jumped',
   'incident.reported',
   'incident.recurred',
   'incident.carried',

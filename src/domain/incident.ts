@@ -65,6 +65,8 @@ export interface Incident extends Stamps {
   readonly source: string;
   /** Whether the source mixes scripts, or looks like another one on record. */
   readonly source_suspicious?: true;
+  /** Whether the clock had jumped a short time before it was reported: its times may be wrong. */
+  readonly clock_uncertain?: true;
   readonly description: string;
   readonly evidence?: JsonObject;
   /** The latest further report, if there was one. */
@@ -202,6 +204,7 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
     state,
     source: report.source,
     ...(entry.data.source_suspicious === true ? { source_suspicious: true } : undefined),
+    ...(entry.data.clock_uncertain === true ? { clock_uncertain: true } : undefined),
     description: report.description,
     ...(report.evidence === undefined ? {} : { evidence: report.evidence }),
     ...(state === 'contained' ? contained(entry, intents, snapshot) : {}),

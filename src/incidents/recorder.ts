@@ -61,6 +61,8 @@ export interface RecorderDependencies {
   readonly tags: RequestTags;
   readonly channelOf: (action: ContainmentAction, directive: Directive) => Channel;
   readonly clock: Clock;
+  /** Whether the clock has jumped a short time ago. */
+  readonly isClockUncertain?: () => boolean;
   /** Random bytes, from a source that can't be guessed. */
   readonly random: (bytes: number) => Buffer;
 }
@@ -179,13 +181,15 @@ export class Recorder {
   }
 
   async #open(report: Report, origin: Origin): Promise<Recorded> {
-    const { incidents, projections, clock, random, policy, channelOf } = this.#dependencies;
+    const { incidents, projections, clock, random, policy, channelOf, isClockUncertain } = this.#dependencies;
     const sourceSuspicious = this.#isSuspicious(report.source);
     const isTaken = (id: string): boolean => incidents.has(id) || projections.incidents.has(id);
     const id = incidentId(clock.now(), random, isTaken);
     const circumstances = { timestamp: timestamp(clock.now()), channelOf, caller: origin.caller };
     const rule = policy().rules[report.class];
-    const drafts = decideReport(id, report, rule, circumstances, { request: origin.request, sourceSuspicious });
+    const clockUncertain = isClockUncertain?.() === true;
+    const { request } = origin;
+    const drafts = decideReport(id, report, rule, circumstances, { request, sourceSuspicious, clockUncertain });
     return { incident: this.#documentOf(await incidents.actor(id).open(drafts)), change: 'created' };
   }
 

@@ -26,6 +26,7 @@ import { Activity } from './activity.ts';
 import { absenceOf } from './absence.ts';
 import { AccessFiles } from './access-files.ts';
 import { ArchivedIncidents } from './archived-incidents.ts';
+import { ClockJumps } from './clock-jumps.ts';
 import { CurrentReads } from './current-reads.ts';
 import { Database, type Statement } from './database.ts';
 import { DatabaseProof } from './database-proof.ts';
@@ -88,6 +89,9 @@ export class Projections {
   readonly activity: Activity;
   /** What was found wrong with the log. */
   readonly findings: KnownFindings;
+  /** When the clock has jumped. */
+  readonly clockJumps: Pick<ClockJumps, 'newest'>;
+  readonly #clockJumps: ClockJumps;
   readonly #findings: Findings;
   readonly #accessFiles: AccessFiles;
   readonly #incidents: Incidents;
@@ -134,6 +138,8 @@ export class Projections {
     this.#keys = new IdempotencyKeys(database);
     this.#sources = new Sources(database);
     this.#findings = new Findings(database);
+    this.#clockJumps = new ClockJumps(database);
+    this.clockJumps = this.#clockJumps;
     this.findings = this.#findings;
     this.#accessFiles = new AccessFiles(database);
     this.incidents = this.#incidents;
@@ -441,6 +447,7 @@ export class Projections {
       } else if (isAboutIncident(entry)) this.#applyToIncident(entry, change, changes, tally, gaps);
       else if (entry.event === 'containment.heard') this.#posture.hear(entry);
       else if (isAboutWebhook(entry)) this.#webhooks.follow(entry);
+      else if (entry.event === 'clock.jumped') this.#clockJumps.follow(entry);
       else if (entry.event === 'log.damage_found' || entry.event === 'log.damage_acknowledged') {
         this.#findings.follow(entry);
       } else if (entry.event === 'access.loaded') this.#accessFiles.follow(entry);
@@ -457,6 +464,7 @@ export class Projections {
     this.#posture.leave(data);
     this.#webhooks.leave(data);
     this.#findings.leave(data);
+    this.#clockJumps.leave(data);
     this.#accessFiles.leave(data);
   }
 

@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 19;
+export const LAYOUT = 20;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -122,6 +122,12 @@ export const SCHEMA = `
     entry TEXT NOT NULL,
     PRIMARY KEY (url, seq)
   ) WITHOUT ROWID;
+
+  -- When the clock has jumped: jump is JSON.
+  CREATE TABLE clock_jumps (
+    seq INTEGER PRIMARY KEY,
+    jump TEXT NOT NULL
+  );
 
   -- What was found wrong with the log, and whether it waits for an operator.
   CREATE TABLE findings (

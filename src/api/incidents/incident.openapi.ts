@@ -52,6 +52,9 @@ export const incident = named(
     source_suspicious: maybe(
       meaning(z.literal(true), 'The source mixes scripts, or looks like another source on record.'),
     ),
+    clock_uncertain: maybe(
+      meaning(z.literal(true), 'The clock had jumped a short time before it was reported: its times may be wrong.'),
+    ),
     description: text(),
     evidence: maybe(meaning(anything(), 'Exactly as it was reported.')),
     latest_report: maybe(

@@ -19,6 +19,7 @@ export const Facts = ({ incident }: { readonly incident: Incident }) => (
     </Fact>
     <Fact name="Reported">
       <Moment at={incident.created_at} /> · <Ago at={incident.created_at} />
+      {incident.clock_uncertain && <strong> · the clock had jumped: times may be wrong</strong>}
     </Fact>
     {incident.last_seen_at !== undefined && (
       <Fact name="Last seen">

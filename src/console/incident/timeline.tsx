@@ -3,7 +3,9 @@ import { CopyButton } from '../parts/copy-button.tsx';
 import { Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { spelled } from '../format.ts';
-import type { Entry, EntryEvent, IncidentEntry } from '../../domain/entries.ts';
+import { health } from '../health.ts';
+import { isTimeUncertain, jumpInWords, jumpsBetween } from '../../domain/clock-jumps.ts';
+import type { ClockJump, Entry, EntryEvent, IncidentEntry } from '../../domain/entries.ts';
 
 interface TimelineProps {
   /** Oldest first. */
@@ -16,7 +18,13 @@ interface TimelineProps {
 /** Who did what, with note and hash. Choosing an entry shows the incident after it. */
 export const Timeline = ({ entries, count, onChoose }: TimelineProps) => (
   <ol class="timeline">
-    {entries.map((entry, index) => (
+    {entries.flatMap((entry, index) => [
+      ...jumpsBefore(entries, index).map((jump) => (
+        <li key={`clock ${jump.seq}`} class="clock-jump">
+          <Moment at={jump.at} />
+          <p class="what">{spelled(jumpInWords(jump))}</p>
+        </li>
+      )),
       <li
         key={entry.data.seq}
         class={index + 1 === count ? 'chosen' : index + 1 > count ? 'later' : ''}
@@ -27,16 +35,25 @@ export const Timeline = ({ entries, count, onChoose }: TimelineProps) => (
           <button type="button" class="link" onClick={() => onChoose(index + 1)}>
             {phraseOf(entry)}
           </button>
+          {isTimeUncertain(jumpsOfClock(), entry.data.seq) && <em> · the clock jumped about then</em>}
           <Said entry={entry} />
           <p class="proof">
             entry {entry.data.seq} · <code title={entry.entry_hash}>{entry.entry_hash.slice(0, 12)}…</code>
             <CopyButton text={() => entry.entry_hash} what={`the hash of entry ${entry.data.seq}`} />
           </p>
         </div>
-      </li>
-    ))}
+      </li>,
+    ])}
   </ol>
 );
+
+const jumpsOfClock = (): readonly ClockJump[] => health.value?.clock?.jumps ?? [];
+
+/** The jumps of the clock right before an entry. */
+const jumpsBefore = (entries: readonly IncidentEntry[], index: number): readonly ClockJump[] => {
+  const { seq } = entries[index]!.data;
+  return jumpsBetween(jumpsOfClock(), entries[index - 1]?.data.seq ?? seq, seq);
+};
 
 /** What an entry says happened, as a phrase. */
 export const phraseOf = (entry: Entry): string => {
