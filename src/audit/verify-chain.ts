@@ -61,6 +61,8 @@ export interface LogFile {
   readonly path: string;
   /** Read only so many bytes of it; by default all. */
   readonly to?: number;
+  /** What chains its entries, when that is another hash than that of the newest files. */
+  readonly hash?: ChainHash | undefined;
 }
 
 /**
@@ -94,7 +96,7 @@ export async function verifyChain(
         }
         return onEntries(entries);
       };
-      prefix = await verifyChainIn(file, name, hash, { head, offset: 0, line: 1 }, end, see, windowBytes);
+      prefix = await verifyChainIn(file, name, one.hash ?? hash, { head, offset: 0, line: 1 }, end, see, windowBytes);
       if (prefix.damage !== undefined) break;
     } finally {
       await file.close();

@@ -31,6 +31,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'watch', summary: 'follow what is recorded, live', load: () => import('./watch.ts') },
   { name: 'stats', summary: 'count incidents', load: () => import('./stats.ts') },
   { name: 'verify', summary: 'check an audit log offline', load: () => import('./verify.ts') },
+  { name: 'rotate-key', summary: 'replace the key of an audit log', load: () => import('./rotate-key.ts') },
   { name: 'archive', summary: 'move old segments of the audit log away', load: () => import('./archive.ts') },
   {
     name: 'forensic-export',

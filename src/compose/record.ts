@@ -10,6 +10,7 @@ import type { Channel, ContainmentAction, Directive } from '../../machines/vocab
 import { BackgroundVerification } from '../audit/background-verification.ts';
 import { type ChainHash, chainHash } from '../audit/chain-hash.ts';
 import { ClockWatch } from '../audit/clock-watch.ts';
+import { requireCurrentKey } from '../audit/continuation.ts';
 import { draftsOf, type Finding } from '../audit/findings.ts';
 import { LogIdentity } from '../audit/identity.ts';
 import { readKey } from '../audit/key.ts';
@@ -93,6 +94,7 @@ export async function openRecord(
 
   requireWritable('AUDIT_LOG_PATH', dirname(path));
   if (beside !== path) requireWritable('STATE_DIRECTORY', dirname(beside));
+  await requireCurrentKey(path, beside, hash);
   const projections = releases.adopt(new Projections(databasePath(beside)), (opened) => opened.close());
   await projections.lookForRoom();
   const catchUp = new CatchUp(projections, progressLog(logger, clock, projections.position.seq));

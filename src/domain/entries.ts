@@ -416,6 +416,21 @@ export type LogLostData = {
   readonly kept_as?: string;
 };
 
+/** `log.continued`: the log goes on under another key. The first entry of a file, which follows the old log. */
+export type LogContinuedData = {
+  /** The identity of the log. */
+  readonly log_id: string;
+  /** The last entry under the old key, and its `entry_hash`. */
+  readonly old_last_seq: number;
+  readonly old_last_hash: string;
+  readonly old_algorithm: string;
+  /** What these say, hashed under the old key and under the new one (audit/continuation.ts). */
+  readonly old_key_digest: string;
+  readonly new_key_digest: string;
+  readonly by?: string;
+  readonly note?: string;
+};
+
 /** `clock.jumped`: the wall clock went on from another time than it had. */
 export type ClockJumpedData = {
   /** By how many milliseconds: below 0 when it was set back. */
@@ -443,6 +458,7 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'log.damage_acknowledged': DamageAcknowledgedData;
   readonly 'log.restored': RestoredData;
   readonly 'log.lost': LogLostData;
+  readonly 'log.continued': LogContinuedData;
   readonly 'clock.jumped': ClockJumpedData;
   readonly 'incident.reported': ReportedData;
   readonly 'incident.recurred': RecurredData;
@@ -473,6 +489,7 @@ export const ENTRY_EVENTS = [
   'log.damage_acknowledged',
   'log.restored',
   'log.lost',
+  'log.continued',
   'clock.jumped',
   'incident.reported',
   'incident.recurred',
