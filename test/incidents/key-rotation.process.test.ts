@@ -156,7 +156,7 @@ describe('replacing the audit key', function () {
   });
 
   it('can be killed at every step: the log is the old one or another run goes on', async () => {
-    const { home, newKey, before } = await used();
+    const { home, before } = await used();
     const kill = join(directory(), 'kill.cjs');
     writeFileSync(kill, KILL);
     const states = { unchanged: 0, begun: 0 };
