@@ -142,6 +142,21 @@ describe('replacing the audit key', function () {
     expect(short.status).to.not.equal(0);
   });
 
+  it('gives a log without a key its first one', async () => {
+    const home = new ServiceHome(directory());
+    const service = await start(home, { env: { AUDIT_HMAC_KEY_PATH: '' } });
+    const { id } = (await service.report({ class: 'forbidden_airlock_request' })).json;
+    await service.end();
+    const { status, stderr } = await run(['rotate-key', '--new-key', home.key, home.log]);
+    expect([status, stderr]).to.deep.equal([0, '']);
+    const plain = await RunningService.run(home, { env: { AUDIT_HMAC_KEY_PATH: '' } });
+    expect([plain.code, plain.errors.includes('AUDIT_HMAC_KEY_PATH')]).to.deep.equal([78, true]);
+    const keyed = await start(home);
+    expect((await keyed.get(`/api/v1/incidents/get?id=${id}`)).json.state).to.equal('open');
+    expect((await keyed.get('/health')).json.audit).to.include({ algorithm: 'hmac-sha256' });
+    expect((await verify(home, '--key', home.key)).status).to.equal(0);
+  });
+
   it('refuses while the service runs, with the same key twice, and for a log that does not verify', async () => {
     const { home, newKey } = await used();
     expect((await rotate(home, home.key)).stderr).to.include('the same key');
