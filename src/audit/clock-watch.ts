@@ -25,7 +25,8 @@ interface Look {
 export class ClockWatch {
   readonly #clock: Clock;
   #last: Look | undefined;
-  #foundAt = -Infinity;
+  /** When the last jump was found, by the clock that never jumps; undefined while none was. */
+  #foundAt: number | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -33,7 +34,8 @@ export class ClockWatch {
 
   /** Whether a jump was found a short time ago, so that what is reported now may have another time soon, or had before. */
   get isUncertain(): boolean {
-    return this.#clock.monotonic() - this.#foundAt < UNCERTAIN;
+    // Asked for each report: nearly always there is no clock to be read.
+    return this.#foundAt !== undefined && this.#clock.monotonic() - this.#foundAt < UNCERTAIN;
   }
 
   /**
