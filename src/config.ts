@@ -37,6 +37,8 @@ export interface Config {
   readonly accessPath: string;
   /** The file with the audit key. Without one the chain is plain SHA-256. */
   readonly keyPath: string | undefined;
+  /** The file with the key that signs forensic exports. Without one there are none. */
+  readonly forensicKeyPath?: string;
   /** Whether the group of the log's directory may write there. */
   readonly sharedLogDirectory: boolean;
   /** A directory of the recorder's own, for what must not be in a shared one. */
@@ -86,6 +88,7 @@ export const readConfig = (env: Environment, defaults: Environment = {}): Config
   const allowNonLoopback = read('ALLOW_NON_LOOPBACK', '0', flag);
   const inherited = inheritedSockets(env, !allowNonLoopback);
   const ownAddress = inherited.length === 0 ? '127.0.0.1:8515' : '';
+  const forensicKeyPath = read('FORENSIC_HMAC_KEY_PATH', '', optionalPath);
   const config: Config = {
     bind: [...inherited, ...read('BIND_ADDR', ownAddress, bindAddresses(allowNonLoopback))],
     allowNonLoopback,
@@ -94,6 +97,7 @@ export const readConfig = (env: Environment, defaults: Environment = {}): Config
     tokenPath: read('SERVICE_TOKEN_PATH', '/run/secure-ai/service-token', absolutePath),
     accessPath: read('ACCESS_PATH', '/etc/secure-ai/policy/incident-access.yaml', pathOrNone),
     keyPath: read('AUDIT_HMAC_KEY_PATH', '', optionalPath),
+    ...(forensicKeyPath === undefined ? {} : { forensicKeyPath }),
     sharedLogDirectory: read('ALLOW_SHARED_LOG_DIRECTORY', '0', flag),
     stateDirectory: read('STATE_DIRECTORY', '', optionalPath),
     trustedBelow: '/',

@@ -7,8 +7,10 @@ import type { OverdueWatch, UnconfirmedDirective } from './containment/overdue-w
 import type { Notifier } from './containment/notifier.ts';
 import type { RecorderHeartbeats } from './containment/recorder-heartbeats.ts';
 import type { DetailedWebhookStatus, WebhookStatus } from './containment/webhook-feed.ts';
+import { jumpInWords } from './domain/clock-jumps.ts';
 import { isUndelivered } from './domain/delivery.ts';
 import type { GuardStatus, GuardWatch } from './incidents/guard-watch.ts';
+import type { ClockJump } from './domain/entries.ts';
 import type { Policy } from './policy/policy.ts';
 import { channelOf, type Targets } from './policy/targets.ts';
 import type { Projections } from './projections/projections.ts';
@@ -30,6 +32,8 @@ export interface HealthDependencies {
   readonly identity: { readonly id: string | undefined };
   /** RFC 3339. */
   readonly startedAt: string;
+  /** The last entry of the log when the service started. */
+  readonly startedSeq: number;
 }
 
 export interface HealthReport {
@@ -67,12 +71,14 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
   const { version, source, path, digest, loaded_at, from_environment: from } = policy.current;
   const reasons = reasonsOf(dependencies);
   const guards = dependencies.guards.status;
+  const jumps = projections.clockJumps.newest();
   return {
     status: reasons.length === 0 ? 'ok' : 'degraded',
     ...incidentsOf(projections),
     ...(reasons.length === 0 ? {} : { reasons }),
     warnings: [
       ...warnings(),
+      ...clockWarnings(dependencies, jumps),
       ...overdue.map(overdueWarning),
       ...containmentWarnings(projections),
       ...notifyWarnings(notifier),
@@ -92,6 +98,7 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
       log_id: identity.id ?? null,
       findings: findings.open.map(({ finding, detail, found_at }) => ({ finding, detail, found_at })),
     },
+    ...(jumps.length === 0 ? {} : { clock: { jumps } }),
     ...containmentOf(projections, overdue),
     guards,
     notify: detailed ? notifier.detailedStatus.map(inDetail) : notifier.status,
@@ -106,6 +113,10 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
     access: dependencies.access.summary,
   };
 }
+
+/** The jumps of the clock since the service has started: times before and after are not comparable. */
+const clockWarnings = ({ startedSeq }: Pick<HealthDependencies, 'startedSeq'>, jumps: readonly ClockJump[]) =>
+  jumps.filter(({ seq }) => seq > startedSeq).map((jump) => `${jumpInWords(jump)} (entry ${jump.seq})`);
 
 /** How many incidents there are. Not while the log is being read at a start: then nobody knows. */
 function incidentsOf({ statistics, reading }: Projections) {

@@ -53,6 +53,7 @@ describe('readConfig', () => {
         SERVICE_TOKEN_PATH: '/t',
         ACCESS_PATH: 'none',
         AUDIT_HMAC_KEY_PATH: '/k',
+        FORENSIC_HMAC_KEY_PATH: '/f',
         READ_ACCESS: 'token',
         ALLOW_SHARED_LOG_DIRECTORY: '1',
         STATE_DIRECTORY: '/s',
@@ -73,6 +74,7 @@ describe('readConfig', () => {
       tokenPath: '/t',
       accessPath: 'none',
       keyPath: '/k',
+      forensicKeyPath: '/f',
       sharedLogDirectory: true,
       stateDirectory: '/s',
       trustedBelow: '/',
@@ -99,10 +101,14 @@ describe('readConfig', () => {
       'STATE_DIRECTORY',
       'MAX_BODY_BYTES',
     ];
-    const empty = [...names, 'AUDIT_HMAC_KEY_PATH', 'AUDIT_SEGMENT_BYTES', 'LIVE_ACTORS', 'LOG_LEVEL'].map((name) => [
-      name,
-      '',
-    ]);
+    const empty = [
+      ...names,
+      'AUDIT_HMAC_KEY_PATH',
+      'FORENSIC_HMAC_KEY_PATH',
+      'AUDIT_SEGMENT_BYTES',
+      'LIVE_ACTORS',
+      'LOG_LEVEL',
+    ].map((name) => [name, '']);
     expect(readConfig(Object.fromEntries(empty) as Record<string, string>)).to.deep.equal(readConfig({}));
   });
 
@@ -272,6 +278,7 @@ describe('readConfig', () => {
     SERVICE_TOKEN_PATH: ['~/token'],
     ACCESS_PATH: ['access.yaml', 'None'],
     AUDIT_HMAC_KEY_PATH: ['key'],
+    FORENSIC_HMAC_KEY_PATH: ['key'],
   })) {
     for (const value of values) {
       it(`refuses ${name}=${JSON.stringify(value.slice(0, 20))}`, () => {

@@ -5,6 +5,7 @@ import { consoleRoutes } from './console/routes.ts';
 import { containmentRoutes } from './containment/routes.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { eventRoutes } from './events/routes.ts';
+import { forensicRoutes } from './forensic/routes.ts';
 import { metricsRoutes } from './health/metrics.ts';
 import { drillRoutes } from './drill/routes.ts';
 import { heartbeatRoutes } from './heartbeat/routes.ts';
@@ -49,6 +50,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     accessRoutes,
     archiveRoutes,
     logRoutes,
+    forensicRoutes,
     containmentRoutes,
     webhookRoutes,
     heartbeatRoutes,

@@ -42,6 +42,8 @@ const KEYS: Readonly<Record<string, string>> = {
   heartbeat: 'How often the webhook hears that the recorder takes reports: 60s, 5m.',
   drill: 'Whether the target takes part in drills: what it is sent then says that it is one.',
   report_bytes_per_day: 'How many bytes of reports one source may send in a day (UTC).',
+  archive_after:
+    'After how long sealed segments of the audit log go to the archive by themselves, such as 90d; at least 1d.',
   confirm: 'answer: the answer of the target confirms. callback: it may answer 202, and its service confirms later.',
   final: 'The statuses of an answer after which it is not tried again. By default 400, 410, 413 and 422; [] for none.',
   targets: 'Where containment actions are sent. An action without a target is fetched by its service.',
@@ -103,6 +105,7 @@ const CHECKS: Readonly<Record<string, object>> = {
   answer_after: { pattern: durationPattern(TIME_UNITS) },
   attention_after: { pattern: durationPattern(TIME_UNITS) },
   overdue_after: { pattern: durationPattern(TIME_UNITS) },
+  archive_after: { pattern: durationPattern(TIME_UNITS) },
   within: { pattern: durationPattern(TIME_UNITS) },
   every: { pattern: durationPattern(TIME_UNITS) },
   heartbeat: { pattern: durationPattern(TIME_UNITS) },

@@ -87,6 +87,11 @@ export class ApiClient {
     return JSON.parse(accepted(await this.#sendWithToken(path)).text) as Body;
   }
 
+  /** The health, which a degraded recorder gives with 503. @throws Refused, NotReachable */
+  async readHealth<Body>(): Promise<Body> {
+    return JSON.parse(accepted(await this.#sendWithToken('/health'), 503).text) as Body;
+  }
+
   /** `seq` of the last entry of the audit log. @throws Refused, NotReachable */
   async lastSeq(): Promise<number> {
     // A degraded recorder answers with 503, and its body is as good.

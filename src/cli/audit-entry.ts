@@ -1,7 +1,7 @@
 /** Entries of the audit log as the API returns them, and a short description of each. */
 import { type Caller, callerWords } from '../domain/caller.ts';
-
-import type { EscalatedBy } from '../domain/entries.ts';
+import { jumpInWords } from '../domain/clock-jumps.ts';
+import type { ClockJump, EscalatedBy } from '../domain/entries.ts';
 import { escalationText } from '../domain/escalation.ts';
 
 export interface AuditEntry {
@@ -32,6 +32,8 @@ function sayingOf({ event, data }: AuditEntry): string {
         byWhom(data),
       );
     }
+    case 'incident.carried':
+      return (data.earlier as { readonly note: string }).note;
     case 'alert.raised':
       return words(data.severity, data.class, data.source, data.finding, data.guard, data.reason);
     case 'containment.overdue':
@@ -69,6 +71,8 @@ function sayingOf({ event, data }: AuditEntry): string {
       );
     case 'guard.silent':
       return words(data.source, `expected every ${Number(data.every_ms) / 1000} s`);
+    case 'clock.jumped':
+      return jumpInWords(data as unknown as ClockJump);
     case 'service.started':
       return words('version', data.service_version);
     default:

@@ -4,6 +4,8 @@ import type { NextTransition } from '../../machines/transitions.ts';
 import { STATES } from '../../machines/vocabulary.ts';
 import { escalationText } from '../domain/escalation.ts';
 import type { Delivery, Incident } from '../client/shapes.ts';
+import { isTimeUncertain, jumpsBetween } from '../domain/clock-jumps.ts';
+import type { ClockJump } from '../domain/entries.ts';
 import { type AuditEntry, detailOf } from './audit-entry.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
 import { recoveryLines } from './missing-recovery.ts';
@@ -33,6 +35,8 @@ export const define = (command: Command): Command =>
     const history: AuditEntry[] = [];
     for await (const page of api.pages<AuditEntry>(withQuery('/api/v1/incidents/history', { id })))
       history.push(...page);
+    const { clock } = await api.readHealth<{ readonly clock?: { readonly jumps: readonly ClockJump[] } }>();
+    const jumps = clock?.jumps ?? [];
     if (options.json) return writeJson({ incident, transitions, history });
     return writeLines([
       summaryOf(incident),
@@ -42,7 +46,7 @@ export const define = (command: Command): Command =>
       ...section('Releases', deliveriesOf(incident.drill_releases)),
       ...section('Recovery', recoveryLines(incident.recovery, id)),
       ...section('Statechart', chartOf(incident, history, transitions)),
-      ...section('Timeline', timelineOf(history)),
+      ...section('Timeline', [...earlierOf(history), ...timelineOf(history, jumps)]),
     ]);
   });
 
@@ -61,6 +65,7 @@ function recordOf(incident: IncidentAsRead & Withholding, now: number): readonly
     ['runbook', incident.runbook],
     ['suspicious', incident.source_suspicious && 'the source mixes scripts, or looks like another one'],
     ['reported by', incident.reported_by],
+    ['uncertain', incident.clock_uncertain && 'the clock had jumped: times may be wrong'],
     ['description', incident.description],
     ['lowered', incident.default_severity && `its class is ${incident.default_severity}`],
     ['reported as', incident.reported_severity],
@@ -142,14 +147,31 @@ function chartOf(
   });
 }
 
-const timelineOf = (history: readonly AuditEntry[]): readonly string[] =>
+/** Where the entries are that the log does not have any more. */
+const earlierOf = (history: readonly AuditEntry[]): readonly string[] => {
+  const [first] = history;
+  const carried = history.find(({ event }) => event === 'incident.carried');
+  if (carried === undefined || first?.data.version === 1) return [];
+  return [printable((carried.data.earlier as { readonly note: string }).note)];
+};
+
+/** The entries about the incident, with the jumps of the clock between them. */
+const timelineOf = (history: readonly AuditEntry[], jumps: readonly ClockJump[]): readonly string[] =>
   table<AuditEntry>(
     [
       { header: 'SEQ', value: ({ data }) => String(data.seq) },
-      { header: 'TIME', value: ({ timestamp }) => timestamp },
+      {
+        header: 'TIME',
+        value: ({ timestamp, data }) => (isTimeUncertain(jumps, data.seq) ? `${timestamp} (?)` : timestamp),
+      },
       { header: 'EVENT', value: ({ event }) => event },
       { header: 'STATE', value: ({ data }) => data.state ?? '' },
       { header: 'DETAIL', value: detailOf, least: 12, optional: true },
     ],
-    history,
+    history.flatMap((entry, at) => [
+      ...jumpsBetween(jumps, history[at - 1]?.data.seq ?? entry.data.seq, entry.data.seq).map(
+        ({ at: timestamp, ...data }) => ({ timestamp, event: 'clock.jumped', data }),
+      ),
+      entry,
+    ]),
   );

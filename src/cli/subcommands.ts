@@ -38,7 +38,13 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'watch', summary: 'follow what is recorded, live', load: () => import('./watch.ts') },
   { name: 'stats', summary: 'count incidents', load: () => import('./stats.ts') },
   { name: 'verify', summary: 'check an audit log offline', load: () => import('./verify.ts') },
+  { name: 'rotate-key', summary: 'replace the key of an audit log', load: () => import('./rotate-key.ts') },
   { name: 'archive', summary: 'move old segments of the audit log away', load: () => import('./archive.ts') },
+  {
+    name: 'forensic-export',
+    summary: 'save a signed copy of what is on record',
+    load: () => import('./forensic-export.ts'),
+  },
   {
     name: 'acknowledge-damage',
     summary: 'acknowledge what was found wrong with the audit log',

@@ -86,6 +86,8 @@ export interface Incident extends IncidentStamps {
   readonly source_suspicious?: true;
   /** The principal whose token the report had; `service-token` is the token that several share. */
   readonly reported_by?: string;
+  /** Whether the clock had jumped a short time before it was reported: its times may be wrong. */
+  readonly clock_uncertain?: true;
   readonly description: string;
   readonly evidence?: JsonObject;
   /** Whether it is a drill: a rehearsal, which counts nowhere. */

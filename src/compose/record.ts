@@ -9,6 +9,8 @@ import type { Logger } from 'pino';
 import type { Channel, ContainmentAction, Directive } from '../../machines/vocabulary.ts';
 import { BackgroundVerification } from '../audit/background-verification.ts';
 import { type ChainHash, chainHash } from '../audit/chain-hash.ts';
+import { ClockWatch } from '../audit/clock-watch.ts';
+import { requireCurrentKey } from '../audit/continuation.ts';
 import { draftsOf, type Finding } from '../audit/findings.ts';
 import { LogIdentity } from '../audit/identity.ts';
 import { readKey } from '../audit/key.ts';
@@ -66,6 +68,8 @@ export interface OpenRecord {
   readonly beside: string;
   /** Of which actions the posture is proved. */
   readonly postureProof: PostureProof;
+  /** Notices when the clock jumps. */
+  readonly clockWatch: ClockWatch;
   /** The living incidents. */
   readonly incidents: ActorRegistry;
   readonly recorder: Recorder;
@@ -94,6 +98,7 @@ export async function openRecord(
 
   requireWritable('AUDIT_LOG_PATH', dirname(path));
   if (beside !== path) requireWritable('STATE_DIRECTORY', dirname(beside));
+  await requireCurrentKey(path, beside, hash);
   const projections = releases.adopt(new Projections(databasePath(beside)), (opened) => opened.close());
   await projections.lookForRoom();
   const catchUp = new CatchUp(projections, progressLog(logger, clock, projections.position.seq));
@@ -186,7 +191,9 @@ export async function openRecord(
     }),
     (registry) => registry.stop(),
   );
+  const clockWatch = new ClockWatch(clock);
   const recorder = new Recorder({
+    isClockUncertain: () => clockWatch.isUncertain,
     incidents,
     projections,
     policy: () => policy.current,
@@ -221,6 +228,7 @@ export async function openRecord(
     beside,
     verification,
     postureProof,
+    clockWatch,
     incidents,
     recorder,
     recoveries: new Recoveries({ incidents, projections }),

@@ -17,12 +17,15 @@ import type { BindAddress, Config } from '../config.ts';
 import { RecorderHeartbeats } from '../containment/recorder-heartbeats.ts';
 import type { Caller } from '../domain/caller.ts';
 import type { TakenEntry } from '../domain/incident.ts';
+import { ArchiveSchedule } from '../incidents/archive-schedule.ts';
+import type { ArchiveOutcome } from '../incidents/archivist.ts';
 import { healthOf, reasonsOf, strandedWarnings } from '../health.ts';
 import { GuardWatch } from '../incidents/guard-watch.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { type JournalLog, logEntries, logJournal } from '../process-log.ts';
 import type { RunningContainment } from './containment.ts';
 import type { Expectation } from '../policy/policy.ts';
+import { forensicExports, forensicKeyWarnings } from './forensic.ts';
 import type { OpenRecord } from './record.ts';
 
 /** How long requests in flight may take to finish when the service stops. */
@@ -40,7 +43,14 @@ const builtFile = (name: string): string =>
 export interface ServeOptions {
   readonly config: Pick<
     Config,
-    'bind' | 'allowNonLoopback' | 'readAccess' | 'readEvidence' | 'maxBodyBytes' | 'attestor'
+    | 'bind'
+    | 'allowNonLoopback'
+    | 'readAccess'
+    | 'readEvidence'
+    | 'maxBodyBytes'
+    | 'attestor'
+    | 'keyPath'
+    | 'forensicKeyPath'
   >;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -76,6 +86,9 @@ export async function serve(
   const logId = (): string | undefined => record.identity.id;
   const events = new EventStreams({ log, logId, kindOf: (id) => reads.kindOf(id), clock, logger });
 
+  const startedAt = timestamp(clock.now());
+  const startedSeq = log.status.entries;
+  const forensic = forensicExports(record, config, access, clock, startedAt);
   const reasons = (): readonly string[] => reasonsOf({ log, projections, access });
   const guards = new GuardWatch({
     log,
@@ -92,8 +105,28 @@ export async function serve(
 
   startLog(record, stagesOf(record, containment, guards, events, answers, metrics, logger, journal));
 
-  const warnings = (): readonly string[] => [...warningsOf(record, access), ...attestorWarnings(policy, config)];
-  const startedAt = timestamp(clock.now());
+  const archive = async (before: number, caller?: Caller): Promise<ArchiveOutcome> => {
+    // Where a webhook is must outlive the entries that it has passed.
+    await notifier.record();
+    return record.archivist.archive(before, caller);
+  };
+  const schedule = releases.adopt(
+    new ArchiveSchedule({
+      log,
+      archive,
+      after: () => policy.current.archive_after,
+      isVerified: () => verification.verified !== undefined && projections.reading === undefined,
+      clock,
+      onArchived: (outcome) => logger.info(outcome, 'archived old segments of the audit log'),
+    }),
+    (running) => running.stop(),
+  );
+  const warnings = (): readonly string[] => [
+    ...warningsOf(record, access),
+    ...attestorWarnings(policy, config),
+    ...forensicKeyWarnings(config),
+    ...(schedule.fault === undefined ? [] : [`the audit log can't be archived as the policy says: ${schedule.fault}`]),
+  ];
   const heartbeats = new RecorderHeartbeats({
     notify: () => policy.current.notify,
     log,
@@ -166,6 +199,7 @@ export async function serve(
           heartbeats,
           warnings,
           startedAt,
+          startedSeq,
         },
         detailed,
       ),
@@ -177,14 +211,11 @@ export async function serve(
     access,
     reload,
     openApi: builtFile('openapi.json'),
-    archive: async (before, caller) => {
-      // Where a webhook is must outlive the entries that it has passed.
-      await notifier.record();
-      return record.archivist.archive(before, caller);
-    },
+    archive,
     webhooks: { skipped: () => projections.webhooks.skipped(), retry: (request) => notifier.retry(request) },
     guards,
     drills,
+    forensic,
     posture,
     receipts: confirmations,
     console: new ConsoleFiles(builtFile('console')),
@@ -205,7 +236,7 @@ export async function serve(
   releases.defer(() => Promise.all([guards.stop(), heartbeats.stop()]).then(() => {}));
   // Who waits for the attestor is answered before the server closes.
   releases.defer(() => reattestation.stop());
-  const heart = setInterval(beatOf(record, containment, guards, heartbeats, access, logger), HEARTBEAT);
+  const heart = setInterval(beatOf(record, containment, schedule, guards, heartbeats, access, logger), HEARTBEAT);
   releases.defer(() => clearInterval(heart));
 
   for (const warning of warnings()) logger.warn(warning);
@@ -289,12 +320,13 @@ function warningsOf(
 function beatOf(
   record: OpenRecord,
   containment: RunningContainment,
+  schedule: ArchiveSchedule,
   guards: GuardWatch,
   heartbeats: RecorderHeartbeats,
   access: AccessInForce,
   logger: Logger,
 ): () => void {
-  const { log, projections, catchUp, serviceEntries, tornWrite } = record;
+  const { log, projections, catchUp, serviceEntries, tornWrite, clockWatch } = record;
   let tokenFault: string | undefined;
   const onFault = (what: string) => (error: unknown) => logger.error({ err: error }, what);
   return () => {
@@ -303,12 +335,18 @@ function beatOf(
       if (tokenFault === undefined) logger.info('the service token is usable again');
       else logger.error({ reason: tokenFault }, 'every token is refused');
     }
+    const jumped = clockWatch.look(log.status.entries);
+    if (jumped !== undefined) {
+      logger.warn(jumped.data, 'the clock has jumped');
+      void serviceEntries.record(jumped);
+    }
     void projections.lookForRoom();
     catchUp.resume(log).catch(onFault('reads stay behind'));
     void log.probe().then(() => serviceEntries.retry());
     containment.beat();
     void guards.look();
     heartbeats.beat();
+    void schedule.beat();
     tornWrite.attempt().catch(onFault('a torn write is not complete'));
   };
 }

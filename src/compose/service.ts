@@ -16,6 +16,7 @@ import type { Inspect } from '../incidents/incident-actor.ts';
 import type { Finding } from '../audit/findings.ts';
 import { markedDamage, unmarkDamage } from '../audit/damage-marker.ts';
 import { findingsIn } from '../audit/recovery.ts';
+import { LOG_FORMAT, type StoredEntry } from '../domain/entries.ts';
 import { type JournalLog, logDamage, verifyRest } from '../process-log.ts';
 import { VERSION } from '../version.ts';
 import { startContainment } from './containment.ts';
@@ -158,6 +159,7 @@ class Ending {
 function requireSafeFiles({
   logPath,
   keyPath,
+  forensicKeyPath,
   tokenPath,
   stateDirectory,
   sharedLogDirectory,
@@ -167,6 +169,7 @@ function requireSafeFiles({
   if (sharedLogDirectory && stateDirectory !== undefined) {
     requireSafeLogDirectory(join(stateDirectory, basename(logPath)), false, trustedBelow);
   }
+  if (forensicKeyPath !== undefined) requireSafeWay(forensicKeyPath, trustedBelow);
   if (keyPath === undefined) return;
   requireSafeWay(keyPath, trustedBelow);
   requireSeparateReaders(keyPath, tokenPath, logPath);
@@ -194,11 +197,17 @@ async function announceStart(
   // The heartbeat tries again what fails here.
   await tornWrite.attempt().catch((error: unknown) => logger.error({ err: error }, 'a torn write is not complete'));
   const { from_environment: given } = policy.current;
+  const jumped = record.clockWatch.begin(clockOf(catchUp.last));
+  if (jumped !== undefined) {
+    logger.warn(jumped.data, 'the clock is behind the last entry of the audit log');
+    await serviceEntries.record(jumped);
+  }
   await serviceEntries.record({
     timestamp: timestamp(clock.now()),
     event: 'service.started',
     data: {
       service_version: VERSION,
+      log_format: LOG_FORMAT,
       policy: {
         digest: policy.current.digest,
         source: policy.current.source,
@@ -221,6 +230,10 @@ async function announceStart(
     .then(finish)
     .catch((error: unknown) => logger.error({ err: error }, 'a finding is not on record'));
 }
+
+/** What the clock said when the last entry was written. */
+const clockOf = (last: StoredEntry | undefined) =>
+  last === undefined ? undefined : { seq: last.data.seq, timestamp: last.timestamp };
 
 /** Records what the start has found. */
 async function announceFindings({ recovered, findings, projections, beside }: OpenRecord): Promise<void> {

@@ -2,6 +2,7 @@
 import { batch, signal } from '@preact/signals';
 import { describedAs, identityOf } from './identity.ts';
 import type { GuardStatus } from '../incidents/guard-watch.ts';
+import type { ClockJump } from '../domain/entries.ts';
 import { readAs } from './operator.ts';
 import { get, Refusal } from './request.ts';
 import { serviceTime } from './service-time.ts';
@@ -26,6 +27,8 @@ export interface HealthReading {
   };
   /** The guards; an older service does not say. */
   readonly guards?: readonly GuardStatus[];
+  /** The latest jumps of the clock; missing when there were none. */
+  readonly clock?: { readonly jumps: readonly ClockJump[] };
   readonly policy: { readonly source: string; readonly digest: string; readonly loaded_at: string };
 }
 

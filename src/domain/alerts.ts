@@ -63,6 +63,7 @@ function reasonOf({ event, data }: IncidentDraft): string | undefined {
     case 'recovery.acknowledged':
     case 'recovery.attestation_requested':
     case 'recovery.attested':
+    case 'incident.carried':
     case 'incident.acknowledged':
     case 'incident.resolved':
     case 'containment.attempted':

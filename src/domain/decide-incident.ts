@@ -106,6 +106,8 @@ interface ReportCircumstances {
   /** Names the values in which it repeats others. */
   readonly repeat?: string | undefined;
   readonly sourceSuspicious?: boolean;
+  /** Whether the clock has jumped a short time ago. */
+  readonly clockUncertain?: boolean;
   /** There for a drill: the actions that nobody is asked for. */
   readonly notAsked?: readonly ContainmentAction[];
 }
@@ -116,7 +118,7 @@ export function decideReport(
   report: Report,
   rule: Rule,
   { timestamp, channelOf, counted, caller }: Circumstances,
-  { request, repeat, sourceSuspicious = false, notAsked }: ReportCircumstances = {},
+  { request, repeat, sourceSuspicious = false, clockUncertain = false, notAsked }: ReportCircumstances = {},
 ): readonly IncidentDraft[] {
   const { snapshot, intents } = begin(rule);
   const among = counted?.(report, timestamp);
@@ -133,6 +135,7 @@ export function decideReport(
     ...amongReports(escalation, repeat, among),
     ...(sourceSuspicious ? { source_suspicious: true } : undefined),
     ...(notAsked === undefined ? undefined : { drill: true, not_asked: notAsked }),
+    ...(clockUncertain ? { clock_uncertain: true } : undefined),
     ...(request === undefined ? undefined : { request }),
     ...caller,
   };

@@ -120,6 +120,8 @@ export type ReportedData = AboutIncident & {
   readonly source_suspicious?: true;
   /** In a drill: the actions of the rule that nobody is asked for, because their targets do not take part. */
   readonly not_asked?: readonly ContainmentAction[];
+  /** Whether the clock had jumped a short time before. */
+  readonly clock_uncertain?: true;
   readonly request?: RequestTag;
   /** In place of `request` in old entries. */
   readonly idempotency?: Idempotency;
@@ -175,6 +177,40 @@ export type AttestationFailedData = AboutRecovery & { readonly faults?: readonly
 
 /** `recovery.waived`: an administrator lets the incident be resolved without. */
 export type RecoveryWaivedData = AboutRecovery & Signed & { readonly reason: string };
+/** A whole incident at one moment: with it a replay goes on without the entries before. */
+export type WholeIncident = AboutIncident & {
+  /** The first report, and the rule that applied to it. */
+  readonly report: Report;
+  readonly rule: Rule;
+  /** What the statechart remembers. */
+  readonly context: JsonObject;
+  /** Everything else that the incident shows, as it shows it: severity, times, who did what, notes, deliveries. */
+  readonly record: JsonObject;
+};
+
+/** What reports may repeat of an incident: the name of the values, `seq` of the latest entry with them, and its time. */
+export type RepeatNote = readonly [key: string, seq: number, time: number];
+
+/** `incident.carried`: the entries about an unresolved incident go to the archive, and it stays on record. */
+export type CarriedData = WholeIncident & {
+  /** `seq` of the entry that reported it: its place among all incidents. */
+  readonly reported_seq: number;
+  /** The version of the latest entry that decided something. */
+  readonly decisive: number;
+  /** The requests that it was reported by, the newest ones: pairs of identifier and digest. */
+  readonly requests: readonly (readonly [string, string])[];
+  /** The values that reports repeat of it: their name, the latest entry with them, and when that came. */
+  readonly repeats?: readonly RepeatNote[];
+  readonly earlier: EarlierEntries;
+} & Signed;
+
+/** Where the earlier entries about an incident that was carried over are. */
+export type EarlierEntries = {
+  /** For people: `earlier entries are in the archive: <file>`. */
+  readonly note: string;
+  /** The segments, by name; an `incident.carried` entry in them names those before. */
+  readonly files: readonly string[];
+};
 
 /** `alert.raised` */
 export type AlertData = AboutIncident & {
@@ -407,6 +443,8 @@ export type UntakenEntries = {
 /** `service.started` */
 export type ServiceStartedData = {
   readonly service_version: string;
+  /** Which entries the service may write: `LOG_FORMAT`. Entries of format 1 do not say. */
+  readonly log_format?: number;
   readonly policy: {
     readonly digest: string;
     readonly source: string;
@@ -485,6 +523,35 @@ export type LogLostData = {
   readonly kept_as?: string;
 };
 
+/** `log.continued`: the log goes on under another key. The first entry of a file, which follows the old log. */
+export type LogContinuedData = {
+  /** The identity of the log. */
+  readonly log_id: string;
+  /** The last entry under the old key, and its `entry_hash`. */
+  readonly old_last_seq: number;
+  readonly old_last_hash: string;
+  readonly old_algorithm: string;
+  /** What these say, hashed under the old key and under the new one (audit/continuation.ts). */
+  readonly old_key_digest: string;
+  readonly new_key_digest: string;
+  readonly by?: string;
+  readonly note?: string;
+};
+
+/** `clock.jumped`: the wall clock went on from another time than it had. */
+export type ClockJumpedData = {
+  /** By how many milliseconds: below 0 when it was set back. */
+  readonly by_ms: number;
+  /** What it said at the last look before: RFC 3339. At a start, the time of the last entry. */
+  readonly since: string;
+  /** The last entry at that look: the times of the entries behind it are uncertain, up to this one. */
+  readonly after_seq: number;
+  readonly found: 'running' | 'start';
+};
+
+/** A jump of the clock, the entry that records it, and the time of that. */
+export type ClockJump = ClockJumpedData & { readonly seq: number; readonly at: string };
+
 /** The `data` of each event, without its `seq`. */
 export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData>> {
   readonly 'service.started': ServiceStartedData;
@@ -498,8 +565,11 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'log.damage_acknowledged': DamageAcknowledgedData;
   readonly 'log.restored': RestoredData;
   readonly 'log.lost': LogLostData;
+  readonly 'log.continued': LogContinuedData;
+  readonly 'clock.jumped': ClockJumpedData;
   readonly 'incident.reported': ReportedData;
   readonly 'incident.recurred': RecurredData;
+  readonly 'incident.carried': CarriedData;
   readonly 'containment.attempted': AttemptedData;
   readonly 'containment.confirmed': ConfirmedData;
   readonly 'containment.overdue': OverdueData;
@@ -534,8 +604,11 @@ export const ENTRY_EVENTS = [
   'log.damage_acknowledged',
   'log.restored',
   'log.lost',
+  'log.continued',
+  'clock.jumped',
   'incident.reported',
   'incident.recurred',
+  'incident.carried',
   ...COMMAND_EVENTS,
   'containment.attempted',
   'containment.overdue',
@@ -558,6 +631,12 @@ export const ENTRY_EVENTS = [
   'alert.raised',
 ] as const satisfies readonly (keyof EntryDataOf)[];
 export type EntryEvent = (typeof ENTRY_EVENTS)[number];
+
+/**
+ * Counts the changes of what a log may hold: one more with each version that adds an event, or that older versions would
+ * misread. A service does not start on a log of a greater format.
+ */
+export const LOG_FORMAT = 2;
 
 /** What webhooks may ask for: all but how far they are themselves. */
 export const NOTIFIED_EVENTS = ENTRY_EVENTS.filter((event) => event !== 'notification.delivered');
@@ -652,6 +731,15 @@ export type IncidentEntry = {
     readonly data: IncidentDataOf<Event> & { readonly seq: number };
   };
 }[IncidentEventName];
+
+/** The events whose entries hold a whole incident. */
+export type WholeEvent = 'incident.carried';
+
+/** The events that a replay can begin an incident with. */
+const OPENING_EVENTS: ReadonlySet<string> = new Set<EntryEvent>(['incident.reported', 'incident.carried']);
+
+/** Whether a replay can begin an incident with an entry. */
+export const isOpening = ({ event }: Pick<Entry, 'event'>): boolean => OPENING_EVENTS.has(event);
 
 /** Whether an entry is about one incident. */
 export const isAboutIncident = (entry: Entry): entry is IncidentEntry => 'incident' in entry.data;

@@ -47,6 +47,7 @@ import {
 } from './entries.ts';
 import { chartEventOfRecovery, type IncidentRecovery, isAboutRecovery, recoveryAfter } from './recovery.ts';
 import { severityOf } from './severity.ts';
+import { carriedOver, wholeIncident } from './whole-incident.ts';
 
 /** When each command was carried out, and who gave it. */
 type Stamps = { readonly [Field in `${Done}_at` | `${Done}_by`]?: string } & {
@@ -74,6 +75,8 @@ export interface Incident extends Stamps {
   readonly source_suspicious?: true;
   /** Whose token the report came with. Old entries do not say. */
   readonly reported_by?: string;
+  /** Whether the clock had jumped a short time before it was reported: its times may be wrong. */
+  readonly clock_uncertain?: true;
   readonly description: string;
   readonly evidence?: JsonObject;
   /** Whether it is a drill: a rehearsal, which counts nowhere. */
@@ -129,6 +132,8 @@ export interface IncidentRecord {
    * entries and alerts do not: a command that has not seen them is still right.
    */
   readonly decisive: number;
+  /** `seq` of the latest entry that carried it over, if one did: a replay begins with that, not with the report. */
+  readonly carried?: number | undefined;
 }
 
 /** What an entry has made of an incident: as it was before, if it was, and as it is now. */
@@ -168,6 +173,8 @@ export function effectOf({ incident }: IncidentRecord, entry: IncidentEntry): En
       throw new Contradiction(entry, `incident ${incident.id} was reported before`);
     case 'incident.recurred':
       return { event: recurrenceOf(entry) };
+    case 'incident.carried':
+      return {};
     case 'alert.raised':
       return { delivery: alertDelivery(incident, entry.timestamp) };
     default:
@@ -237,6 +244,7 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
     source: report.source,
     ...(entry.data.source_suspicious === true ? { source_suspicious: true } : undefined),
     ...(entry.data.principal === undefined ? undefined : { reported_by: entry.data.principal }),
+    ...(entry.data.clock_uncertain === true ? { clock_uncertain: true } : undefined),
     description: report.description,
     ...(report.evidence === undefined ? {} : { evidence: report.evidence }),
     ...(entry.data.drill === true ? { drill: true } : undefined),
@@ -258,7 +266,7 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
  * @throws Contradiction when the entry says another state, or does not follow the version of the record
  */
 export function evolve(
-  { incident, seq, decisive, snapshot: before }: IncidentRecord,
+  { incident, seq, decisive, carried, snapshot: before }: IncidentRecord,
   entry: IncidentEntry,
   snapshot: IncidentSnapshot,
   delivery: DeliveryRecord | undefined,
@@ -266,11 +274,13 @@ export function evolve(
   const { version } = entry.data;
   if (version !== incident.version + 1)
     throw new Contradiction(entry, `version ${version} follows ${incident.version}`);
+  if (entry.event === 'incident.carried') return carriedOver({ incident, snapshot, seq, decisive }, entry);
   const changed = changedFields(incident, entry, snapshot, delivery);
   const results = changed.containment && resultsIn(incident, changed.containment, entry.timestamp);
   const kept = isRising(entry) ? withoutFields(incident, ORIGIN) : incident;
   return {
     seq,
+    ...(carried === undefined ? undefined : { carried }),
     snapshot,
     decisive: isDecisive(incident, entry, decisive) ? version : decisive,
     incident: {
@@ -480,7 +490,7 @@ function delivered(
 }
 
 /** The state of an entry, on which the statechart agrees. */
-function agreed(entry: IncidentEntry, snapshot: IncidentSnapshot): State {
+export function agreed(entry: IncidentEntry, snapshot: IncidentSnapshot): State {
   const state = stateOf(snapshot);
   if (entry.data.state === state) return state;
   throw new Contradiction(entry, `state ${entry.data.state} where the statechart gives ${state}`);
@@ -492,6 +502,7 @@ function agreed(entry: IncidentEntry, snapshot: IncidentSnapshot): State {
  */
 export function fold(before: IncidentRecord | undefined, entry: IncidentEntry): IncidentRecord {
   if (entry.event === 'incident.reported') return opened(entry, begin(entry.data.rule).snapshot);
+  if (before === undefined && entry.event === 'incident.carried') return wholeIncident(entry);
   if (before === undefined) throw new Contradiction(entry, `incident ${entry.data.incident} was never reported`);
   const { event, delivery } = effectOf(before, entry);
   const snapshot = event === undefined ? before.snapshot : snapshotAfter(before, entry, event);

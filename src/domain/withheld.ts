@@ -10,7 +10,7 @@ import { writeExact } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import type { ContainmentResult } from './containment-results.ts';
 import type { DeliveryRecord } from './delivery.ts';
-import type { Entry, JsonObject, Receipt } from './entries.ts';
+import type { CarriedData, Entry, JsonObject, Receipt } from './entries.ts';
 import type { Incident } from './incident.ts';
 
 /** What a reader gets of what not everybody gets. */
@@ -52,17 +52,21 @@ export function shownIncident(json: string, { words, evidence }: Reader): string
 function publicIncident(json: string): string {
   if (!SAYS_SOMETHING.test(json)) return json;
   const incident = JSON.parse(json) as Incident;
-  const { containment, containment_results: results, recovery, drill_releases: releases } = incident;
-  if (containment === undefined && recovery?.failed === undefined) return json;
-  const shown = {
-    ...incident,
-    ...(containment && { containment: { ...containment, actions: containment.actions.map(publicDelivery) } }),
-    ...(recovery?.failed && { recovery: { ...recovery, failed: { at: recovery.failed.at } } }),
-    ...(results === undefined ? undefined : { containment_results: results.map(publicResult) }),
-    ...(releases === undefined ? undefined : { drill_releases: releases.map(publicDelivery) }),
-  };
-  return writeExact(shown as unknown as JsonValue);
+  return writeExact({ ...incident, ...publicParts(incident) } as unknown as JsonValue);
 }
+
+/** What of an incident may hold words of services, without them. */
+const publicParts = ({
+  containment,
+  containment_results: results,
+  recovery,
+  drill_releases: releases,
+}: Partial<Incident>): Partial<Incident> => ({
+  ...(containment && { containment: { ...containment, actions: containment.actions.map(publicDelivery) } }),
+  ...(recovery?.failed && { recovery: { ...recovery, failed: { at: recovery.failed.at } } }),
+  ...(results && { containment_results: results.map(publicResult) }),
+  ...(releases && { drill_releases: releases.map(publicDelivery) }),
+});
 
 const EVIDENCE = '"evidence":';
 
@@ -108,6 +112,7 @@ const LONGEST_BEGINNING = 128;
 export function shownLine(bytes: Buffer, reader: Reader): Buffer {
   const [, event = ''] = EVENT.exec(bytes.toString('latin1', 0, LONGEST_BEGINNING)) ?? [];
   const withholding: ((entry: Entry) => Withheld)[] = [];
+  if (event === 'incident.carried') withholding.push((entry) => withoutState(entry, reader));
   if (REPORTING.has(event) && holdsRequest(bytes)) withholding.push(withoutRequest);
   if (TELLING.has(event) && !reader.words) withholding.push(withoutWords);
   if (!reader.evidence && bytes.includes(EVIDENCE)) withholding.push(withoutReported);
@@ -166,6 +171,22 @@ const holdsRequest = (bytes: Buffer): boolean => bytes.includes('"request":{') |
 function withoutRequest({ data, algorithm }: Entry): Withheld {
   const names = ['idempotency', ...(algorithm === 'sha256' ? ['request'] : [])].filter((name) => name in data);
   return { fields: Object.fromEntries(names.map((name) => [name, undefined])), names };
+}
+
+/** What was carried over, without the requests, and without what services said. */
+function withoutState({ data }: Entry, { words }: Reader): Withheld {
+  const { record } = data as Pick<CarriedData, 'record'>;
+  const shown = words ? {} : publicParts(record as unknown as Partial<Incident>);
+  const names = Object.entries(shown)
+    .filter(([name, part]) => writeExact(part as unknown as JsonValue) !== writeExact(record[name]!))
+    .map(([name]) => `record.${name}`);
+  return {
+    fields: {
+      requests: undefined,
+      ...(names.length > 0 && { record: { ...record, ...(shown as unknown as JsonObject) } }),
+    },
+    names: ['requests', ...names],
+  };
 }
 
 /** The same receipt when there is no body. */

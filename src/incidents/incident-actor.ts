@@ -32,6 +32,7 @@ import { decideRecovery, isRecoveryMessage, type RecoveryMessage } from '../doma
 import type { DeliveryName, DeliveryRecord } from '../domain/delivery.ts';
 import type { EntryOf, IncidentDraft, IncidentEntry, LineExtent } from '../domain/entries.ts';
 import { decidedEffect, effectOf, evolve, type IncidentRecord, opened, type RecordChange } from '../domain/incident.ts';
+import { type CarriedParts, carry } from '../domain/whole-incident.ts';
 import { RecorderError } from '../errors.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import { Mailbox } from './mailbox.ts';
@@ -167,6 +168,26 @@ export class IncidentActor {
     });
   }
 
+  /**
+   * Carries the incident over: an entry repeats all of it, so that those before can go to the archive. Nothing else about
+   * it changes. One that is resolved is left as it is.
+   * @param partsOf reads what the entry says besides the record, while no message changes it
+   * @param caller who asks for it
+   * @returns whether the entry was written
+   * @throws RecorderError like `send`
+   */
+  carry(partsOf: (record: IncidentRecord) => Promise<CarriedParts>, caller?: Caller): Promise<boolean> {
+    return this.#mailbox.post(async () => {
+      const proof = this.#proof();
+      if (proof !== undefined) await proof;
+      const record = this.#wake(this.#dependencies.current());
+      if (record.incident.state === 'resolved') return false;
+      const parts = await partsOf(record);
+      await this.#append([carry(record, parts, timestamp(this.#dependencies.clock.now()), caller)]);
+      return true;
+    });
+  }
+
   /** The incident as it is now. @throws RecorderError `not_found`, `log_unavailable` */
   read(): IncidentRecord {
     try {
@@ -274,12 +295,12 @@ export class IncidentActor {
     if (this.#record !== undefined) return this.#record;
     const persisted = current.incident(this.id);
     if (persisted === undefined) throw current.absenceOf(this.id);
-    const { incident, context, seq, decisive, length } = persisted;
+    const { incident, context, seq, decisive, carried, length } = persisted;
     const snapshot = snapshotOf(incident.state, context);
     this.weight = length;
     this.#dependencies.onWake(this);
     this.#xstate = this.#create(snapshot);
-    this.#record = { incident, snapshot, seq, decisive };
+    this.#record = { incident, snapshot, seq, decisive, carried };
     return this.#record;
   }
 

@@ -92,6 +92,8 @@ export interface RecorderDependencies {
   readonly reports: Pick<ReportCounter, 'count' | 'now'>;
   readonly channelOf: (action: ContainmentAction, directive: Directive) => Channel;
   readonly clock: Clock;
+  /** Whether the clock has jumped a short time ago. */
+  readonly isClockUncertain?: () => boolean;
   /** Random bytes, from a source that can't be guessed. */
   readonly random: (bytes: number) => Buffer;
 }
@@ -270,7 +272,7 @@ export class Recorder {
   }
 
   async #open(report: Report, origin: Origin): Promise<Recorded> {
-    const { incidents, projections, clock, random, policy, channelOf, reports } = this.#dependencies;
+    const { incidents, projections, clock, random, policy, channelOf, reports, isClockUncertain } = this.#dependencies;
     const sourceSuspicious = this.#isSuspicious(report.source);
     const isTaken = (id: string): boolean => incidents.has(id) || projections.incidents.has(id);
     const id = incidentId(clock.now(), random, isTaken);
@@ -281,8 +283,10 @@ export class Recorder {
       caller: origin.caller,
     };
     const rule = this.#withoutRepeat(policy().rules[report.class]);
+    const clockUncertain = isClockUncertain?.() === true;
     const { request, repeat } = origin;
-    const drafts = decideReport(id, report, rule, circumstances, { request, repeat, sourceSuspicious });
+    const what = { request, repeat, sourceSuspicious, clockUncertain };
+    const drafts = decideReport(id, report, rule, circumstances, what);
     return { incident: this.#documentOf(await incidents.actor(id).open(drafts)), change: 'created' };
   }
 

@@ -17,9 +17,11 @@ import type { IncidentRecord, RecordChange, TakenEntry } from '../domain/inciden
 import { isAboutDelivery } from '../domain/delivery.ts';
 import { isAboutRecovery } from '../domain/recovery.ts';
 
+const STAYING: readonly EntryEvent[] = ['incident.recurred', 'incident.carried'];
+
 /** The events with which an incident enters a state: its report and commands, not a further report. */
 const ENTERING: ReadonlySet<string> = new Set(
-  ENTRY_EVENTS.filter((event) => event.startsWith('incident.') && event !== 'incident.recurred'),
+  ENTRY_EVENTS.filter((event) => event.startsWith('incident.') && !STAYING.includes(event)),
 );
 
 /** A further report may bring its incident into another state, too. */

@@ -19,6 +19,7 @@ export function digestPolicy(content: Omit<PolicyContent, 'version'>): string {
     burst,
     escalate = [],
     report_bytes_per_day,
+    archive_after,
     expect,
     runbooks,
   } = content;
@@ -33,6 +34,7 @@ export function digestPolicy(content: Omit<PolicyContent, 'version'>): string {
     ...(report_bytes_per_day === undefined ? {} : { report_bytes_per_day }),
     ...(expect === undefined ? {} : { expect }),
     ...(runbooks === undefined ? {} : { runbooks }),
+    ...(archive_after === undefined ? {} : { archive_after }),
   };
   return createHash('sha256')
     .update(canonicalForm(decided as unknown as JsonValue))

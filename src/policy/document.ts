@@ -29,6 +29,8 @@ export interface PolicyDocument {
   readonly report_bytes_per_day?: number;
   /** The guards, with times in milliseconds. */
   readonly expect?: readonly Expectation[];
+  /** In milliseconds. */
+  readonly archive_after?: number;
   /** What it has, by name: see `partsOf`. */
   readonly parts: readonly string[];
 }
@@ -40,8 +42,8 @@ export interface PolicyDocument {
 export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = 'whole'): PolicyDocument => {
   const shown = addresses === 'whole' ? ({ text }: TargetUrl): string => text : originOf;
   const { version, source, path, digest, loaded_at, rules, targets, notify, parts } = policy;
-  const { attention_after, overdue_after, burst, escalate = [], report_bytes_per_day, expect, runbooks = {} } = policy;
-  const { from_environment: given = [] } = policy;
+  const { attention_after, overdue_after, burst, escalate = [], report_bytes_per_day, archive_after } = policy;
+  const { expect, runbooks = {}, from_environment: given = [] } = policy;
   return {
     version,
     source,
@@ -75,6 +77,7 @@ export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = '
     ...(escalate.length === 0 ? {} : { escalate }),
     ...(report_bytes_per_day === undefined ? {} : { report_bytes_per_day }),
     ...(expect === undefined ? {} : { expect }),
+    ...(archive_after === undefined ? {} : { archive_after }),
     parts,
   };
 };

@@ -27,6 +27,7 @@ export function partsOf(
     report_bytes_per_day,
     expect = [],
     runbooks = {},
+    archive_after,
   }: Omit<PolicyContent, 'version'>,
   classes: readonly IncidentClass[],
 ): readonly string[] {
@@ -52,6 +53,7 @@ export function partsOf(
     ...(report_bytes_per_day === undefined ? [] : ['report_bytes_per_day']),
     ...expect.map(({ source }) => `expect.${source}`),
     ...Object.keys(runbooks).map((name) => `rules.${name}.runbook`),
+    ...(archive_after === undefined ? [] : ['archive_after']),
   ];
 }
 

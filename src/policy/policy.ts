@@ -31,6 +31,8 @@ export interface PolicyContent {
   readonly expect?: readonly Expectation[];
   /** What to do about incidents of a class: a URL or a text. */
   readonly runbooks?: Runbooks;
+  /** After how many milliseconds segments of the log go to the archive by themselves; never when not given. */
+  readonly archive_after?: number;
 }
 
 /** A source that has to show a sign of life, a report or a heartbeat, every so many milliseconds. */

@@ -150,4 +150,5 @@ export const PolicyFile = closed('key', {
     ),
   ),
   expect: z.exactOptional(expected),
+  archive_after: z.exactOptional(duration('1d', '36500d')),
 });

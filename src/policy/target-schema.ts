@@ -13,9 +13,9 @@ import { NOTIFIED_EVENTS } from '../domain/entries.ts';
 export const MOST_WEBHOOKS = 4;
 
 /** The units in which a policy writes times. */
-export const TIME_UNITS = ['ms', 's', 'm', 'h'] as const;
+export const TIME_UNITS = ['ms', 's', 'm', 'h', 'd'] as const;
 
-/** A time like `500ms`, `5s`, `2m` or `1h`; parsed to milliseconds. */
+/** A time like `500ms`, `5s`, `2m`, `1h` or `90d`; parsed to milliseconds. */
 export const duration = (least: string, most: string) =>
   z.pipe(
     z.string({ error: ({ input }) => `must be a time from ${least} to ${most}, such as 5s, found ${shown(input)}` }),

@@ -6,10 +6,13 @@
  * only shown to people is read from the projections themselves.
  */
 import type { IncidentClass } from '../../machines/vocabulary.ts';
+import type { LinePlace } from '../audit/log-reader.ts';
 import type {
   ArchivedData,
+  CarriedData,
   GuardOnRecord,
   Idempotency,
+  RepeatNote,
   RequestTag,
   SegmentRange,
   SkippedEntry,
@@ -19,6 +22,7 @@ import type { RecorderError } from '../errors.ts';
 import { absenceOf } from './absence.ts';
 import type { AccessFiles } from './access-files.ts';
 import type { ArchivedIncidents, EntryRange } from './archived-incidents.ts';
+import type { EntryPlaces } from './entry-places.ts';
 import type { Findings } from './findings.ts';
 import type { Guards } from './guards.ts';
 import type { IdempotencyKeys, ReportedUnder } from './idempotency-keys.ts';
@@ -41,6 +45,7 @@ export interface CurrentReadsSources {
   readonly archive: ArchivedIncidents;
   readonly findings: Findings;
   readonly guards: Guards;
+  readonly places: EntryPlaces;
   readonly accessFiles: AccessFiles;
   /** `seq` of the last entry that was applied. */
   readonly lastSeq: () => number;
@@ -136,6 +141,39 @@ export class CurrentReads {
   /** A guard on record; undefined when the log says nothing about it. */
   guard(source: string): GuardOnRecord | undefined {
     return this.#sources.guards.get(source);
+  }
+
+  /**
+   * The unresolved incidents that these entries hold the beginning of, oldest first, as many as `most`: they have to be
+   * carried over before the entries can leave the log.
+   */
+  toCarry(range: EntryRange, most: number): readonly string[] {
+    return this.#sources.archive.unresolved(range, most);
+  }
+
+  /** Where the entry stands that a replay begins an incident with; undefined when that is not known. */
+  openingOf(id: string): LinePlace | undefined {
+    return this.#sources.places.opening(id);
+  }
+
+  /** The entries about an incident that are in the log, by `seq`. */
+  seqsOf(id: string): readonly number[] {
+    return this.#sources.places.page(id, 0).places.map(({ seq }) => seq);
+  }
+
+  /** The newest requests by which an incident was reported. @param number its place among all */
+  requestsOf(number: number): CarriedData['requests'] {
+    return this.#sources.keys.newest(number);
+  }
+
+  /** The newest values that reports may repeat of an incident. @param number its place among all */
+  repeatsOf(number: number): readonly RepeatNote[] {
+    return this.#sources.reports.newest(number);
+  }
+
+  /** Why these entries have to stay in the log even if all their incidents were resolved, or undefined. */
+  immovable(range: EntryRange, staying: readonly EntryRange[]): string | undefined {
+    return this.#sources.archive.straying(range, staying) ?? this.posture.obstacle(range);
   }
 
   /** Why these entries have to stay in the log, or undefined. `staying` are entries before them that stay as well. */

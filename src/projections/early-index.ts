@@ -36,6 +36,7 @@ const EVENT_AT = '{"timestamp":"2026-11-22T07:12:00.123Z","event":"'.length;
 /** The first letters of the events that matter. */
 const REPORTED = 'incident.rep';
 const RECURRED = 'incident.rec';
+const CARRIED = 'incident.car';
 
 export class EarlyIndex {
   readonly #filter = new Uint8Array(FILTER_BITS / 8);
@@ -92,7 +93,7 @@ export class EarlyIndex {
     for await (const lines of readLines(file, 0, to, WINDOW)) {
       for (const { bytes, whole } of lines) {
         const event = bytes.toString('latin1', EVENT_AT, EVENT_AT + REPORTED.length);
-        if (whole && (event === REPORTED || event === RECURRED)) this.#takeLine(bytes);
+        if (whole && (event === REPORTED || event === RECURRED || event === CARRIED)) this.#takeLine(bytes);
       }
       onProgress((lines.at(-1)?.offset ?? 0) / to);
       if (isStopped()) return;
@@ -135,11 +136,24 @@ export class EarlyIndex {
       const request = requestOf(entry);
       if (request !== undefined) this.#add('id' in request ? request.id : keyOf(request));
       if (isReport(entry) && entry.data.repeat !== undefined) this.#add(entry.data.repeat);
-      if (entry.event !== 'incident.reported') return;
-      const { report, source_suspicious: isSuspicious, principal } = entry.data;
-      if (report.dedup_key !== undefined) this.#add(dedupOf(report, keysOwner(principal)));
-      this.#takeSource(report.source, isSuspicious === true);
+      if (entry.event === 'incident.carried') {
+        const { report, requests, repeats = [], record } = entry.data;
+        for (const [key] of [...requests, ...repeats]) this.#add(key);
+        this.#takeReport(
+          report,
+          keysOwner(record.reported_by as string | undefined),
+          record.source_suspicious === true,
+        );
+      } else if (entry.event === 'incident.reported') {
+        const { report, principal, source_suspicious: isSuspicious } = entry.data;
+        this.#takeReport(report, keysOwner(principal), isSuspicious === true);
+      }
     }
+  }
+
+  #takeReport(report: Report, owner: string, isSuspicious: boolean): void {
+    if (report.dedup_key !== undefined) this.#add(dedupOf(report, owner));
+    this.#takeSource(report.source, isSuspicious);
   }
 
   #takeSource(source: string, isSuspicious: boolean): void {

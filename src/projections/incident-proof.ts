@@ -11,7 +11,7 @@ import { readLines, WINDOW_BYTES } from '../audit/lines.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { keysOwner } from '../domain/caller.ts';
 import { Contradiction } from '../domain/contradiction.ts';
-import { type Entry, type IncidentEntry, isAboutIncident } from '../domain/entries.ts';
+import { type Entry, type IncidentEntry, isAboutIncident, isOpening } from '../domain/entries.ts';
 import { fold, type IncidentRecord } from '../domain/incident.ts';
 import { isAbsence, RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
@@ -57,8 +57,8 @@ export class IncidentProof {
     this.#parts = parts;
     const { database } = parts;
     this.#row = database.prepare(`
-      SELECT number, id, class, rank, state, source, owner, created_at, version, recovery, attesting, decisive, dedup_key,
-        drill, context, document
+      SELECT number, id, class, rank, state, source, owner, created_at, version, recovery, attesting, decisive, base,
+        dedup_key, drill, context, document
       FROM incidents WHERE id = ?`);
     this.#deliveries = database.prepare(`
       SELECT action, status, due, wait, asked_seq FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
@@ -95,7 +95,10 @@ export class IncidentProof {
       const entries = lines.map((line) => line.entry());
       if (!entries.every((entry) => isOf(entry, id))) return { fault: `${id} has entries of another incident` };
       try {
-        for (const entry of entries) record = fold(record, entry as IncidentEntry);
+        for (const entry of entries) {
+          // Those before the one that carries it over are of no use without its report.
+          if (record !== undefined || isOpening(entry)) record = fold(record, entry as IncidentEntry);
+        }
       } catch (error) {
         // Entries are missing between them.
         if (error instanceof Contradiction) return { isIncomplete: true };
@@ -107,11 +110,11 @@ export class IncidentProof {
       after = page.next ?? 0;
       isMore = page.next !== undefined;
     }
-    return { record, last };
+    return record === undefined && last !== undefined ? { isIncomplete: true } : { record, last };
   }
 
   /** How the rows of an incident differ from its record. */
-  rowDifference({ incident, snapshot, seq, decisive }: IncidentRecord): string | undefined {
+  rowDifference({ incident, snapshot, seq, decisive, carried = seq }: IncidentRecord): string | undefined {
     const { id } = incident;
     const row = this.#row.get(id);
     if (row === undefined) return `${id} is missing`;
@@ -132,6 +135,7 @@ export class IncidentProof {
       recovery,
       attesting,
       decisive,
+      base: carried,
       dedup_key: incident.dedup_key ?? null,
       drill: drillColumn(incident),
     };

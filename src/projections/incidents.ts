@@ -25,6 +25,7 @@ export interface PersistedIncident {
   readonly seq: number;
   /** See `IncidentRecord`. */
   readonly decisive: number;
+  readonly carried?: number | undefined;
   /** How long its document is, in characters. */
   readonly length: number;
 }
@@ -57,14 +58,14 @@ export class Incidents {
     this.#search = new Search(database);
     this.#insert = database.prepare(`
       INSERT INTO incidents
-        (number, id, class, rank, state, source, owner, created_at, version, recovery, attesting, decisive, dedup_key,
-          drill, context, document)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+        (number, id, class, rank, state, source, owner, created_at, version, recovery, attesting, decisive, base,
+          dedup_key, drill, context, document)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#update = database.prepare(`
-      UPDATE incidents SET rank = ?, state = ?, version = ?, recovery = ?, attesting = ?, decisive = ?, drill = ?,
-        context = ?, document = ? WHERE number = ?`);
+      UPDATE incidents SET rank = ?, state = ?, version = ?, recovery = ?, attesting = ?, decisive = ?, base = ?,
+        drill = ?, context = ?, document = ? WHERE number = ?`);
     this.#byId = database.prepare(
-      'SELECT number, version, decisive, state, context, document FROM incidents WHERE id = ?',
+      'SELECT number, version, decisive, base, state, context, document FROM incidents WHERE id = ?',
     );
     this.#kind = database.prepare('SELECT class, rank FROM incidents WHERE id = ?');
     this.#known = database.prepare('SELECT 1 FROM incidents WHERE id = ?');
@@ -104,11 +105,13 @@ export class Incidents {
     const row = this.#byId.get(id);
     if (row === undefined) return undefined;
     const document = row.document as string;
+    const { number, base } = row;
     return {
       incident: JSON.parse(document) as Incident,
       context: JSON.parse(row.context as string) as IncidentContext,
-      seq: Number(row.number),
+      seq: Number(number),
       decisive: Number(row.decisive),
+      ...(base === number ? undefined : { carried: Number(base) }),
       length: document.length,
     };
   }
@@ -116,8 +119,8 @@ export class Incidents {
   record(id: string): IncidentRecord | undefined {
     const persisted = this.persisted(id);
     if (persisted === undefined) return undefined;
-    const { incident, context, seq, decisive } = persisted;
-    return { incident, snapshot: snapshotOf(incident.state, context), seq, decisive };
+    const { incident, context, seq, decisive, carried } = persisted;
+    return { incident, snapshot: snapshotOf(incident.state, context), seq, decisive, carried };
   }
 
   /** What the statechart is asked about. */
@@ -200,14 +203,16 @@ export class Incidents {
       }
       const createdAt = Date.parse(now.incident.created_at);
       const hour = Math.floor(createdAt / HOUR);
-      hours.set(hour, { first: hours.get(hour)?.first ?? now.seq, last: now.seq });
+      const { first = now.seq, last = now.seq } = hours.get(hour) ?? {};
+      // What was carried over keeps its place.
+      hours.set(hour, { first: Math.min(first, now.seq), last: Math.max(last, now.seq) });
       this.#add(now, createdAt, document.json);
     }
     for (const [hour, { first, last }] of hours) this.#note.run(hour, first, last);
     return documents;
   }
 
-  #put({ incident, snapshot, seq, decisive }: IncidentRecord, json: string): void {
+  #put({ incident, snapshot, seq, decisive, carried = seq }: IncidentRecord, json: string): void {
     const { severity, state, version } = incident;
     this.#update.run(
       rankOf(severity),
@@ -215,6 +220,7 @@ export class Incidents {
       version,
       ...recoveryColumns(incident),
       decisive,
+      carried,
       drillColumn(incident),
       JSON.stringify(snapshot.context),
       json,
@@ -222,7 +228,7 @@ export class Incidents {
     );
   }
 
-  #add({ incident, snapshot, seq, decisive }: IncidentRecord, createdAt: number, json: string): void {
+  #add({ incident, snapshot, seq, decisive, carried = seq }: IncidentRecord, createdAt: number, json: string): void {
     if (incident.id > this.#highest) this.#highest = incident.id;
     this.#insert.run(
       seq,
@@ -236,6 +242,7 @@ export class Incidents {
       incident.version,
       ...recoveryColumns(incident),
       decisive,
+      carried,
       incident.dedup_key ?? null,
       drillColumn(incident),
       JSON.stringify(snapshot.context),

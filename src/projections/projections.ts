@@ -13,6 +13,7 @@ import {
   type ArchivedData,
   type IncidentEntry,
   isAboutIncident,
+  isOpening,
   isAboutWebhook,
   type StoredEntry,
 } from '../domain/entries.ts';
@@ -26,6 +27,7 @@ import { Activity } from './activity.ts';
 import { absenceOf } from './absence.ts';
 import { AccessFiles } from './access-files.ts';
 import { ArchivedIncidents } from './archived-incidents.ts';
+import { ClockJumps } from './clock-jumps.ts';
 import { CurrentReads } from './current-reads.ts';
 import { Database, type Statement } from './database.ts';
 import { DatabaseProof } from './database-proof.ts';
@@ -41,6 +43,7 @@ import { Incidents, type ShownIncidents } from './incidents.ts';
 import { Posture, type ShownPosture } from './posture.ts';
 import { PendingRecoveries } from './recoveries.ts';
 import { RecentReports } from './recent-reports.ts';
+import { type RecordSnapshot, RecordSnapshots } from './record-snapshot.ts';
 import { Sources } from './sources.ts';
 import { Statistics, Tally } from './statistics.ts';
 import type { SmallTables } from './tables-proof.ts';
@@ -90,6 +93,9 @@ export class Projections {
   readonly activity: Activity;
   /** What was found wrong with the log. */
   readonly findings: KnownFindings;
+  /** When the clock has jumped. */
+  readonly clockJumps: Pick<ClockJumps, 'newest'>;
+  readonly #clockJumps: ClockJumps;
   readonly #findings: Findings;
   readonly #guards: Guards;
   readonly #accessFiles: AccessFiles;
@@ -104,6 +110,7 @@ export class Projections {
   readonly #sources: Sources;
   readonly #reports: RecentReports;
   readonly #current: CurrentReads;
+  readonly #snapshots: RecordSnapshots;
   #altered: string | undefined;
   #unfinished = false;
   #reading: (() => string) | undefined;
@@ -138,6 +145,8 @@ export class Projections {
     this.#sources = new Sources(database);
     this.#reports = new RecentReports(database);
     this.#findings = new Findings(database);
+    this.#clockJumps = new ClockJumps(database);
+    this.clockJumps = this.#clockJumps;
     this.findings = this.#findings;
     this.#guards = new Guards(database);
     this.#accessFiles = new AccessFiles(database);
@@ -157,9 +166,11 @@ export class Projections {
       archive: this.#archive,
       findings: this.#findings,
       guards: this.#guards,
+      places: this.#places,
       accessFiles: this.#accessFiles,
       lastSeq: () => this.#position.seq,
     });
+    this.#snapshots = new RecordSnapshots(database);
     this.#move = database.prepare(`
       INSERT INTO position (one, seq, hash, end, gaps) VALUES (1, ?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET seq = excluded.seq, hash = excluded.hash, end = excluded.end, gaps = excluded.gaps`);
@@ -234,6 +245,15 @@ export class Projections {
     if (reading !== undefined) throw new RecorderError('starting', reading, { cause: this.#fault });
     const message = 'what is on record is behind the audit log; try again';
     throw new RecorderError('log_unavailable', message, { cause: this.#fault });
+  }
+
+  /**
+   * The incidents as they are now, to be read a few at a time, and up to which entry that is.
+   * @throws RecorderError like `current`
+   */
+  snapshot(): { readonly incidents: RecordSnapshot; readonly position: Position } {
+    this.current();
+    return { incidents: this.#snapshots.take(), position: this.#position };
   }
 
   /** Takes entries that have just been written to the log, with what their actors have made of them. */
@@ -336,6 +356,7 @@ export class Projections {
 
   /** Forgets everything, so that the log can be applied from its beginning. */
   reset(): void {
+    this.#snapshots.end('the database is made again');
     this.flush();
     this.#database.empty();
     this.#posture.reload();
@@ -384,6 +405,7 @@ export class Projections {
   }
 
   close(): void {
+    this.#snapshots.end('the service stops');
     this.flush();
     this.#database.close();
   }
@@ -423,6 +445,9 @@ export class Projections {
     const changes = new Map<string, RecordChange>();
     const tally = new Tally();
     const store = (): void => {
+      if (this.#snapshots.areOpen) {
+        for (const { before } of changes.values()) if (before !== undefined) this.#snapshots.keep(before);
+      }
       for (const document of this.#incidents.store(changes.values())) this.#latest.set(document.id, document);
       this.statistics.add(tally);
       this.#posture.store(changes.values());
@@ -437,6 +462,7 @@ export class Projections {
       } else if (isAboutIncident(entry)) this.#applyToIncident(entry, change, changes, tally, gaps);
       else if (entry.event === 'containment.heard') this.#posture.hear(entry);
       else if (isAboutWebhook(entry)) this.#webhooks.follow(entry);
+      else if (entry.event === 'clock.jumped') this.#clockJumps.follow(entry);
       else if (entry.event === 'log.damage_found' || entry.event === 'log.damage_acknowledged') {
         this.#findings.follow(entry);
       } else if (entry.event === 'guard.heard' || entry.event === 'guard.silent') this.#guards.follow(entry);
@@ -446,14 +472,17 @@ export class Projections {
   }
 
   #leave(data: ArchivedData, time: string): void {
+    this.#snapshots.end('incidents leave the record');
     this.activity.leave(data);
     this.#archive.leave(data, time, this.statistics);
+    this.#places.dropStrays();
     this.#sources.leave();
     this.#reports.leave(data);
     this.#posture.leave(data);
     this.#webhooks.leave(data);
     this.#findings.leave(data);
     this.#guards.leave(data);
+    this.#clockJumps.leave(data);
     this.#accessFiles.leave(data);
   }
 
@@ -467,6 +496,7 @@ export class Projections {
 
   /** Goes back to what is committed. */
   #undo(fault: Error): void {
+    this.#snapshots.end('the database has no room');
     this.#database.rollBack();
     this.#posture.reload();
     this.#sources.forget();
@@ -489,17 +519,25 @@ export class Projections {
     const known = changes.get(id);
     const first = known === undefined ? (change?.before ?? this.#recordBefore(entry)) : known.before;
     const before = known?.now ?? first;
-    if (gaps && before === undefined && entry.event !== 'incident.reported') return;
+    if (gaps && before === undefined && !isOpening(entry)) {
+      this.#places.stray(entry);
+      return;
+    }
     const now = change?.now ?? (gaps ? this.#foldWithGaps(before, entry) : fold(before, entry));
     changes.set(id, { before: first, now });
     tally.follow(now, before);
     this.#posture.follow(entry, now, before);
+    if (before === undefined && entry.event !== 'incident.reported') this.#places.adopt(now.seq, id);
     this.#places.add(now.seq, now.incident.version, entry);
     const request = requestOf(entry);
-    if (request !== undefined) this.#keys.add(request, now.seq);
+    if (request !== undefined) this.#keys.add(request, now.seq, entry.data.seq);
     if (isReport(entry) && entry.data.repeat !== undefined)
       this.#reports.note(entry.data.repeat, now.seq, entry.data.seq);
-    if (entry.event === 'incident.reported') this.#sources.add(now.incident);
+    if (entry.event === 'incident.carried') {
+      this.#keys.carry(now.seq, entry.data);
+      this.#reports.carry(now.seq, entry.data.repeats ?? []);
+    }
+    if (before === undefined) this.#sources.add(now.incident);
   }
 
   /** Folds an entry of a log in which entries are missing. */
@@ -507,6 +545,7 @@ export class Projections {
     const { incident: id, version } = entry.data;
     if (before === undefined) return fold(before, entry);
     if (version > before.incident.version + 1) this.#incomplete.add(id);
+    if (entry.event === 'incident.carried' && this.#incomplete.delete(id)) return fold(undefined, entry);
     return this.#incomplete.has(id) ? foldOverGap(before, entry) : fold(before, entry);
   }
 

@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 24;
+export const LAYOUT = 25;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -30,6 +30,8 @@ export const SCHEMA = `
     attesting INTEGER NOT NULL,
     -- The version of the latest entry that decides something: see IncidentRecord.
     decisive INTEGER NOT NULL,
+    -- The entry that a rebuild begins it with: its report, or the latest that carried it over.
+    base INTEGER NOT NULL,
     dedup_key TEXT,
     -- 0 for a real incident; for a drill 1 until it is over, then 2.
     drill INTEGER NOT NULL,
@@ -41,6 +43,7 @@ export const SCHEMA = `
   CREATE INDEX incidents_by_source ON incidents (source, state, class, rank, number);
   CREATE INDEX incidents_unresolved_by_dedup_key ON incidents (dedup_key, class, source, owner)
     WHERE dedup_key IS NOT NULL AND state <> 'resolved';
+  CREATE INDEX incidents_carried ON incidents (base) WHERE base <> number;
 
   CREATE INDEX incidents_recovering ON incidents (recovery) WHERE recovery > 0;
   CREATE INDEX incidents_attesting ON incidents (attesting) WHERE attesting > 0;
@@ -68,6 +71,17 @@ export const SCHEMA = `
     PRIMARY KEY (incident, version)
   ) WITHOUT ROWID;
 
+  -- Entries about incidents that are not on record, until one carries such an incident over: only while a log is read
+  -- whose beginning is archived.
+  CREATE TABLE strays (
+    id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    PRIMARY KEY (id, version)
+  ) WITHOUT ROWID;
+
   -- The sources of the incidents on record, what they look like, and whether they were suspicious at first.
   CREATE TABLE sources (
     source TEXT PRIMARY KEY,
@@ -80,7 +94,9 @@ export const SCHEMA = `
   CREATE TABLE idempotency (
     key TEXT PRIMARY KEY,
     fingerprint TEXT NOT NULL,
-    incident INTEGER NOT NULL
+    incident INTEGER NOT NULL,
+    -- The entry that it was made by.
+    seq INTEGER NOT NULL
   ) WITHOUT ROWID;
 
   CREATE INDEX idempotency_by_incident ON idempotency (incident);
@@ -132,6 +148,12 @@ export const SCHEMA = `
     entry TEXT NOT NULL,
     PRIMARY KEY (url, seq)
   ) WITHOUT ROWID;
+
+  -- When the clock has jumped: jump is JSON.
+  CREATE TABLE clock_jumps (
+    seq INTEGER PRIMARY KEY,
+    jump TEXT NOT NULL
+  );
 
   -- What was found wrong with the log, and whether it waits for an operator.
   CREATE TABLE findings (

@@ -218,13 +218,12 @@ export class Tally {
     // Counted by the fields that stay, as for archived incidents: an incident may enter a state again.
     if (incident.contained_at !== undefined && known?.contained_at === undefined)
       increase(this.entered, 'contained', 1);
-    if (known === undefined) return;
-    if (incident.acknowledged_at !== undefined && known.acknowledged_at === undefined) {
+    if (incident.acknowledged_at !== undefined && known?.acknowledged_at === undefined) {
       increase(this.entered, 'acknowledged', 1);
     }
-    if (incident.resolved_at !== undefined && known.resolved_at === undefined) increase(this.entered, 'resolved', 1);
-    if (incident.resolution === known.resolution) return;
-    if (known.resolution !== undefined) increase(this.resolutions, known.resolution, -1);
+    if (incident.resolved_at !== undefined && known?.resolved_at === undefined) increase(this.entered, 'resolved', 1);
+    if (incident.resolution === known?.resolution) return;
+    if (known?.resolution !== undefined) increase(this.resolutions, known.resolution, -1);
     if (incident.resolution !== undefined) increase(this.resolutions, incident.resolution, 1);
   }
 

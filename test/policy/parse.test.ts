@@ -71,7 +71,7 @@ describe('a policy text', () => {
     [
       'an unknown key at the top',
       'version: 1\nrulez: {}\n',
-      /^2: .*unknown key "rulez" \(did you mean rules\?\); allowed: version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day, alerting, escalate, expect$/,
+      /^2: .*unknown key "rulez" \(did you mean rules\?\); allowed: version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day, alerting, escalate, expect, archive_after$/,
     ],
     [
       'an unknown key in a rule',
@@ -139,7 +139,7 @@ describe('a policy text', () => {
     [
       'a list for a policy',
       '\n- version\n',
-      /^2: the policy: must be a mapping of version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day, alerting, escalate, expect, found a list$/,
+      /^2: the policy: must be a mapping of version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day, alerting, escalate, expect, archive_after, found a list$/,
     ],
     ['an anchor', inRule('actions: &all [log_alert]'), /^4: anchors/],
     ['an alias', inRule('actions: *all'), /^4: aliases/],
@@ -201,7 +201,7 @@ rules:
       'containment policy refused:\n' +
         '  policy.yaml:1: version: must be 1, found 2\n' +
         '  policy.yaml:2: note: unknown key "note" (did you mean notify?); ' +
-        'allowed: version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day, alerting, escalate, expect',
+        'allowed: version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day, alerting, escalate, expect, archive_after',
     );
   });
 

@@ -3,6 +3,7 @@ import type { ZodOpenApiPathItemObject, ZodOpenApiPathsObject } from 'zod-openap
 import { DELIVERY_STATUSES } from '../../../machines/delivery.ts';
 import { DIRECTIVES } from '../../../machines/vocabulary.ts';
 import { LOG_STATES } from '../../audit/log.ts';
+import type { ClockJump } from '../../domain/entries.ts';
 import type { WebhookStatus } from '../../containment/webhook-feed.ts';
 import { meaning, named } from '../openapi/described.ts';
 import { refusals, response } from '../openapi/responses.ts';
@@ -35,6 +36,23 @@ const health = named(
         'What was found wrong with the log, until it is acknowledged.',
       ),
     }),
+    clock: maybe(
+      meaning(
+        z.object({
+          jumps: z.array(
+            z.object({
+              seq: meaning(count, 'The entry that records it.'),
+              at: time,
+              by_ms: meaning(z.int(), 'Below 0 when the clock was set back.'),
+              since: meaning(time, 'What it said before.'),
+              after_seq: meaning(count, 'The times of the entries from here to `seq` are uncertain.'),
+              found: z.enum(['running', 'start']),
+            } satisfies FieldsOf<ClockJump>),
+          ),
+        }),
+        'The latest jumps of the clock; missing when there were none.',
+      ),
+    ),
     containment: maybe(
       z.object({
         engaged: meaning(z.array(action), 'The actions in force.'),

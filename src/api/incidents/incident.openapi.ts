@@ -77,6 +77,9 @@ export const incident = named(
     reported_by: maybe(
       meaning(text(), 'The principal whose token the report had; `service-token` is the token that several share.'),
     ),
+    clock_uncertain: maybe(
+      meaning(z.literal(true), 'The clock had jumped a short time before it was reported: its times may be wrong.'),
+    ),
     description: text(),
     evidence: maybe(meaning(anything(), 'Exactly as it was reported.')),
     drill: maybe(meaning(z.literal(true), 'A drill: a rehearsal that counts nowhere.')),

@@ -11,6 +11,7 @@ import { containmentPaths } from '../containment/containment.openapi.ts';
 import { eventPaths } from '../events/events.openapi.ts';
 import { drillPaths } from '../drill/drill.openapi.ts';
 import { heartbeatPaths } from '../heartbeat/heartbeat.openapi.ts';
+import { forensicPaths } from '../forensic/forensic.openapi.ts';
 import { healthPaths } from '../health/health.openapi.ts';
 import { incidentPaths } from '../incidents/reads.openapi.ts';
 import { logPaths } from '../log/log.openapi.ts';
@@ -76,6 +77,7 @@ export const openApiDocument = () =>
       ...accessPaths,
       ...archivePaths,
       ...logPaths,
+      ...forensicPaths,
       ...healthPaths,
       ...metricsPaths,
       ...openApiPaths,

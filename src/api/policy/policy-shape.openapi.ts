@@ -79,6 +79,7 @@ export const policy = named(
         'The guards: the sources that must show a sign of life.',
       ),
     ),
+    archive_after: maybe(meaning(count, 'In milliseconds.')),
     parts: meaning(z.array(text()), 'What it has, by name: a policy is compared by them with the one before.'),
     notify: z.array(
       z.object({

@@ -22,6 +22,7 @@ export const Facts = ({ incident }: { readonly incident: Incident }) => (
     <Fact name="Reported">
       <Moment at={incident.created_at} /> · <Ago at={incident.created_at} />
       {reporterOf(incident)}
+      {incident.clock_uncertain && <strong> · the clock had jumped: times may be wrong</strong>}
     </Fact>
     {incident.last_seen_at !== undefined && (
       <Fact name="Last seen">

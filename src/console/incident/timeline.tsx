@@ -4,7 +4,9 @@ import { CopyButton } from '../parts/copy-button.tsx';
 import { Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { spelled } from '../format.ts';
-import type { Entry, EntryEvent, IncidentEntry } from '../../domain/entries.ts';
+import { health } from '../health.ts';
+import { isTimeUncertain, jumpInWords, jumpsBetween } from '../../domain/clock-jumps.ts';
+import type { ClockJump, Entry, EntryEvent, IncidentEntry } from '../../domain/entries.ts';
 
 interface TimelineProps {
   /** Oldest first. */
@@ -17,7 +19,13 @@ interface TimelineProps {
 /** Who did what, with note and hash. Choosing an entry shows the incident after it. */
 export const Timeline = ({ entries, count, onChoose }: TimelineProps) => (
   <ol class="timeline">
-    {entries.map((entry, index) => (
+    {entries.flatMap((entry, index) => [
+      ...jumpsBefore(entries, index).map((jump) => (
+        <li key={`clock ${jump.seq}`} class="clock-jump">
+          <Moment at={jump.at} />
+          <p class="what">{spelled(jumpInWords(jump))}</p>
+        </li>
+      )),
       <li
         key={entry.data.seq}
         class={index + 1 === count ? 'chosen' : index + 1 > count ? 'later' : ''}
@@ -28,16 +36,25 @@ export const Timeline = ({ entries, count, onChoose }: TimelineProps) => (
           <button type="button" class="link" onClick={() => onChoose(index + 1)}>
             {phraseOf(entry)}
           </button>
+          {isTimeUncertain(jumpsOfClock(), entry.data.seq) && <em> · the clock jumped about then</em>}
           <Said entry={entry} />
           <p class="proof">
             entry {entry.data.seq} · <code title={entry.entry_hash}>{entry.entry_hash.slice(0, 12)}…</code>
             <CopyButton text={() => entry.entry_hash} what={`the hash of entry ${entry.data.seq}`} />
           </p>
         </div>
-      </li>
-    ))}
+      </li>,
+    ])}
   </ol>
 );
+
+const jumpsOfClock = (): readonly ClockJump[] => health.value?.clock?.jumps ?? [];
+
+/** The jumps of the clock right before an entry. */
+const jumpsBefore = (entries: readonly IncidentEntry[], index: number): readonly ClockJump[] => {
+  const { seq } = entries[index]!.data;
+  return jumpsBetween(jumpsOfClock(), entries[index - 1]?.data.seq ?? seq, seq);
+};
 
 /** What an entry says happened, as a phrase. */
 export const phraseOf = (entry: Entry): string => {
@@ -53,6 +70,7 @@ export const phraseOf = (entry: Entry): string => {
   if (event === 'incident.reported') {
     return data.state === 'contained' ? 'Reported, and contained by policy' : 'Reported';
   }
+  if (event === 'incident.carried') return 'Earlier entries went to the archive';
   return event === 'incident.recurred' ? 'Reported again' : spelled(event.replace('.', ' '));
 };
 
@@ -77,7 +95,7 @@ const Said = ({ entry }: { readonly entry: IncidentEntry }) => {
   const { event, data } = entry;
   const { principal, role, by, claimed, on_behalf_of: other } = data as Partial<Caller>;
   const who = by ?? (principal === SERVICE_TOKEN ? undefined : principal);
-  const note = 'note' in data ? data.note : undefined;
+  const note = 'note' in data ? data.note : 'earlier' in data ? data.earlier.note : undefined;
   const trouble = 'error' in data ? data.error : event === 'containment.lost' ? data.reason : undefined;
   const faults = 'faults' in data ? data.faults : undefined;
   const why = event === 'recovery.waived' ? data.reason : undefined;

@@ -130,7 +130,9 @@ export class IncidentRows {
   /** Whether an entry may bring an unlisted incident onto the list. */
   #mayBelong({ event, data }: IncidentEntry): boolean {
     const { states } = this.filters;
-    const isMere = event === 'incident.recurred' && data.attention === undefined && (data.intents ?? []).length === 0;
+    const isMere =
+      event === 'incident.carried' ||
+      (event === 'incident.recurred' && data.attention === undefined && (data.intents ?? []).length === 0);
     const moves = event.startsWith('incident.') && !isMere;
     return moves && (states.length === 0 || states.includes(data.state));
   }

@@ -290,6 +290,9 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     writeFileSync(policy, 'version: 1\n');
     await service.post('/api/v1/reload');
   },
+  'GET /api/v1/forensic/export': async ({ send }) => {
+    expect((await send()).status).to.equal(200);
+  },
   'POST /api/v1/archive': ({ send }) => send('', { body: ARCHIVE }),
   'POST /api/v1/log/acknowledge-damage': async ({ send, service, policy }) => {
     rmSync(join(policy, '../audit.jsonl.checkpoint'));
@@ -378,6 +381,7 @@ describe('the description of the API', () => {
         RUNTIME_ATTESTOR_URL: attestor.url,
         RUNTIME_ATTESTOR_TOKEN_PATH: secret('attestor.token', ATTESTOR_TOKEN),
         ATTESTATION_HMAC_KEY_PATH: secret('attestation.key', ATTESTATION_KEY),
+        FORENSIC_HMAC_KEY_PATH: secret('forensic-key', 'k'.repeat(32)),
       };
       service = await LocalService.start(home, { env });
     });

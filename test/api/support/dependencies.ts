@@ -110,11 +110,15 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     console: { get: async () => undefined },
     webhooks: { skipped: () => [], retry: async ({ webhook, seq }) => ({ webhook, seq }) },
     acknowledgeDamage: async (finding) => ({ acknowledged: [finding] }),
-    archive: async () => ({ archived: [], staying: [] }),
     drills: { start: async () => KNOWN },
     guards: {
       heartbeat: async (source) => ({ source, every_seconds: 300, status: 'heard', heard_at: null }),
     },
+    forensic: {
+      requireKey: () => {},
+      prepare: async () => Promise.reject(new RecorderError('overloaded', 'FORENSIC_HMAC_KEY_PATH is not set')),
+    },
+    archive: async () => ({ archived: [], staying: [], carried: 0 }),
     posture: {
       read: (action) => ({
         action,
