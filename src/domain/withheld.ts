@@ -176,7 +176,7 @@ function withoutRequest({ data, algorithm }: Entry): Withheld {
 /** What was carried over, without the requests, and without what services said. */
 function withoutState({ data }: Entry, { words }: Reader): Withheld {
   const { record } = data as Pick<CarriedData, 'record'>;
-  const shown = words ? {} : publicParts(record as unknown as Partial<Incident>);
+  const shown = words ? {} : publicParts(record);
   const names = Object.entries(shown)
     .filter(([name, part]) => writeExact(part as unknown as JsonValue) !== writeExact(record[name]!))
     .map(([name]) => `record.${name}`);

@@ -301,8 +301,8 @@ describe('An unresolved incident in an old segment', () => {
     await archive();
     const line = (await recording.record.reads.history(id, 0))!.lines.find((one) => one.includes('incident.carried'))!;
     expect(line.includes('answered 500: no')).to.equal(true);
-    const shown = (words: boolean): string => shownLine(line, { words, evidence: true }).toString();
-    const [trusted, anybody] = [shown(true), shown(false)];
+    const lineFor = (words: boolean): string => shownLine(line, { words, evidence: true }).toString();
+    const [trusted, anybody] = [lineFor(true), lineFor(false)];
     expect(JSON.parse(trusted).data).to.not.have.property('requests');
     expect(trusted).to.include('answered 500: no');
     expect(anybody).to.not.include('answered 500: no').and.not.include('"requests":[');

@@ -9,8 +9,6 @@ import { KNOWN, standIn, TOKEN } from '../support/dependencies.ts';
 /** Asks for a token whatever the service is configured to do. */
 const ALWAYS_CLOSED = ['/api/v1/access/me', '/api/v1/forensic/export'];
 const OPEN = ['/livez', '/readyz', '/health', '/', '/console/:name'];
-/** What takes a role also where reading is open. */
-const OF_A_ROLE = ['/api/v1/forensic/export'];
 const PATHS = routesOf(standIn())
   .filter(({ method }) => method === 'GET')
   .map(({ path }) => path);
