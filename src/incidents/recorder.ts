@@ -295,7 +295,8 @@ export class Recorder {
     if (rule.repeat === undefined) return rule;
     const known = this.#bareRules.get(rule);
     if (known !== undefined) return known;
-    const { repeat: _repeat, ...bare } = rule;
+    const bare: { -readonly [Key in keyof Rule]: Rule[Key] } = { ...rule };
+    delete bare.repeat;
     this.#bareRules.set(rule, bare);
     return bare;
   }

@@ -214,11 +214,15 @@ describe('a report that repeats another', () => {
     expect(Math.max(...incidents.map(({ occurrences }) => occurrences))).to.equal(20);
   });
 
-  it('names its values by a short hash in the log, and the rule that applied', async () => {
-    await reported({ evidence: { path: 'x'.repeat(10_000) } });
-    const { data } = entries().find(({ event }) => event === 'incident.reported')!;
-    expect(data.repeat).to.match(/^[0-9a-f]{24}$/);
-    expect(data.rule).to.deep.include({ repeat: { ...repeat } });
+  it('names its values by a short hash in the log, with the rule where it is an occurrence', async () => {
+    const evidence = { path: 'x'.repeat(10_000) };
+    for (let n = 0; n < 2; n++) await reported({ evidence });
+    const [first, second] = entries().flatMap(({ event, data }) => (/incident\.re/.test(event) ? [data] : []));
+    expect(first?.repeat)
+      .to.match(/^[0-9a-f]{24}$/)
+      .and.equal(second?.repeat);
+    expect(first?.rule).to.not.have.property('repeat');
+    expect(second?.rule).to.deep.include({ repeat: { ...repeat } });
   });
 
   it('leaves reports alone whose rule does not ask', async () => {
