@@ -6,6 +6,7 @@ import type { ApiDependencies } from './dependencies.ts';
 import { eventRoutes } from './events/routes.ts';
 import { metricsRoutes } from './health/metrics.ts';
 import { healthRoutes } from './health/routes.ts';
+import { importRoutes } from './import/routes.ts';
 import { commandRoutes } from './incidents/commands.ts';
 import { incidentRoutes } from './incidents/reads.ts';
 import { reportRoutes } from './incidents/report.ts';
@@ -42,6 +43,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     statechartRoutes,
     policyRoutes,
     archiveRoutes,
+    importRoutes,
     logRoutes,
     containmentRoutes,
     webhookRoutes,

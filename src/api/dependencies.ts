@@ -38,7 +38,7 @@ export interface ApiLogger {
 }
 
 export interface ApiDependencies {
-  readonly recorder: Pick<Recorder, 'report' | 'perform'>;
+  readonly recorder: Pick<Recorder, 'report' | 'perform' | 'import'>;
   readonly incidents: Pick<IncidentReads, 'get' | 'list' | 'history' | 'transitions'>;
   readonly events: Pick<EventStreams, 'open'>;
   readonly statistics: Pick<Statistics, 'read'>;

@@ -11,7 +11,7 @@ import { readLines } from './lines.ts';
 import { openLogFile } from './log-reader.ts';
 import type { AuditLog } from './log.ts';
 
-const identityPath = (logPath: string): string => `${logPath}.identity`;
+export const identityPath = (logPath: string): string => `${logPath}.identity`;
 
 const signedText = (id: string): string => `{"log_id":"${id}"}`;
 

@@ -14,6 +14,11 @@ export interface AuditEntry {
 /** What an entry says besides its event, incident and state. */
 export function detailOf({ event, data }: AuditEntry): string {
   switch (event) {
+    case 'incident.imported':
+      return words(
+        (data.report as Readonly<Record<string, string>>).class,
+        `was ${String((data.claims as { readonly state: string }).state)} in another recorder`,
+      );
     case 'incident.reported':
     case 'incident.recurred': {
       const { class: name, source, description } = data.report as Readonly<Record<string, string>>;

@@ -31,6 +31,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'watch', summary: 'follow what is recorded, live', load: () => import('./watch.ts') },
   { name: 'stats', summary: 'count incidents', load: () => import('./stats.ts') },
   { name: 'verify', summary: 'check an audit log offline', load: () => import('./verify.ts') },
+  { name: 'import', summary: 'take over the incidents of another recorder', load: () => import('./import.ts') },
   { name: 'archive', summary: 'move old segments of the audit log away', load: () => import('./archive.ts') },
   {
     name: 'acknowledge-damage',

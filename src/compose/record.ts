@@ -10,6 +10,7 @@ import type { Channel, ContainmentAction, Directive } from '../../machines/vocab
 import { BackgroundVerification } from '../audit/background-verification.ts';
 import { type ChainHash, chainHash } from '../audit/chain-hash.ts';
 import { draftsOf, type Finding } from '../audit/findings.ts';
+import { requireOwnLog } from '../audit/foreign-log.ts';
 import { LogIdentity } from '../audit/identity.ts';
 import { readKey } from '../audit/key.ts';
 import { isRecorded, LogFindings } from '../audit/log-findings.ts';
@@ -90,6 +91,7 @@ export async function openRecord(
 
   requireWritable('AUDIT_LOG_PATH', dirname(path));
   if (beside !== path) requireWritable('STATE_DIRECTORY', dirname(beside));
+  await requireOwnLog(path, beside);
   const projections = releases.adopt(new Projections(databasePath(beside)), (opened) => opened.close());
   await projections.lookForRoom();
   const catchUp = new CatchUp(projections, progressLog(logger, clock, projections.position.seq));

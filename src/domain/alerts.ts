@@ -44,6 +44,7 @@ function reasonOf({ event, data }: IncidentDraft): string | undefined {
     case 'containment.lost':
       return `lost ${data.action}: ${data.reason}`;
     case 'incident.carried':
+    case 'incident.imported':
     case 'incident.acknowledged':
     case 'incident.resolved':
     case 'containment.attempted':

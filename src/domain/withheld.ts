@@ -8,7 +8,7 @@
 import { writeExact } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import type { DeliveryRecord } from './delivery.ts';
-import type { CarriedData, Entry, Receipt } from './entries.ts';
+import type { CarriedData, Entry, ImportedData, Receipt } from './entries.ts';
 import type { Incident } from './incident.ts';
 
 /** The recorder's own words for a target that has answered 202, and whose service confirms later. */
@@ -64,6 +64,7 @@ const LONGEST_BEGINNING = 128;
 export function shownLine(bytes: Buffer, trusted: boolean): Buffer {
   const [, event = ''] = EVENT.exec(bytes.toString('latin1', 0, LONGEST_BEGINNING)) ?? [];
   if (event === 'incident.carried') return rewritten(bytes, (entry) => withoutState(entry, trusted));
+  if (event === 'incident.imported') return trusted ? bytes : rewritten(bytes, withoutClaimedErrors);
   if (REPORTING.has(event)) return holdsRequest(bytes) ? rewritten(bytes, withoutRequest) : bytes;
   return TELLING.has(event) && !trusted ? rewritten(bytes, withoutWords) : bytes;
 }
@@ -125,6 +126,15 @@ function withoutState({ data }: Entry, trusted: boolean): Withheld {
     },
     names: ['requests', ...(isPublic ? [] : ['record.containment'])],
   };
+}
+
+/** What was imported, without the words with which services answered the other recorder. */
+function withoutClaimedErrors({ data }: Entry): Withheld {
+  const { claims } = data as Pick<ImportedData, 'claims'>;
+  const results = claims.containment_results ?? [];
+  if (!results.some((result) => 'error' in result)) return { fields: {}, names: [] };
+  const shown = results.map(({ error: _, ...result }) => result);
+  return { fields: { claims: { ...claims, containment_results: shown } }, names: ['claims.containment_results.error'] };
 }
 
 /** The same receipt when there is no body. */

@@ -32,7 +32,7 @@ import type { EntryRange } from '../projections/archived-incidents.ts';
 import type { Projections } from '../projections/projections.ts';
 import type { ActorRegistry } from './actor-registry.ts';
 import { KeyedLock } from './keyed-lock.ts';
-import type { ArchivedData } from '../domain/entries.ts';
+import { type ArchivedData, isAboutIncident } from '../domain/entries.ts';
 import type { IncidentRecord } from '../domain/incident.ts';
 import type { CarriedParts } from '../domain/whole-incident.ts';
 
@@ -215,7 +215,7 @@ class Carrier {
     const place = projections.current().openingOf(id);
     const [line] = place === undefined ? [] : await readEntriesAt(log, [place]);
     const entry = line?.entry();
-    if (entry === undefined || (entry.event !== 'incident.reported' && entry.event !== 'incident.carried'))
+    if (entry === undefined || !isAboutIncident(entry) || !('rule' in entry.data) || entry.data.rule === undefined)
       throw new RecorderError('gone', 'its first entry is missing');
     const current = projections.current();
     const seqs = current.seqsOf(id).filter((one) => one <= last);

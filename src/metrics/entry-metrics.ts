@@ -15,7 +15,7 @@ import {
 import type { IncidentRecord, RecordChange, TakenEntry } from '../domain/incident.ts';
 import { isAboutDelivery } from '../domain/delivery.ts';
 
-const STAYING: readonly EntryEvent[] = ['incident.recurred', 'incident.carried'];
+const STAYING: readonly EntryEvent[] = ['incident.recurred', 'incident.carried', 'incident.imported'];
 
 /** The events with which an incident enters a state: its report and commands, not a further report. */
 const ENTERING: ReadonlySet<string> = new Set(

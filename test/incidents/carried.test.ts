@@ -295,6 +295,41 @@ describe('An unresolved incident in an old segment', () => {
     expect(() => fold(known, forged)).to.throw('it carries over another state than there was');
   });
 
+  it('that was imported is rebuilt from the log, carried over, and leaves like any other', async () => {
+    const claimed = {
+      id: 'INC-20260301-120000-0001',
+      created_at: '2026-03-01T12:00:00Z',
+      class: 'model_behavior_anomaly',
+      severity: 'low',
+      source: 'gpu-integrity-watch',
+      description: 'drift',
+      containment_actions: ['quarantine_model', 'log_alert'],
+    } as const;
+    const states = ['contained', 'acknowledged', 'open', 'resolved', 'containment_failed'] as const;
+    const imported = states.map((state, n) => ({ ...claimed, id: `${claimed.id.slice(0, -1)}${n}`, state }));
+    expect(await recording.recorder.import(imported)).to.deep.equal({ imported: 5, skipped: 0 });
+    expect(await recording.recorder.import(imported)).to.deep.equal({ imported: 0, skipped: 5 });
+    expect(recording.carriedOut).to.deep.equal([]);
+    expect(recording.projections.posture.of('quarantine_model')).to.deep.include({
+      holders: 3,
+      counts: { needs_person: 3 },
+    });
+    await expectSameAfterRebuild();
+    await expectProved();
+    await fill(40);
+    const before = shown();
+    const { carried } = await archive();
+    expect(carried).to.equal(4);
+    expect(shown()).to.deep.equal(before);
+    await expectProved();
+    await expectSameAfterRebuild();
+    for (const { id, state } of imported)
+      if (state !== 'resolved') await recording.recorder.perform('resolve', { id, caller: operator('ada') });
+    expect(recording.projections.posture.of('quarantine_model').holders).to.equal(0);
+    await expectSameAfterRebuild();
+    await expectProved();
+  });
+
   it('is not shown with its requests, nor to anybody with what services said', async () => {
     const id = await old();
     await fill(40);

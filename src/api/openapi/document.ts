@@ -5,6 +5,7 @@
 import { createDocument } from 'zod-openapi';
 import { VERSION } from '../../version.ts';
 import { archivePaths } from '../archive/archive.openapi.ts';
+import { importPaths } from '../import/import.openapi.ts';
 import { commandPaths } from '../incidents/commands.openapi.ts';
 import { containmentPaths } from '../containment/containment.openapi.ts';
 import { eventPaths } from '../events/events.openapi.ts';
@@ -63,6 +64,7 @@ export const openApiDocument = () =>
       ...webhookPaths,
       ...policyPaths,
       ...archivePaths,
+      ...importPaths,
       ...logPaths,
       ...healthPaths,
       ...metricsPaths,
