@@ -22,7 +22,7 @@ const INCIDENT = {
   ],
   hash: '0123456789abcdef0123456789abcdef',
 };
-const { containment_actions: _, containment_results: _results, ...PLAIN } = INCIDENT;
+const PLAIN = { ...INCIDENT, containment_actions: undefined, containment_results: undefined };
 const OTHERS = [
   { ...PLAIN, id: 'INC-20260301-120001-0002', state: 'open', class: 'forbidden_airlock_request' },
   { ...INCIDENT, id: 'INC-20260301-120002-0003', state: 'acknowledged' },
@@ -89,7 +89,7 @@ describe('incident-recorder import', function () {
     for (const [index, { id }] of OTHERS.entries()) expect((await get(service, id)).state, id).to.equal(states[index]);
     expect((await get(service, OTHERS[2]!.id)).resolved_at).to.equal('2026-03-02T12:00:00.000Z');
 
-    const posture = (await service.get('/api/v1/containment/freeze_agent')).json as unknown as Record<string, any>;
+    const posture = (await service.get('/api/v1/containment/freeze_agent')).json;
     expect(posture.engaged).to.equal(true);
     expect(posture.carried_out).to.equal(null);
     expect(posture.not_known.incidents).to.equal(3);
@@ -113,10 +113,10 @@ describe('incident-recorder import', function () {
     const next = await start(home);
     await next.said('the audit log is verified');
     expect((await next.get('/api/v1/stats')).json).to.deep.equal(before);
-    expect(((await next.get('/health')).json as any).audit.findings).to.deep.equal([]);
+    expect((await next.get('/health')).json.audit.findings).to.deep.equal([]);
     for (const { id } of [INCIDENT, ...OTHERS.filter(({ state }) => state !== 'resolved')])
       expect((await next.post('/api/v1/incidents/resolve', { id })).json.state, id).to.equal('resolved');
-    const over = (await next.get('/api/v1/containment/freeze_agent')).json as unknown as Record<string, any>;
+    const over = (await next.get('/api/v1/containment/freeze_agent')).json;
     expect(over.engaged).to.equal(false);
     await next.end();
     expect((await run(['verify', '--key', home.key, home.log])).status).to.equal(0);

@@ -37,6 +37,8 @@ export interface VerifyOptions {
   readonly beside?: string;
   /** A head of this log that was noted elsewhere. A log rolled back together with its checkpoint no longer holds it. */
   readonly anchor?: Head;
+  /** Read only so many bytes of the last file. */
+  readonly to?: number;
   /** Called with the number of bytes of valid entries read so far. */
   readonly onProgress?: (bytes: number) => void;
 }
@@ -59,7 +61,7 @@ export const verifyLog = async (path: string, hash: ChainHash, options?: VerifyO
 export async function verifyFiles(
   files: readonly string[],
   hash: ChainHash,
-  { beside, anchor, onProgress = () => {} }: VerifyOptions = {},
+  { beside, anchor, to, onProgress = () => {} }: VerifyOptions = {},
 ): Promise<Verification> {
   const active = files.at(-1) ?? '';
   const checkpoint = readCheckpoint(beside ?? active, hash);
@@ -69,7 +71,7 @@ export async function verifyFiles(
   let bytes = 0;
   let anchored: string | undefined;
   const prefix = await verifyChain(
-    files.map((path) => ({ path })),
+    files.map((path) => (path === active && to !== undefined ? { path, to } : { path })),
     hash,
     (entries) => {
       comparison.take(entries);

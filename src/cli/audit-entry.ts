@@ -17,7 +17,7 @@ export function detailOf({ event, data }: AuditEntry): string {
     case 'incident.imported':
       return words(
         (data.report as Readonly<Record<string, string>>).class,
-        `was ${String((data.claims as { readonly state: string }).state)} in another recorder`,
+        `was ${(data.claims as { readonly state: string }).state} in another recorder`,
       );
     case 'incident.reported':
     case 'incident.recurred': {
