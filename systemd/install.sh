@@ -7,6 +7,8 @@
 #
 # --landlock-wrapper, after `check` or `install`: the appliance's own wrapper sets Landlock, for a util-linux older than
 # 2.40.
+# --logrotate, after `install`: puts logrotate.conf in the place of the appliance's /etc/logrotate.d/secure-ai, which would
+# cut the audit log; what was there is kept as secure-ai.orig, which logrotate does not read.
 #
 # The script checks the package before it runs anything of it, and the whole host before it changes anything.
 set -eu
@@ -24,8 +26,10 @@ token=/run/secure-ai/service-token
 log=/var/lib/secure-ai/logs/incident-recorder-audit.jsonl
 wrapper=/usr/libexec/secure-ai/landlock-apply.py
 wrapper_drop_in=/usr/lib/systemd/system/$unit.d/landlock-wrapper.conf
+logrotate=/etc/logrotate.d/secure-ai
 lacking=
 with_wrapper=
+with_logrotate=
 
 say() { echo "incident-recorder: $*"; }
 
@@ -105,6 +109,14 @@ install_policy() {
   install -m 0644 "$shipped" "$policy"
 }
 
+install_logrotate() {
+  stanza=$here/systemd/logrotate.conf
+  if cmp -s "$stanza" "$logrotate"; then return; fi
+  [ ! -e "$logrotate" ] || mv "$logrotate" "$logrotate.orig"
+  install -D -m 0644 "$stanza" "$logrotate"
+  say "$logrotate rotates the other logs of the directory, and not the audit log"
+}
+
 # Only before the first entry: a log keeps its first key.
 make_key() {
   if [ -e "$key" ] || [ -e "$log" ] || [ -e "$log.checkpoint" ]; then return; fi
@@ -180,6 +192,7 @@ install_all() {
   install_policy
   make_key
   close_key
+  [ -z "$with_logrotate" ] || install_logrotate
   swap_package
 
   install -D -m 0755 "$prefix/systemd/incident-recorder" /usr/bin/incident-recorder
@@ -230,17 +243,20 @@ remove_all() {
 # A function, so that the shell has read all of the script before the script moves its own file.
 main() {
   command=${1:-install}
-  case ${2:-} in
-    '') ;;
-    --landlock-wrapper) with_wrapper=yes ;;
-    *) command=usage ;;
-  esac
+  [ $# -eq 0 ] || shift
+  for option in "$@"; do
+    case $option in
+      --landlock-wrapper) with_wrapper=yes ;;
+      --logrotate) with_logrotate=yes ;;
+      *) command=usage ;;
+    esac
+  done
   case $command in
     install) install_all ;;
     check) check && say 'this host lacks nothing' ;;
     remove) remove_all ;;
     *)
-      echo 'usage: install.sh [install|check|remove] [--landlock-wrapper]' >&2
+      echo 'usage: install.sh [install|check|remove] [--landlock-wrapper] [--logrotate]' >&2
       exit 2
       ;;
   esac
