@@ -97,7 +97,7 @@ const isBound = z.superRefine((given: Partial<Grant>, context: z.core.$Refinemen
   }
 }, evenIfFaulty);
 
-const path = z.string({ error: ({ input }) => `must be an absolute path, found ${shown(input)}` }).check(
+const absolutePath = z.string({ error: ({ input }) => `must be an absolute path, found ${shown(input)}` }).check(
   z.refine((text) => isAbsolute(text) && !text.includes('\0'), {
     error: ({ input }) => `must be an absolute path, found ${shown(input)}`,
   }),
@@ -109,7 +109,7 @@ const sha256 = z
 
 const principal = closed('key', {
   ...grant,
-  token_path: z.exactOptional(path),
+  token_path: z.exactOptional(absolutePath),
   token_sha256: z.exactOptional(sha256),
 }).check(
   isBound,
@@ -119,12 +119,12 @@ const principal = closed('key', {
   }),
 );
 
-const NAME = /^[A-Za-z\d][\w.@-]{0,63}$/;
+/** The name of a principal. The service token's own is not free. */
+const NAME = new RegExp(String.raw`^(?!${SERVICE_TOKEN}$)[A-Za-z\d][\w.@-]{0,63}$`);
 
-const name = z.string().check(
-  z.regex(NAME, 'a principal is named by 1 to 64 letters, digits, ".", "_", "@" or "-"'),
-  z.refine((text) => text !== SERVICE_TOKEN, `${SERVICE_TOKEN} is the service token's own name; choose another`),
-);
+const name = z
+  .string()
+  .check(z.regex(NAME, `must be named by 1 to 64 letters, digits, ".", "_", "@" or "-", and not ${SERVICE_TOKEN}`));
 
 /** The whole file. */
 export const AccessFile = closed('key', {
@@ -190,12 +190,12 @@ function sameTokens(
   all: readonly (readonly [string, TokenPlace])[],
 ): readonly (readonly [string, string, 'token_path' | 'token_sha256'])[] {
   const first = new Map<string, string>();
-  return all.flatMap(([name, place]) => {
+  return all.flatMap(([principalName, place]) => {
     const [[key, token]] = Object.entries(place).filter(([member]) => member.startsWith('token_')) as [
       ['token_path' | 'token_sha256', string],
     ];
     const other = first.get(token);
-    first.set(token, other ?? name);
-    return other === undefined ? [] : [[other, name, key] as const];
+    first.set(token, other ?? principalName);
+    return other === undefined ? [] : [[other, principalName, key] as const];
   });
 }

@@ -10,7 +10,6 @@
  * A reloaded file comes into force when its `access.loaded` entry is on disk. A faulty or missing one never does.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { Role } from '../../machines/vocabulary.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import type { Caller } from '../domain/caller.ts';
@@ -28,7 +27,7 @@ import { TokenFile } from './token-file.ts';
 const LARGEST_FILE = 256 * 1024;
 
 /** What `ACCESS_PATH` is to be where a log that had an access file goes on without one. */
-export const NO_ACCESS_FILE = 'none';
+const NO_ACCESS_FILE = 'none';
 
 export interface AccessConfig {
   /** The access file, or `none`. */
@@ -201,7 +200,7 @@ export class AccessInForce implements Principals {
     this.#refused = this.hasFile;
     const next = this.#load();
     if (next === undefined) {
-      if (!this.hasFile) return async () => this.summary;
+      if (!this.hasFile) return () => Promise.resolve(this.summary);
       throw refusedAccess([
         { file: this.#config.accessPath, line: 1, message: 'the file is not there; what is in force stays' },
       ]);

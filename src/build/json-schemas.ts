@@ -3,6 +3,7 @@
  * They are made from the validating schemas. What those check with functions is added here in terms of JSON Schema.
  */
 import * as z from 'zod/mini';
+import { AccessFile } from '../access/access-file.ts';
 import { openApiDocument } from '../api/openapi/document.ts';
 import { durationPattern } from '../duration.ts';
 import { PolicyFile } from '../policy/schema.ts';
@@ -44,12 +45,29 @@ const KEYS: Readonly<Record<string, string>> = {
   events: 'Which entries to send; by default all.',
 };
 
+/** What the keys of an access file mean. */
+const ACCESS_KEYS: Readonly<Record<string, string>> = {
+  version: 'The format version of this file.',
+  service_token: 'What whoever has the service token may do; nothing when this is left out.',
+  principals: 'Who else has a token, by name.',
+  roles: 'What the principal may do. No role includes another.',
+  token_path: 'The file with the token.',
+  token_sha256: 'The SHA-256 of the token: incident-recorder access new makes both.',
+  sources: 'The sources that a reporter may report as, or any.',
+  classes: 'The classes that a reporter may report, or any.',
+  actions: 'The actions that an implementer may confirm, or any.',
+};
+
 /** What the schemas check of a key with functions. */
 const CHECKS: Readonly<Record<string, object>> = {
   rules: { type: ['object', 'null'] },
   targets: { type: ['object', 'null'] },
   notify: { type: ['array', 'null'] },
   actions: { uniqueItems: true },
+  roles: { uniqueItems: true },
+  sources: { uniqueItems: true },
+  classes: { uniqueItems: true },
+  principals: { type: ['object', 'null'] },
   requests: { pattern: '^/' },
   results: { pattern: '^/' },
   token_path: { pattern: '^/' },
@@ -88,6 +106,22 @@ const SENT_IN_ONE_WAY = {
   dependentSchemas: { timeout: { anyOf: [{ required: ['engage'] }, { required: ['broker'] }] } },
 };
 
+/** A role that is bound to something needs to be told to what, and without the role that says nothing. */
+const BOUND_BY_ROLE = {
+  allOf: [
+    { role: 'reporter', bounds: ['sources', 'classes'] },
+    { role: 'implementer', bounds: ['actions'] },
+  ].map(({ role, bounds }) => ({
+    if: { properties: { roles: { contains: { const: role } } } },
+    // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema
+    then: { required: bounds },
+    else: { properties: Object.fromEntries(bounds.map((bound) => [bound, false])) },
+  })),
+};
+
+/** A principal has one token. */
+const HAS_ONE_TOKEN = { oneOf: [{ required: ['token_path'] }, { required: ['token_sha256'] }] };
+
 type Schema = z.core.JSONSchema.BaseSchema;
 
 /** The validating schemas refuse unknown keys with a function that names each; here a keyword does it. */
@@ -101,16 +135,22 @@ const closeMappings: NonNullable<z.core.ToJSONSchemaParams['override']> = ({
 };
 
 /** Adds to every key of a schema its description and the checks, in place. */
-function complete(schema: Schema): Schema {
-  const { auto_contain, broker, events } = (schema.properties ?? {}) as Readonly<Record<string, Schema>>;
+function complete(schema: Schema, meanings = KEYS): Schema {
+  const { auto_contain, broker, events, roles, token_sha256 } = (schema.properties ?? {}) as Readonly<
+    Record<string, Schema>
+  >;
   if (auto_contain !== undefined) Object.assign(schema, autoContainNeedsAction(auto_contain.default === true));
   if (broker !== undefined) Object.assign(schema, SENT_IN_ONE_WAY);
   if (events !== undefined) Object.assign(schema, { dependentRequired: { prove: ['token_path'] } });
+  if (roles !== undefined) Object.assign(schema, BOUND_BY_ROLE);
+  if (token_sha256 !== undefined) Object.assign(schema, HAS_ONE_TOKEN);
   for (const [key, value] of Object.entries(schema.properties ?? {})) {
-    const description = KEYS[key];
-    Object.assign(complete(value as Schema), description === undefined ? {} : { description }, CHECKS[key]);
+    const description = meanings[key];
+    Object.assign(complete(value as Schema, meanings), description === undefined ? {} : { description }, CHECKS[key]);
   }
-  if (schema.items !== undefined) complete(schema.items as Schema);
+  if (schema.items !== undefined) complete(schema.items as Schema, meanings);
+  const { additionalProperties } = schema;
+  if (typeof additionalProperties === 'object') complete(additionalProperties, meanings);
   return schema;
 }
 
@@ -119,6 +159,13 @@ export const jsonSchemas = (): Readonly<Record<string, object>> => ({
   'incident-containment.schema.json': {
     title: 'Containment policy of the incident recorder',
     ...complete(z.toJSONSchema(PolicyFile, { io: 'input', unrepresentable: 'any', override: closeMappings })),
+  },
+  'incident-access.schema.json': {
+    title: 'Access file of the incident recorder',
+    ...complete(
+      z.toJSONSchema(AccessFile, { io: 'input', unrepresentable: 'any', override: closeMappings }),
+      ACCESS_KEYS,
+    ),
   },
   'report.schema.json': {
     $schema: 'https://json-schema.org/draft/2020-12/schema',

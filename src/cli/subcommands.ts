@@ -46,6 +46,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
     load: () => import('./webhooks.ts'),
   },
   { name: 'policy', summary: 'check a containment policy before it is in force', load: () => import('./policy.ts') },
+  { name: 'access', summary: 'say who may do what', load: () => import('./access.ts') },
   { name: 'machines', summary: 'print the statecharts', load: () => import('./machines.ts') },
   { name: 'completion', summary: 'print a script for shell completion', load: () => import('./completion.ts') },
   { name: 'complete', summary: 'list what may come next', hidden: true, load: () => import('./complete.ts') },

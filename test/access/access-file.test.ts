@@ -115,8 +115,9 @@ who: me
       'names that could be taken for others',
       `version: 1\nprincipals:\n  "a b": {roles: [admin], token_path: /t}\n  service-token: {roles: [admin], token_path: /u}\n`,
       [
-        '3: principals["a b"]: a principal is named by 1 to 64 letters, digits, ".", "_", "@" or "-"',
-        '4: principals["service-token"]: service-token is the service token\'s own name; choose another',
+        '3: principals["a b"]: must be named by 1 to 64 letters, digits, ".", "_", "@" or "-", and not service-token',
+        '4: principals["service-token"]: must be named by 1 to 64 letters, digits, ".", "_", "@" or "-", ' +
+          'and not service-token',
       ],
     ],
     ['nothing', '', ['1: the file is empty; the least that it says is "version: 1", and then nobody may do anything']],

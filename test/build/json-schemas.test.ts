@@ -4,7 +4,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { load } from 'js-yaml';
-import { ACTIONS, CLASSES, SEVERITIES } from '../../machines/vocabulary.ts';
+import { ACTIONS, CLASSES, ROLES, SEVERITIES } from '../../machines/vocabulary.ts';
+import { AccessFile } from '../../src/access/access-file.ts';
 import { reportSchema } from '../../src/api/incidents/requests.ts';
 import { jsonSchemas } from '../../src/build/json-schemas.ts';
 import { PolicyFile } from '../../src/policy/schema.ts';
@@ -12,6 +13,7 @@ import { ROOT } from '../support/running-service.ts';
 
 const POLICY = 'incident-containment.schema.json';
 const REPORT = 'report.schema.json';
+const ACCESS = 'incident-access.schema.json';
 
 const textOf = (name: string): string => readFileSync(join(ROOT, 'policy', name), 'utf8');
 
@@ -73,6 +75,34 @@ const policy = fc.record(
   { requiredKeys: ['version'] },
 );
 
+/** Mostly bounds for just those roles that are bound. */
+const grant = fc.uniqueArray(fc.constantFrom(...ROLES), { minLength: 1, maxLength: 3 }).chain((roles) => {
+  const anyOr = (items: fc.Arbitrary<readonly string[]>) => mostly(fc.oneof(fc.constant('any'), items));
+  const sources = anyOr(fc.uniqueArray(fc.constantFrom('attestor', 'firewall'), { minLength: 1 }));
+  const classes = anyOr(fc.uniqueArray(fc.constantFrom(...CLASSES), { minLength: 1 }));
+  const actions = anyOr(fc.uniqueArray(fc.constantFrom(...ACTIONS), { minLength: 1 }));
+  return fc.record({
+    roles: mostly(fc.constant(roles)),
+    ...(roles.includes('reporter') ? { sources, classes } : {}),
+    ...(roles.includes('implementer') ? { actions } : {}),
+  });
+});
+const principal = fc.tuple(grant, fc.nat(20)).map(([given, chance]) => ({
+  ...given,
+  ...(chance > 10 || chance === 0 ? { token_path: '/run/token' } : {}),
+  ...(chance <= 10 && chance !== 1 ? { token_sha256: 'a'.repeat(64) } : {}),
+}));
+const access = fc.record(
+  {
+    version: mostly(fc.constant(1)),
+    service_token: mostly(grant),
+    principals: mostly(
+      fc.dictionary(fc.constantFrom('ada', 'b.c@d', 'service-token'), mostly(principal), { maxKeys: 2 }),
+    ),
+  },
+  { requiredKeys: ['version'] },
+);
+
 const report = someOf({
   class: mostly(fc.constantFrom(...CLASSES)),
   source: mostly(fc.string()),
@@ -93,6 +123,20 @@ describe('the JSON Schemas', () => {
     const text = textOf('incident-containment.yaml');
     expect(validatorOf(POLICY)(load(text))).to.equal(true);
     expect(/^# yaml-language-server: \$schema=(.+)$/m.exec(text)?.[1]).to.equal(POLICY);
+  });
+
+  it('accept or refuse an access file like the service', () => {
+    const isValid = validatorOf(ACCESS);
+    const verdicts = { taken: 0, refused: 0 };
+    fc.assert(
+      fc.property(access, (value) => {
+        const taken = AccessFile.safeParse(value).success;
+        verdicts[taken ? 'taken' : 'refused'] += 1;
+        expect(isValid(value), JSON.stringify(value)).to.equal(taken);
+      }),
+      { numRuns: 1000 },
+    );
+    expect(Math.min(verdicts.taken, verdicts.refused)).to.be.above(50);
   });
 
   it('accept or refuse a policy like the service', () => {

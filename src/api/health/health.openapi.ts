@@ -7,7 +7,7 @@ import type { WebhookStatus } from '../../containment/webhook-feed.ts';
 import { meaning, named } from '../openapi/described.ts';
 import { refusals, response } from '../openapi/responses.ts';
 import { action, count, type FieldsOf, incidentId, maybe, text, time } from '../openapi/values.ts';
-import { policyFields } from '../policy/policy-shape.openapi.ts';
+import { accessNow, policyFields } from '../policy/policy-shape.openapi.ts';
 
 const health = named(
   'Health',
@@ -68,6 +68,7 @@ const health = named(
       } satisfies FieldsOf<WebhookStatus>),
     ),
     policy: z.object({ ...policyFields, path: maybe(text()) }),
+    access: accessNow,
   }),
 );
 
@@ -84,7 +85,10 @@ const EXAMPLE = {
   status: 'ok',
   open_incidents: 1,
   total_incidents: 2,
-  warnings: [],
+  warnings: [
+    'no access file at /etc/secure-ai/policy/incident-access.yaml: whoever has the service token has every role, ' +
+      'and is whoever they say',
+  ],
   version: '0.1.0',
   started_at: '2026-11-22T07:00:00.000Z',
   audit: {
@@ -107,6 +111,7 @@ const EXAMPLE = {
     digest: '62620e39d2a2d4ee9f4d9bb1d7b6d7c61b9df6e7ac9ac2a9a3a4f7c01c1b5a58',
     loaded_at: '2026-11-22T07:00:00.000Z',
   },
+  access: { source: 'none' },
 };
 
 const get = (operationId: string, summary: string, responses: object): ZodOpenApiPathItemObject => ({

@@ -60,3 +60,15 @@ export const policy = named(
     ),
   } satisfies FieldsOf<PolicyDocument>),
 );
+
+/** Which access file is in force. */
+export const accessNow = meaning(
+  z.object({
+    source: z.enum(['file', 'none']),
+    path: maybe(text()),
+    digest: maybe(text()),
+    loaded_at: maybe(time),
+    principals: maybe(meaning(count, 'How many it names.')),
+  }),
+  'The access file in force. With none, whoever has the service token has every role.',
+);

@@ -5,7 +5,7 @@ import type { PolicyFault } from '../../policy/policy.ts';
 import { meaning, named } from '../openapi/described.ts';
 import { refusals, response } from '../openapi/responses.ts';
 import { count, type FieldsOf, text } from '../openapi/values.ts';
-import { policy, policyFields } from './policy-shape.openapi.ts';
+import { accessNow, policy, policyFields } from './policy-shape.openapi.ts';
 
 const reloaded = named(
   'Reloaded',
@@ -13,6 +13,7 @@ const reloaded = named(
   z.object({
     status: z.literal('reloaded'),
     policy: z.object(policyFields),
+    access: accessNow,
     removed: meaning(z.array(text()), 'What the policy before had and this one has not, by name.'),
     warnings: z.array(text()),
   }),
@@ -40,20 +41,27 @@ const RELOADED = {
     digest: '62620e39d2a2d4ee9f4d9bb1d7b6d7c61b9df6e7ac9ac2a9a3a4f7c01c1b5a58',
     loaded_at: '2026-11-22T07:30:00.000Z',
   },
+  access: {
+    source: 'file',
+    path: '/etc/secure-ai/policy/incident-access.yaml',
+    digest: '0d1c1c2d9f0a4f7a1d9b6a9c6f1f0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b',
+    loaded_at: '2026-11-22T07:30:00.000Z',
+    principals: 5,
+  },
   removed: ['targets.disable_airlock'],
   warnings: ['the last reload took away targets.disable_airlock: if that was not meant, put it back and reload'],
 };
 
 const refusedPolicy = named(
   'RefusedPolicy',
-  'The faults of the policy.',
+  'The faults of the policy, or of the access file.',
   z.object({
     error: text(),
     faults: z.array(z.object({ file: text(), line: count, message: text() } satisfies FieldsOf<PolicyFault>)),
   }),
 );
 
-const POLICY_REFUSED = response('The policy is refused; the one in force stays.', refusedPolicy, {
+const POLICY_REFUSED = response('The policy or the access file is refused; what is in force stays.', refusedPolicy, {
   error: 'containment policy refused:\n  /etc/secure-ai/policy/incident-containment.yaml:9: rules: must be a mapping …',
   faults: [{ file: '/etc/secure-ai/policy/incident-containment.yaml', line: 9, message: 'rules: must be a mapping …' }],
 });
@@ -62,10 +70,10 @@ const reload = (operationId: string): ZodOpenApiPathItemObject => ({
   post: {
     operationId,
     tags: ['service'],
-    summary: 'Read the policy again',
+    summary: 'Read the policy and the access file again',
     description: 'The body is ignored.',
     responses: {
-      200: response('The policy is in force.', reloaded, RELOADED),
+      200: response('They are in force.', reloaded, RELOADED),
       ...refusals(503),
       422: POLICY_REFUSED,
     },

@@ -1,0 +1,10 @@
+/** `incident-recorder access …`: who may do what. */
+import type { Command } from 'commander';
+import { define as defineCheck } from './access-check.ts';
+import { define as defineNew } from './access-new.ts';
+
+export const define = (command: Command): void => {
+  command.description('Checks the access file, and adds principals to it.');
+  defineCheck(command.command('check').summary('say whether an access file would be taken, and who may do what'));
+  defineNew(command.command('new').summary('make a token for a new principal'));
+};
