@@ -9,6 +9,7 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, lstat, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { syncDirectoryOf } from '../durable-file.ts';
 import { RecorderError } from '../errors.ts';
 import type { ChainHash } from './chain-hash.ts';
@@ -21,6 +22,8 @@ import { filesOf, type Verification, verifyLog } from './verify.ts';
 export const MANIFEST = 'backup.json';
 /** How often a copy is made again because files were sealed or archived meanwhile. */
 const MOST_ATTEMPTS = 5;
+/** In milliseconds. */
+const PAUSE = 50;
 const WINDOW = 1024 * 1024;
 /** Nobody but its owner reads a backup. */
 const DIRECTORY_MODE = 0o700;
@@ -77,7 +80,9 @@ export interface Backup {
 export async function backUp({ log, beside = log, directory, hash, now }: BackupOptions): Promise<Backup> {
   const target = resolve(directory);
   if (await exists(target)) throw new RecorderError('config', `${target} is there already: name a new directory`);
-  if (!(await exists(log))) throw new RecorderError('config', `${log} is not there`);
+  // The file at its path is away for a moment while it is sealed.
+  if (!(await exists(log)) && !(await exists(checkpointPath(beside))))
+    throw new RecorderError('config', `${log} is not there`);
   const partial = `${target}.partial`;
   for (let attempt = 1; ; attempt++) {
     await rm(partial, { recursive: true, force: true });
@@ -87,6 +92,7 @@ export async function backUp({ log, beside = log, directory, hash, now }: Backup
       if (files !== undefined) return await finish(files, partial, target, { log, hash, now });
       if (attempt >= MOST_ATTEMPTS)
         throw new RecorderError('log_unavailable', `the files of ${log} kept changing while they were copied`);
+      await pause(PAUSE);
     } catch (error) {
       await rm(partial, { recursive: true, force: true });
       throw error;
