@@ -1,4 +1,5 @@
 import {
+  chownSync,
   copyFileSync,
   cpSync,
   existsSync,
@@ -171,6 +172,26 @@ describe('incident-recorder backup and restore', function () {
     expect(health.audit.findings[0].detail).to.include('restored from a copy whose checkpoint counts');
     await next.end();
     expect((await run(['verify', '--key', other.key, other.log])).status).to.equal(0);
+  });
+
+  it('gives the files to who owns the directory of the checkpoint, and puts the checkpoint there', async function () {
+    if (process.getuid?.() !== 0) this.skip();
+    const OWNER = 12_345;
+    const home = new ServiceHome(directory());
+    const service = await start(home);
+    await report(service, 5);
+    await service.end();
+    const parent = directory();
+    const into = join(parent, 'backup');
+    expect((await backUp(home, into)).status).to.equal(0);
+    expect(readdirSync(parent), 'nothing is left beside it').to.deep.equal(['backup']);
+    const [other, state] = [emptyHome(), directory()];
+    chownSync(state, OWNER, OWNER);
+    expect((await restore(into, other, '--state-directory', state)).stderr).to.equal('');
+    for (const path of [other.log, join(state, 'audit.jsonl.checkpoint'), join(state, 'audit.jsonl.identity')]) {
+      const { uid, gid, mode } = statSync(path);
+      expect([uid, gid, mode & 0o777], path).to.deep.equal([OWNER, OWNER, 0o640]);
+    }
   });
 
   it('takes a copy of another tool that reaches its checkpoint', async () => {

@@ -7,7 +7,7 @@
  * The key itself is never in it.
  */
 import { createHash } from 'node:crypto';
-import { type FileHandle, lstat, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdtemp, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { syncDirectoryOf } from '../durable-file.ts';
@@ -26,7 +26,6 @@ const MOST_ATTEMPTS = 5;
 const PAUSE = 50;
 const WINDOW = 1024 * 1024;
 /** Nobody but its owner reads a backup. */
-const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
 
 /** A file of a backup. */
@@ -83,15 +82,15 @@ export async function backUp({ log, beside = log, directory, hash, now }: Backup
   // The file at its path is away for a moment while it is sealed.
   if (!(await exists(log)) && !(await exists(checkpointPath(beside))))
     throw new RecorderError('config', `${log} is not there`);
-  const partial = `${target}.partial`;
   for (let attempt = 1; ; attempt++) {
-    await rm(partial, { recursive: true, force: true });
-    await mkdir(partial, { mode: DIRECTORY_MODE });
+    // For its owner only; never one that is there already.
+    const partial = await mkdtemp(`${target}.partial-`);
     try {
       const files = await copyAll(log, beside, partial);
       if (files !== undefined) return await finish(files, partial, target, { log, hash, now });
       if (attempt >= MOST_ATTEMPTS)
         throw new RecorderError('log_unavailable', `the files of ${log} kept changing while they were copied`);
+      await rm(partial, { recursive: true, force: true });
       await pause(PAUSE);
     } catch (error) {
       await rm(partial, { recursive: true, force: true });

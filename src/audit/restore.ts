@@ -7,6 +7,7 @@
  * by which the next start raises the finding that entries are missing.
  */
 import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { syncDirectoryOf, writeAll } from '../durable-file.ts';
@@ -64,7 +65,8 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
   const { verification, lacking } = await verified(source, end, hash, asIs);
 
   const [place, besidePlace] = [dirname(log), dirname(beside)];
-  const { uid, gid } = await stat(place);
+  // Where others write beside the log, its directory may be somebody else's.
+  const { uid, gid } = await stat(besidePlace);
   const names: (readonly [from: string, to: string])[] = (await filesOf(source)).map((path) => [
     path,
     join(
@@ -240,7 +242,8 @@ async function copy(from: string, to: string, owner: Restored['owner'], end = In
 }
 
 async function give(path: string, owner: Restored['owner']): Promise<void> {
-  const file = await open(path, 'r');
+  // Whoever owns the directory could have put a link there.
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     await own(file, owner, path);
   } finally {
