@@ -10,6 +10,8 @@
 # --libexec-link, after `install`: /usr/libexec/secure-ai/incident-recorder is a link to the command, which takes the place of
 # the appliance's own recorder. Without it the link is made where the appliance has that directory, and no other program
 # is in its place.
+# --logrotate, after `install`: puts logrotate.conf in the place of the appliance's /etc/logrotate.d/secure-ai, which would
+# cut the audit log; what was there is kept as secure-ai.orig, which logrotate does not read.
 #
 # The script checks the package before it runs anything of it, and the whole host before it changes anything.
 set -eu
@@ -29,9 +31,11 @@ wrapper=/usr/libexec/secure-ai/landlock-apply.py
 wrapper_drop_in=/usr/lib/systemd/system/$unit.d/landlock-wrapper.conf
 command_path=/usr/bin/incident-recorder
 libexec_link=/usr/libexec/secure-ai/incident-recorder
+logrotate=/etc/logrotate.d/secure-ai
 lacking=
 with_wrapper=
 with_link=
+with_logrotate=
 
 say() { echo "incident-recorder: $*"; }
 
@@ -109,6 +113,14 @@ install_policy() {
     return
   fi
   install -m 0644 "$shipped" "$policy"
+}
+
+install_logrotate() {
+  stanza=$here/systemd/logrotate.conf
+  if cmp -s "$stanza" "$logrotate"; then return; fi
+  [ ! -e "$logrotate" ] || mv "$logrotate" "$logrotate.orig"
+  install -D -m 0644 "$stanza" "$logrotate"
+  say "$logrotate rotates the other logs of the directory, and not the audit log"
 }
 
 # Only before the first entry: a log keeps its first key.
@@ -203,6 +215,7 @@ install_all() {
   install_policy
   make_key
   close_key
+  [ -z "$with_logrotate" ] || install_logrotate
   swap_package
 
   install -D -m 0755 "$prefix/systemd/incident-recorder" "$command_path"
@@ -260,6 +273,7 @@ main() {
     case $option in
       --landlock-wrapper) with_wrapper=yes ;;
       --libexec-link) with_link=yes ;;
+      --logrotate) with_logrotate=yes ;;
       *) command=usage ;;
     esac
   done
@@ -268,7 +282,7 @@ main() {
     check) check && say 'this host lacks nothing' ;;
     remove) remove_all ;;
     *)
-      echo 'usage: install.sh [install|check|remove] [--landlock-wrapper] [--libexec-link]' >&2
+      echo 'usage: install.sh [install|check|remove] [--landlock-wrapper] [--libexec-link] [--logrotate]' >&2
       exit 2
       ;;
   esac

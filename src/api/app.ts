@@ -10,6 +10,7 @@ import { metricsRoutes } from './health/metrics.ts';
 import { drillRoutes } from './drill/routes.ts';
 import { heartbeatRoutes } from './heartbeat/routes.ts';
 import { healthRoutes } from './health/routes.ts';
+import { importRoutes } from './import/routes.ts';
 import { commandRoutes } from './incidents/commands.ts';
 import { incidentRoutes } from './incidents/reads.ts';
 import { reportRoutes } from './incidents/report.ts';
@@ -49,6 +50,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     policyRoutes,
     accessRoutes,
     archiveRoutes,
+    importRoutes,
     logRoutes,
     forensicRoutes,
     containmentRoutes,

@@ -44,7 +44,7 @@ export interface ApiLogger {
 }
 
 export interface ApiDependencies {
-  readonly recorder: Pick<Recorder, 'report' | 'perform'>;
+  readonly recorder: Pick<Recorder, 'report' | 'perform' | 'import'>;
   /** The answers that wait until containment is settled. */
   readonly answers?: Pick<WaitingAnswers, 'wait' | 'incident'>;
   readonly incidents: Pick<IncidentReads, 'get' | 'list' | 'history' | 'transitions'>;

@@ -42,6 +42,8 @@ export interface VerifyOptions {
   readonly anchor?: Head;
   /** What chains the files from before the key was replaced: one for each old key, the oldest first. */
   readonly older?: readonly ChainHash[];
+  /** Read only so many bytes of the last file. */
+  readonly to?: number;
   /** Called with the number of bytes of valid entries read so far. */
   readonly onProgress?: (bytes: number) => void;
 }
@@ -64,7 +66,7 @@ export const verifyLog = async (path: string, hash: ChainHash, options?: VerifyO
 export async function verifyFiles(
   files: readonly string[],
   hash: ChainHash,
-  { beside, anchor, older = [], onProgress = () => {} }: VerifyOptions = {},
+  { beside, anchor, older = [], to, onProgress = () => {} }: VerifyOptions = {},
 ): Promise<Verification> {
   const active = files.at(-1) ?? '';
   const checkpoint = readCheckpoint(beside ?? active, hash);
@@ -75,7 +77,10 @@ export async function verifyFiles(
   let anchored: string | undefined;
   const keys = new KeysInTurn(older, hash);
   let discontinued: Damage | undefined;
-  const prefix = await verifyChain(await keys.filesWith(files), hash, (entries) => {
+  const chained = (await keys.filesWith(files)).map((file) =>
+    file.path === active && to !== undefined ? { ...file, to } : file,
+  );
+  const prefix = await verifyChain(chained, hash, (entries) => {
     comparison.take(entries);
     discontinued ??= keys.look(entries);
     first ??= entries[0]?.timestamp;

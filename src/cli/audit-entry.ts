@@ -20,6 +20,11 @@ export const detailOf = (entry: AuditEntry): string => words(entry.data.drill ==
 
 function sayingOf({ event, data }: AuditEntry): string {
   switch (event) {
+    case 'incident.imported':
+      return words(
+        (data.report as Readonly<Record<string, string>>).class,
+        `was ${(data.claims as { readonly state: string }).state} in another recorder`,
+      );
     case 'incident.reported':
     case 'incident.recurred': {
       const { class: name, source, description } = data.report as Readonly<Record<string, string>>;

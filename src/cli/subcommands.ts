@@ -39,6 +39,9 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'stats', summary: 'count incidents', load: () => import('./stats.ts') },
   { name: 'verify', summary: 'check an audit log offline', load: () => import('./verify.ts') },
   { name: 'rotate-key', summary: 'replace the key of an audit log', load: () => import('./rotate-key.ts') },
+  { name: 'backup', summary: 'copy the audit log, also of a running recorder', load: () => import('./backup.ts') },
+  { name: 'restore', summary: 'put a backup of the audit log back', load: () => import('./restore.ts') },
+  { name: 'import', summary: 'take over the incidents of another recorder', load: () => import('./import.ts') },
   { name: 'archive', summary: 'move old segments of the audit log away', load: () => import('./archive.ts') },
   {
     name: 'forensic-export',

@@ -12,6 +12,7 @@ import { type ChainHash, chainHash } from '../audit/chain-hash.ts';
 import { ClockWatch } from '../audit/clock-watch.ts';
 import { requireCurrentKey } from '../audit/continuation.ts';
 import { draftsOf, type Finding } from '../audit/findings.ts';
+import { requireOwnLog } from '../audit/foreign-log.ts';
 import { LogIdentity } from '../audit/identity.ts';
 import { readKey } from '../audit/key.ts';
 import { isRecorded, LogFindings } from '../audit/log-findings.ts';
@@ -98,6 +99,7 @@ export async function openRecord(
 
   requireWritable('AUDIT_LOG_PATH', dirname(path));
   if (beside !== path) requireWritable('STATE_DIRECTORY', dirname(beside));
+  await requireOwnLog(path, beside);
   await requireCurrentKey(path, beside, hash);
   const projections = releases.adopt(new Projections(databasePath(beside)), (opened) => opened.close());
   await projections.lookForRoom();

@@ -170,6 +170,7 @@ export async function serve(
     recorder: {
       report: metrics.requests.countReports(recorder.report.bind(recorder), (name) => policy.current.rules[name]),
       perform: recorder.perform.bind(recorder),
+      import: recorder.import.bind(recorder),
     },
     answers,
     incidents: reads,

@@ -64,6 +64,7 @@ function reasonOf({ event, data }: IncidentDraft): string | undefined {
     case 'recovery.attestation_requested':
     case 'recovery.attested':
     case 'incident.carried':
+    case 'incident.imported':
     case 'incident.acknowledged':
     case 'incident.resolved':
     case 'containment.attempted':

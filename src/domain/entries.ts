@@ -204,6 +204,17 @@ export type CarriedData = WholeIncident & {
   readonly earlier: EarlierEntries;
 } & Signed;
 
+/** `incident.imported`: an incident of another recorder, taken over with its identifier, state and times. */
+export type ImportedData = WholeIncident & { readonly claims: ImportedClaims } & Signed;
+
+/** What the other recorder said and nobody here has seen. */
+export type ImportedClaims = {
+  readonly state: string;
+  readonly containment_actions?: readonly string[];
+  readonly containment_results?: readonly JsonObject[];
+  readonly hash?: string;
+};
+
 /** Where the earlier entries about an incident that was carried over are. */
 export type EarlierEntries = {
   /** For people: `earlier entries are in the archive: <file>`. */
@@ -570,6 +581,7 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'incident.reported': ReportedData;
   readonly 'incident.recurred': RecurredData;
   readonly 'incident.carried': CarriedData;
+  readonly 'incident.imported': ImportedData;
   readonly 'containment.attempted': AttemptedData;
   readonly 'containment.confirmed': ConfirmedData;
   readonly 'containment.overdue': OverdueData;
@@ -609,6 +621,7 @@ export const ENTRY_EVENTS = [
   'incident.reported',
   'incident.recurred',
   'incident.carried',
+  'incident.imported',
   ...COMMAND_EVENTS,
   'containment.attempted',
   'containment.overdue',
@@ -733,10 +746,14 @@ export type IncidentEntry = {
 }[IncidentEventName];
 
 /** The events whose entries hold a whole incident. */
-export type WholeEvent = 'incident.carried';
+export type WholeEvent = 'incident.carried' | 'incident.imported';
 
 /** The events that a replay can begin an incident with. */
-const OPENING_EVENTS: ReadonlySet<string> = new Set<EntryEvent>(['incident.reported', 'incident.carried']);
+const OPENING_EVENTS: ReadonlySet<string> = new Set<EntryEvent>([
+  'incident.reported',
+  'incident.carried',
+  'incident.imported',
+]);
 
 /** Whether a replay can begin an incident with an entry. */
 export const isOpening = ({ event }: Pick<Entry, 'event'>): boolean => OPENING_EVENTS.has(event);

@@ -170,6 +170,7 @@ export function effectOf({ incident }: IncidentRecord, entry: IncidentEntry): En
   if (isAboutRecovery(entry)) return { event: chartEventOfRecovery(entry) };
   switch (entry.event) {
     case 'incident.reported':
+    case 'incident.imported':
       throw new Contradiction(entry, `incident ${incident.id} was reported before`);
     case 'incident.recurred':
       return { event: recurrenceOf(entry) };
@@ -502,7 +503,9 @@ export function agreed(entry: IncidentEntry, snapshot: IncidentSnapshot): State 
  */
 export function fold(before: IncidentRecord | undefined, entry: IncidentEntry): IncidentRecord {
   if (entry.event === 'incident.reported') return opened(entry, begin(entry.data.rule).snapshot);
-  if (before === undefined && entry.event === 'incident.carried') return wholeIncident(entry);
+  if (entry.event === 'incident.imported' || (before === undefined && entry.event === 'incident.carried')) {
+    return wholeIncident(entry);
+  }
   if (before === undefined) throw new Contradiction(entry, `incident ${entry.data.incident} was never reported`);
   const { event, delivery } = effectOf(before, entry);
   const snapshot = event === undefined ? before.snapshot : snapshotAfter(before, entry, event);

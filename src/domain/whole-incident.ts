@@ -81,7 +81,7 @@ export function carry(
 /** The record that an entry with a whole incident stands for. */
 export function wholeIncident<Incident>(entry: EntryOf<WholeEvent>): RecordOf<Incident> {
   const { data, entry_hash: hash } = entry;
-  const { incident: id, version, state, report, context, record, reported_seq: seq, decisive } = data;
+  const { incident: id, version, state, report, context, record } = data;
   const { created_at, updated_at, severity, ...rest } = record;
   const incident = {
     id,
@@ -98,13 +98,20 @@ export function wholeIncident<Incident>(entry: EntryOf<WholeEvent>): RecordOf<In
     version,
     hash,
   };
-  return {
-    incident: incident as Incident,
-    snapshot: snapshotOf(state, context as unknown as IncidentContext),
-    seq,
-    decisive,
-    carried: data.seq,
-  };
+  const snapshot = snapshotOf(state, context as unknown as IncidentContext);
+  if (entry.event === 'incident.imported') {
+    const own = { ...incident, ...askedFor(record.containment, data.seq) };
+    return { incident: own as Incident, snapshot, seq: data.seq, decisive: version };
+  }
+  const { reported_seq: seq, decisive } = data as CarriedData;
+  return { incident: incident as Incident, snapshot, seq, decisive, carried: data.seq };
+}
+
+/** The deliveries of an imported incident: they are asked for by its entry, which could not name itself. */
+function askedFor(containment: JsonValue | undefined, seq: number): object {
+  if (containment === undefined) return {};
+  const { actions, ...rest } = containment as unknown as { readonly actions: readonly object[] };
+  return { containment: { ...rest, actions: actions.map((delivery) => ({ ...delivery, asked_seq: seq })) } };
 }
 
 /**

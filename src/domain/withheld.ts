@@ -10,7 +10,7 @@ import { writeExact } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import type { ContainmentResult } from './containment-results.ts';
 import type { DeliveryRecord } from './delivery.ts';
-import type { CarriedData, Entry, JsonObject, Receipt } from './entries.ts';
+import type { CarriedData, Entry, ImportedData, JsonObject, Receipt } from './entries.ts';
 import type { Incident } from './incident.ts';
 
 /** What a reader gets of what not everybody gets. */
@@ -113,6 +113,7 @@ export function shownLine(bytes: Buffer, reader: Reader): Buffer {
   const [, event = ''] = EVENT.exec(bytes.toString('latin1', 0, LONGEST_BEGINNING)) ?? [];
   const withholding: ((entry: Entry) => Withheld)[] = [];
   if (event === 'incident.carried') withholding.push((entry) => withoutState(entry, reader));
+  if (event === 'incident.imported' && !reader.words) withholding.push(withoutClaimedErrors);
   if (REPORTING.has(event) && holdsRequest(bytes)) withholding.push(withoutRequest);
   if (TELLING.has(event) && !reader.words) withholding.push(withoutWords);
   if (!reader.evidence && bytes.includes(EVIDENCE)) withholding.push(withoutReported);
@@ -187,6 +188,15 @@ function withoutState({ data }: Entry, { words }: Reader): Withheld {
     },
     names: ['requests', ...names],
   };
+}
+
+/** What was imported, without the words with which services answered the other recorder. */
+function withoutClaimedErrors({ data }: Entry): Withheld {
+  const { claims } = data as Pick<ImportedData, 'claims'>;
+  const results = claims.containment_results ?? [];
+  if (!results.some((result) => 'error' in result)) return { fields: {}, names: [] };
+  const shown = results.map(({ error: _, ...result }) => result);
+  return { fields: { claims: { ...claims, containment_results: shown } }, names: ['claims.containment_results.error'] };
 }
 
 /** The same receipt when there is no body. */

@@ -32,7 +32,7 @@ import type { EntryRange } from '../projections/archived-incidents.ts';
 import type { Projections } from '../projections/projections.ts';
 import type { ActorRegistry } from './actor-registry.ts';
 import { KeyedLock } from './keyed-lock.ts';
-import type { ArchivedData } from '../domain/entries.ts';
+import { type ArchivedData, isAboutIncident } from '../domain/entries.ts';
 import type { IncidentRecord } from '../domain/incident.ts';
 import type { CarriedParts } from '../domain/whole-incident.ts';
 
@@ -76,6 +76,8 @@ export interface ArchivistDependencies {
   readonly clock: Clock;
   /** Whether the chain has been verified from its first entry since the start. */
   readonly isVerified: () => boolean;
+  /** How many incidents one run carries over, at most. */
+  readonly mostCarried?: number;
 }
 
 export class Archivist {
@@ -169,9 +171,11 @@ export class Archivist {
   }
 }
 
+type CarrierDependencies = Pick<ArchivistDependencies, 'log' | 'projections' | 'incidents' | 'mostCarried'>;
+
 /** Carries unresolved incidents over, in one run of the archivist. */
 class Carrier {
-  readonly #dependencies: Pick<ArchivistDependencies, 'log' | 'projections' | 'incidents'>;
+  readonly #dependencies: CarrierDependencies;
   readonly #caller: Caller | undefined;
   #carried = 0;
 
@@ -181,7 +185,7 @@ class Carrier {
   }
 
   /** @param caller who asks for the run; nobody where the policy does */
-  constructor(dependencies: Pick<ArchivistDependencies, 'log' | 'projections' | 'incidents'>, caller?: Caller) {
+  constructor(dependencies: CarrierDependencies, caller?: Caller) {
     this.#dependencies = dependencies;
     this.#caller = caller;
   }
@@ -192,13 +196,13 @@ class Carrier {
    * @throws RecorderError `log_unavailable`, `damaged_log`; those that were carried over stay so
    */
   async carry(range: EntryRange): Promise<string | undefined> {
-    const { projections, incidents } = this.#dependencies;
+    const { projections, incidents, mostCarried = MOST_CARRIED } = this.#dependencies;
     for (;;) {
       const ids = projections.current().toCarry(range, CARRIED_AT_ONCE);
       if (ids.length === 0) return undefined;
       for (const id of ids) {
-        if (this.#carried >= MOST_CARRIED)
-          return `${MOST_CARRIED} unresolved incidents were carried over in this run; the next one goes on`;
+        if (this.#carried >= mostCarried)
+          return `${mostCarried} unresolved incidents were carried over in this run; the next one goes on`;
         try {
           if (await incidents.actor(id).carry((record) => this.#partsOf(record, range), this.#caller))
             this.#carried += 1;
@@ -215,7 +219,7 @@ class Carrier {
     const place = projections.current().openingOf(id);
     const [line] = place === undefined ? [] : await readEntriesAt(log, [place]);
     const entry = line?.entry();
-    if (entry === undefined || (entry.event !== 'incident.reported' && entry.event !== 'incident.carried'))
+    if (entry === undefined || !isAboutIncident(entry) || !('rule' in entry.data) || entry.data.rule === undefined)
       throw new RecorderError('gone', 'its first entry is missing');
     const current = projections.current();
     const seqs = current.seqsOf(id).filter((one) => one <= last);

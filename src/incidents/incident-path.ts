@@ -26,7 +26,7 @@ export class IncidentPath {
       throw new RecorderError('damaged_log', error.message, { cause: error });
     }
     if (entry.event === 'incident.reported') this.#path = new ChartPath(incidentMachine, entry.data.rule);
-    else if (entry.event === 'incident.carried')
+    else if (entry.event === 'incident.carried' || entry.event === 'incident.imported')
       this.#path ??= new ChartPath(incidentMachine, entry.data.rule, this.#record.snapshot);
     else if (before !== undefined) {
       const { event } = effectOf(before, entry);

@@ -20,6 +20,7 @@ import { type Caller, keysOwner } from '../domain/caller.ts';
 import { type Entry, type Idempotency, isAboutIncident, type Report, type RequestTag } from '../domain/entries.ts';
 import { decideReport } from '../domain/decide-incident.ts';
 import type { IncidentRecord } from '../domain/incident.ts';
+import { type ClaimedIncident, importIncident } from '../domain/predecessor.ts';
 import { mixesScripts } from '../domain/source-name.ts';
 import { found, RecorderError } from '../errors.ts';
 import { documentOf, type IncidentDocument } from '../domain/document.ts';
@@ -78,6 +79,12 @@ export interface Recorded {
    * (`replayed`), `moved` the incident to another state, or left it `unchanged` because it was there already.
    */
   readonly change: 'created' | 'recurred' | 'replayed' | 'moved' | 'unchanged';
+}
+
+/** How many incidents of another recorder were taken over, and how many were on record. */
+export interface Imported {
+  readonly imported: number;
+  readonly skipped: number;
 }
 
 export interface RecorderDependencies {
@@ -183,6 +190,32 @@ export class Recorder {
     const circumstances = { timestamp: timestamp(clock.now()), channelOf, caller };
     const notAsked = actions.filter((action) => !isAsked(action));
     return incidents.actor(id).open(decideReport(id, report, rule, circumstances, { notAsked }));
+  }
+
+  /**
+   * Takes incidents of another recorder over, one after the other. One that is on record is left as it is.
+   * @throws RecorderError like `report`; those before it are on record then
+   */
+  import(claimed: readonly ClaimedIncident[], caller?: Caller): Promise<Imported> {
+    return this.#keys.run('import', async () => {
+      let [imported, skipped] = [0, 0];
+      for (const one of claimed) {
+        if (await this.#importOne(one, caller)) imported += 1;
+        else skipped += 1;
+      }
+      return { imported, skipped };
+    });
+  }
+
+  async #importOne(claimed: ClaimedIncident, caller: Caller | undefined): Promise<boolean> {
+    const { incidents, projections, clock, policy, channelOf } = this.#dependencies;
+    const current = projections.current();
+    if (incidents.has(claimed.id) || current.hasIncident(claimed.id)) return false;
+    const sourceSuspicious = this.#known.isSuspicious(claimed.source, current);
+    const circumstances = { timestamp: timestamp(clock.now()), channelOf, caller, sourceSuspicious };
+    const draft = importIncident(claimed, policy().rules[claimed.class], circumstances);
+    await incidents.actor(claimed.id).open([draft]);
+    return true;
   }
 
   /**

@@ -17,7 +17,7 @@ import type { IncidentRecord, RecordChange, TakenEntry } from '../domain/inciden
 import { isAboutDelivery } from '../domain/delivery.ts';
 import { isAboutRecovery } from '../domain/recovery.ts';
 
-const STAYING: readonly EntryEvent[] = ['incident.recurred', 'incident.carried'];
+const STAYING: readonly EntryEvent[] = ['incident.recurred', 'incident.carried', 'incident.imported'];
 
 /** The events with which an incident enters a state: its report and commands, not a further report. */
 const ENTERING: ReadonlySet<string> = new Set(

@@ -37,6 +37,8 @@ const EVENT_AT = '{"timestamp":"2026-11-22T07:12:00.123Z","event":"'.length;
 const REPORTED = 'incident.rep';
 const RECURRED = 'incident.rec';
 const CARRIED = 'incident.car';
+const IMPORTED = 'incident.imp';
+const TAKEN: ReadonlySet<string> = new Set([REPORTED, RECURRED, CARRIED, IMPORTED]);
 
 export class EarlyIndex {
   readonly #filter = new Uint8Array(FILTER_BITS / 8);
@@ -93,7 +95,7 @@ export class EarlyIndex {
     for await (const lines of readLines(file, 0, to, WINDOW)) {
       for (const { bytes, whole } of lines) {
         const event = bytes.toString('latin1', EVENT_AT, EVENT_AT + REPORTED.length);
-        if (whole && (event === REPORTED || event === RECURRED || event === CARRIED)) this.#takeLine(bytes);
+        if (whole && TAKEN.has(event)) this.#takeLine(bytes);
       }
       onProgress((lines.at(-1)?.offset ?? 0) / to);
       if (isStopped()) return;
@@ -144,6 +146,8 @@ export class EarlyIndex {
           keysOwner(record.reported_by as string | undefined),
           record.source_suspicious === true,
         );
+      } else if (entry.event === 'incident.imported') {
+        this.#takeReport(entry.data.report, '', entry.data.record.source_suspicious === true);
       } else if (entry.event === 'incident.reported') {
         const { report, principal, source_suspicious: isSuspicious } = entry.data;
         this.#takeReport(report, keysOwner(principal), isSuspicious === true);

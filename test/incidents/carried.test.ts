@@ -9,6 +9,7 @@ import type { EntryOf } from '../../src/domain/entries.ts';
 import { fold, type Incident } from '../../src/domain/incident.ts';
 import { shownLine } from '../../src/domain/withheld.ts';
 import { Archivist, type ArchiveOutcome } from '../../src/incidents/archivist.ts';
+import { EarlyIndex } from '../../src/projections/early-index.ts';
 import { RequestTags } from '../../src/incidents/request-tag.ts';
 import { parseTargetUrl } from '../../src/policy/target-url.ts';
 import { HASH } from '../support/audit-log.ts';
@@ -108,6 +109,8 @@ describe('An unresolved incident in an old segment', () => {
     await verifyChain([...log.sealed, log.fileOf(Infinity)], HASH, (entries) => proof.take(entries));
     expect(await proof.end(rest, [])).to.equal(undefined);
     expect(await proof.endLater(rest)).to.equal(undefined);
+    const single = projections.incidentProof(log);
+    for (const id of listed()) expect(await single.difference(id)).to.equal(undefined);
   };
   const carriedEntries = async (): Promise<readonly EntryOf<'incident.carried'>[]> => {
     const found: EntryOf<'incident.carried'>[] = [];
@@ -293,6 +296,98 @@ describe('An unresolved incident in an old segment', () => {
     expect(fold(known, entry!).incident.version).to.equal(entry!.data.version);
     const forged = { ...entry!, data: { ...entry!.data, record: { ...entry!.data.record, note: 'nothing happened' } } };
     expect(() => fold(known, forged)).to.throw('it carries over another state than there was');
+  });
+
+  it('that was imported is rebuilt from the log, carried over, and leaves like any other', async () => {
+    const claimed = {
+      id: 'INC-20260301-120000-0001',
+      created_at: '2026-03-01T12:00:00Z',
+      class: 'model_behavior_anomaly',
+      severity: 'low',
+      source: 'gpu-integrity-watch',
+      description: 'drift',
+      containment_actions: ['quarantine_model', 'log_alert'],
+    } as const;
+    const states = ['contained', 'acknowledged', 'open', 'resolved', 'containment_failed'] as const;
+    const imported = states.map((state, n) => ({ ...claimed, id: `${claimed.id.slice(0, -1)}${n}`, state }));
+    expect(await recording.recorder.import(imported)).to.deep.equal({ imported: 5, skipped: 0 });
+    expect(await recording.recorder.import(imported)).to.deep.equal({ imported: 0, skipped: 5 });
+    expect(recording.carriedOut).to.deep.equal([]);
+    expect(recording.projections.posture.of('quarantine_model')).to.deep.include({
+      holders: 3,
+      counts: { needs_person: 3 },
+    });
+    await expectSameAfterRebuild();
+    await expectProved();
+    await fill(40);
+    const before = shown();
+    const { carried } = await archive();
+    expect(carried).to.equal(4);
+    expect(shown()).to.deep.equal(before);
+    await expectProved();
+    await expectSameAfterRebuild();
+    for (const { id, state } of imported)
+      if (state !== 'resolved') await recording.recorder.perform('resolve', { id, caller: operator('ada') });
+    expect(recording.projections.posture.of('quarantine_model').holders).to.equal(0);
+    await expectSameAfterRebuild();
+    await expectProved();
+  });
+
+  it('is known by its keys before the log is read', async () => {
+    const id = await old();
+    await fill(40);
+    await archive();
+    expect(recording.log.fileOf(1).first).to.be.greaterThan(1);
+    const early = new EarlyIndex();
+    await early.read(recording.log, () => false);
+    const { class: ofClass, source, description } = recording.incident(id)!;
+    const same = { class: ofClass, source, description, dedup_key: 'same' };
+    expect(early.isNewDedupKey(same, '')).to.equal(false);
+    expect(early.isNewDedupKey({ ...same, dedup_key: 'another' }, '')).to.equal(true);
+    const tags = new RequestTags(HASH.digest('requests of reports'));
+    const isNew = (key: string): boolean => {
+      const request = { key, fingerprint: 'f' };
+      return early.isNewRequest(tags.of(source, request), request);
+    };
+    expect([isNew('first'), isNew('second'), isNew('third')]).to.deep.equal([false, false, true]);
+  });
+
+  it('that does not fit in an entry keeps its segment, and says so', async () => {
+    // Each character takes six bytes in the log.
+    const large = { ...report, dedup_key: 'large', evidence: { text: '\u0085'.repeat(100_000) } };
+    const { id } = (await recording.recorder.report(large)).incident;
+    await recording.recorder.report(large);
+    await fill(40);
+    const before = recording.log.status.entries;
+    const { staying, carried } = await archive();
+    expect(staying[0]?.reason).to.match(
+      /^incident INC-\S+ is not resolved, and can't be carried over: the entry would be longer than/,
+    );
+    expect(carried).to.equal(0);
+    expect(recording.log.status.state).to.equal('open');
+    expect(recording.log.status.entries).to.be.at.least(before);
+    expect(recording.incident(id)).to.include({ occurrences: 2 });
+    await expectSameAfterRebuild();
+  });
+
+  it('waits for the next run when there are too many of them', async () => {
+    const ids: string[] = [];
+    for (let n = 0; n < 5; n++) ids.push((await recording.recorder.report(report)).incident.id);
+    await fill(40);
+    const { log, projections, incidents, clock } = recording;
+    const few = new Archivist({ log, projections, incidents, clock, isVerified: () => true, mostCarried: 3 });
+    const first = await few.archive(clock.now() - 24 * HOUR);
+    expect(first.carried).to.equal(3);
+    expect(first.staying[0]?.reason).to.equal(
+      '3 unresolved incidents were carried over in this run; the next one goes on',
+    );
+    await expectSameAfterRebuild();
+    const second = await archive();
+    expect(second.carried).to.equal(2);
+    expect(second.archived[0]).to.include({ first_seq: 1 });
+    for (const id of ids) expect(recording.incident(id)).to.include({ id, state: 'contained' });
+    await expectProved();
+    await expectSameAfterRebuild();
   });
 
   it('is not shown with its requests, nor to anybody with what services said', async () => {

@@ -115,7 +115,7 @@ export const incidentPaths: ZodOpenApiPathsObject = {
       operationId: 'getIncidentHistory',
       tags: ['incidents'],
       summary: 'Read what the audit log says of an incident',
-      description: `The lines of the log, oldest first; \`data.withheld\` names what is left out of one. ${NEXT}`,
+      description: `The lines of the log, oldest first; \`data.withheld\` names what is left out of one. Where earlier ones were archived, an \`incident.carried\` entry has the incident as it was then and says where they are (\`data.earlier\`). ${NEXT}`,
       security: [],
       requestParams: { query: history },
       responses: { 200: response('The entries.', z.array(entry), [EXAMPLE_ENTRY]), ...refusals(400, 404, 410, 503) },

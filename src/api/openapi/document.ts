@@ -6,6 +6,7 @@ import { createDocument } from 'zod-openapi';
 import { VERSION } from '../../version.ts';
 import { accessPaths } from '../access/access.openapi.ts';
 import { archivePaths } from '../archive/archive.openapi.ts';
+import { importPaths } from '../import/import.openapi.ts';
 import { commandPaths } from '../incidents/commands.openapi.ts';
 import { containmentPaths } from '../containment/containment.openapi.ts';
 import { eventPaths } from '../events/events.openapi.ts';
@@ -76,6 +77,7 @@ export const openApiDocument = () =>
       ...policyPaths,
       ...accessPaths,
       ...archivePaths,
+      ...importPaths,
       ...logPaths,
       ...forensicPaths,
       ...healthPaths,

@@ -70,6 +70,7 @@ export const phraseOf = (entry: Entry): string => {
   if (event === 'incident.reported') {
     return data.state === 'contained' ? 'Reported, and contained by policy' : 'Reported';
   }
+  if (event === 'incident.imported') return 'Taken over from another recorder';
   if (event === 'incident.carried') return 'Earlier entries went to the archive';
   return event === 'incident.recurred' ? 'Reported again' : spelled(event.replace('.', ' '));
 };

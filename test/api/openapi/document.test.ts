@@ -2,6 +2,7 @@ import { copyFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { expect } from 'chai';
+import { IMPORT_EXAMPLE } from '../../../src/api/import/import.openapi.ts';
 import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../../machines/commands.ts';
 import { routesOf } from '../../../src/api/app.ts';
 import { openApiDocument } from '../../../src/api/openapi/document.ts';
@@ -294,6 +295,7 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     expect((await send()).status).to.equal(200);
   },
   'POST /api/v1/archive': ({ send }) => send('', { body: ARCHIVE }),
+  'POST /api/v1/import': ({ send }) => send('', { body: IMPORT_EXAMPLE }),
   'POST /api/v1/log/acknowledge-damage': async ({ send, service, policy }) => {
     rmSync(join(policy, '../audit.jsonl.checkpoint'));
     await service.until(async () => (await service.get('/health')).json.audit.findings.length > 0);
@@ -405,6 +407,7 @@ describe('the description of the API', () => {
       const blocked: Readonly<Record<string, object>> = {
         report: REPORT,
         archive: ARCHIVE,
+        import: { incidents: [{ ...IMPORT_EXAMPLE.incidents[0], id: 'INC-20260301-120000-0002' }] },
         confirm: { ...FREEZE, observed: 'released' },
         retry: { action: 'quarantine_model' },
         drill: { class: 'tool_call_burst' },

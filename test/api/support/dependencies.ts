@@ -72,6 +72,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
         reports.push({ report, idempotency });
         return { incident: incident('INC-20261122-000000000002'), change: 'created' };
       },
+      import: async (claimed) => ({ imported: claimed.length, skipped: 0 }),
       perform: async (command, target, expectedVersion) => {
         commands.push({ command, target, expectedVersion });
         if (target.id !== KNOWN.id) throw new RecorderError('not_found', 'incident not found');
