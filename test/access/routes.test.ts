@@ -181,12 +181,13 @@ describe('the roles', () => {
         });
         if (!isRead) continue;
         const mayRead = reads?.includes(role) ?? true;
-        it(`${mayRead ? 'admit' : 'refuse'} ${role} where reads need a token`, async () => {
+        it(`${mayRead && isAllowed ? 'admit' : 'refuse'} ${role} where reads need a token`, async () => {
           const server = await serve(inService({ readAccess: 'token' }));
           for (const binding of BOUND) {
             const answer = await tried(server, route, nameOf(role, binding));
             const isBroken = binding === 'bound to something else' && bound?.role === role;
             if (!mayRead) expectRefused(answer, reads ?? [], role);
+            else if (!isAllowed) expectRefused(answer, needs ?? [], role);
             else if (isBroken) expectOutOfBounds(answer, role, bound.to);
             else expectAllowed(answer);
           }

@@ -73,6 +73,8 @@ describe('the console: people with tokens of their own', () => {
     const dialog = tab.getByRole('dialog', { name: `Acknowledge ${id}` });
     await dialog.getByText('Acknowledge needs the role operator; you are eve (auditor).').waitFor();
     expect(await dialog.getByRole('button', { name: 'Acknowledge' }).isDisabled()).to.equal(true);
+    await dialog.getByRole('textbox').press('Control+Enter');
+    expect(await dialog.getByRole('button', { name: 'Acknowledge' }).isDisabled()).to.equal(true);
     expect(await violations(tab)).to.deep.equal([]);
     await tab.keyboard.press('Escape');
     await shot(tab, 'auditor');

@@ -37,6 +37,8 @@ export const BulkDialog = ({ command, ids }: BulkCommand) => {
 
   const start = async (event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> => {
     event.preventDefault();
+    // The keyboard reaches the form although the button is disabled.
+    if (obstacle !== undefined) return;
     const known = new Map<string, CommandAnswer>();
     setAnswers(known);
     setUnderWay(true);
