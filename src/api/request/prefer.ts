@@ -8,8 +8,6 @@
 /** The longest wait that is honoured, in seconds. It is an upper bound, so a shorter wait honours a longer one. */
 const LONGEST_WAIT = 40;
 
-/** One preference: what is between two commas, unless they are in quotation marks. */
-const PREFERENCES = /(?:"(?:[^"\\]|\\.)*"|[^,"])+/g;
 const TOKEN = String.raw`[!#$%&'*+.^_\x60|~\w-]+`;
 const PREFERENCE = new RegExp(
   String.raw`^[ \t]*(${TOKEN})(?:[ \t]*=[ \t]*(?:(${TOKEN})|"((?:[^"\\]|\\.)*)"))?[ \t]*(?:;|$)`,
@@ -22,7 +20,7 @@ const PREFERENCE = new RegExp(
  */
 export function preferredWait(header: string | undefined): number | undefined {
   if (header === undefined) return undefined;
-  for (const preference of header.match(PREFERENCES) ?? []) {
+  for (const preference of preferencesIn(header)) {
     const [, name = '', token, quoted] = PREFERENCE.exec(preference) ?? [];
     if (name.toLowerCase() !== 'wait') continue;
     const value = token ?? quoted?.replaceAll(/\\(.)/g, '$1') ?? '';
@@ -30,4 +28,20 @@ export function preferredWait(header: string | undefined): number | undefined {
     return seconds === 0 ? undefined : Math.min(seconds, LONGEST_WAIT);
   }
   return undefined;
+}
+
+/** The preferences in a header: what is between commas that are not in quotation marks. */
+function* preferencesIn(header: string): Generator<string> {
+  let begin = 0;
+  let isQuoted = false;
+  for (let at = 0; at < header.length; at++) {
+    const character = header[at];
+    if (character === '"') isQuoted = !isQuoted;
+    else if (isQuoted && character === '\\') at++;
+    else if (!isQuoted && character === ',') {
+      yield header.slice(begin, at);
+      begin = at + 1;
+    }
+  }
+  yield header.slice(begin);
 }
