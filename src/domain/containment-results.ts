@@ -36,11 +36,15 @@ export function resultsAfter(
   actions: readonly DeliveryRecord[],
   timestamp: string,
 ): readonly ContainmentResult[] {
-  return actions.flatMap((delivery) => {
-    const known = results.find(({ action }) => action === delivery.action);
+  const after: ContainmentResult[] = [];
+  for (const delivery of actions) {
     const isUnchanged = delivery.status === 'superseded' || earlier.includes(delivery);
-    return (isUnchanged ? known : resultOf(delivery, timestamp)) ?? [];
-  });
+    const result = isUnchanged
+      ? results.find(({ action }) => action === delivery.action)
+      : resultOf(delivery, timestamp);
+    if (result !== undefined) after.push(result);
+  }
+  return after;
 }
 
 /** The result of a delivery that has just changed; undefined while its outcome is not known. */
