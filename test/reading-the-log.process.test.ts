@@ -136,6 +136,54 @@ describe('a service that reads a long log without a database', function () {
     await service.end();
   });
 
+  it('counts and recognises reports as it did before, or says that it does not know yet', async () => {
+    const home = copy();
+    const policy = join(home.directory, 'policy.yaml');
+    writeFileSync(
+      policy,
+      `version: 1
+rules: { manifest_mismatch: { repeat: { same: [source, description], within: 1h } } }
+escalate: [{ class: forbidden_airlock_request, reports: 3, within: 600s, to: critical }]
+`,
+    );
+    const env = { CONTAINMENT_POLICY_PATH: policy };
+    const first = await start(home, { whileReading: true, env });
+    await untilReady(first);
+    const lasting = { ...QUIET, class: 'manifest_mismatch' };
+    const { id } = (await first.report(lasting)).json;
+    await first.report(QUIET);
+    await first.end();
+    for (const name of readdirSync(home.directory)) if (name.includes('.sqlite')) rmSync(join(home.directory, name));
+
+    const service = await start(home, { whileReading: true, env });
+    const errors = new Set<string>();
+    const sent = async (body: Readonly<Record<string, unknown>>): ReturnType<RunningService['report']> => {
+      for (;;) {
+        const answer = await service.report(body);
+        if (answer.status !== 503) return answer;
+        errors.add(String(answer.json.error).replace(/\d+ %/, 'N %'));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    };
+    const recurred = sent(lasting);
+    const [second, third] = [(await sent(QUIET)).json, (await sent(QUIET)).json];
+    expect(await isReady(service), 'that was before the end').to.equal(false);
+    expect([second.severity, third.severity]).to.deep.equal(['medium', 'critical']);
+    expect(third.escalated_by).to.include({ reports: 3, within_ms: 600_000 });
+    const other = await sent({ ...lasting, source: 'another-source' });
+    expect(other.status).to.equal(201);
+    const { status, json } = await recurred;
+    expect([status, json.id, json.occurrences]).to.deep.equal([200, id, 2]);
+    expect([...errors]).to.include.members([
+      'reading the log, N %: how many reports of this class came is not known yet',
+      'reading the log, N %: whether this report repeats another is not known yet',
+    ]);
+    await untilReady(service);
+    expect((await service.report(QUIET)).json.severity).to.equal('critical');
+    await service.end();
+    await home.expectSound();
+  });
+
   it('sends a webhook that is new what is reported meanwhile', async () => {
     const target = await Target.listen();
     try {

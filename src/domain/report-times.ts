@@ -10,7 +10,7 @@ import type { IncidentClass } from '../../machines/vocabulary.ts';
 import type { DraftOf, EntryOf } from './entries.ts';
 
 /** How many reports of a class are remembered: no rule of escalation counts more. */
-export const MOST_REPORTS = 1000;
+export const MOST_REPORTS = 500;
 
 export type ReportEntry = EntryOf<'incident.reported'> | EntryOf<'incident.recurred'>;
 

@@ -7,7 +7,13 @@
 import { CLASSES, type IncidentClass } from '../../machines/vocabulary.ts';
 import type { ArchivedData, RepeatNote } from '../domain/entries.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
-import { countedIn, type RecentReports as Recent, type ReportEntry, ReportTimes } from '../domain/report-times.ts';
+import {
+  countedIn,
+  MOST_REPORTS,
+  type RecentReports as Recent,
+  type ReportEntry,
+  ReportTimes,
+} from '../domain/report-times.ts';
 import type { Database, Statement } from './database.ts';
 
 /** The latest report with certain values. */
@@ -103,7 +109,7 @@ export class RecentReports {
     this.#write.run(ANY, bytesOf([latest.timestamp, latest.time]));
     for (const name of this.#changed) {
       const { seqs, times } = this.#times.recentOf(name);
-      this.#write.run(name, bytesOf([...seqs, ...times]));
+      this.#write.run(name, bytesOf([...seqs.slice(-MOST_REPORTS), ...times.slice(-MOST_REPORTS)]));
     }
     this.#changed.clear();
   }

@@ -37,9 +37,9 @@ describe('escalate in a policy', () => {
   const one = (text: string): string => `escalate:\n  - { ${text} }\n`;
   const REFUSED: readonly (readonly [text: string, fault: RegExp])[] = [
     [one('class: x, reports: 3, within: 1m, to: high'), /^3: escalate\[0\]\.class: unknown class "x"; allowed: attest/],
-    [one('class: tool_call_burst, reports: 0, within: 1m, to: high'), /reports: must be a whole number from 1 to 1000/],
-    [one('class: tool_call_burst, reports: 1001, within: 1m, to: high'), /must be a whole number from 1 to 1000/],
-    [one('class: tool_call_burst, reports: 2.5, within: 1m, to: high'), /must be a whole number from 1 to 1000/],
+    [one('class: tool_call_burst, reports: 0, within: 1m, to: high'), /reports: must be a whole number from 1 to 500/],
+    [one('class: tool_call_burst, reports: 501, within: 1m, to: high'), /must be a whole number from 1 to 500/],
+    [one('class: tool_call_burst, reports: 2.5, within: 1m, to: high'), /must be a whole number from 1 to 500/],
     [one('class: tool_call_burst, reports: 3, within: 300, to: high'), /within: must be a time from 1s to 24h/],
     [one('class: tool_call_burst, reports: 3, within: 25h, to: high'), /within: must be a time from 1s to 24h/],
     [
