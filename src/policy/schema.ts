@@ -96,7 +96,7 @@ const guard = closed('key', {
 const expected = z
   .array(guard, { error: ({ input }) => `must be a list of guards ({source, every}), found ${shown(input)}` })
   .check(
-    z.maxLength(MOST_EXPECTED, { error: `must have at most ${MOST_EXPECTED} guards` }),
+    z.maxLength(MOST_EXPECTED, { ...evenIfItemsAreFaulty, error: `must have at most ${MOST_EXPECTED} guards` }),
     z.superRefine((list, context) => {
       const sources = (Array.isArray(list) ? list : []).map((one) => (one as { source?: unknown } | null)?.source);
       for (const [index, source] of sources.entries()) {

@@ -81,7 +81,12 @@ const statuses = (some: string) =>
         .check(z.gte(FAILURES.least, { error: faultOfStatus }), z.lte(FAILURES.most, { error: faultOfStatus })),
       { error: ({ input }) => `must be a list of statuses, such as ${some}, or [] for none, found ${shown(input)}` },
     )
-    .check(z.maxLength(FAILURES.most - FAILURES.least + 1, { error: 'lists more statuses than there are' }));
+    .check(
+      z.maxLength(FAILURES.most - FAILURES.least + 1, {
+        ...evenIfItemsAreFaulty,
+        error: 'lists more statuses than there are',
+      }),
+    );
 
 const endpoint = closed('key', { url, action: word });
 
@@ -205,7 +210,9 @@ export const notify = z
           .array(oneOf('event', NOTIFIED_EVENTS), {
             error: ({ input }) => `must be a list of events, found ${shown(input)}`,
           })
-          .check(z.minLength(1, { error: 'must name an event; leave it out for all of them' })),
+          .check(
+            z.minLength(1, { ...evenIfItemsAreFaulty, error: 'must name an event; leave it out for all of them' }),
+          ),
       ),
       heartbeat: z.optional(duration('1s', '24h')),
     }),
@@ -215,7 +222,7 @@ export const notify = z
     },
   )
   .check(
-    z.maxLength(MOST_WEBHOOKS, { error: `must have at most ${MOST_WEBHOOKS} webhooks` }),
+    z.maxLength(MOST_WEBHOOKS, { ...evenIfItemsAreFaulty, error: `must have at most ${MOST_WEBHOOKS} webhooks` }),
     z.superRefine((webhooks, context) => {
       const known = new Set<string>();
       for (const [index, webhook] of (Array.isArray(webhooks) ? webhooks : []).entries()) {

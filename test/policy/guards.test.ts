@@ -75,6 +75,9 @@ describe('guards, heartbeats, drills and runbooks in the policy', () => {
     expect(faultsOf('expect: [{ source: " a", every: 5m }]')[0]).to.contain('must not begin or end with a space');
     expect(faultsOf('expect: [{ source: a, every: 5m }, { source: a, every: 1m }]')[0]).to.contain('is listed before');
     expect(faultsOf('expect: [{ source: a, every: 5m, often: 1 }]')[0]).to.contain('unknown key "often"');
+    // What only looks like a list has no length that can be compared.
+    expect(faultsOf('expect: { length: {} }')[0]).to.contain('must be a list of guards');
+    expect(faultsOf('notify: { length: {} }')[0]).to.contain('must be a list of webhooks');
     expect(faultsOf('expect: runtime-attestor')[0]).to.contain('must be a list of guards');
     const many = Array.from({ length: 33 }, (_, n) => `{ source: s${n}, every: 5m }`).join(', ');
     expect(faultsOf(`expect: [${many}]`)[0]).to.contain('at most 32 guards');
