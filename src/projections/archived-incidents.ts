@@ -62,7 +62,10 @@ export class ArchivedIncidents {
       SELECT id FROM incidents WHERE number IN (${BEGUN}) AND state = 'resolved' AND drill = 1 LIMIT 1`);
     this.#straying = database.prepare(`
       SELECT incident FROM entries JOIN incidents ON number = incident
-      WHERE incident BETWEEN ?1 AND ?2 AND seq BETWEEN ?3 AND ?4 AND base <= ?4 LIMIT 1`);
+      WHERE incident IN (
+        SELECT number FROM incidents WHERE number BETWEEN ?1 AND ?2
+        UNION SELECT number FROM incidents WHERE base <> number AND base BETWEEN ?1 AND ?2
+      ) AND seq BETWEEN ?3 AND ?4 AND base <= ?4 LIMIT 1`);
     this.#kinds = database.prepare(`
       SELECT class, rank, drill > 0 AS drills, count(*) AS incidents,
         ${ENTERED_STATES.map((state) => `count(document ->> '$.${state}_at') AS ${state}`).join(', ')}

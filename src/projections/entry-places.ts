@@ -20,6 +20,7 @@ export class EntryPlaces {
   readonly #stray: Statement;
   readonly #adopt: Statement;
   readonly #forget: Statement;
+  readonly #anyStray: Statement;
   readonly #dropStrays: Statement;
 
   constructor(database: Database) {
@@ -38,6 +39,7 @@ export class EntryPlaces {
       INSERT INTO entries (incident, version, seq, offset, length)
       SELECT ?, version, seq, offset, length FROM strays WHERE id = ?`);
     this.#forget = database.prepare('DELETE FROM strays WHERE id = ?');
+    this.#anyStray = database.prepare('SELECT 1 FROM strays LIMIT 1');
     this.#dropStrays = database.prepare('DELETE FROM strays');
   }
 
@@ -57,7 +59,11 @@ export class EntryPlaces {
     this.#forget.run(id);
   }
 
-  /** Forgets the entries about incidents that have left the record: nothing carries them over any more. */
+  hasStrays(): boolean {
+    return this.#anyStray.get() !== undefined;
+  }
+
+  /** Forgets all of them. */
   dropStrays(): void {
     this.#dropStrays.run();
   }

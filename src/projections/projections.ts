@@ -280,10 +280,25 @@ export class Projections {
 
   /** Ends catching up: the log has been read to its end, and what is written from now on is applied at once. */
   caughtUp(): void {
+    this.dropStrays();
     if (!this.flush()) return;
     this.#unfinished = false;
     this.#reading = undefined;
     this.#fault = undefined;
+  }
+
+  /**
+   * Forgets entries about incidents that are not on record, when the log was read to its end: they left with their
+   * segments, and nothing carries them over any more.
+   */
+  dropStrays(): void {
+    try {
+      if (!this.#places.hasStrays()) return;
+      this.#database.begin();
+      this.#places.dropStrays();
+    } catch {
+      // No room: they are dropped after the next start.
+    }
   }
 
   /** Commits what was applied; false when there was no room for it, as `fault` says. */
@@ -475,7 +490,6 @@ export class Projections {
     this.#snapshots.end('incidents leave the record');
     this.activity.leave(data);
     this.#archive.leave(data, time, this.statistics);
-    this.#places.dropStrays();
     this.#sources.leave();
     this.#reports.leave(data);
     this.#posture.leave(data);
