@@ -223,6 +223,7 @@ const DRIVES: Readonly<Record<string, Drive>> = {
   'GET /api/v1/machines/incident': inEveryFormat,
   'GET /api/v1/machines/delivery': inEveryFormat,
   'GET /api/v1/policy': ask,
+  'GET /api/v1/access/me': ask,
   'GET /api/v1/events': async ({ service, hold }) => {
     const reader = await EventReader.open({ port: service.port, path: '/api/v1/events?after=0' });
     await reader.received(1);
