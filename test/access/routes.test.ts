@@ -33,6 +33,7 @@ const OF_INCIDENT: Row = { ...READER, query: `?id=${KNOWN.id}` };
 const POSTURE: readonly Role[] = ['reader', 'implementer'];
 const OPERATOR: Row = { needs: ['operator'], body: { id: KNOWN.id } };
 const CONFIRMED = { action: 'freeze_agent', directive: 'engage' };
+const RECOVERY: Row = { needs: ['recovery'], body: { incident_id: KNOWN.id } };
 const ADMIN: Row = { needs: ['admin'] };
 
 const TABLE: Readonly<Record<string, Row>> = {
@@ -73,6 +74,16 @@ const TABLE: Readonly<Record<string, Row>> = {
     bound: { role: 'implementer', to: 'actions' },
   },
   'POST /api/v1/containment/retry': { ...OPERATOR, body: { action: 'freeze_agent' } },
+  'POST /api/v1/recovery/ack': RECOVERY,
+  'POST /api/v1/recovery/reattest': RECOVERY,
+  'POST /api/v1/recovery/waive': { ...ADMIN, body: { incident_id: KNOWN.id, reason: 'a test' } },
+  'GET /api/v1/recovery/status': { reads: ['reader', 'recovery'] },
+  'POST /api/v1/heartbeat': {
+    needs: ['reporter'],
+    body: { source: 'tool-firewall' },
+    bound: { role: 'reporter', to: 'sources' },
+  },
+  'POST /api/v1/drill': { needs: ['operator', 'admin'], body: { class: 'prompt_injection' } },
   'POST /api/v1/webhooks/retry': { ...OPERATOR, body: { webhook: 'http://127.0.0.1:9/', seq: 1 } },
   'POST /api/v1/archive': { ...ADMIN, body: { before: '2020-01-01T00:00:00Z' } },
   'POST /api/v1/log/acknowledge-damage': { ...ADMIN, body: { finding: 'checkpoint_removed' } },

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import type { Role, Rule } from '../../machines/vocabulary.ts';
+import { HOUR } from '../../src/clock.ts';
 import type { AttestationEvidence } from '../../src/domain/attestation-evidence.ts';
 import type { Caller } from '../../src/domain/caller.ts';
 import type { RecoveryMessage } from '../../src/domain/decide-recovery.ts';
@@ -164,8 +165,11 @@ describe('the recovery of an incident on record', () => {
     });
 
     it('by nobody who reported it, first or again', async () => {
-      const { id } = await report('manifest_mismatch', CANARY, { dedup_key: 'same' });
-      await report('manifest_mismatch', ADA, { dedup_key: 'same' });
+      const { id } = await report('manifest_mismatch');
+      // Keys never lead from one principal's report to another's incident; the machine takes whatever is about it.
+      const again = { class: 'manifest_mismatch', source: 'canary-tripwire', description: 'x' } as const;
+      const recurrence = { type: 'recur', report: again, rule: rules.manifest_mismatch, attentionAfter: HOUR } as const;
+      await recording.incidents.actor(id).send(recurrence, { caller: ADA });
       for (const name of ['canary', 'ada']) {
         const { status, message } = await refusalOf(recoveries().acknowledge(id, as(name, 'recovery')));
         expect(status).to.equal(403);

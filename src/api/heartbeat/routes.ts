@@ -1,9 +1,8 @@
-import type { Principal } from '../../access/principal.ts';
-import { RecorderError } from '../../errors.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import { admittedIn } from '../middleware/authentication.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
+import { requireBound } from '../request/bounds.ts';
 import { callerOf } from '../request/caller.ts';
 import { readBody } from '../request/read.ts';
 import { respondJson } from '../respond.ts';
@@ -20,15 +19,8 @@ export const heartbeatRoutes = (
     before: command('reporter'),
     handle: async (ctx) => {
       const { source } = readBody(ctx, heartbeatSchema, HEARTBEAT_REQUIRED);
-      requireBound(admittedIn(ctx).principal, source);
+      requireBound(admittedIn(ctx), { source });
       respondJson(ctx, 200, JSON.stringify(await guards.heartbeat(source, callerOf(ctx))));
     },
   },
 ];
-
-/** @throws RecorderError `forbidden` for a source that a principal is not bound to */
-function requireBound({ name, sources }: Principal, source: string): void {
-  if (sources === undefined || sources.includes(source)) return;
-  const message = `forbidden: ${name} may not speak for this source; allowed: ${sources.join(', ') || 'none'}`;
-  throw new RecorderError('forbidden', message, { fields: { allowed: sources } });
-}

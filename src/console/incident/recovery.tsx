@@ -4,6 +4,7 @@ import type { RecoveryStep } from '../../../machines/vocabulary.ts';
 import type { Incident } from '../../domain/incident.ts';
 import type { IncidentRecovery, RecoveryStamp } from '../../domain/recovery.ts';
 import { pathOfAct, RECOVERY_ACTS, type RecoveryAct, WAIVER, whoMay } from '../../domain/recovery-steps.ts';
+import { obstacleFor } from '../identity.ts';
 import { announce } from '../live-region.ts';
 import { NotSent, perform } from '../operator.ts';
 import { Dialog } from '../parts/dialog.tsx';
@@ -49,7 +50,12 @@ export const Recovery = ({ incident: { id, state, recovery }, isNow }: RecoveryP
           <li class="delivery">
             <strong>Or waive it</strong>
             <span class="detail">It is recorded and alerted. Who may: {whoMay(WAIVER)}.</span>
-            <button type="button" onClick={() => setWaiving(true)}>
+            <button
+              type="button"
+              disabled={obstacleFor(WAIVER.roles) !== undefined}
+              title={hintOf(obstacleFor(WAIVER.roles))}
+              onClick={() => setWaiving(true)}
+            >
               Waive recovery…
             </button>
           </li>
@@ -179,6 +185,8 @@ const take = async (act: RecoveryAct, id: string, fields: object = {}): Promise<
   }
 };
 
+const hintOf = (obstacle: string | undefined): string | undefined => obstacle && `This ${obstacle}`;
+
 interface ActButtonProps {
   readonly act: RecoveryAct;
   readonly id: string;
@@ -188,6 +196,7 @@ interface ActButtonProps {
 const ActButton = ({ act, id, label }: ActButtonProps) => {
   const [isUnderWay, setUnderWay] = useState(false);
   const [refusal, setRefusal] = useState<string>();
+  const obstacle = obstacleFor(act.roles);
   const start = async (): Promise<void> => {
     setRefusal(undefined);
     setUnderWay(true);
@@ -196,7 +205,12 @@ const ActButton = ({ act, id, label }: ActButtonProps) => {
   };
   return (
     <>
-      <button type="button" disabled={isUnderWay} onClick={() => void start()}>
+      <button
+        type="button"
+        disabled={isUnderWay || obstacle !== undefined}
+        title={hintOf(obstacle)}
+        onClick={() => void start()}
+      >
         {label}
       </button>
       {refusal !== undefined && (

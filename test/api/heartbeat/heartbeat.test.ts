@@ -21,8 +21,10 @@ describe('who may send a heartbeat', () => {
     expect([status, body]).to.deep.equal([
       403,
       {
-        error: 'forbidden: attestor may not speak for this source; allowed: runtime-attestor',
-        allowed: ['runtime-attestor'],
+        error: 'forbidden: as reporter, attestor is bound to the sources runtime-attestor, not canary-tripwire',
+        needs: ['reporter'],
+        roles: ['reporter'],
+        sources: ['runtime-attestor'],
       },
     ]);
     expect((await asked({ name: 'any', roles: ['reporter'] }, 'canary-tripwire')).status).to.equal(200);
