@@ -36,7 +36,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['access'],
   ['projections'],
   ['incidents'],
-  ['containment'],
+  ['containment', 'forensic'],
   ['client', 'config.ts', 'health.ts', 'process-log.ts', 'process-output.ts'],
   ['metrics', 'local-use.ts'],
   ['api', 'cli', 'console'],

@@ -13,10 +13,20 @@ import {
   incidentMachine,
   type ActionParams,
   type IncidentContext,
+  type ChartRule,
   type IncidentEvent,
+  missingSteps,
 } from './incident.ts';
 import { type NextTransition, transitionsFrom } from './transitions.ts';
-import { ACTIONS, type ContainmentAction, type Directive, type Rule, type State } from './vocabulary.ts';
+import {
+  ACTIONS,
+  type ContainmentAction,
+  type Directive,
+  type RecoveryStep,
+  type Rule,
+  type State,
+  stepsOf,
+} from './vocabulary.ts';
 
 export type IncidentSnapshot = SnapshotFrom<typeof incidentMachine>;
 
@@ -34,6 +44,8 @@ export interface RefusedCommand {
   readonly state: State;
   readonly allowed: readonly CommandName[];
   readonly transitions: readonly NextTransition[];
+  /** What the incident's recovery still needs, when that is why. */
+  readonly missing?: readonly RecoveryStep[];
 }
 
 export type Decision =
@@ -67,8 +79,8 @@ export const begin = (rule: Rule): Beginning =>
 const BEGINNINGS = new Memo<Beginning>();
 
 /** Rules with the same key are the same to the chart. */
-export const ruleKey = ({ auto_contain, actions }: Pick<Rule, 'auto_contain' | 'actions'>): string =>
-  `${auto_contain} ${actions.join(' ')}`;
+export const ruleKey = ({ auto_contain, actions, recovery }: ChartRule): string =>
+  `${auto_contain} ${actions.join(' ')}${recovery === undefined ? '' : ` recovery ${stepsOf(recovery).join(' ')}`}`;
 
 /** The part of a snapshot that a decision depends on. */
 export interface Situation {
@@ -79,10 +91,11 @@ export interface Situation {
 
 /** What an event leads to. Pure: it carries out nothing. */
 export function decide({ value, context }: Situation, event: IncidentEvent): Decision {
-  const { auto_contain, actions, occurrences, standings } = context;
+  const { auto_contain, actions, occurrences, standings, recovery } = context;
   const asked = wordsOf(event);
   const state = stateOf({ value });
-  const key = `${state} ${asked} ${auto_contain} ${occurrences} ${actions.join(' ')} ${JSON.stringify(standings)}`;
+  const recovering = recovery === undefined ? '' : JSON.stringify(recovery);
+  const key = `${state} ${asked} ${auto_contain} ${occurrences} ${actions.join(' ')} ${JSON.stringify(standings)} ${recovering}`;
   return DECISIONS.to(key, () => askChart(snapshotOf(state, context), event));
 }
 
@@ -103,8 +116,27 @@ function askChart(snapshot: IncidentSnapshot, event: IncidentEvent): Decision {
   }
   const state = stateOf(snapshot);
   if (TARGETS.get(event.type)?.has(state)) return { kind: 'unchanged' };
-  const transitions = transitionsFrom(incidentMachine, snapshot);
-  return { kind: 'refused', state, allowed: allowedIn(snapshot), transitions };
+  const missing = event.type === 'resolve' ? missingSteps(snapshot.context) : [];
+  const refused = {
+    kind: 'refused',
+    state,
+    allowed: allowedIn(snapshot),
+    transitions: transitionsOf(snapshot),
+  } as const;
+  return missing.length === 0 ? refused : { ...refused, missing };
+}
+
+/** Why an incident can't be resolved whose recovery is not complete. */
+export const RECOVERY_INCOMPLETE = 'recovery is incomplete';
+
+/** What each event would do now. Of what can't be resolved yet, with what its recovery still needs. */
+function transitionsOf(snapshot: IncidentSnapshot): readonly NextTransition[] {
+  const missing = missingSteps(snapshot.context);
+  return transitionsFrom(incidentMachine, snapshot).map((one) =>
+    one.event === 'resolve' && !one.allowed && missing.length > 0
+      ? { ...one, reason: RECOVERY_INCOMPLETE, missing }
+      : one,
+  );
 }
 
 /** The commands that would move the incident now. */
@@ -113,7 +145,7 @@ export const allowedIn = (snapshot: IncidentSnapshot): readonly CommandName[] =>
 
 /** Every event of the chart: where it leads now, or why it is not allowed. */
 export const transitionsIn = ({ value, context }: Situation): readonly NextTransition[] =>
-  transitionsFrom(incidentMachine, snapshotOf(stateOf({ value }), context));
+  transitionsOf(snapshotOf(stateOf({ value }), context));
 
 /** The states that each event leads to from anywhere, read from the chart. */
 const TARGETS: ReadonlyMap<string, ReadonlySet<State>> = (() => {

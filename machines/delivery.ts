@@ -2,7 +2,8 @@
  * The statechart of one delivery: one containment action of one incident, on its way to the service that carries it out.
  *
  * A pushed delivery begins `pending`. After its first failed attempt it is `delivering`, until it is `confirmed` or has
- * `failed`. A delivery that its service fetches is `recorded` until that service confirms. Whichever of these it is, it
+ * `failed`. A delivery that its service fetches, or that a
+ * person carries out by hand, is `recorded` until somebody confirms it. Whichever of these it is, it
  * is overdue once it was not confirmed in time: the chart knows no clock, so an event says so. A confirmed delivery is
  * `lost` when its service falls silent or contradicts. It `needs_person` when no attempt can help: nothing says what to
  * act on, or its release was refused for good. An operator can have it tried again. A delivery that is no longer needed
@@ -137,7 +138,7 @@ export const deliveryMachine = setup({
       },
     },
     recorded: {
-      description: 'Its service has to come for it.',
+      description: 'Its service has to come for it, or a person does it by hand.',
       on: {
         confirm: CONFIRM,
         refuse: REFUSE,
@@ -187,6 +188,7 @@ const BEGINNINGS: Readonly<Record<Channel, DeliverySituation>> = {
   push: situationOf(initialTransition(deliveryMachine, { via: 'push' })[0]),
   poll: situationOf(initialTransition(deliveryMachine, { via: 'poll' })[0]),
   log: situationOf(initialTransition(deliveryMachine, { via: 'log' })[0]),
+  manual: situationOf(initialTransition(deliveryMachine, { via: 'manual' })[0]),
 };
 
 /** What an event leads to; undefined when the statechart does not take it in this situation. */

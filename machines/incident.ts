@@ -14,12 +14,26 @@
  * and released on entry to `resolved`. The chart has no implementations of them and no clock: the actor provides the
  * implementations, and `transition()` returns the actions without executing them.
  *
+ * A rule may ask for a recovery: until that is complete, `resolve` is not possible. A person acknowledges it
+ * (`acknowledge_recovery`), and the attestor proves the machine: `request_attestation` asks for that, `attest` and
+ * `fail_attestation` say what came of it. Or it is waived. What is done counts for the incident as it is: a further report,
+ * a further action and another outcome of an action make it void.
+ *
  * What becomes of each engaged action comes back as a `delivery` event. The inner states of `contained` sum it up: still
  * `delivering`, `overdue` because one was not confirmed in time, all `confirmed`, or `degraded` because one is broken.
  */
 import { assign, enqueueActions, setup } from 'xstate';
 import type { CommandName } from './commands.ts';
-import type { ContainmentAction, ContainmentStatus, Directive, Rule } from './vocabulary.ts';
+import {
+  type ContainmentAction,
+  type ContainmentStatus,
+  type Directive,
+  RECOVERY_STEPS,
+  type RecoveryRule,
+  type RecoveryStep,
+  type Rule,
+  stepsOf,
+} from './vocabulary.ts';
 
 /**
  * How far an engaged action is: not yet carried out, not confirmed in time, carried out, or broken: it failed, was
@@ -27,6 +41,20 @@ import type { ContainmentAction, ContainmentStatus, Directive, Rule } from './vo
  */
 export type Standing = 'waiting' | 'overdue' | 'confirmed' | 'broken';
 export type Standings = Readonly<Partial<Record<ContainmentAction, Standing>>>;
+
+/** What its rules ask for before an incident may be resolved, and what is done of it. */
+export interface RecoveryContext {
+  readonly required: readonly RecoveryStep[];
+  /** What was done for the incident as it is now. */
+  readonly done: readonly RecoveryStep[];
+  /** Whether somebody waived it, for the incident as it is now. */
+  readonly waived: boolean;
+  /** Whether the attestor is asked, and the outcome is not known yet. */
+  readonly attesting: boolean;
+}
+
+/** What a rule says to the chart. */
+export type ChartRule = Pick<Rule, 'auto_contain' | 'actions' | 'recovery'>;
 
 /** What an incident remembers besides its state: plain JSON. */
 export interface IncidentContext {
@@ -37,6 +65,8 @@ export interface IncidentContext {
   readonly occurrences: number;
   /** How far each engaged action is; empty before containment. */
   readonly standings: Standings;
+  /** Not there while no rule has asked for a recovery. */
+  readonly recovery?: RecoveryContext;
 }
 
 export type IncidentEvent =
@@ -44,13 +74,24 @@ export type IncidentEvent =
   | {
       readonly type: 'recur';
       /** The rule in force for the further report; without it the report is only counted. */
-      readonly rule?: Pick<Rule, 'auto_contain' | 'actions'> | undefined;
+      readonly rule?: ChartRule | undefined;
       /** Whether an acknowledged incident needs attention again. */
       readonly attention?: boolean | undefined;
       /** Actions that can't be carried out from what is reported: if they are broken, they are not asked for again. */
       readonly unable?: readonly ContainmentAction[] | undefined;
     }
-  | { readonly type: 'delivery'; readonly action: ContainmentAction; readonly standing: Standing };
+  | { readonly type: 'delivery'; readonly action: ContainmentAction; readonly standing: Standing }
+  | { readonly type: RecoveryEvent };
+
+/** The events of a recovery. */
+export const RECOVERY_EVENTS = [
+  'acknowledge_recovery',
+  'request_attestation',
+  'attest',
+  'fail_attestation',
+  'waive_recovery',
+] as const;
+export type RecoveryEvent = (typeof RECOVERY_EVENTS)[number];
 
 /** An alert is an entry in the same write as the one that asks for it, and so is carried out with it. */
 const firstStanding = (action: ContainmentAction): Standing => (action === 'log_alert' ? 'confirmed' : 'waiting');
@@ -82,6 +123,49 @@ function askedBy({ standings }: IncidentContext, event: IncidentEvent): readonly
   return auto_contain ? [...broken, ...actions.filter((action) => standings[action] === undefined)] : broken;
 }
 
+/** What is still to be done before an incident may be resolved. */
+export const missingSteps = ({ recovery }: Pick<IncidentContext, 'recovery'>): readonly RecoveryStep[] =>
+  recovery === undefined || recovery.waived ? [] : recovery.required.filter((step) => !recovery.done.includes(step));
+
+/** Whether a step is asked for and not done. */
+const awaits = (context: IncidentContext, step: RecoveryStep): boolean => missingSteps(context).includes(step);
+
+/**
+ * The recovery once the incident is another one: what was done for it counts no more. A request to the attestor stays.
+ * @param rule what is asked for besides
+ */
+function recoveryAgain({ recovery }: IncidentContext, rule?: RecoveryRule): Pick<IncidentContext, 'recovery'> {
+  const asked = stepsOf(rule);
+  if (recovery === undefined && asked.length === 0) return {};
+  const required = RECOVERY_STEPS.filter((step) => asked.includes(step) || recovery?.required.includes(step) === true);
+  return { recovery: { required, done: [], waived: false, attesting: recovery?.attesting ?? false } };
+}
+
+/** The recovery after one of its events. */
+function afterRecovery({ recovery }: IncidentContext, event: string): Pick<IncidentContext, 'recovery'> {
+  if (recovery === undefined) return {};
+  const withStep = (step: RecoveryStep): readonly RecoveryStep[] =>
+    RECOVERY_STEPS.filter((one) => one === step || recovery.done.includes(one));
+  switch (event as RecoveryEvent) {
+    case 'acknowledge_recovery':
+      return { recovery: { ...recovery, done: withStep('acknowledge') } };
+    case 'request_attestation':
+      return { recovery: { ...recovery, attesting: true } };
+    case 'attest':
+      return { recovery: { ...recovery, done: withStep('attest'), attesting: false } };
+    case 'fail_attestation':
+      return { recovery: { ...recovery, attesting: false } };
+    case 'waive_recovery':
+      return { recovery: { ...recovery, waived: true, attesting: false } };
+    default:
+      return {};
+  }
+}
+
+/** What is known of an action: that it was carried out, that it is broken, or nothing yet. */
+const outcomeOf = (standing: Standing | undefined): 'success' | 'failure' | undefined =>
+  standing === 'confirmed' ? 'success' : standing === 'broken' ? 'failure' : undefined;
+
 const holdsActions = ({ standings }: IncidentContext): boolean => Object.keys(standings).length > 0;
 
 export interface ActionParams {
@@ -90,11 +174,22 @@ export interface ActionParams {
 
 const carriedOutElsewhere = (_: unknown, _params: ActionParams): void => {};
 
+/** What every state before the last takes for the recovery. */
+const RECOVERY = {
+  acknowledge_recovery: { guard: 'ackDue', actions: 'note' },
+  request_attestation: { guard: 'proofDue', actions: 'note' },
+  attest: { guard: 'asked', actions: 'note' },
+  fail_attestation: { guard: 'asked', actions: 'note' },
+  waive_recovery: { guard: 'due', actions: 'note' },
+} as const satisfies Readonly<Record<RecoveryEvent, object>>;
+
+const RESOLVE = { guard: 'recovered', target: 'resolved' } as const;
+
 export const incidentMachine = setup({
   types: {
     context: {} as IncidentContext,
     events: {} as IncidentEvent,
-    input: {} as Pick<Rule, 'auto_contain' | 'actions'> | undefined,
+    input: {} as ChartRule | undefined,
   },
   guards: {
     containsByItself: ({ context }) => context.auto_contain || holdsActions(context),
@@ -102,6 +197,11 @@ export const incidentMachine = setup({
     anyOverdue: ({ context }) => containmentStatus(context.standings) === 'overdue',
     allConfirmed: ({ context }) => containmentStatus(context.standings) === 'confirmed',
     asksForNothing: ({ context, event }) => askedBy(context, event).length === 0,
+    recovered: ({ context }) => missingSteps(context).length === 0,
+    due: ({ context }) => missingSteps(context).length > 0,
+    ackDue: ({ context }) => awaits(context, 'acknowledge'),
+    proofDue: ({ context }) => awaits(context, 'attest') && context.recovery?.attesting === false,
+    asked: ({ context }) => context.recovery?.attesting === true,
     canWait: ({ event }) => event.type !== 'recur' || event.attention !== true,
   },
   actions: {
@@ -115,9 +215,11 @@ export const incidentMachine = setup({
       const asked = context.actions.filter((action) => standings[action] === undefined);
       for (const action of asked) enqueue({ type: action, params: { directive: 'engage' } });
       enqueue.assign({ standings: withFirstStandings(standings, asked) });
+      if (asked.length > 0) enqueue.assign(recoveryAgain(context));
     }),
     takeReport: enqueueActions(({ context, event, enqueue }) => {
-      enqueue.assign({ occurrences: context.occurrences + 1 });
+      const asksFor = event.type === 'recur' ? event.rule?.recovery : undefined;
+      enqueue.assign({ occurrences: context.occurrences + 1, ...recoveryAgain(context, asksFor) });
       const asked = askedBy(context, event);
       if (asked.length === 0) return;
       for (const action of asked) enqueue({ type: action, params: { directive: 'engage' } });
@@ -128,12 +230,14 @@ export const incidentMachine = setup({
       for (const action of Object.keys(context.standings) as ContainmentAction[])
         enqueue({ type: action, params: { directive: 'release' } });
     }),
-    noteDelivery: assign({
-      standings: ({ context: { standings }, event }) =>
-        event.type === 'delivery' && Object.hasOwn(standings, event.action)
-          ? { ...standings, [event.action]: event.standing }
-          : standings,
+    noteDelivery: assign(({ context, event }) => {
+      const { standings } = context;
+      if (event.type !== 'delivery' || !Object.hasOwn(standings, event.action)) return {};
+      const { action, standing } = event;
+      const isOther = outcomeOf(standings[action]) !== outcomeOf(standing);
+      return { standings: { ...standings, [action]: standing }, ...(isOther ? recoveryAgain(context) : {}) };
     }),
+    note: assign(({ context, event }) => afterRecovery(context, event.type)),
   },
 }).createMachine({
   id: 'incident',
@@ -143,6 +247,9 @@ export const incidentMachine = setup({
     actions: input?.actions ?? [],
     occurrences: 1,
     standings: {},
+    ...(stepsOf(input?.recovery).length === 0
+      ? {}
+      : { recovery: { required: stepsOf(input?.recovery), done: [], waived: false, attesting: false } }),
   }),
   initial: 'open',
   states: {
@@ -152,8 +259,9 @@ export const incidentMachine = setup({
       on: {
         contain: 'contained',
         acknowledge: 'acknowledged',
-        resolve: 'resolved',
+        resolve: RESOLVE,
         recur: { actions: 'takeReport' },
+        ...RECOVERY,
       },
     },
     contained: {
@@ -161,12 +269,13 @@ export const incidentMachine = setup({
       entry: 'engageActions',
       on: {
         acknowledge: 'acknowledged',
-        resolve: 'resolved',
+        resolve: RESOLVE,
         recur: [
           { guard: 'asksForNothing', actions: 'takeReport' },
           { target: '.delivering', actions: 'takeReport' },
         ],
         delivery: { target: '.delivering', actions: 'noteDelivery' },
+        ...RECOVERY,
       },
       initial: 'delivering',
       states: {
@@ -187,12 +296,13 @@ export const incidentMachine = setup({
       description: 'Seen by a person; containment, if any, stays in force.',
       on: {
         contain: 'contained',
-        resolve: 'resolved',
+        resolve: RESOLVE,
         recur: [
           { guard: 'canWait', actions: 'takeReport' },
           { target: 'open', actions: 'takeReport' },
         ],
         delivery: { actions: 'noteDelivery' },
+        ...RECOVERY,
       },
     },
     resolved: {

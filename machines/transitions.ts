@@ -8,6 +8,8 @@ export type NextTransition = {
   readonly target: string | null;
   /** Why it is not allowed. */
   readonly reason?: string;
+  /** What has to be done first, by name, when that is the reason. */
+  readonly missing?: readonly string[];
 };
 
 /** Every event of the machine in a snapshot of it. Guards see an event without further members. */

@@ -27,6 +27,10 @@ export type Severity = (typeof SEVERITIES)[number];
 export const STATES = ['open', 'contained', 'acknowledged', 'resolved'] as const;
 export type State = (typeof STATES)[number];
 
+/** What an incident turned out to be, in the eyes of the person who resolves it. */
+export const RESOLUTIONS = ['true_positive', 'false_positive', 'benign', 'duplicate'] as const;
+export type Resolution = (typeof RESOLUTIONS)[number];
+
 /** The states of incidents that nobody has taken on yet. */
 export const UNATTENDED_STATES: readonly State[] = ['open', 'contained'];
 
@@ -40,6 +44,20 @@ export const ACTIONS = [
 ] as const;
 export type ContainmentAction = (typeof ACTIONS)[number];
 
+/**
+ * What a rule may ask for before an incident may be resolved, in the order in which lists show it: a person acknowledges
+ * that the machine may be trusted again, and the attestor proves it.
+ */
+export const RECOVERY_STEPS = ['acknowledge', 'attest'] as const;
+export type RecoveryStep = (typeof RECOVERY_STEPS)[number];
+
+/** What a rule asks for. A step that is false or left out is not asked for. */
+export type RecoveryRule = { readonly [Step in RecoveryStep]?: boolean };
+
+/** The steps that a rule asks for, in their order. */
+export const stepsOf = (rule: RecoveryRule | undefined): readonly RecoveryStep[] =>
+  RECOVERY_STEPS.filter((step) => rule?.[step] === true);
+
 /** What the policy says about one class of incident. */
 export type Rule = {
   /** Whether a report of this class engages the actions at once. */
@@ -50,6 +68,10 @@ export type Rule = {
   readonly default_severity: Severity;
   /** The least severity of an incident of this class, whatever its report says. */
   readonly min_severity?: Severity;
+  /** How long the answer to a report of this class waits for its containment, in milliseconds; it waits for none by default. */
+  readonly answer_after?: number;
+  /** What must be done before an incident of this class may be resolved; nothing when it is left out. */
+  readonly recovery?: RecoveryRule;
   /** Which further reports are occurrences of an unresolved incident although they have no `dedup_key`. */
   readonly repeat?: Repeat;
 };
@@ -99,7 +121,9 @@ export type Directive = (typeof DIRECTIVES)[number];
  * its entry in the audit log is all there is to do (`log`).
  */
 export const CHANNELS = ['push', 'poll', 'log'] as const;
-export type Channel = (typeof CHANNELS)[number];
+/** How an action is released whose service takes no request for that: a person does it. */
+export const BY_HAND = 'manual';
+export type Channel = (typeof CHANNELS)[number] | typeof BY_HAND;
 
 /** The containment of one incident, summed up. */
 export const CONTAINMENT_STATUSES = ['delivering', 'overdue', 'confirmed', 'degraded'] as const;

@@ -18,12 +18,15 @@ export interface Clock {
   now(): number;
   /** Milliseconds since an arbitrary moment; never goes back. */
   monotonic(): number;
+  /** The same, with the time that the machine was asleep; `monotonic` may leave that out. */
+  sinceBoot?(): number;
 }
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   // `performance` would load a module at start.
   monotonic: () => Number(process.hrtime.bigint()) / 1e6,
+  sinceBoot: () => process.getBuiltinModule('node:os').uptime() * SECOND,
 };
 
 /** RFC 3339 in UTC with milliseconds, e.g. `2026-11-22T07:12:00.123Z`. */

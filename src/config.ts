@@ -1,8 +1,11 @@
 /** The configuration: read from the environment and checked as a whole, before anything is opened. */
-import { isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import { isAbsolute } from 'node:path';
+import type { AttestorAddress } from './containment/attestor.ts';
 import { RecorderError } from './errors.ts';
 import { isLoopback } from './loopback.ts';
+import { environmentTargets, TARGET_VARIABLES, type TargetVariables } from './policy/environment-targets.ts';
+import type { Targets } from './policy/targets.ts';
 
 export type BindAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -34,6 +37,8 @@ export interface Config {
   readonly accessPath: string;
   /** The file with the audit key. Without one the chain is plain SHA-256. */
   readonly keyPath: string | undefined;
+  /** The file with the key that signs forensic exports. Without one there are none. */
+  readonly forensicKeyPath?: string;
   /** Whether the group of the log's directory may write there. */
   readonly sharedLogDirectory: boolean;
   /** A directory of the recorder's own, for what must not be in a shared one. */
@@ -42,6 +47,8 @@ export interface Config {
   readonly trustedBelow: string;
   /** Who may read: anybody, or only clients with the service token. */
   readonly readAccess: (typeof READ_ACCESS)[number];
+  /** Who sees the evidence of reports: whoever may read, or only auditors, operators and recovery. */
+  readonly readEvidence: (typeof READ_EVIDENCE)[number];
   /** The longest body of a command, in bytes. */
   readonly maxBodyBytes: number;
   /** The size in bytes at which the audit log's file is sealed. */
@@ -49,12 +56,17 @@ export interface Config {
   /** How many live actors are kept at most. */
   readonly liveActors: number;
   readonly logLevel: LogLevel;
+  /** Where actions are sent that the policy has no target for; not there when the environment names no service. */
+  readonly environmentTargets?: Targets;
+  /** The attestor that is asked before an incident may be over; undefined when no variable names one. */
+  readonly attestor: AttestorAddress | undefined;
 }
 
 /** A longer body might not fit into an entry of the log (`MAX_ENTRY_BYTES`), and a few of them not into memory. */
 const LONGEST_BODY = 256 * 1024;
 
 const READ_ACCESS = ['open', 'token'] as const;
+const READ_EVIDENCE = ['open', 'restricted'] as const;
 
 /** The levels of pino. */
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -76,6 +88,7 @@ export const readConfig = (env: Environment, defaults: Environment = {}): Config
   const allowNonLoopback = read('ALLOW_NON_LOOPBACK', '0', flag);
   const inherited = inheritedSockets(env, !allowNonLoopback);
   const ownAddress = inherited.length === 0 ? '127.0.0.1:8515' : '';
+  const forensicKeyPath = read('FORENSIC_HMAC_KEY_PATH', '', optionalPath);
   const config: Config = {
     bind: [...inherited, ...read('BIND_ADDR', ownAddress, bindAddresses(allowNonLoopback))],
     allowNonLoopback,
@@ -84,24 +97,73 @@ export const readConfig = (env: Environment, defaults: Environment = {}): Config
     tokenPath: read('SERVICE_TOKEN_PATH', '/run/secure-ai/service-token', absolutePath),
     accessPath: read('ACCESS_PATH', '/etc/secure-ai/policy/incident-access.yaml', pathOrNone),
     keyPath: read('AUDIT_HMAC_KEY_PATH', '', optionalPath),
+    ...(forensicKeyPath === undefined ? {} : { forensicKeyPath }),
     sharedLogDirectory: read('ALLOW_SHARED_LOG_DIRECTORY', '0', flag),
     stateDirectory: read('STATE_DIRECTORY', '', optionalPath),
     trustedBelow: '/',
     readAccess: read('READ_ACCESS', 'open', oneOf(READ_ACCESS)),
+    readEvidence: read('READ_EVIDENCE', 'open', oneOf(READ_EVIDENCE)),
     maxBodyBytes: read('MAX_BODY_BYTES', String(LONGEST_BODY), count(1024, LONGEST_BODY)),
     segmentBytes: read('AUDIT_SEGMENT_BYTES', String(64 * 1024 * 1024), count(1024, 1024 ** 4)),
     liveActors: read('LIVE_ACTORS', '512', count(1, 100_000)),
     logLevel: read('LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
+    attestor: attestor(read, (fault) => faults.push(fault)),
   };
   if (config.sharedLogDirectory && config.stateDirectory === undefined) {
     faults.push('ALLOW_SHARED_LOG_DIRECTORY needs STATE_DIRECTORY, a directory that only this user can write');
   }
+  const targets = targetsIn(read, allowNonLoopback, (name, what) => faults.push(`${name} ${what}`));
   if (faults.length > 0) throw new RecorderError('config', faults.join('\n'), { fields: { faults } });
-  return config;
+  return Object.keys(targets).length === 0 ? config : { ...config, environmentTargets: targets };
 };
+
+/** The targets that the appliance's unit names. What is no absolute path, where one must be, is a fault already. */
+function targetsIn(
+  read: (name: string, fallback: string, parse: Parse<string | undefined>) => string | undefined,
+  allowNonLoopback: boolean,
+  fault: (name: string, what: string) => void,
+): Targets {
+  const variables: { -readonly [Name in keyof TargetVariables]: TargetVariables[Name] } = {};
+  for (const name of TARGET_VARIABLES) {
+    const value = read(name, '', name.endsWith('_URL') ? asGiven : optionalPath);
+    if (value !== undefined) variables[name] = value;
+  }
+  return environmentTargets(variables, allowNonLoopback, fault);
+}
 
 /** Parses the text of a variable. After a call of `fault`, the result is not used. */
 type Parse<Value> = (text: string, fault: (what: string) => void) => Value;
+
+/** Reads a variable, or its default. */
+type Read = <Value>(name: string, fallback: string, parse: Parse<Value>) => Value;
+
+/** Where the appliance's attestor listens. */
+const ATTESTOR = 'http://127.0.0.1:8505';
+
+/** The attestor's three variables. With none of them nobody is asked; the files have no defaults. */
+const attestor = (read: Read, fault: (fault: string) => void): AttestorAddress | undefined => {
+  const given = read('RUNTIME_ATTESTOR_URL', '', (text) => text);
+  const tokenPath = read('RUNTIME_ATTESTOR_TOKEN_PATH', '', optionalPath);
+  const keyPath = read('ATTESTATION_HMAC_KEY_PATH', '', optionalPath);
+  if (given === '' && tokenPath === undefined && keyPath === undefined) return undefined;
+  const origin = read('RUNTIME_ATTESTOR_URL', ATTESTOR, attestorUrl);
+  if (tokenPath === undefined)
+    fault('RUNTIME_ATTESTOR_TOKEN_PATH is not set, and the attestor takes no request without');
+  if (keyPath === undefined) fault('ATTESTATION_HMAC_KEY_PATH is not set, and no answer can be verified without');
+  return { ...origin, tokenPath: tokenPath ?? '', keyPath: keyPath ?? '' };
+};
+
+/** By number, as text: no resolver and no other spelling of an address decides who gets the token. */
+const attestorUrl: Parse<Pick<AttestorAddress, 'host' | 'port' | 'path'>> = (text, fault) => {
+  const [, ipv4 = '', ipv6, digits = '80', path = ''] =
+    /^http:\/\/(?:(127(?:\.\d{1,3}){3})|\[(::1)\])(?::(\d{1,5}))?((?:\/[\w.~-]+)*)\/?$/.exec(text) ?? [];
+  const host = ipv6 ?? ipv4;
+  const port = Number(digits);
+  if ((!isIPv4(host) && !isIPv6(host)) || port === 0 || port > 65_535) {
+    fault(`must be http://127.x.x.x:port or http://[::1]:port, by number, not ${shown(text)}`);
+  }
+  return { host, port, path };
+};
 
 const flag: Parse<boolean> = (text, fault) => {
   if (text !== '0' && text !== '1') fault(`must be 0 or 1, not ${shown(text)}`);
@@ -115,6 +177,7 @@ const absolutePath: Parse<string> = (text, fault) => {
 };
 
 const pathOrNone: Parse<string> = (text, fault) => (text === 'none' ? text : absolutePath(text, fault));
+const asGiven: Parse<string | undefined> = (text) => text || undefined;
 
 const optionalPath: Parse<string | undefined> = (text, fault) => (text === '' ? undefined : absolutePath(text, fault));
 

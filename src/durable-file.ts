@@ -48,6 +48,12 @@ export const openDirectoryOf = (path: string): number => openSync(dirname(path),
  * @param mode permission bits of the new file, less those of the umask
  */
 export async function replaceFile(path: string, content: string | Uint8Array, mode = 0o640): Promise<void> {
+  await putFile(path, content, mode);
+  await syncDirectoryOf(path);
+}
+
+/** The same, without syncing the directory: for one that this user may write in and not read. */
+export async function putFile(path: string, content: string | Uint8Array, mode = 0o640): Promise<void> {
   const temporary = `${path}.new`;
   try {
     // Always a new file: somebody with write access to the directory may have put a link or a directory there.
@@ -64,7 +70,6 @@ export async function replaceFile(path: string, content: string | Uint8Array, mo
     removeQuietly(temporary);
     throw error;
   }
-  await syncDirectoryOf(path);
 }
 
 function removeQuietly(path: string): void {

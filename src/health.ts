@@ -5,8 +5,12 @@ import { ACTIONS } from '../machines/vocabulary.ts';
 import { DAY, HOUR, MINUTE, SECOND } from './clock.ts';
 import type { OverdueWatch, UnconfirmedDirective } from './containment/overdue-watch.ts';
 import type { Notifier } from './containment/notifier.ts';
+import type { RecorderHeartbeats } from './containment/recorder-heartbeats.ts';
 import type { DetailedWebhookStatus, WebhookStatus } from './containment/webhook-feed.ts';
+import { jumpInWords } from './domain/clock-jumps.ts';
 import { isUndelivered } from './domain/delivery.ts';
+import type { GuardStatus, GuardWatch } from './incidents/guard-watch.ts';
+import type { ClockJump } from './domain/entries.ts';
 import type { Policy } from './policy/policy.ts';
 import { channelOf, type Targets } from './policy/targets.ts';
 import type { Projections } from './projections/projections.ts';
@@ -21,11 +25,15 @@ export interface HealthDependencies {
   readonly warnings: () => readonly string[];
   readonly notifier: Pick<Notifier, 'status' | 'detailedStatus'>;
   readonly overdue: Pick<OverdueWatch, 'unconfirmed'>;
+  readonly guards: Pick<GuardWatch, 'status'>;
+  readonly heartbeats: Pick<RecorderHeartbeats, 'status'>;
   readonly verification: { readonly verified: number | undefined };
   readonly findings: Pick<LogFindings, 'open'>;
   readonly identity: { readonly id: string | undefined };
   /** RFC 3339. */
   readonly startedAt: string;
+  /** The last entry of the log when the service started. */
+  readonly startedSeq: number;
 }
 
 export interface HealthReport {
@@ -60,17 +68,22 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
   const { log, projections, policy, notifier, warnings, verification, findings, identity, startedAt } = dependencies;
   const overdue = dependencies.overdue.unconfirmed.filter(({ isOverdue }) => isOverdue);
   const { state, writable, entries, bytes, segments, algorithm } = log.status;
-  const { version, source, path, digest, loaded_at } = policy.current;
+  const { version, source, path, digest, loaded_at, from_environment: from } = policy.current;
   const reasons = reasonsOf(dependencies);
+  const guards = dependencies.guards.status;
+  const jumps = projections.clockJumps.newest();
   return {
     status: reasons.length === 0 ? 'ok' : 'degraded',
     ...incidentsOf(projections),
     ...(reasons.length === 0 ? {} : { reasons }),
     warnings: [
       ...warnings(),
+      ...clockWarnings(dependencies, jumps),
       ...overdue.map(overdueWarning),
       ...containmentWarnings(projections),
       ...notifyWarnings(notifier),
+      ...heartbeatWarnings(dependencies.heartbeats),
+      ...guards.flatMap(guardWarning),
     ],
     version: VERSION,
     started_at: startedAt,
@@ -85,12 +98,25 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
       log_id: identity.id ?? null,
       findings: findings.open.map(({ finding, detail, found_at }) => ({ finding, detail, found_at })),
     },
+    ...(jumps.length === 0 ? {} : { clock: { jumps } }),
     ...containmentOf(projections, overdue),
+    guards,
     notify: detailed ? notifier.detailedStatus.map(inDetail) : notifier.status,
-    policy: { version, source, ...(path === undefined ? {} : { path }), digest, loaded_at },
+    policy: {
+      version,
+      source,
+      ...(path === undefined ? {} : { path }),
+      digest,
+      loaded_at,
+      ...(from === undefined ? {} : { targets_from_environment: from }),
+    },
     access: dependencies.access.summary,
   };
 }
+
+/** The jumps of the clock since the service has started: times before and after are not comparable. */
+const clockWarnings = ({ startedSeq }: Pick<HealthDependencies, 'startedSeq'>, jumps: readonly ClockJump[]) =>
+  jumps.filter(({ seq }) => seq > startedSeq).map((jump) => `${jumpInWords(jump)} (entry ${jump.seq})`);
 
 /** How many incidents there are. Not while the log is being read at a start: then nobody knows. */
 function incidentsOf({ statistics, reading }: Projections) {
@@ -194,6 +220,19 @@ export function strandedWarnings({ posture }: Pick<Projections, 'posture'>, targ
     ];
   });
 }
+
+const guardWarning = ({ source, every_seconds: every, status, heard_at }: GuardStatus): readonly string[] =>
+  status !== 'silent'
+    ? []
+    : [
+        `the guard ${source} is silent: expected every ${ageInWords(every * SECOND)}, ` +
+          (heard_at === null ? 'and never heard' : `and heard last at ${heard_at}`),
+      ];
+
+const heartbeatWarnings = ({ status }: Pick<RecorderHeartbeats, 'status'>): readonly string[] =>
+  status.flatMap(({ url, last_error }) =>
+    last_error === undefined ? [] : [`the webhook ${url} does not take heartbeats: ${last_error}`],
+  );
 
 const notifyWarnings = ({ status }: Pick<Notifier, 'status'>): readonly string[] =>
   status.flatMap((webhook) => [

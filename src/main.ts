@@ -12,7 +12,7 @@ import { systemClock } from './clock.ts';
 import { readConfig } from './config.ts';
 import { RecorderError } from './errors.ts';
 import { localUseNotice, prepareLocalUse } from './local-use.ts';
-import { ProcessOutput, requestLines } from './process-output.ts';
+import { journalLines, ProcessOutput, requestLines } from './process-output.ts';
 import { StandardStream } from './standard-stream.ts';
 import { type Service, startService } from './compose/service.ts';
 
@@ -41,7 +41,10 @@ async function main(): Promise<void> {
   const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, output);
 
   const signals = new Signals(logger);
-  const service = await startService(config, systemClock, logger, { logRequest: requestLines(logger, output) });
+  const service = await startService(config, systemClock, logger, {
+    logRequest: requestLines(logger, output),
+    logJournal: journalLines(logger, output),
+  });
   const { address, addresses } = service;
   const where = addresses.length === 1 ? { address } : { address, addresses };
   const reading = service.isReading ? { reading: true } : {};

@@ -5,6 +5,8 @@ import type { AuditLog } from './audit/log.ts';
 import type { Damage } from './audit/verify-chain.ts';
 import { type Clock, SECOND } from './clock.ts';
 import { type EntryEvent, isAboutIncident, type StoredEntry } from './domain/entries.ts';
+import type { TakenEntry } from './domain/incident.ts';
+import { journalTexts } from './domain/journal-line.ts';
 
 /** How often a long start logs its progress. */
 const PROGRESS = 2 * SECOND;
@@ -15,6 +17,16 @@ export function logEntries(logger: Logger, entries: readonly StoredEntry[]): voi
     const { event, data } = entry;
     const about = isAboutIncident(entry) ? { incident: entry.data.incident, state: entry.data.state } : {};
     logger[levelOf(event)]({ event, seq: data.seq, ...about }, 'recorded');
+  }
+}
+
+/** Writes a line of the process log that has nothing but a text; `time` is when its entry was written (RFC 3339). */
+export type JournalLog = (text: string, time: string) => void;
+
+/** Writes the texts by which people and scripts find what happened to incidents: see `journalTexts`. */
+export function logJournal(write: JournalLog, taken: readonly TakenEntry[]): void {
+  for (const { entry, change } of taken) {
+    for (const text of journalTexts(entry, change?.now.incident)) write(text, entry.timestamp);
   }
 }
 

@@ -7,6 +7,11 @@
 #
 # --landlock-wrapper, after `check` or `install`: the appliance's own wrapper sets Landlock, for a util-linux older than
 # 2.40.
+# --libexec-link, after `install`: /usr/libexec/secure-ai/incident-recorder is a link to the command, which takes the place of
+# the appliance's own recorder. Without it the link is made where the appliance has that directory, and no other program
+# is in its place.
+# --logrotate, after `install`: puts logrotate.conf in the place of the appliance's /etc/logrotate.d/secure-ai, which would
+# cut the audit log; what was there is kept as secure-ai.orig, which logrotate does not read.
 #
 # The script checks the package before it runs anything of it, and the whole host before it changes anything.
 set -eu
@@ -24,8 +29,13 @@ token=/run/secure-ai/service-token
 log=/var/lib/secure-ai/logs/incident-recorder-audit.jsonl
 wrapper=/usr/libexec/secure-ai/landlock-apply.py
 wrapper_drop_in=/usr/lib/systemd/system/$unit.d/landlock-wrapper.conf
+command_path=/usr/bin/incident-recorder
+libexec_link=/usr/libexec/secure-ai/incident-recorder
+logrotate=/etc/logrotate.d/secure-ai
 lacking=
 with_wrapper=
+with_link=
+with_logrotate=
 
 say() { echo "incident-recorder: $*"; }
 
@@ -105,6 +115,14 @@ install_policy() {
   install -m 0644 "$shipped" "$policy"
 }
 
+install_logrotate() {
+  stanza=$here/systemd/logrotate.conf
+  if cmp -s "$stanza" "$logrotate"; then return; fi
+  [ ! -e "$logrotate" ] || mv "$logrotate" "$logrotate.orig"
+  install -D -m 0644 "$stanza" "$logrotate"
+  say "$logrotate rotates the other logs of the directory, and not the audit log"
+}
+
 # Only before the first entry: a log keeps its first key.
 make_key() {
   if [ -e "$key" ] || [ -e "$log" ] || [ -e "$log.checkpoint" ]; then return; fi
@@ -161,6 +179,23 @@ swap_package() {
   rm -rf "$prefix.old"
 }
 
+# The appliance starts its recorder there. A program that is there already is replaced only when asked, and kept.
+link_libexec() {
+  if [ "$(readlink "$libexec_link")" = "$command_path" ]; then return; fi
+  if [ -z "$with_link" ] && [ ! -d "$(dirname "$libexec_link")" ]; then return; fi
+  if [ -e "$libexec_link" ] || [ -L "$libexec_link" ]; then
+    if [ -z "$with_link" ]; then
+      say "$libexec_link is another program and stays; to replace it: ./install.sh install --libexec-link"
+      return
+    fi
+    mv "$libexec_link" "$libexec_link.before"
+    say "$libexec_link was another program: it is $libexec_link.before now"
+  fi
+  mkdir -p "$(dirname "$libexec_link")"
+  ln -s "$command_path" "$libexec_link"
+  say "$libexec_link is a link to $command_path"
+}
+
 install_all() {
   check
   first=
@@ -180,9 +215,11 @@ install_all() {
   install_policy
   make_key
   close_key
+  [ -z "$with_logrotate" ] || install_logrotate
   swap_package
 
-  install -D -m 0755 "$prefix/systemd/incident-recorder" /usr/bin/incident-recorder
+  install -D -m 0755 "$prefix/systemd/incident-recorder" "$command_path"
+  link_libexec
   for page in "$prefix"/systemd/incident-recorder.[18]; do
     [ ! -e "$page" ] || install -D -m 0644 "$page" "/usr/share/man/man${page##*.}/${page##*/}"
   done
@@ -221,7 +258,8 @@ remove_all() {
   [ ! -e "/usr/lib/systemd/system/$unit" ] || systemctl stop "$unit" "$socket"
   if [ -e "$policy" ] && cmp -s "$prefix/policy/incident-containment.yaml" "$policy"; then rm "$policy"; fi
   rm -rf "$prefix" "$prefix.new" "$prefix.old" "$(dirname "$wrapper_drop_in")"
-  rm -f /usr/bin/incident-recorder "$schema" "/usr/lib/systemd/system/$unit" "/usr/lib/systemd/system/$socket" /usr/share/man/man[18]/incident-recorder.[18] \
+  if [ "$(readlink "$libexec_link")" = "$command_path" ]; then rm "$libexec_link"; fi
+  rm -f "$command_path" "$schema" "/usr/lib/systemd/system/$unit" "/usr/lib/systemd/system/$socket" /usr/share/man/man[18]/incident-recorder.[18] \
     /usr/lib/sysusers.d/secure-ai-incident-recorder.conf /usr/lib/tmpfiles.d/secure-ai-incident-recorder.conf
   systemctl daemon-reload
   say "removed; $(dirname "$log"), /etc/secure-ai and the user incident-recorder stay"
@@ -230,17 +268,21 @@ remove_all() {
 # A function, so that the shell has read all of the script before the script moves its own file.
 main() {
   command=${1:-install}
-  case ${2:-} in
-    '') ;;
-    --landlock-wrapper) with_wrapper=yes ;;
-    *) command=usage ;;
-  esac
+  [ $# -eq 0 ] || shift
+  for option in "$@"; do
+    case $option in
+      --landlock-wrapper) with_wrapper=yes ;;
+      --libexec-link) with_link=yes ;;
+      --logrotate) with_logrotate=yes ;;
+      *) command=usage ;;
+    esac
+  done
   case $command in
     install) install_all ;;
     check) check && say 'this host lacks nothing' ;;
     remove) remove_all ;;
     *)
-      echo 'usage: install.sh [install|check|remove] [--landlock-wrapper]' >&2
+      echo 'usage: install.sh [install|check|remove] [--landlock-wrapper] [--libexec-link] [--logrotate]' >&2
       exit 2
       ;;
   esac

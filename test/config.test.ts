@@ -34,10 +34,12 @@ describe('readConfig', () => {
       stateDirectory: undefined,
       trustedBelow: '/',
       readAccess: 'open',
+      readEvidence: 'open',
       maxBodyBytes: 256 * 1024,
       segmentBytes: 64 * 1024 * 1024,
       liveActors: 512,
       logLevel: 'info',
+      attestor: undefined,
     });
   });
 
@@ -51,13 +53,18 @@ describe('readConfig', () => {
         SERVICE_TOKEN_PATH: '/t',
         ACCESS_PATH: 'none',
         AUDIT_HMAC_KEY_PATH: '/k',
+        FORENSIC_HMAC_KEY_PATH: '/f',
         READ_ACCESS: 'token',
         ALLOW_SHARED_LOG_DIRECTORY: '1',
         STATE_DIRECTORY: '/s',
+        READ_EVIDENCE: 'restricted',
         MAX_BODY_BYTES: '65536',
         AUDIT_SEGMENT_BYTES: '1024',
         LIVE_ACTORS: '1',
         LOG_LEVEL: 'silent',
+        RUNTIME_ATTESTOR_URL: 'http://[::1]:8505/attestor/',
+        RUNTIME_ATTESTOR_TOKEN_PATH: '/a',
+        ATTESTATION_HMAC_KEY_PATH: '/h',
       }),
     ).to.deep.equal({
       bind: [{ kind: 'unix', path: '/run/recorder.sock' }],
@@ -67,14 +74,17 @@ describe('readConfig', () => {
       tokenPath: '/t',
       accessPath: 'none',
       keyPath: '/k',
+      forensicKeyPath: '/f',
       sharedLogDirectory: true,
       stateDirectory: '/s',
       trustedBelow: '/',
       readAccess: 'token',
+      readEvidence: 'restricted',
       maxBodyBytes: 65_536,
       segmentBytes: 1024,
       liveActors: 1,
       logLevel: 'silent',
+      attestor: { host: '::1', port: 8505, path: '/attestor', tokenPath: '/a', keyPath: '/h' },
     });
   });
 
@@ -91,11 +101,85 @@ describe('readConfig', () => {
       'STATE_DIRECTORY',
       'MAX_BODY_BYTES',
     ];
-    const empty = [...names, 'AUDIT_HMAC_KEY_PATH', 'AUDIT_SEGMENT_BYTES', 'LIVE_ACTORS', 'LOG_LEVEL'].map((name) => [
-      name,
-      '',
-    ]);
+    const empty = [
+      ...names,
+      'AUDIT_HMAC_KEY_PATH',
+      'FORENSIC_HMAC_KEY_PATH',
+      'AUDIT_SEGMENT_BYTES',
+      'LIVE_ACTORS',
+      'LOG_LEVEL',
+    ].map((name) => [name, '']);
     expect(readConfig(Object.fromEntries(empty) as Record<string, string>)).to.deep.equal(readConfig({}));
+  });
+
+  describe('the attestor', () => {
+    const files = { RUNTIME_ATTESTOR_TOKEN_PATH: '/t', ATTESTATION_HMAC_KEY_PATH: '/k' };
+
+    for (const [text, host, port, path] of [
+      ['http://127.0.0.1:8505', '127.0.0.1', 8505, ''],
+      ['http://127.0.0.1:8505/', '127.0.0.1', 8505, ''],
+      ['http://127.255.255.254', '127.255.255.254', 80, ''],
+      ['http://[::1]:1/a/b.c', '::1', 1, '/a/b.c'],
+    ] as const) {
+      it(`may be at ${text}`, () => {
+        expect(readConfig({ RUNTIME_ATTESTOR_URL: text, ...files }).attestor).to.deep.equal({
+          host,
+          port,
+          path,
+          tokenPath: '/t',
+          keyPath: '/k',
+        });
+      });
+    }
+
+    for (const text of [
+      'http://localhost:8505',
+      'http://10.0.0.7:8505',
+      'http://128.0.0.1:8505',
+      'http://0.0.0.0:8505',
+      'http://[::]:8505',
+      'http://[::ffff:127.0.0.1]:8505',
+      'http://127.1:8505',
+      'http://127.0.0.256:8505',
+      'http://127.0.0.01:8505',
+      'http://2130706433:8505',
+      'http://0x7f.0.0.1:8505',
+      'http://127.0.0.1.example.org:8505',
+      'http://127.0.0.1@example.org:8505',
+      'http://user:secret@127.0.0.1:8505',
+      'http://127.0.0.1:0',
+      'http://127.0.0.1:65536',
+      'http://127.0.0.1:8505/?a=b',
+      'http://127.0.0.1:8505/#a',
+      'http://127.0.0.1:8505//x',
+      'https://127.0.0.1:8505',
+      'HTTP://127.0.0.1:8505',
+      'unix:/run/attestor.sock:/',
+      '127.0.0.1:8505',
+      'http://127.0.0.1:8505\n',
+      'http://',
+    ]) {
+      it(`may not be at ${JSON.stringify(text)}`, () => {
+        expect(faultsOf({ RUNTIME_ATTESTOR_URL: text, ...files })).to.deep.equal([
+          `RUNTIME_ATTESTOR_URL must be http://127.x.x.x:port or http://[::1]:port, by number, not ${JSON.stringify(text)}`,
+        ]);
+      });
+    }
+
+    it('is where that of the appliance listens when only its files are named', () => {
+      expect(readConfig(files).attestor).to.include({ host: '127.0.0.1', port: 8505, path: '' });
+    });
+
+    it('needs a token and a key', () => {
+      const url = { RUNTIME_ATTESTOR_URL: 'http://127.0.0.1:8505' };
+      expect(faultsOf(url).map((fault) => fault.split(' ')[0])).to.deep.equal([
+        'RUNTIME_ATTESTOR_TOKEN_PATH',
+        'ATTESTATION_HMAC_KEY_PATH',
+      ]);
+      expect(faultsOf({ ...url, ...files, ATTESTATION_HMAC_KEY_PATH: 'key' })).to.deep.equal([
+        'ATTESTATION_HMAC_KEY_PATH must be an absolute path, not "key"',
+      ]);
+    });
   });
 
   describe('BIND_ADDR', () => {
@@ -194,6 +278,7 @@ describe('readConfig', () => {
     SERVICE_TOKEN_PATH: ['~/token'],
     ACCESS_PATH: ['access.yaml', 'None'],
     AUDIT_HMAC_KEY_PATH: ['key'],
+    FORENSIC_HMAC_KEY_PATH: ['key'],
   })) {
     for (const value of values) {
       it(`refuses ${name}=${JSON.stringify(value.slice(0, 20))}`, () => {

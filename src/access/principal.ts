@@ -1,5 +1,6 @@
 /** Who has a token, and what they may do with it. */
 import { type ContainmentAction, type IncidentClass, type Role, ROLES } from '../../machines/vocabulary.ts';
+import { SERVICE_TOKEN } from '../domain/caller.ts';
 import type { RecorderError } from '../errors.ts';
 
 export interface Principal {
@@ -25,8 +26,7 @@ export interface Principals {
   proofKey(id: string): Buffer | undefined;
 }
 
-/** The name of the service token's principal. No other principal may have it. */
-export const SERVICE_TOKEN = 'service-token';
+export { SERVICE_TOKEN };
 
 /** Whoever presents the service token while no access file says otherwise. */
 export const EVERY_ROLE: Principal = { name: SERVICE_TOKEN, roles: ROLES, shared: true };

@@ -1,11 +1,16 @@
 import Koa, { type Context } from 'koa';
+import { accessRoutes } from './access/routes.ts';
 import { archiveRoutes } from './archive/routes.ts';
 import { consoleRoutes } from './console/routes.ts';
 import { containmentRoutes } from './containment/routes.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { eventRoutes } from './events/routes.ts';
+import { forensicRoutes } from './forensic/routes.ts';
 import { metricsRoutes } from './health/metrics.ts';
+import { drillRoutes } from './drill/routes.ts';
+import { heartbeatRoutes } from './heartbeat/routes.ts';
 import { healthRoutes } from './health/routes.ts';
+import { importRoutes } from './import/routes.ts';
 import { commandRoutes } from './incidents/commands.ts';
 import { incidentRoutes } from './incidents/reads.ts';
 import { reportRoutes } from './incidents/report.ts';
@@ -24,6 +29,7 @@ import { type ApiRoute, routing } from './middleware/routing.ts';
 import { unmatched } from './middleware/unmatched.ts';
 import { openApiRoutes } from './openapi-json/routes.ts';
 import { policyRoutes } from './policy/routes.ts';
+import { recoveryRoutes } from './recovery/routes.ts';
 import { statechartRoutes } from './statecharts/routes.ts';
 import { statisticsRoutes } from './stats/routes.ts';
 import { webhookRoutes } from './webhooks/routes.ts';
@@ -37,14 +43,20 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     incidentRoutes,
     reportRoutes,
     commandRoutes,
+    recoveryRoutes,
     statisticsRoutes,
     eventRoutes,
     statechartRoutes,
     policyRoutes,
+    accessRoutes,
     archiveRoutes,
+    importRoutes,
     logRoutes,
+    forensicRoutes,
     containmentRoutes,
     webhookRoutes,
+    heartbeatRoutes,
+    drillRoutes,
     openApiRoutes,
     consoleRoutes,
   ].flatMap((routes) => routes(dependencies, admissions));

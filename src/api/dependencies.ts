@@ -12,15 +12,21 @@ import type { Config } from '../config.ts';
 import type { PostureReads } from '../containment/posture-reads.ts';
 import type { Notifier } from '../containment/notifier.ts';
 import type { Confirmations } from '../containment/confirmations.ts';
+import type { Drills } from '../containment/drills.ts';
 import type { EventStreams } from './events/event-streams.ts';
+import type { ForensicExports } from '../forensic/forensic-export.ts';
 import type { Archivist } from '../incidents/archivist.ts';
+import type { GuardWatch } from '../incidents/guard-watch.ts';
 import type { IncidentReads } from '../incidents/incident-reads.ts';
 import type { Recorder } from '../incidents/recorder.ts';
+import type { Recoveries } from '../incidents/recoveries.ts';
+import type { Reattestation } from '../containment/reattestation.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Activity } from '../projections/activity.ts';
 import type { ShownWebhooks } from '../projections/webhooks.ts';
 import type { Statistics } from '../projections/statistics.ts';
+import type { WaitingAnswers } from './incidents/waiting-answers.ts';
 import type { ConsoleFiles } from './console/console-files.ts';
 
 /** What `/health` shows. */
@@ -38,8 +44,13 @@ export interface ApiLogger {
 }
 
 export interface ApiDependencies {
-  readonly recorder: Pick<Recorder, 'report' | 'perform'>;
+  readonly recorder: Pick<Recorder, 'report' | 'perform' | 'import'>;
+  /** The answers that wait until containment is settled. */
+  readonly answers?: Pick<WaitingAnswers, 'wait' | 'incident'>;
   readonly incidents: Pick<IncidentReads, 'get' | 'list' | 'history' | 'transitions'>;
+  readonly recoveries: Pick<Recoveries, 'acknowledge' | 'waive' | 'pending' | 'of'> & {
+    readonly reattest: Reattestation['request'];
+  };
   readonly events: Pick<EventStreams, 'open'>;
   readonly statistics: Pick<Statistics, 'read'>;
   readonly policy: { readonly current: Policy };
@@ -57,7 +68,10 @@ export interface ApiDependencies {
   readonly reload: (caller: Caller) => Promise<object>;
   readonly archive: Archivist['archive'];
   readonly webhooks: Pick<ShownWebhooks, 'skipped'> & Pick<Notifier, 'retry'>;
+  readonly drills: Pick<Drills, 'start'>;
+  readonly guards: Pick<GuardWatch, 'heartbeat'>;
   readonly acknowledgeDamage: LogFindings['acknowledge'];
+  readonly forensic: Pick<ForensicExports, 'prepare' | 'requireKey'>;
   readonly posture: Pick<PostureReads, 'read' | 'versionOf' | 'change' | 'waiting' | 'unverified'>;
   readonly receipts: Pick<Confirmations, 'confirm' | 'retry'>;
   /** The path of the file that describes the API. */
@@ -69,6 +83,8 @@ export interface ApiDependencies {
   readonly clock: Clock;
   /** Who may read: anybody, or only clients with the service token. */
   readonly readAccess: Config['readAccess'];
+  /** Who sees the evidence of reports: whoever may read, or only some roles. */
+  readonly readEvidence: Config['readEvidence'];
   /** The longest body of a command, in bytes. */
   readonly maxBodyBytes: number;
   /** Whether requests may be addressed to other names than the loopback's. */

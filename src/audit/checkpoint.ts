@@ -8,6 +8,7 @@ import { SECOND } from '../clock.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { replaceFile } from '../durable-file.ts';
 import { EMPTY_HEAD, type Head } from './entry.ts';
+import { entriesIn } from './findings.ts';
 import { keep } from './kept-copies.ts';
 import { readSmallFile } from './small-file.ts';
 import type { PostureSigner } from './signed-posture.ts';
@@ -96,7 +97,11 @@ export class CheckpointComparison {
     const behind = { file, line: head.entries - first + 2, offset: end, finding: 'checkpoint_altered' } as const;
     if (this.#fault !== undefined) return { ...behind, reason: this.#fault };
     if (head.entries < entries) {
-      const reason = `the log ends after entry ${head.entries}, its checkpoint counts ${entries}: entries were cut off`;
+      const lacking = entriesIn(head.entries + 1, entries);
+      const reason =
+        `the log ends after entry ${head.entries}, its checkpoint counts ${entries}: ${lacking} ${lacking.startsWith('entry') ? 'is' : 'are'} missing. ` +
+        'Either entries were cut off, or this is a copy that was made while the recorder ran, the log first and the checkpoint ' +
+        'later: the files do not prove which (put back a log that reaches its checkpoint, or see incident-recorder restore --as-is)';
       return damage ?? { ...behind, reason, finding: 'log_cut' };
     }
     if (this.#agrees) return undefined;

@@ -63,7 +63,8 @@
  */
 import { canonicalForm, spell } from '../json/canonical-form.ts';
 import type { ChainHash } from './chain-hash.ts';
-import { type Draft, type Entry, ENTRY_EVENTS } from '../domain/entries.ts';
+import { type Draft, type Entry, ENTRY_EVENTS, LOG_FORMAT } from '../domain/entries.ts';
+import { VERSION } from '../version.ts';
 
 /**
  * The greatest length of an entry's line in bytes, newline included. A body of 256 KiB may become more than three times
@@ -101,7 +102,12 @@ export function chainEntry(
 
 /** A line that is not the entry expected in its place. The message says why. */
 export class EntryFault extends Error {
-  override readonly name = 'EntryFault';
+  override readonly name: string = 'EntryFault';
+}
+
+/** A line that a newer version of the recorder wrote: it is as it was written, and this version does not know it. */
+export class NewerEntry extends EntryFault {
+  override readonly name = 'NewerEntry';
 }
 
 /**
@@ -135,13 +141,41 @@ export function parseGenuine(line: string, hash: ChainHash): Entry {
     throw new EntryFault('not spelt as the recorder writes it (white space, an escape, a duplicate key or a number)');
   }
   if (hash.digest(hashedTextWith(canonical, entry.event, entry.prev_hash, entry.timestamp)) !== entry.entry_hash) {
-    throw new EntryFault(`its entry_hash does not match its contents: edited, or ${hash.otherKey}`);
+    const isUnknown = !KNOWN_EVENTS.has(entry.event);
+    const what = isUnknown ? 'event is not one that the recorder writes, and its' : 'its';
+    throw new EntryFault(`${what} entry_hash does not match its contents: edited, or ${hash.otherKey}`);
   }
+  requireKnown(entry);
   return entry;
+}
+
+/** @throws NewerEntry */
+function requireKnown({ event, data }: Entry): void {
+  if (!KNOWN_EVENTS.has(event)) {
+    throw new NewerEntry(`its event ${JSON.stringify(event)} is unknown to version ${VERSION}`);
+  }
+  if (event !== 'service.started') return;
+  const { log_format, service_version } = data;
+  if (log_format === undefined ? !isLater(service_version, VERSION) : log_format <= LOG_FORMAT) return;
+  const format = log_format === undefined ? 'an unknown log format' : `log format ${String(log_format)}`;
+  throw new NewerEntry(
+    `from there on version ${service_version} writes ${format}, and version ${VERSION} knows ${LOG_FORMAT}`,
+  );
+}
+
+/** Whether a version is later than another. What is no version is not. */
+function isLater(version: unknown, than: string): boolean {
+  const numbers = (text: unknown): readonly number[] =>
+    (/^(\d{1,9})\.(\d{1,9})\.(\d{1,9})/.exec(String(text)) ?? []).slice(1).map(Number);
+  const [one, other] = [numbers(version), numbers(than)];
+  const at = one.findIndex((number, index) => number !== other[index]);
+  return at !== -1 && one[at]! > (other[at] ?? Infinity);
 }
 
 const FIELDS = ['timestamp', 'event', 'data', 'prev_hash', 'entry_hash', 'algorithm'] as const;
 const KNOWN_EVENTS: ReadonlySet<unknown> = new Set(ENTRY_EVENTS);
+/** What an event may be named: text that is spelt in one way. */
+const EVENT = /^[ !#-[\]-~]{1,128}$/;
 const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 function readShape(line: string): Entry {
@@ -160,7 +194,8 @@ function readShape(line: string): Entry {
   const { timestamp, event, data, prev_hash, entry_hash, algorithm } = value;
   if (typeof timestamp !== 'string' || !TIMESTAMP.test(timestamp))
     throw new EntryFault('timestamp is not RFC 3339 in UTC');
-  if (!KNOWN_EVENTS.has(event)) throw new EntryFault('event is not one that the recorder writes');
+  if (typeof event !== 'string' || !EVENT.test(event))
+    throw new EntryFault('event is not one that the recorder writes');
   if (!isObject(data) || !Number.isSafeInteger(data.seq)) throw new EntryFault('data has no seq');
   if (typeof prev_hash !== 'string' || typeof entry_hash !== 'string') throw new EntryFault('a hash is not text');
   if (typeof algorithm !== 'string') throw new EntryFault('algorithm is not text');

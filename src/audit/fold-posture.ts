@@ -1,4 +1,5 @@
-import { isAboutIncident } from '../domain/entries.ts';
+import type { ContainmentAction } from '../../machines/vocabulary.ts';
+import { type EntryOf, isAboutIncident } from '../domain/entries.ts';
 import { RecorderError } from '../errors.ts';
 import { LogCursor } from './log-cursor.ts';
 import type { ReadableLog } from './log.ts';
@@ -36,7 +37,11 @@ export async function foldPosture(
         const entry = line.entry();
         if (line.seq === seq && entry.entry_hash !== hash)
           return { fault: `its entry ${seq} is another than the log's` };
-        if (line.seq <= seq || !isAboutIncident(entry) || !('intents' in entry.data)) continue;
+        if (line.seq <= seq || !isAboutIncident(entry)) continue;
+        // A drill holds nothing.
+        if (entry.data.drill === true) continue;
+        if (entry.event === 'incident.imported') for (const action of heldBy(entry)) counts[action] += 1;
+        if (!('intents' in entry.data)) continue;
         for (const { action, directive } of entry.data.intents ?? []) counts[action] += directive === 'engage' ? 1 : -1;
       }
       await rest();
@@ -47,3 +52,7 @@ export async function foldPosture(
   }
   return { holders: counts };
 }
+
+/** The actions that an imported incident holds. */
+const heldBy = ({ data: { state, record } }: EntryOf<'incident.imported'>): readonly ContainmentAction[] =>
+  state === 'resolved' ? [] : ((record.containment_actions ?? []) as readonly ContainmentAction[]);

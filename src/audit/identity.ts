@@ -3,6 +3,7 @@
  * that a log that was begun where there was another differs from it, also when the first segment is archived.
  */
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { replaceFile } from '../durable-file.ts';
 import { readSmallFile } from './small-file.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { EntryFault, parseGenuine } from './entry.ts';
@@ -11,7 +12,7 @@ import { readLines } from './lines.ts';
 import { openLogFile } from './log-reader.ts';
 import type { AuditLog } from './log.ts';
 
-const identityPath = (logPath: string): string => `${logPath}.identity`;
+export const identityPath = (logPath: string): string => `${logPath}.identity`;
 
 const signedText = (id: string): string => `{"log_id":"${id}"}`;
 
@@ -84,15 +85,32 @@ export class LogIdentity {
   }
 
   #keptId(): { readonly id?: string; readonly fault?: string } | undefined {
-    const { path, hash } = this.#options;
-    const text = readSmallFile(identityPath(path));
-    // A power cut may have left its name only.
-    if (text === undefined || text === '') return undefined;
-    const [, id, hmac] = IDENTITY.exec(text) ?? [];
-    if (id !== undefined && hash.digest(signedText(id)) === hmac) return { id };
-    return { fault: `${identityPath(path)} was not written by the recorder with this key` };
+    return readIdentity(this.#options.path, this.#options.hash);
   }
 }
+
+/**
+ * Reads the file with the identity of a log; undefined when it is not there.
+ * @param path of the log in the directory of its identity
+ */
+export function readIdentity(
+  path: string,
+  hash: ChainHash,
+): { readonly id?: string; readonly fault?: string } | undefined {
+  const text = readSmallFile(identityPath(path));
+  // A power cut may have left its name only.
+  if (text === undefined || text === '') return undefined;
+  const [, id, hmac] = IDENTITY.exec(text) ?? [];
+  if (id !== undefined && hash.digest(signedText(id)) === hmac) return { id };
+  return { fault: `${identityPath(path)} was not written by the recorder with this key` };
+}
+
+/**
+ * Writes the identity of a log, durably.
+ * @param path of the log in the directory of its identity
+ */
+export const writeIdentity = (path: string, id: string, hash: ChainHash): Promise<void> =>
+  replaceFile(identityPath(path), identityText(id, hash));
 
 const identityText = (id: string, hash: ChainHash): string =>
   `{"log_id":"${id}","hmac":"${hash.digest(signedText(id))}"}\n`;

@@ -25,6 +25,7 @@ import { CheckpointComparison, type CheckpointReading, readCheckpoint, writeChec
 import { replaceFile, syncDirectoryOf, writeAll } from '../durable-file.ts';
 import type { Head } from './entry.ts';
 import type { Finding } from './findings.ts';
+import { refuseNewer, requireKnownFormat } from './log-format.ts';
 import { findCheckpoint, findResumePoint, type KnownUpTo } from './resume-point.ts';
 import { findSealed, type SealedSegment } from './segments.ts';
 import {
@@ -83,7 +84,8 @@ export interface RecoveryOptions {
 
 /**
  * Reads the log and prepares it for appends. Creates log and checkpoint when neither exists.
- * @throws whatever reading and writing the files throws; damage is part of the result
+ * @throws RecorderError `config` when a newer version of the recorder has written the log, which is left as it is; whatever
+ *   reading and writing the files throws; damage is part of the result
  */
 export async function recoverLog({
   path,
@@ -115,10 +117,13 @@ export async function recoverLog({
     const isForeign =
       resume !== undefined && sealed.some(({ first }) => first >= resume.head.entries - resume.line + 2);
     const place = isForeign ? undefined : resume;
+    // Most of the log is read while the service works already.
+    if (known === 'checkpoint') await requireKnownFormat([...sealed, { path }], hash);
     const prefix =
       place === undefined
         ? await verifyChain([...sealed, { path }], hash, take)
         : await verifyChainIn(file, basename(path), hash, place, size, take);
+    if (prefix.damage?.newer) throw await refuseNewer([...sealed, { path }], hash, prefix.damage);
     const { head, first, end } = prefix;
     const unread = place?.head.entries ?? 0;
     const missing = prefix.missing.filter(({ lost }) => !lost);
@@ -175,6 +180,7 @@ async function recoverWithoutFile(
     comparison.take(entries);
     return onEntries(entries);
   });
+  if (prefix.damage?.newer) throw await refuseNewer(sealed, hash, prefix.damage);
   const { head } = prefix;
   const counted = checkpoint.head?.entries ?? 0;
   const gone = head.entries < counted ? `the log is gone, its checkpoint counts ${counted} entries` : undefined;

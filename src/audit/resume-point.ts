@@ -71,11 +71,13 @@ async function lineStart(file: FileHandle, end: number, before: number): Promise
   return newlines === 1 ? 0 : undefined;
 }
 
-/** Parses the line at an offset, without verifying it. Returns undefined when it is not JSON. */
+/** Parses the line at an offset, without verifying it. Returns undefined when it is no entry. */
 async function entryAt(file: FileHandle, offset: number, size: number): Promise<Entry | undefined> {
   for await (const [line] of readLines(file, offset, size)) {
     try {
-      return readEntry(line?.bytes.toString('utf8') ?? '');
+      const entry = readEntry(line?.bytes.toString('utf8') ?? '') as Partial<Entry> | null;
+      // Somebody else may have written it.
+      return typeof entry?.data?.seq === 'number' ? (entry as Entry) : undefined;
     } catch {
       return undefined;
     }

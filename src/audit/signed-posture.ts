@@ -12,7 +12,7 @@ import { replaceFile } from '../durable-file.ts';
 import type { ChainHash } from './chain-hash.ts';
 import type { Head } from './entry.ts';
 
-const posturePath = (logPath: string): string => `${logPath}.posture`;
+export const posturePath = (logPath: string): string => `${logPath}.posture`;
 
 /** How many unresolved incidents hold each action. */
 export type Holders = Readonly<Record<ContainmentAction, number>>;

@@ -10,7 +10,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { areArchived, rangesOf } from './archived-ranges.ts';
 import type { ChainHash } from './chain-hash.ts';
-import { EMPTY_HEAD, EntryFault, type Head, parseEntry } from './entry.ts';
+import { EMPTY_HEAD, EntryFault, type Head, NewerEntry, parseEntry } from './entry.ts';
 import { entriesIn, type Finding, type FindingName } from './findings.ts';
 import { type Line, readLines } from './lines.ts';
 import { type ArchivedRange, type LogLostData, readEntry, type StoredEntry } from '../domain/entries.ts';
@@ -26,6 +26,8 @@ export interface Damage {
   readonly reason: string;
   /** Its row in the table of findings. */
   readonly finding: FindingName;
+  /** Whether the line is as it was written, by a newer version of the recorder. */
+  readonly newer?: true;
 }
 
 /** The part of a log that is valid: all entries before the first damage. */
@@ -59,6 +61,8 @@ export interface LogFile {
   readonly path: string;
   /** Read only so many bytes of it; by default all. */
   readonly to?: number;
+  /** What chains its entries, when that is another hash than that of the newest files. */
+  readonly hash?: ChainHash | undefined;
 }
 
 /**
@@ -92,7 +96,7 @@ export async function verifyChain(
         }
         return onEntries(entries);
       };
-      prefix = await verifyChainIn(file, name, hash, { head, offset: 0, line: 1 }, end, see, windowBytes);
+      prefix = await verifyChainIn(file, name, one.hash ?? hash, { head, offset: 0, line: 1 }, end, see, windowBytes);
       if (prefix.damage !== undefined) break;
     } finally {
       await file.close();
@@ -169,6 +173,7 @@ export async function verifyChainIn(
           offset: line.offset,
           reason: error.message,
           finding: 'entry_altered',
+          ...(error instanceof NewerEntry ? { newer: true } : {}),
         };
         break;
       }

@@ -3,8 +3,11 @@ import { basename } from 'node:path';
 import type { ChainHash } from './chain-hash.ts';
 import { CheckpointComparison, readCheckpoint } from './checkpoint.ts';
 import type { Head } from './entry.ts';
+import { RecorderError } from '../errors.ts';
+import type { StoredEntry } from '../domain/entries.ts';
+import { faultOfContinuation, isContinued } from './continuation.ts';
 import { findSealed } from './segments.ts';
-import { type Damage, describeMissing, type MissingEntries, verifyChain } from './verify-chain.ts';
+import { type Damage, describeMissing, type LogFile, type MissingEntries, verifyChain } from './verify-chain.ts';
 
 export interface Verification {
   /** `seq` of the last valid entry. */
@@ -37,6 +40,10 @@ export interface VerifyOptions {
   readonly beside?: string;
   /** A head of this log that was noted elsewhere. A log rolled back together with its checkpoint no longer holds it. */
   readonly anchor?: Head;
+  /** What chains the files from before the key was replaced: one for each old key, the oldest first. */
+  readonly older?: readonly ChainHash[];
+  /** Read only so many bytes of the last file. */
+  readonly to?: number;
   /** Called with the number of bytes of valid entries read so far. */
   readonly onProgress?: (bytes: number) => void;
 }
@@ -59,7 +66,7 @@ export const verifyLog = async (path: string, hash: ChainHash, options?: VerifyO
 export async function verifyFiles(
   files: readonly string[],
   hash: ChainHash,
-  { beside, anchor, onProgress = () => {} }: VerifyOptions = {},
+  { beside, anchor, older = [], to, onProgress = () => {} }: VerifyOptions = {},
 ): Promise<Verification> {
   const active = files.at(-1) ?? '';
   const checkpoint = readCheckpoint(beside ?? active, hash);
@@ -68,18 +75,20 @@ export async function verifyFiles(
   let last: string | undefined;
   let bytes = 0;
   let anchored: string | undefined;
-  const prefix = await verifyChain(
-    files.map((path) => ({ path })),
-    hash,
-    (entries) => {
-      comparison.take(entries);
-      first ??= entries[0]?.timestamp;
-      last = entries.at(-1)?.timestamp;
-      anchored ??= entries.find(({ data }) => data.seq === anchor?.entries)?.entry_hash;
-      for (const { length } of entries) bytes += length;
-      onProgress(bytes);
-    },
+  const keys = new KeysInTurn(older, hash);
+  let discontinued: Damage | undefined;
+  const chained = (await keys.filesWith(files)).map((file) =>
+    file.path === active && to !== undefined ? { ...file, to } : file,
   );
+  const prefix = await verifyChain(chained, hash, (entries) => {
+    comparison.take(entries);
+    discontinued ??= keys.look(entries);
+    first ??= entries[0]?.timestamp;
+    last = entries.at(-1)?.timestamp;
+    anchored ??= entries.find(({ data }) => data.seq === anchor?.entries)?.entry_hash;
+    for (const { length } of entries) bytes += length;
+    onProgress(bytes);
+  });
   const unaccounted = prefix.missing.find(({ lost }) => !lost);
   const head = unaccounted?.after ?? prefix.head;
   const { end } = prefix;
@@ -91,6 +100,7 @@ export async function verifyFiles(
   } as const;
   const damage =
     prefix.damage ??
+    discontinued ??
     (unaccounted && damageFrom(unaccounted)) ??
     comparison.damageIn(basename(active), prefix) ??
     (anchor === undefined || anchored === anchor.hash
@@ -106,6 +116,52 @@ export async function verifyFiles(
     ...(checkpoint.head === undefined ? {} : { checkpoint: checkpoint.head.entries }),
     ...(damage === undefined ? {} : { damage }),
   };
+}
+
+/** Which hash chains each file: a file that begins with `log.continued` has the next key. */
+class KeysInTurn {
+  readonly #hashes: readonly ChainHash[];
+  /** For each `log.continued` in turn whose old log is among the files: its file, and the place of its hash. */
+  readonly #turns: { readonly file: string; readonly key: number }[] = [];
+  #head: Head | undefined;
+
+  constructor(older: readonly ChainHash[], hash: ChainHash) {
+    this.#hashes = [...older, hash];
+  }
+
+  /** @throws RecorderError `config` when there are more keys in the files than were given */
+  async filesWith(files: readonly string[]): Promise<readonly LogFile[]> {
+    if (this.#hashes.length === 1) return files.map((path) => ({ path }));
+    const begins: boolean[] = [];
+    for (const [at, path] of files.entries()) begins.push(at > 0 && (await isContinued(path)));
+    let key = this.#hashes.length - 1 - begins.filter(Boolean).length;
+    if (key < 0) {
+      throw new RecorderError(
+        'config',
+        `the key was replaced ${begins.filter(Boolean).length} times: name each old key`,
+      );
+    }
+    return files.map((path, at) => {
+      if (begins[at]) this.#turns.push({ file: basename(path), key: ++key });
+      return { path, hash: this.#hashes[key] };
+    });
+  }
+
+  /** Checks a `log.continued` entry among the next ones. */
+  look(entries: readonly StoredEntry[]): Damage | undefined {
+    let damage: Damage | undefined;
+    for (const entry of entries) {
+      const before = this.#head;
+      this.#head = { entries: entry.data.seq, hash: entry.entry_hash };
+      if (entry.event !== 'log.continued' || before === undefined) continue;
+      const turn = this.#turns.shift();
+      if (turn === undefined) continue;
+      const [oldHash, newHash] = [this.#hashes[turn.key - 1]!, this.#hashes[turn.key]!];
+      const reason = faultOfContinuation(entry.data, before, { oldHash, newHash });
+      if (reason !== undefined) damage ??= { file: turn.file, line: 1, offset: 0, reason, finding: 'entry_altered' };
+    }
+    return damage;
+  }
 }
 
 const damageFrom = (missing: MissingEntries): Damage => ({

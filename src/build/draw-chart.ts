@@ -9,23 +9,32 @@ import { type IRenderOptions, type IState, type IStateMachine, type ITransition,
 import { type Chart, type ChartState, type ChartTransition, type Drawing, labelOf } from '../statecharts/chart.ts';
 
 export interface DrawingOptions {
-  /** Writes a transition that does not leave its state into the box of that state, as UML does, and draws no line. */
-  readonly listInternal?: boolean;
+  /**
+   * Which transitions are written into the box of their state, as UML does, and have no line: those that are internal
+   * (the default), or also those that lead to a state inside it. By default each has a group of its own, so that an
+   * incident can be shown in the drawing.
+   */
+  readonly listed?: 'internal' | 'inside';
   /** Graphviz's attributes of the graph, of its states and of its transitions; `ROOMY` unless given. */
   readonly layout?: Layout;
 }
 
 export async function drawChart(
   chart: Chart,
-  { listInternal = false, layout = ROOMY }: DrawingOptions = {},
+  { listed = 'internal', layout = ROOMY }: DrawingOptions = {},
 ): Promise<Drawing> {
-  const cat = asCat(chart, listInternal);
+  const isListed = (transition: ChartTransition): boolean =>
+    listed === 'inside' ? staysInside(transition) : transition.internal;
   const [svg, dot] = await Promise.all([
     // `svg` would use the machine's own Graphviz where there is one, and drawings would differ.
-    render(cat, { inputType: 'json', outputType: 'oldsvg', ...layout }),
-    render(cat, { inputType: 'json', outputType: 'dot' }),
+    render(asCat(chart, isListed), { inputType: 'json', outputType: 'oldsvg', ...layout }),
+    render(
+      asCat(chart, () => false),
+      { inputType: 'json', outputType: 'dot' },
+    ),
   ]);
-  return { ...tidied(svg, chart), dot };
+  const { body, ...size } = tidied(svg, chart);
+  return { ...size, body: listed === 'inside' ? body : markListed(body, chart.transitions.filter(isListed)), dot };
 }
 
 type Layout = Pick<IRenderOptions, 'dotGraphAttrs' | 'dotNodeAttrs' | 'dotEdgeAttrs'>;
@@ -46,8 +55,7 @@ const statesOf = (states: readonly ChartState[]): readonly ChartState[] =>
   states.flatMap((state) => [state, ...statesOf(state.states)]);
 
 /** The chart in state-machine-cat's terms. A class such as `s3` or `t3` identifies the state or transition. */
-function asCat(chart: Chart, listInternal: boolean): IStateMachine {
-  const isListed = (transition: ChartTransition): boolean => listInternal && staysInside(transition);
+function asCat(chart: Chart, isListed: (transition: ChartTransition) => boolean): IStateMachine {
   const all = statesOf(chart.states);
   const transitions: ITransition[] = [];
   const connect = (from: string, to: string, more: Partial<ITransition> = {}): void => {
@@ -116,6 +124,22 @@ function tidied(svg: string, chart: Chart): Omit<Drawing, 'dot'> {
         : group('transition', transition!.id, titleOfTransition(transition!));
     });
   return { width: Number(width), height: Number(height), body };
+}
+
+/** Gives each transition that is listed in the box of its state a group of its own, behind the one of the state. */
+function markListed(body: string, listed: readonly ChartTransition[]): string {
+  return listed.reduce((drawn, transition) => {
+    const from = drawn.indexOf(`<g class="state" data-id="${transition.from}">`);
+    const words = `>${labelOf(transition)}</text>\n`;
+    const end = drawn.indexOf('</g>\n', from);
+    const at = drawn.indexOf(words, from);
+    if (from === -1 || at === -1 || at > end) return drawn;
+    const start = drawn.lastIndexOf('<text ', at);
+    const line = drawn.slice(start, at + words.length);
+    const rest = drawn.slice(at + words.length, end) + '</g>\n';
+    const marked = `${group('transition', transition.id, titleOfTransition(transition))}\n${line}</g>\n`;
+    return drawn.slice(0, start) + rest + marked + drawn.slice(end + '</g>\n'.length);
+  }, body);
 }
 
 const group = (kind: string, id: string, title: string): string =>

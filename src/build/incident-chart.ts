@@ -14,8 +14,8 @@ import { drawChart } from './draw-chart.ts';
 /** Space for the labels, and for a reader whose font is wider than the one that Graphviz measures. */
 const LAYOUT = {
   dotGraphAttrs: [{ name: 'nodesep', value: '0.1' }],
-  dotNodeAttrs: [{ name: 'fontsize', value: '15' }],
-  dotEdgeAttrs: [{ name: 'fontsize', value: '14' }],
+  dotNodeAttrs: [{ name: 'fontsize', value: '13.5' }],
+  dotEdgeAttrs: [{ name: 'fontsize', value: '13' }],
 };
 
 /** Labels hide the lines behind them. */
@@ -29,7 +29,7 @@ svg { --paper: #fff }
 
 /** The SVG: the same text for the same machine, on every computer. */
 export async function incidentChart(): Promise<string> {
-  const drawing = await drawChart(chartOf(incidentMachine), { listInternal: true, layout: LAYOUT });
+  const drawing = await drawChart(chartOf(incidentMachine), { listed: 'inside', layout: LAYOUT });
   const paper = `<style>\n${STYLE}\n</style>\n<rect class="paper" width="100%" height="100%" rx="6"/>\n`;
   return chartSvg(incidentMachine.id, { ...drawing, body: paper + drawing.body });
 }

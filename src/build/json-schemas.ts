@@ -4,6 +4,7 @@
  */
 import * as z from 'zod/mini';
 import { AccessFile } from '../access/access-file.ts';
+import { BY_HAND } from '../../machines/vocabulary.ts';
 import { openApiDocument } from '../api/openapi/document.ts';
 import { durationPattern } from '../duration.ts';
 import { PolicyFile } from '../policy/schema.ts';
@@ -17,6 +18,12 @@ const KEYS: Readonly<Record<string, string>> = {
   actions: 'The containment actions, in this order.',
   default_severity: 'The severity of a report that names none.',
   min_severity: 'The least severity of an incident of this class, whatever its report says.',
+  answer_after:
+    'How long the answer to a report waits until its containment is settled: 1s to 40s. By default it waits for none.',
+  recovery: 'What must be done before an incident of this class may be resolved; by default nothing.',
+  acknowledge:
+    'Whether somebody with the role recovery, and not who reported, must say that the machine may be trusted.',
+  attest: 'Whether the attestor (RUNTIME_ATTESTOR_URL) must prove the machine.',
   attention_after: 'An acknowledged incident that recurs after so long without an occurrence needs attention again.',
   overdue_after: 'After how long an engage or a release that is not confirmed is overdue: 30s, 60s, 5m.',
   burst: 'From so many reports of one source and class on, further ones are occurrences of the newest incident.',
@@ -28,12 +35,22 @@ const KEYS: Readonly<Record<string, string>> = {
   same: 'Where the values are: source, description, severity, or evidence. and a path of keys.',
   reports: 'How many reports.',
   within: 'In what time: 1s, 60s, 5m, 1h.',
+  runbook: 'What to do about such an incident: a URL or a text of at most 1000 characters.',
+  expect: 'Guards: sources that must report or send a heartbeat.',
+  source: 'The name of the source.',
+  every: 'After how long without a sign of life it is silent: 60s, 5m, 1h.',
+  heartbeat: 'How often the webhook hears that the recorder takes reports: 60s, 5m.',
+  drill: 'Whether the target takes part in drills: what it is sent then says that it is one.',
   report_bytes_per_day: 'How many bytes of reports one source may send in a day (UTC).',
+  archive_after:
+    'After how long sealed segments of the audit log go to the archive by themselves, such as 90d; at least 1d.',
   confirm: 'answer: the answer of the target confirms. callback: it may answer 202, and its service confirms later.',
   final: 'The statuses of an answer after which it is not tried again. By default 400, 410, 413 and 422; [] for none.',
   targets: 'Where containment actions are sent. An action without a target is fetched by its service.',
   engage: 'Where to send the request to put the action into force.',
-  release: 'Where to send the request to release the action.',
+  release:
+    'Where to send the request to release the action. manual: nothing can be undone by a request, a person releases it by hand.',
+  done_when: 'The statuses of an answer, besides 2xx, that say that it is already carried out. By default none.',
   broker: 'The directories of a file broker, instead of a service.',
   requests: 'The directory for request files.',
   results: 'The directory with the result files.',
@@ -45,6 +62,8 @@ const KEYS: Readonly<Record<string, string>> = {
   ca_path: 'The file with the certificates of the authority that an https service is certified by (PEM).',
   timeout: 'How long to wait for an answer: 500ms, 5s, 2m, 1h.',
   confirm_every: 'How often the service confirms again: 5s, 2m, 1h. When it stops, the containment is lost.',
+  alerting: 'Webhooks in the form of the appliance’s own policy file: each receives alerts in the body that it knows.',
+  webhooks: 'Webhooks that receive alerts: {event, timestamp, incident, actions, severity, source}.',
   notify: 'Webhooks that receive entries of the audit log.',
   events: 'Which entries to send; by default all.',
 };
@@ -67,6 +86,8 @@ const CHECKS: Readonly<Record<string, object>> = {
   rules: { type: ['object', 'null'] },
   targets: { type: ['object', 'null'] },
   notify: { type: ['array', 'null'] },
+  alerting: { type: ['object', 'null'] },
+  webhooks: { type: ['array', 'null'] },
   escalate: { type: ['array', 'null'] },
   same: { uniqueItems: true },
   actions: { uniqueItems: true },
@@ -81,9 +102,13 @@ const CHECKS: Readonly<Record<string, object>> = {
   ca_path: { pattern: '^/' },
   timeout: { pattern: durationPattern(TIME_UNITS) },
   confirm_every: { pattern: durationPattern(TIME_UNITS) },
+  answer_after: { pattern: durationPattern(TIME_UNITS) },
   attention_after: { pattern: durationPattern(TIME_UNITS) },
   overdue_after: { pattern: durationPattern(TIME_UNITS) },
+  archive_after: { pattern: durationPattern(TIME_UNITS) },
   within: { pattern: durationPattern(TIME_UNITS) },
+  every: { pattern: durationPattern(TIME_UNITS) },
+  heartbeat: { pattern: durationPattern(TIME_UNITS) },
 };
 
 /**
@@ -100,15 +125,21 @@ const autoContainNeedsAction = (builtIn: boolean): object => ({
 const SENT_IN_ONE_WAY = {
   not: { required: ['engage', 'broker'] },
   dependentRequired: {
-    release: ['engage'],
     token_path: ['engage'],
     prove: ['token_path'],
     confirm: ['engage'],
     final: ['engage'],
+    done_when: ['engage'],
     secret_path: ['engage'],
     ca_path: ['engage'],
   },
-  dependentSchemas: { timeout: { anyOf: [{ required: ['engage'] }, { required: ['broker'] }] } },
+  dependentSchemas: {
+    timeout: { anyOf: [{ required: ['engage'] }, { required: ['broker'] }] },
+    release: {
+      anyOf: [{ required: ['engage'] }, { required: ['broker'], properties: { release: { const: BY_HAND } } }],
+    },
+    drill: { anyOf: [{ required: ['engage'] }, { required: ['broker'] }] },
+  },
 };
 
 /** A role that is bound to something needs to be told to what, and without the role that says nothing. */
@@ -156,6 +187,8 @@ function complete(schema: Schema, meanings = KEYS): Schema {
   if (schema.items !== undefined) complete(schema.items as Schema, meanings);
   const { additionalProperties } = schema;
   if (typeof additionalProperties === 'object') complete(additionalProperties, meanings);
+
+  for (const option of schema.anyOf ?? []) complete(option, meanings);
   return schema;
 }
 

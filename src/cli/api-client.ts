@@ -87,6 +87,11 @@ export class ApiClient {
     return JSON.parse(accepted(await this.#sendWithToken(path)).text) as Body;
   }
 
+  /** The health, which a degraded recorder gives with 503. @throws Refused, NotReachable */
+  async readHealth<Body>(): Promise<Body> {
+    return JSON.parse(accepted(await this.#sendWithToken('/health'), 503).text) as Body;
+  }
+
   /** `seq` of the last entry of the audit log. @throws Refused, NotReachable */
   async lastSeq(): Promise<number> {
     // A degraded recorder answers with 503, and its body is as good.
@@ -101,10 +106,15 @@ export class ApiClient {
   }
 
   /** Yields the pages of a list, each as an array. @throws Refused, NotReachable */
-  async *pages<Item>(path: string): AsyncGenerator<readonly Item[]> {
+  pages<Item>(path: string): AsyncGenerator<readonly Item[]> {
+    return this.documents<readonly Item[]>(path);
+  }
+
+  /** Yields what comes in pages, whatever a page is. @throws Refused, NotReachable */
+  async *documents<Page>(path: string): AsyncGenerator<Page> {
     for (let next: string | undefined = path; next !== undefined;) {
       const { text, headers } = accepted(await this.#connection.send(this.#reading(next)));
-      yield JSON.parse(text) as readonly Item[];
+      yield JSON.parse(text) as Page;
       next = /<([^>]*)>; rel="next"/.exec(String(headers.link ?? ''))?.[1];
     }
   }

@@ -7,7 +7,8 @@ import { writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
 const DESCRIPTION = `Moves old segments of the audit log to the directory archive/ next to the log, and removes their incidents from the \
-record. A sealed segment is moved when all its entries are from before the time and all its incidents are resolved. \
+record. A sealed segment is moved when all its entries are from before the time. An incident that is not resolved stays on \
+record: an entry carries it over. \
 The log keeps a signed entry for each, so that verification can distinguish archived from deleted. You can move the \
 files on from the archive.`;
 
@@ -25,13 +26,14 @@ export const define = (command: Command): Command =>
     await (options.json ? writeJson(outcome) : writeLines(describe(outcome).map(printable)));
   });
 
-function describe({ archived, staying }: ArchiveOutcome): readonly string[] {
+function describe({ archived, staying, carried }: ArchiveOutcome): readonly string[] {
   const lines = [
     ...archived.map(
       ({ path, first_seq, last_seq, incidents }) =>
         `archived ${path} (entries ${first_seq} to ${last_seq}, ${incidents} incidents)`,
     ),
     ...staying.map(({ path, reason }) => `stays    ${path}: ${reason}`),
+    ...(carried === 0 ? [] : [`carried  ${carried} unresolved incidents over: they stay on record`]),
   ];
   return lines.length === 0 ? ['nothing is old enough to be archived'] : lines;
 }

@@ -1,12 +1,13 @@
 /** Entries of the audit log as the API returns them, and a short description of each. */
-
-import type { EscalatedBy } from '../domain/entries.ts';
+import { type Caller, callerWords } from '../domain/caller.ts';
+import { jumpInWords } from '../domain/clock-jumps.ts';
+import type { ClockJump, EscalatedBy } from '../domain/entries.ts';
 import { escalationText } from '../domain/escalation.ts';
 
 export interface AuditEntry {
   readonly timestamp: string;
   readonly event: string;
-  readonly data: {
+  readonly data: Partial<Caller> & {
     readonly seq: number;
     readonly incident?: string;
     readonly state?: string;
@@ -15,8 +16,15 @@ export interface AuditEntry {
 }
 
 /** What an entry says besides its event, incident and state. */
-export function detailOf({ event, data }: AuditEntry): string {
+export const detailOf = (entry: AuditEntry): string => words(entry.data.drill === true ? 'drill' : '', sayingOf(entry));
+
+function sayingOf({ event, data }: AuditEntry): string {
   switch (event) {
+    case 'incident.imported':
+      return words(
+        (data.report as Readonly<Record<string, string>>).class,
+        `was ${(data.claims as { readonly state: string }).state} in another recorder`,
+      );
     case 'incident.reported':
     case 'incident.recurred': {
       const { class: name, source, description } = data.report as Readonly<Record<string, string>>;
@@ -26,36 +34,50 @@ export function detailOf({ event, data }: AuditEntry): string {
         source,
         description,
         data.escalated_by === undefined ? undefined : `escalated ${escalationText(data.escalated_by as EscalatedBy)}`,
+        byWhom(data),
       );
     }
+    case 'incident.carried':
+      return (data.earlier as { readonly note: string }).note;
     case 'alert.raised':
-      return words(data.severity, data.class, data.source, data.finding, data.reason);
+      return words(data.severity, data.class, data.source, data.finding, data.guard, data.reason);
     case 'containment.overdue':
       return words(data.directive, data.action, `asked for at ${String(data.asked_at)} and not confirmed`);
+    case 'recovery.attested': {
+      const { tpm_ak_public_key_sha256: key } = data.evidence as Readonly<Record<string, string>>;
+      return words('the machine is proved', `TPM key ${String(key).slice(0, 8)}`);
+    }
+    case 'recovery.attestation_failed':
+      return words(data.error, ...((data.faults ?? []) as readonly string[]));
     case 'policy.reloaded':
       return words(
         data.source,
         String(data.digest).slice(0, 8),
         data.removed === undefined ? undefined : `without ${(data.removed as readonly string[]).join(', ')}`,
+        byWhom(data),
       );
     case 'notification.delivered':
       return words(data.url, `up to ${String(data.through_seq)}`);
     case 'webhook.skipped':
       return words(data.url, `entry ${String(data.skipped_seq)}`, data.skipped_event, data.error);
     case 'webhook.retried':
-      return words(
-        data.url,
-        `entry ${String(data.retried_seq)}`,
-        data.by === undefined ? undefined : `by ${String(data.by)}`,
-        data.note,
-      );
+      return words(data.url, `entry ${String(data.retried_seq)}`, byWhom(data), data.note);
     case 'log.damage_found':
     case 'log.damage_acknowledged':
-      return words(data.finding, data.detail, data.by === undefined ? undefined : `by ${String(data.by)}`, data.note);
+      return words(data.finding, data.detail, byWhom(data), data.note);
     case 'log.restored':
       return words(data.file, data.how, data.kept_as);
     case 'log.lost':
       return words(`entries ${String(data.first_seq)} to ${String(data.last_seq)}`, data.kept_as);
+    case 'guard.heard':
+      return words(
+        data.source,
+        data.silent_since === undefined ? undefined : `silent since ${String(data.silent_since)}`,
+      );
+    case 'guard.silent':
+      return words(data.source, `expected every ${Number(data.every_ms) / 1000} s`);
+    case 'clock.jumped':
+      return jumpInWords(data as unknown as ClockJump);
     case 'service.started':
       return words('version', data.service_version);
     default:
@@ -64,12 +86,19 @@ export function detailOf({ event, data }: AuditEntry): string {
         data.action,
         data.error,
         data.reason,
-        data.by === undefined ? undefined : `by ${String(data.by)}`,
+        data.resolution,
+        byWhom(data),
         data.note,
         data.next_attempt_at === undefined ? undefined : `again at ${String(data.next_attempt_at)}`,
       );
   }
 }
+
+/** Who asked for it, as far as an entry says so. */
+const byWhom = (data: Partial<Caller>): string | undefined => {
+  const who = callerWords(data);
+  return who === undefined ? undefined : `by ${who}`;
+};
 
 const words = (...parts: readonly unknown[]): string =>
   parts

@@ -2,6 +2,7 @@
 import type { Command, Option } from 'commander';
 import { STATES } from '../../machines/vocabulary.ts';
 import type { Incident } from '../client/shapes.ts';
+import { missingOf, type RecoveryStatus } from '../domain/recovery-steps.ts';
 import { makeProgram } from './program.ts';
 import { ApiClient, type ApiOptions, withQuery } from './api-client.ts';
 import { writeLines } from './terminal/output.ts';
@@ -46,19 +47,25 @@ async function offersFor(program: Command, words: readonly string[], current: st
 
 const UNRESOLVED = STATES.filter((state) => state !== 'resolved');
 
-/** The incidents that may complete the line: any for `show`, the unresolved ones for a command. */
+/** The incidents that may complete the line: any for `show`, those that wait for `recovery`, else the unresolved ones. */
 async function incidents(words: readonly string[]): Promise<readonly Offer[]> {
-  const state = words[0] === 'show' ? [] : UNRESOLVED;
   const valueOf = (name: string): string | undefined => words[words.indexOf(name) + 1 || words.length];
   const [url, tokenFile] = [valueOf('--url'), valueOf('--token-file')];
   const options: ApiOptions = { ...(url && { url }), ...(tokenFile && { tokenFile }) };
   try {
-    const list = await new ApiClient(options).read<readonly Incident[]>(
-      withQuery('/api/v1/incidents', { limit: '100', state }),
-    );
+    const api = new ApiClient(options);
+    if (words[0] === 'recovery') return await waiting(api);
+    const state = words[0] === 'show' ? [] : UNRESOLVED;
+    const list = await api.read<readonly Incident[]>(withQuery('/api/v1/incidents', { limit: '100', state }));
     return list.map(({ id, severity, class: name, source }) => [id, `${severity} ${name} from ${source}`]);
   } catch {
     // Where the recorder can't be reached nothing completes, and no message breaks the command line.
     return [];
   }
+}
+
+/** The incidents that wait for their recovery. */
+async function waiting(api: ApiClient): Promise<readonly Offer[]> {
+  const { pending_recoveries: all } = await api.read<RecoveryStatus>('/api/v1/recovery/status');
+  return all.map((one) => [one.incident_id, `${one.severity} ${one.incident_class}: ${missingOf(one).join(', ')}`]);
 }

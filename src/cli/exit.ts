@@ -15,6 +15,9 @@ export const exitCodeOf = (error: unknown): number => {
   return error instanceof NotReachable ? EXIT.notReachable : EXIT.refused;
 };
 
+/** Whether nobody has the token: then every request is refused. A role may be missing for one of them only. */
+export const isOfToken = ({ status, body }: Refused): boolean => status === 403 && body.error === 'forbidden';
+
 /** What was wrong, and what to do about it. */
 export function explain(error: unknown): string {
   const { message, cause } = error as Error;
@@ -31,11 +34,18 @@ export function explain(error: unknown): string {
       : 'start it, or name it with --url or INCIDENT_RECORDER_URL';
     return `${message}: ${advice}`;
   }
-  if (error instanceof Refused && error.status === 403 && error.body.error === 'forbidden')
-    return 'refused (403): this is not the token of the service; name the right file with --token-file';
+  if (error instanceof Refused && error.status === 403) return adviceOnToken(error);
   if (error instanceof Refused && error.status === 404 && error.body.error === 'incident not found')
     return 'there is no such incident; incident-recorder list shows them all';
   if (error instanceof Refused && error.status === 410 && error.body.archived !== undefined)
     return String(error.body.error);
   return message;
+}
+
+/** A token that nobody has, or one whose roles do not allow it. */
+function adviceOnToken({ message, body: { error, needs } }: Refused): string {
+  if (error === 'forbidden')
+    return 'refused (403): this is not the token of the service; name the right file with --token-file';
+  const isOfRole = Array.isArray(needs) && String(error).includes('needs the role');
+  return isOfRole ? `${message}; give a token with that role with --token-file` : message;
 }

@@ -1,35 +1,52 @@
 /** `incident-recorder contain`, `ack`, `resolve`: give a command to incidents, and say what became of each. */
 import type { Command } from 'commander';
 import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../machines/commands.ts';
+import { RESOLUTIONS } from '../../machines/vocabulary.ts';
 import { Refused } from '../client/errors.ts';
 import type { Incident } from '../client/shapes.ts';
 import { ApiClient, type OperatorOptions, withOperator } from './api-client.ts';
-import { EXIT, explain } from './exit.ts';
+import { EXIT, explain, isOfToken } from './exit.ts';
+import { adviceLines, stepsIn } from './missing-recovery.ts';
 import { summaryOf } from './summary.ts';
 import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
 
+interface CommandOptions extends OperatorOptions {
+  readonly resolution?: string;
+}
+
+/** Adds the option that says what the incidents were, to the command that ends them. */
+const withResolution = (command: Command, name: CommandName): Command =>
+  name === 'resolve'
+    ? command.addOption(command.createOption('--resolution <kind>', 'what the incidents were').choices(RESOLUTIONS))
+    : command;
+
 /** Defines the subcommand of one command of the table. */
 export const defineCommand = (command: Command, name: CommandName): Command =>
-  withOperator(command.description(COMMAND_TABLE[name].meaning).argument('<id...>', 'identifiers of incidents')).action(
-    async (ids: readonly string[], { by, note, ...options }: OperatorOptions) => {
-      const api = new ApiClient(options);
-      for (const id of ids) {
-        try {
-          const incident = await api.command<Incident>(`/api/v1/incidents/${name}`, { id, by, note });
-          await (options.json ? writeJson({ id, outcome: 'done', incident }) : writeLines([summaryOf(incident)]));
-        } catch (error) {
-          // A refusal of one incident does not stop the others. A wrong token or an unreachable recorder does.
-          if (!(error instanceof Refused) || error.status === 403) throw error;
-          process.exitCode = EXIT.refused;
-          if (options.json) await writeJson({ id, outcome: 'refused', status: error.status, ...error.body });
-          else writeNotice(`${id}: ${adviceFor(error, id)}`);
-        }
+  withOperator(
+    withResolution(command.description(COMMAND_TABLE[name].meaning), name).argument(
+      '<id...>',
+      'identifiers of incidents',
+    ),
+  ).action(async (ids: readonly string[], { by, note, resolution, ...options }: CommandOptions) => {
+    const api = new ApiClient(options);
+    for (const id of ids) {
+      try {
+        const incident = await api.command<Incident>(`/api/v1/incidents/${name}`, { id, by, note, resolution });
+        await (options.json ? writeJson({ id, outcome: 'done', incident }) : writeLines([summaryOf(incident)]));
+      } catch (error) {
+        // A refusal of one incident does not stop the others. A wrong token or an unreachable recorder does.
+        if (!(error instanceof Refused) || isOfToken(error)) throw error;
+        process.exitCode = EXIT.refused;
+        if (options.json) await writeJson({ id, outcome: 'refused', status: error.status, ...error.body });
+        else writeNotice(`${id}: ${adviceFor(error, id)}`);
       }
-    },
-  );
+    }
+  });
 
 function adviceFor(error: Refused, id: string): string {
-  const { error: reason, allowed } = error.body;
+  const { error: reason, allowed, missing } = error.body;
+  const steps = stepsIn(missing);
+  if (steps.length > 0) return [`${String(reason)}:`, ...adviceLines(steps, id).map((line) => `  ${line}`)].join('\n');
   if (error.status !== 409 || !Array.isArray(allowed)) return explain(error);
   const next = COMMANDS.filter((name) => allowed.includes(name)).map((name) => COMMAND_TABLE[name].subcommand);
   const advice = next.length === 0 ? 'nothing is left to do' : `try incident-recorder ${next.join(' or ')} ${id}`;

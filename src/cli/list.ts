@@ -2,17 +2,18 @@
 import type { Command } from 'commander';
 import type { Incident } from '../client/shapes.ts';
 import { UsageError } from './exit.ts';
-import { type FilterOptions, timeOf, wholeNumber, withFilterOptions } from './filter-options.ts';
+import { emptyOrOneOf, type FilterOptions, timeOf, wholeNumber, withFilterOptions } from './filter-options.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
 import { ageOf } from './terminal/age.ts';
 import { SEVERITY_STYLES } from './terminal/colour.ts';
 import { isOutputGone, writeNotice, writeJson, writeLines } from './terminal/output.ts';
 import { type Column, table } from './terminal/table.ts';
 import { stateStyle, stateWords } from './summary.ts';
-import { STATES } from '../../machines/vocabulary.ts';
+import { RESOLUTIONS, STATES } from '../../machines/vocabulary.ts';
 
 interface Options extends ApiOptions, FilterOptions {
   readonly source?: readonly string[];
+  readonly resolution?: readonly string[];
   readonly since?: string;
   readonly until?: string;
   readonly search?: string;
@@ -35,6 +36,9 @@ export const define = (command: Command): Command =>
   withApiClient(
     withFilterOptions(command.description('Lists incidents, the most severe first, then the newest. Filters add up.'))
       .option('--source <source...>', 'reported by these')
+      .addOption(
+        emptyOrOneOf(RESOLUTIONS, command.createOption('--resolution <kind...>', 'that turned out to be one of these')),
+      )
       .option('--since <time>', 'reported since: RFC 3339, a day, or 2h, 7d')
       .option('--until <time>', 'reported before')
       .option('--search <words>', 'with all these words in description, source or id; agent* is the beginning of one')
@@ -105,6 +109,7 @@ const pathOf = (options: Options, limit: number): string =>
     state: options.state,
     severity: options.severity,
     source: options.source,
+    resolution: options.resolution,
     since: options.since === undefined ? undefined : timeOf(options.since),
     until: options.until === undefined ? undefined : timeOf(options.until),
     q: options.search,
@@ -121,12 +126,17 @@ const columns = (now: number): readonly Column<Row>[] => [
   },
   {
     header: 'STATE',
-    value: ({ incident: { state, containment } }) => stateWords(state, containment),
+    value: ({ incident: { state, containment, recovery } }) => stateWords({ state, containment, recovery }),
     style: ({ incident: { state, containment } }) => stateStyle(state, containment),
     least: Math.max(...STATES.map(({ length }) => length)),
   },
   { header: 'AGE', value: ({ incident: { created_at } }) => ageOf(created_at, now) },
-  { header: 'CLASS', value: ({ incident, count }) => `${incident.class}${count === 1 ? '' : ` ×${count}`}`, least: 12 },
+  {
+    header: 'CLASS',
+    value: ({ incident, count }) =>
+      `${incident.class}${incident.drill === true ? ' (drill)' : ''}${count === 1 ? '' : ` ×${count}`}`,
+    least: 12,
+  },
   {
     header: 'SOURCE',
     value: ({ incident: { source, source_suspicious } }) => (source_suspicious === true ? `(!) ${source}` : source),

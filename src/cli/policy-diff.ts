@@ -55,7 +55,11 @@ const contentOf = ({
   addresses: _addresses,
   parts: _parts,
   ...content
-}: PolicyDocument) => content;
+}: PolicyDocument) => ({
+  ...content,
+  // No file takes away what the environment names.
+  targets: Object.fromEntries(Object.entries(content.targets).filter(([, target]) => !('from' in target))),
+});
 
 function differencesOf(place: string, inForce: unknown, file: unknown): readonly Difference[] {
   if (isMapping(inForce) && isMapping(file)) {

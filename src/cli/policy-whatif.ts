@@ -7,7 +7,7 @@
  * What `escalate` and `repeat` do depends on the reports before: where the file has one of them, the whole log is read.
  */
 import type { Command } from 'commander';
-import type { Rule, Severity } from '../../machines/vocabulary.ts';
+import { type RecoveryStep, type Rule, type Severity, stepsOf } from '../../machines/vocabulary.ts';
 import type { Incident, Report } from '../client/shapes.ts';
 import type { EscalatedBy } from '../domain/entries.ts';
 import { escalationText } from '../domain/escalation.ts';
@@ -29,6 +29,8 @@ interface PolicyDecision {
   readonly contained: boolean;
   /** The actions that contain it, automatically or on command. */
   readonly actions: readonly string[];
+  /** What must be done before it may be resolved; not there when that is nothing. */
+  readonly recovery?: readonly RecoveryStep[];
 }
 
 interface PolicyChange {
@@ -53,7 +55,9 @@ export const define = (command: Command): Command =>
     const api = new ApiClient(options);
     let total = 0;
     let changed = 0;
-    for await (const page of api.pages<Incident>('/api/v1/incidents')) {
+    for await (const all of api.pages<Incident>('/api/v1/incidents')) {
+      // A drill has a rule of its own.
+      const page = all.filter(({ drill }) => drill !== true);
       total += page.length;
       const concerned = page.filter((incident) => mayChange(incident, rules[incident.class]));
       for (let start = 0; start < concerned.length; start += AT_ONCE) {
@@ -100,13 +104,14 @@ const describeSummary = ({ fewer_incidents: fewer, escalate }: ReportsSummary): 
 
 /** Whether a rule could decide differently for an incident, as far as the incident itself shows. */
 function mayChange(
-  { severity, containment_actions: actions, contained_at, created_at }: Incident,
+  { severity, containment_actions: actions, contained_at, created_at, recovery }: Incident,
   rule: Rule,
 ): boolean {
   const byItself = contained_at === created_at;
   return (
     severity !== rule.default_severity ||
     byItself !== rule.auto_contain ||
+    !isSame(recovery?.required ?? [], stepsOf(rule.recovery)) ||
     (actions !== undefined && !isSame(actions, rule.actions))
   );
 }
@@ -131,15 +136,25 @@ async function changeOf(api: ApiClient, incident: Incident, rules: Rules): Promi
   const severity = escalated_by === undefined ? first.data.severity : severityOf(report, before).severity;
   const rule = rules[incident.class];
   const byPerson = actions.length > 0 && !before.auto_contain;
-  const was = { severity, contained: before.auto_contain, actions };
+  const was = { severity, contained: before.auto_contain, actions, ...recoveryOf(before) };
   const would_be = {
     severity: severityOf(report, rule).severity,
     contained: rule.auto_contain,
     actions: rule.auto_contain || byPerson ? rule.actions : [],
+    ...recoveryOf(rule),
   };
   const isUnchanged =
-    was.severity === would_be.severity && was.contained === would_be.contained && isSame(was.actions, would_be.actions);
+    was.severity === would_be.severity &&
+    was.contained === would_be.contained &&
+    isSame(was.actions, would_be.actions) &&
+    isSame(was.recovery ?? [], would_be.recovery ?? []);
   return isUnchanged ? undefined : { id, class: incident.class, was, would_be };
+}
+
+/** What a rule asks for before an incident may be resolved, when it asks for something. */
+function recoveryOf({ recovery }: Rule): Pick<PolicyDecision, 'recovery'> {
+  const steps = stepsOf(recovery);
+  return steps.length === 0 ? {} : { recovery: steps };
 }
 
 const isSame = (some: readonly string[], others: readonly string[]): boolean => some.join(' ') === others.join(' ');
@@ -148,10 +163,14 @@ function describe({ id, class: name, was, would_be }: PolicyChange): string {
   const pairs = [
     [was.severity, would_be.severity],
     [containment(was), containment(would_be)],
+    [recovery(was), recovery(would_be)],
   ];
   const changes = pairs.filter(([before, after]) => before !== after).map(([before, after]) => `${before} → ${after}`);
   return printable(`${id}  ${name}  ${changes.join('; ')}`);
 }
+
+const recovery = ({ recovery: steps = [] }: PolicyDecision): string =>
+  steps.length === 0 ? 'no recovery' : `recovery: ${steps.join(', ')}`;
 
 const containment = ({ contained, actions }: PolicyDecision): string =>
   `${contained ? 'contained' : 'open'}${actions.length === 0 ? '' : ` (${actions.join(', ')})`}`;

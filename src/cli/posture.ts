@@ -39,8 +39,9 @@ const columns = (now: number): readonly Column<Posture>[] => [
 ];
 
 /** What is known of an action in a word: only what was carried out for all of its incidents is in force, or released. */
-function postureOf({ asked, engaged, carried_out, not_known }: Posture): string {
+function postureOf({ asked, engaged, carried_out, not_known, to_do }: Posture): string {
   if (asked === null) return 'not asked';
+  if (to_do !== undefined) return to_do;
   if ((not_known?.overdue ?? 0) > 0) return engaged ? 'overdue' : 'release overdue';
   if (carried_out === null) return engaged ? 'not known' : 'release not known';
   if (engaged && (not_known?.incidents ?? 0) > 0) return 'in force in part';

@@ -4,6 +4,7 @@
  * It remembers so many incidents and repeated values that the memory has a bound; of more, those that were reported
  * longest ago are forgotten, and `isCut` says so.
  */
+import { keysOwner } from '../domain/caller.ts';
 import { CLASSES, type IncidentClass, isMoreSevere, type Severity } from '../../machines/vocabulary.ts';
 import type { Entry, EscalatedBy } from '../domain/entries.ts';
 import { type Escalation, escalatedBy, escalationOf } from '../domain/escalation.ts';
@@ -107,9 +108,9 @@ export class ReportsWhatif {
   }
 
   /** The incident whose report an entry's repeats. */
-  #repeated({ data: { incident, report } }: ReportEntry, time: number): string | undefined {
+  #repeated({ data: { incident, report, principal } }: ReportEntry, time: number): string | undefined {
     const rule = this.#policy.rules[report.class];
-    const key = KEYS.of(report, rule);
+    const key = KEYS.of(report, rule, keysOwner(principal));
     if (key === undefined || rule.repeat === undefined) return undefined;
     const known = this.#repeats.get(key);
     const isRepeated =

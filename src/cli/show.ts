@@ -4,14 +4,22 @@ import type { NextTransition } from '../../machines/transitions.ts';
 import { STATES } from '../../machines/vocabulary.ts';
 import { escalationText } from '../domain/escalation.ts';
 import type { Delivery, Incident } from '../client/shapes.ts';
+import { isTimeUncertain, jumpsBetween } from '../domain/clock-jumps.ts';
+import type { ClockJump } from '../domain/entries.ts';
 import { type AuditEntry, detailOf } from './audit-entry.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
+import { recoveryLines } from './missing-recovery.ts';
 import { stateStyle, summaryOf } from './summary.ts';
 import { ageOf } from './terminal/age.ts';
 import { styled, TROUBLE_STYLE } from './terminal/colour.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { printable, printableLines } from './terminal/printable.ts';
 import { table } from './terminal/table.ts';
+
+interface Withholding {
+  /** What the reader does not get. */
+  readonly withheld?: readonly string[];
+}
 
 export const define = (command: Command): Command =>
   withApiClient(
@@ -20,33 +28,44 @@ export const define = (command: Command): Command =>
       .argument('<id>', 'identifier of an incident'),
   ).action(async (id: string, options: ApiOptions) => {
     const api = new ApiClient(options);
-    const incident = await api.read<Incident>(withQuery('/api/v1/incidents/get', { id }));
+    const incident = await api.read<IncidentAsRead & Withholding>(withQuery('/api/v1/incidents/get', { id }));
     const { transitions } = await api.read<{ readonly transitions: readonly NextTransition[] }>(
       withQuery('/api/v1/incidents/transitions', { id }),
     );
     const history: AuditEntry[] = [];
     for await (const page of api.pages<AuditEntry>(withQuery('/api/v1/incidents/history', { id })))
       history.push(...page);
+    const { clock } = await api.readHealth<{ readonly clock?: { readonly jumps: readonly ClockJump[] } }>();
+    const jumps = clock?.jumps ?? [];
     if (options.json) return writeJson({ incident, transitions, history });
     return writeLines([
       summaryOf(incident),
       '',
       ...recordOf(incident, Date.now()),
-      ...section('Containment', deliveriesOf(incident)),
+      ...section('Containment', deliveriesOf(incident.containment?.actions)),
+      ...section('Releases', deliveriesOf(incident.drill_releases)),
+      ...section('Recovery', recoveryLines(incident.recovery, id)),
       ...section('Statechart', chartOf(incident, history, transitions)),
-      ...section('Timeline', timelineOf(history)),
+      ...section('Timeline', [...earlierOf(history), ...timelineOf(history, jumps)]),
     ]);
   });
+
+/** The incident, with what the policy in force says about what to do. */
+type IncidentAsRead = Incident & { readonly runbook?: string };
 
 const section = (title: string, lines: readonly string[]): readonly string[] =>
   lines.length === 0 ? [] : ['', styled('bold', title), ...lines];
 
-function recordOf(incident: Incident, now: number): readonly string[] {
+function recordOf(incident: IncidentAsRead & Withholding, now: number): readonly string[] {
   const { created_at, updated_at, evidence, last_seen_at, latest_report: latest } = incident;
   const time = (text: string): string => `${text} (${ageOf(text, now)} ago)`;
   const fields: readonly (readonly [string, string | number | undefined])[] = [
+    ['drill', incident.drill && 'a rehearsal: it counts nowhere'],
     ['source', incident.source],
+    ['runbook', incident.runbook],
     ['suspicious', incident.source_suspicious && 'the source mixes scripts, or looks like another one'],
+    ['reported by', incident.reported_by],
+    ['uncertain', incident.clock_uncertain && 'the clock had jumped: times may be wrong'],
     ['description', incident.description],
     ['lowered', incident.default_severity && `its class is ${incident.default_severity}`],
     ['reported as', incident.reported_severity],
@@ -57,6 +76,7 @@ function recordOf(incident: Incident, now: number): readonly string[] {
     ['occurrences', incident.occurrences === 1 ? undefined : incident.occurrences],
     ['last seen', last_seen_at === undefined ? undefined : time(last_seen_at)],
     ['dedup key', incident.dedup_key],
+    ['resolution', incident.resolution],
     ['note', incident.note],
     ['version', incident.version],
     ['hash', incident.hash],
@@ -68,6 +88,11 @@ function recordOf(incident: Incident, now: number): readonly string[] {
   ] as const) {
     if (value !== undefined) lines.push(field(name, ''), ...indented(printableLines(value)));
   }
+  if (incident.withheld?.some((what) => what.endsWith('evidence')) === true) {
+    lines.push(
+      field('evidence', 'restricted: give a token with the role auditor, operator or recovery (--token-file)'),
+    );
+  }
   return lines;
 }
 
@@ -78,8 +103,8 @@ const indented = (lines: readonly string[]): readonly string[] => lines.map((lin
 /** The statuses of deliveries that an operator has to look at. */
 const TROUBLED: readonly Delivery['status'][] = ['failed', 'lost', 'needs_person'];
 
-const deliveriesOf = ({ containment }: Incident): readonly string[] =>
-  containment === undefined
+const deliveriesOf = (deliveries: readonly Delivery[] | undefined): readonly string[] =>
+  deliveries === undefined || deliveries.length === 0
     ? []
     : table<Delivery>(
         [
@@ -96,7 +121,7 @@ const deliveriesOf = ({ containment }: Incident): readonly string[] =>
           { header: 'NEXT ATTEMPT', value: ({ next_attempt_at }) => next_attempt_at ?? '' },
           { header: 'LAST ERROR', value: ({ last_error }) => last_error ?? '', least: 12, optional: true },
         ],
-        containment.actions,
+        deliveries,
       );
 
 /** The states in order: past ones, the present one with the transitions from there, and the others. */
@@ -122,14 +147,31 @@ function chartOf(
   });
 }
 
-const timelineOf = (history: readonly AuditEntry[]): readonly string[] =>
+/** Where the entries are that the log does not have any more. */
+const earlierOf = (history: readonly AuditEntry[]): readonly string[] => {
+  const [first] = history;
+  const carried = history.find(({ event }) => event === 'incident.carried');
+  if (carried === undefined || first?.data.version === 1) return [];
+  return [printable((carried.data.earlier as { readonly note: string }).note)];
+};
+
+/** The entries about the incident, with the jumps of the clock between them. */
+const timelineOf = (history: readonly AuditEntry[], jumps: readonly ClockJump[]): readonly string[] =>
   table<AuditEntry>(
     [
       { header: 'SEQ', value: ({ data }) => String(data.seq) },
-      { header: 'TIME', value: ({ timestamp }) => timestamp },
+      {
+        header: 'TIME',
+        value: ({ timestamp, data }) => (isTimeUncertain(jumps, data.seq) ? `${timestamp} (?)` : timestamp),
+      },
       { header: 'EVENT', value: ({ event }) => event },
       { header: 'STATE', value: ({ data }) => data.state ?? '' },
       { header: 'DETAIL', value: detailOf, least: 12, optional: true },
     ],
-    history,
+    history.flatMap((entry, at) => [
+      ...jumpsBetween(jumps, history[at - 1]?.data.seq ?? entry.data.seq, entry.data.seq).map(
+        ({ at: timestamp, ...data }) => ({ timestamp, event: 'clock.jumped', data }),
+      ),
+      entry,
+    ]),
   );

@@ -11,7 +11,8 @@ export const define = (command: Command): Command =>
   withApiClient(command.description('Counts the incidents on record.')).action(async (options: ApiOptions) => {
     const statistics = await new ApiClient(options).read<StatisticsReading>('/api/v1/stats');
     if (options.json) return writeJson(statistics);
-    const { total_incidents, open_incidents, by_class, by_state, by_containment, by_severity } = statistics;
+    const { total_incidents, open_incidents, by_class, by_state, by_containment, by_severity, by_resolution } =
+      statistics;
     const { open_by_severity } = statistics;
     const open = (name: string): string => String((open_by_severity as Counts)[name] ?? 0);
     return writeLines([
@@ -22,6 +23,8 @@ export const define = (command: Command): Command =>
       ...countTable('STATE', by_state),
       '',
       ...countTable('CONTAINMENT', by_containment),
+      '',
+      ...countTable('RESOLUTION', by_resolution),
       '',
       ...countTable('CLASS', by_class),
     ]);

@@ -10,11 +10,14 @@ export const summaryOf = ({
   state,
   containment,
   containment_actions = [],
+  recovery,
+  drill,
 }: Incident): string =>
   [
     printable(id),
+    ...(drill === true ? ['drill'] : []),
     styled(SEVERITY_STYLES[severity], printable(severity)),
-    styled(stateStyle(state, containment), stateWords(state, containment)),
+    styled(stateStyle(state, containment), stateWords({ state, containment, recovery })),
     printable(name),
     ...(state === 'contained' ? [`(${printable(containment_actions.join(', '))})`] : []),
   ].join('  ');
@@ -25,6 +28,16 @@ export const stateStyle = (state: Incident['state'], containment: Incident['cont
     ? TROUBLE_STYLE
     : STATE_STYLES[state];
 
-/** The state, with the status of its containment until it is resolved. */
-export const stateWords = (state: Incident['state'], containment: Incident['containment']): string =>
-  state === 'resolved' || containment === undefined ? state : `${state} (${containment.status})`;
+/** What `stateWords` needs of an incident. */
+interface Standing {
+  readonly state: Incident['state'];
+  readonly containment: Incident['containment'] | undefined;
+  readonly recovery: Incident['recovery'] | undefined;
+}
+
+/** The state; until it is resolved with the status of its containment, and whether its recovery is incomplete. */
+export const stateWords = ({ state, containment, recovery }: Standing): string => {
+  if (state === 'resolved') return state;
+  const contained = containment === undefined ? state : `${state} (${containment.status})`;
+  return recovery === undefined || recovery.missing.length === 0 ? contained : `${contained}, needs recovery`;
+};

@@ -4,7 +4,9 @@ import { basename, dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { chainHash } from '../audit/chain-hash.ts';
 import type { Head } from '../audit/entry.ts';
+import { archivedPath } from '../audit/archived-path.ts';
 import { readKey } from '../audit/key.ts';
+import { findSealed } from '../audit/segments.ts';
 import { filesOf, type Verification, verifyFiles } from '../audit/verify.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { withJson } from './api-client.ts';
@@ -19,11 +21,14 @@ The key is read from the file of --key, else from the file named by AUDIT_HMAC_K
 to the log; without a key the chain is checked as plain SHA-256. An anchor is a number of entries and a head hash that \
 you noted elsewhere, as printed here: a log that was rolled back together with its checkpoint no longer has it.
 
+When the key was replaced (rotate-key), --old-key leads from the log to what was archived then.
+
 Exit code 1: the log is not valid, and the first wrong line is named; or entries are missing because the file was cut \
 while the recorder wrote it. Given a copy of that file, in its place before the others, the log is checked with it.`;
 
 interface Options {
   readonly key?: string;
+  readonly oldKey?: readonly string[];
   readonly anchor?: Head;
   readonly stateDirectory?: string;
   readonly json?: true;
@@ -35,13 +40,18 @@ export const define = (command: Command): Command =>
       .description(DESCRIPTION)
       .argument('<file...>', 'the log, or its files')
       .option('--key <file>', 'the audit key')
+      .option('--old-key <file>', 'the key before it; repeat it for those before, the oldest first', listed, [])
       .option('--state-directory <dir>', 'where the checkpoint is, with ALLOW_SHARED_LOG_DIRECTORY=1')
       .option('--anchor <entries:hash>', 'a head that was noted elsewhere', readAnchor),
   ).action(verify);
 
-async function verify(named: readonly string[], { key, anchor, stateDirectory, json }: Options): Promise<void> {
+async function verify(
+  named: readonly string[],
+  { key, oldKey = [], anchor, stateDirectory, json }: Options,
+): Promise<void> {
   const log = named.at(-1) ?? '';
-  const files = named.length === 1 ? await filesOf(log) : named;
+  const archived = oldKey.length === 0 ? [] : await findSealed(archivedPath(log));
+  const files = named.length === 1 ? [...archived.map(({ path }) => path), ...(await filesOf(log))] : named;
   const keyGiven = key ?? (process.env.AUDIT_HMAC_KEY_PATH || undefined);
   const keyPath = keyGiven ?? keyNextTo(log);
   const hash = chainHash(keyPath === undefined ? undefined : readKey(keyPath));
@@ -49,6 +59,7 @@ async function verify(named: readonly string[], { key, anchor, stateDirectory, j
   const start = performance.now();
   const found = await verifyFiles(files, hash, {
     onProgress: (bytes) => bar.show(bytes),
+    older: oldKey.map((path) => chainHash(readKey(path))),
     ...(anchor === undefined ? {} : { anchor }),
     ...(stateDirectory === undefined ? {} : { beside: join(stateDirectory, basename(log)) }),
   }).finally(() => bar.end());
@@ -65,6 +76,8 @@ async function verify(named: readonly string[], { key, anchor, stateDirectory, j
       : `${keyPath}${keyGiven === undefined ? ' (found beside the log: whoever can write there can replace both)' : ''}`;
   return writeLines(describe(log, found, hash.algorithm, proof, seconds).map(printable));
 }
+
+const listed = (one: string, before: readonly string[]): readonly string[] => [...before, one];
 
 function readAnchor(text: string): Head {
   const [, entries, hash] = /^([1-9]\d{0,14}):([0-9a-f]{64})$/.exec(text) ?? [];

@@ -236,7 +236,13 @@ export class ReportSpool {
  */
 const isRefusal = (error: unknown): error is Refused | InvalidReport =>
   error instanceof InvalidReport ||
-  (error instanceof Refused && FINAL.has(error.status) && typeof error.body.error === 'string');
+  (error instanceof Refused &&
+    (FINAL.has(error.status) || isOutOfBounds(error)) &&
+    typeof error.body.error === 'string');
+
+/** Whether the token is good, and not for this source or class: other reports with it are taken. */
+const isOutOfBounds = ({ status, body: { sources, classes } }: Refused): boolean =>
+  status === 403 && (Array.isArray(sources) || Array.isArray(classes));
 
 /** Parses a record. Only a damaged disk can leave another line: it can't be sent, and is kept aside as it is. */
 function readRecord(text: string): SpooledReport {

@@ -9,12 +9,24 @@ import type {
   ContainmentStatus,
   Directive,
   IncidentClass,
+  RecoveryStep,
+  Resolution,
   Severity,
   State,
   Channel,
 } from '../../machines/vocabulary.ts';
 
-export type { ContainmentAction, ContainmentStatus, Directive, IncidentClass, Severity, State, Channel };
+export type {
+  ContainmentAction,
+  ContainmentStatus,
+  Directive,
+  IncidentClass,
+  RecoveryStep,
+  Resolution,
+  Severity,
+  State,
+  Channel,
+};
 
 type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;
 export type JsonObject = { readonly [name: string]: JsonValue };
@@ -72,16 +84,32 @@ export interface Incident extends IncidentStamps {
   readonly source: string;
   /** Whether the source mixes scripts, or looks like another source on record. */
   readonly source_suspicious?: true;
+  /** The principal whose token the report had; `service-token` is the token that several share. */
+  readonly reported_by?: string;
+  /** Whether the clock had jumped a short time before it was reported: its times may be wrong. */
+  readonly clock_uncertain?: true;
   readonly description: string;
   readonly evidence?: JsonObject;
+  /** Whether it is a drill: a rehearsal, which counts nowhere. */
+  readonly drill?: true;
+  /** In a drill that has ended: the releases of what it had asked for. */
+  readonly drill_releases?: readonly Delivery[];
   /** What the latest further report says, if there was one. It came at `last_seen_at`. */
   readonly latest_report?: LatestReport;
   /** The actions that applied, once contained. */
   readonly containment_actions?: readonly ContainmentAction[];
   /** The state of its containment, once contained. */
   readonly containment?: Containment;
+  /** The outcomes that are known of its actions. */
+  readonly containment_results?: readonly ContainmentResult[];
+  /** What must be done before it may be resolved, if its rule asks for that. */
+  readonly recovery?: Recovery;
+  /** Who reported it by a token of their own: names of principals. None of them may acknowledge its recovery. */
+  readonly reporters?: readonly string[];
   /** The latest note of a person. */
   readonly note?: string;
+  /** What it was, where the person who resolved it has said so. */
+  readonly resolution?: Resolution;
   readonly dedup_key?: string;
   readonly occurrences: number;
   readonly last_seen_at?: string;
@@ -89,6 +117,35 @@ export interface Incident extends IncidentStamps {
   readonly version: number;
   /** `entry_hash` of the latest of them. */
   readonly hash: string;
+}
+
+/** What can be done for the recovery of an incident: a step, or to waive it. */
+type RecoveryPart = RecoveryStep | 'waive';
+
+/** When something was done for a recovery, and by whom. */
+interface RecoveryStamp {
+  readonly at: string;
+  readonly by?: string;
+  /** Nothing but the request itself says who it was. */
+  readonly claimed?: true;
+  readonly on_behalf_of?: string;
+}
+
+/** What the rules of an incident ask for before it may be resolved, and what is done. */
+export interface Recovery {
+  readonly required: readonly RecoveryStep[];
+  /** Still to be done; empty when it may be resolved. */
+  readonly missing: readonly RecoveryStep[];
+  readonly acknowledged?: RecoveryStamp;
+  /** The attestor is asked, and the outcome is not known yet. */
+  readonly attestation?: RecoveryStamp;
+  readonly attested?: { readonly at: string; readonly evidence: JsonObject };
+  /** Why the latest attestation failed. */
+  readonly failed?: { readonly at: string; readonly faults?: readonly string[]; readonly last_error?: string };
+  readonly waived?: RecoveryStamp & { readonly reason: string };
+  readonly completed_at?: string;
+  /** What was done and counts no more, and why, until the recovery is complete. */
+  readonly voided?: { readonly at: string; readonly parts: readonly RecoveryPart[]; readonly reason: string };
 }
 
 export type DeliveryStatus =
@@ -105,6 +162,16 @@ export type DeliveryStatus =
 export interface Containment {
   readonly status: ContainmentStatus;
   readonly actions: readonly Delivery[];
+}
+
+/** What became of one action of an incident. */
+export interface ContainmentResult {
+  readonly action: ContainmentAction;
+  readonly success: boolean;
+  /** Why it is not a success. */
+  readonly error?: string;
+  /** When the outcome was known. */
+  readonly completed_at: string;
 }
 
 /** The delivery of one action of one incident to the service that carries it out. */
@@ -162,11 +229,13 @@ export interface Posture {
     readonly overdue: number;
     readonly oldest_asked_at: string | null;
   } | null;
+  /** Given while a person has to release it by hand; until the release is confirmed. */
+  readonly to_do?: 'release by hand';
   /** How many unresolved incidents hold it. */
   readonly holders: number;
   /** The oldest of them, up to a hundred. */
   readonly held_by: readonly string[];
-  /** How its service learns of it: by a request to it, by asking the recorder, or by an entry of the log. */
+  /** How its service learns of it: by a request to it, by asking the recorder, by an entry of the log, or by hand. */
   readonly via: Channel;
   /** When the recorder last heard from that service. */
   readonly heard_at: string | null;

@@ -1,23 +1,30 @@
 /** Starts containment: the lanes that carry it out, the confirmations, the posture, and the webhooks. */
 import type { Clock } from '../clock.ts';
+import type { Config } from '../config.ts';
 import { ConfirmationDeadline } from '../containment/confirmation-deadline.ts';
 import { Confirmations } from '../containment/confirmations.ts';
 import { Dispatcher } from '../containment/dispatcher.ts';
+import { Drills } from '../containment/drills.ts';
 import { Notifier } from '../containment/notifier.ts';
 import { OverdueWatch } from '../containment/overdue-watch.ts';
+import { attestorAt } from '../containment/attestor.ts';
 import { PostureReads } from '../containment/posture-reads.ts';
+import { Reattestation } from '../containment/reattestation.ts';
 import type { OpenRecord } from './record.ts';
 
 /** What of the record containment depends on. */
 type ContainmentRecord = Pick<
   OpenRecord,
-  'log' | 'projections' | 'incidents' | 'policy' | 'postureProof' | 'verification' | 'identity'
+  'log' | 'projections' | 'incidents' | 'recorder' | 'policy' | 'postureProof' | 'verification' | 'identity'
 >;
 
 export interface RunningContainment {
   readonly confirmations: Confirmations;
   readonly posture: PostureReads;
   readonly notifier: Notifier;
+  /** Has the attestor prove the machine for incidents whose recovery asks for that. */
+  readonly reattestation: Reattestation;
+  readonly drills: Drills;
   /** What is asked for and not known to be carried out. */
   readonly overdue: Pick<OverdueWatch, 'unconfirmed'>;
   /** Begins: what is due is sent, what waits for its next attempt goes on waiting. */
@@ -32,12 +39,14 @@ export interface RunningContainment {
  * Starts containment for what is on record; what it acquires is released by `releases`. Deliveries begin with the first
  * `beat` or `begin`.
  * @param onFault receives errors that should never happen
+ * @param attestor where the attestor is; undefined when none is configured
  */
 export function startContainment(
-  { log, projections, incidents, policy, postureProof, verification, identity }: ContainmentRecord,
+  { log, projections, incidents, recorder, policy, postureProof, verification, identity }: ContainmentRecord,
   clock: Clock,
   releases: AsyncDisposableStack,
   onFault: (error: unknown) => void,
+  attestor?: Config['attestor'],
 ): RunningContainment {
   const current = () => projections.current();
   const targets = () => policy.current.targets;
@@ -65,8 +74,25 @@ export function startContainment(
     clock,
     onFault,
   });
+  const reattestation = new Reattestation({
+    incidents,
+    current,
+    attestor: attestor && attestorAt(attestor, clock),
+    clock,
+    onFault,
+  });
+  const drills = new Drills({
+    incidents,
+    recorder,
+    current,
+    targets,
+    duration: () => policy.current.overdue_after,
+    rehearse: (name) => dispatcher.rehearse(name),
+    clock,
+    onFault,
+  });
   releases.defer(async () => {
-    await Promise.all([dispatcher.stop(), notifier.stop(), deadline.stop(), overdue.stop()]);
+    await Promise.all([drills, dispatcher, notifier, deadline, overdue, reattestation].map((one) => one.stop()));
   });
   const posture = new PostureReads({
     current,
@@ -78,6 +104,8 @@ export function startContainment(
     confirmations: new Confirmations({ incidents, current, log, targets, clock, wake }),
     posture,
     notifier,
+    reattestation,
+    drills,
     overdue: {
       // What was read so far does not say what was confirmed since.
       get unconfirmed() {
@@ -99,6 +127,8 @@ export function startContainment(
       notifier.beat();
       void deadline.look();
       void overdue.look();
+      reattestation.look();
+      drills.look();
     },
   };
 }

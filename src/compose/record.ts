@@ -9,7 +9,10 @@ import type { Logger } from 'pino';
 import type { Channel, ContainmentAction, Directive } from '../../machines/vocabulary.ts';
 import { BackgroundVerification } from '../audit/background-verification.ts';
 import { type ChainHash, chainHash } from '../audit/chain-hash.ts';
+import { ClockWatch } from '../audit/clock-watch.ts';
+import { requireCurrentKey } from '../audit/continuation.ts';
 import { draftsOf, type Finding } from '../audit/findings.ts';
+import { requireOwnLog } from '../audit/foreign-log.ts';
 import { LogIdentity } from '../audit/identity.ts';
 import { readKey } from '../audit/key.ts';
 import { isRecorded, LogFindings } from '../audit/log-findings.ts';
@@ -29,6 +32,7 @@ import { PolicyInForce } from '../incidents/policy-in-force.ts';
 import { randomPool } from '../incidents/random-pool.ts';
 import { WakeProof } from '../incidents/wake-proof.ts';
 import { Recorder } from '../incidents/recorder.ts';
+import { Recoveries } from '../incidents/recoveries.ts';
 import { ReportCounter } from '../incidents/report-counter.ts';
 import { RepeatKeys } from '../incidents/repeat-key.ts';
 import { RequestTags } from '../incidents/request-tag.ts';
@@ -45,7 +49,7 @@ export type RecordConfig = Pick<
   Config,
   'policyPath' | 'allowNonLoopback' | 'logPath' | 'keyPath' | 'segmentBytes' | 'liveActors'
 > &
-  Partial<Pick<Config, 'sharedLogDirectory' | 'stateDirectory'>>;
+  Partial<Pick<Config, 'sharedLogDirectory' | 'stateDirectory' | 'environmentTargets'>>;
 
 export interface OpenRecord {
   readonly hash: ChainHash;
@@ -65,9 +69,12 @@ export interface OpenRecord {
   readonly beside: string;
   /** Of which actions the posture is proved. */
   readonly postureProof: PostureProof;
+  /** Notices when the clock jumps. */
+  readonly clockWatch: ClockWatch;
   /** The living incidents. */
   readonly incidents: ActorRegistry;
   readonly recorder: Recorder;
+  readonly recoveries: Recoveries;
   readonly reads: IncidentReads;
   readonly archivist: Archivist;
   /** Completes the write that a crash has torn between its entries. */
@@ -88,10 +95,12 @@ export async function openRecord(
   const { logPath: path, segmentBytes } = config;
   const beside = besideOf(config);
   const hash = chainHash(config.keyPath === undefined ? undefined : readKey(config.keyPath));
-  const policy = new PolicyInForce(config.policyPath, clock, config.allowNonLoopback);
+  const policy = new PolicyInForce(config.policyPath, clock, config.allowNonLoopback, config.environmentTargets);
 
   requireWritable('AUDIT_LOG_PATH', dirname(path));
   if (beside !== path) requireWritable('STATE_DIRECTORY', dirname(beside));
+  await requireOwnLog(path, beside);
+  await requireCurrentKey(path, beside, hash);
   const projections = releases.adopt(new Projections(databasePath(beside)), (opened) => opened.close());
   await projections.lookForRoom();
   const catchUp = new CatchUp(projections, progressLog(logger, clock, projections.position.seq));
@@ -184,7 +193,9 @@ export async function openRecord(
     }),
     (registry) => registry.stop(),
   );
+  const clockWatch = new ClockWatch(clock);
   const recorder = new Recorder({
+    isClockUncertain: () => clockWatch.isUncertain,
     incidents,
     projections,
     policy: () => policy.current,
@@ -219,8 +230,10 @@ export async function openRecord(
     beside,
     verification,
     postureProof,
+    clockWatch,
     incidents,
     recorder,
+    recoveries: new Recoveries({ incidents, projections }),
     reads: new IncidentReads(log, projections, () => identity.id),
     archivist: new Archivist({ log, projections, incidents, clock, isVerified }),
     tornWrite: new UntilDone(() => recorder.complete(catchUp.last)),

@@ -7,18 +7,25 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createApp } from '../api/app.ts';
 import { ConsoleFiles } from '../api/console/console-files.ts';
+import { WaitingAnswers } from '../api/incidents/waiting-answers.ts';
 import { EventStreams } from '../api/events/event-streams.ts';
 import { ApiServer } from '../api/server/api-server.ts';
 import type { AccessInForce } from '../access/access-in-force.ts';
 import type { DurableBatch } from '../audit/log.ts';
 import { type Clock, SECOND, timestamp } from '../clock.ts';
 import type { BindAddress, Config } from '../config.ts';
+import { RecorderHeartbeats } from '../containment/recorder-heartbeats.ts';
 import type { Caller } from '../domain/caller.ts';
 import type { TakenEntry } from '../domain/incident.ts';
+import { ArchiveSchedule } from '../incidents/archive-schedule.ts';
+import type { ArchiveOutcome } from '../incidents/archivist.ts';
 import { healthOf, reasonsOf, strandedWarnings } from '../health.ts';
+import { GuardWatch } from '../incidents/guard-watch.ts';
 import { Metrics } from '../metrics/metrics.ts';
-import { logEntries } from '../process-log.ts';
+import { type JournalLog, logEntries, logJournal } from '../process-log.ts';
 import type { RunningContainment } from './containment.ts';
+import type { Expectation } from '../policy/policy.ts';
+import { forensicExports, forensicKeyWarnings } from './forensic.ts';
 import type { OpenRecord } from './record.ts';
 
 /** How long requests in flight may take to finish when the service stops. */
@@ -26,18 +33,32 @@ const GRACE = 10 * SECOND;
 /** The same when the log has failed: their answers are refusals and need no longer. */
 const GRACE_AFTER_FAILURE = 1 * SECOND;
 const HEARTBEAT = 1 * SECOND;
+/** What a policy expects that names no guards. */
+const NOBODY: readonly Expectation[] = [];
 
 /** A file that the build leaves beside the bundle, or in `dist` when the sources are run. */
 const builtFile = (name: string): string =>
   join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '../../dist' : '.', name);
 
 export interface ServeOptions {
-  readonly config: Pick<Config, 'bind' | 'allowNonLoopback' | 'readAccess' | 'maxBodyBytes'>;
+  readonly config: Pick<
+    Config,
+    | 'bind'
+    | 'allowNonLoopback'
+    | 'readAccess'
+    | 'readEvidence'
+    | 'maxBodyBytes'
+    | 'attestor'
+    | 'keyPath'
+    | 'forensicKeyPath'
+  >;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly access: AccessInForce;
   /** Receives the line of each request for the log of the process. */
   readonly logRequest: (fields: object, trusted: boolean) => void;
+  /** Receives the texts about incidents for the log of the process. */
+  readonly logJournal: JournalLog;
 }
 
 export interface Serving {
@@ -56,20 +77,64 @@ interface TakenBatch extends DurableBatch {
 export async function serve(
   record: OpenRecord,
   containment: RunningContainment,
-  { config, clock, logger, access, logRequest }: ServeOptions,
+  { config, clock, logger, access, logRequest, logJournal: journal }: ServeOptions,
   releases: AsyncDisposableStack,
 ): Promise<Serving> {
-  const { log, projections, incidents, recorder, reads, policy, verification, findings } = record;
-  const { posture, notifier, confirmations, overdue } = containment;
+  const { log, projections, incidents, recorder, recoveries, reads, policy, verification, findings } = record;
+  const { posture, notifier, confirmations, overdue, reattestation, drills } = containment;
   const metrics = releases.adopt(new Metrics(clock), (running) => running.stop());
   const logId = (): string | undefined => record.identity.id;
   const events = new EventStreams({ log, logId, kindOf: (id) => reads.kindOf(id), clock, logger });
 
-  startLog(record, stagesOf(record, containment, events, metrics, logger));
-
-  const warnings = (): readonly string[] => warningsOf(record, access);
   const startedAt = timestamp(clock.now());
+  const startedSeq = log.status.entries;
+  const forensic = forensicExports(record, config, access, clock, startedAt);
   const reasons = (): readonly string[] => reasonsOf({ log, projections, access });
+  const guards = new GuardWatch({
+    log,
+    current: () => projections.current(),
+    expect: () => policy.current.expect ?? NOBODY,
+    isDeaf: () => reasons().length > 0,
+    clock,
+    onFault: (error) => logger.error({ err: error }, 'the guards are not listened to'),
+  });
+  const answers = new WaitingAnswers({
+    read: (id) => incidents.actor(id).read(),
+    document: (id) => projections.current().document(id),
+  });
+
+  startLog(record, stagesOf(record, containment, guards, events, answers, metrics, logger, journal));
+
+  const archive = async (before: number, caller?: Caller): Promise<ArchiveOutcome> => {
+    // Where a webhook is must outlive the entries that it has passed.
+    await notifier.record();
+    return record.archivist.archive(before, caller);
+  };
+  const schedule = releases.adopt(
+    new ArchiveSchedule({
+      log,
+      archive,
+      after: () => policy.current.archive_after,
+      isVerified: () => verification.verified !== undefined && projections.reading === undefined,
+      clock,
+      onArchived: (outcome) => logger.info(outcome, 'archived old segments of the audit log'),
+    }),
+    (running) => running.stop(),
+  );
+  const warnings = (): readonly string[] => [
+    ...warningsOf(record, access),
+    ...attestorWarnings(policy, config),
+    ...forensicKeyWarnings(config),
+    ...(schedule.fault === undefined ? [] : [`the audit log can't be archived as the policy says: ${schedule.fault}`]),
+  ];
+  const heartbeats = new RecorderHeartbeats({
+    notify: () => policy.current.notify,
+    log,
+    reasons,
+    logId,
+    startedAt,
+    clock,
+  });
   metrics.watch({
     log,
     projections,
@@ -79,6 +144,7 @@ export async function serve(
     verification,
     notifier,
     overdue,
+    guards,
     reasons,
   });
   const reload = async (caller?: Caller): Promise<object> => {
@@ -88,8 +154,10 @@ export async function serve(
     logger.info({ digest, source }, 'policy reloaded');
     const accessNow = await putIntoForce(caller);
     if (access.hasFile) logger.info(accessNow, 'access file reloaded');
+    events.recheck();
     for (const warning of warnings()) logger.warn(warning);
     containment.followPolicy();
+    guards.followPolicy();
     return {
       policy: { version, source, digest, loaded_at },
       access: accessNow,
@@ -102,8 +170,17 @@ export async function serve(
     recorder: {
       report: metrics.requests.countReports(recorder.report.bind(recorder), (name) => policy.current.rules[name]),
       perform: recorder.perform.bind(recorder),
+      import: recorder.import.bind(recorder),
     },
+    answers,
     incidents: reads,
+    recoveries: {
+      acknowledge: recoveries.acknowledge.bind(recoveries),
+      waive: recoveries.waive.bind(recoveries),
+      reattest: reattestation.request.bind(reattestation),
+      pending: recoveries.pending.bind(recoveries),
+      of: recoveries.of.bind(recoveries),
+    },
     events,
     statistics: projections.statistics,
     policy,
@@ -119,8 +196,11 @@ export async function serve(
           access,
           notifier,
           overdue,
+          guards,
+          heartbeats,
           warnings,
           startedAt,
+          startedSeq,
         },
         detailed,
       ),
@@ -132,12 +212,11 @@ export async function serve(
     access,
     reload,
     openApi: builtFile('openapi.json'),
-    archive: async (before, caller) => {
-      // Where a webhook is must outlive the entries that it has passed.
-      await notifier.record();
-      return record.archivist.archive(before, caller);
-    },
+    archive,
     webhooks: { skipped: () => projections.webhooks.skipped(), retry: (request) => notifier.retry(request) },
+    guards,
+    drills,
+    forensic,
     posture,
     receipts: confirmations,
     console: new ConsoleFiles(builtFile('console')),
@@ -145,6 +224,7 @@ export async function serve(
     logRequest,
     clock,
     readAccess: config.readAccess,
+    readEvidence: config.readEvidence,
     maxBodyBytes: config.maxBodyBytes,
     allowNonLoopback: config.allowNonLoopback,
     overUnixSocket: config.bind.some(({ kind }) => kind !== 'tcp'),
@@ -153,7 +233,11 @@ export async function serve(
   releases.defer(() => server.close(log.failure === undefined ? GRACE : GRACE_AFTER_FAILURE));
   releases.defer(() => events.close());
   releases.defer(() => posture.stop());
-  const heart = setInterval(beatOf(record, containment, access, logger), HEARTBEAT);
+  releases.defer(() => answers.stop());
+  releases.defer(() => Promise.all([guards.stop(), heartbeats.stop()]).then(() => {}));
+  // Who waits for the attestor is answered before the server closes.
+  releases.defer(() => reattestation.stop());
+  const heart = setInterval(beatOf(record, containment, schedule, guards, heartbeats, access, logger), HEARTBEAT);
   releases.defer(() => clearInterval(heart));
 
   for (const warning of warnings()) logger.warn(warning);
@@ -164,22 +248,37 @@ export async function serve(
 const stagesOf = (
   { projections, catchUp }: OpenRecord,
   { posture, notifier }: RunningContainment,
+  guards: GuardWatch,
   events: EventStreams,
+  answers: WaitingAnswers,
   metrics: Metrics,
   logger: Logger,
+  journal: JournalLog,
 ): readonly ((batch: TakenBatch) => void)[] => [
   ({ taken }) => projections.apply(taken),
   ({ entries }) => catchUp.early?.take(entries),
   () => posture.changed(),
+  ({ taken }) => answers.take(taken),
   () => notifier.wake(),
   ({ entries, written }) => events.publish(entries, written),
+  ({ entries }) => listen(guards, entries),
   metrics.log.observe,
   ({ taken }) => metrics.entries.count(taken),
+  ({ taken }) => logJournal(journal, taken),
   ({ entries }) => logEntries(logger, entries),
   () => {
     if (projections.fault !== undefined) logger.error({ err: projections.fault }, 'reads are behind the audit log');
   },
 ];
+
+/** Sources that report live. */
+function listen(guards: GuardWatch, entries: DurableBatch['entries']): void {
+  if (!guards.isListening) return;
+  for (const { event, data } of entries) {
+    if ('drill' in data) continue;
+    if (event === 'incident.reported' || event === 'incident.recurred') guards.heard(data.report.source);
+  }
+}
 
 /** Lets the log take entries. The actors take each batch first, as the stages show what they make of it. */
 function startLog({ log, incidents }: OpenRecord, stages: ReturnType<typeof stagesOf>): void {
@@ -187,6 +286,16 @@ function startLog({ log, incidents }: OpenRecord, stages: ReturnType<typeof stag
     const taken: TakenBatch = { ...batch, taken: incidents.take(batch.entries) };
     for (const stage of stages) stage(taken);
   });
+}
+
+/** Rules that ask for what nobody can do: their incidents can only be waived. */
+function attestorWarnings(
+  { current: { rules } }: OpenRecord['policy'],
+  { attestor }: Pick<Config, 'attestor'>,
+): readonly string[] {
+  const asking = Object.entries(rules).flatMap(([name, { recovery }]) => (recovery?.attest === true ? [name] : []));
+  if (attestor !== undefined || asking.length === 0) return [];
+  return [`the policy asks for attestations (${asking.join(', ')}), and RUNTIME_ATTESTOR_URL is not set`];
 }
 
 /** What an operator should know although nothing is broken. */
@@ -212,10 +321,13 @@ function warningsOf(
 function beatOf(
   record: OpenRecord,
   containment: RunningContainment,
+  schedule: ArchiveSchedule,
+  guards: GuardWatch,
+  heartbeats: RecorderHeartbeats,
   access: AccessInForce,
   logger: Logger,
 ): () => void {
-  const { log, projections, catchUp, serviceEntries, tornWrite } = record;
+  const { log, projections, catchUp, serviceEntries, tornWrite, clockWatch } = record;
   let tokenFault: string | undefined;
   const onFault = (what: string) => (error: unknown) => logger.error({ err: error }, what);
   return () => {
@@ -224,10 +336,18 @@ function beatOf(
       if (tokenFault === undefined) logger.info('the service token is usable again');
       else logger.error({ reason: tokenFault }, 'every token is refused');
     }
+    const jumped = clockWatch.look(log.status.entries);
+    if (jumped !== undefined) {
+      logger.warn(jumped.data, 'the clock has jumped');
+      void serviceEntries.record(jumped);
+    }
     void projections.lookForRoom();
     catchUp.resume(log).catch(onFault('reads stay behind'));
     void log.probe().then(() => serviceEntries.retry());
     containment.beat();
+    void guards.look();
+    heartbeats.beat();
+    void schedule.beat();
     tornWrite.attempt().catch(onFault('a torn write is not complete'));
   };
 }

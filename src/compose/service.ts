@@ -16,7 +16,8 @@ import type { Inspect } from '../incidents/incident-actor.ts';
 import type { Finding } from '../audit/findings.ts';
 import { markedDamage, unmarkDamage } from '../audit/damage-marker.ts';
 import { findingsIn } from '../audit/recovery.ts';
-import { logDamage, verifyRest } from '../process-log.ts';
+import { LOG_FORMAT, type StoredEntry } from '../domain/entries.ts';
+import { type JournalLog, logDamage, verifyRest } from '../process-log.ts';
 import { VERSION } from '../version.ts';
 import { startContainment } from './containment.ts';
 import { type OpenRecord, openRecord } from './record.ts';
@@ -47,6 +48,8 @@ export interface Listeners {
   readonly inspect?: Inspect;
   /** Receives the line of each request; by default the logger does. */
   readonly logRequest?: (fields: object, trusted: boolean) => void;
+  /** Receives the texts about incidents; by default the logger does. */
+  readonly logJournal?: JournalLog;
 }
 
 /**
@@ -57,7 +60,11 @@ export async function startService(
   config: Config,
   clock: Clock,
   logger: Logger,
-  { inspect, logRequest = (fields) => logger.info(fields, 'request') }: Listeners = {},
+  {
+    inspect,
+    logRequest = (fields) => logger.info(fields, 'request'),
+    logJournal = (text) => logger.info(text),
+  }: Listeners = {},
 ): Promise<Service> {
   await using starting = new AsyncDisposableStack();
   const access = new AccessInForce(config, clock);
@@ -68,8 +75,8 @@ export async function startService(
   access.requireFile();
   await using serving = new AsyncDisposableStack();
   const onFault = (error: unknown): void => logger.error({ err: error }, 'containment met an unexpected error');
-  const containment = startContainment(record, clock, serving, onFault);
-  const options = { config, clock, logger, access, logRequest };
+  const containment = startContainment(record, clock, serving, onFault, config.attestor);
+  const options = { config, clock, logger, access, logRequest, logJournal };
   // A reader that resumes at once must not be refused for a place in this very log.
   const another = log.status.entries === 0 ? undefined : await identify(record, logger);
   const { addresses, reload } = await serve(record, containment, options, serving);
@@ -152,6 +159,7 @@ class Ending {
 function requireSafeFiles({
   logPath,
   keyPath,
+  forensicKeyPath,
   tokenPath,
   stateDirectory,
   sharedLogDirectory,
@@ -161,6 +169,7 @@ function requireSafeFiles({
   if (sharedLogDirectory && stateDirectory !== undefined) {
     requireSafeLogDirectory(join(stateDirectory, basename(logPath)), false, trustedBelow);
   }
+  if (forensicKeyPath !== undefined) requireSafeWay(forensicKeyPath, trustedBelow);
   if (keyPath === undefined) return;
   requireSafeWay(keyPath, trustedBelow);
   requireSeparateReaders(keyPath, tokenPath, logPath);
@@ -187,12 +196,23 @@ async function announceStart(
   if (catchUp.early === undefined) await announceFindings(record);
   // The heartbeat tries again what fails here.
   await tornWrite.attempt().catch((error: unknown) => logger.error({ err: error }, 'a torn write is not complete'));
+  const { from_environment: given } = policy.current;
+  const jumped = record.clockWatch.begin(clockOf(catchUp.last));
+  if (jumped !== undefined) {
+    logger.warn(jumped.data, 'the clock is behind the last entry of the audit log');
+    await serviceEntries.record(jumped);
+  }
   await serviceEntries.record({
     timestamp: timestamp(clock.now()),
     event: 'service.started',
     data: {
       service_version: VERSION,
-      policy: { digest: policy.current.digest, source: policy.current.source },
+      log_format: LOG_FORMAT,
+      policy: {
+        digest: policy.current.digest,
+        source: policy.current.source,
+        ...(given === undefined ? {} : { targets_from_environment: given }),
+      },
       checkpoint: recovered.checkpoint === 'absent' ? 'absent' : 'present',
       ...(record.log.status.entries === 0 ? { nonce: randomBytes(16).toString('hex') } : {}),
     },
@@ -210,6 +230,10 @@ async function announceStart(
     .then(finish)
     .catch((error: unknown) => logger.error({ err: error }, 'a finding is not on record'));
 }
+
+/** What the clock said when the last entry was written. */
+const clockOf = (last: StoredEntry | undefined) =>
+  last === undefined ? undefined : { seq: last.data.seq, timestamp: last.timestamp };
 
 /** Records what the start has found. */
 async function announceFindings({ recovered, findings, projections, beside }: OpenRecord): Promise<void> {

@@ -12,6 +12,7 @@ import { useLiveResource } from './live-resource.ts';
 import { useKeys } from './keyboard.ts';
 import { type ConnectionState, connection, heard, isOld, refusal } from './live-entries.ts';
 import { KeysDialog, keysAreShown } from './keys-dialog.tsx';
+import { describedAs, identity } from './identity.ts';
 import { identify, isLockedOut, leave, operator, question } from './operator.ts';
 import { OverviewView } from './overview/overview-view.tsx';
 import { PostureView } from './posture/posture-view.tsx';
@@ -92,11 +93,7 @@ const Header = ({ view }: { readonly view: View }) => {
       </nav>
       <div class="tools">
         <Connection />
-        {operator.value !== undefined && (
-          <button type="button" class="quiet" onClick={leave} title="Forget the token">
-            {operator.value.name === '' ? 'Forget token' : `${operator.value.name} · leave`}
-          </button>
-        )}
+        <Who />
         <button
           type="button"
           class="quiet"
@@ -110,6 +107,35 @@ const Header = ({ view }: { readonly view: View }) => {
         </button>
       </div>
     </header>
+  );
+};
+
+/** Whose token the page has, and a button to forget it. */
+const Who = () => {
+  const who = operator.value;
+  if (who === undefined) return null;
+  const known = identity.value;
+  const isOwn = known !== undefined && !known.shared;
+  return (
+    <>
+      {known?.shared === true && who.name === '' && (
+        <button type="button" class="quiet" onClick={() => void identify()}>
+          Shared token: give your name
+        </button>
+      )}
+      <button
+        type="button"
+        class="quiet who"
+        onClick={leave}
+        title={
+          isOwn || known === undefined
+            ? 'Forget the token'
+            : 'Forget the token, which several share: the name is claimed'
+        }
+      >
+        {isOwn ? `${describedAs(known)} · leave` : who.name === '' ? 'Forget token' : `${who.name} · leave`}
+      </button>
+    </>
   );
 };
 
@@ -146,7 +172,7 @@ const Troubles = () => {
       {isLockedOut.value && (
         <div class="trouble">
           <p role="alert">
-            <strong>Reading needs the service token.</strong> <Shown />
+            <strong>Reading needs a token.</strong> <Shown />
           </p>
           <button type="button" onClick={() => void identify()}>
             Enter the token
@@ -194,13 +220,15 @@ const Warnings = () => {
   const rest = warnings.slice(MOST_WARNINGS);
   return (
     <section class="warnings" aria-label="Warnings of the service">
-      <ul role="status">
-        {warnings.slice(0, MOST_WARNINGS).map((warning) => (
-          <li key={warning}>
-            <Verbatim text={warning} longest={300} />
-          </li>
-        ))}
-      </ul>
+      <div role="status">
+        <ul>
+          {warnings.slice(0, MOST_WARNINGS).map((warning) => (
+            <li key={warning}>
+              <Verbatim text={warning} longest={300} />
+            </li>
+          ))}
+        </ul>
+      </div>
       {rest.length > 0 && (
         <details>
           <summary>and {counted(rest.length, 'more warning')}</summary>

@@ -1,5 +1,8 @@
 /** The service's health, as far as the console shows it. */
 import { batch, signal } from '@preact/signals';
+import { describedAs, identityOf } from './identity.ts';
+import type { GuardStatus } from '../incidents/guard-watch.ts';
+import type { ClockJump } from '../domain/entries.ts';
 import { readAs } from './operator.ts';
 import { get, Refusal } from './request.ts';
 import { serviceTime } from './service-time.ts';
@@ -22,6 +25,10 @@ export interface HealthReading {
     /** The identity of the log; null until it is known. */
     readonly log_id?: string | null;
   };
+  /** The guards; an older service does not say. */
+  readonly guards?: readonly GuardStatus[];
+  /** The latest jumps of the clock; missing when there were none. */
+  readonly clock?: { readonly jumps: readonly ClockJump[] };
   readonly policy: { readonly source: string; readonly digest: string; readonly loaded_at: string };
 }
 
@@ -39,7 +46,11 @@ export const readHealth = async (ends?: AbortSignal): Promise<void> => {
     const response = await get('/health', { token, signal: ends });
     const body = (await response.json().catch(() => undefined)) as HealthReading | undefined;
     if (body?.audit !== undefined) return body;
-    // A service whose reads need the token shows its bare status to everybody.
+    if (body?.status !== undefined && token !== undefined) {
+      const who = await identityOf(token);
+      throw new Refusal(403, `reading needs the role reader; you are ${describedAs(who)}`);
+    }
+    // A service whose reads need a token shows its bare status to everybody.
     throw new Refusal(response.status, 'the service does not answer', {}, body?.status !== undefined);
   });
   batch(() => {

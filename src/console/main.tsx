@@ -1,8 +1,8 @@
 /** The console: the incidents on record and the commands of operators, in one page. */
 import { render } from 'preact';
 import { App } from './app.tsx';
-import { followLog } from './live-entries.ts';
-import { resume } from './operator.ts';
+import { connection, followLog, listen } from './live-entries.ts';
+import { relearn, resume } from './operator.ts';
 import { followAddress } from './route.ts';
 import { followTheme } from './theme.ts';
 
@@ -10,4 +10,10 @@ followTheme();
 followAddress();
 resume();
 followLog();
+listen(({ event }) => {
+  if (event === 'access.loaded') relearn();
+});
+connection.subscribe((state) => {
+  if (state === 'live') relearn();
+});
 render(<App />, document.getElementById('app')!);

@@ -4,13 +4,13 @@ import { Dialog } from './parts/dialog.tsx';
 
 const LONGEST_NAME = 256;
 
-/** Asks for the service token, for the first command or the first read that needs it. */
+/** Asks for a token, for the first command or the first read that needs one. */
 export const TokenDialog = ({ refused, forReading, answer }: TokenQuestion) => {
   const [token, setToken] = useState('');
   const [name, setName] = useState('');
   const [keep, setKeep] = useState(false);
   return (
-    <Dialog title="Service token" onClose={() => answer(undefined, false)}>
+    <Dialog title="Your token, or the service token" onClose={() => answer(undefined, false)}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -23,8 +23,8 @@ export const TokenDialog = ({ refused, forReading, answer }: TokenQuestion) => {
           </p>
         ) : (
           <p class="hint">
-            {forReading ? 'Reading and commands need' : 'Commands need'} the token that the service was given.
-            {!forReading && ' Reading does not.'}
+            {forReading ? 'Reading and commands need' : 'Commands need'} the token that you were given. A token of your
+            own says who you are.
           </p>
         )}
         <label>
@@ -39,7 +39,7 @@ export const TokenDialog = ({ refused, forReading, answer }: TokenQuestion) => {
           />
         </label>
         <label>
-          Your name, as the log will show it
+          Your name, if others have that token, too
           <input
             autocomplete="username"
             maxLength={LONGEST_NAME}

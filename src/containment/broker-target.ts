@@ -10,7 +10,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { replaceFile } from '../durable-file.ts';
+import { putFile } from '../durable-file.ts';
 import type { Broker } from '../policy/targets.ts';
 import { excerptOf } from './excerpt.ts';
 import type { DirectiveBody } from './directive.ts';
@@ -36,7 +36,8 @@ export async function ask({ broker, body, timeout, signal }: BrokerRequest): Pro
   try {
     const earlier = await read(answer);
     const { incident_id, reason } = body;
-    await replaceFile(join(broker.requests, name), JSON.stringify({ action: broker.action, incident_id, reason }));
+    // Its directory may be closed to readers, so it is not synced: a request that a power cut takes is made again.
+    await putFile(join(broker.requests, name), JSON.stringify({ action: broker.action, incident_id, reason }));
     const looks = Math.ceil(timeout / LOOK_EVERY);
     let found = earlier === undefined ? '' : ' (there is one from before the request, which does not count)';
     for (let look = 0; look < looks; look++) {

@@ -5,7 +5,7 @@ import type { DeliveryStatus } from '../../machines/delivery.ts';
 import type { Channel, ContainmentAction, Directive } from '../../machines/vocabulary.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import type { AuditLog } from '../audit/log.ts';
-import { RecorderError } from '../errors.ts';
+import { isAbsence, RecorderError } from '../errors.ts';
 import type { Caller } from '../domain/caller.ts';
 import type { DeliveryName, DeliveryNews } from '../domain/delivery.ts';
 import { obstacleTo } from '../domain/model-evidence.ts';
@@ -17,8 +17,11 @@ import type { Observed } from '../domain/entries.ts';
 /** One request changes no more deliveries than this; the next one takes the others. */
 const MOST_AT_ONCE = 500;
 
-/** How many incidents are sent to at the same time: all of them are awake then, with their evidence. */
-const MAX_AWAKE = 16;
+/**
+ * How many incidents are sent to at the same time: all of them are awake then, with their evidence. The longest evidence
+ * takes 5 MiB in memory: 16 such incidents were more than the heap has.
+ */
+const MAX_AWAKE = 4;
 
 export interface Confirmation {
   readonly action: ContainmentAction;
@@ -84,7 +87,8 @@ export class Confirmations {
    *   the incident does not hold the action, and what an append throws
    */
   async confirm({ action, incident_id, directive, observed, caller }: Confirmation): Promise<Confirmed> {
-    this.#requireInForce(action, directive);
+    const isDrill = this.#isDrill(incident_id);
+    if (!isDrill) this.#requireInForce(action, directive);
     const contradicts = observed !== undefined && observed !== EXPECTED[directive];
     const news: DeliveryNews = contradicts
       ? { type: 'lost', reason: `its service says that it is ${observed}` }
@@ -98,7 +102,7 @@ export class Confirmations {
       (name) => contradicts || this.#mayConfirm(name, incident_id !== undefined),
     );
     const changed = await this.#sendAll(names, news, { caller });
-    if (!contradicts && changed === 0) await this.#hear(action, directive, caller);
+    if (!contradicts && changed === 0 && !isDrill) await this.#hear(action, directive, caller);
     return {
       confirmed: contradicts ? 0 : changed,
       lost: contradicts ? changed : 0,
@@ -112,6 +116,9 @@ export class Confirmations {
    */
   async retry({ action, incident_id, caller, note }: RetryRequest): Promise<{ retried: number; remaining: number }> {
     const { incidents, current, targets, wake } = this.#dependencies;
+    if (this.#isDrill(incident_id)) {
+      throw new RecorderError('illegal_transition', `${incident_id} is a drill: begin another one`);
+    }
     const directive: Directive = current().posture.of(action).holders > 0 ? 'engage' : 'release';
     const via = channelOf(targets(), action, directive);
     // What its service fetches can be tried again only if there is a target now.
@@ -130,6 +137,18 @@ export class Confirmations {
     // Attempts continue meanwhile, so some may be `delivering` again.
     const left = statuses.filter((status) => status !== 'delivering' && status !== 'needs_person');
     return { retried, remaining: incident_id === undefined ? this.#left(action, directive, left) : 0 };
+  }
+
+  /** Whether a request names a drill. What is said about a drill is said about no real incident, nor the reverse. */
+  #isDrill(id: string | undefined): boolean {
+    if (id === undefined) return false;
+    try {
+      return this.#dependencies.incidents.actor(id).read().incident.drill === true;
+    } catch (error) {
+      // What is not on record is refused later, in its turn.
+      if (isAbsence(error)) return false;
+      throw error;
+    }
   }
 
   /** Why no attempt at a delivery could be made. */

@@ -35,7 +35,8 @@ const deliveryKey = ({ incident, action, directive }: DeliveryName, confirmedAt:
  * where the evidence names none (`modelNamedBy`).
  */
 export function bodyFor(action: ContainmentAction, incident: Incident): DirectiveBody | string {
-  const reason = shortened(withoutHidden(`${incident.class}: ${incident.description}`));
+  const drill = incident.drill === true ? 'DRILL: ' : '';
+  const reason = shortened(withoutHidden(`${drill}${incident.class}: ${incident.description}`));
   const body = { incident_id: incident.id, reason };
   if (action !== 'quarantine_model') return body;
   const model = modelNamedBy(incident);
@@ -58,6 +59,8 @@ export const headersFor = (
   'containment-directive': name.directive satisfies Directive,
   'incident-class': incident.class,
   'incident-severity': incident.severity,
+  // Its service may rehearse in a way that touches nothing.
+  ...(incident.drill === true && { 'containment-drill': 'true' }),
 });
 
 /** The beginning of a text that fits, ending with a whole character. */

@@ -30,6 +30,8 @@ export interface Sending {
   readonly confirm?: 'answer' | 'callback' | 'status' | undefined;
   /** The statuses after which another attempt is pointless; by default those of `FINAL`. */
   readonly final?: readonly number[] | undefined;
+  /** The statuses that say that it is already carried out; by default none. */
+  readonly doneWhen?: readonly number[] | undefined;
 }
 
 /**
@@ -42,8 +44,8 @@ const FINAL: readonly number[] = [400, 410, 413, 422];
 const UNTIL_ASKED_AGAIN = 60 * SECOND;
 
 /** The same for a target whose service confirms later: 202 only says that it has taken the directive. */
-const judgeCallback = (answer: HttpAnswer, final?: readonly number[]): AttemptResult => {
-  const result = judge(answer, final);
+const judgeCallback = (answer: HttpAnswer, final?: readonly number[], doneWhen?: readonly number[]): AttemptResult => {
+  const result = judge(answer, final, doneWhen);
   return result.kind === 'done' && answer.status === 202
     ? { kind: 'accepted', error: AWAITED, retryAfter: UNTIL_ASKED_AGAIN }
     : result;
@@ -66,6 +68,7 @@ export async function send({
   signal,
   confirm = 'answer',
   final,
+  doneWhen,
 }: Sending): Promise<AttemptResult> {
   try {
     const text = typeof body === 'string' ? body : JSON.stringify(body);
@@ -86,6 +89,7 @@ export async function send({
         signal,
       }),
       final,
+      doneWhen,
     );
   } catch (error) {
     signal.throwIfAborted();
@@ -94,12 +98,17 @@ export async function send({
 }
 
 /**
- * What an answer amounts to: 2xx is success, unless its JSON says `success: false`; a status in `final` is an answer
- * for good; after anything else it is tried again.
+ * What an answer amounts to: 2xx is success, unless its JSON says `success: false`; a status in `doneWhen` is success,
+ * whatever the body says; a status in `final` is an answer for good; after anything else it is tried again.
  */
-export function judge({ status, headers, body, denies }: HttpAnswer, final = FINAL): AttemptResult {
+export function judge(
+  { status, headers, body, denies }: HttpAnswer,
+  final = FINAL,
+  doneWhen: readonly number[] = [],
+): AttemptResult {
   const isTaken = status >= 200 && status < 300;
-  if (isTaken && !denies) return { kind: 'done', receipt: { by: 'answer', status, ...(body === '' ? {} : { body }) } };
+  if ((isTaken && !denies) || doneWhen.includes(status))
+    return { kind: 'done', receipt: { by: 'answer', status, ...(body === '' ? {} : { body }) } };
   const error = body === '' ? `answered ${status}` : `answered ${status}: ${body}`;
   if (!isTaken && final.includes(status)) return { kind: 'refused', error };
   const retryAfter = pauseIn(headers['retry-after']);

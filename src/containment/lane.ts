@@ -71,6 +71,8 @@ export class Lane {
   /** Whether the next attempt is to be made without a pause. */
   #isHurried = false;
   #isAtWork = false;
+  /** Ends the attempt of a drill that has the lane, where that harms nobody. */
+  #rehearsal: AbortController | undefined;
   #working: Promise<void> | undefined;
 
   constructor(action: ContainmentAction, dependencies: LaneDependencies) {
@@ -80,10 +82,63 @@ export class Lane {
 
   /** Looks, a microtask later, whether something is due: actors wake a lane before the posture shows what they ask. */
   wake(): void {
+    if (this.#rehearsal !== undefined) void Promise.resolve().then(() => this.#interruptRehearsal());
     if (this.#stopping.signal.aborted || this.#isAtWork) return;
     clearTimeout(this.#timer);
     this.#isAtWork = true;
     this.#working = Promise.resolve().then(() => this.#work());
+  }
+
+  /**
+   * Makes an attempt for a drill while nothing else is sent, so that it never crosses a real one.
+   * @param directive an `engage` is broken off when a real directive is due; a `release` is not, as what it may still do
+   *   has to be done before a real engage
+   * @returns what `attempt` gives, or undefined when a real directive is due: that goes first
+   */
+  async rehearse<Result>(
+    directive: DeliveryName['directive'],
+    attempt: (signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result | undefined> {
+    while (this.#isAtWork) await this.#working;
+    this.#stopping.signal.throwIfAborted();
+    if (this.#isRealDue()) {
+      this.wake();
+      return undefined;
+    }
+    clearTimeout(this.#timer);
+    this.#isAtWork = true;
+    const rehearsal = new AbortController();
+    if (directive === 'engage') this.#rehearsal = rehearsal;
+    const result = attempt(AbortSignal.any([rehearsal.signal, this.#stopping.signal]));
+    this.#working = result.then(
+      () => {},
+      () => {},
+    );
+    try {
+      return await result;
+    } catch (error) {
+      if (rehearsal.signal.aborted && !this.#stopping.signal.aborted) return undefined;
+      throw error;
+    } finally {
+      this.#rehearsal = undefined;
+      this.#isAtWork = false;
+      this.wake();
+    }
+  }
+
+  #interruptRehearsal(): void {
+    if (this.#isRealDue()) this.#rehearsal?.abort();
+  }
+
+  /** Whether something real is to be sent now. */
+  #isRealDue(): boolean {
+    try {
+      const next = this.#next();
+      return next !== undefined && next.due <= this.#dependencies.clock.now();
+    } catch {
+      // The posture is behind the log: what is due is not known.
+      return true;
+    }
   }
 
   /** Makes the next attempt without a pause: the target may be another one now. */

@@ -19,7 +19,7 @@ export type WebhookRetry = Signed & {
 export interface NotifierDependencies {
   readonly log: ReadableLog & Pick<AuditLog, 'append'>;
   /** @throws RecorderError `log_unavailable` while it is not known how far the webhooks are */
-  readonly current: () => Pick<CurrentReads, 'takenBy' | 'skippedFor'>;
+  readonly current: () => Pick<CurrentReads, 'takenBy' | 'skippedFor' | 'document'>;
   readonly shown: Pick<ShownWebhooks, 'countSkipped'>;
   /** What the policy in force names. */
   readonly notify: () => readonly Webhook[];
@@ -130,7 +130,8 @@ export class Notifier {
     const feedFor = (webhook: Webhook) => {
       const countSkipped = () => shown.countSkipped(nameOf(webhook.url));
       const since = this.#namedAt.get(webhook.url.text) ?? log.status.entries;
-      return new WebhookFeed(webhook, { log, clock, known: knownOf(webhook), since, countSkipped });
+      const incident = (id: string): string | undefined => current().document(id)?.json;
+      return new WebhookFeed(webhook, { log, clock, known: knownOf(webhook), since, countSkipped, incident });
     };
     const named = new Map(notify().map((webhook) => [webhook.url.text, webhook]));
     for (const [url, feed] of this.#feeds) {

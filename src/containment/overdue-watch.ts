@@ -19,11 +19,10 @@ import { isOfIncident } from '../projections/incident-proof.ts';
 import { type Release, type ShownPosture, type Unconfirmed, WAITS } from '../projections/posture.ts';
 import { EntryAges } from './entry-ages.ts';
 
-/**
- * How many deliveries of an action one look finds overdue; the next look takes the others. All their incidents are
- * awake at the same time then, and the entries share a sync.
- */
+/** How many deliveries of an action one look finds overdue; the next look takes the others. */
 const MOST_AT_ONCE = 16;
+/** How many of their incidents are awake at the same time, up to 5 MiB each. Their entries share a sync. */
+const MAX_AWAKE = 4;
 /** How long to rest after a look, as a multiple of the time that it took: thousands may be overdue, and reports come first. */
 const REST = 4;
 
@@ -147,7 +146,10 @@ export class OverdueWatch {
       await this.#find(action, 'engage', due.shift()!, after, true);
     }
     const others = this.#dependencies.isProved() ? due : [];
-    if (!this.#isStopped) await Promise.all(others.map((one) => this.#find(action, 'engage', one, after, false)));
+    for (let at = 0; at < others.length && !this.#isStopped; at += MAX_AWAKE) {
+      const some = others.slice(at, at + MAX_AWAKE);
+      await Promise.all(some.map((one) => this.#find(action, 'engage', one, after, false)));
+    }
     return others.length < due.length || (next === undefined && waiting.length > 0) ? 0 : again;
   }
 

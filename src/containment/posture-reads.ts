@@ -1,6 +1,6 @@
 /** The posture as services and people read it, and waiting for it to change. */
 import type { DeliveryStatus } from '../../machines/delivery.ts';
-import { type ContainmentAction, type Directive, type Channel } from '../../machines/vocabulary.ts';
+import { BY_HAND, type ContainmentAction, type Directive, type Channel } from '../../machines/vocabulary.ts';
 import type { Targets } from '../policy/targets.ts';
 import { channelOf } from '../policy/targets.ts';
 import type { DeliveryRecord } from '../domain/delivery.ts';
@@ -24,6 +24,8 @@ export interface ActionView {
   readonly asked: Asked | null;
   readonly carried_out: CarriedOut | null;
   readonly not_known: NotKnown | null;
+  /** What a person has to do: nothing at the other end can be undone by a request. Until it is confirmed. */
+  readonly to_do?: typeof RELEASE_BY_HAND;
   /** How many unresolved incidents hold it. */
   readonly holders: number;
   /** The oldest of them, at most 100. */
@@ -35,6 +37,8 @@ export interface ActionView {
   /** How far it is known to have been carried out; null when nothing was ever asked for. */
   readonly delivery: DeliveryView | null;
 }
+
+export const RELEASE_BY_HAND = 'release by hand';
 
 /** What is asked for now; null when the action was never asked for. */
 export interface Asked {
@@ -126,6 +130,7 @@ export class PostureReads {
       asked: since === null ? null : { directive: engaged ? 'engage' : 'release', since },
       carried_out: carriedOut(action, posture, delivery),
       not_known: engaged ? this.#notKnown(action, posture) : releaseNotKnown(action, posture),
+      ...(!engaged && waitsForHand(delivery) ? { to_do: RELEASE_BY_HAND } : {}),
       holders,
       held_by: current.posture.holders(action, MOST_NAMED).map(({ incident }) => incident),
       via: channelOf(this.#dependencies.targets(), action, engaged ? 'engage' : 'release'),
@@ -250,6 +255,10 @@ function releaseNotKnown(action: ContainmentAction, { release, since }: ActionPo
   const { asked_at, delivery } = release;
   return { incidents: 1, overdue: delivery.overdue_at === undefined ? 0 : 1, oldest_asked_at: asked_at };
 }
+
+/** Whether a release waits for a person who carries it out by hand and confirms it. */
+const waitsForHand = (delivery: DeliveryView | null): boolean =>
+  delivery?.via === BY_HAND && delivery.status === 'recorded';
 
 const releaseOf = ({ release }: ActionPosture): DeliveryView | null =>
   release === null ? null : viewOf(release.incident, 'release', release.delivery, { [release.delivery.status]: 1 });

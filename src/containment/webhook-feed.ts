@@ -70,6 +70,8 @@ export interface WebhookFeedParts {
   readonly since: number;
   /** How many entries on record were skipped for it. */
   readonly countSkipped: () => number;
+  /** The JSON text of an incident as it is now; undefined when it is not on record. @throws RecorderError */
+  readonly incident: (id: string) => string | undefined;
 }
 
 export class WebhookFeed {
@@ -101,7 +103,7 @@ export class WebhookFeed {
     const { log, clock, known, since } = parts;
     const { signal } = this.#stopping;
     this.#parts = parts;
-    this.#receiver = new WebhookReceiver(webhook, clock, signal);
+    this.#receiver = new WebhookReceiver(webhook, clock, signal, parts.incident);
     this.#rest = new Rest(clock, signal);
     this.#later = new LaterEntries(log, (line) => this.#receiver.wants(line));
     this.#parked = new ParkedEntries(known?.parked ?? [], {

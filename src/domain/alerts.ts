@@ -2,8 +2,10 @@
  * Which entries raise an alert: those that ask for `log_alert`, those that say that containment went wrong or needs a
  * person, the first of an action and directive that says that it is overdue, and reports that lower a critical
  * severity, raise their incident's, by themselves or by their number, bring it back after a long silence, or come in a
- * burst.
+ * burst. So do those that make void what was done for a recovery, that waive one, or that say that the machine could not
+ * be attested.
  */
+import { reasonOfVoid } from './recovery.ts';
 import type { AlertData, FailedData, IncidentDraft, OverdueData, RoutedIntent } from './entries.ts';
 import { escalationText } from './escalation.ts';
 
@@ -12,12 +14,19 @@ export type AlertSubject = Pick<AlertData, 'class' | 'severity' | 'source'>;
 
 /** The `alert.raised` that follows an entry in the same write; undefined when none does. */
 export function alertAfter(entry: IncidentDraft, subject: AlertSubject): IncidentDraft | undefined {
-  const reason = reasonOf(entry);
+  const reason = withVoid(entry, reasonOf(entry));
   if (reason === undefined) return undefined;
   const { incident, version, state } = entry.data;
   const { class: ofClass, severity, source } = subject;
   const data: AlertData = { incident, version: version + 1, state, class: ofClass, severity, source, reason };
   return { timestamp: entry.timestamp, event: 'alert.raised', data };
+}
+
+/** The reason, also when the recovery of its incident has to be done again because of an entry. */
+function withVoid(entry: IncidentDraft, reason: string | undefined): string | undefined {
+  if (entry.data.recovery_voided === undefined) return reason;
+  const voided = `its recovery is void and has to be done again: ${reasonOfVoid(entry)}`;
+  return reason === undefined ? voided : `${voided}; ${reason}`;
 }
 
 function reasonOf({ event, data }: IncidentDraft): string | undefined {
@@ -47,11 +56,21 @@ function reasonOf({ event, data }: IncidentDraft): string | undefined {
       return data.first === true ? reasonOfOverdue(data) : undefined;
     case 'containment.lost':
       return `lost ${data.action}: ${data.reason}`;
+    case 'recovery.waived':
+      return `its recovery is waived by ${data.by ?? data.principal ?? 'an administrator'}: ${data.reason}`;
+    case 'recovery.attestation_failed':
+      return `the machine could not be attested: ${data.faults?.join('; ') ?? data.error}`;
+    case 'recovery.acknowledged':
+    case 'recovery.attestation_requested':
+    case 'recovery.attested':
+    case 'incident.carried':
+    case 'incident.imported':
     case 'incident.acknowledged':
     case 'incident.resolved':
     case 'containment.attempted':
     case 'containment.confirmed':
     case 'containment.retried':
+    case 'containment.spared':
     case 'alert.raised':
       return undefined;
     default:

@@ -14,6 +14,15 @@ export type Caller = {
   readonly on_behalf_of?: string;
 };
 
+/**
+ * Whether somebody asks with a token of their own, so that the principal says who it is. With a token that several
+ * share, the request itself says it, or nobody does.
+ */
+export const hasOwnToken = <Asking extends Partial<Caller>>(
+  caller: Asking,
+): caller is Asking & { readonly principal: string } =>
+  caller.principal !== undefined && caller.by === caller.principal && caller.claimed === undefined;
+
 /** Who asks, and what they say about it. Members that are not given are left out. */
 export type Signed = Partial<Caller> & { readonly note?: string };
 
@@ -22,3 +31,30 @@ export const signed = (caller: Caller | undefined, note?: string): Signed =>
   note === undefined ? (caller ?? NOBODY) : { ...caller, note };
 
 const NOBODY: Signed = {};
+
+/**
+ * Who asked for something, for people: `ada as operator for grace`, or `ada (claimed) as operator` where the token does
+ * not say who that is. Undefined when an entry names nobody, or nothing but the token that all share.
+ */
+export function callerWords({
+  principal,
+  role,
+  by,
+  claimed,
+  on_behalf_of: other,
+}: Partial<Caller>): string | undefined {
+  const who = by ?? (principal === SERVICE_TOKEN ? undefined : principal);
+  if (who === undefined) return undefined;
+  return `${who}${claimed === true ? ' (claimed)' : ''}${role === undefined ? '' : ` as ${role}`}${other === undefined ? '' : ` for ${other}`}`;
+}
+
+/** The principal of the service token, which several services share. No other principal may have this name. */
+export const SERVICE_TOKEN = 'service-token';
+
+/**
+ * Whose a report's keys are: `dedup_key` and `Idempotency-Key` of one principal never meet those of another. All who
+ * share the service token are one, and so is whoever sent a report of which the log names nobody.
+ * @returns the name of the principal, or '' for them
+ */
+export const keysOwner = (principal: string | undefined): string =>
+  principal === undefined || principal === SERVICE_TOKEN ? '' : principal;

@@ -12,6 +12,7 @@ import {
   type ContainmentAction,
   type Directive,
   isMoreSevere,
+  type Resolution,
   type Rule,
   type Severity,
 } from '../../machines/vocabulary.ts';
@@ -31,12 +32,13 @@ import {
 import { type Escalation, escalatedBy } from './escalation.ts';
 import type { Incident, IncidentRecord } from './incident.ts';
 import { obstacleTo, type ReportedEvidence } from './model-evidence.ts';
+import { voidedBetween } from './recovery.ts';
 import { type ReportSeverity, severityOf } from './severity.ts';
 
 /** What an incident can be sent. */
 export type Message =
-  /** A person's command. */
-  | { readonly type: CommandName }
+  /** A person's command, and with `resolve` what the incident was. */
+  | { readonly type: CommandName; readonly resolution?: Resolution | undefined }
   /** A further report of the same trouble. */
   | {
       readonly type: 'recur';
@@ -86,10 +88,29 @@ export type IncidentDecision =
   | { readonly kind: 'accepted'; readonly drafts: readonly IncidentDraft[]; readonly delivery?: DeliveryRecord }
   /** The incident is in that state already, or the news comes too late. */
   | { readonly kind: 'unchanged' }
-  | RefusedCommand;
+  | RefusedMessage
+  /** Somebody else may do it. */
+  | { readonly kind: 'forbidden'; readonly because: string };
+
+export interface RefusedMessage extends RefusedCommand {
+  /** Why, where the state alone does not say it. */
+  readonly because?: string;
+}
 
 const NEEDS_PERSON = { needs_person: true } as const;
 const FIRST = { first: true } as const;
+
+/** What else is known of a report. */
+interface ReportCircumstances {
+  readonly request?: RequestTag | undefined;
+  /** Names the values in which it repeats others. */
+  readonly repeat?: string | undefined;
+  readonly sourceSuspicious?: boolean;
+  /** Whether the clock has jumped a short time ago. */
+  readonly clockUncertain?: boolean;
+  /** There for a drill: the actions that nobody is asked for. */
+  readonly notAsked?: readonly ContainmentAction[];
+}
 
 /** The entries that open an incident, under the rule that is in force for its class. */
 export function decideReport(
@@ -97,15 +118,7 @@ export function decideReport(
   report: Report,
   rule: Rule,
   { timestamp, channelOf, counted, caller }: Circumstances,
-  {
-    request,
-    repeat,
-    sourceSuspicious = false,
-  }: {
-    readonly request?: RequestTag | undefined;
-    readonly repeat?: string | undefined;
-    readonly sourceSuspicious?: boolean;
-  } = {},
+  { request, repeat, sourceSuspicious = false, clockUncertain = false, notAsked }: ReportCircumstances = {},
 ): readonly IncidentDraft[] {
   const { snapshot, intents } = begin(rule);
   const among = counted?.(report, timestamp);
@@ -121,6 +134,8 @@ export function decideReport(
     ...origin,
     ...amongReports(escalation, repeat, among),
     ...(sourceSuspicious ? { source_suspicious: true } : undefined),
+    ...(notAsked === undefined ? undefined : { drill: true, not_asked: notAsked }),
+    ...(clockUncertain ? { clock_uncertain: true } : undefined),
     ...(request === undefined ? undefined : { request }),
     ...caller,
   };
@@ -170,13 +185,13 @@ export function decide(
     case 'alert':
       return decideAlert(record, message, circumstances);
     default:
-      return decideCommand(record, message.type, circumstances);
+      return decideCommand(record, message, circumstances);
   }
 }
 
 function decideCommand(
   { incident, snapshot }: IncidentRecord,
-  command: CommandName,
+  { type: command, resolution }: { readonly type: CommandName; readonly resolution?: Resolution | undefined },
   { timestamp, channelOf, caller, note }: Circumstances,
 ): IncidentDecision {
   const decision = askChart(snapshot, { type: command });
@@ -185,8 +200,10 @@ function decideCommand(
     incident: incident.id,
     version: incident.version + 1,
     state: stateOf(decision.snapshot),
+    ...voidedBetween(snapshot.context, decision.snapshot.context),
     ...signed(caller, note),
     intents: routed(decision.intents, channelOf),
+    ...(resolution === undefined ? {} : { resolution }),
   };
   const draft = { timestamp, event: eventOfCommand(command), data };
   return { kind: 'accepted', drafts: withFollowUps(draft, incident, incident) };
@@ -220,10 +237,18 @@ function decideRecurrence(
     ...(unable.length === 0 ? {} : { unable }),
     ...(burst === undefined ? {} : { burst }),
     ...(request === undefined ? {} : { request }),
+    ...voidedBetween(snapshot.context, decision.snapshot.context),
     ...caller,
   };
   const draft = { timestamp, event: 'incident.recurred', data } as const;
   return { kind: 'accepted', drafts: withFollowUps(draft, { ...incident, severity }, evidence) };
+}
+
+/** The entries of a drill say that they are: each of them, and the reason of an alert. */
+export function markedAsDrill(draft: IncidentDraft): IncidentDraft {
+  const data = { ...draft.data, drill: true };
+  if ('reason' in data && draft.event === 'alert.raised') data.reason = `drill: ${data.reason}`;
+  return { ...draft, data } as IncidentDraft;
 }
 
 /** The broken actions of an incident that can't be carried out from what is reported. */
@@ -252,12 +277,15 @@ function decideDelivery(
   const delivery = before && decideNews(before, directive, news);
   if (delivery === undefined) return { kind: 'unchanged' };
   // A release is the posture's: the incident is over, and its statechart does not move.
+  let after = snapshot;
   if (directive === 'engage') {
     const decision = askChart(snapshot, { type: 'delivery', action, standing: standingOf(delivery) });
     if (decision.kind !== 'moved') return { kind: 'unchanged' };
+    after = decision.snapshot;
   }
   const { id, version, state } = incident;
-  const about = { incident: id, version: version + 1, state, action, directive };
+  const voided = voidedBetween(snapshot.context, after.context);
+  const about = { incident: id, version: version + 1, state, action, directive, ...voided };
   return { kind: 'accepted', drafts: withAlert(draftOfNews(about, news, delivery, circumstances), incident), delivery };
 }
 
@@ -305,6 +333,8 @@ function draftOfNews(
     }
     case 'lost':
       return { timestamp, event: 'containment.lost', data: { ...about, reason: news.reason, ...caller } };
+    case 'spared':
+      return { timestamp, event: 'containment.spared', data: { ...about, reason: news.reason } };
     case 'retried': {
       const data = { ...about, via: news.via, ...signed(caller, note) };
       return { timestamp, event: 'containment.retried', data };

@@ -12,7 +12,7 @@ import {
   type DeliveryStatus,
 } from '../../machines/delivery.ts';
 import type { Standing } from '../../machines/incident.ts';
-import type { Channel, ContainmentAction, Directive } from '../../machines/vocabulary.ts';
+import { BY_HAND, type Channel, type ContainmentAction, type Directive } from '../../machines/vocabulary.ts';
 import { DELIVERY_EVENTS, type DeliveryEntry, type Entry, type Receipt } from './entries.ts';
 
 /** A delivery as every endpoint shows it. Times are RFC 3339. */
@@ -53,7 +53,9 @@ export type DeliveryNews =
   | { readonly type: 'overdue'; readonly waited: number; readonly after: number; readonly first: boolean }
   | { readonly type: 'confirmed'; readonly attempted: boolean; readonly receipt: Receipt }
   | { readonly type: 'lost'; readonly reason: string }
-  | { readonly type: 'retried'; readonly via: Channel };
+  | { readonly type: 'retried'; readonly via: Channel }
+  /** A drill does not ask for it. */
+  | { readonly type: 'spared'; readonly reason: string };
 
 const ABOUT_DELIVERIES: ReadonlySet<string> = new Set(DELIVERY_EVENTS);
 
@@ -76,6 +78,15 @@ export function newDelivery(
   return { action, status, via, attempts: 0, waited_ms: 0, asked_at, asked_seq };
 }
 
+/** The delivery of an action that a drill asks nobody for: its target does not take part. */
+export const notAsked = (action: ContainmentAction, asking: Asking): DeliveryRecord => ({
+  ...newDelivery(action, 'poll', asking),
+  status: 'superseded',
+  last_error: NOT_ASKED,
+});
+
+const NOT_ASKED = 'not asked: this is a drill';
+
 /** How the incident's statechart sees a delivery. */
 export function standingOf({ status, overdue_at }: Pick<DeliveryRecord, 'status' | 'overdue_at'>): Standing {
   switch (status) {
@@ -96,10 +107,14 @@ export function standingOf({ status, overdue_at }: Pick<DeliveryRecord, 'status'
   }
 }
 
-/** Why it is not known that it was carried out; undefined when it is known, or was for a time. An alert always is. */
+/**
+ * Why it is not known that it was carried out; undefined when it is known, or was for a time. An alert always is. What a
+ * person does by hand is waited for by nobody, so it is never overdue.
+ */
 export function waitOf(delivery: DeliveryRecord): Exclude<Standing, 'confirmed'> | undefined {
   const standing = standingOf(delivery);
-  return standing === 'confirmed' || delivery.status === 'lost' || delivery.via === 'log' ? undefined : standing;
+  const isAwaited = delivery.status !== 'lost' && delivery.via !== 'log' && delivery.via !== BY_HAND;
+  return standing === 'confirmed' || !isAwaited ? undefined : standing;
 }
 
 /** Whether it is still to be carried out or was lost: what `superseded` may follow, and a confirmation can mend. */
@@ -160,6 +175,8 @@ export function decideNews(
       return move(record, { type: 'lose' });
     case 'retried':
       return move(record, { type: 'retry', via: news.via });
+    case 'spared':
+      return move(record, { type: 'supersede' });
     default:
       return news satisfies never;
   }
@@ -206,6 +223,8 @@ export function withEntry(next: DeliveryRecord, entry: DeliveryEntry): DeliveryR
       return { ...next, confirmed_at: timestamp, receipt: data.receipt };
     case 'containment.retried':
       return withAsking(next, entry);
+    case 'containment.spared':
+      return { ...next, last_error: data.reason };
     default:
       return event satisfies never;
   }
@@ -227,6 +246,8 @@ function chartEventOf({ event, data }: DeliveryEntry, { attempts }: DeliveryReco
       return { type: 'lose' };
     case 'containment.retried':
       return { type: 'retry', via: data.via };
+    case 'containment.spared':
+      return { type: 'supersede' };
     default:
       return event satisfies never;
   }

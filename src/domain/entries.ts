@@ -12,12 +12,15 @@ import type {
   ContainmentAction,
   Directive,
   IncidentClass,
+  RecoveryStep,
+  Resolution,
   Role,
   Rule,
   Severity,
   State,
 } from '../../machines/vocabulary.ts';
 import type { JsonValue } from '../json/exact-json.ts';
+import type { AttestationEvidence } from './attestation-evidence.ts';
 import type { Caller, Signed } from './caller.ts';
 
 export type JsonObject = { readonly [key: string]: JsonValue };
@@ -98,7 +101,14 @@ export type AboutIncident = {
   readonly version: number;
   /** The incident's state after this entry. */
   readonly state: State;
+  /** What was done for its recovery and counts no more because of this entry; not there when that is nothing. */
+  readonly recovery_voided?: readonly RecoveryPart[];
+  /** There in every entry about a drill. */
+  readonly drill?: true;
 };
+
+/** What can be done for the recovery of an incident: a step, or to waive it. */
+export type RecoveryPart = RecoveryStep | 'waive';
 
 /** `incident.reported` */
 export type ReportedData = AboutIncident & {
@@ -108,6 +118,10 @@ export type ReportedData = AboutIncident & {
   readonly intents: readonly RoutedIntent[];
   /** Whether the source mixes scripts, or looks like another one on record. */
   readonly source_suspicious?: true;
+  /** In a drill: the actions of the rule that nobody is asked for, because their targets do not take part. */
+  readonly not_asked?: readonly ContainmentAction[];
+  /** Whether the clock had jumped a short time before. */
+  readonly clock_uncertain?: true;
   readonly request?: RequestTag;
   /** In place of `request` in old entries. */
   readonly idempotency?: Idempotency;
@@ -140,7 +154,74 @@ export type RecurredData = AboutIncident & {
 export type CommandedData = AboutIncident &
   Signed & {
     readonly intents: readonly RoutedIntent[];
+    /** In `incident.resolved`, where the person has said what it was. */
+    readonly resolution?: Resolution;
   };
+
+type AboutRecovery = AboutIncident & {
+  /** Lower-case hex SHA-256 of the incident as it was (`bindingForm`): what is done counts for that. */
+  readonly binding: string;
+};
+
+/** `recovery.acknowledged`: a person says that the machine may be trusted again. */
+export type RecoveryAcknowledgedData = AboutRecovery & Signed;
+
+/** `recovery.attestation_requested`: the attestor is to be asked. It is, until the outcome is on record. */
+export type AttestationRequestedData = AboutRecovery & Signed;
+
+/** `recovery.attested`: the attestor has proved the machine. */
+export type AttestedData = AboutRecovery & { readonly evidence: AttestationEvidence };
+
+/** `recovery.attestation_failed`: what was wrong with its answer, or why there was none for a day. */
+export type AttestationFailedData = AboutRecovery & { readonly faults?: readonly string[]; readonly error?: string };
+
+/** `recovery.waived`: an administrator lets the incident be resolved without. */
+export type RecoveryWaivedData = AboutRecovery & Signed & { readonly reason: string };
+/** A whole incident at one moment: with it a replay goes on without the entries before. */
+export type WholeIncident = AboutIncident & {
+  /** The first report, and the rule that applied to it. */
+  readonly report: Report;
+  readonly rule: Rule;
+  /** What the statechart remembers. */
+  readonly context: JsonObject;
+  /** Everything else that the incident shows, as it shows it: severity, times, who did what, notes, deliveries. */
+  readonly record: JsonObject;
+};
+
+/** What reports may repeat of an incident: the name of the values, `seq` of the latest entry with them, and its time. */
+export type RepeatNote = readonly [key: string, seq: number, time: number];
+
+/** `incident.carried`: the entries about an unresolved incident go to the archive, and it stays on record. */
+export type CarriedData = WholeIncident & {
+  /** `seq` of the entry that reported it: its place among all incidents. */
+  readonly reported_seq: number;
+  /** The version of the latest entry that decided something. */
+  readonly decisive: number;
+  /** The requests that it was reported by, the newest ones: pairs of identifier and digest. */
+  readonly requests: readonly (readonly [string, string])[];
+  /** The values that reports repeat of it: their name, the latest entry with them, and when that came. */
+  readonly repeats?: readonly RepeatNote[];
+  readonly earlier: EarlierEntries;
+} & Signed;
+
+/** `incident.imported`: an incident of another recorder, taken over with its identifier, state and times. */
+export type ImportedData = WholeIncident & { readonly claims: ImportedClaims } & Signed;
+
+/** What the other recorder said and nobody here has seen. */
+export type ImportedClaims = {
+  readonly state: string;
+  readonly containment_actions?: readonly string[];
+  readonly containment_results?: readonly JsonObject[];
+  readonly hash?: string;
+};
+
+/** Where the earlier entries about an incident that was carried over are. */
+export type EarlierEntries = {
+  /** For people: `earlier entries are in the archive: <file>`. */
+  readonly note: string;
+  /** The segments, by name; an `incident.carried` entry in them names those before. */
+  readonly files: readonly string[];
+};
 
 /** `alert.raised` */
 export type AlertData = AboutIncident & {
@@ -212,6 +293,9 @@ export type OverdueData = AboutDelivery & {
   readonly first?: true;
 };
 
+/** `containment.spared`: a drill does not ask for this, or for its release: that could touch a real incident. */
+export type SparedData = AboutDelivery & { readonly reason: string };
+
 /** `containment.lost` */
 export type LostData = AboutDelivery & { readonly reason: string } & Partial<Caller>;
 
@@ -220,6 +304,45 @@ export type RetriedData = AboutDelivery & { readonly via: Channel } & Signed;
 
 /** `containment.heard`: a sign of life of a service that had confirmed before. */
 export type HeardData = { readonly action: ContainmentAction; readonly directive: Directive } & Partial<Caller>;
+
+/** What a sign of life of a guard was. */
+export type SignOfLife = 'report' | 'heartbeat';
+
+/**
+ * `guard.heard`: a sign of life of a source that the policy expects. Not each one is in the log: the first, the one that
+ * ends a silence (`silent_since`, when that was found), and one in a while.
+ */
+export type GuardHeardData = {
+  readonly source: string;
+  readonly sign: SignOfLife;
+  readonly silent_since?: string;
+} & Partial<Caller>;
+
+/** `guard.silent`: a source that the policy expects was not heard in time. */
+export type GuardSilentData = {
+  readonly source: string;
+  /** How often the policy expects it, and for how long it was not heard, in milliseconds. */
+  readonly every_ms: number;
+  readonly silent_ms: number;
+  /** When it was heard last; not there when it never was. */
+  readonly heard_at?: string;
+};
+
+/** `alert.raised` about a guard. */
+export type GuardAlertData = {
+  /** The source that is silent. */
+  readonly guard: string;
+  readonly severity: Severity;
+  readonly reason: string;
+};
+
+/** A guard, as far as the log knows it. Times are RFC 3339. */
+export type GuardOnRecord = {
+  readonly source: string;
+  readonly heard_at: string | null;
+  /** When its silence was found, while it is silent. */
+  readonly silent_since: string | null;
+};
 
 /** A sealed segment and its place in the chain. */
 export type SegmentRange = {
@@ -267,6 +390,8 @@ export type ArchivedData = SegmentRange & {
   readonly earlier?: ArchiveSummary;
   /** What was found wrong with the log until then; older entries do not have it. */
   readonly findings?: readonly FindingOnRecord[];
+  /** What was known of the guards until then; not there when that is nothing, nor in older entries. */
+  readonly guards?: readonly GuardOnRecord[];
   /** There when an access file had been loaded until then. */
   readonly access_file?: true;
 } & Partial<Caller>;
@@ -329,7 +454,14 @@ export type UntakenEntries = {
 /** `service.started` */
 export type ServiceStartedData = {
   readonly service_version: string;
-  readonly policy: { readonly digest: string; readonly source: string };
+  /** Which entries the service may write: `LOG_FORMAT`. Entries of format 1 do not say. */
+  readonly log_format?: number;
+  readonly policy: {
+    readonly digest: string;
+    readonly source: string;
+    /** The actions whose target the environment names, and not the policy. */
+    readonly targets_from_environment?: readonly ContainmentAction[];
+  };
   /** Whether the log had a checkpoint beside it. */
   readonly checkpoint: 'present' | 'absent';
   /** In the first entry of a log: a random number in hex, so that no two logs begin alike. */
@@ -402,6 +534,35 @@ export type LogLostData = {
   readonly kept_as?: string;
 };
 
+/** `log.continued`: the log goes on under another key. The first entry of a file, which follows the old log. */
+export type LogContinuedData = {
+  /** The identity of the log. */
+  readonly log_id: string;
+  /** The last entry under the old key, and its `entry_hash`. */
+  readonly old_last_seq: number;
+  readonly old_last_hash: string;
+  readonly old_algorithm: string;
+  /** What these say, hashed under the old key and under the new one (audit/continuation.ts). */
+  readonly old_key_digest: string;
+  readonly new_key_digest: string;
+  readonly by?: string;
+  readonly note?: string;
+};
+
+/** `clock.jumped`: the wall clock went on from another time than it had. */
+export type ClockJumpedData = {
+  /** By how many milliseconds: below 0 when it was set back. */
+  readonly by_ms: number;
+  /** What it said at the last look before: RFC 3339. At a start, the time of the last entry. */
+  readonly since: string;
+  /** The last entry at that look: the times of the entries behind it are uncertain, up to this one. */
+  readonly after_seq: number;
+  readonly found: 'running' | 'start';
+};
+
+/** A jump of the clock, the entry that records it, and the time of that. */
+export type ClockJump = ClockJumpedData & { readonly seq: number; readonly at: string };
+
 /** The `data` of each event, without its `seq`. */
 export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData>> {
   readonly 'service.started': ServiceStartedData;
@@ -415,19 +576,31 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'log.damage_acknowledged': DamageAcknowledgedData;
   readonly 'log.restored': RestoredData;
   readonly 'log.lost': LogLostData;
+  readonly 'log.continued': LogContinuedData;
+  readonly 'clock.jumped': ClockJumpedData;
   readonly 'incident.reported': ReportedData;
   readonly 'incident.recurred': RecurredData;
+  readonly 'incident.carried': CarriedData;
+  readonly 'incident.imported': ImportedData;
   readonly 'containment.attempted': AttemptedData;
   readonly 'containment.confirmed': ConfirmedData;
   readonly 'containment.overdue': OverdueData;
   readonly 'containment.failed': FailedData;
   readonly 'containment.lost': LostData;
   readonly 'containment.retried': RetriedData;
+  readonly 'containment.spared': SparedData;
   readonly 'containment.heard': HeardData;
   readonly 'notification.delivered': NotifiedData;
   readonly 'webhook.skipped': WebhookSkippedData;
   readonly 'webhook.retried': WebhookRetriedData;
-  readonly 'alert.raised': AlertData | LogAlertData;
+  readonly 'recovery.acknowledged': RecoveryAcknowledgedData;
+  readonly 'recovery.attestation_requested': AttestationRequestedData;
+  readonly 'recovery.attested': AttestedData;
+  readonly 'recovery.attestation_failed': AttestationFailedData;
+  readonly 'recovery.waived': RecoveryWaivedData;
+  readonly 'guard.heard': GuardHeardData;
+  readonly 'guard.silent': GuardSilentData;
+  readonly 'alert.raised': AlertData | LogAlertData | GuardAlertData;
 }
 
 /** Every event, in the order in which documents list them. */
@@ -443,8 +616,12 @@ export const ENTRY_EVENTS = [
   'log.damage_acknowledged',
   'log.restored',
   'log.lost',
+  'log.continued',
+  'clock.jumped',
   'incident.reported',
   'incident.recurred',
+  'incident.carried',
+  'incident.imported',
   ...COMMAND_EVENTS,
   'containment.attempted',
   'containment.overdue',
@@ -452,13 +629,27 @@ export const ENTRY_EVENTS = [
   'containment.failed',
   'containment.lost',
   'containment.retried',
+  'containment.spared',
   'containment.heard',
+  'recovery.acknowledged',
+  'recovery.attestation_requested',
+  'recovery.attested',
+  'recovery.attestation_failed',
+  'recovery.waived',
   'notification.delivered',
   'webhook.skipped',
   'webhook.retried',
+  'guard.heard',
+  'guard.silent',
   'alert.raised',
 ] as const satisfies readonly (keyof EntryDataOf)[];
 export type EntryEvent = (typeof ENTRY_EVENTS)[number];
+
+/**
+ * Counts the changes of what a log may hold: one more with each version that adds an event, or that older versions would
+ * misread. A service does not start on a log of a greater format.
+ */
+export const LOG_FORMAT = 2;
 
 /** What webhooks may ask for: all but how far they are themselves. */
 export const NOTIFIED_EVENTS = ENTRY_EVENTS.filter((event) => event !== 'notification.delivered');
@@ -517,10 +708,24 @@ export const DELIVERY_EVENTS = [
   'containment.failed',
   'containment.lost',
   'containment.retried',
+  'containment.spared',
 ] as const satisfies readonly EntryEvent[];
 export type DeliveryEntry = {
   readonly [Event in (typeof DELIVERY_EVENTS)[number]]: EntryOf<Event>;
 }[(typeof DELIVERY_EVENTS)[number]];
+
+/** The events that are about a recovery. */
+export const RECOVERY_ENTRY_EVENTS = [
+  'recovery.acknowledged',
+  'recovery.attestation_requested',
+  'recovery.attested',
+  'recovery.attestation_failed',
+  'recovery.waived',
+] as const satisfies readonly EntryEvent[];
+export type RecoveryEntryEvent = (typeof RECOVERY_ENTRY_EVENTS)[number];
+export type RecoveryEntry = {
+  readonly [Event in RecoveryEntryEvent]: EntryOf<Event>;
+}[RecoveryEntryEvent];
 
 /** What an event says when it is about an incident; `never` for events that are about none. */
 type IncidentDataOf<Event extends EntryEvent> = Extract<EntryDataOf[Event], AboutIncident>;
@@ -539,6 +744,19 @@ export type IncidentEntry = {
     readonly data: IncidentDataOf<Event> & { readonly seq: number };
   };
 }[IncidentEventName];
+
+/** The events whose entries hold a whole incident. */
+export type WholeEvent = 'incident.carried' | 'incident.imported';
+
+/** The events that a replay can begin an incident with. */
+const OPENING_EVENTS: ReadonlySet<string> = new Set<EntryEvent>([
+  'incident.reported',
+  'incident.carried',
+  'incident.imported',
+]);
+
+/** Whether a replay can begin an incident with an entry. */
+export const isOpening = ({ event }: Pick<Entry, 'event'>): boolean => OPENING_EVENTS.has(event);
 
 /** Whether an entry is about one incident. */
 export const isAboutIncident = (entry: Entry): entry is IncidentEntry => 'incident' in entry.data;

@@ -13,9 +13,12 @@ import type {
   ContainmentAction,
   ContainmentStatus,
   IncidentClass,
+  Resolution,
   Severity,
   State,
 } from '../../machines/vocabulary.ts';
+import { type ContainmentResult, resultsAfter } from './containment-results.ts';
+import { hasOwnToken } from './caller.ts';
 import { Contradiction } from './contradiction.ts';
 import {
   alerted,
@@ -25,6 +28,7 @@ import {
   foldDelivery,
   isAboutDelivery,
   newDelivery,
+  notAsked,
   standingOf,
   supersede,
   withEntry,
@@ -41,7 +45,9 @@ import {
   type RoutedIntent,
   type StoredEntry,
 } from './entries.ts';
+import { chartEventOfRecovery, type IncidentRecovery, isAboutRecovery, recoveryAfter } from './recovery.ts';
 import { severityOf } from './severity.ts';
+import { carriedOver, wholeIncident } from './whole-incident.ts';
 
 /** When each command was carried out, and who gave it. */
 type Stamps = { readonly [Field in `${Done}_at` | `${Done}_by`]?: string } & {
@@ -67,16 +73,32 @@ export interface Incident extends Stamps {
   readonly source: string;
   /** Whether the source mixes scripts, or looks like another one on record. */
   readonly source_suspicious?: true;
+  /** Whose token the report came with. Old entries do not say. */
+  readonly reported_by?: string;
+  /** Whether the clock had jumped a short time before it was reported: its times may be wrong. */
+  readonly clock_uncertain?: true;
   readonly description: string;
   readonly evidence?: JsonObject;
+  /** Whether it is a drill: a rehearsal, which counts nowhere. */
+  readonly drill?: true;
+  /** In a drill that has ended: the releases of what it had asked for. */
+  readonly drill_releases?: readonly DeliveryRecord[];
   /** The latest further report, if there was one. */
   readonly latest_report?: LatestReport;
   /** The actions that applied, once contained. */
   readonly containment_actions?: readonly ContainmentAction[];
   /** What has become of them, once contained. */
   readonly containment?: Containment;
+  /** The outcomes that are known of them; see `containment-results.ts`. */
+  readonly containment_results?: readonly ContainmentResult[];
+  /** What must be done before it may be resolved, if a rule has asked for that. */
+  readonly recovery?: IncidentRecovery;
+  /** Who reported it by a token of their own: names of principals. None of them may acknowledge its recovery. */
+  readonly reporters?: readonly string[];
   /** The latest note that a person left. */
   readonly note?: string;
+  /** What it turned out to be, where the person who resolved it has said so. */
+  readonly resolution?: Resolution;
   readonly dedup_key?: string;
   readonly occurrences: number;
   /** When it was reported again, if it was. */
@@ -110,6 +132,8 @@ export interface IncidentRecord {
    * entries and alerts do not: a command that has not seen them is still right.
    */
   readonly decisive: number;
+  /** `seq` of the latest entry that carried it over, if one did: a replay begins with that, not with the report. */
+  readonly carried?: number | undefined;
 }
 
 /** What an entry has made of an incident: as it was before, if it was, and as it is now. */
@@ -139,13 +163,19 @@ export interface EntryEffect {
 export function effectOf({ incident }: IncidentRecord, entry: IncidentEntry): EntryEffect {
   if (isCommanded(entry)) return { event: { type: commandOfEvent(entry.event) } };
   if (isAboutDelivery(entry)) {
-    return entry.data.directive === 'release' ? {} : effectOn(changedDelivery(incident, entry));
+    if (entry.data.directive === 'engage') return effectOn(changedDelivery(incident, entry));
+    // A release is the posture's, but for a drill's: that is its own.
+    return incident.drill === true ? { delivery: changedRelease(incident, entry) } : {};
   }
+  if (isAboutRecovery(entry)) return { event: chartEventOfRecovery(entry) };
   switch (entry.event) {
     case 'incident.reported':
+    case 'incident.imported':
       throw new Contradiction(entry, `incident ${incident.id} was reported before`);
     case 'incident.recurred':
       return { event: recurrenceOf(entry) };
+    case 'incident.carried':
+      return {};
     case 'alert.raised':
       return { delivery: alertDelivery(incident, entry.timestamp) };
     default:
@@ -158,8 +188,11 @@ function recurrenceOf({ data: { rule, attention, unable } }: EntryOf<'incident.r
 }
 
 /** What an entry of a decision is to the statecharts: what `effectOf` gives, without asking them again. */
-export const decidedEffect = (delivery: DeliveryRecord, entry: IncidentEntry): EntryEffect =>
-  isAboutDelivery(entry) && entry.data.directive === 'engage' ? effectOn(withEntry(delivery, entry)) : {};
+export function decidedEffect(delivery: DeliveryRecord, entry: IncidentEntry): EntryEffect {
+  if (!isAboutDelivery(entry)) return {};
+  if (entry.data.directive === 'engage') return effectOn(withEntry(delivery, entry));
+  return entry.data.drill === true ? { delivery: withEntry(delivery, entry) } : {};
+}
 
 const effectOn = (delivery: DeliveryRecord): EntryEffect => ({
   event: { type: 'delivery', action: delivery.action, standing: standingOf(delivery) },
@@ -173,6 +206,15 @@ function changedDelivery({ containment }: Incident, entry: DeliveryEntry): Deliv
   const after = before && foldDelivery(before, entry);
   if (after !== undefined) return after;
   throw new Contradiction(entry, `the delivery of ${action} is ${before?.status ?? 'not there'}`);
+}
+
+/** The release of a drill that an entry changes, as it is then. */
+function changedRelease({ drill_releases: releases = [] }: Incident, entry: DeliveryEntry): DeliveryRecord {
+  const { action } = entry.data;
+  const before = releases.find((release) => release.action === action);
+  const after = before && foldDelivery(before, entry);
+  if (after !== undefined) return after;
+  throw new Contradiction(entry, `the release of ${action} is ${before?.status ?? 'not there'}`);
 }
 
 /** The delivery of `log_alert` after an alert: it is carried out by being in the log. Undefined when it was before. */
@@ -202,11 +244,16 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
     state,
     source: report.source,
     ...(entry.data.source_suspicious === true ? { source_suspicious: true } : undefined),
+    ...(entry.data.principal === undefined ? undefined : { reported_by: entry.data.principal }),
+    ...(entry.data.clock_uncertain === true ? { clock_uncertain: true } : undefined),
     description: report.description,
     ...(report.evidence === undefined ? {} : { evidence: report.evidence }),
-    ...(state === 'contained' ? contained(entry, intents, snapshot) : {}),
+    ...(entry.data.drill === true ? { drill: true } : undefined),
+    ...(state === 'contained' ? contained(entry, intents, snapshot, entry.data.not_asked) : {}),
     ...(report.dedup_key === undefined ? {} : { dedup_key: report.dedup_key }),
     occurrences: snapshot.context.occurrences,
+    ...recoveryIn(undefined, entry, undefined, snapshot),
+    ...reportersAfter(undefined, entry),
     version,
     hash: entry.entry_hash,
   };
@@ -220,7 +267,7 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
  * @throws Contradiction when the entry says another state, or does not follow the version of the record
  */
 export function evolve(
-  { incident, seq, decisive }: IncidentRecord,
+  { incident, seq, decisive, carried, snapshot: before }: IncidentRecord,
   entry: IncidentEntry,
   snapshot: IncidentSnapshot,
   delivery: DeliveryRecord | undefined,
@@ -228,13 +275,20 @@ export function evolve(
   const { version } = entry.data;
   if (version !== incident.version + 1)
     throw new Contradiction(entry, `version ${version} follows ${incident.version}`);
+  if (entry.event === 'incident.carried') return carriedOver({ incident, snapshot, seq, decisive }, entry);
+  const changed = changedFields(incident, entry, snapshot, delivery);
+  const results = changed.containment && resultsIn(incident, changed.containment, entry.timestamp);
+  const kept = isRising(entry) ? withoutFields(incident, ORIGIN) : incident;
   return {
     seq,
+    ...(carried === undefined ? undefined : { carried }),
     snapshot,
     decisive: isDecisive(incident, entry, decisive) ? version : decisive,
     incident: {
-      ...(isRising(entry) ? withoutOrigin(incident) : incident),
-      ...changedFields(incident, entry, snapshot, delivery),
+      ...(results?.length === 0 ? withoutFields(kept, RESULTS) : kept),
+      ...changed,
+      ...(results === undefined || results.length === 0 ? undefined : { containment_results: results }),
+      ...recoveryIn(incident, entry, before, snapshot),
       state: agreed(entry, snapshot),
       updated_at: entry.timestamp,
       version,
@@ -243,24 +297,57 @@ export function evolve(
   };
 }
 
+/** The recovery after an entry, as a member of the incident; nothing while no rule has asked for one. */
+function recoveryIn(
+  incident: Incident | undefined,
+  entry: IncidentEntry,
+  before: IncidentSnapshot | undefined,
+  { context }: IncidentSnapshot,
+): Pick<Incident, 'recovery'> | undefined {
+  const recovery = recoveryAfter(incident?.recovery, entry, before?.context, context);
+  return recovery && { recovery };
+}
+
+/** Who has reported the incident so far. Whoever reports with a token that several share can't be told apart. */
+function reportersAfter(
+  incident: Incident | undefined,
+  { data }: EntryOf<'incident.reported'> | EntryOf<'incident.recurred'>,
+): Pick<Incident, 'reporters'> | undefined {
+  const known = incident?.reporters ?? [];
+  if (!hasOwnToken(data) || known.includes(data.principal)) return undefined;
+  return { reporters: [...known, data.principal] };
+}
+
+/** The outcomes that are known once an entry has changed the containment of an incident. */
+function resultsIn(
+  { containment, containment_results: results }: Incident,
+  { actions }: Containment,
+  timestamp: string,
+): readonly ContainmentResult[] {
+  return resultsAfter({ actions: containment?.actions ?? [], results }, actions, timestamp);
+}
+
 /**
  * Whether a command that has not seen an entry might be wrong. An alert belongs to the entry before it.
  * @param last the version of the latest entry that decided something
  */
 function isDecisive({ state, version }: Incident, entry: IncidentEntry, last: number): boolean {
   if (entry.event === 'incident.recurred') return entry.data.attention !== undefined || entry.data.state !== state;
-  return entry.event === 'alert.raised' ? last === version : !isAboutDelivery(entry);
+  if (entry.event === 'alert.raised') return last === version;
+  // To waive a recovery changes what there is to decide; its steps and its requests do not.
+  return isAboutRecovery(entry) ? entry.event === 'recovery.waived' : !isAboutDelivery(entry);
 }
 
 const isRising = ({ event, data }: IncidentEntry): boolean =>
   event === 'incident.recurred' && data.attention === 'severity';
 
-/** The incident without what was said about its severity. */
-function withoutOrigin(incident: Incident): Incident {
+/** What is said about the severity of an incident. */
+const ORIGIN = ['default_severity', 'reported_severity', 'escalated_by'] as const;
+const RESULTS = ['containment_results'] as const;
+
+function withoutFields(incident: Incident, fields: readonly (typeof ORIGIN | typeof RESULTS)[number][]): Incident {
   const rest: { -readonly [Field in keyof Incident]: Incident[Field] } = { ...incident };
-  delete rest.default_severity;
-  delete rest.reported_severity;
-  delete rest.escalated_by;
+  for (const field of fields) delete rest[field];
   return rest;
 }
 
@@ -272,13 +359,24 @@ function changedFields(
   delivery: DeliveryRecord | undefined,
 ): Partial<Incident> {
   if (isCommanded(entry)) {
-    const { note } = entry.data;
+    const { note, resolution } = entry.data;
     const effect = effectOnContainment(incident, entry, snapshot);
-    return { ...effect, ...stamped(entry), ...(note === undefined ? {} : { note }) };
+    return {
+      ...effect,
+      ...stamped(entry),
+      ...(note === undefined ? {} : { note }),
+      ...(resolution === undefined ? {} : { resolution }),
+    };
   }
   if (entry.event === 'incident.recurred') return recurred(incident, entry, snapshot);
-  return delivery === undefined ? {} : delivered(incident, delivery, snapshot);
+  if (delivery === undefined) return {};
+  return isAboutDelivery(entry) && entry.data.directive === 'release'
+    ? { drill_releases: replaced(incident.drill_releases, delivery) }
+    : delivered(incident, delivery, snapshot);
 }
+
+const replaced = (deliveries: readonly DeliveryRecord[] = [], changed: DeliveryRecord): readonly DeliveryRecord[] =>
+  deliveries.map((one) => (one.action === changed.action ? changed : one));
 
 /** What a further report makes of the incident. An old entry only counts it. */
 function recurred(
@@ -286,7 +384,11 @@ function recurred(
   entry: EntryOf<'incident.recurred'>,
   snapshot: IncidentSnapshot,
 ): Partial<Incident> {
-  const counted = { occurrences: snapshot.context.occurrences, last_seen_at: entry.timestamp };
+  const counted = {
+    occurrences: snapshot.context.occurrences,
+    last_seen_at: entry.timestamp,
+    ...reportersAfter(incident, entry),
+  };
   const { severity, default_severity, reported_severity, escalated_by, report, rule, intents = [] } = entry.data;
   if (severity === undefined || rule === undefined) return counted;
   const { description, evidence } = report;
@@ -332,7 +434,20 @@ const isCommanded = (entry: IncidentEntry): entry is CommandedEntry => commandOf
 function effectOnContainment(incident: Incident, entry: CommandedEntry, snapshot: IncidentSnapshot): Partial<Incident> {
   // An acknowledged incident may have been contained before.
   if (entry.event === 'incident.contained') return asked(incident, entry, entry.data.intents, snapshot);
-  return entry.event === 'incident.resolved' ? superseded(incident) : {};
+  if (entry.event !== 'incident.resolved') return {};
+  return incident.drill === true
+    ? { ...superseded(incident), drill_releases: releasesOf(incident, entry) }
+    : superseded(incident);
+}
+
+/** The releases that the end of a drill asks for: of all that may have been sent, where the policy knows how. */
+function releasesOf({ containment }: Incident, entry: EntryOf<'incident.resolved'>): readonly DeliveryRecord[] {
+  const sent = (containment?.actions ?? []).filter(({ via, status }) => via === 'push' && status !== 'superseded');
+  return entry.data.intents.flatMap((intent) => {
+    const { action, directive } = intent;
+    const isSent = directive === 'release' && channelOfIntent(intent) === 'push';
+    return isSent && sent.some((delivery) => delivery.action === action) ? [newDelivery(action, 'push', entry)] : [];
+  });
 }
 
 /** The fields that say when a command was carried out, and who gave it. */
@@ -344,12 +459,20 @@ function stamped({ event, timestamp, data: { by, claimed } }: CommandedEntry): S
   };
 }
 
-function contained(asking: Asking, intents: readonly RoutedIntent[], { context }: IncidentSnapshot): Partial<Incident> {
+function contained(
+  asking: Asking,
+  intents: readonly RoutedIntent[],
+  { context }: IncidentSnapshot,
+  spared: readonly ContainmentAction[] = [],
+): Partial<Incident> {
   return {
     containment_actions: intents.map(({ action }) => action),
     containment: {
       status: containmentStatus(context.standings),
-      actions: intents.map((intent) => newDelivery(intent.action, channelOfIntent(intent), asking)),
+      actions: [
+        ...intents.map((intent) => newDelivery(intent.action, channelOfIntent(intent), asking)),
+        ...spared.map((action) => notAsked(action, asking)),
+      ],
     },
     contained_at: asking.timestamp,
   };
@@ -368,7 +491,7 @@ function delivered(
 }
 
 /** The state of an entry, on which the statechart agrees. */
-function agreed(entry: IncidentEntry, snapshot: IncidentSnapshot): State {
+export function agreed(entry: IncidentEntry, snapshot: IncidentSnapshot): State {
   const state = stateOf(snapshot);
   if (entry.data.state === state) return state;
   throw new Contradiction(entry, `state ${entry.data.state} where the statechart gives ${state}`);
@@ -380,6 +503,9 @@ function agreed(entry: IncidentEntry, snapshot: IncidentSnapshot): State {
  */
 export function fold(before: IncidentRecord | undefined, entry: IncidentEntry): IncidentRecord {
   if (entry.event === 'incident.reported') return opened(entry, begin(entry.data.rule).snapshot);
+  if (entry.event === 'incident.imported' || (before === undefined && entry.event === 'incident.carried')) {
+    return wholeIncident(entry);
+  }
   if (before === undefined) throw new Contradiction(entry, `incident ${entry.data.incident} was never reported`);
   const { event, delivery } = effectOf(before, entry);
   const snapshot = event === undefined ? before.snapshot : snapshotAfter(before, entry, event);

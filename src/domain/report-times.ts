@@ -14,11 +14,13 @@ export const MOST_REPORTS = 500;
 
 export type ReportEntry = EntryOf<'incident.reported'> | EntryOf<'incident.recurred'>;
 
-/** Whether an entry, or the draft of one, records a report: one that opens an incident, or an occurrence. */
-export const isReport = <Given extends { readonly event: string }>(
+/**
+ * Whether an entry, or the draft of one, records a report: one that opens an incident, or an occurrence. A drill is none.
+ */
+export const isReport = <Given extends { readonly event: string; readonly data: object }>(
   given: Given,
 ): given is Extract<Given, { readonly event: 'incident.reported' | 'incident.recurred' }> =>
-  given.event === 'incident.reported' || given.event === 'incident.recurred';
+  (given.event === 'incident.reported' || given.event === 'incident.recurred') && !('drill' in given.data);
 
 /** What is counted of a report. */
 export interface CountedReport {

@@ -1,6 +1,10 @@
 /**
  * Moves old segments of the log to the archive, and the incidents that were reported in them off the record.
  *
+ * An unresolved incident stays on record: before its segment is archived, it is carried over. An `incident.carried` entry
+ * repeats all of it, so that a replay can begin with that entry. If the process ends behind such an entry, the log is
+ * valid, and the incident what it was; the next run goes on with the segment.
+ *
  * For each segment, the `log.archived` entry is on disk before the file is moved. If the process ends in between, or the
  * move fails, the log is valid with the file and without it, and the next run moves it. Before anything is written, the
  * archivist checks that files can be moved to the archive.
@@ -8,6 +12,7 @@
  * The segment with that entry is archived later, too. Each `log.archived` entry repeats all earlier ones, so the last is
  * enough.
  */
+import { basename } from 'node:path';
 import {
   archivedIn,
   type ArchivedEntryData,
@@ -17,7 +22,8 @@ import {
   type SegmentDescription,
 } from '../audit/archive.ts';
 import { summarizeArchive, areArchived, rangesOf } from '../audit/archived-ranges.ts';
-import type { AuditLog } from '../audit/log.ts';
+import { readEntriesAt } from '../audit/log-reader.ts';
+import type { AuditLog, ReadableLog } from '../audit/log.ts';
 import type { SealedSegment } from '../audit/segments.ts';
 import { type Clock, HOUR, timestamp } from '../clock.ts';
 import type { Caller } from '../domain/caller.ts';
@@ -26,7 +32,14 @@ import type { EntryRange } from '../projections/archived-incidents.ts';
 import type { Projections } from '../projections/projections.ts';
 import type { ActorRegistry } from './actor-registry.ts';
 import { KeyedLock } from './keyed-lock.ts';
-import type { ArchivedData } from '../domain/entries.ts';
+import { type ArchivedData, isAboutIncident } from '../domain/entries.ts';
+import type { IncidentRecord } from '../domain/incident.ts';
+import type { CarriedParts } from '../domain/whole-incident.ts';
+
+/**
+ * The most incidents that one run carries over: each takes an entry of up to `MAX_ENTRY_BYTES`. The next run goes on.
+ */
+const MOST_CARRIED = 1000;
 
 /** Idempotency keys leave the record with their incidents; they are promised to be known for this long. */
 const YOUNGEST = 24 * HOUR;
@@ -50,17 +63,21 @@ export interface ArchiveOutcome {
   readonly archived: readonly ArchivedSegment[];
   /** Segments that are old enough and have to stay. */
   readonly staying: readonly StayingSegment[];
+  /** How many unresolved incidents were carried over: they stay on record. */
+  readonly carried: number;
 }
 
 type DescribedSegment = SegmentDescription & { readonly segment: SealedSegment };
 
 export interface ArchivistDependencies {
-  readonly log: Pick<AuditLog, 'append' | 'sealed' | 'fileOf' | 'forget' | 'hash'>;
+  readonly log: ReadableLog & Pick<AuditLog, 'append' | 'forget'>;
   readonly projections: Pick<Projections, 'current'>;
-  readonly incidents: Pick<ActorRegistry, 'exclusively'>;
+  readonly incidents: Pick<ActorRegistry, 'exclusively' | 'actor'>;
   readonly clock: Clock;
   /** Whether the chain has been verified from its first entry since the start. */
   readonly isVerified: () => boolean;
+  /** How many incidents one run carries over, at most. */
+  readonly mostCarried?: number;
 }
 
 export class Archivist {
@@ -72,7 +89,8 @@ export class Archivist {
   }
 
   /**
-   * Archives the sealed segments whose entries are all from before a time and whose incidents are all resolved.
+   * Archives the sealed segments whose entries are all from before a time; incidents that are not resolved are carried
+   * over.
    * @param before milliseconds since the epoch, at least a day ago
    * @param caller who asks for it
    * @throws RecorderError `invalid_request` for a later time, `overloaded` while the log is still being verified,
@@ -94,6 +112,7 @@ export class Archivist {
     const stayingEntries: EntryRange[] = [];
     const { projections, incidents, clock } = this.#dependencies;
     const { sealed, recorded } = await this.#read();
+    const carrier = new Carrier(this.#dependencies, caller);
     for (const description of sealed) {
       const { segment, range, latest } = description;
       const entries: EntryRange = { first: range.first_seq, last: range.last_seq };
@@ -105,6 +124,13 @@ export class Archivist {
         continue;
       }
       await requireArchive(segment);
+      // Nothing would be gained where the segment has to stay all the same.
+      const unmovable = projections.current().immovable(entries, stayingEntries) ?? (await carrier.carry(entries));
+      if (unmovable !== undefined) {
+        stayingEntries.push(entries);
+        staying.push({ path, reason: unmovable });
+        continue;
+      }
       // An operator may retry a failed release at this moment. It must not lose its incident.
       const reason = await incidents.exclusively(projections.current().releasedBy(entries), async () => {
         const current = projections.current();
@@ -119,7 +145,7 @@ export class Archivist {
       stayingEntries.push(entries);
       staying.push({ path, reason });
     }
-    return { archived, staying };
+    return { archived, staying, carried: carrier.carried };
   }
 
   /** The sealed segments, and the `log.archived` entries that the log holds, oldest first. */
@@ -144,6 +170,71 @@ export class Archivist {
     return { path, first_seq, last_seq, incidents };
   }
 }
+
+type CarrierDependencies = Pick<ArchivistDependencies, 'log' | 'projections' | 'incidents' | 'mostCarried'>;
+
+/** Carries unresolved incidents over, in one run of the archivist. */
+class Carrier {
+  readonly #dependencies: CarrierDependencies;
+  readonly #caller: Caller | undefined;
+  #carried = 0;
+
+  /** How many incidents it has carried over. */
+  get carried(): number {
+    return this.#carried;
+  }
+
+  /** @param caller who asks for the run; nobody where the policy does */
+  constructor(dependencies: CarrierDependencies, caller?: Caller) {
+    this.#dependencies = dependencies;
+    this.#caller = caller;
+  }
+
+  /**
+   * Carries over the unresolved incidents that begin in these entries.
+   * @returns why one of them can't be; undefined when none is left
+   * @throws RecorderError `log_unavailable`, `damaged_log`; those that were carried over stay so
+   */
+  async carry(range: EntryRange): Promise<string | undefined> {
+    const { projections, incidents, mostCarried = MOST_CARRIED } = this.#dependencies;
+    for (;;) {
+      const ids = projections.current().toCarry(range, CARRIED_AT_ONCE);
+      if (ids.length === 0) return undefined;
+      for (const id of ids) {
+        if (this.#carried >= mostCarried)
+          return `${mostCarried} unresolved incidents were carried over in this run; the next one goes on`;
+        try {
+          if (await incidents.actor(id).carry((record) => this.#partsOf(record, range), this.#caller))
+            this.#carried += 1;
+        } catch (error) {
+          if (!(error instanceof RecorderError) || !STAYS_BY.has(error.code)) throw error;
+          return `incident ${id} is not resolved, and can't be carried over: ${error.message}`;
+        }
+      }
+    }
+  }
+
+  async #partsOf({ incident: { id }, seq }: IncidentRecord, { last }: EntryRange): Promise<CarriedParts> {
+    const { log, projections } = this.#dependencies;
+    const place = projections.current().openingOf(id);
+    const [line] = place === undefined ? [] : await readEntriesAt(log, [place]);
+    const entry = line?.entry();
+    if (entry === undefined || !isAboutIncident(entry) || !('rule' in entry.data) || entry.data.rule === undefined)
+      throw new RecorderError('gone', 'its first entry is missing');
+    const current = projections.current();
+    const seqs = current.seqsOf(id).filter((one) => one <= last);
+    const files = [...new Set(seqs.map((one) => basename(log.fileOf(one).path)))];
+    const earlier = { note: `earlier entries are in the archive: ${files.join(', ')}`, files };
+    const { report, rule } = entry.data;
+    return { report, rule, requests: current.requestsOf(seq), repeats: current.repeatsOf(seq), earlier };
+  }
+}
+
+/** How many incidents are looked up at a time. */
+const CARRIED_AT_ONCE = 100;
+
+/** What concerns one incident only: it holds back its segment, and others go on. */
+const STAYS_BY: ReadonlySet<string> = new Set(['too_large', 'gone', 'not_found']);
 
 /** Whether entries after a segment record that it is archived, and repeat the `log.archived` entries in it. */
 function isRecorded({ range, archived }: SegmentDescription, recorded: readonly ArchivedEntryData[]): boolean {

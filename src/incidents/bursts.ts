@@ -1,5 +1,5 @@
 /**
- * Counts the reports of each source and class, to fold bursts.
+ * Counts the reports of each source and class, and of each principal that reports them, to fold bursts.
  *
  * The count over the last `within` is that of the present window, and of the one before in the share that still counts.
  * What was reported before a start is taken from the record.
@@ -22,6 +22,13 @@ interface Count {
   newest: string | undefined;
 }
 
+/** What is counted together. `owner`: who reports, as `keysOwner` gives it. */
+export interface ReportKind {
+  readonly class: IncidentClass;
+  readonly source: string;
+  readonly owner: string;
+}
+
 export interface Fold {
   readonly burst: 'begun' | 'continued';
   /** The incident that takes the report. */
@@ -39,9 +46,9 @@ export class Bursts {
   }
 
   /** Counts a report. @returns the incident that it is an occurrence of, when it belongs to a burst */
-  count(ofClass: IncidentClass, source: string, burst: Burst, current: CurrentReads): Fold | undefined {
+  count(kind: ReportKind, burst: Burst, current: CurrentReads): Fold | undefined {
     const now = this.#clock.monotonic();
-    const count = this.#countOf(ofClass, source, burst, now, current);
+    const count = this.#countOf(kind, burst, now, current);
     const passed = Math.floor((now - count.start) / burst.within);
     if (passed > 0) {
       count.before = passed === 1 ? count.present : 0;
@@ -55,18 +62,18 @@ export class Bursts {
     if (count.present < burst.reports) count.present += 1;
     count.isBurst = isBurst;
     if (!isBurst) return undefined;
-    count.newest ??= current.newestUnresolved(ofClass, source);
+    count.newest ??= current.newestUnresolved(kind.class, kind.source, kind.owner);
     return count.newest === undefined ? undefined : { burst: hasBegun ? 'begun' : 'continued', incident: count.newest };
   }
 
-  /** Notes the newest incident of a source and class. */
-  opened(ofClass: IncidentClass, source: string, incident: string): void {
-    const count = this.#counts.get(keyOf(ofClass, source));
+  /** Notes the newest incident of a kind. */
+  opened(kind: ReportKind, incident: string): void {
+    const count = this.#counts.get(keyOf(kind));
     if (count !== undefined) count.newest = incident;
   }
 
-  #countOf(ofClass: IncidentClass, source: string, burst: Burst, now: number, current: CurrentReads): Count {
-    const key = keyOf(ofClass, source);
+  #countOf(kind: ReportKind, burst: Burst, now: number, current: CurrentReads): Count {
+    const key = keyOf(kind);
     const known = this.#counts.get(key);
     if (known !== undefined) {
       this.#counts.delete(key);
@@ -76,22 +83,22 @@ export class Bursts {
     const [oldest] = this.#counts.keys();
     if (this.#counts.size >= MOST_COUNTED && oldest !== undefined) this.#counts.delete(oldest);
     const count: Count = { start: now, present: 0, before: 0, isBurst: false, newest: undefined };
-    if (now - this.#startedAt < burst.within) this.#recall(count, ofClass, source, burst, current);
+    if (now - this.#startedAt < burst.within) this.#recall(count, kind, burst, current);
     this.#counts.set(key, count);
     return count;
   }
 
   /** Goes on with what the record says of the time before the start. */
-  #recall(count: Count, ofClass: IncidentClass, source: string, burst: Burst, current: CurrentReads): void {
+  #recall(count: Count, { class: ofClass, source, owner }: ReportKind, burst: Burst, current: CurrentReads): void {
     const since = this.#clock.now() - burst.within;
-    const newest = current.newestUnresolved(ofClass, source);
+    const newest = current.newestUnresolved(ofClass, source, owner);
     const incident = newest === undefined ? undefined : current.incident(newest)?.incident;
     // A burst may have folded for long, so that its incidents are older: its last occurrence says that it went on.
     const lastSeen = Date.parse(incident?.last_seen_at ?? '');
     count.isBurst = lastSeen >= since && (incident?.occurrences ?? 0) > burst.reports;
-    count.present = count.isBurst ? burst.reports : current.reportedSince(ofClass, source, since, burst.reports);
+    count.present = count.isBurst ? burst.reports : current.reportedSince(ofClass, source, since, burst.reports, owner);
     count.newest = newest;
   }
 }
 
-const keyOf = (ofClass: IncidentClass, source: string): string => `${ofClass} ${source}`;
+const keyOf = ({ class: ofClass, source, owner }: ReportKind): string => JSON.stringify([ofClass, source, owner]);

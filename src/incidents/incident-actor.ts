@@ -14,7 +14,7 @@
  * An actor whose incident is resolved has stopped; it sleeps as soon as its mailbox is empty.
  */
 import { type Actor, type ActorOptions, type AnyActorRef, createActor, type initialTransition } from 'xstate';
-import { type IncidentSnapshot, snapshotOf } from '../../machines/decision.ts';
+import { type IncidentSnapshot, RECOVERY_INCOMPLETE, snapshotOf } from '../../machines/decision.ts';
 import type { incidentMachine } from '../../machines/incident.ts';
 import type { Channel, ContainmentAction, Directive, Rule } from '../../machines/vocabulary.ts';
 import type { AuditLog } from '../audit/log.ts';
@@ -24,15 +24,19 @@ import {
   type Circumstances,
   decide,
   followUpsOf,
+  markedAsDrill,
   type IncidentDecision,
   type Message,
 } from '../domain/decide-incident.ts';
+import { decideRecovery, isRecoveryMessage, type RecoveryMessage } from '../domain/decide-recovery.ts';
 import type { DeliveryName, DeliveryRecord } from '../domain/delivery.ts';
 import type { EntryOf, IncidentDraft, IncidentEntry, LineExtent } from '../domain/entries.ts';
 import { decidedEffect, effectOf, evolve, type IncidentRecord, opened, type RecordChange } from '../domain/incident.ts';
+import { type CarriedParts, carry } from '../domain/whole-incident.ts';
 import { RecorderError } from '../errors.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import { Mailbox } from './mailbox.ts';
+import { bindingOf } from './recovery-binding.ts';
 import type { ReportCounter } from './report-counter.ts';
 
 /** Receives every step that the XState actors take. */
@@ -121,10 +125,10 @@ export class IncidentActor {
   /**
    * Sends a message to the incident, and resolves when what follows from it is on disk and carried on.
    * @throws RecorderError `not_found`, `gone` when it may be in the archive, `illegal_transition` (with `state`,
-   *   `allowed` and `transitions`), `stale_version` (with `version`), `log_unavailable`, `overloaded`, `too_large`,
+   *   `allowed`, `transitions`, and `missing` of a recovery), `forbidden`, `stale_version` (with `version`), `log_unavailable`, `overloaded`, `too_large`,
    *   `stopping`; nothing has changed then
    */
-  send(message: Message, sender: Sender = {}): Promise<Handled> {
+  send(message: Message | RecoveryMessage, sender: Sender = {}): Promise<Handled> {
     return this.#mailbox.post(async () => {
       const proof = this.#proof();
       if (proof !== undefined) await proof;
@@ -132,9 +136,9 @@ export class IncidentActor {
       const record = this.#wake(current);
       if (message.type === 'deliver' && message.directive === 'release') this.#requireProof(message.action);
       requireVersion(record, sender.ifVersion);
-      const delivery = message.type === 'deliver' ? deliveryOf(record, message, current) : undefined;
-      const decision = decide(record, message, this.#circumstances(sender), delivery);
+      const decision = this.#decide(record, message, sender, current);
       if (decision.kind === 'refused') throw refusal(message, decision);
+      if (decision.kind === 'forbidden') throw new RecorderError('forbidden', `forbidden: ${decision.because}`);
       if (decision.kind === 'unchanged') return { change: 'unchanged', record };
       return { change: 'moved', record: await this.#append(decision.drafts, decision.delivery) };
     });
@@ -161,6 +165,26 @@ export class IncidentActor {
       const now = timestamp(this.#dependencies.clock.now());
       const missing = followUpsOf(last, record).map((draft) => ({ ...draft, timestamp: now }));
       if (missing.length > 0) await this.#append(missing);
+    });
+  }
+
+  /**
+   * Carries the incident over: an entry repeats all of it, so that those before can go to the archive. Nothing else about
+   * it changes. One that is resolved is left as it is.
+   * @param partsOf reads what the entry says besides the record, while no message changes it
+   * @param caller who asks for it
+   * @returns whether the entry was written
+   * @throws RecorderError like `send`
+   */
+  carry(partsOf: (record: IncidentRecord) => Promise<CarriedParts>, caller?: Caller): Promise<boolean> {
+    return this.#mailbox.post(async () => {
+      const proof = this.#proof();
+      if (proof !== undefined) await proof;
+      const record = this.#wake(this.#dependencies.current());
+      if (record.incident.state === 'resolved') return false;
+      const parts = await partsOf(record);
+      await this.#append([carry(record, parts, timestamp(this.#dependencies.clock.now()), caller)]);
+      return true;
     });
   }
 
@@ -214,6 +238,20 @@ export class IncidentActor {
     this.#latestWeight = 0;
   }
 
+  #decide(
+    record: IncidentRecord,
+    message: Message | RecoveryMessage,
+    sender: Sender,
+    current: CurrentReads,
+  ): IncidentDecision {
+    const circumstances = this.#circumstances(sender);
+    if (isRecoveryMessage(message)) {
+      return decideRecovery(record, message, { ...circumstances, binding: bindingOf(record.incident) });
+    }
+    const delivery = message.type === 'deliver' ? deliveryOf(record, message, current) : undefined;
+    return decide(record, message, circumstances, delivery);
+  }
+
   #weighLatest(length: number): void {
     const growth = length - this.#latestWeight;
     this.#latestWeight = length;
@@ -257,12 +295,12 @@ export class IncidentActor {
     if (this.#record !== undefined) return this.#record;
     const persisted = current.incident(this.id);
     if (persisted === undefined) throw current.absenceOf(this.id);
-    const { incident, context, seq, decisive, length } = persisted;
+    const { incident, context, seq, decisive, carried, length } = persisted;
     const snapshot = snapshotOf(incident.state, context);
     this.weight = length;
     this.#dependencies.onWake(this);
     this.#xstate = this.#create(snapshot);
-    this.#record = { incident, snapshot, seq, decisive };
+    this.#record = { incident, snapshot, seq, decisive, carried };
     return this.#record;
   }
 
@@ -276,10 +314,12 @@ export class IncidentActor {
   /** @param delivery the delivery that the first entry is about, as it is then */
   #append(drafts: readonly IncidentDraft[], delivery?: DeliveryRecord): Promise<IncidentRecord> {
     this.#decided = delivery;
+    const isDrill = this.#record?.incident.drill ?? drafts[0]?.data.drill;
+    const written = isDrill === true ? drafts.map(markedAsDrill) : drafts;
     const { log, reports } = this.#dependencies;
-    const [first] = drafts;
+    const [first] = written;
     if (first !== undefined) reports.appended(first);
-    return log.append(drafts).then(
+    return log.append(written).then(
       // Should it not have taken its own entries, it is what the projections make of them.
       () => this.#record ?? this.#wake(this.#dependencies.current()),
       (error: unknown) => {
@@ -305,6 +345,7 @@ function deliveryOf(
     const held = incident.state === 'resolved' ? undefined : incident.containment?.actions;
     return held?.find((delivery) => delivery.action === action);
   }
+  if (incident.drill === true) return incident.drill_releases?.find((release) => release.action === action);
   const { release } = posture.of(action);
   return release?.incident === incident.id ? release.delivery : undefined;
 }
@@ -317,9 +358,11 @@ function requireVersion({ incident: { version }, decisive }: IncidentRecord, exp
 }
 
 const refusal = (
-  { type }: Message,
-  { state, allowed, transitions }: Extract<IncidentDecision, { kind: 'refused' }>,
-): RecorderError =>
-  new RecorderError('illegal_transition', `${type} is not possible: the incident is ${state}`, {
-    fields: { state, allowed, transitions },
+  { type }: Message | RecoveryMessage,
+  { state, allowed, transitions, missing, because }: Extract<IncidentDecision, { kind: 'refused' }>,
+): RecorderError => {
+  const message = because ?? (missing && RECOVERY_INCOMPLETE) ?? `${type} is not possible: the incident is ${state}`;
+  return new RecorderError('illegal_transition', message, {
+    fields: { ...(missing && { missing }), state, allowed, transitions },
   });
+};

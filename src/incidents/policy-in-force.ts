@@ -8,12 +8,14 @@ import type { Caller } from '../domain/caller.ts';
 import { loadPolicy } from '../policy/load.ts';
 import { removedParts } from '../policy/parts.ts';
 import { type Policy, refusedPolicy } from '../policy/policy.ts';
+import type { Targets } from '../policy/targets.ts';
 import { KeyedLock } from './keyed-lock.ts';
 
 export class PolicyInForce {
   readonly #path: string;
   readonly #clock: Clock;
   readonly #allowNonLoopback: boolean;
+  readonly #given: Targets;
   readonly #reloads = new KeyedLock();
   #current: Policy;
   /** What the last reload took away, by name. */
@@ -23,12 +25,14 @@ export class PolicyInForce {
 
   /**
    * Loads the policy from its file.
+   * @param given the targets that the environment names, for actions that the file has no target for
    * @throws RecorderError `invalid_policy` when it is refused
    */
-  constructor(path: string, clock: Clock, allowNonLoopback = false) {
+  constructor(path: string, clock: Clock, allowNonLoopback = false, given: Targets = {}) {
     this.#path = path;
     this.#clock = clock;
     this.#allowNonLoopback = allowNonLoopback;
+    this.#given = given;
     this.#current = this.#load();
   }
 
@@ -92,6 +96,6 @@ export class PolicyInForce {
   }
 
   #load(): Policy {
-    return loadPolicy(this.#path, this.#clock, this.#allowNonLoopback);
+    return loadPolicy(this.#path, this.#clock, this.#allowNonLoopback, this.#given);
   }
 }

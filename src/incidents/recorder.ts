@@ -6,12 +6,21 @@
  * one before it left.
  */
 import type { CommandName } from '../../machines/decision.ts';
-import { type Channel, CLASSES, type ContainmentAction, type Directive, type Rule } from '../../machines/vocabulary.ts';
+import {
+  type Channel,
+  CLASSES,
+  type ContainmentAction,
+  type Directive,
+  type IncidentClass,
+  type Resolution,
+  type Rule,
+} from '../../machines/vocabulary.ts';
 import { type Clock, timestamp } from '../clock.ts';
-import type { Caller } from '../domain/caller.ts';
+import { type Caller, keysOwner } from '../domain/caller.ts';
 import { type Entry, type Idempotency, isAboutIncident, type Report, type RequestTag } from '../domain/entries.ts';
 import { decideReport } from '../domain/decide-incident.ts';
 import type { IncidentRecord } from '../domain/incident.ts';
+import { type ClaimedIncident, importIncident } from '../domain/predecessor.ts';
 import { mixesScripts } from '../domain/source-name.ts';
 import { found, RecorderError } from '../errors.ts';
 import { documentOf, type IncidentDocument } from '../domain/document.ts';
@@ -34,9 +43,24 @@ import type { RequestTags } from './request-tag.ts';
 export interface Command {
   readonly id: string;
   readonly note?: string;
+  /** With `resolve`: what the incident was. */
+  readonly resolution?: Resolution;
   /** Who gives it. */
   readonly caller?: Caller;
 }
+
+/** What a drill rehearses. */
+export interface Rehearsal {
+  readonly class: IncidentClass;
+  /** Who asks for it, and why. */
+  readonly caller?: Caller | undefined;
+  readonly note?: string | undefined;
+  /** The actions that are asked for; the others of the rule are not. */
+  readonly asks: (action: ContainmentAction) => boolean;
+}
+
+/** The source of drills. */
+const DRILL = 'drill';
 
 /** How a report came. */
 interface Origin {
@@ -44,6 +68,8 @@ interface Origin {
   /** Names the values in which it repeats others. */
   readonly repeat?: string | undefined;
   readonly caller: Caller | undefined;
+  /** Whose its keys are: see `keysOwner`. */
+  readonly owner: string;
 }
 
 export interface Recorded {
@@ -53,6 +79,12 @@ export interface Recorded {
    * (`replayed`), `moved` the incident to another state, or left it `unchanged` because it was there already.
    */
   readonly change: 'created' | 'recurred' | 'replayed' | 'moved' | 'unchanged';
+}
+
+/** How many incidents of another recorder were taken over, and how many were on record. */
+export interface Imported {
+  readonly imported: number;
+  readonly skipped: number;
 }
 
 export interface RecorderDependencies {
@@ -67,6 +99,8 @@ export interface RecorderDependencies {
   readonly reports: Pick<ReportCounter, 'count' | 'now'>;
   readonly channelOf: (action: ContainmentAction, directive: Directive) => Channel;
   readonly clock: Clock;
+  /** Whether the clock has jumped a short time ago. */
+  readonly isClockUncertain?: () => boolean;
   /** Random bytes, from a source that can't be guessed. */
   readonly random: (bytes: number) => Buffer;
 }
@@ -88,16 +122,18 @@ export class Recorder {
   /**
    * Records a report: opens an incident, or adds to one. That is the unresolved one with the same `dedup_key`, class and
    * source, or the one whose report it repeats, or in a burst the newest one of its class and source. Under an
-   * idempotency key that its source used before, it only gives the incident of that time.
+   * idempotency key that its source used before, it only gives the incident of that time. What another principal has
+   * reported never counts.
    * @param bytes how long the request's body is
    * @param caller who reports
    * @throws RecorderError `idempotency_mismatch`, `quota_exceeded` (with `retry_after` in seconds), `log_unavailable`,
    *   `overloaded`, `too_large`, `stopping`
    */
   report(report: Report, idempotency?: Idempotency, bytes = 0, caller?: Caller): Promise<Recorded> {
-    if (idempotency === undefined) return this.#recordOnce(report, bytes, { request: undefined, caller });
-    const request = this.#dependencies.tags.of(report.source, idempotency);
-    const origin = { request, caller };
+    const owner = keysOwner(caller?.principal);
+    if (idempotency === undefined) return this.#recordOnce(report, bytes, { request: undefined, caller, owner });
+    const request = this.#dependencies.tags.of(report.source, idempotency, owner);
+    const origin = { request, caller, owner };
     return this.#keys.run(`key ${request.id}`, async () => {
       const early = this.#early();
       if (early !== undefined) {
@@ -105,7 +141,7 @@ export class Recorder {
         return this.#recordOnce(report, bytes, origin);
       }
       const current = this.#dependencies.projections.current();
-      const earlier = current.reportedBy(request, report.source, idempotency);
+      const earlier = current.reportedBy(request, report.source, idempotency, owner);
       if (earlier === undefined) return this.#recordOnce(report, bytes, origin);
       if (!earlier.isSame) {
         throw new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another report');
@@ -120,11 +156,66 @@ export class Recorder {
    * @throws RecorderError `not_found`, `illegal_transition` (with `state`, `allowed` and `transitions`), `stale_version`,
    *   `log_unavailable`, `overloaded`, `too_large`, `stopping`
    */
-  async perform(command: CommandName, { id, note, caller }: Command, ifVersion?: number): Promise<Recorded> {
+  async perform(
+    command: CommandName,
+    { id, note, caller, resolution }: Command,
+    ifVersion?: number,
+  ): Promise<Recorded> {
     const { change, record } = await this.#dependencies.incidents
       .actor(id)
-      .send({ type: command }, { caller, note, ifVersion });
+      .send({ type: command, resolution }, { caller, note, ifVersion });
     return { incident: this.#documentOf(record), change };
+  }
+
+  /**
+   * Opens a drill: an incident that is marked as one. Its rule is that of its class, without what is not asked, and
+   * contains at once.
+   * @throws RecorderError like `report`
+   */
+  async drill({ class: incidentClass, caller, note, asks }: Rehearsal): Promise<IncidentRecord> {
+    const { incidents, projections, clock, random, policy, channelOf } = this.#dependencies;
+    const current = projections.current();
+    const isTaken = (id: string): boolean => incidents.has(id) || current.hasIncident(id);
+    const id = incidentId(clock.now(), random, isTaken);
+    const { actions, default_severity } = policy().rules[incidentClass];
+    const isAsked = (action: ContainmentAction): boolean => action === 'log_alert' || asks(action);
+    const rule = { auto_contain: true, actions: actions.filter(isAsked), default_severity };
+    const report: Report = {
+      class: incidentClass,
+      source: DRILL,
+      description: note === undefined ? 'A drill.' : `A drill: ${note}`,
+      // `quarantine_model` has to name a model.
+      evidence: { drill: true, model_name: 'drill' },
+    };
+    const circumstances = { timestamp: timestamp(clock.now()), channelOf, caller };
+    const notAsked = actions.filter((action) => !isAsked(action));
+    return incidents.actor(id).open(decideReport(id, report, rule, circumstances, { notAsked }));
+  }
+
+  /**
+   * Takes incidents of another recorder over, one after the other. One that is on record is left as it is.
+   * @throws RecorderError like `report`; those before it are on record then
+   */
+  import(claimed: readonly ClaimedIncident[], caller?: Caller): Promise<Imported> {
+    return this.#keys.run('import', async () => {
+      let [imported, skipped] = [0, 0];
+      for (const one of claimed) {
+        if (await this.#importOne(one, caller)) imported += 1;
+        else skipped += 1;
+      }
+      return { imported, skipped };
+    });
+  }
+
+  async #importOne(claimed: ClaimedIncident, caller: Caller | undefined): Promise<boolean> {
+    const { incidents, projections, clock, policy, channelOf } = this.#dependencies;
+    const current = projections.current();
+    if (incidents.has(claimed.id) || current.hasIncident(claimed.id)) return false;
+    const sourceSuspicious = this.#known.isSuspicious(claimed.source, current);
+    const circumstances = { timestamp: timestamp(clock.now()), channelOf, caller, sourceSuspicious };
+    const draft = importIncident(claimed, policy().rules[claimed.class], circumstances);
+    await incidents.actor(claimed.id).open([draft]);
+    return true;
   }
 
   /**
@@ -145,13 +236,14 @@ export class Recorder {
   #record(report: Report, origin: Origin): Promise<Recorded> {
     const { dedup_key: key, class: incidentClass, source } = report;
     if (key === undefined) return this.#repeatOrOpen(report, origin);
-    return this.#keys.run(JSON.stringify(['same', key, incidentClass, source]), async () => {
+    const { owner } = origin;
+    return this.#keys.run(JSON.stringify(['same', key, incidentClass, source, owner]), async () => {
       const early = this.#early();
       if (early !== undefined) {
-        if (!early.isNewDedupKey(report)) throw this.#notYet('whether there is an incident with this dedup_key');
+        if (!early.isNewDedupKey(report, owner)) throw this.#notYet('whether there is an incident with this dedup_key');
         return this.#foldOrOpen(report, origin);
       }
-      const id = this.#dependencies.projections.current().unresolved(key, incidentClass, source);
+      const id = this.#dependencies.projections.current().unresolved(key, incidentClass, source, owner);
       const recorded = id === undefined ? undefined : await this.#recur(id, report, origin);
       return recorded ?? this.#foldOrOpen(report, origin);
     });
@@ -160,7 +252,7 @@ export class Recorder {
   /** Takes a report without a `dedup_key`: an occurrence of the incident whose report it repeats, if there is one. */
   #repeatOrOpen(report: Report, origin: Origin): Promise<Recorded> {
     const rule = this.#dependencies.policy().rules[report.class];
-    const key = this.#dependencies.repeats.of(report, rule);
+    const key = this.#dependencies.repeats.of(report, rule, origin.owner);
     if (key === undefined || rule.repeat === undefined) return this.#foldOrOpen(report, origin);
     const { within } = rule.repeat;
     const repeating = { ...origin, repeat: key };
@@ -203,17 +295,17 @@ export class Recorder {
 
   async #foldIfBurst(report: Report, origin: Origin, burst: Burst): Promise<Recorded> {
     const { projections } = this.#dependencies;
-    const { class: incidentClass, source } = report;
-    const fold = this.#bursts.count(incidentClass, source, burst, projections.current());
+    const kind = { class: report.class, source: report.source, owner: origin.owner };
+    const fold = this.#bursts.count(kind, burst, projections.current());
     const folded = fold && (await this.#recur(fold.incident, report, origin, fold.burst));
     if (folded !== undefined) return folded;
     const opened = await this.#open(report, origin);
-    this.#bursts.opened(incidentClass, source, opened.incident.id);
+    this.#bursts.opened(kind, opened.incident.id);
     return opened;
   }
 
   async #open(report: Report, origin: Origin): Promise<Recorded> {
-    const { incidents, projections, clock, random, policy, channelOf, reports } = this.#dependencies;
+    const { incidents, projections, clock, random, policy, channelOf, reports, isClockUncertain } = this.#dependencies;
     const sourceSuspicious = this.#isSuspicious(report.source);
     const isTaken = (id: string): boolean => incidents.has(id) || projections.incidents.has(id);
     const id = incidentId(clock.now(), random, isTaken);
@@ -224,8 +316,10 @@ export class Recorder {
       caller: origin.caller,
     };
     const rule = this.#withoutRepeat(policy().rules[report.class]);
+    const clockUncertain = isClockUncertain?.() === true;
     const { request, repeat } = origin;
-    const drafts = decideReport(id, report, rule, circumstances, { request, repeat, sourceSuspicious });
+    const what = { request, repeat, sourceSuspicious, clockUncertain };
+    const drafts = decideReport(id, report, rule, circumstances, what);
     return { incident: this.#documentOf(await incidents.actor(id).open(drafts)), change: 'created' };
   }
 

@@ -23,12 +23,13 @@ export class RepeatKeys {
   /**
    * The name of a report's values, as its rule asks. Undefined when the rule does not ask, when the report lacks one of
    * the values, and when its `dedup_key` says what it belongs to.
+   * @param owner whose reports it may repeat: see `keysOwner`
    */
-  of(report: Report, rule: Rule): string | undefined {
+  of(report: Report, rule: Rule, owner: string): string | undefined {
     const { repeat } = rule;
     if (repeat === undefined || report.dedup_key !== undefined) return undefined;
     const values = repeatedValues(report, rule, repeat);
-    return values === undefined ? undefined : hash('sha256', this.#secret + textOf(values)).slice(0, DIGITS);
+    return values === undefined ? undefined : hash('sha256', this.#secret + owner + textOf(values)).slice(0, DIGITS);
   }
 }
 

@@ -203,7 +203,8 @@ const hasKeyWithSurrogate = (value: JsonValue): boolean =>
   value !== null &&
   Object.entries(value as JsonObject).some(([key, member]) => holdsSurrogate(key) || hasKeyWithSurrogate(member));
 
-const byCodePoint = (left: string, right: string): number => {
+/** Compares by code point, as Python and Go sort. */
+export const byCodePoint = (left: string, right: string): number => {
   for (let index = 0; ;) {
     const one = left.codePointAt(index) ?? -1;
     const other = right.codePointAt(index) ?? -1;
@@ -212,7 +213,8 @@ const byCodePoint = (left: string, right: string): number => {
   }
 };
 
-const escaped = (text: string): string => (isAscii(text) ? text : text.replaceAll(BEYOND_ASCII, escapeUnits));
+/** The text in ASCII: every other character as `\uXXXX`, and U+007F too. */
+export const escaped = (text: string): string => (isAscii(text) ? text : text.replaceAll(BEYOND_ASCII, escapeUnits));
 
 /** Python also escapes U+007F, the last control character. */
 const BEYOND_ASCII = /[\u007f-\uffff]+/g;

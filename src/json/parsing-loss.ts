@@ -29,9 +29,10 @@ const CLOSE_BRACE = 0x7d;
  * Finds the first thing in a JSON text that `JSON.parse` loses or that can't be kept, in one pass without recursion.
  * @param text must be valid JSON: the grammar is not checked
  * @param maxDepth how deep objects and arrays may nest
+ * @param keepsNumbers whether the reader keeps numbers as they are written, so that no digit is lost
  * @returns undefined when nothing is lost
  */
-export const findParsingLoss = (text: string, maxDepth: number): ParsingLoss | undefined => {
+export const findParsingLoss = (text: string, maxDepth: number, keepsNumbers = false): ParsingLoss | undefined => {
   const mayHoldLoneSurrogates = !text.isWellFormed() || text.includes('\\ud') || text.includes('\\uD');
   const containers: Container[] = [];
   const loss = (message: string): ParsingLoss => ({ message, path: pathOf(containers) });
@@ -74,7 +75,7 @@ export const findParsingLoss = (text: string, maxDepth: number): ParsingLoss | u
       default:
         if (code === MINUS || (code >= DIGIT_0 && code <= DIGIT_9)) {
           end = endOfNumber(text, start);
-          const fault = numberFault(text.slice(start, end));
+          const fault = keepsNumbers ? undefined : numberFault(text.slice(start, end));
           if (fault !== undefined) return loss(fault);
         }
     }

@@ -11,13 +11,17 @@ import {
   ENTRY_EVENTS,
   type EntryEvent,
   isAboutIncident,
+  RECOVERY_ENTRY_EVENTS,
 } from '../domain/entries.ts';
 import type { IncidentRecord, RecordChange, TakenEntry } from '../domain/incident.ts';
 import { isAboutDelivery } from '../domain/delivery.ts';
+import { isAboutRecovery } from '../domain/recovery.ts';
+
+const STAYING: readonly EntryEvent[] = ['incident.recurred', 'incident.carried', 'incident.imported'];
 
 /** The events with which an incident enters a state: its report and commands, not a further report. */
 const ENTERING: ReadonlySet<string> = new Set(
-  ENTRY_EVENTS.filter((event) => event.startsWith('incident.') && event !== 'incident.recurred'),
+  ENTRY_EVENTS.filter((event) => event.startsWith('incident.') && !STAYING.includes(event)),
 );
 
 /** A further report may bring its incident into another state, too. */
@@ -27,6 +31,10 @@ const hasMoved = (change: RecordChange | undefined): boolean =>
 /** The second word of an event about a delivery is its outcome. */
 const outcomeOf = (event: string): string => event.slice('containment.'.length);
 
+/** The second word of an event about a recovery is its outcome, too. */
+const recoveryOutcome = (event: string): string => event.slice('recovery.'.length);
+const VOIDED = 'voided';
+
 /** In seconds: from an answer at once to one that took many attempts. */
 const CONTAINMENT_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600];
 
@@ -35,6 +43,7 @@ export class EntryMetrics {
   readonly #transitions: ReadonlyMap<State, Counter.Internal>;
   readonly #deliveries: Counter<'action' | 'directive' | 'outcome'>;
   readonly #containment: Histogram<'action'>;
+  readonly #recoveries: ReadonlyMap<string, Counter.Internal>;
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -54,7 +63,7 @@ export class EntryMetrics {
     this.#transitions = new Map(STATES.map((state) => [state, startedAtZero(transitions.labels(state))]));
     this.#deliveries = new Counter({
       name: 'incident_recorder_deliveries_total',
-      help: 'What has come of delivering containment actions: attempted (came to nothing, is tried again), overdue, confirmed, failed, lost, retried.',
+      help: 'What has come of delivering containment actions: attempted (came to nothing, is tried again), overdue, confirmed, failed, lost, retried, spared.',
       labelNames: ['action', 'directive', 'outcome'],
       registers,
     });
@@ -65,6 +74,14 @@ export class EntryMetrics {
       buckets: CONTAINMENT_BUCKETS,
       registers,
     });
+    const recoveries = new Counter({
+      name: 'incident_recorder_recovery_steps_total',
+      help: 'What was done for recoveries: acknowledged, attestation_requested, attested, attestation_failed, waived; and voided, as often as an incident has changed after it.',
+      labelNames: ['outcome'],
+      registers,
+    });
+    const outcomes = [...RECOVERY_ENTRY_EVENTS.map(recoveryOutcome), VOIDED];
+    this.#recoveries = new Map(outcomes.map((outcome) => [outcome, startedAtZero(recoveries.labels(outcome))]));
     for (const action of ACTIONS) {
       this.#containment.zero({ action });
       for (const directive of DIRECTIVES)
@@ -76,6 +93,10 @@ export class EntryMetrics {
   count(taken: readonly TakenEntry[]): void {
     for (const { entry, change } of taken) {
       this.#entries.get(entry.event)?.inc();
+      if (isAboutRecovery(entry)) this.#recoveries.get(recoveryOutcome(entry.event))?.inc();
+      else if (isAboutIncident(entry) && entry.data.recovery_voided !== undefined) this.#recoveries.get(VOIDED)?.inc();
+      // A drill counts as nothing else.
+      if ('drill' in entry.data) continue;
       if (isAboutDelivery(entry)) this.#countDelivery(entry, change?.now);
       else if (isAboutIncident(entry) && (ENTERING.has(entry.event) || hasMoved(change))) {
         this.#transitions.get(entry.data.state)?.inc();

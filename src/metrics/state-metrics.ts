@@ -4,12 +4,14 @@
  */
 import type { Registry } from 'prom-client';
 import { DELIVERY_STATUSES } from '../../machines/delivery.ts';
-import { ACTIONS, CLASSES, DIRECTIVES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
+import { ACTIONS, CLASSES, DIRECTIVES, RESOLUTIONS, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { type AuditLog, LOG_STATES } from '../audit/log.ts';
 import { SECOND } from '../clock.ts';
 import type { OverdueWatch } from '../containment/overdue-watch.ts';
 import type { Notifier } from '../containment/notifier.ts';
+import type { GuardStatus, GuardWatch } from '../incidents/guard-watch.ts';
 import type { ActorRegistry } from '../incidents/actor-registry.ts';
+import { RECOVERY_STAGES } from '../domain/recovery.ts';
 import type { Policy } from '../policy/policy.ts';
 import { nameOf, originOf } from '../policy/target-url.ts';
 import type { Projections } from '../projections/projections.ts';
@@ -25,6 +27,7 @@ export interface StateParts {
   readonly verification: { readonly verified: number | undefined; readonly verifiedAt: number | undefined };
   readonly notifier: Pick<Notifier, 'detailedStatus'>;
   readonly overdue: Pick<OverdueWatch, 'unconfirmed'>;
+  readonly guards: Pick<GuardWatch, 'status'>;
   /** Why the service can't take reports or commands now; empty when it can. */
   readonly reasons: () => readonly string[];
 }
@@ -37,6 +40,7 @@ export function addStateMetrics(registry: Registry, parts: StateParts): void {
   addContainmentMetrics(registry, parts);
   addOverdueMetrics(registry, parts);
   addWebhookMetrics(registry, parts);
+  addGuardMetrics(registry, parts);
 }
 
 function addServiceMetrics(registry: Registry, { reasons, actors, streams, policy }: StateParts): void {
@@ -99,6 +103,17 @@ function addIncidentMetrics(registry: Registry, { projections }: StateParts): vo
       for (const severity of SEVERITIES)
         for (const state of STATES) yield [{ class: incidentClass, severity, state }, 0];
     for (const { count, ...kind } of projections.statistics.population()) yield [kind, count];
+  });
+  const recoveries =
+    'Unresolved incidents whose rule asks for a recovery, by how far it is: incomplete, attesting (the attestor is asked), complete.';
+  addReadings(registry, 'incident_recorder_recoveries', recoveries, ['stage'], () => {
+    const counts = projections.statistics.recoveries();
+    return RECOVERY_STAGES.map((stage): Sample<'stage'> => [{ stage }, counts[stage]]);
+  });
+  const resolved = 'Resolved incidents on record, by what they turned out to be, where that was said.';
+  addReadings(registry, 'incident_recorder_incidents_by_resolution', resolved, ['resolution'], () => {
+    const { by_resolution: counts } = projections.statistics.read();
+    return RESOLUTIONS.map((resolution): Sample<'resolution'> => [{ resolution }, counts[resolution]]);
   });
 }
 
@@ -165,6 +180,20 @@ function addOverdueMetrics(registry: Registry, { overdue, policy }: StateParts):
     'After how long the policy in force calls a directive overdue that is not confirmed.',
     () => policy.current.overdue_after / SECOND,
   );
+}
+
+function addGuardMetrics(registry: Registry, { guards }: StateParts): void {
+  const add = (name: string, help: string, read: (guard: GuardStatus) => number): void =>
+    addReadings(registry, `incident_recorder_guard_${name}`, help, ['source'], () =>
+      guards.status.map((guard): Sample<'source'> => [{ source: guard.source }, read(guard)]),
+    );
+  add('silent', 'Whether a source that the policy expects is silent: 1 or 0.', ({ status }) =>
+    status === 'silent' ? 1 : 0,
+  );
+  const heard =
+    'When a source that the policy expects was heard last, in seconds since the epoch; 0 when it never was.';
+  add('heard_timestamp_seconds', heard, ({ heard_at }) => (heard_at === null ? 0 : Date.parse(heard_at) / SECOND));
+  add('every_seconds', 'How often the policy expects to hear a source.', ({ every_seconds }) => every_seconds);
 }
 
 /** The origin of each webhook, since its path may be a secret; where several have the same one, a tag tells them apart. */

@@ -19,6 +19,9 @@ export function digestPolicy(content: Omit<PolicyContent, 'version'>): string {
     burst,
     escalate = [],
     report_bytes_per_day,
+    archive_after,
+    expect,
+    runbooks,
   } = content;
   const decided = {
     ...Object.fromEntries(CLASSES.map((name) => [name, { ...rules[name] }])),
@@ -29,6 +32,9 @@ export function digestPolicy(content: Omit<PolicyContent, 'version'>): string {
     ...(burst === undefined ? {} : { burst }),
     ...(escalate.length === 0 ? {} : { escalate }),
     ...(report_bytes_per_day === undefined ? {} : { report_bytes_per_day }),
+    ...(expect === undefined ? {} : { expect }),
+    ...(runbooks === undefined ? {} : { runbooks }),
+    ...(archive_after === undefined ? {} : { archive_after }),
   };
   return createHash('sha256')
     .update(canonicalForm(decided as unknown as JsonValue))

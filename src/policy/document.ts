@@ -1,5 +1,6 @@
+import { BY_HAND, CLASSES, type IncidentClass, type Rule } from '../../machines/vocabulary.ts';
 import type { Escalation } from '../domain/escalation.ts';
-import type { Burst, Policy, PolicyContent } from './policy.ts';
+import type { Burst, Expectation, Policy } from './policy.ts';
 import { originOf, type TargetUrl } from './target-url.ts';
 import type { Target, Webhook } from './targets.ts';
 
@@ -14,7 +15,7 @@ export interface PolicyDocument {
   readonly loaded_at: string;
   /** There when addresses are cut to their origins. */
   readonly addresses?: 'origin';
-  readonly rules: PolicyContent['rules'];
+  readonly rules: Readonly<Record<IncidentClass, Rule & { readonly runbook?: string }>>;
   /** Addresses as the policy writes them, or their origins; times in milliseconds. */
   readonly targets: Readonly<Record<string, object>>;
   readonly notify: readonly object[];
@@ -26,6 +27,10 @@ export interface PolicyDocument {
   /** `within` in milliseconds. */
   readonly escalate?: readonly Escalation[];
   readonly report_bytes_per_day?: number;
+  /** The guards, with times in milliseconds. */
+  readonly expect?: readonly Expectation[];
+  /** In milliseconds. */
+  readonly archive_after?: number;
   /** What it has, by name: see `partsOf`. */
   readonly parts: readonly string[];
 }
@@ -37,7 +42,8 @@ export interface PolicyDocument {
 export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = 'whole'): PolicyDocument => {
   const shown = addresses === 'whole' ? ({ text }: TargetUrl): string => text : originOf;
   const { version, source, path, digest, loaded_at, rules, targets, notify, parts } = policy;
-  const { attention_after, overdue_after, burst, escalate = [], report_bytes_per_day } = policy;
+  const { attention_after, overdue_after, burst, escalate = [], report_bytes_per_day, archive_after } = policy;
+  const { expect, runbooks = {}, from_environment: given = [] } = policy;
   return {
     version,
     source,
@@ -45,36 +51,54 @@ export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = '
     digest,
     loaded_at,
     ...(addresses === 'origin' && hasAddresses(policy) ? { addresses } : {}),
-    rules,
+    rules: Object.fromEntries(
+      CLASSES.map((name) => {
+        const runbook = runbooks[name];
+        return [name, runbook === undefined ? rules[name] : { ...rules[name], runbook }];
+      }),
+    ) as PolicyDocument['rules'],
     targets: Object.fromEntries(
-      Object.entries(targets).flatMap(([action, target]) => (target ? [[action, targetDocument(target, shown)]] : [])),
+      Object.entries(targets).flatMap(([action, target]) =>
+        target
+          ? [[action, { ...targetDocument(target, shown), ...(given.some((one) => one === action) && FROM) }]]
+          : [],
+      ),
     ),
-    notify: notify.map(({ url, prove, events }: Webhook) => ({
+    notify: notify.map(({ url, prove, events, alerts, heartbeat }: Webhook) => ({
       url: shown(url),
       ...(prove !== undefined && { prove }),
       ...(events && { events }),
+      ...(alerts && { alerts }),
+      ...(heartbeat !== undefined && { heartbeat }),
     })),
     attention_after,
     overdue_after,
     ...(burst === undefined ? {} : { burst }),
     ...(escalate.length === 0 ? {} : { escalate }),
     ...(report_bytes_per_day === undefined ? {} : { report_bytes_per_day }),
+    ...(expect === undefined ? {} : { expect }),
+    ...(archive_after === undefined ? {} : { archive_after }),
     parts,
   };
 };
 
 const hasAddresses = ({ targets, notify }: Policy): boolean => notify.length + Object.keys(targets).length > 0;
 
+/** Says that a target is not in the file: variables of the environment name it. */
+const FROM = { from: 'environment' } as const;
+
 const targetDocument = (
-  { engage, release, broker, prove, timeout, confirm_every, confirm, final }: Target,
+  { engage, release, broker, prove, timeout, confirm_every, confirm, final, done_when, drill }: Target,
   shown: (url: TargetUrl) => string,
 ): object => ({
   ...(engage && { engage: { ...engage, url: shown(engage.url) } }),
-  ...(release && { release: { ...release, url: shown(release.url) } }),
+  ...(release && { release: release === BY_HAND ? release : { ...release, url: shown(release.url) } }),
   ...(broker && { broker }),
   ...(prove !== undefined && { prove }),
   ...(timeout !== undefined && { timeout }),
   ...(confirm_every !== undefined && { confirm_every }),
   ...(confirm !== undefined && { confirm }),
   ...(final !== undefined && { final }),
+  ...(done_when !== undefined && { done_when }),
+  ...(drill !== undefined && { drill }),
 });

@@ -2,11 +2,13 @@ import { isUtf8 } from 'node:buffer';
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import type { Clock } from '../clock.ts';
 import { timestamp } from '../clock.ts';
+import { ACTIONS } from '../../machines/vocabulary.ts';
 import { BUILT_IN_RULES } from './defaults.ts';
 import { digestPolicy } from './digest.ts';
 import { parseFile } from './parse.ts';
 import { partsOf } from './parts.ts';
 import type { Policy } from './policy.ts';
+import type { Targets } from './targets.ts';
 import { DEFAULT_ATTENTION_AFTER, DEFAULT_OVERDUE_AFTER, refusedPolicy } from './policy.ts';
 
 /** Far larger than any policy, in bytes. */
@@ -16,10 +18,11 @@ const LARGEST_FILE = 256 * 1024;
  * Loads the policy from a file; the built-in one when the file does not exist (ENOENT only). The built-in rules never
  * replace a file that exists.
  * @param allowNonLoopback whether targets may be on other machines
+ * @param given the targets that the environment names; the digest is that of the file alone
  * @throws RecorderError `invalid_policy` when the file exists and can't be read or is not a policy; `fields.faults`
  *   lists every fault with its line
  */
-export const loadPolicy = (path: string, clock: Clock, allowNonLoopback = false): Policy => {
+export const loadPolicy = (path: string, clock: Clock, allowNonLoopback = false, given: Targets = {}): Policy => {
   const bytes = readBytes(path);
   const { content, classes } = bytes === undefined ? BUILT_IN : parseFile(decode(bytes, path), path, allowNonLoopback);
   return {
@@ -29,7 +32,14 @@ export const loadPolicy = (path: string, clock: Clock, allowNonLoopback = false)
     digest: digestPolicy(content),
     parts: partsOf(content, classes),
     loaded_at: timestamp(clock.now()),
+    ...withGiven(content.targets, given),
   };
+};
+
+/** The targets of a file, and those of the environment for the other actions. */
+const withGiven = (targets: Targets, given: Targets): Partial<Policy> => {
+  const from = ACTIONS.filter((action) => given[action] !== undefined && targets[action] === undefined);
+  return from.length === 0 ? {} : { targets: { ...given, ...targets }, from_environment: from };
 };
 
 const BUILT_IN: ReturnType<typeof parseFile> = {

@@ -4,7 +4,7 @@
  *
  * A name is a place in the file. A webhook is named as in the log: its path may be a secret.
  */
-import type { IncidentClass } from '../../machines/vocabulary.ts';
+import { type IncidentClass, stepsOf } from '../../machines/vocabulary.ts';
 import { DEFAULT_ATTENTION_AFTER, DEFAULT_OVERDUE_AFTER, type PolicyContent } from './policy.ts';
 import { nameOf } from './target-url.ts';
 
@@ -25,6 +25,9 @@ export function partsOf(
     burst,
     escalate = [],
     report_bytes_per_day,
+    expect = [],
+    runbooks = {},
+    archive_after,
   }: Omit<PolicyContent, 'version'>,
   classes: readonly IncidentClass[],
 ): readonly string[] {
@@ -34,18 +37,23 @@ export function partsOf(
       ...(rule.auto_contain ? [`rules.${name}.auto_contain`] : []),
       ...rule.actions.map((action) => `rules.${name}.actions.${action}`),
       ...(rule.min_severity === undefined ? [] : [`rules.${name}.min_severity`]),
+      ...(rule.answer_after === undefined ? [] : [`rules.${name}.answer_after`]),
+      ...stepsOf(rule.recovery).map((step) => `rules.${name}.recovery.${step}`),
       ...(rule.repeat === undefined ? [] : [`rules.${name}.repeat`]),
     ]),
     ...Object.entries(targets).flatMap(([action, target]) => partsIn(`targets.${action}`, target)),
-    ...notify.flatMap(({ url, events = [ALL], ...webhook }) => [
-      ...partsIn(`notify.${nameOf(url)}`, webhook),
-      ...events.map((event) => `notify.${nameOf(url)}.events.${event}`),
-    ]),
+    ...notify.flatMap(({ url, alerts, events = [ALL], ...webhook }) => {
+      const place = `${alerts === undefined ? 'notify' : 'alerting.webhooks'}.${nameOf(url)}`;
+      return [...partsIn(place, webhook), ...(alerts ?? events).map((event) => `${place}.events.${event}`)];
+    }),
     ...(attention_after === DEFAULT_ATTENTION_AFTER ? [] : ['attention_after']),
     ...(overdue_after === DEFAULT_OVERDUE_AFTER ? [] : ['overdue_after']),
     ...(burst === undefined ? [] : ['burst']),
     ...new Set(escalate.map((rule) => `escalate.${rule.class}.${rule.to}`)),
     ...(report_bytes_per_day === undefined ? [] : ['report_bytes_per_day']),
+    ...expect.map(({ source }) => `expect.${source}`),
+    ...Object.keys(runbooks).map((name) => `rules.${name}.runbook`),
+    ...(archive_after === undefined ? [] : ['archive_after']),
   ];
 }
 

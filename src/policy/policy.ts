@@ -1,5 +1,5 @@
 /** The containment policy as the service uses it, and the error that refuses one. */
-import type { IncidentClass, Rule } from '../../machines/vocabulary.ts';
+import type { ContainmentAction, IncidentClass, Rule } from '../../machines/vocabulary.ts';
 import { HOUR, SECOND } from '../clock.ts';
 import type { Escalation } from '../domain/escalation.ts';
 import { type FileFault, refusalOf } from './file-faults.ts';
@@ -27,7 +27,21 @@ export interface PolicyContent {
   readonly escalate?: readonly Escalation[];
   /** How many bytes of reports one source may send in a day (UTC); any number when not given. */
   readonly report_bytes_per_day?: number;
+  /** Guards: the sources that must be heard, each at most so many milliseconds after the last time. */
+  readonly expect?: readonly Expectation[];
+  /** What to do about incidents of a class: a URL or a text. */
+  readonly runbooks?: Runbooks;
+  /** After how many milliseconds segments of the log go to the archive by themselves; never when not given. */
+  readonly archive_after?: number;
 }
+
+/** A source that has to show a sign of life, a report or a heartbeat, every so many milliseconds. */
+export interface Expectation {
+  readonly source: string;
+  readonly every: number;
+}
+
+export type Runbooks = { readonly [Class in IncidentClass]?: string };
 
 /** So many reports within so many milliseconds are a burst. */
 export interface Burst {
@@ -48,6 +62,8 @@ export interface Policy extends PolicyContent {
   readonly parts: readonly string[];
   /** RFC 3339 in UTC with milliseconds. */
   readonly loaded_at: string;
+  /** The actions whose target the environment names, and not the file; not there when there are none. */
+  readonly from_environment?: readonly ContainmentAction[];
 }
 
 /** One fault of a policy file. The message says what is wrong and what is allowed. Lines count from 1. */

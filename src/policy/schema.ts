@@ -6,13 +6,14 @@
  * `PolicyFile`.
  */
 import * as z from 'zod/mini';
-import { ACTIONS, CLASSES, SEVERITIES } from '../../machines/vocabulary.ts';
-import type { IncidentClass } from '../../machines/vocabulary.ts';
+import { ACTIONS, CLASSES, RECOVERY_STEPS, SEVERITIES } from '../../machines/vocabulary.ts';
+import type { IncidentClass, RecoveryStep } from '../../machines/vocabulary.ts';
 import { BUILT_IN_RULES } from './defaults.ts';
 import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './strict-schemas.ts';
 import { DEFAULT_ATTENTION_AFTER, DEFAULT_OVERDUE_AFTER } from './policy.ts';
+import { faultOfSource } from '../domain/source-name.ts';
 import { escalate, repeat } from './escalation-schema.ts';
-import { duration, notify, targets, wholeNumber } from './target-schema.ts';
+import { alerting, duration, notify, targets, wholeNumber } from './target-schema.ts';
 import { shown } from './fault-messages.ts';
 
 const trueOrFalse = z.boolean({
@@ -32,6 +33,24 @@ const actions = z
     }, evenIfItemsAreFaulty),
   );
 
+/** The steps that a rule asks for. */
+const recovery = closed(
+  'step',
+  Object.fromEntries(RECOVERY_STEPS.map((step) => [step, z.exactOptional(trueOrFalse)])) as Record<
+    RecoveryStep,
+    z.ZodMiniExactOptional<typeof trueOrFalse>
+  >,
+);
+/** In characters: it is shown with each incident of its class. */
+const LONGEST_RUNBOOK = 1000;
+
+const faultOfRunbook = ({ input }: { readonly input?: unknown }): string =>
+  `must be a URL or a text of 1 to ${LONGEST_RUNBOOK} characters, found ${shown(input)}`;
+
+const runbook = z
+  .string({ error: faultOfRunbook })
+  .check(z.refine((text) => text.trim() !== '' && text.length <= LONGEST_RUNBOOK, { error: faultOfRunbook }));
+
 const rule = (incidentClass: IncidentClass) => {
   const builtIn = BUILT_IN_RULES[incidentClass];
   return closed('key', {
@@ -39,7 +58,10 @@ const rule = (incidentClass: IncidentClass) => {
     actions: z._default(actions, [...builtIn.actions]),
     default_severity: z._default(oneOf('severity', SEVERITIES), builtIn.default_severity),
     min_severity: z.exactOptional(oneOf('severity', SEVERITIES)),
+    answer_after: z.exactOptional(duration('1s', '40s')),
+    recovery: z.exactOptional(recovery),
     repeat: z.exactOptional(repeat),
+    runbook: z.exactOptional(runbook),
   }).check(
     z.refine((given) => !(given.auto_contain && given.actions?.length === 0), {
       ...evenIfFaulty,
@@ -58,6 +80,31 @@ const rules = closed(
 );
 
 const burst = closed('key', { reports: wholeNumber(1, 100_000), within: duration('1s', '24h') });
+
+/** Each is looked at every second, and shown in the health. */
+const MOST_EXPECTED = 32;
+
+const guard = closed('key', {
+  source: z.string({ error: ({ input }) => `must be the name of a source, found ${shown(input)}` }).check(
+    z.refine((name) => faultOfSource(name) === undefined, {
+      error: ({ input }) => faultOfSource(String(input)) ?? 'is no name of a source',
+    }),
+  ),
+  every: duration('1s', '168h'),
+});
+
+const expected = z
+  .array(guard, { error: ({ input }) => `must be a list of guards ({source, every}), found ${shown(input)}` })
+  .check(
+    z.maxLength(MOST_EXPECTED, { ...evenIfItemsAreFaulty, error: `must have at most ${MOST_EXPECTED} guards` }),
+    z.superRefine((list, context) => {
+      const sources = (Array.isArray(list) ? list : []).map((one) => (one as { source?: unknown } | null)?.source);
+      for (const [index, source] of sources.entries()) {
+        if (source === undefined || sources.indexOf(source) === index) continue;
+        context.addIssue({ code: 'custom', path: [index, 'source'], message: 'is listed before', continue: true });
+      }
+    }, evenIfItemsAreFaulty),
+  );
 
 /** The whole file. A section without content counts as empty. */
 export const PolicyFile = closed('key', {
@@ -89,10 +136,19 @@ export const PolicyFile = closed('key', {
   overdue_after: z._default(z.optional(duration('1s', '24h')), DEFAULT_OVERDUE_AFTER),
   burst: z.exactOptional(burst),
   report_bytes_per_day: z.exactOptional(wholeNumber(1, 1e12)),
+  alerting: z.prefault(
+    z.pipe(
+      z.transform((value) => value ?? {}),
+      alerting,
+    ),
+    {},
+  ),
   escalate: z.exactOptional(
     z.pipe(
       z.transform((value) => value ?? []),
       escalate,
     ),
   ),
+  expect: z.exactOptional(expected),
+  archive_after: z.exactOptional(duration('1d', '36500d')),
 });

@@ -1,20 +1,21 @@
 /** The schemas of the `targets` and `notify` sections of a policy file. */
 import { isAbsolute } from 'node:path';
 import * as z from 'zod/mini';
-import { ACTIONS } from '../../machines/vocabulary.ts';
+import { ACTIONS, BY_HAND } from '../../machines/vocabulary.ts';
 import { parseDuration } from '../duration.ts';
+import { APPLIANCE_EVENTS } from '../domain/appliance-alert.ts';
 import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './strict-schemas.ts';
 import { parseTargetUrl, type TargetUrl, URL_FORMS } from './target-url.ts';
 import { shown } from './fault-messages.ts';
 import { NOTIFIED_EVENTS } from '../domain/entries.ts';
 
 /** Each webhook has its own connection, and the service has few descriptors. */
-const MOST_WEBHOOKS = 4;
+export const MOST_WEBHOOKS = 4;
 
 /** The units in which a policy writes times. */
-export const TIME_UNITS = ['ms', 's', 'm', 'h'] as const;
+export const TIME_UNITS = ['ms', 's', 'm', 'h', 'd'] as const;
 
-/** A time like `500ms`, `5s`, `2m` or `1h`; parsed to milliseconds. */
+/** A time like `500ms`, `5s`, `2m`, `1h` or `90d`; parsed to milliseconds. */
 export const duration = (least: string, most: string) =>
   z.pipe(
     z.string({ error: ({ input }) => `must be a time from ${least} to ${most}, such as 5s, found ${shown(input)}` }),
@@ -58,7 +59,9 @@ const path = z.string({ error: ({ input }) => `must be an absolute path, found $
   }),
 );
 
-const prove = z.boolean({ error: ({ input }) => `must be true or false, found ${shown(input)}` });
+const trueOrFalse = () => z.boolean({ error: ({ input }) => `must be true or false, found ${shown(input)}` });
+
+const prove = trueOrFalse();
 
 /** Who confirms what was sent: the target by its answer, or its service later, when the target has answered 202. */
 const CONFIRM = ['answer', 'callback'] as const;
@@ -69,20 +72,33 @@ const FAILURES = { least: 300, most: 599 };
 const faultOfStatus = ({ input }: { readonly input?: unknown }): string =>
   `must be a status from ${FAILURES.least} to ${FAILURES.most}, found ${shown(input)}`;
 
-const final = z
-  .array(
-    z
-      .int({ error: faultOfStatus })
-      .check(z.gte(FAILURES.least, { error: faultOfStatus }), z.lte(FAILURES.most, { error: faultOfStatus })),
-    { error: ({ input }) => `must be a list of statuses, such as [400, 422], or [] for none, found ${shown(input)}` },
-  )
-  .check(z.maxLength(FAILURES.most - FAILURES.least + 1, { error: 'lists more statuses than there are' }));
+/** @param some an example, for messages */
+const statuses = (some: string) =>
+  z
+    .array(
+      z
+        .int({ error: faultOfStatus })
+        .check(z.gte(FAILURES.least, { error: faultOfStatus }), z.lte(FAILURES.most, { error: faultOfStatus })),
+      { error: ({ input }) => `must be a list of statuses, such as ${some}, or [] for none, found ${shown(input)}` },
+    )
+    .check(
+      z.maxLength(FAILURES.most - FAILURES.least + 1, {
+        ...evenIfItemsAreFaulty,
+        error: 'lists more statuses than there are',
+      }),
+    );
 
 const endpoint = closed('key', { url, action: word });
 
+/** A release is sent, or a person carries it out. */
+const release = z.union([endpoint, z.literal(BY_HAND)], {
+  error: ({ input }) =>
+    `must be {url, action}, or ${BY_HAND} where a person releases it by hand, found ${shown(input)}`,
+});
+
 const target = closed('key', {
   engage: z.optional(endpoint),
-  release: z.optional(endpoint),
+  release: z.optional(release),
   broker: z.optional(closed('key', { requests: path, results: path, action: word })),
   token_path: z.optional(path),
   prove: z.optional(prove),
@@ -91,14 +107,18 @@ const target = closed('key', {
   timeout: z.optional(duration('100ms', '120s')),
   confirm_every: z.optional(duration('1s', '24h')),
   confirm: z.optional(oneOf('way to confirm', CONFIRM)),
-  final: z.optional(final),
+  final: z.optional(statuses('[400, 422]')),
+  done_when: z.optional(statuses('[404]')),
+  drill: z.optional(trueOrFalse()),
 }).check(
   z.superRefine((given, context) => {
     const fault = (key: string, message: string): void =>
       context.addIssue({ code: 'custom', path: [key], message, continue: true });
     if (given.engage !== undefined && given.broker !== undefined)
       fault('broker', "can't be combined with engage; an action is sent in one way");
-    if (given.release !== undefined && given.engage === undefined)
+    if (given.release === BY_HAND && given.engage === undefined && given.broker === undefined)
+      fault('release', `needs engage or broker; without a target its service fetches the release`);
+    if (given.release !== undefined && given.release !== BY_HAND && given.engage === undefined)
       fault('release', 'needs engage; an action whose release is sent is also engaged by sending');
     if (given.token_path !== undefined && given.engage === undefined)
       fault('token_path', 'needs engage, which sends the token');
@@ -108,6 +128,11 @@ const target = closed('key', {
       fault('confirm', 'needs engage, whose answer it is about');
     if (given.final !== undefined && given.engage === undefined)
       fault('final', 'needs engage, whose answers it is about');
+    if (given.done_when !== undefined && given.engage === undefined)
+      fault('done_when', 'needs engage, whose answers it is about');
+    const both = Array.isArray(given.done_when) && Array.isArray(given.final) ? given.done_when : [];
+    for (const status of both.filter((one) => given.final?.includes(one)))
+      fault('done_when', `lists ${status}, which final lists as a failure`);
     if (given.secret_path !== undefined && given.engage === undefined)
       fault('secret_path', 'needs engage, which is signed with the secret');
     if (
@@ -115,6 +140,8 @@ const target = closed('key', {
       !(given.engage as { url?: TargetUrl } | undefined)?.url?.text.startsWith('https')
     )
       fault('ca_path', 'needs an engage whose url is https');
+    if (given.drill !== undefined && given.engage === undefined && given.broker === undefined)
+      fault('drill', 'needs engage or broker: a drill is sent');
     if (given.timeout !== undefined && given.engage === undefined && given.broker === undefined)
       fault('timeout', 'needs engage or broker');
   }, evenIfFaulty),
@@ -138,29 +165,64 @@ const webhookUrl = url.check(
   }),
 );
 
+/** How a webhook is reached. */
+const receiver = {
+  url: webhookUrl,
+  token_path: z.optional(path),
+  prove: z.optional(prove),
+  secret_path: z.optional(path),
+  ca_path: z.optional(path),
+};
+
+/** The webhooks of the appliance's own policy file. No events are all of them. */
+const alertingWebhooks = z
+  .array(
+    closed('key', {
+      ...receiver,
+      events: z._default(
+        z.array(oneOf('event', APPLIANCE_EVENTS), {
+          error: ({ input }) =>
+            `must be a list of events (${APPLIANCE_EVENTS.join(', ')}), or [] for all, found ${shown(input)}`,
+        }),
+        [],
+      ),
+    }),
+    { error: ({ input }) => `must be a list of webhooks ({url, events}), found ${shown(input)}` },
+  )
+  .check(z.maxLength(MOST_WEBHOOKS, { error: `must have at most ${MOST_WEBHOOKS} webhooks` }));
+
+export const alerting = closed('key', {
+  webhooks: z.prefault(
+    z.pipe(
+      z.transform((value) => value ?? []),
+      alertingWebhooks,
+    ),
+    [],
+  ),
+});
+
 export const notify = z
   .array(
     closed('key', {
-      url: webhookUrl,
-      token_path: z.optional(path),
-      prove: z.optional(prove),
-      secret_path: z.optional(path),
-      ca_path: z.optional(path),
+      ...receiver,
       events: z.optional(
         z
           .array(oneOf('event', NOTIFIED_EVENTS), {
             error: ({ input }) => `must be a list of events, found ${shown(input)}`,
           })
-          .check(z.minLength(1, { error: 'must name an event; leave it out for all of them' })),
+          .check(
+            z.minLength(1, { ...evenIfItemsAreFaulty, error: 'must name an event; leave it out for all of them' }),
+          ),
       ),
+      heartbeat: z.optional(duration('1s', '24h')),
     }),
     {
       error: ({ input }) =>
-        `must be a list of webhooks ({url, token_path, prove, secret_path, ca_path, events}), found ${shown(input)}`,
+        `must be a list of webhooks ({url, token_path, prove, secret_path, ca_path, events, heartbeat}), found ${shown(input)}`,
     },
   )
   .check(
-    z.maxLength(MOST_WEBHOOKS, { error: `must have at most ${MOST_WEBHOOKS} webhooks` }),
+    z.maxLength(MOST_WEBHOOKS, { ...evenIfItemsAreFaulty, error: `must have at most ${MOST_WEBHOOKS} webhooks` }),
     z.superRefine((webhooks, context) => {
       const known = new Set<string>();
       for (const [index, webhook] of (Array.isArray(webhooks) ? webhooks : []).entries()) {

@@ -13,6 +13,7 @@
 import { SEVERITIES, type Severity } from '../../machines/vocabulary.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
 import { HOUR, SECOND } from '../clock.ts';
+import { BEGUN } from './archived-incidents.ts';
 import type { Database, Statement } from './database.ts';
 import { waitOf } from '../domain/delivery.ts';
 import type { Incident, RecordChange } from '../domain/incident.ts';
@@ -85,7 +86,7 @@ export class Activity {
     this.#waiting = database.prepare(`
       SELECT length, beginning, count FROM waiting WHERE length = ${LONG} AND beginning < ?1
       UNION ALL SELECT length, beginning, count FROM waiting WHERE length = ${SHORT} AND beginning >= ?1`);
-    this.#leaving = database.prepare('SELECT document FROM incidents WHERE number BETWEEN ? AND ?');
+    this.#leaving = database.prepare(`SELECT document FROM incidents WHERE number IN (${BEGUN})`);
   }
 
   /** The last `hours` up to the one of `now` (milliseconds since the epoch). */
@@ -175,12 +176,14 @@ export class Activity {
 /** Whether an incident asks for containment that was never carried out. What was lost had been. */
 const isWaiting = (incident: Incident | undefined): boolean =>
   incident?.containment !== undefined &&
+  incident.drill !== true &&
   incident.state !== 'resolved' &&
   incident.containment.actions.some((delivery) => waitOf(delivery) !== undefined);
 
-type Contributing = Pick<Incident, 'created_at' | 'severity' | 'containment' | 'resolved_at'>;
+type Contributing = Pick<Incident, 'created_at' | 'severity' | 'containment' | 'resolved_at' | 'drill'>;
 
 function contribute(counts: Map<string, number>, incident: Contributing, by: 1 | -1): void {
+  if (incident.drill === true) return;
   const createdAt = Date.parse(incident.created_at);
   const count = (at: number, what: Severity | Measure, step: number): void => {
     const key = `${Math.floor(at / HOUR)} ${what} ${step}`;

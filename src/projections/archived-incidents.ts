@@ -1,13 +1,21 @@
 /**
  * How incidents leave the record when the segment in which they were reported is archived.
  *
- * A segment may leave when every incident that was reported in it is resolved, and no incident that stays has an entry
- * in it: otherwise the remaining entries would contradict the record. The `log.archived` entry says how often its
+ * A segment may leave when every incident that begins in it is resolved, and no incident that begins in a segment that
+ * stays has an entry in it: otherwise the remaining entries would contradict the record. An incident begins with its
+ * report, or with the latest entry that carried it over (`base`); an unresolved one is carried over first. The `log.archived` entry says how often its
  * incidents had entered each state, so that the counts of all time are the same when the projections are rebuilt without
  * the segment. Such an entry may be archived later, so each also repeats the sums of all before it. The table `archived`
  * holds the part of those sums that was added already.
  */
-import { type ContainmentStatus, SEVERITIES, type Severity, type State, STATES } from '../../machines/vocabulary.ts';
+import {
+  type ContainmentStatus,
+  type Resolution,
+  SEVERITIES,
+  type Severity,
+  type State,
+  STATES,
+} from '../../machines/vocabulary.ts';
 import { rangesOf, summarizeArchive } from '../audit/archived-ranges.ts';
 import { HOUR } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
@@ -24,11 +32,18 @@ export interface EntryRange {
 /** The states that an incident enters after its report, each with the time in a field of its own: `contained_at`. */
 const ENTERED_STATES = STATES.filter((state) => state !== 'open');
 
+/** The numbers of the incidents that begin in some entries: `?1` to `?2`. */
+export const BEGUN = `
+  SELECT number FROM incidents WHERE number BETWEEN ?1 AND ?2 AND base = number
+  UNION ALL SELECT number FROM incidents WHERE base <> number AND base BETWEEN ?1 AND ?2`;
+
 export class ArchivedIncidents {
   readonly #unresolved: Statement;
+  readonly #runningDrill: Statement;
   readonly #straying: Statement;
   readonly #kinds: Statement;
   readonly #containments: Statement;
+  readonly #resolutions: Statement;
   readonly #deletions: readonly Statement[];
   readonly #archived: Statement;
   readonly #forgetRanges: Statement;
@@ -38,26 +53,43 @@ export class ArchivedIncidents {
   readonly #hours: Statement;
   readonly #forgetHours: Statement;
   readonly #remainingHours: Statement;
+  readonly #carriedAway: Statement;
 
   constructor(database: Database) {
     this.#unresolved = database.prepare(`
-      SELECT id FROM incidents WHERE number BETWEEN ? AND ? AND state <> 'resolved' LIMIT 1`);
+      SELECT id FROM incidents WHERE number IN (${BEGUN}) AND state <> 'resolved' ORDER BY number LIMIT ?3`);
+    this.#runningDrill = database.prepare(`
+      SELECT id FROM incidents WHERE number IN (${BEGUN}) AND state = 'resolved' AND drill = 1 LIMIT 1`);
     this.#straying = database.prepare(`
-      SELECT incident FROM entries WHERE incident BETWEEN ? AND ? AND seq BETWEEN ? AND ? LIMIT 1`);
+      SELECT incident FROM entries JOIN incidents ON number = incident
+      WHERE incident IN (
+        SELECT number FROM incidents WHERE number BETWEEN ?1 AND ?2
+        UNION SELECT number FROM incidents WHERE base <> number AND base BETWEEN ?1 AND ?2
+      ) AND seq BETWEEN ?3 AND ?4 AND base <= ?4 LIMIT 1`);
     this.#kinds = database.prepare(`
-      SELECT class, rank, count(*) AS incidents,
+      SELECT class, rank, drill > 0 AS drills, count(*) AS incidents,
         ${ENTERED_STATES.map((state) => `count(document ->> '$.${state}_at') AS ${state}`).join(', ')}
-      FROM incidents WHERE number BETWEEN ? AND ? GROUP BY class, rank`);
+      FROM incidents WHERE number IN (${BEGUN}) GROUP BY class, rank, drills`);
     this.#containments = database.prepare(`
       SELECT document ->> '$.containment.status' AS status, count(*) AS count
-      FROM incidents WHERE number BETWEEN ? AND ? GROUP BY 1`);
+      FROM incidents WHERE number IN (${BEGUN}) AND drill = 0 GROUP BY 1`);
+    this.#resolutions = database.prepare(`
+      SELECT document ->> '$.resolution' AS resolution, count(*) AS count
+      FROM incidents WHERE number IN (${BEGUN}) AND drill = 0 GROUP BY 1`);
     this.#deletions = [
-      database.prepare('DELETE FROM incidents WHERE number BETWEEN ? AND ?'),
-      database.prepare('DELETE FROM entries WHERE incident BETWEEN ? AND ?'),
-      database.prepare('DELETE FROM search WHERE rowid BETWEEN ? AND ?'),
-      database.prepare('DELETE FROM idempotency WHERE incident BETWEEN ? AND ?'),
-      database.prepare('DELETE FROM repeats WHERE incident BETWEEN ? AND ?'),
+      database.prepare(`DELETE FROM entries WHERE incident IN (${BEGUN})`),
+      database.prepare(`DELETE FROM search WHERE rowid IN (${BEGUN})`),
+      database.prepare(`DELETE FROM idempotency WHERE incident IN (${BEGUN})`),
+      database.prepare(`DELETE FROM repeats WHERE incident IN (${BEGUN})`),
+      database.prepare(`DELETE FROM incidents WHERE number IN (${BEGUN})`),
+      // Of those that were carried over, the entries that leave.
+      database.prepare(`
+        DELETE FROM entries WHERE seq BETWEEN ?1 AND ?2
+        AND incident IN (SELECT number FROM incidents WHERE base <> number AND base > ?2)`),
     ];
+    this.#carriedAway = database.prepare(
+      'SELECT number FROM incidents WHERE base <> number AND base BETWEEN ?1 AND ?2 AND number < ?1',
+    );
     this.#forgetRanges = database.prepare('DELETE FROM archived_ranges');
     this.#addRange = database.prepare(`
       INSERT INTO archived_ranges (first, last, since, until) VALUES (?, ?, ?, ?)
@@ -80,10 +112,22 @@ export class ArchivedIncidents {
 
   /** Why these entries have to stay, or `undefined`. `staying` are entries before them that stay as well. */
   obstacle({ first, last }: EntryRange, staying: readonly EntryRange[]): string | undefined {
-    const unresolved = this.#unresolved.get(first, last)?.id;
-    if (unresolved !== undefined) return `incident ${String(unresolved)} is not resolved`;
+    const [unresolved] = this.unresolved({ first, last }, 1);
+    if (unresolved !== undefined) return `incident ${unresolved} is not resolved`;
+    return this.straying({ first, last }, staying);
+  }
+
+  /** Whether incidents that begin in entries that stay have some of these, as a reason to keep them, or `undefined`. */
+  straying({ first, last }: EntryRange, staying: readonly EntryRange[]): string | undefined {
+    const drill = this.#runningDrill.get(first, last);
+    if (drill !== undefined) return `the drill ${String(drill.id)} is not over`;
     const strays = staying.some((range) => this.#straying.get(range.first, range.last, first, last) !== undefined);
     return strays ? 'incidents of an earlier segment that stays have entries in it' : undefined;
+  }
+
+  /** The unresolved incidents that begin in these entries, oldest first, as many as `most`. */
+  unresolved({ first, last }: EntryRange, most: number): readonly string[] {
+    return this.#unresolved.all(first, last, most).map(({ id }) => String(id));
   }
 
   /** What a `log.archived` entry records of the incidents reported in these entries. */
@@ -125,8 +169,18 @@ export class ArchivedIncidents {
     for (const { status, count } of this.#containments.all(first, last)) {
       if (status !== null) change.containments.set(status as ContainmentStatus, -Number(count));
     }
+    for (const { resolution, count } of this.#resolutions.all(first, last)) {
+      if (resolution !== null) change.resolutions.set(resolution as Resolution, -Number(count));
+    }
     statistics.add(change);
+    const carried = this.#carriedAway.all(first, last).map(({ number }) => Number(number));
     for (const deletion of this.#deletions) deletion.run(first, last);
+    this.#renewHours(first, last);
+    for (const number of carried) this.#renewHours(number, number);
+  }
+
+  /** Notes again what is left of the hours of these incidents. */
+  #renewHours(first: number, last: number): void {
     const hours = this.#hours.get(first, last);
     this.#forgetHours.run(first, last);
     if (hours !== undefined) this.#remainingHours.run(hours.first ?? 0, hours.last ?? 0);
@@ -150,7 +204,8 @@ export class ArchivedIncidents {
       const severity: Severity = SEVERITIES[Number(row.rank)]!;
       const incidents = Number(row.incidents);
       tally.incidents += incidents;
-      tally.moved.set(`${String(row.class)} ${severity} resolved`, incidents);
+      tally.moved.set(`${String(row.class)} ${severity} resolved ${Number(row.drills)}`, incidents);
+      if (row.drills === 1) continue;
       for (const state of ENTERED_STATES) {
         tally.entered.set(state, (tally.entered.get(state) ?? 0) + Number(row[state]));
       }

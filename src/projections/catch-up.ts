@@ -237,6 +237,7 @@ export class CatchUp {
     };
     const recovered = await recoverLog({ ...parts, onEntries });
     this.#applyGathered();
+    this.#projections.dropStrays();
     this.#projections.flush();
     return recovered;
   }

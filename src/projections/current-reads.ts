@@ -6,17 +6,30 @@
  * only shown to people is read from the projections themselves.
  */
 import type { IncidentClass } from '../../machines/vocabulary.ts';
-import type { ArchivedData, Idempotency, RequestTag, SegmentRange, SkippedEntry } from '../domain/entries.ts';
+import type { LinePlace } from '../audit/log-reader.ts';
+import type {
+  ArchivedData,
+  CarriedData,
+  GuardOnRecord,
+  Idempotency,
+  RepeatNote,
+  RequestTag,
+  SegmentRange,
+  SkippedEntry,
+} from '../domain/entries.ts';
 import type { ReportTimes } from '../domain/report-times.ts';
 import type { RecorderError } from '../errors.ts';
 import { absenceOf } from './absence.ts';
 import type { AccessFiles } from './access-files.ts';
 import type { ArchivedIncidents, EntryRange } from './archived-incidents.ts';
+import type { EntryPlaces } from './entry-places.ts';
 import type { Findings } from './findings.ts';
+import type { Guards } from './guards.ts';
 import type { IdempotencyKeys, ReportedUnder } from './idempotency-keys.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import type { Incidents, PersistedIncident } from './incidents.ts';
 import type { Posture } from './posture.ts';
+import type { PendingRecoveries } from './recoveries.ts';
 import type { RecentReports, Repeated } from './recent-reports.ts';
 import type { Sources } from './sources.ts';
 import type { WebhookPosition, Webhooks } from './webhooks.ts';
@@ -24,12 +37,15 @@ import type { WebhookPosition, Webhooks } from './webhooks.ts';
 export interface CurrentReadsSources {
   readonly incidents: Incidents;
   readonly posture: Posture;
+  readonly recoveries: PendingRecoveries;
   readonly keys: IdempotencyKeys;
   readonly names: Sources;
   readonly reports: RecentReports;
   readonly webhooks: Webhooks;
   readonly archive: ArchivedIncidents;
   readonly findings: Findings;
+  readonly guards: Guards;
+  readonly places: EntryPlaces;
   readonly accessFiles: AccessFiles;
   /** `seq` of the last entry that was applied. */
   readonly lastSeq: () => number;
@@ -40,12 +56,15 @@ export class CurrentReads {
   readonly posture: Posture;
   /** The names of sources on record. */
   readonly sources: Pick<Sources, 'suspicion' | 'has'>;
+  /** The incidents that need a recovery. */
+  readonly recoveries: PendingRecoveries;
   readonly #sources: CurrentReadsSources;
 
   constructor(sources: CurrentReadsSources) {
     this.#sources = sources;
     this.posture = sources.posture;
     this.sources = sources.names;
+    this.recoveries = sources.recoveries;
   }
 
   /** An incident with the persisted snapshot of its actor. */
@@ -66,19 +85,22 @@ export class CurrentReads {
     return this.#sources.incidents.has(id);
   }
 
-  /** The unresolved incident that a report with this `dedup_key` belongs to. */
-  unresolved(dedupKey: string, incidentClass: IncidentClass, source: string): string | undefined {
-    return this.#sources.incidents.findUnresolved(dedupKey, incidentClass, source);
+  /** The unresolved incident that a report with this `dedup_key` belongs to. `owner`: whose the key is (`keysOwner`). */
+  unresolved(dedupKey: string, incidentClass: IncidentClass, source: string, owner: string): string | undefined {
+    return this.#sources.incidents.findUnresolved(dedupKey, incidentClass, source, owner);
   }
 
-  /** The newest unresolved incident of a class and source. */
-  newestUnresolved(incidentClass: IncidentClass, source: string): string | undefined {
-    return this.#sources.incidents.newestUnresolved(incidentClass, source);
+  /** The newest unresolved incident of a class and source, of all or of one that this owner of keys has reported. */
+  newestUnresolved(incidentClass: IncidentClass, source: string, owner?: string): string | undefined {
+    return this.#sources.incidents.newestUnresolved(incidentClass, source, owner);
   }
 
-  /** How many incidents of a class and source were created since a time (milliseconds since the epoch), at most `most`. */
-  reportedSince(incidentClass: IncidentClass, source: string, since: number, most: number): number {
-    return this.#sources.incidents.reportedSince(incidentClass, source, since, most);
+  /**
+   * How many incidents of a class and source an owner of keys has reported since a time (milliseconds since the epoch),
+   * at most `most`.
+   */
+  reportedSince(incidentClass: IncidentClass, source: string, since: number, most: number, owner: string): number {
+    return this.#sources.incidents.reportedSince(incidentClass, source, since, most, owner);
   }
 
   /** When the latest reports came; another object once anything but a further report has changed it. */
@@ -91,14 +113,19 @@ export class CurrentReads {
     return this.#sources.reports.find(key);
   }
 
+  /** The drills that are not over. */
+  runningDrills(): readonly string[] {
+    return this.#sources.incidents.runningDrills();
+  }
+
   /** How many bytes of the log are about the incidents of each source that were created since a time. */
   bytesSince(since: number): ReadonlyMap<string, number> {
     return this.#sources.incidents.bytesSince(since);
   }
 
   /** What was reported by a request, or in old entries by this source under this idempotency key. */
-  reportedBy(request: RequestTag, source: string, idempotency: Idempotency): ReportedUnder | undefined {
-    return this.#sources.keys.find(request, source, idempotency);
+  reportedBy(request: RequestTag, source: string, idempotency: Idempotency, owner: string): ReportedUnder | undefined {
+    return this.#sources.keys.find(request, source, idempotency, owner);
   }
 
   /** How far a webhook has taken the log; undefined when it is new. */
@@ -109,6 +136,44 @@ export class CurrentReads {
   /** An entry that was skipped for a webhook; undefined when that one was not. */
   skippedFor(url: string, seq: number): SkippedEntry | undefined {
     return this.#sources.webhooks.findSkipped(url, seq);
+  }
+
+  /** A guard on record; undefined when the log says nothing about it. */
+  guard(source: string): GuardOnRecord | undefined {
+    return this.#sources.guards.get(source);
+  }
+
+  /**
+   * The unresolved incidents that these entries hold the beginning of, oldest first, as many as `most`: they have to be
+   * carried over before the entries can leave the log.
+   */
+  toCarry(range: EntryRange, most: number): readonly string[] {
+    return this.#sources.archive.unresolved(range, most);
+  }
+
+  /** Where the entry stands that a replay begins an incident with; undefined when that is not known. */
+  openingOf(id: string): LinePlace | undefined {
+    return this.#sources.places.opening(id);
+  }
+
+  /** The entries about an incident that are in the log, by `seq`. */
+  seqsOf(id: string): readonly number[] {
+    return this.#sources.places.page(id, 0).places.map(({ seq }) => seq);
+  }
+
+  /** The newest requests by which an incident was reported. @param number its place among all */
+  requestsOf(number: number): CarriedData['requests'] {
+    return this.#sources.keys.newest(number);
+  }
+
+  /** The newest values that reports may repeat of an incident. @param number its place among all */
+  repeatsOf(number: number): readonly RepeatNote[] {
+    return this.#sources.reports.newest(number);
+  }
+
+  /** Why these entries have to stay in the log even if all their incidents were resolved, or undefined. */
+  immovable(range: EntryRange, staying: readonly EntryRange[]): string | undefined {
+    return this.#sources.archive.straying(range, staying) ?? this.posture.obstacle(range);
   }
 
   /** Why these entries have to stay in the log, or undefined. `staying` are entries before them that stay as well. */
@@ -123,8 +188,9 @@ export class CurrentReads {
 
   /** What a `log.archived` entry records of what leaves with these entries. */
   summary(range: EntryRange): Omit<ArchivedData, keyof SegmentRange | 'earlier'> {
-    const { archive, webhooks, findings, accessFiles, lastSeq } = this.#sources;
+    const { archive, webhooks, findings, guards, accessFiles, lastSeq } = this.#sources;
     const found = findings.all();
+    const known = guards.all();
     const untaken = webhooks.untaken();
     return {
       ...archive.counts(range),
@@ -133,6 +199,7 @@ export class CurrentReads {
       notified: webhooks.all(),
       ...(untaken === undefined ? {} : { untaken }),
       ...(found.length === 0 ? {} : { findings: found }),
+      ...(known.length === 0 ? {} : { guards: known }),
       ...(accessFiles.had ? { access_file: true } : {}),
     };
   }

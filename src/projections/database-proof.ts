@@ -13,7 +13,13 @@
 import { ACTIONS, CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
 import type { ReadableLog } from '../audit/log.ts';
-import { type ArchivedRange, type IncidentEntry, isAboutIncident, type StoredEntry } from '../domain/entries.ts';
+import {
+  type ArchivedRange,
+  type IncidentEntry,
+  isAboutIncident,
+  isOpening,
+  type StoredEntry,
+} from '../domain/entries.ts';
 import type { MissingEntries } from '../audit/verify-chain.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
@@ -64,6 +70,8 @@ export class DatabaseProof {
   readonly #reports: ReportsProof;
   readonly #archived: ArchivedRange[] = [];
   readonly #absent: number[] = [];
+  /** Entries that are not indexed: those of incidents that were carried over, before. */
+  readonly #unindexed: number[] = [];
   #difference: string | undefined;
   #entries = 0;
   #head = 0;
@@ -77,7 +85,7 @@ export class DatabaseProof {
       SELECT seq, offset, length FROM entries
       WHERE incident = (SELECT number FROM incidents WHERE id = ?) AND version = ?`);
     this.#latest = database.prepare(`
-      SELECT number, version, state, class, rank, document ->> '$.hash' AS hash, document ->> '$.state' AS shown
+      SELECT number, version, base, state, class, rank, document ->> '$.hash' AS hash, document ->> '$.state' AS shown
       FROM incidents WHERE id = ?`);
     this.#count = database.prepare(`
       SELECT count(*) AS count FROM entries WHERE incident > ? AND incident <= ? AND seq BETWEEN ? AND ?`);
@@ -96,7 +104,7 @@ export class DatabaseProof {
       SELECT count(*) AS count FROM deliveries
       WHERE action = ? AND NOT EXISTS (SELECT 1 FROM incidents WHERE number = incident AND state <> 'resolved')`);
     this.#population = database.prepare(
-      'SELECT count(*) AS count FROM incidents WHERE state = ? AND class = ? AND rank = ?',
+      'SELECT count(*) AS count FROM incidents WHERE state = ? AND class = ? AND rank = ? AND (drill > 0) = ?',
     );
     this.#following = database.prepare(
       'SELECT id, number, state FROM incidents WHERE number > ? AND number <= ? ORDER BY number LIMIT 1',
@@ -149,10 +157,14 @@ export class DatabaseProof {
     const { incident: id, version, state, seq } = entry.data;
     const latest = this.#latest.get(id);
     if (latest === undefined) {
-      if (entry.event === 'incident.reported' && this.#absent.length < MOST_ABSENT) this.#absent.push(seq);
+      if (isOpening(entry) && this.#absent.length < MOST_ABSENT) this.#absent.push(seq);
       return undefined;
     }
     const place = this.#place.get(id, version);
+    if (place === undefined && seq < Number(latest.base) && this.#unindexed.length < MOST_ABSENT) {
+      this.#unindexed.push(seq);
+      return undefined;
+    }
     const { offset, length } = entry;
     if (place?.seq !== seq || place.offset !== offset || place.length !== length) {
       return `entry ${seq} about ${id} is not indexed where it stands`;
@@ -173,7 +185,9 @@ export class DatabaseProof {
     const isArchived = (seq: number): boolean =>
       this.#archived.some(({ first_seq, last_seq }) => first_seq <= seq && last_seq >= seq);
     const seq = this.#absent.find((one) => !isArchived(one));
-    return seq === undefined ? undefined : `the incident that entry ${seq} reports is missing`;
+    if (seq !== undefined) return `the incident that entry ${seq} reports is missing`;
+    const unindexed = this.#unindexed.find((one) => !isArchived(one));
+    return unindexed === undefined ? undefined : `entry ${unindexed} is not indexed`;
   }
 
   /** What is indexed must be in the log, and every incident at the version of its last entry. */
@@ -249,9 +263,11 @@ export class DatabaseProof {
     for (const state of STATES) {
       for (const name of CLASSES) {
         for (const [rank, severity] of SEVERITIES.entries()) {
-          const counted = Number(this.#population.get(state, name, rank)?.count ?? 0);
-          if (counted !== this.#parts.statistics.count(name, severity, state))
-            return 'the statistics count other incidents';
+          for (const drills of [false, true]) {
+            const counted = Number(this.#population.get(state, name, rank, Number(drills))?.count ?? 0);
+            if (counted !== this.#parts.statistics.count(name, severity, state, drills))
+              return 'the statistics count other incidents';
+          }
           await rest();
         }
       }

@@ -17,7 +17,11 @@ import { basename, dirname, extname, join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { syncData, syncFile } from '../durable-file.ts';
 import { RecorderError } from '../errors.ts';
+import { LOG_FORMAT } from '../domain/entries.ts';
 import { LAYOUT, SCHEMA } from './schema.ts';
+
+/** A log of another format may hold what the database was made without. */
+const MADE_FOR = 1000 * LOG_FORMAT + LAYOUT;
 
 export type Statement = StatementSync;
 
@@ -175,10 +179,11 @@ function connect(path: string): Opened {
     `);
     connection.exec('BEGIN IMMEDIATE');
     const layout = connection.prepare('PRAGMA user_version').get()?.user_version;
-    if (layout === 0 && schemaOf(connection).size === 0) connection.exec(`${SCHEMA}; PRAGMA user_version = ${LAYOUT}`);
+    if (layout === 0 && schemaOf(connection).size === 0)
+      connection.exec(`${SCHEMA}; PRAGMA user_version = ${MADE_FOR}`);
     connection.exec('COMMIT');
-    const altered = layout === 0 || layout === LAYOUT ? differenceIn(connection) : undefined;
-    if ((layout === 0 || layout === LAYOUT) && altered === undefined) return { connection };
+    const altered = layout === 0 || layout === MADE_FOR ? differenceIn(connection) : undefined;
+    if ((layout === 0 || layout === MADE_FOR) && altered === undefined) return { connection };
     connection.close();
     return altered === undefined ? {} : { altered };
   } catch (error) {

@@ -11,6 +11,7 @@ import { readLines } from '../audit/lines.ts';
 import { openLogFile } from '../audit/log-reader.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { type Idempotency, isAboutIncident, readEntry, type Report, type RequestTag } from '../domain/entries.ts';
+import { keysOwner } from '../domain/caller.ts';
 import type { Entry } from '../domain/entries.ts';
 import { requestOf } from '../domain/incident.ts';
 import { countedIn, isReport, ReportTimes } from '../domain/report-times.ts';
@@ -35,6 +36,9 @@ const EVENT_AT = '{"timestamp":"2026-11-22T07:12:00.123Z","event":"'.length;
 /** The first letters of the events that matter. */
 const REPORTED = 'incident.rep';
 const RECURRED = 'incident.rec';
+const CARRIED = 'incident.car';
+const IMPORTED = 'incident.imp';
+const TAKEN: ReadonlySet<string> = new Set([REPORTED, RECURRED, CARRIED, IMPORTED]);
 
 export class EarlyIndex {
   readonly #filter = new Uint8Array(FILTER_BITS / 8);
@@ -91,7 +95,7 @@ export class EarlyIndex {
     for await (const lines of readLines(file, 0, to, WINDOW)) {
       for (const { bytes, whole } of lines) {
         const event = bytes.toString('latin1', EVENT_AT, EVENT_AT + REPORTED.length);
-        if (whole && (event === REPORTED || event === RECURRED)) this.#takeLine(bytes);
+        if (whole && TAKEN.has(event)) this.#takeLine(bytes);
       }
       onProgress((lines.at(-1)?.offset ?? 0) / to);
       if (isStopped()) return;
@@ -134,11 +138,26 @@ export class EarlyIndex {
       const request = requestOf(entry);
       if (request !== undefined) this.#add('id' in request ? request.id : keyOf(request));
       if (isReport(entry) && entry.data.repeat !== undefined) this.#add(entry.data.repeat);
-      if (entry.event !== 'incident.reported') return;
-      const { report, source_suspicious: isSuspicious } = entry.data;
-      if (report.dedup_key !== undefined) this.#add(dedupOf(report));
-      this.#takeSource(report.source, isSuspicious === true);
+      if (entry.event === 'incident.carried') {
+        const { report, requests, repeats = [], record } = entry.data;
+        for (const [key] of [...requests, ...repeats]) this.#add(key);
+        this.#takeReport(
+          report,
+          keysOwner(record.reported_by as string | undefined),
+          record.source_suspicious === true,
+        );
+      } else if (entry.event === 'incident.imported') {
+        this.#takeReport(entry.data.report, '', entry.data.record.source_suspicious === true);
+      } else if (entry.event === 'incident.reported') {
+        const { report, principal, source_suspicious: isSuspicious } = entry.data;
+        this.#takeReport(report, keysOwner(principal), isSuspicious === true);
+      }
     }
+  }
+
+  #takeReport(report: Report, owner: string, isSuspicious: boolean): void {
+    if (report.dedup_key !== undefined) this.#add(dedupOf(report, owner));
+    this.#takeSource(report.source, isSuspicious);
   }
 
   #takeSource(source: string, isSuspicious: boolean): void {
@@ -159,9 +178,9 @@ export class EarlyIndex {
     return this.#isComplete && !this.#mayHold(key);
   }
 
-  /** Whether no incident on record has the `dedup_key` of a report, for certain. */
-  isNewDedupKey(report: Report): boolean {
-    return this.#isComplete && !this.#mayHold(dedupOf(report));
+  /** Whether no incident on record has the `dedup_key` of a report, for certain. `owner`: whose the key is. */
+  isNewDedupKey(report: Report, owner: string): boolean {
+    return this.#isComplete && !this.#mayHold(dedupOf(report, owner));
   }
 
   /**
@@ -196,7 +215,8 @@ export class EarlyIndex {
 
 const keyOf = ({ key }: Idempotency): string => `key ${key}`;
 
-const dedupOf = ({ dedup_key: key, class: ofClass, source }: Report): string => JSON.stringify([key, ofClass, source]);
+const dedupOf = ({ dedup_key: key, class: ofClass, source }: Report, owner: string): string =>
+  JSON.stringify([key, ofClass, source, owner]);
 
 const DIGEST = /^[0-9a-f]{32}/;
 

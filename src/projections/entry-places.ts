@@ -1,6 +1,6 @@
 /** Where the entries about each incident stand in the log. */
 import type { LinePlace } from '../audit/log-reader.ts';
-import type { StoredEntry } from '../domain/entries.ts';
+import type { IncidentEntry, StoredEntry } from '../domain/entries.ts';
 import type { Database, Statement } from './database.ts';
 import { MAX_PAGE_BYTES } from './incident-list.ts';
 
@@ -16,6 +16,12 @@ export interface EntriesPage {
 export class EntryPlaces {
   readonly #insert: Statement;
   readonly #read: Statement;
+  readonly #opening: Statement;
+  readonly #stray: Statement;
+  readonly #adopt: Statement;
+  readonly #forget: Statement;
+  readonly #anyStray: Statement;
+  readonly #dropStrays: Statement;
 
   constructor(database: Database) {
     this.#insert = database.prepare(
@@ -24,11 +30,48 @@ export class EntryPlaces {
     this.#read = database.prepare(`
       SELECT version, seq, offset, length FROM entries
       WHERE incident = (SELECT number FROM incidents WHERE id = ?) AND version > ? ORDER BY version`);
+    this.#opening = database.prepare(`
+      SELECT entries.seq, offset, length FROM entries JOIN incidents ON number = incident
+      WHERE id = ? AND entries.seq = base`);
+    this.#stray = database.prepare(`
+      INSERT INTO strays (id, version, seq, offset, length) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`);
+    this.#adopt = database.prepare(`
+      INSERT INTO entries (incident, version, seq, offset, length)
+      SELECT ?, version, seq, offset, length FROM strays WHERE id = ?`);
+    this.#forget = database.prepare('DELETE FROM strays WHERE id = ?');
+    this.#anyStray = database.prepare('SELECT 1 FROM strays LIMIT 1');
+    this.#dropStrays = database.prepare('DELETE FROM strays');
   }
 
   /** @param incident the place of the incident among all: `seq` of its report */
   add(incident: number, version: number, { data, offset, length }: StoredEntry): void {
     this.#insert.run(incident, version, data.seq, offset, length);
+  }
+
+  /** Keeps an entry about an incident that is not on record: a later one may carry that over. */
+  stray({ data, offset, length }: StoredEntry & IncidentEntry): void {
+    this.#stray.run(data.incident, data.version, data.seq, offset, length);
+  }
+
+  /** Takes the entries about an incident that was carried over and whose report is archived. */
+  adopt(incident: number, id: string): void {
+    this.#adopt.run(incident, id);
+    this.#forget.run(id);
+  }
+
+  hasStrays(): boolean {
+    return this.#anyStray.get() !== undefined;
+  }
+
+  /** Forgets all of them. */
+  dropStrays(): void {
+    this.#dropStrays.run();
+  }
+
+  /** Where the entry stands that a replay begins an incident with. */
+  opening(id: string): LinePlace | undefined {
+    const row = this.#opening.get(id);
+    return row && { seq: Number(row.seq), offset: Number(row.offset), length: Number(row.length) };
   }
 
   /** The entries about an incident, oldest first, from behind its version `after` on, as many as fit a page. */

@@ -9,7 +9,13 @@
  * Words are found in an index of their own, which is one more scan: the list is what the other scans have in common with
  * it. When they have little in common that could take long: then the page ends early, and the next one goes on.
  */
-import { type IncidentClass, SEVERITIES, type Severity, type State } from '../../machines/vocabulary.ts';
+import {
+  type IncidentClass,
+  type Resolution,
+  SEVERITIES,
+  type Severity,
+  type State,
+} from '../../machines/vocabulary.ts';
 import { HOUR } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
 import { Search, searchQuery } from './search.ts';
@@ -33,6 +39,8 @@ export interface ListQuery {
   readonly sources: readonly string[];
   /** Words that all have to occur in id, source or description. */
   readonly words?: readonly SearchWord[];
+  /** What they turned out to be; an empty list, or none, for any, also for those of which nobody has said it. */
+  readonly resolutions?: readonly Resolution[];
   /** On `created_at`, in milliseconds since the epoch: from `since` on, before `until`. */
   readonly since?: number;
   readonly until?: number;
@@ -94,7 +102,7 @@ export class IncidentList {
     this.#hours = database.prepare(
       'SELECT min(first) AS first, max(last) AS last FROM hours WHERE hour BETWEEN ? AND ?',
     );
-    this.#kinds = database.prepare('SELECT class, severity, state FROM population WHERE count > 0');
+    this.#kinds = database.prepare('SELECT DISTINCT class, severity, state FROM population WHERE count > 0');
     this.#ofKind = database.prepare(`
       SELECT number FROM incidents INDEXED BY incidents_by_kind
       WHERE state = ? AND class = ? AND rank = ? AND number BETWEEN ? AND ? ORDER BY number DESC LIMIT ${FETCH}`);
@@ -191,17 +199,17 @@ export class IncidentList {
       const stretches = this.#stretches(query, rank, { ...range, to });
       if (stretches.length === 0) continue;
       const paused: number | undefined =
-        query.words === undefined
+        query.words === undefined && (query.resolutions ?? []).length === 0
           ? yield* merged(stretches)
-          : yield* common(stretches, this.#matches(query.words, query.classes, rank, { ...range, to }));
+          : yield* common(stretches, this.#matches(query, rank, { ...range, to }));
       if (paused === undefined) continue;
       onPause({ rank, seq: paused + 1, head });
       return;
     }
   }
 
-  #matches(words: readonly SearchWord[], classes: readonly IncidentClass[], rank: number, range: Range): IndexScan {
-    const query = searchQuery(words, SEVERITIES[rank]!, classes);
+  #matches({ words = [], classes, resolutions }: ListQuery, rank: number, range: Range): IndexScan {
+    const query = searchQuery(words, SEVERITIES[rank]!, classes, resolutions);
     const options = words.some(({ isBeginning }) => isBeginning) ? BEGINNINGS : { size: FETCH };
     return new IndexScan(range.to, (to) => this.#search.find(query, range.from, to, options.size), options);
   }

@@ -9,13 +9,14 @@ import { readEntryLine } from '../audit/entry-line.ts';
 import { type LinePlace, openLogFile, readEntriesAt } from '../audit/log-reader.ts';
 import { readLines, WINDOW_BYTES } from '../audit/lines.ts';
 import type { ReadableLog } from '../audit/log.ts';
+import { keysOwner } from '../domain/caller.ts';
 import { Contradiction } from '../domain/contradiction.ts';
-import { type Entry, type IncidentEntry, isAboutIncident } from '../domain/entries.ts';
+import { type Entry, type IncidentEntry, isAboutIncident, isOpening } from '../domain/entries.ts';
 import { fold, type IncidentRecord } from '../domain/incident.ts';
 import { isAbsence, RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
-import type { Incidents } from './incidents.ts';
+import { drillColumn, type Incidents, recoveryColumns } from './incidents.ts';
 import { deliveryRow, holdings } from './posture.ts';
 
 /** The refusal to change an incident that can't be proved: a report of the same trouble opens another one. */
@@ -56,7 +57,8 @@ export class IncidentProof {
     this.#parts = parts;
     const { database } = parts;
     this.#row = database.prepare(`
-      SELECT number, id, class, rank, state, source, created_at, version, decisive, dedup_key, context, document
+      SELECT number, id, class, rank, state, source, owner, created_at, version, recovery, attesting, decisive, base,
+        dedup_key, drill, context, document
       FROM incidents WHERE id = ?`);
     this.#deliveries = database.prepare(`
       SELECT action, status, due, wait, asked_seq FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
@@ -93,7 +95,10 @@ export class IncidentProof {
       const entries = lines.map((line) => line.entry());
       if (!entries.every((entry) => isOf(entry, id))) return { fault: `${id} has entries of another incident` };
       try {
-        for (const entry of entries) record = fold(record, entry as IncidentEntry);
+        for (const entry of entries) {
+          // Those before the one that carries it over are of no use without its report.
+          if (record !== undefined || isOpening(entry)) record = fold(record, entry as IncidentEntry);
+        }
       } catch (error) {
         // Entries are missing between them.
         if (error instanceof Contradiction) return { isIncomplete: true };
@@ -105,17 +110,18 @@ export class IncidentProof {
       after = page.next ?? 0;
       isMore = page.next !== undefined;
     }
-    return { record, last };
+    return record === undefined && last !== undefined ? { isIncomplete: true } : { record, last };
   }
 
   /** How the rows of an incident differ from its record. */
-  rowDifference({ incident, snapshot, seq, decisive }: IncidentRecord): string | undefined {
+  rowDifference({ incident, snapshot, seq, decisive, carried = seq }: IncidentRecord): string | undefined {
     const { id } = incident;
     const row = this.#row.get(id);
     if (row === undefined) return `${id} is missing`;
     const { context, document, ...columns } = row;
     if (!isDeepStrictEqual(parsed(document), plain(incident))) return `${id} is not what its entries make of it`;
     if (!isDeepStrictEqual(parsed(context), plain(snapshot.context))) return `${id} has another snapshot`;
+    const [recovery, attesting] = recoveryColumns(incident);
     const expected = {
       number: seq,
       id,
@@ -123,10 +129,15 @@ export class IncidentProof {
       rank: SEVERITIES.indexOf(incident.severity),
       state: incident.state,
       source: incident.source,
+      owner: keysOwner(incident.reported_by),
       created_at: Date.parse(incident.created_at),
       version: incident.version,
+      recovery,
+      attesting,
       decisive,
+      base: carried,
       dedup_key: incident.dedup_key ?? null,
+      drill: drillColumn(incident),
     };
     if (!isDeepStrictEqual({ ...columns }, expected)) return `${id} is listed as another`;
     const due = holdings(incident).map(deliveryRow);

@@ -2,9 +2,12 @@
 import { type IncidentClass, SEVERITIES, type Severity, type State, STATES } from '../../machines/vocabulary.ts';
 import type { IncidentContext } from '../../machines/incident.ts';
 import { HOUR } from '../clock.ts';
+import { keysOwner } from '../domain/caller.ts';
+import { isUndelivered } from '../domain/delivery.ts';
 import { documentOf, type IncidentDocument } from '../domain/document.ts';
 import type { Database, Statement } from './database.ts';
 import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
+import { recoveryStage } from '../domain/recovery.ts';
 import { type Situation, snapshotOf } from '../../machines/decision.ts';
 import { Search } from './search.ts';
 
@@ -22,6 +25,7 @@ export interface PersistedIncident {
   readonly seq: number;
   /** See `IncidentRecord`. */
   readonly decisive: number;
+  readonly carried?: number | undefined;
   /** How long its document is, in characters. */
   readonly length: number;
 }
@@ -31,6 +35,8 @@ export type ShownIncidents = Pick<Incidents, 'get' | 'kindOf' | 'has' | 'situati
 
 /** Over how many incidents bytes are summed up: more would take too long. */
 const MOST_SUMMED = 20_000;
+/** How many incidents of one source are looked at for those of one principal: others may have reported as it, too. */
+const MOST_LOOKED_AT = 2000;
 
 export class Incidents {
   readonly #insert: Statement;
@@ -45,38 +51,44 @@ export class Incidents {
   readonly #newest: Statement;
   readonly #latest: Statement;
   readonly #bytes: Statement;
+  readonly #drills: Statement;
   readonly #search: Search;
 
   constructor(database: Database) {
     this.#search = new Search(database);
     this.#insert = database.prepare(`
       INSERT INTO incidents
-        (number, id, class, rank, state, source, created_at, version, decisive, dedup_key, context, document)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-    this.#update = database.prepare(
-      'UPDATE incidents SET rank = ?, state = ?, version = ?, decisive = ?, context = ?, document = ? WHERE number = ?',
-    );
+        (number, id, class, rank, state, source, owner, created_at, version, recovery, attesting, decisive, base,
+          dedup_key, drill, context, document)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    this.#update = database.prepare(`
+      UPDATE incidents SET rank = ?, state = ?, version = ?, recovery = ?, attesting = ?, decisive = ?, base = ?,
+        drill = ?, context = ?, document = ? WHERE number = ?`);
     this.#byId = database.prepare(
-      'SELECT number, version, decisive, state, context, document FROM incidents WHERE id = ?',
+      'SELECT number, version, decisive, base, state, context, document FROM incidents WHERE id = ?',
     );
     this.#kind = database.prepare('SELECT class, rank FROM incidents WHERE id = ?');
     this.#known = database.prepare('SELECT 1 FROM incidents WHERE id = ?');
     this.#highest = String(database.prepare('SELECT max(id) AS id FROM incidents').get()?.id ?? '');
     this.#unresolved = database.prepare(`
       SELECT id FROM incidents
-      WHERE dedup_key = ? AND class = ? AND source = ? AND state <> 'resolved' ORDER BY number DESC LIMIT 1`);
+      WHERE dedup_key = ? AND class = ? AND source = ? AND owner = ? AND state <> 'resolved'
+      ORDER BY number DESC LIMIT 1`);
     this.#newest = database.prepare(`
-      SELECT number, id FROM incidents INDEXED BY incidents_by_source
-      WHERE source = ? AND state = ? AND class = ? AND rank = ? ORDER BY number DESC LIMIT 1`);
+      SELECT number, id, owner FROM incidents INDEXED BY incidents_by_source
+      WHERE source = ? AND state = ? AND class = ? AND rank = ? AND drill = 0
+      ORDER BY number DESC LIMIT ${MOST_LOOKED_AT}`);
     this.#latest = database.prepare(`
-      SELECT created_at FROM incidents INDEXED BY incidents_by_source
-      WHERE source = ? AND state = ? AND class = ? AND rank = ? ORDER BY number DESC`);
+      SELECT created_at, owner FROM incidents INDEXED BY incidents_by_source
+      WHERE source = ? AND state = ? AND class = ? AND rank = ? AND drill = 0
+      ORDER BY number DESC LIMIT ${MOST_LOOKED_AT}`);
     this.#bytes = database.prepare(`
       SELECT source, sum(length) AS bytes FROM (
         SELECT number, source FROM incidents
         WHERE number >= (SELECT min(first) FROM hours WHERE hour >= ?) AND created_at >= ?
         ORDER BY number DESC LIMIT ${MOST_SUMMED}
       ) JOIN entries ON incident = number GROUP BY source`);
+    this.#drills = database.prepare('SELECT id FROM incidents WHERE drill = 1 ORDER BY number');
     this.#note = database.prepare(`
       INSERT INTO hours (hour, first, last) VALUES (?, ?, ?)
       ON CONFLICT DO UPDATE SET first = min(first, excluded.first), last = max(last, excluded.last)`);
@@ -93,11 +105,13 @@ export class Incidents {
     const row = this.#byId.get(id);
     if (row === undefined) return undefined;
     const document = row.document as string;
+    const { number, base } = row;
     return {
       incident: JSON.parse(document) as Incident,
       context: JSON.parse(row.context as string) as IncidentContext,
-      seq: Number(row.number),
+      seq: Number(number),
       decisive: Number(row.decisive),
+      ...(base === number ? undefined : { carried: Number(base) }),
       length: document.length,
     };
   }
@@ -105,8 +119,8 @@ export class Incidents {
   record(id: string): IncidentRecord | undefined {
     const persisted = this.persisted(id);
     if (persisted === undefined) return undefined;
-    const { incident, context, seq, decisive } = persisted;
-    return { incident, snapshot: snapshotOf(incident.state, context), seq, decisive };
+    const { incident, context, seq, decisive, carried } = persisted;
+    return { incident, snapshot: snapshotOf(incident.state, context), seq, decisive, carried };
   }
 
   /** What the statechart is asked about. */
@@ -131,34 +145,43 @@ export class Incidents {
   }
 
   /** The unresolved incident that a report with this `dedup_key` belongs to. */
-  findUnresolved(dedupKey: string, incidentClass: IncidentClass, source: string): string | undefined {
-    return this.#unresolved.get(dedupKey, incidentClass, source)?.id as string | undefined;
+  findUnresolved(dedupKey: string, incidentClass: IncidentClass, source: string, owner: string): string | undefined {
+    return this.#unresolved.get(dedupKey, incidentClass, source, owner)?.id as string | undefined;
   }
 
-  newestUnresolved(incidentClass: IncidentClass, source: string): string | undefined {
+  newestUnresolved(incidentClass: IncidentClass, source: string, owner?: string): string | undefined {
     let newest: { readonly number: number; readonly id: string } | undefined;
     for (const state of STATES) {
       if (state === 'resolved') continue;
       for (const rank of SEVERITIES.keys()) {
-        const row = this.#newest.get(source, state, incidentClass, rank);
-        const number = Number(row?.number ?? 0);
-        if (row !== undefined && number > (newest?.number ?? 0)) newest = { number, id: String(row.id) };
+        for (const row of this.#newest.iterate(source, state, incidentClass, rank)) {
+          const number = Number(row.number);
+          if (number <= (newest?.number ?? 0)) break;
+          if (owner !== undefined && row.owner !== owner) continue;
+          newest = { number, id: String(row.id) };
+          break;
+        }
       }
     }
     return newest?.id;
   }
 
-  reportedSince(incidentClass: IncidentClass, source: string, since: number, most: number): number {
+  reportedSince(incidentClass: IncidentClass, source: string, since: number, most: number, owner: string): number {
     let count = 0;
     for (const state of STATES) {
       for (const rank of SEVERITIES.keys()) {
-        for (const { created_at } of this.#latest.iterate(source, state, incidentClass, rank)) {
-          if (count >= most || Number(created_at) < since) break;
-          count += 1;
+        for (const row of this.#latest.iterate(source, state, incidentClass, rank)) {
+          if (count >= most || Number(row.created_at) < since) break;
+          if (row.owner === owner) count += 1;
         }
       }
     }
     return count;
+  }
+
+  /** The drills that are not over. */
+  runningDrills(): readonly string[] {
+    return this.#drills.all().map(({ id }) => String(id));
   }
 
   bytesSince(since: number): ReadonlyMap<string, number> {
@@ -180,19 +203,32 @@ export class Incidents {
       }
       const createdAt = Date.parse(now.incident.created_at);
       const hour = Math.floor(createdAt / HOUR);
-      hours.set(hour, { first: hours.get(hour)?.first ?? now.seq, last: now.seq });
+      const { first = now.seq, last = now.seq } = hours.get(hour) ?? {};
+      // What was carried over keeps its place.
+      hours.set(hour, { first: Math.min(first, now.seq), last: Math.max(last, now.seq) });
       this.#add(now, createdAt, document.json);
     }
     for (const [hour, { first, last }] of hours) this.#note.run(hour, first, last);
     return documents;
   }
 
-  #put({ incident, snapshot, seq, decisive }: IncidentRecord, json: string): void {
+  #put({ incident, snapshot, seq, decisive, carried = seq }: IncidentRecord, json: string): void {
     const { severity, state, version } = incident;
-    this.#update.run(rankOf(severity), state, version, decisive, JSON.stringify(snapshot.context), json, seq);
+    this.#update.run(
+      rankOf(severity),
+      state,
+      version,
+      ...recoveryColumns(incident),
+      decisive,
+      carried,
+      drillColumn(incident),
+      JSON.stringify(snapshot.context),
+      json,
+      seq,
+    );
   }
 
-  #add({ incident, snapshot, seq, decisive }: IncidentRecord, createdAt: number, json: string): void {
+  #add({ incident, snapshot, seq, decisive, carried = seq }: IncidentRecord, createdAt: number, json: string): void {
     if (incident.id > this.#highest) this.#highest = incident.id;
     this.#insert.run(
       seq,
@@ -201,10 +237,14 @@ export class Incidents {
       rankOf(incident.severity),
       incident.state,
       incident.source,
+      keysOwner(incident.reported_by),
       createdAt,
       incident.version,
+      ...recoveryColumns(incident),
       decisive,
+      carried,
       incident.dedup_key ?? null,
+      drillColumn(incident),
       JSON.stringify(snapshot.context),
       json,
     );
@@ -212,9 +252,26 @@ export class Incidents {
   }
 }
 
+/** How far the recovery of an incident is, and whether the attestor is to be asked, as columns hold it. */
+export function recoveryColumns(incident: Incident): readonly [recovery: number, attesting: number] {
+  if (incident.recovery === undefined) return NO_RECOVERY;
+  const stage = recoveryStage(incident);
+  return [stage === undefined ? 0 : stage === 'complete' ? 2 : 1, stage === 'attesting' ? 1 : 0];
+}
+
+const NO_RECOVERY = [0, 0] as const;
+
+/** Whether an incident is a drill, and whether that is over: its releases are settled. */
+export function drillColumn({ drill, state, drill_releases: releases = [] }: Incident): 0 | 1 | 2 {
+  if (drill !== true) return 0;
+  return state === 'resolved' && !releases.some(isUndelivered) ? 2 : 1;
+}
+
 /** The most severe is 0. */
 const rankOf = (severity: Severity): number => SEVERITIES.indexOf(severity);
 
 /** Whether a search finds the incident by other words, or under another severity, than before. */
 const hasOtherWords = ({ incident: before }: IncidentRecord, { incident: now }: IncidentRecord): boolean =>
-  before.severity !== now.severity || before.latest_report?.description !== now.latest_report?.description;
+  before.severity !== now.severity ||
+  before.resolution !== now.resolution ||
+  before.latest_report?.description !== now.latest_report?.description;

@@ -56,7 +56,7 @@ const REMEMBERED = ['since', 'heard_at', 'release'] as const;
 type Remembered = (typeof REMEMBERED)[number];
 
 export interface Release {
-  /** The incident that held it last: its identifier and its place among all incidents. */
+  /** The incident that held it last: its identifier, and the entry that it begins with (its report, or what carried it over). */
   readonly incident: string;
   readonly number: number;
   readonly asked_at: string;
@@ -271,7 +271,7 @@ export class Posture {
     });
   }
 
-  #release(entry: IncidentEntry, delivery: DeliveryRecord, { seq: number }: IncidentRecord): void {
+  #release(entry: IncidentEntry, delivery: DeliveryRecord, { seq, carried: number = seq }: IncidentRecord): void {
     const { action } = delivery;
     const before = this.of(action);
     const last = before.holders === 1;
@@ -334,9 +334,11 @@ const holderOf = (row: Record<string, unknown>): Holder => ({ incident: String(r
 
 const NOTHING: readonly DeliveryRecord[] = [];
 
-/** The deliveries by which an incident holds actions in force. */
+/** The deliveries by which an incident holds actions in force. A drill holds none. */
 export const holdings = (incident: Incident | undefined): readonly DeliveryRecord[] =>
-  incident?.containment === undefined || incident.state === 'resolved' ? NOTHING : incident.containment.actions;
+  incident?.containment === undefined || incident.state === 'resolved' || incident.drill === true
+    ? NOTHING
+    : incident.containment.actions;
 
 /** The row of a delivery, without its incident. It is due as soon as it is asked for, until it was tried. */
 export const deliveryRow = (delivery: DeliveryRecord) => ({

@@ -13,6 +13,7 @@ import {
   type ArchivedData,
   type IncidentEntry,
   isAboutIncident,
+  isOpening,
   isAboutWebhook,
   type StoredEntry,
 } from '../domain/entries.ts';
@@ -26,11 +27,13 @@ import { Activity } from './activity.ts';
 import { absenceOf } from './absence.ts';
 import { AccessFiles } from './access-files.ts';
 import { ArchivedIncidents } from './archived-incidents.ts';
+import { ClockJumps } from './clock-jumps.ts';
 import { CurrentReads } from './current-reads.ts';
 import { Database, type Statement } from './database.ts';
 import { DatabaseProof } from './database-proof.ts';
 import { type EntriesPage, EntryPlaces } from './entry-places.ts';
 import { Findings, MOST_FINDINGS } from './findings.ts';
+import { Guards } from './guards.ts';
 import { foldOverGap } from './fold-over-gap.ts';
 import { IdempotencyKeys } from './idempotency-keys.ts';
 import { IncidentProof } from './incident-proof.ts';
@@ -38,7 +41,9 @@ import { IncidentList } from './incident-list.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import { Incidents, type ShownIncidents } from './incidents.ts';
 import { Posture, type ShownPosture } from './posture.ts';
+import { PendingRecoveries } from './recoveries.ts';
 import { RecentReports } from './recent-reports.ts';
+import { type RecordSnapshot, RecordSnapshots } from './record-snapshot.ts';
 import { Sources } from './sources.ts';
 import { Statistics, Tally } from './statistics.ts';
 import type { SmallTables } from './tables-proof.ts';
@@ -88,7 +93,11 @@ export class Projections {
   readonly activity: Activity;
   /** What was found wrong with the log. */
   readonly findings: KnownFindings;
+  /** When the clock has jumped. */
+  readonly clockJumps: Pick<ClockJumps, 'newest'>;
+  readonly #clockJumps: ClockJumps;
   readonly #findings: Findings;
+  readonly #guards: Guards;
   readonly #accessFiles: AccessFiles;
   readonly #incidents: Incidents;
   readonly #posture: Posture;
@@ -101,6 +110,7 @@ export class Projections {
   readonly #sources: Sources;
   readonly #reports: RecentReports;
   readonly #current: CurrentReads;
+  readonly #snapshots: RecordSnapshots;
   #altered: string | undefined;
   #unfinished = false;
   #reading: (() => string) | undefined;
@@ -135,7 +145,10 @@ export class Projections {
     this.#sources = new Sources(database);
     this.#reports = new RecentReports(database);
     this.#findings = new Findings(database);
+    this.#clockJumps = new ClockJumps(database);
+    this.clockJumps = this.#clockJumps;
     this.findings = this.#findings;
+    this.#guards = new Guards(database);
     this.#accessFiles = new AccessFiles(database);
     this.incidents = this.#incidents;
     this.posture = this.#posture;
@@ -145,15 +158,19 @@ export class Projections {
     this.#current = new CurrentReads({
       incidents: this.#incidents,
       posture: this.#posture,
+      recoveries: new PendingRecoveries(database),
       keys: this.#keys,
       names: this.#sources,
       reports: this.#reports,
       webhooks: this.#webhooks,
       archive: this.#archive,
       findings: this.#findings,
+      guards: this.#guards,
+      places: this.#places,
       accessFiles: this.#accessFiles,
       lastSeq: () => this.#position.seq,
     });
+    this.#snapshots = new RecordSnapshots(database);
     this.#move = database.prepare(`
       INSERT INTO position (one, seq, hash, end, gaps) VALUES (1, ?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET seq = excluded.seq, hash = excluded.hash, end = excluded.end, gaps = excluded.gaps`);
@@ -230,6 +247,15 @@ export class Projections {
     throw new RecorderError('log_unavailable', message, { cause: this.#fault });
   }
 
+  /**
+   * The incidents as they are now, to be read a few at a time, and up to which entry that is.
+   * @throws RecorderError like `current`
+   */
+  snapshot(): { readonly incidents: RecordSnapshot; readonly position: Position } {
+    this.current();
+    return { incidents: this.#snapshots.take(), position: this.#position };
+  }
+
   /** Takes entries that have just been written to the log, with what their actors have made of them. */
   apply(taken: readonly TakenEntry[]): void {
     if (this.#unfinished) return;
@@ -254,10 +280,25 @@ export class Projections {
 
   /** Ends catching up: the log has been read to its end, and what is written from now on is applied at once. */
   caughtUp(): void {
+    this.dropStrays();
     if (!this.flush()) return;
     this.#unfinished = false;
     this.#reading = undefined;
     this.#fault = undefined;
+  }
+
+  /**
+   * Forgets entries about incidents that are not on record, when the log was read to its end: they left with their
+   * segments, and nothing carries them over any more.
+   */
+  dropStrays(): void {
+    try {
+      if (!this.#places.hasStrays()) return;
+      this.#database.begin();
+      this.#places.dropStrays();
+    } catch {
+      // No room: they are dropped after the next start.
+    }
   }
 
   /** Commits what was applied; false when there was no room for it, as `fault` says. */
@@ -293,8 +334,10 @@ export class Projections {
   get tables(): SmallTables {
     const open = this.#findings.open().map(({ finding }) => finding);
     const notified = this.#webhooks.all();
+    const guards = this.#guards.all();
     const { hadAccessFile } = this;
-    return { open, notified, untaken: this.#webhooks.untaken(), hadAccessFile, isCut: open.length >= MOST_FINDINGS };
+    const isCut = open.length >= MOST_FINDINGS;
+    return { open, notified, untaken: this.#webhooks.untaken(), guards, hadAccessFile, isCut };
   }
 
   /**
@@ -328,6 +371,7 @@ export class Projections {
 
   /** Forgets everything, so that the log can be applied from its beginning. */
   reset(): void {
+    this.#snapshots.end('the database is made again');
     this.flush();
     this.#database.empty();
     this.#posture.reload();
@@ -376,6 +420,7 @@ export class Projections {
   }
 
   close(): void {
+    this.#snapshots.end('the service stops');
     this.flush();
     this.#database.close();
   }
@@ -415,6 +460,9 @@ export class Projections {
     const changes = new Map<string, RecordChange>();
     const tally = new Tally();
     const store = (): void => {
+      if (this.#snapshots.areOpen) {
+        for (const { before } of changes.values()) if (before !== undefined) this.#snapshots.keep(before);
+      }
       for (const document of this.#incidents.store(changes.values())) this.#latest.set(document.id, document);
       this.statistics.add(tally);
       this.#posture.store(changes.values());
@@ -429,14 +477,17 @@ export class Projections {
       } else if (isAboutIncident(entry)) this.#applyToIncident(entry, change, changes, tally, gaps);
       else if (entry.event === 'containment.heard') this.#posture.hear(entry);
       else if (isAboutWebhook(entry)) this.#webhooks.follow(entry);
+      else if (entry.event === 'clock.jumped') this.#clockJumps.follow(entry);
       else if (entry.event === 'log.damage_found' || entry.event === 'log.damage_acknowledged') {
         this.#findings.follow(entry);
-      } else if (entry.event === 'access.loaded') this.#accessFiles.follow(entry);
+      } else if (entry.event === 'guard.heard' || entry.event === 'guard.silent') this.#guards.follow(entry);
+      else if (entry.event === 'access.loaded') this.#accessFiles.follow(entry);
     }
     store();
   }
 
   #leave(data: ArchivedData, time: string): void {
+    this.#snapshots.end('incidents leave the record');
     this.activity.leave(data);
     this.#archive.leave(data, time, this.statistics);
     this.#sources.leave();
@@ -444,6 +495,8 @@ export class Projections {
     this.#posture.leave(data);
     this.#webhooks.leave(data);
     this.#findings.leave(data);
+    this.#guards.leave(data);
+    this.#clockJumps.leave(data);
     this.#accessFiles.leave(data);
   }
 
@@ -457,6 +510,7 @@ export class Projections {
 
   /** Goes back to what is committed. */
   #undo(fault: Error): void {
+    this.#snapshots.end('the database has no room');
     this.#database.rollBack();
     this.#posture.reload();
     this.#sources.forget();
@@ -479,17 +533,25 @@ export class Projections {
     const known = changes.get(id);
     const first = known === undefined ? (change?.before ?? this.#recordBefore(entry)) : known.before;
     const before = known?.now ?? first;
-    if (gaps && before === undefined && entry.event !== 'incident.reported') return;
+    if (gaps && before === undefined && !isOpening(entry)) {
+      this.#places.stray(entry);
+      return;
+    }
     const now = change?.now ?? (gaps ? this.#foldWithGaps(before, entry) : fold(before, entry));
     changes.set(id, { before: first, now });
     tally.follow(now, before);
     this.#posture.follow(entry, now, before);
+    if (before === undefined && entry.event !== 'incident.reported') this.#places.adopt(now.seq, id);
     this.#places.add(now.seq, now.incident.version, entry);
     const request = requestOf(entry);
-    if (request !== undefined) this.#keys.add(request, now.seq);
+    if (request !== undefined) this.#keys.add(request, now.seq, entry.data.seq);
     if (isReport(entry) && entry.data.repeat !== undefined)
       this.#reports.note(entry.data.repeat, now.seq, entry.data.seq);
-    if (entry.event === 'incident.reported') this.#sources.add(now.incident);
+    if (entry.event === 'incident.carried') {
+      this.#keys.carry(now.seq, entry.data);
+      this.#reports.carry(now.seq, entry.data.repeats ?? []);
+    }
+    if (before === undefined) this.#sources.add(now.incident);
   }
 
   /** Folds an entry of a log in which entries are missing. */
@@ -497,6 +559,7 @@ export class Projections {
     const { incident: id, version } = entry.data;
     if (before === undefined) return fold(before, entry);
     if (version > before.incident.version + 1) this.#incomplete.add(id);
+    if (entry.event === 'incident.carried' && this.#incomplete.delete(id)) return fold(undefined, entry);
     return this.#incomplete.has(id) ? foldOverGap(before, entry) : fold(before, entry);
   }
 

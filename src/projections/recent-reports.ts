@@ -5,7 +5,7 @@
  * The times are kept in memory, and written when the database is committed: a report costs nothing more than that.
  */
 import { CLASSES, type IncidentClass } from '../../machines/vocabulary.ts';
-import type { ArchivedData } from '../domain/entries.ts';
+import type { ArchivedData, RepeatNote } from '../domain/entries.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
 import {
   countedIn,
@@ -24,6 +24,9 @@ export interface Repeated {
   readonly time: number;
 }
 
+/** How many values an entry repeats that carries an incident over; most incidents have one. */
+const MOST_CARRIED = 16;
+
 /** Stands for all classes: the latest report of any. */
 const ANY = '';
 
@@ -32,6 +35,8 @@ export class RecentReports {
   readonly #write: Statement;
   readonly #note: Statement;
   readonly #find: Statement;
+  readonly #newest: Statement;
+  readonly #forget: Statement;
   readonly #changed = new Set<IncidentClass>();
   #times = new ReportTimes();
 
@@ -44,6 +49,9 @@ export class RecentReports {
       ON CONFLICT DO UPDATE SET incident = excluded.incident, seq = excluded.seq, time = excluded.time`);
     this.#find = database.prepare(`
       SELECT id, time FROM repeats JOIN incidents ON number = incident WHERE key = ? AND state <> 'resolved'`);
+    this.#newest = database.prepare(`
+      SELECT key, seq, time FROM repeats WHERE incident = ? ORDER BY seq DESC, key LIMIT ${MOST_CARRIED}`);
+    this.#forget = database.prepare('DELETE FROM repeats WHERE incident = ?');
     this.reload();
   }
 
@@ -72,6 +80,17 @@ export class RecentReports {
   find(key: string): Repeated | undefined {
     const row = this.#find.get(key);
     return row === undefined ? undefined : { incident: String(row.id), time: Number(row.time) };
+  }
+
+  /** The newest values that reports may repeat of an incident, as an entry that carries it over repeats them. */
+  newest(incident: number): readonly RepeatNote[] {
+    return this.#newest.all(incident).map(({ key, seq, time }) => [String(key), Number(seq), Number(time)]);
+  }
+
+  /** Takes what an entry repeats that carries the incident over: others are forgotten. */
+  carry(incident: number, repeats: readonly RepeatNote[]): void {
+    this.#forget.run(incident);
+    for (const [key, seq, time] of repeats) this.#note.run(key, incident, seq, time);
   }
 
   /** Forgets the reports of archived entries. */

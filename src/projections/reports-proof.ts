@@ -5,7 +5,7 @@
  */
 import { CLASSES } from '../../machines/vocabulary.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
-import type { ArchivedRange, StoredEntry } from '../domain/entries.ts';
+import type { ArchivedRange, EntryOf, StoredEntry } from '../domain/entries.ts';
 import { countedIn, isReport, MOST_REPORTS, type ReportEntry, ReportTimes } from '../domain/report-times.ts';
 import type { Database, Statement } from './database.ts';
 import type { Incidents } from './incidents.ts';
@@ -35,6 +35,7 @@ export class ReportsProof {
   /** Takes the next entry of the log. */
   take(entry: StoredEntry): void {
     if (entry.event === 'log.archived') this.#archived.push(...rangesOf(entry.data));
+    if (entry.event === 'incident.carried') this.#difference ??= this.#compareCarried(entry);
     if (isReport(entry)) {
       this.#times.take(countedIn(entry), entry.data.seq);
       if (entry.data.repeat !== undefined) this.#difference ??= this.#compare(entry, entry.data.repeat);
@@ -68,6 +69,15 @@ export class ReportsProof {
     if (noted < seq) return this.#incidents.has(incident) ? misnoted(seq) : undefined;
     if (this.#due.size < MOST_DUE) this.#due.set(noted, key);
     return undefined;
+  }
+
+  /** What is noted of values that were carried over belongs to the incident, unless a later entry has them. */
+  #compareCarried({ data: { incident, repeats = [] } }: EntryOf<'incident.carried'>): string | undefined {
+    const wrong = repeats.find(([key, seq]) => {
+      const row = this.#repeat.get(key);
+      return row !== undefined && Number(row.seq) === seq && row.id !== incident;
+    });
+    return wrong === undefined ? undefined : misnoted(wrong[1]);
   }
 
   /** Whether the latest reports of a class up to an entry are those that were counted here. */

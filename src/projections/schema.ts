@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 19;
+export const LAYOUT = 25;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -20,19 +20,34 @@ export const SCHEMA = `
     rank INTEGER NOT NULL,
     state TEXT NOT NULL,
     source TEXT NOT NULL,
+    -- Whose its dedup_key is: the principal that reported it, '' for the shared token.
+    owner TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
+    -- How far its recovery is, if it has one and is not resolved: 1 incomplete, 2 complete; else 0. And whether the
+    -- attestor is to be asked for it: 1 or 0.
+    recovery INTEGER NOT NULL,
+    attesting INTEGER NOT NULL,
     -- The version of the latest entry that decides something: see IncidentRecord.
     decisive INTEGER NOT NULL,
+    -- The entry that a rebuild begins it with: its report, or the latest that carried it over.
+    base INTEGER NOT NULL,
     dedup_key TEXT,
+    -- 0 for a real incident; for a drill 1 until it is over, then 2.
+    drill INTEGER NOT NULL,
     context TEXT NOT NULL,
     document TEXT NOT NULL
   );
   -- Every list is merged from stretches of one of these two: see incident-list.ts.
   CREATE INDEX incidents_by_kind ON incidents (state, class, rank, number);
   CREATE INDEX incidents_by_source ON incidents (source, state, class, rank, number);
-  CREATE INDEX incidents_unresolved_by_dedup_key ON incidents (dedup_key, class, source)
+  CREATE INDEX incidents_unresolved_by_dedup_key ON incidents (dedup_key, class, source, owner)
     WHERE dedup_key IS NOT NULL AND state <> 'resolved';
+  CREATE INDEX incidents_carried ON incidents (base) WHERE base <> number;
+
+  CREATE INDEX incidents_recovering ON incidents (recovery) WHERE recovery > 0;
+  CREATE INDEX incidents_attesting ON incidents (attesting) WHERE attesting > 0;
+  CREATE INDEX incidents_running_drills ON incidents (number) WHERE drill = 1;
 
   -- The words of each incident, by its number: see search.ts and search-words.ts.
   CREATE VIRTUAL TABLE search USING fts5(
@@ -56,6 +71,17 @@ export const SCHEMA = `
     PRIMARY KEY (incident, version)
   ) WITHOUT ROWID;
 
+  -- Entries about incidents that are not on record, until one carries such an incident over: only while a log is read
+  -- whose beginning is archived.
+  CREATE TABLE strays (
+    id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    PRIMARY KEY (id, version)
+  ) WITHOUT ROWID;
+
   -- The sources of the incidents on record, what they look like, and whether they were suspicious at first.
   CREATE TABLE sources (
     source TEXT PRIMARY KEY,
@@ -68,7 +94,9 @@ export const SCHEMA = `
   CREATE TABLE idempotency (
     key TEXT PRIMARY KEY,
     fingerprint TEXT NOT NULL,
-    incident INTEGER NOT NULL
+    incident INTEGER NOT NULL,
+    -- The entry that it was made by.
+    seq INTEGER NOT NULL
   ) WITHOUT ROWID;
 
   CREATE INDEX idempotency_by_incident ON idempotency (incident);
@@ -121,12 +149,25 @@ export const SCHEMA = `
     PRIMARY KEY (url, seq)
   ) WITHOUT ROWID;
 
+  -- When the clock has jumped: jump is JSON.
+  CREATE TABLE clock_jumps (
+    seq INTEGER PRIMARY KEY,
+    jump TEXT NOT NULL
+  );
+
   -- What was found wrong with the log, and whether it waits for an operator.
   CREATE TABLE findings (
     finding TEXT PRIMARY KEY,
     detail TEXT NOT NULL,
     found_at TEXT NOT NULL,
     open INTEGER NOT NULL
+  ) WITHOUT ROWID;
+
+  -- The guards: when each was heard last, and since when it is silent, as far as the log says (RFC 3339).
+  CREATE TABLE guards (
+    source TEXT PRIMARY KEY,
+    heard_at TEXT,
+    silent_since TEXT
   ) WITHOUT ROWID;
 
   -- One row when there was an access file.
@@ -138,8 +179,10 @@ export const SCHEMA = `
     class TEXT NOT NULL,
     severity TEXT NOT NULL,
     state TEXT NOT NULL,
+    -- 1 for drills, which the statistics leave out.
+    drill INTEGER NOT NULL,
     count INTEGER NOT NULL,
-    PRIMARY KEY (class, severity, state)
+    PRIMARY KEY (class, severity, state, drill)
   ) WITHOUT ROWID;
   CREATE TABLE entered (
     state TEXT PRIMARY KEY,
@@ -162,6 +205,18 @@ export const SCHEMA = `
   -- How many incidents that ever asked for containment have each status of it.
   CREATE TABLE containments (
     status TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+  ) WITHOUT ROWID;
+
+  -- How many unresolved incidents that need a recovery are at each stage of it.
+  CREATE TABLE recoveries (
+    stage TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+  ) WITHOUT ROWID;
+
+  -- How many incidents on record turned out to be what, as far as whoever resolved them has said so.
+  CREATE TABLE resolutions (
+    resolution TEXT PRIMARY KEY,
     count INTEGER NOT NULL
   ) WITHOUT ROWID;
 

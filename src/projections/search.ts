@@ -3,10 +3,10 @@
  * SQLite's FTS5.
  *
  * The index holds words and which incidents have them, nothing else: no texts, no positions. Beside its words an incident
- * has a mark for its severity and one for its class, so that a search within those skips all others. The marks begin with
- * characters for private use, which no searched word has.
+ * has a mark for its severity, one for its class, and one for its resolution when it has one, so that a search within
+ * those skips all others. The marks begin with characters for private use, which no searched word has.
  */
-import { CLASSES, type IncidentClass, type Severity } from '../../machines/vocabulary.ts';
+import { CLASSES, type IncidentClass, type Resolution, type Severity } from '../../machines/vocabulary.ts';
 import type { Database, Statement } from './database.ts';
 import type { Incident } from '../domain/incident.ts';
 import { indexedWords, type SearchWord } from './search-words.ts';
@@ -38,24 +38,37 @@ export class Search {
   }
 }
 
-const wordsOf = ({ id, source, description, latest_report, severity, class: ofClass }: Incident): string => {
+const wordsOf = ({
+  id,
+  source,
+  description,
+  latest_report,
+  severity,
+  class: ofClass,
+  resolution,
+}: Incident): string => {
   const latest = latest_report === undefined ? '' : latest_report.description;
-  return `${indexedWords(`${id} ${source} ${description} ${latest}`)} ${severityMark(severity)} ${classMark(ofClass)}`;
+  return `${indexedWords(`${id} ${source} ${description} ${latest}`)} ${severityMark(severity)} ${classMark(ofClass)}${
+    resolution === undefined ? '' : ` ${resolutionMark(resolution)}`
+  }`;
 };
 
-/** The query of FTS5 for words within a severity and classes, all of them when there are none. */
+/** The query of FTS5 for words within a severity, and within classes and resolutions unless none are given. */
 export function searchQuery(
   words: readonly SearchWord[],
   severity: Severity,
   classes: readonly IncidentClass[],
+  resolutions: readonly Resolution[] = [],
 ): string {
   const terms = words.map(({ text, isBeginning }) => `"${text}"${isBeginning ? ' *' : ''}`);
   terms.push(`"${severityMark(severity)}"`);
   if (classes.length > 0 && classes.length < CLASSES.length)
     terms.push(`(${classes.map((one) => `"${classMark(one)}"`).join(' OR ')})`);
+  if (resolutions.length > 0) terms.push(`(${resolutions.map((one) => `"${resolutionMark(one)}"`).join(' OR ')})`);
   return terms.join(' AND ');
 }
 
 const severityMark = (severity: Severity): string => `\uE000${severity}`;
 /** An underscore would separate words. */
 const classMark = (ofClass: IncidentClass): string => `\uE001${ofClass.replaceAll('_', '')}`;
+const resolutionMark = (resolution: Resolution): string => `\uE002${resolution.replaceAll('_', '')}`;

@@ -3,15 +3,18 @@ import {
   CLASSES,
   CONTAINMENT_STATUSES,
   type ContainmentStatus,
+  RESOLUTIONS,
   SEVERITIES,
   STATES,
   UNATTENDED_STATES,
   type IncidentClass,
+  type Resolution,
   type Severity,
   type State,
 } from '../../machines/vocabulary.ts';
 import type { Database, Statement } from './database.ts';
-import type { IncidentRecord } from '../domain/incident.ts';
+import type { Incident, IncidentRecord } from '../domain/incident.ts';
+import { RECOVERY_STAGES, type RecoveryStage, recoveryStage } from '../domain/recovery.ts';
 
 /** How many incidents of one kind there are. */
 export interface Kind {
@@ -34,6 +37,8 @@ export interface StatisticsReading {
    * How far containment is for the incidents on record that asked for it; of resolved ones, how far it was in the end.
    */
   readonly by_containment: Readonly<Record<ContainmentStatus, number>>;
+  /** How many of the resolved incidents on record turned out to be what, as far as that was said. */
+  readonly by_resolution: Readonly<Record<Resolution, number>>;
   readonly by_class: Readonly<Record<IncidentClass, number>>;
   readonly by_state: Readonly<Record<State, number>>;
   readonly by_severity: Readonly<Record<Severity, number>>;
@@ -55,13 +60,21 @@ export class Statistics {
   readonly #containments: Statement;
   readonly #moveContainment: Statement;
   readonly #dropContainment: Statement;
+  readonly #recoveries: Statement;
+  readonly #moveRecovery: Statement;
+  readonly #dropRecovery: Statement;
+  readonly #resolutions: Statement;
+  readonly #addResolution: Statement;
+  readonly #dropResolution: Statement;
 
   constructor(database: Database) {
-    this.#population = database.prepare('SELECT class, severity, state, count FROM population');
-    this.#one = database.prepare('SELECT count FROM population WHERE class = ? AND severity = ? AND state = ?');
+    this.#population = database.prepare('SELECT class, severity, state, count FROM population WHERE drill = 0');
+    this.#one = database.prepare(
+      'SELECT count FROM population WHERE class = ? AND severity = ? AND state = ? AND drill = ?',
+    );
     this.#entered = database.prepare('SELECT state, count FROM entered');
     this.#move = database.prepare(`
-      INSERT INTO population (class, severity, state, count) VALUES (?, ?, ?, ?)
+      INSERT INTO population (class, severity, state, drill, count) VALUES (?, ?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET count = count + excluded.count`);
     this.#dropEmpty = database.prepare('DELETE FROM population WHERE count = 0');
     this.#enter = database.prepare(
@@ -72,6 +85,23 @@ export class Statistics {
       'INSERT INTO containments (status, count) VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
     );
     this.#dropContainment = database.prepare('DELETE FROM containments WHERE status = ? AND count = 0');
+    this.#recoveries = database.prepare('SELECT stage, count FROM recoveries');
+    this.#moveRecovery = database.prepare(
+      'INSERT INTO recoveries (stage, count) VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
+    );
+    this.#dropRecovery = database.prepare('DELETE FROM recoveries WHERE stage = ? AND count = 0');
+    this.#resolutions = database.prepare('SELECT resolution, count FROM resolutions');
+    this.#addResolution = database.prepare(`
+      INSERT INTO resolutions (resolution, count) VALUES (?, ?)
+      ON CONFLICT DO UPDATE SET count = count + excluded.count`);
+    this.#dropResolution = database.prepare('DELETE FROM resolutions WHERE resolution = ? AND count = 0');
+  }
+
+  /** How many unresolved incidents that need a recovery are at each stage of it. */
+  recoveries(): Readonly<Record<RecoveryStage, number>> {
+    const counts = zeros(RECOVERY_STAGES);
+    for (const row of this.#recoveries.all()) counts[row.stage as RecoveryStage] = Number(row.count);
+    return counts;
   }
 
   /** The incidents by kind; kinds of which there are none are left out. */
@@ -84,9 +114,9 @@ export class Statistics {
     }));
   }
 
-  /** How many incidents of a kind are counted. */
-  count(ofClass: IncidentClass, severity: Severity, state: State): number {
-    return Number(this.#one.get(ofClass, severity, state)?.count ?? 0);
+  /** How many incidents, or drills, of a kind are counted. */
+  count(ofClass: IncidentClass, severity: Severity, state: State, drills = false): number {
+    return Number(this.#one.get(ofClass, severity, state, Number(drills))?.count ?? 0);
   }
 
   read(): StatisticsReading {
@@ -109,12 +139,15 @@ export class Statistics {
     for (const row of this.#entered.all()) entered[row.state as State] = Number(row.count);
     const by_containment = zeros(CONTAINMENT_STATUSES);
     for (const row of this.#containments.all()) by_containment[row.status as ContainmentStatus] = Number(row.count);
+    const by_resolution = zeros(RESOLUTIONS);
+    for (const row of this.#resolutions.all()) by_resolution[row.resolution as Resolution] = Number(row.count);
     return {
       total_incidents,
       open_incidents,
       contained_count: entered.contained,
       resolved_count: entered.resolved,
       by_containment,
+      by_resolution,
       by_class,
       by_state,
       by_severity,
@@ -126,7 +159,8 @@ export class Statistics {
   add(tally: Tally): void {
     let decreased = false;
     for (const [kind, count] of tally.moved) {
-      if (count !== 0) this.#move.run(...(kind.split(' ') as [string, string, string]), count);
+      const [ofClass, severity, state, drill] = kind.split(' ') as [string, string, string, string];
+      if (count !== 0) this.#move.run(ofClass, severity, state, Number(drill), count);
       decreased ||= count < 0;
     }
     // Which rows there are must not depend on how the entries were batched.
@@ -136,43 +170,68 @@ export class Statistics {
       if (count !== 0) this.#moveContainment.run(status, count);
       if (count < 0) this.#dropContainment.run(status);
     }
+    for (const [stage, count] of tally.recoveries) {
+      if (count !== 0) this.#moveRecovery.run(stage, count);
+      if (count < 0) this.#dropRecovery.run(stage);
+    }
+    for (const [resolution, count] of tally.resolutions) {
+      if (count !== 0) this.#addResolution.run(resolution, count);
+      if (count < 0) this.#dropResolution.run(resolution);
+    }
   }
 }
 
 /** What a batch of entries changes in the statistics: counted first, so that each number is written once. */
 export class Tally {
-  /** By class, severity and state, with a space between. */
+  /** By class, severity, state, and 1 for drills or 0, with a space between. */
   readonly moved = new Map<string, number>();
   readonly entered = new Map<State, number>();
   readonly containments = new Map<ContainmentStatus, number>();
+  readonly recoveries = new Map<RecoveryStage, number>();
+  readonly resolutions = new Map<Resolution, number>();
 
   clear(): void {
     this.moved.clear();
     this.entered.clear();
     this.containments.clear();
+    this.recoveries.clear();
+    this.resolutions.clear();
   }
 
   /** Counts what an entry has changed of a record. */
   follow({ incident }: IncidentRecord, before: IncidentRecord | undefined): void {
     const { class: ofClass, severity, state } = incident;
     const known = before?.incident;
+    const drill = incident.drill === true ? 1 : 0;
     if (known === undefined || known.state !== state || known.severity !== severity) {
-      if (known !== undefined) increase(this.moved, `${ofClass} ${known.severity} ${known.state}`, -1);
-      increase(this.moved, `${ofClass} ${severity} ${state}`, 1);
+      if (known !== undefined) increase(this.moved, `${ofClass} ${known.severity} ${known.state} ${drill}`, -1);
+      increase(this.moved, `${ofClass} ${severity} ${state} ${drill}`, 1);
     }
+    // Drills are listed, and count nowhere else.
+    if (drill === 1) return;
     const [was, is] = [known?.containment?.status, incident.containment?.status];
     if (was !== is) {
       if (was !== undefined) increase(this.containments, was, -1);
       if (is !== undefined) increase(this.containments, is, 1);
     }
+    if (incident.recovery !== undefined) this.#followRecovery(incident, known);
     // Counted by the fields that stay, as for archived incidents: an incident may enter a state again.
     if (incident.contained_at !== undefined && known?.contained_at === undefined)
       increase(this.entered, 'contained', 1);
-    if (known === undefined) return;
-    if (incident.acknowledged_at !== undefined && known.acknowledged_at === undefined) {
+    if (incident.acknowledged_at !== undefined && known?.acknowledged_at === undefined) {
       increase(this.entered, 'acknowledged', 1);
     }
-    if (incident.resolved_at !== undefined && known.resolved_at === undefined) increase(this.entered, 'resolved', 1);
+    if (incident.resolved_at !== undefined && known?.resolved_at === undefined) increase(this.entered, 'resolved', 1);
+    if (incident.resolution === known?.resolution) return;
+    if (known?.resolution !== undefined) increase(this.resolutions, known.resolution, -1);
+    if (incident.resolution !== undefined) increase(this.resolutions, incident.resolution, 1);
+  }
+
+  #followRecovery(incident: Incident, known: Incident | undefined): void {
+    const [was, is] = [known && recoveryStage(known), recoveryStage(incident)];
+    if (was === is) return;
+    if (was !== undefined) increase(this.recoveries, was, -1);
+    if (is !== undefined) increase(this.recoveries, is, 1);
   }
 }
 

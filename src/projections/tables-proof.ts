@@ -1,8 +1,12 @@
-/** Proves the small tables: that no finding is hidden, and no webhook is said to have taken more than it has. */
+/**
+ * Proves the small tables: that no finding is hidden, no webhook is said to have taken more than it has, and no guard is
+ * said to be heard that is silent.
+ */
 import { DatabaseSync } from 'node:sqlite';
 import { isDeepStrictEqual } from 'node:util';
-import type { StoredEntry, UntakenEntries } from '../domain/entries.ts';
+import type { GuardOnRecord, StoredEntry, UntakenEntries } from '../domain/entries.ts';
 import { MOST_FINDINGS } from './findings.ts';
+import { MOST_GUARDS } from './guards.ts';
 import { SCHEMA } from './schema.ts';
 import { MOST_LISTED, Webhooks } from './webhooks.ts';
 
@@ -14,6 +18,8 @@ export interface SmallTables {
   readonly notified: Readonly<Record<string, number>>;
   /** What they have not taken up to there; undefined when they have taken all. */
   readonly untaken: UntakenEntries | undefined;
+  /** The guards; with more than an entry about the archive repeats, some of them. */
+  readonly guards: readonly GuardOnRecord[];
   /** Whether there was an access file. */
   readonly hadAccessFile: boolean;
   /** Whether there were too many to give all. */
@@ -38,6 +44,8 @@ export class TablesProof {
   readonly #open = new Map<string, boolean>();
   readonly #notified = new Map<string, number>();
   #untaken: Webhooks | undefined;
+  /** The guards, and whether each is silent. */
+  readonly #guards = new Map<string, boolean>();
   #hadAccessFile = false;
   /** Whether an archived part of the log had more findings than it could repeat. */
   #isCut = false;
@@ -63,11 +71,18 @@ export class TablesProof {
         this.#moveTo(data.url, 0);
         this.#webhooks?.follow(entry);
         break;
+      case 'guard.heard':
+      case 'guard.silent':
+        this.#guards.set(data.source, event === 'guard.silent');
+        break;
       case 'access.loaded':
         this.#hadAccessFile ||= data.source === 'file';
         break;
       case 'log.archived':
         this.#hadAccessFile ||= data.access_file === true;
+        for (const { source, silent_since } of data.guards ?? []) {
+          if (!this.#guards.has(source)) this.#guards.set(source, silent_since !== null);
+        }
         for (const { finding, open } of data.findings ?? []) {
           if (!this.#open.has(finding)) this.#open.set(finding, open);
         }
@@ -80,7 +95,7 @@ export class TablesProof {
   }
 
   /** How the tables differ from what the entries make of them. */
-  difference({ open, notified, untaken, hadAccessFile, isCut }: SmallTables): string | undefined {
+  difference({ open, notified, untaken, guards, hadAccessFile, isCut }: SmallTables): string | undefined {
     if (hadAccessFile !== this.#hadAccessFile) return 'it differs whether there was an access file';
     if (this.#isFull || isCut) return undefined;
     const expected = [...this.#open].flatMap(([finding, isOpen]) => (isOpen ? [finding] : []));
@@ -88,6 +103,10 @@ export class TablesProof {
     if (!isDeepStrictEqual({ ...notified }, Object.fromEntries(this.#notified))) {
       return 'the webhooks have taken another part of the log';
     }
+    if (guards.some(({ source, silent_since }) => this.#guards.get(source) !== (silent_since !== null))) {
+      return 'the guards are not as the log says';
+    }
+    if (guards.length < Math.min(this.#guards.size, MOST_GUARDS)) return 'guards are missing';
     return this.#isSameUntaken(untaken) ? undefined : 'the webhooks have not taken other entries';
   }
 
@@ -111,6 +130,6 @@ export class TablesProof {
   }
 
   get #isFull(): boolean {
-    return this.#isCut || this.#open.size + this.#notified.size > MOST;
+    return this.#isCut || this.#open.size + this.#notified.size + this.#guards.size > MOST;
   }
 }

@@ -17,12 +17,13 @@ export class ChartPath {
   readonly #actor: Actor<AnyStateMachine>;
   readonly #taken = new Set<string>();
 
-  /** Begins in the initial state for this input. */
-  constructor(machine: AnyStateMachine, input: unknown) {
+  /** Begins in the initial state for this input, or in a later one. */
+  constructor(machine: AnyStateMachine, input: unknown, snapshot?: AnyMachineSnapshot) {
     this.#machine = machine;
     this.#ids = transitionIds(machine);
     this.#actor = createActor(machine, {
       input,
+      ...(snapshot && { snapshot }),
       inspect: (step) => {
         if (step.type !== '@xstate.microstep') return;
         for (const id of this.#idsOf(step._transitions)) this.#taken.add(id);

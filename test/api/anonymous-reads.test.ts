@@ -141,7 +141,7 @@ describe('the words of a service', () => {
       entry_hash: 'a'.repeat(64),
       algorithm: 'sha256',
     };
-    const line = shownLine(Buffer.from(JSON.stringify(entry)), false).toString();
+    const line = shownLine(Buffer.from(JSON.stringify(entry)), { words: false, evidence: true }).toString();
     const verdict = await verifyRange([{ entry: readEntry(line), line }]);
     expect(verdict).to.deep.equal({ first: 1, last: 1, proves: 'linkage', isWithheld: true });
   });
@@ -183,7 +183,7 @@ describe('the key of a request', () => {
   for (const trusted of [true, false]) {
     it(`is not shown of an old entry ${trusted ? 'with' : 'without'} the token`, () => {
       const line = `{"timestamp":"2026-11-22T07:12:00.000Z","event":"incident.reported","data":{"seq":1,"report":{"evidence":{"idempotency":{"key":"kept"}}},"idempotency":{"key":"${KEY}","fingerprint":"f"}},"prev_hash":"","entry_hash":"h","algorithm":"hmac-sha256"}`;
-      const shown = JSON.parse(shownLine(Buffer.from(line), trusted).toString());
+      const shown = JSON.parse(shownLine(Buffer.from(line), { words: trusted, evidence: true }).toString());
       expect(shown.data).to.deep.equal({
         seq: 1,
         report: { evidence: { idempotency: { key: 'kept' } } },

@@ -41,7 +41,8 @@ const hash = chainHash(Buffer.from('0123456789abcdef0123456789abcdef'));
 const draft = draftOf('INC-20261122-4f2a9c01d3e8');
 const { entry, line } = chainEntry(draft, EMPTY_HEAD, hash);
 const text = JSON.stringify(REPORT);
-const contained = snapshotOf('contained', { ...rule, occurrences: 1, standings: {} });
+const { auto_contain, actions } = rule;
+const contained = snapshotOf('contained', { auto_contain, actions, occurrences: 1, standings: {} });
 
 const directory = mkdtempSync(join(tmpdir(), 'incident-recorder-bench-'));
 const projections = new Projections(join(directory, 'audit.sqlite'));

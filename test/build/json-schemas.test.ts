@@ -53,7 +53,7 @@ const time = mostly(fc.constantFrom('500ms', '5s', '2m'));
 
 const target = someOf({
   engage: endpoint,
-  release: endpoint,
+  release: fc.oneof(endpoint, mostly(fc.constant('manual'))),
   broker: someOf({ requests: path, results: path, action: fc.constant('freeze') }),
   token_path: path,
   prove: mostly(fc.boolean()),

@@ -37,6 +37,50 @@ describe('incident-recorder access', () => {
     expect(checked.stderr).to.include('give people tokens of their own');
   });
 
+  it('says whose token it is, and which role is missing', async () => {
+    const home = new ServiceHome(directory());
+    const options = ['--role', 'reporter', '--source', 'canary', '--class', 'any', '--file', home.access];
+    const { stdout: token } = await run(['access', 'new', 'canary', ...options]);
+    const file = join(home.directory, 'token-of-canary');
+    writeFileSync(file, token, { mode: 0o600 });
+    const service = await start(home, { env: { READ_EVIDENCE: 'restricted' } });
+    const at = ['--url', `http://127.0.0.1:${service.port}`, '--token-file'];
+    const whoami = await run(['access', 'whoami', ...at, file]);
+    expect(whoami.stdout.split('\n')).to.deep.equal(['canary', 'roles    reporter', 'sources  canary', '']);
+    expect(JSON.parse((await run(['access', 'whoami', '--json', ...at, file])).stdout)).to.deep.equal({
+      principal: 'canary',
+      roles: ['reporter'],
+      shared: false,
+      sources: ['canary'],
+    });
+    const shared = await run(['access', 'whoami', ...at, home.token]);
+    expect(shared.stdout).to.include('service-token, a token that several share').and.to.include('roles    reader');
+
+    const given = ['--class', 'prompt_injection', '--description', 'd', '--evidence', '{"a":"evidence-7f3a"}'];
+    const reported = await run(['report', '--json', '--source', 'canary', ...given, ...at, file]);
+    const { id } = JSON.parse(reported.stdout) as { readonly id: string };
+    const refused = await run(['ack', id, ...at, file]);
+    expect(refused.status).to.equal(1);
+    expect(refused.stderr).to.include(
+      'this needs the role operator, and canary is reporter; give a token with that role',
+    );
+    const elsewhere = await run(['report', '--source', 'other', ...given, ...at, file]);
+    expect(elsewhere.stderr).to.include('canary is bound to the sources canary, not other');
+    expect(elsewhere.stderr).to.not.include('give a token with that role');
+
+    const shown = await run(['show', id, ...at, file]);
+    expect(shown.stdout)
+      .to.include('evidence     restricted: give a token with the role auditor, operator or recovery')
+      .and.to.match(/^reported by +canary$/m)
+      .and.to.match(/incident\.reported .* by canary as reporter$/m);
+    expect(shown.stdout).to.not.include('evidence-7f3a');
+    expect((await run(['show', id, ...at, home.token])).stdout).to.include('evidence-7f3a');
+    await run(['ack', id, '--by', 'ada', ...at, home.token]);
+    expect((await run(['show', id, ...at, file])).stdout).to.match(
+      /incident\.acknowledged .* by ada \(claimed\) as operator$/m,
+    );
+  });
+
   it('names every fault of a file', async () => {
     const file = join(directory(), 'access.yaml');
     writeFileSync(file, 'version: 1\nprincipals:\n  ada: { roles: [boss], token_path: here }\n');

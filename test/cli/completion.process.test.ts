@@ -19,7 +19,7 @@ describe('completion', () => {
   };
 
   it('offers subcommands, options and their values', async () => {
-    expect(await offers('re')).to.deep.equal(['report', 'resolve']);
+    expect(await offers('re')).to.deep.equal(['report', 'resolve', 'recovery', 'restore']);
     expect(await offers(''))
       .to.include.members(['list', 'watch'])
       .and.not.include('complete');
@@ -90,7 +90,8 @@ describe('completion', () => {
         words=(incident-recorder policy check ''); CURRENT=4; _incident_recorder`;
       expect(await inShell('zsh', script)).to.equal(
         'compdef _incident_recorder incident-recorder\n' +
-          'report:report an incident\nresolve:resolve incidents, which ends their containment\nfiles\n',
+          'report:report an incident\nresolve:resolve incidents, which ends their containment\n' +
+          'recovery:do what is needed before an incident may be resolved\nrestore:put a backup of the audit log back\nfiles\n',
       );
     });
   });
@@ -102,7 +103,8 @@ describe('completion', () => {
       const script = `source $argv[2]; complete -C 'incident-recorder re'; complete -C 'incident-recorder list --state o'
         complete -C 'incident-recorder policy check pack' | string match -r 'package.json'`;
       expect(await inShell('fish', script)).to.equal(
-        'report\treport an incident\nresolve\tresolve incidents, which ends their containment\nopen\npackage.json\n',
+        'report\treport an incident\nresolve\tresolve incidents, which ends their containment\n' +
+          'recovery\tdo what is needed before an incident may be resolved\nrestore\tput a backup of the audit log back\nopen\npackage.json\n',
       );
     });
   });

@@ -129,7 +129,7 @@ describe('incident-recorder', () => {
       expect(stdout).to.match(/^freeze_agent +recorded +0/m);
       expect(stdout).to.match(/^● contained .*\n▶ acknowledged .*\n(?: {4}\w+ → \w+\n)* {4}resolve → resolved\n/m);
       expect(stdout).to.match(/^○ resolved$/m);
-      expect(stdout).to.match(/incident\.acknowledged +acknowledged +by ada · seen$/m);
+      expect(stdout).to.match(/incident\.acknowledged +acknowledged +by ada \(claimed\) as operator · seen$/m);
       const [{ incident, transitions, history }] = await json('show', id);
       expect(incident).to.include({ id, state: 'acknowledged' });
       expect(transitions).to.be.an('array');
@@ -290,6 +290,16 @@ describe('incident-recorder', () => {
       const { stdout, stderr } = await recorder(['policy', 'whatif', path]);
       expect(stdout).to.include(`${decided}  prompt_injection  high → low\n`);
       expect(stderr).to.match(/^\d+ of \d+ incidents would have gone another way\n$/);
+      const recovering = edited(/(prompt_injection:\n)/, '$1    recovery: { acknowledge: true }\n');
+      const [asked] = (await json('policy', 'whatif', recovering)).filter(({ id }) => id === decided);
+      expect(asked).to.have.nested.property('would_be.recovery').that.deep.equals(['acknowledge']);
+      expect(asked).to.not.have.nested.property('was.recovery');
+      expect((await recorder(['policy', 'whatif', recovering])).stdout).to.include(
+        `${decided}  prompt_injection  no recovery → recovery: acknowledge\n`,
+      );
+      expect((await recorder(['policy', 'diff', recovering])).stdout).to.match(
+        /^rules\.prompt_injection\.recovery +- +\{"acknowledge":true\}$/m,
+      );
       const open = edited(/(prompt_injection:\n.*auto_contain: ).*/, '$1false');
       expect((await recorder(['policy', 'whatif', open])).stdout).to.include(
         `${decided}  prompt_injection  contained (freeze_agent, log_alert) → open\n`,

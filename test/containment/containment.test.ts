@@ -209,6 +209,51 @@ describe('containment, carried out by a running service', () => {
     });
   });
 
+  it('is carried out already where its service gives an answer that the policy takes for that', async () => {
+    const registry = await listen(0, answering(404, 'model not found'));
+    say(
+      `targets: { quarantine_model: { engage: { url: "${registry.url('/')}", action: quarantine }, done_when: [404] } }\n`,
+    );
+    const service = await begin();
+    const { id } = (await service.report({ ...mismatch, evidence: { model_name: 'a' } })).json;
+    await untilStatus(service, id, 'confirmed');
+    const { containment, containment_results: results } = await incident(service, id);
+    expect(containment.actions[0].receipt).to.deep.equal({ by: 'answer', status: 404 });
+    const { confirmed_at: completed_at } = containment.actions[0];
+    expect(results).to.deep.equal([{ action: 'quarantine_model', success: true, completed_at }]);
+  });
+
+  it('is released by hand where the policy says so: nothing is sent, and nothing is overdue', async () => {
+    const agent = await listen();
+    say(
+      `overdue_after: 1s\ntargets: { freeze_agent: { engage: { url: "${agent.url('/')}", action: freeze }, release: manual } }\n`,
+    );
+    const service = await begin();
+    const { id } = (await service.report(burst)).json;
+    await untilStatus(service, id, 'confirmed');
+    const posture = async () => (await service.get('/api/v1/containment/freeze_agent')).json;
+    expect(await posture()).to.not.have.property('to_do');
+    expect((await service.post('/api/v1/incidents/resolve', { id })).status).to.equal(200);
+    await new Promise((resolve) => setTimeout(resolve, 3500));
+    const waiting = await posture();
+    expect(waiting).to.include({ engaged: false, to_do: 'release by hand', via: 'manual' });
+    expect(waiting).to.have.nested.include({ 'asked.directive': 'release', 'not_known.overdue': 0 });
+    expect(waiting.delivery).to.include({ status: 'recorded', via: 'manual', attempts: 0 });
+    expect(waiting.delivery).to.not.have.property('last_error');
+    expect(agent.received).to.have.length(1);
+    expect(readFileSync(home.log, 'utf8')).to.not.include('alert.raised');
+    const { json } = await service.get('/health');
+    expect(json.warnings.filter((warning: string) => warning.includes('freeze_agent'))).to.deep.equal([]);
+    expect(json.containment.overdue).to.deep.equal([]);
+    const released = await service.post('/api/v1/containment/confirm', {
+      action: 'freeze_agent',
+      directive: 'release',
+    });
+    expect(released.json).to.include({ confirmed: 1 });
+    expect(await posture()).to.not.have.property('to_do');
+    expect((await posture()).carried_out).to.include({ by: 'confirmation' });
+  });
+
   describe('that nobody confirms', () => {
     const health = async (service: LocalService) => (await service.get('/health')).json;
     const warned = async (service: LocalService): Promise<string> => (await health(service)).warnings.join('\n');

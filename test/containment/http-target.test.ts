@@ -12,8 +12,8 @@ import { parseTargetUrl } from '../../src/policy/target-url.ts';
 import { answering, dyingInMidAnswer, hanging, listeningTargets, Target } from '../support/target.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
-const answer = (status: number, body = '', headers = {}, final?: readonly number[]) =>
-  judge({ status, body, headers, denies: false }, final);
+const answer = (status: number, body = '', headers = {}, final?: readonly number[], doneWhen?: readonly number[]) =>
+  judge({ status, body, headers, denies: false }, final, doneWhen);
 
 describe('an answer of a service', () => {
   for (const status of [200, 201, 202, 204, 299]) {
@@ -40,6 +40,14 @@ describe('an answer of a service', () => {
     expect(answer(400, '', {}, [404])).to.have.property('kind', 'missed');
     expect(answer(400, '', {}, [])).to.have.property('kind', 'missed');
     expect(answer(200, '', {}, [200])).to.have.property('kind', 'done');
+  });
+
+  it('says that it is carried out already where the policy says so, also where others take it for a failure', () => {
+    for (const status of [404, 400]) {
+      const receipt = { by: 'answer', status, body: 'model not found' };
+      expect(answer(status, 'model not found', {}, undefined, [404, 400])).to.deep.equal({ kind: 'done', receipt });
+    }
+    expect(answer(409, '', {}, undefined, [404])).to.have.property('kind', 'missed');
   });
 
   for (const [header, pause] of [

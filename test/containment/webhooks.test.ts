@@ -335,7 +335,7 @@ describe('webhooks', () => {
     let notify = [webhook('/first')];
     const notifier = new Notifier({
       log,
-      current: () => ({ takenBy: () => undefined, skippedFor: () => undefined }),
+      current: () => ({ takenBy: () => undefined, skippedFor: () => undefined, document: () => undefined }),
       shown: { countSkipped: () => 0 },
       notify: () => notify,
       clock: new FixedClock(),

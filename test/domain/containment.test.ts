@@ -4,6 +4,7 @@ import { containmentStatus } from '../../machines/incident.ts';
 import { CLASSES, type ContainmentAction, type Rule } from '../../machines/vocabulary.ts';
 import { MINUTE } from '../../src/clock.ts';
 import { decide, decideReport, type Message } from '../../src/domain/decide-incident.ts';
+import { isSettled } from '../../src/domain/containment-results.ts';
 import { type DeliveryNews, type DeliveryRecord, newDelivery, standingOf, waitOf } from '../../src/domain/delivery.ts';
 import type { IncidentDraft, IncidentEntry } from '../../src/domain/entries.ts';
 import { decidedEffect, effectOf, fold, type IncidentRecord } from '../../src/domain/incident.ts';
@@ -122,6 +123,25 @@ describe('the containment of an incident, whatever happens to it', () => {
     });
   });
 
+  it('has a result for each action whose outcome is known, and for no other', () => {
+    always(({ record, entries }) => {
+      const { containment, containment_results: results = [], state } = record!.incident;
+      const actions = containment?.actions ?? [];
+      if (state !== 'resolved') {
+        const known = actions.filter((one) => isSettled(one)).map(({ action }) => action);
+        expect(results.map(({ action }) => action)).to.deep.equal(known);
+      }
+      for (const { action, success, error, completed_at } of results) {
+        const { status, confirmed_at } = actions.find((one) => one.action === action)!;
+        if (status !== 'superseded') expect(success, status).to.equal(status === 'confirmed');
+        expect(error === undefined).to.equal(success);
+        if (success) expect(completed_at).to.equal(confirmed_at);
+        expect(entries.map(({ timestamp }) => timestamp)).to.include(completed_at);
+      }
+      expect('containment_results' in record!.incident).to.equal(results.length > 0);
+    });
+  });
+
   it('is overdue only while it waits, and each delivery says which entry asked for it, and when', () => {
     always(({ record, entries }) => {
       for (const { status, overdue_at, asked_at, asked_seq } of record!.incident.containment?.actions ?? []) {
@@ -142,6 +162,61 @@ describe('the containment of an incident, whatever happens to it', () => {
       expect(containment?.actions.map(({ action }) => action)).to.deep.equal(containment_actions);
       known = now;
     });
+  });
+});
+
+describe('the results of containment', () => {
+  const frozen = { ...rule, auto_contain: true, actions: ['freeze_agent'] } as const;
+  const start = (): Replayed => opened({ class: CLASSES[0], source: 's', description: 'd' }, frozen);
+  const sendNews = (replayed: Replayed, one: DeliveryNews): void =>
+    replayed.send({ type: 'deliver', action: 'freeze_agent', directive: 'engage', news: one });
+  const results = ({ record }: Replayed) => record?.incident.containment_results;
+  const confirmed = { type: 'confirmed', attempted: true, receipt: { by: 'answer', status: 200 } } as const;
+
+  it('are not there while nothing is known, also after attempts without success', () => {
+    const replayed = start();
+    expect(results(replayed)).to.equal(undefined);
+    sendNews(replayed, { type: 'missed', error: 'no answer', wait: 1000 });
+    expect(results(replayed)).to.equal(undefined);
+  });
+
+  it('say success and when, once it is confirmed', () => {
+    const replayed = start();
+    sendNews(replayed, confirmed);
+    const success = [{ action: 'freeze_agent', success: true, completed_at: replayed.now }];
+    expect(results(replayed)).to.deep.equal(success);
+    for (const type of ['acknowledge', 'resolve'] as const) replayed.send({ type });
+    expect(results(replayed)).to.deep.equal(success);
+  });
+
+  it('say why it failed, and nothing once it is tried again', () => {
+    const replayed = start();
+    sendNews(replayed, { type: 'refused', error: 'answered 400' });
+    const failure = { action: 'freeze_agent', success: false, error: 'answered 400', completed_at: replayed.now };
+    expect(results(replayed)).to.deep.equal([failure]);
+    sendNews(replayed, { type: 'retried', via: 'push' });
+    expect(replayed.record?.incident).to.not.have.property('containment_results');
+  });
+
+  it('are no success any more once it is lost', () => {
+    const replayed = start();
+    sendNews(replayed, confirmed);
+    sendNews(replayed, { type: 'lost', reason: 'silent' });
+    const [result] = results(replayed) ?? [];
+    expect(result).to.deep.equal({
+      action: 'freeze_agent',
+      success: false,
+      error: 'lost: silent',
+      completed_at: replayed.now,
+    });
+  });
+
+  it('keep a failure when the incident is resolved', () => {
+    const replayed = start();
+    sendNews(replayed, { type: 'refused', error: 'answered 400' });
+    const before = results(replayed);
+    replayed.send({ type: 'resolve' });
+    expect(results(replayed)).to.deep.equal(before);
   });
 });
 

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import type { Rule } from '../../machines/vocabulary.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/clock.ts';
-import type { Report } from '../../src/domain/entries.ts';
+import type { Caller } from '../../src/domain/caller.ts';
+import type { Idempotency, Report } from '../../src/domain/entries.ts';
 import type { Incident } from '../../src/domain/incident.ts';
 import { RecorderError } from '../../src/errors.ts';
 import { parsed, Recording } from '../support/recording.ts';
@@ -47,6 +48,61 @@ describe('a reporter', () => {
       .map((line) => JSON.parse(line));
   const alerts = (): unknown[] =>
     entries().flatMap(({ event, data }) => (event === 'alert.raised' ? [data.reason] : []));
+
+  describe('with a token of its own', () => {
+    const canary: Caller = { principal: 'canary', role: 'reporter', by: 'canary' };
+    const other: Caller = { principal: 'other', role: 'reporter', by: 'other' };
+    const shared: Caller = { principal: 'service-token', role: 'reporter' };
+    const ALL = [canary, other, shared];
+    const send = (given: Report, caller: Caller | undefined, idempotency?: Idempotency) =>
+      recording.recorder.report(given, idempotency, 0, caller);
+
+    it('uses dedup_key for itself: nobody else reports an occurrence of its incident', async () => {
+      const same = { ...report, dedup_key: 'k' };
+      const first = await Promise.all(ALL.map((caller) => send(same, caller)));
+      expect(first.map(({ change }) => change)).to.deep.equal(['created', 'created', 'created']);
+      await reopen();
+      const again = await Promise.all(ALL.map((caller) => send(same, caller)));
+      expect(again.map(({ change }) => change)).to.deep.equal(['recurred', 'recurred', 'recurred']);
+      expect(again.map(({ incident }) => incident.id)).to.deep.equal(first.map(({ incident }) => incident.id));
+      expect(again.map(({ incident }) => parsed(incident).reported_by)).to.deep.equal(ALL.map((one) => one.principal));
+    });
+
+    it('uses an idempotency key for itself', async () => {
+      const first = await Promise.all(ALL.map((caller) => send(report, caller, key)));
+      expect(first.map(({ change }) => change)).to.deep.equal(['created', 'created', 'created']);
+      await reopen();
+      const different = await send(report, { ...other, principal: 'third' }, { ...key, fingerprint: '0'.repeat(64) });
+      expect(different.change).to.equal('created');
+      const again = await Promise.all(ALL.map((caller) => send(report, caller, key)));
+      expect(again.map(({ change, incident }) => [change, incident.id])).to.deep.equal(
+        first.map(({ incident }) => ['replayed', incident.id]),
+      );
+    });
+
+    it('does not meet what is on record without a principal, and the shared token does', async () => {
+      const same = { ...report, dedup_key: 'k' };
+      const { incident: old } = await send(same, undefined, key);
+      expect(parsed(old).reported_by).to.equal(undefined);
+      await reopen();
+      expect((await send(same, canary, key)).change).to.equal('created');
+      expect(await send(same, shared)).to.have.nested.property('incident.id', old.id);
+      expect((await send(same, shared, key)).change).to.equal('replayed');
+    });
+
+    it('has its own bursts', async () => {
+      await reopen({ burst: { reports: 3, within: MINUTE } });
+      for (const caller of [canary, other]) for (let n = 0; n < 3; n++) await send(report, caller);
+      await reopen();
+      const [of, ofOther] = [await send(report, canary), await send(report, other)];
+      expect([of.change, ofOther.change]).to.deep.equal(['recurred', 'recurred']);
+      expect([parsed(of.incident).reported_by, parsed(ofOther.incident).reported_by]).to.deep.equal([
+        'canary',
+        'other',
+      ]);
+      expect((await send(report, shared)).change).to.equal('created');
+    });
+  });
 
   describe('with an idempotency key', () => {
     it('uses it for itself: another source may use the same', async () => {

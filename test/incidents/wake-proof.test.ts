@@ -63,6 +63,7 @@ describe('given a database that was edited while the service was stopped, and is
     ['its snapshot is another', (_home, id) => `UPDATE incidents SET context = '{}' WHERE id = '${id}'`],
     ['it is no JSON', (_home, id) => `UPDATE incidents SET document = '{' WHERE id = '${id}'`],
     ['it is listed under another key', (_home, id) => `UPDATE incidents SET dedup_key = 'x' WHERE id = '${id}'`],
+    ['its key is that of another principal', (_home, id) => `UPDATE incidents SET owner = 'x' WHERE id = '${id}'`],
     ['it is less severe', (_home, id) => `UPDATE incidents SET rank = 3 WHERE id = '${id}'`],
     ['it holds nothing', () => `DELETE FROM deliveries`],
     ['it is as it was before its last entry, which is hidden', hide],

@@ -2,9 +2,15 @@ import { expect } from 'chai';
 import { createActor } from 'xstate';
 import { adjacencyMapToArray, getAdjacencyMap, getShortestPaths } from 'xstate/graph';
 import { COMMANDS } from '../../machines/commands.ts';
-import { containmentStatus, type IncidentEvent, incidentMachine } from '../../machines/incident.ts';
+import {
+  type ChartRule,
+  containmentStatus,
+  type IncidentEvent,
+  incidentMachine,
+  RECOVERY_EVENTS,
+} from '../../machines/incident.ts';
 import { decide, stateOf } from '../../machines/decision.ts';
-import { type Rule, STATES, type State } from '../../machines/vocabulary.ts';
+import { STATES, type State } from '../../machines/vocabulary.ts';
 import { EDGES, targetOf } from './support/edges.ts';
 
 const MOVES: IncidentEvent[] = [...COMMANDS, 'recur' as const].map((type) => ({ type }));
@@ -19,21 +25,24 @@ const RECURRENCES: IncidentEvent[] = [
   { type: 'recur', rule: RULE },
   { type: 'recur', rule: RULE, attention: true },
 ];
-const EVENTS: IncidentEvent[] = [...MOVES, ...RECURRENCES, ...DELIVERIES];
+const RECOVERING: IncidentEvent[] = RECOVERY_EVENTS.map((type) => ({ type }));
+const EVENTS: IncidentEvent[] = [...MOVES, ...RECURRENCES, ...DELIVERIES, ...RECOVERING];
 
-const explore = (rule: Pick<Rule, 'auto_contain' | 'actions'>) => ({
+const explore = (rule: ChartRule) => ({
   input: rule,
   events: EVENTS,
   filterEvents: (snapshot: { can: (event: IncidentEvent) => boolean }, event: IncidentEvent) => snapshot.can(event),
-  serializeState: ({ value, context }: { value: unknown; context: { standings: unknown } }) =>
-    JSON.stringify([value, context.standings]),
-  limit: 1000,
+  serializeState: ({ value, context }: { value: unknown; context: { standings: unknown; recovery?: unknown } }) =>
+    JSON.stringify([value, context.standings, context.recovery]),
+  limit: 100_000,
 });
 
 const byHand = { auto_contain: false, actions: ['freeze_agent', 'log_alert'] } as const;
 const automatic = { auto_contain: true, actions: ['freeze_agent', 'log_alert'] } as const;
 
-const decideFrom = (rule: Pick<Rule, 'auto_contain' | 'actions'>, events: readonly IncidentEvent[]) => {
+const recovering = { ...byHand, recovery: { acknowledge: true, attest: true } } as const;
+
+const decideFrom = (rule: ChartRule, events: readonly IncidentEvent[]) => {
   const actor = createActor(incidentMachine, { input: rule }).start();
   for (const event of events) actor.send(event);
   return actor.getSnapshot();
@@ -41,7 +50,7 @@ const decideFrom = (rule: Pick<Rule, 'auto_contain' | 'actions'>, events: readon
 
 describe('the incident statechart', () => {
   it('has exactly these transitions', () => {
-    const found = adjacencyMapToArray(getAdjacencyMap(incidentMachine, explore(byHand))).map(
+    const found = adjacencyMapToArray(getAdjacencyMap(incidentMachine, explore(recovering))).map(
       ({ state, event, nextState }) => `${stateOf(state)} --${event.type}--> ${stateOf(nextState)}`,
     );
     const outer = found.filter((edge) => !edge.includes('--delivery-->'));

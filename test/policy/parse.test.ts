@@ -71,12 +71,12 @@ describe('a policy text', () => {
     [
       'an unknown key at the top',
       'version: 1\nrulez: {}\n',
-      /^2: .*unknown key "rulez" \(did you mean rules\?\); allowed: version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day, escalate$/,
+      /^2: .*unknown key "rulez" \(did you mean rules\?\); allowed: version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day, alerting, escalate, expect, archive_after$/,
     ],
     [
       'an unknown key in a rule',
       inRule('severity: high'),
-      /^4: .*unknown key "severity"; allowed: auto_contain, actions, default_severity, min_severity, repeat$/,
+      /^4: .*unknown key "severity"; allowed: auto_contain, actions, default_severity, min_severity, answer_after, recovery, repeat, runbook$/,
     ],
     ['a merge key', inRule('<<: {}'), /^4: .*unknown key "<<"/],
     ['__proto__ at the top', 'version: 1\n__proto__: {}\n', /^2: unknown key "__proto__"$/],
@@ -133,13 +133,13 @@ describe('a policy text', () => {
     [
       'a rule that says nothing',
       'version: 1\nrules:\n  tool_call_burst:\n',
-      /^3: .*must be a mapping of auto_contain, actions, default_severity, min_severity, repeat, found nothing$/,
+      /^3: .*must be a mapping of auto_contain, actions, default_severity, min_severity, answer_after, recovery, repeat, runbook, found nothing$/,
     ],
     ['rules in a list', 'version: 1\nrules:\n- log_alert\n', /^2: rules: must be a mapping of .* found a list$/],
     [
       'a list for a policy',
       '\n- version\n',
-      /^2: the policy: must be a mapping of version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day, escalate, found a list$/,
+      /^2: the policy: must be a mapping of version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day, alerting, escalate, expect, archive_after, found a list$/,
     ],
     ['an anchor', inRule('actions: &all [log_alert]'), /^4: anchors/],
     ['an alias', inRule('actions: *all'), /^4: aliases/],
@@ -201,7 +201,7 @@ rules:
       'containment policy refused:\n' +
         '  policy.yaml:1: version: must be 1, found 2\n' +
         '  policy.yaml:2: note: unknown key "note" (did you mean notify?); ' +
-        'allowed: version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day, escalate',
+        'allowed: version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day, alerting, escalate, expect, archive_after',
     );
   });
 

@@ -22,7 +22,7 @@ const hook = (more: string): string => `notify: [ { url: "http://127.0.0.1:2/SEC
 
 describe('the parts of a policy', () => {
   it('are all gone where a file was cut behind its version, and no secret is in their names', () => {
-    const whole = `${RULES}${TARGETS}${hook('')}attention_after: 2h\nburst: { reports: 3, within: 1m }\nreport_bytes_per_day: 5\n`;
+    const whole = `${RULES}${TARGETS}${hook('')}attention_after: 2h\nburst: { reports: 3, within: 1m }\nreport_bytes_per_day: 5\narchive_after: 90d\n`;
     const found = removed(whole, '');
     expect(found.map((part) => part.replace(/#[\da-f]{8}/, '#'))).to.deep.equal([
       'rules.forbidden_airlock_request',
@@ -35,6 +35,7 @@ describe('the parts of a policy', () => {
       'attention_after',
       'burst',
       'report_bytes_per_day',
+      'archive_after',
     ]);
     expect(found.join()).to.not.include('SECRET');
     expect(removed('', whole)).to.deep.equal([]);

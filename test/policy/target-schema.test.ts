@@ -73,6 +73,15 @@ describe('the targets of a policy', () => {
     expect(channelOf(targets, 'disable_airlock', 'engage')).to.equal('poll');
   });
 
+  it('may be released by hand, with a request or a broker to engage', () => {
+    for (const way of [ENGAGE, BROKER]) {
+      const { targets } = parsePolicy(freeze(way, 'release: manual'), 'policy.yaml');
+      expect(targets.freeze_agent).to.include({ release: 'manual' });
+      expect(channelOf(targets, 'freeze_agent', 'engage')).to.equal('push');
+      expect(channelOf(targets, 'freeze_agent', 'release')).to.equal('manual');
+    }
+  });
+
   it('that the shipped policy shows as comments are valid without the comment signs', () => {
     const shipped = readFileSync(join(ROOT, 'policy/incident-containment.yaml'), 'utf8');
     const shown = shipped.replace(/^# ((?:targets|notify):(?:\n#(?: .*)?)*)/gm, (block) => block.replace(/^# ?/gm, ''));
@@ -171,6 +180,25 @@ describe('the targets of a policy', () => {
     ['a final status that is none', freeze(ENGAGE, 'final: [4xx]'), /^5: .*final\[0\]: must be a status/],
     ['final that is no list', freeze(ENGAGE, 'final: 400'), /^5: .*final: must be a list of statuses/],
     ['final without engage', freeze(BROKER, 'final: [400]'), /^5: .*final: needs engage/],
+    [
+      'a release by another word than manual',
+      freeze(ENGAGE, 'release: never'),
+      /^5: targets\.freeze_agent\.release: must be \{url, action\}, or manual .*, found the text "never"/,
+    ],
+    ['a release by hand without a target', freeze('release: manual'), /^4: .*release: needs engage or broker/],
+    [
+      'a release with a faulty url',
+      freeze(ENGAGE, 'release: { url: nowhere, action: thaw }'),
+      /^5: targets\.freeze_agent\.release\.url: must be http/,
+    ],
+    ['a status of success in done_when', freeze(ENGAGE, 'done_when: [204]'), /^5: .*done_when\[0\]: must be a status/],
+    ['done_when that is no list', freeze(ENGAGE, 'done_when: 404'), /^5: .*done_when: must be a list.*such as \[404\]/],
+    ['done_when without engage', freeze(BROKER, 'done_when: [404]'), /^5: .*done_when: needs engage/],
+    [
+      'a status that is both a failure and done',
+      freeze(ENGAGE, 'final: [400, 404]', 'done_when: [404]'),
+      /^6: .*done_when: lists 404, which final lists as a failure/,
+    ],
     ['a period that is too long', freeze(ENGAGE, 'confirm_every: 25h'), /^5: .*from 1s to 24h/],
     [
       'webhooks that are a mapping',
@@ -216,6 +244,74 @@ describe('the targets of a policy', () => {
       expect(faults[0]).to.match(fault);
     });
   }
+
+  describe('in the form of the appliance', () => {
+    const alerting = (...lines: readonly string[]): string =>
+      ['version: 1', 'alerting:', ...lines.map((line) => `  ${line}`), ''].join('\n');
+
+    it('may name webhooks that receive alerts', () => {
+      const { notify: webhooks } = parsePolicy(
+        alerting(
+          'webhooks:',
+          '- url: "http://127.0.0.1:9090/api/alerts"',
+          '  events: ["escalation", "containment"]',
+          '- { url: "http://127.0.0.1:9091/", events: [], token_path: /run/token }',
+        ),
+        'policy.yaml',
+      );
+      expect(
+        webhooks.map(({ url, alerts, events, token_path }) => [url.text, alerts, events, token_path]),
+      ).to.deep.equal([
+        ['http://127.0.0.1:9090/api/alerts', ['containment', 'escalation'], undefined, undefined],
+        ['http://127.0.0.1:9091/', ['containment', 'escalation', 'recovery'], undefined, '/run/token'],
+      ]);
+    });
+
+    for (const text of ['alerting:\n  webhooks: []\n', 'alerting:\n', 'alerting: {}\n', 'alerting:\n  webhooks:\n']) {
+      it(`may name none: ${JSON.stringify(text)}`, () => {
+        const policy = parsePolicy(`version: 1\n${text}`, 'policy.yaml');
+        expect(policy).to.deep.equal(parsePolicy('version: 1\n', 'policy.yaml'));
+      });
+    }
+
+    const webhooks = (...ports: readonly number[]): readonly string[] =>
+      ports.map((port) => `- url: "http://127.0.0.1:${port}/"`);
+    for (const [what, text, fault] of [
+      ['an unknown key', alerting('hooks: []'), /^3: alerting.*unknown key "hooks".*; allowed: webhooks/],
+      [
+        'an unknown event',
+        alerting('webhooks: [{ url: "http://127.0.0.1:1/", events: [containmnt] }]'),
+        /^3: alerting\.webhooks\[0\]\.events\[0\]: unknown event "containmnt" \(did you mean containment\?\)/,
+      ],
+      [
+        'a host that is not this one',
+        alerting('webhooks: [{ url: "http://hooks.example.com/secai", events: [] }]'),
+        /^3: alerting\.webhooks\[0\]\.url: is not on this machine .*ALLOW_NON_LOOPBACK=1/,
+      ],
+      ['a query', alerting('webhooks: [{ url: "http://127.0.0.1:1/?a=b" }]'), /^3: .*url: must have no query/],
+      [
+        'a webhook that notify names',
+        `${alerting('webhooks:', ...webhooks(1))}notify: [{ url: "http://127.0.0.1:1/" }]\n`,
+        /^4: alerting\.webhooks\[0\]\.url: is listed before/,
+      ],
+      [
+        'five webhooks together',
+        `${alerting('webhooks:', ...webhooks(1, 2, 3))}notify: [{ url: "http://127.0.0.1:4/" }, { url: "http://127.0.0.1:5/" }]\n`,
+        /^3: alerting\.webhooks: must have at most 4 webhooks together with notify/,
+      ],
+      [
+        'a proof without a token',
+        alerting('webhooks: [{ url: "http://127.0.0.1:1/", prove: true }]'),
+        /^3: alerting\.webhooks\[0\]\.prove: needs token_path/,
+      ],
+    ] as const) {
+      it(`is refused for ${what}, with its line`, () => {
+        const faults = faultsOf(text);
+        expect(faults).to.have.length(1);
+        expect(faults[0]).to.match(fault);
+      });
+    }
+  });
 
   it('are refused with all their faults at once', () => {
     const faults = faultsOf(freeze('release: { url: nowhere, action: x }', 'timeout: soon', 'confirmed: 1s'));

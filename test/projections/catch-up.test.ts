@@ -25,8 +25,11 @@ describe('rebuilding the projections from a log', () => {
     const reported = async (): Promise<string> => (await recorder.report(report)).incident.id;
     const resolved = async (id: string): Promise<void> => void (await recorder.perform('resolve', { id }));
 
-    // The first segment stays, as this one is not resolved.
+    // The first segment stays, as this one is from the future.
+    const now = clock.milliseconds;
+    clock.milliseconds = Date.parse('2099-01-01T00:00:00Z');
     await reported();
+    clock.milliseconds = now;
     while (log.sealed.length < 1) await log.append([draft('x'.repeat(50_000))]);
     // The second leaves, and the third begins with what became of some of its incidents.
     const unresolved: string[] = [];

@@ -107,7 +107,7 @@ describe('given a database that somebody has edited while the service was stoppe
     ['an incident is less severe', (id) => `UPDATE incidents SET rank = 3 WHERE id = '${id}'`, /is listed as another/],
     [
       'incidents of no class are counted',
-      () => `INSERT INTO population VALUES ('zzz', 'high', 'open', 3)`,
+      () => `INSERT INTO population VALUES ('zzz', 'high', 'open', 0, 3)`,
       /statistics count incidents of no kind/,
     ],
     [
@@ -136,6 +136,17 @@ describe('given a database that somebody has edited while the service was stoppe
       'reports came at other times',
       () => "UPDATE reports SET recent = substr(recent, 1, 24) || zeroblob(24) WHERE class = 'tool_call_burst'",
       /other reports are counted/,
+    ],
+    ['incidents count as drills', () => 'UPDATE population SET drill = 1', /statistics/],
+    [
+      'an incident is said to be a drill',
+      (id: string) => `UPDATE incidents SET drill = 2 WHERE id = '${id}'`,
+      /listed|statistics/,
+    ],
+    [
+      'a guard was heard that there is not',
+      () => "INSERT INTO guards VALUES ('attestor', '2026-11-22T07:12:00.123Z', NULL)",
+      /guards/,
     ],
     ['incidents are counted twice', () => 'UPDATE population SET count = count * 2', /statistics/],
   ];

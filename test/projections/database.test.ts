@@ -101,7 +101,7 @@ describe('Database', () => {
   it('compacts a write-ahead log that has grown, and keeps what is in it', async () => {
     const path = join(directory(), 'audit.sqlite');
     const database = Database.open(path);
-    const enter = database.prepare('INSERT INTO idempotency (key, fingerprint, incident) VALUES (?, ?, 1)');
+    const enter = database.prepare('INSERT INTO idempotency (key, fingerprint, incident, seq) VALUES (?, ?, 1, 1)');
     for (let n = 0; database.uncompacted < 4_000_000; n++) {
       database.begin();
       enter.run(`key ${n}`, 'x'.repeat(100_000));

@@ -35,22 +35,33 @@ describe('EarlyIndex', () => {
     ]);
     for (const [n, id] of ids.entries()) {
       expect(index.isNewRequest({ id, digest: 'd' }, OTHER)).to.equal(false);
-      expect(index.isNewDedupKey({ ...REPORT, dedup_key: `known ${n}` })).to.equal(false);
+      expect(index.isNewDedupKey({ ...REPORT, dedup_key: `known ${n}` }, '')).to.equal(false);
     }
     expect(index.isNewRequest({ id: idOf('x'), digest: 'd' }, { key: 'old key', fingerprint: 'f' })).to.equal(false);
     let seemKnown = 0;
     for (let n = 0; n < 2000; n++) {
       if (!index.isNewRequest({ id: idOf(`new ${n}`), digest: 'd' }, OTHER)) seemKnown++;
-      if (!index.isNewDedupKey({ ...REPORT, dedup_key: `new ${n}` })) seemKnown++;
+      if (!index.isNewDedupKey({ ...REPORT, dedup_key: `new ${n}` }, '')) seemKnown++;
     }
     expect(seemKnown).to.be.lessThan(5);
-    expect(index.isNewDedupKey({ ...REPORT, source: 'other', dedup_key: 'known 1' })).to.equal(true);
+    expect(index.isNewDedupKey({ ...REPORT, source: 'other', dedup_key: 'known 1' }, '')).to.equal(true);
+    expect(index.isNewDedupKey({ ...REPORT, dedup_key: 'known 1' }, 'canary')).to.equal(true);
+  });
+
+  it('keeps the keys of each principal apart, and those of the shared token with those of old entries', async () => {
+    const index = await indexOf([
+      reported({ dedup_key: 'k' }, { principal: 'canary' }),
+      reported({ dedup_key: 'shared' }, { principal: 'service-token' }),
+    ]);
+    const isNew = (dedup_key: string, owner: string) => index.isNewDedupKey({ ...REPORT, dedup_key }, owner);
+    expect([isNew('k', 'canary'), isNew('k', ''), isNew('k', 'other')]).to.deep.equal([false, true, true]);
+    expect([isNew('shared', ''), isNew('shared', 'canary')]).to.deep.equal([false, true]);
   });
 
   it('calls nothing new until the log was read', () => {
     const index = new EarlyIndex();
     expect(index.isNewRequest({ id: idOf('x'), digest: 'd' }, OTHER)).to.equal(false);
-    expect(index.isNewDedupKey({ ...REPORT, dedup_key: 'x' })).to.equal(false);
+    expect(index.isNewDedupKey({ ...REPORT, dedup_key: 'x' }, '')).to.equal(false);
   });
 
   it('knows for certain which values were not reported', async () => {

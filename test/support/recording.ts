@@ -137,7 +137,7 @@ const written = (targets: Targets): object =>
 const writtenTarget = ({ engage, release, confirm_every, ...rest }: Target): object => ({
   ...rest,
   ...(engage && { engage: writtenEndpoint(engage) }),
-  ...(release && { release: writtenEndpoint(release) }),
+  ...(release && { release: release === 'manual' ? release : writtenEndpoint(release) }),
   ...(confirm_every === undefined ? {} : { confirm_every: `${confirm_every / SECOND}s` }),
 });
 

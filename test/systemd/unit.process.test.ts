@@ -64,7 +64,7 @@ describe('the unit', () => {
       cpSync(UNIT_PATH, join(copy, UNIT));
       cpSync(SOCKET_PATH, join(copy, SOCKET));
       mkdirSync(join(copy, `${UNIT}.d`));
-      for (const name of ['credentials', 'vault-control', 'shared-log-directory']) {
+      for (const name of ['credentials', 'access-credentials', 'vault-control', 'shared-log-directory', 'appliance']) {
         cpSync(dropIn(name), join(copy, `${UNIT}.d`, `${name}.conf`));
       }
       expect(analyze('verify', SOCKET_PATH)).to.deep.equal({ status: 0, said: '' });

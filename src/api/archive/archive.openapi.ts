@@ -19,6 +19,7 @@ const archived = named(
       } satisfies FieldsOf<ArchivedSegment>),
     ),
     staying: z.array(z.object({ path: text(), reason: text() } satisfies FieldsOf<StayingSegment>)),
+    carried: meaning(count, 'How many unresolved incidents were carried over: they stay on record.'),
   } satisfies FieldsOf<ArchiveOutcome>),
 );
 
@@ -41,9 +42,10 @@ const EXAMPLE = {
   staying: [
     {
       path: '/var/lib/secure-ai/logs/incident-recorder-audit.000000077280.jsonl',
-      reason: 'incident INC-20260815-f65f0e23ac41 is not resolved',
+      reason: 'the release of freeze_agent by incident INC-20260815-f65f0e23ac41 is on its way',
     },
   ],
+  carried: 2,
 };
 
 export const archivePaths: ZodOpenApiPathsObject = {
@@ -53,7 +55,7 @@ export const archivePaths: ZodOpenApiPathsObject = {
       tags: ['service'],
       summary: 'Archive old segments of the audit log',
       description:
-        'A segment is moved when every incident that was reported in it is resolved. These incidents leave the record.',
+        'A segment is moved when all its entries are older than that. Its resolved incidents leave the record; one that is not resolved is carried over (`incident.carried`) and stays.',
       requestBody: requestBody(archiveBody, { before: '2026-11-20T00:00:00Z' }),
       responses: {
         200: response('What was moved; what stays, and why.', archived, EXAMPLE),

@@ -1,7 +1,14 @@
 import * as z from 'zod/mini';
 import { DELIVERY_STATUSES } from '../../../machines/delivery.ts';
-import { ACTIONS, CONTAINMENT_STATUSES, DIRECTIVES, CHANNELS } from '../../../machines/vocabulary.ts';
-import type { ActionView, Asked, CarriedOut, DeliveryView, NotKnown } from '../../containment/posture-reads.ts';
+import { ACTIONS, BY_HAND, CHANNELS, CONTAINMENT_STATUSES, DIRECTIVES } from '../../../machines/vocabulary.ts';
+import {
+  type ActionView,
+  type Asked,
+  type CarriedOut,
+  type DeliveryView,
+  type NotKnown,
+  RELEASE_BY_HAND,
+} from '../../containment/posture-reads.ts';
 import type { Confirmed } from '../../containment/confirmations.ts';
 import type { DeliveryRecord } from '../../domain/delivery.ts';
 import type { Containment } from '../../domain/incident.ts';
@@ -18,12 +25,15 @@ const receipt = named(
   ]),
 );
 
+const channel = z.enum([...CHANNELS, BY_HAND]);
+
 /** The fields of a delivery. */
 const deliveryFields = {
   status: z.enum(DELIVERY_STATUSES),
   via: meaning(
-    z.enum(CHANNELS),
-    'push: it is sent to its service; poll: its service asks for it; log: it is an entry of the audit log.',
+    channel,
+    'push: it is sent to its service; poll: its service asks for it; log: it is an entry of the audit log; manual: a ' +
+      'person does it by hand.',
   ),
   attempts: meaning(count, 'How many times it was sent.'),
   waited_ms: meaning(count, 'The pauses between its attempts so far, in milliseconds.'),
@@ -36,6 +46,8 @@ const deliveryFields = {
   receipt: maybe(receipt),
 } satisfies Omit<FieldsOf<DeliveryRecord>, 'action'>;
 
+export const delivery = z.object({ action, ...deliveryFields } satisfies FieldsOf<DeliveryRecord>);
+
 export const containment = named(
   'Containment',
   'How far the actions of an incident are.',
@@ -44,7 +56,7 @@ export const containment = named(
       z.enum(CONTAINMENT_STATUSES),
       'How far containment is; for a resolved incident, how far it was in the end.',
     ),
-    actions: z.array(z.object({ action, ...deliveryFields } satisfies FieldsOf<DeliveryRecord>)),
+    actions: z.array(delivery),
   } satisfies FieldsOf<Containment>),
 );
 
@@ -93,9 +105,15 @@ export const actionPosture = named(
         'Of what it is not known that it is carried out; null when it is known of all.',
       ),
     ),
+    to_do: maybe(
+      meaning(
+        z.literal(RELEASE_BY_HAND),
+        'Given while a person has to release it by hand, as its policy says; until the release is confirmed.',
+      ),
+    ),
     holders: meaning(count, 'How many unresolved incidents hold it.'),
     held_by: meaning(z.array(incidentId), 'The oldest of them, at most 100.'),
-    via: meaning(z.enum(CHANNELS), 'How it reaches its service now.'),
+    via: meaning(channel, 'How it reaches its service now.'),
     heard_at: meaning(z.nullable(time), 'When its service last reported.'),
     delivery: z.nullable(
       meaning(

@@ -23,14 +23,14 @@ type Posture = ApiDependencies['posture'];
  * Responds with the posture of actions and its entity tag; 304 when the client knows that posture. With the parameter
  * `wait` a client that knows the posture waits until it changes, for so many seconds at most.
  *
- * @param textOf what to show of these actions now, in JSON
+ * @param text what to show of these actions now, in JSON
  * @throws RecorderError `overloaded` when too many requests wait
  */
 export const respondPosture = async (
   ctx: Context,
   posture: Posture,
   actions: readonly ContainmentAction[],
-  textOf: (actions: readonly ContainmentAction[]) => string,
+  text: () => string,
 ): Promise<void> => {
   const { wait } = readParameters(ctx, waitSchema);
   const before = posture.versionOf(actions);
@@ -56,29 +56,29 @@ export const respondPosture = async (
   else {
     // It is given again, without a change of the posture, when it is proved.
     if (posture.unverified(actions).length > 0) ctx.remove('ETag');
-    respondJson(ctx, 200, textOf(actions));
+    respondJson(ctx, 200, text());
   }
 };
 
 /**
- * The JSON text of the posture of actions: of one, or an object with all of them. What services have answered is in it
- * for readers with the token only (`isTrusted`).
+ * The JSON text of the posture: of one action, or an object with several of them. What services have answered is in it
+ * for some readers only (`isTrusted`).
  */
-export type PostureTexts = (actions: readonly ContainmentAction[], isTrusted: boolean) => string;
+export type PostureTexts = (what: ContainmentAction | readonly ContainmentAction[], isTrusted: boolean) => string;
 
 /** Makes each text once for each version: a change may wake all that wait, and all of them get the same. */
 export const postureTexts = (posture: Pick<Posture, 'read' | 'versionOf' | 'unverified'>): PostureTexts => {
   const made = new Map<string, { readonly version: string; readonly text: string }>();
-  return (actions, isTrusted) => {
-    const key = `${isTrusted} ${actions.join()}`;
+  return (what, isTrusted) => {
+    const actions = typeof what === 'string' ? [what] : what;
+    const key = `${isTrusted} ${JSON.stringify(what)}`;
     const version = `${posture.versionOf(actions)} ${posture.unverified(actions).join()}`;
     const known = made.get(key);
     if (known?.version === version) return known.text;
     const viewOf = (action: ContainmentAction): ActionView =>
       isTrusted ? posture.read(action) : withoutAnswers(posture.read(action));
-    const [only] = actions;
     const shown =
-      actions.length === 1 ? viewOf(only!) : Object.fromEntries(actions.map((action) => [action, viewOf(action)]));
+      typeof what === 'string' ? viewOf(what) : Object.fromEntries(what.map((action) => [action, viewOf(action)]));
     const text = JSON.stringify(shown);
     made.set(key, { version, text });
     return text;

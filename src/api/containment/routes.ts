@@ -3,8 +3,10 @@ import { ACTIONS, type ContainmentAction } from '../../../machines/vocabulary.ts
 import { RecorderError } from '../../errors.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
-import { isTrustedReader } from '../middleware/read-access.ts';
+import { admittedIn } from '../middleware/authentication.ts';
+import { isTrustedReader, readableActions } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
+import { requireBound } from '../request/bounds.ts';
 import { callerOf } from '../request/caller.ts';
 import { readBody } from '../request/read.ts';
 import { respondJson } from '../respond.ts';
@@ -13,19 +15,20 @@ import { CONFIRM_REQUIRED, confirmSchema, RETRY_REQUIRED, retrySchema } from './
 
 /** The posture, and what services and operators say about it. */
 export const containmentRoutes = (
-  { posture, receipts, access }: Pick<ApiDependencies, 'posture' | 'receipts' | 'access'>,
+  { posture, receipts, ...reads }: Pick<ApiDependencies, 'posture' | 'receipts' | 'access' | 'readAccess'>,
   { command }: Pick<Admission, 'command'>,
 ): readonly ApiRoute[] => {
   const textOf = postureTexts(posture);
-  const textFor =
-    (ctx: Context) =>
-    (actions: readonly ContainmentAction[]): string =>
-      textOf(actions, isTrustedReader(access, ctx));
+  const textFor = (ctx: Context, what: ContainmentAction | readonly ContainmentAction[]) => (): string =>
+    textOf(what, isTrustedReader(reads.access, ctx));
   return [
     {
       method: 'GET',
       path: '/api/v1/containment',
-      handle: (ctx) => respondPosture(ctx, posture, ACTIONS, textFor(ctx)),
+      handle: (ctx) => {
+        const actions = readableActions(reads, ctx);
+        return respondPosture(ctx, posture, actions, textFor(ctx, actions));
+      },
     },
     {
       method: 'POST',
@@ -34,6 +37,7 @@ export const containmentRoutes = (
       handle: async (ctx) => {
         const body = readBody(ctx, confirmSchema, CONFIRM_REQUIRED);
         const { action, directive } = body;
+        requireBound(admittedIn(ctx), { action });
         respondJson(
           ctx,
           200,
@@ -54,7 +58,12 @@ export const containmentRoutes = (
     {
       method: 'GET',
       path: '/api/v1/containment/:action',
-      handle: (ctx) => respondPosture(ctx, posture, [actionIn(ctx)], textFor(ctx)),
+      handle: (ctx) => {
+        const action = actionIn(ctx);
+        const actions = readableActions(reads, ctx);
+        if (!actions.includes(action)) throw notReadable(action, actions);
+        return respondPosture(ctx, posture, [action], textFor(ctx, action));
+      },
     },
   ];
 };
@@ -65,4 +74,11 @@ const actionIn = ({ params }: Context): ContainmentAction => {
   throw new RecorderError('not_found', `no such containment action; allowed: ${ACTIONS.join(', ')}`, {
     fields: { allowed: ACTIONS },
   });
+};
+
+/** The refusal of the posture of an action that is not among a principal's. */
+const notReadable = (action: ContainmentAction, actions: readonly ContainmentAction[]): RecorderError => {
+  const own = actions.length === 0 ? '(none)' : actions.join(', ');
+  const message = `forbidden: as implementer, this token reads the posture of the actions ${own}, not ${action}`;
+  return new RecorderError('forbidden', message, { fields: { needs: ['reader', 'implementer'], actions } });
 };

@@ -16,7 +16,7 @@ import type { EntryLine } from '../../audit/entry-line.ts';
 import type { LogCursor } from '../../audit/log-cursor.ts';
 import { writePosition } from '../../audit/log-position.ts';
 import { SECOND } from '../../clock.ts';
-import { shownLine } from '../../domain/withheld.ts';
+import { type Reader, shownLine } from '../../domain/withheld.ts';
 import { RecorderError } from '../../errors.ts';
 import type { EntryFilter } from './event-filter.ts';
 
@@ -30,18 +30,25 @@ export interface EventFrame {
   readonly line: EntryLine;
   /** The place behind it. */
   readonly id: string;
-  /** @param trusted for readers with the token, who also get the words of services */
-  readonly bytes: (trusted: boolean) => Buffer;
+  /** What a reader gets of it. */
+  readonly bytes: (reader: Reader) => Buffer;
 }
 
 /** @param identity of the log */
 export const frameOf = (line: EntryLine, identity: string | undefined): EventFrame => {
-  const made: { trusted?: Buffer; public?: Buffer } = {};
+  const made = new Map<string, Buffer>();
   const id = writePosition(identity, line.seq, line.entry().entry_hash);
   return {
     line,
     id,
-    bytes: (trusted) => (made[trusted ? 'trusted' : 'public'] ??= eventOf(id, line, shownLine(line.bytes, trusted))),
+    bytes: (reader) => {
+      const kind = `${reader.words} ${reader.evidence}`;
+      const known = made.get(kind);
+      if (known !== undefined) return known;
+      const bytes = eventOf(id, line, shownLine(line.bytes, reader));
+      made.set(kind, bytes);
+      return bytes;
+    },
   };
 };
 
@@ -53,12 +60,13 @@ const END = Buffer.from('\n\n');
 export class EventStream {
   readonly #response: ServerResponse;
   readonly #filter: EntryFilter;
-  readonly #trusted: boolean;
+  readonly #reader: Reader;
   readonly #identity: string | undefined;
   #position: number;
   /** The position as the reader is sent it. */
   #id: string;
   #live = false;
+  #ended = false;
   /** How many bytes were written, and how many of them the reader had taken at the last heartbeat. */
   #written = 0;
   #takenBefore = -1;
@@ -69,18 +77,18 @@ export class EventStream {
    * Begins the response to a reader that has seen everything up to an entry.
    * @param identity of the log
    * @param entry the `seq` and the hash of that entry
-   * @param trusted whether the reader has the token, and gets the words of services
+   * @param reader what the reader gets of what not everybody gets
    */
   constructor(
     response: ServerResponse,
     identity: string | undefined,
     entry: { readonly seq: number; readonly hash: string },
     filter: EntryFilter,
-    trusted: boolean,
+    reader: Reader,
   ) {
     this.#response = response;
     this.#filter = filter;
-    this.#trusted = trusted;
+    this.#reader = reader;
     this.#identity = identity;
     this.#position = entry.seq;
     this.#id = writePosition(identity, entry.seq, entry.hash);
@@ -101,7 +109,7 @@ export class EventStream {
    * @throws what `next` throws
    */
   async catchUp(first: readonly EntryLine[], next: LogCursor['next'], cursor: Pick<LogCursor, 'atEnd'>): Promise<void> {
-    for (let lines = first; !this.#response.closed; lines = await next()) {
+    for (let lines = first; !this.#response.closed && !this.#ended; lines = await next()) {
       this.#send(lines.map((line) => frameOf(line, this.#identity)));
       if (cursor.atEnd) {
         this.#live = true;
@@ -119,7 +127,7 @@ export class EventStream {
    * @throws RecorderError `overloaded` when too much waits for the reader
    */
   take(frames: readonly EventFrame[]): void {
-    if (!this.#live) return;
+    if (!this.#live || this.#ended) return;
     this.#send(frames.filter(({ line }) => line.seq > this.#position));
     if (this.#waiting > MAX_WAITING)
       throw new RecorderError('overloaded', `${this.#waiting} bytes wait for its reader`);
@@ -127,7 +135,7 @@ export class EventStream {
 
   /** Sends a heartbeat, unless something waits for the reader. */
   beat(): void {
-    if (this.#waiting === 0) this.#response.write(`:\nid: ${this.#id}\n\n`);
+    if (this.#waiting === 0 && !this.#ended) this.#response.write(`:\nid: ${this.#id}\n\n`);
   }
 
   /** Whether something waits for the reader that has taken nothing since the last call. */
@@ -140,6 +148,7 @@ export class EventStream {
 
   /** Ends the response; a reader for which something waits is cut off. */
   end(): void {
+    this.#ended = true;
     if (this.#waiting === 0) this.#response.end();
     else this.#response.destroy();
   }
@@ -154,7 +163,7 @@ export class EventStream {
     try {
       for (const { line, id, bytes } of frames) {
         if (this.#filter(line)) {
-          const event = bytes(this.#trusted);
+          const event = bytes(this.#reader);
           this.#response.write(event);
           this.#written += event.length;
         }

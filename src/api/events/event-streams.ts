@@ -14,6 +14,7 @@ import { type Clock, SECOND } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
 import type { Peer } from '../server/peer.ts';
 import { entryFilter, type EventFilter } from './event-filter.ts';
+import type { Reader } from '../../domain/withheld.ts';
 import { EventStream, frameOf } from './event-stream.ts';
 import type { StoredEntry } from '../../domain/entries.ts';
 
@@ -30,6 +31,14 @@ const BEAT_EVERY = 15 * SECOND;
 
 /** A reader of which nothing is known. */
 const ANYBODY: Peer = { trusted: false, turn: () => Promise.resolve() };
+const NOTHING_MORE: Entitlement = { reader: { words: false, evidence: false }, isEntitled: () => true };
+
+/** What the reader of a stream gets of what not everybody gets. */
+export interface Entitlement {
+  readonly reader: Reader;
+  /** Whether they may still have it: their token may have lost a role, or be no token any more. */
+  readonly isEntitled: () => boolean;
+}
 
 export interface EventStreamsDependencies {
   readonly log: ReadableLog;
@@ -44,7 +53,7 @@ export interface EventStreamsDependencies {
 
 export class EventStreams {
   readonly #dependencies: EventStreamsDependencies;
-  readonly #streams = new Set<EventStream>();
+  readonly #streams = new Map<EventStream, Entitlement>();
   /** Each stream waits for one page at most. */
   readonly #reading = bulkhead(MAX_READING, MAX_STREAMS + MORE_FOR_TRUSTED);
   readonly #strangersReading = bulkhead(MAX_READING, MAX_STREAMS);
@@ -83,7 +92,7 @@ export class EventStreams {
    *
    * @param after where the reader is; without it only new entries are sent
    * @param peer who reads
-   * @param hasToken whether the reader has presented the token, and gets the words of services, too
+   * @param entitlement what the reader gets of what not everybody gets
    * @throws RecorderError `overloaded`, `stopping`; `invalid_request` when the log does not reach a bare `after` yet;
    *   `gone` with `first_seq` when what follows is archived, and for a place that is not in this log
    */
@@ -92,7 +101,7 @@ export class EventStreams {
     filter: EventFilter,
     after?: LogPosition,
     peer: Peer = ANYBODY,
-    hasToken = false,
+    entitlement = NOTHING_MORE,
   ): Promise<void> {
     const { log, kindOf, logId } = this.#dependencies;
     const identity = logId?.();
@@ -141,8 +150,8 @@ export class EventStreams {
       );
     }
     const entry = { seq: start, hash };
-    const stream = new EventStream(response, identity, entry, entryFilter(filter, kindOf), hasToken);
-    this.#streams.add(stream);
+    const stream = new EventStream(response, identity, entry, entryFilter(filter, kindOf), entitlement.reader);
+    this.#streams.set(stream, entitlement);
     this.#beat ??= setInterval(() => this.#beatAll(), this.#dependencies.beatEvery ?? BEAT_EVERY).unref();
     response.once('close', () => this.#streams.delete(stream));
     stream.catchUp(first, next, cursor).catch((error: unknown) => this.#giveUp(stream, error));
@@ -153,7 +162,12 @@ export class EventStreams {
     this.#closed = true;
     clearTimeout(this.#delivery);
     clearInterval(this.#beat);
-    for (const stream of this.#streams) stream.end();
+    for (const stream of this.#streams.keys()) stream.end();
+  }
+
+  /** Ends the streams whose readers may not have what they get any more. To be called when tokens or roles change. */
+  recheck(): void {
+    for (const [stream, { isEntitled }] of this.#streams) if (!isEntitled()) stream.end();
   }
 
   #deliver(): void {
@@ -163,7 +177,7 @@ export class EventStreams {
     const identity = this.#dependencies.logId?.();
     const frames = this.#pending.map((line) => frameOf(line, identity));
     this.#pending = [];
-    for (const stream of this.#streams) {
+    for (const stream of this.#streams.keys()) {
       try {
         stream.take(frames);
       } catch (error) {
@@ -180,7 +194,8 @@ export class EventStreams {
   }
 
   #beatAll(): void {
-    for (const stream of this.#streams) {
+    this.recheck();
+    for (const stream of this.#streams.keys()) {
       if (stream.isStalled()) this.#giveUp(stream, new RecorderError('overloaded', 'its reader does not read'));
       else stream.beat();
     }

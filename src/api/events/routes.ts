@@ -2,7 +2,7 @@ import type { Context } from 'koa';
 import { RecorderError } from '../../errors.ts';
 import { type LogPosition, parsePosition } from '../../audit/log-position.ts';
 import type { ApiDependencies } from '../dependencies.ts';
-import { isTrustedReader } from '../middleware/read-access.ts';
+import { readerOf, stillReads } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { readParameters } from '../request/read.ts';
 import { peerOf } from '../server/peer.ts';
@@ -12,7 +12,10 @@ import { eventsSchema } from './requests.ts';
  * The audit log as Server-Sent Events: the entries after the one asked for, then each new entry as it is written. A
  * reader that reconnects sends `Last-Event-ID`, which counts instead of `after`.
  */
-export const eventRoutes = ({ events, access }: Pick<ApiDependencies, 'events' | 'access'>): readonly ApiRoute[] => [
+export const eventRoutes = ({
+  events,
+  ...dependencies
+}: Pick<ApiDependencies, 'events' | 'access' | 'readAccess' | 'readEvidence'>): readonly ApiRoute[] => [
   {
     method: 'GET',
     path: '/api/v1/events',
@@ -25,7 +28,9 @@ export const eventRoutes = ({ events, access }: Pick<ApiDependencies, 'events' |
         ctx.status = 200;
         return;
       }
-      await events.open(ctx.res, filter, after, peerOf(ctx.req), isTrustedReader(access, ctx));
+      const reader = readerOf(dependencies, ctx);
+      const isEntitled = (): boolean => stillReads(dependencies, ctx, reader);
+      await events.open(ctx.res, filter, after, peerOf(ctx.req), { reader, isEntitled });
       // Koa would check whether the stream is a Response of fetch, and load fetch for that: 15 MB.
       ctx.respond = false;
     },

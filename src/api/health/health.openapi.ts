@@ -3,10 +3,12 @@ import type { ZodOpenApiPathItemObject, ZodOpenApiPathsObject } from 'zod-openap
 import { DELIVERY_STATUSES } from '../../../machines/delivery.ts';
 import { DIRECTIVES } from '../../../machines/vocabulary.ts';
 import { LOG_STATES } from '../../audit/log.ts';
+import type { ClockJump } from '../../domain/entries.ts';
 import type { WebhookStatus } from '../../containment/webhook-feed.ts';
 import { meaning, named } from '../openapi/described.ts';
 import { refusals, response } from '../openapi/responses.ts';
 import { action, count, type FieldsOf, incidentId, maybe, text, time } from '../openapi/values.ts';
+import { guard } from '../heartbeat/heartbeat.openapi.ts';
 import { accessNow, policyFields } from '../policy/policy-shape.openapi.ts';
 
 const health = named(
@@ -34,6 +36,23 @@ const health = named(
         'What was found wrong with the log, until it is acknowledged.',
       ),
     }),
+    clock: maybe(
+      meaning(
+        z.object({
+          jumps: z.array(
+            z.object({
+              seq: meaning(count, 'The entry that records it.'),
+              at: time,
+              by_ms: meaning(z.int(), 'Below 0 when the clock was set back.'),
+              since: meaning(time, 'What it said before.'),
+              after_seq: meaning(count, 'The times of the entries from here to `seq` are uncertain.'),
+              found: z.enum(['running', 'start']),
+            } satisfies FieldsOf<ClockJump>),
+          ),
+        }),
+        'The latest jumps of the clock; missing when there were none.',
+      ),
+    ),
     containment: maybe(
       z.object({
         engaged: meaning(z.array(action), 'The actions in force.'),
@@ -56,6 +75,7 @@ const health = named(
         ),
       }),
     ),
+    guards: meaning(z.array(guard), 'The sources that the policy expects to hear from.'),
     notify: z.array(
       z.object({
         url: text(),
@@ -67,7 +87,13 @@ const health = named(
         last_error: maybe(text()),
       } satisfies FieldsOf<WebhookStatus>),
     ),
-    policy: z.object({ ...policyFields, path: maybe(text()) }),
+    policy: z.object({
+      ...policyFields,
+      path: maybe(text()),
+      targets_from_environment: maybe(
+        meaning(z.array(action), 'The actions whose target the environment names, and not the file.'),
+      ),
+    }),
     access: accessNow,
   }),
 );
@@ -103,6 +129,7 @@ const EXAMPLE = {
     findings: [],
   },
   containment: { engaged: ['freeze_agent'], deliveries: { confirmed: 1 }, overdue: [] },
+  guards: [{ source: 'runtime-attestor', every_seconds: 300, status: 'heard', heard_at: '2026-11-22T07:12:00.123Z' }],
   notify: [],
   policy: {
     version: 1,

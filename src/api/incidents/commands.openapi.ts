@@ -2,17 +2,24 @@ import * as z from 'zod/mini';
 import type { ZodOpenApiPathItemObject, ZodOpenApiPathsObject } from 'zod-openapi';
 import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../../machines/commands.ts';
 import { begin, decide } from '../../../machines/decision.ts';
-import { STATES } from '../../../machines/vocabulary.ts';
+import { RESOLUTIONS, STATES } from '../../../machines/vocabulary.ts';
 import { refusals, requestBody, response } from '../openapi/responses.ts';
 import { describe, described } from '../openapi/described.ts';
 import { EXAMPLE_INCIDENT } from '../openapi/examples.ts';
 import { incident } from './incident.openapi.ts';
-import { commandSchema } from './requests.ts';
+import { commandSchema, resolveSchema } from './requests.ts';
 
 const commandBody = described('Command', 'A person’s command on an incident.', commandSchema, {
   id: { description: 'The identifier of the incident.', override: { minLength: 1, pattern: '\\S' } },
   by: 'Who gives it.',
   note: 'Why.',
+});
+
+const resolveBody = described('Resolve', 'A person’s command that ends an incident.', resolveSchema, {
+  id: { description: 'The identifier of the incident.', override: { minLength: 1, pattern: '\\S' } },
+  by: 'Who gives it.',
+  note: 'Why.',
+  resolution: `What the incident was: ${RESOLUTIONS.join(', ')}. The statistics count it.`,
 });
 
 const ifMatch = z.exactOptional(z.string());
@@ -23,9 +30,13 @@ describe(ifMatch, {
   examples: ['"2"'],
 });
 
-/** A command that leads to the state in which the incident already is changes nothing; any other may be illegal. */
+/**
+ * A command that leads to the state in which the incident already is changes nothing; any other may be illegal. None may
+ * be resolved whose recovery is not complete.
+ */
 const mayBeIllegal = (type: CommandName): boolean => {
-  const { context } = begin({ auto_contain: false, actions: [], default_severity: 'low' }).snapshot;
+  const recovery = { acknowledge: true };
+  const { context } = begin({ auto_contain: false, actions: [], default_severity: 'low', recovery }).snapshot;
   return STATES.some((value) => decide({ value, context }, { type }).kind === 'refused');
 };
 
@@ -39,12 +50,23 @@ const pathOf = (name: CommandName): ZodOpenApiPathItemObject => {
       summary: `${name.charAt(0).toUpperCase()}${name.slice(1)} an incident`,
       description: `${meaning} When the incident is in that state already, nothing changes.`,
       requestParams: { header: z.object({ 'If-Match': ifMatch }) },
-      requestBody: requestBody(commandBody, { id: EXAMPLE_INCIDENT.id, by: 'ada' }),
+      requestBody: requestBody(name === 'resolve' ? resolveBody : commandBody, {
+        id: EXAMPLE_INCIDENT.id,
+        by: 'ada',
+        ...(name === 'resolve' && { resolution: 'true_positive' }),
+      }),
       responses: {
         200: response(
           'The incident after it.',
           incident,
-          { ...EXAMPLE_INCIDENT, version: 3, state: done, [`${done}_at`]: at, [`${done}_by`]: 'ada' },
+          {
+            ...EXAMPLE_INCIDENT,
+            version: 3,
+            state: done,
+            [`${done}_at`]: at,
+            [`${done}_by`]: 'ada',
+            ...(name === 'resolve' && { resolution: 'true_positive' }),
+          },
           { ETag: 'Its version, in quotation marks.' },
         ),
         ...refusals(400, 404, 410, 412, 413, 415, 503, ...(mayBeIllegal(name) ? ([409] as const) : [])),

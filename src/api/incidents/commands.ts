@@ -1,3 +1,4 @@
+import type * as z from 'zod/mini';
 import { COMMAND_TABLE, COMMANDS } from '../../../machines/commands.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
@@ -6,7 +7,7 @@ import { callerOf, isFilled } from '../request/caller.ts';
 import { readBody } from '../request/read.ts';
 import { respondIncident } from '../respond.ts';
 import { expectedVersion } from './if-match.ts';
-import { COMMAND_REQUIRED, commandSchema } from './requests.ts';
+import { COMMAND_REQUIRED, commandSchema, resolveSchema } from './requests.ts';
 
 /** The commands of operators on an incident, each under its own name. */
 export const commandRoutes = (
@@ -18,8 +19,17 @@ export const commandRoutes = (
     path: `/api/v1/incidents/${name}`,
     before: command(...COMMAND_TABLE[name].roles),
     handle: async (ctx) => {
-      const { id, by, note } = readBody(ctx, commandSchema, COMMAND_REQUIRED);
-      const target = { id, caller: callerOf(ctx, by), ...(isFilled(note) && { note }) };
+      const body: z.infer<typeof resolveSchema> =
+        name === 'resolve'
+          ? readBody(ctx, resolveSchema, COMMAND_REQUIRED)
+          : readBody(ctx, commandSchema, COMMAND_REQUIRED);
+      const { id, by, note, resolution } = body;
+      const target = {
+        id,
+        caller: callerOf(ctx, by),
+        ...(isFilled(note) && { note }),
+        ...(resolution !== undefined && { resolution }),
+      };
       const version = expectedVersion(ctx.req.headers['if-match'], () => incidents.get(id)?.version);
       const { incident } = await recorder.perform(name, target, version);
       respondIncident(ctx, 200, incident);

@@ -1,8 +1,11 @@
 import * as z from 'zod/mini';
 import { COMMAND_TABLE, COMMANDS, type Done } from '../../../machines/commands.ts';
+import { RESOLUTIONS } from '../../../machines/vocabulary.ts';
 import type { NextTransition } from '../../../machines/transitions.ts';
+import type { ContainmentResult } from '../../domain/containment-results.ts';
 import type { Incident, LatestReport } from '../../domain/incident.ts';
-import { containment } from '../containment/posture.openapi.ts';
+import { containment, delivery } from '../containment/posture.openapi.ts';
+import { recovery, step } from '../recovery/recovery-shape.openapi.ts';
 import { meaning, named } from '../openapi/described.ts';
 import {
   action,
@@ -34,6 +37,19 @@ const stamps = Object.fromEntries<z.ZodMiniType>(
   }),
 ) as FieldsOf<Pick<Incident, `${Done}_at` | `${Done}_by` | `${Done}_by_claimed`>>;
 
+const containmentResult = named(
+  'ContainmentResult',
+  'What became of one containment action of an incident.',
+  z.object({
+    action,
+    success: meaning(z.boolean(), 'Whether it was carried out, and is in force as far as is known.'),
+    error: maybe(
+      meaning(text(), 'Why it is not a success. Without the token it has no words of the service’s answer.'),
+    ),
+    completed_at: meaning(time, 'When the outcome was known.'),
+  } satisfies FieldsOf<ContainmentResult>),
+);
+
 export const incident = named(
   'Incident',
   'An incident as it is now.',
@@ -58,8 +74,18 @@ export const incident = named(
     source_suspicious: maybe(
       meaning(z.literal(true), 'The source mixes scripts, or looks like another source on record.'),
     ),
+    reported_by: maybe(
+      meaning(text(), 'The principal whose token the report had; `service-token` is the token that several share.'),
+    ),
+    clock_uncertain: maybe(
+      meaning(z.literal(true), 'The clock had jumped a short time before it was reported: its times may be wrong.'),
+    ),
     description: text(),
     evidence: maybe(meaning(anything(), 'Exactly as it was reported.')),
+    drill: maybe(meaning(z.literal(true), 'A drill: a rehearsal that counts nowhere.')),
+    drill_releases: maybe(
+      meaning(z.array(delivery), 'In a drill that has ended: the releases of what it had asked for.'),
+    ),
     latest_report: maybe(
       meaning(
         z.object({ severity, description: text(), evidence: maybe(anything()) } satisfies FieldsOf<LatestReport>),
@@ -68,14 +94,26 @@ export const incident = named(
     ),
     containment_actions: maybe(meaning(z.array(action), 'The actions of its rule, from containment on.')),
     containment: maybe(containment),
+    containment_results: maybe(
+      meaning(
+        z.array(containmentResult),
+        'The outcomes that are known of its actions: what still waits, or was asked for again, is not listed.',
+      ),
+    ),
     ...stamps,
+    recovery: maybe(recovery),
+    reporters: maybe(
+      meaning(z.array(text()), 'Who reported it by a token of their own; none of them may acknowledge its recovery.'),
+    ),
     note: maybe(meaning(text(), 'The latest note that a person left.')),
+    resolution: maybe(meaning(z.enum(RESOLUTIONS), 'What it was, where the person who resolved it has said so.')),
     dedup_key: maybe(text()),
     occurrences: meaning(count, 'How many times it was reported.'),
     last_seen_at: maybe(meaning(time, 'When it was last reported again.')),
     version: meaning(count, 'How many entries of the audit log are about it.'),
     hash: meaning(hash, 'entry_hash of the latest of them.'),
-  } satisfies FieldsOf<Incident>),
+    withheld: maybe(meaning(z.array(text()), 'What this reader does not get: evidence, where it is restricted.')),
+  } satisfies FieldsOf<Incident & { readonly withheld: never }>),
 );
 
 export const entry = named(
@@ -87,7 +125,8 @@ export const entry = named(
     data: meaning(
       z.looseObject({ seq: meaning(count, 'Counts all entries from 1, without gaps.') }),
       'What the event says. An entry about an incident has its identifier, its version and the state it led to. Without ' +
-        'the token, `withheld` lists the fields without the words that a service has answered.',
+        'the token, `withheld` lists the fields without the words that a service has answered, and the evidence that is ' +
+        'restricted.',
     ),
     prev_hash: meaning(text(), 'entry_hash of the entry before; empty for the first.'),
     entry_hash: hash,
@@ -100,6 +139,7 @@ const nextTransition = z.object({
   allowed: z.boolean(),
   target: meaning(z.nullable(text()), 'The state that it leads to; null when the state stays the same.'),
   reason: maybe(meaning(text(), 'Why it is not allowed.')),
+  missing: maybe(meaning(z.array(step), 'What the recovery still needs, when that is the reason.')),
 } satisfies FieldsOf<NextTransition>);
 
 export const nextTransitions = meaning(

@@ -27,6 +27,7 @@ export const readListQuery = (query: string): ListQuery => {
     states: distinct(given.state),
     severities: distinct(given.severity),
     sources,
+    ...(given.resolution !== undefined && { resolutions: distinct(given.resolution) }),
     ...(given.q?.[0] !== undefined && { words: readWords(given.q[0]) }),
     limit: Number(given.limit?.[0] ?? LONGEST_LIST),
     ...(since !== undefined && { since }),

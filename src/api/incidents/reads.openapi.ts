@@ -3,7 +3,7 @@ import type { ZodOpenApiPathsObject } from 'zod-openapi';
 import { refusals, response } from '../openapi/responses.ts';
 import type { Alike } from '../../projections/incident-list.ts';
 import { describe, meaning } from '../openapi/described.ts';
-import { count, type FieldsOf, maybe, time } from '../openapi/values.ts';
+import { count, type FieldsOf, maybe, text, time } from '../openapi/values.ts';
 import { EXAMPLE_INCIDENT, EXAMPLE_REPORT } from '../openapi/examples.ts';
 import { queryOf } from '../openapi/parameters.ts';
 import { entry, incident } from './incident.openapi.ts';
@@ -18,6 +18,7 @@ const list = queryOf(listSchema, {
   state: 'Only these states.',
   severity: 'Only these severities.',
   source: 'Only reports from these sources, at most 16.',
+  resolution: 'Only those that turned out to be one of these. A page may end early.',
   q: {
     description:
       'Words that must all occur in id, source or description. Case and accents do not matter; `agent*` stands for any ' +
@@ -77,6 +78,10 @@ const listed = z.extend(incident, {
   ),
 });
 
+const withRunbook = z.extend(incident, {
+  runbook: maybe(meaning(text(), 'What to do about it, by the policy in force: a URL or a text.')),
+});
+
 const NEXT = 'A `Link` header names the next page, if there is one (`rel="next"`).';
 
 export const incidentPaths: ZodOpenApiPathsObject = {
@@ -99,7 +104,7 @@ export const incidentPaths: ZodOpenApiPathsObject = {
       security: [],
       requestParams: { query: queryOf(idSchema, { id: ID }), header: z.object({ 'If-None-Match': ifNoneMatch }) },
       responses: {
-        200: response('The incident.', incident, EXAMPLE_INCIDENT, { ETag: 'Its version, in quotation marks.' }),
+        200: response('The incident.', withRunbook, EXAMPLE_INCIDENT, { ETag: 'Its version, in quotation marks.' }),
         304: { description: 'The incident is still at that version.' },
         ...refusals(400, 404, 410, 503),
       },
@@ -110,7 +115,7 @@ export const incidentPaths: ZodOpenApiPathsObject = {
       operationId: 'getIncidentHistory',
       tags: ['incidents'],
       summary: 'Read what the audit log says of an incident',
-      description: `The lines of the log, oldest first; \`data.withheld\` names what is left out of one. ${NEXT}`,
+      description: `The lines of the log, oldest first; \`data.withheld\` names what is left out of one. Where earlier ones were archived, an \`incident.carried\` entry has the incident as it was then and says where they are (\`data.earlier\`). ${NEXT}`,
       security: [],
       requestParams: { query: history },
       responses: { 200: response('The entries.', z.array(entry), [EXAMPLE_ENTRY]), ...refusals(400, 404, 410, 503) },

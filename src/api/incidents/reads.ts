@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
-import { isTrustedReader } from '../middleware/read-access.ts';
+import { readerOf } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { ID_REQUIRED, idSchema } from '../request/fields.ts';
 import { matchesTag } from '../request/if-none-match.ts';
@@ -12,18 +12,21 @@ import { writeCursor } from './cursor.ts';
 import { linkToNext } from './link.ts';
 import { readListQuery } from './list-query.ts';
 import { historySchema } from './requests.ts';
-import { publicIncident, shownLine } from '../../domain/withheld.ts';
+import type { IncidentDocument } from '../../domain/document.ts';
+import type { Incident } from '../../domain/incident.ts';
+import { type Reader, shownIncident, shownLine } from '../../domain/withheld.ts';
+import type { Policy } from '../../policy/policy.ts';
 import { found } from '../../errors.ts';
 
 /** Readers without the token get shorter pages of large incidents: many of them together must fit in memory. */
 const STRANGERS_PAGE_BYTES = 256 * 1024;
 
 /**
- * Reads incidents: the list, one of them, and what the audit log says of one. What services have answered is shown to
- * readers with the token only.
+ * Reads incidents: the list, one of them, and what the audit log says of one. What services have answered, and evidence
+ * where it is restricted, is shown to some roles only.
  */
 export const incidentRoutes = (
-  { incidents, access }: Pick<ApiDependencies, 'incidents' | 'access'>,
+  { incidents, policy, ...dependencies }: Pick<ApiDependencies, 'incidents' | 'policy' | 'access' | 'readEvidence'>,
   { large }: Pick<Admission, 'large'>,
 ): readonly ApiRoute[] => [
   {
@@ -37,8 +40,9 @@ export const incidentRoutes = (
       });
       if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'cursor', writeCursor(next)));
       ctx.vary('Authorization');
-      const shown = isTrustedReader(access, ctx) ? documents : await inTurns(ctx, documents, publicDocument);
-      respondJsonList(ctx, 200, shown);
+      const reader = readerOf(dependencies, ctx);
+      const isWhole = reader.words && reader.evidence;
+      respondJsonList(ctx, 200, isWhole ? documents : await inTurns(ctx, documents, (one) => documentFor(one, reader)));
     },
   },
   {
@@ -47,10 +51,13 @@ export const incidentRoutes = (
     handle: (ctx) => {
       const { id } = readParameters(ctx, idSchema, ID_REQUIRED);
       const incident = found(incidents.get(id[0] ?? ''));
-      const isTrusted = isTrustedReader(access, ctx);
-      respondIncident(ctx, 200, isTrusted ? incident : { ...incident, json: publicIncident(incident.json) });
-      ctx.set('Cache-Control', 'no-cache');
+      const shown = { ...incident, json: shownIncident(incident.json, readerOf(dependencies, ctx)) };
+      const runbook = runbookFor(incident, policy.current);
+      respondIncident(ctx, 200, runbook === undefined ? shown : withRunbook(shown, runbook));
+      // The runbook is the policy's: the version, which is the tag, stays the same when it changes.
+      ctx.set('Cache-Control', runbook === undefined ? 'no-cache' : 'no-store');
       ctx.vary('Authorization');
+      if (runbook !== undefined) return;
       if (matchesTag(ctx.get('If-None-Match'), ctx.response.get('ETag'))) ctx.status = 304;
     },
   },
@@ -63,16 +70,26 @@ export const incidentRoutes = (
       const { lines, next } = found(await incidents.history(id[0] ?? '', Number(after?.[0] ?? 0), turnsOf(ctx.req)));
       if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'after', String(next)));
       ctx.vary('Authorization');
-      const isTrusted = isTrustedReader(access, ctx);
-      respondJsonList(ctx, 200, await inTurns(ctx, lines, (line) => shownLine(line, isTrusted)));
+      const reader = readerOf(dependencies, ctx);
+      respondJsonList(ctx, 200, await inTurns(ctx, lines, (line) => shownLine(line, reader)));
     },
   },
 ];
 
-/** An incident of a page, for anybody. */
-const publicDocument = (document: Uint8Array): Uint8Array => {
+/** What the policy in force says about what to do; undefined when it says nothing. */
+function runbookFor({ json }: IncidentDocument, { runbooks }: Policy): string | undefined {
+  return runbooks === undefined ? undefined : runbooks[(JSON.parse(json) as Incident).class];
+}
+
+const withRunbook = (incident: IncidentDocument, runbook: string): IncidentDocument => ({
+  ...incident,
+  json: `${incident.json.slice(0, -1)},"runbook":${JSON.stringify(runbook)}}`,
+});
+
+/** An incident of a page, as a reader gets it. */
+const documentFor = (document: Uint8Array, reader: Reader): Uint8Array => {
   const json = Buffer.from(document.buffer, document.byteOffset, document.byteLength).toString();
-  return Buffer.from(publicIncident(json));
+  return Buffer.from(shownIncident(json, reader));
 };
 
 /** How many items of a page are made in one turn: to rewrite all of them would hold up others. */

@@ -32,6 +32,13 @@ const reportBody = described('Report', 'What a service reports.', reportSchema, 
 const idempotencyKey = z.exactOptional(z.string().check(z.regex(/^[\x21-\x7e]{1,255}$/)));
 describe(idempotencyKey, 'Makes it safe to send the report again: it is recorded once.');
 
+const prefer = z.exactOptional(z.string());
+describe(
+  prefer,
+  'wait=N (RFC 7240), 1 to 40 seconds, more counts as 40: the answer waits until containment is settled, or that time is ' +
+    'over, and says `Preference-Applied: wait=N`. At most 32 answers wait; a further one comes at once and does not say so.',
+);
+
 export const reportPaths: ZodOpenApiPathsObject = {
   '/api/v1/incidents/report': {
     post: {
@@ -39,8 +46,9 @@ export const reportPaths: ZodOpenApiPathsObject = {
       tags: ['incidents'],
       summary: 'Report an incident',
       description:
-        'Before the response is sent, the report is on disk, and containment is asked for if the policy says so.',
-      requestParams: { header: z.object({ 'Idempotency-Key': idempotencyKey }) },
+        'Before the response is sent, the report is on disk, and containment is asked for if the policy says so. With ' +
+        '`Prefer: wait=N`, or `answer_after` in its rule, it is sent when containment is settled: see `containment_results`.',
+      requestParams: { header: z.object({ 'Idempotency-Key': idempotencyKey, Prefer: prefer }) },
       requestBody: requestBody(reportBody, EXAMPLE_REPORT),
       responses: {
         201: response('A new incident.', incident, EXAMPLE_INCIDENT, {

@@ -1,11 +1,20 @@
 import { createHash } from 'node:crypto';
+import type { IncidentDocument } from '../../domain/document.ts';
+import { shownIncident } from '../../domain/withheld.ts';
+import type { Context } from 'koa';
+import { SECOND } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
 import { canonicalForm } from '../../json/canonical-form.ts';
 import type { JsonValue } from '../../json/exact-json.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
+import { admittedIn } from '../middleware/authentication.ts';
+import { readingOf } from '../middleware/read-access.ts';
+import { releaseBody } from '../middleware/json-body.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
+import { requireBound } from '../request/bounds.ts';
 import { callerOf } from '../request/caller.ts';
+import { preferredWait } from '../request/prefer.ts';
 import { readBody } from '../request/read.ts';
 import { respondIncident } from '../respond.ts';
 import { REPORT_REQUIRED, reportSchema } from './requests.ts';
@@ -13,9 +22,19 @@ import type { Idempotency, Report } from '../../domain/entries.ts';
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
-/** Takes a report: 201 for a new incident, 200 for one that is on record already. */
+/**
+ * Takes a report: 201 for a new incident, 200 for one that is on record already.
+ *
+ * The answer comes when the report is on disk. With `Prefer: wait=N`, or `answer_after` in the rule of its class, it
+ * waits until containment of the incident is settled, or until that time is over.
+ */
 export const reportRoutes = (
-  { recorder }: Pick<ApiDependencies, 'recorder'>,
+  {
+    recorder,
+    answers,
+    policy,
+    readEvidence,
+  }: Pick<ApiDependencies, 'recorder' | 'answers' | 'policy' | 'readEvidence'>,
   { command }: Pick<Admission, 'command'>,
 ): readonly ApiRoute[] => [
   {
@@ -24,16 +43,56 @@ export const reportRoutes = (
     before: command('reporter'),
     handle: async (ctx) => {
       const report = readBody(ctx, reportSchema, REPORT_REQUIRED) as Report;
+      requireBound(admittedIn(ctx), { source: report.source, class: report.class });
       const idempotency = idempotencyOf(ctx.req.headers['idempotency-key'], ctx.request.body as JsonValue);
       const bytes = (ctx.request.rawBody as string).length;
-      const caller = callerOf(ctx);
-      const { incident, change } = await recorder.report(report, idempotency, bytes, caller);
+      const preferred = preferredWait(ctx.req.headers.prefer as string | undefined);
+      const time = preferred === undefined ? policy.current.rules[report.class].answer_after : preferred * SECOND;
+      const { incident, change } = await recorder.report(report, idempotency, bytes, callerOf(ctx));
       if (change === 'created') ctx.set('Location', locationOf(incident.id));
       if (change === 'replayed') ctx.set('Idempotent-Replayed', 'true');
-      respondIncident(ctx, change === 'created' ? 201 : 200, incident);
+      // A new incident holds what the client has sent; one on record may hold what others have.
+      const reader = readingOf(admittedIn(ctx).principal, {
+        readEvidence: change === 'created' ? 'open' : readEvidence,
+      });
+      const shown = (document: IncidentDocument): IncidentDocument => ({
+        ...document,
+        json: shownIncident(document.json, reader),
+      });
+      const status = change === 'created' ? 201 : 200;
+      const settled = time === undefined ? undefined : answers?.wait(incident.id, time, leaving(ctx));
+      if (settled === undefined || answers === undefined) return respondIncident(ctx, status, shown(incident));
+      if (preferred !== undefined) ctx.set('Preference-Applied', `wait=${preferred}`);
+      // Not awaited here: what waits keeps nothing of the report, nor of its incident as it was.
+      return respondLater(ctx, status, incident.id, settled, (id) => shown(answers.incident(id)));
     },
   },
 ];
+
+/** Responds with an incident as it is once the wait is over. Until then the request holds no body. */
+const respondLater = async (
+  ctx: Context,
+  status: number,
+  id: string,
+  settled: Promise<void>,
+  read: (id: string) => IncidentDocument,
+): Promise<void> => {
+  releaseBody(ctx);
+  // The line in the process log says so also when the client leaves.
+  ctx.status = status;
+  await settled;
+  if (!ctx.res.closed) respondIncident(ctx, status, read(id));
+};
+
+/** Aborts when the client leaves before it is answered. */
+const leaving = ({ res }: Context): AbortSignal => {
+  const left = new AbortController();
+  // Without a reason it would make an exception with a stack trace, for each client that leaves.
+  const leave = (): void => left.abort('the client has left');
+  if (res.closed) leave();
+  else res.once('close', leave);
+  return left.signal;
+};
 
 /** Where an incident is read. */
 const locationOf = (id: string): string => `/api/v1/incidents/get?id=${encodeURIComponent(id)}`;

@@ -1,6 +1,6 @@
 /** What clients send to report incidents, command them and read them. */
 import * as z from 'zod/mini';
-import { CLASSES, SEVERITIES } from '../../../machines/vocabulary.ts';
+import { CLASSES, RESOLUTIONS, SEVERITIES } from '../../../machines/vocabulary.ts';
 import { faultOfSource } from '../../domain/source-name.ts';
 import { anyOf, filled, isCount, isTimestamp, kinds, once, oneId, oneOf, signature } from '../request/fields.ts';
 
@@ -35,6 +35,13 @@ export const COMMAND_REQUIRED = 'id required';
 /** The body of a command on an incident. */
 export const commandSchema = z.strictObject({ id: filled(COMMAND_REQUIRED), ...signature() });
 
+/** The body of `resolve`, which may say what the incident was. */
+export const resolveSchema = z.strictObject({
+  id: filled(COMMAND_REQUIRED),
+  ...signature(),
+  resolution: z.exactOptional(z.enum(RESOLUTIONS, `resolution must be one of ${RESOLUTIONS.join(', ')}`)),
+});
+
 export const LONGEST_LIST = 1000;
 /** Each source is looked up for each class, state and severity. */
 export const MOST_SOURCES = 16;
@@ -48,6 +55,7 @@ const notATimestamp = (name: string): string =>
 export const listSchema = z.strictObject({
   ...kinds,
   source: anyOf(z.string()),
+  resolution: anyOf(z.enum(RESOLUTIONS, 'invalid resolution')),
   q: once('q', (text) => text.length <= 256, 'q must have at most 256 characters'),
   since: once('since', isTimestamp, notATimestamp('since')),
   until: once('until', isTimestamp, notATimestamp('until')),

@@ -46,21 +46,40 @@ export const jsonBody = (maxBytes: number): Middleware => {
   let inFlight = 0;
   return async (ctx, next) => {
     await collect(ctx);
-    // A request without a body has no text.
-    const text = (ctx.request.rawBody as string | undefined) ?? '';
-    const { length } = text;
-    if (inFlight + length > MAX_IN_FLIGHT) throw new RecorderError('overloaded', TOO_MANY);
-    inFlight += length;
+    let held = lengthOf(ctx);
+    if (inFlight + held > MAX_IN_FLIGHT) throw new RecorderError('overloaded', TOO_MANY);
+    inFlight += held;
+    const release = (): void => {
+      inFlight -= held;
+      held = 0;
+    };
     try {
-      ctx.request.body = parseObject(Buffer.from(text, 'latin1'));
+      // No variable here holds the text: a request that waits releases its body.
+      ctx.request.body = parseObject(Buffer.from(textOf(ctx), 'latin1'));
       // To parse a large body takes some ten milliseconds, and to record it as much again: others come in between.
-      if (length > USUAL) await new Promise(setImmediate);
+      if (held > USUAL) await new Promise(setImmediate);
+      ctx.state.releaseBody = release;
       await next();
     } finally {
-      inFlight -= length;
+      release();
     }
   };
 };
+
+/**
+ * Releases the body of a request that is still to be answered, and its share of what may be in flight: what waits for
+ * long holds neither. Whoever calls this keeps nothing of the body either.
+ */
+export const releaseBody = (ctx: Context): void => {
+  ctx.request.body = undefined;
+  ctx.request.rawBody = '';
+  (ctx.state.releaseBody as (() => void) | undefined)?.();
+};
+
+/** A request without a body has no text. */
+const textOf = (ctx: Context): string => (ctx.request.rawBody as string | undefined) ?? '';
+
+const lengthOf = (ctx: Context): number => textOf(ctx).length;
 
 const TOO_MANY = 'too many bodies at once; try again';
 

@@ -1,5 +1,7 @@
 import type { Context } from 'koa';
-import type { Role } from '../../../machines/vocabulary.ts';
+import { ACTIONS, type ContainmentAction, type Role, ROLES } from '../../../machines/vocabulary.ts';
+import type { Principal } from '../../access/principal.ts';
+import type { Reader } from '../../domain/withheld.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { forbidden, missingRole, principalOf } from './authentication.ts';
 import type { Check } from './checks.ts';
@@ -11,7 +13,9 @@ const CONSOLE_FILES = '/console/';
 
 /** Who may read what besides readers. A route that asks for a role of its own is among them. */
 const OTHER_READERS: readonly { readonly path: RegExp; readonly roles: readonly Role[] }[] = [
+  { path: /^\/api\/v1\/access\/me$/, roles: ROLES },
   { path: /^\/api\/v1\/containment(?:\/|$)/, roles: ['implementer'] },
+  { path: /^\/api\/v1\/recovery\/status$/, roles: ['recovery'] },
 ];
 
 /**
@@ -29,23 +33,68 @@ export const readAccess =
     const principal = principalOf(ctx.req, access);
     if (principal === undefined) throw forbidden(ctx);
     const readers = readersOf(ctx.path);
-    if (isRead && !readers.some((role) => principal.roles.includes(role))) throw missingRole(principal, readers);
+    if (isRead && !hasAny(principal, readers)) throw missingRole(principal, readers);
   };
+
+const hasAny = (principal: Principal | undefined, roles: readonly Role[]): boolean =>
+  principal !== undefined && principal.roles.some((role) => roles.includes(role));
 
 const readersOf = (path: string): readonly Role[] => [
   'reader',
   ...OTHER_READERS.filter((others) => others.path.test(path)).flatMap(({ roles }) => roles),
 ];
 
-/** Who reads everything that the recorder knows, also the words of targets and webhooks, which may hold secrets. */
+/** Who reads the words of targets and webhooks, which may hold secrets. */
 const TRUSTED: readonly Role[] = ['operator', 'recovery', 'auditor', 'admin'];
 
-/** Whether a reader may see everything. Costs nothing for a request without credentials. */
+/** Whether a reader gets the words of services. Costs nothing for a request without credentials. */
 export const isTrustedReader = (access: ApiDependencies['access'], ctx: Context): boolean =>
   hasRole(access, ctx, TRUSTED);
 
-/** Whether a request comes from a principal with one of these roles. */
-export const hasRole = (access: ApiDependencies['access'], { req }: Context, roles: readonly Role[]): boolean => {
-  const principal = req.headers.authorization === undefined ? undefined : principalOf(req, access);
-  return principal !== undefined && principal.roles.some((role) => roles.includes(role));
+/** Who sees evidence where it is restricted. */
+const EVIDENCE_READERS: readonly Role[] = ['auditor', 'operator', 'recovery'];
+
+/** What a principal gets of what not everybody gets. */
+export const readingOf = (
+  principal: Principal | undefined,
+  { readEvidence }: Pick<ApiDependencies, 'readEvidence'>,
+): Reader => ({
+  words: hasAny(principal, TRUSTED),
+  evidence: readEvidence === 'open' || hasAny(principal, EVIDENCE_READERS),
+});
+
+/** What the reader who sends a request gets of what not everybody gets. */
+export const readerOf = (
+  dependencies: Pick<ApiDependencies, 'access' | 'readEvidence'>,
+  { req }: Pick<Context, 'req'>,
+): Reader => readingOf(presentedIn(dependencies.access, req), dependencies);
+
+/** Whether a request may be answered, and gets all that `reader` got, by what its token is good for now. */
+export const stillReads = (
+  dependencies: Pick<ApiDependencies, 'access' | 'readAccess' | 'readEvidence'>,
+  { req, path }: Pick<Context, 'req' | 'path'>,
+  reader: Reader,
+): boolean => {
+  const principal = presentedIn(dependencies.access, req);
+  if (dependencies.readAccess === 'token' && !hasAny(principal, readersOf(path))) return false;
+  const now = readingOf(principal, dependencies);
+  return (now.words || !reader.words) && (now.evidence || !reader.evidence);
 };
+
+/** The actions whose posture a request may read: where reads need a token, an implementer gets its own only. */
+export const readableActions = (
+  { access, readAccess: rule }: Pick<ApiDependencies, 'access' | 'readAccess'>,
+  { req }: Pick<Context, 'req'>,
+): readonly ContainmentAction[] => {
+  const principal = rule === 'open' ? undefined : principalOf(req, access);
+  if (principal === undefined || principal.roles.includes('reader')) return ACTIONS;
+  return ACTIONS.filter((action) => principal.actions?.includes(action) ?? true);
+};
+
+/** Whether a request comes from a principal with one of these roles. */
+export const hasRole = (access: ApiDependencies['access'], { req }: Context, roles: readonly Role[]): boolean =>
+  hasAny(presentedIn(access, req), roles);
+
+/** Whose token a request carries. Costs nothing for one without credentials. */
+const presentedIn = (access: ApiDependencies['access'], req: Context['req']): Principal | undefined =>
+  req.headers.authorization === undefined ? undefined : principalOf(req, access);

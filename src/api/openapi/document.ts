@@ -4,16 +4,22 @@
  */
 import { createDocument } from 'zod-openapi';
 import { VERSION } from '../../version.ts';
+import { accessPaths } from '../access/access.openapi.ts';
 import { archivePaths } from '../archive/archive.openapi.ts';
+import { importPaths } from '../import/import.openapi.ts';
 import { commandPaths } from '../incidents/commands.openapi.ts';
 import { containmentPaths } from '../containment/containment.openapi.ts';
 import { eventPaths } from '../events/events.openapi.ts';
+import { drillPaths } from '../drill/drill.openapi.ts';
+import { heartbeatPaths } from '../heartbeat/heartbeat.openapi.ts';
+import { forensicPaths } from '../forensic/forensic.openapi.ts';
 import { healthPaths } from '../health/health.openapi.ts';
 import { incidentPaths } from '../incidents/reads.openapi.ts';
 import { logPaths } from '../log/log.openapi.ts';
 import { metricsPaths } from '../health/metrics.openapi.ts';
 import { openApiPaths } from '../openapi-json/openapi-json.openapi.ts';
 import { policyPaths } from '../policy/policy.openapi.ts';
+import { recoveryPaths } from '../recovery/recovery.openapi.ts';
 import { reportPaths } from '../incidents/report.openapi.ts';
 import { statechartPaths } from '../statecharts/statecharts.openapi.ts';
 import { statsPaths } from '../stats/stats.openapi.ts';
@@ -35,6 +41,10 @@ export const openApiDocument = () =>
     servers: [{ url: 'http://127.0.0.1:8515', description: 'The loopback, unless BIND_ADDR says otherwise.' }],
     tags: [
       { name: 'incidents', description: 'Report, work and read incidents.' },
+      {
+        name: 'recovery',
+        description: 'What must be done before an incident may be resolved, where its rule says so.',
+      },
       { name: 'containment', description: 'The containment actions, and whether they are in force.' },
       {
         name: 'statecharts',
@@ -55,15 +65,21 @@ export const openApiDocument = () =>
     paths: {
       ...reportPaths,
       ...commandPaths,
+      ...recoveryPaths,
       ...incidentPaths,
       ...statsPaths,
       ...eventPaths,
       ...containmentPaths,
       ...statechartPaths,
       ...webhookPaths,
+      ...heartbeatPaths,
+      ...drillPaths,
       ...policyPaths,
+      ...accessPaths,
       ...archivePaths,
+      ...importPaths,
       ...logPaths,
+      ...forensicPaths,
       ...healthPaths,
       ...metricsPaths,
       ...openApiPaths,

@@ -1,8 +1,10 @@
 import * as z from 'zod/mini';
+import { ROLES } from '../../../machines/vocabulary.ts';
 import { COMMANDS } from '../../../machines/decision.ts';
 import { meaning, named } from './described.ts';
 import { nextTransitions } from '../incidents/incident.openapi.ts';
-import { count, maybe, state, text } from './values.ts';
+import { step } from '../recovery/recovery-shape.openapi.ts';
+import { action, count, incidentClass, maybe, state, text } from './values.ts';
 
 /** The shapes of errors that several resources give. */
 export const error = named(
@@ -14,10 +16,29 @@ export const error = named(
   }),
 );
 
+export const forbidden = named(
+  'Refusal',
+  'Who would be allowed to do it.',
+  z.object({
+    error: text(),
+    needs: maybe(meaning(z.array(z.enum(ROLES)), 'One of these roles is needed.')),
+    roles: maybe(meaning(z.array(z.enum(ROLES)), 'The roles of whoever asks.')),
+    sources: maybe(meaning(z.array(text()), 'The sources as which they may report, when that is the reason.')),
+    classes: maybe(meaning(z.array(incidentClass), 'The classes that they may report, when that is the reason.')),
+    actions: maybe(meaning(z.array(action), 'The actions that are theirs, when that is the reason.')),
+  }),
+);
+
 export const illegalTransition = named(
   'IllegalTransition',
   'What the statechart refuses, and what it allows.',
-  z.object({ error: text(), state, allowed: z.array(z.enum(COMMANDS)), transitions: nextTransitions }),
+  z.object({
+    error: text(),
+    state,
+    allowed: z.array(z.enum(COMMANDS)),
+    transitions: nextTransitions,
+    missing: maybe(meaning(z.array(step), 'What its recovery still needs, when that is why.')),
+  }),
 );
 
 export const gone = named(

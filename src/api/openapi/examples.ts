@@ -18,6 +18,7 @@ export const EXAMPLE_INCIDENT = {
   description: 'A fetched page tried to give the agent orders',
   evidence: { tool: 'web_fetch', score: 0.97 },
   containment_actions: ['freeze_agent', 'log_alert'],
+  containment_results: [{ action: 'log_alert', success: true, completed_at: '2026-11-22T07:12:00.123Z' }],
   contained_at: '2026-11-22T07:12:00.123Z',
   occurrences: 1,
   version: 2,

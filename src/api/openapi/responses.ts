@@ -2,7 +2,7 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiRequestBodyObject, ZodOpenApiResponseObject, ZodOpenApiResponsesObject } from 'zod-openapi';
 import { describe } from './described.ts';
-import { error, gone, illegalTransition, quotaExceeded, staleVersion } from './error-schemas.ts';
+import { error, forbidden, gone, illegalTransition, quotaExceeded, staleVersion } from './error-schemas.ts';
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -59,9 +59,17 @@ const REFUSALS = {
     error: 'invalid incident class',
     allowed: ['attestation_failure', 'policy_bypass_attempt'],
   }),
-  403: refusal('Forbidden', 'No token, or a wrong one; a `Host` that is not the loopback; a foreign `Origin`.', {
-    error: 'forbidden',
-  }),
+  403: refusal(
+    'Forbidden',
+    'No token, or a wrong one; one of somebody who may not do this; a `Host` that is not the loopback; a foreign `Origin`.',
+    {
+      error: 'forbidden: this needs the role operator, and canary-tripwire is reporter',
+      needs: ['operator'],
+      roles: ['reporter'],
+    },
+    {},
+    forbidden,
+  ),
   404: refusal('NotFound', 'There is no such incident.', { error: 'incident not found' }),
   409: refusal(
     'IllegalTransition',

@@ -1,9 +1,10 @@
 import * as z from 'zod/mini';
-import { ACTIONS, CLASSES } from '../../../machines/vocabulary.ts';
+import { ACTIONS, BY_HAND, CLASSES } from '../../../machines/vocabulary.ts';
 import type { PolicyDocument } from '../../policy/document.ts';
-import type { Policy } from '../../policy/policy.ts';
+import type { Expectation, Policy } from '../../policy/policy.ts';
 import { meaning, named } from '../openapi/described.ts';
 import { action, count, type FieldsOf, hash, incidentClass, maybe, severity, text, time } from '../openapi/values.ts';
+import { APPLIANCE_EVENTS } from '../../domain/appliance-alert.ts';
 import { NOTIFIED_EVENTS } from '../../domain/entries.ts';
 
 /** What identifies a policy. */
@@ -17,14 +18,17 @@ export const policyFields = {
 const endpoint = z.object({ url: text(), action: text() });
 
 const target = z.object({
+  from: maybe(meaning(z.literal('environment'), 'The environment names it, and not the file.')),
   engage: maybe(endpoint),
-  release: maybe(endpoint),
+  release: maybe(meaning(z.union([endpoint, z.literal(BY_HAND)]), 'manual: a person releases it by hand.')),
   broker: maybe(z.object({ requests: text(), results: text(), action: text() })),
   prove: maybe(z.boolean()),
   timeout: maybe(meaning(count, 'In milliseconds.')),
   confirm_every: maybe(meaning(count, 'In milliseconds.')),
   confirm: maybe(z.enum(['answer', 'callback'])),
   final: maybe(meaning(z.array(count), 'The statuses after which it is not tried again.')),
+  done_when: maybe(meaning(z.array(count), 'The statuses, besides 2xx, that say that it is already carried out.')),
+  drill: maybe(meaning(z.boolean(), 'Whether it takes part in drills.')),
 });
 
 export const policy = named(
@@ -44,7 +48,15 @@ export const policy = named(
             actions: z.array(action),
             default_severity: severity,
             min_severity: maybe(severity),
+            answer_after: maybe(meaning(count, 'In milliseconds.')),
+            recovery: maybe(
+              meaning(
+                z.object({ acknowledge: maybe(z.literal(true)), attest: maybe(z.literal(true)) }),
+                'What must be done before an incident of the class may be resolved.',
+              ),
+            ),
             repeat: maybe(z.object({ same: z.array(text()), within: meaning(count, 'In milliseconds.') })),
+            runbook: maybe(meaning(text(), 'What to do about such an incident: a URL or a text.')),
           }),
         ]),
       ),
@@ -59,9 +71,29 @@ export const policy = named(
       ),
     ),
     report_bytes_per_day: maybe(count),
+    expect: maybe(
+      meaning(
+        z.array(
+          z.object({ source: text(), every: meaning(count, 'In milliseconds.') } satisfies FieldsOf<Expectation>),
+        ),
+        'The guards: the sources that must show a sign of life.',
+      ),
+    ),
+    archive_after: maybe(meaning(count, 'In milliseconds.')),
     parts: meaning(z.array(text()), 'What it has, by name: a policy is compared by them with the one before.'),
     notify: z.array(
-      z.object({ url: text(), prove: maybe(z.boolean()), events: maybe(z.array(z.enum(NOTIFIED_EVENTS))) }),
+      z.object({
+        url: text(),
+        prove: maybe(z.boolean()),
+        events: maybe(z.array(z.enum(NOTIFIED_EVENTS))),
+        alerts: maybe(
+          meaning(
+            z.array(z.enum(APPLIANCE_EVENTS)),
+            'A webhook of `alerting`: it receives these as the appliance’s alerts.',
+          ),
+        ),
+        heartbeat: maybe(meaning(count, 'In milliseconds.')),
+      }),
     ),
   } satisfies FieldsOf<PolicyDocument>),
 );

@@ -30,7 +30,7 @@ export const countsAsLeftOut = (value: unknown, schema: unknown): boolean =>
   (value === null || !NEVER_EMPTY.has(schema));
 
 /** A string of at most so many characters. */
-const textOf = (name: string, longest: number) => {
+export const textOf = (name: string, longest: number) => {
   const message = `${name} must be a string of at most ${longest} characters`;
   return z.string(message).check(z.maxLength(longest, message));
 };

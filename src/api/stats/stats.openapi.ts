@@ -1,6 +1,13 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
-import { CLASSES, CONTAINMENT_STATUSES, SEVERITIES, type Severity, STATES } from '../../../machines/vocabulary.ts';
+import {
+  CLASSES,
+  CONTAINMENT_STATUSES,
+  RESOLUTIONS,
+  SEVERITIES,
+  type Severity,
+  STATES,
+} from '../../../machines/vocabulary.ts';
 import { type ActivityReading, type Durations, type DurationsSoFar, MOST_HOURS } from '../../projections/activity.ts';
 import type { StatisticsReading } from '../../projections/statistics.ts';
 import { meaning, named } from '../openapi/described.ts';
@@ -23,6 +30,10 @@ const statistics = named(
       countsOf(CONTAINMENT_STATUSES),
       'How far containment is, for the incidents on record that asked for it: confirmed is carried out, degraded failed, ' +
         'was lost or needs a person. Of resolved ones, how far it was in the end.',
+    ),
+    by_resolution: meaning(
+      countsOf(RESOLUTIONS),
+      'What the resolved incidents on record turned out to be, where whoever resolved them has said so.',
     ),
     by_class: countsOf(CLASSES),
     by_state: countsOf(STATES),
@@ -76,6 +87,7 @@ const EXAMPLE = {
   contained_count: 1,
   resolved_count: 1,
   by_containment: { ...none(CONTAINMENT_STATUSES), confirmed: 1 },
+  by_resolution: { ...none(RESOLUTIONS), true_positive: 1 },
   by_class: { ...none(CLASSES), forbidden_airlock_request: 1, prompt_injection: 1 },
   by_state: { ...none(STATES), open: 1, resolved: 1 },
   by_severity: { ...none(SEVERITIES), high: 1, medium: 1 },

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import type { DeliveryStatus } from '../../../machines/delivery.ts';
 import type { ContainmentAction } from '../../../machines/vocabulary.ts';
 import type { DeliveryRecord } from '../../domain/delivery.ts';
-import type { Containment } from '../../domain/incident.ts';
+import { obstacleFor } from '../identity.ts';
 import { announce } from '../live-region.ts';
 import { isBroken } from '../posture/live-posture.ts';
 import { perform } from '../operator.ts';
@@ -34,21 +34,27 @@ const PLURALS: Readonly<Partial<Record<DeliveryStatus, string>>> = {
 
 interface DeliveriesProps {
   readonly incident: string;
-  readonly containment: Containment;
+  readonly deliveries: readonly DeliveryRecord[];
   /** Whether this is the present, so that a delivery can be retried. */
   readonly isNow: boolean;
 }
 
-const wordsOf = ({ status, overdue_at }: DeliveryRecord): string =>
+/** Whether a drill has not sent it: its detail says why. */
+const isSpared = ({ status, last_error: reason = '' }: Omit<DeliveryRecord, 'action'>): boolean =>
+  status === 'superseded' && /^not (?:asked|released): /.test(reason);
+
+const wordsOf = (delivery: DeliveryRecord): string => (isSpared(delivery) ? 'not sent' : wordsOfSent(delivery));
+
+const wordsOfSent = ({ status, overdue_at }: DeliveryRecord): string =>
   overdue_at === undefined ? DELIVERY_WORDS[status] : `overdue, ${DELIVERY_WORDS[status]}`;
 
 /** No attempt helps what needs a person. */
 const mayTryAgain = ({ status }: DeliveryRecord): boolean => isBroken(status) && status !== 'needs_person';
 
 /** Each containment action with its delivery. */
-export const Deliveries = ({ incident, containment, isNow }: DeliveriesProps) => (
+export const Deliveries = ({ incident, deliveries, isNow }: DeliveriesProps) => (
   <ul class="deliveries">
-    {containment.actions.map((delivery) => (
+    {deliveries.map((delivery) => (
       <li key={delivery.action} class={`delivery ${delivery.overdue_at === undefined ? delivery.status : 'overdue'}`}>
         <strong>{spelled(delivery.action)}</strong>
         <span class="status">{wordsOf(delivery)}</span>
@@ -76,7 +82,7 @@ export const DeliveryDetail = ({ delivery }: { readonly delivery: Omit<DeliveryR
     )}
     {delivery.attempts > 0 && <span>{counted(delivery.attempts, 'attempt')}</span>}
     {delivery.last_error && (
-      <span class="error">
+      <span class={isSpared(delivery) ? '' : 'error'}>
         <Verbatim text={delivery.last_error} longest={300} />
       </span>
     )}
@@ -104,8 +110,14 @@ export const RetryButton = ({ action, incident }: RetryButtonProps) => {
       setUnderWay(false);
     }
   };
+  const obstacle = obstacleFor(['operator']);
   return (
-    <button type="button" disabled={isUnderWay} onClick={() => void retry()}>
+    <button
+      type="button"
+      disabled={isUnderWay || obstacle !== undefined}
+      title={obstacle === undefined ? undefined : `This ${obstacle}`}
+      onClick={() => void retry()}
+    >
       Try again
     </button>
   );

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { COMMAND_TABLE, COMMANDS } from '../../../machines/commands.ts';
+import { SERVICE_TOKEN } from '../../domain/caller.ts';
 import { escalationText } from '../../domain/escalation.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { readFilters } from '../filters.ts';
@@ -20,6 +21,8 @@ export const Facts = ({ incident }: { readonly incident: Incident }) => (
     </Fact>
     <Fact name="Reported">
       <Moment at={incident.created_at} /> · <Ago at={incident.created_at} />
+      {reporterOf(incident)}
+      {incident.clock_uncertain && <strong> · the clock had jumped: times may be wrong</strong>}
     </Fact>
     {incident.last_seen_at !== undefined && (
       <Fact name="Last seen">
@@ -36,8 +39,17 @@ export const Facts = ({ incident }: { readonly incident: Incident }) => (
     )}
     {COMMANDS.map((command) => {
       const { done } = COMMAND_TABLE[command];
-      return <Step key={done} name={spelled(done)} at={incident[`${done}_at`]} by={incident[`${done}_by`]} />;
+      return (
+        <Step
+          key={done}
+          name={spelled(done)}
+          at={incident[`${done}_at`]}
+          by={incident[`${done}_by`]}
+          isClaimed={incident[`${done}_by_claimed`]}
+        />
+      );
     })}
+    {incident.resolution !== undefined && <Fact name="Resolution">{spelled(incident.resolution)}</Fact>}
     {incident.dedup_key !== undefined && (
       <Fact name="Dedup key">
         <Verbatim text={incident.dedup_key} />
@@ -55,6 +67,10 @@ export const Facts = ({ incident }: { readonly incident: Incident }) => (
   </dl>
 );
 
+/** Whose token the report had. The one that several share says nothing. */
+const reporterOf = ({ reported_by: principal }: Incident): string =>
+  principal === undefined || principal === SERVICE_TOKEN ? '' : ` · by ${principal}`;
+
 const Fact = ({ name, children }: { readonly name: string; readonly children: ComponentChildren }) => (
   <div>
     <dt>{name}</dt>
@@ -66,9 +82,11 @@ interface StepProps {
   readonly name: string;
   readonly at: string | undefined;
   readonly by: string | undefined;
+  /** Whether nothing but the command says who gave it. */
+  readonly isClaimed: true | undefined;
 }
 
-const Step = ({ name, at, by }: StepProps) =>
+const Step = ({ name, at, by, isClaimed }: StepProps) =>
   at === undefined ? null : (
     <Fact name={name}>
       <Moment at={at} />
@@ -76,6 +94,7 @@ const Step = ({ name, at, by }: StepProps) =>
         <>
           {' by '}
           <Verbatim text={by} />
+          {isClaimed && ' (claimed)'}
         </>
       )}
     </Fact>

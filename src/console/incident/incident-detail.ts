@@ -8,6 +8,9 @@ import { read } from '../operator.ts';
 import { type ReadAnswer, reasonOf } from '../request.ts';
 import { type Entry, type IncidentEntry, isAboutIncident } from '../../domain/entries.ts';
 
+/** The incident, with what the policy in force says about what to do. */
+export type IncidentAsRead = Incident & { readonly runbook?: string };
+
 interface Transitions {
   readonly transitions: readonly NextTransition[];
 }
@@ -17,7 +20,7 @@ const MOST_ENTRIES = 2000;
 
 export class IncidentDetail {
   readonly id: string;
-  readonly incident: LiveResource<Incident>;
+  readonly incident: LiveResource<IncidentAsRead>;
   readonly transitions: LiveResource<Transitions>;
   /** The entries about it, oldest first. */
   readonly entries = signal<readonly IncidentEntry[]>([]);
@@ -29,7 +32,8 @@ export class IncidentDetail {
     this.id = id;
     const query = `id=${encodeURIComponent(id)}`;
     const concerns = (entry: Entry): boolean => isAboutIncident(entry) && entry.data.incident === id;
-    this.incident = new LiveResource(() => `/api/v1/incidents/get?${query}`, concerns, 300);
+    const changes = (entry: Entry): boolean => concerns(entry) || entry.event === 'policy.reloaded';
+    this.incident = new LiveResource(() => `/api/v1/incidents/get?${query}`, changes, 300);
     this.transitions = new LiveResource(() => `/api/v1/incidents/transitions?${query}`, concerns, 300);
   }
 

@@ -3,6 +3,8 @@ import { useEffect, useMemo } from 'preact/hooks';
 import type { Incident } from '../../domain/incident.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
+import { epoch } from '../live-entries.ts';
+import { identify } from '../operator.ts';
 import { LastKnown } from '../parts/last-known.tsx';
 import { Notice } from '../parts/notice.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
@@ -16,7 +18,9 @@ import { useLiveResource } from '../live-resource.ts';
 import { Deliveries, DELIVERY_WORDS } from './deliveries.tsx';
 import { EvidenceTree } from './evidence-tree.tsx';
 import { Facts } from './facts.tsx';
+import { Runbook } from './runbook.tsx';
 import { IncidentDetail } from './incident-detail.ts';
+import { Recovery } from './recovery.tsx';
 import { type Fold, loadFold, recordAfter } from './replay.ts';
 import { phraseOf, Timeline } from './timeline.tsx';
 import { TransitionButtons } from './transition-buttons.tsx';
@@ -63,6 +67,11 @@ export const IncidentView = ({ id }: { readonly id: string }) => {
           </button>
         </p>
       )}
+      {incident.drill && (
+        <p class="drill-notice" role="note">
+          <strong>This is a drill.</strong> It holds no action, counts in no statistics, and ends by itself.
+        </p>
+      )}
       <LastKnown of={detail.incident} />
       {(fault.value ?? detail.fault.value) !== undefined && (
         <p class="error" role="alert">
@@ -70,19 +79,23 @@ export const IncidentView = ({ id }: { readonly id: string }) => {
         </p>
       )}
       <div class="incident-body">
-        <section class="happened" aria-label="What happened">
-          <p class="description">
-            <Verbatim text={incident.description} />
-          </p>
-          <Facts incident={incident} />
-        </section>
+        <div class="happened">
+          <section aria-label="What happened">
+            <p class="description">
+              <Verbatim text={incident.description} />
+            </p>
+            {present.runbook !== undefined && <Runbook text={present.runbook} />}
+            <Facts incident={incident} />
+          </section>
+          <Recovery incident={incident} isNow={isNow} />
+        </div>
         <Containment incident={incident} isNow={isNow} />
         <section class="life" aria-label="Life so far">
           <h3>Life so far</h3>
           <ReplaySlider entries={entries} count={count} onChange={show} />
           <IncidentChart entries={happened} incident={incident} isNow={isNow && !detail.isCut.value} />
         </section>
-        <Evidence incident={incident} />
+        <Evidence incident={incident} isWithheld={isEvidenceWithheld(present)} />
         <section class="history" aria-label="Timeline">
           <h3>Timeline</h3>
           {detail.isCut.value && <p class="hint">These are the first {grouped(entries.length)} entries.</p>}
@@ -93,6 +106,9 @@ export const IncidentView = ({ id }: { readonly id: string }) => {
   );
 };
 
+const isEvidenceWithheld = ({ withheld = [] }: Incident & { readonly withheld?: readonly string[] }): boolean =>
+  withheld.some((what) => what.endsWith('evidence'));
+
 const replayed = (fold: Fold, entries: readonly IncidentEntry[], count: number): Incident =>
   recordAfter(fold, entries, count).incident;
 
@@ -101,7 +117,10 @@ const Heading = ({ incident }: { readonly incident: Incident }) => (
     <a class="close" href={fragmentOf({ view: 'incidents', query: route.value.query })} aria-label="Close the incident">
       ✕
     </a>
-    <h2>{spelled(incident.class)}</h2>
+    <h2>
+      {spelled(incident.class)}
+      {incident.drill && <span class="drill">drill</span>}
+    </h2>
     <p class="incident-line">
       <SeverityMark severity={incident.severity} />
       <StateMark state={incident.state} />
@@ -141,13 +160,22 @@ const Containment = ({ incident, isNow }: { readonly incident: Incident; readonl
       <h3>
         Containment{' '}
         {containment !== undefined &&
+          incident.drill !== true &&
           (incident.state === 'resolved' ? (
             <ReleaseBadge incident={incident} isNow={isNow} />
           ) : (
             <span class={`badge ${containment.status}`}>{containment.status}</span>
           ))}
       </h3>
-      {containment !== undefined && <Deliveries incident={incident.id} containment={containment} isNow={isNow} />}
+      {containment !== undefined && (
+        <Deliveries incident={incident.id} deliveries={containment.actions} isNow={isNow && incident.drill !== true} />
+      )}
+      {incident.drill_releases !== undefined && incident.drill_releases.length > 0 && (
+        <>
+          <h4>Released again</h4>
+          <Deliveries incident={incident.id} deliveries={incident.drill_releases} isNow={false} />
+        </>
+      )}
       {containment === undefined && actions.length > 0 && <p>{actions.map(spelled).join(', ')}</p>}
       {containment === undefined && actions.length === 0 && <p class="hint">Nothing has been contained.</p>}
     </section>
@@ -174,7 +202,13 @@ const ReleaseBadge = ({ incident, isNow }: { readonly incident: Incident; readon
   return <span class="badge">{views.every(({ carried_out: done }) => done !== null) ? 'released' : 'ended'}</span>;
 };
 
-const Evidence = ({ incident: { evidence } }: { readonly incident: Incident }) => (
+interface EvidenceProps {
+  readonly incident: Incident;
+  /** Whether the service shows evidence to some roles only, and not to this reader. */
+  readonly isWithheld: boolean;
+}
+
+const Evidence = ({ incident: { evidence }, isWithheld }: EvidenceProps) => (
   <section class="evidence" aria-label="Evidence">
     <h3>
       Evidence
@@ -182,7 +216,16 @@ const Evidence = ({ incident: { evidence } }: { readonly incident: Incident }) =
         <CopyButton text={() => JSON.stringify(evidence, null, 2)} what="JSON of the evidence" label="Copy JSON" />
       )}
     </h3>
-    {evidence === undefined ? <p class="hint">None was reported.</p> : <EvidenceTree value={evidence} />}
+    {evidence !== undefined && <EvidenceTree value={evidence} />}
+    {evidence === undefined && !isWithheld && <p class="hint">None was reported.</p>}
+    {evidence === undefined && isWithheld && (
+      <p class="hint">
+        Evidence is restricted: give a token with the role auditor, operator or recovery.{' '}
+        <button type="button" class="link" onClick={() => void identify().then(() => (epoch.value += 1))}>
+          Give a token
+        </button>
+      </p>
+    )}
   </section>
 );
 

@@ -2,7 +2,7 @@
  * Replays an incident: its record after each entry, made by the same fold and the same statechart as in the service.
  */
 import type { IncidentRecord } from '../../domain/incident.ts';
-import type { IncidentEntry } from '../../domain/entries.ts';
+import { type IncidentEntry, isOpening } from '../../domain/entries.ts';
 
 export type Fold = (before: IncidentRecord | undefined, entry: IncidentEntry) => IncidentRecord;
 
@@ -11,4 +11,8 @@ export const loadFold = async (): Promise<Fold> => (await import('../../domain/i
 
 /** The record after the first `count` entries, at least one. @throws Contradiction when they contradict the statechart */
 export const recordAfter = (fold: Fold, entries: readonly IncidentEntry[], count: number): IncidentRecord =>
-  entries.slice(0, count).reduce<IncidentRecord | undefined>((record, entry) => fold(record, entry), undefined)!;
+  entries.slice(0, Math.max(count, entries.findIndex(isOpening) + 1)).reduce<IncidentRecord | undefined>(
+    // Entries before the one that carries it over are of no use without its report.
+    (record, entry) => (record === undefined && !isOpening(entry) ? undefined : fold(record, entry)),
+    undefined,
+  )!;

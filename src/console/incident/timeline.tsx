@@ -1,9 +1,12 @@
 import { COMMAND_TABLE, commandOfEvent } from '../../../machines/commands.ts';
+import { type Caller, SERVICE_TOKEN } from '../../domain/caller.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { spelled } from '../format.ts';
-import type { Entry, EntryEvent, IncidentEntry } from '../../domain/entries.ts';
+import { health } from '../health.ts';
+import { isTimeUncertain, jumpInWords, jumpsBetween } from '../../domain/clock-jumps.ts';
+import type { ClockJump, Entry, EntryEvent, IncidentEntry } from '../../domain/entries.ts';
 
 interface TimelineProps {
   /** Oldest first. */
@@ -16,7 +19,13 @@ interface TimelineProps {
 /** Who did what, with note and hash. Choosing an entry shows the incident after it. */
 export const Timeline = ({ entries, count, onChoose }: TimelineProps) => (
   <ol class="timeline">
-    {entries.map((entry, index) => (
+    {entries.flatMap((entry, index) => [
+      ...jumpsBefore(entries, index).map((jump) => (
+        <li key={`clock ${jump.seq}`} class="clock-jump">
+          <Moment at={jump.at} />
+          <p class="what">{spelled(jumpInWords(jump))}</p>
+        </li>
+      )),
       <li
         key={entry.data.seq}
         class={index + 1 === count ? 'chosen' : index + 1 > count ? 'later' : ''}
@@ -27,16 +36,25 @@ export const Timeline = ({ entries, count, onChoose }: TimelineProps) => (
           <button type="button" class="link" onClick={() => onChoose(index + 1)}>
             {phraseOf(entry)}
           </button>
+          {isTimeUncertain(jumpsOfClock(), entry.data.seq) && <em> · the clock jumped about then</em>}
           <Said entry={entry} />
           <p class="proof">
             entry {entry.data.seq} · <code title={entry.entry_hash}>{entry.entry_hash.slice(0, 12)}…</code>
             <CopyButton text={() => entry.entry_hash} what={`the hash of entry ${entry.data.seq}`} />
           </p>
         </div>
-      </li>
-    ))}
+      </li>,
+    ])}
   </ol>
 );
+
+const jumpsOfClock = (): readonly ClockJump[] => health.value?.clock?.jumps ?? [];
+
+/** The jumps of the clock right before an entry. */
+const jumpsBefore = (entries: readonly IncidentEntry[], index: number): readonly ClockJump[] => {
+  const { seq } = entries[index]!.data;
+  return jumpsBetween(jumpsOfClock(), entries[index - 1]?.data.seq ?? seq, seq);
+};
 
 /** What an entry says happened, as a phrase. */
 export const phraseOf = (entry: Entry): string => {
@@ -52,6 +70,8 @@ export const phraseOf = (entry: Entry): string => {
   if (event === 'incident.reported') {
     return data.state === 'contained' ? 'Reported, and contained by policy' : 'Reported';
   }
+  if (event === 'incident.imported') return 'Taken over from another recorder';
+  if (event === 'incident.carried') return 'Earlier entries went to the archive';
   return event === 'incident.recurred' ? 'Reported again' : spelled(event.replace('.', ' '));
 };
 
@@ -64,6 +84,7 @@ const CONTAINMENT_PHRASES: Readonly<Record<ContainmentEvent, string>> = {
   'containment.failed': 'failed',
   'containment.lost': 'lost',
   'containment.retried': 'to be tried again',
+  'containment.spared': 'spared by the drill',
   'containment.heard': 'sign of life',
 };
 
@@ -73,16 +94,30 @@ const isAboutContainment = (entry: Entry): entry is Extract<Entry, { readonly ev
 /** The texts in an entry: who, their note, an error. */
 const Said = ({ entry }: { readonly entry: IncidentEntry }) => {
   const { event, data } = entry;
-  const by = 'by' in data ? data.by : undefined;
-  const note = 'note' in data ? data.note : undefined;
+  const { principal, role, by, claimed, on_behalf_of: other } = data as Partial<Caller>;
+  const who = by ?? (principal === SERVICE_TOKEN ? undefined : principal);
+  const note = 'note' in data ? data.note : 'earlier' in data ? data.earlier.note : undefined;
   const trouble = 'error' in data ? data.error : event === 'containment.lost' ? data.reason : undefined;
+  const faults = 'faults' in data ? data.faults : undefined;
+  const why = event === 'recovery.waived' ? data.reason : undefined;
   return (
     <>
-      {by !== undefined && (
+      {who !== undefined && (
         <span class="by">
           {' '}
-          by <Verbatim text={by} />
+          by <Verbatim text={who} />
+          {claimed && ' (claimed)'}
+          {role !== undefined && ` as ${role}`}
+          {other !== undefined && (
+            <>
+              {' for '}
+              <Verbatim text={other} />
+            </>
+          )}
         </span>
+      )}
+      {'resolution' in data && data.resolution !== undefined && (
+        <span class="resolution"> as {spelled(data.resolution).toLowerCase()}</span>
       )}
       {note !== undefined && (
         <blockquote>
@@ -93,6 +128,19 @@ const Said = ({ entry }: { readonly entry: IncidentEntry }) => {
         <p class="error">
           <Verbatim text={trouble} longest={300} />
         </p>
+      )}
+      {faults?.map((fault) => (
+        <p key={fault} class="error">
+          <Verbatim text={fault} longest={300} />
+        </p>
+      ))}
+      {why !== undefined && (
+        <blockquote>
+          <Verbatim text={why} />
+        </blockquote>
+      )}
+      {'recovery_voided' in data && data.recovery_voided !== undefined && (
+        <p class="error">What was done for the recovery counts no more.</p>
       )}
     </>
   );

@@ -1,5 +1,6 @@
 import { COMMAND_TABLE, COMMANDS } from '../../../machines/commands.ts';
 import type { NextTransition } from '../../../machines/transitions.ts';
+import { obstacleFor } from '../identity.ts';
 import { bulkCommand } from '../incidents/bulk-command.ts';
 import { selected } from '../incidents/selection.ts';
 import { spelled } from '../format.ts';
@@ -9,7 +10,10 @@ interface TransitionButtonsProps {
   readonly transitions: readonly NextTransition[];
 }
 
-/** A button for each command that the statechart allows now. The others are listed with the reason. */
+/**
+ * A button for each command that the statechart allows now. The others are listed with the reason, and so are those for
+ * which the operator lacks the role.
+ */
 export const TransitionButtons = ({ id, transitions }: TransitionButtonsProps) => {
   const known = COMMANDS.map((command) => ({
     command,
@@ -18,6 +22,10 @@ export const TransitionButtons = ({ id, transitions }: TransitionButtonsProps) =
   // With a selection the keys are for that, where the list is shown beside the incident.
   const keysAreForThis = selected.value.size === 0;
   const refused = known.filter(({ transition }) => transition !== undefined && !transition.allowed);
+  const forbidden = known.flatMap(({ command, transition }) => {
+    const reason = transition?.allowed === true ? obstacleFor(COMMAND_TABLE[command].roles) : undefined;
+    return reason === undefined ? [] : [{ command, reason }];
+  });
   return (
     <div class="commands">
       {known.map(
@@ -27,6 +35,7 @@ export const TransitionButtons = ({ id, transitions }: TransitionButtonsProps) =
               key={command}
               type="button"
               class={command === 'resolve' ? 'primary' : ''}
+              disabled={obstacleFor(COMMAND_TABLE[command].roles) !== undefined}
               {...(keysAreForThis && { 'aria-keyshortcuts': COMMAND_TABLE[command].key })}
               onClick={() => (bulkCommand.value = { command, ids: [id] })}
             >
@@ -34,6 +43,11 @@ export const TransitionButtons = ({ id, transitions }: TransitionButtonsProps) =
             </button>
           ),
       )}
+      {forbidden.map(({ command, reason }) => (
+        <p key={command} class="hint">
+          {spelled(command)} {reason}.
+        </p>
+      ))}
       {refused.length > 0 && (
         <details class="refused">
           <summary>{refused.map(({ command }) => spelled(command)).join(', ')}: not possible now</summary>
@@ -42,6 +56,7 @@ export const TransitionButtons = ({ id, transitions }: TransitionButtonsProps) =
               <li key={command}>
                 <strong>{spelled(command)}</strong>:{' '}
                 {transition?.reason ?? 'the statechart has no such transition here'}
+                {transition?.missing !== undefined && `: ${transition.missing.join(', ')} missing`}
               </li>
             ))}
           </ul>

@@ -1,4 +1,11 @@
-import type { ContainmentAction, IncidentClass, Severity, State } from '../../../machines/vocabulary.ts';
+import {
+  type ContainmentAction,
+  type IncidentClass,
+  RECOVERY_STEPS,
+  type RecoveryStep,
+  type Severity,
+  type State,
+} from '../../../machines/vocabulary.ts';
 import { beginning } from '../visible-text.ts';
 import type { EntryOf } from '../../domain/entries.ts';
 
@@ -11,6 +18,8 @@ export interface IncidentRow {
   readonly source: string;
   /** Whether the source mixes scripts, or looks like another one. */
   readonly source_suspicious?: true;
+  /** Whether it is a drill. */
+  readonly drill?: true;
   readonly description: string;
   readonly created_at: string;
   readonly occurrences: number;
@@ -19,6 +28,8 @@ export interface IncidentRow {
   readonly containment?: string;
   /** The containment actions that it has asked for. */
   readonly actions?: readonly ContainmentAction[];
+  /** Whether something has to be done before it may be resolved. */
+  readonly needs_recovery?: true;
   /** In a collapsed list, what this row stands for besides itself. */
   readonly alike?: Alike;
 }
@@ -33,9 +44,10 @@ export interface Alike {
 }
 
 /** The incident as the API returns it, as far as the list needs it. */
-export type ListedIncident = Omit<IncidentRow, 'containment' | 'actions'> & {
+export type ListedIncident = Omit<IncidentRow, 'containment' | 'actions' | 'needs_recovery'> & {
   readonly containment?: { readonly status: string };
   readonly containment_actions?: readonly ContainmentAction[];
+  readonly recovery?: { readonly missing: readonly RecoveryStep[] };
 };
 
 const LONGEST_DESCRIPTION = 240;
@@ -53,7 +65,9 @@ export const rowOf = (incident: ListedIncident): IncidentRow => ({
   occurrences: incident.occurrences,
   version: incident.version,
   ...(incident.source_suspicious && { source_suspicious: true as const }),
+  ...(incident.drill && { drill: true as const }),
   ...(incident.containment && { containment: incident.containment.status }),
+  ...(incident.recovery && incident.recovery.missing.length > 0 && { needs_recovery: true as const }),
   ...(incident.alike && { alike: incident.alike }),
   ...(incident.containment_actions && { actions: shared(incident.containment_actions) }),
 });
@@ -69,7 +83,8 @@ const shared = (actions: readonly ContainmentAction[]): readonly ContainmentActi
 
 /** The row of an incident that an entry reports. */
 export const rowOfReport = ({ timestamp, data }: EntryOf<'incident.reported'>): IncidentRow => {
-  const { incident, version, state, severity, report, source_suspicious, intents } = data;
+  const { incident, version, state, severity, report, rule, source_suspicious, drill, intents } = data;
+  const missing = RECOVERY_STEPS.filter((step) => rule.recovery?.[step] === true);
   return rowOf({
     id: incident,
     class: report.class,
@@ -77,10 +92,12 @@ export const rowOfReport = ({ timestamp, data }: EntryOf<'incident.reported'>): 
     state,
     source: report.source,
     ...(source_suspicious && { source_suspicious }),
+    ...(drill && { drill }),
     description: report.description,
     created_at: timestamp,
     occurrences: 1,
     version,
+    ...(missing.length > 0 && { recovery: { missing } }),
     ...(intents.length > 0 && { containment_actions: intents.map(({ action }) => action) }),
   });
 };

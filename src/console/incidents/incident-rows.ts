@@ -123,13 +123,16 @@ export class IncidentRows {
     this.#known.set(id, row);
     if (severity !== known.severity) this.#placeAgain(row);
     const asksForActions = this.filters.holds !== undefined && 'intents' in entry.data;
-    if (entry.event.startsWith('containment.') || asksForActions) this.#lookAt(id);
+    const changesRecovery = entry.event.startsWith('recovery.') || (isFurtherReport && entry.data.rule !== undefined);
+    if (entry.event.startsWith('containment.') || asksForActions || changesRecovery) this.#lookAt(id);
   }
 
   /** Whether an entry may bring an unlisted incident onto the list. */
   #mayBelong({ event, data }: IncidentEntry): boolean {
     const { states } = this.filters;
-    const isMere = event === 'incident.recurred' && data.attention === undefined && (data.intents ?? []).length === 0;
+    const isMere =
+      event === 'incident.carried' ||
+      (event === 'incident.recurred' && data.attention === undefined && (data.intents ?? []).length === 0);
     const moves = event.startsWith('incident.') && !isMere;
     return moves && (states.length === 0 || states.includes(data.state));
   }

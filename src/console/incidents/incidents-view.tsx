@@ -7,6 +7,7 @@ import { IncidentView } from '../incident/incident-view.tsx';
 import { type Filters, readFilters } from '../filters.ts';
 import { type Keys, useKeys } from '../keyboard.ts';
 import { connection, epoch, heard, isOld, listen } from '../live-entries.ts';
+import { obstacleFor } from '../identity.ts';
 import { now } from '../now.ts';
 import { Notice } from '../parts/notice.tsx';
 import { fragmentOf, goTo, incidentFragment, route } from '../route.ts';
@@ -230,7 +231,13 @@ const SelectionBar = ({ list }: ListProps) => {
       )}
       {ids.length > 0 &&
         COMMANDS.map((command) => (
-          <button key={command} type="button" onClick={() => (bulkCommand.value = { command, ids })}>
+          <button
+            key={command}
+            type="button"
+            disabled={obstacleFor(COMMAND_TABLE[command].roles) !== undefined}
+            title={obstacleFor(COMMAND_TABLE[command].roles)}
+            onClick={() => (bulkCommand.value = { command, ids })}
+          >
             {spelled(command)}
           </button>
         ))}

@@ -66,6 +66,12 @@ export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen, unfold
             !
           </span>
         )}
+        {row.state !== 'resolved' && row.needs_recovery && (
+          <span class="flag recover" title="Recovery is incomplete: it can’t be resolved yet">
+            <span aria-hidden="true">R</span>
+            <span class="unseen">recovery is incomplete</span>
+          </span>
+        )}
       </span>
       <span role="gridcell" class="cell time">
         <Ago at={row.created_at} />
@@ -73,6 +79,11 @@ export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen, unfold
       </span>
       <span role="gridcell" class="cell class">
         <span class="cut">{spelled(row.class)}</span>
+        {row.drill && (
+          <span class="drill" title="A rehearsal: it counts nowhere">
+            drill
+          </span>
+        )}
         {row.occurrences > 1 && (
           <span class="times" title={`Reported ${grouped(row.occurrences)} times`}>
             ×{grouped(row.occurrences)}

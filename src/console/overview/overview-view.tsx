@@ -6,12 +6,15 @@ import { LastKnown } from '../parts/last-known.tsx';
 import { Notice } from '../parts/notice.tsx';
 import { Moment } from '../parts/time.tsx';
 import { readFilters, UNATTENDED } from '../filters.ts';
-import { listOf } from '../route.ts';
+import { incidentFragment, listOf } from '../route.ts';
+import { recoveries } from '../recoveries.ts';
+import { missingOf } from '../../domain/recovery-steps.ts';
 import { statistics } from '../statistics.ts';
-import { counted, duration, grouped } from '../format.ts';
+import { counted, duration, grouped, spelled } from '../format.ts';
 import { HOUR } from '../../clock.ts';
 import { now } from '../now.ts';
 import { activity, hours, SPANS_OF_HOURS } from './activity.ts';
+import { GuardsSection } from './guards-section.tsx';
 import { HoursChart } from './hours-chart.tsx';
 
 const ATTENDED_STATES = STATES.filter((state) => !UNATTENDED_STATES.includes(state));
@@ -45,6 +48,8 @@ export const OverviewView = () => {
           </p>
         )}
       </section>
+      <Recoveries />
+      <GuardsSection />
       <section aria-labelledby="hours">
         <div class="section-head">
           <h2 id="hours">The last {SPAN_WORDS[hours.value]}</h2>
@@ -67,6 +72,37 @@ export const OverviewView = () => {
         {reading === undefined ? <NotRead /> : <Hours reading={reading} />}
       </section>
     </div>
+  );
+};
+
+/** How many incidents that wait for their recovery are listed. */
+const MOST_RECOVERIES = 10;
+
+/** The incidents that can't be resolved before something is done, if there are any. */
+const Recoveries = () => {
+  const known = useLiveResource(recoveries);
+  if (known === undefined || known.count === 0) return null;
+  return (
+    <section aria-labelledby="recovering">
+      <h2 id="recovering">Waiting for recovery</h2>
+      <LastKnown of={recoveries} />
+      <p class="hint">{counted(known.count, 'incident')} can’t be resolved before this is done.</p>
+      <ul class="recoveries">
+        {known.pending_recoveries.slice(0, MOST_RECOVERIES).map((one) => (
+          <li key={one.incident_id}>
+            <SeverityMark severity={one.severity} />
+            <a href={incidentFragment(one.incident_id)}>
+              {spelled(one.incident_class)} <code>{one.incident_id}</code>
+            </a>
+            <span>{missingOf(one).map(spelled).join(', ')}</span>
+            <span class="hint">
+              since <Moment at={one.required_after} />
+            </span>
+          </li>
+        ))}
+      </ul>
+      {known.count > MOST_RECOVERIES && <p class="hint">and {counted(known.count - MOST_RECOVERIES, 'other')}.</p>}
+    </section>
   );
 };
 

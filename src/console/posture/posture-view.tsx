@@ -69,6 +69,7 @@ const CHANNEL_MEANINGS: Readonly<Record<Channel, string>> = {
   push: 'It is sent to its service.',
   poll: 'Its service fetches it.',
   log: '',
+  manual: 'A person does it by hand.',
 };
 
 const MOST_HOLDERS = 4;
@@ -100,8 +101,9 @@ const isInPart = ({ carried_out, not_known }: ActionView): boolean =>
 
 /** What is known of an action: its badge, in a word and a colour. */
 function Badge({ one }: { readonly one: ActionView }) {
-  const { asked, engaged, carried_out, not_known } = one;
+  const { asked, engaged, carried_out, not_known, to_do } = one;
   if (asked === null) return <span class="badge">never asked for</span>;
+  if (to_do !== undefined) return <span class="badge delivering">{to_do}</span>;
   const release = engaged ? '' : 'release ';
   if ((not_known?.overdue ?? 0) > 0) return <span class="badge overdue">{release}overdue</span>;
   if (engaged && carried_out !== null && isInPart(one)) {

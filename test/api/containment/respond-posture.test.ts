@@ -22,7 +22,7 @@ describe('the text of the posture', () => {
     expect(Object.keys(all)).to.deep.equal([...ACTIONS]);
     expect(textOf(ACTIONS, true)).to.equal(JSON.stringify(all));
     expect(made).to.equal(ACTIONS.length);
-    expect(JSON.parse(textOf(ACTIONS.slice(0, 1), true))).to.have.property('action', ACTIONS[0]);
+    expect(JSON.parse(textOf(ACTIONS[0], true))).to.have.property('action', ACTIONS[0]);
     expect(made).to.equal(ACTIONS.length + 1);
     version = '2';
     textOf(ACTIONS, true);

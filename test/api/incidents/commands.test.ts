@@ -40,8 +40,38 @@ describe('POST /api/v1/incidents/contain, acknowledge and resolve', () => {
       await refused({ id, by }, 'by must be a string of at most 256 characters');
     for (const note of [{}, 'n'.repeat(4097)])
       await refused({ id, note }, 'note must be a string of at most 4096 characters');
-    await refused({ id, who: 'me' }, 'unknown field "who" (allowed: id, by, note)');
+    for (const name of NAMES) {
+      const { status, body } = await command(server, pathOf(name), { id, who: 'me' });
+      const more = name === 'resolve' ? ', resolution' : '';
+      expect([status, body.error]).to.deep.equal([400, `unknown field "who" (allowed: id, by, note${more})`]);
+    }
     expect(dependencies.commands).to.deep.equal([]);
+  });
+
+  it('take a resolution with resolve, and with no other command', async () => {
+    const dependencies = standIn();
+    const server = await serve(dependencies);
+    const { id } = KNOWN;
+    for (const resolution of ['true_positive', 'false_positive', 'benign', 'duplicate']) {
+      const { status } = await command(server, pathOf('resolve'), { id, resolution });
+      expect(status).to.equal(200);
+      expect(dependencies.commands.at(-1)?.target).to.deep.include({ id, resolution });
+    }
+    const wrong = await command(server, pathOf('resolve'), { id, resolution: 'wontfix' });
+    expect([wrong.status, wrong.body]).to.deep.equal([
+      400,
+      {
+        error: 'resolution must be one of true_positive, false_positive, benign, duplicate',
+        allowed: ['true_positive', 'false_positive', 'benign', 'duplicate'],
+      },
+    ]);
+    for (const name of ['contain', 'acknowledge']) {
+      const { status, body } = await command(server, pathOf(name), { id, resolution: 'benign' });
+      expect([status, body.error]).to.deep.equal([400, 'unknown field "resolution" (allowed: id, by, note)']);
+    }
+    // A form sends a field that was not filled in as empty text.
+    await command(server, pathOf('resolve'), { id, resolution: '' });
+    expect(dependencies.commands.at(-1)?.target).not.to.have.property('resolution');
   });
 
   it('answer 404 for an incident that there is not', async () => {

@@ -188,6 +188,21 @@ describe('reading incidents', () => {
       expect(headers).to.include({ etag: '"3"', 'cache-control': 'no-cache' });
     });
 
+    it('says what to do by the policy in force, also to a client that has that version', async () => {
+      const dependencies = standIn();
+      const json = KNOWN.json.replace('}', ',"class":"tool_call_burst"}');
+      const runbooks = { tool_call_burst: 'javascript:alert("no link")' };
+      const server = await serve({
+        ...dependencies,
+        incidents: { ...dependencies.incidents, get: () => ({ ...KNOWN, json }) },
+        policy: { current: { ...dependencies.policy.current, runbooks } },
+      });
+      const known = { headers: { 'If-None-Match': '"3"' } };
+      const { status, body, headers } = await ask(server, `${GET}?id=${KNOWN.id}`, known);
+      expect([status, headers['cache-control'], headers.etag]).to.deep.equal([200, 'no-store', '"3"']);
+      expect(body).to.deep.equal({ ...(JSON.parse(json) as object), runbook: runbooks.tool_call_burst });
+    });
+
     it('responds 304 to a client that has that version', async () => {
       const server = await serve(standIn());
       const conditional = (tag: string) => ask(server, `${GET}?id=${KNOWN.id}`, { headers: { 'If-None-Match': tag } });

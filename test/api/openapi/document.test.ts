@@ -2,11 +2,13 @@ import { copyFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { expect } from 'chai';
+import { IMPORT_EXAMPLE } from '../../../src/api/import/import.openapi.ts';
 import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../../machines/commands.ts';
 import { routesOf } from '../../../src/api/app.ts';
 import { openApiDocument } from '../../../src/api/openapi/document.ts';
 import { CHART_FORMATS } from '../../../src/statecharts/formats.ts';
 import { EventReader } from '../../support/event-reader.ts';
+import { ATTESTATION_KEY, ATTESTOR_TOKEN, StandInAttestor } from '../../support/attestor.ts';
 import { LocalService } from '../../support/local-service.ts';
 import { ROOT } from '../../support/programs.ts';
 import type { Answer, RequestOptions } from '../../support/service-client.ts';
@@ -31,6 +33,9 @@ const ELSEWHERE = [
   'GET /api/v1/events 410',
   // See archived-incident.process.test.ts.
   ...['contain', 'acknowledge', 'resolve'].map((command) => `POST /api/v1/incidents/${command} 410`),
+  ...['ack', 'reattest', 'waive'].map((command) => `POST /api/v1/recovery/${command} 410`),
+  'GET /api/v1/recovery/status 410',
+  'GET /api/v1/recovery/status 503',
   ...['get', 'history', 'transitions', 'statechart'].map((read) => `GET /api/v1/incidents/${read} 410`),
   ...['confirm', 'retry'].map((command) => `POST /api/v1/containment/${command} 410`),
   // See positions.process.test.ts.
@@ -40,6 +45,8 @@ const ELSEWHERE = [
   'GET /api/v1/containment/{action} 503',
   'POST /api/v1/archive 503',
   'POST /api/v1/webhooks/retry 503',
+  // See guard-watch.test.ts: only what is news is written.
+  'POST /api/v1/heartbeat 503',
 ];
 
 const REPORT = { class: 'prompt_injection', source: 'tool-firewall', description: 'a test', evidence: { a: [1.5] } };
@@ -82,9 +89,45 @@ const commandBeforeTheEnd =
     await subject.send('', { body: { id } });
   };
 
+/** Until its recovery is complete, an incident can't be resolved. */
+const resolveDrive: Drive = async (subject) => {
+  await command('resolved')(subject);
+  await withRecovery(subject, async (id) => {
+    const { json } = await subject.send('', { body: { id } });
+    expect(json.missing).to.deep.equal(['acknowledge', 'attest']);
+  });
+};
+
+/** Does something with an incident whose rule asks for a recovery. */
+const withRecovery = async (
+  { service, policy, report }: Subject,
+  use: (id: string) => Promise<unknown>,
+): Promise<void> => {
+  const rule = 'prompt_injection: { recovery: { acknowledge: true, attest: true } }';
+  writeFileSync(policy, `version: 1\nrules: { ${rule} }\n`);
+  await service.post('/api/v1/reload');
+  const id = await report();
+  writeFileSync(policy, 'version: 1\n');
+  await service.post('/api/v1/reload');
+  await use(id);
+};
+
+/** Something that is done for a recovery: where it is asked for, where it is not, and where there is no such incident. */
+const recover =
+  (answer: object, more: object = {}): Drive =>
+  async (subject) => {
+    const { send, report } = subject;
+    await withRecovery(subject, async (incident_id) => {
+      const { json } = await send('', { body: { incident_id, operator: 'ada', ...more } });
+      expect(json).to.deep.include(answer);
+    });
+    await send('', { body: { incident_id: await report(), ...more } });
+    await send('', { body: { incident_id: UNKNOWN, ...more } });
+  };
+
 const driveOf = (name: CommandName): Drive => {
   const { done } = COMMAND_TABLE[name];
-  return name === 'resolve' ? command(done) : commandBeforeTheEnd(done, OPEN_REPORT);
+  return name === 'resolve' ? resolveDrive : commandBeforeTheEnd(done, OPEN_REPORT);
 };
 
 const reload: Drive = async ({ send, policy }) => {
@@ -134,6 +177,19 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     expect(json.occurrences).to.equal(2);
   },
   ...Object.fromEntries(COMMANDS.map((name) => [`POST /api/v1/incidents/${name}`, driveOf(name)])),
+  'POST /api/v1/recovery/ack': recover({ status: 'acknowledged' }),
+  'POST /api/v1/recovery/reattest': recover({ status: 're-attested', recovery_complete: false }),
+  'POST /api/v1/recovery/waive': recover({ status: 'waived' }, { reason: 'the attestor is gone' }),
+  'GET /api/v1/recovery/status': async (subject) => {
+    const { send, report } = subject;
+    await withRecovery(subject, async (id) => {
+      const { json } = await send();
+      expect(json.pending_recoveries.at(-1).incident_id).to.equal(id);
+      expect((await send(`?incident_id=${id}`)).json).to.deep.include({ count: 1 });
+    });
+    await send(`?incident_id=${await report()}`);
+    await send(`?incident_id=${UNKNOWN}`);
+  },
   'GET /api/v1/incidents': async ({ send, report }) => {
     await report();
     await report(OPEN_REPORT);
@@ -168,6 +224,7 @@ const DRIVES: Readonly<Record<string, Drive>> = {
   'GET /api/v1/machines/incident': inEveryFormat,
   'GET /api/v1/machines/delivery': inEveryFormat,
   'GET /api/v1/policy': ask,
+  'GET /api/v1/access/me': ask,
   'GET /api/v1/events': async ({ service, hold }) => {
     const reader = await EventReader.open({ port: service.port, path: '/api/v1/events?after=0' });
     await reader.received(1);
@@ -199,13 +256,13 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     await send('', { body: { action: 'freeze_agent', incident_id: UNKNOWN } });
   },
   'GET /api/v1/webhooks/skipped': ask,
-  'POST /api/v1/webhooks/retry': async ({ send, service, policy }) => {
+  'POST /api/v1/webhooks/retry': async ({ send, service, policy, report }) => {
     const webhook = 'http://127.0.0.1:9/';
     writeFileSync(policy, `version: 1\nnotify: [ { url: "${webhook}" } ]\n`);
     await service.post('/api/v1/reload');
-    await service.until(async () => (await service.get('/health')).json.notify[0]?.behind > 0);
-    // The last entry is then one that the webhook gets.
-    await service.report();
+    await service.until(async () => (await service.get('/health')).json.notify.length > 0);
+    // Where nothing waits for it the feed is at the end of the log.
+    await report(OPEN_REPORT);
     const { last_seq } = (await service.get('/health')).json.audit;
     const { status } = await send('', { body: { webhook, seq: last_seq, by: 'ada' } });
     expect(status).to.equal(200);
@@ -213,7 +270,33 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     writeFileSync(policy, 'version: 1\n');
     await service.post('/api/v1/reload');
   },
+  'POST /api/v1/heartbeat': async ({ send, service, policy }) => {
+    writeFileSync(policy, 'version: 1\nexpect: [{ source: runtime-attestor, every: 5m }]\n');
+    await service.post('/api/v1/reload');
+    const { json } = await send('', { body: { source: 'runtime-attestor' } });
+    expect(json.status).to.equal('heard');
+    await send('', { body: { source: 'nobody' } });
+    writeFileSync(policy, 'version: 1\n');
+    await service.post('/api/v1/reload');
+  },
+  'POST /api/v1/drill': async ({ send, service, policy }) => {
+    const target = '{ engage: { url: "http://127.0.0.1:9/", action: off }, drill: true }';
+    writeFileSync(policy, `version: 1\noverdue_after: 1s\ntargets: { disable_airlock: ${target} }\n`);
+    await service.post('/api/v1/reload');
+    const { json } = await send('', { body: { class: 'attestation_failure', by: 'ada', note: 'a test' } });
+    await send('', { body: { class: 'attestation_failure' } });
+    await service.until(async () => {
+      const { json: incident } = await service.get(`/api/v1/incidents/get?id=${json.id}`);
+      return incident.state === 'resolved';
+    });
+    writeFileSync(policy, 'version: 1\n');
+    await service.post('/api/v1/reload');
+  },
+  'GET /api/v1/forensic/export': async ({ send }) => {
+    expect((await send()).status).to.equal(200);
+  },
   'POST /api/v1/archive': ({ send }) => send('', { body: ARCHIVE }),
+  'POST /api/v1/import': ({ send }) => send('', { body: IMPORT_EXAMPLE }),
   'POST /api/v1/log/acknowledge-damage': async ({ send, service, policy }) => {
     rmSync(join(policy, '../audit.jsonl.checkpoint'));
     await service.until(async () => (await service.get('/health')).json.audit.findings.length > 0);
@@ -285,14 +368,30 @@ describe('the description of the API', () => {
     let home: ServiceHome;
     let service: LocalService;
     let policy: string;
+    let attestor: StandInAttestor;
 
     before(async () => {
       home = new ServiceHome(makeDirectory());
       policy = join(home.directory, 'policy.yaml');
       copyFileSync(join(ROOT, 'policy/incident-containment.yaml'), policy);
-      service = await LocalService.start(home, { env: { CONTAINMENT_POLICY_PATH: policy } });
+      attestor = await StandInAttestor.listen();
+      const secret = (name: string, text: string): string => {
+        writeFileSync(join(home.directory, name), text, { mode: 0o600 });
+        return join(home.directory, name);
+      };
+      const env = {
+        CONTAINMENT_POLICY_PATH: policy,
+        RUNTIME_ATTESTOR_URL: attestor.url,
+        RUNTIME_ATTESTOR_TOKEN_PATH: secret('attestor.token', ATTESTOR_TOKEN),
+        ATTESTATION_HMAC_KEY_PATH: secret('attestation.key', ATTESTATION_KEY),
+        FORENSIC_HMAC_KEY_PATH: secret('forensic-key', 'k'.repeat(32)),
+      };
+      service = await LocalService.start(home, { env });
     });
-    after(() => service.stop());
+    after(async () => {
+      await service.stop();
+      await attestor.close();
+    });
 
     for (const operation of contract.operations) {
       it(`in ${operation.name}`, async () => {
@@ -304,12 +403,19 @@ describe('the description of the API', () => {
 
     it('and in what it answers while the log can’t be written', async () => {
       const id = await subjectOf(service, policy, contract.operations[0]!).report(OPEN_REPORT);
+      let recovering = '';
+      await withRecovery(subjectOf(service, policy, contract.operations[0]!), async (one) => (recovering = one));
       const blocked: Readonly<Record<string, object>> = {
         report: REPORT,
         archive: ARCHIVE,
+        import: { incidents: [{ ...IMPORT_EXAMPLE.incidents[0], id: 'INC-20260301-120000-0002' }] },
         confirm: { ...FREEZE, observed: 'released' },
         retry: { action: 'quarantine_model' },
+        drill: { class: 'tool_call_burst' },
         'acknowledge-damage': { finding: 'checkpoint_removed' },
+        ack: { incident_id: recovering },
+        reattest: { incident_id: recovering },
+        waive: { incident_id: recovering, reason: 'a test' },
       };
       const refusing = contract.operations.filter(
         ({ name, statuses }) => statuses.includes('503') && !ELSEWHERE.includes(`${name} 503`),

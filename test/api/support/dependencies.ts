@@ -72,6 +72,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
         reports.push({ report, idempotency });
         return { incident: incident('INC-20261122-000000000002'), change: 'created' };
       },
+      import: async (claimed) => ({ imported: claimed.length, skipped: 0 }),
       perform: async (command, target, expectedVersion) => {
         commands.push({ command, target, expectedVersion });
         if (target.id !== KNOWN.id) throw new RecorderError('not_found', 'incident not found');
@@ -96,10 +97,29 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
         return after === 0 ? { lines: bytes.slice(0, 2), next: 2 } : { lines: bytes.slice(2) };
       },
     },
+    recoveries: {
+      acknowledge: async () => {},
+      waive: async () => {},
+      reattest: async () => {
+        throw new RecorderError('attestor_unavailable', 'there is no attestor');
+      },
+      pending: () => ({ count: 0, pending: [] }),
+      of: () => {
+        throw new RecorderError('not_found', 'incident not found');
+      },
+    },
     console: { get: async () => undefined },
     webhooks: { skipped: () => [], retry: async ({ webhook, seq }) => ({ webhook, seq }) },
     acknowledgeDamage: async (finding) => ({ acknowledged: [finding] }),
-    archive: async () => ({ archived: [], staying: [] }),
+    drills: { start: async () => KNOWN },
+    guards: {
+      heartbeat: async (source) => ({ source, every_seconds: 300, status: 'heard', heard_at: null }),
+    },
+    forensic: {
+      requireKey: () => {},
+      prepare: async () => Promise.reject(new RecorderError('overloaded', 'FORENSIC_HMAC_KEY_PATH is not set')),
+    },
+    archive: async () => ({ archived: [], staying: [], carried: 0 }),
     posture: {
       read: (action) => ({
         action,
@@ -140,6 +160,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     logRequest: (fields) => write('info')(fields, 'request'),
     clock: { now: () => 0, monotonic: () => ticks++ },
     readAccess: 'open',
+    readEvidence: 'open',
     maxBodyBytes: 256 * 1024,
     allowNonLoopback: false,
     overUnixSocket: false,

@@ -30,6 +30,7 @@ const reported = (n: number, severity: Severity, state: State = 'open'): Entry =
     state,
     severity,
     intents: [],
+    rule: {},
     report: { class: 'prompt_injection' satisfies IncidentClass, source: 'airlock', description: `number ${n}` },
   });
 

@@ -16,6 +16,22 @@ export const EDGES = [
   'acknowledged --recur--> acknowledged',
   'acknowledged --recur--> open',
   'acknowledged --recur--> contained',
+  // What a recovery needs leaves the incident where it is.
+  'open --acknowledge_recovery--> open',
+  'open --request_attestation--> open',
+  'open --attest--> open',
+  'open --fail_attestation--> open',
+  'open --waive_recovery--> open',
+  'contained --acknowledge_recovery--> contained',
+  'contained --request_attestation--> contained',
+  'contained --attest--> contained',
+  'contained --fail_attestation--> contained',
+  'contained --waive_recovery--> contained',
+  'acknowledged --acknowledge_recovery--> acknowledged',
+  'acknowledged --request_attestation--> acknowledged',
+  'acknowledged --attest--> acknowledged',
+  'acknowledged --fail_attestation--> acknowledged',
+  'acknowledged --waive_recovery--> acknowledged',
 ] as const satisfies readonly `${State} --${IncidentEvent['type']}--> ${State}`[];
 
 /** The state that an event leads to; undefined when the state does not take it. */

@@ -1,0 +1,7 @@
+import * as z from 'zod/mini';
+import { filled } from '../request/fields.ts';
+
+export const HEARTBEAT_REQUIRED = 'source is required';
+
+/** The body of a heartbeat. */
+export const heartbeatSchema = z.strictObject({ source: filled(HEARTBEAT_REQUIRED) });
