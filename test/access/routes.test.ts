@@ -68,7 +68,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'GET /api/v1/policy': READER,
   'GET /api/v1/webhooks/skipped': READER,
   'GET /api/v1/openapi.json': READER,
-  'GET /api/v1/access/me': { needs: ROLES, reads: ['reader', ...ROLES] },
+  'GET /api/v1/access/me': { needs: ROLES, reads: ROLES },
   'GET /api/v1/containment': { reads: POSTURE },
   'GET /api/v1/containment/:action': { reads: POSTURE, bound: { role: 'implementer', to: 'actions' } },
   'POST /api/v1/incidents/report': {
@@ -89,6 +89,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'POST /api/v1/recovery/reattest': RECOVERY,
   'POST /api/v1/recovery/waive': { ...ADMIN, body: { incident_id: KNOWN.id, reason: 'a test' } },
   'GET /api/v1/recovery/status': { reads: ['reader', 'recovery'] },
+  'GET /api/v1/forensic/export': { needs: ['auditor'], reads: ['auditor'] },
   'POST /api/v1/heartbeat': {
     needs: ['reporter'],
     body: { source: 'tool-firewall' },
@@ -99,6 +100,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'POST /api/v1/import': { ...ADMIN, body: { incidents: [CLAIMED] } },
   'GET /api/v1/forensic/export': { needs: ['auditor'] },
   'POST /api/v1/archive': { ...ADMIN, body: { before: '2020-01-01T00:00:00Z' } },
+  'POST /api/v1/import': { ...ADMIN, body: { incidents: [] } },
   'POST /api/v1/log/acknowledge-damage': { ...ADMIN, body: { finding: 'checkpoint_removed' } },
   'POST /api/v1/reload': ADMIN,
   'POST /reload': ADMIN,
