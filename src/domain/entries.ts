@@ -566,6 +566,9 @@ export type ClockJumpedData = {
 /** A jump of the clock, the entry that records it, and the time of that. */
 export type ClockJump = ClockJumpedData & { readonly seq: number; readonly at: string };
 
+/** `forensic.export_requested`: somebody asks for a signed copy of what is on record. It holds this entry, too. */
+export type ExportRequestedData = Signed;
+
 /** The `data` of each event, without its `seq`. */
 export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData>> {
   readonly 'service.started': ServiceStartedData;
@@ -581,6 +584,7 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'log.lost': LogLostData;
   readonly 'log.continued': LogContinuedData;
   readonly 'clock.jumped': ClockJumpedData;
+  readonly 'forensic.export_requested': ExportRequestedData;
   readonly 'incident.reported': ReportedData;
   readonly 'incident.recurred': RecurredData;
   readonly 'incident.carried': CarriedData;
@@ -621,6 +625,7 @@ export const ENTRY_EVENTS = [
   'log.lost',
   'log.continued',
   'clock.jumped',
+  'forensic.export_requested',
   'incident.reported',
   'incident.recurred',
   'incident.carried',
