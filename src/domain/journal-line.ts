@@ -4,8 +4,9 @@
  *
  * A text is short, on one line, and holds no evidence, no description, and no words that a service has answered.
  */
-import type { Entry, IncidentEntry, RoutedIntent } from './entries.ts';
+import type { Entry, EscalatedBy, IncidentEntry, RoutedIntent } from './entries.ts';
 import { isAboutIncident } from './entries.ts';
+import { escalationText } from './escalation.ts';
 import { withoutHidden } from './hidden-characters.ts';
 import type { Incident } from './incident.ts';
 import { withoutAnswer } from './withheld.ts';
@@ -62,18 +63,19 @@ function textsOf(
 ): readonly string[] {
   switch (entry.event) {
     case 'incident.reported': {
-      const { report, severity, state, intents } = entry.data;
+      const { report, severity, state, intents, escalated_by: rule } = entry.data;
       const drill = entry.data.drill === true ? ' drill' : '';
       const said = `${entry.data.incident} class=${report.class} severity=${severity} state=${state}${drill}`;
       const actions = engaged(intents);
       // Words of the recorder alone, and once for each report: there is nothing to look for in them.
-      return [actions === '' ? `incident: ${said} reported` : `containment: ${actions} asked for by ${said}`];
+      const text = actions === '' ? `incident: ${said} reported` : `containment: ${actions} asked for by ${said}`;
+      return rule === undefined ? [text] : [text, escalationLine(said, rule)];
     }
     case 'incident.recurred': {
       const actions = engaged(entry.data.intents ?? []);
       return [
         ...(entry.data.attention === 'severity'
-          ? [journalText('escalation', `${about} severity=${entry.data.severity ?? incident?.severity}`)]
+          ? [escalationLine(`${about} severity=${entry.data.severity ?? incident?.severity}`, entry.data.escalated_by)]
           : []),
         ...(actions === '' ? [] : [journalText('containment', `${actions} asked for by ${about}`)]),
       ];
@@ -96,6 +98,9 @@ function textsOf(
       return NONE;
   }
 }
+
+const escalationLine = (about: string, rule: EscalatedBy | undefined): string =>
+  journalText('escalation', rule === undefined ? about : `${about}: ${escalationText(rule)}`);
 
 type DeliveryEntry = Extract<IncidentEntry, { readonly event: `containment.${string}` }>;
 
