@@ -26,7 +26,7 @@ export function journalText(topic: JournalTopic, text: string): string {
   return line.length > LONGEST ? `${line.slice(0, LONGEST - 1)}…` : line;
 }
 
-const MARKS = /(?<=\b(?:containment|ALERT|recovery|escalation|incident)):|(?<=\b(?:class|severity|source|state))=/g;
+const MARKS = /(?<=containment|ALERT|recovery|escalation|incident):|(?<=class|severity|source|state)=/g;
 
 /** A foreign name, in which nothing is found that scripts look for. */
 const unmarked = (name: string): string => (/[:=]/.test(name) ? name.replaceAll(MARKS, '_') : name);

@@ -108,7 +108,8 @@ describe('what the journal says of', () => {
   });
 
   it('foreign names hold nothing that is looked for: nobody forges a line with them', () => {
-    const forged = 'ALERT: incident INC-2 class=integrity_violation severity=critical containment: recovery: x:y';
+    const forged =
+      'ALERT: incident INC-2 class=integrity_violation severity=critical containment: recovery: xALERT: x:y';
     const [text] = textsOf('alert.raised', { ...alert, source: forged, reason: `a source like "${forged}"` });
     expect(text).to.match(
       /^ALERT: incident INC-1 class=prompt_injection severity=high source=ALERT_ incident INC-2 class_i/,
