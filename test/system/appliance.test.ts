@@ -31,7 +31,13 @@ d /usr/libexec/secure-ai                  0755 root root                    -
 const CREDENTIALS = '/var/lib/secure-ai/credentials';
 const OWN = '/etc/secure-ai/incident-recorder';
 const DROP_INS = ['credentials', 'appliance', 'access-credentials', 'shared-log-directory'];
-const REPORTERS = ['canary-tripwire', 'gpu-integrity-watch', 'integrity-monitor', 'runtime-attestor'];
+/** The reporters, and what their files are called. */
+const REPORTERS: Readonly<Record<string, string>> = {
+  'canary-tripwire': 'canary',
+  'gpu-integrity-watch': 'gpu-integrity',
+  'integrity-monitor': 'integrity-monitor',
+  'runtime-attestor': 'runtime-attestor',
+};
 const STATE = '--state-directory /var/lib/incident-recorder';
 /** How long the agent drains, in seconds. */
 const DRAIN = 3;
@@ -58,7 +64,7 @@ describe('the recorder in the appliance', () => {
     machine.run(`chmod 0600 ${path}`);
   };
   const tokenOf = (name: string): string =>
-    REPORTERS.includes(name) ? `${OWN}/tokens/${name}` : `/root/${name}.token`;
+    name in REPORTERS ? `${CREDENTIALS}/incident-reporter-${REPORTERS[name]}.token` : `/root/${name}.token`;
   const asked = (): readonly { readonly name: string; readonly status: number }[] =>
     machine
       .run('cat /root/asked')
@@ -79,8 +85,8 @@ describe('the recorder in the appliance', () => {
     const unpacked = recorder.unpack();
     const said = machine.run(`${unpacked}/install.sh`);
     expect(said).to.include('/usr/libexec/secure-ai/incident-recorder is a link');
-    machine.run(`systemctl stop ${UNIT} ${SOCKET}; systemctl reset-failed; mkdir -p ${OWN}/tokens`);
-    for (const name of REPORTERS) secret(tokenOf(name));
+    machine.run(`systemctl stop ${UNIT} ${SOCKET}; systemctl reset-failed`);
+    for (const name of Object.keys(REPORTERS)) secret(tokenOf(name));
     for (const name of ['agent', 'airlock', 'registry']) secret(`${CREDENTIALS}/${name}-containment.token`);
     secret(`${OWN}/service-token`);
     secret(`${OWN}/forensic-hmac-key`, FORENSIC_KEY);
