@@ -6,7 +6,7 @@ import { chainHash } from '../audit/chain-hash.ts';
 import type { Head } from '../audit/entry.ts';
 import { archivedPath } from '../audit/archived-path.ts';
 import { readKey } from '../audit/key.ts';
-import { findSealed } from '../audit/segments.ts';
+import { findSealed, type SealedSegment } from '../audit/segments.ts';
 import { filesOf, type Verification, verifyFiles } from '../audit/verify.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { withJson } from './api-client.ts';
@@ -50,7 +50,7 @@ async function verify(
   { key, oldKey = [], anchor, stateDirectory, json }: Options,
 ): Promise<void> {
   const log = named.at(-1) ?? '';
-  const archived = oldKey.length === 0 ? [] : await findSealed(archivedPath(log));
+  const archived = oldKey.length === 0 ? [] : await archivedOf(log);
   const files = named.length === 1 ? [...archived.map(({ path }) => path), ...(await filesOf(log))] : named;
   const keyGiven = key ?? (process.env.AUDIT_HMAC_KEY_PATH || undefined);
   const keyPath = keyGiven ?? keyNextTo(log);
@@ -76,6 +76,10 @@ async function verify(
       : `${keyPath}${keyGiven === undefined ? ' (found beside the log: whoever can write there can replace both)' : ''}`;
   return writeLines(describe(log, found, hash.algorithm, proof, seconds).map(printable));
 }
+
+/** The archived segments of a log; none where there is no archive. */
+const archivedOf = (log: string): Promise<readonly SealedSegment[]> =>
+  existsSync(dirname(archivedPath(log))) ? findSealed(archivedPath(log)) : Promise.resolve([]);
 
 const listed = (one: string, before: readonly string[]): readonly string[] => [...before, one];
 

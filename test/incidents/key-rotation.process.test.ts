@@ -142,6 +142,22 @@ describe('replacing the audit key', function () {
     expect(short.status).to.not.equal(0);
   });
 
+  it('is not taken as followed where the old log is not there', async () => {
+    const { home, newKey } = await used();
+    expect((await rotate(home, newKey)).status).to.equal(0);
+    const archive = join(home.directory, 'archive');
+    const keys = ['--key', newKey, '--old-key', home.key];
+    expect((await verify(home, ...keys)).status).to.equal(0);
+    for (const name of readdirSync(archive)) rmSync(join(archive, name));
+    const missing = `no file of the log is under 1 of the old keys: put what was archived then into ${archive}`;
+    for (const leave of [() => {}, () => rmSync(archive, { recursive: true })]) {
+      leave();
+      const { status, stderr } = await verify(home, ...keys);
+      expect([status, stderr]).to.deep.equal([1, `${missing}, or leave --old-key out\n`]);
+    }
+    expect((await verify(home, '--key', newKey)).status).to.equal(0);
+  });
+
   it('gives a log without a key its first one', async () => {
     const home = new ServiceHome(directory());
     const service = await start(home, { env: { AUDIT_HMAC_KEY_PATH: '' } });
