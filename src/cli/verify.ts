@@ -106,10 +106,12 @@ function describe(
 ): readonly string[] {
   const { damage, missing, entries, first, last, hash, files, bytes, checkpoint } = found;
   return [
-    `${log}: ${damage === undefined ? (missing.length === 0 ? 'valid' : 'NOT COMPLETE') : 'NOT VALID'}`,
+    `${log}: ${verdictOn(found)}`,
     ...missing.map(({ file, reason }) => `missing     ${file}, line 1: ${reason}`),
-    ...(damage === undefined ? [] : [`damage      ${damage.file}, line ${damage.line}: ${damage.reason}`]),
-    `entries     ${entries}${damage === undefined ? '' : ' valid before the damage'}`,
+    ...(damage === undefined
+      ? []
+      : [`${damage.newer ? 'newer       ' : 'damage      '}${damage.file}, line ${damage.line}: ${damage.reason}`]),
+    `entries     ${entries}${damage === undefined ? '' : ` valid before ${damage.newer ? 'that' : 'the damage'}`}`,
     `first       ${first ?? '-'}`,
     `last        ${last ?? '-'}`,
     `head hash   ${hash === '' ? '-' : hash}`,
@@ -119,6 +121,12 @@ function describe(
     `files       ${files}, ${bytes} bytes`,
     `speed       ${rate(bytes, seconds)} bytes/s, ${rate(entries, seconds)} entries/s, ${seconds.toFixed(2)} s`,
   ];
+}
+
+function verdictOn({ damage, missing }: Verification): string {
+  if (damage?.newer) return 'NOT KNOWN, a newer version wrote it';
+  if (damage !== undefined) return 'NOT VALID';
+  return missing.length === 0 ? 'valid' : 'NOT COMPLETE';
 }
 
 const rate = (count: number, seconds: number): string =>

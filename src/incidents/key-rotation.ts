@@ -34,6 +34,7 @@ import {
 import { unmarkDamage } from '../audit/damage-marker.ts';
 import { chainEntry, type Head, parseGenuine } from '../audit/entry.ts';
 import { identityPath, readIdentity, writeIdentity } from '../audit/identity.ts';
+import { refuseNewer } from '../audit/log-format.ts';
 import type { LinePlace } from '../audit/log-reader.ts';
 import { findSealed, sealedPath, type SealedSegment } from '../audit/segments.ts';
 import { posturePath } from '../audit/signed-posture.ts';
@@ -76,8 +77,8 @@ export interface KeyRotationOutcome {
 /**
  * Replaces the key, or goes on with that.
  * @throws RecorderError `locked` while the service runs; `damaged_log` when the log does not verify under the old key;
- *   `log_unavailable` when files can't be moved, or something has to be done first. Until the note is written nothing has
- *   changed then; after that another run goes on
+ *   `config` when a newer version has written it; `log_unavailable` when files can't be moved, or something has to be done
+ *   first. Until the note is written nothing has changed then; after that another run goes on
  */
 export async function rotateKey(options: KeyRotationOptions): Promise<KeyRotationOutcome> {
   const { beside } = options;
@@ -97,7 +98,8 @@ async function prepare(options: KeyRotationOptions): Promise<Rotation> {
   if (!existsSync(path)) throw new RecorderError('damaged_log', `${path} is not there`);
   const verified = await verifyLog(path, oldHash, { beside });
   if (verified.damage !== undefined) {
-    const { file, line, reason } = verified.damage;
+    const { file, line, reason, newer } = verified.damage;
+    if (newer) throw await refuseNewer(await oldFiles(path), oldHash, verified.damage);
     throw new RecorderError(
       'damaged_log',
       `the log does not verify under the old key (${file}, line ${line}: ${reason}); start the service once with that key`,
