@@ -132,7 +132,9 @@ describe('a log of a newer version', function () {
     const { status, stdout } = await run(['verify', '--key', home.key, home.log]);
     expect(status).to.equal(1);
     expect(stdout).to.include(': NOT KNOWN, a newer version wrote it\n');
-    expect(stdout).to.match(/^newer {7}audit\.jsonl, line \d+: its event "incident\.prophesied" is unknown to version/m);
+    expect(stdout).to.match(
+      /^newer {7}audit\.jsonl, line \d+: its event "incident\.prophesied" is unknown to version/m,
+    );
     expect(stdout).to.not.include('damage');
   });
 
