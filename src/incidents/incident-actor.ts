@@ -139,7 +139,8 @@ export class IncidentActor {
       const decision = this.#decide(record, message, sender, current);
       if (decision.kind === 'refused') throw refusal(message, decision);
       if (decision.kind === 'forbidden') {
-        const { kind: _, because, ...fields } = decision;
+        const { because, needs, roles, missing } = decision;
+        const fields = { ...(needs && { needs }), ...(roles && { roles }), ...(missing && { missing }) };
         throw new RecorderError('forbidden', `forbidden: ${because}`, { fields });
       }
       if (decision.kind === 'unchanged') return { change: 'unchanged', record };
