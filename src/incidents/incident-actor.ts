@@ -180,14 +180,15 @@ export class IncidentActor {
    * @returns whether the entry was written
    * @throws RecorderError like `send`
    */
-  carry(partsOf: (record: IncidentRecord) => Promise<CarriedParts>, caller?: Caller): Promise<boolean> {
+  carry(partsOf: (record: IncidentRecord, time: string) => Promise<CarriedParts>, caller?: Caller): Promise<boolean> {
     return this.#mailbox.post(async () => {
       const proof = this.#proof();
       if (proof !== undefined) await proof;
       const record = this.#wake(this.#dependencies.current());
       if (record.incident.state === 'resolved') return false;
-      const parts = await partsOf(record);
-      await this.#append([carry(record, parts, timestamp(this.#dependencies.clock.now()), caller)]);
+      const time = timestamp(this.#dependencies.clock.now());
+      const parts = await partsOf(record, time);
+      await this.#append([carry(record, parts, time, caller)]);
       return true;
     });
   }
