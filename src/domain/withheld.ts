@@ -136,7 +136,7 @@ function rewritten(bytes: Buffer, withholding: readonly ((entry: Entry) => Withh
     withheld.push(...names);
   }
   if (withheld.length === 0) return bytes;
-  return Buffer.from(writeExact({ ...entry, data: { ...entry.data, withheld } } as JsonValue));
+  return Buffer.from(writeExact({ ...entry, data: { ...entry.data, withheld } }));
 }
 
 /** Every event may hold evidence: what a later version adds is withheld until it is looked at. */
