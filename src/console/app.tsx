@@ -129,11 +129,17 @@ const Who = () => {
         onClick={leave}
         title={
           isOwn || known === undefined
-            ? 'Forget the token'
+            ? `Forget the token${isOwn ? ` of ${describedAs(known)}` : ''}`
             : 'Forget the token, which several share: the name is claimed'
         }
       >
-        {isOwn ? `${describedAs(known)} · leave` : who.name === '' ? 'Forget token' : `${who.name} · leave`}
+        {!isOwn && who.name === '' ? (
+          'Forget token'
+        ) : (
+          <>
+            <span class="cut">{isOwn ? describedAs(known) : who.name}</span> · leave
+          </>
+        )}
       </button>
     </>
   );

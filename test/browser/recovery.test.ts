@@ -196,7 +196,10 @@ describe('the console: recovery', () => {
     await list.getByTitle('A containment action was not confirmed in time').nth(1).waitFor();
     await picture(tab, 'recovery-list');
     // Next to the mark of what is overdue, in lists of every width.
-    for (const width of [1280, 768, 360]) {
+    await service.post('/api/v1/incidents/acknowledge', { id });
+    await tab.goto(addressOf(service, '#/incidents'));
+    await list.getByText('Acknowledged').waitFor();
+    for (const width of [1280, 1060, 768, 360]) {
       await tab.setViewportSize({ width, height: 800 });
       await list.nth(2).waitFor();
       expect(await coveredFlags(tab), `flags that are covered at ${width}`).to.deep.equal([]);
@@ -205,7 +208,7 @@ describe('the console: recovery', () => {
     await tab.setViewportSize({ width: 1280, height: 800 });
     await tab.getByRole('region', { name: 'Recovery' }).waitFor();
     expect(await coveredFlags(tab), 'flags that are covered next to an incident').to.deep.equal([]);
-    await tab.goto(addressOf(service));
+    await tab.goto(addressOf(service, '#/incidents'));
     await list.nth(2).waitFor();
     await tab.keyboard.press('j');
     await tab.keyboard.press('r');

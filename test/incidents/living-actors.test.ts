@@ -321,6 +321,7 @@ async function refusable<Result>(work: Promise<Result>): Promise<Result | undefi
   } catch (error) {
     expect(error).to.be.instanceOf(RecorderError);
     expect((error as RecorderError).code).to.be.oneOf([
+      'gone',
       'illegal_transition',
       'log_unavailable',
       'not_found',

@@ -106,6 +106,9 @@ const Said = ({ entry }: { readonly entry: IncidentEntry }) => {
   const cause = event === 'alert.raised' ? data.reason : undefined;
   return (
     <>
+      {'resolution' in data && data.resolution !== undefined && (
+        <span class="resolution"> as {spelled(data.resolution).toLowerCase()}</span>
+      )}
       {who !== undefined && (
         <span class="by">
           {' '}
@@ -119,9 +122,6 @@ const Said = ({ entry }: { readonly entry: IncidentEntry }) => {
             </>
           )}
         </span>
-      )}
-      {'resolution' in data && data.resolution !== undefined && (
-        <span class="resolution"> as {spelled(data.resolution).toLowerCase()}</span>
       )}
       {'escalated_by' in data && data.escalated_by !== undefined && (
         <p class="escalated">Escalated {escalationText(data.escalated_by)}.</p>

@@ -24,7 +24,8 @@ const MOVING: ReadonlySet<string> = new Set([
   'note',
   'containment_actions',
   'containment',
-  ...COMMANDS.flatMap((command) => [`${COMMAND_TABLE[command].done}_at`, `${COMMAND_TABLE[command].done}_by`]),
+  'containment_results',
+  ...COMMANDS.flatMap((command) => ['at', 'by', 'by_claimed'].map((part) => `${COMMAND_TABLE[command].done}_${part}`)),
 ]);
 
 export class Account {
