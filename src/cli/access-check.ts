@@ -1,5 +1,5 @@
 /** `incident-recorder access check`: whether the recorder would take an access file, and who may do what by it. */
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { ROLES } from '../../machines/vocabulary.ts';
 import type { AccessContent, Grant } from '../access/access-file.ts';
@@ -22,6 +22,9 @@ export const define = (command: Command): Command =>
     .option('--json', 'print JSON')
     .action(async (file: string, { json }: { readonly json?: true }) => {
       const { parseAccess } = await import('../access/access-file.ts');
+      if (!existsSync(file)) {
+        throw new Error(`no access file at ${file}; make one: incident-recorder access new <name> --role <role...>`);
+      }
       const text = readFileSync(file, 'utf8');
       try {
         const content = parseAccess(text, file);

@@ -1,6 +1,6 @@
 /** `incident-recorder access new`: makes a token for a new principal, prints it once, and stores its hash. */
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, existsSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { ACTIONS, CLASSES, ROLES } from '../../machines/vocabulary.ts';
 import type { Grant } from '../access/access-file.ts';
@@ -47,11 +47,14 @@ export const define = (command: Command): Command =>
         ...(action && { actions: orAny(action) }),
         token_sha256: createHash('sha256').update(token).digest('hex'),
       } as Grant & { readonly token_sha256: string };
-      const before = existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+      const isThere = existsSync(file);
+      // A link stays one: the file that it leads to is replaced.
+      const written = isThere ? realpathSync(file) : file;
+      const before = isThere ? readFileSync(file, 'utf8') : undefined;
       const { text } = withPrincipal(before, file, name, grant);
       const status = before === undefined ? undefined : statSync(file);
-      await replaceFile(file, text, status?.mode ?? NEW_MODE);
-      if (status !== undefined) keepOwner(file, status);
+      await replaceFile(written, text, status?.mode ?? NEW_MODE);
+      if (status !== undefined) keepOwner(written, status);
       await (json ? writeJson({ name, token, file }) : writeLines([token]));
       writeNotice(`stored in ${file}; it is good after a reload: systemctl reload secure-ai-incident-recorder`);
       if (status === undefined) {

@@ -116,7 +116,7 @@ export function shownLine(bytes: Buffer, reader: Reader): Buffer {
   if (event === 'incident.imported' && !reader.words) withholding.push(withoutClaimedErrors);
   if (REPORTING.has(event) && holdsRequest(bytes)) withholding.push(withoutRequest);
   if (TELLING.has(event) && !reader.words) withholding.push(withoutWords);
-  if (!reader.evidence && bytes.includes(EVIDENCE)) withholding.push(withoutReported);
+  if (!reader.evidence && (bytes.includes(EVIDENCE) || bytes.includes(REPEATS))) withholding.push(withoutReported);
   return withholding.length === 0 ? bytes : rewritten(bytes, withholding);
 }
 
@@ -126,22 +126,34 @@ interface Withheld {
   readonly names: readonly string[];
 }
 
-/** The line without what all of `withholding` name; the same bytes when that is nothing. */
+/** The line without what each of `withholding` leaves of the others; the same bytes when nothing is left out. */
 function rewritten(bytes: Buffer, withholding: readonly ((entry: Entry) => Withheld)[]): Buffer {
-  const entry = JSON.parse(bytes.toString()) as Entry;
-  const parts = withholding.map((withhold) => withhold(entry));
-  const withheld = parts.flatMap(({ names }) => names);
+  let entry = JSON.parse(bytes.toString()) as Entry;
+  const withheld: string[] = [];
+  for (const withhold of withholding) {
+    const { fields, names } = withhold(entry);
+    entry = { ...entry, data: { ...entry.data, ...fields } } as Entry;
+    withheld.push(...names);
+  }
   if (withheld.length === 0) return bytes;
-  const fields = Object.assign({}, ...parts.map((part) => part.fields)) as Withheld['fields'];
-  return Buffer.from(writeExact({ ...entry, data: { ...entry.data, ...fields, withheld } }));
+  return Buffer.from(writeExact({ ...entry, data: { ...entry.data, withheld } }));
 }
 
 /** Every event may hold evidence: what a later version adds is withheld until it is looked at. */
 function withoutReported({ data }: Entry): Withheld {
   const { value, withheld } = withoutEvidence(data);
   const changed = new Set(withheld.map((path) => path.split('.', 1)[0] ?? ''));
-  return { fields: Object.fromEntries([...changed].map((name) => [name, value[name]])), names: withheld };
+  const hashes = HASHES.filter((name) => name in data);
+  const kept = [...changed].map((name) => [name, value[name]] as const);
+  return {
+    fields: Object.fromEntries([...kept, ...hashes.map((name) => [name, undefined] as const)]),
+    names: [...withheld, ...hashes],
+  };
 }
+
+/** Hashes of values in evidence: where the log has no audit key, anybody can test guesses on them. */
+const HASHES = ['repeat', 'repeats'] as const;
+const REPEATS = '"repeats":[';
 
 function withoutWords({ data }: Entry): Withheld {
   const { error, reason, receipt, faults } = data as Partial<

@@ -249,6 +249,37 @@ describe('what is left out of a text', () => {
     });
   });
 
+  it('is left out of what something else is left out of', () => {
+    const record = {
+      latest_report: { evidence: { b: 'evidence-7f3a' } },
+      containment_results: [
+        { action: 'freeze_agent', success: false, error: 'answered 500: secret-7f3a', completed_at: 'x' },
+      ],
+    };
+    const data = { seq: 1, report: { description: 'd' }, record, requests: [], repeats: [['abc', 1, 2]] };
+    const entry = { timestamp: '2026-11-22T07:12:00.000Z', event: 'incident.carried', data, algorithm: 'sha256' };
+    const shown = shownLine(Buffer.from(JSON.stringify(entry)), NOTHING).toString();
+    expect(shown).to.not.match(/7f3a|abc/);
+    expect(readEntry(shown).data).to.have.deep.property('withheld', [
+      'requests',
+      'record.containment_results',
+      'record.latest_report.evidence',
+      'repeats',
+    ]);
+  });
+
+  it('has no hash by which it could be guessed', () => {
+    const data = { seq: 1, report: { description: 'd', evidence: { path: '/etc' } }, repeat: 'abc' };
+    const entry = { timestamp: '2026-11-22T07:12:00.000Z', event: 'incident.recurred', data, algorithm: 'sha256' };
+    const line = Buffer.from(JSON.stringify(entry));
+    expect(readEntry(shownLine(line, NOTHING).toString()).data).to.deep.equal({
+      seq: 1,
+      report: { description: 'd' },
+      withheld: ['report.evidence', 'repeat'],
+    });
+    expect(shownLine(line, { words: false, evidence: true })).to.equal(line);
+  });
+
   it('is nothing of a text that only says the word', () => {
     const json = JSON.stringify({ id: 'x', description: '"evidence":{}' });
     expect(shownIncident(json, NOTHING)).to.equal(json);

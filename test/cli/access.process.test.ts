@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { runningServices, ServiceHome } from '../support/running-service.ts';
@@ -37,6 +37,23 @@ describe('incident-recorder access', () => {
     expect(checked.stderr).to.include('give people tokens of their own').and.not.include('chmod');
     chmodSync(home.access, 0o644);
     expect((await run(['access', 'check', home.access])).stderr).to.include(`run: chmod o-rwx ${home.access}`);
+  });
+
+  it('says how to make the file that is not there, and leaves a link to it a link', async () => {
+    const home = new ServiceHome(directory());
+    const { status, stderr } = await run(['access', 'check', home.access]);
+    expect([status, stderr]).to.deep.equal([
+      1,
+      `no access file at ${home.access}; make one: incident-recorder access new <name> --role <role...>\n`,
+    ]);
+    const elsewhere = join(home.directory, 'elsewhere.yaml');
+    for (const name of ['ada', 'bob']) {
+      const file = name === 'ada' ? elsewhere : home.access;
+      expect((await run(['access', 'new', name, '--role', 'operator', '--file', file])).status).to.equal(0);
+      if (name === 'ada') symlinkSync(elsewhere, home.access);
+    }
+    expect(lstatSync(home.access).isSymbolicLink()).to.equal(true);
+    expect(readFileSync(elsewhere, 'utf8')).to.include('"ada":').and.to.include('"bob":');
   });
 
   it('says whose token it is, and which role is missing', async () => {
