@@ -60,7 +60,7 @@ export const reportRoutes = (
         json: shownIncident(document.json, reader),
       });
       const status = change === 'created' ? 201 : 200;
-      const settled = time === undefined ? undefined : answers?.wait(incident.id, time, leaving(ctx));
+      const settled = time === undefined || time === 0 ? undefined : answers?.wait(incident.id, time, leaving(ctx));
       if (settled === undefined || answers === undefined) return respondIncident(ctx, status, shown(incident));
       if (preferred !== undefined) ctx.set('Preference-Applied', `wait=${preferred}`);
       // Not awaited here: what waits keeps nothing of the report, nor of its incident as it was.
