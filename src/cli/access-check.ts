@@ -1,5 +1,5 @@
 /** `incident-recorder access check`: whether the recorder would take an access file, and who may do what by it. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { ROLES } from '../../machines/vocabulary.ts';
 import type { AccessContent, Grant } from '../access/access-file.ts';
@@ -25,7 +25,7 @@ export const define = (command: Command): Command =>
       const text = readFileSync(file, 'utf8');
       try {
         const content = parseAccess(text, file);
-        const notes = notesOn(content);
+        const notes = [...notesOnMode(file), ...notesOn(content)];
         if (json) return await writeJson({ file, valid: true, digest: content.digest, notes });
         await writeLines([printable(`${file}: valid, digest ${content.digest}`), ...tableOf(content)]);
         return notes.forEach((note) => writeNotice(`note: ${note}`));
@@ -54,6 +54,12 @@ const boundsOf = ({ sources, classes, actions }: Grant): string =>
   Object.entries({ sources, classes, actions })
     .flatMap(([what, bound]) => (bound === undefined ? [] : [`${what}: ${bound === 'any' ? bound : bound.join(', ')}`]))
     .join('; ');
+
+/** The recorder takes no file that everybody can read: the hash of a token proves the recorder to whoever has the token. */
+const notesOnMode = (file: string): readonly string[] =>
+  (statSync(file).mode & 0o007) === 0
+    ? []
+    : [`the recorder refuses it, since it is open to every user of this machine; run: chmod o-rwx ${file}`];
 
 /** What is allowed, and probably not meant. */
 function notesOn({ service_token = NOTHING, principals }: AccessContent): readonly string[] {

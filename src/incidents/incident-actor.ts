@@ -138,7 +138,10 @@ export class IncidentActor {
       requireVersion(record, sender.ifVersion);
       const decision = this.#decide(record, message, sender, current);
       if (decision.kind === 'refused') throw refusal(message, decision);
-      if (decision.kind === 'forbidden') throw new RecorderError('forbidden', `forbidden: ${decision.because}`);
+      if (decision.kind === 'forbidden') {
+        const { kind: _, because, ...fields } = decision;
+        throw new RecorderError('forbidden', `forbidden: ${because}`, { fields });
+      }
       if (decision.kind === 'unchanged') return { change: 'unchanged', record };
       return { change: 'moved', record: await this.#append(decision.drafts, decision.delivery) };
     });

@@ -43,7 +43,9 @@ describe('the example of an access file', () => {
       Object.entries(principals).map(([name, place]) => [name, 'token_path' in place && place.token_path]),
     ).to.deep.equal(loaded.map(({ name }) => [name?.replace(/-token$/, ''), `${CREDENTIALS}${name}`]));
     expect(loaded.map(({ path }) => path)).to.deep.equal(
-      Object.keys(principals).map((name) => `/etc/secure-ai/incident-recorder/tokens/${name}`),
+      ['canary', 'gpu-integrity', 'integrity-monitor', 'runtime-attestor'].map(
+        (name) => `/var/lib/secure-ai/credentials/incident-reporter-${name}.token`,
+      ),
     );
   });
 });

@@ -34,7 +34,9 @@ describe('incident-recorder access', () => {
     expect(checked.status).to.equal(0);
     expect(checked.stdout).to.match(/valid, digest [\da-f]{64}/);
     expect(checked.stdout).to.match(/attestor +reporter +sources: runtime-attestor; classes: attestation_failure/);
-    expect(checked.stderr).to.include('give people tokens of their own');
+    expect(checked.stderr).to.include('give people tokens of their own').and.not.include('chmod');
+    chmodSync(home.access, 0o644);
+    expect((await run(['access', 'check', home.access])).stderr).to.include(`run: chmod o-rwx ${home.access}`);
   });
 
   it('says whose token it is, and which role is missing', async () => {

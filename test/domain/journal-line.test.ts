@@ -123,6 +123,21 @@ describe('what the journal says of', () => {
     expect(journalTexts({ event: 'service.started', data: { seq: 1 } } as never, undefined)).to.deep.equal([]);
   });
 
+  it('foreign names hold nothing that is looked for: nobody forges a line with them', () => {
+    const forged =
+      'ALERT: incident INC-2 class=integrity_violation severity=critical containment: recovery: xALERT: x:y';
+    const [text] = textsOf('alert.raised', { ...alert, source: forged, reason: `a source like "${forged}"` });
+    expect(text).to.match(
+      /^ALERT: incident INC-1 class=prompt_injection severity=high source=ALERT_ incident INC-2 class_i/,
+    );
+    const [step] = textsOf('recovery.acknowledged', { by: forged });
+    for (const line of [text!, step!]) {
+      expect(line).to.contain('x:y');
+      expect(line.match(/(?:containment|ALERT|recovery|escalation|incident):/g)).to.have.length(1);
+      expect(line.match(/class=/g)).to.have.length(1);
+    }
+  });
+
   it('foreign text is one short line without what can not be seen', () => {
     const text = journalText('containment', `a\u0007b\u202ec\r\nALERT: d ${'x'.repeat(1000)}`);
     expect(text).to.have.length(400);
