@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -192,6 +193,24 @@ describe('incident-recorder backup and restore', function () {
       const { uid, gid, mode } = statSync(path);
       expect([uid, gid, mode & 0o777], path).to.deep.equal([OWNER, OWNER, 0o640]);
     }
+  });
+
+  it('says when there is no checkpoint beside the log, and finds it where the environment says', async () => {
+    const home = new ServiceHome(directory());
+    const service = await start(home);
+    await report(service, 3);
+    await service.end();
+    const state = directory();
+    for (const name of ['audit.jsonl.checkpoint', 'audit.jsonl.identity'])
+      renameSync(join(home.directory, name), join(state, name));
+    const without = await backUp(home, join(directory(), 'backup'));
+    expect([without.status, without.stderr]).to.deep.equal([0, without.stderr]);
+    expect(without.stderr).to.include('no checkpoint beside the log').and.to.include('--state-directory');
+    const into = join(directory(), 'backup');
+    const environment = { ALLOW_SHARED_LOG_DIRECTORY: '1', STATE_DIRECTORY: state };
+    const found = await run(['backup', into, '--log', home.log, '--key', home.key], { env: environment });
+    expect([found.status, found.stderr]).to.deep.equal([0, '']);
+    expect(readdirSync(into)).to.include.members(['audit.jsonl.checkpoint', 'audit.jsonl.identity']);
   });
 
   it('takes a copy of another tool that reaches its checkpoint', async () => {

@@ -22,7 +22,10 @@ export const withLog = (command: Command): Command =>
     command
       .option('--log <file>', `the audit log (AUDIT_LOG_PATH, else ${USUAL_LOG})`)
       .option('--key <file>', `the audit key (AUDIT_HMAC_KEY_PATH, else ${USUAL_KEY}, else beside the log)`)
-      .option('--state-directory <dir>', 'where the checkpoint is, with ALLOW_SHARED_LOG_DIRECTORY=1'),
+      .option(
+        '--state-directory <dir>',
+        'where the checkpoint is, with ALLOW_SHARED_LOG_DIRECTORY=1 (then STATE_DIRECTORY)',
+      ),
   );
 
 /** The log that is meant: its path, the same beside its checkpoint, and its hash. */
@@ -32,12 +35,14 @@ export function logOf({ log, key, stateDirectory }: LogOptions): {
   readonly hash: ChainHash;
   readonly keyPath: string | undefined;
 } {
+  const { ALLOW_SHARED_LOG_DIRECTORY: isShared, STATE_DIRECTORY: usualState } = process.env;
+  const state = stateDirectory ?? (isShared === '1' ? usualState || undefined : undefined);
   const path = resolve(log ?? (process.env.AUDIT_LOG_PATH || USUAL_LOG));
   const usual = [USUAL_KEY, join(dirname(path), 'audit-hmac-key')].find((one) => existsSync(one));
   const keyPath = key ?? (process.env.AUDIT_HMAC_KEY_PATH || usual);
   return {
     path,
-    beside: stateDirectory === undefined ? path : join(resolve(stateDirectory), basename(path)),
+    beside: state === undefined ? path : join(resolve(state), basename(path)),
     hash: chainHash(keyPath === undefined ? undefined : readKey(keyPath)),
     keyPath,
   };

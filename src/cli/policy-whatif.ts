@@ -2,7 +2,8 @@
  * `incident-recorder policy whatif`: which incidents on record would differ under a policy file.
  *
  * An incident does not say whether its severity came from the report or from the rule. Where that matters, its first
- * entry is read: it holds the whole report and the rule that applied.
+ * entry is read: it holds the whole report and the rule that applied. So does the entry that carries an incident over.
+ * Incidents of another recorder are left out: no policy has decided them.
  *
  * What `escalate` and `repeat` do depends on the reports before: where the file has one of them, the whole log is read.
  */
@@ -116,24 +117,47 @@ function mayChange(
   );
 }
 
-/** What the first entry of an incident says. */
-interface FirstData {
+/** What a policy has decided about an incident at its first report. */
+interface Decided {
   readonly severity: Severity;
   readonly report: Report;
   readonly rule: Rule;
-  readonly escalated_by?: EscalatedBy;
+}
+
+/** An entry about an incident, as far as it says what was decided at its first report. */
+interface HistoryEntry {
+  readonly event: string;
+  readonly data: {
+    readonly severity?: Severity;
+    readonly report?: Report;
+    readonly rule?: Rule;
+    readonly escalated_by?: EscalatedBy;
+  };
+}
+
+/**
+ * What was decided about an incident at its first report, by its history. Undefined when no entry says it, as in that of
+ * an incident of another recorder: no policy has decided that.
+ */
+export function decidedIn(history: readonly HistoryEntry[]): Decided | undefined {
+  for (const { event, data } of history) {
+    const { severity, report, rule, escalated_by: escalatedBy } = data;
+    if (report === undefined || rule === undefined) continue;
+    if (event === 'incident.imported') return undefined;
+    // What the number of reports does is tried on all of them. One that is carried over has the severity of later reports.
+    if (event === 'incident.carried' || (event === 'incident.reported' && escalatedBy !== undefined))
+      return { severity: severityOf(report, rule).severity, report, rule };
+    if (event === 'incident.reported' && severity !== undefined) return { severity, report, rule };
+  }
+  return undefined;
 }
 
 async function changeOf(api: ApiClient, incident: Incident, rules: Rules): Promise<PolicyChange | undefined> {
   const { id, containment_actions: actions = [] } = incident;
-  const [first] = await api.read<readonly { readonly data: FirstData }[]>(
-    withQuery('/api/v1/incidents/history', { id }),
-  );
+  const decided = decidedIn(await api.read<readonly HistoryEntry[]>(withQuery('/api/v1/incidents/history', { id })));
   // The incident may have been archived since.
-  if (first === undefined) return undefined;
-  const { report, rule: before, escalated_by } = first.data;
-  // What the number of reports does is tried on all of them.
-  const severity = escalated_by === undefined ? first.data.severity : severityOf(report, before).severity;
+  if (decided === undefined) return undefined;
+  const { report, rule: before, severity } = decided;
   const rule = rules[incident.class];
   const byPerson = actions.length > 0 && !before.auto_contain;
   const was = { severity, contained: before.auto_contain, actions, ...recoveryOf(before) };

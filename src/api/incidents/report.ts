@@ -61,7 +61,8 @@ export const reportRoutes = (
       });
       const status = change === 'created' ? 201 : 200;
       const { name } = admittedIn(ctx).principal;
-      const settled = time === undefined ? undefined : answers?.wait(incident.id, time, leaving(ctx), name);
+      const mayWait = time !== undefined && time > 0;
+      const settled = mayWait ? answers?.wait(incident.id, time, leaving(ctx), name) : undefined;
       if (settled === undefined || answers === undefined) return respondIncident(ctx, status, shown(incident));
       if (preferred !== undefined) ctx.set('Preference-Applied', `wait=${preferred}`);
       // Not awaited here: what waits keeps nothing of the report, nor of its incident as it was.

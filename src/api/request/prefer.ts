@@ -14,7 +14,7 @@ const PREFERENCE = new RegExp(
 );
 
 /**
- * For how long a client wants to wait at most: whole seconds from 1 to 40. More counts as 40.
+ * For how long a client wants to wait at most: whole seconds up to 40. More counts as 40; with 0 it does not want to wait.
  * @param header all `Prefer` headers of a request, joined with commas; undefined when it has none
  * @returns undefined when there is no such preference, or none that can be honoured
  */
@@ -24,8 +24,7 @@ export function preferredWait(header: string | undefined): number | undefined {
     const [, name = '', token, quoted] = PREFERENCE.exec(preference) ?? [];
     if (name.toLowerCase() !== 'wait') continue;
     const value = token ?? quoted?.replaceAll(/\\(.)/g, '$1') ?? '';
-    const seconds = /^\d{1,9}$/.test(value) ? Number(value) : 0;
-    return seconds === 0 ? undefined : Math.min(seconds, LONGEST_WAIT);
+    return /^\d{1,9}$/.test(value) ? Math.min(Number(value), LONGEST_WAIT) : undefined;
   }
   return undefined;
 }
