@@ -11,7 +11,7 @@ import { type Clock, systemClock } from './clock.ts';
 import { RefusalLog } from './refusal-log.ts';
 import { StandardStream, type StreamFault } from './standard-stream.ts';
 
-const WRITE_AT = 4096;
+const WRITE_AT = 16 * 1024;
 const MOST_WAITING = 1024 * 1024;
 /** In milliseconds. */
 const WRITE_AFTER = 100;

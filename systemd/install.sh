@@ -22,8 +22,9 @@ prefix=/usr/lib/secure-ai/incident-recorder
 unit=secure-ai-incident-recorder.service
 socket=secure-ai-incident-recorder.socket
 policy=/etc/secure-ai/policy/incident-containment.yaml
-# For editors: the policy names it.
+# For editors: the policy and the access file name them.
 schema=${policy%.yaml}.schema.json
+access_schema=$(dirname "$policy")/incident-access.schema.json
 key=/etc/secure-ai/incident-recorder/audit-hmac-key
 token=/run/secure-ai/service-token
 log=/var/lib/secure-ai/logs/incident-recorder-audit.jsonl
@@ -102,6 +103,7 @@ install_policy() {
   shipped=$here/policy/incident-containment.yaml
   before=$prefix/policy/incident-containment.yaml
   install -m 0644 "$here/policy/${schema##*/}" "$schema"
+  install -m 0644 "$here/policy/${access_schema##*/}" "$access_schema"
   if [ -e "$policy" ]; then
     if cmp -s "$shipped" "$policy"; then return; fi
     if ! cmp -s "$before" "$policy"; then
@@ -164,7 +166,8 @@ compile() {
   flags=$(sed -n 's/^ *\(--jitless .*\) \\$/\1/p' "$here/systemd/$unit")
   bundle=$prefix.new/dist/bundle.cjs
   # shellcheck disable=SC2086
-  env -i BIND_ADDR="unix:$work/socket" SERVICE_TOKEN_PATH="$work/token" AUDIT_LOG_PATH="$work/log" \
+  # The host's access file is not for this token.
+  env -i BIND_ADDR="unix:$work/socket" SERVICE_TOKEN_PATH="$work/token" ACCESS_PATH=none AUDIT_LOG_PATH="$work/log" \
     CONTAINMENT_POLICY_PATH="$here/policy/incident-containment.yaml" OPENSSL_CONF=/nonexistent TZ=UTC \
     timeout 120 "$here/bin/node" $flags "$here/dist/warm-up.cjs" \
     "$bundle" "$bundle.cache" "$work/socket" "$token_here" >/dev/null || say 'not compiled: starts take longer'
@@ -259,7 +262,7 @@ remove_all() {
   if [ -e "$policy" ] && cmp -s "$prefix/policy/incident-containment.yaml" "$policy"; then rm "$policy"; fi
   rm -rf "$prefix" "$prefix.new" "$prefix.old" "$(dirname "$wrapper_drop_in")"
   if [ "$(readlink "$libexec_link")" = "$command_path" ]; then rm "$libexec_link"; fi
-  rm -f "$command_path" "$schema" "/usr/lib/systemd/system/$unit" "/usr/lib/systemd/system/$socket" /usr/share/man/man[18]/incident-recorder.[18] \
+  rm -f "$command_path" "$schema" "$access_schema" "/usr/lib/systemd/system/$unit" "/usr/lib/systemd/system/$socket" /usr/share/man/man[18]/incident-recorder.[18] \
     /usr/lib/sysusers.d/secure-ai-incident-recorder.conf /usr/lib/tmpfiles.d/secure-ai-incident-recorder.conf
   systemctl daemon-reload
   say "removed; $(dirname "$log"), /etc/secure-ai and the user incident-recorder stay"

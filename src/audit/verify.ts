@@ -1,5 +1,6 @@
 /** Verifies a log offline: its chain from the first entry, its checkpoint, and optionally an anchor. */
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
+import { archivedPath } from './archived-path.ts';
 import type { ChainHash } from './chain-hash.ts';
 import { CheckpointComparison, readCheckpoint } from './checkpoint.ts';
 import type { Head } from './entry.ts';
@@ -129,7 +130,7 @@ class KeysInTurn {
     this.#hashes = [...older, hash];
   }
 
-  /** @throws RecorderError `config` when there are more keys in the files than were given */
+  /** @throws RecorderError `config` when there are more keys in the files than were given, or fewer */
   async filesWith(files: readonly string[]): Promise<readonly LogFile[]> {
     if (this.#hashes.length === 1) return files.map((path) => ({ path }));
     const begins: boolean[] = [];
@@ -139,6 +140,13 @@ class KeysInTurn {
       throw new RecorderError(
         'config',
         `the key was replaced ${begins.filter(Boolean).length} times: name each old key`,
+      );
+    }
+    if (key > 0) {
+      const archive = dirname(archivedPath(files.at(-1) ?? ''));
+      throw new RecorderError(
+        'config',
+        `no file of the log is under ${key} of the old keys: put what was archived then into ${archive}, or leave --old-key out`,
       );
     }
     return files.map((path, at) => {

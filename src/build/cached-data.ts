@@ -28,6 +28,8 @@ export function makeCachedData(dist: string): void {
         BIND_ADDR: `unix:${socket}`,
         AUDIT_LOG_PATH: inDirectory('audit.jsonl'),
         SERVICE_TOKEN_PATH: inDirectory('token'),
+        // An access file of this machine is not for this token.
+        ACCESS_PATH: 'none',
         AUDIT_HMAC_KEY_PATH: inDirectory('key'),
         CONTAINMENT_POLICY_PATH: join(import.meta.dirname, '../../policy/incident-containment.yaml'),
       },

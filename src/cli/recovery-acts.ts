@@ -70,7 +70,9 @@ async function nextFor(api: ApiClient, id: string): Promise<readonly string[]> {
     withQuery('/api/v1/incidents/transitions', { id }),
   );
   const missing = missingIn(transitions);
-  const lines = missing.length === 0 ? [`incident-recorder resolve ${printable(id)}`] : adviceLines(missing, id);
+  const needs = transitions.find(({ event }) => event === 'resolve')?.needs ?? [];
+  const who = needs.length === 0 ? '' : `  (the role ${needs.join(' or ')})`;
+  const lines = missing.length === 0 ? [`incident-recorder resolve ${printable(id)}${who}`] : adviceLines(missing, id);
   return lines.map((line) => `  ${line}`);
 }
 

@@ -6,7 +6,7 @@ import { chainHash } from '../audit/chain-hash.ts';
 import type { Head } from '../audit/entry.ts';
 import { archivedPath } from '../audit/archived-path.ts';
 import { readKey } from '../audit/key.ts';
-import { findSealed } from '../audit/segments.ts';
+import { findSealed, type SealedSegment } from '../audit/segments.ts';
 import { filesOf, type Verification, verifyFiles } from '../audit/verify.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { withJson } from './api-client.ts';
@@ -50,7 +50,7 @@ async function verify(
   { key, oldKey = [], anchor, stateDirectory, json }: Options,
 ): Promise<void> {
   const log = named.at(-1) ?? '';
-  const archived = oldKey.length === 0 ? [] : await findSealed(archivedPath(log));
+  const archived = oldKey.length === 0 ? [] : await archivedOf(log);
   const files = named.length === 1 ? [...archived.map(({ path }) => path), ...(await filesOf(log))] : named;
   const keyGiven = key ?? (process.env.AUDIT_HMAC_KEY_PATH || undefined);
   const keyPath = keyGiven ?? keyNextTo(log);
@@ -77,6 +77,10 @@ async function verify(
   return writeLines(describe(log, found, hash.algorithm, proof, seconds).map(printable));
 }
 
+/** The archived segments of a log; none where there is no archive. */
+const archivedOf = (log: string): Promise<readonly SealedSegment[]> =>
+  existsSync(dirname(archivedPath(log))) ? findSealed(archivedPath(log)) : Promise.resolve([]);
+
 const listed = (one: string, before: readonly string[]): readonly string[] => [...before, one];
 
 function readAnchor(text: string): Head {
@@ -102,10 +106,12 @@ function describe(
 ): readonly string[] {
   const { damage, missing, entries, first, last, hash, files, bytes, checkpoint } = found;
   return [
-    `${log}: ${damage === undefined ? (missing.length === 0 ? 'valid' : 'NOT COMPLETE') : 'NOT VALID'}`,
+    `${log}: ${verdictOn(found)}`,
     ...missing.map(({ file, reason }) => `missing     ${file}, line 1: ${reason}`),
-    ...(damage === undefined ? [] : [`damage      ${damage.file}, line ${damage.line}: ${damage.reason}`]),
-    `entries     ${entries}${damage === undefined ? '' : ' valid before the damage'}`,
+    ...(damage === undefined
+      ? []
+      : [`${damage.newer ? 'newer       ' : 'damage      '}${damage.file}, line ${damage.line}: ${damage.reason}`]),
+    `entries     ${entries}${damage === undefined ? '' : ` valid before ${damage.newer ? 'that' : 'the damage'}`}`,
     `first       ${first ?? '-'}`,
     `last        ${last ?? '-'}`,
     `head hash   ${hash === '' ? '-' : hash}`,
@@ -115,6 +121,12 @@ function describe(
     `files       ${files}, ${bytes} bytes`,
     `speed       ${rate(bytes, seconds)} bytes/s, ${rate(entries, seconds)} entries/s, ${seconds.toFixed(2)} s`,
   ];
+}
+
+function verdictOn({ damage, missing }: Verification): string {
+  if (damage?.newer) return 'NOT KNOWN, a newer version wrote it';
+  if (damage !== undefined) return 'NOT VALID';
+  return missing.length === 0 ? 'valid' : 'NOT COMPLETE';
 }
 
 const rate = (count: number, seconds: number): string =>

@@ -14,6 +14,7 @@ import type { AccessInForce } from '../access/access-in-force.ts';
 import type { DurableBatch } from '../audit/log.ts';
 import { type Clock, SECOND, timestamp } from '../clock.ts';
 import type { BindAddress, Config } from '../config.ts';
+import { secretFaults } from '../containment/attestor.ts';
 import { RecorderHeartbeats } from '../containment/recorder-heartbeats.ts';
 import type { Caller } from '../domain/caller.ts';
 import type { TakenEntry } from '../domain/incident.ts';
@@ -293,13 +294,14 @@ function startLog({ log, incidents }: OpenRecord, stages: ReturnType<typeof stag
   });
 }
 
-/** Rules that ask for what nobody can do: their incidents can only be waived. */
+/** What keeps attestations from being asked for: without them, incidents whose rules ask for one can only be waived. */
 function attestorWarnings(
   { current: { rules } }: OpenRecord['policy'],
   { attestor }: Pick<Config, 'attestor'>,
 ): readonly string[] {
+  if (attestor !== undefined) return secretFaults(attestor).map((fault) => `the attestor can't be asked: ${fault}`);
   const asking = Object.entries(rules).flatMap(([name, { recovery }]) => (recovery?.attest === true ? [name] : []));
-  if (attestor !== undefined || asking.length === 0) return [];
+  if (asking.length === 0) return [];
   return [`the policy asks for attestations (${asking.join(', ')}), and RUNTIME_ATTESTOR_URL is not set`];
 }
 

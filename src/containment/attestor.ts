@@ -204,6 +204,17 @@ const readAttestationKey = (path: string): Buffer => {
   return Buffer.from(digits, 'hex');
 };
 
+/** Why the attestor can't be asked, as far as its token and key show; empty when it can. */
+export const secretFaults = ({ tokenPath, keyPath }: AttestorAddress): readonly string[] =>
+  [() => tokenIn(tokenPath), () => keyIn(keyPath)].flatMap((read) => {
+    try {
+      read();
+      return [];
+    } catch (error) {
+      return [(error as Error).message];
+    }
+  });
+
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nobody listens there (ECONNREFUSED)',
   ECONNRESET: 'the connection broke before a whole answer had come (ECONNRESET)',

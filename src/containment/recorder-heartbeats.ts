@@ -15,9 +15,9 @@ import { type Clock, SECOND, timestamp } from '../clock.ts';
 import { originOf } from '../policy/target-url.ts';
 import type { Webhook } from '../policy/targets.ts';
 import { VERSION } from '../version.ts';
-import { briefly, send } from './http-target.ts';
+import { briefly } from './http-target.ts';
+import { sendToWebhook } from './webhook-request.ts';
 
-const TIMEOUT = 5 * SECOND;
 /** For how long entries may wait for the disk until the recorder no longer counts as one that takes reports. */
 const LONGEST_WRITE = 5 * SECOND;
 
@@ -130,7 +130,7 @@ export class RecorderHeartbeats {
   /** Never rejects. */
   async #send(webhook: Webhook & { readonly heartbeat: number }, receiver: Receiver): Promise<void> {
     const { log, logId, startedAt, clock } = this.#dependencies;
-    const { url, token_path: tokenPath, prove, secret_path: secretPath, ca_path: caPath, heartbeat } = webhook;
+    const { heartbeat } = webhook;
     const now = clock.now();
     const time = timestamp(now);
     const data = {
@@ -141,17 +141,12 @@ export class RecorderHeartbeats {
       every_ms: heartbeat,
     };
     try {
-      const result = await send({
-        endpoint: { url },
-        tokenPath,
-        prove,
-        secretPath,
-        caPath,
-        headers: { 'idempotency-key': `alive-${(logId() ?? '').slice(0, 12)}-${now}`, 'audit-event': ALIVE },
+      const result = await sendToWebhook(webhook, {
+        key: `alive-${(logId() ?? '').slice(0, 12)}-${now}`,
+        event: ALIVE,
         body: JSON.stringify({ event: ALIVE, timestamp: time, data }),
-        timeout: Math.min(TIMEOUT, heartbeat),
+        timeout: heartbeat,
         signal: this.#stopping.signal,
-        confirm: 'status',
       });
       receiver.error = result.kind === 'done' ? undefined : result.error;
       if (result.kind === 'done') receiver.takenAt = time;

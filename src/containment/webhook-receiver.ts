@@ -1,12 +1,10 @@
 import type { EntryLine } from '../audit/entry-line.ts';
-import { type Clock, SECOND } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import { applianceAlert, applianceEventOf } from '../domain/appliance-alert.ts';
 import { isAboutIncident, NOTIFIED_EVENTS } from '../domain/entries.ts';
 import type { Webhook } from '../policy/targets.ts';
 import type { AttemptResult } from './attempt-result.ts';
-import { send } from './http-target.ts';
-
-const TIMEOUT = 5 * SECOND;
+import { sendToWebhook } from './webhook-request.ts';
 
 /** The receiver of one webhook: what it wants, and when it took an entry last. */
 export class WebhookReceiver {
@@ -46,20 +44,8 @@ export class WebhookReceiver {
 
   /** Sends an entry once. Only 2xx takes it. Rejects when its feed stops. */
   async send(line: EntryLine): Promise<AttemptResult> {
-    const { url, token_path: tokenPath, prove, secret_path: secretPath, ca_path: caPath } = this.webhook;
     const { body, hash } = this.#contentOf(line);
-    const result = await send({
-      endpoint: { url },
-      tokenPath,
-      prove,
-      secretPath,
-      caPath,
-      headers: { 'idempotency-key': hash, 'audit-event': line.event },
-      body,
-      timeout: TIMEOUT,
-      signal: this.#stopping,
-      confirm: 'status',
-    });
+    const result = await sendToWebhook(this.webhook, { key: hash, event: line.event, body, signal: this.#stopping });
     if (result.kind === 'done') this.#tookAt = this.#clock.monotonic();
     return result;
   }

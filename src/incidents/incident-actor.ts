@@ -140,7 +140,7 @@ export class IncidentActor {
       if (decision.kind === 'refused') throw refusal(message, decision);
       if (decision.kind === 'forbidden') {
         const { because, needs, roles, missing } = decision;
-        const fields = { ...(needs && { needs }), ...(roles && { roles }), ...(missing && { missing }) };
+        const fields = { ...(needs && { needs, roles }), ...(missing && { missing }) };
         throw new RecorderError('forbidden', `forbidden: ${because}`, { fields });
       }
       if (decision.kind === 'unchanged') return { change: 'unchanged', record };

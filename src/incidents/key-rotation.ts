@@ -21,6 +21,7 @@ import {
 import { archivedPath } from '../audit/archived-path.ts';
 import { summarizeArchive } from '../audit/archived-ranges.ts';
 import type { ChainHash } from '../audit/chain-hash.ts';
+import { ClockWatch } from '../audit/clock-watch.ts';
 import { checkpointPath, writeCheckpoint } from '../audit/checkpoint.ts';
 import {
   continuedData,
@@ -33,6 +34,7 @@ import {
 import { unmarkDamage } from '../audit/damage-marker.ts';
 import { chainEntry, type Head, parseGenuine } from '../audit/entry.ts';
 import { identityPath, readIdentity, writeIdentity } from '../audit/identity.ts';
+import { refuseNewer } from '../audit/log-format.ts';
 import type { LinePlace } from '../audit/log-reader.ts';
 import { findSealed, sealedPath, type SealedSegment } from '../audit/segments.ts';
 import { posturePath } from '../audit/signed-posture.ts';
@@ -75,8 +77,8 @@ export interface KeyRotationOutcome {
 /**
  * Replaces the key, or goes on with that.
  * @throws RecorderError `locked` while the service runs; `damaged_log` when the log does not verify under the old key;
- *   `log_unavailable` when files can't be moved, or something has to be done first. Until the note is written nothing has
- *   changed then; after that another run goes on
+ *   `config` when a newer version has written it; `log_unavailable` when files can't be moved, or something has to be done
+ *   first. Until the note is written nothing has changed then; after that another run goes on
  */
 export async function rotateKey(options: KeyRotationOptions): Promise<KeyRotationOutcome> {
   const { beside } = options;
@@ -96,7 +98,8 @@ async function prepare(options: KeyRotationOptions): Promise<Rotation> {
   if (!existsSync(path)) throw new RecorderError('damaged_log', `${path} is not there`);
   const verified = await verifyLog(path, oldHash, { beside });
   if (verified.damage !== undefined) {
-    const { file, line, reason } = verified.damage;
+    const { file, line, reason, newer } = verified.damage;
+    if (newer) throw await refuseNewer(await oldFiles(path), oldHash, verified.damage);
     throw new RecorderError(
       'damaged_log',
       `the log does not verify under the old key (${file}, line ${line}: ${reason}); start the service once with that key`,
@@ -114,8 +117,10 @@ async function prepare(options: KeyRotationOptions): Promise<Rotation> {
   try {
     const files = await oldFiles(path);
     let first: Entry | undefined;
+    let last: Entry | undefined;
     const replay = await verifyChain(files, oldHash, async (entries) => {
       first ??= entries[0];
+      last = entries.at(-1) ?? last;
       apply(projections, entries);
       await projections.compact(COMPACT_AT);
     });
@@ -128,7 +133,7 @@ async function prepare(options: KeyRotationOptions): Promise<Rotation> {
     if (obstacle !== undefined) {
       throw new RecorderError('log_unavailable', `${obstacle}: start the service until that is done`);
     }
-    const head = await writeContinued(options, { projections, files, head: replay.head, logId });
+    const head = await writeContinued(options, { projections, files, head: replay.head, last, logId });
     await requireReplay(options, head, projections);
     const rotation: Rotation = {
       logId,
@@ -174,13 +179,15 @@ interface OldLog {
   readonly projections: Projections;
   readonly files: readonly SealedSegment[];
   readonly head: Head;
+  /** The entry at its end. */
+  readonly last: Entry | undefined;
   readonly logId: string;
 }
 
 /** Writes the file in which the log goes on, and applies it to the projections. @returns its end */
 async function writeContinued(options: KeyRotationOptions, old: OldLog): Promise<Head> {
   const { path, oldHash, newHash, clock, by, note } = options;
-  const { projections, files, logId } = old;
+  const { projections, files, last, logId } = old;
   const staged = continuedPath(path);
   rmSync(staged, { force: true });
   const file = await open(staged, 'wx', 0o640);
@@ -190,6 +197,9 @@ async function writeContinued(options: KeyRotationOptions, old: OldLog): Promise
     const signed = { ...(by === undefined ? {} : { by }), ...(note === undefined ? {} : { note }) };
     const data = { ...continuedData({ ...old.head, logId }, { oldHash, newHash }), ...signed };
     await writer.append({ timestamp: now(), event: 'log.continued', data });
+    // The next start compares the clock with the entries of now: a jump from before would not be found any more.
+    const jumped = new ClockWatch(clock).begin(last && { seq: last.data.seq, timestamp: last.timestamp });
+    if (jumped !== undefined) await writer.append(jumped);
     for (const id of projections.current().toCarry({ first: 1, last: old.head.entries }, Number.MAX_SAFE_INTEGER)) {
       await writer.append(await carriedEntry(id, old, oldHash, now()));
     }

@@ -1,5 +1,6 @@
 /** The whole service with an access file: who may do what, what the log keeps of it, and what a reload changes. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { hash } from 'node:crypto';
 import type { Entry } from '../../src/domain/entries.ts';
@@ -144,6 +145,47 @@ describe('a service with an access file', () => {
     const changed = await waited;
     expect([changed.status, Object.keys(changed.json)]).to.deep.equal([200, ['freeze_agent']]);
     expect(entries().at(-1)?.data).to.include({ principal: 'agent', role: 'implementer', by: 'agent' });
+  });
+
+  it('refuses what somebody waits for who loses the role meanwhile', async () => {
+    await begin({ READ_ACCESS: 'token' });
+    const read = (path: string, headers = {}) => service.send('GET', path, { ...as('eve'), headers });
+    for (const path of ['/api/v1/containment', '/api/v1/containment/freeze_agent']) {
+      write(GRANTS);
+      await send('root', '/api/v1/reload', {});
+      const { headers } = await read(path);
+      const waited = read(`${path}?wait=30`, { 'If-None-Match': headers.etag ?? '' });
+      write({ ...GRANTS, eve: { roles: ['auditor'] } });
+      expect((await send('root', '/api/v1/reload', {})).status).to.equal(200);
+      await report('canary');
+      const { status, json: body } = await waited;
+      expect([status, body.needs], path).to.deep.equal([403, ['reader', 'implementer']]);
+    }
+  });
+
+  it('ends a stream as soon as its token is nobody’s, without a reload', async () => {
+    await begin({ READ_ACCESS: 'token' });
+    const path = join(home.directory, 'token-of-eve');
+    writeFileSync(path, tokenOf('eve'), { mode: 0o600 });
+    const sha256 = (name: string) => hash('sha256', tokenOf(name));
+    const canary = { ...CANARY, token_sha256: sha256('canary') };
+    const principals = {
+      canary,
+      eve: { roles: ['reader'], token_path: path },
+      root: { ...GRANTS.root, token_sha256: sha256('root') },
+    };
+    writeFileSync(home.access, JSON.stringify({ version: 1, principals }), { mode: 0o600 });
+    expect((await send('root', '/api/v1/reload', {})).status).to.equal(200);
+    const eve = await EventReader.open({
+      port: service.port,
+      path: '/api/v1/events',
+      headers: { authorization: `Bearer ${tokenOf('eve')}` },
+    });
+    writeFileSync(path, tokenOf('eve-again'), { mode: 0o600 });
+    expect((await service.send('GET', '/api/v1/stats', as('eve-again'))).status).to.equal(200);
+    await report('canary', { description: 'later-7f3a' });
+    await eve.until(() => eve.ended);
+    expect(JSON.stringify(eve.events)).to.not.include('later-7f3a');
   });
 
   it('ends the stream of somebody who lost the role that sees evidence, at the reload', async () => {

@@ -148,6 +148,22 @@ describe('a day in the appliance', () => {
     ]);
   });
 
+  it('a model whose path is not relative, as the monitor names it, is for a person, and for nobody else', async () => {
+    const appliance = await prepare(directory());
+    await appliance.boot();
+    const { id } = (await appliance.report(modelMismatch(`/var/lib/secure-ai/vault/models/${MODELS[0]!}`))).json;
+    await appliance.service.said(`ALERT: incident ${id} class=manifest_mismatch`);
+    const { containment } = await appliance.incident(id);
+    expect(containment.actions.find(({ action }: { action: string }) => action === 'quarantine_model')).to.include({
+      status: 'needs_person',
+    });
+    expect(appliance.registry.taken).to.deep.equal([]);
+    const confirmation = { action: 'quarantine_model', directive: 'engage', incident_id: id };
+    const confirmed = await appliance.service.post('/api/v1/containment/confirm', confirmation);
+    expect(confirmed.status, confirmed.text).to.equal(200);
+    await appliance.until(async () => (await appliance.incident(id)).containment.status === 'confirmed');
+  });
+
   it('an incident is over when its recovery is complete, and a person releases it by hand', async () => {
     const appliance = await prepare(directory());
     await appliance.boot();

@@ -131,6 +131,20 @@ describe('a log of a newer version', function () {
     append(home, UNKNOWN);
     const { status, stdout } = await run(['verify', '--key', home.key, home.log]);
     expect(status).to.equal(1);
-    expect(stdout).to.include('its event "incident.prophesied" is unknown to version');
+    expect(stdout).to.include(': NOT KNOWN, a newer version wrote it\n');
+    expect(stdout).to.match(
+      /^newer {7}audit\.jsonl, line \d+: its event "incident\.prophesied" is unknown to version/m,
+    );
+    expect(stdout).to.not.include('damage');
+  });
+
+  it('keeps its key until the newer version replaces it', async () => {
+    const home = await used();
+    append(home, STARTED);
+    const key = join(home.directory, 'new-key');
+    writeFileSync(key, 'another key, which is long enough', { mode: 0o600 });
+    const { status, stderr } = await run(['rotate-key', '--old-key', home.key, '--new-key', key, home.log]);
+    expect(status).to.equal(1);
+    expect(stderr).to.include('was written by version 9.8.7').and.to.include('start the newer version');
   });
 });

@@ -114,7 +114,7 @@ or it is waived
     expect(attested).to.deep.equal({
       status: 0,
       stderr: '',
-      stdout: `${id}: attested\n  incident-recorder resolve ${id}\n`,
+      stdout: `${id}: attested\n  incident-recorder resolve ${id}  (the role recovery)\n`,
     });
     const done = await recorder('show', id);
     expect(done.stdout).to.match(/\nRecovery\n● acknowledge {3}\S+Z by ada \(claimed\)\n● attest {8}\S+Z\n/);
@@ -155,7 +155,7 @@ or it is waived
     expect(missing.status).to.equal(2);
     expect(missing.stderr).to.include("required option '--reason <text>' not specified");
     const waived = await recorder('recovery', 'waive', id, '--reason', 'the TPM is dead', '--by', 'eve');
-    expect(waived.stdout).to.equal(`${id}: recovery waived\n  incident-recorder resolve ${id}\n`);
+    expect(waived.stdout).to.equal(`${id}: recovery waived\n  incident-recorder resolve ${id}  (the role recovery)\n`);
     const shown = await recorder('show', id);
     expect(shown.stdout).to.match(/● waived {8}\S+Z by eve \(claimed\): the TPM is dead\n/);
   });

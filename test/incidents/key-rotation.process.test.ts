@@ -1,7 +1,11 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { chainHash } from '../../src/audit/chain-hash.ts';
+import { readKey } from '../../src/audit/key.ts';
+import { systemClock } from '../../src/clock.ts';
 import { readEntry } from '../../src/domain/entries.ts';
+import { rotateKey } from '../../src/incidents/key-rotation.ts';
 import type { Incident } from '../../src/domain/incident.ts';
 import { run } from '../cli/support/command-line.ts';
 import { RunningService, runningServices, ServiceHome } from '../support/running-service.ts';
@@ -140,6 +144,35 @@ describe('replacing the audit key', function () {
     expect(JSON.parse(all.stdout)).to.include({ valid: true });
     const short = await verify(home, '--key', third, '--old-key', newKey);
     expect(short.status).to.not.equal(0);
+  });
+
+  it('records that the clock is behind the old log: the next start could not see it any more', async () => {
+    const { home, newKey } = await used();
+    const day = 24 * 60 * 60 * 1000;
+    const clock = { ...systemClock, now: () => Date.now() - day };
+    const [oldHash, newHash] = [home.key, newKey].map((path) => chainHash(readKey(path)));
+    await rotateKey({ path: home.log, beside: home.log, oldHash: oldHash!, newHash: newHash!, clock });
+    const service = await start(home, { env: { ...SEGMENTS, AUDIT_HMAC_KEY_PATH: newKey } });
+    const [jump] = (await service.get('/health')).json.clock.jumps;
+    expect([jump.found, Math.round(jump.by_ms / day)]).to.deep.equal(['start', -1]);
+    await service.end();
+    expect((await verify(home, '--key', newKey, '--old-key', home.key)).status).to.equal(0);
+  });
+
+  it('is not taken as followed where the old log is not there', async () => {
+    const { home, newKey } = await used();
+    expect((await rotate(home, newKey)).status).to.equal(0);
+    const archive = join(home.directory, 'archive');
+    const keys = ['--key', newKey, '--old-key', home.key];
+    expect((await verify(home, ...keys)).status).to.equal(0);
+    for (const name of readdirSync(archive)) rmSync(join(archive, name));
+    const missing = `no file of the log is under 1 of the old keys: put what was archived then into ${archive}`;
+    for (const leave of [() => {}, () => rmSync(archive, { recursive: true })]) {
+      leave();
+      const { status, stderr } = await verify(home, ...keys);
+      expect([status, stderr]).to.deep.equal([1, `${missing}, or leave --old-key out\n`]);
+    }
+    expect((await verify(home, '--key', newKey)).status).to.equal(0);
   });
 
   it('gives a log without a key its first one', async () => {

@@ -191,6 +191,35 @@ describe('the recovery of an incident on record', () => {
     });
   });
 
+  it('is asked for also of what is imported and not resolved', async () => {
+    const claimed = {
+      created_at: '2026-03-01T12:00:00Z',
+      class: 'integrity_violation',
+      severity: 'critical',
+      source: 'canary-tripwire',
+      description: 'x',
+    } as const;
+    const [held, over] = ['INC-20260301-120000-0001', 'INC-20260301-120000-0002'] as const;
+    await recording.recorder.import(
+      [
+        { ...claimed, id: held, state: 'acknowledged', containment_actions: ['freeze_agent'] },
+        { ...claimed, id: over, state: 'resolved' },
+      ],
+      ROOT,
+    );
+    expect(missing(held)).to.deep.equal(['acknowledge', 'attest']);
+    expect(recording.incident(over)).to.not.have.property('recovery');
+    expect(recoveries().pending().pending).to.have.length(1);
+    expect((await refusalOf(resolve(held))).message).to.equal('recovery is incomplete');
+    await recoveries().acknowledge(held, ADA);
+    await attest(held);
+    expect((await resolve(held)).change).to.equal('moved');
+    rmSync(databasePath(Recording.logIn(home)));
+    await recording.close();
+    await open();
+    expect(recording.incident(held)).to.deep.include({ state: 'resolved' });
+  });
+
   it('is asked for also when the incident was never contained', async () => {
     const { id, state } = await report('manifest_mismatch');
     expect(state).to.equal('open');

@@ -48,6 +48,7 @@ describe('the recorder on a host with systemd', () => {
     expect([status, warnings.filter((warning) => !warning.startsWith('no access file'))]).to.deep.equal(['ok', []]);
     expect(recorder.get('/health').audit.algorithm).to.equal('hmac-sha256');
     expect(machine.run('ls /etc/secure-ai/policy').split('\n')).to.deep.equal([
+      'incident-access.schema.json',
       'incident-containment.schema.json',
       'incident-containment.yaml',
     ]);

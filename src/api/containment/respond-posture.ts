@@ -24,6 +24,7 @@ type Posture = ApiDependencies['posture'];
  * `wait` a client that knows the posture waits until it changes, for so many seconds at most.
  *
  * @param text what to show of these actions now, in JSON
+ * @param requireReadable throws when the client may not read them any more: its token may have lost a role during the wait
  * @throws RecorderError `overloaded` when too many requests wait
  */
 export const respondPosture = async (
@@ -31,6 +32,7 @@ export const respondPosture = async (
   posture: Posture,
   actions: readonly ContainmentAction[],
   text: () => string,
+  requireReadable: () => void,
 ): Promise<void> => {
   const { wait } = readParameters(ctx, waitSchema);
   const before = posture.versionOf(actions);
@@ -45,6 +47,7 @@ export const respondPosture = async (
     await waitForChange(ctx, posture, actions, before, Number(wait[0]));
     // Many may leave at the same time: nobody reads their answers.
     if (ctx.res.closed) return;
+    requireReadable();
     const version = posture.versionOf(actions);
     ctx.set('ETag', `"${version}"`);
     if (version === before) {

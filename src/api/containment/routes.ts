@@ -4,7 +4,7 @@ import { RecorderError } from '../../errors.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import { admittedIn } from '../middleware/authentication.ts';
-import { isTrustedReader, readableActions } from '../middleware/read-access.ts';
+import { isTrustedReader, readableActions, readAccess } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { requireBound } from '../request/bounds.ts';
 import { callerOf } from '../request/caller.ts';
@@ -21,13 +21,20 @@ export const containmentRoutes = (
   const textOf = postureTexts(posture);
   const textFor = (ctx: Context, what: ContainmentAction | readonly ContainmentAction[]) => (): string =>
     textOf(what, isTrustedReader(reads.access, ctx));
+  const mayRead = readAccess(reads);
+  const stillReadable = (ctx: Context, actions: readonly ContainmentAction[]) => (): void => {
+    mayRead(ctx);
+    const now = readableActions(reads, ctx);
+    const lost = actions.find((action) => !now.includes(action));
+    if (lost !== undefined) throw notReadable(lost, now);
+  };
   return [
     {
       method: 'GET',
       path: '/api/v1/containment',
       handle: (ctx) => {
         const actions = readableActions(reads, ctx);
-        return respondPosture(ctx, posture, actions, textFor(ctx, actions));
+        return respondPosture(ctx, posture, actions, textFor(ctx, actions), stillReadable(ctx, actions));
       },
     },
     {
@@ -62,7 +69,7 @@ export const containmentRoutes = (
         const action = actionIn(ctx);
         const actions = readableActions(reads, ctx);
         if (!actions.includes(action)) throw notReadable(action, actions);
-        return respondPosture(ctx, posture, [action], textFor(ctx, action));
+        return respondPosture(ctx, posture, [action], textFor(ctx, action), stillReadable(ctx, [action]));
       },
     },
   ];

@@ -177,6 +177,8 @@ export class EventStreams {
     const identity = this.#dependencies.logId?.();
     const frames = this.#pending.map((line) => frameOf(line, identity));
     this.#pending = [];
+    // A token whose file was replaced is nobody's any more, without a reload.
+    this.recheck();
     for (const stream of this.#streams.keys()) {
       try {
         stream.take(frames);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import {
@@ -214,6 +214,23 @@ describe('recovery over the API', function () {
       'the recorder is stopping; the request stays on record, and the next start asks again',
     ]);
     expect(await service.ended).to.equal(0);
+  });
+
+  it('warns before it is needed where the attestor can not be asked', async () => {
+    const warnings = async (): Promise<string> => (await service.get('/health')).json.warnings.join('\n');
+    await run(false, false);
+    expect(await warnings()).to.contain(
+      'the policy asks for attestations (integrity_violation), and RUNTIME_ATTESTOR_URL is not set',
+    );
+    await service.end();
+    await run(false);
+    expect(await warnings()).to.not.contain('attest');
+    chmodSync(join(home.directory, 'attestation.key'), 0o666);
+    expect(await warnings()).to.contain(
+      "the attestor can't be asked: the file of ATTESTATION_HMAC_KEY_PATH is open to others than its owner",
+    );
+    rmSync(join(home.directory, 'attestor.token'));
+    expect(await warnings()).to.contain("can't be asked: the file of RUNTIME_ATTESTOR_TOKEN_PATH is not there");
   });
 
   it('with the one shared token, takes what is claimed', async () => {

@@ -19,7 +19,7 @@ const EXAMPLES = join(ROOT, 'policy/examples');
 const PEOPLE = { ada: 'recovery', bob: 'operator', carol: 'auditor', dan: 'admin' } as const;
 type Person = keyof typeof PEOPLE;
 export const MODELS = ['llama.gguf', 'mistral.gguf'];
-export const FORENSIC_KEY = 'f0'.repeat(32);
+const FORENSIC_KEY = 'f0'.repeat(32);
 
 /** Replaces each text in a file that is shipped; a text that is not in it is a fault of the test. */
 const adapted = (name: string, changes: readonly (readonly [from: string, to: string])[]): string => {

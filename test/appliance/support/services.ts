@@ -19,8 +19,8 @@ export interface Taken {
   readonly drill: boolean;
 }
 
-/** How a service answers a request whose method, path, token and fields are good. */
-export type Answering = (fields: Fields) => Promise<readonly [status: number, body: object]>;
+/** How a service answers a request whose method, path, token and fields are good. `signal` aborts when it is closed. */
+export type Answering = (fields: Fields, signal: AbortSignal) => Promise<readonly [status: number, body: object]>;
 
 export interface Description {
   readonly path: string;
@@ -38,6 +38,7 @@ export class Service {
   /** How it answers now; a test may replace it. */
   answer: Answering;
   readonly #server: Server;
+  readonly #closing = new AbortController();
 
   constructor(description: Description) {
     this.description = description;
@@ -50,7 +51,7 @@ export class Service {
           const fields = fieldsOf(text);
           const { method, url, headers } = request;
           const refused = this.#refusal(method, url, headers.authorization, headers['content-type'], fields);
-          const [status, body] = refused ?? (await this.answer(fields!));
+          const [status, body] = refused ?? (await this.answer(fields!, this.#closing.signal));
           this.taken.push({ status, fields: fields ?? {}, drill: headers['containment-drill'] === 'true' });
           response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
         })();
@@ -76,6 +77,7 @@ export class Service {
 
   async close(): Promise<void> {
     const closed = once(this.#server, 'close');
+    this.#closing.abort();
     this.#server.close();
     this.#server.closeAllConnections();
     await closed;
@@ -123,8 +125,8 @@ export const agent = (token: string, drainsFor: () => number): Service =>
     token,
     action: 'freeze',
     fields: COMMON,
-    answer: async ({ incident_id }) => {
-      await pause(drainsFor());
+    answer: async ({ incident_id }, signal) => {
+      await pause(drainsFor(), undefined, { signal }).catch(() => {});
       return [200, { status: 'frozen', drained: true, active_executions: 0, incident_id, persisted: true }];
     },
   });

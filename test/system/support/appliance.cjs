@@ -46,7 +46,7 @@ const service = (name, path, action, outcome, after) =>
       }
       const fields = Object.keys(body).filter((one) => !['action', 'incident_id', 'reason'].includes(one));
       if (fields.length > 0 || body.action !== action || !/^[\w.-]{1,128}$/.test(body.incident_id)) {
-        return answer(400, { error: `fields ${fields.join()}` });
+        return answer(400, { error: `not taken: ${fields.join(', ')}` });
       }
       setTimeout(() => answer(200, { ...outcome, incident_id: body.incident_id, persisted: true }), after);
     });
