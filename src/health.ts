@@ -22,7 +22,9 @@ export interface HealthDependencies {
   readonly policy: { readonly current: Policy };
   readonly access: { fault(): string | undefined; readonly summary: object };
   /** What an operator should know although the service works. */
-  readonly warnings: () => readonly string[];
+  readonly troubles: () => readonly string[];
+  /** The same of what the configuration lacks, which may be so for years. */
+  readonly shortcomings: () => readonly string[];
   readonly notifier: Pick<Notifier, 'status' | 'detailedStatus'>;
   readonly overdue: Pick<OverdueWatch, 'unconfirmed'>;
   readonly guards: Pick<GuardWatch, 'status'>;
@@ -65,7 +67,8 @@ export function reasonsOf({
  *   them: both can hold secrets
  */
 export function healthOf(dependencies: HealthDependencies, detailed: boolean): HealthReport {
-  const { log, projections, policy, notifier, warnings, verification, findings, identity, startedAt } = dependencies;
+  const { log, projections, policy, notifier, troubles, shortcomings, verification, findings, identity, startedAt } =
+    dependencies;
   const overdue = dependencies.overdue.unconfirmed.filter(({ isOverdue }) => isOverdue);
   const { state, writable, entries, bytes, segments, algorithm } = log.status;
   const { version, source, path, digest, loaded_at, from_environment: from } = policy.current;
@@ -77,13 +80,15 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
     ...incidentsOf(projections),
     ...(reasons.length === 0 ? {} : { reasons }),
     warnings: [
-      ...warnings(),
+      ...troubles(),
       ...clockWarnings(dependencies, jumps),
       ...overdue.map(overdueWarning),
       ...containmentWarnings(projections),
       ...notifyWarnings(notifier),
       ...heartbeatWarnings(dependencies.heartbeats),
       ...guards.flatMap(guardWarning),
+      // Last: the console shows the first ones.
+      ...shortcomings(),
     ],
     version: VERSION,
     started_at: startedAt,

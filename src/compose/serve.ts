@@ -122,12 +122,16 @@ export async function serve(
     }),
     (running) => running.stop(),
   );
-  const warnings = (): readonly string[] => [
+  const troubles = (): readonly string[] => [
     ...warningsOf(record, access),
-    ...attestorWarnings(policy, config),
-    ...forensicKeyWarnings(config),
     ...(schedule.fault === undefined ? [] : [`the audit log can't be archived as the policy says: ${schedule.fault}`]),
   ];
+  const shortcomings = (): readonly string[] => [
+    ...(access.hasFile ? [] : access.warnings),
+    ...attestorWarnings(policy, config),
+    ...forensicKeyWarnings(config),
+  ];
+  const warnings = (): readonly string[] => [...troubles(), ...shortcomings()];
   const heartbeats = new RecorderHeartbeats({
     notify: () => policy.current.notify,
     log,
@@ -199,7 +203,8 @@ export async function serve(
           overdue,
           guards,
           heartbeats,
-          warnings,
+          troubles,
+          shortcomings,
           startedAt,
           startedSeq,
         },
@@ -308,7 +313,7 @@ function warningsOf(
   const { links } = log.status;
   return [
     ...policy.warnings,
-    ...access.warnings,
+    ...(access.hasFile ? access.warnings : []),
     ...strandedWarnings(projections, policy.current.targets),
     ...(hash.keyed ? [] : ['no audit key (AUDIT_HMAC_KEY_PATH): the chain shows accidents, not forgery']),
     ...findings.open.map(({ finding, detail }) => `${detail} (acknowledge-damage ${finding})`),

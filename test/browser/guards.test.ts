@@ -27,7 +27,7 @@ describe('the console: guards, drills, runbooks and resolutions', () => {
 
   it('shows the guards, and says above every view that one is silent', async () => {
     const { service } = await startWith(
-      'version: 1\nexpect: [{ source: runtime-attestor, every: 1s }, { source: canary-tripwire, every: 1h }]\n',
+      `version: 1\nexpect: [{ source: runtime-attestor, every: 1s }, { source: canary-tripwire, every: 1h }, { source: ${'long-'.repeat(20)}, every: 1h }]\n`,
     );
     await service.post('/api/v1/heartbeat', { source: 'canary-tripwire' });
     const tab = await open(addressOf(service, '#/overview'));
@@ -38,12 +38,22 @@ describe('the console: guards, drills, runbooks and resolutions', () => {
       .filter({ hasText: 'canary-tripwire' })
       .getByText('heard', { exact: true })
       .waitFor();
+    // Before what the configuration lacks: only the first ones are shown at once.
     await tab
       .getByRole('region', { name: 'Warnings of the service' })
+      .getByRole('listitem')
+      .first()
       .getByText('the guard runtime-attestor is silent')
       .waitFor();
     await shoot(tab, 'guards');
     expect(await violations(tab)).to.deep.equal([]);
+    for (const width of [360, 1280]) {
+      await tab.setViewportSize({ width, height: 800 });
+      const beyond = `[...document.querySelectorAll('.guards li > *')].filter(
+        (one) => one.getBoundingClientRect().right > one.closest('.guards').getBoundingClientRect().right,
+      ).length`;
+      expect(await tab.evaluate(beyond), `beyond the card at ${width}`).to.equal(0);
+    }
     await service.report({ source: 'runtime-attestor', class: 'forbidden_airlock_request' });
     await guards
       .getByRole('listitem')
