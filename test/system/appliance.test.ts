@@ -89,13 +89,15 @@ describe('the recorder in the appliance', () => {
     for (const name of Object.keys(REPORTERS)) secret(tokenOf(name));
     for (const name of ['agent', 'airlock', 'registry']) secret(`${CREDENTIALS}/${name}-containment.token`);
     secret(`${OWN}/service-token`);
-    secret(`${OWN}/forensic-hmac-key`, FORENSIC_KEY);
-    for (const name of DROP_INS) {
-      machine.run(`mkdir -p /etc/systemd/system/${UNIT}.d
-        sed -E 's/^#((LoadCredential|Environment|SupplementaryGroups)=)/\\1/' \
-          ${unpacked}/systemd/drop-ins/${name}.conf > /etc/systemd/system/${UNIT}.d/${name}.conf`);
-    }
-    machine.run(`cp ${unpacked}/policy/examples/appliance.yaml /etc/secure-ai/policy/incident-containment.yaml
+    for (const name of ['runtime-attestor.token', 'attestation-hmac.key']) secret(`${CREDENTIALS}/${name}`);
+    secret(`${CREDENTIALS}/forensic-hmac.key`, FORENSIC_KEY);
+    const dropIns = `${unpacked}/systemd/drop-ins`;
+    machine.run(`mkdir -p /etc/systemd/system/${UNIT}.d; cd /etc/systemd/system/${UNIT}.d
+      for name in ${DROP_INS.join(' ')}; do cp ${dropIns}/$name.conf .; done
+      sed -Ei 's/^#((LoadCredential|Environment|SupplementaryGroups)=)/\\1/' appliance.conf`);
+    const withAttestor = '/^  attestation_failure:/,/recovery/s/acknowledge: true/acknowledge: true, attest: true/';
+    machine.run(`sed '${withAttestor}' ${unpacked}/policy/examples/appliance.yaml \
+        > /etc/secure-ai/policy/incident-containment.yaml
       install -m 0640 -g incident-recorder ${unpacked}/policy/examples/incident-access.yaml /etc/secure-ai/policy`);
     for (const [name, role] of [
       ['ada', 'recovery'],
@@ -188,6 +190,25 @@ describe('the recorder in the appliance', () => {
     expect(recorder.get('/api/v1/containment').freeze_agent).to.include({ engaged: false, to_do: 'release by hand' });
   });
 
+  it('asks the attestor itself, and believes only a good bundle', async () => {
+    const report = { class: 'attestation_failure', source: 'runtime-attestor', description: 'TPM quote failed' };
+    const { status, json } = recorder.post('/api/v1/incidents/report', report, tokenOf('runtime-attestor'));
+    expect(status, JSON.stringify(json)).to.equal(201);
+    const { id } = json as { readonly id: string };
+    await machine.wait(
+      `curl -s 'http://127.0.0.1:8515/api/v1/incidents/get?id=${id}' | grep -q '"status":"confirmed"'`,
+    );
+    await machine.wait(`journalctl --unit=${UNIT} | grep -q 'freeze_agent engaged for ${id}'`);
+    const step = (path: string) => recorder.post(`/api/v1/recovery/${path}`, { incident_id: id }, tokenOf('ada'));
+    expect(step('ack').json).to.deep.equal({ status: 'acknowledged' });
+    const refused = step('reattest');
+    expect([refused.status, JSON.stringify(refused.json)]).to.deep.equal([409, JSON.stringify(refused.json)]);
+    expect(JSON.stringify(refused.json)).to.include('degraded');
+    const attested = step('reattest');
+    expect(attested.status, JSON.stringify(attested.json)).to.equal(200);
+    expect(recorder.post('/api/v1/incidents/resolve', { id }, tokenOf('ada')).json.state).to.equal('resolved');
+  });
+
   it('exports what an offline verifier takes', () => {
     machine.run(`incident-recorder forensic-export --to /root/bundle.json --token-file ${tokenOf('carol')}`);
     const folder = directory();
@@ -196,7 +217,7 @@ describe('the recorder in the appliance', () => {
     writeFileSync(key, FORENSIC_KEY);
     const verifier = join(ROOT, 'test/support/verify-forensic.py');
     const said = JSON.parse(execFileSync('python3', [verifier, bundle, key], { encoding: 'utf8' })) as object;
-    expect(said).to.have.property('incidents', 1);
+    expect(said).to.have.property('incidents', 2);
     const other = machine.try(`incident-recorder forensic-export --to /root/other.json --token-file ${tokenOf('bob')}`);
     expect([other.status, other.stderr]).to.deep.equal([1, other.stderr]);
     expect(other.stderr).to.include('auditor');
