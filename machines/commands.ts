@@ -16,6 +16,8 @@ interface CommandRow {
   readonly done: string;
   /** The roles that may give it, one of them. */
   readonly roles: readonly Role[];
+  /** Those where the incident's rules ask for a recovery, when they are others. */
+  readonly recoveryRoles?: readonly Role[];
   /** The console's key. */
   readonly key: string;
   /** Its name on the command line. */
@@ -50,6 +52,7 @@ export const COMMAND_TABLE = {
   resolve: {
     done: 'resolved',
     roles: ['operator', 'recovery'],
+    recoveryRoles: ['recovery'],
     key: 'r',
     subcommand: 'resolve',
     summary: 'resolve incidents, which ends their containment',
@@ -68,6 +71,12 @@ export type CommandEvent = `incident.${Done}`;
 
 /** What people may ask of an incident, in the order in which lists show it. (`recur` is asked by a report.) */
 export const COMMANDS = Object.keys(COMMAND_TABLE) as readonly CommandName[];
+
+/** The roles that may give a command where a recovery is asked for; undefined when they are the same as elsewhere. */
+export const recoveryRolesOf = (command: CommandName): readonly Role[] | undefined => {
+  const { recoveryRoles }: CommandRow = COMMAND_TABLE[command];
+  return recoveryRoles;
+};
 
 export const eventOfCommand = (command: CommandName): CommandEvent => `incident.${COMMAND_TABLE[command].done}`;
 

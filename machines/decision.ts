@@ -6,7 +6,7 @@
  * has resolved. The statechart refuses every other command that the state does not take.
  */
 import { initialTransition, transition, type SnapshotFrom } from 'xstate';
-import { type CommandName, COMMANDS } from './commands.ts';
+import { type CommandName, COMMANDS, recoveryRolesOf } from './commands.ts';
 import { Memo } from './memo.ts';
 import {
   containmentStatus,
@@ -129,15 +129,20 @@ function askChart(snapshot: IncidentSnapshot, event: IncidentEvent): Decision {
 /** Why an incident can't be resolved whose recovery is not complete. */
 export const RECOVERY_INCOMPLETE = 'recovery is incomplete';
 
-/** What each event would do now. Of what can't be resolved yet, with what its recovery still needs. */
+/** What each event would do now. Where a recovery is asked for, with what it still needs, and who may resolve then. */
 function transitionsOf(snapshot: IncidentSnapshot): readonly NextTransition[] {
-  const missing = missingSteps(snapshot.context);
-  return transitionsFrom(incidentMachine, snapshot).map((one) =>
-    one.event === 'resolve' && !one.allowed && missing.length > 0
-      ? { ...one, reason: RECOVERY_INCOMPLETE, missing }
-      : one,
-  );
+  const { context, status } = snapshot;
+  const transitions = transitionsFrom(incidentMachine, snapshot);
+  if (!asksRecovery(context) || status === 'done') return transitions;
+  const missing = missingSteps(context);
+  const why = missing.length === 0 ? {} : { reason: RECOVERY_INCOMPLETE, missing };
+  const needs = recoveryRolesOf('resolve') ?? [];
+  return transitions.map((one) => (one.event === 'resolve' ? { ...one, ...why, needs } : one));
 }
+
+/** Whether the rules of an incident ask for a recovery, complete or not. */
+export const asksRecovery = ({ recovery }: Pick<IncidentContext, 'recovery'>): boolean =>
+  recovery !== undefined && recovery.required.length > 0;
 
 /** The commands that would move the incident now. */
 export const allowedIn = (snapshot: IncidentSnapshot): readonly CommandName[] =>

@@ -1,4 +1,5 @@
 /** What a machine can do next: for each event where it leads, or why it is not allowed. */
+import type { Role } from './vocabulary.ts';
 import { type AnyMachineSnapshot, type AnyStateMachine, getNextTransitions, getStateNodes } from 'xstate';
 
 export type NextTransition = {
@@ -10,6 +11,8 @@ export type NextTransition = {
   readonly reason?: string;
   /** What has to be done first, by name, when that is the reason. */
   readonly missing?: readonly string[];
+  /** The roles that may send it, one of them, where the incident makes that others than usual. */
+  readonly needs?: readonly Role[];
 };
 
 /** Every event of the machine in a snapshot of it. Guards see an event without further members. */

@@ -13,7 +13,7 @@ import { canonicalForm } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import { placeOf, shown } from '../policy/fault-messages.ts';
 import { type FileFault, refusalOf } from '../policy/file-faults.ts';
-import { closed, evenIfFaulty, oneOf } from '../policy/strict-schemas.ts';
+import { closed, evenIfFaulty, evenIfItemsAreFaulty as onLists, oneOf } from '../policy/strict-schemas.ts';
 import { readYaml } from '../policy/yaml.ts';
 import { SERVICE_TOKEN } from './principal.ts';
 
@@ -51,8 +51,8 @@ const listOf = <Item extends z.ZodMiniType<string>>(what: string, item: Item, mo
   const expected = `must be a list of ${what}, or any`;
   const error = ({ input }: { readonly input?: unknown }): string => `${expected}, found ${shown(input)}`;
   const list = z.array(item, { error }).check(
-    z.minLength(1, `${expected}; a list of none allows nothing: leave the role out`),
-    z.maxLength(most, `must have at most ${most} ${what}`),
+    z.minLength(1, { ...onLists, error: `${expected}; a list of none allows nothing: leave the role out` }),
+    z.maxLength(most, { ...onLists, error: `must have at most ${most} ${what}` }),
     z.refine((all) => new Set(all).size === all.length, 'names one of them twice'),
   );
   return z.exactOptional(z.union([z.literal(ANY), list], { error }));
@@ -67,7 +67,7 @@ const roles = z
     error: ({ input }) => `must be a list of roles (${ROLES.join(', ')}), found ${shown(input)}`,
   })
   .check(
-    z.minLength(1, `names no role; allowed: ${ROLES.join(', ')}`),
+    z.minLength(1, { ...onLists, error: `names no role; allowed: ${ROLES.join(', ')}` }),
     z.refine((all) => new Set(all).size === all.length, 'names a role twice'),
   );
 
@@ -159,7 +159,7 @@ export function parseAccess(text: string, file: string): AccessContent {
   }
   const found: FileFault[] = faults.map((fault) => ({ file, ...fault }));
   const fault = (place: readonly PropertyKey[], message: string): void => {
-    found.push({ file, line: lineOf(place), message: `${placeOf(place)}: ${message}` });
+    found.push({ file, line: lineOf(place), message: `${placeOf(place, 'the file')}: ${message}` });
   };
   const parsed = value === undefined ? undefined : AccessFile.safeParse(value);
   for (const issue of (parsed?.error?.issues ?? []).flatMap(withinList)) fault(issue.path, issue.message);
@@ -181,7 +181,8 @@ export function parseAccess(text: string, file: string): AccessContent {
 /** What is wrong within a list, where `any` or a list is expected: zod itself says only that it is neither. */
 function withinList(issue: z.core.$ZodIssue): readonly Pick<z.core.$ZodIssue, 'path' | 'message'>[] {
   const list = issue.code === 'invalid_union' ? (issue.errors.at(-1) ?? []) : [];
-  if (list.length === 0 || list[0]?.code === 'invalid_type') return [issue];
+  const isNoList = list[0]?.code === 'invalid_type' && list[0].path.length === 0;
+  if (list.length === 0 || isNoList) return [issue];
   return list.map(({ path, message }) => ({ path: [...issue.path, ...path], message }));
 }
 

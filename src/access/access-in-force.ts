@@ -42,7 +42,8 @@ export interface AccessConfig {
 interface Holder {
   readonly principal: Principal;
   readonly file?: TokenFile;
-  readonly key: () => Buffer | undefined;
+  /** @param isFresh whether to look at the token's file now, and not only from time to time */
+  readonly key: (isFresh?: boolean) => Buffer | undefined;
 }
 
 /** An access file that was read, with what it gives. */
@@ -104,14 +105,27 @@ export class AccessInForce implements Principals {
       }
       return this.#state === 'unknown' ? AT_FIRST : EVERY_ROLE;
     }
-    const { service, holders } = this.#loaded;
-    if (service?.token.matches(token) === true) return service.principal;
-    const digest = createHash('sha256').update(token, 'latin1').digest();
-    let found: Principal | undefined;
+    const { service } = this.#loaded;
+    const isService = service?.token.matches(token) === true;
+    const presented = isService ? service.token.key : createHash('sha256').update(token, 'latin1').digest();
+    if (presented === undefined) return undefined;
+    let found = this.#holdersOf(presented);
+    if (isService) return found.length === 0 ? service.principal : undefined;
+    // A file may hold a new token since it was looked at.
+    if (found.length === 0) found = this.#holdersOf(presented, true);
+    return found.length === 1 ? found[0] : undefined;
+  }
+
+  /**
+   * The principals whose token has this SHA-256: none, one, or several where a file was replaced by that of another. Then
+   * nobody knows who it is, and it is nobody's.
+   */
+  #holdersOf(digest: Buffer, isFresh = false): readonly Principal[] {
+    const found: Principal[] = [];
     // All are compared: how long it takes says nothing about which one it is.
-    for (const { principal, key } of holders) {
-      const expected = key();
-      if (expected !== undefined && timingSafeEqual(expected, digest)) found = principal;
+    for (const { principal, key } of this.#loaded?.holders ?? []) {
+      const expected = key(isFresh);
+      if (expected !== undefined && timingSafeEqual(expected, digest)) found.push(principal);
     }
     return found;
   }
@@ -120,8 +134,10 @@ export class AccessInForce implements Principals {
     const token = this.#loaded === undefined ? this.#token : this.#loaded.service?.token;
     const own = token?.proofKey(id);
     if (own !== undefined || this.#loaded === undefined) return own;
-    const keys = this.#loaded.holders.map(({ key }) => key());
-    return keys.find((key) => key !== undefined && proofKeyIdOf(key) === id);
+    const { holders } = this.#loaded;
+    const known = (isFresh: boolean): Buffer | undefined =>
+      holders.map(({ key }) => key(isFresh)).find((key) => key !== undefined && proofKeyIdOf(key) === id);
+    return known(false) ?? known(true);
   }
 
   /** Why nobody, or nobody with the service token, is let in; undefined while all is well. */
@@ -144,6 +160,9 @@ export class AccessInForce implements Principals {
           ]
         : []),
       ...this.#loaded.holders.flatMap(({ file }) => file?.fault() ?? []),
+      ...sharedTokens(this.#loaded.holders, this.#loaded.service?.token.key).map(
+        ({ name, other }) => `${other} and ${name} have the same token: nobody is admitted with it`,
+      ),
     ];
   }
 
@@ -250,7 +269,7 @@ export class AccessInForce implements Principals {
         return { principal, key: () => key };
       }
       const file = open(`token of ${name}`, given.token_path);
-      return { principal, file, key: () => file.key };
+      return { principal, file, key: (isFresh) => (isFresh === true ? file.freshKey : file.key) };
     });
     requireDistinct(path, text, content, holders, service?.token.key);
     return { content, loaded_at: timestamp(this.#clock.now()), holders, service };
@@ -309,6 +328,22 @@ function readAccessFile(path: string, trustedBelow: string): string | undefined 
   }
 }
 
+/** The principals whose token another one has, too, with the name of that one. */
+function sharedTokens(
+  holders: readonly Holder[],
+  serviceKey: Buffer | undefined,
+): readonly { readonly name: string; readonly other: string }[] {
+  const first = new Map<string, string>();
+  if (serviceKey !== undefined) first.set(serviceKey.toString('hex'), SERVICE_TOKEN);
+  return holders.flatMap(({ principal: { name }, key }) => {
+    const token = key()?.toString('hex');
+    if (token === undefined) return [];
+    const other = first.get(token);
+    first.set(token, other ?? name);
+    return other === undefined ? [] : [{ name, other }];
+  });
+}
+
 /** @throws RecorderError `invalid_access` where two principals have the same token */
 function requireDistinct(
   path: string,
@@ -317,16 +352,10 @@ function requireDistinct(
   holders: readonly Holder[],
   serviceKey: Buffer | undefined,
 ): void {
-  const first = new Map<string, string>();
-  if (serviceKey !== undefined) first.set(serviceKey.toString('hex'), SERVICE_TOKEN);
-  const faults = holders.flatMap(({ principal: { name }, key }) => {
-    const token = key()?.toString('hex') ?? '';
-    const other = first.get(token);
-    first.set(token, other ?? name);
-    if (other === undefined) return [];
+  const faults = sharedTokens(holders, serviceKey).map(({ name, other }) => {
     const [, place = ''] = Object.entries(principals[name] ?? {}).find(([member]) => member.startsWith('token_')) ?? [];
     const message = `principals.${name}: has the token of ${other}: each principal needs a token of its own`;
-    return [{ file: path, line: lineOf(text, String(place)), message }];
+    return { file: path, line: lineOf(text, String(place)), message };
   });
   if (faults.length > 0) throw refusedAccess(faults);
 }

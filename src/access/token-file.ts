@@ -72,6 +72,12 @@ export class TokenFile {
     return this.#proof?.key;
   }
 
+  /** The same, after a look at the file. */
+  get freshKey(): Buffer | undefined {
+    this.#look();
+    return this.#proof?.key;
+  }
+
   /** The key of the proofs for the token, when it has this name (`proofKeyIdOf`); otherwise undefined. */
   proofKey(id: string): Buffer | undefined {
     if (this.#clock.monotonic() - this.#lookedAt >= LOOK_EVERY || this.#proof?.id !== id) this.#look();

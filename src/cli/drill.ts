@@ -9,6 +9,7 @@ import { TROUBLE_STYLE } from './terminal/colour.ts';
 import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
 import { table } from './terminal/table.ts';
 
+const BY_HAND = 'the policy has no address to release it';
 const LOOK_EVERY = 300;
 /** A drill lasts for `overdue_after` of the policy at most, a day, and its releases are tried for five minutes. */
 const LONGEST = (24 * 60 + 10) * 60_000;
@@ -17,7 +18,8 @@ const LONGEST = (24 * 60 + 10) * 60_000;
 interface Line {
   readonly action: string;
   readonly directive: 'engage' | 'release';
-  readonly outcome: 'answered' | 'not asked' | 'no answer';
+  /** `by hand`: the target has no address to release what the drill has engaged. */
+  readonly outcome: 'answered' | 'not asked' | 'no answer' | 'by hand';
   /** How long that took, in milliseconds. */
   readonly milliseconds?: number;
   readonly detail?: string;
@@ -36,13 +38,15 @@ export const define = (command: Command): Command =>
     const { id } = await api.command<Incident>('/api/v1/drill', { class: ofClass, by, note });
     const incident = await end(api, id);
     const lines = linesOf(incident);
-    const asked = lines.filter(({ outcome }) => outcome !== 'not asked');
+    const asked = lines.filter(({ outcome }) => outcome !== 'not asked' && outcome !== 'by hand');
     const passed = asked.length > 0 && asked.every(({ outcome }) => outcome === 'answered');
     if (!passed) process.exitCode = EXIT.refused;
     if (options.json) return writeJson({ id, class: ofClass, passed, results: lines, incident });
     await writeLines([`${id}  drill of ${ofClass}`, ...report(lines)]);
     if (asked.length === 0)
       writeNotice('nothing was asked: no target of this class takes part (drill: true in the policy)');
+    const byHand = lines.filter(({ outcome }) => outcome === 'by hand').map(({ action }) => action);
+    if (byHand.length > 0) writeNotice(`release by hand what the drill has engaged: ${byHand.join(', ')}`);
   });
 
 /** The incident of a drill once that is over. @throws Error when it does not end */
@@ -57,10 +61,17 @@ async function end(api: ApiClient, id: string): Promise<Incident> {
 
 const isOnItsWay = ({ status }: Delivery): boolean => status === 'pending' || status === 'delivering';
 
-const linesOf = ({ containment, drill_releases: releases = [] }: Incident): readonly Line[] => [
-  ...(containment?.actions ?? []).map((delivery) => lineOf(delivery, 'engage')),
-  ...releases.map((delivery) => lineOf(delivery, 'release')),
-];
+function linesOf({ containment, drill_releases: releases = [] }: Incident): readonly Line[] {
+  const engaged = (containment?.actions ?? []).map((delivery) => lineOf(delivery, 'engage'));
+  const staying = engaged.filter(
+    ({ action, outcome }) => outcome !== 'not asked' && releases.every((release) => release.action !== action),
+  );
+  return [
+    ...engaged,
+    ...releases.map((delivery) => lineOf(delivery, 'release')),
+    ...staying.map(({ action }): Line => ({ action, directive: 'release', outcome: 'by hand', detail: BY_HAND })),
+  ];
+}
 
 function lineOf(delivery: Delivery, directive: Line['directive']): Line {
   const { action, status, asked_at, confirmed_at, last_error: error } = delivery;
@@ -85,7 +96,7 @@ const report = (lines: readonly Line[]): readonly string[] =>
       {
         header: 'RESULT',
         value: ({ outcome }) => outcome,
-        style: ({ outcome }) => (outcome === 'no answer' ? TROUBLE_STYLE : undefined),
+        style: ({ outcome }) => (outcome === 'no answer' || outcome === 'by hand' ? TROUBLE_STYLE : undefined),
       },
       {
         header: 'AFTER',

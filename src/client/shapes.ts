@@ -104,8 +104,6 @@ export interface Incident extends IncidentStamps {
   readonly containment_results?: readonly ContainmentResult[];
   /** What must be done before it may be resolved, if its rule asks for that. */
   readonly recovery?: Recovery;
-  /** Who reported it by a token of their own: names of principals. None of them may acknowledge its recovery. */
-  readonly reporters?: readonly string[];
   /** The latest note of a person. */
   readonly note?: string;
   /** What it was, where the person who resolved it has said so. */

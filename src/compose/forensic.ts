@@ -1,5 +1,6 @@
 /** The forensic exports of the service: what they say about it, and the key that signs them. */
 import { statSync } from 'node:fs';
+import type { Logger } from 'pino';
 import { ACTIONS } from '../../machines/vocabulary.ts';
 import type { AccessInForce } from '../access/access-in-force.ts';
 import { readKey } from '../audit/key.ts';
@@ -24,6 +25,7 @@ export function forensicExports(
   { keyPath, forensicKeyPath }: Pick<Config, 'keyPath' | 'forensicKeyPath'>,
   access: Pick<AccessInForce, 'principalOf' | 'fault' | 'summary'>,
   clock: Clock,
+  logger: Pick<Logger, 'warn'>,
   startedAt: string,
 ): ForensicExports {
   const auditKey = keyPath === undefined ? undefined : fingerprintOf(readKey(keyPath));
@@ -35,6 +37,7 @@ export function forensicExports(
   return new ForensicExports({
     log,
     projections,
+    onUnrecorded: (err) => logger.warn({ err }, 'the log has not taken who asked for a forensic export'),
     state: () => stateOf(record, access, startedAt),
     total: () => projections.statistics.read().total_incidents,
     policyDigest: () => policy.current.digest,

@@ -88,7 +88,7 @@ export async function serve(
 
   const startedAt = timestamp(clock.now());
   const startedSeq = log.status.entries;
-  const forensic = forensicExports(record, config, access, clock, startedAt);
+  const forensic = forensicExports(record, config, access, clock, logger, startedAt);
   const reasons = (): readonly string[] => reasonsOf({ log, projections, access });
   const guards = new GuardWatch({
     log,

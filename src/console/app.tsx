@@ -96,7 +96,7 @@ const Header = ({ view }: { readonly view: View }) => {
         <Who />
         <button
           type="button"
-          class="quiet"
+          class="quiet theme"
           onClick={changeTheme}
           title="Change between the system’s theme, light and dark"
         >

@@ -156,8 +156,9 @@ export class Lane {
 
   async #work(): Promise<void> {
     try {
-      this.#stopping.signal.throwIfAborted();
       for (let next = this.#next(); next !== undefined; next = this.#next()) {
+        // Nothing is begun any more, and no pause either.
+        this.#stopping.signal.throwIfAborted();
         const wait = this.#pauseBefore(next);
         if (wait > 0) {
           this.#timer = setTimeout(() => this.wake(), wait);

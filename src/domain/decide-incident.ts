@@ -5,14 +5,23 @@
  * until they are on disk: `incident.ts` says what they make of the incident then. All of it is pure: time, identifiers
  * and channels come in as arguments.
  */
-import { type CommandName, eventOfCommand } from '../../machines/commands.ts';
-import { begin, decide as askChart, type Intent, type RefusedCommand, stateOf } from '../../machines/decision.ts';
+import { type CommandName, eventOfCommand, recoveryRolesOf } from '../../machines/commands.ts';
+import {
+  asksRecovery,
+  begin,
+  decide as askChart,
+  type Intent,
+  type RefusedCommand,
+  stateOf,
+} from '../../machines/decision.ts';
 import {
   type Channel,
   type ContainmentAction,
   type Directive,
   isMoreSevere,
+  type RecoveryStep,
   type Resolution,
+  type Role,
   type Rule,
   type Severity,
 } from '../../machines/vocabulary.ts';
@@ -38,7 +47,12 @@ import { type ReportSeverity, severityOf } from './severity.ts';
 /** What an incident can be sent. */
 export type Message =
   /** A person's command, and with `resolve` what the incident was. */
-  | { readonly type: CommandName; readonly resolution?: Resolution | undefined }
+  | {
+      readonly type: CommandName;
+      readonly resolution?: Resolution | undefined;
+      /** All roles of the caller; only that in which they ask when not given. */
+      readonly roles?: readonly Role[] | undefined;
+    }
   /** A further report of the same trouble. */
   | {
       readonly type: 'recur';
@@ -90,7 +104,15 @@ export type IncidentDecision =
   | { readonly kind: 'unchanged' }
   | RefusedMessage
   /** Somebody else may do it. */
-  | { readonly kind: 'forbidden'; readonly because: string };
+  | {
+      readonly kind: 'forbidden';
+      readonly because: string;
+      /** The roles that would be needed, one of them, and those that the caller has; not there when the role is not why. */
+      readonly needs?: readonly Role[];
+      readonly roles?: readonly Role[];
+      /** What the incident's recovery still needs, when that is why others are asked. */
+      readonly missing?: readonly RecoveryStep[];
+    };
 
 export interface RefusedMessage extends RefusedCommand {
   /** Why, where the state alone does not say it. */
@@ -191,10 +213,17 @@ export function decide(
 
 function decideCommand(
   { incident, snapshot }: IncidentRecord,
-  { type: command, resolution }: { readonly type: CommandName; readonly resolution?: Resolution | undefined },
-  { timestamp, channelOf, caller, note }: Circumstances,
+  { type: command, resolution, roles }: Extract<Message, { type: CommandName }>,
+  { timestamp, channelOf, caller: asking, note }: Circumstances,
 ): IncidentDecision {
   const decision = askChart(snapshot, { type: command });
+  if (decision.kind === 'unchanged') return decision;
+  const needs = asksRecovery(snapshot.context) ? recoveryRolesOf(command) : undefined;
+  const caller = needs === undefined ? asking : asking && inRole(asking, needs, roles);
+  if (asking !== undefined && caller === undefined) {
+    const missing = decision.kind === 'refused' ? decision.missing : undefined;
+    return { ...lacksRole(asking, command, needs, roles), ...(missing && { missing }) };
+  }
   if (decision.kind !== 'moved') return decision;
   const data: DraftOf<'incident.contained'>['data'] = {
     incident: incident.id,
@@ -207,6 +236,29 @@ function decideCommand(
   };
   const draft = { timestamp, event: eventOfCommand(command), data };
   return { kind: 'accepted', drafts: withFollowUps(draft, incident, incident) };
+}
+
+/** The caller in the first role that is allowed and theirs; undefined when there is none. */
+const inRole = (
+  caller: Caller,
+  allowed: readonly Role[],
+  roles: readonly Role[] = [caller.role],
+): Caller | undefined => {
+  if (allowed.includes(caller.role)) return caller;
+  const role = allowed.find((one) => roles.includes(one));
+  return role && { ...caller, role };
+};
+
+function lacksRole(
+  { principal, role }: Caller,
+  command: CommandName,
+  needs: readonly Role[] = [],
+  roles: readonly Role[] = [role],
+): Extract<IncidentDecision, { kind: 'forbidden' }> {
+  const because =
+    `its rule asks for a recovery, so to ${command} it needs the role ${needs.join(' or ')}, ` +
+    `and ${principal} is ${roles.join(', ')}`;
+  return { kind: 'forbidden', because, needs, roles };
 }
 
 function decideRecurrence(

@@ -64,9 +64,12 @@ export function decideRecovery(
   return { kind: 'accepted', drafts: alert === undefined ? [draft] : [draft, alert] };
 }
 
-/** Whether somebody has reported the incident. Who shares a token with others can't be told apart from them. */
-const hasReported = ({ incident: { reporters = [] } }: IncidentRecord, caller: Caller | undefined): boolean =>
-  caller !== undefined && hasOwnToken(caller) && reporters.includes(caller.principal);
+/**
+ * Whether somebody has reported the incident. Only its first reporter's reports are occurrences of it. Who shares a token
+ * with others can't be told apart from them.
+ */
+const hasReported = ({ incident }: IncidentRecord, caller: Caller | undefined): boolean =>
+  caller !== undefined && hasOwnToken(caller) && incident.reported_by === caller.principal;
 
 function draftOf(
   about: { readonly incident: string; readonly version: number; readonly state: IncidentDraft['data']['state'] } & {

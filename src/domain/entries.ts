@@ -188,8 +188,11 @@ export type WholeIncident = AboutIncident & {
   readonly record: JsonObject;
 };
 
-/** What reports may repeat of an incident: the name of the values, `seq` of the latest entry with them, and its time. */
-export type RepeatNote = readonly [key: string, seq: number, time: number];
+/**
+ * What reports may repeat of an incident: the name of the values, `seq` of the latest entry with them, and how many
+ * milliseconds, in the time of `ReportTimes`, that came before the entry that says so.
+ */
+export type RepeatNote = readonly [key: string, seq: number, age: number];
 
 /** `incident.carried`: the entries about an unresolved incident go to the archive, and it stays on record. */
 export type CarriedData = WholeIncident & {
@@ -199,7 +202,7 @@ export type CarriedData = WholeIncident & {
   readonly decisive: number;
   /** The requests that it was reported by, the newest ones: pairs of identifier and digest. */
   readonly requests: readonly (readonly [string, string])[];
-  /** The values that reports repeat of it: their name, the latest entry with them, and when that came. */
+  /** The values that reports repeat of it, the newest ones. */
   readonly repeats?: readonly RepeatNote[];
   readonly earlier: EarlierEntries;
 } & Signed;
@@ -563,6 +566,9 @@ export type ClockJumpedData = {
 /** A jump of the clock, the entry that records it, and the time of that. */
 export type ClockJump = ClockJumpedData & { readonly seq: number; readonly at: string };
 
+/** `forensic.export_requested`: somebody asks for a signed copy of what is on record. It holds this entry, too. */
+export type ExportRequestedData = Signed;
+
 /** The `data` of each event, without its `seq`. */
 export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData>> {
   readonly 'service.started': ServiceStartedData;
@@ -578,6 +584,7 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'log.lost': LogLostData;
   readonly 'log.continued': LogContinuedData;
   readonly 'clock.jumped': ClockJumpedData;
+  readonly 'forensic.export_requested': ExportRequestedData;
   readonly 'incident.reported': ReportedData;
   readonly 'incident.recurred': RecurredData;
   readonly 'incident.carried': CarriedData;
@@ -618,6 +625,7 @@ export const ENTRY_EVENTS = [
   'log.lost',
   'log.continued',
   'clock.jumped',
+  'forensic.export_requested',
   'incident.reported',
   'incident.recurred',
   'incident.carried',

@@ -18,7 +18,6 @@ import type {
   State,
 } from '../../machines/vocabulary.ts';
 import { type ContainmentResult, resultsAfter } from './containment-results.ts';
-import { hasOwnToken } from './caller.ts';
 import { Contradiction } from './contradiction.ts';
 import {
   alerted,
@@ -93,8 +92,6 @@ export interface Incident extends Stamps {
   readonly containment_results?: readonly ContainmentResult[];
   /** What must be done before it may be resolved, if a rule has asked for that. */
   readonly recovery?: IncidentRecovery;
-  /** Who reported it by a token of their own: names of principals. None of them may acknowledge its recovery. */
-  readonly reporters?: readonly string[];
   /** The latest note that a person left. */
   readonly note?: string;
   /** What it turned out to be, where the person who resolved it has said so. */
@@ -253,7 +250,6 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
     ...(report.dedup_key === undefined ? {} : { dedup_key: report.dedup_key }),
     occurrences: snapshot.context.occurrences,
     ...recoveryIn(undefined, entry, undefined, snapshot),
-    ...reportersAfter(undefined, entry),
     version,
     hash: entry.entry_hash,
   };
@@ -306,16 +302,6 @@ function recoveryIn(
 ): Pick<Incident, 'recovery'> | undefined {
   const recovery = recoveryAfter(incident?.recovery, entry, before?.context, context);
   return recovery && { recovery };
-}
-
-/** Who has reported the incident so far. Whoever reports with a token that several share can't be told apart. */
-function reportersAfter(
-  incident: Incident | undefined,
-  { data }: EntryOf<'incident.reported'> | EntryOf<'incident.recurred'>,
-): Pick<Incident, 'reporters'> | undefined {
-  const known = incident?.reporters ?? [];
-  if (!hasOwnToken(data) || known.includes(data.principal)) return undefined;
-  return { reporters: [...known, data.principal] };
 }
 
 /** The outcomes that are known once an entry has changed the containment of an incident. */
@@ -387,7 +373,6 @@ function recurred(
   const counted = {
     occurrences: snapshot.context.occurrences,
     last_seen_at: entry.timestamp,
-    ...reportersAfter(incident, entry),
   };
   const { severity, default_severity, reported_severity, escalated_by, report, rule, intents = [] } = entry.data;
   if (severity === undefined || rule === undefined) return counted;

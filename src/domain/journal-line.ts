@@ -2,10 +2,12 @@
  * The message texts by which people and scripts find what happens to incidents in the journal: they look for
  * `containment:`, `ALERT:`, `recovery:`, `escalation:` and `class=`.
  *
- * A text is short, on one line, and holds no evidence, no description, and no words that a service has answered.
+ * A text is short, on one line, and holds no evidence, no description, and no words that a service has answered. What
+ * people look for stands in it where the recorder says it, and in no name that somebody else has chosen.
  */
-import type { Entry, IncidentEntry, RoutedIntent } from './entries.ts';
+import type { Entry, EscalatedBy, IncidentEntry, RoutedIntent } from './entries.ts';
 import { isAboutIncident } from './entries.ts';
+import { escalationText } from './escalation.ts';
 import { withoutHidden } from './hidden-characters.ts';
 import type { Incident } from './incident.ts';
 import { withoutAnswer } from './withheld.ts';
@@ -24,6 +26,11 @@ export function journalText(topic: JournalTopic, text: string): string {
   const line = `${topic}: ${isPlain(text) ? text : withoutHidden(text)}`;
   return line.length > LONGEST ? `${line.slice(0, LONGEST - 1)}…` : line;
 }
+
+const MARKS = /(?<=containment|ALERT|recovery|escalation|incident):|(?<=class|severity|source|state)=/g;
+
+/** A foreign name, in which nothing is found that scripts look for. */
+const unmarked = (name: string): string => (/[:=]/.test(name) ? name.replaceAll(MARKS, '_') : name);
 
 /** Whether a text is of visible ASCII. Most are, and the search for hidden characters takes long. */
 const isPlain = (text: string): boolean =>
@@ -62,18 +69,19 @@ function textsOf(
 ): readonly string[] {
   switch (entry.event) {
     case 'incident.reported': {
-      const { report, severity, state, intents } = entry.data;
+      const { report, severity, state, intents, escalated_by: rule } = entry.data;
       const drill = entry.data.drill === true ? ' drill' : '';
       const said = `${entry.data.incident} class=${report.class} severity=${severity} state=${state}${drill}`;
       const actions = engaged(intents);
       // Words of the recorder alone, and once for each report: there is nothing to look for in them.
-      return [actions === '' ? `incident: ${said} reported` : `containment: ${actions} asked for by ${said}`];
+      const text = actions === '' ? `incident: ${said} reported` : `containment: ${actions} asked for by ${said}`;
+      return rule === undefined ? [text] : [text, escalationLine(said, rule)];
     }
     case 'incident.recurred': {
       const actions = engaged(entry.data.intents ?? []);
       return [
         ...(entry.data.attention === 'severity'
-          ? [journalText('escalation', `${about} severity=${entry.data.severity ?? incident?.severity}`)]
+          ? [escalationLine(`${about} severity=${entry.data.severity ?? incident?.severity}`, entry.data.escalated_by)]
           : []),
         ...(actions === '' ? [] : [journalText('containment', `${actions} asked for by ${about}`)]),
       ];
@@ -96,6 +104,9 @@ function textsOf(
       return NONE;
   }
 }
+
+const escalationLine = (about: string, rule: EscalatedBy | undefined): string =>
+  journalText('escalation', rule === undefined ? about : `${about}: ${escalationText(rule)}`);
 
 type DeliveryEntry = Extract<IncidentEntry, { readonly event: `containment.${string}` }>;
 
@@ -133,13 +144,15 @@ function engaged(intents: readonly RoutedIntent[]): string {
 }
 
 function alertText(data: Extract<Entry, { readonly event: 'alert.raised' }>['data']): string {
-  const { severity, reason } = data;
-  if (!('incident' in data)) return journalText('ALERT', `severity=${severity}: ${withoutAnswer(reason)}`);
+  const { severity } = data;
+  const reason = unmarked(withoutAnswer(data.reason));
+  if (!('incident' in data)) return journalText('ALERT', `severity=${severity}: ${reason}`);
   const { incident, class: ofClass, source } = data;
   return journalText(
     'ALERT',
-    `incident ${incident} class=${ofClass} severity=${severity} source=${source}: ${withoutAnswer(reason)}`,
+    `incident ${incident} class=${ofClass} severity=${severity} source=${unmarked(source)}: ${reason}`,
   );
 }
 
-const askedBy = (data: object): string => ('by' in data && typeof data.by === 'string' ? ` by ${data.by}` : '');
+const askedBy = (data: object): string =>
+  'by' in data && typeof data.by === 'string' ? ` by ${unmarked(data.by)}` : '';

@@ -20,6 +20,7 @@ import {
   SEVERITIES,
   type Severity,
   type State,
+  stepsOf,
 } from '../../machines/vocabulary.ts';
 import type { Caller } from './caller.ts';
 import type { DraftOf, ImportedClaims, JsonObject } from './entries.ts';
@@ -200,6 +201,8 @@ export function importIncident(
     last_error: claimAbout(action, results),
   }));
   const resolvedAt = claimed.resolved_at === undefined ? undefined : normal(claimed.resolved_at);
+  // What was done for its recovery there proves nothing here.
+  const required = state === 'resolved' ? [] : stepsOf(rule.recovery);
   const record: JsonObject = {
     created_at: created,
     updated_at: resolvedAt ?? (wasContained ? containedAt : created),
@@ -214,6 +217,7 @@ export function importIncident(
       : {}),
     ...(state === 'resolved' && resolvedAt !== undefined ? { resolved_at: resolvedAt } : {}),
     occurrences: 1,
+    ...(required.length > 0 && { recovery: { required, missing: required } }),
   };
   const context: IncidentContext = {
     // Nothing is engaged by having been imported.
@@ -221,6 +225,7 @@ export function importIncident(
     actions: [...actions, ...rule.actions.filter((action) => !actions.includes(action))],
     occurrences: 1,
     standings: Object.fromEntries(actions.map((action) => [action, 'broken' as const])),
+    ...(required.length > 0 && { recovery: { required, done: [], waived: false, attesting: false } }),
   };
   const data = {
     incident: id,

@@ -11,12 +11,17 @@
  * The verifier refuses files of more than 64 MiB. When not everything fits, the oldest of the audit entries are left out
  * first, as far as they take more than three quarters; then incidents, the resolved before the unresolved and the oldest
  * first. `system_state` counts what was left out.
+ *
+ * Who asks for an export is in the log before it is made, and so in the export itself. A log that takes nothing stops no
+ * export: that is when it is needed most.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import { LastLines } from '../audit/last-lines.ts';
-import type { ReadableLog } from '../audit/log.ts';
+import type { AuditLog, ReadableLog } from '../audit/log.ts';
 import { type Clock, timestamp } from '../clock.ts';
+import type { Caller } from '../domain/caller.ts';
+import type { Draft } from '../domain/entries.ts';
 import { RecorderError } from '../errors.ts';
 import type { Projections } from '../projections/projections.ts';
 import { PayloadFile } from './payload-file.ts';
@@ -42,8 +47,10 @@ const PIECE = 48 * 1024;
 const SLICE = 2;
 
 export interface ForensicSources {
-  readonly log: ReadableLog;
+  readonly log: ReadableLog & Pick<AuditLog, 'append'>;
   readonly projections: Pick<Projections, 'snapshot'>;
+  /** Receives why the log has not taken who asked for an export. */
+  readonly onUnrecorded: (error: RecorderError) => void;
   /** What is said about the service, by name. */
   readonly state: () => Readonly<Record<string, string>>;
   /** How many incidents are on record. */
@@ -71,20 +78,31 @@ export class ForensicExports {
 
   /**
    * Puts an export together. Until it is disposed of, it counts as under way.
+   * @param caller who asks for it
    * @param turn awaited again and again meanwhile; what it throws ends the export
    * @throws RecorderError `overloaded` when there is no key, no room or no place for another one now
    */
-  async prepare(turn: () => Promise<void>): Promise<ForensicExport> {
+  async prepare(caller: Caller, turn: () => Promise<void>): Promise<ForensicExport> {
     const key = this.#key();
     if (this.#underWay >= MOST_AT_ONCE) throw new RecorderError('overloaded', 'too many exports at once; try again');
     this.#underWay += 1;
     const end = (): void => void (this.#underWay -= 1);
     try {
+      await this.#record(caller);
       return await this.#prepare(key, inSlices(turn, this.#sources.clock), end);
     } catch (error) {
       end();
       throw error;
     }
+  }
+
+  async #record(caller: Caller): Promise<void> {
+    const { log, clock, onUnrecorded } = this.#sources;
+    const draft: Draft = { timestamp: timestamp(clock.now()), event: 'forensic.export_requested', data: caller };
+    await log.append([draft]).catch((error: unknown) => {
+      if (!(error instanceof RecorderError)) throw error;
+      onUnrecorded(error);
+    });
   }
 
   #key(): Uint8Array {
@@ -167,6 +185,8 @@ function inSlices(turn: () => Promise<void>, clock: Pick<Clock, 'monotonic'>): (
 export class ForensicExport implements AsyncDisposable {
   /** How long it is, in bytes. */
   readonly length: number;
+  /** Names it: the SHA-256 of its payload, in hex. */
+  readonly hash: string;
   readonly #payload: PayloadFile;
   readonly #begin: string;
   readonly #end: string;
@@ -174,6 +194,7 @@ export class ForensicExport implements AsyncDisposable {
 
   constructor(payload: PayloadFile, hash: string, signature: string, releases: AsyncDisposableStack) {
     this.#payload = payload;
+    this.hash = hash;
     this.#begin = ',"canonical_payload":"';
     this.#end = `","bundle_hash":"${hash}","signature":"${signature}"}`;
     this.#releases = releases;

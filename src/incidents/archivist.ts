@@ -204,7 +204,7 @@ class Carrier {
         if (this.#carried >= mostCarried)
           return `${mostCarried} unresolved incidents were carried over in this run; the next one goes on`;
         try {
-          if (await incidents.actor(id).carry((record) => this.#partsOf(record, range), this.#caller))
+          if (await incidents.actor(id).carry((record, time) => this.#partsOf(record, time, range), this.#caller))
             this.#carried += 1;
         } catch (error) {
           if (!(error instanceof RecorderError) || !STAYS_BY.has(error.code)) throw error;
@@ -214,7 +214,7 @@ class Carrier {
     }
   }
 
-  async #partsOf({ incident: { id }, seq }: IncidentRecord, { last }: EntryRange): Promise<CarriedParts> {
+  async #partsOf({ incident: { id }, seq }: IncidentRecord, time: string, { last }: EntryRange): Promise<CarriedParts> {
     const { log, projections } = this.#dependencies;
     const place = projections.current().openingOf(id);
     const [line] = place === undefined ? [] : await readEntriesAt(log, [place]);
@@ -226,7 +226,7 @@ class Carrier {
     const files = [...new Set(seqs.map((one) => basename(log.fileOf(one).path)))];
     const earlier = { note: `earlier entries are in the archive: ${files.join(', ')}`, files };
     const { report, rule } = entry.data;
-    return { report, rule, requests: current.requestsOf(seq), repeats: current.repeatsOf(seq), earlier };
+    return { report, rule, requests: current.requestsOf(seq), repeats: current.repeatsOf(seq, time), earlier };
   }
 }
 

@@ -138,7 +138,10 @@ export class IncidentActor {
       requireVersion(record, sender.ifVersion);
       const decision = this.#decide(record, message, sender, current);
       if (decision.kind === 'refused') throw refusal(message, decision);
-      if (decision.kind === 'forbidden') throw new RecorderError('forbidden', `forbidden: ${decision.because}`);
+      if (decision.kind === 'forbidden') {
+        const { kind: _, because, ...fields } = decision;
+        throw new RecorderError('forbidden', `forbidden: ${because}`, { fields });
+      }
       if (decision.kind === 'unchanged') return { change: 'unchanged', record };
       return { change: 'moved', record: await this.#append(decision.drafts, decision.delivery) };
     });
@@ -176,14 +179,15 @@ export class IncidentActor {
    * @returns whether the entry was written
    * @throws RecorderError like `send`
    */
-  carry(partsOf: (record: IncidentRecord) => Promise<CarriedParts>, caller?: Caller): Promise<boolean> {
+  carry(partsOf: (record: IncidentRecord, time: string) => Promise<CarriedParts>, caller?: Caller): Promise<boolean> {
     return this.#mailbox.post(async () => {
       const proof = this.#proof();
       if (proof !== undefined) await proof;
       const record = this.#wake(this.#dependencies.current());
       if (record.incident.state === 'resolved') return false;
-      const parts = await partsOf(record);
-      await this.#append([carry(record, parts, timestamp(this.#dependencies.clock.now()), caller)]);
+      const time = timestamp(this.#dependencies.clock.now());
+      const parts = await partsOf(record, time);
+      await this.#append([carry(record, parts, time, caller)]);
       return true;
     });
   }

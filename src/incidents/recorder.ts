@@ -13,6 +13,7 @@ import {
   type Directive,
   type IncidentClass,
   type Resolution,
+  type Role,
   type Rule,
 } from '../../machines/vocabulary.ts';
 import { type Clock, timestamp } from '../clock.ts';
@@ -47,6 +48,8 @@ export interface Command {
   readonly resolution?: Resolution;
   /** Who gives it. */
   readonly caller?: Caller;
+  /** All their roles; only the caller's when not given. */
+  readonly roles?: readonly Role[];
 }
 
 /** What a drill rehearses. */
@@ -153,17 +156,18 @@ export class Recorder {
   /**
    * Carries out a command on an incident.
    * @param ifVersion the version that the incident must have; any when not given
-   * @throws RecorderError `not_found`, `illegal_transition` (with `state`, `allowed` and `transitions`), `stale_version`,
+   * @throws RecorderError `not_found`, `illegal_transition` (with `state`, `allowed` and `transitions`), `forbidden` when
+   *   the incident asks for another role (with `needs` and `roles`), `stale_version`,
    *   `log_unavailable`, `overloaded`, `too_large`, `stopping`
    */
   async perform(
     command: CommandName,
-    { id, note, caller, resolution }: Command,
+    { id, note, caller, roles, resolution }: Command,
     ifVersion?: number,
   ): Promise<Recorded> {
     const { change, record } = await this.#dependencies.incidents
       .actor(id)
-      .send({ type: command, resolution }, { caller, note, ifVersion });
+      .send({ type: command, resolution, roles }, { caller, note, ifVersion });
     return { incident: this.#documentOf(record), change };
   }
 

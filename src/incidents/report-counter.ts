@@ -5,7 +5,8 @@
  * way to the disk come before the next one as well: an append is noted when it is made and forgotten when it is durable
  * or refused. The order of appends is that of the log, so whoever counts the log again gets the same.
  *
- * Nothing is counted while the policy has neither rule.
+ * Nothing is counted while the policy has neither rule, and reports cost nothing more then. Those that are on their way
+ * when such a rule comes into force are not known: what is durable is counted again until they must have got there.
  */
 import type { IncidentClass } from '../../machines/vocabulary.ts';
 import { type Clock, SECOND } from '../clock.ts';
@@ -20,6 +21,8 @@ import type { PolicyContent } from '../policy/policy.ts';
  * that is only corrected runs up to 0.05 % faster or slower.
  */
 const LEAST_STEP = 1 * SECOND;
+/** After so many milliseconds an append is on disk, or was refused. */
+const LONGEST_APPEND = 10 * SECOND;
 
 export interface ReportCounterDependencies {
   readonly policy: () => Pick<PolicyContent, 'rules' | 'escalate'>;
@@ -42,6 +45,9 @@ export class ReportCounter {
   #ahead: number | undefined;
   #policy: Pick<PolicyContent, 'rules' | 'escalate'> | undefined;
   #isAsked = false;
+  /** From when on all that is on its way is known, by the monotonic clock, and whether `#all` was made after that. */
+  #knownFrom = -Infinity;
+  #isKnown = false;
   #rules: ReadonlyMap<IncidentClass, readonly Escalation[]> = new Map();
 
   constructor(dependencies: ReportCounterDependencies) {
@@ -75,10 +81,8 @@ export class ReportCounter {
 
   /** Notes a report that is appended now. */
   appended(draft: IncidentDraft): void {
-    if (!isReport(draft)) return;
-    // Also when nothing is counted: a policy that asks may come into force before it is durable.
+    if (!this.#isAsked || !isReport(draft)) return;
     this.#onTheWay.set(keyOf(draft.data), draft);
-    if (!this.#isAsked) return;
     this.#ahead = this.#difference();
     this.#all?.take(countedIn(draft), Infinity);
   }
@@ -100,6 +104,8 @@ export class ReportCounter {
   #isAskedBy(policy: Pick<PolicyContent, 'rules' | 'escalate'>): boolean {
     if (policy === this.#policy) return this.#isAsked;
     const { rules, escalate = [] } = policy;
+    const { clock } = this.#dependencies;
+    if (this.#policy !== undefined && !this.#isAsked) this.#knownFrom = clock.monotonic() + LONGEST_APPEND;
     this.#policy = policy;
     this.#rules = Map.groupBy(escalate, (rule) => rule.class);
     this.#isAsked = escalate.length > 0 || Object.values(rules).some(({ repeat }) => repeat !== undefined);
@@ -111,7 +117,8 @@ export class ReportCounter {
 
   #counted(): ReportTimes {
     const durable = this.#dependencies.durable();
-    if (this.#all !== undefined && durable === this.#durable) return this.#all;
+    if (this.#all !== undefined && durable === this.#durable && this.#isKnown) return this.#all;
+    this.#isKnown = this.#dependencies.clock.monotonic() >= this.#knownFrom;
     const all = durable.copy();
     for (const draft of this.#onTheWay.values()) all.take(countedIn(draft), Infinity);
     this.#durable = durable;

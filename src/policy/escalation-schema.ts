@@ -24,7 +24,7 @@ export const escalate = z
     error: ({ input }) => `must be a list of {class, reports, within, to}, or [] for none, found ${shown(input)}`,
   })
   .check(
-    z.maxLength(MOST_ESCALATIONS, { error: `may have at most ${MOST_ESCALATIONS} entries` }),
+    z.maxLength(MOST_ESCALATIONS, { ...evenIfItemsAreFaulty, error: `may have at most ${MOST_ESCALATIONS} entries` }),
     z.superRefine((list, context) => {
       // Two that count alike differ in what they raise to at most, and the higher one always wins.
       const keys = list.map((one) => JSON.stringify([one?.class, one?.reports, one?.within]));
@@ -51,8 +51,8 @@ const path = z.string({ error: pathFault }).check(z.refine(isPath, { error: path
 /** Reports of one class with the same values at these paths are occurrences of one unresolved incident. */
 export const repeat = closed('key', {
   same: z.array(path, { error: ({ input }) => `must be a list of ${PATHS}, found ${shown(input)}` }).check(
-    z.minLength(1, { error: `must name at least one value: ${PATHS}` }),
-    z.maxLength(MOST_PATHS, { error: `may name at most ${MOST_PATHS} values` }),
+    z.minLength(1, { ...evenIfItemsAreFaulty, error: `must name at least one value: ${PATHS}` }),
+    z.maxLength(MOST_PATHS, { ...evenIfItemsAreFaulty, error: `may name at most ${MOST_PATHS} values` }),
     z.superRefine((list, context) => {
       for (const [index, name] of list.entries()) {
         if (list.indexOf(name) < index)

@@ -8,9 +8,12 @@ export const shown = (value: unknown): string => {
   return value === null ? 'nothing' : String(value);
 };
 
-/** The place of a value in the file's structure, such as `rules.tool_call_burst.actions[0]`. */
-export const placeOf = (path: readonly PropertyKey[]): string =>
-  path.map(stepInto).join('').replace(/^\./, '') || 'the policy';
+/**
+ * The place of a value in the file's structure, such as `rules.tool_call_burst.actions[0]`.
+ * @param whole the words for the whole file
+ */
+export const placeOf = (path: readonly PropertyKey[], whole = 'the policy'): string =>
+  path.map(stepInto).join('').replace(/^\./, '') || whole;
 
 const stepInto = (step: PropertyKey): string => {
   if (typeof step === 'number') return `[${step}]`;

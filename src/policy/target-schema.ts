@@ -189,7 +189,7 @@ const alertingWebhooks = z
     }),
     { error: ({ input }) => `must be a list of webhooks ({url, events}), found ${shown(input)}` },
   )
-  .check(z.maxLength(MOST_WEBHOOKS, { error: `must have at most ${MOST_WEBHOOKS} webhooks` }));
+  .check(z.maxLength(MOST_WEBHOOKS, { ...evenIfItemsAreFaulty, error: `must have at most ${MOST_WEBHOOKS} webhooks` }));
 
 export const alerting = closed('key', {
   webhooks: z.prefault(

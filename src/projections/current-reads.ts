@@ -166,9 +166,13 @@ export class CurrentReads {
     return this.#sources.keys.newest(number);
   }
 
-  /** The newest values that reports may repeat of an incident. @param number its place among all */
-  repeatsOf(number: number): readonly RepeatNote[] {
-    return this.#sources.reports.newest(number);
+  /**
+   * The newest values that reports may repeat of an incident.
+   * @param number its place among all
+   * @param timestamp that of the entry that carries it over
+   */
+  repeatsOf(number: number, timestamp: string): readonly RepeatNote[] {
+    return this.#sources.reports.newest(number, timestamp);
   }
 
   /** Why these entries have to stay in the log even if all their incidents were resolved, or undefined. */

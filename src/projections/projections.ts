@@ -549,7 +549,7 @@ export class Projections {
       this.#reports.note(entry.data.repeat, now.seq, entry.data.seq);
     if (entry.event === 'incident.carried') {
       this.#keys.carry(now.seq, entry.data);
-      this.#reports.carry(now.seq, entry.data.repeats ?? []);
+      this.#reports.carry(now.seq, entry);
     }
     if (before === undefined) this.#sources.add(now.incident);
   }

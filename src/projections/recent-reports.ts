@@ -5,7 +5,7 @@
  * The times are kept in memory, and written when the database is committed: a report costs nothing more than that.
  */
 import { CLASSES, type IncidentClass } from '../../machines/vocabulary.ts';
-import type { ArchivedData, RepeatNote } from '../domain/entries.ts';
+import type { ArchivedData, EntryOf, RepeatNote } from '../domain/entries.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
 import {
   countedIn,
@@ -46,7 +46,8 @@ export class RecentReports {
       INSERT INTO reports (class, recent) VALUES (?, ?) ON CONFLICT DO UPDATE SET recent = excluded.recent`);
     this.#note = database.prepare(`
       INSERT INTO repeats (key, incident, seq, time) VALUES (?, ?, ?, ?)
-      ON CONFLICT DO UPDATE SET incident = excluded.incident, seq = excluded.seq, time = excluded.time`);
+      ON CONFLICT DO UPDATE SET incident = excluded.incident, seq = excluded.seq, time = excluded.time
+      WHERE excluded.seq > seq`);
     this.#find = database.prepare(`
       SELECT id, time FROM repeats JOIN incidents ON number = incident WHERE key = ? AND state <> 'resolved'`);
     this.#newest = database.prepare(`
@@ -82,15 +83,36 @@ export class RecentReports {
     return row === undefined ? undefined : { incident: String(row.id), time: Number(row.time) };
   }
 
-  /** The newest values that reports may repeat of an incident, as an entry that carries it over repeats them. */
-  newest(incident: number): readonly RepeatNote[] {
-    return this.#newest.all(incident).map(({ key, seq, time }) => [String(key), Number(seq), Number(time)]);
+  /**
+   * The newest values that reports may repeat of an incident, as an entry that carries it over repeats them.
+   * @param timestamp that of the entry
+   */
+  newest(incident: number, timestamp: string): readonly RepeatNote[] {
+    const now = this.#timeAt(timestamp);
+    return this.#newest.all(incident).map(({ key, seq, time }) => [String(key), Number(seq), now - Number(time)]);
   }
 
-  /** Takes what an entry repeats that carries the incident over: others are forgotten. */
-  carry(incident: number, repeats: readonly RepeatNote[]): void {
+  /**
+   * Takes what an entry repeats that carries the incident over: others are forgotten. The time of the log may be another
+   * one when it is counted from what remains, so the entry says how long before it the reports came.
+   */
+  carry(incident: number, { timestamp, data: { repeats = [] } }: EntryOf<'incident.carried'>): void {
     this.#forget.run(incident);
-    for (const [key, seq, time] of repeats) this.#note.run(key, incident, seq, time);
+    if (repeats.length === 0) return;
+    if (this.#times.latest === undefined) this.#begin(Date.parse(timestamp));
+    const now = this.#timeAt(timestamp);
+    for (const [key, seq, age] of repeats) this.#note.run(key, incident, seq, now - age);
+  }
+
+  /** The time of an entry that is no report. */
+  #timeAt(timestamp: string): number {
+    return this.#times.timeOf({ timestamp: Date.parse(timestamp), step: 0 });
+  }
+
+  /** Counts time from the entry that carries an incident over, where no report remains before it. */
+  #begin(timestamp: number): void {
+    this.#times = new ReportTimes({ timestamp, time: timestamp });
+    for (const name of CLASSES) this.#changed.add(name);
   }
 
   /** Forgets the reports of archived entries. */

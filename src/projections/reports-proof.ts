@@ -6,7 +6,7 @@
 import { CLASSES } from '../../machines/vocabulary.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
 import type { ArchivedRange, EntryOf, StoredEntry } from '../domain/entries.ts';
-import { countedIn, isReport, MOST_REPORTS, type ReportEntry, ReportTimes } from '../domain/report-times.ts';
+import { countedIn, isReport, MOST_REPORTS, ReportTimes } from '../domain/report-times.ts';
 import type { Database, Statement } from './database.ts';
 import type { Incidents } from './incidents.ts';
 import type { RecentReports } from './recent-reports.ts';
@@ -38,7 +38,8 @@ export class ReportsProof {
     if (entry.event === 'incident.carried') this.#difference ??= this.#compareCarried(entry);
     if (isReport(entry)) {
       this.#times.take(countedIn(entry), entry.data.seq);
-      if (entry.data.repeat !== undefined) this.#difference ??= this.#compare(entry, entry.data.repeat);
+      const { seq, incident, repeat } = entry.data;
+      if (repeat !== undefined) this.#difference ??= this.#compare(repeat, seq, incident);
     }
     this.#difference ??= this.#due.has(entry.data.seq) ? misnoted(entry.data.seq) : undefined;
   }
@@ -56,8 +57,11 @@ export class ReportsProof {
     return CLASSES.some((name) => !this.#isSame(name, head)) ? 'other reports are counted than the log has' : undefined;
   }
 
-  /** What is noted of values must be the incident of the latest entry with them. */
-  #compare({ data: { seq, incident } }: ReportEntry, key: string): string | undefined {
+  /**
+   * What is noted of values must be the incident of the latest entry with them.
+   * @param seq of an entry with them
+   */
+  #compare(key: string, seq: number, incident: string): string | undefined {
     const due = this.#due.get(seq);
     this.#due.delete(seq);
     if (due !== undefined && due !== key) return misnoted(seq);
@@ -71,13 +75,13 @@ export class ReportsProof {
     return undefined;
   }
 
-  /** What is noted of values that were carried over belongs to the incident, unless a later entry has them. */
+  /** What was carried over counts like the entries that it is from, which may be archived. */
   #compareCarried({ data: { incident, repeats = [] } }: EntryOf<'incident.carried'>): string | undefined {
-    const wrong = repeats.find(([key, seq]) => {
-      const row = this.#repeat.get(key);
-      return row !== undefined && Number(row.seq) === seq && row.id !== incident;
-    });
-    return wrong === undefined ? undefined : misnoted(wrong[1]);
+    for (const [key, seq] of repeats) {
+      const difference = this.#compare(key, seq, incident);
+      if (difference !== undefined) return difference;
+    }
+    return undefined;
   }
 
   /** Whether the latest reports of a class up to an entry are those that were counted here. */

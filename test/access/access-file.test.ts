@@ -120,6 +120,24 @@ who: me
           'and not service-token',
       ],
     ],
+    [
+      'mappings that have a length, in place of lists',
+      `version: 1\nprincipals:\n  a: {roles: {length: {}}, token_path: /t}\n  b: {roles: [reporter], sources: {length: 3}, classes: [{length: {}}], token_path: /u}\n`,
+      [
+        '3: principals.a.roles: must be a list of roles ' +
+          '(reader, reporter, implementer, operator, recovery, auditor, anchor, admin), found a mapping',
+        '4: principals.b.sources: must be a list of sources, or any, found a mapping',
+        '4: principals.b.classes[0]: must be one of attestation_failure, policy_bypass_attempt, manifest_mismatch, ' +
+          'forbidden_airlock_request, prompt_injection, tool_call_burst, model_behavior_anomaly, integrity_violation, ' +
+          'unauthorized_access, found a mapping',
+      ],
+    ],
+    [
+      'sources that are no names',
+      `version: 1\nprincipals:\n  a: {roles: [reporter], sources: [[], b], classes: any, token_path: /t}\n`,
+      ['3: principals.a.sources[0]: must be the name of a source, found a list'],
+    ],
+    ['a list', '- a\n', ['1: the file: must be a mapping of version, service_token, principals, found a list']],
     ['nothing', '', ['1: the file is empty; the least that it says is "version: 1", and then nobody may do anything']],
   ] as const) {
     it(`refuses ${what}`, () => {

@@ -122,8 +122,38 @@ describe('the access file of a running service', () => {
     const reload = async (token: string) => (await service.post('/api/v1/reload', undefined, { token })).status;
     expect(await reload(TOKENS.ada)).to.equal(200);
     writeFileSync(path, TOKENS.root, { mode: 0o600 });
-    while ((await reload(TOKENS.root)) !== 200);
+    expect(await reload(TOKENS.root)).to.equal(200);
     expect(await reload(TOKENS.ada)).to.equal(403);
+  });
+
+  it('given a file that was replaced by the token of another, then that token is nobody’s until it is put right', async () => {
+    const home = new ServiceHome(directory());
+    const path = join(home.directory, 'token-of-ada');
+    writeFileSync(path, TOKENS.ada, { mode: 0o600 });
+    writeAccess(
+      home,
+      `version: 1\nservice_token: { roles: [auditor] }\nprincipals:\n  ada: { roles: [admin], token_path: ${path} }\n` +
+        `  bob: { roles: [admin], token_sha256: ${hashOf(TOKENS.root)} }\n`,
+    );
+    const service = await start(home);
+    const me = (token: string) => service.send('GET', '/api/v1/access/me', { token });
+    const whose = async (token: string): Promise<string> => {
+      const { status, json } = await me(token);
+      return status === 200 ? json.principal : String(status);
+    };
+    for (const [token, owner] of [
+      [TOKENS.root, 'bob'],
+      [TOKEN, 'service-token'],
+    ] as const) {
+      expect([await whose(token), await whose(TOKENS.ada)]).to.deep.equal([owner, 'ada']);
+      writeFileSync(path, token, { mode: 0o600 });
+      while ((await whose(token)) !== '403');
+      const { warnings } = (await service.get('/health')).json;
+      const both = owner === 'bob' ? 'ada and bob' : 'service-token and ada';
+      expect(warnings).to.include(`${both} have the same token: nobody is admitted with it`);
+      writeFileSync(path, TOKENS.ada, { mode: 0o600 });
+      while ((await whose(token)) !== owner);
+    }
   });
 
   it('given two principals whose files hold one token, then the service does not start', async () => {

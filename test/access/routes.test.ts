@@ -36,6 +36,17 @@ const CONFIRMED = { action: 'freeze_agent', directive: 'engage' };
 const RECOVERY: Row = { needs: ['recovery'], body: { incident_id: KNOWN.id } };
 const ADMIN: Row = { needs: ['admin'] };
 
+/** An incident of the appliance's recorder before this one. */
+const CLAIMED = {
+  id: 'INC-20260301-120000-0001',
+  created_at: '2026-03-01T12:00:00Z',
+  class: 'prompt_injection',
+  severity: 'high',
+  state: 'open',
+  source: 'tool-firewall',
+  description: 'a test',
+};
+
 const TABLE: Readonly<Record<string, Row>> = {
   'GET /health': {},
   'GET /livez': {},
@@ -57,7 +68,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'GET /api/v1/policy': READER,
   'GET /api/v1/webhooks/skipped': READER,
   'GET /api/v1/openapi.json': READER,
-  'GET /api/v1/access/me': { needs: ROLES, reads: ['reader', ...ROLES] },
+  'GET /api/v1/access/me': { needs: ROLES, reads: ROLES },
   'GET /api/v1/containment': { reads: POSTURE },
   'GET /api/v1/containment/:action': { reads: POSTURE, bound: { role: 'implementer', to: 'actions' } },
   'POST /api/v1/incidents/report': {
@@ -78,6 +89,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'POST /api/v1/recovery/reattest': RECOVERY,
   'POST /api/v1/recovery/waive': { ...ADMIN, body: { incident_id: KNOWN.id, reason: 'a test' } },
   'GET /api/v1/recovery/status': { reads: ['reader', 'recovery'] },
+  'GET /api/v1/forensic/export': { needs: ['auditor'], reads: ['auditor'] },
   'POST /api/v1/heartbeat': {
     needs: ['reporter'],
     body: { source: 'tool-firewall' },
@@ -85,6 +97,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   },
   'POST /api/v1/drill': { needs: ['operator', 'admin'], body: { class: 'prompt_injection' } },
   'POST /api/v1/webhooks/retry': { ...OPERATOR, body: { webhook: 'http://127.0.0.1:9/', seq: 1 } },
+  'POST /api/v1/import': { ...ADMIN, body: { incidents: [CLAIMED] } },
   'POST /api/v1/archive': { ...ADMIN, body: { before: '2020-01-01T00:00:00Z' } },
   'POST /api/v1/log/acknowledge-damage': { ...ADMIN, body: { finding: 'checkpoint_removed' } },
   'POST /api/v1/reload': ADMIN,

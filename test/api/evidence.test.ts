@@ -222,7 +222,7 @@ describe('what is left out of a text', () => {
 
   it('is evidence wherever a later version puts it', () => {
     const carried = { id: 'x', evidence: { a: 1 }, latest_report: { evidence: { b: 1 } } };
-    const entry = { event: 'incident.carried', data: { seq: 1, carried, all: [{ evidence: {} }, 1], rule: null } };
+    const entry = { event: 'incident.moved', data: { seq: 1, carried, all: [{ evidence: {} }, 1], rule: null } };
     const line = JSON.stringify({ timestamp: '2026-11-22T07:12:00.000Z', ...entry, entry_hash: 'h' });
     const { data } = readEntry(shownLine(Buffer.from(line), NOTHING).toString());
     expect(data).to.deep.equal({

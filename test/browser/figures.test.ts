@@ -268,10 +268,11 @@ describe('the console: figures and words', () => {
     const tab = await open(addressOf(service, '#/posture'));
     await tab.getByText('Live', { exact: true }).waitFor();
     await service.report({ class: 'tool_call_burst' });
-    await tab.getByRole('region', { name: 'Warnings of the service' }).getByText('freeze_agent').waitFor();
+    const warning = tab.getByRole('region', { name: 'Warnings of the service' }).getByText('freeze_agent');
+    await warning.waitFor();
     target.behaviours = [answering(200, '{"success":true}')];
     await service.post('/api/v1/containment/retry', { action: 'freeze_agent' });
-    await tab.getByRole('region', { name: 'Warnings of the service' }).waitFor({ state: 'detached' });
+    await warning.waitFor({ state: 'detached' });
   });
 
   it('counts one entry as one', async () => {

@@ -52,6 +52,23 @@ describe('the console: one incident', () => {
     await article.locator('.facts').getByText('a typing error').waitFor();
   });
 
+  it('says in its timeline by which rule it was raised, and what an alert is about', async () => {
+    const home = new ServiceHome(directory());
+    const policy = join(home.directory, 'policy.yaml');
+    writeFileSync(
+      policy,
+      'version: 1\nescalate: [{ class: tool_call_burst, reports: 2, within: 300s, to: critical }]\n',
+    );
+    const service = await start(home, { env: { CONTAINMENT_POLICY_PATH: policy } });
+    const burst = { class: 'tool_call_burst', dedup_key: 'agent-7' };
+    await service.report(burst);
+    const { json } = await service.report(burst);
+    const tab = await open(addressOf(service, `#/incidents/${json.id}`));
+    const timeline = tab.getByRole('region', { name: 'Timeline' });
+    await timeline.getByText('Escalated to critical by the rule tool_call_burst: 2 reports within 300 s.').waitFor();
+    await timeline.locator('.cause').getByText('2 reports within 300 s').waitFor();
+  });
+
   it('shows what happens to it while it is looked at', async () => {
     const service = await start(new ServiceHome(directory()));
     const { json } = await service.report({ class: 'tool_call_burst', description: '412 calls in 10 s' });

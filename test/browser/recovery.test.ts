@@ -31,13 +31,32 @@ const picture = async (tab: Tab, name: string): Promise<void> => {
   await tab.screenshot({ path: join(PICTURES, `${name}.png`), fullPage: true });
 };
 
+/** The flags of the list that are cut off or lie over a word. */
+const coveredFlags = (tab: Tab): Promise<readonly string[]> =>
+  tab.evaluate(`(() => {
+    const flags = [...document.querySelectorAll('.row .flag')];
+    if (flags.length === 0) return ['there is none'];
+    const words = [...document.querySelectorAll('.row :is(.mark, .time, .cut)')].map((one) => one.getBoundingClientRect());
+    return flags.flatMap((flag) => {
+      const { left, right, top, bottom } = flag.getBoundingClientRect();
+      const middle = (top + bottom) / 2;
+      const isWhole = [[left + 1, middle], [right - 1, middle]].every(([x, y]) =>
+        flag.contains(document.elementFromPoint(x, y)),
+      );
+      const isOver = words.some(
+        (word) => word.left < right && left < word.right && word.top < bottom - 3 && top + 3 < word.bottom,
+      );
+      return isWhole && !isOver ? [] : [flag.textContent + ' in ' + flag.closest('.row').textContent];
+    });
+  })()`);
+
 describe('the console: recovery', () => {
   const directory = temporaryDirectories();
   const open = tabs();
   const start = runningServices();
   const listen = listeningAttestors();
 
-  const startWith = async (attestor: StandInAttestor): Promise<RunningService> => {
+  const startWith = async (attestor: StandInAttestor, more = ''): Promise<RunningService> => {
     const home = new ServiceHome(directory());
     const file = (name: string, text: string): string => {
       const path = join(home.directory, name);
@@ -46,7 +65,7 @@ describe('the console: recovery', () => {
     };
     return start(home, {
       env: {
-        CONTAINMENT_POLICY_PATH: file('policy.yaml', POLICY),
+        CONTAINMENT_POLICY_PATH: file('policy.yaml', `${POLICY}${more}\n`),
         RUNTIME_ATTESTOR_URL: attestor.url,
         RUNTIME_ATTESTOR_TOKEN_PATH: file('attestor-token', ATTESTOR_TOKEN),
         ATTESTATION_HMAC_KEY_PATH: file('attestation-key', ATTESTATION_KEY),
@@ -166,7 +185,7 @@ describe('the console: recovery', () => {
   });
 
   it('that is missing shows in the list, in the dialog of resolve and in the overview', async () => {
-    const service = await startWith(await listen());
+    const service = await startWith(await listen(), 'overdue_after: 2s');
     const id = await report(service, 'attestation_failure');
     const other = await report(service, 'unauthorized_access');
     await report(service, 'tool_call_burst');
@@ -174,7 +193,20 @@ describe('the console: recovery', () => {
     const list = rows(tab);
     await list.nth(2).waitFor();
     expect(await list.getByText('recovery is incomplete').count()).to.equal(2);
+    await list.getByTitle('A containment action was not confirmed in time').nth(1).waitFor();
     await picture(tab, 'recovery-list');
+    // Next to the mark of what is overdue, in lists of every width.
+    for (const width of [1280, 768, 360]) {
+      await tab.setViewportSize({ width, height: 800 });
+      await list.nth(2).waitFor();
+      expect(await coveredFlags(tab), `flags that are covered at ${width}`).to.deep.equal([]);
+    }
+    await tab.goto(addressOf(service, `#/incidents/${id}`));
+    await tab.setViewportSize({ width: 1280, height: 800 });
+    await tab.getByRole('region', { name: 'Recovery' }).waitFor();
+    expect(await coveredFlags(tab), 'flags that are covered next to an incident').to.deep.equal([]);
+    await tab.goto(addressOf(service));
+    await list.nth(2).waitFor();
     await tab.keyboard.press('j');
     await tab.keyboard.press('r');
     const dialog = tab.getByRole('dialog');

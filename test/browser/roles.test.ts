@@ -81,7 +81,10 @@ describe('the console: people with tokens of their own', () => {
 
     write({ ...GRANTS, eve: { roles: ['auditor', 'operator'] } });
     expect((await service.post('/api/v1/reload', {}, { token: tokenOf('root') })).status).to.equal(200);
+    await tab.setViewportSize({ width: 360, height: 780 });
     await tab.getByRole('button', { name: 'eve (auditor, operator) · leave' }).waitFor();
+    expect(await tab.evaluate('document.documentElement.scrollWidth - innerWidth')).to.equal(0);
+    await tab.setViewportSize({ width: 1280, height: 800 });
     await article.getByRole('button', { name: /^Acknowledge/ }).click();
     await tab.getByRole('dialog').getByRole('button', { name: 'Acknowledge' }).click();
     await article.getByText('by eve as operator').waitFor();

@@ -78,6 +78,6 @@ describe('the service as a script', () => {
     });
     writeFileSync(policy, 'no policy');
     service.process.kill('SIGHUP');
-    expect(await service.said('policy not reloaded')).to.match(/src\/policy\/load\.ts:\d/);
+    expect(await service.said('policy and access file not reloaded')).to.match(/src\/policy\/load\.ts:\d/);
   });
 });

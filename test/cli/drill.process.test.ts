@@ -66,6 +66,18 @@ targets:
     expect(shown.stdout).to.match(/drill +a rehearsal: it counts nowhere/);
   });
 
+  it('says what a person has to release, where the target has no address for that', async () => {
+    const policy = join(home.directory, 'manual.yaml');
+    const engage = `engage: { url: "${target.url('/freeze')}", action: freeze }`;
+    writeFileSync(policy, `version: 1\ntargets:\n  freeze_agent: { ${engage}, release: manual, drill: true }\n`);
+    const { port } = await start(home, { env: { CONTAINMENT_POLICY_PATH: policy } });
+    const { status, stdout, stderr } = await commandLine(port, 'drill', 'tool_call_burst');
+    expect([status, stderr]).to.deep.equal([0, 'release by hand what the drill has engaged: freeze_agent\n']);
+    expect(stdout.trimEnd().split('\n').at(-1)).to.match(/^freeze_agent +release +by hand +the policy has no address/);
+    const { results, passed } = JSON.parse((await commandLine(port, 'drill', 'tool_call_burst', '--json')).stdout);
+    expect([passed, results[1].outcome]).to.deep.equal([true, 'by hand']);
+  });
+
   it('fails where nobody was asked', async () => {
     takesPart(false);
     const { port } = await start(home, { env });

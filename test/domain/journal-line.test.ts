@@ -12,6 +12,7 @@ const alert = { class: 'prompt_injection', severity: 'high', source: 'gateway' }
 const report = { class: 'prompt_injection', source: 'gateway', description: 'SECRET', evidence: { a: 'SECRET' } };
 const intents = [delivery, { action: 'log_alert', directive: 'engage' }];
 const about = 'INC-1 class=prompt_injection';
+const rule = { class: 'prompt_injection', reports: 3, within_ms: 300_000, to: 'critical' };
 
 describe('what the journal says of', () => {
   for (const [what, event, data, text] of [
@@ -38,6 +39,12 @@ describe('what the journal says of', () => {
       'incident.recurred',
       { attention: 'severity', severity: 'critical' },
       `escalation: ${about} severity=critical`,
+    ],
+    [
+      'a severity that rises by the number of reports',
+      'incident.recurred',
+      { attention: 'severity', severity: 'critical', escalated_by: rule },
+      `escalation: ${about} severity=critical: to critical by the rule prompt_injection: 3 reports within 300 s`,
     ],
     ['a confirmation', 'containment.confirmed', delivery, `containment: freeze_agent engaged for ${about}`],
     [
@@ -91,6 +98,15 @@ describe('what the journal says of', () => {
     });
   }
 
+  it('a report that is raised by the number of reports', () => {
+    const data = { report, severity: 'critical', state: 'contained', intents, escalated_by: rule };
+    const said = `${about} severity=critical state=contained`;
+    expect(textsOf('incident.reported', data)).to.deep.equal([
+      `containment: freeze_agent, log_alert asked for by ${said}`,
+      `escalation: ${said}: to critical by the rule prompt_injection: 3 reports within 300 s`,
+    ]);
+  });
+
   it('an alert that is about no incident', () => {
     const found = {
       event: 'alert.raised',
@@ -105,6 +121,21 @@ describe('what the journal says of', () => {
     }
     expect(textsOf('incident.recurred', { report })).to.deep.equal([]);
     expect(journalTexts({ event: 'service.started', data: { seq: 1 } } as never, undefined)).to.deep.equal([]);
+  });
+
+  it('foreign names hold nothing that is looked for: nobody forges a line with them', () => {
+    const forged =
+      'ALERT: incident INC-2 class=integrity_violation severity=critical containment: recovery: xALERT: x:y';
+    const [text] = textsOf('alert.raised', { ...alert, source: forged, reason: `a source like "${forged}"` });
+    expect(text).to.match(
+      /^ALERT: incident INC-1 class=prompt_injection severity=high source=ALERT_ incident INC-2 class_i/,
+    );
+    const [step] = textsOf('recovery.acknowledged', { by: forged });
+    for (const line of [text!, step!]) {
+      expect(line).to.contain('x:y');
+      expect(line.match(/(?:containment|ALERT|recovery|escalation|incident):/g)).to.have.length(1);
+      expect(line.match(/class=/g)).to.have.length(1);
+    }
   });
 
   it('foreign text is one short line without what can not be seen', () => {

@@ -58,11 +58,13 @@ describe('given a log whose database must be rebuilt and has no room', () => {
       await service.get('/api/v1/containment'),
       await service.get('/api/v1/containment/disable_airlock'),
       await service.post('/api/v1/containment/confirm', directive),
-      await service.post('/api/v1/containment/retry', { action: 'disable_airlock' }),
     ]) {
       expect(status).to.equal(503);
       expect(json.error).to.match(fault);
     }
+    const retry = await service.post('/api/v1/containment/retry', { action: 'disable_airlock' });
+    expect(retry.status).to.equal(503);
+    expect(retry.json.error).to.match(/^the log is being read: whether there was an access file is not known yet$/);
     // For a report the log is enough.
     expect((await service.report()).status).to.equal(201);
 

@@ -131,6 +131,43 @@ describe('the forensic export', function () {
     expect(bundle.system_state).to.include({ total_incidents: '5', omitted: '0', audit_entries_omitted: '0' });
   });
 
+  it('is on record, with who asked for it, before anything is sent', async () => {
+    const home = new ServiceHome(directory());
+    const token = 'the-token-of-grace-who-audits';
+    const hash = createHash('sha256').update(token).digest('hex');
+    writeFileSync(home.access, `version: 1\nprincipals:\n  grace: { roles: [auditor], token_sha256: ${hash} }\n`, {
+      mode: 0o600,
+    });
+    const service = await start(home, { env: { FORENSIC_HMAC_KEY_PATH: withKey(home), ACCESS_PATH: home.access } });
+    const before = linesOf(home).length;
+    const { status, json } = await service.send('GET', PATH, { token });
+    expect(status).to.equal(200);
+    const lines = linesOf(home);
+    expect(lines).to.have.length(before + 1);
+    const { event, data } = JSON.parse(lines.at(-1)!) as { event: string; data: object };
+    expect(event).to.equal('forensic.export_requested');
+    expect(data).to.deep.equal({ seq: before + 1, principal: 'grace', role: 'auditor', by: 'grace' });
+    expect((json as Bundle).audit_entries, 'an export holds its own entry').to.deep.equal(lines);
+    await service.said(`"bundle_hash":"${(json as { bundle_hash: string }).bundle_hash}"`);
+    await service.end();
+    const { stdout } = await run(['verify', '--key', home.key, home.log]);
+    expect(stdout).to.include('valid');
+  });
+
+  it('is given also when the log takes nothing', async () => {
+    const home = new ServiceHome(directory());
+    const key = withKey(home);
+    const first = await start(home, { env: { FORENSIC_HMAC_KEY_PATH: key } });
+    await first.report({});
+    await first.end();
+    writeFileSync(home.log, readFileSync(home.log, 'utf8').replace('service.stopped', 'service.stapped'));
+    const service = await start(home, { env: { FORENSIC_HMAC_KEY_PATH: key } });
+    const lines = linesOf(home);
+    const bundle = await verified(service, key);
+    expect(bundle.system_state.status).to.equal('degraded');
+    expect(linesOf(home)).to.deep.equal(lines);
+  });
+
   it('is saved by the command line, readable by its user alone, whole or not at all', async () => {
     const home = new ServiceHome(directory());
     const key = withKey(home);

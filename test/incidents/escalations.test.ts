@@ -1,5 +1,6 @@
 /** The number of reports raises an incident: `escalate` in the policy. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { type IncidentClass, isMoreSevere, type Rule, type Severity } from '../../machines/vocabulary.ts';
@@ -188,6 +189,25 @@ describe('an escalation', () => {
       for (let n = 0; n < 2; n++) await reported();
       await reopen({ escalate: [rule] });
       expect((await reported()).escalated_by).to.deep.equal(BY);
+    });
+
+    it('when the rule comes into force while reports are on their way', async () => {
+      await reopen({});
+      const path = join(home, 'policy.yaml');
+      const rules = [{ ...rule, within: '300s' }];
+      writeFileSync(path, JSON.stringify({ version: 1, escalate: rules }));
+      const before = reported();
+      const reload = recording.record.policy.reload(recording.log);
+      const meanwhile = reported();
+      await reload;
+      const after = await Promise.all([reported(), reported()]);
+      expect((await before).severity).to.equal('high');
+      expect((await meanwhile).severity).to.equal('high');
+      expect(after.map(({ severity }) => severity)).to.deep.equal(['critical', 'critical']);
+      wait(20 * SECOND);
+      expect((await reported()).severity).to.equal('critical');
+      wait(301 * SECOND);
+      expect((await reported()).severity).to.equal('high');
     });
 
     for (const off of [-HOUR, HOUR]) {

@@ -8,7 +8,7 @@ import { ACTIONS, CLASSES, DIRECTIVES } from '../../machines/vocabulary.ts';
 import { HOUR, MINUTE } from '../../src/clock.ts';
 import { startContainment } from '../../src/compose/containment.ts';
 import type { DeliveryNews } from '../../src/domain/delivery.ts';
-import { type Entry, isAboutIncident } from '../../src/domain/entries.ts';
+import { type Entry, isAboutIncident, isOpening } from '../../src/domain/entries.ts';
 import { fold, type IncidentRecord } from '../../src/domain/incident.ts';
 import { RecorderError } from '../../src/errors.ts';
 import { parseTargetUrl } from '../../src/policy/target-url.ts';
@@ -280,8 +280,8 @@ class World {
         if (!isAboutIncident(entry)) continue;
         const { incident } = entry.data;
         const before = records.get(incident);
-        // The report of this one was archived: nothing of it is left to fold.
-        if (before === undefined && entry.event !== 'incident.reported') continue;
+        // The report of this one was archived: it begins again where it was carried over, if it was.
+        if (before === undefined && !isOpening(entry)) continue;
         records.set(incident, fold(before, entry));
       }
     }

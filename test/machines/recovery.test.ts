@@ -63,9 +63,10 @@ describe('the recovery of an incident', () => {
       target: null,
       reason: 'recovery is incomplete',
       missing: ['attest'],
+      needs: ['recovery'],
     });
     const done = transitionsIn(after(BOTH, ...DONE)).find(({ event }) => event === 'resolve');
-    expect(done).to.deep.equal({ event: 'resolve', allowed: true, target: 'resolved' });
+    expect(done).to.deep.equal({ event: 'resolve', allowed: true, target: 'resolved', needs: ['recovery'] });
   });
 
   it('takes an attestation only while the attestor is asked, and asks it once at a time', () => {

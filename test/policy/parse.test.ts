@@ -141,6 +141,18 @@ describe('a policy text', () => {
       '\n- version\n',
       /^2: the policy: must be a mapping of version, rules, targets, notify, attention_after, overdue_after, burst, report_bytes_per_day, alerting, escalate, expect, archive_after, found a list$/,
     ],
+    ...['escalate: {length: {}}', 'alerting: {webhooks: {length: {}}}', 'notify: {length: {}}'].map(
+      (text): readonly [string, string, RegExp] => [
+        `a mapping that has a length: ${text}`,
+        `version: 1\n${text}\n`,
+        /^2: .*must be a list of .*, found a mapping$/,
+      ],
+    ),
+    [
+      'a mapping that has a length in repeat',
+      inRule('repeat: {same: {length: {}}, within: 1h}'),
+      /^4: .*must be a list of .*, found a mapping$/,
+    ],
     ['an anchor', inRule('actions: &all [log_alert]'), /^4: anchors/],
     ['an alias', inRule('actions: *all'), /^4: aliases/],
     ['nothing but an alias', '*all', /^1: aliases/],

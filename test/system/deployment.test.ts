@@ -96,7 +96,7 @@ describe('the recorder on a host with systemd', () => {
     expect(changed).to.not.equal(digest);
 
     machine.run(`cp ${POLICY} good; sed -i 's/freeze_agent/freeze_agnet/' ${POLICY}; systemctl reload ${UNIT}`);
-    await machine.wait(`journalctl _PID=${pid} | grep -q 'policy not reloaded'`);
+    await machine.wait(`journalctl _PID=${pid} | grep -q 'policy and access file not reloaded'`);
     expect(recorder.get('/health').policy.digest).to.equal(changed);
     machine.run(`cp good ${POLICY}`);
   });

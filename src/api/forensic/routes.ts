@@ -1,6 +1,7 @@
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
+import { callerOf } from '../request/caller.ts';
 import { turnsOf } from '../server/peer.ts';
 import { sendExport } from './send-export.ts';
 
@@ -22,7 +23,10 @@ export const forensicRoutes = (
         ctx.status = 200;
         return;
       }
-      await using prepared = await forensic.prepare(turnsOf(ctx.req));
+      const caller = callerOf(ctx);
+      await using prepared = await forensic.prepare(caller, turnsOf(ctx.req));
+      const { principal, role } = caller;
+      log.info({ id: ctx.state.requestId, principal, role, bundle_hash: prepared.hash }, 'a forensic export is sent');
       // Koa would check whether a stream is a Response of fetch, and load fetch for that: 15 MB.
       ctx.respond = false;
       ctx.res.writeHead(200, { 'Content-Type': TYPE, 'Content-Length': prepared.length });

@@ -1,13 +1,14 @@
 import * as z from 'zod/mini';
+import { ofList } from '../request/fields.ts';
 
 /** How many incidents one request may have. */
 const MOST_IMPORTED = 500;
 
 export const INCIDENTS_REQUIRED = `incidents required: a list of 1 to ${MOST_IMPORTED} incidents of another recorder`;
 
+const onList = { ...ofList, error: INCIDENTS_REQUIRED };
+
 /** The body of the command that takes incidents over. Each is checked where its format is known. */
 export const importSchema = z.strictObject({
-  incidents: z
-    .array(z.unknown(), INCIDENTS_REQUIRED)
-    .check(z.minLength(1, INCIDENTS_REQUIRED), z.maxLength(MOST_IMPORTED, INCIDENTS_REQUIRED)),
+  incidents: z.array(z.unknown(), INCIDENTS_REQUIRED).check(z.minLength(1, onList), z.maxLength(MOST_IMPORTED, onList)),
 });

@@ -2,6 +2,7 @@ import type * as z from 'zod/mini';
 import { COMMAND_TABLE, COMMANDS } from '../../../machines/commands.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
+import { admittedIn } from '../middleware/authentication.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { callerOf, isFilled } from '../request/caller.ts';
 import { readBody } from '../request/read.ts';
@@ -27,6 +28,7 @@ export const commandRoutes = (
       const target = {
         id,
         caller: callerOf(ctx, by),
+        roles: admittedIn(ctx).principal.roles,
         ...(isFilled(note) && { note }),
         ...(resolution !== undefined && { resolution }),
       };

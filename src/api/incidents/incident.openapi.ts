@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { COMMAND_TABLE, COMMANDS, type Done } from '../../../machines/commands.ts';
-import { RESOLUTIONS } from '../../../machines/vocabulary.ts';
+import { RESOLUTIONS, ROLES } from '../../../machines/vocabulary.ts';
 import type { NextTransition } from '../../../machines/transitions.ts';
 import type { ContainmentResult } from '../../domain/containment-results.ts';
 import type { Incident, LatestReport } from '../../domain/incident.ts';
@@ -102,9 +102,6 @@ export const incident = named(
     ),
     ...stamps,
     recovery: maybe(recovery),
-    reporters: maybe(
-      meaning(z.array(text()), 'Who reported it by a token of their own; none of them may acknowledge its recovery.'),
-    ),
     note: maybe(meaning(text(), 'The latest note that a person left.')),
     resolution: maybe(meaning(z.enum(RESOLUTIONS), 'What it was, where the person who resolved it has said so.')),
     dedup_key: maybe(text()),
@@ -140,6 +137,12 @@ const nextTransition = z.object({
   target: meaning(z.nullable(text()), 'The state that it leads to; null when the state stays the same.'),
   reason: maybe(meaning(text(), 'Why it is not allowed.')),
   missing: maybe(meaning(z.array(step), 'What the recovery still needs, when that is the reason.')),
+  needs: maybe(
+    meaning(
+      z.array(z.enum(ROLES)),
+      'The roles that may do it, one of them, where a recovery makes that others than usual.',
+    ),
+  ),
 } satisfies FieldsOf<NextTransition>);
 
 export const nextTransitions = meaning(

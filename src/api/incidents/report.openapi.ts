@@ -36,7 +36,8 @@ const prefer = z.exactOptional(z.string());
 describe(
   prefer,
   'wait=N (RFC 7240), 1 to 40 seconds, more counts as 40: the answer waits until containment is settled, or that time is ' +
-    'over, and says `Preference-Applied: wait=N`. At most 32 answers wait; a further one comes at once and does not say so.',
+    'over, and says `Preference-Applied: wait=N`. At most 32 answers wait; a further one comes at once and does not say so. ' +
+    'When all places are taken, the principal with the most of them gives one to another.',
 );
 
 export const reportPaths: ZodOpenApiPathsObject = {

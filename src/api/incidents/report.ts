@@ -60,7 +60,8 @@ export const reportRoutes = (
         json: shownIncident(document.json, reader),
       });
       const status = change === 'created' ? 201 : 200;
-      const settled = time === undefined ? undefined : answers?.wait(incident.id, time, leaving(ctx));
+      const { name } = admittedIn(ctx).principal;
+      const settled = time === undefined ? undefined : answers?.wait(incident.id, time, leaving(ctx), name);
       if (settled === undefined || answers === undefined) return respondIncident(ctx, status, shown(incident));
       if (preferred !== undefined) ctx.set('Preference-Applied', `wait=${preferred}`);
       // Not awaited here: what waits keeps nothing of the report, nor of its incident as it was.
@@ -74,13 +75,14 @@ const respondLater = async (
   ctx: Context,
   status: number,
   id: string,
-  settled: Promise<void>,
+  settled: Promise<boolean>,
   read: (id: string) => IncidentDocument,
 ): Promise<void> => {
   releaseBody(ctx);
   // The line in the process log says so also when the client leaves.
   ctx.status = status;
-  await settled;
+  // A wait that was cut short for another principal was not as it was asked for.
+  if (!(await settled)) ctx.remove('Preference-Applied');
   if (!ctx.res.closed) respondIncident(ctx, status, read(id));
 };
 

@@ -2,7 +2,18 @@
 import * as z from 'zod/mini';
 import { CLASSES, RESOLUTIONS, SEVERITIES } from '../../../machines/vocabulary.ts';
 import { faultOfSource } from '../../domain/source-name.ts';
-import { anyOf, filled, isCount, isTimestamp, kinds, once, oneId, oneOf, signature } from '../request/fields.ts';
+import {
+  anyOf,
+  filled,
+  isCount,
+  isTimestamp,
+  kinds,
+  ofText,
+  once,
+  oneId,
+  oneOf,
+  signature,
+} from '../request/fields.ts';
 
 export const REPORT_REQUIRED = 'class, source, and description are required';
 
@@ -19,6 +30,8 @@ const source = z.string(REPORT_REQUIRED).check(
   }),
 );
 
+const onDedupKey = { ...ofText, error: DEDUP_KEY };
+
 /** The body of a report. */
 export const reportSchema = z.strictObject({
   class: oneOf(REPORT_REQUIRED, CLASSES, 'invalid incident class'),
@@ -27,7 +40,7 @@ export const reportSchema = z.strictObject({
   severity: z.exactOptional(z.enum(SEVERITIES, 'invalid severity')),
   // zod would take an object of its own apart and put it together again.
   evidence: z.exactOptional(z.unknown().check(z.refine(isJsonObject, 'evidence must be a JSON object'))),
-  dedup_key: z.exactOptional(z.string(DEDUP_KEY).check(z.minLength(1, DEDUP_KEY), z.maxLength(256, DEDUP_KEY))),
+  dedup_key: z.exactOptional(z.string(DEDUP_KEY).check(z.minLength(1, onDedupKey), z.maxLength(256, onDedupKey))),
 });
 
 export const COMMAND_REQUIRED = 'id required';

@@ -3,7 +3,8 @@
  * out, has failed, needs a person or was lost, or the incident is resolved.
  *
  * Nothing is polled: the entries that are on disk wake who waits. Few may wait, because each holds a connection; a
- * further one is answered at once. Of a report that waits only the identifier of its incident is kept.
+ * further one is answered at once. No principal keeps the places from another: when all are taken, the one with the most
+ * gives one up. Of a report that waits only the identifier of its incident is kept.
  */
 import { isSettled } from '../../domain/containment-results.ts';
 import { type IncidentDocument, documentOf } from '../../domain/document.ts';
@@ -21,10 +22,14 @@ export interface WaitingAnswersDependencies {
   readonly document: (id: string) => IncidentDocument | undefined;
 }
 
+/** Ends a wait, and says whether it kept its place until then. */
+type End = (kept: boolean) => void;
+
 export class WaitingAnswers {
   readonly #dependencies: WaitingAnswersDependencies;
-  /** By the identifier of the incident: what ends each wait. */
-  readonly #waiting = new Map<string, Set<() => void>>();
+  /** By the identifier of the incident, and by the principal, the longest wait first. */
+  readonly #waiting = new Map<string, Set<End>>();
+  readonly #places = new Map<string, Set<End>>();
   #count = 0;
   #isStopped = false;
 
@@ -35,28 +40,37 @@ export class WaitingAnswers {
   /**
    * Waits until the containment of an incident is settled, or for a time, or until `left` aborts.
    * @param time in milliseconds
-   * @returns undefined when none more may wait
+   * @param principal the name of who reports
+   * @returns with false when it gave its place to another principal before; undefined when none more may wait
    */
-  wait(id: string, time: number, left: AbortSignal): Promise<void> | undefined {
-    if (left.aborted || this.#isSettled(id)) return Promise.resolve();
-    return this.#count >= MOST_WAITING || this.#isStopped ? undefined : this.#wait(id, time, left);
-  }
-
-  async #wait(id: string, time: number, left: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, time);
-    left.addEventListener('abort', () => resolve(), { once: true });
-    const waiting = this.#waiting.get(id) ?? new Set();
-    this.#waiting.set(id, waiting.add(resolve));
-    this.#count += 1;
-    try {
-      await promise;
-    } finally {
+  wait(id: string, time: number, left: AbortSignal, principal: string): Promise<boolean> | undefined {
+    if (left.aborted || this.#isSettled(id)) return Promise.resolve(true);
+    if (this.#isStopped || (this.#count >= MOST_WAITING && !this.#makeRoom(principal))) return undefined;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const end: End = (kept) => {
+      if (!leave(this.#waiting, id, end)) return;
+      leave(this.#places, principal, end);
       clearTimeout(timer);
       this.#count -= 1;
-      waiting.delete(resolve);
-      if (waiting.size === 0) this.#waiting.delete(id);
-    }
+      resolve(kept);
+    };
+    const timer = setTimeout(end, time, true);
+    left.addEventListener('abort', () => end(true), { once: true });
+    enter(this.#waiting, id, end);
+    enter(this.#places, principal, end);
+    this.#count += 1;
+    return promise;
+  }
+
+  /** Ends the longest wait of the principal that has the most places, unless the other one has as many then. */
+  #makeRoom(principal: string): boolean {
+    let most: ReadonlySet<End> = new Set();
+    for (const places of this.#places.values()) if (places.size > most.size) most = places;
+    const own = this.#places.get(principal)?.size ?? 0;
+    if (most.size <= own + 1) return false;
+    const [longest] = most;
+    longest?.(false);
+    return true;
   }
 
   /** Wakes who waits for what these entries have settled. They are on disk. */
@@ -68,7 +82,7 @@ export class WaitingAnswers {
       const waiting = this.#waiting.get(id);
       if (waiting === undefined) continue;
       const settled = change === undefined ? this.#isSettled(id) : isContainmentSettled(change.now.incident);
-      if (settled) for (const wake of waiting) wake();
+      if (settled) for (const end of waiting) end(true);
     }
   }
 
@@ -84,7 +98,7 @@ export class WaitingAnswers {
   /** Ends all waiting, and lets nobody wait any more. */
   stop(): void {
     this.#isStopped = true;
-    for (const waiting of this.#waiting.values()) for (const wake of waiting) wake();
+    for (const waiting of this.#waiting.values()) for (const end of waiting) end(true);
   }
 
   #document(id: string): IncidentDocument | undefined {
@@ -105,6 +119,19 @@ export class WaitingAnswers {
       throw error;
     }
   }
+}
+
+function enter(sets: Map<string, Set<End>>, key: string, end: End): void {
+  const ends = sets.get(key) ?? new Set();
+  sets.set(key, ends.add(end));
+}
+
+/** @returns whether it was there */
+function leave(sets: Map<string, Set<End>>, key: string, end: End): boolean {
+  const ends = sets.get(key);
+  const wasThere = ends?.delete(end) ?? false;
+  if (ends?.size === 0) sets.delete(key);
+  return wasThere;
 }
 
 /** Whether nothing more is expected of the containment of an incident. One that was never contained is settled. */

@@ -11,12 +11,20 @@ const OPEN_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz', '/health',
 /** The console's files: scripts, styles and pictures that hold nothing of this machine. */
 const CONSOLE_FILES = '/console/';
 
-/** Who may read what besides readers. A route that asks for a role of its own is among them. */
-const OTHER_READERS: readonly { readonly path: RegExp; readonly roles: readonly Role[] }[] = [
+/** The reads whose routes ask for a role themselves. */
+const ROUTES_WITH_ROLES: readonly { readonly path: RegExp; readonly roles: readonly Role[] }[] = [
   { path: /^\/api\/v1\/access\/me$/, roles: ROLES },
+  { path: /^\/api\/v1\/forensic\/export$/, roles: ['auditor'] },
+];
+
+/** Who may read what besides readers. */
+const OTHER_READERS: readonly { readonly path: RegExp; readonly roles: readonly Role[] }[] = [
   { path: /^\/api\/v1\/containment(?:\/|$)/, roles: ['implementer'] },
   { path: /^\/api\/v1\/recovery\/status$/, roles: ['recovery'] },
 ];
+
+/** Reads whose routes ask for a role of their own: here any token will do, so that a refusal names that role. */
+const ASKING: ReadonlySet<string> = new Set(['/api/v1/forensic/export']);
 
 /**
  * With `READ_ACCESS=token`, admits only reads of principals that may read, except for the probes and the console's
@@ -33,16 +41,17 @@ export const readAccess =
     const principal = principalOf(ctx.req, access);
     if (principal === undefined) throw forbidden(ctx);
     const readers = readersOf(ctx.path);
-    if (isRead && !hasAny(principal, readers)) throw missingRole(principal, readers);
+    if (isRead && !ASKING.has(ctx.path) && !hasAny(principal, readers)) throw missingRole(principal, readers);
   };
 
 const hasAny = (principal: Principal | undefined, roles: readonly Role[]): boolean =>
   principal !== undefined && principal.roles.some((role) => roles.includes(role));
 
-const readersOf = (path: string): readonly Role[] => [
-  'reader',
-  ...OTHER_READERS.filter((others) => others.path.test(path)).flatMap(({ roles }) => roles),
-];
+const readersOf = (path: string): readonly Role[] =>
+  ROUTES_WITH_ROLES.find((route) => route.path.test(path))?.roles ?? [
+    'reader',
+    ...OTHER_READERS.filter((others) => others.path.test(path)).flatMap(({ roles }) => roles),
+  ];
 
 /** Who reads the words of targets and webhooks, which may hold secrets. */
 const TRUSTED: readonly Role[] = ['operator', 'recovery', 'auditor', 'admin'];

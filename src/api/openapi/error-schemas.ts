@@ -26,6 +26,7 @@ export const forbidden = named(
     sources: maybe(meaning(z.array(text()), 'The sources as which they may report, when that is the reason.')),
     classes: maybe(meaning(z.array(incidentClass), 'The classes that they may report, when that is the reason.')),
     actions: maybe(meaning(z.array(action), 'The actions that are theirs, when that is the reason.')),
+    missing: maybe(meaning(z.array(step), 'What the recovery still needs, where that makes it others who may.')),
   }),
 );
 

@@ -1,6 +1,6 @@
 /** What people send about the recovery of an incident. */
 import * as z from 'zod/mini';
-import { filled, isCount, once, textOf } from '../request/fields.ts';
+import { filled, isCount, ofText, once, textOf } from '../request/fields.ts';
 
 export const INCIDENT_REQUIRED = 'incident_id required';
 export const WAIVER_REQUIRED = 'incident_id and reason are required';
@@ -22,7 +22,7 @@ export const reattestSchema = z.strictObject(about(INCIDENT_REQUIRED));
 /** The body by which a person waives what is missing. */
 export const waiveSchema = z.strictObject({
   ...about(WAIVER_REQUIRED),
-  reason: filled(WAIVER_REQUIRED).check(z.maxLength(4096, REASON)),
+  reason: filled(WAIVER_REQUIRED).check(z.maxLength(4096, { ...ofText, error: REASON })),
 });
 
 /** The parameters of the status. */

@@ -29,10 +29,14 @@ export const countsAsLeftOut = (value: unknown, schema: unknown): boolean =>
   schema instanceof z.ZodMiniExactOptional &&
   (value === null || !NEVER_EMPTY.has(schema));
 
+/** For checks of length, which zod would also run on an object that has a member of that name. */
+export const ofText = { when: ({ value }: z.core.ParsePayload) => typeof value === 'string' };
+export const ofList = { when: ({ value }: z.core.ParsePayload) => Array.isArray(value) };
+
 /** A string of at most so many characters. */
 export const textOf = (name: string, longest: number) => {
-  const message = `${name} must be a string of at most ${longest} characters`;
-  return z.string(message).check(z.maxLength(longest, message));
+  const error = `${name} must be a string of at most ${longest} characters`;
+  return z.string(error).check(z.maxLength(longest, { ...ofText, error }));
 };
 
 /** Who gives a command, and why. New fields at each call: the description of the API is kept by field. */

@@ -1,5 +1,6 @@
 import { COMMAND_TABLE, commandOfEvent } from '../../../machines/commands.ts';
 import { type Caller, SERVICE_TOKEN } from '../../domain/caller.ts';
+import { escalationText } from '../../domain/escalation.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
@@ -72,6 +73,8 @@ export const phraseOf = (entry: Entry): string => {
   }
   if (event === 'incident.imported') return 'Taken over from another recorder';
   if (event === 'incident.carried') return 'Earlier entries went to the archive';
+  if (event === 'guard.heard') return `Guard ${data.source}: heard`;
+  if (event === 'guard.silent') return `Guard ${data.source}: silent`;
   return event === 'incident.recurred' ? 'Reported again' : spelled(event.replace('.', ' '));
 };
 
@@ -100,6 +103,7 @@ const Said = ({ entry }: { readonly entry: IncidentEntry }) => {
   const trouble = 'error' in data ? data.error : event === 'containment.lost' ? data.reason : undefined;
   const faults = 'faults' in data ? data.faults : undefined;
   const why = event === 'recovery.waived' ? data.reason : undefined;
+  const cause = event === 'alert.raised' ? data.reason : undefined;
   return (
     <>
       {who !== undefined && (
@@ -118,6 +122,14 @@ const Said = ({ entry }: { readonly entry: IncidentEntry }) => {
       )}
       {'resolution' in data && data.resolution !== undefined && (
         <span class="resolution"> as {spelled(data.resolution).toLowerCase()}</span>
+      )}
+      {'escalated_by' in data && data.escalated_by !== undefined && (
+        <p class="escalated">Escalated {escalationText(data.escalated_by)}.</p>
+      )}
+      {cause !== undefined && (
+        <p class="cause">
+          <Verbatim text={cause} longest={300} />
+        </p>
       )}
       {note !== undefined && (
         <blockquote>

@@ -1,9 +1,14 @@
-import { COMMAND_TABLE, COMMANDS } from '../../../machines/commands.ts';
+import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../../machines/commands.ts';
 import type { NextTransition } from '../../../machines/transitions.ts';
+import type { Role } from '../../../machines/vocabulary.ts';
 import { obstacleFor } from '../identity.ts';
 import { bulkCommand } from '../incidents/bulk-command.ts';
 import { selected } from '../incidents/selection.ts';
 import { spelled } from '../format.ts';
+
+/** The roles that may give a command to this incident. */
+const needsOf = (command: CommandName, { needs }: NextTransition): readonly Role[] =>
+  needs ?? COMMAND_TABLE[command].roles;
 
 interface TransitionButtonsProps {
   readonly id: string;
@@ -23,7 +28,7 @@ export const TransitionButtons = ({ id, transitions }: TransitionButtonsProps) =
   const keysAreForThis = selected.value.size === 0;
   const refused = known.filter(({ transition }) => transition !== undefined && !transition.allowed);
   const forbidden = known.flatMap(({ command, transition }) => {
-    const reason = transition?.allowed === true ? obstacleFor(COMMAND_TABLE[command].roles) : undefined;
+    const reason = transition?.allowed === true ? obstacleFor(needsOf(command, transition)) : undefined;
     return reason === undefined ? [] : [{ command, reason }];
   });
   return (
@@ -35,7 +40,7 @@ export const TransitionButtons = ({ id, transitions }: TransitionButtonsProps) =
               key={command}
               type="button"
               class={command === 'resolve' ? 'primary' : ''}
-              disabled={obstacleFor(COMMAND_TABLE[command].roles) !== undefined}
+              disabled={obstacleFor(needsOf(command, transition)) !== undefined}
               {...(keysAreForThis && { 'aria-keyshortcuts': COMMAND_TABLE[command].key })}
               onClick={() => (bulkCommand.value = { command, ids: [id] })}
             >

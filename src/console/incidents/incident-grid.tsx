@@ -15,7 +15,7 @@ import { current, place, selected, sought } from './selection.ts';
 /** In pixels; narrow lists have two lines a row. As in incidents.css. */
 const ROW_HEIGHT = { wide: 34, narrow: 58 } as const;
 const HEAD_HEIGHT = { wide: 30, narrow: 0 } as const;
-const NARROW_BELOW = 1026;
+const NARROW_BELOW = 1048;
 /** Extra rows above and below the visible ones. */
 const SPARE = 8;
 /** How many rows before the end the next page is read. */

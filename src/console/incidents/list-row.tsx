@@ -27,6 +27,23 @@ const FLAGS: Readonly<Record<string, string>> = {
   overdue: 'A containment action was not confirmed in time',
 };
 
+/** What keeps an incident from being over. */
+const Flags = ({ row: { containment = '', needs_recovery: needsRecovery } }: { readonly row: IncidentRow }) => (
+  <span class="flags">
+    {containment in FLAGS && (
+      <span class="flag" title={FLAGS[containment]}>
+        !
+      </span>
+    )}
+    {needsRecovery && (
+      <span class="flag recover" title="Recovery is incomplete: it can’t be resolved yet">
+        <span aria-hidden="true">R</span>
+        <span class="unseen">recovery is incomplete</span>
+      </span>
+    )}
+  </span>
+);
+
 export const rowId = (id: string): string => `row-${id}`;
 
 /** One incident of the list. */
@@ -61,17 +78,7 @@ export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen, unfold
       </span>
       <span role="gridcell" class="cell">
         <StateMark state={row.state} />
-        {row.state !== 'resolved' && row.containment !== undefined && row.containment in FLAGS && (
-          <span class="flag" title={FLAGS[row.containment]}>
-            !
-          </span>
-        )}
-        {row.state !== 'resolved' && row.needs_recovery && (
-          <span class="flag recover" title="Recovery is incomplete: it can’t be resolved yet">
-            <span aria-hidden="true">R</span>
-            <span class="unseen">recovery is incomplete</span>
-          </span>
-        )}
+        {row.state !== 'resolved' && <Flags row={row} />}
       </span>
       <span role="gridcell" class="cell time">
         <Ago at={row.created_at} />

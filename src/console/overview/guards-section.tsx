@@ -18,7 +18,7 @@ export const GuardsSection = () => {
   return (
     <section aria-labelledby="guards">
       <h2 id="guards">Guards</h2>
-      <ul class="guards">
+      <ul class="cards guards">
         {guards.map(({ source, every_seconds, status, heard_at }) => (
           <li key={source} class={status}>
             <strong>

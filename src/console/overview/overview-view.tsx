@@ -87,7 +87,7 @@ const Recoveries = () => {
       <h2 id="recovering">Waiting for recovery</h2>
       <LastKnown of={recoveries} />
       <p class="hint">{counted(known.count, 'incident')} can’t be resolved before this is done.</p>
-      <ul class="recoveries">
+      <ul class="cards recoveries">
         {known.pending_recoveries.slice(0, MOST_RECOVERIES).map((one) => (
           <li key={one.incident_id}>
             <SeverityMark severity={one.severity} />

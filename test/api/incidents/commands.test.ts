@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { ROLES } from '../../../machines/vocabulary.ts';
 import { RecorderError } from '../../../src/errors.ts';
 import { command, serve, stopServing } from '../support/client.ts';
 import { KNOWN, standIn } from '../support/dependencies.ts';
@@ -18,7 +19,7 @@ describe('POST /api/v1/incidents/contain, acknowledge and resolve', () => {
         expect([status, headers.etag, text]).to.deep.equal([200, '"3"', KNOWN.json]);
         const claim = 'by' in said ? { by: said.by, claimed: true } : {};
         const caller = { principal: 'service-token', role: 'operator', ...claim };
-        const target = { id: KNOWN.id, caller, ...('note' in said ? { note: said.note } : {}) };
+        const target = { id: KNOWN.id, caller, roles: ROLES, ...('note' in said ? { note: said.note } : {}) };
         expect(dependencies.commands.at(-1)).to.deep.equal({ command: name, target, expectedVersion: undefined });
       }
     }
@@ -36,9 +37,10 @@ describe('POST /api/v1/incidents/contain, acknowledge and resolve', () => {
     };
     for (const body of [{}, { id: '' }, { id: ' ' }, { id: 7 }, { id: null }, { by: 7 }])
       await refused(body, 'id required');
-    for (const by of [false, 7, 'b'.repeat(257)])
+    const withLength = { length: { toString: 1, valueOf: 1 } };
+    for (const by of [false, 7, 'b'.repeat(257), withLength])
       await refused({ id, by }, 'by must be a string of at most 256 characters');
-    for (const note of [{}, 'n'.repeat(4097)])
+    for (const note of [{}, withLength, 'n'.repeat(4097)])
       await refused({ id, note }, 'note must be a string of at most 4096 characters');
     for (const name of NAMES) {
       const { status, body } = await command(server, pathOf(name), { id, who: 'me' });

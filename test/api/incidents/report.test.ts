@@ -137,6 +137,11 @@ describe('POST /api/v1/incidents/report', () => {
     ],
     ['a source with two spaces', { ...report, source: 'air  lock' }, 'source must not hold two spaces in a row'],
     [
+      'a dedup_key that is an object with a length',
+      { ...report, dedup_key: { length: { toString: 1, valueOf: 1 } } },
+      'dedup_key must be a string of 1 to 256 characters',
+    ],
+    [
       'a long dedup_key',
       { ...report, dedup_key: 'x'.repeat(257) },
       'dedup_key must be a string of 1 to 256 characters',

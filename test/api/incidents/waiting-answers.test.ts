@@ -1,4 +1,5 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { hash } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -170,6 +171,47 @@ rules: { integrity_violation: { answer_after: 35s } }
     let remaining = 1;
     while (remaining > 0) ({ remaining } = (await service.post('/api/v1/containment/confirm', CONFIRM)).json);
     for (const answer of await Promise.all(answers)) expect(answer.status).to.equal(201);
+  });
+
+  it('leaves a place to every principal: the one with the most gives up the longest of its waits', async () => {
+    const token = (name: string): string => `the token of ${name}, which is long enough`.replaceAll(' ', '-');
+    const grant = (name: string): string =>
+      `  ${name}: { roles: [reporter], sources: any, classes: any, token_sha256: ${hash('sha256', token(name))} }`;
+    writeFileSync(
+      home.access,
+      [
+        'version: 1',
+        'service_token: { roles: [implementer], actions: any }',
+        'principals:',
+        grant('noisy'),
+        grant('canary'),
+      ].join('\n'),
+      { mode: 0o600 },
+    );
+    say('');
+    const service = await begin();
+    const as = (name: string): Promise<Answer> => waiting(service, 40, {}, { authorization: `Bearer ${token(name)}` });
+    const noisy: Promise<Answer>[] = [];
+    for (let count = 1; count <= MOST + 1; count++) {
+      noisy.push(as('noisy'));
+      await reported(service, count);
+    }
+    // Its own reports don't push each other out.
+    expect((await noisy.at(-1)!).headers).to.not.have.property('preference-applied');
+    expect(await stillWaits(noisy[0]!)).to.equal(true);
+
+    const canary = Array.from({ length: MOST }, () => as('canary'));
+    await reported(service, 2 * MOST + 1);
+    const waits = await Promise.all(canary.map(stillWaits));
+    expect(waits.filter(Boolean)).to.have.length(MOST / 2);
+    const first = await noisy[0]!;
+    expect([first.status, first.json.state]).to.deep.equal([201, 'contained']);
+    expect(first.headers).to.not.have.property('preference-applied');
+    expect((await Promise.all(noisy.map(stillWaits))).filter(Boolean)).to.have.length(MOST / 2);
+
+    let remaining = 1;
+    while (remaining > 0) ({ remaining } = (await service.post('/api/v1/containment/confirm', CONFIRM)).json);
+    for (const answer of await Promise.all([...noisy, ...canary])) expect(answer.status).to.equal(201);
   });
 
   it('of a client that has left gives its place to another at once', async () => {

@@ -96,14 +96,20 @@ describe('recovery over the API', function () {
       403,
       'forbidden: who reported the incident may not acknowledge its recovery',
     ]);
-    for (const name of ['bob', 'ada']) {
-      const { status, json } = await post('incidents/resolve', { id: incident_id }, name);
-      expect([status, json.error, json.missing]).to.deep.equal([
-        409,
-        'recovery is incomplete',
-        ['acknowledge', 'attest'],
-      ]);
-    }
+    const missing = ['acknowledge', 'attest'];
+    const early = await post('incidents/resolve', { id: incident_id }, 'ada');
+    expect([early.status, early.json.error, early.json.missing]).to.deep.equal([
+      409,
+      'recovery is incomplete',
+      missing,
+    ]);
+    const operators = await post('incidents/resolve', { id: incident_id }, 'bob');
+    expect([operators.status, operators.json.needs, operators.json.roles, operators.json.missing]).to.deep.equal([
+      403,
+      ['recovery'],
+      ['operator'],
+      missing,
+    ]);
     const acknowledged = await post('recovery/ack', { incident_id, operator: 'Ada Lovelace' }, 'ada');
     expect([acknowledged.status, acknowledged.text]).to.deep.equal([200, '{"status":"acknowledged"}']);
     const { count, pending_recoveries: pending } = await statusOf();
@@ -135,7 +141,8 @@ describe('recovery over the API', function () {
     expect(one.pending_recoveries[0]).to.deep.include({ recovery_complete: true, containment_latch_active: false });
     expect(one.pending_recoveries[0].recovery_gate_released_at).to.match(/Z$/);
 
-    const resolved = await post('incidents/resolve', { id: incident_id }, 'bob');
+    expect((await post('incidents/resolve', { id: incident_id }, 'bob')).json.needs).to.deep.equal(['recovery']);
+    const resolved = await post('incidents/resolve', { id: incident_id }, 'ada');
     expect([resolved.status, resolved.json.state]).to.deep.equal([200, 'resolved']);
     const { json: history } = await service.get(`/api/v1/incidents/history?id=${incident_id}`);
     const said = history.filter(({ event }: { event: string }) => event.startsWith('recovery.'));
