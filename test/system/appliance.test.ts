@@ -88,17 +88,21 @@ describe('the recorder in the appliance', () => {
     machine.run(`systemctl stop ${UNIT} ${SOCKET}; systemctl reset-failed`);
     for (const name of Object.keys(REPORTERS)) secret(tokenOf(name));
     for (const name of ['agent', 'airlock', 'registry']) secret(`${CREDENTIALS}/${name}-containment.token`);
+    for (const name of ['read', 'operator', 'recovery-admin', 'forensic']) {
+      secret(`${CREDENTIALS}/incident-${name}.token`);
+    }
     secret(`${OWN}/service-token`);
     for (const name of ['runtime-attestor.token', 'attestation-hmac.key']) secret(`${CREDENTIALS}/${name}`);
     secret(`${CREDENTIALS}/forensic-hmac.key`, FORENSIC_KEY);
     const dropIns = `${unpacked}/systemd/drop-ins`;
     machine.run(`mkdir -p /etc/systemd/system/${UNIT}.d; cd /etc/systemd/system/${UNIT}.d
       for name in ${DROP_INS.join(' ')}; do cp ${dropIns}/$name.conf .; done
-      sed -Ei 's/^#((LoadCredential|Environment|SupplementaryGroups)=)/\\1/' appliance.conf`);
+      sed -Ei 's/^#((LoadCredential|Environment|SupplementaryGroups)=)/\\1/' appliance.conf access-credentials.conf`);
     const withAttestor = '/^  attestation_failure:/,/recovery/s/acknowledge: true/acknowledge: true, attest: true/';
     machine.run(`sed '${withAttestor}' ${unpacked}/policy/examples/appliance.yaml \
         > /etc/secure-ai/policy/incident-containment.yaml
-      install -m 0640 -g incident-recorder ${unpacked}/policy/examples/incident-access.yaml /etc/secure-ai/policy`);
+      sed -E 's/^  #([a-z-]+:$|  (roles|token_path):)/  \\1/' ${unpacked}/policy/examples/incident-access.yaml > access.yaml
+      install -m 0640 -g incident-recorder access.yaml /etc/secure-ai/policy/incident-access.yaml`);
     for (const [name, role] of [
       ['ada', 'recovery'],
       ['bob', 'operator'],
@@ -176,7 +180,8 @@ describe('the recorder in the appliance', () => {
   });
 
   it('takes the incident to its end by whom each step is for', async () => {
-    const refused = recorder.post('/api/v1/incidents/resolve', { id: incident }, tokenOf('bob'));
+    expect(recorder.post('/api/v1/incidents/resolve', { id: incident }, tokenOf('bob')).status).to.equal(403);
+    const refused = recorder.post('/api/v1/incidents/resolve', { id: incident }, tokenOf('ada'));
     expect([refused.status, refused.json.error, refused.json.missing]).to.deep.equal([
       409,
       'recovery is incomplete',
@@ -218,6 +223,12 @@ describe('the recorder in the appliance', () => {
     const verifier = join(ROOT, 'test/support/verify-forensic.py');
     const said = JSON.parse(execFileSync('python3', [verifier, bundle, key], { encoding: 'utf8' })) as object;
     expect(said).to.have.property('incidents', 2);
+    // As the appliance's own script asks for it.
+    machine.run(`sed 's/^/Authorization: Bearer /' ${CREDENTIALS}/incident-forensic.token > as-forensic
+      curl --fail --silent --show-error --max-time 30 --max-filesize 67108864 -H @as-forensic \
+        --output /root/scripted.json http://127.0.0.1:8515/api/v1/forensic/export`);
+    writeFileSync(bundle, machine.run('cat /root/scripted.json'));
+    execFileSync('python3', [verifier, bundle, key]);
     const other = machine.try(`incident-recorder forensic-export --to /root/other.json --token-file ${tokenOf('bob')}`);
     expect([other.status, other.stderr]).to.deep.equal([1, other.stderr]);
     expect(other.stderr).to.include('auditor');
