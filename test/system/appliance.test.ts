@@ -42,6 +42,18 @@ const STATE = '--state-directory /var/lib/incident-recorder';
 /** How long the agent drains, in seconds. */
 const DRAIN = 3;
 const FORENSIC_KEY = randomBytes(32).toString('hex');
+/** An incident as the appliance's recorder before this one keeps it, in its store and in its log. */
+const BEFORE = {
+  id: 'INC-20260301-120000-0001',
+  created_at: '2026-03-01T12:00:00Z',
+  class: 'forbidden_airlock_request',
+  severity: 'medium',
+  state: 'open',
+  source: 'airlock',
+  description: 'a destination that is not allowed',
+  evidence: { destination: 'example.org' },
+  hash: '0123456789abcdef'.repeat(4),
+};
 const REPORT = {
   class: 'integrity_violation',
   severity: 'critical',
@@ -115,9 +127,23 @@ describe('the recorder in the appliance', () => {
       secret(tokenOf(name!), token);
     }
     expect(machine.run('incident-recorder access check')).to.include('ada');
-    machine.run(`systemd-run --unit=stand-ins /usr/lib/secure-ai/incident-recorder/bin/node /opt/appliance.cjs ${DRAIN}
-      systemctl daemon-reload; systemctl start ${SOCKET} ${UNIT}`);
+    machine.run(
+      `systemd-run --unit=stand-ins /usr/lib/secure-ai/incident-recorder/bin/node /opt/appliance.cjs ${DRAIN}`,
+    );
+    // The log of the recorder before is where this one's will be.
+    machine.put(LOG, { text: `${JSON.stringify(BEFORE)}\n` });
+    machine.put('/var/lib/secure-ai/data/incidents.jsonl', { text: `${JSON.stringify(BEFORE)}\n` });
+    machine.run(
+      `chgrp secure-ai-logs ${LOG}; chmod 0640 ${LOG}; systemctl daemon-reload; systemctl start ${SOCKET} ${UNIT}`,
+    );
+    await machine.wait(`journalctl --unit=${UNIT} | grep -q 'incident-recorder import ${LOG}.before'`);
+    machine.run(`systemctl stop ${UNIT}; mv ${LOG} ${LOG}.before; systemctl start ${UNIT}`);
     await recorder.serves();
+    const imported = machine.run(
+      `incident-recorder import /var/lib/secure-ai/data/incidents.jsonl --token-file ${tokenOf('root')}`,
+    );
+    expect(imported).to.include('imported 1 incidents');
+    expect(recorder.get('/api/v1/incidents')[0]).to.include({ id: BEFORE.id, state: 'open' });
     const { status, warnings, audit } = recorder.get('/health');
     expect([status, audit.findings]).to.deep.equal(['ok', []]);
     expect(warnings).to.deep.equal([]);
@@ -222,7 +248,7 @@ describe('the recorder in the appliance', () => {
     writeFileSync(key, FORENSIC_KEY);
     const verifier = join(ROOT, 'test/support/verify-forensic.py');
     const said = JSON.parse(execFileSync('python3', [verifier, bundle, key], { encoding: 'utf8' })) as object;
-    expect(said).to.have.property('incidents', 2);
+    expect(said).to.have.property('incidents', 3);
     // As the appliance's own script asks for it.
     machine.run(`sed 's/^/Authorization: Bearer /' ${CREDENTIALS}/incident-forensic.token > as-forensic
       curl --fail --silent --show-error --max-time 30 --max-filesize 67108864 -H @as-forensic \
@@ -239,7 +265,7 @@ describe('the recorder in the appliance', () => {
     expect(made).to.include('verified    with the audit key');
     const all = recorder.get('/api/v1/incidents');
     machine.run(`systemctl stop ${UNIT} ${SOCKET}
-      mkdir /root/lost; mv /var/lib/secure-ai/logs/* /root/lost; mv /var/lib/incident-recorder/* /root/lost`);
+      mkdir /root/lost; mv ${LOG}* /root/lost; mv /root/lost/*.before /root; mv /var/lib/incident-recorder/* /root/lost`);
     const restored = machine.run(`incident-recorder restore /root/backup-1 ${STATE}`);
     expect(restored).to.match(/^owner {7}user \d+, group \d+, mode 0640$/m);
     machine.run(`systemctl start ${SOCKET} ${UNIT}`);

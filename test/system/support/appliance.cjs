@@ -64,7 +64,7 @@ service('airlock', '/api/v1/disable', 'disable', { status: 'disabled' }, 0).list
 
 const sorted = (value) => {
   if (typeof value !== 'object') return JSON.stringify(value);
-  const members = Object.keys(value).sort();
+  const members = Object.keys(value).toSorted();
   return `{${members.map((key) => `${JSON.stringify(key)}:${sorted(value[key])}`).join()}}`;
 };
 let attested = 0;
