@@ -5,7 +5,7 @@
  * place. So all of them belong to root or to this user, and nobody else can write them. A directory with the sticky bit
  * that root owns, as `/tmp`, is good enough: there nobody can rename what belongs to others.
  */
-import { accessSync, constants, lstatSync, readdirSync, readlinkSync, statSync, type Stats } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, readdirSync, readlinkSync, statSync, type Stats } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { RecorderError } from './errors.ts';
 import { isPrivateGroup } from './private-group.ts';
@@ -125,8 +125,9 @@ function requireUsableFiles(directory: string, log: string): void {
   const stem = basename(log, extension);
   // SQLite follows no link in the place of these two.
   const unlinked = new Set([`${stem}.sqlite-wal`, `${stem}.sqlite-shm`]);
-  const written = new Set([log, `${stem}.sqlite`, ...unlinked]);
-  const read = new Set([`${log}.checkpoint`, `${log}.identity`, `${log}.posture`, `${log}.damage`]);
+  const written = new Set([`${stem}.sqlite`, ...unlinked]);
+  // Whether the log can be written is asked when it is known whose it is: `requireWritableLog`.
+  const read = new Set([log, `${log}.checkpoint`, `${log}.identity`, `${log}.posture`, `${log}.damage`]);
   const isSegment = (name: string): boolean =>
     name.startsWith(`${stem}.`) &&
     name.endsWith(extension) &&
@@ -137,12 +138,24 @@ function requireUsableFiles(directory: string, log: string): void {
     const status = (unlinked.has(name) ? lstatSync : statSync)(path, { throwIfNoEntry: false });
     if (status === undefined) continue;
     if (!status.isFile()) throw refuse(`${path} is not a regular file; move it away`);
-    try {
-      accessSync(path, written.has(name) ? constants.R_OK | constants.W_OK : constants.R_OK);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      throw refuse(`${path} can't be ${written.has(name) ? 'written' : 'read'} by this user (${code})`, error);
-    }
+    requireAccess(path, written.has(name));
+  }
+}
+
+/**
+ * Checks that this user can write the log, where there is one.
+ * @throws RecorderError `config`
+ */
+export function requireWritableLog(path: string): void {
+  if (existsSync(path)) requireAccess(path, true);
+}
+
+function requireAccess(path: string, written: boolean): void {
+  try {
+    accessSync(path, written ? constants.R_OK | constants.W_OK : constants.R_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw refuse(`${path} can't be ${written ? 'written' : 'read'} by this user (${code})`, error);
   }
 }
 

@@ -1,4 +1,13 @@
-import { appendFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chownSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { run } from './cli/support/command-line.ts';
@@ -174,6 +183,30 @@ describe('incident-recorder import', function () {
     writeFileSync(home.log, [JSON.stringify(INCIDENT), ...own.slice(1)].join('\n'));
     const damaged = await start(home);
     expect((await damaged.get('/health')).status).to.equal(503);
+  });
+
+  it('is named also where the log belongs to the user of the other recorder, and is only readable', async function () {
+    if (process.geteuid!() !== 0) this.skip();
+    const [USER, OTHER, GROUP] = [4100, 4101, 4200];
+    const home = new ServiceHome(directory());
+    writeFileSync(home.log, text(INCIDENT), { mode: 0o640 });
+    for (const path of [home.directory, home.token, home.key]) chownSync(path, USER, USER);
+    chownSync(home.log, OTHER, GROUP);
+    const under = ['setpriv', `--reuid=${USER}`, `--regid=${USER}`, `--groups=${GROUP}`];
+    const { code, errors } = await RunningService.run(home, { under });
+    expect([code, errors]).to.deep.equal([78, errors]);
+    expect(errors).to.include(`incident-recorder import ${home.log}.before`);
+
+    // One of ours that can't be written is no other program's.
+    const own = new ServiceHome(directory());
+    const service = await start(own);
+    await service.end();
+    for (const name of readdirSync(own.directory)) chownSync(join(own.directory, name), USER, USER);
+    chownSync(own.directory, USER, USER);
+    chownSync(own.log, OTHER, GROUP);
+    const refused = await RunningService.run(own, { under });
+    expect([refused.code, refused.errors]).to.deep.equal([78, refused.errors]);
+    expect(refused.errors).to.include(`${own.log} can't be written by this user (EACCES)`);
   });
 
   it('names the log of any other program', async () => {

@@ -36,6 +36,7 @@ import { Recoveries } from '../incidents/recoveries.ts';
 import { ReportCounter } from '../incidents/report-counter.ts';
 import { RepeatKeys } from '../incidents/repeat-key.ts';
 import { RequestTags } from '../incidents/request-tag.ts';
+import { requireWritableLog } from '../path-trust.ts';
 import { channelOf } from '../policy/targets.ts';
 import { logDamage, progressLog } from '../process-log.ts';
 import { CatchUp } from '../projections/catch-up.ts';
@@ -100,6 +101,7 @@ export async function openRecord(
   requireWritable('AUDIT_LOG_PATH', dirname(path));
   if (beside !== path) requireWritable('STATE_DIRECTORY', dirname(beside));
   await requireOwnLog(path, beside);
+  requireWritableLog(path);
   await requireCurrentKey(path, beside, hash);
   const projections = releases.adopt(new Projections(databasePath(beside)), (opened) => opened.close());
   await projections.lookForRoom();

@@ -33,6 +33,26 @@ describe('the example of an access file', () => {
     ]);
   });
 
+  it('has the other tokens of the appliance as comments, each with its credential', () => {
+    const uncommented = text.replaceAll(/^ {2}#([a-z-]+:$| {2}(?:roles|token_path):)/gm, '  $1');
+    const added = Object.entries(parseAccess(uncommented, 'incident-access.yaml').principals).slice(4);
+    expect(added.map(([name, { roles }]) => [name, roles])).to.deep.equal([
+      ['health-check', ['reader']],
+      ['operators', ['operator']],
+      ['recovery-admin', ['recovery']],
+      ['forensic-script', ['auditor']],
+    ]);
+    const offered = [...dropIn.matchAll(/^#LoadCredential=([\w-]+):(\S+)$/gm)];
+    expect(added.map(([, grant]) => 'token_path' in grant && grant.token_path)).to.deep.equal(
+      offered.map(([, name]) => `${CREDENTIALS}${name}`),
+    );
+    expect(offered.map(([, , path]) => path)).to.deep.equal(
+      ['read', 'operator', 'recovery-admin', 'forensic'].map(
+        (name) => `/var/lib/secure-ai/credentials/incident-${name}.token`,
+      ),
+    );
+  });
+
   it('gives the service token nothing that a person does', () => {
     expect(service_token?.roles).to.deep.equal(['reader', 'reporter', 'implementer']);
   });

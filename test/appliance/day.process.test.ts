@@ -109,6 +109,30 @@ describe('a day in the appliance', () => {
     expect([body.incident.id, body.severity, body.source]).to.deep.equal([id, 'critical', 'incident-recorder']);
   });
 
+  it('reports in numbers raise the last incident, by the rule of its class, also over SIGKILL', async () => {
+    const appliance = await prepare(directory());
+    await appliance.boot();
+    for (const [ofClass, reports, to] of [
+      ['tool_call_burst', 5, 'high'],
+      ['policy_bypass_attempt', 2, 'critical'],
+      ['forbidden_airlock_request', 5, 'high'],
+      ['model_behavior_anomaly', 3, 'critical'],
+    ] as const) {
+      const severities: string[] = [];
+      for (let n = 0; n < reports; n++) {
+        if (n === reports - 1) {
+          await appliance.service.end('SIGKILL');
+          await appliance.boot();
+        }
+        const { status, json, text } = await appliance.reportShared(ofClass, `a service of ${ofClass}`);
+        expect(status, text).to.equal(201);
+        severities.push(json.severity);
+      }
+      expect(severities.at(-1), ofClass).to.equal(to);
+      expect(severities.slice(0, -1), ofClass).to.not.include(to);
+    }
+  });
+
   it('a violation that lasts is one incident with occurrences', async () => {
     const appliance = await prepare(directory());
     appliance.setPolicy([
@@ -175,7 +199,7 @@ describe('a day in the appliance', () => {
         .then(({ status, json }) => ({ status, missing: json.missing, error: json.error }));
     const incomplete = (...missing: readonly string[]) => ({ status: 409, missing, error: 'recovery is incomplete' });
     expect(await resolve()).to.deep.equal(incomplete('acknowledge', 'attest'));
-    expect((await appliance.post('incidents/resolve', { id }, 'bob')).status).to.be.oneOf([403, 409]);
+    expect((await appliance.post('incidents/resolve', { id }, 'bob')).status).to.equal(403);
 
     expect((await appliance.post('recovery/ack', { incident_id: id }, 'bob')).status).to.equal(403);
     const acknowledged = await appliance.post('recovery/ack', { incident_id: id }, 'ada');
@@ -212,10 +236,30 @@ describe('a day in the appliance', () => {
     expect(appliance.agent.taken).to.have.length(1);
   });
 
+  it('an attestation that SIGKILL interrupts is asked for again', async () => {
+    const appliance = await prepare(directory());
+    await appliance.boot();
+    const { id } = (await appliance.report(attestationFailure())).json;
+    await appliance.until(async () => (await appliance.incident(id)).containment?.status === 'confirmed');
+    await appliance.post('recovery/ack', { incident_id: id }, 'ada');
+    appliance.attestor.behaviours = [() => {}, attesting()];
+    const interrupted = appliance.post('recovery/reattest', { incident_id: id }, 'ada').catch(() => undefined);
+    await appliance.until(async () => appliance.attestor.nonces.length === 1);
+    await appliance.service.end('SIGKILL');
+    expect(await interrupted).to.equal(undefined);
+    await appliance.boot();
+    await appliance.until(async () => (await appliance.get('recovery/status')).count === 0);
+    expect(new Set(appliance.attestor.nonces).size).to.be.at.least(2);
+    const resolved = await appliance.post('incidents/resolve', { id }, 'ada');
+    expect([resolved.status, resolved.json.state], resolved.text).to.deep.equal([200, 'resolved']);
+  });
+
   it('whose attestor is gone is waived by an administrator, with a reason', async () => {
     const appliance = await prepare(directory());
     await appliance.boot();
     const { id } = (await appliance.report(attestationFailure())).json;
+    // An outcome that changes makes void what was done before.
+    await appliance.until(async () => (await appliance.incident(id)).containment?.status === 'confirmed');
     await appliance.attestor.close();
     await appliance.post('recovery/ack', { incident_id: id }, 'ada');
     expect((await appliance.post('recovery/reattest', { incident_id: id }, 'ada')).status).to.equal(503);

@@ -4,6 +4,7 @@ import { chmodSync, copyFileSync, cpSync, readdirSync, readFileSync, renameSync,
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { DAY } from '../../src/clock.ts';
+import type { Incident } from '../../src/domain/incident.ts';
 import { run } from '../cli/support/command-line.ts';
 import { attesting } from '../support/attestor.ts';
 import { ROOT } from '../support/programs.ts';
@@ -226,6 +227,38 @@ describe('around a day in the appliance', () => {
     expect(await appliance.everything()).to.deep.equal(evening);
     await appliance.service.end();
     await rebuilt.expectSound();
+  });
+
+  it('goes on under another audit key with what is not resolved, also in the middle of a recovery', async () => {
+    const appliance = await prepare(directory());
+    const { home } = appliance;
+    await appliance.boot();
+    await livedThrough(appliance);
+    const { id } = (await appliance.report(attestationFailure())).json;
+    await appliance.until(async () => (await appliance.incident(id)).containment?.status === 'confirmed');
+    await appliance.post('recovery/ack', { incident_id: id }, 'ada');
+    const shown = async (): Promise<readonly unknown[]> => {
+      const list = (await appliance.get('incidents?limit=1000')) as readonly (Incident & { hash: string })[];
+      return list
+        .filter(({ state }) => state !== 'resolved')
+        .map(({ hash: _hash, version: _version, ...incident }) => incident);
+    };
+    const before = [await shown(), await appliance.get('containment'), await appliance.get('recovery/status')];
+    await appliance.service.end();
+    const newKey = appliance.write('new-audit-key', 'd7'.repeat(32));
+    const rotated = await run(['rotate-key', '--old-key', home.key, '--new-key', newKey, '--by', 'dan', home.log]);
+    expect([rotated.status, rotated.stderr]).to.deep.equal([0, '']);
+    await appliance.boot({ env: { AUDIT_HMAC_KEY_PATH: newKey } });
+    await appliance.service.said('the audit log is verified');
+    expect([await shown(), await appliance.get('containment'), await appliance.get('recovery/status')]).to.deep.equal(
+      before,
+    );
+    expect((await appliance.post('recovery/reattest', { incident_id: id }, 'ada')).status).to.equal(200);
+    const resolved = await appliance.post('incidents/resolve', { id }, 'ada');
+    expect([resolved.status, resolved.json.state], resolved.text).to.deep.equal([200, 'resolved']);
+    await appliance.service.end();
+    const verified = await run(['verify', '--key', newKey, '--old-key', home.key, home.log]);
+    expect([verified.status, verified.stderr]).to.deep.equal([0, '']);
   });
 
   it('a guard that falls silent is seen, and heard again', async () => {

@@ -42,6 +42,18 @@ const STATE = '--state-directory /var/lib/incident-recorder';
 /** How long the agent drains, in seconds. */
 const DRAIN = 3;
 const FORENSIC_KEY = randomBytes(32).toString('hex');
+/** An incident as the appliance's recorder before this one keeps it, in its store and in its log. */
+const BEFORE = {
+  id: 'INC-20260301-120000-0001',
+  created_at: '2026-03-01T12:00:00Z',
+  class: 'forbidden_airlock_request',
+  severity: 'medium',
+  state: 'open',
+  source: 'airlock',
+  description: 'a destination that is not allowed',
+  evidence: { destination: 'example.org' },
+  hash: '0123456789abcdef'.repeat(4),
+};
 const REPORT = {
   class: 'integrity_violation',
   severity: 'critical',
@@ -88,15 +100,21 @@ describe('the recorder in the appliance', () => {
     machine.run(`systemctl stop ${UNIT} ${SOCKET}; systemctl reset-failed`);
     for (const name of Object.keys(REPORTERS)) secret(tokenOf(name));
     for (const name of ['agent', 'airlock', 'registry']) secret(`${CREDENTIALS}/${name}-containment.token`);
-    secret(`${OWN}/service-token`);
-    secret(`${OWN}/forensic-hmac-key`, FORENSIC_KEY);
-    for (const name of DROP_INS) {
-      machine.run(`mkdir -p /etc/systemd/system/${UNIT}.d
-        sed -E 's/^#((LoadCredential|Environment|SupplementaryGroups)=)/\\1/' \
-          ${unpacked}/systemd/drop-ins/${name}.conf > /etc/systemd/system/${UNIT}.d/${name}.conf`);
+    for (const name of ['read', 'operator', 'recovery-admin', 'forensic']) {
+      secret(`${CREDENTIALS}/incident-${name}.token`);
     }
-    machine.run(`cp ${unpacked}/policy/examples/appliance.yaml /etc/secure-ai/policy/incident-containment.yaml
-      install -m 0640 -g incident-recorder ${unpacked}/policy/examples/incident-access.yaml /etc/secure-ai/policy`);
+    secret(`${OWN}/service-token`);
+    for (const name of ['runtime-attestor.token', 'attestation-hmac.key']) secret(`${CREDENTIALS}/${name}`);
+    secret(`${CREDENTIALS}/forensic-hmac.key`, FORENSIC_KEY);
+    const dropIns = `${unpacked}/systemd/drop-ins`;
+    machine.run(`mkdir -p /etc/systemd/system/${UNIT}.d; cd /etc/systemd/system/${UNIT}.d
+      for name in ${DROP_INS.join(' ')}; do cp ${dropIns}/$name.conf .; done
+      sed -Ei 's/^#((LoadCredential|Environment|SupplementaryGroups)=)/\\1/' appliance.conf access-credentials.conf`);
+    const withAttestor = '/^  attestation_failure:/,/recovery/s/acknowledge: true/acknowledge: true, attest: true/';
+    machine.run(`sed '${withAttestor}' ${unpacked}/policy/examples/appliance.yaml \
+        > /etc/secure-ai/policy/incident-containment.yaml
+      sed -E 's/^  #([a-z-]+:$|  (roles|token_path):)/  \\1/' ${unpacked}/policy/examples/incident-access.yaml > access.yaml
+      install -m 0640 -g incident-recorder access.yaml /etc/secure-ai/policy/incident-access.yaml`);
     for (const [name, role] of [
       ['ada', 'recovery'],
       ['bob', 'operator'],
@@ -109,9 +127,23 @@ describe('the recorder in the appliance', () => {
       secret(tokenOf(name!), token);
     }
     expect(machine.run('incident-recorder access check')).to.include('ada');
-    machine.run(`systemd-run --unit=stand-ins /usr/lib/secure-ai/incident-recorder/bin/node /opt/appliance.cjs ${DRAIN}
-      systemctl daemon-reload; systemctl start ${SOCKET} ${UNIT}`);
+    machine.run(
+      `systemd-run --unit=stand-ins /usr/lib/secure-ai/incident-recorder/bin/node /opt/appliance.cjs ${DRAIN}`,
+    );
+    // The log of the recorder before is where this one's will be.
+    machine.put(LOG, { text: `${JSON.stringify(BEFORE)}\n` });
+    machine.put('/var/lib/secure-ai/data/incidents.jsonl', { text: `${JSON.stringify(BEFORE)}\n` });
+    machine.run(
+      `chgrp secure-ai-logs ${LOG}; chmod 0640 ${LOG}; systemctl daemon-reload; systemctl start ${SOCKET} ${UNIT}`,
+    );
+    await machine.wait(`journalctl --unit=${UNIT} | grep -q 'incident-recorder import ${LOG}.before'`);
+    machine.run(`systemctl stop ${UNIT}; mv ${LOG} ${LOG}.before; systemctl start ${UNIT}`);
     await recorder.serves();
+    const imported = machine.run(
+      `incident-recorder import /var/lib/secure-ai/data/incidents.jsonl --token-file ${tokenOf('root')}`,
+    );
+    expect(imported).to.include('imported 1 incidents');
+    expect(recorder.get('/api/v1/incidents')[0]).to.include({ id: BEFORE.id, state: 'open' });
     const { status, warnings, audit } = recorder.get('/health');
     expect([status, audit.findings]).to.deep.equal(['ok', []]);
     expect(warnings).to.deep.equal([]);
@@ -174,7 +206,8 @@ describe('the recorder in the appliance', () => {
   });
 
   it('takes the incident to its end by whom each step is for', async () => {
-    const refused = recorder.post('/api/v1/incidents/resolve', { id: incident }, tokenOf('bob'));
+    expect(recorder.post('/api/v1/incidents/resolve', { id: incident }, tokenOf('bob')).status).to.equal(403);
+    const refused = recorder.post('/api/v1/incidents/resolve', { id: incident }, tokenOf('ada'));
     expect([refused.status, refused.json.error, refused.json.missing]).to.deep.equal([
       409,
       'recovery is incomplete',
@@ -188,6 +221,25 @@ describe('the recorder in the appliance', () => {
     expect(recorder.get('/api/v1/containment').freeze_agent).to.include({ engaged: false, to_do: 'release by hand' });
   });
 
+  it('asks the attestor itself, and believes only a good bundle', async () => {
+    const report = { class: 'attestation_failure', source: 'runtime-attestor', description: 'TPM quote failed' };
+    const { status, json } = recorder.post('/api/v1/incidents/report', report, tokenOf('runtime-attestor'));
+    expect(status, JSON.stringify(json)).to.equal(201);
+    const { id } = json as { readonly id: string };
+    await machine.wait(
+      `curl -s 'http://127.0.0.1:8515/api/v1/incidents/get?id=${id}' | grep -q '"status":"confirmed"'`,
+    );
+    await machine.wait(`journalctl --unit=${UNIT} | grep -q 'freeze_agent engaged for ${id}'`);
+    const step = (path: string) => recorder.post(`/api/v1/recovery/${path}`, { incident_id: id }, tokenOf('ada'));
+    expect(step('ack').json).to.deep.equal({ status: 'acknowledged' });
+    const refused = step('reattest');
+    expect([refused.status, JSON.stringify(refused.json)]).to.deep.equal([409, JSON.stringify(refused.json)]);
+    expect(JSON.stringify(refused.json)).to.include('degraded');
+    const attested = step('reattest');
+    expect(attested.status, JSON.stringify(attested.json)).to.equal(200);
+    expect(recorder.post('/api/v1/incidents/resolve', { id }, tokenOf('ada')).json.state).to.equal('resolved');
+  });
+
   it('exports what an offline verifier takes', () => {
     machine.run(`incident-recorder forensic-export --to /root/bundle.json --token-file ${tokenOf('carol')}`);
     const folder = directory();
@@ -196,7 +248,13 @@ describe('the recorder in the appliance', () => {
     writeFileSync(key, FORENSIC_KEY);
     const verifier = join(ROOT, 'test/support/verify-forensic.py');
     const said = JSON.parse(execFileSync('python3', [verifier, bundle, key], { encoding: 'utf8' })) as object;
-    expect(said).to.have.property('incidents', 1);
+    expect(said).to.have.property('incidents', 3);
+    // As the appliance's own script asks for it.
+    machine.run(`sed 's/^/Authorization: Bearer /' ${CREDENTIALS}/incident-forensic.token > as-forensic
+      curl --fail --silent --show-error --max-time 30 --max-filesize 67108864 -H @as-forensic \
+        --output /root/scripted.json http://127.0.0.1:8515/api/v1/forensic/export`);
+    writeFileSync(bundle, machine.run('cat /root/scripted.json'));
+    execFileSync('python3', [verifier, bundle, key]);
     const other = machine.try(`incident-recorder forensic-export --to /root/other.json --token-file ${tokenOf('bob')}`);
     expect([other.status, other.stderr]).to.deep.equal([1, other.stderr]);
     expect(other.stderr).to.include('auditor');
@@ -207,7 +265,7 @@ describe('the recorder in the appliance', () => {
     expect(made).to.include('verified    with the audit key');
     const all = recorder.get('/api/v1/incidents');
     machine.run(`systemctl stop ${UNIT} ${SOCKET}
-      mkdir /root/lost; mv /var/lib/secure-ai/logs/* /root/lost; mv /var/lib/incident-recorder/* /root/lost`);
+      mkdir /root/lost; mv ${LOG}* /root/lost; mv /root/lost/*.before /root; mv /var/lib/incident-recorder/* /root/lost`);
     const restored = machine.run(`incident-recorder restore /root/backup-1 ${STATE}`);
     expect(restored).to.match(/^owner {7}user \d+, group \d+, mode 0640$/m);
     machine.run(`systemctl start ${SOCKET} ${UNIT}`);

@@ -1,6 +1,6 @@
 /**
  * What the appliance's services are to the recorder: the agent on its socket, which drains its work first, the airlock,
- * and the broker of the vault, which runs as root. Strict about methods, paths, tokens and fields. What was asked of them
+ * the broker of the vault, which runs as root, and the attestor, whose first bundle is not good enough. Strict about methods, paths, tokens and fields. What was asked of them
  * is in a file, a line of JSON each.
  *
  * Usage: node appliance.cjs SECONDS, how long the agent drains.
@@ -17,6 +17,7 @@ const {
 } = require('node:fs');
 const { createServer } = require('node:http');
 const { execFileSync } = require('node:child_process');
+const { createHmac } = require('node:crypto');
 
 const ASKED = '/root/asked';
 const AGENT = '/run/secure-ai/agent/agent.sock';
@@ -60,6 +61,47 @@ service('agent', '/api/v1/freeze', 'freeze', { status: 'frozen', drained: true, 
   },
 );
 service('airlock', '/api/v1/disable', 'disable', { status: 'disabled' }, 0).listen(8490, '127.0.0.1');
+
+const sorted = (value) => {
+  if (typeof value !== 'object') return JSON.stringify(value);
+  const members = Object.keys(value).toSorted();
+  return `{${members.map((key) => `${JSON.stringify(key)}:${sorted(value[key])}`).join()}}`;
+};
+let attested = 0;
+createServer((request, response) => {
+  let text = '';
+  request.setEncoding('utf8').on('data', (part) => (text += part));
+  request.on('end', () => {
+    const token = readFileSync('/var/lib/secure-ai/credentials/runtime-attestor.token', 'utf8').trim();
+    const key = readFileSync('/var/lib/secure-ai/credentials/attestation-hmac.key', 'utf8').trim();
+    const [, nonce] = /^\{"request_nonce":"([\da-f]{64})"\}$/.exec(text) ?? [];
+    const isGood =
+      request.method === 'POST' &&
+      request.url === '/api/v1/refresh' &&
+      request.headers.authorization === `Bearer ${token}` &&
+      nonce !== undefined;
+    note({ name: 'attestor', status: isGood ? 200 : 400, text });
+    if (!isGood) return response.writeHead(400).end();
+    const bundle = {
+      timestamp: new Date().toISOString(),
+      state: attested++ === 0 ? 'degraded' : 'attested',
+      assurance_mode: 'hardware',
+      evidence_verified: true,
+      request_nonce: nonce,
+      boot_measurements: { secure_boot_enabled: true },
+      deployment_verified: true,
+      release_baseline_verified: true,
+      tpm_available: true,
+      tpm_measurements_verified: true,
+      tpm_quote_verified: true,
+      tpm_ak_public_key_sha256: 'e'.repeat(64),
+      bundle_hmac: '',
+    };
+    const hmac = createHmac('sha256', Buffer.from(key, 'hex')).update(sorted(bundle)).digest('hex');
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ ...bundle, bundle_hmac: hmac }));
+  });
+}).listen(8505, '127.0.0.1');
 
 setInterval(() => {
   for (const file of readdirSync(`${VAULT}/requests`)) {
