@@ -51,6 +51,7 @@ export const reportRoutes = (
       const { incident, change } = await recorder.report(report, idempotency, bytes, callerOf(ctx));
       if (change === 'created') ctx.set('Location', locationOf(incident.id));
       if (change === 'replayed') ctx.set('Idempotent-Replayed', 'true');
+      if (change === 'created' && (time === undefined || time === 0)) return respondIncident(ctx, 201, incident);
       // A new incident holds what the client has sent; one on record may hold what others have.
       const reader = readingOf(admittedIn(ctx).principal, {
         readEvidence: change === 'created' ? 'open' : readEvidence,

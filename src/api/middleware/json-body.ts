@@ -45,6 +45,7 @@ export const jsonBody = (maxBytes: number): Middleware => {
   const collect = collector(maxBytes);
   let inFlight = 0;
   return async (ctx, next) => {
+    ctx.request.is = ofTextType;
     await collect(ctx);
     let held = lengthOf(ctx);
     if (inFlight + held > MAX_IN_FLIGHT) throw new RecorderError('overloaded', TOO_MANY);
@@ -75,6 +76,9 @@ export const releaseBody = (ctx: Context): void => {
   ctx.request.rawBody = '';
   (ctx.state.releaseBody as (() => void) | undefined)?.();
 };
+
+/** koa-bodyparser looks at the type of the body, which `contentType` has checked: it takes as long as the chain's hash. */
+const ofTextType = (): string => 'text';
 
 /** A request without a body has no text. */
 const textOf = (ctx: Context): string => (ctx.request.rawBody as string | undefined) ?? '';
