@@ -124,6 +124,7 @@ export async function serve(
   );
   const troubles = (): readonly string[] => [
     ...warningsOf(record, access),
+    ...reattestation.warnings,
     ...(schedule.fault === undefined ? [] : [`the audit log can't be archived as the policy says: ${schedule.fault}`]),
   ];
   const shortcomings = (): readonly string[] => [

@@ -10,10 +10,11 @@
  * an incident that changes meanwhile takes no proof from before its change, and the attestor is asked again.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { DAY, type Clock, SECOND } from '../clock.ts';
+import { DAY, type Clock, SECOND, timestamp } from '../clock.ts';
 import type { Caller } from '../domain/caller.ts';
 import type { IncidentRecord } from '../domain/incident.ts';
 import type { RecoveryMessage } from '../domain/decide-recovery.ts';
+import { withoutAnswer } from '../domain/withheld.ts';
 import { isAbsence, RecorderError } from '../errors.ts';
 import type { IncidentActor } from '../incidents/incident-actor.ts';
 import { bindingOf } from '../incidents/recovery-binding.ts';
@@ -70,9 +71,18 @@ export class Reattestation {
   #endedAt = -Infinity;
   #nextAt = -Infinity;
   #working: Promise<void> | undefined;
+  /** Since when it can't be reached, and why; undefined while it answers. */
+  #unreached: { readonly since: string; readonly error: string } | undefined;
 
   constructor(dependencies: ReattestationDependencies) {
     this.#dependencies = dependencies;
+  }
+
+  /** What an operator should know: that incidents wait for an attestor that can't be reached. Without its words. */
+  get warnings(): readonly string[] {
+    if (this.#unreached === undefined) return [];
+    const { since, error } = this.#unreached;
+    return [`incidents wait for the attestor, which could not be reached since ${since}: ${withoutAnswer(error)}`];
   }
 
   /**
@@ -143,16 +153,25 @@ export class Reattestation {
     try {
       this.#answerNeedless();
       const waiting = await this.#allWaiting();
-      if (waiting.length === 0) return;
+      if (waiting.length === 0) {
+        this.#unreached = undefined;
+        return;
+      }
       const outcome = await this.#attest();
       this.#endedAt = this.#dependencies.clock.monotonic();
       this.#misses = outcome.kind === 'unreachable' ? this.#misses + 1 : 0;
       this.#nextAt = this.#endedAt + Math.max(LEAST_PAUSE, this.#misses === 0 ? 0 : pauseAfter(this.#misses));
+      this.#noteReach(outcome);
       for (const one of waiting) await this.#settle(one, outcome);
     } catch (error) {
       // While the reads are behind the log it is not known who waits. The next look finds it.
       if (!this.#stopping.signal.aborted && !(error instanceof RecorderError)) this.#dependencies.onFault(error);
     }
+  }
+
+  #noteReach(outcome: AttestationOutcome): void {
+    const since = this.#unreached?.since ?? timestamp(this.#dependencies.clock.now());
+    this.#unreached = outcome.kind === 'unreachable' ? { since, error: outcome.error } : undefined;
   }
 
   /** Answers the clients whose request is not pending any more: the recovery was waived meanwhile. */

@@ -151,8 +151,12 @@ describe('re-attestation', () => {
     const refused = await refusalOf(lane.request(id, ADA));
     expect([refused.code, refused.status]).to.deep.equal(['attestor_unavailable', 503]);
     expect(refused.message).to.include('it answered 503').and.include('stays on record');
+    expect(lane.warnings.join()).to.match(
+      /^incidents wait for the attestor, which could not be reached since .*: it answered 503$/,
+    );
     expect(recoveryOf(id)).to.have.property('attestation');
     await passUntil(() => recoveryOf(id)?.attested !== undefined);
+    expect(lane.warnings).to.deep.equal([]);
     expect(events()).to.deep.equal(['attestation_requested', 'attested']);
   });
 
