@@ -30,7 +30,7 @@ export const readSecretFile = (
     readonly forbiddenMode: number;
     readonly permissions: string;
     readonly followLinks: boolean;
-    readonly largest?: number;
+    readonly largest?: number | undefined;
   },
 ): SecretFile => {
   const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;

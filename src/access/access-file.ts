@@ -5,17 +5,16 @@
  * out: a reporter without sources, or an implementer without actions, is a fault; `any` says that all are meant.
  */
 import { hash } from 'node:crypto';
-import { isAbsolute } from 'node:path';
 import * as z from 'zod/mini';
 import { ACTIONS, CLASSES, ROLES, type Role } from '../../machines/vocabulary.ts';
+import { SERVICE_TOKEN } from '../domain/caller.ts';
 import { faultOfSource } from '../domain/source-name.ts';
 import { canonicalForm } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import { placeOf, shown } from '../policy/fault-messages.ts';
 import { type FileFault, refusalOf } from '../policy/file-faults.ts';
-import { closed, evenIfFaulty, evenIfItemsAreFaulty as onLists, oneOf } from '../policy/strict-schemas.ts';
+import { absolutePath, closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from '../policy/strict-schemas.ts';
 import { readYaml } from '../policy/yaml.ts';
-import { SERVICE_TOKEN } from './principal.ts';
 
 /** Each request is compared with the token of each. */
 const MOST_PRINCIPALS = 256;
@@ -51,8 +50,11 @@ const listOf = <Item extends z.ZodMiniType<string>>(what: string, item: Item, mo
   const expected = `must be a list of ${what}, or any`;
   const error = ({ input }: { readonly input?: unknown }): string => `${expected}, found ${shown(input)}`;
   const list = z.array(item, { error }).check(
-    z.minLength(1, { ...onLists, error: `${expected}; a list of none allows nothing: leave the role out` }),
-    z.maxLength(most, { ...onLists, error: `must have at most ${most} ${what}` }),
+    z.minLength(1, {
+      ...evenIfItemsAreFaulty,
+      error: `${expected}; a list of none allows nothing: leave the role out`,
+    }),
+    z.maxLength(most, { ...evenIfItemsAreFaulty, error: `must have at most ${most} ${what}` }),
     z.refine((all) => new Set(all).size === all.length, 'names one of them twice'),
   );
   return z.exactOptional(z.union([z.literal(ANY), list], { error }));
@@ -67,7 +69,7 @@ const roles = z
     error: ({ input }) => `must be a list of roles (${ROLES.join(', ')}), found ${shown(input)}`,
   })
   .check(
-    z.minLength(1, { ...onLists, error: `names no role; allowed: ${ROLES.join(', ')}` }),
+    z.minLength(1, { ...evenIfItemsAreFaulty, error: `names no role; allowed: ${ROLES.join(', ')}` }),
     z.refine((all) => new Set(all).size === all.length, 'names a role twice'),
   );
 
@@ -96,12 +98,6 @@ const isBound = z.superRefine((given: Partial<Grant>, context: z.core.$Refinemen
     context.issues.push({ code: 'custom', path: isGiven ? [bound] : [], message, input: given });
   }
 }, evenIfFaulty);
-
-const absolutePath = z.string({ error: ({ input }) => `must be an absolute path, found ${shown(input)}` }).check(
-  z.refine((text) => isAbsolute(text) && !text.includes('\0'), {
-    error: ({ input }) => `must be an absolute path, found ${shown(input)}`,
-  }),
-);
 
 const sha256 = z
   .string({ error: ({ input }) => `must be the SHA-256 of a token, found ${shown(input)}` })

@@ -12,15 +12,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { AuditLog } from '../audit/log.ts';
 import { type Clock, timestamp } from '../clock.ts';
-import type { Caller } from '../domain/caller.ts';
+import { type Caller, SERVICE_TOKEN } from '../domain/caller.ts';
 import type { DraftOf } from '../domain/entries.ts';
 import { RecorderError } from '../errors.ts';
-import { requireSafeWay, requireTrustedOwner } from '../path-trust.ts';
-import { isPrivateGroup } from '../private-group.ts';
 import { proofKeyIdOf } from '../proof.ts';
-import { readSecretFile } from '../secret-file.ts';
 import { type AccessContent, type Grant, parseAccess, refusedAccess } from './access-file.ts';
-import { EVERY_ROLE, type Principal, type Principals, SERVICE_TOKEN } from './principal.ts';
+import { readClosedFile } from './closed-file.ts';
+import { EVERY_ROLE, type Principal, type Principals } from './principal.ts';
 import { TokenFile } from './token-file.ts';
 
 /** Far larger than any access file, in bytes. */
@@ -308,19 +306,8 @@ const entryOf = (
 /** The text of the file; undefined when it is not there. @throws RecorderError `invalid_access` */
 function readAccessFile(path: string, trustedBelow: string): string | undefined {
   try {
-    requireSafeWay(path, trustedBelow);
-    const { content, stats } = readSecretFile(path, {
-      followLinks: true,
-      // The hash of a token proves the recorder to whoever has the token, so it must not be read by all.
-      forbiddenMode: 0o007,
-      permissions: `is open to every user of this machine; run: chmod o-rwx ${path}`,
-      largest: LARGEST_FILE,
-    });
-    requireTrustedOwner(path, stats.uid);
-    if ((stats.mode & 0o020n) !== 0n && !isPrivateGroup(stats.gid)) {
-      throw new RecorderError('config', `${path} can be written by its group; run: chmod g-w ${path}`);
-    }
-    return content.toString();
+    // The hash of a token proves the recorder to whoever has the token, so it must not be read by all.
+    return readClosedFile(path, trustedBelow, LARGEST_FILE).content.toString();
   } catch (error) {
     if (!(error instanceof RecorderError)) throw error;
     if ((error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return undefined;

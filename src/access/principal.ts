@@ -26,7 +26,5 @@ export interface Principals {
   proofKey(id: string): Buffer | undefined;
 }
 
-export { SERVICE_TOKEN };
-
 /** Whoever presents the service token while no access file says otherwise. */
 export const EVERY_ROLE: Principal = { name: SERVICE_TOKEN, roles: ROLES, shared: true };

@@ -13,9 +13,7 @@ import { statSync, type BigIntStats } from 'node:fs';
 import type { Clock } from '../clock.ts';
 import { RecorderError } from '../errors.ts';
 import { proofKeyIdOf, proofKeyOf } from '../proof.ts';
-import { requireSafeWay, requireTrustedOwner } from '../path-trust.ts';
-import { isPrivateGroup } from '../private-group.ts';
-import { readSecretFile } from '../secret-file.ts';
+import { readClosedFile } from './closed-file.ts';
 
 const SHORTEST = 16;
 const LONGEST = 4096;
@@ -93,16 +91,7 @@ export class TokenFile {
   /** Reads the file again, even when it looks unchanged. */
   reload(): void {
     try {
-      requireSafeWay(this.#path, this.#trustedBelow);
-      const { content, stats } = readSecretFile(this.#path, {
-        followLinks: true,
-        forbiddenMode: 0o007,
-        permissions: `is open to every user of this machine; run: chmod o-rwx ${this.#path}`,
-      });
-      requireTrustedOwner(this.#path, stats.uid);
-      if ((stats.mode & 0o020n) !== 0n && !isPrivateGroup(stats.gid)) {
-        throw new RecorderError('config', `${this.#path} can be written by its group; run: chmod g-w ${this.#path}`);
-      }
+      const { content, stats } = readClosedFile(this.#path, this.#trustedBelow);
       const token = tokenIn(content, this.#path);
       const key = proofKeyOf(token);
       this.#token = bytesOf(token);

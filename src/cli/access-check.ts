@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { ROLES } from '../../machines/vocabulary.ts';
 import type { AccessContent, Grant } from '../access/access-file.ts';
-import { SERVICE_TOKEN } from '../access/principal.ts';
+import { SERVICE_TOKEN } from '../domain/caller.ts';
 import { EXIT } from './exit.ts';
 import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';

@@ -1,4 +1,5 @@
-/** Schemas that refuse everything unknown by name. All sections of the policy's schema are made of them. */
+/** What the schemas of the policy and of the access file are made of. Everything unknown is refused by name. */
+import { isAbsolute } from 'node:path';
 import * as z from 'zod/mini';
 import { shown, unknownWord } from './fault-messages.ts';
 
@@ -26,6 +27,13 @@ export const oneOf = <Word extends string>(kind: string, words: readonly Word[])
         ? unknownWord(kind, input, words)
         : `must be one of ${words.join(', ')}, found ${shown(input)}`,
   });
+
+/** The path of a file from the root. */
+export const absolutePath = z.string({ error: ({ input }) => `must be an absolute path, found ${shown(input)}` }).check(
+  z.refine((text) => isAbsolute(text) && !text.includes('\0'), {
+    error: ({ input }) => `must be an absolute path, found ${shown(input)}`,
+  }),
+);
 
 /**
  * Runs a check also on a mapping that has other faults, so that one answer lists all of them. The check must expect

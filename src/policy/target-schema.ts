@@ -1,10 +1,9 @@
 /** The schemas of the `targets` and `notify` sections of a policy file. */
-import { isAbsolute } from 'node:path';
 import * as z from 'zod/mini';
 import { ACTIONS, BY_HAND } from '../../machines/vocabulary.ts';
 import { parseDuration } from '../duration.ts';
 import { APPLIANCE_EVENTS } from '../domain/appliance-alert.ts';
-import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './strict-schemas.ts';
+import { absolutePath, closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './strict-schemas.ts';
 import { parseTargetUrl, type TargetUrl, URL_FORMS } from './target-url.ts';
 import { shown } from './fault-messages.ts';
 import { NOTIFIED_EVENTS } from '../domain/entries.ts';
@@ -53,12 +52,6 @@ const word = z
   .string({ error: ({ input }) => `must be the word that the service knows for it, found ${shown(input)}` })
   .check(z.regex(/^[\w.-]{1,64}$/, { error: 'must be 1 to 64 letters, digits, ".", "_" or "-"' }));
 
-const path = z.string({ error: ({ input }) => `must be an absolute path, found ${shown(input)}` }).check(
-  z.refine((text) => isAbsolute(text) && !text.includes('\0'), {
-    error: ({ input }) => `must be an absolute path, found ${shown(input)}`,
-  }),
-);
-
 const trueOrFalse = () => z.boolean({ error: ({ input }) => `must be true or false, found ${shown(input)}` });
 
 const prove = trueOrFalse();
@@ -99,11 +92,11 @@ const release = z.union([endpoint, z.literal(BY_HAND)], {
 const target = closed('key', {
   engage: z.optional(endpoint),
   release: z.optional(release),
-  broker: z.optional(closed('key', { requests: path, results: path, action: word })),
-  token_path: z.optional(path),
+  broker: z.optional(closed('key', { requests: absolutePath, results: absolutePath, action: word })),
+  token_path: z.optional(absolutePath),
   prove: z.optional(prove),
-  secret_path: z.optional(path),
-  ca_path: z.optional(path),
+  secret_path: z.optional(absolutePath),
+  ca_path: z.optional(absolutePath),
   timeout: z.optional(duration('100ms', '120s')),
   confirm_every: z.optional(duration('1s', '24h')),
   confirm: z.optional(oneOf('way to confirm', CONFIRM)),
@@ -168,10 +161,10 @@ const webhookUrl = url.check(
 /** How a webhook is reached. */
 const receiver = {
   url: webhookUrl,
-  token_path: z.optional(path),
+  token_path: z.optional(absolutePath),
   prove: z.optional(prove),
-  secret_path: z.optional(path),
-  ca_path: z.optional(path),
+  secret_path: z.optional(absolutePath),
+  ca_path: z.optional(absolutePath),
 };
 
 /** The webhooks of the appliance's own policy file. No events are all of them. */
