@@ -64,7 +64,7 @@ export interface Webhook {
   readonly events?: readonly EntryEvent[] | undefined;
   /** For a webhook of `alerting`: the events that it receives as the appliance's alerts, in place of entries. */
   readonly alerts?: readonly ApplianceEvent[] | undefined;
-  /** How often it is told that the recorder takes reports, in milliseconds; never when not given. */
+  /** How often it receives a heartbeat of the recorder, in milliseconds; never when not given. */
   readonly heartbeat?: number | undefined;
 }
 

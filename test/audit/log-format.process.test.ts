@@ -64,7 +64,7 @@ describe('a log of a newer version', function () {
     expect(readFileSync(home.log).equals(before)).to.equal(true);
   };
 
-  it('is told by its format, which the first entry of each run says', async () => {
+  it('is recognised by its format, which the first entry of each run says', async () => {
     const home = await used();
     expect(readEntry(linesOf(home)[0]!).data).to.include({ service_version: VERSION, log_format: LOG_FORMAT });
   });

@@ -101,7 +101,7 @@ describe('what a policy would have made of the reports in a log', () => {
     );
   });
 
-  it('is told incident by incident', async () => {
+  it('is listed incident by incident', async () => {
     const report: Report = { class: 'prompt_injection', source: 'a', description: 'd', evidence: { path: '/a' } };
     const steps = Array.from({ length: 3 }, () => ({ report, wait: 30 }));
     const plain = await record({}, steps);
