@@ -14,6 +14,7 @@ import type {
   ContainmentStatus,
   IncidentClass,
   Resolution,
+  Role,
   Severity,
   State,
 } from '../../machines/vocabulary.ts';
@@ -94,6 +95,21 @@ export interface Incident extends Stamps {
   readonly recovery?: IncidentRecovery;
   /** The latest note that a person left. */
   readonly note?: string;
+  /** The newest notes, oldest first, and how many there are in all. */
+  readonly notes?: readonly IncidentNote[];
+  readonly notes_count?: number;
+  /** Who works it, since when, and who said so. */
+  readonly assignee?: string;
+  readonly assigned_at?: string;
+  readonly assigned_by?: string;
+  /** Until when it is acknowledged and hidden from what needs attention, and who wanted that. */
+  readonly snoozed_until?: string;
+  readonly snoozed_by?: string;
+  /** The resolved incident that this one takes up again. */
+  readonly reopens?: string;
+  /** The incident that has taken this one up again, and since when. */
+  readonly reopened_as?: string;
+  readonly reopened_at?: string;
   /** What it turned out to be, where the person who resolved it has said so. */
   readonly resolution?: Resolution;
   readonly dedup_key?: string;
@@ -104,6 +120,14 @@ export interface Incident extends Stamps {
   readonly version: number;
   /** `entry_hash` of its latest entry. */
   readonly hash: string;
+}
+
+/** What a person has noted, and when. */
+export interface IncidentNote {
+  readonly at: string;
+  readonly by?: string;
+  readonly role?: Role;
+  readonly note: string;
 }
 
 /** What a further report says. It came at `last_seen_at`. */

@@ -3,7 +3,7 @@ import { COMMAND_TABLE, COMMANDS, type Done } from '../../../machines/commands.t
 import { RESOLUTIONS, ROLES } from '../../../machines/vocabulary.ts';
 import type { NextTransition } from '../../../machines/transitions.ts';
 import type { ContainmentResult } from '../../domain/containment-results.ts';
-import type { Incident, LatestReport } from '../../domain/incident.ts';
+import type { Incident, IncidentNote, LatestReport } from '../../domain/incident.ts';
 import { containment, delivery } from '../containment/posture.openapi.ts';
 import { recovery, step } from '../recovery/recovery-shape.openapi.ts';
 import { meaning, named } from '../openapi/described.ts';
@@ -48,6 +48,12 @@ const containmentResult = named(
     ),
     completed_at: meaning(time, 'When the outcome was known.'),
   } satisfies FieldsOf<ContainmentResult>),
+);
+
+const note = named(
+  'IncidentNote',
+  'What a person has noted.',
+  z.object({ at: time, by: maybe(text()), role: maybe(z.enum(ROLES)), note: text() } satisfies FieldsOf<IncidentNote>),
 );
 
 export const incident = named(
@@ -103,6 +109,16 @@ export const incident = named(
     ...stamps,
     recovery: maybe(recovery),
     note: maybe(meaning(text(), 'The latest note that a person left.')),
+    notes: maybe(meaning(z.array(note), 'The newest notes, oldest first; its history has all of them.')),
+    notes_count: maybe(meaning(count, 'How many notes there are.')),
+    assignee: maybe(meaning(text(), 'Who works it; not there while nobody does.')),
+    assigned_at: maybe(time),
+    assigned_by: maybe(text()),
+    snoozed_until: maybe(meaning(time, 'Until when it is acknowledged and hidden from what needs attention.')),
+    snoozed_by: maybe(text()),
+    reopens: maybe(meaning(incidentId, 'The resolved incident that this one takes up again.')),
+    reopened_as: maybe(meaning(incidentId, 'The incident that has taken this one up again.')),
+    reopened_at: maybe(time),
     resolution: maybe(meaning(z.enum(RESOLUTIONS), 'What it was, where the person who resolved it has said so.')),
     dedup_key: maybe(text()),
     occurrences: meaning(count, 'How many times it was reported.'),
