@@ -18,6 +18,7 @@ const BASE = [
   'duration',
   'durable-file',
   'errors',
+  'freed-buffers',
   'loopback',
   'path-trust',
   'private-group',

@@ -6,6 +6,7 @@
  * that is not as it was written; that is counted, and the log is marked damaged.
  */
 import type { FileHandle } from 'node:fs/promises';
+import { FreedBuffers } from '../freed-buffers.ts';
 import { readGenuineLine } from './entry-line.ts';
 import { MAX_ENTRY_BYTES } from './entry.ts';
 import { NEWLINE, readLines, WINDOW_BYTES } from './lines.ts';
@@ -136,11 +137,14 @@ async function openFileOf(log: ReadableLog, first: number): Promise<FileHandle |
 /** The lines before an offset, the last first, without their newlines. Ends before one that is longer than an entry. */
 async function* linesBefore(file: FileHandle, to: number): AsyncGenerator<Buffer, void> {
   let rest: Buffer = Buffer.alloc(0);
+  const freed = new FreedBuffers();
   for (let position = to; position > 0 && rest.length <= MAX_ENTRY_BYTES;) {
     const window = Buffer.allocUnsafe(Math.min(WINDOW_BYTES, position));
     const { bytesRead } = await file.read(window, 0, window.length, position - window.length);
     if (bytesRead !== window.length) return;
     position -= window.length;
+    // What is made of the lines of a window is several times as long.
+    freed.count(4 * window.length);
     const bytes: Buffer = rest.length === 0 ? window : Buffer.concat([window, rest]);
     // The newline of the last line is the last byte.
     let last = bytes.length - 1;

@@ -1,5 +1,6 @@
 /** Reads a file of the log line by line, in windows, so that memory does not grow with the file. */
 import type { FileHandle } from 'node:fs/promises';
+import { FreedBuffers } from '../freed-buffers.ts';
 import { MAX_ENTRY_BYTES } from './entry.ts';
 
 export interface Line {
@@ -29,11 +30,13 @@ export async function* readLines(
   let rest: Buffer = Buffer.alloc(0);
   let restAt = from;
   let position = from;
+  const freed = new FreedBuffers();
   while (position < to) {
     const window = Buffer.allocUnsafe(Math.min(windowBytes, to - position));
     const { bytesRead } = await file.read(window, 0, window.length, position);
     if (bytesRead === 0) break;
     position += bytesRead;
+    freed.count(bytesRead);
     const read = window.subarray(0, bytesRead);
     const bytes = rest.length === 0 ? read : Buffer.concat([rest, read]);
     const lines: Line[] = [];

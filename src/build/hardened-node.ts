@@ -7,7 +7,7 @@ export const HARDENED_NODE: {
   readonly env: Readonly<Record<string, string>>;
 } = {
   /** No compilers, because memory can't be both writable and executable; a heap and spaces that fit into 128 MiB. */
-  flags: ['--jitless', '--v8-pool-size=0', '--max-old-space-size=64', '--max-semi-space-size=4'],
+  flags: ['--jitless', '--v8-pool-size=0', '--max-old-space-size=64', '--max-semi-space-size=4', '--expose-gc'],
   /** Few threads and arenas, no configuration file of OpenSSL (it is not readable), no search for the time zone. */
   env: { UV_THREADPOOL_SIZE: '2', MALLOC_ARENA_MAX: '1', OPENSSL_CONF: '/nonexistent', TZ: 'UTC' },
 };

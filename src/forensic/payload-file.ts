@@ -7,6 +7,7 @@ import { rmSync } from 'node:fs';
 import { type FileHandle, open, statfs } from 'node:fs/promises';
 import { RecorderError } from '../errors.ts';
 import { writeAll } from '../durable-file.ts';
+import { FreedBuffers } from '../freed-buffers.ts';
 
 const MEBIBYTE = 1024 * 1024;
 /** How much room, in bytes, an export leaves on the disk: the log needs it more. */
@@ -24,6 +25,7 @@ export class PayloadFile implements AsyncDisposable {
   #waiting = 0;
   #written = 0;
   #looked = -LOOK_EVERY;
+  readonly #freed = new FreedBuffers();
 
   private constructor(file: FileHandle, directory: string) {
     this.#file = file;
@@ -78,6 +80,7 @@ export class PayloadFile implements AsyncDisposable {
         done += bytesRead;
       }
       at += piece.length;
+      this.#freed.count(piece.length);
       yield piece;
     }
   }
@@ -93,6 +96,7 @@ export class PayloadFile implements AsyncDisposable {
       throw error instanceof RecorderError ? error : unwritable(this.#directory, error);
     }
     this.#written += bytes.length;
+    this.#freed.count(bytes.length);
   }
 
   async #requireRoom(): Promise<void> {

@@ -14,7 +14,7 @@ import { traced } from './support/traced.ts';
 const SLOW = 'delay_enter=500ms';
 
 /** Node's memory as it is bounded on a hardened host. */
-const IN_ITS_BOX = ['--max-old-space-size=64', '--max-semi-space-size=4', SERVICE];
+const IN_ITS_BOX = ['--max-old-space-size=64', '--max-semi-space-size=4', '--expose-gc', SERVICE];
 
 describe('given a disk whose syncs take half a second or more', () => {
   const start = runningServices();

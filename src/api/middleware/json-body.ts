@@ -14,6 +14,7 @@ import { isUtf8 } from 'node:buffer';
 import bodyParser from 'koa-bodyparser';
 import type { Context, Middleware } from 'koa';
 import { RecorderError } from '../../errors.ts';
+import { FreedBuffers } from '../../freed-buffers.ts';
 import { ExactJsonError, type JsonValue, parseExact } from '../../json/exact-json.ts';
 
 /** As many bytes as a batch of the log may have: four of the longest bodies. */
@@ -42,8 +43,8 @@ const OPENING = /^[ \t\n\r]*[{[]/;
  *   JSON object or can't be kept exactly
  */
 export const jsonBody = (maxBytes: number): Middleware => {
-  const collect = collector(maxBytes);
   let inFlight = 0;
+  const collect = collector(maxBytes, (bytes) => inFlight + bytes <= MAX_IN_FLIGHT);
   return async (ctx, next) => {
     ctx.request.is = ofTextType;
     await collect(ctx);
@@ -87,19 +88,25 @@ const lengthOf = (ctx: Context): number => textOf(ctx).length;
 
 const TOO_MANY = 'too many bodies at once; try again';
 
-/** Returns a function that collects the text of a body. It throws like `jsonBody`. */
-const collector = (maxBytes: number): ((ctx: Context) => Promise<unknown>) => {
+/**
+ * Returns a function that collects the text of a body. It throws like `jsonBody`.
+ * @param hasRoom whether a body of so many bytes could be taken now
+ */
+const collector = (maxBytes: number, hasRoom: (bytes: number) => boolean): ((ctx: Context) => Promise<unknown>) => {
   const tooLarge = (cause: Error) => new RecorderError('too_large', `body longer than ${sizeOf(maxBytes)}`, { cause });
   const usual = upTo(Math.min(USUAL, maxBytes), tooLarge);
   const large = upTo(maxBytes, tooLarge);
   const notNow = upTo(USUAL, (cause) => new RecorderError('overloaded', TOO_MANY, { cause }));
+  const freed = new FreedBuffers();
   let arriving = 0;
   return async (ctx) => {
     const { 'content-length': declared, 'transfer-encoding': coding } = ctx.req.headers;
     const isUsual = coding === undefined && Number(declared ?? 0) <= USUAL;
     if (isUsual || maxBytes <= USUAL) return usual(ctx, nothingMore);
-    // A body that does not say its length may still be of usual size.
-    if (arriving >= MAX_LARGE) return notNow(ctx, nothingMore);
+    freed.count(isNaN(Number(declared)) ? maxBytes : Number(declared));
+    // A large body that would be refused when it is there is not collected. One that does not say its length may still
+    // be of usual size.
+    if (arriving >= MAX_LARGE || !hasRoom(Number(declared ?? 0))) return notNow(ctx, nothingMore);
     arriving++;
     try {
       return await large(ctx, nothingMore);

@@ -8,7 +8,14 @@ import { SERVICE } from '../../support/programs.ts';
 import { temporaryDirectories } from '../../support/temporary-directory.ts';
 
 /** As the unit starts it. */
-const HARDENED = ['--jitless', '--v8-pool-size=0', '--max-old-space-size=64', '--max-semi-space-size=4', SERVICE];
+const HARDENED = [
+  '--jitless',
+  '--v8-pool-size=0',
+  '--max-old-space-size=64',
+  '--max-semi-space-size=4',
+  '--expose-gc',
+  SERVICE,
+];
 const MOST = 32;
 
 describe('32 answers that wait, with the longest bodies there are', () => {
