@@ -38,6 +38,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['projections'],
   ['incidents'],
   ['containment', 'forensic'],
+  ['bundle'],
   ['client', 'config.ts', 'health.ts', 'process-log.ts', 'process-output.ts'],
   ['metrics', 'local-use.ts'],
   ['api', 'cli', 'console'],

@@ -39,6 +39,8 @@ export interface Config {
   readonly keyPath: string | undefined;
   /** The file with the key that signs forensic exports. Without one there are none. */
   readonly forensicKeyPath?: string;
+  /** The file with the key that signs evidence bundles. Without one they are not signed. */
+  readonly exportKeyPath?: string;
   /** Whether the group of the log's directory may write there. */
   readonly sharedLogDirectory: boolean;
   /** A directory of the recorder's own, for what must not be in a shared one. */
@@ -89,6 +91,7 @@ export const readConfig = (env: Environment, defaults: Environment = {}): Config
   const inherited = inheritedSockets(env, !allowNonLoopback);
   const ownAddress = inherited.length === 0 ? '127.0.0.1:8515' : '';
   const forensicKeyPath = read('FORENSIC_HMAC_KEY_PATH', '', optionalPath);
+  const exportKeyPath = read('EXPORT_KEY_PATH', '', optionalPath);
   const config: Config = {
     bind: [...inherited, ...read('BIND_ADDR', ownAddress, bindAddresses(allowNonLoopback))],
     allowNonLoopback,
@@ -98,6 +101,7 @@ export const readConfig = (env: Environment, defaults: Environment = {}): Config
     accessPath: read('ACCESS_PATH', '/etc/secure-ai/policy/incident-access.yaml', pathOrNone),
     keyPath: read('AUDIT_HMAC_KEY_PATH', '', optionalPath),
     ...(forensicKeyPath === undefined ? {} : { forensicKeyPath }),
+    ...(exportKeyPath === undefined ? {} : { exportKeyPath }),
     sharedLogDirectory: read('ALLOW_SHARED_LOG_DIRECTORY', '0', flag),
     stateDirectory: read('STATE_DIRECTORY', '', optionalPath),
     trustedBelow: '/',

@@ -5,6 +5,7 @@ import { consoleRoutes } from './console/routes.ts';
 import { containmentRoutes } from './containment/routes.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { eventRoutes } from './events/routes.ts';
+import { bundleRoutes } from './bundle/routes.ts';
 import { forensicRoutes } from './forensic/routes.ts';
 import { metricsRoutes } from './health/metrics.ts';
 import { drillRoutes } from './drill/routes.ts';
@@ -53,6 +54,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     importRoutes,
     logRoutes,
     forensicRoutes,
+    bundleRoutes,
     containmentRoutes,
     webhookRoutes,
     heartbeatRoutes,

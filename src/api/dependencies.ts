@@ -14,6 +14,7 @@ import type { Notifier } from '../containment/notifier.ts';
 import type { Confirmations } from '../containment/confirmations.ts';
 import type { Drills } from '../containment/drills.ts';
 import type { EventStreams } from './events/event-streams.ts';
+import type { Bundles } from '../bundle/make-bundle.ts';
 import type { ForensicExports } from '../forensic/forensic-export.ts';
 import type { Archivist } from '../incidents/archivist.ts';
 import type { GuardWatch } from '../incidents/guard-watch.ts';
@@ -72,6 +73,7 @@ export interface ApiDependencies {
   readonly guards: Pick<GuardWatch, 'heartbeat'>;
   readonly acknowledgeDamage: LogFindings['acknowledge'];
   readonly forensic: Pick<ForensicExports, 'prepare' | 'requireKey'>;
+  readonly bundles: Pick<Bundles, 'prepare'>;
   readonly posture: Pick<PostureReads, 'read' | 'versionOf' | 'change' | 'waiting' | 'unverified'>;
   readonly receipts: Pick<Confirmations, 'confirm' | 'retry'>;
   /** The path of the file that describes the API. */

@@ -44,6 +44,13 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'import', summary: 'take over the incidents of another recorder', load: () => import('./import.ts') },
   { name: 'archive', summary: 'move old segments of the audit log away', load: () => import('./archive.ts') },
   {
+    name: 'export',
+    summary: 'save incidents with what proves them, for a stranger',
+    load: () => import('./export.ts'),
+  },
+  { name: 'verify-bundle', summary: 'check what export has saved, offline', load: () => import('./verify-bundle.ts') },
+  { name: 'redact-bundle', summary: 'leave fields out of a bundle', load: () => import('./redact-bundle.ts') },
+  {
     name: 'forensic-export',
     summary: 'save a signed copy of what is on record',
     load: () => import('./forensic-export.ts'),

@@ -26,6 +26,7 @@ import { Metrics } from '../metrics/metrics.ts';
 import { type JournalLog, logEntries, logJournal } from '../process-log.ts';
 import type { RunningContainment } from './containment.ts';
 import type { Expectation } from '../policy/policy.ts';
+import { evidenceBundles } from './bundles.ts';
 import { forensicExports, forensicKeyWarnings } from './forensic.ts';
 import type { OpenRecord } from './record.ts';
 
@@ -52,6 +53,7 @@ export interface ServeOptions {
     | 'attestor'
     | 'keyPath'
     | 'forensicKeyPath'
+    | 'exportKeyPath'
   >;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -90,6 +92,7 @@ export async function serve(
   const startedAt = timestamp(clock.now());
   const startedSeq = log.status.entries;
   const forensic = forensicExports(record, config, access, clock, logger, startedAt);
+  const bundles = evidenceBundles(record, config, reads, clock, logger);
   const reasons = (): readonly string[] => reasonsOf({ log, projections, access });
   const guards = new GuardWatch({
     log,
@@ -224,6 +227,7 @@ export async function serve(
     guards,
     drills,
     forensic,
+    bundles,
     posture,
     receipts: confirmations,
     console: new ConsoleFiles(builtFile('console')),

@@ -160,6 +160,7 @@ function requireSafeFiles({
   logPath,
   keyPath,
   forensicKeyPath,
+  exportKeyPath,
   tokenPath,
   stateDirectory,
   sharedLogDirectory,
@@ -170,6 +171,7 @@ function requireSafeFiles({
     requireSafeLogDirectory(join(stateDirectory, basename(logPath)), false, trustedBelow);
   }
   if (forensicKeyPath !== undefined) requireSafeWay(forensicKeyPath, trustedBelow);
+  if (exportKeyPath !== undefined) requireSafeWay(exportKeyPath, trustedBelow);
   if (keyPath === undefined) return;
   requireSafeWay(keyPath, trustedBelow);
   requireSeparateReaders(keyPath, tokenPath, logPath);

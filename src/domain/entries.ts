@@ -569,6 +569,9 @@ export type ClockJump = ClockJumpedData & { readonly seq: number; readonly at: s
 /** `forensic.export_requested`: somebody asks for a signed copy of what is on record. It holds this entry, too. */
 export type ExportRequestedData = Signed;
 
+/** `bundle.requested`: somebody asks for an evidence bundle of these incidents. */
+export type BundleRequestedData = Signed & { readonly incidents: readonly string[] };
+
 /** The `data` of each event, without its `seq`. */
 export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData>> {
   readonly 'service.started': ServiceStartedData;
@@ -585,6 +588,7 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'log.continued': LogContinuedData;
   readonly 'clock.jumped': ClockJumpedData;
   readonly 'forensic.export_requested': ExportRequestedData;
+  readonly 'bundle.requested': BundleRequestedData;
   readonly 'incident.reported': ReportedData;
   readonly 'incident.recurred': RecurredData;
   readonly 'incident.carried': CarriedData;
@@ -626,6 +630,7 @@ export const ENTRY_EVENTS = [
   'log.continued',
   'clock.jumped',
   'forensic.export_requested',
+  'bundle.requested',
   'incident.reported',
   'incident.recurred',
   'incident.carried',

@@ -90,6 +90,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'POST /api/v1/recovery/waive': { ...ADMIN, body: { incident_id: KNOWN.id, reason: 'a test' } },
   'GET /api/v1/recovery/status': { reads: ['reader', 'recovery'] },
   'GET /api/v1/forensic/export': { needs: ['auditor'], reads: ['auditor'] },
+  'GET /api/v1/incidents/bundle': { needs: ['auditor'], reads: ['auditor'] },
   'POST /api/v1/heartbeat': {
     needs: ['reporter'],
     body: { source: 'tool-firewall' },

@@ -1,6 +1,5 @@
 import type { ServerResponse } from 'node:http';
 import { SECOND } from '../../clock.ts';
-import type { ForensicExport } from '../../forensic/forensic-export.ts';
 
 /** In milliseconds. */
 export interface SendingLimits {
@@ -18,7 +17,7 @@ const LIMITS: SendingLimits = { stalled: 20 * SECOND, whole: 300 * SECOND };
  */
 export async function sendExport(
   response: ServerResponse,
-  prepared: Pick<ForensicExport, 'read'>,
+  prepared: { read(): AsyncIterable<Uint8Array | string> },
   limits = LIMITS,
 ): Promise<void> {
   let isLate = false;

@@ -15,6 +15,7 @@ const CONSOLE_FILES = '/console/';
 const ROUTES_WITH_ROLES: readonly { readonly path: RegExp; readonly roles: readonly Role[] }[] = [
   { path: /^\/api\/v1\/access\/me$/, roles: ROLES },
   { path: /^\/api\/v1\/forensic\/export$/, roles: ['auditor'] },
+  { path: /^\/api\/v1\/incidents\/bundle$/, roles: ['auditor'] },
 ];
 
 /** Who may read what besides readers. */
@@ -24,7 +25,7 @@ const OTHER_READERS: readonly { readonly path: RegExp; readonly roles: readonly 
 ];
 
 /** Reads whose routes ask for a role of their own: here any token will do, so that a refusal names that role. */
-const ASKING: ReadonlySet<string> = new Set(['/api/v1/forensic/export']);
+const ASKING: ReadonlySet<string> = new Set(['/api/v1/forensic/export', '/api/v1/incidents/bundle']);
 
 /**
  * With `READ_ACCESS=token`, admits only reads of principals that may read, except for the probes and the console's

@@ -12,6 +12,7 @@ import { containmentPaths } from '../containment/containment.openapi.ts';
 import { eventPaths } from '../events/events.openapi.ts';
 import { drillPaths } from '../drill/drill.openapi.ts';
 import { heartbeatPaths } from '../heartbeat/heartbeat.openapi.ts';
+import { bundlePaths } from '../bundle/bundle.openapi.ts';
 import { forensicPaths } from '../forensic/forensic.openapi.ts';
 import { healthPaths } from '../health/health.openapi.ts';
 import { incidentPaths } from '../incidents/reads.openapi.ts';
@@ -80,6 +81,7 @@ export const openApiDocument = () =>
       ...importPaths,
       ...logPaths,
       ...forensicPaths,
+      ...bundlePaths,
       ...healthPaths,
       ...metricsPaths,
       ...openApiPaths,

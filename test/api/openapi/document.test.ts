@@ -295,6 +295,12 @@ const DRIVES: Readonly<Record<string, Drive>> = {
   'GET /api/v1/forensic/export': async ({ send }) => {
     expect((await send()).status).to.equal(200);
   },
+  'GET /api/v1/incidents/bundle': async ({ send, service }) => {
+    const { json } = await service.report();
+    expect((await send(`?id=${json.id}`)).status).to.equal(200);
+    await send('');
+    await send('?id=INC-20261122-000000000000');
+  },
   'POST /api/v1/archive': ({ send }) => send('', { body: ARCHIVE }),
   'POST /api/v1/import': ({ send }) => send('', { body: IMPORT_EXAMPLE }),
   'POST /api/v1/log/acknowledge-damage': async ({ send, service, policy }) => {

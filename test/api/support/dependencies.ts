@@ -115,6 +115,9 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     guards: {
       heartbeat: async (source) => ({ source, every_seconds: 300, status: 'heard', heard_at: null }),
     },
+    bundles: {
+      prepare: async () => Promise.reject(new RecorderError('not_found', 'incident not found')),
+    },
     forensic: {
       requireKey: () => {},
       prepare: async () => Promise.reject(new RecorderError('overloaded', 'FORENSIC_HMAC_KEY_PATH is not set')),

@@ -1,0 +1,84 @@
+/**
+ * The form of an evidence bundle: README.md describes it for an independent program.
+ *
+ * A bundle is one line of JSON: texts and lists of them, so that every program writes it in the same way and no byte can
+ * change unseen. Its `manifest`, a JSON text itself, has the hash of each field and is what is proved; a field may be left
+ * out, and its hash stays.
+ */
+import { createHash } from 'node:crypto';
+import type { Signed } from '../domain/caller.ts';
+import type { Included, TreeHead } from './log-tree.ts';
+
+export const FORMAT = 'incident-recorder-bundle/1';
+
+/** What a bundle can be proved by: the audit key, and the signature. */
+export const PROOFS = ['audit-key', 'signature'] as const;
+export type Proof = (typeof PROOFS)[number];
+
+export interface BundledIncident {
+  readonly id: string;
+  /** The version that the bundle shows. */
+  readonly version: number;
+  /** Its entries, by `seq`, and the place of each in the log. */
+  readonly entries: readonly Included[];
+  /** How many of its entries the bundle does not have, and why. */
+  readonly missing?: { readonly entries: number; readonly reason: string };
+}
+
+export interface Manifest {
+  readonly format: typeof FORMAT;
+  /** RFC 3339. */
+  readonly made_at: string;
+  /** Who asked for it. */
+  readonly made_for: Signed;
+  readonly version: string;
+  readonly proofs: readonly Proof[];
+  readonly log: {
+    readonly id: string | null;
+    readonly algorithm: 'hmac-sha256' | 'sha256';
+    readonly head: { readonly seq: number; readonly entry_hash: string };
+    /** The last head that somebody else has signed; null where there is none. */
+    readonly anchor: null;
+    readonly tree: TreeHead;
+  };
+  readonly incidents: readonly BundledIncident[];
+  /** The hash of each field by its name, lower-case hex. */
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+/** A field that the bundle holds. */
+export interface Field {
+  /** 32 bytes in lower-case hex. */
+  readonly salt: string;
+  readonly value: string;
+}
+
+export interface Bundle {
+  readonly format: typeof FORMAT;
+  readonly fields: Readonly<Record<string, Field>>;
+  readonly manifest: string;
+  /** `hashedManifest` under the audit key, or SHA-256 where the log has none; lower-case hex. */
+  readonly manifest_hash: string;
+  /** Ed25519 over `signedText`, base64, and the key that verifies it, PEM. */
+  readonly signature?: string;
+  readonly public_key?: string;
+}
+
+/** What the audit key proves. No entry of a log has this beginning. */
+export const hashedManifest = (manifest: string): string => `${FORMAT}\n${manifest}`;
+
+/** What the signature covers: all that the fields do not. */
+export const signedText = ({ manifest, manifest_hash: hash }: Pick<Bundle, 'manifest' | 'manifest_hash'>): string =>
+  `${manifest}\n${hash}`;
+
+export const fieldHash = (name: string, { salt, value }: Field): string =>
+  createHash('sha256').update(`${salt}\n${name}\n${value}`).digest('hex');
+
+/** One part of a field's name: as in JSON Pointer (RFC 6901). */
+const namePart = (part: string): string => part.replaceAll('~', '~0').replaceAll('/', '~1');
+
+export const PAGE = 'page';
+export const lineName = (seq: number): string => `entry/${seq}`;
+export const chartName = (id: string): string => `statechart/${id}`;
+export const memberName = (id: string, ...path: readonly string[]): string =>
+  ['incident', id, ...path].map(namePart).join('/');

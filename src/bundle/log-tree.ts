@@ -1,0 +1,188 @@
+/**
+ * The Merkle tree over the entries of the log that are on this machine, up to one of them.
+ *
+ * The hashes are read from the files of the log. Of each 1,024 entries, whose subtree is complete, the root is kept in
+ * memory, and where they begin: 1 MiB of that stands for 10 million entries. So the whole log is read for the first
+ * bundle, and only its end for the others.
+ */
+import type { FileHandle } from 'node:fs/promises';
+import { readLines } from '../audit/lines.ts';
+import { notAsWritten, openLogFile, type Turn } from '../audit/log-reader.ts';
+import type { ReadableLog } from '../audit/log.ts';
+import { RecorderError } from '../errors.ts';
+import { leafHash, pathOf, rootOf } from './merkle-tree.ts';
+
+/** How many leaves a tile has: a power of two. */
+const TILE = 1024;
+
+/** The end of every line of the log. */
+const END = /"prev_hash":"([0-9a-f]{64}|)","entry_hash":"([0-9a-f]{64})","algorithm":"[a-z0-9-]+"\}$/;
+const LONGEST_END = 256;
+
+/** A complete subtree of `TILE` entries. */
+interface Tile {
+  readonly root: Uint8Array;
+  /** Where its first entry is: the number of the first entry of the file, and the offset in it, in bytes. */
+  readonly begin: Place;
+}
+
+interface Place {
+  readonly file: number;
+  readonly offset: number;
+}
+
+/** An entry in the tree. */
+export interface Included {
+  readonly seq: number;
+  /** Lower-case hex. */
+  readonly entry_hash: string;
+  readonly path: readonly string[];
+}
+
+export interface TreeHead {
+  /** The entries from `first` on, `size` of them. */
+  readonly first: number;
+  readonly size: number;
+  /** Lower-case hex. */
+  readonly root: string;
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+export class LogTree {
+  readonly #log: ReadableLog;
+  #first = 0;
+  #tiles: Tile[] = [];
+  /** Where the entry behind the tiles begins. */
+  #end: Place = { file: 0, offset: 0 };
+
+  constructor(log: ReadableLog) {
+    this.#log = log;
+  }
+
+  /**
+   * Places entries in the tree that ends with entry `last`.
+   * @param seqs of the entries, ascending
+   * @param head hash of entry `last`, lower-case hex
+   * @param turn awaited again and again
+   * @throws RecorderError `damaged_log` when the hashes do not lead to `head`, `gone` when an entry is not in the log any
+   *   more, `overloaded` when a file can't be read
+   */
+  async place(
+    seqs: readonly number[],
+    last: number,
+    head: string,
+    turn: Turn,
+  ): Promise<{ readonly tree: TreeHead; readonly entries: readonly Included[] }> {
+    const rest = await this.#readUpTo(last, turn);
+    if (rest.at(-1)?.hash !== head && !(rest.length === 0 && this.#lastHash === head)) {
+      throw new RecorderError(
+        'damaged_log',
+        `the lines of the audit log do not lead to entry ${last} as it was written`,
+      );
+    }
+    const first = this.#first;
+    const restNodes = rest.map(({ leaf }) => leaf);
+    const nodes = [...this.#tiles.map(({ root }) => root), ...(rest.length === 0 ? [] : [rootOf(restNodes)])];
+    const entries: Included[] = [];
+    let known: { readonly tile: number; readonly leaves: readonly Leaf[] } | undefined;
+    for (const seq of seqs) {
+      if (seq < first || seq > last) throw await notAsWritten(this.#log, seq);
+      const tile = Math.floor((seq - first) / TILE);
+      if (known?.tile !== tile)
+        known = { tile, leaves: tile < this.#tiles.length ? await this.#read(tile, turn) : rest };
+      const { leaves } = known;
+      const at = (seq - first) % TILE;
+      const path = [
+        ...pathOf(
+          at,
+          leaves.map(({ leaf }) => leaf),
+        ),
+        ...pathOf(tile, nodes),
+      ];
+      entries.push({ seq, entry_hash: leaves[at]!.hash, path: path.map(hex) });
+    }
+    return { tree: { first, size: last - first + 1, root: hex(rootOf(nodes)) }, entries };
+  }
+
+  #lastHash = '';
+
+  /** Completes the tiles as far as `last`. @returns the leaves behind them, up to `last` */
+  async #readUpTo(last: number, turn: Turn): Promise<readonly Leaf[]> {
+    const first = [...this.#log.sealed, this.#log.fileOf(Infinity)][0]!.first;
+    if (first !== this.#first || this.#tiles.length * TILE > last - first + 1) {
+      this.#first = first;
+      this.#tiles = [];
+      this.#end = { file: first, offset: 0 };
+      this.#lastHash = '';
+    }
+    let leaves: Leaf[] = [];
+    let begin = this.#end;
+    for await (const { leaf, next } of this.#leaves(this.#end, last, turn)) {
+      leaves.push(leaf);
+      if (leaves.length < TILE) continue;
+      this.#tiles.push({ root: rootOf(leaves.map((one) => one.leaf)), begin });
+      this.#lastHash = leaf.hash;
+      this.#end = begin = next;
+      leaves = [];
+    }
+    const reached = first + this.#tiles.length * TILE + leaves.length - 1;
+    if (reached !== last) throw await notAsWritten(this.#log, reached + 1);
+    return leaves;
+  }
+
+  async #read(tile: number, turn: Turn): Promise<readonly Leaf[]> {
+    const { begin, root } = this.#tiles[tile]!;
+    const leaves: Leaf[] = [];
+    const from = this.#first + tile * TILE;
+    for await (const { leaf } of this.#leaves(begin, from + TILE - 1, turn, from)) leaves.push(leaf);
+    if (hex(rootOf(leaves.map(({ leaf }) => leaf))) === hex(root)) return leaves;
+    throw await notAsWritten(this.#log, from);
+  }
+
+  /** The leaves of the entries from a place on, up to entry `last`, and where the entry after each begins. */
+  async *#leaves(
+    begin: Place,
+    last: number,
+    turn: Turn,
+    from = this.#first + this.#tiles.length * TILE,
+  ): AsyncGenerator<{ readonly leaf: Leaf; readonly next: Place }, void> {
+    let seq = from;
+    let before: string | undefined;
+    for (let place = begin; seq <= last; place = { file: seq, offset: 0 }) {
+      const holder = this.#log.fileOf(seq);
+      const file = holder.first === place.file ? await openLogFile(holder.path) : undefined;
+      if (file === undefined) return;
+      try {
+        const began = seq;
+        for await (const lines of readLines(file, place.offset, await sizeOf(file))) {
+          await turn();
+          for (const { bytes, offset, whole } of lines) {
+            const [, prev, hash] = whole
+              ? (END.exec(bytes.toString('latin1', Math.max(0, bytes.length - LONGEST_END))) ?? [])
+              : [];
+            if (hash === undefined || (before !== undefined && prev !== before)) return;
+            before = hash;
+            yield {
+              leaf: { hash, leaf: leafHash(Buffer.from(hash, 'hex')) },
+              next: { file: holder.first, offset: offset + bytes.length + 1 },
+            };
+            seq += 1;
+            if (seq > last) return;
+          }
+        }
+        if (seq === began) return;
+      } finally {
+        await file.close();
+      }
+    }
+  }
+}
+
+interface Leaf {
+  /** Of the entry, lower-case hex. */
+  readonly hash: string;
+  readonly leaf: Buffer;
+}
+
+const sizeOf = async (file: FileHandle): Promise<number> => (await file.stat()).size;

@@ -1,0 +1,276 @@
+/**
+ * Verifies an evidence bundle. It believes nothing that the bundle says about itself: each field against the manifest, the
+ * manifest against a proof, each line against its hash and its place in the log.
+ */
+import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { isUtf8 } from 'node:buffer';
+import * as z from 'zod/mini';
+import type { ChainHash } from '../audit/chain-hash.ts';
+import { EntryFault, parseGenuine } from '../audit/entry.ts';
+import {
+  type Bundle,
+  type Field,
+  fieldHash,
+  FORMAT,
+  hashedManifest,
+  lineName,
+  type Manifest,
+  PROOFS,
+  signedText,
+} from './format.ts';
+import { leafHash, rootFrom } from './merkle-tree.ts';
+
+/** The longest bundle that is looked at, in bytes. */
+export const LONGEST_BUNDLE = 256 * 1024 * 1024;
+
+export interface BundleKeys {
+  /** With the audit key. */
+  readonly hash?: ChainHash | undefined;
+  /** The public key that must have signed, PEM; else the one in the bundle is used. */
+  readonly publicKey?: string | undefined;
+}
+
+export interface BundleVerdict {
+  readonly valid: boolean;
+  /** What is wrong, at most `MOST_FAULTS`. */
+  readonly faults: readonly string[];
+  /** What the bundle was checked by. */
+  readonly proved_by: readonly ('audit key' | 'signature')[];
+  /** SHA-256 of the public key (DER), lower-case hex, when it is signed. */
+  readonly signer?: string;
+  readonly manifest?: Manifest;
+  /** How many fields it holds, and the names of those that were left out. */
+  readonly fields: number;
+  readonly left_out: readonly string[];
+}
+
+const MOST_FAULTS = 20;
+
+const HEX = /^[0-9a-f]{64}$/;
+const hex = z.string().check(z.regex(HEX));
+const count = z.int().check(z.minimum(0));
+
+const bundleSchema = z.strictObject({
+  format: z.literal(FORMAT),
+  fields: z.record(z.string(), z.strictObject({ salt: hex, value: z.string() })),
+  manifest: z.string(),
+  manifest_hash: hex,
+  signature: z.exactOptional(z.string()),
+  public_key: z.exactOptional(z.string()),
+});
+
+const manifestSchema = z.strictObject({
+  format: z.literal(FORMAT),
+  made_at: z.string(),
+  made_for: z.record(z.string(), z.union([z.string(), z.boolean()])),
+  version: z.string(),
+  proofs: z.array(z.enum(PROOFS)),
+  log: z.strictObject({
+    id: z.nullable(z.string()),
+    algorithm: z.enum(['hmac-sha256', 'sha256']),
+    head: z.strictObject({ seq: count, entry_hash: hex }),
+    anchor: z.null(),
+    tree: z.strictObject({ first: count, size: count, root: hex }),
+  }),
+  incidents: z.array(
+    z.strictObject({
+      id: z.string(),
+      version: count,
+      entries: z.array(z.strictObject({ seq: count, entry_hash: hex, path: z.array(hex) })),
+      missing: z.exactOptional(z.strictObject({ entries: count, reason: z.string() })),
+    }),
+  ),
+  fields: z.record(z.string(), hex),
+});
+
+/** Reads a bundle. @throws BundleFault when it is none */
+export function readBundle(bytes: Uint8Array): Bundle {
+  if (!isUtf8(bytes)) throw new BundleFault('it is not UTF-8');
+  const text = Buffer.from(bytes).toString('utf8');
+  return readExactly('it', text, bundleSchema, '\n') as Bundle;
+}
+
+export class BundleFault extends Error {
+  override readonly name = 'BundleFault';
+}
+
+function readExactly(what: string, text: string, schema: z.ZodMiniType, end = ''): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new BundleFault(`${what} is not JSON`);
+  }
+  const result = schema.safeParse(value);
+  if (!result.success) {
+    const [issue] = result.error.issues;
+    throw new BundleFault(`${what} has not the form of ${FORMAT}: ${issue?.path.join('.') || 'root'}`);
+  }
+  if (`${JSON.stringify(value)}${end}` !== text)
+    throw new BundleFault(`${what} is not spelt as the recorder writes it`);
+  return value;
+}
+
+/** Verifies a bundle. Throws nothing: what is wrong is in the verdict. */
+export function verifyBundle(bytes: Uint8Array, keys: BundleKeys): BundleVerdict {
+  try {
+    return new Verifying(readBundle(bytes), keys).verdict();
+  } catch (error) {
+    if (!(error instanceof BundleFault)) throw error;
+    return { valid: false, faults: [error.message], proved_by: [], fields: 0, left_out: [] };
+  }
+}
+
+class Verifying {
+  readonly #bundle: Bundle;
+  readonly #manifest: Manifest;
+  readonly #keys: BundleKeys;
+  readonly #faults: string[] = [];
+  readonly #provedBy: ('audit key' | 'signature')[] = [];
+  #signer: string | undefined;
+
+  constructor(bundle: Bundle, keys: BundleKeys) {
+    this.#bundle = bundle;
+    this.#keys = keys;
+    this.#manifest = readExactly('its manifest', bundle.manifest, manifestSchema) as Manifest;
+  }
+
+  verdict(): BundleVerdict {
+    this.#checkFields();
+    this.#checkAuditKey();
+    this.#checkSignature();
+    for (const incident of this.#manifest.incidents) this.#checkIncident(incident);
+    if (this.#provedBy.length === 0 && this.#faults.length === 0) this.#fault(this.#unproved());
+    const { fields } = this.#bundle;
+    return {
+      valid: this.#faults.length === 0,
+      faults: this.#faults,
+      proved_by: this.#provedBy,
+      ...(this.#signer === undefined ? {} : { signer: this.#signer }),
+      manifest: this.#manifest,
+      fields: Object.keys(fields).length,
+      left_out: Object.keys(this.#manifest.fields).filter((name) => !Object.hasOwn(fields, name)),
+    };
+  }
+
+  #fault(message: string): void {
+    if (this.#faults.length < MOST_FAULTS) this.#faults.push(message);
+  }
+
+  #unproved(): string {
+    return this.#manifest.proofs.includes('audit-key')
+      ? 'it is not signed, and the audit key is not given: nothing shows who made it'
+      : 'it carries no proof: its log had no key, and it is not signed, so nothing shows who made it';
+  }
+
+  #checkFields(): void {
+    for (const [name, field] of Object.entries<Field>(this.#bundle.fields)) {
+      const expected = Object.hasOwn(this.#manifest.fields, name) ? this.#manifest.fields[name] : undefined;
+      if (expected === undefined) this.#fault(`field ${name} is not in the manifest`);
+      else if (fieldHash(name, field) !== expected) this.#fault(`field ${name} was changed`);
+    }
+  }
+
+  #checkAuditKey(): void {
+    const { hash } = this.#keys;
+    const { manifest, manifest_hash: said } = this.#bundle;
+    const { algorithm } = this.#manifest.log;
+    if (algorithm === 'sha256') {
+      const computed = createHash('sha256').update(hashedManifest(manifest)).digest('hex');
+      if (computed !== said) this.#fault('the manifest was changed, or its hash');
+      if (hash?.keyed === true) this.#fault('an audit key is given, and the log of the bundle has none');
+      return;
+    }
+    if (!this.#manifest.proofs.includes('audit-key'))
+      this.#fault('the manifest does not name the audit key as its proof');
+    if (hash === undefined) return;
+    if (hash.digest(hashedManifest(manifest)) !== said) {
+      this.#fault('the manifest was changed, or its hash, or the bundle was made with another audit key');
+    } else this.#provedBy.push('audit key');
+  }
+
+  #checkSignature(): void {
+    const { signature, public_key: embedded } = this.#bundle;
+    const isNamed = this.#manifest.proofs.includes('signature');
+    if (
+      isNamed !== (signature !== undefined && embedded !== undefined) ||
+      (!isNamed && (signature ?? embedded) !== undefined)
+    ) {
+      this.#fault(isNamed ? 'its signature is missing' : 'it has a signature that its manifest does not name');
+      return;
+    }
+    if (signature === undefined || embedded === undefined) {
+      if (this.#keys.publicKey !== undefined) this.#fault('it is not signed');
+      return;
+    }
+    const key = publicKeyIn(embedded);
+    const expected = this.#keys.publicKey === undefined ? key : publicKeyIn(this.#keys.publicKey);
+    if (key === undefined || expected === undefined) {
+      this.#fault('its public key, or the one that is given, is no Ed25519 key in PEM');
+      return;
+    }
+    // One signature has one spelling, and so has the key.
+    const bytes = Buffer.from(signature, 'base64');
+    const isExact = bytes.toString('base64') === signature && pemOf(key) === embedded;
+    this.#signer = createHash('sha256').update(derOf(key)).digest('hex');
+    if (!derOf(key).equals(derOf(expected))) this.#fault('it is signed with another key than the one that is given');
+    else if (!isExact || !verify(null, Buffer.from(signedText(this.#bundle)), expected, bytes))
+      this.#fault('the signature does not hold');
+    else this.#provedBy.push('signature');
+  }
+
+  #checkIncident({ id, version, entries, missing }: Manifest['incidents'][number]): void {
+    const { tree, head } = this.#manifest.log;
+    if (tree.first + tree.size - 1 !== head.seq) this.#fault('the tree does not end with the head of the log');
+    if (entries.length + (missing?.entries ?? 0) !== version)
+      this.#fault(
+        `${id} has ${version} entries, and the bundle accounts for ${entries.length + (missing?.entries ?? 0)}`,
+      );
+    let before = 0;
+    for (const { seq, entry_hash: hash, path } of entries) {
+      if (seq <= before || seq > head.seq) this.#fault(`entry ${seq} of ${id} is not in its order`);
+      before = seq;
+      const leaf = leafHash(Buffer.from(hash, 'hex'));
+      const root = rootFrom(
+        leaf,
+        seq - tree.first,
+        tree.size,
+        path.map((one) => Buffer.from(one, 'hex')),
+      );
+      if (root === undefined || Buffer.from(root).toString('hex') !== tree.root) {
+        this.#fault(`entry ${seq} is not in its place in the log`);
+      }
+      const line = this.#bundle.fields[lineName(seq)]?.value;
+      if (line !== undefined) this.#checkLine(id, seq, hash, line);
+      else if (!Object.hasOwn(this.#manifest.fields, lineName(seq)))
+        this.#fault(`the line of entry ${seq} is not there`);
+    }
+  }
+
+  #checkLine(id: string, seq: number, hash: string, line: string): void {
+    const { hash: chain } = this.#keys;
+    let entry: { readonly data: object; readonly entry_hash: string };
+    try {
+      entry = chain === undefined ? (JSON.parse(line) as typeof entry) : parseGenuine(line, chain);
+    } catch (error) {
+      const why = error instanceof EntryFault ? error.message : 'no JSON';
+      this.#fault(`the line of entry ${seq} does not verify: ${why}`);
+      return;
+    }
+    const { seq: said, incident } = entry.data as { readonly seq?: unknown; readonly incident?: unknown };
+    if (entry.entry_hash !== hash || said !== seq || incident !== id)
+      this.#fault(`the line of entry ${seq} is not that entry of ${id}`);
+  }
+}
+
+const pemOf = (key: KeyObject): string => String(key.export({ type: 'spki', format: 'pem' }));
+const derOf = (key: KeyObject): Buffer => key.export({ type: 'spki', format: 'der' });
+
+function publicKeyIn(pem: string): KeyObject | undefined {
+  try {
+    const key = createPublicKey(pem);
+    return key.asymmetricKeyType === 'ed25519' ? key : undefined;
+  } catch {
+    return undefined;
+  }
+}

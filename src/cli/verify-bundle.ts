@@ -1,0 +1,79 @@
+/** `incident-recorder verify-bundle`: checks an evidence bundle offline. */
+import { readFileSync, statSync } from 'node:fs';
+import type { Command } from 'commander';
+import { chainHash } from '../audit/chain-hash.ts';
+import { readKey } from '../audit/key.ts';
+import { type BundleVerdict, LONGEST_BUNDLE, verifyBundle } from '../bundle/verify-bundle.ts';
+import { withJson } from './api-client.ts';
+import { EXIT, UsageError } from './exit.ts';
+import { writeJson, writeLines } from './terminal/output.ts';
+import { printable } from './terminal/printable.ts';
+
+const DESCRIPTION = `Checks a bundle that export has saved, without the recorder: every field against the manifest, the place of every line \
+in the log, and what the bundle is proved by. With the audit key that is the recorder that wrote the log, and each line \
+verifies, too. Without it, it is the signature: compare the printed fingerprint with one that the recorder's operators \
+gave you, or name their public key with --public-key.
+
+Exit code 1: something was changed, or nothing shows who made it.`;
+
+interface Options {
+  readonly key?: string;
+  readonly publicKey?: string;
+  readonly json?: true;
+}
+
+export const define = (command: Command): Command =>
+  withJson(
+    command
+      .description(DESCRIPTION)
+      .argument('<file>', 'the bundle')
+      .option('--key <file>', 'the audit key')
+      .option('--public-key <file>', 'the key that must have signed it, PEM'),
+  ).action(async (file: string, { key, publicKey, json }: Options) => {
+    const verdict = verifyBundle(readBundleFile(file), {
+      hash: key === undefined ? undefined : chainHash(readKey(key)),
+      publicKey: publicKey === undefined ? undefined : readText(publicKey),
+    });
+    if (!verdict.valid) process.exitCode = EXIT.refused;
+    await (json
+      ? writeJson({ file, ...verdict })
+      : writeLines(describe(file, verdict, publicKey !== undefined).map(printable)));
+  });
+
+/** @throws UsageError when it can't be read */
+export function readBundleFile(file: string): Buffer {
+  const size = statSync(file, { throwIfNoEntry: false })?.size;
+  if (size === undefined) throw new UsageError(`${file} is not there`);
+  if (size > LONGEST_BUNDLE) throw new UsageError(`${file} is longer than any bundle`);
+  return readFileSync(file);
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UsageError(`${file} can't be read (${String((error as NodeJS.ErrnoException).code)})`);
+  }
+}
+
+function describe(file: string, verdict: BundleVerdict, isPinned: boolean): readonly string[] {
+  const { valid, faults, manifest, fields, left_out: out, proved_by: by, signer } = verdict;
+  const lines = [`${file}: ${valid ? 'valid' : 'not valid'}`, ...faults.map((fault) => `fault       ${fault}`)];
+  if (manifest === undefined) return lines;
+  const { log, incidents, made_at: madeAt } = manifest;
+  const whose = isPinned ? 'the key that you named' : 'the key in the bundle: compare its fingerprint';
+  return [
+    ...lines,
+    `proved by   ${by.length === 0 ? 'nothing that was checked' : by.join(' and ')}`,
+    ...(signer === undefined ? [] : [`signer      ${signer} (${whose})`]),
+    `made        ${madeAt}`,
+    `log         ${log.id ?? '-'}, ${log.head.seq} entries, head ${log.head.entry_hash}`,
+    `tree        entries ${log.tree.first} to ${log.tree.first + log.tree.size - 1}, root ${log.tree.root}`,
+    `anchor      none: that the log was not written anew before ${madeAt} is not shown`,
+    ...incidents.map(
+      ({ id, version, entries, missing }) =>
+        `incident    ${id}, version ${version}, ${entries.length} lines${missing === undefined ? '' : `; ${missing.entries} are not here: ${missing.reason}`}`,
+    ),
+    `fields      ${fields}${out.length === 0 ? '' : `; ${out.length} left out: ${out.join(', ')}`}`,
+  ];
+}

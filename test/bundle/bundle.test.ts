@@ -1,0 +1,193 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { chainHash } from '../../src/audit/chain-hash.ts';
+import { readKey } from '../../src/audit/key.ts';
+import type { Bundle, Manifest } from '../../src/bundle/format.ts';
+import { redactBundle } from '../../src/bundle/redact-bundle.ts';
+import { readBundle, verifyBundle } from '../../src/bundle/verify-bundle.ts';
+import { needsPrograms } from '../cli/support/needs-programs.ts';
+import { LocalService } from '../support/local-service.ts';
+import { ROOT, ServiceHome } from '../support/running-service.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+
+const PATH = '/api/v1/incidents/bundle';
+const HOSTILE = '<script>alert(1)</script> \u202Egnp.exe \u2028 \u{1F600} "quoted" \\ /';
+
+describe('an evidence bundle', () => {
+  const directory = temporaryDirectories();
+  let home: ServiceHome;
+  let service: LocalService;
+  let ids: readonly string[];
+
+  const start = async (env: Readonly<Record<string, string>> = {}): Promise<void> => {
+    home = new ServiceHome(directory());
+    service = await LocalService.start(home, { env });
+    const evidence = { ip: '203.0.113.7', 'a/b~c': 1e21, nested: { secret: 'swordfish-7' }, excerpt: HOSTILE };
+    const [one, other] = [
+      await service.report({ class: 'attestation_failure', description: HOSTILE, evidence }),
+      await service.report({ class: 'prompt_injection' }),
+    ];
+    ids = [one.json.id, other.json.id];
+    await service.post('/api/v1/incidents/acknowledge', { id: ids[0], by: 'ada', note: 'looking at swordfish-7' });
+    await service.report();
+  };
+  const signingKey = (): string => {
+    const path = join(directory(), 'export-key');
+    const { privateKey } = generateKeyPairSync('ed25519');
+    writeFileSync(path, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+    return path;
+  };
+  const bundle = async (...some: readonly string[]): Promise<string> => {
+    const { status, text } = await service.send('GET', `${PATH}?${some.map((id) => `id=${id}`).join('&')}`);
+    expect(status, text).to.equal(200);
+    return text;
+  };
+  const verdictOn = (text: string | Buffer, withKey = true) =>
+    verifyBundle(Buffer.from(text), { hash: withKey ? chainHash(readKey(home.key)) : undefined });
+  const manifestOf = (text: string): Manifest => JSON.parse((JSON.parse(text) as Bundle).manifest) as Manifest;
+  afterEach(() => service.stop());
+
+  it('holds the incident as it is, its lines verbatim, its statechart and a page, and verifies with the audit key', async () => {
+    await start();
+    const text = await bundle(...ids);
+    const { fields } = JSON.parse(text) as Bundle;
+    const verdict = verdictOn(text);
+    expect(verdict).to.deep.include({ valid: true, faults: [], proved_by: ['audit key'], left_out: [] });
+    const { json } = await service.get(`/api/v1/incidents/get?id=${ids[0]}`);
+    expect(JSON.parse(fields[`incident/${ids[0]}/evidence/ip`]!.value)).to.equal('203.0.113.7');
+    expect(fields[`incident/${ids[0]}/evidence/a~1b~0c`]!.value).to.equal('1e+21');
+    expect(JSON.parse(fields[`incident/${ids[0]}/note`]!.value)).to.equal(json.note);
+    const lines = readFileSync(home.log, 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(ids[0]!) && !line.includes('bundle.requested'));
+    const { incidents } = manifestOf(text);
+    expect(incidents[0]!.entries.map(({ seq }) => fields[`entry/${seq}`]!.value)).to.deep.equal(lines);
+    expect(fields[`statechart/${ids[0]}`]!.value).to.include('<svg');
+    const page = fields.page!.value;
+    expect(page).to.include('&lt;script&gt;').and.to.include('U+202E').and.to.include('looking at swordfish-7');
+    expect(page).to.not.include('<script');
+    const last = readFileSync(home.log, 'utf8').trim().split('\n').at(-1)!;
+    expect(JSON.parse(last)).to.deep.include({ event: 'bundle.requested' });
+    expect((JSON.parse(last) as { data: { incidents: unknown } }).data.incidents).to.deep.equal(ids);
+  });
+
+  it('is not valid where nothing shows who made it', async () => {
+    await start();
+    const verdict = verdictOn(await bundle(ids[0]!), false);
+    expect(verdict.valid).to.equal(false);
+    expect(verdict.faults.join()).to.include('the audit key is not given');
+  });
+
+  for (const withKey of [true, false]) {
+    it(`is not valid with any byte changed, ${withKey ? 'by the audit key' : 'by the signature'}`, async function () {
+      this.timeout(60_000);
+      await start({ EXPORT_KEY_PATH: signingKey() });
+      const bytes = Buffer.from(await bundle(ids[1]!));
+      expect(verdictOn(bytes, withKey)).to.deep.include({ valid: true, faults: [] });
+      for (let at = 0; at < bytes.length; at += withKey ? 97 : 89) {
+        const changed = Buffer.from(bytes);
+        changed[at]! ^= 1;
+        expect(verdictOn(changed, withKey).valid, `byte ${at} of ${bytes.length}`).to.equal(false);
+      }
+      for (const changed of [
+        bytes.subarray(0, -1),
+        Buffer.concat([bytes, Buffer.from('\n')]),
+        Buffer.from(` ${String(bytes)}`),
+      ]) {
+        expect(verdictOn(changed, withKey).valid).to.equal(false);
+      }
+    });
+  }
+
+  it('is not valid with its signature taken off, or another one put on', async () => {
+    await start({ EXPORT_KEY_PATH: signingKey() });
+    const text = await bundle(ids[0]!);
+    const { signature, public_key: publicKey, ...rest } = JSON.parse(text) as Bundle;
+    expect(verdictOn(`${JSON.stringify(rest)}\n`).faults.join()).to.include('its signature is missing');
+    const { publicKey: other } = generateKeyPairSync('ed25519');
+    const pem = String(other.export({ type: 'spki', format: 'pem' }));
+    expect(verdictOn(`${JSON.stringify({ ...rest, signature, public_key: pem })}\n`, false).valid).to.equal(false);
+    expect(verifyBundle(Buffer.from(text), { publicKey: pem }).faults.join()).to.include('another key');
+    expect(verifyBundle(Buffer.from(text), { publicKey }).valid).to.equal(true);
+  });
+
+  it('verifies with fields left out, and shows nothing of them', async () => {
+    await start({ EXPORT_KEY_PATH: signingKey() });
+    const whole = readBundle(Buffer.from(await bundle(...ids)));
+    const { text, left_out: out, unknown } = redactBundle(whole, [`incident/${ids[0]}/evidence/nested`]);
+    expect(unknown).to.deep.equal([]);
+    expect(out)
+      .to.include('page')
+      .and.to.include(`entry/${manifestOf(JSON.stringify(whole)).incidents[0]!.entries[0]!.seq}`);
+    expect(text.replaceAll('looking at swordfish-7', '')).to.not.include('swordfish-7');
+    for (const withKey of [true, false]) {
+      expect(verdictOn(text, withKey)).to.deep.include({ valid: true, left_out: out });
+    }
+    expect(Object.keys((JSON.parse(text) as Bundle).fields)).to.include(`incident/${ids[0]}/evidence/ip`);
+  });
+
+  it('is verified by a program that knows its description alone, and by openssl', async function () {
+    needsPrograms('python3', 'openssl');
+    this.timeout(60_000);
+    await start({ EXPORT_KEY_PATH: signingKey() });
+    const file = join(directory(), 'bundle.json');
+    const text = await bundle(...ids);
+    const verifier = join(ROOT, 'test/support/verify-bundle.py');
+    const check = (content: string | Buffer, ...rest: readonly string[]) => {
+      writeFileSync(file, content);
+      return spawnSync('python3', [verifier, file, ...rest], { encoding: 'utf8' });
+    };
+    for (const rest of [[], ['--key', home.key]]) {
+      const { status, stdout, stderr } = check(text, ...rest);
+      expect(status, stderr).to.equal(0);
+      expect((JSON.parse(stdout) as { incidents: unknown }).incidents).to.deep.equal(ids);
+    }
+    const redacted = redactBundle(readBundle(Buffer.from(text)), [`incident/${ids[0]}/evidence/*`]).text;
+    expect(check(redacted).status).to.equal(0);
+    const bytes = Buffer.from(text);
+    for (let at = 5; at < bytes.length; at += Math.ceil(bytes.length / 12)) {
+      const changed = Buffer.from(bytes);
+      changed[at]! ^= 1;
+      expect(check(changed).status, `byte ${at}`).to.equal(1);
+    }
+  });
+
+  it('says what is missing of incidents with many lines, and places entries in a log of many tiles', async function () {
+    this.timeout(120_000);
+    await start();
+    const { json } = await service.report({ dedup_key: 'much' });
+    for (let n = 0; n < 2300; n += 100) {
+      await Promise.all(Array.from({ length: 100 }, () => service.report({ dedup_key: 'much' })));
+    }
+    const text = await bundle(json.id, ids[0]!);
+    const verdict = verdictOn(text);
+    expect(verdict.faults).to.deep.equal([]);
+    const [much, few] = manifestOf(text).incidents;
+    expect(much!.missing!.entries)
+      .to.equal(much!.version - much!.entries.length)
+      .and.to.be.above(1000);
+    expect(much!.entries.length).to.equal(1000);
+    expect(few!.missing).to.equal(undefined);
+    // The tiles are known now.
+    expect(verdictOn(await bundle(ids[0]!)).faults).to.deep.equal([]);
+  });
+
+  it('refuses what it can not make, and leaves nothing behind', async () => {
+    await start();
+    const status = async (query: string): Promise<unknown> => {
+      const answer = await service.send('GET', `${PATH}${query}`);
+      return [answer.status, (answer.json as { error: string }).error];
+    };
+    expect(await status('')).to.deep.equal([400, 'id parameter required']);
+    expect(await status(`?id=${ids[0]}&id=${ids[0]}`)).to.deep.equal([400, 'each id may be given only once']);
+    expect(await status(`?id=${ids[0]}&id=INC-20261122-000000000000`)).to.deep.equal([
+      404,
+      'incident INC-20261122-000000000000 is not on record',
+    ]);
+    expect(await status(`?id=${ids[0]}&format=pdf`)).to.have.property('0', 400);
+    expect(execFileSync('ls', [home.directory], { encoding: 'utf8' })).to.not.include('bundle');
+  });
+});
