@@ -30,6 +30,8 @@ const ELSEWHERE = [
   'GET /api/v1/incidents/history 503',
   'GET /api/v1/incidents/transitions 503',
   'GET /api/v1/incidents/statechart 503',
+  'GET /api/v1/incidents/bundle 410',
+  'GET /api/v1/incidents/bundle 503',
   'GET /api/v1/events 410',
   // See archived-incident.process.test.ts.
   ...['contain', 'acknowledge', 'resolve'].map((command) => `POST /api/v1/incidents/${command} 410`),
