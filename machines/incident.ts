@@ -194,7 +194,7 @@ const RECOVERY = {
   waive_recovery: { guard: 'due', actions: 'note' },
 } as const satisfies Readonly<Record<RecoveryEvent, object>>;
 
-const SNOOZE = { target: 'acknowledged', actions: 'beginSnooze' } as const;
+const SNOOZE = { target: 'acknowledged', actions: 'hide' } as const;
 const RESOLVE = { guard: 'recovered', target: 'resolved' } as const;
 
 export const incidentMachine = setup({
@@ -250,8 +250,8 @@ export const incidentMachine = setup({
       const isOther = outcomeOf(standings[action]) !== outcomeOf(standing);
       return { standings: { ...standings, [action]: standing }, ...(isOther ? recoveryAgain(context) : {}) };
     }),
-    beginSnooze: assign(({ context }) => (context.snoozed === true ? {} : { snoozed: true })),
-    endSnooze: assign(({ context }) => (context.snoozed === true ? { snoozed: undefined } : {})),
+    hide: assign(({ context }) => (context.snoozed === true ? {} : { snoozed: true })),
+    show: assign(({ context }) => (context.snoozed === true ? { snoozed: undefined } : {})),
     note: assign(({ context, event }) => afterRecovery(context, event.type)),
   },
 }).createMachine({
@@ -311,15 +311,16 @@ export const incidentMachine = setup({
     },
     acknowledged: {
       description: 'Seen by a person; containment, if any, stays in force.',
+      exit: 'show',
       on: {
-        contain: { target: 'contained', actions: 'endSnooze' },
-        acknowledge: { guard: 'isSnoozed', actions: 'endSnooze' },
-        resolve: { ...RESOLVE, actions: 'endSnooze' },
-        snooze: { actions: 'beginSnooze' },
-        wake: { guard: 'isSnoozed', target: 'open', actions: 'endSnooze' },
+        contain: 'contained',
+        acknowledge: { guard: 'isSnoozed', actions: 'show' },
+        resolve: RESOLVE,
+        snooze: { actions: 'hide' },
+        wake: { guard: 'isSnoozed', target: 'open' },
         recur: [
           { guard: 'canWait', actions: 'takeReport' },
-          { target: 'open', actions: ['takeReport', 'endSnooze'] },
+          { target: 'open', actions: 'takeReport' },
         ],
         delivery: { actions: 'noteDelivery' },
         ...RECOVERY,
