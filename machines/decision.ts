@@ -91,11 +91,11 @@ export interface Situation {
 
 /** What an event leads to. Pure: it carries out nothing. */
 export function decide({ value, context }: Situation, event: IncidentEvent): Decision {
-  const { auto_contain, actions, occurrences, standings, recovery } = context;
+  const { auto_contain, actions, occurrences, standings, recovery, snoozed } = context;
   const asked = wordsOf(event);
   const state = stateOf({ value });
   const recovering = recovery === undefined ? '' : JSON.stringify(recovery);
-  const key = `${state} ${asked} ${auto_contain} ${occurrences} ${actions.join(' ')} ${JSON.stringify(standings)} ${recovering}`;
+  const key = `${state} ${asked} ${auto_contain} ${occurrences} ${actions.join(' ')} ${JSON.stringify(standings)} ${recovering}${snoozed === true ? ' snoozed' : ''}`;
   return DECISIONS.to(key, () => askChart(snapshotOf(state, context), event));
 }
 

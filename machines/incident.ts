@@ -10,6 +10,10 @@
  * is `open` again, or `contained` if it holds actions. Whether it needs attention is in the event, since that depends on
  * severities and times.
  *
+ * A person may snooze it until a time: it is `acknowledged` until then, and `wake` makes it need attention again. That also
+ * ends with any command, and with a further report that needs attention. The chart knows only whether it is snoozed: the
+ * time is in the log.
+ *
  * Containment actions are the side effects of the chart: named actions with parameters, engaged on entry to `contained`
  * and released on entry to `resolved`. The chart has no implementations of them and no clock: the actor provides the
  * implementations, and `transition()` returns the actions without executing them.
@@ -67,10 +71,17 @@ export interface IncidentContext {
   readonly standings: Standings;
   /** Not there while no rule has asked for a recovery. */
   readonly recovery?: RecoveryContext;
+  /** There while it is acknowledged until a time. */
+  readonly snoozed?: true | undefined;
 }
+
+/** The events by which it is hidden from what needs attention, and comes back. */
+export const SNOOZE_EVENTS = ['snooze', 'wake'] as const;
+export type SnoozeEvent = (typeof SNOOZE_EVENTS)[number];
 
 export type IncidentEvent =
   | { readonly type: CommandName }
+  | { readonly type: SnoozeEvent }
   | {
       readonly type: 'recur';
       /** The rule in force for the further report; without it the report is only counted. */
@@ -183,6 +194,7 @@ const RECOVERY = {
   waive_recovery: { guard: 'due', actions: 'note' },
 } as const satisfies Readonly<Record<RecoveryEvent, object>>;
 
+const SNOOZE = { target: 'acknowledged', actions: 'hide' } as const;
 const RESOLVE = { guard: 'recovered', target: 'resolved' } as const;
 
 export const incidentMachine = setup({
@@ -202,6 +214,7 @@ export const incidentMachine = setup({
     ackDue: ({ context }) => awaits(context, 'acknowledge'),
     proofDue: ({ context }) => awaits(context, 'attest') && context.recovery?.attesting === false,
     asked: ({ context }) => context.recovery?.attesting === true,
+    isSnoozed: ({ context }) => context.snoozed === true,
     canWait: ({ event }) => event.type !== 'recur' || event.attention !== true,
   },
   actions: {
@@ -237,6 +250,8 @@ export const incidentMachine = setup({
       const isOther = outcomeOf(standings[action]) !== outcomeOf(standing);
       return { standings: { ...standings, [action]: standing }, ...(isOther ? recoveryAgain(context) : {}) };
     }),
+    hide: assign(({ context }) => (context.snoozed === true ? {} : { snoozed: true })),
+    show: assign(({ context }) => (context.snoozed === true ? { snoozed: undefined } : {})),
     note: assign(({ context, event }) => afterRecovery(context, event.type)),
   },
 }).createMachine({
@@ -260,6 +275,7 @@ export const incidentMachine = setup({
         contain: 'contained',
         acknowledge: 'acknowledged',
         resolve: RESOLVE,
+        snooze: SNOOZE,
         recur: { actions: 'takeReport' },
         ...RECOVERY,
       },
@@ -270,6 +286,7 @@ export const incidentMachine = setup({
       on: {
         acknowledge: 'acknowledged',
         resolve: RESOLVE,
+        snooze: SNOOZE,
         recur: [
           { guard: 'asksForNothing', actions: 'takeReport' },
           { target: '.delivering', actions: 'takeReport' },
@@ -294,9 +311,13 @@ export const incidentMachine = setup({
     },
     acknowledged: {
       description: 'Seen by a person; containment, if any, stays in force.',
+      exit: 'show',
       on: {
         contain: 'contained',
+        acknowledge: { guard: 'isSnoozed', actions: 'show' },
         resolve: RESOLVE,
+        snooze: { actions: 'hide' },
+        wake: { guard: 'isSnoozed', target: 'open' },
         recur: [
           { guard: 'canWait', actions: 'takeReport' },
           { target: 'open', actions: 'takeReport' },

@@ -12,6 +12,7 @@ import { drillRoutes } from './drill/routes.ts';
 import { heartbeatRoutes } from './heartbeat/routes.ts';
 import { healthRoutes } from './health/routes.ts';
 import { importRoutes } from './import/routes.ts';
+import { actRoutes } from './incidents/acts.ts';
 import { commandRoutes } from './incidents/commands.ts';
 import { incidentRoutes } from './incidents/reads.ts';
 import { reportRoutes } from './incidents/report.ts';
@@ -44,6 +45,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     incidentRoutes,
     reportRoutes,
     commandRoutes,
+    actRoutes,
     recoveryRoutes,
     statisticsRoutes,
     eventRoutes,

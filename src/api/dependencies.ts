@@ -18,6 +18,7 @@ import type { Bundles } from '../bundle/make-bundle.ts';
 import type { ForensicExports } from '../forensic/forensic-export.ts';
 import type { Archivist } from '../incidents/archivist.ts';
 import type { GuardWatch } from '../incidents/guard-watch.ts';
+import type { IncidentActs } from '../incidents/incident-acts.ts';
 import type { IncidentReads } from '../incidents/incident-reads.ts';
 import type { Recorder } from '../incidents/recorder.ts';
 import type { Recoveries } from '../incidents/recoveries.ts';
@@ -46,6 +47,7 @@ export interface ApiLogger {
 
 export interface ApiDependencies {
   readonly recorder: Pick<Recorder, 'report' | 'perform' | 'import'>;
+  readonly acts: Pick<IncidentActs, 'note' | 'assign' | 'snooze' | 'reopen'>;
   /** The answers that wait until containment is settled. */
   readonly answers?: Pick<WaitingAnswers, 'wait' | 'incident'>;
   readonly incidents: Pick<IncidentReads, 'get' | 'list' | 'history' | 'transitions'>;

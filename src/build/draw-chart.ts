@@ -27,7 +27,7 @@ export async function drawChart(
     listed === 'inside' ? staysInside(transition) : transition.internal;
   const [svg, dot] = await Promise.all([
     // `svg` would use the machine's own Graphviz where there is one, and drawings would differ.
-    render(asCat(chart, isListed), { inputType: 'json', outputType: 'oldsvg', ...layout }),
+    render(asCat(chart, isListed, listed === 'inside'), { inputType: 'json', outputType: 'oldsvg', ...layout }),
     render(
       asCat(chart, () => false),
       { inputType: 'json', outputType: 'dot' },
@@ -47,6 +47,9 @@ const ROOMY: Layout = {
 /** Keeps a label off its line. */
 const GAP = '\u00a0';
 
+/** The space before a guard and before the actions of a transition. */
+const BEFORE_DETAIL = / (?=[[/])/g;
+
 /** Whether a transition stays in its state, or leads to a state inside. */
 export const staysInside = ({ internal, from, to }: ChartTransition): boolean => internal || to.startsWith(`${from}.`);
 
@@ -54,8 +57,11 @@ export const staysInside = ({ internal, from, to }: ChartTransition): boolean =>
 const statesOf = (states: readonly ChartState[]): readonly ChartState[] =>
   states.flatMap((state) => [state, ...statesOf(state.states)]);
 
-/** The chart in state-machine-cat's terms. A class such as `s3` or `t3` identifies the state or transition. */
-function asCat(chart: Chart, isListed: (transition: ChartTransition) => boolean): IStateMachine {
+/**
+ * The chart in state-machine-cat's terms. A class such as `s3` or `t3` identifies the state or transition.
+ * @param isNarrow whether guard and actions are below their event
+ */
+function asCat(chart: Chart, isListed: (transition: ChartTransition) => boolean, isNarrow = false): IStateMachine {
   const all = statesOf(chart.states);
   const transitions: ITransition[] = [];
   const connect = (from: string, to: string, more: Partial<ITransition> = {}): void => {
@@ -94,7 +100,7 @@ function asCat(chart: Chart, isListed: (transition: ChartTransition) => boolean)
     if (isListed(transition)) continue;
     const { from, to, internal } = transition;
     connect(from, to, {
-      label: GAP + labelOf(transition),
+      label: GAP + (isNarrow ? labelOf(transition).replaceAll(BEFORE_DETAIL, '\n') : labelOf(transition)),
       class: `t${index}`,
       type: internal ? 'internal' : 'external',
     });

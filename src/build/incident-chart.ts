@@ -13,7 +13,11 @@ import { drawChart } from './draw-chart.ts';
 
 /** Space for the labels, and for a reader whose font is wider than the one that Graphviz measures. */
 const LAYOUT = {
-  dotGraphAttrs: [{ name: 'nodesep', value: '0.1' }],
+  dotGraphAttrs: [
+    { name: 'nodesep', value: '0.02' },
+    { name: 'ranksep', value: '0.2' },
+    { name: 'newrank', value: 'true' },
+  ],
   dotNodeAttrs: [{ name: 'fontsize', value: '13.5' }],
   dotEdgeAttrs: [{ name: 'fontsize', value: '13' }],
 };

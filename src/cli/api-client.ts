@@ -38,7 +38,7 @@ export interface OperatorOptions extends ApiOptions {
 
 /** Adds the options that say who changes something and why, and those of `withApiClient`. */
 export const withOperator = (command: Command): Command =>
-  withApiClient(command.option('--by <who>', 'who does it').option('--note <text>', 'a note for the log'));
+  withApiClient(command.option('--by <who>', 'who does it').option('-m, --note <text>', 'a note for the log'));
 
 export const withJson = (command: Command): Command => command.option('--json', 'JSON, for scripts');
 

@@ -33,10 +33,20 @@ function sayingOf({ event, data }: AuditEntry): string {
         name,
         source,
         description,
+        data.reopens === undefined ? undefined : `reopens ${String(data.reopens)}`,
         data.escalated_by === undefined ? undefined : `escalated ${escalationText(data.escalated_by as EscalatedBy)}`,
         byWhom(data),
+        data.note,
       );
     }
+    case 'incident.assigned':
+      return words(data.to === null ? 'to nobody' : `to ${String(data.to)}`, byWhom(data), data.note);
+    case 'incident.snoozed':
+      return words(`until ${String(data.until)}`, byWhom(data), data.note);
+    case 'incident.woken':
+      return words(data.why === 'due' ? 'its time has come' : 'ended', byWhom(data), data.note);
+    case 'incident.reopened':
+      return words(`as ${String(data.as)}`, byWhom(data), data.note);
     case 'incident.carried':
       return (data.earlier as { readonly note: string }).note;
     case 'alert.raised':

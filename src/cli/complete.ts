@@ -1,6 +1,6 @@
 /** `incident-recorder complete`: what may come next, for the scripts of `completion`. A line is a word, a tab, its meaning. */
 import type { Command, Option } from 'commander';
-import { STATES } from '../../machines/vocabulary.ts';
+import { type State, STATES } from '../../machines/vocabulary.ts';
 import type { Incident } from '../client/shapes.ts';
 import { missingOf, type RecoveryStatus } from '../domain/recovery-steps.ts';
 import { makeProgram } from './program.ts';
@@ -47,7 +47,15 @@ async function offersFor(program: Command, words: readonly string[], current: st
 
 const UNRESOLVED = STATES.filter((state) => state !== 'resolved');
 
-/** The incidents that may complete the line: any for `show`, those that wait for `recovery`, else the unresolved ones. */
+/** The states of the incidents for some subcommands; none for any. */
+const STATES_FOR: Readonly<Record<string, readonly State[]>> = {
+  show: [],
+  note: [],
+  assign: [],
+  reopen: ['resolved'],
+};
+
+/** The incidents that may complete the line: any for `show`, the resolved ones for `reopen`, those that wait for `recovery`, else the unresolved ones. */
 async function incidents(words: readonly string[]): Promise<readonly Offer[]> {
   const valueOf = (name: string): string | undefined => words[words.indexOf(name) + 1 || words.length];
   const [url, tokenFile] = [valueOf('--url'), valueOf('--token-file')];
@@ -55,7 +63,7 @@ async function incidents(words: readonly string[]): Promise<readonly Offer[]> {
   try {
     const api = new ApiClient(options);
     if (words[0] === 'recovery') return await waiting(api);
-    const state = words[0] === 'show' ? [] : UNRESOLVED;
+    const state = STATES_FOR[words[0] ?? ''] ?? UNRESOLVED;
     const list = await api.read<readonly Incident[]>(withQuery('/api/v1/incidents', { limit: '100', state }));
     return list.map(({ id, severity, class: name, source }) => [id, `${severity} ${name} from ${source}`]);
   } catch {

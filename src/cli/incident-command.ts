@@ -6,6 +6,7 @@ import { Refused } from '../client/errors.ts';
 import type { Incident } from '../client/shapes.ts';
 import { ApiClient, type OperatorOptions, withOperator } from './api-client.ts';
 import { EXIT, explain, isOfToken } from './exit.ts';
+import { idsFrom } from './ids.ts';
 import { adviceLines, stepsIn } from './missing-recovery.ts';
 import { summaryOf } from './summary.ts';
 import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
@@ -25,11 +26,11 @@ export const defineCommand = (command: Command, name: CommandName): Command =>
   withOperator(
     withResolution(command.description(COMMAND_TABLE[name].meaning), name).argument(
       '<id...>',
-      'identifiers of incidents',
+      'identifiers of incidents; - reads them from standard input',
     ),
   ).action(async (ids: readonly string[], { by, note, resolution, ...options }: CommandOptions) => {
     const api = new ApiClient(options);
-    for (const id of ids) {
+    for await (const id of idsFrom(ids)) {
       try {
         const incident = await api.command<Incident>(`/api/v1/incidents/${name}`, { id, by, note, resolution });
         await (options.json ? writeJson({ id, outcome: 'done', incident }) : writeLines([summaryOf(incident)]));
@@ -43,7 +44,8 @@ export const defineCommand = (command: Command, name: CommandName): Command =>
     }
   });
 
-function adviceFor(error: Refused, id: string): string {
+/** Why a command is refused, and what to do instead. */
+export function adviceFor(error: Refused, id: string): string {
   const { error: reason, allowed, missing } = error.body;
   const steps = stepsIn(missing);
   if (steps.length > 0) return [`${String(reason)}:`, ...adviceLines(steps, id).map((line) => `  ${line}`)].join('\n');

@@ -4,7 +4,7 @@ import type { Incident } from '../client/shapes.ts';
 import { UsageError } from './exit.ts';
 import { emptyOrOneOf, type FilterOptions, timeOf, wholeNumber, withFilterOptions } from './filter-options.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
-import { ageOf } from './terminal/age.ts';
+import { ageOf, timeLeft } from './terminal/age.ts';
 import { SEVERITY_STYLES } from './terminal/colour.ts';
 import { isOutputGone, writeNotice, writeJson, writeLines } from './terminal/output.ts';
 import { type Column, table } from './terminal/table.ts';
@@ -94,8 +94,9 @@ async function collapsed(options: Options, limit: number): Promise<Found> {
 }
 
 async function writeTable({ rows, more }: Found, limit: number): Promise<void> {
+  const isAssigned = rows.some(({ incident }) => incident.assignee !== undefined);
   if (rows.length === 0) writeNotice('no such incidents');
-  else await writeLines(table(columns(Date.now()), rows));
+  else await writeLines(table(columns(Date.now(), isAssigned), rows));
   if (rows.some(({ incident }) => incident.source_suspicious)) {
     writeNotice('(!) the source mixes scripts, or looks like another one');
   }
@@ -117,7 +118,7 @@ const pathOf = (options: Options, limit: number): string =>
     limit: String(Math.max(1, Math.min(LONGEST_PAGE, limit + 1))),
   });
 
-const columns = (now: number): readonly Column<Row>[] => [
+const columns = (now: number, isAssigned: boolean): readonly Column<Row>[] => [
   { header: 'ID', value: ({ incident: { id } }) => id },
   {
     header: 'SEVERITY',
@@ -126,10 +127,12 @@ const columns = (now: number): readonly Column<Row>[] => [
   },
   {
     header: 'STATE',
-    value: ({ incident: { state, containment, recovery } }) => stateWords({ state, containment, recovery }),
+    value: ({ incident: { state, containment, recovery, snoozed_until } }) =>
+      `${stateWords({ state, containment, recovery })}${snoozed_until === undefined ? '' : `, snoozed for ${timeLeft(snoozed_until, now)}`}`,
     style: ({ incident: { state, containment } }) => stateStyle(state, containment),
     least: Math.max(...STATES.map(({ length }) => length)),
   },
+  ...(isAssigned ? [{ header: 'ASSIGNEE', value: ({ incident: { assignee } }: Row) => assignee ?? '', least: 8 }] : []),
   { header: 'AGE', value: ({ incident: { created_at } }) => ageOf(created_at, now) },
   {
     header: 'CLASS',

@@ -10,7 +10,7 @@ import { type AuditEntry, detailOf } from './audit-entry.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
 import { recoveryLines } from './missing-recovery.ts';
 import { stateStyle, summaryOf } from './summary.ts';
-import { ageOf } from './terminal/age.ts';
+import { ageOf, timeLeft } from './terminal/age.ts';
 import { styled, TROUBLE_STYLE } from './terminal/colour.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { printable, printableLines } from './terminal/printable.ts';
@@ -42,6 +42,7 @@ export const define = (command: Command): Command =>
       summaryOf(incident),
       '',
       ...recordOf(incident, Date.now()),
+      ...section('Notes', notesOf(incident)),
       ...section('Containment', deliveriesOf(incident.containment?.actions)),
       ...section('Releases', deliveriesOf(incident.drill_releases)),
       ...section('Recovery', recoveryLines(incident.recovery, id)),
@@ -58,6 +59,7 @@ const section = (title: string, lines: readonly string[]): readonly string[] =>
 
 function recordOf(incident: IncidentAsRead & Withholding, now: number): readonly string[] {
   const { created_at, updated_at, evidence, last_seen_at, latest_report: latest } = incident;
+  const { snoozed_until, snoozed_by } = incident;
   const time = (text: string): string => `${text} (${ageOf(text, now)} ago)`;
   const fields: readonly (readonly [string, string | number | undefined])[] = [
     ['drill', incident.drill && 'a rehearsal: it counts nowhere'],
@@ -77,6 +79,10 @@ function recordOf(incident: IncidentAsRead & Withholding, now: number): readonly
     ['last seen', last_seen_at === undefined ? undefined : time(last_seen_at)],
     ['dedup key', incident.dedup_key],
     ['resolution', incident.resolution],
+    ['assigned', incident.assignee && assignmentOf(incident, now)],
+    ['snoozed', snoozed_until && `until ${snoozed_until} (for ${timeLeft(snoozed_until, now)})${byWhom(snoozed_by)}`],
+    ['reopens', incident.reopens],
+    ['reopened', incident.reopened_as && `as ${incident.reopened_as}${sinceWhen(incident.reopened_at, now)}`],
     ['note', incident.note],
     ['version', incident.version],
     ['hash', incident.hash],
@@ -94,6 +100,23 @@ function recordOf(incident: IncidentAsRead & Withholding, now: number): readonly
     );
   }
   return lines;
+}
+
+const byWhom = (name: string | undefined): string => (name === undefined ? '' : ` by ${name}`);
+
+const sinceWhen = (at: string | undefined, now: number): string => (at === undefined ? '' : ` (${ageOf(at, now)} ago)`);
+
+const assignmentOf = ({ assignee = '', assigned_at, assigned_by }: Incident, now: number): string =>
+  `${assignee}${byWhom(assigned_by === assignee ? undefined : assigned_by)}${sinceWhen(assigned_at, now)}`;
+
+/** The notes, the newest last, when there are several; a single one is in the record. */
+function notesOf({ notes = [], notes_count: count = 0 }: Incident): readonly string[] {
+  if (count < 2) return [];
+  const lines = notes.flatMap(({ at, by, role, note }) => [
+    [at, ...(by === undefined ? [] : [printable(by)]), ...(role === undefined ? [] : [`as ${role}`])].join('  '),
+    ...indented(note.split('\n').map(printable)),
+  ]);
+  return count === notes.length ? lines : [`the newest ${notes.length} of ${count}`, ...lines];
 }
 
 const field = (name: string, value: string): string => `${name.padEnd(12)} ${value}`.trimEnd();

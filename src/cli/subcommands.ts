@@ -21,6 +21,20 @@ function incidentCommand(name: CommandName): Subcommand {
   return { name: subcommand, summary, load };
 }
 
+/** What people do with incidents besides commands. */
+const INCIDENT_ACTS: readonly Subcommand[] = (
+  [
+    ['note', 'note something about incidents', 'defineNote'],
+    ['assign', 'say who works incidents', 'defineAssign'],
+    ['snooze', 'hide incidents from what needs attention until a time', 'defineSnooze'],
+    ['reopen', 'take resolved incidents up again', 'defineReopen'],
+  ] as const
+).map(([name, summary, define]) => ({
+  name,
+  summary,
+  load: async () => ({ define: (await import('./incident-acts.ts'))[define] }),
+}));
+
 export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'serve', summary: 'run the recorder', load: () => import('./serve.ts') },
   { name: 'report', summary: 'report an incident', load: () => import('./report.ts') },
@@ -28,6 +42,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'list', summary: 'list incidents, the most severe first', load: () => import('./list.ts') },
   { name: 'show', summary: 'show everything about an incident', load: () => import('./show.ts') },
   ...COMMANDS.map(incidentCommand),
+  ...INCIDENT_ACTS,
   {
     name: 'recovery',
     summary: 'do what is needed before an incident may be resolved',

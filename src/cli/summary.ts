@@ -12,6 +12,9 @@ export const summaryOf = ({
   containment_actions = [],
   recovery,
   drill,
+  assignee,
+  snoozed_until,
+  reopens,
 }: Incident): string =>
   [
     printable(id),
@@ -20,6 +23,9 @@ export const summaryOf = ({
     styled(stateStyle(state, containment), stateWords({ state, containment, recovery })),
     printable(name),
     ...(state === 'contained' ? [`(${printable(containment_actions.join(', '))})`] : []),
+    ...(snoozed_until === undefined ? [] : [`snoozed until ${printable(snoozed_until)}`]),
+    ...(assignee === undefined ? [] : [`assigned to ${printable(assignee)}`]),
+    ...(reopens === undefined ? [] : [`reopens ${printable(reopens)}`]),
   ].join('  ');
 
 /** The colour of a state; red while its containment is overdue or degraded. */

@@ -11,6 +11,7 @@ import type {
   IncidentClass,
   RecoveryStep,
   Resolution,
+  Role,
   Severity,
   State,
   Channel,
@@ -23,6 +24,7 @@ export type {
   IncidentClass,
   RecoveryStep,
   Resolution,
+  Role,
   Severity,
   State,
   Channel,
@@ -106,6 +108,21 @@ export interface Incident extends IncidentStamps {
   readonly recovery?: Recovery;
   /** The latest note of a person. */
   readonly note?: string;
+  /** The newest notes, oldest first, and how many there are in all. */
+  readonly notes?: readonly IncidentNote[];
+  readonly notes_count?: number;
+  /** Who works it, since when, and who said so. */
+  readonly assignee?: string;
+  readonly assigned_at?: string;
+  readonly assigned_by?: string;
+  /** Until when it is acknowledged and hidden from what needs attention, and who wanted that. */
+  readonly snoozed_until?: string;
+  readonly snoozed_by?: string;
+  /** The resolved incident that this one takes up again. */
+  readonly reopens?: string;
+  /** The incident that has taken this one up again, and since when. */
+  readonly reopened_as?: string;
+  readonly reopened_at?: string;
   /** What it was, where the person who resolved it has said so. */
   readonly resolution?: Resolution;
   readonly dedup_key?: string;
@@ -115,6 +132,14 @@ export interface Incident extends IncidentStamps {
   readonly version: number;
   /** `entry_hash` of the latest of them. */
   readonly hash: string;
+}
+
+/** What a person has noted, and when. */
+interface IncidentNote {
+  readonly at: string;
+  readonly by?: string;
+  readonly role?: Role;
+  readonly note: string;
 }
 
 /** What can be done for the recovery of an incident: a step, or to waive it. */

@@ -27,6 +27,7 @@ import { RecorderError } from '../errors.ts';
 import { ActorRegistry } from '../incidents/actor-registry.ts';
 import { Archivist } from '../incidents/archivist.ts';
 import type { Inspect } from '../incidents/incident-actor.ts';
+import { IncidentActs } from '../incidents/incident-acts.ts';
 import { IncidentReads } from '../incidents/incident-reads.ts';
 import { PolicyInForce } from '../incidents/policy-in-force.ts';
 import { randomPool } from '../incidents/random-pool.ts';
@@ -75,6 +76,7 @@ export interface OpenRecord {
   /** The living incidents. */
   readonly incidents: ActorRegistry;
   readonly recorder: Recorder;
+  readonly acts: IncidentActs;
   readonly recoveries: Recoveries;
   readonly reads: IncidentReads;
   readonly archivist: Archivist;
@@ -196,8 +198,20 @@ export async function openRecord(
     (registry) => registry.stop(),
   );
   const clockWatch = new ClockWatch(clock);
+  const isClockUncertain = (): boolean => clockWatch.isUncertain;
+  const random = randomPool();
+  const acts = new IncidentActs({
+    isClockUncertain,
+    incidents,
+    projections,
+    log,
+    policy: () => policy.current,
+    channelOf: channel,
+    clock,
+    random,
+  });
   const recorder = new Recorder({
-    isClockUncertain: () => clockWatch.isUncertain,
+    isClockUncertain,
     incidents,
     projections,
     policy: () => policy.current,
@@ -207,7 +221,7 @@ export async function openRecord(
     channelOf: channel,
     early: () => catchUp.early,
     clock,
-    random: randomPool(),
+    random,
   });
   if (isMadeBefore && isWhole && recovered.damage === undefined) {
     await postureProof.begin(
@@ -235,10 +249,14 @@ export async function openRecord(
     clockWatch,
     incidents,
     recorder,
+    acts,
     recoveries: new Recoveries({ incidents, projections }),
     reads: new IncidentReads(log, projections, () => identity.id),
     archivist: new Archivist({ log, projections, incidents, clock, isVerified }),
-    tornWrite: new UntilDone(() => recorder.complete(catchUp.last)),
+    tornWrite: new UntilDone(async () => {
+      await recorder.complete(catchUp.last);
+      await acts.complete();
+    }),
   };
 }
 

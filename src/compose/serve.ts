@@ -22,6 +22,7 @@ import { ArchiveSchedule } from '../incidents/archive-schedule.ts';
 import type { ArchiveOutcome } from '../incidents/archivist.ts';
 import { healthOf, reasonsOf, strandedWarnings } from '../health.ts';
 import { GuardWatch } from '../incidents/guard-watch.ts';
+import { SnoozeWatch } from '../incidents/snooze-watch.ts';
 import { Metrics } from '../metrics/metrics.ts';
 import { type JournalLog, logEntries, logJournal } from '../process-log.ts';
 import type { RunningContainment } from './containment.ts';
@@ -83,7 +84,7 @@ export async function serve(
   { config, clock, logger, access, logRequest, logJournal: journal }: ServeOptions,
   releases: AsyncDisposableStack,
 ): Promise<Serving> {
-  const { log, projections, incidents, recorder, recoveries, reads, policy, verification, findings } = record;
+  const { log, projections, incidents, recorder, acts, recoveries, reads, policy, verification, findings } = record;
   const { posture, notifier, confirmations, overdue, reattestation, drills } = containment;
   const metrics = releases.adopt(new Metrics(clock), (running) => running.stop());
   const logId = (): string | undefined => record.identity.id;
@@ -101,6 +102,13 @@ export async function serve(
     isDeaf: () => reasons().length > 0,
     clock,
     onFault: (error) => logger.error({ err: error }, 'the guards are not listened to'),
+  });
+  const snoozes = new SnoozeWatch({
+    incidents,
+    current: () => projections.current(),
+    isProved: () => verification.isProved,
+    clock,
+    onFault: (error) => logger.error({ err: error }, 'snoozes are not ended'),
   });
   const answers = new WaitingAnswers({
     read: (id) => incidents.actor(id).read(),
@@ -181,6 +189,7 @@ export async function serve(
       perform: recorder.perform.bind(recorder),
       import: recorder.import.bind(recorder),
     },
+    acts,
     answers,
     incidents: reads,
     recoveries: {
@@ -245,10 +254,13 @@ export async function serve(
   releases.defer(() => events.close());
   releases.defer(() => posture.stop());
   releases.defer(() => answers.stop());
-  releases.defer(() => Promise.all([guards.stop(), heartbeats.stop()]).then(() => {}));
+  releases.defer(() => Promise.all([guards.stop(), snoozes.stop(), heartbeats.stop()]).then(() => {}));
   // Who waits for the attestor is answered before the server closes.
   releases.defer(() => reattestation.stop());
-  const heart = setInterval(beatOf(record, containment, schedule, guards, heartbeats, access, logger), HEARTBEAT);
+  const heart = setInterval(
+    beatOf(record, containment, schedule, guards, snoozes, heartbeats, access, logger),
+    HEARTBEAT,
+  );
   releases.defer(() => clearInterval(heart));
 
   for (const warning of warnings()) logger.warn(warning);
@@ -286,7 +298,7 @@ const stagesOf = (
 function listen(guards: GuardWatch, entries: DurableBatch['entries']): void {
   if (!guards.isListening) return;
   for (const { event, data } of entries) {
-    if ('drill' in data) continue;
+    if ('drill' in data || 'reopens' in data) continue;
     if (event === 'incident.reported' || event === 'incident.recurred') guards.heard(data.report.source);
   }
 }
@@ -335,6 +347,7 @@ function beatOf(
   containment: RunningContainment,
   schedule: ArchiveSchedule,
   guards: GuardWatch,
+  snoozes: SnoozeWatch,
   heartbeats: RecorderHeartbeats,
   access: AccessInForce,
   logger: Logger,
@@ -358,6 +371,7 @@ function beatOf(
     void log.probe().then(() => serviceEntries.retry());
     containment.beat();
     void guards.look();
+    void snoozes.look();
     heartbeats.beat();
     void schedule.beat();
     tornWrite.attempt().catch(onFault('a torn write is not complete'));

@@ -48,6 +48,8 @@ function reasonOf({ event, data }: IncidentDraft): string | undefined {
       return alertAsked(data.intents ?? []);
     case 'incident.contained':
       return alertAsked(data.intents);
+    case 'incident.woken':
+      return alertAsked(data.intents ?? []);
     case 'containment.failed':
       return data.needs_person === true
         ? reasonForPerson(data)
@@ -67,6 +69,10 @@ function reasonOf({ event, data }: IncidentDraft): string | undefined {
     case 'incident.imported':
     case 'incident.acknowledged':
     case 'incident.resolved':
+    case 'incident.noted':
+    case 'incident.assigned':
+    case 'incident.snoozed':
+    case 'incident.reopened':
     case 'containment.attempted':
     case 'containment.confirmed':
     case 'containment.retried':

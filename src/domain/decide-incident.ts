@@ -400,7 +400,7 @@ function draftOfNews(
  * An entry that may ask for actions, followed by its alert, and by what is known of these actions at once: those that
  * can't be carried out from what is reported need a person.
  */
-const withFollowUps = (
+export const withFollowUps = (
   draft: IncidentDraft,
   subject: AlertSubject,
   evidence: ReportedEvidence,
@@ -431,5 +431,5 @@ function withAlert(draft: IncidentDraft, subject: AlertSubject): readonly Incide
 export const followUpsOf = (entry: IncidentEntry, { incident }: IncidentRecord): readonly IncidentDraft[] =>
   withFollowUps(entry, incident, incident).slice(1);
 
-const routed = (intents: readonly Intent[], channelOf: Circumstances['channelOf']): readonly RoutedIntent[] =>
+export const routed = (intents: readonly Intent[], channelOf: Circumstances['channelOf']): readonly RoutedIntent[] =>
   intents.map((intent) => ({ ...intent, via: channelOf(intent.action, intent.directive) }));

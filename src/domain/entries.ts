@@ -125,6 +125,11 @@ export type ReportedData = AboutIncident & {
   readonly request?: RequestTag;
   /** In place of `request` in old entries. */
   readonly idempotency?: Idempotency;
+  /** The resolved incident that a person has taken up again as this one; then the caller is that person. */
+  readonly reopens?: string;
+  /** With `reopens`: whose token that one was reported with, and what the person says about it. */
+  readonly reported_by?: string;
+  readonly note?: string;
 } & SeverityOrigin &
   AmongReports &
   Partial<Caller>;
@@ -157,6 +162,26 @@ export type CommandedData = AboutIncident &
     /** In `incident.resolved`, where the person has said what it was. */
     readonly resolution?: Resolution;
   };
+
+/** `incident.noted`: a person has noted something. */
+export type NotedData = AboutIncident & Signed & { readonly note: string };
+
+/** `incident.assigned`: who works it from here on; `null` when nobody does. */
+export type AssignedData = AboutIncident & Signed & { readonly to: string | null };
+
+/** `incident.snoozed`: until when (RFC 3339) it is acknowledged and hidden from what needs attention. */
+export type SnoozedData = AboutIncident & Signed & { readonly until: string };
+
+/** `incident.woken`: the snooze is over because its time has come, or because a person has ended it. */
+export type WokenData = AboutIncident &
+  Signed & {
+    readonly why: 'due' | 'person';
+    /** The actions that it asks for; not there when there are none. */
+    readonly intents?: readonly RoutedIntent[];
+  };
+
+/** `incident.reopened`, of a resolved incident: the incident that has taken it up again. */
+export type ReopenedData = AboutIncident & Signed & { readonly as: string };
 
 type AboutRecovery = AboutIncident & {
   /** Lower-case hex SHA-256 of the incident as it was (`bindingForm`): what is done counts for that. */
@@ -593,6 +618,11 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'incident.recurred': RecurredData;
   readonly 'incident.carried': CarriedData;
   readonly 'incident.imported': ImportedData;
+  readonly 'incident.noted': NotedData;
+  readonly 'incident.assigned': AssignedData;
+  readonly 'incident.snoozed': SnoozedData;
+  readonly 'incident.woken': WokenData;
+  readonly 'incident.reopened': ReopenedData;
   readonly 'containment.attempted': AttemptedData;
   readonly 'containment.confirmed': ConfirmedData;
   readonly 'containment.overdue': OverdueData;
@@ -636,6 +666,11 @@ export const ENTRY_EVENTS = [
   'incident.carried',
   'incident.imported',
   ...COMMAND_EVENTS,
+  'incident.noted',
+  'incident.assigned',
+  'incident.snoozed',
+  'incident.woken',
+  'incident.reopened',
   'containment.attempted',
   'containment.overdue',
   'containment.confirmed',
@@ -662,7 +697,7 @@ export type EntryEvent = (typeof ENTRY_EVENTS)[number];
  * Counts the changes of what a log may hold: one more with each version that adds an event, or that older versions would
  * misread. A service does not start on a log of a greater format.
  */
-export const LOG_FORMAT = 2;
+export const LOG_FORMAT = 3;
 
 /** What webhooks may ask for: all but how far they are themselves. */
 export const NOTIFIED_EVENTS = ENTRY_EVENTS.filter((event) => event !== 'notification.delivered');
@@ -757,6 +792,10 @@ export type IncidentEntry = {
     readonly data: IncidentDataOf<Event> & { readonly seq: number };
   };
 }[IncidentEventName];
+
+/** Whose token an incident was reported with: for one that takes up another, that of the other. */
+export const reporterOf = ({ reopens, reported_by, principal }: ReportedData): string | undefined =>
+  reopens === undefined ? principal : reported_by;
 
 /** The events whose entries hold a whole incident. */
 export type WholeEvent = 'incident.carried' | 'incident.imported';

@@ -14,7 +14,6 @@ import type {
   ContainmentStatus,
   IncidentClass,
   Resolution,
-  Role,
   Severity,
   State,
 } from '../../machines/vocabulary.ts';
@@ -41,10 +40,12 @@ import {
   type Idempotency,
   type IncidentEntry,
   type JsonObject,
+  reporterOf,
   type RequestTag,
   type RoutedIntent,
   type StoredEntry,
 } from './entries.ts';
+import { type IncidentNote, withNote } from './notes.ts';
 import { chartEventOfRecovery, type IncidentRecovery, isAboutRecovery, recoveryAfter } from './recovery.ts';
 import { severityOf } from './severity.ts';
 import { carriedOver, wholeIncident } from './whole-incident.ts';
@@ -122,13 +123,7 @@ export interface Incident extends Stamps {
   readonly hash: string;
 }
 
-/** What a person has noted, and when. */
-export interface IncidentNote {
-  readonly at: string;
-  readonly by?: string;
-  readonly role?: Role;
-  readonly note: string;
-}
+export type { IncidentNote };
 
 /** What a further report says. It came at `last_seen_at`. */
 export interface LatestReport {
@@ -195,7 +190,14 @@ export function effectOf({ incident }: IncidentRecord, entry: IncidentEntry): En
       throw new Contradiction(entry, `incident ${incident.id} was reported before`);
     case 'incident.recurred':
       return { event: recurrenceOf(entry) };
+    case 'incident.snoozed':
+      return { event: { type: 'snooze' } };
+    case 'incident.woken':
+      return { event: { type: 'wake' } };
     case 'incident.carried':
+    case 'incident.noted':
+    case 'incident.assigned':
+    case 'incident.reopened':
       return {};
     case 'alert.raised':
       return { delivery: alertDelivery(incident, entry.timestamp) };
@@ -253,6 +255,7 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
   const { incident: id, version, severity, default_severity, reported_severity, report, intents } = entry.data;
   const { escalated_by } = entry.data;
   const state = agreed(entry, snapshot);
+  const reportedBy = reporterOf(entry.data);
   const incident: Incident = {
     id,
     created_at: entry.timestamp,
@@ -265,7 +268,7 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
     state,
     source: report.source,
     ...(entry.data.source_suspicious === true ? { source_suspicious: true } : undefined),
-    ...(entry.data.principal === undefined ? undefined : { reported_by: entry.data.principal }),
+    ...(reportedBy === undefined ? undefined : { reported_by: reportedBy }),
     ...(entry.data.clock_uncertain === true ? { clock_uncertain: true } : undefined),
     description: report.description,
     ...(report.evidence === undefined ? {} : { evidence: report.evidence }),
@@ -274,6 +277,7 @@ export function opened(entry: EntryOf<'incident.reported'>, snapshot: IncidentSn
     ...(report.dedup_key === undefined ? {} : { dedup_key: report.dedup_key }),
     occurrences: snapshot.context.occurrences,
     ...recoveryIn(undefined, entry, undefined, snapshot),
+    ...(entry.data.reopens === undefined ? undefined : { reopens: entry.data.reopens, ...withNote({}, entry) }),
     version,
     hash: entry.entry_hash,
   };
@@ -298,7 +302,7 @@ export function evolve(
   if (entry.event === 'incident.carried') return carriedOver({ incident, snapshot, seq, decisive }, entry);
   const changed = changedFields(incident, entry, snapshot, delivery);
   const results = changed.containment && resultsIn(incident, changed.containment, entry.timestamp);
-  const kept = isRising(entry) ? withoutFields(incident, ORIGIN) : incident;
+  const kept = withoutEnded(incident, entry, snapshot);
   return {
     seq,
     ...(carried === undefined ? undefined : { carried }),
@@ -354,8 +358,20 @@ const isRising = ({ event, data }: IncidentEntry): boolean =>
 /** What is said about the severity of an incident. */
 const ORIGIN = ['default_severity', 'reported_severity', 'escalated_by'] as const;
 const RESULTS = ['containment_results'] as const;
+const ASSIGNMENT = ['assignee', 'assigned_at', 'assigned_by'] as const;
+const SNOOZE = ['snoozed_until', 'snoozed_by'] as const;
 
-function withoutFields(incident: Incident, fields: readonly (typeof ORIGIN | typeof RESULTS)[number][]): Incident {
+/** The incident without what an entry ends or says in another way. */
+function withoutEnded(incident: Incident, entry: IncidentEntry, { context }: IncidentSnapshot): Incident {
+  if (isRising(entry)) incident = withoutFields(incident, ORIGIN);
+  if (entry.event === 'incident.assigned') incident = withoutFields(incident, ASSIGNMENT);
+  const isOver = entry.event === 'incident.snoozed' || context.snoozed !== true;
+  return incident.snoozed_until !== undefined && isOver ? withoutFields(incident, SNOOZE) : incident;
+}
+
+type Ending = (typeof ORIGIN | typeof RESULTS | typeof ASSIGNMENT | typeof SNOOZE)[number];
+
+function withoutFields(incident: Incident, fields: readonly Ending[]): Incident {
   const rest: { -readonly [Field in keyof Incident]: Incident[Field] } = { ...incident };
   for (const field of fields) delete rest[field];
   return rest;
@@ -369,20 +385,63 @@ function changedFields(
   delivery: DeliveryRecord | undefined,
 ): Partial<Incident> {
   if (isCommanded(entry)) {
-    const { note, resolution } = entry.data;
+    const { resolution } = entry.data;
     const effect = effectOnContainment(incident, entry, snapshot);
     return {
       ...effect,
       ...stamped(entry),
-      ...(note === undefined ? {} : { note }),
+      ...withNote(incident, entry),
       ...(resolution === undefined ? {} : { resolution }),
     };
   }
   if (entry.event === 'incident.recurred') return recurred(incident, entry, snapshot);
+  if (isAct(entry)) return { ...afterAct(incident, entry, snapshot), ...withNote(incident, entry) };
   if (delivery === undefined) return {};
   return isAboutDelivery(entry) && entry.data.directive === 'release'
     ? { drill_releases: replaced(incident.drill_releases, delivery) }
     : delivered(incident, delivery, snapshot);
+}
+
+type ActEntry = Extract<
+  IncidentEntry,
+  { readonly event: `incident.${'noted' | 'assigned' | 'snoozed' | 'woken' | 'reopened'}` }
+>;
+
+const ACTS: ReadonlySet<string> = new Set<ActEntry['event']>([
+  'incident.noted',
+  'incident.assigned',
+  'incident.snoozed',
+  'incident.woken',
+  'incident.reopened',
+]);
+
+const isAct = (entry: IncidentEntry): entry is ActEntry => ACTS.has(entry.event);
+
+/** What a person's act makes of the incident, besides its note. */
+function afterAct(incident: Incident, entry: ActEntry, snapshot: IncidentSnapshot): Partial<Incident> {
+  const { timestamp: at } = entry;
+  const { by } = entry.data;
+  switch (entry.event) {
+    case 'incident.noted':
+      return {};
+    case 'incident.assigned': {
+      const { to } = entry.data;
+      if (to === null) return {};
+      return { assignee: to, assigned_at: at, ...(by === undefined ? {} : { assigned_by: by }) };
+    }
+    case 'incident.snoozed': {
+      const acknowledged = incident.state === 'acknowledged' ? {} : stampsOf('acknowledged', entry);
+      return { ...acknowledged, snoozed_until: entry.data.until, ...(by === undefined ? {} : { snoozed_by: by }) };
+    }
+    case 'incident.woken': {
+      const { intents = [] } = entry.data;
+      return intents.length === 0 ? {} : asked(incident, entry, intents, snapshot);
+    }
+    case 'incident.reopened':
+      return { reopened_as: entry.data.as, reopened_at: at };
+    default:
+      return entry satisfies never;
+  }
 }
 
 const replaced = (deliveries: readonly DeliveryRecord[] = [], changed: DeliveryRecord): readonly DeliveryRecord[] =>
@@ -460,8 +519,9 @@ function releasesOf({ containment }: Incident, entry: EntryOf<'incident.resolved
 }
 
 /** The fields that say when a command was carried out, and who gave it. */
-function stamped({ event, timestamp, data: { by, claimed } }: CommandedEntry): Stamps {
-  const done = event.slice('incident.'.length) as Done;
+const stamped = (entry: CommandedEntry): Stamps => stampsOf(entry.event.slice('incident.'.length) as Done, entry);
+
+function stampsOf(done: Done, { timestamp, data: { by, claimed } }: CommandedEntry | ActEntry): Stamps {
   return {
     [`${done}_at`]: timestamp,
     ...(by === undefined ? {} : { [`${done}_by`]: by, ...(claimed && { [`${done}_by_claimed`]: true }) }),

@@ -90,6 +90,10 @@ function textsOf(
       const actions = engaged(entry.data.intents);
       return actions === '' ? NONE : [journalText('containment', `${actions} asked for by ${about}`)];
     }
+    case 'incident.woken':
+      return [journalText('incident', `${about} state=${entry.data.state} is snoozed no more${askedBy(entry.data)}`)];
+    case 'incident.reopened':
+      return [journalText('incident', `${about} is reopened as ${entry.data.as}${askedBy(entry.data)}`)];
     case 'alert.raised':
       return [alertText(entry.data)];
     case 'containment.attempted':

@@ -107,6 +107,7 @@ export function reasonOfVoid({ event, data }: IncidentDraft | IncidentEntry): st
     case 'incident.recurred':
       return 'it was reported again';
     case 'incident.contained':
+    case 'incident.woken':
       return 'further actions are asked for';
     case 'containment.confirmed':
       return `${data.action} was carried out`;

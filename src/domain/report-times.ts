@@ -15,12 +15,15 @@ export const MOST_REPORTS = 500;
 export type ReportEntry = EntryOf<'incident.reported'> | EntryOf<'incident.recurred'>;
 
 /**
- * Whether an entry, or the draft of one, records a report: one that opens an incident, or an occurrence. A drill is none.
+ * Whether an entry, or the draft of one, records a report: one that opens an incident, or an occurrence. A drill is none,
+ * nor is an incident that a person has taken up again.
  */
 export const isReport = <Given extends { readonly event: string; readonly data: object }>(
   given: Given,
 ): given is Extract<Given, { readonly event: 'incident.reported' | 'incident.recurred' }> =>
-  (given.event === 'incident.reported' || given.event === 'incident.recurred') && !('drill' in given.data);
+  (given.event === 'incident.reported' || given.event === 'incident.recurred') &&
+  !('drill' in given.data) &&
+  !('reopens' in given.data);
 
 /** What is counted of a report. */
 export interface CountedReport {

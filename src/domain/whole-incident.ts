@@ -125,8 +125,10 @@ export function carriedOver<Incident extends Shown>(
   const { context, record, reported_seq, decisive, report, state } = entry.data;
   const said = { context, record, reported_seq, decisive, state, source: report.source };
   const { incident, seq, decisive: known } = before;
+  const parts = partsOf(before);
   const own = {
-    ...partsOf(before),
+    context: parts.context,
+    record: 'notes_count' in record ? parts.record : withoutNotes(parts.record),
     reported_seq: seq,
     decisive: known,
     state: incident.state,
@@ -137,6 +139,11 @@ export function carriedOver<Incident extends Shown>(
   const { containment } = incident;
   // The same deliveries: nothing is asked for again.
   return { ...whole, incident: containment === undefined ? whole.incident : { ...whole.incident, containment } };
+}
+
+/** Versions before log format 3 kept no list of notes. */
+function withoutNotes(record: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(record).filter(([name]) => name !== 'notes' && name !== 'notes_count'));
 }
 
 /** What the report does not say of a record, as plain JSON. */

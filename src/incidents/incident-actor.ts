@@ -14,7 +14,13 @@
  * An actor whose incident is resolved has stopped; it sleeps as soon as its mailbox is empty.
  */
 import { type Actor, type ActorOptions, type AnyActorRef, createActor, type initialTransition } from 'xstate';
-import { type IncidentSnapshot, RECOVERY_INCOMPLETE, snapshotOf } from '../../machines/decision.ts';
+import {
+  allowedIn,
+  type IncidentSnapshot,
+  RECOVERY_INCOMPLETE,
+  snapshotOf,
+  transitionsIn,
+} from '../../machines/decision.ts';
 import type { incidentMachine } from '../../machines/incident.ts';
 import type { Channel, ContainmentAction, Directive, Rule } from '../../machines/vocabulary.ts';
 import type { AuditLog } from '../audit/log.ts';
@@ -28,6 +34,7 @@ import {
   type IncidentDecision,
   type Message,
 } from '../domain/decide-incident.ts';
+import { type ActMessage, decideAct, decideNote, isAct, reopenedAs } from '../domain/decide-acts.ts';
 import { decideRecovery, isRecoveryMessage, type RecoveryMessage } from '../domain/decide-recovery.ts';
 import type { DeliveryName, DeliveryRecord } from '../domain/delivery.ts';
 import type { EntryOf, IncidentDraft, IncidentEntry, LineExtent } from '../domain/entries.ts';
@@ -87,6 +94,12 @@ export interface ActorDependencies {
   readonly onGrowth: (by: number) => void;
 }
 
+/** The incident that takes another one up again: its actor, and the entries that open it. */
+export interface Reopening {
+  readonly other: IncidentActor;
+  readonly drafts: readonly IncidentDraft[];
+}
+
 export class IncidentActor {
   readonly id: string;
   readonly #dependencies: ActorDependencies;
@@ -128,7 +141,7 @@ export class IncidentActor {
    *   `allowed`, `transitions`, and `missing` of a recovery), `forbidden`, `stale_version` (with `version`), `log_unavailable`, `overloaded`, `too_large`,
    *   `stopping`; nothing has changed then
    */
-  send(message: Message | RecoveryMessage, sender: Sender = {}): Promise<Handled> {
+  send(message: Message | RecoveryMessage | ActMessage, sender: Sender = {}): Promise<Handled> {
     return this.#mailbox.post(async () => {
       const proof = this.#proof();
       if (proof !== undefined) await proof;
@@ -154,6 +167,47 @@ export class IncidentActor {
    */
   open(drafts: readonly IncidentDraft[]): Promise<IncidentRecord> {
     return this.#mailbox.post(() => this.#append(drafts));
+  }
+
+  /**
+   * Takes the resolved incident up again as another one. The entries that open that one and the entry by which this one
+   * names it are one write.
+   * @param begin drafts the entries that open the other one, whose actor it gives
+   * @returns the identifier of the other one, and whether this has opened it: it may have been before
+   * @throws RecorderError like `send`; `illegal_transition` for an incident that is not resolved, and for a drill
+   */
+  reopen(
+    begin: (record: IncidentRecord, circumstances: Circumstances) => Reopening,
+    sender: Sender = {},
+  ): Promise<{ readonly as: string; readonly isNew: boolean }> {
+    return this.#mailbox.post(async () => {
+      const proof = this.#proof();
+      if (proof !== undefined) await proof;
+      const record = this.#wake(this.#dependencies.current());
+      requireVersion(record, sender.ifVersion);
+      const { reopened_as: as } = record.incident;
+      if (as !== undefined) return { as, isNew: false };
+      requireReopenable(record);
+      const circumstances = this.#circumstances(sender);
+      const { other, drafts } = begin(record, circumstances);
+      // The log finds the actor of the other one only while that has something to do.
+      await other.exclusively(() => this.#append([...drafts, reopenedAs(other.id, record, circumstances)]));
+      return { as: other.id, isNew: true };
+    });
+  }
+
+  /**
+   * Names the incident that has taken this one up again, where a crash came between both entries.
+   * @throws RecorderError like `send`
+   */
+  completeReopening(as: string, sender: Sender): Promise<void> {
+    return this.#mailbox.post(async () => {
+      const proof = this.#proof();
+      if (proof !== undefined) await proof;
+      const record = this.#wake(this.#dependencies.current());
+      if (record.incident.reopened_as !== undefined) return;
+      await this.#append([reopenedAs(as, record, this.#circumstances(sender))]);
+    });
   }
 
   /**
@@ -230,6 +284,7 @@ export class IncidentActor {
     const now = entry.event === 'incident.reported' ? this.#spawn(entry) : this.#follow(entry);
     this.#record = now;
     if (entry.event === 'incident.recurred') this.#weighLatest(entry.length);
+    else if ('note' in entry.data) this.#grow(entry.data.note?.length ?? 0);
     return { before, now };
   }
 
@@ -245,23 +300,29 @@ export class IncidentActor {
 
   #decide(
     record: IncidentRecord,
-    message: Message | RecoveryMessage,
+    message: Message | RecoveryMessage | ActMessage,
     sender: Sender,
     current: CurrentReads,
   ): IncidentDecision {
     const circumstances = this.#circumstances(sender);
+    if (isAct(message)) return orNoted(decideAct(record, message, circumstances), record, circumstances);
     if (isRecoveryMessage(message)) {
       return decideRecovery(record, message, { ...circumstances, binding: bindingOf(record.incident) });
     }
     const delivery = message.type === 'deliver' ? deliveryOf(record, message, current) : undefined;
-    return decide(record, message, circumstances, delivery);
+    const decision = decide(record, message, circumstances, delivery);
+    return message.type === 'acknowledge' ? orNoted(decision, record, circumstances) : decision;
   }
 
   #weighLatest(length: number): void {
     const growth = length - this.#latestWeight;
     this.#latestWeight = length;
-    this.weight += growth;
-    this.#dependencies.onGrowth(growth);
+    this.#grow(growth);
+  }
+
+  #grow(by: number): void {
+    this.weight += by;
+    this.#dependencies.onGrowth(by);
   }
 
   /** The proof of the incident; undefined when it needs none: this process has opened it, or the database is proved. */
@@ -362,8 +423,23 @@ function requireVersion({ incident: { version }, decisive }: IncidentRecord, exp
   throw new RecorderError('stale_version', message, { fields: { version } });
 }
 
+/** @throws RecorderError `illegal_transition` */
+function requireReopenable({ incident: { state, drill }, snapshot }: IncidentRecord): void {
+  if (state === 'resolved' && drill !== true) return;
+  const message =
+    state === 'resolved'
+      ? 'reopen is not possible: it was a drill; begin another one'
+      : `reopen is not possible: the incident is ${state}`;
+  const fields = { state, allowed: allowedIn(snapshot), transitions: transitionsIn(snapshot) };
+  throw new RecorderError('illegal_transition', message, { fields });
+}
+
+/** What a person asks for may be done already; their note is kept all the same. */
+const orNoted = (decision: IncidentDecision, record: IncidentRecord, circumstances: Circumstances): IncidentDecision =>
+  decision.kind === 'unchanged' ? decideNote(record, circumstances) : decision;
+
 const refusal = (
-  { type }: Message | RecoveryMessage,
+  { type }: Message | RecoveryMessage | ActMessage,
   { state, allowed, transitions, missing, because }: Extract<IncidentDecision, { kind: 'refused' }>,
 ): RecorderError => {
   const message = because ?? (missing && RECOVERY_INCOMPLETE) ?? `${type} is not possible: the incident is ${state}`;

@@ -17,14 +17,23 @@ import type { IncidentRecord, RecordChange, TakenEntry } from '../domain/inciden
 import { isAboutDelivery } from '../domain/delivery.ts';
 import { isAboutRecovery } from '../domain/recovery.ts';
 
-const STAYING: readonly EntryEvent[] = ['incident.recurred', 'incident.carried', 'incident.imported'];
+const STAYING: readonly EntryEvent[] = [
+  'incident.recurred',
+  'incident.carried',
+  'incident.imported',
+  'incident.noted',
+  'incident.assigned',
+  'incident.snoozed',
+  'incident.woken',
+  'incident.reopened',
+];
 
 /** The events with which an incident enters a state: its report and commands, not a further report. */
 const ENTERING: ReadonlySet<string> = new Set(
   ENTRY_EVENTS.filter((event) => event.startsWith('incident.') && !STAYING.includes(event)),
 );
 
-/** A further report may bring its incident into another state, too. */
+/** A further report, a snooze and its end may bring an incident into another state, too. */
 const hasMoved = (change: RecordChange | undefined): boolean =>
   change?.before !== undefined && change.before.incident.state !== change.now.incident.state;
 

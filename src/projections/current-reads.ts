@@ -31,6 +31,8 @@ import type { Incidents, PersistedIncident } from './incidents.ts';
 import type { Posture } from './posture.ts';
 import type { PendingRecoveries } from './recoveries.ts';
 import type { RecentReports, Repeated } from './recent-reports.ts';
+import type { HalfReopened } from './half-reopened.ts';
+import type { Snoozes } from './snoozes.ts';
 import type { Sources } from './sources.ts';
 import type { WebhookPosition, Webhooks } from './webhooks.ts';
 
@@ -38,6 +40,8 @@ export interface CurrentReadsSources {
   readonly incidents: Incidents;
   readonly posture: Posture;
   readonly recoveries: PendingRecoveries;
+  readonly snoozes: Snoozes;
+  readonly halfReopened: HalfReopened;
   readonly keys: IdempotencyKeys;
   readonly names: Sources;
   readonly reports: RecentReports;
@@ -58,6 +62,8 @@ export class CurrentReads {
   readonly sources: Pick<Sources, 'suspicion' | 'has'>;
   /** The incidents that need a recovery. */
   readonly recoveries: PendingRecoveries;
+  /** The incidents that are snoozed. */
+  readonly snoozes: Pick<Snoozes, 'due'>;
   readonly #sources: CurrentReadsSources;
 
   constructor(sources: CurrentReadsSources) {
@@ -65,6 +71,7 @@ export class CurrentReads {
     this.posture = sources.posture;
     this.sources = sources.names;
     this.recoveries = sources.recoveries;
+    this.snoozes = sources.snoozes;
   }
 
   /** An incident with the persisted snapshot of its actor. */
@@ -111,6 +118,11 @@ export class CurrentReads {
   /** The latest report with the values that a key names, if its incident is not resolved. */
   repeated(key: string): Repeated | undefined {
     return this.#sources.reports.find(key);
+  }
+
+  /** The incidents that take up another one which does not name them yet. */
+  halfReopened(most: number): readonly string[] {
+    return this.#sources.halfReopened.all(most);
   }
 
   /** The drills that are not over. */

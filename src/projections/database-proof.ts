@@ -26,6 +26,7 @@ import type { EntryPlaces } from './entry-places.ts';
 import type { Incidents } from './incidents.ts';
 import { IncidentProof } from './incident-proof.ts';
 import { type Posture, WAITS } from './posture.ts';
+import type { Snoozes } from './snoozes.ts';
 import { type SmallTables, TablesProof } from './tables-proof.ts';
 import type { RecentReports } from './recent-reports.ts';
 import { ReportsProof } from './reports-proof.ts';
@@ -43,6 +44,7 @@ export interface DatabaseProofParts {
   readonly incidents: Incidents;
   readonly posture: Posture;
   readonly places: EntryPlaces;
+  readonly snoozes: Pick<Snoozes, 'difference'>;
   readonly statistics: Statistics;
   readonly reports: RecentReports;
   readonly log: ReadableLog;

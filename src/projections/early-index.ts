@@ -10,7 +10,14 @@ import type { FileHandle } from 'node:fs/promises';
 import { readLines } from '../audit/lines.ts';
 import { openLogFile } from '../audit/log-reader.ts';
 import type { ReadableLog } from '../audit/log.ts';
-import { type Idempotency, isAboutIncident, readEntry, type Report, type RequestTag } from '../domain/entries.ts';
+import {
+  type Idempotency,
+  isAboutIncident,
+  readEntry,
+  type Report,
+  reporterOf,
+  type RequestTag,
+} from '../domain/entries.ts';
 import { keysOwner } from '../domain/caller.ts';
 import type { Entry } from '../domain/entries.ts';
 import { requestOf } from '../domain/incident.ts';
@@ -149,8 +156,8 @@ export class EarlyIndex {
       } else if (entry.event === 'incident.imported') {
         this.#takeReport(entry.data.report, '', entry.data.record.source_suspicious === true);
       } else if (entry.event === 'incident.reported') {
-        const { report, principal, source_suspicious: isSuspicious } = entry.data;
-        this.#takeReport(report, keysOwner(principal), isSuspicious === true);
+        const { report, source_suspicious: isSuspicious } = entry.data;
+        this.#takeReport(report, keysOwner(reporterOf(entry.data)), isSuspicious === true);
       }
     }
   }

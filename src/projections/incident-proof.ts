@@ -18,6 +18,7 @@ import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
 import { drillColumn, type Incidents, recoveryColumns } from './incidents.ts';
 import { deliveryRow, holdings } from './posture.ts';
+import type { Snoozes } from './snoozes.ts';
 
 /** The refusal to change an incident that can't be proved: a report of the same trouble opens another one. */
 export class UnprovedIncident extends RecorderError {
@@ -34,6 +35,7 @@ export interface IncidentProofParts {
   readonly database: Database;
   readonly incidents: Incidents;
   readonly places: EntryPlaces;
+  readonly snoozes: Pick<Snoozes, 'difference'>;
   readonly log: ReadableLog;
 }
 
@@ -114,7 +116,8 @@ export class IncidentProof {
   }
 
   /** How the rows of an incident differ from its record. */
-  rowDifference({ incident, snapshot, seq, decisive, carried = seq }: IncidentRecord): string | undefined {
+  rowDifference(record: IncidentRecord): string | undefined {
+    const { incident, snapshot, seq, decisive, carried = seq } = record;
     const { id } = incident;
     const row = this.#row.get(id);
     if (row === undefined) return `${id} is missing`;
@@ -143,7 +146,7 @@ export class IncidentProof {
     const due = holdings(incident).map(deliveryRow);
     const found = this.#deliveries.all(seq, ...ACTIONS).map((one) => ({ ...one }));
     return isDeepStrictEqual(found.toSorted(byAction), due.toSorted(byAction))
-      ? undefined
+      ? this.#parts.snoozes.difference(record)
       : `${id} has other deliveries`;
   }
 

@@ -34,6 +34,7 @@ import { DatabaseProof } from './database-proof.ts';
 import { type EntriesPage, EntryPlaces } from './entry-places.ts';
 import { Findings, MOST_FINDINGS } from './findings.ts';
 import { Guards } from './guards.ts';
+import { HalfReopened } from './half-reopened.ts';
 import { foldOverGap } from './fold-over-gap.ts';
 import { IdempotencyKeys } from './idempotency-keys.ts';
 import { IncidentProof } from './incident-proof.ts';
@@ -44,6 +45,7 @@ import { Posture, type ShownPosture } from './posture.ts';
 import { PendingRecoveries } from './recoveries.ts';
 import { RecentReports } from './recent-reports.ts';
 import { type RecordSnapshot, RecordSnapshots } from './record-snapshot.ts';
+import { Snoozes } from './snoozes.ts';
 import { Sources } from './sources.ts';
 import { Statistics, Tally } from './statistics.ts';
 import type { SmallTables } from './tables-proof.ts';
@@ -108,6 +110,8 @@ export class Projections {
   readonly #places: EntryPlaces;
   readonly #keys: IdempotencyKeys;
   readonly #sources: Sources;
+  readonly #snoozes: Snoozes;
+  readonly #halfReopened: HalfReopened;
   readonly #reports: RecentReports;
   readonly #current: CurrentReads;
   readonly #snapshots: RecordSnapshots;
@@ -147,6 +151,8 @@ export class Projections {
     this.#findings = new Findings(database);
     this.#clockJumps = new ClockJumps(database);
     this.clockJumps = this.#clockJumps;
+    this.#snoozes = new Snoozes(database, this.#clockJumps);
+    this.#halfReopened = new HalfReopened(database);
     this.findings = this.#findings;
     this.#guards = new Guards(database);
     this.#accessFiles = new AccessFiles(database);
@@ -159,6 +165,8 @@ export class Projections {
       incidents: this.#incidents,
       posture: this.#posture,
       recoveries: new PendingRecoveries(database),
+      snoozes: this.#snoozes,
+      halfReopened: this.#halfReopened,
       keys: this.#keys,
       names: this.#sources,
       reports: this.#reports,
@@ -350,6 +358,7 @@ export class Projections {
       incidents: this.#incidents,
       posture: this.#posture,
       places: this.#places,
+      snoozes: this.#snoozes,
       statistics: this.statistics,
       reports: this.#reports,
       log,
@@ -360,7 +369,13 @@ export class Projections {
 
   /** What proves single incidents against the log. */
   incidentProof(log: ReadableLog): IncidentProof {
-    return new IncidentProof({ database: this.#database, incidents: this.#incidents, places: this.#places, log });
+    return new IncidentProof({
+      database: this.#database,
+      incidents: this.#incidents,
+      places: this.#places,
+      snoozes: this.#snoozes,
+      log,
+    });
   }
 
   /** Forgets everything and stays behind the log until it was read again: the database was not what the log says. */
@@ -530,6 +545,7 @@ export class Projections {
   ): void {
     const { incident: id } = entry.data;
     if (isReport(entry)) this.#reports.follow(entry);
+    else this.#halfReopened.follow(entry);
     const known = changes.get(id);
     const first = known === undefined ? (change?.before ?? this.#recordBefore(entry)) : known.before;
     const before = known?.now ?? first;
@@ -541,6 +557,7 @@ export class Projections {
     changes.set(id, { before: first, now });
     tally.follow(now, before);
     this.#posture.follow(entry, now, before);
+    this.#snoozes.follow(entry, now, before);
     if (before === undefined && entry.event !== 'incident.reported') this.#places.adopt(now.seq, id);
     this.#places.add(now.seq, now.incident.version, entry);
     const request = requestOf(entry);

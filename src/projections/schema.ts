@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 26;
+export const LAYOUT = 27;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -48,6 +48,17 @@ export const SCHEMA = `
   CREATE INDEX incidents_recovering ON incidents (recovery) WHERE recovery > 0;
   CREATE INDEX incidents_attesting ON incidents (attesting) WHERE attesting > 0;
   CREATE INDEX incidents_running_drills ON incidents (number) WHERE drill = 1;
+
+  -- Until when incidents are snoozed, in milliseconds since the epoch, and the entry that says so: see snoozes.ts.
+  CREATE TABLE snoozes (
+    incident INTEGER PRIMARY KEY,
+    due INTEGER NOT NULL,
+    seq INTEGER NOT NULL
+  );
+  CREATE INDEX snoozes_by_time ON snoozes (due, seq);
+
+  -- The incidents that take up another one which does not name them yet: see half-reopened.ts.
+  CREATE TABLE half_reopened (id TEXT PRIMARY KEY) WITHOUT ROWID;
 
   -- The words of each incident, by its number: see search.ts and search-words.ts.
   CREATE VIRTUAL TABLE search USING fts5(

@@ -79,6 +79,10 @@ const TABLE: Readonly<Record<string, Row>> = {
   'POST /api/v1/incidents/contain': OPERATOR,
   'POST /api/v1/incidents/acknowledge': OPERATOR,
   'POST /api/v1/incidents/resolve': { ...OPERATOR, needs: ['operator', 'recovery'] },
+  'POST /api/v1/incidents/note': { needs: ['operator', 'recovery'], body: { id: KNOWN.id, note: 'a test' } },
+  'POST /api/v1/incidents/assign': { needs: ['operator', 'recovery'], body: { id: KNOWN.id, to: 'ada' } },
+  'POST /api/v1/incidents/snooze': { ...OPERATOR, body: { id: KNOWN.id, until: null } },
+  'POST /api/v1/incidents/reopen': OPERATOR,
   'POST /api/v1/containment/confirm': {
     needs: ['implementer'],
     body: CONFIRMED,

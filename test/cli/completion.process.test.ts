@@ -19,7 +19,7 @@ describe('completion', () => {
   };
 
   it('offers subcommands, options and their values', async () => {
-    expect(await offers('re')).to.deep.equal(['report', 'resolve', 'recovery', 'restore']);
+    expect(await offers('re')).to.deep.equal(['report', 'resolve', 'reopen', 'recovery', 'restore']);
     expect(await offers(''))
       .to.include.members(['list', 'watch'])
       .and.not.include('complete');
@@ -90,7 +90,7 @@ describe('completion', () => {
         words=(incident-recorder policy check ''); CURRENT=4; _incident_recorder`;
       expect(await inShell('zsh', script)).to.equal(
         'compdef _incident_recorder incident-recorder\n' +
-          'report:report an incident\nresolve:resolve incidents, which ends their containment\n' +
+          'report:report an incident\nresolve:resolve incidents, which ends their containment\nreopen:take resolved incidents up again\n' +
           'recovery:do what is needed before an incident may be resolved\nrestore:put a backup of the audit log back\nfiles\n',
       );
     });
@@ -103,7 +103,7 @@ describe('completion', () => {
       const script = `source $argv[2]; complete -C 'incident-recorder re'; complete -C 'incident-recorder list --state o'
         complete -C 'incident-recorder policy check pack' | string match -r 'package.json'`;
       expect(await inShell('fish', script)).to.equal(
-        'report\treport an incident\nresolve\tresolve incidents, which ends their containment\n' +
+        'report\treport an incident\nresolve\tresolve incidents, which ends their containment\nreopen\ttake resolved incidents up again\n' +
           'recovery\tdo what is needed before an incident may be resolved\nrestore\tput a backup of the audit log back\nopen\npackage.json\n',
       );
     });

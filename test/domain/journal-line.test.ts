@@ -115,6 +115,15 @@ describe('what the journal says of', () => {
     expect(journalTexts(found as never, undefined)).to.deep.equal(['ALERT: severity=critical: entries are missing']);
   });
 
+  it('an incident that comes back from a snooze, and one that is reopened', () => {
+    expect(textsOf('incident.woken', { why: 'due', state: 'open' })).to.deep.equal([
+      'incident: INC-1 class=prompt_injection state=open is snoozed no more',
+    ]);
+    expect(textsOf('incident.reopened', { as: 'INC-2', by: 'ada', note: 'ALERT: x' })).to.deep.equal([
+      'incident: INC-1 class=prompt_injection is reopened as INC-2 by ada',
+    ]);
+  });
+
   it('other entries: nothing', () => {
     for (const event of ['incident.resolved', 'incident.acknowledged']) {
       expect(textsOf(event, { intents: [{ ...delivery, directive: 'release' }] })).to.deep.equal([]);

@@ -5,15 +5,17 @@ import { COMMANDS } from '../../machines/commands.ts';
 import {
   type ChartRule,
   containmentStatus,
+  type IncidentContext,
   type IncidentEvent,
   incidentMachine,
   RECOVERY_EVENTS,
+  SNOOZE_EVENTS,
 } from '../../machines/incident.ts';
 import { decide, stateOf } from '../../machines/decision.ts';
 import { STATES, type State } from '../../machines/vocabulary.ts';
-import { EDGES, targetOf } from './support/edges.ts';
+import { EDGES, SNOOZED_EDGES, targetOf } from './support/edges.ts';
 
-const MOVES: IncidentEvent[] = [...COMMANDS, 'recur' as const].map((type) => ({ type }));
+const MOVES: IncidentEvent[] = [...COMMANDS, ...SNOOZE_EVENTS, 'recur' as const].map((type) => ({ type }));
 const DELIVERIES: IncidentEvent[] = (['freeze_agent', 'log_alert'] as const).flatMap((action) =>
   (['waiting', 'overdue', 'confirmed', 'broken'] as const).map(
     (standing) => ({ type: 'delivery', action, standing }) as const,
@@ -32,8 +34,13 @@ const explore = (rule: ChartRule) => ({
   input: rule,
   events: EVENTS,
   filterEvents: (snapshot: { can: (event: IncidentEvent) => boolean }, event: IncidentEvent) => snapshot.can(event),
-  serializeState: ({ value, context }: { value: unknown; context: { standings: unknown; recovery?: unknown } }) =>
-    JSON.stringify([value, context.standings, context.recovery]),
+  serializeState: ({
+    value,
+    context,
+  }: {
+    value: unknown;
+    context: Pick<IncidentContext, 'standings' | 'recovery' | 'snoozed'>;
+  }) => JSON.stringify([value, context.standings, context.recovery, context.snoozed]),
   limit: 100_000,
 });
 
@@ -54,7 +61,7 @@ describe('the incident statechart', () => {
       ({ state, event, nextState }) => `${stateOf(state)} --${event.type}--> ${stateOf(nextState)}`,
     );
     const outer = found.filter((edge) => !edge.includes('--delivery-->'));
-    expect([...new Set(outer)]).to.have.members(EDGES);
+    expect([...new Set(outer)]).to.have.members([...EDGES, ...SNOOZED_EDGES]);
   });
 
   it('is degraded when any action is broken, else overdue when any is, confirmed when all are, else delivering', () => {
@@ -146,6 +153,55 @@ describe('the incident statechart', () => {
         expect(snapshot.can(event), `${event.type} in ${state}`).to.equal(legal);
       }
     }
+  });
+
+  describe('that is snoozed', () => {
+    const OVERDUE = { type: 'delivery', action: 'freeze_agent', standing: 'overdue' } as const;
+    const after = (...events: readonly IncidentEvent[]) => decideFrom(byHand, events);
+    const CONTAIN = { type: 'contain' } as const;
+    const SNOOZE = { type: 'snooze' } as const;
+
+    it('is acknowledged, from every state but the last, and wakes to where it needs attention', () => {
+      for (const [before, woken] of [
+        [[], 'open'],
+        [[{ type: 'acknowledge' }], 'open'],
+        [[CONTAIN], 'contained'],
+        [[CONTAIN, OVERDUE], 'contained'],
+      ] as const) {
+        expect(stateOf(after(...before, SNOOZE))).to.equal('acknowledged');
+        expect(stateOf(after(...before, SNOOZE, SNOOZE, { type: 'wake' }))).to.equal(woken);
+      }
+      expect(after(CONTAIN, OVERDUE, SNOOZE, { type: 'wake' }).value).to.deep.equal({ contained: 'overdue' });
+      expect(after({ type: 'resolve' }).can(SNOOZE)).to.equal(false);
+    });
+
+    it('keeps its deliveries, and asks for nothing when it wakes', () => {
+      const snoozed = after(CONTAIN, SNOOZE, OVERDUE);
+      expect(snoozed.context.standings).to.deep.include({ freeze_agent: 'overdue' });
+      expect(decide(snoozed, { type: 'wake' })).to.deep.include({ kind: 'moved', intents: [] });
+    });
+
+    it('is not snoozed any more after a command, or a report that needs attention', () => {
+      for (const event of [
+        { type: 'acknowledge' },
+        { type: 'contain' },
+        { type: 'resolve' },
+        { type: 'recur', attention: true },
+        { type: 'wake' },
+      ] as const) {
+        const { context } = after(SNOOZE, event);
+        expect(JSON.parse(JSON.stringify(context)), event.type).not.to.have.property('snoozed');
+        expect(after(SNOOZE, event).can({ type: 'wake' }), event.type).to.equal(false);
+      }
+      expect(stateOf(after(SNOOZE, { type: 'acknowledge' }))).to.equal('acknowledged');
+      expect(after(SNOOZE, { type: 'recur', rule: RULE }).context.snoozed).to.equal(true);
+    });
+
+    it('decides by that: the same question twice has two answers', () => {
+      expect(decide(after({ type: 'acknowledge' }), { type: 'acknowledge' }).kind).to.equal('unchanged');
+      expect(decide(after(SNOOZE), { type: 'acknowledge' }).kind).to.equal('moved');
+      expect(decide(after({ type: 'acknowledge' }), { type: 'wake' }).kind).to.equal('refused');
+    });
   });
 
   it('is done when it is resolved', () => {

@@ -30,10 +30,13 @@ describe('the transitions of an incident', () => {
 
   it('say where each leads', () => {
     for (const state of STATES) {
-      const { recur, ...others } = targetsIn(state);
+      const { recur, snooze, ...others } = targetsIn(state);
       const commands = Object.fromEntries(Object.entries(others).filter(([event]) => event !== 'delivery'));
       const expected = COMMANDS.map((command) => [command, targetOf(state, command)] as const);
       expect(commands).to.deep.equal(Object.fromEntries(expected.filter(([, target]) => target !== undefined)));
+      // One that is acknowledged stays so.
+      const snoozed = state === 'acknowledged' ? null : targetOf(state, 'snooze');
+      expect(snooze).to.equal(snoozed);
       expect(recur).to.equal(targetOf(state, 'recur') === undefined ? undefined : null);
     }
   });

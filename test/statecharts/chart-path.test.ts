@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { COMMANDS } from '../../machines/commands.ts';
-import { incidentMachine } from '../../machines/incident.ts';
+import { incidentMachine, SNOOZE_EVENTS } from '../../machines/incident.ts';
 import { targetOf } from '../machines/support/edges.ts';
 import type { Drawing } from '../../src/statecharts/chart.ts';
 import { chartSvg, incidentSvg, type Whereabouts } from '../../src/statecharts/svg.ts';
@@ -24,7 +24,9 @@ describe('ChartPath', () => {
 
   it('when events come, then it remembers what each did, and passes over what is not possible', () => {
     const walk = new ChartPath(incidentMachine, rule(false));
-    const events = [...COMMANDS, 'recur' as const].filter((event) => targetOf('open', event) !== undefined);
+    const events = [...COMMANDS, ...SNOOZE_EVENTS, 'recur' as const].filter(
+      (event) => targetOf('open', event) !== undefined,
+    );
     expect(told(walk.whereabouts).possible).to.have.members(events.map((event) => `open:${event}`));
     for (const type of ['recur', 'acknowledge', 'acknowledge', 'resolve']) walk.take({ type });
     expect(told(walk.whereabouts)).to.deep.equal({

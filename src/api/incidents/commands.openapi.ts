@@ -9,7 +9,7 @@ import { EXAMPLE_INCIDENT } from '../openapi/examples.ts';
 import { incident } from './incident.openapi.ts';
 import { commandSchema, resolveSchema } from './requests.ts';
 
-const commandBody = described('Command', 'A person’s command on an incident.', commandSchema, {
+export const commandBody = described('Command', 'A person’s command on an incident.', commandSchema, {
   id: { description: 'The identifier of the incident.', override: { minLength: 1, pattern: '\\S' } },
   by: 'Who gives it.',
   note: 'Why.',
@@ -22,7 +22,7 @@ const resolveBody = described('Resolve', 'A person’s command that ends an inci
   resolution: `What the incident was: ${RESOLUTIONS.join(', ')}. The statistics count it.`,
 });
 
-const ifMatch = z.exactOptional(z.string());
+export const ifMatch = z.exactOptional(z.string());
 describe(ifMatch, {
   description:
     'The version that the incident must have, in quotation marks. Without it, or with `*`, any version. It also holds when ' +

@@ -99,7 +99,7 @@ const leaving = ({ res }: Context): AbortSignal => {
 };
 
 /** Where an incident is read. */
-const locationOf = (id: string): string => `/api/v1/incidents/get?id=${encodeURIComponent(id)}`;
+export const locationOf = (id: string): string => `/api/v1/incidents/get?id=${encodeURIComponent(id)}`;
 
 /** Two bodies are the same when their canonical forms are: white space and the order of members don't count. */
 const idempotencyOf = (key: string | readonly string[] | undefined, body: JsonValue): Idempotency | undefined => {

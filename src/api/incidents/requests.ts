@@ -8,6 +8,8 @@ import {
   isCount,
   isTimestamp,
   kinds,
+  LONGEST_NAME,
+  LONGEST_NOTE,
   ofText,
   once,
   oneId,
@@ -53,6 +55,44 @@ export const resolveSchema = z.strictObject({
   id: filled(COMMAND_REQUIRED),
   ...signature(),
   resolution: z.exactOptional(z.enum(RESOLUTIONS, `resolution must be one of ${RESOLUTIONS.join(', ')}`)),
+});
+
+export const NOTE_REQUIRED = 'id and note are required';
+
+/** The body of `note`. */
+export const noteSchema = z.strictObject({
+  id: filled(NOTE_REQUIRED),
+  note: filled(NOTE_REQUIRED).check(
+    z.maxLength(LONGEST_NOTE, { ...ofText, error: `note must be a string of at most ${LONGEST_NOTE} characters` }),
+  ),
+  by: signature().by,
+});
+
+export const ASSIGN_REQUIRED = 'id and to are required';
+const ASSIGNEE = `to must be a name of 1 to ${LONGEST_NAME} characters, or null for nobody`;
+const assignee = z
+  .string({ error: ({ input }) => (input === undefined ? ASSIGN_REQUIRED : ASSIGNEE) })
+  .check(z.refine((name) => name.trim() !== '' && name.length <= LONGEST_NAME, ASSIGNEE));
+
+/** The body of `assign`. */
+export const assignSchema = z.strictObject({
+  id: filled(ASSIGN_REQUIRED),
+  to: z.nullable(assignee),
+  ...signature(),
+});
+
+export const SNOOZE_REQUIRED = 'id and until are required';
+const UNTIL = 'until must be an RFC 3339 time like 2026-11-22T07:12:00Z, or null to end the snooze';
+
+const time = z
+  .string({ error: ({ input }) => (input === undefined ? SNOOZE_REQUIRED : UNTIL) })
+  .check(z.refine(isTimestamp, UNTIL));
+
+/** The body of `snooze`. */
+export const snoozeSchema = z.strictObject({
+  id: filled(SNOOZE_REQUIRED),
+  until: z.nullable(time),
+  ...signature(),
 });
 
 export const LONGEST_LIST = 1000;

@@ -39,10 +39,14 @@ export const textOf = (name: string, longest: number) => {
   return z.string(error).check(z.maxLength(longest, { ...ofText, error }));
 };
 
+/** The longest name of a person, and the longest note, in characters. */
+export const LONGEST_NAME = 256;
+export const LONGEST_NOTE = 4096;
+
 /** Who gives a command, and why. New fields at each call: the description of the API is kept by field. */
 export const signature = () => ({
-  by: z.exactOptional(textOf('by', 256)),
-  note: z.exactOptional(textOf('note', 4096)),
+  by: z.exactOptional(textOf('by', LONGEST_NAME)),
+  note: z.exactOptional(textOf('note', LONGEST_NOTE)),
 });
 
 /** One of a closed set of words. */

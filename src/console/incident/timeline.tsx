@@ -69,9 +69,17 @@ export const phraseOf = (entry: Entry): string => {
     return `${spelled(action)}${directive === 'release' ? ' (release)' : ''}: ${phrase}`;
   }
   if (event === 'incident.reported') {
+    if (data.reopens !== undefined) {
+      return `Takes ${data.reopens} up again${data.state === 'contained' ? ', and contained by policy' : ''}`;
+    }
     return data.state === 'contained' ? 'Reported, and contained by policy' : 'Reported';
   }
   if (event === 'incident.imported') return 'Taken over from another recorder';
+  if (event === 'incident.noted') return 'Noted';
+  if (event === 'incident.assigned') return data.to === null ? 'Assigned to nobody' : `Assigned to ${data.to}`;
+  if (event === 'incident.snoozed') return `Snoozed until ${data.until}`;
+  if (event === 'incident.woken') return data.why === 'due' ? 'Back from its snooze' : 'Snooze ended';
+  if (event === 'incident.reopened') return `Reopened as ${data.as}`;
   if (event === 'incident.carried') return 'Earlier entries went to the archive';
   if (event === 'guard.heard') return `Guard ${data.source}: heard`;
   if (event === 'guard.silent') return `Guard ${data.source}: silent`;

@@ -34,7 +34,9 @@ const ELSEWHERE = [
   'GET /api/v1/incidents/bundle 503',
   'GET /api/v1/events 410',
   // See archived-incident.process.test.ts.
-  ...['contain', 'acknowledge', 'resolve'].map((command) => `POST /api/v1/incidents/${command} 410`),
+  ...['contain', 'acknowledge', 'resolve', 'note', 'assign', 'snooze', 'reopen'].map(
+    (command) => `POST /api/v1/incidents/${command} 410`,
+  ),
   ...['ack', 'reattest', 'waive'].map((command) => `POST /api/v1/recovery/${command} 410`),
   'GET /api/v1/recovery/status 410',
   'GET /api/v1/recovery/status 503',
@@ -127,6 +129,39 @@ const recover =
     await send('', { body: { incident_id: UNKNOWN, ...more } });
   };
 
+/** An act that has no effect on the state, where it is done, at another version, and where there is no such incident. */
+const act =
+  (said: object, result: object): Drive =>
+  async ({ send, report }) => {
+    const id = await report();
+    await send('', { body: { id, ...said }, headers: { 'If-Match': '"17"' } });
+    const { json } = await send('', { body: { id, by: 'ada', ...said } });
+    expect(json).to.deep.include(result);
+    await send('', { body: { id: UNKNOWN, ...said } });
+  };
+
+const snoozeDrive: Drive = async (subject) => {
+  const until = new Date(Math.ceil(Date.now() / 1000) * 1000 + 3_600_000).toISOString();
+  await act({ until, note: 'a test' }, { state: 'acknowledged', snoozed_until: until, note: 'a test' })(subject);
+  const { service, send, report } = subject;
+  const id = await report();
+  await service.post('/api/v1/incidents/resolve', { id });
+  await send('', { body: { id, until } });
+};
+
+const reopenDrive: Drive = async ({ service, send, report }) => {
+  const id = await report();
+  expect((await send('', { body: { id } })).status).to.equal(409);
+  await service.post('/api/v1/incidents/resolve', { id });
+  await send('', { body: { id }, headers: { 'If-Match': '"17"' } });
+  const { status, json } = await send('', { body: { id, by: 'ada', note: 'a test' } });
+  expect([status, json.reopens]).to.deep.equal([201, id]);
+  expect((await send('', { body: { id } })).status).to.equal(200);
+  await service.post('/api/v1/incidents/resolve', { id: json.id });
+  expect((await send('', { body: { id } })).json.reopened_as).to.equal(json.id);
+  await send('', { body: { id: UNKNOWN } });
+};
+
 const driveOf = (name: CommandName): Drive => {
   const { done } = COMMAND_TABLE[name];
   return name === 'resolve' ? resolveDrive : commandBeforeTheEnd(done, OPEN_REPORT);
@@ -179,6 +214,10 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     expect(json.occurrences).to.equal(2);
   },
   ...Object.fromEntries(COMMANDS.map((name) => [`POST /api/v1/incidents/${name}`, driveOf(name)])),
+  'POST /api/v1/incidents/note': act({ note: 'a test' }, { note: 'a test', notes_count: 1 }),
+  'POST /api/v1/incidents/assign': act({ to: 'grace' }, { assignee: 'grace', assigned_by: 'ada' }),
+  'POST /api/v1/incidents/snooze': snoozeDrive,
+  'POST /api/v1/incidents/reopen': reopenDrive,
   'POST /api/v1/recovery/ack': recover({ status: 'acknowledged' }),
   'POST /api/v1/recovery/reattest': recover({ status: 're-attested', recovery_complete: false }),
   'POST /api/v1/recovery/waive': recover({ status: 'waived' }, { reason: 'the attestor is gone' }),
@@ -413,7 +452,13 @@ describe('the description of the API', () => {
       const id = await subjectOf(service, policy, contract.operations[0]!).report(OPEN_REPORT);
       let recovering = '';
       await withRecovery(subjectOf(service, policy, contract.operations[0]!), async (one) => (recovering = one));
+      const over = await subjectOf(service, policy, contract.operations[0]!).report(OPEN_REPORT);
+      await service.post('/api/v1/incidents/resolve', { id: over });
       const blocked: Readonly<Record<string, object>> = {
+        note: { id, note: 'a test' },
+        assign: { id, to: 'ada' },
+        snooze: { id, until: new Date(Date.now() + 3_600_000).toISOString() },
+        reopen: { id: over },
         report: REPORT,
         archive: ARCHIVE,
         import: { incidents: [{ ...IMPORT_EXAMPLE.incidents[0], id: 'INC-20260301-120000-0002' }] },

@@ -79,6 +79,12 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
         return { incident: KNOWN, change: 'moved' };
       },
     },
+    acts: {
+      note: async () => KNOWN,
+      assign: async () => KNOWN,
+      snooze: async () => KNOWN,
+      reopen: async () => ({ incident: KNOWN, isNew: true }),
+    },
     incidents: {
       get: (id) => (id === KNOWN.id ? KNOWN : undefined),
       list: (query) => {

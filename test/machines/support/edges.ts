@@ -6,13 +6,16 @@ export const EDGES = [
   'open --contain--> contained',
   'open --acknowledge--> acknowledged',
   'open --resolve--> resolved',
+  'open --snooze--> acknowledged',
   'open --recur--> open',
   'open --recur--> contained',
   'contained --acknowledge--> acknowledged',
   'contained --resolve--> resolved',
+  'contained --snooze--> acknowledged',
   'contained --recur--> contained',
   'acknowledged --contain--> contained',
   'acknowledged --resolve--> resolved',
+  'acknowledged --snooze--> acknowledged',
   'acknowledged --recur--> acknowledged',
   'acknowledged --recur--> open',
   'acknowledged --recur--> contained',
@@ -32,6 +35,13 @@ export const EDGES = [
   'acknowledged --attest--> acknowledged',
   'acknowledged --fail_attestation--> acknowledged',
   'acknowledged --waive_recovery--> acknowledged',
+] as const satisfies readonly `${State} --${IncidentEvent['type']}--> ${State}`[];
+
+/** The transitions that only a snoozed incident has besides. */
+export const SNOOZED_EDGES = [
+  'acknowledged --wake--> open',
+  'acknowledged --wake--> contained',
+  'acknowledged --acknowledge--> acknowledged',
 ] as const satisfies readonly `${State} --${IncidentEvent['type']}--> ${State}`[];
 
 /** The state that an event leads to; undefined when the state does not take it. */
