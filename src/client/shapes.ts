@@ -191,6 +191,18 @@ export interface Delivery {
   readonly confirmed_at?: string;
   /** What the service answered, or confirmed by itself. */
   readonly receipt?: Receipt;
+  /** Given once a person has released it early: then it is not asked for any more. */
+  readonly released_early?: ReleasedEarly;
+  /** How often it was released early before it was asked for again. */
+  readonly round?: number;
+}
+
+/** When an action was released early, by whom, in which role, and why. */
+export interface ReleasedEarly {
+  readonly at: string;
+  readonly by?: string;
+  readonly role?: string;
+  readonly reason: string;
 }
 
 export type Receipt =

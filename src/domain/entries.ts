@@ -141,6 +141,8 @@ export type RecurredData = AboutIncident & {
   readonly attention?: Attention;
   /** Broken actions that were not asked for again: no report says what they are to act on. */
   readonly unable?: readonly ContainmentAction[];
+  /** Those of the intents that a person had released early. */
+  readonly released_early?: readonly ContainmentAction[];
   /** Whether it is an occurrence because of a burst of reports: the first of that burst, or a later one. */
   readonly burst?: 'begun' | 'continued';
   readonly request?: RequestTag;
@@ -157,6 +159,17 @@ export type CommandedData = AboutIncident &
     /** In `incident.resolved`, where the person has said what it was. */
     readonly resolution?: Resolution;
   };
+
+/** `containment.released`: a person releases one action of an incident early, and the incident stays. */
+export type ReleasedData = AboutIncident & {
+  readonly action: ContainmentAction;
+  readonly directive: 'release';
+  readonly reason: string;
+  /** The release; with the last action that was in force also that of its alert. */
+  readonly intents: readonly RoutedIntent[];
+  /** What its recovery needed then, where that was not complete. */
+  readonly recovery_missing?: readonly RecoveryStep[];
+} & Partial<Caller>;
 
 type AboutRecovery = AboutIncident & {
   /** Lower-case hex SHA-256 of the incident as it was (`bindingForm`): what is done counts for that. */
@@ -595,6 +608,7 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'containment.failed': FailedData;
   readonly 'containment.lost': LostData;
   readonly 'containment.retried': RetriedData;
+  readonly 'containment.released': ReleasedData;
   readonly 'containment.spared': SparedData;
   readonly 'containment.heard': HeardData;
   readonly 'notification.delivered': NotifiedData;
@@ -637,6 +651,7 @@ export const ENTRY_EVENTS = [
   'containment.failed',
   'containment.lost',
   'containment.retried',
+  'containment.released',
   'containment.spared',
   'containment.heard',
   'recovery.acknowledged',
@@ -657,7 +672,7 @@ export type EntryEvent = (typeof ENTRY_EVENTS)[number];
  * Counts the changes of what a log may hold: one more with each version that adds an event, or that older versions would
  * misread. A service does not start on a log of a greater format.
  */
-export const LOG_FORMAT = 2;
+export const LOG_FORMAT = 3;
 
 /** What webhooks may ask for: all but how far they are themselves. */
 export const NOTIFIED_EVENTS = ENTRY_EVENTS.filter((event) => event !== 'notification.delivered');

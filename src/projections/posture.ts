@@ -25,8 +25,9 @@ import {
   type DeliveryRecord,
   foldDelivery,
   isAboutDelivery,
+  isHeld,
   isUndelivered,
-  newDelivery,
+  newRelease,
   waitOf,
 } from '../domain/delivery.ts';
 import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
@@ -100,6 +101,9 @@ const NEVER: ActionPosture = {
 /** What is shown of the posture; it may be behind the log. */
 export type ShownPosture = Pick<Posture, 'of' | 'waiting'>;
 
+/** The status of the rows that hold nothing any more: a person has released them early, and their incident stays. */
+export const RELEASED_EARLY = 'superseded' satisfies DeliveryStatus;
+
 export class Posture {
   readonly #read: Statement;
   readonly #write: Statement;
@@ -122,7 +126,8 @@ export class Posture {
         asked_seq = excluded.asked_seq`);
     this.#drop = database.prepare('DELETE FROM deliveries WHERE action = ? AND incident = ?');
     this.#holders = database.prepare(`
-      SELECT id, due FROM deliveries JOIN incidents ON number = incident WHERE action = ? ORDER BY incident LIMIT ?`);
+      SELECT id, due FROM deliveries JOIN incidents ON number = incident
+      WHERE action = ? AND status <> '${RELEASED_EARLY}' ORDER BY incident LIMIT ?`);
     this.#withStatus = database.prepare(`
       SELECT id, due FROM deliveries JOIN incidents ON number = incident
       WHERE action = ? AND status = ? ORDER BY due, incident LIMIT ?`);
@@ -166,9 +171,15 @@ export class Posture {
       this.#followRelease(entry);
       return;
     }
+    if (entry.event === 'incident.carried') this.#carry(entry, now);
     const held = holdings(before?.incident);
     const holds = holdings(now.incident);
+    if (before !== undefined && before.incident.severity !== now.incident.severity) {
+      // The holders are shown with their severities.
+      for (const { action } of holds) this.#change(entry, action, {});
+    }
     if (held === holds) return;
+    this.#followReleased(entry, before?.incident, now.incident);
     for (const delivery of held) {
       const { action } = delivery;
       const after = holds.find((other) => other.action === action);
@@ -188,8 +199,8 @@ export class Posture {
   /** Writes what a batch of entries has changed of the deliveries. */
   store(changes: Iterable<RecordChange>): void {
     for (const { before, now } of changes) {
-      const held = holdings(before?.incident);
-      const holds = holdings(now.incident);
+      const held = onRecord(before?.incident);
+      const holds = onRecord(now.incident);
       if (held === holds) continue;
       for (const delivery of holds) {
         if (held.includes(delivery)) continue;
@@ -276,16 +287,37 @@ export class Posture {
     const before = this.of(action);
     const last = before.holders === 1;
     const { incident } = entry.data;
-    const intents = entry.event === 'incident.resolved' ? entry.data.intents : [];
+    const isRelease = entry.event === 'incident.resolved' || entry.event === 'containment.released';
+    const intents = isRelease ? entry.data.intents : [];
     const intent = intents.find(({ action: asked, directive }) => asked === action && directive === 'release');
     const via = channelOfIntent(intent ?? { action, directive: 'release' });
     const release =
-      via === 'log' ? null : { incident, number, asked_at: entry.timestamp, delivery: newDelivery(action, via, entry) };
+      via === 'log'
+        ? null
+        : { incident, number, asked_at: entry.timestamp, delivery: newRelease(delivery, via, entry) };
     this.#change(entry, action, {
       holders: before.holders - 1,
       ...counted(before, delivery, undefined),
       ...(last ? { since: entry.timestamp, release } : {}),
     });
+  }
+
+  /** What is shown of early releases changes when their incident asks again, or is resolved. */
+  #followReleased(entry: Entry, before: Incident | undefined, now: Incident): void {
+    const stays = onRecord(now);
+    for (const delivery of onRecord(before)) {
+      if (isHeld(delivery)) continue;
+      const after = stays.find(({ action }) => action === delivery.action);
+      if (after === undefined) this.#change(entry, delivery.action, {});
+    }
+  }
+
+  /** An incident that stays keeps the releases that it has asked for early. */
+  #carry(entry: IncidentEntry, { carried }: IncidentRecord): void {
+    for (const [action, { release }] of this.#of) {
+      if (carried === undefined || release?.incident !== entry.data.incident) continue;
+      this.#change(entry, action, { release: { ...release, number: carried } });
+    }
   }
 
   #followRelease(entry: DeliveryEntry): void {
@@ -334,16 +366,22 @@ const holderOf = (row: Record<string, unknown>): Holder => ({ incident: String(r
 
 const NOTHING: readonly DeliveryRecord[] = [];
 
-/** The deliveries by which an incident holds actions in force. A drill holds none. */
-export const holdings = (incident: Incident | undefined): readonly DeliveryRecord[] =>
+/** The deliveries of an unresolved incident, also those that were released early. A drill has none here. */
+export const onRecord = (incident: Incident | undefined): readonly DeliveryRecord[] =>
   incident?.containment === undefined || incident.state === 'resolved' || incident.drill === true
     ? NOTHING
     : incident.containment.actions;
 
+/** The deliveries by which an incident holds actions in force. A drill holds none. */
+export function holdings(incident: Incident | undefined): readonly DeliveryRecord[] {
+  const all = onRecord(incident);
+  return all.every(isHeld) ? all : all.filter(isHeld);
+}
+
 /** The row of a delivery, without its incident. It is due as soon as it is asked for, until it was tried. */
 export const deliveryRow = (delivery: DeliveryRecord) => ({
   action: delivery.action,
-  status: delivery.status,
+  status: isHeld(delivery) ? delivery.status : RELEASED_EARLY,
   due: isUndelivered(delivery) ? Date.parse(delivery.next_attempt_at ?? delivery.asked_at) : 0,
   wait: placeOf(waitOf(delivery)),
   asked_seq: delivery.asked_seq,

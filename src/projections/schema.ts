@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 26;
+export const LAYOUT = 27;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -115,7 +115,8 @@ export const SCHEMA = `
     time INTEGER NOT NULL
   ) WITHOUT ROWID;
 
-  -- What holds each action in force: the deliveries of unresolved incidents. due is in milliseconds since the epoch; wait
+  -- What holds each action in force: the deliveries of unresolved incidents. Those with the status superseded hold
+  -- nothing any more: a person has released them early. due is in milliseconds since the epoch; wait
   -- says why it is not known to be carried out (posture.ts), 0 when it is.
   CREATE TABLE deliveries (
     action TEXT NOT NULL,

@@ -84,6 +84,10 @@ const TABLE: Readonly<Record<string, Row>> = {
     body: CONFIRMED,
     bound: { role: 'implementer', to: 'actions' },
   },
+  'POST /api/v1/containment/release': {
+    needs: ['operator', 'recovery'],
+    body: { id: KNOWN.id, action: 'freeze_agent', reason: 'a test' },
+  },
   'POST /api/v1/containment/retry': { ...OPERATOR, body: { action: 'freeze_agent' } },
   'POST /api/v1/recovery/ack': RECOVERY,
   'POST /api/v1/recovery/reattest': RECOVERY,

@@ -1,13 +1,17 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
+import { COMMANDS } from '../../../machines/commands.ts';
 import { ACTIONS } from '../../../machines/vocabulary.ts';
+import type { Released } from '../../containment/release-preview.ts';
+import { ifMatch } from '../incidents/commands.openapi.ts';
+import { incident, nextTransitions } from '../incidents/incident.openapi.ts';
 import { refusals, requestBody, response } from '../openapi/responses.ts';
-import { describe, described, named } from '../openapi/described.ts';
+import { describe, described, meaning, named } from '../openapi/described.ts';
 import { EXAMPLE_INCIDENT } from '../openapi/examples.ts';
 import { queryOf } from '../openapi/parameters.ts';
-import { action, maybe, text } from '../openapi/values.ts';
+import { action, count, type FieldsOf, maybe, state, text } from '../openapi/values.ts';
 import { actionPosture, confirmed, posture, retried } from './posture.openapi.ts';
-import { confirmSchema, LONGEST_WAIT, retrySchema, waitSchema } from './requests.ts';
+import { confirmSchema, LONGEST_WAIT, releaseSchema, retrySchema, waitSchema } from './requests.ts';
 
 const INCIDENT = {
   description: 'One incident; without it, all incidents that hold the action.',
@@ -32,6 +36,40 @@ const retryBody = described('Retry', 'A person has deliveries tried again.', ret
   by: 'Who asks for it.',
   note: 'Why.',
 });
+
+const releaseBody = described('Release', 'A person releases one action of an incident early.', releaseSchema, {
+  id: { description: 'The identifier of the incident.', override: { minLength: 1, pattern: '\\S' } },
+  action: 'The action that is released.',
+  reason: { description: 'Why.', override: { minLength: 1, pattern: '\\S' } },
+  by: 'Who releases it.',
+});
+
+const releasedIncident = named(
+  'ReleasedIncident',
+  'An incident of which one action was released early.',
+  z.extend(incident, {
+    release: meaning(
+      z.object({
+        action,
+        releases: meaning(z.boolean(), 'Whether its release is asked for: no other incident holds it.'),
+        others: meaning(count, 'How many other incidents hold it, so that it stays in force.'),
+      } satisfies FieldsOf<Released>),
+      'What became of the action.',
+    ),
+  }),
+);
+
+const notHeld = named(
+  'NotHeld',
+  'The incident does not hold the action.',
+  z.object({
+    error: text(),
+    state,
+    holds: meaning(z.array(action), 'The actions that it holds and that can be released.'),
+    allowed: z.array(z.enum(COMMANDS)),
+    transitions: nextTransitions,
+  }),
+);
 
 const query = queryOf(waitSchema, {
   wait: {
@@ -149,6 +187,41 @@ export const containmentPaths: ZodOpenApiPathsObject = {
         }),
         ...refusals(400, 404, 410, 413, 415, 503),
         409: NOT_IN_FORCE,
+      },
+    },
+  },
+  '/api/v1/containment/release': {
+    post: {
+      operationId: 'releaseAction',
+      tags: ['containment'],
+      summary: 'Release one action of an incident early',
+      description:
+        'The incident stays. Where other incidents hold the action it stays in force; otherwise its release is delivered ' +
+        'as at the end of the incident. For operators; where the incident’s rule asks for a recovery for the role ' +
+        '`recovery`, and what was done for the recovery counts no more. A further report whose rule asks for the action, ' +
+        'and `contain`, ask for it again.',
+      requestParams: { header: z.object({ 'If-Match': ifMatch }) },
+      requestBody: requestBody(releaseBody, {
+        id: EXAMPLE_INCIDENT.id,
+        action: 'freeze_agent',
+        reason: 'The agent is needed',
+        by: 'ada',
+      }),
+      responses: {
+        200: response(
+          'The incident after it, and what became of the action.',
+          releasedIncident,
+          { ...EXAMPLE_INCIDENT, version: 3, release: { action: 'freeze_agent', releases: false, others: 2 } },
+          { ETag: 'Its version, in quotation marks.' },
+        ),
+        ...refusals(400, 404, 410, 412, 413, 415, 503),
+        409: response('The incident does not hold the action, or is resolved.', notHeld, {
+          error: 'the incident does not hold freeze_agent; it holds disable_airlock',
+          state: 'contained',
+          holds: ['disable_airlock'],
+          allowed: ['acknowledge', 'resolve'],
+          transitions: [{ event: 'release', allowed: true, target: 'open' }],
+        }),
       },
     },
   },

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { DELIVERY_STATUSES } from '../../../machines/delivery.ts';
-import { ACTIONS, BY_HAND, CHANNELS, CONTAINMENT_STATUSES, DIRECTIVES } from '../../../machines/vocabulary.ts';
+import { ACTIONS, BY_HAND, CHANNELS, CONTAINMENT_STATUSES, DIRECTIVES, ROLES } from '../../../machines/vocabulary.ts';
 import {
   type ActionView,
   type Asked,
@@ -10,7 +10,7 @@ import {
   RELEASE_BY_HAND,
 } from '../../containment/posture-reads.ts';
 import type { Confirmed } from '../../containment/confirmations.ts';
-import type { DeliveryRecord } from '../../domain/delivery.ts';
+import type { DeliveryRecord, ReleasedEarly } from '../../domain/delivery.ts';
 import type { Containment } from '../../domain/incident.ts';
 import { meaning, named } from '../openapi/described.ts';
 import { action, count, type FieldsOf, incidentId, maybe, text, time } from '../openapi/values.ts';
@@ -44,6 +44,18 @@ const deliveryFields = {
   next_attempt_at: maybe(time),
   confirmed_at: maybe(time),
   receipt: maybe(receipt),
+  released_early: maybe(
+    meaning(
+      z.object({
+        at: time,
+        by: maybe(text()),
+        role: maybe(z.enum(ROLES)),
+        reason: text(),
+      } satisfies FieldsOf<ReleasedEarly>),
+      'Given once a person has released it early: then it is not asked for any more.',
+    ),
+  ),
+  round: maybe(meaning(count, 'How often it was released early before it was asked for again.')),
 } satisfies Omit<FieldsOf<DeliveryRecord>, 'action'>;
 
 export const delivery = z.object({ action, ...deliveryFields } satisfies FieldsOf<DeliveryRecord>);

@@ -1,7 +1,7 @@
 /** What services and operators send about containment. */
 import * as z from 'zod/mini';
 import { ACTIONS, DIRECTIVES } from '../../../machines/vocabulary.ts';
-import { filledOrAbsent, once, oneOf, signature } from '../request/fields.ts';
+import { filled, filledOrAbsent, ofText, once, oneOf, signature, textOf } from '../request/fields.ts';
 import { OBSERVED } from '../../domain/entries.ts';
 
 export const CONFIRM_REQUIRED = 'action and directive are required';
@@ -22,6 +22,18 @@ export const retrySchema = z.strictObject({
   action: oneOf(RETRY_REQUIRED, ACTIONS, 'invalid action'),
   incident_id: incidentId,
   ...signature(),
+});
+
+export const RELEASE_REQUIRED = 'id, action, and reason are required';
+
+const REASON = 'reason must be a string of at most 4096 characters';
+
+/** The body by which a person releases one action of an incident early. */
+export const releaseSchema = z.strictObject({
+  id: filled(RELEASE_REQUIRED),
+  action: oneOf(RELEASE_REQUIRED, ACTIONS, 'invalid action'),
+  reason: filled(RELEASE_REQUIRED).check(z.maxLength(4096, { ...ofText, error: REASON })),
+  by: z.exactOptional(textOf('by', 256)),
 });
 
 export const LONGEST_WAIT = 60;

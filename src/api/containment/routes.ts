@@ -9,13 +9,28 @@ import type { ApiRoute } from '../middleware/routing.ts';
 import { requireBound } from '../request/bounds.ts';
 import { callerOf } from '../request/caller.ts';
 import { readBody } from '../request/read.ts';
-import { respondJson } from '../respond.ts';
+import { expectedVersion } from '../incidents/if-match.ts';
+import { respondIncident, respondJson } from '../respond.ts';
 import { postureTexts, respondPosture } from './respond-posture.ts';
-import { CONFIRM_REQUIRED, confirmSchema, RETRY_REQUIRED, retrySchema } from './requests.ts';
+import {
+  CONFIRM_REQUIRED,
+  confirmSchema,
+  RELEASE_REQUIRED,
+  releaseSchema,
+  RETRY_REQUIRED,
+  retrySchema,
+} from './requests.ts';
 
 /** The posture, and what services and operators say about it. */
 export const containmentRoutes = (
-  { posture, receipts, ...reads }: Pick<ApiDependencies, 'posture' | 'receipts' | 'access' | 'readAccess'>,
+  {
+    posture,
+    receipts,
+    preview,
+    recorder,
+    incidents,
+    ...reads
+  }: Pick<ApiDependencies, 'posture' | 'receipts' | 'preview' | 'recorder' | 'incidents' | 'access' | 'readAccess'>,
   { command }: Pick<Admission, 'command'>,
 ): readonly ApiRoute[] => {
   const textOf = postureTexts(posture);
@@ -60,6 +75,19 @@ export const containmentRoutes = (
         const { by, ...body } = readBody(ctx, retrySchema, RETRY_REQUIRED);
         const request = { ...body, caller: callerOf(ctx, by) };
         respondJson(ctx, 200, JSON.stringify({ action: body.action, ...(await receipts.retry(request)) }));
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/containment/release',
+      before: command('operator', 'recovery'),
+      handle: async (ctx) => {
+        const { by, ...body } = readBody(ctx, releaseSchema, RELEASE_REQUIRED);
+        const version = expectedVersion(ctx.req.headers['if-match'], () => incidents.get(body.id)?.version);
+        const asked = { ...body, caller: callerOf(ctx, by), roles: admittedIn(ctx).principal.roles };
+        const { incident } = await recorder.release(asked, version);
+        const release = JSON.stringify(preview.released(body.action));
+        respondIncident(ctx, 200, { ...incident, json: `${incident.json.slice(0, -1)},"release":${release}}` });
       },
     },
     {

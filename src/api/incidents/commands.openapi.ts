@@ -22,7 +22,7 @@ const resolveBody = described('Resolve', 'A person’s command that ends an inci
   resolution: `What the incident was: ${RESOLUTIONS.join(', ')}. The statistics count it.`,
 });
 
-const ifMatch = z.exactOptional(z.string());
+export const ifMatch = z.exactOptional(z.string());
 describe(ifMatch, {
   description:
     'The version that the incident must have, in quotation marks. Without it, or with `*`, any version. It also holds when ' +

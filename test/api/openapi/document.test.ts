@@ -37,7 +37,7 @@ const ELSEWHERE = [
   'GET /api/v1/recovery/status 410',
   'GET /api/v1/recovery/status 503',
   ...['get', 'history', 'transitions', 'statechart'].map((read) => `GET /api/v1/incidents/${read} 410`),
-  ...['confirm', 'retry'].map((command) => `POST /api/v1/containment/${command} 410`),
+  ...['confirm', 'release', 'retry'].map((command) => `POST /api/v1/containment/${command} 410`),
   // See positions.process.test.ts.
   'GET /api/v1/incidents 410',
   'GET /api/v1/events 503',
@@ -245,6 +245,16 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     await send('', { body: { ...FREEZE, directive: 'release' } });
     await send('', { body: { ...FREEZE, incident_id: UNKNOWN } });
   },
+  'POST /api/v1/containment/release': async ({ send, service, report }) => {
+    const id = await report();
+    const body = { id, action: 'freeze_agent', reason: 'a test', by: 'ada' };
+    await send('', { body, headers: { 'If-Match': '"17"' } });
+    await send('', { body: { ...body, id: UNKNOWN } });
+    const { json } = await send('', { body });
+    expect(json.release.action).to.equal('freeze_agent');
+    expect((await send('', { body })).json.holds).not.to.include('freeze_agent');
+    await service.post('/api/v1/incidents/resolve', { id });
+  },
   'POST /api/v1/containment/retry': async ({ send, service, report }) => {
     const id = await report();
     await service.post('/api/v1/containment/confirm', FREEZE);
@@ -405,12 +415,14 @@ describe('the description of the API', () => {
       const id = await subjectOf(service, policy, contract.operations[0]!).report(OPEN_REPORT);
       let recovering = '';
       await withRecovery(subjectOf(service, policy, contract.operations[0]!), async (one) => (recovering = one));
+      const frozen = await subjectOf(service, policy, contract.operations[0]!).report();
       const blocked: Readonly<Record<string, object>> = {
         report: REPORT,
         archive: ARCHIVE,
         import: { incidents: [{ ...IMPORT_EXAMPLE.incidents[0], id: 'INC-20260301-120000-0002' }] },
         confirm: { ...FREEZE, observed: 'released' },
         retry: { action: 'quarantine_model' },
+        release: { id: frozen, action: 'freeze_agent', reason: 'a test' },
         drill: { class: 'tool_call_burst' },
         'acknowledge-damage': { finding: 'checkpoint_removed' },
         ack: { incident_id: recovering },
