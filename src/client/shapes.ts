@@ -251,6 +251,26 @@ export interface Posture {
   readonly heard_at: string | null;
   /** Null when the action was never asked for. */
   readonly delivery: PostureDelivery | null;
+  /** All who hold it, by class and source, and how many more groups there are; when there are. */
+  readonly holder_groups?: readonly HolderGroup[];
+  readonly more_groups?: number;
+  /** The newest unresolved incidents of which a person has released it early, and how many there are. */
+  readonly released_early?: readonly (ReleasedEarly & { readonly incident: string })[];
+  readonly released_early_count?: number;
+}
+
+/** The incidents of one class and source that hold an action. */
+export interface HolderGroup {
+  readonly class: IncidentClass;
+  readonly source: string;
+  readonly count: number;
+  /** The worst of their severities. */
+  readonly severity: Severity;
+  /** When the oldest of those that are named was reported. */
+  readonly first?: string;
+  /** The oldest of them, as far as they are named, and how many more there are. */
+  readonly ids: readonly string[];
+  readonly more: number;
 }
 
 /** The deliveries of an action: the most significant one, and how many have each status. */

@@ -21,6 +21,7 @@ import {
   type IncidentEntry,
 } from '../domain/entries.ts';
 import type { Database, Statement } from './database.ts';
+import { type GroupBounds, HolderGroups } from './holder-groups.ts';
 import {
   type DeliveryRecord,
   foldDelivery,
@@ -28,6 +29,7 @@ import {
   isHeld,
   isUndelivered,
   newRelease,
+  type ReleasedEarly,
   waitOf,
 } from '../domain/delivery.ts';
 import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
@@ -73,6 +75,11 @@ export interface Holder {
   readonly due: number;
 }
 
+/** An unresolved incident that a person has released an action of. */
+export interface EarlyRelease extends ReleasedEarly {
+  readonly incident: string;
+}
+
 /** A delivery that is not confirmed. */
 export interface Unconfirmed {
   readonly incident: string;
@@ -112,6 +119,9 @@ export class Posture {
   readonly #holders: Statement;
   readonly #withStatus: Statement;
   readonly #waiting: Statement;
+  readonly #groups: HolderGroups;
+  readonly #early: Statement;
+  readonly #earlyCount: Statement;
   readonly #of = new Map<ContainmentAction, ActionPosture>();
   readonly #changed = new Set<ContainmentAction>();
 
@@ -138,6 +148,17 @@ export class Posture {
       ) AS asked_at
       FROM deliveries JOIN incidents ON number = incident
       WHERE action = ? AND wait = ? AND wait > 0 ORDER BY asked_seq, incident LIMIT ?`);
+    this.#groups = new HolderGroups(database, RELEASED_EARLY);
+    this.#early = database.prepare(`
+      SELECT id, (
+        SELECT value -> '$.released_early' FROM json_each(document, '$.containment.actions')
+        WHERE value ->> '$.action' = action
+      ) AS released
+      FROM deliveries JOIN incidents ON number = incident
+      WHERE action = ? AND status = '${RELEASED_EARLY}' ORDER BY incident DESC LIMIT ?`);
+    this.#earlyCount = database.prepare(
+      `SELECT count(*) AS count FROM deliveries WHERE action = ? AND status = '${RELEASED_EARLY}'`,
+    );
     this.reload();
   }
 
@@ -165,6 +186,23 @@ export class Posture {
     }));
   }
 
+  /** The holders of an action by class and source, and how many groups there are in all. */
+  groups(action: ContainmentAction, bounds: GroupBounds): ReturnType<HolderGroups['read']> {
+    return this.#groups.read(action, bounds);
+  }
+
+  /** The unresolved incidents of which a person has released an action early, the newest first. */
+  releasedEarly(action: ContainmentAction, limit: number): readonly EarlyRelease[] {
+    return this.#early
+      .all(action, limit)
+      .map((row) => ({ incident: String(row.id), ...(JSON.parse(String(row.released)) as ReleasedEarly) }));
+  }
+
+  /** How many these are. */
+  releasedEarlyCount(action: ContainmentAction): number {
+    return Number(this.#earlyCount.get(action)?.count ?? 0);
+  }
+
   /** Follows an entry about an incident: what the incident was before it, if it was, and what it is now. */
   follow(entry: IncidentEntry, now: IncidentRecord, before: IncidentRecord | undefined): void {
     if (isAboutDelivery(entry) && entry.data.directive === 'release') {
@@ -177,6 +215,10 @@ export class Posture {
     if (before !== undefined && before.incident.severity !== now.incident.severity) {
       // The holders are shown with their severities.
       for (const { action } of holds) this.#change(entry, action, {});
+      for (const { action } of held) {
+        this.#groups.add(action, now.incident, before.incident.severity, -1);
+        this.#groups.add(action, now.incident, now.incident.severity, 1);
+      }
     }
     if (held === holds) return;
     this.#followReleased(entry, before?.incident, now.incident);
@@ -187,7 +229,7 @@ export class Posture {
       else if (after !== delivery) this.#change(entry, action, counted(this.of(action), delivery, after));
     }
     for (const delivery of holds) {
-      if (!held.some(({ action }) => action === delivery.action)) this.#engage(entry, delivery);
+      if (!held.some(({ action }) => action === delivery.action)) this.#engage(entry, delivery, now.incident);
     }
   }
 
@@ -267,13 +309,15 @@ export class Posture {
   /** Reads the table again. @throws SyntaxError when it holds something else: somebody has edited it */
   reload(): void {
     this.#of.clear();
+    this.#groups.forget();
     this.#changed.clear();
     for (const row of this.#read.all()) {
       this.#of.set(row.action as ContainmentAction, postureIn(String(row.posture)));
     }
   }
 
-  #engage(entry: Entry, delivery: DeliveryRecord): void {
+  #engage(entry: Entry, delivery: DeliveryRecord, incident: Incident): void {
+    this.#groups.add(delivery.action, incident, incident.severity, 1);
     const before = this.of(delivery.action);
     this.#change(entry, delivery.action, {
       holders: before.holders + 1,
@@ -282,11 +326,16 @@ export class Posture {
     });
   }
 
-  #release(entry: IncidentEntry, delivery: DeliveryRecord, { seq, carried: number = seq }: IncidentRecord): void {
+  #release(
+    entry: IncidentEntry,
+    delivery: DeliveryRecord,
+    { incident: now, seq, carried: number = seq }: IncidentRecord,
+  ): void {
     const { action } = delivery;
     const before = this.of(action);
     const last = before.holders === 1;
     const { incident } = entry.data;
+    this.#groups.add(action, now, now.severity, -1);
     const isRelease = entry.event === 'incident.resolved' || entry.event === 'containment.released';
     const intents = isRelease ? entry.data.intents : [];
     const intent = intents.find(({ action: asked, directive }) => asked === action && directive === 'release');
@@ -373,7 +422,7 @@ export const onRecord = (incident: Incident | undefined): readonly DeliveryRecor
     : incident.containment.actions;
 
 /** The deliveries by which an incident holds actions in force. A drill holds none. */
-export function holdings(incident: Incident | undefined): readonly DeliveryRecord[] {
+function holdings(incident: Incident | undefined): readonly DeliveryRecord[] {
   const all = onRecord(incident);
   return all.every(isHeld) ? all : all.filter(isHeld);
 }

@@ -2,16 +2,31 @@ import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
 import { COMMANDS } from '../../../machines/commands.ts';
 import { ACTIONS } from '../../../machines/vocabulary.ts';
-import type { Released } from '../../containment/release-preview.ts';
+import {
+  type ActionPreview,
+  type IncidentPreview,
+  type Preview,
+  type Released,
+  RELEASING,
+} from '../../containment/release-preview.ts';
+import { step } from '../recovery/recovery-shape.openapi.ts';
 import { ifMatch } from '../incidents/commands.openapi.ts';
 import { incident, nextTransitions } from '../incidents/incident.openapi.ts';
 import { refusals, requestBody, response } from '../openapi/responses.ts';
 import { describe, described, meaning, named } from '../openapi/described.ts';
 import { EXAMPLE_INCIDENT } from '../openapi/examples.ts';
 import { queryOf } from '../openapi/parameters.ts';
-import { action, count, type FieldsOf, maybe, state, text } from '../openapi/values.ts';
+import { action, count, type FieldsOf, incidentId, maybe, state, text } from '../openapi/values.ts';
 import { actionPosture, confirmed, posture, retried } from './posture.openapi.ts';
-import { confirmSchema, LONGEST_WAIT, releaseSchema, retrySchema, waitSchema } from './requests.ts';
+import {
+  confirmSchema,
+  LONGEST_WAIT,
+  MOST_PREVIEWED,
+  previewSchema,
+  releaseSchema,
+  retrySchema,
+  waitSchema,
+} from './requests.ts';
 
 const INCIDENT = {
   description: 'One incident; without it, all incidents that hold the action.',
@@ -59,6 +74,36 @@ const releasedIncident = named(
   }),
 );
 
+const previewed = named(
+  'ReleasePreview',
+  'What a command would release.',
+  z.object({
+    command: z.enum(RELEASING),
+    actions: meaning(
+      z.array(
+        z.object({
+          action,
+          releases: meaning(z.boolean(), 'Whether it would be released.'),
+          holders: meaning(count, 'How many unresolved incidents hold it now.'),
+          others: meaning(count, 'How many of them are others than these.'),
+          last: meaning(z.boolean(), 'Whether these are the last that hold it.'),
+        } satisfies FieldsOf<ActionPreview>),
+      ),
+      'Each action that one of the incidents holds.',
+    ),
+    incidents: z.array(
+      z.object({
+        id: incidentId,
+        state,
+        possible: meaning(z.boolean(), 'Whether it takes the command now.'),
+        actions: meaning(z.array(action), 'The actions that it holds and that the command would let end.'),
+        missing: maybe(meaning(z.array(step), 'What its recovery still needs before it may be resolved.')),
+      } satisfies FieldsOf<IncidentPreview>),
+    ),
+    unknown: meaning(z.array(text()), 'Those that are not on record.'),
+  } satisfies FieldsOf<Preview>),
+);
+
 const notHeld = named(
   'NotHeld',
   'The incident does not hold the action.',
@@ -94,6 +139,17 @@ const EXAMPLE = {
   not_known: { incidents: 1, overdue: 0, oldest_asked_at: EXAMPLE_INCIDENT.created_at },
   holders: 1,
   held_by: [EXAMPLE_INCIDENT.id],
+  holder_groups: [
+    {
+      class: EXAMPLE_INCIDENT.class,
+      source: EXAMPLE_INCIDENT.source,
+      count: 1,
+      severity: EXAMPLE_INCIDENT.severity,
+      first: EXAMPLE_INCIDENT.created_at,
+      ids: [EXAMPLE_INCIDENT.id],
+      more: 0,
+    },
+  ],
   via: 'poll',
   heard_at: null,
   delivery: {
@@ -118,6 +174,7 @@ const released = (name: string): object => ({
   not_known: null,
   holders: 0,
   held_by: [],
+  holder_groups: undefined,
   delivery: null,
 });
 
@@ -148,11 +205,41 @@ export const containmentPaths: ZodOpenApiPathsObject = {
         200: response(
           'Every action.',
           posture,
-          { ...Object.fromEntries(ACTIONS.map((name) => [name, released(name)])), freeze_agent: EXAMPLE },
+          {
+            ...Object.fromEntries(ACTIONS.map((name) => [name, released(name)])),
+            freeze_agent: EXAMPLE,
+          },
           ETAG,
         ),
         304: UNCHANGED,
         ...refusals(400, 503),
+      },
+    },
+  },
+  '/api/v1/containment/preview': {
+    get: {
+      operationId: 'previewRelease',
+      tags: ['containment'],
+      summary: 'Read what a command would release',
+      description:
+        'An action is released when the last unresolved incident that holds it lets it end. Of several incidents it says ' +
+        'what the command does once all of them have had it.',
+      security: [],
+      requestParams: {
+        query: queryOf(previewSchema, {
+          id: { description: `An incident; up to ${MOST_PREVIEWED} times.` },
+          command: { description: '`resolve`, or `release` for an early release.' },
+          action: { description: 'With `release`: the action that is meant.' },
+        }),
+      },
+      responses: {
+        200: response('What it would do to each action that they hold.', previewed, {
+          command: 'resolve',
+          actions: [{ action: 'freeze_agent', releases: false, holders: 3, others: 2, last: false }],
+          incidents: [{ id: EXAMPLE_INCIDENT.id, state: 'contained', possible: true, actions: ['freeze_agent'] }],
+          unknown: [],
+        }),
+        ...refusals(400, 404, 410, 503),
       },
     },
   },

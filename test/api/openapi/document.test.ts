@@ -43,6 +43,8 @@ const ELSEWHERE = [
   'GET /api/v1/events 503',
   'GET /api/v1/containment 503',
   'GET /api/v1/containment/{action} 503',
+  'GET /api/v1/containment/preview 410',
+  'GET /api/v1/containment/preview 503',
   'POST /api/v1/archive 503',
   'POST /api/v1/webhooks/retry 503',
   // See guard-watch.test.ts: only what is news is written.
@@ -232,6 +234,14 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     reader.leave();
   },
   'GET /api/v1/containment': posture,
+  'GET /api/v1/containment/preview': async ({ send, report }) => {
+    const id = await report();
+    const { json } = await send(`?id=${id}&id=${UNKNOWN}&command=resolve`);
+    expect(json.unknown).to.deep.equal([UNKNOWN]);
+    await send(`?id=${id}&command=release&action=freeze_agent`);
+    await send(`?id=${id}&command=release`);
+    await send(`?id=${UNKNOWN}&command=resolve`);
+  },
   'GET /api/v1/containment/{action}': async (subject) => {
     await posture(subject);
     const { service, hold } = subject;
