@@ -28,6 +28,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'list', summary: 'list incidents, the most severe first', load: () => import('./list.ts') },
   { name: 'show', summary: 'show everything about an incident', load: () => import('./show.ts') },
   ...COMMANDS.map(incidentCommand),
+  { name: 'release', summary: 'release one action of an incident early', load: () => import('./release.ts') },
   {
     name: 'recovery',
     summary: 'do what is needed before an incident may be resolved',

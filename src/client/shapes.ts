@@ -280,6 +280,27 @@ export interface PostureDelivery extends Omit<Delivery, 'action'> {
   readonly counts: Readonly<Partial<Record<DeliveryStatus, number>>>;
 }
 
+/** What a command would release. */
+export interface ReleasePreview {
+  readonly command: 'resolve' | 'release';
+  /** Each action that one of the incidents holds: whether it would be released, and who holds it besides. */
+  readonly actions: readonly {
+    readonly action: ContainmentAction;
+    readonly releases: boolean;
+    readonly holders: number;
+    readonly others: number;
+    readonly last: boolean;
+  }[];
+  readonly incidents: readonly {
+    readonly id: string;
+    readonly state: State;
+    readonly possible: boolean;
+    readonly actions: readonly ContainmentAction[];
+    readonly missing?: readonly RecoveryStep[];
+  }[];
+  readonly unknown: readonly string[];
+}
+
 /** Confirms that an action was carried out. */
 export interface Confirmation {
   readonly action: ContainmentAction;

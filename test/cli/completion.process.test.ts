@@ -19,7 +19,7 @@ describe('completion', () => {
   };
 
   it('offers subcommands, options and their values', async () => {
-    expect(await offers('re')).to.deep.equal(['report', 'resolve', 'recovery', 'restore']);
+    expect(await offers('re')).to.deep.equal(['report', 'resolve', 'release', 'recovery', 'restore']);
     expect(await offers(''))
       .to.include.members(['list', 'watch'])
       .and.not.include('complete');
@@ -91,7 +91,7 @@ describe('completion', () => {
       expect(await inShell('zsh', script)).to.equal(
         'compdef _incident_recorder incident-recorder\n' +
           'report:report an incident\nresolve:resolve incidents, which ends their containment\n' +
-          'recovery:do what is needed before an incident may be resolved\nrestore:put a backup of the audit log back\nfiles\n',
+          'release:release one action of an incident early\nrecovery:do what is needed before an incident may be resolved\nrestore:put a backup of the audit log back\nfiles\n',
       );
     });
   });
@@ -104,7 +104,7 @@ describe('completion', () => {
         complete -C 'incident-recorder policy check pack' | string match -r 'package.json'`;
       expect(await inShell('fish', script)).to.equal(
         'report\treport an incident\nresolve\tresolve incidents, which ends their containment\n' +
-          'recovery\tdo what is needed before an incident may be resolved\nrestore\tput a backup of the audit log back\nopen\npackage.json\n',
+          'release\trelease one action of an incident early\nrecovery\tdo what is needed before an incident may be resolved\nrestore\tput a backup of the audit log back\nopen\npackage.json\n',
       );
     });
   });
