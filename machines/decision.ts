@@ -91,17 +91,20 @@ export interface Situation {
 
 /** What an event leads to. Pure: it carries out nothing. */
 export function decide({ value, context }: Situation, event: IncidentEvent): Decision {
-  const { auto_contain, actions, occurrences, standings, recovery, snoozed } = context;
+  const { auto_contain, actions, occurrences, standings, recovery, released, snoozed } = context;
   const asked = wordsOf(event);
   const state = stateOf({ value });
   const recovering = recovery === undefined ? '' : JSON.stringify(recovery);
-  const key = `${state} ${asked} ${auto_contain} ${occurrences} ${actions.join(' ')} ${JSON.stringify(standings)} ${recovering}${snoozed === true ? ' snoozed' : ''}`;
+  const early = released === undefined ? '' : ` released ${released.join(' ')}`;
+  const hidden = snoozed === true ? ' snoozed' : '';
+  const key = `${state} ${asked} ${auto_contain} ${occurrences} ${actions.join(' ')} ${JSON.stringify(standings)} ${recovering}${early}${hidden}`;
   return DECISIONS.to(key, () => askChart(snapshotOf(state, context), event));
 }
 
 /** The event in words: the same for events that are the same to the chart. */
 function wordsOf(event: IncidentEvent): string {
   if (event.type === 'delivery') return `delivery ${event.action} ${event.standing}`;
+  if (event.type === 'release') return `release ${event.action ?? ''}`;
   if (event.type !== 'recur' || (event.rule === undefined && event.attention !== true)) return event.type;
   const { attention, rule, unable = [] } = event;
   return `recur ${attention === true} ${unable.join(' ')} ${rule === undefined ? '' : ruleKey(rule)}`;

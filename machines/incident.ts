@@ -23,6 +23,10 @@
  * `fail_attestation` say what came of it. Or it is waived. What is done counts for the incident as it is: a further report,
  * a further action and another outcome of an action make it void.
  *
+ * A person may release one action early (`release`) while the incident stays. What is released so is not engaged again by
+ * itself when the incident is contained once more: a person's `contain` asks for it, and so does a further report whose
+ * rule asks for it. With the last action that is in force `log_alert` ends too, and a contained incident is `open` again.
+ *
  * What becomes of each engaged action comes back as a `delivery` event. The inner states of `contained` sum it up: still
  * `delivering`, `overdue` because one was not confirmed in time, all `confirmed`, or `degraded` because one is broken.
  */
@@ -69,6 +73,8 @@ export interface IncidentContext {
   readonly occurrences: number;
   /** How far each engaged action is; empty before containment. */
   readonly standings: Standings;
+  /** The actions that a person has released early, and that are not engaged again; not there when there are none. */
+  readonly released?: readonly ContainmentAction[] | undefined;
   /** Not there while no rule has asked for a recovery. */
   readonly recovery?: RecoveryContext;
   /** There while it is acknowledged until a time. */
@@ -92,6 +98,8 @@ export type IncidentEvent =
       readonly unable?: readonly ContainmentAction[] | undefined;
     }
   | { readonly type: 'delivery'; readonly action: ContainmentAction; readonly standing: Standing }
+  /** A person releases one action early. Without an action it asks whether there is one that could be. */
+  | { readonly type: 'release'; readonly action?: ContainmentAction | undefined }
   | { readonly type: RecoveryEvent };
 
 /** The events of a recovery. */
@@ -179,6 +187,34 @@ const outcomeOf = (standing: Standing | undefined): 'success' | 'failure' | unde
 
 const holdsActions = ({ standings }: IncidentContext): boolean => Object.keys(standings).length > 0;
 
+/** The actions that an incident holds and that can be released: an alert is nothing that is in force. */
+export const releasable = ({ standings }: Pick<IncidentContext, 'standings'>): readonly ContainmentAction[] =>
+  (Object.keys(standings) as ContainmentAction[]).filter((action) => action !== 'log_alert');
+
+/** Whether an event releases an action that the incident holds. */
+const releasesHeld = (context: IncidentContext, event: IncidentEvent): boolean => {
+  if (event.type !== 'release') return false;
+  const held = releasable(context);
+  return event.action === undefined ? held.length > 0 : held.includes(event.action);
+};
+
+/** What an early release takes from an incident: with the last action that is in force its alert ends, too. */
+function releasedBy(context: IncidentContext, event: IncidentEvent): readonly ContainmentAction[] {
+  if (event.type !== 'release' || event.action === undefined || !releasesHeld(context, event)) return [];
+  const isLast = releasable(context).length === 1;
+  return isLast ? (Object.keys(context.standings) as ContainmentAction[]) : [event.action];
+}
+
+/** The actions that stay released early once these are asked for; nothing where none were. */
+const stillReleased = (
+  { released }: IncidentContext,
+  asked: readonly ContainmentAction[],
+): Pick<IncidentContext, 'released'> => {
+  if (released === undefined) return {};
+  const left = released.filter((action) => !asked.includes(action));
+  return { released: left.length === 0 ? undefined : left };
+};
+
 export interface ActionParams {
   readonly directive: Directive;
 }
@@ -216,6 +252,9 @@ export const incidentMachine = setup({
     asked: ({ context }) => context.recovery?.attesting === true,
     isSnoozed: ({ context }) => context.snoozed === true,
     canWait: ({ event }) => event.type !== 'recur' || event.attention !== true,
+    holds: ({ context, event }) => releasesHeld(context, event),
+    holdsLast: ({ context, event }) => releasesHeld(context, event) && releasable(context).length === 1,
+    lacksReleased: ({ context }) => context.released !== undefined,
   },
   actions: {
     freeze_agent: carriedOutElsewhere,
@@ -223,11 +262,14 @@ export const incidentMachine = setup({
     force_vault_relock: carriedOutElsewhere,
     quarantine_model: carriedOutElsewhere,
     log_alert: carriedOutElsewhere,
-    engageActions: enqueueActions(({ context, enqueue }) => {
-      const { standings } = context;
-      const asked = context.actions.filter((action) => standings[action] === undefined);
+    engageActions: enqueueActions(({ context, event, enqueue }) => {
+      const { standings, released } = context;
+      // Only a person asks again for what a person has released.
+      const isMeant = (action: ContainmentAction): boolean =>
+        event.type === 'contain' || released === undefined || !released.includes(action);
+      const asked = context.actions.filter((action) => standings[action] === undefined && isMeant(action));
       for (const action of asked) enqueue({ type: action, params: { directive: 'engage' } });
-      enqueue.assign({ standings: withFirstStandings(standings, asked) });
+      enqueue.assign({ standings: withFirstStandings(standings, asked), ...stillReleased(context, asked) });
       if (asked.length > 0) enqueue.assign(recoveryAgain(context));
     }),
     takeReport: enqueueActions(({ context, event, enqueue }) => {
@@ -237,7 +279,22 @@ export const incidentMachine = setup({
       if (asked.length === 0) return;
       for (const action of asked) enqueue({ type: action, params: { directive: 'engage' } });
       const standings = withFirstStandings(context.standings, asked);
-      enqueue.assign({ standings, actions: Object.keys(standings) as ContainmentAction[] });
+      const still = stillReleased(context, asked);
+      const actions = [...(Object.keys(standings) as ContainmentAction[]), ...(still.released ?? [])];
+      enqueue.assign({ standings, actions, ...still });
+    }),
+    releaseEarly: enqueueActions(({ context, event, enqueue }) => {
+      const released = releasedBy(context, event);
+      for (const action of released) enqueue({ type: action, params: { directive: 'release' } });
+      const { standings, released: before = [] } = context;
+      const left = Object.entries(standings).filter(([action]) => !released.includes(action as ContainmentAction));
+      enqueue.assign({
+        standings: Object.fromEntries(left),
+        released: [...before.filter((action) => !released.includes(action)), ...released],
+        // It must not contain itself again.
+        ...(left.length === 0 ? { auto_contain: false } : {}),
+        ...recoveryAgain(context),
+      });
     }),
     releaseActions: enqueueActions(({ context, enqueue }) => {
       for (const action of Object.keys(context.standings) as ContainmentAction[])
@@ -292,6 +349,12 @@ export const incidentMachine = setup({
           { target: '.delivering', actions: 'takeReport' },
         ],
         delivery: { target: '.delivering', actions: 'noteDelivery' },
+        // Asks again for what was released early.
+        contain: { guard: 'lacksReleased', target: '.delivering', actions: 'engageActions' },
+        release: [
+          { guard: 'holdsLast', target: 'open', actions: 'releaseEarly' },
+          { guard: 'holds', target: '.delivering', actions: 'releaseEarly' },
+        ],
         ...RECOVERY,
       },
       initial: 'delivering',
@@ -323,6 +386,7 @@ export const incidentMachine = setup({
           { target: 'open', actions: 'takeReport' },
         ],
         delivery: { actions: 'noteDelivery' },
+        release: { guard: 'holds', actions: 'releaseEarly' },
         ...RECOVERY,
       },
     },

@@ -10,6 +10,7 @@ import type { Clock } from '../clock.ts';
 import type { Caller } from '../domain/caller.ts';
 import type { Config } from '../config.ts';
 import type { PostureReads } from '../containment/posture-reads.ts';
+import type { ReleasePreview } from '../containment/release-preview.ts';
 import type { Notifier } from '../containment/notifier.ts';
 import type { Confirmations } from '../containment/confirmations.ts';
 import type { Drills } from '../containment/drills.ts';
@@ -46,7 +47,7 @@ export interface ApiLogger {
 }
 
 export interface ApiDependencies {
-  readonly recorder: Pick<Recorder, 'report' | 'perform' | 'import'>;
+  readonly recorder: Pick<Recorder, 'report' | 'perform' | 'import' | 'release'>;
   readonly acts: Pick<IncidentActs, 'note' | 'assign' | 'snooze' | 'reopen'>;
   /** The answers that wait until containment is settled. */
   readonly answers?: Pick<WaitingAnswers, 'wait' | 'incident'>;
@@ -77,6 +78,7 @@ export interface ApiDependencies {
   readonly forensic: Pick<ForensicExports, 'prepare' | 'requireKey'>;
   readonly bundles: Pick<Bundles, 'prepare'>;
   readonly posture: Pick<PostureReads, 'read' | 'versionOf' | 'change' | 'waiting' | 'unverified'>;
+  readonly preview: Pick<ReleasePreview, 'of' | 'released'>;
   readonly receipts: Pick<Confirmations, 'confirm' | 'retry'>;
   /** The path of the file that describes the API. */
   readonly openApi: string;

@@ -8,17 +8,22 @@ import { ApiClient, type OperatorOptions, withOperator } from './api-client.ts';
 import { EXIT, explain, isOfToken } from './exit.ts';
 import { idsFrom } from './ids.ts';
 import { adviceLines, stepsIn } from './missing-recovery.ts';
+import { previewLines, previewOf, releasedIn } from './release-preview.ts';
 import { summaryOf } from './summary.ts';
+import { confirmed, isAtTerminal } from './terminal/confirm.ts';
 import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
 
 interface CommandOptions extends OperatorOptions {
   readonly resolution?: string;
+  readonly yes?: true;
 }
 
-/** Adds the option that says what the incidents were, to the command that ends them. */
+/** Adds what only the command that ends incidents takes: what they were, and that nobody is asked. */
 const withResolution = (command: Command, name: CommandName): Command =>
   name === 'resolve'
-    ? command.addOption(command.createOption('--resolution <kind>', 'what the incidents were').choices(RESOLUTIONS))
+    ? command
+        .addOption(command.createOption('--resolution <kind>', 'what the incidents were').choices(RESOLUTIONS))
+        .option('--yes', 'do not ask')
     : command;
 
 /** Defines the subcommand of one command of the table. */
@@ -28,12 +33,21 @@ export const defineCommand = (command: Command, name: CommandName): Command =>
       '<id...>',
       'identifiers of incidents; - reads them from standard input',
     ),
-  ).action(async (ids: readonly string[], { by, note, resolution, ...options }: CommandOptions) => {
+  ).action(async (ids: readonly string[], { by, note, resolution, yes, ...options }: CommandOptions) => {
     const api = new ApiClient(options);
-    for await (const id of idsFrom(ids)) {
+    const named: string[] = [];
+    for await (const id of idsFrom(ids)) named.push(id);
+    if (name === 'resolve' && options.json !== true && isAtTerminal() && !(await agreed(api, named, yes === true)))
+      return;
+    for (const id of named) {
       try {
+        const released = name === 'resolve' ? releasedIn(await previewOf(api, [id], name)) : [];
         const incident = await api.command<Incident>(`/api/v1/incidents/${name}`, { id, by, note, resolution });
-        await (options.json ? writeJson({ id, outcome: 'done', incident }) : writeLines([summaryOf(incident)]));
+        await (options.json
+          ? writeJson({ id, outcome: 'done', incident, ...(released.length > 0 && { released }) })
+          : writeLines([
+              [summaryOf(incident), ...(released.length === 0 ? [] : [`released ${released.join(', ')}`])].join('  '),
+            ]));
       } catch (error) {
         // A refusal of one incident does not stop the others. A wrong token or an unreachable recorder does.
         if (!(error instanceof Refused) || isOfToken(error)) throw error;
@@ -43,6 +57,17 @@ export const defineCommand = (command: Command, name: CommandName): Command =>
       }
     }
   });
+
+/** Says what a resolve would release, and asks whether to go on. */
+async function agreed(api: ApiClient, ids: readonly string[], yes: boolean): Promise<boolean> {
+  const preview = await previewOf(api, ids, 'resolve');
+  if (preview !== undefined) await writeLines(previewLines(preview));
+  if (yes || (await confirmed(ids.length === 1 ? 'Resolve it?' : `Resolve these ${ids.length} incidents?`)))
+    return true;
+  process.exitCode = EXIT.refused;
+  writeNotice('nothing is resolved');
+  return false;
+}
 
 /** Why a command is refused, and what to do instead. */
 export function adviceFor(error: Refused, id: string): string {

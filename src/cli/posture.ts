@@ -1,10 +1,11 @@
 /** `incident-recorder posture`: which containment actions are asked for, what is carried out, and what is not known. */
 import type { Command } from 'commander';
-import type { DeliveryStatus, Posture } from '../client/shapes.ts';
+import type { DeliveryStatus, HolderGroup, Posture } from '../client/shapes.ts';
 import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
 import { ageOf } from './terminal/age.ts';
-import { TROUBLE_STYLE } from './terminal/colour.ts';
+import { SEVERITY_STYLES, styled, TROUBLE_STYLE } from './terminal/colour.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
+import { printable } from './terminal/printable.ts';
 import { type Column, table } from './terminal/table.ts';
 
 export const define = (command: Command): Command =>
@@ -15,8 +16,47 @@ export const define = (command: Command): Command =>
   ).action(async (options: ApiOptions) => {
     const posture = await new ApiClient(options).read<Readonly<Record<string, Posture>>>('/api/v1/containment');
     if (options.json) return writeJson(posture);
-    return writeLines(table(columns(Date.now()), Object.values(posture)));
+    const actions = Object.values(posture);
+    return writeLines([
+      ...table(columns(Date.now()), actions),
+      ...actions.flatMap((one) => holdersOf(one, Date.now())),
+    ]);
   });
+
+/** All who hold an action, by class and source, and who has released it early. */
+function holdersOf(
+  { action, holders, holder_groups: groups = [], more_groups: more = 0, ...posture }: Posture,
+  now: number,
+): readonly string[] {
+  const { released_early: early = [], released_early_count: earlyCount = 0 } = posture;
+  // An alert is an entry of the log: nothing is in force that somebody holds.
+  if (action === 'log_alert' || (groups.length === 0 && early.length === 0)) return [];
+  const rows = table(groupColumns(now), groups).map((line) => `  ${line}`);
+  return [
+    '',
+    ...(groups.length === 0 ? [] : [styled('bold', `${action}: ${holders} ${holders === 1 ? 'holder' : 'holders'}`)]),
+    ...(groups.length === 0 ? [] : rows),
+    ...(more === 0 ? [] : [`  and ${more} more classes and sources`]),
+    ...early.map(({ incident, at, by, reason }) => {
+      const who = by === undefined ? '' : ` by ${printable(by)}`;
+      return `${action} was released early for ${printable(incident)}${who}, ${ageOf(at, now)} ago: ${printable(reason)}`;
+    }),
+    ...(earlyCount > early.length ? [`and for ${earlyCount - early.length} more incidents`] : []),
+  ];
+}
+
+const groupColumns = (now: number): readonly Column<HolderGroup>[] => [
+  { header: 'COUNT', value: ({ count }) => String(count) },
+  { header: 'WORST', value: ({ severity }) => severity, style: ({ severity }) => SEVERITY_STYLES[severity] },
+  { header: 'CLASS', value: (group) => group.class },
+  { header: 'SOURCE', value: ({ source }) => source, least: 10 },
+  { header: 'OLDEST', value: ({ first }) => (first === undefined ? '-' : ageOf(first, now)) },
+  {
+    header: 'INCIDENTS',
+    value: ({ ids, more }) => [...ids, ...(more === 0 ? [] : [`and ${more} more`])].join(' '),
+    least: 12,
+  },
+];
 
 const columns = (now: number): readonly Column<Posture>[] => [
   { header: 'ACTION', value: ({ action }) => action },

@@ -9,7 +9,7 @@ import type { ClockJump } from '../domain/entries.ts';
 import { type AuditEntry, detailOf } from './audit-entry.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
 import { recoveryLines } from './missing-recovery.ts';
-import { stateStyle, summaryOf } from './summary.ts';
+import { isReleased, stateStyle, summaryOf } from './summary.ts';
 import { ageOf, timeLeft } from './terminal/age.ts';
 import { styled, TROUBLE_STYLE } from './terminal/colour.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
@@ -43,7 +43,10 @@ export const define = (command: Command): Command =>
       '',
       ...recordOf(incident, Date.now()),
       ...section('Notes', notesOf(incident)),
-      ...section('Containment', deliveriesOf(incident.containment?.actions)),
+      ...section('Containment', [
+        ...deliveriesOf(incident.containment?.actions),
+        ...(incident.containment?.actions ?? []).flatMap(releasedEarly),
+      ]),
       ...section('Releases', deliveriesOf(incident.drill_releases)),
       ...section('Recovery', recoveryLines(incident.recovery, id)),
       ...section('Statechart', chartOf(incident, history, transitions)),
@@ -134,7 +137,12 @@ const deliveriesOf = (deliveries: readonly Delivery[] | undefined): readonly str
           { header: 'ACTION', value: ({ action }) => action },
           {
             header: 'STATUS',
-            value: ({ status, overdue_at }) => (overdue_at === undefined ? status : `overdue (${status})`),
+            value: ({ status, overdue_at, released_early }) =>
+              released_early !== undefined
+                ? 'released early'
+                : overdue_at === undefined
+                  ? status
+                  : `overdue (${status})`,
             style: ({ status, overdue_at }) =>
               overdue_at !== undefined || TROUBLED.includes(status) ? TROUBLE_STYLE : undefined,
           },
@@ -146,6 +154,13 @@ const deliveriesOf = (deliveries: readonly Delivery[] | undefined): readonly str
         ],
         deliveries,
       );
+
+/** Who released an action early, when and why. */
+const releasedEarly = ({ action, released_early: released }: Delivery): readonly string[] => {
+  if (released === undefined) return [];
+  const who = released.by === undefined ? '' : ` by ${printable(released.by)}`;
+  return [`${action} was released early${who} at ${released.at}: ${printable(released.reason)}`];
+};
 
 /** The states in order: past ones, the present one with the transitions from there, and the others. */
 function chartOf(
@@ -160,7 +175,8 @@ function chartOf(
   return STATES.flatMap((name) => {
     const since = entered.get(name);
     if (name !== state) return [`${since === undefined ? '○' : '●'} ${name.padEnd(13)} ${since ?? ''}`.trimEnd()];
-    const inner = containment === undefined || state === 'resolved' ? '' : `  ${containment.status}`;
+    const inner =
+      containment === undefined || state === 'resolved' || isReleased(containment) ? '' : `  ${containment.status}`;
     return [
       `${styled(stateStyle(state, containment), `▶ ${name.padEnd(13)}`)} ${since ?? ''}${inner}`.trimEnd(),
       ...transitions

@@ -43,6 +43,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'show', summary: 'show everything about an incident', load: () => import('./show.ts') },
   ...COMMANDS.map(incidentCommand),
   ...INCIDENT_ACTS,
+  { name: 'release', summary: 'release one action of an incident early', load: () => import('./release.ts') },
   {
     name: 'recovery',
     summary: 'do what is needed before an incident may be resolved',

@@ -34,6 +34,10 @@ export const stateStyle = (state: Incident['state'], containment: Incident['cont
     ? TROUBLE_STYLE
     : STATE_STYLES[state];
 
+/** Whether a person has released early all that an incident had asked for. */
+export const isReleased = ({ actions }: NonNullable<Incident['containment']>): boolean =>
+  actions.length > 0 && actions.every(({ released_early }) => released_early !== undefined);
+
 /** What `stateWords` needs of an incident. */
 interface Standing {
   readonly state: Incident['state'];
@@ -44,6 +48,6 @@ interface Standing {
 /** The state; until it is resolved with the status of its containment, and whether its recovery is incomplete. */
 export const stateWords = ({ state, containment, recovery }: Standing): string => {
   if (state === 'resolved') return state;
-  const contained = containment === undefined ? state : `${state} (${containment.status})`;
+  const contained = containment === undefined || isReleased(containment) ? state : `${state} (${containment.status})`;
   return recovery === undefined || recovery.missing.length === 0 ? contained : `${contained}, needs recovery`;
 };

@@ -216,6 +216,18 @@ export interface Delivery {
   readonly confirmed_at?: string;
   /** What the service answered, or confirmed by itself. */
   readonly receipt?: Receipt;
+  /** Given once a person has released it early: then it is not asked for any more. */
+  readonly released_early?: ReleasedEarly;
+  /** How often it was released early before it was asked for again. */
+  readonly round?: number;
+}
+
+/** When an action was released early, by whom, in which role, and why. */
+export interface ReleasedEarly {
+  readonly at: string;
+  readonly by?: string;
+  readonly role?: string;
+  readonly reason: string;
 }
 
 export type Receipt =
@@ -264,6 +276,26 @@ export interface Posture {
   readonly heard_at: string | null;
   /** Null when the action was never asked for. */
   readonly delivery: PostureDelivery | null;
+  /** All who hold it, by class and source, and how many more groups there are; when there are. */
+  readonly holder_groups?: readonly HolderGroup[];
+  readonly more_groups?: number;
+  /** The newest unresolved incidents of which a person has released it early, and how many there are. */
+  readonly released_early?: readonly (ReleasedEarly & { readonly incident: string })[];
+  readonly released_early_count?: number;
+}
+
+/** The incidents of one class and source that hold an action. */
+export interface HolderGroup {
+  readonly class: IncidentClass;
+  readonly source: string;
+  readonly count: number;
+  /** The worst of their severities. */
+  readonly severity: Severity;
+  /** When the oldest of those that are named was reported. */
+  readonly first?: string;
+  /** The oldest of them, as far as they are named, and how many more there are. */
+  readonly ids: readonly string[];
+  readonly more: number;
 }
 
 /** The deliveries of an action: the most significant one, and how many have each status. */
@@ -271,6 +303,27 @@ export interface PostureDelivery extends Omit<Delivery, 'action'> {
   readonly incident: string;
   readonly directive: Directive;
   readonly counts: Readonly<Partial<Record<DeliveryStatus, number>>>;
+}
+
+/** What a command would release. */
+export interface ReleasePreview {
+  readonly command: 'resolve' | 'release';
+  /** Each action that one of the incidents holds: whether it would be released, and who holds it besides. */
+  readonly actions: readonly {
+    readonly action: ContainmentAction;
+    readonly releases: boolean;
+    readonly holders: number;
+    readonly others: number;
+    readonly last: boolean;
+  }[];
+  readonly incidents: readonly {
+    readonly id: string;
+    readonly state: State;
+    readonly possible: boolean;
+    readonly actions: readonly ContainmentAction[];
+    readonly missing?: readonly RecoveryStep[];
+  }[];
+  readonly unknown: readonly string[];
 }
 
 /** Confirms that an action was carried out. */

@@ -9,6 +9,7 @@ import { Notifier } from '../containment/notifier.ts';
 import { OverdueWatch } from '../containment/overdue-watch.ts';
 import { attestorAt } from '../containment/attestor.ts';
 import { PostureReads } from '../containment/posture-reads.ts';
+import { ReleasePreview } from '../containment/release-preview.ts';
 import { Reattestation } from '../containment/reattestation.ts';
 import type { OpenRecord } from './record.ts';
 
@@ -21,6 +22,7 @@ type ContainmentRecord = Pick<
 export interface RunningContainment {
   readonly confirmations: Confirmations;
   readonly posture: PostureReads;
+  readonly preview: ReleasePreview;
   readonly notifier: Notifier;
   /** Has the attestor prove the machine for incidents whose recovery asks for that. */
   readonly reattestation: Reattestation;
@@ -103,6 +105,7 @@ export function startContainment(
   return {
     confirmations: new Confirmations({ incidents, current, log, targets, clock, wake }),
     posture,
+    preview: new ReleasePreview({ current }),
     notifier,
     reattestation,
     drills,

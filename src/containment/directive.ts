@@ -21,12 +21,19 @@ export interface DirectiveBody {
   readonly model_name?: string;
 }
 
+/** What of a delivery tells it apart from others of the same name. */
+type Distinguishing = Pick<DeliveryRecord, 'confirmed_at' | 'round'>;
+
 /**
- * Tells a directive's deliveries apart, and never two attempts at the same one. What was carried out once and then lost
- * is asked for under another key: its service would take the first for a repetition, answer 200, and do nothing.
+ * Tells a directive's deliveries apart, and never two attempts at the same one. What was carried out once and then lost,
+ * and what is asked for again after an early release, is asked for under another key: its service would take it for a
+ * repetition, answer 200, and do nothing.
  */
-const deliveryKey = ({ incident, action, directive }: DeliveryName, confirmedAt: string | undefined): string => {
-  const key = `${incident}-${action}-${directive}`;
+const deliveryKey = (
+  { incident, action, directive }: DeliveryName,
+  { confirmed_at: confirmedAt, round }: Distinguishing = {},
+): string => {
+  const key = `${incident}-${action}-${directive}${round === undefined ? '' : `-again${round}`}`;
   return confirmedAt === undefined ? key : `${key}-${Date.parse(confirmedAt)}`;
 };
 
@@ -53,9 +60,9 @@ export function bodyFor(action: ContainmentAction, incident: Incident): Directiv
 export const headersFor = (
   name: DeliveryName,
   incident: Incident,
-  delivery?: Pick<DeliveryRecord, 'confirmed_at'>,
+  delivery?: Distinguishing,
 ): Readonly<Record<string, string>> & { readonly 'idempotency-key': string } => ({
-  'idempotency-key': deliveryKey(name, delivery?.confirmed_at),
+  'idempotency-key': deliveryKey(name, delivery),
   'containment-directive': name.directive satisfies Directive,
   'incident-class': incident.class,
   'incident-severity': incident.severity,

@@ -5,10 +5,16 @@ import type { Targets } from '../policy/targets.ts';
 import { channelOf } from '../policy/targets.ts';
 import type { DeliveryRecord } from '../domain/delivery.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
-import { type ActionPosture, WAITS } from '../projections/posture.ts';
+import { type ActionPosture, type EarlyRelease, WAITS } from '../projections/posture.ts';
+import type { HolderGroup } from '../projections/holder-groups.ts';
 
 /** How many holders are named; `holders` counts them all. */
 const MOST_NAMED = 100;
+
+/** How much is shown of those who hold an action; the counts count all of them. */
+const GROUPS = { groups: 200, named: 20, ids: 20 } as const;
+/** How many early releases of an action are shown; `released_early_count` counts them all. */
+const MOST_EARLY = 20;
 
 /**
  * How one action stands. Times are RFC 3339. It keeps three things apart: what is `asked` for, what of it is known to
@@ -30,6 +36,13 @@ export interface ActionView {
   readonly holders: number;
   /** The oldest of them, at most 100. */
   readonly held_by: readonly string[];
+  /** All of them, by class and source: the worst severity first, then the most; at most 200. Not there for none. */
+  readonly holder_groups?: readonly HolderGroup[];
+  /** How many more groups there are, when there are. */
+  readonly more_groups?: number;
+  /** The newest 20 unresolved incidents of which a person has released it early, and how many there are, when there are. */
+  readonly released_early?: readonly EarlyRelease[];
+  readonly released_early_count?: number;
   /** How a directive reaches its service now. */
   readonly via: Channel;
   /** When its service was last heard of. */
@@ -133,6 +146,7 @@ export class PostureReads {
       ...(!engaged && waitsForHand(delivery) ? { to_do: RELEASE_BY_HAND } : {}),
       holders,
       held_by: current.posture.holders(action, MOST_NAMED).map(({ incident }) => incident),
+      ...holdersOf(current.posture, action, holders),
       via: channelOf(this.#dependencies.targets(), action, engaged ? 'engage' : 'release'),
       heard_at,
       delivery,
@@ -228,6 +242,23 @@ export class PostureReads {
     if (holder === undefined || record === undefined) return null;
     return viewOf(holder.incident, 'engage', record, counts);
   }
+}
+
+/** All who hold an action, by class and source, and who has released it early. */
+function holdersOf(
+  posture: CurrentReads['posture'],
+  action: ContainmentAction,
+  holders: number,
+): Pick<ActionView, 'holder_groups' | 'more_groups' | 'released_early' | 'released_early_count'> {
+  const { groups, all } = holders === 0 ? { groups: [], all: 0 } : posture.groups(action, GROUPS);
+  const more = all - groups.length;
+  const early = posture.releasedEarly(action, MOST_EARLY);
+  const earlyCount = early.length < MOST_EARLY ? early.length : posture.releasedEarlyCount(action);
+  return {
+    ...(groups.length === 0 ? {} : { holder_groups: groups }),
+    ...(more === 0 ? {} : { more_groups: more }),
+    ...(earlyCount === 0 ? {} : { released_early: early, released_early_count: earlyCount }),
+  };
 }
 
 /**

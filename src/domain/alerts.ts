@@ -2,11 +2,11 @@
  * Which entries raise an alert: those that ask for `log_alert`, those that say that containment went wrong or needs a
  * person, the first of an action and directive that says that it is overdue, and reports that lower a critical
  * severity, raise their incident's, by themselves or by their number, bring it back after a long silence, or come in a
- * burst. So do those that make void what was done for a recovery, that waive one, or that say that the machine could not
- * be attested.
+ * burst; and those that ask again for what a person has released early. So do those that make void what was done for a recovery, that waive one, or that say that the machine could not
+ * be attested; and an early release while a recovery is not complete.
  */
 import { reasonOfVoid } from './recovery.ts';
-import type { AlertData, FailedData, IncidentDraft, OverdueData, RoutedIntent } from './entries.ts';
+import type { AlertData, FailedData, IncidentDraft, OverdueData, ReleasedData, RoutedIntent } from './entries.ts';
 import { escalationText } from './escalation.ts';
 
 /** What an alert repeats of its incident, so that it can be read by itself. */
@@ -44,6 +44,9 @@ function reasonOf({ event, data }: IncidentDraft): string | undefined {
       if (data.attention === 'silence') {
         return 'reported again after a long time without an occurrence: it needs attention';
       }
+      if (data.released_early !== undefined) {
+        return `reported again: it asks again for ${data.released_early.join(', ')}, which was released early`;
+      }
       if (data.burst === 'begun') return 'a burst of reports: further ones are occurrences of this incident';
       return alertAsked(data.intents ?? []);
     case 'incident.contained':
@@ -56,6 +59,10 @@ function reasonOf({ event, data }: IncidentDraft): string | undefined {
         : `could not ${data.directive} ${data.action}: ${data.error}`;
     case 'containment.overdue':
       return data.first === true ? reasonOfOverdue(data) : undefined;
+    case 'containment.released':
+      return data.recovery_missing === undefined
+        ? undefined
+        : `${data.action} was released early by ${whoIn(data)} before its recovery is complete: ${data.reason}`;
     case 'containment.lost':
       return `lost ${data.action}: ${data.reason}`;
     case 'recovery.waived':
@@ -83,6 +90,8 @@ function reasonOf({ event, data }: IncidentDraft): string | undefined {
       return event satisfies never;
   }
 }
+
+const whoIn = ({ by, principal }: ReleasedData): string => by ?? principal ?? 'a person';
 
 const reasonForPerson = ({ action, directive, error }: FailedData): string =>
   directive === 'release'

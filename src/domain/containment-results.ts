@@ -5,10 +5,10 @@
  * A confirmed action is a success. One that failed, was refused, or needs a person is not, and says why. So is one that
  * was lost: it was carried out, and is not known to be in force any more. What still waits has no result, and an action
  * that is asked for again has none until its new outcome is known. What is resolved before it was carried out keeps what
- * was known last.
+ * was known last. What a person has released early is not asked for any more, and has none.
  */
 import type { ContainmentAction } from '../../machines/vocabulary.ts';
-import type { DeliveryRecord } from './delivery.ts';
+import { type DeliveryRecord, isHeld } from './delivery.ts';
 
 export interface ContainmentResult {
   readonly action: ContainmentAction;
@@ -38,6 +38,7 @@ export function resultsAfter(
 ): readonly ContainmentResult[] {
   const after: ContainmentResult[] = [];
   for (const delivery of actions) {
+    if (!isHeld(delivery)) continue;
     const isUnchanged = delivery.status === 'superseded' || earlier.includes(delivery);
     const result = isUnchanged
       ? results.find(({ action }) => action === delivery.action)
@@ -76,5 +77,5 @@ function resultOf(
 }
 
 /** Whether nothing more is expected of a delivery by itself: it was carried out, broken, or its time has passed. */
-export const isSettled = ({ status }: Pick<DeliveryRecord, 'status'>): boolean =>
-  status !== 'pending' && status !== 'delivering' && status !== 'recorded';
+export const isSettled = ({ status, released_early }: Pick<DeliveryRecord, 'status' | 'released_early'>): boolean =>
+  released_early !== undefined || (status !== 'pending' && status !== 'delivering' && status !== 'recorded');

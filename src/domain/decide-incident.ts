@@ -6,13 +6,17 @@
  * and channels come in as arguments.
  */
 import { type CommandName, eventOfCommand, recoveryRolesOf } from '../../machines/commands.ts';
+import { missingSteps, releasable } from '../../machines/incident.ts';
 import {
+  allowedIn,
   asksRecovery,
   begin,
   decide as askChart,
+  type IncidentSnapshot,
   type Intent,
   type RefusedCommand,
   stateOf,
+  transitionsIn,
 } from '../../machines/decision.ts';
 import {
   type Channel,
@@ -66,6 +70,14 @@ export type Message =
       readonly repeat?: string | undefined;
       readonly request?: RequestTag | undefined;
     }
+  /** A person releases one action early. */
+  | {
+      readonly type: 'release';
+      readonly action: ContainmentAction;
+      readonly reason: string;
+      /** All roles of the caller; only that in which they ask when not given. */
+      readonly roles?: readonly Role[] | undefined;
+    }
   /** Something about its reporter that a person should know. */
   | { readonly type: 'alert'; readonly reason: string }
   /** News of one of its deliveries. */
@@ -117,6 +129,8 @@ export type IncidentDecision =
 export interface RefusedMessage extends RefusedCommand {
   /** Why, where the state alone does not say it. */
   readonly because?: string;
+  /** The actions that it holds and that could be released, when the refusal is about one that could not. */
+  readonly holds?: readonly ContainmentAction[];
 }
 
 const NEEDS_PERSON = { needs_person: true } as const;
@@ -206,6 +220,8 @@ export function decide(
       return decideDelivery(record, message, circumstances, delivery);
     case 'alert':
       return decideAlert(record, message, circumstances);
+    case 'release':
+      return decideRelease(record, message, circumstances);
     default:
       return decideCommand(record, message, circumstances);
   }
@@ -238,6 +254,64 @@ function decideCommand(
   return { kind: 'accepted', drafts: withFollowUps(draft, incident, incident) };
 }
 
+/**
+ * A person releases one action of an incident that stays. Where a recovery is asked for, that takes another role: the
+ * containment of such an incident does not end before its recovery, except so.
+ */
+function decideRelease(
+  { incident, snapshot }: IncidentRecord,
+  { action, reason, roles }: Extract<Message, { type: 'release' }>,
+  { timestamp, channelOf, caller: asking }: Circumstances,
+): IncidentDecision {
+  const needs = releaseRolesOf(asksRecovery(snapshot.context));
+  const caller = asking && inRole(asking, needs, roles);
+  if (asking !== undefined && caller === undefined)
+    return lacksRole(asking, 'release one of its actions', needs, roles);
+  const decision = askChart(snapshot, { type: 'release', action });
+  if (incident.drill === true || decision.kind !== 'moved') return releaseRefused({ incident, snapshot }, action);
+  const missing = missingSteps(snapshot.context);
+  const data: DraftOf<'containment.released'>['data'] = {
+    incident: incident.id,
+    version: incident.version + 1,
+    state: stateOf(decision.snapshot),
+    action,
+    directive: 'release',
+    reason,
+    ...voidedBetween(snapshot.context, decision.snapshot.context),
+    ...(missing.length === 0 ? {} : { recovery_missing: missing }),
+    ...caller,
+    intents: routed(decision.intents, channelOf),
+  };
+  return { kind: 'accepted', drafts: withAlert({ timestamp, event: 'containment.released', data }, incident) };
+}
+
+/** The roles that may release one action early. */
+const releaseRolesOf = (withRecovery: boolean): readonly Role[] => (withRecovery ? ['recovery'] : ['operator']);
+
+function releaseRefused(
+  { incident, snapshot }: Pick<IncidentRecord, 'incident' | 'snapshot'>,
+  action: ContainmentAction,
+): IncidentDecision {
+  const state = stateOf(snapshot);
+  const holds = state === 'resolved' || incident.drill === true ? [] : releasable(snapshot.context);
+  const refused = {
+    kind: 'refused',
+    state,
+    allowed: allowedIn(snapshot),
+    transitions: transitionsIn(snapshot),
+  } as const;
+  return { ...refused, holds, because: whyNotReleased(incident, action, holds) };
+}
+
+function whyNotReleased({ state, drill }: Incident, action: ContainmentAction, holds: readonly string[]): string {
+  if (drill === true) return 'the incident is a drill: what it asks for is released when it ends';
+  if (state === 'resolved') return 'the incident is resolved: it holds no action any more';
+  const held = holds.length === 0 ? 'no action that could be released' : holds.join(', ');
+  return action === 'log_alert'
+    ? `log_alert is an entry of the log: there is nothing to release; the incident holds ${held}`
+    : `the incident does not hold ${action}; it holds ${held}`;
+}
+
 /** The caller in the first role that is allowed and theirs; undefined when there is none. */
 const inRole = (
   caller: Caller,
@@ -251,13 +325,12 @@ const inRole = (
 
 function lacksRole(
   { principal, role }: Caller,
-  command: CommandName,
+  command: string,
   needs: readonly Role[] = [],
   roles: readonly Role[] = [role],
 ): Extract<IncidentDecision, { kind: 'forbidden' }> {
-  const because =
-    `its rule asks for a recovery, so to ${command} it needs the role ${needs.join(' or ')}, ` +
-    `and ${principal} is ${roles.join(', ')}`;
+  const why = needs.includes('recovery') ? 'its rule asks for a recovery, so ' : '';
+  const because = `${why}to ${command} it needs the role ${needs.join(' or ')}, and ${principal} is ${roles.join(', ')}`;
   return { kind: 'forbidden', because, needs, roles };
 }
 
@@ -287,6 +360,7 @@ function decideRecurrence(
     intents: routed(decision.intents, channelOf),
     ...(attention === undefined ? {} : { attention }),
     ...(unable.length === 0 ? {} : { unable }),
+    ...undoneBy(snapshot.context, decision.intents),
     ...(burst === undefined ? {} : { burst }),
     ...(request === undefined ? {} : { request }),
     ...voidedBetween(snapshot.context, decision.snapshot.context),
@@ -294,6 +368,15 @@ function decideRecurrence(
   };
   const draft = { timestamp, event: 'incident.recurred', data } as const;
   return { kind: 'accepted', drafts: withFollowUps(draft, { ...incident, severity }, evidence) };
+}
+
+/** The actions that were released early and are asked for again, as the member of an entry; nothing when there are none. */
+function undoneBy(
+  { released }: IncidentSnapshot['context'],
+  intents: readonly Intent[],
+): { readonly released_early: readonly ContainmentAction[] } | undefined {
+  const again = released?.filter((one) => intents.some(({ action }) => action === one)) ?? [];
+  return again.length === 0 ? undefined : { released_early: again };
 }
 
 /** The entries of a drill say that they are: each of them, and the reason of an alert. */

@@ -12,8 +12,8 @@ import {
   type DeliveryStatus,
 } from '../../machines/delivery.ts';
 import type { Standing } from '../../machines/incident.ts';
-import { BY_HAND, type Channel, type ContainmentAction, type Directive } from '../../machines/vocabulary.ts';
-import { DELIVERY_EVENTS, type DeliveryEntry, type Entry, type Receipt } from './entries.ts';
+import { BY_HAND, type Channel, type ContainmentAction, type Directive, type Role } from '../../machines/vocabulary.ts';
+import { DELIVERY_EVENTS, type DeliveryEntry, type Entry, type EntryOf, type Receipt } from './entries.ts';
 
 /** A delivery as every endpoint shows it. Times are RFC 3339. */
 export interface DeliveryRecord {
@@ -33,6 +33,18 @@ export interface DeliveryRecord {
   readonly next_attempt_at?: string;
   readonly confirmed_at?: string;
   readonly receipt?: Receipt;
+  /** There once a person has released it early: it is not asked for any more. */
+  readonly released_early?: ReleasedEarly;
+  /** How often its incident has had it released early before it was asked for again; not there for the first time. */
+  readonly round?: number;
+}
+
+/** When an action was released early, by whom, in which role, and why. */
+export interface ReleasedEarly {
+  readonly at: string;
+  readonly by?: string;
+  readonly role?: Role;
+  readonly reason: string;
 }
 
 /** Names one delivery: there is one for each action that an incident asked for, and one for its release. */
@@ -78,6 +90,24 @@ export function newDelivery(
   return { action, status, via, attempts: 0, waited_ms: 0, asked_at, asked_seq };
 }
 
+/** The release of an action that an incident held. */
+export const newRelease = ({ action, round }: DeliveryRecord, via: Channel, asking: Asking): DeliveryRecord => ({
+  ...newDelivery(action, via, asking),
+  ...(round === undefined ? {} : { round }),
+});
+
+/** Whether an incident still asks for a delivery of its own. */
+export const isHeld = ({ released_early }: Pick<DeliveryRecord, 'released_early'>): boolean =>
+  released_early === undefined;
+
+/** The delivery once a person has released it early. */
+export function releasedEarly(record: DeliveryRecord, entry: EntryOf<'containment.released'>): DeliveryRecord {
+  const { timestamp: at, data } = entry;
+  const { by = data.principal, role, reason } = data;
+  const who = { ...(by === undefined ? {} : { by }), ...(role === undefined ? {} : { role }) };
+  return { ...supersede(record), released_early: { at, ...who, reason } };
+}
+
 /** The delivery of an action that a drill asks nobody for: its target does not take part. */
 export const notAsked = (action: ContainmentAction, asking: Asking): DeliveryRecord => ({
   ...newDelivery(action, 'poll', asking),
@@ -113,6 +143,7 @@ export function standingOf({ status, overdue_at }: Pick<DeliveryRecord, 'status'
  */
 export function waitOf(delivery: DeliveryRecord): Exclude<Standing, 'confirmed'> | undefined {
   const standing = standingOf(delivery);
+  if (!isHeld(delivery)) return undefined;
   const isAwaited = delivery.status !== 'lost' && delivery.via !== 'log' && delivery.via !== BY_HAND;
   return standing === 'confirmed' || !isAwaited ? undefined : standing;
 }
@@ -134,6 +165,7 @@ function move(record: DeliveryRecord, event: ChartEvent): DeliveryRecord | undef
   const next = decideDelivery(situationOf(record), event);
   if (next === undefined) return undefined;
   const { action, asked_at, asked_seq, overdue_at, last_error, next_attempt_at, confirmed_at, receipt } = record;
+  const { released_early, round } = record;
   const isAskedAgain = event.type === 'retry' && standingOf(record) === 'broken';
   return {
     action,
@@ -149,6 +181,8 @@ function move(record: DeliveryRecord, event: ChartEvent): DeliveryRecord | undef
     ...(event.type === 'overdue' && next_attempt_at !== undefined ? { next_attempt_at } : {}),
     ...(confirmed_at === undefined ? {} : { confirmed_at }),
     ...(receipt === undefined ? {} : { receipt }),
+    ...(released_early === undefined ? {} : { released_early }),
+    ...(round === undefined ? {} : { round }),
   };
 }
 
@@ -185,8 +219,9 @@ export function decideNews(
 /** The delivery once its incident is resolved: what was not carried out is superseded. */
 export const supersede = (record: DeliveryRecord): DeliveryRecord => move(record, { type: 'supersede' }) ?? record;
 
-/** A broken delivery, once an entry asks for it again. */
+/** A broken delivery, or one that was released early, once an entry asks for it again. */
 export function askedAgain(record: DeliveryRecord, via: Channel, asking: Asking): DeliveryRecord {
+  if (!isHeld(record)) return { ...newDelivery(record.action, via, asking), round: (record.round ?? 0) + 1 };
   const next = move(record, { type: 'retry', via });
   return next === undefined ? record : withAsking(next, asking);
 }

@@ -146,6 +146,8 @@ export type RecurredData = AboutIncident & {
   readonly attention?: Attention;
   /** Broken actions that were not asked for again: no report says what they are to act on. */
   readonly unable?: readonly ContainmentAction[];
+  /** Those of the intents that a person had released early. */
+  readonly released_early?: readonly ContainmentAction[];
   /** Whether it is an occurrence because of a burst of reports: the first of that burst, or a later one. */
   readonly burst?: 'begun' | 'continued';
   readonly request?: RequestTag;
@@ -182,6 +184,16 @@ export type WokenData = AboutIncident &
 
 /** `incident.reopened`, of a resolved incident: the incident that has taken it up again. */
 export type ReopenedData = AboutIncident & Signed & { readonly as: string };
+/** `containment.released`: a person releases one action of an incident early, and the incident stays. */
+export type ReleasedData = AboutIncident & {
+  readonly action: ContainmentAction;
+  readonly directive: 'release';
+  readonly reason: string;
+  /** The release; with the last action that was in force also that of its alert. */
+  readonly intents: readonly RoutedIntent[];
+  /** What its recovery needed then, where that was not complete. */
+  readonly recovery_missing?: readonly RecoveryStep[];
+} & Partial<Caller>;
 
 type AboutRecovery = AboutIncident & {
   /** Lower-case hex SHA-256 of the incident as it was (`bindingForm`): what is done counts for that. */
@@ -629,6 +641,7 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'containment.failed': FailedData;
   readonly 'containment.lost': LostData;
   readonly 'containment.retried': RetriedData;
+  readonly 'containment.released': ReleasedData;
   readonly 'containment.spared': SparedData;
   readonly 'containment.heard': HeardData;
   readonly 'notification.delivered': NotifiedData;
@@ -677,6 +690,7 @@ export const ENTRY_EVENTS = [
   'containment.failed',
   'containment.lost',
   'containment.retried',
+  'containment.released',
   'containment.spared',
   'containment.heard',
   'recovery.acknowledged',

@@ -26,8 +26,10 @@ import {
   type DeliveryRecord,
   foldDelivery,
   isAboutDelivery,
+  isHeld,
   newDelivery,
   notAsked,
+  releasedEarly,
   standingOf,
   supersede,
   withEntry,
@@ -194,6 +196,8 @@ export function effectOf({ incident }: IncidentRecord, entry: IncidentEntry): En
       return { event: { type: 'snooze' } };
     case 'incident.woken':
       return { event: { type: 'wake' } };
+    case 'containment.released':
+      return { event: { type: 'release', action: entry.data.action } };
     case 'incident.carried':
     case 'incident.noted':
     case 'incident.assigned':
@@ -225,7 +229,7 @@ const effectOn = (delivery: DeliveryRecord): EntryEffect => ({
 /** The incident's own delivery that an entry changes, as it is then. */
 function changedDelivery({ containment }: Incident, entry: DeliveryEntry): DeliveryRecord {
   const { action } = entry.data;
-  const before = containment?.actions.find((delivery) => delivery.action === action);
+  const before = containment?.actions.find((delivery) => delivery.action === action && isHeld(delivery));
   const after = before && foldDelivery(before, entry);
   if (after !== undefined) return after;
   throw new Contradiction(entry, `the delivery of ${action} is ${before?.status ?? 'not there'}`);
@@ -396,6 +400,7 @@ function changedFields(
   }
   if (entry.event === 'incident.recurred') return recurred(incident, entry, snapshot);
   if (isAct(entry)) return { ...afterAct(incident, entry, snapshot), ...withNote(incident, entry) };
+  if (entry.event === 'containment.released') return withoutReleased(incident, entry, snapshot);
   if (delivery === undefined) return {};
   return isAboutDelivery(entry) && entry.data.directive === 'release'
     ? { drill_releases: replaced(incident.drill_releases, delivery) }
@@ -488,9 +493,25 @@ function asked(
   });
   for (const [action, via] of viaOf) actions.push(newDelivery(action, via, asking));
   return {
-    containment_actions: actions.map(({ action }) => action),
+    containment_actions: actions.filter(isHeld).map(({ action }) => action),
     containment: { status: containmentStatus(context.standings), actions },
     contained_at: contained_at ?? asking.timestamp,
+  };
+}
+
+/** The containment once a person has released some of it early. */
+function withoutReleased(
+  { containment }: Incident,
+  entry: EntryOf<'containment.released'>,
+  { context }: IncidentSnapshot,
+): Partial<Incident> {
+  const released = entry.data.intents.map(({ action }) => action);
+  const actions = (containment?.actions ?? []).map((one) =>
+    isHeld(one) && released.includes(one.action) ? releasedEarly(one, entry) : one,
+  );
+  return {
+    containment_actions: actions.filter(isHeld).map(({ action }) => action),
+    containment: { status: containmentStatus(context.standings), actions },
   };
 }
 

@@ -5,7 +5,7 @@
  * A text is short, on one line, and holds no evidence, no description, and no words that a service has answered. What
  * people look for stands in it where the recorder says it, and in no name that somebody else has chosen.
  */
-import type { Entry, EscalatedBy, IncidentEntry, RoutedIntent } from './entries.ts';
+import type { DeliveryEntry, Entry, EscalatedBy, IncidentEntry, RoutedIntent } from './entries.ts';
 import { isAboutIncident } from './entries.ts';
 import { escalationText } from './escalation.ts';
 import { withoutHidden } from './hidden-characters.ts';
@@ -94,6 +94,8 @@ function textsOf(
       return [journalText('incident', `${about} state=${entry.data.state} is snoozed no more${askedBy(entry.data)}`)];
     case 'incident.reopened':
       return [journalText('incident', `${about} is reopened as ${entry.data.as}${askedBy(entry.data)}`)];
+    case 'containment.released':
+      return [journalText('containment', `${entry.data.action} released early for ${about}${askedBy(entry.data)}`)];
     case 'alert.raised':
       return [alertText(entry.data)];
     case 'containment.attempted':
@@ -111,8 +113,6 @@ function textsOf(
 
 const escalationLine = (about: string, rule: EscalatedBy | undefined): string =>
   journalText('escalation', rule === undefined ? about : `${about}: ${escalationText(rule)}`);
-
-type DeliveryEntry = Extract<IncidentEntry, { readonly event: `containment.${string}` }>;
 
 function deliveryText(entry: DeliveryEntry, about: string): string {
   const { action, directive } = entry.data;

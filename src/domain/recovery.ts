@@ -117,6 +117,8 @@ export function reasonOfVoid({ event, data }: IncidentDraft | IncidentEntry): st
       return `${data.action} was lost`;
     case 'containment.retried':
       return `${data.action} is tried again`;
+    case 'containment.released':
+      return `${data.action} was released early`;
     default:
       return 'it has changed';
   }

@@ -36,7 +36,7 @@ import {
 } from '../domain/decide-incident.ts';
 import { type ActMessage, decideAct, decideNote, isAct, reopenedAs } from '../domain/decide-acts.ts';
 import { decideRecovery, isRecoveryMessage, type RecoveryMessage } from '../domain/decide-recovery.ts';
-import type { DeliveryName, DeliveryRecord } from '../domain/delivery.ts';
+import { type DeliveryName, type DeliveryRecord, isHeld } from '../domain/delivery.ts';
 import type { EntryOf, IncidentDraft, IncidentEntry, LineExtent } from '../domain/entries.ts';
 import { decidedEffect, effectOf, evolve, type IncidentRecord, opened, type RecordChange } from '../domain/incident.ts';
 import { type CarriedParts, carry } from '../domain/whole-incident.ts';
@@ -409,7 +409,7 @@ function deliveryOf(
 ): DeliveryRecord | undefined {
   if (directive === 'engage') {
     const held = incident.state === 'resolved' ? undefined : incident.containment?.actions;
-    return held?.find((delivery) => delivery.action === action);
+    return held?.find((delivery) => delivery.action === action && isHeld(delivery));
   }
   if (incident.drill === true) return incident.drill_releases?.find((release) => release.action === action);
   const { release } = posture.of(action);
@@ -440,10 +440,10 @@ const orNoted = (decision: IncidentDecision, record: IncidentRecord, circumstanc
 
 const refusal = (
   { type }: Message | RecoveryMessage | ActMessage,
-  { state, allowed, transitions, missing, because }: Extract<IncidentDecision, { kind: 'refused' }>,
+  { state, allowed, transitions, missing, because, holds }: Extract<IncidentDecision, { kind: 'refused' }>,
 ): RecorderError => {
   const message = because ?? (missing && RECOVERY_INCOMPLETE) ?? `${type} is not possible: the incident is ${state}`;
   return new RecorderError('illegal_transition', message, {
-    fields: { ...(missing && { missing }), state, allowed, transitions },
+    fields: { ...(missing && { missing }), state, ...(holds && { holds }), allowed, transitions },
   });
 };

@@ -75,6 +75,17 @@ interface Origin {
   readonly owner: string;
 }
 
+/** A person's early release of one action of an incident. */
+export interface EarlyRelease {
+  readonly id: string;
+  readonly action: ContainmentAction;
+  readonly reason: string;
+  /** Who gives it. */
+  readonly caller?: Caller;
+  /** All their roles; only the caller's when not given. */
+  readonly roles?: readonly Role[];
+}
+
 export interface Recorded {
   readonly incident: IncidentDocument;
   /**
@@ -168,6 +179,18 @@ export class Recorder {
     const { change, record } = await this.#dependencies.incidents
       .actor(id)
       .send({ type: command, resolution, roles }, { caller, note, ifVersion });
+    return { incident: this.#documentOf(record), change };
+  }
+
+  /**
+   * Releases one action of an incident early; the incident stays.
+   * @param ifVersion the version that the incident must have; any when not given
+   * @throws RecorderError `illegal_transition` (with `holds`, what could be released), and like `perform`
+   */
+  async release({ id, action, reason, caller, roles }: EarlyRelease, ifVersion?: number): Promise<Recorded> {
+    const { change, record } = await this.#dependencies.incidents
+      .actor(id)
+      .send({ type: 'release', action, reason, roles }, { caller, ifVersion });
     return { incident: this.#documentOf(record), change };
   }
 

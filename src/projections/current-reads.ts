@@ -79,6 +79,11 @@ export class CurrentReads {
     return this.#sources.incidents.persisted(id);
   }
 
+  /** What the statechart is asked about an incident, and whether that is a drill. */
+  situation(id: string): ReturnType<Incidents['situation']> {
+    return this.#sources.incidents.situation(id);
+  }
+
   /** Why an incident is not on record: it may have been archived, or there never was one. */
   absenceOf(id: string): RecorderError {
     return absenceOf(id, this.#sources.archive);

@@ -25,7 +25,7 @@ import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
 import type { Incidents } from './incidents.ts';
 import { IncidentProof } from './incident-proof.ts';
-import { type Posture, WAITS } from './posture.ts';
+import { type Posture, RELEASED_EARLY, WAITS } from './posture.ts';
 import type { Snoozes } from './snoozes.ts';
 import { type SmallTables, TablesProof } from './tables-proof.ts';
 import type { RecentReports } from './recent-reports.ts';
@@ -98,7 +98,9 @@ export class DatabaseProof {
       SELECT max((SELECT coalesce(max(number), 0) FROM incidents), (SELECT coalesce(max(incident), 0) FROM entries)) AS last`);
     this.#unresolved = database.prepare(`
       SELECT id, number FROM incidents WHERE state = ? AND class = ? AND rank = ? AND number > ? ORDER BY number LIMIT 1`);
-    this.#holders = database.prepare('SELECT count(*) AS count FROM deliveries WHERE action = ?');
+    this.#holders = database.prepare(
+      `SELECT count(*) AS count FROM deliveries WHERE action = ? AND status <> '${RELEASED_EARLY}'`,
+    );
     this.#overdue = database.prepare(
       'SELECT count(*) AS count FROM deliveries WHERE action = ? AND wait = ? AND wait > 0',
     );

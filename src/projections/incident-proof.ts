@@ -17,7 +17,7 @@ import { isAbsence, RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
 import { drillColumn, type Incidents, recoveryColumns } from './incidents.ts';
-import { deliveryRow, holdings } from './posture.ts';
+import { deliveryRow, onRecord } from './posture.ts';
 import type { Snoozes } from './snoozes.ts';
 
 /** The refusal to change an incident that can't be proved: a report of the same trouble opens another one. */
@@ -143,7 +143,7 @@ export class IncidentProof {
       drill: drillColumn(incident),
     };
     if (!isDeepStrictEqual({ ...columns }, expected)) return `${id} is listed as another`;
-    const due = holdings(incident).map(deliveryRow);
+    const due = onRecord(incident).map(deliveryRow);
     const found = this.#deliveries.all(seq, ...ACTIONS).map((one) => ({ ...one }));
     return isDeepStrictEqual(found.toSorted(byAction), due.toSorted(byAction))
       ? this.#parts.snoozes.difference(record)

@@ -65,7 +65,7 @@ export class Incidents {
       UPDATE incidents SET rank = ?, state = ?, version = ?, recovery = ?, attesting = ?, decisive = ?, base = ?,
         drill = ?, context = ?, document = ? WHERE number = ?`);
     this.#byId = database.prepare(
-      'SELECT number, version, decisive, base, state, context, document FROM incidents WHERE id = ?',
+      'SELECT number, version, decisive, base, state, drill, context, document FROM incidents WHERE id = ?',
     );
     this.#kind = database.prepare('SELECT class, rank FROM incidents WHERE id = ?');
     this.#known = database.prepare('SELECT 1 FROM incidents WHERE id = ?');
@@ -123,11 +123,15 @@ export class Incidents {
     return { incident, snapshot: snapshotOf(incident.state, context), seq, decisive, carried };
   }
 
-  /** What the statechart is asked about. */
-  situation(id: string): (Situation & { readonly value: State }) | undefined {
+  /** What the statechart is asked about, and whether the incident is a drill. */
+  situation(id: string): (Situation & { readonly value: State; readonly drill: boolean }) | undefined {
     const row = this.#byId.get(id);
     if (row === undefined) return undefined;
-    return { value: row.state as State, context: JSON.parse(row.context as string) as IncidentContext };
+    return {
+      value: row.state as State,
+      context: JSON.parse(row.context as string) as IncidentContext,
+      drill: row.drill !== 0,
+    };
   }
 
   /** What is known of an incident from its report on; undefined when it is not on record. */

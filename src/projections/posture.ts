@@ -21,12 +21,15 @@ import {
   type IncidentEntry,
 } from '../domain/entries.ts';
 import type { Database, Statement } from './database.ts';
+import { type GroupBounds, HolderGroups } from './holder-groups.ts';
 import {
   type DeliveryRecord,
   foldDelivery,
   isAboutDelivery,
+  isHeld,
   isUndelivered,
-  newDelivery,
+  newRelease,
+  type ReleasedEarly,
   waitOf,
 } from '../domain/delivery.ts';
 import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
@@ -72,6 +75,11 @@ export interface Holder {
   readonly due: number;
 }
 
+/** An unresolved incident that a person has released an action of. */
+export interface EarlyRelease extends ReleasedEarly {
+  readonly incident: string;
+}
+
 /** A delivery that is not confirmed. */
 export interface Unconfirmed {
   readonly incident: string;
@@ -100,6 +108,9 @@ const NEVER: ActionPosture = {
 /** What is shown of the posture; it may be behind the log. */
 export type ShownPosture = Pick<Posture, 'of' | 'waiting'>;
 
+/** The status of the rows that hold nothing any more: a person has released them early, and their incident stays. */
+export const RELEASED_EARLY = 'superseded' satisfies DeliveryStatus;
+
 export class Posture {
   readonly #read: Statement;
   readonly #write: Statement;
@@ -108,6 +119,9 @@ export class Posture {
   readonly #holders: Statement;
   readonly #withStatus: Statement;
   readonly #waiting: Statement;
+  readonly #groups: HolderGroups;
+  readonly #early: Statement;
+  readonly #earlyCount: Statement;
   readonly #of = new Map<ContainmentAction, ActionPosture>();
   readonly #changed = new Set<ContainmentAction>();
 
@@ -122,7 +136,8 @@ export class Posture {
         asked_seq = excluded.asked_seq`);
     this.#drop = database.prepare('DELETE FROM deliveries WHERE action = ? AND incident = ?');
     this.#holders = database.prepare(`
-      SELECT id, due FROM deliveries JOIN incidents ON number = incident WHERE action = ? ORDER BY incident LIMIT ?`);
+      SELECT id, due FROM deliveries JOIN incidents ON number = incident
+      WHERE action = ? AND status <> '${RELEASED_EARLY}' ORDER BY incident LIMIT ?`);
     this.#withStatus = database.prepare(`
       SELECT id, due FROM deliveries JOIN incidents ON number = incident
       WHERE action = ? AND status = ? ORDER BY due, incident LIMIT ?`);
@@ -133,6 +148,17 @@ export class Posture {
       ) AS asked_at
       FROM deliveries JOIN incidents ON number = incident
       WHERE action = ? AND wait = ? AND wait > 0 ORDER BY asked_seq, incident LIMIT ?`);
+    this.#groups = new HolderGroups(database, RELEASED_EARLY);
+    this.#early = database.prepare(`
+      SELECT id, (
+        SELECT value -> '$.released_early' FROM json_each(document, '$.containment.actions')
+        WHERE value ->> '$.action' = action
+      ) AS released
+      FROM deliveries JOIN incidents ON number = incident
+      WHERE action = ? AND status = '${RELEASED_EARLY}' ORDER BY incident DESC LIMIT ?`);
+    this.#earlyCount = database.prepare(
+      `SELECT count(*) AS count FROM deliveries WHERE action = ? AND status = '${RELEASED_EARLY}'`,
+    );
     this.reload();
   }
 
@@ -160,15 +186,42 @@ export class Posture {
     }));
   }
 
+  /** The holders of an action by class and source, and how many groups there are in all. */
+  groups(action: ContainmentAction, bounds: GroupBounds): ReturnType<HolderGroups['read']> {
+    return this.#groups.read(action, bounds);
+  }
+
+  /** The unresolved incidents of which a person has released an action early, the newest first. */
+  releasedEarly(action: ContainmentAction, limit: number): readonly EarlyRelease[] {
+    return this.#early
+      .all(action, limit)
+      .map((row) => ({ incident: String(row.id), ...(JSON.parse(String(row.released)) as ReleasedEarly) }));
+  }
+
+  /** How many these are. */
+  releasedEarlyCount(action: ContainmentAction): number {
+    return Number(this.#earlyCount.get(action)?.count ?? 0);
+  }
+
   /** Follows an entry about an incident: what the incident was before it, if it was, and what it is now. */
   follow(entry: IncidentEntry, now: IncidentRecord, before: IncidentRecord | undefined): void {
     if (isAboutDelivery(entry) && entry.data.directive === 'release') {
       this.#followRelease(entry);
       return;
     }
+    if (entry.event === 'incident.carried') this.#carry(entry, now);
     const held = holdings(before?.incident);
     const holds = holdings(now.incident);
+    if (before !== undefined && before.incident.severity !== now.incident.severity) {
+      // The holders are shown with their severities.
+      for (const { action } of holds) this.#change(entry, action, {});
+      for (const { action } of held) {
+        this.#groups.add(action, now.incident, before.incident.severity, -1);
+        this.#groups.add(action, now.incident, now.incident.severity, 1);
+      }
+    }
     if (held === holds) return;
+    this.#followReleased(entry, before?.incident, now.incident);
     for (const delivery of held) {
       const { action } = delivery;
       const after = holds.find((other) => other.action === action);
@@ -176,7 +229,7 @@ export class Posture {
       else if (after !== delivery) this.#change(entry, action, counted(this.of(action), delivery, after));
     }
     for (const delivery of holds) {
-      if (!held.some(({ action }) => action === delivery.action)) this.#engage(entry, delivery);
+      if (!held.some(({ action }) => action === delivery.action)) this.#engage(entry, delivery, now.incident);
     }
   }
 
@@ -188,8 +241,8 @@ export class Posture {
   /** Writes what a batch of entries has changed of the deliveries. */
   store(changes: Iterable<RecordChange>): void {
     for (const { before, now } of changes) {
-      const held = holdings(before?.incident);
-      const holds = holdings(now.incident);
+      const held = onRecord(before?.incident);
+      const holds = onRecord(now.incident);
       if (held === holds) continue;
       for (const delivery of holds) {
         if (held.includes(delivery)) continue;
@@ -256,13 +309,15 @@ export class Posture {
   /** Reads the table again. @throws SyntaxError when it holds something else: somebody has edited it */
   reload(): void {
     this.#of.clear();
+    this.#groups.forget();
     this.#changed.clear();
     for (const row of this.#read.all()) {
       this.#of.set(row.action as ContainmentAction, postureIn(String(row.posture)));
     }
   }
 
-  #engage(entry: Entry, delivery: DeliveryRecord): void {
+  #engage(entry: Entry, delivery: DeliveryRecord, incident: Incident): void {
+    this.#groups.add(delivery.action, incident, incident.severity, 1);
     const before = this.of(delivery.action);
     this.#change(entry, delivery.action, {
       holders: before.holders + 1,
@@ -271,21 +326,47 @@ export class Posture {
     });
   }
 
-  #release(entry: IncidentEntry, delivery: DeliveryRecord, { seq, carried: number = seq }: IncidentRecord): void {
+  #release(
+    entry: IncidentEntry,
+    delivery: DeliveryRecord,
+    { incident: now, seq, carried: number = seq }: IncidentRecord,
+  ): void {
     const { action } = delivery;
     const before = this.of(action);
     const last = before.holders === 1;
     const { incident } = entry.data;
-    const intents = entry.event === 'incident.resolved' ? entry.data.intents : [];
+    this.#groups.add(action, now, now.severity, -1);
+    const isRelease = entry.event === 'incident.resolved' || entry.event === 'containment.released';
+    const intents = isRelease ? entry.data.intents : [];
     const intent = intents.find(({ action: asked, directive }) => asked === action && directive === 'release');
     const via = channelOfIntent(intent ?? { action, directive: 'release' });
     const release =
-      via === 'log' ? null : { incident, number, asked_at: entry.timestamp, delivery: newDelivery(action, via, entry) };
+      via === 'log'
+        ? null
+        : { incident, number, asked_at: entry.timestamp, delivery: newRelease(delivery, via, entry) };
     this.#change(entry, action, {
       holders: before.holders - 1,
       ...counted(before, delivery, undefined),
       ...(last ? { since: entry.timestamp, release } : {}),
     });
+  }
+
+  /** What is shown of early releases changes when their incident asks again, or is resolved. */
+  #followReleased(entry: Entry, before: Incident | undefined, now: Incident): void {
+    const stays = onRecord(now);
+    for (const delivery of onRecord(before)) {
+      if (isHeld(delivery)) continue;
+      const after = stays.find(({ action }) => action === delivery.action);
+      if (after === undefined) this.#change(entry, delivery.action, {});
+    }
+  }
+
+  /** An incident that stays keeps the releases that it has asked for early. */
+  #carry(entry: IncidentEntry, { carried }: IncidentRecord): void {
+    for (const [action, { release }] of this.#of) {
+      if (carried === undefined || release?.incident !== entry.data.incident) continue;
+      this.#change(entry, action, { release: { ...release, number: carried } });
+    }
   }
 
   #followRelease(entry: DeliveryEntry): void {
@@ -334,16 +415,22 @@ const holderOf = (row: Record<string, unknown>): Holder => ({ incident: String(r
 
 const NOTHING: readonly DeliveryRecord[] = [];
 
-/** The deliveries by which an incident holds actions in force. A drill holds none. */
-export const holdings = (incident: Incident | undefined): readonly DeliveryRecord[] =>
+/** The deliveries of an unresolved incident, also those that were released early. A drill has none here. */
+export const onRecord = (incident: Incident | undefined): readonly DeliveryRecord[] =>
   incident?.containment === undefined || incident.state === 'resolved' || incident.drill === true
     ? NOTHING
     : incident.containment.actions;
 
+/** The deliveries by which an incident holds actions in force. A drill holds none. */
+function holdings(incident: Incident | undefined): readonly DeliveryRecord[] {
+  const all = onRecord(incident);
+  return all.every(isHeld) ? all : all.filter(isHeld);
+}
+
 /** The row of a delivery, without its incident. It is due as soon as it is asked for, until it was tried. */
 export const deliveryRow = (delivery: DeliveryRecord) => ({
   action: delivery.action,
-  status: delivery.status,
+  status: isHeld(delivery) ? delivery.status : RELEASED_EARLY,
   due: isUndelivered(delivery) ? Date.parse(delivery.next_attempt_at ?? delivery.asked_at) : 0,
   wait: placeOf(waitOf(delivery)),
   asked_seq: delivery.asked_seq,

@@ -126,7 +126,8 @@ export const SCHEMA = `
     time INTEGER NOT NULL
   ) WITHOUT ROWID;
 
-  -- What holds each action in force: the deliveries of unresolved incidents. due is in milliseconds since the epoch; wait
+  -- What holds each action in force: the deliveries of unresolved incidents. Those with the status superseded hold
+  -- nothing any more: a person has released them early. due is in milliseconds since the epoch; wait
   -- says why it is not known to be carried out (posture.ts), 0 when it is.
   CREATE TABLE deliveries (
     action TEXT NOT NULL,

@@ -70,6 +70,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'GET /api/v1/openapi.json': READER,
   'GET /api/v1/access/me': { needs: ROLES, reads: ROLES },
   'GET /api/v1/containment': { reads: POSTURE },
+  'GET /api/v1/containment/preview': { reads: POSTURE, query: `?id=${KNOWN.id}&command=resolve` },
   'GET /api/v1/containment/:action': { reads: POSTURE, bound: { role: 'implementer', to: 'actions' } },
   'POST /api/v1/incidents/report': {
     needs: ['reporter'],
@@ -87,6 +88,10 @@ const TABLE: Readonly<Record<string, Row>> = {
     needs: ['implementer'],
     body: CONFIRMED,
     bound: { role: 'implementer', to: 'actions' },
+  },
+  'POST /api/v1/containment/release': {
+    needs: ['operator', 'recovery'],
+    body: { id: KNOWN.id, action: 'freeze_agent', reason: 'a test' },
   },
   'POST /api/v1/containment/retry': { ...OPERATOR, body: { action: 'freeze_agent' } },
   'POST /api/v1/recovery/ack': RECOVERY,

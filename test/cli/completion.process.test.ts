@@ -19,7 +19,15 @@ describe('completion', () => {
   };
 
   it('offers subcommands, options and their values', async () => {
-    expect(await offers('re')).to.deep.equal(['report', 'resolve', 'reopen', 'recovery', 'restore']);
+    expect(await offers('re')).to.deep.equal([
+      'report',
+      'resolve',
+      'reopen',
+      'release',
+      'recovery',
+      'restore',
+      'redact-bundle',
+    ]);
     expect(await offers(''))
       .to.include.members(['list', 'watch'])
       .and.not.include('complete');
@@ -91,7 +99,7 @@ describe('completion', () => {
       expect(await inShell('zsh', script)).to.equal(
         'compdef _incident_recorder incident-recorder\n' +
           'report:report an incident\nresolve:resolve incidents, which ends their containment\nreopen:take resolved incidents up again\n' +
-          'recovery:do what is needed before an incident may be resolved\nrestore:put a backup of the audit log back\nfiles\n',
+          'release:release one action of an incident early\nrecovery:do what is needed before an incident may be resolved\nrestore:put a backup of the audit log back\nredact-bundle:leave fields out of a bundle\nfiles\n',
       );
     });
   });
@@ -104,7 +112,7 @@ describe('completion', () => {
         complete -C 'incident-recorder policy check pack' | string match -r 'package.json'`;
       expect(await inShell('fish', script)).to.equal(
         'report\treport an incident\nresolve\tresolve incidents, which ends their containment\nreopen\ttake resolved incidents up again\n' +
-          'recovery\tdo what is needed before an incident may be resolved\nrestore\tput a backup of the audit log back\nopen\npackage.json\n',
+          'release\trelease one action of an incident early\nrecovery\tdo what is needed before an incident may be resolved\nrestore\tput a backup of the audit log back\nredact-bundle\tleave fields out of a bundle\nopen\npackage.json\n',
       );
     });
   });

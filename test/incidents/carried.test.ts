@@ -190,6 +190,43 @@ describe('An unresolved incident in an old segment', () => {
     await expectSameAfterRebuild();
   });
 
+  it('keeps what was released early, and what became of the release', async () => {
+    const id = await old();
+    const released = {
+      id,
+      action: 'quarantine_model',
+      reason: 'the model is needed',
+      caller: operator('ada'),
+    } as const;
+    await recording.recorder.release(released);
+    const release = () => recording.projections.posture.of('quarantine_model').release;
+    expect(release()).to.deep.include({ incident: id });
+    const refused = { type: 'refused', error: 'answered 400: no' } as const;
+    await recording.incidents
+      .actor(id)
+      .send({ type: 'deliver', action: 'quarantine_model', directive: 'release', news: refused });
+    await fill(30);
+    const outcome = await archive();
+    expect(outcome.staying).to.deep.equal([]);
+    expect(outcome.archived[0]).to.include({ first_seq: 1 });
+    const after = recording.incident(id)!;
+    expect(after.containment?.actions[0]?.released_early).to.deep.include({ by: 'ada', reason: 'the model is needed' });
+    expect(release()?.delivery.status).to.equal('needs_person');
+    await expectProved();
+    await expectValid();
+    await expectSameAfterRebuild();
+    expect(recording.incident(id)).to.deep.equal(after);
+    expect(release()?.delivery.status).to.equal('needs_person');
+    await expectProved();
+    await recording.recorder.perform('contain', { id, caller: operator('ada') });
+    expect(recording.incident(id)?.containment?.actions[0]).to.include({ status: 'pending', round: 1 });
+    expect(release()).to.equal(null);
+    await recording.recorder.release(released);
+    await recording.recorder.perform('resolve', { id, caller: operator('ada') });
+    await expectProved();
+    await expectSameAfterRebuild();
+  });
+
   it('is carried over once only, and leaves with its last entries when it is resolved', async () => {
     const id = await old();
     await fill(30);

@@ -13,7 +13,7 @@ import {
 } from '../../machines/incident.ts';
 import { decide, stateOf } from '../../machines/decision.ts';
 import { STATES, type State } from '../../machines/vocabulary.ts';
-import { EDGES, SNOOZED_EDGES, targetOf } from './support/edges.ts';
+import { AFTER_RELEASE, EDGES, SNOOZED_EDGES, targetOf } from './support/edges.ts';
 
 const MOVES: IncidentEvent[] = [...COMMANDS, ...SNOOZE_EVENTS, 'recur' as const].map((type) => ({ type }));
 const DELIVERIES: IncidentEvent[] = (['freeze_agent', 'log_alert'] as const).flatMap((action) =>
@@ -28,7 +28,11 @@ const RECURRENCES: IncidentEvent[] = [
   { type: 'recur', rule: RULE, attention: true },
 ];
 const RECOVERING: IncidentEvent[] = RECOVERY_EVENTS.map((type) => ({ type }));
-const EVENTS: IncidentEvent[] = [...MOVES, ...RECURRENCES, ...DELIVERIES, ...RECOVERING];
+const RELEASES: IncidentEvent[] = (['freeze_agent', 'log_alert'] as const).map((action) => ({
+  type: 'release',
+  action,
+}));
+const EVENTS: IncidentEvent[] = [...MOVES, ...RECURRENCES, ...DELIVERIES, ...RECOVERING, ...RELEASES];
 
 const explore = (rule: ChartRule) => ({
   input: rule,
@@ -39,8 +43,17 @@ const explore = (rule: ChartRule) => ({
     context,
   }: {
     value: unknown;
-    context: Pick<IncidentContext, 'standings' | 'recovery' | 'snoozed'>;
-  }) => JSON.stringify([value, context.standings, context.recovery, context.snoozed]),
+    context: Pick<IncidentContext, 'standings' | 'recovery' | 'snoozed' | 'released' | 'actions' | 'auto_contain'>;
+  }) =>
+    JSON.stringify([
+      value,
+      context.standings,
+      context.recovery,
+      context.snoozed,
+      context.released,
+      context.actions,
+      context.auto_contain,
+    ]),
   limit: 100_000,
 });
 
@@ -48,6 +61,9 @@ const byHand = { auto_contain: false, actions: ['freeze_agent', 'log_alert'] } a
 const automatic = { auto_contain: true, actions: ['freeze_agent', 'log_alert'] } as const;
 
 const recovering = { ...byHand, recovery: { acknowledge: true, attest: true } } as const;
+
+/** Of two actions one can be released, and the incident stays contained. */
+const ofTwo = { auto_contain: false, actions: ['freeze_agent', 'disable_airlock'] } as const;
 
 const decideFrom = (rule: ChartRule, events: readonly IncidentEvent[]) => {
   const actor = createActor(incidentMachine, { input: rule }).start();
@@ -57,11 +73,13 @@ const decideFrom = (rule: ChartRule, events: readonly IncidentEvent[]) => {
 
 describe('the incident statechart', () => {
   it('has exactly these transitions', () => {
-    const found = adjacencyMapToArray(getAdjacencyMap(incidentMachine, explore(recovering))).map(
-      ({ state, event, nextState }) => `${stateOf(state)} --${event.type}--> ${stateOf(nextState)}`,
+    const found = [recovering, ofTwo].flatMap((rule) =>
+      adjacencyMapToArray(getAdjacencyMap(incidentMachine, explore(rule))).map(
+        ({ state, event, nextState }) => `${stateOf(state)} --${event.type}--> ${stateOf(nextState)}`,
+      ),
     );
     const outer = found.filter((edge) => !edge.includes('--delivery-->'));
-    expect([...new Set(outer)]).to.have.members([...EDGES, ...SNOOZED_EDGES]);
+    expect([...new Set(outer)]).to.have.members([...EDGES, ...SNOOZED_EDGES, ...AFTER_RELEASE]);
   });
 
   it('is degraded when any action is broken, else overdue when any is, confirmed when all are, else delivering', () => {
@@ -138,7 +156,12 @@ describe('the incident statechart', () => {
     const states = adjacencyMapToArray(getAdjacencyMap(incidentMachine, explore(automatic))).map(({ state }) =>
       stateOf(state),
     );
-    expect(states).to.include('contained').and.not.include('open');
+    expect(states).to.include('contained');
+    // Only an early release opens it.
+    const released = adjacencyMapToArray(getAdjacencyMap(incidentMachine, explore(automatic))).filter(
+      ({ state }) => stateOf(state) === 'open',
+    );
+    expect(released.every(({ state }) => state.context.released !== undefined)).to.equal(true);
     expect(stateOf(createActor(incidentMachine, { input: automatic }).getSnapshot())).to.equal('contained');
   });
 

@@ -1,13 +1,32 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
+import { COMMANDS } from '../../../machines/commands.ts';
 import { ACTIONS } from '../../../machines/vocabulary.ts';
+import {
+  type ActionPreview,
+  type IncidentPreview,
+  type Preview,
+  type Released,
+  RELEASING,
+} from '../../containment/release-preview.ts';
+import { step } from '../recovery/recovery-shape.openapi.ts';
+import { ifMatch } from '../incidents/commands.openapi.ts';
+import { incident, nextTransitions } from '../incidents/incident.openapi.ts';
 import { refusals, requestBody, response } from '../openapi/responses.ts';
-import { describe, described, named } from '../openapi/described.ts';
+import { describe, described, meaning, named } from '../openapi/described.ts';
 import { EXAMPLE_INCIDENT } from '../openapi/examples.ts';
 import { queryOf } from '../openapi/parameters.ts';
-import { action, maybe, text } from '../openapi/values.ts';
+import { action, count, type FieldsOf, incidentId, maybe, state, text } from '../openapi/values.ts';
 import { actionPosture, confirmed, posture, retried } from './posture.openapi.ts';
-import { confirmSchema, LONGEST_WAIT, retrySchema, waitSchema } from './requests.ts';
+import {
+  confirmSchema,
+  LONGEST_WAIT,
+  MOST_PREVIEWED,
+  previewSchema,
+  releaseSchema,
+  retrySchema,
+  waitSchema,
+} from './requests.ts';
 
 const INCIDENT = {
   description: 'One incident; without it, all incidents that hold the action.',
@@ -33,6 +52,70 @@ const retryBody = described('Retry', 'A person has deliveries tried again.', ret
   note: 'Why.',
 });
 
+const releaseBody = described('Release', 'A person releases one action of an incident early.', releaseSchema, {
+  id: { description: 'The identifier of the incident.', override: { minLength: 1, pattern: '\\S' } },
+  action: 'The action that is released.',
+  reason: { description: 'Why.', override: { minLength: 1, pattern: '\\S' } },
+  by: 'Who releases it.',
+});
+
+const releasedIncident = named(
+  'ReleasedIncident',
+  'An incident of which one action was released early.',
+  z.extend(incident, {
+    release: meaning(
+      z.object({
+        action,
+        releases: meaning(z.boolean(), 'Whether its release is asked for: no other incident holds it.'),
+        others: meaning(count, 'How many other incidents hold it, so that it stays in force.'),
+      } satisfies FieldsOf<Released>),
+      'What became of the action.',
+    ),
+  }),
+);
+
+const previewed = named(
+  'ReleasePreview',
+  'What a command would release.',
+  z.object({
+    command: z.enum(RELEASING),
+    actions: meaning(
+      z.array(
+        z.object({
+          action,
+          releases: meaning(z.boolean(), 'Whether it would be released.'),
+          holders: meaning(count, 'How many unresolved incidents hold it now.'),
+          others: meaning(count, 'How many of them are others than these.'),
+          last: meaning(z.boolean(), 'Whether these are the last that hold it.'),
+        } satisfies FieldsOf<ActionPreview>),
+      ),
+      'Each action that one of the incidents holds.',
+    ),
+    incidents: z.array(
+      z.object({
+        id: incidentId,
+        state,
+        possible: meaning(z.boolean(), 'Whether it takes the command now.'),
+        actions: meaning(z.array(action), 'The actions that it holds and that the command would let end.'),
+        missing: maybe(meaning(z.array(step), 'What its recovery still needs before it may be resolved.')),
+      } satisfies FieldsOf<IncidentPreview>),
+    ),
+    unknown: meaning(z.array(text()), 'Those that are not on record.'),
+  } satisfies FieldsOf<Preview>),
+);
+
+const notHeld = named(
+  'NotHeld',
+  'The incident does not hold the action.',
+  z.object({
+    error: text(),
+    state,
+    holds: meaning(z.array(action), 'The actions that it holds and that can be released.'),
+    allowed: z.array(z.enum(COMMANDS)),
+    transitions: nextTransitions,
+  }),
+);
+
 const query = queryOf(waitSchema, {
   wait: {
     description: 'With `If-None-Match`: how many seconds to wait for a change before a 304.',
@@ -56,6 +139,17 @@ const EXAMPLE = {
   not_known: { incidents: 1, overdue: 0, oldest_asked_at: EXAMPLE_INCIDENT.created_at },
   holders: 1,
   held_by: [EXAMPLE_INCIDENT.id],
+  holder_groups: [
+    {
+      class: EXAMPLE_INCIDENT.class,
+      source: EXAMPLE_INCIDENT.source,
+      count: 1,
+      severity: EXAMPLE_INCIDENT.severity,
+      first: EXAMPLE_INCIDENT.created_at,
+      ids: [EXAMPLE_INCIDENT.id],
+      more: 0,
+    },
+  ],
   via: 'poll',
   heard_at: null,
   delivery: {
@@ -80,6 +174,7 @@ const released = (name: string): object => ({
   not_known: null,
   holders: 0,
   held_by: [],
+  holder_groups: undefined,
   delivery: null,
 });
 
@@ -110,11 +205,41 @@ export const containmentPaths: ZodOpenApiPathsObject = {
         200: response(
           'Every action.',
           posture,
-          { ...Object.fromEntries(ACTIONS.map((name) => [name, released(name)])), freeze_agent: EXAMPLE },
+          {
+            ...Object.fromEntries(ACTIONS.map((name) => [name, released(name)])),
+            freeze_agent: EXAMPLE,
+          },
           ETAG,
         ),
         304: UNCHANGED,
         ...refusals(400, 503),
+      },
+    },
+  },
+  '/api/v1/containment/preview': {
+    get: {
+      operationId: 'previewRelease',
+      tags: ['containment'],
+      summary: 'Read what a command would release',
+      description:
+        'An action is released when the last unresolved incident that holds it lets it end. Of several incidents it says ' +
+        'what the command does once all of them have had it.',
+      security: [],
+      requestParams: {
+        query: queryOf(previewSchema, {
+          id: { description: `An incident; up to ${MOST_PREVIEWED} times.` },
+          command: { description: '`resolve`, or `release` for an early release.' },
+          action: { description: 'With `release`: the action that is meant.' },
+        }),
+      },
+      responses: {
+        200: response('What it would do to each action that they hold.', previewed, {
+          command: 'resolve',
+          actions: [{ action: 'freeze_agent', releases: false, holders: 3, others: 2, last: false }],
+          incidents: [{ id: EXAMPLE_INCIDENT.id, state: 'contained', possible: true, actions: ['freeze_agent'] }],
+          unknown: [],
+        }),
+        ...refusals(400, 404, 410, 503),
       },
     },
   },
@@ -149,6 +274,41 @@ export const containmentPaths: ZodOpenApiPathsObject = {
         }),
         ...refusals(400, 404, 410, 413, 415, 503),
         409: NOT_IN_FORCE,
+      },
+    },
+  },
+  '/api/v1/containment/release': {
+    post: {
+      operationId: 'releaseAction',
+      tags: ['containment'],
+      summary: 'Release one action of an incident early',
+      description:
+        'The incident stays. Where other incidents hold the action it stays in force; otherwise its release is delivered ' +
+        'as at the end of the incident. For operators; where the incident’s rule asks for a recovery for the role ' +
+        '`recovery`, and what was done for the recovery counts no more. A further report whose rule asks for the action, ' +
+        'and `contain`, ask for it again.',
+      requestParams: { header: z.object({ 'If-Match': ifMatch }) },
+      requestBody: requestBody(releaseBody, {
+        id: EXAMPLE_INCIDENT.id,
+        action: 'freeze_agent',
+        reason: 'The agent is needed',
+        by: 'ada',
+      }),
+      responses: {
+        200: response(
+          'The incident after it, and what became of the action.',
+          releasedIncident,
+          { ...EXAMPLE_INCIDENT, version: 3, release: { action: 'freeze_agent', releases: false, others: 2 } },
+          { ETag: 'Its version, in quotation marks.' },
+        ),
+        ...refusals(400, 404, 410, 412, 413, 415, 503),
+        409: response('The incident does not hold the action, or is resolved.', notHeld, {
+          error: 'the incident does not hold freeze_agent; it holds disable_airlock',
+          state: 'contained',
+          holds: ['disable_airlock'],
+          allowed: ['acknowledge', 'resolve'],
+          transitions: [{ event: 'release', allowed: true, target: 'open' }],
+        }),
       },
     },
   },

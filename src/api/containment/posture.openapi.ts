@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { DELIVERY_STATUSES } from '../../../machines/delivery.ts';
-import { ACTIONS, BY_HAND, CHANNELS, CONTAINMENT_STATUSES, DIRECTIVES } from '../../../machines/vocabulary.ts';
+import { ACTIONS, BY_HAND, CHANNELS, CONTAINMENT_STATUSES, DIRECTIVES, ROLES } from '../../../machines/vocabulary.ts';
 import {
   type ActionView,
   type Asked,
@@ -9,11 +9,23 @@ import {
   type NotKnown,
   RELEASE_BY_HAND,
 } from '../../containment/posture-reads.ts';
+import type { HolderGroup } from '../../projections/holder-groups.ts';
+import type { EarlyRelease } from '../../projections/posture.ts';
 import type { Confirmed } from '../../containment/confirmations.ts';
-import type { DeliveryRecord } from '../../domain/delivery.ts';
+import type { DeliveryRecord, ReleasedEarly } from '../../domain/delivery.ts';
 import type { Containment } from '../../domain/incident.ts';
 import { meaning, named } from '../openapi/described.ts';
-import { action, count, type FieldsOf, incidentId, maybe, text, time } from '../openapi/values.ts';
+import {
+  action,
+  count,
+  type FieldsOf,
+  incidentClass,
+  incidentId,
+  maybe,
+  severity,
+  text,
+  time,
+} from '../openapi/values.ts';
 import { OBSERVED } from '../../domain/entries.ts';
 
 const receipt = named(
@@ -26,6 +38,13 @@ const receipt = named(
 );
 
 const channel = z.enum([...CHANNELS, BY_HAND]);
+
+const releasedEarlyFields = {
+  at: time,
+  by: maybe(text()),
+  role: maybe(z.enum(ROLES)),
+  reason: text(),
+} satisfies FieldsOf<ReleasedEarly>;
 
 /** The fields of a delivery. */
 const deliveryFields = {
@@ -44,6 +63,18 @@ const deliveryFields = {
   next_attempt_at: maybe(time),
   confirmed_at: maybe(time),
   receipt: maybe(receipt),
+  released_early: maybe(
+    meaning(
+      z.object({
+        at: time,
+        by: maybe(text()),
+        role: maybe(z.enum(ROLES)),
+        reason: text(),
+      } satisfies FieldsOf<ReleasedEarly>),
+      'Given once a person has released it early: then it is not asked for any more.',
+    ),
+  ),
+  round: maybe(meaning(count, 'How often it was released early before it was asked for again.')),
 } satisfies Omit<FieldsOf<DeliveryRecord>, 'action'>;
 
 export const delivery = z.object({ action, ...deliveryFields } satisfies FieldsOf<DeliveryRecord>);
@@ -61,6 +92,20 @@ export const containment = named(
 );
 
 const directive = z.enum(DIRECTIVES);
+
+const group = named(
+  'HolderGroup',
+  'The incidents of one class and source that hold an action.',
+  z.object({
+    class: incidentClass,
+    source: text(),
+    count,
+    severity: meaning(severity, 'The worst of theirs.'),
+    first: maybe(meaning(time, 'When the oldest of those that are named was reported.')),
+    ids: meaning(z.array(incidentId), 'The oldest of them, at most 20; the first 20 groups have them.'),
+    more: meaning(count, 'How many more there are.'),
+  } satisfies FieldsOf<HolderGroup>),
+);
 
 export const actionPosture = named(
   'ActionPosture',
@@ -113,6 +158,17 @@ export const actionPosture = named(
     ),
     holders: meaning(count, 'How many unresolved incidents hold it.'),
     held_by: meaning(z.array(incidentId), 'The oldest of them, at most 100.'),
+    holder_groups: maybe(
+      meaning(z.array(group), 'All of them, by class and source: the worst severity first; at most 200.'),
+    ),
+    more_groups: maybe(meaning(count, 'How many more groups there are.')),
+    released_early: maybe(
+      meaning(
+        z.array(z.object({ incident: incidentId, ...releasedEarlyFields } satisfies FieldsOf<EarlyRelease>)),
+        'The newest 20 unresolved incidents of which a person has released it early.',
+      ),
+    ),
+    released_early_count: maybe(meaning(count, 'How many these are.')),
     via: meaning(channel, 'How it reaches its service now.'),
     heard_at: meaning(z.nullable(time), 'When its service last reported.'),
     delivery: z.nullable(

@@ -1,7 +1,8 @@
 /** What services and operators send about containment. */
 import * as z from 'zod/mini';
 import { ACTIONS, DIRECTIVES } from '../../../machines/vocabulary.ts';
-import { filledOrAbsent, once, oneOf, signature } from '../request/fields.ts';
+import { filled, filledOrAbsent, ofText, once, oneOf, signature, textOf } from '../request/fields.ts';
+import { RELEASING } from '../../containment/release-preview.ts';
 import { OBSERVED } from '../../domain/entries.ts';
 
 export const CONFIRM_REQUIRED = 'action and directive are required';
@@ -22,6 +23,35 @@ export const retrySchema = z.strictObject({
   action: oneOf(RETRY_REQUIRED, ACTIONS, 'invalid action'),
   incident_id: incidentId,
   ...signature(),
+});
+
+export const RELEASE_REQUIRED = 'id, action, and reason are required';
+
+const REASON = 'reason must be a string of at most 4096 characters';
+
+/** The body by which a person releases one action of an incident early. */
+export const releaseSchema = z.strictObject({
+  id: filled(RELEASE_REQUIRED),
+  action: oneOf(RELEASE_REQUIRED, ACTIONS, 'invalid action'),
+  reason: filled(RELEASE_REQUIRED).check(z.maxLength(4096, { ...ofText, error: REASON })),
+  by: z.exactOptional(textOf('by', 256)),
+});
+
+/** More do not fit the head of a request. */
+export const MOST_PREVIEWED = 500;
+export const PREVIEW_REQUIRED = 'id and command are required';
+
+/** The parameters of the question what a command would release. */
+export const previewSchema = z.strictObject({
+  id: z
+    .array(filled(PREVIEW_REQUIRED), PREVIEW_REQUIRED)
+    .check(z.maxLength(MOST_PREVIEWED, `id may be given at most ${MOST_PREVIEWED} times`)),
+  command: z
+    .array(oneOf(PREVIEW_REQUIRED, RELEASING, `command must be one of ${RELEASING.join(', ')}`), PREVIEW_REQUIRED)
+    .check(z.length(1, 'command may be given only once')),
+  action: z.exactOptional(
+    z.array(oneOf('invalid action', ACTIONS, 'invalid action')).check(z.length(1, 'action may be given only once')),
+  ),
 });
 
 export const LONGEST_WAIT = 60;

@@ -8,15 +8,32 @@ import { isTrustedReader, readableActions, readAccess } from '../middleware/read
 import type { ApiRoute } from '../middleware/routing.ts';
 import { requireBound } from '../request/bounds.ts';
 import { callerOf } from '../request/caller.ts';
-import { readBody } from '../request/read.ts';
-import { respondJson } from '../respond.ts';
+import { readBody, readParameters } from '../request/read.ts';
+import { expectedVersion } from '../incidents/if-match.ts';
+import { respondIncident, respondJson } from '../respond.ts';
 import { postureTexts, respondPosture } from './respond-posture.ts';
-import { CONFIRM_REQUIRED, confirmSchema, RETRY_REQUIRED, retrySchema } from './requests.ts';
+import {
+  CONFIRM_REQUIRED,
+  confirmSchema,
+  PREVIEW_REQUIRED,
+  previewSchema,
+  RELEASE_REQUIRED,
+  releaseSchema,
+  RETRY_REQUIRED,
+  retrySchema,
+} from './requests.ts';
 
 /** The posture, and what services and operators say about it. */
 export const containmentRoutes = (
-  { posture, receipts, ...reads }: Pick<ApiDependencies, 'posture' | 'receipts' | 'access' | 'readAccess'>,
-  { command }: Pick<Admission, 'command'>,
+  {
+    posture,
+    receipts,
+    preview,
+    recorder,
+    incidents,
+    ...reads
+  }: Pick<ApiDependencies, 'posture' | 'receipts' | 'preview' | 'recorder' | 'incidents' | 'access' | 'readAccess'>,
+  { command, large }: Pick<Admission, 'command' | 'large'>,
 ): readonly ApiRoute[] => {
   const textOf = postureTexts(posture);
   const textFor = (ctx: Context, what: ContainmentAction | readonly ContainmentAction[]) => (): string =>
@@ -60,6 +77,38 @@ export const containmentRoutes = (
         const { by, ...body } = readBody(ctx, retrySchema, RETRY_REQUIRED);
         const request = { ...body, caller: callerOf(ctx, by) };
         respondJson(ctx, 200, JSON.stringify({ action: body.action, ...(await receipts.retry(request)) }));
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/containment/release',
+      before: command('operator', 'recovery'),
+      handle: async (ctx) => {
+        const { by, ...body } = readBody(ctx, releaseSchema, RELEASE_REQUIRED);
+        const version = expectedVersion(ctx.req.headers['if-match'], () => incidents.get(body.id)?.version);
+        const asked = { ...body, caller: callerOf(ctx, by), roles: admittedIn(ctx).principal.roles };
+        const { incident } = await recorder.release(asked, version);
+        const release = JSON.stringify(preview.released(body.action));
+        respondIncident(ctx, 200, { ...incident, json: `${incident.json.slice(0, -1)},"release":${release}}` });
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/containment/preview',
+      before: large,
+      handle: (ctx) => {
+        const { id, command: asked, action: about = [] } = readParameters(ctx, previewSchema, PREVIEW_REQUIRED);
+        const [releasing = 'resolve'] = asked;
+        const [action] = about;
+        if ((releasing === 'release') !== (action !== undefined)) {
+          throw new RecorderError('invalid_request', 'action is required with command=release, and with no other');
+        }
+        const shown = preview.of(id, releasing, action);
+        // An implementer reads of its own actions only.
+        const readable = readableActions(reads, ctx);
+        const actions = shown.actions.filter((one) => readable.includes(one.action));
+        ctx.vary('Authorization');
+        respondJson(ctx, 200, JSON.stringify({ ...shown, actions }));
       },
     },
     {

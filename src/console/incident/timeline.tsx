@@ -66,7 +66,7 @@ export const phraseOf = (entry: Entry): string => {
     const { action, directive } = entry.data;
     const needsPerson = entry.event === 'containment.failed' && entry.data.needs_person === true;
     const phrase = needsPerson ? 'needs a person' : CONTAINMENT_PHRASES[entry.event];
-    return `${spelled(action)}${directive === 'release' ? ' (release)' : ''}: ${phrase}`;
+    return `${spelled(action)}${directive === 'release' && entry.event !== 'containment.released' ? ' (release)' : ''}: ${phrase}`;
   }
   if (event === 'incident.reported') {
     if (data.reopens !== undefined) {
@@ -95,6 +95,7 @@ const CONTAINMENT_PHRASES: Readonly<Record<ContainmentEvent, string>> = {
   'containment.failed': 'failed',
   'containment.lost': 'lost',
   'containment.retried': 'to be tried again',
+  'containment.released': 'released early',
   'containment.spared': 'spared by the drill',
   'containment.heard': 'sign of life',
 };
@@ -110,7 +111,7 @@ const Said = ({ entry }: { readonly entry: IncidentEntry }) => {
   const note = 'note' in data ? data.note : 'earlier' in data ? data.earlier.note : undefined;
   const trouble = 'error' in data ? data.error : event === 'containment.lost' ? data.reason : undefined;
   const faults = 'faults' in data ? data.faults : undefined;
-  const why = event === 'recovery.waived' ? data.reason : undefined;
+  const why = event === 'recovery.waived' || event === 'containment.released' ? data.reason : undefined;
   const cause = event === 'alert.raised' ? data.reason : undefined;
   return (
     <>

@@ -41,12 +41,14 @@ const ELSEWHERE = [
   'GET /api/v1/recovery/status 410',
   'GET /api/v1/recovery/status 503',
   ...['get', 'history', 'transitions', 'statechart'].map((read) => `GET /api/v1/incidents/${read} 410`),
-  ...['confirm', 'retry'].map((command) => `POST /api/v1/containment/${command} 410`),
+  ...['confirm', 'release', 'retry'].map((command) => `POST /api/v1/containment/${command} 410`),
   // See positions.process.test.ts.
   'GET /api/v1/incidents 410',
   'GET /api/v1/events 503',
   'GET /api/v1/containment 503',
   'GET /api/v1/containment/{action} 503',
+  'GET /api/v1/containment/preview 410',
+  'GET /api/v1/containment/preview 503',
   'POST /api/v1/archive 503',
   'POST /api/v1/webhooks/retry 503',
   // See guard-watch.test.ts: only what is news is written.
@@ -273,6 +275,14 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     reader.leave();
   },
   'GET /api/v1/containment': posture,
+  'GET /api/v1/containment/preview': async ({ send, report }) => {
+    const id = await report();
+    const { json } = await send(`?id=${id}&id=${UNKNOWN}&command=resolve`);
+    expect(json.unknown).to.deep.equal([UNKNOWN]);
+    await send(`?id=${id}&command=release&action=freeze_agent`);
+    await send(`?id=${id}&command=release`);
+    await send(`?id=${UNKNOWN}&command=resolve`);
+  },
   'GET /api/v1/containment/{action}': async (subject) => {
     await posture(subject);
     const { service, hold } = subject;
@@ -285,6 +295,16 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     expect(json.lost).to.be.above(0);
     await send('', { body: { ...FREEZE, directive: 'release' } });
     await send('', { body: { ...FREEZE, incident_id: UNKNOWN } });
+  },
+  'POST /api/v1/containment/release': async ({ send, service, report }) => {
+    const id = await report();
+    const body = { id, action: 'freeze_agent', reason: 'a test', by: 'ada' };
+    await send('', { body, headers: { 'If-Match': '"17"' } });
+    await send('', { body: { ...body, id: UNKNOWN } });
+    const { json } = await send('', { body });
+    expect(json.release.action).to.equal('freeze_agent');
+    expect((await send('', { body })).json.holds).not.to.include('freeze_agent');
+    await service.post('/api/v1/incidents/resolve', { id });
   },
   'POST /api/v1/containment/retry': async ({ send, service, report }) => {
     const id = await report();
@@ -454,6 +474,7 @@ describe('the description of the API', () => {
       await withRecovery(subjectOf(service, policy, contract.operations[0]!), async (one) => (recovering = one));
       const over = await subjectOf(service, policy, contract.operations[0]!).report(OPEN_REPORT);
       await service.post('/api/v1/incidents/resolve', { id: over });
+      const frozen = await subjectOf(service, policy, contract.operations[0]!).report();
       const blocked: Readonly<Record<string, object>> = {
         note: { id, note: 'a test' },
         assign: { id, to: 'ada' },
@@ -464,6 +485,7 @@ describe('the description of the API', () => {
         import: { incidents: [{ ...IMPORT_EXAMPLE.incidents[0], id: 'INC-20260301-120000-0002' }] },
         confirm: { ...FREEZE, observed: 'released' },
         retry: { action: 'quarantine_model' },
+        release: { id: frozen, action: 'freeze_agent', reason: 'a test' },
         drill: { class: 'tool_call_burst' },
         'acknowledge-damage': { finding: 'checkpoint_removed' },
         ack: { incident_id: recovering },

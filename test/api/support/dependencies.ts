@@ -78,6 +78,14 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
         if (target.id !== KNOWN.id) throw new RecorderError('not_found', 'incident not found');
         return { incident: KNOWN, change: 'moved' };
       },
+      release: async ({ id }) => {
+        if (id !== KNOWN.id) throw new RecorderError('not_found', 'incident not found');
+        return { incident: KNOWN, change: 'moved' };
+      },
+    },
+    preview: {
+      of: (_ids, command) => ({ command, actions: [], incidents: [], unknown: [] }),
+      released: (action) => ({ action, releases: true, others: 0 }),
     },
     acts: {
       note: async () => KNOWN,

@@ -19,6 +19,10 @@ export const EDGES = [
   'acknowledged --recur--> acknowledged',
   'acknowledged --recur--> open',
   'acknowledged --recur--> contained',
+  // A person releases one action early.
+  'contained --release--> contained',
+  'contained --release--> open',
+  'acknowledged --release--> acknowledged',
   // What a recovery needs leaves the incident where it is.
   'open --acknowledge_recovery--> open',
   'open --request_attestation--> open',
@@ -43,6 +47,8 @@ export const SNOOZED_EDGES = [
   'acknowledged --wake--> contained',
   'acknowledged --acknowledge--> acknowledged',
 ] as const satisfies readonly `${State} --${IncidentEvent['type']}--> ${State}`[];
+/** The transitions that only an incident takes of which an action was released early. */
+export const AFTER_RELEASE = ['contained --contain--> contained'] as const;
 
 /** The state that an event leads to; undefined when the state does not take it. */
 export const targetOf = (state: State, event: IncidentEvent['type']): State | undefined =>
