@@ -10,6 +10,7 @@ import { OverdueWatch } from '../containment/overdue-watch.ts';
 import { attestorAt } from '../containment/attestor.ts';
 import { PostureReads } from '../containment/posture-reads.ts';
 import { Reattestation } from '../containment/reattestation.ts';
+import type { IncidentReads } from '../containment/webhook-receiver.ts';
 import type { OpenRecord } from './record.ts';
 
 /** What of the record containment depends on. */
@@ -40,6 +41,7 @@ export interface RunningContainment {
  * `beat` or `begin`.
  * @param onFault receives errors that should never happen
  * @param attestor where the attestor is; undefined when none is configured
+ * @param isSilenced whether a silence covers an incident at a time; by default none does
  */
 export function startContainment(
   { log, projections, incidents, recorder, policy, postureProof, verification, identity }: ContainmentRecord,
@@ -47,6 +49,7 @@ export function startContainment(
   releases: AsyncDisposableStack,
   onFault: (error: unknown) => void,
   attestor?: Config['attestor'],
+  isSilenced?: IncidentReads['isSilenced'],
 ): RunningContainment {
   const current = () => projections.current();
   const targets = () => policy.current.targets;
@@ -59,6 +62,7 @@ export function startContainment(
     current,
     shown: projections.webhooks,
     notify: () => policy.current.notify,
+    ...(isSilenced === undefined ? {} : { isSilenced }),
     clock,
     onFault,
   });

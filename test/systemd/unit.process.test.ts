@@ -59,7 +59,9 @@ describe('the unit', () => {
     expect(unit.all('IPAddressAllow')).to.deep.equal(['localhost']);
     expect(added.all('IPAddressAllow')).to.deep.equal(['any']);
     expect(added.all('Environment')).to.include('ALLOW_NON_LOOPBACK=1');
-    expect(readFileSync(UNIT_PATH, 'utf8')).to.match(/Environment=.*NETWORK_RULE=/).and.to.include(' $NETWORK_RULE ');
+    expect(readFileSync(UNIT_PATH, 'utf8'))
+      .to.match(/Environment=.*NETWORK_RULE=/)
+      .and.to.include(' $NETWORK_RULE ');
     const rule = added.all('Environment').find((line) => line.includes('NETWORK_RULE=')) ?? '';
     for (const path of ['/etc/resolv.conf', '/etc/nsswitch.conf', '/etc/ssl']) expect(rule).to.include(`:${path}`);
     expect(rule).to.not.match(/write|execute|make|remove/);
