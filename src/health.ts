@@ -247,6 +247,11 @@ const notifyWarnings = ({ status }: Pick<Notifier, 'status'>): readonly string[]
           `the webhook ${webhook.url} does not take ${counted(webhook.parked, 'entry, which is', 'entries, which are')} tried again for a day`,
         ]
       : []),
+    ...(webhook.resend?.late === true
+      ? [
+          `the webhook ${webhook.url} gets its unresolved incidents again every ${ageInWords(webhook.resend.took_ms)}, not every minute: Alertmanager takes an alert for over after 5 min`,
+        ]
+      : []),
     ...(webhook.skipped > 0
       ? [
           `${counted(webhook.skipped, 'entry was', 'entries were')} skipped for the webhook ${webhook.url} (webhooks skipped, webhooks retry)`,

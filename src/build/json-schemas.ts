@@ -7,6 +7,8 @@ import { AccessFile } from '../access/access-file.ts';
 import { BY_HAND } from '../../machines/vocabulary.ts';
 import { openApiDocument } from '../api/openapi/document.ts';
 import { durationPattern } from '../duration.ts';
+import { FORMATS } from '../domain/notice.ts';
+import { KEYS_OF_FORMATS } from '../policy/notice-schema.ts';
 import { PolicyFile } from '../policy/schema.ts';
 import { TIME_UNITS } from '../policy/target-schema.ts';
 
@@ -64,7 +66,18 @@ const KEYS: Readonly<Record<string, string>> = {
   confirm_every: 'How often the service confirms again: 5s, 2m, 1h. When it stops, the containment is lost.',
   alerting: 'Webhooks in the form of the appliance’s own policy file: each receives alerts in the body that it knows.',
   webhooks: 'Webhooks that receive alerts: {event, timestamp, incident, actions, severity, source}.',
-  notify: 'Webhooks that receive entries of the audit log.',
+  notify: 'Webhooks that receive entries of the audit log, or notices made of them.',
+  format: 'What the webhook is sent: entry (the default), slack, pagerduty or alertmanager.',
+  url_path: 'The file with the path of the URL, where that is a secret.',
+  routing_key_path: 'The file with the integration key that PagerDuty gave.',
+  severity: 'A severity, for that and worse ones, or a list of severities; by default all.',
+  send_resolved: 'Whether there are notices of resolved incidents; by default true.',
+  drills: 'Whether there are notices of drills, marked as such; by default none.',
+  console_url: 'The address of the console, which notices link to.',
+  group_by: 'Which incidents are one message: by class, source, severity; by default class and source.',
+  group_wait: 'How long to wait for more before the first message of a group. 0s to 1h.',
+  group_interval: 'How long to wait after a message before the next one of that group. 0s to 24h.',
+  repeat_interval: 'How often an unattended critical incident is told again. 0s for never, up to 168h.',
   events: 'Which entries to send; by default all.',
 };
 
@@ -100,6 +113,12 @@ const CHECKS: Readonly<Record<string, object>> = {
   token_path: { pattern: '^/' },
   secret_path: { pattern: '^/' },
   ca_path: { pattern: '^/' },
+  url_path: { pattern: '^/' },
+  routing_key_path: { pattern: '^/' },
+  console_url: { pattern: '^https?://' },
+  group_wait: { pattern: durationPattern(TIME_UNITS) },
+  group_interval: { pattern: durationPattern(TIME_UNITS) },
+  repeat_interval: { pattern: durationPattern(TIME_UNITS) },
   timeout: { pattern: durationPattern(TIME_UNITS) },
   confirm_every: { pattern: durationPattern(TIME_UNITS) },
   answer_after: { pattern: durationPattern(TIME_UNITS) },
@@ -158,6 +177,23 @@ const BOUND_BY_ROLE = {
 /** A principal has one token. */
 const HAS_ONE_TOKEN = { oneOf: [{ required: ['token_path'] }, { required: ['token_sha256'] }] };
 
+/** A webhook has the keys of its format only. */
+const BY_FORMAT = {
+  allOf: FORMATS.map((format) => ({
+    if:
+      format === 'entry'
+        ? { properties: { format: { const: format } } }
+        : { required: ['format'], properties: { format: { const: format } } },
+    // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema
+    then: {
+      properties: Object.fromEntries(
+        Object.entries(KEYS_OF_FORMATS).flatMap(([key, formats]) => (formats.includes(format) ? [] : [[key, false]])),
+      ),
+      ...(format === 'pagerduty' ? { required: ['routing_key_path'] } : {}),
+    },
+  })),
+};
+
 type Schema = z.core.JSONSchema.BaseSchema;
 
 /** The validating schemas refuse unknown keys with a function that names each; here a keyword does it. */
@@ -172,12 +208,13 @@ const closeMappings: NonNullable<z.core.ToJSONSchemaParams['override']> = ({
 
 /** Adds to every key of a schema its description and the checks, in place. */
 function complete(schema: Schema, meanings = KEYS): Schema {
-  const { auto_contain, broker, events, roles, token_sha256 } = (schema.properties ?? {}) as Readonly<
+  const { auto_contain, broker, events, format, roles, token_sha256 } = (schema.properties ?? {}) as Readonly<
     Record<string, Schema>
   >;
   if (auto_contain !== undefined) Object.assign(schema, autoContainNeedsAction(auto_contain.default === true));
   if (broker !== undefined) Object.assign(schema, SENT_IN_ONE_WAY);
   if (events !== undefined) Object.assign(schema, { dependentRequired: { prove: ['token_path'] } });
+  if (format !== undefined) Object.assign(schema, BY_FORMAT);
   if (roles !== undefined) Object.assign(schema, BOUND_BY_ROLE);
   if (token_sha256 !== undefined) Object.assign(schema, HAS_ONE_TOKEN);
   for (const [key, value] of Object.entries(schema.properties ?? {})) {

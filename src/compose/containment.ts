@@ -11,6 +11,7 @@ import { attestorAt } from '../containment/attestor.ts';
 import { PostureReads } from '../containment/posture-reads.ts';
 import { ReleasePreview } from '../containment/release-preview.ts';
 import { Reattestation } from '../containment/reattestation.ts';
+import type { IncidentReads } from '../containment/webhook-receiver.ts';
 import type { OpenRecord } from './record.ts';
 
 /** What of the record containment depends on. */
@@ -42,6 +43,7 @@ export interface RunningContainment {
  * `beat` or `begin`.
  * @param onFault receives errors that should never happen
  * @param attestor where the attestor is; undefined when none is configured
+ * @param isSilenced whether a silence covers an incident at a time; by default none does
  */
 export function startContainment(
   { log, projections, incidents, recorder, policy, postureProof, verification, identity }: ContainmentRecord,
@@ -49,6 +51,7 @@ export function startContainment(
   releases: AsyncDisposableStack,
   onFault: (error: unknown) => void,
   attestor?: Config['attestor'],
+  isSilenced?: IncidentReads['isSilenced'],
 ): RunningContainment {
   const current = () => projections.current();
   const targets = () => policy.current.targets;
@@ -61,6 +64,7 @@ export function startContainment(
     current,
     shown: projections.webhooks,
     notify: () => policy.current.notify,
+    ...(isSilenced === undefined ? {} : { isSilenced }),
     clock,
     onFault,
   });

@@ -130,7 +130,7 @@ function pauseIn(header: string | undefined): number | undefined {
  * Reads a secret's file. Its errors name the key of the policy instead of the path: they end up in the audit log, which
  * more people read than may know the path.
  */
-const unnamed = <Secret>(path: string, key: string, read: (path: string) => Secret): Secret => {
+export const unnamed = <Secret>(path: string, key: string, read: (path: string) => Secret): Secret => {
   try {
     return read(path);
   } catch (error) {
@@ -140,7 +140,8 @@ const unnamed = <Secret>(path: string, key: string, read: (path: string) => Secr
 
 const tokenIn = (path: string): string => unnamed(path, 'token_path', readToken);
 
-const readToken = (path: string): string => {
+/** The token in a file, that is not writable by everybody. @throws Error that never contains it */
+export const readToken = (path: string): string => {
   const { content } = readSecretFile(path, {
     followLinks: true,
     forbiddenMode: 0o002,
@@ -150,6 +151,13 @@ const readToken = (path: string): string => {
   // A header would carry what follows a line's end as a header of its own.
   if (!/^[!-~]+$/.test(token)) throw new Error(`${path} holds no token`);
   return token;
+};
+
+/** The path of a URL in a file. @throws Error that never contains it */
+export const readPath = (path: string): string => {
+  const text = readToken(path);
+  if (!/^\/[!"$-~]*$/.test(text)) throw new Error(`${path} holds no path of a URL: that begins with "/"`);
+  return text;
 };
 
 const REASONS: Readonly<Record<string, string>> = {

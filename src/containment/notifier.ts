@@ -4,10 +4,12 @@ import type { Clock } from '../clock.ts';
 import type { Signed } from '../domain/caller.ts';
 import { RecorderError } from '../errors.ts';
 import { nameOf, originOf } from '../policy/target-url.ts';
-import type { Webhook } from '../policy/targets.ts';
+import { isVendor, type Webhook } from '../policy/targets.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import type { ShownWebhooks } from '../projections/webhooks.ts';
-import { type DetailedWebhookStatus, WebhookFeed, type WebhookStatus } from './webhook-feed.ts';
+import { GroupedFeed } from './grouped-feed.ts';
+import { type DetailedWebhookStatus, type Feed, WebhookFeed, type WebhookStatus } from './webhook-feed.ts';
+import type { IncidentReads } from './webhook-receiver.ts';
 
 /** Which entry a webhook is to get again. */
 export type WebhookRetry = Signed & {
@@ -19,10 +21,12 @@ export type WebhookRetry = Signed & {
 export interface NotifierDependencies {
   readonly log: ReadableLog & Pick<AuditLog, 'append'>;
   /** @throws RecorderError `log_unavailable` while it is not known how far the webhooks are */
-  readonly current: () => Pick<CurrentReads, 'takenBy' | 'skippedFor' | 'document'>;
+  readonly current: () => Pick<CurrentReads, 'takenBy' | 'skippedFor' | 'document' | 'incidentsOf'>;
   readonly shown: Pick<ShownWebhooks, 'countSkipped'>;
   /** What the policy in force names. */
   readonly notify: () => readonly Webhook[];
+  /** Whether a silence covers an incident at a time: then there are no notices of it. By default none does. */
+  readonly isSilenced?: IncidentReads['isSilenced'];
   readonly clock: Clock;
   /** Receives errors that should never happen. */
   readonly onFault: (error: unknown) => void;
@@ -30,7 +34,7 @@ export interface NotifierDependencies {
 
 export class Notifier {
   readonly #dependencies: NotifierDependencies;
-  readonly #feeds = new Map<string, WebhookFeed>();
+  readonly #feeds = new Map<string, Feed>();
   /** How many entries the log had when the policy first named each webhook: one that is new gets those after them. */
   readonly #namedAt = new Map<string, number>();
   /** Whether the feeds still have to follow the policy in force; `beat` tries again. */
@@ -83,7 +87,7 @@ export class Notifier {
     await Promise.allSettled([...this.#feeds.values()].map((feed) => feed.record()));
   }
 
-  #named(given: string): WebhookFeed {
+  #named(given: string): Feed {
     const feeds = [...this.#feeds.values()];
     const exact = feeds.find(({ webhook: { url } }) => nameOf(url) === given || url.text === given);
     const [found, another] = exact ? [exact] : feeds.filter(({ webhook: { url } }) => originOf(url) === given);
@@ -123,23 +127,29 @@ export class Notifier {
   }
 
   async #followPolicy(): Promise<void> {
-    const { log, current, shown, notify, clock } = this.#dependencies;
-    const reads = current();
+    const { log, current, shown, notify, isSilenced = () => false, clock } = this.#dependencies;
+    const known = current();
     // Older entries name a webhook by its whole URL.
-    const knownOf = ({ url }: Webhook) => reads.takenBy(nameOf(url)) ?? reads.takenBy(url.text);
-    const feedFor = (webhook: Webhook) => {
+    const knownOf = ({ url }: Webhook) => known.takenBy(nameOf(url)) ?? known.takenBy(url.text);
+    const feedFor = (webhook: Webhook): Feed => {
       const countSkipped = () => shown.countSkipped(nameOf(webhook.url));
       const since = this.#namedAt.get(webhook.url.text) ?? log.status.entries;
-      const incident = (id: string): string | undefined => current().document(id)?.json;
-      return new WebhookFeed(webhook, { log, clock, known: knownOf(webhook), since, countSkipped, incident });
+      const reads = { incident: (id: string): string | undefined => current().document(id)?.json, isSilenced };
+      const parts = { log, clock, known: knownOf(webhook), since, countSkipped, reads, current };
+      return isVendor(webhook) && webhook.format === 'slack'
+        ? new GroupedFeed(webhook, parts)
+        : new WebhookFeed(webhook, parts);
     };
     const named = new Map(notify().map((webhook) => [webhook.url.text, webhook]));
     for (const [url, feed] of this.#feeds) {
-      if (named.has(url)) continue;
+      const webhook = named.get(url);
+      // One that is sent something else from now on begins again at its position.
+      if (webhook !== undefined && webhook.format === feed.webhook.format) continue;
       this.#feeds.delete(url);
       await feed.stop();
     }
     if (this.#stopped) return;
+    current();
     for (const [url, webhook] of named) {
       const feed = this.#feeds.get(url) ?? feedFor(webhook);
       feed.follow(webhook);

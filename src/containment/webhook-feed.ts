@@ -18,16 +18,24 @@ import { LogCursor } from '../audit/log-cursor.ts';
 import type { AuditLog, ReadableLog } from '../audit/log.ts';
 import { type Clock, MINUTE, SECOND, timestamp } from '../clock.ts';
 import type { ParkedEntry } from '../domain/entries.ts';
+import type { Incident } from '../domain/incident.ts';
+import { isStillSo, type VendorFormat } from '../domain/notice.ts';
 import { RecorderError } from '../errors.ts';
 import { nameOf, originOf } from '../policy/target-url.ts';
-import type { Webhook } from '../policy/targets.ts';
+import { isVendor, type VendorWebhook, type Webhook } from '../policy/targets.ts';
+import type { CurrentReads } from '../projections/current-reads.ts';
 import type { WebhookPosition } from '../projections/webhooks.ts';
+import type { AttemptResult } from './attempt-result.ts';
+import { AlertResend, type ResendStatus } from './alert-resend.ts';
+import { sendNotice } from './formats/notice-request.ts';
+import { pagerdutyEvent } from './formats/pagerduty.ts';
 import { briefly } from './http-target.ts';
 import { LaterEntries, lineOf } from './later-entries.ts';
 import { ParkedEntries } from './parked-entries.ts';
+import { Reminders } from './reminders.ts';
 import { Rest } from './rest.ts';
 import { pauseAfter } from './retry-pause.ts';
-import { WebhookReceiver } from './webhook-receiver.ts';
+import { type IncidentReads, WebhookReceiver } from './webhook-receiver.ts';
 
 /** How often the webhook's position is recorded in the log. */
 const RECORD_EVERY = 30 * SECOND;
@@ -51,6 +59,10 @@ export interface WebhookStatus {
   readonly skipped: number;
   /** Without the words of its answer. */
   readonly last_error?: string;
+  /** What it is sent; not there when that is entries. */
+  readonly format?: VendorFormat;
+  /** For Alertmanager: how the last turn went in which all unresolved incidents were sent again. */
+  readonly resend?: ResendStatus;
 }
 
 /** How a webhook is, for the metrics, and for readers with the token. */
@@ -70,11 +82,29 @@ export interface WebhookFeedParts {
   readonly since: number;
   /** How many entries on record were skipped for it. */
   readonly countSkipped: () => number;
-  /** The JSON text of an incident as it is now; undefined when it is not on record. @throws RecorderError */
-  readonly incident: (id: string) => string | undefined;
+  readonly reads: IncidentReads;
+  /** @throws RecorderError while the incidents on record are not known */
+  readonly current: () => Pick<CurrentReads, 'incidentsOf'>;
 }
 
-export class WebhookFeed {
+/** What sends one webhook what it asked for. */
+export interface Feed {
+  readonly webhook: Webhook;
+  readonly status: WebhookStatus;
+  readonly detailedStatus: DetailedWebhookStatus;
+  /** Continues under the policy in force, at once. */
+  follow(webhook: Webhook): void;
+  /** Looks whether there is something to send. Cheap when there is not. */
+  wake(): void;
+  /** Sends what an entry asks for again. @returns whether there is such an entry: also one that is still to be sent */
+  retry(seq: number, skippedEvent: string | undefined, sender: Signed): Promise<boolean>;
+  /** Records how far the webhook is, if the log does not say so. */
+  record(): Promise<void>;
+  /** Stops sending and records the position in the log. */
+  stop(): Promise<void>;
+}
+
+export class WebhookFeed implements Feed {
   readonly #parts: WebhookFeedParts;
   readonly #stopping = new AbortController();
   readonly #receiver: WebhookReceiver;
@@ -94,6 +124,12 @@ export class WebhookFeed {
   #pauses = 0;
   #retryAfter: number | undefined;
   readonly #later: LaterEntries;
+  /** Whether the last attempt was refused for good. */
+  #isRefused = false;
+  /** What PagerDuty is told again, and Alertmanager. */
+  readonly #reminders: Reminders | undefined;
+  #reminding: Promise<void> | undefined;
+  readonly #resend: AlertResend | undefined;
   /** The entry that was taken last. */
   #tookLast: number | undefined;
   #refused = 0;
@@ -103,7 +139,7 @@ export class WebhookFeed {
     const { log, clock, known, since } = parts;
     const { signal } = this.#stopping;
     this.#parts = parts;
-    this.#receiver = new WebhookReceiver(webhook, clock, signal, parts.incident);
+    this.#receiver = new WebhookReceiver(webhook, clock, signal, parts.reads);
     this.#rest = new Rest(clock, signal);
     this.#later = new LaterEntries(log, (line) => this.#receiver.wants(line));
     this.#parked = new ParkedEntries(known?.parked ?? [], {
@@ -117,7 +153,18 @@ export class WebhookFeed {
     // In a database that somebody has edited it may be ahead of the log: then it would take nothing any more.
     const { entries } = log.status;
     this.#position = Math.min(known?.seq ?? since, entries);
-    this.#said = known && JSON.stringify([known.seq, known.parked]);
+    const common = { webhook: () => this.#receiver.webhook as VendorWebhook, current: parts.current, clock };
+    const { isSilenced } = parts.reads;
+    if (webhook.format === 'pagerduty') {
+      const tell = (incidents: readonly Incident[]): Promise<AttemptResult> => this.#remind(incidents);
+      this.#reminders = new Reminders({ ...common, isSilenced, known: known?.notices?.repeated_at, tell });
+    }
+    if (webhook.format === 'alertmanager') {
+      const exclusively: WebhookReceiver['exclusively'] = (work) => this.#receiver.exclusively(work);
+      this.#resend = new AlertResend({ ...common, isSilenced, stopping: signal, exclusively });
+    }
+    const isKnown = known !== undefined && (this.#reminders === undefined || known.notices !== undefined);
+    this.#said = isKnown ? this.#saying(known.seq, known.parked) : undefined;
   }
 
   get webhook(): Webhook {
@@ -125,32 +172,38 @@ export class WebhookFeed {
   }
 
   get status(): WebhookStatus {
-    const lastError = this.#lastError ?? this.#parked.lastError;
+    const lastError = this.#error;
+    const again = this.#resend ?? this.#reminders;
     return {
       url: originOf(this.webhook.url),
-      status: this.#misses === 0 ? 'ok' : 'failing',
+      status: this.#misses === 0 && again?.lastError === undefined ? 'ok' : 'failing',
       behind: this.#parts.log.status.entries - this.#position,
       refused: this.#refused,
       parked: this.#parked.size,
       skipped: this.#parts.countSkipped(),
       ...(lastError === undefined ? {} : { last_error: briefly(lastError) }),
+      ...(isVendor(this.webhook) ? { format: this.webhook.format } : {}),
+      ...(this.#resend === undefined ? {} : { resend: this.#resend.status }),
     };
   }
 
   get detailedStatus(): DetailedWebhookStatus {
-    const lastError = this.#lastError ?? this.#parked.lastError;
-    return { webhook: this.webhook, status: this.status, lastError };
+    return { webhook: this.webhook, status: this.status, lastError: this.#error };
   }
 
-  /** Continues under the policy in force, at once. */
+  get #error(): string | undefined {
+    return this.#lastError ?? this.#resend?.lastError ?? this.#reminders?.lastError ?? this.#parked.lastError;
+  }
+
   follow(webhook: Webhook): void {
     this.#receiver.webhook = webhook;
     this.#hurry();
   }
 
-  /** Looks whether there is something to send. Cheap when there is not. */
   wake(): void {
     if (this.#stopping.signal.aborted) return;
+    this.#resend?.look();
+    this.#lookForReminders();
     this.#parked.look();
     this.#rest.look();
     this.#working ??= this.#work()
@@ -185,31 +238,80 @@ export class WebhookFeed {
     return true;
   }
 
-  /** Records the position and the parked entries, if the log does not say so. */
   async record(): Promise<void> {
     const { log, clock } = this.#parts;
     const through_seq = this.#position;
     const parked = this.#parked.list;
-    const said = JSON.stringify([through_seq, parked]);
+    const said = this.#saying(through_seq, parked);
     if (this.#said === said) return;
-    const data = { url: nameOf(this.webhook.url), through_seq, ...(parked.length === 0 ? {} : { parked }) };
+    const data = {
+      url: nameOf(this.webhook.url),
+      through_seq,
+      ...(parked.length === 0 ? {} : { parked }),
+      ...(this.#reminders === undefined ? {} : { notices: { repeated_at: this.#reminders.through } }),
+    };
     await log.append([{ timestamp: timestamp(clock.now()), event: 'notification.delivered', data }]);
     this.#said = said;
     this.#recordedAt = clock.monotonic();
     this.#sent = false;
   }
 
-  /** Stops sending and records the position in the log. */
+  /** What a record says, apart from times that go by. */
+  #saying(seq: number, parked: readonly ParkedEntry[]): string {
+    return JSON.stringify([seq, parked, this.#reminders?.told ?? 0]);
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await Promise.all([this.#working, this.#parked.settle()]);
+    await Promise.all([this.#working, this.#parked.settle(), this.#reminding, this.#resend?.settle()]);
     await this.record().catch(() => {});
   }
 
   #hurry(): void {
     this.#pauses = 0;
     this.#parked.hurry();
+    this.#resend?.hurry();
+    this.#reminders?.hurry();
     this.#rest.end();
+  }
+
+  /** Tells again what nobody attends to, while the receiver takes what it is sent. */
+  #lookForReminders(): void {
+    if (this.#reminders === undefined || this.#misses > 0 || this.#said === undefined) return;
+    const reminders = this.#reminders;
+    const { told } = reminders;
+    this.#reminding ??= reminders
+      .look()
+      .then(() => (reminders.told === told ? undefined : this.record()))
+      .catch(() => {
+        // Stopping, or the log can't be read or written now: the next look goes on.
+      })
+      .finally(() => {
+        this.#reminding = undefined;
+      });
+  }
+
+  /** Sends PagerDuty the events of some incidents again. */
+  async #remind(incidents: readonly Incident[]): Promise<AttemptResult> {
+    const webhook = this.webhook as VendorWebhook;
+    let result: AttemptResult = { kind: 'done', receipt: { by: 'answer' } };
+    for (const { id } of incidents) {
+      result = await this.#receiver.exclusively(() => this.#remindOf(id, webhook));
+      if (result.kind !== 'done') break;
+    }
+    return result;
+  }
+
+  /** The same for one, unless somebody attends to it by now. */
+  #remindOf(id: string, webhook: VendorWebhook): Promise<AttemptResult> {
+    const json = this.#parts.reads.incident(id);
+    const incident = json === undefined ? undefined : (JSON.parse(json) as Incident);
+    if (incident === undefined || !isStillSo('new', incident)) {
+      return Promise.resolve({ kind: 'done', receipt: { by: 'answer' } });
+    }
+    const body = (routingKey: string): object => pagerdutyEvent(incident, webhook, routingKey);
+    const key = `again-${id}-${incident.version}`;
+    return sendNotice(webhook, { key, event: 'incident.unattended', body, signal: this.#stopping.signal });
   }
 
   async #work(): Promise<void> {
@@ -259,10 +361,15 @@ export class WebhookFeed {
   async #deliver(line: EntryLine): Promise<void> {
     let began: number | undefined;
     while (this.#receiver.wants(line)) {
+      const early = this.#receiver.dueIn(line);
+      if (early > 0) {
+        await this.#rest.for(early);
+        continue;
+      }
       if (await this.#attempt(line)) return;
       const now = this.#parts.clock.monotonic();
       began ??= now;
-      if (now - began >= TRIED_ALONE) {
+      if (this.#isRefused || now - began >= TRIED_ALONE) {
         if (this.#receiver.hasTakenSince(began)) return this.#park(line);
         await this.#pause();
         if (await this.#isUp(line.seq)) continue;
@@ -284,6 +391,7 @@ export class WebhookFeed {
     }
     this.#misses += 1;
     this.#lastError = result.error;
+    this.#isRefused = result.kind === 'refused';
     this.#retryAfter = result.kind === 'missed' ? result.retryAfter : undefined;
     return false;
   }

@@ -426,6 +426,8 @@ export type ArchivedData = SegmentRange & {
   readonly notified: Readonly<Record<string, number>>;
   /** The entries that webhooks had not taken; not there when there are none, nor in older entries. */
   readonly untaken?: UntakenEntries;
+  /** What webhooks with a format had told besides, by their names; not there when that is nothing. */
+  readonly notices?: Readonly<Record<string, NoticeMemory>>;
   /** What all such entries before this one tell, as they may leave the log; older entries do not have it. */
   readonly earlier?: ArchiveSummary;
   /** What was found wrong with the log until then; older entries do not have it. */
@@ -447,12 +449,23 @@ export type ParkedEntry = {
   readonly waited_ms: number;
 };
 
+/**
+ * What a webhook with a format has told, as far as a restart must know it. `repeated_at` (RFC 3339): up to when
+ * incidents that nobody attends to were told again. `groups`: up to which entry each group was told, and when, where
+ * that is behind the webhook's position or not long ago.
+ */
+export type NoticeMemory = { readonly repeated_at?: string; readonly groups?: readonly ToldGroup[] };
+/** Names the group (hex digits of a hash), the `seq` of the last entry about it that was told, and when: RFC 3339. */
+export type ToldGroup = readonly [group: string, seq: number, at: string];
+
 /** `notification.delivered`: how far a webhook has taken the log, or from where on it gets entries. */
 export type NotifiedData = {
   readonly url: string;
   readonly through_seq: number;
   /** The entries up to there that it has not taken; not there when there are none. */
   readonly parked?: readonly ParkedEntry[];
+  /** What a webhook with a format has told besides; not there for others. */
+  readonly notices?: NoticeMemory;
 };
 
 /** `webhook.skipped`: an entry that a webhook did not take for as long as it is tried. It is not sent any more. */

@@ -54,3 +54,7 @@ const NOT_TO_BE_SHOWN = hiddenCharacters();
 
 /** The text with a space in place of every such character. */
 export const withoutHidden = (text: string): string => text.replace(NOT_TO_BE_SHOWN, ' ');
+
+/** The text on one line, with the code point in place of every such character: `[U+202E]`. */
+export const withHiddenNamed = (text: string): string =>
+  text.replace(NOT_TO_BE_SHOWN, (character) => (/[\t\n\r]/.test(character) ? ' ' : `[${codePointOf(character)}]`));

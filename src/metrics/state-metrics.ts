@@ -223,6 +223,13 @@ function addWebhookMetrics(registry: Registry, { notifier }: StateParts): void {
   addReadings(registry, 'incident_recorder_webhook_skipped_entries', skipped, ['url'], () =>
     labelled(notifier.detailedStatus).map(({ labels, status }): Sample<'url'> => [labels, status.skipped]),
   );
+  const resend =
+    'How long it takes to send an Alertmanager all unresolved incidents again, in seconds; more than 60 is late.';
+  addReadings(registry, 'incident_recorder_webhook_resend_seconds', resend, ['url'], () =>
+    labelled(notifier.detailedStatus).flatMap(({ labels, status }): readonly Sample<'url'>[] =>
+      status.resend === undefined ? [] : [[labels, status.resend.took_ms / SECOND]],
+    ),
+  );
   const refused = 'Entries that the webhook has refused for good: they were skipped.';
   addTotals(registry, 'incident_recorder_webhook_refused_entries_total', refused, ['url'], () =>
     labelled(notifier.detailedStatus).map(({ labels, status }): Sample<'url'> => [labels, status.refused]),

@@ -64,13 +64,7 @@ export const policyDocument = (policy: Policy, addresses: 'whole' | 'origin' = '
           : [],
       ),
     ),
-    notify: notify.map(({ url, prove, events, alerts, heartbeat }: Webhook) => ({
-      url: shown(url),
-      ...(prove !== undefined && { prove }),
-      ...(events && { events }),
-      ...(alerts && { alerts }),
-      ...(heartbeat !== undefined && { heartbeat }),
-    })),
+    notify: notify.map((webhook) => webhookDocument(webhook, shown)),
     attention_after,
     overdue_after,
     ...(burst === undefined ? {} : { burst }),
@@ -86,6 +80,23 @@ const hasAddresses = ({ targets, notify }: Policy): boolean => notify.length + O
 
 /** Says that a target is not in the file: variables of the environment name it. */
 const FROM = { from: 'environment' } as const;
+
+/** A webhook without the paths of its files. */
+const webhookDocument = (
+  {
+    url,
+    token_path: _token,
+    secret_path: _secret,
+    ca_path: _ca,
+    url_path: _path,
+    routing_key_path: _key,
+    ...rest
+  }: Webhook,
+  shown: (url: TargetUrl) => string,
+): object => ({
+  url: shown(url),
+  ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)),
+});
 
 const targetDocument = (
   { engage, release, broker, prove, timeout, confirm_every, confirm, final, done_when, drill }: Target,

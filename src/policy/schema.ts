@@ -13,7 +13,8 @@ import { closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './strict-sche
 import { DEFAULT_ATTENTION_AFTER, DEFAULT_OVERDUE_AFTER } from './policy.ts';
 import { faultOfSource } from '../domain/source-name.ts';
 import { escalate, repeat } from './escalation-schema.ts';
-import { alerting, duration, notify, targets, wholeNumber } from './target-schema.ts';
+import { notify } from './notice-schema.ts';
+import { alerting, duration, targets, wholeNumber } from './target-schema.ts';
 import { shown } from './fault-messages.ts';
 
 const trueOrFalse = z.boolean({

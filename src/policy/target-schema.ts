@@ -1,4 +1,4 @@
-/** The schemas of the `targets` and `notify` sections of a policy file. */
+/** The schemas of the `targets` and `alerting` sections of a policy file, and of what webhooks have in common. */
 import * as z from 'zod/mini';
 import { ACTIONS, BY_HAND } from '../../machines/vocabulary.ts';
 import { parseDuration } from '../duration.ts';
@@ -6,7 +6,6 @@ import { APPLIANCE_EVENTS } from '../domain/appliance-alert.ts';
 import { absolutePath, closed, evenIfFaulty, evenIfItemsAreFaulty, oneOf } from './strict-schemas.ts';
 import { parseTargetUrl, type TargetUrl, URL_FORMS } from './target-url.ts';
 import { shown } from './fault-messages.ts';
-import { NOTIFIED_EVENTS } from '../domain/entries.ts';
 
 /** Each webhook has its own connection, and the service has few descriptors. */
 export const MOST_WEBHOOKS = 4;
@@ -52,7 +51,7 @@ const word = z
   .string({ error: ({ input }) => `must be the word that the service knows for it, found ${shown(input)}` })
   .check(z.regex(/^[\w.-]{1,64}$/, { error: 'must be 1 to 64 letters, digits, ".", "_" or "-"' }));
 
-const trueOrFalse = () => z.boolean({ error: ({ input }) => `must be true or false, found ${shown(input)}` });
+export const trueOrFalse = () => z.boolean({ error: ({ input }) => `must be true or false, found ${shown(input)}` });
 
 const prove = trueOrFalse();
 
@@ -159,7 +158,7 @@ const webhookUrl = url.check(
 );
 
 /** How a webhook is reached. */
-const receiver = {
+export const receiver = {
   url: webhookUrl,
   token_path: z.optional(absolutePath),
   prove: z.optional(prove),
@@ -193,41 +192,3 @@ export const alerting = closed('key', {
     [],
   ),
 });
-
-export const notify = z
-  .array(
-    closed('key', {
-      ...receiver,
-      events: z.optional(
-        z
-          .array(oneOf('event', NOTIFIED_EVENTS), {
-            error: ({ input }) => `must be a list of events, found ${shown(input)}`,
-          })
-          .check(
-            z.minLength(1, { ...evenIfItemsAreFaulty, error: 'must name an event; leave it out for all of them' }),
-          ),
-      ),
-      heartbeat: z.optional(duration('1s', '24h')),
-    }),
-    {
-      error: ({ input }) =>
-        `must be a list of webhooks ({url, token_path, prove, secret_path, ca_path, events, heartbeat}), found ${shown(input)}`,
-    },
-  )
-  .check(
-    z.maxLength(MOST_WEBHOOKS, { ...evenIfItemsAreFaulty, error: `must have at most ${MOST_WEBHOOKS} webhooks` }),
-    z.superRefine((webhooks, context) => {
-      const known = new Set<string>();
-      for (const [index, webhook] of (Array.isArray(webhooks) ? webhooks : []).entries()) {
-        const text = (webhook as { url?: TargetUrl } | null)?.url?.text;
-        if (text !== undefined && known.has(text))
-          context.addIssue({ code: 'custom', path: [index, 'url'], message: 'is listed before', continue: true });
-        if (text !== undefined) known.add(text);
-        const { prove: proves, token_path: token } = (webhook ?? {}) as { prove?: boolean; token_path?: string };
-        if (proves !== undefined && token === undefined) {
-          const message = 'needs token_path: a service proves that it knows the token';
-          context.addIssue({ code: 'custom', path: [index, 'prove'], message, continue: true });
-        }
-      }
-    }, evenIfItemsAreFaulty),
-  );

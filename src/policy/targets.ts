@@ -6,6 +6,7 @@ import { BY_HAND, type ContainmentAction, type Directive, type Channel } from '.
 import type { TargetUrl } from './target-url.ts';
 import type { ApplianceEvent } from '../domain/appliance-alert.ts';
 import type { EntryEvent } from '../domain/entries.ts';
+import type { Format, NoticeSettings, VendorFormat } from '../domain/notice.ts';
 
 /** Where a directive is sent. */
 export interface Endpoint {
@@ -50,8 +51,8 @@ export interface Target {
 
 export type Targets = { readonly [Action in ContainmentAction]?: Target | undefined };
 
-/** A receiver of entries of the audit log. */
-export interface Webhook {
+/** A receiver of entries of the audit log, or of notices that are made of them. */
+export interface Webhook extends NoticeSettings {
   readonly url: TargetUrl;
   readonly token_path?: string | undefined;
   /** Whether what answers over TCP must prove that it knows the token, before anything is sent there. */
@@ -66,7 +67,19 @@ export interface Webhook {
   readonly alerts?: readonly ApplianceEvent[] | undefined;
   /** How often it receives a heartbeat of the recorder, in milliseconds; never when not given. */
   readonly heartbeat?: number | undefined;
+  /** What it is sent; by default entries. */
+  readonly format?: Format | undefined;
+  /** A file with the path of its URL, where that is a secret: it takes the place of the URL's own. */
+  readonly url_path?: string | undefined;
+  /** A file with the key of PagerDuty's integration. */
+  readonly routing_key_path?: string | undefined;
 }
+
+/** A webhook that is sent notices in the form of a vendor. */
+export type VendorWebhook = Webhook & { readonly format: VendorFormat };
+
+export const isVendor = (webhook: Webhook): webhook is VendorWebhook =>
+  webhook.format !== undefined && webhook.format !== 'entry';
 
 /** The channel on which a directive reaches the service that carries it out. */
 export function channelOf(targets: Targets, action: ContainmentAction, directive: Directive): Channel {

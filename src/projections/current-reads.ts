@@ -28,6 +28,7 @@ import type { Guards } from './guards.ts';
 import type { IdempotencyKeys, ReportedUnder } from './idempotency-keys.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import type { Incidents, PersistedIncident } from './incidents.ts';
+import type { DueMoments, IncidentsOfKinds, KindCursor, KindPage, Kinds } from './incidents-of-kinds.ts';
 import type { Posture } from './posture.ts';
 import type { PendingRecoveries } from './recoveries.ts';
 import type { RecentReports, Repeated } from './recent-reports.ts';
@@ -46,6 +47,7 @@ export interface CurrentReadsSources {
   readonly names: Sources;
   readonly reports: RecentReports;
   readonly webhooks: Webhooks;
+  readonly kinds: IncidentsOfKinds;
   readonly archive: ArchivedIncidents;
   readonly findings: Findings;
   readonly guards: Guards;
@@ -150,6 +152,11 @@ export class CurrentReads {
     return this.#sources.webhooks.position(url);
   }
 
+  /** A page of the incidents of some kinds: see `IncidentsOfKinds`. */
+  incidentsOf(kinds: Kinds, after: KindCursor | undefined, most: number, due?: DueMoments): KindPage {
+    return this.#sources.kinds.page(kinds, after, most, due);
+  }
+
   /** An entry that was skipped for a webhook; undefined when that one was not. */
   skippedFor(url: string, seq: number): SkippedEntry | undefined {
     return this.#sources.webhooks.findSkipped(url, seq);
@@ -213,12 +220,14 @@ export class CurrentReads {
     const found = findings.all();
     const known = guards.all();
     const untaken = webhooks.untaken();
+    const notices = webhooks.notices();
     return {
       ...archive.counts(range),
       posture: this.posture.memory(range),
       posture_seq: lastSeq(),
       notified: webhooks.all(),
       ...(untaken === undefined ? {} : { untaken }),
+      ...(notices === undefined ? {} : { notices }),
       ...(found.length === 0 ? {} : { findings: found }),
       ...(known.length === 0 ? {} : { guards: known }),
       ...(accessFiles.had ? { access_file: true } : {}),

@@ -49,6 +49,7 @@ import { Snoozes } from './snoozes.ts';
 import { Sources } from './sources.ts';
 import { Statistics, Tally } from './statistics.ts';
 import type { SmallTables } from './tables-proof.ts';
+import { IncidentsOfKinds } from './incidents-of-kinds.ts';
 import { type ShownWebhooks, Webhooks } from './webhooks.ts';
 
 /** How far the log has been applied. */
@@ -171,6 +172,7 @@ export class Projections {
       names: this.#sources,
       reports: this.#reports,
       webhooks: this.#webhooks,
+      kinds: new IncidentsOfKinds(database),
       archive: this.#archive,
       findings: this.#findings,
       guards: this.#guards,
@@ -345,7 +347,8 @@ export class Projections {
     const guards = this.#guards.all();
     const { hadAccessFile } = this;
     const isCut = open.length >= MOST_FINDINGS;
-    return { open, notified, untaken: this.#webhooks.untaken(), guards, hadAccessFile, isCut };
+    const untaken = this.#webhooks.untaken();
+    return { open, notified, untaken, notices: this.#webhooks.notices(), guards, hadAccessFile, isCut };
   }
 
   /**

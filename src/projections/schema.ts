@@ -147,11 +147,13 @@ export const SCHEMA = `
     posture TEXT NOT NULL
   ) WITHOUT ROWID;
 
-  -- How far each webhook has taken the log, and as JSON the entries up to there that it has not taken.
+  -- How far each webhook has taken the log, and as JSON the entries up to there that it has not taken, and what one with
+  -- a format has told besides.
   CREATE TABLE webhooks (
     url TEXT PRIMARY KEY,
     seq INTEGER NOT NULL,
-    parked TEXT NOT NULL
+    parked TEXT NOT NULL,
+    notices TEXT
   ) WITHOUT ROWID;
   -- The entries that are not sent to a webhook any more; entry is JSON.
   CREATE TABLE skipped (

@@ -4,7 +4,7 @@
  */
 import { DatabaseSync } from 'node:sqlite';
 import { isDeepStrictEqual } from 'node:util';
-import type { GuardOnRecord, StoredEntry, UntakenEntries } from '../domain/entries.ts';
+import type { GuardOnRecord, NoticeMemory, StoredEntry, UntakenEntries } from '../domain/entries.ts';
 import { MOST_FINDINGS } from './findings.ts';
 import { MOST_GUARDS } from './guards.ts';
 import { SCHEMA } from './schema.ts';
@@ -18,6 +18,8 @@ export interface SmallTables {
   readonly notified: Readonly<Record<string, number>>;
   /** What they have not taken up to there; undefined when they have taken all. */
   readonly untaken: UntakenEntries | undefined;
+  /** What those with a format have told besides; undefined when that is nothing. */
+  readonly notices: Readonly<Record<string, NoticeMemory>> | undefined;
   /** The guards; with more than an entry about the archive repeats, some of them. */
   readonly guards: readonly GuardOnRecord[];
   /** Whether there was an access file. */
@@ -95,7 +97,7 @@ export class TablesProof {
   }
 
   /** How the tables differ from what the entries make of them. */
-  difference({ open, notified, untaken, guards, hadAccessFile, isCut }: SmallTables): string | undefined {
+  difference({ open, notified, untaken, notices, guards, hadAccessFile, isCut }: SmallTables): string | undefined {
     if (hadAccessFile !== this.#hadAccessFile) return 'it differs whether there was an access file';
     if (this.#isFull || isCut) return undefined;
     const expected = [...this.#open].flatMap(([finding, isOpen]) => (isOpen ? [finding] : []));
@@ -107,7 +109,12 @@ export class TablesProof {
       return 'the guards are not as the log says';
     }
     if (guards.length < Math.min(this.#guards.size, MOST_GUARDS)) return 'guards are missing';
+    if (!this.#isSameTold(notices)) return 'the webhooks have told something else';
     return this.#isSameUntaken(untaken) ? undefined : 'the webhooks have not taken other entries';
+  }
+
+  #isSameTold(found: SmallTables['notices']): boolean {
+    return this.#notified.size > MOST_WEBHOOKS || isDeepStrictEqual(found, this.#untaken?.notices());
   }
 
   #isSameUntaken(found = NOTHING): boolean {

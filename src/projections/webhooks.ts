@@ -3,7 +3,14 @@
  * which were skipped.
  */
 import type { Database, Statement } from './database.ts';
-import type { ArchivedData, ParkedEntry, SkippedEntry, UntakenEntries, WebhookEntry } from '../domain/entries.ts';
+import type {
+  ArchivedData,
+  NoticeMemory,
+  ParkedEntry,
+  SkippedEntry,
+  UntakenEntries,
+  WebhookEntry,
+} from '../domain/entries.ts';
 
 /** As many skipped entries of one webhook are listed, the newest ones. The log has all. */
 export const MOST_LISTED = 100;
@@ -19,6 +26,8 @@ export interface WebhookPosition {
   readonly seq: number;
   /** What it did not take up to there, and is tried again: oldest first. */
   readonly parked: readonly ParkedEntry[];
+  /** What it has told besides, if it has a format. */
+  readonly notices?: NoticeMemory;
 }
 
 /** What is shown of webhooks; it may be behind the log. */
@@ -38,11 +47,11 @@ export class Webhooks {
   readonly #leave: Statement;
 
   constructor(database: Pick<Database, 'prepare'>) {
-    this.#all = database.prepare('SELECT url, seq, parked FROM webhooks ORDER BY url');
-    this.#one = database.prepare('SELECT seq, parked FROM webhooks WHERE url = ?');
+    this.#all = database.prepare('SELECT url, seq, parked, notices FROM webhooks ORDER BY url');
+    this.#one = database.prepare('SELECT seq, parked, notices FROM webhooks WHERE url = ?');
     this.#put = database.prepare(`
-      INSERT INTO webhooks (url, seq, parked) VALUES (?, ?, ?)
-      ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq), parked = excluded.parked`);
+      INSERT INTO webhooks (url, seq, parked, notices) VALUES (?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq), parked = excluded.parked, notices = excluded.notices`);
     this.#skipped = database.prepare('SELECT entry FROM skipped ORDER BY url, seq');
     this.#count = database.prepare('SELECT count(*) AS count FROM skipped WHERE url = ?');
     this.#find = database.prepare('SELECT entry FROM skipped WHERE url = ? AND seq = ?');
@@ -62,7 +71,9 @@ export class Webhooks {
   /** How far a webhook is; undefined when it never was there. */
   position(url: string): WebhookPosition | undefined {
     const row = this.#one.get(url);
-    return row && { seq: Number(row.seq), parked: JSON.parse(String(row.parked)) as readonly ParkedEntry[] };
+    if (row === undefined) return undefined;
+    const notices = row.notices === null ? {} : { notices: JSON.parse(String(row.notices)) as NoticeMemory };
+    return { seq: Number(row.seq), parked: JSON.parse(String(row.parked)) as readonly ParkedEntry[], ...notices };
   }
 
   /** How far each webhook has taken the log. */
@@ -77,6 +88,15 @@ export class Webhooks {
     const skipped = this.skipped();
     if (rows.length === 0 && skipped.length === 0) return undefined;
     return { parked: Object.fromEntries(parked) as UntakenEntries['parked'], skipped };
+  }
+
+  /** What webhooks with a format have told besides their position; undefined when that is nothing. */
+  notices(): Readonly<Record<string, NoticeMemory>> | undefined {
+    const rows = this.#all.all().filter(({ notices }) => notices !== null);
+    if (rows.length === 0) return undefined;
+    return Object.fromEntries(
+      rows.map(({ url, notices }) => [String(url), JSON.parse(String(notices)) as NoticeMemory]),
+    );
   }
 
   /** The entries that were skipped, for each webhook oldest first. */
@@ -99,7 +119,7 @@ export class Webhooks {
     const { event, data, timestamp } = entry;
     switch (event) {
       case 'notification.delivered':
-        this.#put.run(data.url, data.through_seq, JSON.stringify(data.parked ?? []));
+        this.#put.run(data.url, data.through_seq, JSON.stringify(data.parked ?? []), textOf(data.notices));
         break;
       case 'webhook.skipped': {
         const { url, skipped_seq: seq, skipped_event, since, attempts, error } = data;
@@ -129,10 +149,11 @@ export class Webhooks {
   }
 
   /** Restores how far webhooks are after the entries that said so have left the log, and forgets what can't be sent. */
-  leave({ notified, untaken, first_seq, last_seq }: ArchivedData): void {
+  leave({ notified, untaken, notices, first_seq, last_seq }: ArchivedData): void {
     for (const [url, seq] of Object.entries(notified)) {
-      const parked = merged(untaken?.parked[url] ?? [], this.position(url)?.parked ?? []);
-      this.#put.run(url, seq, JSON.stringify(parked));
+      const known = this.position(url);
+      const parked = merged(untaken?.parked[url] ?? [], known?.parked ?? []);
+      this.#put.run(url, seq, JSON.stringify(parked), textOf(known?.notices ?? notices?.[url]));
     }
     for (const entry of untaken?.skipped ?? []) {
       if (this.findSkipped(entry.webhook, entry.seq) === undefined) this.#skip(entry);
@@ -151,10 +172,13 @@ export class Webhooks {
   }
 
   #setParked(url: string, change: (parked: readonly ParkedEntry[]) => readonly ParkedEntry[]): void {
-    const { seq = 0, parked = [] } = this.position(url) ?? {};
-    this.#put.run(url, seq, JSON.stringify(change(parked)));
+    const { seq = 0, parked = [], notices } = this.position(url) ?? {};
+    this.#put.run(url, seq, JSON.stringify(change(parked)), textOf(notices));
   }
 }
+
+const textOf = (notices: NoticeMemory | undefined): string | null =>
+  notices === undefined ? null : JSON.stringify(notices);
 
 /** The entries of two lists, oldest first; of an entry that is in both, what the second says. */
 const merged = (some: readonly ParkedEntry[], others: readonly ParkedEntry[]): readonly ParkedEntry[] =>

@@ -8,6 +8,8 @@ import { ACTIONS, CLASSES, ROLES, SEVERITIES } from '../../machines/vocabulary.t
 import { AccessFile } from '../../src/access/access-file.ts';
 import { reportSchema } from '../../src/api/incidents/requests.ts';
 import { jsonSchemas } from '../../src/build/json-schemas.ts';
+import { FORMATS, type Format } from '../../src/domain/notice.ts';
+import { KEYS_OF_FORMATS } from '../../src/policy/notice-schema.ts';
 import { PolicyFile } from '../../src/policy/schema.ts';
 import { ROOT } from '../support/running-service.ts';
 
@@ -61,15 +63,47 @@ const target = someOf({
   confirm_every: mostly(fc.constantFrom('5s', '2m', '1h')),
 });
 
+/** Mostly the keys of the format, and sometimes others. */
+const notices = (format: Format) => {
+  const interval = mostly(fc.constantFrom('0s', '30s', '5m'));
+  const keys: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
+    events: mostly(fc.constant(['incident.reported'])),
+    heartbeat: mostly(fc.constant('60s')),
+    url_path: path,
+    severity: mostly(fc.oneof(fc.constantFrom(...SEVERITIES), fc.uniqueArray(fc.constantFrom(...SEVERITIES)))),
+    class: mostly(fc.uniqueArray(fc.constantFrom(...CLASSES))),
+    send_resolved: mostly(fc.boolean()),
+    drills: mostly(fc.boolean()),
+    console_url: fc.constant('https://console.example/'),
+    group_by: mostly(fc.constantFrom([], ['class', 'severity'])),
+    group_wait: interval,
+    group_interval: interval,
+    repeat_interval: interval,
+  };
+  const own = Object.entries(keys).filter(([key]) => KEYS_OF_FORMATS[key]?.includes(format));
+  const given = {
+    url: fc.constant('http://127.0.0.1:9/hook'),
+    format: fc.constant(format),
+    ...(format === 'pagerduty' ? { routing_key_path: path } : {}),
+  };
+  return fc
+    .tuple(fc.record(given), someOf(Object.fromEntries(own)), fc.nat(9), someOf(keys))
+    .map(([base, some, chance, others]) => ({ ...base, ...some, ...(chance === 0 ? others : {}) }));
+};
+
 const policy = fc.record(
   {
     version: mostly(fc.constant(1)),
     rules: mostly(someOf(Object.fromEntries(CLASSES.map((name) => [name, mostly(rule)])))),
     targets: mostly(someOf({ freeze_agent: target, quarantine_model: target })),
     notify: mostly(
-      fc.array(someOf({ url: fc.constant('http://127.0.0.1:9/hook'), token_path: path, prove: mostly(fc.boolean()) }), {
-        maxLength: 1,
-      }),
+      fc.array(
+        fc.oneof(
+          someOf({ url: fc.constant('http://127.0.0.1:9/hook'), token_path: path, prove: mostly(fc.boolean()) }),
+          fc.constantFrom(...FORMATS).chain(notices),
+        ),
+        { maxLength: 1 },
+      ),
     ),
   },
   { requiredKeys: ['version'] },

@@ -4,11 +4,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { expect } from 'chai';
 import { send } from '../../src/containment/http-target.ts';
 import { proveResponse } from '../../src/api/middleware/proof.ts';
 import { proofKeyIdOf, proofKeyOf } from '../../src/proof.ts';
 import { parseTargetUrl } from '../../src/policy/target-url.ts';
+import { SERVICE } from '../support/programs.ts';
 import { needs } from '../faults/support/needs.ts';
 import { RunningService, ServiceHome, TOKEN } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
@@ -112,6 +114,46 @@ describe('a service over https', () => {
       expect(found).to.have.property('kind', kind);
       expect(received).to.deep.equal(seen);
     }
+  });
+
+  it('gets notices of the hardened service, whose secrets show nowhere, and only under its own name', async () => {
+    const home = new ServiceHome(directory());
+    const at = (name: string): string => join(home.directory, name);
+    const [path, key] = ['/services/T024BE7LD/B5H9A2K1C/x1y2SECRETz3w4', '5ec2e7SECRET4bcdef0123456789abcd'];
+    writeFileSync(at('url-path'), `${path}\n`, { mode: 0o600 });
+    writeFileSync(at('routing-key'), `${key}\n`, { mode: 0o600 });
+    const elsewhere = origin.replace('127.0.0.1', 'localhost');
+    const webhooks = [
+      `{ url: "${origin}", format: slack, url_path: ${at('url-path')}, ca_path: ${ca}, group_wait: 0s }`,
+      `{ url: "${origin}/v2/enqueue", format: pagerduty, routing_key_path: ${at('routing-key')}, ca_path: ${ca} }`,
+      `{ url: "${elsewhere}", format: slack, url_path: ${at('url-path')}, ca_path: ${ca}, group_wait: 0s }`,
+      `{ url: "${origin}/api/v2/alerts", format: alertmanager }`,
+    ];
+    writeFileSync(at('policy.yaml'), `version: 1\nnotify:\n${webhooks.map((one) => `  - ${one}\n`).join('')}`);
+    const env = { CONTAINMENT_POLICY_PATH: at('policy.yaml'), ALLOW_NON_LOOPBACK: '1', LOG_LEVEL: 'debug' };
+    const service = await RunningService.start(home, { env, command: ['--jitless', SERVICE] });
+    try {
+      await service.report();
+      while (new Set(received).size < 2) await once(server!, 'request');
+      expect([...new Set(received)].toSorted()).to.deep.equal([`POST ${path}`, 'POST /v2/enqueue'].toSorted());
+      const notify = async (): Promise<readonly { status: string; last_error?: string }[]> =>
+        (await service.get('/health')).json.notify;
+      while ((await notify()).filter(({ status }) => status === 'failing').length < 2) await setTimeout(50);
+      const [slack, pagerduty, wrongName, wrongAuthority] = await notify();
+      expect(slack).to.include({ status: 'ok', format: 'slack' });
+      expect(pagerduty).to.include({ status: 'ok', format: 'pagerduty' });
+      expect(wrongName?.last_error).to.include('for another name');
+      expect(wrongAuthority?.last_error).to.include('from nobody who is trusted here').and.include('ca_path');
+      for (const shown of ['/health', '/metrics', '/api/v1/policy', '/api/v1/webhooks/skipped']) {
+        for (const token of [null, TOKEN]) {
+          const { text } = await service.send('GET', shown, { token });
+          expect(text, shown).to.not.match(/SECRET|url-path|routing-key/);
+        }
+      }
+    } finally {
+      await service.end();
+    }
+    expect(readFileSync(home.log, 'utf8') + service.output.join('\n') + service.errors).to.not.match(/SECRET/);
   });
 
   for (const [whose, key] of [

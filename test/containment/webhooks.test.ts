@@ -335,7 +335,12 @@ describe('webhooks', () => {
     let notify = [webhook('/first')];
     const notifier = new Notifier({
       log,
-      current: () => ({ takenBy: () => undefined, skippedFor: () => undefined, document: () => undefined }),
+      current: () => ({
+        takenBy: () => undefined,
+        skippedFor: () => undefined,
+        document: () => undefined,
+        incidentsOf: () => ({ documents: [], next: undefined }),
+      }),
       shown: { countSkipped: () => 0 },
       notify: () => notify,
       clock: new FixedClock(),

@@ -117,7 +117,7 @@ describe('given a database that somebody has edited while the service was stoppe
     ],
     [
       'a webhook has taken everything',
-      () => `INSERT INTO webhooks VALUES ('http://x', 1000, '[]')`,
+      () => `INSERT INTO webhooks (url, seq, parked) VALUES ('http://x', 1000, '[]')`,
       /webhooks have taken/,
     ],
     [
@@ -291,7 +291,11 @@ describe('the proof of a database that is as it should be', () => {
     const TIME = '2026-11-22T07:12:00.123Z';
     const parked = { seq: 2, event: 'alert.raised', since: TIME, attempts: 3, waited_ms: 3000 };
     const ENTRIES: readonly Draft[] = [
-      { timestamp: TIME, event: 'notification.delivered', data: { url: URL, through_seq: 900, parked: [parked] } },
+      {
+        timestamp: TIME,
+        event: 'notification.delivered',
+        data: { url: URL, through_seq: 900, parked: [parked], notices: { repeated_at: TIME } },
+      },
       {
         timestamp: TIME,
         event: 'webhook.skipped',
@@ -331,7 +335,8 @@ describe('the proof of a database that is as it should be', () => {
       await recording.close();
     });
 
-    for (const [what, sql] of [
+    for (const [what, sql, finding = 'the webhooks have not taken other entries'] of [
+      ['it has told nothing', 'UPDATE webhooks SET notices = NULL', 'the webhooks have told something else'],
       ['what was put aside is taken', "UPDATE webhooks SET parked = '[]'"],
       ['less is put aside', `UPDATE webhooks SET parked = json_remove(parked, '$[0]')`],
       ['it has been tried for long', `UPDATE webhooks SET parked = json_set(parked, '$[0].waited_ms', 86400000)`],
@@ -348,7 +353,7 @@ describe('the proof of a database that is as it should be', () => {
         expect(database.prepare(sql).run().changes).to.equal(1);
         database.close();
         recording = await Recording.open(home, { segmentBytes: SEGMENT });
-        expect(await prove(recording)).to.equal('the webhooks have not taken other entries');
+        expect(await prove(recording)).to.equal(finding);
         await recording.close();
       });
     }

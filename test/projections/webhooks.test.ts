@@ -95,6 +95,30 @@ describe('what webhooks have taken, as the projections have it', () => {
     expect(read()).to.deep.equal(whole);
   });
 
+  it('keeps what one with a format has told besides, also when its entries have left with the archive', async () => {
+    const { log, incidents, projections, clock } = recording;
+    const notices = { repeated_at: TIME, groups: [['0123456789ab', 7, TIME]] } as const;
+    const told = (through_seq: number): Draft => ({
+      timestamp: TIME,
+      event: 'notification.delivered',
+      data: { url: URLS.one, through_seq, notices },
+    });
+    await log.append([delivered(URLS.one, 4), told(5), skipped(URLS.one, 2), retried(URLS.one, 3)]);
+    const whole = { seq: 5, parked: [parked(3, 0)], notices };
+    expect(read().one).to.deep.equal(whole);
+    await log.append([delivered(URLS.one, 6), told(6)]);
+    while (log.sealed.length < 2) await log.append([draft('x'.repeat(20_000))]);
+    clock.milliseconds += 48 * HOUR;
+    const archivist = new Archivist({ log, incidents, projections, clock, isVerified: () => true });
+    await archivist.archive(clock.now() - 24 * HOUR);
+    expect(read().one).to.deep.include({ seq: 6, notices });
+    await rebuild();
+    expect(read().one).to.deep.include({ seq: 6, notices });
+    // It is sent entries from now on.
+    await recording.log.append([delivered(URLS.one, 7)]);
+    expect(read().one).to.deep.equal({ seq: 7, parked: [] });
+  });
+
   it('lists the newest hundred that were skipped', async () => {
     await recording.log.append(Array.from({ length: 105 }, (_, index) => skipped(URLS.one, index + 1)));
     const list = recording.projections.webhooks.skipped();

@@ -54,6 +54,19 @@ describe('the unit', () => {
     expect(executable.map(([path]) => path.split('/').at(-1))).to.deep.equal(['loader', 'node']);
   });
 
+  it('reaches other machines with a drop-in only, which also opens the files for that', () => {
+    const added = UnitFile.read(dropIn('other-machines'));
+    expect(unit.all('IPAddressAllow')).to.deep.equal(['localhost']);
+    expect(added.all('IPAddressAllow')).to.deep.equal(['any']);
+    expect(added.all('Environment')).to.include('ALLOW_NON_LOOPBACK=1');
+    expect(readFileSync(UNIT_PATH, 'utf8'))
+      .to.match(/Environment=.*NETWORK_RULE=/)
+      .and.to.include(' $NETWORK_RULE ');
+    const rule = added.all('Environment').find((line) => line.includes('NETWORK_RULE=')) ?? '';
+    for (const path of ['/etc/resolv.conf', '/etc/nsswitch.conf', '/etc/ssl']) expect(rule).to.include(`:${path}`);
+    expect(rule).to.not.match(/write|execute|make|remove/);
+  });
+
   describe('as systemd-analyze sees it', () => {
     needs('systemd-analyze');
     const directory = temporaryDirectories();
@@ -64,7 +77,8 @@ describe('the unit', () => {
       cpSync(UNIT_PATH, join(copy, UNIT));
       cpSync(SOCKET_PATH, join(copy, SOCKET));
       mkdirSync(join(copy, `${UNIT}.d`));
-      for (const name of ['credentials', 'access-credentials', 'vault-control', 'shared-log-directory', 'appliance']) {
+      const names = ['credentials', 'access-credentials', 'vault-control', 'shared-log-directory', 'appliance'];
+      for (const name of [...names, 'other-machines']) {
         cpSync(dropIn(name), join(copy, `${UNIT}.d`, `${name}.conf`));
       }
       expect(analyze('verify', SOCKET_PATH)).to.deep.equal({ status: 0, said: '' });

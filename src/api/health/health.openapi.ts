@@ -4,6 +4,8 @@ import { DELIVERY_STATUSES } from '../../../machines/delivery.ts';
 import { DIRECTIVES } from '../../../machines/vocabulary.ts';
 import { LOG_STATES } from '../../audit/log.ts';
 import type { ClockJump } from '../../domain/entries.ts';
+import { VENDOR_FORMATS } from '../../domain/notice.ts';
+import type { ResendStatus } from '../../containment/alert-resend.ts';
 import type { WebhookStatus } from '../../containment/webhook-feed.ts';
 import { meaning, named } from '../openapi/described.ts';
 import { refusals, response } from '../openapi/responses.ts';
@@ -85,6 +87,17 @@ const health = named(
         parked: meaning(count, 'Entries that it does not take while it takes others; they are tried again for a day.'),
         skipped: meaning(count, 'Entries that are not sent to it any more: see /api/v1/webhooks/skipped.'),
         last_error: maybe(text()),
+        format: maybe(meaning(z.enum(VENDOR_FORMATS), 'What it is sent; not there when that is entries.')),
+        resend: maybe(
+          meaning(
+            z.object({
+              alerts: meaning(count, 'How many alerts the last turn has sent.'),
+              took_ms: count,
+              late: meaning(z.boolean(), 'Whether a turn takes longer than a minute.'),
+            } satisfies FieldsOf<ResendStatus>),
+            'For Alertmanager, which is sent all unresolved incidents again once a minute.',
+          ),
+        ),
       } satisfies FieldsOf<WebhookStatus>),
     ),
     policy: z.object({

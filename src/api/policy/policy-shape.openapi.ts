@@ -6,6 +6,7 @@ import { meaning, named } from '../openapi/described.ts';
 import { action, count, type FieldsOf, hash, incidentClass, maybe, severity, text, time } from '../openapi/values.ts';
 import { APPLIANCE_EVENTS } from '../../domain/appliance-alert.ts';
 import { NOTIFIED_EVENTS } from '../../domain/entries.ts';
+import { FORMATS, GROUPED_BY } from '../../domain/notice.ts';
 
 /** What identifies a policy. */
 export const policyFields = {
@@ -93,6 +94,16 @@ export const policy = named(
           ),
         ),
         heartbeat: maybe(meaning(count, 'In milliseconds.')),
+        format: maybe(meaning(z.enum(FORMATS), 'What it is sent; by default entries.')),
+        severity: maybe(meaning(z.union([severity, z.array(severity)]), 'That and worse ones, or those in the list.')),
+        class: maybe(z.array(incidentClass)),
+        send_resolved: maybe(z.boolean()),
+        drills: maybe(z.boolean()),
+        console_url: maybe(text()),
+        group_by: maybe(z.array(z.enum(GROUPED_BY))),
+        group_wait: maybe(meaning(count, 'In milliseconds.')),
+        group_interval: maybe(meaning(count, 'In milliseconds.')),
+        repeat_interval: maybe(meaning(count, 'In milliseconds; 0 for never.')),
       }),
     ),
   } satisfies FieldsOf<PolicyDocument>),

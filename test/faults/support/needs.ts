@@ -43,6 +43,7 @@ const NEEDS = {
   mount: ['the right to mount (root)', mayMount],
   box: ['the right to make control groups (root)', mayMakeBox],
   loop: ['a loop device and the package e2fsprogs', () => runs('losetup', '--find') && runs('mkfs.ext4', '-V')],
+  alertmanager: ['the package prometheus-alertmanager', () => runs('prometheus-alertmanager', '--version')],
   promtool: ['the package prometheus (promtool)', () => runs('promtool', '--version')],
   openmetrics: [
     'the package python3-prometheus-client',
