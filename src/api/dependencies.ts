@@ -19,10 +19,12 @@ import type { Archivist } from '../incidents/archivist.ts';
 import type { GuardWatch } from '../incidents/guard-watch.ts';
 import type { IncidentReads } from '../incidents/incident-reads.ts';
 import type { Recorder } from '../incidents/recorder.ts';
+import type { SilenceCommands } from '../incidents/silence-commands.ts';
 import type { Recoveries } from '../incidents/recoveries.ts';
 import type { Reattestation } from '../containment/reattestation.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Metrics } from '../metrics/metrics.ts';
+import type { Attention } from '../projections/attention.ts';
 import type { Activity } from '../projections/activity.ts';
 import type { ShownWebhooks } from '../projections/webhooks.ts';
 import type { Statistics } from '../projections/statistics.ts';
@@ -53,6 +55,7 @@ export interface ApiDependencies {
   };
   readonly events: Pick<EventStreams, 'open'>;
   readonly statistics: Pick<Statistics, 'read'>;
+  readonly attention: Pick<Attention, 'count'>;
   readonly policy: { readonly current: Policy };
   readonly activity: Pick<Activity, 'read'>;
   /** With every detail, or as anybody may see it: of receivers only where they are and how they are. */
@@ -68,6 +71,7 @@ export interface ApiDependencies {
   readonly reload: (caller: Caller) => Promise<object>;
   readonly archive: Archivist['archive'];
   readonly webhooks: Pick<ShownWebhooks, 'skipped'> & Pick<Notifier, 'retry'>;
+  readonly silences: Pick<SilenceCommands, 'list' | 'add' | 'end'>;
   readonly drills: Pick<Drills, 'start'>;
   readonly guards: Pick<GuardWatch, 'heartbeat'>;
   readonly acknowledgeDamage: LogFindings['acknowledge'];

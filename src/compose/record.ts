@@ -32,6 +32,7 @@ import { PolicyInForce } from '../incidents/policy-in-force.ts';
 import { randomPool } from '../incidents/random-pool.ts';
 import { WakeProof } from '../incidents/wake-proof.ts';
 import { Recorder } from '../incidents/recorder.ts';
+import { SilenceCommands } from '../incidents/silence-commands.ts';
 import { Recoveries } from '../incidents/recoveries.ts';
 import { ReportCounter } from '../incidents/report-counter.ts';
 import { RepeatKeys } from '../incidents/repeat-key.ts';
@@ -76,6 +77,7 @@ export interface OpenRecord {
   readonly incidents: ActorRegistry;
   readonly recorder: Recorder;
   readonly recoveries: Recoveries;
+  readonly silences: SilenceCommands;
   readonly reads: IncidentReads;
   readonly archivist: Archivist;
   /** Completes the write that a crash has torn between its entries. */
@@ -196,6 +198,7 @@ export async function openRecord(
     (registry) => registry.stop(),
   );
   const clockWatch = new ClockWatch(clock);
+  const random = randomPool();
   const recorder = new Recorder({
     isClockUncertain: () => clockWatch.isUncertain,
     incidents,
@@ -207,7 +210,7 @@ export async function openRecord(
     channelOf: channel,
     early: () => catchUp.early,
     clock,
-    random: randomPool(),
+    random,
   });
   if (isMadeBefore && isWhole && recovered.damage === undefined) {
     await postureProof.begin(
@@ -236,6 +239,7 @@ export async function openRecord(
     incidents,
     recorder,
     recoveries: new Recoveries({ incidents, projections }),
+    silences: new SilenceCommands({ log, projections, clock, random }),
     reads: new IncidentReads(log, projections, () => identity.id),
     archivist: new Archivist({ log, projections, incidents, clock, isVerified }),
     tornWrite: new UntilDone(() => recorder.complete(catchUp.last)),

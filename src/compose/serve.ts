@@ -151,6 +151,7 @@ export async function serve(
     notifier,
     overdue,
     guards,
+    clock,
     reasons,
   });
   const reload = async (caller?: Caller): Promise<object> => {
@@ -189,6 +190,7 @@ export async function serve(
     },
     events,
     statistics: projections.statistics,
+    attention: projections.attention,
     policy,
     health: (detailed) =>
       healthOf(
@@ -203,6 +205,7 @@ export async function serve(
           notifier,
           overdue,
           guards,
+          clock,
           heartbeats,
           troubles,
           shortcomings,
@@ -222,6 +225,7 @@ export async function serve(
     archive,
     webhooks: { skipped: () => projections.webhooks.skipped(), retry: (request) => notifier.retry(request) },
     guards,
+    silences: record.silences,
     drills,
     forensic,
     posture,

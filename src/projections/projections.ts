@@ -24,6 +24,7 @@ import type { KnownFindings } from '../audit/log-findings.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
 import { Activity } from './activity.ts';
+import { Attention } from './attention.ts';
 import { absenceOf } from './absence.ts';
 import { AccessFiles } from './access-files.ts';
 import { ArchivedIncidents } from './archived-incidents.ts';
@@ -44,6 +45,7 @@ import { Posture, type ShownPosture } from './posture.ts';
 import { PendingRecoveries } from './recoveries.ts';
 import { RecentReports } from './recent-reports.ts';
 import { type RecordSnapshot, RecordSnapshots } from './record-snapshot.ts';
+import { Silences } from './silences.ts';
 import { Sources } from './sources.ts';
 import { Statistics, Tally } from './statistics.ts';
 import type { SmallTables } from './tables-proof.ts';
@@ -89,6 +91,8 @@ export class Projections {
   readonly incidents: ShownIncidents;
   readonly posture: ShownPosture;
   readonly list: IncidentList;
+  /** How many incidents need attention. */
+  readonly attention: Pick<Attention, 'count' | 'matches'>;
   readonly statistics: Statistics;
   readonly activity: Activity;
   /** What was found wrong with the log. */
@@ -99,6 +103,9 @@ export class Projections {
   readonly #findings: Findings;
   readonly #guards: Guards;
   readonly #accessFiles: AccessFiles;
+  /** The silences on record; it may be behind the log. */
+  readonly silences: Pick<Silences, 'all' | 'active' | 'get'>;
+  readonly #silences: Silences;
   readonly #incidents: Incidents;
   readonly #posture: Posture;
   readonly #archive: ArchivedIncidents;
@@ -150,9 +157,13 @@ export class Projections {
     this.findings = this.#findings;
     this.#guards = new Guards(database);
     this.#accessFiles = new AccessFiles(database);
+    this.#silences = new Silences(database);
+    this.silences = this.#silences;
     this.incidents = this.#incidents;
     this.posture = this.#posture;
-    this.list = new IncidentList(database);
+    const attention = new Attention(database, this.#silences, () => this.#position.seq);
+    this.attention = attention;
+    this.list = new IncidentList(database, attention);
     this.statistics = new Statistics(database);
     this.activity = new Activity(database);
     this.#current = new CurrentReads({
@@ -168,6 +179,7 @@ export class Projections {
       guards: this.#guards,
       places: this.#places,
       accessFiles: this.#accessFiles,
+      silences: this.#silences,
       lastSeq: () => this.#position.seq,
     });
     this.#snapshots = new RecordSnapshots(database);
@@ -337,7 +349,8 @@ export class Projections {
     const guards = this.#guards.all();
     const { hadAccessFile } = this;
     const isCut = open.length >= MOST_FINDINGS;
-    return { open, notified, untaken: this.#webhooks.untaken(), guards, hadAccessFile, isCut };
+    const silences = this.#silences.all();
+    return { open, notified, untaken: this.#webhooks.untaken(), guards, silences, hadAccessFile, isCut };
   }
 
   /**
@@ -376,6 +389,7 @@ export class Projections {
     this.#database.empty();
     this.#posture.reload();
     this.#sources.forget();
+    this.#silences.forget();
     this.#reports.reload();
     this.#committed = NOTHING;
     this.#position = NOTHING;
@@ -482,6 +496,7 @@ export class Projections {
         this.#findings.follow(entry);
       } else if (entry.event === 'guard.heard' || entry.event === 'guard.silent') this.#guards.follow(entry);
       else if (entry.event === 'access.loaded') this.#accessFiles.follow(entry);
+      else if (entry.event === 'silence.added' || entry.event === 'silence.ended') this.#silences.follow(entry);
     }
     store();
   }
@@ -498,6 +513,7 @@ export class Projections {
     this.#guards.leave(data);
     this.#clockJumps.leave(data);
     this.#accessFiles.leave(data);
+    this.#silences.leave(data);
   }
 
   /** Writes what is kept in memory between commits. */
@@ -514,6 +530,7 @@ export class Projections {
     this.#database.rollBack();
     this.#posture.reload();
     this.#sources.forget();
+    this.#silences.forget();
     this.#reports.reload();
     this.#position = this.#committed;
     this.#latest.clear();

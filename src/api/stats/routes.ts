@@ -11,15 +11,16 @@ const DEFAULT_HOURS = 24;
 /** How many incidents there are by class, state and severity, and what happened in each of the last hours. */
 export const statisticsRoutes = ({
   statistics,
+  attention,
   activity,
   clock,
-}: Pick<ApiDependencies, 'statistics' | 'activity' | 'clock'>): readonly ApiRoute[] => [
+}: Pick<ApiDependencies, 'statistics' | 'attention' | 'activity' | 'clock'>): readonly ApiRoute[] => [
   {
     method: 'GET',
     path: '/api/v1/stats',
     handle: (ctx) => {
       readParameters(ctx, nothingSchema);
-      respondJson(ctx, 200, JSON.stringify(statistics.read()));
+      respondJson(ctx, 200, JSON.stringify({ ...statistics.read(), needs_attention: attention.count(clock.now()) }));
     },
   },
   {

@@ -24,6 +24,11 @@ const statistics = named(
   z.object({
     total_incidents: count,
     open_incidents: meaning(count, 'Open or contained.'),
+    needs_attention: meaning(
+      count,
+      'Open or contained, or acknowledged with containment that is overdue or broken or with a recovery to be done; ' +
+        'without those that are silenced or snoozed, and without drills.',
+    ),
     contained_count: meaning(count, 'For how many containment was ever asked for; by_containment says how far it is.'),
     resolved_count: meaning(count, 'How many were ever resolved.'),
     by_containment: meaning(
@@ -39,7 +44,7 @@ const statistics = named(
     by_state: countsOf(STATES),
     by_severity: countsOf(SEVERITIES),
     open_by_severity: countsOf(SEVERITIES),
-  } satisfies FieldsOf<StatisticsReading>),
+  } satisfies FieldsOf<StatisticsReading & { readonly needs_attention: number }>),
 );
 
 const duration = meaning(
@@ -84,6 +89,7 @@ const none = (names: readonly string[]): object => Object.fromEntries(names.map(
 const EXAMPLE = {
   total_incidents: 2,
   open_incidents: 1,
+  needs_attention: 1,
   contained_count: 1,
   resolved_count: 1,
   by_containment: { ...none(CONTAINMENT_STATUSES), confirmed: 1 },

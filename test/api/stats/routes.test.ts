@@ -8,7 +8,7 @@ describe('the statistics', () => {
   it('GET /api/v1/stats gives the counts, and takes no parameters', async () => {
     const server = await serve(standIn());
     const { status, body } = await ask(server, '/api/v1/stats');
-    expect([status, body]).to.deep.equal([200, { total_incidents: 2 }]);
+    expect([status, body]).to.deep.equal([200, { total_incidents: 2, needs_attention: 1 }]);
     const refused = await ask(server, '/api/v1/stats?class=tool_call_burst');
     expect([refused.status, refused.body.error]).to.deep.equal([
       400,
