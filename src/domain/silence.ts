@@ -78,14 +78,11 @@ const EXPIRES_SOON = { share: 0.1, most: DAY, least: 15 * MINUTE };
 export const silenceText = (silence: Pick<SilenceTerms, keyof SilenceMatchers | 'until'>): string =>
   `${matchersText(silence)} until ${silence.until}`;
 
-/** What a silence matches, as the command line takes it: `class=prompt_injection,tool_call_burst q=probe`. */
+/** What a silence matches, as the command line takes it: `class=prompt_injection class=tool_call_burst q="two words"`. */
 export const matchersText = ({ class: classes, source, severity, q }: SilenceMatchers): string =>
-  [
-    ...Object.entries({ class: classes, source, severity }).flatMap(([name, values]) =>
-      values.length === 0 ? [] : [`${name}=${values.join(',')}`],
-    ),
-    ...(q === undefined ? [] : [`q=${q}`]),
-  ].join(' ');
+  Object.entries({ class: classes, source, severity, q: q === undefined ? [] : [q] })
+    .flatMap(([name, values]) => values.map((value) => `${name}=${/\s/u.test(value) ? JSON.stringify(value) : value}`))
+    .join(' ');
 
 /** How a silence stands. @param at milliseconds since the epoch */
 export function silenceState({ from, until, ended }: Pick<SilenceOnRecord, 'from' | 'until' | 'ended'>, at: number) {

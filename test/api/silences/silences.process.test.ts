@@ -74,7 +74,7 @@ describe('POST /api/v1/silences', function () {
 
     const newKey = join(home.directory, 'new-key');
     writeFileSync(newKey, 'the new audit key, which is long enough', { mode: 0o600 });
-    const rotated = await run(['rotate-key', '--log', home.log, '--old-key', home.key, '--new-key', newKey]);
+    const rotated = await run(['rotate-key', home.log, '--old-key', home.key, '--new-key', newKey]);
     expect([rotated.status, rotated.stderr]).to.deep.equal([0, '']);
     const env = { AUDIT_HMAC_KEY_PATH: newKey };
     service = await start(home, { env });
