@@ -43,14 +43,16 @@ export class SilenceCommands {
     this.#dependencies = dependencies;
   }
 
-  /** All silences on record, the newest first. */
-  list(): readonly ShownSilence[] {
+  /** All silences on record, the newest first. Others are answered between one and the next. */
+  async list(): Promise<readonly ShownSilence[]> {
     const { projections, clock } = this.#dependencies;
     const now = clock.now();
-    return projections.silences
-      .all()
-      .map((silence) => this.#shown(silence, now))
-      .toReversed();
+    const shown: ShownSilence[] = [];
+    for (const silence of projections.silences.all().toReversed()) {
+      shown.push(this.#shown(silence, now));
+      await new Promise(setImmediate);
+    }
+    return shown;
   }
 
   /**
@@ -115,7 +117,7 @@ export class SilenceCommands {
   }
 
   #shown(silence: SilenceOnRecord, now: number): ShownSilence {
-    const matches = isRunning(silence, now) ? this.#dependencies.projections.attention.matches(silence) : 0;
+    const matches = isRunning(silence, now) ? this.#dependencies.projections.attention.matches(silence, now) : 0;
     return shownSilence(silence, now, matches);
   }
 

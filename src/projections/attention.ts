@@ -14,7 +14,6 @@ import {
   type State,
   STATES,
 } from '../../machines/vocabulary.ts';
-import { SECOND } from '../clock.ts';
 import type { SilenceMatchers, SilenceOnRecord } from '../domain/silence.ts';
 import type { Database, Statement } from './database.ts';
 import { FETCH, IndexScan } from './index-scan.ts';
@@ -39,10 +38,21 @@ const MOST_LOOKED_UP = 16;
 /** How many incidents are compared with the words of silences at a time: first few, as a page may need no more. */
 const FIRST_COMPARED = 64;
 const MOST_COMPARED_AT_ONCE = 2048;
-/** After how many of them a page ends early: no other request is answered meanwhile. */
-const MOST_COMPARED = 32_768;
-/** With more incidents than this that need attention, their number is counted once a second at most. */
+/**
+ * After how many of them, or after how many queries, a page ends early: no other request is answered meanwhile. They take
+ * some 200 ms under `--jitless`, and 500 ms with 64 silences by words.
+ */
+const MOST_COMPARED = 8192;
+const MOST_LOOKS = 32;
+const MOST_LOOKS_FOR_BEGINNINGS = 2;
+/** With fewer looks than this, each is at many incidents. */
+const FEW_LOOKS = 8;
+/**
+ * With more incidents than this that need attention, their number may be old: by a millisecond for each hundred that are
+ * looked at. To look at a hundred takes 10 µs, and 200 µs for silences by words.
+ */
 const MANY = 20_000;
+const LOOKED_AT_PER_MILLISECOND = 100;
 
 /** Numbers of incidents in falling order; returns where to go on when the budget is spent. */
 type Numbers = Generator<number, number | undefined>;
@@ -70,12 +80,8 @@ export class Attention {
   readonly #ofSource: Statement;
   readonly #sources: Statement;
   readonly #prepared = new Map<string, Statement>();
-  #counted: { readonly position: number; readonly silences: string; readonly at: number; readonly count: number } = {
-    position: -1,
-    silences: '',
-    at: 0,
-    count: 0,
-  };
+  /** What was counted last: for all active silences, and for each one. */
+  readonly #counted = new Map<string, Counted>();
 
   /**
    * @param silences those on record
@@ -112,23 +118,41 @@ export class Attention {
     this.#sources = database.prepare('SELECT number, source FROM json_each(?) CROSS JOIN incidents ON number = value');
   }
 
-  /** How many incidents need attention. With very many, the number may be a second old. @param at milliseconds */
+  /** How many incidents need attention. With very many, the number may be some seconds old. @param at milliseconds */
   count(at: number): number {
     const active = this.#silences.active(at);
     const silences = active.map(({ silence }) => silence).join();
-    const position = this.#position();
-    const known = this.#counted;
-    const isRecent = known.count > MANY && Math.abs(at - known.at) < SECOND;
-    if (known.silences === silences && (known.position === position || isRecent)) return known.count;
-    const count = Number(this.#total.get()?.count ?? 0);
-    const hidden = active.length === 0 || count === 0 ? 0 : this.#countMatching(active);
-    this.#counted = { position, silences, at, count: count - hidden };
-    return count - hidden;
+    return this.#remembered('', silences, active, at, (total) =>
+      active.length === 0 || total === 0 ? total : total - this.#countMatching(active),
+    );
   }
 
-  /** How many incidents that would need attention without it a silence matches. */
-  matches(silence: SilenceMatchers): number {
-    return this.#countMatching([silence]);
+  /**
+   * How many incidents that would need attention without it a silence matches. With very many, the number may be some
+   * seconds old.
+   */
+  matches(silence: SilenceMatchers & { readonly silence: string }, at: number): number {
+    return this.#remembered(silence.silence, '', [silence], at, () => this.#countMatching([silence]));
+  }
+
+  #remembered(
+    key: string,
+    silences: string,
+    asked: readonly SilenceMatchers[],
+    at: number,
+    read: (total: number) => number,
+  ): number {
+    const known = this.#counted.get(key);
+    const position = this.#position();
+    const isSame = known !== undefined && known.silences === silences;
+    if (isSame && (known.position === position || Math.abs(at - known.at) < known.keptFor)) return known.count;
+    const total = Number(this.#total.get()?.count ?? 0);
+    const words = asked.filter(({ q }) => q !== undefined).length;
+    const keptFor = total <= MANY ? 0 : (total * (1 + 2 * words)) / LOOKED_AT_PER_MILLISECOND;
+    const count = read(total);
+    if (this.#counted.size >= MOST_COUNTED) this.#counted.clear();
+    this.#counted.set(key, { position, silences, at, keptFor, count });
+    return count;
   }
 
   #countMatching(silences: readonly SilenceMatchers[]): number {
@@ -220,6 +244,20 @@ export class Attention {
 
 /** How many statements are kept; silences seldom change. */
 const MOST_PREPARED = 16;
+/** How many counts are kept: more than there are silences. */
+const MOST_COUNTED = 256;
+
+/** A number that was counted, and what it was counted from. */
+interface Counted {
+  readonly position: number;
+  /** Their identifiers. */
+  readonly silences: string;
+  /** When: milliseconds since the epoch. */
+  readonly at: number;
+  /** For how long it is given although entries have come since, in milliseconds. */
+  readonly keptFor: number;
+  readonly count: number;
+}
 
 /** The silences that may match incidents of one class and severity. */
 interface KindSilences {
@@ -269,8 +307,11 @@ export class ListedAttention {
     if (worded.length === 0) return yield* numbers;
     // Those without words have narrowed the scans, unless one with words widens them.
     const asked = this.#silenced ? admitting : worded;
-    let size = FIRST_COMPARED;
-    for (let compared = 0; ;) {
+    // A beginning of a word gathers all its matches at each look, and each silence is a query of its own: then few looks.
+    const isBeginning = worded.some(({ q = '' }) => readWords(q).some((word) => word.isBeginning));
+    const looks = isBeginning ? MOST_LOOKS_FOR_BEGINNINGS : Math.max(1, Math.floor(MOST_LOOKS / asked.length));
+    let size = looks < FEW_LOOKS ? MOST_COMPARED_AT_ONCE : FIRST_COMPARED;
+    for (let compared = 0, look = 1; ; look++) {
       const { taken, end } = take(numbers, size);
       if (taken.length > 0) {
         const matched = this.#attention.matching(taken, rank, asked);
@@ -278,7 +319,7 @@ export class ListedAttention {
       }
       if (end !== undefined) return end.paused;
       compared += taken.length;
-      if (compared >= MOST_COMPARED) return taken.at(-1)! - 1;
+      if (compared >= MOST_COMPARED || look >= looks) return taken.at(-1)! - 1;
       size = Math.min(2 * size, MOST_COMPARED_AT_ONCE);
     }
   }

@@ -72,28 +72,21 @@ describe('silences', () => {
       expires_soon: false,
       matches: 1,
     });
-    expect(
-      silences()
-        .list()
-        .map((one) => one.id),
-    ).to.deep.equal([id]);
+    expect((await silences().list()).map((one) => one.id)).to.deep.equal([id]);
     expect(recording.projections.attention.count(now)).to.equal(1);
   });
 
   it('stand as the clock says: pending, active, nearly over, expired', async () => {
     const now = recording.clock.now();
     await add({ from: now + HOUR, until: now + 3 * HOUR });
-    const standing = () =>
-      silences()
-        .list()
-        .map(({ state, expires_soon }) => [state, expires_soon])[0];
-    expect(standing()).to.deep.equal(['pending', false]);
+    const standing = async () => (await silences().list()).map(({ state, expires_soon }) => [state, expires_soon])[0];
+    expect(await standing()).to.deep.equal(['pending', false]);
     recording.clock.milliseconds = now + HOUR;
-    expect(standing()).to.deep.equal(['active', false]);
+    expect(await standing()).to.deep.equal(['active', false]);
     recording.clock.milliseconds = now + 3 * HOUR - 15 * MINUTE + 1;
-    expect(standing()).to.deep.equal(['active', true]);
+    expect(await standing()).to.deep.equal(['active', true]);
     recording.clock.milliseconds = now + 3 * HOUR;
-    expect(standing()).to.deep.equal(['expired', false]);
+    expect(await standing()).to.deep.equal(['expired', false]);
   });
 
   it('are ended once, and stay so', async () => {
@@ -135,11 +128,11 @@ describe('silences', () => {
     const { id } = await add({ until: recording.clock.now() + 30 * DAY });
     const ended = await add();
     await silences().end(ended.id, 'done', operator('bob'));
-    const before = silences().list();
+    const before = await silences().list();
     await again('restart', 6000);
-    expect(silences().list()).to.deep.equal(before);
+    expect(await silences().list()).to.deep.equal(before);
     await again('rebuild', 6000);
-    expect(silences().list()).to.deep.equal(before);
+    expect(await silences().list()).to.deep.equal(before);
 
     const reports: string[] = [];
     for (let count = 0; count < 20; count++) {
@@ -151,12 +144,12 @@ describe('silences', () => {
     const archivist = new Archivist({ log, projections, incidents, clock, isVerified: () => true });
     const { archived } = await archivist.archive(clock.now() - DAY);
     expect(archived[0]?.first_seq).to.equal(1);
-    const kept = silences().list();
+    const kept = await silences().list();
     expect(kept.map(({ id: one, state }) => [one, state])).to.deep.equal([
       [ended.id, 'ended'],
       [id, 'active'],
     ]);
     await again('rebuild', 6000);
-    expect(silences().list()).to.deep.equal(kept);
+    expect(await silences().list()).to.deep.equal(kept);
   });
 });

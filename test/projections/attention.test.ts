@@ -195,7 +195,7 @@ describe('Attention', () => {
             expect(parts.attention.count(NOW)).to.equal(parts.records.filter(isNeeding).length);
             for (const one of silences) {
               const alone = [{ ...one, from: timestamp(NOW), until: timestamp(NOW + 1) }];
-              expect(parts.attention.matches(one)).to.equal(
+              expect(parts.attention.matches(one, NOW)).to.equal(
                 parts.records.filter(({ incident }) => needsAttention(incident) && isSilenced(incident, alone, NOW))
                   .length,
               );

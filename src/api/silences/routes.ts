@@ -16,9 +16,9 @@ export const silenceRoutes = (
   {
     method: 'GET',
     path: '/api/v1/silences',
-    handle: (ctx) => {
+    handle: async (ctx) => {
       readParameters(ctx, nothingSchema);
-      respondJson(ctx, 200, JSON.stringify(silences.list()));
+      respondJson(ctx, 200, JSON.stringify(await silences.list()));
     },
   },
   {

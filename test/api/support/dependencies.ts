@@ -127,7 +127,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     webhooks: { skipped: () => [], retry: async ({ webhook, seq }) => ({ webhook, seq }) },
     acknowledgeDamage: async (finding) => ({ acknowledged: [finding] }),
     drills: { start: async () => KNOWN },
-    silences: { list: () => [], add: async () => SILENCE, end: async () => SILENCE },
+    silences: { list: async () => [], add: async () => SILENCE, end: async () => SILENCE },
     guards: {
       heartbeat: async (source) => ({ source, every_seconds: 300, status: 'heard', heard_at: null }),
     },
