@@ -25,6 +25,7 @@ import type { Reattestation } from '../containment/reattestation.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Attention } from '../projections/attention.ts';
+import type { Comparison } from '../projections/comparison.ts';
 import type { Activity } from '../projections/activity.ts';
 import type { ShownWebhooks } from '../projections/webhooks.ts';
 import type { Statistics } from '../projections/statistics.ts';
@@ -58,6 +59,7 @@ export interface ApiDependencies {
   readonly attention: Pick<Attention, 'count'>;
   readonly policy: { readonly current: Policy };
   readonly activity: Pick<Activity, 'read'>;
+  readonly comparison: Pick<Comparison, 'read'>;
   /** With every detail, or as anybody may see it: of receivers only where they are and how they are. */
   readonly health: (detailed: boolean) => HealthSummary;
   /** Why reports and commands are refused now; empty while they are taken. */

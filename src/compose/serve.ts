@@ -219,6 +219,7 @@ export async function serve(
     reading: () => projections.reading,
     metrics,
     activity: projections.activity,
+    comparison: projections.comparison,
     access,
     reload,
     openApi: builtFile('openapi.json'),

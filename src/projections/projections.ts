@@ -29,6 +29,7 @@ import { absenceOf } from './absence.ts';
 import { AccessFiles } from './access-files.ts';
 import { ArchivedIncidents } from './archived-incidents.ts';
 import { ClockJumps } from './clock-jumps.ts';
+import { Comparison } from './comparison.ts';
 import { CurrentReads } from './current-reads.ts';
 import { Database, type Statement } from './database.ts';
 import { DatabaseProof } from './database-proof.ts';
@@ -95,6 +96,7 @@ export class Projections {
   readonly attention: Pick<Attention, 'count' | 'matches'>;
   readonly statistics: Statistics;
   readonly activity: Activity;
+  readonly comparison: Comparison;
   /** What was found wrong with the log. */
   readonly findings: KnownFindings;
   /** When the clock has jumped. */
@@ -166,6 +168,7 @@ export class Projections {
     this.list = new IncidentList(database, attention);
     this.statistics = new Statistics(database);
     this.activity = new Activity(database);
+    this.comparison = new Comparison(database);
     this.#current = new CurrentReads({
       incidents: this.#incidents,
       posture: this.#posture,

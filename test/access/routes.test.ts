@@ -61,6 +61,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'GET /api/v1/incidents/statechart': OF_INCIDENT,
   'GET /api/v1/stats': READER,
   'GET /api/v1/stats/hours': READER,
+  'GET /api/v1/stats/compare': READER,
   'GET /api/v1/silences': READER,
   'GET /api/v1/events': READER,
   'GET /api/v1/machines': READER,

@@ -224,6 +224,15 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     await report();
     await send('?hours=48');
   },
+  'GET /api/v1/stats/compare': async ({ send, report }) => {
+    await report();
+    const since = timestamp(Date.now() - HOUR);
+    for (const by of ['class', 'source', 'severity', 'hour']) {
+      const { json } = await send(`?since=${since}&by=${by}`);
+      expect(json.incidents.now).to.be.above(0);
+    }
+    await send('?by=nonsense');
+  },
   'GET /api/v1/incidents/transitions': async ({ send, report }) => {
     await send(`?id=${await report()}`);
     await send(`?id=${UNKNOWN}`);

@@ -6,6 +6,7 @@ import { proofKeyIdOf, proofKeyOf } from '../../../src/proof.ts';
 import type { Command } from '../../../src/incidents/recorder.ts';
 import { BUILT_IN_RULES } from '../../../src/policy/defaults.ts';
 import type { Policy } from '../../../src/policy/policy.ts';
+import type { ComparisonReading } from '../../../src/projections/comparison.ts';
 import type { ActivityReading } from '../../../src/projections/activity.ts';
 import type { IncidentDocument } from '../../../src/domain/document.ts';
 import type { ListQuery } from '../../../src/projections/incident-list.ts';
@@ -163,6 +164,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     statistics: { read: () => statistics },
     attention: { count: () => 1 },
     policy: { current: BUILT_IN },
+    comparison: { read: async () => ({}) as ComparisonReading },
     activity: { read: (now, hours) => ({ from: new Date(now).toISOString(), hours }) as ActivityReading },
     health: () => ({ status: 'ok', open_incidents: 1 }),
     openApi: import.meta.filename,
