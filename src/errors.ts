@@ -13,6 +13,7 @@ export const ERROR_STATUS = {
   not_found: 404,
   method_not_allowed: 405,
   illegal_transition: 409,
+  limit_reached: 409,
   attestation_refused: 409,
   gone: 410,
   stale_version: 412,

@@ -2,7 +2,7 @@
 import type { LogFindings } from './audit/log-findings.ts';
 import type { AuditLog } from './audit/log.ts';
 import { ACTIONS } from '../machines/vocabulary.ts';
-import { DAY, HOUR, MINUTE, SECOND } from './clock.ts';
+import { type Clock, DAY, HOUR, MINUTE, SECOND } from './clock.ts';
 import type { OverdueWatch, UnconfirmedDirective } from './containment/overdue-watch.ts';
 import type { Notifier } from './containment/notifier.ts';
 import type { RecorderHeartbeats } from './containment/recorder-heartbeats.ts';
@@ -10,6 +10,7 @@ import type { DetailedWebhookStatus, WebhookStatus } from './containment/webhook
 import { jumpInWords } from './domain/clock-jumps.ts';
 import { isUndelivered } from './domain/delivery.ts';
 import type { GuardStatus, GuardWatch } from './incidents/guard-watch.ts';
+import { expiresSoon } from './domain/silence.ts';
 import type { ClockJump } from './domain/entries.ts';
 import type { Policy } from './policy/policy.ts';
 import { channelOf, type Targets } from './policy/targets.ts';
@@ -28,6 +29,7 @@ export interface HealthDependencies {
   readonly notifier: Pick<Notifier, 'status' | 'detailedStatus'>;
   readonly overdue: Pick<OverdueWatch, 'unconfirmed'>;
   readonly guards: Pick<GuardWatch, 'status'>;
+  readonly clock: Clock;
   readonly heartbeats: Pick<RecorderHeartbeats, 'status'>;
   readonly verification: { readonly verified: number | undefined };
   readonly findings: Pick<LogFindings, 'open'>;
@@ -77,7 +79,7 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
   const jumps = projections.clockJumps.newest();
   return {
     status: reasons.length === 0 ? 'ok' : 'degraded',
-    ...incidentsOf(projections),
+    ...incidentsOf(projections, dependencies.clock.now()),
     ...(reasons.length === 0 ? {} : { reasons }),
     warnings: [
       ...troubles(),
@@ -87,6 +89,7 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
       ...notifyWarnings(notifier),
       ...heartbeatWarnings(dependencies.heartbeats),
       ...guards.flatMap(guardWarning),
+      ...silenceWarnings(projections, dependencies.clock.now()),
       // Last: the console shows the first ones.
       ...shortcomings(),
     ],
@@ -124,10 +127,22 @@ const clockWarnings = ({ startedSeq }: Pick<HealthDependencies, 'startedSeq'>, j
   jumps.filter(({ seq }) => seq > startedSeq).map((jump) => `${jumpInWords(jump)} (entry ${jump.seq})`);
 
 /** How many incidents there are. Not while the log is being read at a start: then nobody knows. */
-function incidentsOf({ statistics, reading }: Projections) {
+function incidentsOf({ statistics, attention, reading }: Projections, now: number) {
   if (reading !== undefined) return {};
   const { open_incidents, total_incidents } = statistics.read();
-  return { open_incidents, total_incidents };
+  return { open_incidents, total_incidents, needs_attention: attention.count(now) };
+}
+
+/** The silences that are nearly over: what they match will be notified again. */
+function silenceWarnings({ silences, reading }: Projections, now: number): readonly string[] {
+  if (reading !== undefined) return [];
+  return silences
+    .active(now)
+    .filter((silence) => expiresSoon(silence, now))
+    .map(
+      ({ silence, until }) =>
+        `the silence ${silence} expires in ${ageInWords(Math.max(0, Date.parse(until) - now))}, at ${until}`,
+    );
 }
 
 /**

@@ -32,6 +32,7 @@ import { unmatched } from './middleware/unmatched.ts';
 import { openApiRoutes } from './openapi-json/routes.ts';
 import { policyRoutes } from './policy/routes.ts';
 import { recoveryRoutes } from './recovery/routes.ts';
+import { silenceRoutes } from './silences/routes.ts';
 import { statechartRoutes } from './statecharts/routes.ts';
 import { statisticsRoutes } from './stats/routes.ts';
 import { webhookRoutes } from './webhooks/routes.ts';
@@ -59,6 +60,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     bundleRoutes,
     containmentRoutes,
     webhookRoutes,
+    silenceRoutes,
     heartbeatRoutes,
     drillRoutes,
     openApiRoutes,

@@ -22,10 +22,13 @@ import type { GuardWatch } from '../incidents/guard-watch.ts';
 import type { IncidentActs } from '../incidents/incident-acts.ts';
 import type { IncidentReads } from '../incidents/incident-reads.ts';
 import type { Recorder } from '../incidents/recorder.ts';
+import type { SilenceCommands } from '../incidents/silence-commands.ts';
 import type { Recoveries } from '../incidents/recoveries.ts';
 import type { Reattestation } from '../containment/reattestation.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Metrics } from '../metrics/metrics.ts';
+import type { Attention } from '../projections/attention.ts';
+import type { Comparison } from '../projections/comparison.ts';
 import type { Activity } from '../projections/activity.ts';
 import type { ShownWebhooks } from '../projections/webhooks.ts';
 import type { Statistics } from '../projections/statistics.ts';
@@ -57,8 +60,10 @@ export interface ApiDependencies {
   };
   readonly events: Pick<EventStreams, 'open'>;
   readonly statistics: Pick<Statistics, 'read'>;
+  readonly attention: Pick<Attention, 'count'>;
   readonly policy: { readonly current: Policy };
   readonly activity: Pick<Activity, 'read'>;
+  readonly comparison: Pick<Comparison, 'read'>;
   /** With every detail, or as anybody may see it: of receivers only where they are and how they are. */
   readonly health: (detailed: boolean) => HealthSummary;
   /** Why reports and commands are refused now; empty while they are taken. */
@@ -72,6 +77,7 @@ export interface ApiDependencies {
   readonly reload: (caller: Caller) => Promise<object>;
   readonly archive: Archivist['archive'];
   readonly webhooks: Pick<ShownWebhooks, 'skipped'> & Pick<Notifier, 'retry'>;
+  readonly silences: Pick<SilenceCommands, 'list' | 'add' | 'end'>;
   readonly drills: Pick<Drills, 'start'>;
   readonly guards: Pick<GuardWatch, 'heartbeat'>;
   readonly acknowledgeDamage: LogFindings['acknowledge'];

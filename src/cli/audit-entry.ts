@@ -3,6 +3,7 @@ import { type Caller, callerWords } from '../domain/caller.ts';
 import { jumpInWords } from '../domain/clock-jumps.ts';
 import type { ClockJump, EscalatedBy } from '../domain/entries.ts';
 import { escalationText } from '../domain/escalation.ts';
+import { silenceText, type SilenceTerms } from '../domain/silence.ts';
 
 export interface AuditEntry {
   readonly timestamp: string;
@@ -86,6 +87,10 @@ function sayingOf({ event, data }: AuditEntry): string {
       );
     case 'guard.silent':
       return words(data.source, `expected every ${Number(data.every_ms) / 1000} s`);
+    case 'silence.added':
+      return words(data.silence, silenceText(data as unknown as SilenceTerms), data.reason, byWhom(data));
+    case 'silence.ended':
+      return words(data.silence, data.reason, byWhom(data));
     case 'clock.jumped':
       return jumpInWords(data as unknown as ClockJump);
     case 'service.started':

@@ -3,6 +3,7 @@ import type { Command, Option } from 'commander';
 import { type State, STATES } from '../../machines/vocabulary.ts';
 import type { Incident } from '../client/shapes.ts';
 import { missingOf, type RecoveryStatus } from '../domain/recovery-steps.ts';
+import { type ShownSilence, silenceText } from '../domain/silence.ts';
 import { makeProgram } from './program.ts';
 import { ApiClient, type ApiOptions, withQuery } from './api-client.ts';
 import { writeLines } from './terminal/output.ts';
@@ -31,7 +32,7 @@ async function offersFor(program: Command, words: readonly string[], current: st
       const option = command.options.find(({ long, short }) => word === long || word === short);
       awaited = option?.required ? option : undefined;
     } else if (awaited === undefined) {
-      const subcommand = command.commands.find((one) => one.name() === word);
+      const subcommand = command.commands.find((one) => one.name() === word || one.aliases().includes(word));
       if (subcommand === undefined) place++;
       else [command, place] = [subcommand, 0];
     } else if (!awaited.variadic) awaited = undefined;
@@ -55,7 +56,10 @@ const STATES_FOR: Readonly<Record<string, readonly State[]>> = {
   reopen: ['resolved'],
 };
 
-/** The incidents that may complete the line: any for `show`, the resolved ones for `reopen`, those that wait for `recovery`, else the unresolved ones. */
+/**
+ * The incidents that may complete the line: any for `show`, the resolved ones for `reopen`, those that wait for `recovery`,
+ * else the unresolved ones; for `silence`, the silences.
+ */
 async function incidents(words: readonly string[]): Promise<readonly Offer[]> {
   const valueOf = (name: string): string | undefined => words[words.indexOf(name) + 1 || words.length];
   const [url, tokenFile] = [valueOf('--url'), valueOf('--token-file')];
@@ -63,6 +67,7 @@ async function incidents(words: readonly string[]): Promise<readonly Offer[]> {
   try {
     const api = new ApiClient(options);
     if (words[0] === 'recovery') return await waiting(api);
+    if (words[0] === 'silence') return await runningSilences(api);
     const state = STATES_FOR[words[0] ?? ''] ?? UNRESOLVED;
     const list = await api.read<readonly Incident[]>(withQuery('/api/v1/incidents', { limit: '100', state }));
     return list.map(({ id, severity, class: name, source }) => [id, `${severity} ${name} from ${source}`]);
@@ -70,6 +75,14 @@ async function incidents(words: readonly string[]): Promise<readonly Offer[]> {
     // Where the recorder can't be reached nothing completes, and no message breaks the command line.
     return [];
   }
+}
+
+/** The silences that can be ended. */
+async function runningSilences(api: ApiClient): Promise<readonly Offer[]> {
+  const all = await api.read<readonly ShownSilence[]>('/api/v1/silences');
+  return all
+    .filter(({ state }) => state === 'active' || state === 'pending')
+    .map((one) => [one.id, `${silenceText(one)}: ${one.reason}`]);
 }
 
 /** The incidents that wait for their recovery. */

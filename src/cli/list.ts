@@ -14,6 +14,8 @@ import { RESOLUTIONS, STATES } from '../../machines/vocabulary.ts';
 interface Options extends ApiOptions, FilterOptions {
   readonly source?: readonly string[];
   readonly resolution?: readonly string[];
+  readonly attention?: boolean;
+  readonly silenced?: boolean;
   readonly since?: string;
   readonly until?: string;
   readonly search?: string;
@@ -39,6 +41,9 @@ export const define = (command: Command): Command =>
       .addOption(
         emptyOrOneOf(RESOLUTIONS, command.createOption('--resolution <kind...>', 'that turned out to be one of these')),
       )
+      .option('--attention', 'that need attention: without silenced and snoozed ones')
+      .option('--silenced', 'that a silence matches')
+      .option('--no-silenced', 'that no silence matches')
       .option('--since <time>', 'reported since: RFC 3339, a day, or 2h, 7d')
       .option('--until <time>', 'reported before')
       .option('--search <words>', 'with all these words in description, source or id; agent* is the beginning of one')
@@ -111,6 +116,8 @@ const pathOf = (options: Options, limit: number): string =>
     severity: options.severity,
     source: options.source,
     resolution: options.resolution,
+    attention: options.attention ? 'true' : undefined,
+    silenced: options.silenced === undefined ? undefined : String(options.silenced),
     since: options.since === undefined ? undefined : timeOf(options.since),
     until: options.until === undefined ? undefined : timeOf(options.until),
     q: options.search,

@@ -49,6 +49,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
     summary: 'do what is needed before an incident may be resolved',
     load: () => import('./recovery.ts'),
   },
+  { name: 'silence', summary: 'keep incidents from being notified for a time', load: () => import('./silence.ts') },
   { name: 'drill', summary: 'rehearse a class, and say what answered', load: () => import('./drill.ts') },
   { name: 'posture', summary: 'show which containment actions are in force', load: () => import('./posture.ts') },
   { name: 'watch', summary: 'follow what is recorded, live', load: () => import('./watch.ts') },

@@ -33,6 +33,7 @@ import { PolicyInForce } from '../incidents/policy-in-force.ts';
 import { randomPool } from '../incidents/random-pool.ts';
 import { WakeProof } from '../incidents/wake-proof.ts';
 import { Recorder } from '../incidents/recorder.ts';
+import { SilenceCommands } from '../incidents/silence-commands.ts';
 import { Recoveries } from '../incidents/recoveries.ts';
 import { ReportCounter } from '../incidents/report-counter.ts';
 import { RepeatKeys } from '../incidents/repeat-key.ts';
@@ -78,6 +79,7 @@ export interface OpenRecord {
   readonly recorder: Recorder;
   readonly acts: IncidentActs;
   readonly recoveries: Recoveries;
+  readonly silences: SilenceCommands;
   readonly reads: IncidentReads;
   readonly archivist: Archivist;
   /** Completes the write that a crash has torn between its entries. */
@@ -251,6 +253,7 @@ export async function openRecord(
     recorder,
     acts,
     recoveries: new Recoveries({ incidents, projections }),
+    silences: new SilenceCommands({ log, projections, clock, random }),
     reads: new IncidentReads(log, projections, () => identity.id),
     archivist: new Archivist({ log, projections, incidents, clock, isVerified }),
     tornWrite: new UntilDone(async () => {

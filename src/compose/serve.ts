@@ -162,6 +162,7 @@ export async function serve(
     notifier,
     overdue,
     guards,
+    clock,
     reasons,
   });
   const reload = async (caller?: Caller): Promise<object> => {
@@ -202,6 +203,7 @@ export async function serve(
     },
     events,
     statistics: projections.statistics,
+    attention: projections.attention,
     policy,
     health: (detailed) =>
       healthOf(
@@ -216,6 +218,7 @@ export async function serve(
           notifier,
           overdue,
           guards,
+          clock,
           heartbeats,
           troubles,
           shortcomings,
@@ -229,12 +232,14 @@ export async function serve(
     reading: () => projections.reading,
     metrics,
     activity: projections.activity,
+    comparison: projections.comparison,
     access,
     reload,
     openApi: builtFile('openapi.json'),
     archive,
     webhooks: { skipped: () => projections.webhooks.skipped(), retry: (request) => notifier.retry(request) },
     guards,
+    silences: record.silences,
     drills,
     forensic,
     bundles,

@@ -22,6 +22,7 @@ import type {
 import type { JsonValue } from '../json/exact-json.ts';
 import type { AttestationEvidence } from './attestation-evidence.ts';
 import type { Caller, Signed } from './caller.ts';
+import type { SilenceOnRecord, SilenceTerms } from './silence.ts';
 
 export type JsonObject = { readonly [key: string]: JsonValue };
 
@@ -436,6 +437,8 @@ export type ArchivedData = SegmentRange & {
   readonly guards?: readonly GuardOnRecord[];
   /** There when an access file had been loaded until then. */
   readonly access_file?: true;
+  /** The silences on record; not there when there are none, nor in older entries. */
+  readonly silences?: readonly SilenceOnRecord[];
 } & Partial<Caller>;
 
 /** An entry that a webhook did not take while it took others. It is parked: the recorder tries it again. */
@@ -616,6 +619,12 @@ export type ClockJumpedData = {
 /** A jump of the clock, the entry that records it, and the time of that. */
 export type ClockJump = ClockJumpedData & { readonly seq: number; readonly at: string };
 
+/** `silence.added`: incidents that match it are not notified from one time until another. */
+export type SilenceAddedData = SilenceTerms & { readonly silence: string } & Partial<Caller>;
+
+/** `silence.ended`: somebody has ended a silence before its time. */
+export type SilenceEndedData = { readonly silence: string; readonly reason?: string } & Partial<Caller>;
+
 /** `forensic.export_requested`: somebody asks for a signed copy of what is on record. It holds this entry, too. */
 export type ExportRequestedData = Signed;
 
@@ -667,6 +676,8 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'recovery.waived': RecoveryWaivedData;
   readonly 'guard.heard': GuardHeardData;
   readonly 'guard.silent': GuardSilentData;
+  readonly 'silence.added': SilenceAddedData;
+  readonly 'silence.ended': SilenceEndedData;
   readonly 'alert.raised': AlertData | LogAlertData | GuardAlertData;
 }
 
@@ -716,6 +727,8 @@ export const ENTRY_EVENTS = [
   'webhook.retried',
   'guard.heard',
   'guard.silent',
+  'silence.added',
+  'silence.ended',
   'alert.raised',
 ] as const satisfies readonly (keyof EntryDataOf)[];
 export type EntryEvent = (typeof ENTRY_EVENTS)[number];

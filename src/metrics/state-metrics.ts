@@ -6,7 +6,7 @@ import type { Registry } from 'prom-client';
 import { DELIVERY_STATUSES } from '../../machines/delivery.ts';
 import { ACTIONS, CLASSES, DIRECTIVES, RESOLUTIONS, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { type AuditLog, LOG_STATES } from '../audit/log.ts';
-import { SECOND } from '../clock.ts';
+import { type Clock, SECOND } from '../clock.ts';
 import type { OverdueWatch } from '../containment/overdue-watch.ts';
 import type { Notifier } from '../containment/notifier.ts';
 import type { GuardStatus, GuardWatch } from '../incidents/guard-watch.ts';
@@ -28,6 +28,7 @@ export interface StateParts {
   readonly notifier: Pick<Notifier, 'detailedStatus'>;
   readonly overdue: Pick<OverdueWatch, 'unconfirmed'>;
   readonly guards: Pick<GuardWatch, 'status'>;
+  readonly clock: Clock;
   /** Why the service can't take reports or commands now; empty when it can. */
   readonly reasons: () => readonly string[];
 }
@@ -94,7 +95,7 @@ function addLogMetrics(registry: Registry, { log, projections, verification }: S
   add('projection_lag_entries', lag, ({ entries }) => entries - projections.position.seq);
 }
 
-function addIncidentMetrics(registry: Registry, { projections }: StateParts): void {
+function addIncidentMetrics(registry: Registry, { projections, clock }: StateParts): void {
   const help = 'Incidents on record, by class, severity and present state.';
   const labels = ['class', 'severity', 'state'] as const;
   addReadings(registry, 'incident_recorder_incidents', help, labels, function* read() {
@@ -104,6 +105,18 @@ function addIncidentMetrics(registry: Registry, { projections }: StateParts): vo
         for (const state of STATES) yield [{ class: incidentClass, severity, state }, 0];
     for (const { count, ...kind } of projections.statistics.population()) yield [kind, count];
   });
+  addReading(
+    registry,
+    'incident_recorder_incidents_needing_attention',
+    'Incidents that need attention: nobody has acknowledged them, or something about them is overdue, broken or to be done. Without silenced and snoozed ones.',
+    () => projections.attention.count(clock.now()),
+  );
+  addReading(
+    registry,
+    'incident_recorder_silences_active',
+    'Silences that are active.',
+    () => projections.silences.active(clock.now()).length,
+  );
   const recoveries =
     'Unresolved incidents whose rule asks for a recovery, by how far it is: incomplete, attesting (the attestor is asked), complete.';
   addReadings(registry, 'incident_recorder_recoveries', recoveries, ['stage'], () => {

@@ -17,6 +17,7 @@ import type {
   SegmentRange,
   SkippedEntry,
 } from '../domain/entries.ts';
+import type { SilenceOnRecord } from '../domain/silence.ts';
 import type { ReportTimes } from '../domain/report-times.ts';
 import type { RecorderError } from '../errors.ts';
 import { absenceOf } from './absence.ts';
@@ -34,6 +35,7 @@ import type { PendingRecoveries } from './recoveries.ts';
 import type { RecentReports, Repeated } from './recent-reports.ts';
 import type { HalfReopened } from './half-reopened.ts';
 import type { Snoozes } from './snoozes.ts';
+import type { Silences } from './silences.ts';
 import type { Sources } from './sources.ts';
 import type { WebhookPosition, Webhooks } from './webhooks.ts';
 
@@ -53,6 +55,7 @@ export interface CurrentReadsSources {
   readonly guards: Guards;
   readonly places: EntryPlaces;
   readonly accessFiles: AccessFiles;
+  readonly silences: Silences;
   /** `seq` of the last entry that was applied. */
   readonly lastSeq: () => number;
 }
@@ -167,6 +170,21 @@ export class CurrentReads {
     return this.#sources.guards.get(source);
   }
 
+  /** The silences that are active at a time: milliseconds since the epoch. */
+  silences(at: number): readonly SilenceOnRecord[] {
+    return this.#sources.silences.active(at);
+  }
+
+  /** A silence on record; undefined when there is no such. */
+  silence(id: string): SilenceOnRecord | undefined {
+    return this.#sources.silences.get(id);
+  }
+
+  /** All silences on record, oldest first. */
+  allSilences(): readonly SilenceOnRecord[] {
+    return this.#sources.silences.all();
+  }
+
   /**
    * The unresolved incidents that these entries hold the beginning of, oldest first, as many as `most`: they have to be
    * carried over before the entries can leave the log.
@@ -216,7 +234,7 @@ export class CurrentReads {
 
   /** What a `log.archived` entry records of what leaves with these entries. */
   summary(range: EntryRange): Omit<ArchivedData, keyof SegmentRange | 'earlier'> {
-    const { archive, webhooks, findings, guards, accessFiles, lastSeq } = this.#sources;
+    const { archive, webhooks, findings, guards, accessFiles, silences, lastSeq } = this.#sources;
     const found = findings.all();
     const known = guards.all();
     const untaken = webhooks.untaken();
@@ -231,6 +249,7 @@ export class CurrentReads {
       ...(found.length === 0 ? {} : { findings: found }),
       ...(known.length === 0 ? {} : { guards: known }),
       ...(accessFiles.had ? { access_file: true } : {}),
+      ...(silences.all().length === 0 ? {} : { silences: silences.all() }),
     };
   }
 }

@@ -17,6 +17,7 @@ import {
   type State,
 } from '../../machines/vocabulary.ts';
 import { HOUR } from '../clock.ts';
+import type { Attention, AttentionFilter, ListedAttention } from './attention.ts';
 import type { Database, Statement } from './database.ts';
 import { Search, searchQuery } from './search.ts';
 import type { SearchWord } from './search-words.ts';
@@ -41,6 +42,8 @@ export interface ListQuery {
   readonly words?: readonly SearchWord[];
   /** What they turned out to be; an empty list, or none, for any, also for those of which nobody has said it. */
   readonly resolutions?: readonly Resolution[];
+  /** By attention and silences; undefined for whatever needs attention or not, and is silenced or not. */
+  readonly attention?: AttentionFilter;
   /** On `created_at`, in milliseconds since the epoch: from `since` on, before `until`. */
   readonly since?: number;
   readonly until?: number;
@@ -94,9 +97,11 @@ export class IncidentList {
   readonly #rows: Statement;
   readonly #outlines: Statement;
   readonly #search: Search;
+  readonly #attention: Pick<Attention, 'of'>;
 
-  constructor(database: Database) {
+  constructor(database: Database, attention: Pick<Attention, 'of'>) {
     this.#search = new Search(database);
+    this.#attention = attention;
     this.#newest = database.prepare('SELECT max(number) AS number FROM incidents');
     this.#idOf = database.prepare('SELECT id FROM incidents WHERE number = ?');
     this.#hours = database.prepare(
@@ -194,14 +199,16 @@ export class IncidentList {
     const range = { from: hours.from, to: Math.min(head, hours.to) };
     const { after } = query;
     const first = after?.rank ?? 0;
+    const attention = query.attention && this.#attention.of(query.attention);
     for (let rank = first; rank < SEVERITIES.length; rank++) {
       const to = rank === after?.rank ? Math.min(range.to, after.seq - 1) : range.to;
-      const stretches = this.#stretches(query, rank, { ...range, to });
+      const stretches = this.#stretches(query, rank, { ...range, to }, attention);
       if (stretches.length === 0) continue;
-      const paused: number | undefined =
+      const numbers =
         query.words === undefined && (query.resolutions ?? []).length === 0
-          ? yield* merged(stretches)
-          : yield* common(stretches, this.#matches(query, rank, { ...range, to }));
+          ? merged(stretches)
+          : common(stretches, this.#matches(query, rank, { ...range, to }));
+      const paused: number | undefined = yield* attention === undefined ? numbers : attention.kept(numbers, rank);
       if (paused === undefined) continue;
       onPause({ rank, seq: paused + 1, head });
       return;
@@ -224,7 +231,12 @@ export class IncidentList {
       : { from: Number(row.first), to: Number(row.last) };
   }
 
-  #stretches({ classes, states, severities, sources }: ListQuery, rank: number, range: Range): IndexScan[] {
+  #stretches(
+    { classes, states, severities, sources }: ListQuery,
+    rank: number,
+    range: Range,
+    attention: ListedAttention | undefined,
+  ): IndexScan[] {
     const admits = <Value>(values: readonly Value[], value: Value): boolean =>
       values.length === 0 || values.includes(value);
     const severity = SEVERITIES[rank]!;
@@ -234,6 +246,10 @@ export class IncidentList {
       const state = row.state as State;
       const ofClass = row.class as IncidentClass;
       if (row.severity !== severity || !admits(states, state) || !admits(classes, ofClass)) continue;
+      if (attention !== undefined) {
+        stretches.push(...attention.scans({ state, class: ofClass, rank, ...range }, [...new Set(sources)]));
+        continue;
+      }
       const fetch = (statement: Statement, ...kind: string[]) =>
         new IndexScan(range.to, (to) =>
           statement.all(...kind, rank, range.from, to).map(({ number }) => Number(number)),

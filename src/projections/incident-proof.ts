@@ -9,6 +9,7 @@ import { readEntryLine } from '../audit/entry-line.ts';
 import { type LinePlace, openLogFile, readEntriesAt } from '../audit/log-reader.ts';
 import { readLines, WINDOW_BYTES } from '../audit/lines.ts';
 import type { ReadableLog } from '../audit/log.ts';
+import { needsAttention } from '../domain/attention.ts';
 import { keysOwner } from '../domain/caller.ts';
 import { Contradiction } from '../domain/contradiction.ts';
 import { type Entry, type IncidentEntry, isAboutIncident, isOpening } from '../domain/entries.ts';
@@ -59,7 +60,7 @@ export class IncidentProof {
     this.#parts = parts;
     const { database } = parts;
     this.#row = database.prepare(`
-      SELECT number, id, class, rank, state, source, owner, created_at, version, recovery, attesting, decisive, base,
+      SELECT number, id, class, rank, state, source, owner, created_at, version, recovery, attesting, attention, decisive, base,
         dedup_key, drill, context, document
       FROM incidents WHERE id = ?`);
     this.#deliveries = database.prepare(`
@@ -137,6 +138,7 @@ export class IncidentProof {
       version: incident.version,
       recovery,
       attesting,
+      attention: Number(needsAttention(incident)),
       decisive,
       base: carried,
       dedup_key: incident.dedup_key ?? null,

@@ -2,6 +2,7 @@
 import { type IncidentClass, SEVERITIES, type Severity, type State, STATES } from '../../machines/vocabulary.ts';
 import type { IncidentContext } from '../../machines/incident.ts';
 import { HOUR } from '../clock.ts';
+import { needsAttention } from '../domain/attention.ts';
 import { keysOwner } from '../domain/caller.ts';
 import { isUndelivered } from '../domain/delivery.ts';
 import { documentOf, type IncidentDocument } from '../domain/document.ts';
@@ -58,12 +59,12 @@ export class Incidents {
     this.#search = new Search(database);
     this.#insert = database.prepare(`
       INSERT INTO incidents
-        (number, id, class, rank, state, source, owner, created_at, version, recovery, attesting, decisive, base,
-          dedup_key, drill, context, document)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+        (number, id, class, rank, state, source, owner, created_at, version, recovery, attesting, attention, decisive,
+          base, dedup_key, drill, context, document)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#update = database.prepare(`
-      UPDATE incidents SET rank = ?, state = ?, version = ?, recovery = ?, attesting = ?, decisive = ?, base = ?,
-        drill = ?, context = ?, document = ? WHERE number = ?`);
+      UPDATE incidents SET rank = ?, state = ?, version = ?, recovery = ?, attesting = ?, attention = ?,
+        decisive = ?, base = ?, drill = ?, context = ?, document = ? WHERE number = ?`);
     this.#byId = database.prepare(
       'SELECT number, version, decisive, base, state, drill, context, document FROM incidents WHERE id = ?',
     );
@@ -223,6 +224,7 @@ export class Incidents {
       state,
       version,
       ...recoveryColumns(incident),
+      Number(needsAttention(incident)),
       decisive,
       carried,
       drillColumn(incident),
@@ -245,6 +247,7 @@ export class Incidents {
       createdAt,
       incident.version,
       ...recoveryColumns(incident),
+      Number(needsAttention(incident)),
       decisive,
       carried,
       incident.dedup_key ?? null,

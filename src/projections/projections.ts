@@ -24,10 +24,12 @@ import type { KnownFindings } from '../audit/log-findings.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
 import { Activity } from './activity.ts';
+import { Attention } from './attention.ts';
 import { absenceOf } from './absence.ts';
 import { AccessFiles } from './access-files.ts';
 import { ArchivedIncidents } from './archived-incidents.ts';
 import { ClockJumps } from './clock-jumps.ts';
+import { Comparison } from './comparison.ts';
 import { CurrentReads } from './current-reads.ts';
 import { Database, type Statement } from './database.ts';
 import { DatabaseProof } from './database-proof.ts';
@@ -45,6 +47,7 @@ import { Posture, type ShownPosture } from './posture.ts';
 import { PendingRecoveries } from './recoveries.ts';
 import { RecentReports } from './recent-reports.ts';
 import { type RecordSnapshot, RecordSnapshots } from './record-snapshot.ts';
+import { Silences } from './silences.ts';
 import { Snoozes } from './snoozes.ts';
 import { Sources } from './sources.ts';
 import { Statistics, Tally } from './statistics.ts';
@@ -92,8 +95,11 @@ export class Projections {
   readonly incidents: ShownIncidents;
   readonly posture: ShownPosture;
   readonly list: IncidentList;
+  /** How many incidents need attention. */
+  readonly attention: Pick<Attention, 'count' | 'matches'>;
   readonly statistics: Statistics;
   readonly activity: Activity;
+  readonly comparison: Comparison;
   /** What was found wrong with the log. */
   readonly findings: KnownFindings;
   /** When the clock has jumped. */
@@ -102,6 +108,9 @@ export class Projections {
   readonly #findings: Findings;
   readonly #guards: Guards;
   readonly #accessFiles: AccessFiles;
+  /** The silences on record; it may be behind the log. */
+  readonly silences: Pick<Silences, 'all' | 'active' | 'get'>;
+  readonly #silences: Silences;
   readonly #incidents: Incidents;
   readonly #posture: Posture;
   readonly #archive: ArchivedIncidents;
@@ -157,11 +166,16 @@ export class Projections {
     this.findings = this.#findings;
     this.#guards = new Guards(database);
     this.#accessFiles = new AccessFiles(database);
+    this.#silences = new Silences(database);
+    this.silences = this.#silences;
     this.incidents = this.#incidents;
     this.posture = this.#posture;
-    this.list = new IncidentList(database);
+    const attention = new Attention(database, this.#silences, () => this.#position.seq);
+    this.attention = attention;
+    this.list = new IncidentList(database, attention);
     this.statistics = new Statistics(database);
     this.activity = new Activity(database);
+    this.comparison = new Comparison(database);
     this.#current = new CurrentReads({
       incidents: this.#incidents,
       posture: this.#posture,
@@ -178,6 +192,7 @@ export class Projections {
       guards: this.#guards,
       places: this.#places,
       accessFiles: this.#accessFiles,
+      silences: this.#silences,
       lastSeq: () => this.#position.seq,
     });
     this.#snapshots = new RecordSnapshots(database);
@@ -348,7 +363,9 @@ export class Projections {
     const { hadAccessFile } = this;
     const isCut = open.length >= MOST_FINDINGS;
     const untaken = this.#webhooks.untaken();
-    return { open, notified, untaken, notices: this.#webhooks.notices(), guards, hadAccessFile, isCut };
+    const notices = this.#webhooks.notices();
+    const silences = this.#silences.all();
+    return { open, notified, untaken, notices, guards, silences, hadAccessFile, isCut };
   }
 
   /**
@@ -394,6 +411,7 @@ export class Projections {
     this.#database.empty();
     this.#posture.reload();
     this.#sources.forget();
+    this.#silences.forget();
     this.#reports.reload();
     this.#committed = NOTHING;
     this.#position = NOTHING;
@@ -500,6 +518,7 @@ export class Projections {
         this.#findings.follow(entry);
       } else if (entry.event === 'guard.heard' || entry.event === 'guard.silent') this.#guards.follow(entry);
       else if (entry.event === 'access.loaded') this.#accessFiles.follow(entry);
+      else if (entry.event === 'silence.added' || entry.event === 'silence.ended') this.#silences.follow(entry);
     }
     store();
   }
@@ -516,6 +535,7 @@ export class Projections {
     this.#guards.leave(data);
     this.#clockJumps.leave(data);
     this.#accessFiles.leave(data);
+    this.#silences.leave(data);
   }
 
   /** Writes what is kept in memory between commits. */
@@ -532,6 +552,7 @@ export class Projections {
     this.#database.rollBack();
     this.#posture.reload();
     this.#sources.forget();
+    this.#silences.forget();
     this.#reports.reload();
     this.#position = this.#committed;
     this.#latest.clear();

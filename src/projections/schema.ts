@@ -28,6 +28,8 @@ export const SCHEMA = `
     -- attestor is to be asked for it: 1 or 0.
     recovery INTEGER NOT NULL,
     attesting INTEGER NOT NULL,
+    -- Whether it needs attention, unless it is silenced: 1 or 0.
+    attention INTEGER NOT NULL,
     -- The version of the latest entry that decides something: see IncidentRecord.
     decisive INTEGER NOT NULL,
     -- The entry that a rebuild begins it with: its report, or the latest that carried it over.
@@ -47,6 +49,8 @@ export const SCHEMA = `
 
   CREATE INDEX incidents_recovering ON incidents (recovery) WHERE recovery > 0;
   CREATE INDEX incidents_attesting ON incidents (attesting) WHERE attesting > 0;
+  -- With all that silences look at, apart from words: see attention.ts.
+  CREATE INDEX incidents_needing_attention ON incidents (state, class, rank, number, source) WHERE attention = 1;
   CREATE INDEX incidents_running_drills ON incidents (number) WHERE drill = 1;
 
   -- Until when incidents are snoozed, in milliseconds since the epoch, and the entry that says so: see snoozes.ts.
@@ -183,6 +187,13 @@ export const SCHEMA = `
     heard_at TEXT,
     silent_since TEXT
   ) WITHOUT ROWID;
+
+  -- The silences, by the entry that added them: silence is JSON.
+  CREATE TABLE silences (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    silence TEXT NOT NULL
+  );
 
   -- One row when there was an access file.
   CREATE TABLE access_file (id INTEGER PRIMARY KEY CHECK (id = 1));

@@ -38,20 +38,25 @@ export class Search {
   }
 }
 
-const wordsOf = ({
+/** What of an incident is searched for words. */
+export const searchedText = ({
   id,
   source,
   description,
-  latest_report,
-  severity,
-  class: ofClass,
-  resolution,
-}: Incident): string => {
-  const latest = latest_report === undefined ? '' : latest_report.description;
-  return `${indexedWords(`${id} ${source} ${description} ${latest}`)} ${severityMark(severity)} ${classMark(ofClass)}${
+  latest_report: latest,
+}: Pick<Incident, 'id' | 'source' | 'description' | 'latest_report'>): string =>
+  `${id} ${source} ${description} ${latest === undefined ? '' : latest.description}`;
+
+const wordsOf = (incident: Incident): string => {
+  const { severity, class: ofClass, resolution } = incident;
+  return `${indexedWords(searchedText(incident))} ${severityMark(severity)} ${classMark(ofClass)}${
     resolution === undefined ? '' : ` ${resolutionMark(resolution)}`
   }`;
 };
+
+/** The query of FTS5 for words, whatever the severity. */
+export const wordQuery = (words: readonly SearchWord[]): string =>
+  words.map(({ text, isBeginning }) => `"${text}"${isBeginning ? ' *' : ''}`).join(' AND ');
 
 /** The query of FTS5 for words within a severity, and within classes and resolutions unless none are given. */
 export function searchQuery(
@@ -60,7 +65,7 @@ export function searchQuery(
   classes: readonly IncidentClass[],
   resolutions: readonly Resolution[] = [],
 ): string {
-  const terms = words.map(({ text, isBeginning }) => `"${text}"${isBeginning ? ' *' : ''}`);
+  const terms = words.length === 0 ? [] : [wordQuery(words)];
   terms.push(`"${severityMark(severity)}"`);
   if (classes.length > 0 && classes.length < CLASSES.length)
     terms.push(`(${classes.map((one) => `"${classMark(one)}"`).join(' OR ')})`);

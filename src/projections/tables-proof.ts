@@ -1,10 +1,11 @@
 /**
- * Proves the small tables: that no finding is hidden, no webhook is said to have taken more than it has, and no guard is
- * said to be heard that is silent.
+ * Proves the small tables: that no finding is hidden, no webhook is said to have taken more than it has, no guard is said
+ * to be heard that is silent, and no silence is there that nobody has added.
  */
 import { DatabaseSync } from 'node:sqlite';
 import { isDeepStrictEqual } from 'node:util';
 import type { GuardOnRecord, NoticeMemory, StoredEntry, UntakenEntries } from '../domain/entries.ts';
+import { type SilenceOnRecord, silencesAfter, withArchived } from '../domain/silence.ts';
 import { MOST_FINDINGS } from './findings.ts';
 import { MOST_GUARDS } from './guards.ts';
 import { SCHEMA } from './schema.ts';
@@ -22,6 +23,8 @@ export interface SmallTables {
   readonly notices: Readonly<Record<string, NoticeMemory>> | undefined;
   /** The guards; with more than an entry about the archive repeats, some of them. */
   readonly guards: readonly GuardOnRecord[];
+  /** The silences, oldest first. */
+  readonly silences: readonly SilenceOnRecord[];
   /** Whether there was an access file. */
   readonly hadAccessFile: boolean;
   /** Whether there were too many to give all. */
@@ -32,6 +35,9 @@ export interface SmallTables {
 const MOST = 10_000;
 /** Of how many webhooks it is followed what they have not taken: up to 50 entries that are put aside, and 100 skipped. */
 const MOST_WEBHOOKS = 100;
+
+/** As JSON has it, in which the order of members does not count. */
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
 const NOTHING: UntakenEntries = { parked: {}, skipped: [] };
 
@@ -49,6 +55,7 @@ export class TablesProof {
   /** The guards, and whether each is silent. */
   readonly #guards = new Map<string, boolean>();
   #hadAccessFile = false;
+  #silences: readonly SilenceOnRecord[] = [];
   /** Whether an archived part of the log had more findings than it could repeat. */
   #isCut = false;
 
@@ -77,11 +84,16 @@ export class TablesProof {
       case 'guard.silent':
         this.#guards.set(data.source, event === 'guard.silent');
         break;
+      case 'silence.added':
+      case 'silence.ended':
+        this.#silences = silencesAfter(this.#silences, entry);
+        break;
       case 'access.loaded':
         this.#hadAccessFile ||= data.source === 'file';
         break;
       case 'log.archived':
         this.#hadAccessFile ||= data.access_file === true;
+        this.#silences = withArchived(this.#silences, data);
         for (const { source, silent_since } of data.guards ?? []) {
           if (!this.#guards.has(source)) this.#guards.set(source, silent_since !== null);
         }
@@ -97,9 +109,19 @@ export class TablesProof {
   }
 
   /** How the tables differ from what the entries make of them. */
-  difference({ open, notified, untaken, notices, guards, hadAccessFile, isCut }: SmallTables): string | undefined {
+  difference({
+    open,
+    notified,
+    untaken,
+    notices,
+    guards,
+    silences,
+    hadAccessFile,
+    isCut,
+  }: SmallTables): string | undefined {
     if (hadAccessFile !== this.#hadAccessFile) return 'it differs whether there was an access file';
     if (this.#isFull || isCut) return undefined;
+    if (!isDeepStrictEqual(plain(silences), plain(this.#silences))) return 'the silences are others than the log has';
     const expected = [...this.#open].flatMap(([finding, isOpen]) => (isOpen ? [finding] : []));
     if (!isDeepStrictEqual([...open].toSorted(), expected.toSorted())) return 'the open findings are others';
     if (!isDeepStrictEqual({ ...notified }, Object.fromEntries(this.#notified))) {

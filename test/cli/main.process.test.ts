@@ -218,6 +218,24 @@ describe('incident-recorder', () => {
       expect(stdout).to.match(/^disable_airlock +not asked +- +0 +poll +- +-$/m);
       expect((await json('posture'))[0].freeze_agent).to.include({ engaged: true });
       const [{ total_incidents }] = await json('stats');
+      const [comparison] = await json('stats', '--compare', '--since', '1h', '--by', 'source');
+      expect(comparison.incidents).to.deep.equal({ now: total_incidents, before: 0, change: total_incidents });
+      expect(comparison.time_to.resolve.now.waiting).to.be.above(0);
+      const { stdout: compared } = await recorder([
+        'stats',
+        '--compare',
+        '--since',
+        '2h',
+        '--until',
+        '1h',
+        '--by',
+        'hour',
+      ]);
+      expect(compared)
+        .to.match(/^now .*: 0 incidents \(0\)$/m)
+        .and.to.match(/^HOUR +NOW +BEFORE +CHANGE$/m);
+      expect(compared).to.match(/^RESOLVED +before +0 +- +- +0 +-$/m);
+      expect((await recorder(['stats', '--by', 'nonsense'])).status).to.equal(2);
       expect((await recorder(['stats'])).stdout).to.match(
         new RegExp(`^${total_incidents} incidents, \\d+ that nobody`),
       );

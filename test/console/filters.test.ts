@@ -42,7 +42,7 @@ describe('the filters of the list', () => {
   it('ask the API for what it understands', () => {
     fc.assert(
       fc.property(filters, ({ since: _since, until: _until, words: _words, ...given }) => {
-        const query = readListQuery(apiQuery({ ...given, words: '' }, NOW).toString());
+        const query = readListQuery(apiQuery({ ...given, words: '' }, NOW).toString(), 0);
         expect(query.states).to.have.members([...given.states]);
         expect(query.sources).to.deep.equal(given.sources);
         expect(query.since === undefined).to.equal(given.last === undefined);

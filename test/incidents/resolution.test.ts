@@ -57,14 +57,14 @@ describe('the resolution of an incident', () => {
     }
     const listed = (query: string): readonly string[] =>
       recording.projections.list
-        .read(readListQuery(query))
+        .read(readListQuery(query, 0))
         .documents.map((document) => (JSON.parse(Buffer.from(document).toString()) as { id: string }).id);
     expect(listed('resolution=benign')).to.deep.equal([ids[2], ids[0]]);
     expect(listed('resolution=benign&resolution=duplicate&limit=2')).to.deep.equal([ids[2], ids[1]]);
     expect(listed('resolution=benign&q=calls+0')).to.deep.equal([ids[0]]);
     expect(listed('resolution=true_positive')).to.deep.equal([]);
     expect(listed('q=benign')).to.deep.equal([]);
-    expect(() => readListQuery('resolution=wontfix')).to.throw('invalid resolution');
+    expect(() => readListQuery('resolution=wontfix', 0)).to.throw('invalid resolution');
     await recording.close();
   });
 

@@ -144,6 +144,13 @@ describe('given a database that somebody has edited while the service was stoppe
       /listed|statistics/,
     ],
     [
+      'a silence is there that nobody has added',
+      () =>
+        `INSERT INTO silences VALUES (3, 'SIL-1', '{"silence":"SIL-1","seq":3,"class":[],"source":[],"severity":["high"],"from":"2026-11-22T07:12:00.123Z","until":"2099-11-22T07:12:00.123Z","reason":"x","added_at":"2026-11-22T07:12:00.123Z"}')`,
+      /silences/,
+    ],
+    ['an incident needs no attention', (id) => `UPDATE incidents SET attention = 0 WHERE id = '${id}'`, /listed/],
+    [
       'a guard was heard that there is not',
       () => "INSERT INTO guards VALUES ('attestor', '2026-11-22T07:12:00.123Z', NULL)",
       /guards/,

@@ -3,6 +3,8 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { snapshotOf } from '../../machines/decision.ts';
 import { CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
+import { Attention } from '../../src/projections/attention.ts';
+import { Silences } from '../../src/projections/silences.ts';
 import { Database } from '../../src/projections/database.ts';
 import type { Incident, IncidentRecord } from '../../src/domain/incident.ts';
 import { Statistics, Tally } from '../../src/projections/statistics.ts';
@@ -107,7 +109,8 @@ describe('IncidentList', () => {
     const statistics = new Statistics(database);
     database.begin();
     try {
-      work(new IncidentList(database), (one) => {
+      const attention = new Attention(database, new Silences(database), () => 0);
+      work(new IncidentList(database, attention), (one) => {
         const tally = new Tally();
         tally.follow(one, undefined);
         incidents.store([{ before: undefined, now: one }]);

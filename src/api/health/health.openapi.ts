@@ -20,6 +20,9 @@ const health = named(
     status: meaning(z.enum(['ok', 'degraded']), 'degraded while reports and commands are refused.'),
     open_incidents: maybe(meaning(count, 'Missing while the log is being read at a start.')),
     total_incidents: maybe(meaning(count, 'Missing like `open_incidents`.')),
+    needs_attention: maybe(
+      meaning(count, 'How many incidents need attention, silenced ones left out. Missing like `open_incidents`.'),
+    ),
     reasons: maybe(meaning(z.array(text()), 'Why it is degraded.')),
     warnings: meaning(z.array(text()), 'What an operator should know although nothing is broken.'),
     version: text(),
@@ -124,6 +127,7 @@ const EXAMPLE = {
   status: 'ok',
   open_incidents: 1,
   total_incidents: 2,
+  needs_attention: 1,
   warnings: [
     'no access file at /etc/secure-ai/policy/incident-access.yaml: whoever has the service token has every role, ' +
       'and is whoever they say',

@@ -1,4 +1,5 @@
 import { RecorderError } from '../../errors.ts';
+import type { AttentionFilter } from '../../projections/attention.ts';
 import type { ListQuery } from '../../projections/incident-list.ts';
 import { readWords } from '../../projections/search-words.ts';
 import { readCursor } from './cursor.ts';
@@ -9,9 +10,10 @@ import { validate } from '../request/validate.ts';
 
 /**
  * Reads the query string of the list.
+ * @param now the time at which silences are active, in milliseconds since the epoch
  * @throws RecorderError `invalid_request`, which says what is wrong and what is allowed
  */
-export const readListQuery = (query: string): ListQuery => {
+export const readListQuery = (query: string, now: number): ListQuery => {
   const given = validate(listSchema, parseQuery(query), 'parameter');
   const since = timeOf(given.since);
   const until = timeOf(given.until);
@@ -29,6 +31,7 @@ export const readListQuery = (query: string): ListQuery => {
     sources,
     ...(given.resolution !== undefined && { resolutions: distinct(given.resolution) }),
     ...(given.q?.[0] !== undefined && { words: readWords(given.q[0]) }),
+    ...attentionOf(given.attention?.[0], given.silenced?.[0], now),
     limit: Number(given.limit?.[0] ?? LONGEST_LIST),
     ...(since !== undefined && { since }),
     ...(until !== undefined && { until }),
@@ -36,6 +39,17 @@ export const readListQuery = (query: string): ListQuery => {
     ...(given.cursor?.[0] !== undefined && { after: readCursor(given.cursor[0]) }),
   };
 };
+
+/** By attention and silences, as a member of the query; nothing when neither is given. */
+function attentionOf(needed: string | undefined, silenced: string | undefined, at: number) {
+  if (needed === undefined && silenced === undefined) return undefined;
+  const filter: AttentionFilter = {
+    ...(needed !== undefined && { needed: true }),
+    ...(silenced !== undefined && { silenced: silenced === 'true' }),
+    at,
+  };
+  return { attention: filter };
+}
 
 const distinct = <Value>(values: readonly Value[] = []): readonly Value[] =>
   values.length < 2 ? values : [...new Set(values)];

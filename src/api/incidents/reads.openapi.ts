@@ -19,6 +19,16 @@ const list = queryOf(listSchema, {
   severity: 'Only these severities.',
   source: 'Only reports from these sources, at most 16.',
   resolution: 'Only those that turned out to be one of these. A page may end early.',
+  attention: {
+    description:
+      'Only those that need attention: open or contained, or acknowledged with containment that is overdue or broken or ' +
+      'with a recovery to be done; without silenced and snoozed ones and drills.',
+    override: { enum: ['true'] },
+  },
+  silenced: {
+    description: 'Only those that an active silence matches, or only the others. A page may end early.',
+    override: { enum: ['true', 'false'] },
+  },
   q: {
     description:
       'Words that must all occur in id, source or description. Case and accents do not matter; `agent*` stands for any ' +

@@ -26,7 +26,12 @@ const STRANGERS_PAGE_BYTES = 256 * 1024;
  * where it is restricted, is shown to some roles only.
  */
 export const incidentRoutes = (
-  { incidents, policy, ...dependencies }: Pick<ApiDependencies, 'incidents' | 'policy' | 'access' | 'readEvidence'>,
+  {
+    incidents,
+    policy,
+    clock,
+    ...dependencies
+  }: Pick<ApiDependencies, 'incidents' | 'policy' | 'clock' | 'access' | 'readEvidence'>,
   { large }: Pick<Admission, 'large'>,
 ): readonly ApiRoute[] => [
   {
@@ -35,7 +40,7 @@ export const incidentRoutes = (
     before: large,
     handle: async (ctx) => {
       const { documents, next } = incidents.list({
-        ...readListQuery(ctx.querystring),
+        ...readListQuery(ctx.querystring, clock.now()),
         ...(!peerOf(ctx.req).trusted && { bytes: STRANGERS_PAGE_BYTES }),
       });
       if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'cursor', writeCursor(next)));

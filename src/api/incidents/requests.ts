@@ -110,6 +110,8 @@ export const listSchema = z.strictObject({
   source: anyOf(z.string()),
   resolution: anyOf(z.enum(RESOLUTIONS, 'invalid resolution')),
   q: once('q', (text) => text.length <= 256, 'q must have at most 256 characters'),
+  attention: once('attention', (text) => text === 'true', 'attention must be true'),
+  silenced: once('silenced', (text) => text === 'true' || text === 'false', 'silenced must be true or false'),
   since: once('since', isTimestamp, notATimestamp('since')),
   until: once('until', isTimestamp, notATimestamp('until')),
   limit: once('limit', isLimit, `limit must be a whole number from 1 to ${LONGEST_LIST}`),

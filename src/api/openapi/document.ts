@@ -23,6 +23,7 @@ import { openApiPaths } from '../openapi-json/openapi-json.openapi.ts';
 import { policyPaths } from '../policy/policy.openapi.ts';
 import { recoveryPaths } from '../recovery/recovery.openapi.ts';
 import { reportPaths } from '../incidents/report.openapi.ts';
+import { silencePaths } from '../silences/silences.openapi.ts';
 import { statechartPaths } from '../statecharts/statecharts.openapi.ts';
 import { statsPaths } from '../stats/stats.openapi.ts';
 import { webhookPaths } from '../webhooks/webhooks.openapi.ts';
@@ -74,6 +75,7 @@ export const openApiDocument = () =>
       ...eventPaths,
       ...containmentPaths,
       ...statechartPaths,
+      ...silencePaths,
       ...webhookPaths,
       ...heartbeatPaths,
       ...drillPaths,

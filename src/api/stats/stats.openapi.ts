@@ -13,8 +13,15 @@ import type { StatisticsReading } from '../../projections/statistics.ts';
 import { meaning, named } from '../openapi/described.ts';
 import { queryOf } from '../openapi/parameters.ts';
 import { refusals, response } from '../openapi/responses.ts';
-import { count, type FieldsOf, time } from '../openapi/values.ts';
-import { hoursSchema } from './requests.ts';
+import { count, type FieldsOf, maybe, text, time } from '../openapi/values.ts';
+import {
+  COMPARED_BY,
+  type ComparedGroup,
+  type ComparisonReading,
+  type Sample,
+  type TimeTaken,
+} from '../../projections/comparison.ts';
+import { comparisonSchema, hoursSchema } from './requests.ts';
 
 const countsOf = (names: readonly string[]) => z.object(Object.fromEntries(names.map((name) => [name, count])));
 
@@ -24,6 +31,11 @@ const statistics = named(
   z.object({
     total_incidents: count,
     open_incidents: meaning(count, 'Open or contained.'),
+    needs_attention: meaning(
+      count,
+      'Open or contained, or acknowledged with containment that is overdue or broken or with a recovery to be done; ' +
+        'without those that are silenced or snoozed, and without drills.',
+    ),
     contained_count: meaning(count, 'For how many containment was ever asked for; by_containment says how far it is.'),
     resolved_count: meaning(count, 'How many were ever resolved.'),
     by_containment: meaning(
@@ -39,7 +51,7 @@ const statistics = named(
     by_state: countsOf(STATES),
     by_severity: countsOf(SEVERITIES),
     open_by_severity: countsOf(SEVERITIES),
-  } satisfies FieldsOf<StatisticsReading>),
+  } satisfies FieldsOf<StatisticsReading & { readonly needs_attention: number }>),
 );
 
 const duration = meaning(
@@ -79,11 +91,96 @@ const activity = named(
   } satisfies FieldsOf<ActivityReading>),
 );
 
+const range = () => z.object({ since: time, until: time });
+const nowAndBefore = <Schema extends z.ZodMiniType>(schema: Schema) => z.object({ now: schema, before: schema });
+
+const timeTaken = named(
+  'TimeTaken',
+  'How long incidents took, and how many still wait.',
+  z.object({
+    count: meaning(count, 'How many came to their end.'),
+    median_ms: meaning(z.nullable(count), 'Of these; null when there are none.'),
+    p95_ms: meaning(z.nullable(count), 'The time that 95 % of them do not exceed.'),
+    waiting: meaning(count, 'How many have not come to their end now.'),
+    longest_waiting_ms: meaning(z.nullable(count), 'How long the one that has waited longest has waited until now.'),
+  } satisfies FieldsOf<TimeTaken>),
+);
+const sampled = z.object({
+  incidents: count,
+  timed: meaning(count, 'Of how many the times were read.'),
+} satisfies FieldsOf<Sample>);
+
+const comparison = named(
+  'Comparison',
+  'The incidents on record that were reported in a range, beside those of the range before. Drills count nowhere.',
+  z.object({
+    range: range(),
+    before: meaning(range(), 'As long as the range, and right before it.'),
+    incidents: z.object({ now: count, before: count, change: meaning(z.int(), 'How many more than before.') }),
+    groups: meaning(
+      z.array(
+        z.object({
+          class: maybe(text()),
+          source: maybe(text()),
+          severity: maybe(text()),
+          hour: maybe(meaning(time, 'The beginning of an hour of the range.')),
+          now: count,
+          before: count,
+          change: meaning(z.int(), 'How many more than before.'),
+        } satisfies FieldsOf<ComparedGroup>),
+      ),
+      'The 200 largest, by now; by hour all of them in their order, each beside the hour of the same place before.',
+    ),
+    others: maybe(
+      meaning(
+        z.object({ groups: meaning(count, 'How many at least.'), now: count, before: count }),
+        'The groups that are not listed.',
+      ),
+    ),
+    time_to: meaning(
+      z.object({
+        contain: meaning(nowAndBefore(timeTaken), 'Until all actions of an incident were confirmed.'),
+        acknowledge: meaning(nowAndBefore(timeTaken), 'Until it was acknowledged last.'),
+        resolve: nowAndBefore(timeTaken),
+      }),
+      'Of the incidents that were reported in each range, from their report.',
+    ),
+    sample: maybe(
+      meaning(
+        z.object({ now: maybe(sampled), before: maybe(sampled) }),
+        'There when the times are those of a sample: of ranges with more than 20,000 incidents. The counts, and who waits, are exact.',
+      ),
+    ),
+    archived: maybe(
+      meaning(
+        z.array(z.enum(['now', 'before'])),
+        'The ranges from which incidents may have gone to the archive: these are not counted.',
+      ),
+    ),
+  } satisfies FieldsOf<ComparisonReading>),
+);
+
+const TAKEN = { count: 3, median_ms: 61_000, p95_ms: 284_731, waiting: 1, longest_waiting_ms: 3_600_000 };
+const UNTAKEN = { count: 0, median_ms: null, p95_ms: null, waiting: 0, longest_waiting_ms: null };
+
+const COMPARISON = {
+  range: { since: '2026-11-22T00:00:00.000Z', until: '2026-11-23T00:00:00.000Z' },
+  before: { since: '2026-11-21T00:00:00.000Z', until: '2026-11-22T00:00:00.000Z' },
+  incidents: { now: 4, before: 0, change: 4 },
+  groups: [{ class: 'prompt_injection', now: 4, before: 0, change: 4 }],
+  time_to: {
+    contain: { now: TAKEN, before: UNTAKEN },
+    acknowledge: { now: TAKEN, before: UNTAKEN },
+    resolve: { now: TAKEN, before: UNTAKEN },
+  },
+};
+
 const none = (names: readonly string[]): object => Object.fromEntries(names.map((name) => [name, 0]));
 
 const EXAMPLE = {
   total_incidents: 2,
   open_incidents: 1,
+  needs_attention: 1,
   contained_count: 1,
   resolved_count: 1,
   by_containment: { ...none(CONTAINMENT_STATUSES), confirmed: 1 },
@@ -116,6 +213,15 @@ const query = queryOf(hoursSchema, {
   },
 });
 
+const comparisonQuery = queryOf(comparisonSchema, {
+  since: {
+    description: 'The beginning of the range, RFC 3339; a day before `until` by default.',
+    override: { format: 'date-time' },
+  },
+  until: { description: 'Its end, which is not in it; now by default.', override: { format: 'date-time' } },
+  by: `What to group by, one of ${COMPARED_BY.join(', ')}; class by default.`,
+});
+
 export const statsPaths: ZodOpenApiPathsObject = {
   '/api/v1/stats': {
     get: {
@@ -134,6 +240,16 @@ export const statsPaths: ZodOpenApiPathsObject = {
       security: [],
       requestParams: { query },
       responses: { 200: response('The hours.', activity, ACTIVITY), ...refusals(400) },
+    },
+  },
+  '/api/v1/stats/compare': {
+    get: {
+      operationId: 'compareStatistics',
+      tags: ['incidents'],
+      summary: 'Compare a range of time with the one before',
+      security: [],
+      requestParams: { query: comparisonQuery },
+      responses: { 200: response('Both ranges.', comparison, COMPARISON), ...refusals(400) },
     },
   },
 };

@@ -83,6 +83,8 @@ export const phraseOf = (entry: Entry): string => {
   if (event === 'incident.carried') return 'Earlier entries went to the archive';
   if (event === 'guard.heard') return `Guard ${data.source}: heard`;
   if (event === 'guard.silent') return `Guard ${data.source}: silent`;
+  if (event === 'silence.added') return `Silence added: ${data.reason}`;
+  if (event === 'silence.ended') return 'Silence ended';
   return event === 'incident.recurred' ? 'Reported again' : spelled(event.replace('.', ' '));
 };
 

@@ -10,6 +10,8 @@ import { CHART_FORMATS } from '../../../src/statecharts/formats.ts';
 import { EventReader } from '../../support/event-reader.ts';
 import { ATTESTATION_KEY, ATTESTOR_TOKEN, StandInAttestor } from '../../support/attestor.ts';
 import { LocalService } from '../../support/local-service.ts';
+import { HOUR, timestamp } from '../../../src/clock.ts';
+import { MOST_SILENCES } from '../../../src/domain/silence.ts';
 import { ROOT } from '../../support/programs.ts';
 import type { Answer, RequestOptions } from '../../support/service-client.ts';
 import { ServiceHome } from '../../support/service-home.ts';
@@ -176,6 +178,16 @@ const reload: Drive = async ({ send, policy }) => {
   writeFileSync(policy, 'version: 1\n');
 };
 
+const silenceBody = () => ({
+  class: ['tool_call_burst'],
+  source: ['nobody'],
+  severity: ['low'],
+  q: 'nothing*',
+  until: timestamp(Date.now() + HOUR),
+  reason: 'a test',
+  by: 'ada',
+});
+
 const FREEZE = { action: 'freeze_agent', directive: 'engage' };
 
 /** The posture, and the same once more. */
@@ -255,6 +267,15 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     await report();
     await send('?hours=48');
   },
+  'GET /api/v1/stats/compare': async ({ send, report }) => {
+    await report();
+    const since = timestamp(Date.now() - HOUR);
+    for (const by of ['class', 'source', 'severity', 'hour']) {
+      const { json } = await send(`?since=${since}&by=${by}`);
+      expect(json.incidents.now).to.be.above(0);
+    }
+    await send('?by=nonsense');
+  },
   'GET /api/v1/incidents/transitions': async ({ send, report }) => {
     await send(`?id=${await report()}`);
     await send(`?id=${UNKNOWN}`);
@@ -315,6 +336,21 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     await service.post('/api/v1/containment/confirm', FREEZE);
     await send('', { body: { action: 'freeze_agent', incident_id: id } });
     await send('', { body: { action: 'freeze_agent', incident_id: UNKNOWN } });
+  },
+  'GET /api/v1/silences': async ({ send, service }) => {
+    await service.post('/api/v1/silences', silenceBody());
+    expect((await send()).json).to.have.length(1);
+  },
+  'POST /api/v1/silences': async ({ send }) => {
+    for (let count = 1; count < MOST_SILENCES; count++) await send('', { body: silenceBody() });
+    const { status, json } = await send('', { body: silenceBody() });
+    expect([status, json.limit]).to.deep.equal([409, MOST_SILENCES]);
+  },
+  'POST /api/v1/silences/end': async ({ send, service }) => {
+    const { id } = (await service.get('/api/v1/silences')).json[0];
+    const { json } = await send('', { body: { id, reason: 'done', by: 'ada' } });
+    expect(json.state).to.equal('ended');
+    await send('', { body: { id: 'SIL-20261122-000000000000' } });
   },
   'GET /api/v1/webhooks/skipped': ask,
   'POST /api/v1/webhooks/retry': async ({ send, service, policy, report }) => {
@@ -491,6 +527,8 @@ describe('the description of the API', () => {
         ack: { incident_id: recovering },
         reattest: { incident_id: recovering },
         waive: { incident_id: recovering, reason: 'a test' },
+        silences: silenceBody(),
+        end: { id: (await service.get('/api/v1/silences')).json.at(-1).id },
       };
       const refusing = contract.operations.filter(
         ({ name, statuses }) => statuses.includes('503') && !ELSEWHERE.includes(`${name} 503`),

@@ -6,10 +6,12 @@ import { proofKeyIdOf, proofKeyOf } from '../../../src/proof.ts';
 import type { Command } from '../../../src/incidents/recorder.ts';
 import { BUILT_IN_RULES } from '../../../src/policy/defaults.ts';
 import type { Policy } from '../../../src/policy/policy.ts';
+import type { ComparisonReading } from '../../../src/projections/comparison.ts';
 import type { ActivityReading } from '../../../src/projections/activity.ts';
 import type { IncidentDocument } from '../../../src/domain/document.ts';
 import type { ListQuery } from '../../../src/projections/incident-list.ts';
 import type { StatisticsReading } from '../../../src/projections/statistics.ts';
+import type { ShownSilence } from '../../../src/domain/silence.ts';
 import type { Idempotency, Report } from '../../../src/domain/entries.ts';
 
 export const TOKEN = 'a-token-for-tests-only';
@@ -49,6 +51,20 @@ export const incident = (id: string, version = 1): IncidentDocument => ({
   state: 'open',
   json: `{"id":"${id}","version":${version}}`,
 });
+
+const SILENCE: ShownSilence = {
+  id: 'SIL-20261122-000000000001',
+  class: [],
+  source: ['tool-firewall'],
+  severity: [],
+  from: '2026-11-22T07:12:00.123Z',
+  until: '2026-11-22T09:12:00.123Z',
+  reason: 'a test',
+  added_at: '2026-11-22T07:12:00.123Z',
+  state: 'active',
+  expires_soon: false,
+  matches: 0,
+};
 
 export const KNOWN = incident('INC-20261122-000000000001', 3);
 
@@ -126,6 +142,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     webhooks: { skipped: () => [], retry: async ({ webhook, seq }) => ({ webhook, seq }) },
     acknowledgeDamage: async (finding) => ({ acknowledged: [finding] }),
     drills: { start: async () => KNOWN },
+    silences: { list: async () => [], add: async () => SILENCE, end: async () => SILENCE },
     guards: {
       heartbeat: async (source) => ({ source, every_seconds: 300, status: 'heard', heard_at: null }),
     },
@@ -162,7 +179,9 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     },
     events: { open: async () => {} },
     statistics: { read: () => statistics },
+    attention: { count: () => 1 },
     policy: { current: BUILT_IN },
+    comparison: { read: async () => ({}) as ComparisonReading },
     activity: { read: (now, hours) => ({ from: new Date(now).toISOString(), hours }) as ActivityReading },
     health: () => ({ status: 'ok', open_incidents: 1 }),
     openApi: import.meta.filename,
