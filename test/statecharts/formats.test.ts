@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { expect } from 'chai';
 import { createMachine } from 'xstate';
 import { chartOf, type ChartState } from '../../src/statecharts/chart.ts';
@@ -55,20 +56,41 @@ describe('the formats of a statechart', function () {
       });
 
       it('is drawn with every state and every transition once, each with its words', async () => {
-        const ids = [...statesOf(chart.states), ...chart.transitions].map(({ id }) => id);
         const svg = await format('svg');
-        const found = [...svg.matchAll(/<g class="(?:state|transition)" data-id="([^"]*)"><title>[^<]+<\/title>/g)];
-        expect(found.map(([, id]) => id)).to.have.members(ids);
+        const found = (pattern: RegExp) => [...svg.matchAll(pattern)].flatMap(([, ids = '']) => ids.split(' '));
+        expect(found(/<g class="state[^"]*" data-state="([^"]*)"><title>[^<]+<\/title>/g)).to.have.members(
+          statesOf(chart.states).map(({ id }) => id),
+        );
+        expect(
+          found(/<g class="(?:label|internal)[^"]*" data-transition="([^"]*)"[^>]*><title>[^<]+<\/title>/g),
+        ).to.have.members(chart.transitions.map(({ id }) => id));
         expect(svg).to.match(/^<svg [^>]*role="img" aria-labelledby="title"><title id="title">/);
-        expect(svg).to.include('prefers-color-scheme: dark').and.to.include('@media print');
+        expect(svg).to.include('prefers-color-scheme: dark');
         expect(svg.match(/<g[ >]/g)?.length).to.equal(svg.match(/<\/g>/g)?.length);
         expect(svg).not.to.match(/<script|<!--|href=/);
       });
 
-      it("is Graphviz's source with every transition", async () => {
-        expect((await format('dot')).match(/ -> .* class="transition/g)?.length).to.be.at.least(
-          chart.transitions.length,
-        );
+      it("is Graphviz's source with every state and transition", async () => {
+        const text = await format('dot');
+        for (const { id } of statesOf(chart.states)) expect(text).to.match(new RegExp(`id="?=?"?${id}"`));
+        const ids = [...text.matchAll(/ -> .*id="([^"]*)" class="transition/g)].map(([, id]) => id);
+        expect(ids).to.have.members(chart.transitions.map(({ id }) => id));
+      });
+
+      it('is laid out by Graphviz', async function () {
+        const { error, status, stdout, stderr } = spawnSync('dot', ['-Tplain'], {
+          input: await format('dot'),
+          encoding: 'utf8',
+        });
+        if (error !== undefined) {
+          console.warn(`SKIPPED: ${this.test?.fullTitle()}: this machine lacks the package graphviz`);
+          return this.skip();
+        }
+        expect([status, stderr]).to.deep.equal([0, '']);
+        const leaves = statesOf(chart.states).filter(({ states }) => states.length === 0);
+        const nodes = [...stdout.matchAll(/^node "?([^ "]+)/gm)].map(([, id]) => id);
+        expect(nodes).to.include.members(leaves.map(({ id }) => id));
+        expect(stdout.match(/^edge /gm)?.length).to.be.at.least(chart.transitions.length);
       });
     });
   }
