@@ -70,7 +70,7 @@ export const Replay = ({ entries, count, onChange, phraseOf }: ReplayProps) => {
   const entry = entries[count - 1];
   const text = entry === undefined ? '' : `${count} of ${last}: ${phraseOf(entry)}`;
   return (
-    <div class="replay" role="group" aria-label="Replay of what happened">
+    <div class="replay" role="group" aria-label="Go through what happened">
       <div class="replay-buttons">
         <button
           type="button"

@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals';
-import { createElement } from 'preact';
+import { type ComponentChild, createElement } from 'preact';
 import { grouped } from '../format.ts';
 import { boxOf, type ChartPart, hasTitleRow, type Shape, shapesIn } from './drawing.ts';
 
@@ -8,8 +8,6 @@ export interface Marks {
   readonly classOf?: (part: ChartPart) => string;
   /** How many are in a state. */
   readonly countOf?: (state: string) => number | undefined;
-  /** What is counted: `incident`. */
-  readonly counted?: string;
   /** Where a state leads to. */
   readonly linkOf?: (state: string) => string | undefined;
 }
@@ -91,25 +89,43 @@ const ShapeView = ({ shape, marks, traced }: ShapeViewProps) => {
   if (of === undefined) return createElement(tag, attributes, inner);
   const isTraced =
     of.kind === 'transition' ? of.ids.some((id) => traced?.has(id)) : of.kind === 'state' && traced?.has(of.id);
-  const drawn = (
-    <g {...attributes} class={[attributes.class, marks.classOf?.(of), isTraced && 'traced'].filter(Boolean).join(' ')}>
-      {inner}
-      {of.kind === 'state' && <Count shape={shape} count={marks.countOf?.(of.id)} />}
-    </g>
-  );
-  const link = of.kind === 'state' ? marks.linkOf?.(of.id) : undefined;
-  if (of.kind !== 'state' || link === undefined) return drawn;
-  const count = marks.countOf?.(of.id);
   return (
-    <a href={link} aria-label={`${of.id}${count === undefined ? '' : `, ${inWords(count, marks.counted)}`}`}>
-      {drawn}
-    </a>
+    <g {...attributes} class={[attributes.class, marks.classOf?.(of), isTraced && 'traced'].filter(Boolean).join(' ')}>
+      {of.kind === 'state' ? <StateParts shape={shape} id={of.id} marks={marks} inner={inner} /> : inner}
+    </g>
   );
 };
 
-const inWords = (count: number, noun = ''): string =>
-  `${grouped(count)} ${noun}${count === 1 || noun === '' ? '' : 's'}`.trim();
+interface StatePartsProps {
+  readonly shape: Shape;
+  readonly id: string;
+  readonly marks: Marks;
+  /** Its shapes, drawn. */
+  readonly inner: readonly ComponentChild[];
+}
 
+/** The shapes of a state, and its count. Where it leads somewhere, its title row is a link, and named by its words. */
+const StateParts = ({ shape, id, marks, inner }: StatePartsProps) => {
+  const count = <Count shape={shape} count={marks.countOf?.(id)} />;
+  const link = marks.linkOf?.(id);
+  const box = boxOf(shape);
+  if (link === undefined || box === undefined) return <>{[...inner, count]}</>;
+  const at = shape.children.findIndex(({ attributes }) => attributes.class === 'name');
+  const { x, y, width, height } = box;
+  return (
+    <>
+      {inner.slice(0, at)}
+      <a href={link}>
+        <rect class="target" x={x} y={y} width={width} height={hasTitleRow(shape) ? TITLE_HEIGHT : height} rx={10} />
+        {inner[at]}
+        {count}
+      </a>
+      {inner.slice(at + 1)}
+    </>
+  );
+};
+
+const TITLE_HEIGHT = 32;
 const LETTER = 7;
 const HEIGHT = 18;
 

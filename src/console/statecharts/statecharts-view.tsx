@@ -33,7 +33,6 @@ export const StatechartsView = () => {
           <Chart
             machine="incident"
             label="Statechart of an incident, with how many are in each state"
-            counted="incident"
             countOf={(name) => (isState(name) ? counts?.by_state[name] : undefined)}
             linkOf={(name) => (isState(name) ? listOf({ ...readFilters(''), states: [name] }) : undefined)}
           />
@@ -45,7 +44,6 @@ export const StatechartsView = () => {
           <Chart
             machine="delivery"
             label="Statechart of a delivery, with how many are in each state"
-            counted="delivery"
             countOf={(name) => (known === undefined ? undefined : deliveries(name) || undefined)}
           />
           <Downloads machine="delivery" />
