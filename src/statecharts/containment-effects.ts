@@ -57,13 +57,15 @@ function* situations(machine: AnyStateMachine): Generator<readonly [AnyMachineSn
   const all = (standing: string) => Object.fromEntries(ACTIONS.map((action) => [action, standing]));
   const containments = [
     [{}, ACTIONS[0]],
+    // After a release of all of them.
+    [{}, ACTIONS[0], ACTIONS],
     [all('broken'), ACTIONS[0]],
     ...ACTIONS.flatMap((action) => [[all('confirmed'), action] as const, [{ [action]: 'confirmed' }, action] as const]),
   ] as const;
   const rule = { auto_contain: true, actions: ACTIONS };
   for (const value of valuesOf(machine.root)) {
-    for (const [standings, action] of containments) {
-      const context = { ...first, actions: ACTIONS, standings };
+    for (const [standings, action, released] of containments) {
+      const context = { ...first, actions: ACTIONS, standings, released };
       const snapshot = machine.resolveState({ value, context });
       for (const type of machine.events) {
         for (const attention of [false, true]) yield [snapshot, { type, rule, action, attention } as { type: string }];

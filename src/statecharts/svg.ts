@@ -84,6 +84,7 @@ const SHAPES = `
 .pill { stroke: none }
 .label.always > rect { stroke-dasharray: 3 2.5 }
 .frame rect { stroke-dasharray: 2 4 }
+.chip rect { stroke-opacity: .5 }
 .chip circle, .effect circle { stroke-width: 1.5 }
 .state.current > .box { stroke-width: 3.5 }
 .state.around > .box { stroke-width: 2.5 }

@@ -238,7 +238,10 @@ export function labelBox(label: Label): PlacedLabel {
   if (actions !== '' || effectParts.length > 0) {
     lines.push([...(actions === '' ? [] : [[slashed, widthOf(slashed)] as const]), ...effectParts]);
   }
-  const lengths = lines.map((parts) => parts.reduce((sum, [, width]) => sum + width, GAP * (parts.length - 1)));
+  const gapBefore = ([, , kind]: Part): number => (kind === 'engage' || kind === 'release' ? EFFECT_GAP : GAP);
+  const lengths = lines.map((parts) =>
+    sumOf(parts.map((part, index) => part[1] + (index === 0 ? 0 : gapBefore(part)))),
+  );
   const words = lines.flatMap((parts, row) => {
     const y = row * 16 - (lines.length - 1) * 8;
     if (parts.length === 1 && parts[0]![2] !== 'engage' && parts[0]![2] !== 'release') {
@@ -246,10 +249,12 @@ export function labelBox(label: Label): PlacedLabel {
       return [{ x: 0, y, text, anchor: 'middle' as const, ...(kind && { class: kind }) }];
     }
     let x = -Math.round(lengths[row]! / 2);
-    return parts.map(([text, width, kind]) => {
+    return parts.map((part, index) => {
+      const [text, width, kind] = part;
+      if (index > 0) x += gapBefore(part);
       const isEffect = kind === 'engage' || kind === 'release';
       const one: Words = { x: isEffect ? x + 12 : x, y, text, ...(kind && { class: kind }) };
-      x += width + GAP;
+      x += width;
       return one;
     });
   });

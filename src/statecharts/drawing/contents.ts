@@ -104,7 +104,9 @@ export function linesOf({ transitions }: Chart, effects: ContainmentEffects): re
   }
   const lines = new Map<string, Label[]>();
   for (const alike of labels.values()) {
-    const key = `${alike.map(({ from }) => from).join(' ')} ${alike[0]!.to}`;
+    // What a machine takes by itself is no choice of the same kind as events are.
+    const kind = alike[0]!.event === '' ? alike[0]!.id : '';
+    const key = `${alike.map(({ from }) => from).join(' ')} ${alike[0]!.to} ${kind}`;
     lines.set(key, [...(lines.get(key) ?? []), labelOf(alike, transitions, effects)]);
   }
   return [...lines.values()].map((stack) => {

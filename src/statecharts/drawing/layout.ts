@@ -274,8 +274,7 @@ class LayoutMaker {
       0,
       ...own.map(({ head }) => {
         const shared = this.#beside(parent, state, axis, head);
-        const sizes = shared.map(({ width, height }) => (axis === 'x' ? width : height));
-        return sizes.length * (Math.max(...sizes) + BETWEEN);
+        return sum(shared.map((stack) => sizeAlong(stack, axis) + BETWEEN));
       }),
     );
   }
@@ -378,8 +377,12 @@ class LayoutMaker {
     const axis = isAcross ? 'y' : 'x';
     const shared = this.#beside(parent, head.beside, axis, head);
     const beside = this.#boxes.get(head.beside)!;
-    const share = (shared.indexOf(stack) + 0.5) / shared.length;
-    const along = isAcross ? beside.y + Math.round(beside.height * share) : beside.x + Math.round(beside.width * share);
+    const [start, length] = isAcross ? [beside.y, beside.height] : [beside.x, beside.width];
+    // What is left of the side is shared alike.
+    const slots = shared.map((one) => sizeAlong(one, axis) + BETWEEN);
+    const rest = (length - sum(slots)) / slots.length;
+    const index = shared.indexOf(stack);
+    const along = Math.round(start + sum(slots.slice(0, index)) + rest * index + (slots[index]! + rest) / 2);
     const across =
       head.column === undefined
         ? (isAcross ? tracks.x : tracks.y).labelsAt(head.gap!)
@@ -444,6 +447,10 @@ class LayoutMaker {
     return [...points, end];
   }
 }
+
+const sum = (lengths: readonly number[]): number => lengths.reduce((all, one) => all + one, 0);
+
+const sizeAlong = ({ width, height }: Stack, axis: 'x' | 'y'): number => (axis === 'x' ? width : height);
 
 const spanOf = ({ column, row, columns, rows }: Required<Cell>, axis: 'x' | 'y'): readonly [number, number] =>
   axis === 'x' ? [column, column + columns - 1] : [row, row + rows - 1];
