@@ -88,9 +88,9 @@ const SHAPES = `
 .chip circle, .effect circle { stroke-width: 1.5 }
 .state.current > .box { stroke-width: 3.5 }
 .state.around > .box { stroke-width: 2.5 }
+.edge.possible > .line { stroke-width: 2 }
 .edge.taken > .line { stroke-width: 3 }
 .label.taken > rect, .internal.taken > .pill { stroke-width: 2; stroke-dasharray: none }
-.edge.possible > .line { stroke-width: 2 }
 `.trim();
 
 const colours = (c: Palette): string =>
@@ -98,7 +98,7 @@ const colours = (c: Palette): string =>
 .paper, .box, .label.always > rect { fill: ${c.surface} }
 .chart text, .start { fill: ${c.text} }
 .chart .word, .chart .guard { fill: ${c.muted} }
-.chart .ev, .chart .ev tspan { fill: ${c.accent} }
+.chart .ev { fill: ${c.accent} }
 .state.compound > .box { fill: ${c.raised} }
 .box, .ring, .edge .line, .label.always > rect, .frame rect { stroke: ${c.edge} }
 .edge .tip { fill: ${c.edge} }
@@ -118,21 +118,28 @@ const colours = (c: Palette): string =>
 .state.current > .box { stroke: ${c.accent}; fill: ${c.soft} }
 .state.around > .box { stroke: ${c.accent} }
 .state.current .internal:not(.possible) > .pill { fill: ${c.surface} }
+.edge.possible > .line { stroke: ${c.accent} }
+.edge.possible > .tip { fill: ${c.accent} }
 .edge.taken > .line { stroke: ${c.text} }
 .edge.taken > .tip { fill: ${c.text} }
 .label.taken > rect, .internal.taken > .pill { stroke: ${c.text} }
-.edge.possible > .line { stroke: ${c.accent} }
-.edge.possible > .tip { fill: ${c.accent} }
 .label.possible > rect, .internal.possible > .pill { fill: ${c.accent} }
 .label.possible:not(.taken) > rect { stroke: ${c.accent} }
 .chart .label.possible text, .chart .internal.possible > .ev { fill: ${c.onAccent} }
 .label.possible circle { fill: ${c.onAccent}; stroke: ${c.onAccent} }
 `.trim();
 
-const STYLE = `${SHAPES}
-${colours(LIGHT)}
+/** Rules for the drawing alone: where a page takes the file in, they must not style the page. */
+const scoped = (rules: string): string =>
+  rules.replaceAll(/^(.*?) \{/gm, (_, selectors: string) => {
+    const own = selectors.split(', ').map((one) => (one.startsWith('.chart ') ? one : `.chart ${one}`));
+    return `${own.join(', ')} {`;
+  });
+
+const STYLE = `${scoped(SHAPES)}
+${scoped(colours(LIGHT))}
 @media screen and (prefers-color-scheme: dark) {
-${colours(DARK)}
+${scoped(colours(DARK))}
 }`;
 
 const LEGEND_HEIGHT = 36;

@@ -20,8 +20,12 @@ describe('the pictures of the statecharts', () => {
     for (const svg of Object.values(await chartFiles())) {
       expect(svg).to.match(/<rect class="paper" width="\d+" height="\d+" rx="8"\/>/);
       expect(svg).to.match(
-        /\.paper, .* \{ fill: #fff \}[^@]*@media screen and \(prefers-color-scheme: dark\) \{\s*\.paper/,
+        /\.paper, .* \{ fill: #fff \}[^@]*@media screen and \(prefers-color-scheme: dark\) \{\s*\.chart \.paper/,
       );
+      // A page that takes it in keeps its own style.
+      for (const [rule] of /<style>(.*)<\/style>/s.exec(svg)![1]!.matchAll(/^[^@}\n].*\{/gm)) {
+        for (const selector of rule.split(', ')) expect(selector).to.match(/^\.chart /);
+      }
       // Other tools know neither.
       expect(svg).not.to.match(/var\(|light-dark\(|color-scheme:(?! dark\))/);
     }

@@ -20,6 +20,8 @@ interface ChartProps extends Marks {
 const SCALES = [0.25, 0.33, 0.5, 0.67, 0.8, 1, 1.25, 1.5, 2, 3] as const;
 /** A drawing that is fitted grows no larger than this. */
 const MOST_FITTED = 1.5;
+/** Around the drawing, by the style sheet. */
+const PADDING = 8;
 /** Around a state that is fitted. */
 const MARGIN = 24;
 
@@ -66,7 +68,7 @@ export const Chart = ({ machine, label, current, wordsOf, ...marks }: ChartProps
   };
   const fit = (): void => {
     const { clientWidth, clientHeight } = view.current!;
-    zoomTo(scaleToFit(width, height, clientWidth, clientHeight));
+    zoomTo(scaleToFit(width + 2 * PADDING, height + 2 * PADDING, clientWidth, clientHeight));
   };
   const fitCurrent = (): void => {
     const box = current === undefined ? undefined : boxOfState(shown, current);
