@@ -81,8 +81,6 @@ const forbid = (...patterns: ForbiddenImports[]): NonNullable<OxlintOverride['ru
 const EXCEPTIONS: Partial<Record<string, readonly string[]>> = {
   // A folder of the API itself: the routes that serve the console's files.
   api: ['./console/**'],
-  // From the sources, charts are drawn on demand. In the bundle the drawings take the place of this import.
-  statecharts: ['../build/draw-chart.ts'],
   // The main file of the command line, not of the service.
   build: ['../cli/main.ts'],
 };

@@ -11,6 +11,8 @@ export const KEY_MEANINGS: readonly (readonly [key: string, other: string, meani
   ['Escape', '', 'close the incident; with none open, clear the selection; in the search, end it'],
   ['x', '', 'select the incident, or remove it from the selection'],
   ...COMMANDS.map((command) => [COMMAND_TABLE[command].key, '', command] as const),
+  [',', '.', 'step the replay of the incident back and on'],
+  ['p', '', 'play the replay, or pause it'],
   ['/', '', 'search'],
   ['?', '', 'show these keys'],
 ];

@@ -38,12 +38,11 @@ export interface Chart {
   readonly transitions: readonly ChartTransition[];
 }
 
-/** A chart with its layout: an SVG body without `<svg>`, its size in points, and Graphviz's source. */
+/** A drawn chart: an SVG body without `<svg>`, and its size in pixels. */
 export interface Drawing {
   readonly width: number;
   readonly height: number;
   readonly body: string;
-  readonly dot: string;
 }
 
 /** The chart of a machine. */

@@ -1,6 +1,7 @@
 /** The formats of a machine. */
 import type { AnyStateMachine } from 'xstate';
 import { chartOf, type Drawing } from './chart.ts';
+import { dotOf } from './dot.ts';
 import { configJson } from './machine-config.ts';
 import { mermaidOf } from './mermaid.ts';
 import { scxmlOf } from './scxml.ts';
@@ -14,7 +15,7 @@ export interface FormattedChart {
   readonly text: string;
 }
 
-/** A machine in a format. @param drawing is called for formats that need the drawing */
+/** A machine in a format. @param drawing is called for the format that is drawn */
 export async function formatChart(
   machine: AnyStateMachine,
   format: ChartFormat,
@@ -30,6 +31,6 @@ export async function formatChart(
     case 'scxml':
       return { mediaType: 'application/scxml+xml', text: scxmlOf(chartOf(machine)) };
     case 'dot':
-      return { mediaType: 'text/vnd.graphviz', text: (await drawing()).dot };
+      return { mediaType: 'text/vnd.graphviz', text: dotOf(chartOf(machine)) };
   }
 }

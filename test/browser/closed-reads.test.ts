@@ -50,6 +50,6 @@ describe('the console: a service whose reads need the token', () => {
     await tab.getByRole('button', { name: /^Verify these 4 entries here$/ }).click();
     await tab.getByText(/are linked without a gap/).waitFor();
     await tab.goto(addressOf(service, '#/statecharts'));
-    await tab.getByText('superseded').waitFor();
+    await tab.locator('[data-state="superseded"]').waitFor();
   });
 });

@@ -30,7 +30,7 @@ describe('the console: every view', () => {
       [`#/incidents/${id}`, tab.locator('.statechart .state')],
       ['#/posture', tab.getByText('Quarantine model')],
       ['#/overview', tab.getByText('Nine in ten within')],
-      ['#/statecharts', tab.getByText('superseded')],
+      ['#/statecharts', tab.locator('[data-state="superseded"]')],
       ['#/audit', tab.getByText('HMAC-SHA256 under the audit key')],
     ] as const;
 

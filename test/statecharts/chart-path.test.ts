@@ -3,6 +3,7 @@ import { COMMANDS } from '../../machines/commands.ts';
 import { incidentMachine, SNOOZE_EVENTS } from '../../machines/incident.ts';
 import { targetOf } from '../machines/support/edges.ts';
 import type { Drawing } from '../../src/statecharts/chart.ts';
+import { drawings } from '../../src/statecharts/drawings.ts';
 import { chartSvg, incidentSvg, type Whereabouts } from '../../src/statecharts/svg.ts';
 import { ChartPath } from '../../src/statecharts/chart-path.ts';
 
@@ -46,37 +47,56 @@ describe('ChartPath', () => {
 });
 
 describe('the drawing of an incident', () => {
-  const group = (kind: string, id: string): string => `<g class="${kind}" data-id="${id}"><title>${id}</title></g>`;
+  const state = (id: string): string => `<g class="state" data-state="${id}"><title>${id}</title></g>`;
+  const label = (ids: string): string =>
+    `<g class="label" data-transition="${ids}" data-event="e"><title>${ids}</title></g>`;
   const body = [
-    group('state', 'one'),
-    group('state', 'one.inner'),
-    group('state', 'other'),
-    group('transition', 'a'),
-    group('transition', 'b'),
-    group('transition', 'c'),
+    ...['one', 'one.inner', 'other'].map(state),
+    ...['a', 'b x', 'c'].map(label),
+    '<g class="edge base"></g>',
+    '<g class="edge tail" data-transition="a" data-from="one"></g>',
+    '<g class="internal" data-transition="x" data-event="e"><title>x</title></g>',
   ].join('\n');
-  const drawing: Drawing = { width: 500, height: 300, body, dot: '' };
+  const drawing: Drawing = { width: 500, height: 300, body };
   const whereabouts: Whereabouts = {
     current: new Set(['one', 'one.inner']),
-    taken: new Set(['a']),
+    taken: new Set(['a', 'x']),
     possible: new Set(['a', 'b']),
   };
 
   it('tells by class and in words where it is, the way it took and what is possible', () => {
     const svg = incidentSvg('An incident', drawing, whereabouts);
-    const groups = [...svg.matchAll(/<g class="([^"]*)" data-id="([^"]*)"><title>([^<]*)/g)].map((one) => one.slice(1));
-    expect(groups).to.deep.equal([
+    const groups = [
+      ...svg.matchAll(/<g class="([^"]*)" data-(?:state|transition)="([^"]*)"[^>]*>(?:<title>([^<]*))?/g),
+    ];
+    expect(groups.map((one) => one.slice(1))).to.deep.equal([
       ['state around', 'one', 'one (present state)'],
       ['state current', 'one.inner', 'one.inner (present state)'],
       ['state', 'other', 'other'],
-      ['transition taken', 'a', 'a (taken) (possible now)'],
-      ['transition', 'b', 'b (possible now)'],
-      ['transition closed', 'c', 'c (not possible now)'],
+      ['label taken possible', 'a', 'a (taken) (possible now)'],
+      ['label taken possible', 'b x', 'b x (taken) (possible now)'],
+      ['label', 'c', 'c (not possible now)'],
+      ['edge tail taken possible', 'a', undefined],
+      ['internal taken', 'x', 'x (taken) (not possible now)'],
     ]);
-    for (const words of ['present state', 'taken', 'possible now', 'not now']) expect(svg).to.include(`>${words}<`);
+    expect(svg).to.include('<g class="edge base"></g>').and.to.include('data-from="one"');
+    for (const words of ['present state', 'taken', 'possible now']) expect(svg).to.include(`>${words}<`);
   });
 
   it('leaves the chart itself unmarked', () => {
     expect(chartSvg('incident', drawing)).to.include(body).and.not.to.include('present state<');
+  });
+
+  it('marks the drawing of the machine: states, lines, labels and rows', async () => {
+    const walk = new ChartPath(incidentMachine, rule(true));
+    for (const type of ['recur', 'acknowledge']) walk.take({ type });
+    const svg = incidentSvg('An incident', (await drawings()).incident!, walk.whereabouts);
+    const marked = (kind: string): readonly string[] =>
+      [...svg.matchAll(new RegExp(`<g class="([^"]*) ${kind}[^"]*" data-(?:state|transition)="([^"]*)"`, 'g'))].map(
+        ([, classes = '', id = '']) => `${classes.split(' ')[0]} ${id.split(' ')[0]}`,
+      );
+    expect(marked('current')).to.deep.equal(['state acknowledged']);
+    expect(marked('taken')).to.include.members(['edge open:always', 'label open:always', 'internal contained:recur']);
+    expect(marked('possible')).to.include.members(['label open:contain', 'internal acknowledged:recur']);
   });
 });

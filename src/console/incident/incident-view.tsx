@@ -12,6 +12,7 @@ import { Verbatim } from '../parts/verbatim.tsx';
 import { reasonOf } from '../request.ts';
 import { fragmentOf, route } from '../route.ts';
 import { IncidentChart } from '../statecharts/incident-chart.tsx';
+import { Replay } from '../statecharts/replay.tsx';
 import { grouped, spelled } from '../format.ts';
 import { isBroken, posture } from '../posture/live-posture.ts';
 import { useLiveResource } from '../live-resource.ts';
@@ -92,7 +93,7 @@ export const IncidentView = ({ id }: { readonly id: string }) => {
         <Containment incident={incident} isNow={isNow} />
         <section class="life" aria-label="Life so far">
           <h3>Life so far</h3>
-          <ReplaySlider entries={entries} count={count} onChange={show} />
+          <Replay entries={entries} count={count} onChange={show} phraseOf={phraseOf} />
           <IncidentChart entries={happened} incident={incident} isNow={isNow && !detail.isCut.value} />
         </section>
         <Evidence incident={incident} isWithheld={isEvidenceWithheld(present)} />
@@ -228,30 +229,3 @@ const Evidence = ({ incident: { evidence }, isWithheld }: EvidenceProps) => (
     )}
   </section>
 );
-
-interface ReplaySliderProps {
-  readonly entries: readonly IncidentEntry[];
-  readonly count: number;
-  readonly onChange: (count: number) => void;
-}
-
-const ReplaySlider = ({ entries, count, onChange }: ReplaySliderProps) => {
-  if (entries.length < 2) return null;
-  const entry = entries[count - 1];
-  const text = entry === undefined ? '' : `${count} of ${entries.length}: ${phraseOf(entry)}`;
-  return (
-    <label class="replay">
-      <span>Replay</span>
-      <input
-        type="range"
-        min={1}
-        max={entries.length}
-        step={1}
-        value={count}
-        aria-valuetext={text}
-        onInput={({ currentTarget }) => onChange(Number(currentTarget.value))}
-      />
-      <output>{text}</output>
-    </label>
-  );
-};

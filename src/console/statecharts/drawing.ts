@@ -16,16 +16,24 @@ export interface Shape {
   readonly of?: ChartPart;
 }
 
-export interface ChartPart {
-  readonly kind: 'state' | 'transition';
-  /** `contained.delivering`, or where a transition comes from and its event: `open:contain`. */
-  readonly id: string;
-}
+export type ChartPart =
+  /** `contained.delivering` */
+  | { readonly kind: 'state'; readonly id: string }
+  /** Where each transition comes from, and its event: `open:contain`. */
+  | { readonly kind: 'transition'; readonly ids: readonly string[] }
+  /** The containment action of a chip. */
+  | { readonly kind: 'action'; readonly action: string };
 
-const TAGS = new Set(['svg', 'g', 'path', 'polygon', 'polyline', 'ellipse', 'circle', 'rect', 'line', 'text']);
+const TAGS = new Set(['svg', 'g', 'path', 'circle', 'rect', 'text', 'title']);
+
+/** Elements whose contents are words. */
+const WORDS = new Set(['text', 'title']);
 
 const ATTRIBUTES = new Set(
-  'viewBox transform class d points x y x1 y1 x2 y2 cx cy r rx ry width height text-anchor'.split(' '),
+  (
+    'viewBox transform class d x y cx cy r rx width height text-anchor ' +
+    'data-state data-transition data-event data-from data-action data-directive'
+  ).split(' '),
 );
 
 const drawings = new Map<string, Promise<Shape>>();
@@ -64,7 +72,7 @@ export const readDrawing = (svg: string): Shape => {
   const around = [top];
   for (const [, slash, tag = '', attributes = '', empty, words] of svg.matchAll(TOKEN)) {
     const within = around.at(-1)!;
-    if (words !== undefined) within.text += plain(words);
+    if (words !== undefined) within.text += WORDS.has(within.tag) ? plain(words) : '';
     else if (slash === '/') around.pop();
     else {
       const shape = shapeOf(tag, attributes);
@@ -79,14 +87,16 @@ export const readDrawing = (svg: string): Shape => {
 
 const shapeOf = (tag: string, text: string): Growing => {
   const given = [...text.matchAll(ATTRIBUTE)].map(([, name = '', value = '']) => [name, plain(value)] as const);
-  const id = given.find(([name]) => name === 'data-id')?.[1];
-  return {
-    tag,
-    attributes: Object.fromEntries(given.filter(([name]) => ATTRIBUTES.has(name))),
-    text: '',
-    children: [],
-    ...(id !== undefined && { of: { kind: id.includes(':') ? 'transition' : 'state', id } }),
-  };
+  const attributes = Object.fromEntries(given.filter(([name]) => ATTRIBUTES.has(name)));
+  const part = partOf(attributes);
+  return { tag, attributes, text: '', children: [], ...(part !== undefined && { of: part }) };
+};
+
+const partOf = (attributes: Readonly<Record<string, string>>): ChartPart | undefined => {
+  const { 'data-state': id, 'data-transition': ids, 'data-action': action } = attributes;
+  if (id !== undefined) return { kind: 'state', id };
+  if (ids !== undefined) return { kind: 'transition', ids: ids.split(' ') };
+  return action === undefined ? undefined : { kind: 'action', action };
 };
 
 const ENTITIES: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" };
@@ -96,13 +106,33 @@ const plain = (text: string): string =>
     code === undefined ? (ENTITIES[name] ?? '') : String.fromCodePoint(Number(code)),
   );
 
-/** The upper right corner of a shape, to put something there. */
-export const cornerOf = (shape: Shape): { readonly right: number; readonly top: number } => {
-  const numbers = [shape, ...shape.children].flatMap(({ attributes: { points, d } }) =>
-    ((points ?? d ?? '').match(/-?\d+(?:\.\d+)?/g) ?? []).map(Number),
-  );
-  return {
-    right: Math.max(...numbers.filter((_, index) => index % 2 === 0)),
-    top: Math.min(...numbers.filter((_, index) => index % 2 === 1)),
-  };
+export interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The box of a state, for what is put beside its name, and for what brings it into view. */
+export const boxOf = (state: Shape): Box | undefined => {
+  const box = state.children.find(({ attributes }) => attributes.class === 'box');
+  if (box === undefined) return undefined;
+  const { x, y, width, height } = box.attributes;
+  return { x: Number(x), y: Number(y), width: Number(width), height: Number(height) };
 };
+
+/** Whether the name of a state is at the left of a title row; otherwise it is in the middle of the box. */
+export const hasTitleRow = (state: Shape): boolean =>
+  state.children.some(({ attributes }) => attributes.class === 'rule');
+
+/** All shapes in a shape. */
+export const shapesIn = (shape: Shape): readonly Shape[] => [shape, ...shape.children.flatMap(shapesIn)];
+
+/** The words of each label and row, with the state that each row is in. */
+export const sentencesOf = (drawing: Shape): readonly { readonly ids: readonly string[]; readonly text: string }[] =>
+  shapesIn(drawing).flatMap(({ of, children, attributes }) => {
+    const title = children.find(({ tag }) => tag === 'title');
+    if (of?.kind !== 'transition' || title === undefined) return [];
+    const isRow = attributes.class?.startsWith('internal') === true;
+    return [{ ids: of.ids, text: isRow ? `in ${of.ids[0]!.split(':')[0]}: ${title.text}` : title.text }];
+  });

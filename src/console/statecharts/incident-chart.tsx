@@ -4,9 +4,9 @@ import { STATES } from '../../../machines/vocabulary.ts';
 import type { IncidentEntry } from '../../domain/entries.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { spelled } from '../format.ts';
+import { Chart } from './chart.tsx';
 import type { ChartPart } from './drawing.ts';
 import { loadWhereabouts, partsVisited, type WhereaboutsOf } from './path.ts';
-import { Statechart } from './statechart.tsx';
 
 interface IncidentChartProps {
   /** What has happened, oldest first. */
@@ -29,23 +29,45 @@ export const IncidentChart = ({ entries, incident, isNow }: IncidentChartProps) 
   const path = useMemo(() => whereaboutsOf.value?.(entries), [whereaboutsOf.value, entries]);
   const { state } = incident;
   const inner = state === 'contained' ? incident.containment?.status : undefined;
-  const current = new Set([state, ...(inner === undefined ? [] : [`${state}.${inner}`])]);
+  const current = inner === undefined ? state : `${state}.${inner}`;
   const visited = path === undefined ? new Set<string>() : partsVisited(path);
   const possible: ReadonlySet<string> = (isNow && path?.possible) || new Set();
-  const classOf = ({ kind, id }: ChartPart): string => {
-    if (kind === 'transition') return path?.taken.has(id) ? 'taken' : possible.has(id) ? 'possible' : '';
-    return current.has(id) ? 'current' : visited.has(id) ? 'visited' : '';
+  const actions = actionsOf(entries, incident);
+  const classOf = (part: ChartPart): string => {
+    switch (part.kind) {
+      case 'state':
+        return part.id === current
+          ? 'current'
+          : current.startsWith(`${part.id}.`)
+            ? 'around'
+            : visited.has(part.id)
+              ? 'visited'
+              : '';
+      case 'transition':
+        return [
+          ...(part.ids.some((id) => path?.taken.has(id)) ? ['taken'] : []),
+          ...(part.ids.some((id) => possible.has(id)) ? ['possible'] : []),
+        ].join(' ');
+      case 'action':
+        return actions === undefined || actions.has(part.action) ? '' : 'aside';
+    }
   };
+  const wordsOf = (ids: readonly string[]): string =>
+    [
+      ...(ids.some((id) => path?.taken.has(id)) ? ['taken'] : []),
+      ...(ids.some((id) => possible.has(id)) ? ['possible now'] : []),
+    ].join(', ');
   const where = inner === undefined ? spelled(state) : `${spelled(state)}, ${inner}`;
   // An incident that the policy contains was open for no time at all.
   const states = new Set([STATES[0], state, ...entries.map(({ data }) => data.state)]);
   return (
-    // Where it is wider than the page it scrolls, and then the keyboard must reach it.
-    <figure class="chart-figure" tabIndex={0}>
-      <Statechart
+    <figure class="chart-figure">
+      <Chart
         machine="incident"
         label={`Statechart: ${where}. It came by ${STATES.filter((name) => states.has(name)).join(', ')}.`}
+        current={current}
         classOf={classOf}
+        wordsOf={wordsOf}
       />
       <figcaption class="chart-legend">
         <span class="current">{where}</span>
@@ -54,4 +76,11 @@ export const IncidentChart = ({ entries, incident, isNow }: IncidentChartProps) 
       </figcaption>
     </figure>
   );
+};
+
+/** The actions that its rule names, and those that it holds; undefined when its report is not among the entries. */
+const actionsOf = (entries: readonly IncidentEntry[], incident: Incident): ReadonlySet<string> | undefined => {
+  const rules = entries.flatMap(({ data }) => ('rule' in data && data.rule !== undefined ? [data.rule.actions] : []));
+  if (rules.length === 0) return undefined;
+  return new Set([...rules.flat(), ...(incident.containment_actions ?? [])]);
 };

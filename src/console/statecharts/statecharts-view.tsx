@@ -7,7 +7,7 @@ import { LastKnown } from '../parts/last-known.tsx';
 import { listOf } from '../route.ts';
 import { statistics } from '../statistics.ts';
 import { counted } from '../format.ts';
-import { Statechart } from './statechart.tsx';
+import { Chart } from './chart.tsx';
 
 const FORMATS = ['json', 'svg', 'mermaid', 'scxml', 'dot'] as const;
 
@@ -19,38 +19,36 @@ export const StatechartsView = () => {
   const deliveries = (status: string): number | undefined =>
     known && ACTIONS.reduce((sum, action) => sum + (known[action].delivery?.counts[status as DeliveryStatus] ?? 0), 0);
   return (
-    <div class="page">
+    <div class="page statecharts">
       <h1>Statecharts</h1>
       <LastKnown of={statistics} />
       <LastKnown of={posture} />
-      <section aria-labelledby="incident-machine">
-        <h2 id="incident-machine">Incident</h2>
-        <p class="hint">
-          {counts !== undefined && `${counted(counts.total_incidents, 'incident')} on record. `}A state leads to the
-          incidents that are in it.
-        </p>
-        <div class="drawing" tabIndex={0} role="region" aria-label="Chart of an incident">
-          <Statechart
+      <div class="machines">
+        <section aria-labelledby="incident-machine">
+          <h2 id="incident-machine">Incident</h2>
+          <p class="hint">
+            {counts !== undefined && `${counted(counts.total_incidents, 'incident')} on record. `}A state leads to the
+            incidents that are in it. Point at a label to trace its lines.
+          </p>
+          <Chart
             machine="incident"
             label="Statechart of an incident, with how many are in each state"
             countOf={(name) => (isState(name) ? counts?.by_state[name] : undefined)}
             linkOf={(name) => (isState(name) ? listOf({ ...readFilters(''), states: [name] }) : undefined)}
           />
-        </div>
-        <Downloads machine="incident" />
-      </section>
-      <section aria-labelledby="delivery-machine">
-        <h2 id="delivery-machine">Delivery</h2>
-        <p class="hint">One containment action of one incident, on its way to the service that carries it out.</p>
-        <div class="drawing" tabIndex={0} role="region" aria-label="Chart of a delivery">
-          <Statechart
+          <Downloads machine="incident" />
+        </section>
+        <section aria-labelledby="delivery-machine">
+          <h2 id="delivery-machine">Delivery</h2>
+          <p class="hint">One containment action of one incident, on its way to the service that carries it out.</p>
+          <Chart
             machine="delivery"
             label="Statechart of a delivery, with how many are in each state"
             countOf={(name) => (known === undefined ? undefined : deliveries(name) || undefined)}
           />
-        </div>
-        <Downloads machine="delivery" />
-      </section>
+          <Downloads machine="delivery" />
+        </section>
+      </div>
     </div>
   );
 };
