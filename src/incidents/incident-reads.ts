@@ -12,6 +12,7 @@ import { readEntriesAt, type Turn } from '../audit/log-reader.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { isAboutIncident } from '../domain/entries.ts';
 import { RecorderError } from '../errors.ts';
+import type { GroupsPage, GroupsQuery } from '../projections/incident-groups.ts';
 import type { Cursor, ListPage, ListQuery } from '../projections/incident-list.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import type { IncidentKind } from '../projections/incidents.ts';
@@ -57,6 +58,26 @@ export class IncidentReads {
     return log === undefined ? page : { ...page, next: { ...page.next, log } };
   }
 
+  /**
+   * A page of the incidents in groups.
+   * @param turn awaited before each slice of the work
+   * @throws RecorderError `gone` for a place in another log
+   */
+  async groups(
+    query: GroupsQuery & Partial<Pick<Cursor, 'log'>>,
+    turn: Turn,
+  ): Promise<GroupsPage & Pick<Cursor, 'log'>> {
+    const { log, head } = query;
+    if (log !== undefined && head !== undefined) this.#requireIsHere({ log, head });
+    const page = await this.#projections.groups.read(query, async () => {
+      await turn();
+      // Whoever has a token never waits for a turn, and the others have to be served all the same.
+      await new Promise(setImmediate);
+    });
+    const mark = this.#placeMark(page.head);
+    return mark === undefined ? page : { ...page, log: mark };
+  }
+
   /** Which log a list was read from whose newest incident was `head`: its identity, and the end of that incident's. */
   #placeMark(head: number): string | undefined {
     const identity = this.#logId();
@@ -65,7 +86,7 @@ export class IncidentReads {
   }
 
   /** @throws RecorderError `gone` unless the place is in this log, as it was when the place was written */
-  #requireIsHere({ log, head }: Cursor): void {
+  #requireIsHere({ log, head }: Pick<Cursor, 'log' | 'head'>): void {
     const mark = this.#placeMark(head);
     if (log === mark) return;
     // The newest incident may have been archived meanwhile.

@@ -10,6 +10,7 @@
  * it. When they have little in common that could take long: then the page ends early, and the next one goes on.
  */
 import {
+  type ContainmentStatus,
   type IncidentClass,
   type Resolution,
   SEVERITIES,
@@ -61,11 +62,30 @@ export interface Alike {
   readonly until: string;
 }
 
+/** What is looked at of an incident to group it, or to give it a command. */
+export interface Outline {
+  readonly number: number;
+  readonly id: string;
+  /** Of its severity: the most severe is 0. */
+  readonly rank: number;
+  readonly state: State;
+  readonly class: IncidentClass;
+  readonly source: string;
+  /** Whose it is; null for nobody's. */
+  readonly assignee: string | null;
+  /** How far its containment is; null when none was asked for. */
+  readonly containment: ContainmentStatus | null;
+  /** 0 unless it is a drill. */
+  readonly drill: number;
+}
+
 export interface ListPage {
   /** JSON text in UTF-8, ready to be sent. */
   readonly documents: readonly Uint8Array[];
   /** Where the next page begins, when there is one. */
   readonly next?: Cursor;
+  /** How many incidents the filters select, where that is known without looking at them. */
+  readonly total?: number | undefined;
 }
 
 /**
@@ -92,7 +112,9 @@ export class IncidentList {
   readonly #ofKind: Statement;
   readonly #ofSource: Statement;
   readonly #rows: Statement;
+  readonly #sizes: Statement;
   readonly #outlines: Statement;
+  readonly #population: Statement;
   readonly #search: Search;
 
   constructor(database: Database) {
@@ -114,9 +136,33 @@ export class IncidentList {
     this.#rows = database.prepare(`
       SELECT number, rank, created_at, CAST(document AS BLOB) AS document
       FROM json_each(?) CROSS JOIN incidents ON number = value ORDER BY key`);
-    this.#outlines = database.prepare(`
+    this.#sizes = database.prepare(`
       SELECT number, rank, state, class, source, created_at, octet_length(document) AS bytes
       FROM json_each(?) CROSS JOIN incidents ON number = value ORDER BY key`);
+    this.#outlines = database.prepare(`
+      SELECT number, incidents.id, rank, state, class, source, created_at, drill,
+        document ->> '$.assignee' AS assignee, document ->> '$.containment.status' AS containment
+      FROM json_each(?) CROSS JOIN incidents ON number = value ORDER BY key`);
+    this.#population = database.prepare('SELECT class, severity, state, count FROM population');
+  }
+
+  /** The number of the newest incident; 0 when there is none. */
+  get newest(): number {
+    return Number(this.#newest.get()?.number ?? 0);
+  }
+
+  #total(query: ListQuery): number | undefined {
+    if (!hasOnly(query, OF_KIND)) return undefined;
+    const { classes, states, severities } = query;
+    let total = 0;
+    for (const row of this.#population.all()) {
+      const isAdmitted =
+        admits(classes, row.class as IncidentClass) &&
+        admits(states, row.state as State) &&
+        admits(severities, row.severity as Severity);
+      if (isAdmitted) total += Number(row.count);
+    }
+    return total;
   }
 
   /** The identifier of the incident with this number; undefined when it is not on record. */
@@ -130,12 +176,13 @@ export class IncidentList {
    * or when a search takes long: it may hold little then, or nothing.
    */
   read(query: ListQuery): ListPage {
-    return query.collapsed ? this.#readCollapsed(query) : this.#readAll(query);
+    const page = query.collapsed ? this.#readCollapsed(query) : this.#readAll(query);
+    return { ...page, total: this.#total(query) };
   }
 
   #readAll(query: ListQuery): ListPage {
     const { after, limit, bytes: mostBytes = MAX_PAGE_BYTES, since = -Infinity, until = Infinity } = query;
-    const head = after?.head ?? Number(this.#newest.get()?.number ?? 0);
+    const head = after?.head ?? this.newest;
     let next: Cursor | undefined;
     const numbers = this.#numbers(query, head, (pause) => {
       next = pause;
@@ -163,7 +210,7 @@ export class IncidentList {
   /** The newest of those that are alike, each with what it stands for. The next page may go on with the same ones. */
   #readCollapsed(query: ListQuery): ListPage {
     const { after, since = -Infinity, until = Infinity } = query;
-    const head = after?.head ?? Number(this.#newest.get()?.number ?? 0);
+    const head = after?.head ?? this.newest;
     let next: Cursor | undefined;
     const numbers = this.#numbers(query, head, (pause) => {
       next = pause;
@@ -174,9 +221,9 @@ export class IncidentList {
     for (let looked = 0; !isFull && looked < LOOKED_AT; looked += FETCH) {
       const some = take(numbers, FETCH);
       if (some.length === 0) break;
-      for (const row of this.#outlines.all(JSON.stringify(some))) {
+      for (const row of this.#sizes.all(JSON.stringify(some))) {
         const createdAt = Number(row.created_at);
-        isFull = createdAt >= since && createdAt < until && !page.take(row as unknown as Outline);
+        isFull = createdAt >= since && createdAt < until && !page.take(row as unknown as Sized);
         if (isFull) break;
         last = { rank: Number(row.rank), seq: Number(row.number), head };
       }
@@ -188,9 +235,32 @@ export class IncidentList {
     return next === undefined ? { documents } : { documents, next };
   }
 
+  /**
+   * All incidents that the filters admit, in the order of the list, a few at a time: the record may go on in between. It
+   * gives none, and goes on, where a search has looked long without finding any.
+   */
+  *walk(query: ListQuery): Generator<readonly Outline[], undefined> {
+    const { since = -Infinity, until = Infinity } = query;
+    const head = query.after?.head ?? this.newest;
+    for (let place: Cursor | undefined | null = query.after; place !== null;) {
+      let next: Cursor | null = null;
+      const numbers = this.#numbers(place === undefined ? query : { ...query, after: place }, head, (pause) => {
+        next = pause;
+      });
+      for (let some = take(numbers, FETCH); some.length > 0; some = take(numbers, FETCH)) {
+        const rows = this.#outlines.all(JSON.stringify(some));
+        const admitted = rows.filter(({ created_at: at }) => Number(at) >= since && Number(at) < until);
+        yield admitted as unknown as readonly Outline[];
+      }
+      place = next;
+      if (place !== null) yield [];
+    }
+    return undefined;
+  }
+
   /** The numbers of the incidents that the filters admit, apart from the exact times, after the cursor. */
   *#numbers(query: ListQuery, head: number, onPause: (pause: Cursor) => void): Generator<number> {
-    const hours = this.#numbersBetween(query.since, query.until);
+    const hours = this.numbersBetween(query.since, query.until);
     const range = { from: hours.from, to: Math.min(head, hours.to) };
     const { after } = query;
     const first = after?.rank ?? 0;
@@ -215,7 +285,7 @@ export class IncidentList {
   }
 
   /** Which numbers the incidents of these hours can have; all when no time is given. */
-  #numbersBetween(since: number | undefined, until: number | undefined): Range {
+  numbersBetween(since: number | undefined, until: number | undefined): Range {
     if (since === undefined && until === undefined) return { from: 0, to: Number.MAX_SAFE_INTEGER };
     const hourOf = (time: number): number => Math.floor(time / HOUR);
     const row = this.#hours.get(hourOf(since ?? 0), until === undefined ? Number.MAX_SAFE_INTEGER : hourOf(until));
@@ -225,8 +295,6 @@ export class IncidentList {
   }
 
   #stretches({ classes, states, severities, sources }: ListQuery, rank: number, range: Range): IndexScan[] {
-    const admits = <Value>(values: readonly Value[], value: Value): boolean =>
-      values.length === 0 || values.includes(value);
     const severity = SEVERITIES[rank]!;
     if (!admits(severities, severity) || range.from > range.to) return [];
     const stretches: IndexScan[] = [];
@@ -245,6 +313,24 @@ export class IncidentList {
   }
 }
 
+/** The members of a query that do not select incidents. */
+const NOT_SELECTING = ['limit', 'bytes', 'after', 'collapsed'];
+const OF_KIND = ['classes', 'states', 'severities'];
+
+/** Whether a query selects incidents by these filters only. */
+export const hasOnly = (query: ListQuery, filters: readonly string[]): boolean =>
+  Object.entries(query).every(
+    ([name, value]: [string, unknown]) =>
+      filters.includes(name) ||
+      NOT_SELECTING.includes(name) ||
+      value === undefined ||
+      (Array.isArray(value) && value.length === 0),
+  );
+
+/** Whether a list of values admits one; an empty list admits all. */
+export const admits = <Value>(values: readonly Value[], value: Value): boolean =>
+  values.length === 0 || values.includes(value);
+
 /** The next few of the values, at most `count`. */
 function take<Value>(values: Iterator<Value>, count: number): Value[] {
   const taken: Value[] = [];
@@ -257,7 +343,7 @@ function take<Value>(values: Iterator<Value>, count: number): Value[] {
 }
 
 /** What a collapsed page looks at of an incident. */
-interface Outline {
+interface Sized {
   readonly number: number;
   readonly rank: number;
   readonly state: string;
@@ -293,7 +379,7 @@ class CollapsedPage {
   }
 
   /** Takes the next incident; false when it belongs on the next page. */
-  take({ number, rank, state, class: ofClass, source, created_at: at, bytes }: Outline): boolean {
+  take({ number, rank, state, class: ofClass, source, created_at: at, bytes }: Sized): boolean {
     const key = JSON.stringify([rank, state, ofClass, source]);
     const group = this.#groups.get(key);
     if (group !== undefined) {

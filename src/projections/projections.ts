@@ -37,6 +37,7 @@ import { Guards } from './guards.ts';
 import { foldOverGap } from './fold-over-gap.ts';
 import { IdempotencyKeys } from './idempotency-keys.ts';
 import { IncidentProof } from './incident-proof.ts';
+import { IncidentGroups } from './incident-groups.ts';
 import { IncidentList } from './incident-list.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import { Incidents, type ShownIncidents } from './incidents.ts';
@@ -89,6 +90,7 @@ export class Projections {
   readonly incidents: ShownIncidents;
   readonly posture: ShownPosture;
   readonly list: IncidentList;
+  readonly groups: IncidentGroups;
   readonly statistics: Statistics;
   readonly activity: Activity;
   /** What was found wrong with the log. */
@@ -153,6 +155,7 @@ export class Projections {
     this.incidents = this.#incidents;
     this.posture = this.#posture;
     this.list = new IncidentList(database);
+    this.groups = new IncidentGroups(database, this.list);
     this.statistics = new Statistics(database);
     this.activity = new Activity(database);
     this.#current = new CurrentReads({

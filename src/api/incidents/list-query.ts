@@ -1,8 +1,9 @@
+import type * as z from 'zod/mini';
 import { RecorderError } from '../../errors.ts';
 import type { ListQuery } from '../../projections/incident-list.ts';
 import { readWords } from '../../projections/search-words.ts';
 import { readCursor } from './cursor.ts';
-import { LONGEST_LIST, listSchema, MOST_SOURCES } from './requests.ts';
+import { type filterSchema, LONGEST_LIST, listSchema, MOST_SOURCES } from './requests.ts';
 import { parseQuery } from '../request/query.ts';
 import { parseTimestamp } from '../request/timestamp.ts';
 import { validate } from '../request/validate.ts';
@@ -12,7 +13,20 @@ import { validate } from '../request/validate.ts';
  * @throws RecorderError `invalid_request`, which says what is wrong and what is allowed
  */
 export const readListQuery = (query: string): ListQuery => {
-  const given = validate(listSchema, parseQuery(query), 'parameter');
+  const { limit, collapse, cursor, ...filters } = validate(listSchema, parseQuery(query), 'parameter');
+  return {
+    ...readFilter(filters),
+    limit: Number(limit?.[0] ?? LONGEST_LIST),
+    ...(collapse !== undefined && { collapsed: true }),
+    ...(cursor?.[0] !== undefined && { after: readCursor(cursor[0]) }),
+  };
+};
+
+/**
+ * Which incidents the filters of a request select.
+ * @throws RecorderError `invalid_request`
+ */
+export const readFilter = (given: z.infer<typeof filterSchema>): Omit<ListQuery, 'limit'> => {
   const since = timeOf(given.since);
   const until = timeOf(given.until);
   if (since !== undefined && until !== undefined && since > until) {
@@ -29,11 +43,8 @@ export const readListQuery = (query: string): ListQuery => {
     sources,
     ...(given.resolution !== undefined && { resolutions: distinct(given.resolution) }),
     ...(given.q?.[0] !== undefined && { words: readWords(given.q[0]) }),
-    limit: Number(given.limit?.[0] ?? LONGEST_LIST),
     ...(since !== undefined && { since }),
     ...(until !== undefined && { until }),
-    ...(given.collapse !== undefined && { collapsed: true }),
-    ...(given.cursor?.[0] !== undefined && { after: readCursor(given.cursor[0]) }),
   };
 };
 

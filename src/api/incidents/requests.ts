@@ -64,17 +64,36 @@ const isLimit = (text: string): boolean => /^[1-9]\d{0,3}$/.test(text) && Number
 const notATimestamp = (name: string): string =>
   `${name} must be an RFC 3339 time like 2026-11-22T07:12:00Z (in a query, + is written %2B)`;
 
-/** The parameters of the list of incidents. */
-export const listSchema = z.strictObject({
+/** Which incidents: the filters of the list, of the groups and of bulk commands. */
+const listFilters = {
   ...kinds,
   source: anyOf(z.string()),
   resolution: anyOf(z.enum(RESOLUTIONS, 'invalid resolution')),
   q: once('q', (text) => text.length <= 256, 'q must have at most 256 characters'),
   since: once('since', isTimestamp, notATimestamp('since')),
   until: once('until', isTimestamp, notATimestamp('until')),
-  limit: once('limit', isLimit, `limit must be a whole number from 1 to ${LONGEST_LIST}`),
+};
+
+const limit = () => once('limit', isLimit, `limit must be a whole number from 1 to ${LONGEST_LIST}`);
+const cursor = () => once('cursor', () => true, 'invalid cursor');
+
+/** The parameters of the list of incidents. */
+export const listSchema = z.strictObject({
+  ...listFilters,
+  limit: limit(),
   collapse: once('collapse', (text) => text === 'source', 'collapse must be source'),
-  cursor: once('cursor', () => true, 'invalid cursor'),
+  cursor: cursor(),
+});
+
+/** The filters alone. */
+export const filterSchema = z.strictObject(listFilters);
+
+/** The parameters of the incidents in groups. */
+export const groupsSchema = z.strictObject({
+  ...listFilters,
+  by: anyOf(z.string()),
+  limit: limit(),
+  cursor: cursor(),
 });
 
 /** The parameters of an incident's history. */

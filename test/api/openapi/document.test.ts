@@ -28,6 +28,10 @@ const ELSEWHERE = [
   'GET /api/v1/incidents 503',
   'GET /api/v1/incidents/get 503',
   'GET /api/v1/incidents/history 503',
+  'GET /api/v1/incidents/groups 503',
+  'GET /api/v1/incidents/groups 410',
+  'GET /api/v1/stats/groups 503',
+  'GET /api/v1/stats/groups 410',
   'GET /api/v1/incidents/transitions 503',
   'GET /api/v1/incidents/statechart 503',
   'GET /api/v1/events 410',
@@ -207,6 +211,14 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     expect(json).to.have.length(2);
     await send(`?id=${UNKNOWN}`);
   },
+  'GET /api/v1/incidents/groups': async ({ send, report }) => {
+    await report();
+    await report(OPEN_REPORT);
+    const { json, headers } = await send('?limit=1&by=class,source&by=assignee&state=open');
+    expect(json).to.have.length(1);
+    expect(headers).to.include({ 'x-complete': 'true' });
+  },
+  'GET /api/v1/stats/groups': ask,
   'GET /api/v1/stats': ask,
   'GET /api/v1/stats/hours': async ({ send, report }) => {
     await report();

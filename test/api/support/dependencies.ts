@@ -86,6 +86,10 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
         const documents = [KNOWN, incident('INC-20261122-000000000002')].map(({ json }) => Buffer.from(json));
         return { documents };
       },
+      groups: async ({ filter }) => {
+        queries.push(filter);
+        return { groups: [], incidents: 0, total: 0, isComplete: true, head: 0 };
+      },
       transitions: (id) =>
         id === KNOWN.id
           ? { state: 'open', transitions: [{ event: 'resolve', allowed: true, target: 'resolved' }] }
