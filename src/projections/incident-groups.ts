@@ -15,6 +15,7 @@ import {
   STATES,
 } from '../../machines/vocabulary.ts';
 import type { Database, Statement } from './database.ts';
+import { Hours } from './hours.ts';
 import { admits, hasOnly, type IncidentList, type ListQuery, type Outline } from './incident-list.ts';
 
 /** What groups can be made by. */
@@ -95,7 +96,7 @@ export interface GroupsPage {
 const SLICE = 2048;
 /** How many rows of the index are looked at for one answer, and how many incidents where the index does not do. */
 const MOST_COUNTED = 2_000_000;
-const MOST_WALKED = 50_000;
+const MOST_WALKED = 20_000;
 /** How many groups are kept: sources name themselves, so there may be as many as incidents. */
 const MOST_GROUPS = 10_000;
 /** How many incidents are looked at for containment and assignees: of one group, and for all of an answer. */
@@ -166,6 +167,7 @@ class Details {
 
 export class IncidentGroups {
   readonly #list: IncidentList;
+  readonly #hours: Hours;
   readonly #onwards: Statement;
   readonly #within: Statement;
   readonly #sources: Statement;
@@ -173,6 +175,7 @@ export class IncidentGroups {
 
   constructor(database: Database, list: IncidentList) {
     this.#list = list;
+    this.#hours = new Hours(database);
     this.#onwards = database.prepare(
       sliceOf(`(source, state, class, rank) > ($source, $state, $class, $rank)
         AND (source, state) <= ($lastSource, $lastState) ORDER BY source, state, class, rank, number`),
@@ -215,7 +218,7 @@ export class IncidentGroups {
     turn: Turn,
   ): Promise<boolean> {
     const { classes, states, severities, since, until } = filter;
-    const hours = this.#list.numbersBetween(since, until);
+    const hours = this.#hours.numbersBetween(since, until);
     const range = {
       from: hours.from,
       to: Math.min(head, hours.to),

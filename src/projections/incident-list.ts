@@ -17,8 +17,8 @@ import {
   type Severity,
   type State,
 } from '../../machines/vocabulary.ts';
-import { HOUR } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
+import { Hours, type Range } from './hours.ts';
 import { Search, searchQuery } from './search.ts';
 import type { SearchWord } from './search-words.ts';
 import { common, FETCH, merged, IndexScan } from './index-scan.ts';
@@ -98,16 +98,10 @@ const LOOKED_AT = 1024;
 /** Each fetch of a prefix search gathers all its matches again: so there may be few fetches, and large ones. */
 const BEGINNINGS = { size: 2048, fetches: 3 };
 
-/** The numbers of incidents from `from` to `to`. */
-interface Range {
-  readonly from: number;
-  readonly to: number;
-}
-
 export class IncidentList {
   readonly #newest: Statement;
   readonly #idOf: Statement;
-  readonly #hours: Statement;
+  readonly #hours: Hours;
   readonly #kinds: Statement;
   readonly #ofKind: Statement;
   readonly #ofSource: Statement;
@@ -121,9 +115,7 @@ export class IncidentList {
     this.#search = new Search(database);
     this.#newest = database.prepare('SELECT max(number) AS number FROM incidents');
     this.#idOf = database.prepare('SELECT id FROM incidents WHERE number = ?');
-    this.#hours = database.prepare(
-      'SELECT min(first) AS first, max(last) AS last FROM hours WHERE hour BETWEEN ? AND ?',
-    );
+    this.#hours = new Hours(database);
     this.#kinds = database.prepare('SELECT DISTINCT class, severity, state FROM population WHERE count > 0');
     this.#ofKind = database.prepare(`
       SELECT number FROM incidents INDEXED BY incidents_by_kind
@@ -260,7 +252,7 @@ export class IncidentList {
 
   /** The numbers of the incidents that the filters admit, apart from the exact times, after the cursor. */
   *#numbers(query: ListQuery, head: number, onPause: (pause: Cursor) => void): Generator<number> {
-    const hours = this.numbersBetween(query.since, query.until);
+    const hours = this.#hours.numbersBetween(query.since, query.until);
     const range = { from: hours.from, to: Math.min(head, hours.to) };
     const { after } = query;
     const first = after?.rank ?? 0;
@@ -284,16 +276,6 @@ export class IncidentList {
     return new IndexScan(range.to, (to) => this.#search.find(query, range.from, to, options.size), options);
   }
 
-  /** Which numbers the incidents of these hours can have; all when no time is given. */
-  numbersBetween(since: number | undefined, until: number | undefined): Range {
-    if (since === undefined && until === undefined) return { from: 0, to: Number.MAX_SAFE_INTEGER };
-    const hourOf = (time: number): number => Math.floor(time / HOUR);
-    const row = this.#hours.get(hourOf(since ?? 0), until === undefined ? Number.MAX_SAFE_INTEGER : hourOf(until));
-    return row?.first === null || row === undefined
-      ? { from: 1, to: 0 }
-      : { from: Number(row.first), to: Number(row.last) };
-  }
-
   #stretches({ classes, states, severities, sources }: ListQuery, rank: number, range: Range): IndexScan[] {
     const severity = SEVERITIES[rank]!;
     if (!admits(severities, severity) || range.from > range.to) return [];
@@ -314,7 +296,7 @@ export class IncidentList {
 }
 
 /** The members of a query that do not select incidents. */
-const NOT_SELECTING = ['limit', 'bytes', 'after', 'collapsed'];
+const NOT_SELECTING = ['limit', 'bytes', 'after', 'collapsed', 'sort'];
 const OF_KIND = ['classes', 'states', 'severities'];
 
 /** Whether a query selects incidents by these filters only. */
