@@ -11,6 +11,7 @@ import { drillRoutes } from './drill/routes.ts';
 import { heartbeatRoutes } from './heartbeat/routes.ts';
 import { healthRoutes } from './health/routes.ts';
 import { importRoutes } from './import/routes.ts';
+import { bulkRoutes } from './incidents/bulk.ts';
 import { commandRoutes } from './incidents/commands.ts';
 import { groupRoutes } from './incidents/groups.ts';
 import { incidentRoutes } from './incidents/reads.ts';
@@ -45,6 +46,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     groupRoutes,
     reportRoutes,
     commandRoutes,
+    bulkRoutes,
     recoveryRoutes,
     statisticsRoutes,
     eventRoutes,

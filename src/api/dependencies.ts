@@ -47,7 +47,10 @@ export interface ApiDependencies {
   readonly recorder: Pick<Recorder, 'report' | 'perform' | 'import'>;
   /** The answers that wait until containment is settled. */
   readonly answers?: Pick<WaitingAnswers, 'wait' | 'incident'>;
-  readonly incidents: Pick<IncidentReads, 'get' | 'list' | 'groups' | 'history' | 'transitions'>;
+  readonly incidents: Pick<
+    IncidentReads,
+    'get' | 'list' | 'groups' | 'history' | 'transitions' | 'beginning' | 'walk' | 'wouldDo'
+  >;
   readonly recoveries: Pick<Recoveries, 'acknowledge' | 'waive' | 'pending' | 'of'> & {
     readonly reattest: Reattestation['request'];
   };

@@ -16,7 +16,7 @@ import {
 } from '../../machines/vocabulary.ts';
 import type { Database, Statement } from './database.ts';
 import { Hours } from './hours.ts';
-import { admits, hasOnly, type IncidentList, type ListQuery, type Outline } from './incident-list.ts';
+import { admits, beginningAt, hasOnly, type IncidentList, type ListQuery, type Outline } from './incident-list.ts';
 
 /** What groups can be made by. */
 export const GROUP_MEMBERS = ['class', 'source', 'severity', 'state', 'assignee'] as const;
@@ -76,6 +76,8 @@ export interface GroupsQuery {
   readonly skip: number;
   /** The newest incident that counts; the newest on record when not given. */
   readonly head?: number;
+  /** Whether assignees and containment are left out. */
+  readonly isBare?: boolean;
   /** Whether drills are left out. */
   readonly withoutDrills?: boolean;
 }
@@ -200,7 +202,7 @@ export class IncidentGroups {
       ? await this.#count(query, head, counted, turn)
       : await this.#walk(query, head, counted, turn);
     const page = counted.inOrder().slice(skip, skip + limit);
-    if (isIndexed) await this.#addDetails(page, filter, head, turn);
+    if (isIndexed && query.isBare !== true) await this.#addDetails(page, filter, head, turn);
     return {
       groups: this.#show(page),
       incidents: counted.incidents,
@@ -286,7 +288,7 @@ export class IncidentGroups {
     turn: Turn,
   ): Promise<boolean> {
     let looked = 0;
-    for (const outlines of this.#list.walk({ ...filter, after: beginning(head) })) {
+    for (const { outlines } of this.#list.walk({ ...filter, after: beginningAt(head) })) {
       for (const outline of outlines) {
         if (withoutDrills === true && outline.drill > 0) continue;
         const group = counted.add({ ...outline, count: 1, first: outline.number, last: outline.number });
@@ -314,9 +316,9 @@ export class IncidentGroups {
         ...(shared.class !== undefined && { classes: [shared.class] }),
         ...(shared.source !== undefined && { sources: [shared.source] }),
         ...(rankBy !== undefined && { severities: [SEVERITIES[rankBy]!] }),
-        after: beginning(head),
+        after: beginningAt(head),
       };
-      for (const outlines of this.#list.walk(narrowed)) {
+      for (const { outlines } of this.#list.walk(narrowed)) {
         for (const outline of outlines) details.add(outline);
         if (details.looked >= Math.min(MOST_OF_GROUP, left)) break;
         await turn();
@@ -354,8 +356,6 @@ export class IncidentGroups {
       });
   }
 }
-
-const beginning = (head: number): NonNullable<ListQuery['after']> => ({ rank: 0, seq: head + 1, head });
 
 const unresolvedOf = ({ count, states }: Group): number => count - (states.get('resolved') ?? 0);
 

@@ -79,6 +79,19 @@ export interface Outline {
   readonly drill: number;
 }
 
+interface TimedOutline extends Outline {
+  readonly created_at: number;
+}
+
+/** A few incidents of a list, and the place behind them. */
+export interface WalkSlice {
+  readonly outlines: readonly Outline[];
+  readonly place: Cursor;
+}
+
+/** The place before the first incident of a list. */
+export const beginningAt = (head: number): Cursor => ({ rank: 0, seq: head + 1, head });
+
 export interface ListPage {
   /** JSON text in UTF-8, ready to be sent. */
   readonly documents: readonly Uint8Array[];
@@ -228,10 +241,10 @@ export class IncidentList {
   }
 
   /**
-   * All incidents that the filters admit, in the order of the list, a few at a time: the record may go on in between. It
-   * gives none, and goes on, where a search has looked long without finding any.
+   * All incidents that the filters admit, in the order of the list, a few at a time: the record may go on in between. A
+   * slice may hold none: times left them out, or a search has looked long without finding any.
    */
-  *walk(query: ListQuery): Generator<readonly Outline[], undefined> {
+  *walk(query: ListQuery): Generator<WalkSlice, undefined> {
     const { since = -Infinity, until = Infinity } = query;
     const head = query.after?.head ?? this.newest;
     for (let place: Cursor | undefined | null = query.after; place !== null;) {
@@ -240,12 +253,13 @@ export class IncidentList {
         next = pause;
       });
       for (let some = take(numbers, FETCH); some.length > 0; some = take(numbers, FETCH)) {
-        const rows = this.#outlines.all(JSON.stringify(some));
-        const admitted = rows.filter(({ created_at: at }) => Number(at) >= since && Number(at) < until);
-        yield admitted as unknown as readonly Outline[];
+        const rows = this.#outlines.all(JSON.stringify(some)) as unknown as readonly TimedOutline[];
+        const outlines = rows.filter(({ created_at: at }) => at >= since && at < until);
+        const last = rows.at(-1);
+        if (last !== undefined) yield { outlines, place: { rank: last.rank, seq: last.number, head } };
       }
       place = next;
-      if (place !== null) yield [];
+      if (place !== null) yield { outlines: [], place };
     }
     return undefined;
   }

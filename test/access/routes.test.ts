@@ -81,6 +81,10 @@ const TABLE: Readonly<Record<string, Row>> = {
   'POST /api/v1/incidents/contain': OPERATOR,
   'POST /api/v1/incidents/acknowledge': OPERATOR,
   'POST /api/v1/incidents/resolve': { ...OPERATOR, needs: ['operator', 'recovery'] },
+  'POST /api/v1/incidents/bulk': {
+    needs: ['operator', 'recovery'],
+    body: { command: 'resolve', filter: { class: 'tool_call_burst' } },
+  },
   'POST /api/v1/containment/confirm': {
     needs: ['implementer'],
     body: CONFIRMED,

@@ -22,7 +22,7 @@ export const groupRoutes = (
     path,
     before: large,
     handle: async (ctx) => {
-      const query = { ...readGroupsQuery(ctx.querystring), withoutDrills };
+      const query = { ...readGroupsQuery(ctx.querystring), withoutDrills, isBare: withoutDrills };
       const {
         groups,
         incidents: count,

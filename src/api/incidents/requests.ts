@@ -1,5 +1,6 @@
 /** What clients send to report incidents, command them and read them. */
 import * as z from 'zod/mini';
+import { COMMANDS } from '../../../machines/commands.ts';
 import { CLASSES, RESOLUTIONS, SEVERITIES } from '../../../machines/vocabulary.ts';
 import { faultOfSource } from '../../domain/source-name.ts';
 import {
@@ -94,6 +95,26 @@ export const groupsSchema = z.strictObject({
   by: anyOf(z.string()),
   limit: limit(),
   cursor: cursor(),
+});
+
+export const BULK_REQUIRED = 'command and filter are required';
+export const LONGEST_BULK = 50;
+const BULK_LIMIT = `limit must be a whole number from 1 to ${LONGEST_BULK}`;
+
+/** The body of a command on all incidents that a filter selects. */
+export const bulkSchema = z.strictObject({
+  command: oneOf(BULK_REQUIRED, COMMANDS, `command must be one of ${COMMANDS.join(', ')}`),
+  filter: z.unknown().check(
+    z.refine(isJsonObject, {
+      error: ({ input }) => (input === undefined ? BULK_REQUIRED : 'filter must be a JSON object'),
+    }),
+  ),
+  ...signature(),
+  resolution: z.exactOptional(z.enum(RESOLUTIONS, `resolution must be one of ${RESOLUTIONS.join(', ')}`)),
+  preview: z.exactOptional(z.boolean('preview must be true or false')),
+  dry_run: z.exactOptional(z.boolean('dry_run must be true or false')),
+  limit: z.exactOptional(z.int(BULK_LIMIT).check(z.minimum(1, BULK_LIMIT), z.maximum(LONGEST_BULK, BULK_LIMIT))),
+  cursor: z.exactOptional(z.string('invalid cursor')),
 });
 
 /** The parameters of an incident's history. */

@@ -7,6 +7,7 @@ import { VERSION } from '../../version.ts';
 import { accessPaths } from '../access/access.openapi.ts';
 import { archivePaths } from '../archive/archive.openapi.ts';
 import { importPaths } from '../import/import.openapi.ts';
+import { bulkPaths } from '../incidents/bulk.openapi.ts';
 import { commandPaths } from '../incidents/commands.openapi.ts';
 import { containmentPaths } from '../containment/containment.openapi.ts';
 import { eventPaths } from '../events/events.openapi.ts';
@@ -66,6 +67,7 @@ export const openApiDocument = () =>
     paths: {
       ...reportPaths,
       ...commandPaths,
+      ...bulkPaths,
       ...recoveryPaths,
       ...incidentPaths,
       ...groupPaths,

@@ -30,6 +30,7 @@ const ELSEWHERE = [
   'GET /api/v1/incidents/history 503',
   'GET /api/v1/incidents/groups 503',
   'GET /api/v1/incidents/groups 410',
+  'POST /api/v1/incidents/bulk 410',
   'GET /api/v1/stats/groups 503',
   'GET /api/v1/stats/groups 410',
   'GET /api/v1/incidents/transitions 503',
@@ -181,6 +182,24 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     expect(json.occurrences).to.equal(2);
   },
   ...Object.fromEntries(COMMANDS.map((name) => [`POST /api/v1/incidents/${name}`, driveOf(name)])),
+  'POST /api/v1/incidents/bulk': async (subject) => {
+    const { send, service, report } = subject;
+    const source = 'bulk';
+    for (let at = 0; at < 3; at++) await report({ ...OPEN_REPORT, source });
+    const id = await report({ ...OPEN_REPORT, source });
+    await service.post('/api/v1/incidents/resolve', { id });
+    const body = { command: 'acknowledge', filter: { source }, by: 'ada', note: 'a test' };
+    const { json } = await send('', { body: { ...body, preview: true } });
+    expect(json).to.deep.include({ matched: 4, allowed: 3, refused: { resolved: 1 } });
+    const first = await send('', { body: { ...body, limit: 2, cursor: json.snapshot } });
+    expect(first.json).to.deep.include({ done: false, remaining: 2 });
+    const second = await send('', { body: { ...body, cursor: first.json.cursor } });
+    const results: readonly Answer[] = [...first.json.results, ...second.json.results];
+    expect(results.map(({ status }) => status)).to.have.members([200, 200, 200, 409]);
+    await withRecovery(subject, async () => {
+      await send('', { body: { command: 'resolve', filter: { source: REPORT.source, q: 'test' }, preview: true } });
+    });
+  },
   'POST /api/v1/recovery/ack': recover({ status: 'acknowledged' }),
   'POST /api/v1/recovery/reattest': recover({ status: 're-attested', recovery_complete: false }),
   'POST /api/v1/recovery/waive': recover({ status: 'waived' }, { reason: 'the attestor is gone' }),
@@ -428,6 +447,7 @@ describe('the description of the API', () => {
         ack: { incident_id: recovering },
         reattest: { incident_id: recovering },
         waive: { incident_id: recovering, reason: 'a test' },
+        bulk: { command: 'resolve', filter: { state: 'open' } },
       };
       const refusing = contract.operations.filter(
         ({ name, statuses }) => statuses.includes('503') && !ELSEWHERE.includes(`${name} 503`),

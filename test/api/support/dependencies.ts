@@ -90,6 +90,9 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
         queries.push(filter);
         return { groups: [], incidents: 0, total: 0, isComplete: true, head: 0 };
       },
+      beginning: () => ({ rank: 0, seq: 1, head: 0 }),
+      walk: () => [],
+      wouldDo: () => ({ kind: 'moved' }),
       transitions: (id) =>
         id === KNOWN.id
           ? { state: 'open', transitions: [{ event: 'resolve', allowed: true, target: 'resolved' }] }
