@@ -38,7 +38,7 @@ export interface OperatorOptions extends ApiOptions {
 
 /** Adds the options that say who changes something and why, and those of `withApiClient`. */
 export const withOperator = (command: Command): Command =>
-  withApiClient(command.option('--by <who>', 'who does it').option('--note <text>', 'a note for the log'));
+  withApiClient(command.option('--by <who>', 'who does it').option('-m, --note <text>', 'a note for the log'));
 
 export const withJson = (command: Command): Command => command.option('--json', 'JSON, for scripts');
 
@@ -80,6 +80,11 @@ export class ApiClient {
   /** @throws Refused, NotReachable */
   async readText(path: string): Promise<string> {
     return accepted(await this.#connection.send(this.#reading(path))).text;
+  }
+
+  /** What is read with its headers. @throws Refused, NotReachable */
+  async readAnswer(path: string): Promise<Pick<ClientResponse, 'text' | 'headers'>> {
+    return accepted(await this.#connection.send(this.#reading(path)));
   }
 
   /** Reads with the token where its file can be read: some answers then say more. @throws Refused, NotReachable */

@@ -5,14 +5,14 @@ import { RESOLUTIONS } from '../../machines/vocabulary.ts';
 import { Refused } from '../client/errors.ts';
 import type { Incident } from '../client/shapes.ts';
 import { ApiClient, type OperatorOptions, withOperator } from './api-client.ts';
-import { EXIT, explain, isOfToken } from './exit.ts';
+import { bulkCommand, type BulkOptions } from './bulk-command.ts';
+import { EXIT, explain, isOfToken, UsageError } from './exit.ts';
+import { filtersOf, type ListFilterOptions, withListFilters } from './filter-options.ts';
 import { adviceLines, stepsIn } from './missing-recovery.ts';
 import { summaryOf } from './summary.ts';
 import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
 
-interface CommandOptions extends OperatorOptions {
-  readonly resolution?: string;
-}
+type CommandOptions = OperatorOptions & BulkOptions & ListFilterOptions;
 
 /** Adds the option that says what the incidents were, to the command that ends them. */
 const withResolution = (command: Command, name: CommandName): Command =>
@@ -20,14 +20,27 @@ const withResolution = (command: Command, name: CommandName): Command =>
     ? command.addOption(command.createOption('--resolution <kind>', 'what the incidents were').choices(RESOLUTIONS))
     : command;
 
+const BY_FILTER =
+  'With filters in the place of identifiers, those of all that they select, after showing them and asking.';
+
 /** Defines the subcommand of one command of the table. */
 export const defineCommand = (command: Command, name: CommandName): Command =>
   withOperator(
-    withResolution(command.description(COMMAND_TABLE[name].meaning), name).argument(
-      '<id...>',
-      'identifiers of incidents',
-    ),
+    withListFilters(
+      withResolution(command.description(`${COMMAND_TABLE[name].meaning} ${BY_FILTER}`), name).argument(
+        '[id...]',
+        'identifiers of incidents',
+      ),
+    )
+      .option('-y, --yes', 'with filters: do it without asking')
+      .option('--resume <cursor>', 'with the same filters: go on where it was interrupted'),
   ).action(async (ids: readonly string[], { by, note, resolution, ...options }: CommandOptions) => {
+    const filters = filtersOf(options);
+    const isFiltered = Object.values(filters).some((value) => value !== undefined);
+    if (isFiltered === ids.length > 0)
+      throw new UsageError('name incidents, or give filters such as --class; not both');
+    if (!isFiltered && options.resume !== undefined) throw new UsageError('--resume goes with filters');
+    if (isFiltered) return bulkCommand(name, filters, { by, note, resolution, ...options } as BulkOptions);
     const api = new ApiClient(options);
     for (const id of ids) {
       try {

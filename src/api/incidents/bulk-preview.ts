@@ -1,6 +1,7 @@
 import type { Context } from 'koa';
 import type { CommandName } from '../../../machines/commands.ts';
 import type { Role } from '../../../machines/vocabulary.ts';
+import type { BulkPreview } from '../../domain/bulk-command.ts';
 import type { Cursor, ListQuery } from '../../projections/incident-list.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { admittedIn } from '../middleware/authentication.ts';
@@ -12,27 +13,6 @@ const MOST_JUDGED = 1000;
 
 /** What a bulk command is about: what the filters select, from a place on. */
 export type Selection = ListQuery & { readonly after: Cursor };
-
-export interface BulkPreview {
-  /** How many incidents the filter selects. */
-  readonly matched: number;
-  /** Whether all were counted. */
-  readonly complete: boolean;
-  readonly classes: Readonly<Record<string, number>>;
-  readonly severities: Readonly<Record<string, number>>;
-  readonly states: Readonly<Record<string, number>>;
-  /** How many would move, and how many are there already. */
-  readonly allowed: number;
-  readonly unchanged: number;
-  /** How many would refuse, by their state. */
-  readonly refused: Readonly<Record<string, number>>;
-  /** How many of these would do it for the roles that they ask for, and which those are. */
-  readonly needs?: { readonly roles: readonly Role[]; readonly count: number };
-  /** How many were asked, when there are more. */
-  readonly judged?: number;
-  /** To be sent as `cursor`, so that the command works what was previewed, and nothing that was reported since. */
-  readonly snapshot: string;
-}
 
 /** What the filter of a bulk command selects, and what would become of it. Nothing changes. */
 export async function preview(

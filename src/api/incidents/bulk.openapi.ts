@@ -2,13 +2,13 @@ import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
 import { COMMANDS } from '../../../machines/commands.ts';
 import { CLASSES, RESOLUTIONS, ROLES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
+import type { BulkAnswer, BulkPreview } from '../../domain/bulk-command.ts';
 import { described, meaning, named } from '../openapi/described.ts';
 import { EXAMPLE_INCIDENT } from '../openapi/examples.ts';
 import { refusals, requestBody, response } from '../openapi/responses.ts';
 import { count, type FieldsOf, maybe, state, text } from '../openapi/values.ts';
 import { step } from '../recovery/recovery-shape.openapi.ts';
-import { type BulkAnswer, USUAL_BULK } from './bulk.ts';
-import type { BulkPreview } from './bulk-preview.ts';
+import { USUAL_BULK } from './bulk.ts';
 import { bulkSchema, filterSchema, LONGEST_BULK } from './requests.ts';
 
 const TEXTS = { oneOf: [{ type: 'string' }, { type: 'boolean' }, { type: 'array', items: { type: 'string' } }] };

@@ -13,6 +13,7 @@ import { SECOND } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
 import type { Command, Recorded } from '../../incidents/recorder.ts';
 import { isOfIncident } from '../../projections/incident-proof.ts';
+import type { BulkAnswer, BulkResult } from '../../domain/bulk-command.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import { admittedIn, missingRole } from '../middleware/authentication.ts';
@@ -36,29 +37,6 @@ const LONGEST = 5 * SECOND;
 const UNAVAILABLE = 503;
 /** How many further incidents are counted as remaining. */
 const MOST_REMAINING = 1000;
-
-/** What became of one incident. */
-interface BulkResult {
-  readonly id: string;
-  /** As the command alone would have been answered. */
-  readonly status: number;
-  readonly change?: 'moved' | 'unchanged';
-  readonly state?: string;
-  readonly error?: string;
-  readonly [field: string]: unknown;
-}
-
-export interface BulkAnswer {
-  readonly results: readonly BulkResult[];
-  /** Whether all that the filter selects were worked. */
-  readonly done: boolean;
-  /** How many are left, unless those are very many. */
-  readonly remaining?: number;
-  /** To be sent with the same command and filter to go on; only until it is done. */
-  readonly cursor?: string;
-  /** Why it stopped before its time, when something is wrong with the whole service. */
-  readonly stopped?: { readonly status: number; readonly error: string };
-}
 
 /** A command for many. What is added here is offered by the route, its description and the command line. */
 interface BulkAct {
@@ -188,8 +166,7 @@ async function workOne(
     }
     const { status, message, fields } = error;
     if (status === UNAVAILABLE && !isOfIncident(error)) return error;
-    // What each event would do is long, and the same for all.
-    const { transitions: _transitions, ...said } = fields;
-    return { ...said, id, status, error: message };
+    // What each event would do is long, and the same for all: it is left out of the answer.
+    return { ...fields, transitions: undefined, id, status, error: message };
   }
 }
