@@ -102,8 +102,8 @@ const MOST_WALKED = 20_000;
 /** How many groups are kept: sources name themselves, so there may be as many as incidents. */
 const MOST_GROUPS = 10_000;
 /** How many incidents are looked at for containment and assignees: of one group, and for all of an answer. */
-const MOST_OF_GROUP = 1000;
-const MOST_OF_ANSWER = 20_000;
+const MOST_OF_GROUP = 500;
+const MOST_OF_ANSWER = 8000;
 /** How many names a group has as its assignees. */
 const MOST_ASSIGNEES = 20;
 /** With so many sources, or fewer, those parts of the index are skipped that hold other states. */

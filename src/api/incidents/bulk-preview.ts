@@ -1,15 +1,19 @@
 import type { Context } from 'koa';
-import type { CommandName } from '../../../machines/commands.ts';
 import type { Role } from '../../../machines/vocabulary.ts';
 import type { BulkPreview } from '../../domain/bulk-command.ts';
+import type { Foreseen } from '../../incidents/incident-reads.ts';
 import type { Cursor, ListQuery } from '../../projections/incident-list.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { admittedIn } from '../middleware/authentication.ts';
 import { turnsOf } from '../server/peer.ts';
+import type { BulkAct } from './bulk-acts.ts';
 import { writeBulkCursor } from './bulk-cursor.ts';
 
 /** How many incidents a preview asks what would become of them. */
 const MOST_JUDGED = 1000;
+
+/** What is foreseen of what is possible in every state. */
+const POSSIBLE: Foreseen = { kind: 'moved' };
 
 /** What a bulk command is about: what the filters select, from a place on. */
 export type Selection = ListQuery & { readonly after: Cursor };
@@ -18,7 +22,7 @@ export type Selection = ListQuery & { readonly after: Cursor };
 export async function preview(
   { incidents }: Pick<ApiDependencies, 'incidents'>,
   ctx: Context,
-  command: CommandName,
+  { command }: BulkAct,
   selection: Selection,
   digest: string,
 ): Promise<BulkPreview> {
@@ -38,7 +42,7 @@ export async function preview(
   let count = 0;
   for (const { outlines } of incidents.walk(selection)) {
     for (const { id, state } of outlines) {
-      const foreseen = incidents.wouldDo(id, command);
+      const foreseen = command === undefined ? POSSIBLE : incidents.wouldDo(id, command);
       if (foreseen === undefined) continue;
       count += 1;
       const lacks =

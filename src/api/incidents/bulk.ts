@@ -7,11 +7,10 @@
  */
 import type { Context } from 'koa';
 import type * as z from 'zod/mini';
-import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../../machines/commands.ts';
 import type { Role } from '../../../machines/vocabulary.ts';
 import { SECOND } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
-import type { Command, Recorded } from '../../incidents/recorder.ts';
+import type { Command } from '../../incidents/recorder.ts';
 import { isOfIncident } from '../../projections/incident-proof.ts';
 import type { BulkAnswer, BulkResult } from '../../domain/bulk-command.ts';
 import type { ApiDependencies } from '../dependencies.ts';
@@ -20,6 +19,7 @@ import { admittedIn, missingRole } from '../middleware/authentication.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { readBody } from '../request/read.ts';
 import { respondJson } from '../respond.ts';
+import { BULK_ACTS, BULK_ROLES, requireOwnMembers } from './bulk-acts.ts';
 import { bulkDigest, readBulkCursor, writeBulkCursor } from './bulk-cursor.ts';
 import { readBulkFilter } from './bulk-filter.ts';
 import { preview, restful, type Selection } from './bulk-preview.ts';
@@ -38,21 +38,6 @@ const UNAVAILABLE = 503;
 /** How many further incidents are counted as remaining. */
 const MOST_REMAINING = 1000;
 
-/** A command for many. What is added here is offered by the route, its description and the command line. */
-interface BulkAct {
-  readonly roles: readonly Role[];
-  readonly perform: (recorder: Dependencies['recorder'], target: Command) => Promise<Recorded>;
-}
-
-const BULK_ACTS: Readonly<Record<CommandName, BulkAct>> = Object.fromEntries(
-  COMMANDS.map((name): [CommandName, BulkAct] => [
-    name,
-    { roles: COMMAND_TABLE[name].roles, perform: (recorder, target) => recorder.perform(name, target) },
-  ]),
-) as Record<CommandName, BulkAct>;
-
-const ROLES = [...new Set(Object.values(BULK_ACTS).flatMap(({ roles }) => roles))];
-
 export const bulkRoutes = (
   dependencies: Dependencies,
   { command }: Pick<Admission, 'command'>,
@@ -60,13 +45,11 @@ export const bulkRoutes = (
   {
     method: 'POST',
     path: '/api/v1/incidents/bulk',
-    before: command(...ROLES),
+    before: command(...BULK_ROLES),
     handle: async (ctx) => {
       const body = readBody(ctx, bulkSchema, BULK_REQUIRED);
       requireRole(ctx, BULK_ACTS[body.command].roles);
-      if (body.resolution !== undefined && body.command !== 'resolve') {
-        throw new RecorderError('invalid_request', 'resolution goes with the command resolve only');
-      }
+      requireOwnMembers(body);
       const { given, query } = readBulkFilter(body.filter as Readonly<Record<string, unknown>>);
       const digest = bulkDigest(body.command, given);
       const after =
@@ -74,7 +57,7 @@ export const bulkRoutes = (
       const selection = { ...query, limit: 1, after };
       const isPreview = body.preview === true || body.dry_run === true;
       const answer = isPreview
-        ? await preview(dependencies, ctx, body.command, selection, digest)
+        ? await preview(dependencies, ctx, BULK_ACTS[body.command], selection, digest)
         : await work(dependencies, ctx, body, selection, digest);
       respondJson(ctx, 200, JSON.stringify(answer));
     },
@@ -106,7 +89,7 @@ async function work(
     for (const slice of incidents.walk(selection)) {
       for (const { id, rank, number } of slice.outlines) {
         if (results.length >= limit || clock.monotonic() >= deadline) return 'paused';
-        const result = await workOne(dependencies, body.command, { id, ...given });
+        const result = await workOne(dependencies, body, { id, ...given });
         if (result instanceof RecorderError) return result;
         results.push(result);
         place = { rank, seq: number, head, ...(log !== undefined && { log }) };
@@ -149,19 +132,15 @@ async function countOf(
  * Carries the command out on one incident.
  * @returns what became of it, or what is wrong with the whole service, so that the others need not be tried
  */
-async function workOne(
-  { recorder, log }: Dependencies,
-  command: CommandName,
-  target: Command,
-): Promise<BulkResult | RecorderError> {
+async function workOne(dependencies: Dependencies, body: Body, target: Command): Promise<BulkResult | RecorderError> {
   const { id } = target;
   try {
-    const { incident, change } = await BULK_ACTS[command].perform(recorder, target);
+    const { incident, change } = await BULK_ACTS[body.command].perform(dependencies, target, body);
     return { id, status: 200, change: change === 'unchanged' ? 'unchanged' : 'moved', state: incident.state };
   } catch (error) {
     if (!(error instanceof RecorderError)) {
       // One bad incident does not stop the rest.
-      log.error({ err: error, incident: id }, 'a bulk command failed');
+      dependencies.log.error({ err: error, incident: id }, 'a bulk command failed');
       return { id, status: 500, error: 'internal error' };
     }
     const { status, message, fields } = error;
