@@ -42,7 +42,7 @@ export interface IncidentGroup extends Shared {
   readonly states: Readonly<Partial<Record<State, number>>>;
   /** The identifier of the newest. */
   readonly newest: string;
-  /** Of the newest. */
+  /** Of the newest; of a long one the beginning. */
   readonly description: string;
   /** How many unresolved ones are whose. */
   readonly assignees?: Readonly<Record<string, number>>;
@@ -104,6 +104,8 @@ const MOST_GROUPS = 10_000;
 /** How many incidents are looked at for containment and assignees: of one group, and for all of an answer. */
 const MOST_OF_GROUP = 500;
 const MOST_OF_ANSWER = 8000;
+/** How many characters of a description are shown: there may be a thousand groups on a page. */
+const LONGEST_DESCRIPTION = 500;
 /** How many names a group has as its assignees. */
 const MOST_ASSIGNEES = 20;
 /** With so many sources, or fewer, those parts of the index are skipped that hold other states. */
@@ -189,7 +191,8 @@ export class IncidentGroups {
     );
     this.#sources = database.prepare(`SELECT source FROM sources LIMIT ${FEW_SOURCES + 1}`);
     this.#shown = database.prepare(`
-      SELECT number, incidents.id, created_at, document ->> '$.description' AS description
+      SELECT number, incidents.id, created_at,
+        substr(document ->> '$.description', 1, ${LONGEST_DESCRIPTION + 1}) AS description
       FROM json_each(?) CROSS JOIN incidents ON number = value`);
   }
 
@@ -346,7 +349,7 @@ export class IncidentGroups {
             STATES.flatMap((state) => (states.has(state) ? [[state, states.get(state)]] : [])),
           ),
           newest: String(newest.id),
-          description: String(newest.description),
+          description: beginningOf(String(newest.description)),
           ...(details !== undefined && {
             assignees: Object.fromEntries(details.assignees),
             containment: details.containment,
@@ -356,6 +359,12 @@ export class IncidentGroups {
       });
   }
 }
+
+/** A text that has not more characters than are shown, or its beginning. */
+const beginningOf = (text: string): string => {
+  const characters = [...text];
+  return characters.length > LONGEST_DESCRIPTION ? `${characters.slice(0, LONGEST_DESCRIPTION).join('')}…` : text;
+};
 
 const unresolvedOf = ({ count, states }: Group): number => count - (states.get('resolved') ?? 0);
 

@@ -108,6 +108,8 @@ export interface ListPage {
 export const MAX_PAGE_BYTES = 1024 * 1024;
 /** How many incidents a page of a collapsed list looks at: no other request is answered meanwhile. */
 const LOOKED_AT = 1024;
+/** How many bytes of documents a slice of a walk reads at once: no other request is answered meanwhile. */
+const WALKED_BYTES = 256 * 1024;
 /** Each fetch of a prefix search gathers all its matches again: so there may be few fetches, and large ones. */
 const BEGINNINGS = { size: 2048, fetches: 3 };
 
@@ -253,15 +255,32 @@ export class IncidentList {
         next = pause;
       });
       for (let some = take(numbers, FETCH); some.length > 0; some = take(numbers, FETCH)) {
-        const rows = this.#outlines.all(JSON.stringify(some)) as unknown as readonly TimedOutline[];
-        const outlines = rows.filter(({ created_at: at }) => at >= since && at < until);
-        const last = rows.at(-1);
-        if (last !== undefined) yield { outlines, place: { rank: last.rank, seq: last.number, head } };
+        for (const few of this.#inParts(some)) {
+          const rows = this.#outlines.all(JSON.stringify(few)) as unknown as readonly TimedOutline[];
+          const outlines = rows.filter(({ created_at: at }) => at >= since && at < until);
+          const last = rows.at(-1);
+          if (last !== undefined) yield { outlines, place: { rank: last.rank, seq: last.number, head } };
+        }
       }
       place = next;
       if (place !== null) yield { outlines: [], place };
     }
     return undefined;
+  }
+
+  /** Numbers in parts whose documents are not long together, unless a single one is: all of a part are read at once. */
+  #inParts(numbers: readonly number[]): readonly (readonly number[])[] {
+    const parts: number[][] = [];
+    let bytes = Number.POSITIVE_INFINITY;
+    for (const row of this.#sizes.all(JSON.stringify(numbers))) {
+      bytes += Number(row.bytes);
+      if (bytes > WALKED_BYTES) {
+        parts.push([]);
+        bytes = Number(row.bytes);
+      }
+      parts.at(-1)!.push(Number(row.number));
+    }
+    return parts;
   }
 
   /** The numbers of the incidents that the filters admit, apart from the exact times, after the cursor. */

@@ -235,6 +235,20 @@ describe('IncidentGroups', () => {
       ]);
     })).timeout(20_000);
 
+  it('shows the beginning of a long description, and takes long documents one by one', () =>
+    withGroups(async (groups, put) => {
+      for (let seq = 1; seq <= 5; seq++) put(record(seq, { assignee: 'ada', description: '\u{1f525}'.repeat(50_000) }));
+      let turns = 0;
+      const { groups: found } = await groups.read(
+        { filter: EVERYTHING, by: ['assignee'], limit: 10, skip: 0 },
+        async () => void (turns += 1),
+      );
+      expect(found.map(({ count, description }) => [count, description])).to.deep.equal([
+        [5, `${'\u{1f525}'.repeat(500)}…`],
+      ]);
+      expect(turns).to.equal(5);
+    }));
+
   it('keeps a bounded number of groups, and says that there are more', () =>
     withGroups(async (groups, put) => {
       for (let seq = 1; seq <= 10_050; seq++) put(record(seq, { source: `source-${seq}`, state: 'resolved' }));

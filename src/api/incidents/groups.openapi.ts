@@ -64,7 +64,7 @@ const group = named(
   z.object({
     ...counted,
     newest: meaning(incidentId, 'The newest of them.'),
-    description: meaning(text(), 'Of the newest.'),
+    description: meaning(text(), 'Of the newest; of one with more than 500 characters the beginning.'),
     assignees: maybe(meaning(z.record(z.string(), count), 'Of the unresolved: how many are whose.')),
     containment: maybe(
       meaning(containment, 'Of the unresolved: how far containment is; broken has failed, or was lost.'),
