@@ -13,7 +13,9 @@ import { heartbeatRoutes } from './heartbeat/routes.ts';
 import { healthRoutes } from './health/routes.ts';
 import { importRoutes } from './import/routes.ts';
 import { actRoutes } from './incidents/acts.ts';
+import { bulkRoutes } from './incidents/bulk.ts';
 import { commandRoutes } from './incidents/commands.ts';
+import { groupRoutes } from './incidents/groups.ts';
 import { incidentRoutes } from './incidents/reads.ts';
 import { reportRoutes } from './incidents/report.ts';
 import { logRoutes } from './log/routes.ts';
@@ -44,9 +46,11 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     healthRoutes,
     metricsRoutes,
     incidentRoutes,
+    groupRoutes,
     reportRoutes,
     commandRoutes,
     actRoutes,
+    bulkRoutes,
     recoveryRoutes,
     statisticsRoutes,
     eventRoutes,

@@ -54,7 +54,10 @@ export interface ApiDependencies {
   readonly acts: Pick<IncidentActs, 'note' | 'assign' | 'snooze' | 'reopen'>;
   /** The answers that wait until containment is settled. */
   readonly answers?: Pick<WaitingAnswers, 'wait' | 'incident'>;
-  readonly incidents: Pick<IncidentReads, 'get' | 'list' | 'history' | 'transitions'>;
+  readonly incidents: Pick<
+    IncidentReads,
+    'get' | 'list' | 'groups' | 'history' | 'transitions' | 'beginning' | 'walk' | 'wouldDo'
+  >;
   readonly recoveries: Pick<Recoveries, 'acknowledge' | 'waive' | 'pending' | 'of'> & {
     readonly reattest: Reattestation['request'];
   };

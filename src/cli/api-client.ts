@@ -82,6 +82,11 @@ export class ApiClient {
     return accepted(await this.#connection.send(this.#reading(path))).text;
   }
 
+  /** What is read with its headers. @throws Refused, NotReachable */
+  async readAnswer(path: string): Promise<Pick<ClientResponse, 'text' | 'headers'>> {
+    return accepted(await this.#connection.send(this.#reading(path)));
+  }
+
   /** Reads with the token where its file can be read: some answers then say more. @throws Refused, NotReachable */
   async readInDetail<Body>(path: string): Promise<Body> {
     return JSON.parse(accepted(await this.#sendWithToken(path)).text) as Body;

@@ -17,6 +17,50 @@ export const withFilterOptions = (command: Command): Command =>
     .addOption(emptyOrOneOf(STATES, command.createOption('--state <state...>', 'in these states')))
     .addOption(emptyOrOneOf(SEVERITIES, command.createOption('--severity <severity...>', 'of these severities')));
 
+/** The filters of the list that are not a closed set of words. */
+export interface ListFilterOptions extends FilterOptions {
+  readonly source?: readonly string[];
+  readonly attention?: boolean;
+  readonly silenced?: boolean;
+  readonly since?: string;
+  readonly until?: string;
+  readonly search?: string;
+}
+
+/** Adds the filters of the list, of the groups and of commands on many incidents. */
+export const withListFilters = (command: Command): Command =>
+  withFilterOptions(command)
+    .option('--source <source...>', 'reported by these')
+    .option('--attention', 'that need attention: without silenced and snoozed ones')
+    .option('--silenced', 'that a silence matches')
+    .option('--no-silenced', 'that no silence matches')
+    .option('--since <time>', 'reported since: RFC 3339, a day, or 2h, 7d')
+    .option('--until <time>', 'reported before')
+    .option('--search <words>', 'with all these words in description, source or id; agent* is the beginning of one');
+
+/** The filters as the API takes them: as parameters, and as members of the filter of a command. */
+export const filtersOf = ({
+  class: classes,
+  state,
+  severity,
+  source,
+  attention,
+  silenced,
+  since,
+  until,
+  search,
+}: ListFilterOptions): Readonly<Record<string, string | readonly string[] | undefined>> => ({
+  class: classes,
+  state,
+  severity,
+  source,
+  attention: attention === true ? 'true' : undefined,
+  silenced: silenced === undefined ? undefined : String(silenced),
+  since: since === undefined ? undefined : timeOf(since),
+  until: until === undefined ? undefined : timeOf(until),
+  q: search,
+});
+
 /** Limits an option to these choices. An empty text, from a variable that is not set, counts as left out, as in the API. */
 export function emptyOrOneOf(choices: readonly string[], option: Option): Option {
   const parse = option.choices(choices).parseArg;

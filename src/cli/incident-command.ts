@@ -5,39 +5,49 @@ import { RESOLUTIONS } from '../../machines/vocabulary.ts';
 import { Refused } from '../client/errors.ts';
 import type { Incident } from '../client/shapes.ts';
 import { ApiClient, type OperatorOptions, withOperator } from './api-client.ts';
-import { EXIT, explain, isOfToken } from './exit.ts';
+import { bulkCommand, type BulkOptions } from './bulk-command.ts';
+import { EXIT, explain, isOfToken, UsageError } from './exit.ts';
+import { filtersOf, type ListFilterOptions, withListFilters } from './filter-options.ts';
 import { idsFrom } from './ids.ts';
 import { adviceLines, stepsIn } from './missing-recovery.ts';
 import { previewLines, previewOf, releasedIn } from './release-preview.ts';
 import { summaryOf } from './summary.ts';
-import { confirmed, isAtTerminal } from './terminal/confirm.ts';
+import { canAsk, confirmed } from './terminal/confirm.ts';
 import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
 
-interface CommandOptions extends OperatorOptions {
-  readonly resolution?: string;
-  readonly yes?: true;
-}
+type CommandOptions = OperatorOptions & BulkOptions & ListFilterOptions;
 
-/** Adds what only the command that ends incidents takes: what they were, and that nobody is asked. */
+/** Adds the option that says what the incidents were, to the command that ends them. */
 const withResolution = (command: Command, name: CommandName): Command =>
   name === 'resolve'
-    ? command
-        .addOption(command.createOption('--resolution <kind>', 'what the incidents were').choices(RESOLUTIONS))
-        .option('--yes', 'do not ask')
+    ? command.addOption(command.createOption('--resolution <kind>', 'what the incidents were').choices(RESOLUTIONS))
     : command;
+
+const BY_FILTER =
+  'With filters in the place of identifiers, those of all that they select, after showing them and asking.';
 
 /** Defines the subcommand of one command of the table. */
 export const defineCommand = (command: Command, name: CommandName): Command =>
   withOperator(
-    withResolution(command.description(COMMAND_TABLE[name].meaning), name).argument(
-      '<id...>',
-      'identifiers of incidents; - reads them from standard input',
-    ),
-  ).action(async (ids: readonly string[], { by, note, resolution, yes, ...options }: CommandOptions) => {
+    withListFilters(
+      withResolution(command.description(`${COMMAND_TABLE[name].meaning} ${BY_FILTER}`), name).argument(
+        '[id...]',
+        'identifiers of incidents; - reads them from standard input',
+      ),
+    )
+      .option('-y, --yes', 'do not ask')
+      .option('--resume <cursor>', 'with the same filters: go on where it was interrupted'),
+  ).action(async (ids: readonly string[], { by, note, resolution, ...options }: CommandOptions) => {
+    const filters = filtersOf(options);
+    const isFiltered = Object.values(filters).some((value) => value !== undefined);
+    if (isFiltered === ids.length > 0)
+      throw new UsageError('name incidents, or give filters such as --class; not both');
+    if (!isFiltered && options.resume !== undefined) throw new UsageError('--resume goes with filters');
+    if (isFiltered) return bulkCommand(name, filters, { by, note, resolution, ...options } as BulkOptions);
     const api = new ApiClient(options);
     const named: string[] = [];
     for await (const id of idsFrom(ids)) named.push(id);
-    if (name === 'resolve' && options.json !== true && isAtTerminal() && !(await agreed(api, named, yes === true)))
+    if (name === 'resolve' && options.json !== true && canAsk() && !(await agreed(api, named, options.yes === true)))
       return;
     for (const id of named) {
       try {

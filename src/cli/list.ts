@@ -2,7 +2,8 @@
 import type { Command } from 'commander';
 import type { Incident } from '../client/shapes.ts';
 import { UsageError } from './exit.ts';
-import { emptyOrOneOf, type FilterOptions, timeOf, wholeNumber, withFilterOptions } from './filter-options.ts';
+import { emptyOrOneOf, filtersOf, type ListFilterOptions, wholeNumber, withListFilters } from './filter-options.ts';
+import { listGroups } from './groups.ts';
 import { ApiClient, type ApiOptions, withQuery, withApiClient } from './api-client.ts';
 import { ageOf, timeLeft } from './terminal/age.ts';
 import { SEVERITY_STYLES } from './terminal/colour.ts';
@@ -11,16 +12,12 @@ import { type Column, table } from './terminal/table.ts';
 import { stateStyle, stateWords } from './summary.ts';
 import { RESOLUTIONS, STATES } from '../../machines/vocabulary.ts';
 
-interface Options extends ApiOptions, FilterOptions {
-  readonly source?: readonly string[];
+interface Options extends ApiOptions, ListFilterOptions {
   readonly resolution?: readonly string[];
-  readonly attention?: boolean;
-  readonly silenced?: boolean;
-  readonly since?: string;
-  readonly until?: string;
-  readonly search?: string;
   readonly limit?: number;
   readonly collapse?: boolean;
+  readonly groups?: boolean;
+  readonly by?: string;
 }
 
 /** A line of the table: an incident, and how many there are like it. */
@@ -36,23 +33,21 @@ const LONGEST_TABLE = 100;
 
 export const define = (command: Command): Command =>
   withApiClient(
-    withFilterOptions(command.description('Lists incidents, the most severe first, then the newest. Filters add up.'))
-      .option('--source <source...>', 'reported by these')
+    withListFilters(command.description('Lists incidents, the most severe first, then the newest. Filters add up.'))
       .addOption(
         emptyOrOneOf(RESOLUTIONS, command.createOption('--resolution <kind...>', 'that turned out to be one of these')),
       )
-      .option('--attention', 'that need attention: without silenced and snoozed ones')
-      .option('--silenced', 'that a silence matches')
-      .option('--no-silenced', 'that no silence matches')
-      .option('--since <time>', 'reported since: RFC 3339, a day, or 2h, 7d')
-      .option('--until <time>', 'reported before')
-      .option('--search <words>', 'with all these words in description, source or id; agent* is the beginning of one')
       .option(
         '--collapse',
         'one line for all incidents of the same severity, state, class and source: the newest of them',
       )
+      .option('--groups', 'in groups: a burst of hundreds is one line')
+      .option('--by <members>', 'with --groups: what a group has in common; class,source when not given')
       .option('--limit <count>', `how many; ${LONGEST_TABLE} when not given, all with --json`, wholeNumber),
   ).action(async (options: Options) => {
+    const { groups, by } = options;
+    if (groups) return listGroups(options, { resolution: options.resolution, by });
+    if (by !== undefined) throw new UsageError('--by goes with --groups');
     const { json, collapse = false, limit = json ? Number.POSITIVE_INFINITY : LONGEST_TABLE } = options;
     if (collapse) {
       if (json) throw new UsageError('--collapse is for the table; leave out --json');
@@ -111,16 +106,8 @@ async function writeTable({ rows, more }: Found, limit: number): Promise<void> {
 /** Asks for one more than the limit, to know whether there are more. */
 const pathOf = (options: Options, limit: number): string =>
   withQuery('/api/v1/incidents', {
-    class: options.class,
-    state: options.state,
-    severity: options.severity,
-    source: options.source,
+    ...filtersOf(options),
     resolution: options.resolution,
-    attention: options.attention ? 'true' : undefined,
-    silenced: options.silenced === undefined ? undefined : String(options.silenced),
-    since: options.since === undefined ? undefined : timeOf(options.since),
-    until: options.until === undefined ? undefined : timeOf(options.until),
-    q: options.search,
     collapse: options.collapse ? 'source' : undefined,
     limit: String(Math.max(1, Math.min(LONGEST_PAGE, limit + 1))),
   });

@@ -7,7 +7,7 @@ import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
 import { EXIT, explain, isOfToken } from './exit.ts';
 import { previewLines, previewOf } from './release-preview.ts';
 import { summaryOf } from './summary.ts';
-import { confirmed, isAtTerminal } from './terminal/confirm.ts';
+import { canAsk, confirmed } from './terminal/confirm.ts';
 import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
@@ -39,7 +39,7 @@ export const define = (command: Command): Command =>
       .option('--yes', 'do not ask'),
   ).action(async (id: string, action: string, { reason, by, yes, ...options }: Options) => {
     const api = new ApiClient(options);
-    if (options.json !== true && isAtTerminal()) {
+    if (options.json !== true && canAsk()) {
       const preview = await previewOf(api, [id], 'release', action);
       if (preview !== undefined) await writeLines(previewLines(preview));
       if (yes !== true && !(await confirmed(`Release ${action} for ${printable(id)}?`))) {

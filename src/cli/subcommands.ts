@@ -40,6 +40,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'report', summary: 'report an incident', load: () => import('./report.ts') },
   { name: 'heartbeat', summary: 'show that a guard lives', load: () => import('./heartbeat.ts') },
   { name: 'list', summary: 'list incidents, the most severe first', load: () => import('./list.ts') },
+  { name: 'groups', summary: 'list incidents in groups', load: () => import('./groups.ts') },
   { name: 'show', summary: 'show everything about an incident', load: () => import('./show.ts') },
   ...COMMANDS.map(incidentCommand),
   ...INCIDENT_ACTS,

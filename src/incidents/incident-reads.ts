@@ -4,18 +4,33 @@
  * While the projections are behind the log, an incident that was recorded may be missing from them. Reads then answer
  * `log_unavailable`, never "not found".
  */
-import { transitionsIn } from '../../machines/decision.ts';
+import { type CommandName, recoveryRolesOf } from '../../machines/commands.ts';
+import { asksRecovery, type Decision, decide, transitionsIn } from '../../machines/decision.ts';
 import type { NextTransition } from '../../machines/transitions.ts';
-import type { State } from '../../machines/vocabulary.ts';
+import type { Role, State } from '../../machines/vocabulary.ts';
 import { firstSeqOf, goneTo, shortIdentity } from '../audit/log-position.ts';
 import { readEntriesAt, type Turn } from '../audit/log-reader.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { isAboutIncident } from '../domain/entries.ts';
 import { RecorderError } from '../errors.ts';
-import type { Cursor, ListPage, ListQuery } from '../projections/incident-list.ts';
+import type { GroupsPage, GroupsQuery } from '../projections/incident-groups.ts';
+import {
+  beginningAt,
+  type Cursor,
+  type ListPage,
+  type ListQuery,
+  type WalkSlice,
+} from '../projections/incident-list.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import type { IncidentKind } from '../projections/incidents.ts';
 import type { Projections } from '../projections/projections.ts';
+
+/** What would become of a command. */
+export interface Foreseen {
+  readonly kind: Decision['kind'];
+  /** The roles that the incident asks for, one of them, where its rule asks for a recovery. */
+  readonly needs?: readonly Role[];
+}
 
 export interface HistoryPage {
   /** Lines of the audit log in UTF-8, oldest first. */
@@ -57,6 +72,50 @@ export class IncidentReads {
     return log === undefined ? page : { ...page, next: { ...page.next, log } };
   }
 
+  /**
+   * A page of the incidents in groups.
+   * @param turn awaited before each slice of the work
+   * @throws RecorderError `gone` for a place in another log
+   */
+  async groups(
+    query: GroupsQuery & Partial<Pick<Cursor, 'log'>>,
+    turn: Turn,
+  ): Promise<GroupsPage & Pick<Cursor, 'log'>> {
+    const { log, head } = query;
+    if (log !== undefined && head !== undefined) this.#requireIsHere({ log, head });
+    const page = await this.#projections.groups.read(query, async () => {
+      await turn();
+      // Whoever has a token never waits for a turn, and the others have to be served all the same.
+      await new Promise(setImmediate);
+    });
+    const mark = this.#placeMark(page.head);
+    return mark === undefined ? page : { ...page, log: mark };
+  }
+
+  /** A place before the first incident of every list of now. */
+  beginning(): Cursor {
+    const head = this.#projections.list.newest;
+    const log = this.#placeMark(head);
+    return { ...beginningAt(head), ...(log !== undefined && { log }) };
+  }
+
+  /**
+   * What filters select, a few incidents at a time from behind a place on; the record may go on in between.
+   * @throws RecorderError `gone` for a place in another log
+   */
+  walk(query: ListQuery & { readonly after: Cursor }): Iterable<WalkSlice> {
+    if (query.after.log !== undefined) this.#requireIsHere(query.after);
+    return this.#projections.list.walk(query);
+  }
+
+  /** What an incident's statechart says to a command now; undefined when the incident is not on record. */
+  wouldDo(id: string, type: CommandName): Foreseen | undefined {
+    const situation = this.#projections.incidents.situation(id);
+    if (situation === undefined) return undefined;
+    const needs = asksRecovery(situation.context) ? recoveryRolesOf(type) : undefined;
+    return { kind: decide(situation, { type }).kind, ...(needs !== undefined && { needs }) };
+  }
+
   /** Which log a list was read from whose newest incident was `head`: its identity, and the end of that incident's. */
   #placeMark(head: number): string | undefined {
     const identity = this.#logId();
@@ -65,7 +124,7 @@ export class IncidentReads {
   }
 
   /** @throws RecorderError `gone` unless the place is in this log, as it was when the place was written */
-  #requireIsHere({ log, head }: Cursor): void {
+  #requireIsHere({ log, head }: Pick<Cursor, 'log' | 'head'>): void {
     const mark = this.#placeMark(head);
     if (log === mark) return;
     // The newest incident may have been archived meanwhile.

@@ -10,15 +10,16 @@
  * it. When they have little in common that could take long: then the page ends early, and the next one goes on.
  */
 import {
+  type ContainmentStatus,
   type IncidentClass,
   type Resolution,
   SEVERITIES,
   type Severity,
   type State,
 } from '../../machines/vocabulary.ts';
-import { HOUR } from '../clock.ts';
 import type { Attention, AttentionFilter, ListedAttention } from './attention.ts';
 import type { Database, Statement } from './database.ts';
+import { Hours, type Range } from './hours.ts';
 import { Search, searchQuery } from './search.ts';
 import type { SearchWord } from './search-words.ts';
 import { common, FETCH, merged, IndexScan } from './index-scan.ts';
@@ -64,11 +65,43 @@ export interface Alike {
   readonly until: string;
 }
 
+/** What is looked at of an incident to group it, or to give it a command. */
+export interface Outline {
+  readonly number: number;
+  readonly id: string;
+  /** Of its severity: the most severe is 0. */
+  readonly rank: number;
+  readonly state: State;
+  readonly class: IncidentClass;
+  readonly source: string;
+  /** Whose it is; null for nobody's. */
+  readonly assignee: string | null;
+  /** How far its containment is; null when none was asked for. */
+  readonly containment: ContainmentStatus | null;
+  /** 0 unless it is a drill. */
+  readonly drill: number;
+}
+
+interface TimedOutline extends Outline {
+  readonly created_at: number;
+}
+
+/** A few incidents of a list, and the place behind them. */
+export interface WalkSlice {
+  readonly outlines: readonly Outline[];
+  readonly place: Cursor;
+}
+
+/** The place before the first incident of a list. */
+export const beginningAt = (head: number): Cursor => ({ rank: 0, seq: head + 1, head });
+
 export interface ListPage {
   /** JSON text in UTF-8, ready to be sent. */
   readonly documents: readonly Uint8Array[];
   /** Where the next page begins, when there is one. */
   readonly next?: Cursor;
+  /** How many incidents the filters select, where that is known without looking at them. */
+  readonly total?: number | undefined;
 }
 
 /**
@@ -78,24 +111,22 @@ export interface ListPage {
 export const MAX_PAGE_BYTES = 1024 * 1024;
 /** How many incidents a page of a collapsed list looks at: no other request is answered meanwhile. */
 const LOOKED_AT = 1024;
+/** How many bytes of documents a slice of a walk reads at once: no other request is answered meanwhile. */
+const WALKED_BYTES = 256 * 1024;
 /** Each fetch of a prefix search gathers all its matches again: so there may be few fetches, and large ones. */
 const BEGINNINGS = { size: 2048, fetches: 3 };
-
-/** The numbers of incidents from `from` to `to`. */
-interface Range {
-  readonly from: number;
-  readonly to: number;
-}
 
 export class IncidentList {
   readonly #newest: Statement;
   readonly #idOf: Statement;
-  readonly #hours: Statement;
+  readonly #hours: Hours;
   readonly #kinds: Statement;
   readonly #ofKind: Statement;
   readonly #ofSource: Statement;
   readonly #rows: Statement;
+  readonly #sizes: Statement;
   readonly #outlines: Statement;
+  readonly #population: Statement;
   readonly #search: Search;
   readonly #attention: Pick<Attention, 'of'>;
 
@@ -104,9 +135,7 @@ export class IncidentList {
     this.#attention = attention;
     this.#newest = database.prepare('SELECT max(number) AS number FROM incidents');
     this.#idOf = database.prepare('SELECT id FROM incidents WHERE number = ?');
-    this.#hours = database.prepare(
-      'SELECT min(first) AS first, max(last) AS last FROM hours WHERE hour BETWEEN ? AND ?',
-    );
+    this.#hours = new Hours(database);
     this.#kinds = database.prepare('SELECT DISTINCT class, severity, state FROM population WHERE count > 0');
     this.#ofKind = database.prepare(`
       SELECT number FROM incidents INDEXED BY incidents_by_kind
@@ -119,9 +148,33 @@ export class IncidentList {
     this.#rows = database.prepare(`
       SELECT number, rank, created_at, CAST(document AS BLOB) AS document
       FROM json_each(?) CROSS JOIN incidents ON number = value ORDER BY key`);
-    this.#outlines = database.prepare(`
+    this.#sizes = database.prepare(`
       SELECT number, rank, state, class, source, created_at, octet_length(document) AS bytes
       FROM json_each(?) CROSS JOIN incidents ON number = value ORDER BY key`);
+    this.#outlines = database.prepare(`
+      SELECT number, incidents.id, rank, state, class, source, created_at, drill,
+        document ->> '$.assignee' AS assignee, document ->> '$.containment.status' AS containment
+      FROM json_each(?) CROSS JOIN incidents ON number = value ORDER BY key`);
+    this.#population = database.prepare('SELECT class, severity, state, count FROM population');
+  }
+
+  /** The number of the newest incident; 0 when there is none. */
+  get newest(): number {
+    return Number(this.#newest.get()?.number ?? 0);
+  }
+
+  #total(query: ListQuery): number | undefined {
+    if (!hasOnly(query, OF_KIND)) return undefined;
+    const { classes, states, severities } = query;
+    let total = 0;
+    for (const row of this.#population.all()) {
+      const isAdmitted =
+        admits(classes, row.class as IncidentClass) &&
+        admits(states, row.state as State) &&
+        admits(severities, row.severity as Severity);
+      if (isAdmitted) total += Number(row.count);
+    }
+    return total;
   }
 
   /** The identifier of the incident with this number; undefined when it is not on record. */
@@ -135,12 +188,13 @@ export class IncidentList {
    * or when a search takes long: it may hold little then, or nothing.
    */
   read(query: ListQuery): ListPage {
-    return query.collapsed ? this.#readCollapsed(query) : this.#readAll(query);
+    const page = query.collapsed ? this.#readCollapsed(query) : this.#readAll(query);
+    return { ...page, total: this.#total(query) };
   }
 
   #readAll(query: ListQuery): ListPage {
     const { after, limit, bytes: mostBytes = MAX_PAGE_BYTES, since = -Infinity, until = Infinity } = query;
-    const head = after?.head ?? Number(this.#newest.get()?.number ?? 0);
+    const head = after?.head ?? this.newest;
     let next: Cursor | undefined;
     const numbers = this.#numbers(query, head, (pause) => {
       next = pause;
@@ -168,7 +222,7 @@ export class IncidentList {
   /** The newest of those that are alike, each with what it stands for. The next page may go on with the same ones. */
   #readCollapsed(query: ListQuery): ListPage {
     const { after, since = -Infinity, until = Infinity } = query;
-    const head = after?.head ?? Number(this.#newest.get()?.number ?? 0);
+    const head = after?.head ?? this.newest;
     let next: Cursor | undefined;
     const numbers = this.#numbers(query, head, (pause) => {
       next = pause;
@@ -179,9 +233,9 @@ export class IncidentList {
     for (let looked = 0; !isFull && looked < LOOKED_AT; looked += FETCH) {
       const some = take(numbers, FETCH);
       if (some.length === 0) break;
-      for (const row of this.#outlines.all(JSON.stringify(some))) {
+      for (const row of this.#sizes.all(JSON.stringify(some))) {
         const createdAt = Number(row.created_at);
-        isFull = createdAt >= since && createdAt < until && !page.take(row as unknown as Outline);
+        isFull = createdAt >= since && createdAt < until && !page.take(row as unknown as Sized);
         if (isFull) break;
         last = { rank: Number(row.rank), seq: Number(row.number), head };
       }
@@ -193,9 +247,50 @@ export class IncidentList {
     return next === undefined ? { documents } : { documents, next };
   }
 
+  /**
+   * All incidents that the filters admit, in the order of the list, a few at a time: the record may go on in between. A
+   * slice may hold none: times left them out, or a search has looked long without finding any.
+   */
+  *walk(query: ListQuery): Generator<WalkSlice, undefined> {
+    const { since = -Infinity, until = Infinity } = query;
+    const head = query.after?.head ?? this.newest;
+    for (let place: Cursor | undefined | null = query.after; place !== null;) {
+      let next: Cursor | null = null;
+      const numbers = this.#numbers(place === undefined ? query : { ...query, after: place }, head, (pause) => {
+        next = pause;
+      });
+      for (let some = take(numbers, FETCH); some.length > 0; some = take(numbers, FETCH)) {
+        for (const few of this.#inParts(some)) {
+          const rows = this.#outlines.all(JSON.stringify(few)) as unknown as readonly TimedOutline[];
+          const outlines = rows.filter(({ created_at: at }) => at >= since && at < until);
+          const last = rows.at(-1);
+          if (last !== undefined) yield { outlines, place: { rank: last.rank, seq: last.number, head } };
+        }
+      }
+      place = next;
+      if (place !== null) yield { outlines: [], place };
+    }
+    return undefined;
+  }
+
+  /** Numbers in parts whose documents are not long together, unless a single one is: all of a part are read at once. */
+  #inParts(numbers: readonly number[]): readonly (readonly number[])[] {
+    const parts: number[][] = [];
+    let bytes = Number.POSITIVE_INFINITY;
+    for (const row of this.#sizes.all(JSON.stringify(numbers))) {
+      bytes += Number(row.bytes);
+      if (bytes > WALKED_BYTES) {
+        parts.push([]);
+        bytes = Number(row.bytes);
+      }
+      parts.at(-1)!.push(Number(row.number));
+    }
+    return parts;
+  }
+
   /** The numbers of the incidents that the filters admit, apart from the exact times, after the cursor. */
   *#numbers(query: ListQuery, head: number, onPause: (pause: Cursor) => void): Generator<number> {
-    const hours = this.#numbersBetween(query.since, query.until);
+    const hours = this.#hours.numbersBetween(query.since, query.until);
     const range = { from: hours.from, to: Math.min(head, hours.to) };
     const { after } = query;
     const first = after?.rank ?? 0;
@@ -221,24 +316,12 @@ export class IncidentList {
     return new IndexScan(range.to, (to) => this.#search.find(query, range.from, to, options.size), options);
   }
 
-  /** Which numbers the incidents of these hours can have; all when no time is given. */
-  #numbersBetween(since: number | undefined, until: number | undefined): Range {
-    if (since === undefined && until === undefined) return { from: 0, to: Number.MAX_SAFE_INTEGER };
-    const hourOf = (time: number): number => Math.floor(time / HOUR);
-    const row = this.#hours.get(hourOf(since ?? 0), until === undefined ? Number.MAX_SAFE_INTEGER : hourOf(until));
-    return row?.first === null || row === undefined
-      ? { from: 1, to: 0 }
-      : { from: Number(row.first), to: Number(row.last) };
-  }
-
   #stretches(
     { classes, states, severities, sources }: ListQuery,
     rank: number,
     range: Range,
     attention: ListedAttention | undefined,
   ): IndexScan[] {
-    const admits = <Value>(values: readonly Value[], value: Value): boolean =>
-      values.length === 0 || values.includes(value);
     const severity = SEVERITIES[rank]!;
     if (!admits(severities, severity) || range.from > range.to) return [];
     const stretches: IndexScan[] = [];
@@ -261,6 +344,24 @@ export class IncidentList {
   }
 }
 
+/** The members of a query that do not select incidents. */
+const NOT_SELECTING = ['limit', 'bytes', 'after', 'collapsed', 'sort'];
+const OF_KIND = ['classes', 'states', 'severities'];
+
+/** Whether a query selects incidents by these filters only. */
+export const hasOnly = (query: ListQuery, filters: readonly string[]): boolean =>
+  Object.entries(query).every(
+    ([name, value]: [string, unknown]) =>
+      filters.includes(name) ||
+      NOT_SELECTING.includes(name) ||
+      value === undefined ||
+      (Array.isArray(value) && value.length === 0),
+  );
+
+/** Whether a list of values admits one; an empty list admits all. */
+export const admits = <Value>(values: readonly Value[], value: Value): boolean =>
+  values.length === 0 || values.includes(value);
+
 /** The next few of the values, at most `count`. */
 function take<Value>(values: Iterator<Value>, count: number): Value[] {
   const taken: Value[] = [];
@@ -273,7 +374,7 @@ function take<Value>(values: Iterator<Value>, count: number): Value[] {
 }
 
 /** What a collapsed page looks at of an incident. */
-interface Outline {
+interface Sized {
   readonly number: number;
   readonly rank: number;
   readonly state: string;
@@ -309,7 +410,7 @@ class CollapsedPage {
   }
 
   /** Takes the next incident; false when it belongs on the next page. */
-  take({ number, rank, state, class: ofClass, source, created_at: at, bytes }: Outline): boolean {
+  take({ number, rank, state, class: ofClass, source, created_at: at, bytes }: Sized): boolean {
     const key = JSON.stringify([rank, state, ofClass, source]);
     const group = this.#groups.get(key);
     if (group !== undefined) {

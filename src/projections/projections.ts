@@ -40,6 +40,7 @@ import { HalfReopened } from './half-reopened.ts';
 import { foldOverGap } from './fold-over-gap.ts';
 import { IdempotencyKeys } from './idempotency-keys.ts';
 import { IncidentProof } from './incident-proof.ts';
+import { IncidentGroups } from './incident-groups.ts';
 import { IncidentList } from './incident-list.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import { Incidents, type ShownIncidents } from './incidents.ts';
@@ -97,6 +98,7 @@ export class Projections {
   readonly list: IncidentList;
   /** How many incidents need attention. */
   readonly attention: Pick<Attention, 'count' | 'matches'>;
+  readonly groups: IncidentGroups;
   readonly statistics: Statistics;
   readonly activity: Activity;
   readonly comparison: Comparison;
@@ -173,6 +175,7 @@ export class Projections {
     const attention = new Attention(database, this.#silences, () => this.#position.seq);
     this.attention = attention;
     this.list = new IncidentList(database, attention);
+    this.groups = new IncidentGroups(database, this.list);
     this.statistics = new Statistics(database);
     this.activity = new Activity(database);
     this.comparison = new Comparison(database);

@@ -59,7 +59,9 @@ const TABLE: Readonly<Record<string, Row>> = {
   'GET /api/v1/incidents/history': OF_INCIDENT,
   'GET /api/v1/incidents/transitions': OF_INCIDENT,
   'GET /api/v1/incidents/statechart': OF_INCIDENT,
+  'GET /api/v1/incidents/groups': READER,
   'GET /api/v1/stats': READER,
+  'GET /api/v1/stats/groups': READER,
   'GET /api/v1/stats/hours': READER,
   'GET /api/v1/stats/compare': READER,
   'GET /api/v1/silences': READER,
@@ -86,6 +88,10 @@ const TABLE: Readonly<Record<string, Row>> = {
   'POST /api/v1/incidents/assign': { needs: ['operator', 'recovery'], body: { id: KNOWN.id, to: 'ada' } },
   'POST /api/v1/incidents/snooze': { ...OPERATOR, body: { id: KNOWN.id, until: null } },
   'POST /api/v1/incidents/reopen': OPERATOR,
+  'POST /api/v1/incidents/bulk': {
+    needs: ['operator', 'recovery'],
+    body: { command: 'resolve', filter: { class: 'tool_call_burst' } },
+  },
   'POST /api/v1/containment/confirm': {
     needs: ['implementer'],
     body: CONFIRMED,

@@ -456,7 +456,7 @@ describe('incident-recorder', () => {
   it('says how it is used', async () => {
     const help = await run(['--help']);
     expect(help).to.include({ status: 0, stderr: '' });
-    expect(help.stdout).to.include('resolve [options] <id...>').and.include('Exit codes:').and.not.include('complete ');
+    expect(help.stdout).to.include('resolve [options] [id...]').and.include('Exit codes:').and.not.include('complete ');
     for (const args of [
       [],
       ['nonsense'],

@@ -1,5 +1,7 @@
+import type { Context } from 'koa';
 import type * as z from 'zod/mini';
 import { COMMAND_TABLE, COMMANDS } from '../../../machines/commands.ts';
+import type { Command } from '../../incidents/recorder.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import { admittedIn } from '../middleware/authentication.ts';
@@ -24,16 +26,20 @@ export const commandRoutes = (
         name === 'resolve'
           ? readBody(ctx, resolveSchema, COMMAND_REQUIRED)
           : readBody(ctx, commandSchema, COMMAND_REQUIRED);
-      const { id, by, note, resolution } = body;
-      const target = {
-        id,
-        caller: callerOf(ctx, by),
-        roles: admittedIn(ctx).principal.roles,
-        ...(isFilled(note) && { note }),
-        ...(resolution !== undefined && { resolution }),
-      };
-      const version = expectedVersion(ctx.req.headers['if-match'], () => incidents.get(id)?.version);
+      const target = { id: body.id, ...givenIn(ctx, body) };
+      const version = expectedVersion(ctx.req.headers['if-match'], () => incidents.get(body.id)?.version);
       const { incident } = await recorder.perform(name, target, version);
       respondIncident(ctx, 200, incident);
     },
   }));
+
+/** Who gives a command, and what they say about it. */
+export const givenIn = (
+  ctx: Context,
+  { by, note, resolution }: Omit<z.infer<typeof resolveSchema>, 'id'>,
+): Omit<Command, 'id'> => ({
+  caller: callerOf(ctx, by),
+  roles: admittedIn(ctx).principal.roles,
+  ...(isFilled(note) && { note }),
+  ...(resolution !== undefined && { resolution }),
+});

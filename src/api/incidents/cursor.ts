@@ -17,6 +17,27 @@ export const readCursor = (text: string): Cursor => {
   return cursor;
 };
 
+/** A place among the groups: behind so many, seen from when `head` was the newest incident of that log. */
+export interface GroupsCursor {
+  readonly skip: number;
+  readonly head: number;
+  readonly log?: string;
+}
+
+export const writeGroupsCursor = ({ skip, head, log }: GroupsCursor): string =>
+  Buffer.from(`groups.${skip}.${head}${log === undefined ? '' : `.${log}`}`).toString('base64url');
+
+/** Reads what `writeGroupsCursor` wrote. @throws RecorderError `invalid_request` for anything else */
+export const readGroupsCursor = (text: string): GroupsCursor => {
+  const place = /^groups\.(\d{1,15})\.(\d{1,15})(?:\.([0-9a-f]{12,64}))?$/;
+  const [, skip, head, log] = place.exec(Buffer.from(text, 'base64url').toString('latin1')) ?? [];
+  const cursor = { skip: Number(skip), head: Number(head), ...(log !== undefined && { log }) };
+  if (skip === undefined || writeGroupsCursor(cursor) !== text) {
+    throw new RecorderError('invalid_request', 'invalid cursor');
+  }
+  return cursor;
+};
+
 const splitLog = (text: string): [string, string | undefined] => {
   const [, places, log] = /^(\d+\.\d+\.\d+)\.([0-9a-f]{12,64})$/.exec(text) ?? [];
   return places === undefined ? [text, undefined] : [places, log];

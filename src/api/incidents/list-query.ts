@@ -1,9 +1,10 @@
+import type * as z from 'zod/mini';
 import { RecorderError } from '../../errors.ts';
 import type { AttentionFilter } from '../../projections/attention.ts';
 import type { ListQuery } from '../../projections/incident-list.ts';
 import { readWords } from '../../projections/search-words.ts';
 import { readCursor } from './cursor.ts';
-import { LONGEST_LIST, listSchema, MOST_SOURCES } from './requests.ts';
+import { type filterSchema, LONGEST_LIST, listSchema, MOST_SOURCES } from './requests.ts';
 import { parseQuery } from '../request/query.ts';
 import { parseTimestamp } from '../request/timestamp.ts';
 import { validate } from '../request/validate.ts';
@@ -14,7 +15,21 @@ import { validate } from '../request/validate.ts';
  * @throws RecorderError `invalid_request`, which says what is wrong and what is allowed
  */
 export const readListQuery = (query: string, now: number): ListQuery => {
-  const given = validate(listSchema, parseQuery(query), 'parameter');
+  const { limit, collapse, cursor, ...filters } = validate(listSchema, parseQuery(query), 'parameter');
+  return {
+    ...readFilter(filters, now),
+    limit: Number(limit?.[0] ?? LONGEST_LIST),
+    ...(collapse !== undefined && { collapsed: true }),
+    ...(cursor?.[0] !== undefined && { after: readCursor(cursor[0]) }),
+  };
+};
+
+/**
+ * Which incidents the filters of a request select.
+ * @param now the time at which silences are active, in milliseconds since the epoch
+ * @throws RecorderError `invalid_request`
+ */
+export const readFilter = (given: z.infer<typeof filterSchema>, now: number): Omit<ListQuery, 'limit'> => {
   const since = timeOf(given.since);
   const until = timeOf(given.until);
   if (since !== undefined && until !== undefined && since > until) {
@@ -32,11 +47,8 @@ export const readListQuery = (query: string, now: number): ListQuery => {
     ...(given.resolution !== undefined && { resolutions: distinct(given.resolution) }),
     ...(given.q?.[0] !== undefined && { words: readWords(given.q[0]) }),
     ...attentionOf(given.attention?.[0], given.silenced?.[0], now),
-    limit: Number(given.limit?.[0] ?? LONGEST_LIST),
     ...(since !== undefined && { since }),
     ...(until !== undefined && { until }),
-    ...(given.collapse !== undefined && { collapsed: true }),
-    ...(given.cursor?.[0] !== undefined && { after: readCursor(given.cursor[0]) }),
   };
 };
 

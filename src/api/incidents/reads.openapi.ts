@@ -13,7 +13,7 @@ import { historySchema, listSchema, LONGEST_LIST } from './requests.ts';
 const TIME = { type: 'string', format: 'date-time' };
 const ID = { description: 'The identifier of the incident.', examples: [EXAMPLE_INCIDENT.id] };
 
-const list = queryOf(listSchema, {
+export const FILTERS = {
   class: 'Only these classes.',
   state: 'Only these states.',
   severity: 'Only these severities.',
@@ -38,6 +38,10 @@ const list = queryOf(listSchema, {
   },
   since: { description: 'Created at this time or later.', override: TIME },
   until: { description: 'Created before this time.', override: TIME },
+};
+
+const list = queryOf(listSchema, {
+  ...FILTERS,
   limit: {
     description: 'How many incidents a page holds at most. It may hold fewer: follow `Link`, do not count.',
     override: { type: 'integer', minimum: 1, maximum: LONGEST_LIST, default: LONGEST_LIST },
@@ -92,6 +96,10 @@ const withRunbook = z.extend(incident, {
   runbook: maybe(meaning(text(), 'What to do about it, by the policy in force: a URL or a text.')),
 });
 
+const TOTAL =
+  'How many incidents the filters select on all pages, drills included. Absent with filters other than class, state and ' +
+  'severity: `GET /api/v1/incidents/groups?limit=1` counts those.';
+
 const NEXT = 'A `Link` header names the next page, if there is one (`rel="next"`).';
 
 export const incidentPaths: ZodOpenApiPathsObject = {
@@ -103,7 +111,10 @@ export const incidentPaths: ZodOpenApiPathsObject = {
       description: `Most severe first, then newest. ${NEXT} Later pages leave out what was reported since the first.`,
       security: [],
       requestParams: { query: list },
-      responses: { 200: response('The incidents.', z.array(listed), [EXAMPLE_INCIDENT]), ...refusals(400, 410, 503) },
+      responses: {
+        200: response('The incidents.', z.array(listed), [EXAMPLE_INCIDENT], { 'X-Total-Count': TOTAL }),
+        ...refusals(400, 410, 503),
+      },
     },
   },
   '/api/v1/incidents/get': {

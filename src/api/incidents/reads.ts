@@ -39,11 +39,12 @@ export const incidentRoutes = (
     path: '/api/v1/incidents',
     before: large,
     handle: async (ctx) => {
-      const { documents, next } = incidents.list({
+      const { documents, next, total } = incidents.list({
         ...readListQuery(ctx.querystring, clock.now()),
         ...(!peerOf(ctx.req).trusted && { bytes: STRANGERS_PAGE_BYTES }),
       });
       if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'cursor', writeCursor(next)));
+      if (total !== undefined) ctx.set('X-Total-Count', String(total));
       ctx.vary('Authorization');
       const reader = readerOf(dependencies, ctx);
       const isWhole = reader.words && reader.evidence;

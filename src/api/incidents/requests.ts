@@ -1,5 +1,6 @@
 /** What clients send to report incidents, command them and read them. */
 import * as z from 'zod/mini';
+import { COMMANDS } from '../../../machines/commands.ts';
 import { CLASSES, RESOLUTIONS, SEVERITIES } from '../../../machines/vocabulary.ts';
 import { faultOfSource } from '../../domain/source-name.ts';
 import {
@@ -104,8 +105,8 @@ const isLimit = (text: string): boolean => /^[1-9]\d{0,3}$/.test(text) && Number
 const notATimestamp = (name: string): string =>
   `${name} must be an RFC 3339 time like 2026-11-22T07:12:00Z (in a query, + is written %2B)`;
 
-/** The parameters of the list of incidents. */
-export const listSchema = z.strictObject({
+/** Which incidents: the filters of the list, of the groups and of bulk commands. */
+const listFilters = {
   ...kinds,
   source: anyOf(z.string()),
   resolution: anyOf(z.enum(RESOLUTIONS, 'invalid resolution')),
@@ -114,9 +115,48 @@ export const listSchema = z.strictObject({
   silenced: once('silenced', (text) => text === 'true' || text === 'false', 'silenced must be true or false'),
   since: once('since', isTimestamp, notATimestamp('since')),
   until: once('until', isTimestamp, notATimestamp('until')),
-  limit: once('limit', isLimit, `limit must be a whole number from 1 to ${LONGEST_LIST}`),
+};
+
+const limit = () => once('limit', isLimit, `limit must be a whole number from 1 to ${LONGEST_LIST}`);
+const cursor = () => once('cursor', () => true, 'invalid cursor');
+
+/** The parameters of the list of incidents. */
+export const listSchema = z.strictObject({
+  ...listFilters,
+  limit: limit(),
   collapse: once('collapse', (text) => text === 'source', 'collapse must be source'),
-  cursor: once('cursor', () => true, 'invalid cursor'),
+  cursor: cursor(),
+});
+
+/** The filters alone. */
+export const filterSchema = z.strictObject(listFilters);
+
+/** The parameters of the incidents in groups. */
+export const groupsSchema = z.strictObject({
+  ...listFilters,
+  by: anyOf(z.string()),
+  limit: limit(),
+  cursor: cursor(),
+});
+
+export const BULK_REQUIRED = 'command and filter are required';
+export const LONGEST_BULK = 50;
+const BULK_LIMIT = `limit must be a whole number from 1 to ${LONGEST_BULK}`;
+
+/** The body of a command on all incidents that a filter selects. */
+export const bulkSchema = z.strictObject({
+  command: oneOf(BULK_REQUIRED, COMMANDS, `command must be one of ${COMMANDS.join(', ')}`),
+  filter: z.unknown().check(
+    z.refine(isJsonObject, {
+      error: ({ input }) => (input === undefined ? BULK_REQUIRED : 'filter must be a JSON object'),
+    }),
+  ),
+  ...signature(),
+  resolution: z.exactOptional(z.enum(RESOLUTIONS, `resolution must be one of ${RESOLUTIONS.join(', ')}`)),
+  preview: z.exactOptional(z.boolean('preview must be true or false')),
+  dry_run: z.exactOptional(z.boolean('dry_run must be true or false')),
+  limit: z.exactOptional(z.int(BULK_LIMIT).check(z.minimum(1, BULK_LIMIT), z.maximum(LONGEST_BULK, BULK_LIMIT))),
+  cursor: z.exactOptional(z.string('invalid cursor')),
 });
 
 /** The parameters of an incident's history. */

@@ -8,6 +8,7 @@ import { accessPaths } from '../access/access.openapi.ts';
 import { archivePaths } from '../archive/archive.openapi.ts';
 import { importPaths } from '../import/import.openapi.ts';
 import { actPaths } from '../incidents/acts.openapi.ts';
+import { bulkPaths } from '../incidents/bulk.openapi.ts';
 import { commandPaths } from '../incidents/commands.openapi.ts';
 import { containmentPaths } from '../containment/containment.openapi.ts';
 import { eventPaths } from '../events/events.openapi.ts';
@@ -16,6 +17,7 @@ import { heartbeatPaths } from '../heartbeat/heartbeat.openapi.ts';
 import { bundlePaths } from '../bundle/bundle.openapi.ts';
 import { forensicPaths } from '../forensic/forensic.openapi.ts';
 import { healthPaths } from '../health/health.openapi.ts';
+import { groupPaths } from '../incidents/groups.openapi.ts';
 import { incidentPaths } from '../incidents/reads.openapi.ts';
 import { logPaths } from '../log/log.openapi.ts';
 import { metricsPaths } from '../health/metrics.openapi.ts';
@@ -69,8 +71,10 @@ export const openApiDocument = () =>
       ...reportPaths,
       ...commandPaths,
       ...actPaths,
+      ...bulkPaths,
       ...recoveryPaths,
       ...incidentPaths,
+      ...groupPaths,
       ...statsPaths,
       ...eventPaths,
       ...containmentPaths,

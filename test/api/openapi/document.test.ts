@@ -30,6 +30,11 @@ const ELSEWHERE = [
   'GET /api/v1/incidents 503',
   'GET /api/v1/incidents/get 503',
   'GET /api/v1/incidents/history 503',
+  'GET /api/v1/incidents/groups 503',
+  'GET /api/v1/incidents/groups 410',
+  'POST /api/v1/incidents/bulk 410',
+  'GET /api/v1/stats/groups 503',
+  'GET /api/v1/stats/groups 410',
   'GET /api/v1/incidents/transitions 503',
   'GET /api/v1/incidents/statechart 503',
   'GET /api/v1/incidents/bundle 410',
@@ -232,6 +237,24 @@ const DRIVES: Readonly<Record<string, Drive>> = {
   'POST /api/v1/incidents/assign': act({ to: 'grace' }, { assignee: 'grace', assigned_by: 'ada' }),
   'POST /api/v1/incidents/snooze': snoozeDrive,
   'POST /api/v1/incidents/reopen': reopenDrive,
+  'POST /api/v1/incidents/bulk': async (subject) => {
+    const { send, service, report } = subject;
+    const source = 'bulk';
+    for (let at = 0; at < 3; at++) await report({ ...OPEN_REPORT, source });
+    const id = await report({ ...OPEN_REPORT, source });
+    await service.post('/api/v1/incidents/resolve', { id });
+    const body = { command: 'acknowledge', filter: { source }, by: 'ada', note: 'a test' };
+    const { json } = await send('', { body: { ...body, preview: true } });
+    expect(json).to.deep.include({ matched: 4, allowed: 3, refused: { resolved: 1 } });
+    const first = await send('', { body: { ...body, limit: 2, cursor: json.snapshot } });
+    expect(first.json).to.deep.include({ done: false, remaining: 2 });
+    const second = await send('', { body: { ...body, cursor: first.json.cursor } });
+    const results: readonly Answer[] = [...first.json.results, ...second.json.results];
+    expect(results.map(({ status }) => status)).to.have.members([200, 200, 200, 409]);
+    await withRecovery(subject, async () => {
+      await send('', { body: { command: 'resolve', filter: { source: REPORT.source, q: 'test' }, preview: true } });
+    });
+  },
   'POST /api/v1/recovery/ack': recover({ status: 'acknowledged' }),
   'POST /api/v1/recovery/reattest': recover({ status: 're-attested', recovery_complete: false }),
   'POST /api/v1/recovery/waive': recover({ status: 'waived' }, { reason: 'the attestor is gone' }),
@@ -262,6 +285,14 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     expect(json).to.have.length(2);
     await send(`?id=${UNKNOWN}`);
   },
+  'GET /api/v1/incidents/groups': async ({ send, report }) => {
+    await report();
+    await report(OPEN_REPORT);
+    const { json, headers } = await send('?limit=1&by=class,source&by=assignee&state=open');
+    expect(json).to.have.length(1);
+    expect(headers).to.include({ 'x-complete': 'true' });
+  },
+  'GET /api/v1/stats/groups': ask,
   'GET /api/v1/stats': ask,
   'GET /api/v1/stats/hours': async ({ send, report }) => {
     await report();
@@ -529,6 +560,7 @@ describe('the description of the API', () => {
         waive: { incident_id: recovering, reason: 'a test' },
         silences: silenceBody(),
         end: { id: (await service.get('/api/v1/silences')).json.at(-1).id },
+        bulk: { command: 'resolve', filter: { state: 'open' } },
       };
       const refusing = contract.operations.filter(
         ({ name, statuses }) => statuses.includes('503') && !ELSEWHERE.includes(`${name} 503`),

@@ -116,6 +116,13 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
         const documents = [KNOWN, incident('INC-20261122-000000000002')].map(({ json }) => Buffer.from(json));
         return { documents };
       },
+      groups: async ({ filter }) => {
+        queries.push(filter);
+        return { groups: [], incidents: 0, total: 0, isComplete: true, head: 0 };
+      },
+      beginning: () => ({ rank: 0, seq: 1, head: 0 }),
+      walk: () => [],
+      wouldDo: () => ({ kind: 'moved' }),
       transitions: (id) =>
         id === KNOWN.id
           ? { state: 'open', transitions: [{ event: 'resolve', allowed: true, target: 'resolved' }] }

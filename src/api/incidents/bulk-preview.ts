@@ -1,0 +1,90 @@
+import type { Context } from 'koa';
+import type { Role } from '../../../machines/vocabulary.ts';
+import type { BulkPreview } from '../../domain/bulk-command.ts';
+import type { Foreseen } from '../../incidents/incident-reads.ts';
+import type { Cursor, ListQuery } from '../../projections/incident-list.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { admittedIn } from '../middleware/authentication.ts';
+import { turnsOf } from '../server/peer.ts';
+import type { BulkAct } from './bulk-acts.ts';
+import { writeBulkCursor } from './bulk-cursor.ts';
+
+/** How many incidents a preview asks what would become of them. */
+const MOST_JUDGED = 1000;
+
+/** What is foreseen of what is possible in every state. */
+const POSSIBLE: Foreseen = { kind: 'moved' };
+
+/** What a bulk command is about: what the filters select, from a place on. */
+export type Selection = ListQuery & { readonly after: Cursor };
+
+/** What the filter of a bulk command selects, and what would become of it. Nothing changes. */
+export async function preview(
+  { incidents }: Pick<ApiDependencies, 'incidents'>,
+  ctx: Context,
+  { command }: BulkAct,
+  selection: Selection,
+  digest: string,
+): Promise<BulkPreview> {
+  const { after, ...filter } = selection;
+  const turn = restful(ctx);
+  const query = { filter, by: ['class', 'severity', 'state'], limit: 1000, skip: 0, isBare: true } as const;
+  const place = { head: after.head, ...(after.log !== undefined && { log: after.log }) };
+  const counted = await incidents.groups({ ...query, ...place }, turn);
+  const { roles } = admittedIn(ctx).principal;
+  const judged = {
+    allowed: 0,
+    unchanged: 0,
+    refused: {} as Record<string, number>,
+    needs: [] as readonly Role[],
+    lacking: 0,
+  };
+  let count = 0;
+  for (const { outlines } of incidents.walk(selection)) {
+    for (const { id, state } of outlines) {
+      const foreseen = command === undefined ? POSSIBLE : incidents.wouldDo(id, command);
+      if (foreseen === undefined) continue;
+      count += 1;
+      const lacks =
+        foreseen.kind !== 'unchanged' &&
+        foreseen.needs !== undefined &&
+        !foreseen.needs.some((role) => roles.includes(role));
+      if (lacks) [judged.needs, judged.lacking] = [foreseen.needs, judged.lacking + 1];
+      if (foreseen.kind === 'moved' && !lacks) judged.allowed += 1;
+      else if (foreseen.kind === 'unchanged') judged.unchanged += 1;
+      else judged.refused[state] = (judged.refused[state] ?? 0) + 1;
+    }
+    if (count >= MOST_JUDGED) break;
+    await turn();
+  }
+  const sums = (member: 'class' | 'severity' | 'state'): Record<string, number> => {
+    const totals: Record<string, number> = {};
+    for (const group of counted.groups) {
+      const name = String(group[member]);
+      totals[name] = (totals[name] ?? 0) + group.count;
+    }
+    return totals;
+  };
+  return {
+    matched: counted.incidents,
+    complete: counted.isComplete,
+    classes: sums('class'),
+    severities: sums('severity'),
+    states: sums('state'),
+    allowed: judged.allowed,
+    unchanged: judged.unchanged,
+    refused: judged.refused,
+    ...(judged.lacking > 0 && { needs: { roles: judged.needs, count: judged.lacking } }),
+    ...(count < counted.incidents && { judged: count }),
+    snapshot: writeBulkCursor(after, digest),
+  };
+}
+
+/** Awaited between parts of the work: it lets others have their turn, and throws when the client has left. */
+export function restful({ req }: Context): () => Promise<void> {
+  const turn = turnsOf(req);
+  return async () => {
+    await turn();
+    await new Promise(setImmediate);
+  };
+}

@@ -1,0 +1,46 @@
+/** What a command on many incidents is answered: the API gives it, the command line reads it. */
+import type { Role, State } from '../../machines/vocabulary.ts';
+
+/** What became of one incident. */
+export interface BulkResult {
+  readonly id: string;
+  /** As the command alone would have been answered. */
+  readonly status: number;
+  readonly change?: 'moved' | 'unchanged';
+  readonly state?: State;
+  readonly error?: string;
+  readonly [field: string]: unknown;
+}
+
+export interface BulkAnswer {
+  readonly results: readonly BulkResult[];
+  /** Whether all that the filter selects were worked. */
+  readonly done: boolean;
+  /** How many are left, unless those are very many. */
+  readonly remaining?: number;
+  /** To be sent with the same command and filter to go on; only until it is done. */
+  readonly cursor?: string;
+  /** Why it stopped before its time, when something is wrong with the whole service. */
+  readonly stopped?: { readonly status: number; readonly error: string };
+}
+
+export interface BulkPreview {
+  /** How many incidents the filter selects. */
+  readonly matched: number;
+  /** Whether all were counted. */
+  readonly complete: boolean;
+  readonly classes: Readonly<Record<string, number>>;
+  readonly severities: Readonly<Record<string, number>>;
+  readonly states: Readonly<Record<string, number>>;
+  /** How many would move, and how many are there already. */
+  readonly allowed: number;
+  readonly unchanged: number;
+  /** How many would refuse, by their state. */
+  readonly refused: Readonly<Record<string, number>>;
+  /** How many of these would do it for the roles that they ask for, and which those are. */
+  readonly needs?: { readonly roles: readonly Role[]; readonly count: number };
+  /** How many were asked, when there are more. */
+  readonly judged?: number;
+  /** To be sent as `cursor`, so that the command works what was previewed, and nothing that was reported since. */
+  readonly snapshot: string;
+}

@@ -1,0 +1,439 @@
+/**
+ * Incidents in groups: those of the same class and source, or of whatever else a request names, are one group.
+ *
+ * Filters that the index of the list knows (class, source, severity, state, time) are counted in that index, a slice at a
+ * time: no incident is read for them. With any other filter, or by assignee, the incidents are gone through in the order
+ * of the list, at most `MOST_WALKED` of them. Between two slices the record goes on, so an incident that changes meanwhile
+ * may count as it was or as it is. What is reported meanwhile does not count.
+ */
+import {
+  type ContainmentStatus,
+  type IncidentClass,
+  SEVERITIES,
+  type Severity,
+  type State,
+  STATES,
+} from '../../machines/vocabulary.ts';
+import type { Database, Statement } from './database.ts';
+import { Hours } from './hours.ts';
+import { admits, beginningAt, hasOnly, type IncidentList, type ListQuery, type Outline } from './incident-list.ts';
+
+/** What groups can be made by. */
+export const GROUP_MEMBERS = ['class', 'source', 'severity', 'state', 'assignee'] as const;
+export type GroupMember = (typeof GROUP_MEMBERS)[number];
+
+/** What the incidents of a group have in common, as far as they are grouped by it. */
+type Shared = {
+  readonly class?: IncidentClass;
+  readonly source?: string;
+  readonly state?: State;
+  /** Null: nobody's. */
+  readonly assignee?: string | null;
+};
+
+export interface IncidentGroup extends Shared {
+  readonly count: number;
+  /** When the first and the last of them were created: RFC 3339. */
+  readonly first: string;
+  readonly last: string;
+  /** The worst. */
+  readonly severity: Severity;
+  /** How many are in each state; states without any are left out. */
+  readonly states: Readonly<Partial<Record<State, number>>>;
+  /** The identifier of the newest. */
+  readonly newest: string;
+  /** Of the newest; of a long one the beginning. */
+  readonly description: string;
+  /** How many unresolved ones are whose. */
+  readonly assignees?: Readonly<Record<string, number>>;
+  /** How far the containment of the unresolved ones is. */
+  readonly containment?: Containment;
+  /** How many unresolved ones were looked at for assignees and containment, when there are more. */
+  readonly looked_at?: number;
+}
+
+/** How many incidents have which status of containment; `broken` needs somebody: it has failed, or was lost. */
+export interface Containment {
+  readonly overdue: number;
+  readonly broken: number;
+  readonly delivering: number;
+  readonly confirmed: number;
+}
+
+const MEMBER_OF = {
+  overdue: 'overdue',
+  degraded: 'broken',
+  delivering: 'delivering',
+  confirmed: 'confirmed',
+} as const satisfies Record<ContainmentStatus, keyof Containment>;
+
+export interface GroupsQuery {
+  /** Which incidents; its `limit` and `after` do not matter. */
+  readonly filter: ListQuery;
+  readonly by: readonly GroupMember[];
+  /** How many groups, after so many. */
+  readonly limit: number;
+  readonly skip: number;
+  /** The newest incident that counts; the newest on record when not given. */
+  readonly head?: number;
+  /** Whether assignees and containment are left out. */
+  readonly isBare?: boolean;
+  /** Whether drills are left out. */
+  readonly withoutDrills?: boolean;
+}
+
+export interface GroupsPage {
+  /** The group with the worst severity first, then the one with the newest incident. */
+  readonly groups: readonly IncidentGroup[];
+  /** How many incidents the filters select, and in how many groups. */
+  readonly incidents: number;
+  readonly total: number;
+  /** Whether all of them were counted; otherwise there are more. */
+  readonly isComplete: boolean;
+  /** The newest incident that counts. */
+  readonly head: number;
+}
+
+/** How many rows of the index are looked at before others get their turn: about a millisecond. */
+const SLICE = 2048;
+/** How many rows of the index are looked at for one answer, and how many incidents where the index does not do. */
+const MOST_COUNTED = 2_000_000;
+const MOST_WALKED = 20_000;
+/** How many groups are kept: sources name themselves, so there may be as many as incidents. */
+const MOST_GROUPS = 10_000;
+/** How many incidents are looked at for containment and assignees: of one group, and for all of an answer. */
+const MOST_OF_GROUP = 500;
+const MOST_OF_ANSWER = 8000;
+/** How many characters of a description are shown: there may be a thousand groups on a page. */
+const LONGEST_DESCRIPTION = 500;
+/** How many names a group has as its assignees. */
+const MOST_ASSIGNEES = 20;
+/** With so many sources, or fewer, those parts of the index are skipped that hold other states. */
+const FEW_SOURCES = 64;
+
+/** The filters that the index answers. */
+const INDEXED = ['classes', 'sources', 'states', 'severities', 'since', 'until'];
+
+const UNRESOLVED = STATES.filter((state) => state !== 'resolved');
+
+/** Awaited between two slices. */
+type Turn = () => Promise<void>;
+
+/** A part of the index: what lies between two places in it. The second one is its last. */
+interface Stretch {
+  readonly source: string;
+  readonly state: string;
+  readonly lastSource: string | Uint8Array;
+  readonly lastState: string | Uint8Array;
+}
+
+/** SQLite sorts bytes behind all texts. */
+const BEHIND_ALL = new Uint8Array();
+
+/** What a slice counts of the incidents of one source, state, class and severity. */
+interface Counted {
+  readonly source: string;
+  readonly state: State;
+  readonly class: IncidentClass;
+  readonly rank: number;
+  readonly looked: number;
+  readonly reached: number;
+  readonly count: number;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** One that is being counted. `first` and `last` are numbers of incidents. */
+interface Group {
+  readonly shared: Shared;
+  readonly rankBy: number | undefined;
+  count: number;
+  first: number;
+  last: number;
+  rank: number;
+  readonly states: Map<State, number>;
+  details: Details | undefined;
+}
+
+class Details {
+  readonly assignees = new Map<string, number>();
+  readonly containment = { overdue: 0, broken: 0, delivering: 0, confirmed: 0 };
+  looked = 0;
+
+  add({ assignee, containment }: Outline): void {
+    this.looked += 1;
+    if (containment !== null) this.containment[MEMBER_OF[containment]] += 1;
+    if (assignee === null) return;
+    const count = this.assignees.get(assignee) ?? 0;
+    if (count > 0 || this.assignees.size < MOST_ASSIGNEES) this.assignees.set(assignee, count + 1);
+  }
+}
+
+export class IncidentGroups {
+  readonly #list: IncidentList;
+  readonly #hours: Hours;
+  readonly #onwards: Statement;
+  readonly #within: Statement;
+  readonly #sources: Statement;
+  readonly #shown: Statement;
+
+  constructor(database: Database, list: IncidentList) {
+    this.#list = list;
+    this.#hours = new Hours(database);
+    this.#onwards = database.prepare(
+      sliceOf(`(source, state, class, rank) > ($source, $state, $class, $rank)
+        AND (source, state) <= ($lastSource, $lastState) ORDER BY source, state, class, rank, number`),
+    );
+    this.#within = database.prepare(
+      sliceOf(
+        'source = $source AND state = $state AND class = $class AND rank = $rank AND number > $reached ORDER BY number',
+      ),
+    );
+    this.#sources = database.prepare(`SELECT source FROM sources LIMIT ${FEW_SOURCES + 1}`);
+    this.#shown = database.prepare(`
+      SELECT number, incidents.id, created_at,
+        substr(document ->> '$.description', 1, ${LONGEST_DESCRIPTION + 1}) AS description
+      FROM json_each(?) CROSS JOIN incidents ON number = value`);
+  }
+
+  /** @param turn awaited between two slices of the work */
+  async read(query: GroupsQuery, turn: Turn): Promise<GroupsPage> {
+    const { filter, by, limit, skip, head = this.#list.newest } = query;
+    const counted = new GroupCounts(by);
+    const isIndexed = !by.includes('assignee') && hasOnly(filter, INDEXED);
+    const isComplete = isIndexed
+      ? await this.#count(query, head, counted, turn)
+      : await this.#walk(query, head, counted, turn);
+    const page = counted.inOrder().slice(skip, skip + limit);
+    if (isIndexed && query.isBare !== true) await this.#addDetails(page, filter, head, turn);
+    return {
+      groups: this.#show(page),
+      incidents: counted.incidents,
+      total: counted.size,
+      isComplete: isComplete && !counted.isFull,
+      head,
+    };
+  }
+
+  /** Counts in the index. @returns whether all of it was looked at */
+  async #count(
+    { filter, withoutDrills = false }: GroupsQuery,
+    head: number,
+    counted: GroupCounts,
+    turn: Turn,
+  ): Promise<boolean> {
+    const { classes, states, severities, since, until } = filter;
+    const hours = this.#hours.numbersBetween(since, until);
+    const range = {
+      from: hours.from,
+      to: Math.min(head, hours.to),
+      timed: Number(since !== undefined || until !== undefined),
+      since: since ?? 0,
+      until: until ?? Number.MAX_SAFE_INTEGER,
+      without: Number(withoutDrills),
+    };
+    if (range.from > range.to) return true;
+    let looked = 0;
+    for (const stretch of this.#stretches(filter)) {
+      let place: { readonly source: string; readonly state: string; readonly class: string; readonly rank: number };
+      place = { source: stretch.source, state: stretch.state, class: '', rank: -1 };
+      let reached: number | undefined;
+      for (;;) {
+        const { lastSource, lastState } = stretch;
+        const rows = (reached === undefined
+          ? this.#onwards.all({ ...range, ...place, lastSource, lastState })
+          : this.#within.all({ ...range, ...place, reached })) as unknown as readonly Counted[];
+        let seen = 0;
+        for (const row of rows) {
+          seen += row.looked;
+          const isAdmitted =
+            row.count > 0 &&
+            admits(classes, row.class) &&
+            admits(states, row.state) &&
+            admits(severities, SEVERITIES[row.rank]!);
+          if (isAdmitted) counted.add({ ...row, assignee: null });
+        }
+        looked += seen;
+        const last = rows.at(-1);
+        if (last !== undefined) place = { source: last.source, state: last.state, class: last.class, rank: last.rank };
+        if (seen === SLICE) reached = last!.reached;
+        else if (reached === undefined) break;
+        else reached = undefined;
+        if (looked >= MOST_COUNTED) return false;
+        await turn();
+      }
+    }
+    return true;
+  }
+
+  /** The parts of the index that hold what the filters select. */
+  #stretches({ sources, states }: ListQuery): readonly Stretch[] {
+    const known = sources.length > 0 || states.length === 0 ? sources : this.#fewSources();
+    if (known.length === 0) return [{ source: '', state: '', lastSource: BEHIND_ALL, lastState: BEHIND_ALL }];
+    return known.flatMap((source): readonly Stretch[] =>
+      states.length === 0
+        ? [{ source, state: '', lastSource: source, lastState: BEHIND_ALL }]
+        : states.map((state) => ({ source, state, lastSource: source, lastState: state })),
+    );
+  }
+
+  /** The sources on record; none when they are many. */
+  #fewSources(): readonly string[] {
+    const sources = this.#sources.all().map(({ source }) => String(source));
+    return sources.length > FEW_SOURCES ? [] : sources;
+  }
+
+  /** Goes through the incidents. @returns whether through all */
+  async #walk(
+    { filter, withoutDrills }: GroupsQuery,
+    head: number,
+    counted: GroupCounts,
+    turn: Turn,
+  ): Promise<boolean> {
+    let looked = 0;
+    for (const { outlines } of this.#list.walk({ ...filter, after: beginningAt(head) })) {
+      for (const outline of outlines) {
+        if (withoutDrills === true && outline.drill > 0) continue;
+        const group = counted.add({ ...outline, count: 1, first: outline.number, last: outline.number });
+        if (group !== undefined && outline.state !== 'resolved') (group.details ??= new Details()).add(outline);
+      }
+      looked += outlines.length;
+      if (looked >= MOST_WALKED) return false;
+      await turn();
+    }
+    return true;
+  }
+
+  /** Looks at the unresolved incidents of each group, in the order of the list, as far as the bounds go. */
+  async #addDetails(groups: readonly Group[], filter: ListQuery, head: number, turn: Turn): Promise<void> {
+    const states = UNRESOLVED.filter((state) => admits(filter.states, state));
+    let left = MOST_OF_ANSWER;
+    for (const group of groups) {
+      const { shared, rankBy } = group;
+      if (left <= 0 || unresolvedOf(group) === 0) continue;
+      const details = new Details();
+      group.details = details;
+      const narrowed: ListQuery = {
+        ...filter,
+        states: shared.state === undefined ? states : [shared.state],
+        ...(shared.class !== undefined && { classes: [shared.class] }),
+        ...(shared.source !== undefined && { sources: [shared.source] }),
+        ...(rankBy !== undefined && { severities: [SEVERITIES[rankBy]!] }),
+        after: beginningAt(head),
+      };
+      for (const { outlines } of this.#list.walk(narrowed)) {
+        for (const outline of outlines) details.add(outline);
+        if (details.looked >= Math.min(MOST_OF_GROUP, left)) break;
+        await turn();
+      }
+      left -= details.looked;
+    }
+  }
+
+  #show(groups: readonly Group[]): readonly IncidentGroup[] {
+    const numbers = new Set(groups.flatMap(({ first, last }) => [first, last]));
+    const rows = new Map(this.#shown.all(JSON.stringify([...numbers])).map((row) => [Number(row.number), row]));
+    const timeOf = (number: number): string => new Date(Number(rows.get(number)?.created_at ?? 0)).toISOString();
+    return groups
+      .filter(({ first, last }) => rows.has(first) && rows.has(last))
+      .map((group) => {
+        const { shared, count, first, last, rank, states, details } = group;
+        const newest = rows.get(last)!;
+        return {
+          ...shared,
+          count,
+          first: timeOf(first),
+          last: timeOf(last),
+          severity: SEVERITIES[rank]!,
+          states: Object.fromEntries(
+            STATES.flatMap((state) => (states.has(state) ? [[state, states.get(state)]] : [])),
+          ),
+          newest: String(newest.id),
+          description: beginningOf(String(newest.description)),
+          ...(details !== undefined && {
+            assignees: Object.fromEntries(details.assignees),
+            containment: details.containment,
+            ...(details.looked < unresolvedOf(group) && { looked_at: details.looked }),
+          }),
+        };
+      });
+  }
+}
+
+/** A text that has not more characters than are shown, or its beginning. */
+const beginningOf = (text: string): string => {
+  const characters = [...text];
+  return characters.length > LONGEST_DESCRIPTION ? `${characters.slice(0, LONGEST_DESCRIPTION).join('')}…` : text;
+};
+
+const unresolvedOf = ({ count, states }: Group): number => count - (states.get('resolved') ?? 0);
+
+/** What was counted so far. */
+class GroupCounts {
+  readonly #by: readonly GroupMember[];
+  readonly #groups = new Map<string, Group>();
+  incidents = 0;
+  /** Whether there are more groups than are kept. */
+  isFull = false;
+
+  constructor(by: readonly GroupMember[]) {
+    this.#by = by;
+  }
+
+  get size(): number {
+    return this.#groups.size;
+  }
+
+  /** @returns the group; undefined when there are too many */
+  add(
+    some: Pick<Counted, 'class' | 'source' | 'state' | 'rank' | 'count' | 'first' | 'last'> & Pick<Outline, 'assignee'>,
+  ): Group | undefined {
+    const { state, rank, count, first, last } = some;
+    this.incidents += count;
+    const key = JSON.stringify(this.#by.map((member) => (member === 'severity' ? rank : some[member])));
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      if (this.#groups.size >= MOST_GROUPS) {
+        this.isFull = true;
+        return undefined;
+      }
+      const shared: Shared = Object.fromEntries(
+        this.#by.filter((member) => member !== 'severity').map((member) => [member, some[member]]),
+      );
+      const rankBy = this.#by.includes('severity') ? rank : undefined;
+      group = { shared, rankBy, count: 0, first, last, rank, states: new Map(), details: undefined };
+      this.#groups.set(key, group);
+    }
+    group.count += count;
+    group.first = Math.min(group.first, first);
+    group.last = Math.max(group.last, last);
+    group.rank = Math.min(group.rank, rank);
+    group.states.set(state, (group.states.get(state) ?? 0) + count);
+    return group;
+  }
+
+  inOrder(): readonly Group[] {
+    return [...this.#groups.values()].toSorted((one, other) => one.rank - other.rank || other.last - one.last);
+  }
+}
+
+/**
+ * A slice of the index, counted by source, state, class and severity. It reads the rows of the table only where times are
+ * given, and of what drills report.
+ */
+const sliceOf = (where: string): string => `
+  SELECT source, state, class, rank, count(*) AS looked, max(number) AS reached,
+    count(counted) AS count, min(counted) AS first, max(counted) AS last
+  FROM (
+    SELECT source, state, class, rank, number,
+      CASE WHEN number BETWEEN $from AND $to
+        AND ($timed = 0 OR EXISTS (
+          SELECT 1 FROM incidents AS one
+          WHERE one.number = incidents.number AND one.created_at >= $since AND one.created_at < $until))
+        AND ($without = 0 OR source <> 'drill' OR NOT EXISTS (
+          SELECT 1 FROM incidents AS one WHERE one.number = incidents.number AND one.drill > 0))
+      THEN number END AS counted
+    FROM incidents INDEXED BY incidents_by_source
+    WHERE ${where} LIMIT ${SLICE}
+  )
+  GROUP BY source, state, class, rank ORDER BY source, state, class, rank`;

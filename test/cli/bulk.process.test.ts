@@ -1,0 +1,177 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { expect } from 'chai';
+import { COMMAND_LINE } from '../support/programs.ts';
+import { type RunningService, runningServices, ServiceHome } from '../support/running-service.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+import { run, spawnCommand } from './support/command-line.ts';
+import { needsPrograms } from './support/needs-programs.ts';
+
+const BURST = ['--class', 'tool_call_burst', '--source', 'tool-firewall'];
+
+describe('the command line, with filters in the place of identifiers', () => {
+  const directory = temporaryDirectories();
+  const start = runningServices();
+  let home: ServiceHome;
+  let service: RunningService;
+  let env: Record<string, string>;
+
+  beforeEach(async () => {
+    home = new ServiceHome(directory());
+    const url = `unix:${home.directory}/socket`;
+    env = { INCIDENT_RECORDER_URL: url, INCIDENT_RECORDER_TOKEN_PATH: home.token };
+    service = await start(home, { env: { BIND_ADDR: url } });
+  });
+
+  const recorder = (...args: readonly string[]) => run(args, { env });
+
+  const reportMany = async (count: number, more: object = {}): Promise<readonly string[]> => {
+    const body = { class: 'tool_call_burst', source: 'tool-firewall', description: 'too many calls', ...more };
+    const ids: string[] = [];
+    while (ids.length < count) {
+      const some = Array.from({ length: Math.min(10, count - ids.length) }, () =>
+        service.post('/api/v1/incidents/report', body),
+      );
+      ids.push(...(await Promise.all(some)).map(({ json }) => json.id as string));
+    }
+    return ids;
+  };
+
+  const countOf = async (state: string): Promise<number> => {
+    const { headers } = await service.get(`/api/v1/incidents/groups?limit=1&state=${state}`);
+    return Number(headers['x-total-count']);
+  };
+
+  it('lists groups, as a table and as JSON', async () => {
+    await reportMany(12);
+    await reportMany(2, { source: 'canary-tripwire', severity: 'critical' });
+    for (const args of [['groups'], ['list', '--groups'], ['groups', '--by', 'source,class']]) {
+      const { status, stdout, stderr } = await recorder(...args);
+      const [header, first, second] = stdout.split('\n');
+      expect(status, args.join(' ')).to.equal(0);
+      expect(header).to.match(
+        /^COUNT +SEVERITY +CLASS +SOURCE +STATES +CONTAINMENT +FIRST +LAST +NEWEST +DESCRIPTION$/,
+      );
+      expect(first).to.match(/^2 +critical +tool_call_burst +canary-tripwire +2 \w+ /);
+      expect(second).to.match(/^12 +\w+ +tool_call_burst +tool-firewall +12 \w+ /);
+      expect(stderr).to.equal('14 incidents in 2 groups\n');
+    }
+    const { stdout } = await recorder('list', '--groups', '--by', 'source', '--severity', 'critical', '--json');
+    expect(JSON.parse(stdout)).to.deep.include({ source: 'canary-tripwire', count: 2 });
+    expect((await recorder('list', '--by', 'source')).stderr).to.match(/--by goes with --groups/);
+    expect((await recorder('groups', '--limit', '1')).stderr).to.match(/^14 incidents in 2 groups; 1 are shown/);
+    expect((await recorder('groups', '--class', 'prompt_injection')).stderr).to.match(
+      /^no such incidents\n0 incidents/,
+    );
+  });
+
+  it('shows what they select and carries the command out, with a line for each that refuses', async () => {
+    const [resolved] = await reportMany(30);
+    await reportMany(1, { source: 'canary-tripwire' });
+    await service.post('/api/v1/incidents/resolve', { id: resolved });
+    const { status, stdout, stderr } = await recorder('ack', ...BURST, '-m', 'one loop', '--by', 'ada', '--yes');
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines[1]).to.match(/^30 +\w+ +tool_call_burst +tool-firewall +/);
+    expect(lines.at(-1)).to.equal('29 changed, 0 were there already, 1 refused');
+    expect(stderr).to.equal(
+      '30 incidents: 29 would change, refused: 1 resolved\n' +
+        `${resolved}: acknowledge is not possible: the incident is resolved\n`,
+    );
+    expect(status).to.equal(1);
+    const again = await recorder('ack', ...BURST, '--state', 'acknowledged', '-y');
+    expect(again.stdout).to.match(/^0 changed, 29 were there already, 0 refused$/m);
+    expect(again.status).to.equal(0);
+    expect(await countOf('acknowledged')).to.equal(29);
+    const [one] = (await service.get('/api/v1/incidents?state=acknowledged&limit=1')).json;
+    expect(one).to.deep.include({ acknowledged_by: 'ada', note: 'one loop' });
+  });
+
+  it('gives scripts a line of JSON for each', async () => {
+    const ids = await reportMany(3);
+    const { stdout, stderr } = await recorder('resolve', ...BURST, '--resolution', 'benign', '--yes', '--json');
+    const lines = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ id }) => id)).to.have.members(ids);
+    for (const line of lines)
+      expect(line).to.deep.include({ outcome: 'done', status: 200, change: 'moved', state: 'resolved' });
+    expect(stderr).to.equal('');
+  });
+
+  it('does nothing without being told to: where nobody can be asked, and with nothing that selects', async () => {
+    await reportMany(2);
+    const { status, stderr } = await recorder('ack', ...BURST);
+    expect([status, stderr]).to.satisfy(([code, said]: [number, string]) => code === 2 && said.includes('say --yes'));
+    for (const args of [['ack'], ['ack', 'INC-1', ...BURST], ['ack', '--yes'], ['ack', '--resume', 'x']]) {
+      const refused = await recorder(...args);
+      expect([refused.status, refused.stderr], args.join(' ')).to.deep.equal([
+        2,
+        'name incidents, or give filters such as --class; not both\n',
+      ]);
+    }
+    expect(await countOf('acknowledged')).to.equal(0);
+    const nothing = await recorder('ack', '--source', 'nobody', '--yes');
+    expect([nothing.status, nothing.stdout, nothing.stderr]).to.deep.equal([0, '', 'no such incidents\n']);
+  });
+
+  it('says how to go on when the recorder ends in the middle, and goes on', async () => {
+    await reportMany(300);
+    const running = recorder('ack', ...BURST, '--since', '2h', '--yes', '--by', 'ada');
+    for (let count = 0; count < 60;) count = await countOf('acknowledged');
+    await service.end('SIGKILL');
+    const { status, stderr } = await running;
+    const [, command = ''] = /^it is not done; go on with: incident-recorder (.*)$/m.exec(stderr) ?? [];
+    expect(status, stderr).to.equal(3);
+    expect(command).to.match(/^ack --class tool_call_burst --source tool-firewall --since \S+Z --resume [\w-]+$/);
+    service = await start(home, { env: { BIND_ADDR: env.INCIDENT_RECORDER_URL! } });
+    const resumed = await recorder(...command.split(' '), '--by', 'ada');
+    expect([resumed.status, resumed.stderr]).to.deep.equal([0, '']);
+    expect(resumed.stdout).to.match(/^\d+ changed, \d+ were there already, 0 refused\n$/);
+    expect(await countOf('acknowledged')).to.equal(300);
+  }).timeout(60_000);
+
+  it('stops between two requests when it is interrupted, and says how to go on', async () => {
+    await reportMany(300);
+    const child = spawnCommand(['ack', ...BURST, '--yes'], env);
+    const said = Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+    for (let count = 0; count < 30;) count = await countOf('acknowledged');
+    child.kill('SIGINT');
+    const [, stderr] = await said;
+    expect(child.exitCode).to.equal(1);
+    const [, command = ''] = /^it is not done; go on with: incident-recorder (.*)$/m.exec(stderr) ?? [];
+    const done = await countOf('acknowledged');
+    expect(done).to.be.below(300);
+    expect(done % 25).to.equal(0);
+    await recorder(...command.split(' '));
+    expect(await countOf('acknowledged')).to.equal(300);
+  }).timeout(60_000);
+
+  describe('on a terminal', () => {
+    needsPrograms('script');
+
+    const asked = async (answer: string): Promise<string> => {
+      const command = [process.execPath, COMMAND_LINE, 'ack', ...BURST].join(' ');
+      const child = spawn('script', ['-qec', command, '/dev/null'], { env: { ...process.env, ...env } });
+      let output = '';
+      for await (const piece of child.stdout.setEncoding('utf8')) {
+        if (!output.includes('[y/N]') && `${output}${piece}`.includes('[y/N]')) child.stdin.write(answer);
+        output += piece;
+      }
+      return output;
+    };
+
+    it('asks before, and takes nothing but yes for yes', async () => {
+      await reportMany(2);
+      for (const answer of ['\n', 'n\n', 'certainly\n', '\u0004']) {
+        expect(await asked(answer), JSON.stringify(answer)).to.match(
+          /acknowledge 2 of 2 incidents\? \[y\/N\] [^]*nothing was done/,
+        );
+      }
+      expect(await countOf('acknowledged')).to.equal(0);
+      expect(await asked('y\n')).to.include('2 changed, 0 were there already, 0 refused');
+      expect(await countOf('acknowledged')).to.equal(2);
+    }).timeout(60_000);
+  });
+});
