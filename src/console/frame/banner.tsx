@@ -1,11 +1,11 @@
 import { useSignal } from '@preact/signals';
-import { counted } from '../format.ts';
+import { SECOND } from '../../clock.ts';
+import { age, grouped } from '../format.ts';
 import { now } from '../now.ts';
 import { ContainmentShape } from '../parts/marks.tsx';
 import { AsOf } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { fragmentOf, route } from '../route.ts';
-import { age } from '../format.ts';
 import { type Trouble, troubles } from './troubles.ts';
 
 /** The worst reason, its cause, the next attempt, and what leads to it; on each view that does not show it itself. */
@@ -18,7 +18,14 @@ export const Banner = () => {
   const only = rest.length === 1 ? rest[0]! : undefined;
   return (
     <section class={`trouble ${worst.isWarning ? 'warning' : ''}`} aria-label="What does not do its work">
-      <div class="worst">
+      <div
+        class="worst"
+        // Where the page is narrow, the whole banner is the link.
+        onClick={({ target, currentTarget }) => {
+          if (innerWidth < NARROW && !(target as Element).closest('a, button'))
+            currentTarget.querySelector('a')?.click();
+        }}
+      >
         <ContainmentShape look={worst.look} />
         <p class="says" role={worst.isWarning ? 'status' : 'alert'}>
           <Says trouble={worst} />
@@ -34,7 +41,7 @@ export const Banner = () => {
                 aria-expanded={isOpen.value}
                 onClick={() => (isOpen.value = !isOpen.value)}
               >
-                {counted(rest.length, 'more').replace('mores', 'more')}
+                {grouped(rest.length)} more
                 {only?.isWarning !== true && only !== undefined && `: ${only.title.toLowerCase()}`}
               </button>
             </span>
@@ -57,6 +64,7 @@ export const Banner = () => {
 };
 
 const LONGEST_CAUSE = 300;
+const NARROW = 720;
 
 const Says = ({ trouble: { title, since, name, cause, next, at } }: { readonly trouble: Trouble }) => (
   <>
@@ -72,7 +80,12 @@ const Says = ({ trouble: { title, since, name, cause, next, at } }: { readonly t
         </>
       )}
       {cause !== undefined && <Verbatim text={cause} longest={LONGEST_CAUSE} />}
-      {next !== undefined && <Next at={Date.parse(next)} />}
+      {next !== undefined && (
+        <>
+          {cause?.endsWith('.') ? ' ' : '. '}
+          <Next at={Date.parse(next)} />
+        </>
+      )}
     </span>
     {at !== undefined && <AsOf time={at} />}
   </>
@@ -80,7 +93,7 @@ const Says = ({ trouble: { title, since, name, cause, next, at } }: { readonly t
 
 const Next = ({ at }: { readonly at: number }) => {
   const left = at - now.value;
-  return <> {left > 0 ? `Next try in ${age(now.value, at)}.` : 'Trying now.'}</>;
+  return <>{left >= SECOND ? `Next try in ${age(now.value, at)}.` : 'Trying now.'}</>;
 };
 
 const Way = ({ trouble: { view, button } }: { readonly trouble: Trouble }) => (

@@ -50,8 +50,8 @@ const choicesFor = (typed: string): readonly Choice[] => {
     ...(count !== undefined && { end: count }),
     does: () => goTo(fragment),
   }));
-  const incidents = words === '' ? [] : incidentsFor(typed.trim());
-  return [...incidents, ...[...acts, ...views].filter(({ label }) => has(label))];
+  if (words === '') return [...acts, ...views];
+  return [...[...acts, ...views].filter(({ label }) => has(label)), ...incidentsFor(typed.trim())];
 };
 
 /** Incidents by id, and a search for what was typed. */

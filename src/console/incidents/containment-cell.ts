@@ -63,8 +63,16 @@ export const containedBy = (deliveries: readonly Delivery[]): Contained | undefi
     of: held.length,
     ...(look !== 'done' && { action: worst.action }),
     ...(since !== undefined && { since }),
-    ...(worst.last_error !== undefined && look !== 'done' && { why: beginning(worst.last_error, LONGEST_WHY) }),
+    ...whyOf(worst, look),
   };
+};
+
+const whyOf = ({ last_error: error, status, via }: Delivery, look: ContainmentLook): { readonly why?: string } => {
+  if (look === 'done') return {};
+  if (error !== undefined) return { why: beginning(error, LONGEST_WHY) };
+  if (status === 'recorded' && look === 'overdue')
+    return { why: via === 'poll' ? 'its service has not fetched it' : 'not confirmed' };
+  return {};
 };
 
 /** The containment of several incidents in one. */

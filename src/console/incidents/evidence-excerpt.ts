@@ -33,9 +33,9 @@ export const keysOf = (evidence: unknown): string =>
 
 /** What several excerpts have in common: the same value, or how many there are. */
 export const sharedExcerpt = (excerpts: readonly Excerpt[]): Excerpt => {
-  const [first = []] = excerpts;
+  const first = excerpts.find((excerpt) => excerpt.length > 0) ?? [];
   return first.map(([path]) => {
-    const values = new Set(excerpts.map((excerpt) => excerpt.find(([other]) => other === path)?.[1] ?? ''));
+    const values = new Set(excerpts.flatMap((excerpt) => excerpt.find(([other]) => other === path)?.[1] ?? []));
     return [path, values.size === 1 ? [...values][0]! : `${values.size} values`];
   });
 };

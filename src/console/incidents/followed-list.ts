@@ -9,9 +9,12 @@ import { isGrouped } from '../filters.ts';
 import { connection, epoch, listen } from '../live-entries.ts';
 import { now } from '../now.ts';
 import { IncidentRows } from './incident-rows.ts';
+import { activeIds, isSilenced } from './silences.ts';
 
 /** The pause before a list is read again because much has happened. */
 const PAUSE = 1 * SECOND;
+
+const rowsUnder = (filters: Filters): IncidentRows => new IncidentRows(filters, undefined, isSilenced);
 
 export class FollowedList {
   readonly filters: Filters;
@@ -22,13 +25,14 @@ export class FollowedList {
 
   constructor(filters: Filters) {
     this.filters = filters;
-    this.shown = signal(new IncidentRows(filters));
+    this.shown = signal(rowsUnder(filters));
   }
 
   /** Reads and follows it. */
   follow(): void {
     void this.shown.peek().loadMore();
     let seen = epoch.peek();
+    let silent: string | undefined;
     this.#ends.push(
       listen((entry) => {
         this.shown.peek().take(entry);
@@ -43,8 +47,15 @@ export class FollowedList {
       epoch.subscribe((count) => {
         if (count === seen) return;
         seen = count;
-        this.#show(new IncidentRows(this.filters));
+        this.#show(rowsUnder(this.filters));
         void this.shown.peek().loadMore();
+      }),
+      effect(() => {
+        // What is silenced is another set then: only the service knows which.
+        const isBySilence = this.filters.attention === true || this.filters.silenced !== undefined;
+        const ids = activeIds.value;
+        if (isBySilence && silent !== undefined && ids !== silent) untracked(() => this.#readSoon());
+        silent = ids;
       }),
       effect(() => {
         const isLate = this.shown.value.isStale.value && isGrouped(this.filters);
@@ -56,7 +67,7 @@ export class FollowedList {
   /** Reads it again, and shows it once it is read. */
   async reread(): Promise<void> {
     if (this.#next !== undefined) return;
-    const next = new IncidentRows(this.filters);
+    const next = rowsUnder(this.filters);
     this.#next = next;
     await next.loadMore();
     if (this.#next !== next) return;

@@ -224,7 +224,7 @@ const COLUMNS: readonly Column[] = [
   { name: 'description', label: 'Description', only: 'wide' },
   { name: 'evidence', label: 'Evidence', only: 'wide' },
   { name: 'source', label: 'Source', sort: 'source', only: 'wide' },
-  { name: 'contained', label: 'Containment' },
+  { name: 'held', label: 'Containment' },
   { name: 'assignee', label: 'Assignee', sort: 'assignee' },
   { name: 'age', label: 'Age', sort: 'created', isDescending: true },
   { name: 'id', label: 'Id', only: 'wide' },

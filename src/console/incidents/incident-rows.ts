@@ -43,6 +43,7 @@ export class IncidentRows {
   /** Whether the service knows only the first filters. */
   #isOldService = false;
   readonly #nextFrame: (draw: () => void) => void;
+  readonly #isSilenced: (row: IncidentRow) => boolean;
   readonly #abort = new AbortController();
   readonly #known = new Map<string, IncidentRow>();
   /** The identifiers of the rows in their order. */
@@ -57,7 +58,13 @@ export class IncidentRows {
   readonly #toLookAt = new Set<string>();
   #looking = false;
 
-  constructor(filters: Filters, nextFrame: (draw: () => void) => void = (draw) => void requestAnimationFrame(draw)) {
+  /** @param isSilenced whether a silence matches an incident that comes */
+  constructor(
+    filters: Filters,
+    nextFrame: (draw: () => void) => void = (draw) => void requestAnimationFrame(draw),
+    isSilenced: (row: IncidentRow) => boolean = () => false,
+  ) {
+    this.#isSilenced = isSilenced;
     this.filters = filters;
     this.#isGrouped = isGrouped(filters);
     this.#nextFrame = nextFrame;
@@ -159,7 +166,8 @@ export class IncidentRows {
     return moves && (states.length === 0 || states.includes(data.state));
   }
 
-  #arrive(row: IncidentRow): void {
+  #arrive(found: IncidentRow): void {
+    const row = this.#isSilenced(found) ? { ...found, silenced: true as const } : found;
     if (!admits(this.filters, row, serviceTime()) || !this.#note(row)) return;
     this.#place(row);
     this.arrivals.value = [...this.arrivals.peek().slice(1 - MOST_ARRIVALS), row.id];

@@ -93,6 +93,8 @@ export const listActs = ({ lines, open, openLine }: Situation): Acts => {
     const chosenBy = line.kind === 'burst' ? `class:${line.burst.class} source:${line.burst.source}` : undefined;
     give({ command, ids: rows.map(({ id }) => id), rows, ...(chosenBy !== undefined && { chosenBy }) });
   };
+  const key = open ?? current.peek();
+  const isOver = lines.some((line) => line.kind === 'row' && line.key === key && line.row.state === 'resolved');
   const commands = Object.fromEntries((Object.keys(DOINGS) as Doing[]).map((command) => [command, giveTo(command)]));
   return {
     next: () => move(1),
@@ -117,5 +119,6 @@ export const listActs = ({ lines, open, openLine }: Situation): Acts => {
       if (row !== undefined) silenceDraft.value = { class: row.class, source: row.source };
     }),
     ...commands,
+    reopen: isOver ? giveTo('reopen') : undefined,
   };
 };

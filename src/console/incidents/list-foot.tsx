@@ -7,6 +7,7 @@ import { statistics } from '../statistics.ts';
 import type { IncidentRows } from './incident-rows.ts';
 import type { Line } from './list-lines.ts';
 import { silencedCount, sumOf } from './saved-views.ts';
+import { silences } from './silences.ts';
 
 interface ListFootProps {
   readonly list: IncidentRows;
@@ -20,6 +21,7 @@ interface ListFootProps {
 /** How many incidents are shown of how many, in how many rows; what is silenced; and the keys. */
 export const ListFoot = ({ list, lines, filters, waiting, onShow }: ListFootProps) => {
   const total = useLiveResource(statistics)?.total_incidents;
+  useLiveResource(silences);
   const silenced = sumOf(silencedCount.value.value) ?? 0;
   const progress = list.progress.value;
   return (

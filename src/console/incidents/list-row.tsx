@@ -106,7 +106,7 @@ export const ListRow = memo((props: ListRowProps) => {
       <span role="gridcell" class="cell evidence">
         <EvidenceExcerpt excerpt={one.evidence ?? []} />
       </span>
-      <span role="gridcell" class="cell contained">
+      <span role="gridcell" class="cell held">
         <ContainmentCell line={line} />
       </span>
       <span role="gridcell" class="cell assignee">
@@ -267,17 +267,18 @@ interface WhyProps {
 }
 
 const Why = ({ held: { look, action, why, done, of }, recovery, needs }: WhyProps) => {
-  const heard = action === undefined ? undefined : posture.value.value?.[action].heard_at;
+  const heard = action === undefined ? undefined : (posture.value.value?.[action].heard_at ?? undefined);
+  const isHeard = look === 'unknown' && heard !== undefined;
   return (
     <>
       {action !== undefined && (look === 'overdue' || look === 'person' || look === 'unknown') && (
         <>
           <code>{action}</code>
-          {(why ?? heard) !== undefined && ': '}
+          {(why !== undefined || isHeard) && ': '}
         </>
       )}
-      {look === 'unknown' && heard !== undefined && heard !== null && <Heard at={heard} />}
-      {look !== 'asked' && look !== 'done' && why !== undefined && <VerbatimLine text={why} />}
+      {isHeard && <Heard at={heard} />}
+      {!isHeard && look !== 'asked' && look !== 'done' && why !== undefined && <VerbatimLine text={why} />}
       {look === 'asked' && `${grouped(done)} of ${grouped(of)} carried out`}
       {look === 'done' && <HeardLast />}
       {needs && recovery !== undefined && `, ${recovery}`}

@@ -32,7 +32,12 @@ export const Dialog = ({ title, about, onClose, children, kind = 'plain' }: Dial
   }, []);
   return (
     // The browser says that it is closed later, when this dialog may have given its answer and left the page.
-    <dialog ref={dialog} class={kind} aria-labelledby={titleId} onClose={() => !isGone.current && onClose()}>
+    <dialog
+      ref={dialog}
+      class={kind === 'plain' ? '' : kind}
+      aria-labelledby={titleId}
+      onClose={() => !isGone.current && onClose()}
+    >
       <header id={titleId} class={kind === 'palette' ? 'unseen' : ''}>
         <h2>{title}</h2>
         {about !== undefined && <p class="small muted">{about}</p>}
