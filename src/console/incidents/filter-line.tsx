@@ -1,5 +1,5 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { useSignal } from '@preact/signals';
+import { signal } from '@preact/signals';
 import { SEVERITIES, type Severity } from '../../../machines/vocabulary.ts';
 import { type Filters, isGrouped, readFilters, writeFilters } from '../filters.ts';
 import { grouped } from '../format.ts';
@@ -19,6 +19,9 @@ const REST = 300;
 
 export const SEARCH_ID = 'search';
 
+/** Whether the filters are shown as a sheet. */
+export const sheetIsOpen = signal(false);
+
 /** Changes the filters of the address as it is then: several may change before this is drawn again. */
 export const changeFilters = (change: (filters: Filters) => Filters): void =>
   goTo(listOf(change(readFilters(route.peek().query))), 'replace');
@@ -31,7 +34,6 @@ interface FilterLineProps {
 
 /** The saved views, and the filters of the list in one line. Every choice changes the address. */
 export const FilterLine = ({ filters, rows }: FilterLineProps) => {
-  const isSheetOpen = useSignal(false);
   useLiveResource(statistics);
   for (const count of [mineCount, snoozedCount, silencedCount]) useLiveResource(count);
   const tokens = tokensOf(filters);
@@ -39,7 +41,7 @@ export const FilterLine = ({ filters, rows }: FilterLineProps) => {
   return (
     <div class="filters">
       <Views filters={filters} />
-      <Field filters={filters} tokens={tokens} rows={rows} onUnfold={() => (isSheetOpen.value = true)} />
+      <Field filters={filters} tokens={tokens} rows={rows} onUnfold={() => (sheetIsOpen.value = true)} />
       <button
         type="button"
         class="sm bursts"
@@ -49,11 +51,11 @@ export const FilterLine = ({ filters, rows }: FilterLineProps) => {
       >
         Group bursts {isBursts && <span aria-hidden="true">✓</span>}
       </button>
-      <button type="button" class="ask-sheet" onClick={() => (isSheetOpen.value = true)}>
+      <button type="button" class="ask-sheet" onClick={() => (sheetIsOpen.value = true)}>
         <Icon name="filter" />
         Filter {tokens.length > 0 && <span class="badge">{tokens.length}</span>}
       </button>
-      {isSheetOpen.value && <FilterSheet filters={filters} rows={rows} onClose={() => (isSheetOpen.value = false)} />}
+      {sheetIsOpen.value && <FilterSheet filters={filters} rows={rows} onClose={() => (sheetIsOpen.value = false)} />}
     </div>
   );
 };
@@ -137,7 +139,8 @@ const Ask = ({ filters, rows }: FilterLineProps) => {
   const words = textOf(filters.words);
   const [typed, setTyped] = useState(words);
   const [at, setAt] = useState(-1);
-  const [isFocused, setFocused] = useState(false);
+  /** Whether the field has the focus, and nothing was chosen since. */
+  const [isAsking, setAsking] = useState(false);
   const rest = useRef<ReturnType<typeof setTimeout>>(undefined);
   /** The last search of this field. When it comes back as `words`, the user may have typed more. */
   const searched = useRef(words);
@@ -152,7 +155,7 @@ const Ask = ({ filters, rows }: FilterLineProps) => {
   useEffect(() => () => clearTimeout(rest.current), []);
 
   const isFieldBegun = /^[a-z]+\s*:/.test(typed.trim()) && fieldNamed(typed.trim().split(/\s*:/)[0]!) !== undefined;
-  const offers = isFocused && (typed !== words || typed === '') ? offersFor(typed, rows()) : [];
+  const offers = isAsking && (typed !== words || typed === '') ? offersFor(typed, rows()) : [];
   const chosen = offers[at] ?? (isFieldBegun && typed.trim().split(':')[1] !== '' ? offers[0] : undefined);
   const search = (value: string): void => {
     clearTimeout(rest.current);
@@ -166,6 +169,7 @@ const Ask = ({ filters, rows }: FilterLineProps) => {
   const type = (value: string): void => {
     setTyped(value);
     setAt(-1);
+    setAsking(true);
     clearTimeout(rest.current);
     const isSearch = !/^[a-z]+\s*:/.test(value.trim()) && !/(?:^|\s)evidence\./.test(value);
     if (isSearch) rest.current = setTimeout(search, REST, value);
@@ -180,6 +184,7 @@ const Ask = ({ filters, rows }: FilterLineProps) => {
     }
     setTyped('');
     setAt(-1);
+    setAsking(false);
     searched.current = '';
     // What was typed began the filter: it is no search.
     changeFilters((now) =>
@@ -232,8 +237,8 @@ const Ask = ({ filters, rows }: FilterLineProps) => {
         placeholder="Add a filter, or search evidence.ip:203.0.113.7"
         maxLength={200}
         value={typed}
-        onFocus={() => setFocused(true)}
-        onBlur={() => setFocused(false)}
+        onFocus={() => setAsking(true)}
+        onBlur={() => setAsking(false)}
         onInput={({ currentTarget: { value } }) => type(value)}
         onKeyDown={press}
       />

@@ -1,3 +1,4 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { CLASSES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
 import { CONTAINMENTS, type Filters, isGrouped, NO_FILTERS, NOBODY, SPANS, toggled } from '../filters.ts';
 import { spelled } from '../format.ts';
@@ -12,6 +13,10 @@ import { changeFilters } from './filter-line.tsx';
 import type { IncidentRow } from './incident-row.ts';
 import { savedViews } from './saved-views.ts';
 
+export const SHEET_SEARCH_ID = 'sheet-search';
+/** The pause in typing after which the search starts, in milliseconds. */
+const REST = 300;
+
 interface FilterSheetProps {
   readonly filters: Filters;
   readonly rows: () => readonly IncidentRow[];
@@ -21,6 +26,13 @@ interface FilterSheetProps {
 /** All filters with their fields, where there is no room for the line. Every choice takes effect at once. */
 export const FilterSheet = ({ filters, rows, onClose }: FilterSheetProps) => {
   const set = (changed: Partial<Filters>): void => changeFilters((now) => ({ ...now, ...changed }));
+  const [typed, setTyped] = useState(filters.words);
+  const rest = useRef<ReturnType<typeof setTimeout>>(undefined);
+  useEffect(() => () => clearTimeout(rest.current), []);
+  const search = (value: string): void => {
+    clearTimeout(rest.current);
+    set({ words: wordsOf(textOf(value), termsOf(value)) });
+  };
   const sources = fieldNamed('source')!.values(rows());
   const bound = (name: 'since' | 'until', label: string) => (
     <label>
@@ -41,6 +53,7 @@ export const FilterSheet = ({ filters, rows, onClose }: FilterSheetProps) => {
       <form
         onSubmit={(event) => {
           event.preventDefault();
+          search(typed);
           onClose();
         }}
       >
@@ -66,10 +79,16 @@ export const FilterSheet = ({ filters, rows, onClose }: FilterSheetProps) => {
           <label>
             Search
             <input
+              id={SHEET_SEARCH_ID}
+              type="search"
               placeholder="evidence.ip:203.0.113.7"
               maxLength={200}
-              value={filters.words}
-              onChange={({ currentTarget: { value } }) => set({ words: wordsOf(textOf(value), termsOf(value)) })}
+              value={typed}
+              onInput={({ currentTarget: { value } }) => {
+                setTyped(value);
+                clearTimeout(rest.current);
+                rest.current = setTimeout(search, REST, value);
+              }}
             />
           </label>
           <fieldset class="choice">

@@ -3,7 +3,8 @@ import { drawAtOnce } from '../draw-at-once.ts';
 import { ATTENTION } from '../filters.ts';
 import type { Acts } from '../keyboard.ts';
 import { fragmentOf, goTo, incidentFragment, route } from '../route.ts';
-import { SEARCH_ID } from './filter-line.tsx';
+import { SEARCH_ID, sheetIsOpen } from './filter-line.tsx';
+import { SHEET_SEARCH_ID } from './filter-sheet.tsx';
 import { type Doing, DOINGS, give } from './given-command.ts';
 import { GRID_ID, isInSight, isListVisible } from './incident-grid.tsx';
 import type { IncidentRow } from './incident-row.ts';
@@ -23,6 +24,8 @@ export const selectedIn = (lines: readonly Line[]): readonly IncidentRow[] => {
   const rows = new Map(lines.flatMap((line) => rowsOfLine(line).map((row) => [row.id, row] as const)));
   return [...rows.values()].filter(({ id }) => selected.value.has(id));
 };
+
+const focusOn = (id: string): void => document.getElementById(id)?.focus();
 
 /** The lines that keys stop at. */
 const isStop = ({ kind }: Line): boolean => kind === 'row' || kind === 'burst';
@@ -56,13 +59,16 @@ export const listActs = ({ lines, open, openLine }: Situation): Acts => {
   const search = (): void => {
     // The selection has taken the place of the filter line.
     if (selected.peek().size > 0) drawAtOnce(clearSelection);
-    const field = document.getElementById(SEARCH_ID);
-    field?.focus();
-    if (field !== null && document.activeElement === field) return;
+    focusOn(SEARCH_ID);
+    if (document.activeElement?.id === SEARCH_ID) return;
     // On a narrow page the incident hides the list until it is closed. The next key may be waiting already, so the list
     // is drawn and takes the focus before this event ends.
-    drawAtOnce(() => goTo(list(), 'replace'));
-    document.getElementById(SEARCH_ID)?.focus();
+    if (open !== undefined) drawAtOnce(() => goTo(list(), 'replace'));
+    focusOn(SEARCH_ID);
+    if (document.activeElement?.id === SEARCH_ID) return;
+    // Where there is no room for the field, the filters are a sheet.
+    drawAtOnce(() => (sheetIsOpen.value = true));
+    focusOn(SHEET_SEARCH_ID);
   };
   /** The open incident, or the current line once it is in sight. */
   const shown = (): Line | undefined => {
