@@ -28,6 +28,8 @@ describe('the console: keys', () => {
     expect(await tab.getByRole('searchbox').inputValue()).to.equal('carrack');
     const dialogs = (): Promise<readonly string[]> => tab.getByRole('dialog').getByRole('heading').allTextContents();
     expect(await dialogs()).to.deep.equal(['Filter']);
+    await tab.keyboard.press('Escape');
+    await tab.getByRole('dialog').waitFor({ state: 'detached' });
 
     await tab.goto(addressOf(service, `#/incidents/${first}`));
     await tab.getByRole('article', { name: first! }).waitFor();

@@ -21,7 +21,7 @@ export const TopBar = ({ view }: { readonly view: View }) => (
     <button type="button" class="skip" onClick={() => document.getElementById('main')?.focus()}>
       Skip to the content
     </button>
-    <a class="brand" href={wayTo('incidents')} aria-label="Incident recorder">
+    <a class="brand" href={wayTo('incidents')}>
       <svg viewBox="0 0 16 16" aria-hidden="true">
         <path d="M5.2 1h5.6L15 5.2v5.6L10.8 15H5.2L1 10.8V5.2z" />
       </svg>

@@ -53,7 +53,6 @@ export const ListRow = memo((props: ListRowProps) => {
       id={rowId(line.key)}
       aria-rowindex={index + 2}
       aria-selected={selected === 'all'}
-      {...(isBurst && { 'aria-expanded': line.isUnfolded })}
       class={`row ${kinds.join(' ')} ${one.severity} ${one.state} ${looks.join(' ')}`}
     >
       <span
