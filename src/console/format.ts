@@ -2,10 +2,9 @@
 import { DAY, HOUR, MINUTE, SECOND } from '../clock.ts';
 
 /** `policy_bypass_attempt` as a person writes it: `Policy bypass attempt`. */
-export const spelled = (word: string): string => {
-  const text = word.replaceAll('_', ' ');
-  return text.charAt(0).toUpperCase() + text.slice(1);
-};
+export const spelled = (word: string): string => capitalized(word.replaceAll('_', ' '));
+
+export const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** `1 incident`, `2 incidents`, `1,000 incidents`. */
 export const counted = (count: number, noun: string): string => `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`;
@@ -44,6 +43,13 @@ export const relative = (time: number, now: number): string => {
   const [unit, name] = UNITS.find(([size]) => distance >= size) ?? [SECOND, 's'];
   const text = `${Math.floor(distance / unit)} ${name}`;
   return time > now ? `in ${text}` : `${text} ago`;
+};
+
+/** How old something is, in one unit, without a word beside it: `22 s`, `17 min`, `1 h`, `4 d`. Milliseconds. */
+export const age = (time: number, now: number): string => {
+  const distance = Math.max(0, now - time);
+  const [unit, name] = UNITS.find(([size]) => distance >= size) ?? [SECOND, 's'];
+  return `${Math.floor(distance / unit)} ${name}`;
 };
 
 const UNITS = [

@@ -38,6 +38,8 @@ const HEALTH_AFTER_ENTRY = 1 * SECOND;
 const PATIENCE = 8 * SECOND;
 /** How long a stream may be silent: the service sends a heartbeat every 15 seconds. */
 const LONGEST_SILENCE = 40 * SECOND;
+/** How long nothing at all may be heard before the page says so: the health is read more often. */
+const LONGEST_DOUBT = 10 * SECOND;
 
 export const connection = signal<ConnectionState>('connecting');
 /** Why the connection is lost, in the service's words; undefined when it does not answer. */
@@ -46,8 +48,13 @@ export const refusal = signal<string | undefined>(undefined);
 export const heard = signal<number | undefined>(undefined);
 /** Whether the first attempt to connect is over. */
 export const isSettled = signal(false);
+/** Whether nothing was heard for so long, on a page that is shown, that what it shows may be old. */
+export const isSilent = signal(false);
 /** Whether what the page shows may have changed since `heard`. */
-export const isOld = computed(() => connection.value !== 'live' && isSettled.value);
+export const isOld = computed(() => (connection.value !== 'live' && isSettled.value) || isSilent.value);
+/** How often the page has tried to reach the service since it was heard, and when it tries again (by the page's clock). */
+export const tries = signal(0);
+export const nextTryAt = signal<number | undefined>(undefined);
 /** `seq` of the last entry that was received. */
 export const head = signal(0);
 /** Counts how often everything must be read again. */
@@ -62,8 +69,9 @@ let place: string | undefined;
 let log: string | null | undefined;
 let pause = SHORTEST_PAUSE;
 let retry: ReturnType<typeof setTimeout> | undefined;
-/** When the stream last sent anything, on the browser's own clock. */
+/** When the stream last sent anything, and when anything was last heard while the page was shown; on the browser's own clock. */
 let lastWord = 0;
+let lastHeard = 0;
 let check: ReturnType<typeof setTimeout> | undefined;
 /** Whether the next read of the health comes earlier than usual. */
 let isCheckedSoon = false;
@@ -79,10 +87,15 @@ export const followLog = (): void => {
   let closing: ReturnType<typeof setTimeout> | undefined;
   document.addEventListener('visibilitychange', () => {
     clearTimeout(closing);
+    lastHeard = performance.now();
     if (document.hidden) closing = setTimeout(close, HIDDEN_FOR);
     else if (stream === undefined) void open();
     else void checkHealth();
   });
+  setInterval(() => {
+    const isQuiet = performance.now() - lastHeard > LONGEST_DOUBT;
+    isSilent.value = isQuiet && connection.peek() === 'live' && !document.hidden;
+  }, 1 * SECOND);
   void open();
   let before = operator.peek();
   operator.subscribe((who) => {
@@ -93,8 +106,16 @@ export const followLog = (): void => {
   });
 };
 
+/** Tries to reach the service now. */
+export const tryNow = (): void => {
+  pause = SHORTEST_PAUSE;
+  void open();
+};
+
 async function open(): Promise<void> {
   close();
+  tries.value += 1;
+  nextTryAt.value = undefined;
   const own = new AbortController();
   const { signal: ended } = own;
   stream = own;
@@ -129,12 +150,19 @@ function begin(): void {
   connection.value = 'live';
   isSettled.value = true;
   pause = SHORTEST_PAUSE;
+  tries.value = 0;
   hear();
   checkAfter(HEALTH_EVERY);
 }
 
 function hear(): void {
   lastWord = performance.now();
+  hearAnything();
+}
+
+function hearAnything(): void {
+  lastHeard = performance.now();
+  isSilent.value = false;
   heard.value = serviceTime();
 }
 
@@ -189,7 +217,7 @@ async function checkHealth(): Promise<void> {
     lose(undefined);
     return;
   }
-  heard.value = serviceTime();
+  hearAnything();
   if (!isCheckedSoon) checkAfter(HEALTH_EVERY);
 }
 
@@ -201,6 +229,7 @@ function lose(reason: unknown): void {
   // Until there is a token the answer would be the same.
   if (isLockedOut.peek()) return;
   retry = setTimeout(() => void open(), pause);
+  nextTryAt.value = Date.now() + pause;
   pause = Math.min(pause * 2, LONGEST_PAUSE);
 }
 

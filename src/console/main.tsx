@@ -1,7 +1,11 @@
 /** The console: the incidents on record and the commands of operators, in one page. */
 import { render } from 'preact';
 import { App } from './app.tsx';
+import { attention } from './attention.ts';
+import { followKeys } from './keyboard.ts';
+import { followLeaving } from './last-seen.ts';
 import { connection, followLog, listen } from './live-entries.ts';
+import { followCritical } from './notices.ts';
 import { relearn, resume } from './operator.ts';
 import { followAddress } from './route.ts';
 import { followTheme } from './theme.ts';
@@ -10,6 +14,10 @@ followTheme();
 followAddress();
 resume();
 followLog();
+followKeys();
+followLeaving();
+attention.follow();
+followCritical();
 listen(({ event }) => {
   if (event === 'access.loaded') relearn();
 });

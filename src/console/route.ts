@@ -1,6 +1,6 @@
 /** The view that the page shows, in the fragment of its address: for bookmarks and the back button. */
 import { signal } from '@preact/signals';
-import { type Filters, UNATTENDED, writeFilters } from './filters.ts';
+import { ATTENTION, type Filters, writeFilters } from './filters.ts';
 
 export const VIEWS = ['incidents', 'posture', 'overview', 'statecharts', 'audit'] as const;
 export type View = (typeof VIEWS)[number];
@@ -18,7 +18,7 @@ export const readRoute = (fragment: string): Route => {
   const [path = '', query = ''] = fragment.replace(/^#\/?/, '').split('?', 2);
   const [name, id] = path.split('/', 2);
   const view = VIEWS.find((known) => known === name);
-  if (view === undefined) return { view: 'incidents', query: UNATTENDED };
+  if (view === undefined) return { view: 'incidents', query: ATTENTION };
   return { view, query, ...(id !== undefined && id !== '' && { id: decoded(id) }) };
 };
 
@@ -45,7 +45,7 @@ export const incidentFragment = (id: string): string => {
   return fragmentOf({ view: 'incidents', id, query: view === 'incidents' ? query : '' });
 };
 
-export const route = signal<Route>({ view: 'incidents', query: UNATTENDED });
+export const route = signal<Route>({ view: 'incidents', query: ATTENTION });
 
 /** Follows the address, for the life of the page. */
 export const followAddress = (): void => {

@@ -22,7 +22,7 @@ describe(`the console: ${INCIDENTS} incidents`, () => {
     await generateLog({ incidents: INCIDENTS, path: home.log, hash: chainHash(readKey(home.key)), evidence });
     const service = await start(home, { command: [join(ROOT, 'dist/service.cjs')] });
     const tab = await open(addressOf(service, '#/incidents'));
-    await tab.getByText(/^\d+ incidents so far, more below$/).waitFor();
+    await tab.getByText(new RegExp(`^\\d+ of ${INCIDENTS.toLocaleString('en-GB')} incidents, more below$`)).waitFor();
     await rows(tab).nth(10).waitFor();
 
     // One page after the other, to the end.

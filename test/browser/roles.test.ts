@@ -62,7 +62,9 @@ describe('the console: people with tokens of their own', () => {
     await giveToken(tab, '', 'somebody-elses-token-0123');
     await tab.getByText('does not take that token').waitFor();
     await giveToken(tab, '', tokenOf('eve'));
-    await tab.getByRole('button', { name: 'eve (auditor) · leave' }).waitFor();
+    await tab.getByRole('button', { name: 'eve · auditor' }).click();
+    await tab.getByText('eve (auditor)', { exact: true }).waitFor();
+    await tab.keyboard.press('Escape');
     await evidenceIn(tab).getByText('evidence-7f3a').waitFor();
 
     const article = tab.getByRole('article');
@@ -70,7 +72,7 @@ describe('the console: people with tokens of their own', () => {
     expect(await article.getByRole('button', { name: /^Acknowledge/ }).isDisabled()).to.equal(true);
     expect(await article.getByRole('button', { name: /^Resolve/ }).isDisabled()).to.equal(true);
     await tab.keyboard.press('a');
-    const dialog = tab.getByRole('dialog', { name: `Acknowledge ${id}` });
+    const dialog = tab.getByRole('dialog', { name: `Acknowledge this incident? ${id}` });
     await dialog.getByText('Acknowledge needs the role operator; you are eve (auditor).').waitFor();
     expect(await dialog.getByRole('button', { name: 'Acknowledge' }).isDisabled()).to.equal(true);
     await dialog.getByRole('textbox').press('Control+Enter');
@@ -82,7 +84,9 @@ describe('the console: people with tokens of their own', () => {
     write({ ...GRANTS, eve: { roles: ['auditor', 'operator'] } });
     expect((await service.post('/api/v1/reload', {}, { token: tokenOf('root') })).status).to.equal(200);
     await tab.setViewportSize({ width: 360, height: 780 });
-    await tab.getByRole('button', { name: 'eve (auditor, operator) · leave' }).waitFor();
+    await tab.getByRole('button', { name: 'eve' }).click();
+    await tab.getByText('eve (auditor, operator)', { exact: true }).waitFor();
+    await tab.keyboard.press('Escape');
     expect(await tab.evaluate('document.documentElement.scrollWidth - innerWidth')).to.equal(0);
     await tab.setViewportSize({ width: 1280, height: 800 });
     await article.getByRole('button', { name: /^Acknowledge/ }).click();
@@ -102,10 +106,11 @@ describe('the console: people with tokens of their own', () => {
     await tab.getByRole('dialog').getByRole('button', { name: 'Acknowledge' }).click();
     await giveToken(tab, '', TOKEN);
     await tab.getByText(`Acknowledged ${id}`).waitFor();
-    await tab.getByRole('button', { name: 'Forget token' }).waitFor();
-    await tab.getByRole('button', { name: 'Shared token: give your name' }).click();
+    await tab.getByRole('button', { name: 'shared token' }).click();
+    await tab.getByRole('button', { name: 'Forget the token' }).waitFor();
+    await tab.getByRole('button', { name: 'Give your name' }).click();
     await giveToken(tab, 'ada');
-    await tab.getByRole('button', { name: 'ada · leave' }).waitFor();
+    await tab.getByRole('button', { name: 'ada · shared token, name is a claim' }).waitFor();
     await article.getByRole('button', { name: 'Resolve' }).click();
     await tab.getByRole('dialog').getByRole('button', { name: 'Resolve' }).click();
     await article.getByText('by ada (claimed) as operator').waitFor();

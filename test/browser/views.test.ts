@@ -27,6 +27,7 @@ describe('the console: every view', () => {
   const views = (tab: Tab, id: string) =>
     [
       ['#/incidents', tab.getByText('5 incidents')],
+      ['#/incidents?attention=true', tab.getByText('4 of 5 incidents in 3 rows')],
       [`#/incidents/${id}`, tab.locator('.statechart .state')],
       ['#/posture', tab.getByText('Quarantine model')],
       ['#/overview', tab.getByText('Nine in ten within')],
@@ -56,7 +57,7 @@ describe('the console: every view', () => {
   it('is for everybody while it asks', async () => {
     const { service } = await busy();
     const tab = await open(addressOf(service));
-    await tab.getByText('4 incidents', { exact: true }).waitFor();
+    await tab.getByText('4 of 5 incidents in 3 rows', { exact: true }).waitFor();
     await tab.keyboard.press('?');
     await tab.getByRole('dialog', { name: 'Keys' }).waitFor();
     expect(await violations(tab)).to.deep.equal([]);
@@ -74,7 +75,7 @@ describe('the console: every view', () => {
     const { service } = await busy();
     const tab = await open(addressOf(service, '#/statecharts'));
     await tab.getByRole('link', { name: /^open\s*2$/ }).click();
-    await tab.getByText('2 incidents', { exact: true }).waitFor();
+    await tab.getByText('2 of 5 incidents', { exact: true }).waitFor();
     expect(tab.url()).to.match(/#\/incidents\?state=open$/);
   });
 

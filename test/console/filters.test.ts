@@ -2,7 +2,17 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { ACTIONS, CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { HOUR } from '../../src/clock.ts';
-import { admits, apiQuery, type Filters, readFilters, toggled, writeFilters } from '../../src/console/filters.ts';
+import {
+  admits,
+  apiQuery,
+  CONTAINMENTS,
+  type Filters,
+  needsAttention,
+  readFilters,
+  SORTS,
+  toggled,
+  writeFilters,
+} from '../../src/console/filters.ts';
 import { readListQuery } from '../../src/api/incidents/list-query.ts';
 import { fragmentOf, readRoute, VIEWS } from '../../src/console/route.ts';
 
@@ -20,6 +30,14 @@ const filters: fc.Arbitrary<Filters> = fc.record(
     last: fc.constantFrom('1h', '24h', '7d'),
     since: time,
     until: time,
+    attention: fc.constant(true as const),
+    snoozed: fc.constant(true as const),
+    silenced: fc.boolean(),
+    assignee: fc.constantFrom('none', 'ada'),
+    by: fc.constant('bo'),
+    containment: fc.constantFrom(...CONTAINMENTS),
+    sort: fc.constantFrom(...SORTS, '-created' as const),
+    grouped: fc.boolean(),
   },
   { requiredKeys: ['classes', 'states', 'severities', 'sources', 'words'] },
 );
@@ -41,7 +59,8 @@ describe('the filters of the list', () => {
 
   it('ask the API for what it understands', () => {
     fc.assert(
-      fc.property(filters, ({ since: _since, until: _until, words: _words, ...given }) => {
+      fc.property(filters, ({ classes, states, severities, sources, last }) => {
+        const given = { classes, states, severities, sources, ...(last !== undefined && { last }) };
         const query = readListQuery(apiQuery({ ...given, words: '' }, NOW).toString(), 0);
         expect(query.states).to.have.members([...given.states]);
         expect(query.sources).to.deep.equal(given.sources);
@@ -77,6 +96,25 @@ describe('the filters of the list', () => {
     });
   }
 
+  it('know what needs attention', () => {
+    const { ...open } = incident;
+    const taken = { ...open, state: 'acknowledged' } as const;
+    for (const [one, expected] of [
+      [open, true],
+      [{ ...open, state: 'contained' }, true],
+      [taken, false],
+      [{ ...taken, containment: 'overdue' }, true],
+      [{ ...taken, containment: 'degraded' }, true],
+      [{ ...taken, needs_recovery: true }, true],
+      [{ ...open, snoozed_until: '2026-11-22T08:00:00.000Z' }, false],
+      [{ ...open, silenced: true }, false],
+      [{ ...open, drill: true }, false],
+      [{ ...open, state: 'resolved' }, false],
+    ] as const) {
+      expect(needsAttention(one), JSON.stringify(one)).to.equal(expected);
+    }
+  });
+
   it('take a word out that is in, and put one in that is not', () => {
     const open = toggled(readFilters(''), 'states', 'open');
     expect(open.states).to.deep.equal(['open']);
@@ -100,7 +138,7 @@ describe('the address of a view', () => {
 
   it('is the list of what needs attention when it is none', () => {
     for (const fragment of ['', '#', '#/nowhere', '#/../x']) {
-      expect(readRoute(fragment)).to.deep.equal({ view: 'incidents', query: 'state=open&state=contained' });
+      expect(readRoute(fragment)).to.deep.equal({ view: 'incidents', query: 'attention=true' });
     }
   });
 });

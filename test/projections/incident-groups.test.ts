@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { snapshotOf } from '../../machines/decision.ts';
 import { CLASSES, SEVERITIES, type State, STATES } from '../../machines/vocabulary.ts';
 import type { Incident, IncidentRecord } from '../../src/domain/incident.ts';
+import { Attention } from '../../src/projections/attention.ts';
 import { Database } from '../../src/projections/database.ts';
 import {
   GROUP_MEMBERS,
@@ -14,6 +15,7 @@ import {
 import { IncidentList, type ListQuery } from '../../src/projections/incident-list.ts';
 import { Incidents } from '../../src/projections/incidents.ts';
 import { readWords } from '../../src/projections/search-words.ts';
+import { Silences } from '../../src/projections/silences.ts';
 import { Statistics, Tally } from '../../src/projections/statistics.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
@@ -134,14 +136,21 @@ describe('IncidentGroups', () => {
     const database = Database.open(join(directory(), 'audit.sqlite'));
     const incidents = new Incidents(database);
     const statistics = new Statistics(database);
+    const attention = new Attention(database, new Silences(database), () => 0);
     database.begin();
     try {
-      await work(new IncidentGroups(database, new IncidentList(database, new Attention(database, new Silences(database), () => 0))), (one) => {
-        const tally = new Tally();
-        tally.follow(one, undefined);
-        incidents.store([{ before: undefined, now: one }]);
-        statistics.add(tally);
-      });
+      await work(
+        new IncidentGroups(
+          database,
+          new IncidentList(database, new Attention(database, new Silences(database), () => 0)),
+        ),
+        (one) => {
+          const tally = new Tally();
+          tally.follow(one, undefined);
+          incidents.store([{ before: undefined, now: one }]);
+          statistics.add(tally);
+        },
+      );
     } finally {
       database.close();
     }

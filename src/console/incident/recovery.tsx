@@ -7,7 +7,7 @@ import { pathOfAct, RECOVERY_ACTS, type RecoveryAct, WAIVER, whoMay } from '../.
 import { obstacleFor } from '../identity.ts';
 import { announce } from '../live-region.ts';
 import { NotSent, perform } from '../operator.ts';
-import { Dialog } from '../parts/dialog.tsx';
+import { Dialog, DialogBody, DialogFoot } from '../parts/dialog.tsx';
 import { Ago } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { reasonOf, Refusal } from '../request.ts';
@@ -239,35 +239,37 @@ const WaiveDialog = ({ id, onClose }: { readonly id: string; readonly onClose: (
   return (
     <Dialog title={`Waive the recovery of ${id}`} onClose={onClose}>
       <form onSubmit={(event) => void start(event)}>
-        <p class="hint">
-          The incident may be resolved without what is missing. Who waives it and why is recorded, and an alert is
-          raised. Who may: {whoMay(WAIVER)}.
-        </p>
-        <label>
-          Reason, for the log
-          <textarea
-            rows={3}
-            required
-            maxLength={LONGEST_REASON}
-            placeholder="Why nothing else is possible"
-            value={reason}
-            disabled={isUnderWay}
-            onInput={({ currentTarget }) => setReason(currentTarget.value)}
-          />
-        </label>
-        {refusal !== undefined && (
-          <p class="error" role="alert">
-            <Verbatim text={refusal} longest={300} />
+        <DialogBody>
+          <p class="hint">
+            The incident may be resolved without what is missing. Who waives it and why is recorded, and an alert is
+            raised. Who may: {whoMay(WAIVER)}.
           </p>
-        )}
-        <div class="dialog-buttons">
+          <label>
+            Reason, for the log
+            <textarea
+              rows={3}
+              required
+              maxLength={LONGEST_REASON}
+              placeholder="Why nothing else is possible"
+              value={reason}
+              disabled={isUnderWay}
+              onInput={({ currentTarget }) => setReason(currentTarget.value)}
+            />
+          </label>
+          {refusal !== undefined && (
+            <p class="error" role="alert">
+              <Verbatim text={refusal} longest={300} />
+            </p>
+          )}
+        </DialogBody>
+        <DialogFoot>
           <button type="button" onClick={onClose}>
             Cancel
           </button>
-          <button type="submit" class="primary" disabled={isUnderWay}>
+          <button type="submit" class="grave" disabled={isUnderWay}>
             {LABELS.waive}
           </button>
-        </div>
+        </DialogFoot>
       </form>
     </Dialog>
   );

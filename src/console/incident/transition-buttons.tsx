@@ -2,7 +2,7 @@ import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../../machines/com
 import type { NextTransition } from '../../../machines/transitions.ts';
 import type { Role } from '../../../machines/vocabulary.ts';
 import { obstacleFor } from '../identity.ts';
-import { bulkCommand } from '../incidents/bulk-command.ts';
+import { give } from '../incidents/given-command.ts';
 import { selected } from '../incidents/selection.ts';
 import { spelled } from '../format.ts';
 
@@ -39,10 +39,10 @@ export const TransitionButtons = ({ id, transitions }: TransitionButtonsProps) =
             <button
               key={command}
               type="button"
-              class={command === 'resolve' ? 'primary' : ''}
+              class={command === 'acknowledge' ? 'primary' : ''}
               disabled={obstacleFor(needsOf(command, transition)) !== undefined}
               {...(keysAreForThis && { 'aria-keyshortcuts': COMMAND_TABLE[command].key })}
-              onClick={() => (bulkCommand.value = { command, ids: [id] })}
+              onClick={() => give({ command, ids: [id] })}
             >
               {spelled(command)} {keysAreForThis && <kbd aria-hidden="true">{COMMAND_TABLE[command].key}</kbd>}
             </button>

@@ -1,18 +1,18 @@
 /**
  * The rows of the list under one set of filters: pages of the API, kept current with the log.
  *
- * Rows are in the order of the API: the most severe first, then the newest. Each page is added at the end. An incident that
- * is new, or that the filters admit now, goes to its place in the order; if that place is after the last page, it waits.
- * A row that the filters no longer admit is kept and not shown. In a collapsed list a row stands for those like it,
- * which are not read. Entries are applied at once and drawn once per frame.
+ * Rows are in the order of the API: the most severe first, then the newest, unless the filters sort them otherwise. Each
+ * page is added at the end. An incident that is new, or that the filters admit now, goes to its place in the order; if that
+ * place is after the last page, it waits. A row that the filters no longer admit is kept and not shown. Entries are applied
+ * at once and drawn once per frame.
  */
 import { batch, signal } from '@preact/signals';
-import { SEVERITIES } from '../../../machines/vocabulary.ts';
+import { SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
 import { serviceTime } from '../service-time.ts';
-import { admits, apiQuery, type Filters } from '../filters.ts';
+import { admits, apiQuery, type Filters, isGrouped, oldApiQuery } from '../filters.ts';
 import { read } from '../operator.ts';
 import { reasonOf, Refusal } from '../request.ts';
-import { collapsed, type IncidentRow, type ListedIncident, rowOf, rowOfReport } from './incident-row.ts';
+import { type IncidentRow, type ListedIncident, rowOf, rowOfReport } from './incident-row.ts';
 import { type Entry, type IncidentEntry, isAboutIncident } from '../../domain/entries.ts';
 
 export type Progress =
@@ -23,16 +23,27 @@ export type Progress =
   | { readonly kind: 'failed'; readonly reason: string };
 
 const PAGE = 200;
+/** Bursts are gathered here, so more is read at a time where they are one row each, and up to so many at once. */
+const GROUPED_PAGE = 1000;
+const MOST_GROUPED = 5000;
 /** The most incidents that are read one by one. */
 const MOST_TO_LOOK_AT = 200;
+/** How many arrivals are remembered. */
+const MOST_ARRIVALS = 1000;
 
 export class IncidentRows {
   readonly rows = signal<readonly IncidentRow[]>([]);
   readonly progress = signal<Progress>({ kind: 'loading' });
   /** Whether so much has changed that the list should be read again. */
   readonly isStale = signal(false);
+  /** The identifiers of what has come since the list was read, the latest last. */
+  readonly arrivals = signal<readonly string[]>([]);
   readonly filters: Filters;
+  readonly #isGrouped: boolean;
+  /** Whether the service knows only the first filters. */
+  #isOldService = false;
   readonly #nextFrame: (draw: () => void) => void;
+  readonly #isSilenced: (row: IncidentRow) => boolean;
   readonly #abort = new AbortController();
   readonly #known = new Map<string, IncidentRow>();
   /** The identifiers of the rows in their order. */
@@ -47,10 +58,21 @@ export class IncidentRows {
   readonly #toLookAt = new Set<string>();
   #looking = false;
 
-  constructor(filters: Filters, nextFrame: (draw: () => void) => void = (draw) => void requestAnimationFrame(draw)) {
+  /** @param isSilenced whether a silence matches an incident that comes */
+  constructor(
+    filters: Filters,
+    nextFrame: (draw: () => void) => void = (draw) => void requestAnimationFrame(draw),
+    isSilenced: (row: IncidentRow) => boolean = () => false,
+  ) {
+    this.#isSilenced = isSilenced;
     this.filters = filters;
+    this.#isGrouped = isGrouped(filters);
     this.#nextFrame = nextFrame;
-    this.#next = this.#list(filters.words, PAGE);
+    this.#next = this.#first();
+  }
+
+  #first(): string {
+    return this.#list(this.filters.words, this.#isGrouped ? GROUPED_PAGE : PAGE);
   }
 
   get(id: string): IncidentRow | undefined {
@@ -59,6 +81,11 @@ export class IncidentRows {
 
   /** Reads the next page, unless one is being read or there is none. */
   async loadMore(): Promise<void> {
+    do await this.#loadPage();
+    while (this.#isGrouped && this.progress.peek().kind === 'more' && this.#placed.length < MOST_GROUPED);
+  }
+
+  async #loadPage(): Promise<void> {
     if (this.#busy || this.#next === undefined) return;
     this.#busy = true;
     this.progress.value = { kind: 'loading' };
@@ -81,6 +108,12 @@ export class IncidentRows {
       this.#next = next;
       return { kind: next === undefined ? 'complete' : 'more' };
     } catch (error) {
+      const isNewToIt = error instanceof Refusal && error.status === 400 && !this.#isOldService;
+      if (isNewToIt && oldApiQuery(this.filters, 0).toString() !== apiQuery(this.filters, 0).toString()) {
+        // An older service: what it does not know is applied here.
+        this.#isOldService = true;
+        return this.#readPage(this.#first());
+      }
       return { kind: 'failed', reason: reasonOf(error) };
     }
   }
@@ -115,14 +148,10 @@ export class IncidentRows {
     const isFurtherReport = entry.event === 'incident.recurred';
     const occurrences = known.occurrences + (isFurtherReport ? 1 : 0);
     const severity = isFurtherReport ? (entry.data.severity ?? known.severity) : known.severity;
-    const { alike, ...own } = known;
-    const isAsBefore = state === known.state && severity === known.severity;
-    const row: IncidentRow = { ...own, state, version, occurrences, severity, ...(alike && isAsBefore && { alike }) };
-    // It stood for others, of which one has to stand for them now.
-    if (alike !== undefined && !isAsBefore) this.isStale.value = true;
+    const row = withEntry({ ...known, state, version, occurrences, severity }, entry);
     this.#known.set(id, row);
     if (severity !== known.severity) this.#placeAgain(row);
-    const asksForActions = this.filters.holds !== undefined && 'intents' in entry.data;
+    const asksForActions = 'intents' in entry.data && state !== 'resolved';
     const changesRecovery = entry.event.startsWith('recovery.') || (isFurtherReport && entry.data.rule !== undefined);
     if (entry.event.startsWith('containment.') || asksForActions || changesRecovery) this.#lookAt(id);
   }
@@ -137,15 +166,17 @@ export class IncidentRows {
     return moves && (states.length === 0 || states.includes(data.state));
   }
 
-  #arrive(row: IncidentRow): void {
-    if (admits(this.filters, row, serviceTime()) && this.#note(row)) this.#place(row);
+  #arrive(found: IncidentRow): void {
+    const row = this.#isSilenced(found) ? { ...found, silenced: true as const } : found;
+    if (!admits(this.filters, row, serviceTime()) || !this.#note(row)) return;
+    this.#place(row);
+    this.arrivals.value = [...this.arrivals.peek().slice(1 - MOST_ARRIVALS), row.id];
   }
 
   /** Keeps a row unless a newer one is known. @returns whether the incident was unknown */
   #note(row: IncidentRow): boolean {
     const known = this.#known.get(row.id);
-    const alike = row.alike ?? known?.alike;
-    if (known === undefined || known.version <= row.version) this.#known.set(row.id, alike ? { ...row, alike } : row);
+    if (known === undefined || known.version <= row.version) this.#known.set(row.id, row);
     return known === undefined;
   }
 
@@ -153,7 +184,7 @@ export class IncidentRows {
     let [low, high] = [0, this.#placed.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (comesBefore(row, this.#known.get(this.#placed[middle]!)!)) high = middle;
+      if (comesBefore(row, this.#known.get(this.#placed[middle]!)!, this.filters)) high = middle;
       else low = middle + 1;
     }
     if (low === this.#placed.length && this.#next !== undefined) this.#early.push(row.id);
@@ -211,7 +242,8 @@ export class IncidentRows {
   }
 
   #list(words: string, limit: number): string {
-    const query = apiQuery({ ...this.filters, words }, serviceTime());
+    const write = this.#isOldService ? oldApiQuery : apiQuery;
+    const query = write({ ...this.filters, words }, serviceTime());
     query.set('limit', String(limit));
     return `/api/v1/incidents?${query.toString()}`;
   }
@@ -228,11 +260,48 @@ export class IncidentRows {
   #show(): void {
     const now = serviceTime();
     const rows = this.#placed.map((id) => this.#known.get(id)!).filter((row) => admits(this.filters, row, now));
-    this.rows.value = this.filters.collapsed ? collapsed(rows) : rows;
+    this.rows.value = rows;
   }
 }
 
-const comesBefore = (one: IncidentRow, other: IncidentRow): boolean => {
-  const ranks = SEVERITIES.indexOf(one.severity) - SEVERITIES.indexOf(other.severity);
-  return ranks === 0 ? one.created_at > other.created_at : ranks < 0;
+/** The row after an entry about it that says more than its state. */
+const withEntry = (row: IncidentRow, { event, timestamp, data }: IncidentEntry): IncidentRow => {
+  const said = data as { readonly to?: string | null; readonly until?: string };
+  const { assignee: _assignee, ...unassigned } = row;
+  const { snoozed_until: _snoozed, ...awake } = row;
+  switch (event as string) {
+    case 'incident.assigned':
+      return { ...unassigned, touched_at: timestamp, ...(typeof said.to === 'string' && { assignee: said.to }) };
+    case 'incident.snoozed':
+      return { ...row, touched_at: timestamp, ...(said.until !== undefined && { snoozed_until: said.until }) };
+    case 'incident.acknowledged':
+    case 'incident.resolved':
+    case 'incident.woken':
+      return { ...awake, touched_at: timestamp };
+    default:
+      return event.startsWith('incident.') && event !== 'incident.carried' ? { ...row, touched_at: timestamp } : row;
+  }
+};
+
+type Compared = Pick<IncidentRow, 'severity' | 'state' | 'class' | 'source' | 'created_at' | 'touched_at'> & {
+  readonly assignee?: string;
+};
+
+const compare = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0);
+
+const ORDERS: Readonly<Record<string, (one: Compared, other: Compared) => number>> = {
+  severity: (one, other) => SEVERITIES.indexOf(other.severity) - SEVERITIES.indexOf(one.severity),
+  state: (one, other) => STATES.indexOf(one.state) - STATES.indexOf(other.state),
+  class: (one, other) => compare(one.class, other.class),
+  source: (one, other) => compare(one.source, other.source),
+  assignee: (one, other) => compare(one.assignee ?? '\uffff', other.assignee ?? '\uffff'),
+  created: (one, other) => compare(one.created_at, other.created_at),
+  updated: (one, other) => compare(one.touched_at, other.touched_at),
+};
+
+/** Whether one comes before another: the most severe first, then the newest, unless the filters say otherwise. */
+const comesBefore = (one: Compared, other: Compared, { sort = '-severity' }: Filters): boolean => {
+  const isDescending = sort.startsWith('-');
+  const order = ORDERS[sort.replace('-', '')]!(one, other) * (isDescending ? -1 : 1);
+  return order === 0 ? one.created_at > other.created_at : order < 0;
 };

@@ -1,134 +1,301 @@
-import { MINUTE } from '../../clock.ts';
+import type { ComponentChildren } from 'preact';
 import { memo } from '../memo-component.ts';
-import { SeverityMark, StateMark } from '../parts/marks.tsx';
-import { Ago, Moment } from '../parts/time.tsx';
+import { ContainmentMark, SeverityMark, StateMark } from '../parts/marks.tsx';
+import { Icon } from '../parts/icon.tsx';
+import { Person } from '../parts/person.tsx';
 import { VerbatimLine } from '../parts/verbatim.tsx';
-import { readFilters } from '../filters.ts';
-import { goTo, incidentFragment, listOf, route } from '../route.ts';
-import { day, grouped, spelled, timeOfDay } from '../format.ts';
+import { age, grouped, momentOf, timeOfDay } from '../format.ts';
+import { me } from '../me.ts';
 import { now } from '../now.ts';
-import type { IncidentRow } from './incident-row.ts';
-import { current, toggle } from './selection.ts';
+import { posture } from '../posture/live-posture.ts';
+import { FIRST_MEMBERS, type Burst, type Line } from './list-lines.ts';
+import type { Contained } from './containment-cell.ts';
+import type { Excerpt } from './evidence-excerpt.ts';
+import { unfold } from './selection.ts';
+
+export const rowId = (key: string): string => `row-${key}`;
+
+/** How much of a line is selected. */
+export type Selected = 'none' | 'some' | 'all';
 
 interface ListRowProps {
-  readonly row: IncidentRow;
+  readonly line: Extract<Line, { readonly kind: 'row' | 'burst' }>;
   /** Its place in the list, from 0. */
   readonly index: number;
   readonly isCurrent: boolean;
-  readonly isSelected: boolean;
+  readonly selected: Selected;
   readonly isOpen: boolean;
-  /** The address of the list of the incidents that it stands for. */
-  readonly unfolded?: string | undefined;
+  /** Whether it has just come. */
+  readonly isNew: boolean;
+  /** Its address: of the incident, or of the list of the burst. */
+  readonly href: string;
+  readonly onOpen: (line: ListRowProps['line']) => void;
+  readonly onSelect: (line: ListRowProps['line'], index: number, isRange: boolean) => void;
 }
 
-/** What is wrong with the containment of an incident, by its status. */
-const FLAGS: Readonly<Record<string, string>> = {
-  degraded: 'A containment action failed, was lost, or needs a person',
-  overdue: 'A containment action was not confirmed in time',
-};
-
-/** What keeps an incident from being over. */
-const Flags = ({ row: { containment = '', needs_recovery: needsRecovery } }: { readonly row: IncidentRow }) => (
-  <span class="flags">
-    {containment in FLAGS && (
-      <span class="flag" title={FLAGS[containment]}>
-        !
-      </span>
-    )}
-    {needsRecovery && (
-      <span class="flag recover" title="Recovery is incomplete: it can’t be resolved yet">
-        <span aria-hidden="true">R</span>
-        <span class="unseen">recovery is incomplete</span>
-      </span>
-    )}
-  </span>
-);
-
-export const rowId = (id: string): string => `row-${id}`;
-
-/** One incident of the list. */
-export const ListRow = memo(({ row, index, isCurrent, isSelected, isOpen, unfolded }: ListRowProps) => {
-  const open = (): void => {
-    current.value = row.id;
-    goTo(incidentFragment(row.id));
-  };
-  const select = (event: Event): void => {
-    event.stopPropagation();
-    current.value = row.id;
-    toggle(row.id);
-  };
-  const filterBySource = (event: Event): void => {
-    event.stopPropagation();
-    goTo(listOf({ ...readFilters(route.peek().query), sources: [row.source] }));
+/** One line of the list: an incident, or a burst. */
+export const ListRow = memo((props: ListRowProps) => {
+  const { line, index, isCurrent, selected, isOpen, isNew, href, onOpen, onSelect } = props;
+  const isBurst = line.kind === 'burst';
+  const one = isBurst ? line.burst : line.row;
+  const kinds = [isBurst ? 'burst' : 'one', !isBurst && line.isMember ? 'member' : ''];
+  const looks = [isCurrent ? 'current' : '', isOpen ? 'opened' : '', isNew ? 'new' : ''];
+  const open = (event: MouseEvent): void => {
+    // Another tab or window is the browser's own business.
+    if (event.button !== 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    if (event.shiftKey) onSelect(line, index, true);
+    else onOpen(line);
   };
   return (
     <div
       role="row"
-      id={rowId(row.id)}
+      id={rowId(line.key)}
       aria-rowindex={index + 2}
-      aria-selected={isSelected}
-      class={`row ${row.severity} ${row.state} ${isCurrent ? 'current' : ''} ${isOpen ? 'opened' : ''}`}
-      onClick={open}
+      aria-selected={selected === 'all'}
+      class={`row ${kinds.join(' ')} ${one.severity} ${one.state} ${looks.join(' ')}`}
     >
-      <span role="gridcell" class="cell select" onClick={select}>
-        <span class="tick" aria-hidden="true" />
+      <span
+        role="gridcell"
+        class="cell select"
+        onClick={(event) => {
+          event.stopPropagation();
+          onSelect(line, index, event.shiftKey);
+        }}
+        // Shift would select text.
+        onMouseDown={(event) => event.shiftKey && event.preventDefault()}
+      >
+        <span class={`check ${selected}`} aria-hidden="true" />
+        <span class="unseen">{selected === 'none' ? '' : selected === 'all' ? 'selected' : 'partly selected'}</span>
       </span>
-      <span role="gridcell" class="cell">
-        <SeverityMark severity={row.severity} />
+      <span role="gridcell" class="cell severity">
+        <SeverityMark severity={one.severity} />
       </span>
-      <span role="gridcell" class="cell">
-        <StateMark state={row.state} />
-        {row.state !== 'resolved' && <Flags row={row} />}
+      <span role="gridcell" class="cell state">
+        <StateMark state={one.state} />
       </span>
-      <span role="gridcell" class="cell time">
-        <Ago at={row.created_at} />
-        <Moment at={row.created_at} />
-      </span>
-      <span role="gridcell" class="cell class">
-        <span class="cut">{spelled(row.class)}</span>
-        {row.drill && (
+      <span role="gridcell" class="cell description">
+        {isBurst && <Twist line={line} />}
+        {isBurst && <span class="times">×{grouped(line.burst.rows.length)}</span>}
+        {!isBurst && line.row.occurrences > 1 && (
+          <span class="times" title={`One incident, reported ${grouped(line.row.occurrences)} times`}>
+            ×{grouped(line.row.occurrences)}
+          </span>
+        )}
+        {!isBurst && line.row.drill && (
           <span class="drill" title="A rehearsal: it counts nowhere">
             drill
           </span>
         )}
-        {row.occurrences > 1 && (
-          <span class="times" title={`Reported ${grouped(row.occurrences)} times`}>
-            ×{grouped(row.occurrences)}
+        <a class="way" href={href} tabIndex={-1} onClick={open} draggable={false}>
+          <VerbatimLine text={isBurst ? line.burst.rows[0]!.description : line.row.description} />
+        </a>
+      </span>
+      <span role="gridcell" class="cell sub">
+        <code>{one.class}</code>
+        <span class="from">from</span>
+        <Source line={line} />
+        {isBurst && <Span burst={line.burst} />}
+        {!isBurst && line.row.occurrences > 1 && (
+          <span class="more">
+            · one incident, reported {line.row.occurrences === 2 ? 'twice' : `${grouped(line.row.occurrences)} times`}
           </span>
         )}
       </span>
-      <span role="gridcell" class="cell description">
-        {row.alike && unfolded !== undefined && (
-          <a class="fold" href={unfolded} onClick={(event) => event.stopPropagation()}>
-            {grouped(row.alike.count)} more, <Span since={row.alike.since} until={row.alike.until} />
-          </a>
-        )}
-        <VerbatimLine text={row.description} />
+      <span role="gridcell" class="cell evidence">
+        <EvidenceExcerpt excerpt={one.evidence ?? []} />
       </span>
-      <span role="gridcell" class="cell source">
-        {row.source_suspicious && (
-          <span class="flag" title="The source mixes scripts, or looks like another one">
-            !
-          </span>
-        )}
-        <button type="button" class="link" tabIndex={-1} title="Show only this source" onClick={filterBySource}>
-          <VerbatimLine text={row.source} />
-        </button>
+      <span role="gridcell" class="cell held">
+        <ContainmentCell line={line} />
+      </span>
+      <span role="gridcell" class="cell assignee">
+        <Assignee line={line} />
+      </span>
+      <span role="gridcell" class="cell age">
+        <Age at={isBurst ? line.burst.last : line.row.created_at} />
+      </span>
+      <span role="gridcell" class="cell id">
+        <code>{isBurst ? `${grouped(line.burst.rows.length)} incidents` : line.row.id}</code>
       </span>
     </div>
   );
 });
 
-/** `12:03–12:07`, with the days unless both are today; `12:03` within a minute. */
-const Span = ({ since, until }: { readonly since: string; readonly until: string }) => {
-  const [from, to] = [Date.parse(since), Date.parse(until)];
-  const minutes = (time: number): string => timeOfDay(time).slice(0, 'hh:mm'.length);
-  const dayOf = (time: number, before: number): string => (day(time) === day(before) ? '' : `${day(time)} `);
+/** Unfolds a burst, or folds it. */
+const Twist = ({ line: { burst, isUnfolded } }: { readonly line: Extract<Line, { readonly kind: 'burst' }> }) => (
+  <button
+    type="button"
+    class="twist"
+    tabIndex={-1}
+    aria-label={isUnfolded ? 'Fold' : 'Unfold'}
+    onClick={() => unfold(burst.key, isUnfolded ? undefined : FIRST_MEMBERS)}
+  >
+    <Icon name={isUnfolded ? 'down' : 'right'} />
+  </button>
+);
+
+const Source = ({ line }: { readonly line: ListRowProps['line'] }) => (
+  <span class="source">
+    {line.kind === 'row' && line.row.source_suspicious && (
+      <span class="flag" title="The source mixes scripts, or looks like another one">
+        !
+      </span>
+    )}
+    <VerbatimLine text={line.kind === 'row' ? line.row.source : line.burst.source} />
+  </span>
+);
+
+/** `first 00:44:59 · last 00:45:00` */
+const Span = ({ burst: { first, last } }: { readonly burst: Burst }) => (
+  <span class="span" title={`${first} – ${last}`}>
+    <span class="more">· </span>first {momentOf(Date.parse(first), now.value)} · last{' '}
+    {momentOf(Date.parse(last), now.value)}
+  </span>
+);
+
+const EvidenceExcerpt = ({ excerpt }: { readonly excerpt: Excerpt }) => (
+  <>
+    {excerpt.map(([path, value]) => (
+      <code key={path}>
+        <VerbatimLine text={path} />{' '}
+        <b>
+          <VerbatimLine text={value} />
+        </b>
+      </code>
+    ))}
+  </>
+);
+
+const Assignee = ({ line }: { readonly line: ListRowProps['line'] }) => {
+  const names = line.kind === 'row' ? [line.row.assignee ?? []].flat() : line.burst.assignees;
+  const [name] = names;
+  if (name === undefined) {
+    return (
+      <span class="nobody" role="img" aria-label="nobody">
+        –
+      </span>
+    );
+  }
   return (
-    <span title={`${since} – ${until}`}>
-      {dayOf(from, now.value)}
-      {minutes(from)}
-      {(to - from >= MINUTE || minutes(from) !== minutes(to)) && `–${dayOf(to, from)}${minutes(to)}`}
-    </span>
+    <>
+      <Person name={name} isMe={name === me.value} />
+      {names.length > 1 && <span class="muted"> +{names.length - 1}</span>}
+    </>
   );
+};
+
+/** How old it is, over the exact time; without a stream the exact time alone. */
+const Age = ({ at }: { readonly at: string }) => {
+  const time = Date.parse(at);
+  return (
+    <>
+      <span class="fresh">{age(time, now.value)}</span>
+      <time dateTime={at} title={at}>
+        {momentOf(time, now.value)}
+      </time>
+    </>
+  );
+};
+
+const LOOKS_WITH_COUNT = new Set(['done']);
+
+/** How the containment stands: the worst action first, with its age; below it the action and the cause. */
+const ContainmentCell = ({ line }: { readonly line: ListRowProps['line'] }) => {
+  const one = line.kind === 'row' ? line.row : line.burst;
+  const { held, state } = one;
+  if (state === 'resolved') {
+    return <Verdict look="none" words="Nothing asked for any more" />;
+  }
+  if (held === undefined) {
+    return <Verdict look="none" words="None asked for" why={state === 'open' ? 'policy leaves it to you' : ''} />;
+  }
+  const { look, word, since, done, of } = held;
+  return (
+    <Verdict
+      look={look}
+      words={
+        <>
+          {word}
+          {LOOKS_WITH_COUNT.has(look) && ` ${grouped(done)} of ${grouped(of)}`}
+          {since !== undefined && <Since at={since} isAgo={look === 'asked'} />}
+        </>
+      }
+      why={
+        <Why
+          held={held}
+          recovery={line.kind === 'row' ? line.row.recovery : undefined}
+          needs={line.kind === 'row' && line.row.needs_recovery === true}
+        />
+      }
+    />
+  );
+};
+
+interface VerdictProps {
+  readonly look: Contained['look'];
+  readonly words: ComponentChildren;
+  readonly why?: ComponentChildren;
+}
+
+const Verdict = ({ look, words, why = '' }: VerdictProps) => (
+  <>
+    <ContainmentMark look={look}>{words}</ContainmentMark>
+    {why !== '' && <span class="why">{why}</span>}
+  </>
+);
+
+/** `16 min`, or without a stream `since 02:14:40`. */
+const Since = ({ at, isAgo }: { readonly at: string; readonly isAgo: boolean }) => (
+  <>
+    <span class="fresh">
+      {' '}
+      {age(Date.parse(at), now.value)}
+      {isAgo && ' ago'}
+    </span>
+    <span class="late">
+      {isAgo ? ' ' : ' since '}
+      {timeOfDay(Date.parse(at))}
+    </span>
+  </>
+);
+
+interface WhyProps {
+  readonly held: Contained;
+  readonly recovery: string | undefined;
+  readonly needs: boolean;
+}
+
+const Why = ({ held: { look, action, why, done, of }, recovery, needs }: WhyProps) => {
+  const heard = action === undefined ? undefined : (posture.value.value?.[action].heard_at ?? undefined);
+  const isHeard = look === 'unknown' && heard !== undefined;
+  return (
+    <>
+      {action !== undefined && (look === 'overdue' || look === 'person' || look === 'unknown') && (
+        <>
+          <code>{action}</code>
+          {(why !== undefined || isHeard) && ': '}
+        </>
+      )}
+      {isHeard && <Heard at={heard} />}
+      {!isHeard && look !== 'asked' && look !== 'done' && why !== undefined && <VerbatimLine text={why} />}
+      {look === 'asked' && `${grouped(done)} of ${grouped(of)} carried out`}
+      {look === 'done' && <HeardLast />}
+      {needs && recovery !== undefined && `, ${recovery}`}
+    </>
+  );
+};
+
+const Heard = ({ at }: { readonly at: string }) => (
+  <>
+    heard <span class="fresh">{age(Date.parse(at), now.value)} ago</span>
+    <span class="late">{timeOfDay(Date.parse(at))}</span>
+  </>
+);
+
+/** When the services that carry actions out were heard: the one that was not heard for longest. */
+const HeardLast = () => {
+  const views = Object.values(posture.value.value ?? {});
+  const times = views.filter(({ engaged }) => engaged).map(({ heard_at }) => heard_at);
+  const oldest = times.filter((at) => at !== null).toSorted()[0];
+  return oldest === undefined ? null : <Heard at={oldest} />;
 };

@@ -5,7 +5,7 @@ import { SeverityMark } from '../parts/marks.tsx';
 import { LastKnown } from '../parts/last-known.tsx';
 import { Notice } from '../parts/notice.tsx';
 import { Moment } from '../parts/time.tsx';
-import { readFilters, UNATTENDED } from '../filters.ts';
+import { readFilters, ATTENTION } from '../filters.ts';
 import { incidentFragment, listOf } from '../route.ts';
 import { recoveries } from '../recoveries.ts';
 import { missingOf } from '../../domain/recovery-steps.ts';
@@ -34,7 +34,7 @@ export const OverviewView = () => {
         <ul class="tiles">
           {SEVERITIES.map((severity) => (
             <li key={severity}>
-              <a class="tile" href={listOf({ ...readFilters(UNATTENDED), severities: [severity] })}>
+              <a class="tile" href={listOf({ ...readFilters(ATTENTION), severities: [severity] })}>
                 <SeverityMark severity={severity} />
                 <span class="figure">{counts === undefined ? '–' : grouped(counts.open_by_severity[severity])}</span>
               </a>

@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { IncidentEntry } from '../../domain/entries.ts';
-import { useKeys } from '../keyboard.ts';
+import { useActs } from '../keyboard.ts';
 
 interface ReplayProps {
   /** What has happened, oldest first. */
@@ -65,7 +65,7 @@ export const Replay = ({ entries, count, onChange, phraseOf }: ReplayProps) => {
     isPlaying.value = !isPlaying.value;
   };
   const isOffered = last > 1;
-  useKeys(isOffered ? { ',': () => step(-1), '.': () => step(1), p: play } : {});
+  useActs(isOffered ? { stepBack: () => step(-1), stepOn: () => step(1), play } : {});
   if (!isOffered) return null;
   const entry = entries[count - 1];
   const text = entry === undefined ? '' : `${count} of ${last}: ${phraseOf(entry)}`;

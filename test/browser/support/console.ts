@@ -39,6 +39,15 @@ export const rows = (tab: Tab) =>
     .getByRole('row')
     .filter({ has: tab.getByRole('gridcell') });
 
+/** The list of what needs attention, with a row for each incident. */
+export const EACH = '#/incidents?attention=true&group=off';
+
+/** Has the page begin with a token, as after a reload of a tab that keeps it. */
+export const keepToken = (tab: Tab, name = 'ada', token: string = TOKEN): Promise<unknown> =>
+  tab.evaluate(
+    `sessionStorage.setItem('incident-recorder.operator', '${JSON.stringify({ token, name })}'); location.reload()`,
+  );
+
 /** Makes the page's processor six times as slow, as on a machine that is busy. */
 export const slowDown = async (tab: Tab): Promise<void> => {
   const session = await tab.context().newCDPSession(tab);

@@ -59,32 +59,6 @@ describe('IncidentRows', () => {
   /** Lets what was asked for be answered. */
   const answered = () => new Promise((resolve) => setImmediate(resolve));
 
-  it('collapses what is alike, over pages and with what arrives', async () => {
-    const flood = { source: 'tool-firewall', alike: { count: 9, since: at(11), until: at(19) } };
-    answers.set('/api/v1/incidents?collapse=source', {
-      body: [incident(20, flood)],
-      next: '/api/v1/incidents?cursor=2',
-    });
-    const more = { source: 'tool-firewall', alike: { count: 4, since: at(2), until: at(9) } };
-    answers.set('/api/v1/incidents?cursor=2', { body: [incident(10, more), incident(1)] });
-    const rows = list('collapse=source');
-    await rows.loadMore();
-    await rows.loadMore();
-    const shown = () => rows.rows.value.map(({ id, alike }) => [id, alike?.count, alike?.since, alike?.until]);
-    expect(shown()).to.deep.equal([
-      ['INC-20', 14, at(2), at(19)],
-      ['INC-1', undefined, undefined, undefined],
-    ]);
-    rows.take(reported(21, 'high'));
-    expect(shown().map(([id, count]) => [id, count])).to.deep.equal([
-      ['INC-21', 1],
-      ['INC-20', 14],
-    ]);
-    expect(rows.isStale.value).to.equal(false);
-    rows.take(entry('incident.acknowledged', 20, { version: 2, state: 'acknowledged' }));
-    expect(rows.isStale.value).to.equal(true);
-  });
-
   it('gives page behind page', async () => {
     answers.set('/api/v1/incidents?limit=200', { body: [incident(3), incident(2)], next: '/page-2' });
     answers.set('/page-2', { body: [incident(1)] });
@@ -225,6 +199,63 @@ describe('IncidentRows', () => {
     rows.close();
     await answered();
     expect(asked.length).to.be.lessThan(60);
+  });
+
+  it('reads a burst whole, although its pages are many, and takes in what people do with it', async () => {
+    answers.set('/api/v1/incidents?attention=true&limit=1000', { body: [incident(3), incident(2)], next: '/page-2' });
+    answers.set('/page-2', { body: [incident(1)] });
+    const rows = list('attention=true');
+    await rows.loadMore();
+    expect([ids(rows), rows.progress.value.kind]).to.deep.equal([['INC-3', 'INC-2', 'INC-1'], 'complete']);
+    rows.take(entry('incident.assigned' as EntryEvent, 3, { version: 2, state: 'open', to: 'bo' }));
+    expect(rows.get('INC-3')?.assignee).to.equal('bo');
+    rows.take(entry('incident.assigned' as EntryEvent, 3, { version: 3, state: 'open', to: null }));
+    expect(rows.get('INC-3')?.assignee).to.equal(undefined);
+    rows.take(entry('incident.snoozed' as EntryEvent, 2, { version: 2, state: 'acknowledged', until: at(999) }));
+    rows.take(entry('incident.acknowledged', 1, { version: 2, state: 'acknowledged' }));
+    expect(ids(rows)).to.deep.equal(['INC-3']);
+    expect(rows.arrivals.value).to.deep.equal([]);
+    rows.take(reported(4, 'high'));
+    expect([ids(rows), rows.arrivals.value]).to.deep.equal([['INC-4', 'INC-3'], ['INC-4']]);
+  });
+
+  it('applies itself what an older service does not know', async () => {
+    const { fetch: answering } = globalThis;
+    globalThis.fetch = async (path) =>
+      String(path).includes('attention')
+        ? Response.json({ error: 'unknown parameter attention' }, { status: 400 })
+        : answering(path);
+    answers.set('/api/v1/incidents?state=open&state=contained&state=acknowledged&limit=1000', {
+      body: [
+        incident(4),
+        incident(3, { state: 'acknowledged' }),
+        incident(2, { state: 'acknowledged', containment: { status: 'overdue' } }),
+        incident(1, { drill: true }),
+      ],
+    });
+    const rows = list('attention=true');
+    await rows.loadMore();
+    expect(ids(rows)).to.deep.equal(['INC-4', 'INC-2']);
+  });
+
+  it('leaves out what a silence matches when it comes', async () => {
+    answers.set('/api', { body: [] });
+    const rows = new IncidentRows(
+      readFilters('attention=true'),
+      (draw) => draw(),
+      ({ source }) => source === 'airlock',
+    );
+    await rows.loadMore();
+    rows.take(reported(1, 'high'));
+    expect(ids(rows)).to.deep.equal([]);
+  });
+
+  it('orders what comes as the address says', async () => {
+    answers.set('/api', { body: [incident(2, { severity: 'low' }), incident(4)] });
+    const rows = list('sort=created');
+    await rows.loadMore();
+    for (const n of [3, 1, 5]) rows.take(reported(n, 'critical'));
+    expect(ids(rows)).to.deep.equal(['INC-1', 'INC-2', 'INC-3', 'INC-4', 'INC-5']);
   });
 
   it('says why a page could not be read, and reads it again', async () => {
