@@ -42,6 +42,14 @@ describe('an incident that was archived', function () {
       for (const command of ['contain', 'acknowledge', 'resolve']) {
         await check(on.post(`/api/v1/incidents/${command}`, { id }));
       }
+      for (const [act, more] of [
+        ['note', { note: 'a test' }],
+        ['assign', { to: 'ada' }],
+        ['snooze', { until: null }],
+        ['reopen', {}],
+      ] as const) {
+        await check(on.post(`/api/v1/incidents/${act}`, { id, ...more }));
+      }
       await check(on.post('/api/v1/containment/retry', { action: 'freeze_agent', incident_id: id }));
       // One that is on record, and ones that are neither there nor from a time that is archived.
       expect((await on.get(`/api/v1/incidents/get?id=${last}`)).status).to.equal(200);

@@ -1,5 +1,6 @@
 /** Notes, assignment, snooze and reopening: what each leaves in the log, and that a replay comes to the same. */
 import { cpSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'chai';
 import type { Rule } from '../../machines/vocabulary.ts';
 import { DAY, HOUR, MINUTE } from '../../src/clock.ts';
@@ -314,6 +315,22 @@ describe('acts on incidents', () => {
       recording.clock.milliseconds += 1;
       await watch().look();
       expect(shown(after).state).to.equal('open');
+    });
+
+    it('given a database in which it is hidden, or snoozed for longer, then that is found', async () => {
+      const id = await report();
+      await acts().snooze(recording.clock.now() + HOURS, { id, caller: ada });
+      const difference = (): Promise<string | undefined> =>
+        recording.projections.incidentProof(recording.log).difference(id);
+      expect(await difference()).to.equal(undefined);
+      for (const change of ['UPDATE snoozes SET due = due + 1', 'DELETE FROM snoozes']) {
+        await restart({}, () => {
+          const database = new DatabaseSync(databasePath(Recording.logIn(home)));
+          database.exec(change);
+          database.close();
+        });
+        expect(await difference()).to.equal(`${id} is snoozed until another time`);
+      }
     });
 
     it('given that it is carried over, then it still comes back, from a log that begins with that', async () => {

@@ -53,7 +53,16 @@ describe('metrics of the audit log’s entries', () => {
   });
 
   it('count a transition when a state is entered, and none when an incident recurs or raises an alert', async () => {
-    const events: readonly EntryEvent[] = ['incident.reported', 'alert.raised', 'incident.recurred'];
+    const events: readonly EntryEvent[] = [
+      'incident.reported',
+      'alert.raised',
+      'incident.recurred',
+      'incident.noted',
+      'incident.assigned',
+      'incident.snoozed',
+      'incident.woken',
+      'incident.reopened',
+    ];
     const contained = events.map((event) => about(event, { state: 'contained' }));
     const samples = await counted([...contained, about('incident.resolved', { state: 'resolved' })]);
     expect(samples.get('incident_recorder_transitions_total{state="contained"}')).to.equal(1);

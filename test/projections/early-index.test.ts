@@ -56,6 +56,14 @@ describe('EarlyIndex', () => {
     const isNew = (dedup_key: string, owner: string) => index.isNewDedupKey({ ...REPORT, dedup_key }, owner);
     expect([isNew('k', 'canary'), isNew('k', ''), isNew('k', 'other')]).to.deep.equal([false, true, true]);
     expect([isNew('shared', ''), isNew('shared', 'canary')]).to.deep.equal([false, true]);
+    // Who takes an incident up again has not reported it.
+    const reopened = await indexOf([
+      reported({ dedup_key: 'k' }, { principal: 'ada', reopens: 'y', reported_by: 'canary' }),
+      reported({ dedup_key: 'old' }, { principal: 'ada', reopens: 'z' }),
+    ]);
+    const knows = (dedup_key: string, owner: string) => !reopened.isNewDedupKey({ ...REPORT, dedup_key }, owner);
+    expect([knows('k', 'canary'), knows('k', 'ada'), knows('old', '')]).to.deep.equal([true, false, true]);
+    expect(reopened.times?.recentOf('tool_call_burst').seqs).to.deep.equal([]);
   });
 
   it('calls nothing new until the log was read', () => {
