@@ -12,6 +12,7 @@ import { heartbeatRoutes } from './heartbeat/routes.ts';
 import { healthRoutes } from './health/routes.ts';
 import { importRoutes } from './import/routes.ts';
 import { commandRoutes } from './incidents/commands.ts';
+import { changesRoutes } from './incidents/changes.ts';
 import { incidentRoutes } from './incidents/reads.ts';
 import { reportRoutes } from './incidents/report.ts';
 import { logRoutes } from './log/routes.ts';
@@ -41,6 +42,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     healthRoutes,
     metricsRoutes,
     incidentRoutes,
+    changesRoutes,
     reportRoutes,
     commandRoutes,
     recoveryRoutes,

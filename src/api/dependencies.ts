@@ -18,6 +18,7 @@ import type { EventStreams } from './events/event-streams.ts';
 import type { ForensicExports } from '../forensic/forensic-export.ts';
 import type { Archivist } from '../incidents/archivist.ts';
 import type { GuardWatch } from '../incidents/guard-watch.ts';
+import type { IncidentChanges } from '../incidents/incident-changes.ts';
 import type { IncidentReads } from '../incidents/incident-reads.ts';
 import type { Recorder } from '../incidents/recorder.ts';
 import type { Recoveries } from '../incidents/recoveries.ts';
@@ -49,6 +50,7 @@ export interface ApiDependencies {
   /** The answers that wait until containment is settled. */
   readonly answers?: Pick<WaitingAnswers, 'wait' | 'incident'>;
   readonly incidents: Pick<IncidentReads, 'get' | 'list' | 'history' | 'transitions'>;
+  readonly changes: Pick<IncidentChanges, 'read'>;
   readonly recoveries: Pick<Recoveries, 'acknowledge' | 'waive' | 'pending' | 'of'> & {
     readonly reattest: Reattestation['request'];
   };

@@ -27,6 +27,7 @@ import { RecorderError } from '../errors.ts';
 import { ActorRegistry } from '../incidents/actor-registry.ts';
 import { Archivist } from '../incidents/archivist.ts';
 import type { Inspect } from '../incidents/incident-actor.ts';
+import { IncidentChanges } from '../incidents/incident-changes.ts';
 import { IncidentReads } from '../incidents/incident-reads.ts';
 import { PolicyInForce } from '../incidents/policy-in-force.ts';
 import { randomPool } from '../incidents/random-pool.ts';
@@ -77,6 +78,7 @@ export interface OpenRecord {
   readonly recorder: Recorder;
   readonly recoveries: Recoveries;
   readonly reads: IncidentReads;
+  readonly changes: IncidentChanges;
   readonly archivist: Archivist;
   /** Completes the write that a crash has torn between its entries. */
   readonly tornWrite: UntilDone;
@@ -237,6 +239,7 @@ export async function openRecord(
     recorder,
     recoveries: new Recoveries({ incidents, projections }),
     reads: new IncidentReads(log, projections, () => identity.id),
+    changes: new IncidentChanges(log, projections, () => identity.id),
     archivist: new Archivist({ log, projections, incidents, clock, isVerified }),
     tornWrite: new UntilDone(() => recorder.complete(catchUp.last)),
   };

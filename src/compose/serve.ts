@@ -181,6 +181,7 @@ export async function serve(
     },
     answers,
     incidents: reads,
+    changes: record.changes,
     recoveries: {
       acknowledge: recoveries.acknowledge.bind(recoveries),
       waive: recoveries.waive.bind(recoveries),

@@ -77,6 +77,12 @@ export const listSchema = z.strictObject({
   cursor: once('cursor', () => true, 'invalid cursor'),
 });
 
+/** The parameters of what has changed. */
+export const changesSchema = z.strictObject({
+  after: once('after', isCount, 'after must be the sequence number of an entry, a whole number'),
+  since: once('since', isTimestamp, notATimestamp('since')),
+});
+
 /** The parameters of an incident's history. */
 export const historySchema = z.strictObject({
   id: oneId,

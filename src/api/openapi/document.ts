@@ -14,6 +14,7 @@ import { drillPaths } from '../drill/drill.openapi.ts';
 import { heartbeatPaths } from '../heartbeat/heartbeat.openapi.ts';
 import { forensicPaths } from '../forensic/forensic.openapi.ts';
 import { healthPaths } from '../health/health.openapi.ts';
+import { changesPaths } from '../incidents/changes.openapi.ts';
 import { incidentPaths } from '../incidents/reads.openapi.ts';
 import { logPaths } from '../log/log.openapi.ts';
 import { metricsPaths } from '../health/metrics.openapi.ts';
@@ -67,6 +68,7 @@ export const openApiDocument = () =>
       ...commandPaths,
       ...recoveryPaths,
       ...incidentPaths,
+      ...changesPaths,
       ...statsPaths,
       ...eventPaths,
       ...containmentPaths,

@@ -28,6 +28,7 @@ const ELSEWHERE = [
   'GET /api/v1/incidents 503',
   'GET /api/v1/incidents/get 503',
   'GET /api/v1/incidents/history 503',
+  'GET /api/v1/incidents/changes 503',
   'GET /api/v1/incidents/transitions 503',
   'GET /api/v1/incidents/statechart 503',
   'GET /api/v1/events 410',
@@ -208,6 +209,12 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     const { json } = await send(`?id=${await report()}`);
     expect(json).to.have.length(2);
     await send(`?id=${UNKNOWN}`);
+  },
+  'GET /api/v1/incidents/changes': async ({ send, report }) => {
+    await report();
+    expect((await send('?after=0')).json.complete).to.be.a('boolean');
+    await send('?since=2020-01-01T00:00:00Z');
+    await send('?after=1000000');
   },
   'GET /api/v1/stats': ask,
   'GET /api/v1/stats/hours': async ({ send, report }) => {
