@@ -15,6 +15,7 @@ import { importRoutes } from './import/routes.ts';
 import { actRoutes } from './incidents/acts.ts';
 import { bulkRoutes } from './incidents/bulk.ts';
 import { commandRoutes } from './incidents/commands.ts';
+import { changesRoutes } from './incidents/changes.ts';
 import { groupRoutes } from './incidents/groups.ts';
 import { incidentRoutes } from './incidents/reads.ts';
 import { reportRoutes } from './incidents/report.ts';
@@ -46,6 +47,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     healthRoutes,
     metricsRoutes,
     incidentRoutes,
+    changesRoutes,
     groupRoutes,
     reportRoutes,
     commandRoutes,

@@ -19,6 +19,7 @@ import type { Bundles } from '../bundle/make-bundle.ts';
 import type { ForensicExports } from '../forensic/forensic-export.ts';
 import type { Archivist } from '../incidents/archivist.ts';
 import type { GuardWatch } from '../incidents/guard-watch.ts';
+import type { IncidentChanges } from '../incidents/incident-changes.ts';
 import type { IncidentActs } from '../incidents/incident-acts.ts';
 import type { IncidentReads } from '../incidents/incident-reads.ts';
 import type { Recorder } from '../incidents/recorder.ts';
@@ -58,6 +59,7 @@ export interface ApiDependencies {
     IncidentReads,
     'get' | 'list' | 'groups' | 'history' | 'transitions' | 'beginning' | 'walk' | 'wouldDo'
   >;
+  readonly changes: Pick<IncidentChanges, 'read'>;
   readonly recoveries: Pick<Recoveries, 'acknowledge' | 'waive' | 'pending' | 'of'> & {
     readonly reattest: Reattestation['request'];
   };

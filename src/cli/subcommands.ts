@@ -53,6 +53,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'silence', summary: 'keep incidents from being notified for a time', load: () => import('./silence.ts') },
   { name: 'drill', summary: 'rehearse a class, and say what answered', load: () => import('./drill.ts') },
   { name: 'posture', summary: 'show which containment actions are in force', load: () => import('./posture.ts') },
+  { name: 'handover', summary: 'show what has changed since one left', load: () => import('./handover.ts') },
   { name: 'watch', summary: 'follow what is recorded, live', load: () => import('./watch.ts') },
   { name: 'stats', summary: 'count incidents', load: () => import('./stats.ts') },
   { name: 'verify', summary: 'check an audit log offline', load: () => import('./verify.ts') },

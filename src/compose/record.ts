@@ -28,6 +28,7 @@ import { ActorRegistry } from '../incidents/actor-registry.ts';
 import { Archivist } from '../incidents/archivist.ts';
 import type { Inspect } from '../incidents/incident-actor.ts';
 import { IncidentActs } from '../incidents/incident-acts.ts';
+import { IncidentChanges } from '../incidents/incident-changes.ts';
 import { IncidentReads } from '../incidents/incident-reads.ts';
 import { PolicyInForce } from '../incidents/policy-in-force.ts';
 import { randomPool } from '../incidents/random-pool.ts';
@@ -81,6 +82,7 @@ export interface OpenRecord {
   readonly recoveries: Recoveries;
   readonly silences: SilenceCommands;
   readonly reads: IncidentReads;
+  readonly changes: IncidentChanges;
   readonly archivist: Archivist;
   /** Completes the write that a crash has torn between its entries. */
   readonly tornWrite: UntilDone;
@@ -255,6 +257,7 @@ export async function openRecord(
     recoveries: new Recoveries({ incidents, projections }),
     silences: new SilenceCommands({ log, projections, clock, random }),
     reads: new IncidentReads(log, projections, () => identity.id),
+    changes: new IncidentChanges(log, projections, () => identity.id),
     archivist: new Archivist({ log, projections, incidents, clock, isVerified }),
     tornWrite: new UntilDone(async () => {
       await recorder.complete(catchUp.last);

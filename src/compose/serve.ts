@@ -194,6 +194,7 @@ export async function serve(
     acts,
     answers,
     incidents: reads,
+    changes: record.changes,
     recoveries: {
       acknowledge: recoveries.acknowledge.bind(recoveries),
       waive: recoveries.waive.bind(recoveries),

@@ -16,6 +16,7 @@ export interface EntriesPage {
 export class EntryPlaces {
   readonly #insert: Statement;
   readonly #read: Statement;
+  readonly #one: Statement;
   readonly #opening: Statement;
   readonly #stray: Statement;
   readonly #adopt: Statement;
@@ -30,6 +31,9 @@ export class EntryPlaces {
     this.#read = database.prepare(`
       SELECT version, seq, offset, length FROM entries
       WHERE incident = (SELECT number FROM incidents WHERE id = ?) AND version > ? ORDER BY version`);
+    this.#one = database.prepare(`
+      SELECT seq, offset, length FROM entries
+      WHERE incident = (SELECT number FROM incidents WHERE id = ?) AND version = ?`);
     this.#opening = database.prepare(`
       SELECT entries.seq, offset, length FROM entries JOIN incidents ON number = incident
       WHERE id = ? AND entries.seq = base`);
@@ -66,6 +70,12 @@ export class EntryPlaces {
   /** Forgets all of them. */
   dropStrays(): void {
     this.#dropStrays.run();
+  }
+
+  /** Where the entry stands that made an incident this version. */
+  of(id: string, version: number): LinePlace | undefined {
+    const row = this.#one.get(id, version);
+    return row && { seq: Number(row.seq), offset: Number(row.offset), length: Number(row.length) };
   }
 
   /** Where the entry stands that a replay begins an incident with. */

@@ -33,6 +33,7 @@ import { Comparison } from './comparison.ts';
 import { CurrentReads } from './current-reads.ts';
 import { Database, type Statement } from './database.ts';
 import { DatabaseProof } from './database-proof.ts';
+import type { LinePlace } from '../audit/log-reader.ts';
 import { type EntriesPage, EntryPlaces } from './entry-places.ts';
 import { Findings, MOST_FINDINGS } from './findings.ts';
 import { Guards } from './guards.ts';
@@ -434,6 +435,11 @@ export class Projections {
   entriesOf(id: string, after = 0): EntriesPage | undefined {
     const page = this.#places.page(id, after);
     return page.places.length === 0 && !this.#incidents.has(id) ? undefined : page;
+  }
+
+  /** Where the entry stands that made an incident this version; undefined when it is not on record. */
+  placeOf(id: string, version: number): LinePlace | undefined {
+    return this.#places.of(id, version);
   }
 
   /**

@@ -57,6 +57,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'GET /api/v1/incidents': READER,
   'GET /api/v1/incidents/get': OF_INCIDENT,
   'GET /api/v1/incidents/history': OF_INCIDENT,
+  'GET /api/v1/incidents/changes': { ...READER, query: '?after=0' },
   'GET /api/v1/incidents/transitions': OF_INCIDENT,
   'GET /api/v1/incidents/statechart': OF_INCIDENT,
   'GET /api/v1/incidents/groups': READER,

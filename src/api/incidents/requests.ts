@@ -159,6 +159,12 @@ export const bulkSchema = z.strictObject({
   cursor: z.exactOptional(z.string('invalid cursor')),
 });
 
+/** The parameters of what has changed. */
+export const changesSchema = z.strictObject({
+  after: once('after', isCount, 'after must be the sequence number of an entry, a whole number'),
+  since: once('since', isTimestamp, notATimestamp('since')),
+});
+
 /** The parameters of an incident's history. */
 export const historySchema = z.strictObject({
   id: oneId,

@@ -17,6 +17,7 @@ import { heartbeatPaths } from '../heartbeat/heartbeat.openapi.ts';
 import { bundlePaths } from '../bundle/bundle.openapi.ts';
 import { forensicPaths } from '../forensic/forensic.openapi.ts';
 import { healthPaths } from '../health/health.openapi.ts';
+import { changesPaths } from '../incidents/changes.openapi.ts';
 import { groupPaths } from '../incidents/groups.openapi.ts';
 import { incidentPaths } from '../incidents/reads.openapi.ts';
 import { logPaths } from '../log/log.openapi.ts';
@@ -74,6 +75,7 @@ export const openApiDocument = () =>
       ...bulkPaths,
       ...recoveryPaths,
       ...incidentPaths,
+      ...changesPaths,
       ...groupPaths,
       ...statsPaths,
       ...eventPaths,

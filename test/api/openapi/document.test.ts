@@ -35,6 +35,7 @@ const ELSEWHERE = [
   'POST /api/v1/incidents/bulk 410',
   'GET /api/v1/stats/groups 503',
   'GET /api/v1/stats/groups 410',
+  'GET /api/v1/incidents/changes 503',
   'GET /api/v1/incidents/transitions 503',
   'GET /api/v1/incidents/statechart 503',
   'GET /api/v1/incidents/bundle 410',
@@ -293,6 +294,12 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     expect(headers).to.include({ 'x-complete': 'true' });
   },
   'GET /api/v1/stats/groups': ask,
+  'GET /api/v1/incidents/changes': async ({ send, report }) => {
+    await report();
+    expect((await send('?after=0')).json.complete).to.be.a('boolean');
+    await send('?since=2020-01-01T00:00:00Z');
+    await send('?after=1000000');
+  },
   'GET /api/v1/stats': ask,
   'GET /api/v1/stats/hours': async ({ send, report }) => {
     await report();

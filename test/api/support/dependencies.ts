@@ -134,6 +134,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
         return after === 0 ? { lines: bytes.slice(0, 2), next: 2 } : { lines: bytes.slice(2) };
       },
     },
+    changes: { read: async () => ({ after: 0, through: 0, changes: [], others: [], complete: true }) },
     recoveries: {
       acknowledge: async () => {},
       waive: async () => {},

@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { type LocalService, localServices } from '../support/local-service.ts';
+import { ServiceHome } from '../support/service-home.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+import { type Outcome, run } from './support/command-line.ts';
+
+describe('incident-recorder handover', function () {
+  this.timeout(30_000);
+  const start = localServices();
+  const directory = temporaryDirectories();
+  let service: LocalService;
+  let env: Record<string, string>;
+
+  beforeEach(async () => {
+    const home = new ServiceHome(directory());
+    service = await start(home);
+    env = {
+      INCIDENT_RECORDER_URL: `http://127.0.0.1:${service.port}`,
+      INCIDENT_RECORDER_TOKEN_PATH: home.token,
+      XDG_STATE_HOME: directory(),
+    };
+  });
+
+  const report = async (): Promise<string> => (await service.report({ class: 'tool_call_burst' })).json.id;
+  const handover = (...args: readonly string[]): Promise<Outcome> => run(['handover', ...args], { env });
+
+  it('says what has changed, for people and as JSON', async () => {
+    const old = await report();
+    const seq = (await service.get('/health')).json.audit.last_seq;
+    const fresh = await report();
+    await service.post('/api/v1/incidents/acknowledge', { id: old, by: 'ada', note: 'seen' });
+    const { status, stdout } = await handover('--after', String(seq));
+    expect(status).to.equal(0);
+    expect(stdout).to.match(/^2 incidents have changed: entries \d+ to \d+$/m);
+    expect(stdout).to.match(new RegExp(`^${fresh}  medium  new, contained  tool_call_burst`, 'm'));
+    expect(stdout).to.match(new RegExp(`^${old}  medium  contained → acknowledged`, 'm'));
+    expect(stdout).to.match(/ ago  incident acknowledged  by ada as operator  seen$/m);
+    const page = JSON.parse((await handover('--after', String(seq), '--json')).stdout);
+    expect(page.changes.map(({ id }: { id: string }) => id)).to.deep.equal([fresh, old]);
+    expect((await handover('--since', '1h')).stdout)
+      .to.include(old)
+      .and.include('The recorder');
+  });
+
+  it('goes on where the last one ended, when it is asked to', async () => {
+    const one = await report();
+    expect((await handover('--last')).stdout).to.include(one);
+    const two = await report();
+    const { stdout } = await handover('--last');
+    expect(stdout).to.include(two).and.not.include(one);
+    expect((await handover('--last')).stdout).to.match(/^0 incidents have changed: nothing is behind entry \d+$/m);
+    const kept = readFileSync(join(env.XDG_STATE_HOME!, 'incident-recorder/handover'), 'utf8');
+    expect(Number(kept)).to.equal((await service.get('/health')).json.audit.last_seq);
+    expect((await handover('--last', '--after', '1')).status).to.equal(2);
+  });
+});
