@@ -3,7 +3,8 @@ import { type Caller, callerWords } from '../domain/caller.ts';
 import { jumpInWords } from '../domain/clock-jumps.ts';
 import type { ClockJump, EscalatedBy } from '../domain/entries.ts';
 import { escalationText } from '../domain/escalation.ts';
-import { silenceText, type SilenceTerms } from '../domain/silence.ts';
+import { silenceText } from '../domain/silence.ts';
+import type { SilenceTerms } from '../domain/silence-terms.ts';
 
 export interface AuditEntry {
   readonly timestamp: string;

@@ -22,7 +22,7 @@ import type {
 import type { JsonValue } from '../json/exact-json.ts';
 import type { AttestationEvidence } from './attestation-evidence.ts';
 import type { Caller, Signed } from './caller.ts';
-import type { SilenceOnRecord, SilenceTerms } from './silence.ts';
+import type { SilenceOnRecord, SilenceTerms } from './silence-terms.ts';
 
 export type JsonObject = { readonly [key: string]: JsonValue };
 

@@ -5,40 +5,9 @@
  * A silence is active from its `from` until its `until`, unless somebody has ended it: the clock alone decides, and no
  * timer runs. Whether an incident matches is in `projections/silence-match.ts`, as that compares words.
  */
-import type { IncidentClass, Role, Severity } from '../../machines/vocabulary.ts';
-import type { Caller } from './caller.ts';
+import type { Role } from '../../machines/vocabulary.ts';
 import type { ArchivedData, EntryOf } from './entries.ts';
-
-/** What a silence matches: an incident that meets all of these. An empty list stands for all values. */
-export type SilenceMatchers = {
-  readonly class: readonly IncidentClass[];
-  /** Names of sources, in full. */
-  readonly source: readonly string[];
-  readonly severity: readonly Severity[];
-  /** Words that all occur in description, source or id, as in a search of the list. */
-  readonly q?: string;
-};
-
-/** When a silence holds, and why. Times are RFC 3339. */
-export type SilenceTerms = SilenceMatchers & {
-  readonly from: string;
-  readonly until: string;
-  readonly reason: string;
-};
-
-/** How a silence was ended before its time. */
-export type SilenceEnd = Partial<Caller> & { readonly at: string; readonly reason?: string };
-
-/** A silence as the log has it. */
-export type SilenceOnRecord = SilenceTerms &
-  Partial<Caller> & {
-    /** Its identifier: `SIL-…`. */
-    readonly silence: string;
-    /** The entry that added it, and the time of that. */
-    readonly seq: number;
-    readonly added_at: string;
-    readonly ended?: SilenceEnd;
-  };
+import type { SilenceMatchers, SilenceOnRecord, SilenceTerms } from './silence-terms.ts';
 
 /** How a silence stands: before its time, in it, after it, or ended by somebody. */
 export const SILENCE_STATES = ['pending', 'active', 'expired', 'ended'] as const;
@@ -140,9 +109,9 @@ export type SilenceEntry = EntryOf<'silence.added'> | EntryOf<'silence.ended'>;
  */
 export function silencesAfter(known: readonly SilenceOnRecord[], entry: SilenceEntry): readonly SilenceOnRecord[] {
   if (entry.event === 'silence.ended') {
-    const { silence: id, seq: _, ...end } = entry.data;
+    const { silence: id, seq, ...end } = entry.data;
     return known.map((one) =>
-      one.silence === id && one.ended === undefined ? { ...one, ended: { at: entry.timestamp, ...end } } : one,
+      one.silence === id && one.ended === undefined ? { ...one, ended: { at: entry.timestamp, seq, ...end } } : one,
     );
   }
   const at = Date.parse(entry.timestamp);

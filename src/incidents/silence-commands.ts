@@ -2,15 +2,8 @@
 import type { AuditLog } from '../audit/log.ts';
 import { type Clock, DAY, timestamp } from '../clock.ts';
 import type { Caller } from '../domain/caller.ts';
-import {
-  isRunning,
-  MOST_SILENCE_BYTES,
-  MOST_SILENCES,
-  type ShownSilence,
-  shownSilence,
-  type SilenceMatchers,
-  type SilenceOnRecord,
-} from '../domain/silence.ts';
+import { isRunning, MOST_SILENCE_BYTES, MOST_SILENCES, type ShownSilence, shownSilence } from '../domain/silence.ts';
+import type { SilenceMatchers, SilenceOnRecord } from '../domain/silence-terms.ts';
 import { found, RecorderError } from '../errors.ts';
 import type { Projections } from '../projections/projections.ts';
 import { readWords } from '../projections/search-words.ts';

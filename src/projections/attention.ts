@@ -14,7 +14,7 @@ import {
   type State,
   STATES,
 } from '../../machines/vocabulary.ts';
-import type { SilenceMatchers, SilenceOnRecord } from '../domain/silence.ts';
+import type { SilenceMatchers, SilenceOnRecord } from '../domain/silence-terms.ts';
 import type { Database, Statement } from './database.ts';
 import { FETCH, IndexScan } from './index-scan.ts';
 import { Search, searchQuery, wordQuery } from './search.ts';

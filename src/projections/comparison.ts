@@ -213,9 +213,9 @@ export class Comparison {
   async #time({ since, until }: TimeRange, incidents: number, rest: () => Promise<void>) {
     const taken: Record<Step, number[]> = { contain: [], acknowledge: [], resolve: [] };
     const every = Math.max(1, Math.ceil(incidents / MOST_TIMED));
-    const { first, last } = this.#numbersBetween(since, until);
+    const { first, last } = incidents === 0 ? NONE : this.#numbersBetween(since, until);
     let count = 0;
-    for (let from = first; from <= last && incidents > 0;) {
+    for (let from = first; from <= last;) {
       await rest();
       const rows = this.#times.all(from, last, since, until, every);
       for (const { created_at, contained, acknowledged, resolved } of rows) {
@@ -234,11 +234,12 @@ export class Comparison {
   /** Which numbers the incidents of this time can have. */
   #numbersBetween(since: number, until: number): { readonly first: number; readonly last: number } {
     const row = this.#hours.get(Math.floor(since / HOUR), Math.floor((until - 1) / HOUR));
-    return row === undefined || row.first === null
-      ? { first: 1, last: 0 }
-      : { first: Number(row.first), last: Number(row.last) };
+    return row === undefined || row.first === null ? NONE : { first: Number(row.first), last: Number(row.last) };
   }
 }
+
+/** No numbers. */
+const NONE = { first: 1, last: 0 };
 
 /** How long after the report a time is. The clock may have been set back. */
 const lengthOf = (time: unknown, begun: number): number => Math.max(0, Date.parse(String(time)) - begun);

@@ -17,7 +17,7 @@ import type {
   SegmentRange,
   SkippedEntry,
 } from '../domain/entries.ts';
-import type { SilenceOnRecord } from '../domain/silence.ts';
+import type { SilenceOnRecord } from '../domain/silence-terms.ts';
 import type { ReportTimes } from '../domain/report-times.ts';
 import type { RecorderError } from '../errors.ts';
 import { absenceOf } from './absence.ts';

@@ -3,7 +3,8 @@
  * counts ask the database the same (`attention.ts`).
  */
 import type { Incident } from '../domain/incident.ts';
-import { type SilenceMatchers, type SilenceOnRecord, silenceState } from '../domain/silence.ts';
+import { silenceState } from '../domain/silence.ts';
+import type { SilenceMatchers, SilenceOnRecord } from '../domain/silence-terms.ts';
 import { searchedText } from './search.ts';
 import { indexedWords, readWords, type SearchWord } from './search-words.ts';
 

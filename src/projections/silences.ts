@@ -1,12 +1,7 @@
 /** The silences on record: see `domain/silence.ts`. There are few, so all of them are kept in memory as well. */
 import type { ArchivedData } from '../domain/entries.ts';
-import {
-  type SilenceEntry,
-  type SilenceOnRecord,
-  silencesAfter,
-  silenceState,
-  withArchived,
-} from '../domain/silence.ts';
+import { type SilenceEntry, silencesAfter, silenceState, withArchived } from '../domain/silence.ts';
+import type { SilenceOnRecord } from '../domain/silence-terms.ts';
 import type { Database, Statement } from './database.ts';
 
 export class Silences {

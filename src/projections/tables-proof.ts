@@ -5,7 +5,8 @@
 import { DatabaseSync } from 'node:sqlite';
 import { isDeepStrictEqual } from 'node:util';
 import type { GuardOnRecord, NoticeMemory, StoredEntry, UntakenEntries } from '../domain/entries.ts';
-import { type SilenceOnRecord, silencesAfter, withArchived } from '../domain/silence.ts';
+import { silencesAfter, withArchived } from '../domain/silence.ts';
+import type { SilenceOnRecord } from '../domain/silence-terms.ts';
 import { MOST_FINDINGS } from './findings.ts';
 import { MOST_GUARDS } from './guards.ts';
 import { SCHEMA } from './schema.ts';

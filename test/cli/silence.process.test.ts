@@ -32,8 +32,16 @@ describe('incident-recorder silence', () => {
 
   it('add takes matchers, duration and comment as amtool does, and prints the identifier alone', async () => {
     const added = await recorder(
-      ...['silence', 'add', 'class=prompt_injection', 'source=tool-firewall', '--duration', '2h'],
-      ...['--comment', 'an update', '--author', 'ada'],
+      'silence',
+      'add',
+      'class=prompt_injection',
+      'source=tool-firewall',
+      '--duration',
+      '2h',
+      '--comment',
+      'an update',
+      '--author',
+      'ada',
     );
     expect([added.status, added.stderr]).to.deep.equal([0, '']);
     expect(added.stdout).to.match(/^SIL-\d{8}-[\da-f]{12}\n$/);
@@ -67,8 +75,19 @@ describe('incident-recorder silence', () => {
     expect(late.stderr).to.include('until must be within a year');
     const start = new Date(Date.now() + HOUR).toISOString();
     const [added] = await json(
-      ...['silence', 'add', 'tool_call_burst', 'severity=high,low', 'severity=medium', 'source=a,b', 'q="two words"'],
-      ...['--start', start, '-d', '1h30m', '-c', 'later'],
+      'silence',
+      'add',
+      'tool_call_burst',
+      'severity=high,low',
+      'severity=medium',
+      'source=a,b',
+      'q="two words"',
+      '--start',
+      start,
+      '-d',
+      '1h30m',
+      '-c',
+      'later',
     );
     expect(added).to.deep.include({
       class: ['tool_call_burst'],

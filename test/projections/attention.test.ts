@@ -7,7 +7,8 @@ import { HOUR, timestamp } from '../../src/clock.ts';
 import { needsAttention } from '../../src/domain/attention.ts';
 import type { EntryOf } from '../../src/domain/entries.ts';
 import type { Incident, IncidentRecord } from '../../src/domain/incident.ts';
-import { MOST_OVER, silencesAfter, type SilenceOnRecord } from '../../src/domain/silence.ts';
+import { MOST_OVER, silencesAfter } from '../../src/domain/silence.ts';
+import type { SilenceOnRecord } from '../../src/domain/silence-terms.ts';
 import { Attention, type AttentionFilter } from '../../src/projections/attention.ts';
 import { Database } from '../../src/projections/database.ts';
 import { type Cursor, IncidentList } from '../../src/projections/incident-list.ts';
@@ -174,7 +175,7 @@ describe('Attention', () => {
         filter,
         someOf(SOURCES),
         (fields, given, attention, sources) => {
-          const parts = recorded(fields as readonly Partial<Incident>[], given as readonly Partial<SilenceOnRecord>[]);
+          const parts = recorded(fields as readonly Partial<Incident>[], given);
           try {
             const silences = parts.silences.all();
             const isNeeding = ({ incident }: IncidentRecord): boolean =>
@@ -190,7 +191,7 @@ describe('Attention', () => {
             const expected = wanted
               .toSorted((one, other) => rank(one) - rank(other) || other.seq - one.seq)
               .map(({ incident }) => incident.id);
-            const found = pagesOf(parts.list, { sources, attention: attention as AttentionFilter });
+            const found = pagesOf(parts.list, { sources, attention: attention });
             expect(found).to.deep.equal(expected);
             expect(parts.attention.count(NOW)).to.equal(parts.records.filter(isNeeding).length);
             for (const one of silences) {

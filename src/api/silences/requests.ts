@@ -7,7 +7,7 @@ export const SILENCE_REQUIRED = 'until and reason are required';
 export const END_SILENCE_REQUIRED = 'id required';
 
 /** The most sources that one silence names. */
-export const MOST_SILENCED_SOURCES = 16;
+const MOST_SILENCED_SOURCES = 16;
 const LONGEST_REASON = 1024;
 /** An entry about the archive repeats it with the silence. */
 const LONGEST_END_REASON = 512;
