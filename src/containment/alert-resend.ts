@@ -10,7 +10,6 @@ import { CLASSES } from '../../machines/vocabulary.ts';
 import { type Clock, MINUTE, timestamp } from '../clock.ts';
 import type { Incident } from '../domain/incident.ts';
 import { passes, severitiesOf } from '../domain/notice.ts';
-import { RecorderError } from '../errors.ts';
 import type { VendorWebhook } from '../policy/targets.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import type { KindCursor } from '../projections/incidents-of-kinds.ts';
@@ -82,9 +81,8 @@ export class AlertResend {
     if (stopping.aborted || this.#working !== undefined) return;
     if (!this.#isUnderWay && clock.monotonic() - this.#began < EVERY) return;
     this.#working = this.#work()
-      .catch((error: unknown) => {
+      .catch(() => {
         // Stopping, or the incidents on record are not known now: the next look goes on.
-        if (!stopping.aborted && !(error instanceof RecorderError)) throw error;
       })
       .finally(() => {
         this.#working = undefined;

@@ -1,6 +1,6 @@
 /** The schema of the `notify` section of a policy file: its webhooks, and what those with a format may say. */
 import * as z from 'zod/mini';
-import { CLASSES, SEVERITIES } from '../../machines/vocabulary.ts';
+import { CLASSES, type IncidentClass, SEVERITIES } from '../../machines/vocabulary.ts';
 import { NOTIFIED_EVENTS } from '../domain/entries.ts';
 import { FORMATS, type Format, GROUPED_BY } from '../domain/notice.ts';
 import { shown } from './fault-messages.ts';
@@ -35,10 +35,18 @@ const severityOrList = z.union([someOf('severity', 'severities', SEVERITIES), z.
     `must be a severity (${SEVERITIES.join(', ')}), for that and worse ones, or a list of severities, found ${shown(input)}`,
 });
 
+/** One is a list of one. */
+const classOrList = z.pipe(
+  z.union([someOf('class', 'classes', CLASSES), z.enum(CLASSES)], {
+    error: ({ input }) => `must be a class or a list of classes (${CLASSES.join(', ')}), found ${shown(input)}`,
+  }),
+  z.transform((given): readonly IncidentClass[] => (typeof given === 'string' ? [given] : given)),
+);
+
 /** The keys of a webhook that shape its notices. */
 const shaping = {
   severity: z.optional(severityOrList),
-  class: z.optional(someOf('class', 'classes', CLASSES)),
+  class: z.optional(classOrList),
   send_resolved: z.optional(trueOrFalse()),
   drills: z.optional(trueOrFalse()),
   console_url: z.optional(z.string({ error: faultOfConsole }).check(z.refine(isWebAddress, { error: faultOfConsole }))),

@@ -71,7 +71,7 @@ const notices = (format: Format) => {
     heartbeat: mostly(fc.constant('60s')),
     url_path: path,
     severity: mostly(fc.oneof(fc.constantFrom(...SEVERITIES), fc.uniqueArray(fc.constantFrom(...SEVERITIES)))),
-    class: mostly(fc.uniqueArray(fc.constantFrom(...CLASSES))),
+    class: mostly(fc.oneof(fc.constantFrom(...CLASSES), fc.uniqueArray(fc.constantFrom(...CLASSES)))),
     send_resolved: mostly(fc.boolean()),
     drills: mostly(fc.boolean()),
     console_url: fc.constant('https://console.example/'),

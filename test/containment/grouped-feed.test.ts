@@ -59,6 +59,7 @@ describe('a webhook for Slack', () => {
     await open();
     await noticing.report();
     await noticing.pass(31 * SECOND);
+    await noticing.receives(1);
     await noticing.report();
     await noticing.report({ source: 'other' });
     await noticing.pass(31 * SECOND);
@@ -72,6 +73,7 @@ describe('a webhook for Slack', () => {
     await open();
     const id = await noticing.report();
     await noticing.pass(31 * SECOND);
+    await noticing.receives(1);
     await noticing.perform('acknowledge', id);
     await noticing.perform('resolve', id);
     await noticing.pass(6 * MINUTE);
@@ -81,6 +83,7 @@ describe('a webhook for Slack', () => {
     await open({ send_resolved: false });
     const other = await noticing.report();
     await noticing.pass(31 * SECOND);
+    await noticing.receives(1);
     await noticing.perform('resolve', other);
     await noticing.pass(6 * MINUTE);
     expect(headers()).to.deep.equal(['1 new: prompt_injection from web-gateway']);
@@ -125,6 +128,8 @@ describe('a webhook for Slack', () => {
     // What was due while it was down is sent at once.
     await noticing.report({ source: 'fourth' });
     await noticing.crash(directory(), 1 * HOUR);
+    await noticing.until(() => headers().some((text) => text.includes('fourth')));
+    await noticing.turns();
     expect(
       headers()
         .slice(4)

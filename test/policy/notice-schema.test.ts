@@ -48,6 +48,11 @@ describe('a webhook with a format', () => {
     });
   });
 
+  it('may name one class as a word', () => {
+    const { notify } = parsePolicy(policy(`${LOCAL}, format: slack, class: prompt_injection`), 'policy.yaml');
+    expect(notify[0]?.class).to.deep.equal(['prompt_injection']);
+  });
+
   for (const webhook of [
     `${LOCAL}, format: entry, events: [incident.reported], heartbeat: 60s`,
     `${LOCAL}, format: pagerduty, routing_key_path: /k, group_wait: 30s, repeat_interval: 0s, severity: [critical, low]`,

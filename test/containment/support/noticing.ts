@@ -94,6 +94,16 @@ export class Noticing {
     await this.turns();
   }
 
+  /** Lets time pass, so many milliseconds at a time, until it is so. */
+  async passUntil(isSo: () => boolean, step = SECOND): Promise<void> {
+    for (let round = 0; !isSo() && round < 1000; round++) {
+      this.recording.clock.milliseconds += step;
+      this.notifier.wake();
+      await setTimeout(5);
+    }
+    expect(isSo(), 'it is so in the end').to.equal(true);
+  }
+
   /** Lets the notifier do what is due now: requests and files take their time. */
   async turns(): Promise<void> {
     for (let round = 0; round < 10; round++) {
