@@ -150,6 +150,10 @@ describe('the console: statecharts', () => {
     await tab.getByRole('link', { name: /^open\s*1$/ }).waitFor();
     await service.post('/api/v1/incidents/acknowledge', { id: json.id });
     await tab.getByRole('link', { name: /^acknowledged\s*1$/ }).waitFor();
+    await service.report({ class: 'tool_call_burst' });
+    await tab.locator('[data-state="contained.delivering"] .count', { hasText: '1' }).waitFor();
+    await service.post('/api/v1/containment/confirm', { action: 'freeze_agent', directive: 'engage' });
+    await tab.locator('[data-state="contained.confirmed"] .count', { hasText: '1' }).waitFor();
   });
 
   it('keeps its words inside their boxes in the type that the reader has', async () => {

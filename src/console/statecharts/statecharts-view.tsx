@@ -8,6 +8,7 @@ import { listOf } from '../route.ts';
 import { statistics } from '../statistics.ts';
 import { counted } from '../format.ts';
 import { Chart } from './chart.tsx';
+import { contained, countIn } from './inner-states.ts';
 
 const FORMATS = ['json', 'svg', 'mermaid', 'scxml', 'dot'] as const;
 
@@ -15,6 +16,7 @@ const FORMATS = ['json', 'svg', 'mermaid', 'scxml', 'dot'] as const;
 export const StatechartsView = () => {
   const counts = useLiveResource(statistics);
   const known = useLiveResource(posture);
+  const groups = useLiveResource(contained);
   const isState = (name: string): name is State => (STATES as readonly string[]).includes(name);
   const deliveries = (status: string): number | undefined =>
     known && ACTIONS.reduce((sum, action) => sum + (known[action].delivery?.counts[status as DeliveryStatus] ?? 0), 0);
@@ -33,7 +35,7 @@ export const StatechartsView = () => {
           <Chart
             machine="incident"
             label="Statechart of an incident, with how many are in each state"
-            countOf={(name) => (isState(name) ? counts?.by_state[name] : undefined)}
+            countOf={(name) => (isState(name) ? counts?.by_state[name] : countIn(groups, name))}
             linkOf={(name) => (isState(name) ? listOf({ ...readFilters(''), states: [name] }) : undefined)}
           />
           <Downloads machine="incident" />
