@@ -11,7 +11,7 @@ import { attestorAt } from '../containment/attestor.ts';
 import { PostureReads } from '../containment/posture-reads.ts';
 import { ReleasePreview } from '../containment/release-preview.ts';
 import { Reattestation } from '../containment/reattestation.ts';
-import type { IncidentReads } from '../containment/webhook-receiver.ts';
+import { isSilenced } from '../projections/silence-match.ts';
 import type { OpenRecord } from './record.ts';
 
 /** What of the record containment depends on. */
@@ -43,7 +43,6 @@ export interface RunningContainment {
  * `beat` or `begin`.
  * @param onFault receives errors that should never happen
  * @param attestor where the attestor is; undefined when none is configured
- * @param isSilenced whether a silence covers an incident at a time; by default none does
  */
 export function startContainment(
   { log, projections, incidents, recorder, policy, postureProof, verification, identity }: ContainmentRecord,
@@ -51,7 +50,6 @@ export function startContainment(
   releases: AsyncDisposableStack,
   onFault: (error: unknown) => void,
   attestor?: Config['attestor'],
-  isSilenced?: IncidentReads['isSilenced'],
 ): RunningContainment {
   const current = () => projections.current();
   const targets = () => policy.current.targets;
@@ -64,7 +62,7 @@ export function startContainment(
     current,
     shown: projections.webhooks,
     notify: () => policy.current.notify,
-    ...(isSilenced === undefined ? {} : { isSilenced }),
+    isSilenced: (incident, at) => isSilenced(incident, current().silences(at), at),
     clock,
     onFault,
   });
