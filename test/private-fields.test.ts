@@ -22,6 +22,7 @@ import { ROOT } from './support/running-service.ts';
 const USES = [
   'getTransitionData machines/transitions.ts',
   'getTransitionData src/statecharts/chart-path.ts',
+  'getTransitionData src/statecharts/containment-effects.ts',
   '_transitions src/statecharts/chart-path.ts',
   '_zod src/build/json-schemas.ts',
 ];

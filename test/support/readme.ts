@@ -9,6 +9,7 @@ export const READMES = [
   'policy/README.md',
   'src/README.md',
   'src/audit/README.md',
+  'src/bundle/README.md',
   'src/client/README.md',
   'systemd/README.md',
   'test/README.md',
