@@ -13,9 +13,9 @@ import { drawChart } from './draw-chart.ts';
 
 /** Space for the labels, and for a reader whose font is wider than the one that Graphviz measures. */
 const LAYOUT = {
-  dotGraphAttrs: [{ name: 'nodesep', value: '0.1' }],
+  dotGraphAttrs: [{ name: 'nodesep', value: '0.05' }],
   dotNodeAttrs: [{ name: 'fontsize', value: '13.5' }],
-  dotEdgeAttrs: [{ name: 'fontsize', value: '13' }],
+  dotEdgeAttrs: [{ name: 'fontsize', value: '12.5' }],
 };
 
 /** Labels hide the lines behind them. */
