@@ -253,8 +253,8 @@ export const incidentMachine = setup({
     isSnoozed: ({ context }) => context.snoozed === true,
     canWait: ({ event }) => event.type !== 'recur' || event.attention !== true,
     holds: ({ context, event }) => releasesHeld(context, event),
-    holdsLast: ({ context, event }) => releasesHeld(context, event) && releasable(context).length === 1,
-    lacksReleased: ({ context }) => context.released !== undefined,
+    last: ({ context, event }) => releasesHeld(context, event) && releasable(context).length === 1,
+    lacks: ({ context }) => context.released !== undefined,
   },
   actions: {
     freeze_agent: carriedOutElsewhere,
@@ -283,7 +283,7 @@ export const incidentMachine = setup({
       const actions = [...(Object.keys(standings) as ContainmentAction[]), ...(still.released ?? [])];
       enqueue.assign({ standings, actions, ...still });
     }),
-    releaseEarly: enqueueActions(({ context, event, enqueue }) => {
+    release: enqueueActions(({ context, event, enqueue }) => {
       const released = releasedBy(context, event);
       for (const action of released) enqueue({ type: action, params: { directive: 'release' } });
       const { standings, released: before = [] } = context;
@@ -350,10 +350,10 @@ export const incidentMachine = setup({
         ],
         delivery: { target: '.delivering', actions: 'noteDelivery' },
         // Asks again for what was released early.
-        contain: { guard: 'lacksReleased', target: '.delivering', actions: 'engageActions' },
+        contain: { guard: 'lacks', target: '.delivering', actions: 'engageActions' },
         release: [
-          { guard: 'holdsLast', target: 'open', actions: 'releaseEarly' },
-          { guard: 'holds', target: '.delivering', actions: 'releaseEarly' },
+          { guard: 'last', target: 'open', actions: 'release' },
+          { guard: 'holds', target: '.delivering', actions: 'release' },
         ],
         ...RECOVERY,
       },
@@ -386,7 +386,7 @@ export const incidentMachine = setup({
           { target: 'open', actions: 'takeReport' },
         ],
         delivery: { actions: 'noteDelivery' },
-        release: { guard: 'holds', actions: 'releaseEarly' },
+        release: { guard: 'holds', actions: 'release' },
         ...RECOVERY,
       },
     },
