@@ -187,7 +187,7 @@ export const tokensOf = (filters: Filters): readonly Token[] => {
       ? []
       : [token('reported', 'before', momentOf(Date.parse(until), now.peek()), leave('until'))]),
     ...terms.map((term) => {
-      const [path = '', value = ''] = [term.slice(0, term.indexOf(':')), term.slice(term.indexOf(':') + 1)];
+      const [path, value] = [term.slice(0, term.indexOf(':')), term.slice(term.indexOf(':') + 1)] as const;
       const others = terms.filter((other) => other !== term);
       return token(path, 'is', value, { ...filters, words: wordsOf(textOf(words), others) });
     }),

@@ -10,7 +10,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/ho
 import { type Filters, type Sort, type SortName, NO_FILTERS, writeFilters } from '../filters.ts';
 import { Icon } from '../parts/icon.tsx';
 import { fragmentOf, incidentFragment, route } from '../route.ts';
-import { changeFilters } from './filter-line.tsx';
+import { changeFilters } from './change-filters.ts';
 import type { IncidentRows } from './incident-rows.ts';
 import { type Burst, type Line, rowsOfLine } from './list-lines.ts';
 import { ListRow, rowId, type Selected } from './list-row.tsx';

@@ -264,20 +264,21 @@ export class IncidentRows {
   }
 }
 
+const unassigned = ({ assignee: _assignee, ...row }: IncidentRow): IncidentRow => row;
+const awake = ({ snoozed_until: _until, ...row }: IncidentRow): IncidentRow => row;
+
 /** The row after an entry about it that says more than its state. */
 const withEntry = (row: IncidentRow, { event, timestamp, data }: IncidentEntry): IncidentRow => {
   const said = data as { readonly to?: string | null; readonly until?: string };
-  const { assignee: _assignee, ...unassigned } = row;
-  const { snoozed_until: _snoozed, ...awake } = row;
   switch (event as string) {
     case 'incident.assigned':
-      return { ...unassigned, touched_at: timestamp, ...(typeof said.to === 'string' && { assignee: said.to }) };
+      return { ...unassigned(row), touched_at: timestamp, ...(typeof said.to === 'string' && { assignee: said.to }) };
     case 'incident.snoozed':
       return { ...row, touched_at: timestamp, ...(said.until !== undefined && { snoozed_until: said.until }) };
     case 'incident.acknowledged':
     case 'incident.resolved':
     case 'incident.woken':
-      return { ...awake, touched_at: timestamp };
+      return { ...awake(row), touched_at: timestamp };
     default:
       return event.startsWith('incident.') && event !== 'incident.carried' ? { ...row, touched_at: timestamp } : row;
   }

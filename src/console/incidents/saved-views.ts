@@ -5,6 +5,7 @@ import { ATTENTION } from '../filters.ts';
 import { grouped } from '../format.ts';
 import { LiveResource } from '../live-resource.ts';
 import { me } from '../me.ts';
+import { SECOND } from '../../clock.ts';
 import { statistics } from '../statistics.ts';
 import { fragmentOf } from '../route.ts';
 
@@ -16,6 +17,9 @@ export interface SavedView {
   readonly count?: string;
 }
 
+/** Counts may be a few seconds late: a burst must not read them for each of its incidents. */
+const PAUSE = 4 * SECOND;
+
 interface GroupCount {
   readonly count: number;
 }
@@ -25,7 +29,7 @@ export const countOf = (query: () => string) =>
   new LiveResource<readonly GroupCount[]>(
     () => `/api/v1/incidents/groups?by=severity&${query()}`,
     ({ event }) => event.startsWith('incident.'),
-    2000,
+    PAUSE,
   );
 
 const SNOOZED = 'snoozed=true';
@@ -33,7 +37,6 @@ const mineQuery = computed(() => new URLSearchParams({ assignee: me.value ?? 'no
 
 export const mineCount = countOf(() => `${mineQuery.value}&state=open&state=contained&state=acknowledged`);
 export const snoozedCount = countOf(() => SNOOZED);
-export const silencedCount = countOf(() => 'silenced=true&state=open&state=contained&state=acknowledged');
 
 /** All of it, in words; undefined while it is not known. */
 export const sumOf = (groups: readonly GroupCount[] | undefined): number | undefined =>
