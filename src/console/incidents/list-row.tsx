@@ -4,7 +4,7 @@ import { ContainmentMark, SeverityMark, StateMark } from '../parts/marks.tsx';
 import { Icon } from '../parts/icon.tsx';
 import { Person } from '../parts/person.tsx';
 import { VerbatimLine } from '../parts/verbatim.tsx';
-import { age, grouped, momentOf, timeOfDay } from '../format.ts';
+import { age, grouped, shortMoment, timeOfDay } from '../format.ts';
 import { me } from '../me.ts';
 import { now } from '../now.ts';
 import { readFilters } from '../filters.ts';
@@ -157,8 +157,8 @@ const filterBySource = (line: ListRowProps['line']): void =>
 /** `first 00:44:59 · last 00:45:00` */
 const Span = ({ burst: { first, last } }: { readonly burst: Burst }) => (
   <span class="span" title={`${first} – ${last}`}>
-    <span class="more">· </span>first {momentOf(Date.parse(first), now.value)} · last{' '}
-    {momentOf(Date.parse(last), now.value)}
+    <span class="more">· </span>first {shortMoment(Date.parse(first), now.value)} · last{' '}
+    {shortMoment(Date.parse(last), now.value)}
   </span>
 );
 
@@ -200,7 +200,7 @@ const Age = ({ at }: { readonly at: string }) => {
     <>
       <span class="fresh">{age(time, now.value)}</span>
       <time dateTime={at} title={at}>
-        {momentOf(time, now.value)}
+        {shortMoment(time, now.value)}
       </time>
     </>
   );
