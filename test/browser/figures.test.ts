@@ -48,6 +48,9 @@ const cutSelects = (tab: Tab): Promise<readonly string[]> =>
     return brush.measureText(select.selectedOptions[0].text).width > room;
   }).map((select) => select.selectedOptions[0].text)`);
 
+/** What the list must show whole; where it is narrow, its head is for screen readers only. */
+const CELLS = '.row:not(.head) :is(.age, .severity, .state, .times), .grid:not(.narrow) .head .cell';
+
 describe('the console: figures and words', () => {
   const directory = temporaryDirectories();
   const open = tabs();
@@ -95,7 +98,7 @@ describe('the console: figures and words', () => {
     for (const width of [1280, 1100, 1000, 768, 640, 360, 320]) {
       await tab.setViewportSize({ width, height: 800 });
       await rows(tab).first().waitFor();
-      expect(await cutOff(tab, '.row .age, .row .severity, .row .state, .row .times'), `${width}`).to.deep.equal([]);
+      expect(await cutOff(tab, CELLS), `${width}`).to.deep.equal([]);
       expect(await tab.evaluate('document.documentElement.scrollWidth - innerWidth'), `${width}`).to.equal(0);
       expect(await cutOff(tab, '.grid'), `the list at ${width}`).to.deep.equal([]);
     }

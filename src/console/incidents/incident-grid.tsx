@@ -178,7 +178,7 @@ const selectedOf = (line: Line): Selected => {
 /** The address of an incident beside this list, or of the list of a burst. */
 const wayOf = (line: Line): string => (line.kind === 'burst' ? burstFragment(line.burst) : incidentFragment(line.key));
 
-export const burstFragment = ({ class: ofClass, source, first, last }: Burst): string =>
+const burstFragment = ({ class: ofClass, source, first, last }: Burst): string =>
   fragmentOf({
     view: 'incidents',
     query: writeFilters({

@@ -25,7 +25,7 @@ interface GroupCount {
 }
 
 /** How many incidents a filter matches: the groups of the list, added up. */
-export const countOf = (query: () => string) =>
+const countOf = (query: () => string) =>
   new LiveResource<readonly GroupCount[]>(
     () => `/api/v1/incidents/groups?by=severity&${query()}`,
     ({ event }) => event.startsWith('incident.'),
@@ -39,7 +39,7 @@ export const mineCount = countOf(() => `${mineQuery.value}&state=open&state=cont
 export const snoozedCount = countOf(() => SNOOZED);
 
 /** All of it, in words; undefined while it is not known. */
-export const sumOf = (groups: readonly GroupCount[] | undefined): number | undefined =>
+const sumOf = (groups: readonly GroupCount[] | undefined): number | undefined =>
   groups?.reduce((sum, { count }) => sum + count, 0);
 
 const inWords = (count: number | undefined): string | undefined => (count === undefined ? undefined : grouped(count));
