@@ -15,9 +15,9 @@ describe('the console: an operator’s jobs', () => {
 
   /** Opens the page in a tab that has a token already. */
   const openAs = async (service: RunningService, name: string, fragment = ''): Promise<Tab> => {
-    const tab = await open(addressOf(service));
+    const tab = await open(addressOf(service, fragment));
     await keepToken(tab, name);
-    await tab.goto(addressOf(service, fragment));
+    await tab.reload();
     await tab.getByRole('button', { name: `${name} · shared token, name is a claim` }).waitFor();
     return tab;
   };
