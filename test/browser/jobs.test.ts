@@ -228,6 +228,12 @@ describe('the console: an operator’s jobs', () => {
     const order = ['after', 'Since you left', 'before'].map((text) => texts.findIndex((row) => row.includes(text)));
     expect(order).to.deep.equal([1, 2, 3]);
     expect(await violations(tab)).to.deep.equal([]);
+    await tab.getByRole('button', { name: 'What changed' }).click();
+    const list = tab.getByRole('dialog', { name: /^What changed since you left/ });
+    await list.getByText('incident.reported').waitFor();
+    expect(await list.getByRole('listitem').count()).to.equal(1);
+    expect(await violations(tab)).to.deep.equal([]);
+    await tab.keyboard.press('Escape');
     await tab.getByRole('button', { name: 'Mark as seen' }).click();
     await tab.getByText(/^Since you left/).waitFor({ state: 'detached' });
     await tab.reload();
