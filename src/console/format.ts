@@ -63,7 +63,7 @@ const ALL_UNITS = [...UNITS, [SECOND, 's'], [1, 'ms']] as const;
 const two = (value: number): string => String(value).padStart(2, '0');
 
 /** The day in local time: `2026-11-22`. */
-export const day = (time: number): string => {
+const day = (time: number): string => {
   const at = new Date(time);
   return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
 };
@@ -77,3 +77,13 @@ export const timeOfDay = (time: number): string => {
 /** A moment in local time, with the day unless it is that of `now`. Milliseconds. */
 export const momentOf = (time: number, now: number): string =>
   `${day(time) === day(now) ? '' : `${day(time)} `}${timeOfDay(time)}`;
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** The same where there is little room: `07:12:00`, `22 Nov 07:12`, `2025-11-22`. Milliseconds. */
+export const shortMoment = (time: number, now: number): string => {
+  const at = new Date(time);
+  if (day(time) === day(now)) return timeOfDay(time);
+  if (at.getFullYear() !== new Date(now).getFullYear()) return day(time);
+  return `${at.getDate()} ${MONTHS[at.getMonth()]} ${two(at.getHours())}:${two(at.getMinutes())}`;
+};

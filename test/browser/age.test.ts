@@ -134,7 +134,6 @@ describe('the console: how old it is what it says', () => {
       if (view === '#/posture') await reportMany(service, 1);
       await tab.getByText('not now').first().waitFor();
       await tab.unroute(path);
-      if (view === '#/incidents') await tab.getByRole('button', { name: 'Try again' }).click();
       await tab.getByText(sign).first().waitFor();
       await tab.getByText('not now').waitFor({ state: 'detached' });
       forgive(tab, 'status of 503');

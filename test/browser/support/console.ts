@@ -42,11 +42,9 @@ export const rows = (tab: Tab) =>
 /** The list of what needs attention, with a row for each incident. */
 export const EACH = '#/incidents?attention=true&group=off';
 
-/** Has the page begin with a token, as after a reload of a tab that keeps it. */
+/** Has the tab keep a token, from its next load on. */
 export const keepToken = (tab: Tab, name = 'ada', token: string = TOKEN): Promise<unknown> =>
-  tab.evaluate(
-    `sessionStorage.setItem('incident-recorder.operator', '${JSON.stringify({ token, name })}'); location.reload()`,
-  );
+  tab.evaluate(`sessionStorage.setItem('incident-recorder.operator', '${JSON.stringify({ token, name })}')`);
 
 /** Makes the page's processor six times as slow, as on a machine that is busy. */
 export const slowDown = async (tab: Tab): Promise<void> => {
