@@ -136,7 +136,6 @@ describe('IncidentGroups', () => {
     const database = Database.open(join(directory(), 'audit.sqlite'));
     const incidents = new Incidents(database);
     const statistics = new Statistics(database);
-    const attention = new Attention(database, new Silences(database), () => 0);
     database.begin();
     try {
       await work(
