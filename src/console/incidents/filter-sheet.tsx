@@ -89,6 +89,12 @@ export const FilterSheet = ({ filters, rows, onClose }: FilterSheetProps) => {
                 clearTimeout(rest.current);
                 rest.current = setTimeout(search, REST, value);
               }}
+              onKeyDown={(event) => {
+                if (event.key !== 'Escape' || event.isComposing) return;
+                // The browser would empty the field, and leave the sheet open.
+                event.preventDefault();
+                onClose();
+              }}
             />
           </label>
           <fieldset class="choice">

@@ -59,6 +59,8 @@ interface Violation {
 
 /** What axe finds wrong with the page as it is. */
 export const violations = async (tab: Tab): Promise<readonly string[]> => {
+  // What fades in is paler until it is there.
+  await tab.evaluate('Promise.all(document.getAnimations().map(({ finished }) => finished.catch(() => {})))');
   // Put there by the browser's debugger, which the page's policy does not bind.
   await tab.evaluate(`${axe.source}; undefined`);
   const found = await tab.evaluate<readonly Violation[]>('axe.run().then((results) => results.violations)');
