@@ -8,6 +8,7 @@ import type { BulkAnswer, BulkPreview } from '../domain/bulk-command.ts';
 import { ApiClient, type OperatorOptions, withQuery } from './api-client.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { groupTable, readGroups } from './groups.ts';
+import { effectLines } from './release-preview.ts';
 import { canAsk, confirmed } from './terminal/confirm.ts';
 import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
 import { progressBar } from './terminal/progress-bar.ts';
@@ -46,14 +47,18 @@ export async function bulkCommand(
   const { matched } = preview;
   if (matched === 0) return writeNotice('no such incidents');
   if (resume === undefined) {
-    if (!options.json) await show(api, filters, preview);
+    if (!options.json) await show(api, filters, name, preview);
+    if (!yes && isFutile(preview)) {
+      process.exitCode = EXIT.refused;
+      return writeNotice('nothing would change');
+    }
     if (!yes && !canAsk()) throw new UsageError(`${name} ${matched} incidents? Nobody can be asked here: say --yes`);
     if (!yes && !(await confirmed(`${name} ${preview.allowed} of ${matched} incidents?`))) {
       process.exitCode = EXIT.refused;
       return writeNotice('nothing was done');
     }
   }
-  const command = commandLineOf(COMMAND_TABLE[name].subcommand, filters);
+  const command = commandLineOf(COMMAND_TABLE[name].subcommand, filters, { by, note, resolution });
   await work(
     api,
     { ...body, limit: AT_ONCE },
@@ -62,11 +67,8 @@ export async function bulkCommand(
 }
 
 /** What the filters select, and what would become of it. */
-async function show(
-  api: ApiClient,
-  filters: Filters,
-  { matched, allowed, unchanged, refused, judged }: BulkPreview,
-): Promise<void> {
+async function show(api: ApiClient, filters: Filters, name: CommandName, preview: BulkPreview): Promise<void> {
+  const { matched, allowed, unchanged, refused, judged, actions } = preview;
   const path = withQuery('/api/v1/incidents/groups', { ...filters, limit: String(MOST_SHOWN) });
   const { groups, total } = await readGroups(api, path);
   await writeLines(groupTable(groups));
@@ -77,8 +79,16 @@ async function show(
     ...(unchanged > 0 ? [`${unchanged} are there already`] : []),
     ...(refusing.length > 0 ? [`refused: ${refusing.join(', ')}`] : []),
   ];
-  writeNotice(`${matched} incidents${judged === undefined ? '' : `; of the first ${judged}`}: ${parts.join(', ')}`);
+  const among = judged === undefined ? '' : `; of the first ${judged}`;
+  writeNotice(`${matched} ${matched === 1 ? 'incident' : 'incidents'}${among}: ${parts.join(', ')}`);
+  if (name !== 'resolve' || allowed === 0) return;
+  const lines = actions === undefined ? ['what this releases is not known'] : effectLines(actions, allowed);
+  for (const line of lines) writeNotice(line);
 }
+
+/** Whether all were asked and all refuse. */
+const isFutile = ({ allowed, unchanged, judged }: BulkPreview): boolean =>
+  judged === undefined && allowed + unchanged === 0;
 
 interface Work {
   /** The cursor to begin with. */
@@ -121,16 +131,30 @@ async function work(api: ApiClient, body: object, { start, matched, json, comman
   }
 }
 
-const OPTION_OF: Readonly<Record<string, string>> = { q: 'search' };
+/** The options of what is written in another way than its filter. */
+const OPTIONS_OF: Readonly<Record<string, (value: string) => readonly string[]>> = {
+  q: (words) => ['--search', quoted(words)],
+  attention: () => ['--attention'],
+  silenced: (is) => [is === 'true' ? '--silenced' : '--no-silenced'],
+};
 
-/** The command line with filters as they were understood: what is said as "2h" is another time later. */
-const commandLineOf = (subcommand: string, filters: Filters): string =>
+/**
+ * The command line with filters as they were understood: what is said as "2h" is another time later. It says the same about
+ * who wants it and why.
+ */
+const commandLineOf = (
+  subcommand: string,
+  filters: Filters,
+  said: Readonly<Record<string, string | undefined>>,
+): string =>
   [
     'incident-recorder',
     subcommand,
-    ...Object.entries(filters).flatMap(([name, value]) => {
+    ...Object.entries({ ...filters, ...said }).flatMap(([name, value]) => {
       const values = [value ?? []].flat();
-      return values.length === 0 ? [] : [`--${OPTION_OF[name] ?? name}`, ...values.map(quoted)];
+      const [first] = values;
+      if (first === undefined) return [];
+      return OPTIONS_OF[name]?.(first) ?? [`--${name}`, ...values.map(quoted)];
     }),
   ].join(' ');
 

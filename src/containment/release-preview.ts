@@ -1,6 +1,7 @@
 /**
  * What a command would release, before it is given: an action is released when the last unresolved incident that holds
- * it lets it end. For several incidents together it says what the command does once all of them have had it.
+ * it lets it end. For several incidents together it says what the command does to all of them: where one refuses it, what
+ * that one holds stays in force.
  */
 import { decide } from '../../machines/decision.ts';
 import { missingSteps, releasable } from '../../machines/incident.ts';
@@ -14,7 +15,7 @@ export type Releasing = (typeof RELEASING)[number];
 /** What would become of one action that the incidents hold. */
 export interface ActionPreview {
   readonly action: ContainmentAction;
-  /** Whether it would be released. */
+  /** Whether it would be released: these are the last that hold it, and each of them takes the command now. */
   readonly releases: boolean;
   /** How many unresolved incidents hold it now, and how many of them are others than these. */
   readonly holders: number;
@@ -74,7 +75,7 @@ export class ReleasePreview {
     const current = this.#dependencies.current();
     const incidents: IncidentPreview[] = [];
     const unknown: string[] = [];
-    const mine = new Map<ContainmentAction, number>();
+    const mine = new Map<ContainmentAction, { count: number; staying: number }>();
     for (const id of new Set(ids)) {
       const found = current.situation(id);
       if (found === undefined) {
@@ -89,16 +90,21 @@ export class ReleasePreview {
       const possible = decision.kind === 'moved' && !(drill && command === 'release');
       incidents.push({ id, state, possible, actions, ...(missing.length > 0 && { missing }) });
       // A drill holds nothing in force.
-      if (!drill) for (const one of actions) mine.set(one, (mine.get(one) ?? 0) + 1);
+      if (drill) continue;
+      for (const one of actions) {
+        const { count, staying } = mine.get(one) ?? { count: 0, staying: 0 };
+        mine.set(one, { count: count + 1, staying: staying + Number(!possible) });
+      }
     }
     const [first] = unknown;
     if (incidents.length === 0 && first !== undefined) throw current.absenceOf(first);
     const actions = ACTIONS.flatMap((one) => {
-      const count = mine.get(one);
-      if (count === undefined) return [];
+      const held = mine.get(one);
+      if (held === undefined) return [];
       const { holders } = current.posture.of(one);
-      const others = Math.max(0, holders - count);
-      return [{ action: one, releases: others === 0, holders, others, last: others === 0 }];
+      const others = Math.max(0, holders - held.count);
+      const last = others === 0;
+      return [{ action: one, releases: last && held.staying === 0, holders, others, last }];
     });
     return { command, actions, incidents, unknown };
   }

@@ -1,5 +1,5 @@
 /** What a command on many incidents is answered: the API gives it, the command line reads it. */
-import type { Role, State } from '../../machines/vocabulary.ts';
+import type { ContainmentAction, Role, State } from '../../machines/vocabulary.ts';
 
 /** What became of one incident. */
 export interface BulkResult {
@@ -41,6 +41,17 @@ export interface BulkPreview {
   readonly needs?: { readonly roles: readonly Role[]; readonly count: number };
   /** How many were asked, when there are more. */
   readonly judged?: number;
+  /**
+   * With `resolve`: what becomes of each action that those which would move hold, as the preview of a release says it. Not
+   * there when not all were asked.
+   */
+  readonly actions?: readonly {
+    readonly action: ContainmentAction;
+    readonly releases: boolean;
+    readonly holders: number;
+    readonly others: number;
+    readonly last: boolean;
+  }[];
   /** To be sent as `cursor`, so that the command works what was previewed, and nothing that was reported since. */
   readonly snapshot: string;
 }

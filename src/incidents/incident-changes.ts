@@ -113,7 +113,9 @@ const DETAILS = [
   'action',
   'directive',
   'attention',
+  'class',
   'severity',
+  'q',
   'resolution',
   'to',
   'until',
@@ -280,6 +282,9 @@ function gather(entry: Entry, incidents: Map<string, Gathered>, others: ChangeEv
 const isPlain = ({ data }: Extract<Entry, { readonly event: 'incident.recurred' }>): boolean =>
   data.attention === undefined && (data.intents ?? []).length === 0;
 
+/** An empty list, as of the severities of a silence, says nothing. */
+const isSaid = (value: unknown): boolean => value !== undefined && !(Array.isArray(value) && value.length === 0);
+
 function eventOf({ event, timestamp: at, data }: Entry, words: boolean): ChangeEvent {
   const said = data as Readonly<Record<string, unknown>>;
   const text = (name: string): string | undefined => (typeof said[name] === 'string' ? said[name] : undefined);
@@ -287,7 +292,7 @@ function eventOf({ event, timestamp: at, data }: Entry, words: boolean): ChangeE
   const by = text('by') ?? (principal === SERVICE_TOKEN ? undefined : principal);
   const reason = text('note') ?? text('reason') ?? text('error') ?? text('detail');
   const note = reason === undefined || words ? reason : withoutAnswer(reason);
-  const details = DETAILS.filter((name) => said[name] !== undefined).map((name) => [name, said[name]]);
+  const details = DETAILS.filter((name) => isSaid(said[name])).map((name) => [name, said[name]]);
   const report = said.report as { readonly severity?: Severity; readonly description?: string } | undefined;
   return {
     seq: data.seq,

@@ -107,8 +107,12 @@ export const containmentRoutes = (
         // An implementer reads of its own actions only.
         const readable = readableActions(reads, ctx);
         const actions = shown.actions.filter((one) => readable.includes(one.action));
+        const found = shown.incidents.map((one) => ({
+          ...one,
+          actions: one.actions.filter((held) => readable.includes(held)),
+        }));
         ctx.vary('Authorization');
-        respondJson(ctx, 200, JSON.stringify({ ...shown, actions }));
+        respondJson(ctx, 200, JSON.stringify({ ...shown, actions, incidents: found }));
       },
     },
     {

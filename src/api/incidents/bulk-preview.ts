@@ -20,7 +20,7 @@ export type Selection = ListQuery & { readonly after: Cursor };
 
 /** What the filter of a bulk command selects, and what would become of it. Nothing changes. */
 export async function preview(
-  { incidents }: Pick<ApiDependencies, 'incidents'>,
+  { incidents, preview: releases }: Pick<ApiDependencies, 'incidents' | 'preview'>,
   ctx: Context,
   { command }: BulkAct,
   selection: Selection,
@@ -39,6 +39,7 @@ export async function preview(
     needs: [] as readonly Role[],
     lacking: 0,
   };
+  const moving: string[] = [];
   let count = 0;
   for (const { outlines } of incidents.walk(selection)) {
     for (const { id, state } of outlines) {
@@ -50,8 +51,10 @@ export async function preview(
         foreseen.needs !== undefined &&
         !foreseen.needs.some((role) => roles.includes(role));
       if (lacks) [judged.needs, judged.lacking] = [foreseen.needs, judged.lacking + 1];
-      if (foreseen.kind === 'moved' && !lacks) judged.allowed += 1;
-      else if (foreseen.kind === 'unchanged') judged.unchanged += 1;
+      if (foreseen.kind === 'moved' && !lacks) {
+        judged.allowed += 1;
+        moving.push(id);
+      } else if (foreseen.kind === 'unchanged') judged.unchanged += 1;
       else judged.refused[state] = (judged.refused[state] ?? 0) + 1;
     }
     if (count >= MOST_JUDGED) break;
@@ -76,6 +79,7 @@ export async function preview(
     refused: judged.refused,
     ...(judged.lacking > 0 && { needs: { roles: judged.needs, count: judged.lacking } }),
     ...(count < counted.incidents && { judged: count }),
+    ...(command === 'resolve' && count >= counted.incidents && { actions: releases.of(moving, 'resolve').actions }),
     snapshot: writeBulkCursor(after, digest),
   };
 }

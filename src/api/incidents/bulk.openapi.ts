@@ -7,6 +7,7 @@ import { described, meaning, named } from '../openapi/described.ts';
 import { EXAMPLE_INCIDENT } from '../openapi/examples.ts';
 import { refusals, requestBody, response } from '../openapi/responses.ts';
 import { count, type FieldsOf, maybe, state, text } from '../openapi/values.ts';
+import { actionPreview } from '../containment/containment.openapi.ts';
 import { step } from '../recovery/recovery-shape.openapi.ts';
 import { USUAL_BULK } from './bulk.ts';
 import { bulkSchema, filterSchema, LONGEST_BULK } from './requests.ts';
@@ -85,6 +86,12 @@ const previewed = named(
       ),
     ),
     judged: maybe(meaning(count, 'How many were asked what would become of them, when that is not all.')),
+    actions: maybe(
+      meaning(
+        z.array(actionPreview),
+        'With `resolve`: what becomes of each action that those which would move hold. Absent when not all were asked.',
+      ),
+    ),
     snapshot: meaning(text(), 'The cursor with which the command works what was previewed, and nothing newer.'),
   } satisfies FieldsOf<BulkPreview>),
 );

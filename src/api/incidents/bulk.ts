@@ -26,7 +26,7 @@ import { preview, restful, type Selection } from './bulk-preview.ts';
 import { givenIn } from './commands.ts';
 import { BULK_REQUIRED, bulkSchema } from './requests.ts';
 
-type Dependencies = Pick<ApiDependencies, 'recorder' | 'incidents' | 'clock' | 'log'>;
+type Dependencies = Pick<ApiDependencies, 'recorder' | 'incidents' | 'clock' | 'log' | 'preview'>;
 type Body = z.infer<typeof bulkSchema>;
 
 /** How many incidents a request works when it does not say. */
