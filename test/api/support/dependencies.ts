@@ -155,6 +155,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
       heartbeat: async (source) => ({ source, every_seconds: 300, status: 'heard', heard_at: null }),
     },
     bundles: {
+      versionsOf: () => [],
       prepare: async () => Promise.reject(new RecorderError('not_found', 'incident not found')),
     },
     forensic: {
