@@ -10,6 +10,7 @@ import { dirname } from 'node:path';
 import type { Turn } from '../audit/log-reader.ts';
 import type { AuditLog, ReadableLog } from '../audit/log.ts';
 import { type Clock, timestamp } from '../clock.ts';
+import { beginningOf } from '../domain/beginning.ts';
 import type { Caller } from '../domain/caller.ts';
 import { type Draft, type Entry, readEntry } from '../domain/entries.ts';
 import { found, RecorderError } from '../errors.ts';
@@ -37,7 +38,7 @@ import {
   signedText,
 } from './format.ts';
 import type { LogTree } from './log-tree.ts';
-import { pageOf, type PageEntry, type PageIncident } from './page.ts';
+import { pageOf, type PageEntry, type PageIncident, sectionOf } from './page.ts';
 
 /** How many incidents a bundle may hold. */
 export const MOST_INCIDENTS = 50;
@@ -45,6 +46,11 @@ export const MOST_INCIDENTS = 50;
 const MOST_LINES = 2000;
 /** Of an incident with more, the first so many, and as many of the newest as there is room for. */
 const FIRST_LINES = 100;
+/** How many keys of evidence are fields of their own, as the hash of each is in memory; others are one field together. */
+const MOST_KEYS = 5000;
+/** How many characters of notes and reasons the page shows; when they are used up, so many of each. */
+const MOST_WORDS = 512 * 1024;
+const FEW_WORDS = 200;
 const SALT_BYTES = 32;
 /** What is sent at a time, in bytes. */
 const PIECE = 64 * 1024;
@@ -145,6 +151,8 @@ class BundleWriter {
   readonly #turn: Turn;
   readonly #fields: Record<string, string> = {};
   #isFirst = true;
+  #keysLeft = MOST_KEYS;
+  #wordsLeft = MOST_WORDS;
   #drawings: Drawings | undefined;
 
   constructor(sources: BundleSources, file: PayloadFile, turn: Turn) {
@@ -159,12 +167,12 @@ class BundleWriter {
     this.#drawings = await drawings();
     const madeAt = timestamp(clock.now());
     await this.#file.write(`{"format":${JSON.stringify(FORMAT)},"fields":{`);
-    const [pages, read]: [PageIncident[], Read[]] = [[], []];
+    const [sections, read]: [{ readonly id: string; readonly section: string }[], Read[]] = [[], []];
     let room = MOST_LINES;
     for (const [at, id] of ids.entries()) {
-      const { page, ...one } = await this.#writeIncident(id, Math.floor(room / (ids.length - at)));
+      const { section, ...one } = await this.#writeIncident(id, Math.floor(room / (ids.length - at)));
       room -= one.seqs.length;
-      pages.push(page);
+      sections.push({ id, section });
       read.push(one);
     }
     const { entries: last, last_hash: head } = log.status;
@@ -176,7 +184,7 @@ class BundleWriter {
       ...(key === undefined ? [] : (['signature'] as const)),
     ];
     const about = { madeAt, caller, head: { seq: last, entry_hash: head }, logId: logId(), algorithm, proofs };
-    await this.#writeField(PAGE, pageOf(pages, about));
+    await this.#writeField(PAGE, pageOf(sections, about));
     const manifest: Manifest = {
       format: FORMAT,
       made_at: madeAt,
@@ -207,15 +215,17 @@ class BundleWriter {
     return createHash('sha256').update(manifest).digest('hex');
   }
 
-  async #writeIncident(id: string, room: number): Promise<Read & { readonly page: PageIncident }> {
+  async #writeIncident(id: string, room: number): Promise<Read & { readonly section: string }> {
     const { json, version } = found(this.#sources.incidents.get(id));
     const incident = parseExact(json, { maxDepth: Infinity }) as Readonly<Record<string, JsonValue>>;
     for (const [member, value] of Object.entries(incident)) {
-      const inner = member === 'evidence' ? (value as Readonly<Record<string, JsonValue>>) : undefined;
-      if (inner === undefined) await this.#writeField(memberName(id, member), writeExact(value));
-      else
-        for (const [name, one] of Object.entries(inner))
-          await this.#writeField(memberName(id, member, name), writeExact(one));
+      const inner = member === 'evidence' ? Object.entries(value as Readonly<Record<string, JsonValue>>) : undefined;
+      if (inner === undefined || inner.length > this.#keysLeft) {
+        await this.#writeField(memberName(id, member), writeExact(value));
+        continue;
+      }
+      this.#keysLeft -= inner.length;
+      for (const [name, one] of inner) await this.#writeField(memberName(id, member, name), writeExact(one));
     }
     const path = new IncidentPath();
     const seqs: number[] = [];
@@ -224,7 +234,9 @@ class BundleWriter {
     for await (const { line, entry } of this.#entriesOf(id, version, Math.max(room, FIRST_LINES))) {
       if (version <= room) path.take(entry);
       seqs.push(entry.data.seq);
-      shown.push(pageEntryOf(entry));
+      const row = pageEntryOf(entry);
+      this.#wordsLeft -= row.words.length;
+      shown.push(this.#wordsLeft > 0 ? row : { ...row, words: beginningOf(row.words, FEW_WORDS) });
       reached += 1;
       await this.#writeField(lineName(entry.data.seq), line);
     }
@@ -240,7 +252,7 @@ class BundleWriter {
       version,
       seqs,
       ...(missing > 0 && { missing: { entries: missing, reason: why } }),
-      page: { incident: incident as PageIncident['incident'], entries: shown, chart, missing },
+      section: sectionOf({ incident: incident as PageIncident['incident'], entries: shown, chart, missing }),
     };
   }
 

@@ -59,15 +59,27 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 const escaped = (text: string): string => text.replaceAll(/[&<>"']/g, (one) => ENTITIES[one]!);
 
-/** Foreign text, isolated, with its hidden characters visible. */
-function shown(text: string): string {
+/** How long a text is on the page, and a list of them, in characters of HTML: the fields of the bundle have all of it. */
+const LONGEST_TEXT = 8 * 1024;
+const LONGEST_LIST = 32 * 1024;
+const CUT = ' <span class="small">… cut here: the bundle has all of it in a field of its own</span>';
+
+/** Foreign text, isolated, with its hidden characters visible; of a long one the beginning. */
+function shown(text: string, longest = LONGEST_TEXT): string {
   let at = 0;
   let html = '';
-  for (const { 0: hidden, index } of text.matchAll(HIDDEN)) {
-    html += `${escaped(text.slice(at, index))}<span class="hidden">${codePointOf(hidden)}</span>`;
+  const add = (to: number): void => {
+    html += escaped(text.slice(at, Math.min(to, at + longest)));
+  };
+  for (const { 0: hidden, index } of text.slice(0, longest).matchAll(HIDDEN)) {
+    if (html.length > longest) break;
+    add(index);
+    html += `<span class="hidden">${codePointOf(hidden)}</span>`;
     at = index + hidden.length;
   }
-  return `<bdi class="text">${html}${escaped(text.slice(at))}</bdi>`;
+  const isCut = html.length > longest || text.length - at > longest;
+  if (html.length <= longest) add(text.length);
+  return `<bdi class="text">${html}</bdi>${isCut ? CUT : ''}`;
 }
 
 const textOf = (value: JsonValue): string => (typeof value === 'string' ? value : JSON.stringify(value, undefined, 1));
@@ -80,7 +92,11 @@ const PROOF_WORDS: Readonly<Record<Proof, string>> = {
   signature: 'an Ed25519 signature, verified without any secret, covers every field',
 };
 
-export function pageOf(incidents: readonly PageIncident[], about: PageAbout): string {
+/** The page about some incidents, of each the identifier and its section. */
+export function pageOf(
+  incidents: readonly { readonly id: string; readonly section: string }[],
+  about: PageAbout,
+): string {
   const { madeAt, caller, head, logId, algorithm, proofs } = about;
   const who = [caller.by ?? caller.principal, caller.role].filter((one) => one !== undefined).join(' as ');
   const words =
@@ -88,18 +104,19 @@ export function pageOf(incidents: readonly PageIncident[], about: PageAbout): st
       ? 'nothing but SHA-256, which shows accidents and no forgery'
       : proofs.map((one) => PROOF_WORDS[one]).join('; ');
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Incidents: ${escaped(incidents.map(({ incident }) => incident.id).join(', '))}</title>
+<html lang="en"><head><meta charset="utf-8"><title>Incidents: ${escaped(incidents.map(({ id }) => id).join(', '))}</title>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <style>${STYLE}</style></head><body>
 <h1>${incidents.length === 1 ? 'Incident' : `${incidents.length} incidents`} on record</h1>
 <p>Made ${escaped(madeAt)}${who === '' ? '' : ` for ${shown(who)}`}. Log ${escaped(logId ?? 'without an identity')} (${escaped(algorithm)}), ${head.seq} entries, head <span class="hash">${escaped(head.entry_hash)}</span>.</p>
 <p class="small">Proved by: ${words}. This page is one field of the bundle: check the bundle with <code>incident-recorder verify-bundle</code> before you rely on the page.</p>
-${incidents.map(sectionOf).join('\n')}
+${incidents.map(({ section }) => section).join('\n')}
 </body></html>
 `;
 }
 
-function sectionOf({ incident, entries, chart, missing }: PageIncident): string {
+/** The part of the page about one incident. */
+export function sectionOf({ incident, entries, chart, missing }: PageIncident): string {
   const { id, description = '', evidence, containment, latest_report: latest } = incident;
   const facts = Object.entries(incident).filter(([name]) => !APART.has(name));
   return `<section><h2>${escaped(id)}</h2>
@@ -117,8 +134,16 @@ ${chart === undefined ? '' : `<h3>Statechart</h3><figure><img alt="The statechar
 </section>`;
 }
 
-const listOf = (members: readonly (readonly [string, JsonValue])[]): string =>
-  `<dl>${members.map(([name, value]) => `<dt>${shown(name)}</dt><dd>${shown(textOf(value))}</dd>`).join('')}</dl>`;
+function listOf(members: readonly (readonly [string, JsonValue])[]): string {
+  let html = '';
+  for (const [at, [name, value]] of members.entries()) {
+    html += `<dt>${shown(name)}</dt><dd>${shown(textOf(value))}</dd>`;
+    if (html.length > LONGEST_LIST && at < members.length - 1) {
+      return `<dl>${html}</dl><p class="small">${members.length - 1 - at} more are in the fields of the bundle.</p>`;
+    }
+  }
+  return `<dl>${html}</dl>`;
+}
 
 const rowOf = ({ seq, at, event, state, who, words, hash }: PageEntry): string =>
   `<tr><td>${seq}</td><td>${escaped(at)}</td><td>${escaped(event)}</td><td>${escaped(state)}</td><td>${shown(who)}</td><td>${shown(words)}</td><td class="hash">${escaped(hash.slice(0, 16))}</td></tr>`;
