@@ -59,6 +59,9 @@ export interface ReleasePreviewDependencies {
   readonly current: () => Pick<CurrentReads, 'posture' | 'situation' | 'absenceOf'>;
 }
 
+/** How many incidents are looked at before others get their turn: each takes a millisecond. */
+const IN_ONE_TURN = 8;
+
 export class ReleasePreview {
   readonly #dependencies: ReleasePreviewDependencies;
 
@@ -69,14 +72,26 @@ export class ReleasePreview {
   /**
    * What a command would do to the actions that these incidents hold.
    * @param action with `release`: the one that is meant
+   * @param turn awaited after a few of them
    * @throws RecorderError `not_found` or `gone` when none of them is on record, `log_unavailable`
    */
-  of(ids: readonly string[], command: Releasing, action?: ContainmentAction): Preview {
-    const current = this.#dependencies.current();
+  async of(
+    ids: readonly string[],
+    command: Releasing,
+    action: ContainmentAction | undefined,
+    turn: () => Promise<void>,
+  ): Promise<Preview> {
+    let current = this.#dependencies.current();
     const incidents: IncidentPreview[] = [];
     const unknown: string[] = [];
     const mine = new Map<ContainmentAction, { count: number; staying: number }>();
-    for (const id of new Set(ids)) {
+    for (const [at, id] of [...new Set(ids)].entries()) {
+      if (at > 0 && at % IN_ONE_TURN === 0) {
+        await turn();
+        // Whoever has a token never waits for a turn, and the others have to be served all the same.
+        await new Promise(setImmediate);
+        current = this.#dependencies.current();
+      }
       const found = current.situation(id);
       if (found === undefined) {
         unknown.push(id);

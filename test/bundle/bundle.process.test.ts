@@ -268,6 +268,24 @@ describe('an evidence bundle', () => {
     expect(verdictOn(await bundle(ids[0]!)).faults).to.deep.equal([]);
   });
 
+  it('shows of long texts the beginning, and puts many keys of evidence together: it fits in memory', async () => {
+    await start();
+    const hidden = '\u202e'.repeat(40_000);
+    const keys = Object.fromEntries(Array.from({ length: 6000 }, (_, at) => [`k${at}`, 1]));
+    const [long, many] = [
+      await service.report({ description: hidden, evidence: { excerpt: 'é'.repeat(60_000) } }),
+      await service.report({ evidence: keys }),
+    ];
+    const text = await bundle(long.json.id, many.json.id, ids[0]!);
+    const { fields } = JSON.parse(text) as Bundle;
+    expect(verdictOn(text)).to.deep.include({ valid: true, left_out: [] });
+    expect(fields.page!.value.length).to.be.below(400_000);
+    expect(fields.page!.value).to.include('cut here').and.to.include('more are in the fields of the bundle');
+    expect(JSON.parse(fields[`incident/${long.json.id}/description`]!.value)).to.equal(hidden);
+    expect(JSON.parse(fields[`incident/${many.json.id}/evidence`]!.value)).to.deep.equal(keys);
+    expect(fields).to.have.property(`incident/${ids[0]}/evidence/ip`);
+  });
+
   it('refuses what it can not make, and leaves nothing behind', async () => {
     await start();
     const status = async (query: string): Promise<unknown> => {

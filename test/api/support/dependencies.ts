@@ -100,7 +100,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
       },
     },
     preview: {
-      of: (_ids, command) => ({ command, actions: [], incidents: [], unknown: [] }),
+      of: (_ids, command) => Promise.resolve({ command, actions: [], incidents: [], unknown: [] }),
       released: (action) => ({ action, releases: true, others: 0 }),
     },
     acts: {
