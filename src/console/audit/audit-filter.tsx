@@ -97,13 +97,14 @@ export const AuditFilter = ({ filters, noise, people }: AuditFilterProps) => {
           <span>Event</span>
           <select value={filters.event} onChange={({ currentTarget }) => change({ event: currentTarget.value })}>
             <option value="">any</option>
-            {[...EVENTS, ...(filters.event === '' || EVENTS.some((name) => name === filters.event) ? [] : [filters.event])].map(
-              (name) => (
-                <option key={name} value={name}>
-                  {name}
-                </option>
-              ),
-            )}
+            {[
+              ...EVENTS,
+              ...(filters.event === '' || EVENTS.some((name) => name === filters.event) ? [] : [filters.event]),
+            ].map((name) => (
+              <option key={name} value={name}>
+                {name}
+              </option>
+            ))}
           </select>
         </label>
         {field('who', 'Person', { list: 'audit-people' })}

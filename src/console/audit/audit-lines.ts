@@ -81,7 +81,8 @@ export const noteOf = ({ event, data }: Entry): string | undefined => {
   const said = [note, reason, error].find((text) => typeof text === 'string');
   const action = 'action' in data ? `${data.action}` : undefined;
   if (event === 'incident.reported' || event === 'incident.recurred') return data.report.description;
-  if (event === 'incident.assigned') return `${data.to === null ? 'to nobody' : `to ${data.to}`}${said === undefined ? '' : `: ${said}`}`;
+  if (event === 'incident.assigned')
+    return `${data.to === null ? 'to nobody' : `to ${data.to}`}${said === undefined ? '' : `: ${said}`}`;
   if (event === 'incident.snoozed') return `until ${data.until}${said === undefined ? '' : `: ${said}`}`;
   if (event === 'incident.reopened') return `as ${data.as}${said === undefined ? '' : `: ${said}`}`;
   if (event === 'guard.silent' || event === 'guard.heard') return data.source;
@@ -169,12 +170,17 @@ export const auditLines = (
     kinds.push(kind);
     noise = undefined;
   }
-  return found.flatMap((line): readonly AuditLine[] => {
-    if (line.kind === 'entry' || (line.kind === 'burst' && line.all.length >= FEWEST && !unfolded.has(line.key))) return [line];
+  const folded = found.flatMap((line): readonly AuditLine[] => {
+    if (line.kind === 'entry' || (line.kind === 'burst' && line.all.length >= FEWEST && !unfolded.has(line.key)))
+      return [line];
     if (line.kind === 'noise' && !unfolded.has(line.key)) return [line];
     return line.all.map((one) => ({ kind: 'entry', key: String(one.entry.data.seq), one }));
   });
+  // What was no burst after all goes back to its place.
+  return folded.toSorted((one, other) => newestOf(other) - newestOf(one));
 };
+
+const newestOf = (line: AuditLine): number => (line.kind === 'entry' ? line.one : line.all[0]!).entry.data.seq;
 
 const isNear = (one: LoggedLine, other: LoggedLine): boolean =>
   Math.abs(Date.parse(one.entry.timestamp) - Date.parse(other.entry.timestamp)) <= LONGEST_GAP;

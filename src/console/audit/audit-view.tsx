@@ -72,12 +72,12 @@ export const AuditView = () => {
     };
   }, []);
 
-  const all = useMemo(
-    () => auditLines(lines.value, filters, unfolded.value),
-    [lines.value, filters, unfolded.value],
-  );
+  const all = useMemo(() => auditLines(lines.value, filters, unfolded.value), [lines.value, filters, unfolded.value]);
   const first = lines.value[0]?.entry.data.seq ?? 1;
-  const matching = all.reduce((sum, line) => sum + (line.kind === 'noise' ? 0 : line.kind === 'entry' ? 1 : line.all.length), 0);
+  const matching = all.reduce(
+    (sum, line) => sum + (line.kind === 'noise' ? 0 : line.kind === 'entry' ? 1 : line.all.length),
+    0,
+  );
   const mayReadOlder = first > 1 && lines.value.length > 0 && lines.value.length < MOST_SHOWN;
   // Who looks for something need not page through what does not match.
   const isLooking = isFiltered(filters) && all.length < FEW && mayReadOlder && lines.value.length < LOOKED_AT;
@@ -189,12 +189,20 @@ const Chain = ({ lines }: LinesProps) => {
     <section class="chain" aria-label="Chain">
       <span>
         <ContainmentMark look={isDamaged ? 'overdue' : isVerified ? 'done' : 'unknown'}>
-          {isDamaged ? 'Damaged' : isVerified ? `Verified up to ${grouped(audit.verified_seq!)}` : 'Being verified'}
+          {isDamaged
+            ? 'Damaged'
+            : !isVerified
+              ? 'Being verified'
+              : audit.verified_seq === 0
+                ? 'Verified'
+                : `Verified up to ${grouped(audit.verified_seq!)}`}
         </ContainmentMark>{' '}
         <span class="small muted">
           {isDamaged
             ? known.reasons !== undefined && known.reasons.join('; ')
-            : 'by the service when it started; each later one when it was written'}
+            : audit.verified_seq === 0
+              ? 'by the service, each as it was written'
+              : 'by the service when it started; each later one as it was written'}
           , <AsOf time={healthAt.value} />
         </span>
         <button type="button" class="quiet sm" onClick={() => void readHealth().catch(() => {})}>

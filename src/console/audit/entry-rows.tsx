@@ -117,7 +117,13 @@ const EntryRow = ({ one: { entry, line } }: { readonly one: LoggedLine }) => {
         <td>
           <Who entry={entry} />
         </td>
-        <td class="note">{note === undefined ? <span class="muted">{phraseOf(entry)}</span> : <VerbatimLine text={note.slice(0, LONGEST_NOTE)} />}</td>
+        <td class="note">
+          {note === undefined ? (
+            <span class="muted">{phraseOf(entry)}</span>
+          ) : (
+            <VerbatimLine text={note.slice(0, LONGEST_NOTE)} />
+          )}
+        </td>
         <td class="hash-cell">
           <code title={entry.entry_hash}>{entry.entry_hash.slice(0, 8)}…</code>
           <CopyButton text={() => entry.entry_hash} what={`the hash of entry ${seq}`} label="Copy" />
@@ -171,7 +177,8 @@ const BurstRow = ({ line: { all, key }, onUnfold }: FoldedProps<'burst'>) => {
         <Who entry={last} />
       </td>
       <td class="note">
-        <span class="times">×{grouped(all.length)}</span> <VerbatimLine text={(noteOf(last) ?? phraseOf(last)).slice(0, LONGEST_NOTE)} />{' '}
+        <span class="times">×{grouped(all.length)}</span>{' '}
+        <VerbatimLine text={(noteOf(last) ?? phraseOf(last)).slice(0, LONGEST_NOTE)} />{' '}
         <button type="button" class="link" onClick={() => onUnfold(key)}>
           unfold
         </button>

@@ -40,7 +40,8 @@ const obstacleOf = (doing: Doing, { incident, transitions }: CommandsProps): str
     const missing = transition.missing === undefined ? '' : `: ${transition.missing.join(', ')} missing`;
     return `${label}: ${STATE_REASONS[incident.state] ?? ''}${transition.reason ?? 'not possible here'}${missing}`;
   }
-  const needs = transition.needs ?? (doing === 'snooze' ? DOINGS.snooze.roles : COMMAND_TABLE[doing as CommandName].roles);
+  const needs =
+    transition.needs ?? (doing === 'snooze' ? DOINGS.snooze.roles : COMMAND_TABLE[doing as CommandName].roles);
   return worded(label, obstacleFor(needs));
 };
 
@@ -170,7 +171,7 @@ export const Follows = ({ incident: { state, recovery, reopened_as: again }, pre
             <b>
               Resolve waits for recovery, {required - missing.length} of {required} done; then the role recovery may.
             </b>{' '}
-            {missing.map((step) => `${spelled(RECOVERY_ACTS[step].name)}: ${whoMay(RECOVERY_ACTS[step])}`).join('; ')}.{' '}
+            {missing.map((step) => `${spelled(step)}: ${whoMay(RECOVERY_ACTS[step])}`).join('; ')}.{' '}
           </>
         )}
         {missing.length === 0 && recovery !== undefined && <b>Recovery is done: the role recovery may resolve. </b>}

@@ -231,9 +231,7 @@ const ReleaseStanding = ({ incident, isNow }: ContainmentProps) => {
   if (!isNow || known === undefined) return <ContainmentMark look="none">Ended</ContainmentMark>;
   const views = (incident.containment_actions ?? []).map((action) => known[action]);
   const own = views
-    .flatMap(({ delivery }) =>
-      delivery?.directive === 'release' && delivery.incident === incident.id ? delivery : [],
-    )
+    .flatMap(({ delivery }) => (delivery?.directive === 'release' && delivery.incident === incident.id ? delivery : []))
     .map((delivery) => standingOf(delivery, 'release'))
     .toSorted((one, other) => rankOf(one) - rankOf(other));
   const [worst] = own;
@@ -241,8 +239,11 @@ const ReleaseStanding = ({ incident, isNow }: ContainmentProps) => {
     const word = worst.look === 'unknown' ? 'Release not confirmed' : `Release ${worst.word.toLowerCase()}`;
     return <Verdict standing={{ ...worst, word }} />;
   }
-  if (views.some(({ engaged }) => engaged))
-    return <ContainmentMark look="asked">Asked for by others</ContainmentMark>;
+  if (views.some(({ engaged }) => engaged)) return <ContainmentMark look="asked">Asked for by others</ContainmentMark>;
   const isReleased = views.every(({ carried_out: done }) => done !== null);
-  return <ContainmentMark look={isReleased ? 'released' : 'none'}>{spelled(isReleased ? 'released' : 'ended')}</ContainmentMark>;
+  return (
+    <ContainmentMark look={isReleased ? 'released' : 'none'}>
+      {spelled(isReleased ? 'released' : 'ended')}
+    </ContainmentMark>
+  );
 };

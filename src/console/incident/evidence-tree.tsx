@@ -32,14 +32,7 @@ interface EvidenceTreeProps extends Search {
 /** JSON as a tree. Every name and every string is shown as text, whatever it contains. */
 export const EvidenceTree = ({ value, ...search }: EvidenceTreeProps) => (
   <ul class="tree">
-    <MemberList
-      members={Object.entries(value)}
-      level={1}
-      path="evidence"
-      keys=""
-      inArray={false}
-      search={search}
-    />
+    <MemberList members={Object.entries(value)} level={1} path="evidence" keys="" inArray={false} search={search} />
   </ul>
 );
 
@@ -96,16 +89,21 @@ const Member = ({ name, value, level, path, keys, inArray, search }: MemberProps
   const { sought } = search;
   const isSought = sought !== '' && !inArray && name.toLowerCase().includes(sought);
   const shownName = inArray ? name : <Verbatim text={name} longest={200} />;
-  const label = (
-    <span class={inArray ? 'index' : 'name'}>{isSought ? <mark>{shownName}</mark> : shownName}</span>
-  );
+  const label = <span class={inArray ? 'index' : 'name'}>{isSought ? <mark>{shownName}</mark> : shownName}</span>;
   if (typeof value !== 'object' || value === null) {
     const same = listOfSame({ path: keys, value });
     const count = search.similar.get(keys) ?? 0;
     const isHit = sought !== '' && textOf(value).toLowerCase().includes(sought);
     return (
       <li>
-        {label} {isHit ? <mark><Scalar value={value} /></mark> : <Scalar value={value} />}
+        {label}{' '}
+        {isHit ? (
+          <mark>
+            <Scalar value={value} />
+          </mark>
+        ) : (
+          <Scalar value={value} />
+        )}
         <span class="value-tools">
           <CopyButton text={() => textOf(value)} what={path.slice(0, 80)} />
           {same !== undefined && (
@@ -170,14 +168,7 @@ const Branch = ({ label, size, members, level, path, keys, isArray, search }: Br
         </summary>
         {isOpen && (
           <ul class={level > INDENTED_LEVELS ? 'tree deep' : 'tree'}>
-            <MemberList
-              members={members}
-              level={level + 1}
-              path={path}
-              keys={keys}
-              inArray={isArray}
-              search={search}
-            />
+            <MemberList members={members} level={level + 1} path={path} keys={keys} inArray={isArray} search={search} />
           </ul>
         )}
       </details>

@@ -66,7 +66,9 @@ export const Evidence = ({ incident: { evidence }, isWithheld, similar = [] }: E
           <EvidenceTree value={evidence} sought={sought} kept={found?.kept} similar={counts} />
           {found !== undefined && found.hits < found.values && (
             <button type="button" class="link small" onClick={() => (words.value = '')}>
-              {found.hits === 0 ? 'Nothing matches: show all' : `${counted(found.values - found.hits, 'other')} do not match`}
+              {found.hits === 0
+                ? 'Nothing matches: show all'
+                : `${counted(found.values - found.hits, 'other')} do not match`}
             </button>
           )}
         </div>

@@ -98,7 +98,10 @@ const Assignee = ({ incident: { id, assignee, assigned_at: at, state }, isNow }:
     }
     perform('/api/v1/incidents/assign', { id, to: who }).then(
       () =>
-        announce(`Assigned ${id} to ${who}`, () => void perform('/api/v1/incidents/assign', { id, to: null }).catch(() => {})),
+        announce(
+          `Assigned ${id} to ${who}`,
+          () => void perform('/api/v1/incidents/assign', { id, to: null }).catch(() => {}),
+        ),
       (error: unknown) => announce(`Not assigned: ${reasonOf(error)}`),
     );
   };
@@ -154,7 +157,11 @@ const LinkFact = ({ name, id, at }: LinkFactProps) =>
 const MOST_NOTES = 3;
 
 /** The newest notes, newest first. */
-const Notes = ({ incident: { note, notes = [], notes_count: count = notes.length } }: { readonly incident: Incident }) => {
+const Notes = ({
+  incident: { note, notes = [], notes_count: count = notes.length },
+}: {
+  readonly incident: Incident;
+}) => {
   if (note === undefined) return null;
   const shown = notes.length === 0 ? [{ note }] : notes.slice(-MOST_NOTES).toReversed();
   return (

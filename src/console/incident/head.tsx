@@ -85,15 +85,18 @@ export const Head = ({ incident, lines }: HeadProps) => {
 /** The way back to the list, the id, and the place in the list. */
 const Crumbs = ({ id, lines }: { readonly id: string; readonly lines: readonly Line[] }) => {
   const { query } = route.value;
-  const name =
-    savedViews.value.find((view) => view.query === query)?.name ?? (query === '' ? 'All' : 'Filtered list');
+  const name = savedViews.value.find((view) => view.query === query)?.name ?? (query === '' ? 'All' : 'Filtered list');
   const stops = lines.filter(({ kind }) => kind === 'row' || kind === 'burst');
   const found = stops.findIndex((line) => line.key === id);
   const place = found === -1 ? stops.findIndex((line) => rowsOfLine(line).some((row) => row.id === id)) : found;
   const count = isAttention(readFilters(query)) ? attentionTops.value.length : stops.length;
   return (
     <div class="crumbs">
-      <a class="close" href={fragmentOf({ view: 'incidents', query })} aria-label={`Close the incident: back to ${name}`}>
+      <a
+        class="close"
+        href={fragmentOf({ view: 'incidents', query })}
+        aria-label={`Close the incident: back to ${name}`}
+      >
         <Icon name="left" />
         {name}
       </a>

@@ -1,5 +1,4 @@
 import { useSignal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
 import { useActs } from '../keyboard.ts';
 import { Icon } from '../parts/icon.tsx';
@@ -19,18 +18,12 @@ export const Rail = ({ children }: { readonly children: ComponentChildren }) => 
   const isFolded = useSignal(wasFolded());
   const toggle = (): void => {
     isFolded.value = !isFolded.value;
+    try {
+      localStorage.setItem(KEPT_AS, isFolded.value ? 'folded' : 'open');
+    } catch {
+      // Then it is not remembered.
+    }
   };
-  useEffect(
-    () =>
-      isFolded.subscribe((value) => {
-        try {
-          localStorage.setItem(KEPT_AS, value ? 'folded' : 'open');
-        } catch {
-          // Then it is not remembered.
-        }
-      }),
-    [],
-  );
   useActs({ rail: toggle });
   return (
     <aside class={`rail ${isFolded.value ? 'folded' : ''}`} aria-label="Statechart and facts">

@@ -29,7 +29,11 @@ interface ReleaseEarlyProps {
 }
 
 interface Known {
-  readonly actions: readonly { readonly action: ContainmentAction; readonly holders: number; readonly others: number }[];
+  readonly actions: readonly {
+    readonly action: ContainmentAction;
+    readonly holders: number;
+    readonly others: number;
+  }[];
 }
 
 /** How many other incidents hold the action; undefined while that is not known. */

@@ -106,8 +106,7 @@ export const Timeline = ({ entries, count, isCut, onChoose }: TimelineProps) => 
 
 /** The incident that another entry leads to. */
 const LinkOf = ({ entry: { event, data } }: { readonly entry: IncidentEntry }) => {
-  const other =
-    event === 'incident.reopened' ? data.as : event === 'incident.reported' ? data.reopens : undefined;
+  const other = event === 'incident.reopened' ? data.as : event === 'incident.reported' ? data.reopens : undefined;
   if (other === undefined) return null;
   return (
     <p>

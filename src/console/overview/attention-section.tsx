@@ -138,7 +138,9 @@ const useLines = (): readonly AttentionLine[] => {
       to: 'Posture',
     }));
   const untaken = attentionTops.value
-    .filter((top) => top.severity === 'critical' && ('rows' in top ? top.assignees.length === 0 : top.assignee === undefined))
+    .filter(
+      (top) => top.severity === 'critical' && ('rows' in top ? top.assignees.length === 0 : top.assignee === undefined),
+    )
     .filter(({ state }) => UNATTENDED_STATES.includes(state))
     .map((top): AttentionLine => {
       const row = 'rows' in top ? top.rows[0]! : top;
@@ -161,9 +163,7 @@ const useLines = (): readonly AttentionLine[] => {
     .filter(({ status }) => status === 'silent')
     .map(({ source, silent_since: since }): AttentionLine => ({
       key: `guard ${source}`,
-      mark: (
-        <ContainmentMark look="unknown">Silent {since !== undefined && <Since at={since} />}</ContainmentMark>
-      ),
+      mark: <ContainmentMark look="unknown">Silent {since !== undefined && <Since at={since} />}</ContainmentMark>,
       text: (
         <>
           Guard <b>{source}</b>
@@ -194,10 +194,19 @@ const useLines = (): readonly AttentionLine[] => {
   return [...containment, ...untaken, ...guards, ...recovery];
 };
 
-const MARK_WORDS: Readonly<Record<string, string>> = { overdue: 'Overdue', person: 'Needs a person', unknown: 'Not known' };
+const MARK_WORDS: Readonly<Record<string, string>> = {
+  overdue: 'Overdue',
+  person: 'Needs a person',
+  unknown: 'Not known',
+};
 
 const recoveryWords = (
-  pending: readonly { readonly require_ack: boolean; readonly acked_at?: string; readonly require_reattest: boolean; readonly re_attested_at?: string }[],
+  pending: readonly {
+    readonly require_ack: boolean;
+    readonly acked_at?: string;
+    readonly require_reattest: boolean;
+    readonly re_attested_at?: string;
+  }[],
 ): string => {
   const people = pending.filter((one) => one.require_ack && one.acked_at === undefined).length;
   const proofs = pending.filter((one) => one.require_reattest && one.re_attested_at === undefined).length;

@@ -146,7 +146,10 @@ const Bar = ({ hour: { counts, total }, x, width, top, yOf }: BarProps) => {
     return { severity, y: yOf(below), height: Math.max(0, yOf(from) - yOf(below) - (from > 0 && count > 0 ? 1 : 0)) };
   });
   const isTorn = total > top;
-  const tear = Array.from({ length: 5 }, (_, index) => `${index === 0 ? 'M' : 'L'}${x + (index * width) / 4} ${index % 2 === 0 ? TOP + 14 : TOP + 8}`);
+  const tear = Array.from(
+    { length: 5 },
+    (_, index) => `${index === 0 ? 'M' : 'L'}${x + (index * width) / 4} ${index % 2 === 0 ? TOP + 14 : TOP + 8}`,
+  );
   return (
     <g>
       {parts.map(

@@ -21,7 +21,9 @@ export const LogSection = () => {
         <h2 id="log">The log</h2>
         <span class="end small muted">
           {id !== undefined && id !== null && `${id.slice(0, 4)} · `}
-          {audit.bytes < MIB ? `${grouped(Math.ceil(audit.bytes / 1024))} KiB` : `${grouped(Math.round(audit.bytes / MIB))} MiB`}
+          {audit.bytes < MIB
+            ? `${grouped(Math.ceil(audit.bytes / 1024))} KiB`
+            : `${grouped(Math.round(audit.bytes / MIB))} MiB`}
           {audit.segments > 1 && ` in the last of ${grouped(audit.segments)} files`}
         </span>
       </header>
@@ -29,7 +31,13 @@ export const LogSection = () => {
         <li>
           <ContainmentShape look={isDamaged ? 'overdue' : verified === null ? 'unknown' : 'done'} />
           <span class={isDamaged ? 'strong error' : ''}>
-            {isDamaged ? 'Damaged' : verified === null ? 'Being verified' : `Verified up to entry ${grouped(verified)}`}
+            {isDamaged
+              ? 'Damaged'
+              : verified === null
+                ? 'Being verified'
+                : verified === 0
+                  ? 'Verified'
+                  : `Verified up to entry ${grouped(verified)}`}
           </span>
           <span class="small muted">
             <AsOf time={healthAt.value} />
@@ -37,7 +45,9 @@ export const LogSection = () => {
           <p class="small muted">
             {isDamaged
               ? (known.reasons ?? []).join('; ')
-              : `the whole chain, by the service, when it started${since > 0 ? ` · ${grouped(since)} entries since, each when it was written` : ''}`}
+              : verified === 0
+                ? 'by the service, each entry as it was written'
+                : `the whole chain, by the service, when it started${since > 0 ? ` · ${grouped(since)} entries since, each when it was written` : ''}`}
           </p>
         </li>
         <li>

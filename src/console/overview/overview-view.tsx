@@ -45,7 +45,7 @@ export const OverviewView = () => {
                   key={span}
                   type="button"
                   aria-pressed={hours.value === span}
-                  aria-current={hours.value === span}
+                  aria-current={hours.value === span ? 'true' : undefined}
                   onClick={() => (hours.value = span)}
                 >
                   {SPAN_WORDS[span]}
@@ -238,9 +238,7 @@ const Waiting = ({ taken: { waiting, longest_waiting_ms: longest }, isBad }: Wai
   ) : (
     <>
       <span class={isBad ? 'strong error' : 'strong'}>{grouped(waiting)} still waiting</span>
-      <small>
-        oldest {duration((longest ?? 0) + Math.max(0, now.value - comparison.readAt.value))}
-      </small>
+      <small>oldest {duration((longest ?? 0) + Math.max(0, now.value - comparison.readAt.value))}</small>
     </>
   );
 

@@ -36,6 +36,7 @@ import { posture } from './live-posture.ts';
  */
 export const PostureView = () => {
   const known = useLiveResource(posture);
+  const [releasing, setReleasing] = useState<ContainmentAction>();
   if (known === undefined) {
     const reason = posture.fault.value;
     return (
@@ -61,14 +62,12 @@ export const PostureView = () => {
       <header class="page-head">
         <h1>Posture</h1>
         <p class="sum">
-          <span class="strong">
-            {asked === 0 ? 'Nothing is asked for' : `${asked} of ${all.length} asked for`}
-          </span>
-          {COUNTED.map(([look, word]) => {
+          <span class="strong">{asked === 0 ? 'Nothing is asked for' : `${asked} of ${all.length} asked for`}</span>
+          {COUNTED.map(([look, word, one = word]) => {
             const count = all.filter(({ standing }) => standing.look === look && standing.word !== NEVER).length;
             return count === 0 ? null : (
               <ContainmentMark key={look} look={look}>
-                {count} {word}
+                {count} {count === 1 ? one : word}
               </ContainmentMark>
             );
           })}
@@ -89,10 +88,19 @@ export const PostureView = () => {
         </div>
         <ul>
           {all.map(({ one, standing }) => (
-            <ActionRow key={one.action} one={one} standing={standing} />
+            <ActionRow key={one.action} one={one} standing={standing} onRelease={() => setReleasing(one.action)} />
           ))}
         </ul>
       </div>
+      {releasing !== undefined && (
+        <ReleaseEarly
+          actions={[releasing]}
+          groups={known[releasing].holder_groups ?? []}
+          holders={known[releasing].holders}
+          roles={['operator', 'recovery']}
+          onClose={() => setReleasing(undefined)}
+        />
+      )}
     </div>
   );
 };
@@ -100,9 +108,9 @@ export const PostureView = () => {
 const NEVER = 'Never asked for';
 
 /** What the head counts, and in which words. */
-const COUNTED: readonly (readonly [look: ContainmentLook, word: string])[] = [
+const COUNTED: readonly (readonly [look: ContainmentLook, words: string, one?: string])[] = [
   ['overdue', 'overdue'],
-  ['person', 'need a person'],
+  ['person', 'need a person', 'needs a person'],
   ['unknown', 'not known'],
   ['done', 'in force'],
   ['released', 'released'],
@@ -116,9 +124,12 @@ const standingOfAction = (one: ActionView): Standing => {
   const what = engaged ? '' : 'Release ';
   const worded = (word: string): string => (engaged ? word : `${what}${word.toLowerCase()}`);
   if ((not_known?.overdue ?? 0) > 0) {
+    // Of the deliveries only the most significant says since when it is overdue.
     const since = delivery?.overdue_at;
-    const count = not_known!.overdue > 1 ? ` for ${grouped(not_known!.overdue)}` : '';
-    return { look: 'overdue', word: `${worded('Overdue')}${count}`, ...(since !== undefined && { since }) };
+    if (since !== undefined) return { look: 'overdue', word: worded('Overdue'), since };
+    const asked_at = not_known!.oldest_asked_at;
+    if (asked_at === null) return { look: 'overdue', word: worded('Overdue') };
+    return { look: 'overdue', word: `${worded('Overdue')}, asked for`, since: asked_at };
   }
   const need = (counts.needs_person ?? 0) + (to_do === undefined ? 0 : 1);
   if (to_do !== undefined) return { look: 'person', word: 'To be released by hand' };
@@ -162,11 +173,12 @@ const helpOf = ({ delivery }: ActionView): string | undefined => {
 interface ActionRowProps {
   readonly one: ActionView;
   readonly standing: Standing;
+  /** Asks for whom it is released early, and why. */
+  readonly onRelease: () => void;
 }
 
-const ActionRow = ({ one, standing }: ActionRowProps) => {
-  const { action, engaged, via, holders, holder_groups: groups = [] } = one;
-  const [isReleasing, setReleasing] = useState(false);
+const ActionRow = ({ one, standing, onRelease }: ActionRowProps) => {
+  const { action, engaged, via } = one;
   const isBad = isRed(standing);
   const help = helpOf(one);
   return (
@@ -192,21 +204,12 @@ const ActionRow = ({ one, standing }: ActionRowProps) => {
       <div class="acts">
         {help !== undefined && <RetryButton action={action} label={help} />}
         {engaged && action !== 'log_alert' && (
-          <button type="button" class="quiet sm" onClick={() => setReleasing(true)}>
+          <button type="button" class="quiet sm" onClick={onRelease}>
             Release early…
           </button>
         )}
       </div>
       <Holders one={one} />
-      {isReleasing && (
-        <ReleaseEarly
-          actions={[action]}
-          groups={groups}
-          holders={holders}
-          roles={['operator', 'recovery']}
-          onClose={() => setReleasing(false)}
-        />
-      )}
     </li>
   );
 };
@@ -226,7 +229,11 @@ const AskedFor = ({ one: { asked } }: { readonly one: ActionView }) => {
 };
 
 /** What was carried out, by whom, and when its service was heard last. */
-const Done = ({ one: { carried_out: done, holders, engaged, delivery, asked, heard_at } }: { readonly one: ActionView }) => {
+const Done = ({
+  one: { carried_out: done, holders, engaged, delivery, asked, heard_at },
+}: {
+  readonly one: ActionView;
+}) => {
   const heard = heard_at !== null && (
     <p>
       heard last{' '}
@@ -272,7 +279,8 @@ const Why = ({ one, isBad: red }: { readonly one: ActionView; readonly isBad: bo
       {states !== '' && (unknown !== null || red) && (
         <p class={red ? 'red' : ''}>
           {states}
-          {unknown !== null && unknown.oldest_asked_at !== null && delivery?.overdue_at === undefined && (
+          {unknown !== null && unknown.overdue > 0 && `, ${grouped(unknown.overdue)} overdue`}
+          {!red && unknown !== null && unknown.oldest_asked_at !== null && (
             <>
               , the oldest asked for <AgoOrTime at={unknown.oldest_asked_at} />
             </>
