@@ -6,8 +6,9 @@ export const spelled = (word: string): string => capitalized(word.replaceAll('_'
 
 export const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** `1 incident`, `2 incidents`, `1,000 incidents`. */
-export const counted = (count: number, noun: string): string => `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`;
+/** `1 incident`, `2 incidents`, `1,000 incidents`; `plural` where that is not the noun with an s. */
+export const counted = (count: number, noun: string, plural = `${noun}s`): string =>
+  `${grouped(count)} ${count === 1 ? noun : plural}`;
 
 /** `1,000` */
 export const grouped = (count: number): string => count.toLocaleString('en-GB');
