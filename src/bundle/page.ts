@@ -118,7 +118,7 @@ export function pageSection({ incident, entries, chart, missing }: PageIncident)
   const { id, description = '', evidence, containment, latest_report: latest } = incident;
   const facts = Object.entries(incident).filter(([name]) => !APART.has(name));
   return `<section><h2>${escaped(id)}</h2>
-<p>${shown(textOf(description))}</p>
+<p>${brief(description)}</p>
 <h3>Facts</h3>${listOf(facts)}
 ${evidence === undefined ? '' : `<h3>Evidence</h3>${listOf(Object.entries(evidence as Readonly<Record<string, JsonValue>>))}`}
 ${latest === undefined ? '' : `<h3>Latest report</h3>${listOf(Object.entries(latest as Readonly<Record<string, JsonValue>>))}`}
@@ -142,8 +142,18 @@ const brief = (value: JsonValue): string => {
   return `${shown(begin)}<span class="small"> … and ${text.length - begin.length} characters more, which the bundle holds</span>`;
 };
 
-const listOf = (members: readonly (readonly [string, JsonValue])[]): string =>
-  `<dl>${members.map(([name, value]) => `<dt>${shown(name)}</dt><dd>${brief(value)}</dd>`).join('')}</dl>`;
+/** How long a list is, in characters of HTML, before it says how many more there are. */
+const LONGEST_LIST = 64 * 1024;
+
+function listOf(members: readonly (readonly [string, JsonValue])[]): string {
+  let html = '';
+  for (const [at, [name, value]] of members.entries()) {
+    if (html.length > LONGEST_LIST)
+      return `<dl>${html}</dl><p class="small">${members.length - at} more are in the fields of the bundle.</p>`;
+    html += `<dt>${shown(name)}</dt><dd>${brief(value)}</dd>`;
+  }
+  return `<dl>${html}</dl>`;
+}
 
 const rowOf = ({ seq, at, event, state, who, words, hash }: PageEntry): string =>
   `<tr><td>${seq}</td><td>${escaped(at)}</td><td>${escaped(event)}</td><td>${escaped(state)}</td><td>${shown(who)}</td><td>${shown(words)}</td><td class="hash">${escaped(hash.slice(0, 16))}</td></tr>`;

@@ -7,7 +7,7 @@ import { gathered } from './incidents/list-lines.ts';
 export const attention = new FollowedList(readFilters(ATTENTION));
 
 /** The rows and bursts that need attention, in their order. */
-const attentionTops = computed(() => gathered(attention.shown.value.rows.value));
+export const attentionTops = computed(() => gathered(attention.shown.value.rows.value));
 
 /** How many rows need attention, bursts as one; undefined until that is known. */
 export const attentionCount = computed(() => {

@@ -279,8 +279,10 @@ describe('an evidence bundle', () => {
     const text = await bundle(long.json.id, many.json.id, ids[0]!);
     const { fields } = JSON.parse(text) as Bundle;
     expect(verdictOn(text)).to.deep.include({ valid: true, left_out: [] });
-    expect(fields.page!.value.length).to.be.below(400_000);
-    expect(fields.page!.value).to.include('cut here').and.to.include('more are in the fields of the bundle');
+    expect(fields.page!.value.length).to.be.below(800_000);
+    expect(fields.page!.value)
+      .to.include('characters more, which the bundle holds')
+      .and.to.include('more are in the fields of the bundle');
     expect(JSON.parse(fields[`incident/${long.json.id}/description`]!.value)).to.equal(hidden);
     expect(JSON.parse(fields[`incident/${many.json.id}/evidence`]!.value)).to.deep.equal(keys);
     expect(fields).to.have.property(`incident/${ids[0]}/evidence/ip`);

@@ -68,6 +68,10 @@ export async function preview(
     }
     return totals;
   };
+  const releasing =
+    command === 'resolve' && count >= counted.incidents
+      ? await releases.of(moving, 'resolve', undefined, turn)
+      : undefined;
   return {
     matched: counted.incidents,
     complete: counted.isComplete,
@@ -79,7 +83,7 @@ export async function preview(
     refused: judged.refused,
     ...(judged.lacking > 0 && { needs: { roles: judged.needs, count: judged.lacking } }),
     ...(count < counted.incidents && { judged: count }),
-    ...(command === 'resolve' && count >= counted.incidents && { actions: releases.of(moving, 'resolve').actions }),
+    ...(releasing !== undefined && { actions: releasing.actions }),
     snapshot: writeBulkCursor(after, digest),
   };
 }

@@ -37,9 +37,10 @@ const mineQuery = computed(() => new URLSearchParams({ assignee: me.value ?? 'no
 
 export const mineCount = countOf(() => `${mineQuery.value}&state=open&state=contained&state=acknowledged`);
 export const snoozedCount = countOf(() => SNOOZED);
+export const silencedCount = countOf(() => 'silenced=true&state=open&state=contained&state=acknowledged');
 
 /** All of it, in words; undefined while it is not known. */
-const sumOf = (groups: readonly GroupCount[] | undefined): number | undefined =>
+export const sumOf = (groups: readonly GroupCount[] | undefined): number | undefined =>
   groups?.reduce((sum, { count }) => sum + count, 0);
 
 const inWords = (count: number | undefined): string | undefined => (count === undefined ? undefined : grouped(count));
