@@ -47,7 +47,7 @@ export interface ApiDependencies {
   readonly recorder: Pick<Recorder, 'report' | 'perform' | 'import'>;
   /** The answers that wait until containment is settled. */
   readonly answers?: Pick<WaitingAnswers, 'wait' | 'incident'>;
-  readonly incidents: Pick<IncidentReads, 'get' | 'list' | 'history' | 'transitions'>;
+  readonly incidents: Pick<IncidentReads, 'get' | 'list' | 'similar' | 'history' | 'transitions'>;
   readonly recoveries: Pick<Recoveries, 'acknowledge' | 'waive' | 'pending' | 'of'> & {
     readonly reattest: Reattestation['request'];
   };

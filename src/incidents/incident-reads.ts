@@ -16,6 +16,7 @@ import type { Cursor, ListPage, ListQuery } from '../projections/incident-list.t
 import type { IncidentDocument } from '../domain/document.ts';
 import type { IncidentKind } from '../projections/incidents.ts';
 import type { Projections } from '../projections/projections.ts';
+import type { SimilarIncident } from '../projections/similar.ts';
 
 export interface HistoryPage {
   /** Lines of the audit log in UTF-8, oldest first. */
@@ -55,6 +56,14 @@ export class IncidentReads {
     if (page.next === undefined) return page;
     const log = this.#placeMark(page.next.head);
     return log === undefined ? page : { ...page, next: { ...page.next, log } };
+  }
+
+  /**
+   * The incidents whose evidence has the same values under the same keys, at most `limit`.
+   * @throws RecorderError like `get`
+   */
+  similar(id: string, limit: number): readonly SimilarIncident[] | undefined {
+    return this.#onRecord(id, this.#projections.similar.find(id, limit));
   }
 
   /** Which log a list was read from whose newest incident was `head`: its identity, and the end of that incident's. */

@@ -1,56 +1,16 @@
 /**
- * The list of incidents, most severe first, then newest.
- *
- * In the index, incidents of one source (when sources are given), state, class and severity follow each other in the order
- * of the list. A page is merged from one scan for each combination that the filters admit, one severity after the other,
- * and no row is read that does not belong to the page: so a page costs the same whatever the number of incidents and
- * however rare the matches. Times narrow the scans to the numbers that were given in those hours.
- *
- * Words are found in an index of their own, which is one more scan: the list is what the other scans have in common with
- * it. When they have little in common that could take long: then the page ends early, and the next one goes on.
+ * The list of incidents, by default the most severe first, then the newest: its pages, as bytes that are ready to be sent.
+ * Which incidents are on them, and in which order, is found in `list-walk.ts`.
  */
-import {
-  type IncidentClass,
-  type Resolution,
-  SEVERITIES,
-  type Severity,
-  type State,
-} from '../../machines/vocabulary.ts';
-import { HOUR } from '../clock.ts';
+import { type State, STATES } from '../../machines/vocabulary.ts';
 import type { Database, Statement } from './database.ts';
-import { Search, searchQuery } from './search.ts';
-import type { SearchWord } from './search-words.ts';
-import { common, FETCH, merged, IndexScan } from './index-scan.ts';
+import { CONTAINMENT_COLUMN } from './incidents.ts';
+import { FETCH } from './index-scan.ts';
+import type { Cursor, ListQuery, Sort, SortedBy, SortKey } from './list-query.ts';
+import { ListWalk, partsOf, placeAt } from './list-walk.ts';
+import { Search } from './search.ts';
 
-/** A place in the list: behind the incident of this severity rank and number, seen from when `head` was the newest. */
-export interface Cursor {
-  readonly rank: number;
-  readonly seq: number;
-  readonly head: number;
-  /** Which log it is a place in; undefined for whatever log is there. */
-  readonly log?: string;
-}
-
-/** What to list. An empty list of values stands for all of them. */
-export interface ListQuery {
-  readonly classes: readonly IncidentClass[];
-  readonly states: readonly State[];
-  readonly severities: readonly Severity[];
-  readonly sources: readonly string[];
-  /** Words that all have to occur in id, source or description. */
-  readonly words?: readonly SearchWord[];
-  /** What they turned out to be; an empty list, or none, for any, also for those of which nobody has said it. */
-  readonly resolutions?: readonly Resolution[];
-  /** On `created_at`, in milliseconds since the epoch: from `since` on, before `until`. */
-  readonly since?: number;
-  readonly until?: number;
-  readonly limit: number;
-  /** How many bytes the page may hold, unless a single item is longer; at most and by default `MAX_PAGE_BYTES`. */
-  readonly bytes?: number;
-  readonly after?: Cursor;
-  /** Whether incidents of one source that are alike are one item. */
-  readonly collapsed?: boolean;
-}
+export type { Cursor, ListQuery } from './list-query.ts';
 
 /** What stands for the incidents of the same severity, state, class and source in a collapsed list. Times: RFC 3339. */
 export interface Alike {
@@ -66,7 +26,15 @@ export interface ListPage {
   readonly documents: readonly Uint8Array[];
   /** Where the next page begins, when there is one. */
   readonly next?: Cursor;
+  /** What a search has not looked at; undefined when it was complete. */
+  readonly unsearched?: readonly Unsearched[];
 }
+
+/**
+ * What a search does not look at: evidence that the reader may not see, and what the index leaves out of the evidence of
+ * some incident, or of its notes.
+ */
+export type Unsearched = 'withheld' | 'evidence' | 'notes';
 
 /**
  * The most that one page may hold, in bytes, unless a single item is longer: it has to fit in memory, and no other request
@@ -75,48 +43,41 @@ export interface ListPage {
 export const MAX_PAGE_BYTES = 1024 * 1024;
 /** How many incidents a page of a collapsed list looks at: no other request is answered meanwhile. */
 const LOOKED_AT = 1024;
-/** Each fetch of a prefix search gathers all its matches again: so there may be few fetches, and large ones. */
-const BEGINNINGS = { size: 2048, fetches: 3 };
+/** How many incidents a page looks at that exact times or the containment leave out. */
+const MOST_LEFT_OUT = 4096;
 
-/** The numbers of incidents from `from` to `to`. */
-interface Range {
-  readonly from: number;
-  readonly to: number;
-}
+/** What the list is ordered by, as a column. */
+const COLUMNS: Readonly<Record<SortKey, string>> = {
+  severity: 'rank',
+  created: 'created_at',
+  updated: 'updated_at',
+  class: 'class',
+  source: 'source',
+  state: 'state',
+  assignee: 'assignee',
+};
+
+/** Whether an incident is admitted by its own columns: `?2` to `?5` are those of `boundsOf`. */
+const ADMITTED =
+  'created_at >= ?2 AND created_at < ?3 AND updated_at >= ?4 AND (?5 = 0 OR (?5 >> containment) & 1 = 1)';
 
 export class IncidentList {
+  readonly #database: Database;
+  readonly #walk: ListWalk;
+  readonly #search: Search;
   readonly #newest: Statement;
   readonly #idOf: Statement;
-  readonly #hours: Statement;
-  readonly #kinds: Statement;
-  readonly #ofKind: Statement;
-  readonly #ofSource: Statement;
-  readonly #rows: Statement;
-  readonly #outlines: Statement;
-  readonly #search: Search;
+  readonly #documents: Statement;
+  readonly #statements = new Map<string, Statement>();
 
   constructor(database: Database) {
+    this.#database = database;
+    this.#walk = new ListWalk(database);
     this.#search = new Search(database);
     this.#newest = database.prepare('SELECT max(number) AS number FROM incidents');
     this.#idOf = database.prepare('SELECT id FROM incidents WHERE number = ?');
-    this.#hours = database.prepare(
-      'SELECT min(first) AS first, max(last) AS last FROM hours WHERE hour BETWEEN ? AND ?',
-    );
-    this.#kinds = database.prepare('SELECT DISTINCT class, severity, state FROM population WHERE count > 0');
-    this.#ofKind = database.prepare(`
-      SELECT number FROM incidents INDEXED BY incidents_by_kind
-      WHERE state = ? AND class = ? AND rank = ? AND number BETWEEN ? AND ? ORDER BY number DESC LIMIT ${FETCH}`);
-    this.#ofSource = database.prepare(`
-      SELECT number FROM incidents INDEXED BY incidents_by_source
-      WHERE source = ? AND state = ? AND class = ? AND rank = ? AND number BETWEEN ? AND ?
-      ORDER BY number DESC LIMIT ${FETCH}`);
-    // Many in one query, and as bytes: one query for each, and decoding, would take longer than all the rest.
-    this.#rows = database.prepare(`
-      SELECT number, rank, created_at, CAST(document AS BLOB) AS document
-      FROM json_each(?) CROSS JOIN incidents ON number = value ORDER BY key`);
-    this.#outlines = database.prepare(`
-      SELECT number, rank, state, class, source, created_at, octet_length(document) AS bytes
-      FROM json_each(?) CROSS JOIN incidents ON number = value ORDER BY key`);
+    this.#documents = database.prepare(`
+      SELECT CAST(document AS BLOB) AS document FROM json_each(?) CROSS JOIN incidents ON number = value ORDER BY key`);
   }
 
   /** The identifier of the incident with this number; undefined when it is not on record. */
@@ -126,123 +87,122 @@ export class IncidentList {
   }
 
   /**
-   * A page of the list. Later pages leave out what was reported since the first. A page ends early when it is very long,
-   * or when a search takes long: it may hold little then, or nothing.
+   * A page of the list. Later pages leave out what was reported since the first. What changes its place meanwhile may be
+   * on none of them, or on two. A page ends early when it is very long, or when a search takes long: it may hold little
+   * then, or nothing.
    */
   read(query: ListQuery): ListPage {
-    return query.collapsed ? this.#readCollapsed(query) : this.#readAll(query);
+    const page = query.collapsed ? this.#readCollapsed(query) : this.#readAll(query);
+    const unsearched = this.#unsearched(query);
+    return unsearched.length === 0 ? page : { ...page, unsearched };
+  }
+
+  #unsearched({ words = [], terms = [], evidence = false }: ListQuery): readonly Unsearched[] {
+    const hasWords = words.length > 0;
+    const unsearched: Unsearched[] = [];
+    if (hasWords && !evidence) unsearched.push('withheld');
+    if (evidence && (hasWords || terms.some(({ of }) => of === 'evidence')) && this.#search.isCut('evidence')) {
+      unsearched.push('evidence');
+    }
+    if (hasWords && this.#search.isCut('notes')) unsearched.push('notes');
+    return unsearched;
   }
 
   #readAll(query: ListQuery): ListPage {
-    const { after, limit, bytes: mostBytes = MAX_PAGE_BYTES, since = -Infinity, until = Infinity } = query;
+    const { after, limit, bytes: mostBytes = MAX_PAGE_BYTES, sort = 'severity' } = query;
     const head = after?.head ?? Number(this.#newest.get()?.number ?? 0);
     let next: Cursor | undefined;
-    const numbers = this.#numbers(query, head, (pause) => {
+    const numbers = this.#walk.numbers(query, head, (pause) => {
       next = pause;
     });
+    // Many in one query, and as bytes: one query for each, and decoding, would take longer than all the rest.
+    const rows = this.#rows(sort, `CASE WHEN ${ADMITTED} THEN CAST(document AS BLOB) END AS document`);
+    const bounds = boundsOf(query);
     const documents: Uint8Array[] = [];
     let bytes = 0;
     let last: Cursor | undefined;
-    for (;;) {
+    for (let leftOut = 0; ;) {
       const some = take(numbers, Math.min(FETCH, limit + 1 - documents.length));
       if (some.length === 0) return next === undefined ? { documents } : { documents, next };
       // One by one: of large ones many more would be read than the page can hold.
-      for (const row of this.#rows.iterate(JSON.stringify(some))) {
-        const createdAt = Number(row.created_at);
-        if (createdAt < since || createdAt >= until) continue;
-        const document = row.document as Uint8Array;
+      for (const row of rows.iterate(JSON.stringify(some), ...bounds)) {
+        const document = row.document as Uint8Array | null;
+        if (document === null) {
+          leftOut += 1;
+          continue;
+        }
         const full = documents.length === limit || bytes + document.length > mostBytes;
-        if (full && last !== undefined) return { documents, next: last };
+        if (full && documents.length > 0) return { documents, next: last! };
         documents.push(document);
         bytes += document.length;
-        last = { rank: Number(row.rank), seq: Number(row.number), head };
+        last = placeOf(row, sort, head);
       }
+      if (leftOut < MOST_LEFT_OUT) continue;
+      const place = this.#place(some.at(-1)!, sort, head);
+      return place === undefined ? { documents } : { documents, next: place };
     }
+  }
+
+  /** The place behind an incident. */
+  #place(number: number, sort: Sort, head: number): Cursor | undefined {
+    const row = this.#rows(sort, 'NULL').get(JSON.stringify([number]));
+    return row === undefined ? undefined : placeOf(row, sort, head);
+  }
+
+  /** Reads what is given by numbers, in their order: number, what the list is ordered by as `place`, and more. */
+  #rows(sort: Sort, columns: string): Statement {
+    const sql = `
+      SELECT number, ${COLUMNS[partsOf(sort).key]} AS place, ${columns}
+      FROM json_each(?1) CROSS JOIN incidents ON number = value ORDER BY key`;
+    const statement = this.#statements.get(sql) ?? this.#database.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
   }
 
   /** The newest of those that are alike, each with what it stands for. The next page may go on with the same ones. */
   #readCollapsed(query: ListQuery): ListPage {
-    const { after, since = -Infinity, until = Infinity } = query;
+    const { after, sort = 'severity' } = query;
     const head = after?.head ?? Number(this.#newest.get()?.number ?? 0);
     let next: Cursor | undefined;
-    const numbers = this.#numbers(query, head, (pause) => {
+    const numbers = this.#walk.numbers(query, head, (pause) => {
       next = pause;
     });
+    const rows = this.#rows(
+      sort,
+      `rank, state, class, source, created_at, octet_length(document) AS bytes, ${ADMITTED} AS admitted`,
+    );
+    const bounds = boundsOf(query);
     const page = new CollapsedPage(query.limit, query.bytes);
     let last: Cursor | undefined;
     let isFull = false;
     for (let looked = 0; !isFull && looked < LOOKED_AT; looked += FETCH) {
       const some = take(numbers, FETCH);
       if (some.length === 0) break;
-      for (const row of this.#outlines.all(JSON.stringify(some))) {
-        const createdAt = Number(row.created_at);
-        isFull = createdAt >= since && createdAt < until && !page.take(row as unknown as Outline);
+      for (const row of rows.all(JSON.stringify(some), ...bounds)) {
+        isFull = row.admitted === 1 && !page.take(row as unknown as Outline);
         if (isFull) break;
-        last = { rank: Number(row.rank), seq: Number(row.number), head };
+        last = placeOf(row, sort, head);
       }
       if (isFull || looked + FETCH >= LOOKED_AT) next = last;
     }
     const groups = page.groups;
-    const rows = this.#rows.all(JSON.stringify(groups.map(({ number }) => number)));
-    const documents = rows.map(({ document }, at) => withAlike(document as Uint8Array, groups[at]!));
+    const documents = this.#documents
+      .all(JSON.stringify(groups.map(({ number }) => number)))
+      .map(({ document }, at) => withAlike(document as Uint8Array, groups[at]!));
     return next === undefined ? { documents } : { documents, next };
   }
+}
 
-  /** The numbers of the incidents that the filters admit, apart from the exact times, after the cursor. */
-  *#numbers(query: ListQuery, head: number, onPause: (pause: Cursor) => void): Generator<number> {
-    const hours = this.#numbersBetween(query.since, query.until);
-    const range = { from: hours.from, to: Math.min(head, hours.to) };
-    const { after } = query;
-    const first = after?.rank ?? 0;
-    for (let rank = first; rank < SEVERITIES.length; rank++) {
-      const to = rank === after?.rank ? Math.min(range.to, after.seq - 1) : range.to;
-      const stretches = this.#stretches(query, rank, { ...range, to });
-      if (stretches.length === 0) continue;
-      const paused: number | undefined =
-        query.words === undefined && (query.resolutions ?? []).length === 0
-          ? yield* merged(stretches)
-          : yield* common(stretches, this.#matches(query, rank, { ...range, to }));
-      if (paused === undefined) continue;
-      onPause({ rank, seq: paused + 1, head });
-      return;
-    }
-  }
+/** The values of `ADMITTED`. */
+function boundsOf({ since, until, updatedSince, containment = [] }: ListQuery): [number, number, number, number] {
+  const mask = containment.reduce((bits, status) => bits | (1 << CONTAINMENT_COLUMN[status]), 0);
+  return [since ?? Number.MIN_SAFE_INTEGER, until ?? Number.MAX_SAFE_INTEGER, updatedSince ?? 0, mask];
+}
 
-  #matches({ words = [], classes, resolutions }: ListQuery, rank: number, range: Range): IndexScan {
-    const query = searchQuery(words, SEVERITIES[rank]!, classes, resolutions);
-    const options = words.some(({ isBeginning }) => isBeginning) ? BEGINNINGS : { size: FETCH };
-    return new IndexScan(range.to, (to) => this.#search.find(query, range.from, to, options.size), options);
-  }
-
-  /** Which numbers the incidents of these hours can have; all when no time is given. */
-  #numbersBetween(since: number | undefined, until: number | undefined): Range {
-    if (since === undefined && until === undefined) return { from: 0, to: Number.MAX_SAFE_INTEGER };
-    const hourOf = (time: number): number => Math.floor(time / HOUR);
-    const row = this.#hours.get(hourOf(since ?? 0), until === undefined ? Number.MAX_SAFE_INTEGER : hourOf(until));
-    return row?.first === null || row === undefined
-      ? { from: 1, to: 0 }
-      : { from: Number(row.first), to: Number(row.last) };
-  }
-
-  #stretches({ classes, states, severities, sources }: ListQuery, rank: number, range: Range): IndexScan[] {
-    const admits = <Value>(values: readonly Value[], value: Value): boolean =>
-      values.length === 0 || values.includes(value);
-    const severity = SEVERITIES[rank]!;
-    if (!admits(severities, severity) || range.from > range.to) return [];
-    const stretches: IndexScan[] = [];
-    for (const row of this.#kinds.all()) {
-      const state = row.state as State;
-      const ofClass = row.class as IncidentClass;
-      if (row.severity !== severity || !admits(states, state) || !admits(classes, ofClass)) continue;
-      const fetch = (statement: Statement, ...kind: string[]) =>
-        new IndexScan(range.to, (to) =>
-          statement.all(...kind, rank, range.from, to).map(({ number }) => Number(number)),
-        );
-      if (sources.length === 0) stretches.push(fetch(this.#ofKind, state, ofClass));
-      for (const source of new Set(sources)) stretches.push(fetch(this.#ofSource, source, state, ofClass));
-    }
-    return stretches;
-  }
+/** The place behind the incident of a row. */
+function placeOf({ number, place }: Readonly<Record<string, unknown>>, sort: Sort, head: number): Cursor {
+  const key = partsOf(sort).key === 'state' ? STATES.indexOf(place as State) : (place as SortedBy);
+  return placeAt(sort, key, Number(number), head);
 }
 
 /** The next few of the values, at most `count`. */

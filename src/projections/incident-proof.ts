@@ -16,7 +16,7 @@ import { fold, type IncidentRecord } from '../domain/incident.ts';
 import { isAbsence, RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
-import { drillColumn, type Incidents, recoveryColumns } from './incidents.ts';
+import { containmentColumn, drillColumn, type Incidents, recoveryColumns } from './incidents.ts';
 import { deliveryRow, holdings } from './posture.ts';
 
 /** The refusal to change an incident that can't be proved: a report of the same trouble opens another one. */
@@ -57,8 +57,8 @@ export class IncidentProof {
     this.#parts = parts;
     const { database } = parts;
     this.#row = database.prepare(`
-      SELECT number, id, class, rank, state, source, owner, created_at, version, recovery, attesting, decisive, base,
-        dedup_key, drill, context, document
+      SELECT number, id, class, rank, state, source, owner, created_at, updated_at, assignee, containment, version,
+        recovery, attesting, decisive, base, dedup_key, drill, context, document
       FROM incidents WHERE id = ?`);
     this.#deliveries = database.prepare(`
       SELECT action, status, due, wait, asked_seq FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
@@ -131,6 +131,9 @@ export class IncidentProof {
       source: incident.source,
       owner: keysOwner(incident.reported_by),
       created_at: Date.parse(incident.created_at),
+      updated_at: Date.parse(incident.updated_at),
+      assignee: incident.assignee ?? null,
+      containment: containmentColumn(incident),
       version: incident.version,
       recovery,
       attesting,

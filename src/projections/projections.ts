@@ -44,6 +44,7 @@ import { Posture, type ShownPosture } from './posture.ts';
 import { PendingRecoveries } from './recoveries.ts';
 import { RecentReports } from './recent-reports.ts';
 import { type RecordSnapshot, RecordSnapshots } from './record-snapshot.ts';
+import { SimilarIncidents } from './similar.ts';
 import { Sources } from './sources.ts';
 import { Statistics, Tally } from './statistics.ts';
 import type { SmallTables } from './tables-proof.ts';
@@ -89,6 +90,7 @@ export class Projections {
   readonly incidents: ShownIncidents;
   readonly posture: ShownPosture;
   readonly list: IncidentList;
+  readonly similar: SimilarIncidents;
   readonly statistics: Statistics;
   readonly activity: Activity;
   /** What was found wrong with the log. */
@@ -153,6 +155,7 @@ export class Projections {
     this.incidents = this.#incidents;
     this.posture = this.#posture;
     this.list = new IncidentList(database);
+    this.similar = new SimilarIncidents(database);
     this.statistics = new Statistics(database);
     this.activity = new Activity(database);
     this.#current = new CurrentReads({

@@ -27,6 +27,7 @@ const UNDOCUMENTED = ['GET /', 'GET /console/{name}'];
 const ELSEWHERE = [
   'GET /api/v1/incidents 503',
   'GET /api/v1/incidents/get 503',
+  'GET /api/v1/incidents/similar 503',
   'GET /api/v1/incidents/history 503',
   'GET /api/v1/incidents/transitions 503',
   'GET /api/v1/incidents/statechart 503',
@@ -36,7 +37,7 @@ const ELSEWHERE = [
   ...['ack', 'reattest', 'waive'].map((command) => `POST /api/v1/recovery/${command} 410`),
   'GET /api/v1/recovery/status 410',
   'GET /api/v1/recovery/status 503',
-  ...['get', 'history', 'transitions', 'statechart'].map((read) => `GET /api/v1/incidents/${read} 410`),
+  ...['get', 'similar', 'history', 'transitions', 'statechart'].map((read) => `GET /api/v1/incidents/${read} 410`),
   ...['confirm', 'retry'].map((command) => `POST /api/v1/containment/${command} 410`),
   // See positions.process.test.ts.
   'GET /api/v1/incidents 410',
@@ -200,6 +201,12 @@ const DRIVES: Readonly<Record<string, Drive>> = {
     const id = await report();
     const { headers } = await send(`?id=${id}`);
     await send(`?id=${id}`, { headers: { 'If-None-Match': headers.etag ?? '' } });
+    await send(`?id=${UNKNOWN}`);
+  },
+  'GET /api/v1/incidents/similar': async ({ send, report }) => {
+    await report();
+    const { json } = await send(`?id=${await report()}`);
+    expect(json[0].same).to.deep.equal([{ path: 'a', value: 1.5 }]);
     await send(`?id=${UNKNOWN}`);
   },
   'GET /api/v1/incidents/history': async ({ send, report }) => {

@@ -86,6 +86,8 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
         const documents = [KNOWN, incident('INC-20261122-000000000002')].map(({ json }) => Buffer.from(json));
         return { documents };
       },
+      similar: (id) =>
+        id === KNOWN.id ? [{ json: KNOWN.json, same: [{ path: 'ip', value: '203.0.113.7' }] }] : undefined,
       transitions: (id) =>
         id === KNOWN.id
           ? { state: 'open', transitions: [{ event: 'resolve', allowed: true, target: 'resolved' }] }
