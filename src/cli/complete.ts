@@ -47,7 +47,7 @@ async function offersFor(program: Command, words: readonly string[], current: st
 
 const UNRESOLVED = STATES.filter((state) => state !== 'resolved');
 
-/** The incidents that may complete the line: any for `show`, those that wait for `recovery`, else the unresolved ones. */
+/** The incidents that may complete the line: any for `show` and `similar`, those that wait for `recovery`, else the unresolved ones. */
 async function incidents(words: readonly string[]): Promise<readonly Offer[]> {
   const valueOf = (name: string): string | undefined => words[words.indexOf(name) + 1 || words.length];
   const [url, tokenFile] = [valueOf('--url'), valueOf('--token-file')];
@@ -55,7 +55,7 @@ async function incidents(words: readonly string[]): Promise<readonly Offer[]> {
   try {
     const api = new ApiClient(options);
     if (words[0] === 'recovery') return await waiting(api);
-    const state = words[0] === 'show' ? [] : UNRESOLVED;
+    const state = words[0] === 'show' || words[0] === 'similar' ? [] : UNRESOLVED;
     const list = await api.read<readonly Incident[]>(withQuery('/api/v1/incidents', { limit: '100', state }));
     return list.map(({ id, severity, class: name, source }) => [id, `${severity} ${name} from ${source}`]);
   } catch {

@@ -9,13 +9,20 @@ import { SEVERITY_STYLES } from './terminal/colour.ts';
 import { isOutputGone, writeNotice, writeJson, writeLines } from './terminal/output.ts';
 import { type Column, table } from './terminal/table.ts';
 import { stateStyle, stateWords } from './summary.ts';
-import { RESOLUTIONS, STATES } from '../../machines/vocabulary.ts';
+import { SORTS } from '../projections/list-query.ts';
+import { CONTAINMENT_STATUSES, RESOLUTIONS, STATES } from '../../machines/vocabulary.ts';
 
 interface Options extends ApiOptions, FilterOptions {
   readonly source?: readonly string[];
   readonly resolution?: readonly string[];
   readonly since?: string;
   readonly until?: string;
+  readonly updatedSince?: string;
+  readonly by?: readonly string[];
+  readonly assignee?: readonly string[];
+  readonly containment?: readonly string[];
+  readonly snoozed?: string;
+  readonly sort?: string;
   readonly search?: string;
   readonly limit?: number;
   readonly collapse?: boolean;
@@ -34,14 +41,36 @@ const LONGEST_TABLE = 100;
 
 export const define = (command: Command): Command =>
   withApiClient(
-    withFilterOptions(command.description('Lists incidents, the most severe first, then the newest. Filters add up.'))
+    withFilterOptions(
+      command.description(
+        'Lists incidents, the most severe first, then the newest, or as --sort says. Filters add up.',
+      ),
+    )
       .option('--source <source...>', 'reported by these')
       .addOption(
         emptyOrOneOf(RESOLUTIONS, command.createOption('--resolution <kind...>', 'that turned out to be one of these')),
       )
       .option('--since <time>', 'reported since: RFC 3339, a day, or 2h, 7d')
       .option('--until <time>', 'reported before')
-      .option('--search <words>', 'with all these words in description, source or id; agent* is the beginning of one')
+      .option('--updated-since <time>', 'changed since')
+      .option('--by <name...>', 'on which one of these has acted')
+      .option('--assignee <name...>', 'that one of these works; none for nobody')
+      .addOption(
+        emptyOrOneOf(
+          CONTAINMENT_STATUSES,
+          command.createOption('--containment <status...>', 'whose containment is one of these'),
+        ),
+      )
+      .addOption(
+        emptyOrOneOf(['true', 'false'], command.createOption('--snoozed <yes>', 'that are snoozed, or are not')),
+      )
+      .option(
+        '--search <words>',
+        'with all these words in description, source, id, notes, people or evidence, agent* being the beginning of one; and with all terms like evidence.process.name:bash, source:, class:, id:, by:, assignee:',
+      )
+      .addOption(
+        emptyOrOneOf(SORTS, command.createOption('--sort <order>', 'the order; with - before it the opposite')),
+      )
       .option(
         '--collapse',
         'one line for all incidents of the same severity, state, class and source: the newest of them',
@@ -51,12 +80,15 @@ export const define = (command: Command): Command =>
     const { json, collapse = false, limit = json ? Number.POSITIVE_INFINITY : LONGEST_TABLE } = options;
     if (collapse) {
       if (json) throw new UsageError('--collapse is for the table; leave out --json');
-      return writeTable(await collapsed(options, limit), limit);
+      const api = new ApiClient(options);
+      await writeTable(await collapsed(api, options, limit), limit);
+      return sayUnsearched(api);
     }
     let left = limit;
     let more = false;
     const rows: Row[] = [];
-    for await (const page of new ApiClient(options).pages<Incident>(pathOf(options, limit))) {
+    const api = new ApiClient(options);
+    for await (const page of api.pages<Incident>(pathOf(options, limit))) {
       more = page.length > left;
       const taken = page.slice(0, left);
       left -= taken.length;
@@ -65,6 +97,7 @@ export const define = (command: Command): Command =>
       if (left === 0 || isOutputGone()) break;
     }
     if (!json) await writeTable({ rows, more }, limit);
+    sayUnsearched(api);
   });
 
 interface Found {
@@ -77,10 +110,10 @@ interface Found {
 type Listed = Incident & { readonly alike?: { readonly count: number } };
 
 /** Reads all pages, and keeps the newest of those that are alike: a flood of one source takes one line. */
-async function collapsed(options: Options, limit: number): Promise<Found> {
+async function collapsed(api: ApiClient, options: Options, limit: number): Promise<Found> {
   const rows = new Map<string, Row>();
   let more = false;
-  for await (const page of new ApiClient(options).pages<Listed>(pathOf(options, LONGEST_PAGE))) {
+  for await (const page of api.pages<Listed>(pathOf(options, LONGEST_PAGE))) {
     for (const { alike, ...incident } of page) {
       const count = 1 + (alike?.count ?? 0);
       const key = JSON.stringify([incident.severity, incident.state, incident.class, incident.source]);
@@ -91,6 +124,19 @@ async function collapsed(options: Options, limit: number): Promise<Found> {
     }
   }
   return { rows: [...rows.values()], more };
+}
+
+/** What a search may not have looked at, as the recorder says it. */
+const UNSEARCHED: Readonly<Record<string, string>> = {
+  withheld: 'evidence, which you may not see',
+  evidence: 'the rest of evidence that is long',
+  notes: 'the older of many notes',
+};
+
+/** Says that a search was not complete. */
+function sayUnsearched({ unsearched }: ApiClient): void {
+  if (unsearched.length === 0) return;
+  writeNotice(`not searched: ${unsearched.map((name) => UNSEARCHED[name] ?? name).join('; ')}`);
 }
 
 async function writeTable({ rows, more }: Found, limit: number): Promise<void> {
@@ -112,6 +158,12 @@ const pathOf = (options: Options, limit: number): string =>
     resolution: options.resolution,
     since: options.since === undefined ? undefined : timeOf(options.since),
     until: options.until === undefined ? undefined : timeOf(options.until),
+    updated_since: options.updatedSince === undefined ? undefined : timeOf(options.updatedSince),
+    by: options.by,
+    assignee: options.assignee,
+    containment: options.containment,
+    snoozed: options.snoozed,
+    sort: options.sort,
     q: options.search,
     collapse: options.collapse ? 'source' : undefined,
     limit: String(Math.max(1, Math.min(LONGEST_PAGE, limit + 1))),

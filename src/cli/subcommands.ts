@@ -27,6 +27,11 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'heartbeat', summary: 'show that a guard lives', load: () => import('./heartbeat.ts') },
   { name: 'list', summary: 'list incidents, the most severe first', load: () => import('./list.ts') },
   { name: 'show', summary: 'show everything about an incident', load: () => import('./show.ts') },
+  {
+    name: 'similar',
+    summary: 'list incidents with the same values in their evidence',
+    load: () => import('./similar.ts'),
+  },
   ...COMMANDS.map(incidentCommand),
   {
     name: 'recovery',
