@@ -37,8 +37,8 @@ export function valuesIn(evidence: JsonObject): { readonly values: readonly Evid
       for (const item of value as readonly JsonValue[]) if (!take(item, path)) return false;
       return true;
     }
-    for (const [key, member] of Object.entries(value)) {
-      if (!take(member, path === '' ? key : `${path}.${key}`)) return false;
+    for (const key of Object.keys(value)) {
+      if (!take((value as JsonObject)[key]!, path === '' ? key : `${path}.${key}`)) return false;
     }
     return true;
   };
