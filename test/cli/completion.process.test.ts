@@ -23,7 +23,15 @@ describe('completion', () => {
     expect(await offers(''))
       .to.include.members(['list', 'watch'])
       .and.not.include('complete');
-    expect(await offers('list', '--s')).to.deep.equal(['--state', '--severity', '--source', '--since', '--search']);
+    expect(await offers('list', '--s')).to.deep.equal([
+      '--state',
+      '--severity',
+      '--source',
+      '--since',
+      '--snoozed',
+      '--search',
+      '--sort',
+    ]);
     expect(await offers('list', '--state', '')).to.deep.equal(STATES);
     expect(await offers('list', '--state', 'open', 'c')).to.deep.equal(['contained']);
     expect(await offers('report', '--source', 'x', '--class', 'tool')).to.deep.equal(['tool_call_burst']);
