@@ -57,7 +57,7 @@ export interface ApiDependencies {
   readonly answers?: Pick<WaitingAnswers, 'wait' | 'incident'>;
   readonly incidents: Pick<
     IncidentReads,
-    'get' | 'list' | 'groups' | 'history' | 'transitions' | 'beginning' | 'walk' | 'wouldDo'
+    'get' | 'list' | 'similar' | 'groups' | 'history' | 'transitions' | 'beginning' | 'walk' | 'wouldDo'
   >;
   readonly changes: Pick<IncidentChanges, 'read'>;
   readonly recoveries: Pick<Recoveries, 'acknowledge' | 'waive' | 'pending' | 'of'> & {

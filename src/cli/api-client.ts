@@ -49,6 +49,8 @@ export class ApiClient {
   readonly #mayCommand: boolean;
   /** Whether reads carry the token: some answers then say more. */
   readonly #readsWithToken: boolean;
+  /** What the searches so far have not looked at: see the header `Search-Incomplete` of the list. */
+  unsearched: readonly string[] = [];
 
   /** @throws UsageError for a URL that is neither `http://host:port` nor `unix:/path` */
   constructor({ url, tokenFile, prove = true }: ApiOptions) {
@@ -119,6 +121,8 @@ export class ApiClient {
   async *documents<Page>(path: string): AsyncGenerator<Page> {
     for (let next: string | undefined = path; next !== undefined;) {
       const { text, headers } = accepted(await this.#connection.send(this.#reading(next)));
+      const incomplete = headers['search-incomplete'];
+      if (incomplete !== undefined) this.unsearched = String(incomplete).split(', ');
       yield JSON.parse(text) as Page;
       next = /<([^>]*)>; rel="next"/.exec(String(headers.link ?? ''))?.[1];
     }

@@ -51,14 +51,15 @@ const UNRESOLVED = STATES.filter((state) => state !== 'resolved');
 /** The states of the incidents for some subcommands; none for any. */
 const STATES_FOR: Readonly<Record<string, readonly State[]>> = {
   show: [],
+  similar: [],
   note: [],
   assign: [],
   reopen: ['resolved'],
 };
 
 /**
- * The incidents that may complete the line: any for `show`, the resolved ones for `reopen`, those that wait for `recovery`,
- * else the unresolved ones; for `silence`, the silences.
+ * The incidents that may complete the line: any for `show` and `similar`, the resolved ones for `reopen`, those that wait
+ * for `recovery`, else the unresolved ones; for `silence`, the silences.
  */
 async function incidents(words: readonly string[]): Promise<readonly Offer[]> {
   const valueOf = (name: string): string | undefined => words[words.indexOf(name) + 1 || words.length];

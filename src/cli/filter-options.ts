@@ -1,6 +1,6 @@
 /** The options that select incidents, for the list and the stream. */
 import type { Command, Option } from 'commander';
-import { CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
+import { CLASSES, CONTAINMENT_STATUSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { timestamp } from '../clock.ts';
 import { parseDuration } from '../duration.ts';
 import { UsageError } from './exit.ts';
@@ -24,6 +24,10 @@ export interface ListFilterOptions extends FilterOptions {
   readonly silenced?: boolean;
   readonly since?: string;
   readonly until?: string;
+  readonly updatedSince?: string;
+  readonly assignee?: readonly string[];
+  readonly containment?: readonly string[];
+  readonly snoozed?: boolean;
   readonly search?: string;
 }
 
@@ -36,7 +40,20 @@ export const withListFilters = (command: Command): Command =>
     .option('--no-silenced', 'that no silence matches')
     .option('--since <time>', 'reported since: RFC 3339, a day, or 2h, 7d')
     .option('--until <time>', 'reported before')
-    .option('--search <words>', 'with all these words in description, source or id; agent* is the beginning of one');
+    .option('--updated-since <time>', 'changed since')
+    .option('--assignee <name...>', 'that one of these works; none for nobody')
+    .addOption(
+      emptyOrOneOf(
+        CONTAINMENT_STATUSES,
+        command.createOption('--containment <status...>', 'whose containment is one of these'),
+      ),
+    )
+    .option('--snoozed', 'that are snoozed')
+    .option('--no-snoozed', 'that are not snoozed')
+    .option(
+      '--search <words>',
+      'with all these words in description, source, id, notes, people or evidence, agent* being the beginning of one; and with all terms like evidence.process.name:bash, source:, class:, id:, by:, assignee:',
+    );
 
 /** The filters as the API takes them: as parameters, and as members of the filter of a command. */
 export const filtersOf = ({
@@ -48,6 +65,10 @@ export const filtersOf = ({
   silenced,
   since,
   until,
+  updatedSince,
+  assignee,
+  containment,
+  snoozed,
   search,
 }: ListFilterOptions): Readonly<Record<string, string | readonly string[] | undefined>> => ({
   class: classes,
@@ -58,6 +79,10 @@ export const filtersOf = ({
   silenced: silenced === undefined ? undefined : String(silenced),
   since: since === undefined ? undefined : timeOf(since),
   until: until === undefined ? undefined : timeOf(until),
+  updated_since: updatedSince === undefined ? undefined : timeOf(updatedSince),
+  assignee,
+  containment,
+  snoozed: snoozed === undefined ? undefined : String(snoozed),
   q: search,
 });
 

@@ -10,14 +10,16 @@ import { SEVERITY_STYLES } from './terminal/colour.ts';
 import { isOutputGone, writeNotice, writeJson, writeLines } from './terminal/output.ts';
 import { type Column, table } from './terminal/table.ts';
 import { stateStyle, stateWords } from './summary.ts';
+import { SORTS } from '../projections/list-query.ts';
 import { RESOLUTIONS, STATES } from '../../machines/vocabulary.ts';
 
 interface Options extends ApiOptions, ListFilterOptions {
   readonly resolution?: readonly string[];
+  readonly sort?: string;
   readonly limit?: number;
   readonly collapse?: boolean;
   readonly groups?: boolean;
-  readonly by?: string;
+  readonly by?: readonly string[];
 }
 
 /** A line of the table: an incident, and how many there are like it. */
@@ -33,30 +35,45 @@ const LONGEST_TABLE = 100;
 
 export const define = (command: Command): Command =>
   withApiClient(
-    withListFilters(command.description('Lists incidents, the most severe first, then the newest. Filters add up.'))
+    withListFilters(
+      command.description(
+        'Lists incidents, the most severe first, then the newest, or as --sort says. Filters add up.',
+      ),
+    )
       .addOption(
         emptyOrOneOf(RESOLUTIONS, command.createOption('--resolution <kind...>', 'that turned out to be one of these')),
+      )
+      .addOption(
+        emptyOrOneOf(SORTS, command.createOption('--sort <order>', 'the order; with - before it the opposite')),
       )
       .option(
         '--collapse',
         'one line for all incidents of the same severity, state, class and source: the newest of them',
       )
       .option('--groups', 'in groups: a burst of hundreds is one line')
-      .option('--by <members>', 'with --groups: what a group has in common; class,source when not given')
+      .option(
+        '--by <name...>',
+        'on which one of these has acted; with --groups: what a group has in common, class,source when not given',
+      )
       .option('--limit <count>', `how many; ${LONGEST_TABLE} when not given, all with --json`, wholeNumber),
   ).action(async (options: Options) => {
-    const { groups, by } = options;
-    if (groups) return listGroups(options, { resolution: options.resolution, by });
-    if (by !== undefined) throw new UsageError('--by goes with --groups');
+    const { groups, by, sort } = options;
+    if (groups) {
+      if (sort !== undefined) throw new UsageError('--groups has an order of its own; leave out --sort');
+      return listGroups(options, { resolution: options.resolution, by });
+    }
     const { json, collapse = false, limit = json ? Number.POSITIVE_INFINITY : LONGEST_TABLE } = options;
     if (collapse) {
       if (json) throw new UsageError('--collapse is for the table; leave out --json');
-      return writeTable(await collapsed(options, limit), limit);
+      const api = new ApiClient(options);
+      await writeTable(await collapsed(api, options, limit), limit);
+      return sayUnsearched(api);
     }
     let left = limit;
     let more = false;
     const rows: Row[] = [];
-    for await (const page of new ApiClient(options).pages<Incident>(pathOf(options, limit))) {
+    const api = new ApiClient(options);
+    for await (const page of api.pages<Incident>(pathOf(options, limit))) {
       more = page.length > left;
       const taken = page.slice(0, left);
       left -= taken.length;
@@ -65,6 +82,7 @@ export const define = (command: Command): Command =>
       if (left === 0 || isOutputGone()) break;
     }
     if (!json) await writeTable({ rows, more }, limit);
+    sayUnsearched(api);
   });
 
 interface Found {
@@ -77,10 +95,10 @@ interface Found {
 type Listed = Incident & { readonly alike?: { readonly count: number } };
 
 /** Reads all pages, and keeps the newest of those that are alike: a flood of one source takes one line. */
-async function collapsed(options: Options, limit: number): Promise<Found> {
+async function collapsed(api: ApiClient, options: Options, limit: number): Promise<Found> {
   const rows = new Map<string, Row>();
   let more = false;
-  for await (const page of new ApiClient(options).pages<Listed>(pathOf(options, LONGEST_PAGE))) {
+  for await (const page of api.pages<Listed>(pathOf(options, LONGEST_PAGE))) {
     for (const { alike, ...incident } of page) {
       const count = 1 + (alike?.count ?? 0);
       const key = JSON.stringify([incident.severity, incident.state, incident.class, incident.source]);
@@ -91,6 +109,19 @@ async function collapsed(options: Options, limit: number): Promise<Found> {
     }
   }
   return { rows: [...rows.values()], more };
+}
+
+/** What a search may not have looked at, as the recorder says it. */
+const UNSEARCHED: Readonly<Record<string, string>> = {
+  withheld: 'evidence, which you may not see',
+  evidence: 'the rest of evidence that is long',
+  notes: 'the older of many notes',
+};
+
+/** Says that a search was not complete. */
+function sayUnsearched({ unsearched }: ApiClient): void {
+  if (unsearched.length === 0) return;
+  writeNotice(`not searched: ${unsearched.map((name) => UNSEARCHED[name] ?? name).join('; ')}`);
 }
 
 async function writeTable({ rows, more }: Found, limit: number): Promise<void> {
@@ -108,6 +139,8 @@ const pathOf = (options: Options, limit: number): string =>
   withQuery('/api/v1/incidents', {
     ...filtersOf(options),
     resolution: options.resolution,
+    by: options.by,
+    sort: options.sort,
     collapse: options.collapse ? 'source' : undefined,
     limit: String(Math.max(1, Math.min(LONGEST_PAGE, limit + 1))),
   });

@@ -42,6 +42,11 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'list', summary: 'list incidents, the most severe first', load: () => import('./list.ts') },
   { name: 'groups', summary: 'list incidents in groups', load: () => import('./groups.ts') },
   { name: 'show', summary: 'show everything about an incident', load: () => import('./show.ts') },
+  {
+    name: 'similar',
+    summary: 'list incidents with the same values in their evidence',
+    load: () => import('./similar.ts'),
+  },
   ...COMMANDS.map(incidentCommand),
   ...INCIDENT_ACTS,
   { name: 'release', summary: 'release one action of an incident early', load: () => import('./release.ts') },

@@ -14,16 +14,12 @@ import type { ReadableLog } from '../audit/log.ts';
 import { isAboutIncident } from '../domain/entries.ts';
 import { RecorderError } from '../errors.ts';
 import type { GroupsPage, GroupsQuery } from '../projections/incident-groups.ts';
-import {
-  beginningAt,
-  type Cursor,
-  type ListPage,
-  type ListQuery,
-  type WalkSlice,
-} from '../projections/incident-list.ts';
+import type { ListPage, Unsearched, WalkSlice } from '../projections/incident-list.ts';
+import { beginningAt, type Cursor, type ListQuery, type UsualPlace } from '../projections/list-query.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import type { IncidentKind } from '../projections/incidents.ts';
 import type { Projections } from '../projections/projections.ts';
+import type { SimilarIncident } from '../projections/similar.ts';
 
 /** What would become of a command. */
 export interface Foreseen {
@@ -73,6 +69,14 @@ export class IncidentReads {
   }
 
   /**
+   * The incidents whose evidence has the same values under the same keys, at most `limit`.
+   * @throws RecorderError like `get`
+   */
+  similar(id: string, limit: number): readonly SimilarIncident[] | undefined {
+    return this.#onRecord(id, this.#projections.similar.find(id, limit));
+  }
+
+  /**
    * A page of the incidents in groups.
    * @param turn awaited before each slice of the work
    * @throws RecorderError `gone` for a place in another log
@@ -80,7 +84,7 @@ export class IncidentReads {
   async groups(
     query: GroupsQuery & Partial<Pick<Cursor, 'log'>>,
     turn: Turn,
-  ): Promise<GroupsPage & Pick<Cursor, 'log'>> {
+  ): Promise<GroupsPage & Pick<Cursor, 'log'> & { readonly unsearched?: readonly Unsearched[] }> {
     const { log, head } = query;
     if (log !== undefined && head !== undefined) this.#requireIsHere({ log, head });
     const page = await this.#projections.groups.read(query, async () => {
@@ -89,11 +93,16 @@ export class IncidentReads {
       await new Promise(setImmediate);
     });
     const mark = this.#placeMark(page.head);
-    return mark === undefined ? page : { ...page, log: mark };
+    const unsearched = this.#projections.list.unsearched(query.filter);
+    return {
+      ...page,
+      ...(mark !== undefined && { log: mark }),
+      ...(unsearched.length > 0 && { unsearched }),
+    };
   }
 
   /** A place before the first incident of every list of now. */
-  beginning(): Cursor {
+  beginning(): UsualPlace {
     const head = this.#projections.list.newest;
     const log = this.#placeMark(head);
     return { ...beginningAt(head), ...(log !== undefined && { log }) };
@@ -103,7 +112,7 @@ export class IncidentReads {
    * What filters select, a few incidents at a time from behind a place on; the record may go on in between.
    * @throws RecorderError `gone` for a place in another log
    */
-  walk(query: ListQuery & { readonly after: Cursor }): Iterable<WalkSlice> {
+  walk(query: Omit<ListQuery, 'sort'> & { readonly after: UsualPlace }): Iterable<WalkSlice> {
     if (query.after.log !== undefined) this.#requireIsHere(query.after);
     return this.#projections.list.walk(query);
   }

@@ -17,7 +17,7 @@ import {
 import type { SilenceMatchers, SilenceOnRecord } from '../domain/silence-terms.ts';
 import type { Database, Statement } from './database.ts';
 import { FETCH, IndexScan } from './index-scan.ts';
-import { Search, searchQuery, wordQuery } from './search.ts';
+import { Search, searchQuery } from './search.ts';
 import { readWords } from './search-words.ts';
 import type { Silences } from './silences.ts';
 
@@ -219,9 +219,13 @@ export class Attention {
     return [hidden.size === 0 ? scan(this.#ofKind) : scan(this.#ofKindWithout, JSON.stringify([...hidden]))];
   }
 
-  /** Which of these incidents of one severity, in falling order, silences match. */
-  matching(numbers: readonly number[], rank: number, silences: readonly SilenceOnRecord[]): ReadonlySet<number> {
-    const [highest = 0, lowest = 0] = [numbers[0], numbers.at(-1)];
+  /** Which of these incidents silences match. @param rank that of their severity; undefined for several severities */
+  matching(
+    numbers: readonly number[],
+    rank: number | undefined,
+    silences: readonly SilenceOnRecord[],
+  ): ReadonlySet<number> {
+    const [highest, lowest] = [Math.max(...numbers), Math.min(...numbers)];
     const matched = new Set<number>();
     let sources: ReadonlyMap<number, string> | undefined;
     const sourceOf = (number: number): string | undefined => {
@@ -232,7 +236,7 @@ export class Attention {
     };
     const isAsked = new Set(numbers);
     for (const silence of silences) {
-      const query = queryOf(silence, SEVERITIES[rank]!);
+      const query = queryOf(silence, rank === undefined ? silence.severity : [SEVERITIES[rank]!]);
       for (const number of this.#search.find(query, lowest, highest, -1)) {
         if (!isAsked.has(number) || matched.has(number)) continue;
         if (silence.source.length === 0 || silence.source.includes(sourceOf(number) ?? '')) matched.add(number);
@@ -257,6 +261,13 @@ interface Counted {
   /** For how long it is given although entries have come since, in milliseconds. */
   readonly keptFor: number;
   readonly count: number;
+}
+
+/** What of an incident on record says whether it is listed. */
+interface Attendable extends Pick<Kind, 'class' | 'rank'> {
+  readonly source: string;
+  /** Whether it needs attention apart from silences: 1 or 0. */
+  readonly attention: number;
 }
 
 /** The silences that may match incidents of one class and severity. */
@@ -300,16 +311,43 @@ export class ListedAttention {
     return this.#attention.scans(kind, this.#needed, sources, silences, this.#silenced);
   }
 
-  /** Leaves out of the numbers of one severity what silences by words exclude. */
-  *kept(numbers: Numbers, rank: number): Numbers {
-    const admitting = this.#admitting(rank);
+  /** Whether an incident is admitted, apart from silences by words. */
+  admits({ class: ofClass, rank, source, attention }: Attendable): boolean {
+    if (this.#silences === undefined || (this.#needed && attention !== 1)) return false;
+    const matching = this.#admitting(rank, ofClass).filter(
+      ({ source: sources }) => sources.length === 0 || sources.includes(source),
+    );
+    return this.#silenced ? matching.length > 0 : matching.every(({ q }) => q !== undefined);
+  }
+
+  /** Those of some numbers, in any order, that silences by words do not exclude. */
+  keptOf(numbers: readonly number[]): readonly number[] {
+    const asked = this.#askedOf(this.#admitting());
+    if (asked.length === 0 || numbers.length === 0) return numbers;
+    const matched = this.#attention.matching(numbers, undefined, asked);
+    return numbers.filter((number) => matched.has(number) === this.#silenced);
+  }
+
+  /** How many times a page may look for numbers that silences by words exclude. */
+  get looks(): number {
+    return looksFor(this.#askedOf(this.#admitting()));
+  }
+
+  /** Of some silences, those that are asked for by words; none when no words decide anything. */
+  #askedOf(admitting: readonly SilenceOnRecord[]): readonly SilenceOnRecord[] {
     const worded = admitting.filter(({ q }) => q !== undefined);
-    if (worded.length === 0) return yield* numbers;
     // Those without words have narrowed the scans, unless one with words widens them.
-    const asked = this.#silenced ? admitting : worded;
-    // A beginning of a word gathers all its matches at each look, and each silence is a query of its own: then few looks.
-    const isBeginning = worded.some(({ q = '' }) => readWords(q).some((word) => word.isBeginning));
-    const looks = isBeginning ? MOST_LOOKS_FOR_BEGINNINGS : Math.max(1, Math.floor(MOST_LOOKS / asked.length));
+    return worded.length > 0 && this.#silenced ? admitting : worded;
+  }
+
+  /**
+   * Leaves out of the numbers, in falling order, what silences by words exclude.
+   * @param rank that of the severity of all of them; undefined for several severities
+   */
+  *kept(numbers: Numbers, rank: number | undefined): Numbers {
+    const asked = this.#askedOf(this.#admitting(rank));
+    if (asked.length === 0) return yield* numbers;
+    const looks = looksFor(asked);
     let size = looks < FEW_LOOKS ? MOST_COMPARED_AT_ONCE : FIRST_COMPARED;
     for (let compared = 0, look = 1; ; look++) {
       const { taken, end } = take(numbers, size);
@@ -324,13 +362,20 @@ export class ListedAttention {
     }
   }
 
-  #admitting(rank: number, ofClass?: IncidentClass): readonly SilenceOnRecord[] {
+  #admitting(rank?: number, ofClass?: IncidentClass): readonly SilenceOnRecord[] {
     return (this.#silences ?? []).filter(
       ({ class: classes, severity: severities }) =>
-        (severities.length === 0 || severities.includes(SEVERITIES[rank]!)) &&
+        (rank === undefined || severities.length === 0 || severities.includes(SEVERITIES[rank]!)) &&
         (ofClass === undefined || classes.length === 0 || classes.includes(ofClass)),
     );
   }
+}
+
+/** A beginning of a word gathers all its matches at each look, and each silence is a query of its own: then few looks. */
+function looksFor(asked: readonly SilenceOnRecord[]): number {
+  if (asked.length === 0) return Infinity;
+  const isBeginning = asked.some(({ q }) => q !== undefined && readWords(q).some((word) => word.isBeginning));
+  return isBeginning ? MOST_LOOKS_FOR_BEGINNINGS : Math.max(1, Math.floor(MOST_LOOKS / asked.length));
 }
 
 function silencesOfKind(silences: readonly SilenceOnRecord[]): KindSilences {
@@ -354,9 +399,14 @@ function take(numbers: Numbers, count: number): { taken: number[]; end?: { reado
   return { taken };
 }
 
-/** The query of FTS5 for what a silence matches of one severity. Without words, it is any of the classes. */
-const queryOf = ({ q, class: classes }: SilenceMatchers, severity: Severity): string =>
-  searchQuery(q === undefined ? [] : readWords(q), severity, classes);
+/** The query of FTS5 for what a silence matches of some severities, apart from its sources. */
+const queryOf = ({ q, class: classes }: SilenceMatchers, severities: readonly Severity[]): string =>
+  searchQuery({
+    words: q === undefined ? [] : readWords(q),
+    isOwnText: true,
+    severities: severities.length === 0 ? SEVERITIES : severities,
+    classes,
+  });
 
 /** A silence as a condition of SQL; adds its values to those of the statement. */
 function conditionOf({ class: classes, severity: severities, source: sources, q }: SilenceMatchers, values: string[]) {
@@ -374,7 +424,7 @@ function conditionOf({ class: classes, severity: severities, source: sources, q 
   among('source', sources);
   if (q !== undefined) {
     conditions.push('number IN (SELECT rowid FROM search WHERE search MATCH ?)');
-    values.push(wordQuery(readWords(q)));
+    values.push(searchQuery({ words: readWords(q), isOwnText: true }));
   }
   return conditions.length === 0 ? '1' : `(${conditions.join(' AND ')})`;
 }

@@ -17,7 +17,8 @@ import {
 import { beginningOf } from '../domain/beginning.ts';
 import type { Database, Statement } from './database.ts';
 import { Hours } from './hours.ts';
-import { admits, beginningAt, hasOnly, type IncidentList, type ListQuery, type Outline } from './incident-list.ts';
+import type { IncidentList, Outline } from './incident-list.ts';
+import { admits, beginningAt, hasOnly, type ListQuery, type UsualPlace } from './list-query.ts';
 
 /** What groups can be made by. */
 export const GROUP_MEMBERS = ['class', 'source', 'severity', 'state', 'assignee'] as const;
@@ -320,7 +321,7 @@ export class IncidentGroups {
       if (left <= 0 || unresolvedOf(group) === 0) continue;
       const details = new Details();
       group.details = details;
-      const narrowed: ListQuery = {
+      const narrowed: ListQuery & { readonly after: UsualPlace } = {
         ...filter,
         states: shared.state === undefined ? states : [shared.state],
         ...(shared.class !== undefined && { classes: [shared.class] }),

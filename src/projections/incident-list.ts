@@ -1,60 +1,30 @@
 /**
- * The list of incidents, most severe first, then newest.
- *
- * In the index, incidents of one source (when sources are given), state, class and severity follow each other in the order
- * of the list. A page is merged from one scan for each combination that the filters admit, one severity after the other,
- * and no row is read that does not belong to the page: so a page costs the same whatever the number of incidents and
- * however rare the matches. Times narrow the scans to the numbers that were given in those hours.
- *
- * Words are found in an index of their own, which is one more scan: the list is what the other scans have in common with
- * it. When they have little in common that could take long: then the page ends early, and the next one goes on.
+ * The list of incidents, by default the most severe first, then the newest: its pages, as bytes that are ready to be sent.
+ * Which incidents are on them, and in which order, is found in `list-walk.ts`.
  */
 import {
   type ContainmentStatus,
   type IncidentClass,
-  type Resolution,
-  SEVERITIES,
   type Severity,
   type State,
+  STATES,
 } from '../../machines/vocabulary.ts';
-import type { Attention, AttentionFilter, ListedAttention } from './attention.ts';
+import type { Attention } from './attention.ts';
 import type { Database, Statement } from './database.ts';
-import { Hours, type Range } from './hours.ts';
-import { Search, searchQuery } from './search.ts';
-import type { SearchWord } from './search-words.ts';
-import { common, FETCH, merged, IndexScan } from './index-scan.ts';
-
-/** A place in the list: behind the incident of this severity rank and number, seen from when `head` was the newest. */
-export interface Cursor {
-  readonly rank: number;
-  readonly seq: number;
-  readonly head: number;
-  /** Which log it is a place in; undefined for whatever log is there. */
-  readonly log?: string;
-}
-
-/** What to list. An empty list of values stands for all of them. */
-export interface ListQuery {
-  readonly classes: readonly IncidentClass[];
-  readonly states: readonly State[];
-  readonly severities: readonly Severity[];
-  readonly sources: readonly string[];
-  /** Words that all have to occur in id, source or description. */
-  readonly words?: readonly SearchWord[];
-  /** What they turned out to be; an empty list, or none, for any, also for those of which nobody has said it. */
-  readonly resolutions?: readonly Resolution[];
-  /** By attention and silences; undefined for whatever needs attention or not, and is silenced or not. */
-  readonly attention?: AttentionFilter;
-  /** On `created_at`, in milliseconds since the epoch: from `since` on, before `until`. */
-  readonly since?: number;
-  readonly until?: number;
-  readonly limit: number;
-  /** How many bytes the page may hold, unless a single item is longer; at most and by default `MAX_PAGE_BYTES`. */
-  readonly bytes?: number;
-  readonly after?: Cursor;
-  /** Whether incidents of one source that are alike are one item. */
-  readonly collapsed?: boolean;
-}
+import { CONTAINMENT_COLUMN, CONTAINMENT_STATUS } from './incidents.ts';
+import { FETCH } from './index-scan.ts';
+import {
+  admits,
+  type Cursor,
+  hasOnly,
+  type ListQuery,
+  type Sort,
+  type SortedBy,
+  type SortKey,
+  type UsualPlace,
+} from './list-query.ts';
+import { ListWalk, partsOf, placeAt } from './list-walk.ts';
+import { Search } from './search.ts';
 
 /** What stands for the incidents of the same severity, state, class and source in a collapsed list. Times: RFC 3339. */
 export interface Alike {
@@ -82,18 +52,11 @@ export interface Outline {
   readonly drill: number;
 }
 
-interface TimedOutline extends Outline {
-  readonly created_at: number;
-}
-
 /** A few incidents of a list, and the place behind them. */
 export interface WalkSlice {
   readonly outlines: readonly Outline[];
-  readonly place: Cursor;
+  readonly place: UsualPlace;
 }
-
-/** The place before the first incident of a list. */
-export const beginningAt = (head: number): Cursor => ({ rank: 0, seq: head + 1, head });
 
 export interface ListPage {
   /** JSON text in UTF-8, ready to be sent. */
@@ -102,7 +65,15 @@ export interface ListPage {
   readonly next?: Cursor;
   /** How many incidents the filters select, where that is known without looking at them. */
   readonly total?: number | undefined;
+  /** What a search has not looked at; undefined when it was complete. */
+  readonly unsearched?: readonly Unsearched[];
 }
+
+/**
+ * What a search does not look at: evidence that the reader may not see, and what the index leaves out of the evidence of
+ * some incident, or of its notes.
+ */
+export type Unsearched = 'withheld' | 'evidence' | 'notes';
 
 /**
  * The most that one page may hold, in bytes, unless a single item is longer: it has to fit in memory, and no other request
@@ -111,56 +82,71 @@ export interface ListPage {
 export const MAX_PAGE_BYTES = 1024 * 1024;
 /** How many incidents a page of a collapsed list looks at: no other request is answered meanwhile. */
 const LOOKED_AT = 1024;
-/** How many bytes of documents a slice of a walk reads at once: no other request is answered meanwhile. */
-const WALKED_BYTES = 256 * 1024;
-/** Each fetch of a prefix search gathers all its matches again: so there may be few fetches, and large ones. */
-const BEGINNINGS = { size: 2048, fetches: 3 };
+/** How many incidents a page looks at that exact times or the containment leave out. */
+const MOST_LEFT_OUT = 4096;
+/** The filters of which the counts of the population know. */
+const OF_KIND = ['classes', 'states', 'severities'];
+
+/** What the list is ordered by, as a column. */
+const COLUMNS: Readonly<Record<SortKey, string>> = {
+  severity: 'rank',
+  created: 'created_at',
+  updated: 'updated_at',
+  class: 'class',
+  source: 'source',
+  state: 'state',
+  assignee: 'assignee',
+};
+
+/** Whether an incident is admitted by its own columns: `?2` to `?5` are those of `boundsOf`. */
+const ADMITTED =
+  'created_at >= ?2 AND created_at < ?3 AND updated_at >= ?4 AND (?5 = 0 OR (?5 >> containment) & 1 = 1)';
 
 export class IncidentList {
+  readonly #database: Database;
+  readonly #walk: ListWalk;
+  readonly #search: Search;
   readonly #newest: Statement;
   readonly #idOf: Statement;
-  readonly #hours: Hours;
-  readonly #kinds: Statement;
-  readonly #ofKind: Statement;
-  readonly #ofSource: Statement;
-  readonly #rows: Statement;
-  readonly #sizes: Statement;
+  readonly #documents: Statement;
   readonly #outlines: Statement;
   readonly #population: Statement;
-  readonly #search: Search;
-  readonly #attention: Pick<Attention, 'of'>;
+  readonly #statements = new Map<string, Statement>();
 
   constructor(database: Database, attention: Pick<Attention, 'of'>) {
+    this.#database = database;
+    this.#walk = new ListWalk(database, attention);
     this.#search = new Search(database);
-    this.#attention = attention;
     this.#newest = database.prepare('SELECT max(number) AS number FROM incidents');
     this.#idOf = database.prepare('SELECT id FROM incidents WHERE number = ?');
-    this.#hours = new Hours(database);
-    this.#kinds = database.prepare('SELECT DISTINCT class, severity, state FROM population WHERE count > 0');
-    this.#ofKind = database.prepare(`
-      SELECT number FROM incidents INDEXED BY incidents_by_kind
-      WHERE state = ? AND class = ? AND rank = ? AND number BETWEEN ? AND ? ORDER BY number DESC LIMIT ${FETCH}`);
-    this.#ofSource = database.prepare(`
-      SELECT number FROM incidents INDEXED BY incidents_by_source
-      WHERE source = ? AND state = ? AND class = ? AND rank = ? AND number BETWEEN ? AND ?
-      ORDER BY number DESC LIMIT ${FETCH}`);
-    // Many in one query, and as bytes: one query for each, and decoding, would take longer than all the rest.
-    this.#rows = database.prepare(`
-      SELECT number, rank, created_at, CAST(document AS BLOB) AS document
-      FROM json_each(?) CROSS JOIN incidents ON number = value ORDER BY key`);
-    this.#sizes = database.prepare(`
-      SELECT number, rank, state, class, source, created_at, octet_length(document) AS bytes
-      FROM json_each(?) CROSS JOIN incidents ON number = value ORDER BY key`);
+    this.#documents = database.prepare(`
+      SELECT CAST(document AS BLOB) AS document FROM json_each(?) CROSS JOIN incidents ON number = value ORDER BY key`);
     this.#outlines = database.prepare(`
-      SELECT number, incidents.id, rank, state, class, source, created_at, drill,
-        document ->> '$.assignee' AS assignee, document ->> '$.containment.status' AS containment
-      FROM json_each(?) CROSS JOIN incidents ON number = value ORDER BY key`);
+      SELECT number, incidents.id, rank, state, class, source, assignee, containment, drill, ${ADMITTED} AS admitted
+      FROM json_each(?1) CROSS JOIN incidents ON number = value ORDER BY key`);
     this.#population = database.prepare('SELECT class, severity, state, count FROM population');
   }
 
   /** The number of the newest incident; 0 when there is none. */
   get newest(): number {
     return Number(this.#newest.get()?.number ?? 0);
+  }
+
+  /** The identifier of the incident with this number; undefined when it is not on record. */
+  idOf(number: number): string | undefined {
+    const id = this.#idOf.get(number)?.id;
+    return id === undefined ? undefined : String(id);
+  }
+
+  /**
+   * A page of the list. Later pages leave out what was reported since the first. What changes its place meanwhile may be
+   * on none of them, or on two. A page ends early when it is very long, or when a search takes long: it may hold little
+   * then, or nothing.
+   */
+  read(query: ListQuery): ListPage {
+    const page = query.collapsed ? this.#readCollapsed(query) : this.#readAll(query);
+    const unsearched = this.unsearched(query);
+    return { ...page, total: this.#total(query), ...(unsearched.length > 0 && { unsearched }) };
   }
 
   #total(query: ListQuery): number | undefined {
@@ -177,190 +163,146 @@ export class IncidentList {
     return total;
   }
 
-  /** The identifier of the incident with this number; undefined when it is not on record. */
-  idOf(number: number): string | undefined {
-    const id = this.#idOf.get(number)?.id;
-    return id === undefined ? undefined : String(id);
-  }
-
-  /**
-   * A page of the list. Later pages leave out what was reported since the first. A page ends early when it is very long,
-   * or when a search takes long: it may hold little then, or nothing.
-   */
-  read(query: ListQuery): ListPage {
-    const page = query.collapsed ? this.#readCollapsed(query) : this.#readAll(query);
-    return { ...page, total: this.#total(query) };
+  /** What a search for this does not look at; an empty list when it is complete. */
+  unsearched({
+    words = [],
+    terms = [],
+    evidence = false,
+  }: Pick<ListQuery, 'words' | 'terms' | 'evidence'>): readonly Unsearched[] {
+    const hasWords = words.length > 0;
+    const unsearched: Unsearched[] = [];
+    if (hasWords && !evidence) unsearched.push('withheld');
+    if (evidence && (hasWords || terms.some(({ of }) => of === 'evidence')) && this.#search.isCut('evidence')) {
+      unsearched.push('evidence');
+    }
+    if (hasWords && this.#search.isCut('notes')) unsearched.push('notes');
+    return unsearched;
   }
 
   #readAll(query: ListQuery): ListPage {
-    const { after, limit, bytes: mostBytes = MAX_PAGE_BYTES, since = -Infinity, until = Infinity } = query;
+    const { after, limit, bytes: mostBytes = MAX_PAGE_BYTES, sort = 'severity' } = query;
     const head = after?.head ?? this.newest;
     let next: Cursor | undefined;
-    const numbers = this.#numbers(query, head, (pause) => {
+    const numbers = this.#walk.numbers(query, head, (pause) => {
       next = pause;
     });
+    // Many in one query, and as bytes: one query for each, and decoding, would take longer than all the rest.
+    const rows = this.#rows(sort, `CASE WHEN ${ADMITTED} THEN CAST(document AS BLOB) END AS document`);
+    const bounds = boundsOf(query);
     const documents: Uint8Array[] = [];
     let bytes = 0;
     let last: Cursor | undefined;
-    for (;;) {
+    for (let leftOut = 0; ;) {
       const some = take(numbers, Math.min(FETCH, limit + 1 - documents.length));
       if (some.length === 0) return next === undefined ? { documents } : { documents, next };
       // One by one: of large ones many more would be read than the page can hold.
-      for (const row of this.#rows.iterate(JSON.stringify(some))) {
-        const createdAt = Number(row.created_at);
-        if (createdAt < since || createdAt >= until) continue;
-        const document = row.document as Uint8Array;
+      for (const row of rows.iterate(JSON.stringify(some), ...bounds)) {
+        const document = row.document as Uint8Array | null;
+        if (document === null) {
+          leftOut += 1;
+          continue;
+        }
         const full = documents.length === limit || bytes + document.length > mostBytes;
-        if (full && last !== undefined) return { documents, next: last };
+        if (full && documents.length > 0) return { documents, next: last! };
         documents.push(document);
         bytes += document.length;
-        last = { rank: Number(row.rank), seq: Number(row.number), head };
+        last = placeOf(row, sort, head);
       }
+      if (leftOut < MOST_LEFT_OUT) continue;
+      const place = this.#place(some.at(-1)!, sort, head);
+      return place === undefined ? { documents } : { documents, next: place };
     }
+  }
+
+  /** The place behind an incident. */
+  #place(number: number, sort: Sort, head: number): Cursor | undefined {
+    const row = this.#rows(sort, 'NULL').get(JSON.stringify([number]));
+    return row === undefined ? undefined : placeOf(row, sort, head);
+  }
+
+  /** Reads what is given by numbers, in their order: number, what the list is ordered by as `place`, and more. */
+  #rows(sort: Sort, columns: string): Statement {
+    const sql = `
+      SELECT number, ${COLUMNS[partsOf(sort).key]} AS place, ${columns}
+      FROM json_each(?1) CROSS JOIN incidents ON number = value ORDER BY key`;
+    const statement = this.#statements.get(sql) ?? this.#database.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
   }
 
   /** The newest of those that are alike, each with what it stands for. The next page may go on with the same ones. */
   #readCollapsed(query: ListQuery): ListPage {
-    const { after, since = -Infinity, until = Infinity } = query;
+    const { after, sort = 'severity' } = query;
     const head = after?.head ?? this.newest;
     let next: Cursor | undefined;
-    const numbers = this.#numbers(query, head, (pause) => {
+    const numbers = this.#walk.numbers(query, head, (pause) => {
       next = pause;
     });
+    const rows = this.#rows(
+      sort,
+      `rank, state, class, source, created_at, octet_length(document) AS bytes, ${ADMITTED} AS admitted`,
+    );
+    const bounds = boundsOf(query);
     const page = new CollapsedPage(query.limit, query.bytes);
     let last: Cursor | undefined;
     let isFull = false;
     for (let looked = 0; !isFull && looked < LOOKED_AT; looked += FETCH) {
       const some = take(numbers, FETCH);
       if (some.length === 0) break;
-      for (const row of this.#sizes.all(JSON.stringify(some))) {
-        const createdAt = Number(row.created_at);
-        isFull = createdAt >= since && createdAt < until && !page.take(row as unknown as Sized);
+      for (const row of rows.all(JSON.stringify(some), ...bounds)) {
+        isFull = row.admitted === 1 && !page.take(row as unknown as Sized);
         if (isFull) break;
-        last = { rank: Number(row.rank), seq: Number(row.number), head };
+        last = placeOf(row, sort, head);
       }
       if (isFull || looked + FETCH >= LOOKED_AT) next = last;
     }
     const groups = page.groups;
-    const rows = this.#rows.all(JSON.stringify(groups.map(({ number }) => number)));
-    const documents = rows.map(({ document }, at) => withAlike(document as Uint8Array, groups[at]!));
+    const documents = this.#documents
+      .all(JSON.stringify(groups.map(({ number }) => number)))
+      .map(({ document }, at) => withAlike(document as Uint8Array, groups[at]!));
     return next === undefined ? { documents } : { documents, next };
   }
 
   /**
-   * All incidents that the filters admit, in the order of the list, a few at a time: the record may go on in between. A
-   * slice may hold none: times left them out, or a search has looked long without finding any.
+   * All incidents that the filters admit, in the usual order, a few at a time: the record may go on in between. A slice may
+   * hold none: times or the containment left them out, or a search has looked long without finding any.
    */
-  *walk(query: ListQuery): Generator<WalkSlice, undefined> {
-    const { since = -Infinity, until = Infinity } = query;
+  *walk(query: Omit<ListQuery, 'sort'> & { readonly after?: UsualPlace }): Generator<WalkSlice, undefined> {
     const head = query.after?.head ?? this.newest;
-    for (let place: Cursor | undefined | null = query.after; place !== null;) {
-      let next: Cursor | null = null;
-      const numbers = this.#numbers(place === undefined ? query : { ...query, after: place }, head, (pause) => {
-        next = pause;
+    const bounds = boundsOf(query);
+    for (let place: UsualPlace | undefined | null = query.after; place !== null;) {
+      let next: UsualPlace | null = null;
+      const numbers = this.#walk.numbers(place === undefined ? query : { ...query, after: place }, head, (pause) => {
+        next = pause as UsualPlace;
       });
       for (let some = take(numbers, FETCH); some.length > 0; some = take(numbers, FETCH)) {
-        for (const few of this.#inParts(some)) {
-          const rows = this.#outlines.all(JSON.stringify(few)) as unknown as readonly TimedOutline[];
-          const outlines = rows.filter(({ created_at: at }) => at >= since && at < until);
-          const last = rows.at(-1);
-          if (last !== undefined) yield { outlines, place: { rank: last.rank, seq: last.number, head } };
-        }
+        const rows = this.#outlines.all(JSON.stringify(some), ...bounds);
+        const outlines = rows.filter(({ admitted }) => admitted === 1).map(outlineOf);
+        const last = rows.at(-1);
+        if (last !== undefined) yield { outlines, place: { rank: Number(last.rank), seq: Number(last.number), head } };
       }
       place = next;
       if (place !== null) yield { outlines: [], place };
     }
     return undefined;
   }
-
-  /** Numbers in parts whose documents are not long together, unless a single one is: all of a part are read at once. */
-  #inParts(numbers: readonly number[]): readonly (readonly number[])[] {
-    const parts: number[][] = [];
-    let bytes = Number.POSITIVE_INFINITY;
-    for (const row of this.#sizes.all(JSON.stringify(numbers))) {
-      bytes += Number(row.bytes);
-      if (bytes > WALKED_BYTES) {
-        parts.push([]);
-        bytes = Number(row.bytes);
-      }
-      parts.at(-1)!.push(Number(row.number));
-    }
-    return parts;
-  }
-
-  /** The numbers of the incidents that the filters admit, apart from the exact times, after the cursor. */
-  *#numbers(query: ListQuery, head: number, onPause: (pause: Cursor) => void): Generator<number> {
-    const hours = this.#hours.numbersBetween(query.since, query.until);
-    const range = { from: hours.from, to: Math.min(head, hours.to) };
-    const { after } = query;
-    const first = after?.rank ?? 0;
-    const attention = query.attention && this.#attention.of(query.attention);
-    for (let rank = first; rank < SEVERITIES.length; rank++) {
-      const to = rank === after?.rank ? Math.min(range.to, after.seq - 1) : range.to;
-      const stretches = this.#stretches(query, rank, { ...range, to }, attention);
-      if (stretches.length === 0) continue;
-      const numbers =
-        query.words === undefined && (query.resolutions ?? []).length === 0
-          ? merged(stretches)
-          : common(stretches, this.#matches(query, rank, { ...range, to }));
-      const paused: number | undefined = yield* attention === undefined ? numbers : attention.kept(numbers, rank);
-      if (paused === undefined) continue;
-      onPause({ rank, seq: paused + 1, head });
-      return;
-    }
-  }
-
-  #matches({ words = [], classes, resolutions }: ListQuery, rank: number, range: Range): IndexScan {
-    const query = searchQuery(words, SEVERITIES[rank]!, classes, resolutions);
-    const options = words.some(({ isBeginning }) => isBeginning) ? BEGINNINGS : { size: FETCH };
-    return new IndexScan(range.to, (to) => this.#search.find(query, range.from, to, options.size), options);
-  }
-
-  #stretches(
-    { classes, states, severities, sources }: ListQuery,
-    rank: number,
-    range: Range,
-    attention: ListedAttention | undefined,
-  ): IndexScan[] {
-    const severity = SEVERITIES[rank]!;
-    if (!admits(severities, severity) || range.from > range.to) return [];
-    const stretches: IndexScan[] = [];
-    for (const row of this.#kinds.all()) {
-      const state = row.state as State;
-      const ofClass = row.class as IncidentClass;
-      if (row.severity !== severity || !admits(states, state) || !admits(classes, ofClass)) continue;
-      if (attention !== undefined) {
-        stretches.push(...attention.scans({ state, class: ofClass, rank, ...range }, [...new Set(sources)]));
-        continue;
-      }
-      const fetch = (statement: Statement, ...kind: string[]) =>
-        new IndexScan(range.to, (to) =>
-          statement.all(...kind, rank, range.from, to).map(({ number }) => Number(number)),
-        );
-      if (sources.length === 0) stretches.push(fetch(this.#ofKind, state, ofClass));
-      for (const source of new Set(sources)) stretches.push(fetch(this.#ofSource, source, state, ofClass));
-    }
-    return stretches;
-  }
 }
 
-/** The members of a query that do not select incidents. */
-const NOT_SELECTING = ['limit', 'bytes', 'after', 'collapsed', 'sort'];
-const OF_KIND = ['classes', 'states', 'severities'];
+function outlineOf({ admitted: _, ...row }: Readonly<Record<string, unknown>>): Outline {
+  return { ...row, containment: CONTAINMENT_STATUS[Number(row.containment)] ?? null } as Outline;
+}
 
-/** Whether a query selects incidents by these filters only. */
-export const hasOnly = (query: ListQuery, filters: readonly string[]): boolean =>
-  Object.entries(query).every(
-    ([name, value]: [string, unknown]) =>
-      filters.includes(name) ||
-      NOT_SELECTING.includes(name) ||
-      value === undefined ||
-      (Array.isArray(value) && value.length === 0),
-  );
+/** The values of `ADMITTED`. */
+function boundsOf({ since, until, updatedSince, containment = [] }: ListQuery): [number, number, number, number] {
+  const mask = containment.reduce((bits, status) => bits | (1 << CONTAINMENT_COLUMN[status]), 0);
+  return [since ?? Number.MIN_SAFE_INTEGER, until ?? Number.MAX_SAFE_INTEGER, updatedSince ?? 0, mask];
+}
 
-/** Whether a list of values admits one; an empty list admits all. */
-export const admits = <Value>(values: readonly Value[], value: Value): boolean =>
-  values.length === 0 || values.includes(value);
+/** The place behind the incident of a row. */
+function placeOf({ number, place }: Readonly<Record<string, unknown>>, sort: Sort, head: number): Cursor {
+  const key = partsOf(sort).key === 'state' ? STATES.indexOf(place as State) : (place as SortedBy);
+  return placeAt(sort, key, Number(number), head);
+}
 
 /** The next few of the values, at most `count`. */
 function take<Value>(values: Iterator<Value>, count: number): Value[] {

@@ -17,7 +17,7 @@ import { fold, type IncidentRecord } from '../domain/incident.ts';
 import { isAbsence, RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
-import { drillColumn, type Incidents, recoveryColumns } from './incidents.ts';
+import { containmentColumn, drillColumn, type Incidents, recoveryColumns } from './incidents.ts';
 import { deliveryRow, onRecord } from './posture.ts';
 import type { Snoozes } from './snoozes.ts';
 
@@ -60,8 +60,8 @@ export class IncidentProof {
     this.#parts = parts;
     const { database } = parts;
     this.#row = database.prepare(`
-      SELECT number, id, class, rank, state, source, owner, created_at, version, recovery, attesting, attention, decisive, base,
-        dedup_key, drill, context, document
+      SELECT number, id, class, rank, state, source, owner, created_at, updated_at, assignee, containment, version,
+        recovery, attesting, attention, decisive, base, dedup_key, drill, context, document
       FROM incidents WHERE id = ?`);
     this.#deliveries = database.prepare(`
       SELECT action, status, due, wait, asked_seq FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
@@ -135,6 +135,9 @@ export class IncidentProof {
       source: incident.source,
       owner: keysOwner(incident.reported_by),
       created_at: Date.parse(incident.created_at),
+      updated_at: Date.parse(incident.updated_at),
+      assignee: incident.assignee ?? null,
+      containment: containmentColumn(incident),
       version: incident.version,
       recovery,
       attesting,

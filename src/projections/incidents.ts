@@ -1,5 +1,12 @@
 /** The incidents on record: one row each, holding the JSON text that every endpoint sends. */
-import { type IncidentClass, SEVERITIES, type Severity, type State, STATES } from '../../machines/vocabulary.ts';
+import {
+  type ContainmentStatus,
+  type IncidentClass,
+  SEVERITIES,
+  type Severity,
+  type State,
+  STATES,
+} from '../../machines/vocabulary.ts';
 import type { IncidentContext } from '../../machines/incident.ts';
 import { HOUR } from '../clock.ts';
 import { needsAttention } from '../domain/attention.ts';
@@ -10,7 +17,7 @@ import type { Database, Statement } from './database.ts';
 import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
 import { recoveryStage } from '../domain/recovery.ts';
 import { type Situation, snapshotOf } from '../../machines/decision.ts';
-import { Search } from './search.ts';
+import { hasOtherWords, Search } from './search.ts';
 
 /** What is looked for most of an incident. */
 export interface IncidentKind {
@@ -42,6 +49,7 @@ const MOST_LOOKED_AT = 2000;
 export class Incidents {
   readonly #insert: Statement;
   readonly #update: Statement;
+  readonly #updateInPlace: Statement;
   readonly #byId: Statement;
   readonly #kind: Statement;
   readonly #known: Statement;
@@ -59,12 +67,16 @@ export class Incidents {
     this.#search = new Search(database);
     this.#insert = database.prepare(`
       INSERT INTO incidents
-        (number, id, class, rank, state, source, owner, created_at, version, recovery, attesting, attention, decisive,
-          base, dedup_key, drill, context, document)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+        (number, id, class, rank, state, source, owner, created_at, updated_at, assignee, containment, version, recovery,
+          attesting, attention, decisive, base, dedup_key, drill, context, document)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#update = database.prepare(`
-      UPDATE incidents SET rank = ?, state = ?, version = ?, recovery = ?, attesting = ?, attention = ?,
-        decisive = ?, base = ?, drill = ?, context = ?, document = ? WHERE number = ?`);
+      UPDATE incidents SET rank = ?, state = ?, updated_at = ?, assignee = ?, containment = ?, version = ?, recovery = ?,
+        attesting = ?, attention = ?, decisive = ?, base = ?, drill = ?, context = ?, document = ? WHERE number = ?`);
+    // SQLite writes an entry of an index again for every column that is set, also to what it was.
+    this.#updateInPlace = database.prepare(`
+      UPDATE incidents SET updated_at = ?, containment = ?, version = ?, decisive = ?, context = ?, document = ?
+      WHERE number = ?`);
     this.#byId = database.prepare(
       'SELECT number, version, decisive, base, state, drill, context, document FROM incidents WHERE id = ?',
     );
@@ -202,8 +214,8 @@ export class Incidents {
       const document = documentOf(now);
       documents.push(document);
       if (before !== undefined) {
-        this.#put(now, document.json);
-        if (hasOtherWords(before, now)) this.#search.replace(now.seq, now.incident);
+        this.#put(now, document.json, before);
+        if (hasOtherWords(before.incident, now.incident)) this.#search.replace(now.seq, now.incident);
         continue;
       }
       const createdAt = Date.parse(now.incident.created_at);
@@ -217,18 +229,28 @@ export class Incidents {
     return documents;
   }
 
-  #put({ incident, snapshot, seq, decisive, carried = seq }: IncidentRecord, json: string): void {
-    const { severity, state, version } = incident;
+  #put(now: IncidentRecord, json: string, before: IncidentRecord): void {
+    const { incident, snapshot, seq, decisive, carried = seq } = now;
+    const updatedAt = Date.parse(incident.updated_at);
+    const containment = containmentColumn(incident);
+    const context = JSON.stringify(snapshot.context);
+    if (isInPlace(before, now)) {
+      this.#updateInPlace.run(updatedAt, containment, incident.version, decisive, context, json, seq);
+      return;
+    }
     this.#update.run(
-      rankOf(severity),
-      state,
-      version,
+      rankOf(incident.severity),
+      incident.state,
+      updatedAt,
+      incident.assignee ?? null,
+      containment,
+      incident.version,
       ...recoveryColumns(incident),
       Number(needsAttention(incident)),
       decisive,
       carried,
       drillColumn(incident),
-      JSON.stringify(snapshot.context),
+      context,
       json,
       seq,
     );
@@ -245,6 +267,9 @@ export class Incidents {
       incident.source,
       keysOwner(incident.reported_by),
       createdAt,
+      incident.updated_at === incident.created_at ? createdAt : Date.parse(incident.updated_at),
+      incident.assignee ?? null,
+      containmentColumn(incident),
       incident.version,
       ...recoveryColumns(incident),
       Number(needsAttention(incident)),
@@ -259,6 +284,17 @@ export class Incidents {
   }
 }
 
+/** Whether an incident keeps its place in the indexes, apart from those of its latest change and its containment. */
+const isInPlace = (before: IncidentRecord, now: IncidentRecord): boolean =>
+  before.incident.state === now.incident.state &&
+  before.incident.severity === now.incident.severity &&
+  before.incident.assignee === now.incident.assignee &&
+  before.carried === now.carried &&
+  now.incident.recovery === undefined &&
+  before.incident.recovery === undefined &&
+  needsAttention(before.incident) === needsAttention(now.incident) &&
+  now.incident.drill !== true;
+
 /** How far the recovery of an incident is, and whether the attestor is to be asked, as columns hold it. */
 export function recoveryColumns(incident: Incident): readonly [recovery: number, attesting: number] {
   if (incident.recovery === undefined) return NO_RECOVERY;
@@ -268,6 +304,25 @@ export function recoveryColumns(incident: Incident): readonly [recovery: number,
 
 const NO_RECOVERY = [0, 0] as const;
 
+/** How the containment of an incident is, as a column holds it; 0 when there is none. All but `confirmed` are indexed. */
+export const CONTAINMENT_COLUMN: Readonly<Record<ContainmentStatus, number>> = {
+  confirmed: 1,
+  delivering: 2,
+  overdue: 3,
+  degraded: 4,
+};
+
+/** What a value of that column stands for; undefined for no containment. */
+export const CONTAINMENT_STATUS: readonly (ContainmentStatus | undefined)[] = Object.entries(CONTAINMENT_COLUMN).reduce<
+  (ContainmentStatus | undefined)[]
+>((statuses, [status, column]) => {
+  statuses[column] = status as ContainmentStatus;
+  return statuses;
+}, []);
+
+export const containmentColumn = ({ containment }: Incident): number =>
+  containment === undefined ? 0 : CONTAINMENT_COLUMN[containment.status];
+
 /** Whether an incident is a drill, and whether that is over: its releases are settled. */
 export function drillColumn({ drill, state, drill_releases: releases = [] }: Incident): 0 | 1 | 2 {
   if (drill !== true) return 0;
@@ -276,9 +331,3 @@ export function drillColumn({ drill, state, drill_releases: releases = [] }: Inc
 
 /** The most severe is 0. */
 const rankOf = (severity: Severity): number => SEVERITIES.indexOf(severity);
-
-/** Whether a search finds the incident by other words, or under another severity, than before. */
-const hasOtherWords = ({ incident: before }: IncidentRecord, { incident: now }: IncidentRecord): boolean =>
-  before.severity !== now.severity ||
-  before.resolution !== now.resolution ||
-  before.latest_report?.description !== now.latest_report?.description;

@@ -50,6 +50,7 @@ import { PendingRecoveries } from './recoveries.ts';
 import { RecentReports } from './recent-reports.ts';
 import { type RecordSnapshot, RecordSnapshots } from './record-snapshot.ts';
 import { Silences } from './silences.ts';
+import { SimilarIncidents } from './similar.ts';
 import { Snoozes } from './snoozes.ts';
 import { Sources } from './sources.ts';
 import { Statistics, Tally } from './statistics.ts';
@@ -100,6 +101,7 @@ export class Projections {
   /** How many incidents need attention. */
   readonly attention: Pick<Attention, 'count' | 'matches'>;
   readonly groups: IncidentGroups;
+  readonly similar: SimilarIncidents;
   readonly statistics: Statistics;
   readonly activity: Activity;
   readonly comparison: Comparison;
@@ -177,6 +179,7 @@ export class Projections {
     this.attention = attention;
     this.list = new IncidentList(database, attention);
     this.groups = new IncidentGroups(database, this.list);
+    this.similar = new SimilarIncidents(database);
     this.statistics = new Statistics(database);
     this.activity = new Activity(database);
     this.comparison = new Comparison(database);

@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 27;
+export const LAYOUT = 28;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -22,7 +22,13 @@ export const SCHEMA = `
     source TEXT NOT NULL,
     -- Whose its dedup_key is: the principal that reported it, '' for the shared token.
     owner TEXT NOT NULL,
+    -- In milliseconds since the epoch.
     created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    -- Who works it, if anybody does.
+    assignee TEXT,
+    -- How its containment is: 0 when there is none, 1 confirmed, and the others of CONTAINMENT_COLUMN.
+    containment INTEGER NOT NULL,
     version INTEGER NOT NULL,
     -- How far its recovery is, if it has one and is not resolved: 1 incomplete, 2 complete; else 0. And whether the
     -- attestor is to be asked for it: 1 or 0.
@@ -40,12 +46,18 @@ export const SCHEMA = `
     context TEXT NOT NULL,
     document TEXT NOT NULL
   );
-  -- Every list is merged from stretches of one of these two: see incident-list.ts.
+  -- Every list is merged from stretches of one of these two: see list-walk.ts.
   CREATE INDEX incidents_by_kind ON incidents (state, class, rank, number);
   CREATE INDEX incidents_by_source ON incidents (source, state, class, rank, number);
   CREATE INDEX incidents_unresolved_by_dedup_key ON incidents (dedup_key, class, source, owner)
     WHERE dedup_key IS NOT NULL AND state <> 'resolved';
   CREATE INDEX incidents_carried ON incidents (base) WHERE base <> number;
+
+  -- For the orders of the list, and for filters that little of the record passes.
+  CREATE INDEX incidents_by_creation ON incidents (created_at);
+  CREATE INDEX incidents_by_update ON incidents (updated_at);
+  CREATE INDEX incidents_by_assignee ON incidents (assignee) WHERE assignee IS NOT NULL;
+  CREATE INDEX incidents_by_containment ON incidents (containment) WHERE containment > 1;
 
   CREATE INDEX incidents_recovering ON incidents (recovery) WHERE recovery > 0;
   CREATE INDEX incidents_attesting ON incidents (attesting) WHERE attesting > 0;
@@ -64,9 +76,9 @@ export const SCHEMA = `
   -- The incidents that take up another one which does not name them yet: see half-reopened.ts.
   CREATE TABLE half_reopened (id TEXT PRIMARY KEY) WITHOUT ROWID;
 
-  -- The words of each incident, by its number: see search.ts and search-words.ts.
+  -- The words of each incident, of people and notes, of its evidence, and its marks, by its number: see search.ts.
   CREATE VIRTUAL TABLE search USING fts5(
-    words, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'
+    words, people, evidence, marks, content = '', contentless_delete = 1, detail = column, tokenize = 'ascii'
   );
 
   -- The first and the last incident that were created in each hour since the epoch.

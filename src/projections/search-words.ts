@@ -25,7 +25,8 @@ const MOST_BEGINNINGS = 4;
 /** More pairs of one run of letters make a search slower, and hardly more exact. */
 const MOST_PAIRS = 16;
 
-const ASCII = /^[\0-\x7f]*$/;
+/** Many times as fast as an expression. */
+const isAscii = (text: string): boolean => Buffer.byteLength(text) === text.length;
 const WORDS = /[\p{L}\p{N}\p{M}]+/gu;
 const SEARCHED = /([\p{L}\p{N}\p{M}]+)(\*?)/gu;
 const UNSPACED =
@@ -46,7 +47,7 @@ const OPTIONAL = new RegExp(
 /** The words of a text for the index, with ASCII between them. */
 export function indexedWords(text: string): string {
   // Nearly all texts: the index splits them itself.
-  if (ASCII.test(text)) return text;
+  if (isAscii(text)) return text;
   return (folded(text).match(WORDS) ?? []).flatMap(partsOf).flatMap(indexed).join(' ');
 }
 
@@ -56,7 +57,7 @@ export function indexedWords(text: string): string {
  * @throws RecorderError `invalid_request` when there is no word, too many, or too short a beginning
  */
 export function readWords(text: string): readonly SearchWord[] {
-  const found = [...(ASCII.test(text) ? text : folded(text)).matchAll(SEARCHED)];
+  const found = [...(isAscii(text) ? text : folded(text)).matchAll(SEARCHED)];
   if (found.length === 0 || found.length > MOST_WORDS) {
     throw new RecorderError('invalid_request', `q must hold 1 to ${MOST_WORDS} words of letters or digits`);
   }

@@ -1,15 +1,25 @@
 /**
- * Full-text search over the id, the source and the descriptions of each incident (of its first report and its latest), by
- * SQLite's FTS5.
+ * Full-text search over the id, the source, the descriptions, the evidence (of the first report and the latest), the notes
+ * and the people of each incident, by SQLite's FTS5.
  *
- * The index holds words and which incidents have them, nothing else: no texts, no positions. Beside its words an incident
- * has a mark for its severity, one for its class, and one for its resolution when it has one, so that a search within
- * those skips all others. The marks begin with characters for private use, which no searched word has.
+ * The index holds words and which incidents have them, nothing else: no texts, no positions. It has four columns, so that a
+ * search by somebody who may not see evidence never looks at the words of evidence, and a silence looks at the words of the
+ * incident itself only, not at those of notes and people. The last are marks: for an incident's
+ * severity, class, source and resolution, for who has acted on it and who works it, for each value in its evidence with the
+ * path to it. So a search within those skips all others.
+ *
+ * Of long evidence and of many notes a part is indexed. Such an incident has a mark as well, so that an answer can say that
+ * a search was not complete.
  */
-import { CLASSES, type IncidentClass, type Resolution, type Severity } from '../../machines/vocabulary.ts';
+import { CLASSES, type IncidentClass, type Resolution, SEVERITIES, type Severity } from '../../machines/vocabulary.ts';
 import type { Database, Statement } from './database.ts';
+import { type EvidenceWords, evidenceWords, exactly, pairMark } from './evidence-words.ts';
 import type { Incident } from '../domain/incident.ts';
 import { indexedWords, type SearchWord } from './search-words.ts';
+import type { SearchTerm } from './search-terms.ts';
+
+/** How many characters of the notes of an incident are indexed, the newest first. */
+const MOST_NOTED = 16_384;
 
 export class Search {
   readonly #insert: Statement;
@@ -17,28 +27,37 @@ export class Search {
   readonly #find: Statement;
 
   constructor(database: Database) {
-    this.#insert = database.prepare('INSERT INTO search (rowid, words) VALUES (?, ?)');
-    this.#replace = database.prepare('INSERT OR REPLACE INTO search (rowid, words) VALUES (?, ?)');
+    this.#insert = database.prepare(
+      'INSERT INTO search (rowid, words, people, evidence, marks) VALUES (?, ?, ?, ?, ?)',
+    );
+    this.#replace = database.prepare(
+      'INSERT OR REPLACE INTO search (rowid, words, people, evidence, marks) VALUES (?, ?, ?, ?, ?)',
+    );
     this.#find = database.prepare(`
       SELECT rowid AS number FROM search WHERE search MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC LIMIT ?`);
   }
 
   add(number: number, incident: Incident): void {
-    this.#insert.run(number, wordsOf(incident));
+    this.#insert.run(number, ...columnsOf(incident));
   }
 
   /** Indexes an incident again whose words have changed. */
   replace(number: number, incident: Incident): void {
-    this.#replace.run(number, wordsOf(incident));
+    this.#replace.run(number, ...columnsOf(incident));
   }
 
   /** The numbers of incidents between two that a query finds, in falling order, at most `limit`. */
   find(query: string, from: number, to: number, limit: number): readonly number[] {
     return this.#find.all(query, from, to, limit).map(({ number }) => Number(number));
   }
+
+  /** Whether a part only of some incident's evidence, or of its notes, is indexed. */
+  isCut(of: 'evidence' | 'notes'): boolean {
+    return this.find(mark(of === 'evidence' ? CUT_EVIDENCE : CUT_NOTES), 0, Number.MAX_SAFE_INTEGER, 1).length > 0;
+  }
 }
 
-/** What of an incident is searched for words. */
+/** The text of an incident itself. Silences look for their words in this alone: a note must not hide an incident. */
 export const searchedText = ({
   id,
   source,
@@ -47,33 +66,190 @@ export const searchedText = ({
 }: Pick<Incident, 'id' | 'source' | 'description' | 'latest_report'>): string =>
   `${id} ${source} ${description} ${latest === undefined ? '' : latest.description}`;
 
-const wordsOf = (incident: Incident): string => {
-  const { severity, class: ofClass, resolution } = incident;
-  return `${indexedWords(searchedText(incident))} ${severityMark(severity)} ${classMark(ofClass)}${
-    resolution === undefined ? '' : ` ${resolutionMark(resolution)}`
-  }`;
-};
-
-/** The query of FTS5 for words, whatever the severity. */
-export const wordQuery = (words: readonly SearchWord[]): string =>
-  words.map(({ text, isBeginning }) => `"${text}"${isBeginning ? ' *' : ''}`).join(' AND ');
-
-/** The query of FTS5 for words within a severity, and within classes and resolutions unless none are given. */
-export function searchQuery(
-  words: readonly SearchWord[],
-  severity: Severity,
-  classes: readonly IncidentClass[],
-  resolutions: readonly Resolution[] = [],
-): string {
-  const terms = words.length === 0 ? [] : [wordQuery(words)];
-  terms.push(`"${severityMark(severity)}"`);
-  if (classes.length > 0 && classes.length < CLASSES.length)
-    terms.push(`(${classes.map((one) => `"${classMark(one)}"`).join(' OR ')})`);
-  if (resolutions.length > 0) terms.push(`(${resolutions.map((one) => `"${resolutionMark(one)}"`).join(' OR ')})`);
-  return terms.join(' AND ');
+/** What is indexed of an incident: its words, those of people and notes, those of its evidence, and its marks. */
+function columnsOf(incident: Incident): readonly [words: string, people: string, evidence: string, marks: string] {
+  const { source, latest_report: latest, severity, class: ofClass, resolution, evidence } = incident;
+  const words = indexedWords(searchedText(incident));
+  let people = incident.reported_by === undefined ? '' : indexedWords(incident.reported_by);
+  let marks = `${severityMark(severity)} ${classMark(ofClass)} ${sourceMark(source)}`;
+  if (resolution !== undefined) marks += ` ${resolutionMark(resolution)}`;
+  if (isTouched(incident)) {
+    const touched = peopleOf(incident);
+    people += touched.words;
+    marks += touched.marks;
+  }
+  if (evidence === undefined && latest?.evidence === undefined) return [words, people, '', marks];
+  const first = evidence === undefined ? NO_EVIDENCE : evidenceWords(evidence);
+  const last = latest?.evidence === undefined ? NO_EVIDENCE : evidenceWords(latest.evidence);
+  marks += first.marks + last.marks;
+  if (first.isCut || last.isCut) marks += ` ${CUT_EVIDENCE}`;
+  return [words, people, last.words === '' ? first.words : `${first.words} ${last.words}`, marks];
 }
 
-const severityMark = (severity: Severity): string => `\uE000${severity}`;
+const NO_EVIDENCE: EvidenceWords = { words: '', marks: '', isCut: false };
+
+/** Whether a person has done something about an incident. */
+const isTouched = (incident: Incident): boolean =>
+  incident.assignee !== undefined ||
+  incident.note !== undefined ||
+  incident.notes !== undefined ||
+  incident.snoozed_until !== undefined ||
+  incident.recovery !== undefined ||
+  incident.contained_by !== undefined ||
+  incident.acknowledged_by !== undefined ||
+  incident.assigned_by !== undefined ||
+  incident.resolved_by !== undefined;
+
+/** What people have noted, and who has acted: words and marks, with a space before each. */
+function peopleOf(incident: Incident): { readonly words: string; readonly marks: string } {
+  const { assignee, snoozed_until: snoozed, notes_count: count = 0, notes: kept = [] } = incident;
+  const acted = new Set(actedOn(incident));
+  const names = assignee === undefined ? [...acted] : [...acted, assignee];
+  const notes = noted(incident);
+  let words = '';
+  for (const text of [...names, notes.slice(0, MOST_NOTED)]) if (text !== '') words += ` ${indexedWords(text)}`;
+  let marks = '';
+  for (const name of acted) marks += ` ${byMark(name)}`;
+  if (assignee !== undefined) marks += ` ${ASSIGNED} ${assigneeMark(assignee)}`;
+  if (snoozed !== undefined) marks += ` ${SNOOZED}`;
+  if (notes.length > MOST_NOTED || count > kept.length) marks += ` ${CUT_NOTES}`;
+  return { words, marks };
+}
+
+/** All notes that an incident shows, the newest first. */
+function noted({ note, notes = [] }: Incident): string {
+  const texts = notes.map((one) => one.note).toReversed();
+  return [...(note === undefined || texts.includes(note) ? [] : [note]), ...texts].join(' ');
+}
+
+/** Who has acted on an incident, as far as it shows that. */
+function actedOn(incident: Incident): readonly string[] {
+  const { contained_by, acknowledged_by, resolved_by, assigned_by, snoozed_by, notes = [], recovery } = incident;
+  return [
+    contained_by,
+    acknowledged_by,
+    resolved_by,
+    assigned_by,
+    snoozed_by,
+    ...notes.map(({ by }) => by),
+    recovery?.acknowledged?.by,
+    recovery?.waived?.by,
+  ].filter((name) => name !== undefined);
+}
+
+/** Whether a search finds the incident by other words or marks than before. */
+export function hasOtherWords(before: Incident, now: Incident): boolean {
+  return (
+    before.severity !== now.severity ||
+    before.resolution !== now.resolution ||
+    (before.latest_report !== now.latest_report && saysOther(before.latest_report, now.latest_report)) ||
+    before.note !== now.note ||
+    before.notes_count !== now.notes_count ||
+    before.assignee !== now.assignee ||
+    before.assigned_by !== now.assigned_by ||
+    before.snoozed_until !== now.snoozed_until ||
+    before.contained_by !== now.contained_by ||
+    before.acknowledged_by !== now.acknowledged_by ||
+    before.resolved_by !== now.resolved_by ||
+    before.recovery?.acknowledged?.by !== now.recovery?.acknowledged?.by ||
+    before.recovery?.waived?.by !== now.recovery?.waived?.by
+  );
+}
+
+/** Whether a further report has another description, or other evidence. */
+const saysOther = (before: Incident['latest_report'], now: Incident['latest_report']): boolean =>
+  before?.description !== now?.description || JSON.stringify(before?.evidence) !== JSON.stringify(now?.evidence);
+
+/** What a search looks for. An empty list stands for all. */
+export interface SearchFilter {
+  readonly words?: readonly SearchWord[] | undefined;
+  readonly terms?: readonly SearchTerm[] | undefined;
+  readonly severities?: readonly Severity[] | undefined;
+  readonly classes?: readonly IncidentClass[] | undefined;
+  readonly resolutions?: readonly Resolution[] | undefined;
+  readonly sources?: readonly string[] | undefined;
+  /** Who has acted on them. */
+  readonly by?: readonly string[] | undefined;
+  /** Who works them; null for nobody. */
+  readonly assignees?: readonly (string | null)[] | undefined;
+  readonly snoozed?: boolean | undefined;
+  /** Whether words may be found in evidence: only for whoever may see it. */
+  readonly evidence?: boolean | undefined;
+  /** Whether words are found in the text of the incident only: not in notes, names of people, and evidence. */
+  readonly isOwnText?: boolean;
+}
+
+/** The query of FTS5 for what a search looks for. */
+export function searchQuery(filter: SearchFilter): string {
+  const { words = [], terms = [], severities = [], classes = [], resolutions = [], sources = [], by = [] } = filter;
+  const wanted = words.map((word) => wordQuery(word, columnsFor(filter)));
+  // Which incident an id names, the list finds out.
+  for (const term of terms) if (term.of !== 'id') wanted.push(termQuery(term));
+  const anyOf = (marks: readonly string[]): void => {
+    if (marks.length > 0) wanted.push(orOf(marks.map(mark)));
+  };
+  if (classes.length < CLASSES.length) anyOf(classes.map(classMark));
+  anyOf(resolutions.map(resolutionMark));
+  anyOf(sources.map(sourceMark));
+  anyOf(by.map(byMark));
+  if (filter.snoozed === true) anyOf([SNOOZED]);
+  // What is left out needs something that it is left out of.
+  anyOf((severities.length === 0 && needsAll(filter, wanted) ? SEVERITIES : severities).map(severityMark));
+  const { assignees = [] } = filter;
+  const names = assignees.filter((name) => name !== null);
+  let query = wanted.join(' AND ');
+  if (assignees.includes(null)) {
+    const nobodys = `(${query}) NOT ${mark(ASSIGNED)}`;
+    query =
+      names.length === 0
+        ? nobodys
+        : `(${nobodys}) OR ((${query}) AND ${orOf(names.map((name) => mark(assigneeMark(name))))})`;
+  } else if (names.length > 0) {
+    query = [...(query === '' ? [] : [query]), orOf(names.map((name) => mark(assigneeMark(name))))].join(' AND ');
+  }
+  return filter.snoozed === false ? `(${query}) NOT ${mark(SNOOZED)}` : query;
+}
+
+const needsAll = ({ assignees = [], snoozed }: SearchFilter, wanted: readonly string[]): boolean =>
+  wanted.length === 0 && (assignees.includes(null) || snoozed === false);
+
+const orOf = (terms: readonly string[]): string => (terms.length === 1 ? terms[0]! : `(${terms.join(' OR ')})`);
+
+/** Where words may be found, as FTS5 takes it. */
+const columnsFor = ({ evidence = false, isOwnText = false }: SearchFilter): string =>
+  isOwnText ? 'words' : evidence ? '{words people evidence}' : '{words people}';
+
+const wordQuery = ({ text, isBeginning }: SearchWord, columns: string): string =>
+  `${columns} : "${text}"${isBeginning ? ' *' : ''}`;
+
+function termQuery(term: Exclude<SearchTerm, { readonly of: 'id' }>): string {
+  switch (term.of) {
+    case 'evidence':
+      return orOf(term.values.map((value) => mark(pairMark(term.path, value))));
+    case 'class':
+      return mark(classMark(term.value));
+    case 'source':
+      return mark(sourceMark(term.value));
+    case 'by':
+      return mark(byMark(term.value));
+    case 'assignee':
+      return mark(assigneeMark(term.value));
+    default:
+      return term satisfies never;
+  }
+}
+
+/** The query for a mark. */
+const mark = (text: string): string => `marks : "${text}"`;
+
+const severityMark = (severity: Severity): string => `se${severity}`;
 /** An underscore would separate words. */
-const classMark = (ofClass: IncidentClass): string => `\uE001${ofClass.replaceAll('_', '')}`;
-const resolutionMark = (resolution: Resolution): string => `\uE002${resolution.replaceAll('_', '')}`;
+const classMark = (ofClass: IncidentClass): string => `cl${ofClass.replaceAll('_', '')}`;
+const resolutionMark = (resolution: Resolution): string => `re${resolution.replaceAll('_', '')}`;
+const sourceMark = (source: string): string => `so${exactly(source)}`;
+const byMark = (name: string): string => `by${exactly(name)}`;
+const assigneeMark = (name: string): string => `as${exactly(name)}`;
+const ASSIGNED = 'isassigned';
+const SNOOZED = 'issnoozed';
+const CUT_EVIDENCE = 'iscutevidence';
+const CUT_NOTES = 'iscutnotes';

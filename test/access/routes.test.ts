@@ -56,6 +56,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'GET /metrics': READER,
   'GET /api/v1/incidents': READER,
   'GET /api/v1/incidents/get': OF_INCIDENT,
+  'GET /api/v1/incidents/similar': OF_INCIDENT,
   'GET /api/v1/incidents/history': OF_INCIDENT,
   'GET /api/v1/incidents/changes': { ...READER, query: '?after=0' },
   'GET /api/v1/incidents/transitions': OF_INCIDENT,

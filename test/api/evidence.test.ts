@@ -137,13 +137,42 @@ describe('evidence, where it is restricted,', () => {
     expect(shown).to.deep.equal((await read(`/api/v1/incidents/get?id=${body.id}`, 'auditor')).body);
   });
 
-  it('finds nothing in a search', async () => {
-    for (const word of [SECRET, LATEST]) {
-      for (const role of ['auditor', 'reader', undefined]) {
-        expect((await read(`/api/v1/incidents?q=${word}`, role)).body).to.deep.equal([]);
+  it('is searched for whoever may see it, and an answer to others says that it was not', async () => {
+    for (const word of [SECRET, LATEST, 'eviden*', '7f3a']) {
+      for (const role of [undefined, ...ROLES]) {
+        const { body, headers } = await read(`/api/v1/incidents?q=${word}`, role);
+        const sees = role !== undefined && SEE_IT.includes(role);
+        // The description has the word, too.
+        const isFound = sees || word === 'eviden*';
+        expect(
+          [body.map((one: { id: string }) => one.id), headers['search-incomplete']],
+          `${word} ${role}`,
+        ).to.deep.equal([isFound ? [id] : [], sees ? undefined : 'withheld']);
       }
     }
     expect((await read('/api/v1/incidents?q=says', undefined)).body).to.have.length(1);
+  });
+
+  it('is found by its path, and is what makes incidents similar, for whoever may see it; others are refused', async () => {
+    const { body: twin } = await report({ dedup_key: 'twin', evidence: { text: SECRET } });
+    const term = encodeURIComponent(`evidence.text:${SECRET}`);
+    const guess = encodeURIComponent('says evidence.text:"a guess"');
+    for (const role of [undefined, ...ROLES]) {
+      const found = await read(`/api/v1/incidents?q=${term}`, role);
+      const guessed = await read(`/api/v1/incidents?q=${guess}`, role);
+      const similar = await read(`/api/v1/incidents/similar?id=${id}`, role);
+      if (role !== undefined && SEE_IT.includes(role)) {
+        expect(found.body.map((one: { id: string }) => one.id)).to.deep.equal([twin.id, id]);
+        expect(guessed.body).to.deep.equal([]);
+        expect(similar.body[0].incident.id).to.equal(twin.id);
+        expect(similar.body[0].same).to.deep.equal([{ path: 'text', value: SECRET }]);
+        continue;
+      }
+      for (const { status, body } of [found, guessed, similar, await read('/api/v1/incidents/similar?id=none', role)]) {
+        expect([status, body.needs]).to.deep.equal([status === 404 ? 404 : 403, SEE_IT]);
+        expect(body.error).to.equal('forbidden: evidence is for auditor, operator, recovery here');
+      }
+    }
   });
 
   it('is in the answer to a new report, and in none to one of an incident on record', async () => {

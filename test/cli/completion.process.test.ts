@@ -37,7 +37,9 @@ describe('completion', () => {
       '--source',
       '--silenced',
       '--since',
+      '--snoozed',
       '--search',
+      '--sort',
     ]);
     expect(await offers('list', '--state', '')).to.deep.equal(STATES);
     expect(await offers('list', '--state', 'open', 'c')).to.deep.equal(['contained']);

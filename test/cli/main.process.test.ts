@@ -117,6 +117,35 @@ describe('incident-recorder', () => {
     });
   });
 
+  describe('similar, and list', () => {
+    it('find incidents by their evidence, and sort them', async () => {
+      const ip = '{"ip":"198.51.100.77","process":{"name":"xmrig"}}';
+      const one = await report('miner one', '--evidence', ip);
+      const two = await report('miner two', '--evidence', '{"process":{"name":"xmrig"}}');
+      const three = await report('miner three', '--evidence', ip);
+      const idsOf = async (...args: string[]) =>
+        (await json('list', ...args)).map(({ id }: { readonly id: string }) => id);
+      expect(await idsOf('--search', 'evidence.ip:198.51.100.77', '--sort', 'created')).to.deep.equal([one, three]);
+      expect(await idsOf('--search', 'xmrig', '--sort', '-created', '--assignee', 'none')).to.deep.equal([
+        three,
+        two,
+        one,
+      ]);
+      await json('ack', two, '--by', 'ada', '--note', 'seen by the Würfel');
+      expect(await idsOf('--search', 'wurfel by:ada')).to.deep.equal([two]);
+      expect(await idsOf('--search', 'xmrig', '--by', 'ada', '--updated-since', '1h')).to.deep.equal([two]);
+      expect(await idsOf('--search', 'xmrig', '--snoozed')).to.deep.equal([]);
+      expect(await idsOf('--search', 'xmrig', '--no-snoozed')).to.have.length(3);
+      const { stdout } = await recorder(['similar', one]);
+      expect(stdout).to.match(new RegExp(`^${three} .* ip: 198\\.51\\.100\\.77, process\\.name: xmrig$`, 'm'));
+      const [first, second] = await json('similar', one);
+      expect([first.incident.id, second.incident.id]).to.deep.equal([three, two]);
+      expect(second.same).to.deep.equal([{ path: 'process.name', value: 'xmrig' }]);
+      expect((await recorder(['list', '--sort', 'nonsense'])).status).to.equal(2);
+      expect((await recorder(['list', '--search', 'evidence.ip:'])).stderr).to.include('needs a value');
+    });
+  });
+
   describe('show', () => {
     it('shows the record, the deliveries, the place in the chart and the timeline', async () => {
       const id = await report('shown', '--evidence', '{"host":"203.0.113.7"}');

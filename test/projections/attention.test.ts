@@ -11,7 +11,8 @@ import { MOST_OVER, silencesAfter } from '../../src/domain/silence.ts';
 import type { SilenceOnRecord } from '../../src/domain/silence-terms.ts';
 import { Attention, type AttentionFilter } from '../../src/projections/attention.ts';
 import { Database } from '../../src/projections/database.ts';
-import { type Cursor, IncidentList } from '../../src/projections/incident-list.ts';
+import { IncidentList } from '../../src/projections/incident-list.ts';
+import { type Cursor, SORTS } from '../../src/projections/list-query.ts';
 import { Incidents } from '../../src/projections/incidents.ts';
 import { isSilenced } from '../../src/projections/silence-match.ts';
 import { Silences } from '../../src/projections/silences.ts';
@@ -174,7 +175,8 @@ describe('Attention', () => {
         fc.array(silence, { maxLength: 4 }),
         filter,
         someOf(SOURCES),
-        (fields, given, attention, sources) => {
+        fc.constantFrom(...SORTS),
+        (fields, given, attention, sources, sort) => {
           const parts = recorded(fields as readonly Partial<Incident>[], given);
           try {
             const silences = parts.silences.all();
@@ -193,6 +195,10 @@ describe('Attention', () => {
               .map(({ incident }) => incident.id);
             const found = pagesOf(parts.list, { sources, attention: attention });
             expect(found).to.deep.equal(expected);
+            expect(pagesOf(parts.list, { sources, attention, sort }).toSorted()).to.deep.equal(expected.toSorted());
+            const query = { classes: [], states: [], severities: [], sources, attention, limit: 1 };
+            const walked = [...parts.list.walk(query)].flatMap(({ outlines }) => outlines.map(({ id }) => id));
+            expect(walked).to.deep.equal(expected);
             expect(parts.attention.count(NOW)).to.equal(parts.records.filter(isNeeding).length);
             for (const one of silences) {
               const alone = [{ ...one, from: timestamp(NOW), until: timestamp(NOW + 1) }];
@@ -209,6 +215,34 @@ describe('Attention', () => {
       { numRuns: 80 },
     );
   });
+
+  it('lists in any order what silences by words leave, where it is much', () => {
+    const fields = Array.from({ length: 2600 }, (_, at) => ({
+      description: at % 5 === 0 ? 'a test' : 'not one',
+      source: SOURCES[at % 3]!,
+      severity: SEVERITIES[at % 4]!,
+      state: STATES[at % 4]!,
+    }));
+    const { list, database, records } = recorded(fields, [
+      { q: 'test', severity: ['low', 'high'] },
+      { source: ['airlock'] },
+    ]);
+    try {
+      const isHidden = ({ incident }: IncidentRecord): boolean =>
+        incident.source === 'airlock' ||
+        (incident.description === 'a test' && ['low', 'high'].includes(incident.severity));
+      for (const silenced of [true, false]) {
+        const expected = records.filter((one) => isHidden(one) === silenced).map(({ incident }) => incident.id);
+        for (const sort of SORTS) {
+          const found = pagesOf(list, { sort, attention: { silenced, at: NOW }, limit: 900 });
+          expect(found.toSorted(), `${sort} ${silenced}`).to.deep.equal(expected);
+          if (sort === 'created' || sort === 'updated') expect(found).to.deep.equal(expected);
+        }
+      }
+    } finally {
+      database.close();
+    }
+  }).timeout(60_000);
 
   it('asks for attention again once a silence is over, and not before it begins', () => {
     const { attention, list, database } = recorded(

@@ -12,7 +12,8 @@ import {
   IncidentGroups,
   type GroupsPage,
 } from '../../src/projections/incident-groups.ts';
-import { IncidentList, type ListQuery } from '../../src/projections/incident-list.ts';
+import { IncidentList } from '../../src/projections/incident-list.ts';
+import type { ListQuery } from '../../src/projections/list-query.ts';
 import { Incidents } from '../../src/projections/incidents.ts';
 import { readWords } from '../../src/projections/search-words.ts';
 import { Silences } from '../../src/projections/silences.ts';
@@ -243,7 +244,7 @@ describe('IncidentGroups', () => {
       ]);
     })).timeout(20_000);
 
-  it('shows the beginning of a long description, and takes long documents one by one', () =>
+  it('shows the beginning of a long description, and reads no other document', () =>
     withGroups(async (groups, put) => {
       for (let seq = 1; seq <= 5; seq++) put(record(seq, { assignee: 'ada', description: '\u{1f525}'.repeat(50_000) }));
       let turns = 0;
@@ -254,7 +255,7 @@ describe('IncidentGroups', () => {
       expect(found.map(({ count, description }) => [count, description])).to.deep.equal([
         [5, `${'\u{1f525}'.repeat(500)}…`],
       ]);
-      expect(turns).to.equal(5);
+      expect(turns).to.equal(1);
     }));
 
   it('reads the newest incidents of many groups in several turns', () =>

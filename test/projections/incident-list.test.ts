@@ -2,7 +2,13 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { snapshotOf } from '../../machines/decision.ts';
-import { CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
+import {
+  CLASSES,
+  type ContainmentStatus,
+  CONTAINMENT_STATUSES,
+  SEVERITIES,
+  STATES,
+} from '../../machines/vocabulary.ts';
 import { Attention } from '../../src/projections/attention.ts';
 import { Silences } from '../../src/projections/silences.ts';
 import { Database } from '../../src/projections/database.ts';
@@ -10,7 +16,10 @@ import type { Incident, IncidentRecord } from '../../src/domain/incident.ts';
 import { Statistics, Tally } from '../../src/projections/statistics.ts';
 import { Incidents } from '../../src/projections/incidents.ts';
 import { readWords } from '../../src/projections/search-words.ts';
-import { type Alike, type Cursor, IncidentList, type ListQuery } from '../../src/projections/incident-list.ts';
+import { readCursor, writeCursor } from '../../src/api/incidents/cursor.ts';
+import { type Alike, IncidentList } from '../../src/projections/incident-list.ts';
+import type { Cursor, ListQuery } from '../../src/projections/list-query.ts';
+import { SORTS } from '../../src/projections/list-query.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const START = Date.parse('2026-11-22T00:00:00.000Z');
@@ -56,6 +65,82 @@ const SEARCHES: readonly (readonly [q: string, isIn: (incident: Incident) => boo
   ['INC-20261122-000000000007', ({ id }) => id.endsWith('-000000000007')],
   ['absent', () => false],
 ];
+
+interface Deeds extends Pick<Incident, 'assignee' | 'acknowledged_by' | 'snoozed_until'> {
+  readonly updated: number;
+  readonly containment?: ContainmentStatus;
+}
+
+/** What people and services do to incidents. */
+const deeds = fc.record(
+  {
+    updated: fc.integer({ min: 0, max: 40 }),
+    assignee: fc.constantFrom('ada', 'Ada', 'bob', 'Жанна', 'none of them'),
+    acknowledged_by: fc.constantFrom('ada', 'eve'),
+    snoozed_until: fc.constant('2026-12-01T00:00:00.000Z'),
+    containment: fc.constantFrom(...CONTAINMENT_STATUSES),
+  },
+  { requiredKeys: ['updated'] },
+);
+
+const doneTo = ({ incident, ...rest }: IncidentRecord, { updated, containment, ...fields }: Deeds): IncidentRecord => ({
+  ...rest,
+  incident: {
+    ...incident,
+    ...fields,
+    ...(containment && { containment: { status: containment, actions: [] } }),
+    updated_at: new Date(START + updated * 60_000).toISOString(),
+    version: 2,
+  },
+});
+
+const furtherFilter = fc.record(
+  {
+    by: fc.subarray(['ada', 'eve', 'bob'], { minLength: 1 }),
+    assignees: fc.subarray(['ada', 'bob', 'Жанна', null], { minLength: 1 }),
+    snoozed: fc.boolean(),
+    containment: fc.subarray([...CONTAINMENT_STATUSES], { minLength: 1 }),
+    updatedSince: fc.integer({ min: -1, max: 41 }).map((minutes) => START + minutes * 60_000),
+    sort: fc.constantFrom(...SORTS),
+  },
+  { requiredKeys: [] },
+);
+
+/** What the further filters admit, in order, the slow way. */
+const furtherExpected = (records: readonly IncidentRecord[], query: ListQuery): readonly string[] => {
+  const { by = [], assignees = [], snoozed, containment = [], updatedSince = 0, sort = 'severity' } = query;
+  const admitted = records.filter(
+    ({ incident }) =>
+      (by.length === 0 || by.includes(incident.acknowledged_by ?? '')) &&
+      (assignees.length === 0 || assignees.includes(incident.assignee ?? null)) &&
+      (snoozed === undefined || snoozed === (incident.snoozed_until !== undefined)) &&
+      (containment.length === 0 ||
+        (incident.containment !== undefined && containment.includes(incident.containment.status))) &&
+      Date.parse(incident.updated_at) >= updatedSince,
+  );
+  const ids = expected(admitted, query);
+  const of = new Map(admitted.map((one) => [one.incident.id, one]));
+  const [, minus, key] = /^(-?)(.*)$/.exec(sort)!;
+  const isTime = key === 'created' || key === 'updated';
+  const valueOf = ({ incident }: IncidentRecord): number | string => {
+    if (key === 'severity') return SEVERITIES.indexOf(incident.severity);
+    if (key === 'state') return STATES.indexOf(incident.state);
+    if (isTime) return Date.parse(incident[`${key as 'created'}_at`]);
+    return Buffer.from(incident[key as 'source'] ?? '').toString('hex');
+  };
+  const sign = minus === '-' ? -1 : 1;
+  return ids
+    .map((id) => of.get(id)!)
+    .toSorted((one, other) => {
+      const nobody = (given: IncidentRecord): number =>
+        key === 'assignee' && given.incident.assignee === undefined ? 1 : 0;
+      if (nobody(one) !== nobody(other)) return nobody(one) - nobody(other);
+      const [a, b] = [valueOf(one), valueOf(other)];
+      if (a !== b) return sign * (a < b ? -1 : 1);
+      return isTime ? sign * (one.seq - other.seq) : other.seq - one.seq;
+    })
+    .map(({ incident }) => incident.id);
+};
 
 const someOf = <Value>(values: readonly Value[]) => fc.subarray([...values]);
 
@@ -103,19 +188,29 @@ describe('IncidentList', () => {
   const directory = temporaryDirectories();
 
   /** Gives a list and a function that puts records on it. */
-  const withList = (work: (list: IncidentList, put: (record: IncidentRecord) => void) => void): void => {
+  const withList = (
+    work: (
+      list: IncidentList,
+      put: (record: IncidentRecord) => void,
+      change: (before: IncidentRecord, now: IncidentRecord) => void,
+    ) => void,
+  ): void => {
     const database = Database.open(join(directory(), 'audit.sqlite'));
     const incidents = new Incidents(database);
     const statistics = new Statistics(database);
     database.begin();
     try {
       const attention = new Attention(database, new Silences(database), () => 0);
-      work(new IncidentList(database, attention), (one) => {
-        const tally = new Tally();
-        tally.follow(one, undefined);
-        incidents.store([{ before: undefined, now: one }]);
-        statistics.add(tally);
-      });
+      work(
+        new IncidentList(database, attention),
+        (one) => {
+          const tally = new Tally();
+          tally.follow(one, undefined);
+          incidents.store([{ before: undefined, now: one }]);
+          statistics.add(tally);
+        },
+        (before, now) => incidents.store([{ before, now }]),
+      );
     } finally {
       database.close();
     }
@@ -189,6 +284,77 @@ describe('IncidentList', () => {
     );
     fc.assert(property, { numRuns: 100 });
   });
+
+  it('lists in any order, by who did what, by containment and by the latest change, over any number of pages', () => {
+    const incident = fc.tuple(kind, fc.option(deeds, { nil: undefined }));
+    const property = fc.property(
+      fc.array(incident, { maxLength: 40, size: 'max' }),
+      filter,
+      furtherFilter,
+      fc.boolean(),
+      (given, { search: _, ...filters }, further, isMany) => {
+        const query: ListQuery = { ...filters, ...further };
+        withList((list, put, change) => {
+          const records = given.map(([fields], at) => record(at + 1, fields));
+          for (const one of records) put(one);
+          const now = records.map((one, at) => {
+            const deed = given[at]![1];
+            if (deed === undefined) return one;
+            const done = doneTo(one, deed);
+            change(one, done);
+            return done;
+          });
+          const head = records.length;
+          // What is not admitted must not hide what is, where there is much of it.
+          if (isMany) for (let seq = 1; seq <= 300; seq++) put(record(head + seq, { source: 'other', state: 'open' }));
+          const asked = isMany && query.sources.length === 0 ? { ...query, sources: SOURCES } : query;
+          const pages: string[] = [];
+          let after: Cursor | undefined;
+          do {
+            const { documents, next } = list.read({ ...asked, ...(after && { after }) });
+            expect(documents.length).to.be.at.most(query.limit);
+            pages.push(...idsOf(documents));
+            after = next && readCursor(writeCursor(next), query.sort);
+          } while (after !== undefined);
+          expect(pages, JSON.stringify(query)).to.deep.equal(furtherExpected(now, query));
+        });
+      },
+    );
+    fc.assert(property, { numRuns: 200 });
+  }).timeout(60_000);
+
+  it('lists very many in each order, from page to page, each once', () => {
+    withList((list, put, change) => {
+      const records = Array.from({ length: 2600 }, (_, at) =>
+        record(at + 1, {
+          severity: SEVERITIES[at % 4]!,
+          state: STATES[at % 3]!,
+          source: `source-${at % 1100}`,
+          class: CLASSES[at % 3]!,
+        }),
+      );
+      for (const one of records) put(one);
+      const now = records.map((one, at) => {
+        const done = doneTo(one, { updated: at % 7, ...(at % 50 === 0 && { assignee: `p${at % 9}` }) });
+        change(one, done);
+        return done;
+      });
+      const all = { classes: [], states: [], severities: [], sources: [] };
+      for (const sort of SORTS) {
+        for (const filters of [{}, { snoozed: false, states: ['open', 'contained'] }] as const) {
+          const query: ListQuery = { ...all, ...filters, sort, limit: 700 };
+          const pages: string[] = [];
+          let after: Cursor | undefined;
+          do {
+            const { documents, next } = list.read({ ...query, ...(after && { after }) });
+            pages.push(...idsOf(documents));
+            after = next;
+          } while (after !== undefined);
+          expect(pages, JSON.stringify([sort, filters])).to.deep.equal(furtherExpected(now, query));
+        }
+      }
+    });
+  }).timeout(60_000);
 
   it('keeps another source in sight behind a flood, on a page that looks at a bounded number', () => {
     withList((list, put) => {

@@ -1,10 +1,14 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import type { IncidentClass } from '../../machines/vocabulary.ts';
 import { RecorderError } from '../../src/errors.ts';
 import { Database } from '../../src/projections/database.ts';
 import type { Incident } from '../../src/domain/incident.ts';
-import { Search, searchQuery } from '../../src/projections/search.ts';
+import type { JsonObject } from '../../src/domain/entries.ts';
+import { valuesIn } from '../../src/projections/evidence-words.ts';
+import { Search, type SearchFilter, searchQuery } from '../../src/projections/search.ts';
+import { readSearch } from '../../src/projections/search-terms.ts';
 import { readWords } from '../../src/projections/search-words.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
@@ -46,7 +50,8 @@ describe('Search', () => {
   });
   afterEach(() => database.close());
 
-  const find = (q: string): readonly number[] => search.find(searchQuery(readWords(q), 'high', []), 0, 100, 10);
+  const find = (q: string): readonly number[] =>
+    search.find(searchQuery({ words: readWords(q), severities: ['high'] }), 0, 100, 10);
 
   it('finds any word of a text, whatever its script', () => {
     let number = 0;
@@ -58,7 +63,7 @@ describe('Search', () => {
       const words = some.filter((one) => /[\p{L}\p{N}]/u.test(one));
       search.add(++number, incident(words.join(' ')));
       for (const one of words) {
-        const found = search.find(searchQuery(readWords(one), 'high', []), number, number, 1);
+        const found = search.find(searchQuery({ words: readWords(one), severities: ['high'] }), number, number, 1);
         expect(found, one).to.deep.equal([number]);
       }
     });
@@ -117,8 +122,8 @@ describe('Search', () => {
   it('looks within a severity and classes only, whatever a description says', () => {
     search.add(1, incident('one'));
     search.add(2, incident('one \uE000critical \uE001promptinjection'));
-    const within = (severity: 'critical' | 'high', classes: Parameters<typeof searchQuery>[2]) =>
-      search.find(searchQuery(readWords('one'), severity, classes), 0, 100, 10);
+    const within = (severity: 'critical' | 'high', classes: readonly IncidentClass[]) =>
+      search.find(searchQuery({ words: readWords('one'), severities: [severity], classes }), 0, 100, 10);
     expect(within('high', ['tool_call_burst', 'prompt_injection'])).to.deep.equal([2, 1]);
     expect(within('high', ['unauthorized_access'])).to.deep.equal([]);
     expect(within('critical', [])).to.deep.equal([]);
@@ -129,5 +134,141 @@ describe('Search', () => {
     database.empty();
     search.add(2, incident('after'));
     expect([find('before'), find('after'), find('airlock')]).to.deep.equal([[], [2], [2]]);
+  });
+
+  describe('in evidence', () => {
+    const withEvidence = (evidence: object, more: object = {}): Incident =>
+      ({ ...incident('plain'), evidence, ...more }) as Incident;
+    const asReader = (q: string, evidence = true): readonly number[] =>
+      search.find(searchQuery({ ...readSearch(q), severities: ['high'], evidence }), 0, 1000, 10);
+
+    it('finds words only for who may see evidence', () => {
+      search.add(1, withEvidence({ cmd: ['curl', 'https://Évil.example/x'], n: 4711 }));
+      search.add(2, incident('curl'));
+      expect([asReader('curl'), asReader('curl', false)]).to.deep.equal([[2, 1], [2]]);
+      for (const q of ['evil', 'EVIL.EXAMPLE', 'exam*', '4711']) {
+        expect([asReader(q), asReader(q, false)], q).to.deep.equal([[1], []]);
+      }
+      // Keys are no words.
+      expect(asReader('cmd')).to.deep.equal([]);
+    });
+
+    it('finds exact values by path, whatever is in them', () => {
+      const property = fc.property(
+        fc.dictionary(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 5 }), fc.jsonValue({ maxDepth: 2 }), {
+          maxKeys: 4,
+        }),
+        (evidence) => {
+          const { values } = valuesIn(evidence as JsonObject);
+          search.replace(1, withEvidence(evidence));
+          for (const { path, value } of values) {
+            const term = { of: 'evidence', path, values: [String(value)] } as const;
+            const found = search.find(searchQuery({ terms: [term], evidence: true }), 0, 9, 9);
+            expect(found, JSON.stringify([path, value])).to.deep.equal([1]);
+            const others = [`${String(value)}x`, `${String(value)} `, String(value).toUpperCase(), ''];
+            for (const other of others) {
+              if (values.some((one) => one.path === path && String(one.value) === other)) continue;
+              const query = searchQuery({ terms: [{ ...term, values: [other] }], evidence: true });
+              expect(search.find(query, 0, 9, 9), JSON.stringify([path, other])).to.deep.equal([]);
+            }
+          }
+        },
+      );
+      fc.assert(property, { numRuns: 300 });
+    });
+
+    for (const [evidence, found, notFound] of [
+      [{ ip: '203.0.113.7' }, ['evidence.ip:203.0.113.7'], ['evidence.ip:203.0.113', 'evidence.xip:203.0.113.7']],
+      [{ process: { name: 'bash' } }, ['evidence.process.name:bash'], ['evidence.process:bash', 'evidence.name:bash']],
+      [{ 'a.b': { c: 1 } }, ['evidence.a.b.c:1', 'evidence."a.b".c:1'], ['evidence.a.b:1']],
+      [{ tags: ['x', 'y z'] }, ['evidence.tags:x', 'evidence.tags:"y z"'], ['evidence.tags:y']],
+      [{ files: [{ name: 'a' }, { name: 'b' }] }, ['evidence.files.name:b'], ['evidence.files:b']],
+      [{ n: 1e21 }, ['evidence.n:1e21', 'evidence.n:1000000000000000000000'], ['evidence.n:1e20']],
+      [{ n: 1e-7 }, ['evidence.n:1e-07', 'evidence.n:0.0000001'], ['evidence.n:0.000001']],
+      [{ n: -1.5 }, ['evidence.n:-1.5', 'evidence.n:-1.50'], ['evidence.n:1.5']],
+      [{ ok: true, no: null, s: '' }, ['evidence.ok:true', 'evidence.no:null', 'evidence.s:""'], ['evidence.ok:True']],
+      [{ Case: 'SSH-2.0' }, ['evidence.Case:SSH-2.0'], ['evidence.Case:ssh-2.0', 'evidence.case:SSH-2.0']],
+      [{ q: 'a" OR marks : "isassigned' }, ['evidence.q:"a\\" OR marks : \\"isassigned"'], ['evidence.q:a']],
+      [{ z: 'zz2e.', y: 'evazyb' }, ['evidence.z:zz2e.', 'evidence.y:evazyb'], ['evidence.z:.z2e', 'evidence.a:b']],
+      [
+        JSON.parse(`${'{"d":'.repeat(31)}"deep"${'}'.repeat(31)}`),
+        [`evidence.${'d.'.repeat(30)}d:deep`],
+        ['evidence.d:deep'],
+      ],
+    ] as const) {
+      it(`finds ${found.join(', ').slice(0, 80)}`, () => {
+        search.add(1, withEvidence(evidence as object));
+        for (const q of found) expect(asReader(q), q).to.deep.equal([1]);
+        for (const q of notFound) expect(asReader(q), q).to.deep.equal([]);
+      });
+    }
+
+    it('looks at the latest report as well', () => {
+      search.add(1, withEvidence({ ip: '10.0.0.1' }));
+      search.replace(
+        1,
+        withEvidence({ ip: '10.0.0.1' }, { latest_report: { description: '', evidence: { ip: '10.0.0.2' } } }),
+      );
+      expect(asReader('evidence.ip:10.0.0.1 evidence.ip:10.0.0.2')).to.deep.equal([1]);
+    });
+
+    it('holds a bounded part of much, and says that there is more', () => {
+      search.add(1, withEvidence({ few: Array.from({ length: 64 }, (_, at) => `v${at}`) }));
+      expect(search.isCut('evidence')).to.equal(false);
+      search.add(2, withEvidence({ many: Array.from({ length: 100_000 }, (_, at) => `w${at}`) }));
+      expect([asReader('w63'), asReader('w64'), search.isCut('evidence')]).to.deep.equal([[2], [], true]);
+      search.replace(2, withEvidence({}));
+      expect(search.isCut('evidence')).to.equal(false);
+      search.add(3, withEvidence({ long: `begins ${'x '.repeat(100_000)}ends`, after: 'never' }));
+      expect([asReader('begins'), asReader('ends'), asReader('never')]).to.deep.equal([[3], [], []]);
+      expect(search.isCut('evidence')).to.equal(true);
+    });
+  });
+
+  describe('of people', () => {
+    const of = (filter: SearchFilter): readonly number[] => search.find(searchQuery(filter), 0, 1000, 10);
+    const people = {
+      acknowledged_by: 'Ada Lovelace',
+      assignee: 'bob',
+      notes: [{ at: '', by: 'eve', note: 'looked at the Röuter' }],
+      notes_count: 1,
+      note: 'looked at the Röuter',
+      snoozed_until: '2026-12-01T00:00:00.000Z',
+    };
+
+    beforeEach(() => {
+      search.add(1, incident('one'));
+      search.add(2, { ...incident('two'), ...people, state: 'acknowledged' });
+      search.add(3, { ...incident('three ada isassigned bybob'), resolved_by: 'ada lovelace' });
+    });
+
+    it('finds notes and names by their words', () => {
+      for (const [q, numbers] of [
+        ['router', [2]],
+        ['eve', [2]],
+        ['bob', [2]],
+        ['lovelace', [3, 2]],
+      ] as const) {
+        expect(of({ words: readWords(q) }), q).to.deep.equal(numbers);
+      }
+    });
+
+    it('finds exactly who has acted, who works it, what nobody works, and what is snoozed', () => {
+      expect(of({ by: ['Ada Lovelace'] })).to.deep.equal([2]);
+      expect(of({ by: ['ada lovelace', 'eve'] })).to.deep.equal([3, 2]);
+      expect(of({ by: ['bob'] })).to.deep.equal([]);
+      expect(of({ assignees: ['bob'] })).to.deep.equal([2]);
+      expect(of({ assignees: [null] })).to.deep.equal([3, 1]);
+      expect(of({ assignees: [null, 'bob'], by: ['eve', 'ada lovelace'] })).to.deep.equal([3, 2]);
+      expect(of({ snoozed: true })).to.deep.equal([2]);
+      expect(of({ snoozed: false })).to.deep.equal([3, 1]);
+      expect(of({ snoozed: false, assignees: [null, 'bob'] })).to.deep.equal([3, 1]);
+    });
+
+    it('says when there are more notes than it holds', () => {
+      expect(search.isCut('notes')).to.equal(false);
+      search.replace(2, { ...incident('two'), ...people, notes_count: 21 });
+      expect(search.isCut('notes')).to.equal(true);
+    });
   });
 });

@@ -1,8 +1,8 @@
 import type * as z from 'zod/mini';
 import { RecorderError } from '../../errors.ts';
-import type { ListQuery } from '../../projections/incident-list.ts';
+import type { ListQuery } from '../../projections/list-query.ts';
 import { validate } from '../request/validate.ts';
-import { readFilter } from './list-query.ts';
+import { readFilter, type Searcher } from './list-query.ts';
 import { filterSchema } from './requests.ts';
 
 export interface BulkFilter {
@@ -12,10 +12,11 @@ export interface BulkFilter {
 }
 
 /**
- * Reads the filter of a bulk command at a time (for silences, in milliseconds since the epoch): the filters of the list as members of an object, each a value or a list of them.
- * @throws RecorderError `invalid_request`, also for a filter that selects everything
+ * Reads the filter of a bulk command: the filters of the list as members of an object, each a value or a list of them.
+ * @param now the time at which silences are active, in milliseconds since the epoch
+ * @throws RecorderError `invalid_request`, also for a filter that selects everything; `forbidden` like `readListQuery`
  */
-export function readBulkFilter(filter: Readonly<Record<string, unknown>>, now: number): BulkFilter {
+export function readBulkFilter(filter: Readonly<Record<string, unknown>>, now: number, reader?: Searcher): BulkFilter {
   const values = Object.entries(filter).flatMap(([name, value]) => {
     const list = valuesOf(name, value);
     return list.length === 0 ? [] : [[name, list] as const];
@@ -24,7 +25,7 @@ export function readBulkFilter(filter: Readonly<Record<string, unknown>>, now: n
   let query: Omit<ListQuery, 'limit'>;
   try {
     given = validate(filterSchema, Object.fromEntries(values), 'parameter');
-    query = readFilter(given, now);
+    query = readFilter(given, now, reader);
   } catch (error) {
     if (!(error instanceof RecorderError)) throw error;
     throw new RecorderError(error.code, `filter: ${error.message}`, { fields: error.fields });

@@ -2,12 +2,13 @@ import type { Context } from 'koa';
 import type { Role } from '../../../machines/vocabulary.ts';
 import type { BulkPreview } from '../../domain/bulk-command.ts';
 import type { Foreseen } from '../../incidents/incident-reads.ts';
-import type { Cursor, ListQuery } from '../../projections/incident-list.ts';
+import type { ListQuery, UsualPlace } from '../../projections/list-query.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { admittedIn } from '../middleware/authentication.ts';
 import { turnsOf } from '../server/peer.ts';
 import type { BulkAct } from './bulk-acts.ts';
 import { writeBulkCursor } from './bulk-cursor.ts';
+import { sayUnsearched } from './reads.ts';
 
 /** How many incidents a preview asks what would become of them. */
 const MOST_JUDGED = 1000;
@@ -16,7 +17,7 @@ const MOST_JUDGED = 1000;
 const POSSIBLE: Foreseen = { kind: 'moved' };
 
 /** What a bulk command is about: what the filters select, from a place on. */
-export type Selection = ListQuery & { readonly after: Cursor };
+export type Selection = ListQuery & { readonly after: UsualPlace };
 
 /** What the filter of a bulk command selects, and what would become of it. Nothing changes. */
 export async function preview(
@@ -31,6 +32,7 @@ export async function preview(
   const query = { filter, by: ['class', 'severity', 'state'], limit: 1000, skip: 0, isBare: true } as const;
   const place = { head: after.head, ...(after.log !== undefined && { log: after.log }) };
   const counted = await incidents.groups({ ...query, ...place }, turn);
+  sayUnsearched(ctx, counted.unsearched);
   const { roles } = admittedIn(ctx).principal;
   const judged = {
     allowed: 0,

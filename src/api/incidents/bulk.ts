@@ -16,6 +16,7 @@ import type { BulkAnswer, BulkResult } from '../../domain/bulk-command.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import { admittedIn, missingRole } from '../middleware/authentication.ts';
+import { readingOf } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { readBody } from '../request/read.ts';
 import { respondJson } from '../respond.ts';
@@ -26,7 +27,7 @@ import { preview, restful, type Selection } from './bulk-preview.ts';
 import { givenIn } from './commands.ts';
 import { BULK_REQUIRED, bulkSchema } from './requests.ts';
 
-type Dependencies = Pick<ApiDependencies, 'recorder' | 'incidents' | 'clock' | 'log' | 'preview'>;
+type Dependencies = Pick<ApiDependencies, 'recorder' | 'incidents' | 'clock' | 'log' | 'preview' | 'readEvidence'>;
 type Body = z.infer<typeof bulkSchema>;
 
 /** How many incidents a request works when it does not say. */
@@ -53,6 +54,7 @@ export const bulkRoutes = (
       const { given, query } = readBulkFilter(
         body.filter as Readonly<Record<string, unknown>>,
         dependencies.clock.now(),
+        readingOf(admittedIn(ctx).principal, dependencies),
       );
       const digest = bulkDigest(body.command, given);
       const after =

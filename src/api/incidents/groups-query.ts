@@ -3,7 +3,7 @@ import { GROUP_MEMBERS, type GroupMember, type GroupsQuery } from '../../project
 import { parseQuery } from '../request/query.ts';
 import { validate } from '../request/validate.ts';
 import { readGroupsCursor } from './cursor.ts';
-import { readFilter } from './list-query.ts';
+import { readFilter, type Searcher } from './list-query.ts';
 import { groupsSchema } from './requests.ts';
 
 /** How many groups an answer holds when the request does not say. */
@@ -13,13 +13,17 @@ const USUAL_MEMBERS: readonly GroupMember[] = ['class', 'source'];
 /**
  * Reads the query string of the groups.
  * @param now the time at which silences are active, in milliseconds since the epoch
- * @throws RecorderError `invalid_request`, which says what is wrong and what is allowed
+ * @throws RecorderError `invalid_request`, which says what is wrong and what is allowed; `forbidden` like `readListQuery`
  */
-export const readGroupsQuery = (query: string, now: number): GroupsQuery & { readonly log?: string } => {
+export const readGroupsQuery = (
+  query: string,
+  now: number,
+  reader?: Searcher,
+): GroupsQuery & { readonly log?: string } => {
   const { by, limit, cursor, ...filters } = validate(groupsSchema, parseQuery(query), 'parameter');
   const groups = Number(limit?.[0] ?? USUAL_GROUPS);
   return {
-    filter: { ...readFilter(filters, now), limit: groups },
+    filter: { ...readFilter(filters, now, reader), limit: groups },
     by: by === undefined ? USUAL_MEMBERS : readMembers(by),
     limit: groups,
     skip: 0,

@@ -18,7 +18,7 @@ import {
   time,
 } from '../openapi/values.ts';
 import { USUAL_GROUPS } from './groups-query.ts';
-import { FILTERS } from './reads.openapi.ts';
+import { FILTERS, INCOMPLETE } from './reads.openapi.ts';
 import { groupsSchema, LONGEST_LIST } from './requests.ts';
 
 const query = queryOf(groupsSchema, {
@@ -120,7 +120,10 @@ const pathOf = (
     description,
     security: [],
     requestParams: { query },
-    responses: { 200: response('The groups.', z.array(shape), [example], HEADERS), ...refusals(400, 410, 503) },
+    responses: {
+      200: response('The groups.', z.array(shape), [example], HEADERS, INCOMPLETE),
+      ...refusals(400, 403, 410, 503),
+    },
   },
 });
 

@@ -1,16 +1,18 @@
 import type { IncidentGroup } from '../../projections/incident-groups.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
+import { readerOf } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { respondJson } from '../respond.ts';
 import { turnsOf } from '../server/peer.ts';
 import { writeGroupsCursor } from './cursor.ts';
 import { readGroupsQuery } from './groups-query.ts';
 import { linkToNext } from './link.ts';
+import { sayUnsearched } from './reads.ts';
 
 /** The incidents in groups: a burst of hundreds is one of them. And the same as statistics, without drills. */
 export const groupRoutes = (
-  { incidents, clock }: Pick<ApiDependencies, 'incidents' | 'clock'>,
+  { incidents, clock, ...dependencies }: Pick<ApiDependencies, 'incidents' | 'clock' | 'access' | 'readEvidence'>,
   { large }: Pick<Admission, 'large'>,
 ): readonly ApiRoute[] => {
   const route = (
@@ -22,7 +24,11 @@ export const groupRoutes = (
     path,
     before: large,
     handle: async (ctx) => {
-      const query = { ...readGroupsQuery(ctx.querystring, clock.now()), withoutDrills, isBare: withoutDrills };
+      const query = {
+        ...readGroupsQuery(ctx.querystring, clock.now(), readerOf(dependencies, ctx)),
+        withoutDrills,
+        isBare: withoutDrills,
+      };
       const {
         groups,
         incidents: count,
@@ -30,6 +36,7 @@ export const groupRoutes = (
         isComplete,
         head,
         log,
+        unsearched,
       } = await incidents.groups(query, turnsOf(ctx.req));
       ctx.set('X-Total-Count', String(count));
       ctx.set('X-Group-Count', String(total));
@@ -39,6 +46,8 @@ export const groupRoutes = (
         const cursor = writeGroupsCursor({ skip, head, ...(log !== undefined && { log }) });
         ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'cursor', cursor));
       }
+      sayUnsearched(ctx, unsearched);
+      ctx.vary('Authorization');
       respondJson(ctx, 200, JSON.stringify(groups.map(show)));
     },
   });

@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
-import { readerOf } from '../middleware/read-access.ts';
+import { evidenceWithheld, readerOf } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { ID_REQUIRED, idSchema } from '../request/fields.ts';
 import { matchesTag } from '../request/if-none-match.ts';
@@ -11,7 +11,11 @@ import { respondIncident, respondJsonList } from '../respond.ts';
 import { writeCursor } from './cursor.ts';
 import { linkToNext } from './link.ts';
 import { readListQuery } from './list-query.ts';
-import { historySchema } from './requests.ts';
+import { historySchema, similarSchema } from './requests.ts';
+import { writeExact } from '../../json/canonical-form.ts';
+import type { JsonValue } from '../../json/exact-json.ts';
+import { MAX_PAGE_BYTES, type Unsearched } from '../../projections/incident-list.ts';
+import type { SimilarIncident } from '../../projections/similar.ts';
 import type { IncidentDocument } from '../../domain/document.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { type Reader, shownIncident, shownLine } from '../../domain/withheld.ts';
@@ -39,14 +43,15 @@ export const incidentRoutes = (
     path: '/api/v1/incidents',
     before: large,
     handle: async (ctx) => {
-      const { documents, next, total } = incidents.list({
-        ...readListQuery(ctx.querystring, clock.now()),
+      const reader = readerOf(dependencies, ctx);
+      const { documents, next, total, unsearched } = incidents.list({
+        ...readListQuery(ctx.querystring, clock.now(), reader),
         ...(!peerOf(ctx.req).trusted && { bytes: STRANGERS_PAGE_BYTES }),
       });
+      sayUnsearched(ctx, unsearched);
       if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'cursor', writeCursor(next)));
       if (total !== undefined) ctx.set('X-Total-Count', String(total));
       ctx.vary('Authorization');
-      const reader = readerOf(dependencies, ctx);
       const isWhole = reader.words && reader.evidence;
       respondJsonList(ctx, 200, isWhole ? documents : await inTurns(ctx, documents, (one) => documentFor(one, reader)));
     },
@@ -69,6 +74,21 @@ export const incidentRoutes = (
   },
   {
     method: 'GET',
+    path: '/api/v1/incidents/similar',
+    before: large,
+    handle: async (ctx) => {
+      const { id, limit } = readParameters(ctx, similarSchema, ID_REQUIRED);
+      const reader = readerOf(dependencies, ctx);
+      ctx.vary('Authorization');
+      if (!reader.evidence) throw evidenceWithheld();
+      const similar = found(incidents.similar(id[0] ?? '', Number(limit?.[0] ?? SIMILAR)));
+      const most = peerOf(ctx.req).trusted ? MAX_PAGE_BYTES : STRANGERS_PAGE_BYTES;
+      const shown = withinBytes(similar, most);
+      respondJsonList(ctx, 200, await inTurns(ctx, shown, (one) => similarFor(one, reader)));
+    },
+  },
+  {
+    method: 'GET',
     path: '/api/v1/incidents/history',
     before: large,
     handle: async (ctx) => {
@@ -81,6 +101,11 @@ export const incidentRoutes = (
     },
   },
 ];
+
+/** Says in a header what a search has not looked at. */
+export function sayUnsearched(ctx: Context, unsearched: readonly Unsearched[] | undefined): void {
+  if (unsearched !== undefined) ctx.set('Search-Incomplete', unsearched.join(', '));
+}
 
 /** What the policy in force says about what to do; undefined when it says nothing. */
 function runbookFor({ json }: IncidentDocument, { runbooks }: Policy): string | undefined {
@@ -97,6 +122,19 @@ const documentFor = (document: Uint8Array, reader: Reader): Uint8Array => {
   const json = Buffer.from(document.buffer, document.byteOffset, document.byteLength).toString();
   return Buffer.from(shownIncident(json, reader));
 };
+
+/** How many similar incidents are shown when nothing else is asked for. */
+const SIMILAR = 20;
+
+/** The first of the incidents, as many as fit a page, and at least one. */
+function withinBytes(similar: readonly SimilarIncident[], most: number): readonly SimilarIncident[] {
+  let bytes = 0;
+  const end = similar.findIndex(({ json }, at) => (bytes += Buffer.byteLength(json)) > most && at > 0);
+  return end === -1 ? similar : similar.slice(0, end);
+}
+
+const similarFor = ({ json, same }: SimilarIncident, reader: Reader): Uint8Array =>
+  Buffer.from(`{"incident":${shownIncident(json, reader)},"same":${writeExact(same as unknown as JsonValue)}}`);
 
 /** How many items of a page are made in one turn: to rewrite all of them would hold up others. */
 const IN_ONE_TURN = 64;

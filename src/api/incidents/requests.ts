@@ -1,8 +1,9 @@
 /** What clients send to report incidents, command them and read them. */
 import * as z from 'zod/mini';
 import { COMMANDS } from '../../../machines/commands.ts';
-import { CLASSES, RESOLUTIONS, SEVERITIES } from '../../../machines/vocabulary.ts';
+import { CLASSES, CONTAINMENT_STATUSES, RESOLUTIONS, SEVERITIES } from '../../../machines/vocabulary.ts';
 import { faultOfSource } from '../../domain/source-name.ts';
+import { SORT_KEYS, SORTS } from '../../projections/list-query.ts';
 import {
   anyOf,
   filled,
@@ -100,7 +101,16 @@ export const LONGEST_LIST = 1000;
 /** Each source is looked up for each class, state and severity. */
 export const MOST_SOURCES = 16;
 
+/** Each is looked up in the search index. */
+export const MOST_PEOPLE = 16;
+
+export const LONGEST_SIMILAR = 100;
+
 const isLimit = (text: string): boolean => /^[1-9]\d{0,3}$/.test(text) && Number(text) <= LONGEST_LIST;
+
+const isBoolean = (text: string): boolean => text === 'true' || text === 'false';
+
+const isSort = (text: string): boolean => (SORTS as readonly string[]).includes(text);
 
 const notATimestamp = (name: string): string =>
   `${name} must be an RFC 3339 time like 2026-11-22T07:12:00Z (in a query, + is written %2B)`;
@@ -112,10 +122,17 @@ const listFilters = {
   resolution: anyOf(z.enum(RESOLUTIONS, 'invalid resolution')),
   q: once('q', (text) => text.length <= 256, 'q must have at most 256 characters'),
   attention: once('attention', (text) => text === 'true', 'attention must be true'),
-  silenced: once('silenced', (text) => text === 'true' || text === 'false', 'silenced must be true or false'),
+  silenced: once('silenced', isBoolean, 'silenced must be true or false'),
   since: once('since', isTimestamp, notATimestamp('since')),
   until: once('until', isTimestamp, notATimestamp('until')),
+  updated_since: once('updated_since', isTimestamp, notATimestamp('updated_since')),
+  assignee: anyOf(z.string()),
+  snoozed: once('snoozed', isBoolean, 'snoozed must be true or false'),
+  containment: anyOf(z.enum(CONTAINMENT_STATUSES, `containment must be one of ${CONTAINMENT_STATUSES.join(', ')}`)),
 };
+
+/** Who has acted: a filter where `by` does not say what groups are made by. */
+const byPerson = { by: anyOf(z.string()) };
 
 const limit = () => once('limit', isLimit, `limit must be a whole number from 1 to ${LONGEST_LIST}`);
 const cursor = () => once('cursor', () => true, 'invalid cursor');
@@ -123,13 +140,15 @@ const cursor = () => once('cursor', () => true, 'invalid cursor');
 /** The parameters of the list of incidents. */
 export const listSchema = z.strictObject({
   ...listFilters,
+  ...byPerson,
+  sort: once('sort', isSort, `sort must be one of ${SORT_KEYS.join(', ')}, with a - before it for the opposite order`),
   limit: limit(),
   collapse: once('collapse', (text) => text === 'source', 'collapse must be source'),
   cursor: cursor(),
 });
 
 /** The filters alone. */
-export const filterSchema = z.strictObject(listFilters);
+export const filterSchema = z.strictObject({ ...listFilters, ...byPerson });
 
 /** The parameters of the incidents in groups. */
 export const groupsSchema = z.strictObject({
@@ -169,4 +188,12 @@ export const changesSchema = z.strictObject({
 export const historySchema = z.strictObject({
   id: oneId,
   after: once('after', isCount, 'after must be a version of the incident, a whole number'),
+});
+
+const isSimilarLimit = (text: string): boolean => /^[1-9]\d{0,2}$/.test(text) && Number(text) <= LONGEST_SIMILAR;
+
+/** The parameters of the incidents that are similar to one. */
+export const similarSchema = z.strictObject({
+  id: oneId,
+  limit: once('limit', isSimilarLimit, `limit must be a whole number from 1 to ${LONGEST_SIMILAR}`),
 });

@@ -2,6 +2,7 @@ import type { Context } from 'koa';
 import { ACTIONS, type ContainmentAction, type Role, ROLES } from '../../../machines/vocabulary.ts';
 import type { Principal } from '../../access/principal.ts';
 import type { Reader } from '../../domain/withheld.ts';
+import { RecorderError } from '../../errors.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { forbidden, missingRole, principalOf } from './authentication.ts';
 import type { Check } from './checks.ts';
@@ -65,6 +66,12 @@ export const isTrustedReader = (access: ApiDependencies['access'], ctx: Context)
 
 /** Who sees evidence where it is restricted. */
 const EVIDENCE_READERS: readonly Role[] = ['auditor', 'operator', 'recovery'];
+
+/** The refusal of what says something about evidence, where the reader may not see it. */
+export const evidenceWithheld = (): RecorderError =>
+  new RecorderError('forbidden', `forbidden: evidence is for ${EVIDENCE_READERS.join(', ')} here`, {
+    fields: { needs: EVIDENCE_READERS },
+  });
 
 /** What a principal gets of what not everybody gets. */
 export const readingOf = (

@@ -6,11 +6,11 @@ import { error, forbidden, gone, illegalTransition, quotaExceeded, staleVersion 
 
 type Headers = Readonly<Record<string, string>>;
 
-const headersOf = (headers: Headers): z.ZodMiniObject =>
+const headersOf = (headers: Headers, isOptional = false): z.ZodMiniObject =>
   z.object(
     Object.fromEntries(
       Object.entries(headers).map(([name, description]) => {
-        const header = z.string();
+        const header = isOptional ? z.optional(z.string()) : z.string();
         describe(header, description);
         return [name, header];
       }),
@@ -25,15 +25,20 @@ const proof = z.optional(z.string());
 describe(proof, 'The proof that the recorder knows the token; only in response to a `Recorder-Challenge`.');
 const PROOF = z.object({ 'Recorder-Proof': proof });
 
-/** A response in JSON, with the headers that it always has. */
+/** A response in JSON, with the headers that it always has, and those that it has sometimes. */
 export const response = (
   description: string,
   schema: z.ZodMiniType,
   example: unknown,
   headers: Headers = {},
+  sometimes: Headers = {},
 ): ZodOpenApiResponseObject => ({
   description,
-  headers: z.object({ ...headersOf({ ...COMMON, ...headers }).shape, ...PROOF.shape }),
+  headers: z.object({
+    ...headersOf({ ...COMMON, ...headers }).shape,
+    ...headersOf(sometimes, true).shape,
+    ...PROOF.shape,
+  }),
   content: { 'application/json': { schema, example } },
 });
 

@@ -29,6 +29,7 @@ const UNDOCUMENTED = ['GET /', 'GET /console/{name}'];
 const ELSEWHERE = [
   'GET /api/v1/incidents 503',
   'GET /api/v1/incidents/get 503',
+  'GET /api/v1/incidents/similar 503',
   'GET /api/v1/incidents/history 503',
   'GET /api/v1/incidents/groups 503',
   'GET /api/v1/incidents/groups 410',
@@ -48,7 +49,7 @@ const ELSEWHERE = [
   ...['ack', 'reattest', 'waive'].map((command) => `POST /api/v1/recovery/${command} 410`),
   'GET /api/v1/recovery/status 410',
   'GET /api/v1/recovery/status 503',
-  ...['get', 'history', 'transitions', 'statechart'].map((read) => `GET /api/v1/incidents/${read} 410`),
+  ...['get', 'similar', 'history', 'transitions', 'statechart'].map((read) => `GET /api/v1/incidents/${read} 410`),
   ...['confirm', 'release', 'retry'].map((command) => `POST /api/v1/containment/${command} 410`),
   // See positions.process.test.ts.
   'GET /api/v1/incidents 410',
@@ -272,13 +273,21 @@ const DRIVES: Readonly<Record<string, Drive>> = {
   'GET /api/v1/incidents': async ({ send, report }) => {
     await report();
     await report(OPEN_REPORT);
-    const { json } = await send('?limit=2&state=open&state=contained');
+    const { json, headers } = await send('?limit=2&state=open&state=contained');
     expect(json).to.have.length(2);
+    expect(headers).to.include.keys('x-total-count');
+    await send('?q=agent');
   },
   'GET /api/v1/incidents/get': async ({ send, report }) => {
     const id = await report();
     const { headers } = await send(`?id=${id}`);
     await send(`?id=${id}`, { headers: { 'If-None-Match': headers.etag ?? '' } });
+    await send(`?id=${UNKNOWN}`);
+  },
+  'GET /api/v1/incidents/similar': async ({ send, report }) => {
+    await report();
+    const { json } = await send(`?id=${await report()}`);
+    expect(json[0].same).to.deep.equal([{ path: 'a', value: 1.5 }]);
     await send(`?id=${UNKNOWN}`);
   },
   'GET /api/v1/incidents/history': async ({ send, report }) => {

@@ -9,7 +9,7 @@ import type { Policy } from '../../../src/policy/policy.ts';
 import type { ComparisonReading } from '../../../src/projections/comparison.ts';
 import type { ActivityReading } from '../../../src/projections/activity.ts';
 import type { IncidentDocument } from '../../../src/domain/document.ts';
-import type { ListQuery } from '../../../src/projections/incident-list.ts';
+import type { ListQuery } from '../../../src/projections/list-query.ts';
 import type { StatisticsReading } from '../../../src/projections/statistics.ts';
 import type { ShownSilence } from '../../../src/domain/silence.ts';
 import type { Idempotency, Report } from '../../../src/domain/entries.ts';
@@ -123,6 +123,8 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
       beginning: () => ({ rank: 0, seq: 1, head: 0 }),
       walk: () => [],
       wouldDo: () => ({ kind: 'moved' }),
+      similar: (id) =>
+        id === KNOWN.id ? [{ json: KNOWN.json, same: [{ path: 'ip', value: '203.0.113.7' }] }] : undefined,
       transitions: (id) =>
         id === KNOWN.id
           ? { state: 'open', transitions: [{ event: 'resolve', allowed: true, target: 'resolved' }] }
