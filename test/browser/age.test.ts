@@ -122,8 +122,8 @@ describe('the console: how old it is what it says', () => {
     await reportMany(service, 1);
     for (const [view, path, sign] of [
       ['#/incidents', '**/api/v1/incidents?*', '1 incident'],
-      ['#/posture', '**/api/v1/containment', 'Nothing is asked for.'],
-      ['#/overview', '**/api/v1/stats/hours*', 'Reported each hour'],
+      ['#/posture', '**/api/v1/containment', 'Nothing is asked for'],
+      ['#/overview', '**/api/v1/stats/hours*', 'Incidents each hour'],
     ] as const) {
       const tab = await open(addressOf(service, '#/statecharts'));
       await live(tab);

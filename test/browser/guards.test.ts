@@ -78,10 +78,10 @@ targets:
     const article = tab.getByRole('article');
     await article.getByText('This is a drill.').waitFor();
     await article.getByText('Released again').waitFor();
-    const released = article.locator('.deliveries').nth(1);
-    await released.getByText('confirmed').waitFor();
+    const released = article.locator('.truths').nth(1);
+    await released.locator('.now').getByText('Released', { exact: true }).waitFor();
     await article
-      .locator('.delivery', { hasText: 'Disable airlock' })
+      .locator('.delivery', { hasText: 'disable_airlock' })
       .getByText('not asked: this is a drill')
       .waitFor();
     await shoot(tab, 'drill');

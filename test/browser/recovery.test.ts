@@ -80,8 +80,10 @@ describe('the console: recovery', () => {
     const recovery = article.getByRole('region', { name: 'Recovery' });
     await recovery.getByText('incomplete', { exact: true }).waitFor();
     await recovery.getByText('Who may: the role recovery, but not who reported it.').waitFor();
-    await article.getByText('Resolve: not possible now').click();
-    await article.getByText('recovery is incomplete: acknowledge, attest missing').waitFor();
+    const resolve = article.getByRole('button', { name: /^Resolve/ });
+    expect(await resolve.isDisabled()).to.equal(true);
+    expect(await resolve.getAttribute('title')).to.contain('recovery is incomplete: acknowledge, attest missing');
+    await article.getByText('Resolve waits for recovery, 0 of 2 done').waitFor();
     expect(await violations(tab)).to.deep.equal([]);
     await picture(tab, 'recovery-incomplete');
 

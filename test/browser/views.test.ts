@@ -34,8 +34,8 @@ describe('the console: every view', () => {
       ['#/incidents', tab.getByText('5 incidents')],
       ['#/incidents?attention=true', tab.getByText('4 of 5 incidents in 3 rows')],
       [`#/incidents/${id}`, tab.locator('.statechart .state')],
-      ['#/posture', tab.getByText('Quarantine model')],
-      ['#/overview', tab.getByText('Nine in ten within')],
+      ['#/posture', tab.getByText('quarantine_model')],
+      ['#/overview', tab.getByText('still waiting').last()],
       ['#/statecharts', tab.locator('[data-state="superseded"]')],
       ['#/audit', tab.getByText('HMAC-SHA256 under the audit key')],
     ] as const;

@@ -42,7 +42,7 @@ const WORDS_ID = 'audit-words';
 const NONE = readAuditFilters('');
 
 /** Shows these entries, in place of the present address. */
-export const showAudit = (filters: AuditFilters): void =>
+const showAudit = (filters: AuditFilters): void =>
   goTo(fragmentOf({ view: 'audit', query: writeAuditFilters(filters) }), 'replace');
 
 /** By event, person, role, incident, time and text; and whether delivery entries are shown. */

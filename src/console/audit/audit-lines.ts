@@ -79,7 +79,7 @@ export const doerOf = ({ event, data }: Entry): Doer => {
 export const noteOf = ({ event, data }: Entry): string | undefined => {
   const { note, reason, error } = data as { note?: unknown; reason?: unknown; error?: unknown };
   const said = [note, reason, error].find((text) => typeof text === 'string');
-  const action = 'action' in data ? `${data.action}` : undefined;
+  const action = 'action' in data ? data.action : undefined;
   if (event === 'incident.reported' || event === 'incident.recurred') return data.report.description;
   if (event === 'incident.assigned')
     return `${data.to === null ? 'to nobody' : `to ${data.to}`}${said === undefined ? '' : `: ${said}`}`;
@@ -89,7 +89,7 @@ export const noteOf = ({ event, data }: Entry): string | undefined => {
   if ('resolution' in data && data.resolution !== undefined)
     return `${data.resolution}${said === undefined ? '' : `: ${said}`}`;
   if (action !== undefined) return `${action}${said === undefined ? '' : `: ${said}`}`;
-  return said as string | undefined;
+  return said;
 };
 
 const NOISE: ReadonlySet<string> = new Set<Entry['event']>([
@@ -102,7 +102,7 @@ const NOISE: ReadonlySet<string> = new Set<Entry['event']>([
 /** Whether an entry is about the way of a delivery, not about its outcome for people. */
 export const isNoise = ({ event }: Entry): boolean => NOISE.has(event);
 
-export const admitsEntry = (filters: AuditFilters, { entry, line }: LoggedLine): boolean => {
+const admitsEntry = (filters: AuditFilters, { entry, line }: LoggedLine): boolean => {
   const has = (text: string, part: string): boolean => part === '' || text.toLowerCase().includes(part.toLowerCase());
   const { event, timestamp } = entry;
   const { name, role } = doerOf(entry);
@@ -128,6 +128,8 @@ const LONGEST_GAP = 10 * MINUTE;
 const FEWEST = 4;
 /** Other lines that may lie between two entries of a burst. */
 const MOST_BETWEEN = 4;
+/** And between two delivery entries that one row stands for. */
+const MOST_BETWEEN_NOISE = 12;
 
 /** What entries of a burst have in common. */
 const kindOf = (entry: Entry): string => {
@@ -147,14 +149,16 @@ export const auditLines = (
   const found: AuditLine[] = [];
   const kinds: string[] = [];
   let noise: Extract<AuditLine, { readonly kind: 'noise' }> | undefined;
+  let noiseAt = 0;
   for (const one of lines.toReversed()) {
     if (!admitsEntry(filters, one)) continue;
     const { seq } = one.entry.data;
     if (!filters.noise && isNoise(one.entry)) {
-      if (noise === undefined) {
+      if (noise === undefined || found.length - noiseAt > MOST_BETWEEN_NOISE || !isNear(noise.all.at(-1)!, one)) {
         noise = { kind: 'noise', key: `noise ${seq}`, all: [] };
         found.push(noise);
         kinds.push('');
+        noiseAt = found.length;
       }
       noise.all.push(one);
       continue;
@@ -168,7 +172,6 @@ export const auditLines = (
     }
     found.push({ kind: 'burst', key: `burst ${seq}`, all: [one] });
     kinds.push(kind);
-    noise = undefined;
   }
   const folded = found.flatMap((line): readonly AuditLine[] => {
     if (line.kind === 'entry' || (line.kind === 'burst' && line.all.length >= FEWEST && !unfolded.has(line.key)))

@@ -195,7 +195,7 @@ const Chain = ({ lines }: LinesProps) => {
               ? 'Being verified'
               : audit.verified_seq === 0
                 ? 'Verified'
-                : `Verified up to ${grouped(audit.verified_seq!)}`}
+                : `Verified up to ${grouped(audit.verified_seq ?? 0)}`}
         </ContainmentMark>{' '}
         <span class="small muted">
           {isDamaged

@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
 import { type Entry, isAboutIncident } from '../../domain/entries.ts';
-import { counted, day, grouped, timeOfDay } from '../format.ts';
+import { counted, grouped, timeOfDay } from '../format.ts';
 import { phraseOf } from '../incident/timeline.tsx';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Verbatim, VerbatimLine } from '../parts/verbatim.tsx';
@@ -33,7 +33,7 @@ export const EntryRows = ({ lines, onUnfold }: EntryRowsProps) => {
       </thead>
       <tbody>
         {lines.flatMap((line) => {
-          const at = day(Date.parse(firstOf(line).entry.timestamp));
+          const at = new Date(firstOf(line).entry.timestamp).toDateString();
           const isNew = at !== before;
           before = at;
           return [

@@ -1,5 +1,5 @@
 import { useId } from 'preact/hooks';
-import { COMMAND_TABLE, type CommandName } from '../../../machines/commands.ts';
+import { COMMAND_TABLE } from '../../../machines/commands.ts';
 import type { NextTransition } from '../../../machines/transitions.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { RECOVERY_ACTS, whoMay } from '../../domain/recovery-steps.ts';
@@ -40,8 +40,7 @@ const obstacleOf = (doing: Doing, { incident, transitions }: CommandsProps): str
     const missing = transition.missing === undefined ? '' : `: ${transition.missing.join(', ')} missing`;
     return `${label}: ${STATE_REASONS[incident.state] ?? ''}${transition.reason ?? 'not possible here'}${missing}`;
   }
-  const needs =
-    transition.needs ?? (doing === 'snooze' ? DOINGS.snooze.roles : COMMAND_TABLE[doing as CommandName].roles);
+  const needs = transition.needs ?? (doing === 'snooze' ? DOINGS.snooze.roles : COMMAND_TABLE[doing].roles);
   return worded(label, obstacleFor(needs));
 };
 

@@ -113,11 +113,11 @@ const find = (evidence: { readonly [name: string]: JsonValue }, sought: string):
     let some = isIn && Object.keys(value).length === 0;
     for (const [name, member] of Object.entries(value)) {
       const isNamed = isIn || (!isArray && name.toLowerCase().includes(sought));
-      some = look(member as JsonValue, pathTo(path, name, isArray), isNamed) || some;
+      some = look(member, pathTo(path, name, isArray), isNamed) || some;
     }
     if (some) kept.add(path);
     return some;
   };
-  look(evidence as JsonValue, 'evidence', false);
+  look(evidence, 'evidence', false);
   return { values, hits, kept };
 };

@@ -30,13 +30,14 @@ export const Timeline = ({ entries, count, isCut, onChoose }: TimelineProps) => 
   const isNoiseShown = useSignal(false);
   const shown = useSignal(AT_A_TIME);
   const noise = noiseIn(entries);
+  const isPast = count < entries.length;
   const toggle = (): void => {
     isNoiseShown.value = !isNoiseShown.value;
   };
   useActs(noise.size > 0 ? { deliveries: toggle } : {});
   const kept = entries
     .map((entry, index) => ({ entry, index }))
-    .filter(({ entry, index }) => isNoiseShown.value || !noise.has(entry.data.seq) || index + 1 === count)
+    .filter(({ entry, index }) => isNoiseShown.value || !noise.has(entry.data.seq) || (isPast && index + 1 === count))
     .toReversed();
   return (
     <section class="card history" aria-label="Timeline">
@@ -66,7 +67,7 @@ export const Timeline = ({ entries, count, isCut, onChoose }: TimelineProps) => 
         {kept.slice(0, shown.value).flatMap(({ entry, index }) => [
           <li
             key={entry.data.seq}
-            class={index + 1 === count ? 'chosen' : index + 1 > count ? 'later' : ''}
+            class={isPast && index + 1 === count ? 'chosen' : index + 1 > count ? 'later' : ''}
             aria-current={index + 1 === count ? 'step' : undefined}
           >
             <Moment at={entry.timestamp} />

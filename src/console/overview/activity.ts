@@ -34,7 +34,7 @@ export const comparison = new LiveResource<ComparisonReading>(
     return compare(until - hours.value * HOUR, until, 'source');
   },
   ({ event }) => event.startsWith('incident.') || event === 'containment.confirmed',
-  10 * SECOND,
+  5 * SECOND,
 );
 
 /** Each hour of this week beside the same one of the week before. */

@@ -4,7 +4,7 @@ import { HOUR } from '../../clock.ts';
 import type { ActivityReading } from '../../projections/activity.ts';
 import type { ComparisonReading } from '../../projections/comparison.ts';
 import { NO_FILTERS } from '../filters.ts';
-import { counted, day, grouped, timeOfDay } from '../format.ts';
+import { counted, grouped, timeOfDay } from '../format.ts';
 import { listOf } from '../route.ts';
 import { scaleOf } from './scale.ts';
 
@@ -14,10 +14,12 @@ interface HoursChartProps {
   readonly weeks: ComparisonReading | undefined;
 }
 
-const HEIGHT = 184;
+const HEIGHT = 190;
 const TOP = 22;
 const BASE = 154;
-const LEFT = 40;
+/** Beside the widest mark, and for each of its characters. */
+const GAP = 12;
+const CHARACTER = 7.5;
 const RIGHT = 4;
 /** One label of the time axis needs as much room, in pixels. */
 const LABEL = 60;
@@ -58,10 +60,11 @@ export const HoursChart = ({ reading, weeks }: HoursChartProps) => {
   }, []);
   const hours = hoursOf(reading, weeks);
   const { top, marks } = scaleOf(hours.map(({ total }) => total));
-  const room = width - LEFT - RIGHT;
+  const left = GAP + CHARACTER * Math.max(3, grouped(top).length);
+  const room = width - left - RIGHT;
   const step = room / hours.length;
   const gap = step > 8 ? 6 : step > 4 ? 2 : 1;
-  const xOf = (index: number): number => LEFT + index * step;
+  const xOf = (index: number): number => left + index * step;
   const yOf = (count: number): number => BASE - (Math.min(count, top) / top) * (BASE - TOP);
   const current = Math.min(active ?? hours.length - 1, hours.length - 1);
   const move = (event: KeyboardEvent): void => {
@@ -79,8 +82,8 @@ export const HoursChart = ({ reading, weeks }: HoursChartProps) => {
       <svg width={width} height={HEIGHT} aria-hidden="true">
         {marks.map((mark) => (
           <g key={mark}>
-            <line class="mark-line" x1={LEFT} x2={width - RIGHT} y1={yOf(mark)} y2={yOf(mark)} />
-            <text x={LEFT - 6} y={yOf(mark) + 4} text-anchor="end">
+            <line class="mark-line" x1={left} x2={width - RIGHT} y1={yOf(mark)} y2={yOf(mark)} />
+            <text x={left - 6} y={yOf(mark) + 4} text-anchor="end">
               {grouped(mark)}
             </text>
           </g>
@@ -126,7 +129,7 @@ export const HoursChart = ({ reading, weeks }: HoursChartProps) => {
 const wordsOf = ({ at, counts, total, before }: Hour): string => {
   const kinds = counts.filter(([, count]) => count > 0).map(([severity, count]) => `${grouped(count)} ${severity}`);
   const was = before === undefined ? '' : `; a week before ${grouped(before)}`;
-  return `${day(at)} from ${timeOfDay(at).slice(0, 5)}: ${counted(total, 'incident')}${kinds.length === 0 ? '' : `, ${kinds.join(', ')}`}${was}`;
+  return `${new Date(at).toLocaleDateString('en-GB')} from ${timeOfDay(at).slice(0, 5)}: ${counted(total, 'incident')}${kinds.length === 0 ? '' : `, ${kinds.join(', ')}`}${was}`;
 };
 
 interface BarProps {

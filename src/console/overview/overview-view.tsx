@@ -186,7 +186,7 @@ const STEPS = ['contain', 'acknowledge', 'resolve'] as const;
 /** Median and 95th percentile, and who still waits: the average of what is done hides it. */
 const Times = ({ compared }: { readonly compared: ComparisonReading }) => (
   <>
-    <div class="scroll" tabIndex={0} role="region" aria-label="How long it takes">
+    <div class="scroll" tabIndex={0} role="region" aria-label="The times">
       <table class="plain times-table">
         <thead>
           <tr>
