@@ -92,8 +92,12 @@ export class IncidentReads {
     return mark === undefined ? page : { ...page, log: mark };
   }
 
-  /** A place before the first incident of every list of now. */
+  /**
+   * A place before the first incident of every list of now.
+   * @throws RecorderError `starting`, `log_unavailable` while the projections are behind the log
+   */
   beginning(): Cursor {
+    this.#projections.current();
     const head = this.#projections.list.newest;
     const log = this.#placeMark(head);
     return { ...beginningAt(head), ...(log !== undefined && { log }) };
@@ -101,9 +105,12 @@ export class IncidentReads {
 
   /**
    * What filters select, a few incidents at a time from behind a place on; the record may go on in between.
-   * @throws RecorderError `gone` for a place in another log
+   * Commands follow, so nothing may be missing.
+   * @throws RecorderError `gone` for a place in another log; `starting`, `log_unavailable` while the projections are behind
+   *   the log
    */
   walk(query: ListQuery & { readonly after: Cursor }): Iterable<WalkSlice> {
+    this.#projections.current();
     if (query.after.log !== undefined) this.#requireIsHere(query.after);
     return this.#projections.list.walk(query);
   }
