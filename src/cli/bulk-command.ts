@@ -136,6 +136,8 @@ const OPTIONS_OF: Readonly<Record<string, (value: string) => readonly string[]>>
   q: (words) => ['--search', quoted(words)],
   attention: () => ['--attention'],
   silenced: (is) => [is === 'true' ? '--silenced' : '--no-silenced'],
+  snoozed: (is) => [is === 'true' ? '--snoozed' : '--no-snoozed'],
+  updated_since: (time) => ['--updated-since', time],
 };
 
 /**
