@@ -60,6 +60,10 @@ export class SilenceCommands {
       const now = clock.now();
       const { class: classes = [], source = [], severity = [], q, from = now, until, reason } = asked;
       requireMatcher({ class: classes, source, severity, ...(q === undefined ? {} : { q }) });
+      if (from < now - LONGEST) {
+        const earliest = timestamp(now - LONGEST);
+        throw new RecorderError('invalid_request', `from must be within a year: ${earliest} or later`);
+      }
       if (until <= from) throw new RecorderError('invalid_request', 'until must be later than from');
       if (until <= now) throw new RecorderError('invalid_request', 'until must be in the future');
       if (until > now + LONGEST) {

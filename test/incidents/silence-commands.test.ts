@@ -109,6 +109,7 @@ describe('silences', () => {
     expect(await why({ from: now + HOUR, until: now + HOUR })).to.match(/^until must be later than from/);
     expect(await why({ from: now - HOUR, until: now })).to.match(/^until must be in the future/);
     expect(await why({ until: now + 400 * DAY })).to.match(/^until must be within a year/);
+    expect(await why({ from: Date.parse('0000-01-01T00:00:00+23:59') })).to.match(/^from must be within a year/);
     expect(await why({ q: '--' })).to.match(/^q must hold/);
     expect(await why({ reason: 'x'.repeat(5000) })).to.match(/4096 bytes/);
     expect(recording.projections.silences.all()).to.deep.equal([]);
