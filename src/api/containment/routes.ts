@@ -109,9 +109,9 @@ export const containmentRoutes = (
         // An implementer reads of its own actions only.
         const readable = readableActions(reads, ctx);
         const actions = shown.actions.filter((one) => readable.includes(one.action));
-        const incidents = readsIncidents(reads, ctx) ? shown.incidents : onlyHolding(shown.incidents, readable);
+        const previewed = readsIncidents(reads, ctx) ? shown.incidents : onlyHolding(shown.incidents, readable);
         ctx.vary('Authorization');
-        respondJson(ctx, 200, JSON.stringify({ ...shown, actions, incidents }));
+        respondJson(ctx, 200, JSON.stringify({ ...shown, actions, incidents: previewed }));
       },
     },
     {
