@@ -85,6 +85,12 @@ describe('one request', function () {
     return Math.min(...holds);
   };
 
+  /** As many incidents as a query takes. */
+  const many = async (): Promise<string> => {
+    const newest = (await service.get('/api/v1/incidents?limit=130')).json as readonly { readonly id: string }[];
+    return newest.map(({ id }) => `id=${id}`).join('&');
+  };
+
   for (const [what, evidence] of Object.entries(EVIDENCE)) {
     it(`that reports or reads as many ${what} as fit holds nobody up`, async () => {
       const report = `{"class":"tool_call_burst","source":"s","description":"d","evidence":{"e":${evidence}}}`;
@@ -99,6 +105,10 @@ describe('one request', function () {
         const hold = await holdOf(() => service.get(`/api/v1/incidents/${read}?id=${id}`));
         expect(hold, read).to.be.below(LONGEST);
       }
+      for (const path of ['groups?limit=1000', 'changes?after=0']) {
+        expect(await holdOf(() => service.get(`/api/v1/incidents/${path}`)), path).to.be.below(LONGEST);
+      }
+      expect(await holdOf(() => service.get('/api/v1/stats/compare')), 'compare').to.be.below(LONGEST);
     });
   }
 
@@ -121,6 +131,14 @@ describe('one request', function () {
       '/api/v1/machines/incident?format=svg',
       '/api/v1/stats',
       '/api/v1/stats/hours?hours=168',
+      '/api/v1/stats/compare?by=source',
+      '/api/v1/stats/groups?limit=1000',
+      '/api/v1/incidents?attention=true',
+      '/api/v1/incidents/groups?limit=1000',
+      '/api/v1/incidents/groups?by=assignee&q=d',
+      '/api/v1/incidents/changes?after=0',
+      `/api/v1/containment/preview?command=resolve&${await many()}`,
+      '/api/v1/silences',
       '/api/v1/containment',
       '/metrics',
       '/health',

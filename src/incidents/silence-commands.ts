@@ -1,4 +1,5 @@
 /** Adds silences, ends them, and lists them: see `domain/silence.ts`. */
+import { CLASSES, SEVERITIES } from '../../machines/vocabulary.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { type Clock, DAY, timestamp } from '../clock.ts';
 import type { Caller } from '../domain/caller.ts';
@@ -59,6 +60,10 @@ export class SilenceCommands {
       const now = clock.now();
       const { class: classes = [], source = [], severity = [], q, from = now, until, reason } = asked;
       requireMatcher({ class: classes, source, severity, ...(q === undefined ? {} : { q }) });
+      if (from < now - LONGEST) {
+        const earliest = timestamp(now - LONGEST);
+        throw new RecorderError('invalid_request', `from must be within a year: ${earliest} or later`);
+      }
       if (until <= now) throw new RecorderError('invalid_request', 'until must be in the future');
       if (until <= from) throw new RecorderError('invalid_request', 'until must be later than from');
       if (until > now + LONGEST) {
@@ -127,8 +132,11 @@ export class SilenceCommands {
 /** @throws RecorderError `invalid_request` when it would match every incident, or for words that can't be searched */
 function requireMatcher({ class: classes, source, severity, q }: SilenceMatchers): void {
   if (q !== undefined) readWords(q);
-  if (classes.length > 0 || source.length > 0 || severity.length > 0 || q !== undefined) return;
+  // All of them are as good as none.
+  const isOfSomeClasses = classes.length > 0 && new Set(classes).size < CLASSES.length;
+  const isOfSomeSeverities = severity.length > 0 && new Set(severity).size < SEVERITIES.length;
+  if (isOfSomeClasses || source.length > 0 || isOfSomeSeverities || q !== undefined) return;
   const allowed = ['class', 'source', 'severity', 'q'];
-  const message = `a silence needs at least one of ${allowed.join(', ')}: without any it would match every incident`;
+  const message = `a silence needs at least one of ${allowed.join(', ')}: without any it would match every incident, as with all classes or all severities`;
   throw new RecorderError('invalid_request', message, { fields: { allowed } });
 }

@@ -147,6 +147,26 @@ describe('a service with an access file', () => {
     expect(entries().at(-1)?.data).to.include({ principal: 'agent', role: 'implementer', by: 'agent' });
   });
 
+  it('gives an implementer neither other actions of incidents nor reasons, where reads need a token', async () => {
+    await begin({ READ_ACCESS: 'token' });
+    const ids = [(await report('canary')).json.id, (await report('canary')).json.id];
+    const reason = 'a word of ada';
+    const release = { id: ids[0], action: 'freeze_agent', reason };
+    expect((await send('ada', '/api/v1/containment/release', release)).status).to.equal(200);
+    const read = (name: string, path: string) => service.send('GET', `/api/v1/containment${path}`, as(name));
+    const preview = `/preview?command=resolve&id=${ids[0]}&id=${ids[1]}`;
+    const own = (await read('agent', preview)).json;
+    const [one, ...others] = own.incidents;
+    expect([one.id, one.actions, others]).to.deep.equal([ids[1], ['freeze_agent'], []]);
+    expect((await read('eve', preview)).json.incidents).to.have.length(2);
+    for (const path of ['', '/freeze_agent']) {
+      expect((await read('agent', path)).text)
+        .to.include('"released_early_count":1')
+        .and.not.include(reason);
+      expect((await read('eve', path)).text).to.include(reason);
+    }
+  });
+
   it('refuses what somebody waits for who loses the role meanwhile', async () => {
     await begin({ READ_ACCESS: 'token' });
     const read = (path: string, headers = {}) => service.send('GET', path, { ...as('eve'), headers });

@@ -18,9 +18,9 @@ describe('the key that signs bundles', () => {
   const ed25519 = (): string => String(generateKeyPairSync('ed25519').privateKey.export(pem));
 
   it('signs what its public key verifies, also as a credential of systemd', () => {
-    const { publicKey, sign } = readExportKey(fileOf(ed25519(), 0o400));
-    const [text, key] = [Buffer.from('a text'), createPublicKey(publicKey)];
-    expect(verify(null, text, key, Buffer.from(sign(text), 'base64'))).to.equal(true);
+    const signer = readExportKey(fileOf(ed25519(), 0o400));
+    const [text, key] = [Buffer.from('a text'), createPublicKey(signer.publicKey)];
+    expect(verify(null, text, key, Buffer.from(signer.sign(text), 'base64'))).to.equal(true);
   });
 
   it('is refused when it is of another kind, locked, public, or no key', () => {

@@ -19,14 +19,14 @@ describe('a silenced incident', function () {
     const at = (name: string): string => join(home.directory, name);
     writeFileSync(at('routing-key'), '0123456789abcdef0123456789abcdef', { mode: 0o600 });
     const webhooks = [
-      `{ url: "${slack!.url('/')}", format: slack, group_wait: 0s, group_interval: 0s }`,
-      `{ url: "${pagerduty!.url('/')}", format: pagerduty, routing_key_path: ${at('routing-key')} }`,
-      `{ url: "${alertmanager!.url('/')}", format: alertmanager }`,
-      `{ url: "${entry!.url('/')}", events: [incident.reported] }`,
+      `{ url: "${slack.url('/')}", format: slack, group_wait: 0s, group_interval: 0s }`,
+      `{ url: "${pagerduty.url('/')}", format: pagerduty, routing_key_path: ${at('routing-key')} }`,
+      `{ url: "${alertmanager.url('/')}", format: alertmanager }`,
+      `{ url: "${entry.url('/')}", events: [incident.reported] }`,
     ];
     writeFileSync(at('policy.yaml'), `version: 1\nnotify: [${webhooks.join(', ')}]\n`);
     const env = { CONTAINMENT_POLICY_PATH: at('policy.yaml') };
-    const receivers = { slack: slack!, pagerduty: pagerduty!, alertmanager: alertmanager!, entry: entry! };
+    const receivers = { slack: slack, pagerduty: pagerduty, alertmanager: alertmanager, entry: entry };
     /** Waits until a receiver has got a text. */
     const gets = async (receiver: keyof typeof receivers, text: string): Promise<void> => {
       while (!JSON.stringify(receivers[receiver].received).includes(text)) await setTimeout(20);

@@ -61,6 +61,8 @@ describe('given readers that ask for as much as they can', () => {
     ['a history', (id: string) => `/api/v1/incidents/history?id=${id}`],
     ['the description of the API', () => '/api/v1/openapi.json'],
     ['a statechart', (id: string) => `/api/v1/incidents/statechart?id=${id}`],
+    ['groups', () => '/api/v1/incidents/groups?limit=1000'],
+    ['what has changed', () => '/api/v1/incidents/changes?after=0'],
   ] as const) {
     it(`then many at once of ${what}, and many on one connection, leave it as it is`, async () => {
       const { service, id } = await prepared();

@@ -1,3 +1,4 @@
+import { CLASSES, SEVERITIES } from '../../machines/vocabulary.ts';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -103,10 +104,13 @@ describe('silences', () => {
     const now = recording.clock.now();
     const why = async (more: Partial<NewSilence>): Promise<string> => (await refusal(add(more))).message;
     expect(await why({ source: [] })).to.match(/class, source, severity, q/);
+    const all = [{ class: CLASSES }, { severity: SEVERITIES }, { class: CLASSES, severity: SEVERITIES }];
+    for (const one of all) expect(await why({ source: [], ...one })).to.match(/would match every incident/);
     expect(await why({ from: now + HOUR, until: now + HOUR })).to.match(/^until must be later than from/);
     expect(await why({ from: now - HOUR, until: now })).to.match(/^until must be in the future/);
     expect(await why({ until: now - HOUR })).to.match(/^until must be in the future/);
     expect(await why({ until: now + 400 * DAY })).to.match(/^until must be within a year/);
+    expect(await why({ from: Date.parse('0000-01-01T00:00:00+23:59') })).to.match(/^from must be within a year/);
     expect(await why({ q: '--' })).to.match(/^q must hold/);
     expect(await why({ reason: 'x'.repeat(5000) })).to.match(/4096 bytes/);
     expect(recording.projections.silences.all()).to.deep.equal([]);

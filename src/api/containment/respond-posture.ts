@@ -65,21 +65,27 @@ export const respondPosture = async (
 
 /**
  * The JSON text of the posture: of one action, or an object with several of them. What services have answered is in it
- * for some readers only (`isTrusted`).
+ * for some readers only (`isTrusted`), and what people have said about early releases for those who may read incidents.
  */
-export type PostureTexts = (what: ContainmentAction | readonly ContainmentAction[], isTrusted: boolean) => string;
+export type PostureTexts = (
+  what: ContainmentAction | readonly ContainmentAction[],
+  isTrusted: boolean,
+  readsIncidents?: boolean,
+) => string;
 
 /** Makes each text once for each version: a change may wake all that wait, and all of them get the same. */
 export const postureTexts = (posture: Pick<Posture, 'read' | 'versionOf' | 'unverified'>): PostureTexts => {
   const made = new Map<string, { readonly version: string; readonly text: string }>();
-  return (what, isTrusted) => {
+  return (what, isTrusted, readsIncidents = true) => {
     const actions = typeof what === 'string' ? [what] : what;
-    const key = `${isTrusted} ${JSON.stringify(what)}`;
+    const key = `${isTrusted} ${readsIncidents} ${JSON.stringify(what)}`;
     const version = `${posture.versionOf(actions)} ${posture.unverified(actions).join()}`;
     const known = made.get(key);
     if (known?.version === version) return known.text;
-    const viewOf = (action: ContainmentAction): ActionView =>
-      isTrusted ? posture.read(action) : withoutAnswers(posture.read(action));
+    const viewOf = (action: ContainmentAction): ActionView => {
+      const view = isTrusted ? posture.read(action) : withoutAnswers(posture.read(action));
+      return readsIncidents ? view : withoutReasons(view);
+    };
     const shown =
       typeof what === 'string' ? viewOf(what) : Object.fromEntries(what.map((action) => [action, viewOf(action)]));
     const text = JSON.stringify(shown);
@@ -90,6 +96,8 @@ export const postureTexts = (posture: Pick<Posture, 'read' | 'versionOf' | 'unve
 
 const withoutAnswers = (view: ActionView): ActionView =>
   view.delivery === null ? view : { ...view, delivery: publicDelivery(view.delivery) };
+
+const withoutReasons = ({ released_early: _, ...view }: ActionView): ActionView => view;
 
 const waitForChange = async (
   ctx: Context,

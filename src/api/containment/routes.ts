@@ -1,10 +1,11 @@
 import type { Context } from 'koa';
 import { ACTIONS, type ContainmentAction } from '../../../machines/vocabulary.ts';
+import type { IncidentPreview } from '../../containment/release-preview.ts';
 import { RecorderError } from '../../errors.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import { admittedIn } from '../middleware/authentication.ts';
-import { isTrustedReader, readableActions, readAccess } from '../middleware/read-access.ts';
+import { isTrustedReader, readableActions, readAccess, readsIncidents } from '../middleware/read-access.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { requireBound } from '../request/bounds.ts';
 import { callerOf } from '../request/caller.ts';
@@ -38,7 +39,7 @@ export const containmentRoutes = (
 ): readonly ApiRoute[] => {
   const textOf = postureTexts(posture);
   const textFor = (ctx: Context, what: ContainmentAction | readonly ContainmentAction[]) => (): string =>
-    textOf(what, isTrustedReader(reads.access, ctx));
+    textOf(what, isTrustedReader(reads.access, ctx), readsIncidents(reads, ctx));
   const mayRead = readAccess(reads);
   const stillReadable = (ctx: Context, actions: readonly ContainmentAction[]) => (): void => {
     mayRead(ctx);
@@ -108,12 +109,9 @@ export const containmentRoutes = (
         // An implementer reads of its own actions only.
         const readable = readableActions(reads, ctx);
         const actions = shown.actions.filter((one) => readable.includes(one.action));
-        const found = shown.incidents.map((one) => ({
-          ...one,
-          actions: one.actions.filter((held) => readable.includes(held)),
-        }));
+        const previewed = readsIncidents(reads, ctx) ? shown.incidents : onlyHolding(shown.incidents, readable);
         ctx.vary('Authorization');
-        respondJson(ctx, 200, JSON.stringify({ ...shown, actions, incidents: found }));
+        respondJson(ctx, 200, JSON.stringify({ ...shown, actions, incidents: previewed }));
       },
     },
     {
@@ -128,6 +126,16 @@ export const containmentRoutes = (
     },
   ];
 };
+
+/** The incidents that hold one of these actions, and what of them is about those. */
+const onlyHolding = (
+  incidents: readonly IncidentPreview[],
+  readable: readonly ContainmentAction[],
+): readonly IncidentPreview[] =>
+  incidents.flatMap(({ missing: _, ...one }) => {
+    const actions = one.actions.filter((action) => readable.includes(action));
+    return actions.length === 0 ? [] : [{ ...one, actions }];
+  });
 
 const actionIn = ({ params }: Context): ContainmentAction => {
   const action = ACTIONS.find((name) => name === params.action);

@@ -110,6 +110,12 @@ export const readableActions = (
   return ACTIONS.filter((action) => principal.actions?.includes(action) ?? true);
 };
 
+/** Whether a request may read incidents, not only the posture. */
+export const readsIncidents = (
+  { access, readAccess: rule }: Pick<ApiDependencies, 'access' | 'readAccess'>,
+  { req }: Pick<Context, 'req'>,
+): boolean => rule === 'open' || hasAny(principalOf(req, access), ['reader']);
+
 /** Whether a request comes from a principal with one of these roles. */
 export const hasRole = (access: ApiDependencies['access'], { req }: Context, roles: readonly Role[]): boolean =>
   hasAny(presentedIn(access, req), roles);
