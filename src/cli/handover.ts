@@ -123,7 +123,21 @@ function headOf(incident: ChangedIncident): string {
 }
 
 /** What of an event is shown, besides who and why. */
-const DETAILS: readonly string[] = ['action', 'to', 'until', 'as', 'resolution', 'attention', 'finding', 'silence', 'class', 'source', 'severity', 'q', 'url'];
+const DETAILS: readonly string[] = [
+  'action',
+  'to',
+  'until',
+  'as',
+  'resolution',
+  'attention',
+  'finding',
+  'silence',
+  'class',
+  'source',
+  'severity',
+  'q',
+  'url',
+];
 
 /** An event of any version: what is not known of it is shown by its name. */
 function eventLine(event: ChangeEvent, now: number): string {
