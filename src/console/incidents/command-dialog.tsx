@@ -295,14 +295,16 @@ const NotRecovered = ({ ids, onLeave }: NotRecoveredProps) => {
   if (waiting.length === 0) return null;
   const others = waiting.length - MOST_NAMED;
   return (
-    <div class="error" role="status">
+    <div class="error unrecovered" role="status">
       <p>{ids.length === 1 ? 'It' : `${waiting.length} of them`} can’t be resolved yet: recovery is incomplete.</p>
       <ul>
         {waiting.slice(0, MOST_NAMED).map((one) => (
           <li key={one.incident_id}>
-            <a class="inline" href={incidentFragment(one.incident_id)} onClick={onLeave}>
-              {one.incident_id}
-            </a>
+            {ids.length > 1 && (
+              <a class="inline" href={incidentFragment(one.incident_id)} onClick={onLeave}>
+                {one.incident_id}
+              </a>
+            )}
             {missingOf(one).map((step) => (
               <p key={step}>
                 {spelled(RECOVERY_ACTS[step].needs)}. Who may: {whoMay(RECOVERY_ACTS[step])}.
