@@ -97,7 +97,10 @@ export const listActs = ({ lines, open, openLine }: Situation): Acts => {
   const giveTo = (command: Doing) => (): void => {
     const chosen = isListVisible() ? selectedIn(lines) : [];
     if (chosen.length > 0) {
-      give({ command, ids: chosen.map(({ id }) => id), rows: chosen });
+      const shown = new Set(lines.flatMap(rowsOfLine).map(({ id }) => id));
+      const filter =
+        chosen.length === shown.size ? bulkFilterOf(readFilters(route.peek().query), serviceTime()) : undefined;
+      give({ command, ids: chosen.map(({ id }) => id), rows: chosen, filter });
       return;
     }
     if (open !== undefined) {
