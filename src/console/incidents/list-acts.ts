@@ -97,9 +97,9 @@ export const listActs = ({ lines, open, openLine }: Situation): Acts => {
   const giveTo = (command: Doing) => (): void => {
     const chosen = isListVisible() ? selectedIn(lines) : [];
     if (chosen.length > 0) {
-      const shown = new Set(lines.flatMap(rowsOfLine).map(({ id }) => id));
+      const listed = new Set(lines.flatMap(rowsOfLine).map(({ id }) => id));
       const filter =
-        chosen.length === shown.size ? bulkFilterOf(readFilters(route.peek().query), serviceTime()) : undefined;
+        chosen.length === listed.size ? bulkFilterOf(readFilters(route.peek().query), serviceTime()) : undefined;
       give({ command, ids: chosen.map(({ id }) => id), rows: chosen, filter });
       return;
     }
