@@ -126,7 +126,18 @@ export const apiQuery = (filters: Filters, now: number): URLSearchParams => {
   return query;
 };
 
-/** The same for a service that knows no more than class, state, severity, source, time and words: the rest is applied here. */
+/** Filters in the body of a command. */
+export type BulkFilter = Readonly<Record<string, readonly string[]>>;
+
+/** The filter for a command on many incidents; undefined for one that the API lacks, and for what selects everything. */
+export const bulkFilterOf = (filters: Filters, now: number): BulkFilter | undefined => {
+  if (filters.holds !== undefined) return undefined;
+  const query = apiQuery({ ...filters, sort: undefined }, now);
+  const names = [...new Set(query.keys())];
+  return names.length === 0 ? undefined : Object.fromEntries(names.map((name) => [name, query.getAll(name)]));
+};
+
+/** The parameters for a service that knows no more than class, state, severity, source, time and words: the rest is applied here. */
 export const oldApiQuery = (filters: Filters, now: number): URLSearchParams => {
   const { classes, severities, sources, words, states, last, since, until } = filters;
   const isMoving = filters.attention === true || filters.snoozed === true;

@@ -34,6 +34,9 @@ export class LiveResource<Body> {
   /** Whether the last read failed for a reason that may pass by itself. */
   #mayPass = false;
   #users = 0;
+  /** How many reads were begun, and which of them has answered last. */
+  #begun = 0;
+  #answered = 0;
   #end: () => void = () => {};
 
   /**
@@ -88,12 +91,16 @@ export class LiveResource<Body> {
 
   async #read(): Promise<void> {
     this.#isDue = false;
+    const nth = (this.#begun += 1);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       if (this.#isDue && this.#users > 0) void this.#read();
     }, this.#pause);
     try {
       const { body } = await read<Body>(this.#path());
+      // An answer that comes late is older than what is shown.
+      if (nth < this.#answered) return;
+      this.#answered = nth;
       this.#mayPass = false;
       batch(() => {
         this.value.value = body;
@@ -101,6 +108,7 @@ export class LiveResource<Body> {
         this.fault.value = undefined;
       });
     } catch (error) {
+      if (nth < this.#answered) return;
       this.#mayPass = !(error instanceof Refusal) || error.status === 0 || error.status === 429 || error.status >= 500;
       this.fault.value = reasonOf(error);
     }

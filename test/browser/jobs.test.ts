@@ -31,6 +31,10 @@ describe('the console: an operator’s jobs', () => {
     await reportMany(service, 300, { class: 'tool_call_burst', evidence: { caller: 'agent-17' } });
     const tab = await openAs(service, 'ada');
     await rows(tab).getByText('×300', { exact: true }).waitFor();
+    const sent: string[] = [];
+    tab.on('request', (request) => {
+      if (request.method() === 'POST') sent.push(new URL(request.url()).pathname);
+    });
 
     let steps = 0;
     const step = async (key: string): Promise<void> => {
@@ -46,6 +50,8 @@ describe('the console: an operator’s jobs', () => {
     await step('Control+Enter');
     await tab.getByText('Acknowledged 300 incidents').waitFor();
     expect(steps).to.be.at.most(MOST_STEPS);
+    // A preview that selects them, and six times fifty.
+    expect(sent).to.deep.equal(Array.from({ length: 7 }, () => '/api/v1/incidents/bulk'));
 
     await rows(tab).getByText('×300', { exact: true }).waitFor({ state: 'detached' });
     const { json } = await service.get('/api/v1/stats');

@@ -37,7 +37,7 @@ describe('the console: every view', () => {
       ['#/posture', tab.getByText('quarantine_model')],
       ['#/overview', tab.getByText('still waiting').last()],
       ['#/statecharts', tab.locator('[data-state="superseded"]')],
-      ['#/audit', tab.getByText('HMAC-SHA256 under the audit key')],
+      ['#/audit', tab.getByRole('button', { name: /^Verify these \d+ entries here$/ })],
     ] as const;
 
   for (const [colorScheme, width] of [

@@ -79,8 +79,8 @@ export const AuditView = () => {
     0,
   );
   const mayReadOlder = first > 1 && lines.value.length > 0 && lines.value.length < MOST_SHOWN;
-  // Who looks for something need not page through what does not match.
-  const isLooking = isFiltered(filters) && all.length < FEW && mayReadOlder && lines.value.length < LOOKED_AT;
+  // Nobody need page through what does not match, or through hidden deliveries.
+  const isLooking = all.length < FEW && mayReadOlder && lines.value.length < LOOKED_AT;
   useEffect(() => {
     if (isLooking && !isReading.peek() && fault.peek() === undefined) void readBefore(first, FAR);
   }, [isLooking, first, isReading.value]);

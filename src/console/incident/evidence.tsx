@@ -57,7 +57,7 @@ export const Evidence = ({ incident: { evidence }, isWithheld, similar = [] }: E
                 {found !== undefined && `${grouped(found.hits)} of ${grouped(found.values)}`}
               </output>
             </label>
-            <CopyButton text={() => JSON.stringify(evidence, null, 2)} what="JSON of the evidence" label="Copy JSON" />
+            <CopyButton text={() => JSON.stringify(evidence, null, 2)} what="JSON of the evidence" label="Copy" />
           </span>
         )}
       </header>

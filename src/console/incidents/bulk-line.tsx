@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import { SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
-import type { Filters } from '../filters.ts';
+import { bulkFilterOf, type Filters } from '../filters.ts';
+import { serviceTime } from '../service-time.ts';
 import { grouped } from '../format.ts';
 import { obstacleFor } from '../identity.ts';
 import { rowOfAct } from '../keyboard.ts';
@@ -61,7 +62,15 @@ export const BulkLine = ({ list, lines, filters }: BulkLineProps) => {
               title={obstacle}
               aria-keyshortcuts={key}
               onClick={() =>
-                give({ command, ids, rows, ...(isAll && { chosenBy: inWords(filters) || 'every incident' }) })
+                give({
+                  command,
+                  ids,
+                  rows,
+                  ...(isAll && {
+                    chosenBy: inWords(filters) || 'every incident',
+                    filter: bulkFilterOf(filters, serviceTime()),
+                  }),
+                })
               }
             >
               {DOINGS[command].label}

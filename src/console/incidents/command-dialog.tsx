@@ -9,6 +9,7 @@ import { isOld } from '../live-entries.ts';
 import { announce } from '../live-region.ts';
 import { useLiveResource } from '../live-resource.ts';
 import { me } from '../me.ts';
+import { NotSent } from '../operator.ts';
 import { Choice, Dialog, DialogBody, DialogFoot } from '../parts/dialog.tsx';
 import { VerbatimLine } from '../parts/verbatim.tsx';
 import { recoveries } from '../recoveries.ts';
@@ -27,6 +28,7 @@ import { Kinds, ReleasePreview, usePreview } from './command-effects.tsx';
 import { AssignTo, snoozeEnd, SnoozeUntil } from './command-fields.tsx';
 import type { IncidentRow } from './incident-row.ts';
 import { deselect } from './selection.ts';
+import { selectBulk, sendBulk } from './send-bulk.ts';
 
 const LONGEST_NOTE = 4096;
 
@@ -45,6 +47,8 @@ export const CommandDialog = (given: GivenCommand) => {
   const [until, setUntil] = useState(() => snoozeEnd('1h'));
   const [isUnsent, setUnsent] = useState(false);
   const abort = useRef(new AbortController());
+  /** From where the command goes on, where few requests work all. */
+  const cursor = useRef<string | undefined>(undefined);
   const closeButton = useRef<HTMLButtonElement>(null);
   useEffect(() => () => abort.current.abort(), []);
   // Resolving says what it releases; whoever resolves nothing need not know.
@@ -72,6 +76,29 @@ export const CommandDialog = (given: GivenCommand) => {
     ...(command === 'snooze' && { until }),
   };
 
+  /** Works them by few requests, if the filter selects just these. @returns those to which the command is given singly */
+  const sendAtOnce = async (
+    some: readonly string[],
+    addAnswer: (id: string, answer: CommandAnswer) => void,
+  ): Promise<readonly string[]> => {
+    const { filter } = given;
+    try {
+      cursor.current ??= await selectBulk(command, filter, ids.length);
+      if (filter === undefined || cursor.current === undefined) return some;
+      const waiting = new Set(some);
+      const answer = (id: string, one: CommandAnswer): void => {
+        if (waiting.delete(id)) addAnswer(id, one);
+      };
+      const end = await sendBulk(command, filter, cursor.current, said, answer, abort.current.signal);
+      cursor.current = end?.cursor;
+      if (end?.reason === undefined) return end === undefined ? [...waiting] : [];
+      const [next] = waiting;
+      if (next !== undefined) addAnswer(next, { kind: 'unanswered', reason: end.reason });
+    } catch (error) {
+      if (!(error instanceof NotSent)) throw error;
+    }
+    return [];
+  };
   const send = async (some: readonly string[]): Promise<void> => {
     const known = new Map(answers);
     abort.current = new AbortController();
@@ -82,7 +109,8 @@ export const CommandDialog = (given: GivenCommand) => {
       known.set(id, answer);
       setAnswers(new Map(known));
     };
-    await sendCommand({ command, ids: some }, said, addAnswer, abort.current.signal);
+    const singly = await sendAtOnce(some, addAnswer);
+    if (singly.length > 0) await sendCommand({ command, ids: singly }, said, addAnswer, abort.current.signal);
     setUnderWay(false);
     if (known.size === 0) {
       // Nobody entered the token: the command can still be given.
@@ -267,14 +295,16 @@ const NotRecovered = ({ ids, onLeave }: NotRecoveredProps) => {
   if (waiting.length === 0) return null;
   const others = waiting.length - MOST_NAMED;
   return (
-    <div class="error" role="status">
+    <div class="error unrecovered" role="status">
       <p>{ids.length === 1 ? 'It' : `${waiting.length} of them`} can’t be resolved yet: recovery is incomplete.</p>
       <ul>
         {waiting.slice(0, MOST_NAMED).map((one) => (
           <li key={one.incident_id}>
-            <a class="inline" href={incidentFragment(one.incident_id)} onClick={onLeave}>
-              {one.incident_id}
-            </a>
+            {ids.length > 1 && (
+              <a class="inline" href={incidentFragment(one.incident_id)} onClick={onLeave}>
+                {one.incident_id}
+              </a>
+            )}
             {missingOf(one).map((step) => (
               <p key={step}>
                 {spelled(RECOVERY_ACTS[step].needs)}. Who may: {whoMay(RECOVERY_ACTS[step])}.

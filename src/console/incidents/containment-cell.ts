@@ -70,8 +70,7 @@ export const containedBy = (deliveries: readonly Delivery[]): Contained | undefi
 const whyOf = ({ last_error: error, status, via }: Delivery, look: ContainmentLook): { readonly why?: string } => {
   if (look === 'done') return {};
   if (error !== undefined) return { why: beginning(error, LONGEST_WHY) };
-  if (status === 'recorded' && look === 'overdue')
-    return { why: via === 'poll' ? 'its service has not fetched it' : 'not confirmed' };
+  if (status === 'recorded' && look === 'overdue') return { why: via === 'poll' ? 'not fetched yet' : 'not confirmed' };
   return {};
 };
 

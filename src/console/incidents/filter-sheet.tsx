@@ -6,7 +6,7 @@ import { me } from '../me.ts';
 import { Dialog, DialogBody, DialogFoot } from '../parts/dialog.tsx';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
 import { serviceTime } from '../service-time.ts';
-import { goTo } from '../route.ts';
+import { goTo, route } from '../route.ts';
 import { localTime } from './command-fields.tsx';
 import { fieldNamed, textOf, termsOf, wordsOf } from './filter-fields.ts';
 import { changeFilters } from './change-filters.ts';
@@ -61,8 +61,9 @@ export const FilterSheet = ({ filters, rows, onClose }: FilterSheetProps) => {
           <label>
             View
             <select
-              value=""
+              value={savedViews.value.find(({ query }) => query === route.value.query)?.fragment ?? ''}
               onChange={({ currentTarget: { value } }) => {
+                if (value === '') return;
                 onClose();
                 goTo(value);
               }}

@@ -2,6 +2,7 @@
 import { signal } from '@preact/signals';
 import { COMMAND_TABLE, type CommandName } from '../../../machines/commands.ts';
 import type { Resolution, Role } from '../../../machines/vocabulary.ts';
+import type { BulkFilter } from '../filters.ts';
 import { NotSent, perform } from '../operator.ts';
 import { reasonOf, Refusal } from '../request.ts';
 import type { IncidentRow } from './incident-row.ts';
@@ -44,6 +45,8 @@ export interface GivenCommand {
   readonly rows?: readonly IncidentRow[];
   /** The filter that chose them, in words. */
   readonly chosenBy?: string;
+  /** The same as the API takes it: they are worked by one command if it selects no others. */
+  readonly filter?: BulkFilter | undefined;
 }
 
 /** Identifies a command: the dialog of another one begins without answers. */

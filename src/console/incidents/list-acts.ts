@@ -1,6 +1,7 @@
 /** What keys and the palette do in the list and with the incident that is open. */
 import { drawAtOnce } from '../draw-at-once.ts';
-import { ATTENTION } from '../filters.ts';
+import { ATTENTION, type BulkFilter, bulkFilterOf, readFilters } from '../filters.ts';
+import { serviceTime } from '../service-time.ts';
 import type { Acts } from '../keyboard.ts';
 import { fragmentOf, goTo, incidentFragment, route } from '../route.ts';
 import { sheetIsOpen } from './change-filters.ts';
@@ -9,7 +10,7 @@ import { SHEET_SEARCH_ID } from './filter-sheet.tsx';
 import { type Doing, DOINGS, give } from './given-command.ts';
 import { GRID_ID, isInSight, isListVisible } from './incident-grid.tsx';
 import type { IncidentRow } from './incident-row.ts';
-import { FIRST_MEMBERS, type Line, rowsOfLine } from './list-lines.ts';
+import { type Burst, FIRST_MEMBERS, type Line, rowsOfLine } from './list-lines.ts';
 import { clearSelection, current, place, select, selected, sought, toggle, unfold } from './selection.ts';
 import { silenceDraft } from './silence-dialog.tsx';
 
@@ -27,6 +28,16 @@ export const selectedIn = (lines: readonly Line[]): readonly IncidentRow[] => {
 };
 
 const focusOn = (id: string): void => document.getElementById(id)?.focus();
+
+/** Selects a burst among what the list shows, and what else came from there at the time. */
+const filterOfBurst = ({ class: name, source, first, last }: Burst): BulkFilter | undefined => {
+  const until = new Date(Date.parse(last) + 1).toISOString();
+  const shown = readFilters(route.peek().query);
+  return bulkFilterOf(
+    { ...shown, classes: [name], sources: [source], last: undefined, since: first, until },
+    serviceTime(),
+  );
+};
 
 /** The lines that keys stop at. */
 const isStop = ({ kind }: Line): boolean => kind === 'row' || kind === 'burst';
@@ -86,7 +97,10 @@ export const listActs = ({ lines, open, openLine }: Situation): Acts => {
   const giveTo = (command: Doing) => (): void => {
     const chosen = isListVisible() ? selectedIn(lines) : [];
     if (chosen.length > 0) {
-      give({ command, ids: chosen.map(({ id }) => id), rows: chosen });
+      const listed = new Set(lines.flatMap(rowsOfLine).map(({ id }) => id));
+      const filter =
+        chosen.length === listed.size ? bulkFilterOf(readFilters(route.peek().query), serviceTime()) : undefined;
+      give({ command, ids: chosen.map(({ id }) => id), rows: chosen, filter });
       return;
     }
     if (open !== undefined) {
@@ -97,8 +111,10 @@ export const listActs = ({ lines, open, openLine }: Situation): Acts => {
     const line = shown();
     if (line === undefined) return;
     const rows = rowsOfLine(line);
-    const chosenBy = line.kind === 'burst' ? `class:${line.burst.class} source:${line.burst.source}` : undefined;
-    give({ command, ids: rows.map(({ id }) => id), rows, ...(chosenBy !== undefined && { chosenBy }) });
+    const ids = rows.map(({ id }) => id);
+    if (line.kind !== 'burst') return give({ command, ids, rows });
+    const { class: name, source } = line.burst;
+    give({ command, ids, rows, chosenBy: `class:${name} source:${source}`, filter: filterOfBurst(line.burst) });
   };
   const key = open ?? current.peek();
   const isOver = lines.some((line) => line.kind === 'row' && line.key === key && line.row.state === 'resolved');

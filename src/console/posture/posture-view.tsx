@@ -199,7 +199,7 @@ const ActionRow = ({ one, standing, onRelease }: ActionRowProps) => {
       </Cell>
       <Cell label="Now" isBad={isBad}>
         <Verdict standing={standing} />
-        <Why one={one} isBad={isBad} />
+        <Why one={one} isBad={isBad} said={standing.word} />
       </Cell>
       <div class="acts">
         {help !== undefined && <RetryButton action={action} label={help} />}
@@ -269,14 +269,21 @@ const Done = ({
   );
 };
 
+interface WhyProps {
+  readonly one: ActionView;
+  readonly isBad: boolean;
+  /** The words for how it stands, which are not said twice. */
+  readonly said: string;
+}
+
 /** The cause of how it stands, how old that is, and what happens next. */
-const Why = ({ one, isBad: red }: { readonly one: ActionView; readonly isBad: boolean }) => {
+const Why = ({ one, isBad: red, said }: WhyProps) => {
   const { delivery, not_known: unknown, engaged, heard_at: heard, asked } = one;
   if (asked === null) return null;
   const states = delivery === null ? '' : countsOf(delivery);
   return (
     <>
-      {states !== '' && (unknown !== null || red) && (
+      {states !== '' && states !== said && (unknown !== null || red) && (
         <p class={red ? 'red' : ''}>
           {states}
           {unknown !== null && unknown.overdue > 0 && `, ${grouped(unknown.overdue)} overdue`}
