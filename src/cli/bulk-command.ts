@@ -2,26 +2,60 @@
  * A command on all incidents that a filter selects: shows which in groups, asks, carries it out a few at a time, and says
  * what was refused. Where it is interrupted, it says how to go on.
  */
-import { COMMAND_TABLE, type CommandName } from '../../machines/commands.ts';
+import type { Command } from 'commander';
+import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../machines/commands.ts';
 import { Refused } from '../client/errors.ts';
 import type { BulkAnswer, BulkPreview } from '../domain/bulk-command.ts';
 import { ApiClient, type OperatorOptions, withQuery } from './api-client.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { groupTable, readGroups } from './groups.ts';
+import { releaseLines } from './release-preview.ts';
 import { canAsk, confirmed } from './terminal/confirm.ts';
 import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
 import { progressBar } from './terminal/progress-bar.ts';
 
+/** What can be done with many incidents. */
+export type BulkName = CommandName | 'note' | 'assign' | 'snooze';
+
 export interface BulkOptions extends OperatorOptions {
-  readonly resolution?: string;
   /** Whether it is not asked before. */
   readonly yes?: boolean;
   /** The cursor of one that was interrupted. */
   readonly resume?: string;
 }
 
+/** What an act is given besides who and why: members of the body, and the options that say the same. */
+export interface BulkMore {
+  readonly body?: {
+    readonly resolution?: string | undefined;
+    readonly to?: string | null;
+    readonly until?: string | null;
+  };
+  readonly options?: readonly string[];
+}
+
+/** Adds the options of a command that takes filters in the place of identifiers. */
+export const withBulk = (command: Command): Command =>
+  command
+    .option('-y, --yes', 'do not ask')
+    .option('--resume <cursor>', 'with the same filters: go on where it was interrupted');
+
+/**
+ * Whether filters are given in the place of identifiers.
+ * @throws UsageError for both, or neither
+ */
+export function isByFilter(ids: readonly string[], filters: Filters, { resume }: BulkOptions): boolean {
+  const isFiltered = Object.values(filters).some((value) => value !== undefined);
+  if (isFiltered === ids.length > 0) throw new UsageError('name incidents, or give filters such as --class; not both');
+  if (!isFiltered && resume !== undefined) throw new UsageError('--resume goes with filters');
+  return isFiltered;
+}
+
 /** Filters as the API takes them. */
 export type Filters = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+export const BY_FILTER =
+  'With filters in the place of identifiers, those of all that they select, after showing them and asking.';
 
 const BULK = '/api/v1/incidents/bulk';
 /** How many groups are shown before it is asked. */
@@ -31,13 +65,14 @@ const AT_ONCE = 25;
 
 /** @throws Refused, NotReachable, UsageError */
 export async function bulkCommand(
-  name: CommandName,
+  name: BulkName,
   filters: Filters,
-  { by, note, resolution, yes = false, resume, ...options }: BulkOptions,
+  { by, note, yes = false, resume, ...options }: BulkOptions,
+  { body: more = {}, options: own = [] }: BulkMore = {},
 ): Promise<void> {
   const api = new ApiClient(options);
   const given = Object.entries(filters).filter(([, value]) => value !== undefined);
-  const body = { command: name, filter: Object.fromEntries(given), by, note, resolution };
+  const body = { command: name, filter: Object.fromEntries(given), by, note, ...more };
   const preview = await api.command<BulkPreview>(BULK, {
     ...body,
     preview: true,
@@ -53,7 +88,8 @@ export async function bulkCommand(
       return writeNotice('nothing was done');
     }
   }
-  const command = commandLineOf(COMMAND_TABLE[name].subcommand, filters);
+  const who = [...(by === undefined ? [] : ['--by', by]), ...(note === undefined ? [] : ['--note', note])];
+  const command = commandLineOf(subcommandOf(name), filters, [...own, ...who]);
   await work(
     api,
     { ...body, limit: AT_ONCE },
@@ -65,7 +101,7 @@ export async function bulkCommand(
 async function show(
   api: ApiClient,
   filters: Filters,
-  { matched, allowed, unchanged, refused, judged }: BulkPreview,
+  { matched, allowed, unchanged, refused, judged, actions, missing = {} }: BulkPreview,
 ): Promise<void> {
   const path = withQuery('/api/v1/incidents/groups', { ...filters, limit: String(MOST_SHOWN) });
   const { groups, total } = await readGroups(api, path);
@@ -78,6 +114,10 @@ async function show(
     ...(refusing.length > 0 ? [`refused: ${refusing.join(', ')}`] : []),
   ];
   writeNotice(`${matched} incidents${judged === undefined ? '' : `; of the first ${judged}`}: ${parts.join(', ')}`);
+  if (actions !== undefined) await writeLines(releaseLines(actions, 'they are'));
+  for (const [step, count] of Object.entries(missing)) {
+    writeNotice(`${count} can't be resolved yet: their recovery needs ${step}`);
+  }
 }
 
 interface Work {
@@ -123,15 +163,27 @@ async function work(api: ApiClient, body: object, { start, matched, json, comman
 
 const OPTION_OF: Readonly<Record<string, string>> = { q: 'search' };
 
-/** The command line with filters as they were understood: what is said as "2h" is another time later. */
-const commandLineOf = (subcommand: string, filters: Filters): string =>
+/** The filters that are options without a value. */
+const FLAGS: ReadonlySet<string> = new Set(['attention', 'silenced', 'snoozed']);
+
+const isCommand = (name: BulkName): name is CommandName => (COMMANDS as readonly string[]).includes(name);
+
+const subcommandOf = (name: BulkName): string => (isCommand(name) ? COMMAND_TABLE[name].subcommand : name);
+
+/**
+ * The command line with filters as they were understood: what is said as "2h" is another time later.
+ * @param more further options and their values
+ */
+const commandLineOf = (subcommand: string, filters: Filters, more: readonly string[]): string =>
   [
     'incident-recorder',
     subcommand,
     ...Object.entries(filters).flatMap(([name, value]) => {
+      if (FLAGS.has(name) && value !== undefined) return [value === 'false' ? `--no-${name}` : `--${name}`];
       const values = [value ?? []].flat();
-      return values.length === 0 ? [] : [`--${OPTION_OF[name] ?? name}`, ...values.map(quoted)];
+      return values.length === 0 ? [] : [`--${OPTION_OF[name] ?? name.replaceAll('_', '-')}`, ...values.map(quoted)];
     }),
+    ...more.map(quoted),
   ].join(' ');
 
 const quoted = (text: string): string => (/^[\w:.@+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);

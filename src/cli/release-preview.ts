@@ -30,19 +30,24 @@ export async function previewOf(
 export const releasedIn = (preview: ReleasePreview | undefined): readonly string[] =>
   (preview?.actions ?? []).filter(({ releases }) => releases).map(({ action }) => action);
 
+/** What would become of each action. @param they whom it is about, as "they are" */
+export const releaseLines = (actions: ReleasePreview['actions'], they: string): readonly string[] =>
+  actions.length === 0
+    ? ['nothing is released']
+    : actions.map(({ action, holders, others, last }) => {
+        const among = holders === 1 ? 'the only holder' : `the last of ${holders} holders`;
+        return last
+          ? `${they} ${among} of ${action}: it is released`
+          : `${others} of ${holders} holders of ${action} are others: it stays in force`;
+      });
+
 /** What would become of each action, and which incidents can't take the command yet. */
 export function previewLines({ actions, incidents }: ReleasePreview): readonly string[] {
   const [one] = incidents;
   const who = incidents.length === 1 && one !== undefined ? printable(one.id) : `these ${incidents.length} incidents`;
   const be = incidents.length === 1 ? 'is' : 'are';
   return [
-    ...actions.map(({ action, holders, others, last }) => {
-      const among = holders === 1 ? 'the only holder' : `the last of ${holders} holders`;
-      return last
-        ? `${who} ${be} ${among} of ${action}: it is released`
-        : `${others} of ${holders} holders of ${action} are others: it stays in force`;
-    }),
-    ...(actions.length === 0 ? ['nothing is released'] : []),
+    ...releaseLines(actions, `${who} ${be}`),
     ...incidents.flatMap(({ id, missing = [] }) =>
       missing.length === 0 ? [] : [`${printable(id)} can't be resolved yet: its recovery needs ${missing.join(', ')}`],
     ),

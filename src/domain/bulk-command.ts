@@ -1,5 +1,5 @@
 /** What a command on many incidents is answered: the API gives it, the command line reads it. */
-import type { Role, State } from '../../machines/vocabulary.ts';
+import type { ContainmentAction, RecoveryStep, Role, State } from '../../machines/vocabulary.ts';
 
 /** What became of one incident. */
 export interface BulkResult {
@@ -24,6 +24,18 @@ export interface BulkAnswer {
   readonly stopped?: { readonly status: number; readonly error: string };
 }
 
+/** What would become of an action that incidents hold. */
+export interface BulkRelease {
+  readonly action: ContainmentAction;
+  /** Whether it would be released. */
+  readonly releases: boolean;
+  /** How many unresolved incidents hold it now, and how many of them are others than these. */
+  readonly holders: number;
+  readonly others: number;
+  /** Whether these are the last that hold it. */
+  readonly last: boolean;
+}
+
 export interface BulkPreview {
   /** How many incidents the filter selects. */
   readonly matched: number;
@@ -39,6 +51,10 @@ export interface BulkPreview {
   readonly refused: Readonly<Record<string, number>>;
   /** How many of these would do it for the roles that they ask for, and which those are. */
   readonly needs?: { readonly roles: readonly Role[]; readonly count: number };
+  /** With resolve: what becomes of the actions that they hold, once all of them are resolved. */
+  readonly actions?: readonly BulkRelease[];
+  /** With resolve: how many can't be resolved yet, as their recovery needs these steps. */
+  readonly missing?: Readonly<Partial<Record<RecoveryStep, number>>>;
   /** How many were asked, when there are more. */
   readonly judged?: number;
   /** To be sent as `cursor`, so that the command works what was previewed, and nothing that was reported since. */

@@ -74,23 +74,21 @@ const releasedIncident = named(
   }),
 );
 
+/** What would become of one action. */
+export const actionPreview = z.object({
+  action,
+  releases: meaning(z.boolean(), 'Whether it would be released.'),
+  holders: meaning(count, 'How many unresolved incidents hold it now.'),
+  others: meaning(count, 'How many of them are others than these.'),
+  last: meaning(z.boolean(), 'Whether these are the last that hold it.'),
+} satisfies FieldsOf<ActionPreview>);
+
 const previewed = named(
   'ReleasePreview',
   'What a command would release.',
   z.object({
     command: z.enum(RELEASING),
-    actions: meaning(
-      z.array(
-        z.object({
-          action,
-          releases: meaning(z.boolean(), 'Whether it would be released.'),
-          holders: meaning(count, 'How many unresolved incidents hold it now.'),
-          others: meaning(count, 'How many of them are others than these.'),
-          last: meaning(z.boolean(), 'Whether these are the last that hold it.'),
-        } satisfies FieldsOf<ActionPreview>),
-      ),
-      'Each action that one of the incidents holds.',
-    ),
+    actions: meaning(z.array(actionPreview), 'Each action that one of the incidents holds.'),
     incidents: z.array(
       z.object({
         id: incidentId,

@@ -1,29 +1,28 @@
 import type { Context } from 'koa';
+import type * as z from 'zod/mini';
 import type { Role } from '../../../machines/vocabulary.ts';
 import type { BulkPreview } from '../../domain/bulk-command.ts';
-import type { Foreseen } from '../../incidents/incident-reads.ts';
+import { ReleaseSum } from './release-sum.ts';
 import type { ListQuery, UsualPlace } from '../../projections/list-query.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { admittedIn } from '../middleware/authentication.ts';
 import { turnsOf } from '../server/peer.ts';
-import type { BulkAct } from './bulk-acts.ts';
+import { BULK_ACTS } from './bulk-acts.ts';
 import { writeBulkCursor } from './bulk-cursor.ts';
 import { sayUnsearched } from './reads.ts';
+import type { bulkSchema } from './requests.ts';
 
 /** How many incidents a preview asks what would become of them. */
 const MOST_JUDGED = 1000;
-
-/** What is foreseen of what is possible in every state. */
-const POSSIBLE: Foreseen = { kind: 'moved' };
 
 /** What a bulk command is about: what the filters select, from a place on. */
 export type Selection = ListQuery & { readonly after: UsualPlace };
 
 /** What the filter of a bulk command selects, and what would become of it. Nothing changes. */
 export async function preview(
-  { incidents }: Pick<ApiDependencies, 'incidents'>,
+  { incidents, preview: releases }: Pick<ApiDependencies, 'incidents' | 'preview'>,
   ctx: Context,
-  { command }: BulkAct,
+  body: z.infer<typeof bulkSchema>,
   selection: Selection,
   digest: string,
 ): Promise<BulkPreview> {
@@ -41,10 +40,14 @@ export async function preview(
     needs: [] as readonly Role[],
     lacking: 0,
   };
+  const { foresee, isReleasing = false } = BULK_ACTS[body.command];
+  const released = new ReleaseSum(releases);
   let count = 0;
   for (const { outlines } of incidents.walk(selection)) {
-    for (const { id, state } of outlines) {
-      const foreseen = command === undefined ? POSSIBLE : incidents.wouldDo(id, command);
+    if (isReleasing) released.add(outlines.map(({ id }) => id));
+    for (const outline of outlines) {
+      const { state } = outline;
+      const foreseen = foresee(incidents, outline, body);
       if (foreseen === undefined) continue;
       count += 1;
       const lacks =
@@ -77,6 +80,7 @@ export async function preview(
     unchanged: judged.unchanged,
     refused: judged.refused,
     ...(judged.lacking > 0 && { needs: { roles: judged.needs, count: judged.lacking } }),
+    ...(isReleasing && released.sum),
     ...(count < counted.incidents && { judged: count }),
     snapshot: writeBulkCursor(after, digest),
   };
