@@ -95,7 +95,7 @@ describe('one request', function () {
         ({ id } = json);
       });
       expect(reporting, 'report').to.be.below(LONGEST);
-      for (const read of ['get', 'history', 'transitions', 'statechart']) {
+      for (const read of ['get', 'history', 'transitions', 'statechart', 'bundle']) {
         const hold = await holdOf(() => service.get(`/api/v1/incidents/${read}?id=${id}`));
         expect(hold, read).to.be.below(LONGEST);
       }
@@ -112,7 +112,7 @@ describe('one request', function () {
       );
     }
     for (const path of [
-      ...['get', 'history', 'transitions', 'statechart'].map((read) => `/api/v1/incidents/${read}?id=${id}`),
+      ...['get', 'history', 'transitions', 'statechart', 'bundle'].map((read) => `/api/v1/incidents/${read}?id=${id}`),
       '/api/v1/incidents?limit=1000',
       '/api/v1/incidents?limit=1000&q=d+1*',
       '/api/v1/incidents?limit=1000&collapse=source',

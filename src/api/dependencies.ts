@@ -87,7 +87,7 @@ export interface ApiDependencies {
   readonly guards: Pick<GuardWatch, 'heartbeat'>;
   readonly acknowledgeDamage: LogFindings['acknowledge'];
   readonly forensic: Pick<ForensicExports, 'prepare' | 'requireKey'>;
-  readonly bundles: Pick<Bundles, 'prepare'>;
+  readonly bundles: Pick<Bundles, 'prepare' | 'versionsOf'>;
   readonly posture: Pick<PostureReads, 'read' | 'versionOf' | 'change' | 'waiting' | 'unverified'>;
   readonly preview: Pick<ReleasePreview, 'of' | 'released'>;
   readonly receipts: Pick<Confirmations, 'confirm' | 'retry'>;

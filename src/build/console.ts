@@ -43,7 +43,7 @@ export const buildConsole = async (root: string): Promise<void> => {
   };
   const names = new Map([
     ['main.js', script],
-    ['console.css', await save('console.css', await styles(root, from))],
+    ['console.css', await save('console.css', await styles(from))],
     ['icon.svg', await save('icon.svg', await readFile(join(from, 'icon.svg'), 'utf8'))],
   ]);
   const page = await readFile(join(from, 'index.html'), 'utf8');
@@ -54,10 +54,9 @@ export const buildConsole = async (root: string): Promise<void> => {
   await compressAll(to);
 };
 
-/** One style sheet of all: uPlot's, then ours in the order of their names, without comments and indentation. */
-const styles = async (root: string, from: string): Promise<string> => {
-  const own = (await readdir(join(from, 'styles'))).toSorted().map((name) => join(from, 'styles', name));
-  const sheets = [join(root, 'node_modules/uplot/dist/uPlot.min.css'), ...own];
+/** One style sheet of all in the order of their names, without comments and indentation. */
+const styles = async (from: string): Promise<string> => {
+  const sheets = (await readdir(join(from, 'styles'))).toSorted().map((name) => join(from, 'styles', name));
   const text = (await Promise.all(sheets.map((path) => readFile(path, 'utf8')))).join('\n');
   return text.replaceAll(/\/\*.*?\*\//gs, '').replaceAll(/\s*\n\s*/g, '\n');
 };

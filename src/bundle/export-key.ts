@@ -5,12 +5,14 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { RecorderError } from '../errors.ts';
 import { readSecretFile } from '../secret-file.ts';
+import { fingerprintOf } from './format.ts';
 
 const VARIABLE = 'EXPORT_KEY_PATH';
 
 export interface ExportKey {
   /** PEM (SubjectPublicKeyInfo). */
   readonly publicKey: string;
+  readonly fingerprint: string;
   /** @returns the signature in base64 */
   sign(bytes: Uint8Array): string;
 }
@@ -24,8 +26,12 @@ export function readExportKey(path: string): ExportKey {
   if (key.asymmetricKeyType !== 'ed25519') {
     throw refuse(`${path} holds a key of the type ${key.asymmetricKeyType}; ${HOW}`);
   }
-  const publicKey = createPublicKey(key).export({ type: 'spki', format: 'pem' });
-  return { publicKey: String(publicKey), sign: (bytes) => sign(null, bytes, key).toString('base64') };
+  const publicKey = createPublicKey(key);
+  return {
+    publicKey: String(publicKey.export({ type: 'spki', format: 'pem' })),
+    fingerprint: fingerprintOf(publicKey.export({ type: 'spki', format: 'der' })),
+    sign: (bytes) => sign(null, bytes, key).toString('base64'),
+  };
 }
 
 const HOW = 'make one: (umask 077; openssl genpkey -algorithm ed25519 -out FILE)';

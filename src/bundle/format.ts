@@ -11,6 +11,9 @@ import type { Included, TreeHead } from './log-tree.ts';
 
 export const FORMAT = 'incident-recorder-bundle/1';
 
+/** The longest bundle that is made or looked at, in bytes. */
+export const LONGEST_BUNDLE = 256 * 1024 * 1024;
+
 /** What a bundle can be proved by: the audit key, and the signature. */
 export const PROOFS = ['audit-key', 'signature'] as const;
 export type Proof = (typeof PROOFS)[number];
@@ -33,6 +36,8 @@ export interface Manifest {
   readonly made_for: Signed;
   readonly version: string;
   readonly proofs: readonly Proof[];
+  /** SHA-256 of the key that signs (DER), lower-case hex: nobody can sign instead of it. Null where nobody signs. */
+  readonly signer: string | null;
   readonly log: {
     readonly id: string | null;
     readonly algorithm: 'hmac-sha256' | 'sha256';
@@ -73,6 +78,9 @@ export const signedText = ({ manifest, manifest_hash: hash }: Pick<Bundle, 'mani
 
 export const fieldHash = (name: string, { salt, value }: Field): string =>
   createHash('sha256').update(`${salt}\n${name}\n${value}`).digest('hex');
+
+/** @param publicKey DER (SubjectPublicKeyInfo) */
+export const fingerprintOf = (publicKey: Uint8Array): string => createHash('sha256').update(publicKey).digest('hex');
 
 /** One part of a field's name: as in JSON Pointer (RFC 6901). */
 const namePart = (part: string): string => part.replaceAll('~', '~0').replaceAll('/', '~1');

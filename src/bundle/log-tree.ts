@@ -10,7 +10,7 @@ import { readLines } from '../audit/lines.ts';
 import { notAsWritten, openLogFile, type Turn } from '../audit/log-reader.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
-import { leafHash, pathOf, rootOf } from './merkle-tree.ts';
+import { leafHash, MerkleTree } from './merkle-tree.ts';
 
 /** How many leaves a tile has: a power of two. */
 const TILE = 1024;
@@ -22,6 +22,8 @@ const LONGEST_END = 256;
 /** A complete subtree of `TILE` entries. */
 interface Tile {
   readonly root: Uint8Array;
+  /** The hash of its last entry, lower-case hex. */
+  readonly lastHash: string;
   /** Where its first entry is: the number of the first entry of the file, and the offset in it, in bytes. */
   readonly begin: Place;
 }
@@ -47,6 +49,11 @@ export interface TreeHead {
   readonly root: string;
 }
 
+export interface PlacedEntries {
+  readonly tree: TreeHead;
+  readonly entries: readonly Included[];
+}
+
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 export class LogTree {
@@ -55,74 +62,71 @@ export class LogTree {
   #tiles: Tile[] = [];
   /** Where the entry behind the tiles begins. */
   #end: Place = { file: 0, offset: 0 };
+  /** The last one that was asked for: they are made one after the other, since all of them read and extend the tiles. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(log: ReadableLog) {
     this.#log = log;
   }
 
   /**
-   * Places entries in the tree that ends with entry `last`.
+   * Places entries in the tree that ends with entry `last`. Concurrent calls wait for each other.
    * @param seqs of the entries, ascending
    * @param head hash of entry `last`, lower-case hex
    * @param turn awaited again and again
    * @throws RecorderError `damaged_log` when the hashes do not lead to `head`, `gone` when an entry is not in the log any
    *   more, `overloaded` when a file can't be read
    */
-  async place(
-    seqs: readonly number[],
-    last: number,
-    head: string,
-    turn: Turn,
-  ): Promise<{ readonly tree: TreeHead; readonly entries: readonly Included[] }> {
+  place(seqs: readonly number[], last: number, head: string, turn: Turn): Promise<PlacedEntries> {
+    const placed = this.#turn.then(() => this.#place(seqs, last, head, turn));
+    this.#turn = placed.catch(() => {});
+    return placed;
+  }
+
+  async #place(seqs: readonly number[], last: number, head: string, turn: Turn): Promise<PlacedEntries> {
     const rest = await this.#readUpTo(last, turn);
-    if (rest.at(-1)?.hash !== head && !(rest.length === 0 && this.#lastHash === head)) {
+    if ((rest.at(-1)?.hash ?? this.#tiles.at(-1)?.lastHash) !== head) {
       throw new RecorderError(
         'damaged_log',
         `the lines of the audit log do not lead to entry ${last} as it was written`,
       );
     }
     const first = this.#first;
-    const restNodes = rest.map(({ leaf }) => leaf);
-    const nodes = [...this.#tiles.map(({ root }) => root), ...(rest.length === 0 ? [] : [rootOf(restNodes)])];
+    const restTree = treeOver(rest);
+    const top = new MerkleTree([...this.#tiles.map(({ root }) => root), ...(rest.length === 0 ? [] : [restTree.root])]);
     const entries: Included[] = [];
-    let known: { readonly tile: number; readonly leaves: readonly Leaf[] } | undefined;
+    let known: { readonly tile: number; readonly leaves: readonly Leaf[]; readonly tree: MerkleTree } | undefined;
     for (const seq of seqs) {
       if (seq < first || seq > last) throw await notAsWritten(this.#log, seq);
       const tile = Math.floor((seq - first) / TILE);
-      if (known?.tile !== tile)
-        known = { tile, leaves: tile < this.#tiles.length ? await this.#read(tile, turn) : rest };
-      const { leaves } = known;
+      if (known?.tile !== tile) {
+        await turn();
+        const leaves = tile < this.#tiles.length ? await this.#read(tile, turn) : rest;
+        known = { tile, leaves, tree: leaves === rest ? restTree : treeOver(leaves) };
+      }
       const at = (seq - first) % TILE;
-      const path = [
-        ...pathOf(
-          at,
-          leaves.map(({ leaf }) => leaf),
-        ),
-        ...pathOf(tile, nodes),
-      ];
-      entries.push({ seq, entry_hash: leaves[at]!.hash, path: path.map(hex) });
+      const path = [...known.tree.pathOf(at), ...top.pathOf(tile)];
+      entries.push({ seq, entry_hash: known.leaves[at]!.hash, path: path.map(hex) });
     }
-    return { tree: { first, size: last - first + 1, root: hex(rootOf(nodes)) }, entries };
+    return { tree: { first, size: last - first + 1, root: hex(top.root) }, entries };
   }
-
-  #lastHash = '';
 
   /** Completes the tiles as far as `last`. @returns the leaves behind them, up to `last` */
   async #readUpTo(last: number, turn: Turn): Promise<readonly Leaf[]> {
     const first = [...this.#log.sealed, this.#log.fileOf(Infinity)][0]!.first;
-    if (first !== this.#first || this.#tiles.length * TILE > last - first + 1) {
+    if (first !== this.#first) {
       this.#first = first;
       this.#tiles = [];
       this.#end = { file: first, offset: 0 };
-      this.#lastHash = '';
     }
+    // Another bundle may have extended the tiles beyond the head of this one.
+    while (this.#tiles.length * TILE > last - first + 1) this.#end = this.#tiles.pop()!.begin;
     let leaves: Leaf[] = [];
     let begin = this.#end;
     for await (const { leaf, next } of this.#leaves(this.#end, last, turn)) {
       leaves.push(leaf);
       if (leaves.length < TILE) continue;
-      this.#tiles.push({ root: rootOf(leaves.map((one) => one.leaf)), begin });
-      this.#lastHash = leaf.hash;
+      this.#tiles.push({ root: treeOver(leaves).root, lastHash: leaf.hash, begin });
       this.#end = begin = next;
       leaves = [];
     }
@@ -136,7 +140,7 @@ export class LogTree {
     const leaves: Leaf[] = [];
     const from = this.#first + tile * TILE;
     for await (const { leaf } of this.#leaves(begin, from + TILE - 1, turn, from)) leaves.push(leaf);
-    if (hex(rootOf(leaves.map(({ leaf }) => leaf))) === hex(root)) return leaves;
+    if (hex(treeOver(leaves).root) === hex(root)) return leaves;
     throw await notAsWritten(this.#log, from);
   }
 
@@ -148,7 +152,7 @@ export class LogTree {
     from = this.#first + this.#tiles.length * TILE,
   ): AsyncGenerator<{ readonly leaf: Leaf; readonly next: Place }, void> {
     let seq = from;
-    let before: string | undefined;
+    let before = this.#tiles[Math.floor((from - this.#first) / TILE) - 1]?.lastHash;
     for (let place = begin; seq <= last; place = { file: seq, offset: 0 }) {
       const holder = this.#log.fileOf(seq);
       const file = holder.first === place.file ? await openLogFile(holder.path) : undefined;
@@ -184,5 +188,7 @@ interface Leaf {
   readonly hash: string;
   readonly leaf: Buffer;
 }
+
+const treeOver = (leaves: readonly Leaf[]): MerkleTree => new MerkleTree(leaves.map(({ leaf }) => leaf));
 
 const sizeOf = async (file: FileHandle): Promise<number> => (await file.stat()).size;

@@ -14,23 +14,37 @@ export const leafHash = (data: Uint8Array): Buffer => createHash('sha256').updat
 const nodeHash = (left: Uint8Array, right: Uint8Array): Buffer =>
   createHash('sha256').update(NODE).update(left).update(right).digest();
 
-/** The largest power of two below a number above 1. */
-const splitOf = (count: number): number => 2 ** Math.floor(Math.log2(count - 1));
+/** A tree over nodes of the same height, in their order. The last may stand for fewer leaves than the others. */
+export class MerkleTree {
+  /** From the nodes upwards. A node without a sibling is in the next level as it is. */
+  readonly #levels: readonly (readonly Uint8Array[])[];
 
-/** The root over nodes of the same height, in their order. The last may stand for fewer leaves than the others. */
-export function rootOf(nodes: readonly Uint8Array[]): Uint8Array {
-  if (nodes.length === 0) return createHash('sha256').digest();
-  if (nodes.length === 1) return nodes[0]!;
-  const split = splitOf(nodes.length);
-  return nodeHash(rootOf(nodes.slice(0, split)), rootOf(nodes.slice(split)));
-}
+  constructor(nodes: readonly Uint8Array[]) {
+    const levels = [nodes];
+    for (let level = nodes; level.length > 1; levels.push(level)) {
+      const pairs: Uint8Array[] = [];
+      for (let at = 0; at < level.length; at += 2)
+        pairs.push(at + 1 < level.length ? nodeHash(level[at]!, level[at + 1]!) : level[at]!);
+      level = pairs;
+    }
+    this.#levels = levels;
+  }
 
-/** What has to be known besides the node at `index` to compute `rootOf`, from the leaf upwards. */
-export function pathOf(index: number, nodes: readonly Uint8Array[]): readonly Uint8Array[] {
-  if (nodes.length <= 1) return [];
-  const split = splitOf(nodes.length);
-  const [left, right] = [nodes.slice(0, split), nodes.slice(split)];
-  return index < split ? [...pathOf(index, left), rootOf(right)] : [...pathOf(index - split, right), rootOf(left)];
+  get root(): Uint8Array {
+    return this.#levels.at(-1)![0] ?? createHash('sha256').digest();
+  }
+
+  /** What has to be known besides the node at `index` to compute `root`, from the node upwards. */
+  pathOf(index: number): readonly Uint8Array[] {
+    const path: Uint8Array[] = [];
+    let at = index;
+    for (const level of this.#levels) {
+      const sibling = level[at % 2 === 0 ? at + 1 : at - 1];
+      if (sibling !== undefined) path.push(sibling);
+      at = Math.floor(at / 2);
+    }
+    return path;
+  }
 }
 
 /**

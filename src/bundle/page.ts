@@ -4,6 +4,7 @@
  */
 import { codePointOf, hiddenCharacters } from '../domain/hidden-characters.ts';
 import type { Signed } from '../domain/caller.ts';
+import { writeExact } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import type { Proof } from './format.ts';
 
@@ -28,6 +29,7 @@ export interface PageIncident {
 }
 
 export interface PageAbout {
+  readonly ids: readonly string[];
   readonly madeAt: string;
   readonly caller: Signed;
   readonly head: { readonly seq: number; readonly entry_hash: string };
@@ -36,8 +38,9 @@ export interface PageAbout {
   readonly proofs: readonly Proof[];
 }
 
-/** White on black for nobody: it is to be printed. */
+/** Black on white in both themes, since it is to be printed. */
 const STYLE = `
+:root { color-scheme: light }
 body { font: 14px/1.45 Helvetica, Arial, 'Liberation Sans', sans-serif; color: #171c22; background: #fff; margin: 24px auto; max-width: 1000px; padding: 0 16px }
 h1 { font-size: 20px; margin: 0 0 4px } h2 { font-size: 17px; margin: 32px 0 8px; break-after: avoid } h3 { font-size: 14px; margin: 20px 0 6px; break-after: avoid }
 p { margin: 4px 0 } .small { color: #545e69; font-size: 12px }
@@ -47,6 +50,10 @@ thead { display: table-header-group } tr { break-inside: avoid }
 code, pre, .hash { font: 11px/1.4 ui-monospace, 'Liberation Mono', monospace; overflow-wrap: anywhere; white-space: pre-wrap }
 bdi.text { unicode-bidi: isolate; white-space: pre-wrap } .hidden { border: 1px solid #b00d2c; color: #b00d2c; font-size: 10px; padding: 0 2px }
 figure { margin: 8px 0; overflow-x: auto } figure img { max-width: 100%; height: auto }
+@media screen and (max-width: 640px) {
+  body { margin: 12px auto } dl { display: block } dd { margin: 0 0 6px }
+  table, tbody, tr, td { display: block } thead { display: none } td { border: 0; padding: 0 } tr { border-bottom: 1px solid #cfd5db; padding: 6px 0 }
+}
 @media print { body { margin: 0; max-width: none } section { break-before: page } section:first-of-type { break-before: auto } }`.trim();
 
 const HIDDEN = hiddenCharacters({ except: '\t\n' });
@@ -70,7 +77,12 @@ function shown(text: string): string {
   return `<bdi class="text">${html}${escaped(text.slice(at))}</bdi>`;
 }
 
-const textOf = (value: JsonValue): string => (typeof value === 'string' ? value : JSON.stringify(value, undefined, 1));
+/** A value to be read: indented, where that does not change how a number is spelt. */
+function textOf(value: JsonValue): string {
+  if (typeof value === 'string') return value;
+  const exact = writeExact(value);
+  return JSON.stringify(value) === exact ? JSON.stringify(value, undefined, 1) : exact;
+}
 
 /** What is shown in a part of its own. */
 const APART: ReadonlySet<string> = new Set(['id', 'description', 'evidence', 'containment', 'latest_report']);
@@ -80,45 +92,68 @@ const PROOF_WORDS: Readonly<Record<Proof, string>> = {
   signature: 'an Ed25519 signature, verified without any secret, covers every field',
 };
 
-export function pageOf(incidents: readonly PageIncident[], about: PageAbout): string {
-  const { madeAt, caller, head, logId, algorithm, proofs } = about;
+/** The page as far as its first incident. */
+export function pageBegin(about: PageAbout): string {
+  const { ids, madeAt, caller, head, logId, algorithm, proofs } = about;
   const who = [caller.by ?? caller.principal, caller.role].filter((one) => one !== undefined).join(' as ');
   const words =
     proofs.length === 0
       ? 'nothing but SHA-256, which shows accidents and no forgery'
       : proofs.map((one) => PROOF_WORDS[one]).join('; ');
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Incidents: ${escaped(incidents.map(({ incident }) => incident.id).join(', '))}</title>
+<html lang="en"><head><meta charset="utf-8"><title>Incidents: ${escaped(ids.join(', '))}</title>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<style>${STYLE}</style></head><body>
-<h1>${incidents.length === 1 ? 'Incident' : `${incidents.length} incidents`} on record</h1>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>${STYLE}</style></head><body><main>
+<h1>${ids.length === 1 ? 'Incident' : `${ids.length} incidents`} on record</h1>
 <p>Made ${escaped(madeAt)}${who === '' ? '' : ` for ${shown(who)}`}. Log ${escaped(logId ?? 'without an identity')} (${escaped(algorithm)}), ${head.seq} entries, head <span class="hash">${escaped(head.entry_hash)}</span>.</p>
 <p class="small">Proved by: ${words}. This page is one field of the bundle: check the bundle with <code>incident-recorder verify-bundle</code> before you rely on the page.</p>
-${incidents.map(sectionOf).join('\n')}
-</body></html>
 `;
 }
 
-function sectionOf({ incident, entries, chart, missing }: PageIncident): string {
+export const pageEnd = (): string => '</main></body></html>\n';
+
+/** What the page shows of an incident. */
+export function pageSection({ incident, entries, chart, missing }: PageIncident): string {
   const { id, description = '', evidence, containment, latest_report: latest } = incident;
   const facts = Object.entries(incident).filter(([name]) => !APART.has(name));
   return `<section><h2>${escaped(id)}</h2>
-<p>${shown(textOf(description))}</p>
+<p>${brief(description)}</p>
 <h3>Facts</h3>${listOf(facts)}
 ${evidence === undefined ? '' : `<h3>Evidence</h3>${listOf(Object.entries(evidence as Readonly<Record<string, JsonValue>>))}`}
 ${latest === undefined ? '' : `<h3>Latest report</h3>${listOf(Object.entries(latest as Readonly<Record<string, JsonValue>>))}`}
-${containment === undefined ? '' : `<h3>Containment</h3><pre>${shown(JSON.stringify(containment, undefined, 1))}</pre>`}
+${containment === undefined ? '' : `<h3>Containment</h3><pre>${shown(textOf(containment))}</pre>`}
 <h3>Timeline</h3>
 ${missing > 0 ? `<p>${missing} entries about it are not in this bundle.</p>` : ''}
 <table><thead><tr><th>Entry</th><th>Time</th><th>Event</th><th>State</th><th>Who</th><th>What</th><th>Hash</th></tr></thead><tbody>
 ${entries.map(rowOf).join('\n')}
 </tbody></table>
 ${chart === undefined ? '' : `<h3>Statechart</h3><figure><img alt="The statechart with the path of the incident" src="data:image/svg+xml;base64,${Buffer.from(chart).toString('base64')}"></figure>`}
-</section>`;
+</section>
+`;
 }
 
-const listOf = (members: readonly (readonly [string, JsonValue])[]): string =>
-  `<dl>${members.map(([name, value]) => `<dt>${shown(name)}</dt><dd>${shown(textOf(value))}</dd>`).join('')}</dl>`;
+/** How much of a value is shown, in UTF-16 units: a page of paper or two. */
+const LONGEST_SHOWN = 4000;
+const brief = (value: JsonValue): string => {
+  const text = textOf(value);
+  if (text.length <= LONGEST_SHOWN) return shown(text);
+  const begin = text.slice(0, LONGEST_SHOWN).replace(/[\uD800-\uDBFF]$/, '');
+  return `${shown(begin)}<span class="small"> … and ${text.length - begin.length} characters more, which the bundle holds</span>`;
+};
+
+/** How long a list is, in characters of HTML, before it says how many more there are. */
+const LONGEST_LIST = 64 * 1024;
+
+function listOf(members: readonly (readonly [string, JsonValue])[]): string {
+  let html = '';
+  for (const [at, [name, value]] of members.entries()) {
+    if (html.length > LONGEST_LIST)
+      return `<dl>${html}</dl><p class="small">${members.length - at} more are in the fields of the bundle.</p>`;
+    html += `<dt>${shown(name)}</dt><dd>${brief(value)}</dd>`;
+  }
+  return `<dl>${html}</dl>`;
+}
 
 const rowOf = ({ seq, at, event, state, who, words, hash }: PageEntry): string =>
   `<tr><td>${seq}</td><td>${escaped(at)}</td><td>${escaped(event)}</td><td>${escaped(state)}</td><td>${shown(who)}</td><td>${shown(words)}</td><td class="hash">${escaped(hash.slice(0, 16))}</td></tr>`;

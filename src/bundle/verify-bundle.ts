@@ -11,6 +11,7 @@ import {
   type Bundle,
   type Field,
   fieldHash,
+  fingerprintOf,
   FORMAT,
   hashedManifest,
   lineName,
@@ -19,9 +20,6 @@ import {
   signedText,
 } from './format.ts';
 import { leafHash, rootFrom } from './merkle-tree.ts';
-
-/** The longest bundle that is looked at, in bytes. */
-export const LONGEST_BUNDLE = 256 * 1024 * 1024;
 
 export interface BundleKeys {
   /** With the audit key. */
@@ -65,6 +63,7 @@ const manifestSchema = z.strictObject({
   made_for: z.record(z.string(), z.union([z.string(), z.boolean()])),
   version: z.string(),
   proofs: z.array(z.enum(PROOFS)),
+  signer: z.nullable(hex),
   log: z.strictObject({
     id: z.nullable(z.string()),
     algorithm: z.enum(['hmac-sha256', 'sha256']),
@@ -192,6 +191,7 @@ class Verifying {
   #checkSignature(): void {
     const { signature, public_key: embedded } = this.#bundle;
     const isNamed = this.#manifest.proofs.includes('signature');
+    if (isNamed !== (this.#manifest.signer !== null)) this.#fault('its manifest does not say who signs');
     if (
       isNamed !== (signature !== undefined && embedded !== undefined) ||
       (!isNamed && (signature ?? embedded) !== undefined)
@@ -212,8 +212,10 @@ class Verifying {
     // One signature has one spelling, and so has the key.
     const bytes = Buffer.from(signature, 'base64');
     const isExact = bytes.toString('base64') === signature && pemOf(key) === embedded;
-    this.#signer = createHash('sha256').update(derOf(key)).digest('hex');
-    if (!derOf(key).equals(derOf(expected))) this.#fault('it is signed with another key than the one that is given');
+    this.#signer = fingerprintOf(derOf(key));
+    if (this.#signer !== this.#manifest.signer) this.#fault('it is signed with another key than its manifest names');
+    else if (!derOf(key).equals(derOf(expected)))
+      this.#fault('it is signed with another key than the one that is given');
     else if (!isExact || !verify(null, Buffer.from(signedText(this.#bundle)), expected, bytes))
       this.#fault('the signature does not hold');
     else this.#provedBy.push('signature');
@@ -249,19 +251,24 @@ class Verifying {
 
   #checkLine(id: string, seq: number, hash: string, line: string): void {
     const { hash: chain } = this.#keys;
-    let entry: { readonly data: object; readonly entry_hash: string };
+    let entry: unknown;
     try {
-      entry = chain === undefined ? (JSON.parse(line) as typeof entry) : parseGenuine(line, chain);
+      entry = chain === undefined ? JSON.parse(line) : parseGenuine(line, chain);
     } catch (error) {
       const why = error instanceof EntryFault ? error.message : 'no JSON';
       this.#fault(`the line of entry ${seq} does not verify: ${why}`);
       return;
     }
-    const { seq: said, incident } = entry.data as { readonly seq?: unknown; readonly incident?: unknown };
-    if (entry.entry_hash !== hash || said !== seq || incident !== id)
+    // Without the key it may be any JSON.
+    const { data, entry_hash: own } = membersOf(entry);
+    const { seq: said, incident } = membersOf(data);
+    if (own !== hash || said !== seq || incident !== id)
       this.#fault(`the line of entry ${seq} is not that entry of ${id}`);
   }
 }
+
+const membersOf = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
 
 const pemOf = (key: KeyObject): string => String(key.export({ type: 'spki', format: 'pem' }));
 const derOf = (key: KeyObject): Buffer => key.export({ type: 'spki', format: 'der' });

@@ -9,7 +9,7 @@ import type { BulkAnswer, BulkPreview } from '../domain/bulk-command.ts';
 import { ApiClient, type OperatorOptions, withQuery } from './api-client.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { groupTable, readGroups } from './groups.ts';
-import { releaseLines } from './release-preview.ts';
+import { effectLines } from './release-preview.ts';
 import { canAsk, confirmed } from './terminal/confirm.ts';
 import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
 import { progressBar } from './terminal/progress-bar.ts';
@@ -81,7 +81,11 @@ export async function bulkCommand(
   const { matched } = preview;
   if (matched === 0) return writeNotice('no such incidents');
   if (resume === undefined) {
-    if (!options.json) await show(api, filters, preview);
+    if (!options.json) await show(api, filters, name, preview);
+    if (!yes && isFutile(preview)) {
+      process.exitCode = EXIT.refused;
+      return writeNotice('nothing would change');
+    }
     if (!yes && !canAsk()) throw new UsageError(`${name} ${matched} incidents? Nobody can be asked here: say --yes`);
     if (!yes && !(await confirmed(`${name} ${preview.allowed} of ${matched} incidents?`))) {
       process.exitCode = EXIT.refused;
@@ -98,11 +102,8 @@ export async function bulkCommand(
 }
 
 /** What the filters select, and what would become of it. */
-async function show(
-  api: ApiClient,
-  filters: Filters,
-  { matched, allowed, unchanged, refused, judged, actions, missing = {} }: BulkPreview,
-): Promise<void> {
+async function show(api: ApiClient, filters: Filters, name: BulkName, preview: BulkPreview): Promise<void> {
+  const { matched, allowed, unchanged, refused, judged, actions, missing = {} } = preview;
   const path = withQuery('/api/v1/incidents/groups', { ...filters, limit: String(MOST_SHOWN) });
   const { groups, total } = await readGroups(api, path);
   await writeLines(groupTable(groups));
@@ -113,12 +114,20 @@ async function show(
     ...(unchanged > 0 ? [`${unchanged} are there already`] : []),
     ...(refusing.length > 0 ? [`refused: ${refusing.join(', ')}`] : []),
   ];
-  writeNotice(`${matched} incidents${judged === undefined ? '' : `; of the first ${judged}`}: ${parts.join(', ')}`);
-  if (actions !== undefined) await writeLines(releaseLines(actions, 'they are'));
+  const among = judged === undefined ? '' : `; of the first ${judged}`;
+  writeNotice(`${matched} ${matched === 1 ? 'incident' : 'incidents'}${among}: ${parts.join(', ')}`);
+  if (name !== 'resolve') return;
   for (const [step, count] of Object.entries(missing)) {
-    writeNotice(`${count} can't be resolved yet: their recovery needs ${step}`);
+    writeNotice(`${count} can't be resolved yet: the recovery needs ${step}`);
   }
+  if (allowed === 0) return;
+  const lines = actions === undefined ? ['what this releases is not known'] : effectLines(actions, allowed);
+  for (const line of lines) writeNotice(line);
 }
+
+/** Whether all were asked and all refuse. */
+const isFutile = ({ allowed, unchanged, judged }: BulkPreview): boolean =>
+  judged === undefined && allowed + unchanged === 0;
 
 interface Work {
   /** The cursor to begin with. */
@@ -171,7 +180,8 @@ const isCommand = (name: BulkName): name is CommandName => (COMMANDS as readonly
 const subcommandOf = (name: BulkName): string => (isCommand(name) ? COMMAND_TABLE[name].subcommand : name);
 
 /**
- * The command line with filters as they were understood: what is said as "2h" is another time later.
+ * The command line with filters as they were understood: what is said as "2h" is another time later. It says the same about
+ * who wants it and why.
  * @param more further options and their values
  */
 const commandLineOf = (subcommand: string, filters: Filters, more: readonly string[]): string =>

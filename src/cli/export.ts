@@ -1,8 +1,7 @@
 /** `incident-recorder export`: saves incidents with what proves them. */
 import { existsSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import type { Bundle, Manifest } from '../bundle/format.ts';
-import { LONGEST_BUNDLE } from '../bundle/verify-bundle.ts';
+import { type Bundle, LONGEST_BUNDLE, type Manifest } from '../bundle/format.ts';
 import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
 import { UsageError } from './exit.ts';
 import { saveDownload } from './save-download.ts';

@@ -1,6 +1,7 @@
 /** `incident-recorder handover`: what has changed since one left, without the noise of deliveries. */
 import type { Command } from 'commander';
 import { callerWords } from '../domain/caller.ts';
+import { Refused } from '../client/errors.ts';
 import type { ChangedIncident, ChangeEvent, ChangesPage } from '../incidents/incident-changes.ts';
 import { SEVERITIES } from '../../machines/vocabulary.ts';
 import { ApiClient, type ApiOptions, withApiClient, withQuery } from './api-client.ts';
@@ -9,13 +10,16 @@ import { timeOf } from './filter-options.ts';
 import { keepPlace, placeKept } from './handover-place.ts';
 import { ageOf } from './terminal/age.ts';
 import { SEVERITY_STYLES, STATE_STYLES, styled } from './terminal/colour.ts';
-import { writeJson, writeLines } from './terminal/output.ts';
+import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
 
 const DESCRIPTION =
   'Shows what has changed since a time or an entry: new and further reports, changes of state, notes, early releases, what \
 failed or is overdue, and what concerns the recorder itself. --last goes on where the last handover with --last has \
 ended, and keeps the new place in $XDG_STATE_HOME/incident-recorder.';
+
+/** The status for entries that are not in the log any more. */
+const GONE = 410;
 
 interface Options extends ApiOptions {
   readonly since?: string;
@@ -36,10 +40,24 @@ export const define = (command: Command): Command =>
     }
     if (after !== undefined && !/^\d{1,15}$/.test(after)) throw new UsageError('--after takes a whole number');
     const kept = last === true ? placeKept() : after;
-    const changes = await read(new ApiClient(options), kept, timeOf(since ?? '1d'));
+    const api = new ApiClient(options);
+    const changes = await read(api, kept, timeOf(since ?? '1d')).catch((error: unknown) => {
+      if (last !== true) throw error;
+      return read(api, String(beginningIn(error)), '');
+    });
     await (options.json ? writeJson(changes) : writeLines(linesOf(changes, Date.now())));
     if (last === true) keepPlace(changes.through);
   });
+
+/**
+ * The place in front of all that the log still has, when the place that was kept is not in it any more, and says so.
+ * @throws what it is given, when that is another error
+ */
+function beginningIn(error: unknown): number {
+  if (!(error instanceof Refused) || error.status !== GONE || typeof error.body.first_seq !== 'number') throw error;
+  writeNotice(`${String(error.body.error)}; here is all that the log still has`);
+  return Math.max(0, error.body.first_seq - 1);
+}
 
 /** All pages in one. */
 async function read(api: ApiClient, after: string | undefined, since: string): Promise<ChangesPage> {
@@ -104,18 +122,43 @@ function headOf(incident: ChangedIncident): string {
   ].join('  ');
 }
 
+/** What of an event is shown, besides who and why. */
+const DETAILS: readonly string[] = [
+  'action',
+  'to',
+  'until',
+  'as',
+  'resolution',
+  'attention',
+  'finding',
+  'silence',
+  'class',
+  'source',
+  'severity',
+  'q',
+  'url',
+];
+
 /** An event of any version: what is not known of it is shown by its name. */
 function eventLine(event: ChangeEvent, now: number): string {
   const who = callerWords(event);
-  const details = ['action', 'to', 'until', 'as', 'resolution', 'attention', 'finding', 'silence', 'source', 'url'];
   return [
     `  ${ageOf(event.at, now).padStart(4)} ago`,
     printable(event.event.replaceAll('.', ' ').replaceAll('_', ' ')),
     ...(event.count === undefined ? [] : [`${event.count} times`]),
-    ...details.flatMap((name) => (event[name] === undefined ? [] : [printable(wordOf(event[name]))])),
+    ...DETAILS.flatMap((name) =>
+      event[name] === undefined || isInHead(name, event) ? [] : [printable(wordOf(event[name]))],
+    ),
     ...(who === undefined ? [] : [`by ${printable(who)}`]),
     ...(event.note === undefined ? [] : [printable(event.note)]),
   ].join('  ');
 }
 
-const wordOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
+/** The severity of an incident is in its first line; a silence has a list of them. */
+const isInHead = (name: string, event: ChangeEvent): boolean => name === 'severity' && !Array.isArray(event[name]);
+
+const wordOf = (value: unknown): string => {
+  if (typeof value === 'string') return value;
+  const isList = Array.isArray(value) && value.every((one) => typeof one === 'string');
+  return isList ? value.join(',') : JSON.stringify(value);
+};

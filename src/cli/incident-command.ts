@@ -70,7 +70,7 @@ export const defineCommand = (command: Command, name: CommandName): Command =>
 /** Says what a resolve would release, and asks whether to go on. */
 async function agreed(api: ApiClient, ids: readonly string[], yes: boolean): Promise<boolean> {
   const preview = await previewOf(api, ids, 'resolve');
-  if (preview !== undefined) await writeLines(previewLines(preview));
+  await writeLines(preview === undefined ? ['what this releases is not known'] : previewLines(preview));
   if (yes || (await confirmed(ids.length === 1 ? 'Resolve it?' : `Resolve these ${ids.length} incidents?`)))
     return true;
   process.exitCode = EXIT.refused;

@@ -11,7 +11,8 @@ import { printable } from './terminal/printable.ts';
 import { readBundleFile } from './verify-bundle.ts';
 
 const DESCRIPTION = `Leaves fields out of a bundle, e.g. before it goes to somebody who must not see them. Their hashes stay in it, so the rest \
-still verifies. With a field goes what shows the same: the page, and the lines of that incident.
+still verifies. With a field goes what shows the same: the page, the lines of that incident, and its other members that \
+hold the same text. What other incidents in the bundle say is named and stays. The names of fields stay readable, too.
 
 A field is named as verify-bundle names it: incident/ID/evidence/ip, entry/17, page. A name that ends in /* stands for \
 all that begin so.`;
@@ -33,12 +34,17 @@ export const define = (command: Command): Command =>
       .requiredOption('--to <file>', 'a file that is not there yet'),
   ).action(async (file: string, { leaveOut, to, json }: Options) => {
     if (existsSync(to)) throw new UsageError(`${to} is there already: nothing is overwritten`);
-    const { text, left_out: out, unknown } = redactBundle(bundleIn(file), leaveOut);
+    const { text, left_out: out, still_in: stillIn, unknown } = redactBundle(bundleIn(file), leaveOut);
     if (unknown.length > 0) throw new UsageError(`${file} has no field ${unknown.join(', ')}`);
     await writeFile(to, text, { mode: 0o600, flag: 'wx' });
     await (json
-      ? writeJson({ file: to, left_out: out })
-      : writeLines([printable(`${to}: left out ${out.join(', ')}`)]));
+      ? writeJson({ file: to, left_out: out, still_in: stillIn })
+      : writeLines(
+          [
+            `${to}: left out ${out.join(', ')}`,
+            ...(stillIn.length === 0 ? [] : [`the same can still be read in ${stillIn.join(', ')}`]),
+          ].map(printable),
+        ));
   });
 
 function bundleIn(file: string) {

@@ -30,26 +30,36 @@ export async function previewOf(
 export const releasedIn = (preview: ReleasePreview | undefined): readonly string[] =>
   (preview?.actions ?? []).filter(({ releases }) => releases).map(({ action }) => action);
 
-/** What would become of each action. @param they whom it is about, as "they are" */
-export const releaseLines = (actions: ReleasePreview['actions'], they: string): readonly string[] =>
-  actions.length === 0
-    ? ['nothing is released']
-    : actions.map(({ action, holders, others, last }) => {
-        const among = holders === 1 ? 'the only holder' : `the last of ${holders} holders`;
-        return last
-          ? `${they} ${among} of ${action}: it is released`
-          : `${others} of ${holders} holders of ${action} are others: it stays in force`;
-      });
-
 /** What would become of each action, and which incidents can't take the command yet. */
 export function previewLines({ actions, incidents }: ReleasePreview): readonly string[] {
   const [one] = incidents;
-  const who = incidents.length === 1 && one !== undefined ? printable(one.id) : `these ${incidents.length} incidents`;
-  const be = incidents.length === 1 ? 'is' : 'are';
   return [
-    ...releaseLines(actions, `${who} ${be}`),
+    ...effectLines(actions, incidents.length === 1 && one !== undefined ? printable(one.id) : incidents.length),
     ...incidents.flatMap(({ id, missing = [] }) =>
       missing.length === 0 ? [] : [`${printable(id)} can't be resolved yet: its recovery needs ${missing.join(', ')}`],
     ),
   ];
+}
+
+/**
+ * What would become of each action.
+ * @param who the only incident that has the command, or how many have it
+ */
+export function effectLines(actions: ReleasePreview['actions'], who: string | number): readonly string[] {
+  if (actions.length === 0) return ['nothing is released'];
+  return actions.map(({ action, releases, holders, others, last }) => {
+    if (!last) {
+      const are = others === 1 ? 'is another' : 'are others';
+      return `${others} of ${holders} holders of ${action} ${are}: it stays in force`;
+    }
+    const end = releases ? 'it is released' : 'it stays in force as long as one of them refuses';
+    if (typeof who === 'string') {
+      const among = holders === 1 ? 'the only holder' : `the last of ${holders} holders`;
+      return `${who} is ${among} of ${action}: ${releases ? end : 'it stays in force until that is possible'}`;
+    }
+    if (holders === who) return `these ${who} incidents are the last of ${holders} holders of ${action}: ${end}`;
+    return holders === 1
+      ? `one of these ${who} incidents is the only holder of ${action}: ${releases ? end : 'it stays in force'}`
+      : `${holders} of these ${who} incidents are the last of ${holders} holders of ${action}: ${end}`;
+  });
 }

@@ -41,7 +41,7 @@ export const define = (command: Command): Command =>
     const api = new ApiClient(options);
     if (options.json !== true && canAsk()) {
       const preview = await previewOf(api, [id], 'release', action);
-      if (preview !== undefined) await writeLines(previewLines(preview));
+      await writeLines(preview === undefined ? ['what this releases is not known'] : previewLines(preview));
       if (yes !== true && !(await confirmed(`Release ${action} for ${printable(id)}?`))) {
         process.exitCode = EXIT.refused;
         return writeNotice('nothing is released');

@@ -1,7 +1,6 @@
 import type { ComponentType } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { attentionCount } from './attention.ts';
-import { AuditView } from './audit/audit-view.tsx';
 import { spelled } from './format.ts';
 import { Banner } from './frame/banner.tsx';
 import { Palette, paletteIsOpen } from './frame/palette.tsx';
@@ -14,23 +13,21 @@ import { SilenceDialog, silenceDraft } from './incidents/silence-dialog.tsx';
 import { SilencesDialog, silencesAreShown } from './incidents/silences-dialog.tsx';
 import { type Acts, useActs } from './keyboard.ts';
 import { KeysDialog, keysAreShown } from './keys-dialog.tsx';
+import { lazyView, loadViews } from './lazy-view.tsx';
 import { isOld } from './live-entries.ts';
 import { announcement, undo } from './live-region.ts';
 import { switchDesktop } from './notices.ts';
 import { question } from './operator.ts';
-import { OverviewView } from './overview/overview-view.tsx';
-import { PostureView } from './posture/posture-view.tsx';
 import { goTo, route, type View, VIEWS } from './route.ts';
-import { StatechartsView } from './statecharts/statecharts-view.tsx';
 import { changeTheme } from './theme.ts';
 import { TokenDialog } from './token-dialog.tsx';
 
 const PAGES: Readonly<Record<View, ComponentType>> = {
   incidents: IncidentsView,
-  posture: PostureView,
-  overview: OverviewView,
-  statecharts: StatechartsView,
-  audit: AuditView,
+  posture: lazyView(async () => (await import('./posture/posture-view.tsx')).PostureView),
+  overview: lazyView(async () => (await import('./overview/overview-view.tsx')).OverviewView),
+  statecharts: lazyView(async () => (await import('./statecharts/statecharts-view.tsx')).StatechartsView),
+  audit: lazyView(async () => (await import('./audit/audit-view.tsx')).AuditView),
 };
 
 const show = (isShown: { value: boolean }) => (): void => {
@@ -54,6 +51,7 @@ export const App = () => {
   useEffect(() => {
     document.title = `${count > 0 ? `(${count}) ` : ''}${id ?? spelled(view)} · Incident recorder`;
   }, [view, id, count]);
+  useEffect(loadViews, []);
   useActs({ ...ACTS, undo: undo.value });
   const Page = PAGES[view];
   return (

@@ -131,15 +131,7 @@ export const oldApiQuery = (filters: Filters, now: number): URLSearchParams => {
   const { classes, severities, sources, words, states, last, since, until } = filters;
   const isMoving = filters.attention === true || filters.snoozed === true;
   const shown = states.length === 0 && isMoving ? STATES.filter((state) => state !== 'resolved') : states;
-  return apiQuery(
-    {
-      ...{ classes, severities, sources, words, states: shown },
-      ...(last !== undefined && { last }),
-      ...(since !== undefined && { since }),
-      ...(until !== undefined && { until }),
-    },
-    now,
-  );
+  return apiQuery({ classes, severities, sources, words, states: shown, last, since, until }, now);
 };
 
 const common = (filters: Filters): URLSearchParams => {

@@ -6,8 +6,9 @@ export const spelled = (word: string): string => capitalized(word.replaceAll('_'
 
 export const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** `1 incident`, `2 incidents`, `1,000 incidents`. */
-export const counted = (count: number, noun: string): string => `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`;
+/** `1 incident`, `2 incidents`, `1,000 incidents`; `plural` where that is not the noun with an s. */
+export const counted = (count: number, noun: string, plural = `${noun}s`): string =>
+  `${grouped(count)} ${count === 1 ? noun : plural}`;
 
 /** `1,000` */
 export const grouped = (count: number): string => count.toLocaleString('en-GB');
@@ -77,3 +78,13 @@ export const timeOfDay = (time: number): string => {
 /** A moment in local time, with the day unless it is that of `now`. Milliseconds. */
 export const momentOf = (time: number, now: number): string =>
   `${day(time) === day(now) ? '' : `${day(time)} `}${timeOfDay(time)}`;
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** The same where there is little room: `07:12:00`, `22 Nov 07:12`, `2025-11-22`. Milliseconds. */
+export const shortMoment = (time: number, now: number): string => {
+  const at = new Date(time);
+  if (day(time) === day(now)) return timeOfDay(time);
+  if (at.getFullYear() !== new Date(now).getFullYear()) return day(time);
+  return `${at.getDate()} ${MONTHS[at.getMonth()]} ${two(at.getHours())}:${two(at.getMinutes())}`;
+};

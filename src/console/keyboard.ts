@@ -127,7 +127,7 @@ const isWriting = (target: EventTarget | null): boolean =>
   target.closest('input:not([type=checkbox],[type=radio],[type=range]), textarea, select') !== null;
 
 /** Wherever the focus is then: what is behind a dialog must not change unseen, and Escape must reach the browser. */
-export const isDialogOpen = (): boolean => document.querySelector('dialog[open]') !== null;
+const isDialogOpen = (): boolean => document.querySelector('dialog[open]') !== null;
 
 /** Whether the focused element uses the key itself. */
 const isTaken = ({ key, target }: KeyboardEvent): boolean =>

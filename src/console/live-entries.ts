@@ -49,7 +49,7 @@ export const heard = signal<number | undefined>(undefined);
 /** Whether the first attempt to connect is over. */
 export const isSettled = signal(false);
 /** Whether nothing was heard for so long, on a page that is shown, that what it shows may be old. */
-export const isSilent = signal(false);
+const isSilent = signal(false);
 /** Whether what the page shows may have changed since `heard`. */
 export const isOld = computed(() => (connection.value !== 'live' && isSettled.value) || isSilent.value);
 /** How often the page has tried to reach the service since it was heard, and when it tries again (by the page's clock). */

@@ -9,7 +9,7 @@ const STORED_AS = 'incident-recorder.theme';
 export const theme = signal<Theme>('system');
 const systemIsDark = signal(false);
 
-export const isDark = computed(() => (theme.value === 'system' ? systemIsDark.value : theme.value === 'dark'));
+const isDark = computed(() => (theme.value === 'system' ? systemIsDark.value : theme.value === 'dark'));
 
 /** Applies the theme to the page, now and after every change. */
 export const followTheme = (): void => {

@@ -1,6 +1,7 @@
 /**
  * What a command would release, before it is given: an action is released when the last unresolved incident that holds
- * it lets it end. For several incidents together it says what the command does once all of them have had it.
+ * it lets it end. For several incidents together it says what the command does to all of them: where one refuses it, what
+ * that one holds stays in force.
  */
 import { decide } from '../../machines/decision.ts';
 import { missingSteps, releasable } from '../../machines/incident.ts';
@@ -14,7 +15,7 @@ export type Releasing = (typeof RELEASING)[number];
 /** What would become of one action that the incidents hold. */
 export interface ActionPreview {
   readonly action: ContainmentAction;
-  /** Whether it would be released. */
+  /** Whether it would be released: these are the last that hold it, and each of them takes the command now. */
   readonly releases: boolean;
   /** How many unresolved incidents hold it now, and how many of them are others than these. */
   readonly holders: number;
@@ -58,6 +59,9 @@ export interface ReleasePreviewDependencies {
   readonly current: () => Pick<CurrentReads, 'posture' | 'situation' | 'absenceOf'>;
 }
 
+/** How many incidents are looked at before others get their turn: each takes a millisecond. */
+const IN_ONE_TURN = 8;
+
 export class ReleasePreview {
   readonly #dependencies: ReleasePreviewDependencies;
 
@@ -68,14 +72,26 @@ export class ReleasePreview {
   /**
    * What a command would do to the actions that these incidents hold.
    * @param action with `release`: the one that is meant
+   * @param turn awaited after a few of them
    * @throws RecorderError `not_found` or `gone` when none of them is on record, `log_unavailable`
    */
-  of(ids: readonly string[], command: Releasing, action?: ContainmentAction): Preview {
-    const current = this.#dependencies.current();
+  async of(
+    ids: readonly string[],
+    command: Releasing,
+    action: ContainmentAction | undefined,
+    turn: () => Promise<void>,
+  ): Promise<Preview> {
+    let current = this.#dependencies.current();
     const incidents: IncidentPreview[] = [];
     const unknown: string[] = [];
-    const mine = new Map<ContainmentAction, number>();
-    for (const id of new Set(ids)) {
+    const mine = new Map<ContainmentAction, { count: number; staying: number }>();
+    for (const [at, id] of [...new Set(ids)].entries()) {
+      if (at > 0 && at % IN_ONE_TURN === 0) {
+        await turn();
+        // Whoever has a token never waits for a turn, and the others have to be served all the same.
+        await new Promise(setImmediate);
+        current = this.#dependencies.current();
+      }
       const found = current.situation(id);
       if (found === undefined) {
         unknown.push(id);
@@ -89,16 +105,21 @@ export class ReleasePreview {
       const possible = decision.kind === 'moved' && !(drill && command === 'release');
       incidents.push({ id, state, possible, actions, ...(missing.length > 0 && { missing }) });
       // A drill holds nothing in force.
-      if (!drill) for (const one of actions) mine.set(one, (mine.get(one) ?? 0) + 1);
+      if (drill) continue;
+      for (const one of actions) {
+        const { count, staying } = mine.get(one) ?? { count: 0, staying: 0 };
+        mine.set(one, { count: count + 1, staying: staying + Number(!possible) });
+      }
     }
     const [first] = unknown;
     if (incidents.length === 0 && first !== undefined) throw current.absenceOf(first);
     const actions = ACTIONS.flatMap((one) => {
-      const count = mine.get(one);
-      if (count === undefined) return [];
+      const held = mine.get(one);
+      if (held === undefined) return [];
       const { holders } = current.posture.of(one);
-      const others = Math.max(0, holders - count);
-      return [{ action: one, releases: others === 0, holders, others, last: others === 0 }];
+      const others = Math.max(0, holders - held.count);
+      const last = others === 0;
+      return [{ action: one, releases: last && held.staying === 0, holders, others, last }];
     });
     return { command, actions, incidents, unknown };
   }

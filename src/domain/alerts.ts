@@ -45,7 +45,8 @@ function reasonOf({ event, data }: IncidentDraft): string | undefined {
         return 'reported again after a long time without an occurrence: it needs attention';
       }
       if (data.released_early !== undefined) {
-        return `reported again: it asks again for ${data.released_early.join(', ')}, which was released early`;
+        const were = data.released_early.length === 1 ? 'was' : 'were';
+        return `reported again: it asks again for ${data.released_early.join(', ')}, which ${were} released early`;
       }
       if (data.burst === 'begun') return 'a burst of reports: further ones are occurrences of this incident';
       return alertAsked(data.intents ?? []);

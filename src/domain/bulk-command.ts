@@ -24,18 +24,6 @@ export interface BulkAnswer {
   readonly stopped?: { readonly status: number; readonly error: string };
 }
 
-/** What would become of an action that incidents hold. */
-export interface BulkRelease {
-  readonly action: ContainmentAction;
-  /** Whether it would be released. */
-  readonly releases: boolean;
-  /** How many unresolved incidents hold it now, and how many of them are others than these. */
-  readonly holders: number;
-  readonly others: number;
-  /** Whether these are the last that hold it. */
-  readonly last: boolean;
-}
-
 export interface BulkPreview {
   /** How many incidents the filter selects. */
   readonly matched: number;
@@ -51,12 +39,21 @@ export interface BulkPreview {
   readonly refused: Readonly<Record<string, number>>;
   /** How many of these would do it for the roles that they ask for, and which those are. */
   readonly needs?: { readonly roles: readonly Role[]; readonly count: number };
-  /** With resolve: what becomes of the actions that they hold, once all of them are resolved. */
-  readonly actions?: readonly BulkRelease[];
   /** With resolve: how many can't be resolved yet, as their recovery needs these steps. */
   readonly missing?: Readonly<Partial<Record<RecoveryStep, number>>>;
   /** How many were asked, when there are more. */
   readonly judged?: number;
+  /**
+   * With `resolve`: what becomes of each action that those which would move hold, as the preview of a release says it. Not
+   * there when not all were asked.
+   */
+  readonly actions?: readonly {
+    readonly action: ContainmentAction;
+    readonly releases: boolean;
+    readonly holders: number;
+    readonly others: number;
+    readonly last: boolean;
+  }[];
   /** To be sent as `cursor`, so that the command works what was previewed, and nothing that was reported since. */
   readonly snapshot: string;
 }

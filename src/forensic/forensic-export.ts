@@ -24,6 +24,7 @@ import type { Caller } from '../domain/caller.ts';
 import type { Draft } from '../domain/entries.ts';
 import { RecorderError } from '../errors.ts';
 import type { Projections } from '../projections/projections.ts';
+import { inSlices } from './in-slices.ts';
 import { PayloadFile } from './payload-file.ts';
 
 /** How many lines of the log an export holds. */
@@ -43,8 +44,6 @@ const VERIFIED = 4 * 1024 * 1024;
 const MOST_AT_ONCE = 2;
 /** What is read at a time, in bytes; without a rest when it is written as base64. */
 const PIECE = 48 * 1024;
-/** How long it may hold the event loop, in milliseconds, besides what one line takes. */
-const SLICE = 2;
 
 export interface ForensicSources {
   readonly log: ReadableLog & Pick<AuditLog, 'append'>;
@@ -168,17 +167,6 @@ export class ForensicExports {
     await payload.write(`],"system_state":${JSON.stringify({ ...said, ...left })}`);
     await payload.write(`,"policy_digest":${JSON.stringify(digest)}}`);
   }
-}
-
-/** Lets others have the event loop whenever this has had it for a while. */
-function inSlices(turn: () => Promise<void>, clock: Pick<Clock, 'monotonic'>): () => Promise<void> {
-  let began = clock.monotonic();
-  return async () => {
-    await turn();
-    if (clock.monotonic() - began < SLICE) return;
-    await new Promise(setImmediate);
-    began = clock.monotonic();
-  };
 }
 
 /** An export that is ready to be sent. */

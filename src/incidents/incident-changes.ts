@@ -11,6 +11,7 @@ import { firstSeqOf, goneTo } from '../audit/log-position.ts';
 import { LogCursor } from '../audit/log-cursor.ts';
 import { readEntriesAt, type Turn } from '../audit/log-reader.ts';
 import type { ReadableLog } from '../audit/log.ts';
+import { beginningOf } from '../domain/beginning.ts';
 import { SERVICE_TOKEN } from '../domain/caller.ts';
 import { type Entry, isAboutIncident, isOpening } from '../domain/entries.ts';
 import type { Incident } from '../domain/incident.ts';
@@ -21,6 +22,12 @@ import type { Projections } from '../projections/projections.ts';
 /** One page takes no more entries of the log than this, and no more incidents. */
 const MOST_ENTRIES = 2000;
 const MOST_INCIDENTS = 500;
+/** Nor more bytes of it, nor more characters of what is shown, by a line or two. */
+const MOST_BYTES = 4 * 1024 * 1024;
+const MOST_CHARACTERS = 512 * 1024;
+/** How many characters of a description are shown, and how many besides its texts a change takes at most, roughly. */
+const LONGEST_DESCRIPTION = 500;
+const OF_CHANGE = 200;
 
 /** Where to begin: behind an entry, or with what was written since a time, in milliseconds since the epoch. */
 export interface ChangesQuery {
@@ -113,7 +120,9 @@ const DETAILS = [
   'action',
   'directive',
   'attention',
+  'class',
   'severity',
+  'q',
   'resolution',
   'to',
   'until',
@@ -166,15 +175,25 @@ export class IncidentChanges {
     const cursor = new LogCursor(this.#log, begin);
     const incidents = new Map<string, Gathered>();
     const others: ChangeEvent[] = [];
-    let taken = 0;
-    while (!cursor.atEnd && taken < MOST_ENTRIES && incidents.size < MOST_INCIDENTS) {
+    const taken = { entries: 0, bytes: 0, characters: 0 };
+    const hasRoom = (): boolean =>
+      taken.entries < MOST_ENTRIES &&
+      taken.bytes < MOST_BYTES &&
+      taken.characters < MOST_CHARACTERS &&
+      incidents.size < MOST_INCIDENTS;
+    while (!cursor.atEnd && hasRoom()) {
       const lines = await cursor.next(turn);
-      taken += lines.length;
-      for (const line of lines) if (!NOISE.has(line.event)) gather(line.entry(), incidents, others, words);
+      taken.entries += lines.length;
+      for (const line of lines) {
+        taken.bytes += line.bytes.length;
+        if (!NOISE.has(line.event)) taken.characters += gather(line.entry(), incidents, others, words);
+      }
     }
     const changes: ChangedIncident[] = [];
     for (const [id, gathered] of incidents) {
       await turn?.();
+      // Whoever has a token never waits for a turn, and the others have to be served all the same.
+      await new Promise(setImmediate);
       changes.push(await this.#changed(id, gathered, current.document(id)?.json));
     }
     const complete = cursor.atEnd;
@@ -194,12 +213,14 @@ export class IncidentChanges {
     const was = isNew ? undefined : await this.#stateAt(id, firstVersion - 1);
     const document = json === undefined ? undefined : (JSON.parse(json) as Incident);
     const summary = SUMMARY.filter((name) => document?.[name] !== undefined).map((name) => [name, document?.[name]]);
+    const description = document && { description: beginningOf(document.description, LONGEST_DESCRIPTION) };
     const isOver = document === undefined || document.state === 'resolved';
     const missing = isOver ? undefined : document.recovery?.missing;
     return {
       id,
       ...(state === undefined ? {} : { state }),
       ...Object.fromEntries(summary),
+      ...description,
       seq,
       at,
       ...(was === undefined ? {} : { was }),
@@ -256,12 +277,13 @@ export class IncidentChanges {
   }
 }
 
-/** Adds an entry to what is shown. */
-function gather(entry: Entry, incidents: Map<string, Gathered>, others: ChangeEvent[], words: boolean): void {
+/** Adds an entry to what is shown. @returns how many characters that takes, roughly */
+function gather(entry: Entry, incidents: Map<string, Gathered>, others: ChangeEvent[], words: boolean): number {
   const event = eventOf(entry, words);
+  const characters = lengthOf(event);
   if (!isAboutIncident(entry)) {
     others.push(event);
-    return;
+    return characters;
   }
   const { incident, version, state } = entry.data;
   const known = incidents.get(incident) ?? { firstVersion: version, isNew: false, events: [] };
@@ -271,14 +293,21 @@ function gather(entry: Entry, incidents: Map<string, Gathered>, others: ChangeEv
   const isCounted = entry.event === 'incident.recurred' && isPlain(entry);
   if (isCounted && before?.event === entry.event && before.attention === undefined) {
     known.events[known.events.length - 1] = { ...event, state, count: (before.count ?? 1) + 1 };
-    return;
+    return 0;
   }
   known.events.push({ ...event, state });
+  return before === undefined ? characters + LONGEST_DESCRIPTION : characters;
 }
+
+const lengthOf = (event: ChangeEvent): number =>
+  Object.values(event).reduce<number>((sum, value) => sum + (typeof value === 'string' ? value.length : 0), OF_CHANGE);
 
 /** Whether a further report is only counted: it has asked for nothing and needs no attention. */
 const isPlain = ({ data }: Extract<Entry, { readonly event: 'incident.recurred' }>): boolean =>
   data.attention === undefined && (data.intents ?? []).length === 0;
+
+/** An empty list, as of the severities of a silence, says nothing. */
+const isSaid = (value: unknown): boolean => value !== undefined && !(Array.isArray(value) && value.length === 0);
 
 function eventOf({ event, timestamp: at, data }: Entry, words: boolean): ChangeEvent {
   const said = data as Readonly<Record<string, unknown>>;
@@ -287,7 +316,7 @@ function eventOf({ event, timestamp: at, data }: Entry, words: boolean): ChangeE
   const by = text('by') ?? (principal === SERVICE_TOKEN ? undefined : principal);
   const reason = text('note') ?? text('reason') ?? text('error') ?? text('detail');
   const note = reason === undefined || words ? reason : withoutAnswer(reason);
-  const details = DETAILS.filter((name) => said[name] !== undefined).map((name) => [name, said[name]]);
+  const details = DETAILS.filter((name) => isSaid(said[name])).map((name) => [name, said[name]]);
   const report = said.report as { readonly severity?: Severity; readonly description?: string } | undefined;
   return {
     seq: data.seq,
@@ -297,6 +326,7 @@ function eventOf({ event, timestamp: at, data }: Entry, words: boolean): ChangeE
     ...(text('role') === undefined ? {} : { role: said.role as Role }),
     ...(note === undefined ? {} : { note }),
     ...Object.fromEntries(details),
-    ...(event === 'incident.recurred' && report?.description !== undefined && { description: report.description }),
+    ...(event === 'incident.recurred' &&
+      report?.description !== undefined && { description: beginningOf(report.description, LONGEST_DESCRIPTION) }),
   };
 }

@@ -107,8 +107,12 @@ export class IncidentReads {
     };
   }
 
-  /** A place before the first incident of every list of now. */
+  /**
+   * A place before the first incident of every list of now.
+   * @throws RecorderError `starting`, `log_unavailable` while the projections are behind the log
+   */
   beginning(): UsualPlace {
+    this.#projections.current();
     const head = this.#projections.list.newest;
     const log = this.#placeMark(head);
     return { ...beginningAt(head), ...(log !== undefined && { log }) };
@@ -116,9 +120,12 @@ export class IncidentReads {
 
   /**
    * What filters select, a few incidents at a time from behind a place on; the record may go on in between.
-   * @throws RecorderError `gone` for a place in another log
+   * Commands follow, so nothing may be missing.
+   * @throws RecorderError `gone` for a place in another log; `starting`, `log_unavailable` while the projections are behind
+   *   the log
    */
   walk(query: Omit<ListQuery, 'sort'> & { readonly after: UsualPlace }): Iterable<WalkSlice> {
+    this.#projections.current();
     if (query.after.log !== undefined) this.#requireIsHere(query.after);
     return this.#projections.list.walk(query);
   }

@@ -2,6 +2,7 @@
  * The process, under the names that Prometheus clients agree on. prom-client's own set is not used: `promtool check
  * metrics` rejects some of its names, and it watches garbage collection and the event loop at a high cost.
  */
+import { performance } from 'node:perf_hooks';
 import { readdirSync, readFileSync } from 'node:fs';
 import { Histogram, type Registry } from 'prom-client';
 import { type Clock, SECOND } from '../clock.ts';

@@ -76,8 +76,8 @@ const MOST_TOLD_APART = 10_000;
 export const MOST_COMPARED_HOURS = 1008;
 /** How many incidents of a range are counted between two turns, and of how many the times are read. */
 const COUNTED_AT_ONCE = 500;
-const TIMED_AT_ONCE = 128;
-/** Of how many incidents of a range the times are read: of 20,000 it takes half a second, in parts of 4 ms. */
+const TIMED_AT_ONCE = 32;
+/** Of how many incidents of a range the times are read: of 20,000 it takes half a second, in small parts, as each may be long. */
 const MOST_TIMED = 20_000;
 
 const KEYS: Readonly<Record<ComparedBy, string>> = {

@@ -14,6 +14,7 @@ import {
   type State,
   STATES,
 } from '../../machines/vocabulary.ts';
+import { beginningOf } from '../domain/beginning.ts';
 import type { Database, Statement } from './database.ts';
 import { Hours } from './hours.ts';
 import type { IncidentList, Outline } from './incident-list.ts';
@@ -105,6 +106,8 @@ const MOST_GROUPS = 10_000;
 /** How many incidents are looked at for containment and assignees: of one group, and for all of an answer. */
 const MOST_OF_GROUP = 500;
 const MOST_OF_ANSWER = 8000;
+/** Of how many groups the newest incident is read before others get their turn: each may be long. */
+const SHOWN_AT_ONCE = 32;
 /** How many characters of a description are shown: there may be a thousand groups on a page. */
 const LONGEST_DESCRIPTION = 500;
 /** How many names a group has as its assignees. */
@@ -176,6 +179,7 @@ export class IncidentGroups {
   readonly #onwards: Statement;
   readonly #within: Statement;
   readonly #sources: Statement;
+  readonly #times: Statement;
   readonly #shown: Statement;
 
   constructor(database: Database, list: IncidentList) {
@@ -191,8 +195,11 @@ export class IncidentGroups {
       ),
     );
     this.#sources = database.prepare(`SELECT source FROM sources LIMIT ${FEW_SOURCES + 1}`);
+    this.#times = database.prepare(
+      'SELECT number, created_at FROM json_each(?) CROSS JOIN incidents ON number = value',
+    );
     this.#shown = database.prepare(`
-      SELECT number, incidents.id, created_at,
+      SELECT number, incidents.id,
         substr(document ->> '$.description', 1, ${LONGEST_DESCRIPTION + 1}) AS description
       FROM json_each(?) CROSS JOIN incidents ON number = value`);
   }
@@ -208,7 +215,7 @@ export class IncidentGroups {
     const page = counted.inOrder().slice(skip, skip + limit);
     if (isIndexed && query.isBare !== true) await this.#addDetails(page, filter, head, turn);
     return {
-      groups: this.#show(page),
+      groups: await this.#show(page, turn),
       incidents: counted.incidents,
       total: counted.size,
       isComplete: isComplete && !counted.isFull,
@@ -331,12 +338,20 @@ export class IncidentGroups {
     }
   }
 
-  #show(groups: readonly Group[]): readonly IncidentGroup[] {
+  async #show(groups: readonly Group[], turn: Turn): Promise<readonly IncidentGroup[]> {
     const numbers = new Set(groups.flatMap(({ first, last }) => [first, last]));
-    const rows = new Map(this.#shown.all(JSON.stringify([...numbers])).map((row) => [Number(row.number), row]));
-    const timeOf = (number: number): string => new Date(Number(rows.get(number)?.created_at ?? 0)).toISOString();
+    const times = new Map(
+      this.#times.all(JSON.stringify([...numbers])).map((row) => [Number(row.number), Number(row.created_at)]),
+    );
+    const timeOf = (number: number): string => new Date(times.get(number) ?? 0).toISOString();
+    const rows = new Map<number, Readonly<Record<string, unknown>>>();
+    for (let at = 0; at < groups.length; at += SHOWN_AT_ONCE) {
+      if (at > 0) await turn();
+      const newest = groups.slice(at, at + SHOWN_AT_ONCE).map(({ last }) => last);
+      for (const row of this.#shown.all(JSON.stringify(newest))) rows.set(Number(row.number), row);
+    }
     return groups
-      .filter(({ first, last }) => rows.has(first) && rows.has(last))
+      .filter(({ first, last }) => times.has(first) && rows.has(last))
       .map((group) => {
         const { shared, count, first, last, rank, states, details } = group;
         const newest = rows.get(last)!;
@@ -350,7 +365,7 @@ export class IncidentGroups {
             STATES.flatMap((state) => (states.has(state) ? [[state, states.get(state)]] : [])),
           ),
           newest: String(newest.id),
-          description: beginningOf(String(newest.description)),
+          description: beginningOf(String(newest.description), LONGEST_DESCRIPTION),
           ...(details !== undefined && {
             assignees: Object.fromEntries(details.assignees),
             containment: details.containment,
@@ -360,12 +375,6 @@ export class IncidentGroups {
       });
   }
 }
-
-/** A text that has not more characters than are shown, or its beginning. */
-const beginningOf = (text: string): string => {
-  const characters = [...text];
-  return characters.length > LONGEST_DESCRIPTION ? `${characters.slice(0, LONGEST_DESCRIPTION).join('')}…` : text;
-};
 
 const unresolvedOf = ({ count, states }: Group): number => count - (states.get('resolved') ?? 0);
 

@@ -76,7 +76,10 @@ const TABLE: Readonly<Record<string, Row>> = {
   'GET /api/v1/openapi.json': READER,
   'GET /api/v1/access/me': { needs: ROLES, reads: ROLES },
   'GET /api/v1/containment': { reads: POSTURE },
-  'GET /api/v1/containment/preview': { reads: POSTURE, query: `?id=${KNOWN.id}&command=resolve` },
+  'GET /api/v1/containment/preview': {
+    reads: [...POSTURE, 'operator', 'recovery'],
+    query: `?id=${KNOWN.id}&command=resolve`,
+  },
   'GET /api/v1/containment/:action': { reads: POSTURE, bound: { role: 'implementer', to: 'actions' } },
   'POST /api/v1/incidents/report': {
     needs: ['reporter'],

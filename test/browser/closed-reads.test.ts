@@ -19,7 +19,7 @@ describe('the console: a service whose reads need the token', () => {
     forgive(tab, '403 (Forbidden)');
 
     await dialog.getByRole('button', { name: 'Cancel' }).click();
-    await tab.getByText('Reading needs a token.').first().waitFor();
+    await tab.getByText('Reading needs a token', { exact: true }).waitFor();
     await dialog.waitFor({ state: 'detached' });
 
     await tab.getByRole('button', { name: 'Enter the token' }).click();

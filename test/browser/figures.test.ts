@@ -9,7 +9,7 @@ import { ROOT, runningServices, ServiceHome } from '../support/running-service.t
 import { answering, Target } from '../support/target.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { forgive, type Tab, tabs } from './support/browser.ts';
-import { addressOf, reportMany, rows, violations } from './support/console.ts';
+import { addressOf, EACH, reportMany, rows, violations } from './support/console.ts';
 
 /** A policy in which the target freezes the agent. */
 const policyWith = ({ port }: Target): string => {
@@ -17,17 +17,17 @@ const policyWith = ({ port }: Target): string => {
   return `version: 1\ntargets:\n  freeze_agent:\n    engage: ${url}\n    release: ${url}\n`;
 };
 
-/** Remembers each text that a canvas draws, and whether it lies within the canvas. */
-const SPY = `
-  window.drawn = [];
-  const { fillText } = CanvasRenderingContext2D.prototype;
-  CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
-    const { a, e } = this.getTransform();
-    const width = this.measureText(text).width;
-    const left = x - (this.textAlign === 'right' ? width : this.textAlign === 'center' ? width / 2 : 0);
-    window.drawn.push({ text, isWhole: a * left + e >= 0 });
-    return fillText.apply(this, arguments);
-  };`;
+/** The texts of the chart, and whether each lies within it. */
+const DRAWN = `(() => {
+  const place = document.querySelector('.hours').getBoundingClientRect();
+  return [...document.querySelectorAll('.hours text')].map((text) => {
+    const { left, right, top, bottom } = text.getBoundingClientRect();
+    return {
+      text: text.textContent,
+      isWhole: left >= place.left && right <= place.right && top >= place.top && bottom <= place.bottom,
+    };
+  });
+})()`;
 
 /** What is cut off in the page: the texts that are wider than the box that hides the rest. */
 const cutOff = (tab: Tab, selector: string): Promise<readonly string[]> =>
@@ -48,6 +48,9 @@ const cutSelects = (tab: Tab): Promise<readonly string[]> =>
     return brush.measureText(select.selectedOptions[0].text).width > room;
   }).map((select) => select.selectedOptions[0].text)`);
 
+/** What the list must show whole; where it is narrow, its head is for screen readers only. */
+const CELLS = '.row:not(.head) :is(.age, .severity, .state, .times), .grid:not(.narrow) .head .cell';
+
 describe('the console: figures and words', () => {
   const directory = temporaryDirectories();
   const open = tabs();
@@ -64,23 +67,34 @@ describe('the console: figures and words', () => {
     await tab.route('**/api/v1/stats/hours*', async (route) => {
       const response = await route.fetch();
       const reading = await response.json();
-      const { hourly_median_ms: medians } = reading.time_to_resolution;
-      medians.fill(115 * DAY + 17 * HOUR, 3, 6);
-      medians[8] = 2 * SECOND;
-      reading.time_to_resolution = { ...reading.time_to_resolution, count: 4, median_ms: 115 * DAY, p90_ms: 115 * DAY };
-      reading.reported.low.fill(1_200_000, 3, 4);
+      reading.reported.low.fill(1_200_000, 3, 6);
+      reading.reported.low.fill(48_000_000, 9, 10);
       await route.fulfill({ response, json: reading });
     });
-    await tab.addInitScript(SPY);
+    await tab.route('**/api/v1/stats/compare*', async (route) => {
+      const response = await route.fetch();
+      const reading = await response.json();
+      const { resolve } = reading.time_to;
+      resolve.now = { ...resolve.now, count: 4, median_ms: 2 * SECOND, p95_ms: 115 * DAY + 17 * HOUR };
+      await route.fulfill({ response, json: reading });
+    });
     await tab.reload();
     await tab.goto(addressOf(service, '#/overview'));
-    await tab.getByText('Nine in ten within').nth(0).waitFor();
-    await tab.locator('.chart canvas').nth(1).waitFor();
-    await tab.evaluate('new Promise((done) => setTimeout(done, 500))');
-    const drawn = await tab.evaluate<readonly { readonly text: string; readonly isWhole: boolean }[]>('window.drawn');
-    expect(drawn.map(({ text }) => text)).to.include('100 d');
-    expect(drawn.filter(({ isWhole }) => !isWhole)).to.deep.equal([]);
-    expect(await cutOff(tab, '.chart'), 'charts that are wider than their place').to.deep.equal([]);
+    await tab.getByText('115 d 17 h').waitFor();
+    // The hour that is higher than the scale carries its number.
+    await tab.locator('.hours .number', { hasText: '48,000,000' }).waitFor();
+    for (const width of [1280, 360]) {
+      await tab.setViewportSize({ width, height: 800 });
+      await tab.evaluate('new Promise((done) => setTimeout(done, 500))');
+      const drawn = await tab.evaluate<readonly { readonly text: string; readonly isWhole: boolean }[]>(DRAWN);
+      expect(drawn.map(({ text }) => text)).to.include('0');
+      expect(drawn.length, 'marks').to.be.greaterThan(5);
+      expect(
+        drawn.filter(({ isWhole }) => !isWhole),
+        `${width}`,
+      ).to.deep.equal([]);
+      expect(await cutOff(tab, '.times-table td'), 'figures that are cut').to.deep.equal([]);
+    }
   });
 
   it('shows when each incident was reported, and how often, whole', async () => {
@@ -89,13 +103,13 @@ describe('the console: figures and words', () => {
     const service = await start(home, { command: [join(ROOT, 'dist/service.cjs')] });
     const tab = await open(addressOf(service, '#/incidents'));
     await rows(tab)
-      .getByText(/\d+ d ago/)
+      .getByText(/^\d+ d$/)
       .first()
       .waitFor();
     for (const width of [1280, 1100, 1000, 768, 640, 360, 320]) {
       await tab.setViewportSize({ width, height: 800 });
       await rows(tab).first().waitFor();
-      expect(await cutOff(tab, '.row .time, .row .mark, .row .times'), `${width}`).to.deep.equal([]);
+      expect(await cutOff(tab, CELLS), `${width}`).to.deep.equal([]);
       expect(await tab.evaluate('document.documentElement.scrollWidth - innerWidth'), `${width}`).to.equal(0);
       expect(await cutOff(tab, '.grid'), `the list at ${width}`).to.deep.equal([]);
     }
@@ -106,14 +120,19 @@ describe('the console: figures and words', () => {
     await reportMany(service, 12);
     for (const width of [320, 360, 640]) {
       const tab = await open(addressOf(service), { viewport: { width, height: 700 } });
-      await tab.getByTitle('Open or contained').getByText('12').waitFor();
-      for (const link of await tab.getByRole('navigation', { name: 'Views' }).getByRole('link').all()) {
-        const box = (await link.boundingBox())!;
-        expect(box.x, `${await link.textContent()} at ${width}`).to.be.at.least(0);
-        expect(box.x + box.width, `${await link.textContent()} at ${width}`).to.be.at.most(width);
+      await rows(tab).getByText('×12', { exact: true }).waitFor();
+      const views = tab.getByRole('navigation', { name: 'Tabs' });
+      for (const way of await views.locator('a, button').all()) {
+        const box = (await way.boundingBox())!;
+        expect(box.x, `${await way.textContent()} at ${width}`).to.be.at.least(0);
+        expect(box.x + box.width, `${await way.textContent()} at ${width}`).to.be.at.most(width);
       }
+      // What has no tab is in the palette.
+      await views.getByRole('button', { name: 'More' }).click();
+      await tab.getByRole('option', { name: 'Statecharts' }).click();
+      await tab.getByRole('heading', { name: 'Statecharts' }).waitFor();
       expect(await cutSelects(tab), `cut off at ${width}`).to.deep.equal([]);
-      await tab.getByRole('link', { name: 'Audit' }).click();
+      await views.getByRole('link', { name: 'Audit' }).click();
       await tab.getByRole('heading', { name: 'Audit log' }).waitFor();
     }
   });
@@ -129,17 +148,14 @@ describe('the console: figures and words', () => {
       incident_id: json.id,
     });
     const tab = await open(addressOf(service, '#/posture'));
-    const card = tab.getByRole('listitem').filter({ hasText: 'Freeze agent' });
+    const card = tab.getByRole('listitem').filter({ hasText: 'freeze_agent' });
     await card.getByText('3 wait to be fetched').waitFor();
-    await card.getByText('Carried out', { exact: true }).waitFor();
-    await card.locator('.badge.delivering', { hasText: /^in force for 1 of 4$/ }).waitFor();
-    await tab.getByText('1 of 5 actions asked for, 0 known to be in force, 1 in part.').waitFor();
-    const mark = (text: string | RegExp): Promise<string> =>
-      card
-        .locator('.status', { hasText: text })
-        .evaluate((status) => (globalThis as unknown as Window).getComputedStyle(status as never, '::before').content);
-    expect(await mark(/^Carried out/)).to.contain('✓');
-    expect(await mark('wait to be fetched')).to.equal('none');
+    await card.locator('.mark.is-done', { hasText: '1 of 4 by its service' }).waitFor();
+    await card.locator('.now .mark.is-unknown', { hasText: 'Not known for 3 of 4' }).waitFor();
+    await tab.getByText('1 of 5 asked for').waitFor();
+    await tab.locator('.sum').getByText('1 not known').waitFor();
+    expect(await tab.locator('.sum').getByText('in force').count()).to.equal(0);
+    expect(await card.locator('.now .is-done').count()).to.equal(0);
   });
 
   it('does not call in force in green what needs a person for one of its incidents', async () => {
@@ -152,22 +168,26 @@ describe('the console: figures and words', () => {
       incident_id: json.id,
     });
     const tab = await open(addressOf(service, '#/posture'));
-    const card = tab.getByRole('listitem').filter({ hasText: 'Quarantine model' });
-    await card.locator('.badge.degraded', { hasText: /^in force for 1 of 2$/ }).waitFor();
+    const card = tab.getByRole('listitem').filter({ hasText: 'quarantine_model' });
+    await card.getByText('1 of 2 by its service').waitFor();
+    await card.locator('.now .mark.is-person', { hasText: '1 needs a person' }).waitFor();
+    expect(await card.locator('.now .is-done').count()).to.equal(0);
   });
 
-  it('gives a time to containment as the least that it can be while an incident waits', async () => {
+  it('says beside a time to containment who still waits', async () => {
     const service = await start(new ServiceHome(directory()));
     await service.report({ class: 'tool_call_burst' });
     const tab = await open(addressOf(service, '#/overview'));
-    const times = tab.getByRole('region', { name: 'Time to containment' });
-    await times
-      .locator('dd', { hasText: /^\d.* or more$/ })
-      .nth(1)
-      .waitFor();
+    const times = tab
+      .getByRole('region', { name: 'How long it takes' })
+      .getByRole('row')
+      .filter({ hasText: 'contain' });
+    await times.getByText('1 still waiting').waitFor();
+    await times.getByText(/^oldest \d+ (?:ms|s)$/).waitFor();
+    expect(await times.getByText('–').count(), 'no time while nothing is contained').to.equal(2);
     await service.post('/api/v1/containment/confirm', { action: 'freeze_agent', directive: 'engage' });
-    await times.getByText('or more').first().waitFor({ state: 'detached' });
-    await times.getByText('Nine in ten within').waitFor();
+    await times.getByText('nobody').waitFor();
+    expect(await times.getByText('–').count()).to.equal(0);
   });
 
   it('gives the size of the file that it knows, and has nothing to verify before the log is read', async () => {
@@ -192,11 +212,10 @@ describe('the console: figures and words', () => {
     for (let n = 0; n < 7; n++) await service.report({ class: 'tool_call_burst', description: `held ${n}` });
     await reportMany(service, 2);
     const tab = await open(addressOf(service, '#/posture'));
-    const card = tab.getByRole('listitem').filter({ hasText: 'Freeze agent' });
-    await card.getByText('Not known to be carried out').waitFor();
-    expect(await card.getByText(/ ago\b|just now/).allTextContents(), 'when it was asked for').to.have.lengthOf(1);
-    await tab.getByRole('link', { name: 'and 3 others' }).click();
-    await tab.getByText('7 incidents', { exact: true }).waitFor();
+    const card = tab.getByRole('listitem').filter({ hasText: 'freeze_agent' });
+    await card.locator('.now').getByText('Not known').waitFor();
+    await card.getByRole('link', { name: /^7\s*tool_call_burst/ }).click();
+    await tab.getByText('7 of 9 incidents', { exact: true }).waitFor();
     expect(
       await rows(tab)
         .getByText(/^number/)
@@ -204,37 +223,37 @@ describe('the console: figures and words', () => {
     ).to.equal(0);
     // What asks for it later comes onto the list, and what is resolved leaves it.
     const { json } = await service.report({ class: 'tool_call_burst', description: 'one more' });
-    await tab.getByText('8 incidents', { exact: true }).waitFor();
+    await tab.getByText('8 of 10 incidents', { exact: true }).waitFor();
     await service.post('/api/v1/incidents/resolve', { id: json.id });
-    await tab.getByText('7 incidents', { exact: true }).waitFor();
-    await tab.getByRole('button', { name: /^Holds freeze_agent/ }).click();
-    await tab.getByText('9 incidents', { exact: true }).waitFor();
+    await tab.getByText('7 of 10 incidents', { exact: true }).waitFor();
+    expect(tab.url()).to.match(/holds=freeze_agent/);
   });
 
   it('lists the incidents of a source, chosen in the list, in an incident, or by name', async () => {
     const service = await start(new ServiceHome(directory()));
     await reportMany(service, 2, { source: 'vault' });
     const [id] = await reportMany(service, 1, { source: 'x'.repeat(200) });
-    const tab = await open(addressOf(service));
+    const tab = await open(addressOf(service, EACH));
     await tab.getByText('3 incidents', { exact: true }).waitFor();
     await rows(tab).getByRole('button', { name: 'vault' }).first().click();
-    await tab.getByText('2 incidents', { exact: true }).waitFor();
+    await tab.getByText('2 of 3 incidents', { exact: true }).waitFor();
     expect(tab.url()).to.match(/source=vault/);
     expect(await tab.getByRole('article').count()).to.equal(0);
     expect(await violations(tab)).to.deep.equal([]);
-    await tab.getByRole('button', { name: /^Source vault/ }).click();
+    await tab.getByRole('button', { name: 'source is vault: take this filter away' }).click();
     await tab.getByText('3 incidents', { exact: true }).waitFor();
     await rows(tab).getByRole('button', { name: 'xxx' }).click();
-    await tab.getByText('1 incident', { exact: true }).waitFor();
+    await tab.getByText('1 of 3 incidents', { exact: true }).waitFor();
 
     await tab.goto(addressOf(service, `#/incidents/${id}`));
     await tab.getByRole('article').getByRole('link', { name: 'xxx' }).click();
-    await tab.getByText('1 incident', { exact: true }).waitFor();
+    await tab.getByText('1 of 3 incidents', { exact: true }).waitFor();
 
-    await tab.goto(addressOf(service));
-    await tab.getByRole('combobox', { name: 'Source' }).fill('vault');
+    await tab.goto(addressOf(service, EACH));
+    await tab.getByRole('combobox', { name: 'Filter and search' }).fill('source:vault');
+    await tab.getByRole('option', { name: 'vault' }).waitFor();
     await tab.keyboard.press('Enter');
-    await tab.getByText('2 incidents', { exact: true }).waitFor();
+    await tab.getByText('2 of 3 incidents', { exact: true }).waitFor();
   });
 
   it('says that a next attempt is late, not that it is in the past', async () => {
@@ -265,10 +284,11 @@ describe('the console: figures and words', () => {
     const policy = join(home.directory, 'policy.yaml');
     writeFileSync(policy, policyWith(target));
     const service = await start(home, { env: { CONTAINMENT_POLICY_PATH: policy } });
-    const tab = await open(addressOf(service, '#/posture'));
+    // The posture shows it itself.
+    const tab = await open(addressOf(service, '#/overview'));
     await tab.getByText('Live', { exact: true }).waitFor();
     await service.report({ class: 'tool_call_burst' });
-    const warning = tab.getByRole('region', { name: 'Warnings of the service' }).getByText('freeze_agent');
+    const warning = tab.getByRole('region', { name: 'What does not do its work' }).getByText('freeze_agent');
     await warning.waitFor();
     target.behaviours = [answering(200, '{"success":true}')];
     await service.post('/api/v1/containment/retry', { action: 'freeze_agent' });

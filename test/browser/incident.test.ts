@@ -43,7 +43,7 @@ describe('the console: one incident', () => {
     await slider.press('ArrowRight');
     await article.getByText('As it was after entry 2 of 5: Contained').waitFor();
     await article.locator('.facts').getByText('shut it').waitFor();
-    await article.locator('.containment').getByText('Log alert').waitFor();
+    await article.locator('.containment').getByText('log_alert').waitFor();
     await article.getByRole('button', { name: 'Acknowledged', exact: true }).click();
     await article.getByText('As it was after entry 4 of 5: Acknowledged').waitFor();
     await article.locator('.facts').getByText('by bob').waitFor();
@@ -75,17 +75,17 @@ describe('the console: one incident', () => {
     const { id } = json as { readonly id: string };
     const tab = await open(addressOf(service, `#/incidents/${id}`));
     const article = tab.getByRole('article');
-    await article.locator('.delivery', { hasText: 'Freeze agent' }).getByText('waits to be fetched').waitFor();
+    await article.locator('.delivery', { hasText: 'freeze_agent' }).getByText('waits to be fetched').waitFor();
     await service.post('/api/v1/containment/confirm', { action: 'freeze_agent', directive: 'engage' });
-    await article.locator('.delivery', { hasText: 'Freeze agent' }).getByText('confirmed').waitFor();
+    await article.locator('.delivery', { hasText: 'freeze_agent' }).getByText('In force').waitFor();
     await article.locator('.statechart .state.current', { hasText: 'confirmed' }).waitFor();
     await tab.goto(addressOf(service, '#/posture'));
-    const card = tab.getByRole('listitem').filter({ hasText: 'Freeze agent' });
-    await card.getByText('in force', { exact: true }).waitFor();
+    const card = tab.getByRole('listitem').filter({ hasText: 'freeze_agent' });
+    await card.locator('.now').getByText('In force', { exact: true }).waitFor();
     await service.post('/api/v1/incidents/resolve', { id });
-    await card.getByText('release not known', { exact: true }).waitFor();
+    await card.locator('.now').getByText('Release not known').waitFor();
     await service.post('/api/v1/containment/confirm', { action: 'freeze_agent', directive: 'release' });
-    await card.getByText('released', { exact: true }).waitFor();
+    await card.locator('.now').getByText('Released', { exact: true }).waitFor();
   });
 
   it('shows in red what nobody confirms, claims nothing of it, and clears when it is confirmed', async () => {
@@ -99,34 +99,33 @@ describe('the console: one incident', () => {
     const { id } = json as { readonly id: string };
     const tab = await open(addressOf(service, `#/incidents/${id}`));
     const article = tab.getByRole('article');
-    const badge = article.locator('.badge.overdue', { hasText: 'overdue' });
-    await badge.waitFor();
+    await article.locator('.truth-row .mark.is-overdue', { hasText: 'Overdue' }).waitFor();
     const colourOf = (element: string): Promise<unknown> => tab.evaluate(`getComputedStyle(${element}).color`);
     await tab.evaluate(`document.body.append(Object.assign(document.createElement('i'), { id: 'red' }))`);
     await tab.evaluate(`document.querySelector('#red').style.color = 'var(--bad)'`);
-    expect(await colourOf(`document.querySelector('.badge.overdue')`)).to.equal(
+    expect(await colourOf(`document.querySelector('.truth-row .mark.is-overdue')`)).to.equal(
       await colourOf(`document.querySelector('#red')`),
     );
-    await article.locator('.delivery.overdue', { hasText: 'overdue, waits to be fetched' }).waitFor();
+    await article.locator('.delivery.is-overdue', { hasText: 'waits to be fetched' }).waitFor();
     await article.locator('.statechart .state.current', { hasText: 'overdue' }).waitFor();
-    await article.getByText('Freeze agent: overdue, not confirmed in time').first().waitFor();
+    await article.getByText('freeze_agent: overdue, not confirmed in time').first().waitFor();
     await tab.goto(addressOf(service, '#/posture'));
-    const card = tab.getByRole('listitem').filter({ hasText: 'Freeze agent' });
-    await card.locator('.badge.overdue', { hasText: 'overdue' }).waitFor();
-    await card.getByText('for 1 of 2 incidents').waitFor();
-    await card.getByText('Not known to be carried out for 1 incident: 1 waits to be fetched').waitFor();
-    expect(await card.getByText('✓').count(), 'ticks').to.equal(0);
+    const card = tab.getByRole('listitem').filter({ hasText: 'freeze_agent' });
+    await card.locator('.now .mark.is-overdue', { hasText: 'Overdue' }).waitFor();
+    await card.getByText('1 of 2 by its service').waitFor();
+    await card.getByText('1 waits to be fetched, 1 overdue').waitFor();
+    expect(await card.locator('.now .is-done').count(), 'ticks').to.equal(0);
     await service.post('/api/v1/containment/confirm', { action: 'freeze_agent', directive: 'engage' });
-    await card.getByText('in force', { exact: true }).waitFor();
-    await card.getByText('Carried out', { exact: true }).waitFor();
-    expect(await card.locator('.overdue').count()).to.equal(0);
+    await card.locator('.now').getByText('In force', { exact: true }).waitFor();
+    await card.getByText('2 of 2 by its service').waitFor();
+    expect(await card.locator('.is-overdue').count()).to.equal(0);
     const { id: first } = known as { readonly id: string };
     for (const one of [first, id]) await service.post('/api/v1/incidents/resolve', { id: one });
-    await card.locator('.badge.overdue', { hasText: 'release overdue' }).waitFor();
+    await card.locator('.now .mark.is-overdue', { hasText: 'Release overdue' }).waitFor();
     await tab.goto(addressOf(service, `#/incidents/${id}`));
-    await article.locator('.badge.overdue', { hasText: 'release overdue' }).waitFor();
+    await article.locator('.mark.is-overdue', { hasText: 'Release overdue' }).waitFor();
     await service.post('/api/v1/containment/confirm', { action: 'freeze_agent', directive: 'release' });
-    await article.locator('.badge', { hasText: 'released' }).waitFor();
+    await article.locator('.mark.is-released', { hasText: 'Released' }).waitFor();
   });
 
   it('leaves what was reported text, whatever it is', async () => {

@@ -154,6 +154,7 @@ describe('the console: incidents', () => {
     await tab.getByRole('dialog').getByText('the incident is resolved').waitFor();
     await tab.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
     await tab.getByRole('article').getByRole('button', { name: 'Acknowledge' }).waitFor({ state: 'detached' });
+    await tab.getByRole('article').getByRole('button', { name: 'Reopen' }).waitFor();
     forgive(tab, 'status of 409');
   });
 

@@ -15,9 +15,9 @@ describe('the console: an operator’s jobs', () => {
 
   /** Opens the page in a tab that has a token already. */
   const openAs = async (service: RunningService, name: string, fragment = ''): Promise<Tab> => {
-    const tab = await open(addressOf(service));
+    const tab = await open(addressOf(service, fragment));
     await keepToken(tab, name);
-    await tab.goto(addressOf(service, fragment));
+    await tab.reload();
     await tab.getByRole('button', { name: `${name} · shared token, name is a claim` }).waitFor();
     return tab;
   };
@@ -228,6 +228,12 @@ describe('the console: an operator’s jobs', () => {
     const order = ['after', 'Since you left', 'before'].map((text) => texts.findIndex((row) => row.includes(text)));
     expect(order).to.deep.equal([1, 2, 3]);
     expect(await violations(tab)).to.deep.equal([]);
+    await tab.getByRole('button', { name: 'What changed' }).click();
+    const list = tab.getByRole('dialog', { name: /^What changed since you left/ });
+    await list.getByText('incident.reported').waitFor();
+    expect(await list.getByRole('listitem').count()).to.equal(1);
+    expect(await violations(tab)).to.deep.equal([]);
+    await tab.keyboard.press('Escape');
     await tab.getByRole('button', { name: 'Mark as seen' }).click();
     await tab.getByText(/^Since you left/).waitFor({ state: 'detached' });
     await tab.reload();

@@ -31,22 +31,15 @@ const picture = async (tab: Tab, name: string): Promise<void> => {
   await tab.screenshot({ path: join(PICTURES, `${name}.png`), fullPage: true });
 };
 
-/** The flags of the list that are cut off or lie over a word. */
-const coveredFlags = (tab: Tab): Promise<readonly string[]> =>
+/** What the list says of recoveries, as far as it is cut off. */
+const cutRecoveries = (tab: Tab): Promise<readonly string[]> =>
   tab.evaluate(`(() => {
-    const flags = [...document.querySelectorAll('.row .flag')];
-    if (flags.length === 0) return ['there is none'];
-    const words = [...document.querySelectorAll('.row :is(.mark, .time, .cut)')].map((one) => one.getBoundingClientRect());
-    return flags.flatMap((flag) => {
-      const { left, right, top, bottom } = flag.getBoundingClientRect();
-      const middle = (top + bottom) / 2;
-      const isWhole = [[left + 1, middle], [right - 1, middle]].every(([x, y]) =>
-        flag.contains(document.elementFromPoint(x, y)),
-      );
-      const isOver = words.some(
-        (word) => word.left < right && left < word.right && word.top < bottom - 3 && top + 3 < word.bottom,
-      );
-      return isWhole && !isOver ? [] : [flag.textContent + ' in ' + flag.closest('.row').textContent];
+    const words = [...document.querySelectorAll('.row .recovery')];
+    if (words.length === 0) return ['there is none'];
+    return words.flatMap((word) => {
+      const { left, right } = word.getBoundingClientRect();
+      const cell = word.closest('.why').getBoundingClientRect();
+      return left >= cell.left && right <= cell.right && right > left ? [] : [word.closest('.row').textContent];
     });
   })()`);
 
@@ -87,8 +80,10 @@ describe('the console: recovery', () => {
     const recovery = article.getByRole('region', { name: 'Recovery' });
     await recovery.getByText('incomplete', { exact: true }).waitFor();
     await recovery.getByText('Who may: the role recovery, but not who reported it.').waitFor();
-    await article.getByText('Resolve: not possible now').click();
-    await article.getByText('recovery is incomplete: acknowledge, attest missing').waitFor();
+    const resolve = article.getByRole('button', { name: /^Resolve/ });
+    expect(await resolve.isDisabled()).to.equal(true);
+    expect(await resolve.getAttribute('title')).to.contain('recovery is incomplete: acknowledge, attest missing');
+    await article.getByText('Resolve waits for recovery, 0 of 2 done').waitFor();
     expect(await violations(tab)).to.deep.equal([]);
     await picture(tab, 'recovery-incomplete');
 
@@ -192,22 +187,26 @@ describe('the console: recovery', () => {
     const tab = await open(addressOf(service));
     const list = rows(tab);
     await list.nth(2).waitFor();
-    expect(await list.getByText('recovery is incomplete').count()).to.equal(2);
-    await list.getByTitle('A containment action was not confirmed in time').nth(1).waitFor();
+    expect(await list.getByText(/^recovery 0 of \d$/).count()).to.equal(2);
+    await list
+      .getByText(/^Overdue/)
+      .nth(1)
+      .waitFor();
     await picture(tab, 'recovery-list');
-    // Next to the mark of what is overdue, in lists of every width.
+    // Before the cause of what is overdue, in lists of every width.
     await service.post('/api/v1/incidents/acknowledge', { id });
     await tab.goto(addressOf(service, '#/incidents'));
     await list.getByText('Acknowledged').waitFor();
     for (const width of [1280, 1060, 768, 360]) {
       await tab.setViewportSize({ width, height: 800 });
       await list.nth(2).waitFor();
-      expect(await coveredFlags(tab), `flags that are covered at ${width}`).to.deep.equal([]);
+      expect(await cutRecoveries(tab), `cut off at ${width}`).to.deep.equal([]);
     }
     await tab.goto(addressOf(service, `#/incidents/${id}`));
-    await tab.setViewportSize({ width: 1280, height: 800 });
+    await tab.setViewportSize({ width: 1920, height: 800 });
     await tab.getByRole('region', { name: 'Recovery' }).waitFor();
-    expect(await coveredFlags(tab), 'flags that are covered next to an incident').to.deep.equal([]);
+    await list.nth(2).waitFor();
+    expect(await cutRecoveries(tab), 'cut off next to an incident').to.deep.equal([]);
     await tab.goto(addressOf(service, '#/incidents'));
     await list.nth(2).waitFor();
     await tab.keyboard.press('j');

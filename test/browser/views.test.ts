@@ -1,8 +1,13 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
-import { type RunningService, runningServices, ServiceHome } from '../support/running-service.ts';
+import { ROOT, type RunningService, runningServices, ServiceHome } from '../support/running-service.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { type Tab, tabs } from './support/browser.ts';
 import { addressOf, reportMany, violations } from './support/console.ts';
+
+/** What the script of the first page may take, compressed, in bytes. */
+const MOST_SCRIPT = 80 * 1024;
 
 describe('the console: every view', () => {
   const directory = temporaryDirectories();
@@ -29,8 +34,8 @@ describe('the console: every view', () => {
       ['#/incidents', tab.getByText('5 incidents')],
       ['#/incidents?attention=true', tab.getByText('4 of 5 incidents in 3 rows')],
       [`#/incidents/${id}`, tab.locator('.statechart .state')],
-      ['#/posture', tab.getByText('Quarantine model')],
-      ['#/overview', tab.getByText('Nine in ten within')],
+      ['#/posture', tab.getByText('quarantine_model')],
+      ['#/overview', tab.getByText('still waiting').last()],
       ['#/statecharts', tab.locator('[data-state="superseded"]')],
       ['#/audit', tab.getByText('HMAC-SHA256 under the audit key')],
     ] as const;
@@ -53,6 +58,12 @@ describe('the console: every view', () => {
       }
     });
   }
+
+  it('begins with a script that is small', () => {
+    const built = join(ROOT, 'dist/console');
+    const [script = ''] = readdirSync(built).filter((name) => /^main-.*\.js\.gz$/.test(name));
+    expect(statSync(join(built, script)).size).to.be.below(MOST_SCRIPT);
+  });
 
   it('is for everybody while it asks', async () => {
     const { service } = await busy();

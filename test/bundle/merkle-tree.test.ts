@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { leafHash, pathOf, rootFrom, rootOf } from '../../src/bundle/merkle-tree.ts';
+import { leafHash, MerkleTree, rootFrom } from '../../src/bundle/merkle-tree.ts';
 
 const hex = (bytes: Uint8Array | undefined): string | undefined => bytes && Buffer.from(bytes).toString('hex');
 
@@ -11,7 +11,7 @@ const LEAVES = DATA.map((text) => leafHash(Buffer.from(text, 'hex')));
 
 describe('a Merkle tree', () => {
   it('has the roots of the published test vectors', () => {
-    const roots = DATA.map((_, index) => hex(rootOf(LEAVES.slice(0, index + 1))));
+    const roots = DATA.map((_, index) => hex(new MerkleTree(LEAVES.slice(0, index + 1)).root));
     expect(roots).to.deep.equal([
       '6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d',
       'fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125',
@@ -22,7 +22,7 @@ describe('a Merkle tree', () => {
       'ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c',
       '5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328',
     ]);
-    expect(hex(rootOf([]))).to.equal(createHash('sha256').digest('hex'));
+    expect(hex(new MerkleTree([]).root)).to.equal(createHash('sha256').digest('hex'));
   });
 
   it('is led to by the path of each leaf, and by no other leaf, place, size or path', () => {
@@ -30,8 +30,9 @@ describe('a Merkle tree', () => {
       fc.property(fc.integer({ min: 1, max: 70 }), fc.nat(), (size, some) => {
         const leaves = Array.from({ length: size }, (_, index) => leafHash(Buffer.of(index)));
         const index = some % size;
-        const path = pathOf(index, leaves);
-        const root = hex(rootOf(leaves));
+        const tree = new MerkleTree(leaves);
+        const path = tree.pathOf(index);
+        const root = hex(tree.root);
         expect(hex(rootFrom(leaves[index]!, index, size, path))).to.equal(root);
         expect(hex(rootFrom(leafHash(Buffer.of(99)), index, size, path))).to.not.equal(root);
         expect(hex(rootFrom(leaves[index]!, index + size, size, path))).to.equal(undefined);

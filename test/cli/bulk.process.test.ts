@@ -111,9 +111,9 @@ describe('the command line, with filters in the place of identifiers', () => {
     await reportMany(2, { source: 'canary-tripwire' });
     await reportMany(1, { source: 'other' });
     const some = await recorder('resolve', '--source', 'canary-tripwire', '--resolution', 'benign');
-    expect(some.stdout).to.match(/^1 of 3 holders of \w+ are others: it stays in force$/m);
+    expect(some.stderr).to.match(/^1 of 3 holders of \w+ is another: it stays in force$/m);
     const all = await recorder('resolve', '--class', 'tool_call_burst', '--yes');
-    expect(all.stdout).to.match(/^they are the last of 3 holders of \w+: it is released$/m);
+    expect(all.stderr).to.match(/^these 3 incidents are the last of 3 holders of \w+: it is released$/m);
     expect(all.stdout).to.match(/^3 changed/m);
   });
 
@@ -148,17 +148,19 @@ describe('the command line, with filters in the place of identifiers', () => {
 
   it('says how to go on when the recorder ends in the middle, and goes on', async () => {
     await reportMany(300);
-    const running = recorder('ack', ...BURST, '--since', '2h', '--yes', '--by', 'ada');
+    const said = ['--by', 'ada', '--note', 'one loop'];
+    const running = recorder('ack', ...BURST, '--since', '2h', '--attention', '--no-silenced', '--yes', ...said);
     for (let count = 0; count < 60;) count = await countOf('acknowledged');
     await service.end('SIGKILL');
     const { status, stderr } = await running;
     const [, command = ''] = /^it is not done; go on with: incident-recorder (.*)$/m.exec(stderr) ?? [];
     expect(status, stderr).to.equal(3);
     expect(command).to.match(
-      /^ack --class tool_call_burst --source tool-firewall --since \S+Z --by ada --resume [\w-]+$/,
+      /^ack --class tool_call_burst --source tool-firewall --attention --no-silenced --since \S+Z --by ada --note 'one loop' --resume [\w-]+$/,
     );
     service = await start(home, { env: { BIND_ADDR: env.INCIDENT_RECORDER_URL! } });
-    const resumed = await recorder(...command.split(' '));
+    const words = command.match(/'[^']*'|\S+/g)!.map((word) => word.replaceAll("'", ''));
+    const resumed = await recorder(...words);
     expect([resumed.status, resumed.stderr]).to.deep.equal([0, '']);
     expect(resumed.stdout).to.match(/^\d+ changed, \d+ were there already, 0 refused\n$/);
     expect(await countOf('acknowledged')).to.equal(300);
@@ -183,8 +185,8 @@ describe('the command line, with filters in the place of identifiers', () => {
   describe('on a terminal', () => {
     needsPrograms('script');
 
-    const asked = async (answer: string): Promise<string> => {
-      const command = [process.execPath, COMMAND_LINE, 'ack', ...BURST].join(' ');
+    const asked = async (answer: string, name = 'ack'): Promise<string> => {
+      const command = [process.execPath, COMMAND_LINE, name, ...BURST].join(' ');
       const child = spawn('script', ['-qec', command, '/dev/null'], { env: { ...process.env, ...env } });
       let output = '';
       for await (const piece of child.stdout.setEncoding('utf8')) {
@@ -204,6 +206,12 @@ describe('the command line, with filters in the place of identifiers', () => {
       expect(await countOf('acknowledged')).to.equal(0);
       expect(await asked('y\n')).to.include('2 changed, 0 were there already, 0 refused');
       expect(await countOf('acknowledged')).to.equal(2);
+      expect(await asked('y\n', 'resolve')).to.match(
+        /2 incidents: 2 would change[^]*these 2 incidents are the last of 2 holders of freeze_agent: it is released[^]*\[y\/N\]/,
+      );
+      // All refuse: there is nothing to ask.
+      const over = await asked('y\n');
+      expect(over).to.include('nothing would change').and.not.include('[y/N]');
     }).timeout(60_000);
   });
 });

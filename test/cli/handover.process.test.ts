@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type LocalService, localServices } from '../support/local-service.ts';
@@ -54,5 +54,33 @@ describe('incident-recorder handover', function () {
     const kept = readFileSync(join(env.XDG_STATE_HOME!, 'incident-recorder/handover'), 'utf8');
     expect(Number(kept)).to.equal((await service.get('/health')).json.audit.last_seq);
     expect((await handover('--last', '--after', '1')).status).to.equal(2);
+  });
+
+  it('goes on with what there is when the entries after the last one are not in the log any more', async () => {
+    const one = await report();
+    await handover('--last');
+    const place = join(env.XDG_STATE_HOME!, 'incident-recorder/handover');
+    writeFileSync(place, '100000\n');
+    const { status, stdout, stderr } = await handover('--last');
+    expect([status, stderr]).to.satisfy(
+      ([code, said]: [number, string]) => code === 0 && said.startsWith('the log ends before entry 100000'),
+    );
+    expect(stdout).to.include(one);
+    expect(Number(readFileSync(place, 'utf8'))).to.be.below(100);
+    expect((await handover('--after', '100000')).status).to.equal(1);
+  });
+
+  it('says what a silence is about', async () => {
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    const terms = { class: ['tool_call_burst'], q: 'agent-7', until, reason: 'being mended', by: 'ada' };
+    await service.post('/api/v1/silences', terms);
+    const { stdout } = await handover('--since', '1h');
+    expect(stdout).to.match(
+      /silence added  \S+  SIL-\S+  tool_call_burst  agent-7  by ada as operator  being mended$/m,
+    );
+    const { others } = JSON.parse((await handover('--since', '1h', '--json')).stdout);
+    const added = others.find(({ event }: { event: string }) => event === 'silence.added');
+    expect(added).to.deep.include({ class: ['tool_call_burst'], q: 'agent-7' });
+    expect(added).not.to.have.any.keys('source', 'severity');
   });
 });

@@ -85,7 +85,7 @@ describe('incident-recorder release, and resolve', function () {
     it('says what follows, and asks', async () => {
       const [one, two] = [await report(), await report()];
       const no = await atTerminal('n', 'resolve', one);
-      expect(no).to.include('1 of 2 holders of freeze_agent are others: it stays in force').and.include('[y/N]');
+      expect(no).to.include('1 of 2 holders of freeze_agent is another: it stays in force').and.include('[y/N]');
       expect(await stateOf(one)).to.equal('contained');
       const both = await atTerminal('y', 'resolve', one, two);
       expect(both).to.include('these 2 incidents are the last of 2 holders of freeze_agent: it is released');

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/clock.ts';
-import { counted, duration, inOneUnit, relative, spelled } from '../../src/console/format.ts';
+import { age, shortMoment, counted, duration, inOneUnit, relative, spelled } from '../../src/console/format.ts';
 
 describe('the words of the console', () => {
   it('spell the vocabulary out', () => {
@@ -40,5 +40,19 @@ describe('the words of the console', () => {
     expect(at(23 * HOUR)).to.equal('23 h ago');
     expect(at(49 * HOUR)).to.equal('2 d ago');
     expect(at(-3 * HOUR)).to.equal('in 3 h');
+  });
+
+  it('are ages in one unit, and short times that say their day when it is another', () => {
+    const now = Date.UTC(2026, 10, 30, 12);
+    const before = (seconds: number): number => now - seconds * 1000;
+    expect([22, 17 * 60, 3600, 4 * 86_400].map((seconds) => age(before(seconds), now))).to.deep.equal([
+      '22 s',
+      '17 min',
+      '1 h',
+      '4 d',
+    ]);
+    expect(shortMoment(before(60), now)).to.match(/^\d\d:\d\d:\d\d$/);
+    expect(shortMoment(before(10 * 86_400), now)).to.match(/^20 Nov \d\d:\d\d$/);
+    expect(shortMoment(before(400 * 86_400), now)).to.equal('2025-10-26');
   });
 });

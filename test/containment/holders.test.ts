@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { type LocalService, localServices } from '../support/local-service.ts';
 import { ServiceHome } from '../support/service-home.ts';
@@ -11,7 +13,10 @@ describe('who holds an action', () => {
   let service: LocalService;
 
   beforeEach(async () => {
-    service = await start(new ServiceHome(directory()));
+    const home = new ServiceHome(directory());
+    const policy = join(home.directory, 'policy.yaml');
+    writeFileSync(policy, 'version: 1\nrules: { unauthorized_access: { recovery: { acknowledge: true } } }\n');
+    service = await start(home, { env: { CONTAINMENT_POLICY_PATH: policy } });
   });
 
   const burst = async (fields: object = {}): Promise<string> =>
@@ -77,6 +82,38 @@ describe('who holds an action', () => {
     const over = await preview(`id=${one}&id=INC-20261122-000000000000&command=resolve`);
     expect([over.actions, over.unknown]).to.deep.equal([[], ['INC-20261122-000000000000']]);
     expect(over.incidents[0]).to.deep.include({ state: 'resolved', possible: false, actions: [] });
+  });
+
+  it('says that nothing is released as long as the last holder can not be resolved', async () => {
+    const id = await burst();
+    const unable = (await service.report({ class: 'unauthorized_access' })).json.id;
+    for (const ids of [[unable], [id, unable]]) {
+      if (ids.length === 1) await service.post('/api/v1/incidents/resolve', { id: await burst() });
+      const about = await preview(`${ids.map((one) => `id=${one}`).join('&')}&command=resolve`);
+      const relock = about.actions.find(({ action }: { action: string }) => action === 'force_vault_relock');
+      expect(relock).to.deep.include({ last: true, releases: false });
+    }
+    const all = await preview(`id=${id}&id=${unable}&command=resolve`);
+    expect(all.actions[0]).to.deep.include({ action: 'freeze_agent', holders: 2, last: true, releases: false });
+  });
+
+  it('is said before a bulk resolve, too: of those that it would resolve', async () => {
+    const bulk = async (command: string, filter: object) =>
+      (await service.post('/api/v1/incidents/bulk', { command, filter, preview: true })).json;
+    await burst();
+    await burst();
+    const filter = { class: 'tool_call_burst' };
+    expect((await bulk('resolve', filter)).actions).to.deep.equal([
+      { action: 'freeze_agent', releases: true, holders: 2, others: 0, last: true },
+    ]);
+    expect(await bulk('acknowledge', filter)).not.to.have.property('actions');
+    await service.report({ class: 'unauthorized_access' });
+    expect((await bulk('resolve', filter)).actions[0]).to.deep.include({ releases: false, others: 1, last: false });
+    const both = await bulk('resolve', { state: 'contained' });
+    expect(both).to.deep.include({ allowed: 2, refused: { contained: 1 } });
+    expect(both.actions).to.deep.equal([
+      { action: 'freeze_agent', releases: false, holders: 3, others: 1, last: false },
+    ]);
   });
 
   it('is not said of what nobody has asked for', async () => {

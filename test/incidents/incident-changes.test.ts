@@ -98,6 +98,23 @@ describe('what has changed', () => {
     expect([...new Set(seen)]).to.deep.equal(ids);
   }).timeout(60_000);
 
+  it('shows the beginnings of long descriptions, and a page holds a bounded part of the log and of its texts', async () => {
+    await report({ description: '\u{1f525}'.repeat(600) });
+    for (let n = 0; n < 30; n++) await report({ source: `s${n}`, description: 'x'.repeat(240_000) });
+    const page = await after(0);
+    expect(page.changes[0]?.description).to.equal(`${'\u{1f525}'.repeat(500)}…`);
+    expect(page.changes.length).to.be.within(10, 29);
+    expect(page.complete).to.equal(false);
+
+    const id = await report({ dedup_key: 'long' });
+    const place = end();
+    for (let n = 0; n < 200; n++) {
+      await recording.incidents.actor(id).send({ type: 'note' }, { note: `${n} ${'x'.repeat(4000)}` });
+    }
+    const [first] = (await after(place)).changes;
+    expect(first?.events.length).to.be.within(100, 150);
+  }).timeout(20_000);
+
   it('refuses what is behind the end of the log', async () => {
     const error = await after(end() + 1).catch((one: unknown) => one);
     expect(error).to.include({ code: 'gone' });

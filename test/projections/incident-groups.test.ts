@@ -258,6 +258,16 @@ describe('IncidentGroups', () => {
       expect(turns).to.equal(1);
     }));
 
+  it('reads the newest incidents of many groups in several turns', () =>
+    withGroups(async (groups, put) => {
+      for (let seq = 1; seq <= 100; seq++) put(record(seq, { source: `source-${seq}`, state: 'resolved' }));
+      let turns = 0;
+      const query = { filter: EVERYTHING, by: ['source'], limit: 1000, skip: 0, isBare: true } as const;
+      const { groups: found } = await groups.read(query, async () => void (turns += 1));
+      expect(found).to.have.length(100);
+      expect(turns).to.equal(3);
+    }));
+
   it('keeps a bounded number of groups, and says that there are more', () =>
     withGroups(async (groups, put) => {
       for (let seq = 1; seq <= 10_050; seq++) put(record(seq, { source: `source-${seq}`, state: 'resolved' }));

@@ -40,6 +40,11 @@ def entry_hash(entry, key, algorithm):
     return hmac.new(key, form, hashlib.sha256).hexdigest()
 
 
+def fingerprint(public_key):
+    lines = public_key.strip().split("\n")
+    return hashlib.sha256(base64.b64decode("".join(lines[1:-1]), validate=True)).hexdigest()
+
+
 def signed(content, signature, public_key):
     with tempfile.TemporaryDirectory() as directory:
         def put(name, content):
@@ -72,7 +77,9 @@ def verify(raw, key):
     elif key is not None:
         assert hmac.new(key, form, hashlib.sha256).hexdigest() == bundle["manifest_hash"], "manifest hash"
         proved = True
+    assert ("signature" in bundle) == (manifest["signer"] is not None), "signer"
     if "signature" in bundle:
+        assert fingerprint(bundle["public_key"]) == manifest["signer"], "signer"
         assert signed(bundle["manifest"] + "\n" + bundle["manifest_hash"], bundle["signature"], bundle["public_key"]), "signature"
         assert base64.b64encode(base64.b64decode(bundle["signature"])).decode() == bundle["signature"], "signature"
         proved = True

@@ -31,6 +31,7 @@ export const bundleRoutes = (
     handle: async (ctx) => {
       const { id } = readParameters(ctx, bundleSchema, ID_REQUIRED);
       if (ctx.method === 'HEAD') {
+        bundles.versionsOf(id);
         ctx.set('Content-Type', TYPE);
         ctx.status = 200;
         return;

@@ -77,7 +77,10 @@ const releasedIncident = named(
 /** What would become of one action. */
 export const actionPreview = z.object({
   action,
-  releases: meaning(z.boolean(), 'Whether it would be released.'),
+  releases: meaning(
+    z.boolean(),
+    'Whether it would be released: these are the last that hold it, and each of them takes the command now.',
+  ),
   holders: meaning(count, 'How many unresolved incidents hold it now.'),
   others: meaning(count, 'How many of them are others than these.'),
   last: meaning(z.boolean(), 'Whether these are the last that hold it.'),

@@ -11,6 +11,7 @@ import { callerOf } from '../request/caller.ts';
 import { readBody, readParameters } from '../request/read.ts';
 import { expectedVersion } from '../incidents/if-match.ts';
 import { respondIncident, respondJson } from '../respond.ts';
+import { turnsOf } from '../server/peer.ts';
 import { postureTexts, respondPosture } from './respond-posture.ts';
 import {
   CONFIRM_REQUIRED,
@@ -96,19 +97,23 @@ export const containmentRoutes = (
       method: 'GET',
       path: '/api/v1/containment/preview',
       before: large,
-      handle: (ctx) => {
+      handle: async (ctx) => {
         const { id, command: asked, action: about = [] } = readParameters(ctx, previewSchema, PREVIEW_REQUIRED);
         const [releasing = 'resolve'] = asked;
         const [action] = about;
         if ((releasing === 'release') !== (action !== undefined)) {
           throw new RecorderError('invalid_request', 'action is required with command=release, and with no other');
         }
-        const shown = preview.of(id, releasing, action);
+        const shown = await preview.of(id, releasing, action, turnsOf(ctx.req));
         // An implementer reads of its own actions only.
         const readable = readableActions(reads, ctx);
         const actions = shown.actions.filter((one) => readable.includes(one.action));
+        const found = shown.incidents.map((one) => ({
+          ...one,
+          actions: one.actions.filter((held) => readable.includes(held)),
+        }));
         ctx.vary('Authorization');
-        respondJson(ctx, 200, JSON.stringify({ ...shown, actions }));
+        respondJson(ctx, 200, JSON.stringify({ ...shown, actions, incidents: found }));
       },
     },
     {

@@ -24,8 +24,6 @@ interface BulkAct {
   /** The members of the body that it takes besides those of all, and those that it can't do without. */
   readonly takes?: readonly OwnMember[];
   readonly requires?: readonly (OwnMember | 'note')[];
-  /** Whether it may release actions, and asks for a recovery where the rule does. */
-  readonly isReleasing?: boolean;
   /** What would become of it now; undefined when the incident is not on record. */
   readonly foresee: (
     incidents: Pick<ApiDependencies['incidents'], 'wouldDo'>,
@@ -48,7 +46,6 @@ export const BULK_ACTS: Readonly<Record<BulkActName, BulkAct>> = {
       {
         roles: COMMAND_TABLE[command].roles,
         takes: command === 'resolve' ? ['resolution'] : [],
-        isReleasing: command === 'resolve',
         foresee: (incidents, { id }) => incidents.wouldDo(id, command),
         perform: ({ recorder }, target) => recorder.perform(command, target),
       },

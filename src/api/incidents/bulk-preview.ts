@@ -1,8 +1,8 @@
 import type { Context } from 'koa';
 import type * as z from 'zod/mini';
-import type { Role } from '../../../machines/vocabulary.ts';
+import type { RecoveryStep, Role } from '../../../machines/vocabulary.ts';
+import type { Preview } from '../../containment/release-preview.ts';
 import type { BulkPreview } from '../../domain/bulk-command.ts';
-import { ReleaseSum } from './release-sum.ts';
 import type { ListQuery, UsualPlace } from '../../projections/list-query.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { admittedIn } from '../middleware/authentication.ts';
@@ -40,13 +40,13 @@ export async function preview(
     needs: [] as readonly Role[],
     lacking: 0,
   };
-  const { foresee, isReleasing = false } = BULK_ACTS[body.command];
-  const released = new ReleaseSum(releases);
+  const { foresee } = BULK_ACTS[body.command];
+  const moving: string[] = [];
+  const refusing: string[] = [];
   let count = 0;
   for (const { outlines } of incidents.walk(selection)) {
-    if (isReleasing) released.add(outlines.map(({ id }) => id));
     for (const outline of outlines) {
-      const { state } = outline;
+      const { id, state } = outline;
       const foreseen = foresee(incidents, outline, body);
       if (foreseen === undefined) continue;
       count += 1;
@@ -55,9 +55,14 @@ export async function preview(
         foreseen.needs !== undefined &&
         !foreseen.needs.some((role) => roles.includes(role));
       if (lacks) [judged.needs, judged.lacking] = [foreseen.needs, judged.lacking + 1];
-      if (foreseen.kind === 'moved' && !lacks) judged.allowed += 1;
-      else if (foreseen.kind === 'unchanged') judged.unchanged += 1;
-      else judged.refused[state] = (judged.refused[state] ?? 0) + 1;
+      if (foreseen.kind === 'moved' && !lacks) {
+        judged.allowed += 1;
+        moving.push(id);
+      } else if (foreseen.kind === 'unchanged') judged.unchanged += 1;
+      else {
+        judged.refused[state] = (judged.refused[state] ?? 0) + 1;
+        if (state !== 'resolved') refusing.push(id);
+      }
     }
     if (count >= MOST_JUDGED) break;
     await turn();
@@ -70,6 +75,14 @@ export async function preview(
     }
     return totals;
   };
+  const releasing =
+    body.command === 'resolve' && count >= counted.incidents
+      ? await releases.of(moving, 'resolve', undefined, turn)
+      : undefined;
+  const missing =
+    body.command === 'resolve' && refusing.length > 0
+      ? stepsMissing(await releases.of(refusing, 'resolve', undefined, turn))
+      : undefined;
   return {
     matched: counted.incidents,
     complete: counted.isComplete,
@@ -80,10 +93,18 @@ export async function preview(
     unchanged: judged.unchanged,
     refused: judged.refused,
     ...(judged.lacking > 0 && { needs: { roles: judged.needs, count: judged.lacking } }),
-    ...(isReleasing && released.sum),
     ...(count < counted.incidents && { judged: count }),
+    ...(releasing !== undefined && { actions: releasing.actions }),
+    ...(missing !== undefined && { missing }),
     snapshot: writeBulkCursor(after, digest),
   };
+}
+
+/** How many incidents need each step of their recovery before they can be resolved; undefined when none does. */
+function stepsMissing({ incidents }: Preview): BulkPreview['missing'] {
+  const counts: Partial<Record<RecoveryStep, number>> = {};
+  for (const step of incidents.flatMap(({ missing = [] }) => missing)) counts[step] = (counts[step] ?? 0) + 1;
+  return Object.keys(counts).length === 0 ? undefined : counts;
 }
 
 /** Awaited between parts of the work: it lets others have their turn, and throws when the client has left. */

@@ -1,13 +1,13 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
 import { COMMANDS } from '../../../machines/commands.ts';
-import { actionPreview } from '../containment/containment.openapi.ts';
 import { CLASSES, RECOVERY_STEPS, RESOLUTIONS, ROLES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
 import type { BulkAnswer, BulkPreview } from '../../domain/bulk-command.ts';
 import { described, meaning, named } from '../openapi/described.ts';
 import { EXAMPLE_INCIDENT } from '../openapi/examples.ts';
 import { refusals, requestBody, response } from '../openapi/responses.ts';
 import { count, type FieldsOf, maybe, state, text } from '../openapi/values.ts';
+import { actionPreview } from '../containment/containment.openapi.ts';
 import { step } from '../recovery/recovery-shape.openapi.ts';
 import { USUAL_BULK } from './bulk.ts';
 import { bulkSchema, filterSchema, LONGEST_BULK } from './requests.ts';
@@ -90,20 +90,18 @@ const previewed = named(
         'How many of those refuse for want of a role, and which one it takes.',
       ),
     ),
+    judged: maybe(meaning(count, 'How many were asked what would become of them, when that is not all.')),
     actions: maybe(
       meaning(
         z.array(actionPreview),
-        'With resolve: what becomes of the actions that they hold, once all of them are resolved.',
+        'With `resolve`: what becomes of each action that those which would move hold. Absent when not all were asked.',
       ),
     ),
     missing: maybe(
       meaning(
         z.object(Object.fromEntries(RECOVERY_STEPS.map((name) => [name, maybe(count)]))),
-        'With resolve: how many can’t be resolved yet, as their recovery needs these steps.',
+        'With `resolve`: how many can’t be resolved yet, as their recovery needs these steps.',
       ),
-    ),
-    judged: maybe(
-      meaning(count, 'How many were asked what would become of them and of their actions, when that is not all.'),
     ),
     snapshot: meaning(text(), 'The cursor with which the command works what was previewed, and nothing newer.'),
   } satisfies FieldsOf<BulkPreview>),

@@ -32,7 +32,7 @@ const changed = named(
     source: maybe(text()),
     severity: maybe(severity),
     state: meaning(state, 'Its state now.'),
-    description: maybe(text()),
+    description: maybe(meaning(text(), 'Of a long one the beginning.')),
     created_at: maybe(time),
     updated_at: maybe(time),
     occurrences: maybe(count),

@@ -22,6 +22,8 @@ const ROUTES_WITH_ROLES: readonly { readonly path: RegExp; readonly roles: reado
 /** Who may read what besides readers. */
 const OTHER_READERS: readonly { readonly path: RegExp; readonly roles: readonly Role[] }[] = [
   { path: /^\/api\/v1\/containment(?:\/|$)/, roles: ['implementer'] },
+  // Who resolves or releases must know before what that ends.
+  { path: /^\/api\/v1\/containment\/preview$/, roles: ['operator', 'recovery'] },
   { path: /^\/api\/v1\/recovery\/status$/, roles: ['recovery'] },
 ];
 

@@ -38,7 +38,7 @@ export const TopBar = ({ view }: { readonly view: View }) => (
     <div class="tools">
       <button type="button" class="sm ask-palette" aria-keyshortcuts="Control+K" onClick={() => act('palette')}>
         <Icon name="search" />
-        Go to or do <kbd aria-hidden="true">Ctrl K</kbd>
+        <span class="words">Go to or do</span> <kbd aria-hidden="true">Ctrl K</kbd>
       </button>
       <Connection />
       <PersonMenu />

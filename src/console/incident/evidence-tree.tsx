@@ -3,6 +3,7 @@ import type { JsonValue } from '../../json/exact-json.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { counted } from '../format.ts';
+import { listOfSame } from './similar.ts';
 
 type Members = readonly (readonly [name: string, value: JsonValue])[];
 
@@ -14,10 +15,24 @@ const INDENTED_LEVELS = 8;
 const AT_A_TIME = 100;
 const LONGEST_TEXT = 500;
 
+/** What is searched for in it, and how often its values are in other incidents. */
+interface Search {
+  /** In lower case; empty when nothing is searched for. */
+  readonly sought: string;
+  /** The paths that are shown; undefined for all. */
+  readonly kept: ReadonlySet<string> | undefined;
+  /** How many other incidents have the same value, by keys with dots between them. */
+  readonly similar: ReadonlyMap<string, number>;
+}
+
+interface EvidenceTreeProps extends Search {
+  readonly value: { readonly [name: string]: JsonValue };
+}
+
 /** JSON as a tree. Every name and every string is shown as text, whatever it contains. */
-export const EvidenceTree = ({ value }: { readonly value: { readonly [name: string]: JsonValue } }) => (
+export const EvidenceTree = ({ value, ...search }: EvidenceTreeProps) => (
   <ul class="tree">
-    <MemberList members={Object.entries(value)} level={1} path="evidence" inArray={false} />
+    <MemberList members={Object.entries(value)} level={1} path="evidence" keys="" inArray={false} search={search} />
   </ul>
 );
 
@@ -25,11 +40,16 @@ interface MemberListProps {
   readonly members: Members;
   readonly level: number;
   readonly path: string;
+  /** The keys on the way, as a search term has them: with dots between them, without places in arrays. */
+  readonly keys: string;
   readonly inArray: boolean;
+  readonly search: Search;
 }
 
-const MemberList = ({ members, level, path, inArray }: MemberListProps) => {
+const MemberList = ({ members: all, level, path, keys, inArray, search }: MemberListProps) => {
   const [shown, setShown] = useState(AT_A_TIME);
+  const { kept } = search;
+  const members = kept === undefined ? all : all.filter(([name]) => kept.has(pathTo(path, name, inArray)));
   return (
     <>
       {members.slice(0, shown).map(([name, value]) => (
@@ -39,7 +59,9 @@ const MemberList = ({ members, level, path, inArray }: MemberListProps) => {
           value={value}
           level={level}
           path={pathTo(path, name, inArray)}
+          keys={inArray ? keys : keys === '' ? name : `${keys}.${name}`}
           inArray={inArray}
+          search={search}
         />
       ))}
       {members.length > shown && (
@@ -58,18 +80,43 @@ interface MemberProps {
   readonly value: JsonValue;
   readonly level: number;
   readonly path: string;
+  readonly keys: string;
   readonly inArray: boolean;
+  readonly search: Search;
 }
 
-const Member = ({ name, value, level, path, inArray }: MemberProps) => {
-  const label = (
-    <span class={inArray ? 'index' : 'name'}>{inArray ? name : <Verbatim text={name} longest={200} />}</span>
-  );
+const Member = ({ name, value, level, path, keys, inArray, search }: MemberProps) => {
+  const { sought } = search;
+  const isSought = sought !== '' && !inArray && name.toLowerCase().includes(sought);
+  const shownName = inArray ? name : <Verbatim text={name} longest={200} />;
+  const label = <span class={inArray ? 'index' : 'name'}>{isSought ? <mark>{shownName}</mark> : shownName}</span>;
   if (typeof value !== 'object' || value === null) {
+    const same = listOfSame({ path: keys, value });
+    const count = search.similar.get(keys) ?? 0;
+    const isHit = sought !== '' && textOf(value).toLowerCase().includes(sought);
     return (
       <li>
-        {label} <Scalar value={value} />
-        <CopyButton text={() => textOf(value)} what={path.slice(0, 80)} />
+        {label}{' '}
+        {isHit ? (
+          <mark>
+            <Scalar value={value} />
+          </mark>
+        ) : (
+          <Scalar value={value} />
+        )}
+        <span class="value-tools">
+          <CopyButton text={() => textOf(value)} what={path.slice(0, 80)} />
+          {same !== undefined && (
+            <a
+              class={`same ${count > 0 ? 'some' : ''}`}
+              href={same}
+              title={`Incidents with this value at ${keys.slice(0, 80)}`}
+              aria-label={`${count > 0 ? `${count} similar` : 'Similar'}: incidents with this ${keys.slice(0, 80)}`}
+            >
+              {count > 0 ? `${count} similar` : 'similar'}
+            </a>
+          )}
+        </span>
       </li>
     );
   }
@@ -83,7 +130,18 @@ const Member = ({ name, value, level, path, inArray }: MemberProps) => {
       </li>
     );
   }
-  return <Branch label={label} size={size} members={members} level={level} path={path} isArray={isArray} />;
+  return (
+    <Branch
+      label={label}
+      size={size}
+      members={members}
+      level={level}
+      path={path}
+      keys={keys}
+      isArray={isArray}
+      search={search}
+    />
+  );
 };
 
 interface BranchProps {
@@ -92,20 +150,25 @@ interface BranchProps {
   readonly members: Members;
   readonly level: number;
   readonly path: string;
+  readonly keys: string;
   readonly isArray: boolean;
+  readonly search: Search;
 }
 
-const Branch = ({ label, size, members, level, path, isArray }: BranchProps) => {
-  const [isOpen, setOpen] = useState(level < OPEN_LEVELS && members.length <= OPEN_MEMBERS);
+const Branch = ({ label, size, members, level, path, keys, isArray, search }: BranchProps) => {
+  const [wasOpened, setOpen] = useState(level < OPEN_LEVELS && members.length <= OPEN_MEMBERS);
+  // What is found is in sight.
+  const isFound = search.kept !== undefined;
+  const isOpen = isFound || wasOpened;
   return (
     <li>
-      <details open={isOpen} onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+      <details open={isOpen} onToggle={({ currentTarget }) => !isFound && setOpen(currentTarget.open)}>
         <summary>
           {label} <span class="size">{size}</span>
         </summary>
         {isOpen && (
           <ul class={level > INDENTED_LEVELS ? 'tree deep' : 'tree'}>
-            <MemberList members={members} level={level + 1} path={path} inArray={isArray} />
+            <MemberList members={members} level={level + 1} path={path} keys={keys} inArray={isArray} search={search} />
           </ul>
         )}
       </details>
@@ -125,5 +188,6 @@ const Scalar = ({ value }: { readonly value: string | number | boolean | null })
 const textOf = (value: string | number | boolean | null): string =>
   typeof value === 'string' ? value : Object.is(value, -0) ? '-0' : String(value);
 
-const pathTo = (path: string, name: string, inArray: boolean): string =>
+/** The place of a member: `evidence.calls[0]`. */
+export const pathTo = (path: string, name: string, inArray: boolean): string =>
   inArray ? `${path}[${name}]` : /^[A-Za-z_]\w*$/.test(name) ? `${path}.${name}` : `${path}[${JSON.stringify(name)}]`;

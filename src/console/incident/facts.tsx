@@ -3,22 +3,45 @@ import { COMMAND_TABLE, COMMANDS } from '../../../machines/commands.ts';
 import { SERVICE_TOKEN } from '../../domain/caller.ts';
 import { escalationText } from '../../domain/escalation.ts';
 import type { Incident } from '../../domain/incident.ts';
-import { readFilters } from '../filters.ts';
 import { grouped, spelled } from '../format.ts';
-import { listOf } from '../route.ts';
+import { obstacleFor } from '../identity.ts';
+import { DOINGS, give } from '../incidents/given-command.ts';
+import { isOld } from '../live-entries.ts';
+import { announce } from '../live-region.ts';
+import { me } from '../me.ts';
+import { perform } from '../operator.ts';
+import { Person } from '../parts/person.tsx';
+import { reasonOf } from '../request.ts';
+import { fragmentOf } from '../route.ts';
+import { Runbook } from './runbook.tsx';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Ago, Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 
+interface FactsProps {
+  readonly incident: Incident;
+  readonly runbook: string | undefined;
+  /** Whether this is the present, so that something can be done. */
+  readonly isNow: boolean;
+}
+
 /** The main fields of an incident. */
-export const Facts = ({ incident }: { readonly incident: Incident }) => (
+export const Facts = ({ incident, runbook, isNow }: FactsProps) => (
   <dl class="facts">
-    <Fact name="Source">
-      <a href={listOf({ ...readFilters(''), sources: [incident.source] })} title="Show every incident of this source">
-        <Verbatim text={incident.source} longest={600} />
-      </a>
-      {incident.source_suspicious && <strong> · suspicious: mixes scripts, or looks like another source</strong>}
-    </Fact>
+    <Assignee incident={incident} isNow={isNow} />
+    {incident.snoozed_until !== undefined && (
+      <Fact name="Snoozed">
+        until <Moment at={incident.snoozed_until} />
+        {incident.snoozed_by !== undefined && (
+          <>
+            {' by '}
+            <Verbatim text={incident.snoozed_by} longest={200} />
+          </>
+        )}
+      </Fact>
+    )}
+    <LinkFact name="Reopens" id={incident.reopens} />
+    <LinkFact name="Reopened as" id={incident.reopened_as} at={incident.reopened_at} />
     <Fact name="Reported">
       <Moment at={incident.created_at} /> · <Ago at={incident.created_at} />
       {reporterOf(incident)}
@@ -55,17 +78,109 @@ export const Facts = ({ incident }: { readonly incident: Incident }) => (
         <Verbatim text={incident.dedup_key} />
       </Fact>
     )}
-    {incident.note !== undefined && (
-      <Fact name="Note">
-        <Verbatim text={incident.note} />
-      </Fact>
-    )}
+    <Notes incident={incident} />
+    {runbook !== undefined && <Runbook text={runbook} />}
+    <Fact name="Occurrences">{grouped(incident.occurrences)}</Fact>
     <Fact name="Version">
       {incident.version} · <code title={incident.hash}>{incident.hash.slice(0, 12)}…</code>
       <CopyButton text={() => incident.hash} what="the hash of the latest entry" />
     </Fact>
   </dl>
 );
+
+/** Who works it. Nobody: then whoever reads this can take it. */
+const Assignee = ({ incident: { id, assignee, assigned_at: at, state }, isNow }: Omit<FactsProps, 'runbook'>) => {
+  const take = (): void => {
+    const who = me.peek();
+    if (who === undefined) {
+      give({ command: 'assign', ids: [id] });
+      return;
+    }
+    perform('/api/v1/incidents/assign', { id, to: who }).then(
+      () =>
+        announce(
+          `Assigned ${id} to ${who}`,
+          () => void perform('/api/v1/incidents/assign', { id, to: null }).catch(() => {}),
+        ),
+      (error: unknown) => announce(`Not assigned: ${reasonOf(error)}`),
+    );
+  };
+  const mayTake = isNow && state !== 'resolved' && obstacleFor(DOINGS.assign.roles) === undefined && !isOld.value;
+  return (
+    <Fact name="Assignee">
+      {assignee !== undefined ? (
+        <>
+          <Person name={assignee} isMe={assignee === me.value} />
+          {at !== undefined && (
+            <>
+              {' '}
+              since <Moment at={at} />
+            </>
+          )}
+        </>
+      ) : mayTake ? (
+        <>
+          nobody,{' '}
+          <button type="button" class="link" onClick={take}>
+            take it
+          </button>
+        </>
+      ) : (
+        'nobody'
+      )}
+    </Fact>
+  );
+};
+
+interface LinkFactProps {
+  readonly name: string;
+  readonly id: string | undefined;
+  readonly at?: string | undefined;
+}
+
+const LinkFact = ({ name, id, at }: LinkFactProps) =>
+  id === undefined ? null : (
+    <Fact name={name}>
+      <a href={fragmentOf({ view: 'incidents', id, query: '' })}>
+        <code>{id}</code>
+      </a>
+      {at !== undefined && (
+        <>
+          {' '}
+          <Moment at={at} />
+        </>
+      )}
+    </Fact>
+  );
+
+/** How many notes are shown here; the timeline has all of them. */
+const MOST_NOTES = 3;
+
+/** The newest notes, newest first. */
+const Notes = ({
+  incident: { note, notes = [], notes_count: count = notes.length },
+}: {
+  readonly incident: Incident;
+}) => {
+  if (note === undefined) return null;
+  const shown = notes.length === 0 ? [{ note }] : notes.slice(-MOST_NOTES).toReversed();
+  return (
+    <Fact name={shown.length === 1 ? 'Note' : 'Notes'}>
+      {shown.map((one, index) => (
+        <p key={index}>
+          <Verbatim text={one.note} longest={600} />
+          {'by' in one && one.by !== undefined && (
+            <span class="small muted">
+              {' – '}
+              <Verbatim text={one.by} longest={80} />, <Moment at={one.at} />
+            </span>
+          )}
+        </p>
+      ))}
+      {count > shown.length && <p class="small muted">{grouped(count - shown.length)} more in the timeline</p>}
+    </Fact>
+  );
+};
 
 /** Whose token the report had. The one that several share says nothing. */
 const reporterOf = ({ reported_by: principal }: Incident): string =>

@@ -1,15 +1,27 @@
 /** One incident and its entries, kept current with the log. */
 import { signal } from '@preact/signals';
 import type { NextTransition } from '../../../machines/transitions.ts';
+import type { ContainmentAction } from '../../../machines/vocabulary.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { LiveResource } from '../live-resource.ts';
 import { connection, epoch, listen } from '../live-entries.ts';
 import { read } from '../operator.ts';
 import { type ReadAnswer, reasonOf } from '../request.ts';
+import { type SimilarIncident, similarTo } from './similar.ts';
 import { type Entry, type IncidentEntry, isAboutIncident } from '../../domain/entries.ts';
 
 /** The incident, with what the policy in force says about what to do. */
 export type IncidentAsRead = Incident & { readonly runbook?: string };
+
+/** What becomes of each action that it holds. */
+export interface ReleasePreview {
+  readonly actions: readonly {
+    readonly action: ContainmentAction;
+    readonly releases: boolean;
+    readonly holders: number;
+    readonly others: number;
+  }[];
+}
 
 interface Transitions {
   readonly transitions: readonly NextTransition[];
@@ -22,6 +34,9 @@ export class IncidentDetail {
   readonly id: string;
   readonly incident: LiveResource<IncidentAsRead>;
   readonly transitions: LiveResource<Transitions>;
+  /** What resolving it would release. */
+  readonly preview: LiveResource<ReleasePreview>;
+  readonly similar: LiveResource<readonly SimilarIncident[]>;
   /** The entries about it, oldest first. */
   readonly entries = signal<readonly IncidentEntry[]>([]);
   /** Whether there are more entries than these. */
@@ -35,6 +50,12 @@ export class IncidentDetail {
     const changes = (entry: Entry): boolean => concerns(entry) || entry.event === 'policy.reloaded';
     this.incident = new LiveResource(() => `/api/v1/incidents/get?${query}`, changes, 300);
     this.transitions = new LiveResource(() => `/api/v1/incidents/transitions?${query}`, concerns, 300);
+    this.preview = new LiveResource(
+      () => `/api/v1/containment/preview?${query}&command=resolve`,
+      ({ event }) => event.startsWith('incident.') || event.startsWith('containment.'),
+      2000,
+    );
+    this.similar = similarTo(id);
   }
 
   /** Keeps everything current until the returned function is called. */
@@ -42,6 +63,8 @@ export class IncidentDetail {
     const ends = [
       this.incident.use(),
       this.transitions.use(),
+      this.preview.use(),
+      this.similar.use(),
       listen((entry) => {
         if (isAboutIncident(entry) && entry.data.incident === this.id) this.#add([entry]);
       }),

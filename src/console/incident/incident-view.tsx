@@ -1,34 +1,34 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
+import type { IncidentEntry } from '../../domain/entries.ts';
 import type { Incident } from '../../domain/incident.ts';
-import { CopyButton } from '../parts/copy-button.tsx';
-import { SeverityMark, StateMark } from '../parts/marks.tsx';
-import { epoch } from '../live-entries.ts';
-import { identify } from '../operator.ts';
+import type { Line } from '../incidents/list-lines.ts';
 import { LastKnown } from '../parts/last-known.tsx';
 import { Notice } from '../parts/notice.tsx';
-import { Ago, Moment } from '../parts/time.tsx';
-import { Verbatim } from '../parts/verbatim.tsx';
 import { reasonOf } from '../request.ts';
 import { fragmentOf, route } from '../route.ts';
 import { IncidentChart } from '../statecharts/incident-chart.tsx';
 import { Replay } from '../statecharts/replay.tsx';
-import { grouped, spelled } from '../format.ts';
-import { isBroken, posture } from '../posture/live-posture.ts';
-import { useLiveResource } from '../live-resource.ts';
-import { Deliveries, DELIVERY_WORDS } from './deliveries.tsx';
-import { EvidenceTree } from './evidence-tree.tsx';
+import { Commands, Follows } from './commands.tsx';
+import { Containment } from './containment.tsx';
+import { Evidence } from './evidence.tsx';
 import { Facts } from './facts.tsx';
-import { Runbook } from './runbook.tsx';
+import { Head } from './head.tsx';
 import { IncidentDetail } from './incident-detail.ts';
+import { Rail } from './rail.tsx';
 import { Recovery } from './recovery.tsx';
 import { type Fold, loadFold, recordAfter } from './replay.ts';
+import { SimilarList } from './similar-list.tsx';
 import { phraseOf, Timeline } from './timeline.tsx';
-import { TransitionButtons } from './transition-buttons.tsx';
-import type { IncidentEntry } from '../../domain/entries.ts';
 
-/** One incident, now or after any of its entries. */
-export const IncidentView = ({ id }: { readonly id: string }) => {
+interface IncidentViewProps {
+  readonly id: string;
+  /** The lines of the list that it was opened from. */
+  readonly lines: readonly Line[];
+}
+
+/** One incident, now or after any of its entries: what happened and what to do on a sheet, the rest in a rail. */
+export const IncidentView = ({ id, lines }: IncidentViewProps) => {
   const detail = useMemo(() => new IncidentDetail(id), [id]);
   useEffect(() => detail.use(), [detail]);
   /** How many entries the view includes; undefined for all. */
@@ -53,55 +53,61 @@ export const IncidentView = ({ id }: { readonly id: string }) => {
   const incident = then ?? present;
   const isNow = past.value === undefined;
   const happened = count === entries.length ? entries : entries.slice(0, count);
+  const similar = detail.similar.value.value;
 
   return (
     <article class={`incident ${isNow ? '' : 'then'}`} aria-label={`Incident ${id}`}>
-      <Heading incident={incident} />
-      {isNow ? (
-        <TransitionButtons id={id} transitions={detail.transitions.value.value?.transitions ?? []} />
-      ) : (
-        <p class="past" role="status">
-          As it was after entry {count} of {entries.length}
-          {entries[count - 1] !== undefined && `: ${phraseOf(entries[count - 1]!)}`}
-          <button type="button" onClick={() => (past.value = undefined)}>
-            Back to now
-          </button>
-        </p>
-      )}
-      {incident.drill && (
-        <p class="drill-notice" role="note">
-          <strong>This is a drill.</strong> It holds no action, counts in no statistics, and ends by itself.
-        </p>
-      )}
-      <LastKnown of={detail.incident} />
-      {(fault.value ?? detail.fault.value) !== undefined && (
-        <p class="error" role="alert">
-          {fault.value ?? detail.fault.value}
-        </p>
-      )}
       <div class="incident-body">
-        <div class="happened">
-          <section aria-label="What happened">
-            <p class="description">
-              <Verbatim text={incident.description} />
+        <div class="sheet">
+          <Head incident={incident} lines={lines} />
+          {isNow ? (
+            <div class="commands-place">
+              <Commands incident={incident} transitions={detail.transitions.value.value?.transitions ?? []} />
+              <Follows incident={incident} preview={detail.preview.value.value} />
+            </div>
+          ) : (
+            <p class="past" role="status">
+              As it was after entry {count} of {entries.length}
+              {entries[count - 1] !== undefined && `: ${phraseOf(entries[count - 1]!)}`}
+              <button type="button" onClick={() => (past.value = undefined)}>
+                Back to now
+              </button>
             </p>
-            {present.runbook !== undefined && <Runbook text={present.runbook} />}
-            <Facts incident={incident} />
-          </section>
+          )}
+          {incident.drill && (
+            <p class="drill-notice" role="note">
+              <strong>This is a drill.</strong> It holds no action, counts in no statistics, and ends by itself.
+            </p>
+          )}
+          <LastKnown of={detail.incident} />
+          {(fault.value ?? detail.fault.value) !== undefined && (
+            <p class="error" role="alert">
+              {fault.value ?? detail.fault.value}
+            </p>
+          )}
+          <Containment incident={incident} isNow={isNow} />
           <Recovery incident={incident} isNow={isNow} />
+          <div class="pair">
+            <Evidence incident={incident} isWithheld={isEvidenceWithheld(present)} similar={similar} />
+            <Timeline entries={entries} count={count} isCut={detail.isCut.value} onChoose={show} />
+          </div>
         </div>
-        <Containment incident={incident} isNow={isNow} />
-        <section class="life" aria-label="Life so far">
-          <h3>Life so far</h3>
-          <Replay entries={entries} count={count} onChange={show} phraseOf={phraseOf} />
-          <IncidentChart entries={happened} incident={incident} isNow={isNow && !detail.isCut.value} />
-        </section>
-        <Evidence incident={incident} isWithheld={isEvidenceWithheld(present)} />
-        <section class="history" aria-label="Timeline">
-          <h3>Timeline</h3>
-          {detail.isCut.value && <p class="hint">These are the first {grouped(entries.length)} entries.</p>}
-          <Timeline entries={entries} count={count} onChoose={show} />
-        </section>
+        <Rail>
+          <section class="life" aria-label="Statechart">
+            <header>
+              <h3>Statechart</h3>
+            </header>
+            <Replay entries={entries} count={count} onChange={show} phraseOf={phraseOf} />
+            <IncidentChart entries={happened} incident={incident} isNow={isNow && !detail.isCut.value} />
+          </section>
+          <section aria-label="Facts">
+            <header>
+              <h3>Facts</h3>
+            </header>
+            <Facts incident={incident} runbook={present.runbook} isNow={isNow} />
+          </section>
+          <SimilarList similar={similar} />
+        </Rail>
       </div>
     </article>
   );
@@ -112,29 +118,6 @@ const isEvidenceWithheld = ({ withheld = [] }: Incident & { readonly withheld?: 
 
 const replayed = (fold: Fold, entries: readonly IncidentEntry[], count: number): Incident =>
   recordAfter(fold, entries, count).incident;
-
-const Heading = ({ incident }: { readonly incident: Incident }) => (
-  <header class="incident-head">
-    <a class="close" href={fragmentOf({ view: 'incidents', query: route.value.query })} aria-label="Close the incident">
-      ✕
-    </a>
-    <h2>
-      {spelled(incident.class)}
-      {incident.drill && <span class="drill">drill</span>}
-    </h2>
-    <p class="incident-line">
-      <SeverityMark severity={incident.severity} />
-      <StateMark state={incident.state} />
-      <span>
-        <code class="id">{incident.id}</code>
-        <CopyButton text={() => incident.id} what="the id" />
-      </span>
-      <span class="when">
-        <Ago at={incident.created_at} /> · <Moment at={incident.created_at} />
-      </span>
-    </p>
-  </header>
-);
 
 const Missing = ({ detail }: { readonly detail: IncidentDetail }) => {
   const reason = detail.incident.fault.value;
@@ -153,79 +136,3 @@ const Missing = ({ detail }: { readonly detail: IncidentDetail }) => {
     </article>
   );
 };
-
-const Containment = ({ incident, isNow }: { readonly incident: Incident; readonly isNow: boolean }) => {
-  const { containment, containment_actions: actions = [] } = incident;
-  return (
-    <section class="containment" aria-label="Containment">
-      <h3>
-        Containment{' '}
-        {containment !== undefined &&
-          incident.drill !== true &&
-          (incident.state === 'resolved' ? (
-            <ReleaseBadge incident={incident} isNow={isNow} />
-          ) : (
-            <span class={`badge ${containment.status}`}>{containment.status}</span>
-          ))}
-      </h3>
-      {containment !== undefined && (
-        <Deliveries incident={incident.id} deliveries={containment.actions} isNow={isNow && incident.drill !== true} />
-      )}
-      {incident.drill_releases !== undefined && incident.drill_releases.length > 0 && (
-        <>
-          <h4>Released again</h4>
-          <Deliveries incident={incident.id} deliveries={incident.drill_releases} isNow={false} />
-        </>
-      )}
-      {containment === undefined && actions.length > 0 && <p>{actions.map(spelled).join(', ')}</p>}
-      {containment === undefined && actions.length === 0 && <p class="hint">Nothing has been contained.</p>}
-    </section>
-  );
-};
-
-/** What is known of the release of what a resolved incident asked for. */
-const ReleaseBadge = ({ incident, isNow }: { readonly incident: Incident; readonly isNow: boolean }) => {
-  const known = useLiveResource(posture);
-  if (!isNow || known === undefined) return <span class="badge">ended</span>;
-  const views = (incident.containment_actions ?? []).map((action) => known[action]);
-  const own = views.flatMap(({ delivery }) =>
-    delivery?.directive === 'release' && delivery.incident === incident.id ? delivery : [],
-  );
-  const bad = own.find(({ status, overdue_at }) => isBroken(status) || overdue_at !== undefined);
-  if (bad !== undefined) {
-    return (
-      <span class="badge overdue">release {bad.overdue_at === undefined ? DELIVERY_WORDS[bad.status] : 'overdue'}</span>
-    );
-  }
-  if (own.some(({ status }) => status !== 'confirmed'))
-    return <span class="badge delivering">release not confirmed</span>;
-  if (views.some(({ engaged }) => engaged)) return <span class="badge engaged">asked for by others</span>;
-  return <span class="badge">{views.every(({ carried_out: done }) => done !== null) ? 'released' : 'ended'}</span>;
-};
-
-interface EvidenceProps {
-  readonly incident: Incident;
-  /** Whether the service shows evidence to some roles only, and not to this reader. */
-  readonly isWithheld: boolean;
-}
-
-const Evidence = ({ incident: { evidence }, isWithheld }: EvidenceProps) => (
-  <section class="evidence" aria-label="Evidence">
-    <h3>
-      Evidence
-      {evidence !== undefined && (
-        <CopyButton text={() => JSON.stringify(evidence, null, 2)} what="JSON of the evidence" label="Copy JSON" />
-      )}
-    </h3>
-    {evidence !== undefined && <EvidenceTree value={evidence} />}
-    {evidence === undefined && !isWithheld && <p class="hint">None was reported.</p>}
-    {evidence === undefined && isWithheld && (
-      <p class="hint">
-        Evidence is restricted: give a token with the role auditor, operator or recovery.{' '}
-        <button type="button" class="link" onClick={() => void identify().then(() => (epoch.value += 1))}>
-          Give a token
-        </button>
-      </p>
-    )}
-  </section>
-);

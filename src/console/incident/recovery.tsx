@@ -8,6 +8,7 @@ import { obstacleFor } from '../identity.ts';
 import { announce } from '../live-region.ts';
 import { NotSent, perform } from '../operator.ts';
 import { Dialog, DialogBody, DialogFoot } from '../parts/dialog.tsx';
+import { ContainmentShape } from '../parts/marks.tsx';
 import { Ago } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { reasonOf, Refusal } from '../request.ts';
@@ -27,31 +28,39 @@ export const Recovery = ({ incident: { id, state, recovery }, isNow }: RecoveryP
   if (recovery === undefined) return null;
   const isIncomplete = recovery.missing.length > 0;
   const mayAct = isNow && state !== 'resolved';
+  const done = recovery.required.length - recovery.missing.length;
   return (
-    <section class="recovery" aria-label="Recovery">
-      <h3>
-        Recovery <span class={`badge ${isIncomplete ? 'overdue' : 'confirmed'}`}>{stageOf(recovery)}</span>
-      </h3>
-      {isIncomplete && <p>The incident can’t be resolved before this is done:</p>}
-      <ul class="deliveries">
+    <section class="card recovery" aria-label="Recovery">
+      <header>
+        <h3>Recovery</h3>
+        <span class={`badge ${isIncomplete ? '' : 'confirmed'}`}>{stageOf(recovery)}</span>
+        <span class="small muted">
+          {isIncomplete && 'The incident can’t be resolved before this is done · '}
+          {done} of {recovery.required.length}
+          {isIncomplete && ' · void if it is reported again'}
+        </span>
+      </header>
+      <ul class="todo">
         {recovery.required.map((step) => (
           <Step key={step} id={id} step={step} recovery={recovery} mayAct={mayAct} />
         ))}
         {recovery.waived !== undefined && (
-          <li class="delivery">
+          <li class="delivery confirmed">
+            <ContainmentShape look="done" />
             <strong>Waived</strong>
-            <Stamp stamp={recovery.waived} />
-            <span class="detail">
-              <Verbatim text={recovery.waived.reason} longest={600} />
-            </span>
+            <p>
+              <Stamp stamp={recovery.waived} />: <Verbatim text={recovery.waived.reason} longest={600} />
+            </p>
           </li>
         )}
         {mayAct && isIncomplete && (
           <li class="delivery">
+            <ContainmentShape look="none" />
             <strong>Or waive it</strong>
-            <span class="detail">It is recorded and alerted. Who may: {whoMay(WAIVER)}.</span>
+            <p>It is recorded and alerted. Who may: {whoMay(WAIVER)}.</p>
             <button
               type="button"
+              class="sm"
               disabled={obstacleFor(WAIVER.roles) !== undefined}
               title={hintOf(obstacleFor(WAIVER.roles))}
               onClick={() => setWaiving(true)}
@@ -91,28 +100,31 @@ const Step = ({ id, step, recovery, mayAct }: StepProps) => {
   const isAsked = step === 'attest' && attestation !== undefined;
   const stamp = step === 'acknowledge' ? acknowledged : attested;
   const act = RECOVERY_ACTS[step];
-  const status = isAsked ? 'delivering' : isMissing ? 'overdue' : stamp === undefined ? '' : 'confirmed';
+  const status = isAsked ? 'asked' : isMissing ? 'missing' : stamp === undefined ? '' : 'confirmed';
   return (
     <li class={`delivery ${status}`}>
+      <ContainmentShape look={isAsked ? 'asked' : isMissing ? 'unknown' : stamp === undefined ? 'none' : 'done'} />
       <strong>{spelled(step)}</strong>
-      {isAsked ? (
-        <span class="status">
-          the attestor is asked, <Ago at={attestation.at} />
-        </span>
-      ) : isMissing ? (
-        <span class="status">missing</span>
-      ) : stamp === undefined ? (
-        <span class="status">not needed any more</span>
-      ) : (
-        <span class="status">
-          done <Stamp stamp={stamp} />
-        </span>
-      )}
-      {isMissing && (
-        <span class="detail">
-          {spelled(act.needs)}. Who may: {whoMay(act)}.
-        </span>
-      )}
+      <p>
+        {isAsked ? (
+          <span class="status">
+            the attestor is asked, <Ago at={attestation.at} />
+          </span>
+        ) : isMissing ? (
+          <span class="status">missing</span>
+        ) : stamp === undefined ? (
+          <span class="status">not needed any more</span>
+        ) : (
+          <span class="status">
+            done <Stamp stamp={stamp} />
+          </span>
+        )}
+        {isMissing && (
+          <span class="detail">
+            {spelled(act.needs)}. Who may: {whoMay(act)}.
+          </span>
+        )}
+      </p>
       {isMissing && mayAct && <ActButton act={act} id={id} label={isAsked ? 'Ask again now' : LABELS[act.name]} />}
     </li>
   );
@@ -207,11 +219,12 @@ const ActButton = ({ act, id, label }: ActButtonProps) => {
     <>
       <button
         type="button"
+        class="sm"
         disabled={isUnderWay || obstacle !== undefined}
         title={hintOf(obstacle)}
         onClick={() => void start()}
       >
-        {label}
+        {obstacle === undefined ? label : `Needs the role ${act.roles.join(' or ')}`}
       </button>
       {refusal !== undefined && (
         <span class="error" role="alert">

@@ -5,15 +5,17 @@ import { Verbatim } from '../parts/verbatim.tsx';
 export const Runbook = ({ text }: { readonly text: string }) => {
   const link = linkIn(text);
   return (
-    <p class="runbook">
-      <strong>Runbook:</strong>{' '}
-      {link === undefined ? (
-        <Verbatim text={text} />
-      ) : (
-        <a href={link} target="_blank" rel="noopener noreferrer nofollow">
+    <div class="runbook">
+      <dt>Runbook</dt>
+      <dd>
+        {link === undefined ? (
           <Verbatim text={text} />
-        </a>
-      )}
-    </p>
+        ) : (
+          <a href={link} target="_blank" rel="noopener noreferrer nofollow">
+            <Verbatim text={text} />
+          </a>
+        )}
+      </dd>
+    </div>
   );
 };

@@ -1,10 +1,13 @@
 import { COMMAND_TABLE, commandOfEvent } from '../../../machines/commands.ts';
 import { type Caller, SERVICE_TOKEN } from '../../domain/caller.ts';
 import { escalationText } from '../../domain/escalation.ts';
+import { useSignal } from '@preact/signals';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
-import { spelled } from '../format.ts';
+import { counted, grouped, spelled } from '../format.ts';
+import { useActs } from '../keyboard.ts';
+import { fragmentOf } from '../route.ts';
 import { health } from '../health.ts';
 import { isTimeUncertain, jumpInWords, jumpsBetween } from '../../domain/clock-jumps.ts';
 import type { ClockJump, Entry, EntryEvent, IncidentEntry } from '../../domain/entries.ts';
@@ -14,40 +17,124 @@ interface TimelineProps {
   readonly entries: readonly IncidentEntry[];
   /** How many of them the view includes. */
   readonly count: number;
+  /** Whether these are only the first of them. */
+  readonly isCut: boolean;
   readonly onChoose: (count: number) => void;
 }
 
-/** Who did what, with note and hash. Choosing an entry shows the incident after it. */
-export const Timeline = ({ entries, count, onChoose }: TimelineProps) => (
-  <ol class="timeline">
-    {entries.flatMap((entry, index) => [
-      ...jumpsBefore(entries, index).map((jump) => (
-        <li key={`clock ${jump.seq}`} class="clock-jump">
-          <Moment at={jump.at} />
-          <p class="what">{spelled(jumpInWords(jump))}</p>
-        </li>
-      )),
-      <li
-        key={entry.data.seq}
-        class={index + 1 === count ? 'chosen' : index + 1 > count ? 'later' : ''}
-        aria-current={index + 1 === count ? 'step' : undefined}
-      >
-        <Moment at={entry.timestamp} />
-        <div class="what">
-          <button type="button" class="link" onClick={() => onChoose(index + 1)}>
-            {phraseOf(entry)}
+/** Entries that are drawn at first, and that one click adds. */
+const AT_A_TIME = 200;
+
+/** Who did what, with note and hash, newest first. Choosing an entry shows the incident after it. */
+export const Timeline = ({ entries, count, isCut, onChoose }: TimelineProps) => {
+  const isNoiseShown = useSignal(false);
+  const shown = useSignal(AT_A_TIME);
+  const noise = noiseIn(entries);
+  const isPast = count < entries.length;
+  const toggle = (): void => {
+    isNoiseShown.value = !isNoiseShown.value;
+  };
+  useActs(noise.size > 0 ? { deliveries: toggle } : {});
+  const kept = entries
+    .map((entry, index) => ({ entry, index }))
+    .filter(({ entry, index }) => isNoiseShown.value || !noise.has(entry.data.seq) || (isPast && index + 1 === count))
+    .toReversed();
+  return (
+    <section class="card history" aria-label="Timeline">
+      <header>
+        <h3>Timeline</h3>
+        <span class="small muted">
+          {isCut ? `the first ${grouped(entries.length)} entries` : counted(entries.length, 'entry', 'entries')}
+        </span>
+        {noise.size > 0 && (
+          <span class="end">
+            <label class="switch">
+              <input
+                type="checkbox"
+                role="switch"
+                checked={isNoiseShown.value}
+                onChange={toggle}
+                aria-keyshortcuts="d"
+              />
+              {isNoiseShown.value
+                ? counted(noise.size, 'delivery entry', 'delivery entries')
+                : `${counted(noise.size, 'delivery entry', 'delivery entries')} hidden`}
+            </label>
+          </span>
+        )}
+      </header>
+      <ol class="timeline">
+        {kept.slice(0, shown.value).flatMap(({ entry, index }) => [
+          <li
+            key={entry.data.seq}
+            class={isPast && index + 1 === count ? 'chosen' : index + 1 > count ? 'later' : ''}
+            aria-current={index + 1 === count ? 'step' : undefined}
+          >
+            <Moment at={entry.timestamp} />
+            <i class={`dot ${kindOf(entry)}`} aria-hidden="true" />
+            <div class="what">
+              <button type="button" class="link" onClick={() => onChoose(index + 1)}>
+                {phraseOf(entry)}
+              </button>
+              {isTimeUncertain(jumpsOfClock(), entry.data.seq) && <em> · the clock jumped about then</em>}
+              <Said entry={entry} />
+              <LinkOf entry={entry} />
+            </div>
+            <span class="proof">
+              <code title={`entry ${entry.data.seq}: ${entry.entry_hash}`}>{entry.entry_hash.slice(0, 8)}</code>
+              <CopyButton text={() => entry.entry_hash} what={`the hash of entry ${entry.data.seq}`} />
+            </span>
+          </li>,
+          ...jumpsBefore(entries, index).map((jump) => (
+            <li key={`clock ${jump.seq}`} class="clock-jump">
+              <Moment at={jump.at} />
+              <i class="dot" aria-hidden="true" />
+              <p class="what">{spelled(jumpInWords(jump))}</p>
+            </li>
+          )),
+        ])}
+      </ol>
+      {kept.length > shown.value && (
+        <p class="empty">
+          <button type="button" class="link" onClick={() => (shown.value += AT_A_TIME)}>
+            {counted(kept.length - shown.value, 'older entry', 'older entries')}
           </button>
-          {isTimeUncertain(jumpsOfClock(), entry.data.seq) && <em> · the clock jumped about then</em>}
-          <Said entry={entry} />
-          <p class="proof">
-            entry {entry.data.seq} · <code title={entry.entry_hash}>{entry.entry_hash.slice(0, 12)}…</code>
-            <CopyButton text={() => entry.entry_hash} what={`the hash of entry ${entry.data.seq}`} />
-          </p>
-        </div>
-      </li>,
-    ])}
-  </ol>
-);
+        </p>
+      )}
+    </section>
+  );
+};
+
+/** The incident that another entry leads to. */
+const LinkOf = ({ entry: { event, data } }: { readonly entry: IncidentEntry }) => {
+  const other = event === 'incident.reopened' ? data.as : event === 'incident.reported' ? data.reopens : undefined;
+  if (other === undefined) return null;
+  return (
+    <p>
+      <a href={fragmentOf({ view: 'incidents', id: other, query: '' })}>
+        <code>{other}</code>
+      </a>
+    </p>
+  );
+};
+
+/** The entries that say nothing new: signs of life, and each attempt of a delivery but its first. By `seq`. */
+const noiseIn = (entries: readonly IncidentEntry[]): ReadonlySet<number> => {
+  const noise = new Set<number>();
+  for (const { event, data } of entries) {
+    if (event === 'containment.attempted' && data.attempt > 1) noise.add(data.seq);
+  }
+  return noise;
+};
+
+/** What an entry is, for its dot: a person or a reporter, a failure, or something that was carried out. */
+const kindOf = ({ event, data }: IncidentEntry): string => {
+  if (['containment.overdue', 'containment.failed', 'containment.lost', 'recovery.attestation_failed'].includes(event))
+    return 'wrong';
+  if (event === 'containment.confirmed' || event === 'recovery.attested') return 'done';
+  const { principal, by } = data as Partial<Caller>;
+  return principal !== undefined || by !== undefined || event === 'incident.reported' ? 'person' : '';
+};
 
 const jumpsOfClock = (): readonly ClockJump[] => health.value?.clock?.jumps ?? [];
 
@@ -66,7 +153,7 @@ export const phraseOf = (entry: Entry): string => {
     const { action, directive } = entry.data;
     const needsPerson = entry.event === 'containment.failed' && entry.data.needs_person === true;
     const phrase = needsPerson ? 'needs a person' : CONTAINMENT_PHRASES[entry.event];
-    return `${spelled(action)}${directive === 'release' && entry.event !== 'containment.released' ? ' (release)' : ''}: ${phrase}`;
+    return `${action}${directive === 'release' && entry.event !== 'containment.released' ? ' (release)' : ''}: ${phrase}`;
   }
   if (event === 'incident.reported') {
     if (data.reopens !== undefined) {

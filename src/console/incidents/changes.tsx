@@ -11,20 +11,27 @@ import { incidentFragment } from '../route.ts';
 
 export const changesAreShown = signal(false);
 
-/** One change as the API gives it: an entry of the log without delivery noise. */
+/** One thing that was done, without delivery noise. */
 export interface Change {
   readonly seq: number;
-  readonly timestamp: string;
+  /** RFC 3339 */
+  readonly at: string;
   readonly event: string;
-  readonly incident?: string;
-  readonly class?: string;
-  readonly severity?: string;
   readonly by?: string;
-  readonly role?: string;
   readonly note?: string;
-  readonly [member: string]: unknown;
+  /** The incident that it was done to. */
+  readonly incident?: string;
 }
 
+/** A page of changes, as the API gives it. */
+interface ChangesPage {
+  readonly changes: readonly { readonly id: string; readonly events: readonly Change[] }[];
+  readonly others: readonly Change[];
+  readonly next?: number;
+}
+
+/** The most pages that are read: each takes some thousand entries of the log. */
+const MOST_PAGES = 10;
 const MOST_SHOWN = 500;
 
 /** What changed since the person left, newest first, without what deliveries did. */
@@ -66,7 +73,7 @@ export const Changes = () => {
           <ol class="changes" tabIndex={0} aria-label={counted(found.length, 'change')}>
             {found.slice(0, MOST_SHOWN).map((change) => (
               <li key={change.seq}>
-                <time dateTime={change.timestamp}>{momentOf(Date.parse(change.timestamp), now.value)}</time>
+                <time dateTime={change.at}>{momentOf(Date.parse(change.at), now.value)}</time>
                 <span>
                   <code>{change.event}</code>
                   {change.by !== undefined && (
@@ -114,9 +121,16 @@ export const Changes = () => {
 
 /** The changes after an entry, newest first. @throws Refusal */
 export const readChanges = async (after: number, ends: AbortSignal): Promise<readonly Change[]> => {
-  const { body } = await read<readonly Change[] | { readonly changes: readonly Change[] }>(
-    `/api/v1/incidents/changes?after=${after}`,
-    ends,
-  );
-  return ('changes' in body ? body.changes : body).toReversed();
+  const found: Change[] = [];
+  let next: number | undefined = after;
+  for (let page = 0; next !== undefined && page < MOST_PAGES; page++) {
+    const { body }: { readonly body: ChangesPage } = await read<ChangesPage>(
+      `/api/v1/incidents/changes?after=${next}`,
+      ends,
+    );
+    for (const { id, events } of body.changes) found.push(...events.map((event) => ({ ...event, incident: id })));
+    found.push(...body.others);
+    next = body.next;
+  }
+  return found.toSorted((one, other) => other.seq - one.seq);
 };

@@ -1,7 +1,7 @@
 /** The fields that a list can be filtered by: the tokens of the filter line, what is suggested, and the sheet follow. */
 import { ACTIONS, CLASSES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
 import { CONTAINMENTS, type Filters, NO_FILTERS, NOBODY, SPANS, type Span } from '../filters.ts';
-import { momentOf, spelled } from '../format.ts';
+import { momentOf } from '../format.ts';
 import { me } from '../me.ts';
 import { now } from '../now.ts';
 import { statistics } from '../statistics.ts';
@@ -53,7 +53,7 @@ const ofRows = (
 
 const SPAN_WORDS: Readonly<Record<Span, string>> = { '1h': 'last hour', '24h': 'last 24 hours', '7d': 'last 7 days' };
 
-export const FIELDS: readonly Field[] = [
+const FIELDS: readonly Field[] = [
   {
     name: 'severity',
     values: () =>
@@ -187,7 +187,7 @@ export const tokensOf = (filters: Filters): readonly Token[] => {
       ? []
       : [token('reported', 'before', momentOf(Date.parse(until), now.peek()), leave('until'))]),
     ...terms.map((term) => {
-      const [path = '', value = ''] = [term.slice(0, term.indexOf(':')), term.slice(term.indexOf(':') + 1)];
+      const [path, value] = [term.slice(0, term.indexOf(':')), term.slice(term.indexOf(':') + 1)] as const;
       const others = terms.filter((other) => other !== term);
       return token(path, 'is', value, { ...filters, words: wordsOf(textOf(words), others) });
     }),
@@ -264,5 +264,3 @@ export const offersFor = (typed: string, rows: readonly IncidentRow[]): readonly
 };
 
 export const fieldNamed = (name: string): Field | undefined => FIELDS.find((field) => field.name === name);
-
-export const labelOf = (name: string): string => spelled(name);

@@ -1,8 +1,8 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { signal } from '@preact/signals';
 import { SEVERITIES, type Severity } from '../../../machines/vocabulary.ts';
 import { type Filters, isGrouped, readFilters, writeFilters } from '../filters.ts';
 import { grouped } from '../format.ts';
+import { me } from '../me.ts';
 import { Icon } from '../parts/icon.tsx';
 import { SeverityShape } from '../parts/marks.tsx';
 import { VerbatimLine } from '../parts/verbatim.tsx';
@@ -10,21 +10,15 @@ import { useLiveResource } from '../live-resource.ts';
 import { fragmentOf, goTo, listOf, route } from '../route.ts';
 import { statistics } from '../statistics.ts';
 import { fieldNamed, type Offer, offersFor, textOf, termsOf, type Token, tokensOf, wordsOf } from './filter-fields.ts';
+import { changeFilters, sheetIsOpen } from './change-filters.ts';
 import { FilterSheet } from './filter-sheet.tsx';
 import type { IncidentRow } from './incident-row.ts';
-import { mineCount, savedViews, silencedCount, snoozedCount } from './saved-views.ts';
+import { mineCount, savedViews, snoozedCount } from './saved-views.ts';
 
 /** The pause in typing after which the search starts, in milliseconds. */
 const REST = 300;
 
 export const SEARCH_ID = 'search';
-
-/** Whether the filters are shown as a sheet. */
-export const sheetIsOpen = signal(false);
-
-/** Changes the filters of the address as it is then: several may change before this is drawn again. */
-export const changeFilters = (change: (filters: Filters) => Filters): void =>
-  goTo(listOf(change(readFilters(route.peek().query))), 'replace');
 
 interface FilterLineProps {
   readonly filters: Filters;
@@ -35,11 +29,12 @@ interface FilterLineProps {
 /** The saved views, and the filters of the list in one line. Every choice changes the address. */
 export const FilterLine = ({ filters, rows }: FilterLineProps) => {
   useLiveResource(statistics);
-  for (const count of [mineCount, snoozedCount, silencedCount]) useLiveResource(count);
+  useLiveResource(snoozedCount);
   const tokens = tokensOf(filters);
   const isBursts = isGrouped(filters);
   return (
     <div class="filters">
+      {me.value !== undefined && <MineCount />}
       <Views filters={filters} />
       <Field filters={filters} tokens={tokens} rows={rows} onUnfold={() => (sheetIsOpen.value = true)} />
       <button
@@ -58,6 +53,12 @@ export const FilterLine = ({ filters, rows }: FilterLineProps) => {
       {sheetIsOpen.value && <FilterSheet filters={filters} rows={rows} onClose={() => (sheetIsOpen.value = false)} />}
     </div>
   );
+};
+
+/** Keeps the count of one’s own incidents current. */
+const MineCount = () => {
+  useLiveResource(mineCount);
+  return null;
 };
 
 const Views = ({ filters }: { readonly filters: Filters }) => {

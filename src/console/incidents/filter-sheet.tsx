@@ -9,7 +9,7 @@ import { serviceTime } from '../service-time.ts';
 import { goTo } from '../route.ts';
 import { localTime } from './command-fields.tsx';
 import { fieldNamed, textOf, termsOf, wordsOf } from './filter-fields.ts';
-import { changeFilters } from './filter-line.tsx';
+import { changeFilters } from './change-filters.ts';
 import type { IncidentRow } from './incident-row.ts';
 import { savedViews } from './saved-views.ts';
 
@@ -88,6 +88,12 @@ export const FilterSheet = ({ filters, rows, onClose }: FilterSheetProps) => {
                 setTyped(value);
                 clearTimeout(rest.current);
                 rest.current = setTimeout(search, REST, value);
+              }}
+              onKeyDown={(event) => {
+                if (event.key !== 'Escape' || event.isComposing) return;
+                // The browser would empty the field, and leave the sheet open.
+                event.preventDefault();
+                onClose();
               }}
             />
           </label>

@@ -38,12 +38,12 @@ export class FollowedList {
         this.shown.peek().take(entry);
         this.#next?.take(entry);
       }),
-      connection.subscribe((state) => {
-        const list = this.shown.peek();
-        if (state === 'live' && list.progress.peek().kind === 'failed') void list.loadMore();
+      connection.subscribe(() => this.#tryAgain()),
+      now.subscribe(() => {
+        this.#tryAgain();
+        // Incidents leave a list of the last hour without an entry.
+        this.shown.peek().renew();
       }),
-      // Incidents leave a list of the last hour without an entry.
-      now.subscribe(() => this.shown.peek().renew()),
       epoch.subscribe((count) => {
         if (count === seen) return;
         seen = count;
@@ -82,6 +82,12 @@ export class FollowedList {
     this.#next?.close();
     this.#next = undefined;
     this.shown.peek().close();
+  }
+
+  /** Reads what could not be read, while the stream is live. */
+  #tryAgain(): void {
+    const list = this.shown.peek();
+    if (connection.peek() === 'live' && list.progress.peek().kind === 'failed') void list.loadMore();
   }
 
   #readSoon(): void {

@@ -10,7 +10,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/ho
 import { type Filters, type Sort, type SortName, NO_FILTERS, writeFilters } from '../filters.ts';
 import { Icon } from '../parts/icon.tsx';
 import { fragmentOf, incidentFragment, route } from '../route.ts';
-import { changeFilters } from './filter-line.tsx';
+import { changeFilters } from './change-filters.ts';
 import type { IncidentRows } from './incident-rows.ts';
 import { type Burst, type Line, rowsOfLine } from './list-lines.ts';
 import { ListRow, rowId, type Selected } from './list-row.tsx';
@@ -178,7 +178,7 @@ const selectedOf = (line: Line): Selected => {
 /** The address of an incident beside this list, or of the list of a burst. */
 const wayOf = (line: Line): string => (line.kind === 'burst' ? burstFragment(line.burst) : incidentFragment(line.key));
 
-export const burstFragment = ({ class: ofClass, source, first, last }: Burst): string =>
+const burstFragment = ({ class: ofClass, source, first, last }: Burst): string =>
   fragmentOf({
     view: 'incidents',
     query: writeFilters({
@@ -217,7 +217,7 @@ interface Column {
 }
 
 const COLUMNS: readonly Column[] = [
-  { name: 'severity', label: 'Severity', sort: 'severity', isDescending: true },
+  { name: 'severity', label: 'Severity', sort: 'severity' },
   { name: 'state', label: 'State', sort: 'state', only: 'wide' },
   { name: 'class', label: 'Class', sort: 'class', only: 'wide' },
   { name: 'description', label: 'Description', sort: 'class', only: 'mid' },
@@ -236,7 +236,7 @@ interface GridHeadProps {
   readonly filters: Filters;
 }
 
-const GridHead = ({ lines, shape, filters: { sort = '-severity' } }: GridHeadProps) => {
+const GridHead = ({ lines, shape, filters: { sort = 'severity' } }: GridHeadProps) => {
   const ids = lines.flatMap((line) => rowsOfLine(line).map(({ id }) => id));
   const count = ids.filter((id) => selected.value.has(id)).length;
   const state = count === 0 ? 'false' : count === ids.length ? 'true' : 'mixed';
@@ -283,7 +283,8 @@ const Head = ({ column, sort, shape }: { readonly column: Column; readonly sort:
     );
   }
   const isSorted = sort === by || sort === `-${by}`;
-  const direction = sort.startsWith('-') ? 'descending' : 'ascending';
+  // `severity` is the most severe first.
+  const direction = sort.startsWith('-') === (by === 'severity') ? 'ascending' : 'descending';
   const first: Sort = isDescending ? `-${by}` : by;
   const second: Sort = isDescending ? by : `-${by}`;
   return (
@@ -295,7 +296,7 @@ const Head = ({ column, sort, shape }: { readonly column: Column; readonly sort:
         onClick={() =>
           changeFilters((now) => {
             const next = isSorted && sort === first ? second : first;
-            return { ...now, sort: next === '-severity' ? undefined : next };
+            return { ...now, sort: next === 'severity' ? undefined : next };
           })
         }
       >

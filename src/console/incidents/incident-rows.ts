@@ -264,20 +264,21 @@ export class IncidentRows {
   }
 }
 
+const unassigned = ({ assignee: _assignee, ...row }: IncidentRow): IncidentRow => row;
+const awake = ({ snoozed_until: _until, ...row }: IncidentRow): IncidentRow => row;
+
 /** The row after an entry about it that says more than its state. */
 const withEntry = (row: IncidentRow, { event, timestamp, data }: IncidentEntry): IncidentRow => {
   const said = data as { readonly to?: string | null; readonly until?: string };
-  const { assignee: _assignee, ...unassigned } = row;
-  const { snoozed_until: _snoozed, ...awake } = row;
   switch (event as string) {
     case 'incident.assigned':
-      return { ...unassigned, touched_at: timestamp, ...(typeof said.to === 'string' && { assignee: said.to }) };
+      return { ...unassigned(row), touched_at: timestamp, ...(typeof said.to === 'string' && { assignee: said.to }) };
     case 'incident.snoozed':
       return { ...row, touched_at: timestamp, ...(said.until !== undefined && { snoozed_until: said.until }) };
     case 'incident.acknowledged':
     case 'incident.resolved':
     case 'incident.woken':
-      return { ...awake, touched_at: timestamp };
+      return { ...awake(row), touched_at: timestamp };
     default:
       return event.startsWith('incident.') && event !== 'incident.carried' ? { ...row, touched_at: timestamp } : row;
   }
@@ -290,18 +291,23 @@ type Compared = Pick<IncidentRow, 'severity' | 'state' | 'class' | 'source' | 'c
 const compare = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0);
 
 const ORDERS: Readonly<Record<string, (one: Compared, other: Compared) => number>> = {
-  severity: (one, other) => SEVERITIES.indexOf(other.severity) - SEVERITIES.indexOf(one.severity),
+  severity: (one, other) => SEVERITIES.indexOf(one.severity) - SEVERITIES.indexOf(other.severity),
   state: (one, other) => STATES.indexOf(one.state) - STATES.indexOf(other.state),
   class: (one, other) => compare(one.class, other.class),
   source: (one, other) => compare(one.source, other.source),
-  assignee: (one, other) => compare(one.assignee ?? '\uffff', other.assignee ?? '\uffff'),
+  assignee: (one, other) => compare(one.assignee ?? '', other.assignee ?? ''),
   created: (one, other) => compare(one.created_at, other.created_at),
   updated: (one, other) => compare(one.touched_at, other.touched_at),
 };
 
-/** Whether one comes before another: the most severe first, then the newest, unless the filters say otherwise. */
-const comesBefore = (one: Compared, other: Compared, { sort = '-severity' }: Filters): boolean => {
-  const isDescending = sort.startsWith('-');
-  const order = ORDERS[sort.replace('-', '')]!(one, other) * (isDescending ? -1 : 1);
+/**
+ * Whether one comes before another: the most severe first, then the newest, unless the filters say otherwise. What nobody
+ * works is last in either order.
+ */
+const comesBefore = (one: Compared, other: Compared, { sort = 'severity' }: Filters): boolean => {
+  const key = sort.replace('-', '');
+  const isOwned = one.assignee !== undefined;
+  if (key === 'assignee' && isOwned !== (other.assignee !== undefined)) return isOwned;
+  const order = ORDERS[key]!(one, other) * (sort.startsWith('-') ? -1 : 1);
   return order === 0 ? one.created_at > other.created_at : order < 0;
 };

@@ -117,7 +117,7 @@ export const IncidentsView = () => {
           onShow={arrivals.show}
         />
       </section>
-      {id !== undefined && <IncidentView key={id} id={id} />}
+      {id !== undefined && <IncidentView key={id} id={id} lines={all} />}
     </div>
   );
 };

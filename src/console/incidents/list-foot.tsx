@@ -6,8 +6,7 @@ import { useLiveResource } from '../live-resource.ts';
 import { statistics } from '../statistics.ts';
 import type { IncidentRows } from './incident-rows.ts';
 import type { Line } from './list-lines.ts';
-import { silencedCount, sumOf } from './saved-views.ts';
-import { silences } from './silences.ts';
+import { activeSilences, silences } from './silences.ts';
 
 interface ListFootProps {
   readonly list: IncidentRows;
@@ -22,7 +21,7 @@ interface ListFootProps {
 export const ListFoot = ({ list, lines, filters, waiting, onShow }: ListFootProps) => {
   const total = useLiveResource(statistics)?.total_incidents;
   useLiveResource(silences);
-  const silenced = sumOf(silencedCount.value.value) ?? 0;
+  const silenced = activeSilences.value.reduce((sum, { matches }) => sum + matches, 0);
   const progress = list.progress.value;
   return (
     <footer class="list-foot">

@@ -4,9 +4,11 @@ import { ContainmentMark, SeverityMark, StateMark } from '../parts/marks.tsx';
 import { Icon } from '../parts/icon.tsx';
 import { Person } from '../parts/person.tsx';
 import { VerbatimLine } from '../parts/verbatim.tsx';
-import { age, grouped, momentOf, timeOfDay } from '../format.ts';
+import { age, grouped, shortMoment, timeOfDay } from '../format.ts';
 import { me } from '../me.ts';
 import { now } from '../now.ts';
+import { readFilters } from '../filters.ts';
+import { goTo, listOf, route } from '../route.ts';
 import { posture } from '../posture/live-posture.ts';
 import { FIRST_MEMBERS, type Burst, type Line } from './list-lines.ts';
 import type { Contained } from './containment-cell.ts';
@@ -141,15 +143,22 @@ const Source = ({ line }: { readonly line: ListRowProps['line'] }) => (
         !
       </span>
     )}
-    <VerbatimLine text={line.kind === 'row' ? line.row.source : line.burst.source} />
+    <button type="button" class="link" tabIndex={-1} title="Show only this source" onClick={() => filterBySource(line)}>
+      <VerbatimLine text={sourceOf(line)} />
+    </button>
   </span>
 );
+
+const sourceOf = (line: ListRowProps['line']): string => (line.kind === 'row' ? line.row.source : line.burst.source);
+
+const filterBySource = (line: ListRowProps['line']): void =>
+  goTo(listOf({ ...readFilters(route.peek().query), sources: [sourceOf(line)] }));
 
 /** `first 00:44:59 · last 00:45:00` */
 const Span = ({ burst: { first, last } }: { readonly burst: Burst }) => (
   <span class="span" title={`${first} – ${last}`}>
-    <span class="more">· </span>first {momentOf(Date.parse(first), now.value)} · last{' '}
-    {momentOf(Date.parse(last), now.value)}
+    <span class="more">· </span>first {shortMoment(Date.parse(first), now.value)} · last{' '}
+    {shortMoment(Date.parse(last), now.value)}
   </span>
 );
 
@@ -191,7 +200,7 @@ const Age = ({ at }: { readonly at: string }) => {
     <>
       <span class="fresh">{age(time, now.value)}</span>
       <time dateTime={at} title={at}>
-        {momentOf(time, now.value)}
+        {shortMoment(time, now.value)}
       </time>
     </>
   );
@@ -207,7 +216,11 @@ const ContainmentCell = ({ line }: { readonly line: ListRowProps['line'] }) => {
     return <Verdict look="none" words="Nothing asked for any more" />;
   }
   if (held === undefined) {
-    return <Verdict look="none" words="None asked for" why={state === 'open' ? 'policy leaves it to you' : ''} />;
+    const { needs_recovery: needs, recovery = '' } = line.kind === 'row' ? line.row : {};
+    const leaves = state === 'open' ? 'policy leaves it to you' : '';
+    return (
+      <Verdict look="none" words="None asked for" why={needs ? <span class="recovery">{recovery}</span> : leaves} />
+    );
   }
   const { look, word, since, done, of } = held;
   return (
@@ -270,6 +283,12 @@ const Why = ({ held: { look, action, why, done, of }, recovery, needs }: WhyProp
   const isHeard = look === 'unknown' && heard !== undefined;
   return (
     <>
+      {needs && recovery !== undefined && (
+        <>
+          <span class="recovery">{recovery}</span>
+          {' · '}
+        </>
+      )}
       {action !== undefined && (look === 'overdue' || look === 'person' || look === 'unknown') && (
         <>
           <code>{action}</code>
@@ -280,7 +299,6 @@ const Why = ({ held: { look, action, why, done, of }, recovery, needs }: WhyProp
       {!isHeard && look !== 'asked' && look !== 'done' && why !== undefined && <VerbatimLine text={why} />}
       {look === 'asked' && `${grouped(done)} of ${grouped(of)} carried out`}
       {look === 'done' && <HeardLast />}
-      {needs && recovery !== undefined && `, ${recovery}`}
     </>
   );
 };

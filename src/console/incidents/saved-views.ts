@@ -5,6 +5,7 @@ import { ATTENTION } from '../filters.ts';
 import { grouped } from '../format.ts';
 import { LiveResource } from '../live-resource.ts';
 import { me } from '../me.ts';
+import { SECOND } from '../../clock.ts';
 import { statistics } from '../statistics.ts';
 import { fragmentOf } from '../route.ts';
 
@@ -16,16 +17,19 @@ export interface SavedView {
   readonly count?: string;
 }
 
+/** Counts may be a few seconds late: a burst must not read them for each of its incidents. */
+const PAUSE = 4 * SECOND;
+
 interface GroupCount {
   readonly count: number;
 }
 
 /** How many incidents a filter matches: the groups of the list, added up. */
-export const countOf = (query: () => string) =>
+const countOf = (query: () => string) =>
   new LiveResource<readonly GroupCount[]>(
     () => `/api/v1/incidents/groups?by=severity&${query()}`,
     ({ event }) => event.startsWith('incident.'),
-    2000,
+    PAUSE,
   );
 
 const SNOOZED = 'snoozed=true';

@@ -81,7 +81,7 @@ const shapeOnly = (shape: JSX.Element): JSX.Element => (
 );
 
 const Mark = ({ kind, word, shape }: { readonly kind: string; readonly word: string; readonly shape: JSX.Element }) => (
-  <span class={`mark ${kind} ${word}`}>
+  <span class={`mark ${kind} ${word}`} style={{ '--mark': `var(--${word})` }}>
     {shapeOnly(shape)}
     {spelled(word)}
   </span>
@@ -113,7 +113,9 @@ export const ContainmentMark = ({ look, children }: ContainmentMarkProps) => (
 
 /** The shape of a severity alone, where its word is beside it. */
 export const SeverityShape = ({ severity }: { readonly severity: Severity }) => (
-  <span class={`mark severity ${severity}`}>{shapeOnly(SEVERITY_SHAPES[severity])}</span>
+  <span class={`mark severity ${severity}`} style={{ '--mark': `var(--${severity})` }}>
+    {shapeOnly(SEVERITY_SHAPES[severity])}
+  </span>
 );
 
 /** A square of the containment family alone, where its words are beside it. */

@@ -1,21 +1,42 @@
+import { useState } from 'preact/hooks';
 import type { DeliveryStatus } from '../../../machines/delivery.ts';
-import { ACTIONS, type Channel, type ContainmentAction, STATES } from '../../../machines/vocabulary.ts';
-import type { ActionView, CarriedOut, DeliveryView, NotKnown } from '../../containment/posture-reads.ts';
-import { isTroubled, posture } from './live-posture.ts';
-import { DeliveryDetail, RetryButton, wordsOfStatus } from '../incident/deliveries.tsx';
+import { ACTIONS, type ContainmentAction, STATES } from '../../../machines/vocabulary.ts';
+import type { ActionView, CarriedOut, DeliveryView } from '../../containment/posture-reads.ts';
+import type { HolderGroup } from '../../projections/holder-groups.ts';
+import type { EarlyRelease } from '../../projections/posture.ts';
+import { type Filters, NO_FILTERS } from '../filters.ts';
+import { counted, grouped } from '../format.ts';
+import { health } from '../health.ts';
+import { ReleaseEarly } from '../incident/release-early.tsx';
+import { RetryButton } from '../incident/retry-button.tsx';
+import {
+  ACTION_MEANINGS,
+  Cell,
+  CHANNEL_WORDS,
+  isRed,
+  rankOf,
+  type Standing,
+  Verdict,
+  wordsOfStatus,
+} from '../incident/standing.tsx';
+import { head } from '../live-entries.ts';
 import { useLiveResource } from '../live-resource.ts';
+import { AgoOrTime, Since } from '../parts/age.tsx';
 import { LastKnown } from '../parts/last-known.tsx';
+import { type ContainmentLook, ContainmentMark, SeverityShape } from '../parts/marks.tsx';
 import { Notice } from '../parts/notice.tsx';
-import { Ago, Moment } from '../parts/time.tsx';
-import { type Filters, readFilters } from '../filters.ts';
+import { AsOf, Due, Moment } from '../parts/time.tsx';
+import { Verbatim, VerbatimLine } from '../parts/verbatim.tsx';
 import { fragmentOf, listOf } from '../route.ts';
-import { counted, grouped, spelled } from '../format.ts';
+import { posture } from './live-posture.ts';
 
 /**
- * The posture: which actions are asked for, by which incidents, what is known to be carried out, and what is not known.
+ * The posture: one row an action, the worst first. Asked for by which incidents, carried out by whom, and how it stands
+ * now.
  */
 export const PostureView = () => {
   const known = useLiveResource(posture);
+  const [releasing, setReleasing] = useState<ContainmentAction>();
   if (known === undefined) {
     const reason = posture.fault.value;
     return (
@@ -31,50 +52,107 @@ export const PostureView = () => {
       </div>
     );
   }
-  const all = ACTIONS.map((action) => known[action]);
-  const asked = all.filter((one) => one.engaged);
-  const begun = asked.filter((one) => one.carried_out !== null);
-  const inForce = begun.filter((one) => !isInPart(one));
-  const troubled = all.filter(isTroubled);
+  const all = ACTIONS.map((action) => ({ one: known[action], standing: standingOfAction(known[action]) })).toSorted(
+    (one, other) => rankOf(one.standing) - rankOf(other.standing),
+  );
+  const asked = all.filter(({ one }) => one.engaged).length;
+  const log = health.value?.audit.log_id;
   return (
-    <div class="page">
-      <h1>Posture</h1>
-      <p class="summary">
-        {asked.length === 0
-          ? 'Nothing is asked for.'
-          : `${asked.length} of ${counted(all.length, 'action')} asked for, ${inForce.length} known to be in force${begun.length > inForce.length ? `, ${begun.length - inForce.length} in part` : ''}.`}{' '}
-        {troubled.length > 0 && (
-          <strong class="error">{counted(troubled.length, 'action')} overdue, or not carried out.</strong>
-        )}
-      </p>
+    <div class="page posture-page">
+      <header class="page-head">
+        <h1>Posture</h1>
+        <p class="sum">
+          <span class="strong">{asked === 0 ? 'Nothing is asked for' : `${asked} of ${all.length} asked for`}</span>
+          {COUNTED.map(([look, word, one = word]) => {
+            const count = all.filter(({ standing }) => standing.look === look && standing.word !== NEVER).length;
+            return count === 0 ? null : (
+              <ContainmentMark key={look} look={look}>
+                {count} {count === 1 ? one : word}
+              </ContainmentMark>
+            );
+          })}
+        </p>
+        <span class="end small muted">
+          <AsOf time={posture.readAt.value} />
+          <span>
+            {log !== undefined && log !== null && `log ${log.slice(0, 4)}, `}entry {grouped(head.value)}
+          </span>
+        </span>
+      </header>
       <LastKnown of={posture} />
-      <ul class="postures">
-        {all.map((one) => (
-          <ActionCard key={one.action} one={one} />
-        ))}
-      </ul>
+      <div class="card posture">
+        <div class="act head" aria-hidden="true">
+          {['Action', 'Asked for', 'Carried out', 'Now', ''].map((title) => (
+            <span key={title}>{title}</span>
+          ))}
+        </div>
+        <ul>
+          {all.map(({ one, standing }) => (
+            <ActionRow key={one.action} one={one} standing={standing} onRelease={() => setReleasing(one.action)} />
+          ))}
+        </ul>
+      </div>
+      {releasing !== undefined && (
+        <ReleaseEarly
+          actions={[releasing]}
+          groups={known[releasing].holder_groups ?? []}
+          holders={known[releasing].holders}
+          roles={['operator', 'recovery']}
+          onClose={() => setReleasing(undefined)}
+        />
+      )}
     </div>
   );
 };
 
-const ACTION_MEANINGS: Readonly<Record<ContainmentAction, string>> = {
-  freeze_agent: 'The agent does nothing further.',
-  disable_airlock: 'Nothing leaves or enters through the airlock.',
-  force_vault_relock: 'The vault is locked again.',
-  quarantine_model: 'The model is set apart and not used.',
-  log_alert: 'Its entry in the audit log is the alert.',
+const NEVER = 'Never asked for';
+
+/** What the head counts, and in which words. */
+const COUNTED: readonly (readonly [look: ContainmentLook, words: string, one?: string])[] = [
+  ['overdue', 'overdue'],
+  ['person', 'need a person', 'needs a person'],
+  ['unknown', 'not known'],
+  ['done', 'in force'],
+  ['released', 'released'],
+];
+
+/** How an action stands now: the worst that is known of its holders. */
+const standingOfAction = (one: ActionView): Standing => {
+  const { asked, engaged, carried_out, not_known, to_do, delivery, holders } = one;
+  if (asked === null) return { look: 'none', word: NEVER };
+  const counts = delivery?.counts ?? {};
+  const what = engaged ? '' : 'Release ';
+  const worded = (word: string): string => (engaged ? word : `${what}${word.toLowerCase()}`);
+  if ((not_known?.overdue ?? 0) > 0) {
+    // Of the deliveries only the most significant says since when it is overdue.
+    const since = delivery?.overdue_at;
+    if (since !== undefined) return { look: 'overdue', word: worded('Overdue'), since };
+    const asked_at = not_known!.oldest_asked_at;
+    if (asked_at === null) return { look: 'overdue', word: worded('Overdue') };
+    return { look: 'overdue', word: `${worded('Overdue')}, asked for`, since: asked_at };
+  }
+  const need = (counts.needs_person ?? 0) + (to_do === undefined ? 0 : 1);
+  if (to_do !== undefined) return { look: 'person', word: 'To be released by hand' };
+  if (need > 0) return { look: 'person', word: `${what}${grouped(need)} ${need === 1 ? 'needs' : 'need'} a person` };
+  if ((counts.failed ?? 0) > 0) return { look: 'person', word: worded('Failed') };
+  if (not_known !== null) {
+    const since = not_known.oldest_asked_at ?? undefined;
+    const isPart = carried_out !== null && engaged;
+    return {
+      look: 'unknown',
+      word: isPart ? `Not known for ${grouped(not_known.incidents)} of ${grouped(holders)}` : worded('Not known'),
+      ...(since !== undefined && { since }),
+    };
+  }
+  if (!engaged) return { look: 'released', word: 'Released' };
+  return { look: 'done', word: 'In force' };
 };
 
-const CHANNEL_MEANINGS: Readonly<Record<Channel, string>> = {
-  push: 'It is sent to its service.',
-  poll: 'Its service fetches it.',
-  log: '',
-  manual: 'A person does it by hand.',
-};
-
-const MOST_HOLDERS = 4;
-/** The list of the incidents that hold an action, once it is named. */
-const HOLDERS: Filters = { ...readFilters(''), states: STATES.filter((state) => state !== 'resolved') };
+const BY_WORDS = {
+  answer: 'by its answer',
+  confirmation: 'by its service',
+  log: 'by the log',
+} as const satisfies Readonly<Record<CarriedOut['by'], string>>;
 
 /** How many of the deliveries that are not confirmed have each status. */
 const countsOf = ({ counts }: DeliveryView): string =>
@@ -83,124 +161,223 @@ const countsOf = ({ counts }: DeliveryView): string =>
     .map(([name, count]) => `${grouped(count)} ${wordsOfStatus(name as DeliveryStatus, count)}`)
     .join(', ');
 
-const BY_WORDS = {
-  answer: 'by its answer',
-  confirmation: 'by its service',
-  log: 'by its entry in the log',
-} as const satisfies Readonly<Record<CarriedOut['by'], string>>;
+/** The button that may help: another attempt, or asking again what was lost. What nobody fetches is there already. */
+const helpOf = ({ delivery }: ActionView): string | undefined => {
+  if (delivery === null) return undefined;
+  const { directive, counts } = delivery;
+  if ((counts.lost ?? 0) > 0) return 'Ask again';
+  const tried = [counts.failed, counts.delivering, directive === 'release' ? counts.needs_person : 0];
+  return tried.some((count = 0) => count > 0) ? 'Try now' : undefined;
+};
 
-/** Whether another attempt may help. What nobody fetches is there to be fetched already. */
-const mayTryAgain = ({ directive, counts }: DeliveryView): boolean =>
-  [counts.failed, counts.lost, counts.delivering, directive === 'release' ? counts.needs_person : 0].some(
-    (count = 0) => count > 0,
-  );
-
-/** Whether an action is carried out for some of its incidents, and not known to be for the others. */
-const isInPart = ({ carried_out, not_known }: ActionView): boolean =>
-  carried_out !== null && (not_known?.incidents ?? 0) > 0;
-
-/** What is known of an action: its badge, in a word and a colour. */
-function Badge({ one }: { readonly one: ActionView }) {
-  const { asked, engaged, carried_out, not_known, to_do } = one;
-  if (asked === null) return <span class="badge">never asked for</span>;
-  if (to_do !== undefined) return <span class="badge delivering">{to_do}</span>;
-  const release = engaged ? '' : 'release ';
-  if ((not_known?.overdue ?? 0) > 0) return <span class="badge overdue">{release}overdue</span>;
-  if (engaged && carried_out !== null && isInPart(one)) {
-    return (
-      <span class={`badge ${isTroubled(one) ? 'degraded' : 'delivering'}`}>
-        in force for {grouped(carried_out.incidents)} of {grouped(one.holders)}
-      </span>
-    );
-  }
-  if (carried_out !== null) {
-    return <span class={`badge ${engaged ? 'in-force' : ''}`}>{engaged ? 'in force' : 'released'}</span>;
-  }
-  if (isTroubled(one)) return <span class="badge degraded">{release}not carried out</span>;
-  return <span class="badge delivering">{engaged ? 'asked for, not known' : 'release not known'}</span>;
+interface ActionRowProps {
+  readonly one: ActionView;
+  readonly standing: Standing;
+  /** Asks for whom it is released early, and why. */
+  readonly onRelease: () => void;
 }
 
-const ActionCard = ({ one }: { readonly one: ActionView }) => {
-  const { action, engaged, asked, carried_out, not_known, holders, held_by, via, delivery } = one;
-  const further = holders - Math.min(held_by.length, MOST_HOLDERS);
+const ActionRow = ({ one, standing, onRelease }: ActionRowProps) => {
+  const { action, engaged, via } = one;
+  const isBad = isRed(standing);
+  const help = helpOf(one);
   return (
-    <li class={`posture ${engaged ? 'engaged' : 'released'}`}>
-      <h2>
-        {spelled(action)} <Badge one={one} />
-      </h2>
-      <p class="hint">
-        {ACTION_MEANINGS[action]} {CHANNEL_MEANINGS[via]}
-      </p>
-      {asked !== null && (
+    <li class={`act ${isBad ? 'bad' : ''}`}>
+      <div class="name">
+        <h2>
+          <code>{action}</code>
+        </h2>
         <p>
-          {asked.directive === 'engage' ? 'Asked for since' : 'Release asked for'} <Moment at={asked.since} /> (
-          <Ago at={asked.since} />)
+          {ACTION_MEANINGS[action]} {CHANNEL_WORDS[via]}
         </p>
-      )}
-      {carried_out !== null && <Done action={one} done={carried_out} />}
-      {not_known !== null && <Unknown one={one} unknown={not_known} />}
-      {delivery !== null && mayTryAgain(delivery) && <RetryButton action={action} />}
-      {holders > 0 && (
-        <p class="holders">
-          Asked for by {counted(holders, 'incident')}:{' '}
-          {held_by.slice(0, MOST_HOLDERS).map((id) => (
-            <a key={id} href={fragmentOf({ view: 'incidents', id, query: '' })}>
-              <code>{id}</code>
-            </a>
-          ))}
-          {further > 0 && <a href={listOf({ ...HOLDERS, holds: action })}>and {counted(further, 'other')}</a>}
-        </p>
-      )}
+      </div>
+      <Cell label="Asked for">
+        <AskedFor one={one} />
+      </Cell>
+      <Cell label="Carried out">
+        <Done one={one} />
+      </Cell>
+      <Cell label="Now" isBad={isBad}>
+        <Verdict standing={standing} />
+        <Why one={one} isBad={isBad} />
+      </Cell>
+      <div class="acts">
+        {help !== undefined && <RetryButton action={action} label={help} />}
+        {engaged && action !== 'log_alert' && (
+          <button type="button" class="quiet sm" onClick={onRelease}>
+            Release early…
+          </button>
+        )}
+      </div>
+      <Holders one={one} />
     </li>
   );
 };
 
-/** What is known to be carried out: by whom, and when its service was last heard of. */
-const Done = ({ action: { asked, holders }, done }: { readonly action: ActionView; readonly done: CarriedOut }) => (
-  <p class="delivery confirmed">
-    <span class="status">{asked?.directive === 'release' ? 'Released' : 'Carried out'}</span>{' '}
-    <span class="detail">
-      <span>
-        {BY_WORDS[done.by]} at <Moment at={done.at} />
-      </span>
-      {holders > 1 && (
-        <span>
-          for {grouped(done.incidents)} of {counted(holders, 'incident')}
-        </span>
-      )}
-      {done.heard_at !== null && (
-        <span>
-          last heard <Ago at={done.heard_at} />
-        </span>
-      )}
-    </span>
-  </p>
-);
-
-/** What is not known to be carried out, and for how long. */
-const Unknown = ({ one, unknown }: { readonly one: ActionView; readonly unknown: NotKnown }) => {
-  const { delivery, asked } = one;
-  const isRelease = asked?.directive === 'release';
-  const what = unknown.incidents === 0 || isRelease ? '' : ` for ${counted(unknown.incidents, 'incident')}`;
-  const isBad = isTroubled(one);
+const AskedFor = ({ one: { asked } }: { readonly one: ActionView }) => {
+  if (asked === null) return <ContainmentMark look="none">Never</ContainmentMark>;
   return (
-    <p class={`delivery ${unknown.overdue > 0 ? 'overdue' : isBad ? 'failed' : 'recorded'}`}>
-      <span class="status">
-        {isRelease ? 'Release not confirmed' : `Not known to be carried out${what}`}
-        {delivery !== null && countsOf(delivery) !== '' && `: ${countsOf(delivery)}`}
-      </span>{' '}
-      {unknown.oldest_asked_at !== null && (
-        <span class="detail">
-          {unknown.oldest_asked_at === asked?.since ? (
-            unknown.overdue > 0 && <span>overdue</span>
-          ) : (
-            <span>
-              {unknown.overdue > 0 ? 'overdue, ' : ''}asked for <Ago at={unknown.oldest_asked_at} />
-            </span>
-          )}
-        </span>
-      )}{' '}
-      {delivery !== null && delivery.status !== 'confirmed' && <DeliveryDetail delivery={delivery} />}
-    </p>
+    <>
+      <ContainmentMark look={asked.directive === 'engage' ? 'asked' : 'released'}>
+        {asked.directive === 'engage' ? 'since' : 'release, since'} <Moment at={asked.since} />
+      </ContainmentMark>
+      <p class="fresh">
+        <Since at={asked.since} />
+      </p>
+    </>
   );
 };
+
+/** What was carried out, by whom, and when its service was heard last. */
+const Done = ({
+  one: { carried_out: done, holders, engaged, delivery, asked, heard_at },
+}: {
+  readonly one: ActionView;
+}) => {
+  const heard = heard_at !== null && (
+    <p>
+      heard last{' '}
+      <b>
+        <Moment at={heard_at} />
+      </b>
+      <span class="fresh">
+        , <AgoOrTime at={heard_at} />
+      </span>
+    </p>
+  );
+  const attempts = delivery !== null && delivery.attempts > 0 && <p>{counted(delivery.attempts, 'attempt')}</p>;
+  if (asked === null) return null;
+  if (done === null) {
+    return (
+      <>
+        <ContainmentMark look="none">Not yet</ContainmentMark>
+        {attempts}
+        {heard}
+      </>
+    );
+  }
+  return (
+    <>
+      <ContainmentMark look={engaged ? 'done' : 'released'}>
+        {engaged ? `${grouped(done.incidents)} of ${grouped(holders)}` : 'Released'} {BY_WORDS[done.by]}
+      </ContainmentMark>
+      <p>
+        first <Moment at={done.at} />
+      </p>
+      {heard}
+    </>
+  );
+};
+
+/** The cause of how it stands, how old that is, and what happens next. */
+const Why = ({ one, isBad: red }: { readonly one: ActionView; readonly isBad: boolean }) => {
+  const { delivery, not_known: unknown, engaged, heard_at: heard, asked } = one;
+  if (asked === null) return null;
+  const states = delivery === null ? '' : countsOf(delivery);
+  return (
+    <>
+      {states !== '' && (unknown !== null || red) && (
+        <p class={red ? 'red' : ''}>
+          {states}
+          {unknown !== null && unknown.overdue > 0 && `, ${grouped(unknown.overdue)} overdue`}
+          {!red && unknown !== null && unknown.oldest_asked_at !== null && (
+            <>
+              , the oldest asked for <AgoOrTime at={unknown.oldest_asked_at} />
+            </>
+          )}
+        </p>
+      )}
+      {delivery?.last_error !== undefined && delivery.status !== 'confirmed' && (
+        <p class={red ? 'red' : ''}>
+          <Verbatim text={delivery.last_error} longest={300} />
+        </p>
+      )}
+      {delivery?.next_attempt_at !== undefined && delivery.status !== 'confirmed' && (
+        <p>
+          <Due at={delivery.next_attempt_at} />
+        </p>
+      )}
+      {unknown === null && engaged && heard !== null && (
+        <p>
+          heard <AgoOrTime at={heard} />
+        </p>
+      )}
+    </>
+  );
+};
+
+/** The list of the incidents that hold an action, once it is named. */
+const HOLDING: Filters = { ...NO_FILTERS, states: STATES.filter((state) => state !== 'resolved') };
+/** How many groups of holders, and how many early releases, are named at first. */
+const MOST_GROUPS = 4;
+const MOST_EARLY = 3;
+
+const Holders = ({ one }: { readonly one: ActionView }) => {
+  const { action, holders, holder_groups: groups = [], more_groups: unnamed = 0, released_early: early = [] } = one;
+  const [isUnfolded, unfold] = useState(false);
+  if (holders === 0 && early.length === 0) return null;
+  const shown = isUnfolded ? groups : groups.slice(0, MOST_GROUPS);
+  const rest = holders - shown.reduce((sum, { count }) => sum + count, 0);
+  const further = groups.length + unnamed - shown.length;
+  return (
+    <div class="holders">
+      {holders > 0 && (
+        <span class="small muted">
+          {grouped(holders)} {holders === 1 ? 'holds' : 'hold'} it:
+        </span>
+      )}
+      {shown.map((group) => (
+        <Holder key={`${group.class} ${group.source}`} action={action} group={group} />
+      ))}
+      {further > 0 && !isUnfolded && groups.length > MOST_GROUPS && (
+        <button type="button" class="link small" onClick={() => unfold(true)}>
+          {grouped(rest)} more, in {counted(further, 'group')}
+        </button>
+      )}
+      {rest > 0 && (isUnfolded || groups.length <= MOST_GROUPS) && (
+        <a class="small" href={listOf({ ...HOLDING, holds: action })}>
+          and {grouped(rest)} more
+        </a>
+      )}
+      {early.length > 0 && <LetGo early={early} count={one.released_early_count ?? early.length} />}
+    </div>
+  );
+};
+
+const Holder = ({ action, group }: { readonly action: ContainmentAction; readonly group: HolderGroup }) => (
+  <a
+    class="holder"
+    href={listOf({ ...HOLDING, classes: [group.class], sources: [group.source], holds: action })}
+    title={`${group.severity}${group.first === undefined ? '' : `, the oldest since ${group.first}`}`}
+  >
+    <SeverityShape severity={group.severity} />
+    <b>{grouped(group.count)}</b>
+    <code>{group.class}</code>
+    <span class="from">
+      from <VerbatimLine text={group.source} />
+    </span>
+  </a>
+);
+
+/** Who has let go of it while the incident stays, and why. */
+const LetGo = ({ early, count }: { readonly early: readonly EarlyRelease[]; readonly count: number }) => (
+  <div class="let-go small muted">
+    {early.slice(0, MOST_EARLY).map(({ incident, at, by, role, reason }) => (
+      <p key={incident}>
+        released early for{' '}
+        <a href={fragmentOf({ view: 'incidents', id: incident, query: '' })}>
+          <code>{incident}</code>
+        </a>
+        {by !== undefined && (
+          <>
+            {' by '}
+            <Verbatim text={by} longest={80} />
+            {role !== undefined && ` (${role})`}
+          </>
+        )}{' '}
+        <Moment at={at} />: “<Verbatim text={reason} longest={200} />”
+      </p>
+    ))}
+    {count > MOST_EARLY && <p>and {grouped(count - Math.min(MOST_EARLY, early.length))} others released early</p>}
+  </div>
+);

@@ -80,6 +80,20 @@ describe('POST /api/v1/incidents/bulk', () => {
     return answers;
   };
 
+  it('refuses, and says nothing of what it would select, while the log is read', async () => {
+    const server = await served();
+    await reportMany(3);
+    const { cursor } = (
+      await command(server, BULK, { command: 'acknowledge', filter: { class: 'tool_call_burst' }, limit: 1 })
+    ).body as { cursor: string };
+    recording.projections.fallBehind(() => 'reading the log, 0 %');
+    for (const more of [{}, { preview: true }, { cursor }, { cursor, preview: true }]) {
+      const body = { command: 'acknowledge', filter: { class: 'tool_call_burst' }, ...more };
+      const { status, body: said } = await command(server, BULK, body);
+      expect([status, said], JSON.stringify(more)).to.deep.equal([503, { error: 'reading the log, 0 %' }]);
+    }
+  });
+
   it('works a burst in a few requests, each incident through its own decision, and signs each entry', async () => {
     const burst = await reportMany(60);
     const [other] = await reportMany(1, { source: 'canary' });

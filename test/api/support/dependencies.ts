@@ -100,7 +100,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
       },
     },
     preview: {
-      of: (_ids, command) => ({ command, actions: [], incidents: [], unknown: [] }),
+      of: (_ids, command) => Promise.resolve({ command, actions: [], incidents: [], unknown: [] }),
       released: (action) => ({ action, releases: true, others: 0 }),
     },
     acts: {
@@ -157,6 +157,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
       heartbeat: async (source) => ({ source, every_seconds: 300, status: 'heard', heard_at: null }),
     },
     bundles: {
+      versionsOf: () => [],
       prepare: async () => Promise.reject(new RecorderError('not_found', 'incident not found')),
     },
     forensic: {

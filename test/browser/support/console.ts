@@ -42,11 +42,9 @@ export const rows = (tab: Tab) =>
 /** The list of what needs attention, with a row for each incident. */
 export const EACH = '#/incidents?attention=true&group=off';
 
-/** Has the page begin with a token, as after a reload of a tab that keeps it. */
+/** Has the tab keep a token, from its next load on. */
 export const keepToken = (tab: Tab, name = 'ada', token: string = TOKEN): Promise<unknown> =>
-  tab.evaluate(
-    `sessionStorage.setItem('incident-recorder.operator', '${JSON.stringify({ token, name })}'); location.reload()`,
-  );
+  tab.evaluate(`sessionStorage.setItem('incident-recorder.operator', '${JSON.stringify({ token, name })}')`);
 
 /** Makes the page's processor six times as slow, as on a machine that is busy. */
 export const slowDown = async (tab: Tab): Promise<void> => {
@@ -61,6 +59,8 @@ interface Violation {
 
 /** What axe finds wrong with the page as it is. */
 export const violations = async (tab: Tab): Promise<readonly string[]> => {
+  // What fades in is paler until it is there.
+  await tab.evaluate('Promise.all(document.getAnimations().map(({ finished }) => finished.catch(() => {})))');
   // Put there by the browser's debugger, which the page's policy does not bind.
   await tab.evaluate(`${axe.source}; undefined`);
   const found = await tab.evaluate<readonly Violation[]>('axe.run().then((results) => results.violations)');

@@ -207,11 +207,11 @@ describe('IncidentRows', () => {
     const rows = list('attention=true');
     await rows.loadMore();
     expect([ids(rows), rows.progress.value.kind]).to.deep.equal([['INC-3', 'INC-2', 'INC-1'], 'complete']);
-    rows.take(entry('incident.assigned' as EntryEvent, 3, { version: 2, state: 'open', to: 'bo' }));
+    rows.take(entry('incident.assigned', 3, { version: 2, state: 'open', to: 'bo' }));
     expect(rows.get('INC-3')?.assignee).to.equal('bo');
-    rows.take(entry('incident.assigned' as EntryEvent, 3, { version: 3, state: 'open', to: null }));
+    rows.take(entry('incident.assigned', 3, { version: 3, state: 'open', to: null }));
     expect(rows.get('INC-3')?.assignee).to.equal(undefined);
-    rows.take(entry('incident.snoozed' as EntryEvent, 2, { version: 2, state: 'acknowledged', until: at(999) }));
+    rows.take(entry('incident.snoozed', 2, { version: 2, state: 'acknowledged', until: at(999) }));
     rows.take(entry('incident.acknowledged', 1, { version: 2, state: 'acknowledged' }));
     expect(ids(rows)).to.deep.equal(['INC-3']);
     expect(rows.arrivals.value).to.deep.equal([]);
