@@ -42,10 +42,11 @@ export interface PageAbout {
 const STYLE = `
 :root { color-scheme: light }
 body { font: 14px/1.45 Helvetica, Arial, 'Liberation Sans', sans-serif; color: #171c22; background: #fff; margin: 24px auto; max-width: 1000px; padding: 0 16px }
-h1 { font-size: 20px; margin: 0 0 4px } h2 { font-size: 17px; margin: 32px 0 8px; break-after: avoid } h3 { font-size: 14px; margin: 20px 0 6px; break-after: avoid }
+h2, p { overflow-wrap: anywhere } h1 { font-size: 20px; margin: 0 0 4px } h2 { font-size: 17px; margin: 32px 0 8px; break-after: avoid } h3 { font-size: 14px; margin: 20px 0 6px; break-after: avoid }
 p { margin: 4px 0 } .small { color: #545e69; font-size: 12px }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; margin: 0 } dt { color: #545e69 } dd { margin: 0; overflow-wrap: anywhere }
+dl { display: grid; grid-template-columns: fit-content(30%) minmax(0, 1fr); gap: 2px 16px; margin: 0 } dt { color: #545e69; overflow-wrap: anywhere } dd { margin: 0; overflow-wrap: anywhere }
 table { border-collapse: collapse; width: 100%; font-size: 12px } th, td { text-align: left; vertical-align: top; padding: 3px 8px 3px 0; border-bottom: 1px solid #cfd5db; overflow-wrap: anywhere }
+@media screen and (min-width: 640px) { td:nth-child(2), td:nth-child(4) { white-space: nowrap } }
 thead { display: table-header-group } tr { break-inside: avoid }
 code, pre, .hash { font: 11px/1.4 ui-monospace, 'Liberation Mono', monospace; overflow-wrap: anywhere; white-space: pre-wrap }
 bdi.text { unicode-bidi: isolate; white-space: pre-wrap } .hidden { border: 1px solid #b00d2c; color: #b00d2c; font-size: 10px; padding: 0 2px }
@@ -77,9 +78,10 @@ function shown(text: string): string {
   return `<bdi class="text">${html}${escaped(text.slice(at))}</bdi>`;
 }
 
-/** A value to be read: indented, where that does not change how a number is spelt. */
+/** A value to be read: a list by lines, else indented where that does not change how a number is spelt. */
 function textOf(value: JsonValue): string {
   if (typeof value === 'string') return value;
+  if (Array.isArray(value) && value.length > 0) return value.map((one: JsonValue) => writeExact(one)).join('\n');
   const exact = writeExact(value);
   return JSON.stringify(value) === exact ? JSON.stringify(value, undefined, 1) : exact;
 }

@@ -37,8 +37,8 @@ function holdersOf(
     ...(groups.length === 0 ? [] : [styled('bold', `${action}: ${holders} ${holders === 1 ? 'holder' : 'holders'}`)]),
     ...(groups.length === 0 ? [] : rows),
     ...(more === 0 ? [] : [`  and ${more} more classes and sources`]),
-    ...early.map(({ incident, at, by, reason }) => {
-      const who = by === undefined ? '' : ` by ${printable(by)}`;
+    ...early.map(({ incident, at, by, claimed, reason }) => {
+      const who = by === undefined ? '' : ` by ${printable(by)}${claimed === true ? ' (claimed)' : ''}`;
       return `${action} was released early for ${printable(incident)}${who}, ${ageOf(at, now)} ago: ${printable(reason)}`;
     }),
     ...(earlyCount > early.length ? [`and for ${earlyCount - early.length} more incidents`] : []),

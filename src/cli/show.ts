@@ -83,7 +83,11 @@ function recordOf(incident: IncidentAsRead & Withholding, now: number): readonly
     ['dedup key', incident.dedup_key],
     ['resolution', incident.resolution],
     ['assigned', incident.assignee && assignmentOf(incident, now)],
-    ['snoozed', snoozed_until && `until ${snoozed_until} (for ${timeLeft(snoozed_until, now)})${byWhom(snoozed_by)}`],
+    [
+      'snoozed',
+      snoozed_until &&
+        `until ${snoozed_until} (for ${timeLeft(snoozed_until, now)})${byWhom(snoozed_by, incident.snoozed_by_claimed)}`,
+    ],
     ['reopens', incident.reopens],
     ['reopened', incident.reopened_as && `as ${incident.reopened_as}${sinceWhen(incident.reopened_at, now)}`],
     ['note', incident.note],
@@ -105,18 +109,26 @@ function recordOf(incident: IncidentAsRead & Withholding, now: number): readonly
   return lines;
 }
 
-const byWhom = (name: string | undefined): string => (name === undefined ? '' : ` by ${name}`);
+const byWhom = (name: string | undefined, claimed?: true): string =>
+  name === undefined ? '' : ` by ${name}${claimed === true ? ' (claimed)' : ''}`;
 
 const sinceWhen = (at: string | undefined, now: number): string => (at === undefined ? '' : ` (${ageOf(at, now)} ago)`);
 
-const assignmentOf = ({ assignee = '', assigned_at, assigned_by }: Incident, now: number): string =>
-  `${assignee}${byWhom(assigned_by === assignee ? undefined : assigned_by)}${sinceWhen(assigned_at, now)}`;
+const assignmentOf = (
+  { assignee = '', assigned_at, assigned_by, assigned_by_claimed: claimed }: Incident,
+  now: number,
+): string =>
+  `${assignee}${byWhom(assigned_by === assignee ? undefined : assigned_by, claimed)}${sinceWhen(assigned_at, now)}`;
 
 /** The notes, the newest last, when there are several; a single one is in the record. */
 function notesOf({ notes = [], notes_count: count = 0 }: Incident): readonly string[] {
   if (count < 2) return [];
-  const lines = notes.flatMap(({ at, by, role, note }) => [
-    [at, ...(by === undefined ? [] : [printable(by)]), ...(role === undefined ? [] : [`as ${role}`])].join('  '),
+  const lines = notes.flatMap(({ at, by, claimed, role, note }) => [
+    [
+      at,
+      ...(by === undefined ? [] : [`${printable(by)}${claimed === true ? ' (claimed)' : ''}`]),
+      ...(role === undefined ? [] : [`as ${role}`]),
+    ].join('  '),
     ...indented(note.split('\n').map(printable)),
   ]);
   return count === notes.length ? lines : [`the newest ${notes.length} of ${count}`, ...lines];
@@ -158,7 +170,7 @@ const deliveriesOf = (deliveries: readonly Delivery[] | undefined): readonly str
 /** Who released an action early, when and why. */
 const releasedEarly = ({ action, released_early: released }: Delivery): readonly string[] => {
   if (released === undefined) return [];
-  const who = released.by === undefined ? '' : ` by ${printable(released.by)}`;
+  const who = byWhom(released.by && printable(released.by), released.claimed);
   return [`${action} was released early${who} at ${released.at}: ${printable(released.reason)}`];
 };
 

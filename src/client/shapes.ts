@@ -115,9 +115,13 @@ export interface Incident extends IncidentStamps {
   readonly assignee?: string;
   readonly assigned_at?: string;
   readonly assigned_by?: string;
+  /** There when nothing but the request says who that was. */
+  readonly assigned_by_claimed?: true;
   /** Until when it is acknowledged and hidden from what needs attention, and who wanted that. */
   readonly snoozed_until?: string;
   readonly snoozed_by?: string;
+  /** There when nothing but the request says who that was. */
+  readonly snoozed_by_claimed?: true;
   /** The resolved incident that this one takes up again. */
   readonly reopens?: string;
   /** The incident that has taken this one up again, and since when. */
@@ -138,6 +142,8 @@ export interface Incident extends IncidentStamps {
 interface IncidentNote {
   readonly at: string;
   readonly by?: string;
+  /** There when nothing but the request says who that was. */
+  readonly claimed?: true;
   readonly role?: Role;
   readonly note: string;
 }
@@ -226,6 +232,8 @@ export interface Delivery {
 export interface ReleasedEarly {
   readonly at: string;
   readonly by?: string;
+  /** There when nothing but the request says who that was. */
+  readonly claimed?: true;
   readonly role?: string;
   readonly reason: string;
 }

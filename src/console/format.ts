@@ -64,7 +64,7 @@ const ALL_UNITS = [...UNITS, [SECOND, 's'], [1, 'ms']] as const;
 const two = (value: number): string => String(value).padStart(2, '0');
 
 /** The day in local time: `2026-11-22`. */
-export const day = (time: number): string => {
+const day = (time: number): string => {
   const at = new Date(time);
   return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
 };

@@ -25,7 +25,7 @@ import type { AttemptResult } from './attempt-result.ts';
 import { sendNotice } from './formats/notice-request.ts';
 import { MOST_SHOWN, slackFallback, slackMessage, slackReminder } from './formats/slack.ts';
 import { briefly } from './http-target.ts';
-import { Reminders } from './reminders.ts';
+import { type ReminderReason, Reminders } from './reminders.ts';
 import { pauseAfter } from './retry-pause.ts';
 import type { DetailedWebhookStatus, Feed, WebhookFeedParts, WebhookStatus } from './webhook-feed.ts';
 
@@ -92,7 +92,7 @@ export class GroupedFeed implements Feed {
       isSilenced: reads.isSilenced,
       clock,
       known: known?.notices?.repeated_at,
-      tell: (incidents) => this.#remind(incidents),
+      tell: (incidents, reason) => this.#remind(incidents, reason),
     });
     if (known?.notices !== undefined) {
       this.#said = this.#saying();
@@ -379,7 +379,7 @@ export class GroupedFeed implements Feed {
     return this.#send(`slack-${lastSeq}`, 'incident.notice', slackMessage(news, this.#webhook));
   }
 
-  async #remind(incidents: readonly Incident[]): Promise<AttemptResult> {
+  async #remind(incidents: readonly Incident[], reason: ReminderReason): Promise<AttemptResult> {
     const groups = new Map<string, Incident[]>();
     for (const one of incidents) {
       const key = this.#keyOf(one);
@@ -387,7 +387,7 @@ export class GroupedFeed implements Feed {
     }
     let result: AttemptResult = { kind: 'done', receipt: { by: 'answer' } };
     for (const [key, group] of groups) {
-      const message = slackReminder(group, this.#webhook, this.#parts.clock.now());
+      const message = slackReminder(group, reason, this.#webhook, this.#parts.clock.now());
       result = await this.#send(`again-${key}-${group[0]!.id}`, 'incident.unattended', message);
       if (result.kind !== 'done') break;
     }

@@ -21,7 +21,7 @@ export type WebhookRetry = Signed & {
 export interface NotifierDependencies {
   readonly log: ReadableLog & Pick<AuditLog, 'append'>;
   /** @throws RecorderError `log_unavailable` while it is not known how far the webhooks are */
-  readonly current: () => Pick<CurrentReads, 'takenBy' | 'skippedFor' | 'document' | 'incidentsOf'>;
+  readonly current: () => Pick<CurrentReads, 'takenBy' | 'skippedFor' | 'document' | 'incidentsOf' | 'allSilences'>;
   readonly shown: Pick<ShownWebhooks, 'countSkipped'>;
   /** What the policy in force names. */
   readonly notify: () => readonly Webhook[];

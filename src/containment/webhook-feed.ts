@@ -84,7 +84,7 @@ export interface WebhookFeedParts {
   readonly countSkipped: () => number;
   readonly reads: IncidentReads;
   /** @throws RecorderError while the incidents on record are not known */
-  readonly current: () => Pick<CurrentReads, 'incidentsOf'>;
+  readonly current: () => Pick<CurrentReads, 'incidentsOf' | 'allSilences'>;
 }
 
 /** What sends one webhook what it asked for. */

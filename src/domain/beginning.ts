@@ -5,6 +5,6 @@
 export const beginningOf = (text: string, longest: number): string => {
   if (text.length <= longest) return text;
   // A character has at most two units.
-  const characters = text.slice(0, 2 * longest + 1);
+  const characters = Array.from(text.slice(0, 2 * longest + 1));
   return characters.length > longest ? `${characters.slice(0, longest).join('')}…` : text;
 };

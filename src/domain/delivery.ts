@@ -43,6 +43,8 @@ export interface DeliveryRecord {
 export interface ReleasedEarly {
   readonly at: string;
   readonly by?: string;
+  /** There when nothing but the request says who that was. */
+  readonly claimed?: true;
   readonly role?: Role;
   readonly reason: string;
 }
@@ -103,8 +105,12 @@ export const isHeld = ({ released_early }: Pick<DeliveryRecord, 'released_early'
 /** The delivery once a person has released it early. */
 export function releasedEarly(record: DeliveryRecord, entry: EntryOf<'containment.released'>): DeliveryRecord {
   const { timestamp: at, data } = entry;
-  const { by = data.principal, role, reason } = data;
-  const who = { ...(by === undefined ? {} : { by }), ...(role === undefined ? {} : { role }) };
+  const { by = data.principal, claimed, role, reason } = data;
+  const who = {
+    ...(by === undefined ? {} : { by }),
+    ...(claimed && { claimed }),
+    ...(role === undefined ? {} : { role }),
+  };
   return { ...supersede(record), released_early: { at, ...who, reason } };
 }
 

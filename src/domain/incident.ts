@@ -105,9 +105,13 @@ export interface Incident extends Stamps {
   readonly assignee?: string;
   readonly assigned_at?: string;
   readonly assigned_by?: string;
+  /** There when nothing but the request says who that was. */
+  readonly assigned_by_claimed?: true;
   /** Until when it is acknowledged and hidden from what needs attention, and who wanted that. */
   readonly snoozed_until?: string;
   readonly snoozed_by?: string;
+  /** There when nothing but the request says who that was. */
+  readonly snoozed_by_claimed?: true;
   /** The resolved incident that this one takes up again. */
   readonly reopens?: string;
   /** The incident that has taken this one up again, and since when. */
@@ -362,8 +366,8 @@ const isRising = ({ event, data }: IncidentEntry): boolean =>
 /** What is said about the severity of an incident. */
 const ORIGIN = ['default_severity', 'reported_severity', 'escalated_by'] as const;
 const RESULTS = ['containment_results'] as const;
-const ASSIGNMENT = ['assignee', 'assigned_at', 'assigned_by'] as const;
-const SNOOZE = ['snoozed_until', 'snoozed_by'] as const;
+const ASSIGNMENT = ['assignee', 'assigned_at', 'assigned_by', 'assigned_by_claimed'] as const;
+const SNOOZE = ['snoozed_until', 'snoozed_by', 'snoozed_by_claimed'] as const;
 
 /** The incident without what an entry ends or says in another way. */
 function withoutEnded(incident: Incident, entry: IncidentEntry, { context }: IncidentSnapshot): Incident {
@@ -425,18 +429,17 @@ const isAct = (entry: IncidentEntry): entry is ActEntry => ACTS.has(entry.event)
 /** What a person's act makes of the incident, besides its note. */
 function afterAct(incident: Incident, entry: ActEntry, snapshot: IncidentSnapshot): Partial<Incident> {
   const { timestamp: at } = entry;
-  const { by } = entry.data;
   switch (entry.event) {
     case 'incident.noted':
       return {};
     case 'incident.assigned': {
       const { to } = entry.data;
       if (to === null) return {};
-      return { assignee: to, assigned_at: at, ...(by === undefined ? {} : { assigned_by: by }) };
+      return { assignee: to, assigned_at: at, ...byWhom('assigned', entry) };
     }
     case 'incident.snoozed': {
       const acknowledged = incident.state === 'acknowledged' ? {} : stampsOf('acknowledged', entry);
-      return { ...acknowledged, snoozed_until: entry.data.until, ...(by === undefined ? {} : { snoozed_by: by }) };
+      return { ...acknowledged, snoozed_until: entry.data.until, ...byWhom('snoozed', entry) };
     }
     case 'incident.woken': {
       const { intents = [] } = entry.data;
@@ -542,12 +545,14 @@ function releasesOf({ containment }: Incident, entry: EntryOf<'incident.resolved
 /** The fields that say when a command was carried out, and who gave it. */
 const stamped = (entry: CommandedEntry): Stamps => stampsOf(entry.event.slice('incident.'.length) as Done, entry);
 
-function stampsOf(done: Done, { timestamp, data: { by, claimed } }: CommandedEntry | ActEntry): Stamps {
-  return {
-    [`${done}_at`]: timestamp,
-    ...(by === undefined ? {} : { [`${done}_by`]: by, ...(claimed && { [`${done}_by_claimed`]: true }) }),
-  };
-}
+const stampsOf = (done: Done, entry: CommandedEntry | ActEntry): Stamps => ({
+  [`${done}_at`]: entry.timestamp,
+  ...byWhom(done, entry),
+});
+
+/** Who did it, and whether nothing but the request says so. */
+const byWhom = (done: string, { data: { by, claimed } }: CommandedEntry | ActEntry): object =>
+  by === undefined ? {} : { [`${done}_by`]: by, ...(claimed && { [`${done}_by_claimed`]: true }) };
 
 function contained(
   asking: Asking,

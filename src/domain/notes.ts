@@ -8,6 +8,8 @@ import type { Signed } from './caller.ts';
 export interface IncidentNote {
   readonly at: string;
   readonly by?: string;
+  /** There when nothing but the request says who that was. */
+  readonly claimed?: true;
   readonly role?: Role;
   readonly note: string;
 }
@@ -33,9 +35,10 @@ export function withNote(
   { notes = [], notes_count: count = 0 }: Notes,
   { timestamp: at, data }: { readonly timestamp: string; readonly data: Signed },
 ): Notes | undefined {
-  const { note, by, role } = data;
+  const { note, by, claimed, role } = data;
   if (note === undefined) return undefined;
-  const added = { at, ...(by === undefined ? {} : { by }), ...(role === undefined ? {} : { role }), note };
+  const who = by === undefined ? undefined : { by, ...(claimed && { claimed }) };
+  const added = { at, ...who, ...(role === undefined ? {} : { role }), note };
   return { note, notes: newest([...notes, added]), notes_count: count + 1 };
 }
 

@@ -42,6 +42,8 @@ export interface ChangeEvent {
   readonly event: string;
   /** Who did it, and in which role. */
   readonly by?: string;
+  /** There when nothing but the request says who that was. */
+  readonly claimed?: true;
   readonly role?: Role;
   /** What they said about it: a note, a reason, or why it failed. */
   readonly note?: string;
@@ -323,6 +325,7 @@ function eventOf({ event, timestamp: at, data }: Entry, words: boolean): ChangeE
     at,
     event,
     ...(by === undefined ? {} : { by }),
+    ...(said.claimed === true && { claimed: true }),
     ...(text('role') === undefined ? {} : { role: said.role as Role }),
     ...(note === undefined ? {} : { note }),
     ...Object.fromEntries(details),

@@ -59,8 +59,8 @@ export class SilenceCommands {
       const now = clock.now();
       const { class: classes = [], source = [], severity = [], q, from = now, until, reason } = asked;
       requireMatcher({ class: classes, source, severity, ...(q === undefined ? {} : { q }) });
-      if (until <= from) throw new RecorderError('invalid_request', 'until must be later than from');
       if (until <= now) throw new RecorderError('invalid_request', 'until must be in the future');
+      if (until <= from) throw new RecorderError('invalid_request', 'until must be later than from');
       if (until > now + LONGEST) {
         const latest = timestamp(now + LONGEST);
         throw new RecorderError('invalid_request', `until must be within a year: ${latest} or earlier`);

@@ -23,18 +23,24 @@ export function silencesFor(
   silences: readonly SilenceOnRecord[],
   at: number,
 ): readonly SilenceOnRecord[] {
+  return silencesMatching(
+    incident,
+    silences.filter((silence) => silenceState(silence, at) === 'active'),
+  );
+}
+
+/** The silences that match an incident, whether or not it is their time. */
+export function silencesMatching(
+  incident: Silenceable,
+  silences: readonly SilenceOnRecord[],
+): readonly SilenceOnRecord[] {
   if (silences.length === 0) return silences;
   let words: readonly string[] | undefined;
   const hasWords = (q: string): boolean => {
     words ??= wordsIn(searchedText(incident));
     return readWords(q).every((word) => isAmong(word, words!));
   };
-  return silences.filter(
-    (silence) =>
-      silenceState(silence, at) === 'active' &&
-      admits(silence, incident) &&
-      (silence.q === undefined || hasWords(silence.q)),
-  );
+  return silences.filter((silence) => admits(silence, incident) && (silence.q === undefined || hasWords(silence.q)));
 }
 
 /** Whether an active silence matches an incident. @param at milliseconds since the epoch */

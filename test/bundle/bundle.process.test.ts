@@ -8,6 +8,8 @@ import { readKey } from '../../src/audit/key.ts';
 import { type Bundle, type Field, fieldHash, type Manifest, signedText } from '../../src/bundle/format.ts';
 import { redactBundle } from '../../src/bundle/redact-bundle.ts';
 import { readBundle, verifyBundle } from '../../src/bundle/verify-bundle.ts';
+import { systemClock } from '../../src/clock.ts';
+import { rotateKey } from '../../src/incidents/key-rotation.ts';
 import { needsPrograms } from '../cli/support/needs-programs.ts';
 import { LocalService } from '../support/local-service.ts';
 import { ROOT, ServiceHome } from '../support/running-service.ts';
@@ -141,7 +143,8 @@ describe('an evidence bundle', () => {
 
   it('is not valid with another signature, even for whoever has the audit key', async () => {
     await start({ EXPORT_KEY_PATH: signingKey() });
-    const { signature: _signature, public_key: _key, ...rest } = JSON.parse(await bundle(ids[0]!)) as Bundle;
+    const { format, fields, manifest, manifest_hash } = JSON.parse(await bundle(ids[0]!)) as Bundle;
+    const rest = { format, fields, manifest, manifest_hash };
     const { privateKey, publicKey } = generateKeyPairSync('ed25519');
     const forged = {
       ...rest,
@@ -286,6 +289,28 @@ describe('an evidence bundle', () => {
     expect(JSON.parse(fields[`incident/${long.json.id}/description`]!.value)).to.equal(hidden);
     expect(JSON.parse(fields[`incident/${many.json.id}/evidence`]!.value)).to.deep.equal(keys);
     expect(fields).to.have.property(`incident/${ids[0]}/evidence/ip`);
+  });
+
+  it('is made with the new key after a rotation, and the old one does not prove it', async function () {
+    this.timeout(60_000);
+    await start();
+    await service.stop();
+    const made = join(directory(), 'new-key');
+    writeFileSync(made, 'f'.repeat(64), { mode: 0o600 });
+    const [oldHash, newHash] = [chainHash(readKey(home.key)), chainHash(readKey(made))];
+    await rotateKey({ path: home.log, beside: home.log, oldHash, newHash, clock: systemClock });
+    service = await LocalService.start(home, { env: { AUDIT_HMAC_KEY_PATH: made } });
+    const text = await bundle(ids[0]!);
+    expect(verifyBundle(Buffer.from(text), { hash: newHash }).faults).to.deep.equal([]);
+    expect(verifyBundle(Buffer.from(text), { hash: oldHash }).valid).to.equal(false);
+    expect(manifestOf(text).incidents[0]!.missing!.reason).to.equal('they are in the archive');
+  });
+
+  it('is not proved by a log without a key', async () => {
+    await start({ AUDIT_HMAC_KEY_PATH: '' });
+    const text = await bundle(ids[0]!);
+    expect(manifestOf(text)).to.deep.include({ proofs: [], signer: null });
+    expect(verdictOn(text, false).faults.join()).to.include('it carries no proof');
   });
 
   it('refuses what it can not make, and leaves nothing behind', async () => {

@@ -36,7 +36,7 @@ describe('incident-recorder handover', function () {
     expect(stdout).to.match(/^2 incidents have changed: entries \d+ to \d+$/m);
     expect(stdout).to.match(new RegExp(`^${fresh}  medium  new, contained  tool_call_burst`, 'm'));
     expect(stdout).to.match(new RegExp(`^${old}  medium  contained → acknowledged`, 'm'));
-    expect(stdout).to.match(/ ago  incident acknowledged  by ada as operator  seen$/m);
+    expect(stdout).to.match(/ ago  incident acknowledged  by ada \(claimed\) as operator  seen$/m);
     const page = JSON.parse((await handover('--after', String(seq), '--json')).stdout);
     expect(page.changes.map(({ id }: { id: string }) => id)).to.deep.equal([fresh, old]);
     expect((await handover('--since', '1h')).stdout)
@@ -76,7 +76,7 @@ describe('incident-recorder handover', function () {
     await service.post('/api/v1/silences', terms);
     const { stdout } = await handover('--since', '1h');
     expect(stdout).to.match(
-      /silence added  \S+  SIL-\S+  tool_call_burst  agent-7  by ada as operator  being mended$/m,
+      /silence added  \S+  SIL-\S+  tool_call_burst  agent-7  by ada \(claimed\) as operator  being mended$/m,
     );
     const { others } = JSON.parse((await handover('--since', '1h', '--json')).stdout);
     const added = others.find(({ event }: { event: string }) => event === 'silence.added');

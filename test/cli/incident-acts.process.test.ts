@@ -39,8 +39,10 @@ describe('incident-recorder note, assign, snooze and reopen', () => {
       expect(await read(id)).to.deep.include({ assignee: 'grace', assigned_by: 'ada', note: 'hers', notes_count: 3 });
     }
     const shown = await done(['show', ids[0]!]);
-    expect(shown).to.match(/^assigned +grace by ada \(\d+s ago\)$/m);
-    expect(shown).to.match(/^Notes\n\S+ {2}ada {2}as operator\n {2}first\n\S+ {2}as operator\n {2}second\n/m);
+    expect(shown).to.match(/^assigned +grace by ada \(claimed\) \(\d+s ago\)$/m);
+    expect(shown).to.match(
+      /^Notes\n\S+ {2}ada \(claimed\) {2}as operator\n {2}first\n\S+ {2}as operator\n {2}second\n/m,
+    );
     expect(shown).to.match(/incident\.assigned +contained +to grace · by ada \(claimed\) as operator · hers$/m);
     expect(await done(['list'])).to.match(/^ID .* ASSIGNEE .*\n.* grace /);
     expect(await done(['assign', ids[0]!, '--nobody'])).not.to.include('grace');

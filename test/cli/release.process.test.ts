@@ -53,7 +53,7 @@ describe('incident-recorder release, and resolve', function () {
     expect(JSON.parse(json.stdout)).to.include({ outcome: 'refused', status: 409 });
     expect((await recorder('release', two, 'log_alert', '--reason', 'x')).status).to.equal(2);
     const shown = (await recorder('show', one)).stdout;
-    expect(shown).to.match(/freeze_agent was released early by ada at .*: it is needed/);
+    expect(shown).to.match(/freeze_agent was released early by ada \(claimed\) at .*: it is needed/);
     expect(shown).to.match(/^freeze_agent +released early/m);
   });
 
@@ -75,7 +75,7 @@ describe('incident-recorder release, and resolve', function () {
     expect(stdout).to.match(/^freeze_agent: 2 holders$/m);
     expect(stdout).to.match(new RegExp(`^  1 +critical +tool_call_burst +one +\\d+s +${id}$`, 'm'));
     expect(stdout).to.match(
-      new RegExp(`^freeze_agent was released early for ${early} by ada, \\d+s ago: it is needed$`, 'm'),
+      new RegExp(`^freeze_agent was released early for ${early} by ada \\(claimed\\), \\d+s ago: it is needed$`, 'm'),
     );
   });
 

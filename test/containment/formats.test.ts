@@ -58,7 +58,10 @@ describe('notices in the form of a vendor', () => {
       fc.property(fc.array(anyIncident, { minLength: 1, maxLength: 20 }), fc.boolean(), (incidents, hasConsole) => {
         const settings = hasConsole ? CONSOLE : {};
         expectTaken('slack', slack(incidents, 290, settings));
-        expectTaken('slack', slackReminder(incidents, settings, Date.parse(INCIDENT.created_at) + 3 * HOUR));
+        expectTaken(
+          'slack',
+          slackReminder(incidents, 'unattended', settings, Date.parse(INCIDENT.created_at) + 3 * HOUR),
+        );
         expectTaken('pagerduty', pagerdutyEvent(incidents[0]!, settings, KEY));
         expectTaken(
           'alertmanager',
@@ -112,7 +115,7 @@ describe('notices in the form of a vendor', () => {
     });
 
     it('say for how long nobody has attended to an incident', () => {
-      const reminder: Body = slackReminder([INCIDENT], {}, Date.parse(INCIDENT.created_at) + 3 * HOUR);
+      const reminder: Body = slackReminder([INCIDENT], 'unattended', {}, Date.parse(INCIDENT.created_at) + 3 * HOUR);
       expect(reminder.blocks[0].text.text).to.equal('1 still unattended: prompt_injection from web-gateway');
       expect(reminder.blocks[1].text.text).to.equal(`*critical*, contained, unattended for 3 h ${INCIDENT.id}`);
     });

@@ -82,7 +82,12 @@ describe('an early release, carried out by a running service', function () {
       'log_alert',
     ]);
     expect(headers.etag).to.equal(`"${json.version}"`);
-    expect((await deliveryOf(id)).released_early).to.deep.include({ by: 'grace', role: 'operator', reason: REASON });
+    expect((await deliveryOf(id)).released_early).to.deep.include({
+      by: 'grace',
+      claimed: true,
+      role: 'operator',
+      reason: REASON,
+    });
     await released();
     const again = await service.post('/api/v1/incidents/contain', { id });
     expect(again.json.containment_actions).to.have.members(['freeze_agent', 'disable_airlock', 'log_alert']);

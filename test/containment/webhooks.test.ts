@@ -340,6 +340,7 @@ describe('webhooks', () => {
         skippedFor: () => undefined,
         document: () => undefined,
         incidentsOf: () => ({ documents: [], next: undefined }),
+        allSilences: () => [],
       }),
       shown: { countSkipped: () => 0 },
       notify: () => notify,

@@ -34,6 +34,39 @@ describe('what a person does, in a replay', () => {
     expect(acknowledged().incident).to.deep.include({ notes: [{ at: timestamp, note: 'seen' }], notes_count: 1 });
   });
 
+  it('given a name that nothing but the request says, then it is marked as claimed wherever it is shown', () => {
+    const said = { by: 'ada', claimed: true, role: 'operator', principal: 'service-token' } as const;
+    const until = '2026-11-23T07:12:00.000Z';
+    const noted = fold(
+      open(),
+      written({ timestamp, event: 'incident.noted', data: { ...about(open()), state: 'open', ...said, note: 'n' } }),
+    );
+    expect(noted.incident.notes).to.deep.equal([
+      { at: timestamp, by: 'ada', claimed: true, role: 'operator', note: 'n' },
+    ]);
+    const assigned = fold(
+      noted,
+      written({ timestamp, event: 'incident.assigned', data: { ...about(noted), state: 'open', ...said, to: 'tom' } }),
+    );
+    expect(assigned.incident).to.include({ assignee: 'tom', assigned_by: 'ada', assigned_by_claimed: true });
+    const data = { ...about(assigned), ...said, state: 'acknowledged', until } as const;
+    const snoozed = fold(assigned, written({ timestamp, event: 'incident.snoozed', data }));
+    expect(snoozed.incident).to.include({ snoozed_by: 'ada', snoozed_by_claimed: true });
+    const free = {
+      ...about(snoozed),
+      state: 'acknowledged',
+      to: null,
+      principal: 'grace',
+      role: 'operator',
+      by: 'grace',
+    } as const;
+    const freed = fold(snoozed, written({ timestamp, event: 'incident.assigned', data: free }));
+    expect(freed.incident).not.to.have.any.keys('assignee', 'assigned_by', 'assigned_by_claimed');
+    const ended = { ...about(freed), state: 'open', why: 'person' } as const;
+    const woken = fold(freed, written({ timestamp, event: 'incident.woken', data: ended }));
+    expect(woken.incident).not.to.have.any.keys('snoozed_by', 'snoozed_by_claimed');
+  });
+
   it('given an incident that an older version carried over, then its entry is right as it is', () => {
     const record = acknowledged();
     const parts = { report, rule, requests: [], repeats: [], earlier: { note: '', files: [] } };

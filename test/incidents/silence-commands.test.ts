@@ -105,6 +105,7 @@ describe('silences', () => {
     expect(await why({ source: [] })).to.match(/class, source, severity, q/);
     expect(await why({ from: now + HOUR, until: now + HOUR })).to.match(/^until must be later than from/);
     expect(await why({ from: now - HOUR, until: now })).to.match(/^until must be in the future/);
+    expect(await why({ until: now - HOUR })).to.match(/^until must be in the future/);
     expect(await why({ until: now + 400 * DAY })).to.match(/^until must be within a year/);
     expect(await why({ q: '--' })).to.match(/^q must hold/);
     expect(await why({ reason: 'x'.repeat(5000) })).to.match(/4096 bytes/);

@@ -42,6 +42,7 @@ const channel = z.enum([...CHANNELS, BY_HAND]);
 const releasedEarlyFields = {
   at: time,
   by: maybe(text()),
+  claimed: maybe(meaning(z.literal(true), 'Nothing but the request itself says who it was.')),
   role: maybe(z.enum(ROLES)),
   reason: text(),
 } satisfies FieldsOf<ReleasedEarly>;
@@ -65,12 +66,7 @@ const deliveryFields = {
   receipt: maybe(receipt),
   released_early: maybe(
     meaning(
-      z.object({
-        at: time,
-        by: maybe(text()),
-        role: maybe(z.enum(ROLES)),
-        reason: text(),
-      } satisfies FieldsOf<ReleasedEarly>),
+      z.object(releasedEarlyFields),
       'Given once a person has released it early: then it is not asked for any more.',
     ),
   ),

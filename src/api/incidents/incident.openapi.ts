@@ -53,7 +53,13 @@ const containmentResult = named(
 const note = named(
   'IncidentNote',
   'What a person has noted.',
-  z.object({ at: time, by: maybe(text()), role: maybe(z.enum(ROLES)), note: text() } satisfies FieldsOf<IncidentNote>),
+  z.object({
+    at: time,
+    by: maybe(text()),
+    claimed: maybe(claimed),
+    role: maybe(z.enum(ROLES)),
+    note: text(),
+  } satisfies FieldsOf<IncidentNote>),
 );
 
 export const incident = named(
@@ -114,8 +120,10 @@ export const incident = named(
     assignee: maybe(meaning(text(), 'Who works it; not there while nobody does.')),
     assigned_at: maybe(time),
     assigned_by: maybe(text()),
+    assigned_by_claimed: maybe(claimed),
     snoozed_until: maybe(meaning(time, 'Until when it is acknowledged and hidden from what needs attention.')),
     snoozed_by: maybe(text()),
+    snoozed_by_claimed: maybe(claimed),
     reopens: maybe(meaning(incidentId, 'The resolved incident that this one takes up again.')),
     reopened_as: maybe(meaning(incidentId, 'The incident that has taken this one up again.')),
     reopened_at: maybe(time),

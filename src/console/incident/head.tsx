@@ -1,6 +1,5 @@
 import { useState } from 'preact/hooks';
 import type { Incident } from '../../domain/incident.ts';
-import { SERVICE_TOKEN } from '../../domain/caller.ts';
 import { attentionTops, isAttention } from '../attention.ts';
 import { NO_FILTERS, readFilters } from '../filters.ts';
 import { counted, grouped } from '../format.ts';
@@ -28,7 +27,7 @@ const SHORT = 120;
 /** Where one is, what it is, and since when. */
 export const Head = ({ incident, lines }: HeadProps) => {
   const [isWhole, showWhole] = useState(false);
-  const { description, source, reported_by: principal } = incident;
+  const { description, source } = incident;
   const held = incident.state === 'resolved' ? undefined : containedBy(incident.containment?.actions ?? []);
   const isShort = description.length <= SHORT && !description.includes('\n');
   return (
@@ -61,12 +60,6 @@ export const Head = ({ incident, lines }: HeadProps) => {
           <span class="fresh">
             , <Ago at={incident.created_at} />
           </span>
-          {principal !== undefined && principal !== SERVICE_TOKEN && (
-            <>
-              {' · by '}
-              <Verbatim text={principal} longest={200} />
-            </>
-          )}
           {incident.clock_uncertain && <strong> · the clock had jumped: times may be wrong</strong>}
           {!isShort && (
             <>

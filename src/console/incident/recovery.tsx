@@ -5,6 +5,7 @@ import type { Incident } from '../../domain/incident.ts';
 import type { IncidentRecovery, RecoveryStamp } from '../../domain/recovery.ts';
 import { pathOfAct, RECOVERY_ACTS, type RecoveryAct, WAIVER, whoMay } from '../../domain/recovery-steps.ts';
 import { obstacleFor } from '../identity.ts';
+import { isOld } from '../live-entries.ts';
 import { announce } from '../live-region.ts';
 import { NotSent, perform } from '../operator.ts';
 import { Dialog, DialogBody, DialogFoot } from '../parts/dialog.tsx';
@@ -61,7 +62,7 @@ export const Recovery = ({ incident: { id, state, recovery }, isNow }: RecoveryP
             <button
               type="button"
               class="sm"
-              disabled={obstacleFor(WAIVER.roles) !== undefined}
+              disabled={isOld.value || obstacleFor(WAIVER.roles) !== undefined}
               title={hintOf(obstacleFor(WAIVER.roles))}
               onClick={() => setWaiving(true)}
             >
@@ -208,7 +209,8 @@ interface ActButtonProps {
 const ActButton = ({ act, id, label }: ActButtonProps) => {
   const [isUnderWay, setUnderWay] = useState(false);
   const [refusal, setRefusal] = useState<string>();
-  const obstacle = obstacleFor(act.roles);
+  const lacksRole = obstacleFor(act.roles);
+  const obstacle = isOld.value ? 'has to wait: what is shown may have changed' : lacksRole;
   const start = async (): Promise<void> => {
     setRefusal(undefined);
     setUnderWay(true);
@@ -224,7 +226,7 @@ const ActButton = ({ act, id, label }: ActButtonProps) => {
         title={hintOf(obstacle)}
         onClick={() => void start()}
       >
-        {obstacle === undefined ? label : `Needs the role ${act.roles.join(' or ')}`}
+        {lacksRole === undefined ? label : `Needs the role ${act.roles.join(' or ')}`}
       </button>
       {refusal !== undefined && (
         <span class="error" role="alert">

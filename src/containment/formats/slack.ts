@@ -9,6 +9,7 @@ import { DAY, HOUR, MINUTE } from '../../clock.ts';
 import type { Incident } from '../../domain/incident.ts';
 import type { NoticeSettings } from '../../domain/notice.ts';
 import { bounded, linkTo, topicOf } from './text.ts';
+import type { ReminderReason } from '../reminders.ts';
 
 /** Slack's limits: of a header, and of a text in a block, in characters. A whole message takes some 13,000. */
 const LONGEST_HEADER = 150;
@@ -34,12 +35,18 @@ export function slackMessage({ counts, incidents, more }: SlackNews, settings: N
   return messageOf(words.join(', '), incidents, more, settings, stateLine);
 }
 
-/** The message that says again that nobody attends to critical incidents. @param now in milliseconds */
-export function slackReminder(incidents: readonly Incident[], settings: NoticeSettings, now: number): object {
+/** The message that tells incidents again to which nobody attends. @param now in milliseconds */
+export function slackReminder(
+  incidents: readonly Incident[],
+  reason: ReminderReason,
+  settings: NoticeSettings,
+  now: number,
+): object {
   const line = (incident: Incident): string =>
     `${stateLine(incident)}, unattended for ${ageOf(now - Date.parse(incident.created_at))}`;
   const shown = incidents.slice(0, MOST_SHOWN);
-  return messageOf(`${incidents.length} still unattended`, shown, incidents.length - shown.length, settings, line);
+  const what = reason === 'unattended' ? 'still unattended' : 'unattended after a silence';
+  return messageOf(`${incidents.length} ${what}`, shown, incidents.length - shown.length, settings, line);
 }
 
 /** What is sent where Slack does not take a message with the text of others. */
