@@ -51,6 +51,8 @@ export class ApiClient {
   readonly #readsWithToken: boolean;
   /** What the searches so far have not looked at: see the header `Search-Incomplete` of the list. */
   unsearched: readonly string[] = [];
+  /** How many items the list has that was read last, where the recorder says it: see its header `X-Total-Count`. */
+  total: number | undefined;
 
   /** @throws UsageError for a URL that is neither `http://host:port` nor `unix:/path` */
   constructor({ url, tokenFile, prove = true }: ApiOptions) {
@@ -123,6 +125,8 @@ export class ApiClient {
       const { text, headers } = accepted(await this.#connection.send(this.#reading(next)));
       const incomplete = headers['search-incomplete'];
       if (incomplete !== undefined) this.unsearched = String(incomplete).split(', ');
+      const total = headers['x-total-count'];
+      this.total = total === undefined ? undefined : Number(total);
       yield JSON.parse(text) as Page;
       next = /<([^>]*)>; rel="next"/.exec(String(headers.link ?? ''))?.[1];
     }

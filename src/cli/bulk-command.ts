@@ -2,7 +2,8 @@
  * A command on all incidents that a filter selects: shows which in groups, asks, carries it out a few at a time, and says
  * what was refused. Where it is interrupted, it says how to go on.
  */
-import { COMMAND_TABLE, type CommandName } from '../../machines/commands.ts';
+import type { Command } from 'commander';
+import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../machines/commands.ts';
 import { Refused } from '../client/errors.ts';
 import type { BulkAnswer, BulkPreview } from '../domain/bulk-command.ts';
 import { ApiClient, type OperatorOptions, withQuery } from './api-client.ts';
@@ -13,16 +14,48 @@ import { canAsk, confirmed } from './terminal/confirm.ts';
 import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
 import { progressBar } from './terminal/progress-bar.ts';
 
+/** What can be done with many incidents. */
+export type BulkName = CommandName | 'note' | 'assign' | 'snooze';
+
 export interface BulkOptions extends OperatorOptions {
-  readonly resolution?: string;
   /** Whether it is not asked before. */
   readonly yes?: boolean;
   /** The cursor of one that was interrupted. */
   readonly resume?: string;
 }
 
+/** What an act is given besides who and why: members of the body, and the options that say the same. */
+export interface BulkMore {
+  readonly body?: {
+    readonly resolution?: string | undefined;
+    readonly to?: string | null;
+    readonly until?: string | null;
+  };
+  readonly options?: readonly string[];
+}
+
+/** Adds the options of a command that takes filters in the place of identifiers. */
+export const withBulk = (command: Command): Command =>
+  command
+    .option('-y, --yes', 'do not ask')
+    .option('--resume <cursor>', 'with the same filters: go on where it was interrupted');
+
+/**
+ * Whether filters are given in the place of identifiers.
+ * @throws UsageError for both, or neither
+ */
+export function isByFilter(ids: readonly string[], filters: Filters, { resume }: BulkOptions): boolean {
+  const isFiltered = Object.values(filters).some((value) => value !== undefined);
+  if (isFiltered === ids.length > 0) throw new UsageError('name incidents, or give filters such as --class; not both');
+  if (!isFiltered && resume !== undefined) throw new UsageError('--resume goes with filters');
+  return isFiltered;
+}
+
 /** Filters as the API takes them. */
 export type Filters = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+export const BY_FILTER =
+  'With filters in the place of identifiers, those of all that they select, after showing them and asking.';
 
 const BULK = '/api/v1/incidents/bulk';
 /** How many groups are shown before it is asked. */
@@ -32,13 +65,14 @@ const AT_ONCE = 25;
 
 /** @throws Refused, NotReachable, UsageError */
 export async function bulkCommand(
-  name: CommandName,
+  name: BulkName,
   filters: Filters,
-  { by, note, resolution, yes = false, resume, ...options }: BulkOptions,
+  { by, note, yes = false, resume, ...options }: BulkOptions,
+  { body: more = {}, options: own = [] }: BulkMore = {},
 ): Promise<void> {
   const api = new ApiClient(options);
   const given = Object.entries(filters).filter(([, value]) => value !== undefined);
-  const body = { command: name, filter: Object.fromEntries(given), by, note, resolution };
+  const body = { command: name, filter: Object.fromEntries(given), by, note, ...more };
   const preview = await api.command<BulkPreview>(BULK, {
     ...body,
     preview: true,
@@ -58,7 +92,8 @@ export async function bulkCommand(
       return writeNotice('nothing was done');
     }
   }
-  const command = commandLineOf(COMMAND_TABLE[name].subcommand, filters, { by, note, resolution });
+  const who = [...(by === undefined ? [] : ['--by', by]), ...(note === undefined ? [] : ['--note', note])];
+  const command = commandLineOf(subcommandOf(name), filters, [...own, ...who]);
   await work(
     api,
     { ...body, limit: AT_ONCE },
@@ -67,8 +102,8 @@ export async function bulkCommand(
 }
 
 /** What the filters select, and what would become of it. */
-async function show(api: ApiClient, filters: Filters, name: CommandName, preview: BulkPreview): Promise<void> {
-  const { matched, allowed, unchanged, refused, judged, actions } = preview;
+async function show(api: ApiClient, filters: Filters, name: BulkName, preview: BulkPreview): Promise<void> {
+  const { matched, allowed, unchanged, refused, judged, actions, missing = {} } = preview;
   const path = withQuery('/api/v1/incidents/groups', { ...filters, limit: String(MOST_SHOWN) });
   const { groups, total } = await readGroups(api, path);
   await writeLines(groupTable(groups));
@@ -81,7 +116,11 @@ async function show(api: ApiClient, filters: Filters, name: CommandName, preview
   ];
   const among = judged === undefined ? '' : `; of the first ${judged}`;
   writeNotice(`${matched} ${matched === 1 ? 'incident' : 'incidents'}${among}: ${parts.join(', ')}`);
-  if (name !== 'resolve' || allowed === 0) return;
+  if (name !== 'resolve') return;
+  for (const [step, count] of Object.entries(missing)) {
+    writeNotice(`${count} can't be resolved yet: the recovery needs ${step}`);
+  }
+  if (allowed === 0) return;
   const lines = actions === undefined ? ['what this releases is not known'] : effectLines(actions, allowed);
   for (const line of lines) writeNotice(line);
 }
@@ -131,33 +170,30 @@ async function work(api: ApiClient, body: object, { start, matched, json, comman
   }
 }
 
-/** The options of what is written in another way than its filter. */
-const OPTIONS_OF: Readonly<Record<string, (value: string) => readonly string[]>> = {
-  q: (words) => ['--search', quoted(words)],
-  attention: () => ['--attention'],
-  silenced: (is) => [is === 'true' ? '--silenced' : '--no-silenced'],
-  snoozed: (is) => [is === 'true' ? '--snoozed' : '--no-snoozed'],
-  updated_since: (time) => ['--updated-since', time],
-};
+const OPTION_OF: Readonly<Record<string, string>> = { q: 'search' };
+
+/** The filters that are options without a value. */
+const FLAGS: ReadonlySet<string> = new Set(['attention', 'silenced', 'snoozed']);
+
+const isCommand = (name: BulkName): name is CommandName => (COMMANDS as readonly string[]).includes(name);
+
+const subcommandOf = (name: BulkName): string => (isCommand(name) ? COMMAND_TABLE[name].subcommand : name);
 
 /**
  * The command line with filters as they were understood: what is said as "2h" is another time later. It says the same about
  * who wants it and why.
+ * @param more further options and their values
  */
-const commandLineOf = (
-  subcommand: string,
-  filters: Filters,
-  said: Readonly<Record<string, string | undefined>>,
-): string =>
+const commandLineOf = (subcommand: string, filters: Filters, more: readonly string[]): string =>
   [
     'incident-recorder',
     subcommand,
-    ...Object.entries({ ...filters, ...said }).flatMap(([name, value]) => {
+    ...Object.entries(filters).flatMap(([name, value]) => {
+      if (FLAGS.has(name) && value !== undefined) return [value === 'false' ? `--no-${name}` : `--${name}`];
       const values = [value ?? []].flat();
-      const [first] = values;
-      if (first === undefined) return [];
-      return OPTIONS_OF[name]?.(first) ?? [`--${name}`, ...values.map(quoted)];
+      return values.length === 0 ? [] : [`--${OPTION_OF[name] ?? name.replaceAll('_', '-')}`, ...values.map(quoted)];
     }),
+    ...more.map(quoted),
   ].join(' ');
 
 const quoted = (text: string): string => (/^[\w:.@+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);

@@ -31,15 +31,19 @@ export interface ListFilterOptions extends FilterOptions {
   readonly search?: string;
 }
 
-/** Adds the filters of the list, of the groups and of commands on many incidents. */
-export const withListFilters = (command: Command): Command =>
-  withFilterOptions(command)
+/**
+ * Adds the filters of the list, of the groups and of commands on many incidents.
+ * @param without options that mean something else for this command
+ */
+export const withListFilters = (command: Command, without: readonly '--until'[] = []): Command => {
+  const filtered = withFilterOptions(command)
     .option('--source <source...>', 'reported by these')
     .option('--attention', 'that need attention: without silenced and snoozed ones')
     .option('--silenced', 'that a silence matches')
     .option('--no-silenced', 'that no silence matches')
-    .option('--since <time>', 'reported since: RFC 3339, a day, or 2h, 7d')
-    .option('--until <time>', 'reported before')
+    .option('--since <time>', 'reported since: RFC 3339, a day, or 2h, 7d');
+  if (!without.includes('--until')) filtered.option('--until <time>', 'reported before');
+  return filtered
     .option('--updated-since <time>', 'changed since')
     .option('--assignee <name...>', 'that one of these works; none for nobody')
     .addOption(
@@ -54,6 +58,7 @@ export const withListFilters = (command: Command): Command =>
       '--search <words>',
       'with all these words in description, source, id, notes, people or evidence, agent* being the beginning of one; and with all terms like evidence.process.name:bash, source:, class:, id:, by:, assignee:',
     );
+};
 
 /** The filters as the API takes them: as parameters, and as members of the filter of a command. */
 export const filtersOf = ({

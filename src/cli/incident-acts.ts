@@ -5,7 +5,9 @@ import { Refused } from '../client/errors.ts';
 import type { Incident } from '../client/shapes.ts';
 import { parseDuration } from '../duration.ts';
 import { ApiClient, type OperatorOptions, withApiClient, withOperator } from './api-client.ts';
+import { BY_FILTER, bulkCommand, type BulkOptions, isByFilter, withBulk } from './bulk-command.ts';
 import { EXIT, isOfToken, UsageError } from './exit.ts';
+import { filtersOf, type ListFilterOptions, withListFilters } from './filter-options.ts';
 import { idsFrom } from './ids.ts';
 import { adviceFor } from './incident-command.ts';
 import { summaryOf } from './summary.ts';
@@ -14,29 +16,49 @@ import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
 const withIds = (command: Command): Command =>
   command.argument('<id...>', 'identifiers of incidents; - reads them from standard input');
 
+type ActOptions = BulkOptions & ListFilterOptions;
+
+/** Adds identifiers, or filters in their place. */
+const withIdsOrFilters = (command: Command, without: Parameters<typeof withListFilters>[1] = []): Command =>
+  withBulk(
+    withListFilters(
+      command
+        .description(`${command.description()} ${BY_FILTER}`)
+        .argument('[id...]', 'identifiers of incidents; - reads them from standard input'),
+      without,
+    ),
+  );
+
 export const defineNote = (command: Command): Command =>
   withApiClient(
-    withIds(command.description('Notes something about incidents, in any state.'))
+    withIdsOrFilters(command.description('Notes something about incidents, in any state.'))
       .option('--by <who>', 'who says it')
       .requiredOption('-m, --note <text>', 'what there is to say'),
-  ).action((ids: readonly string[], options: OperatorOptions) => act('note', ids, options, {}));
+  ).action((ids: readonly string[], options: ActOptions) => {
+    const filters = filtersOf(options);
+    return isByFilter(ids, filters, options) ? bulkCommand('note', filters, options) : act('note', ids, options, {});
+  });
 
-interface AssignOptions extends OperatorOptions {
+interface AssignOptions extends ActOptions {
   readonly to?: string;
   readonly nobody?: true;
 }
 
 export const defineAssign = (command: Command): Command =>
   withOperator(
-    withIds(command.description('Says who works incidents, in any state.'))
+    withIdsOrFilters(command.description('Says who works incidents, in any state.'))
       .option('--to <name>', 'who works them')
       .option('--nobody', 'nobody works them any more'),
   ).action((ids: readonly string[], { to, nobody, ...options }: AssignOptions) => {
     if ((to === undefined) === (nobody === undefined)) throw new UsageError('give one of --to NAME and --nobody');
-    return act('assign', ids, options, { to: to ?? null });
+    const filters = filtersOf(options);
+    const more = { to: to ?? null };
+    return isByFilter(ids, filters, options)
+      ? bulkCommand('assign', filters, options, { body: more, options: to === undefined ? ['--nobody'] : ['--to', to] })
+      : act('assign', ids, options, more);
   });
 
-interface SnoozeOptions extends OperatorOptions {
+interface SnoozeOptions extends ActOptions {
   readonly until?: string;
   readonly for?: string;
   readonly end?: true;
@@ -44,10 +66,11 @@ interface SnoozeOptions extends OperatorOptions {
 
 export const defineSnooze = (command: Command): Command =>
   withOperator(
-    withIds(
+    withIdsOrFilters(
       command.description(
         'Acknowledges incidents until a time and hides them from what needs attention. Then they come back by themselves.',
       ),
+      ['--until'],
     )
       .option('--until <time>', 'until when: RFC 3339, or a day in UTC')
       .option('--for <duration>', 'for how long: 90m, 2h, 7d')
@@ -55,7 +78,14 @@ export const defineSnooze = (command: Command): Command =>
   ).action((ids: readonly string[], { until, for: duration, end, ...options }: SnoozeOptions) => {
     if ([until, duration, end].filter((one) => one !== undefined).length !== 1)
       throw new UsageError('give one of --until TIME, --for DURATION and --end');
-    return act('snooze', ids, options, { until: end === true ? null : deadlineOf(until, duration) });
+    const filters = filtersOf(options);
+    const deadline = end === true ? null : deadlineOf(until, duration);
+    return isByFilter(ids, filters, options)
+      ? bulkCommand('snooze', filters, options, {
+          body: { until: deadline },
+          options: deadline === null ? ['--end'] : ['--until', deadline],
+        })
+      : act('snooze', ids, options, { until: deadline });
   });
 
 export const defineReopen = (command: Command): Command =>

@@ -4,9 +4,9 @@ import { COMMAND_TABLE, type CommandName, COMMANDS } from '../../machines/comman
 import { RESOLUTIONS } from '../../machines/vocabulary.ts';
 import { Refused } from '../client/errors.ts';
 import type { Incident } from '../client/shapes.ts';
-import { ApiClient, type OperatorOptions, withOperator } from './api-client.ts';
-import { bulkCommand, type BulkOptions } from './bulk-command.ts';
-import { EXIT, explain, isOfToken, UsageError } from './exit.ts';
+import { ApiClient, withOperator } from './api-client.ts';
+import { BY_FILTER, bulkCommand, type BulkOptions, isByFilter, withBulk } from './bulk-command.ts';
+import { EXIT, explain, isOfToken } from './exit.ts';
 import { filtersOf, type ListFilterOptions, withListFilters } from './filter-options.ts';
 import { idsFrom } from './ids.ts';
 import { adviceLines, stepsIn } from './missing-recovery.ts';
@@ -15,7 +15,7 @@ import { summaryOf } from './summary.ts';
 import { canAsk, confirmed } from './terminal/confirm.ts';
 import { writeNotice, writeJson, writeLines } from './terminal/output.ts';
 
-type CommandOptions = OperatorOptions & BulkOptions & ListFilterOptions;
+type CommandOptions = BulkOptions & ListFilterOptions & { readonly resolution?: string };
 
 /** Adds the option that says what the incidents were, to the command that ends them. */
 const withResolution = (command: Command, name: CommandName): Command =>
@@ -23,27 +23,26 @@ const withResolution = (command: Command, name: CommandName): Command =>
     ? command.addOption(command.createOption('--resolution <kind>', 'what the incidents were').choices(RESOLUTIONS))
     : command;
 
-const BY_FILTER =
-  'With filters in the place of identifiers, those of all that they select, after showing them and asking.';
-
 /** Defines the subcommand of one command of the table. */
 export const defineCommand = (command: Command, name: CommandName): Command =>
   withOperator(
-    withListFilters(
-      withResolution(command.description(`${COMMAND_TABLE[name].meaning} ${BY_FILTER}`), name).argument(
-        '[id...]',
-        'identifiers of incidents; - reads them from standard input',
+    withBulk(
+      withListFilters(
+        withResolution(command.description(`${COMMAND_TABLE[name].meaning} ${BY_FILTER}`), name).argument(
+          '[id...]',
+          'identifiers of incidents; - reads them from standard input',
+        ),
       ),
-    )
-      .option('-y, --yes', 'do not ask')
-      .option('--resume <cursor>', 'with the same filters: go on where it was interrupted'),
-  ).action(async (ids: readonly string[], { by, note, resolution, ...options }: CommandOptions) => {
+    ),
+  ).action(async (ids: readonly string[], { resolution, ...options }: CommandOptions) => {
     const filters = filtersOf(options);
-    const isFiltered = Object.values(filters).some((value) => value !== undefined);
-    if (isFiltered === ids.length > 0)
-      throw new UsageError('name incidents, or give filters such as --class; not both');
-    if (!isFiltered && options.resume !== undefined) throw new UsageError('--resume goes with filters');
-    if (isFiltered) return bulkCommand(name, filters, { by, note, resolution, ...options } as BulkOptions);
+    const { by, note } = options;
+    if (isByFilter(ids, filters, options)) {
+      return bulkCommand(name, filters, options, {
+        body: { resolution },
+        options: resolution === undefined ? [] : ['--resolution', resolution],
+      });
+    }
     const api = new ApiClient(options);
     const named: string[] = [];
     for await (const id of idsFrom(ids)) named.push(id);

@@ -81,7 +81,7 @@ export const define = (command: Command): Command =>
       else rows.push(...taken.map((incident) => ({ incident, count: 1 })));
       if (left === 0 || isOutputGone()) break;
     }
-    if (!json) await writeTable({ rows, more }, limit);
+    if (!json) await writeTable({ rows, more, total: api.total }, limit);
     sayUnsearched(api);
   });
 
@@ -89,6 +89,8 @@ interface Found {
   readonly rows: readonly Row[];
   /** Whether there are more. */
   readonly more: boolean;
+  /** How many there are, where the recorder says it. */
+  readonly total?: number | undefined;
 }
 
 /** An incident of a collapsed page, and how many there are like it. */
@@ -124,14 +126,16 @@ function sayUnsearched({ unsearched }: ApiClient): void {
   writeNotice(`not searched: ${unsearched.map((name) => UNSEARCHED[name] ?? name).join('; ')}`);
 }
 
-async function writeTable({ rows, more }: Found, limit: number): Promise<void> {
+async function writeTable({ rows, more, total }: Found, limit: number): Promise<void> {
   const isAssigned = rows.some(({ incident }) => incident.assignee !== undefined);
   if (rows.length === 0) writeNotice('no such incidents');
   else await writeLines(table(columns(Date.now(), isAssigned), rows));
   if (rows.some(({ incident }) => incident.source_suspicious)) {
     writeNotice('(!) the source mixes scripts, or looks like another one');
   }
-  if (more) writeNotice(`there are more than ${limit}: --limit shows more, filters show others`);
+  if (!more) return;
+  const shown = total === undefined ? `there are more than ${limit}` : `${limit} of ${total.toLocaleString('en')}`;
+  writeNotice(`${shown}: --limit shows more, filters show others`);
 }
 
 /** Asks for one more than the limit, to know whether there are more. */

@@ -1,5 +1,5 @@
 /** What a command on many incidents is answered: the API gives it, the command line reads it. */
-import type { ContainmentAction, Role, State } from '../../machines/vocabulary.ts';
+import type { ContainmentAction, RecoveryStep, Role, State } from '../../machines/vocabulary.ts';
 
 /** What became of one incident. */
 export interface BulkResult {
@@ -39,6 +39,8 @@ export interface BulkPreview {
   readonly refused: Readonly<Record<string, number>>;
   /** How many of these would do it for the roles that they ask for, and which those are. */
   readonly needs?: { readonly roles: readonly Role[]; readonly count: number };
+  /** With resolve: how many can't be resolved yet, as their recovery needs these steps. */
+  readonly missing?: Readonly<Partial<Record<RecoveryStep, number>>>;
   /** How many were asked, when there are more. */
   readonly judged?: number;
   /**

@@ -22,6 +22,13 @@ import { incidentId } from './incident-id.ts';
 
 /** For how long an incident may be snoozed, in milliseconds. */
 const LONGEST_SNOOZE = 90 * DAY;
+/** @throws RecorderError `invalid_request` for a time until which nothing may be snoozed. Both in milliseconds since the epoch */
+export function requireSnoozable(until: number, now: number): void {
+  if (until > now && until <= now + LONGEST_SNOOZE) return;
+  const message = `until must be in the future, at most ${LONGEST_SNOOZE / DAY} days ahead; null ends the snooze`;
+  throw new RecorderError('invalid_request', message);
+}
+
 /** How many reopenings a start completes. A crash leaves one. */
 const MOST_COMPLETED = 16;
 
@@ -85,11 +92,7 @@ export class IncidentActs {
    */
   async snooze(until: number | null, act: Act): Promise<IncidentDocument> {
     if (until === null) return this.#send({ type: 'wake' }, act);
-    const now = this.#dependencies.clock.now();
-    if (!(until > now && until <= now + LONGEST_SNOOZE)) {
-      const message = `until must be in the future, at most ${LONGEST_SNOOZE / DAY} days ahead; null ends the snooze`;
-      throw new RecorderError('invalid_request', message);
-    }
+    requireSnoozable(until, this.#dependencies.clock.now());
     return this.#send({ type: 'snooze', until: timestamp(until) }, act);
   }
 

@@ -4,8 +4,9 @@
  * While the projections are behind the log, an incident that was recorded may be missing from them. Reads then answer
  * `log_unavailable`, never "not found".
  */
-import { type CommandName, recoveryRolesOf } from '../../machines/commands.ts';
+import { type CommandName, COMMANDS, recoveryRolesOf } from '../../machines/commands.ts';
 import { asksRecovery, type Decision, decide, transitionsIn } from '../../machines/decision.ts';
+import type { SNOOZE_EVENTS } from '../../machines/incident.ts';
 import type { NextTransition } from '../../machines/transitions.ts';
 import type { Role, State } from '../../machines/vocabulary.ts';
 import { firstSeqOf, goneTo, shortIdentity } from '../audit/log-position.ts';
@@ -20,6 +21,11 @@ import type { IncidentDocument } from '../domain/document.ts';
 import type { IncidentKind } from '../projections/incidents.ts';
 import type { Projections } from '../projections/projections.ts';
 import type { SimilarIncident } from '../projections/similar.ts';
+
+type SnoozeEvent = (typeof SNOOZE_EVENTS)[number];
+
+const isCommand = (type: CommandName | SnoozeEvent): type is CommandName =>
+  (COMMANDS as readonly string[]).includes(type);
 
 /** What would become of a command. */
 export interface Foreseen {
@@ -124,11 +130,11 @@ export class IncidentReads {
     return this.#projections.list.walk(query);
   }
 
-  /** What an incident's statechart says to a command now; undefined when the incident is not on record. */
-  wouldDo(id: string, type: CommandName): Foreseen | undefined {
+  /** What an incident's statechart says to a command or a snooze now; undefined when the incident is not on record. */
+  wouldDo(id: string, type: CommandName | SnoozeEvent): Foreseen | undefined {
     const situation = this.#projections.incidents.situation(id);
     if (situation === undefined) return undefined;
-    const needs = asksRecovery(situation.context) ? recoveryRolesOf(type) : undefined;
+    const needs = isCommand(type) && asksRecovery(situation.context) ? recoveryRolesOf(type) : undefined;
     return { kind: decide(situation, { type }).kind, ...(needs !== undefined && { needs }) };
   }
 

@@ -3,8 +3,10 @@
  * Which incidents are on them, and in which order, is found in `list-walk.ts`.
  */
 import {
+  CLASSES,
   type ContainmentStatus,
   type IncidentClass,
+  SEVERITIES,
   type Severity,
   type State,
   STATES,
@@ -86,6 +88,8 @@ const LOOKED_AT = 1024;
 const MOST_LEFT_OUT = 4096;
 /** The filters of which the counts of the population know. */
 const OF_KIND = ['classes', 'states', 'severities'];
+/** How many incidents are counted one by one for the total of a list: some milliseconds. */
+const MOST_COUNTED = 100_000;
 
 /** What the list is ordered by, as a column. */
 const COLUMNS: Readonly<Record<SortKey, string>> = {
@@ -111,9 +115,12 @@ export class IncidentList {
   readonly #documents: Statement;
   readonly #outlines: Statement;
   readonly #population: Statement;
+  readonly #ofSources: Statement;
+  readonly #between: Statement;
+  readonly #attention: Pick<Attention, 'count'>;
   readonly #statements = new Map<string, Statement>();
 
-  constructor(database: Database, attention: Pick<Attention, 'of'>) {
+  constructor(database: Database, attention: Pick<Attention, 'of' | 'count'>) {
     this.#database = database;
     this.#walk = new ListWalk(database, attention);
     this.#search = new Search(database);
@@ -124,6 +131,17 @@ export class IncidentList {
     this.#outlines = database.prepare(`
       SELECT number, incidents.id, rank, state, class, source, assignee, containment, drill, ${ADMITTED} AS admitted
       FROM json_each(?1) CROSS JOIN incidents ON number = value ORDER BY key`);
+    this.#attention = attention;
+    this.#ofSources = database.prepare(`
+      SELECT count(*) AS count FROM (
+        SELECT 1 FROM incidents INDEXED BY incidents_by_source
+        WHERE source IN (SELECT value FROM json_each(?)) AND state IN (SELECT value FROM json_each(?))
+          AND class IN (SELECT value FROM json_each(?)) AND rank IN (SELECT value FROM json_each(?))
+        LIMIT ${MOST_COUNTED + 1})`);
+    this.#between = database.prepare(`
+      SELECT count(*) AS count FROM (
+        SELECT 1 FROM incidents INDEXED BY incidents_by_creation
+        WHERE created_at >= ? AND created_at < ? LIMIT ${MOST_COUNTED + 1})`);
     this.#population = database.prepare('SELECT class, severity, state, count FROM population');
   }
 
@@ -150,8 +168,24 @@ export class IncidentList {
   }
 
   #total(query: ListQuery): number | undefined {
+    const { classes, states, severities, sources, attention, since, until } = query;
+    if (attention !== undefined && hasOnly(query, ['attention']) && attention.needed && attention.silenced !== true) {
+      return this.#attention.count(attention.at);
+    }
+    if (sources.length > 0 && hasOnly(query, [...OF_KIND, 'sources'])) {
+      return unlessMany(
+        this.#ofSources.get(
+          JSON.stringify(sources),
+          JSON.stringify(states.length === 0 ? STATES : states),
+          JSON.stringify(classes.length === 0 ? CLASSES : classes),
+          JSON.stringify((severities.length === 0 ? SEVERITIES : severities).map((one) => SEVERITIES.indexOf(one))),
+        ),
+      );
+    }
+    if ((since ?? until) !== undefined && hasOnly(query, ['since', 'until'])) {
+      return unlessMany(this.#between.get(since ?? Number.MIN_SAFE_INTEGER, until ?? Number.MAX_SAFE_INTEGER));
+    }
     if (!hasOnly(query, OF_KIND)) return undefined;
-    const { classes, states, severities } = query;
     let total = 0;
     for (const row of this.#population.all()) {
       const isAdmitted =
@@ -290,6 +324,12 @@ export class IncidentList {
 
 function outlineOf({ admitted: _, ...row }: Readonly<Record<string, unknown>>): Outline {
   return { ...row, containment: CONTAINMENT_STATUS[Number(row.containment)] ?? null } as Outline;
+}
+
+/** A count; undefined when there are more than are counted. */
+function unlessMany(row: Readonly<Record<string, unknown>> | undefined): number | undefined {
+  const count = Number(row?.count ?? 0);
+  return count > MOST_COUNTED ? undefined : count;
 }
 
 /** The values of `ADMITTED`. */

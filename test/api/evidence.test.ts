@@ -153,6 +153,26 @@ describe('evidence, where it is restricted,', () => {
     expect((await read('/api/v1/incidents?q=says', undefined)).body).to.have.length(1);
   });
 
+  it('is searched in the groups, their counts and what a bulk command selects for whoever may see it only', async () => {
+    const term = encodeURIComponent(`evidence.text:${SECRET}`);
+    for (const role of [undefined, ...ROLES]) {
+      const sees = role !== undefined && SEE_IT.includes(role);
+      for (const path of ['/api/v1/incidents/groups', '/api/v1/stats/groups']) {
+        const { headers, body } = await read(`${path}?q=${SECRET}`, role);
+        expect([body.length, headers['search-incomplete'], headers.vary], `${path} ${role}`).to.deep.equal([
+          sees ? 1 : 0,
+          sees ? undefined : 'withheld',
+          'Authorization',
+        ]);
+        expect((await read(`${path}?q=${term}`, role)).status).to.equal(sees ? 200 : 403);
+      }
+    }
+    const headers = { ...as('operator'), 'Content-Type': 'application/json' };
+    const body = JSON.stringify({ command: 'acknowledge', filter: { q: `evidence.text:${SECRET}` }, preview: true });
+    const { body: preview } = await ask(server, '/api/v1/incidents/bulk', { method: 'POST', headers, body });
+    expect(preview.matched).to.equal(1);
+  });
+
   it('is found by its path, and is what makes incidents similar, for whoever may see it; others are refused', async () => {
     const { body: twin } = await report({ dedup_key: 'twin', evidence: { text: SECRET } });
     const term = encodeURIComponent(`evidence.text:${SECRET}`);

@@ -89,6 +89,34 @@ describe('the command line, with filters in the place of identifiers', () => {
     expect(one).to.deep.include({ acknowledged_by: 'ada', note: 'one loop' });
   });
 
+  it('notes, assigns and snoozes those that they select, and goes on with the same', async () => {
+    await reportMany(30);
+    const noted = await recorder('note', ...BURST, '-m', 'one loop', '--yes');
+    expect([noted.status, noted.stderr]).to.deep.equal([0, '30 incidents: 30 would change\n']);
+    expect(noted.stdout).to.match(/^30 changed, 0 were there already, 0 refused$/m);
+    const assigned = await recorder('assign', '--to', 'ada', ...BURST, '--assignee', 'none', '-y');
+    expect(assigned.stdout).to.match(/^30 changed/m);
+    const again = await recorder('assign', '--to', 'ada', ...BURST, '-y');
+    expect(again.stderr).to.equal('30 incidents: 0 would change, 30 are there already\n');
+    const snoozed = await recorder('snooze', '--for', '2h', '--assignee', 'ada', '--no-snoozed', '-y');
+    expect(snoozed.stdout).to.match(/^30 changed/m);
+    expect((await recorder('list', '--snoozed', '--limit', '2')).stdout.split('\n')).to.have.length(4);
+    const ended = await recorder('snooze', '--end', '--snoozed', '-y');
+    expect(ended.stdout).to.match(/^30 changed/m);
+    expect((await recorder('snooze', ...BURST, '-y')).stderr).to.include('give one of --until TIME');
+    expect((await recorder('note', ...BURST, '-y')).stderr).to.include('--note');
+  }).timeout(60_000);
+
+  it('shows what a resolve of all would release', async () => {
+    await reportMany(2, { source: 'canary-tripwire' });
+    await reportMany(1, { source: 'other' });
+    const some = await recorder('resolve', '--source', 'canary-tripwire', '--resolution', 'benign');
+    expect(some.stderr).to.match(/^1 of 3 holders of \w+ is another: it stays in force$/m);
+    const all = await recorder('resolve', '--class', 'tool_call_burst', '--yes');
+    expect(all.stderr).to.match(/^these 3 incidents are the last of 3 holders of \w+: it is released$/m);
+    expect(all.stdout).to.match(/^3 changed/m);
+  });
+
   it('gives scripts a line of JSON for each', async () => {
     const ids = await reportMany(3);
     const { stdout, stderr } = await recorder('resolve', ...BURST, '--resolution', 'benign', '--yes', '--json');

@@ -106,7 +106,7 @@ describe('incident-recorder', () => {
       const table = await recorder(['list', '--source', source, '--limit', '2']);
       expect(table.stdout.split('\n')[0]).to.match(/^ID +SEVERITY +STATE +AGE +CLASS +SOURCE +DESCRIPTION$/);
       expect(table.stdout.split('\n')).to.have.length(4);
-      expect(table.stderr).to.include('there are more than 2');
+      expect(table.stderr).to.include('2 of 3: --limit shows more');
     });
 
     it('says what a filter may be', async () => {

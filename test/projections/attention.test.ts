@@ -196,6 +196,10 @@ describe('Attention', () => {
             const found = pagesOf(parts.list, { sources, attention: attention });
             expect(found).to.deep.equal(expected);
             expect(pagesOf(parts.list, { sources, attention, sort }).toSorted()).to.deep.equal(expected.toSorted());
+            if (needed === true && silenced !== true && sources.length === 0) {
+              const all = { classes: [], states: [], severities: [], sources: [], limit: 1, attention };
+              expect(parts.list.read(all).total).to.equal(expected.length);
+            }
             const query = { classes: [], states: [], severities: [], sources, attention, limit: 1 };
             const walked = [...parts.list.walk(query)].flatMap(({ outlines }) => outlines.map(({ id }) => id));
             expect(walked).to.deep.equal(expected);

@@ -237,6 +237,9 @@ describe('IncidentList', () => {
             after = next;
           } while (after !== undefined);
           expect(pages).to.deep.equal(expected(records, query, search?.[1]));
+          const { total } = list.read(query);
+          if (total !== undefined) expect(total).to.equal(pages.length);
+          else expect([query.words, query.since, query.until].some((one) => one !== undefined)).to.equal(true);
         });
       },
     );

@@ -1,20 +1,19 @@
 import type { Context } from 'koa';
-import type { Role } from '../../../machines/vocabulary.ts';
+import type * as z from 'zod/mini';
+import type { RecoveryStep, Role } from '../../../machines/vocabulary.ts';
+import type { Preview } from '../../containment/release-preview.ts';
 import type { BulkPreview } from '../../domain/bulk-command.ts';
-import type { Foreseen } from '../../incidents/incident-reads.ts';
 import type { ListQuery, UsualPlace } from '../../projections/list-query.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { admittedIn } from '../middleware/authentication.ts';
 import { turnsOf } from '../server/peer.ts';
-import type { BulkAct } from './bulk-acts.ts';
+import { BULK_ACTS } from './bulk-acts.ts';
 import { writeBulkCursor } from './bulk-cursor.ts';
 import { sayUnsearched } from './reads.ts';
+import type { bulkSchema } from './requests.ts';
 
 /** How many incidents a preview asks what would become of them. */
 const MOST_JUDGED = 1000;
-
-/** What is foreseen of what is possible in every state. */
-const POSSIBLE: Foreseen = { kind: 'moved' };
 
 /** What a bulk command is about: what the filters select, from a place on. */
 export type Selection = ListQuery & { readonly after: UsualPlace };
@@ -23,7 +22,7 @@ export type Selection = ListQuery & { readonly after: UsualPlace };
 export async function preview(
   { incidents, preview: releases }: Pick<ApiDependencies, 'incidents' | 'preview'>,
   ctx: Context,
-  { command }: BulkAct,
+  body: z.infer<typeof bulkSchema>,
   selection: Selection,
   digest: string,
 ): Promise<BulkPreview> {
@@ -41,11 +40,14 @@ export async function preview(
     needs: [] as readonly Role[],
     lacking: 0,
   };
+  const { foresee } = BULK_ACTS[body.command];
   const moving: string[] = [];
+  const refusing: string[] = [];
   let count = 0;
   for (const { outlines } of incidents.walk(selection)) {
-    for (const { id, state } of outlines) {
-      const foreseen = command === undefined ? POSSIBLE : incidents.wouldDo(id, command);
+    for (const outline of outlines) {
+      const { id, state } = outline;
+      const foreseen = foresee(incidents, outline, body);
       if (foreseen === undefined) continue;
       count += 1;
       const lacks =
@@ -57,7 +59,10 @@ export async function preview(
         judged.allowed += 1;
         moving.push(id);
       } else if (foreseen.kind === 'unchanged') judged.unchanged += 1;
-      else judged.refused[state] = (judged.refused[state] ?? 0) + 1;
+      else {
+        judged.refused[state] = (judged.refused[state] ?? 0) + 1;
+        if (state !== 'resolved') refusing.push(id);
+      }
     }
     if (count >= MOST_JUDGED) break;
     await turn();
@@ -71,8 +76,12 @@ export async function preview(
     return totals;
   };
   const releasing =
-    command === 'resolve' && count >= counted.incidents
+    body.command === 'resolve' && count >= counted.incidents
       ? await releases.of(moving, 'resolve', undefined, turn)
+      : undefined;
+  const missing =
+    body.command === 'resolve' && refusing.length > 0
+      ? stepsMissing(await releases.of(refusing, 'resolve', undefined, turn))
       : undefined;
   return {
     matched: counted.incidents,
@@ -86,8 +95,16 @@ export async function preview(
     ...(judged.lacking > 0 && { needs: { roles: judged.needs, count: judged.lacking } }),
     ...(count < counted.incidents && { judged: count }),
     ...(releasing !== undefined && { actions: releasing.actions }),
+    ...(missing !== undefined && { missing }),
     snapshot: writeBulkCursor(after, digest),
   };
+}
+
+/** How many incidents need each step of their recovery before they can be resolved; undefined when none does. */
+function stepsMissing({ incidents }: Preview): BulkPreview['missing'] {
+  const counts: Partial<Record<RecoveryStep, number>> = {};
+  for (const step of incidents.flatMap(({ missing = [] }) => missing)) counts[step] = (counts[step] ?? 0) + 1;
+  return Object.keys(counts).length === 0 ? undefined : counts;
 }
 
 /** Awaited between parts of the work: it lets others have their turn, and throws when the client has left. */

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
 import { COMMANDS } from '../../../machines/commands.ts';
-import { CLASSES, RESOLUTIONS, ROLES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
+import { CLASSES, RECOVERY_STEPS, RESOLUTIONS, ROLES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
 import type { BulkAnswer, BulkPreview } from '../../domain/bulk-command.ts';
 import { described, meaning, named } from '../openapi/described.ts';
 import { EXAMPLE_INCIDENT } from '../openapi/examples.ts';
@@ -16,7 +16,7 @@ const TEXTS = { oneOf: [{ type: 'string' }, { type: 'boolean' }, { type: 'array'
 const FILTERS = Object.keys(filterSchema.shape);
 
 const body = described('Bulk', 'A command on all incidents that a filter selects.', bulkSchema, {
-  command: 'What each of them is told.',
+  command: 'What is done with each of them.',
   filter: {
     description:
       'Which incidents: the filters of `GET /api/v1/incidents`, each a value or a list of values, at least one of them.',
@@ -28,8 +28,13 @@ const body = described('Bulk', 'A command on all incidents that a filter selects
     },
   },
   by: 'Who gives it.',
-  note: 'Why; each of them keeps it.',
+  note: 'Why, or with note what there is to say; each of them keeps it.',
   resolution: `With resolve: what they were: ${RESOLUTIONS.join(', ')}.`,
+  to: 'With assign: who; `null` for nobody.',
+  until: {
+    description: 'With snooze: RFC 3339, in the future, at most 90 days ahead; `null` ends the snooze.',
+    examples: ['2026-11-22T18:00:00Z'],
+  },
   preview: 'Only says what is selected, and what would become of it.',
   dry_run: 'The same as `preview`.',
   limit: `How many are worked with this request at most; ${USUAL_BULK} when not given, at most ${LONGEST_BULK}.`,
@@ -41,7 +46,7 @@ const countsOf = (names: readonly string[]) => z.object(Object.fromEntries(names
 const result = z.object({
   id: text(),
   status: meaning(z.int(), 'As the command alone would have been answered: 200, 403, 404, 409, 410.'),
-  change: maybe(meaning(z.enum(['moved', 'unchanged']), 'Whether the command moved it, or it was there already.')),
+  change: maybe(meaning(z.enum(['moved', 'unchanged']), 'Whether the command changed it, or it was there already.')),
   state: maybe(meaning(state, 'Its state after the command, or in which it refused.')),
   error: maybe(text()),
   allowed: maybe(meaning(z.array(z.enum(COMMANDS)), 'What is possible instead.')),
@@ -76,7 +81,7 @@ const previewed = named(
     classes: countsOf(CLASSES),
     severities: countsOf(SEVERITIES),
     states: countsOf(STATES),
-    allowed: meaning(count, 'How many would move.'),
+    allowed: meaning(count, 'How many would change.'),
     unchanged: meaning(count, 'How many are there already.'),
     refused: meaning(countsOf(STATES), 'How many would refuse, by their state.'),
     needs: maybe(
@@ -90,6 +95,12 @@ const previewed = named(
       meaning(
         z.array(actionPreview),
         'With `resolve`: what becomes of each action that those which would move hold. Absent when not all were asked.',
+      ),
+    ),
+    missing: maybe(
+      meaning(
+        z.object(Object.fromEntries(RECOVERY_STEPS.map((name) => [name, maybe(count)]))),
+        'With `resolve`: how many can’t be resolved yet, as their recovery needs these steps.',
       ),
     ),
     snapshot: meaning(text(), 'The cursor with which the command works what was previewed, and nothing newer.'),

@@ -27,7 +27,10 @@ import { preview, restful, type Selection } from './bulk-preview.ts';
 import { givenIn } from './commands.ts';
 import { BULK_REQUIRED, bulkSchema } from './requests.ts';
 
-type Dependencies = Pick<ApiDependencies, 'recorder' | 'incidents' | 'clock' | 'log' | 'preview' | 'readEvidence'>;
+type Dependencies = Pick<
+  ApiDependencies,
+  'recorder' | 'acts' | 'incidents' | 'preview' | 'clock' | 'log' | 'readEvidence'
+>;
 type Body = z.infer<typeof bulkSchema>;
 
 /** How many incidents a request works when it does not say. */
@@ -50,7 +53,7 @@ export const bulkRoutes = (
     handle: async (ctx) => {
       const body = readBody(ctx, bulkSchema, BULK_REQUIRED);
       requireRole(ctx, BULK_ACTS[body.command].roles);
-      requireOwnMembers(body);
+      requireOwnMembers(body, dependencies.clock.now());
       const { given, query } = readBulkFilter(
         body.filter as Readonly<Record<string, unknown>>,
         dependencies.clock.now(),
@@ -62,7 +65,7 @@ export const bulkRoutes = (
       const selection = { ...query, limit: 1, after };
       const isPreview = body.preview === true || body.dry_run === true;
       const answer = isPreview
-        ? await preview(dependencies, ctx, BULK_ACTS[body.command], selection, digest)
+        ? await preview(dependencies, ctx, body, selection, digest)
         : await work(dependencies, ctx, body, selection, digest);
       respondJson(ctx, 200, JSON.stringify(answer));
     },
@@ -140,8 +143,10 @@ async function countOf(
 async function workOne(dependencies: Dependencies, body: Body, target: Command): Promise<BulkResult | RecorderError> {
   const { id } = target;
   try {
+    const before = dependencies.incidents.get(id)?.version;
     const { incident, change } = await BULK_ACTS[body.command].perform(dependencies, target, body);
-    return { id, status: 200, change: change === 'unchanged' ? 'unchanged' : 'moved', state: incident.state };
+    const isSame = change === undefined ? incident.version === before : change === 'unchanged';
+    return { id, status: 200, change: isSame ? 'unchanged' : 'moved', state: incident.state };
   } catch (error) {
     if (!(error instanceof RecorderError)) {
       // One bad incident does not stop the rest.

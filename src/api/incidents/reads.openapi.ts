@@ -138,8 +138,9 @@ const withRunbook = z.extend(incident, {
 });
 
 const TOTAL =
-  'How many incidents the filters select on all pages, drills included. Absent with filters other than class, state and ' +
-  'severity: `GET /api/v1/incidents/groups?limit=1` counts those.';
+  'How many incidents the filters select on all pages, drills included. Given with class, state and severity, together ' +
+  'with source or without; with attention alone; with since and until alone; not where more than 100,000 of a source or a ' +
+  'time would have to be counted. `GET /api/v1/incidents/groups?limit=1` counts the others.';
 
 /** What a search has not looked at, as a header. */
 export const INCOMPLETE = {

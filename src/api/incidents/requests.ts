@@ -162,9 +162,13 @@ export const BULK_REQUIRED = 'command and filter are required';
 export const LONGEST_BULK = 50;
 const BULK_LIMIT = `limit must be a whole number from 1 to ${LONGEST_BULK}`;
 
+/** What can be done with many incidents at once. */
+export const BULK_COMMANDS = [...COMMANDS, 'note', 'assign', 'snooze'] as const;
+export type BulkActName = (typeof BULK_COMMANDS)[number];
+
 /** The body of a command on all incidents that a filter selects. */
 export const bulkSchema = z.strictObject({
-  command: oneOf(BULK_REQUIRED, COMMANDS, `command must be one of ${COMMANDS.join(', ')}`),
+  command: oneOf(BULK_REQUIRED, BULK_COMMANDS, `command must be one of ${BULK_COMMANDS.join(', ')}`),
   filter: z.unknown().check(
     z.refine(isJsonObject, {
       error: ({ input }) => (input === undefined ? BULK_REQUIRED : 'filter must be a JSON object'),
@@ -172,6 +176,9 @@ export const bulkSchema = z.strictObject({
   ),
   ...signature(),
   resolution: z.exactOptional(z.enum(RESOLUTIONS, `resolution must be one of ${RESOLUTIONS.join(', ')}`)),
+  // Null says something: it does not count as left out.
+  to: z.optional(z.nullable(assignee)),
+  until: z.optional(z.nullable(time)),
   preview: z.exactOptional(z.boolean('preview must be true or false')),
   dry_run: z.exactOptional(z.boolean('dry_run must be true or false')),
   limit: z.exactOptional(z.int(BULK_LIMIT).check(z.minimum(1, BULK_LIMIT), z.maximum(LONGEST_BULK, BULK_LIMIT))),

@@ -2,7 +2,9 @@ import { expect } from 'chai';
 import { ROLES } from '../../../machines/vocabulary.ts';
 import type { ApiDependencies } from '../../../src/api/dependencies.ts';
 import type { ApiServer } from '../../../src/api/server/api-server.ts';
+import { timestamp } from '../../../src/clock.ts';
 import { EVERY_ROLE } from '../../../src/access/principal.ts';
+import { ReleasePreview } from '../../../src/containment/release-preview.ts';
 import type { Report } from '../../../src/domain/entries.ts';
 import { RecorderError } from '../../../src/errors.ts';
 import { BUILT_IN_RULES } from '../../../src/policy/defaults.ts';
@@ -44,7 +46,16 @@ describe('POST /api/v1/incidents/bulk', () => {
 
   /** The service with the real recorder and record; `perform` stands before the recorder's. */
   const served = (more: Partial<ApiDependencies> = {}): Promise<ApiServer> =>
-    serve(standIn({ recorder: recording.recorder, incidents: recording.record.reads, ...more }));
+    serve(
+      standIn({
+        recorder: recording.recorder,
+        acts: recording.record.acts,
+        preview: new ReleasePreview({ current: () => recording.record.projections.current() }),
+        incidents: recording.record.reads,
+        clock: recording.clock,
+        ...more,
+      }),
+    );
 
   const reportMany = async (count: number, more: Partial<Report> = {}): Promise<readonly string[]> => {
     const ids: string[] = [];
@@ -249,6 +260,58 @@ describe('POST /api/v1/incidents/bulk', () => {
     expect((await ask(server, BULK, { method: 'POST', body: '{}' })).status).to.equal(403);
   });
 
+  it('notes, assigns and snoozes, each once, and says before what would become of them', async () => {
+    const ids = await reportMany(3);
+    await recording.recorder.perform('resolve', { id: ids[0]! });
+    await recording.record.acts.assign('ada', { id: ids[1]! });
+    const server = await served();
+    const filter = { source: 'tool-firewall' };
+    const until = timestamp(recording.clock.now() + 3600_000);
+    for (const [act, allowed, unchanged, refused] of [
+      [{ command: 'note', note: 'seen' }, 3, 0, {}],
+      [{ command: 'assign', to: 'ada' }, 2, 1, {}],
+      [{ command: 'snooze', until, note: 'later' }, 2, 0, { resolved: 1 }],
+      [{ command: 'snooze', until: null }, 2, 0, { resolved: 1 }],
+      [{ command: 'assign', to: null }, 3, 0, {}],
+    ] as const) {
+      const body = { filter, by: 'eve', ...act };
+      const previewed = (await command(server, BULK, { ...body, preview: true })).body;
+      expect(previewed, act.command).to.deep.include({ matched: 3, allowed, unchanged, refused });
+      const countOf = (results: readonly { change?: string }[]): number =>
+        results.filter(({ change }) => change === 'moved').length;
+      const { results, done } = (await command(server, BULK, body)).body;
+      expect([done, countOf(results)], act.command).to.deep.equal([true, allowed]);
+      const again = (await command(server, BULK, body)).body.results;
+      expect(countOf(again), act.command).to.equal(0);
+      if (act.command !== 'snooze') continue;
+      const states = ids.map((id) => recording.incident(id)!.snoozed_until);
+      expect(states).to.deep.equal([undefined, act.until ?? undefined, act.until ?? undefined]);
+    }
+    for (const id of ids) expect(recording.incident(id)!).to.deep.include({ note: id === ids[0] ? 'seen' : 'later' });
+  });
+
+  it('says before what a resolve would release, and which recoveries are missing', async () => {
+    const held = await reportMany(120);
+    await reportMany(1, { source: 'airlock' });
+    await reportMany(1, { class: 'prompt_injection', source: 'airlock' });
+    const server = await served();
+    const previewOf = async (filter: object) =>
+      (await command(server, BULK, { command: 'resolve', filter, preview: true })).body;
+    const holders = recording.incident(held[0]!)!.containment!.actions.map(({ action }) => action);
+    const some = await previewOf({ source: 'tool-firewall' });
+    expect(some.actions).to.deep.equal(
+      holders.map((action) => ({ action, releases: false, holders: 121, others: 1, last: false })),
+    );
+    expect(some).to.not.have.property('missing');
+    const all = await previewOf({ source: ['tool-firewall', 'airlock'] });
+    expect(all.actions).to.deep.equal(
+      holders.map((action) => ({ action, releases: true, holders: 121, others: 0, last: true })),
+    );
+    expect(all.missing).to.deep.equal({ acknowledge: 1 });
+    const ack = await command(server, BULK, { command: 'acknowledge', filter: { source: 'airlock' }, preview: true });
+    expect(ack.body).to.not.have.property('actions');
+  });
+
   it('says what is wrong with what it is sent', async () => {
     const server = await served();
     const refused = async (body: object, error: string | RegExp): Promise<void> => {
@@ -261,7 +324,10 @@ describe('POST /api/v1/incidents/bulk', () => {
     const filter = { class: 'tool_call_burst' };
     await refused({}, 'command and filter are required');
     await refused({ command: 'acknowledge' }, 'command and filter are required');
-    await refused({ command: 'report', filter }, 'command must be one of contain, acknowledge, resolve');
+    await refused(
+      { command: 'report', filter },
+      'command must be one of contain, acknowledge, resolve, note, assign, snooze',
+    );
     await refused({ command: 'acknowledge', filter: [] }, 'filter must be a JSON object');
     for (const empty of [{}, { class: [] }, { q: '' }, { class: [''], source: null }])
       await refused(
@@ -285,6 +351,15 @@ describe('POST /api/v1/incidents/bulk', () => {
       { command: 'contain', filter, resolution: 'benign' },
       'resolution goes with the command resolve only',
     );
+    await refused({ command: 'note', filter, to: 'ada' }, 'to goes with the command assign only');
+    await refused({ command: 'resolve', filter, until: null }, 'until goes with the command snooze only');
+    await refused({ command: 'note', filter }, 'note is required with the command note');
+    await refused({ command: 'note', filter, note: ' ' }, 'note is required with the command note');
+    await refused({ command: 'assign', filter }, 'to is required with the command assign');
+    await refused({ command: 'assign', filter, to: '' }, /^to must be a name/);
+    await refused({ command: 'snooze', filter }, 'until is required with the command snooze');
+    await refused({ command: 'snooze', filter, until: 'soon' }, /^until must be an RFC 3339 time/);
+    await refused({ command: 'snooze', filter, until: '2020-01-01T00:00:00Z' }, /^until must be in the future/);
     await refused({ command: 'acknowledge', filter, cursor: 'nonsense' }, 'invalid cursor');
     await refused({ command: 'acknowledge', filter, who: 'ada' }, /^unknown field "who"/);
   });
