@@ -5,14 +5,17 @@ import { HOUR } from '../../src/clock.ts';
 import {
   admits,
   apiQuery,
+  bulkFilterOf,
   CONTAINMENTS,
   type Filters,
   needsAttention,
+  NO_FILTERS,
   readFilters,
   SORTS,
   toggled,
   writeFilters,
 } from '../../src/console/filters.ts';
+import { readBulkFilter } from '../../src/api/incidents/bulk-filter.ts';
 import { readListQuery } from '../../src/api/incidents/list-query.ts';
 import { fragmentOf, readRoute, VIEWS } from '../../src/console/route.ts';
 
@@ -67,6 +70,24 @@ describe('the filters of the list', () => {
         expect(query.since === undefined).to.equal(given.last === undefined);
       }),
     );
+  });
+
+  it('select for a command what they list, and never everything', () => {
+    fc.assert(
+      fc.property(filters, (given) => {
+        const filter = bulkFilterOf({ ...given, words: 'a', by: undefined, until: undefined }, NOW);
+        expect(filter === undefined).to.equal(given.holds !== undefined);
+        if (filter === undefined) return;
+        const { query } = readBulkFilter(filter, NOW);
+        const listed = readListQuery(
+          apiQuery({ ...given, words: 'a', by: undefined, until: undefined, sort: undefined }, NOW).toString(),
+          NOW,
+        );
+        for (const name of ['states', 'classes', 'severities', 'sources', 'since', 'until', 'assignees'] as const)
+          expect(query[name], name).to.deep.equal(listed[name]);
+      }),
+    );
+    expect(bulkFilterOf(NO_FILTERS, NOW)).to.equal(undefined);
   });
 
   const incident = {
