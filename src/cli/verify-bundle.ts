@@ -70,7 +70,7 @@ function describe(file: string, verdict: BundleVerdict, isPinned: boolean): read
     `made        ${madeAt}`,
     `log         ${log.id ?? '-'}, ${log.head.seq} entries, head ${log.head.entry_hash}`,
     `tree        entries ${log.tree.first} to ${log.tree.first + log.tree.size - 1}, root ${log.tree.root}`,
-    `anchor      none: that the log was not written anew before ${madeAt} is not shown`,
+    `anchor      none: that the log was not begun again before ${madeAt} is not shown`,
     ...incidents.map(
       ({ id, version, entries, missing }) =>
         `incident    ${id}, version ${version}, ${entries.length} lines${missing === undefined ? '' : `; ${missing.entries} are not here: ${missing.reason}`}`,

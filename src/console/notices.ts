@@ -97,7 +97,7 @@ const tell = (): void => {
   });
 };
 
-/** Tells of critical incidents, for the life of the page. */
+/** Gives notice of critical incidents while the page is open. */
 export const followCritical = (): void => {
   allowed.value = stored();
   listen((entry) => {

@@ -39,7 +39,7 @@ export interface RemindersParts {
   readonly tell: (incidents: readonly Incident[], reason: ReminderReason) => Promise<AttemptResult>;
 }
 
-/** What of the incidents is told in one pass over them. */
+/** What one pass over the incidents sends. */
 interface Pass {
   readonly reason: ReminderReason;
   readonly kinds: Kinds;

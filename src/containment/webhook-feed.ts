@@ -126,7 +126,7 @@ export class WebhookFeed implements Feed {
   readonly #later: LaterEntries;
   /** Whether the last attempt was refused for good. */
   #isRefused = false;
-  /** What PagerDuty is told again, and Alertmanager. */
+  /** What is sent again to PagerDuty, and to Alertmanager. */
   readonly #reminders: Reminders | undefined;
   #reminding: Promise<void> | undefined;
   readonly #resend: AlertResend | undefined;

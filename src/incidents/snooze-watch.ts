@@ -13,7 +13,7 @@ import type { DueSnooze } from '../projections/snoozes.ts';
 import type { IncidentActor } from './incident-actor.ts';
 
 /** How many incidents one look wakes; the next look takes the others. */
-const MOST_AT_ONCE = 16;
+const MOST_AT_ONCE = 64;
 /** How many of them are awake at the same time. Their entries share a sync. */
 const MAX_AWAKE = 4;
 /** How long to rest after a look, as a multiple of the time that it took: thousands may be due, and reports come first. */

@@ -214,7 +214,7 @@ const Now = ({ delivery, standing: { look }, incident, isNow }: NowProps) => {
   );
 };
 
-/** When the service of an action was heard last: the age of what is said of it. */
+/** When the service of an action was heard last: how old is what the page says about it. */
 const Heard = ({ action }: Pick<DeliveryRecord, 'action'>) => {
   const at = useLiveResource(posture)?.[action].heard_at ?? undefined;
   if (at === undefined) return null;

@@ -13,7 +13,7 @@ const wasFolded = (): boolean => {
   }
 };
 
-/** What stands beside the incident, or below it where there is no room: it can be folded, and stays so. */
+/** The column next to the incident, or below it where there is no room. It can be folded, and stays so. */
 export const Rail = ({ children }: { readonly children: ComponentChildren }) => {
   const isFolded = useSignal(wasFolded());
   const toggle = (): void => {

@@ -366,7 +366,7 @@ const Holder = ({ action, group }: { readonly action: ContainmentAction; readonl
   </a>
 );
 
-/** Who has let go of it while the incident stays, and why. */
+/** Who has released it early, and why. */
 const LetGo = ({ early, count }: { readonly early: readonly EarlyRelease[]; readonly count: number }) => (
   <div class="let-go small muted">
     {early.slice(0, MOST_EARLY).map(({ incident, at, by, role, reason }) => (
