@@ -137,6 +137,7 @@ const Effect = ({
         <span>
           Stays in force.{' '}
           <a
+            class="inline"
             href={listOf({ ...NO_FILTERS, states: ['open', 'contained', 'acknowledged'], holds: action })}
             target="_blank"
           >
