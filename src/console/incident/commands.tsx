@@ -159,8 +159,9 @@ export const Follows = ({ incident: { state, recovery, reopened_as: again }, pre
   }
   const missing = recovery?.missing ?? [];
   const required = recovery?.required.length ?? 0;
-  const actions = preview?.actions.toSorted((one, other) => Number(other.releases) - Number(one.releases));
-  const releases = actions?.filter((one) => one.releases).length ?? 0;
+  // What it releases as soon as it may be given.
+  const actions = preview?.actions.toSorted((one, other) => Number(other.last) - Number(one.last));
+  const releases = actions?.filter((one) => one.last).length ?? 0;
   return (
     <p class="follows">
       <ContainmentShape look={releases > 0 ? 'released' : 'none'} />
@@ -181,7 +182,7 @@ export const Follows = ({ incident: { state, recovery, reopened_as: again }, pre
         ) : (
           <>
             Resolve{' '}
-            {actions.map(({ action, releases: isLast, holders, others }, index) => (
+            {actions.map(({ action, last: isLast, holders, others }, index) => (
               <span key={action}>
                 {index > 0 && '; '}
                 {isLast ? 'releases ' : 'leaves '}

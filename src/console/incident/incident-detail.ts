@@ -20,6 +20,8 @@ export interface ReleasePreview {
     readonly releases: boolean;
     readonly holders: number;
     readonly others: number;
+    /** Whether it is the last that holds it, even if it does not take the command now. */
+    readonly last: boolean;
   }[];
 }
 

@@ -20,6 +20,8 @@ export interface ActionPreview {
 
 interface Known {
   readonly actions: readonly ActionPreview[];
+  /** The actions that each holds, and whether it takes the command now. */
+  readonly incidents?: readonly { readonly possible: boolean; readonly actions: readonly ContainmentAction[] }[];
 }
 
 export interface Preview {
@@ -57,6 +59,7 @@ const previewOf = async (ids: readonly string[], ends: AbortSignal): Promise<Kno
     const query = new URLSearchParams(ids.slice(at, at + MOST_IDS).map((id) => ['id', id]));
     parts.push((await read<Known>(`/api/v1/containment/preview?${query.toString()}&command=resolve`, ends)).body);
   }
+  const refusing = parts.flatMap(({ incidents = [] }) => incidents).filter(({ possible }) => !possible);
   const byAction = Map.groupBy(
     parts.flatMap(({ actions }) => actions),
     ({ action }) => action,
@@ -65,7 +68,8 @@ const previewOf = async (ids: readonly string[], ends: AbortSignal): Promise<Kno
     const holders = Math.max(...some.map((one) => one.holders));
     const mine = some.reduce((sum, one) => sum + one.holders - one.others, 0);
     const others = Math.max(0, holders - mine);
-    return { action, holders, others, releases: others === 0 };
+    const isHeld = refusing.some((one) => one.actions.includes(action));
+    return { action, holders, others, releases: others === 0 && !isHeld };
   });
   return { actions: actions.toSorted((one, other) => Number(other.releases) - Number(one.releases)) };
 };
@@ -116,6 +120,15 @@ const Effect = ({
   readonly isOne: boolean;
 }) => {
   const name = <code>{action}</code>;
+  if (!releases && others === 0) {
+    return (
+      <li>
+        <ContainmentShape look="done" />
+        <code class="strong">{action}</code>
+        <span>Stays in force: {isOne ? 'its only holder' : 'one of its last holders'} can’t be resolved yet.</span>
+      </li>
+    );
+  }
   if (!releases) {
     return (
       <li>
@@ -124,6 +137,7 @@ const Effect = ({
         <span>
           Stays in force.{' '}
           <a
+            class="inline"
             href={listOf({ ...NO_FILTERS, states: ['open', 'contained', 'acknowledged'], holds: action })}
             target="_blank"
           >

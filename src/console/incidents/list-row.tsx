@@ -283,6 +283,12 @@ const Why = ({ held: { look, action, why, done, of }, recovery, needs }: WhyProp
   const isHeard = look === 'unknown' && heard !== undefined;
   return (
     <>
+      {needs && recovery !== undefined && (
+        <>
+          <span class="recovery">{recovery}</span>
+          {' · '}
+        </>
+      )}
       {action !== undefined && (look === 'overdue' || look === 'person' || look === 'unknown') && (
         <>
           <code>{action}</code>
@@ -293,12 +299,6 @@ const Why = ({ held: { look, action, why, done, of }, recovery, needs }: WhyProp
       {!isHeard && look !== 'asked' && look !== 'done' && why !== undefined && <VerbatimLine text={why} />}
       {look === 'asked' && `${grouped(done)} of ${grouped(of)} carried out`}
       {look === 'done' && <HeardLast />}
-      {needs && recovery !== undefined && (
-        <>
-          {' · '}
-          <span class="recovery">{recovery}</span>
-        </>
-      )}
     </>
   );
 };
