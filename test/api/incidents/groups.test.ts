@@ -173,7 +173,7 @@ describe('the list of incidents', () => {
   const directory = temporaryDirectories();
   afterEach(stopServing);
 
-  it('says how many there are where that costs nothing', async () => {
+  it('says how many there are where that costs little', async () => {
     await using recording = await Recording.open(directory()).then((one) => ({
       one,
       [Symbol.asyncDispose]: () => one.close(),
@@ -187,7 +187,11 @@ describe('the list of incidents', () => {
     expect(await totalOf('limit=1&severity=low')).to.equal('2');
     expect(await totalOf('collapse=source&class=tool_call_burst')).to.equal('5');
     expect(await totalOf('class=prompt_injection')).to.equal('0');
-    expect(await totalOf('source=tool-firewall')).to.equal(undefined);
+    expect(await totalOf('source=tool-firewall&severity=low&source=other')).to.equal('2');
+    expect(await totalOf('attention=true')).to.equal('5');
+    expect(await totalOf('since=2020-01-01T00:00:00Z')).to.equal('5');
+    expect(await totalOf('until=2020-01-01T00:00:00Z')).to.equal('0');
+    expect(await totalOf('source=tool-firewall&since=2020-01-01T00:00:00Z')).to.equal(undefined);
     expect(await totalOf('q=calls')).to.equal(undefined);
   });
 });
