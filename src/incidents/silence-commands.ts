@@ -7,7 +7,7 @@ import { isRunning, MOST_SILENCE_BYTES, MOST_SILENCES, type ShownSilence, shownS
 import type { SilenceMatchers, SilenceOnRecord } from '../domain/silence-terms.ts';
 import { found, RecorderError } from '../errors.ts';
 import type { Projections } from '../projections/projections.ts';
-import { readWords } from '../projections/search-words.ts';
+import { readSearch } from '../projections/search-terms.ts';
 import { KeyedLock } from './keyed-lock.ts';
 
 /** For how long a silence may last from now on. */
@@ -131,7 +131,10 @@ export class SilenceCommands {
 
 /** @throws RecorderError `invalid_request` when it would match every incident, or for words that can't be searched */
 function requireMatcher({ class: classes, source, severity, q }: SilenceMatchers): void {
-  if (q !== undefined) readWords(q);
+  if (q !== undefined && readSearch(q).terms.length > 0) {
+    const message = 'q of a silence takes words, and no terms such as evidence.ip:… or source:…';
+    throw new RecorderError('invalid_request', message);
+  }
   // All of them are as good as none.
   const isOfSomeClasses = classes.length > 0 && new Set(classes).size < CLASSES.length;
   const isOfSomeSeverities = severity.length > 0 && new Set(severity).size < SEVERITIES.length;

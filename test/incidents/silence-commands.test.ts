@@ -52,6 +52,14 @@ describe('silences', () => {
     recording.clock.milliseconds = milliseconds;
   };
 
+  it('take words, and no terms, which they would not match', async () => {
+    const { code, message } = await refusal(add({ q: 'gateway evidence.ip:203.0.113.7' }));
+    expect([code, message]).to.deep.equal([
+      'invalid_request',
+      'q of a silence takes words, and no terms such as evidence.ip:… or source:…',
+    ]);
+  });
+
   it('say who added them and why, and what they match', async () => {
     await recording.recorder.report(REPORT);
     await recording.recorder.report({ ...REPORT, source: 'canary' });
