@@ -23,7 +23,7 @@ describe('given a disk that becomes full', () => {
   };
 
   for (const [what, mount, ballastBytes] of [
-    ['a tmpfs of 1 MiB', () => mounted.tmpfs(MEBIBYTE), 560 * KIBIBYTE],
+    ['a tmpfs of 1 MiB', () => mounted.tmpfs(MEBIBYTE), 440 * KIBIBYTE],
     ['an ext4 of 8 MiB', () => mounted.ext4(), 5 * MEBIBYTE],
   ] as const) {
     describe(what, () => {

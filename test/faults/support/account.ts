@@ -22,6 +22,8 @@ const MOVING: ReadonlySet<string> = new Set([
   'version',
   'hash',
   'note',
+  'notes',
+  'notes_count',
   'containment_actions',
   'containment',
   'containment_results',
@@ -136,6 +138,11 @@ export class Account {
     const state = targetOf(before.state, command);
     expect(after, `${command} without an answer`).to.deep.include({ state, note: `${command} ${this.#number}` });
     expect(after.version, `version after ${command} without an answer`).to.equal(before.version + 1 + followUps);
+    expect(after.notes_count).to.equal((before.notes_count ?? 0) + 1);
+    expect(after.notes?.map(({ note }) => note)).to.deep.equal([
+      ...(before.notes ?? []).map(({ note }) => note),
+      after.note,
+    ]);
     expect(unmoved(after)).to.deep.equal(unmoved(before));
   }
 }
