@@ -109,7 +109,9 @@ describe('given readers that ask for as much as they can', () => {
     const { service } = await prepared();
     const idle = readAll(service, '/livez', { connections: 256 });
     // Each has been answered, or given up.
-    await Promise.all(idle.map((socket) => Promise.race([once(socket, 'data'), once(socket, 'close')])));
+    const settled = idle.map((socket) => Promise.race([once(socket, 'data'), once(socket, 'close')]));
+    // One that is reset is given up, too.
+    await Promise.allSettled(settled);
     for (let count = 0; count < 20; count++) {
       const { status } = await service.send('POST', '/api/v1/incidents/report', {
         body: { class: 'prompt_injection', source: 'late', description: 'from a new connection' },
