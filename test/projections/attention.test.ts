@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { snapshotOf } from '../../machines/decision.ts';
 import { CLASSES, SEVERITIES, STATES } from '../../machines/vocabulary.ts';
 import { HOUR, timestamp } from '../../src/clock.ts';
 import { needsAttention } from '../../src/domain/attention.ts';
@@ -17,6 +16,7 @@ import { Incidents } from '../../src/projections/incidents.ts';
 import { isSilenced } from '../../src/projections/silence-match.ts';
 import { Silences } from '../../src/projections/silences.ts';
 import { Statistics, Tally } from '../../src/projections/statistics.ts';
+import { recordOf } from './support/record.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const NOW = Date.parse('2026-11-22T12:00:00.000Z');
@@ -49,25 +49,8 @@ const WORDS = [
   'absent',
 ] as const;
 
-const incidentOf = (seq: number, fields: Partial<Incident>): IncidentRecord => {
-  const created_at = timestamp(NOW - HOUR + seq * 1000);
-  const incident: Incident = {
-    id: `INC-20261122-${String(seq).padStart(12, '0')}`,
-    created_at,
-    updated_at: created_at,
-    class: 'prompt_injection',
-    severity: 'high',
-    state: 'open',
-    source: 'airlock',
-    description: `incident ${seq}`,
-    occurrences: 1,
-    version: 1,
-    hash: '',
-    ...fields,
-  };
-  const context = { auto_contain: false, actions: [], occurrences: 1, standings: {} };
-  return { incident, seq, decisive: 1, snapshot: snapshotOf(incident.state, context) };
-};
+const incidentOf = (seq: number, fields: Partial<Incident>): IncidentRecord =>
+  recordOf(seq, fields, timestamp(NOW - HOUR + seq * 1000));
 
 let added = 0;
 const entryOf = (silence: Partial<SilenceOnRecord>): EntryOf<'silence.added'> => {

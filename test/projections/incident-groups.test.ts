@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { snapshotOf } from '../../machines/decision.ts';
 import { CLASSES, SEVERITIES, type State, STATES } from '../../machines/vocabulary.ts';
 import type { Incident, IncidentRecord } from '../../src/domain/incident.ts';
 import { Attention } from '../../src/projections/attention.ts';
@@ -18,32 +17,12 @@ import { Incidents } from '../../src/projections/incidents.ts';
 import { readWords } from '../../src/projections/search-words.ts';
 import { Silences } from '../../src/projections/silences.ts';
 import { Statistics, Tally } from '../../src/projections/statistics.ts';
+import { recordOf } from './support/record.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const START = Date.parse('2026-11-22T00:00:00.000Z');
 const SOURCES = ['airlock', 'drill', 'tool-firewall'] as const;
 const EVERYTHING: ListQuery = { classes: [], states: [], severities: [], sources: [], limit: 1 };
-
-const record = (seq: number, fields: Partial<Incident>): IncidentRecord => {
-  // Time is data: the clock jumps by hours, back and forth.
-  const created_at = new Date(START + seq * 1000 + (seq % 7) * 3_600_000 * (seq % 3 === 0 ? -1 : 1)).toISOString();
-  const incident: Incident = {
-    id: `INC-20261122-${String(seq).padStart(12, '0')}`,
-    created_at,
-    updated_at: created_at,
-    class: 'prompt_injection',
-    severity: 'high',
-    state: 'open',
-    source: 'airlock',
-    description: `incident ${seq}`,
-    occurrences: 1,
-    version: 1,
-    hash: '',
-    ...fields,
-  };
-  const context = { auto_contain: false, actions: [], occurrences: 1, standings: {} };
-  return { incident, seq, decisive: 1, snapshot: snapshotOf(incident.state, context) };
-};
 
 const kind = fc.record(
   {
@@ -168,7 +147,7 @@ describe('IncidentGroups', () => {
           withGroups(async (groups, put) => {
             // Drills have a source of their own.
             const records = kinds.map(({ drill, ...fields }, index) =>
-              record(index + 1, fields.source === 'drill' && drill === true ? { ...fields, drill } : fields),
+              recordOf(index + 1, fields.source === 'drill' && drill === true ? { ...fields, drill } : fields),
             );
             for (const one of records) put(one);
             const among = <Value>(values: readonly Value[], value: Value): boolean =>
@@ -212,7 +191,7 @@ describe('IncidentGroups', () => {
     withGroups(async (groups, put) => {
       for (let seq = 1; seq <= 9000; seq++)
         put(
-          record(seq, {
+          recordOf(seq, {
             source: seq % 3 === 0 ? 'airlock' : 'tool-firewall',
             state: seq % 2 === 0 ? 'open' : 'resolved',
           }),
@@ -221,7 +200,7 @@ describe('IncidentGroups', () => {
       const count = async (): Promise<void> => {
         turns += 1;
         // What comes meanwhile does not count.
-        put(record(9000 + turns, {}));
+        put(recordOf(9000 + turns, {}));
       };
       const { groups: found, incidents } = await groups.read(
         { filter: EVERYTHING, by: ['class', 'source'], limit: 10, skip: 0 },
@@ -237,7 +216,7 @@ describe('IncidentGroups', () => {
 
   it('says at how many it has looked where a group has more unresolved ones than it looks at', () =>
     withGroups(async (groups, put) => {
-      for (let seq = 1; seq <= 1500; seq++) put(record(seq, { assignee: 'ada' }));
+      for (let seq = 1; seq <= 1500; seq++) put(recordOf(seq, { assignee: 'ada' }));
       const { groups: found } = await groups.read({ filter: EVERYTHING, by: ['class'], limit: 10, skip: 0 }, turn);
       expect(found.map(({ count, assignees, looked_at: looked }) => [count, assignees?.ada, looked])).to.deep.equal([
         [1500, 512, 512],
@@ -246,7 +225,8 @@ describe('IncidentGroups', () => {
 
   it('shows the beginning of a long description, and reads no other document', () =>
     withGroups(async (groups, put) => {
-      for (let seq = 1; seq <= 5; seq++) put(record(seq, { assignee: 'ada', description: '\u{1f525}'.repeat(50_000) }));
+      for (let seq = 1; seq <= 5; seq++)
+        put(recordOf(seq, { assignee: 'ada', description: '\u{1f525}'.repeat(50_000) }));
       let turns = 0;
       const { groups: found } = await groups.read(
         { filter: EVERYTHING, by: ['assignee'], limit: 10, skip: 0 },
@@ -260,7 +240,7 @@ describe('IncidentGroups', () => {
 
   it('reads the newest incidents of many groups in several turns', () =>
     withGroups(async (groups, put) => {
-      for (let seq = 1; seq <= 100; seq++) put(record(seq, { source: `source-${seq}`, state: 'resolved' }));
+      for (let seq = 1; seq <= 100; seq++) put(recordOf(seq, { source: `source-${seq}`, state: 'resolved' }));
       let turns = 0;
       const query = { filter: EVERYTHING, by: ['source'], limit: 1000, skip: 0, isBare: true } as const;
       const { groups: found } = await groups.read(query, async () => void (turns += 1));
@@ -270,7 +250,7 @@ describe('IncidentGroups', () => {
 
   it('keeps a bounded number of groups, and says that there are more', () =>
     withGroups(async (groups, put) => {
-      for (let seq = 1; seq <= 10_050; seq++) put(record(seq, { source: `source-${seq}`, state: 'resolved' }));
+      for (let seq = 1; seq <= 10_050; seq++) put(recordOf(seq, { source: `source-${seq}`, state: 'resolved' }));
       const page = await groups.read({ filter: EVERYTHING, by: ['source'], limit: 10, skip: 0 }, turn);
       expect([page.incidents, page.total, page.isComplete]).to.deep.equal([10_050, 10_000, false]);
     })).timeout(30_000);

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { snapshotOf } from '../../machines/decision.ts';
 import {
   CLASSES,
   type ContainmentStatus,
@@ -20,31 +19,11 @@ import { readCursor, writeCursor } from '../../src/api/incidents/cursor.ts';
 import { type Alike, IncidentList } from '../../src/projections/incident-list.ts';
 import type { Cursor, ListQuery } from '../../src/projections/list-query.ts';
 import { SORTS } from '../../src/projections/list-query.ts';
+import { recordOf } from './support/record.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const START = Date.parse('2026-11-22T00:00:00.000Z');
 const SOURCES = ['airlock', 'gpu-watcher', 'tool-firewall'] as const;
-
-const record = (seq: number, fields: Partial<Incident>): IncidentRecord => {
-  // Time is data: the clock jumps by hours, back and forth.
-  const created_at = new Date(START + seq * 1000 + (seq % 7) * 3_600_000 * (seq % 3 === 0 ? -1 : 1)).toISOString();
-  const incident: Incident = {
-    id: `INC-20261122-${String(seq).padStart(12, '0')}`,
-    created_at,
-    updated_at: created_at,
-    class: 'prompt_injection',
-    severity: 'high',
-    state: 'open',
-    source: 'airlock',
-    description: `incident ${seq}`,
-    occurrences: 1,
-    version: 1,
-    hash: '',
-    ...fields,
-  };
-  const context = { auto_contain: false, actions: [], occurrences: 1, standings: {} };
-  return { incident, seq, decisive: 1, snapshot: snapshotOf(incident.state, context) };
-};
 
 const kind = fc.record({
   class: fc.constantFrom(...CLASSES.slice(0, 3)),
@@ -226,7 +205,7 @@ describe('IncidentList', () => {
       (kinds, { search, ...filters }) => {
         const query: ListQuery = search === undefined ? filters : { ...filters, words: readWords(search[0]) };
         withList((list, put) => {
-          const records = kinds.map((fields, index) => record(index + 1, fields));
+          const records = kinds.map((fields, index) => recordOf(index + 1, fields));
           for (const one of records) put(one);
           const pages: string[] = [];
           let after: Cursor | undefined;
@@ -253,7 +232,7 @@ describe('IncidentList', () => {
       (kinds, { search, ...filters }) => {
         const query: ListQuery = search === undefined ? filters : { ...filters, words: readWords(search[0]) };
         withList((list, put) => {
-          const records = kinds.map((fields, index) => record(index + 1, fields));
+          const records = kinds.map((fields, index) => recordOf(index + 1, fields));
           for (const one of records) put(one);
           const keyOf = ({ severity, state, class: ofClass, source }: Incident): string =>
             [severity, state, ofClass, source].join();
@@ -298,7 +277,7 @@ describe('IncidentList', () => {
       (given, { search: _, ...filters }, further, isMany) => {
         const query: ListQuery = { ...filters, ...further };
         withList((list, put, change) => {
-          const records = given.map(([fields], at) => record(at + 1, fields));
+          const records = given.map(([fields], at) => recordOf(at + 1, fields));
           for (const one of records) put(one);
           const now = records.map((one, at) => {
             const deed = given[at]![1];
@@ -309,7 +288,8 @@ describe('IncidentList', () => {
           });
           const head = records.length;
           // What is not admitted must not hide what is, where there is much of it.
-          if (isMany) for (let seq = 1; seq <= 300; seq++) put(record(head + seq, { source: 'other', state: 'open' }));
+          if (isMany)
+            for (let seq = 1; seq <= 300; seq++) put(recordOf(head + seq, { source: 'other', state: 'open' }));
           const asked = isMany && query.sources.length === 0 ? { ...query, sources: SOURCES } : query;
           const pages: string[] = [];
           let after: Cursor | undefined;
@@ -329,7 +309,7 @@ describe('IncidentList', () => {
   it('lists very many in each order, from page to page, each once', () => {
     withList((list, put, change) => {
       const records = Array.from({ length: 2600 }, (_, at) =>
-        record(at + 1, {
+        recordOf(at + 1, {
           severity: SEVERITIES[at % 4]!,
           state: STATES[at % 3]!,
           source: `source-${at % 1100}`,
@@ -361,8 +341,8 @@ describe('IncidentList', () => {
 
   it('keeps another source in sight behind a flood, on a page that looks at a bounded number', () => {
     withList((list, put) => {
-      put(record(1, { source: 'airlock' }));
-      for (let seq = 2; seq <= 10_000; seq++) put(record(seq, { source: 'tool-firewall' }));
+      put(recordOf(1, { source: 'airlock' }));
+      for (let seq = 2; seq <= 10_000; seq++) put(recordOf(seq, { source: 'tool-firewall' }));
       const query = { classes: [], states: [], severities: [], sources: [], limit: 1000, collapsed: true };
       const pages: (readonly [string, number])[][] = [];
       let after: Cursor | undefined;
@@ -388,7 +368,7 @@ describe('IncidentList', () => {
 
   it('fetches on where a stretch is longer than one fetch', () => {
     withList((list, put) => {
-      for (let seq = 1; seq <= 500; seq++) put(record(seq, { severity: seq % 2 === 0 ? 'high' : 'low' }));
+      for (let seq = 1; seq <= 500; seq++) put(recordOf(seq, { severity: seq % 2 === 0 ? 'high' : 'low' }));
       const { documents } = list.read({ classes: [], states: [], severities: [], sources: [], limit: 1000 });
       const numbers = Array.from({ length: 250 }, (_, index) => 500 - 2 * index);
       expect(idsOf(documents).map((id) => Number(id.slice(-12)))).to.deep.equal([
@@ -400,7 +380,7 @@ describe('IncidentList', () => {
 
   it('ends a page that has become very long', () => {
     withList((list, put) => {
-      for (let seq = 1; seq <= 5; seq++) put(record(seq, { description: 'x'.repeat(300 * 1024) }));
+      for (let seq = 1; seq <= 5; seq++) put(recordOf(seq, { description: 'x'.repeat(300 * 1024) }));
       const first = list.read({ classes: [], states: [], severities: [], sources: [], limit: 1000 });
       expect(first.documents).to.have.length(3);
       const second = list.read({
@@ -420,7 +400,7 @@ describe('IncidentList', () => {
       // The state of every other incident is asked for, and the word of the others: nothing but the first has both.
       for (let seq = 1; seq <= 80_000; seq++) {
         const odd = seq % 2 === 1;
-        put(record(seq, { state: odd ? 'open' : 'resolved', description: odd && seq > 1 ? 'this' : 'that' }));
+        put(recordOf(seq, { state: odd ? 'open' : 'resolved', description: odd && seq > 1 ? 'this' : 'that' }));
       }
       const query = { classes: [], states: ['open'], severities: [], sources: [], words: readWords('that'), limit: 5 };
       let pages = 1;
@@ -429,7 +409,7 @@ describe('IncidentList', () => {
         expect(page.documents).to.deep.equal([]);
         page = list.read({ ...query, after: page.next } as ListQuery);
       }
-      expect(idsOf(page.documents)).to.deep.equal([record(1, {}).incident.id]);
+      expect(idsOf(page.documents)).to.deep.equal([recordOf(1, {}).incident.id]);
       expect(pages).to.be.greaterThan(1);
     });
   }).timeout(60_000);
@@ -437,10 +417,10 @@ describe('IncidentList', () => {
   it('gives later pages as if nothing had been reported since the first', () => {
     withList((list, put) => {
       const everything = { classes: [], states: [], severities: [], sources: [], limit: 3 };
-      for (let seq = 1; seq <= 6; seq++) put(record(seq, { severity: 'medium' }));
+      for (let seq = 1; seq <= 6; seq++) put(recordOf(seq, { severity: 'medium' }));
       const first = list.read(everything);
       for (let seq = 7; seq <= 12; seq++) {
-        put(record(seq, { severity: seq % 2 === 0 ? 'critical' : 'low' }));
+        put(recordOf(seq, { severity: seq % 2 === 0 ? 'critical' : 'low' }));
       }
       const second = list.read({ ...everything, after: first.next! });
       expect([...idsOf(first.documents), ...idsOf(second.documents)].map((id) => Number(id.slice(-12)))).to.deep.equal([
