@@ -44,6 +44,7 @@ async function main(): Promise<void> {
   const service = await startService(config, systemClock, logger, {
     logRequest: requestLines(logger, output),
     logJournal: journalLines(logger, output),
+    onServing: () => signals.serving(),
   });
   const { address, addresses } = service;
   const where = addresses.length === 1 ? { address } : { address, addresses };
@@ -61,11 +62,15 @@ function readArguments() {
   }
 }
 
-/** Reacts to signals. Until the service has started, a reload does nothing and a stop ends the process at once. */
+/**
+ * Reacts to signals. Until the service has started, a reload does nothing. A stop ends the process at once as long as
+ * nobody was served; later it is recorded, so it waits until the service has started.
+ */
 class Signals {
   readonly #logger: Logger;
+  #serving = false;
   #service: Service | undefined;
-  #stopping = false;
+  #stopping: string | undefined;
   #stopped: () => void = () => {};
 
   constructor(logger: Logger) {
@@ -74,12 +79,18 @@ class Signals {
     process.on('SIGHUP', () => void this.#service?.reload());
   }
 
+  /** The service answers, and is still starting. */
+  serving(): void {
+    this.#serving = true;
+  }
+
   /** Lets signals control the service. Resolves with the exit code when the service has ended. */
   async obey(service: Service): Promise<number> {
     this.#service = service;
     const stopped = new Promise<void>((resolve) => {
       this.#stopped = resolve;
     });
+    if (this.#stopping !== undefined) this.#end(service, this.#stopping);
     await Promise.race([service.failed, stopped]);
     const { failure } = service;
     if (failure === undefined) return 0;
@@ -90,11 +101,15 @@ class Signals {
 
   readonly #stop = (signal: string): void => {
     this.#logger.info({ signal }, 'stopping');
-    if (this.#service === undefined) process.exit(0);
-    if (this.#stopping) return;
-    this.#stopping = true;
-    void this.#service.stop(signal).then(() => this.#stopped());
+    if (!this.#serving) process.exit(0);
+    if (this.#stopping !== undefined) return;
+    this.#stopping = signal;
+    if (this.#service !== undefined) this.#end(this.#service, signal);
   };
+
+  #end(service: Service, signal: string): void {
+    void service.stop(signal).then(() => this.#stopped());
+  }
 }
 
 /** Names the file that an error of the file system is about, where its permissions or its kind are the cause. */

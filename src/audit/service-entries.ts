@@ -8,7 +8,7 @@ import type { Draft } from '../domain/entries.ts';
 export class ServiceEntries {
   readonly #log: Pick<AuditLog, 'append'>;
   readonly #waiting: (readonly Draft[])[] = [];
-  #appending: Promise<void> | undefined;
+  #appending = Promise.resolve();
 
   constructor(log: Pick<AuditLog, 'append'>) {
     this.#log = log;
@@ -22,9 +22,8 @@ export class ServiceEntries {
 
   /** Appends the entries that wait, until one is refused. Never rejects. */
   retry(): Promise<void> {
-    this.#appending ??= this.#appendAll().finally(() => {
-      this.#appending = undefined;
-    });
+    // Each after the one before, so that an entry is seen which is recorded as the one before ends.
+    this.#appending = this.#appending.then(() => this.#appendAll());
     return this.#appending;
   }
 

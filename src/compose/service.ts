@@ -50,6 +50,8 @@ export interface Listeners {
   readonly logRequest?: (fields: object, trusted: boolean) => void;
   /** Receives the texts about incidents; by default the logger does. */
   readonly logJournal?: JournalLog;
+  /** Called when the service is about to answer; its start goes on a little longer. */
+  readonly onServing?: () => void;
 }
 
 /**
@@ -64,6 +66,7 @@ export async function startService(
     inspect,
     logRequest = (fields) => logger.info(fields, 'request'),
     logJournal = (text) => logger.info(text),
+    onServing = () => {},
   }: Listeners = {},
 ): Promise<Service> {
   await using starting = new AsyncDisposableStack();
@@ -79,6 +82,7 @@ export async function startService(
   const options = { config, clock, logger, access, logRequest, logJournal };
   // A reader that resumes at once must not be refused for a place in this very log.
   const another = log.status.entries === 0 ? undefined : await identify(record, logger);
+  onServing();
   const { addresses, reload } = await serve(record, containment, options, serving);
 
   if (recovered.damage !== undefined) logDamage(logger, recovered.damage);
