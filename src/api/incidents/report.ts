@@ -17,6 +17,7 @@ import { callerOf } from '../request/caller.ts';
 import { preferredWait } from '../request/prefer.ts';
 import { readBody } from '../request/read.ts';
 import { respondIncident } from '../respond.ts';
+import { plainReport } from './plain-report.ts';
 import { REPORT_REQUIRED, reportSchema } from './requests.ts';
 import type { Idempotency, Report } from '../../domain/entries.ts';
 
@@ -42,7 +43,7 @@ export const reportRoutes = (
     path: '/api/v1/incidents/report',
     before: command('reporter'),
     handle: async (ctx) => {
-      const report = readBody(ctx, reportSchema, REPORT_REQUIRED) as Report;
+      const report = plainReport(ctx.request.body) ?? (readBody(ctx, reportSchema, REPORT_REQUIRED) as Report);
       requireBound(admittedIn(ctx), { source: report.source, class: report.class });
       const idempotency = idempotencyOf(ctx.req.headers['idempotency-key'], ctx.request.body as JsonValue);
       const bytes = (ctx.request.rawBody as string).length;
