@@ -2,7 +2,7 @@
  * One incident as it lives: an XState actor with a mailbox, and the record that goes with its snapshot.
  *
  * A message is handled in four steps:
- * 1. *Wake*: an actor that is asleep is restored from its persisted snapshot. That carries nothing out again.
+ * 1. *Wake*: an actor that is asleep gets its persisted snapshot back. That carries nothing out again.
  * 2. *Decide*: the statechart says, for the actor's own snapshot, what follows from the message. Nothing has changed yet.
  * 3. *Append*: the entries go to the audit log. When they are refused, nothing changes.
  * 4. *Take*: once they are on disk the XState actor takes the event of each entry, and its actions carry out what the
@@ -10,7 +10,8 @@
  *
  * A report has no step 1: its actor is spawned by step 4. It starts in its chart, and the entry actions of the chart, run
  * as the actor's own, engage containment. All incidents under the same rule begin alike, so what the chart gives for a
- * rule is asked once and kept (`Birth`): to ask each time would cost four times as much.
+ * rule is asked once and kept (`Birth`): to ask each time would cost four times as much. XState's own object for the
+ * actor is made from the snapshot when the first event comes, as most incidents get none while they are in memory.
  * An actor whose incident is resolved has stopped; it sleeps as soon as its mailbox is empty.
  */
 import { type Actor, type ActorOptions, type AnyActorRef, createActor, type initialTransition } from 'xstate';
@@ -108,6 +109,7 @@ export class IncidentActor {
   weight = 0;
   /** Whether this process has opened the incident. */
   #isOwn = false;
+  /** Made when the chart takes an event: most incidents take none while they are in memory. */
   #xstate: Actor<typeof incidentMachine> | undefined;
   #record: IncidentRecord | undefined;
   /** The delivery of the decision that is being appended, as its first entry leaves it. */
@@ -342,18 +344,21 @@ export class IncidentActor {
     this.weight = entry.length;
     this.#isOwn = true;
     this.#dependencies.onWake(this);
-    const self: AnyActorRef = (this.#xstate = this.#create(snapshot));
-    for (const { exec, info, params } of actions) exec?.({ ...info, self, system: self.system }, params);
+    if (this.#dependencies.inspect !== undefined) this.#xstate = this.#create(snapshot);
+    // The actions look at the identifier only.
+    const self: AnyActorRef = this.#xstate ?? ({ id: this.id } as AnyActorRef);
+    for (const { exec, info, params } of actions) exec?.({ ...info, self }, params);
     return opened(entry, snapshot);
   }
 
   #follow(entry: IncidentEntry): IncidentRecord {
     const record = this.#record!;
-    const xstate = this.#xstate!;
     const decided = this.#decided;
     this.#decided = undefined;
     const { event, delivery } = decided === undefined ? effectOf(record, entry) : decidedEffect(decided, entry);
-    if (event !== undefined) xstate.send(event);
+    if (event === undefined) return evolve(record, entry, record.snapshot, delivery);
+    const xstate = (this.#xstate ??= this.#create(record.snapshot));
+    xstate.send(event);
     return evolve(record, entry, xstate.getSnapshot(), delivery);
   }
 
@@ -365,7 +370,7 @@ export class IncidentActor {
     const snapshot = snapshotOf(incident.state, context);
     this.weight = length;
     this.#dependencies.onWake(this);
-    this.#xstate = this.#create(snapshot);
+    if (this.#dependencies.inspect !== undefined) this.#xstate = this.#create(snapshot);
     this.#record = { incident, snapshot, seq, decisive, carried };
     return this.#record;
   }
