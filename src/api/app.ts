@@ -18,6 +18,7 @@ import { commandRoutes } from './incidents/commands.ts';
 import { changesRoutes } from './incidents/changes.ts';
 import { groupRoutes } from './incidents/groups.ts';
 import { incidentRoutes } from './incidents/reads.ts';
+import { batchRoutes } from './incidents/report-batch.ts';
 import { reportRoutes } from './incidents/report.ts';
 import { logRoutes } from './log/routes.ts';
 import { admission } from './middleware/admission.ts';
@@ -50,6 +51,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     changesRoutes,
     groupRoutes,
     reportRoutes,
+    batchRoutes,
     commandRoutes,
     actRoutes,
     bulkRoutes,

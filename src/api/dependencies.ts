@@ -51,7 +51,7 @@ export interface ApiLogger {
 }
 
 export interface ApiDependencies {
-  readonly recorder: Pick<Recorder, 'report' | 'perform' | 'import' | 'release'>;
+  readonly recorder: Pick<Recorder, 'report' | 'reportAll' | 'perform' | 'import' | 'release'>;
   readonly acts: Pick<IncidentActs, 'note' | 'assign' | 'snooze' | 'reopen'>;
   /** The answers that wait until containment is settled. */
   readonly answers?: Pick<WaitingAnswers, 'wait' | 'incident'>;
@@ -75,7 +75,9 @@ export interface ApiDependencies {
   readonly reasons: () => readonly string[];
   /** How far the log has been read, while reads can't be answered yet; undefined when they can. */
   readonly reading?: () => string | undefined;
-  readonly metrics: Pick<Metrics, 'render'> & { readonly requests: Pick<Metrics['requests'], 'count'> };
+  readonly metrics: Pick<Metrics, 'render'> & {
+    readonly requests: Pick<Metrics['requests'], 'count' | 'countBatched'>;
+  };
   /** Who has a token. */
   readonly access: Principals;
   /** Loads the policy again; the result is shown to the client. */

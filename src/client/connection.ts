@@ -110,7 +110,7 @@ export class Connection {
     // A recorder keeps room for those that show the token, so reads carry it too where that is safe.
     if (token !== undefined) headers.authorization = `Bearer ${token}`;
     if (text !== undefined) {
-      headers['content-type'] = 'application/json';
+      headers['content-type'] ??= 'application/json';
       headers['content-length'] = Buffer.byteLength(text);
     }
     try {

@@ -187,6 +187,10 @@ export async function serve(
   const app = createApp({
     recorder: {
       report: metrics.requests.countReports(recorder.report.bind(recorder), (name) => policy.current.rules[name]),
+      reportAll: metrics.requests.countAllReports(
+        recorder.reportAll.bind(recorder),
+        (name) => policy.current.rules[name],
+      ),
       perform: recorder.perform.bind(recorder),
       import: recorder.import.bind(recorder),
       release: recorder.release.bind(recorder),

@@ -39,13 +39,22 @@ import { type ActMessage, decideAct, decideNote, isAct, reopenedAs } from '../do
 import { decideRecovery, isRecoveryMessage, type RecoveryMessage } from '../domain/decide-recovery.ts';
 import { type DeliveryName, type DeliveryRecord, isHeld } from '../domain/delivery.ts';
 import type { EntryOf, IncidentDraft, IncidentEntry, LineExtent } from '../domain/entries.ts';
-import { decidedEffect, effectOf, evolve, type IncidentRecord, opened, type RecordChange } from '../domain/incident.ts';
+import {
+  decidedEffect,
+  effectOf,
+  evolve,
+  fold,
+  type IncidentRecord,
+  opened,
+  type RecordChange,
+} from '../domain/incident.ts';
 import { type CarriedParts, carry } from '../domain/whole-incident.ts';
 import { RecorderError } from '../errors.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import { Mailbox } from './mailbox.ts';
 import { bindingOf } from './recovery-binding.ts';
 import type { ReportCounter } from './report-counter.ts';
+import type { SharedAppend } from './shared-append.ts';
 
 /** Receives every step that the XState actors take. */
 export type Inspect = NonNullable<ActorOptions<typeof incidentMachine>['inspect']>;
@@ -116,6 +125,10 @@ export class IncidentActor {
   #decided: DeliveryRecord | undefined;
   /** How much of the weight is that of the latest further report. */
   #latestWeight = 0;
+  /** The entries that it has added to a shared append, as far as `#ahead` does not hold them. */
+  #shared: IncidentDraft[] = [];
+  /** The record as the entries of a shared append will leave it. */
+  #ahead: IncidentRecord | undefined;
 
   /** Only the registry calls this: it keeps a single actor for each incident. */
   constructor(id: string, dependencies: ActorDependencies) {
@@ -151,13 +164,7 @@ export class IncidentActor {
       const record = this.#wake(current);
       if (message.type === 'deliver' && message.directive === 'release') this.#requireProof(message.action);
       requireVersion(record, sender.ifVersion);
-      const decision = this.#decide(record, message, sender, current);
-      if (decision.kind === 'refused') throw refusal(message, decision);
-      if (decision.kind === 'forbidden') {
-        const { because, needs, roles, missing } = decision;
-        const fields = { ...(needs && { needs, roles }), ...(missing && { missing }) };
-        throw new RecorderError('forbidden', `forbidden: ${because}`, { fields });
-      }
+      const decision = permitted(message, this.#decide(record, message, sender, current));
       if (decision.kind === 'unchanged') return { change: 'unchanged', record };
       return { change: 'moved', record: await this.#append(decision.drafts, decision.delivery) };
     });
@@ -169,6 +176,44 @@ export class IncidentActor {
    */
   open(drafts: readonly IncidentDraft[]): Promise<IncidentRecord> {
     return this.#mailbox.post(() => this.#append(drafts));
+  }
+
+  /**
+   * Takes part in a shared append: from then on no other message is handled until that is over.
+   * @returns the record, when all messages before are handled
+   * @throws RecorderError like `send`; it takes no part then
+   */
+  join(shared: SharedAppend): Promise<IncidentRecord> {
+    const { promise, resolve, reject } = Promise.withResolvers<IncidentRecord>();
+    const share = async (): Promise<void> => {
+      const proof = this.#proof();
+      if (proof !== undefined) await proof;
+      resolve(this.#wake(this.#dependencies.current()));
+      await this.#sharing(shared);
+    };
+    this.#mailbox.post(share).catch(reject);
+    return promise;
+  }
+
+  /** Adds the entries that open the incident to a shared append. */
+  openWith(shared: SharedAppend, drafts: readonly IncidentDraft[]): void {
+    void this.#mailbox.post(() => this.#sharing(shared));
+    this.#share(shared, drafts);
+  }
+
+  /**
+   * Decides a message on the incident as the entries of the shared append leave it, in which it takes part, and adds
+   * what follows to that.
+   * @returns the entries that were added; none when the message changes nothing
+   * @throws RecorderError like `send`; nothing was added then
+   */
+  decideWith(shared: SharedAppend, message: Message, sender: Sender = {}): readonly IncidentDraft[] {
+    const record = this.#recordAhead();
+    const decision = permitted(message, this.#decide(record, message, sender, this.#dependencies.current()));
+    if (decision.kind === 'unchanged') return [];
+    const drafts = record.incident.drill === true ? decision.drafts.map(markedAsDrill) : decision.drafts;
+    this.#share(shared, drafts);
+    return drafts;
   }
 
   /**
@@ -316,6 +361,27 @@ export class IncidentActor {
     return message.type === 'acknowledge' ? orNoted(decision, record, circumstances) : decision;
   }
 
+  async #sharing(shared: SharedAppend): Promise<void> {
+    await shared.over;
+    this.#shared = [];
+    this.#ahead = undefined;
+  }
+
+  #share(shared: SharedAppend, drafts: readonly IncidentDraft[]): void {
+    const { reports } = this.#dependencies;
+    const [first] = drafts;
+    if (first === undefined) return;
+    reports.appended(first);
+    shared.add(drafts, () => reports.refused(first));
+    this.#shared.push(...drafts);
+  }
+
+  #recordAhead(): IncidentRecord {
+    let record = this.#ahead ?? this.#record;
+    for (const draft of this.#shared.splice(0)) record = fold(record, entryAhead(draft));
+    return (this.#ahead = record ?? this.#wake(this.#dependencies.current()));
+  }
+
   #weighLatest(length: number): void {
     const growth = length - this.#latestWeight;
     this.#latestWeight = length;
@@ -442,6 +508,22 @@ function requireReopenable({ incident: { state, drill }, snapshot }: IncidentRec
 /** What a person asks for may be done already; their note is kept all the same. */
 const orNoted = (decision: IncidentDecision, record: IncidentRecord, circumstances: Circumstances): IncidentDecision =>
   decision.kind === 'unchanged' ? decideNote(record, circumstances) : decision;
+
+/** What a message decides when it is legal. @throws RecorderError `illegal_transition`, `forbidden` */
+function permitted(
+  message: Message | RecoveryMessage | ActMessage,
+  decision: IncidentDecision,
+): Exclude<IncidentDecision, { readonly kind: 'refused' | 'forbidden' }> {
+  if (decision.kind === 'refused') throw refusal(message, decision);
+  if (decision.kind !== 'forbidden') return decision;
+  const { because, needs, roles, missing } = decision;
+  const fields = { ...(needs && { needs, roles }), ...(missing && { missing }) };
+  throw new RecorderError('forbidden', `forbidden: ${because}`, { fields });
+}
+
+/** An entry that is not in the log yet: its place and its hash are not known. */
+const entryAhead = ({ data, ...draft }: IncidentDraft): IncidentEntry =>
+  ({ ...draft, data: { seq: 0, ...data }, prev_hash: '', entry_hash: '', algorithm: '' }) as unknown as IncidentEntry;
 
 const refusal = (
   { type }: Message | RecoveryMessage | ActMessage,

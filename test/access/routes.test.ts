@@ -93,6 +93,11 @@ const TABLE: Readonly<Record<string, Row>> = {
   'POST /api/v1/incidents/assign': { needs: ['operator', 'recovery'], body: { id: KNOWN.id, to: 'ada' } },
   'POST /api/v1/incidents/snooze': { ...OPERATOR, body: { id: KNOWN.id, until: null } },
   'POST /api/v1/incidents/reopen': OPERATOR,
+  // Each report of a batch is bounded by itself.
+  'POST /api/v1/incidents/reports': {
+    needs: ['reporter'],
+    body: [{ class: 'prompt_injection', source: 'tool-firewall', description: 'a test' }],
+  },
   'POST /api/v1/incidents/bulk': {
     needs: ['operator', 'recovery'],
     body: { command: 'resolve', filter: { class: 'tool_call_burst' } },

@@ -102,11 +102,14 @@ const leaving = ({ res }: Context): AbortSignal => {
 /** Where an incident is read. */
 export const locationOf = (id: string): string => `/api/v1/incidents/get?id=${encodeURIComponent(id)}`;
 
-/** Two bodies are the same when their canonical forms are: white space and the order of members don't count. */
-const idempotencyOf = (key: string | readonly string[] | undefined, body: JsonValue): Idempotency | undefined => {
+/**
+ * Two bodies are the same when their canonical forms are: white space and the order of members don't count.
+ * @param name what messages call the key
+ */
+export const idempotencyOf = (key: unknown, body: JsonValue, name = 'Idempotency-Key'): Idempotency | undefined => {
   if (key === undefined) return undefined;
   if (typeof key !== 'string' || !IDEMPOTENCY_KEY.test(key)) {
-    throw new RecorderError('invalid_request', 'Idempotency-Key must be 1 to 255 visible ASCII characters');
+    throw new RecorderError('invalid_request', `${name} must be 1 to 255 visible ASCII characters`);
   }
   return { key, fingerprint: createHash('sha256').update(canonicalForm(body)).digest('hex') };
 };

@@ -88,6 +88,11 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
         reports.push({ report, idempotency });
         return { incident: incident('INC-20261122-000000000002'), change: 'created' };
       },
+      reportAll: async (batched) =>
+        batched.map(({ report, idempotency }) => {
+          reports.push({ report, idempotency });
+          return { incident: incident('INC-20261122-000000000002'), change: 'created' };
+        }),
       import: async (claimed) => ({ imported: claimed.length, skipped: 0 }),
       perform: async (command, target, expectedVersion) => {
         commands.push({ command, target, expectedVersion });
@@ -197,7 +202,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     health: () => ({ status: 'ok', open_incidents: 1 }),
     openApi: import.meta.filename,
     reasons: () => [],
-    metrics: { render: async (format) => `# as ${format}\n`, requests: { count: () => {} } },
+    metrics: { render: async (format) => `# as ${format}\n`, requests: { count: () => {}, countBatched: () => {} } },
     access: {
       principalOf: (presented) => (presented === TOKEN ? EVERY_ROLE : undefined),
       proofKey: (id) => (id === proofKeyIdOf(PROOF_KEY) ? PROOF_KEY : undefined),
