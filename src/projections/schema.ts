@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 28;
+export const LAYOUT = 29;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -44,6 +44,8 @@ export const SCHEMA = `
     -- 0 for a real incident; for a drill 1 until it is over, then 2.
     drill INTEGER NOT NULL,
     context TEXT NOT NULL,
+    -- So many bytes of the document are the incident without its details (domain/document.ts).
+    summary INTEGER NOT NULL,
     document TEXT NOT NULL
   );
   -- Every list is merged from stretches of one of these two: see list-walk.ts.

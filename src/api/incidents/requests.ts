@@ -146,6 +146,7 @@ export const listSchema = z.strictObject({
   ...byPerson,
   sort: once('sort', isSort, `sort must be one of ${SORT_KEYS.join(', ')}, with a - before it for the opposite order`),
   limit: limit(),
+  fields: once('fields', (text) => text === 'summary', 'fields must be summary'),
   collapse: once('collapse', (text) => text === 'source', 'collapse must be source'),
   cursor: cursor(),
 });
