@@ -19,6 +19,7 @@ export const ERROR_STATUS = {
   stale_version: 412,
   too_large: 413,
   unsupported_media_type: 415,
+  out_of_range: 416,
   invalid_policy: 422,
   invalid_access: 422,
   idempotency_mismatch: 422,

@@ -15,6 +15,7 @@ import type { Notifier } from '../containment/notifier.ts';
 import type { Confirmations } from '../containment/confirmations.ts';
 import type { Drills } from '../containment/drills.ts';
 import type { EventStreams } from './events/event-streams.ts';
+import type { LogStreams } from './log/log-streams.ts';
 import type { Bundles } from '../bundle/make-bundle.ts';
 import type { ForensicExports } from '../forensic/forensic-export.ts';
 import type { Archivist } from '../incidents/archivist.ts';
@@ -64,6 +65,7 @@ export interface ApiDependencies {
     readonly reattest: Reattestation['request'];
   };
   readonly events: Pick<EventStreams, 'open'>;
+  readonly logStreams: Pick<LogStreams, 'open' | 'headers' | 'requireFrom'>;
   readonly statistics: Pick<Statistics, 'read'>;
   readonly attention: Pick<Attention, 'count'>;
   readonly policy: { readonly current: Policy };

@@ -9,6 +9,7 @@ import { createApp } from '../api/app.ts';
 import { ConsoleFiles } from '../api/console/console-files.ts';
 import { WaitingAnswers } from '../api/incidents/waiting-answers.ts';
 import { EventStreams } from '../api/events/event-streams.ts';
+import { LogStreams } from '../api/log/log-streams.ts';
 import { ApiServer } from '../api/server/api-server.ts';
 import type { AccessInForce } from '../access/access-in-force.ts';
 import type { DurableBatch } from '../audit/log.ts';
@@ -89,6 +90,7 @@ export async function serve(
   const metrics = releases.adopt(new Metrics(clock), (running) => running.stop());
   const logId = (): string | undefined => record.identity.id;
   const events = new EventStreams({ log, logId, kindOf: (id) => reads.kindOf(id), clock, logger });
+  const logStreams = new LogStreams({ log, logId, clock, logger });
 
   const startedAt = timestamp(clock.now());
   const startedSeq = log.status.entries;
@@ -115,7 +117,7 @@ export async function serve(
     document: (id) => projections.current().document(id),
   });
 
-  startLog(record, stagesOf(record, containment, guards, events, answers, metrics, logger, journal));
+  startLog(record, stagesOf(record, containment, guards, events, logStreams, answers, metrics, logger, journal));
 
   const archive = async (before: number, caller?: Caller): Promise<ArchiveOutcome> => {
     // Where a webhook is must outlive the entries that it has passed.
@@ -203,6 +205,7 @@ export async function serve(
       of: recoveries.of.bind(recoveries),
     },
     events,
+    logStreams,
     statistics: projections.statistics,
     attention: projections.attention,
     policy,
@@ -260,6 +263,7 @@ export async function serve(
   const server = await ApiServer.listen(app.callback(), config.bind, { log: logger, clock, access });
   releases.defer(() => server.close(log.failure === undefined ? GRACE : GRACE_AFTER_FAILURE));
   releases.defer(() => events.close());
+  releases.defer(() => logStreams.close());
   releases.defer(() => posture.stop());
   releases.defer(() => answers.stop());
   releases.defer(() => Promise.all([guards.stop(), snoozes.stop(), heartbeats.stop()]).then(() => {}));
@@ -281,6 +285,7 @@ const stagesOf = (
   { posture, notifier }: RunningContainment,
   guards: GuardWatch,
   events: EventStreams,
+  logStreams: LogStreams,
   answers: WaitingAnswers,
   metrics: Metrics,
   logger: Logger,
@@ -292,6 +297,7 @@ const stagesOf = (
   ({ taken }) => answers.take(taken),
   () => notifier.wake(),
   ({ entries, written }) => events.publish(entries, written),
+  () => logStreams.publish(),
   ({ entries }) => listen(guards, entries),
   metrics.log.observe,
   ({ taken }) => metrics.entries.count(taken),

@@ -42,6 +42,9 @@ const ELSEWHERE = [
   'GET /api/v1/incidents/bundle 410',
   'GET /api/v1/incidents/bundle 503',
   'GET /api/v1/events 410',
+  // See log/routes.test.ts.
+  'GET /api/v1/log 410',
+  'GET /api/v1/log 503',
   // See archived-incident.process.test.ts.
   ...['contain', 'acknowledge', 'resolve', 'note', 'assign', 'snooze', 'reopen'].map(
     (command) => `POST /api/v1/incidents/${command} 410`,
@@ -447,6 +450,11 @@ const DRIVES: Readonly<Record<string, Drive>> = {
   },
   'POST /api/v1/archive': ({ send }) => send('', { body: ARCHIVE }),
   'POST /api/v1/import': ({ send }) => send('', { body: IMPORT_EXAMPLE }),
+  'GET /api/v1/log': async ({ send }) => {
+    const { status, text } = await send('?from=1&limit=2');
+    expect([status, text.split('\n').length]).to.deep.equal([200, 3]);
+    await send('?from=99999');
+  },
   'POST /api/v1/log/acknowledge-damage': async ({ send, service, policy }) => {
     rmSync(join(policy, '../audit.jsonl.checkpoint'));
     await service.until(async () => (await service.get('/health')).json.audit.findings.length > 0);

@@ -189,6 +189,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
       retry: async () => ({ retried: 1, remaining: 0 }),
     },
     events: { open: async () => {} },
+    logStreams: { open: async () => {}, headers: () => ({}), requireFrom: () => {} },
     statistics: { read: () => statistics },
     attention: { count: () => 1 },
     policy: { current: BUILT_IN },
