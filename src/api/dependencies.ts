@@ -23,6 +23,7 @@ import type { GuardWatch } from '../incidents/guard-watch.ts';
 import type { IncidentChanges } from '../incidents/incident-changes.ts';
 import type { IncidentActs } from '../incidents/incident-acts.ts';
 import type { IncidentReads } from '../incidents/incident-reads.ts';
+import type { LogAnchors } from '../incidents/log-anchors.ts';
 import type { Recorder } from '../incidents/recorder.ts';
 import type { SilenceCommands } from '../incidents/silence-commands.ts';
 import type { Recoveries } from '../incidents/recoveries.ts';
@@ -65,6 +66,7 @@ export interface ApiDependencies {
     readonly reattest: Reattestation['request'];
   };
   readonly events: Pick<EventStreams, 'open'>;
+  readonly anchors: Pick<LogAnchors, 'record'>;
   readonly logStreams: Pick<LogStreams, 'open' | 'headers' | 'requireFrom'>;
   readonly statistics: Pick<Statistics, 'read'>;
   readonly attention: Pick<Attention, 'count'>;

@@ -10,10 +10,10 @@ import { readLines } from './lines.ts';
 import { notAsWritten, openLogFile } from './log-reader.ts';
 import type { ReadableLog } from './log.ts';
 
-/** Some lines, each with its newline. */
+/** Some lines, each with its newline, and the hashes of their entries (lower-case hex). */
 export interface RawLines {
   readonly bytes: Buffer;
-  readonly count: number;
+  readonly hashes: readonly string[];
 }
 
 export class RawLineReader {
@@ -47,7 +47,7 @@ export class RawLineReader {
    *   place, `overloaded` when no file can be opened
    */
   async next(most = Infinity): Promise<RawLines> {
-    if (this.atEnd) return { bytes: Buffer.alloc(0), count: 0 };
+    if (this.atEnd) return { bytes: Buffer.alloc(0), hashes: [] };
     // The file may be sealed between lookup and open: retry once.
     const lines = (await this.#read(most)) ?? (await this.#read(most));
     if (lines === undefined) throw await notAsWritten(this.#log, this.#due);
@@ -65,15 +65,17 @@ export class RawLineReader {
       const known = first === due ? 0 : this.#place?.first === first ? this.#place.offset : undefined;
       const offset = known ?? (await findEntry(file, size, due));
       const bytes: Buffer[] = [];
+      const read: string[] = [];
       let hash = this.#hash;
       for await (const lines of readLines(file, offset, size)) {
         for (const line of lines) {
           const seq = due + bytes.length;
           if (!line.whole || seq > last || bytes.length === most) break;
-          const hashes = readEntryLine(line)?.seq === seq ? hashesIn(line.bytes) : undefined;
-          if (hashes === undefined || (hash !== undefined && hashes.prev !== hash)) break;
-          ({ hash } = hashes);
+          const links = readEntryLine(line)?.seq === seq ? hashesIn(line.bytes) : undefined;
+          if (links === undefined || (hash !== undefined && links.prev !== hash)) break;
+          ({ hash } = links);
           bytes.push(line.bytes);
+          read.push(hash);
         }
         break;
       }
@@ -82,7 +84,7 @@ export class RawLineReader {
       this.#due += bytes.length;
       this.#hash = hash;
       this.#place = { first, offset: offset + all.length };
-      return { bytes: all, count: bytes.length };
+      return { bytes: all, hashes: read };
     } finally {
       await file.close();
     }

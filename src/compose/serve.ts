@@ -21,6 +21,7 @@ import type { Caller } from '../domain/caller.ts';
 import type { TakenEntry } from '../domain/incident.ts';
 import { ArchiveSchedule } from '../incidents/archive-schedule.ts';
 import type { ArchiveOutcome } from '../incidents/archivist.ts';
+import { LogAnchors } from '../incidents/log-anchors.ts';
 import { healthOf, reasonsOf, strandedWarnings } from '../health.ts';
 import { GuardWatch } from '../incidents/guard-watch.ts';
 import { SnoozeWatch } from '../incidents/snooze-watch.ts';
@@ -91,6 +92,7 @@ export async function serve(
   const logId = (): string | undefined => record.identity.id;
   const events = new EventStreams({ log, logId, kindOf: (id) => reads.kindOf(id), clock, logger });
   const logStreams = new LogStreams({ log, logId, clock, logger });
+  const anchors = new LogAnchors({ log, logId, projections, findings, fleet: () => access.fleet, clock });
 
   const startedAt = timestamp(clock.now());
   const startedSeq = log.status.entries;
@@ -206,6 +208,7 @@ export async function serve(
     },
     events,
     logStreams,
+    anchors,
     statistics: projections.statistics,
     attention: projections.attention,
     policy,

@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 28;
+export const LAYOUT = 29;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -209,6 +209,13 @@ export const SCHEMA = `
 
   -- One row when there was an access file.
   CREATE TABLE access_file (id INTEGER PRIMARY KEY CHECK (id = 1));
+
+  -- The last anchor: the entry that records it, and what that says, as JSON.
+  CREATE TABLE anchor (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    seq INTEGER NOT NULL,
+    anchor TEXT NOT NULL
+  );
 
   -- How many incidents there are of each kind now, and how many ever entered each state;
   -- of the latter, those that have left the record.

@@ -214,8 +214,8 @@ class Reader {
   /** The next lines; undefined when there are none, or no more are wanted. */
   async #next(): Promise<Buffer | undefined> {
     if (this.#lines.atEnd || this.#left === 0) return undefined;
-    const { bytes, count } = await this.#lines.next(this.#left);
-    this.#left -= count;
+    const { bytes, hashes } = await this.#lines.next(this.#left);
+    this.#left -= hashes.length;
     return bytes;
   }
 

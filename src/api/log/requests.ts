@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { filled, isCount, once, signature } from '../request/fields.ts';
+import { filled, isCount, once, signature, textOf } from '../request/fields.ts';
 
 export const FINDING_REQUIRED = 'finding required: one of audit.findings in /health';
 
@@ -11,6 +11,13 @@ export const logSchema = z.strictObject({
   limit: once('limit', isPositive, 'limit must be how many entries, a whole number from 1 on'),
   follow: once('follow', (text) => ['true', 'false'].includes(text), 'follow must be true or false'),
 });
+
+export const ANCHOR_REQUIRED = 'anchor required: the signed note';
+/** Far longer than any anchor, in characters. */
+const LONGEST_ANCHOR = 16 * 1024;
+
+/** The body that hands over an anchor. */
+export const anchorSchema = z.strictObject({ anchor: textOf('anchor', LONGEST_ANCHOR) });
 
 /** The body of the command that acknowledges a finding about the log. */
 export const acknowledgeDamageSchema = z.strictObject({ finding: filled(FINDING_REQUIRED), ...signature() });

@@ -8,14 +8,19 @@ import { callerOf } from '../request/caller.ts';
 import { readBody, readParameters } from '../request/read.ts';
 import { respondJson } from '../respond.ts';
 import { turnsOf } from '../server/peer.ts';
-import { acknowledgeDamageSchema, FINDING_REQUIRED, logSchema } from './requests.ts';
+import { acknowledgeDamageSchema, ANCHOR_REQUIRED, anchorSchema, FINDING_REQUIRED, logSchema } from './requests.ts';
 
 /** Who reads raw lines, which hold evidence whatever else says who sees that. */
 const LOG_READERS: readonly Role[] = ['anchor', 'auditor'];
 
-/** The raw lines of the audit log; and that an operator has taken note of what was found wrong with it. */
+/** The raw lines of the audit log, its anchors, and that an operator has taken note of what was found wrong with it. */
 export const logRoutes = (
-  { acknowledgeDamage, logStreams, access }: Pick<ApiDependencies, 'acknowledgeDamage' | 'logStreams' | 'access'>,
+  {
+    acknowledgeDamage,
+    logStreams,
+    anchors,
+    access,
+  }: Pick<ApiDependencies, 'acknowledgeDamage' | 'logStreams' | 'anchors' | 'access'>,
   { authenticated, command }: Pick<Admission, 'authenticated' | 'command'>,
 ): readonly ApiRoute[] => [
   {
@@ -41,6 +46,16 @@ export const logRoutes = (
       await logStreams.open(ctx.res, wanted, { turn: turnsOf(ctx.req), isEntitled });
       // Koa would check whether the stream is a Response of fetch, and load fetch for that: 15 MB.
       ctx.respond = false;
+    },
+  },
+  {
+    method: 'POST',
+    path: '/api/v1/log/anchors',
+    before: command('anchor'),
+    handle: async (ctx) => {
+      const { anchor } = readBody(ctx, anchorSchema, ANCHOR_REQUIRED);
+      const outcome = await anchors.record(anchor, callerOf(ctx), turnsOf(ctx.req));
+      respondJson(ctx, outcome.recorded ? 201 : 200, JSON.stringify(outcome));
     },
   },
   {
