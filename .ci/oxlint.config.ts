@@ -12,6 +12,7 @@ import { defineConfig, type OxlintOverride } from 'oxlint';
 
 /** Files below all layers. They import each other only. */
 const BASE = [
+  'anchor',
   'backoff',
   'challenge',
   'clock',
@@ -25,6 +26,7 @@ const BASE = [
   'proof',
   'refusal-log',
   'secret-file',
+  'signed-note',
   'standard-stream',
   'version',
 ];

@@ -2,6 +2,7 @@
 import { type ContainmentAction, type IncidentClass, type Role, ROLES } from '../../machines/vocabulary.ts';
 import { SERVICE_TOKEN } from '../domain/caller.ts';
 import type { RecorderError } from '../errors.ts';
+import type { Verifier } from '../signed-note.ts';
 
 export interface Principal {
   /** As entries of the log and people's screens show it. */
@@ -15,6 +16,17 @@ export interface Principal {
   readonly sources?: readonly string[] | undefined;
   readonly classes?: readonly IncidentClass[] | undefined;
   /** The actions whose posture an `implementer` may read, and which it may confirm; all when not given. */
+  readonly actions?: readonly ContainmentAction[] | undefined;
+}
+
+/** The fleet that keeps a copy of the log, and what may be done from there. */
+export interface FleetTrust {
+  /** Verifies what the fleet has signed. */
+  readonly verifier: Verifier;
+  /** The name of this machine in the fleet; any when not given. */
+  readonly machine?: string;
+  readonly roles: readonly Role[];
+  /** The actions that may be engaged and released from there; all when not given. */
   readonly actions?: readonly ContainmentAction[] | undefined;
 }
 

@@ -81,6 +81,8 @@ function sayingOf({ event, data }: AuditEntry): string {
       return words(data.file, data.how, data.kept_as);
     case 'log.lost':
       return words(`entries ${String(data.first_seq)} to ${String(data.last_seq)}`, data.kept_as);
+    case 'log.anchored':
+      return words(`up to entry ${String(data.anchored_seq)}`, data.machine, `signed at ${String(data.time)}`);
     case 'guard.heard':
       return words(
         data.source,

@@ -22,6 +22,7 @@ import type { ReportTimes } from '../domain/report-times.ts';
 import type { RecorderError } from '../errors.ts';
 import { absenceOf } from './absence.ts';
 import type { AccessFiles } from './access-files.ts';
+import type { Anchors } from './anchors.ts';
 import type { ArchivedIncidents, EntryRange } from './archived-incidents.ts';
 import type { EntryPlaces } from './entry-places.ts';
 import type { Findings } from './findings.ts';
@@ -56,6 +57,7 @@ export interface CurrentReadsSources {
   readonly places: EntryPlaces;
   readonly accessFiles: AccessFiles;
   readonly silences: Silences;
+  readonly anchors: Anchors;
   /** `seq` of the last entry that was applied. */
   readonly lastSeq: () => number;
 }
@@ -69,6 +71,8 @@ export class CurrentReads {
   readonly recoveries: PendingRecoveries;
   /** The incidents that are snoozed. */
   readonly snoozes: Pick<Snoozes, 'due'>;
+  /** The last anchor of the log. */
+  readonly anchors: Pick<Anchors, 'last'>;
   readonly #sources: CurrentReadsSources;
 
   constructor(sources: CurrentReadsSources) {
@@ -77,6 +81,7 @@ export class CurrentReads {
     this.sources = sources.names;
     this.recoveries = sources.recoveries;
     this.snoozes = sources.snoozes;
+    this.anchors = sources.anchors;
   }
 
   /** An incident with the persisted snapshot of its actor. */
@@ -234,7 +239,8 @@ export class CurrentReads {
 
   /** What a `log.archived` entry records of what leaves with these entries. */
   summary(range: EntryRange): Omit<ArchivedData, keyof SegmentRange | 'earlier'> {
-    const { archive, webhooks, findings, guards, accessFiles, silences, lastSeq } = this.#sources;
+    const { archive, webhooks, findings, guards, accessFiles, silences, anchors, lastSeq } = this.#sources;
+    const anchor = anchors.last();
     const found = findings.all();
     const known = guards.all();
     const untaken = webhooks.untaken();
@@ -250,6 +256,7 @@ export class CurrentReads {
       ...(known.length === 0 ? {} : { guards: known }),
       ...(accessFiles.had ? { access_file: true } : {}),
       ...(silences.all().length === 0 ? {} : { silences: silences.all() }),
+      ...(anchor === undefined ? {} : { anchor }),
     };
   }
 }

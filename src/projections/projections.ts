@@ -24,6 +24,7 @@ import type { KnownFindings } from '../audit/log-findings.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
 import { Activity } from './activity.ts';
+import { Anchors } from './anchors.ts';
 import { Attention } from './attention.ts';
 import { absenceOf } from './absence.ts';
 import { AccessFiles } from './access-files.ts';
@@ -110,6 +111,9 @@ export class Projections {
   /** When the clock has jumped. */
   readonly clockJumps: Pick<ClockJumps, 'newest'>;
   readonly #clockJumps: ClockJumps;
+  /** The last anchor on record; it may be behind the log. */
+  readonly anchors: Pick<Anchors, 'last'>;
+  readonly #anchors: Anchors;
   readonly #findings: Findings;
   readonly #guards: Guards;
   readonly #accessFiles: AccessFiles;
@@ -166,6 +170,8 @@ export class Projections {
     this.#findings = new Findings(database);
     this.#clockJumps = new ClockJumps(database);
     this.clockJumps = this.#clockJumps;
+    this.#anchors = new Anchors(database);
+    this.anchors = this.#anchors;
     this.#snoozes = new Snoozes(database, this.#clockJumps);
     this.#halfReopened = new HalfReopened(database);
     this.findings = this.#findings;
@@ -200,6 +206,7 @@ export class Projections {
       places: this.#places,
       accessFiles: this.#accessFiles,
       silences: this.#silences,
+      anchors: this.#anchors,
       lastSeq: () => this.#position.seq,
     });
     this.#snapshots = new RecordSnapshots(database);
@@ -372,7 +379,8 @@ export class Projections {
     const untaken = this.#webhooks.untaken();
     const notices = this.#webhooks.notices();
     const silences = this.#silences.all();
-    return { open, notified, untaken, notices, guards, silences, hadAccessFile, isCut };
+    const anchor = this.#anchors.last();
+    return { open, notified, untaken, notices, guards, silences, anchor, hadAccessFile, isCut };
   }
 
   /**
@@ -531,6 +539,7 @@ export class Projections {
       } else if (entry.event === 'guard.heard' || entry.event === 'guard.silent') this.#guards.follow(entry);
       else if (entry.event === 'access.loaded') this.#accessFiles.follow(entry);
       else if (entry.event === 'silence.added' || entry.event === 'silence.ended') this.#silences.follow(entry);
+      else if (entry.event === 'log.anchored') this.#anchors.follow(entry);
     }
     store();
   }
@@ -548,6 +557,7 @@ export class Projections {
     this.#clockJumps.leave(data);
     this.#accessFiles.leave(data);
     this.#silences.leave(data);
+    this.#anchors.leave(data);
   }
 
   /** Writes what is kept in memory between commits. */

@@ -212,6 +212,13 @@ export const SCHEMA = `
   -- One row when there was an access file.
   CREATE TABLE access_file (id INTEGER PRIMARY KEY CHECK (id = 1));
 
+  -- The last anchor: the entry that records it, and what that says, as JSON.
+  CREATE TABLE anchor (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    seq INTEGER NOT NULL,
+    anchor TEXT NOT NULL
+  );
+
   -- How many incidents there are of each kind now, and how many ever entered each state;
   -- of the latter, those that have left the record.
   CREATE TABLE population (

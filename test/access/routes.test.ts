@@ -132,6 +132,8 @@ const TABLE: Readonly<Record<string, Row>> = {
   'POST /api/v1/webhooks/retry': { ...OPERATOR, body: { webhook: 'http://127.0.0.1:9/', seq: 1 } },
   'POST /api/v1/import': { ...ADMIN, body: { incidents: [CLAIMED] } },
   'POST /api/v1/archive': { ...ADMIN, body: { before: '2020-01-01T00:00:00Z' } },
+  'GET /api/v1/log': { needs: ['anchor', 'auditor'], reads: ['anchor', 'auditor'] },
+  'POST /api/v1/log/anchors': { needs: ['anchor'], body: { anchor: 'a note' } },
   'POST /api/v1/log/acknowledge-damage': { ...ADMIN, body: { finding: 'checkpoint_removed' } },
   'POST /api/v1/reload': ADMIN,
   'POST /reload': ADMIN,
@@ -171,6 +173,7 @@ const inService = (more: Partial<ApiDependencies> = {}): ApiDependencies =>
     access,
     openApi: join(ROOT, 'package.json'),
     events: { open: async (response) => void response.end() },
+    logStreams: { open: async (response) => void response.end(), headers: () => ({}), requireFrom: () => {} },
     ...more,
   });
 

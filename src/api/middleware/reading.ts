@@ -2,8 +2,8 @@ import type { Context } from 'koa';
 import { RecorderError } from '../../errors.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 
-/** What is read without the record: the policy, the charts, the description of the API, whose token it is. */
-const WITHOUT_RECORD = /^\/api\/v1\/(?:policy$|access\/me$|openapi\.json$|machines(?:\/|$))/;
+/** What is read without the record: the lines of the log, the policy, the charts, the description, whose token it is. */
+const WITHOUT_RECORD = /^\/api\/v1\/(?:log$|policy$|access\/me$|openapi\.json$|machines(?:\/|$))/;
 
 /**
  * Refuses reads while the log is being read at a start: what is on record is not known yet.

@@ -117,6 +117,7 @@ export const accessNow = meaning(
     digest: maybe(text()),
     loaded_at: maybe(time),
     principals: maybe(meaning(count, 'How many it names.')),
+    fleet: maybe(meaning(text(), 'The fleet whose anchors and commands it takes.')),
   }),
   'The access file in force. With none, whoever has the service token has every role.',
 );

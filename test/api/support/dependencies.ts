@@ -194,6 +194,8 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
       retry: async () => ({ retried: 1, remaining: 0 }),
     },
     events: { open: async () => {} },
+    anchors: { record: async () => ({ recorded: false, why: 'a test' }) },
+    logStreams: { open: async () => {}, headers: () => ({}), requireFrom: () => {} },
     statistics: { read: () => statistics },
     attention: { count: () => 1 },
     policy: { current: BUILT_IN },
