@@ -33,6 +33,7 @@ const BASE = [
 const LAYERS: readonly (readonly string[])[] = [
   ['json', 'statecharts'],
   ['domain'],
+  ['query'],
   ['policy', 'audit'],
   ['access'],
   ['projections'],

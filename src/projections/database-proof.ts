@@ -30,7 +30,8 @@ import type { Snoozes } from './snoozes.ts';
 import { type SmallTables, TablesProof } from './tables-proof.ts';
 import type { RecentReports } from './recent-reports.ts';
 import { ReportsProof } from './reports-proof.ts';
-import type { Kind, Statistics } from './statistics.ts';
+import type { Statistics } from './statistics.ts';
+import type { Kind } from '../query/tally.ts';
 
 /** How many incidents are counted at a time. */
 const CHUNK = 5000;

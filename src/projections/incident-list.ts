@@ -13,7 +13,7 @@ import {
 } from '../../machines/vocabulary.ts';
 import type { Attention } from './attention.ts';
 import type { Database, Statement } from './database.ts';
-import { CONTAINMENT_COLUMN, CONTAINMENT_STATUS } from './incidents.ts';
+import { CONTAINMENT_COLUMN, CONTAINMENT_STATUS } from '../query/incident-columns.ts';
 import { FETCH } from './index-scan.ts';
 import {
   admits,
@@ -24,7 +24,7 @@ import {
   type SortedBy,
   type SortKey,
   type UsualPlace,
-} from './list-query.ts';
+} from '../query/list-query.ts';
 import { ListWalk, partsOf, placeAt } from './list-walk.ts';
 import { Search } from './search.ts';
 

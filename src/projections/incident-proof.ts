@@ -17,7 +17,8 @@ import { fold, type IncidentRecord } from '../domain/incident.ts';
 import { isAbsence, RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
-import { containmentColumn, drillColumn, type Incidents, recoveryColumns } from './incidents.ts';
+import { type Incidents, recoveryColumns } from './incidents.ts';
+import { containmentColumn, drillColumn } from '../query/incident-columns.ts';
 import { deliveryRow, onRecord } from './posture.ts';
 import type { Snoozes } from './snoozes.ts';
 

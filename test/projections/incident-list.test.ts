@@ -12,13 +12,14 @@ import { Attention } from '../../src/projections/attention.ts';
 import { Silences } from '../../src/projections/silences.ts';
 import { Database } from '../../src/projections/database.ts';
 import type { Incident, IncidentRecord } from '../../src/domain/incident.ts';
-import { Statistics, Tally } from '../../src/projections/statistics.ts';
+import { Statistics } from '../../src/projections/statistics.ts';
+import { Tally } from '../../src/query/tally.ts';
 import { Incidents } from '../../src/projections/incidents.ts';
-import { readWords } from '../../src/projections/search-words.ts';
+import { readWords } from '../../src/query/search-words.ts';
 import { readCursor, writeCursor } from '../../src/api/incidents/cursor.ts';
 import { type Alike, IncidentList } from '../../src/projections/incident-list.ts';
-import type { Cursor, ListQuery } from '../../src/projections/list-query.ts';
-import { SORTS } from '../../src/projections/list-query.ts';
+import type { Cursor, ListQuery } from '../../src/query/list-query.ts';
+import { SORTS } from '../../src/query/list-query.ts';
 import { recordOf } from './support/record.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 

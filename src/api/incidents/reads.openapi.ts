@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
 import { refusals, response } from '../openapi/responses.ts';
 import type { Alike } from '../../projections/incident-list.ts';
-import { SORTS } from '../../projections/list-query.ts';
+import { SORTS } from '../../query/list-query.ts';
 import { describe, meaning } from '../openapi/described.ts';
 import { count, type FieldsOf, maybe, text, time } from '../openapi/values.ts';
 import { EXAMPLE_INCIDENT, EXAMPLE_REPORT } from '../openapi/examples.ts';

@@ -15,7 +15,7 @@ import { historySchema, similarSchema } from './requests.ts';
 import { writeExact } from '../../json/canonical-form.ts';
 import type { JsonValue } from '../../json/exact-json.ts';
 import { MAX_PAGE_BYTES, type Unsearched } from '../../projections/incident-list.ts';
-import type { SimilarIncident } from '../../projections/similar.ts';
+import type { SimilarIncident } from '../../query/similar-evidence.ts';
 import type { IncidentDocument } from '../../domain/document.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { type Reader, shownIncident, shownLine } from '../../domain/withheld.ts';

@@ -3,7 +3,7 @@ import type { Admission } from '../middleware/admission.ts';
 import type { ApiRoute } from '../middleware/routing.ts';
 import { DAY, HOUR } from '../../clock.ts';
 import { RecorderError } from '../../errors.ts';
-import { type ComparedBy, MOST_COMPARED_HOURS, type TimeRange } from '../../projections/comparison.ts';
+import { type ComparedBy, MOST_COMPARED_HOURS, type TimeRange } from '../../query/comparison-reading.ts';
 import { parseTimestamp } from '../request/timestamp.ts';
 import { turnsOf } from '../server/peer.ts';
 import { nothingSchema } from '../request/fields.ts';

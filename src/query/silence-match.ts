@@ -5,7 +5,7 @@
 import type { Incident } from '../domain/incident.ts';
 import { silenceState } from '../domain/silence.ts';
 import type { SilenceMatchers, SilenceOnRecord } from '../domain/silence-terms.ts';
-import { searchedText } from './search.ts';
+import { searchedText } from './search-columns.ts';
 import { indexedWords, readWords, type SearchWord } from './search-words.ts';
 
 /** What of an incident a silence looks at. */
