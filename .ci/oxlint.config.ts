@@ -12,6 +12,7 @@ import { defineConfig, type OxlintOverride } from 'oxlint';
 
 /** Files below all layers. They import each other only. */
 const BASE = [
+  'anchor',
   'backoff',
   'challenge',
   'clock',
@@ -25,6 +26,7 @@ const BASE = [
   'proof',
   'refusal-log',
   'secret-file',
+  'signed-note',
   'standard-stream',
   'version',
 ];
@@ -43,7 +45,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['client', 'config.ts', 'health.ts', 'process-log.ts', 'process-output.ts'],
   ['metrics', 'local-use.ts'],
   ['api', 'cli', 'console'],
-  ['compose'],
+  ['compose', 'fleet'],
   ['main.ts', 'inspect', 'build'],
 ];
 
