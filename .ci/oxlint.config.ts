@@ -212,7 +212,7 @@ export default defineConfig({
     machines,
     client,
     {
-      files: ['**/src/config.ts', '**/src/main.ts', '**/src/inspect/main.ts', '**/src/cli/**'],
+      files: ['**/src/config.ts', '**/src/main.ts', '**/src/inspect/main.ts', '**/src/fleet/main.ts', '**/src/cli/**'],
       rules: { 'node/no-process-env': 'off' },
     },
     {
