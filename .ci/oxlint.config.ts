@@ -35,7 +35,7 @@ const BASE = [
 const LAYERS: readonly (readonly string[])[] = [
   ['json', 'statecharts'],
   ['domain'],
-  ['policy', 'audit'],
+  ['policy', 'audit', 'search'],
   ['access'],
   ['projections'],
   ['incidents'],

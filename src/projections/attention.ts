@@ -18,7 +18,7 @@ import type { SilenceMatchers, SilenceOnRecord } from '../domain/silence-terms.t
 import type { Database, Statement } from './database.ts';
 import { FETCH, IndexScan } from './index-scan.ts';
 import { Search, searchQuery } from './search.ts';
-import { readWords } from './search-words.ts';
+import { readWords } from '../search/search-words.ts';
 import type { Silences } from './silences.ts';
 
 /** What of the list's filters is about attention and silences. */

@@ -1,8 +1,8 @@
 /** What is asked of the list of incidents: filters, order, and the place to go on from. */
 import type { ContainmentStatus, IncidentClass, Resolution, Severity, State } from '../../machines/vocabulary.ts';
 import type { AttentionFilter } from './attention.ts';
-import type { SearchTerm } from './search-terms.ts';
-import type { SearchWord } from './search-words.ts';
+import type { SearchTerm } from '../search/search-terms.ts';
+import type { SearchWord } from '../search/search-words.ts';
 
 /** What a list may be ordered by. */
 export const SORT_KEYS = ['severity', 'created', 'updated', 'class', 'source', 'state', 'assignee'] as const;

@@ -8,7 +8,7 @@
 import type { JsonObject } from '../domain/entries.ts';
 import type { Incident } from '../domain/incident.ts';
 import type { Database, Statement } from './database.ts';
-import { type EvidenceValue, LONGEST_TERM, valuesIn } from './evidence-words.ts';
+import { type EvidenceValue, LONGEST_TERM, valuesIn } from '../search/evidence-words.ts';
 import { Search, searchQuery } from './search.ts';
 
 /** How many values of an incident are looked up. */

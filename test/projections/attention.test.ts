@@ -15,7 +15,8 @@ import { type Cursor, SORTS } from '../../src/projections/list-query.ts';
 import { Incidents } from '../../src/projections/incidents.ts';
 import { isSilenced } from '../../src/projections/silence-match.ts';
 import { Silences } from '../../src/projections/silences.ts';
-import { Statistics, Tally } from '../../src/projections/statistics.ts';
+import { Tally } from '../../src/domain/tally.ts';
+import { Statistics } from '../../src/projections/statistics.ts';
 import { recordOf } from './support/record.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 

@@ -14,9 +14,10 @@ import {
 import { IncidentList } from '../../src/projections/incident-list.ts';
 import type { ListQuery } from '../../src/projections/list-query.ts';
 import { Incidents } from '../../src/projections/incidents.ts';
-import { readWords } from '../../src/projections/search-words.ts';
+import { readWords } from '../../src/search/search-words.ts';
 import { Silences } from '../../src/projections/silences.ts';
-import { Statistics, Tally } from '../../src/projections/statistics.ts';
+import { Tally } from '../../src/domain/tally.ts';
+import { Statistics } from '../../src/projections/statistics.ts';
 import { recordOf } from './support/record.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 

@@ -8,7 +8,8 @@ import {
   type Severity,
   STATES,
 } from '../../../machines/vocabulary.ts';
-import { type ActivityReading, type Durations, type DurationsSoFar, MOST_HOURS } from '../../projections/activity.ts';
+import type { Durations } from '../../domain/activity.ts';
+import { type ActivityReading, type DurationsSoFar, MOST_HOURS } from '../../projections/activity.ts';
 import type { StatisticsReading } from '../../projections/statistics.ts';
 import { meaning, named } from '../openapi/described.ts';
 import { queryOf } from '../openapi/parameters.ts';
