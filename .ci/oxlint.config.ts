@@ -35,8 +35,8 @@ const BASE = [
 const LAYERS: readonly (readonly string[])[] = [
   ['json', 'statecharts'],
   ['domain'],
+  ['policy', 'audit', 'search'],
   ['query'],
-  ['policy', 'audit'],
   ['access'],
   ['projections'],
   ['incidents'],

@@ -1,6 +1,6 @@
 /** `incident-recorder stats`: how many incidents there are, by class, state and severity, and how that compares. */
 import type { Command } from 'commander';
-import type { StatisticsReading } from '../query/tally.ts';
+import type { StatisticsReading } from '../query/statistics.ts';
 import type { ComparedBy, ComparisonReading } from '../query/comparison-reading.ts';
 import { ApiClient, type ApiOptions, withApiClient, withQuery } from './api-client.ts';
 import { comparisonLines } from './comparison.ts';

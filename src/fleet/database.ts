@@ -5,6 +5,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { type DatabaseConnection, type Driver, Kysely, PGliteDialect, PostgresDialect } from 'kysely';
+import type { CustomTypesConfig } from 'pg';
 import { RecorderError } from '../errors.ts';
 import type { FleetTables } from './schema.ts';
 
@@ -19,7 +20,8 @@ const STATEMENT_WITHIN = 60_000;
 
 /** Where the data is: the URL of a server, or a folder for PGlite. */
 export type DatabasePlace =
-  { readonly url: string; readonly connections?: number } | { readonly folder: string | undefined };
+  | { readonly url: string; readonly connections?: number }
+  | { readonly folder: string | undefined };
 
 /**
  * Opens the database.
@@ -36,7 +38,10 @@ export async function openDatabase(
 
 async function onServer(url: string, connections: number, lost: (error: Error) => void): Promise<FleetDatabase> {
   const { default: pg } = await import('pg');
-  const { builtins } = pg.types;
+  const { types } = pg;
+  // None of the numbers of 64 bits exceeds 2^53.
+  const getTypeParser = (oid: number, format: 'text'): unknown =>
+    oid === INT8 ? Number : types.getTypeParser(oid, format);
   const pool = new pg.Pool({
     connectionString: url,
     max: connections,
@@ -44,14 +49,14 @@ async function onServer(url: string, connections: number, lost: (error: Error) =
     statement_timeout: STATEMENT_WITHIN,
     idle_in_transaction_session_timeout: STATEMENT_WITHIN,
     application_name: 'incident-fleet',
-    types: {
-      getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
-        oid === builtins.INT8 ? Number : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
-    },
+    types: { getTypeParser } as CustomTypesConfig,
   });
   pool.on('error', lost);
   return new Kysely<FleetTables>({ dialect: new PostgresDialect({ pool }) });
 }
+
+/** The number of the type in PostgreSQL: pg_type.dat. */
+const INT8 = 20;
 
 async function onPGlite(folder: string | undefined): Promise<FleetDatabase> {
   const { PGlite, types } = await import('@electric-sql/pglite').catch((cause: unknown) => {

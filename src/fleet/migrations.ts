@@ -90,10 +90,10 @@ const INITIAL: readonly string[] = [
     class text NOT NULL,
     rank smallint NOT NULL,
     state text NOT NULL,
-    source text NOT NULL,
+    source text COLLATE "C" NOT NULL,
     created_at timestamptz(3) NOT NULL,
     updated_at timestamptz(3) NOT NULL,
-    assignee text,
+    assignee text COLLATE "C",
     containment smallint NOT NULL,
     recovery smallint NOT NULL,
     attention boolean NOT NULL,
@@ -105,18 +105,28 @@ const INITIAL: readonly string[] = [
     carried bigint,
     dedup_key text,
     current boolean NOT NULL,
+    acknowledged_at timestamptz(3),
+    resolved_at timestamptz(3),
+    confirmed_at timestamptz(3),
+    waited boolean NOT NULL DEFAULT false,
     context text NOT NULL,
     document text NOT NULL,
     search tsvector NOT NULL,
     PRIMARY KEY (machine, log, id)
   )`,
-  'CREATE INDEX IF NOT EXISTS incidents_by_creation ON incidents (created_at, machine, id)',
-  'CREATE INDEX IF NOT EXISTS incidents_by_update ON incidents (updated_at, machine, id)',
-  'CREATE INDEX IF NOT EXISTS incidents_by_kind ON incidents (state, rank, class, created_at, machine, id)',
+  // The orders of lists; see api/incident-list.ts.
+  'CREATE INDEX IF NOT EXISTS incidents_by_creation ON incidents (created_at, machine, id) WHERE current',
+  'CREATE INDEX IF NOT EXISTS incidents_by_update ON incidents (updated_at, machine, id) WHERE current',
+  'CREATE INDEX IF NOT EXISTS incidents_by_kind ON incidents (state, rank, class, created_at, machine, id) WHERE current',
+  'CREATE INDEX IF NOT EXISTS incidents_by_rank ON incidents (rank, created_at, machine, id) WHERE current',
+  'CREATE INDEX IF NOT EXISTS incidents_by_source ON incidents (source, created_at, machine, id) WHERE current',
   'CREATE INDEX IF NOT EXISTS incidents_by_id ON incidents (id)',
-  `CREATE INDEX IF NOT EXISTS incidents_needing_attention ON incidents (rank, created_at, machine, id) WHERE attention`,
+  `CREATE INDEX IF NOT EXISTS incidents_needing_attention ON incidents (rank, created_at, machine, id)
+    WHERE current AND attention`,
   `CREATE INDEX IF NOT EXISTS incidents_by_assignee ON incidents (assignee, created_at, machine, id)
-    WHERE assignee IS NOT NULL`,
+    WHERE current AND assignee IS NOT NULL`,
+  `CREATE INDEX IF NOT EXISTS incidents_by_containment ON incidents (containment, created_at, machine, id)
+    WHERE current AND containment > 1`,
   'CREATE INDEX IF NOT EXISTS incidents_by_words ON incidents USING gin (search)',
   `CREATE TABLE IF NOT EXISTS deliveries (
     machine text NOT NULL,
@@ -159,6 +169,14 @@ const INITIAL: readonly string[] = [
     PRIMARY KEY (machine, log, hour, class, what, step)
   )`,
   'CREATE INDEX IF NOT EXISTS hours_by_hour ON hours (hour)',
+  `CREATE TABLE IF NOT EXISTS waiting (
+    machine text NOT NULL,
+    log text NOT NULL,
+    length bigint NOT NULL,
+    beginning bigint NOT NULL,
+    count bigint NOT NULL,
+    PRIMARY KEY (machine, log, length, beginning)
+  )`,
   `CREATE TABLE IF NOT EXISTS stats (
     machine text NOT NULL,
     log text NOT NULL,

@@ -44,10 +44,7 @@ export class Quotas {
   enter(machine: string): () => void {
     const bucket = this.#bucketOf(machine);
     if (bucket.underWay >= MOST_AT_ONCE) throw exceeded('too many requests of this machine at once', 1);
-    const wait = Math.max(
-      -bucket.entries / this.#quota.entriesPerSecond,
-      -bucket.bytes / this.#quota.bytesPerSecond,
-    );
+    const wait = Math.max(-bucket.entries / this.#quota.entriesPerSecond, -bucket.bytes / this.#quota.bytesPerSecond);
     if (wait > 0) throw exceeded('this machine has sent more than its quota', Math.ceil(wait));
     bucket.underWay += 1;
     let isOut = false;

@@ -144,6 +144,12 @@ export interface IncidentsTable {
   dedup_key: string | null;
   /** Whether lists show it: false where a later history of the machine has the same incident. */
   current: boolean;
+  /** When it was acknowledged and resolved, and when the last of its actions was confirmed, once all are. */
+  acknowledged_at: OptionalTime;
+  resolved_at: OptionalTime;
+  confirmed_at: OptionalTime;
+  /** Whether a delivery of it waits, is overdue or is broken, while it is not resolved. */
+  waited: boolean;
   /** What its statechart remembers: JSON. */
   context: string;
   /** The incident as the recorder's API shows it: JSON. */
@@ -204,6 +210,16 @@ interface HoursTable {
   readonly what: string;
   /** For those two: how long it had taken, as a step of the scale in `domain/activity.ts`; else 0. */
   readonly step: number;
+  count: number;
+}
+
+/** How many incidents that are not contained yet were reported in stretches of time: see `query/activity-counts.ts`. */
+interface WaitingTable {
+  readonly machine: string;
+  readonly log: string;
+  /** In milliseconds; the beginning since the epoch. */
+  readonly length: number;
+  readonly beginning: number;
   count: number;
 }
 
@@ -306,6 +322,7 @@ export interface FleetTables {
   readonly deliveries: DeliveriesTable;
   readonly posture: PostureTable;
   readonly hours: HoursTable;
+  readonly waiting: WaitingTable;
   readonly stats: StatsTable;
   readonly silences: SilencesTable;
   readonly guards: GuardsTable;
@@ -326,6 +343,7 @@ export const TABLES = [
   'deliveries',
   'posture',
   'hours',
+  'waiting',
   'stats',
   'silences',
   'guards',

@@ -15,11 +15,11 @@ import {
   STATES,
 } from '../../machines/vocabulary.ts';
 import type { SilenceMatchers, SilenceOnRecord } from '../domain/silence-terms.ts';
+import type { AttentionFilter } from '../query/list-query.ts';
 import type { Database, Statement } from './database.ts';
 import { FETCH, IndexScan } from './index-scan.ts';
 import { Search, searchQuery } from './search.ts';
-import type { AttentionFilter } from '../query/list-query.ts';
-import { readWords } from '../query/search-words.ts';
+import { readWords } from '../search/search-words.ts';
 import type { Silences } from './silences.ts';
 
 /** The states in which an incident may need attention. */

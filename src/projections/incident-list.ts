@@ -13,7 +13,7 @@ import {
 } from '../../machines/vocabulary.ts';
 import type { Attention } from './attention.ts';
 import type { Database, Statement } from './database.ts';
-import { CONTAINMENT_COLUMN, CONTAINMENT_STATUS } from '../query/incident-columns.ts';
+import { CONTAINMENT_COLUMN, CONTAINMENT_STATUS } from '../domain/incident-columns.ts';
 import { FETCH } from './index-scan.ts';
 import {
   admits,

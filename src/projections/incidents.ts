@@ -4,14 +4,13 @@ import type { IncidentContext } from '../../machines/incident.ts';
 import { HOUR } from '../clock.ts';
 import { needsAttention } from '../domain/attention.ts';
 import { keysOwner } from '../domain/caller.ts';
+import { containmentColumn, drillColumn, rankOf, recoveryColumns } from '../domain/incident-columns.ts';
 import { documentOf, type IncidentDocument } from '../domain/document.ts';
 import type { Database, Statement } from './database.ts';
 import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
-import { recoveryStage } from '../domain/recovery.ts';
 import { type Situation, snapshotOf } from '../../machines/decision.ts';
-import { hasOtherWords } from '../query/search-columns.ts';
-import { containmentColumn, drillColumn, rankOf } from '../query/incident-columns.ts';
 import { Search } from './search.ts';
+import { hasOtherWords } from '../search/searched-incident.ts';
 
 /** What is looked for most of an incident. */
 export interface IncidentKind {
@@ -288,12 +287,3 @@ const isInPlace = (before: IncidentRecord, now: IncidentRecord): boolean =>
   before.incident.recovery === undefined &&
   needsAttention(before.incident) === needsAttention(now.incident) &&
   now.incident.drill !== true;
-
-/** How far the recovery of an incident is, and whether the attestor is to be asked, as columns hold it. */
-export function recoveryColumns(incident: Incident): readonly [recovery: number, attesting: number] {
-  if (incident.recovery === undefined) return NO_RECOVERY;
-  const stage = recoveryStage(incident);
-  return [stage === undefined ? 0 : stage === 'complete' ? 2 : 1, stage === 'attesting' ? 1 : 0];
-}
-
-const NO_RECOVERY = [0, 0] as const;

@@ -27,7 +27,7 @@ import type { Attention, ListedAttention } from './attention.ts';
 import type { Database, Statement } from './database.ts';
 import { Hours, type Range } from './hours.ts';
 import { admits, type Cursor, type ListQuery, type Sort, type SortedBy, type SortKey } from '../query/list-query.ts';
-import { CONTAINMENT_COLUMN } from '../query/incident-columns.ts';
+import { CONTAINMENT_COLUMN } from '../domain/incident-columns.ts';
 import { common, FETCH, IndexScan, Intersection, KnownNumbers, merged, type Scan, Union } from './index-scan.ts';
 import { Search, type SearchFilter, searchQuery } from './search.ts';
 

@@ -13,23 +13,23 @@
  */
 import { CLASSES, type IncidentClass, type Resolution, SEVERITIES, type Severity } from '../../machines/vocabulary.ts';
 import type { Database, Statement } from './database.ts';
-import { pairMark } from '../query/evidence-words.ts';
-import type { Incident } from '../domain/incident.ts';
+import { pairMark } from '../search/evidence-words.ts';
 import {
   ASSIGNED,
   assigneeMark,
   byMark,
   classMark,
-  columnsOf,
   CUT_EVIDENCE,
   CUT_NOTES,
   resolutionMark,
   severityMark,
   SNOOZED,
   sourceMark,
-} from '../query/search-columns.ts';
-import type { SearchTerm } from '../query/search-terms.ts';
-import type { SearchWord } from '../query/search-words.ts';
+  wordsOf,
+} from '../search/searched-incident.ts';
+import type { Incident } from '../domain/incident.ts';
+import type { SearchWord } from '../search/search-words.ts';
+import type { SearchTerm } from '../search/search-terms.ts';
 
 export class Search {
   readonly #insert: Statement;
@@ -48,12 +48,12 @@ export class Search {
   }
 
   add(number: number, incident: Incident): void {
-    this.#insert.run(number, ...columnsOf(incident));
+    this.#insert.run(number, ...wordsOf(incident));
   }
 
   /** Indexes an incident again whose words have changed. */
   replace(number: number, incident: Incident): void {
-    this.#replace.run(number, ...columnsOf(incident));
+    this.#replace.run(number, ...wordsOf(incident));
   }
 
   /** The numbers of incidents between two that a query finds, in falling order, at most `limit`. */

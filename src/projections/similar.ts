@@ -7,8 +7,8 @@
  */
 import type { Incident } from '../domain/incident.ts';
 import type { Database, Statement } from './database.ts';
-import { type EvidenceValue, LONGEST_TERM } from '../query/evidence-words.ts';
 import { bySimilarity, evidenceOf, type SimilarIncident } from '../query/similar-evidence.ts';
+import { type EvidenceValue, LONGEST_TERM } from '../search/evidence-words.ts';
 import { Search, searchQuery } from './search.ts';
 
 /** How many values of an incident are looked up. */

@@ -1,8 +1,9 @@
 /** How many incidents there are, of each kind. Kept up with every entry; reading costs the same whatever their number. */
 import type { IncidentClass, Severity, State } from '../../machines/vocabulary.ts';
-import { RECOVERY_STAGES, type RecoveryStage } from '../domain/recovery.ts';
-import { type Kind, type StatisticsReading, statisticsOf, type Tally, zeros } from '../query/tally.ts';
+import { type Kind, type StatisticsReading, statisticsOf, zeros } from '../query/statistics.ts';
 import type { Database, Statement } from './database.ts';
+import { RECOVERY_STAGES, type RecoveryStage } from '../domain/recovery.ts';
+import type { Tally } from '../domain/tally.ts';
 
 export class Statistics {
   readonly #population: Statement;

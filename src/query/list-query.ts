@@ -1,7 +1,7 @@
 /** What is asked of the list of incidents: filters, order, and the place to go on from. */
 import type { ContainmentStatus, IncidentClass, Resolution, Severity, State } from '../../machines/vocabulary.ts';
-import type { SearchTerm } from './search-terms.ts';
-import type { SearchWord } from './search-words.ts';
+import type { SearchTerm } from '../search/search-terms.ts';
+import type { SearchWord } from '../search/search-words.ts';
 
 /** What of the list's filters is about attention and silences. */
 export interface AttentionFilter {

@@ -1,7 +1,7 @@
 /** What makes incidents similar: the same values under the same keys of their evidence. Pure. */
 import type { JsonObject } from '../domain/entries.ts';
 import type { Incident } from '../domain/incident.ts';
-import { type EvidenceValue, valuesIn } from './evidence-words.ts';
+import { type EvidenceValue, valuesIn } from '../search/evidence-words.ts';
 
 export interface SimilarIncident {
   /** Its document: JSON text. */

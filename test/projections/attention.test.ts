@@ -16,8 +16,8 @@ import { type Cursor, SORTS } from '../../src/query/list-query.ts';
 import { Incidents } from '../../src/projections/incidents.ts';
 import { isSilenced } from '../../src/query/silence-match.ts';
 import { Silences } from '../../src/projections/silences.ts';
+import { Tally } from '../../src/domain/tally.ts';
 import { Statistics } from '../../src/projections/statistics.ts';
-import { Tally } from '../../src/query/tally.ts';
 import { recordOf } from './support/record.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 

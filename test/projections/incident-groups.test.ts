@@ -10,10 +10,10 @@ import { GROUP_MEMBERS, type GroupMember, type GroupsPage } from '../../src/quer
 import { IncidentList } from '../../src/projections/incident-list.ts';
 import type { ListQuery } from '../../src/query/list-query.ts';
 import { Incidents } from '../../src/projections/incidents.ts';
-import { readWords } from '../../src/query/search-words.ts';
+import { readWords } from '../../src/search/search-words.ts';
 import { Silences } from '../../src/projections/silences.ts';
+import { Tally } from '../../src/domain/tally.ts';
 import { Statistics } from '../../src/projections/statistics.ts';
-import { Tally } from '../../src/query/tally.ts';
 import { recordOf } from './support/record.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 

@@ -4,7 +4,7 @@ import type { Reader } from '../../domain/withheld.ts';
 import { evidenceWithheld } from '../middleware/read-access.ts';
 import type { AttentionFilter } from '../../query/list-query.ts';
 import type { ListQuery, Sort } from '../../query/list-query.ts';
-import { readSearch } from '../../query/search-terms.ts';
+import { readSearch } from '../../search/search-terms.ts';
 import { readCursor } from './cursor.ts';
 import { type filterSchema, LONGEST_LIST, listSchema, MOST_PEOPLE, MOST_SOURCES } from './requests.ts';
 import { parseQuery } from '../request/query.ts';

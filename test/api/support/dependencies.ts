@@ -10,7 +10,7 @@ import type { ComparisonReading } from '../../../src/query/comparison-reading.ts
 import type { ActivityReading } from '../../../src/query/activity-counts.ts';
 import type { IncidentDocument } from '../../../src/domain/document.ts';
 import type { ListQuery } from '../../../src/query/list-query.ts';
-import type { StatisticsReading } from '../../../src/query/tally.ts';
+import type { StatisticsReading } from '../../../src/query/statistics.ts';
 import type { ShownSilence } from '../../../src/domain/silence.ts';
 import type { Idempotency, Report } from '../../../src/domain/entries.ts';
 

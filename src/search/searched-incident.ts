@@ -1,10 +1,8 @@
 /**
- * What a search index holds of an incident: the words of the incident itself, those of people and notes, those of its
- * evidence, and marks. Marks are words for its severity, class, source and resolution, for who has acted on it and who works
- * it, for each value in its evidence with the path to it: so a search within those skips all others.
+ * What an incident is found by: its words, those of people and notes, those of its evidence, and its marks.
  *
- * Of long evidence and of many notes a part is indexed. Such an incident has a mark as well, so that an answer can say that
- * a search was not complete. The recorder keeps this in SQLite (`projections/search.ts`), the fleet in PostgreSQL.
+ * Marks stand for its severity, class, source and resolution, for who has acted on it and who works it, and for each value
+ * in its evidence with the path to it. Of long evidence and of many notes a part is indexed; then a mark says so.
  */
 import type { IncidentClass, Resolution, Severity } from '../../machines/vocabulary.ts';
 import type { Incident } from '../domain/incident.ts';
@@ -24,9 +22,7 @@ export const searchedText = ({
   `${id} ${source} ${description} ${latest === undefined ? '' : latest.description}`;
 
 /** What is indexed of an incident: its words, those of people and notes, those of its evidence, and its marks. */
-export function columnsOf(
-  incident: Incident,
-): readonly [words: string, people: string, evidence: string, marks: string] {
+export function wordsOf(incident: Incident): readonly [words: string, people: string, evidence: string, marks: string] {
   const { source, latest_report: latest, severity, class: ofClass, resolution, evidence } = incident;
   const words = indexedWords(searchedText(incident));
   let people = incident.reported_by === undefined ? '' : indexedWords(incident.reported_by);
