@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
 import { refusals, response } from '../openapi/responses.ts';
-import type { Alike } from '../../projections/incident-list.ts';
+import type { Alike } from '../../query/collapsed-page.ts';
 import { SORTS } from '../../query/list-query.ts';
 import { describe, meaning } from '../openapi/described.ts';
 import { count, type FieldsOf, maybe, text, time } from '../openapi/values.ts';

@@ -15,6 +15,8 @@ export interface FleetDependencies {
   readonly log: ApiLogger;
   /** Who may read: only those with a token, or anybody who reaches the fleet. */
   readonly readAccess: 'token' | 'open';
+  /** Who sees the evidence of reports: whoever may read (when not given), or only some roles. */
+  readonly readEvidence?: 'open' | 'restricted';
   /** After how many milliseconds without a word a machine is silent. */
   readonly silentAfter: number;
 }
