@@ -78,6 +78,7 @@ const INITIAL: readonly string[] = [
     event text NOT NULL,
     incident text,
     line text NOT NULL,
+    stored_at timestamptz(3) NOT NULL DEFAULT now(),
     PRIMARY KEY (machine, log, seq)
   )`,
   `CREATE INDEX IF NOT EXISTS entries_by_incident ON entries (machine, log, incident, seq)

@@ -7,7 +7,7 @@
  * `log` is the name of one history of a machine's log: the log's identity, or that with `~2`, `~3`, … where the machine
  * came back with another past. `identity` is what the machine itself calls its log.
  */
-import type { ColumnType, JSONColumnType } from 'kysely';
+import type { ColumnType, Generated, JSONColumnType } from 'kysely';
 
 /** A time; in milliseconds, without a zone of its own. */
 export type Time = ColumnType<Date, Date | string, Date | string>;
@@ -110,6 +110,8 @@ interface EntriesTable {
   incident: string | null;
   /** Without its newline. */
   line: string;
+  /** When it was stored, by the clock of the database: where streams go on. */
+  readonly stored_at: Generated<Date>;
 }
 
 /** One row an incident of a history. */
