@@ -34,7 +34,6 @@ const INITIAL: readonly string[] = [
     clock_skew_ms bigint,
     silent_since timestamptz(3)
   )`,
-  'CREATE INDEX IF NOT EXISTS machines_by_hearing ON machines (heard_at)',
   `CREATE TABLE IF NOT EXISTS enrolments (
     machine text NOT NULL,
     secret_sha256 text NOT NULL,
@@ -64,6 +63,7 @@ const INITIAL: readonly string[] = [
     recorded_seq bigint,
     recorded_at timestamptz(3),
     unverified_from bigint,
+    key_lost_from bigint,
     unread bigint NOT NULL DEFAULT 0,
     diverged_from text,
     diverged_at_seq bigint,

@@ -44,7 +44,7 @@ export class Quotas {
   enter(machine: string): () => void {
     const bucket = this.#bucketOf(machine);
     if (bucket.underWay >= MOST_AT_ONCE) throw exceeded('too many requests of this machine at once', 1);
-    const wait = Math.max(-bucket.entries / this.#quota.entriesPerSecond, -bucket.bytes / this.#quota.bytesPerSecond);
+    const wait = this.#waitOf(bucket);
     if (wait > 0) throw exceeded('this machine has sent more than its quota', Math.ceil(wait));
     bucket.underWay += 1;
     let isOut = false;
@@ -54,11 +54,20 @@ export class Quotas {
     };
   }
 
-  /** Counts what a machine has sent. It may go below zero, and then the machine waits. */
-  spend(machine: string, entries: number, bytes: number): void {
+  /**
+   * Counts what a machine has sent. It may go below zero, and then the machine waits.
+   * @returns how long, in milliseconds
+   */
+  spend(machine: string, entries: number, bytes: number): number {
     const bucket = this.#bucketOf(machine);
     bucket.entries -= entries;
     bucket.bytes -= bytes;
+    return Math.max(0, SECOND * this.#waitOf(bucket));
+  }
+
+  /** In seconds; below zero while there is something left. */
+  #waitOf({ entries, bytes }: Bucket): number {
+    return Math.max(-entries / this.#quota.entriesPerSecond, -bytes / this.#quota.bytesPerSecond);
   }
 
   #bucketOf(machine: string): Bucket {

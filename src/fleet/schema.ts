@@ -93,6 +93,8 @@ export interface LogsTable {
   recorded_at: OptionalTime;
   /** The first entry whose hash was not verified, because the machine's key is not here; null when all were. */
   unverified_from: number | null;
+  /** The `log.continued` from which on the log has another key than the machine has enrolled; null while it is known. */
+  key_lost_from: number | null;
   /** How many entries the fleet could not make sense of. */
   unread: number;
   /** The history that this one has left, and its first entry that differs. */
