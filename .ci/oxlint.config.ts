@@ -35,7 +35,8 @@ const BASE = [
 const LAYERS: readonly (readonly string[])[] = [
   ['json', 'statecharts'],
   ['domain'],
-  ['policy', 'audit'],
+  ['policy', 'audit', 'search'],
+  ['query'],
   ['access'],
   ['projections'],
   ['incidents'],
@@ -44,7 +45,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['client', 'config.ts', 'health.ts', 'process-log.ts', 'process-output.ts'],
   ['metrics', 'local-use.ts'],
   ['api', 'cli', 'console'],
-  ['compose'],
+  ['compose', 'fleet'],
   ['main.ts', 'inspect', 'build'],
 ];
 
@@ -211,7 +212,7 @@ export default defineConfig({
     machines,
     client,
     {
-      files: ['**/src/config.ts', '**/src/main.ts', '**/src/inspect/main.ts', '**/src/cli/**'],
+      files: ['**/src/config.ts', '**/src/main.ts', '**/src/inspect/main.ts', '**/src/fleet/main.ts', '**/src/cli/**'],
       rules: { 'node/no-process-env': 'off' },
     },
     {

@@ -9,10 +9,12 @@
 /** Every code with its HTTP status (RFC 9110, RFC 6585 for 429 and 431). */
 export const ERROR_STATUS = {
   invalid_request: 400,
+  unauthenticated: 401,
   forbidden: 403,
   not_found: 404,
   method_not_allowed: 405,
   illegal_transition: 409,
+  conflict: 409,
   limit_reached: 409,
   attestation_refused: 409,
   anchor_mismatch: 409,

@@ -1,6 +1,6 @@
 /** The comparison of a range of time with the one before, as a table. */
 import { SECOND } from '../clock.ts';
-import type { ComparedBy, ComparisonReading, TimeTaken } from '../projections/comparison.ts';
+import type { ComparedBy, ComparisonReading, TimeTaken } from '../query/comparison-reading.ts';
 import { table } from './terminal/table.ts';
 
 const WORDS = { contain: 'CONTAINED', acknowledge: 'ACKNOWLEDGED', resolve: 'RESOLVED' } as const;

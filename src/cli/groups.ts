@@ -1,7 +1,7 @@
 /** `incident-recorder groups`, and `list --groups`: the incidents in groups, so that a burst of hundreds is one line. */
 import type { Command } from 'commander';
 import { STATES } from '../../machines/vocabulary.ts';
-import type { IncidentGroup } from '../projections/incident-groups.ts';
+import type { IncidentGroup } from '../query/incident-groups.ts';
 import { ApiClient, type ApiOptions, withApiClient, withQuery } from './api-client.ts';
 import { filtersOf, type ListFilterOptions, wholeNumber, withListFilters } from './filter-options.ts';
 import { ageOf } from './terminal/age.ts';

@@ -10,7 +10,7 @@ import { SEVERITY_STYLES } from './terminal/colour.ts';
 import { isOutputGone, writeNotice, writeJson, writeLines } from './terminal/output.ts';
 import { type Column, table } from './terminal/table.ts';
 import { stateStyle, stateWords } from './summary.ts';
-import { SORTS } from '../projections/list-query.ts';
+import { SORTS } from '../query/list-query.ts';
 import { RESOLUTIONS, STATES } from '../../machines/vocabulary.ts';
 
 interface Options extends ApiOptions, ListFilterOptions {

@@ -1,7 +1,7 @@
 /** `incident-recorder stats`: how many incidents there are, by class, state and severity, and how that compares. */
 import type { Command } from 'commander';
-import type { StatisticsReading } from '../projections/statistics.ts';
-import type { ComparedBy, ComparisonReading } from '../projections/comparison.ts';
+import type { StatisticsReading } from '../query/statistics.ts';
+import type { ComparedBy, ComparisonReading } from '../query/comparison-reading.ts';
 import { ApiClient, type ApiOptions, withApiClient, withQuery } from './api-client.ts';
 import { comparisonLines } from './comparison.ts';
 import { emptyOrOneOf, timeOf } from './filter-options.ts';

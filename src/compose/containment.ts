@@ -11,7 +11,7 @@ import { attestorAt } from '../containment/attestor.ts';
 import { PostureReads } from '../containment/posture-reads.ts';
 import { ReleasePreview } from '../containment/release-preview.ts';
 import { Reattestation } from '../containment/reattestation.ts';
-import { isSilenced } from '../projections/silence-match.ts';
+import { isSilenced } from '../query/silence-match.ts';
 import type { OpenRecord } from './record.ts';
 
 /** What of the record containment depends on. */

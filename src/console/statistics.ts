@@ -1,4 +1,4 @@
-import type { StatisticsReading } from '../projections/statistics.ts';
+import type { StatisticsReading } from '../query/statistics.ts';
 import { LiveResource } from './live-resource.ts';
 
 /** The number of incidents of each kind. */

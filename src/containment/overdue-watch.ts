@@ -16,7 +16,8 @@ import { RecorderError } from '../errors.ts';
 import type { IncidentActor } from '../incidents/incident-actor.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import { isOfIncident } from '../projections/incident-proof.ts';
-import { type Release, type ShownPosture, type Unconfirmed, WAITS } from '../projections/posture.ts';
+import { type Release, WAITS } from '../domain/posture.ts';
+import type { ShownPosture, Unconfirmed } from '../projections/posture.ts';
 import { EntryAges } from './entry-ages.ts';
 
 /** How many deliveries of an action one look finds overdue; the next look takes the others. */

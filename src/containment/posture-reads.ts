@@ -5,7 +5,8 @@ import type { Targets } from '../policy/targets.ts';
 import { channelOf } from '../policy/targets.ts';
 import type { DeliveryRecord } from '../domain/delivery.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
-import { type ActionPosture, type EarlyRelease, WAITS } from '../projections/posture.ts';
+import { type ActionPosture, WAITS } from '../domain/posture.ts';
+import type { EarlyRelease } from '../projections/posture.ts';
 import type { HolderGroup } from '../projections/holder-groups.ts';
 
 /** How many holders are named; `holders` counts them all. */

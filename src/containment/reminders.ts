@@ -13,7 +13,7 @@ import type { SilenceOnRecord } from '../domain/silence-terms.ts';
 import type { VendorWebhook } from '../policy/targets.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import type { DueMoments, KindCursor, Kinds } from '../projections/incidents-of-kinds.ts';
-import { silencesMatching } from '../projections/silence-match.ts';
+import { silencesMatching } from '../query/silence-match.ts';
 import type { AttemptResult } from './attempt-result.ts';
 import { pauseAfter } from './retry-pause.ts';
 import type { IncidentReads } from './webhook-receiver.ts';

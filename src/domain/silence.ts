@@ -3,7 +3,7 @@
  * them, and they do not count as needing attention.
  *
  * A silence is active from its `from` until its `until`, unless somebody has ended it: the clock alone decides, and no
- * timer runs. Whether an incident matches is in `projections/silence-match.ts`, as that compares words.
+ * timer runs. Whether an incident matches is in `query/silence-match.ts`, as that compares words.
  */
 import type { Role } from '../../machines/vocabulary.ts';
 import type { ArchivedData, EntryOf } from './entries.ts';

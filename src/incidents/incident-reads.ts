@@ -14,13 +14,13 @@ import { readEntriesAt, type Turn } from '../audit/log-reader.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { isAboutIncident } from '../domain/entries.ts';
 import { RecorderError } from '../errors.ts';
-import type { GroupsPage, GroupsQuery } from '../projections/incident-groups.ts';
+import type { GroupsPage, GroupsQuery } from '../query/incident-groups.ts';
 import type { ListPage, Unsearched, WalkSlice } from '../projections/incident-list.ts';
-import { beginningAt, type Cursor, type ListQuery, type UsualPlace } from '../projections/list-query.ts';
+import { beginningAt, type Cursor, type ListQuery, type UsualPlace } from '../query/list-query.ts';
 import type { IncidentDocument } from '../domain/document.ts';
 import type { IncidentKind } from '../projections/incidents.ts';
 import type { Projections } from '../projections/projections.ts';
-import type { SimilarIncident } from '../projections/similar.ts';
+import type { SimilarIncident } from '../query/similar-evidence.ts';
 
 type SnoozeEvent = (typeof SNOOZE_EVENTS)[number];
 

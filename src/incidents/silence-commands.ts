@@ -7,7 +7,7 @@ import { isRunning, MOST_SILENCE_BYTES, MOST_SILENCES, type ShownSilence, shownS
 import type { SilenceMatchers, SilenceOnRecord } from '../domain/silence-terms.ts';
 import { found, RecorderError } from '../errors.ts';
 import type { Projections } from '../projections/projections.ts';
-import { readSearch } from '../projections/search-terms.ts';
+import { readSearch } from '../search/search-terms.ts';
 import { KeyedLock } from './keyed-lock.ts';
 
 /** For how long a silence may last from now on. */

@@ -10,59 +10,12 @@
  * An incident that is not contained yet counts as well, by when it was reported: for the time that it has waited so
  * far, so that a service that never answers makes the time to containment longer, not shorter.
  */
-import { SEVERITIES, type Severity } from '../../machines/vocabulary.ts';
 import { rangesOf } from '../audit/archived-ranges.ts';
-import { HOUR, SECOND } from '../clock.ts';
 import { BEGUN } from './archived-incidents.ts';
 import type { Database, Statement } from './database.ts';
-import { waitOf } from '../domain/delivery.ts';
 import type { Incident, RecordChange } from '../domain/incident.ts';
 import type { ArchivedData } from '../domain/entries.ts';
-
-/** How long something took, over some hours. Times are in milliseconds, `null` where there is nothing to measure. */
-export interface Durations {
-  /** How many came to their end in these hours. */
-  readonly count: number;
-  readonly median_ms: number | null;
-  readonly p90_ms: number | null;
-  /** One for each hour, by when it was over. */
-  readonly hourly_median_ms: readonly (number | null)[];
-}
-
-/**
- * Durations with those that have not come to their end. In median and p90 they count for as long as they have waited.
- */
-export interface DurationsSoFar extends Durations {
-  /** How many still wait, whenever they began. */
-  readonly waiting: number;
-  /** How long the one that has waited longest has waited, nearly. */
-  readonly oldest_waiting_ms: number | null;
-}
-
-export interface ActivityReading {
-  /** RFC 3339: the beginning of the first hour. */
-  readonly from: string;
-  readonly hours: number;
-  /** How many were reported in each hour, oldest first. */
-  readonly reported: Readonly<Record<Severity, readonly number[]>>;
-  /** Until all of an incident's actions were confirmed. */
-  readonly time_to_containment: DurationsSoFar;
-  readonly time_to_resolution: Durations;
-}
-
-/** The most hours that can be read at once: a week. */
-export const MOST_HOURS = 168;
-
-/**
- * Incidents that wait are counted by when they were reported, twice: in short stretches, which are read for the last
- * hours, and in long ones, which are read for the time before. So a read looks at few rows for any number of incidents.
- */
-const SHORT = 10 * SECOND;
-const LONG = HOUR;
-/** Reports that are younger than this are read in short stretches, in milliseconds. */
-const RECENT = 3 * HOUR;
-
-type Measure = 'contained' | 'resolved';
+import { type ActivityReading, activityOf, ActivityShares, hoursUpTo, LONG, SHORT } from '../query/activity-counts.ts';
 
 export class Activity {
   readonly #count: Statement;
@@ -91,74 +44,42 @@ export class Activity {
 
   /** The last `hours` up to the one of `now` (milliseconds since the epoch). */
   read(now: number, hours: number): ActivityReading {
-    const last = Math.floor(now / HOUR);
-    const first = last - hours + 1;
-    const reported = Object.fromEntries(SEVERITIES.map((severity) => [severity, Array<number>(hours).fill(0)]));
-    const taken = { contained: new Scales(hours), resolved: new Scales(hours) };
-    for (const row of this.#since.all(first, last)) {
-      const at = Number(row.hour) - first;
-      const counts = reported[String(row.what)];
-      if (counts === undefined) taken[row.what as Measure].add(at, Number(row.step), Number(row.count));
-      else counts[at] = Number(row.count);
-    }
-    return {
-      from: new Date(first * HOUR).toISOString(),
-      hours,
-      reported: reported as Record<Severity, number[]>,
-      time_to_containment: this.#soFar(taken.contained, now),
-      time_to_resolution: taken.resolved.read(),
-    };
-  }
-
-  /** Adds those that are not contained yet. */
-  #soFar(scales: Scales, now: number): DurationsSoFar {
-    const { hourly_median_ms, count } = scales.read();
-    let waiting = 0;
-    let oldest: number | null = null;
-    const recent = Math.floor((now - RECENT) / LONG) * LONG;
-    for (const { length, beginning, count: some } of this.#waiting.iterate(recent)) {
-      // The clock may have been set back.
-      const age = Math.max(0, now - Number(beginning) - Number(length) / 2);
-      oldest = Math.max(oldest ?? 0, age);
-      waiting += Number(some);
-      scales.addWaiting(stepOf(age), Number(some));
-    }
-    return { ...scales.read(), hourly_median_ms, count, waiting, oldest_waiting_ms: oldest };
+    const { first, last, recent } = hoursUpTo(now, hours);
+    return activityOf(now, hours, {
+      counts: this.#since.all(first, last).map((row) => ({
+        hour: Number(row.hour),
+        what: String(row.what),
+        step: Number(row.step),
+        count: Number(row.count),
+      })),
+      waiting: this.#waiting.all(recent).map((row) => ({
+        length: Number(row.length),
+        beginning: Number(row.beginning),
+        count: Number(row.count),
+      })),
+    });
   }
 
   /** Adds what a batch of entries has changed. */
   add(changes: Iterable<RecordChange>): void {
-    const counts = new Map<string, number>();
-    const waiting = new Map<number, number>();
-    for (const { before, now } of changes) {
-      if (before !== undefined) contribute(counts, before.incident, -1);
-      contribute(counts, now.incident, 1);
-      const [did, does] = [isWaiting(before?.incident), isWaiting(now.incident)];
-      if (did === does) continue;
-      const at = Date.parse(now.incident.created_at);
-      const short = Math.floor(at / SHORT) * SHORT;
-      waiting.set(short, (waiting.get(short) ?? 0) + (does ? 1 : -1));
-    }
-    this.#write(counts);
-    for (const [beginning, count] of waiting) {
-      if (count === 0) continue;
-      for (const length of [SHORT, LONG]) {
-        const from = Math.floor(beginning / length) * length;
-        this.#wait.run(length, from, count);
-        if (count < 0) this.#dropDone.run(length, from);
-      }
+    const shares = new ActivityShares();
+    for (const { before, now } of changes) shares.follow(before?.incident, now.incident);
+    this.#write(shares.counts);
+    for (const { length, beginning, count } of shares.waitingRows()) {
+      this.#wait.run(length, beginning, count);
+      if (count < 0) this.#dropDone.run(length, beginning);
     }
   }
 
   /** Subtracts the shares of the incidents in archived segments. Called while they are still on record. */
   leave(data: ArchivedData): void {
-    const counts = new Map<string, number>();
+    const shares = new ActivityShares();
     for (const { first_seq, last_seq } of rangesOf(data)) {
       for (const { document } of this.#leaving.iterate(first_seq, last_seq)) {
-        contribute(counts, JSON.parse(String(document)) as Incident, -1);
+        shares.leave(JSON.parse(String(document)) as Incident);
       }
     }
-    this.#write(counts);
+    this.#write(shares.counts);
   }
 
   #write(counts: ReadonlyMap<string, number>): void {
@@ -172,87 +93,3 @@ export class Activity {
     if (decreased) this.#dropEmpty.run();
   }
 }
-
-/** Whether an incident asks for containment that was never carried out. What was lost had been. */
-const isWaiting = (incident: Incident | undefined): boolean =>
-  incident?.containment !== undefined &&
-  incident.drill !== true &&
-  incident.state !== 'resolved' &&
-  incident.containment.actions.some((delivery) => waitOf(delivery) !== undefined);
-
-type Contributing = Pick<Incident, 'created_at' | 'severity' | 'containment' | 'resolved_at' | 'drill'>;
-
-function contribute(counts: Map<string, number>, incident: Contributing, by: 1 | -1): void {
-  if (incident.drill === true) return;
-  const createdAt = Date.parse(incident.created_at);
-  const count = (at: number, what: Severity | Measure, step: number): void => {
-    const key = `${Math.floor(at / HOUR)} ${what} ${step}`;
-    counts.set(key, (counts.get(key) ?? 0) + by);
-  };
-  const measure = (what: Measure, over: string | undefined): void => {
-    if (over !== undefined) count(Date.parse(over), what, stepOf(Date.parse(over) - createdAt));
-  };
-  count(createdAt, incident.severity, 0);
-  measure('contained', confirmedAt(incident));
-  measure('resolved', incident.resolved_at);
-}
-
-/** When the last of its actions was confirmed; undefined until all are. */
-function confirmedAt({ containment }: Contributing): string | undefined {
-  if (containment?.status !== 'confirmed') return undefined;
-  const times = containment.actions.flatMap(({ confirmed_at = [] }) => confirmed_at);
-  return times.reduce<string | undefined>((latest = '', time) => (time > latest ? time : latest), undefined);
-}
-
-/** Four steps double a duration. */
-const STEPS_PER_DOUBLING = 4;
-
-/** Step 0 is for no time, or for less: the clock may have been set back. */
-const stepOf = (milliseconds: number): number =>
-  milliseconds < 1 ? 0 : 1 + Math.floor(Math.log2(milliseconds) * STEPS_PER_DOUBLING);
-
-/** The duration in the middle of a step, in milliseconds. */
-const middleOf = (step: number): number => (step === 0 ? 0 : Math.round(2 ** ((step - 0.5) / STEPS_PER_DOUBLING)));
-
-/** Durations of some hours, counted by their steps. */
-class Scales {
-  readonly #hours: Map<number, number>[];
-  readonly #all = new Map<number, number>();
-
-  constructor(hours: number) {
-    this.#hours = Array.from({ length: hours }, () => new Map());
-  }
-
-  add(hour: number, step: number, count: number): void {
-    this.#hours[hour]?.set(step, count);
-    this.#all.set(step, (this.#all.get(step) ?? 0) + count);
-  }
-
-  /** Adds durations that have not come to their end, and belong to no hour. */
-  addWaiting(step: number, count: number): void {
-    this.#all.set(step, (this.#all.get(step) ?? 0) + count);
-  }
-
-  read(): Durations {
-    return {
-      count: total(this.#all),
-      median_ms: percentile(this.#all, 0.5),
-      p90_ms: percentile(this.#all, 0.9),
-      hourly_median_ms: this.#hours.map((hour) => percentile(hour, 0.5)),
-    };
-  }
-}
-
-const total = (steps: ReadonlyMap<number, number>): number =>
-  [...steps.values()].reduce((sum, count) => sum + count, 0);
-
-/** The duration that this share of them does not exceed. */
-const percentile = (steps: ReadonlyMap<number, number>, share: number): number | null => {
-  const wanted = total(steps) * share;
-  let seen = 0;
-  for (const [step, count] of [...steps].toSorted(([one], [other]) => one - other)) {
-    seen += count;
-    if (seen >= wanted) return middleOf(step);
-  }
-  return null;
-};

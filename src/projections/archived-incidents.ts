@@ -19,7 +19,8 @@ import {
 import { rangesOf, summarizeArchive } from '../audit/archived-ranges.ts';
 import { HOUR } from '../clock.ts';
 import type { Database, Statement } from './database.ts';
-import { type Statistics, Tally } from './statistics.ts';
+import { Tally } from '../domain/tally.ts';
+import type { Statistics } from './statistics.ts';
 import type { ArchivedData } from '../domain/entries.ts';
 import type { TimeSpan } from '../domain/incident-time.ts';
 

@@ -15,21 +15,12 @@ import {
   STATES,
 } from '../../machines/vocabulary.ts';
 import type { SilenceMatchers, SilenceOnRecord } from '../domain/silence-terms.ts';
+import type { AttentionFilter } from '../query/list-query.ts';
 import type { Database, Statement } from './database.ts';
 import { FETCH, IndexScan } from './index-scan.ts';
 import { Search, searchQuery } from './search.ts';
-import { readWords } from './search-words.ts';
+import { readWords } from '../search/search-words.ts';
 import type { Silences } from './silences.ts';
-
-/** What of the list's filters is about attention and silences. */
-export interface AttentionFilter {
-  /** Whether only incidents that need attention are listed. Those that are silenced do not. */
-  readonly needed?: boolean;
-  /** Only those that an active silence matches (`true`), or only the others. */
-  readonly silenced?: boolean;
-  /** The time at which silences are active, in milliseconds since the epoch. */
-  readonly at: number;
-}
 
 /** The states in which an incident may need attention. */
 const ATTENDED: readonly State[] = STATES.filter((state) => state !== 'resolved');

@@ -25,12 +25,14 @@ import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
 import type { Incidents } from './incidents.ts';
 import { IncidentProof } from './incident-proof.ts';
-import { type Posture, RELEASED_EARLY, WAITS } from './posture.ts';
+import { RELEASED_EARLY, WAITS } from '../domain/posture.ts';
+import type { Posture } from './posture.ts';
 import type { Snoozes } from './snoozes.ts';
 import { type SmallTables, TablesProof } from './tables-proof.ts';
 import type { RecentReports } from './recent-reports.ts';
 import { ReportsProof } from './reports-proof.ts';
-import type { Kind, Statistics } from './statistics.ts';
+import type { Statistics } from './statistics.ts';
+import type { Kind } from '../query/statistics.ts';
 
 /** How many incidents are counted at a time. */
 const CHUNK = 5000;

@@ -2,7 +2,7 @@
 import type { LinePlace } from '../audit/log-reader.ts';
 import type { IncidentEntry, StoredEntry } from '../domain/entries.ts';
 import type { Database, Statement } from './database.ts';
-import { MAX_PAGE_BYTES } from './incident-list.ts';
+import { MAX_PAGE_BYTES } from '../query/collapsed-page.ts';
 
 /** The most entries that one page of an incident's entries may hold. */
 const MAX_PAGE_ENTRIES = 1000;

@@ -6,112 +6,33 @@
  * of the list, at most `MOST_WALKED` of them. Between two slices the record goes on, so an incident that changes meanwhile
  * may count as it was or as it is. What is reported meanwhile does not count.
  */
+import { type IncidentClass, SEVERITIES, type State, STATES } from '../../machines/vocabulary.ts';
 import {
-  type ContainmentStatus,
-  type IncidentClass,
-  SEVERITIES,
-  type Severity,
-  type State,
-  STATES,
-} from '../../machines/vocabulary.ts';
-import { beginningOf } from '../domain/beginning.ts';
+  Details,
+  type Group,
+  GroupCounts,
+  type GroupsPage,
+  type GroupsQuery,
+  type IncidentGroup,
+  LONGEST_DESCRIPTION,
+  shownGroup,
+  unresolvedOf,
+} from '../query/incident-groups.ts';
 import type { Database, Statement } from './database.ts';
 import { Hours } from './hours.ts';
-import type { IncidentList, Outline } from './incident-list.ts';
-import { admits, beginningAt, hasOnly, type ListQuery, type UsualPlace } from './list-query.ts';
-
-/** What groups can be made by. */
-export const GROUP_MEMBERS = ['class', 'source', 'severity', 'state', 'assignee'] as const;
-export type GroupMember = (typeof GROUP_MEMBERS)[number];
-
-/** What the incidents of a group have in common, as far as they are grouped by it. */
-type Shared = {
-  readonly class?: IncidentClass;
-  readonly source?: string;
-  readonly state?: State;
-  /** Null: nobody's. */
-  readonly assignee?: string | null;
-};
-
-export interface IncidentGroup extends Shared {
-  readonly count: number;
-  /** When the first and the last of them were created: RFC 3339. */
-  readonly first: string;
-  readonly last: string;
-  /** The worst. */
-  readonly severity: Severity;
-  /** How many are in each state; states without any are left out. */
-  readonly states: Readonly<Partial<Record<State, number>>>;
-  /** The identifier of the newest. */
-  readonly newest: string;
-  /** Of the newest; of a long one the beginning. */
-  readonly description: string;
-  /** How many unresolved ones are whose. */
-  readonly assignees?: Readonly<Record<string, number>>;
-  /** How far the containment of the unresolved ones is. */
-  readonly containment?: Containment;
-  /** How many unresolved ones were looked at for assignees and containment, when there are more. */
-  readonly looked_at?: number;
-}
-
-/** How many incidents have which status of containment; `broken` needs somebody: it has failed, or was lost. */
-export interface Containment {
-  readonly overdue: number;
-  readonly broken: number;
-  readonly delivering: number;
-  readonly confirmed: number;
-}
-
-const MEMBER_OF = {
-  overdue: 'overdue',
-  degraded: 'broken',
-  delivering: 'delivering',
-  confirmed: 'confirmed',
-} as const satisfies Record<ContainmentStatus, keyof Containment>;
-
-export interface GroupsQuery {
-  /** Which incidents; its `limit` and `after` do not matter. */
-  readonly filter: ListQuery;
-  readonly by: readonly GroupMember[];
-  /** How many groups, after so many. */
-  readonly limit: number;
-  readonly skip: number;
-  /** The newest incident that counts; the newest on record when not given. */
-  readonly head?: number;
-  /** Whether assignees and containment are left out. */
-  readonly isBare?: boolean;
-  /** Whether drills are left out. */
-  readonly withoutDrills?: boolean;
-}
-
-export interface GroupsPage {
-  /** The group with the worst severity first, then the one with the newest incident. */
-  readonly groups: readonly IncidentGroup[];
-  /** How many incidents the filters select, and in how many groups. */
-  readonly incidents: number;
-  readonly total: number;
-  /** Whether all of them were counted; otherwise there are more. */
-  readonly isComplete: boolean;
-  /** The newest incident that counts. */
-  readonly head: number;
-}
+import type { IncidentList } from './incident-list.ts';
+import { admits, beginningAt, hasOnly, type ListQuery, type UsualPlace } from '../query/list-query.ts';
 
 /** How many rows of the index are looked at before others get their turn: about a millisecond. */
 const SLICE = 2048;
 /** How many rows of the index are looked at for one answer, and how many incidents where the index does not do. */
 const MOST_COUNTED = 2_000_000;
 const MOST_WALKED = 20_000;
-/** How many groups are kept: sources name themselves, so there may be as many as incidents. */
-const MOST_GROUPS = 10_000;
 /** How many incidents are looked at for containment and assignees: of one group, and for all of an answer. */
 const MOST_OF_GROUP = 500;
 const MOST_OF_ANSWER = 8000;
 /** Of how many groups the newest incident is read before others get their turn: each may be long. */
 const SHOWN_AT_ONCE = 32;
-/** How many characters of a description are shown: there may be a thousand groups on a page. */
-const LONGEST_DESCRIPTION = 500;
-/** How many names a group has as its assignees. */
-const MOST_ASSIGNEES = 20;
 /** With so many sources, or fewer, those parts of the index are skipped that hold other states. */
 const FEW_SOURCES = 64;
 
@@ -145,32 +66,6 @@ interface Counted {
   readonly count: number;
   readonly first: number;
   readonly last: number;
-}
-
-/** One that is being counted. `first` and `last` are numbers of incidents. */
-interface Group {
-  readonly shared: Shared;
-  readonly rankBy: number | undefined;
-  count: number;
-  first: number;
-  last: number;
-  rank: number;
-  readonly states: Map<State, number>;
-  details: Details | undefined;
-}
-
-class Details {
-  readonly assignees = new Map<string, number>();
-  readonly containment = { overdue: 0, broken: 0, delivering: 0, confirmed: 0 };
-  looked = 0;
-
-  add({ assignee, containment }: Outline): void {
-    this.looked += 1;
-    if (containment !== null) this.containment[MEMBER_OF[containment]] += 1;
-    if (assignee === null) return;
-    const count = this.assignees.get(assignee) ?? 0;
-    if (count > 0 || this.assignees.size < MOST_ASSIGNEES) this.assignees.set(assignee, count + 1);
-  }
 }
 
 export class IncidentGroups {
@@ -353,77 +248,9 @@ export class IncidentGroups {
     return groups
       .filter(({ first, last }) => times.has(first) && rows.has(last))
       .map((group) => {
-        const { shared, count, first, last, rank, states, details } = group;
-        const newest = rows.get(last)!;
-        return {
-          ...shared,
-          count,
-          first: timeOf(first),
-          last: timeOf(last),
-          severity: SEVERITIES[rank]!,
-          states: Object.fromEntries(
-            STATES.flatMap((state) => (states.has(state) ? [[state, states.get(state)]] : [])),
-          ),
-          newest: String(newest.id),
-          description: beginningOf(String(newest.description), LONGEST_DESCRIPTION),
-          ...(details !== undefined && {
-            assignees: Object.fromEntries(details.assignees),
-            containment: details.containment,
-            ...(details.looked < unresolvedOf(group) && { looked_at: details.looked }),
-          }),
-        };
+        const newest = rows.get(group.last)!;
+        return shownGroup(group, timeOf, { id: String(newest.id), description: String(newest.description) });
       });
-  }
-}
-
-const unresolvedOf = ({ count, states }: Group): number => count - (states.get('resolved') ?? 0);
-
-/** What was counted so far. */
-class GroupCounts {
-  readonly #by: readonly GroupMember[];
-  readonly #groups = new Map<string, Group>();
-  incidents = 0;
-  /** Whether there are more groups than are kept. */
-  isFull = false;
-
-  constructor(by: readonly GroupMember[]) {
-    this.#by = by;
-  }
-
-  get size(): number {
-    return this.#groups.size;
-  }
-
-  /** @returns the group; undefined when there are too many */
-  add(
-    some: Pick<Counted, 'class' | 'source' | 'state' | 'rank' | 'count' | 'first' | 'last'> & Pick<Outline, 'assignee'>,
-  ): Group | undefined {
-    const { state, rank, count, first, last } = some;
-    this.incidents += count;
-    const key = JSON.stringify(this.#by.map((member) => (member === 'severity' ? rank : some[member])));
-    let group = this.#groups.get(key);
-    if (group === undefined) {
-      if (this.#groups.size >= MOST_GROUPS) {
-        this.isFull = true;
-        return undefined;
-      }
-      const shared: Shared = Object.fromEntries(
-        this.#by.filter((member) => member !== 'severity').map((member) => [member, some[member]]),
-      );
-      const rankBy = this.#by.includes('severity') ? rank : undefined;
-      group = { shared, rankBy, count: 0, first, last, rank, states: new Map(), details: undefined };
-      this.#groups.set(key, group);
-    }
-    group.count += count;
-    group.first = Math.min(group.first, first);
-    group.last = Math.max(group.last, last);
-    group.rank = Math.min(group.rank, rank);
-    group.states.set(state, (group.states.get(state) ?? 0) + count);
-    return group;
-  }
-
-  inOrder(): readonly Group[] {
-    return [...this.#groups.values()].toSorted((one, other) => one.rank - other.rank || other.last - one.last);
   }
 }
 

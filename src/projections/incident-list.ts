@@ -13,7 +13,7 @@ import {
 } from '../../machines/vocabulary.ts';
 import type { Attention } from './attention.ts';
 import type { Database, Statement } from './database.ts';
-import { CONTAINMENT_COLUMN, CONTAINMENT_STATUS } from './incidents.ts';
+import { CONTAINMENT_COLUMN, CONTAINMENT_STATUS } from '../domain/incident-columns.ts';
 import { FETCH } from './index-scan.ts';
 import {
   admits,
@@ -24,18 +24,10 @@ import {
   type SortedBy,
   type SortKey,
   type UsualPlace,
-} from './list-query.ts';
+} from '../query/list-query.ts';
+import { CollapsedPage, MAX_PAGE_BYTES, MAX_SUMMARY_PAGE_BYTES, type Sized, withAlike } from '../query/collapsed-page.ts';
 import { ListWalk, partsOf, placeAt } from './list-walk.ts';
 import { Search } from './search.ts';
-
-/** What stands for the incidents of the same severity, state, class and source in a collapsed list. Times: RFC 3339. */
-export interface Alike {
-  /** How many more there are on the page. */
-  readonly count: number;
-  /** When the first and the last of those were created. */
-  readonly since: string;
-  readonly until: string;
-}
 
 /** What is looked at of an incident to group it, or to give it a command. */
 export interface Outline {
@@ -77,13 +69,6 @@ export interface ListPage {
  */
 export type Unsearched = 'withheld' | 'evidence' | 'notes';
 
-/**
- * The most that one page may hold, in bytes, unless a single item is longer: it has to fit in memory, and no other request
- * is answered while it is made. A thousand incidents with little evidence fit.
- */
-export const MAX_PAGE_BYTES = 1024 * 1024;
-/** The same without evidence: as many incidents as usual with evidence, so that a page takes half as long. */
-export const MAX_SUMMARY_PAGE_BYTES = MAX_PAGE_BYTES / 2;
 /** How many incidents a page of a collapsed list looks at: no other request is answered meanwhile. */
 const LOOKED_AT = 1024;
 /** How many incidents a page looks at that exact times or the containment leave out. */
@@ -376,65 +361,4 @@ function take<Value>(values: Iterator<Value>, count: number): Value[] {
     taken.push(value);
   }
   return taken;
-}
-
-/** What a collapsed page looks at of an incident. */
-interface Sized {
-  readonly number: number;
-  readonly rank: number;
-  readonly state: string;
-  readonly class: string;
-  readonly source: string;
-  readonly created_at: number;
-  /** How long its document is. */
-  readonly bytes: number;
-}
-
-/** Incidents that are alike: the newest of them, and the others. */
-interface Group {
-  readonly number: number;
-  count: number;
-  first: number;
-  last: number;
-}
-
-class CollapsedPage {
-  readonly #limit: number;
-  readonly #mostBytes: number;
-  readonly #groups = new Map<string, Group>();
-  #bytes = 0;
-
-  constructor(limit: number, mostBytes: number) {
-    this.#limit = limit;
-    this.#mostBytes = mostBytes;
-  }
-
-  /** In the order of the list. */
-  get groups(): readonly Group[] {
-    return [...this.#groups.values()];
-  }
-
-  /** Takes the next incident; false when it belongs on the next page. */
-  take({ number, rank, state, class: ofClass, source, created_at: at, bytes }: Sized): boolean {
-    const key = JSON.stringify([rank, state, ofClass, source]);
-    const group = this.#groups.get(key);
-    if (group !== undefined) {
-      group.first = group.count === 0 ? at : Math.min(group.first, at);
-      group.last = group.count === 0 ? at : Math.max(group.last, at);
-      group.count += 1;
-      return true;
-    }
-    const size = this.#groups.size;
-    if (size === this.#limit || (size > 0 && this.#bytes + bytes > this.#mostBytes)) return false;
-    this.#groups.set(key, { number, count: 0, first: at, last: at });
-    this.#bytes += bytes;
-    return true;
-  }
-}
-
-/** The document of an incident with what it stands for as its last member, `alike`. */
-function withAlike(document: Uint8Array, { count, first, last }: Group): Uint8Array {
-  if (count === 0) return document;
-  const alike: Alike = { count, since: new Date(first).toISOString(), until: new Date(last).toISOString() };
-  return Buffer.concat([document.subarray(0, -1), Buffer.from(`,"alike":${JSON.stringify(alike)}}`)]);
 }

@@ -17,9 +17,10 @@ import { fold, type IncidentRecord } from '../domain/incident.ts';
 import { isAbsence, RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
+import { containmentColumn, drillColumn, recoveryColumns } from '../domain/incident-columns.ts';
 import { documentOf } from '../domain/document.ts';
-import { containmentColumn, drillColumn, type Incidents, recoveryColumns } from './incidents.ts';
-import { deliveryRow, onRecord } from './posture.ts';
+import type { Incidents } from './incidents.ts';
+import { deliveryRow, onRecord } from '../domain/posture.ts';
 import type { Snoozes } from './snoozes.ts';
 
 /** The refusal to change an incident that can't be proved: a report of the same trouble opens another one. */

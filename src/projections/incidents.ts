@@ -1,23 +1,16 @@
 /** The incidents on record: one row each, holding the JSON text that every endpoint sends. */
-import {
-  type ContainmentStatus,
-  type IncidentClass,
-  SEVERITIES,
-  type Severity,
-  type State,
-  STATES,
-} from '../../machines/vocabulary.ts';
+import { type IncidentClass, SEVERITIES, type Severity, type State, STATES } from '../../machines/vocabulary.ts';
 import type { IncidentContext } from '../../machines/incident.ts';
 import { HOUR } from '../clock.ts';
 import { needsAttention } from '../domain/attention.ts';
 import { keysOwner } from '../domain/caller.ts';
-import { isUndelivered } from '../domain/delivery.ts';
+import { containmentColumn, drillColumn, rankOf, recoveryColumns } from '../domain/incident-columns.ts';
 import { documentOf, type IncidentDocument, type WrittenDocument } from '../domain/document.ts';
 import type { Database, Statement } from './database.ts';
 import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
-import { recoveryStage } from '../domain/recovery.ts';
 import { type Situation, snapshotOf } from '../../machines/decision.ts';
-import { hasOtherWords, Search } from './search.ts';
+import { Search } from './search.ts';
+import { hasOtherWords } from '../search/searched-incident.ts';
 
 /** What is looked for most of an incident. */
 export interface IncidentKind {
@@ -302,40 +295,3 @@ const isInPlace = (before: IncidentRecord, now: IncidentRecord): boolean =>
   before.incident.recovery === undefined &&
   needsAttention(before.incident) === needsAttention(now.incident) &&
   now.incident.drill !== true;
-
-/** How far the recovery of an incident is, and whether the attestor is to be asked, as columns hold it. */
-export function recoveryColumns(incident: Incident): readonly [recovery: number, attesting: number] {
-  if (incident.recovery === undefined) return NO_RECOVERY;
-  const stage = recoveryStage(incident);
-  return [stage === undefined ? 0 : stage === 'complete' ? 2 : 1, stage === 'attesting' ? 1 : 0];
-}
-
-const NO_RECOVERY = [0, 0] as const;
-
-/** How the containment of an incident is, as a column holds it; 0 when there is none. All but `confirmed` are indexed. */
-export const CONTAINMENT_COLUMN: Readonly<Record<ContainmentStatus, number>> = {
-  confirmed: 1,
-  delivering: 2,
-  overdue: 3,
-  degraded: 4,
-};
-
-/** What a value of that column stands for; undefined for no containment. */
-export const CONTAINMENT_STATUS: readonly (ContainmentStatus | undefined)[] = Object.entries(CONTAINMENT_COLUMN).reduce<
-  (ContainmentStatus | undefined)[]
->((statuses, [status, column]) => {
-  statuses[column] = status as ContainmentStatus;
-  return statuses;
-}, []);
-
-export const containmentColumn = ({ containment }: Incident): number =>
-  containment === undefined ? 0 : CONTAINMENT_COLUMN[containment.status];
-
-/** Whether an incident is a drill, and whether that is over: its releases are settled. */
-export function drillColumn({ drill, state, drill_releases: releases = [] }: Incident): 0 | 1 | 2 {
-  if (drill !== true) return 0;
-  return state === 'resolved' && !releases.some(isUndelivered) ? 2 : 1;
-}
-
-/** The most severe is 0. */
-const rankOf = (severity: Severity): number => SEVERITIES.indexOf(severity);

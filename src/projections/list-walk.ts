@@ -26,8 +26,8 @@ import {
 import type { Attention, ListedAttention } from './attention.ts';
 import type { Database, Statement } from './database.ts';
 import { Hours, type Range } from './hours.ts';
-import { admits, type Cursor, type ListQuery, type Sort, type SortedBy, type SortKey } from './list-query.ts';
-import { CONTAINMENT_COLUMN } from './incidents.ts';
+import { admits, type Cursor, type ListQuery, type Sort, type SortedBy, type SortKey } from '../query/list-query.ts';
+import { CONTAINMENT_COLUMN } from '../domain/incident-columns.ts';
 import { common, FETCH, IndexScan, Intersection, KnownNumbers, merged, type Scan, Union } from './index-scan.ts';
 import { Search, type SearchFilter, searchQuery } from './search.ts';
 

@@ -5,10 +5,10 @@
  * The search index finds them. For each value the newest incidents that have it are looked at, and the newest that have
  * all: where a value is common, older ones are left out. What is the same is read from the incidents themselves.
  */
-import type { JsonObject } from '../domain/entries.ts';
 import type { Incident } from '../domain/incident.ts';
 import type { Database, Statement } from './database.ts';
-import { type EvidenceValue, LONGEST_TERM, valuesIn } from './evidence-words.ts';
+import { bySimilarity, evidenceOf, type SimilarIncident } from '../query/similar-evidence.ts';
+import { type EvidenceValue, LONGEST_TERM } from '../search/evidence-words.ts';
 import { Search, searchQuery } from './search.ts';
 
 /** How many values of an incident are looked up. */
@@ -17,12 +17,6 @@ const MOST_VALUES_COMPARED = 64;
 const NEWEST = 256;
 const MOST_COMPARED = 256;
 const MOST_CHARACTERS_COMPARED = 2 * 1024 * 1024;
-
-export interface SimilarIncident {
-  /** Its document: JSON text. */
-  readonly json: string;
-  readonly same: readonly EvidenceValue[];
-}
 
 /** An incident that may be similar. */
 interface Candidate {
@@ -71,7 +65,7 @@ export class SimilarIncidents {
       }
     }
     candidates.delete(Number(row.number));
-    return this.#compared([...candidates.values()].toSorted(byRank).slice(0, MOST_COMPARED), weights, limit);
+    return this.#compared([...candidates.values()].toSorted(bySimilarity).slice(0, MOST_COMPARED), weights, limit);
   }
 
   /** The newest incidents that have all of some values. */
@@ -102,17 +96,6 @@ export class SimilarIncidents {
         same: same.map(([, value]) => value),
       });
     }
-    return found.toSorted(byRank).slice(0, limit);
+    return found.toSorted(bySimilarity).slice(0, limit);
   }
-}
-
-const byRank = (one: Candidate, other: Candidate): number =>
-  other.count - one.count || other.weight - one.weight || other.number - one.number;
-
-/** The values in the evidence of an incident, each once. */
-function evidenceOf({ evidence, latest_report: latest }: Incident): ReadonlyMap<string, EvidenceValue> {
-  const values = [evidence, latest?.evidence].flatMap((one: JsonObject | undefined) =>
-    one === undefined ? [] : valuesIn(one).values,
-  );
-  return new Map(values.map((one) => [JSON.stringify([one.path, one.value]), one]));
 }

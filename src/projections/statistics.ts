@@ -1,54 +1,9 @@
 /** How many incidents there are, of each kind. Kept up with every entry; reading costs the same whatever their number. */
-import {
-  CLASSES,
-  CONTAINMENT_STATUSES,
-  type ContainmentStatus,
-  RESOLUTIONS,
-  SEVERITIES,
-  STATES,
-  UNATTENDED_STATES,
-  type IncidentClass,
-  type Resolution,
-  type Severity,
-  type State,
-} from '../../machines/vocabulary.ts';
+import type { IncidentClass, Severity, State } from '../../machines/vocabulary.ts';
+import { type Kind, type StatisticsReading, statisticsOf, zeros } from '../query/statistics.ts';
 import type { Database, Statement } from './database.ts';
-import type { Incident, IncidentRecord } from '../domain/incident.ts';
-import { RECOVERY_STAGES, type RecoveryStage, recoveryStage } from '../domain/recovery.ts';
-
-/** How many incidents of one kind there are. */
-export interface Kind {
-  readonly class: IncidentClass;
-  readonly severity: Severity;
-  readonly state: State;
-  readonly count: number;
-}
-
-export interface StatisticsReading {
-  readonly total_incidents: number;
-  /** Open or contained: nobody has acknowledged them yet. */
-  readonly open_incidents: number;
-  /**
-   * How many incidents ever entered that state: that they were contained was asked for, not that it was carried out.
-   */
-  readonly contained_count: number;
-  readonly resolved_count: number;
-  /**
-   * How far containment is for the incidents on record that asked for it; of resolved ones, how far it was in the end.
-   */
-  readonly by_containment: Readonly<Record<ContainmentStatus, number>>;
-  /** How many of the resolved incidents on record turned out to be what, as far as that was said. */
-  readonly by_resolution: Readonly<Record<Resolution, number>>;
-  readonly by_class: Readonly<Record<IncidentClass, number>>;
-  readonly by_state: Readonly<Record<State, number>>;
-  readonly by_severity: Readonly<Record<Severity, number>>;
-  readonly open_by_severity: Readonly<Record<Severity, number>>;
-}
-
-const isOpen = (state: State): boolean => UNATTENDED_STATES.includes(state);
-
-const zeros = <Name extends string>(names: readonly Name[]): Record<Name, number> =>
-  Object.fromEntries(names.map((name) => [name, 0])) as Record<Name, number>;
+import { RECOVERY_STAGES, type RecoveryStage } from '../domain/recovery.ts';
+import type { Tally } from '../domain/tally.ts';
 
 export class Statistics {
   readonly #population: Statement;
@@ -120,39 +75,14 @@ export class Statistics {
   }
 
   read(): StatisticsReading {
-    const by_class = zeros(CLASSES);
-    const by_state = zeros(STATES);
-    const by_severity = zeros(SEVERITIES);
-    const open_by_severity = zeros(SEVERITIES);
-    let total_incidents = 0;
-    let open_incidents = 0;
-    for (const { class: incidentClass, severity, state, count } of this.population()) {
-      total_incidents += count;
-      by_class[incidentClass] += count;
-      by_state[state] += count;
-      by_severity[severity] += count;
-      if (!isOpen(state)) continue;
-      open_incidents += count;
-      open_by_severity[severity] += count;
-    }
-    const entered = zeros(STATES);
-    for (const row of this.#entered.all()) entered[row.state as State] = Number(row.count);
-    const by_containment = zeros(CONTAINMENT_STATUSES);
-    for (const row of this.#containments.all()) by_containment[row.status as ContainmentStatus] = Number(row.count);
-    const by_resolution = zeros(RESOLUTIONS);
-    for (const row of this.#resolutions.all()) by_resolution[row.resolution as Resolution] = Number(row.count);
-    return {
-      total_incidents,
-      open_incidents,
-      contained_count: entered.contained,
-      resolved_count: entered.resolved,
-      by_containment,
-      by_resolution,
-      by_class,
-      by_state,
-      by_severity,
-      open_by_severity,
-    };
+    const counts = (statement: Statement, name: string): Iterable<readonly [string, number]> =>
+      statement.all().map((row) => [String(row[name]), Number(row.count)] as const);
+    return statisticsOf({
+      population: this.population(),
+      entered: counts(this.#entered, 'state'),
+      containments: counts(this.#containments, 'status'),
+      resolutions: counts(this.#resolutions, 'resolution'),
+    });
   }
 
   /** Adds what a batch of entries has changed. */
@@ -180,61 +110,3 @@ export class Statistics {
     }
   }
 }
-
-/** What a batch of entries changes in the statistics: counted first, so that each number is written once. */
-export class Tally {
-  /** By class, severity, state, and 1 for drills or 0, with a space between. */
-  readonly moved = new Map<string, number>();
-  readonly entered = new Map<State, number>();
-  readonly containments = new Map<ContainmentStatus, number>();
-  readonly recoveries = new Map<RecoveryStage, number>();
-  readonly resolutions = new Map<Resolution, number>();
-
-  clear(): void {
-    this.moved.clear();
-    this.entered.clear();
-    this.containments.clear();
-    this.recoveries.clear();
-    this.resolutions.clear();
-  }
-
-  /** Counts what an entry has changed of a record. */
-  follow({ incident }: IncidentRecord, before: IncidentRecord | undefined): void {
-    const { class: ofClass, severity, state } = incident;
-    const known = before?.incident;
-    const drill = incident.drill === true ? 1 : 0;
-    if (known === undefined || known.state !== state || known.severity !== severity) {
-      if (known !== undefined) increase(this.moved, `${ofClass} ${known.severity} ${known.state} ${drill}`, -1);
-      increase(this.moved, `${ofClass} ${severity} ${state} ${drill}`, 1);
-    }
-    // Drills are listed, and count nowhere else.
-    if (drill === 1) return;
-    const [was, is] = [known?.containment?.status, incident.containment?.status];
-    if (was !== is) {
-      if (was !== undefined) increase(this.containments, was, -1);
-      if (is !== undefined) increase(this.containments, is, 1);
-    }
-    if (incident.recovery !== undefined) this.#followRecovery(incident, known);
-    // Counted by the fields that stay, as for archived incidents: an incident may enter a state again.
-    if (incident.contained_at !== undefined && known?.contained_at === undefined)
-      increase(this.entered, 'contained', 1);
-    if (incident.acknowledged_at !== undefined && known?.acknowledged_at === undefined) {
-      increase(this.entered, 'acknowledged', 1);
-    }
-    if (incident.resolved_at !== undefined && known?.resolved_at === undefined) increase(this.entered, 'resolved', 1);
-    if (incident.resolution === known?.resolution) return;
-    if (known?.resolution !== undefined) increase(this.resolutions, known.resolution, -1);
-    if (incident.resolution !== undefined) increase(this.resolutions, incident.resolution, 1);
-  }
-
-  #followRecovery(incident: Incident, known: Incident | undefined): void {
-    const [was, is] = [known && recoveryStage(known), recoveryStage(incident)];
-    if (was === is) return;
-    if (was !== undefined) increase(this.recoveries, was, -1);
-    if (is !== undefined) increase(this.recoveries, is, 1);
-  }
-}
-
-const increase = <Name>(counts: Map<Name, number>, name: Name, by: number): void => {
-  counts.set(name, (counts.get(name) ?? 0) + by);
-};

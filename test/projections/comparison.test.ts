@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { HOUR, MINUTE, SECOND, timestamp } from '../../src/clock.ts';
-import type { ComparedBy } from '../../src/projections/comparison.ts';
+import type { ComparedBy } from '../../src/query/comparison-reading.ts';
 import { operator, Recording } from '../support/recording.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 

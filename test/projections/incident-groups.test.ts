@@ -5,18 +5,15 @@ import { CLASSES, SEVERITIES, type State, STATES } from '../../machines/vocabula
 import type { Incident, IncidentRecord } from '../../src/domain/incident.ts';
 import { Attention } from '../../src/projections/attention.ts';
 import { Database } from '../../src/projections/database.ts';
-import {
-  GROUP_MEMBERS,
-  type GroupMember,
-  IncidentGroups,
-  type GroupsPage,
-} from '../../src/projections/incident-groups.ts';
+import { IncidentGroups } from '../../src/projections/incident-groups.ts';
+import { GROUP_MEMBERS, type GroupMember, type GroupsPage } from '../../src/query/incident-groups.ts';
 import { IncidentList } from '../../src/projections/incident-list.ts';
-import type { ListQuery } from '../../src/projections/list-query.ts';
+import type { ListQuery } from '../../src/query/list-query.ts';
 import { Incidents } from '../../src/projections/incidents.ts';
-import { readWords } from '../../src/projections/search-words.ts';
+import { readWords } from '../../src/search/search-words.ts';
 import { Silences } from '../../src/projections/silences.ts';
-import { Statistics, Tally } from '../../src/projections/statistics.ts';
+import { Tally } from '../../src/domain/tally.ts';
+import { Statistics } from '../../src/projections/statistics.ts';
 import { recordOf } from './support/record.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { RecorderError } from '../../src/errors.ts';
-import { readSearch } from '../../src/projections/search-terms.ts';
+import { readSearch } from '../../src/search/search-terms.ts';
 
 const word = (text: string) => ({ text, isBeginning: false });
 const evidence = (path: string, ...values: string[]) => ({ of: 'evidence', path, values });

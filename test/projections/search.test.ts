@@ -6,10 +6,10 @@ import { RecorderError } from '../../src/errors.ts';
 import { Database } from '../../src/projections/database.ts';
 import type { Incident } from '../../src/domain/incident.ts';
 import type { JsonObject } from '../../src/domain/entries.ts';
-import { valuesIn } from '../../src/projections/evidence-words.ts';
+import { valuesIn } from '../../src/search/evidence-words.ts';
 import { Search, type SearchFilter, searchQuery } from '../../src/projections/search.ts';
-import { readSearch } from '../../src/projections/search-terms.ts';
-import { indexedWords, readWords } from '../../src/projections/search-words.ts';
+import { readSearch } from '../../src/search/search-terms.ts';
+import { indexedWords, readWords } from '../../src/search/search-words.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const incident = (description: string): Incident =>

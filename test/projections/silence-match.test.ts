@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { HOUR, timestamp } from '../../src/clock.ts';
 import type { SilenceOnRecord } from '../../src/domain/silence-terms.ts';
-import { isSilenced, type Silenceable, silencesFor } from '../../src/projections/silence-match.ts';
+import { isSilenced, type Silenceable, silencesFor } from '../../src/query/silence-match.ts';
 
 const NOW = Date.parse('2026-11-22T12:00:00.000Z');
 

@@ -3,7 +3,7 @@ import { SEVERITIES } from '../../../machines/vocabulary.ts';
 import { RecorderError } from '../../errors.ts';
 import { canonicalForm } from '../../json/canonical-form.ts';
 import type { JsonValue } from '../../json/exact-json.ts';
-import type { UsualPlace } from '../../projections/list-query.ts';
+import type { UsualPlace } from '../../query/list-query.ts';
 
 /** How many characters of a hash name what a cursor belongs to: it is no secret, it catches mistakes. */
 const DIGITS = 16;

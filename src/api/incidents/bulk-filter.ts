@@ -1,6 +1,6 @@
 import type * as z from 'zod/mini';
 import { RecorderError } from '../../errors.ts';
-import type { ListQuery } from '../../projections/list-query.ts';
+import type { ListQuery } from '../../query/list-query.ts';
 import { validate } from '../request/validate.ts';
 import { readFilter, type Searcher } from './list-query.ts';
 import { filterSchema } from './requests.ts';

@@ -3,7 +3,7 @@ import type * as z from 'zod/mini';
 import type { RecoveryStep, Role } from '../../../machines/vocabulary.ts';
 import type { Preview } from '../../containment/release-preview.ts';
 import type { BulkPreview } from '../../domain/bulk-command.ts';
-import type { ListQuery, UsualPlace } from '../../projections/list-query.ts';
+import type { ListQuery, UsualPlace } from '../../query/list-query.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { admittedIn } from '../middleware/authentication.ts';
 import { turnsOf } from '../server/peer.ts';

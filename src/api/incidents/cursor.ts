@@ -1,6 +1,6 @@
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
 import { RecorderError } from '../../errors.ts';
-import { type Cursor, type Sort, SORTS } from '../../projections/list-query.ts';
+import { type Cursor, type Sort, SORTS } from '../../query/list-query.ts';
 
 /**
  * Writes a place in the list as an opaque word, which the client sends back to go on from there. In the usual order it is

@@ -1,5 +1,5 @@
 import { RecorderError } from '../../errors.ts';
-import { GROUP_MEMBERS, type GroupMember, type GroupsQuery } from '../../projections/incident-groups.ts';
+import { GROUP_MEMBERS, type GroupMember, type GroupsQuery } from '../../query/incident-groups.ts';
 import { parseQuery } from '../request/query.ts';
 import { validate } from '../request/validate.ts';
 import { readGroupsCursor } from './cursor.ts';

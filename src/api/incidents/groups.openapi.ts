@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiPathItemObject, ZodOpenApiPathsObject } from 'zod-openapi';
 import { STATES } from '../../../machines/vocabulary.ts';
-import { type Containment, GROUP_MEMBERS, type IncidentGroup } from '../../projections/incident-groups.ts';
+import { type Containment, GROUP_MEMBERS, type IncidentGroup } from '../../query/incident-groups.ts';
 import { meaning, named } from '../openapi/described.ts';
 import { EXAMPLE_INCIDENT } from '../openapi/examples.ts';
 import { queryOf } from '../openapi/parameters.ts';

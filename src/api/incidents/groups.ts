@@ -1,4 +1,4 @@
-import type { IncidentGroup } from '../../projections/incident-groups.ts';
+import type { IncidentGroup } from '../../query/incident-groups.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import type { Admission } from '../middleware/admission.ts';
 import { readerOf } from '../middleware/read-access.ts';

@@ -3,7 +3,7 @@ import * as z from 'zod/mini';
 import { COMMANDS } from '../../../machines/commands.ts';
 import { CLASSES, CONTAINMENT_STATUSES, RESOLUTIONS, SEVERITIES } from '../../../machines/vocabulary.ts';
 import { faultOfSource } from '../../domain/source-name.ts';
-import { SORT_KEYS, SORTS } from '../../projections/list-query.ts';
+import { SORT_KEYS, SORTS } from '../../query/list-query.ts';
 import {
   anyOf,
   filled,

@@ -4,7 +4,7 @@ import type { Middleware, Next } from 'koa';
 /** One route of the API: a method on a path, and what answers it. */
 export interface ApiRoute {
   /** A `GET` route also answers `HEAD`. */
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PUT';
   /** As @koa/router takes it: `/health`, `/api/v1/containment/:action`. */
   readonly path: string;
   /** Runs before `handle`, in this order: authentication, the body, a limit. */
@@ -30,6 +30,7 @@ export const routing = (routes: readonly ApiRoute[]): Middleware => {
   for (const { method, path, before = [], handle } of routes) {
     const run = inOrder(path, [...before, handle]);
     if (method === 'GET') router.get(path, run);
+    else if (method === 'PUT') router.put(path, run);
     else router.post(path, run);
     if (!EXACT.test(path)) continue;
     for (const each of method === 'GET' ? ['GET', 'HEAD'] : [method]) exact.set(`${each} ${path}`, run);

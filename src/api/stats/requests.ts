@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
-import { MOST_HOURS } from '../../projections/activity.ts';
-import { COMPARED_BY } from '../../projections/comparison.ts';
+import { MOST_HOURS } from '../../query/activity-counts.ts';
+import { COMPARED_BY } from '../../query/comparison-reading.ts';
 import { isTimestamp, once } from '../request/fields.ts';
 
 const isHours = (text: string): boolean => /^[1-9]\d{0,2}$/.test(text) && Number(text) <= MOST_HOURS;

@@ -8,8 +8,9 @@ import {
   type Severity,
   STATES,
 } from '../../../machines/vocabulary.ts';
-import { type ActivityReading, type Durations, type DurationsSoFar, MOST_HOURS } from '../../projections/activity.ts';
-import type { StatisticsReading } from '../../projections/statistics.ts';
+import type { Durations } from '../../domain/activity.ts';
+import { type ActivityReading, type DurationsSoFar, MOST_HOURS } from '../../query/activity-counts.ts';
+import type { StatisticsReading } from '../../query/statistics.ts';
 import { meaning, named } from '../openapi/described.ts';
 import { queryOf } from '../openapi/parameters.ts';
 import { refusals, response } from '../openapi/responses.ts';
@@ -20,7 +21,7 @@ import {
   type ComparisonReading,
   type Sample,
   type TimeTaken,
-} from '../../projections/comparison.ts';
+} from '../../query/comparison-reading.ts';
 import { comparisonSchema, hoursSchema } from './requests.ts';
 
 const countsOf = (names: readonly string[]) => z.object(Object.fromEntries(names.map((name) => [name, count])));

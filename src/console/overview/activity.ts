@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals';
-import type { ActivityReading } from '../../projections/activity.ts';
-import type { ComparisonReading } from '../../projections/comparison.ts';
+import type { ActivityReading } from '../../query/activity-counts.ts';
+import type { ComparisonReading } from '../../query/comparison-reading.ts';
 import { HOUR, MINUTE, SECOND } from '../../clock.ts';
 import { LiveResource } from '../live-resource.ts';
 import { serviceTime } from '../service-time.ts';

@@ -1,8 +1,8 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { SEVERITIES, type Severity } from '../../../machines/vocabulary.ts';
 import { HOUR } from '../../clock.ts';
-import type { ActivityReading } from '../../projections/activity.ts';
-import type { ComparisonReading } from '../../projections/comparison.ts';
+import type { ActivityReading } from '../../query/activity-counts.ts';
+import type { ComparisonReading } from '../../query/comparison-reading.ts';
 import { NO_FILTERS } from '../filters.ts';
 import { counted, grouped, timeOfDay } from '../format.ts';
 import { listOf } from '../route.ts';

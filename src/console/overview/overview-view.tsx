@@ -1,8 +1,8 @@
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
 import { HOUR } from '../../clock.ts';
 import { missingOf } from '../../domain/recovery-steps.ts';
-import type { ActivityReading } from '../../projections/activity.ts';
-import type { ComparisonReading, TimeTaken } from '../../projections/comparison.ts';
+import type { ActivityReading } from '../../query/activity-counts.ts';
+import type { ComparisonReading, TimeTaken } from '../../query/comparison-reading.ts';
 import { NO_FILTERS } from '../filters.ts';
 import { counted, duration, grouped, spelled } from '../format.ts';
 import { useLiveResource } from '../live-resource.ts';

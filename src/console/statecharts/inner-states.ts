@@ -1,5 +1,5 @@
 /** How many contained incidents are in each inner state, kept current. */
-import type { IncidentGroup } from '../../projections/incident-groups.ts';
+import type { IncidentGroup } from '../../query/incident-groups.ts';
 import { LiveResource } from '../live-resource.ts';
 
 export const contained = new LiveResource<readonly IncidentGroup[]>(

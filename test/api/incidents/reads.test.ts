@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { CLASSES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
-import type { ListQuery } from '../../../src/projections/list-query.ts';
+import type { ListQuery } from '../../../src/query/list-query.ts';
 import { ask, serve, stopServing } from '../support/client.ts';
 import { KNOWN, standIn, TOKEN } from '../support/dependencies.ts';
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { DAY } from '../../../src/clock.ts';
-import type { ComparisonReading } from '../../../src/projections/comparison.ts';
+import type { ComparisonReading } from '../../../src/query/comparison-reading.ts';
 import { ask, serve, stopServing } from '../support/client.ts';
 import { standIn } from '../support/dependencies.ts';
 

@@ -6,11 +6,11 @@ import { proofKeyIdOf, proofKeyOf } from '../../../src/proof.ts';
 import type { Command } from '../../../src/incidents/recorder.ts';
 import { BUILT_IN_RULES } from '../../../src/policy/defaults.ts';
 import type { Policy } from '../../../src/policy/policy.ts';
-import type { ComparisonReading } from '../../../src/projections/comparison.ts';
-import type { ActivityReading } from '../../../src/projections/activity.ts';
+import type { ComparisonReading } from '../../../src/query/comparison-reading.ts';
+import type { ActivityReading } from '../../../src/query/activity-counts.ts';
 import type { IncidentDocument } from '../../../src/domain/document.ts';
-import type { ListQuery } from '../../../src/projections/list-query.ts';
-import type { StatisticsReading } from '../../../src/projections/statistics.ts';
+import type { ListQuery } from '../../../src/query/list-query.ts';
+import type { StatisticsReading } from '../../../src/query/statistics.ts';
 import type { ShownSilence } from '../../../src/domain/silence.ts';
 import type { Idempotency, Report } from '../../../src/domain/entries.ts';
 

@@ -1,8 +1,17 @@
 /** What is asked of the list of incidents: filters, order, and the place to go on from. */
 import type { ContainmentStatus, IncidentClass, Resolution, Severity, State } from '../../machines/vocabulary.ts';
-import type { AttentionFilter } from './attention.ts';
-import type { SearchTerm } from './search-terms.ts';
-import type { SearchWord } from './search-words.ts';
+import type { SearchTerm } from '../search/search-terms.ts';
+import type { SearchWord } from '../search/search-words.ts';
+
+/** What of the list's filters is about attention and silences. */
+export interface AttentionFilter {
+  /** Whether only incidents that need attention are listed. Those that are silenced do not. */
+  readonly needed?: boolean;
+  /** Only those that an active silence matches (`true`), or only the others. */
+  readonly silenced?: boolean;
+  /** The time at which silences are active, in milliseconds since the epoch. */
+  readonly at: number;
+}
 
 /** What a list may be ordered by. */
 export const SORT_KEYS = ['severity', 'created', 'updated', 'class', 'source', 'state', 'assignee'] as const;

@@ -5,8 +5,8 @@
 import type { Incident } from '../domain/incident.ts';
 import { silenceState } from '../domain/silence.ts';
 import type { SilenceMatchers, SilenceOnRecord } from '../domain/silence-terms.ts';
-import { searchedText } from './search.ts';
-import { indexedWords, readWords, type SearchWord } from './search-words.ts';
+import { searchedText } from '../search/searched-incident.ts';
+import { indexedWords, readWords, type SearchWord } from '../search/search-words.ts';
 
 /** What of an incident a silence looks at. */
 export type Silenceable = Pick<Incident, 'id' | 'class' | 'severity' | 'source' | 'description' | 'latest_report'>;

@@ -1,6 +1,6 @@
-import { Contradiction } from '../domain/contradiction.ts';
-import type { IncidentEntry } from '../domain/entries.ts';
-import { fold, type IncidentRecord } from '../domain/incident.ts';
+import { Contradiction } from './contradiction.ts';
+import type { IncidentEntry } from './entries.ts';
+import { fold, type IncidentRecord } from './incident.ts';
 
 /**
  * The incident after an entry, when entries about it before that are missing from the log. Where the entry makes no sense

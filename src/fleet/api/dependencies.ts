@@ -1,0 +1,22 @@
+/** What the routes of the fleet need of the rest. */
+import type { ApiLogger } from '../../api/dependencies.ts';
+import type { Clock } from '../../clock.ts';
+import type { Signer } from '../../signed-note.ts';
+import type { FleetPrincipals } from '../access.ts';
+import type { FleetDatabase } from '../database.ts';
+
+export interface FleetDependencies {
+  readonly db: FleetDatabase;
+  /** People and services with tokens of the fleet. */
+  readonly access: FleetPrincipals;
+  /** Signs anchors and commands. */
+  readonly signer: Signer;
+  readonly clock: Clock;
+  readonly log: ApiLogger;
+  /** Who may read: only those with a token, or anybody who reaches the fleet. */
+  readonly readAccess: 'token' | 'open';
+  /** Who sees the evidence of reports: whoever may read (when not given), or only some roles. */
+  readonly readEvidence?: 'open' | 'restricted';
+  /** After how many milliseconds without a word a machine is silent. */
+  readonly silentAfter: number;
+}

@@ -1,0 +1,28 @@
+/** Reads the documents of incidents: many in one query. */
+import { sql } from 'kysely';
+import type { FleetDatabase } from '../database.ts';
+
+export interface IncidentKey {
+  readonly machine: string;
+  readonly log: string;
+  readonly id: string;
+}
+
+/** The documents of some incidents, JSON text, in their order. What has left the database meanwhile is left out. */
+export async function documentsOf<Key extends IncidentKey>(
+  db: FleetDatabase,
+  keys: readonly Key[],
+): Promise<readonly (Key & { readonly document: string })[]> {
+  if (keys.length === 0) return [];
+  const { rows } = await sql<{ place: number; document: string }>`
+    SELECT k.place, i.document FROM unnest(
+      ${keys.map(({ machine }) => machine)}::text[], ${keys.map(({ log }) => log)}::text[],
+      ${keys.map(({ id }) => id)}::text[]) WITH ORDINALITY AS k (machine, log, id, place)
+    JOIN incidents i ON i.machine = k.machine AND i.log = k.log AND i.id = k.id
+    ORDER BY k.place`.execute(db);
+  return rows.map(({ place, document }) => ({ ...keys[Number(place) - 1]!, document }));
+}
+
+/** An incident's document as the fleet shows it: with the machine as its first member. */
+export const withMachine = (machine: string, json: string): string =>
+  `{"machine":${JSON.stringify(machine)},${json.slice(1)}`;

@@ -1,0 +1,239 @@
+/**
+ * Incidents of all machines in groups: those of the same class and source, or of whatever else a request names, `machine`
+ * among it. Of few incidents each is looked at, as in the recorder; of many the database counts, up to a bound, and
+ * assignees and containment are left out.
+ */
+import { type RawBuilder, sql } from 'kysely';
+import type { State } from '../../../machines/vocabulary.ts';
+import { writeGroupsCursor } from '../../api/incidents/cursor.ts';
+import { readGroupsQuery } from '../../api/incidents/groups-query.ts';
+import type { ApiRoute } from '../../api/middleware/routing.ts';
+import { respondJson } from '../../api/respond.ts';
+import type { Incident } from '../../domain/incident.ts';
+import { CONTAINMENT_STATUS } from '../../domain/incident-columns.ts';
+import {
+  Details,
+  type Group,
+  GroupCounts,
+  type Grouped,
+  type GroupsQuery,
+  type IncidentGroup,
+  shownGroup,
+} from '../../query/incident-groups.ts';
+import type { FleetDatabase } from '../database.ts';
+import type { FleetDependencies } from './dependencies.ts';
+import { documentsOf, type IncidentKey } from './documents.ts';
+import { unsearchedIn } from './incidents.ts';
+import { FleetList, type ListedIncident } from './incident-list.ts';
+import { allOf, type FleetQuery, kindsOf, onCreation, onKinds, onOthers } from './list-filter.ts';
+import { nextLink } from './list-query.ts';
+import { type Reading, readingIn } from './reading.ts';
+import { Silencing } from './silencing.ts';
+
+/** Of how many groups the newest incident is read at once: each may be long. */
+const SHOWN_AT_ONCE = 64;
+/** How many incidents the database counts for one answer. */
+const MOST_COUNTED = 100_000;
+
+/** An incident as it is grouped. */
+interface Outline extends Grouped, IncidentKey {
+  readonly number: number;
+  readonly created_at: Date;
+  readonly drill: number;
+}
+
+export const groupRoutes = (dependencies: FleetDependencies): readonly ApiRoute[] => {
+  const { db, clock } = dependencies;
+  const route = (
+    path: string,
+    withoutDrills: boolean,
+    show: (group: IncidentGroup) => Partial<IncidentGroup>,
+  ): ApiRoute => ({
+    method: 'GET',
+    path,
+    handle: async (ctx) => {
+      const reading = await readingIn(dependencies, ctx);
+      const { byMachine, ...query } = readFleetGroups(reading, clock.now());
+      const filter: FleetQuery = { ...query.filter, machines: reading.machines };
+      const by = byMachine ? ([...query.by, 'machine'] as unknown as GroupsQuery['by']) : query.by;
+      const page = await readGroups(db, { ...query, by, filter, withoutDrills, isBare: withoutDrills });
+      const unsearched = await unsearchedIn(db, filter);
+      if (unsearched.length > 0) ctx.set('Search-Incomplete', unsearched.join(', '));
+      ctx.set('X-Total-Count', String(page.incidents));
+      ctx.set('X-Group-Count', String(page.total));
+      ctx.set('X-Complete', String(page.isComplete));
+      const skip = query.skip + query.limit;
+      if (skip < page.total) {
+        ctx.set('Link', nextLink(ctx.path, ctx.querystring, writeGroupsCursor({ skip, head: page.head })));
+      }
+      respondJson(ctx, 200, JSON.stringify(page.groups.map(show)));
+    },
+  });
+  return [
+    route('/api/v1/incidents/groups', false, (group) => group),
+    route('/api/v1/stats/groups', true, statisticsOf),
+  ];
+};
+
+const statisticsOf = ({
+  newest: _newest,
+  description: _description,
+  assignees: _assignees,
+  containment: _containment,
+  looked_at: _lookedAt,
+  ...counts
+}: IncidentGroup): Partial<IncidentGroup> => counts;
+
+/** The recorder's parameters, and `machine` among the members of `by`. @throws RecorderError `invalid_request` */
+function readFleetGroups({ query, reader }: Reading, now: number): GroupsQuery & { readonly byMachine: boolean } {
+  const parameters = new URLSearchParams(query);
+  const by = parameters.getAll('by').flatMap((text) => text.split(','));
+  const others = by.filter((name) => name !== 'machine' && name !== '');
+  const byMachine = by.includes('machine');
+  if (byMachine) {
+    parameters.delete('by');
+    if (others.length > 0) parameters.append('by', others.join(','));
+  }
+  const read = readGroupsQuery(parameters.toString(), now, reader);
+  return { ...read, by: byMachine && others.length === 0 ? [] : read.by, byMachine };
+}
+
+interface Page {
+  readonly groups: readonly IncidentGroup[];
+  readonly incidents: number;
+  readonly total: number;
+  readonly isComplete: boolean;
+  readonly head: number;
+}
+
+type Query = Omit<GroupsQuery, 'filter'> & { readonly filter: FleetQuery };
+
+async function readGroups(db: FleetDatabase, query: Query): Promise<Page> {
+  const { filter } = query;
+  const silencing = filter.attention && (await Silencing.read(db, filter.attention, filter.machines));
+  const few = await new FleetList(db).few({ ...filter, sort: 'severity' }, silencing);
+  return few === undefined ? counted(db, query, silencing) : lookedAt(db, query, few);
+}
+
+/** Looks at each incident. They are given the worst first, then the newest, which is the order of assignees as well. */
+async function lookedAt(db: FleetDatabase, query: Query, incidents: readonly ListedIncident[]): Promise<Page> {
+  const outlines = (await outlinesOf(db, incidents)).filter(({ drill }) => query.withoutDrills !== true || drill === 0);
+  const byNumber = query.filter.machines?.length === 1;
+  const head = query.head ?? (byNumber ? Math.max(0, ...outlines.map(({ number }) => number)) : 0);
+  const seen = head === 0 ? outlines : outlines.filter(({ number }) => number <= head);
+  const inTime = seen.toSorted((one, other) =>
+    byNumber ? one.number - other.number : one.created_at.getTime() - other.created_at.getTime() || compare(one, other),
+  );
+  const places = new Map(inTime.map((outline, at) => [outline, at]));
+  const groups = new GroupCounts(query.by);
+  for (const outline of seen) {
+    const at = places.get(outline)!;
+    const group = groups.add({ ...outline, count: 1, first: at, last: at });
+    if (group === undefined || outline.state === 'resolved' || query.isBare === true) continue;
+    (group.details ??= new Details()).add(outline);
+  }
+  const page = groups.inOrder().slice(query.skip, query.skip + query.limit);
+  return {
+    groups: await shown(
+      db,
+      page,
+      (at) => inTime[at]!.created_at.toISOString(),
+      (at) => inTime[at]!,
+    ),
+    incidents: groups.incidents,
+    total: groups.size,
+    isComplete: !groups.isFull,
+    head,
+  };
+}
+
+const compare = (one: IncidentKey, other: IncidentKey): number =>
+  one.machine === other.machine ? (one.id < other.id ? -1 : 1) : one.machine < other.machine ? -1 : 1;
+
+async function outlinesOf(db: FleetDatabase, keys: readonly IncidentKey[]): Promise<readonly Outline[]> {
+  if (keys.length === 0) return [];
+  const { rows } = await sql<Omit<Outline, 'containment'> & { containment: number }>`
+    SELECT i.machine, i.log, i.id, i.number, i.created_at, i.drill, i.class, i.source, i.state, i.rank, i.assignee,
+      i.containment
+    FROM unnest(${keys.map(({ machine }) => machine)}::text[], ${keys.map(({ log }) => log)}::text[],
+      ${keys.map(({ id }) => id)}::text[]) WITH ORDINALITY AS k (machine, log, id, place)
+    JOIN incidents i ON i.machine = k.machine AND i.log = k.log AND i.id = k.id ORDER BY k.place`.execute(db);
+  return rows.map((row) => ({ ...row, containment: CONTAINMENT_STATUS[row.containment] ?? null }));
+}
+
+/** Lets the database count. The newest of a group is one that was created last. */
+async function counted(db: FleetDatabase, query: Query, silencing: Silencing | undefined): Promise<Page> {
+  const { filter, by } = query;
+  const conditions = [
+    ...onKinds(kindsOf(filter)),
+    ...onCreation(filter),
+    ...onOthers(filter),
+    ...(silencing?.conditions ?? []),
+    ...(query.withoutDrills === true ? [sql`i.drill = 0`] : []),
+  ];
+  const members = (by as readonly string[]).filter((name) => name !== 'severity' && name !== 'state');
+  const columns = [...members.map((name) => sql.ref(name)), sql`state`, sql`rank`];
+  const { rows } = await sql<Record<string, unknown>>`
+    SELECT ${sql.join(columns)}, count(*) AS count, min(created_at) AS first, max(created_at) AS last FROM (
+      SELECT class, source, state, rank, assignee, machine, created_at FROM incidents i
+      WHERE i.current AND ${allOf(conditions)} ORDER BY i.created_at DESC LIMIT ${sql.lit(MOST_COUNTED)}
+    ) AS some GROUP BY ${sql.join(columns)}`.execute(db);
+  const groups = new GroupCounts(by);
+  for (const row of rows) {
+    groups.add({
+      ...(row as unknown as Grouped & { readonly state: State }),
+      count: Number(row.count),
+      first: (row.first as Date).getTime(),
+      last: (row.last as Date).getTime(),
+    });
+  }
+  const page = groups.inOrder().slice(query.skip, query.skip + query.limit);
+  const newest = new Map<Group, IncidentKey>();
+  for (const group of page) newest.set(group, await newestOf(db, group, allOf(conditions)));
+  return {
+    groups: await shown(
+      db,
+      page,
+      (at) => new Date(at).toISOString(),
+      (_, group) => newest.get(group)!,
+    ),
+    incidents: groups.incidents,
+    total: groups.size,
+    isComplete: !groups.isFull && groups.incidents < MOST_COUNTED,
+    head: 0,
+  };
+}
+
+async function newestOf(db: FleetDatabase, group: Group, conditions: RawBuilder<unknown>): Promise<IncidentKey> {
+  const members = Object.entries(group.shared as Readonly<Record<string, string | null>>).map(
+    ([name, value]) => sql`${sql.ref(`i.${name}`)} IS NOT DISTINCT FROM ${value}::text`,
+  );
+  if (group.rankBy !== undefined) members.push(sql`i.rank = ${sql.lit(group.rankBy)}`);
+  const { rows } = await sql<IncidentKey>`
+    SELECT machine, log, id FROM incidents i
+    WHERE i.current AND i.created_at = ${new Date(group.last).toISOString()}::timestamptz
+      AND ${allOf(members)} AND ${conditions}
+    ORDER BY machine DESC, id DESC LIMIT 1`.execute(db);
+  return rows[0] ?? { machine: '', log: '', id: '' };
+}
+
+async function shown(
+  db: FleetDatabase,
+  groups: readonly Group[],
+  timeOf: (at: number) => string,
+  newestOfGroup: (at: number, group: Group) => IncidentKey,
+): Promise<readonly IncidentGroup[]> {
+  const keys = groups.map((group) => newestOfGroup(group.last, group));
+  if (keys.length === 0) return [];
+  const descriptions: (string | undefined)[] = [];
+  for (let at = 0; at < keys.length; at += SHOWN_AT_ONCE) {
+    const some = keys.slice(at, at + SHOWN_AT_ONCE).map((key, place) => ({ ...key, place: at + place }));
+    for (const { place, document } of await documentsOf(db, some)) {
+      descriptions[place] = (JSON.parse(document) as Incident).description;
+    }
+  }
+  return groups.flatMap((group, at) => {
+    const description = descriptions[at];
+    return description === undefined ? [] : [shownGroup(group, timeOf, { id: keys[at]!.id, description })];
+  });
+}

@@ -1,0 +1,393 @@
+/**
+ * The pages of the fleet's list of incidents.
+ *
+ * Where few incidents are admitted they are gathered and put in order: an index says so before (that of words and people,
+ * of machines, of times, of kinds). Of many, those in an index of the order are looked at, a few thousand at a time; kinds
+ * and times narrow that, the other filters leave out what they do not admit. A page ends early after many that were left
+ * out, and the next one goes on: so a page costs the same whatever the number of incidents.
+ */
+import { type RawBuilder, sql } from 'kysely';
+import { MAX_PAGE_BYTES } from '../../query/collapsed-page.ts';
+import type { Sort, SortedBy } from '../../query/list-query.ts';
+import type { FleetDatabase } from '../database.ts';
+import type { FleetPlace } from './cursor.ts';
+import {
+  allOf,
+  anyText,
+  type Condition,
+  type FleetQuery,
+  type Kinds,
+  kindsOf,
+  matches,
+  onCreation,
+  onKinds,
+  onOthers,
+  time,
+} from './list-filter.ts';
+import {
+  behind,
+  both,
+  branchesOf,
+  fixedGroups,
+  isAll,
+  isByTime,
+  keyIn,
+  keyOf,
+  partsOf,
+  wholeOrder,
+} from './list-order.ts';
+import { narrowTsqueryOf } from './search-query.ts';
+import type { Silencing } from './silencing.ts';
+
+/** With so many incidents or fewer they are gathered. */
+const FEW = 5000;
+/** How many are looked at in one query, and for one page. */
+const LOOKED_AT_ONCE = 4000;
+const MOST_LOOKED_AT = 20_000;
+
+/** An incident of a page, without its document. */
+export interface ListedIncident {
+  readonly machine: string;
+  readonly log: string;
+  readonly id: string;
+  readonly number: number;
+  readonly created_at: Date;
+  /** What the list is ordered by. */
+  readonly key: unknown;
+  /** How long its document is. */
+  readonly bytes: number;
+  readonly admitted: boolean;
+}
+
+export interface ListPage {
+  readonly incidents: readonly ListedIncident[];
+  readonly next?: FleetPlace;
+  /** The newest number that counts, in a list by numbers. */
+  readonly head?: number | undefined;
+}
+
+type Query = FleetQuery & { readonly after?: FleetPlace; readonly limit: number };
+
+export class FleetList {
+  readonly #db: FleetDatabase;
+
+  constructor(db: FleetDatabase) {
+    this.#db = db;
+  }
+
+  /** A page of the list. @param silencing the silences that count; undefined when silences do not matter */
+  async read(query: Query, silencing?: Silencing): Promise<ListPage> {
+    if (query.machines?.length === 0 || silencing?.isNothing === true) return { incidents: [] };
+    const { after } = query;
+    const narrow = after?.head === undefined ? await this.#narrow(query) : undefined;
+    // A list that was begun by numbers goes on by numbers.
+    if (narrow === undefined && after?.head === undefined) return this.#walk(query, silencing);
+    return this.#gather(query, narrow ?? sql`true`, silencing);
+  }
+
+  /** All incidents that a query admits, where they are few; in its order. */
+  async few(query: FleetQuery, silencing?: Silencing): Promise<readonly ListedIncident[] | undefined> {
+    if (query.machines?.length === 0 || silencing?.isNothing === true) return [];
+    const narrow = await this.#narrow(query);
+    if (narrow === undefined) return undefined;
+    return (await this.#gather({ ...query, limit: FEW }, narrow, silencing)).incidents;
+  }
+
+  /** A condition that few incidents meet, all that are admitted among them; undefined when none is known. */
+  async #narrow(query: FleetQuery): Promise<Condition | undefined> {
+    for (const condition of narrowings(query)) if (await this.#isRare(condition)) return condition;
+    return undefined;
+  }
+
+  async #isRare(condition: Condition): Promise<boolean> {
+    const { rows } = await sql<{ count: number }>`
+      SELECT count(*) AS count FROM (
+        SELECT 1 FROM incidents i WHERE i.current AND ${condition} LIMIT ${sql.lit(FEW + 1)}
+      ) AS some`.execute(this.#db);
+    return Number(rows[0]?.count) <= FEW;
+  }
+
+  async #gather(query: Query, narrow: Condition, silencing: Silencing | undefined): Promise<ListPage> {
+    const { after, limit, sort = 'severity', machines } = query;
+    const byNumber = machines?.length === 1;
+    const { key } = partsOf(sort);
+    const head = byNumber ? (after?.head ?? (await this.#newestOf(machines[0]!))) : undefined;
+    const conditions = [
+      narrow,
+      ...onKinds(kindsOf(query)),
+      ...onCreation(query),
+      ...onOthers(query),
+      ...(silencing?.conditions ?? []),
+      ...(head === undefined ? [] : [sql`i.number <= ${head}`]),
+      ...(after === undefined ? [] : [behind(after, byNumber)]),
+    ];
+    // The planner must not go through all incidents in their order to find the few.
+    const { rows } = await sql<ListedIncident>`
+      WITH i AS MATERIALIZED (
+        SELECT machine, log, id, number, created_at, updated_at, class, rank, state, source, assignee,
+          octet_length(document) AS bytes
+        FROM incidents i WHERE i.current AND ${allOf(conditions)}
+      )
+      SELECT i.machine, i.log, i.id, i.number, i.created_at, ${keyOf(key)} AS key, i.bytes, true AS admitted
+      FROM i ORDER BY ${wholeOrder(sort, byNumber)}
+      LIMIT ${silencing?.isByWords === true ? FEW + 1 : limit + 1}`.execute(this.#db);
+    const kept = silencing === undefined ? rows : await silencing.kept(rows, limit + 1);
+    const place = (row: ListedIncident): FleetPlace => placeOf(row, query, head);
+    return { ...pageOf(kept, limit, place), head };
+  }
+
+  async #newestOf(machine: string): Promise<number> {
+    const { rows } = await sql<{ head: number | null }>`
+      SELECT max(number) AS head FROM incidents WHERE machine = ${machine} AND current`.execute(this.#db);
+    return Number(rows[0]?.head ?? 0);
+  }
+
+  async #walk(query: Query, silencing: Silencing | undefined): Promise<ListPage> {
+    const { limit } = query;
+    const admitted: ListedIncident[] = [];
+    const filters = [...onOthers(query), ...(silencing?.conditions ?? [])];
+    const isFiltered = filters.length > 0 || silencing?.isByWords === true;
+    let looked = 0;
+    let last: ListedIncident | undefined;
+    for await (const rows of this.#slices(query, filters, isFiltered)) {
+      const some = rows.filter((row) => row.admitted);
+      admitted.push(...(silencing === undefined ? some : await silencing.kept(some, limit + 1 - admitted.length)));
+      looked += rows.length;
+      last = rows.at(-1) ?? last;
+      if (admitted.length > limit) break;
+      if (looked >= MOST_LOOKED_AT && last !== undefined) {
+        return { incidents: admitted, next: placeOf(last, query, undefined) };
+      }
+    }
+    return pageOf(admitted, limit, (row) => placeOf(row, query, undefined));
+  }
+
+  /** What lies behind the place of a query in the order of its list, a slice after the other. */
+  async *#slices(query: Query, filters: readonly Condition[], isFiltered: boolean): AsyncGenerator<ListedIncident[]> {
+    let size = Math.min(LOOKED_AT_ONCE, isFiltered ? 2 * query.limit + 1 : query.limit + 1);
+    for (const walk of walksOf(query)) {
+      let { after } = walk;
+      for (;;) {
+        const { rows } = await walk.slice(after, filters, size).execute(this.#db);
+        yield rows;
+        if (rows.length < size) break;
+        after = placeOf(rows.at(-1)!, query, undefined);
+        size = Math.min(2 * size, LOOKED_AT_ONCE);
+      }
+    }
+  }
+}
+
+/** The first of some incidents, and the place behind them where there are more. */
+function pageOf(rows: readonly ListedIncident[], limit: number, place: (row: ListedIncident) => FleetPlace): ListPage {
+  const incidents: ListedIncident[] = [];
+  let bytes = 0;
+  for (const row of rows) {
+    const isFull = incidents.length === limit || bytes + row.bytes > MAX_PAGE_BYTES;
+    if (isFull && incidents.length > 0) return { incidents, next: place(incidents.at(-1)!) };
+    incidents.push(row);
+    bytes += row.bytes;
+  }
+  return { incidents };
+}
+
+/** The place behind an incident of a list. */
+export function placeOf(
+  row: ListedIncident,
+  { sort = 'severity' }: { readonly sort?: Sort },
+  head: number | undefined,
+): FleetPlace {
+  return {
+    sort,
+    key: keyIn(partsOf(sort).key, row.key) as SortedBy,
+    at: row.created_at.getTime(),
+    machine: row.machine,
+    id: row.id,
+    number: row.number,
+    ...(head !== undefined && { head }),
+  };
+}
+
+/** How many machines are gathered at once. */
+const MOST_GATHERED = 64;
+
+/** What may leave few incidents, that which an index answers fastest first. */
+function* narrowings(query: FleetQuery): Generator<Condition> {
+  const { terms = [], machines, containment = [], updatedSince } = query;
+  const ids = terms.flatMap((term) => (term.of === 'id' ? [term.value] : []));
+  if (ids.length > 0) yield sql`i.id = ${ids[0]}`;
+  if (machines !== undefined && machines.length <= MOST_GATHERED) yield sql`i.machine = ${anyText(machines)}`;
+  const search = narrowTsqueryOf(query);
+  if (search !== undefined) yield matches(search);
+  if (containment.length > 0 && !containment.includes('confirmed')) {
+    yield sql`i.containment > 1 AND ${allOf(onOthers({ ...NOTHING, containment }))}`;
+  }
+  if (query.attention?.needed === true) yield sql`i.attention`;
+  if (updatedSince !== undefined) yield sql`i.updated_at >= ${time(updatedSince)}`;
+  const times = onCreation(query);
+  if (times.length > 0) yield allOf(times);
+  const kinds = kindsOf(query);
+  if (!isAll(kinds)) yield allOf(onKinds(kinds));
+  // A small fleet.
+  if (search === undefined) yield sql`true`;
+}
+
+const NOTHING: FleetQuery = { classes: [], states: [], severities: [], sources: [], limit: 0, machines: undefined };
+
+/** A part of a list that one index has in its order. */
+interface Walk {
+  /** The place in this part to go on from. */
+  readonly after: FleetPlace | undefined;
+  readonly slice: (
+    after: FleetPlace | undefined,
+    filters: readonly Condition[],
+    size: number,
+  ) => RawBuilder<ListedIncident>;
+}
+
+function walksOf(query: Query): readonly Walk[] {
+  const { sort = 'severity', after } = query;
+  const { key, isFalling } = partsOf(sort);
+  const kinds = kindsOf(query);
+  const groups = fixedGroups(sort, after);
+  if (groups !== undefined) {
+    return groups.flatMap(({ key: of, kinds: own }): readonly Walk[] => {
+      const admitted = both(kinds, own);
+      return admitted === undefined ? [] : [walkOfKinds(query, admitted, after?.key === of ? after : undefined)];
+    });
+  }
+  if (key === 'created') return [walkOfKinds(query, kinds, after)];
+  if (key === 'updated') return [walkOfUpdates(query, kinds, isFalling, after)];
+  return walksOfNames(query, key as 'source' | 'assignee', isFalling);
+}
+
+/** Incidents of some kinds by their creation: those of each kind follow each other in an index, and are merged. */
+function walkOfKinds(query: Query, kinds: Kinds, after: FleetPlace | undefined): Walk {
+  const { sort = 'severity' } = query;
+  const { key, isFalling } = partsOf(sort);
+  const isRising = key === 'created' && !isFalling;
+  const branches = branchesOf(kinds);
+  const needsAttention = query.attention?.needed === true && isOfRanks(kinds);
+  const narrow = branches === undefined || needsAttention ? onRanks(kinds) : branches;
+  const left = branches === undefined || needsAttention ? onKinds(kinds) : [];
+  return {
+    after,
+    slice: (place, filters, size) => {
+      const direction = isRising ? sql`ASC` : sql`DESC`;
+      const order = sql`created_at ${direction}, machine ${direction}, id ${direction}`;
+      const times = [
+        ...onCreation(query),
+        ...(needsAttention ? [sql`i.attention`] : []),
+        ...(place === undefined ? [] : [tailBehind(place, isRising)]),
+      ];
+      const each = narrow.map(
+        (branch) => sql`SELECT * FROM incidents i WHERE i.current AND ${allOf([branch, ...times])}`,
+      );
+      return sliceOf(sql.join(each, sql` UNION ALL `), order, keyOf(key), [...left, ...filters], size);
+    },
+  };
+}
+
+const isOfRanks = ({ ranks }: Kinds): boolean => ranks.length > 0;
+
+const onRanks = ({ ranks }: Kinds): readonly Condition[] =>
+  ranks.length === 0 ? [sql`true`] : ranks.map((rank) => sql`i.rank = ${sql.lit(rank)}`);
+
+function walkOfUpdates(query: Query, kinds: Kinds, isFalling: boolean, after: FleetPlace | undefined): Walk {
+  const direction = isFalling ? sql`DESC` : sql`ASC`;
+  const compared = isFalling ? sql`<` : sql`>`;
+  return {
+    after,
+    slice: (place, filters, size) => {
+      const conditions = [
+        ...(query.updatedSince === undefined ? [] : [sql`i.updated_at >= ${time(query.updatedSince)}`]),
+        ...(place === undefined
+          ? []
+          : [
+              sql`(i.updated_at, i.machine, i.id) ${compared} (${time(Number(place.key))}, ${place.machine}, ${place.id})`,
+            ]),
+      ];
+      return sliceOf(
+        sql`SELECT * FROM incidents i WHERE i.current AND ${allOf(conditions)}`,
+        sql`updated_at ${direction}, machine ${direction}, id ${direction}`,
+        sql`i.updated_at`,
+        [...onKinds(kinds), ...onCreation(query), ...filters],
+        size,
+      );
+    },
+  };
+}
+
+/** By source or assignee: one name after the other, as the index has them; then, of assignees, nobody's. */
+function walksOfNames(query: Query, key: 'source' | 'assignee', isFalling: boolean): readonly Walk[] {
+  const { after } = query;
+  const column = sql.ref(`i.${key}`);
+  const filters = (others: readonly Condition[]) => [...onKinds(kindsOf(query)), ...onCreation(query), ...others];
+  const named: Walk = {
+    after: after?.key === null ? undefined : after,
+    slice: (place, others, size) => {
+      const from = typeof place?.key === 'string' ? place.key : undefined;
+      const compared = isFalling ? sql`<` : sql`>`;
+      const order = isFalling ? sql`DESC` : sql`ASC`;
+      const next = (behindOf: RawBuilder<unknown>) => sql`
+        SELECT ${column} AS name FROM incidents i WHERE i.current AND ${column} IS NOT NULL ${behindOf}
+        ORDER BY ${column} ${order} LIMIT 1`;
+      const first = from === undefined ? sql`(${next(sql``)})` : sql`SELECT ${from}::text COLLATE "C" AS name`;
+      const tail = (name: RawBuilder<unknown>) =>
+        place === undefined
+          ? sql``
+          : sql`AND (${name} <> ${place.key} OR (i.created_at, i.machine, i.id) < (${time(place.at)}, ${place.machine}, ${place.id}))`;
+      return sql<ListedIncident>`
+        WITH RECURSIVE names AS (
+          ${first}
+          UNION ALL
+          SELECT following.name FROM names CROSS JOIN LATERAL (${next(sql`AND ${column} ${compared} names.name`)}) AS following
+        )
+        SELECT machine, log, id, number, created_at, key, bytes, admitted FROM (
+          SELECT i.machine, i.log, i.id, i.number, i.created_at, octet_length(i.document) AS bytes, ${column} AS key, ${allOf(filters(others))} AS admitted
+          FROM names CROSS JOIN LATERAL (
+            SELECT * FROM incidents i
+            WHERE i.current AND ${column} = names.name ${tail(sql`names.name`)}
+            ORDER BY i.created_at DESC, i.machine DESC, i.id DESC LIMIT ${size}
+          ) AS i
+          LIMIT ${size}
+        ) AS i
+        ORDER BY key COLLATE "C" ${order}, created_at DESC, machine DESC, id DESC`;
+    },
+  };
+  if (key === 'source') return [named];
+  const nobodys: Walk = {
+    after: after?.key === null ? after : undefined,
+    slice: (place, others, size) =>
+      sliceOf(
+        sql`SELECT * FROM incidents i WHERE i.current
+          AND ${allOf([...onCreation(query), ...(place === undefined ? [] : [tailBehind(place, false)])])}`,
+        sql`created_at DESC, machine DESC, id DESC`,
+        sql`NULL::text`,
+        [sql`i.assignee IS NULL`, ...onKinds(kindsOf(query)), ...others],
+        size,
+      ),
+  };
+  return after?.key === null ? [nobodys] : [named, nobodys];
+}
+
+const tailBehind = ({ at, machine, id }: FleetPlace, isRising: boolean): Condition =>
+  sql`(i.created_at, i.machine, i.id) ${isRising ? sql`>` : sql`<`} (${time(at)}, ${machine}, ${id})`;
+
+/**
+ * The first rows of an order, and whether the filters admit each: they are looked at for these rows alone. Only the inner
+ * query has an order that an index gives.
+ */
+function sliceOf(
+  rows: RawBuilder<unknown>,
+  order: RawBuilder<unknown>,
+  key: RawBuilder<unknown>,
+  filters: readonly Condition[],
+  size: number,
+): RawBuilder<ListedIncident> {
+  return sql<ListedIncident>`
+    SELECT i.machine, i.log, i.id, i.number, i.created_at, ${key} AS key, octet_length(i.document) AS bytes,
+      ${allOf(filters)} AS admitted
+    FROM (SELECT * FROM (${rows}) AS u ORDER BY ${order} LIMIT ${size}) AS i
+    ORDER BY ${order}`;
+}

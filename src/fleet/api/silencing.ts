@@ -1,0 +1,104 @@
+/**
+ * What silences leave out of a list of the fleet. Each machine has silences of its own, and few at a time, so those that are
+ * active are compared with the incidents of their machines one by one, by the recorder's own rule.
+ */
+import { sql } from 'kysely';
+import type { Incident } from '../../domain/incident.ts';
+import { silenceState } from '../../domain/silence.ts';
+import type { SilenceOnRecord } from '../../domain/silence-terms.ts';
+import type { AttentionFilter } from '../../query/list-query.ts';
+import { silencesMatching } from '../../query/silence-match.ts';
+import type { FleetDatabase } from '../database.ts';
+import { documentsOf, type IncidentKey } from './documents.ts';
+import { anyText, type Condition } from './list-filter.ts';
+
+/** How many incidents are compared in one go. */
+const COMPARED_AT_ONCE = 256;
+
+export interface MachineSilence {
+  readonly machine: string;
+  readonly silence: SilenceOnRecord;
+}
+
+/** All silences of some machines, by machine, the oldest first. @param machines undefined for all */
+export async function silencesOf(
+  db: FleetDatabase,
+  machines: readonly string[] | undefined,
+): Promise<readonly MachineSilence[]> {
+  const { rows } = await sql<{ machine: string; silence: string }>`
+    SELECT s.machine, s.silence FROM silences s JOIN logs l ON l.machine = s.machine AND l.log = s.log
+    WHERE l.active ${machines === undefined ? sql`` : sql`AND s.machine = ${anyText(machines)}`}
+    ORDER BY s.machine, s.seq`.execute(db);
+  return rows.map(({ machine, silence }) => ({ machine, silence: JSON.parse(silence) as SilenceOnRecord }));
+}
+
+/** The filter of one list by attention and silences. */
+export class Silencing {
+  readonly #db: FleetDatabase;
+  readonly #silenced: boolean;
+  readonly #active: ReadonlyMap<string, readonly SilenceOnRecord[]>;
+  /** Whether nothing can be admitted: what is silenced needs no attention. */
+  readonly isNothing: boolean;
+
+  private constructor(
+    db: FleetDatabase,
+    { needed = false, silenced }: AttentionFilter,
+    active: ReadonlyMap<string, readonly SilenceOnRecord[]>,
+  ) {
+    this.#db = db;
+    this.#silenced = silenced === true;
+    this.#active = active;
+    this.isNothing = silenced === true && (needed || active.size === 0);
+  }
+
+  /** @param machines those that the list is about; undefined for all */
+  static async read(
+    db: FleetDatabase,
+    filter: AttentionFilter,
+    machines: readonly string[] | undefined,
+  ): Promise<Silencing> {
+    const active = new Map<string, SilenceOnRecord[]>();
+    for (const { machine, silence } of await silencesOf(db, machines)) {
+      if (silenceState(silence, filter.at) !== 'active') continue;
+      active.set(machine, [...(active.get(machine) ?? []), silence]);
+    }
+    return new Silencing(db, filter, active);
+  }
+
+  /** What SQL may leave out before. */
+  get conditions(): readonly Condition[] {
+    return this.#silenced ? [sql`i.machine = ${anyText([...this.#active.keys()])}`] : [];
+  }
+
+  /** Whether incidents are compared one by one. */
+  get isByWords(): boolean {
+    return this.#active.size > 0;
+  }
+
+  /** The first `most` of some incidents that silences do not leave out, in their order. */
+  async kept<Row extends IncidentKey>(rows: readonly Row[], most: number): Promise<readonly Row[]> {
+    if (!this.isByWords) return this.#silenced ? [] : rows.slice(0, most);
+    const kept: Row[] = [];
+    for (let at = 0; at < rows.length && kept.length < most; at += COMPARED_AT_ONCE) {
+      const some = rows.slice(at, at + COMPARED_AT_ONCE);
+      const compared = await documentsOf(
+        this.#db,
+        some.filter(({ machine }) => this.#active.has(machine)),
+      );
+      const matched = new Set(
+        compared
+          .filter(({ machine, document }) => this.isSilenced(machine, JSON.parse(document) as Incident))
+          .map(keyOf),
+      );
+      kept.push(...some.filter((row) => matched.has(keyOf(row)) === this.#silenced));
+    }
+    return kept.slice(0, most);
+  }
+
+  /** Whether an active silence of its machine matches an incident. */
+  isSilenced(machine: string, incident: Incident): boolean {
+    return silencesMatching(incident, this.#active.get(machine) ?? []).length > 0;
+  }
+}
+
+const keyOf = ({ machine, log, id }: IncidentKey): string => `${machine} ${log} ${id}`;

@@ -1,0 +1,390 @@
+/**
+ * The entries of all machines as Server-Sent Events, as they come.
+ *
+ * One poller asks the index of the logs which have advanced, twice a second, and reads what is new of these: so it costs the
+ * same whatever the number of entries, and needs nothing of the database that only PostgreSQL has. It knows how far it has
+ * read each log. A new reader begins there.
+ *
+ * A reader that comes back names its place: a time by the clock of the database, and how far it was in the logs that had
+ * advanced shortly before. Transactions become visible in another order than their times: so what was stored up to `OVERLAP`
+ * before that time is looked through again, without what the place says was sent.
+ */
+import type { Context } from 'koa';
+import type { ServerResponse } from 'node:http';
+import { sql } from 'kysely';
+import { SEVERITIES } from '../../../machines/vocabulary.ts';
+import type { EventFilter } from '../../api/events/event-filter.ts';
+import type { ApiRoute } from '../../api/middleware/routing.ts';
+import { kinds } from '../../api/request/fields.ts';
+import { validate } from '../../api/request/validate.ts';
+import { type Clock, MINUTE, SECOND } from '../../clock.ts';
+import { shownLine } from '../../domain/withheld.ts';
+import { RecorderError } from '../../errors.ts';
+import * as z from 'zod/mini';
+import type { FleetDatabase } from '../database.ts';
+import type { FleetDependencies } from './dependencies.ts';
+import { parameters } from './incidents.ts';
+import { anyText, time } from './list-filter.ts';
+import { type Reading, readingIn, stillReads } from './reading.ts';
+
+const POLL_EVERY = SECOND / 2;
+const BEAT_EVERY = 15 * SECOND;
+/** How long a transaction that stores entries may take, in milliseconds. */
+const OVERLAP = 10 * SECOND;
+/** How far back a reader may go on from. */
+const LONGEST_ABSENCE = 24 * 60 * MINUTE;
+const MOST_STREAMS = 256;
+/** How many bytes may wait for a reader, and after how many milliseconds one that was cut off comes back. */
+const MOST_WAITING = 4 * 1024 * 1024;
+const RETRY = 2 * SECOND;
+/** How many entries are read in one query. */
+const PAGE = 1000;
+/** How many logs a place names; a header must hold it. */
+const MOST_NAMED = 200;
+
+interface Advanced {
+  readonly machine: string;
+  readonly log: string;
+  readonly through: number;
+  readonly advanced_at: Date | null;
+}
+
+interface StoredLine {
+  readonly machine: string;
+  readonly log: string;
+  readonly seq: number;
+  readonly event: string;
+  readonly incident: string | null;
+  readonly line: string;
+}
+
+/** Where a reader is: see above. */
+export interface StreamPlace {
+  /** Milliseconds since the epoch, by the clock of the database. */
+  readonly at: number;
+  /** How far it was in the logs that had advanced shortly before. */
+  readonly sent: ReadonlyMap<string, number>;
+}
+
+const keyOf = ({ machine, log }: Pick<Advanced, 'machine' | 'log'>): string => `${machine} ${log}`;
+
+export const writeStreamPlace = ({ at, sent }: StreamPlace): string =>
+  [
+    String(at),
+    ...[...sent].slice(-MOST_NAMED).map(([key, seq]) => `${Buffer.from(key).toString('base64url')}:${seq}`),
+  ].join('.');
+
+/** Reads what `writeStreamPlace` wrote. @throws RecorderError `invalid_request` for anything else */
+export function readStreamPlace(text: string): StreamPlace {
+  const [at = '', ...named] = text.split('.');
+  const sent = new Map<string, number>();
+  for (const one of named) {
+    const [, key, seq] = /^([\w-]+):(\d{1,15})$/.exec(one) ?? [];
+    if (key === undefined) throw invalid();
+    sent.set(Buffer.from(key, 'base64url').toString(), Number(seq));
+  }
+  if (!/^\d{1,15}$/.test(at) || named.length > MOST_NAMED) throw invalid();
+  return { at: Number(at), sent };
+}
+
+const invalid = (): RecorderError => new RecorderError('invalid_request', 'Last-Event-ID must be the id of an event');
+
+interface Reader {
+  readonly response: ServerResponse;
+  readonly reading: Reading;
+  readonly machines: ReadonlySet<string> | undefined;
+  readonly filter: EventFilter;
+  readonly isEntitled: () => boolean;
+  /** What comes while it catches up; undefined when it is live. */
+  waiting: (readonly StoredLine[])[] | undefined;
+}
+
+export class FleetStreams {
+  readonly #db: FleetDatabase;
+  readonly #clock: Clock;
+  readonly #log: FleetDependencies['log'];
+  readonly #readers = new Set<Reader>();
+  /** How far each log was read. */
+  readonly #read = new Map<string, number>();
+  /** The logs that have advanced lately: how far they were sent, and when. */
+  #recent = new Map<string, { readonly seq: number; readonly at: number }>();
+  /** Up to when logs were looked at, by the clock of the database; undefined before the first time. */
+  #looked: number | undefined;
+  #polling: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #beaten = 0;
+  #closed = false;
+
+  constructor({ db, clock, log }: Pick<FleetDependencies, 'db' | 'clock' | 'log'>) {
+    this.#db = db;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  get readers(): number {
+    return this.#readers.size;
+  }
+
+  /**
+   * Responds with what comes, after what came since a place.
+   * @throws RecorderError `overloaded`, `stopping`, `gone` for a place that is too old
+   */
+  async open(
+    response: ServerResponse,
+    reading: Reading,
+    filter: EventFilter,
+    after: StreamPlace | undefined,
+    isEntitled: () => boolean,
+  ): Promise<void> {
+    if (this.#closed) throw new RecorderError('stopping', 'the service is stopping');
+    if (this.#readers.size >= MOST_STREAMS) {
+      throw new RecorderError('overloaded', `${MOST_STREAMS} event streams are open; try again later`);
+    }
+    // Nobody has followed the logs for a while.
+    if (this.#timer === undefined) await this.#begin();
+    if (after !== undefined && this.#looked! - after.at > LONGEST_ABSENCE) {
+      throw new RecorderError('gone', 'that place is more than a day old; begin again, everything may have changed');
+    }
+    if (response.closed) return;
+    const { machines } = reading;
+    const reader: Reader = {
+      response,
+      reading,
+      machines: machines === undefined ? undefined : new Set(machines),
+      filter,
+      isEntitled,
+      waiting: [],
+    };
+    const upTo = new Map(this.#read);
+    this.#readers.add(reader);
+    response.once('close', () => this.#readers.delete(reader));
+    response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+    response.write(`retry: ${RETRY}\nid: ${writeStreamPlace(after ?? this.#place())}\n\n`);
+    this.#catchUp(reader, after, upTo).catch((error: unknown) => this.#giveUp(reader, error));
+  }
+
+  /** Ends all streams. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    for (const { response } of this.#readers) response.end();
+    this.#readers.clear();
+    await this.#polling;
+  }
+
+  async #begin(): Promise<void> {
+    if (this.#polling === undefined) {
+      this.#read.clear();
+      this.#looked = undefined;
+      this.#polling = this.#poll().finally(() => {
+        this.#polling = undefined;
+      });
+    }
+    await this.#polling;
+    if (this.#looked === undefined) throw new RecorderError('overloaded', 'the database does not answer');
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#timer !== undefined || this.#closed) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#readers.size === 0) return;
+      this.#polling = this.#poll().finally(() => {
+        this.#polling = undefined;
+        this.#schedule();
+      });
+    }, POLL_EVERY).unref();
+  }
+
+  /** Reads what is new, and sends it to all readers. */
+  async #poll(): Promise<void> {
+    try {
+      const { rows } = await sql<{ now: Date }>`SELECT clock_timestamp() AS now`.execute(this.#db);
+      const now = rows[0]!.now.getTime();
+      const isFirst = this.#looked === undefined;
+      const advanced = await sql<Advanced>`
+        SELECT machine, log, through, advanced_at FROM logs
+        ${isFirst ? sql`` : sql`WHERE advanced_at >= ${time(this.#looked! - OVERLAP)}`}`.execute(this.#db);
+      for (const one of advanced.rows) {
+        const known = isFirst ? one.through : (this.#read.get(keyOf(one)) ?? 0);
+        if (one.through > known) await this.#follow(one, known);
+        this.#read.set(keyOf(one), one.through);
+        if (one.advanced_at !== null && one.advanced_at.getTime() >= now - 2 * OVERLAP) {
+          this.#recent.delete(keyOf(one));
+          this.#recent.set(keyOf(one), { seq: one.through, at: one.advanced_at.getTime() });
+        }
+      }
+      for (const [key, { at }] of this.#recent) if (at < now - 2 * OVERLAP) this.#recent.delete(key);
+      this.#looked = now;
+      this.#finish();
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the entries of the fleet can not be read');
+    }
+  }
+
+  /** Sends what a log has beyond an entry. */
+  async #follow(one: Advanced, known: number): Promise<void> {
+    for (let seq = known; seq < one.through && this.#readers.size > 0;) {
+      const lines = await this.#lines(one, seq, one.through);
+      if (lines.length === 0) return;
+      seq = Number(lines.at(-1)!.seq);
+      for (const reader of this.#readers) {
+        if (reader.waiting === undefined) await this.#send(reader, lines);
+        else reader.waiting.push(lines);
+      }
+    }
+  }
+
+  async #lines({ machine, log }: Pick<Advanced, 'machine' | 'log'>, after: number, through: number) {
+    const { rows } = await sql<StoredLine>`
+      SELECT e.machine, e.log, e.seq, e.event, e.incident, e.line FROM entries e
+      WHERE e.machine = ${machine} AND e.log = ${log} AND e.seq > ${after} AND e.seq <= ${through}
+      ORDER BY e.seq LIMIT ${PAGE}`.execute(this.#db);
+    return rows;
+  }
+
+  /** After a turn: where readers are now, and heartbeats. */
+  #finish(): void {
+    const id = writeStreamPlace(this.#place());
+    const isBeat = this.#clock.monotonic() - this.#beaten >= BEAT_EVERY;
+    if (isBeat) this.#beaten = this.#clock.monotonic();
+    for (const reader of this.#readers) {
+      if (isBeat && !reader.isEntitled()) this.#cut(reader);
+      else if (reader.waiting === undefined && (isBeat || reader.response.writableLength === 0)) {
+        if (isBeat || this.#hasSent.has(reader)) reader.response.write(`:\nid: ${id}\n\n`);
+      }
+    }
+    this.#hasSent.clear();
+  }
+
+  /** The readers that have got something in this turn. */
+  readonly #hasSent = new Set<Reader>();
+
+  #place(): StreamPlace {
+    const at = this.#looked ?? 0;
+    const sent = new Map<string, number>();
+    for (const [key, { seq, at: when }] of this.#recent) if (when >= at - OVERLAP) sent.set(key, seq);
+    return { at, sent };
+  }
+
+  /** Sends what was stored since a place up to where the poller was, then what has come meanwhile. */
+  async #catchUp(reader: Reader, after: StreamPlace | undefined, upTo: ReadonlyMap<string, number>): Promise<void> {
+    if (after !== undefined) {
+      const { rows } = await sql<Advanced>`
+        SELECT machine, log, through, advanced_at FROM logs WHERE advanced_at >= ${time(after.at - OVERLAP)}
+          ${reader.reading.machines === undefined ? sql`` : sql`AND machine = ${anyText(reader.reading.machines)}`}
+        ORDER BY advanced_at, machine`.execute(this.#db);
+      for (const one of rows) {
+        const through = upTo.get(keyOf(one)) ?? 0;
+        const from = after.sent.get(keyOf(one)) ?? (await this.#storedBefore(one, after.at - OVERLAP));
+        for (let seq = from; seq < through && !reader.response.closed;) {
+          const lines = await this.#lines(one, seq, through);
+          if (lines.length === 0) break;
+          seq = Number(lines.at(-1)!.seq);
+          await this.#send(reader, lines);
+          await drained(reader.response);
+        }
+      }
+    }
+    while (reader.waiting !== undefined) {
+      const lines = reader.waiting.shift();
+      if (lines === undefined) reader.waiting = undefined;
+      else await this.#send(reader, lines);
+    }
+    this.#hasSent.add(reader);
+  }
+
+  /** The last entry of a log that was stored before a time. */
+  async #storedBefore({ machine, log }: Advanced, at: number): Promise<number> {
+    const { rows } = await sql<{ seq: number }>`
+      SELECT seq FROM entries WHERE machine = ${machine} AND log = ${log} AND stored_at < ${time(at)}
+      ORDER BY seq DESC LIMIT 1`.execute(this.#db);
+    return Number(rows[0]?.seq ?? 0);
+  }
+
+  async #send(reader: Reader, lines: readonly StoredLine[]): Promise<void> {
+    const { response, reading, filter, machines } = reader;
+    const own = lines.filter(({ machine }) => machines?.has(machine) ?? true);
+    const passing = await this.#passing(own, filter);
+    if (response.closed || passing.length === 0) return;
+    response.cork();
+    for (const { machine, event, line } of passing) {
+      const shown = shownLine(Buffer.from(line), reading.reader).toString();
+      response.write(`event: ${event}\ndata: {"machine":${JSON.stringify(machine)},${shown.slice(1)}\n\n`);
+    }
+    response.uncork();
+    this.#hasSent.add(reader);
+    // While it catches up it is waited for.
+    if (reader.waiting === undefined && response.writableLength > MOST_WAITING) this.#cut(reader);
+  }
+
+  /** The lines that a filter passes: those about incidents of these kinds, in the state to which the entry led. */
+  async #passing(lines: readonly StoredLine[], filter: EventFilter): Promise<readonly StoredLine[]> {
+    const { classes, states, severities } = filter;
+    if (classes.length + states.length + severities.length === 0 || lines.length === 0) return lines;
+    const about = lines.filter(({ incident, line }) => incident !== null && hasState(line, states));
+    if (about.length === 0 || classes.length + severities.length === 0) return about;
+    const { rows } = await sql<{ machine: string; id: string }>`
+      SELECT i.machine, i.id FROM incidents i
+      WHERE i.machine = ${anyText([...new Set(about.map(({ machine }) => machine))])}
+        AND i.id = ${anyText([...new Set(about.map(({ incident }) => incident!))])}
+        ${classes.length === 0 ? sql`` : sql`AND i.class = ${anyText(classes)}`}
+        ${severities.length === 0 ? sql`` : sql`AND i.rank = ANY(${severities.map((one) => SEVERITIES.indexOf(one))}::smallint[])`}`.execute(
+      this.#db,
+    );
+    const of = new Set(rows.map(({ machine, id }) => `${machine} ${id}`));
+    return about.filter(({ machine, incident }) => of.has(`${machine} ${incident}`));
+  }
+
+  #giveUp(reader: Reader, error: unknown): void {
+    this.#log.warn({ err: error }, 'an event stream can not go on');
+    this.#cut(reader);
+  }
+
+  #cut(reader: Reader): void {
+    this.#readers.delete(reader);
+    reader.response.destroy();
+  }
+}
+
+function hasState(line: string, states: readonly string[]): boolean {
+  if (states.length === 0) return true;
+  const { data } = JSON.parse(line) as { readonly data: { readonly state?: string } };
+  return data.state !== undefined && states.includes(data.state);
+}
+
+async function drained(response: ServerResponse): Promise<void> {
+  if (!response.writableNeedDrain || response.closed) return;
+  await new Promise<void>((resolve) => {
+    response.once('drain', resolve).once('close', resolve);
+  });
+}
+
+const streamSchema = z.strictObject({ ...kinds });
+
+export const streamRoutes = (dependencies: FleetDependencies, streams: FleetStreams): readonly ApiRoute[] => [
+  {
+    method: 'GET',
+    path: '/api/v1/events',
+    handle: async (ctx) => {
+      const reading = await readingIn(dependencies, ctx);
+      const given = validate(streamSchema, parameters(reading), 'parameter');
+      const filter = { classes: given.class ?? [], states: given.state ?? [], severities: given.severity ?? [] };
+      const after = lastEventId(ctx);
+      if (ctx.method === 'HEAD') {
+        ctx.set('Content-Type', 'text/event-stream');
+        ctx.status = 200;
+        return;
+      }
+      await streams.open(ctx.res, reading, filter, after, () => stillReads(dependencies, ctx, reading.reader));
+      ctx.respond = false;
+    },
+  },
+];
+
+const lastEventId = ({ req }: Context): StreamPlace | undefined => {
+  const id = req.headers['last-event-id'];
+  return typeof id !== 'string' || id === '' ? undefined : readStreamPlace(id);
+};

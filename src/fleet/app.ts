@@ -1,0 +1,25 @@
+/** The REST API of the fleet as a Koa application: the machines' routes, and those for people in `api/`. */
+import Koa, { type Context } from 'koa';
+import { checks } from '../api/middleware/checks.ts';
+import { errors } from '../api/middleware/errors.ts';
+import { requestTarget } from '../api/middleware/request-target.ts';
+import { responseHeaders } from '../api/middleware/response-headers.ts';
+import { type ApiRoute, routing } from '../api/middleware/routing.ts';
+import { unmatched } from '../api/middleware/unmatched.ts';
+import { readRoutes } from './api/routes.ts';
+import type { FleetDependencies } from './api/dependencies.ts';
+
+/** From the outside in, a request passes the errors, the common headers, the form of its target, and its route. */
+export function createFleetApp(dependencies: FleetDependencies, machineRoutes: readonly ApiRoute[]): Koa {
+  const { log } = dependencies;
+  const app = new Koa({ env: 'production' });
+  app.use(errors(log));
+  app.use(checks(responseHeaders(), requestTarget()));
+  app.use(routing([...machineRoutes, ...readRoutes(dependencies)]));
+  app.use(unmatched());
+  app.on('error', (err: Error, ctx: Context) => {
+    if (ctx.req.socket.destroyed) log.debug({ err }, 'client left');
+    else log.error({ err }, 'answer failed');
+  });
+  return app;
+}

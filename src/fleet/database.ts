@@ -1,0 +1,96 @@
+/**
+ * The database of the fleet: any server that speaks PostgreSQL's protocol, or PGlite, which is PostgreSQL in this process.
+ *
+ * The same SQL runs on both. Numbers of 64 bits come as numbers, times as `Date`.
+ */
+import { mkdir } from 'node:fs/promises';
+import { type DatabaseConnection, type Driver, Kysely, PGliteDialect, PostgresDialect } from 'kysely';
+import type { CustomTypesConfig } from 'pg';
+import { RecorderError } from '../errors.ts';
+import type { FleetTables } from './schema.ts';
+
+export type FleetDatabase = Kysely<FleetTables>;
+
+/** Connections to a server: each carries one transaction. */
+const CONNECTIONS = 8;
+/** How long a query waits for a connection, in milliseconds. */
+const CONNECT_WITHIN = 10_000;
+/** Ends a query that no request should need, and a transaction that was left open: in milliseconds. */
+const STATEMENT_WITHIN = 60_000;
+
+/** Where the data is: the URL of a server, or a folder for PGlite. */
+export type DatabasePlace =
+  | { readonly url: string; readonly connections?: number }
+  | { readonly folder: string | undefined };
+
+/**
+ * Opens the database.
+ * @param place `folder: undefined` keeps everything in memory
+ * @param lost is called when an idle connection to the server breaks; the next query makes a new one
+ */
+export async function openDatabase(
+  place: DatabasePlace,
+  lost: (error: Error) => void = () => {},
+): Promise<FleetDatabase> {
+  if ('url' in place) return onServer(place.url, place.connections ?? CONNECTIONS, lost);
+  return onPGlite(place.folder);
+}
+
+async function onServer(url: string, connections: number, lost: (error: Error) => void): Promise<FleetDatabase> {
+  const { default: pg } = await import('pg');
+  const { types } = pg;
+  // None of the numbers of 64 bits exceeds 2^53.
+  const getTypeParser = (oid: number, format: 'text'): unknown =>
+    oid === INT8 ? Number : types.getTypeParser(oid, format);
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: connections,
+    connectionTimeoutMillis: CONNECT_WITHIN,
+    statement_timeout: STATEMENT_WITHIN,
+    idle_in_transaction_session_timeout: STATEMENT_WITHIN,
+    application_name: 'incident-fleet',
+    types: { getTypeParser } as CustomTypesConfig,
+  });
+  pool.on('error', lost);
+  return new Kysely<FleetTables>({ dialect: new PostgresDialect({ pool }) });
+}
+
+/** The number of the type in PostgreSQL: pg_type.dat. */
+const INT8 = 20;
+
+async function onPGlite(folder: string | undefined): Promise<FleetDatabase> {
+  const { PGlite, types } = await import('@electric-sql/pglite').catch((cause: unknown) => {
+    throw new RecorderError('config', 'PGlite is not installed; set FLEET_DATABASE_URL to use a server', { cause });
+  });
+  if (folder !== undefined) await mkdir(folder, { recursive: true, mode: 0o750 });
+  const pglite = await PGlite.create({
+    ...(folder === undefined ? {} : { dataDir: folder }),
+    parsers: { [types.INT8]: Number },
+  });
+  return new Kysely<FleetTables>({ dialect: new OneAtATime({ pglite }) });
+}
+
+/** PGlite has one connection. Kysely's dialect gives it to everybody at once, also in the middle of a transaction. */
+class OneAtATime extends PGliteDialect {
+  override createDriver(): Driver {
+    const driver = super.createDriver();
+    const acquire = driver.acquireConnection.bind(driver);
+    const release = driver.releaseConnection.bind(driver);
+    let free = Promise.resolve();
+    const releases = new WeakMap<DatabaseConnection, () => void>();
+    driver.acquireConnection = async (options) => {
+      const before = free;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      free = promise;
+      await before;
+      const connection = await acquire(options);
+      releases.set(connection, resolve);
+      return connection;
+    };
+    driver.releaseConnection = async (connection, options) => {
+      await release(connection, options);
+      releases.get(connection)?.();
+    };
+    return driver;
+  }
+}

@@ -1,0 +1,182 @@
+/** The parts of the fleet, put together, and its server. */
+import { createServer, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { respondJson } from '../api/respond.ts';
+import type { ApiLogger } from '../api/dependencies.ts';
+import type { ApiRoute } from '../api/middleware/routing.ts';
+import { type Clock, SECOND } from '../clock.ts';
+import { RecorderError } from '../errors.ts';
+import { type Signer, verifierKeyOf } from '../signed-note.ts';
+import { VERSION } from '../version.ts';
+import { FleetAccess } from './access.ts';
+import { createFleetApp } from './app.ts';
+import type { FleetConfig } from './config.ts';
+import { type FleetDatabase, openDatabase } from './database.ts';
+import { Enrolment } from './enrolment.ts';
+import { Ingest } from './ingest/ingest.ts';
+import { machineRoutes } from './machine-routes.ts';
+import { layoutOf, migrate, requireLayout } from './migrations.ts';
+import { Quotas } from './quotas.ts';
+import { Seal } from './sealed.ts';
+import { openSigner } from './signer-file.ts';
+
+/** Milliseconds for the headers of a request, for a whole one (a shipper's may be slow), and between two. */
+const HEADERS_WITHIN = 10 * SECOND;
+const REQUEST_WITHIN = 120 * SECOND;
+const IDLE = 65 * SECOND;
+/** Connections at once: each machine has a few. */
+const CONNECTIONS = 20_000;
+const HEADER_BYTES = 16 * 1024;
+/** How long requests that are under way may take when the fleet stops, in milliseconds. */
+const GRACE = 5 * SECOND;
+
+export interface Fleet {
+  readonly address: { readonly host: string; readonly port: number };
+  readonly db: FleetDatabase;
+  readonly enrolment: Enrolment;
+  readonly ingest: Ingest;
+  readonly signer: Signer;
+  /** Reads the access file again. */
+  reload(): void;
+  stop(): Promise<void>;
+}
+
+/** What works on the database without a server: for commands. */
+export interface FleetCore {
+  readonly db: FleetDatabase;
+  readonly signer: Signer;
+  readonly enrolment: Enrolment;
+  readonly ingest: Ingest;
+}
+
+/**
+ * Opens the database and what works on it. PGlite, which nobody else has open, is brought to the layout at once.
+ * @throws RecorderError `config` for a database of another layout, or of another fleet
+ */
+export async function openCore(config: FleetConfig, clock: Clock, log: ApiLogger): Promise<FleetCore> {
+  const signer = await openSigner(config.keyPath, config.name);
+  const db = await openDatabase(config.database, (err) => log.warn({ err }, 'a connection to the database has ended'));
+  try {
+    if ('folder' in config.database) await migrate(db);
+    await requireLayout(db);
+    await requireOwn(db, signer);
+  } catch (error) {
+    await db.destroy();
+    throw error;
+  }
+  const seal = new Seal(signer);
+  const enrolment = new Enrolment({ db, signer, seal });
+  const ingest = new Ingest({
+    db,
+    clock,
+    signer,
+    unseal: (sealed) => seal.open(sealed),
+    onDiverged: (machine, divergence) =>
+      log.error({ machine, ...divergence }, 'THE LOG OF A MACHINE DOES NOT CONTINUE WHAT THE FLEET HOLDS'),
+  });
+  return { db, signer, enrolment, ingest };
+}
+
+/** Anchors of one fleet are signed with one key. @throws RecorderError `config` */
+async function requireOwn(db: FleetDatabase, signer: Signer): Promise<void> {
+  const key = verifierKeyOf(signer);
+  await db
+    .insertInto('meta')
+    .values({ machine: '', name: 'fleet_key', value: key })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+  const row = await db.selectFrom('meta').select('value').where('machine', '=', '').where('name', '=', 'fleet_key').executeTakeFirst();
+  if (row?.value === key) return;
+  throw new RecorderError('config', `the database belongs to the fleet with the key ${row?.value}, and this one is ${key}`);
+}
+
+/**
+ * Starts the fleet; resolves when it listens.
+ * @throws RecorderError `config`
+ */
+export async function startFleet(
+  config: FleetConfig,
+  clock: Clock,
+  log: ApiLogger,
+  { trustedBelow }: { readonly trustedBelow?: string } = {},
+): Promise<Fleet> {
+  const { accessPath, tokenPath, readAccess, silentAfter } = config;
+  const access = new FleetAccess({ accessPath, tokenPath, ...(trustedBelow === undefined ? {} : { trustedBelow }) }, clock);
+  const core = await openCore(config, clock, log);
+  const { db, signer, enrolment, ingest } = core;
+  try {
+    const quotas = new Quotas(config.quota, () => clock.monotonic());
+    const app = createFleetApp({ db, access, signer, clock, log, readAccess, silentAfter }, [
+      ...machineRoutes({ db, clock, ingest, enrolment, quotas }),
+      ...stateRoutes(db),
+    ]);
+    const server = serverFor(config);
+    server.on('request', (request, response) => void app.callback()(request, response));
+    const address = await listen(server, config);
+    return {
+      ...core,
+      address,
+      reload: () => access.reload(),
+      stop: async () => {
+        await close(server);
+        await db.destroy();
+      },
+    };
+  } catch (error) {
+    await db.destroy();
+    throw error;
+  }
+}
+
+/** For whoever watches the process: whether it lives, and whether it has its database. */
+const stateRoutes = (db: FleetDatabase): readonly ApiRoute[] => [
+  { method: 'GET', path: '/livez', handle: (ctx) => respondJson(ctx, 200, '{"status":"ok"}') },
+  {
+    method: 'GET',
+    path: '/health',
+    handle: async (ctx) => {
+      try {
+        const layout = await layoutOf(db);
+        respondJson(ctx, 200, JSON.stringify({ status: 'ok', version: VERSION, database: { layout } }));
+      } catch {
+        respondJson(ctx, 503, JSON.stringify({ status: 'degraded', version: VERSION, database: 'not reachable' }));
+      }
+    },
+  },
+];
+
+function serverFor({ tls }: FleetConfig): Server {
+  const options = { maxHeaderSize: HEADER_BYTES, headersTimeout: HEADERS_WITHIN, requestTimeout: REQUEST_WITHIN, keepAliveTimeout: IDLE };
+  const server =
+    tls === undefined
+      ? createServer(options)
+      : createTlsServer({
+          ...options,
+          cert: readFileSync(tls.certPath),
+          key: readFileSync(tls.keyPath),
+          minVersion: 'TLSv1.2',
+          // A client without a certificate shows a token.
+          ...(tls.clientCaPath === undefined
+            ? {}
+            : { ca: readFileSync(tls.clientCaPath), requestCert: true, rejectUnauthorized: false }),
+        });
+  server.maxConnections = CONNECTIONS;
+  return server;
+}
+
+const listen = (server: Server, { host, port }: FleetConfig): Promise<{ host: string; port: number }> =>
+  new Promise((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(new RecorderError('config', `can't listen on ${host} port ${port}: ${cause.message}; set FLEET_BIND`, { cause })),
+    );
+    server.listen({ host, port }, () => resolve({ host, port: (server.address() as AddressInfo).port }));
+  });
+
+function close(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const deadline = setTimeout(() => server.closeAllConnections(), GRACE);
+  return closed.finally(() => clearTimeout(deadline));
+}

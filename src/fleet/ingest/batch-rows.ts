@@ -1,0 +1,315 @@
+/** Writes what a batch has changed: a statement for each table, whose rows come as arrays (`unnest`). */
+import { type RawBuilder, sql, type Transaction } from 'kysely';
+import type { ContainmentAction } from '../../../machines/vocabulary.ts';
+import { needsAttention } from '../../domain/attention.ts';
+import { isUndelivered } from '../../domain/delivery.ts';
+import { containmentColumn, drillColumn, rankOf, recoveryColumns } from '../../domain/incident-columns.ts';
+import type { Incident } from '../../domain/incident.ts';
+import { type ActionPosture, deliveryRow, onRecord } from '../../domain/posture.ts';
+import { hasOtherWords, wordsOf } from '../../search/searched-incident.ts';
+import type { FleetTables } from '../schema.ts';
+import { type BatchChanges, type HistoryFold, incidentOf, isTime } from './history-fold.ts';
+import type { ReceivedLine } from './received-lines.ts';
+
+type Tx = Transaction<FleetTables>;
+
+export interface History {
+  readonly machine: string;
+  readonly log: string;
+}
+
+/** The most characters of a text in a column that an index holds: a row of an index has at most 2,700 bytes. */
+const LONGEST_TEXT = 512;
+
+/** A text as a column holds it: PostgreSQL knows no NUL. */
+const column = (text: unknown): string => String(text).slice(0, LONGEST_TEXT).replaceAll('\0', '');
+const columnOrNull = (text: unknown): string | null => (text === undefined || text === null ? null : column(text));
+const timeOrNull = (text: unknown): string | null => (isTime(text) ? text : null);
+
+const bigints = (values: readonly (number | null)[]): RawBuilder<unknown> => sql`${values}::bigint[]`;
+const integers = (values: readonly number[]): RawBuilder<unknown> => sql`${values}::integer[]`;
+const texts = (values: readonly (string | null)[]): RawBuilder<unknown> => sql`${values}::text[]`;
+const times = (values: readonly (string | null)[]): RawBuilder<unknown> => sql`${values}::timestamptz[]`;
+const booleans = (values: readonly boolean[]): RawBuilder<unknown> => sql`${values}::boolean[]`;
+
+/** Stores lines as they came. */
+export async function insertEntries(tx: Tx, { machine, log }: History, lines: readonly ReceivedLine[]): Promise<void> {
+  if (lines.length === 0) return;
+  await sql`
+    INSERT INTO entries (machine, log, seq, at, event, incident, line)
+    SELECT ${machine}, ${log}, * FROM unnest(
+      ${bigints(lines.map(({ seq }) => seq))}, ${times(lines.map(({ entry }) => entry.timestamp))},
+      ${texts(lines.map(({ entry }) => entry.event))}, ${texts(lines.map(({ entry }) => incidentOf(entry) ?? null))},
+      ${texts(lines.map(({ text }) => text))})`.execute(tx);
+}
+
+/**
+ * Writes the read models.
+ * @param isCurrent whether lists show the incidents of this history
+ */
+export async function writeChanges(
+  tx: Tx,
+  history: History,
+  fold: HistoryFold,
+  changes: BatchChanges,
+  isCurrent: boolean,
+): Promise<void> {
+  await putIncidents(tx, history, changes, isCurrent);
+  await putDeliveries(tx, history, changes);
+  await putPosture(tx, history, fold);
+  await countStats(tx, history, changes);
+  await countHours(tx, history, changes);
+  await putSmall(tx, history, fold, changes);
+}
+
+async function putIncidents(tx: Tx, { machine, log }: History, changes: BatchChanges, isCurrent: boolean): Promise<void> {
+  const fresh = [...changes.incidents.values()].filter(({ before }) => before === undefined);
+  const changed = [...changes.incidents.values()].filter(({ before }) => before !== undefined);
+  const searched = changed.filter(({ before, now }) => hasOtherWords(before!.incident, now.incident));
+  if (fresh.length > 0) {
+    const all = fresh.map(({ now }) => now);
+    const of = all.map(({ incident }) => incident);
+    await sql`
+      INSERT INTO incidents (machine, log, current, id, number, class, rank, state, source, created_at, updated_at,
+        assignee, containment, recovery, attention, snoozed_until, resolution, drill, version, decisive, carried,
+        dedup_key, context, document, search)
+      SELECT ${machine}, ${log}, ${isCurrent}, id, number, class, rank, state, source, created_at, updated_at, assignee,
+        containment, recovery, attention, snoozed_until, resolution, drill, version, decisive, carried, dedup_key, context,
+        document, search::tsvector
+      FROM unnest(
+        ${texts(of.map(({ id }) => id))}, ${bigints(all.map(({ seq }) => seq))},
+        ${texts(of.map((one) => one.class))}, ${integers(of.map(({ severity }) => rankOf(severity)))},
+        ${texts(of.map(({ state }) => state))}, ${texts(of.map(({ source }) => column(source)))},
+        ${times(of.map(({ created_at }) => created_at))}, ${times(of.map(({ updated_at }) => updated_at))},
+        ${texts(of.map(({ assignee }) => columnOrNull(assignee)))}, ${integers(of.map(containmentColumn))},
+        ${integers(of.map((one) => recoveryColumns(one)[0]))}, ${booleans(of.map(needsAttention))},
+        ${times(of.map(({ snoozed_until }) => timeOrNull(snoozed_until)))},
+        ${texts(of.map(({ resolution }) => columnOrNull(resolution)))}, ${integers(of.map(drillColumn))},
+        ${integers(of.map(({ version }) => version))}, ${integers(all.map(({ decisive }) => decisive))},
+        ${bigints(all.map(({ carried }) => carried ?? null))},
+        ${texts(of.map(({ dedup_key }) => columnOrNull(dedup_key)))},
+        ${texts(all.map(({ snapshot }) => JSON.stringify(snapshot.context)))},
+        ${texts(of.map(({ id }) => changes.documents.get(id)!))}, ${texts(of.map(vectorOf))}
+      ) AS new (id, number, class, rank, state, source, created_at, updated_at, assignee, containment, recovery,
+        attention, snoozed_until, resolution, drill, version, decisive, carried, dedup_key, context, document, search)`.execute(
+      tx,
+    );
+  }
+  if (changed.length > 0) {
+    const all = changed.map(({ now }) => now);
+    const of = all.map(({ incident }) => incident);
+    await sql`
+      UPDATE incidents AS old SET rank = new.rank, state = new.state, updated_at = new.updated_at,
+        assignee = new.assignee, containment = new.containment, recovery = new.recovery, attention = new.attention,
+        snoozed_until = new.snoozed_until, resolution = new.resolution, drill = new.drill, version = new.version,
+        decisive = new.decisive, carried = new.carried, context = new.context, document = new.document
+      FROM unnest(
+        ${texts(of.map(({ id }) => id))}, ${integers(of.map(({ severity }) => rankOf(severity)))},
+        ${texts(of.map(({ state }) => state))}, ${times(of.map(({ updated_at }) => updated_at))},
+        ${texts(of.map(({ assignee }) => columnOrNull(assignee)))}, ${integers(of.map(containmentColumn))},
+        ${integers(of.map((one) => recoveryColumns(one)[0]))}, ${booleans(of.map(needsAttention))},
+        ${times(of.map(({ snoozed_until }) => timeOrNull(snoozed_until)))},
+        ${texts(of.map(({ resolution }) => columnOrNull(resolution)))}, ${integers(of.map(drillColumn))},
+        ${integers(of.map(({ version }) => version))}, ${integers(all.map(({ decisive }) => decisive))},
+        ${bigints(all.map(({ carried }) => carried ?? null))},
+        ${texts(all.map(({ snapshot }) => JSON.stringify(snapshot.context)))},
+        ${texts(of.map(({ id }) => changes.documents.get(id)!))}
+      ) AS new (id, rank, state, updated_at, assignee, containment, recovery, attention, snoozed_until, resolution,
+        drill, version, decisive, carried, context, document)
+      WHERE old.machine = ${machine} AND old.log = ${log} AND old.id = new.id`.execute(tx);
+  }
+  if (searched.length > 0) {
+    const of = searched.map(({ now }) => now.incident);
+    await sql`
+      UPDATE incidents AS old SET search = new.search::tsvector
+      FROM unnest(${texts(of.map(({ id }) => id))}, ${texts(of.map(vectorOf))}) AS new (id, search)
+      WHERE old.machine = ${machine} AND old.log = ${log} AND old.id = new.id`.execute(tx);
+  }
+}
+
+/** At most this many words of each kind; the database bounds a vector at 1 MiB. */
+const MOST_WORDS = 2048;
+/** In characters, all words together. */
+const MOST_CHARACTERS = 200_000;
+/** The longest word that is kept, in characters. */
+const LONGEST_WORD = 512;
+const WEIGHTS = ['A', 'B', 'C', 'D'] as const;
+const SEPARATORS = /[^0-9A-Za-z\u0080-\uffff]+/;
+
+/** What an incident is found by, as a `tsvector` is written: each word once, at place 1, with its weight. */
+export function vectorOf(incident: Incident): string {
+  let vector = '';
+  let room = MOST_CHARACTERS;
+  const places = new Map<string, string>();
+  for (const [index, words] of wordsOf(incident).entries()) {
+    const weight = WEIGHTS[index]!;
+    let count = 0;
+    for (const word of words.toLowerCase().split(SEPARATORS)) {
+      if (word === '' || count >= MOST_WORDS || room <= 0) continue;
+      const known = places.get(word);
+      if (known === undefined) {
+        places.set(word, weight);
+        count += 1;
+        room -= Math.min(word.length, LONGEST_WORD);
+      } else if (!known.includes(weight)) places.set(word, known + weight);
+    }
+  }
+  for (const [word, weights] of places) {
+    // A place has one weight, so each weight has a place of its own.
+    vector += ` '${word.slice(0, LONGEST_WORD)}':${[...weights].map((weight) => `${WEIGHTS.indexOf(weight as 'A') + 1}${weight}`).join()}`;
+  }
+  return vector.slice(1);
+}
+
+async function putDeliveries(tx: Tx, { machine, log }: History, { incidents }: BatchChanges): Promise<void> {
+  const put: (ReturnType<typeof deliveryRow> & { incident: string; asked_at: string; overdue_at: string | null })[] = [];
+  const dropped: { readonly action: string; readonly incident: string }[] = [];
+  for (const [incident, { before, now }] of incidents) {
+    const [held, holds] = [onRecord(before?.incident), onRecord(now.incident)];
+    if (held === holds) continue;
+    for (const delivery of holds) {
+      if (held.includes(delivery) || !isTime(delivery.asked_at)) continue;
+      const { asked_at, overdue_at } = delivery;
+      put.push({ ...deliveryRow(delivery), incident, asked_at, overdue_at: timeOrNull(overdue_at) });
+    }
+    for (const { action } of held) {
+      if (!holds.some((delivery) => delivery.action === action)) dropped.push({ action, incident });
+    }
+  }
+  if (put.length > 0) {
+    await sql`
+      INSERT INTO deliveries (machine, log, directive, action, incident, status, wait, asked_at, asked_seq, overdue_at, due_at)
+      SELECT ${machine}, ${log}, 'engage', * FROM unnest(
+        ${texts(put.map(({ action }) => action))}, ${texts(put.map(({ incident }) => incident))},
+        ${texts(put.map(({ status }) => status))}, ${integers(put.map(({ wait }) => wait))},
+        ${times(put.map(({ asked_at }) => asked_at))}, ${bigints(put.map(({ asked_seq }) => asked_seq))},
+        ${times(put.map(({ overdue_at }) => overdue_at))}, ${times(put.map(({ due }) => dueAt(due)))})
+      ON CONFLICT (machine, log, action, incident, directive) DO UPDATE SET status = excluded.status,
+        wait = excluded.wait, asked_at = excluded.asked_at, asked_seq = excluded.asked_seq,
+        overdue_at = excluded.overdue_at, due_at = excluded.due_at`.execute(tx);
+  }
+  if (dropped.length > 0) {
+    await sql`
+      DELETE FROM deliveries AS old
+      USING unnest(${texts(dropped.map(({ action }) => action))}, ${texts(dropped.map(({ incident }) => incident))})
+        AS gone (action, incident)
+      WHERE old.machine = ${machine} AND old.log = ${log} AND old.action = gone.action AND old.incident = gone.incident`.execute(
+      tx,
+    );
+  }
+}
+
+/** @param due milliseconds since the epoch; 0 for never */
+const dueAt = (due: number): string | null =>
+  due === 0 || !Number.isFinite(due) || Math.abs(due) > 8e14 ? null : new Date(due).toISOString();
+
+async function putPosture(tx: Tx, { machine, log }: History, { posture }: HistoryFold): Promise<void> {
+  const changed = [...posture.changed];
+  posture.changed.clear();
+  if (changed.length === 0) return;
+  const of = changed.map((action: ContainmentAction) => posture.of(action));
+  await sql`
+    INSERT INTO posture (machine, log, action, holders, since, heard_at, unconfirmed, overdue, seq, document)
+    SELECT ${machine}, ${log}, * FROM unnest(
+      ${texts(changed)}, ${integers(of.map(({ holders }) => holders))}, ${times(of.map(({ since }) => timeOrNull(since)))},
+      ${times(of.map(({ heard_at }) => timeOrNull(heard_at)))}, ${integers(of.map(unconfirmedIn))},
+      ${integers(of.map(({ overdue }) => overdue))}, ${bigints(of.map(({ seq }) => seq))},
+      ${texts(of.map((one) => JSON.stringify(one)))})
+    ON CONFLICT (machine, log, action) DO UPDATE SET holders = excluded.holders, since = excluded.since,
+      heard_at = excluded.heard_at, unconfirmed = excluded.unconfirmed, overdue = excluded.overdue, seq = excluded.seq,
+      document = excluded.document`.execute(tx);
+}
+
+/** How many deliveries of an action are not confirmed. An alert (`recorded`) is carried out by being in the log. */
+const unconfirmedIn = ({ counts }: ActionPosture): number =>
+  Object.entries(counts).reduce(
+    (sum, [status, count]) => sum + (status === 'confirmed' || status === 'recorded' ? 0 : count),
+    0,
+  );
+
+async function countStats(tx: Tx, { machine, log }: History, { tally }: BatchChanges): Promise<void> {
+  const rows: { readonly kind: string; readonly name: string; readonly count: number }[] = [];
+  const add = (kind: string, counts: ReadonlyMap<string, number>): void => {
+    for (const [name, count] of counts) if (count !== 0) rows.push({ kind, name, count });
+  };
+  add('population', tally.moved);
+  add('entered', tally.entered);
+  add('containment', tally.containments);
+  add('recovery', tally.recoveries);
+  add('resolution', tally.resolutions);
+  if (rows.length === 0) return;
+  await sql`
+    INSERT INTO stats (machine, log, kind, name, count)
+    SELECT ${machine}, ${log}, * FROM unnest(${texts(rows.map(({ kind }) => kind))},
+      ${texts(rows.map(({ name }) => name))}, ${bigints(rows.map(({ count }) => count))})
+    ON CONFLICT (machine, log, kind, name) DO UPDATE SET count = stats.count + excluded.count`.execute(tx);
+  if (rows.some(({ count }) => count < 0))
+    await sql`DELETE FROM stats WHERE machine = ${machine} AND log = ${log} AND count = 0`.execute(tx);
+}
+
+async function countHours(tx: Tx, { machine, log }: History, { hours }: BatchChanges): Promise<void> {
+  const rows = [...hours].flatMap(([ofClass, counts]) =>
+    [...counts].flatMap(([key, count]) => {
+      const [hour, what, step] = key.split(' ') as [string, string, string];
+      return count === 0 ? [] : [{ hour: Number(hour), ofClass, what, step: Number(step), count }];
+    }),
+  );
+  if (rows.length === 0) return;
+  await sql`
+    INSERT INTO hours (machine, log, hour, class, what, step, count)
+    SELECT ${machine}, ${log}, * FROM unnest(${bigints(rows.map(({ hour }) => hour))},
+      ${texts(rows.map(({ ofClass }) => ofClass))}, ${texts(rows.map(({ what }) => what))},
+      ${integers(rows.map(({ step }) => step))}, ${bigints(rows.map(({ count }) => count))})
+    ON CONFLICT (machine, log, hour, class, what, step) DO UPDATE SET count = hours.count + excluded.count`.execute(tx);
+  if (!rows.some(({ count }) => count < 0)) return;
+  const decreased = [...new Set(rows.filter(({ count }) => count < 0).map(({ hour }) => hour))];
+  await sql`
+    DELETE FROM hours WHERE machine = ${machine} AND log = ${log} AND hour = ANY(${bigints(decreased)}) AND count = 0`.execute(
+    tx,
+  );
+}
+
+/** What there are few of. */
+async function putSmall(tx: Tx, history: History, fold: HistoryFold, changes: BatchChanges): Promise<void> {
+  const { machine, log } = history;
+  if (changes.silencesBefore !== undefined) {
+    const known = new Set(changes.silencesBefore);
+    const gone = changes.silencesBefore.filter((one) => !fold.silences.some(({ silence }) => silence === one.silence));
+    for (const { silence: id } of gone)
+      await sql`DELETE FROM silences WHERE machine = ${machine} AND log = ${log} AND id = ${id}`.execute(tx);
+    for (const one of fold.silences.filter((silence) => !known.has(silence))) {
+      await sql`
+        INSERT INTO silences (machine, log, id, seq, silence)
+        VALUES (${machine}, ${log}, ${one.silence}, ${one.seq}, ${JSON.stringify(one)})
+        ON CONFLICT (machine, log, id) DO UPDATE SET seq = excluded.seq, silence = excluded.silence`.execute(tx);
+    }
+  }
+  for (const { source, heard_at, silent_since } of changes.guards.values()) {
+    await sql`
+      INSERT INTO guards (machine, log, source, heard_at, silent_since)
+      VALUES (${machine}, ${log}, ${column(source)}, ${heard_at}, ${silent_since})
+      ON CONFLICT (machine, log, source) DO UPDATE SET heard_at = coalesce(excluded.heard_at, guards.heard_at),
+        silent_since = excluded.silent_since`.execute(tx);
+  }
+  for (const [finding, change] of changes.findings) {
+    if (change === undefined) {
+      await sql`
+        UPDATE findings SET open = false
+        WHERE machine = ${machine} AND log = ${log} AND finding = ${column(finding)}`.execute(tx);
+      continue;
+    }
+    await sql`
+      INSERT INTO findings (machine, log, finding, detail, found_at, open)
+      VALUES (${machine}, ${log}, ${column(finding)}, ${column(change.detail)}, ${change.found_at}, ${change.open})
+      ON CONFLICT (machine, log, finding) DO UPDATE SET detail = excluded.detail, found_at = excluded.found_at,
+        open = excluded.open`.execute(tx);
+  }
+}
+
+/** The tables of read models. */
+export const READ_MODELS = ['incidents', 'deliveries', 'posture', 'stats', 'hours', 'silences', 'guards', 'findings'] as const;
+
+/** Deletes the read models of a history. */
+export async function deleteReadModels(tx: Tx, { machine, log }: History): Promise<void> {
+  for (const table of READ_MODELS) await tx.deleteFrom(table).where('machine', '=', machine).where('log', '=', log).execute();
+}

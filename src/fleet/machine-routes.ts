@@ -1,0 +1,237 @@
+/** The routes for machines: what a shipper asks and sends. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
+import type { Context } from 'koa';
+import { sql } from 'kysely';
+import type { ApiRoute } from '../api/middleware/routing.ts';
+import { respondJson } from '../api/respond.ts';
+import { type Clock, SECOND } from '../clock.ts';
+import { RecorderError } from '../errors.ts';
+import type { FleetDatabase } from './database.ts';
+import type { Enrolment } from './enrolment.ts';
+import type { Ingest } from './ingest/ingest.ts';
+import { MOST_BYTES } from './ingest/received-lines.ts';
+import { readBody, readJson } from './machine-body.ts';
+import type { Quotas } from './quotas.ts';
+
+export interface MachineRouteDependencies {
+  readonly db: FleetDatabase;
+  readonly clock: Clock;
+  readonly ingest: Ingest;
+  readonly enrolment: Enrolment;
+  readonly quotas: Quotas;
+}
+
+/** In bytes. A policy has at most some hundred KiB. */
+const LONGEST_STATUS = 1024 * 1024;
+const LONGEST_RESULT = 1024 * 1024;
+const LONGEST_ENROLMENT = 64 * 1024;
+/** How long a shipper may wait for commands, in seconds, and how often they are looked for, in milliseconds. */
+const LONGEST_WAIT = 30;
+const LOOK_EVERY = SECOND;
+/** Commands that are given at once. */
+const MOST_COMMANDS = 64;
+const LOG = /^[0-9a-f]{64}$/;
+const PEER = 'the token, or the certificate, is not one of this machine';
+
+export function machineRoutes(dependencies: MachineRouteDependencies): readonly ApiRoute[] {
+  const { db, clock, ingest, enrolment, quotas } = dependencies;
+
+  const enrol = async (ctx: Context): Promise<void> => {
+    const { machine, secret, token_sha256, public_key, audit_key } = await readJson(ctx.req, LONGEST_ENROLMENT);
+    if (![machine, secret, token_sha256, public_key, audit_key ?? ''].every((value) => typeof value === 'string'))
+      throw new RecorderError('invalid_request', 'machine, secret, token_sha256 and public_key must be given as text');
+    const request = { machine, secret, token_sha256, public_key, audit_key } as Record<string, string>;
+    respond(ctx, 201, await enrolment.enrol(request as unknown as Parameters<Enrolment['enrol']>[0]));
+  };
+
+  const held = async (ctx: Context): Promise<void> => {
+    const machine = await machineOf(ctx, db);
+    const log = logIn(ctx);
+    const known = await ingest.held(machine, log);
+    if (known === undefined)
+      throw new RecorderError('not_found', 'the fleet has nothing of this log', { fields: { code: 'unknown_log' } });
+    respond(ctx, 200, known);
+  };
+
+  const store = async (ctx: Context): Promise<void> => {
+    const arrived = clock.monotonic();
+    const machine = await machineOf(ctx, db);
+    const leave = quotas.enter(machine);
+    try {
+      const log = logIn(ctx);
+      const from = requireCount('from', ctx.query.from, 1);
+      const body = await readBody(ctx.req, MOST_BYTES);
+      const { stored: entries, ...stored } = await ingest.store({
+        machine,
+        log,
+        from,
+        body,
+        entries: headerCount(ctx, 'log-entries'),
+        first: headerCount(ctx, 'log-first'),
+        heard: headerCount(ctx, 'fleet-through'),
+        arrived,
+      });
+      const wait = quotas.spend(machine, Math.max(entries, 1), body.length);
+      respond(ctx, 200, wait > 0 ? { ...stored, retry_after_ms: Math.ceil(wait) } : stored);
+    } finally {
+      leave();
+    }
+  };
+
+  const status = async (ctx: Context): Promise<void> => {
+    const machine = await machineOf(ctx, db);
+    const given = await readJson(ctx.req, LONGEST_STATUS);
+    const policy = isObject(given.policy) ? given.policy : {};
+    const time = typeof given.clock === 'string' ? Date.parse(given.clock) : Number.NaN;
+    const skew = Number.isNaN(time) ? null : Math.round(time - clock.now());
+    const digest = textOrNull(policy.digest);
+    const text = typeof policy.text === 'string' ? withoutNul(policy.text) : null;
+    const health = isObject(given.health) ? JSON.stringify(jsonb(given.health)) : null;
+    const { rows } = await sql<{ wanted: boolean }>`
+      UPDATE machines SET heard_at = clock_timestamp(), version = ${textOrNull(given.version)}, log = ${textOrNull(given.log)},
+        entries = ${countOrNull(given.entries)}::bigint, policy_source = ${textOrNull(policy.source)},
+        policy_text = CASE WHEN ${text}::text IS NOT NULL THEN ${text}::text
+          WHEN policy_digest IS DISTINCT FROM ${digest}::text THEN NULL ELSE policy_text END,
+        policy_digest = ${digest}, health = ${health}::jsonb, clock_skew_ms = ${skew}::bigint
+      WHERE machine = ${machine} RETURNING policy_text IS NULL AND policy_digest IS NOT NULL AS wanted`.execute(db);
+    respond(ctx, 200, rows[0]?.wanted === true ? { policy_wanted: true } : {});
+  };
+
+  const commands = async (ctx: Context): Promise<void> => {
+    const machine = await machineOf(ctx, db);
+    const wait = Math.min(LONGEST_WAIT, requireCount('wait', ctx.query.wait ?? '0', 0));
+    const until = clock.monotonic() + wait * SECOND;
+    let isGone = false;
+    ctx.res.once('close', () => (isGone = true));
+    for (;;) {
+      const found = await fetchCommands(db, machine);
+      if (found.length > 0 || clock.monotonic() >= until || isGone) {
+        respond(ctx, 200, found);
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, Math.min(LOOK_EVERY, until - clock.monotonic())).unref());
+    }
+  };
+
+  const result = async (ctx: Context): Promise<void> => {
+    const machine = await machineOf(ctx, db);
+    const id = String(ctx.params.id);
+    const { status: answered, body } = await readJson(ctx.req, LONGEST_RESULT);
+    if (!Number.isSafeInteger(answered) || Number(answered) < 100 || Number(answered) > 599)
+      throw new RecorderError('invalid_request', 'status must be an HTTP status');
+    const state = Number(answered) < 400 ? 'done' : 'refused';
+    const { rows } = await sql`
+      UPDATE commands SET state = ${state}, status = ${Number(answered)}, result = ${JSON.stringify(body ?? null)},
+        finished_at = coalesce(finished_at, clock_timestamp())
+      WHERE machine = ${machine} AND id = ${id} RETURNING id`.execute(db);
+    if (rows.length === 0) throw new RecorderError('not_found', 'there is no such command for this machine');
+    ctx.status = 204;
+  };
+
+  const of = '/api/v1/machines/:machine';
+  return [
+    { method: 'POST', path: '/api/v1/enrol', handle: enrol },
+    { method: 'GET', path: `${of}/logs/:log`, handle: held },
+    { method: 'PUT', path: `${of}/logs/:log/entries`, handle: store },
+    { method: 'PUT', path: `${of}/status`, handle: status },
+    { method: 'GET', path: `${of}/commands`, handle: commands },
+    { method: 'POST', path: `${of}/commands/:id/result`, handle: result },
+  ];
+}
+
+/** Gives the commands that wait, and notes that they were fetched. One whose result has not come is given again. */
+async function fetchCommands(db: FleetDatabase, machine: string): Promise<readonly { id: string; command: string }[]> {
+  const waiting = await db
+    .selectFrom('commands')
+    .select(['id', 'signed as command'])
+    .where('machine', '=', machine)
+    .where('state', 'in', ['pending', 'fetched'])
+    .where(sql<boolean>`expires_at > clock_timestamp()`)
+    .orderBy('issued_at')
+    .limit(MOST_COMMANDS)
+    .execute();
+  if (waiting.length > 0) {
+    await sql`
+      UPDATE commands SET state = 'fetched', fetched_at = clock_timestamp()
+      WHERE machine = ${machine} AND state = 'pending' AND id = ANY(${waiting.map(({ id }) => id)}::text[])`.execute(db);
+  }
+  return waiting;
+}
+
+/**
+ * The machine of a request, which has shown its token or its certificate.
+ * @throws RecorderError `unauthenticated` without either; `forbidden` when it is not this machine's, or was revoked
+ */
+async function machineOf(ctx: Context, db: FleetDatabase): Promise<string> {
+  const machine = String(ctx.params.machine);
+  const token = /^bearer +(\S+)$/i.exec(ctx.req.headers.authorization ?? '')?.[1];
+  const named = certifiedName(ctx);
+  if (token === undefined && named === undefined) {
+    ctx.set('WWW-Authenticate', 'Bearer');
+    throw new RecorderError('unauthenticated', 'show the token of the machine: Authorization: Bearer …');
+  }
+  const row = await db
+    .selectFrom('machines')
+    .select(['token_sha256', 'revoked_at'])
+    .where('machine', '=', machine)
+    .executeTakeFirst();
+  if (row === undefined || row.revoked_at !== null)
+    throw new RecorderError('forbidden', row === undefined ? `forbidden: ${PEER}` : 'forbidden: this machine was revoked');
+  const isTokens =
+    token !== undefined &&
+    row.token_sha256 !== null &&
+    timingSafeEqual(createHash('sha256').update(token).digest(), Buffer.from(row.token_sha256, 'hex'));
+  const isCertified = token === undefined && named === machine && row.token_sha256 !== null;
+  if (!isTokens && !isCertified) throw new RecorderError('forbidden', `forbidden: ${PEER}`);
+  return machine;
+}
+
+/** The name in the certificate that the client has shown, if one that the fleet trusts has signed it. */
+function certifiedName({ req: { socket } }: Context): string | undefined {
+  if (!('authorized' in socket) || socket.authorized !== true) return undefined;
+  const subject = (socket as TLSSocket).getPeerCertificate().subject as { readonly CN?: string } | undefined;
+  return subject?.CN;
+}
+
+function logIn(ctx: Context): string {
+  const log = String(ctx.params.log);
+  if (LOG.test(log)) return log;
+  throw new RecorderError('invalid_request', 'a log is named by its identity: 64 digits of lower-case hex');
+}
+
+function requireCount(name: string, text: unknown, least: number): number {
+  const value = typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= least) return value;
+  throw new RecorderError('invalid_request', `${name} must be a whole number from ${least} on`);
+}
+
+function headerCount(ctx: Context, name: string): number | undefined {
+  const text = ctx.req.headers[name];
+  return text === undefined ? undefined : requireCount(name, text, 0);
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** PostgreSQL holds no NUL and no half of a character, in JSON neither. */
+const withoutNul = (text: string): string => text.replaceAll('\0', '').toWellFormed();
+
+const LOSSLESS_DEPTH = 32;
+
+/** JSON that PostgreSQL takes as `jsonb`. What is nested deeper than anybody nests is left out. */
+function jsonb(value: unknown, depth = 0): unknown {
+  if (typeof value === 'string') return withoutNul(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth > LOSSLESS_DEPTH) return null;
+  if (Array.isArray(value)) return value.map((one) => jsonb(one, depth + 1));
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [withoutNul(key), jsonb(one, depth + 1)]));
+}
+
+const LONGEST_TEXT = 512;
+const textOrNull = (value: unknown): string | null =>
+  typeof value === 'string' ? withoutNul(value).slice(0, LONGEST_TEXT) : null;
+
+const countOrNull = (value: unknown): number | null => (Number.isSafeInteger(value) ? (value as number) : null);
+
+const respond = (ctx: Context, status: number, body: object): void => respondJson(ctx, status, JSON.stringify(body));

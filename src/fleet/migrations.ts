@@ -1,0 +1,334 @@
+/**
+ * The layouts of the fleet's database, one after the other, and what brings a database from one to the next.
+ *
+ * One SQL for every engine that speaks PostgreSQL's protocol: no sequences, no extension, no advisory locks (which is why
+ * Kysely's own migrator is not used). Each statement may be run again, so a migration that was interrupted is repeated.
+ */
+import { type Kysely, sql } from 'kysely';
+import { RecorderError } from '../errors.ts';
+import { type FleetTables, TABLES } from './schema.ts';
+
+interface Migration {
+  readonly layout: number;
+  readonly statements: readonly string[];
+}
+
+const INITIAL: readonly string[] = [
+  `CREATE TABLE IF NOT EXISTS machines (
+    machine text NOT NULL PRIMARY KEY,
+    name text,
+    labels jsonb NOT NULL DEFAULT '{}',
+    enrolled_at timestamptz(3),
+    revoked_at timestamptz(3),
+    token_sha256 text,
+    public_key text,
+    audit_key_sealed text,
+    heard_at timestamptz(3),
+    version text,
+    log text,
+    entries bigint,
+    policy_digest text,
+    policy_source text,
+    policy_text text,
+    health jsonb,
+    clock_skew_ms bigint,
+    silent_since timestamptz(3)
+  )`,
+  `CREATE TABLE IF NOT EXISTS enrolments (
+    machine text NOT NULL,
+    secret_sha256 text NOT NULL,
+    created_at timestamptz(3) NOT NULL,
+    expires_at timestamptz(3) NOT NULL,
+    used_at timestamptz(3),
+    PRIMARY KEY (machine, secret_sha256)
+  )`,
+  `CREATE TABLE IF NOT EXISTS logs (
+    machine text NOT NULL,
+    log text NOT NULL,
+    identity text NOT NULL,
+    ordinal integer NOT NULL,
+    active boolean NOT NULL,
+    first_seq bigint NOT NULL,
+    through bigint NOT NULL,
+    hash text NOT NULL,
+    built bigint NOT NULL,
+    range text NOT NULL,
+    first_at timestamptz(3),
+    last_at timestamptz(3),
+    advanced_at timestamptz(3),
+    entries bigint NOT NULL,
+    anchored_seq bigint,
+    anchored_at timestamptz(3),
+    anchor text,
+    recorded_seq bigint,
+    recorded_at timestamptz(3),
+    unverified_from bigint,
+    key_lost_from bigint,
+    unread bigint NOT NULL DEFAULT 0,
+    diverged_from text,
+    diverged_at_seq bigint,
+    PRIMARY KEY (machine, log)
+  )`,
+  'CREATE INDEX IF NOT EXISTS logs_by_advance ON logs (advanced_at)',
+  `CREATE TABLE IF NOT EXISTS entries (
+    machine text NOT NULL,
+    log text NOT NULL,
+    seq bigint NOT NULL,
+    at timestamptz(3) NOT NULL,
+    event text NOT NULL,
+    incident text,
+    line text NOT NULL,
+    stored_at timestamptz(3) NOT NULL DEFAULT now(),
+    PRIMARY KEY (machine, log, seq)
+  )`,
+  `CREATE INDEX IF NOT EXISTS entries_by_incident ON entries (machine, log, incident, seq)
+    WHERE incident IS NOT NULL`,
+  `CREATE TABLE IF NOT EXISTS incidents (
+    machine text NOT NULL,
+    log text NOT NULL,
+    id text NOT NULL,
+    number bigint NOT NULL,
+    class text NOT NULL,
+    rank smallint NOT NULL,
+    state text NOT NULL,
+    source text COLLATE "C" NOT NULL,
+    created_at timestamptz(3) NOT NULL,
+    updated_at timestamptz(3) NOT NULL,
+    assignee text COLLATE "C",
+    containment smallint NOT NULL,
+    recovery smallint NOT NULL,
+    attention boolean NOT NULL,
+    snoozed_until timestamptz(3),
+    resolution text,
+    drill smallint NOT NULL,
+    version integer NOT NULL,
+    decisive integer NOT NULL,
+    carried bigint,
+    dedup_key text,
+    current boolean NOT NULL,
+    acknowledged_at timestamptz(3),
+    resolved_at timestamptz(3),
+    confirmed_at timestamptz(3),
+    waited boolean NOT NULL DEFAULT false,
+    context text NOT NULL,
+    document text NOT NULL,
+    search tsvector NOT NULL,
+    PRIMARY KEY (machine, log, id)
+  )`,
+  // The orders of lists; see api/incident-list.ts.
+  'CREATE INDEX IF NOT EXISTS incidents_by_creation ON incidents (created_at, machine, id) WHERE current',
+  'CREATE INDEX IF NOT EXISTS incidents_by_update ON incidents (updated_at, machine, id) WHERE current',
+  'CREATE INDEX IF NOT EXISTS incidents_by_kind ON incidents (state, rank, class, created_at, machine, id) WHERE current',
+  'CREATE INDEX IF NOT EXISTS incidents_by_rank ON incidents (rank, created_at, machine, id) WHERE current',
+  'CREATE INDEX IF NOT EXISTS incidents_by_source ON incidents (source, created_at, machine, id) WHERE current',
+  'CREATE INDEX IF NOT EXISTS incidents_by_id ON incidents (id)',
+  `CREATE INDEX IF NOT EXISTS incidents_needing_attention ON incidents (rank, created_at, machine, id)
+    WHERE current AND attention`,
+  `CREATE INDEX IF NOT EXISTS incidents_by_assignee ON incidents (assignee, created_at, machine, id)
+    WHERE current AND assignee IS NOT NULL`,
+  `CREATE INDEX IF NOT EXISTS incidents_by_containment ON incidents (containment, created_at, machine, id)
+    WHERE current AND containment > 1`,
+  'CREATE INDEX IF NOT EXISTS incidents_by_words ON incidents USING gin (search)',
+  `CREATE TABLE IF NOT EXISTS deliveries (
+    machine text NOT NULL,
+    log text NOT NULL,
+    action text NOT NULL,
+    incident text NOT NULL,
+    directive text NOT NULL,
+    status text NOT NULL,
+    wait smallint NOT NULL,
+    asked_at timestamptz(3) NOT NULL,
+    asked_seq bigint NOT NULL,
+    overdue_at timestamptz(3),
+    due_at timestamptz(3),
+    PRIMARY KEY (machine, log, action, incident, directive)
+  )`,
+  `CREATE INDEX IF NOT EXISTS deliveries_unconfirmed ON deliveries (action, wait, asked_at, machine, incident)
+    WHERE wait > 0`,
+  `CREATE TABLE IF NOT EXISTS posture (
+    machine text NOT NULL,
+    log text NOT NULL,
+    action text NOT NULL,
+    holders integer NOT NULL,
+    since timestamptz(3),
+    heard_at timestamptz(3),
+    unconfirmed integer NOT NULL,
+    overdue integer NOT NULL,
+    seq bigint NOT NULL,
+    document text NOT NULL,
+    PRIMARY KEY (machine, log, action)
+  )`,
+  'CREATE INDEX IF NOT EXISTS posture_in_force ON posture (action, machine) WHERE holders > 0',
+  `CREATE TABLE IF NOT EXISTS hours (
+    machine text NOT NULL,
+    log text NOT NULL,
+    hour bigint NOT NULL,
+    class text NOT NULL,
+    what text NOT NULL,
+    step integer NOT NULL,
+    count bigint NOT NULL,
+    PRIMARY KEY (machine, log, hour, class, what, step)
+  )`,
+  'CREATE INDEX IF NOT EXISTS hours_by_hour ON hours (hour)',
+  `CREATE TABLE IF NOT EXISTS waiting (
+    machine text NOT NULL,
+    log text NOT NULL,
+    length bigint NOT NULL,
+    beginning bigint NOT NULL,
+    count bigint NOT NULL,
+    PRIMARY KEY (machine, log, length, beginning)
+  )`,
+  `CREATE TABLE IF NOT EXISTS stats (
+    machine text NOT NULL,
+    log text NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    count bigint NOT NULL,
+    PRIMARY KEY (machine, log, kind, name)
+  )`,
+  `CREATE TABLE IF NOT EXISTS silences (
+    machine text NOT NULL,
+    log text NOT NULL,
+    id text NOT NULL,
+    seq bigint NOT NULL,
+    silence text NOT NULL,
+    PRIMARY KEY (machine, log, id)
+  )`,
+  `CREATE TABLE IF NOT EXISTS guards (
+    machine text NOT NULL,
+    log text NOT NULL,
+    source text NOT NULL,
+    heard_at timestamptz(3),
+    silent_since timestamptz(3),
+    PRIMARY KEY (machine, log, source)
+  )`,
+  `CREATE TABLE IF NOT EXISTS findings (
+    machine text NOT NULL,
+    log text NOT NULL,
+    finding text NOT NULL,
+    detail text NOT NULL,
+    found_at timestamptz(3) NOT NULL,
+    open boolean NOT NULL,
+    PRIMARY KEY (machine, log, finding)
+  )`,
+  `CREATE TABLE IF NOT EXISTS fleet_incidents (
+    machine text NOT NULL,
+    id text NOT NULL,
+    kind text NOT NULL,
+    opened_at timestamptz(3) NOT NULL,
+    closed_at timestamptz(3),
+    detail jsonb NOT NULL,
+    acknowledged_at timestamptz(3),
+    acknowledged_by text,
+    note text,
+    PRIMARY KEY (machine, id)
+  )`,
+  'CREATE INDEX IF NOT EXISTS fleet_incidents_by_opening ON fleet_incidents (opened_at, machine, id)',
+  `CREATE TABLE IF NOT EXISTS commands (
+    machine text NOT NULL,
+    id text NOT NULL,
+    log text,
+    command text NOT NULL,
+    incident text,
+    body jsonb NOT NULL,
+    signed text NOT NULL,
+    by text NOT NULL,
+    role text NOT NULL,
+    issued_at timestamptz(3) NOT NULL,
+    expires_at timestamptz(3) NOT NULL,
+    fetched_at timestamptz(3),
+    finished_at timestamptz(3),
+    state text NOT NULL,
+    status integer,
+    result text,
+    act text,
+    PRIMARY KEY (machine, id)
+  )`,
+  'CREATE INDEX IF NOT EXISTS commands_by_issue ON commands (issued_at, machine, id)',
+  'CREATE INDEX IF NOT EXISTS commands_of_act ON commands (act, machine) WHERE act IS NOT NULL',
+  `CREATE TABLE IF NOT EXISTS acts (
+    machine text NOT NULL,
+    id text NOT NULL,
+    at timestamptz(3) NOT NULL,
+    who text NOT NULL,
+    what text NOT NULL,
+    detail jsonb NOT NULL,
+    PRIMARY KEY (machine, id)
+  )`,
+];
+
+/** Add the next layout at the end; never change one that a release had. */
+const MIGRATIONS: readonly Migration[] = [{ layout: 1, statements: INITIAL }];
+
+/** The layout that this program works with. */
+export const LAYOUT = MIGRATIONS.at(-1)!.layout;
+
+const META = `CREATE TABLE IF NOT EXISTS meta (
+  machine text NOT NULL,
+  name text NOT NULL,
+  value text NOT NULL,
+  PRIMARY KEY (machine, name)
+)`;
+
+/** The layout of the database; 0 for an empty one. */
+export async function layoutOf(db: Kysely<FleetTables>): Promise<number> {
+  const { rows } = await sql<{ found: boolean }>`
+    SELECT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_name = 'meta') AS found`.execute(db);
+  if (rows[0]?.found !== true) return 0;
+  const row = await db
+    .selectFrom('meta')
+    .select('value')
+    .where('machine', '=', '')
+    .where('name', '=', 'layout')
+    .executeTakeFirst();
+  return Number(row?.value ?? 0);
+}
+
+/**
+ * Brings the database to the layout of this program.
+ * @returns the layout that it had, and the one that it has
+ * @throws RecorderError `config` when a newer program has migrated it
+ */
+export async function migrate(db: Kysely<FleetTables>): Promise<{ readonly from: number; readonly to: number }> {
+  const from = await layoutOf(db);
+  refuseNewer(from);
+  await sql.raw(META).execute(db);
+  for (const { layout, statements } of MIGRATIONS) {
+    if (layout <= from) continue;
+    for (const statement of statements) await sql.raw(statement).execute(db);
+    await db
+      .insertInto('meta')
+      .values({ machine: '', name: 'layout', value: String(layout) })
+      .onConflict((conflict) => conflict.columns(['machine', 'name']).doUpdateSet({ value: String(layout) }))
+      .execute();
+  }
+  return { from, to: LAYOUT };
+}
+
+/** @throws RecorderError `config` unless the database has the layout of this program */
+export async function requireLayout(db: Kysely<FleetTables>): Promise<void> {
+  const layout = await layoutOf(db);
+  refuseNewer(layout);
+  if (layout === LAYOUT) return;
+  const found = layout === 0 ? 'the database is empty' : `the database has layout ${layout}`;
+  throw new RecorderError(
+    'config',
+    `${found}, this program needs ${LAYOUT}; run: incident-recorder fleet migrate (all programs of the fleet stopped)`,
+  );
+}
+
+function refuseNewer(layout: number): void {
+  if (layout <= LAYOUT) return;
+  throw new RecorderError(
+    'config',
+    `the database has layout ${layout}, and this program knows ${LAYOUT}: a newer one has migrated it; start that one`,
+  );
+}
+
+/** The statements that distribute the tables over the nodes of Citus, by machine. */
+export const citusStatements = (): readonly string[] => [
+  "SELECT create_distributed_table('machines', 'machine');",
+  ...TABLES.filter((table) => table !== 'machines').map(
+    (table) => `SELECT create_distributed_table('${table}', 'machine', colocate_with => 'machines');`,
+  ),
+];

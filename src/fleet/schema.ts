@@ -1,0 +1,358 @@
+/**
+ * The tables of the fleet, as Kysely sees them. `migrations.ts` creates them.
+ *
+ * Every key begins with the machine, so that the rows of one machine are in one place of a distributed database. Texts
+ * that come from a machine are kept as they are; JSON is text, except where SQL looks into it.
+ *
+ * `log` is the name of one history of a machine's log: the log's identity, or that with `~2`, `~3`, … where the machine
+ * came back with another past. `identity` is what the machine itself calls its log.
+ */
+import type { ColumnType, Generated, JSONColumnType } from 'kysely';
+
+/** A time; in milliseconds, without a zone of its own. */
+export type Time = ColumnType<Date, Date | string, Date | string>;
+export type OptionalTime = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+
+/** What the fleet knows about its own tables; `machine` is empty. */
+interface MetaTable {
+  readonly machine: string;
+  readonly name: string;
+  value: string;
+}
+
+/** A machine that was enrolled. */
+export interface MachinesTable {
+  readonly machine: string;
+  /** How it is shown since it was renamed; null: as `machine`. */
+  name: string | null;
+  /** `{"site": "berlin"}` */
+  labels: JSONColumnType<Record<string, string>>;
+  enrolled_at: OptionalTime;
+  revoked_at: OptionalTime;
+  /** Lower-case hex. */
+  token_sha256: string | null;
+  /** Ed25519, as the machine has given it. */
+  public_key: string | null;
+  /** The keys of its audit chain, sealed with the fleet's key; null where its hashes are not verified. */
+  audit_key_sealed: string | null;
+  /** When it was heard last. */
+  heard_at: OptionalTime;
+  version: string | null;
+  /** The identity of its log, and how far that goes, as the machine has said last. */
+  log: string | null;
+  entries: number | null;
+  policy_digest: string | null;
+  policy_source: string | null;
+  policy_text: string | null;
+  health: JSONColumnType<object> | null;
+  /** How far its clock is ahead of the fleet's. */
+  clock_skew_ms: number | null;
+  /** Since when it is known to be silent. */
+  silent_since: OptionalTime;
+}
+
+/** The one-time secrets. */
+interface EnrolmentsTable {
+  readonly machine: string;
+  readonly secret_sha256: string;
+  created_at: Time;
+  expires_at: Time;
+  used_at: OptionalTime;
+}
+
+/** One history of a log of a machine. */
+export interface LogsTable {
+  readonly machine: string;
+  readonly log: string;
+  readonly identity: string;
+  /** Counts the histories of a machine; the one that the machine goes on with has the highest. */
+  ordinal: number;
+  active: boolean;
+  /** The first entry that is here: 1, unless the machine had archived it before it was enrolled. */
+  first_seq: number;
+  /** The last entry that is here, and its hash; 0 and '' before the first. */
+  through: number;
+  hash: string;
+  /** How far the read models are made: equal to `through`, except while they are made again. */
+  built: number;
+  /** The compact range over the entries' hashes up to `built`: JSON. */
+  range: string;
+  first_at: OptionalTime;
+  /** The time of the last entry. */
+  last_at: OptionalTime;
+  /** When an entry was stored last, by the clock of the database: what streams look for. */
+  advanced_at: OptionalTime;
+  /** How far the log goes on the machine, as far as that is known. */
+  entries: number;
+  /** The last anchor that was given to the machine. */
+  anchored_seq: number | null;
+  anchored_at: OptionalTime;
+  anchor: string | null;
+  /** The last anchor that the machine has recorded, as its log says: up to which entry, and when. */
+  recorded_seq: number | null;
+  recorded_at: OptionalTime;
+  /** The first entry whose hash was not verified, because the machine's key is not here; null when all were. */
+  unverified_from: number | null;
+  /** The `log.continued` from which on the log has another key than the machine has enrolled; null while it is known. */
+  key_lost_from: number | null;
+  /** How many entries the fleet could not make sense of. */
+  unread: number;
+  /** The history that this one has left, and its first entry that differs. */
+  diverged_from: string | null;
+  diverged_at_seq: number | null;
+}
+
+/** The entries, as the machine has written them. Those before `diverged_at_seq` are in the history that was left. */
+interface EntriesTable {
+  readonly machine: string;
+  readonly log: string;
+  readonly seq: number;
+  at: Time;
+  event: string;
+  incident: string | null;
+  /** Without its newline. */
+  line: string;
+  /** When it was stored, by the clock of the database: where streams go on. */
+  readonly stored_at: Generated<Date>;
+}
+
+/** One row an incident of a history. */
+export interface IncidentsTable {
+  readonly machine: string;
+  readonly log: string;
+  readonly id: string;
+  /** `seq` of the entry that it begins with. */
+  number: number;
+  class: string;
+  /** 0 critical, 1 high, 2 medium, 3 low. */
+  rank: number;
+  state: string;
+  source: string;
+  created_at: Time;
+  updated_at: Time;
+  assignee: string | null;
+  /** 0 none, 1 confirmed, 2 delivering, 3 overdue, 4 degraded. */
+  containment: number;
+  /** 0 none or resolved, 1 incomplete, 2 complete. */
+  recovery: number;
+  /** Whether it needs attention, apart from silences. */
+  attention: boolean;
+  snoozed_until: OptionalTime;
+  resolution: string | null;
+  /** 0 a real incident; for a drill 1 until it is over, then 2. */
+  drill: number;
+  version: number;
+  decisive: number;
+  /** `seq` of the entry that carried it over, if one did. */
+  carried: number | null;
+  dedup_key: string | null;
+  /** Whether lists show it: false where a later history of the machine has the same incident. */
+  current: boolean;
+  /** When it was acknowledged and resolved, and when the last of its actions was confirmed, once all are. */
+  acknowledged_at: OptionalTime;
+  resolved_at: OptionalTime;
+  confirmed_at: OptionalTime;
+  /** Whether a delivery of it waits, is overdue or is broken, while it is not resolved. */
+  waited: boolean;
+  /** What its statechart remembers: JSON. */
+  context: string;
+  /** The incident as the recorder's API shows it: JSON. */
+  document: string;
+  /**
+   * What it is found by: the words of the incident with the weight A, those of people and notes B, those of evidence C,
+   * and the marks D. See `search/`.
+   */
+  search: string;
+}
+
+/** The deliveries of unresolved incidents: what holds an action in force. */
+interface DeliveriesTable {
+  readonly machine: string;
+  readonly log: string;
+  readonly action: string;
+  readonly incident: string;
+  /** `engage`; how a release stands is in `posture`. */
+  readonly directive: string;
+  /** `superseded` where a person has released it early. */
+  status: string;
+  /** Why it is not known to be carried out: 0 it is, 1 waiting, 2 overdue, 3 broken. */
+  wait: number;
+  asked_at: Time;
+  asked_seq: number;
+  overdue_at: OptionalTime;
+  /** When it is to be sent, if it is. */
+  due_at: OptionalTime;
+}
+
+/** How each action stands on a machine. */
+interface PostureTable {
+  readonly machine: string;
+  readonly log: string;
+  readonly action: string;
+  /** How many unresolved incidents hold it: it is in force when that is more than 0. */
+  holders: number;
+  /** Since when it is in force, or released. */
+  since: OptionalTime;
+  heard_at: OptionalTime;
+  /** How many of its deliveries wait, are overdue, or are broken. */
+  unconfirmed: number;
+  overdue: number;
+  /** The last entry that changed it. */
+  seq: number;
+  /** `ActionPosture` of the domain: JSON. */
+  document: string;
+}
+
+/** What happened in each hour: as `activity` of the recorder, by class. */
+interface HoursTable {
+  readonly machine: string;
+  readonly log: string;
+  /** Hours since the epoch. */
+  readonly hour: number;
+  readonly class: string;
+  /** A severity that was reported, or `contained` or `resolved`. */
+  readonly what: string;
+  /** For those two: how long it had taken, as a step of the scale in `domain/activity.ts`; else 0. */
+  readonly step: number;
+  count: number;
+}
+
+/** How many incidents that are not contained yet were reported in stretches of time: see `query/activity-counts.ts`. */
+interface WaitingTable {
+  readonly machine: string;
+  readonly log: string;
+  /** In milliseconds; the beginning since the epoch. */
+  readonly length: number;
+  readonly beginning: number;
+  count: number;
+}
+
+/** How many incidents there are of each kind. */
+interface StatsTable {
+  readonly machine: string;
+  readonly log: string;
+  /**
+   * `population` (name: class, severity, state and 1 for drills or 0, with a space between), `entered` (a state that was
+   * ever entered), `containment` (a status), `recovery` (a stage), `resolution`.
+   */
+  readonly kind: string;
+  readonly name: string;
+  count: number;
+}
+
+interface SilencesTable {
+  readonly machine: string;
+  readonly log: string;
+  readonly id: string;
+  seq: number;
+  /** `SilenceOnRecord`: JSON. */
+  silence: string;
+}
+
+interface GuardsTable {
+  readonly machine: string;
+  readonly log: string;
+  readonly source: string;
+  heard_at: OptionalTime;
+  silent_since: OptionalTime;
+}
+
+interface FindingsTable {
+  readonly machine: string;
+  readonly log: string;
+  readonly finding: string;
+  detail: string;
+  found_at: Time;
+  open: boolean;
+}
+
+/** What the fleet itself has found: a rewritten past, a silent machine. */
+export interface FleetIncidentsTable {
+  readonly machine: string;
+  readonly id: string;
+  /** `log_diverged`, `machine_silent`, … */
+  kind: string;
+  opened_at: Time;
+  closed_at: OptionalTime;
+  detail: JSONColumnType<object>;
+  acknowledged_at: OptionalTime;
+  acknowledged_by: string | null;
+  note: string | null;
+}
+
+/** What people ask of a machine. */
+export interface CommandsTable {
+  readonly machine: string;
+  readonly id: string;
+  log: string | null;
+  command: string;
+  /** What it is about, if it is about one. */
+  incident: string | null;
+  body: JSONColumnType<object>;
+  /** The signed note that the machine fetches. */
+  signed: string;
+  by: string;
+  role: string;
+  issued_at: Time;
+  expires_at: Time;
+  fetched_at: OptionalTime;
+  finished_at: OptionalTime;
+  /** `pending`, `fetched`, `done`, `refused`, `expired`. */
+  state: string;
+  /** What the machine has answered: an HTTP status and a body. */
+  status: number | null;
+  result: string | null;
+  /** The act with many machines that it belongs to. */
+  act: string | null;
+}
+
+/** What was done at the fleet itself. `machine` is empty where it concerns none. */
+interface ActsTable {
+  readonly machine: string;
+  readonly id: string;
+  at: Time;
+  who: string;
+  what: string;
+  detail: JSONColumnType<object>;
+}
+
+export interface FleetTables {
+  readonly meta: MetaTable;
+  readonly machines: MachinesTable;
+  readonly enrolments: EnrolmentsTable;
+  readonly logs: LogsTable;
+  readonly entries: EntriesTable;
+  readonly incidents: IncidentsTable;
+  readonly deliveries: DeliveriesTable;
+  readonly posture: PostureTable;
+  readonly hours: HoursTable;
+  readonly waiting: WaitingTable;
+  readonly stats: StatsTable;
+  readonly silences: SilencesTable;
+  readonly guards: GuardsTable;
+  readonly findings: FindingsTable;
+  readonly fleet_incidents: FleetIncidentsTable;
+  readonly commands: CommandsTable;
+  readonly acts: ActsTable;
+}
+
+/** Those with rows of machines, in the order in which they are distributed. */
+export const TABLES = [
+  'meta',
+  'machines',
+  'enrolments',
+  'logs',
+  'entries',
+  'incidents',
+  'deliveries',
+  'posture',
+  'hours',
+  'waiting',
+  'stats',
+  'silences',
+  'guards',
+  'findings',
+  'fleet_incidents',
+  'commands',
+  'acts',
+] as const satisfies readonly (keyof FleetTables)[];
