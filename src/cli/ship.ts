@@ -2,7 +2,8 @@
 import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import { wholeNumber } from './filter-options.ts';
-import { UsageError } from './exit.ts';
+import { FleetNotReachable } from '../ship/errors.ts';
+import { EXIT, UsageError } from './exit.ts';
 import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
 
 interface Options {
@@ -86,6 +87,10 @@ async function ship(options: Options): Promise<void> {
   process.once('SIGTERM', onSignal).once('SIGINT', onSignal);
   try {
     await (options.enrol ? enrolHere(options, place, stop.signal) : shipFrom(options, place, stop.signal));
+  } catch (error) {
+    if (!(error instanceof FleetNotReachable)) throw error;
+    writeNotice(error.message);
+    process.exitCode = EXIT.notReachable;
   } finally {
     process.off('SIGTERM', onSignal).off('SIGINT', onSignal);
   }

@@ -32,7 +32,7 @@ const TOKEN_LENGTH = 32;
 const MACHINE = /^[a-z\d](?:[a-z\d._-]{0,62}[a-z\d])?$/i;
 
 /** The names of the files. */
-export const FILES = {
+const FILES = {
   key: 'machine-key.pem',
   token: 'fleet-token',
   recorderToken: 'recorder-token',

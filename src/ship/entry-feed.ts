@@ -57,7 +57,11 @@ export class EntryFeed {
   constructor(source: Readable, from: number) {
     this.#source = source;
     this.#next = from;
-    this.#silence = setTimeout(() => this.#fail(new Error('the recorder is silent')), LONGEST_SILENCE);
+    this.#silence = setTimeout(() => {
+      // While enough lines wait, nothing is read.
+      if (source.isPaused()) this.#silence.refresh();
+      else this.#fail(new Error('the recorder is silent'));
+    }, LONGEST_SILENCE);
     source.on('data', (chunk: Buffer) => this.#add(chunk));
     source.once('end', () => this.#end());
     source.once('error', (error) => this.#fail(error));
@@ -116,7 +120,10 @@ export class EntryFeed {
     this.#lines = this.#lines.slice(count);
     this.#bytes -= bytes;
     this.#next += count;
-    if (this.#bytes < MOST_WAITING) this.#source.resume();
+    if (this.#bytes < MOST_WAITING && this.#source.isPaused()) {
+      this.#silence.refresh();
+      this.#source.resume();
+    }
     return { from, last: from + count - 1, lines, bytes };
   }
 

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { MINUTE, SECOND } from '../clock.ts';
 import { type ClientResponse, Connection, type ConnectionOptions } from '../client/connection.ts';
-import { NotReachable, Refused } from '../client/errors.ts';
+import { Refused } from '../client/errors.ts';
 import { EntriesGone } from './errors.ts';
 
 /** The longest answer that explains a refusal, in bytes. */
@@ -157,7 +157,3 @@ function parsed(text: string): Readonly<Record<string, unknown>> {
     return {};
   }
 }
-
-/** Whether the recorder, or the way to it, may be better later. */
-export const isPassing = (error: unknown): boolean =>
-  error instanceof NotReachable || (error instanceof Refused && error.passing);

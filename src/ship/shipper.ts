@@ -1,5 +1,7 @@
 /** The shipper: its parts, put together. */
+import type { Server } from 'node:http';
 import { systemClock } from '../clock.ts';
+import { RecorderError } from '../errors.ts';
 import type { ConnectionOptions } from '../client/connection.ts';
 import { AnchorHandover } from './anchor-handover.ts';
 import { BandwidthLimit } from './bandwidth-limit.ts';
@@ -76,10 +78,9 @@ export class Shipper {
     });
   }
 
-  /** Ships until `signal` is aborted. @throws RecorderError `config` when metrics can't be served there */
+  /** Ships until `signal` is aborted. @throws RecorderError `config` for an address of the metrics that is none */
   async run(signal: AbortSignal): Promise<void> {
-    const { metrics } = this.#options;
-    const server = metrics === undefined ? undefined : await serveMetrics(metrics, this.#metrics.exposition);
+    const server = await this.#serveMetrics();
     // A fault that no part expects ends them all, and the process: it is started again.
     const failed = new AbortController();
     const either = AbortSignal.any([signal, failed.signal]);
@@ -117,6 +118,19 @@ export class Shipper {
       });
     } finally {
       this.#close();
+    }
+  }
+
+  /** Whoever has taken the port does not keep the log from being shipped. */
+  async #serveMetrics(): Promise<Server | undefined> {
+    const { metrics, say } = this.#options;
+    if (metrics === undefined) return undefined;
+    try {
+      return await serveMetrics(metrics, this.#metrics.exposition);
+    } catch (error) {
+      if (error instanceof RecorderError) throw error;
+      say('error', 'metrics can’t be served', { address: metrics, why: (error as Error).message });
+      return undefined;
     }
   }
 

@@ -36,7 +36,7 @@ export class TestRecorder extends TestServer {
   protected override async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url!, 'http://localhost');
     const body = await bodyOf(request);
-    if (request.headers.authorization !== `Bearer ${RECORDER_TOKEN}`)
+    if (url.pathname !== '/health' && request.headers.authorization !== `Bearer ${RECORDER_TOKEN}`)
       return json(response, 403, { error: 'forbidden' });
     switch (url.pathname) {
       case '/api/v1/log':
