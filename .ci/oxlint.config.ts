@@ -44,6 +44,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['bundle'],
   ['client', 'config.ts', 'health.ts', 'process-log.ts', 'process-output.ts'],
   ['metrics', 'local-use.ts'],
+  ['ship'],
   ['api', 'cli', 'console'],
   ['compose', 'fleet'],
   ['main.ts', 'inspect', 'build'],

@@ -61,6 +61,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'handover', summary: 'show what has changed since one left', load: () => import('./handover.ts') },
   { name: 'watch', summary: 'follow what is recorded, live', load: () => import('./watch.ts') },
   { name: 'stats', summary: 'count incidents', load: () => import('./stats.ts') },
+  { name: 'ship', summary: "ship this machine's log to its fleet", load: () => import('./ship.ts') },
   { name: 'verify', summary: 'check an audit log offline', load: () => import('./verify.ts') },
   { name: 'rotate-key', summary: 'replace the key of an audit log', load: () => import('./rotate-key.ts') },
   { name: 'backup', summary: 'copy the audit log, also of a running recorder', load: () => import('./backup.ts') },
