@@ -74,7 +74,7 @@ export class AppendQueue {
    * @returns undefined when no append is left for the batch
    */
   nextBatch(from: Head, offset: number, hash: ChainHash): Batch | undefined {
-    const lines: Buffer[] = [];
+    const lines: string[] = [];
     const entries: StoredEntry[] = [];
     const appends: Append[] = [];
     let head = from;
@@ -96,7 +96,7 @@ export class AppendQueue {
       head = chained.head;
       size += chained.bytes;
     }
-    return appends.length === 0 ? undefined : { appends, entries, bytes: Buffer.concat(lines, size), head };
+    return appends.length === 0 ? undefined : { appends, entries, bytes: bytesOf(lines, entries, size), head };
   }
 
   /** Empties the queue and returns its appends; the caller refuses them. */
@@ -108,16 +108,27 @@ export class AppendQueue {
   }
 }
 
+/** The lines of entries, so many bytes in all. A line that has as many bytes as characters is ASCII, and only copied. */
+function bytesOf(lines: readonly string[], entries: readonly StoredEntry[], size: number): Buffer {
+  const bytes = Buffer.allocUnsafe(size);
+  let offset = 0;
+  for (let at = 0; at < lines.length; at++) {
+    const line = lines[at]!;
+    const { length } = entries[at]!;
+    bytes.write(line, offset, length, line.length === length ? 'latin1' : 'utf8');
+    offset += length;
+  }
+  return bytes;
+}
+
 function chainAll(drafts: readonly Draft[], from: Head, offset: number, hash: ChainHash) {
-  const lines: Buffer[] = [];
+  const lines: string[] = [];
   const entries: StoredEntry[] = [];
   let head = from;
   let bytes = 0;
   for (const draft of drafts) {
-    const { entry, line } = chainEntry(draft, head, hash);
-    const written = Buffer.from(line);
-    const { length } = written;
-    lines.push(written);
+    const { entry, line, length } = chainEntry(draft, head, hash);
+    lines.push(line);
     entries.push({ ...entry, offset: offset + bytes, length });
     head = { entries: entry.data.seq, hash: entry.entry_hash };
     bytes += length;

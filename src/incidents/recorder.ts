@@ -24,6 +24,7 @@ import type { IncidentRecord } from '../domain/incident.ts';
 import { type ClaimedIncident, importIncident } from '../domain/predecessor.ts';
 import { mixesScripts } from '../domain/source-name.ts';
 import { found, RecorderError } from '../errors.ts';
+import { inKeptOrder } from '../json/canonical-form.ts';
 import { documentOf, type IncidentDocument } from '../domain/document.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import type { EarlyIndex } from '../projections/early-index.ts';
@@ -359,12 +360,11 @@ export class Recorder {
 
   /** The rule as the entry of a first report keeps it: it repeats nothing, and each key of an entry costs time. */
   #withoutRepeat(rule: Rule): Rule {
-    if (rule.repeat === undefined) return rule;
     const known = this.#bareRules.get(rule);
     if (known !== undefined) return known;
     const bare: { -readonly [Key in keyof Rule]: Rule[Key] } = { ...rule };
     delete bare.repeat;
-    this.#bareRules.set(rule, bare);
+    this.#bareRules.set(rule, inKeptOrder(bare));
     return bare;
   }
 

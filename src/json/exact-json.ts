@@ -49,14 +49,26 @@ export const parseExact = (text: string, { maxDepth = MAX_DEPTH }: { readonly ma
 
 /**
  * A quick check that nothing of a text is lost: `JSON.stringify` writes the same text, with each key once and each
- * number as its shortest decimal. What that does not prove is searched for as text. Brackets are counted first: there
- * are no more levels than brackets, and `JSON.stringify` cannot write very many.
+ * number as its shortest decimal. What that does not prove is searched for as text. The depth comes first, because
+ * `JSON.stringify` cannot write very many levels: there are no more than brackets, and few texts hold many.
  */
 const isWrittenLossless = (value: JsonValue, text: string, maxDepth: number): boolean =>
-  !holdsMore(text, maxDepth) && JSON.stringify(value) === text && isPlain(text);
+  (!holdsMore(text, maxDepth) || !isDeeper(value, maxDepth)) && JSON.stringify(value) === text && isPlain(text);
 
 /** Whether a text that `JSON.stringify` writes in the same way loses nothing for certain. */
 export const isPlain = (text: string): boolean => !text.includes('__proto__') && !text.includes('\\ud');
+
+/** Whether objects and arrays nest in more than so many levels. */
+const isDeeper = (value: JsonValue, most: number): boolean => {
+  if (typeof value !== 'object' || value === null) return false;
+  if (most === 0) return true;
+  const members: readonly JsonValue[] = Array.isArray(value) ? value : Object.values(value);
+  for (let at = 0; at < members.length; at++) {
+    const member = members[at]!;
+    if (typeof member === 'object' && isDeeper(member, most - 1)) return true;
+  }
+  return false;
+};
 
 /** Whether a text holds more than so many brackets. */
 export const holdsMore = (text: string, most: number): boolean => {

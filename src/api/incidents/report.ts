@@ -16,7 +16,7 @@ import { requireBound } from '../request/bounds.ts';
 import { callerOf } from '../request/caller.ts';
 import { preferredWait } from '../request/prefer.ts';
 import { readBody } from '../request/read.ts';
-import { respondIncident } from '../respond.ts';
+import { respondIncident, setHeader } from '../respond.ts';
 import { plainReport } from './plain-report.ts';
 import { REPORT_REQUIRED, reportSchema } from './requests.ts';
 import type { Idempotency, Report } from '../../domain/entries.ts';
@@ -50,7 +50,7 @@ export const reportRoutes = (
       const preferred = preferredWait(ctx.req.headers.prefer as string | undefined);
       const time = preferred === undefined ? policy.current.rules[report.class].answer_after : preferred * SECOND;
       const { incident, change } = await recorder.report(report, idempotency, bytes, callerOf(ctx));
-      if (change === 'created') ctx.set('Location', locationOf(incident.id));
+      if (change === 'created') setHeader(ctx, 'Location', locationOf(incident.id));
       if (change === 'replayed') ctx.set('Idempotent-Replayed', 'true');
       if (change === 'created' && (time === undefined || time === 0)) return respondIncident(ctx, 201, incident);
       // A new incident holds what the client has sent; one on record may hold what others have.

@@ -73,7 +73,7 @@ export const bodyReaders = (maxBytes: number): BodyReaders => {
       };
       try {
         // No variable here holds the text: a request that waits releases its body.
-        if (!isBatch) ctx.request.body = parseObject(Buffer.from(textOf(ctx), 'latin1'));
+        if (!isBatch) ctx.request.body = parseObject(utf8Of(textOf(ctx)));
         // To parse a large body takes some ten milliseconds, and to record it as much again: others come in between.
         if (held > USUAL) await new Promise(setImmediate);
         ctx.state.releaseBody = release;
@@ -156,9 +156,15 @@ const sizeOf = (bytes: number): string => (bytes % 1024 === 0 ? `${bytes / 1024}
 
 const nothingMore = (): Promise<void> => Promise.resolve();
 
-const parseObject = (bytes: Buffer): object => {
+/** The text of bytes that were read as latin-1. In ASCII both are the same. */
+const utf8Of = (characters: string): string => {
+  if (Buffer.byteLength(characters) === characters.length) return characters;
+  const bytes = Buffer.from(characters, 'latin1');
   if (!isUtf8(bytes)) throw invalidJson();
-  const text = bytes.toString('utf8');
+  return bytes.toString('utf8');
+};
+
+const parseObject = (text: string): object => {
   if (!OPENING.test(text)) throw invalidJson();
   let value: JsonValue;
   try {

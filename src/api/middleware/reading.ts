@@ -11,8 +11,10 @@ const WITHOUT_RECORD = /^\/api\/v1\/(?:log$|policy$|access\/me$|openapi\.json$|m
  */
 export const reading =
   ({ reading: progress }: Pick<ApiDependencies, 'reading'>) =>
-  ({ method, path }: Context): void => {
+  (ctx: Context): void => {
+    const { method } = ctx.req;
     if (method !== 'GET' && method !== 'HEAD') return;
+    const { path } = ctx;
     const isOfRecord = (path.startsWith('/api/v1/') && !WITHOUT_RECORD.test(path)) || path === '/metrics';
     const text = isOfRecord ? progress?.() : undefined;
     if (text !== undefined) throw new RecorderError('starting', text);
