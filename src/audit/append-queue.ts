@@ -82,12 +82,13 @@ export class AppendQueue {
     while (this.#appends.length > 0) {
       const append = this.#appends[0]!;
       const chained = chainAll(append.drafts, head, offset + size, hash);
-      const fits = chained.entries.every(({ length }) => length <= MAX_ENTRY_BYTES);
+      // No more than a batch may be torn by a crash.
+      const fits = chained.bytes <= MAX_BATCH_BYTES && chained.entries.every(({ length }) => length <= MAX_ENTRY_BYTES);
       if (fits && size > 0 && size + chained.bytes > MAX_BATCH_BYTES) break;
       this.#appends.shift();
       this.#entries -= append.drafts.length;
       if (!fits) {
-        append.refuse(new RecorderError('too_large', `the entry would be longer than ${MAX_ENTRY_BYTES} bytes`));
+        append.refuse(tooLarge(append));
         continue;
       }
       appends.push(append);
@@ -120,6 +121,13 @@ function bytesOf(lines: readonly string[], entries: readonly StoredEntry[], size
   }
   return bytes;
 }
+const tooLarge = ({ drafts: { length } }: Append): RecorderError =>
+  new RecorderError(
+    'too_large',
+    length === 1
+      ? `the entry would be longer than ${MAX_ENTRY_BYTES} bytes`
+      : `an entry would be longer than ${MAX_ENTRY_BYTES} bytes, or all of them than ${MAX_BATCH_BYTES}`,
+  );
 
 function chainAll(drafts: readonly Draft[], from: Head, offset: number, hash: ChainHash) {
   const lines: string[] = [];

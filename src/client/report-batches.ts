@@ -47,8 +47,7 @@ export function batchesOf<One extends KeyedReport>(reports: readonly One[]): rea
 export const batchText = (reports: readonly KeyedReport[]): string => `[${reports.map(itemText).join(',')}]`;
 
 /** A report has members always. */
-const itemText = ({ key, text }: KeyedReport): string =>
-  `{"idempotency_key":${JSON.stringify(key)},${text.slice(1)}`;
+const itemText = ({ key, text }: KeyedReport): string => `{"idempotency_key":${JSON.stringify(key)},${text.slice(1)}`;
 
 /**
  * What an answer says about each report of a batch; undefined when it is not the answer of a recorder to these.

@@ -51,10 +51,12 @@ export interface BatchedReport {
 export type BatchOutcome = Recorded | RecorderError;
 
 /**
- * How long the incidents may be together, in characters of JSON, that reports of one batch are folded into or replayed
- * from. They are held in memory until the batch is on disk, and shown in its answer.
+ * How long the incidents on record may be together, in characters of JSON, that take part in one batch, by one incident.
+ * They are held in memory until the batch is on disk, and take up to twenty times as much there.
  */
-const MOST_FOLDED = 1024 * 1024;
+const MOST_JOINED = 256 * 1024;
+/** How long the incidents may be together that one answer shows besides those that the batch opens, by one incident. */
+const MOST_SHOWN = 512 * 1024;
 
 /** What it shares with the recorder of single reports. */
 interface Parts {
@@ -108,8 +110,8 @@ class Ahead {
   readonly versions = new Map<string, number>();
   /** How long incidents are that the batch opens or changes. */
   readonly lengths = new Map<string, number>();
-  /** How long the incidents are together that reports were folded into or replayed from. */
-  folded = 0;
+  /** How long the incidents are together that the answer shows besides those that the batch opens. */
+  shown = 0;
 
   constructor(shared: SharedAppend, joined: ReadonlyMap<string, IncidentRecord | RecorderError>) {
     this.shared = shared;
@@ -117,11 +119,9 @@ class Ahead {
   }
 
   /** Notes that an incident is to be shown once more. @throws RecorderError `overloaded` */
-  fold(length: number): void {
-    if (this.folded > 0 && this.folded + length > MOST_FOLDED) {
-      throw new RecorderError('overloaded', 'the incidents of this batch are too long; send this report again');
-    }
-    this.folded += length;
+  show(length: number): void {
+    if (this.shown > 0 && this.shown + length > MOST_SHOWN) throw tooMuch();
+    this.shown += length;
   }
 }
 
@@ -173,7 +173,7 @@ export class ReportBatches {
         try {
           return this.#decide(item, ahead);
         } catch (error) {
-          if (error instanceof RecorderError) return error;
+          if (error instanceof RecorderError && !isOfAll(error)) return error;
           throw error;
         }
       });
@@ -232,7 +232,7 @@ export class ReportBatches {
     const joined = new Map<string, IncidentRecord | RecorderError>();
     let length = 0;
     for (const id of [...targets].toSorted()) {
-      if (length > MOST_FOLDED) break;
+      if (length > MOST_JOINED) break;
       const actor = incidents.actor(id);
       try {
         joined.set(id, await actor.join(shared));
@@ -273,7 +273,7 @@ export class ReportBatches {
     const before = ahead.requests.get(request.id);
     if (before !== undefined) {
       if (before.digest !== request.digest) throw mismatch();
-      ahead.fold(ahead.lengths.get(before.id) ?? 0);
+      ahead.show(ahead.lengths.get(before.id) ?? 0);
       return { id: before.id, version: ahead.versions.get(before.id)!, change: 'replayed' };
     }
     const index = early?.();
@@ -287,11 +287,11 @@ export class ReportBatches {
     if (!earlier.isSame) throw mismatch();
     const version = ahead.versions.get(earlier.id);
     if (version !== undefined) {
-      ahead.fold(ahead.lengths.get(earlier.id) ?? 0);
+      ahead.show(ahead.lengths.get(earlier.id) ?? 0);
       return { id: earlier.id, version, change: 'replayed' };
     }
     const incident = found(current.document(earlier.id));
-    ahead.fold(incident.json.length);
+    ahead.show(incident.json.length);
     return { id: earlier.id, version: incident.version, change: 'replayed', incident };
   }
 
@@ -367,7 +367,7 @@ export class ReportBatches {
     if (joined === undefined && !ahead.versions.has(id)) {
       // A burst may have another newest incident since the actors have joined.
       if (burst !== undefined) return undefined;
-      throw new RecorderError('overloaded', 'the incidents of this batch are too long; send this report again');
+      throw tooMuch();
     }
     if (joined instanceof RecorderError) {
       if (isOfIncident(joined)) return undefined;
@@ -378,7 +378,7 @@ export class ReportBatches {
     const { request, repeat, caller } = origin;
     const actor = incidents.actor(id);
     const length = (ahead.lengths.get(id) ?? actor.weight) + bytes;
-    ahead.fold(length);
+    ahead.show(length);
     try {
       const drafts = actor.decideWith(
         ahead.shared,
@@ -472,6 +472,12 @@ const newestOfClass = (
 
 const isRecord = (joined: IncidentRecord | RecorderError | undefined): boolean =>
   joined !== undefined && !(joined instanceof RecorderError);
+
+/** Whether no report can be recorded now: then none of the batch is. */
+const isOfAll = (error: RecorderError): boolean => error.code === 'log_unavailable' && !isOfIncident(error);
+
+const tooMuch = (): RecorderError =>
+  new RecorderError('overloaded', 'the incidents of this batch are too long; send this report again');
 
 const mismatch = (): RecorderError =>
   new RecorderError('idempotency_mismatch', 'this Idempotency-Key was used with another report');

@@ -205,6 +205,20 @@ describe('Recorder.reportAll', () => {
     expect(made.incident(incident.id)).to.include({ occurrences: 3 });
   });
 
+  it('refuses as a whole what is longer in the log than a crash may tear', async () => {
+    const { home, made } = await open();
+    const before = linesIn(home).length;
+    const evidence = { much: Array.from({ length: 650 }, () => 9e15) };
+    const reported = { report: { ...report, evidence }, bytes: 1 };
+    const refused = await made.recorder
+      .reportAll(Array.from({ length: 100 }, () => reported))
+      .catch((error: unknown) => error as RecorderError);
+    expect(refused).to.include({ code: 'too_large' });
+    expect(linesIn(home)).to.have.length(before);
+    expect(await made.recorder.reportAll(Array.from({ length: 50 }, () => reported))).to.have.length(50);
+    expect(made.projections.statistics.read().total_incidents).to.equal(50);
+  });
+
   it('waits with everybody who reports under the same keys, and nobody waits for ever', async () => {
     const { made } = await open({ burst: { reports: 3, within: MINUTE } });
     const keyed = (name: string): Report => ({ ...report, dedup_key: name });

@@ -245,6 +245,29 @@ const DRIVES: Readonly<Record<string, Drive>> = {
   'POST /api/v1/incidents/assign': act({ to: 'grace' }, { assignee: 'grace', assigned_by: 'ada' }),
   'POST /api/v1/incidents/snooze': snoozeDrive,
   'POST /api/v1/incidents/reopen': reopenDrive,
+  'POST /api/v1/incidents/reports': async ({ send, service, policy }) => {
+    const { json } = await send('', {
+      body: [
+        { ...REPORT, source: 'batch', dedup_key: 'batch', idempotency_key: 'b1' },
+        { ...REPORT, source: 'batch', dedup_key: 'batch' },
+        { ...REPORT, source: 'batch', dedup_key: 'batch', idempotency_key: 'b1' },
+        { ...REPORT, source: 'batch', idempotency_key: 'b1' },
+        { ...REPORT, class: 'unknown' },
+      ],
+    });
+    expect(json.map(({ status }: { status: number }) => status)).to.deep.equal([201, 200, 200, 422, 400]);
+    const lines = { 'content-type': 'application/x-ndjson' };
+    await send('', { body: `${JSON.stringify(REPORT)}\n{"class":\n`, headers: lines });
+    writeFileSync(policy, 'version: 1\nreport_bytes_per_day: 1\n');
+    await service.post('/api/v1/reload');
+    const refused = await send('', { body: [REPORT] });
+    expect(refused.json[0]).to.include.keys('error', 'retry_after').and.to.include({ status: 429 });
+    writeFileSync(policy, 'version: 1\n');
+    await service.post('/api/v1/reload');
+    await send('', { body: REPORT });
+    await send('', { body: Array.from({ length: 101 }, () => REPORT) });
+    await send('', { body: [REPORT], headers: { 'content-type': 'text/plain' } });
+  },
   'POST /api/v1/incidents/bulk': async (subject) => {
     const { send, service, report } = subject;
     const source = 'bulk';
@@ -603,6 +626,7 @@ describe('the description of the API', () => {
         snooze: { id, until: new Date(Date.now() + 3_600_000).toISOString() },
         reopen: { id: over },
         report: REPORT,
+        reports: [REPORT],
         archive: ARCHIVE,
         import: { incidents: [{ ...IMPORT_EXAMPLE.incidents[0], id: 'INC-20260301-120000-0002' }] },
         confirm: { ...FREEZE, observed: 'released' },
