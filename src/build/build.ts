@@ -81,7 +81,11 @@ for (const [name, from] of Object.entries({ service: 'launch-service', 'warm-up'
     output: { ...commonJs, sourcemap: false },
   });
 }
-await build({ ...common, input: { cli: 'src/build/launch-cli.ts' }, output });
+await build({
+  ...common,
+  input: { cli: 'src/build/launch-cli.ts', 'cli/verify-worker': 'src/audit/verify-worker.ts' },
+  output,
+});
 await writeFile(`${root}dist/openapi.json`, JSON.stringify(openApiDocument()));
 await buildConsole(root);
 await chmod(`${root}dist/cli.js`, 0o755);
