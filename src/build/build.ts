@@ -36,6 +36,7 @@ const common: BuildOptions = {
     alias: {
       assert: standIn('assert'),
       debug: standIn('debug'),
+      destroy: standIn('destroy'),
       'iconv-lite': standIn('iconv-lite'),
       'node:assert': standIn('assert'),
       ...Object.fromEntries(
@@ -45,7 +46,9 @@ const common: BuildOptions = {
         ]),
       ),
       [`${root}node_modules/pino/lib/transport.js`]: standIn('pino-transport'),
+      'node:v8': standIn('v8'),
       worker_threads: standIn('worker-threads'),
+      zlib: standIn('zlib'),
     },
   },
   plugins: [fewMediaTypes(), fewMetricTypes(), drawnCharts()],
