@@ -36,6 +36,7 @@ const common: BuildOptions = {
     alias: {
       assert: standIn('assert'),
       debug: standIn('debug'),
+      destroy: standIn('destroy'),
       'iconv-lite': standIn('iconv-lite'),
       'node:assert': standIn('assert'),
       ...Object.fromEntries(
@@ -45,7 +46,9 @@ const common: BuildOptions = {
         ]),
       ),
       [`${root}node_modules/pino/lib/transport.js`]: standIn('pino-transport'),
+      'node:v8': standIn('v8'),
       worker_threads: standIn('worker-threads'),
+      zlib: standIn('zlib'),
     },
   },
   plugins: [fewMediaTypes(), fewMetricTypes(), drawnCharts()],
@@ -81,7 +84,11 @@ for (const [name, from] of Object.entries({ service: 'launch-service', 'warm-up'
     output: { ...commonJs, sourcemap: false },
   });
 }
-await build({ ...common, input: { cli: 'src/build/launch-cli.ts' }, output });
+await build({
+  ...common,
+  input: { cli: 'src/build/launch-cli.ts', 'cli/verify-worker': 'src/audit/verify-worker.ts' },
+  output,
+});
 await writeFile(`${root}dist/openapi.json`, JSON.stringify(openApiDocument()));
 await buildConsole(root);
 await chmod(`${root}dist/cli.js`, 0o755);

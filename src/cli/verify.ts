@@ -8,6 +8,7 @@ import { archivedPath } from '../audit/archived-path.ts';
 import { readKey } from '../audit/key.ts';
 import { findSealed, type SealedSegment } from '../audit/segments.ts';
 import { filesOf, type Verification, verifyFiles } from '../audit/verify.ts';
+import { verifyInParallel } from '../audit/verify-in-parallel.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { withJson } from './api-client.ts';
 import { progressBar } from './terminal/progress-bar.ts';
@@ -54,15 +55,19 @@ async function verify(
   const files = named.length === 1 ? [...archived.map(({ path }) => path), ...(await filesOf(log))] : named;
   const keyGiven = key ?? (process.env.AUDIT_HMAC_KEY_PATH || undefined);
   const keyPath = keyGiven ?? keyNextTo(log);
-  const hash = chainHash(keyPath === undefined ? undefined : readKey(keyPath));
+  const auditKey = keyPath === undefined ? undefined : readKey(keyPath);
+  const hash = chainHash(auditKey);
   const bar = progressBar(files.reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0));
   const start = performance.now();
-  const found = await verifyFiles(files, hash, {
-    onProgress: (bytes) => bar.show(bytes),
-    older: oldKey.map((path) => chainHash(readKey(path))),
+  const options = {
+    onProgress: (bytes: number) => bar.show(bytes),
     ...(anchor === undefined ? {} : { anchor }),
     ...(stateDirectory === undefined ? {} : { beside: join(stateDirectory, basename(log)) }),
-  }).finally(() => bar.end());
+  };
+  const older = oldKey.map((path) => chainHash(readKey(path)));
+  const found = await (
+    older.length === 0 ? verifyInParallel(files, auditKey, options) : verifyFiles(files, hash, { ...options, older })
+  ).finally(() => bar.end());
   const seconds = (performance.now() - start) / 1000;
   const isValid = found.damage === undefined && found.missing.length === 0;
   if (!isValid) process.exitCode = EXIT.refused;

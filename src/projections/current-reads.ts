@@ -51,7 +51,8 @@ export interface CurrentReadsSources {
   readonly reports: RecentReports;
   readonly webhooks: Webhooks;
   readonly kinds: IncidentsOfKinds;
-  readonly archive: ArchivedIncidents;
+  /** Made when it is first asked. */
+  readonly archive: () => ArchivedIncidents;
   readonly findings: Findings;
   readonly guards: Guards;
   readonly places: EntryPlaces;
@@ -96,7 +97,7 @@ export class CurrentReads {
 
   /** Why an incident is not on record: it may have been archived, or there never was one. */
   absenceOf(id: string): RecorderError {
-    return absenceOf(id, this.#sources.archive);
+    return absenceOf(id, this.#sources.archive());
   }
 
   document(id: string): IncidentDocument | undefined {
@@ -195,7 +196,7 @@ export class CurrentReads {
    * carried over before the entries can leave the log.
    */
   toCarry(range: EntryRange, most: number): readonly string[] {
-    return this.#sources.archive.unresolved(range, most);
+    return this.#sources.archive().unresolved(range, most);
   }
 
   /** Where the entry stands that a replay begins an incident with; undefined when that is not known. */
@@ -224,12 +225,12 @@ export class CurrentReads {
 
   /** Why these entries have to stay in the log even if all their incidents were resolved, or undefined. */
   immovable(range: EntryRange, staying: readonly EntryRange[]): string | undefined {
-    return this.#sources.archive.straying(range, staying) ?? this.posture.obstacle(range);
+    return this.#sources.archive().straying(range, staying) ?? this.posture.obstacle(range);
   }
 
   /** Why these entries have to stay in the log, or undefined. `staying` are entries before them that stay as well. */
   obstacle(range: EntryRange, staying: readonly EntryRange[]): string | undefined {
-    return this.#sources.archive.obstacle(range, staying) ?? this.posture.obstacle(range);
+    return this.#sources.archive().obstacle(range, staying) ?? this.posture.obstacle(range);
   }
 
   /** The incidents reported in these entries whose releases are still on record, each once. */
@@ -246,7 +247,7 @@ export class CurrentReads {
     const untaken = webhooks.untaken();
     const notices = webhooks.notices();
     return {
-      ...archive.counts(range),
+      ...archive().counts(range),
       posture: this.posture.memory(range),
       posture_seq: lastSeq(),
       notified: webhooks.all(),

@@ -102,11 +102,11 @@ export class Projections {
   readonly list: IncidentList;
   /** How many incidents need attention. */
   readonly attention: Pick<Attention, 'count' | 'matches'>;
-  readonly groups: IncidentGroups;
-  readonly similar: SimilarIncidents;
+  #groups: IncidentGroups | undefined;
+  #similar: SimilarIncidents | undefined;
   readonly statistics: Statistics;
   readonly activity: Activity;
-  readonly comparison: Comparison;
+  #comparison: Comparison | undefined;
   /** What was found wrong with the log. */
   readonly findings: KnownFindings;
   /** When the clock has jumped. */
@@ -123,7 +123,7 @@ export class Projections {
   readonly #silences: Silences;
   readonly #incidents: Incidents;
   readonly #posture: Posture;
-  readonly #archive: ArchivedIncidents;
+  #archived: ArchivedIncidents | undefined;
   /** What is shown of webhooks; it may be behind the log. */
   readonly webhooks: ShownWebhooks;
   readonly #webhooks: Webhooks;
@@ -161,7 +161,6 @@ export class Projections {
     this.#database = database;
     this.#incidents = new Incidents(database);
     this.#posture = this.#readPosture();
-    this.#archive = new ArchivedIncidents(database);
     this.#webhooks = new Webhooks(database);
     this.webhooks = this.#webhooks;
     this.#places = new EntryPlaces(database);
@@ -185,11 +184,8 @@ export class Projections {
     const attention = new Attention(database, this.#silences, () => this.#position.seq);
     this.attention = attention;
     this.list = new IncidentList(database, attention);
-    this.groups = new IncidentGroups(database, this.list);
-    this.similar = new SimilarIncidents(database);
     this.statistics = new Statistics(database);
     this.activity = new Activity(database);
-    this.comparison = new Comparison(database);
     this.#current = new CurrentReads({
       incidents: this.#incidents,
       posture: this.#posture,
@@ -201,7 +197,7 @@ export class Projections {
       reports: this.#reports,
       webhooks: this.#webhooks,
       kinds: new IncidentsOfKinds(database),
-      archive: this.#archive,
+      archive: () => this.#archive,
       findings: this.#findings,
       guards: this.#guards,
       places: this.#places,
@@ -218,6 +214,24 @@ export class Projections {
     if (row === undefined) return;
     this.#position = { seq: Number(row.seq), hash: String(row.hash), end: Number(row.end), gaps: row.gaps === 1 };
     this.#committed = this.#position;
+  }
+
+  // What is seldom asked is made when it is first used: to prepare its statements takes a hundredth of a start.
+
+  get groups(): IncidentGroups {
+    return (this.#groups ??= new IncidentGroups(this.#database, this.list));
+  }
+
+  get similar(): SimilarIncidents {
+    return (this.#similar ??= new SimilarIncidents(this.#database));
+  }
+
+  get comparison(): Comparison {
+    return (this.#comparison ??= new Comparison(this.#database));
+  }
+
+  get #archive(): ArchivedIncidents {
+    return (this.#archived ??= new ArchivedIncidents(this.#database));
   }
 
   /** Why a database that somebody else had changed was replaced by an empty one at the start. */
