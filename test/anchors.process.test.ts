@@ -39,7 +39,7 @@ describe('a recorder in a fleet', function () {
     expect([recorded.status, recorded.json.seq]).to.deep.equal([201, through + 1]);
     const again = await hand(first, notary.note({ time: '2026-11-23T07:12:00.000Z' }));
     expect([again.status, again.json.recorded]).to.deep.equal([200, false]);
-    const { anchor } = (await health(first)).audit as { anchor: Record<string, unknown> };
+    const { anchor } = (await health(first)).audit as unknown as { anchor: Record<string, unknown> };
     expect(anchor).to.include({ seq: through, at: recorded.json.at });
     expect(anchor.age_seconds).to.be.within(0, 60);
     await first.end('SIGKILL');

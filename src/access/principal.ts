@@ -1,6 +1,6 @@
 /** Who has a token, and what they may do with it. */
 import { type ContainmentAction, type IncidentClass, type Role, ROLES } from '../../machines/vocabulary.ts';
-import { SERVICE_TOKEN } from '../domain/caller.ts';
+import { type FleetOrigin, SERVICE_TOKEN } from '../domain/caller.ts';
 import type { RecorderError } from '../errors.ts';
 import type { Verifier } from '../signed-note.ts';
 
@@ -17,6 +17,8 @@ export interface Principal {
   readonly classes?: readonly IncidentClass[] | undefined;
   /** The actions whose posture an `implementer` may read, and which it may confirm; all when not given. */
   readonly actions?: readonly ContainmentAction[] | undefined;
+  /** The command of the fleet by which they ask, where they do. */
+  readonly origin?: FleetOrigin;
 }
 
 /** The fleet that keeps a copy of the log, and what may be done from there. */
@@ -34,6 +36,8 @@ export interface FleetTrust {
 export interface Principals {
   /** Who presents this token; undefined when nobody has it. */
   principalOf(token: string | undefined): Principal | undefined;
+  /** The fleet that keeps a copy of the log; undefined where there is none. */
+  readonly fleet?: FleetTrust | undefined;
   /** The key of the proofs for a token, by its name (`proofKeyIdOf`); undefined when it is no such token's. */
   proofKey(id: string): Buffer | undefined;
 }

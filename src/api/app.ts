@@ -6,6 +6,7 @@ import { containmentRoutes } from './containment/routes.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { eventRoutes } from './events/routes.ts';
 import { bundleRoutes } from './bundle/routes.ts';
+import { fleetRoutes } from './fleet/routes.ts';
 import { forensicRoutes } from './forensic/routes.ts';
 import { metricsRoutes } from './health/metrics.ts';
 import { drillRoutes } from './drill/routes.ts';
@@ -64,6 +65,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     archiveRoutes,
     importRoutes,
     logRoutes,
+    fleetRoutes,
     forensicRoutes,
     bundleRoutes,
     containmentRoutes,

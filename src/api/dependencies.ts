@@ -19,6 +19,7 @@ import type { LogStreams } from './log/log-streams.ts';
 import type { Bundles } from '../bundle/make-bundle.ts';
 import type { ForensicExports } from '../forensic/forensic-export.ts';
 import type { Archivist } from '../incidents/archivist.ts';
+import type { FleetCommands } from '../incidents/fleet-commands.ts';
 import type { GuardWatch } from '../incidents/guard-watch.ts';
 import type { IncidentChanges } from '../incidents/incident-changes.ts';
 import type { IncidentActs } from '../incidents/incident-acts.ts';
@@ -59,7 +60,7 @@ export interface ApiDependencies {
   readonly answers?: Pick<WaitingAnswers, 'wait' | 'incident'>;
   readonly incidents: Pick<
     IncidentReads,
-    'get' | 'list' | 'similar' | 'groups' | 'history' | 'transitions' | 'beginning' | 'walk' | 'wouldDo'
+    'get' | 'list' | 'similar' | 'groups' | 'history' | 'transitions' | 'beginning' | 'walk' | 'wouldDo' | 'actionsOf'
   >;
   readonly changes: Pick<IncidentChanges, 'read'>;
   readonly recoveries: Pick<Recoveries, 'acknowledge' | 'waive' | 'pending' | 'of'> & {
@@ -67,6 +68,10 @@ export interface ApiDependencies {
   };
   readonly events: Pick<EventStreams, 'open'>;
   readonly anchors: Pick<LogAnchors, 'record'>;
+  /** What came of the commands of the fleet. */
+  readonly fleetCommands: Pick<FleetCommands, 'alone' | 'given' | 'answered'>;
+  /** The identity of the log, when it is known. */
+  readonly logId: () => string | undefined;
   readonly logStreams: Pick<LogStreams, 'open' | 'headers' | 'requireFrom'>;
   readonly statistics: Pick<Statistics, 'read'>;
   readonly attention: Pick<Attention, 'count'>;

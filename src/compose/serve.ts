@@ -21,6 +21,7 @@ import type { Caller } from '../domain/caller.ts';
 import type { TakenEntry } from '../domain/incident.ts';
 import { ArchiveSchedule } from '../incidents/archive-schedule.ts';
 import type { ArchiveOutcome } from '../incidents/archivist.ts';
+import { FleetCommands } from '../incidents/fleet-commands.ts';
 import { LogAnchors } from '../incidents/log-anchors.ts';
 import { healthOf, reasonsOf, strandedWarnings } from '../health.ts';
 import { GuardWatch } from '../incidents/guard-watch.ts';
@@ -213,6 +214,8 @@ export async function serve(
     events,
     logStreams,
     anchors,
+    fleetCommands: new FleetCommands({ log, projections, clock }),
+    logId,
     statistics: projections.statistics,
     attention: projections.attention,
     policy,

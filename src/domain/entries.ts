@@ -632,6 +632,18 @@ export type LogAnchoredData = {
   readonly range?: readonly string[];
 } & Partial<Caller>;
 
+/** `fleet.answered`: a command of the fleet that has written nothing else: it was refused, or there was nothing to do. */
+export type FleetAnsweredData = {
+  readonly fleet_command: string;
+  /** What it asks for. */
+  readonly command: string;
+  /** The incident that it is about, as far as it says. */
+  readonly about?: string;
+  /** The HTTP status of the answer, and what that says where it was refused. */
+  readonly status: number;
+  readonly answer?: JsonObject;
+} & Caller;
+
 /** An anchor, the entry that records it, and the time of that. */
 export type AnchorOnRecord = LogAnchoredData & { readonly seq: number; readonly at: string };
 
@@ -676,6 +688,7 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'log.lost': LogLostData;
   readonly 'log.continued': LogContinuedData;
   readonly 'log.anchored': LogAnchoredData;
+  readonly 'fleet.answered': FleetAnsweredData;
   readonly 'clock.jumped': ClockJumpedData;
   readonly 'forensic.export_requested': ExportRequestedData;
   readonly 'bundle.requested': BundleRequestedData;
@@ -727,6 +740,7 @@ export const ENTRY_EVENTS = [
   'log.lost',
   'log.continued',
   'log.anchored',
+  'fleet.answered',
   'clock.jumped',
   'forensic.export_requested',
   'bundle.requested',

@@ -26,6 +26,7 @@ import type { Anchors } from './anchors.ts';
 import type { ArchivedIncidents, EntryRange } from './archived-incidents.ts';
 import type { EntryPlaces } from './entry-places.ts';
 import type { Findings } from './findings.ts';
+import type { FleetCommands } from './fleet-commands.ts';
 import type { Guards } from './guards.ts';
 import type { IdempotencyKeys, ReportedUnder } from './idempotency-keys.ts';
 import type { IncidentDocument } from '../domain/document.ts';
@@ -59,6 +60,7 @@ export interface CurrentReadsSources {
   readonly accessFiles: AccessFiles;
   readonly silences: Silences;
   readonly anchors: Anchors;
+  readonly fleetCommands: FleetCommands;
   /** `seq` of the last entry that was applied. */
   readonly lastSeq: () => number;
 }
@@ -74,6 +76,8 @@ export class CurrentReads {
   readonly snoozes: Pick<Snoozes, 'due'>;
   /** The last anchor of the log. */
   readonly anchors: Pick<Anchors, 'last'>;
+  /** The commands of the fleet that were given. */
+  readonly fleetCommands: Pick<FleetCommands, 'find'>;
   readonly #sources: CurrentReadsSources;
 
   constructor(sources: CurrentReadsSources) {
@@ -83,6 +87,7 @@ export class CurrentReads {
     this.recoveries = sources.recoveries;
     this.snoozes = sources.snoozes;
     this.anchors = sources.anchors;
+    this.fleetCommands = sources.fleetCommands;
   }
 
   /** An incident with the persisted snapshot of its actor. */

@@ -37,6 +37,7 @@ import { DatabaseProof } from './database-proof.ts';
 import type { LinePlace } from '../audit/log-reader.ts';
 import { type EntriesPage, EntryPlaces } from './entry-places.ts';
 import { Findings, MOST_FINDINGS } from './findings.ts';
+import { FleetCommands } from './fleet-commands.ts';
 import { Guards } from './guards.ts';
 import { HalfReopened } from './half-reopened.ts';
 import { foldOverGap } from '../domain/fold-over-gap.ts';
@@ -112,6 +113,7 @@ export class Projections {
   /** When the clock has jumped. */
   readonly clockJumps: Pick<ClockJumps, 'newest'>;
   readonly #clockJumps: ClockJumps;
+  readonly #fleetCommands: FleetCommands;
   /** The last anchor on record; it may be behind the log. */
   readonly anchors: Pick<Anchors, 'last'>;
   readonly #anchors: Anchors;
@@ -171,6 +173,7 @@ export class Projections {
     this.#clockJumps = new ClockJumps(database);
     this.clockJumps = this.#clockJumps;
     this.#anchors = new Anchors(database);
+    this.#fleetCommands = new FleetCommands(database);
     this.anchors = this.#anchors;
     this.#snoozes = new Snoozes(database, this.#clockJumps);
     this.#halfReopened = new HalfReopened(database);
@@ -204,6 +207,7 @@ export class Projections {
       accessFiles: this.#accessFiles,
       silences: this.#silences,
       anchors: this.#anchors,
+      fleetCommands: this.#fleetCommands,
       lastSeq: () => this.#position.seq,
     });
     this.#snapshots = new RecordSnapshots(database);
@@ -553,7 +557,10 @@ export class Projections {
         this.#findings.follow(entry);
       } else if (entry.event === 'guard.heard' || entry.event === 'guard.silent') this.#guards.follow(entry);
       else if (entry.event === 'access.loaded') this.#accessFiles.follow(entry);
-      else if (entry.event === 'silence.added' || entry.event === 'silence.ended') this.#silences.follow(entry);
+      else if (entry.event === 'silence.added' || entry.event === 'silence.ended') {
+        this.#silences.follow(entry);
+        this.#fleetCommands.follow(entry);
+      } else if (entry.event === 'fleet.answered') this.#fleetCommands.follow(entry);
       else if (entry.event === 'log.anchored') this.#anchors.follow(entry);
     }
     store();
@@ -606,7 +613,10 @@ export class Projections {
   ): void {
     const { incident: id } = entry.data;
     if (isReport(entry)) this.#reports.follow(entry);
-    else this.#halfReopened.follow(entry);
+    else {
+      this.#halfReopened.follow(entry);
+      this.#fleetCommands.follow(entry);
+    }
     const known = changes.get(id);
     const first = known === undefined ? (change?.before ?? this.#recordBefore(entry)) : known.before;
     const before = known?.now ?? first;

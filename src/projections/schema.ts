@@ -219,6 +219,18 @@ export const SCHEMA = `
     anchor TEXT NOT NULL
   );
 
+  -- The commands of the fleet that were given, by what names them: see fleet-commands.ts. answer is JSON.
+  CREATE TABLE fleet_commands (
+    id TEXT PRIMARY KEY,
+    key TEXT,
+    seq INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    incident TEXT,
+    answer TEXT
+  ) WITHOUT ROWID;
+  CREATE INDEX fleet_commands_by_key ON fleet_commands (key) WHERE key IS NOT NULL;
+  CREATE INDEX fleet_commands_by_seq ON fleet_commands (seq);
+
   -- How many incidents there are of each kind now, and how many ever entered each state;
   -- of the latter, those that have left the record.
   CREATE TABLE population (

@@ -164,7 +164,11 @@ who: me
       `version: 1\nprincipals:\n  a: {roles: [reporter], sources: [[], b], classes: any, token_path: /t}\n`,
       ['3: principals.a.sources[0]: must be the name of a source, found a list'],
     ],
-    ['a list', '- a\n', ['1: the file: must be a mapping of version, service_token, principals, fleet_key, fleet, found a list']],
+    [
+      'a list',
+      '- a\n',
+      ['1: the file: must be a mapping of version, service_token, principals, fleet_key, fleet, found a list'],
+    ],
     ['nothing', '', ['1: the file is empty; the least that it says is "version: 1", and then nobody may do anything']],
   ] as const) {
     it(`refuses ${what}`, () => {

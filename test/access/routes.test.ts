@@ -134,6 +134,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'POST /api/v1/archive': { ...ADMIN, body: { before: '2020-01-01T00:00:00Z' } },
   'GET /api/v1/log': { needs: ['anchor', 'auditor'], reads: ['anchor', 'auditor'] },
   'POST /api/v1/log/anchors': { needs: ['anchor'], body: { anchor: 'a note' } },
+  'POST /api/v1/fleet/commands': { needs: ['anchor'], body: { command: 'a note' } },
   'POST /api/v1/log/acknowledge-damage': { ...ADMIN, body: { finding: 'checkpoint_removed' } },
   'POST /api/v1/reload': ADMIN,
   'POST /reload': ADMIN,

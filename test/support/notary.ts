@@ -4,6 +4,8 @@ import { type Anchor, anchorText } from '../../src/anchor.ts';
 import { CompactRange } from '../../src/audit/compact-range.ts';
 import { filesOf } from '../../src/audit/verify.ts';
 import { readEntry } from '../../src/domain/entries.ts';
+import { canonicalForm } from '../../src/json/canonical-form.ts';
+import type { JsonValue } from '../../src/json/exact-json.ts';
 import { newSigner, type Signer, signNote, verifierKeyOf } from '../../src/signed-note.ts';
 
 const FLEET = 'fleet.example.org';
@@ -23,6 +25,7 @@ export const accessInFleet = (notary: Notary, fleet: object = {}, more: object =
 export class Notary {
   readonly signer: Signer;
   readonly #hashes: string[] = [];
+  #commands = 0;
 
   constructor(name = FLEET) {
     this.signer = newSigner(name);
@@ -69,5 +72,24 @@ export class Notary {
   /** The signed note. */
   note(changes: Partial<Anchor> = {}, signer = this.signer): string {
     return signNote(anchorText(this.anchor(changes)), signer);
+  }
+
+  /** A command to the machine, signed. */
+  command(command: string, body: object, changes: object = {}, signer = this.signer): string {
+    this.#commands += 1;
+    const asked = {
+      id: `CMD-${this.#commands}`,
+      machine: MACHINE,
+      log: this.#hashes[0] ?? '',
+      command,
+      body,
+      idempotency_key: `key-${this.#commands}`,
+      by: 'ada',
+      role: 'operator',
+      issued: new Date().toISOString(),
+      expires: new Date(Date.now() + 3_600_000).toISOString(),
+      ...changes,
+    };
+    return signNote(`incident-fleet/command/v1\n${canonicalForm(asked as unknown as JsonValue)}\n`, signer);
   }
 }

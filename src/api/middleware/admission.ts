@@ -6,6 +6,7 @@ import { checks } from './checks.ts';
 import { concurrencyLimit } from './concurrency-limit.ts';
 import { batchType, contentType } from './content-type.ts';
 import { bodyReaders } from './json-body.ts';
+import type { ApiRoute } from './routing.ts';
 
 /** What a request must pass before a route handles it; a route names one of these as its `before`. */
 export interface Admission {
@@ -25,14 +26,23 @@ export interface Admission {
  */
 const BATCHES = 2;
 
+/** A middleware that admits only principals with one of these roles. */
+type Admitting = Middleware & { readonly roles: readonly Role[] };
+
+const admitting = (roles: readonly Role[], middleware: Middleware): Admitting => Object.assign(middleware, { roles });
+
+/** The roles that a route asks for: one of them is needed. Empty where it asks for none. */
+export const rolesOf = ({ before = [] }: Pick<ApiRoute, 'before'>): readonly Role[] =>
+  before.flatMap((middleware) => ('roles' in middleware ? (middleware as Admitting).roles : []));
+
 export const admission = ({ access, maxBodyBytes }: Pick<ApiDependencies, 'access' | 'maxBodyBytes'>): Admission => {
   // One for all routes: they share what bodies may take.
   const bodies = bodyReaders(maxBodyBytes);
   const batches = concurrencyLimit(undefined, { places: BATCHES, what: 'batches' });
   return {
-    authenticated: (...roles) => [checks(authentication(access, roles))],
-    command: (...roles) => [checks(authentication(access, roles), contentType()), bodies.object],
-    batch: (...roles) => [checks(authentication(access, roles), batchType()), bodies.batch, batches],
+    authenticated: (...roles) => [admitting(roles, checks(authentication(access, roles)))],
+    command: (...roles) => [admitting(roles, checks(authentication(access, roles), contentType())), bodies.object],
+    batch: (...roles) => [admitting(roles, checks(authentication(access, roles), batchType())), bodies.batch, batches],
     large: [concurrencyLimit()],
   };
 };

@@ -48,6 +48,7 @@ const ELSEWHERE = [
   'GET /api/v1/log 503',
   // See log-anchors.test.ts.
   'POST /api/v1/log/anchors 503',
+  'POST /api/v1/fleet/commands 503',
   // See archived-incident.process.test.ts.
   ...['contain', 'acknowledge', 'resolve', 'note', 'assign', 'snooze', 'reopen'].map(
     (command) => `POST /api/v1/incidents/${command} 410`,
@@ -493,6 +494,21 @@ const DRIVES: Readonly<Record<string, Drive>> = {
       expect(await handed(notary.note())).to.equal(200);
       expect(await handed('no note')).to.equal(400);
       expect(await handed(notary.note({ hash: 'b2'.repeat(32) }))).to.equal(409);
+    });
+  },
+  'POST /api/v1/fleet/commands': async ({ send, hold }) => {
+    await send('', { body: { command: 'a note' } });
+    await inFleet(async (service, notary) => {
+      const handed = async (note: string): Promise<number> => {
+        const answer = await service.post('/api/v1/fleet/commands', { command: note });
+        hold(answer);
+        return answer.status;
+      };
+      const { id } = (await service.report()).json;
+      expect(await handed(notary.command('acknowledge', { id }))).to.equal(200);
+      expect(await handed(notary.command('acknowledge', { id: UNKNOWN }))).to.equal(200);
+      expect(await handed(notary.command('acknowledge', { id }, { role: 'auditor' }))).to.equal(403);
+      expect(await handed(notary.command('acknowledge', { id }, { expires: '2026-01-01T00:00:00Z' }))).to.equal(410);
     });
   },
   'POST /api/v1/log/acknowledge-damage': async ({ send, service, policy }) => {

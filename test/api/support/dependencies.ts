@@ -128,6 +128,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
       beginning: () => ({ rank: 0, seq: 1, head: 0 }),
       walk: () => [],
       wouldDo: () => ({ kind: 'moved' }),
+      actionsOf: () => [],
       similar: (id) =>
         id === KNOWN.id ? [{ json: KNOWN.json, same: [{ path: 'ip', value: '203.0.113.7' }] }] : undefined,
       transitions: (id) =>
@@ -194,6 +195,8 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
       retry: async () => ({ retried: 1, remaining: 0 }),
     },
     events: { open: async () => {} },
+    fleetCommands: { alone: (_, work) => work(), given: () => undefined, answered: async () => {} },
+    logId: () => undefined,
     anchors: { record: async () => ({ recorded: false, why: 'a test' }) },
     logStreams: { open: async () => {}, headers: () => ({}), requireFrom: () => {} },
     statistics: { read: () => statistics },
