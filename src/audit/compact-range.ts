@@ -44,7 +44,8 @@ export class CompactRange {
   append(leaf: Uint8Array): void {
     let node = digest(LEAF, leaf);
     // Each one at the end of the number is a subtree as large as the new one.
-    for (let size = this.#size; size % 2 === 1; size = Math.floor(size / 2)) node = digest(NODE, this.#hashes.pop()!, node);
+    for (let size = this.#size; size % 2 === 1; size = Math.floor(size / 2))
+      node = digest(NODE, this.#hashes.pop()!, node);
     this.#hashes.push(node);
     this.#size += 1;
   }

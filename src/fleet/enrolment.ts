@@ -90,7 +90,9 @@ export class Enrolment {
   async revoke(machine: string, who: string): Promise<void> {
     await this.#require(machine);
     await this.#db.transaction().execute(async (tx) => {
-      await sql`UPDATE machines SET revoked_at = clock_timestamp(), token_sha256 = NULL WHERE machine = ${machine}`.execute(tx);
+      await sql`UPDATE machines SET revoked_at = clock_timestamp(), token_sha256 = NULL WHERE machine = ${machine}`.execute(
+        tx,
+      );
       await tx.deleteFrom('enrolments').where('machine', '=', machine).where('used_at', 'is', null).execute();
     });
     await this.#note(machine, 'revoke', who, {});
@@ -171,7 +173,9 @@ export class Enrolment {
     const id = `${new Date().toISOString()}-${randomBytes(6).toString('hex')}`;
     await sql`
       INSERT INTO acts (machine, id, at, who, what, detail)
-      VALUES (${machine}, ${id}, clock_timestamp(), ${who}, ${what}, ${JSON.stringify(detail)}::jsonb)`.execute(this.#db);
+      VALUES (${machine}, ${id}, clock_timestamp(), ${who}, ${what}, ${JSON.stringify(detail)}::jsonb)`.execute(
+      this.#db,
+    );
   }
 
   #machine(machine: string) {

@@ -87,9 +87,17 @@ async function requireOwn(db: FleetDatabase, signer: Signer): Promise<void> {
     .values({ machine: '', name: 'fleet_key', value: key })
     .onConflict((conflict) => conflict.doNothing())
     .execute();
-  const row = await db.selectFrom('meta').select('value').where('machine', '=', '').where('name', '=', 'fleet_key').executeTakeFirst();
+  const row = await db
+    .selectFrom('meta')
+    .select('value')
+    .where('machine', '=', '')
+    .where('name', '=', 'fleet_key')
+    .executeTakeFirst();
   if (row?.value === key) return;
-  throw new RecorderError('config', `the database belongs to the fleet with the key ${row?.value}, and this one is ${key}`);
+  throw new RecorderError(
+    'config',
+    `the database belongs to the fleet with the key ${row?.value}, and this one is ${key}`,
+  );
 }
 
 /**
@@ -103,7 +111,10 @@ export async function startFleet(
   { trustedBelow }: { readonly trustedBelow?: string } = {},
 ): Promise<Fleet> {
   const { accessPath, tokenPath, readAccess, silentAfter } = config;
-  const access = new FleetAccess({ accessPath, tokenPath, ...(trustedBelow === undefined ? {} : { trustedBelow }) }, clock);
+  const access = new FleetAccess(
+    { accessPath, tokenPath, ...(trustedBelow === undefined ? {} : { trustedBelow }) },
+    clock,
+  );
   const core = await openCore(config, clock, log);
   const { db, signer, enrolment, ingest } = core;
   try {
@@ -148,7 +159,12 @@ const stateRoutes = (db: FleetDatabase): readonly ApiRoute[] => [
 ];
 
 function serverFor({ tls }: FleetConfig): Server {
-  const options = { maxHeaderSize: HEADER_BYTES, headersTimeout: HEADERS_WITHIN, requestTimeout: REQUEST_WITHIN, keepAliveTimeout: IDLE };
+  const options = {
+    maxHeaderSize: HEADER_BYTES,
+    headersTimeout: HEADERS_WITHIN,
+    requestTimeout: REQUEST_WITHIN,
+    keepAliveTimeout: IDLE,
+  };
   const server =
     tls === undefined
       ? createServer(options)
@@ -169,7 +185,11 @@ function serverFor({ tls }: FleetConfig): Server {
 const listen = (server: Server, { host, port }: FleetConfig): Promise<{ host: string; port: number }> =>
   new Promise((resolve, reject) => {
     server.once('error', (cause) =>
-      reject(new RecorderError('config', `can't listen on ${host} port ${port}: ${cause.message}; set FLEET_BIND`, { cause })),
+      reject(
+        new RecorderError('config', `can't listen on ${host} port ${port}: ${cause.message}; set FLEET_BIND`, {
+          cause,
+        }),
+      ),
     );
     server.listen({ host, port }, () => resolve({ host, port: (server.address() as AddressInfo).port }));
   });

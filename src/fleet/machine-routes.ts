@@ -154,7 +154,9 @@ async function fetchCommands(db: FleetDatabase, machine: string): Promise<readon
   if (waiting.length > 0) {
     await sql`
       UPDATE commands SET state = 'fetched', fetched_at = clock_timestamp()
-      WHERE machine = ${machine} AND state = 'pending' AND id = ANY(${waiting.map(({ id }) => id)}::text[])`.execute(db);
+      WHERE machine = ${machine} AND state = 'pending' AND id = ANY(${waiting.map(({ id }) => id)}::text[])`.execute(
+      db,
+    );
   }
   return waiting;
 }
@@ -177,7 +179,10 @@ async function machineOf(ctx: Context, db: FleetDatabase): Promise<string> {
     .where('machine', '=', machine)
     .executeTakeFirst();
   if (row === undefined || row.revoked_at !== null)
-    throw new RecorderError('forbidden', row === undefined ? `forbidden: ${PEER}` : 'forbidden: this machine was revoked');
+    throw new RecorderError(
+      'forbidden',
+      row === undefined ? `forbidden: ${PEER}` : 'forbidden: this machine was revoked',
+    );
   const isTokens =
     token !== undefined &&
     row.token_sha256 !== null &&

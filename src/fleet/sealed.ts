@@ -41,7 +41,9 @@ export class Seal {
       const text = decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES), undefined, 'utf8') + decipher.final('utf8');
       return (JSON.parse(text) as readonly string[]).map((one) => Buffer.from(one, 'base64'));
     } catch (cause) {
-      throw new RecorderError('config', 'the audit key of a machine was sealed with another key of the fleet', { cause });
+      throw new RecorderError('config', 'the audit key of a machine was sealed with another key of the fleet', {
+        cause,
+      });
     }
   }
 }

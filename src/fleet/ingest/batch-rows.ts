@@ -3,10 +3,19 @@ import { type RawBuilder, sql, type Transaction } from 'kysely';
 import type { ContainmentAction } from '../../../machines/vocabulary.ts';
 import { needsAttention } from '../../domain/attention.ts';
 import { isUndelivered } from '../../domain/delivery.ts';
-import { containmentColumn, drillColumn, rankOf, recoveryColumns } from '../../domain/incident-columns.ts';
+import {
+  containmentColumn,
+  drillColumn,
+  endsOf,
+  isWaitedFor,
+  rankOf,
+  recoveryColumns,
+} from '../../domain/incident-columns.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { type ActionPosture, deliveryRow, onRecord } from '../../domain/posture.ts';
+import { WaitingShares } from '../../query/activity-counts.ts';
 import { hasOtherWords, wordsOf } from '../../search/searched-incident.ts';
+import { lexemeOf } from '../lexeme.ts';
 import type { FleetTables } from '../schema.ts';
 import { type BatchChanges, type HistoryFold, incidentOf, isTime } from './history-fold.ts';
 import type { ReceivedLine } from './received-lines.ts';
@@ -59,10 +68,16 @@ export async function writeChanges(
   await putPosture(tx, history, fold);
   await countStats(tx, history, changes);
   await countHours(tx, history, changes);
+  await countWaiting(tx, history, changes);
   await putSmall(tx, history, fold, changes);
 }
 
-async function putIncidents(tx: Tx, { machine, log }: History, changes: BatchChanges, isCurrent: boolean): Promise<void> {
+async function putIncidents(
+  tx: Tx,
+  { machine, log }: History,
+  changes: BatchChanges,
+  isCurrent: boolean,
+): Promise<void> {
   const fresh = [...changes.incidents.values()].filter(({ before }) => before === undefined);
   const changed = [...changes.incidents.values()].filter(({ before }) => before !== undefined);
   const searched = changed.filter(({ before, now }) => hasOtherWords(before!.incident, now.incident));
@@ -72,10 +87,10 @@ async function putIncidents(tx: Tx, { machine, log }: History, changes: BatchCha
     await sql`
       INSERT INTO incidents (machine, log, current, id, number, class, rank, state, source, created_at, updated_at,
         assignee, containment, recovery, attention, snoozed_until, resolution, drill, version, decisive, carried,
-        dedup_key, context, document, search)
+        dedup_key, acknowledged_at, resolved_at, confirmed_at, waited, context, document, search)
       SELECT ${machine}, ${log}, ${isCurrent}, id, number, class, rank, state, source, created_at, updated_at, assignee,
-        containment, recovery, attention, snoozed_until, resolution, drill, version, decisive, carried, dedup_key, context,
-        document, search::tsvector
+        containment, recovery, attention, snoozed_until, resolution, drill, version, decisive, carried, dedup_key,
+        acknowledged_at, resolved_at, confirmed_at, waited, context, document, search::tsvector
       FROM unnest(
         ${texts(of.map(({ id }) => id))}, ${bigints(all.map(({ seq }) => seq))},
         ${texts(of.map((one) => one.class))}, ${integers(of.map(({ severity }) => rankOf(severity)))},
@@ -87,13 +102,12 @@ async function putIncidents(tx: Tx, { machine, log }: History, changes: BatchCha
         ${texts(of.map(({ resolution }) => columnOrNull(resolution)))}, ${integers(of.map(drillColumn))},
         ${integers(of.map(({ version }) => version))}, ${integers(all.map(({ decisive }) => decisive))},
         ${bigints(all.map(({ carried }) => carried ?? null))},
-        ${texts(of.map(({ dedup_key }) => columnOrNull(dedup_key)))},
+        ${texts(of.map(({ dedup_key }) => columnOrNull(dedup_key)))}, ${ends(of)},
         ${texts(all.map(({ snapshot }) => JSON.stringify(snapshot.context)))},
         ${texts(of.map(({ id }) => changes.documents.get(id)!))}, ${texts(of.map(vectorOf))}
       ) AS new (id, number, class, rank, state, source, created_at, updated_at, assignee, containment, recovery,
-        attention, snoozed_until, resolution, drill, version, decisive, carried, dedup_key, context, document, search)`.execute(
-      tx,
-    );
+        attention, snoozed_until, resolution, drill, version, decisive, carried, dedup_key, acknowledged_at, resolved_at,
+        confirmed_at, waited, context, document, search)`.execute(tx);
   }
   if (changed.length > 0) {
     const all = changed.map(({ now }) => now);
@@ -102,7 +116,9 @@ async function putIncidents(tx: Tx, { machine, log }: History, changes: BatchCha
       UPDATE incidents AS old SET rank = new.rank, state = new.state, updated_at = new.updated_at,
         assignee = new.assignee, containment = new.containment, recovery = new.recovery, attention = new.attention,
         snoozed_until = new.snoozed_until, resolution = new.resolution, drill = new.drill, version = new.version,
-        decisive = new.decisive, carried = new.carried, context = new.context, document = new.document
+        decisive = new.decisive, carried = new.carried, acknowledged_at = new.acknowledged_at,
+        resolved_at = new.resolved_at, confirmed_at = new.confirmed_at, waited = new.waited, context = new.context,
+        document = new.document
       FROM unnest(
         ${texts(of.map(({ id }) => id))}, ${integers(of.map(({ severity }) => rankOf(severity)))},
         ${texts(of.map(({ state }) => state))}, ${times(of.map(({ updated_at }) => updated_at))},
@@ -111,11 +127,11 @@ async function putIncidents(tx: Tx, { machine, log }: History, changes: BatchCha
         ${times(of.map(({ snoozed_until }) => timeOrNull(snoozed_until)))},
         ${texts(of.map(({ resolution }) => columnOrNull(resolution)))}, ${integers(of.map(drillColumn))},
         ${integers(of.map(({ version }) => version))}, ${integers(all.map(({ decisive }) => decisive))},
-        ${bigints(all.map(({ carried }) => carried ?? null))},
+        ${bigints(all.map(({ carried }) => carried ?? null))}, ${ends(of)},
         ${texts(all.map(({ snapshot }) => JSON.stringify(snapshot.context)))},
         ${texts(of.map(({ id }) => changes.documents.get(id)!))}
       ) AS new (id, rank, state, updated_at, assignee, containment, recovery, attention, snoozed_until, resolution,
-        drill, version, decisive, carried, context, document)
+        drill, version, decisive, carried, acknowledged_at, resolved_at, confirmed_at, waited, context, document)
       WHERE old.machine = ${machine} AND old.log = ${log} AND old.id = new.id`.execute(tx);
   }
   if (searched.length > 0) {
@@ -127,12 +143,21 @@ async function putIncidents(tx: Tx, { machine, log }: History, changes: BatchCha
   }
 }
 
+/** When incidents came to their ends, and whether they wait: four columns. */
+function ends(of: readonly Incident[]): RawBuilder<unknown> {
+  const all = of.map(endsOf);
+  return sql.join([
+    times(all.map(({ acknowledged_at }) => timeOrNull(acknowledged_at))),
+    times(all.map(({ resolved_at }) => timeOrNull(resolved_at))),
+    times(all.map(({ confirmed_at }) => timeOrNull(confirmed_at))),
+    booleans(of.map(isWaitedFor)),
+  ]);
+}
+
 /** At most this many words of each kind; the database bounds a vector at 1 MiB. */
 const MOST_WORDS = 2048;
 /** In characters, all words together. */
 const MOST_CHARACTERS = 200_000;
-/** The longest word that is kept, in characters. */
-const LONGEST_WORD = 512;
 const WEIGHTS = ['A', 'B', 'C', 'D'] as const;
 const SEPARATORS = /[^0-9A-Za-z\u0080-\uffff]+/;
 
@@ -144,25 +169,26 @@ export function vectorOf(incident: Incident): string {
   for (const [index, words] of wordsOf(incident).entries()) {
     const weight = WEIGHTS[index]!;
     let count = 0;
-    for (const word of words.toLowerCase().split(SEPARATORS)) {
+    for (const word of words.split(SEPARATORS).map(lexemeOf)) {
       if (word === '' || count >= MOST_WORDS || room <= 0) continue;
       const known = places.get(word);
       if (known === undefined) {
         places.set(word, weight);
         count += 1;
-        room -= Math.min(word.length, LONGEST_WORD);
+        room -= word.length;
       } else if (!known.includes(weight)) places.set(word, known + weight);
     }
   }
   for (const [word, weights] of places) {
     // A place has one weight, so each weight has a place of its own.
-    vector += ` '${word.slice(0, LONGEST_WORD)}':${[...weights].map((weight) => `${WEIGHTS.indexOf(weight as 'A') + 1}${weight}`).join()}`;
+    vector += ` '${word}':${[...weights].map((weight) => `${WEIGHTS.indexOf(weight as 'A') + 1}${weight}`).join()}`;
   }
   return vector.slice(1);
 }
 
 async function putDeliveries(tx: Tx, { machine, log }: History, { incidents }: BatchChanges): Promise<void> {
-  const put: (ReturnType<typeof deliveryRow> & { incident: string; asked_at: string; overdue_at: string | null })[] = [];
+  const put: (ReturnType<typeof deliveryRow> & { incident: string; asked_at: string; overdue_at: string | null })[] =
+    [];
   const dropped: { readonly action: string; readonly incident: string }[] = [];
   for (const [incident, { before, now }] of incidents) {
     const [held, holds] = [onRecord(before?.incident), onRecord(now.incident)];
@@ -269,6 +295,23 @@ async function countHours(tx: Tx, { machine, log }: History, { hours }: BatchCha
   );
 }
 
+async function countWaiting(tx: Tx, { machine, log }: History, { incidents }: BatchChanges): Promise<void> {
+  const shares = new WaitingShares();
+  for (const { before, now } of incidents.values()) shares.follow(before?.incident, now.incident);
+  const rows = [...shares.rows()];
+  if (rows.length === 0) return;
+  // Two reports of one hour are counted in its long stretch twice.
+  await sql`
+    INSERT INTO waiting (machine, log, length, beginning, count)
+    SELECT ${machine}, ${log}, length, beginning, sum(count) FROM unnest(${bigints(rows.map(({ length }) => length))},
+      ${bigints(rows.map(({ beginning }) => beginning))}, ${bigints(rows.map(({ count }) => count))})
+      AS new (length, beginning, count)
+    GROUP BY length, beginning
+    ON CONFLICT (machine, log, length, beginning) DO UPDATE SET count = waiting.count + excluded.count`.execute(tx);
+  if (rows.some(({ count }) => count < 0))
+    await sql`DELETE FROM waiting WHERE machine = ${machine} AND log = ${log} AND count = 0`.execute(tx);
+}
+
 /** What there are few of. */
 async function putSmall(tx: Tx, history: History, fold: HistoryFold, changes: BatchChanges): Promise<void> {
   const { machine, log } = history;
@@ -307,9 +350,20 @@ async function putSmall(tx: Tx, history: History, fold: HistoryFold, changes: Ba
 }
 
 /** The tables of read models. */
-export const READ_MODELS = ['incidents', 'deliveries', 'posture', 'stats', 'hours', 'silences', 'guards', 'findings'] as const;
+export const READ_MODELS = [
+  'incidents',
+  'deliveries',
+  'posture',
+  'stats',
+  'hours',
+  'waiting',
+  'silences',
+  'guards',
+  'findings',
+] as const;
 
 /** Deletes the read models of a history. */
 export async function deleteReadModels(tx: Tx, { machine, log }: History): Promise<void> {
-  for (const table of READ_MODELS) await tx.deleteFrom(table).where('machine', '=', machine).where('log', '=', log).execute();
+  for (const table of READ_MODELS)
+    await tx.deleteFrom(table).where('machine', '=', machine).where('log', '=', log).execute();
 }

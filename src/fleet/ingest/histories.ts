@@ -80,7 +80,10 @@ export async function relationTo(
   }
   const to = Math.min(through, from + lines.length - 1);
   const stored = new Map(
-    (await linesOf(db, rows, history, Math.max(first_seq, from - 1), to)).map(({ seq, line }) => [seq, hashOfLine(line)]),
+    (await linesOf(db, rows, history, Math.max(first_seq, from - 1), to)).map(({ seq, line }) => [
+      seq,
+      hashOfLine(line),
+    ]),
   );
   const before = from === first_seq ? first.entry.prev_hash : stored.get(from - 1);
   if (before !== first.entry.prev_hash) return { kind: 'unlinked' };

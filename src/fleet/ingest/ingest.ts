@@ -147,7 +147,10 @@ export class Ingest {
   }
 
   /** Makes the read models of all histories of a machine again, from the stored lines. @param progress after each step */
-  async rebuild(machine: string, progress: (log: string, built: number, through: number) => void = () => {}): Promise<void> {
+  async rebuild(
+    machine: string,
+    progress: (log: string, built: number, through: number) => void = () => {},
+  ): Promise<void> {
     const { db } = this.#options;
     const logs = await db.transaction().execute(async (tx) => {
       await lockMachine(tx, machine);
@@ -208,7 +211,13 @@ export class Ingest {
       const last = lines.at(-1);
       if (last === undefined) throw new RecorderError('damaged_log', `entry ${from} of ${machine} is not stored`);
       fold = await this.#foldOf(tx, row);
-      await this.#fold(tx, row, fold, lines.map(({ line }) => readEntry(line)), rows.length === 1);
+      await this.#fold(
+        tx,
+        row,
+        fold,
+        lines.map(({ line }) => readEntry(line)),
+        rows.length === 1,
+      );
       return last.seq;
     });
     if (fold !== undefined) this.#folds.put(machine, log, fold);
@@ -247,7 +256,13 @@ export class Ingest {
       const fold = await this.#foldOf(tx, row);
       taken.push([row.log, fold]);
       await insertEntries(tx, row, fresh);
-      await this.#fold(tx, row, fold, fresh.map(({ entry }) => entry), true);
+      await this.#fold(
+        tx,
+        row,
+        fold,
+        fresh.map(({ entry }) => entry),
+        true,
+      );
       await advance(tx, row, fresh, batch, keys);
       if (divergence !== undefined) await settleCurrent(tx, machine);
       else if (rows.length + Number(isNew) > 1) await settleCurrent(tx, machine, idsIn(fresh));
@@ -256,7 +271,12 @@ export class Ingest {
       return { stored: { ...stored, ...(anchor && { anchor }), ...diverged(divergence) }, divergence };
     }
     if (!isNew && batch.entries !== undefined && batch.entries !== row.entries && batch.entries >= row.through)
-      await tx.updateTable('logs').set({ entries: batch.entries }).where('machine', '=', machine).where('log', '=', row.log).execute();
+      await tx
+        .updateTable('logs')
+        .set({ entries: batch.entries })
+        .where('machine', '=', machine)
+        .where('log', '=', row.log)
+        .execute();
     const fold = isNew ? undefined : await this.#foldOf(tx, row);
     if (fold !== undefined) taken.push([row.log, fold]);
     const anchor = fold && (await anchorIfDue(tx, this.#options, row, fold));
@@ -265,7 +285,11 @@ export class Ingest {
   }
 
   /** Where a log begins that the fleet does not have. */
-  #begin({ machine, log, from, first, entries }: Batch, lines: readonly ReceivedLine[], rows: readonly LogRow[]): Place {
+  #begin(
+    { machine, log, from, first, entries }: Batch,
+    lines: readonly ReceivedLine[],
+    rows: readonly LogRow[],
+  ): Place {
     const [line] = lines;
     const expected = { log, from: 1, prev_hash: '' };
     if (rows.length >= MOST_HISTORIES) throw conflict('diverged', TOO_MANY, expected);
@@ -295,7 +319,13 @@ export class Ingest {
   }
 
   /** The history that a batch continues, or the one that it opens. */
-  async #find(tx: Tx, batch: Batch, lines: readonly ReceivedLine[], rows: readonly LogRow[], known: readonly LogRow[]): Promise<Place> {
+  async #find(
+    tx: Tx,
+    batch: Batch,
+    lines: readonly ReceivedLine[],
+    rows: readonly LogRow[],
+    known: readonly LogRow[],
+  ): Promise<Place> {
     const { log, from, entries, heard, arrived } = batch;
     const [latest] = known as [LogRow];
     const first = lines[0];
@@ -345,7 +375,8 @@ export class Ingest {
         const isLatest = row === latest;
         if (isLatest) {
           const end = Math.max(entries ?? 0, from + lines.length - 1);
-          const isCut = relation.fresh.length === 0 && entries !== undefined && end < row.through && end >= row.first_seq;
+          const isCut =
+            relation.fresh.length === 0 && entries !== undefined && end < row.through && end >= row.first_seq;
           const isSure =
             heard === undefined
               ? (row.idle_ms ?? 0) - (this.#options.clock.monotonic() - arrived) > SURE_AFTER
@@ -356,7 +387,11 @@ export class Ingest {
           }
           const active = rows.find((one) => one.active);
           if (active === row || active === undefined) return { row, fresh: relation.fresh };
-          return { row, fresh: relation.fresh, ...(relation.fresh.length > 0 && { divergence: returned(row, active) }) };
+          return {
+            row,
+            fresh: relation.fresh,
+            ...(relation.fresh.length > 0 && { divergence: returned(row, active) }),
+          };
         }
         // A late copy of what an earlier history has says nothing; one that goes on is that history come back.
         return relation.fresh.length === 0
@@ -373,11 +408,16 @@ export class Ingest {
     if (isUnlinked && from > latest.first_seq) {
       const back = Math.max(latest.first_seq, from - LOOK_BACK);
       const [before] = back === 1 ? [] : await linesOf(tx, rows, latest, back - 1, back - 1);
-      const expected = { log, from: back, prev_hash: before === undefined ? '' : (JSON.parse(before.line) as Entry).entry_hash };
+      const expected = {
+        log,
+        from: back,
+        prev_hash: before === undefined ? '' : (JSON.parse(before.line) as Entry).entry_hash,
+      };
       const message = `entry ${from} does not follow entry ${from - 1} that the fleet holds; send from entry ${back} to find the first that differs`;
       throw conflict('diverged', message, expected);
     }
-    if (isUnlinked) throw conflict('other_log', `entry ${from} is not the first of this log`, expectedAfter(log, latest));
+    if (isUnlinked)
+      throw conflict('other_log', `entry ${from} is not the first of this log`, expectedAfter(log, latest));
     const message = `entries up to ${latest.through} are here, and these begin with ${from}`;
     throw conflict('unexpected_from', message, expectedAfter(log, latest));
   }
@@ -386,15 +426,27 @@ export class Ingest {
   async #switch(tx: Tx, row: LogRow, rows: readonly LogRow[], divergence: Divergence, detail: object): Promise<void> {
     const { machine, log } = row;
     const ordinal = (rows[0]?.ordinal ?? 0) + 1;
-    await tx.updateTable('logs').set({ active: false }).where('machine', '=', machine).where('log', '<>', log).execute();
-    await tx.updateTable('logs').set({ active: true, ordinal }).where('machine', '=', machine).where('log', '=', log).execute();
+    await tx
+      .updateTable('logs')
+      .set({ active: false })
+      .where('machine', '=', machine)
+      .where('log', '<>', log)
+      .execute();
+    await tx
+      .updateTable('logs')
+      .set({ active: true, ordinal })
+      .where('machine', '=', machine)
+      .where('log', '=', log)
+      .execute();
     const id = divergence.why === 'returned' ? `log_diverged:${log}:returned` : `log_diverged:${log}`;
     const all = JSON.stringify({ ...divergence, log: row.identity, ...detail, times: 1 });
     await sql`
       INSERT INTO fleet_incidents (machine, id, kind, opened_at, detail)
       VALUES (${machine}, ${id}, 'log_diverged', clock_timestamp(), ${all}::jsonb)
       ON CONFLICT (machine, id) DO UPDATE SET closed_at = NULL,
-        detail = jsonb_set(excluded.detail, '{times}', to_jsonb((fleet_incidents.detail->>'times')::int + 1))`.execute(tx);
+        detail = jsonb_set(excluded.detail, '{times}', to_jsonb((fleet_incidents.detail->>'times')::int + 1))`.execute(
+      tx,
+    );
   }
 
   /** What the entries of a history have made so far. */
@@ -402,9 +454,21 @@ export class Ingest {
     const { machine, log, first_seq } = row;
     const known = this.#folds.take(machine, log);
     const built = Math.max(row.built, first_seq - 1);
-    if (known !== undefined && known.through === built && (built < row.through || known.hash === row.hash)) return known;
-    const postures = await tx.selectFrom('posture').select(['action', 'document']).where('machine', '=', machine).where('log', '=', log).execute();
-    const silences = await tx.selectFrom('silences').select('silence').where('machine', '=', machine).where('log', '=', log).orderBy('seq').execute();
+    if (known !== undefined && known.through === built && (built < row.through || known.hash === row.hash))
+      return known;
+    const postures = await tx
+      .selectFrom('posture')
+      .select(['action', 'document'])
+      .where('machine', '=', machine)
+      .where('log', '=', log)
+      .execute();
+    const silences = await tx
+      .selectFrom('silences')
+      .select('silence')
+      .where('machine', '=', machine)
+      .where('log', '=', log)
+      .orderBy('seq')
+      .execute();
     return new HistoryFold({
       through: built,
       hash: built === row.through ? row.hash : '',
@@ -416,13 +480,7 @@ export class Ingest {
   }
 
   /** Folds entries, and writes what they have changed. @param isCurrent whether lists show the incidents of this history */
-  async #fold(
-    tx: Tx,
-    row: LogRow,
-    fold: HistoryFold,
-    entries: readonly Entry[],
-    isCurrent: boolean,
-  ): Promise<void> {
+  async #fold(tx: Tx, row: LogRow, fold: HistoryFold, entries: readonly Entry[], isCurrent: boolean): Promise<void> {
     const missing = fold.missing(entries);
     if (missing.length > 0) fold.restore(await incidentsOf(tx, row, missing));
     const changes = fold.take(entries);
@@ -521,7 +579,10 @@ const insertLog = async (tx: Tx, { idle_ms: _, ...row }: LogRow): Promise<void> 
   await tx.insertInto('logs').values(row).execute();
 };
 
-const headAfter = (row: LogRow, fresh: readonly ReceivedLine[]): { readonly through: number; readonly hash: string } => {
+const headAfter = (
+  row: LogRow,
+  fresh: readonly ReceivedLine[],
+): { readonly through: number; readonly hash: string } => {
   const last = fresh.at(-1);
   return last === undefined ? row : { through: last.seq, hash: last.entry.entry_hash };
 };
@@ -545,7 +606,11 @@ async function advance(
     WHERE machine = ${row.machine} AND log = ${row.log}`.execute(tx);
 }
 
-async function incidentsOf(tx: Tx, { machine, log }: LogRow, ids: readonly string[]): Promise<readonly StoredIncident[]> {
+async function incidentsOf(
+  tx: Tx,
+  { machine, log }: LogRow,
+  ids: readonly string[],
+): Promise<readonly StoredIncident[]> {
   const { rows } = await sql<StoredIncident>`
     SELECT id, number, decisive, carried, context, document FROM incidents
     WHERE machine = ${machine} AND log = ${log} AND id = ANY(${ids}::text[])`.execute(tx);

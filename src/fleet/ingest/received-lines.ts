@@ -135,7 +135,11 @@ function readShape(text: string, seq: number): Entry {
     throw new LineFault(seq, 'its timestamp is no time');
   if (typeof event !== 'string' || !EVENT.test(event)) throw new LineFault(seq, 'its event is no name');
   if (!isObject(data) || !Number.isSafeInteger(data.seq)) throw new LineFault(seq, 'its data has no seq');
-  if (typeof prev_hash !== 'string' || (prev_hash !== '' && !HASH.test(prev_hash)) || (prev_hash === '') !== (seq === 1))
+  if (
+    typeof prev_hash !== 'string' ||
+    (prev_hash !== '' && !HASH.test(prev_hash)) ||
+    (prev_hash === '') !== (seq === 1)
+  )
     throw new LineFault(seq, 'its prev_hash is no hash');
   if (typeof entry_hash !== 'string' || !HASH.test(entry_hash)) throw new LineFault(seq, 'its entry_hash is no hash');
   if (typeof algorithm !== 'string' || !ALGORITHM.test(algorithm)) throw new LineFault(seq, 'its algorithm is no name');
@@ -152,4 +156,5 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The hash of an entry, from its line as it is stored. */
-export const hashOfLine = (line: string): string => /"entry_hash":"([0-9a-f]{64})","algorithm":"[a-z0-9-]+"\}$/.exec(line)?.[1] ?? (JSON.parse(line) as Entry).entry_hash;
+export const hashOfLine = (line: string): string =>
+  /"entry_hash":"([0-9a-f]{64})","algorithm":"[a-z0-9-]+"\}$/.exec(line)?.[1] ?? (JSON.parse(line) as Entry).entry_hash;
