@@ -172,6 +172,7 @@ export async function historyOf(
   db: FleetDatabase,
   { machine, log, id }: Pick<OneIncident, 'machine' | 'log' | 'id'>,
   after: number,
+  most = MOST_LINES,
 ): Promise<{ readonly lines: readonly string[]; readonly next?: number }> {
   const lines: string[] = [];
   let bytes = 0;
@@ -186,7 +187,7 @@ export async function historyOf(
       seq = Number(row.seq);
       const version = versionOf(row.line);
       if (version === undefined || version <= after) continue;
-      if (lines.length > 0 && (lines.length >= MOST_LINES || bytes + row.line.length > MOST_LINE_BYTES)) {
+      if (lines.length > 0 && (lines.length >= most || bytes + row.line.length > MOST_LINE_BYTES)) {
         return { lines, next: last };
       }
       lines.push(row.line);
