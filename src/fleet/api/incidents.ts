@@ -41,7 +41,7 @@ const MOST_LINE_BYTES = 1024 * 1024;
 
 export const incidentRoutes = (dependencies: FleetDependencies, totals: FleetTotals): readonly ApiRoute[] => {
   const { db, clock } = dependencies;
-  const list = new FleetList(db);
+  const list = new FleetList(db, dependencies.few);
   return [
     {
       method: 'GET',
@@ -268,7 +268,7 @@ async function totalOf(
   const { rows } = await sql<{ count: number }>`
     SELECT count(*) AS count FROM (
       SELECT 1 FROM incidents i WHERE i.current AND ${allOf(conditions)} LIMIT ${MOST_COUNTED + 1}
-    ) AS some`.execute(db);
+    ) AS few`.execute(db);
   const count = Number(rows[0]?.count);
   return count > MOST_COUNTED ? undefined : count;
 }

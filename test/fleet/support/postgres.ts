@@ -34,12 +34,27 @@ export class Postgres {
     if (programs === undefined) throw new Error('PostgreSQL is not installed: apt-get install postgresql');
     const directory = mkdtempSync(join(tmpdir(), 'incident-fleet-postgres-'));
     if (process.getuid?.() === 0) {
-      const [uid, gid] = ['-u', '-g'].map((flag) => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' })));
+      const [uid, gid] = ['-u', '-g'].map((flag) =>
+        Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' })),
+      );
       chownSync(directory, uid!, gid!);
     }
     const server = new Postgres(programs, directory, await freePort());
-    server.#run('initdb', ['-D', join(directory, 'data'), '-A', 'trust', '-U', 'postgres', '--no-sync', '-E', 'UTF8', '--locale=C.UTF-8']);
-    server.#settings = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`).join(' ');
+    server.#run('initdb', [
+      '-D',
+      join(directory, 'data'),
+      '-A',
+      'trust',
+      '-U',
+      'postgres',
+      '--no-sync',
+      '-E',
+      'UTF8',
+      '--locale=C.UTF-8',
+    ]);
+    server.#settings = Object.entries(settings)
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(' ');
     server.start();
     return server;
   }
@@ -48,7 +63,16 @@ export class Postgres {
 
   start(): void {
     const options = `-p ${this.port} -k ${this.#directory} -c listen_addresses=127.0.0.1 ${this.#settings}`;
-    this.#run('pg_ctl', ['-D', join(this.#directory, 'data'), '-l', join(this.#directory, 'log'), '-w', '-o', options, 'start']);
+    this.#run('pg_ctl', [
+      '-D',
+      join(this.#directory, 'data'),
+      '-l',
+      join(this.#directory, 'log'),
+      '-w',
+      '-o',
+      options,
+      'start',
+    ]);
   }
 
   /** @param how `fast`, or `immediate`: as if it was killed */
@@ -71,9 +95,16 @@ export class Postgres {
 
   #run(program: string, args: readonly string[]): void {
     const command = [join(this.#programs, program), ...args];
-    const asPostgres = process.getuid?.() === 0 ? ['setpriv', '--reuid=postgres', '--regid=postgres', '--clear-groups', ...command] : command;
+    const asPostgres =
+      process.getuid?.() === 0
+        ? ['setpriv', '--reuid=postgres', '--regid=postgres', '--clear-groups', ...command]
+        : command;
     const [name, ...rest] = asPostgres as [string, ...string[]];
-    const { status, stderr, stdout } = spawnSync(name, rest, { encoding: 'utf8', cwd: this.#directory, stdio: ['ignore', 'pipe', 'pipe'] });
+    const { status, stderr, stdout } = spawnSync(name, rest, {
+      encoding: 'utf8',
+      cwd: this.#directory,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     if (status !== 0) throw new Error(`${program} failed: ${stderr}${stdout}`);
   }
 }
