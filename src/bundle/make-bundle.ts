@@ -16,7 +16,7 @@ import { type Draft, type Entry, readEntry } from '../domain/entries.ts';
 import { found, RecorderError } from '../errors.ts';
 import { inSlices } from '../forensic/in-slices.ts';
 import { PayloadFile } from '../forensic/payload-file.ts';
-import { IncidentPath } from '../incidents/incident-path.ts';
+import { IncidentPath } from '../query/incident-path.ts';
 import type { IncidentReads } from '../incidents/incident-reads.ts';
 import { writeExact } from '../json/canonical-form.ts';
 import { type JsonValue, parseExact } from '../json/exact-json.ts';

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { callerWords } from '../domain/caller.ts';
 import { Refused } from '../client/errors.ts';
-import type { ChangedIncident, ChangeEvent, ChangesPage } from '../incidents/incident-changes.ts';
+import type { ChangedIncident, ChangeEvent, ChangesPage } from '../query/incident-changes.ts';
 import { SEVERITIES } from '../../machines/vocabulary.ts';
 import { ApiClient, type ApiOptions, withApiClient, withQuery } from './api-client.ts';
 import { UsageError } from './exit.ts';

@@ -65,7 +65,7 @@ export class Activity {
     const shares = new ActivityShares();
     for (const { before, now } of changes) shares.follow(before?.incident, now.incident);
     this.#write(shares.counts);
-    for (const { length, beginning, count } of shares.waitingRows()) {
+    for (const { length, beginning, count } of shares.waiting.rows()) {
       this.#wait.run(length, beginning, count);
       if (count < 0) this.#dropDone.run(length, beginning);
     }

@@ -103,16 +103,12 @@ function soFar(scales: Scales, waitingCounts: Iterable<WaitingCount>, now: numbe
   return { ...scales.read(), hourly_median_ms, count, waiting, oldest_waiting_ms: oldest };
 }
 
-/** What a batch of changes adds to the counts, and takes from them. */
-export class ActivityShares {
-  /** By hour, what and step, with a space between. */
-  readonly counts = new Map<string, number>();
+/** What a batch of changes adds to the counts of those that wait, and takes from them. */
+export class WaitingShares {
   readonly #waiting = new Map<number, number>();
 
   /** Counts an incident as it is now, and no longer as it was. */
   follow(before: Incident | undefined, now: Incident): void {
-    if (before !== undefined) contribute(this.counts, before, -1);
-    contribute(this.counts, now, 1);
     const [did, does] = [isWaiting(before), isWaiting(now)];
     if (did === does) return;
     const at = Date.parse(now.created_at);
@@ -120,16 +116,30 @@ export class ActivityShares {
     this.#waiting.set(short, (this.#waiting.get(short) ?? 0) + (does ? 1 : -1));
   }
 
-  /** Takes an incident out of the counts that has left the record. */
-  leave(incident: Incident): void {
-    contribute(this.counts, incident, -1);
-  }
-
-  /** What changes of those that wait: each is counted in a short and in a long stretch. */
-  *waitingRows(): Generator<WaitingCount> {
+  /** What changes: each is counted in a short and in a long stretch. */
+  *rows(): Generator<WaitingCount> {
     for (const [beginning, count] of this.#waiting) {
       if (count === 0) continue;
       for (const length of [SHORT, LONG]) yield { length, beginning: Math.floor(beginning / length) * length, count };
     }
+  }
+}
+
+/** What a batch of changes adds to all of these counts, and takes from them. */
+export class ActivityShares {
+  /** By hour, what and step, with a space between. */
+  readonly counts = new Map<string, number>();
+  readonly waiting = new WaitingShares();
+
+  /** Counts an incident as it is now, and no longer as it was. */
+  follow(before: Incident | undefined, now: Incident): void {
+    if (before !== undefined) contribute(this.counts, before, -1);
+    contribute(this.counts, now, 1);
+    this.waiting.follow(before, now);
+  }
+
+  /** Takes an incident out of the counts that has left the record. */
+  leave(incident: Incident): void {
+    contribute(this.counts, incident, -1);
   }
 }

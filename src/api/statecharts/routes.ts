@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 import { systemClock } from '../../clock.ts';
 import { found, RecorderError } from '../../errors.ts';
-import { IncidentPath } from '../../incidents/incident-path.ts';
+import { IncidentPath } from '../../query/incident-path.ts';
 import type { HistoryPage } from '../../incidents/incident-reads.ts';
 import type { Drawing } from '../../statecharts/chart.ts';
 import { type Drawings, drawings } from '../../statecharts/drawings.ts';

@@ -11,7 +11,7 @@ export type WhereaboutsOf = (entries: readonly IncidentEntry[]) => Whereabouts |
 /** Loads the statechart, and XState with it. */
 export const loadWhereabouts = async (): Promise<WhereaboutsOf> => {
   const [{ IncidentPath }, { RecorderError }] = await Promise.all([
-    import('../../incidents/incident-path.ts'),
+    import('../../query/incident-path.ts'),
     import('../../errors.ts'),
   ]);
   return (entries) => {

@@ -19,4 +19,6 @@ export interface FleetDependencies {
   readonly readEvidence?: 'open' | 'restricted';
   /** After how many milliseconds without a word a machine is silent. */
   readonly silentAfter: number;
+  /** With so many incidents or fewer a list gathers them; of more it looks at some. For tests. */
+  readonly few?: number;
 }

@@ -177,7 +177,7 @@ async function counted(db: FleetDatabase, query: Query, silencing: Silencing | u
     SELECT ${sql.join(columns)}, count(*) AS count, min(created_at) AS first, max(created_at) AS last FROM (
       SELECT class, source, state, rank, assignee, machine, created_at FROM incidents i
       WHERE i.current AND ${allOf(conditions)} ORDER BY i.created_at DESC LIMIT ${sql.lit(MOST_COUNTED)}
-    ) AS some GROUP BY ${sql.join(columns)}`.execute(db);
+    ) AS few GROUP BY ${sql.join(columns)}`.execute(db);
   const groups = new GroupCounts(by);
   for (const row of rows) {
     groups.add({

@@ -70,9 +70,12 @@ type Query = FleetQuery & { readonly after?: FleetPlace; readonly limit: number 
 
 export class FleetList {
   readonly #db: FleetDatabase;
+  readonly #few: number;
 
-  constructor(db: FleetDatabase) {
+  /** @param few with so many incidents or fewer they are gathered */
+  constructor(db: FleetDatabase, few = FEW) {
     this.#db = db;
+    this.#few = few;
   }
 
   /** A page of the list. @param silencing the silences that count; undefined when silences do not matter */
@@ -102,9 +105,9 @@ export class FleetList {
   async #isRare(condition: Condition): Promise<boolean> {
     const { rows } = await sql<{ count: number }>`
       SELECT count(*) AS count FROM (
-        SELECT 1 FROM incidents i WHERE i.current AND ${condition} LIMIT ${sql.lit(FEW + 1)}
-      ) AS some`.execute(this.#db);
-    return Number(rows[0]?.count) <= FEW;
+        SELECT 1 FROM incidents i WHERE i.current AND ${condition} LIMIT ${sql.lit(this.#few + 1)}
+      ) AS few`.execute(this.#db);
+    return Number(rows[0]?.count) <= this.#few;
   }
 
   async #gather(query: Query, narrow: Condition, silencing: Silencing | undefined): Promise<ListPage> {

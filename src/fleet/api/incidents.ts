@@ -41,7 +41,7 @@ const MOST_LINE_BYTES = 1024 * 1024;
 
 export const incidentRoutes = (dependencies: FleetDependencies, totals: FleetTotals): readonly ApiRoute[] => {
   const { db, clock } = dependencies;
-  const list = new FleetList(db);
+  const list = new FleetList(db, dependencies.few);
   return [
     {
       method: 'GET',
@@ -172,6 +172,7 @@ export async function historyOf(
   db: FleetDatabase,
   { machine, log, id }: Pick<OneIncident, 'machine' | 'log' | 'id'>,
   after: number,
+  most = MOST_LINES,
 ): Promise<{ readonly lines: readonly string[]; readonly next?: number }> {
   const lines: string[] = [];
   let bytes = 0;
@@ -186,7 +187,7 @@ export async function historyOf(
       seq = Number(row.seq);
       const version = versionOf(row.line);
       if (version === undefined || version <= after) continue;
-      if (lines.length > 0 && (lines.length >= MOST_LINES || bytes + row.line.length > MOST_LINE_BYTES)) {
+      if (lines.length > 0 && (lines.length >= most || bytes + row.line.length > MOST_LINE_BYTES)) {
         return { lines, next: last };
       }
       lines.push(row.line);
@@ -267,7 +268,7 @@ async function totalOf(
   const { rows } = await sql<{ count: number }>`
     SELECT count(*) AS count FROM (
       SELECT 1 FROM incidents i WHERE i.current AND ${allOf(conditions)} LIMIT ${MOST_COUNTED + 1}
-    ) AS some`.execute(db);
+    ) AS few`.execute(db);
   const count = Number(rows[0]?.count);
   return count > MOST_COUNTED ? undefined : count;
 }

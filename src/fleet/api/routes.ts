@@ -1,6 +1,29 @@
 /** The routes for people: what the recorder's API shows, with a machine in it. */
 import type { ApiRoute } from '../../api/middleware/routing.ts';
+import { changesRoutes } from './changes.ts';
 import type { FleetDependencies } from './dependencies.ts';
+import { groupRoutes } from './groups.ts';
+import { identityRoutes } from './identity.ts';
+import { incidentRoutes } from './incidents.ts';
+import { postureRoutes } from './posture.ts';
+import { silenceRoutes } from './silences.ts';
+import { statechartRoutes } from './statecharts.ts';
+import { statisticsRoutes } from './stats.ts';
+import { FleetStreams, streamRoutes } from './stream.ts';
+import { FleetTotals } from './totals.ts';
 
 /** Every route for people. */
-export const readRoutes = (_dependencies: FleetDependencies): readonly ApiRoute[] => [];
+export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[] => {
+  const totals = new FleetTotals(dependencies.db, dependencies.clock);
+  return [
+    ...incidentRoutes(dependencies, totals),
+    ...changesRoutes(dependencies),
+    ...groupRoutes(dependencies),
+    ...statisticsRoutes(dependencies, totals),
+    ...streamRoutes(dependencies, new FleetStreams(dependencies)),
+    ...statechartRoutes(dependencies),
+    ...postureRoutes(dependencies),
+    ...silenceRoutes(dependencies),
+    ...identityRoutes(dependencies),
+  ];
+};

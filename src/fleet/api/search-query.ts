@@ -7,7 +7,7 @@ import type { SearchWord } from '../../search/search-words.ts';
 import { pairMark } from '../../search/evidence-words.ts';
 import { assigneeMark, byMark, resolutionMark, SNOOZED, sourceMark } from '../../search/searched-incident.ts';
 import type { ListQuery } from '../../query/list-query.ts';
-import { lexeme } from '../lexeme.ts';
+import { lexemeOf } from '../lexeme.ts';
 
 /** What of a list's query the search index is asked for. */
 export type Searched = Pick<
@@ -67,12 +67,9 @@ function termOf(term: SearchTerm): string | undefined {
 const anyOf = (marks: readonly string[]): string =>
   marks.length === 1 ? markOf(marks[0]!) : `(${marks.map(markOf).join(' | ')})`;
 
-const markOf = (mark: string): string => `${quoted(lexeme(mark))}:D`;
-
-/** The index lower-cases ASCII only; everything else is in its form already. */
-const lowered = (text: string): string => text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase());
+const markOf = (mark: string): string => `${quoted(lexemeOf(mark))}:D`;
 
 const wordOf = ({ text, isBeginning }: SearchWord, weights: string): string =>
-  `${quoted(isBeginning ? lowered(text) : lexeme(lowered(text)))}:${isBeginning ? '*' : ''}${weights}`;
+  `${quoted(lexemeOf(text))}:${isBeginning ? '*' : ''}${weights}`;
 
 const quoted = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;

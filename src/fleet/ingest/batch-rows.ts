@@ -3,12 +3,21 @@ import { type RawBuilder, sql, type Transaction } from 'kysely';
 import type { ContainmentAction } from '../../../machines/vocabulary.ts';
 import { needsAttention } from '../../domain/attention.ts';
 import { isUndelivered } from '../../domain/delivery.ts';
-import { containmentColumn, drillColumn, rankOf, recoveryColumns } from '../../domain/incident-columns.ts';
+import {
+  containmentColumn,
+  drillColumn,
+  endsOf,
+  isWaitedFor,
+  rankOf,
+  recoveryColumns,
+} from '../../domain/incident-columns.ts';
 import type { JsonObject } from '../../domain/entries.ts';
 import type { Incident, RecordChange } from '../../domain/incident.ts';
 import { type ActionPosture, deliveryRow, onRecord } from '../../domain/posture.ts';
+import { WaitingShares } from '../../query/activity-counts.ts';
 import { evidenceWords } from '../../search/evidence-words.ts';
 import { CUT_EVIDENCE, hasOtherWords, ownWordsOf } from '../../search/searched-incident.ts';
+import { LONGEST_LEXEME } from '../lexeme.ts';
 import type { FleetTables } from '../schema.ts';
 import { type BatchChanges, type HistoryFold, incidentOf, isTime } from './history-fold.ts';
 import type { ReceivedLine } from './received-lines.ts';
@@ -71,6 +80,7 @@ export async function writeChanges(
   await putPosture(tx, history, fold);
   await countStats(tx, history, changes);
   await countHours(tx, history, changes);
+  await countWaiting(tx, history, changes);
   await putSmall(tx, history, fold, changes);
 }
 
@@ -88,10 +98,10 @@ async function putIncidents(
     await sql`
       INSERT INTO incidents (machine, log, current, id, number, class, rank, state, source, created_at, updated_at,
         assignee, containment, recovery, attention, snoozed_until, resolution, drill, version, decisive, carried,
-        dedup_key, context, document, search)
+        dedup_key, acknowledged_at, resolved_at, confirmed_at, waited, context, document, search)
       SELECT ${machine}, ${log}, ${isCurrent}, id, number, class, rank, state, source, created_at, updated_at, assignee,
-        containment, recovery, attention, snoozed_until, resolution, drill, version, decisive, carried, dedup_key, context,
-        document, search::tsvector
+        containment, recovery, attention, snoozed_until, resolution, drill, version, decisive, carried, dedup_key,
+        acknowledged_at, resolved_at, confirmed_at, waited, context, document, search::tsvector
       FROM unnest(
         ${texts(of.map(({ id }) => id))}, ${bigints(all.map(({ seq }) => seq))},
         ${texts(of.map((one) => one.class))}, ${integers(of.map(({ severity }) => rankOf(severity)))},
@@ -103,13 +113,12 @@ async function putIncidents(
         ${texts(of.map(({ resolution }) => columnOrNull(resolution)))}, ${integers(of.map(drillColumn))},
         ${integers(of.map(({ version }) => version))}, ${integers(all.map(({ decisive }) => decisive))},
         ${bigints(all.map(({ carried }) => carried ?? null))},
-        ${texts(of.map(({ dedup_key }) => columnOrNull(dedup_key)))},
+        ${texts(of.map(({ dedup_key }) => columnOrNull(dedup_key)))}, ${ends(of)},
         ${texts(all.map(({ snapshot }) => JSON.stringify(snapshot.context)))},
         ${texts(of.map(({ id }) => changes.documents.get(id)!))}, ${texts(of.map(vectorOf))}
       ) AS new (id, number, class, rank, state, source, created_at, updated_at, assignee, containment, recovery,
-        attention, snoozed_until, resolution, drill, version, decisive, carried, dedup_key, context, document, search)`.execute(
-      tx,
-    );
+        attention, snoozed_until, resolution, drill, version, decisive, carried, dedup_key, acknowledged_at, resolved_at,
+        confirmed_at, waited, context, document, search)`.execute(tx);
   }
   if (changed.length > 0) {
     const all = changed.map(({ now }) => now);
@@ -118,8 +127,9 @@ async function putIncidents(
       UPDATE incidents AS old SET rank = new.rank, state = new.state, updated_at = new.updated_at,
         assignee = new.assignee, containment = new.containment, recovery = new.recovery, attention = new.attention,
         snoozed_until = new.snoozed_until, resolution = new.resolution, drill = new.drill, version = new.version,
-        decisive = new.decisive, carried = new.carried, context = new.context, document = new.document,
-        search = coalesce(new.search::tsvector, old.search)
+        decisive = new.decisive, carried = new.carried, acknowledged_at = new.acknowledged_at,
+        resolved_at = new.resolved_at, confirmed_at = new.confirmed_at, waited = new.waited, context = new.context,
+        document = new.document, search = coalesce(new.search::tsvector, old.search)
       FROM unnest(
         ${texts(of.map(({ id }) => id))}, ${integers(of.map(({ severity }) => rankOf(severity)))},
         ${texts(of.map(({ state }) => state))}, ${times(of.map(({ updated_at }) => updated_at))},
@@ -128,13 +138,24 @@ async function putIncidents(
         ${times(of.map(({ snoozed_until }) => timeOrNull(snoozed_until)))},
         ${texts(of.map(({ resolution }) => columnOrNull(resolution)))}, ${integers(of.map(drillColumn))},
         ${integers(of.map(({ version }) => version))}, ${integers(all.map(({ decisive }) => decisive))},
-        ${bigints(all.map(({ carried }) => carried ?? null))},
+        ${bigints(all.map(({ carried }) => carried ?? null))}, ${ends(of)},
         ${texts(all.map(({ snapshot }) => JSON.stringify(snapshot.context)))},
         ${texts(of.map(({ id }) => changes.documents.get(id)!))}, ${texts(changed.map(otherWords))}
       ) AS new (id, rank, state, updated_at, assignee, containment, recovery, attention, snoozed_until, resolution,
-        drill, version, decisive, carried, context, document, search)
+        drill, version, decisive, carried, acknowledged_at, resolved_at, confirmed_at, waited, context, document, search)
       WHERE old.machine = ${machine} AND old.log = ${log} AND old.id = new.id`.execute(tx);
   }
+}
+
+/** When incidents came to their ends, and whether they wait: four columns. */
+function ends(of: readonly Incident[]): RawBuilder<unknown> {
+  const all = of.map(endsOf);
+  return sql.join([
+    times(all.map(({ acknowledged_at }) => timeOrNull(acknowledged_at))),
+    times(all.map(({ resolved_at }) => timeOrNull(resolved_at))),
+    times(all.map(({ confirmed_at }) => timeOrNull(confirmed_at))),
+    booleans(of.map(isWaitedFor)),
+  ]);
 }
 
 /** What a changed incident is found by, where that is something else than before. */
@@ -144,8 +165,6 @@ const otherWords = ({ before, now }: RecordChange): string | null =>
 /** At most this many words of each kind, and characters of them; the database bounds a vector at 1 MiB. */
 const MOST_WORDS = 2048;
 const MOST_CHARACTERS = 50_000;
-/** The longest word that is kept, in characters. */
-const LONGEST_WORD = 512;
 
 /** A word's place in a vector, with its weight: a place has one weight, so each weight has a place of its own. */
 const PLACE = { words: ':1A', people: ':2B', evidence: ':3C', marks: ':4D' } as const;
@@ -182,7 +201,7 @@ function vector(words: string, place: string): string {
   for (let at = 0, begin = 0; at <= text.length; at++) {
     if (at < text.length && isLetter(text.charCodeAt(at))) continue;
     if (at > begin) {
-      const word = text.slice(begin, Math.min(at, begin + LONGEST_WORD));
+      const word = text.slice(begin, Math.min(at, begin + LONGEST_LEXEME));
       if (!seen.has(word)) {
         seen.add(word);
         result += ` '${word}'${place}`;
@@ -307,6 +326,23 @@ async function countHours(tx: Tx, { machine, log }: History, { hours }: BatchCha
   );
 }
 
+async function countWaiting(tx: Tx, { machine, log }: History, { incidents }: BatchChanges): Promise<void> {
+  const shares = new WaitingShares();
+  for (const { before, now } of incidents.values()) shares.follow(before?.incident, now.incident);
+  const rows = [...shares.rows()];
+  if (rows.length === 0) return;
+  // Two reports of one hour are counted in its long stretch twice.
+  await sql`
+    INSERT INTO waiting (machine, log, length, beginning, count)
+    SELECT ${machine}, ${log}, length, beginning, sum(count) FROM unnest(${bigints(rows.map(({ length }) => length))},
+      ${bigints(rows.map(({ beginning }) => beginning))}, ${bigints(rows.map(({ count }) => count))})
+      AS new (length, beginning, count)
+    GROUP BY length, beginning
+    ON CONFLICT (machine, log, length, beginning) DO UPDATE SET count = waiting.count + excluded.count`.execute(tx);
+  if (rows.some(({ count }) => count < 0))
+    await sql`DELETE FROM waiting WHERE machine = ${machine} AND log = ${log} AND count = 0`.execute(tx);
+}
+
 /** What there are few of. */
 async function putSmall(tx: Tx, history: History, fold: HistoryFold, changes: BatchChanges): Promise<void> {
   const { machine, log } = history;
@@ -351,6 +387,7 @@ export const READ_MODELS = [
   'posture',
   'stats',
   'hours',
+  'waiting',
   'silences',
   'guards',
   'findings',
