@@ -84,7 +84,7 @@ describe('the enrolment', () => {
   });
 
   for (const [what, more, why] of [
-    ['a machine with a space', { machine: 'web 1' }, 'must be 1 to 64 letters'],
+    ['a machine with a space', { machine: 'web 1' }, 'must be 1 to 128 letters'],
     ['a fleet on another machine over http', { url: 'http://fleet.example' }, 'is not https'],
     ['no secret', { secret: '' }, 'the one-time secret is missing'],
     ['an address that is none', { address: 'fleet.example' }, 'is not an IP address'],
