@@ -8,6 +8,9 @@ import { LOG, Recorder } from './support/recorder.ts';
 
 /** Where the fleet is: not the loopback for IPAddressDeny=, and reached through the drop-in of the enrolment alone. */
 const FLEET = '192.0.2.7';
+const NAME = 'fleet.example';
+const OTHER = '192.0.2.66';
+const ASK = `curl -sf --cacert /root/cert.pem --resolve ${NAME}:8520:${FLEET} https://${NAME}:8520/kept`;
 const OWN = '/etc/secure-ai/incident-shipper';
 const DROP_INS = `/etc/systemd/system/${SHIPPER}.d`;
 const PROGRAM = '/usr/lib/secure-ai/incident-recorder';
@@ -21,19 +24,26 @@ describe('the shipper on a host with systemd', () => {
 
   const entries = (): number => Number(machine.run(`wc -l < ${LOG}`));
   const kept = (): { kept: number; statuses: number; enrolled?: Record<string, string> } =>
-    JSON.parse(machine.run(`curl -sf http://${FLEET}:8520/kept`));
-  const arrives = (): Promise<void> =>
-    machine.wait(`curl -sf http://${FLEET}:8520/kept | grep -q "\\"kept\\":$(wc -l < ${LOG}),"`);
+    JSON.parse(machine.run(ASK));
+  const arrives = (): Promise<void> => machine.wait(`${ASK} | grep -q "\\"kept\\":$(wc -l < ${LOG}),"`);
 
   before(async () => {
     machine = booted();
     recorder = new Recorder(machine);
     await recorder.install();
-    machine.run(`ip address add ${FLEET}/32 dev lo 2>/dev/null || true`);
+    machine.put('/etc/systemd/network/lo.network', {
+      text: `[Match]\nName=lo\n[Network]\nAddress=${FLEET}/32\nAddress=${OTHER}/32\n`,
+    });
     machine.put('/opt/fleet.cjs', { file: join(import.meta.dirname, 'support/fleet.cjs') });
     machine.put('/opt/probe.mjs', { file: join(import.meta.dirname, 'support/shipper-probe.mjs') });
-    machine.run(`systemd-run --unit=stand-in ${PROGRAM}/bin/node /opt/fleet.cjs ${FLEET} 8520`);
-    await machine.wait(`curl -sf http://${FLEET}:8520/kept`);
+    machine.run(
+      `systemctl start systemd-networkd
+      openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=${NAME} \
+        -addext subjectAltName=DNS:${NAME} -keyout key.pem -out cert.pem
+      systemd-run --unit=stand-in --property=Restart=always --property=RestartSec=100ms \
+        ${PROGRAM}/bin/node /opt/fleet.cjs ${FLEET} 8520 /root/cert.pem /root/key.pem`,
+    );
+    await machine.wait(ASK);
   });
 
   it('does not start before the machine is enrolled', () => {
@@ -42,9 +52,8 @@ describe('the shipper on a host with systemd', () => {
   });
 
   it('is enrolled by root, whose files nobody else can read', () => {
-    // To another address the token goes over https only; this fleet has no certificate, so the address is pinned.
     const said = machine.run(
-      `echo one-time | incident-recorder ship --enrol --fleet http://localhost:8520 --address ${FLEET} --machine web-1`,
+      `echo one-time | incident-recorder ship --enrol --fleet https://${NAME}:8520 --ca cert.pem --address ${FLEET} --machine web-1`,
     );
     expect(said).to.include('roles: [reader, anchor]');
     expect(
@@ -65,13 +74,12 @@ describe('the shipper on a host with systemd', () => {
     expect(recorder.report('the first').status).to.equal(201);
     machine.run(
       `install -D -m 0644 ${OWN}/shipper.conf ${DROP_INS}/fleet.conf
-      printf '[Service]\\nEnvironment=FLEET_ADDRESS=${FLEET}\\nIPAddressAllow=${FLEET}\\n' > ${DROP_INS}/address.conf
       systemctl daemon-reload; systemctl enable --now ${SHIPPER}`,
     );
     await arrives();
     expect(recorder.report('the second').status).to.equal(201);
     await arrives();
-    await machine.wait(`curl -sf http://${FLEET}:8520/kept | grep -q '"statuses":[1-9]'`);
+    await machine.wait(`${ASK} | grep -q '"statuses":[1-9]'`);
     expect(machine.run(`${METRICS} | grep '^incident_shipper_behind_entries'`)).to.equal(
       'incident_shipper_behind_entries 0',
     );
@@ -89,9 +97,7 @@ describe('the shipper on a host with systemd', () => {
     machine.put(`${DROP_INS}/probe.conf`, {
       text: `[Service]\nBindReadOnlyPaths=/opt/probe.mjs:${PROGRAM}/dist/cli.js\n`,
     });
-    machine.run(
-      `ip address add 192.0.2.66/32 dev lo 2>/dev/null || true; systemctl daemon-reload; systemctl restart ${SHIPPER}`,
-    );
+    machine.run(`systemctl daemon-reload; systemctl restart ${SHIPPER}`);
     await machine.wait(`journalctl --unit=${SHIPPER} --output=cat | grep -q '"read the audit key"'`);
     const line = machine.run(`journalctl --unit=${SHIPPER} --output=cat | grep '"read the audit key"' | tail -n 1`);
     const REFUSED = ['EACCES', 'EPERM', 'ENOENT', 'EROFS', 'ABORT_ERR', 'AbortError'];

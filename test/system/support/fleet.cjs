@@ -1,11 +1,12 @@
 /**
- * Stands in for a fleet on the machine: `node fleet.cjs ADDRESS PORT`. It takes whatever a shipper sends and keeps the
+ * Stands in for a fleet on the machine, over https: `node fleet.cjs ADDRESS PORT CERTIFICATE KEY`. It takes whatever a shipper sends and keeps the
  * lines in memory; `GET /kept` gives how many, and which machine has enrolled.
  */
-const { createServer } = require('node:http');
+const { readFileSync } = require('node:fs');
+const { createServer } = require('node:https');
 const { gunzipSync } = require('node:zlib');
 
-const [address, port] = process.argv.slice(2);
+const [address, port, cert, key] = process.argv.slice(2);
 let kept = 0;
 let hash = '';
 let statuses = 0;
@@ -17,7 +18,7 @@ const bodyOf = async (request) => {
   return Buffer.concat(chunks);
 };
 
-createServer(async (request, response) => {
+createServer({ cert: readFileSync(cert), key: readFileSync(key) }, async (request, response) => {
   const body = await bodyOf(request);
   const answer = (status, value) =>
     response.writeHead(status).end(value === undefined ? undefined : JSON.stringify(value));
