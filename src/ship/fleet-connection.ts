@@ -69,6 +69,7 @@ export class FleetConnection {
 
   /** @throws RecorderError `config` for an URL, an address or a file that can't be used */
   constructor({ url, tokenPath, caPath, certPath, keyPath, address, bandwidth }: FleetOptions) {
+    const lookup = address === undefined ? undefined : always(address);
     const { protocol, host, base } = fleetUrl(url, address);
     this.url = base.href.replace(/\/$/, '');
     this.#tokenPath = tokenPath;
@@ -82,7 +83,7 @@ export class FleetConnection {
       protocol,
       host,
       port: base.port === '' ? undefined : Number(base.port),
-      ...(address === undefined ? {} : { lookup: always(address) }),
+      ...(lookup === undefined ? {} : { lookup }),
     };
   }
 
