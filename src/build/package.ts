@@ -69,12 +69,17 @@ const recorder = (): Package => ({
   isLeftOut: (path) => path === 'systemd/install.sh' || isOfFleet(path),
 });
 
-/** What of `dist/` the fleet has no use for: the service, and the modules for those who report. */
-const OF_RECORDER = /^dist\/(bundle|service|warm-up|client)(?=[./]|$)/;
+/** What of `dist/` the fleet has no use for: the service, the command line, and the modules for those who report. */
+const OF_RECORDER = /^dist\/(bundle|service|warm-up|cli|client)(?=[./]|$)/;
 /** What a package of npm has beside what runs: types, maps, CommonJS next to modules, and PGlite's extensions. */
 const NOT_RUN = /\.(map|d\.[cm]?ts|tar\.gz)$/;
 
-const fleet = (): Package => ({
+const fleet = (): Package => {
+  if (!existsSync(join(ROOT, 'dist/fleet.js'))) throw new Error('dist/fleet.js is not there: npm run build makes it');
+  return fleetPackage();
+};
+
+const fleetPackage = (): Package => ({
   name: 'incident-fleet',
   contents: {
     ...NODE,

@@ -133,7 +133,7 @@ async function shipFrom(options: Options, { machine, ...fleet }: Place, signal: 
   });
   if (!once) return shipper.run(signal);
   await shipper.once(signal);
-  const { log, through, entries, diverged } = shipper.progress;
+  const { log, through, entries, foundDivergence: diverged } = shipper.progress;
   const outcome = { machine, log, through, entries, diverged };
   await (json
     ? writeJson(outcome)

@@ -29,7 +29,7 @@ const CLOSED_DIRECTORY = 0o700;
 /** In bytes. */
 const TOKEN_LENGTH = 32;
 /** What a machine may be called: it stands in paths, and in the first line of anchors. */
-const MACHINE = /^[a-z\d](?:[a-z\d._-]{0,62}[a-z\d])?$/i;
+const MACHINE = /^[A-Za-z\d][\w.-]{0,127}$/;
 
 /** The names of the files. */
 const FILES = {
@@ -79,7 +79,7 @@ export interface Enrolment {
 export async function enrol(options: EnrolOptions): Promise<Enrolment> {
   const { machine, secret, directory, log, auditKeyPath, url, caPath, certPath, keyPath, address, signal } = options;
   if (!MACHINE.test(machine)) {
-    const allowed = '1 to 64 letters, digits, ".", "_" or "-", with a letter or a digit at both ends';
+    const allowed = '1 to 128 letters, digits, ".", "_" or "-", and begin with a letter or a digit';
     throw new RecorderError('config', `the machine's name ${JSON.stringify(machine)} must be ${allowed}`);
   }
   if (secret === '') throw new RecorderError('config', 'the one-time secret is missing: fleet enrol prints it');

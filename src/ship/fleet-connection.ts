@@ -69,7 +69,8 @@ export class FleetConnection {
 
   /** @throws RecorderError `config` for an URL, an address or a file that can't be used */
   constructor({ url, tokenPath, caPath, certPath, keyPath, address, bandwidth }: FleetOptions) {
-    const { protocol, host, base } = fleetUrl(url);
+    const lookup = address === undefined ? undefined : always(address);
+    const { protocol, host, base } = fleetUrl(url, address);
     this.url = base.href.replace(/\/$/, '');
     this.#tokenPath = tokenPath;
     this.#bandwidth = bandwidth;
@@ -82,7 +83,7 @@ export class FleetConnection {
       protocol,
       host,
       port: base.port === '' ? undefined : Number(base.port),
-      ...(address === undefined ? {} : { lookup: always(address) }),
+      ...(lookup === undefined ? {} : { lookup }),
     };
   }
 
@@ -157,7 +158,7 @@ async function writeSlowly(
   sent.end();
 }
 
-function fleetUrl(text: string): { protocol: string; host: string; base: URL } {
+function fleetUrl(text: string, address: string | undefined): { protocol: string; host: string; base: URL } {
   const base = URL.parse(text);
   const refuse = (why: string): never => {
     throw new RecorderError('config', `the URL of the fleet ${JSON.stringify(text)} ${why}`);
@@ -166,7 +167,7 @@ function fleetUrl(text: string): { protocol: string; host: string; base: URL } {
   if (base.pathname !== '/' || base.search !== '' || base.hash !== '' || base.username !== '')
     return refuse('has more than a host and a port');
   const host = base.hostname.replace(/^\[|\]$/g, '');
-  if (base.protocol === 'http:' && !isLoopback(host))
+  if (base.protocol === 'http:' && !(isLoopback(host) && isLoopback(address ?? host)))
     return refuse('is not https: on the way to another machine everybody could read the token');
   return { protocol: base.protocol, host, base };
 }

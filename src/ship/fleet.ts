@@ -28,10 +28,25 @@ export interface Stored {
   readonly hash: string | undefined;
   /** A signed note with the head of what the fleet has. */
   readonly anchor: string | undefined;
+  /** There when these entries have left what the fleet holds. */
+  readonly diverged: unknown;
   /** How long to wait before the next batch, in milliseconds. */
   readonly wait: number;
   /** How many bytes were sent. */
   readonly sent: number;
+}
+
+/** What the shipper says of the log with each batch. */
+export interface LogExtent {
+  /** The sequence number of the first entry that is still in the local log. */
+  readonly first: number;
+  /** That of its last entry. */
+  readonly entries: number;
+  /**
+   * How far the fleet had the log, as it said before the log was looked at. When the log ends before that, it was cut.
+   * Undefined when it was not asked.
+   */
+  readonly heard: number | undefined;
 }
 
 /** What the fleet expects instead of a batch that it refused with 409. */
@@ -82,10 +97,10 @@ export class Fleet {
 
   /**
    * Sends lines of a log.
-   * @param entries the sequence number of the last entry that the local log has
    * @throws FleetRefused, which is 409 with what the fleet expects, FleetNotReachable
    */
-  async store(log: string, batch: Batch, entries: number, signal: AbortSignal): Promise<Stored> {
+  async store(log: string, batch: Batch, extent: LogExtent, signal: AbortSignal): Promise<Stored> {
+    const { first, entries, heard } = extent;
     const body = await compress(Buffer.concat(batch.lines, batch.bytes), { level: LEVEL });
     const answer = await this.#connection.send({
       method: 'PUT',
@@ -93,17 +108,20 @@ export class Fleet {
       headers: {
         'content-type': 'application/x-ndjson',
         'content-encoding': 'gzip',
+        'log-first': String(first),
         'log-entries': String(Math.max(entries, batch.last)),
+        ...(heard === undefined ? {} : { 'fleet-through': String(heard) }),
       },
       body,
       patience: PATIENCE,
       signal,
     });
-    const { through, hash, anchor, retry_after_ms: wait } = answer.body as Readonly<Record<string, unknown>>;
+    const { through, hash, anchor, diverged, retry_after_ms: wait } = answer.body as Readonly<Record<string, unknown>>;
     return {
       through: requireSeq(through),
       hash: textOrNone(hash),
       anchor: textOrNone(anchor),
+      diverged,
       wait: typeof wait === 'number' && wait > 0 ? Math.min(wait, MINUTE) : 0,
       sent: body.length,
     };

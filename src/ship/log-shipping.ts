@@ -14,7 +14,7 @@ import { FreedBuffers } from '../freed-buffers.ts';
 import type { BandwidthLimit } from './bandwidth-limit.ts';
 import { type Batch, type BatchLimits, EntryFeed } from './entry-feed.ts';
 import { EntriesGone, FleetRefused } from './errors.ts';
-import { type Expected, expectedBy, type Fleet, type Held, type Stored } from './fleet.ts';
+import { type Expected, expectedBy, type Fleet, type Held, type LogExtent, type Stored } from './fleet.ts';
 import { type LocalRecorder, type LogHead, PastTheEnd } from './local-recorder.ts';
 import { shipperBackoff, waitAskedBy } from './persist.ts';
 import type { Progress } from './progress.ts';
@@ -54,6 +54,8 @@ interface Start {
   readonly from: number;
   /** The hash that the entry before `from`, which comes first then, has in the fleet. */
   readonly overlap?: string | undefined;
+  /** How far the fleet had the log before it was looked at; undefined when the fleet was not asked. */
+  readonly heard?: number | undefined;
 }
 
 export class LogShipping {
@@ -65,6 +67,8 @@ export class LogShipping {
   #stored = 0;
   /** What the fleet wants next, from its refusal of the last batch. */
   #wanted: Expected | undefined;
+  /** Where the fleet wanted the batch before: it looks for the first entry that differs, further and further back. */
+  #wantedFrom = Infinity;
   /** Whether the last entry is sent again although the fleet has it. */
   #showsLast = false;
 
@@ -85,7 +89,7 @@ export class LogShipping {
         this.#hearOf(error);
         least = waitAskedBy(error);
       }
-      await this.#backoff.pause(signal, least);
+      if (!this.#searchesBack()) await this.#backoff.pause(signal, least);
     }
   }
 
@@ -105,10 +109,19 @@ export class LogShipping {
         this.#hearOf(error);
         fault = error as Error;
       }
+      if (this.#searchesBack()) continue;
       failures = this.#stored > before ? 1 : failures + 1;
       if (failures >= attempts) throw fault;
       await this.#backoff.pause(signal, waitAskedBy(fault));
     }
+  }
+
+  /** Whether the fleet wants entries from further back than before: that ends with the first entry, so nothing waits. */
+  #searchesBack(): boolean {
+    const from = this.#wanted?.from ?? Infinity;
+    const isFurtherBack = from < this.#wantedFrom;
+    this.#wantedFrom = Math.min(from, this.#wantedFrom);
+    return isFurtherBack;
   }
 
   /** One session. @returns whether the end of the log was reached */
@@ -132,7 +145,7 @@ export class LogShipping {
     progress.begin(head.log, opened.head.entries, start.from - 1);
     try {
       if (start.overlap !== undefined && !(await this.#isSame(feed, start, signal))) return false;
-      return await this.#ship(feed, start.name, signal);
+      return await this.#ship(feed, start, opened.head, signal);
     } finally {
       feed.close();
     }
@@ -143,21 +156,23 @@ export class LogShipping {
     const { fleet, progress, say, onReached } = this.#options;
     const wanted = this.#wanted;
     this.#wanted = undefined;
-    if (wanted?.from !== undefined) return { name: wanted.log ?? head.log, from: wanted.from };
-    const held = await fleet.held(head.log, signal);
+    const name = head.log;
+    if (wanted?.from !== undefined) return { name: wanted.log ?? name, from: wanted.from };
+    const held = await fleet.held(name, signal);
     onReached('fleet', true);
     progress.diverged = held?.diverged !== undefined && held.diverged !== null && held.diverged !== false;
-    if (held === undefined || held.through === 0) return { name: head.log, from: 1 };
-    if (held.through > head.entries) {
-      const { through } = held;
-      say('error', 'THE LOG IS SHORTER THAN WHAT THE FLEET HAS: it was cut, or an old image was restored', {
-        entries: head.entries,
-        through,
-      });
-      progress.diverged = true;
-      return { name: head.log, from: overlapBefore(head, head.entries + 1) };
-    }
-    return this.#after(head, held);
+    if (held === undefined || held.through === 0) return { name, from: 1, heard: held?.through };
+    const { through } = held;
+    if (through <= head.entries) return this.#after(head, held);
+    // Another shipper may have sent entries that are newer than the first look at the log.
+    const now = await this.#options.recorder.head(signal);
+    if (now.log !== name || through <= now.entries) return this.#after(now, held);
+    say('error', 'THE LOG IS SHORTER THAN WHAT THE FLEET HAS: it was cut, or an old image was restored', {
+      entries: now.entries,
+      through,
+    });
+    progress.foundToDiverge();
+    return { name, from: overlapBefore(now, now.entries + 1), heard: through };
   }
 
   /** Begins after the last entry that the fleet has, and compares that one when it is still here. */
@@ -165,8 +180,9 @@ export class LogShipping {
     const shows = this.#showsLast;
     this.#showsLast = false;
     const from = through + 1;
-    if (shows) return { name: head.log, from: Math.max(head.first, through) };
-    return { name: head.log, from, overlap: through >= head.first ? hash : undefined };
+    const start = { name: head.log, heard: through };
+    if (shows) return { ...start, from: Math.max(head.first, through) };
+    return { ...start, from, overlap: through >= head.first ? hash : undefined };
   }
 
   async #open(start: Start, head: LogHead, follows: boolean, signal: AbortSignal) {
@@ -200,13 +216,13 @@ export class LogShipping {
       hash: here,
       hash_in_the_fleet: overlap,
     });
-    progress.diverged = true;
+    progress.foundToDiverge();
     this.#wanted = { code: 'diverged', log: undefined, from: Math.max(1, from - MOST_LINES), prev_hash: undefined };
     return false;
   }
 
   /** Sends batches until the log ends. @returns whether it did; false when the fleet wants something else */
-  async #ship(feed: EntryFeed, name: string, signal: AbortSignal): Promise<boolean> {
+  async #ship(feed: EntryFeed, { name, heard }: Start, { first }: LogHead, signal: AbortSignal): Promise<boolean> {
     const { progress } = this.#options;
     for (;;) {
       const batch = await feed.take(this.#limits, QUIET, signal);
@@ -216,26 +232,28 @@ export class LogShipping {
         return false;
       }
       progress.seen(feed.arrived);
-      const stored = await this.#store(name, batch, signal);
+      const stored = await this.#store(name, batch, { first, entries: progress.entries, heard }, signal);
       if (stored === undefined) return false;
       this.#freed.count(batch.bytes + stored.sent);
       // It has taken less than it was sent, or lost what it had.
       if (stored.through < batch.last) return false;
       this.#stored += 1;
+      this.#wantedFrom = Infinity;
       this.#backoff.reset();
       if (stored.wait > 0) await wait(stored.wait, undefined, { signal });
     }
   }
 
   /** Sends a batch. @returns undefined when the fleet wants something else, or a smaller one */
-  async #store(name: string, batch: Batch, signal: AbortSignal): Promise<Stored | undefined> {
+  async #store(name: string, batch: Batch, extent: LogExtent, signal: AbortSignal): Promise<Stored | undefined> {
     const { fleet, progress, say, count, onAnchor, onReached } = this.#options;
     try {
-      const stored = await fleet.store(name, batch, progress.entries, signal);
+      const stored = await fleet.store(name, batch, extent, signal);
       onReached('fleet', true);
       count('stored', { entries: batch.lines.length, sent: stored.sent });
       progress.took(stored.through, timeIn(batch.lines.at(-1)!));
       if (stored.anchor !== undefined) onAnchor(stored.anchor);
+      if (stored.diverged !== undefined && stored.diverged !== null) this.#sayDiverged(stored.diverged);
       this.#limits = { ...this.#limits, lines: Math.min(MOST_LINES, this.#limits.lines * 2) };
       return stored;
     } catch (error) {
@@ -259,7 +277,7 @@ export class LogShipping {
     const { code, log, from, prev_hash } = expected;
     const fields = { code, log, from, prev_hash, sent_from: batch.from };
     if (code === 'diverged') {
-      progress.diverged = true;
+      progress.foundToDiverge();
       say('error', `THE FLEET HOLDS ANOTHER PAST OF THIS LOG: ${error.message}`, fields);
     } else {
       say('warn', error.message, fields);
@@ -268,6 +286,19 @@ export class LogShipping {
     if (from === undefined || (from === batch.from && (log ?? progress.log) === progress.log)) throw error;
     this.#wanted = expected;
     return undefined;
+  }
+
+  #sayDiverged(diverged: unknown): void {
+    const { progress, say } = this.#options;
+    progress.foundToDiverge();
+    const { why, first_differing_seq: seq } = diverged as {
+      readonly why?: unknown;
+      readonly first_differing_seq?: unknown;
+    };
+    say('error', 'THE FLEET KEEPS ANOTHER PAST OF THIS LOG BESIDE THIS ONE: see its incident log_diverged', {
+      diverged: typeof why === 'string' ? why : undefined,
+      first_differing_seq: typeof seq === 'number' ? seq : undefined,
+    });
   }
 
   #hearOf(error: unknown): void {

@@ -21,7 +21,10 @@ export class Progress {
   takenAt: number | undefined;
   /** When the fleet last took a batch, in milliseconds since the epoch. */
   acceptedAt = 0;
+  /** Whether the fleet holds another past of this log as well. */
   diverged = false;
+  /** Whether that was found by this process. */
+  foundDivergence = false;
   #marks: { readonly at: number; readonly through: number }[] = [];
   #saidAt = -Infinity;
   #catchingUp = false;
@@ -57,6 +60,12 @@ export class Progress {
     this.#catchingUp = this.behind >= WORTH_SAYING;
     this.#saidAt = this.#clock.monotonic();
     this.#say('info', 'shipping', { log, from: through + 1, entries, behind: this.behind });
+  }
+
+  /** The log is not what the fleet holds: the fleet gets the other history, and keeps both. */
+  foundToDiverge(): void {
+    this.diverged = true;
+    this.foundDivergence = true;
   }
 
   /** More of the local log is known. */

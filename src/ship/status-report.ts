@@ -12,8 +12,8 @@ import type { ShipLog } from './ship-log.ts';
 /** How often, in milliseconds. Each pause is up to a tenth longer, so that the machines of a fleet do not go in step. */
 const EVERY = MINUTE;
 
-/** What of a policy is about this load of it, and not about what it decides. */
-const NOT_OF_THE_TEXT: ReadonlySet<string> = new Set(['source', 'path', 'digest', 'loaded_at']);
+/** What of a policy is about this load of it, or follows from the rest. */
+const NOT_OF_THE_TEXT: ReadonlySet<string> = new Set(['source', 'path', 'digest', 'loaded_at', 'parts']);
 
 export interface StatusReportOptions {
   readonly fleet: Pick<Fleet, 'status'>;

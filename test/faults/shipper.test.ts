@@ -53,7 +53,7 @@ describe('given a shipper in its unit', () => {
   });
 
   const start = (under: readonly string[] = []): ChildProcess => {
-    const [program = '', ...args] = [...under, process.execPath, ...FLAGS, COMMAND_LINE];
+    const [program, ...args] = [...under, process.execPath, ...FLAGS, COMMAND_LINE];
     return spawn(program, [...args, 'ship', '--no-prove'], { env, stdio: ['ignore', 'ignore', 'inherit'] });
   };
   const end = async (child: ChildProcess): Promise<void> => {
@@ -111,7 +111,7 @@ describe('given a shipper in its unit', () => {
 
     it('it catches up within them, however far it is behind', async function () {
       this.timeout(10 * MINUTE);
-      recorder.lines = chain(rounds(100_000, 1_000_000), (seq) => `${seq} ${'evidence '.repeat(seq % 100)}`);
+      recorder.lines = chain(rounds(100_000, 1_000_000), (seq) => `${seq} ${'evidence '.repeat(seq % 20)}`);
       const box = Box.make(`shipper-${process.pid}`, 64 * MEBIBYTE);
       const child = start(box.entrance);
       try {

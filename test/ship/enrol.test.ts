@@ -84,8 +84,9 @@ describe('the enrolment', () => {
   });
 
   for (const [what, more, why] of [
-    ['a machine with a space', { machine: 'web 1' }, 'must be 1 to 64 letters'],
+    ['a machine with a space', { machine: 'web 1' }, 'must be 1 to 128 letters'],
     ['a fleet on another machine over http', { url: 'http://fleet.example' }, 'is not https'],
+    ['another address than the loopback over http', { address: '192.0.2.7' }, 'is not https'],
     ['no secret', { secret: '' }, 'the one-time secret is missing'],
     ['an address that is none', { address: 'fleet.example' }, 'is not an IP address'],
   ] as const) {

@@ -154,6 +154,7 @@ describe('the shipper', () => {
     recorder.lines = chain(2000);
     const shipper = start();
     await eventually(() => said.some(({ message }) => message.startsWith('THE LOG IS SHORTER')));
+    await eventually(() => said.some(({ fields }) => fields.diverged === 'cut'));
     expect(shipper.progress.diverged).to.equal(true);
     recorder.append(chainLine(2001, recorder.lines.at(-1)!.hash, 'another'));
     await arrived();

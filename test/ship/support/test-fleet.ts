@@ -92,6 +92,7 @@ export class TestFleet extends TestServer {
     const from = Number(url.searchParams.get('from'));
     const announced = Number(request.headers['log-entries']);
     this.announced.push(announced);
+    expect(Number(request.headers['log-first'])).to.be.at.most(from);
     expect(announced).to.be.at.least(from + lines.length - 1);
     const instead = this.instead(lines.length);
     if (instead !== undefined) return json(response, ...instead);
@@ -99,6 +100,20 @@ export class TestFleet extends TestServer {
     const histories = this.histories.get(log)!;
     const entries = histories.at(-1)!;
     const expected = { log, from: entries.length + 1, prev_hash: entries.at(-1)?.hash ?? '' };
+    const heard = Number(request.headers['fleet-through'] ?? 0);
+    // The log ends before what the fleet has, as both have said.
+    if (heard > announced && heard <= entries.length && entries[announced - 1]?.line === lines[announced - from]) {
+      this.divergences += 1;
+      const kept = entries.slice(0, announced);
+      histories.push(kept);
+      return json(response, 200, {
+        machine: MACHINE,
+        log,
+        through: announced,
+        hash: kept.at(-1)!.hash,
+        diverged: { why: 'cut', first_differing_seq: announced + 1 },
+      });
+    }
     if (from > entries.length + 1) return json(response, 409, { error: 'a gap', code: 'unexpected_from', expected });
     let kept = entries;
     for (const [n, line] of lines.entries()) {
