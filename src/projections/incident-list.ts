@@ -82,8 +82,8 @@ export type Unsearched = 'withheld' | 'evidence' | 'notes';
  * is answered while it is made. A thousand incidents with little evidence fit.
  */
 export const MAX_PAGE_BYTES = 1024 * 1024;
-/** The same without evidence: as many incidents as usual with evidence, so that a page takes half as long. */
-export const MAX_SUMMARY_PAGE_BYTES = MAX_PAGE_BYTES / 2;
+/** The same without evidence: as many incidents as usual with evidence, so that a page takes less time. */
+const MAX_SUMMARY_PAGE_BYTES = MAX_PAGE_BYTES / 2;
 /** How many incidents a page of a collapsed list looks at: no other request is answered meanwhile. */
 const LOOKED_AT = 1024;
 /** How many incidents a page looks at that exact times or the containment leave out. */
