@@ -122,7 +122,7 @@ function anchorsOf(keys: readonly string[], from: string | undefined): AnchorVer
     return anchors;
   } catch (error) {
     if (error instanceof RecorderError) throw new UsageError(error.message);
-    if ((error as NodeJS.ErrnoException).code !== undefined) throw new UsageError(`${(error as Error).message}`);
+    if ((error as NodeJS.ErrnoException).code !== undefined) throw new UsageError((error as Error).message);
     throw error;
   }
 }

@@ -80,7 +80,7 @@ describe('a log that has anchors', () => {
     for (const { timestamp, event, data } of entries) {
       const { seq, ...rest } = data;
       const said = seq === 5 ? { reason: 'nothing happened' } : rest;
-      await log.append([{ timestamp, event, data: said } as never]);
+      await log.append([{ timestamp, event, data: said }]);
     }
     await log.close();
     expect((await verifyLog(path, HASH)).damage).to.equal(undefined);
