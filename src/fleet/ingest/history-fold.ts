@@ -191,7 +191,7 @@ export class HistoryFold {
 
   #setSilences(silences: readonly SilenceOnRecord[], changes: BatchChanges): void {
     if (silences === this.silences) return;
-    if (silences.some(({ silence }) => !ID.test(silence))) throw new RangeError('no identifier of a silence');
+    if (!silences.every(isSilence)) throw new RangeError('no silence');
     changes.silencesBefore ??= this.silences;
     this.silences = silences;
   }
@@ -242,6 +242,9 @@ export class HistoryFold {
     }
   }
 }
+
+const isSilence = ({ silence: id, seq }: SilenceOnRecord): boolean =>
+  typeof id === 'string' && ID.test(id) && Number.isSafeInteger(seq);
 
 /** The incident that an entry is about, if that can be one. */
 function idOf(entry: Entry): string | undefined {
