@@ -10,7 +10,7 @@
  */
 import { sql, type Transaction } from 'kysely';
 import { chainHash } from '../../audit/chain-hash.ts';
-import { CompactRange, type StoredRange } from '../../audit/compact-range.ts';
+import { CompactRange, type WrittenRange } from '../../audit/compact-range.ts';
 import { type Clock, SECOND } from '../../clock.ts';
 import { type Entry, readEntry } from '../../domain/entries.ts';
 import type { ActionPosture } from '../../domain/posture.ts';
@@ -473,7 +473,7 @@ export class Ingest {
     return new HistoryFold({
       through: built,
       hash: built === row.through ? row.hash : '',
-      range: JSON.parse(row.range) as StoredRange,
+      range: JSON.parse(row.range) as WrittenRange,
       posture: new Map(postures.map(({ action, document }) => [action, JSON.parse(document) as ActionPosture])),
       silences: silences.map(({ silence }) => JSON.parse(silence) as SilenceOnRecord),
       hasGap: first_seq > 1,
