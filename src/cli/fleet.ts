@@ -18,7 +18,10 @@ export const define = (command: Command): Command =>
     .allowUnknownOption()
     .action(async () => {
       if (!existsSync(fileURLToPath(FLEET)))
-        throw new RecorderError('config', 'the fleet is a package of its own (incident-fleet), which is not installed here');
+        throw new RecorderError(
+          'config',
+          'the fleet is a package of its own (incident-fleet), which is not installed here',
+        );
       process.argv.splice(2, 1);
       await import(FLEET.href);
     });

@@ -49,7 +49,7 @@ async function onServer(url: string, connections: number, lost: (error: Error) =
   const { types } = pg;
   // None of the numbers of 64 bits exceeds 2^53.
   const getTypeParser = (oid: number, format: 'text'): unknown =>
-    oid === INT8 ? Number : types.getTypeParser(oid, format);
+    oid === INT8 ? Number : types.getTypeParser(oid as Parameters<typeof types.getTypeParser>[0], format);
   const pool = new pg.Pool({
     connectionString: url,
     max: connections,

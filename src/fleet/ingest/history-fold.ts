@@ -313,7 +313,8 @@ function followFinding(
     findings.set(finding, known && { ...known, open: false });
     return;
   }
-  const detail = String(entry.data.detail);
+  const { detail } = entry.data;
+  if (typeof detail !== 'string') throw new RangeError('no detail');
   findings.set(finding, { finding, detail, found_at: entry.timestamp, open: true });
 }
 

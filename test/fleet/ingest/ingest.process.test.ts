@@ -16,10 +16,10 @@ const TOKEN = 'a'.repeat(64);
 let machine = '';
 let machines = 0;
 
-async function enrol({ enrolment }: FleetCore, machine: string, withKey = true): Promise<void> {
-  const secret = await enrolment.invite(machine, { site: 'berlin' }, 'test');
+async function enrol({ enrolment }: FleetCore, name: string, withKey = true): Promise<void> {
+  const secret = await enrolment.invite(name, { site: 'berlin' }, 'test');
   const audit_key = withKey ? AUDIT_KEY.toString('base64') : undefined;
-  await enrolment.enrol({ machine, secret, token_sha256: TOKEN, public_key: 'key', audit_key });
+  await enrolment.enrol({ machine: name, secret, token_sha256: TOKEN, public_key: 'key', audit_key });
 }
 
 const batchOf = (log: MachineLog, from: number, to = log.through, more: Partial<Batch> = {}): Batch => ({
@@ -284,8 +284,9 @@ onEachEngine('ingest', (engine) => {
     const { anchor } = await core.ingest.store(batchOf(log, 1, 100));
     const range = CompactRange.empty();
     for (let seq = 1; seq <= 100; seq++) range.append(Buffer.from(log.hashOf(seq), 'hex'));
-    const { time: _, ...read } = readAnchor(anchor!, [core.signer]);
+    const read = readAnchor(anchor!, [core.signer]);
     expect(read).to.deep.equal({
+      time: read.time,
       fleet: 'fleet.test',
       machine,
       log: log.id,
