@@ -4,8 +4,8 @@
  * Every key begins with the machine, so that the rows of one machine are in one place of a distributed database. Texts
  * that come from a machine are kept as they are; JSON is text, except where SQL looks into it.
  *
- * `log` is the name of one history of a machine's log: the log's identity, or that with `~2`, `~3`, … where the machine
- * came back with another past. `identity` is what the machine itself calls its log.
+ * `log` is the name of one history of a machine's log: the first 12 digits of the log's identity, or those with `~2`,
+ * `~3`, … where the machine came back with another past. `identity` is what the machine itself calls its log.
  */
 import type { ColumnType, Generated, JSONColumnType } from 'kysely';
 

@@ -44,12 +44,34 @@ const OPTIONAL = new RegExp(
   'g',
 );
 
-/** The words of a text for the index, with ASCII between them. */
+/**
+ * The words of a text for the index, with ASCII between them. The index splits ASCII itself: only what stands around
+ * other letters is split here, because patterns for letters of all scripts are slow without a compiler.
+ */
 export function indexedWords(text: string): string {
-  // Nearly all texts: the index splits them itself.
   if (isAscii(text)) return text;
-  return (folded(text).match(WORDS) ?? []).flatMap(partsOf).flatMap(indexed).join(' ');
+  let words = '';
+  let taken = 0;
+  BEYOND_ASCII.lastIndex = 0;
+  for (let found = BEYOND_ASCII.exec(text); found !== null; found = BEYOND_ASCII.exec(text)) {
+    let begin = found.index;
+    while (begin > taken && isOfWord(text.charCodeAt(begin - 1))) begin--;
+    let end = found.index + 1;
+    while (end < text.length && isOfWord(text.charCodeAt(end))) end++;
+    words += `${text.slice(taken, begin)} ${wordsIn(text.slice(begin, end))} `;
+    taken = end;
+    BEYOND_ASCII.lastIndex = end;
+  }
+  return words + text.slice(taken);
 }
+
+const BEYOND_ASCII = /[\u0080-\uffff]/g;
+
+/** Whether a character is a letter or a digit of ASCII, or beyond ASCII. */
+const isOfWord = (code: number): boolean =>
+  (code >= 0x61 && code <= 0x7a) || code >= 0x80 || (code >= 0x41 && code <= 0x5a) || (code >= 0x30 && code <= 0x39);
+
+const wordsIn = (text: string): string => (folded(text).match(WORDS) ?? []).flatMap(partsOf).flatMap(indexed).join(' ');
 
 /**
  * Reads what a person searches for: words that all have to occur; `agent*` is a prefix. Everything but letters and

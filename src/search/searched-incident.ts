@@ -23,7 +23,23 @@ export const searchedText = ({
 
 /** What is indexed of an incident: its words, those of people and notes, those of its evidence, and its marks. */
 export function wordsOf(incident: Incident): readonly [words: string, people: string, evidence: string, marks: string] {
-  const { source, latest_report: latest, severity, class: ofClass, resolution, evidence } = incident;
+  const { words, people, marks } = ownWordsOf(incident);
+  const { latest_report: latest, evidence } = incident;
+  if (evidence === undefined && latest?.evidence === undefined) return [words, people, '', marks];
+  const first = evidence === undefined ? NO_EVIDENCE : evidenceWords(evidence);
+  const last = latest?.evidence === undefined ? NO_EVIDENCE : evidenceWords(latest.evidence);
+  const cut = first.isCut || last.isCut ? ` ${CUT_EVIDENCE}` : '';
+  const evidences = last.words === '' ? first.words : `${first.words} ${last.words}`;
+  return [words, people, evidences, marks + first.marks + last.marks + cut];
+}
+
+/** The same, without what its evidence adds. */
+export function ownWordsOf(incident: Incident): {
+  readonly words: string;
+  readonly people: string;
+  readonly marks: string;
+} {
+  const { source, severity, class: ofClass, resolution } = incident;
   const words = indexedWords(searchedText(incident));
   let people = incident.reported_by === undefined ? '' : indexedWords(incident.reported_by);
   let marks = `${severityMark(severity)} ${classMark(ofClass)} ${sourceMark(source)}`;
@@ -33,12 +49,7 @@ export function wordsOf(incident: Incident): readonly [words: string, people: st
     people += touched.words;
     marks += touched.marks;
   }
-  if (evidence === undefined && latest?.evidence === undefined) return [words, people, '', marks];
-  const first = evidence === undefined ? NO_EVIDENCE : evidenceWords(evidence);
-  const last = latest?.evidence === undefined ? NO_EVIDENCE : evidenceWords(latest.evidence);
-  marks += first.marks + last.marks;
-  if (first.isCut || last.isCut) marks += ` ${CUT_EVIDENCE}`;
-  return [words, people, last.words === '' ? first.words : `${first.words} ${last.words}`, marks];
+  return { words, people, marks };
 }
 
 const NO_EVIDENCE: EvidenceWords = { words: '', marks: '', isCut: false };

@@ -11,11 +11,13 @@ import {
   rankOf,
   recoveryColumns,
 } from '../../domain/incident-columns.ts';
-import type { Incident } from '../../domain/incident.ts';
+import type { JsonObject } from '../../domain/entries.ts';
+import type { Incident, RecordChange } from '../../domain/incident.ts';
 import { type ActionPosture, deliveryRow, onRecord } from '../../domain/posture.ts';
 import { WaitingShares } from '../../query/activity-counts.ts';
-import { hasOtherWords, wordsOf } from '../../search/searched-incident.ts';
-import { lexemeOf } from '../lexeme.ts';
+import { evidenceWords } from '../../search/evidence-words.ts';
+import { CUT_EVIDENCE, hasOtherWords, ownWordsOf } from '../../search/searched-incident.ts';
+import { LONGEST_LEXEME } from '../lexeme.ts';
 import type { FleetTables } from '../schema.ts';
 import { type BatchChanges, type HistoryFold, incidentOf, isTime } from './history-fold.ts';
 import type { ReceivedLine } from './received-lines.ts';
@@ -30,16 +32,26 @@ export interface History {
 /** The most characters of a text in a column that an index holds: a row of an index has at most 2,700 bytes. */
 const LONGEST_TEXT = 512;
 
-/** A text as a column holds it: PostgreSQL knows no NUL. */
-const column = (text: unknown): string => String(text).slice(0, LONGEST_TEXT).replaceAll('\0', '');
+// oxlint-disable-next-line no-control-regex -- they are what is looked for
+const CONTROL = /[\0-\x1f]/g;
+
+/** A text as a column holds it: never empty, and on one line. */
+const column = (text: unknown): string => String(text).slice(0, LONGEST_TEXT).replace(CONTROL, ' ') || ' ';
 const columnOrNull = (text: unknown): string | null => (text === undefined || text === null ? null : column(text));
 const timeOrNull = (text: unknown): string | null => (isTime(text) ? text : null);
 
-const bigints = (values: readonly (number | null)[]): RawBuilder<unknown> => sql`${values}::bigint[]`;
-const integers = (values: readonly number[]): RawBuilder<unknown> => sql`${values}::integer[]`;
-const texts = (values: readonly (string | null)[]): RawBuilder<unknown> => sql`${values}::text[]`;
-const times = (values: readonly (string | null)[]): RawBuilder<unknown> => sql`${values}::timestamptz[]`;
-const booleans = (values: readonly boolean[]): RawBuilder<unknown> => sql`${values}::boolean[]`;
+/**
+ * Arrays go as one text each: a driver would quote every element, and the server undo that. No text has a line feed, as
+ * JSON escapes it.
+ */
+const numbers = (values: readonly (number | null)[]): string => `{${values.map((one) => one ?? 'NULL').join()}}`;
+const bigints = (values: readonly (number | null)[]): RawBuilder<unknown> => sql`${numbers(values)}::text::bigint[]`;
+const integers = (values: readonly number[]): RawBuilder<unknown> => sql`${numbers(values)}::text::integer[]`;
+const booleans = (values: readonly boolean[]): RawBuilder<unknown> => sql`${`{${values.join()}}`}::text::boolean[]`;
+/** NULL goes as an empty text: no column holds one. */
+const texts = (values: readonly (string | null)[]): RawBuilder<unknown> =>
+  sql`string_to_array(${values.map((one) => one ?? '').join('\n')}::text, E'\n', '')`;
+const times = (values: readonly (string | null)[]): RawBuilder<unknown> => sql`${texts(values)}::timestamptz[]`;
 
 /** Stores lines as they came. */
 export async function insertEntries(tx: Tx, { machine, log }: History, lines: readonly ReceivedLine[]): Promise<void> {
@@ -80,7 +92,6 @@ async function putIncidents(
 ): Promise<void> {
   const fresh = [...changes.incidents.values()].filter(({ before }) => before === undefined);
   const changed = [...changes.incidents.values()].filter(({ before }) => before !== undefined);
-  const searched = changed.filter(({ before, now }) => hasOtherWords(before!.incident, now.incident));
   if (fresh.length > 0) {
     const all = fresh.map(({ now }) => now);
     const of = all.map(({ incident }) => incident);
@@ -118,7 +129,8 @@ async function putIncidents(
         snoozed_until = new.snoozed_until, resolution = new.resolution, drill = new.drill, version = new.version,
         decisive = new.decisive, carried = new.carried, acknowledged_at = new.acknowledged_at,
         resolved_at = new.resolved_at, confirmed_at = new.confirmed_at, waited = new.waited, context = new.context,
-        document = new.document
+        document = new.document,
+        search = coalesce(new.search::tsvector, old.search)
       FROM unnest(
         ${texts(of.map(({ id }) => id))}, ${integers(of.map(({ severity }) => rankOf(severity)))},
         ${texts(of.map(({ state }) => state))}, ${times(of.map(({ updated_at }) => updated_at))},
@@ -129,16 +141,9 @@ async function putIncidents(
         ${integers(of.map(({ version }) => version))}, ${integers(all.map(({ decisive }) => decisive))},
         ${bigints(all.map(({ carried }) => carried ?? null))}, ${ends(of)},
         ${texts(all.map(({ snapshot }) => JSON.stringify(snapshot.context)))},
-        ${texts(of.map(({ id }) => changes.documents.get(id)!))}
+        ${texts(of.map(({ id }) => changes.documents.get(id)!))}, ${texts(changed.map(otherWords))}
       ) AS new (id, rank, state, updated_at, assignee, containment, recovery, attention, snoozed_until, resolution,
-        drill, version, decisive, carried, acknowledged_at, resolved_at, confirmed_at, waited, context, document)
-      WHERE old.machine = ${machine} AND old.log = ${log} AND old.id = new.id`.execute(tx);
-  }
-  if (searched.length > 0) {
-    const of = searched.map(({ now }) => now.incident);
-    await sql`
-      UPDATE incidents AS old SET search = new.search::tsvector
-      FROM unnest(${texts(of.map(({ id }) => id))}, ${texts(of.map(vectorOf))}) AS new (id, search)
+        drill, version, decisive, carried, acknowledged_at, resolved_at, confirmed_at, waited, context, document, search)
       WHERE old.machine = ${machine} AND old.log = ${log} AND old.id = new.id`.execute(tx);
   }
 }
@@ -154,37 +159,64 @@ function ends(of: readonly Incident[]): RawBuilder<unknown> {
   ]);
 }
 
-/** At most this many words of each kind; the database bounds a vector at 1 MiB. */
-const MOST_WORDS = 2048;
-/** In characters, all words together. */
-const MOST_CHARACTERS = 200_000;
-const WEIGHTS = ['A', 'B', 'C', 'D'] as const;
-const SEPARATORS = /[^0-9A-Za-z\u0080-\uffff]+/;
+/** What a changed incident is found by, where that is something else than before. */
+const otherWords = ({ before, now }: RecordChange): string | null =>
+  before !== undefined && hasOtherWords(before.incident, now.incident) ? vectorOf(now.incident) : null;
 
-/** What an incident is found by, as a `tsvector` is written: each word once, at place 1, with its weight. */
+/** At most this many words of each kind, and characters of them; the database bounds a vector at 1 MiB. */
+const MOST_WORDS = 2048;
+const MOST_CHARACTERS = 50_000;
+
+/** A word's place in a vector, with its weight: a place has one weight, so each weight has a place of its own. */
+const PLACE = { words: ':1A', people: ':2B', evidence: ':3C', marks: ':4D' } as const;
+
+/** What an incident is found by, as a `tsvector` is written: each word once, with its weights. */
 export function vectorOf(incident: Incident): string {
-  let vector = '';
-  let room = MOST_CHARACTERS;
-  const places = new Map<string, string>();
-  for (const [index, words] of wordsOf(incident).entries()) {
-    const weight = WEIGHTS[index]!;
-    let count = 0;
-    for (const word of words.split(SEPARATORS).map(lexemeOf)) {
-      if (word === '' || count >= MOST_WORDS || room <= 0) continue;
-      const known = places.get(word);
-      if (known === undefined) {
-        places.set(word, weight);
-        count += 1;
-        room -= word.length;
-      } else if (!known.includes(weight)) places.set(word, known + weight);
-    }
-  }
-  for (const [word, weights] of places) {
-    // A place has one weight, so each weight has a place of its own.
-    vector += ` '${word}':${[...weights].map((weight) => `${WEIGHTS.indexOf(weight as 'A') + 1}${weight}`).join()}`;
-  }
-  return vector.slice(1);
+  const { words, people, marks } = ownWordsOf(incident);
+  const { evidence, latest_report: latest } = incident;
+  return (
+    vector(words, PLACE.words) +
+    vector(people, PLACE.people) +
+    vector(marks, PLACE.marks) +
+    (evidence === undefined ? '' : evidenceVector(evidence)) +
+    (latest?.evidence === undefined ? '' : evidenceVector(latest.evidence))
+  );
 }
+
+/** Evidence stays the same while all else of an incident changes. */
+const evidenceVectors = new WeakMap<JsonObject, string>();
+
+function evidenceVector(evidence: JsonObject): string {
+  let known = evidenceVectors.get(evidence);
+  if (known !== undefined) return known;
+  const { words, marks, isCut } = evidenceWords(evidence);
+  known = vector(words, PLACE.evidence) + vector(isCut ? `${marks} ${CUT_EVIDENCE}` : marks, PLACE.marks);
+  evidenceVectors.set(evidence, known);
+  return known;
+}
+
+function vector(words: string, place: string): string {
+  const text = words.toLowerCase();
+  const seen = new Set<string>();
+  let result = '';
+  for (let at = 0, begin = 0; at <= text.length; at++) {
+    if (at < text.length && isLetter(text.charCodeAt(at))) continue;
+    if (at > begin) {
+      const word = text.slice(begin, Math.min(at, begin + LONGEST_LEXEME));
+      if (!seen.has(word)) {
+        seen.add(word);
+        result += ` '${word}'${place}`;
+        if (seen.size >= MOST_WORDS || result.length > MOST_CHARACTERS) return result;
+      }
+    }
+    begin = at + 1;
+  }
+  return result;
+}
+
+/** All but the signs of ASCII; lower case. */
+const isLetter = (code: number): boolean =>
+  (code >= 0x61 && code <= 0x7a) || (code >= 0x30 && code <= 0x39) || code >= 0x80;
 
 async function putDeliveries(tx: Tx, { machine, log }: History, { incidents }: BatchChanges): Promise<void> {
   const put: (ReturnType<typeof deliveryRow> & { incident: string; asked_at: string; overdue_at: string | null })[] =

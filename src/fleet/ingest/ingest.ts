@@ -301,10 +301,11 @@ export class Ingest {
       throw conflict('other_log', message, { ...expected, log: line.entry.entry_hash });
     }
     const left = rows.find(({ active }) => active);
+    const name = historyName(log, rows);
     const row: LogRow = {
       ...NEW_LOG,
       machine,
-      log,
+      log: name,
       identity: log,
       ordinal: (rows[0]?.ordinal ?? 0) + 1,
       first_seq: from,
@@ -314,7 +315,7 @@ export class Ingest {
       entries: entries ?? lines.at(-1)!.seq,
     };
     if (left === undefined) return { row, fresh: lines, isNew: true };
-    const divergence: Divergence = { why: 'new_log', first_differing_seq: from, history: log, left: left.log };
+    const divergence: Divergence = { why: 'new_log', first_differing_seq: from, history: name, left: left.log };
     return { row, fresh: lines, isNew: true, divergence };
   }
 
@@ -335,7 +336,7 @@ export class Ingest {
     }
     const opens = (base: LogRow, at: number, why: 'rewritten' | 'cut', kept?: string): Place => {
       if (rows.length >= MOST_HISTORIES) throw conflict('diverged', TOO_MANY, expectedAfter(log, latest));
-      const name = `${log}~${known.length + 1}`;
+      const name = historyName(log, rows);
       const fresh = lines.filter(({ seq }) => seq >= at);
       const row: LogRow = {
         ...NEW_LOG,
@@ -491,6 +492,18 @@ export class Ingest {
         recorded_seq = coalesce(${recorded?.seq ?? null}::bigint, recorded_seq),
         recorded_at = coalesce(${recorded?.at ?? null}::timestamptz, recorded_at)
       WHERE machine = ${row.machine} AND log = ${row.log}`.execute(tx);
+  }
+}
+
+/** As many digits of a log's identity as tell the logs of one machine apart. */
+const NAME_DIGITS = 12;
+
+/** A name for a new history: short, as every row and every index has it. */
+function historyName(log: string, rows: readonly LogRow[]): string {
+  const short = log.slice(0, NAME_DIGITS);
+  for (let count = 1; ; count++) {
+    const name = count === 1 ? short : `${short}~${count}`;
+    if (!rows.some((row) => row.log === name)) return name;
   }
 }
 
