@@ -171,8 +171,8 @@ const INITIAL: readonly string[] = [
   )`,
   'CREATE INDEX IF NOT EXISTS hours_by_hour ON hours (hour)',
   `CREATE TABLE IF NOT EXISTS waiting (
-    machine text NOT NULL,
-    log text NOT NULL,
+    machine text COLLATE "C" NOT NULL,
+    log text COLLATE "C" NOT NULL,
     length bigint NOT NULL,
     beginning bigint NOT NULL,
     count bigint NOT NULL,
