@@ -182,6 +182,7 @@ function innerContext(
   admitted: Admitted,
 ): Context {
   const headers = version === undefined ? {} : { 'if-match': `"${version}"` };
+  const response: { status?: number; body?: unknown } = {};
   return {
     method: 'POST',
     path,
@@ -189,6 +190,14 @@ function innerContext(
     params: {},
     req: { headers, socket: ctx.req.socket },
     request: { body },
+    response,
+    set status(status: number) {
+      response.status = status;
+    },
+    set body(content: unknown) {
+      response.body = content;
+    },
+    res: { headersSent: false, setHeader: () => {} },
     state: { admitted, requestId: ctx.state.requestId as unknown },
     set: () => {},
     vary: () => {},
@@ -199,7 +208,8 @@ function innerContext(
 async function answered(inner: Context, request: () => Promise<void>): Promise<Answer> {
   try {
     await request();
-    return { status: inner.status, body: JSON.parse(String(inner.body)) as unknown };
+    const { status, body } = inner.response;
+    return { status, body: JSON.parse(String(body)) as unknown };
   } catch (error) {
     if (!(error instanceof RecorderError) || error.status >= 500 || error.status === 429) throw error;
     return { status: error.status, body: { error: error.message, ...error.fields } };
