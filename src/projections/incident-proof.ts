@@ -17,7 +17,7 @@ import { fold, type IncidentRecord } from '../domain/incident.ts';
 import { isAbsence, RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
-import { documentOf } from '../domain/document.ts';
+import { writeDocument } from '../domain/document.ts';
 import { containmentColumn, drillColumn, type Incidents, recoveryColumns } from './incidents.ts';
 import { deliveryRow, onRecord } from './posture.ts';
 import type { Snoozes } from './snoozes.ts';
@@ -148,7 +148,7 @@ export class IncidentProof {
       base: carried,
       dedup_key: incident.dedup_key ?? null,
       drill: drillColumn(incident),
-      summary: documentOf(record).summary,
+      summary: writeDocument(record).summary,
     };
     if (!isDeepStrictEqual({ ...columns }, expected)) return `${id} is listed as another`;
     const due = onRecord(incident).map(deliveryRow);
