@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ROOT } from '../support/running-service.ts';
 import { Bench } from './bench.ts';
+import { fleetIngest } from './suites/fleet-ingest.ts';
 import { functions } from './suites/functions.ts';
 import { growth } from './suites/growth.ts';
 import { http } from './suites/http.ts';
@@ -15,7 +16,7 @@ import { reads } from './suites/reads.ts';
 import { rebuild } from './suites/rebuild.ts';
 import { start } from './suites/start.ts';
 
-const SUITES = { functions, http, start, reads, rebuild, growth };
+const SUITES = { functions, http, start, reads, rebuild, growth, 'fleet-ingest': fleetIngest };
 
 const { values } = parseArgs({
   options: {
