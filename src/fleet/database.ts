@@ -48,8 +48,8 @@ async function onServer(url: string, connections: number, lost: (error: Error) =
   const { default: pg } = await import('pg');
   const { types } = pg;
   // None of the numbers of 64 bits exceeds 2^53.
-  const getTypeParser = (oid: number, format: 'text'): unknown =>
-    oid === INT8 ? Number : types.getTypeParser(oid as Parameters<typeof types.getTypeParser>[0], format);
+  const parserOf = types.getTypeParser as (oid: number, format: string) => unknown;
+  const getTypeParser = (oid: number, format: string): unknown => (oid === INT8 ? Number : parserOf(oid, format));
   const pool = new pg.Pool({
     connectionString: url,
     max: connections,
@@ -60,6 +60,8 @@ async function onServer(url: string, connections: number, lost: (error: Error) =
     types: { getTypeParser } as CustomTypesConfig,
   });
   pool.on('error', lost);
+  // A connection that breaks in the middle of a transaction says so itself; whoever uses it meets the error as well.
+  pool.on('connect', (client) => client.on('error', lost));
   return new Kysely<FleetTables>({ dialect: new PostgresDialect({ pool }) });
 }
 
@@ -169,6 +171,6 @@ const UNREACHABLE_TEXT = /timeout exceeded when trying to connect|Connection ter
 /** Whether an error says that the database can't be reached now: it may be there again soon. */
 export function isUnreachable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  const code = String((error as NodeJS.ErrnoException).code ?? '');
+  const { code = '' } = error as NodeJS.ErrnoException;
   return UNREACHABLE.test(code) || UNREACHABLE_SOCKET.has(code) || UNREACHABLE_TEXT.test(error.message);
 }
