@@ -1,5 +1,5 @@
 /** The REST API of the fleet as a Koa application: the machines' routes, and those for people in `api/`. */
-import Koa, { type Context } from 'koa';
+import Koa, { type Context, type Middleware } from 'koa';
 import { checks } from '../api/middleware/checks.ts';
 import { errors } from '../api/middleware/errors.ts';
 import { requestTarget } from '../api/middleware/request-target.ts';
@@ -8,12 +8,15 @@ import { type ApiRoute, routing } from '../api/middleware/routing.ts';
 import { unmatched } from '../api/middleware/unmatched.ts';
 import { readRoutes } from './api/routes.ts';
 import type { FleetDependencies } from './api/dependencies.ts';
+import { isUnreachable } from './database.ts';
+import { RecorderError } from '../errors.ts';
 
 /** From the outside in, a request passes the errors, the common headers, the form of its target, and its route. */
 export function createFleetApp(dependencies: FleetDependencies, machineRoutes: readonly ApiRoute[]): Koa {
   const { log } = dependencies;
   const app = new Koa({ env: 'production' });
   app.use(errors(log));
+  app.use(databaseErrors());
   app.use(checks(responseHeaders(), requestTarget()));
   app.use(routing([...machineRoutes, ...readRoutes(dependencies)]));
   app.use(unmatched());
@@ -23,3 +26,13 @@ export function createFleetApp(dependencies: FleetDependencies, machineRoutes: r
   });
   return app;
 }
+
+/** While the database is gone, clients are to come back: 503, not 500. */
+const databaseErrors = (): Middleware => async (_ctx, next) => {
+  try {
+    await next();
+  } catch (cause) {
+    if (!isUnreachable(cause)) throw cause;
+    throw new RecorderError('log_unavailable', 'the database is not reachable; nothing was stored', { cause });
+  }
+};

@@ -21,8 +21,8 @@ export type FleetDatabase = Kysely<FleetTables>;
 
 /** Connections to a server: each carries one transaction. */
 const CONNECTIONS = 8;
-/** How long a query waits for a connection, in milliseconds. */
-const CONNECT_WITHIN = 10_000;
+/** How long a query waits for a connection, in milliseconds: with many shippers at once, for its turn. */
+const CONNECT_WITHIN = 30_000;
 /** Ends a query that no request should need, and a transaction that was left open: in milliseconds. */
 const STATEMENT_WITHIN = 60_000;
 
@@ -48,8 +48,8 @@ async function onServer(url: string, connections: number, lost: (error: Error) =
   const { default: pg } = await import('pg');
   const { types } = pg;
   // None of the numbers of 64 bits exceeds 2^53.
-  const getTypeParser = (oid: number, format: 'text'): unknown =>
-    oid === INT8 ? Number : types.getTypeParser(oid as Parameters<typeof types.getTypeParser>[0], format);
+  const parserOf = types.getTypeParser as (oid: number, format: string) => unknown;
+  const getTypeParser = (oid: number, format: string): unknown => (oid === INT8 ? Number : parserOf(oid, format));
   const pool = new pg.Pool({
     connectionString: url,
     max: connections,
@@ -60,6 +60,8 @@ async function onServer(url: string, connections: number, lost: (error: Error) =
     types: { getTypeParser } as CustomTypesConfig,
   });
   pool.on('error', lost);
+  // A connection that breaks in the middle of a transaction says so itself; whoever uses it meets the error as well.
+  pool.on('connect', (client) => client.on('error', lost));
   return new Kysely<FleetTables>({ dialect: new PostgresDialect({ pool }) });
 }
 
@@ -151,4 +153,24 @@ class OneAtATime extends PGliteDialect {
     };
     return driver;
   }
+}
+
+/** Classes of SQLSTATE (PostgreSQL, appendix A): the connection is lost, no resources, the server stops or starts. */
+const UNREACHABLE = /^(?:08|53|57P)/;
+const UNREACHABLE_SOCKET = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ENOTFOUND',
+  'ETIMEDOUT',
+  'ENOENT',
+  'EHOSTUNREACH',
+]);
+const UNREACHABLE_TEXT = /timeout exceeded when trying to connect|Connection terminated|Client has encountered/;
+
+/** Whether an error says that the database can't be reached now: it may be there again soon. */
+export function isUnreachable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return UNREACHABLE.test(code) || UNREACHABLE_SOCKET.has(code) || UNREACHABLE_TEXT.test(error.message);
 }

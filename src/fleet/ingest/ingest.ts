@@ -553,7 +553,7 @@ function divergenceOf({ log, diverged_from, diverged_at_seq }: LogRow): Divergen
   return { why: 'rewritten', first_differing_seq: diverged_at_seq, history: log, left: diverged_from };
 }
 
-export const conflict = (code: string, message: string, expected: object): RecorderError =>
+const conflict = (code: string, message: string, expected: object): RecorderError =>
   new RecorderError('conflict', message, { fields: { code, expected } });
 
 const expectedAfter = (log: string, row: LogRow | undefined) =>
