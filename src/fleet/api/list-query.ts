@@ -31,9 +31,9 @@ export function readFleetListQuery({ query, machines, reader }: Reading, now: nu
   const fields = taken(parameters, 'fields');
   if (fields.some((one) => one !== 'summary')) throw new RecorderError('invalid_request', 'fields must be summary');
   if (cursors.length > 1) throw new RecorderError('invalid_request', 'cursor may be given only once');
-  const { after: _, ...read } = readListQuery(parameters.toString(), now, reader);
+  const read = readListQuery(parameters.toString(), now, reader);
   return {
-    ...read,
+    ...withoutPlace(read),
     machines,
     isShort: fields.length > 0,
     ...(cursors[0] !== undefined && { after: readPlace(cursors[0], read.sort ?? 'severity') }),
@@ -49,3 +49,10 @@ function taken(parameters: URLSearchParams, name: string): readonly string[] {
 /** The `Link` header for the next page. */
 export const nextLink = (path: string, query: string, cursor: string): string =>
   linkToNext(path, query, 'cursor', cursor);
+
+/** The recorder's places are not the fleet's. */
+function withoutPlace(query: ListQuery): Omit<ListQuery, 'after'> {
+  const rest: { -readonly [Name in keyof ListQuery]: ListQuery[Name] } = { ...query };
+  delete rest.after;
+  return rest;
+}

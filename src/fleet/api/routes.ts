@@ -5,6 +5,7 @@ import type { FleetDependencies } from './dependencies.ts';
 import { groupRoutes } from './groups.ts';
 import { identityRoutes } from './identity.ts';
 import { incidentRoutes } from './incidents.ts';
+import { KeptSums } from './kept-sums.ts';
 import { postureRoutes } from './posture.ts';
 import { silenceRoutes } from './silences.ts';
 import { statechartRoutes } from './statecharts.ts';
@@ -14,12 +15,13 @@ import { FleetTotals } from './totals.ts';
 
 /** Every route for people. */
 export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[] => {
-  const totals = new FleetTotals(dependencies.db, dependencies.clock);
+  const kept = new KeptSums(dependencies.db, dependencies.clock);
+  const totals = new FleetTotals(dependencies.db, kept);
   return [
     ...incidentRoutes(dependencies, totals),
     ...changesRoutes(dependencies),
     ...groupRoutes(dependencies),
-    ...statisticsRoutes(dependencies, totals),
+    ...statisticsRoutes(dependencies, totals, kept),
     ...streamRoutes(dependencies, new FleetStreams(dependencies)),
     ...statechartRoutes(dependencies),
     ...postureRoutes(dependencies),
