@@ -44,6 +44,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['bundle'],
   ['client', 'config.ts', 'health.ts', 'process-log.ts', 'process-output.ts'],
   ['metrics', 'local-use.ts'],
+  ['ship'],
   ['api', 'cli', 'console'],
   ['compose', 'fleet'],
   ['main.ts', 'inspect', 'build'],
@@ -212,7 +213,13 @@ export default defineConfig({
     machines,
     client,
     {
-      files: ['**/src/config.ts', '**/src/main.ts', '**/src/inspect/main.ts', '**/src/fleet/main.ts', '**/src/cli/**'],
+      files: [
+        '**/src/config.ts',
+        '**/src/main.ts',
+        '**/src/inspect/main.ts',
+        '**/src/fleet/{main,local-fleet}.ts',
+        '**/src/cli/**',
+      ],
       rules: { 'node/no-process-env': 'off' },
     },
     {

@@ -52,7 +52,10 @@ export const RECOVERY_STEPS = ['acknowledge', 'attest'] as const;
 export type RecoveryStep = (typeof RECOVERY_STEPS)[number];
 
 /** What a rule asks for. A step that is false or left out is not asked for. */
-export type RecoveryRule = { readonly [Step in RecoveryStep]?: boolean };
+export type RecoveryRule = { readonly [Step in RecoveryStep]?: boolean } & {
+  /** Whether it may be done from the fleet, and not only by a person at the machine. */
+  readonly from_fleet?: boolean;
+};
 
 /** The steps that a rule asks for, in their order. */
 export const stepsOf = (rule: RecoveryRule | undefined): readonly RecoveryStep[] =>

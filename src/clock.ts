@@ -30,4 +30,10 @@ export const systemClock: Clock = {
 };
 
 /** RFC 3339 in UTC with milliseconds, e.g. `2026-11-22T07:12:00.123Z`. */
-export const timestamp = (milliseconds: number): string => new Date(milliseconds).toISOString();
+export const timestamp = (milliseconds: number): string => {
+  if (milliseconds !== spelt.milliseconds) spelt = { milliseconds, text: new Date(milliseconds).toISOString() };
+  return spelt.text;
+};
+
+/** The latest one: several are asked for in the same millisecond. */
+let spelt = { milliseconds: 0, text: '1970-01-01T00:00:00.000Z' };

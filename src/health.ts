@@ -77,6 +77,7 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
   const reasons = reasonsOf(dependencies);
   const guards = dependencies.guards.status;
   const jumps = projections.clockJumps.newest();
+  const anchor = anchorOf(projections, dependencies.clock.now());
   return {
     status: reasons.length === 0 ? 'ok' : 'degraded',
     ...incidentsOf(projections, dependencies.clock.now()),
@@ -84,6 +85,7 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
     warnings: [
       ...troubles(),
       ...clockWarnings(dependencies, jumps),
+      ...anchorWarnings(anchor),
       ...overdue.map(overdueWarning),
       ...containmentWarnings(projections),
       ...notifyWarnings(notifier),
@@ -105,6 +107,7 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
       algorithm,
       log_id: identity.id ?? null,
       findings: findings.open.map(({ finding, detail, found_at }) => ({ finding, detail, found_at })),
+      ...(anchor === undefined ? {} : { anchor }),
     },
     ...(jumps.length === 0 ? {} : { clock: { jumps } }),
     ...containmentOf(projections, overdue),
@@ -121,6 +124,25 @@ export function healthOf(dependencies: HealthDependencies, detailed: boolean): H
     access: dependencies.access.summary,
   };
 }
+
+/** How old an anchor may be before that is a warning, in milliseconds. */
+const ANCHOR_MAY_BE = DAY;
+
+/** The last anchor: up to which entry, when it was recorded, and how old it is. Unknown while the log is being read. */
+function anchorOf({ anchors, reading }: Projections, now: number) {
+  const last = reading === undefined ? anchors.last() : undefined;
+  if (last === undefined) return undefined;
+  const age_seconds = Math.max(0, Math.floor((now - Date.parse(last.at)) / SECOND));
+  return { seq: last.anchored_seq, at: last.at, age_seconds };
+}
+
+const anchorWarnings = (anchor: ReturnType<typeof anchorOf>): readonly string[] =>
+  anchor === undefined || anchor.age_seconds * SECOND <= ANCHOR_MAY_BE
+    ? []
+    : [
+        `the last anchor of the audit log is ${ageInWords(anchor.age_seconds * SECOND)} old (entry ${anchor.seq}): ` +
+          'nobody else could prove what was written since',
+      ];
 
 /** The jumps of the clock since the service has started: times before and after are not comparable. */
 const clockWarnings = ({ startedSeq }: Pick<HealthDependencies, 'startedSeq'>, jumps: readonly ClockJump[]) =>

@@ -55,6 +55,8 @@ async function main(): Promise<void> {
 }
 
 function readArguments() {
+  // The parser's module would be loaded at start.
+  if (process.argv.length === 2) return { values: { local: false } };
   try {
     return parseArgs({ options: { local: { type: 'boolean', default: false } } });
   } catch (error) {

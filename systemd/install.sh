@@ -21,6 +21,8 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 prefix=/usr/lib/secure-ai/incident-recorder
 unit=secure-ai-incident-recorder.service
 socket=secure-ai-incident-recorder.socket
+# It starts when the machine is enrolled with a fleet.
+shipper=secure-ai-incident-shipper.service
 policy=/etc/secure-ai/policy/incident-containment.yaml
 # For editors: the policy and the access file name them.
 schema=${policy%.yaml}.schema.json
@@ -228,6 +230,7 @@ install_all() {
   done
   install -D -m 0644 "$prefix/systemd/$unit" "/usr/lib/systemd/system/$unit"
   install -D -m 0644 "$prefix/systemd/$socket" "/usr/lib/systemd/system/$socket"
+  install -D -m 0644 "$prefix/systemd/$shipper" "/usr/lib/systemd/system/$shipper"
   if [ -n "$with_wrapper" ]; then
     install -D -m 0644 "$prefix/systemd/drop-ins/landlock-wrapper.conf" "$wrapper_drop_in"
   else
@@ -243,6 +246,8 @@ install_all() {
     systemctl start "$socket"
     systemctl restart "$unit"
   fi
+  # Only where it runs: it is enabled by whoever enrols the machine.
+  systemctl try-restart "$shipper"
   say "installed; systemctl status $unit tells how it is"
   if [ ! -e "$token" ] && ! systemctl show --property=LoadCredential "$unit" | grep -q service-token; then
     say "it waits for its token; make one with"
@@ -255,14 +260,16 @@ install_all() {
 remove_all() {
   [ "$(id -u)" -eq 0 ] || { lack 'the rights of root for this script'; exit 1; }
   # Both at once: a socket alone would start the service again.
-  for one in "$socket" "$unit"; do
+  for one in "$shipper" "$socket" "$unit"; do
     [ ! -e "/usr/lib/systemd/system/$one" ] || systemctl disable --quiet "$one"
   done
+  [ ! -e "/usr/lib/systemd/system/$shipper" ] || systemctl stop "$shipper"
   [ ! -e "/usr/lib/systemd/system/$unit" ] || systemctl stop "$unit" "$socket"
   if [ -e "$policy" ] && cmp -s "$prefix/policy/incident-containment.yaml" "$policy"; then rm "$policy"; fi
   rm -rf "$prefix" "$prefix.new" "$prefix.old" "$(dirname "$wrapper_drop_in")"
   if [ "$(readlink "$libexec_link")" = "$command_path" ]; then rm "$libexec_link"; fi
-  rm -f "$command_path" "$schema" "$access_schema" "/usr/lib/systemd/system/$unit" "/usr/lib/systemd/system/$socket" /usr/share/man/man[18]/incident-recorder.[18] \
+  rm -f "$command_path" "$schema" "$access_schema" "/usr/lib/systemd/system/$unit" "/usr/lib/systemd/system/$socket" \
+    "/usr/lib/systemd/system/$shipper" /usr/share/man/man[18]/incident-recorder.[18] \
     /usr/lib/sysusers.d/secure-ai-incident-recorder.conf /usr/lib/tmpfiles.d/secure-ai-incident-recorder.conf
   systemctl daemon-reload
   say "removed; $(dirname "$log"), /etc/secure-ai and the user incident-recorder stay"

@@ -6,6 +6,8 @@
  */
 import { hash } from 'node:crypto';
 import * as z from 'zod/mini';
+import { isMachineName } from '../anchor.ts';
+import { readVerifierKey } from '../signed-note.ts';
 import { ACTIONS, CLASSES, ROLES, type Role } from '../../machines/vocabulary.ts';
 import { SERVICE_TOKEN } from '../domain/caller.ts';
 import { faultOfSource } from '../domain/source-name.ts';
@@ -28,6 +30,15 @@ export interface Grant {
   readonly actions?: readonly (typeof ACTIONS)[number][] | 'any';
 }
 
+/** What whoever acts from the fleet may do here. */
+export interface FleetGrant {
+  /** The name of this machine in the fleet. */
+  readonly machine: string;
+  readonly roles: readonly Role[];
+  /** The actions that may be engaged and released from there; all when not given. */
+  readonly actions?: readonly (typeof ACTIONS)[number][] | 'any';
+}
+
 /** Where the token of a principal is, or its SHA-256 in lower-case hex. */
 export type TokenPlace = { readonly token_path: string } | { readonly token_sha256: string };
 
@@ -36,6 +47,10 @@ export interface AccessContent {
   /** What whoever has the service token may do; nothing when not given. */
   readonly service_token?: Grant;
   readonly principals: Readonly<Record<string, Grant & TokenPlace>>;
+  /** The public key of the fleet that keeps a copy of the log: `NAME+ID+BASE64`. */
+  readonly fleet_key?: string;
+  /** What may be done from the fleet; nothing when not given. */
+  readonly fleet?: FleetGrant;
   /** Identifies what the file says, however it is written: lower-case hex SHA-256. */
   readonly digest: string;
 }
@@ -115,6 +130,32 @@ const principal = closed('key', {
   }),
 );
 
+const FLEET_KEY_WANTED = 'must be the public key of the fleet (incident-recorder fleet pubkey): NAME+ID+BASE64';
+
+const fleetKey = z
+  .string({ error: ({ input }) => `${FLEET_KEY_WANTED}, found ${shown(input)}` })
+  .check(z.refine(isVerifierKey, { error: FLEET_KEY_WANTED }));
+
+function isVerifierKey(text: string): boolean {
+  try {
+    readVerifierKey(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const MACHINE_WANTED =
+  'must be the name of this machine in the fleet: 1 to 128 letters, digits, ".", "_" or "-", and a letter or digit first';
+
+const fleet = closed('key', {
+  machine: z
+    .string({ error: ({ input }) => `${MACHINE_WANTED}, found ${shown(input)}` })
+    .check(z.refine(isMachineName, { error: MACHINE_WANTED })),
+  roles,
+  actions: grant.actions,
+});
+
 /** The name of a principal. The service token's own is not free. */
 const NAME = new RegExp(String.raw`^(?!${SERVICE_TOKEN}$)[A-Za-z\d][\w.@-]{0,63}$`);
 
@@ -140,7 +181,15 @@ export const AccessFile = closed('key', {
     ),
     {},
   ),
-});
+  fleet_key: z.exactOptional(fleetKey),
+  fleet: z.exactOptional(fleet),
+}).check(
+  z.refine((given) => given.fleet === undefined || given.fleet_key !== undefined, {
+    ...evenIfFaulty,
+    path: ['fleet'],
+    error: 'needs fleet_key: without it nobody knows what comes from the fleet',
+  }),
+);
 
 /**
  * Parses the text of an access file.

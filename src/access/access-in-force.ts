@@ -16,9 +16,10 @@ import { type Caller, SERVICE_TOKEN } from '../domain/caller.ts';
 import type { DraftOf } from '../domain/entries.ts';
 import { RecorderError } from '../errors.ts';
 import { proofKeyIdOf } from '../proof.ts';
+import { readVerifierKey } from '../signed-note.ts';
 import { type AccessContent, type Grant, parseAccess, refusedAccess } from './access-file.ts';
 import { readClosedFile } from './closed-file.ts';
-import { EVERY_ROLE, type Principal, type Principals } from './principal.ts';
+import { EVERY_ROLE, type FleetTrust, type Principal, type Principals } from './principal.ts';
 import { TokenFile } from './token-file.ts';
 
 /** Far larger than any access file, in bytes. */
@@ -50,6 +51,7 @@ interface Loaded {
   readonly loaded_at: string;
   readonly holders: readonly Holder[];
   readonly service: { readonly principal: Principal; readonly token: TokenFile } | undefined;
+  readonly fleet: FleetTrust | undefined;
 }
 
 /** While it is not known whether there was an access file. */
@@ -92,6 +94,11 @@ export class AccessInForce implements Principals {
   /** Whether the configuration says that there is to be none. */
   get isOverridden(): boolean {
     return this.#config.accessPath === NO_ACCESS_FILE;
+  }
+
+  /** The fleet that keeps a copy of the log; undefined where the access file names none. */
+  get fleet(): FleetTrust | undefined {
+    return this.#loaded?.fleet;
   }
 
   principalOf(token: string | undefined): Principal | undefined {
@@ -167,7 +174,7 @@ export class AccessInForce implements Principals {
   /** What `/health` shows of it. */
   get summary(): object {
     if (this.#loaded === undefined) return { source: 'none' };
-    const { content, loaded_at } = this.#loaded;
+    const { content, loaded_at, fleet } = this.#loaded;
     const { accessPath: path } = this.#config;
     return {
       source: 'file',
@@ -175,6 +182,7 @@ export class AccessInForce implements Principals {
       digest: content.digest,
       loaded_at,
       principals: Object.keys(content.principals).length,
+      ...(fleet === undefined ? {} : { fleet: fleet.verifier.name }),
     };
   }
 
@@ -270,8 +278,16 @@ export class AccessInForce implements Principals {
       return { principal, file, key: (isFresh) => (isFresh === true ? file.freshKey : file.key) };
     });
     requireDistinct(path, text, content, holders, service?.token.key);
-    return { content, loaded_at: timestamp(this.#clock.now()), holders, service };
+    return { content, loaded_at: timestamp(this.#clock.now()), holders, service, fleet: fleetOf(content) };
   }
+}
+
+function fleetOf({ fleet_key, fleet }: AccessContent): FleetTrust | undefined {
+  if (fleet_key === undefined) return undefined;
+  const verifier = readVerifierKey(fleet_key);
+  if (fleet === undefined) return { verifier, roles: [] };
+  const { machine, roles, actions } = fleet;
+  return { verifier, machine, roles, actions: actions === 'any' ? undefined : actions };
 }
 
 const principalOf = (name: string, { roles, sources, classes, actions }: Grant): Principal => ({
@@ -287,7 +303,7 @@ const entryOf = (
   caller: Caller | undefined,
   previous?: string,
 ): DraftOf<'access.loaded'> => {
-  const { digest, service_token, principals } = content;
+  const { digest, service_token, principals, fleet_key, fleet } = content;
   const rolesOf = Object.entries(principals).map(([name, { roles }]) => [name, roles] as const);
   return {
     timestamp: loaded_at,
@@ -298,6 +314,7 @@ const entryOf = (
       ...(previous === undefined ? {} : { previous_digest: previous }),
       service_token: service_token?.roles ?? [],
       principals: Object.fromEntries(rolesOf),
+      ...(fleet_key === undefined ? {} : { fleet_key, fleet: fleet?.roles ?? [] }),
       ...caller,
     },
   };

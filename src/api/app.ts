@@ -6,6 +6,7 @@ import { containmentRoutes } from './containment/routes.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { eventRoutes } from './events/routes.ts';
 import { bundleRoutes } from './bundle/routes.ts';
+import { fleetRoutes } from './fleet/routes.ts';
 import { forensicRoutes } from './forensic/routes.ts';
 import { metricsRoutes } from './health/metrics.ts';
 import { drillRoutes } from './drill/routes.ts';
@@ -18,6 +19,7 @@ import { commandRoutes } from './incidents/commands.ts';
 import { changesRoutes } from './incidents/changes.ts';
 import { groupRoutes } from './incidents/groups.ts';
 import { incidentRoutes } from './incidents/reads.ts';
+import { batchRoutes } from './incidents/report-batch.ts';
 import { reportRoutes } from './incidents/report.ts';
 import { logRoutes } from './log/routes.ts';
 import { admission } from './middleware/admission.ts';
@@ -50,6 +52,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     changesRoutes,
     groupRoutes,
     reportRoutes,
+    batchRoutes,
     commandRoutes,
     actRoutes,
     bulkRoutes,
@@ -62,6 +65,7 @@ export const routesOf = (dependencies: ApiDependencies): readonly ApiRoute[] => 
     archiveRoutes,
     importRoutes,
     logRoutes,
+    fleetRoutes,
     forensicRoutes,
     bundleRoutes,
     containmentRoutes,

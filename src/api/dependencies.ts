@@ -15,13 +15,16 @@ import type { Notifier } from '../containment/notifier.ts';
 import type { Confirmations } from '../containment/confirmations.ts';
 import type { Drills } from '../containment/drills.ts';
 import type { EventStreams } from './events/event-streams.ts';
+import type { LogStreams } from './log/log-streams.ts';
 import type { Bundles } from '../bundle/make-bundle.ts';
 import type { ForensicExports } from '../forensic/forensic-export.ts';
 import type { Archivist } from '../incidents/archivist.ts';
+import type { FleetCommands } from '../incidents/fleet-commands.ts';
 import type { GuardWatch } from '../incidents/guard-watch.ts';
 import type { IncidentChanges } from '../incidents/incident-changes.ts';
 import type { IncidentActs } from '../incidents/incident-acts.ts';
 import type { IncidentReads } from '../incidents/incident-reads.ts';
+import type { LogAnchors } from '../incidents/log-anchors.ts';
 import type { Recorder } from '../incidents/recorder.ts';
 import type { SilenceCommands } from '../incidents/silence-commands.ts';
 import type { Recoveries } from '../incidents/recoveries.ts';
@@ -51,19 +54,25 @@ export interface ApiLogger {
 }
 
 export interface ApiDependencies {
-  readonly recorder: Pick<Recorder, 'report' | 'perform' | 'import' | 'release'>;
+  readonly recorder: Pick<Recorder, 'report' | 'reportAll' | 'perform' | 'import' | 'release'>;
   readonly acts: Pick<IncidentActs, 'note' | 'assign' | 'snooze' | 'reopen'>;
   /** The answers that wait until containment is settled. */
   readonly answers?: Pick<WaitingAnswers, 'wait' | 'incident'>;
   readonly incidents: Pick<
     IncidentReads,
-    'get' | 'list' | 'similar' | 'groups' | 'history' | 'transitions' | 'beginning' | 'walk' | 'wouldDo'
+    'get' | 'list' | 'similar' | 'groups' | 'history' | 'transitions' | 'beginning' | 'walk' | 'wouldDo' | 'actionsOf'
   >;
   readonly changes: Pick<IncidentChanges, 'read'>;
   readonly recoveries: Pick<Recoveries, 'acknowledge' | 'waive' | 'pending' | 'of'> & {
     readonly reattest: Reattestation['request'];
   };
   readonly events: Pick<EventStreams, 'open'>;
+  readonly anchors: Pick<LogAnchors, 'record'>;
+  /** What came of the commands of the fleet. */
+  readonly fleetCommands: Pick<FleetCommands, 'alone' | 'given' | 'answered'>;
+  /** The identity of the log, when it is known. */
+  readonly logId: () => string | undefined;
+  readonly logStreams: Pick<LogStreams, 'open' | 'headers' | 'requireFrom'>;
   readonly statistics: Pick<Statistics, 'read'>;
   readonly attention: Pick<Attention, 'count'>;
   readonly policy: { readonly current: Policy };
@@ -75,7 +84,9 @@ export interface ApiDependencies {
   readonly reasons: () => readonly string[];
   /** How far the log has been read, while reads can't be answered yet; undefined when they can. */
   readonly reading?: () => string | undefined;
-  readonly metrics: Pick<Metrics, 'render'> & { readonly requests: Pick<Metrics['requests'], 'count'> };
+  readonly metrics: Pick<Metrics, 'render'> & {
+    readonly requests: Pick<Metrics['requests'], 'count' | 'countBatched'>;
+  };
   /** Who has a token. */
   readonly access: Principals;
   /** Loads the policy again; the result is shown to the client. */

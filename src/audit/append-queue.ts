@@ -74,7 +74,7 @@ export class AppendQueue {
    * @returns undefined when no append is left for the batch
    */
   nextBatch(from: Head, offset: number, hash: ChainHash): Batch | undefined {
-    const lines: Buffer[] = [];
+    const lines: string[] = [];
     const entries: StoredEntry[] = [];
     const appends: Append[] = [];
     let head = from;
@@ -82,12 +82,13 @@ export class AppendQueue {
     while (this.#appends.length > 0) {
       const append = this.#appends[0]!;
       const chained = chainAll(append.drafts, head, offset + size, hash);
-      const fits = chained.entries.every(({ length }) => length <= MAX_ENTRY_BYTES);
+      // No more than a batch may be torn by a crash.
+      const fits = chained.bytes <= MAX_BATCH_BYTES && chained.entries.every(({ length }) => length <= MAX_ENTRY_BYTES);
       if (fits && size > 0 && size + chained.bytes > MAX_BATCH_BYTES) break;
       this.#appends.shift();
       this.#entries -= append.drafts.length;
       if (!fits) {
-        append.refuse(new RecorderError('too_large', `the entry would be longer than ${MAX_ENTRY_BYTES} bytes`));
+        append.refuse(tooLarge(append));
         continue;
       }
       appends.push(append);
@@ -96,7 +97,7 @@ export class AppendQueue {
       head = chained.head;
       size += chained.bytes;
     }
-    return appends.length === 0 ? undefined : { appends, entries, bytes: Buffer.concat(lines, size), head };
+    return appends.length === 0 ? undefined : { appends, entries, bytes: bytesOf(lines, entries, size), head };
   }
 
   /** Empties the queue and returns its appends; the caller refuses them. */
@@ -108,16 +109,34 @@ export class AppendQueue {
   }
 }
 
+/** The lines of entries, so many bytes in all. A line that has as many bytes as characters is ASCII, and only copied. */
+function bytesOf(lines: readonly string[], entries: readonly StoredEntry[], size: number): Buffer {
+  const bytes = Buffer.allocUnsafe(size);
+  let offset = 0;
+  for (let at = 0; at < lines.length; at++) {
+    const line = lines[at]!;
+    const { length } = entries[at]!;
+    bytes.write(line, offset, length, line.length === length ? 'latin1' : 'utf8');
+    offset += length;
+  }
+  return bytes;
+}
+const tooLarge = ({ drafts: { length } }: Append): RecorderError =>
+  new RecorderError(
+    'too_large',
+    length === 1
+      ? `the entry would be longer than ${MAX_ENTRY_BYTES} bytes`
+      : `an entry would be longer than ${MAX_ENTRY_BYTES} bytes, or all of them than ${MAX_BATCH_BYTES}`,
+  );
+
 function chainAll(drafts: readonly Draft[], from: Head, offset: number, hash: ChainHash) {
-  const lines: Buffer[] = [];
+  const lines: string[] = [];
   const entries: StoredEntry[] = [];
   let head = from;
   let bytes = 0;
   for (const draft of drafts) {
-    const { entry, line } = chainEntry(draft, head, hash);
-    const written = Buffer.from(line);
-    const { length } = written;
-    lines.push(written);
+    const { entry, line, length } = chainEntry(draft, head, hash);
+    lines.push(line);
     entries.push({ ...entry, offset: offset + bytes, length });
     head = { entries: entry.data.seq, hash: entry.entry_hash };
     bytes += length;

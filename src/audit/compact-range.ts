@@ -1,18 +1,17 @@
 /**
- * A Merkle tree of RFC 6962 that grows at its end, of which only the roots of its largest whole subtrees are kept: at most
- * 64 hashes for any number of leaves. A leaf is the hash of an entry, as bytes.
+ * The root of a Merkle tree that grows (RFC 6962, section 2.1), without its leaves.
+ *
+ * Kept are the roots of the complete subtrees, one for each binary digit 1 of the size, the largest first: at most 53.
  */
-import { createHash, hash } from 'node:crypto';
+import { emptyRoot, leafHash, nodeHash } from './merkle-hash.ts';
 
-const LEAF = Buffer.of(0);
-const NODE = Buffer.of(1);
-const HASH_BYTES = 32;
-
-/** A compact range as it is stored: how many leaves, and the hashes in hex, those of the largest subtrees first. */
-export interface StoredRange {
+/** A range as JSON: how many leaves there are, and the roots in lower-case hex, the largest subtree first. */
+export interface WrittenRange {
   readonly size: number;
   readonly hashes: readonly string[];
 }
+
+const HASH = /^[0-9a-f]{64}$/;
 
 export class CompactRange {
   #size: number;
@@ -23,16 +22,19 @@ export class CompactRange {
     this.#hashes = hashes;
   }
 
+  /** The range without leaves. */
   static empty(): CompactRange {
     return new CompactRange(0, []);
   }
 
-  /** @throws RangeError when it is not what `toJSON` gives */
-  static from({ size, hashes }: StoredRange): CompactRange {
-    const bytes = hashes.map((text) => Buffer.from(text, 'hex'));
-    if (!Number.isSafeInteger(size) || size < 0 || bytes.length !== ones(size)) throw new RangeError('not a range');
-    if (bytes.some(({ length }) => length !== HASH_BYTES)) throw new RangeError('not a hash');
-    return new CompactRange(size, bytes);
+  /** The range that `toJSON` has written; undefined for anything else. */
+  static read({ size, hashes }: WrittenRange): CompactRange | undefined {
+    const fits = Number.isSafeInteger(size) && size >= 0 && Array.isArray(hashes) && hashes.length === onesIn(size);
+    if (!fits || !hashes.every((hash) => typeof hash === 'string' && HASH.test(hash))) return undefined;
+    return new CompactRange(
+      size,
+      hashes.map((hash) => Buffer.from(hash, 'hex')),
+    );
   }
 
   /** How many leaves there are. */
@@ -40,32 +42,27 @@ export class CompactRange {
     return this.#size;
   }
 
-  /** Adds the hash of the next entry: 32 bytes. */
-  append(leaf: Uint8Array): void {
-    let node = digest(LEAF, leaf);
-    // Each one at the end of the number is a subtree as large as the new one.
-    for (let size = this.#size; size % 2 === 1; size = Math.floor(size / 2))
-      node = digest(NODE, this.#hashes.pop()!, node);
-    this.#hashes.push(node);
+  /** @param data of the next leaf: for an entry of the log, the 32 bytes of its hash */
+  append(data: Uint8Array): void {
+    let hash = leafHash(data);
+    for (let size = this.#size; size % 2 === 1; size = Math.floor(size / 2)) hash = nodeHash(this.#hashes.pop()!, hash);
+    this.#hashes.push(hash);
     this.#size += 1;
   }
 
-  /** The root of the tree: 32 bytes. */
   root(): Buffer {
-    if (this.#hashes.length === 0) return createHash('sha256').digest();
-    return this.#hashes.reduceRight((right, left) => digest(NODE, left, right));
+    const [last, ...others] = this.#hashes.toReversed();
+    return last === undefined ? emptyRoot() : others.reduce((root, left) => nodeHash(left, root), last);
   }
 
-  toJSON(): StoredRange {
-    return { size: this.#size, hashes: this.#hashes.map((node) => node.toString('hex')) };
+  toJSON(): WrittenRange {
+    return { size: this.#size, hashes: this.#hashes.map((hash) => hash.toString('hex')) };
   }
 }
 
-const digest = (...parts: readonly Uint8Array[]): Buffer => hash('sha256', Buffer.concat(parts), 'buffer');
-
-/** How many bits of a number are 1. */
-function ones(size: number): number {
-  let count = 0;
-  for (let rest = size; rest > 0; rest = Math.floor(rest / 2)) count += rest % 2;
-  return count;
+/** How many binary digits of a whole number are 1. */
+function onesIn(size: number): number {
+  let ones = 0;
+  for (let rest = size; rest > 0; rest = Math.floor(rest / 2)) ones += rest % 2;
+  return ones;
 }

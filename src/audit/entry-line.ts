@@ -19,6 +19,15 @@ export interface EntryLine {
 /** The beginning of every line: an entry has one spelling. */
 const BEGINNING = /^\{"timestamp":"[^"]+","event":"([^"]+)","data":\{"seq":(\d+)[,}]/;
 const LONGEST_BEGINNING = 128;
+/** The end of every line. */
+const END = /"prev_hash":"([0-9a-f]{64}|)","entry_hash":"([0-9a-f]{64})","algorithm":"[a-z0-9-]+"\}$/;
+const LONGEST_END = 256;
+
+/** The hashes at the end of a line of the log, lower-case hex. Returns undefined for any other line. Nothing is verified. */
+export function hashesIn(line: Buffer): { readonly prev: string; readonly hash: string } | undefined {
+  const [, prev, hash] = END.exec(line.toString('latin1', Math.max(0, line.length - LONGEST_END))) ?? [];
+  return prev === undefined || hash === undefined ? undefined : { prev, hash };
+}
 
 /** Reads the beginning of a line of the log. Returns undefined for any other line. The chain is not verified. */
 export function readEntryLine({ bytes, offset }: Pick<Line, 'bytes' | 'offset'>): EntryLine | undefined {

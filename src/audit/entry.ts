@@ -80,14 +80,14 @@ export interface Head {
 
 export const EMPTY_HEAD: Head = { entries: 0, hash: '' };
 
-/** Makes the entry that follows `head`. Returns it with its line, newline included. */
+/** Makes the entry that follows `head`. Returns it with its line, newline included, and the length of that in UTF-8. */
 export function chainEntry(
   draft: Draft,
   head: Head,
   hash: ChainHash,
-): { readonly entry: Entry; readonly line: string } {
+): { readonly entry: Entry; readonly line: string; readonly length: number } {
   const data = { seq: head.entries + 1, ...draft.data };
-  const { canonical, exact } = spell(data);
+  const { canonical, exact, isAscii } = spell(data);
   // Event and data come from one draft, so they belong together; the compiler cannot see that.
   const entry = {
     timestamp: draft.timestamp,
@@ -97,7 +97,8 @@ export function chainEntry(
     entry_hash: hash.digest(hashedTextWith(canonical, draft.event, head.hash, draft.timestamp)),
     algorithm: hash.algorithm,
   } as Entry;
-  return { entry, line: lineOf(entry, exact) };
+  const line = lineOf(entry, exact);
+  return { entry, line, length: isAscii ? line.length : Buffer.byteLength(line) };
 }
 
 /** A line that is not the entry expected in its place. The message says why. */

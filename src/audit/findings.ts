@@ -91,6 +91,11 @@ export const FINDINGS = {
     meaning: 'the database beside the log is not what the log makes of it: somebody else has changed it',
     response: 'rebuilds it from the log, warns, raises an alert',
   },
+  anchor_mismatch: {
+    kind: 'missing',
+    meaning: 'the fleet has signed an entry that this log does not have: its past was rewritten, or it was rolled back',
+    response: 'warns, raises an alert, does not record the anchor',
+  },
   entry_altered: {
     kind: 'altered',
     meaning: 'a line is not the entry that was written in its place',
@@ -120,11 +125,15 @@ export interface Finding {
   readonly name: MendedFinding;
   readonly detail: string;
   readonly range?: { readonly first_seq: number; readonly last_seq: number };
+  /** The entry that it is about: it is one finding for good, like a range. */
+  readonly seq?: number;
 }
 
 /** Names a finding, for its acknowledgement. */
-export const idOf = ({ name, range }: Finding): string =>
-  range === undefined ? name : `${name}:${range.first_seq}-${range.last_seq}`;
+export const idOf = ({ name, range, seq }: Finding): string => {
+  if (range !== undefined) return `${name}:${range.first_seq}-${range.last_seq}`;
+  return seq === undefined ? name : `${name}:${seq}`;
+};
 
 /** Puts a range of entries in words. */
 export const entriesIn = (first: number, last: number): string =>

@@ -21,10 +21,10 @@ export interface KnownFindings {
   open(): readonly FindingOnRecord[];
 }
 
-/** Whether a finding is recorded already: an event may come again, the absence of a range is one finding for good. */
+/** Whether a finding is recorded already: an event may come again, what is about certain entries is one finding for good. */
 export function isRecorded(onRecord: KnownFindings, finding: Finding): boolean {
   const known = onRecord.get(idOf(finding));
-  return known !== undefined && (known.open || finding.range !== undefined);
+  return known !== undefined && (known.open || finding.range !== undefined || finding.seq !== undefined);
 }
 
 export class LogFindings {

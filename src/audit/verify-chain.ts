@@ -87,7 +87,7 @@ export async function verifyChain(
     try {
       const end = one.to ?? (await file.stat()).size;
       const name = basename(path);
-      const head = await headBefore(file, end, prefix.head);
+      const head = await headBefore(file, 0, end, prefix.head);
       if (head !== prefix.head) gaps.push({ file: name, after: prefix.head, before: head });
       const see: OnEntries = (entries) => {
         for (const { event, data } of entries) {
@@ -192,9 +192,9 @@ function verifiedEntry(line: Line, head: Head, hash: ChainHash): StoredEntry {
   return { ...entry, offset: line.offset, length: line.bytes.length + 1 };
 }
 
-/** The head that a file's first entry says it follows, when that is later than `due`; else `due`. */
-async function headBefore(file: FileHandle, size: number, due: Head): Promise<Head> {
-  for await (const [line] of readLines(file, 0, size)) {
+/** The head that the first entry between two offsets says it follows, when that is later than `due`; else `due`. */
+export async function headBefore(file: FileHandle, from: number, to: number, due: Head): Promise<Head> {
+  for await (const [line] of readLines(file, from, to)) {
     try {
       const { data, prev_hash } = readEntry(line?.bytes.toString('utf8') ?? '');
       if (Number.isSafeInteger(data.seq) && data.seq > due.entries + 1)

@@ -8,6 +8,7 @@
  * | `service.cjs` | runs the bundle |
  * | `warm-up.cjs` | compiles the bundle and writes its cache |
  * | `cli.js`, `cli/` | the command line, and one chunk for each subcommand |
+ * | `fleet.js`, `fleet/` | the fleet, a program of its own; PGlite stays a package beside it |
  * | `openapi.json` | the description of the API |
  * | `client/` | the modules that reporting services import |
  * | `console/` | the web console |
@@ -36,6 +37,7 @@ const common: BuildOptions = {
     alias: {
       assert: standIn('assert'),
       debug: standIn('debug'),
+      destroy: standIn('destroy'),
       'iconv-lite': standIn('iconv-lite'),
       'node:assert': standIn('assert'),
       ...Object.fromEntries(
@@ -45,7 +47,9 @@ const common: BuildOptions = {
         ]),
       ),
       [`${root}node_modules/pino/lib/transport.js`]: standIn('pino-transport'),
+      'node:v8': standIn('v8'),
       worker_threads: standIn('worker-threads'),
+      zlib: standIn('zlib'),
     },
   },
   plugins: [fewMediaTypes(), fewMetricTypes(), drawnCharts()],
@@ -81,7 +85,18 @@ for (const [name, from] of Object.entries({ service: 'launch-service', 'warm-up'
     output: { ...commonJs, sourcemap: false },
   });
 }
-await build({ ...common, input: { cli: 'src/build/launch-cli.ts' }, output });
+await build({
+  ...common,
+  input: { cli: 'src/build/launch-cli.ts', 'cli/verify-worker': 'src/audit/verify-worker.ts' },
+  output,
+});
+// PGlite reads files of WebAssembly beside its own; pg's native bindings are optional.
+await build({
+  ...common,
+  input: { fleet: 'src/fleet/main.ts' },
+  external: ['@electric-sql/pglite', 'pg-native', 'pg-cloudflare'],
+  output: { ...output, chunkFileNames: 'fleet/[name].js' },
+});
 await writeFile(`${root}dist/openapi.json`, JSON.stringify(openApiDocument()));
 await buildConsole(root);
 await chmod(`${root}dist/cli.js`, 0o755);

@@ -6,6 +6,7 @@
  * bundle, and only its end for the others.
  */
 import type { FileHandle } from 'node:fs/promises';
+import { hashesIn } from '../audit/entry-line.ts';
 import { readLines } from '../audit/lines.ts';
 import { notAsWritten, openLogFile, type Turn } from '../audit/log-reader.ts';
 import type { ReadableLog } from '../audit/log.ts';
@@ -14,10 +15,6 @@ import { leafHash, MerkleTree } from './merkle-tree.ts';
 
 /** How many leaves a tile has: a power of two. */
 const TILE = 1024;
-
-/** The end of every line of the log. */
-const END = /"prev_hash":"([0-9a-f]{64}|)","entry_hash":"([0-9a-f]{64})","algorithm":"[a-z0-9-]+"\}$/;
-const LONGEST_END = 256;
 
 /** A complete subtree of `TILE` entries. */
 interface Tile {
@@ -162,9 +159,7 @@ export class LogTree {
         for await (const lines of readLines(file, place.offset, await sizeOf(file))) {
           await turn();
           for (const { bytes, offset, whole } of lines) {
-            const [, prev, hash] = whole
-              ? (END.exec(bytes.toString('latin1', Math.max(0, bytes.length - LONGEST_END))) ?? [])
-              : [];
+            const { prev, hash } = (whole ? hashesIn(bytes) : undefined) ?? {};
             if (hash === undefined || (before !== undefined && prev !== before)) return;
             before = hash;
             yield {

@@ -3,16 +3,9 @@
  *
  * A path of some 20 hashes proves that a leaf is in a tree of a million, in its place, to whoever knows the root.
  */
-import { createHash } from 'node:crypto';
+import { emptyRoot, nodeHash } from '../audit/merkle-hash.ts';
 
-const LEAF = Buffer.of(0);
-const NODE = Buffer.of(1);
-
-/** @param data of the leaf */
-export const leafHash = (data: Uint8Array): Buffer => createHash('sha256').update(LEAF).update(data).digest();
-
-const nodeHash = (left: Uint8Array, right: Uint8Array): Buffer =>
-  createHash('sha256').update(NODE).update(left).update(right).digest();
+export { leafHash } from '../audit/merkle-hash.ts';
 
 /** A tree over nodes of the same height, in their order. The last may stand for fewer leaves than the others. */
 export class MerkleTree {
@@ -31,7 +24,7 @@ export class MerkleTree {
   }
 
   get root(): Uint8Array {
-    return this.#levels.at(-1)![0] ?? createHash('sha256').digest();
+    return this.#levels.at(-1)![0] ?? emptyRoot();
   }
 
   /** What has to be known besides the node at `index` to compute `root`, from the node upwards. */
@@ -74,4 +67,23 @@ export function rootFrom(
     [at, last] = [Math.floor(at / 2), Math.floor(last / 2)];
   }
   return last === 0 ? root : undefined;
+}
+
+/**
+ * The root of the tree that ends with a leaf, by the leaf's path in a tree that goes on: what is on the left in the path
+ * is all of the smaller tree (RFC 6962, section 2.1.2).
+ * @param index of the leaf, from 0
+ * @param size how many leaves the tree has that goes on
+ */
+export function rootUpTo(leaf: Uint8Array, index: number, size: number, path: readonly Uint8Array[]): Uint8Array {
+  let [at, last] = [index, size - 1];
+  let root = leaf;
+  for (const sibling of path) {
+    if (at % 2 === 1 || at === last) {
+      root = nodeHash(sibling, root);
+      while (at % 2 === 0 && at !== 0) [at, last] = [Math.floor(at / 2), Math.floor(last / 2)];
+    }
+    [at, last] = [Math.floor(at / 2), Math.floor(last / 2)];
+  }
+  return root;
 }

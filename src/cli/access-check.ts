@@ -30,7 +30,11 @@ export const define = (command: Command): Command =>
         const content = parseAccess(text, file);
         const notes = [...notesOnMode(file), ...notesOn(content)];
         if (json) return await writeJson({ file, valid: true, digest: content.digest, notes });
-        await writeLines([printable(`${file}: valid, digest ${content.digest}`), ...tableOf(content)]);
+        await writeLines([
+          printable(`${file}: valid, digest ${content.digest}`),
+          ...tableOf(content),
+          ...fleetOf(content),
+        ]);
         return notes.forEach((note) => writeNotice(`note: ${note}`));
       } catch (error) {
         const { fields } = error as { readonly fields?: { readonly faults?: readonly object[] } };
@@ -52,6 +56,18 @@ const tableOf = ({ service_token = NOTHING, principals }: AccessContent): readon
     ],
     [[SERVICE_TOKEN, service_token] as const, ...Object.entries(principals)],
   );
+
+/** What may be done from the fleet. */
+const fleetOf = ({ fleet_key, fleet }: AccessContent): readonly string[] =>
+  fleet_key === undefined
+    ? []
+    : [
+        `fleet ${fleet_key.slice(0, fleet_key.indexOf('+'))}: ` +
+          (fleet === undefined
+            ? 'its anchors are taken, its commands are not'
+            : `as machine ${fleet.machine}, its commands in the roles ${fleet.roles.join(', ')}` +
+              (fleet.actions === undefined || fleet.actions === 'any' ? '' : `, for ${fleet.actions.join(', ')}`)),
+      ].map(printable);
 
 const boundsOf = ({ sources, classes, actions }: Grant): string =>
   Object.entries({ sources, classes, actions })

@@ -136,7 +136,11 @@ export class ApiClient {
    * Sends a command with the token.
    * @throws Refused, NotReachable, UsageError when there is no token
    */
-  async command<Body>(path: string, body: object | string, headers: ClientRequest['headers'] = {}): Promise<Body> {
+  async command<Body>(
+    path: string,
+    body: object | string | Buffer,
+    headers: ClientRequest['headers'] = {},
+  ): Promise<Body> {
     if (this.#tokenPath === undefined) {
       throw new UsageError('no token: name its file with --token-file or INCIDENT_RECORDER_TOKEN_PATH');
     }

@@ -81,6 +81,16 @@ function sayingOf({ event, data }: AuditEntry): string {
       return words(data.file, data.how, data.kept_as);
     case 'log.lost':
       return words(`entries ${String(data.first_seq)} to ${String(data.last_seq)}`, data.kept_as);
+    case 'log.anchored':
+      return words(`up to entry ${String(data.anchored_seq)}`, data.machine, `signed at ${String(data.time)}`);
+    case 'fleet.answered':
+      return words(
+        data.command,
+        data.about,
+        `answered ${String(data.status)}`,
+        (data.answer as { readonly error?: string } | undefined)?.error,
+        byWhom(data),
+      );
     case 'guard.heard':
       return words(
         data.source,

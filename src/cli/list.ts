@@ -145,6 +145,8 @@ const pathOf = (options: Options, limit: number): string =>
     resolution: options.resolution,
     by: options.by,
     sort: options.sort,
+    // The table shows nothing of the rest; scripts get all of it.
+    fields: options.json ? undefined : 'summary',
     collapse: options.collapse ? 'source' : undefined,
     limit: String(Math.max(1, Math.min(LONGEST_PAGE, limit + 1))),
   });

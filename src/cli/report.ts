@@ -9,6 +9,7 @@ import { exactText, withoutMark } from './exact-input.ts';
 import { UsageError } from './exit.ts';
 import { emptyOrOneOf } from './filter-options.ts';
 import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
+import { reportBatch } from './report-batch.ts';
 import { summaryOf } from './summary.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 
@@ -20,6 +21,7 @@ interface Options extends ApiOptions {
   readonly evidence?: string;
   readonly dedupKey?: string;
   readonly idempotencyKey?: string;
+  readonly batch?: true;
 }
 
 export const define = (command: Command): Command =>
@@ -32,15 +34,28 @@ export const define = (command: Command): Command =>
       .addOption(emptyOrOneOf(SEVERITIES, command.createOption('--severity <severity>', "instead of the rule's")))
       .option('--evidence <json>', 'a JSON object, or @FILE that holds one')
       .option('--dedup-key <key>', 'further reports with it are occurrences of the same incident')
-      .option('--idempotency-key <key>', 'the report may be sent again under it'),
+      .option('--idempotency-key <key>', 'the report may be sent again under it; with --batch KEY-LINE of each line')
+      .option('--batch', 'many reports from standard input, a JSON object on each line; says what was refused'),
   ).action(async (options: Options) => {
-    const { idempotencyKey } = options;
+    const { idempotencyKey, batch } = options;
     if (idempotencyKey !== undefined) requireKey(idempotencyKey);
+    if (batch) return reportLines(options);
     const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey };
     const api = new ApiClient(options);
     const incident = await api.command<Incident>('/api/v1/incidents/report', await bodyOf(options), headers);
     await (options.json ? writeJson(incident) : writeLines([summaryOf(incident)]));
   });
+
+/** The options that say what one report is. */
+const OF_ONE = ['class', 'source', 'description', 'severity', 'evidence', 'dedupKey'] as const;
+
+async function reportLines(options: Options): Promise<void> {
+  if (OF_ONE.some((name) => options[name] !== undefined)) {
+    throw new UsageError('--batch reads reports from standard input: give what they say there');
+  }
+  if (process.stdin.isTTY) throw new UsageError('nothing to report: --batch reads a JSON object from each line');
+  await reportBatch(new ApiClient(options), process.stdin, { json: options.json, key: options.idempotencyKey });
+}
 
 /** The report as JSON text. The evidence is copied as it is written, so the recorder can refuse what it can't keep exactly. */
 async function bodyOf({ evidence: given, ...options }: Options): Promise<string> {

@@ -37,6 +37,7 @@ const INCIDENT_ACTS: readonly Subcommand[] = (
 
 export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'serve', summary: 'run the recorder', load: () => import('./serve.ts') },
+  { name: 'fleet', summary: 'gather the logs of many machines', load: () => import('./fleet.ts') },
   { name: 'report', summary: 'report an incident', load: () => import('./report.ts') },
   { name: 'heartbeat', summary: 'show that a guard lives', load: () => import('./heartbeat.ts') },
   { name: 'list', summary: 'list incidents, the most severe first', load: () => import('./list.ts') },
@@ -61,6 +62,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'handover', summary: 'show what has changed since one left', load: () => import('./handover.ts') },
   { name: 'watch', summary: 'follow what is recorded, live', load: () => import('./watch.ts') },
   { name: 'stats', summary: 'count incidents', load: () => import('./stats.ts') },
+  { name: 'ship', summary: "ship this machine's log to its fleet", load: () => import('./ship.ts') },
   { name: 'verify', summary: 'check an audit log offline', load: () => import('./verify.ts') },
   { name: 'rotate-key', summary: 'replace the key of an audit log', load: () => import('./rotate-key.ts') },
   { name: 'backup', summary: 'copy the audit log, also of a running recorder', load: () => import('./backup.ts') },

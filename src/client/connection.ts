@@ -32,8 +32,8 @@ export interface ConnectionOptions {
 export interface ClientRequest {
   readonly method?: 'GET' | 'POST';
   readonly path: string;
-  /** The body: an object to be sent as JSON, or JSON text. */
-  readonly body?: object | string;
+  /** The body: an object to be sent as JSON, JSON text, or bytes whose type `headers` says. */
+  readonly body?: object | string | Buffer;
   readonly headers?: Readonly<Record<string, string>>;
   /**
    * Whether to send the token also to a recorder that has not proved itself. One that has gets it with each request.
@@ -103,14 +103,14 @@ export class Connection {
 
   async #open(request: ClientRequest, signal: AbortSignal): Promise<IncomingMessage> {
     const { method = 'GET', path, body } = request;
-    const text = typeof body === 'object' ? JSON.stringify(body) : body;
+    const text = typeof body === 'object' && !Buffer.isBuffer(body) ? JSON.stringify(body) : body;
     const headers: Record<string, string | number> = { host: 'localhost', ...request.headers };
     // The agent reads the token too. Here a fault of its file is not taken for one of the connection.
     const token = request.authorized || this.#proves ? await this.#token() : undefined;
     // A recorder keeps room for those that show the token, so reads carry it too where that is safe.
     if (token !== undefined) headers.authorization = `Bearer ${token}`;
     if (text !== undefined) {
-      headers['content-type'] = 'application/json';
+      headers['content-type'] ??= 'application/json';
       headers['content-length'] = Buffer.byteLength(text);
     }
     try {

@@ -11,6 +11,7 @@
  */
 export { Impostor, InvalidReport, NotReachable, Refused, SpoolError, type SpoolFault } from './errors.ts';
 export {
+  type BatchOptions,
   type ClientOptions,
   type FollowOptions,
   type PostureOptions,

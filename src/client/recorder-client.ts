@@ -3,7 +3,16 @@ import { randomUUID } from 'node:crypto';
 import { Backoff } from '../backoff.ts';
 import { SECOND } from '../clock.ts';
 import { type ClientRequest, type ClientResponse, Connection, type ConnectionOptions } from './connection.ts';
-import { NotReachable, Refused } from './errors.ts';
+import { InvalidReport, NotReachable, Refused } from './errors.ts';
+import {
+  batchesOf,
+  batchText,
+  isOfBatch,
+  isOfReport,
+  type KeyedReport,
+  outcomesIn,
+  type Recorded,
+} from './report-batches.ts';
 import { reportText, requireKey } from './report-text.ts';
 import type { Confirmation, Confirmed, ContainmentAction, Incident, Posture, Report } from './shapes.ts';
 
@@ -30,11 +39,11 @@ export interface ReportOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What became of a report. */
-export interface Recorded {
-  /** `replayed`: the report was recorded before, with the same key. */
-  readonly outcome: 'created' | 'recurred' | 'replayed';
-  readonly incident: Incident;
+export type { Recorded };
+
+export interface BatchOptions extends Pick<ReportOptions, 'retries' | 'signal'> {
+  /** The idempotency key of each report, as in `ReportOptions`: with the same keys all of it may be sent again. */
+  readonly keys?: readonly string[];
 }
 
 export interface PostureOptions {
@@ -83,6 +92,80 @@ export class RecorderClient {
     const incident = incidentIn(response, report)!;
     if (response.status === 201) return { outcome: 'created', incident };
     return { outcome: response.headers['idempotent-replayed'] === 'true' ? 'replayed' : 'recurred', incident };
+  }
+
+  /**
+   * Reports many incidents in few requests, in their order. One that is refused does not stop the others.
+   * @returns what became of each: recorded, or why it was refused; `InvalidReport` for one that can't be sent exactly as it
+   *   is
+   * @throws NotReachable, Refused when a request was refused as a whole; RangeError when there are not as many keys as
+   *   reports; the reason of `signal`. The reports before may be recorded: send all of them again with the same keys.
+   */
+  async reportAll(
+    reports: readonly Report[],
+    { keys = reports.map(() => randomUUID()), retries, signal }: BatchOptions = {},
+  ): Promise<readonly (Recorded | Refused | InvalidReport)[]> {
+    if (keys.length !== reports.length) throw new RangeError(`${keys.length} keys for ${reports.length} reports`);
+    const outcomes: (Recorded | Refused | InvalidReport)[] = [];
+    const sendable = reports.flatMap((report, at) => {
+      try {
+        const key = keys[at]!;
+        requireKey(key);
+        return [{ at, report, key, text: reportText(report) }];
+      } catch (error) {
+        if (!(error instanceof InvalidReport)) throw error;
+        outcomes[at] = error;
+        return [];
+      }
+    });
+    for (const batch of batchesOf(sendable)) {
+      const answered = await this.#reportBatch(batch, retries, signal);
+      for (const [index, { at }] of batch.entries()) outcomes[at] = answered[index]!;
+    }
+    return outcomes;
+  }
+
+  /** Sends a batch, and again what of it can't be recorded now. */
+  async #reportBatch(
+    batch: readonly KeyedReport[],
+    retries = this.#retries,
+    signal?: AbortSignal,
+  ): Promise<readonly (Recorded | Refused)[]> {
+    const backoff = new Backoff(0.2 * SECOND, 5 * SECOND);
+    const outcomes = await this.#sendBatch(batch, retries, signal);
+    for (let attempt = 0; attempt < retries; attempt++) {
+      const waiting = batch.filter((_, at) => isBusy(outcomes[at]));
+      if (waiting.length === 0) break;
+      await backoff.pause(signal);
+      const again = await this.#sendBatch(waiting, retries, signal);
+      for (const [index, one] of waiting.entries()) outcomes[batch.indexOf(one)] = again[index]!;
+    }
+    return outcomes;
+  }
+
+  /** Sends a batch, or its reports one by one where the recorder does not take it. */
+  async #sendBatch(
+    batch: readonly KeyedReport[],
+    retries: number,
+    signal: AbortSignal | undefined,
+  ): Promise<(Recorded | Refused)[]> {
+    try {
+      const request = { path: '/api/v1/incidents/reports', body: batchText(batch), signal } as const;
+      const response = await this.#command(request, retries, (answer) => outcomesIn(answer, batch) !== undefined);
+      return [...outcomesIn(response, batch)!];
+    } catch (error) {
+      if (!isOfBatch(error)) throw error;
+    }
+    const outcomes: (Recorded | Refused)[] = [];
+    for (const { report, key } of batch) {
+      try {
+        outcomes.push(await this.report(report, { key, retries, ...(signal && { signal }) }));
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        outcomes.push(error);
+      }
+    }
+    return outcomes;
   }
 
   /**
@@ -170,6 +253,10 @@ export class RecorderClient {
   }
 }
 
+/** Whether a report of a batch can't be recorded now, for another reason than that its source has used up its day. */
+const isBusy = (outcome: Recorded | Refused | undefined): boolean =>
+  outcome instanceof Refused && outcome.passing && outcome.status !== 429;
+
 /** Whether the same request may succeed later. */
 const isPassing = (error: unknown): error is NotReachable | Refused =>
   error instanceof NotReachable || (error instanceof Refused && error.passing);
@@ -181,11 +268,8 @@ const isPassing = (error: unknown): error is NotReachable | Refused =>
 function incidentIn({ status, text }: ClientResponse, report: Report): Incident | undefined {
   if (status !== 200 && status !== 201) return undefined;
   try {
-    const incident = JSON.parse(text) as Incident | null;
-    const isOfReport = incident?.class === report.class && incident.source === report.source;
-    return isOfReport && incident.id.startsWith('INC-') && Number.isSafeInteger(incident.version)
-      ? incident
-      : undefined;
+    const incident: unknown = JSON.parse(text);
+    return isOfReport(incident, report) ? incident : undefined;
   } catch {
     return undefined;
   }

@@ -52,8 +52,14 @@ const FINAL: ReadonlySet<number> = new Set([400, 409, 413, 422]);
 /** By default in bytes: the spool, and what was refused. */
 const MAX_BYTES = 16 * 1024 * 1024;
 
+/** How many reports are sent at once, as a recorder takes them. */
+const AT_ONCE = 100;
+
+/** What it needs of the client; without `reportAll` it sends each report by itself. */
+type Client = Pick<RecorderClient, 'report'> & Partial<Pick<RecorderClient, 'reportAll'>>;
+
 export class ReportSpool {
-  readonly #client: Pick<RecorderClient, 'report'>;
+  readonly #client: Client;
   readonly #file: SpoolFile;
   readonly #lock: SpoolLock;
   readonly #refused: RefusedReports;
@@ -66,7 +72,7 @@ export class ReportSpool {
   #lastError: Error | undefined;
 
   private constructor(
-    client: Pick<RecorderClient, 'report'>,
+    client: Client,
     file: SpoolFile,
     lock: SpoolLock,
     { path, maxBytes = MAX_BYTES, onDelivered = () => {}, onRefused }: SpoolOptions,
@@ -86,7 +92,7 @@ export class ReportSpool {
    * Opens the spool and starts to deliver what an earlier process left in it.
    * @throws SpoolError `in_use`, `is_another`, `unsafe`; or the file system's error
    */
-  static async open(client: Pick<RecorderClient, 'report'>, options: SpoolOptions): Promise<ReportSpool> {
+  static async open(client: Client, options: SpoolOptions): Promise<ReportSpool> {
     const { path, maxBytes = MAX_BYTES } = options;
     await requireOwnDirectory(path);
     const lock = await SpoolLock.take(path);
@@ -176,17 +182,22 @@ export class ReportSpool {
   async #deliverAll(): Promise<void> {
     const { signal } = this.#closing;
     const backoff = new Backoff(0.5 * SECOND, 5 * SECOND);
+    // After a failure one report shows whether the recorder takes them again.
+    let most = 1;
     while (!signal.aborted) {
       try {
-        const record = await this.#inTurn(() => this.#file.first());
-        if (record === undefined) return;
-        const notify = await this.#send(record);
-        await this.#inTurn(() => this.#file.shift());
+        const records = await this.#inTurn(() => this.#file.firstFew(most));
+        if (records.length === 0) return;
+        const { settled, failure } = await this.#send(records.map(readRecord));
+        if (settled.length > 0) await this.#inTurn(() => this.#file.shift(settled.length));
+        // An error of the caller's function must not stop the delivery.
+        for (const notify of settled) queueMicrotask(notify);
+        if (failure !== undefined) throw failure;
         this.#lastError = undefined;
         backoff.reset();
-        // An error of the caller's function must not stop the delivery.
-        queueMicrotask(notify);
+        most = this.#client.reportAll === undefined ? 1 : AT_ONCE;
       } catch (error) {
+        most = 1;
         this.#wait(error as Error);
         await backoff.pause(signal).catch(() => {});
       }
@@ -194,24 +205,54 @@ export class ReportSpool {
   }
 
   /**
-   * Sends one record, and keeps it aside when it is refused for good.
-   * @returns a function that tells the caller that the report is recorded, or refused
-   * @throws an error that the delivery waits for, and then tries again
+   * Sends the first records, and keeps aside what is refused for good.
+   * @returns for each that is settled, up to the first that is not: a function that says to the caller that it is recorded,
+   *   or refused; and the error that the delivery waits for, and then tries again
    */
-  async #send(text: string): Promise<() => void> {
-    const { key, report } = readRecord(text);
+  async #send(
+    records: readonly SpooledReport[],
+  ): Promise<{ readonly settled: readonly (() => void)[]; readonly failure?: Error }> {
+    const settled: (() => void)[] = [];
+    for (const [at, outcome] of (await this.#outcomesOf(records)).entries()) {
+      const { key, report } = records[at]!;
+      if (outcome instanceof Error) {
+        if (!isRefusal(outcome)) return { settled, failure: outcome };
+        const status = outcome instanceof Refused ? { status: outcome.status } : {};
+        await this.#refused.add({
+          at: new Date().toISOString(),
+          key,
+          ...status,
+          error: outcome.message,
+          report,
+        });
+        settled.push(() => this.#onRefused(report, key, outcome));
+      } else {
+        settled.push(() => this.#onDelivered(key, outcome));
+      }
+    }
+    return { settled };
+  }
+
+  /** What becomes of the reports of records. @throws what concerns all of them */
+  async #outcomesOf(records: readonly SpooledReport[]): Promise<readonly (Recorded | Refused | InvalidReport)[]> {
+    const { signal } = this.#closing;
+    const [first] = records;
+    if (records.length > 1 && this.#client.reportAll !== undefined) {
+      const keys = records.map(({ key }) => key);
+      return this.#client.reportAll(
+        records.map(({ report }) => report),
+        { keys, retries: 0, signal },
+      );
+    }
+    if (first === undefined) return [];
     try {
       // A spool of an earlier version may hold what can't be sent.
-      requireKey(key);
-      reportText(report);
-      const recorded = await this.#client.report(report, { key, retries: 0, signal: this.#closing.signal });
-      return () => this.#onDelivered(key, recorded);
+      requireKey(first.key);
+      reportText(first.report);
+      return [await this.#client.report(first.report, { key: first.key, retries: 0, signal })];
     } catch (error) {
-      if (!isRefusal(error)) throw error;
-      const status = error instanceof Refused ? { status: error.status } : {};
-      const at = new Date().toISOString();
-      await this.#refused.add({ at, key, ...status, error: error.message, report });
-      return () => this.#onRefused(report, key, error);
+      if (error instanceof Refused || error instanceof InvalidReport) return [error];
+      throw error;
     }
   }
 

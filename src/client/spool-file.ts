@@ -93,19 +93,37 @@ export class SpoolFile {
 
   /** The first record as text; undefined when there is none. */
   async first(): Promise<string | undefined> {
-    if (this.isEmpty) return undefined;
-    const window = Buffer.alloc(Math.min(LONGEST_RECORD, this.bytes));
-    const { bytesRead } = await this.#file.read(window, 0, window.length, this.#from);
-    return window.toString('utf8', 0, lineLength(window.subarray(0, bytesRead)) - 1);
+    return (await this.firstFew(1))[0];
   }
 
-  /** Removes the first record. */
-  async shift(): Promise<void> {
-    const window = Buffer.alloc(Math.min(LONGEST_RECORD, this.bytes));
-    const { bytesRead } = await this.#file.read(window, 0, window.length, this.#from);
-    this.#from += lineLength(window.subarray(0, bytesRead));
+  /** The first records as texts: at most so many, and no more than one read holds; none when it is empty. */
+  async firstFew(most: number): Promise<readonly string[]> {
+    return (await this.#firstLines(most)).map((line) =>
+      line.toString('utf8', 0, line.at(-1) === NEWLINE ? line.length - 1 : line.length),
+    );
+  }
+
+  /** Removes the first records, at most as many as `firstFew` has given. */
+  async shift(count = 1): Promise<void> {
+    for (const { length } of await this.#firstLines(count)) this.#from += length;
     if (this.isEmpty) await this.#reset();
     else await writeAll(this.#file.fd, Buffer.from(headerOf(this.#from)), 0);
+  }
+
+  /** The lines of the first records, with their newlines. */
+  async #firstLines(most: number): Promise<readonly Buffer[]> {
+    const lines: Buffer[] = [];
+    if (this.isEmpty) return lines;
+    const window = Buffer.alloc(Math.min(LONGEST_RECORD, this.bytes));
+    const { bytesRead } = await this.#file.read(window, 0, window.length, this.#from);
+    let rest = window.subarray(0, bytesRead);
+    // The last line of the window may go on behind it; the first is whole.
+    while (lines.length < most && rest.length > 0 && (lines.length === 0 || rest.includes(NEWLINE))) {
+      const length = lineLength(rest);
+      lines.push(rest.subarray(0, length));
+      rest = rest.subarray(length);
+    }
+    return lines;
   }
 
   async close(): Promise<void> {

@@ -9,6 +9,7 @@ import { createApp } from '../api/app.ts';
 import { ConsoleFiles } from '../api/console/console-files.ts';
 import { WaitingAnswers } from '../api/incidents/waiting-answers.ts';
 import { EventStreams } from '../api/events/event-streams.ts';
+import { LogStreams } from '../api/log/log-streams.ts';
 import { ApiServer } from '../api/server/api-server.ts';
 import type { AccessInForce } from '../access/access-in-force.ts';
 import type { DurableBatch } from '../audit/log.ts';
@@ -20,6 +21,8 @@ import type { Caller } from '../domain/caller.ts';
 import type { TakenEntry } from '../domain/incident.ts';
 import { ArchiveSchedule } from '../incidents/archive-schedule.ts';
 import type { ArchiveOutcome } from '../incidents/archivist.ts';
+import { FleetCommands } from '../incidents/fleet-commands.ts';
+import { LogAnchors } from '../incidents/log-anchors.ts';
 import { healthOf, reasonsOf, strandedWarnings } from '../health.ts';
 import { GuardWatch } from '../incidents/guard-watch.ts';
 import { SnoozeWatch } from '../incidents/snooze-watch.ts';
@@ -89,6 +92,8 @@ export async function serve(
   const metrics = releases.adopt(new Metrics(clock), (running) => running.stop());
   const logId = (): string | undefined => record.identity.id;
   const events = new EventStreams({ log, logId, kindOf: (id) => reads.kindOf(id), clock, logger });
+  const logStreams = new LogStreams({ log, logId, clock, logger });
+  const anchors = new LogAnchors({ log, logId, projections, findings, fleet: () => access.fleet, clock });
 
   const startedAt = timestamp(clock.now());
   const startedSeq = log.status.entries;
@@ -115,7 +120,7 @@ export async function serve(
     document: (id) => projections.current().document(id),
   });
 
-  startLog(record, stagesOf(record, containment, guards, events, answers, metrics, logger, journal));
+  startLog(record, stagesOf(record, containment, guards, events, logStreams, answers, metrics, logger, journal));
 
   const archive = async (before: number, caller?: Caller): Promise<ArchiveOutcome> => {
     // Where a webhook is must outlive the entries that it has passed.
@@ -187,6 +192,10 @@ export async function serve(
   const app = createApp({
     recorder: {
       report: metrics.requests.countReports(recorder.report.bind(recorder), (name) => policy.current.rules[name]),
+      reportAll: metrics.requests.countAllReports(
+        recorder.reportAll.bind(recorder),
+        (name) => policy.current.rules[name],
+      ),
       perform: recorder.perform.bind(recorder),
       import: recorder.import.bind(recorder),
       release: recorder.release.bind(recorder),
@@ -203,6 +212,10 @@ export async function serve(
       of: recoveries.of.bind(recoveries),
     },
     events,
+    logStreams,
+    anchors,
+    fleetCommands: new FleetCommands({ log, projections, clock }),
+    logId,
     statistics: projections.statistics,
     attention: projections.attention,
     policy,
@@ -260,6 +273,7 @@ export async function serve(
   const server = await ApiServer.listen(app.callback(), config.bind, { log: logger, clock, access });
   releases.defer(() => server.close(log.failure === undefined ? GRACE : GRACE_AFTER_FAILURE));
   releases.defer(() => events.close());
+  releases.defer(() => logStreams.close());
   releases.defer(() => posture.stop());
   releases.defer(() => answers.stop());
   releases.defer(() => Promise.all([guards.stop(), snoozes.stop(), heartbeats.stop()]).then(() => {}));
@@ -281,6 +295,7 @@ const stagesOf = (
   { posture, notifier }: RunningContainment,
   guards: GuardWatch,
   events: EventStreams,
+  logStreams: LogStreams,
   answers: WaitingAnswers,
   metrics: Metrics,
   logger: Logger,
@@ -292,6 +307,7 @@ const stagesOf = (
   ({ taken }) => answers.take(taken),
   () => notifier.wake(),
   ({ entries, written }) => events.publish(entries, written),
+  () => logStreams.publish(),
   ({ entries }) => listen(guards, entries),
   metrics.log.observe,
   ({ taken }) => metrics.entries.count(taken),

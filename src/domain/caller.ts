@@ -12,7 +12,10 @@ export type Caller = {
   readonly claimed?: true;
   /** For whom the principal asks, where the request names somebody else. */
   readonly on_behalf_of?: string;
-};
+} & FleetOrigin;
+
+/** The command of the fleet by which somebody asks: what names it, and the key under which it may be given again. */
+export type FleetOrigin = { readonly fleet_command?: string; readonly fleet_command_key?: string };
 
 /**
  * Whether somebody asks with a token of their own, so that the principal says who it is. With a token that several

@@ -29,6 +29,7 @@ import {
   type Rule,
   type Severity,
 } from '../../machines/vocabulary.ts';
+import { inKeptOrder } from '../json/canonical-form.ts';
 import { type Caller, signed } from './caller.ts';
 import { alertAfter, type AlertSubject } from './alerts.ts';
 import { decideNews, type DeliveryNews, type DeliveryRecord, needsPerson, standingOf } from './delivery.ts';
@@ -514,5 +515,14 @@ function withAlert(draft: IncidentDraft, subject: AlertSubject): readonly Incide
 export const followUpsOf = (entry: IncidentEntry, { incident }: IncidentRecord): readonly IncidentDraft[] =>
   withFollowUps(entry, incident, incident).slice(1);
 
-export const routed = (intents: readonly Intent[], channelOf: Circumstances['channelOf']): readonly RoutedIntent[] =>
-  intents.map((intent) => ({ ...intent, via: channelOf(intent.action, intent.directive) }));
+/** What was routed last for the same intents. */
+const ROUTED = new WeakMap<readonly Intent[], readonly RoutedIntent[]>();
+
+/** The intents with their channels under the policy in force: the same object while these are the same. */
+export const routed = (intents: readonly Intent[], channelOf: Circumstances['channelOf']): readonly RoutedIntent[] => {
+  const known = ROUTED.get(intents);
+  if (known?.every(({ action, directive, via }) => channelOf(action, directive) === via) === true) return known;
+  const now = intents.map((intent) => ({ ...intent, via: channelOf(intent.action, intent.directive) }));
+  ROUTED.set(intents, inKeptOrder(now));
+  return now;
+};

@@ -439,6 +439,8 @@ export type ArchivedData = SegmentRange & {
   readonly access_file?: true;
   /** The silences on record; not there when there are none, nor in older entries. */
   readonly silences?: readonly SilenceOnRecord[];
+  /** The last anchor; not there when there is none, nor in older entries. */
+  readonly anchor?: AnchorOnRecord;
 } & Partial<Caller>;
 
 /** An entry that a webhook did not take while it took others. It is parked: the recorder tries it again. */
@@ -546,6 +548,9 @@ export type AccessLoadedData = {
   /** The roles of the service token, and of each principal. */
   readonly service_token?: readonly Role[];
   readonly principals?: Readonly<Record<string, readonly Role[]>>;
+  /** The key of the fleet, and the roles of those who act from there. */
+  readonly fleet_key?: string;
+  readonly fleet?: readonly Role[];
 } & Partial<Caller>;
 
 /** `log.repaired`: a torn tail was cut off and kept in a file of its own. */
@@ -605,6 +610,43 @@ export type LogContinuedData = {
   readonly note?: string;
 };
 
+/** `log.anchored`: somebody else who holds the entries (the fleet) has signed how far they go. */
+export type LogAnchoredData = {
+  /** The identity of the log. */
+  readonly log_id: string;
+  /** The machine's name, as the fleet calls it. */
+  readonly machine: string;
+  /** The last entry that they hold, and its `entry_hash`. */
+  readonly anchored_seq: number;
+  readonly hash: string;
+  /** The RFC 6962 root over the hashes of the entries up to that one, lower-case hex. */
+  readonly root: string;
+  /** When it was signed: RFC 3339. */
+  readonly time: string;
+  /** The signed note, as it came. */
+  readonly anchor: string;
+  /**
+   * The roots of the complete subtrees, the largest first, lower-case hex: the next anchor's root is made from them. Not
+   * there where entries are archived that no earlier anchor has them of; then `root` is what the fleet says.
+   */
+  readonly range?: readonly string[];
+} & Partial<Caller>;
+
+/** `fleet.answered`: a command of the fleet that has written nothing else: it was refused, or there was nothing to do. */
+export type FleetAnsweredData = {
+  readonly fleet_command: string;
+  /** What it asks for. */
+  readonly command: string;
+  /** The incident that it is about, as far as it says. */
+  readonly about?: string;
+  /** The HTTP status of the answer, and what that says where it was refused. */
+  readonly status: number;
+  readonly answer?: JsonObject;
+} & Caller;
+
+/** An anchor, the entry that records it, and the time of that. */
+export type AnchorOnRecord = LogAnchoredData & { readonly seq: number; readonly at: string };
+
 /** `clock.jumped`: the wall clock went on from another time than it had. */
 export type ClockJumpedData = {
   /** By how many milliseconds: below 0 when it was set back. */
@@ -645,6 +687,8 @@ export interface EntryDataOf extends Readonly<Record<CommandEvent, CommandedData
   readonly 'log.restored': RestoredData;
   readonly 'log.lost': LogLostData;
   readonly 'log.continued': LogContinuedData;
+  readonly 'log.anchored': LogAnchoredData;
+  readonly 'fleet.answered': FleetAnsweredData;
   readonly 'clock.jumped': ClockJumpedData;
   readonly 'forensic.export_requested': ExportRequestedData;
   readonly 'bundle.requested': BundleRequestedData;
@@ -695,6 +739,8 @@ export const ENTRY_EVENTS = [
   'log.restored',
   'log.lost',
   'log.continued',
+  'log.anchored',
+  'fleet.answered',
   'clock.jumped',
   'forensic.export_requested',
   'bundle.requested',
@@ -737,7 +783,7 @@ export type EntryEvent = (typeof ENTRY_EVENTS)[number];
  * Counts the changes of what a log may hold: one more with each version that adds an event, or that older versions would
  * misread. A service does not start on a log of a greater format.
  */
-export const LOG_FORMAT = 3;
+export const LOG_FORMAT = 4;
 
 /** What webhooks may ask for: all but how far they are themselves. */
 export const NOTIFIED_EVENTS = ENTRY_EVENTS.filter((event) => event !== 'notification.delivered');

@@ -50,11 +50,13 @@ export const forbiddenInName = (name: string): string | undefined => FORBIDDEN_I
 export const codePointOf = (character: string): string =>
   `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
 
-const NOT_TO_BE_SHOWN = hiddenCharacters();
+let pattern: RegExp | undefined;
+/** Made when it is first used: to read its text takes a hundredth of a start. */
+const notToBeShown = (): RegExp => (pattern ??= hiddenCharacters());
 
 /** The text with a space in place of every such character. */
-export const withoutHidden = (text: string): string => text.replace(NOT_TO_BE_SHOWN, ' ');
+export const withoutHidden = (text: string): string => text.replace(notToBeShown(), ' ');
 
 /** The text on one line, with the code point in place of every such character: `[U+202E]`. */
 export const withHiddenNamed = (text: string): string =>
-  text.replace(NOT_TO_BE_SHOWN, (character) => (/[\t\n\r]/.test(character) ? ' ' : `[${codePointOf(character)}]`));
+  text.replace(notToBeShown(), (character) => (/[\t\n\r]/.test(character) ? ' ' : `[${codePointOf(character)}]`));

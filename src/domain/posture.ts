@@ -232,6 +232,12 @@ export class PostureFold {
   }
 
   #change(entry: Entry, action: ContainmentAction, change: Partial<ActionPosture>): void {
+    const { since, heard_at, release } = change;
+    // Most entries change nothing of what is remembered.
+    if (entry.event !== 'containment.confirmed' && (since ?? heard_at ?? release) === undefined) {
+      this.#set(action, { ...this.of(action), ...change, seq: entry.data.seq });
+      return;
+    }
     const heard = entry.event === 'containment.confirmed' ? { heard_at: entry.timestamp } : {};
     const before = this.of(action);
     const { seq } = entry.data;

@@ -18,6 +18,7 @@ import { type IncidentEntry, isAboutIncident, type StoredEntry } from '../domain
 import { isReport } from '../domain/report-times.ts';
 import type { RecordChange, TakenEntry } from '../domain/incident.ts';
 import { type ActorDependencies, type Birth, IncidentActor } from './incident-actor.ts';
+import { SharedAppend } from './shared-append.ts';
 
 /**
  * How long the records of all living actors may be together, in characters of JSON. Evidence may be large, and takes up to
@@ -108,9 +109,17 @@ export class ActorRegistry {
     return this.#weight;
   }
 
-  /** Runs work while none of these incidents handles a message; messages that arrive meanwhile wait. */
+  /** An append in which several actors may take part. Whoever joins several does so in the order of their identifiers. */
+  sharedAppend(): SharedAppend {
+    return new SharedAppend(this.#dependencies.log);
+  }
+
+  /**
+   * Runs work while none of these incidents handles a message; messages that arrive meanwhile wait. It waits for the
+   * incidents in the order of their identifiers, as everybody does who holds several: so none waits for another.
+   */
   exclusively<Result>(ids: readonly string[], work: () => Promise<Result>): Promise<Result> {
-    return ids.reduceRight((inner, id) => () => this.actor(id).exclusively(inner), work)();
+    return ids.toSorted().reduceRight((inner, id) => () => this.actor(id).exclusively(inner), work)();
   }
 
   stop(): void {

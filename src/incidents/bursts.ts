@@ -45,8 +45,22 @@ export class Bursts {
     this.#startedAt = clock.monotonic();
   }
 
-  /** Counts a report. @returns the incident that it is an occurrence of, when it belongs to a burst */
-  count(kind: ReportKind, burst: Burst, current: CurrentReads): Fold | undefined {
+  /**
+   * The incident that some of so many further reports may become occurrences of, if it is on record.
+   * @param further how many more reports of this kind there are
+   */
+  target(kind: ReportKind, burst: Burst, further: number, current: CurrentReads): string | undefined {
+    const { before, present, newest } = this.#countOf(kind, burst, this.#clock.monotonic(), current);
+    if (before + present + further <= burst.reports) return undefined;
+    return newest ?? current.newestUnresolved(kind.class, kind.source, kind.owner);
+  }
+
+  /**
+   * Counts a report.
+   * @param ahead the newest incident of the kind, when its entry is on its way to the disk
+   * @returns the incident that it is an occurrence of, when it belongs to a burst
+   */
+  count(kind: ReportKind, burst: Burst, current: CurrentReads, ahead?: string): Fold | undefined {
     const now = this.#clock.monotonic();
     const count = this.#countOf(kind, burst, now, current);
     const passed = Math.floor((now - count.start) / burst.within);
@@ -62,8 +76,8 @@ export class Bursts {
     if (count.present < burst.reports) count.present += 1;
     count.isBurst = isBurst;
     if (!isBurst) return undefined;
-    count.newest ??= current.newestUnresolved(kind.class, kind.source, kind.owner);
-    return count.newest === undefined ? undefined : { burst: hasBegun ? 'begun' : 'continued', incident: count.newest };
+    const newest = ahead ?? (count.newest ??= current.newestUnresolved(kind.class, kind.source, kind.owner));
+    return newest === undefined ? undefined : { burst: hasBegun ? 'begun' : 'continued', incident: newest };
   }
 
   /** Notes the newest incident of a kind. */

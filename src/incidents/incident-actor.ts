@@ -2,7 +2,7 @@
  * One incident as it lives: an XState actor with a mailbox, and the record that goes with its snapshot.
  *
  * A message is handled in four steps:
- * 1. *Wake*: an actor that is asleep is restored from its persisted snapshot. That carries nothing out again.
+ * 1. *Wake*: an actor that is asleep gets its persisted snapshot back. That carries nothing out again.
  * 2. *Decide*: the statechart says, for the actor's own snapshot, what follows from the message. Nothing has changed yet.
  * 3. *Append*: the entries go to the audit log. When they are refused, nothing changes.
  * 4. *Take*: once they are on disk the XState actor takes the event of each entry, and its actions carry out what the
@@ -10,7 +10,8 @@
  *
  * A report has no step 1: its actor is spawned by step 4. It starts in its chart, and the entry actions of the chart, run
  * as the actor's own, engage containment. All incidents under the same rule begin alike, so what the chart gives for a
- * rule is asked once and kept (`Birth`): to ask each time would cost four times as much.
+ * rule is asked once and kept (`Birth`): to ask each time would cost four times as much. XState's own object for the
+ * actor is made from the snapshot when the first event comes, as most incidents get none while they are in memory.
  * An actor whose incident is resolved has stopped; it sleeps as soon as its mailbox is empty.
  */
 import { type Actor, type ActorOptions, type AnyActorRef, createActor, type initialTransition } from 'xstate';
@@ -38,13 +39,22 @@ import { type ActMessage, decideAct, decideNote, isAct, reopenedAs } from '../do
 import { decideRecovery, isRecoveryMessage, type RecoveryMessage } from '../domain/decide-recovery.ts';
 import { type DeliveryName, type DeliveryRecord, isHeld } from '../domain/delivery.ts';
 import type { EntryOf, IncidentDraft, IncidentEntry, LineExtent } from '../domain/entries.ts';
-import { decidedEffect, effectOf, evolve, type IncidentRecord, opened, type RecordChange } from '../domain/incident.ts';
+import {
+  decidedEffect,
+  effectOf,
+  evolve,
+  fold,
+  type IncidentRecord,
+  opened,
+  type RecordChange,
+} from '../domain/incident.ts';
 import { type CarriedParts, carry } from '../domain/whole-incident.ts';
 import { RecorderError } from '../errors.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import { Mailbox } from './mailbox.ts';
 import { bindingOf } from './recovery-binding.ts';
 import type { ReportCounter } from './report-counter.ts';
+import type { SharedAppend } from './shared-append.ts';
 
 /** Receives every step that the XState actors take. */
 export type Inspect = NonNullable<ActorOptions<typeof incidentMachine>['inspect']>;
@@ -108,12 +118,17 @@ export class IncidentActor {
   weight = 0;
   /** Whether this process has opened the incident. */
   #isOwn = false;
+  /** Made when the chart takes an event: most incidents take none while they are in memory. */
   #xstate: Actor<typeof incidentMachine> | undefined;
   #record: IncidentRecord | undefined;
   /** The delivery of the decision that is being appended, as its first entry leaves it. */
   #decided: DeliveryRecord | undefined;
   /** How much of the weight is that of the latest further report. */
   #latestWeight = 0;
+  /** The entries that it has added to a shared append, as far as `#ahead` does not hold them. */
+  #shared: IncidentDraft[] = [];
+  /** The record as the entries of a shared append will leave it. */
+  #ahead: IncidentRecord | undefined;
 
   /** Only the registry calls this: it keeps a single actor for each incident. */
   constructor(id: string, dependencies: ActorDependencies) {
@@ -149,13 +164,7 @@ export class IncidentActor {
       const record = this.#wake(current);
       if (message.type === 'deliver' && message.directive === 'release') this.#requireProof(message.action);
       requireVersion(record, sender.ifVersion);
-      const decision = this.#decide(record, message, sender, current);
-      if (decision.kind === 'refused') throw refusal(message, decision);
-      if (decision.kind === 'forbidden') {
-        const { because, needs, roles, missing } = decision;
-        const fields = { ...(needs && { needs, roles }), ...(missing && { missing }) };
-        throw new RecorderError('forbidden', `forbidden: ${because}`, { fields });
-      }
+      const decision = permitted(message, this.#decide(record, message, sender, current));
       if (decision.kind === 'unchanged') return { change: 'unchanged', record };
       return { change: 'moved', record: await this.#append(decision.drafts, decision.delivery) };
     });
@@ -167,6 +176,44 @@ export class IncidentActor {
    */
   open(drafts: readonly IncidentDraft[]): Promise<IncidentRecord> {
     return this.#mailbox.post(() => this.#append(drafts));
+  }
+
+  /**
+   * Takes part in a shared append: from then on no other message is handled until that is over.
+   * @returns the record, when all messages before are handled
+   * @throws RecorderError like `send`; it takes no part then
+   */
+  join(shared: SharedAppend): Promise<IncidentRecord> {
+    const { promise, resolve, reject } = Promise.withResolvers<IncidentRecord>();
+    const share = async (): Promise<void> => {
+      const proof = this.#proof();
+      if (proof !== undefined) await proof;
+      resolve(this.#wake(this.#dependencies.current()));
+      await this.#sharing(shared);
+    };
+    this.#mailbox.post(share).catch(reject);
+    return promise;
+  }
+
+  /** Adds the entries that open the incident to a shared append. */
+  openWith(shared: SharedAppend, drafts: readonly IncidentDraft[]): void {
+    void this.#mailbox.post(() => this.#sharing(shared));
+    this.#share(shared, drafts);
+  }
+
+  /**
+   * Decides a message on the incident as the entries of the shared append leave it, in which it takes part, and adds
+   * what follows to that.
+   * @returns the entries that were added; none when the message changes nothing
+   * @throws RecorderError like `send`; nothing was added then
+   */
+  decideWith(shared: SharedAppend, message: Message, sender: Sender = {}): readonly IncidentDraft[] {
+    const record = this.#recordAhead();
+    const decision = permitted(message, this.#decide(record, message, sender, this.#dependencies.current()));
+    if (decision.kind === 'unchanged') return [];
+    const drafts = record.incident.drill === true ? decision.drafts.map(markedAsDrill) : decision.drafts;
+    this.#share(shared, drafts);
+    return drafts;
   }
 
   /**
@@ -314,6 +361,27 @@ export class IncidentActor {
     return message.type === 'acknowledge' ? orNoted(decision, record, circumstances) : decision;
   }
 
+  async #sharing(shared: SharedAppend): Promise<void> {
+    await shared.over;
+    this.#shared = [];
+    this.#ahead = undefined;
+  }
+
+  #share(shared: SharedAppend, drafts: readonly IncidentDraft[]): void {
+    const { reports } = this.#dependencies;
+    const [first] = drafts;
+    if (first === undefined) return;
+    reports.appended(first);
+    shared.add(drafts, () => reports.refused(first));
+    this.#shared.push(...drafts);
+  }
+
+  #recordAhead(): IncidentRecord {
+    let record = this.#ahead ?? this.#record;
+    for (const draft of this.#shared.splice(0)) record = fold(record, entryAhead(draft));
+    return (this.#ahead = record ?? this.#wake(this.#dependencies.current()));
+  }
+
   #weighLatest(length: number): void {
     const growth = length - this.#latestWeight;
     this.#latestWeight = length;
@@ -342,18 +410,21 @@ export class IncidentActor {
     this.weight = entry.length;
     this.#isOwn = true;
     this.#dependencies.onWake(this);
-    const self: AnyActorRef = (this.#xstate = this.#create(snapshot));
-    for (const { exec, info, params } of actions) exec?.({ ...info, self, system: self.system }, params);
+    if (this.#dependencies.inspect !== undefined) this.#xstate = this.#create(snapshot);
+    // The actions look at the identifier only.
+    const self: AnyActorRef = this.#xstate ?? ({ id: this.id } as AnyActorRef);
+    for (const { exec, info, params } of actions) exec?.({ ...info, self }, params);
     return opened(entry, snapshot);
   }
 
   #follow(entry: IncidentEntry): IncidentRecord {
     const record = this.#record!;
-    const xstate = this.#xstate!;
     const decided = this.#decided;
     this.#decided = undefined;
     const { event, delivery } = decided === undefined ? effectOf(record, entry) : decidedEffect(decided, entry);
-    if (event !== undefined) xstate.send(event);
+    if (event === undefined) return evolve(record, entry, record.snapshot, delivery);
+    const xstate = (this.#xstate ??= this.#create(record.snapshot));
+    xstate.send(event);
     return evolve(record, entry, xstate.getSnapshot(), delivery);
   }
 
@@ -365,7 +436,7 @@ export class IncidentActor {
     const snapshot = snapshotOf(incident.state, context);
     this.weight = length;
     this.#dependencies.onWake(this);
-    this.#xstate = this.#create(snapshot);
+    if (this.#dependencies.inspect !== undefined) this.#xstate = this.#create(snapshot);
     this.#record = { incident, snapshot, seq, decisive, carried };
     return this.#record;
   }
@@ -437,6 +508,22 @@ function requireReopenable({ incident: { state, drill }, snapshot }: IncidentRec
 /** What a person asks for may be done already; their note is kept all the same. */
 const orNoted = (decision: IncidentDecision, record: IncidentRecord, circumstances: Circumstances): IncidentDecision =>
   decision.kind === 'unchanged' ? decideNote(record, circumstances) : decision;
+
+/** What a message decides when it is legal. @throws RecorderError `illegal_transition`, `forbidden` */
+function permitted(
+  message: Message | RecoveryMessage | ActMessage,
+  decision: IncidentDecision,
+): Exclude<IncidentDecision, { readonly kind: 'refused' | 'forbidden' }> {
+  if (decision.kind === 'refused') throw refusal(message, decision);
+  if (decision.kind !== 'forbidden') return decision;
+  const { because, needs, roles, missing } = decision;
+  const fields = { ...(needs && { needs, roles }), ...(missing && { missing }) };
+  throw new RecorderError('forbidden', `forbidden: ${because}`, { fields });
+}
+
+/** An entry that is not in the log yet: its place and its hash are not known. */
+const entryAhead = ({ data, ...draft }: IncidentDraft): IncidentEntry =>
+  ({ ...draft, data: { seq: 0, ...data }, prev_hash: '', entry_hash: '', algorithm: '' }) as unknown as IncidentEntry;
 
 const refusal = (
   { type }: Message | RecoveryMessage | ActMessage,

@@ -138,7 +138,7 @@ export class IncidentActs {
       // The line is verified, so it says whom it reopens and who wanted that.
       const entry = line?.entry();
       if (entry?.event !== 'incident.reported' || entry.data.incident !== as) continue;
-      const { reopens, principal, role, by, claimed, on_behalf_of, note } = entry.data;
+      const { reopens, principal, role, by, claimed, on_behalf_of, fleet_command: command, note } = entry.data;
       if (reopens === undefined) continue;
       const caller =
         principal === undefined || role === undefined
@@ -149,6 +149,7 @@ export class IncidentActs {
               ...(by === undefined ? {} : { by }),
               ...(claimed && { claimed }),
               ...(on_behalf_of === undefined ? {} : { on_behalf_of }),
+              ...(command === undefined ? {} : { fleet_command: command }),
             };
       try {
         await incidents.actor(reopens).completeReopening(as, { caller, note });

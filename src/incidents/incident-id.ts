@@ -7,7 +7,8 @@ import { DAY, timestamp } from '../clock.ts';
 
 /** `INC-20261122-18b8a401d3e8` and the like; never one that is `taken`. */
 export function incidentId(now: number, random: (bytes: number) => Buffer, taken: (id: string) => boolean): string {
-  const day = timestamp(now).slice(0, 10).replaceAll('-', '');
+  const time = timestamp(now);
+  const day = time.slice(0, 4) + time.slice(5, 7) + time.slice(8, 10);
   const millisecond = (now % DAY).toString(16).padStart(7, '0');
   for (;;) {
     const id = `INC-${day}-${millisecond}${random(3).toString('hex').slice(1)}`;

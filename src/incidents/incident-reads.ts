@@ -8,7 +8,7 @@ import { type CommandName, COMMANDS, recoveryRolesOf } from '../../machines/comm
 import { asksRecovery, type Decision, decide, transitionsIn } from '../../machines/decision.ts';
 import type { SNOOZE_EVENTS } from '../../machines/incident.ts';
 import type { NextTransition } from '../../machines/transitions.ts';
-import type { Role, State } from '../../machines/vocabulary.ts';
+import type { ContainmentAction, Role, State } from '../../machines/vocabulary.ts';
 import { firstSeqOf, goneTo, shortIdentity } from '../audit/log-position.ts';
 import { readEntriesAt, type Turn } from '../audit/log-reader.ts';
 import type { ReadableLog } from '../audit/log.ts';
@@ -128,6 +128,13 @@ export class IncidentReads {
     this.#projections.current();
     if (query.after.log !== undefined) this.#requireIsHere(query.after);
     return this.#projections.list.walk(query);
+  }
+
+  /** The actions of an incident: those of its rule, and those that were asked for since. */
+  actionsOf(id: string): readonly ContainmentAction[] {
+    const context = this.#projections.incidents.situation(id)?.context;
+    if (context === undefined) return [];
+    return [...new Set([...context.actions, ...(Object.keys(context.standings) as ContainmentAction[])])];
   }
 
   /** What an incident's statechart says to a command or a snooze now; undefined when the incident is not on record. */

@@ -18,12 +18,13 @@ import {
 } from '../../machines/vocabulary.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import { type Caller, keysOwner } from '../domain/caller.ts';
-import { type Entry, type Idempotency, isAboutIncident, type Report, type RequestTag } from '../domain/entries.ts';
+import { type Entry, type Idempotency, type IncidentDraft, isAboutIncident, type Report } from '../domain/entries.ts';
 import { decideReport } from '../domain/decide-incident.ts';
 import type { IncidentRecord } from '../domain/incident.ts';
 import { type ClaimedIncident, importIncident } from '../domain/predecessor.ts';
 import { mixesScripts } from '../domain/source-name.ts';
 import { found, RecorderError } from '../errors.ts';
+import { inKeptOrder } from '../json/canonical-form.ts';
 import { documentOf, type IncidentDocument } from '../domain/document.ts';
 import type { CurrentReads } from '../projections/current-reads.ts';
 import type { EarlyIndex } from '../projections/early-index.ts';
@@ -36,6 +37,8 @@ import { incidentId } from './incident-id.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { KnownSources } from './known-sources.ts';
 import type { RepeatKeys } from './repeat-key.ts';
+import type { Origin, Recorded } from './recorded.ts';
+import { type BatchedReport, type BatchOutcome, ReportBatches } from './report-batch.ts';
 import type { ReportCounter } from './report-counter.ts';
 import { ReportQuota } from './report-quota.ts';
 import type { RequestTags } from './request-tag.ts';
@@ -65,16 +68,6 @@ export interface Rehearsal {
 /** The source of drills. */
 const DRILL = 'drill';
 
-/** How a report came. */
-interface Origin {
-  readonly request: RequestTag | undefined;
-  /** Names the values in which it repeats others. */
-  readonly repeat?: string | undefined;
-  readonly caller: Caller | undefined;
-  /** Whose its keys are: see `keysOwner`. */
-  readonly owner: string;
-}
-
 /** A person's early release of one action of an incident. */
 export interface EarlyRelease {
   readonly id: string;
@@ -84,15 +77,6 @@ export interface EarlyRelease {
   readonly caller?: Caller;
   /** All their roles; only the caller's when not given. */
   readonly roles?: readonly Role[];
-}
-
-export interface Recorded {
-  readonly incident: IncidentDocument;
-  /**
-   * What the request did: `created` an incident, added an occurrence to one (`recurred`), was a report sent again
-   * (`replayed`), `moved` the incident to another state, or left it `unchanged` because it was there already.
-   */
-  readonly change: 'created' | 'recurred' | 'replayed' | 'moved' | 'unchanged';
 }
 
 /** How many incidents of another recorder were taken over, and how many were on record. */
@@ -126,11 +110,19 @@ export class Recorder {
   readonly #bursts: Bursts;
   readonly #quota: ReportQuota;
   readonly #bareRules = new WeakMap<Rule, Rule>();
+  readonly #batches: ReportBatches;
 
   constructor(dependencies: RecorderDependencies) {
     this.#dependencies = dependencies;
     this.#bursts = new Bursts(dependencies.clock);
     this.#quota = new ReportQuota(dependencies.clock);
+    this.#batches = new ReportBatches({
+      ...dependencies,
+      keys: this.#keys,
+      bursts: this.#bursts,
+      quota: this.#quota,
+      draft: (report, origin) => this.#draft(report, origin),
+    });
   }
 
   /**
@@ -162,6 +154,17 @@ export class Recorder {
       }
       return { incident: found(current.document(earlier.id)), change: 'replayed' };
     });
+  }
+
+  /**
+   * Records many reports with one append, each as `report` does, in their order: a later one sees what those before it
+   * have left.
+   * @returns what became of each: recorded, or the error with which `report` refuses it
+   * @throws RecorderError `log_unavailable`, `overloaded`, `too_large`, `stopping` when the append is refused: nothing is
+   *   recorded then
+   */
+  reportAll(reports: readonly BatchedReport[], caller?: Caller): Promise<readonly BatchOutcome[]> {
+    return this.#batches.record(reports, caller);
   }
 
   /**
@@ -332,6 +335,12 @@ export class Recorder {
   }
 
   async #open(report: Report, origin: Origin): Promise<Recorded> {
+    const { id, drafts } = this.#draft(report, origin);
+    return { incident: this.#documentOf(await this.#dependencies.incidents.actor(id).open(drafts)), change: 'created' };
+  }
+
+  /** The entries that open an incident. @throws RecorderError like `report` */
+  #draft(report: Report, origin: Origin): { readonly id: string; readonly drafts: readonly IncidentDraft[] } {
     const { incidents, projections, clock, random, policy, channelOf, reports, isClockUncertain } = this.#dependencies;
     const sourceSuspicious = this.#isSuspicious(report.source);
     const isTaken = (id: string): boolean => incidents.has(id) || projections.incidents.has(id);
@@ -346,18 +355,16 @@ export class Recorder {
     const clockUncertain = isClockUncertain?.() === true;
     const { request, repeat } = origin;
     const what = { request, repeat, sourceSuspicious, clockUncertain };
-    const drafts = decideReport(id, report, rule, circumstances, what);
-    return { incident: this.#documentOf(await incidents.actor(id).open(drafts)), change: 'created' };
+    return { id, drafts: decideReport(id, report, rule, circumstances, what) };
   }
 
   /** The rule as the entry of a first report keeps it: it repeats nothing, and each key of an entry costs time. */
   #withoutRepeat(rule: Rule): Rule {
-    if (rule.repeat === undefined) return rule;
     const known = this.#bareRules.get(rule);
     if (known !== undefined) return known;
     const bare: { -readonly [Key in keyof Rule]: Rule[Key] } = { ...rule };
     delete bare.repeat;
-    this.#bareRules.set(rule, bare);
+    this.#bareRules.set(rule, inKeptOrder(bare));
     return bare;
   }
 

@@ -39,6 +39,12 @@ export class ReportQuota {
     return { retryAfter: Math.ceil((DAY - (now % DAY)) / SECOND), isFirst };
   }
 
+  /** Whether a source would report too much for the first time today with so many bytes more. */
+  mayExceed(source: string, bytes: number, perDay: number, current: Pick<CurrentReads, 'bytesSince'>): boolean {
+    this.#begin(Math.floor(this.#clock.now() / DAY), current);
+    return !this.#exceeded.has(source) && (this.#bytes.get(source) ?? 0) + bytes > perDay;
+  }
+
   #begin(day: number, current: Pick<CurrentReads, 'bytesSince'>): void {
     if (day === this.#day) return;
     const before = this.#isFirstDay ? current.bytesSince(day * DAY) : [];

@@ -15,15 +15,22 @@ export interface Spelling {
   readonly canonical: string;
   /** See `writeExact`. */
   readonly exact: string;
+  /** Whether the exact form is known to be ASCII: it has as many bytes as characters then. */
+  readonly isAscii: boolean;
 }
 
 /** Both texts of a value, for less than the two calls cost. Throws like `canonicalForm`. */
 export const spell = (value: JsonValue): Spelling => {
   const copy = inOrder(value);
-  return {
-    canonical: canonicalTextOf(value, copy),
-    exact: copy === undefined ? writeExact(value) : onOneLine(JSON.stringify(value)),
-  };
+  if (copy === undefined) {
+    const exact = writeExact(value);
+    return { canonical: canonicalTextOf(value, copy), exact, isAscii: isAscii(exact) };
+  }
+  const text = JSON.stringify(copy);
+  const exact = JSON.stringify(value);
+  // The same characters in another order.
+  if (isAscii(text)) return { canonical: unlessSurrogates(value, copy, text), exact, isAscii: true };
+  return { canonical: canonicalTextOf(value, copy, text), exact: onOneLine(exact), isAscii: false };
 };
 
 /**
@@ -41,11 +48,29 @@ export const canonicalForm = (value: JsonValue): string => canonicalTextOf(value
 export const writeExact = (value: JsonValue): string =>
   onOneLine(holdsSpecialNumber(value) ? serialize(value, Object.keys) : JSON.stringify(value));
 
-const canonicalTextOf = (value: JsonValue, copy: JsonValue | undefined): string => {
-  if (copy === undefined) return escaped(serialize(value, sortedKeys));
-  const text = escaped(JSON.stringify(copy));
-  // The copy's keys are sorted by UTF-16 unit. Without surrogates that is the order of code points.
-  return text.includes('\\ud') && hasKeyWithSurrogate(copy) ? escaped(serialize(value, sortedKeys)) : text;
+const canonicalTextOf = (
+  value: JsonValue,
+  copy: JsonValue | undefined,
+  text = copy === undefined ? '' : JSON.stringify(copy),
+): string =>
+  copy === undefined ? escaped(serialize(value, sortedKeys)) : unlessSurrogates(value, copy, escaped(text));
+
+/** The copy's keys are sorted by UTF-16 unit. Without surrogates that is the order of code points. */
+const unlessSurrogates = (value: JsonValue, copy: JsonValue, text: string): string =>
+  text.includes('\\ud') && hasKeyWithSurrogate(copy) ? escaped(serialize(value, sortedKeys)) : text;
+
+/** The copies of constant values; undefined for those that have none. */
+const COPIES = new WeakMap<object, JsonValue>();
+
+/**
+ * Keeps the order of a value's members, for all entries that hold it. It must never change.
+ * @returns the value
+ */
+export const inKeptOrder = <Value extends object>(value: Value): Value => {
+  if (COPIES.has(value)) return value;
+  const copy = inOrder(value as JsonValue);
+  if (copy !== undefined) COPIES.set(value, copy);
+  return value;
 };
 
 /**
@@ -69,7 +94,10 @@ const inOrder = (value: JsonValue): JsonValue | undefined => {
       return undefined;
   }
   if (value === null) return null;
-  return Array.isArray(value) ? itemsInOrder(value as readonly JsonValue[]) : membersInOrder(value as JsonObject);
+  return (
+    COPIES.get(value) ??
+    (Array.isArray(value) ? itemsInOrder(value as readonly JsonValue[]) : membersInOrder(value as JsonObject))
+  );
 };
 
 const itemsInOrder = (items: readonly JsonValue[]): JsonValue | undefined => {

@@ -22,6 +22,9 @@ export class ExactJsonError extends Error {
   }
 }
 
+/** How deep what is sent may nest: a request body with 32 levels of evidence. */
+export const MAX_DEPTH = 33;
+
 /**
  * Parses JSON text into the value that `JSON.parse` returns.
  * @param options `maxDepth`: how deep objects and arrays may nest; the outermost is level 1. The default allows a
@@ -30,7 +33,7 @@ export class ExactJsonError extends Error {
  *   `__proto__`, deeper nesting, a lone surrogate, and a number whose value differs from the shortest decimal of the
  *   double that it becomes
  */
-export const parseExact = (text: string, { maxDepth = 33 }: { readonly maxDepth?: number } = {}): JsonValue => {
+export const parseExact = (text: string, { maxDepth = MAX_DEPTH }: { readonly maxDepth?: number } = {}): JsonValue => {
   let value: JsonValue;
   try {
     value = JSON.parse(text) as JsonValue;
@@ -46,14 +49,29 @@ export const parseExact = (text: string, { maxDepth = 33 }: { readonly maxDepth?
 
 /**
  * A quick check that nothing of a text is lost: `JSON.stringify` writes the same text, with each key once and each
- * number as its shortest decimal. What that does not prove is searched for as text. Brackets are counted first: there
- * are no more levels than brackets, and `JSON.stringify` cannot write very many.
+ * number as its shortest decimal. What that does not prove is searched for as text. The depth comes first, because
+ * `JSON.stringify` cannot write very many levels: there are no more than brackets, and few texts hold many.
  */
 const isWrittenLossless = (value: JsonValue, text: string, maxDepth: number): boolean =>
-  !holdsMore(text, maxDepth) && JSON.stringify(value) === text && !text.includes('__proto__') && !text.includes('\\ud');
+  (!holdsMore(text, maxDepth) || !isDeeper(value, maxDepth)) && JSON.stringify(value) === text && isPlain(text);
+
+/** Whether a text that `JSON.stringify` writes in the same way loses nothing for certain. */
+export const isPlain = (text: string): boolean => !text.includes('__proto__') && !text.includes('\\ud');
+
+/** Whether objects and arrays nest in more than so many levels. */
+const isDeeper = (value: JsonValue, most: number): boolean => {
+  if (typeof value !== 'object' || value === null) return false;
+  if (most === 0) return true;
+  const members: readonly JsonValue[] = Array.isArray(value) ? value : Object.values(value);
+  for (let at = 0; at < members.length; at++) {
+    const member = members[at]!;
+    if (typeof member === 'object' && isDeeper(member, most - 1)) return true;
+  }
+  return false;
+};
 
 /** Whether a text holds more than so many brackets. */
-const holdsMore = (text: string, most: number): boolean => {
+export const holdsMore = (text: string, most: number): boolean => {
   let left = most;
   for (let at = text.indexOf('{'); at !== -1; at = text.indexOf('{', at + 1)) if (--left < 0) return true;
   for (let at = text.indexOf('['); at !== -1; at = text.indexOf('[', at + 1)) if (--left < 0) return true;

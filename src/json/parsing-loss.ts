@@ -83,7 +83,8 @@ export const findParsingLoss = (text: string, maxDepth: number, keepsNumbers = f
   return undefined;
 };
 
-const endOfString = (text: string, start: number): number => {
+/** Where the string ends that begins at `start`, in valid JSON. */
+export const endOfString = (text: string, start: number): number => {
   let end = start;
   let escaped: boolean;
   do {

@@ -2,7 +2,6 @@
  * The process, under the names that Prometheus clients agree on. prom-client's own set is not used: `promtool check
  * metrics` rejects some of its names, and it watches garbage collection and the event loop at a high cost.
  */
-import { performance } from 'node:perf_hooks';
 import { readdirSync, readFileSync } from 'node:fs';
 import { Histogram, type Registry } from 'prom-client';
 import { type Clock, SECOND } from '../clock.ts';
@@ -44,7 +43,8 @@ export function addProcessMetrics(registry: Registry, clock: Clock): () => void 
     registry,
     'nodejs_eventloop_active_seconds_total',
     'Time that the event loop was busy.',
-    () => performance.eventLoopUtilization().active / SECOND,
+    // Imported, the module would be loaded at start.
+    () => process.getBuiltinModule('node:perf_hooks').performance.eventLoopUtilization().active / SECOND,
   );
   return watchEventLoop(registry, clock);
 }

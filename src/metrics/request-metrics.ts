@@ -1,13 +1,18 @@
 /** Requests to the service, and their answers. */
 import { Counter, type Registry } from 'prom-client';
 import { CLASSES, type IncidentClass, type Rule, SEVERITIES } from '../../machines/vocabulary.ts';
+import type { Report } from '../domain/entries.ts';
+import type { BatchOutcome } from '../incidents/report-batch.ts';
 import type { Recorder } from '../incidents/recorder.ts';
 
 type MakeReport = Recorder['report'];
+type MakeReports = Recorder['reportAll'];
 
 export class RequestMetrics {
   readonly #answers: Counter<'method' | 'route' | 'status'>;
   readonly #reports: Counter<'class' | 'severity' | 'outcome'>;
+  readonly #batches: Counter;
+  readonly #batched: Counter<'status'>;
   /** By labels. prom-client would sort and join the labels on every lookup. */
   readonly #counters = new Map<string, Counter.Internal>();
 
@@ -23,6 +28,17 @@ export class RequestMetrics {
       name: 'incident_recorder_reports_total',
       help: 'Valid reports by outcome: created, recurred, replayed, or refused (not recorded).',
       labelNames: ['class', 'severity', 'outcome'],
+      registers,
+    });
+    this.#batches = new Counter({
+      name: 'incident_recorder_report_batches_total',
+      help: 'Batches of reports that were answered with an item for each report.',
+      registers,
+    });
+    this.#batched = new Counter({
+      name: 'incident_recorder_batched_reports_total',
+      help: 'Reports of batches, by the status of their items.',
+      labelNames: ['status'],
       registers,
     });
     // They exist from the start, so that the first refused report is visible as an increase.
@@ -45,11 +61,43 @@ export class RequestMetrics {
         outcome = made.change;
         return made;
       } finally {
-        const severity = given.severity ?? ruleFor(given.class).default_severity;
-        const labels = { class: given.class, severity, outcome };
-        this.#counterOf(`${given.class} ${severity} ${outcome}`, () => this.#reports.labels(labels)).inc();
+        this.#countReport(given, outcome, ruleFor);
       }
     };
+  }
+
+  /** Wraps `reportAll` as `countReports` wraps `report`. */
+  countAllReports(reportAll: MakeReports, ruleFor: (incidentClass: IncidentClass) => Rule): MakeReports {
+    return async (reports, ...rest) => {
+      let outcomes: readonly BatchOutcome[] | undefined;
+      try {
+        outcomes = await reportAll(reports, ...rest);
+        return outcomes;
+      } finally {
+        for (const [index, { report }] of reports.entries()) {
+          const outcome = outcomes?.[index];
+          this.#countReport(
+            report,
+            outcome === undefined || outcome instanceof Error ? 'refused' : outcome.change,
+            ruleFor,
+          );
+        }
+      }
+    };
+  }
+
+  /** Counts a batch that is answered, by the statuses of its items. */
+  countBatched(statuses: readonly number[]): void {
+    this.#batches.inc();
+    const counts = new Map<number, number>();
+    for (const status of statuses) counts.set(status, (counts.get(status) ?? 0) + 1);
+    for (const [status, count] of counts) this.#batched.inc({ status }, count);
+  }
+
+  #countReport(given: Report, outcome: string, ruleFor: (incidentClass: IncidentClass) => Rule): void {
+    const severity = given.severity ?? ruleFor(given.class).default_severity;
+    const labels = { class: given.class, severity, outcome };
+    this.#counterOf(`${given.class} ${severity} ${outcome}`, () => this.#reports.labels(labels)).inc();
   }
 
   #counterOf(key: string, make: () => Counter.Internal): Counter.Internal {

@@ -108,7 +108,10 @@ const withoutUnasked = (rules: PolicyContent['rules']): PolicyContent['rules'] =
   Object.fromEntries(
     Object.entries(rules).map(([name, { recovery, ...rule }]) => {
       const steps = stepsOf(recovery);
-      const asked = Object.fromEntries(steps.map((step) => [step, true]));
+      const asked = {
+        ...Object.fromEntries(steps.map((step) => [step, true])),
+        ...(recovery?.from_fleet === true ? { from_fleet: true } : {}),
+      };
       return [name, steps.length === 0 ? rule : { ...rule, recovery: asked }];
     }),
   ) as PolicyContent['rules'];

@@ -39,6 +39,7 @@ export function partsOf(
       ...(rule.min_severity === undefined ? [] : [`rules.${name}.min_severity`]),
       ...(rule.answer_after === undefined ? [] : [`rules.${name}.answer_after`]),
       ...stepsOf(rule.recovery).map((step) => `rules.${name}.recovery.${step}`),
+      ...(rule.recovery?.from_fleet === true ? [`rules.${name}.recovery.from_fleet`] : []),
       ...(rule.repeat === undefined ? [] : [`rules.${name}.repeat`]),
     ]),
     ...Object.entries(targets).flatMap(([action, target]) => partsIn(`targets.${action}`, target)),

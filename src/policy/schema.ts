@@ -34,14 +34,14 @@ const actions = z
     }, evenIfItemsAreFaulty),
   );
 
-/** The steps that a rule asks for. */
-const recovery = closed(
-  'step',
-  Object.fromEntries(RECOVERY_STEPS.map((step) => [step, z.exactOptional(trueOrFalse)])) as Record<
+/** The steps that a rule asks for, and whether they may be done from the fleet. */
+const recovery = closed('step', {
+  ...(Object.fromEntries(RECOVERY_STEPS.map((step) => [step, z.exactOptional(trueOrFalse)])) as Record<
     RecoveryStep,
     z.ZodMiniExactOptional<typeof trueOrFalse>
-  >,
-);
+  >),
+  from_fleet: z.exactOptional(trueOrFalse),
+});
 /** In characters: it is shown with each incident of its class. */
 const LONGEST_RUNBOOK = 1000;
 

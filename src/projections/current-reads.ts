@@ -22,9 +22,11 @@ import type { ReportTimes } from '../domain/report-times.ts';
 import type { RecorderError } from '../errors.ts';
 import { absenceOf } from './absence.ts';
 import type { AccessFiles } from './access-files.ts';
+import type { Anchors } from './anchors.ts';
 import type { ArchivedIncidents, EntryRange } from './archived-incidents.ts';
 import type { EntryPlaces } from './entry-places.ts';
 import type { Findings } from './findings.ts';
+import type { FleetCommands } from './fleet-commands.ts';
 import type { Guards } from './guards.ts';
 import type { IdempotencyKeys, ReportedUnder } from './idempotency-keys.ts';
 import type { IncidentDocument } from '../domain/document.ts';
@@ -50,12 +52,15 @@ export interface CurrentReadsSources {
   readonly reports: RecentReports;
   readonly webhooks: Webhooks;
   readonly kinds: IncidentsOfKinds;
-  readonly archive: ArchivedIncidents;
+  /** Made when it is first asked. */
+  readonly archive: () => ArchivedIncidents;
   readonly findings: Findings;
   readonly guards: Guards;
   readonly places: EntryPlaces;
   readonly accessFiles: AccessFiles;
   readonly silences: Silences;
+  readonly anchors: Anchors;
+  readonly fleetCommands: FleetCommands;
   /** `seq` of the last entry that was applied. */
   readonly lastSeq: () => number;
 }
@@ -69,6 +74,10 @@ export class CurrentReads {
   readonly recoveries: PendingRecoveries;
   /** The incidents that are snoozed. */
   readonly snoozes: Pick<Snoozes, 'due'>;
+  /** The last anchor of the log. */
+  readonly anchors: Pick<Anchors, 'last'>;
+  /** The commands of the fleet that were given. */
+  readonly fleetCommands: Pick<FleetCommands, 'find'>;
   readonly #sources: CurrentReadsSources;
 
   constructor(sources: CurrentReadsSources) {
@@ -77,6 +86,8 @@ export class CurrentReads {
     this.sources = sources.names;
     this.recoveries = sources.recoveries;
     this.snoozes = sources.snoozes;
+    this.anchors = sources.anchors;
+    this.fleetCommands = sources.fleetCommands;
   }
 
   /** An incident with the persisted snapshot of its actor. */
@@ -91,7 +102,7 @@ export class CurrentReads {
 
   /** Why an incident is not on record: it may have been archived, or there never was one. */
   absenceOf(id: string): RecorderError {
-    return absenceOf(id, this.#sources.archive);
+    return absenceOf(id, this.#sources.archive());
   }
 
   document(id: string): IncidentDocument | undefined {
@@ -190,7 +201,7 @@ export class CurrentReads {
    * carried over before the entries can leave the log.
    */
   toCarry(range: EntryRange, most: number): readonly string[] {
-    return this.#sources.archive.unresolved(range, most);
+    return this.#sources.archive().unresolved(range, most);
   }
 
   /** Where the entry stands that a replay begins an incident with; undefined when that is not known. */
@@ -219,12 +230,12 @@ export class CurrentReads {
 
   /** Why these entries have to stay in the log even if all their incidents were resolved, or undefined. */
   immovable(range: EntryRange, staying: readonly EntryRange[]): string | undefined {
-    return this.#sources.archive.straying(range, staying) ?? this.posture.obstacle(range);
+    return this.#sources.archive().straying(range, staying) ?? this.posture.obstacle(range);
   }
 
   /** Why these entries have to stay in the log, or undefined. `staying` are entries before them that stay as well. */
   obstacle(range: EntryRange, staying: readonly EntryRange[]): string | undefined {
-    return this.#sources.archive.obstacle(range, staying) ?? this.posture.obstacle(range);
+    return this.#sources.archive().obstacle(range, staying) ?? this.posture.obstacle(range);
   }
 
   /** The incidents reported in these entries whose releases are still on record, each once. */
@@ -234,13 +245,14 @@ export class CurrentReads {
 
   /** What a `log.archived` entry records of what leaves with these entries. */
   summary(range: EntryRange): Omit<ArchivedData, keyof SegmentRange | 'earlier'> {
-    const { archive, webhooks, findings, guards, accessFiles, silences, lastSeq } = this.#sources;
+    const { archive, webhooks, findings, guards, accessFiles, silences, anchors, lastSeq } = this.#sources;
+    const anchor = anchors.last();
     const found = findings.all();
     const known = guards.all();
     const untaken = webhooks.untaken();
     const notices = webhooks.notices();
     return {
-      ...archive.counts(range),
+      ...archive().counts(range),
       posture: this.posture.memory(range),
       posture_seq: lastSeq(),
       notified: webhooks.all(),
@@ -250,6 +262,7 @@ export class CurrentReads {
       ...(known.length === 0 ? {} : { guards: known }),
       ...(accessFiles.had ? { access_file: true } : {}),
       ...(silences.all().length === 0 ? {} : { silences: silences.all() }),
+      ...(anchor === undefined ? {} : { anchor }),
     };
   }
 }

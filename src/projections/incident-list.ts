@@ -25,7 +25,7 @@ import {
   type SortKey,
   type UsualPlace,
 } from '../query/list-query.ts';
-import { CollapsedPage, MAX_PAGE_BYTES, type Sized, withAlike } from '../query/collapsed-page.ts';
+import { CollapsedPage, MAX_PAGE_BYTES, MAX_SUMMARY_PAGE_BYTES, type Sized, withAlike } from '../query/collapsed-page.ts';
 import { ListWalk, partsOf, placeAt } from './list-walk.ts';
 import { Search } from './search.ts';
 
@@ -93,6 +93,10 @@ const COLUMNS: Readonly<Record<SortKey, string>> = {
 const ADMITTED =
   'created_at >= ?2 AND created_at < ?3 AND updated_at >= ?4 AND (?5 = 0 OR (?5 >> containment) & 1 = 1)';
 
+/** An incident without its details, but with `,` for its last byte: see domain/document.ts. */
+const SUMMARY = 'substr(CAST(document AS BLOB), 1, summary)';
+const WHOLE = 'CAST(document AS BLOB)';
+
 export class IncidentList {
   readonly #database: Database;
   readonly #walk: ListWalk;
@@ -100,6 +104,7 @@ export class IncidentList {
   readonly #newest: Statement;
   readonly #idOf: Statement;
   readonly #documents: Statement;
+  readonly #summaries: Statement;
   readonly #outlines: Statement;
   readonly #population: Statement;
   readonly #ofSources: Statement;
@@ -115,6 +120,8 @@ export class IncidentList {
     this.#idOf = database.prepare('SELECT id FROM incidents WHERE number = ?');
     this.#documents = database.prepare(`
       SELECT CAST(document AS BLOB) AS document FROM json_each(?) CROSS JOIN incidents ON number = value ORDER BY key`);
+    this.#summaries = database.prepare(`
+      SELECT ${SUMMARY} AS document FROM json_each(?) CROSS JOIN incidents ON number = value ORDER BY key`);
     this.#outlines = database.prepare(`
       SELECT number, incidents.id, rank, state, class, source, assignee, containment, drill, ${ADMITTED} AS admitted
       FROM json_each(?1) CROSS JOIN incidents ON number = value ORDER BY key`);
@@ -201,14 +208,15 @@ export class IncidentList {
   }
 
   #readAll(query: ListQuery): ListPage {
-    const { after, limit, bytes: mostBytes = MAX_PAGE_BYTES, sort = 'severity' } = query;
+    const { after, limit, sort = 'severity', isSummary = false } = query;
+    const mostBytes = mostBytesOf(query);
     const head = after?.head ?? this.newest;
     let next: Cursor | undefined;
     const numbers = this.#walk.numbers(query, head, (pause) => {
       next = pause;
     });
     // Many in one query, and as bytes: one query for each, and decoding, would take longer than all the rest.
-    const rows = this.#rows(sort, `CASE WHEN ${ADMITTED} THEN CAST(document AS BLOB) END AS document`);
+    const rows = this.#rows(sort, `CASE WHEN ${ADMITTED} THEN ${isSummary ? SUMMARY : WHOLE} END AS document`);
     const bounds = boundsOf(query);
     const documents: Uint8Array[] = [];
     let bytes = 0;
@@ -225,7 +233,7 @@ export class IncidentList {
         }
         const full = documents.length === limit || bytes + document.length > mostBytes;
         if (full && documents.length > 0) return { documents, next: last! };
-        documents.push(document);
+        documents.push(isSummary ? ended(document) : document);
         bytes += document.length;
         last = placeOf(row, sort, head);
       }
@@ -253,7 +261,7 @@ export class IncidentList {
 
   /** The newest of those that are alike, each with what it stands for. The next page may go on with the same ones. */
   #readCollapsed(query: ListQuery): ListPage {
-    const { after, sort = 'severity' } = query;
+    const { after, sort = 'severity', isSummary = false } = query;
     const head = after?.head ?? this.newest;
     let next: Cursor | undefined;
     const numbers = this.#walk.numbers(query, head, (pause) => {
@@ -261,10 +269,10 @@ export class IncidentList {
     });
     const rows = this.#rows(
       sort,
-      `rank, state, class, source, created_at, octet_length(document) AS bytes, ${ADMITTED} AS admitted`,
+      `rank, state, class, source, created_at, ${isSummary ? 'summary' : 'octet_length(document)'} AS bytes, ${ADMITTED} AS admitted`,
     );
     const bounds = boundsOf(query);
-    const page = new CollapsedPage(query.limit, query.bytes);
+    const page = new CollapsedPage(query.limit, mostBytesOf(query));
     let last: Cursor | undefined;
     let isFull = false;
     for (let looked = 0; !isFull && looked < LOOKED_AT; looked += FETCH) {
@@ -278,9 +286,10 @@ export class IncidentList {
       if (isFull || looked + FETCH >= LOOKED_AT) next = last;
     }
     const groups = page.groups;
-    const documents = this.#documents
+    const documents = (isSummary ? this.#summaries : this.#documents)
       .all(JSON.stringify(groups.map(({ number }) => number)))
-      .map(({ document }, at) => withAlike(document as Uint8Array, groups[at]!));
+      .map(({ document }) => (isSummary ? ended(document as Uint8Array) : (document as Uint8Array)))
+      .map((document, at) => withAlike(document, groups[at]!));
     return next === undefined ? { documents } : { documents, next };
   }
 
@@ -312,6 +321,18 @@ export class IncidentList {
 function outlineOf({ admitted: _, ...row }: Readonly<Record<string, unknown>>): Outline {
   return { ...row, containment: CONTAINMENT_STATUS[Number(row.containment)] ?? null } as Outline;
 }
+
+const mostBytesOf = ({ bytes = MAX_PAGE_BYTES, isSummary }: ListQuery): number =>
+  isSummary ? Math.min(bytes, MAX_SUMMARY_PAGE_BYTES) : bytes;
+
+/** What `SUMMARY` gives, made an object. */
+function ended(summary: Uint8Array): Uint8Array {
+  summary[summary.length - 1] = END;
+  return summary;
+}
+
+/** A closing brace. */
+const END = 0x7d;
 
 /** A count; undefined when there are more than are counted. */
 function unlessMany(row: Readonly<Record<string, unknown>> | undefined): number | undefined {

@@ -18,6 +18,7 @@ import { isAbsence, RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
 import { containmentColumn, drillColumn, recoveryColumns } from '../domain/incident-columns.ts';
+import { documentOf } from '../domain/document.ts';
 import type { Incidents } from './incidents.ts';
 import { deliveryRow, onRecord } from '../domain/posture.ts';
 import type { Snoozes } from './snoozes.ts';
@@ -62,7 +63,8 @@ export class IncidentProof {
     const { database } = parts;
     this.#row = database.prepare(`
       SELECT number, id, class, rank, state, source, owner, created_at, updated_at, assignee, containment, version,
-        recovery, attesting, attention, decisive, base, dedup_key, drill, context, document
+        recovery, attesting, attention, decisive, base, dedup_key, drill, context, summary,
+        document
       FROM incidents WHERE id = ?`);
     this.#deliveries = database.prepare(`
       SELECT action, status, due, wait, asked_seq FROM deliveries WHERE incident = ? AND action IN (${ACTIONS.map(() => '?').join(', ')})`);
@@ -147,6 +149,7 @@ export class IncidentProof {
       base: carried,
       dedup_key: incident.dedup_key ?? null,
       drill: drillColumn(incident),
+      summary: documentOf(record).summary,
     };
     if (!isDeepStrictEqual({ ...columns }, expected)) return `${id} is listed as another`;
     const due = onRecord(incident).map(deliveryRow);

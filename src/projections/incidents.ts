@@ -5,7 +5,7 @@ import { HOUR } from '../clock.ts';
 import { needsAttention } from '../domain/attention.ts';
 import { keysOwner } from '../domain/caller.ts';
 import { containmentColumn, drillColumn, rankOf, recoveryColumns } from '../domain/incident-columns.ts';
-import { documentOf, type IncidentDocument } from '../domain/document.ts';
+import { documentOf, type IncidentDocument, type WrittenDocument } from '../domain/document.ts';
 import type { Database, Statement } from './database.ts';
 import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
 import { type Situation, snapshotOf } from '../../machines/decision.ts';
@@ -61,14 +61,16 @@ export class Incidents {
     this.#insert = database.prepare(`
       INSERT INTO incidents
         (number, id, class, rank, state, source, owner, created_at, updated_at, assignee, containment, version, recovery,
-          attesting, attention, decisive, base, dedup_key, drill, context, document)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+          attesting, attention, decisive, base, dedup_key, drill, context, summary, document)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
     this.#update = database.prepare(`
       UPDATE incidents SET rank = ?, state = ?, updated_at = ?, assignee = ?, containment = ?, version = ?, recovery = ?,
-        attesting = ?, attention = ?, decisive = ?, base = ?, drill = ?, context = ?, document = ? WHERE number = ?`);
+        attesting = ?, attention = ?, decisive = ?, base = ?, drill = ?, context = ?, summary = ?,
+        document = ? WHERE number = ?`);
     // SQLite writes an entry of an index again for every column that is set, also to what it was.
     this.#updateInPlace = database.prepare(`
-      UPDATE incidents SET updated_at = ?, containment = ?, version = ?, decisive = ?, context = ?, document = ?
+      UPDATE incidents SET updated_at = ?, containment = ?, version = ?, decisive = ?, context = ?, summary = ?,
+        document = ?
       WHERE number = ?`);
     this.#byId = database.prepare(
       'SELECT number, version, decisive, base, state, drill, context, document FROM incidents WHERE id = ?',
@@ -207,7 +209,7 @@ export class Incidents {
       const document = documentOf(now);
       documents.push(document);
       if (before !== undefined) {
-        this.#put(now, document.json, before);
+        this.#put(now, document, before);
         if (hasOtherWords(before.incident, now.incident)) this.#search.replace(now.seq, now.incident);
         continue;
       }
@@ -216,19 +218,19 @@ export class Incidents {
       const { first = now.seq, last = now.seq } = hours.get(hour) ?? {};
       // What was carried over keeps its place.
       hours.set(hour, { first: Math.min(first, now.seq), last: Math.max(last, now.seq) });
-      this.#add(now, createdAt, document.json);
+      this.#add(now, createdAt, document);
     }
     for (const [hour, { first, last }] of hours) this.#note.run(hour, first, last);
     return documents;
   }
 
-  #put(now: IncidentRecord, json: string, before: IncidentRecord): void {
+  #put(now: IncidentRecord, { json, summary }: WrittenDocument, before: IncidentRecord): void {
     const { incident, snapshot, seq, decisive, carried = seq } = now;
     const updatedAt = Date.parse(incident.updated_at);
     const containment = containmentColumn(incident);
     const context = JSON.stringify(snapshot.context);
     if (isInPlace(before, now)) {
-      this.#updateInPlace.run(updatedAt, containment, incident.version, decisive, context, json, seq);
+      this.#updateInPlace.run(updatedAt, containment, incident.version, decisive, context, summary, json, seq);
       return;
     }
     this.#update.run(
@@ -244,12 +246,17 @@ export class Incidents {
       carried,
       drillColumn(incident),
       context,
+      summary,
       json,
       seq,
     );
   }
 
-  #add({ incident, snapshot, seq, decisive, carried = seq }: IncidentRecord, createdAt: number, json: string): void {
+  #add(
+    { incident, snapshot, seq, decisive, carried = seq }: IncidentRecord,
+    createdAt: number,
+    { json, summary }: WrittenDocument,
+  ): void {
     if (incident.id > this.#highest) this.#highest = incident.id;
     this.#insert.run(
       seq,
@@ -271,6 +278,7 @@ export class Incidents {
       incident.dedup_key ?? null,
       drillColumn(incident),
       JSON.stringify(snapshot.context),
+      summary,
       json,
     );
     this.#search.add(seq, incident);

@@ -24,6 +24,7 @@ import type { KnownFindings } from '../audit/log-findings.ts';
 import type { ReadableLog } from '../audit/log.ts';
 import { RecorderError } from '../errors.ts';
 import { Activity } from './activity.ts';
+import { Anchors } from './anchors.ts';
 import { Attention } from './attention.ts';
 import { absenceOf } from './absence.ts';
 import { AccessFiles } from './access-files.ts';
@@ -36,6 +37,7 @@ import { DatabaseProof } from './database-proof.ts';
 import type { LinePlace } from '../audit/log-reader.ts';
 import { type EntriesPage, EntryPlaces } from './entry-places.ts';
 import { Findings, MOST_FINDINGS } from './findings.ts';
+import { FleetCommands } from './fleet-commands.ts';
 import { Guards } from './guards.ts';
 import { HalfReopened } from './half-reopened.ts';
 import { foldOverGap } from '../domain/fold-over-gap.ts';
@@ -74,6 +76,21 @@ const NOTHING: Position = { seq: 0, hash: '', end: 0, gaps: false };
 const MEBIBYTE = 1024 * 1024;
 
 /**
+ * While the log is read again, an incident is stored once for many entries about it: so many changed incidents are held
+ * before that, made of entries of so many bytes.
+ */
+const MOST_HELD = 2048;
+const MOST_HELD_BYTES = 6 * MEBIBYTE;
+
+/** What entries have changed, and is not stored yet. */
+interface Changes {
+  readonly changes: Map<string, RecordChange>;
+  readonly tally: Tally;
+  /** The length of the entries. */
+  bytes: number;
+}
+
+/**
  * How long what is applied may stay uncommitted, in milliseconds, and how many entries of it there may be. A commit
  * costs about as much for few entries as for many: with a tenth of this time, a report costs a tenth more on a
  * throttled processor.
@@ -101,16 +118,20 @@ export class Projections {
   readonly list: IncidentList;
   /** How many incidents need attention. */
   readonly attention: Pick<Attention, 'count' | 'matches'>;
-  readonly groups: IncidentGroups;
-  readonly similar: SimilarIncidents;
+  #groups: IncidentGroups | undefined;
+  #similar: SimilarIncidents | undefined;
   readonly statistics: Statistics;
   readonly activity: Activity;
-  readonly comparison: Comparison;
+  #comparison: Comparison | undefined;
   /** What was found wrong with the log. */
   readonly findings: KnownFindings;
   /** When the clock has jumped. */
   readonly clockJumps: Pick<ClockJumps, 'newest'>;
   readonly #clockJumps: ClockJumps;
+  readonly #fleetCommands: FleetCommands;
+  /** The last anchor on record; it may be behind the log. */
+  readonly anchors: Pick<Anchors, 'last'>;
+  readonly #anchors: Anchors;
   readonly #findings: Findings;
   readonly #guards: Guards;
   readonly #accessFiles: AccessFiles;
@@ -119,7 +140,7 @@ export class Projections {
   readonly #silences: Silences;
   readonly #incidents: Incidents;
   readonly #posture: Posture;
-  readonly #archive: ArchivedIncidents;
+  #archived: ArchivedIncidents | undefined;
   /** What is shown of webhooks; it may be behind the log. */
   readonly webhooks: ShownWebhooks;
   readonly #webhooks: Webhooks;
@@ -142,6 +163,8 @@ export class Projections {
   #committed: Position = NOTHING;
   /** Incidents with missing entries, which this process has folded: at most those of a segment that was lost. */
   readonly #incomplete = new Set<string>();
+  /** What was applied and is not stored before the next commit. */
+  #held: Changes | undefined;
   #timer: NodeJS.Timeout | undefined;
   #sinceLook = 0;
   #isRoomScarce = false;
@@ -157,7 +180,6 @@ export class Projections {
     this.#database = database;
     this.#incidents = new Incidents(database);
     this.#posture = this.#readPosture();
-    this.#archive = new ArchivedIncidents(database);
     this.#webhooks = new Webhooks(database);
     this.webhooks = this.#webhooks;
     this.#places = new EntryPlaces(database);
@@ -167,6 +189,9 @@ export class Projections {
     this.#findings = new Findings(database);
     this.#clockJumps = new ClockJumps(database);
     this.clockJumps = this.#clockJumps;
+    this.#anchors = new Anchors(database);
+    this.#fleetCommands = new FleetCommands(database);
+    this.anchors = this.#anchors;
     this.#snoozes = new Snoozes(database, this.#clockJumps);
     this.#halfReopened = new HalfReopened(database);
     this.findings = this.#findings;
@@ -179,11 +204,8 @@ export class Projections {
     const attention = new Attention(database, this.#silences, () => this.#position.seq);
     this.attention = attention;
     this.list = new IncidentList(database, attention);
-    this.groups = new IncidentGroups(database, this.list);
-    this.similar = new SimilarIncidents(database);
     this.statistics = new Statistics(database);
     this.activity = new Activity(database);
-    this.comparison = new Comparison(database);
     this.#current = new CurrentReads({
       incidents: this.#incidents,
       posture: this.#posture,
@@ -195,12 +217,14 @@ export class Projections {
       reports: this.#reports,
       webhooks: this.#webhooks,
       kinds: new IncidentsOfKinds(database),
-      archive: this.#archive,
+      archive: () => this.#archive,
       findings: this.#findings,
       guards: this.#guards,
       places: this.#places,
       accessFiles: this.#accessFiles,
       silences: this.#silences,
+      anchors: this.#anchors,
+      fleetCommands: this.#fleetCommands,
       lastSeq: () => this.#position.seq,
     });
     this.#snapshots = new RecordSnapshots(database);
@@ -211,6 +235,24 @@ export class Projections {
     if (row === undefined) return;
     this.#position = { seq: Number(row.seq), hash: String(row.hash), end: Number(row.end), gaps: row.gaps === 1 };
     this.#committed = this.#position;
+  }
+
+  // What is seldom asked is made when it is first used: to prepare its statements takes a hundredth of a start.
+
+  get groups(): IncidentGroups {
+    return (this.#groups ??= new IncidentGroups(this.#database, this.list));
+  }
+
+  get similar(): SimilarIncidents {
+    return (this.#similar ??= new SimilarIncidents(this.#database));
+  }
+
+  get comparison(): Comparison {
+    return (this.#comparison ??= new Comparison(this.#database));
+  }
+
+  get #archive(): ArchivedIncidents {
+    return (this.#archived ??= new ArchivedIncidents(this.#database));
   }
 
   /** Why a database that somebody else had changed was replaced by an empty one at the start. */
@@ -301,9 +343,11 @@ export class Projections {
   /**
    * Takes entries that were read from the log, in order. Gaps are allowed. After a new `fault`, resume from `position`,
    * also between two calls of this.
+   * @param isMoreToCome whether incidents may be stored later, with what follows; reads are behind meanwhile
    */
-  catchUp(entries: readonly StoredEntry[]): void {
-    this.#apply(this.#due(entries.map((entry) => ({ entry }))));
+  catchUp(entries: readonly StoredEntry[], isMoreToCome = false): void {
+    if (isMoreToCome) this.#held ??= { changes: new Map(), tally: new Tally(), bytes: 0 };
+    this.#apply(this.#due(entries.map((entry) => ({ entry }))), isMoreToCome);
   }
 
   /** The incident after the batch that was applied last, if that was about it. */
@@ -373,7 +417,8 @@ export class Projections {
     const untaken = this.#webhooks.untaken();
     const notices = this.#webhooks.notices();
     const silences = this.#silences.all();
-    return { open, notified, untaken, notices, guards, silences, hadAccessFile, isCut };
+    const anchor = this.#anchors.last();
+    return { open, notified, untaken, notices, guards, silences, anchor, hadAccessFile, isCut };
   }
 
   /**
@@ -480,7 +525,7 @@ export class Projections {
     return (taken[0]?.entry.data.seq ?? 0) > seq ? taken : taken.filter(({ entry }) => entry.data.seq > seq);
   }
 
-  #apply(due: readonly TakenEntry[]): void {
+  #apply(due: readonly TakenEntry[], isMoreToCome = false): void {
     const last = due.at(-1)?.entry;
     if (last === undefined) return;
     this.#latest.clear();
@@ -493,7 +538,7 @@ export class Projections {
     };
     try {
       this.#database.begin();
-      this.#applyAll(due, position.gaps);
+      this.#applyAll(due, position.gaps, isMoreToCome);
     } catch (error) {
       // What is no JSON was written into the database by somebody else.
       const isContradiction = error instanceof Contradiction || error instanceof SyntaxError;
@@ -501,25 +546,21 @@ export class Projections {
       return;
     }
     this.#position = position;
-    if (this.#isRoomScarce || position.seq - this.#committed.seq >= MAX_UNCOMMITTED) this.flush();
+    const isMuch =
+      this.#held === undefined
+        ? position.seq - this.#committed.seq >= MAX_UNCOMMITTED
+        : this.#held.changes.size >= MOST_HELD || this.#held.bytes >= MOST_HELD_BYTES;
+    if (this.#isRoomScarce || isMuch) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), COMMIT_AFTER).unref();
   }
 
-  #applyAll(taken: readonly TakenEntry[], gaps: boolean): void {
-    const changes = new Map<string, RecordChange>();
-    const tally = new Tally();
-    const store = (): void => {
-      if (this.#snapshots.areOpen) {
-        for (const { before } of changes.values()) if (before !== undefined) this.#snapshots.keep(before);
-      }
-      for (const document of this.#incidents.store(changes.values())) this.#latest.set(document.id, document);
-      this.statistics.add(tally);
-      this.#posture.store(changes.values());
-      this.activity.add(changes.values());
-    };
+  #applyAll(taken: readonly TakenEntry[], gaps: boolean, isMoreToCome: boolean): void {
+    const made: Changes = this.#held ?? { changes: new Map(), tally: new Tally(), bytes: 0 };
+    const { changes, tally } = made;
     for (const { entry, change } of taken) {
+      made.bytes += entry.length;
       if (entry.event === 'log.archived') {
-        store();
+        this.#store(made);
         changes.clear();
         tally.clear();
         this.#leave(entry.data, entry.timestamp);
@@ -531,9 +572,25 @@ export class Projections {
         this.#findings.follow(entry);
       } else if (entry.event === 'guard.heard' || entry.event === 'guard.silent') this.#guards.follow(entry);
       else if (entry.event === 'access.loaded') this.#accessFiles.follow(entry);
-      else if (entry.event === 'silence.added' || entry.event === 'silence.ended') this.#silences.follow(entry);
+      else if (entry.event === 'silence.added' || entry.event === 'silence.ended') {
+        this.#silences.follow(entry);
+        this.#fleetCommands.follow(entry);
+      } else if (entry.event === 'fleet.answered') this.#fleetCommands.follow(entry);
+      else if (entry.event === 'log.anchored') this.#anchors.follow(entry);
     }
-    store();
+    if (isMoreToCome) return;
+    this.#held = undefined;
+    this.#store(made);
+  }
+
+  #store({ changes, tally }: Changes): void {
+    if (this.#snapshots.areOpen) {
+      for (const { before } of changes.values()) if (before !== undefined) this.#snapshots.keep(before);
+    }
+    for (const document of this.#incidents.store(changes.values())) this.#latest.set(document.id, document);
+    this.statistics.add(tally);
+    this.#posture.store(changes.values());
+    this.activity.add(changes.values());
   }
 
   #leave(data: ArchivedData, time: string): void {
@@ -549,11 +606,15 @@ export class Projections {
     this.#clockJumps.leave(data);
     this.#accessFiles.leave(data);
     this.#silences.leave(data);
+    this.#anchors.leave(data);
   }
 
   /** Writes what is kept in memory between commits. */
   #settle(): void {
     const { seq, hash, end, gaps } = this.#position;
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined) this.#store(held);
     this.#posture.settle();
     this.#reports.settle();
     this.#move.run(seq, hash, end, Number(gaps));
@@ -562,6 +623,7 @@ export class Projections {
   /** Goes back to what is committed. */
   #undo(fault: Error): void {
     this.#snapshots.end('the database has no room');
+    this.#held = undefined;
     this.#database.rollBack();
     this.#posture.reload();
     this.#sources.forget();
@@ -582,7 +644,10 @@ export class Projections {
   ): void {
     const { incident: id } = entry.data;
     if (isReport(entry)) this.#reports.follow(entry);
-    else this.#halfReopened.follow(entry);
+    else {
+      this.#halfReopened.follow(entry);
+      this.#fleetCommands.follow(entry);
+    }
     const known = changes.get(id);
     const first = known === undefined ? (change?.before ?? this.#recordBefore(entry)) : known.before;
     const before = known?.now ?? first;

@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 28;
+export const LAYOUT = 29;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -44,6 +44,8 @@ export const SCHEMA = `
     -- 0 for a real incident; for a drill 1 until it is over, then 2.
     drill INTEGER NOT NULL,
     context TEXT NOT NULL,
+    -- So many bytes of the document are the incident without its details (domain/document.ts).
+    summary INTEGER NOT NULL,
     document TEXT NOT NULL
   );
   -- Every list is merged from stretches of one of these two: see list-walk.ts.
@@ -209,6 +211,25 @@ export const SCHEMA = `
 
   -- One row when there was an access file.
   CREATE TABLE access_file (id INTEGER PRIMARY KEY CHECK (id = 1));
+
+  -- The last anchor: the entry that records it, and what that says, as JSON.
+  CREATE TABLE anchor (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    seq INTEGER NOT NULL,
+    anchor TEXT NOT NULL
+  );
+
+  -- The commands of the fleet that were given, by what names them: see fleet-commands.ts. answer is JSON.
+  CREATE TABLE fleet_commands (
+    id TEXT PRIMARY KEY,
+    key TEXT,
+    seq INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    incident TEXT,
+    answer TEXT
+  ) WITHOUT ROWID;
+  CREATE INDEX fleet_commands_by_key ON fleet_commands (key) WHERE key IS NOT NULL;
+  CREATE INDEX fleet_commands_by_seq ON fleet_commands (seq);
 
   -- How many incidents there are of each kind now, and how many ever entered each state;
   -- of the latter, those that have left the record.

@@ -4,9 +4,10 @@
  */
 import { DatabaseSync } from 'node:sqlite';
 import { isDeepStrictEqual } from 'node:util';
-import type { GuardOnRecord, NoticeMemory, StoredEntry, UntakenEntries } from '../domain/entries.ts';
+import type { AnchorOnRecord, GuardOnRecord, NoticeMemory, StoredEntry, UntakenEntries } from '../domain/entries.ts';
 import { silencesAfter, withArchived } from '../domain/silence.ts';
 import type { SilenceOnRecord } from '../domain/silence-terms.ts';
+import { anchorIn } from './anchors.ts';
 import { MOST_FINDINGS } from './findings.ts';
 import { MOST_GUARDS } from './guards.ts';
 import { SCHEMA } from './schema.ts';
@@ -26,6 +27,8 @@ export interface SmallTables {
   readonly guards: readonly GuardOnRecord[];
   /** The silences, oldest first. */
   readonly silences: readonly SilenceOnRecord[];
+  /** The last anchor; undefined when there is none. */
+  readonly anchor: AnchorOnRecord | undefined;
   /** Whether there was an access file. */
   readonly hadAccessFile: boolean;
   /** Whether there were too many to give all. */
@@ -57,6 +60,7 @@ export class TablesProof {
   readonly #guards = new Map<string, boolean>();
   #hadAccessFile = false;
   #silences: readonly SilenceOnRecord[] = [];
+  #anchor: AnchorOnRecord | undefined;
   /** Whether an archived part of the log had more findings than it could repeat. */
   #isCut = false;
 
@@ -89,12 +93,16 @@ export class TablesProof {
       case 'silence.ended':
         this.#silences = silencesAfter(this.#silences, entry);
         break;
+      case 'log.anchored':
+        this.#anchor = anchorIn(entry);
+        break;
       case 'access.loaded':
         this.#hadAccessFile ||= data.source === 'file';
         break;
       case 'log.archived':
         this.#hadAccessFile ||= data.access_file === true;
         this.#silences = withArchived(this.#silences, data);
+        if ((data.anchor?.seq ?? 0) > (this.#anchor?.seq ?? 0)) this.#anchor = data.anchor;
         for (const { source, silent_since } of data.guards ?? []) {
           if (!this.#guards.has(source)) this.#guards.set(source, silent_since !== null);
         }
@@ -117,11 +125,13 @@ export class TablesProof {
     notices,
     guards,
     silences,
+    anchor,
     hadAccessFile,
     isCut,
   }: SmallTables): string | undefined {
     if (hadAccessFile !== this.#hadAccessFile) return 'it differs whether there was an access file';
     if (this.#isFull || isCut) return undefined;
+    if (!isDeepStrictEqual(plain(anchor ?? null), plain(this.#anchor ?? null))) return 'the last anchor is another';
     if (!isDeepStrictEqual(plain(silences), plain(this.#silences))) return 'the silences are others than the log has';
     const expected = [...this.#open].flatMap(([finding, isOpen]) => (isOpen ? [finding] : []));
     if (!isDeepStrictEqual([...open].toSorted(), expected.toSorted())) return 'the open findings are others';

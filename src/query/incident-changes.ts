@@ -96,6 +96,7 @@ export const NOISE: ReadonlySet<string> = new Set([
   'guard.heard',
   'incident.carried',
   'log.archived',
+  'log.anchored',
 ]);
 
 /** What entries say about themselves that is shown as it is. */

@@ -81,12 +81,14 @@ export interface ListQuery {
   /** How many bytes the page may hold, unless a single item is longer; at most and by default `MAX_PAGE_BYTES` of the list. */
   readonly bytes?: number;
   readonly after?: Cursor;
+  /** Whether the details of incidents are left out: see domain/document.ts. */
+  readonly isSummary?: boolean;
   /** Whether incidents of one source that are alike are one item. */
   readonly collapsed?: boolean;
 }
 
 /** The members of a query that do not select incidents. */
-const NOT_SELECTING = ['evidence', 'limit', 'bytes', 'after', 'collapsed', 'sort'];
+const NOT_SELECTING = ['evidence', 'limit', 'bytes', 'after', 'collapsed', 'sort', 'isSummary'];
 
 /** Whether a query selects incidents by these filters only. */
 export const hasOnly = (query: ListQuery, filters: readonly string[]): boolean =>

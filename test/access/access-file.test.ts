@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { ROLES } from '../../machines/vocabulary.ts';
 import { parseAccess } from '../../src/access/access-file.ts';
 import type { RecorderError } from '../../src/errors.ts';
 
@@ -52,7 +53,33 @@ principals:
     expect(changed.digest).not.to.equal(one.digest);
   });
 
+  it('names the fleet, and what may be done from there', () => {
+    const key = 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW';
+    const { fleet_key, fleet } = parseAccess(
+      `version: 1\nfleet_key: ${key}\nfleet: { machine: oven-3, roles: [operator], actions: [freeze_agent] }\n`,
+      'a',
+    );
+    expect(fleet_key).to.equal(key);
+    expect(fleet).to.deep.equal({ machine: 'oven-3', roles: ['operator'], actions: ['freeze_agent'] });
+    expect(parseAccess(`version: 1\nfleet_key: ${key}\n`, 'a')).to.not.have.property('fleet');
+  });
+
   for (const [what, text, faults] of [
+    [
+      'a fleet that nobody can know',
+      'version: 1\nfleet: { machine: oven-3, roles: [operator] }\n',
+      ['2: fleet: needs fleet_key: without it nobody knows what comes from the fleet'],
+    ],
+    [
+      'a fleet that is not one',
+      'version: 1\nfleet_key: abc\nfleet:\n  machine: a/b\n  roles: []\n  sources: any\n',
+      [
+        '2: fleet_key: must be the public key of the fleet (incident-recorder fleet pubkey): NAME+ID+BASE64',
+        '4: fleet.machine: must be the name of this machine in the fleet: 1 to 128 letters, digits, ".", "_" or "-", and a letter or digit first',
+        `5: fleet.roles: names no role; allowed: ${ROLES.join(', ')}`,
+        '6: fleet.sources: unknown key "sources"; allowed: machine, roles, actions',
+      ],
+    ],
     [
       'a reporter who is bound to nothing',
       `version: 1\nprincipals:\n  a: {roles: [reporter], token_sha256: ${HASH}}\n`,
@@ -86,7 +113,7 @@ who: me
         '8: principals.b.actions[0]: unknown action "freeze_agents" (did you mean freeze_agent?); allowed: ' +
           'freeze_agent, disable_airlock, force_vault_relock, quarantine_model, log_alert',
         '9: principals.b.token_sha256: must be the SHA-256 of a token: 64 lower-case hex digits',
-        '10: who: unknown key "who"; allowed: version, service_token, principals',
+        '10: who: unknown key "who"; allowed: version, service_token, principals, fleet_key, fleet',
       ],
     ],
     [
@@ -137,7 +164,11 @@ who: me
       `version: 1\nprincipals:\n  a: {roles: [reporter], sources: [[], b], classes: any, token_path: /t}\n`,
       ['3: principals.a.sources[0]: must be the name of a source, found a list'],
     ],
-    ['a list', '- a\n', ['1: the file: must be a mapping of version, service_token, principals, found a list']],
+    [
+      'a list',
+      '- a\n',
+      ['1: the file: must be a mapping of version, service_token, principals, fleet_key, fleet, found a list'],
+    ],
     ['nothing', '', ['1: the file is empty; the least that it says is "version: 1", and then nobody may do anything']],
   ] as const) {
     it(`refuses ${what}`, () => {

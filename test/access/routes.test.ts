@@ -93,6 +93,11 @@ const TABLE: Readonly<Record<string, Row>> = {
   'POST /api/v1/incidents/assign': { needs: ['operator', 'recovery'], body: { id: KNOWN.id, to: 'ada' } },
   'POST /api/v1/incidents/snooze': { ...OPERATOR, body: { id: KNOWN.id, until: null } },
   'POST /api/v1/incidents/reopen': OPERATOR,
+  // Each report of a batch is bounded by itself.
+  'POST /api/v1/incidents/reports': {
+    needs: ['reporter'],
+    body: [{ class: 'prompt_injection', source: 'tool-firewall', description: 'a test' }],
+  },
   'POST /api/v1/incidents/bulk': {
     needs: ['operator', 'recovery'],
     body: { command: 'resolve', filter: { class: 'tool_call_burst' } },
@@ -127,6 +132,9 @@ const TABLE: Readonly<Record<string, Row>> = {
   'POST /api/v1/webhooks/retry': { ...OPERATOR, body: { webhook: 'http://127.0.0.1:9/', seq: 1 } },
   'POST /api/v1/import': { ...ADMIN, body: { incidents: [CLAIMED] } },
   'POST /api/v1/archive': { ...ADMIN, body: { before: '2020-01-01T00:00:00Z' } },
+  'GET /api/v1/log': { needs: ['anchor', 'auditor'], reads: ['anchor', 'auditor'] },
+  'POST /api/v1/log/anchors': { needs: ['anchor'], body: { anchor: 'a note' } },
+  'POST /api/v1/fleet/commands': { needs: ['anchor'], body: { command: 'a note' } },
   'POST /api/v1/log/acknowledge-damage': { ...ADMIN, body: { finding: 'checkpoint_removed' } },
   'POST /api/v1/reload': ADMIN,
   'POST /reload': ADMIN,
@@ -166,6 +174,7 @@ const inService = (more: Partial<ApiDependencies> = {}): ApiDependencies =>
     access,
     openApi: join(ROOT, 'package.json'),
     events: { open: async (response) => void response.end() },
+    logStreams: { open: async (response) => void response.end(), headers: () => ({}), requireFrom: () => {} },
     ...more,
   });
 

@@ -26,7 +26,10 @@ type Cause =
   | { readonly running: (path: string) => Promise<void> | void; readonly isWhole?: true };
 
 const CAUSES: Readonly<
-  Record<Exclude<FindingName, 'database_altered' | 'log_is_another' | 'log_mended' | 'posture_altered'>, Cause>
+  Record<
+    Exclude<FindingName, 'anchor_mismatch' | 'database_altered' | 'log_is_another' | 'log_mended' | 'posture_altered'>,
+    Cause
+  >
 > = {
   // An old log without a checkpoint verifies as far as it reaches.
   checkpoint_missing: { stopped: (path) => rmSync(`${path}.checkpoint`), verified: false },

@@ -1,7 +1,7 @@
 /** What the suites share: where they work, what they measure, and where their figures go. */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { MINUTE } from '../../src/clock.ts';
 import { ROOT, ServiceHome } from '../support/running-service.ts';
 import { bundle } from './bundle.ts';
@@ -15,6 +15,16 @@ export interface BenchOptions {
   readonly large: boolean;
   /** The built service; its command line is taken from beside it. */
   readonly service: string;
+  /** The `dist` folders of other builds that are measured in turn with it. */
+  readonly against: readonly string[];
+}
+
+/** A service that has been built. */
+export interface Build {
+  readonly name: string;
+  readonly service: string;
+  /** Whether it is the one that is measured, not one that it is measured against. */
+  readonly isThis: boolean;
 }
 
 export const LARGE = 1_000_000;
@@ -26,16 +36,30 @@ const PATIENCE = 60 * MINUTE;
 export class Bench {
   readonly large: boolean;
   readonly service: string;
+  /** The one that is measured, then those that it is measured against. */
+  readonly builds: readonly Build[];
   readonly settings: readonly Setting[] = availableSettings();
   /** A directory that goes when the benchmarks end. */
   readonly directory = mkdtempSync(join(tmpdir(), 'incident-recorder-bench-'));
   readonly #results: Record<string, readonly Row[]> = {};
   readonly #subjects: Subject[] = [];
 
-  constructor({ large, service }: BenchOptions) {
-    if (!existsSync(service)) throw new Error(`${service} is not there: run npm run build first`);
+  constructor({ large, service, against }: BenchOptions) {
     this.large = large;
     this.service = service;
+    this.builds = [
+      { name: 'this build', service, isThis: true },
+      ...against.map((dist) => ({
+        name: basename(dirname(resolve(dist))),
+        service: join(resolve(dist), 'service.cjs'),
+        isThis: false,
+      })),
+    ];
+    const missing = this.builds.find((build) => !existsSync(build.service));
+    if (missing !== undefined) throw new Error(`${missing.service} is not there: run npm run build first`);
+    if (new Set(this.builds.map(({ name }) => name)).size < this.builds.length) {
+      throw new Error('two builds have the same name, that of the folder around `dist`');
+    }
   }
 
   /** A new directory with the files that a service needs. */
@@ -43,12 +67,12 @@ export class Bench {
     return new ServiceHome(mkdtempSync(join(this.directory, 'home-')));
   }
 
-  /** Starts the service on a home and waits until it is up. */
-  startService(home: ServiceHome, setting: Setting): Promise<Subject> {
+  /** Starts a build, this one by default, on a home and waits until it is up. */
+  startService(home: ServiceHome, setting: Setting, build: Build = this.builds[0]!): Promise<Subject> {
     return this.#start({
       setting,
-      command: () => [this.service],
-      env: (port) => ({ ...home.env, BIND_ADDR: `127.0.0.1:${port}` }),
+      command: () => [build.service],
+      env: (port) => ({ ...home.env, ...policyOf(build), BIND_ADDR: `127.0.0.1:${port}` }),
       output: join(home.directory, 'output'),
       patience: PATIENCE,
     });
@@ -97,6 +121,12 @@ export class Bench {
     this.#subjects.push(subject);
     return subject;
   }
+}
+
+/** An older build refuses what is new in the policy, so it gets the one from beside it. */
+function policyOf({ service, isThis }: Build): Readonly<Record<string, string>> {
+  const policy = join(dirname(dirname(service)), 'policy/incident-containment.yaml');
+  return !isThis && existsSync(policy) ? { CONTAINMENT_POLICY_PATH: policy } : {};
 }
 
 /** Three digits that count, as many as are steady from one run to the next. */

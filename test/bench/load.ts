@@ -16,6 +16,8 @@ export interface Load {
   readonly port: number;
   /** Sent in turn by each connection. */
   readonly requests: readonly Buffer[];
+  /** Sends each request once, by whichever connection is free, and ends with the last of them or with the duration. */
+  readonly once?: boolean;
   readonly connections: number;
   /** Milliseconds. */
   readonly duration: number;
@@ -49,15 +51,17 @@ export function requestBytes(
 }
 
 /** Puts the load on the server and gives what was measured once the last answer is there. */
-export async function putLoad({ port, requests, connections, duration, rate }: Load): Promise<Measured> {
+export async function putLoad({ port, requests, once, connections, duration, rate }: Load): Promise<Measured> {
   const times: number[] = [];
   let refused = 0;
   let bodyBytes = 0;
   const start = performance.now();
   const end = start + duration;
   let due = start;
+  let sent = 0;
   /** When the next request is due; undefined when there is none any more. */
   const nextDue = (): number | undefined => {
+    if (once && sent === requests.length) return undefined;
     if (rate === undefined) return performance.now() < end ? performance.now() : undefined;
     due += SECOND / rate;
     return due < end ? due : undefined;
@@ -70,7 +74,9 @@ export async function putLoad({ port, requests, connections, duration, rate }: L
       for (let at = nextDue(); at !== undefined; at = nextDue()) {
         const early = at - performance.now();
         if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
-        socket.write(requests[turn++ % requests.length]!);
+        socket.write(requests[(once ? sent : turn) % requests.length]!);
+        turn += 1;
+        sent += 1;
         const answer = await answers.next();
         times.push(performance.now() - at);
         if (answer.status < 200 || answer.status > 299) refused += 1;
@@ -94,7 +100,7 @@ function percentiles(times: readonly number[]): {
   return { p50: at(0.5), p99: at(0.99), max: at(1) };
 }
 
-interface AnswerSeen {
+export interface AnswerSeen {
   readonly status: number;
   readonly bodyBytes: number;
 }
@@ -106,7 +112,7 @@ const connected = (port: number): Promise<Socket> =>
   });
 
 /** Follows the answers on a connection, one at a time; their bodies are counted, not kept. */
-function answersOf(socket: Socket): { next(): Promise<AnswerSeen> } {
+export function answersOf(socket: Socket): { readonly next: () => Promise<AnswerSeen> } {
   let head = '';
   let missing = 0;
   let answer: AnswerSeen | undefined;

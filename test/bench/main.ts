@@ -1,13 +1,16 @@
 /**
- * The benchmarks: `npm run bench`, or `node test/bench/main.ts [--only NAME,…] [--large]`.
+ * The benchmarks: `npm run bench`, or `node test/bench/main.ts [--only NAME,…] [--large] [--against DIST]…`.
  *
  * Each suite prints a table; all figures go to `var/bench.json`. `--large` adds a million incidents, which are generated
- * once (minutes, 7 GB) into the directory that BENCH_DATA names. BENCH_SERVICE names another build of the service.
+ * once (minutes, 7 GB) into the directory that BENCH_DATA names. BENCH_SERVICE names another build of the service, and
+ * `--against` the `dist` folder of one that `floors` measures in turn with it, with its `policy` beside it. It may be
+ * given several times.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ROOT } from '../support/running-service.ts';
 import { Bench } from './bench.ts';
+import { floors } from './suites/floors.ts';
 import { functions } from './suites/functions.ts';
 import { growth } from './suites/growth.ts';
 import { http } from './suites/http.ts';
@@ -15,12 +18,13 @@ import { reads } from './suites/reads.ts';
 import { rebuild } from './suites/rebuild.ts';
 import { start } from './suites/start.ts';
 
-const SUITES = { functions, http, start, reads, rebuild, growth };
+const SUITES = { floors, functions, http, start, reads, rebuild, growth };
 
 const { values } = parseArgs({
   options: {
     only: { type: 'string', default: Object.keys(SUITES).join() },
     large: { type: 'boolean', default: false },
+    against: { type: 'string', multiple: true, default: [] },
   },
 });
 const names = values.only.split(',');
@@ -29,6 +33,7 @@ if (unknown !== undefined) throw new Error(`no suite ${unknown}; there are ${Obj
 
 const bench = new Bench({
   large: values.large,
+  against: values.against,
   service: process.env.BENCH_SERVICE ?? join(ROOT, 'dist/service.cjs'),
 });
 try {

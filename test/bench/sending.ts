@@ -11,13 +11,30 @@ export const REPORT = {
   evidence: imagineEvidence(new Random(7), 600),
 } as const;
 
+const posted = (path: string, body: string): Buffer =>
+  requestBytes('POST', path, { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'application/json' }, body);
+
 /** A request that sends it. */
-export const reportRequest = (): Buffer =>
-  requestBytes(
-    'POST',
-    '/api/v1/incidents/report',
-    { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'application/json' },
-    JSON.stringify(REPORT),
+export const reportRequest = (): Buffer => posted('/api/v1/incidents/report', JSON.stringify(REPORT));
+
+/** The same in ASCII alone, as most reports are. */
+export const plainReportRequest = (): Buffer =>
+  posted('/api/v1/incidents/report', JSON.stringify(REPORT).replaceAll(/[^\x20-\x7e]/g, '?'));
+
+/** How many reports a batch has here. */
+export const BATCH = 50;
+
+/** A request that sends the report so many times. */
+export const batchRequest = (): Buffer =>
+  posted('/api/v1/incidents/reports', JSON.stringify(Array.from({ length: BATCH }, () => REPORT)));
+
+/** A request that confirms the first action of its rule for one incident. */
+export const confirmRequest = (id: string): Buffer =>
+  posted(
+    '/api/v1/containment/confirm',
+    JSON.stringify({ action: 'freeze_agent', directive: 'engage', incident_id: id }),
   );
+
+export const resolveRequest = (id: string): Buffer => posted('/api/v1/incidents/resolve', JSON.stringify({ id }));
 
 export const getRequest = (path: string): Buffer => requestBytes('GET', path, {});

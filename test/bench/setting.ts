@@ -27,27 +27,27 @@ export class Box {
     this.#directories = directories;
   }
 
-  /** Throws what the system says when it does not allow it. */
-  static make(name: string): Box {
-    return existsSync('/sys/fs/cgroup/cgroup.controllers') ? Box.#unified(name) : Box.#separate(name);
+  /** Throws what the system says when it does not allow it. @param memory in bytes */
+  static make(name: string, memory = MEMORY_BYTES): Box {
+    return existsSync('/sys/fs/cgroup/cgroup.controllers') ? Box.#unified(name, memory) : Box.#separate(name, memory);
   }
 
-  static #unified(name: string): Box {
+  static #unified(name: string, memory: number): Box {
     writeFileSync('/sys/fs/cgroup/cgroup.subtree_control', '+cpu +memory');
     const directory = `/sys/fs/cgroup/${name}`;
     mkdirSync(directory);
-    writeFileSync(`${directory}/memory.max`, String(MEMORY_BYTES));
+    writeFileSync(`${directory}/memory.max`, String(memory));
     writeFileSync(`${directory}/cpu.weight`, String(100 * SHARE));
     writeFileSync(`${directory}/cpu.max`, `${QUOTA_MICROSECONDS} ${PERIOD_MICROSECONDS}`);
     return new Box([directory]);
   }
 
-  static #separate(name: string): Box {
+  static #separate(name: string, bytes: number): Box {
     const memory = `/sys/fs/cgroup/memory/${name}`;
     const cpu = `/sys/fs/cgroup/cpu/${name}`;
     mkdirSync(memory);
     mkdirSync(cpu);
-    writeFileSync(`${memory}/memory.limit_in_bytes`, String(MEMORY_BYTES));
+    writeFileSync(`${memory}/memory.limit_in_bytes`, String(bytes));
     writeFileSync(`${cpu}/cpu.shares`, String(1024 * SHARE));
     writeFileSync(`${cpu}/cpu.cfs_period_us`, String(PERIOD_MICROSECONDS));
     writeFileSync(`${cpu}/cpu.cfs_quota_us`, String(QUOTA_MICROSECONDS));

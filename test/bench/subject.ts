@@ -1,16 +1,19 @@
 /** A server that is measured, as a process of its own in one of the settings. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { get } from 'node:http';
 import { MINUTE } from '../../src/clock.ts';
+import { processorTimeOf } from './processor-time.ts';
 import { Box, envOf, flagsOf, type Setting } from './setting.ts';
 
 const POLL_INTERVAL = 4;
 
 export interface SubjectOptions {
   readonly setting: Setting;
+  /** A program and its arguments that run node, e.g. one that counts instructions. */
+  readonly under?: readonly string[];
   /** The script and its arguments. */
   readonly command: (port: number) => readonly string[];
   readonly env?: (port: number) => Readonly<Record<string, string>>;
@@ -35,10 +38,18 @@ export class Subject {
   }
 
   /** Starts it and waits until it answers `/health` with 200. */
-  static async start({ setting, command, env, output, patience = MINUTE }: SubjectOptions): Promise<Subject> {
+  static async start({
+    setting,
+    under = [],
+    command,
+    env,
+    output,
+    patience = MINUTE,
+  }: SubjectOptions): Promise<Subject> {
     const port = await freePort();
     const box = setting === 'box' ? Box.make(`bench-${process.pid}-${port}`) : undefined;
-    const [program = '', ...args] = [...(box?.entrance ?? []), process.execPath, ...flagsOf(setting), ...command(port)];
+    const node = [process.execPath, ...flagsOf(setting), ...command(port)];
+    const [program = '', ...args] = [...(box?.entrance ?? []), ...under, ...node];
     const file = openSync(output, 'a');
     const began = performance.now();
     const child = spawn(program, args, {
@@ -58,19 +69,19 @@ export class Subject {
     return new Subject(port, performance.now() - began, child, box);
   }
 
+  get pid(): number {
+    return this.#process.pid!;
+  }
+
   /** The most memory that it has had resident so far, in MiB. */
   get peakMemory(): number {
     const kibibytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.#process.pid}/status`, 'utf8'))?.[1];
     return Number(kibibytes) / 1024;
   }
 
-  /** The time that processors have spent on it so far, over all its threads, in milliseconds (proc(5): schedstat). */
+  /** The time that processors have spent on it so far, over all its threads, in milliseconds. */
   get processorTime(): number {
-    const tasks = `/proc/${this.#process.pid}/task`;
-    const nanoseconds = readdirSync(tasks).map((task) =>
-      Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[0]),
-    );
-    return nanoseconds.reduce((sum, one) => sum + one, 0) / 1e6;
+    return processorTimeOf(this.pid);
   }
 
   /** Ends it and waits until it has ended, also when it has ended before. */
@@ -85,7 +96,7 @@ export class Subject {
 
 const lastOf = (path: string): string => readFileSync(path, 'utf8').slice(-1000);
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

@@ -6,7 +6,7 @@ import type { Repeat, Rule } from '../../machines/vocabulary.ts';
 import { HOUR, MINUTE, SECOND } from '../../src/clock.ts';
 import type { Report } from '../../src/domain/entries.ts';
 import type { Incident } from '../../src/domain/incident.ts';
-import type { Recorded } from '../../src/incidents/recorder.ts';
+import type { Recorded } from '../../src/incidents/recorded.ts';
 import { parsed, Recording } from '../support/recording.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { canonicalForm, spell, writeExact } from '../../src/json/canonical-form.ts';
+import { canonicalForm, inKeptOrder, spell, writeExact } from '../../src/json/canonical-form.ts';
 import type { JsonValue } from '../../src/json/exact-json.ts';
 import { jsonValue } from './arbitrary-json.ts';
 
@@ -98,13 +98,30 @@ describe('spell', () => {
   it('gives both texts', () => {
     fc.assert(
       fc.property(jsonValue, (value) => {
-        expect(spell(value)).to.deep.equal({ canonical: canonicalForm(value), exact: writeExact(value) });
+        const { canonical, exact, isAscii } = spell(value);
+        expect({ canonical, exact }).to.deep.equal({ canonical: canonicalForm(value), exact: writeExact(value) });
+        if (isAscii) expect(exact).to.match(/^[\0-\x7e]*$/);
       }),
       { numRuns: 2000 },
     );
   });
 
   it('writes numbers as JavaScript does where that will do', () => {
-    expect(spell({ b: 1e-7, a: 1 })).to.deep.equal({ canonical: '{"a":1,"b":1e-07}', exact: '{"b":1e-7,"a":1}' });
+    expect(spell({ b: 1e-7, a: 1 })).to.deep.equal({
+      canonical: '{"a":1,"b":1e-07}',
+      exact: '{"b":1e-7,"a":1}',
+      isAscii: true,
+    });
+  });
+
+  it('gives the same texts for a value whose order is kept', () => {
+    fc.assert(
+      fc.property(jsonValue, fc.array(jsonValue), (value, list) => {
+        const before = spell({ value, list });
+        expect(spell({ value, list: inKeptOrder(list) })).to.deep.equal(before);
+        expect(spell({ value, list: inKeptOrder(list) })).to.deep.equal(before);
+      }),
+      { numRuns: 500 },
+    );
   });
 });

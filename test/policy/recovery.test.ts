@@ -36,6 +36,15 @@ describe('the recovery in a policy', () => {
     });
     expect(parsed('{ attest: false }').rules.tool_call_burst).to.not.have.property('recovery');
     expect(parsed('{}').rules.tool_call_burst).to.not.have.property('recovery');
+    // Without a step there is nothing to be done from anywhere.
+    expect(parsed('{ from_fleet: true }').rules.tool_call_burst).to.not.have.property('recovery');
+    expect(parsed('{ attest: true, from_fleet: false }').rules.tool_call_burst.recovery).to.deep.equal({
+      attest: true,
+    });
+    expect(parsed('{ attest: true, from_fleet: true }').rules.tool_call_burst.recovery).to.deep.equal({
+      attest: true,
+      from_fleet: true,
+    });
   });
 
   it('is part of the digest when it asks for something, and else leaves it as it is', () => {
@@ -59,7 +68,7 @@ describe('the recovery in a policy', () => {
       'policy.yaml:4: rules.tool_call_burst.recovery.acknowledge: must',
     );
     expect(faultOf('{ ack: true }')).to.include('unknown step "ack"').and.include('allowed: acknowledge, attest');
-    expect(faultOf('true')).to.include('must be a mapping of acknowledge, attest, found true');
+    expect(faultOf('true')).to.include('must be a mapping of acknowledge, attest, from_fleet, found true');
   });
 
   it('of the appliance asks for an acknowledgement of the latched classes', () => {

@@ -11,6 +11,7 @@ import {
 import { Attention } from '../../src/projections/attention.ts';
 import { Silences } from '../../src/projections/silences.ts';
 import { Database } from '../../src/projections/database.ts';
+import { DETAILS } from '../../src/domain/document.ts';
 import type { Incident, IncidentRecord } from '../../src/domain/incident.ts';
 import { Tally } from '../../src/domain/tally.ts';
 import { Statistics } from '../../src/projections/statistics.ts';
@@ -377,6 +378,63 @@ describe('IncidentList', () => {
         ...numbers,
         ...numbers.map((number) => number - 1),
       ]);
+    });
+  });
+
+  it('leaves out the details of incidents where that is asked for, after any change', () => {
+    const text = fc.string({ unit: 'binary', maxLength: 8 });
+    const detailed = fc.record(
+      {
+        evidence: fc.dictionary(
+          text,
+          fc.oneof(fc.jsonValue({ maxDepth: 2 }), fc.constant({ evidence: 1, hash: '","hash":"' })),
+        ),
+        latest_report: fc.record({
+          severity: fc.constant('low'),
+          description: text,
+          evidence: fc.constant({ hash: 'é' }),
+        }),
+        description: text,
+        note: text,
+        notes_count: fc.nat(),
+        source: fc.constantFrom('é', 'a', '😀"'),
+      },
+      { requiredKeys: [] },
+    );
+    const property = fc.property(fc.array(fc.tuple(detailed, detailed), { minLength: 1, maxLength: 8 }), (given) => {
+      withList((list, put, change) => {
+        for (const [at, [fields, changed]] of given.entries()) {
+          const before = recordOf(at + 1, fields as Partial<Incident>);
+          put(before);
+          if (at % 2 === 1) continue;
+          change(before, {
+            ...before,
+            incident: { ...before.incident, ...(changed as Partial<Incident>), version: 10 },
+          });
+        }
+        const query = { classes: [], states: [], severities: [], sources: [], limit: 1000 };
+        const read = (more: object): readonly Record<string, unknown>[] =>
+          list.read({ ...query, ...more }).documents.map((one) => JSON.parse(Buffer.from(one).toString()) as never);
+        for (const more of [{}, { collapsed: true }, { sort: '-updated' }]) {
+          const summaries = read(more).map((one) =>
+            Object.fromEntries(Object.entries(one).filter(([name]) => !(DETAILS as readonly string[]).includes(name))),
+          );
+          expect(read({ ...more, isSummary: true })).to.deep.equal(summaries);
+        }
+      });
+    });
+    fc.assert(property, { numRuns: 100 });
+  });
+
+  it('gives pages without details of half the length', () => {
+    withList((list, put) => {
+      for (let seq = 1; seq <= 1000; seq++) put(recordOf(seq, { evidence: { text: 'x'.repeat(900) } }));
+      const query = { classes: [], states: [], severities: [], sources: [], limit: 500 };
+      const bytesOf = (documents: readonly Uint8Array[]): number =>
+        documents.reduce((sum, { length }) => sum + length, 0);
+      const [whole, summary] = [list.read(query), list.read({ ...query, isSummary: true })];
+      expect(idsOf(summary.documents)).to.deep.equal(idsOf(whole.documents));
+      expect(bytesOf(summary.documents)).to.be.below(bytesOf(whole.documents) / 2);
     });
   });
 

@@ -9,7 +9,7 @@ import type { JsonObject } from '../../src/domain/entries.ts';
 import { valuesIn } from '../../src/search/evidence-words.ts';
 import { Search, type SearchFilter, searchQuery } from '../../src/projections/search.ts';
 import { readSearch } from '../../src/search/search-terms.ts';
-import { readWords } from '../../src/search/search-words.ts';
+import { indexedWords, readWords } from '../../src/search/search-words.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
 const incident = (description: string): Incident =>
@@ -37,6 +37,35 @@ describe('readWords', () => {
       expect(() => readWords(q)).to.throw(RecorderError, /^q/);
     });
   }
+});
+
+describe('indexedWords', () => {
+  const wordsOf = (text: string): readonly string[] =>
+    text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase()).match(/[0-9a-z\u0080-\uffff]+/g) ?? [];
+
+  it('splits a text with letters beyond ASCII where the index splits one without', () => {
+    expect(wordsOf(indexedWords('a_b-C "sha256:…" Überprüfung x² ﬁn\u0301al_9'))).to.deep.equal([
+      'a',
+      'b',
+      'c',
+      'sha256',
+      'uberprufung',
+      'x2',
+      'final',
+      '9',
+    ]);
+  });
+
+  it('finds in a text what it finds in its parts between signs of ASCII', () => {
+    const letter = fc.constantFrom(...'azQ09é…ÜßΩςЖא中あ한²ﬁ\u0301\u{20bb7}');
+    const sign = fc.constantFrom(...' _-."/=<\n\u0000');
+    const part = fc.string({ unit: letter, maxLength: 6 });
+    const property = fc.property(fc.array(fc.tuple(part, sign), { maxLength: 8 }), (parts) => {
+      const text = parts.map(([word, separator]) => word + separator).join('');
+      expect(wordsOf(indexedWords(text))).to.deep.equal(parts.flatMap(([word]) => wordsOf(indexedWords(word))));
+    });
+    fc.assert(property, { numRuns: 500 });
+  });
 });
 
 describe('Search', () => {

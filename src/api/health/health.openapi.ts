@@ -40,6 +40,16 @@ const health = named(
         z.array(z.object({ finding: text(), detail: text(), found_at: time })),
         'What was found wrong with the log, until it is acknowledged.',
       ),
+      anchor: maybe(
+        meaning(
+          z.object({
+            seq: meaning(count, 'The last entry that the fleet has signed.'),
+            at: meaning(time, 'When that was recorded.'),
+            age_seconds: count,
+          }),
+          'The last anchor of the log; missing before the first one.',
+        ),
+      ),
     }),
     clock: maybe(
       meaning(

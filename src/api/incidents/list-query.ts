@@ -24,12 +24,20 @@ export type Searcher = Pick<Reader, 'evidence'>;
  *   where the reader may not see it
  */
 export const readListQuery = (query: string, now: number, reader?: Searcher): ListQuery => {
-  const { limit, collapse, cursor, sort: given, ...filters } = validate(listSchema, parseQuery(query), 'parameter');
+  const {
+    limit,
+    fields,
+    collapse,
+    cursor,
+    sort: given,
+    ...filters
+  } = validate(listSchema, parseQuery(query), 'parameter');
   const sort = given?.[0] as Sort | undefined;
   return {
     ...readFilter(filters, now, reader),
     ...(sort !== undefined && { sort }),
     limit: Number(limit?.[0] ?? LONGEST_LIST),
+    ...(fields !== undefined && { isSummary: true }),
     ...(collapse !== undefined && { collapsed: true }),
     ...(cursor?.[0] !== undefined && { after: readCursor(cursor[0], sort) }),
   };

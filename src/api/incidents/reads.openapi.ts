@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiPathsObject } from 'zod-openapi';
 import { refusals, response } from '../openapi/responses.ts';
+import { DETAILS } from '../../domain/document.ts';
 import type { Alike } from '../../query/collapsed-page.ts';
 import { SORTS } from '../../query/list-query.ts';
 import { describe, meaning } from '../openapi/described.ts';
@@ -65,6 +66,10 @@ const list = queryOf(listSchema, {
   limit: {
     description: 'How many incidents a page holds at most. It may hold fewer: follow `Link`, do not count.',
     override: { type: 'integer', minimum: 1, maximum: LONGEST_LIST, default: LONGEST_LIST },
+  },
+  fields: {
+    description: `\`summary\`: without ${DETAILS.map((name) => `\`${name}\``).join(', ')}. Such a page has half the bytes, and is made in less time.`,
+    override: { enum: ['summary'] },
   },
   collapse: {
     description:
@@ -133,6 +138,11 @@ const listed = z.extend(incident, {
   ),
 });
 
+const summarized = z.omit(
+  listed,
+  Object.fromEntries(DETAILS.map((name) => [name, true])) as Readonly<Record<(typeof DETAILS)[number], true>>,
+);
+
 const withRunbook = z.extend(incident, {
   runbook: maybe(meaning(text(), 'What to do about it, by the policy in force: a URL or a text.')),
 });
@@ -164,7 +174,7 @@ export const incidentPaths: ZodOpenApiPathsObject = {
       responses: {
         200: response(
           'The incidents.',
-          z.array(listed),
+          z.union([z.array(listed), z.array(summarized)]),
           [EXAMPLE_INCIDENT],
           {},
           { 'X-Total-Count': TOTAL, ...INCOMPLETE },

@@ -45,15 +45,16 @@ export const incidentRoutes = (
     before: large,
     handle: async (ctx) => {
       const reader = readerOf(dependencies, ctx);
+      const query = readListQuery(ctx.querystring, clock.now(), reader);
       const { documents, next, total, unsearched } = incidents.list({
-        ...readListQuery(ctx.querystring, clock.now(), reader),
+        ...query,
         ...(!peerOf(ctx.req).trusted && { bytes: STRANGERS_PAGE_BYTES }),
       });
       sayUnsearched(ctx, unsearched);
       if (next !== undefined) ctx.set('Link', linkToNext(ctx.path, ctx.querystring, 'cursor', writeCursor(next)));
       if (total !== undefined) ctx.set('X-Total-Count', String(total));
       ctx.vary('Authorization');
-      const isWhole = reader.words && reader.evidence;
+      const isWhole = reader.words && (reader.evidence || query.isSummary === true);
       respondJsonList(ctx, 200, isWhole ? documents : await inTurns(ctx, documents, (one) => documentFor(one, reader)));
     },
   },

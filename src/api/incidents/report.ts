@@ -16,7 +16,8 @@ import { requireBound } from '../request/bounds.ts';
 import { callerOf } from '../request/caller.ts';
 import { preferredWait } from '../request/prefer.ts';
 import { readBody } from '../request/read.ts';
-import { respondIncident } from '../respond.ts';
+import { respondIncident, setHeader } from '../respond.ts';
+import { plainReport } from './plain-report.ts';
 import { REPORT_REQUIRED, reportSchema } from './requests.ts';
 import type { Idempotency, Report } from '../../domain/entries.ts';
 
@@ -42,14 +43,14 @@ export const reportRoutes = (
     path: '/api/v1/incidents/report',
     before: command('reporter'),
     handle: async (ctx) => {
-      const report = readBody(ctx, reportSchema, REPORT_REQUIRED) as Report;
+      const report = plainReport(ctx.request.body) ?? (readBody(ctx, reportSchema, REPORT_REQUIRED) as Report);
       requireBound(admittedIn(ctx), { source: report.source, class: report.class });
       const idempotency = idempotencyOf(ctx.req.headers['idempotency-key'], ctx.request.body as JsonValue);
       const bytes = (ctx.request.rawBody as string).length;
       const preferred = preferredWait(ctx.req.headers.prefer as string | undefined);
       const time = preferred === undefined ? policy.current.rules[report.class].answer_after : preferred * SECOND;
       const { incident, change } = await recorder.report(report, idempotency, bytes, callerOf(ctx));
-      if (change === 'created') ctx.set('Location', locationOf(incident.id));
+      if (change === 'created') setHeader(ctx, 'Location', locationOf(incident.id));
       if (change === 'replayed') ctx.set('Idempotent-Replayed', 'true');
       if (change === 'created' && (time === undefined || time === 0)) return respondIncident(ctx, 201, incident);
       // A new incident holds what the client has sent; one on record may hold what others have.
@@ -101,11 +102,14 @@ const leaving = ({ res }: Context): AbortSignal => {
 /** Where an incident is read. */
 export const locationOf = (id: string): string => `/api/v1/incidents/get?id=${encodeURIComponent(id)}`;
 
-/** Two bodies are the same when their canonical forms are: white space and the order of members don't count. */
-const idempotencyOf = (key: string | readonly string[] | undefined, body: JsonValue): Idempotency | undefined => {
+/**
+ * Two bodies are the same when their canonical forms are: white space and the order of members don't count.
+ * @param name what messages call the key
+ */
+export const idempotencyOf = (key: unknown, body: JsonValue, name = 'Idempotency-Key'): Idempotency | undefined => {
   if (key === undefined) return undefined;
   if (typeof key !== 'string' || !IDEMPOTENCY_KEY.test(key)) {
-    throw new RecorderError('invalid_request', 'Idempotency-Key must be 1 to 255 visible ASCII characters');
+    throw new RecorderError('invalid_request', `${name} must be 1 to 255 visible ASCII characters`);
   }
   return { key, fingerprint: createHash('sha256').update(canonicalForm(body)).digest('hex') };
 };

@@ -21,7 +21,8 @@ import {
 
 export const REPORT_REQUIRED = 'class, source, and description are required';
 
-const DEDUP_KEY = 'dedup_key must be a string of 1 to 256 characters';
+export const LONGEST_DEDUP_KEY = 256;
+const DEDUP_KEY = `dedup_key must be a string of 1 to ${LONGEST_DEDUP_KEY} characters`;
 
 const isJsonObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
 
@@ -44,7 +45,9 @@ export const reportSchema = z.strictObject({
   severity: z.exactOptional(z.enum(SEVERITIES, 'invalid severity')),
   // zod would take an object of its own apart and put it together again.
   evidence: z.exactOptional(z.unknown().check(z.refine(isJsonObject, 'evidence must be a JSON object'))),
-  dedup_key: z.exactOptional(z.string(DEDUP_KEY).check(z.minLength(1, onDedupKey), z.maxLength(256, onDedupKey))),
+  dedup_key: z.exactOptional(
+    z.string(DEDUP_KEY).check(z.minLength(1, onDedupKey), z.maxLength(LONGEST_DEDUP_KEY, onDedupKey)),
+  ),
 });
 
 export const COMMAND_REQUIRED = 'id required';
@@ -143,6 +146,7 @@ export const listSchema = z.strictObject({
   ...byPerson,
   sort: once('sort', isSort, `sort must be one of ${SORT_KEYS.join(', ')}, with a - before it for the opposite order`),
   limit: limit(),
+  fields: once('fields', (text) => text === 'summary', 'fields must be summary'),
   collapse: once('collapse', (text) => text === 'source', 'collapse must be source'),
   cursor: cursor(),
 });

@@ -22,15 +22,19 @@ const LOOK_EVERY = 100;
  * wait is cut. All routes with the same middleware share one limit.
  *
  * @param patience how long a request may wait, in milliseconds
+ * @param options `places`: how many there are for requests on trusted connections; `what`: what the refusal names
  * @throws RecorderError `overloaded` when too many wait, or one waits too long
  */
-export const concurrencyLimit = (patience = PATIENCE): Middleware => {
+export const concurrencyLimit = (
+  patience = PATIENCE,
+  { places = TRUSTED_PLACES, what = 'large answers' }: { readonly places?: number; readonly what?: string } = {},
+): Middleware => {
   const strangers = new Places(PLACES);
-  const trusted = new Places(TRUSTED_PLACES);
+  const trusted = new Places(places);
   return (ctx, next) => {
-    const places = peerOf(ctx.req).trusted ? trusted : strangers;
+    const limited = peerOf(ctx.req).trusted ? trusted : strangers;
     return new Promise((resolve, reject) => {
-      const refuse = (): void => reject(new RecorderError('overloaded', 'too many large answers at once; try again'));
+      const refuse = (): void => reject(new RecorderError('overloaded', `too many ${what} at once; try again`));
       const timer = setTimeout(refuse, patience);
       // The status that the log shows when the client leaves while it waits.
       ctx.status = 503;
@@ -45,7 +49,7 @@ export const concurrencyLimit = (patience = PATIENCE): Middleware => {
         void (async () => next())().then(resolve, reject);
         await sent;
       };
-      places.take(ctx, handle).catch(refuse);
+      limited.take(ctx, handle).catch(refuse);
     });
   };
 };

@@ -19,7 +19,10 @@ export const errors =
         log.error({ id: ctx.state.requestId, err: thrown }, 'request failed');
       if (error.status === 503) ctx.set('Retry-After', RETRY_AFTER_SECONDS);
       if (error.code === 'quota_exceeded') ctx.set('Retry-After', String(error.fields.retry_after));
-      const body = error.status === 500 ? { error: 'internal error' } : { error: error.message, ...error.fields };
-      respondJson(ctx, error.status, JSON.stringify(body));
+      respondJson(ctx, error.status, JSON.stringify(errorBody(error)));
     }
   };
+
+/** The body of the response to an error. */
+export const errorBody = ({ status, message, fields }: RecorderError): Readonly<Record<string, unknown>> =>
+  status === 500 ? { error: 'internal error' } : { error: message, ...fields };

@@ -19,6 +19,8 @@ import { ExactJsonError, type JsonValue, parseExact } from '../../json/exact-jso
 
 /** As many bytes as a batch of the log may have: four of the longest bodies. */
 const MAX_IN_FLIGHT = 1024 * 1024;
+/** As many of them may be batches: the rest is kept for single reports and commands. One batch is always taken. */
+const MAX_IN_BATCHES = 512 * 1024;
 /** In bytes. So large a body may arrive on each connection at the same time. */
 const USUAL = 64 * 1024;
 /** How many larger ones may arrive at the same time, and those that do not say their length: 2 MiB. */
@@ -35,37 +37,62 @@ const OPTIONS = {
 /** What may begin a JSON object or array, after the white space of RFC 8259, section 2. */
 const OPENING = /^[ \t\n\r]*[{[]/;
 
-/**
- * Puts the parsed object into `ctx.request.body`. The request must have the type `application/json` (`contentType`).
- *
- * @param maxBytes the longest body
- * @throws RecorderError `too_large`; `overloaded` while too many bytes are in flight; `invalid_request` for what is no
- *   JSON object or can't be kept exactly
- */
-export const jsonBody = (maxBytes: number): Middleware => {
-  let inFlight = 0;
-  const collect = collector(maxBytes, (bytes) => inFlight + bytes <= MAX_IN_FLIGHT);
-  return async (ctx, next) => {
-    ctx.request.is = ofTextType;
-    await collect(ctx);
-    let held = lengthOf(ctx);
-    if (inFlight + held > MAX_IN_FLIGHT) throw new RecorderError('overloaded', TOO_MANY);
-    inFlight += held;
-    const release = (): void => {
-      inFlight -= held;
-      held = 0;
+/** What reads bodies. All of it shares the limits. */
+export interface BodyReaders {
+  /**
+   * Puts the parsed object into `ctx.request.body`. The request must have the type `application/json` (`contentType`).
+   * @throws RecorderError `too_large`; `overloaded` while too many bytes are in flight; `invalid_request` for what is no
+   *   JSON object or can't be kept exactly
+   */
+  readonly object: Middleware;
+  /**
+   * Leaves the body of a batch as it is, for `takeBatch`. Batches take only half of what may be in flight.
+   * @throws RecorderError `too_large`, `overloaded`
+   */
+  readonly batch: Middleware;
+}
+
+/** @param maxBytes the longest body */
+export const bodyReaders = (maxBytes: number): BodyReaders => {
+  const inFlight = { all: 0, batches: 0 };
+  const collect = collector(maxBytes, (bytes) => inFlight.all + bytes <= MAX_IN_FLIGHT);
+  const reader =
+    (isBatch: boolean): Middleware =>
+    async (ctx, next) => {
+      ctx.request.is = ofTextType;
+      await collect(ctx);
+      let held = lengthOf(ctx);
+      const tooMany = isBatch && inFlight.batches > 0 && inFlight.batches + held > MAX_IN_BATCHES;
+      if (tooMany || inFlight.all + held > MAX_IN_FLIGHT) throw new RecorderError('overloaded', TOO_MANY);
+      inFlight.all += held;
+      if (isBatch) inFlight.batches += held;
+      const release = (): void => {
+        inFlight.all -= held;
+        if (isBatch) inFlight.batches -= held;
+        held = 0;
+      };
+      try {
+        // No variable here holds the text: a request that waits releases its body.
+        if (!isBatch) ctx.request.body = parseObject(utf8Of(textOf(ctx)));
+        // To parse a large body takes some ten milliseconds, and to record it as much again: others come in between.
+        if (held > USUAL) await new Promise(setImmediate);
+        ctx.state.releaseBody = release;
+        await next();
+      } finally {
+        release();
+      }
     };
-    try {
-      // No variable here holds the text: a request that waits releases its body.
-      ctx.request.body = parseObject(Buffer.from(textOf(ctx), 'latin1'));
-      // To parse a large body takes some ten milliseconds, and to record it as much again: others come in between.
-      if (held > USUAL) await new Promise(setImmediate);
-      ctx.state.releaseBody = release;
-      await next();
-    } finally {
-      release();
-    }
-  };
+  return { object: reader(false), batch: reader(true) };
+};
+
+/**
+ * The bytes of the body of a batch, which the request does not hold any more then. They still count as in flight.
+ */
+export const takeBatch = (ctx: Context): Buffer => {
+  const bytes = Buffer.from(textOf(ctx), 'latin1');
+  ctx.request.body = undefined;
+  ctx.request.rawBody = '';
+  return bytes;
 };
 
 /**
@@ -89,7 +116,7 @@ const lengthOf = (ctx: Context): number => textOf(ctx).length;
 const TOO_MANY = 'too many bodies at once; try again';
 
 /**
- * Returns a function that collects the text of a body. It throws like `jsonBody`.
+ * Returns a function that collects the text of a body. It throws like `BodyReaders.object`.
  * @param hasRoom whether a body of so many bytes could be taken now
  */
 const collector = (maxBytes: number, hasRoom: (bytes: number) => boolean): ((ctx: Context) => Promise<unknown>) => {
@@ -129,20 +156,35 @@ const sizeOf = (bytes: number): string => (bytes % 1024 === 0 ? `${bytes / 1024}
 
 const nothingMore = (): Promise<void> => Promise.resolve();
 
-const parseObject = (bytes: Buffer): object => {
+/** The text of bytes that were read as latin-1. In ASCII both are the same. */
+const utf8Of = (characters: string): string => {
+  if (Buffer.byteLength(characters) === characters.length) return characters;
+  const bytes = Buffer.from(characters, 'latin1');
   if (!isUtf8(bytes)) throw invalidJson();
-  const text = bytes.toString('utf8');
+  return bytes.toString('utf8');
+};
+
+const parseObject = (text: string): object => {
   if (!OPENING.test(text)) throw invalidJson();
   let value: JsonValue;
   try {
     value = parseExact(text);
   } catch (cause) {
-    if (!(cause instanceof ExactJsonError)) throw cause;
-    const message = cause.path === '' ? cause.message : `${cause.path}: ${cause.message}`;
-    throw new RecorderError('invalid_request', message, { cause });
+    throw cause instanceof ExactJsonError ? inexact(cause) : cause;
   }
+  return requireObject(value);
+};
+
+/** The refusal of a text that can't be kept exactly. */
+export const inexact = (cause: ExactJsonError): RecorderError =>
+  new RecorderError('invalid_request', cause.path === '' ? cause.message : `${cause.path}: ${cause.message}`, {
+    cause,
+  });
+
+/** @throws RecorderError `invalid_request` for a value that is no JSON object */
+export const requireObject = (value: JsonValue): Readonly<Record<string, JsonValue>> => {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidJson();
-  return value;
+  return value as Readonly<Record<string, JsonValue>>;
 };
 
 const refusal = (cause: Error, tooLarge: (cause: Error) => RecorderError): Error => {
@@ -157,4 +199,4 @@ const refusal = (cause: Error, tooLarge: (cause: Error) => RecorderError): Error
   }
 };
 
-const invalidJson = (): RecorderError => new RecorderError('invalid_request', 'invalid JSON');
+export const invalidJson = (): RecorderError => new RecorderError('invalid_request', 'invalid JSON');

@@ -17,6 +17,7 @@ const ROUTES_WITH_ROLES: readonly { readonly path: RegExp; readonly roles: reado
   { path: /^\/api\/v1\/access\/me$/, roles: ROLES },
   { path: /^\/api\/v1\/forensic\/export$/, roles: ['auditor'] },
   { path: /^\/api\/v1\/incidents\/bundle$/, roles: ['auditor'] },
+  { path: /^\/api\/v1\/log$/, roles: ['anchor', 'auditor'] },
 ];
 
 /** Who may read what besides readers. */
@@ -28,7 +29,7 @@ const OTHER_READERS: readonly { readonly path: RegExp; readonly roles: readonly 
 ];
 
 /** Reads whose routes ask for a role of their own: here any token will do, so that a refusal names that role. */
-const ASKING: ReadonlySet<string> = new Set(['/api/v1/forensic/export', '/api/v1/incidents/bundle']);
+const ASKING: ReadonlySet<string> = new Set(['/api/v1/forensic/export', '/api/v1/incidents/bundle', '/api/v1/log']);
 
 /**
  * With `READ_ACCESS=token`, admits only reads of principals that may read, except for the probes and the console's

@@ -2,8 +2,8 @@ import type { Context } from 'koa';
 import { RecorderError } from '../../errors.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 
-/** What is read without the record: the policy, the charts, the description of the API, whose token it is. */
-const WITHOUT_RECORD = /^\/api\/v1\/(?:policy$|access\/me$|openapi\.json$|machines(?:\/|$))/;
+/** What is read without the record: the lines of the log, the policy, the charts, the description, whose token it is. */
+const WITHOUT_RECORD = /^\/api\/v1\/(?:log$|policy$|access\/me$|openapi\.json$|machines(?:\/|$))/;
 
 /**
  * Refuses reads while the log is being read at a start: what is on record is not known yet.
@@ -11,8 +11,10 @@ const WITHOUT_RECORD = /^\/api\/v1\/(?:policy$|access\/me$|openapi\.json$|machin
  */
 export const reading =
   ({ reading: progress }: Pick<ApiDependencies, 'reading'>) =>
-  ({ method, path }: Context): void => {
+  (ctx: Context): void => {
+    const { method } = ctx.req;
     if (method !== 'GET' && method !== 'HEAD') return;
+    const { path } = ctx;
     const isOfRecord = (path.startsWith('/api/v1/') && !WITHOUT_RECORD.test(path)) || path === '/metrics';
     const text = isOfRecord ? progress?.() : undefined;
     if (text !== undefined) throw new RecorderError('starting', text);

@@ -15,6 +15,7 @@ import { eventPaths } from '../events/events.openapi.ts';
 import { drillPaths } from '../drill/drill.openapi.ts';
 import { heartbeatPaths } from '../heartbeat/heartbeat.openapi.ts';
 import { bundlePaths } from '../bundle/bundle.openapi.ts';
+import { fleetPaths } from '../fleet/fleet.openapi.ts';
 import { forensicPaths } from '../forensic/forensic.openapi.ts';
 import { healthPaths } from '../health/health.openapi.ts';
 import { changesPaths } from '../incidents/changes.openapi.ts';
@@ -90,6 +91,7 @@ export const openApiDocument = () =>
       ...archivePaths,
       ...importPaths,
       ...logPaths,
+      ...fleetPaths,
       ...forensicPaths,
       ...bundlePaths,
       ...healthPaths,

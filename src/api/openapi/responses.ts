@@ -108,6 +108,13 @@ const REFUSALS = {
   415: refusal('UnsupportedMediaType', 'A body that is not plain JSON in UTF-8.', {
     error: 'Content-Type must be application/json, in UTF-8',
   }),
+  416: refusal(
+    'OutOfRange',
+    'The log does not reach that far.',
+    { error: 'the log ends with entry 17, and 19 is not the next', first_seq: 1, last_seq: 17, log_id: null },
+    {},
+    gone,
+  ),
   422: refusal('IdempotencyMismatch', 'The `Idempotency-Key` was used with another report.', {
     error: 'this Idempotency-Key was used with another report',
   }),

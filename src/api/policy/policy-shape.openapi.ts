@@ -52,7 +52,11 @@ export const policy = named(
             answer_after: maybe(meaning(count, 'In milliseconds.')),
             recovery: maybe(
               meaning(
-                z.object({ acknowledge: maybe(z.literal(true)), attest: maybe(z.literal(true)) }),
+                z.object({
+                  acknowledge: maybe(z.literal(true)),
+                  attest: maybe(z.literal(true)),
+                  from_fleet: maybe(meaning(z.literal(true), 'Whether it may be done from the fleet.')),
+                }),
                 'What must be done before an incident of the class may be resolved.',
               ),
             ),
@@ -117,6 +121,7 @@ export const accessNow = meaning(
     digest: maybe(text()),
     loaded_at: maybe(time),
     principals: maybe(meaning(count, 'How many it names.')),
+    fleet: maybe(meaning(text(), 'The fleet whose anchors and commands it takes.')),
   }),
   'The access file in force. With none, whoever has the service token has every role.',
 );

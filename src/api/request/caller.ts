@@ -18,12 +18,13 @@ export const isFilled = (text: string | undefined): text is string => text !== u
  */
 export function callerOf(ctx: Context, by?: string): Caller {
   const { principal, role } = admittedIn(ctx);
-  const { name, shared } = principal;
+  const { name, shared, origin } = principal;
   const named = isFilled(by) ? by : undefined;
   if (shared === true) {
     return named === undefined ? { principal: name, role } : { principal: name, role, by: named, claimed: true };
   }
-  const caller = { principal: name, role, by: name };
+  const caller =
+    origin === undefined ? { principal: name, role, by: name } : { principal: name, role, by: name, ...origin };
   if (named === undefined || named === name) return caller;
   if (FOR_OTHERS.includes(role)) return { ...caller, on_behalf_of: named };
   const message = `forbidden: by can be given only in the roles ${FOR_OTHERS.join(', ')}, and ${name} asks as ${role}`;

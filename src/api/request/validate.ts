@@ -15,6 +15,7 @@ const LONGEST_NAME_SHOWN = 64;
  *
  * @param noun what messages call a member
  * @param required the message of the schema for a member that is missing
+ * @param more members that are allowed too, and are taken out of the value before
  * @throws RecorderError `invalid_request`
  */
 export const validate = <Shape extends z.core.$ZodLooseShape>(
@@ -22,6 +23,7 @@ export const validate = <Shape extends z.core.$ZodLooseShape>(
   value: unknown,
   noun: 'field' | 'parameter',
   required?: string,
+  more: readonly string[] = [],
 ): z.infer<z.ZodMiniObject<Shape>> => {
   if (typeof value === 'object' && value !== null) removeEmpty(schema.shape, value as Record<string, unknown>, noun);
   const result = schema.safeParse(value);
@@ -30,7 +32,7 @@ export const validate = <Shape extends z.core.$ZodLooseShape>(
   const { issues } = result.error;
   for (const issue of issues) {
     if (issue.code !== 'unrecognized_keys') continue;
-    const allowed = Object.keys(schema.shape);
+    const allowed = [...Object.keys(schema.shape), ...more];
     const name = JSON.stringify(issue.keys[0]?.slice(0, LONGEST_NAME_SHOWN));
     const known = allowed.length === 0 ? 'there are none here' : `allowed: ${allowed.join(', ')}`;
     throw new RecorderError('invalid_request', `unknown ${noun} ${name} (${known})`, { fields: { allowed } });

@@ -54,6 +54,8 @@ const TOO_SLOW = Object.assign(new Error('nothing was sent'), { code: 'ERR_HTTP_
 /** How many connections may be open beyond the limit, because they are cut and not closed yet. */
 const MAX_BEING_CUT = 16;
 const DROP_REPORT_INTERVAL = 10 * SECOND;
+/** How much later than announced an idle connection is ended: its client may just be sending a request. As Node does. */
+const LENIENCE = 1 * SECOND;
 
 /** A server of Node, and where it listens. */
 interface Door {
@@ -126,7 +128,9 @@ export class ApiServer {
     const address = await bindTo(server, at);
     this.#doors.push({ server, address });
     const socketPath = address.kind === 'unix' ? address.path : undefined;
-    server.on('request', (request, response) => {
+    server.on('request', (request, response: ServerResponse & { _keepAliveTimeout?: number }) => {
+      // What the response says of it (`Keep-Alive: timeout=60`): see `#makeServer`. There is no public way.
+      response._keepAliveTimeout = this.#limits.idleTimeout;
       proveResponse(request, response, this.#dependencies.access, socketPath);
       if (this.#closing) response.shouldKeepAlive = false;
       this.#connections.take({ request, response });
@@ -142,7 +146,9 @@ export class ApiServer {
     const server = createServer({
       headersTimeout: limits.headersTimeout,
       requestTimeout: limits.requestTimeout,
-      keepAliveTimeout: limits.idleTimeout,
+      // A connection between two requests is idle as any other: `server.timeout` ends it. With a time-out of its own, Node
+      // would set the timer of the socket twice for each request.
+      keepAliveTimeout: 0,
       connectionsCheckingInterval: limits.sweepInterval,
       maxHeaderSize: limits.headerBytes,
       // `hostGuard` responds when Host is missing: it knows whether one is needed.
@@ -150,7 +156,7 @@ export class ApiServer {
     });
     // A connection that is cut counts until it is closed.
     server.maxConnections = limits.connections + MAX_BEING_CUT;
-    server.timeout = limits.idleTimeout;
+    server.timeout = limits.idleTimeout + LENIENCE;
     this.#allowForLateness(server);
     // Connections go on to Node's own listener one by one.
     const [serve] = server.listeners('connection');

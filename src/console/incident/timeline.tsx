@@ -172,6 +172,8 @@ export const phraseOf = (entry: Entry): string => {
   if (event === 'guard.silent') return `Guard ${data.source}: silent`;
   if (event === 'silence.added') return `Silence added: ${data.reason}`;
   if (event === 'silence.ended') return 'Silence ended';
+  if (event === 'fleet.answered') return `Command of the fleet: ${data.command}, answered ${data.status}`;
+  if (event === 'log.anchored') return `Anchored up to entry ${data.anchored_seq}`;
   return event === 'incident.recurred' ? 'Reported again' : spelled(event.replace('.', ' '));
 };
 

@@ -9,12 +9,16 @@ import { isGrouped } from '../filters.ts';
 import { connection, epoch, listen } from '../live-entries.ts';
 import { now } from '../now.ts';
 import { IncidentRows } from './incident-rows.ts';
+import { WIDE_FROM } from './list-width.ts';
 import { activeIds, isSilenced } from './silences.ts';
 
 /** The pause before a list is read again because much has happened. */
 const PAUSE = 1 * SECOND;
 
-const rowsUnder = (filters: Filters): IncidentRows => new IncidentRows(filters, undefined, isSilenced);
+/** Whether the window is so wide that the list shows evidence. */
+const wide = matchMedia(`(min-width: ${WIDE_FROM}px)`);
+
+const rowsUnder = (filters: Filters): IncidentRows => new IncidentRows(filters, undefined, isSilenced, wide.matches);
 
 export class FollowedList {
   readonly filters: Filters;
@@ -38,6 +42,7 @@ export class FollowedList {
         this.shown.peek().take(entry);
         this.#next?.take(entry);
       }),
+      this.#followWidth(),
       connection.subscribe(() => this.#tryAgain()),
       now.subscribe(() => {
         this.#tryAgain();
@@ -62,6 +67,15 @@ export class FollowedList {
         if (isLate) untracked(() => this.#readSoon());
       }),
     );
+  }
+
+  /** Reads it again when the window becomes so wide that it shows evidence. @returns what ends that */
+  #followWidth(): () => void {
+    const look = (): void => {
+      if (wide.matches && !isGrouped(this.filters)) void this.reread();
+    };
+    wide.addEventListener('change', look);
+    return () => wide.removeEventListener('change', look);
   }
 
   /** Reads it again, and shows it once it is read. */

@@ -13,6 +13,7 @@ import { fragmentOf, incidentFragment, route } from '../route.ts';
 import { changeFilters } from './change-filters.ts';
 import type { IncidentRows } from './incident-rows.ts';
 import { type Burst, type Line, rowsOfLine } from './list-lines.ts';
+import { WIDE_FROM } from './list-width.ts';
 import { ListRow, rowId, type Selected } from './list-row.tsx';
 import { current, place, selected, sought, unfold } from './selection.ts';
 
@@ -26,7 +27,6 @@ const HEIGHTS: Readonly<Record<Shape, Readonly<Record<'row' | 'member' | 'burst'
 };
 const HEAD_HEIGHT: Readonly<Record<Shape, number>> = { narrow: 0, mid: 32, wide: 32 };
 const NARROW_BELOW = 700;
-const WIDE_FROM = 1580;
 /** Extra lines above and below the visible ones. */
 const SPARE = 8;
 /** How many lines before the end the next page is read. */

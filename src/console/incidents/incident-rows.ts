@@ -44,6 +44,7 @@ export class IncidentRows {
   #isOldService = false;
   readonly #nextFrame: (draw: () => void) => void;
   readonly #isSilenced: (row: IncidentRow) => boolean;
+  readonly #needsEvidence: boolean;
   readonly #abort = new AbortController();
   readonly #known = new Map<string, IncidentRow>();
   /** The identifiers of the rows in their order. */
@@ -58,15 +59,21 @@ export class IncidentRows {
   readonly #toLookAt = new Set<string>();
   #looking = false;
 
-  /** @param isSilenced whether a silence matches an incident that comes */
+  /**
+   * @param isSilenced whether a silence matches an incident that comes
+   * @param showsEvidence whether the rows show the first values of evidence
+   */
   constructor(
     filters: Filters,
     nextFrame: (draw: () => void) => void = (draw) => void requestAnimationFrame(draw),
     isSilenced: (row: IncidentRow) => boolean = () => false,
+    showsEvidence = false,
   ) {
     this.#isSilenced = isSilenced;
     this.filters = filters;
     this.#isGrouped = isGrouped(filters);
+    // Bursts are found by the keys of evidence.
+    this.#needsEvidence = showsEvidence || this.#isGrouped;
     this.#nextFrame = nextFrame;
     this.#next = this.#first();
   }
@@ -109,7 +116,8 @@ export class IncidentRows {
       return { kind: next === undefined ? 'complete' : 'more' };
     } catch (error) {
       const isNewToIt = error instanceof Refusal && error.status === 400 && !this.#isOldService;
-      if (isNewToIt && oldApiQuery(this.filters, 0).toString() !== apiQuery(this.filters, 0).toString()) {
+      const isFilteredHere = oldApiQuery(this.filters, 0).toString() !== apiQuery(this.filters, 0).toString();
+      if (isNewToIt && (isFilteredHere || !this.#needsEvidence)) {
         // An older service: what it does not know is applied here.
         this.#isOldService = true;
         return this.#readPage(this.#first());
@@ -245,6 +253,7 @@ export class IncidentRows {
     const write = this.#isOldService ? oldApiQuery : apiQuery;
     const query = write({ ...this.filters, words }, serviceTime());
     query.set('limit', String(limit));
+    if (!this.#needsEvidence && !this.#isOldService) query.set('fields', 'summary');
     return `/api/v1/incidents?${query.toString()}`;
   }
 

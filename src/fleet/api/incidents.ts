@@ -9,6 +9,7 @@ import { ID_REQUIRED, idSchema } from '../../api/request/fields.ts';
 import { matchesTag } from '../../api/request/if-none-match.ts';
 import { validate } from '../../api/request/validate.ts';
 import { respondIncident, respondJsonList } from '../../api/respond.ts';
+import { DETAILS } from '../../domain/document.ts';
 import { shownIncident, shownLine } from '../../domain/withheld.ts';
 import { writeExact } from '../../json/canonical-form.ts';
 import { type JsonValue, parseExact } from '../../json/exact-json.ts';
@@ -21,7 +22,7 @@ import { documentsOf, withMachine } from './documents.ts';
 import { collapsed, LOOKED_AT } from './collapsed.ts';
 import { FleetList, placeOf } from './incident-list.ts';
 import { allOf, anyText, type FleetQuery, onCreation, onKinds, kindsOf, onOthers } from './list-filter.ts';
-import { DETAILS, type FleetListQuery, nextLink, readFleetListQuery } from './list-query.ts';
+import { type FleetListQuery, nextLink, readFleetListQuery } from './list-query.ts';
 import { readingIn } from './reading.ts';
 import { historyOf, oneIncident, parameters } from './one-incident.ts';
 import { scopeOf } from './scope.ts';
@@ -61,7 +62,7 @@ export const incidentRoutes = (dependencies: FleetDependencies, totals: FleetTot
           200,
           whole.documents.map(({ machine, document }) => {
             const shown = shownIncident(document, reader);
-            return Buffer.from(withMachine(machine, query.isShort ? withoutDetails(shown) : shown));
+            return Buffer.from(withMachine(machine, query.isSummary === true ? withoutDetails(shown) : shown));
           }),
         );
       },
@@ -128,7 +129,9 @@ const nextPage = (ctx: Context, after: string): string => {
 
 const withoutDetails = (json: string): string => {
   const incident = parseExact(json) as Readonly<Record<string, JsonValue>>;
-  return writeExact(Object.fromEntries(Object.entries(incident).filter(([name]) => !DETAILS.includes(name))));
+  return writeExact(
+    Object.fromEntries(Object.entries(incident).filter(([name]) => !(DETAILS as readonly string[]).includes(name))),
+  );
 };
 
 /** What a search does not look at. */
@@ -148,7 +151,7 @@ export async function unsearchedIn(db: FleetDatabase, query: FleetQuery): Promis
   return unsearched;
 }
 
-const OF_KIND = ['classes', 'states', 'severities', 'machines', 'isShort'];
+const OF_KIND = ['classes', 'states', 'severities', 'machines'];
 
 /** How many incidents a query admits, where that is known without looking at many. */
 async function totalOf(
@@ -158,7 +161,7 @@ async function totalOf(
 ): Promise<number | undefined> {
   const { classes, states, severities, machines, attention } = query;
   const only = (...filters: string[]): boolean =>
-    hasOnly(query as unknown as Parameters<typeof hasOnly>[0], ['machines', 'isShort', ...filters]);
+    hasOnly(query as unknown as Parameters<typeof hasOnly>[0], ['machines', ...filters]);
   if (attention !== undefined && only('attention') && attention.needed === true && attention.silenced !== true) {
     return totals.attention(machines, attention.at);
   }

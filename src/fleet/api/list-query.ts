@@ -6,36 +6,20 @@ import type { ListQuery } from '../../query/list-query.ts';
 import { type FleetPlace, readPlace } from './cursor.ts';
 import type { Reading } from './reading.ts';
 
-/** What a list without evidence leaves out of an incident. */
-export const DETAILS: readonly string[] = [
-  'hash',
-  'evidence',
-  'latest_report',
-  'note',
-  'notes',
-  'notes_count',
-  'containment_results',
-];
-
 export type FleetListQuery = Omit<ListQuery, 'after'> & {
   readonly machines: readonly string[] | undefined;
   readonly after?: FleetPlace;
-  /** Whether the details of incidents are left out. */
-  readonly isShort: boolean;
 };
 
 /** @throws RecorderError `invalid_request`, `forbidden` like the recorder's list */
 export function readFleetListQuery({ query, machines, reader }: Reading, now: number): FleetListQuery {
   const parameters = new URLSearchParams(query);
   const cursors = taken(parameters, 'cursor');
-  const fields = taken(parameters, 'fields');
-  if (fields.some((one) => one !== 'summary')) throw new RecorderError('invalid_request', 'fields must be summary');
   if (cursors.length > 1) throw new RecorderError('invalid_request', 'cursor may be given only once');
   const read = readListQuery(parameters.toString(), now, reader);
   return {
     ...withoutPlace(read),
     machines,
-    isShort: fields.length > 0,
     ...(cursors[0] !== undefined && { after: readPlace(cursors[0], read.sort ?? 'severity') }),
   };
 }

@@ -128,8 +128,7 @@ async function putIncidents(
         snoozed_until = new.snoozed_until, resolution = new.resolution, drill = new.drill, version = new.version,
         decisive = new.decisive, carried = new.carried, acknowledged_at = new.acknowledged_at,
         resolved_at = new.resolved_at, confirmed_at = new.confirmed_at, waited = new.waited, context = new.context,
-        document = new.document,
-        search = coalesce(new.search::tsvector, old.search)
+        document = new.document, search = coalesce(new.search::tsvector, old.search)
       FROM unnest(
         ${texts(of.map(({ id }) => id))}, ${integers(of.map(({ severity }) => rankOf(severity)))},
         ${texts(of.map(({ state }) => state))}, ${times(of.map(({ updated_at }) => updated_at))},

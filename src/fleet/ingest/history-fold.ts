@@ -10,7 +10,7 @@
 import type { ContainmentAction } from '../../../machines/vocabulary.ts';
 import { snapshotOf } from '../../../machines/decision.ts';
 import type { IncidentContext } from '../../../machines/incident.ts';
-import { CompactRange, type StoredRange } from '../../audit/compact-range.ts';
+import { CompactRange, type WrittenRange } from '../../audit/compact-range.ts';
 import { contribute } from '../../domain/activity.ts';
 import { documentOf } from '../../domain/document.ts';
 import { type Entry, type EntryOf, type IncidentEntry, isAboutIncident, isOpening } from '../../domain/entries.ts';
@@ -92,14 +92,16 @@ export class HistoryFold {
   constructor(state: {
     readonly through: number;
     readonly hash: string;
-    readonly range: StoredRange;
+    readonly range: WrittenRange;
     readonly posture: ReadonlyMap<string, ActionPosture>;
     readonly silences: readonly SilenceOnRecord[];
     readonly hasGap: boolean;
   }) {
     this.through = state.through;
     this.hash = state.hash;
-    this.range = CompactRange.from(state.range);
+    const range = CompactRange.read(state.range);
+    if (range === undefined) throw new RangeError('the range of a log in the database is none');
+    this.range = range;
     this.silences = state.silences;
     this.hasGap = state.hasGap;
     for (const [action, posture] of state.posture) this.posture.restore(action as ContainmentAction, posture);
@@ -191,7 +193,7 @@ export class HistoryFold {
 
   #setSilences(silences: readonly SilenceOnRecord[], changes: BatchChanges): void {
     if (silences === this.silences) return;
-    if (silences.some(({ silence }) => !ID.test(silence))) throw new RangeError('no identifier of a silence');
+    if (!silences.every(isSilence)) throw new RangeError('no silence');
     changes.silencesBefore ??= this.silences;
     this.silences = silences;
   }
@@ -242,6 +244,9 @@ export class HistoryFold {
     }
   }
 }
+
+const isSilence = ({ silence: id, seq }: SilenceOnRecord): boolean =>
+  typeof id === 'string' && ID.test(id) && Number.isSafeInteger(seq);
 
 /** The incident that an entry is about, if that can be one. */
 function idOf(entry: Entry): string | undefined {
@@ -308,7 +313,8 @@ function followFinding(
     findings.set(finding, known && { ...known, open: false });
     return;
   }
-  const detail = String(entry.data.detail);
+  const { detail } = entry.data;
+  if (typeof detail !== 'string') throw new RangeError('no detail');
   findings.set(finding, { finding, detail, found_at: entry.timestamp, open: true });
 }
 

@@ -10,7 +10,7 @@
  */
 import { sql, type Transaction } from 'kysely';
 import { chainHash } from '../../audit/chain-hash.ts';
-import { CompactRange, type StoredRange } from '../../audit/compact-range.ts';
+import { CompactRange, type WrittenRange } from '../../audit/compact-range.ts';
 import { type Clock, SECOND } from '../../clock.ts';
 import { type Entry, readEntry } from '../../domain/entries.ts';
 import type { ActionPosture } from '../../domain/posture.ts';
@@ -22,7 +22,7 @@ import type { FleetDatabase } from '../database.ts';
 import type { FleetTables } from '../schema.ts';
 import { deleteReadModels, insertEntries, writeChanges } from './batch-rows.ts';
 import { FoldCache } from './fold-cache.ts';
-import { HistoryFold, type StoredIncident } from './history-fold.ts';
+import { HistoryFold, incidentOf, type StoredIncident } from './history-fold.ts';
 import { historiesOf, linesOf, type LogRow, relationTo } from './histories.ts';
 import { type Keys, LineFault, type ReceivedLine, readReceived } from './received-lines.ts';
 
@@ -473,7 +473,7 @@ export class Ingest {
     return new HistoryFold({
       through: built,
       hash: built === row.through ? row.hash : '',
-      range: JSON.parse(row.range) as StoredRange,
+      range: JSON.parse(row.range) as WrittenRange,
       posture: new Map(postures.map(({ action, document }) => [action, JSON.parse(document) as ActionPosture])),
       silences: silences.map(({ silence }) => JSON.parse(silence) as SilenceOnRecord),
       hasGap: first_seq > 1,
@@ -631,7 +631,7 @@ async function incidentsOf(
 }
 
 const idsIn = (lines: readonly ReceivedLine[]): readonly string[] => [
-  ...new Set(lines.flatMap(({ entry }) => ('incident' in entry.data ? [String(entry.data.incident)] : []))),
+  ...new Set(lines.flatMap(({ entry }) => incidentOf(entry) ?? [])),
 ];
 
 /**

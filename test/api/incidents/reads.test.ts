@@ -77,6 +77,19 @@ describe('reading incidents', () => {
       expect((await ask(server, '/api/v1/incidents/get?id=')).status).to.equal(400);
     });
 
+    it('leaves out details where that is asked for, and refuses other fields', async () => {
+      const dependencies = standIn();
+      const server = await serve(dependencies);
+      expect((await ask(server, `${LIST}?fields=summary&collapse=source`)).status).to.equal(200);
+      expect(dependencies.queries.at(-1)).to.include({ isSummary: true, collapsed: true });
+      for (const fields of ['fields=all', 'fields=Summary', 'fields=summary,evidence', 'fields=id']) {
+        const { status, body } = await ask(server, `${LIST}?${fields}`);
+        expect([status, body.error], fields).to.deep.equal([400, 'fields must be summary']);
+      }
+      const twice = await ask(server, `${LIST}?fields=summary&fields=summary`);
+      expect([twice.status, twice.body.error]).to.deep.equal([400, 'fields may be given only once']);
+    });
+
     it('passes the search words on', async () => {
       const dependencies = standIn();
       const server = await serve(dependencies);

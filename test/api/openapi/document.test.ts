@@ -12,6 +12,7 @@ import { ATTESTATION_KEY, ATTESTOR_TOKEN, StandInAttestor } from '../../support/
 import { LocalService } from '../../support/local-service.ts';
 import { HOUR, timestamp } from '../../../src/clock.ts';
 import { MOST_SILENCES } from '../../../src/domain/silence.ts';
+import { accessInFleet, Notary } from '../../support/notary.ts';
 import { ROOT } from '../../support/programs.ts';
 import type { Answer, RequestOptions } from '../../support/service-client.ts';
 import { ServiceHome } from '../../support/service-home.ts';
@@ -42,6 +43,12 @@ const ELSEWHERE = [
   'GET /api/v1/incidents/bundle 410',
   'GET /api/v1/incidents/bundle 503',
   'GET /api/v1/events 410',
+  // See log/routes.test.ts.
+  'GET /api/v1/log 410',
+  'GET /api/v1/log 503',
+  // See log-anchors.test.ts.
+  'POST /api/v1/log/anchors 503',
+  'POST /api/v1/fleet/commands 503',
   // See archived-incident.process.test.ts.
   ...['contain', 'acknowledge', 'resolve', 'note', 'assign', 'snooze', 'reopen'].map(
     (command) => `POST /api/v1/incidents/${command} 410`,
@@ -239,6 +246,29 @@ const DRIVES: Readonly<Record<string, Drive>> = {
   'POST /api/v1/incidents/assign': act({ to: 'grace' }, { assignee: 'grace', assigned_by: 'ada' }),
   'POST /api/v1/incidents/snooze': snoozeDrive,
   'POST /api/v1/incidents/reopen': reopenDrive,
+  'POST /api/v1/incidents/reports': async ({ send, service, policy }) => {
+    const { json } = await send('', {
+      body: [
+        { ...REPORT, source: 'batch', dedup_key: 'batch', idempotency_key: 'b1' },
+        { ...REPORT, source: 'batch', dedup_key: 'batch' },
+        { ...REPORT, source: 'batch', dedup_key: 'batch', idempotency_key: 'b1' },
+        { ...REPORT, source: 'batch', idempotency_key: 'b1' },
+        { ...REPORT, class: 'unknown' },
+      ],
+    });
+    expect(json.map(({ status }: { status: number }) => status)).to.deep.equal([201, 200, 200, 422, 400]);
+    const lines = { 'content-type': 'application/x-ndjson' };
+    await send('', { body: `${JSON.stringify(REPORT)}\n{"class":\n`, headers: lines });
+    writeFileSync(policy, 'version: 1\nreport_bytes_per_day: 1\n');
+    await service.post('/api/v1/reload');
+    const refused = await send('', { body: [REPORT] });
+    expect(refused.json[0]).to.include.keys('error', 'retry_after').and.to.include({ status: 429 });
+    writeFileSync(policy, 'version: 1\n');
+    await service.post('/api/v1/reload');
+    await send('', { body: REPORT });
+    await send('', { body: Array.from({ length: 101 }, () => REPORT) });
+    await send('', { body: [REPORT], headers: { 'content-type': 'text/plain' } });
+  },
   'POST /api/v1/incidents/bulk': async (subject) => {
     const { send, service, report } = subject;
     const source = 'bulk';
@@ -447,6 +477,40 @@ const DRIVES: Readonly<Record<string, Drive>> = {
   },
   'POST /api/v1/archive': ({ send }) => send('', { body: ARCHIVE }),
   'POST /api/v1/import': ({ send }) => send('', { body: IMPORT_EXAMPLE }),
+  'GET /api/v1/log': async ({ send }) => {
+    const { status, text } = await send('?from=1&limit=2');
+    expect([status, text.split('\n').length]).to.deep.equal([200, 3]);
+    await send('?from=99999');
+  },
+  'POST /api/v1/log/anchors': async ({ send, hold }) => {
+    await send('', { body: { anchor: 'a note' } });
+    await inFleet(async (service, notary) => {
+      const handed = async (note: string): Promise<number> => {
+        const answer = await service.post('/api/v1/log/anchors', { anchor: note });
+        hold(answer);
+        return answer.status;
+      };
+      expect(await handed(notary.note())).to.equal(201);
+      expect(await handed(notary.note())).to.equal(200);
+      expect(await handed('no note')).to.equal(400);
+      expect(await handed(notary.note({ hash: 'b2'.repeat(32) }))).to.equal(409);
+    });
+  },
+  'POST /api/v1/fleet/commands': async ({ send, hold }) => {
+    await send('', { body: { command: 'a note' } });
+    await inFleet(async (service, notary) => {
+      const handed = async (note: string): Promise<number> => {
+        const answer = await service.post('/api/v1/fleet/commands', { command: note });
+        hold(answer);
+        return answer.status;
+      };
+      const { id } = (await service.report()).json;
+      expect(await handed(notary.command('acknowledge', { id }))).to.equal(200);
+      expect(await handed(notary.command('acknowledge', { id: UNKNOWN }))).to.equal(200);
+      expect(await handed(notary.command('acknowledge', { id }, { role: 'auditor' }))).to.equal(403);
+      expect(await handed(notary.command('acknowledge', { id }, { expires: '2026-01-01T00:00:00Z' }))).to.equal(410);
+    });
+  },
   'POST /api/v1/log/acknowledge-damage': async ({ send, service, policy }) => {
     rmSync(join(policy, '../audit.jsonl.checkpoint'));
     await service.until(async () => (await service.get('/health')).json.audit.findings.length > 0);
@@ -466,6 +530,19 @@ const DRIVES: Readonly<Record<string, Drive>> = {
   'GET /api/v1/openapi.json': ask,
 };
 
+/** Asks a service that belongs to a fleet, which holds its log. */
+async function inFleet(use: (service: LocalService, notary: Notary) => Promise<void>): Promise<void> {
+  const home = new ServiceHome(makeDirectory());
+  const notary = new Notary();
+  writeFileSync(home.access, accessInFleet(notary), { mode: 0o600 });
+  const service = await LocalService.start(home);
+  try {
+    await use(service, await notary.fetch(home.log));
+  } finally {
+    await service.stop();
+  }
+}
+
 /** Sends what every operation refuses. */
 async function refuse(send: Subject['send'], { takesBody, takesToken, statuses }: Operation): Promise<void> {
   await send('', { headers: { origin: 'http://elsewhere.example' } });
@@ -477,10 +554,11 @@ async function refuse(send: Subject['send'], { takesBody, takesToken, statuses }
   } else if (statuses.includes('400')) await send('?no-such-parameter=1');
 }
 
+const makeDirectory = temporaryDirectories();
+
 describe('the description of the API', () => {
   const document = openApiDocument();
   const contract = new Contract(document);
-  const makeDirectory = temporaryDirectories();
 
   const subjectOf = (service: LocalService, policy: string, operation: Operation): Subject => {
     const hold = (answer: Answer): void => {
@@ -564,6 +642,7 @@ describe('the description of the API', () => {
         snooze: { id, until: new Date(Date.now() + 3_600_000).toISOString() },
         reopen: { id: over },
         report: REPORT,
+        reports: [REPORT],
         archive: ARCHIVE,
         import: { incidents: [{ ...IMPORT_EXAMPLE.incidents[0], id: 'INC-20260301-120000-0002' }] },
         confirm: { ...FREEZE, observed: 'released' },

@@ -334,6 +334,7 @@ describe('the server of the API', () => {
       outgoing.end();
       const [incoming] = await once(outgoing, 'response');
       ports.add(outgoing.socket?.localPort);
+      expect(incoming.headers).to.include({ connection: 'keep-alive', 'keep-alive': 'timeout=60' });
       await once(incoming.resume(), 'end');
     }
     agent.destroy();

@@ -88,6 +88,11 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
         reports.push({ report, idempotency });
         return { incident: incident('INC-20261122-000000000002'), change: 'created' };
       },
+      reportAll: async (batched) =>
+        batched.map(({ report, idempotency }) => {
+          reports.push({ report, idempotency });
+          return { incident: incident('INC-20261122-000000000002'), change: 'created' };
+        }),
       import: async (claimed) => ({ imported: claimed.length, skipped: 0 }),
       perform: async (command, target, expectedVersion) => {
         commands.push({ command, target, expectedVersion });
@@ -123,6 +128,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
       beginning: () => ({ rank: 0, seq: 1, head: 0 }),
       walk: () => [],
       wouldDo: () => ({ kind: 'moved' }),
+      actionsOf: () => [],
       similar: (id) =>
         id === KNOWN.id ? [{ json: KNOWN.json, same: [{ path: 'ip', value: '203.0.113.7' }] }] : undefined,
       transitions: (id) =>
@@ -189,6 +195,10 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
       retry: async () => ({ retried: 1, remaining: 0 }),
     },
     events: { open: async () => {} },
+    fleetCommands: { alone: (_, work) => work(), given: () => undefined, answered: async () => {} },
+    logId: () => undefined,
+    anchors: { record: async () => ({ recorded: false, why: 'a test' }) },
+    logStreams: { open: async () => {}, headers: () => ({}), requireFrom: () => {} },
     statistics: { read: () => statistics },
     attention: { count: () => 1 },
     policy: { current: BUILT_IN },
@@ -197,7 +207,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     health: () => ({ status: 'ok', open_incidents: 1 }),
     openApi: import.meta.filename,
     reasons: () => [],
-    metrics: { render: async (format) => `# as ${format}\n`, requests: { count: () => {} } },
+    metrics: { render: async (format) => `# as ${format}\n`, requests: { count: () => {}, countBatched: () => {} } },
     access: {
       principalOf: (presented) => (presented === TOKEN ? EVERY_ROLE : undefined),
       proofKey: (id) => (id === proofKeyIdOf(PROOF_KEY) ? PROOF_KEY : undefined),

@@ -60,7 +60,7 @@ describe('IncidentRows', () => {
   const answered = () => new Promise((resolve) => setImmediate(resolve));
 
   it('gives page behind page', async () => {
-    answers.set('/api/v1/incidents?limit=200', { body: [incident(3), incident(2)], next: '/page-2' });
+    answers.set('/api/v1/incidents?limit=200&fields=summary', { body: [incident(3), incident(2)], next: '/page-2' });
     answers.set('/page-2', { body: [incident(1)] });
     const rows = list();
     await rows.loadMore();
@@ -132,7 +132,10 @@ describe('IncidentRows', () => {
   });
 
   it('keeps back a new one whose place is behind what has been read', async () => {
-    answers.set('/api/v1/incidents?limit=200', { body: [incident(2, { severity: 'critical' })], next: '/page-2' });
+    answers.set('/api/v1/incidents?limit=200&fields=summary', {
+      body: [incident(2, { severity: 'critical' })],
+      next: '/page-2',
+    });
     answers.set('/page-2', { body: [incident(1, { severity: 'low' })] });
     const rows = list();
     await rows.loadMore();
@@ -178,9 +181,9 @@ describe('IncidentRows', () => {
   });
 
   it('asks the service whether a new incident holds the words that are looked for', async () => {
-    answers.set('/api/v1/incidents?q=vault&limit=200', { body: [] });
-    answers.set('/api/v1/incidents?q=vault+INC-1&limit=1', { body: [incident(1)] });
-    answers.set('/api/v1/incidents?q=vault+INC-2&limit=1', { body: [] });
+    answers.set('/api/v1/incidents?q=vault&limit=200&fields=summary', { body: [] });
+    answers.set('/api/v1/incidents?q=vault+INC-1&limit=1&fields=summary', { body: [incident(1)] });
+    answers.set('/api/v1/incidents?q=vault+INC-2&limit=1&fields=summary', { body: [] });
     const rows = list('q=vault');
     await rows.loadMore();
     rows.take(reported(1, 'high'));
@@ -236,6 +239,21 @@ describe('IncidentRows', () => {
     const rows = list('attention=true');
     await rows.loadMore();
     expect(ids(rows)).to.deep.equal(['INC-4', 'INC-2']);
+  });
+
+  it('asks for evidence where it is shown, and of an older service', async () => {
+    answers.set('/api/v1/incidents?', { body: [incident(1)] });
+    const wide = new IncidentRows(readFilters(''), (draw) => draw(), undefined, true);
+    await wide.loadMore();
+    const { fetch: answering } = globalThis;
+    globalThis.fetch = async (path) =>
+      String(path).includes('fields')
+        ? Response.json({ error: 'unknown parameter fields' }, { status: 400 })
+        : answering(path);
+    const rows = list();
+    await rows.loadMore();
+    expect(asked).to.deep.equal(['/api/v1/incidents?limit=200', '/api/v1/incidents?limit=200']);
+    expect([ids(wide), ids(rows)]).to.deep.equal([['INC-1'], ['INC-1']]);
   });
 
   it('leaves out what a silence matches when it comes', async () => {

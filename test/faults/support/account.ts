@@ -69,14 +69,35 @@ export class Account {
 
   /** Sends the report, for the first time or again. */
   async send(service: RunningService): Promise<Outcome> {
-    const headers = { 'idempotency-key': `key-${this.#number}` };
-    const answer = await answerOf(service.report(this.report, headers));
-    if (answer.outcome === 'acknowledged') {
-      if (this.#known !== undefined) expect(answer.text, 'the answer to a report sent again').to.equal(this.#known);
-      this.#known = answer.text;
+    const headers = { 'idempotency-key': this.#key };
+    return this.#take(await answerOf(service.report(this.report, headers)));
+  }
+
+  /** Sends the reports of accounts as one batch, for the first time or again. It is taken or refused as a whole. */
+  static async sendTogether(service: RunningService, accounts: readonly Account[]): Promise<Outcome> {
+    const reports = accounts.map((account) => ({ ...account.report, idempotency_key: account.#key }));
+    const answer = await answerOf(service.post('/api/v1/incidents/reports', reports));
+    const items =
+      answer.text === '' ? [] : (JSON.parse(answer.text) as readonly { status: number; incident: object }[]);
+    for (const [at, account] of accounts.entries()) {
+      const item = items[at];
+      if (item !== undefined) expect(item.status, JSON.stringify(item)).to.be.oneOf([200, 201]);
+      account.#take({ ...answer, text: JSON.stringify(item?.incident) });
     }
-    if (this.#standing !== 'acknowledged') this.#standing = answer.outcome;
     return answer.outcome;
+  }
+
+  get #key(): string {
+    return `key-${this.#number}`;
+  }
+
+  #take({ outcome, text }: { readonly outcome: Outcome; readonly text: string }): Outcome {
+    if (outcome === 'acknowledged') {
+      if (this.#known !== undefined) expect(text, 'the answer to a report sent again').to.equal(this.#known);
+      this.#known = text;
+    }
+    if (this.#standing !== 'acknowledged') this.#standing = outcome;
+    return outcome;
   }
 
   /** Takes the incident a step further, if there is one; by which command depends on the report's number. */

@@ -9,6 +9,8 @@ import { Account, type Outcome } from './account.ts';
 import { expectSameTables, readTables } from './tables.ts';
 
 const REPORTERS = 8;
+/** How many reports the batches have. */
+const BATCHES = [40, 3, 17, 1] as const;
 
 export class Ledger {
   readonly #evidenceBytes: number;
@@ -35,6 +37,32 @@ export class Ledger {
    */
   async load(service: RunningService, goOn: () => boolean = () => true, reporters = REPORTERS): Promise<void> {
     await Promise.all(Array.from({ length: reporters }, () => this.#reporter(service, goOn)));
+  }
+
+  /** Lets reporters report in batches of some sizes, in parallel, like `load`. */
+  async loadBatches(
+    service: RunningService,
+    goOn: () => boolean = () => true,
+    sizes: readonly number[] = BATCHES,
+  ): Promise<void> {
+    const reporter = async (own: number): Promise<void> => {
+      for (let turn = own; goOn(); turn++) {
+        const batch = Array.from({ length: sizes[turn % sizes.length]! }, () => {
+          const account = new Account(this.#accounts.length, this.#evidenceBytes);
+          this.#accounts.push(account);
+          return account;
+        });
+        if (this.#count(await Account.sendTogether(service, batch)) === 'unanswered') return;
+      }
+    };
+    await Promise.all(sizes.map((_, own) => reporter(own)));
+  }
+
+  /** Sends what was never answered once more in batches, under the same idempotency keys. */
+  async sendAgainTogether(service: RunningService): Promise<void> {
+    const waiting = this.#accounts.filter(({ standing }) => standing !== 'acknowledged');
+    for (let at = 0; at < waiting.length; at += BATCHES[0])
+      await Account.sendTogether(service, waiting.slice(at, at + BATCHES[0]));
   }
 
   /** Sends what was never answered once more, under the same idempotency keys. */

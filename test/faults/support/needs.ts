@@ -40,6 +40,8 @@ const NEEDS = {
   openssl: ['the package openssl', () => runs('openssl', 'version')],
   prlimit: ['the package util-linux (prlimit)', () => runs('prlimit', '--version')],
   libfaketime: ['the package libfaketime', () => LIBFAKETIME !== undefined],
+  x64: ['a processor of the kind x64', () => process.arch === 'x64'],
+  valgrind: ['the package valgrind', () => runs('valgrind', '--version')],
   mount: ['the right to mount (root)', mayMount],
   box: ['the right to make control groups (root)', mayMakeBox],
   loop: ['a loop device and the package e2fsprogs', () => runs('losetup', '--find') && runs('mkfs.ext4', '-V')],

@@ -10,11 +10,11 @@ export const LOG = '/var/lib/secure-ai/logs/incident-recorder-audit.jsonl';
 export const POLICY = '/etc/secure-ai/policy/incident-containment.yaml';
 export const TOKEN = '/run/secure-ai/service-token';
 
-/** Makes the package of `dist/` as it is, in this directory; gives its path. */
-export function makePackage(directory: string): string {
+/** Makes a package of `dist/` as it is, in this directory; gives its path. */
+export function makePackage(directory: string, which: 'recorder' | 'fleet' = 'recorder'): string {
   mkdirSync(directory, { recursive: true });
-  const made = execFileSync(process.execPath, [join(ROOT, 'src/build/package.ts'), directory], { encoding: 'utf8' });
-  return made.trimEnd();
+  const args = [join(ROOT, 'src/build/package.ts'), `--${which}`, directory];
+  return execFileSync(process.execPath, args, { encoding: 'utf8' }).trimEnd();
 }
 
 let made: string | undefined;

@@ -4,6 +4,8 @@ import { ROOT } from '../../support/running-service.ts';
 
 export const UNIT = 'secure-ai-incident-recorder.service';
 export const SOCKET = 'secure-ai-incident-recorder.socket';
+export const SHIPPER = 'secure-ai-incident-shipper.service';
+export const SHIPPER_PATH = join(ROOT, 'systemd', SHIPPER);
 export const SOCKET_PATH = join(ROOT, 'systemd', SOCKET);
 export const UNIT_PATH = join(ROOT, 'systemd', UNIT);
 

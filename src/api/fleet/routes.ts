@@ -1,0 +1,247 @@
+/**
+ * Commands of the fleet. The shipper hands them over, and they are carried out as if the person had sent them here: by
+ * the routes of the commands themselves, in the role that the fleet names, as far as the access file allows it.
+ */
+import type { Context } from 'koa';
+import type { ContainmentAction } from '../../../machines/vocabulary.ts';
+import type { FleetTrust, Principal } from '../../access/principal.ts';
+import { RecorderError } from '../../errors.ts';
+import type { Incident } from '../../domain/incident.ts';
+import { containmentRoutes } from '../containment/routes.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { actRoutes } from '../incidents/acts.ts';
+import { commandRoutes } from '../incidents/commands.ts';
+import { type Admission, rolesOf } from '../middleware/admission.ts';
+import { type Admitted, missingRole } from '../middleware/authentication.ts';
+import type { ApiRoute } from '../middleware/routing.ts';
+import { recoveryRoutes } from '../recovery/routes.ts';
+import { callerOf } from '../request/caller.ts';
+import { readBody } from '../request/read.ts';
+import { respondJson } from '../respond.ts';
+import { silenceRoutes } from '../silences/routes.ts';
+import { type FleetCommand, openCommand } from './command-note.ts';
+import { COMMAND_NOTE_REQUIRED, fleetCommandSchema } from './requests.ts';
+
+/** What can be asked for from the fleet, and the route that does it. */
+const FLEET_COMMANDS: Readonly<Record<string, string>> = {
+  contain: '/api/v1/incidents/contain',
+  acknowledge: '/api/v1/incidents/acknowledge',
+  resolve: '/api/v1/incidents/resolve',
+  note: '/api/v1/incidents/note',
+  assign: '/api/v1/incidents/assign',
+  snooze: '/api/v1/incidents/snooze',
+  reopen: '/api/v1/incidents/reopen',
+  release: '/api/v1/containment/release',
+  retry: '/api/v1/containment/retry',
+  silence: '/api/v1/silences',
+  end_silence: '/api/v1/silences/end',
+  acknowledge_recovery: '/api/v1/recovery/ack',
+  reattest: '/api/v1/recovery/reattest',
+  waive_recovery: '/api/v1/recovery/waive',
+};
+
+/** Those that are a recovery: a person at the machine does it, unless the policy says otherwise. */
+const RECOVERIES: ReadonlySet<string> = new Set(['acknowledge_recovery', 'reattest', 'waive_recovery']);
+
+/** How many answers are kept as they were, and how long in characters; others are made again from what is on record. */
+const MOST_ANSWERS = 64;
+const LONGEST_ANSWER = 16 * 1024;
+
+interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+export type FleetDependencies = Pick<
+  ApiDependencies,
+  | 'access'
+  | 'acts'
+  | 'clock'
+  | 'fleetCommands'
+  | 'incidents'
+  | 'logId'
+  | 'policy'
+  | 'posture'
+  | 'preview'
+  | 'readAccess'
+  | 'receipts'
+  | 'recorder'
+  | 'recoveries'
+  | 'silences'
+>;
+
+export const fleetRoutes = (dependencies: FleetDependencies, admissions: Admission): readonly ApiRoute[] => {
+  const routes = [commandRoutes, actRoutes, containmentRoutes, recoveryRoutes, silenceRoutes].flatMap((routesWith) =>
+    routesWith(dependencies, admissions),
+  );
+  const answers = new Map<string, Answer>();
+  return [
+    {
+      method: 'POST',
+      path: '/api/v1/fleet/commands',
+      before: admissions.command('anchor'),
+      handle: async (ctx) => {
+        const { command: note } = readBody(ctx, fleetCommandSchema, COMMAND_NOTE_REQUIRED);
+        const trust = dependencies.access.fleet;
+        if (trust === undefined) throw foreign('the access file names no fleet_key, so no command counts');
+        const command = openCommand(note, trust);
+        requireOwn(command, trust, dependencies.logId());
+        const { id } = command;
+        const name = { id, key: command.idempotency_key };
+        const { status, body } = await dependencies.fleetCommands.alone(name, async () => {
+          const known = answers.get(id) ?? givenBefore(command, dependencies);
+          if (known !== undefined) return known;
+          requireCurrent(command, dependencies.clock.now());
+          const route = routeOf(command, trust, routes);
+          const answer = await perform(ctx, command, route, trust, dependencies);
+          if (JSON.stringify(answer).length <= LONGEST_ANSWER) answers.set(id, answer);
+          if (answers.size > MOST_ANSWERS) answers.delete(answers.keys().next().value!);
+          return answer;
+        });
+        respondJson(ctx, 200, JSON.stringify({ id, status, body }));
+      },
+    },
+  ];
+};
+
+/** @throws RecorderError `foreign` for a command to another machine, or about another log */
+function requireOwn({ machine, log }: FleetCommand, trust: FleetTrust, logId: string | undefined): void {
+  if (machine !== trust.machine) {
+    const here =
+      trust.machine === undefined ? 'the access file does not name this one' : `this one is ${trust.machine}`;
+    throw foreign(`this is a command to the machine ${machine}, and ${here}`);
+  }
+  if (log !== logId) throw foreign(`this is a command about the log ${log}, and this one is ${logId ?? 'not known'}`);
+}
+
+/** @throws RecorderError `gone` */
+function requireCurrent({ expires }: FleetCommand, now: number): void {
+  if (Date.parse(expires) <= now) throw new RecorderError('gone', `the command has expired at ${expires}`);
+}
+
+/** @throws RecorderError `forbidden` for a role that the fleet does not have here, `invalid_request` for no command */
+function routeOf(
+  { command, role }: FleetCommand,
+  { roles, verifier }: FleetTrust,
+  routes: readonly ApiRoute[],
+): ApiRoute {
+  if (!roles.includes(role)) throw missingRole({ name: `the fleet ${verifier.name}`, roles }, [role]);
+  const path = Object.hasOwn(FLEET_COMMANDS, command) ? FLEET_COMMANDS[command] : undefined;
+  const route = routes.find((one) => one.method === 'POST' && one.path === path);
+  if (route !== undefined) return route;
+  const allowed = Object.keys(FLEET_COMMANDS);
+  const message = `${command} can't be asked for from the fleet; allowed: ${allowed.join(', ')}`;
+  throw new RecorderError('invalid_request', message, { fields: { allowed } });
+}
+
+/** What a command was answered before; undefined when it is new. */
+function givenBefore(
+  { id, idempotency_key: key }: FleetCommand,
+  { fleetCommands, incidents }: FleetDependencies,
+): Answer | undefined {
+  const given = fleetCommands.given({ id, key });
+  if (given === undefined) return undefined;
+  const { status, incident, answer } = given;
+  if (answer !== undefined) return { status, body: answer };
+  // As it is now: the answer said how it was.
+  const document = incident === undefined ? undefined : incidents.get(incident);
+  return { status, body: document === undefined ? { repeated: true } : (JSON.parse(document.json) as object) };
+}
+
+/**
+ * Carries a command out, and records what came of it.
+ * @throws RecorderError what may pass (the log can't be written, too much is asked at once): then it may come again
+ */
+async function perform(
+  ctx: Context,
+  command: FleetCommand,
+  route: ApiRoute,
+  trust: FleetTrust,
+  dependencies: FleetDependencies,
+): Promise<Answer> {
+  const { id, idempotency_key: key, by, role, body, command: name } = command;
+  const origin = { fleet_command: id, ...(key === undefined ? {} : { fleet_command_key: key }) };
+  const principal: Principal = { name: `fleet:${by}`, roles: [role], origin };
+  const admitted: Admitted = { principal, role };
+  const inner = innerContext(ctx, command, route, admitted);
+  const answer = await answered(inner, async () => {
+    if (!rolesOf(route).includes(role)) throw missingRole(principal, rolesOf(route));
+    requireFromAfar(command, trust, dependencies);
+    await route.handle(inner, () => Promise.resolve());
+  });
+  const about = [body.id, body.incident_id].find((value) => typeof value === 'string');
+  await dependencies.fleetCommands.answered({ id, key }, { command: name, about, ...answer }, callerOf(inner));
+  return answer;
+}
+
+/** The context of the request that the person would have sent here. */
+function innerContext(
+  ctx: Context,
+  { body, expected_version: version }: FleetCommand,
+  { path }: ApiRoute,
+  admitted: Admitted,
+): Context {
+  const headers = version === undefined ? {} : { 'if-match': `"${version}"` };
+  return {
+    method: 'POST',
+    path,
+    querystring: '',
+    params: {},
+    req: { headers, socket: ctx.req.socket },
+    request: { body },
+    state: { admitted, requestId: ctx.state.requestId as unknown },
+    set: () => {},
+    vary: () => {},
+  } as unknown as Context;
+}
+
+/** What a request is answered, also where that is a refusal. @throws RecorderError what may pass */
+async function answered(inner: Context, request: () => Promise<void>): Promise<Answer> {
+  try {
+    await request();
+    return { status: inner.status, body: JSON.parse(String(inner.body)) as unknown };
+  } catch (error) {
+    if (!(error instanceof RecorderError) || error.status >= 500 || error.status === 429) throw error;
+    return { status: error.status, body: { error: error.message, ...error.fields } };
+  }
+}
+
+/** @throws RecorderError `forbidden` for what must be done at the machine, and for actions that are not the fleet's */
+function requireFromAfar(
+  { command, body }: FleetCommand,
+  { actions }: FleetTrust,
+  { incidents, policy }: FleetDependencies,
+): void {
+  const id = [body.id, body.incident_id].find((value): value is string => typeof value === 'string');
+  const document = id === undefined ? undefined : incidents.get(id);
+  const incident = document === undefined ? undefined : (JSON.parse(document.json) as Incident);
+  const isIncomplete = (incident?.recovery?.missing.length ?? 0) > 0;
+  if (incident !== undefined && (RECOVERIES.has(command) || (command === 'release' && isIncomplete))) {
+    if (policy.current.rules[incident.class].recovery?.from_fleet !== true) {
+      const message =
+        `forbidden: the recovery of ${incident.class} asks for a person at the machine, ` +
+        'and its policy does not say from_fleet: true';
+      throw new RecorderError('forbidden', message, { fields: { at_machine: true } });
+    }
+  }
+  if (actions === undefined) return;
+  const ofIncident = incident === undefined ? [] : incidents.actionsOf(incident.id);
+  const touched = touchedBy(command, body, ofIncident);
+  const broken = touched.filter((action) => !actions.includes(action as ContainmentAction));
+  if (broken.length === 0) return;
+  const message = `forbidden: the fleet may act on ${actions.join(', ')} here, and not on ${broken.join(', ')}`;
+  throw new RecorderError('forbidden', message, { fields: { actions } });
+}
+
+/** The actions that a command engages or releases. */
+function touchedBy(
+  command: string,
+  body: FleetCommand['body'],
+  ofIncident: readonly ContainmentAction[],
+): readonly string[] {
+  if (command === 'release' || command === 'retry') return typeof body.action === 'string' ? [body.action] : [];
+  if (command !== 'contain' && command !== 'resolve') return [];
+  return ofIncident.filter((action) => action !== 'log_alert');
+}
+
+const foreign = (what: string): RecorderError => new RecorderError('foreign', what);

@@ -1,0 +1,59 @@
+/** The commands of the fleet that were given: each is carried out once, however often it comes. */
+import type { FleetOrigin } from '../domain/caller.ts';
+import type { Entry } from '../domain/entries.ts';
+import type { Database, Statement } from './database.ts';
+
+/** How many are kept, the newest ones: more than a person or a campaign gives until they expire. */
+const MOST = 20_000;
+
+/** What came of a command. */
+export interface GivenCommand {
+  readonly status: number;
+  /** The incident that it was about. */
+  readonly incident?: string;
+  /** The body of the answer, where that says why it was refused. */
+  readonly answer?: object;
+}
+
+export class FleetCommands {
+  readonly #add: Statement;
+  readonly #find: Statement;
+  readonly #forget: Statement;
+
+  constructor(database: Database) {
+    this.#add = database.prepare(
+      'INSERT INTO fleet_commands (id, key, seq, status, incident, answer) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
+    );
+    this.#find = database.prepare(
+      'SELECT status, incident, answer FROM fleet_commands WHERE id = ? OR key = ? ORDER BY seq LIMIT 1',
+    );
+    this.#forget = database.prepare(
+      `DELETE FROM fleet_commands WHERE seq <= (SELECT seq FROM fleet_commands ORDER BY seq DESC LIMIT 1 OFFSET ${MOST})`,
+    );
+  }
+
+  /** What came of a command; undefined when it was not given. */
+  find(id: string, key: string | undefined): GivenCommand | undefined {
+    const row = this.#find.get(id, key ?? null);
+    if (row === undefined) return undefined;
+    return {
+      status: Number(row.status),
+      ...(row.incident === null ? {} : { incident: String(row.incident) }),
+      ...(row.answer === null ? {} : { answer: JSON.parse(String(row.answer)) as object }),
+    };
+  }
+
+  /** Takes an entry that a command of the fleet has written. */
+  follow({ event, data }: Entry): void {
+    const { fleet_command: id, fleet_command_key: key } = data as FleetOrigin;
+    if (id === undefined) return;
+    const [status, answer] = event === 'fleet.answered' ? [data.status, data.answer] : [statusOf(event), undefined];
+    const incident = 'incident' in data ? data.incident : event === 'fleet.answered' ? data.about : undefined;
+    const text = answer === undefined ? null : JSON.stringify(answer);
+    this.#add.run(id, key ?? null, data.seq, status, incident ?? null, text);
+    this.#forget.run();
+  }
+}
+
+/** The HTTP status of the answer to the command that has written an entry. */
+const statusOf = (event: string): number => (event === 'silence.added' || event === 'incident.reopened' ? 201 : 200);

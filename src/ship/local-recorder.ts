@@ -1,0 +1,159 @@
+/** The recorder on this machine, as the shipper uses it: its log, its health and policy, anchors and commands. */
+import type { IncomingMessage } from 'node:http';
+import { MINUTE, SECOND } from '../clock.ts';
+import { type ClientResponse, Connection, type ConnectionOptions } from '../client/connection.ts';
+import { Refused } from '../client/errors.ts';
+import { EntriesGone } from './errors.ts';
+
+/** The longest answer that explains a refusal, in bytes. */
+const LONGEST_REFUSAL = 64 * 1024;
+
+/** What the recorder says of its log. */
+export interface LogHead {
+  /** The identity of the log: the hash of its first entry. */
+  readonly log: string;
+  /** The sequence number of the last durable entry. */
+  readonly entries: number;
+  /** That of the first entry that is still there. */
+  readonly first: number;
+}
+
+/** The end of the log lies before what was asked for. */
+export class PastTheEnd extends Error {
+  override readonly name = 'PastTheEnd';
+  readonly head: LogHead;
+
+  constructor(head: LogHead, from: number) {
+    super(`the log ends with entry ${head.entries}, before ${from}`);
+    this.head = head;
+  }
+}
+
+/** An answer of the recorder: its status and the parsed JSON. */
+export interface RecorderAnswer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+export class LocalRecorder {
+  readonly #connection: Connection;
+
+  /** @throws TypeError for a URL of another form */
+  constructor(options: ConnectionOptions) {
+    this.#connection = new Connection(options);
+  }
+
+  /** @throws Refused, NotReachable */
+  async head(signal: AbortSignal): Promise<LogHead> {
+    const response = await this.#open('/api/v1/log?limit=1', signal);
+    const { statusCode = 0 } = response;
+    const head = headOf(response);
+    // Where its beginning is archived the recorder answers 410, and says the same of its log.
+    if (head !== undefined && (statusCode === 200 || statusCode === 410 || statusCode === 416)) {
+      response.destroy();
+      return head;
+    }
+    throw await refusalOf(response);
+  }
+
+  /**
+   * Opens the raw lines of the log.
+   * @param from the sequence number of the first
+   * @param follow whether to stay and get those that are written later
+   * @throws EntriesGone when the first is not there any more, PastTheEnd when it is not there yet, Refused, NotReachable
+   */
+  async open(
+    from: number,
+    follow: boolean,
+    signal: AbortSignal,
+  ): Promise<{ readonly head: LogHead; readonly body: IncomingMessage }> {
+    const response = await this.#open(`/api/v1/log?from=${from}${follow ? '&follow=true' : ''}`, signal);
+    const head = headOf(response);
+    if (response.statusCode === 200 && head !== undefined) return { head, body: response };
+    if (response.statusCode === 416 && head !== undefined) {
+      response.destroy();
+      throw new PastTheEnd(head, from);
+    }
+    const refusal = await refusalOf(response);
+    throw refusal.status === 410 ? new EntriesGone(refusal.message) : refusal;
+  }
+
+  /** `/health`, also of a degraded recorder. @throws Refused, NotReachable */
+  async health(signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> {
+    const answer = await this.#read('/health', signal);
+    return objectOf(answer.status === 503 ? answer : accepted(answer));
+  }
+
+  /** @throws Refused, NotReachable */
+  async policy(signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> {
+    return objectOf(accepted(await this.#read('/api/v1/policy', signal)));
+  }
+
+  /** Hands the recorder a signed anchor. @throws NotReachable */
+  anchor(anchor: string, signal: AbortSignal): Promise<RecorderAnswer> {
+    return this.#command('/api/v1/log/anchors', { anchor }, signal);
+  }
+
+  /** Hands the recorder a signed command. @throws NotReachable */
+  command(command: string, signal: AbortSignal): Promise<RecorderAnswer> {
+    return this.#command('/api/v1/fleet/commands', { command }, signal);
+  }
+
+  /** Closes the idle connections. */
+  close(): void {
+    this.#connection.close();
+  }
+
+  #open(path: string, signal: AbortSignal): Promise<IncomingMessage> {
+    return this.#connection.open({ path, authorized: true, timeout: MINUTE, signal }, signal);
+  }
+
+  #read(path: string, signal: AbortSignal): Promise<ClientResponse> {
+    return this.#connection.send({ path, authorized: true, timeout: 30 * SECOND, signal });
+  }
+
+  async #command(path: string, body: object, signal: AbortSignal): Promise<RecorderAnswer> {
+    const answer = await this.#connection.send({
+      method: 'POST',
+      path,
+      body,
+      authorized: true,
+      timeout: MINUTE,
+      signal,
+    });
+    return { status: answer.status, body: objectOf(answer) };
+  }
+}
+
+function headOf({ headers }: IncomingMessage): LogHead | undefined {
+  const log = headers['log-id'];
+  if (typeof log !== 'string' || log === '') return undefined;
+  return { log, entries: Number(headers['log-entries'] ?? 0), first: Number(headers['log-first'] ?? 1) };
+}
+
+async function refusalOf(response: IncomingMessage): Promise<Refused> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > LONGEST_REFUSAL) break;
+    chunks.push(chunk);
+  }
+  return new Refused(response.statusCode ?? 0, parsed(Buffer.concat(chunks).toString('utf8')));
+}
+
+const accepted = (answer: ClientResponse): ClientResponse => {
+  if (answer.status >= 200 && answer.status < 300) return answer;
+  throw new Refused(answer.status, objectOf(answer));
+};
+
+const objectOf = ({ text }: ClientResponse): Readonly<Record<string, unknown>> => parsed(text);
+
+function parsed(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,233 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { newSigner } from '../../../src/signed-note.ts';
+import { LocalService } from '../../support/local-service.ts';
+import { accessInFleet, Notary } from '../../support/notary.ts';
+import { ServiceHome } from '../../support/service-home.ts';
+import { temporaryDirectories } from '../../support/temporary-directory.ts';
+
+const PATH = '/api/v1/fleet/commands';
+const POLICY = `version: 1
+rules: { tool_call_burst: { auto_contain: false, actions: [freeze_agent, disable_airlock] } }
+`;
+const OPEN = { class: 'tool_call_burst' };
+
+describe('commands of the fleet', () => {
+  const directory = temporaryDirectories();
+  let home: ServiceHome;
+  let notary: Notary;
+  let service: LocalService;
+  let policy: string;
+
+  const start = async (): Promise<void> => {
+    service = await LocalService.start(home, { env: { CONTAINMENT_POLICY_PATH: policy } });
+    await notary.fetch(home.log);
+  };
+  const access = (fleet: object = {}, more: object = {}): void =>
+    writeFileSync(home.access, accessInFleet(notary, fleet, more), { mode: 0o600 });
+  const hand = (note: string) => service.post(PATH, { command: note });
+  const give = async (command: string, body: object, changes: object = {}) => {
+    const answer = await hand(notary.command(command, body, changes));
+    expect(answer.status, answer.text).to.equal(200);
+    return answer.json as { id: string; status: number; body: Record<string, never> };
+  };
+  const reported = async (report: object = OPEN): Promise<string> => (await service.report(report as never)).json.id;
+  const entries = () =>
+    readFileSync(home.log, 'utf8')
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line));
+  const entriesOf = (event: string) => entries().filter((entry) => entry.event === event);
+
+  beforeEach(async () => {
+    home = new ServiceHome(directory());
+    policy = join(home.directory, 'policy.yaml');
+    writeFileSync(policy, POLICY);
+    notary = new Notary();
+    access();
+    await start();
+  });
+  afterEach(() => service.stop());
+
+  it('are carried out as the person would have done it here, and the log says where they came from', async () => {
+    const id = await reported();
+    const { status, body } = await give('acknowledge', { id, note: 'seen in the fleet' });
+    expect(status).to.equal(200);
+    expect(body).to.include({ id, state: 'acknowledged', acknowledged_by: 'fleet:ada' });
+    expect(body).to.deep.equal((await service.get(`/api/v1/incidents/get?id=${id}`)).json);
+    const [entry] = entriesOf('incident.acknowledged');
+    expect(entry.data).to.include({
+      principal: 'fleet:ada',
+      role: 'operator',
+      by: 'fleet:ada',
+      note: 'seen in the fleet',
+      fleet_command: 'CMD-1',
+      fleet_command_key: 'key-1',
+    });
+  });
+
+  it('can be all that people do with incidents', async () => {
+    const id = await reported();
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    for (const [command, body, expected, role = 'operator'] of [
+      ['note', { id, note: 'a note' }, 200],
+      ['assign', { id, to: 'grace' }, 200],
+      ['contain', { id }, 200],
+      ['release', { id, action: 'disable_airlock', reason: 'a test' }, 200],
+      ['retry', { action: 'freeze_agent' }, 200],
+      ['acknowledge', { id }, 200],
+      ['snooze', { id, until }, 200],
+      ['resolve', { id, resolution: 'false_positive' }, 200],
+      ['reopen', { id }, 201],
+      ['silence', { source: ['tool-firewall'], until, reason: 'a test' }, 201],
+      ['end_silence', { id: 'SIL-20261122-000000000001' }, 404],
+      ['waive_recovery', { incident_id: id, reason: 'a test' }, 403, 'admin'],
+    ] as const) {
+      const { status, body: answer } = await give(command, body, { role });
+      expect(status, `${command}: ${JSON.stringify(answer)}`).to.equal(expected);
+    }
+    const incident = (await service.get(`/api/v1/incidents/get?id=${id}`)).json;
+    expect(incident).to.include({ state: 'resolved', assignee: 'grace' });
+  });
+
+  it('are carried out once, however often they come, also over a restart', async () => {
+    const id = await reported();
+    const note = notary.command('note', { id, note: 'only once' });
+    const first = await hand(note);
+    expect((await hand(note)).json).to.deep.equal(first.json);
+    const both = await Promise.all([hand(note), hand(note)]);
+    expect(both.map(({ json }) => json)).to.deep.equal([first.json, first.json]);
+    await service.stop();
+    await start();
+    expect((await hand(note)).json).to.deep.equal(first.json);
+    expect(entriesOf('incident.noted')).to.have.length(1);
+    expect(entriesOf('fleet.answered')).to.have.length(0);
+    const { body } = await give('note', { id, note: 'only once' }, { id: 'CMD-other', idempotency_key: 'key-1' });
+    expect(body).to.deep.equal(first.json.body);
+    expect(entriesOf('incident.noted')).to.have.length(1);
+  });
+
+  it('stay refused when they were, also over a restart and when they would be possible now', async () => {
+    const id = await reported();
+    const note = notary.command('acknowledge', { id }, { expected_version: 7 });
+    const first = await hand(note);
+    expect(first.json).to.deep.include({ id: 'CMD-1', status: 412 });
+    expect(first.json.body).to.include({ version: 1 });
+    expect((await hand(note)).json).to.deep.equal(first.json);
+    const [entry] = entriesOf('fleet.answered');
+    expect(entry.data).to.deep.include({
+      command: 'acknowledge',
+      about: id,
+      status: 412,
+      answer: first.json.body,
+      principal: 'fleet:ada',
+    });
+    for (let n = 2; n <= 7; n++) await service.post('/api/v1/incidents/note', { id, note: `note ${n}` });
+    await service.stop();
+    await start();
+    expect((await hand(note)).json).to.deep.equal(first.json);
+    expect(entriesOf('fleet.answered')).to.have.length(1);
+    expect(entriesOf('incident.acknowledged')).to.have.length(0);
+  });
+
+  it('are recorded as well when there was nothing to do', async () => {
+    const id = await reported();
+    await give('acknowledge', { id });
+    const { status } = await give('acknowledge', { id });
+    expect(status).to.equal(200);
+    expect(entriesOf('incident.acknowledged')).to.have.length(1);
+    expect(entriesOf('fleet.answered').map(({ data }) => [data.status, data.about])).to.deep.equal([[200, id]]);
+  });
+
+  it('may expect a version', async () => {
+    const id = await reported();
+    expect((await give('acknowledge', { id }, { expected_version: 1 })).status).to.equal(200);
+    expect((await give('resolve', { id }, { expected_version: 1 })).status).to.equal(412);
+    expect((await give('resolve', { id }, { expected_version: 2 })).status).to.equal(200);
+    const refused = await give('acknowledge', { id });
+    expect([refused.status, (refused.body as { state?: string }).state]).to.deep.equal([409, 'resolved']);
+    expect((await give('note', { id: 'INC-20261122-000000000000', note: 'x' })).status).to.equal(404);
+    expect((await give('note', { id })).status).to.equal(400);
+  });
+
+  it('are none unless the fleet has signed them, for this machine and this log', async () => {
+    const id = await reported();
+    const refused = async (note: string): Promise<number> => (await hand(note)).status;
+    const acknowledge = (changes: object, signer?: Notary['signer']): string =>
+      notary.command('acknowledge', { id }, changes, signer);
+    expect(await refused(acknowledge({}, newSigner('fleet.example.org')))).to.equal(400);
+    expect(await refused(acknowledge({}).replace('CMD-', 'CMX-'))).to.equal(400);
+    expect(await refused(notary.note())).to.equal(400);
+    expect(await refused(acknowledge({ machine: 'oven-4' }))).to.equal(422);
+    expect(await refused(acknowledge({ log: 'a1'.repeat(32) }))).to.equal(422);
+    expect(await refused(acknowledge({ expires: '2026-01-01T00:00:00Z' }))).to.equal(410);
+    expect(await refused(acknowledge({ role: 'auditor' }))).to.equal(403);
+    expect(await refused(acknowledge({ role: 'king' }))).to.equal(400);
+    expect(await refused(acknowledge({ by: 'a\nb' }))).to.equal(400);
+    expect(await refused(notary.command('reload', {}))).to.equal(400);
+    expect(await refused(notary.command('constructor', {}))).to.equal(400);
+    expect(entriesOf('fleet.answered')).to.have.length(0);
+    expect((await service.get(`/api/v1/incidents/get?id=${id}`)).json).to.include({ state: 'open', version: 1 });
+  });
+
+  it('count for nothing where the access file gives the fleet no role, or names none', async () => {
+    const id = await reported();
+    access({}, { fleet: undefined });
+    await service.reload();
+    expect((await hand(notary.command('acknowledge', { id }))).status).to.equal(422);
+    access({ roles: ['recovery'] });
+    await service.reload();
+    expect((await hand(notary.command('acknowledge', { id }))).status).to.equal(403);
+    access({}, { fleet: undefined, fleet_key: undefined });
+    await service.reload();
+    expect((await hand(notary.command('acknowledge', { id }))).status).to.equal(422);
+  });
+
+  it('need the role that the command needs', async () => {
+    const id = await reported();
+    const { status, body } = await give('acknowledge', { id }, { role: 'recovery' });
+    expect(status).to.equal(403);
+    expect(body).to.deep.include({ needs: ['operator'], roles: ['recovery'] });
+  });
+
+  it('touch only the actions that the access file gives the fleet', async () => {
+    access({ actions: ['freeze_agent'] });
+    await service.reload();
+    const airlock = await reported();
+    const agent = await reported({ class: 'prompt_injection' });
+    expect((await give('release', { id: agent, action: 'freeze_agent', reason: 'a test' })).status).to.equal(200);
+    for (const [command, body] of [
+      ['contain', { id: airlock }],
+      ['resolve', { id: airlock }],
+      ['release', { id: airlock, action: 'disable_airlock', reason: 'a test' }],
+      ['retry', { action: 'disable_airlock' }],
+    ] as const) {
+      const answer = await give(command, body);
+      expect([answer.status, answer.body.actions], command).to.deep.equal([403, ['freeze_agent']]);
+    }
+    expect((await give('acknowledge', { id: airlock })).status).to.equal(200);
+  });
+
+  it('do no recovery that asks for a person at the machine, unless the policy says so', async () => {
+    const rule = (more: string): string =>
+      `version: 1\nrules: { prompt_injection: { recovery: { acknowledge: true${more} } } }\n`;
+    writeFileSync(policy, rule(''));
+    await service.reload();
+    const id = await reported({ class: 'prompt_injection' });
+    const acknowledge = () => give('acknowledge_recovery', { incident_id: id }, { role: 'recovery' });
+    const refused = await acknowledge();
+    expect([refused.status, refused.body.at_machine]).to.deep.equal([403, true]);
+    const release = await give('release', { id, action: 'freeze_agent', reason: 'a test' }, { role: 'recovery' });
+    expect(release.status).to.equal(403);
+    expect((await give('waive_recovery', { incident_id: id, reason: 'x' }, { role: 'admin' })).status).to.equal(403);
+    const resolve = await give('resolve', { id }, { role: 'recovery' });
+    expect([resolve.status, resolve.body.missing]).to.deep.equal([409, ['acknowledge']]);
+    writeFileSync(policy, rule(', from_fleet: true'));
+    await service.reload();
+    expect((await acknowledge()).status).to.equal(200);
+    expect((await give('resolve', { id }, { role: 'recovery' })).body.state).to.equal('resolved');
+    const [entry] = entriesOf('recovery.acknowledged');
+    expect(entry.data).to.include({ principal: 'fleet:ada', role: 'recovery' });
+  });
+});

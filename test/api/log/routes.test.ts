@@ -1,0 +1,242 @@
+import { get, type IncomingMessage } from 'node:http';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { expect } from 'chai';
+import { LogStreams } from '../../../src/api/log/log-streams.ts';
+import type { ApiServer } from '../../../src/api/server/api-server.ts';
+import type { Role } from '../../../machines/vocabulary.ts';
+import { moveToArchive } from '../../../src/audit/archive.ts';
+import type { AuditLog } from '../../../src/audit/log.ts';
+import { systemClock } from '../../../src/clock.ts';
+import { draft, HASH, openLog } from '../../support/audit-log.ts';
+import { eventually } from '../../support/eventually.ts';
+import { temporaryDirectories } from '../../support/temporary-directory.ts';
+import { ask, serve, stopServing } from '../support/client.ts';
+import { standIn, TOKEN } from '../support/dependencies.ts';
+
+const PATH = '/api/v1/log';
+const ID = '5d'.repeat(32);
+const BY_TOKEN = { headers: { Authorization: `Bearer ${TOKEN}` } };
+
+/** Somebody who reads the log over HTTP. */
+class Follower {
+  text = '';
+  isOver = false;
+  readonly response: IncomingMessage;
+
+  constructor(response: IncomingMessage) {
+    this.response = response;
+    response.setEncoding('utf8').on('data', (text: string) => (this.text += text));
+    response.once('close', () => (this.isOver = true)).on('error', () => {});
+  }
+
+  static async open(server: ApiServer, query: string, token = TOKEN): Promise<Follower> {
+    const { address } = server;
+    if (address.kind !== 'tcp') throw new Error('not served over TCP');
+    const { host, port } = address;
+    const request = get({
+      host,
+      port,
+      path: PATH + query,
+      headers: { Authorization: `Bearer ${token}` },
+      agent: false,
+    });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    return new Follower(response);
+  }
+
+  get seqs(): readonly number[] {
+    const lines = this.text.split('\n').slice(0, -1);
+    return lines.filter((line) => line !== '').map((line) => JSON.parse(line).data.seq as number);
+  }
+}
+
+const upTo = (last: number, from = 1): number[] => Array.from({ length: last - from + 1 }, (_, index) => from + index);
+
+describe('GET /api/v1/log', () => {
+  const directory = temporaryDirectories();
+  const followers: Follower[] = [];
+  let path: string;
+  let log: AuditLog;
+  let streams: LogStreams;
+  let server: ApiServer;
+  let roles: Role[];
+  let lines: ReturnType<typeof standIn>['lines'];
+
+  const begin = async (
+    count: number,
+    {
+      note = '',
+      segmentBytes = Infinity,
+      ...more
+    }: { note?: string; segmentBytes?: number; beatEvery?: number; patience?: number } = {},
+  ): Promise<void> => {
+    path = join(directory(), 'audit.jsonl');
+    ({ log } = await openLog(path, HASH, segmentBytes, () => streams.publish()));
+    roles = ['anchor'];
+    const dependencies = standIn();
+    ({ lines } = dependencies);
+    streams = new LogStreams({ log, logId: () => ID, clock: systemClock, logger: dependencies.log, ...more });
+    for (let n = 1; n <= count; n++) await log.append([draft(`entry ${n}${note}`)]);
+    const access = {
+      principalOf: (token: string | undefined) => (token === TOKEN ? { name: 'shipper', roles } : undefined),
+      proofKey: () => undefined,
+    };
+    server = await serve({ ...dependencies, access, logStreams: streams });
+  };
+
+  const follow = async (query = '?follow=true'): Promise<Follower> => {
+    const follower = await Follower.open(server, query);
+    followers.push(follower);
+    return follower;
+  };
+
+  afterEach(async () => {
+    for (const { response } of followers.splice(0)) response.destroy();
+    streams.close();
+    await stopServing();
+    await log.close();
+  });
+
+  it('gives the lines as they stand in the file, and says how far they go', async () => {
+    await begin(5);
+    const { status, text, headers } = await ask(server, PATH, BY_TOKEN);
+    expect(status).to.equal(200);
+    expect(text).to.equal(readFileSync(path, 'utf8'));
+    expect(headers['content-type']).to.equal('application/x-ndjson');
+    expect([headers['log-id'], headers['log-entries'], headers['log-first']]).to.deep.equal([ID, '5', '1']);
+  });
+
+  it('gives what is asked for, over several files', async () => {
+    await begin(40, { segmentBytes: 2000 });
+    expect(log.sealed.length).to.be.greaterThan(3);
+    for (const [query, seqs] of [
+      ['?from=1', upTo(40)],
+      ['?from=17', upTo(40, 17)],
+      ['?from=40', [40]],
+      ['?from=41', []],
+      ['?from=3&limit=20', upTo(22, 3)],
+      ['?limit=1', [1]],
+      ['?from=39&limit=999', [39, 40]],
+      ['?from=5&limit=2&follow=true', [5, 6]],
+    ] as const) {
+      const { text } = await ask(server, PATH + query, BY_TOKEN);
+      const given = text.split('\n').slice(0, -1);
+      expect(
+        given.map((line) => JSON.parse(line).data.seq),
+        query,
+      ).to.deep.equal(seqs);
+    }
+  });
+
+  it('refuses what is no place in the log, with what is there', async () => {
+    await begin(5);
+    const beyond = await ask(server, `${PATH}?from=7`, BY_TOKEN);
+    expect(beyond.status).to.equal(416);
+    expect(beyond.body).to.include({ first_seq: 1, last_seq: 5, log_id: ID });
+    for (const query of ['?from=0', '?from=x', '?from=1&from=2', '?limit=0', '?follow=1', '?after=3']) {
+      expect((await ask(server, PATH + query, BY_TOKEN)).status, query).to.equal(400);
+    }
+  });
+
+  it('says where the log begins when what is asked for is archived', async () => {
+    await begin(40, { segmentBytes: 2000 });
+    const [first, second] = log.sealed;
+    await moveToArchive(first!);
+    log.forget([first!]);
+    const { status, body } = await ask(server, `${PATH}?from=1`, BY_TOKEN);
+    expect(status).to.equal(410);
+    expect(body.first_seq).to.equal(second!.first);
+    expect((await ask(server, `${PATH}?from=${second!.first}`, BY_TOKEN)).status).to.equal(200);
+  });
+
+  it('answers HEAD with the same headers', async () => {
+    await begin(3);
+    const { status, headers, text } = await ask(server, PATH, { method: 'HEAD', ...BY_TOKEN });
+    expect([status, headers['log-entries'], text]).to.deep.equal([200, '3', '']);
+    expect((await ask(server, `${PATH}?from=9`, { method: 'HEAD', ...BY_TOKEN })).status).to.equal(416);
+  });
+
+  it('needs a token also where reads are open', async () => {
+    await begin(1);
+    expect((await ask(server, PATH)).status).to.equal(403);
+    roles = ['operator'];
+    const { status, body } = await ask(server, PATH, BY_TOKEN);
+    expect(status).to.equal(403);
+    expect(body.needs).to.deep.equal(['anchor', 'auditor']);
+  });
+
+  it('follows the log: no line is left out, none comes twice', async () => {
+    await begin(30, { segmentBytes: 2000 });
+    const follower = await follow('?from=11&follow=true');
+    for (let n = 31; n <= 120; n++) await log.append([draft(`entry ${n}`), draft('and one more')]);
+    await eventually(() => follower.seqs.at(-1) === 210);
+    expect(follower.seqs).to.deep.equal(upTo(210, 11));
+    expect(follower.isOver).to.equal(false);
+  });
+
+  it('waits at the end of the log for what is not written yet, also for the first entry', async () => {
+    await begin(0);
+    const follower = await follow('?follow=true');
+    expect(follower.response.statusCode).to.equal(200);
+    await log.append([draft('the first')]);
+    await eventually(() => follower.seqs.length === 1);
+    const next = await follow('?from=2&follow=true&limit=1');
+    await log.append([draft('the second')]);
+    await eventually(() => next.isOver);
+    expect(next.seqs).to.deep.equal([2]);
+  });
+
+  it('sends an empty line while nothing is written', async () => {
+    await begin(1, { beatEvery: 20 });
+    const follower = await follow();
+    await eventually(() => follower.text.endsWith('\n\n\n'));
+    await log.append([draft('more')]);
+    await eventually(() => follower.seqs.length === 2);
+    expect(follower.seqs).to.deep.equal([1, 2]);
+  });
+
+  it('has two readers at once, and a third when one has left', async () => {
+    await begin(1);
+    const [one] = [await follow(), await follow()];
+    expect((await ask(server, PATH, BY_TOKEN)).status).to.equal(503);
+    one.response.destroy();
+    while ((await ask(server, PATH, BY_TOKEN)).status !== 200) await new Promise(setImmediate);
+  });
+
+  it('ends when its reader may not read any more', async () => {
+    await begin(1, { beatEvery: 20 });
+    const follower = await follow();
+    await eventually(() => follower.seqs.length === 1);
+    roles = ['reader'];
+    await eventually(() => follower.isOver);
+  });
+
+  it('cuts off a reader that does not read, and keeps little for it meanwhile', async () => {
+    await begin(200, { note: 'x'.repeat(200_000), patience: 50 });
+    const follower = await follow('');
+    follower.response.pause();
+    await eventually(() => lines.some(({ message }) => message.includes('cut off')));
+    const cut = lines.find(({ message }) => message.includes('cut off'));
+    // What the kernel holds, and what was read last.
+    expect(Number(cut?.due)).to.be.lessThan(80);
+    follower.response.resume();
+    await eventually(() => follower.isOver);
+    expect(follower.response.complete).to.equal(false);
+  });
+
+  it('does not give what is not as it was written, and breaks off before it', async () => {
+    await begin(40, { note: 'x'.repeat(20_000) });
+    const before = readFileSync(path, 'utf8').split('\n');
+    writeFileSync(path, before.with(29, before[30]!).join('\n'));
+    const follower = await follow('');
+    await eventually(() => follower.isOver);
+    expect(follower.response.complete).to.equal(false);
+    expect(follower.seqs).to.deep.equal(upTo(follower.seqs.length));
+    expect(follower.seqs.length).to.be.lessThan(30);
+    expect(log.status.state, basename(path)).to.equal('damaged');
+    const { status } = await ask(server, `${PATH}?from=30`, BY_TOKEN);
+    expect(status).to.equal(500);
+  });
+});
