@@ -7,6 +7,7 @@ import { identityRoutes } from './identity.ts';
 import { incidentRoutes } from './incidents.ts';
 import { KeptSums } from './kept-sums.ts';
 import { postureRoutes } from './posture.ts';
+import { serviceRoutes } from './service.ts';
 import { silenceRoutes } from './silences.ts';
 import { statechartRoutes } from './statecharts.ts';
 import { statisticsRoutes } from './stats.ts';
@@ -17,15 +18,18 @@ import { FleetTotals } from './totals.ts';
 export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[] => {
   const kept = new KeptSums(dependencies.db, dependencies.clock);
   const totals = new FleetTotals(dependencies.db, kept);
-  return [
+  const streams = new FleetStreams(dependencies);
+  const reads = [
     ...incidentRoutes(dependencies, totals),
     ...changesRoutes(dependencies),
     ...groupRoutes(dependencies),
     ...statisticsRoutes(dependencies, totals, kept),
-    ...streamRoutes(dependencies, new FleetStreams(dependencies)),
+    ...streamRoutes(dependencies, streams),
     ...statechartRoutes(dependencies),
     ...postureRoutes(dependencies),
     ...silenceRoutes(dependencies),
     ...identityRoutes(dependencies),
   ];
+  const paths = reads.map(({ path }) => path);
+  return [...reads, ...serviceRoutes(dependencies, streams, paths)];
 };
