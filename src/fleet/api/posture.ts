@@ -59,7 +59,7 @@ const shownView = (view: ActionView, words: boolean): ActionView =>
   words || view.delivery === null ? view : { ...view, delivery: publicDelivery(view.delivery) };
 
 /** How actions stand on a machine. */
-export async function postureOf(
+async function postureOf(
   db: FleetDatabase,
   machine: MachineLog,
   actions: readonly ContainmentAction[],

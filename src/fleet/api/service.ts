@@ -61,14 +61,15 @@ export const serviceRoutes = (
 function metricsOf({ db, clock, silentAfter }: FleetDependencies, streams: FleetStreams): Exposition {
   const exposition = new Exposition();
   const gauge = (name: string, help: string, read: () => Promise<number> | number): void => {
-    new Gauge({
+    const made = new Gauge({
       name: `incident_fleet_${name}`,
       help,
-      registers: [exposition.registry],
+      registers: [],
       async collect() {
         this.set(await read());
       },
     });
+    exposition.registry.registerMetric(made);
   };
   const count = async (query: ReturnType<typeof sql<{ count: number }>>): Promise<number> =>
     Number((await query.execute(db)).rows[0]?.count);

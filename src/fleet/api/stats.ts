@@ -89,12 +89,7 @@ export const statisticsRoutes = (
 };
 
 /** What happened in each of the last hours. */
-export async function activityIn(
-  db: FleetDatabase,
-  machines: Machines,
-  now: number,
-  hours: number,
-): Promise<ActivityReading> {
+async function activityIn(db: FleetDatabase, machines: Machines, now: number, hours: number): Promise<ActivityReading> {
   const { first, last, recent } = hoursUpTo(now, hours);
   const ofMachines = machines === undefined ? sql`` : sql`AND h.machine = ${anyText(machines)}`;
   const isActive = sql`EXISTS (SELECT 1 FROM logs l WHERE l.machine = h.machine AND l.log = h.log AND l.active)`;
@@ -111,7 +106,7 @@ export async function activityIn(
 }
 
 /** Compares a range with the one before it. @param now milliseconds since the epoch */
-export async function comparisonIn(
+async function comparisonIn(
   db: FleetDatabase,
   machines: Machines,
   range: TimeRange,
