@@ -16,7 +16,7 @@ import type { Targets } from '../../policy/targets.ts';
 import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { documentsOf } from './documents.ts';
-import { parameters } from './incidents.ts';
+import { parameters } from './one-incident.ts';
 import { type MachineLog, oneMachine } from './one-machine.ts';
 import { readingIn } from './reading.ts';
 
@@ -59,7 +59,7 @@ const shownView = (view: ActionView, words: boolean): ActionView =>
   words || view.delivery === null ? view : { ...view, delivery: publicDelivery(view.delivery) };
 
 /** How actions stand on a machine. */
-export async function postureOf(
+async function postureOf(
   db: FleetDatabase,
   machine: MachineLog,
   actions: readonly ContainmentAction[],

@@ -24,7 +24,7 @@ import { RecorderError } from '../../errors.ts';
 import * as z from 'zod/mini';
 import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
-import { parameters } from './incidents.ts';
+import { parameters } from './one-incident.ts';
 import { anyText, time } from './list-filter.ts';
 import { type Reading, readingIn, stillReads } from './reading.ts';
 
@@ -236,7 +236,7 @@ export class FleetStreams {
     for (let seq = known; seq < one.through && this.#readers.size > 0;) {
       const lines = await this.#lines(one, seq, one.through);
       if (lines.length === 0) return;
-      seq = Number(lines.at(-1)!.seq);
+      ({ seq } = lines.at(-1)!);
       for (const reader of this.#readers) {
         if (reader.waiting === undefined) await this.#send(reader, lines, this.#placeBehind);
         else reader.waiting.push(lines);
@@ -296,7 +296,7 @@ export class FleetStreams {
         for (let seq = from; seq < through && !reader.response.closed;) {
           const lines = await this.#lines(one, seq, through);
           if (lines.length === 0) break;
-          seq = Number(lines.at(-1)!.seq);
+          ({ seq } = lines.at(-1)!);
           await this.#send(reader, lines);
           await drained(reader.response);
         }
@@ -315,7 +315,7 @@ export class FleetStreams {
     const { rows } = await sql<{ seq: number }>`
       SELECT seq FROM entries WHERE machine = ${machine} AND log = ${log} AND stored_at < ${time(at)}
       ORDER BY seq DESC LIMIT 1`.execute(this.#db);
-    return Number(rows[0]?.seq ?? 0);
+    return rows[0]?.seq ?? 0;
   }
 
   async #send(

@@ -143,4 +143,10 @@ describe('The incidents of several machines', function () {
     expect(json[0]).to.include.keys('machine', 'id', 'description').and.not.have.any.keys('evidence', 'hash');
     expect((await fleet.send('GET', '/api/v1/incidents?fields=all')).status).to.equal(400);
   });
+
+  it('belong to a process that says how it is', async () => {
+    expect((await fleet.get('/readyz')).json).to.deep.equal({ status: 'ok' });
+    expect((await fleet.get('/metrics')).status).to.equal(403);
+    expect((await fleet.send('GET', '/metrics')).text).to.match(/^incident_fleet_machines 3$/m);
+  });
 });
