@@ -105,7 +105,8 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
     let isGone = false;
     ctx.res.once('close', () => (isGone = true));
     for (;;) {
-      const found = await fetchCommands(db, machine);
+      // What is fetched for nobody would count as fetched.
+      const found = isGone ? [] : await fetchCommands(db, machine);
       if (found.length > 0 || clock.monotonic() >= until || isGone) {
         respond(ctx, 200, found);
         return;

@@ -8,6 +8,10 @@ import { SmallFleet, tokenOf } from './support/small-fleet.ts';
 const POLICY = `version: 1
 rules: { tool_call_burst: { auto_contain: false, actions: [freeze_agent, disable_airlock] } }
 `;
+/** Nobody listens there. */
+const UNHEARD = `version: 1
+targets: { freeze_agent: { engage: { url: "http://127.0.0.1:9/freeze", action: freeze } } }
+`;
 const PEOPLE = {
   ada: { roles: ['operator'], machines: { site: 'berlin' } },
   grace: { roles: ['reader'], machines: 'any' },
@@ -139,7 +143,7 @@ describe('acting from the fleet', () => {
 
   it('freezes the agents of all machines with a label, counted and confirmed', async () => {
     const berlin = [
-      await fleet.add('oven-1', { labels: { site: 'berlin' } }),
+      await fleet.add('oven-1', { labels: { site: 'berlin' }, policy: UNHEARD }),
       await fleet.add('oven-2', { labels: { site: 'berlin' }, policy: POLICY }),
     ];
     await fleet.add('oven-3', { labels: { site: 'paris' } });
@@ -196,7 +200,10 @@ describe('acting from the fleet', () => {
     expect((await denied.recorder.get('/api/v1/containment')).json.freeze_agent.engaged).to.equal(false);
     const all = await fleet.read('/api/v1/containment');
     expect(all.freeze_agent).to.include({ in_force: true, machines: 2, holders: 2 });
-    expect(all.freeze_agent.unconfirmed).to.deep.equal({ machines: 2, deliveries: 2 });
+    expect(all.freeze_agent.since).to.be.a('string');
+    expect(all.freeze_agent.unconfirmed).to.deep.equal({ machines: 1, deliveries: 1 });
+    expect(all.disable_airlock).to.include({ in_force: true, machines: 1 });
+    expect(all.quarantine_model).to.include({ in_force: false, machines: 0, since: null });
     const frozen = await fleet.read('/api/v1/containment/freeze_agent');
     expect(frozen.by_machine.map(({ machine }: { machine: string }) => machine)).to.deep.equal(['oven-1', 'oven-2']);
     expect(await fleet.read('/api/v1/containment/freeze_agent?machine=oven-3')).to.include({ engaged: false });
