@@ -189,26 +189,13 @@ function innerContext(
   admitted: Admitted,
 ): Context {
   const headers = version === undefined ? {} : { 'if-match': `"${version}"` };
-<<<<<<< HEAD
-  const response: { status?: number; body?: unknown } = {};
-  return {
-=======
   const inner = {
->>>>>>> fleetacts
     method: 'POST',
     path,
     querystring: '',
     params: {},
     req: { headers, socket: ctx.req.socket },
     request: { body },
-    response,
-    set status(status: number) {
-      response.status = status;
-    },
-    set body(content: unknown) {
-      response.body = content;
-    },
-    res: { headersSent: false, setHeader: () => {} },
     state: { admitted, requestId: ctx.state.requestId as unknown },
     // What a route answers lands here; the headers of that answer are for nobody.
     res: { headersSent: true },

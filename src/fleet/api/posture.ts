@@ -16,12 +16,8 @@ import type { Targets } from '../../policy/targets.ts';
 import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { documentsOf } from './documents.ts';
-<<<<<<< HEAD
-import { parameters } from './one-incident.ts';
-=======
 import { isFleetWide, respondActionInForce, respondInForce } from './in-force.ts';
-import { parameters } from './incidents.ts';
->>>>>>> fleetacts
+import { parameters } from './one-incident.ts';
 import { type MachineLog, oneMachine } from './one-machine.ts';
 import { readingIn } from './reading.ts';
 

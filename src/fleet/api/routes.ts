@@ -28,18 +28,14 @@ const LONGEST_BODY = 256 * 1024;
 
 /** Every route for people. */
 export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[] => {
-<<<<<<< HEAD
   const kept = new KeptSums(dependencies.db, dependencies.clock);
   const totals = new FleetTotals(dependencies.db, kept);
   const streams = new FleetStreams(dependencies);
-  const reads = [
-=======
-  const totals = new FleetTotals(dependencies.db, dependencies.clock);
   const admissions = admission({ access: dependencies.access, maxBodyBytes: LONGEST_BODY });
   const alarms = dependencies.alarms ?? new FleetAlarms(dependencies);
   const commands = dependencies.commands ?? new FleetCommands(dependencies);
   const acts = dependencies.acts ?? new LabelActs({ ...dependencies, commands });
-  return [
+  const routes = [
     ...machineListRoutes(dependencies, alarms),
     ...fleetIncidentRoutes(dependencies, alarms, admissions),
     ...campaignRoutes(dependencies),
@@ -47,7 +43,6 @@ export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[]
     ...commandListRoutes(dependencies, commands),
     // Before the routes of one action: by-label is none.
     ...byLabelRoutes(dependencies, acts, admissions),
->>>>>>> fleetacts
     ...incidentRoutes(dependencies, totals),
     ...changesRoutes(dependencies),
     ...groupRoutes(dependencies),
@@ -58,6 +53,6 @@ export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[]
     ...silenceRoutes(dependencies),
     ...identityRoutes(dependencies),
   ];
-  const paths = reads.map(({ path }) => path);
-  return [...reads, ...serviceRoutes(dependencies, streams, paths)];
+  const paths = routes.map(({ path }) => path);
+  return [...routes, ...serviceRoutes(dependencies, streams, paths)];
 };

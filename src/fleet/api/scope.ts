@@ -29,7 +29,7 @@ interface Named {
 }
 
 /** Parts the parameters that name machines from the others. @throws RecorderError `invalid_request` */
-function readNamed(querystring: string): Named {
+export function readNamed(querystring: string): Named {
   const rest = new URLSearchParams();
   const machines: string[] = [];
   const labels: Record<string, string> = {};

@@ -56,6 +56,7 @@ export class Engine {
       keyPath: join(this.directory(), 'key'),
       accessPath: undefined,
       tokenPath: undefined,
+      policyPath: undefined,
       readAccess: 'open',
       tls: undefined,
       quota: { entriesPerSecond: 1e9, bytesPerSecond: 1e12 },
