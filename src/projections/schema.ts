@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 29;
+export const LAYOUT = 30;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -81,6 +81,12 @@ export const SCHEMA = `
   -- The words of each incident, of people and notes, of its evidence, and its marks, by its number: see search.ts.
   CREATE VIRTUAL TABLE search USING fts5(
     words, people, evidence, marks, content = '', contentless_delete = 1, detail = column, tokenize = 'ascii'
+  );
+
+  -- While a log is applied, the first incident that is not in the search index yet: see search-backlog.ts.
+  CREATE TABLE unsearched (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    number INTEGER NOT NULL
   );
 
   -- The first and the last incident that were created in each hour since the epoch.
