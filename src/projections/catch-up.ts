@@ -37,7 +37,7 @@ const APPLY_BYTES = 2 * 1024 * 1024;
 /** The same while reports come: they wait until that is applied. */
 const APPLY_BYTES_BESIDE = 128 * 1024;
 /** How much is read and verified between two requests, in bytes. */
-const PAGE_BESIDE = 64 * 1024;
+const PAGE_BESIDE = 128 * 1024;
 /**
  * With more entries to apply than this the start does not wait for them: it takes a second or two on a throttled host.
  */
@@ -315,6 +315,8 @@ class Pace {
     const { entries } = this.#log.status;
     if (entries !== this.#entries) this.#bytes = APPLY_BYTES_BESIDE;
     this.#entries = entries;
+    // What is stored later with others is not kept unread meanwhile.
+    if (this.isFast) return false;
     const [first, last] = [lines[0], lines.at(-1)];
     if (first === undefined || last === undefined) return true;
     // Where another file begins there is less of it; what there is will do.
