@@ -12,6 +12,7 @@
  * When there is much to apply, as without a database, recovery reads only the tail from the checkpoint on. Then the log
  * can be written, and the service listens; the projections stay behind until `resume` has applied the rest. Reports are
  * decided by an `EarlyIndex` meanwhile, which is read first. A process that is ended goes on where the last commit was.
+ * The search index is written last (search-backlog.ts).
  */
 import { basename } from 'node:path';
 import { readCheckpoint } from '../audit/checkpoint.ts';
@@ -36,13 +37,14 @@ const APPLY_BYTES = 2 * 1024 * 1024;
 /** The same while reports come: they wait until that is applied. */
 const APPLY_BYTES_BESIDE = 128 * 1024;
 /** How much is read and verified between two requests, in bytes. */
-const PAGE_BESIDE = 64 * 1024;
+const PAGE_BESIDE = 128 * 1024;
 /**
  * With more entries to apply than this the start does not wait for them: it takes a second or two on a throttled host.
  */
 const MOST_AT_START = 2000;
-/** What part of the reading is that of the early index, near enough. */
+/** What part of the reading is that of the early index, and of the search index at the end, near enough. */
 const EARLY_SHARE = 0.05;
+const SEARCH_SHARE = 0.15;
 
 export class CatchUp {
   readonly #projections: Projections;
@@ -80,7 +82,7 @@ export class CatchUp {
     const isMarked = markedDamage(parts.beside ?? parts.path) !== undefined;
     const known = isMarked ? undefined : this.#projections.position;
     this.#hadEntries = this.#projections.position.seq > 0;
-    if (known !== undefined && this.#isFarBehind(parts)) {
+    if (known !== undefined && (this.#projections.isSearchBehind || this.#isFarBehind(parts))) {
       const recovered = await this.#recoverTail(parts);
       if (recovered !== undefined) return recovered;
     }
@@ -145,7 +147,9 @@ export class CatchUp {
     this.#early = early;
     this.#projections.fallBehind(() => {
       const applied = this.#projections.position.seq / end;
-      const share = EARLY_SHARE * early.share + (1 - EARLY_SHARE) * applied;
+      const searched = this.#projections.searched / end;
+      const share =
+        EARLY_SHARE * early.share + (1 - EARLY_SHARE - SEARCH_SHARE) * applied + SEARCH_SHARE * searched;
       return `reading the log, ${Math.min(99, Math.floor(100 * share))} %`;
     });
     return recovered;
@@ -169,6 +173,7 @@ export class CatchUp {
       await early.read(log, () => this.#stopped);
       await this.#requireOwn(log);
     }
+    if (early !== undefined) projections.deferSearch();
     const pageBytes = early === undefined ? undefined : PAGE_BESIDE;
     let cursor = new LogCursor(log, projections.position.seq, pageBytes);
     const { fault } = projections;
@@ -184,6 +189,10 @@ export class CatchUp {
     while (!isUndone() && !this.#stopped) {
       if (cursor.atEnd) {
         apply();
+        if (!isUndone() && projections.isSearchBehind) {
+          await this.#indexAll(isUndone);
+          continue;
+        }
         // In this very turn nothing is missing: a later one may have new entries.
         if (!isUndone()) this.#end();
         break;
@@ -198,7 +207,10 @@ export class CatchUp {
         apply();
         if (!(error instanceof RecorderError)) throw error;
         // What is valid can be read, as after a start that finds the damage at once.
-        if (early !== undefined && log.status.state === 'damaged') this.#end();
+        if (early !== undefined && log.status.state === 'damaged') {
+          await this.#indexAll(isUndone);
+          if (!this.#stopped && !isUndone()) this.#end();
+        }
         if (error.code !== 'gone') throw error;
         // What was archived has left the record.
         cursor = new LogCursor(log, Number(error.fields.first_seq) - 1, pageBytes);
@@ -208,6 +220,16 @@ export class CatchUp {
       if (pace !== undefined) await new Promise(setImmediate);
     }
     if (projections.fault instanceof RecorderError) throw projections.fault;
+  }
+
+  /** Puts the incidents that wait for it into the search index, a few between two requests. */
+  async #indexAll(isUndone: () => boolean): Promise<void> {
+    const projections = this.#projections;
+    while (projections.isSearchBehind && !isUndone() && !this.#stopped) {
+      await projections.compact(COMPACT_AT);
+      projections.indexSome();
+      await new Promise(setImmediate);
+    }
   }
 
   #end(): void {
@@ -236,8 +258,10 @@ export class CatchUp {
       this.#take(entries);
       await this.#projections.compact(COMPACT_AT);
     };
+    if (this.#projections.position.seq === 0) this.#projections.deferSearch();
     const recovered = await recoverLog({ ...parts, onEntries });
     this.#applyGathered();
+    await this.#indexAll(() => this.#projections.fault !== undefined);
     this.#projections.dropStrays();
     this.#projections.flush();
     return recovered;
@@ -291,6 +315,8 @@ class Pace {
     const { entries } = this.#log.status;
     if (entries !== this.#entries) this.#bytes = APPLY_BYTES_BESIDE;
     this.#entries = entries;
+    // What is stored later with others is not kept unread meanwhile.
+    if (this.isFast) return false;
     const [first, last] = [lines[0], lines.at(-1)];
     if (first === undefined || last === undefined) return true;
     // Where another file begins there is less of it; what there is will do.

@@ -10,6 +10,7 @@ import type { Database, Statement } from './database.ts';
 import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
 import { type Situation, snapshotOf } from '../../machines/decision.ts';
 import { Search } from './search.ts';
+import { SearchBacklog } from './search-backlog.ts';
 import { hasOtherWords } from '../search/searched-incident.ts';
 
 /** What is looked for most of an incident. */
@@ -40,6 +41,8 @@ const MOST_SUMMED = 20_000;
 const MOST_LOOKED_AT = 2000;
 
 export class Incidents {
+  /** Those that are not in the search index yet. */
+  readonly backlog: SearchBacklog;
   readonly #insert: Statement;
   readonly #update: Statement;
   readonly #updateInPlace: Statement;
@@ -58,6 +61,7 @@ export class Incidents {
 
   constructor(database: Database) {
     this.#search = new Search(database);
+    this.backlog = new SearchBacklog(database, this.#search);
     this.#insert = database.prepare(`
       INSERT INTO incidents
         (number, id, class, rank, state, source, owner, created_at, updated_at, assignee, containment, version, recovery,
@@ -210,7 +214,8 @@ export class Incidents {
       documents.push(written.document);
       if (before !== undefined) {
         this.#put(now, written, before);
-        if (hasOtherWords(before.incident, now.incident)) this.#search.replace(now.seq, now.incident);
+        if (!this.backlog.has(now.seq) && hasOtherWords(before.incident, now.incident))
+          this.#search.replace(now.seq, now.incident);
         continue;
       }
       const createdAt = Date.parse(now.incident.created_at);
@@ -281,7 +286,7 @@ export class Incidents {
       summary,
       json,
     );
-    this.#search.add(seq, incident);
+    if (!this.backlog.has(seq)) this.#search.add(seq, incident);
   }
 }
 

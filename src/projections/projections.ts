@@ -350,6 +350,32 @@ export class Projections {
     this.#apply(this.#due(entries.map((entry) => ({ entry }))), isMoreToCome);
   }
 
+  /**
+   * Leaves the search index alone while most of a log is applied: incidents that are reported from here on are indexed by
+   * `indexSome`.
+   */
+  deferSearch(): void {
+    if (this.#incidents.backlog.isOpen) return;
+    this.#write(() => this.#incidents.backlog.begin(this.#position.seq + 1));
+  }
+
+  /** Whether incidents wait for the search index. */
+  get isSearchBehind(): boolean {
+    return this.#incidents.backlog.isOpen;
+  }
+
+  /** The `seq` up to which incidents are in the search index. */
+  get searched(): number {
+    return Math.min(this.#position.seq, this.#incidents.backlog.first - 1);
+  }
+
+  /** Indexes some of the incidents that wait for it. After a new `fault`, what is not committed is undone. */
+  indexSome(): void {
+    if (!this.#incidents.backlog.isOpen) return;
+    this.#write(() => this.#incidents.backlog.take());
+    if (this.#fault === undefined) this.#timer ??= setTimeout(() => this.flush(), COMMIT_AFTER).unref();
+  }
+
   /** The incident after the batch that was applied last, if that was about it. */
   latest(id: string): IncidentDocument | undefined {
     return this.#latest.get(id);
@@ -375,6 +401,16 @@ export class Projections {
       this.#places.dropStrays();
     } catch {
       // No room: they are dropped after the next start.
+    }
+  }
+
+  /** Writes in the open transaction, and goes back to what is committed when there is no room. */
+  #write(work: () => void): void {
+    try {
+      this.#database.begin();
+      work();
+    } catch (error) {
+      this.#undo(error as Error);
     }
   }
 
@@ -462,6 +498,7 @@ export class Projections {
     this.#snapshots.end('the database is made again');
     this.flush();
     this.#database.empty();
+    this.#incidents.backlog.reload();
     this.#posture.reload();
     this.#sources.forget();
     this.#silences.forget();
@@ -625,6 +662,7 @@ export class Projections {
     this.#snapshots.end('the database has no room');
     this.#held = undefined;
     this.#database.rollBack();
+    this.#incidents.backlog.reload();
     this.#posture.reload();
     this.#sources.forget();
     this.#silences.forget();

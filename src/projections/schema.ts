@@ -83,6 +83,12 @@ export const SCHEMA = `
     words, people, evidence, marks, content = '', contentless_delete = 1, detail = column, tokenize = 'ascii'
   );
 
+  -- While a log is applied, the first incident that is not in the search index yet: see search-backlog.ts.
+  CREATE TABLE unsearched (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    number INTEGER NOT NULL
+  );
+
   -- The first and the last incident that were created in each hour since the epoch.
   CREATE TABLE hours (
     hour INTEGER PRIMARY KEY,
