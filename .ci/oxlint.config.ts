@@ -213,7 +213,13 @@ export default defineConfig({
     machines,
     client,
     {
-      files: ['**/src/config.ts', '**/src/main.ts', '**/src/inspect/main.ts', '**/src/fleet/main.ts', '**/src/cli/**'],
+      files: [
+        '**/src/config.ts',
+        '**/src/main.ts',
+        '**/src/inspect/main.ts',
+        '**/src/fleet/{main,local-fleet}.ts',
+        '**/src/cli/**',
+      ],
       rules: { 'node/no-process-env': 'off' },
     },
     {

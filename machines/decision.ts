@@ -58,11 +58,16 @@ export const stateOf = ({ value }: Pick<Situation, 'value'>): State =>
   typeof value === 'string' ? value : (Object.keys(value)[0] as State);
 
 /** The snapshot of an incident on record, as its actor would have it. */
-export const snapshotOf = (state: State, context: IncidentContext): IncidentSnapshot =>
-  incidentMachine.resolveState({
-    value: state === 'contained' ? { contained: containmentStatus(context.standings) } : state,
-    context,
-  });
+export const snapshotOf = (state: State, context: IncidentContext): IncidentSnapshot => {
+  const inner = state === 'contained' ? containmentStatus(context.standings) : undefined;
+  // Snapshots of the same state differ in their context only.
+  const known = SNAPSHOTS.to(inner ?? state, () =>
+    incidentMachine.resolveState({ value: inner === undefined ? state : { contained: inner }, context }),
+  );
+  return { ...known, context };
+};
+
+const SNAPSHOTS = new Memo<IncidentSnapshot>();
 
 export interface Beginning {
   readonly snapshot: IncidentSnapshot;

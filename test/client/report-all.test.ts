@@ -54,7 +54,7 @@ describe('RecorderClient.reportAll', () => {
       .map((line) => (JSON.parse(line) as { data: { report: Report } }).data.report.description);
 
   const outcomes = (results: readonly (Recorded | Error)[]): string[] =>
-    results.map((result) => (result instanceof Error ? `${result.name}` : result.outcome));
+    results.map((result) => (result instanceof Error ? result.name : result.outcome));
 
   /** A server that answers by a function, and counts what it was asked. */
   const standIn = async (answer: (path: string, body: string) => { status: number; body: unknown }) => {

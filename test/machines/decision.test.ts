@@ -1,10 +1,14 @@
 import { expect } from 'chai';
 import { type CommandName, COMMANDS } from '../../machines/commands.ts';
 import { allowedIn, begin, decide, type Decision, snapshotOf, stateOf } from '../../machines/decision.ts';
+import { incidentMachine } from '../../machines/incident.ts';
 import { STATES, type State } from '../../machines/vocabulary.ts';
 import { targetOf, targetsOf } from './support/edges.ts';
 
 const context = { auto_contain: false, actions: ['quarantine_model'], occurrences: 1, standings: {} } as const;
+
+/** The inner state of an incident with one action, by what is known of that. */
+const INNER = { waiting: 'delivering', broken: 'degraded', overdue: 'overdue', confirmed: 'confirmed' } as const;
 
 /** `to …`, `unchanged`, or `refused` with what would be allowed. */
 const inWords = (decision: Decision): string => {
@@ -17,6 +21,25 @@ const inWords = (decision: Decision): string => {
       return `refused, allowed: ${decision.allowed.join(' ') || 'nothing'}`;
   }
 };
+
+describe('snapshotOf', () => {
+  for (const state of STATES) {
+    it(`gives for ${state} what the chart gives, whatever was asked before`, () => {
+      for (const standing of ['waiting', 'broken', 'waiting', 'overdue', 'confirmed'] as const) {
+        const now = { ...context, standings: { freeze_agent: standing } };
+        const value = state === 'contained' ? { contained: INNER[standing] } : state;
+        const { status, value: found, context: kept, tags } = snapshotOf(state, now);
+        const expected = incidentMachine.resolveState({ value, context: now });
+        expect({ status, found, tags }).to.deep.equal({
+          status: expected.status,
+          found: expected.value,
+          tags: expected.tags,
+        });
+        expect(kept).to.equal(now);
+      }
+    });
+  }
+});
 
 describe('decide', () => {
   const allowed = (state: State): string => COMMANDS.filter((command) => targetOf(state, command)).join(' ');

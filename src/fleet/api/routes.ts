@@ -14,7 +14,9 @@ import type { FleetDependencies } from './dependencies.ts';
 import { groupRoutes } from './groups.ts';
 import { identityRoutes } from './identity.ts';
 import { incidentRoutes } from './incidents.ts';
+import { KeptSums } from './kept-sums.ts';
 import { postureRoutes } from './posture.ts';
+import { serviceRoutes } from './service.ts';
 import { silenceRoutes } from './silences.ts';
 import { statechartRoutes } from './statecharts.ts';
 import { statisticsRoutes } from './stats.ts';
@@ -26,27 +28,33 @@ const LONGEST_BODY = 256 * 1024;
 
 /** Every route for people. */
 export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[] => {
-  const totals = new FleetTotals(dependencies.db, dependencies.clock);
+  const kept = new KeptSums(dependencies.db, dependencies.clock);
+  const totals = new FleetTotals(dependencies.db, kept);
+  const streams = new FleetStreams(dependencies);
   const admissions = admission({ access: dependencies.access, maxBodyBytes: LONGEST_BODY });
   const alarms = dependencies.alarms ?? new FleetAlarms(dependencies);
   const commands = dependencies.commands ?? new FleetCommands(dependencies);
   const acts = dependencies.acts ?? new LabelActs({ ...dependencies, commands });
-  return [
+  const own = [
     ...machineListRoutes(dependencies, alarms),
     ...fleetIncidentRoutes(dependencies, alarms, admissions),
     ...campaignRoutes(dependencies),
     ...actingRoutes(dependencies, commands, admissions),
     ...commandListRoutes(dependencies, commands),
-    // Before the routes of one action: by-label is none.
     ...byLabelRoutes(dependencies, acts, admissions),
+  ];
+  const reads = [
     ...incidentRoutes(dependencies, totals),
     ...changesRoutes(dependencies),
     ...groupRoutes(dependencies),
-    ...statisticsRoutes(dependencies, totals),
-    ...streamRoutes(dependencies, new FleetStreams(dependencies)),
+    ...statisticsRoutes(dependencies, totals, kept),
+    ...streamRoutes(dependencies, streams),
     ...statechartRoutes(dependencies),
     ...postureRoutes(dependencies),
     ...silenceRoutes(dependencies),
     ...identityRoutes(dependencies),
   ];
+  const paths = reads.map(({ path }) => path);
+  // The fleet's own first: by-label is no action.
+  return [...own, ...reads, ...serviceRoutes(dependencies, streams, paths)];
 };

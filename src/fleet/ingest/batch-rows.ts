@@ -2,7 +2,6 @@
 import { type RawBuilder, sql, type Transaction } from 'kysely';
 import type { ContainmentAction } from '../../../machines/vocabulary.ts';
 import { needsAttention } from '../../domain/attention.ts';
-import { isUndelivered } from '../../domain/delivery.ts';
 import {
   containmentColumn,
   drillColumn,
