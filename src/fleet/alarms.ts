@@ -83,14 +83,13 @@ export class FleetAlarms {
           WHERE f.machine = m.machine AND f.kind = 'clock_skew' AND f.closed_at IS NULL)
       ORDER BY m.machine LIMIT ${sql.lit(MOST_AT_ONCE)}`.execute(db);
     for (const { machine, skew, times } of rows) {
-      const id = `clock_skew:${Number(times) + 1}`;
-      const detail = JSON.stringify({ clock_skew_ms: Number(skew), most_ms: MOST_SKEW });
+      const id = `clock_skew:${times + 1}`;
+      const detail = JSON.stringify({ clock_skew_ms: skew, most_ms: MOST_SKEW });
       const opened = await sql`
         INSERT INTO fleet_incidents (machine, id, kind, opened_at, detail)
         VALUES (${machine}, ${id}, 'clock_skew', clock_timestamp(), ${detail}::jsonb)
         ON CONFLICT DO NOTHING RETURNING id`.execute(db);
-      if (opened.rows.length > 0)
-        log.error({ machine, clock_skew_ms: Number(skew) }, 'THE CLOCK OF A MACHINE IS WRONG');
+      if (opened.rows.length > 0) log.error({ machine, clock_skew_ms: skew }, 'THE CLOCK OF A MACHINE IS WRONG');
     }
   }
 

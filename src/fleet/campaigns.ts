@@ -74,9 +74,9 @@ export class Campaigns {
         ORDER BY l.advanced_at LIMIT ${sql.lit(MOST_LOGS)}`.execute(db);
       let isAll = rows.length < MOST_LOGS;
       for (const { machine, log, through, done } of rows) {
-        const to = Math.min(Number(through), Number(done) + MOST_ENTRIES);
-        if (to < Number(through)) isAll = false;
-        await this.#lookThrough(machine, log, Number(done), to);
+        const to = Math.min(through, done + MOST_ENTRIES);
+        if (to < through) isAll = false;
+        await this.#lookThrough(machine, log, done, to);
         if (clock.monotonic() > until) return;
       }
       if (!isAll) continue;
@@ -142,7 +142,7 @@ export class Campaigns {
       if (found === undefined) return;
       const before = await sql<{ count: number }>`
         SELECT count(*) AS count FROM campaigns WHERE machine = '' AND signature = ${signature}`.execute(db);
-      const campaign = `CAM-${signature.slice(0, 16)}-${Number(before.rows[0]?.count ?? 0) + 1}`;
+      const campaign = `CAM-${signature.slice(0, 16)}-${(before.rows[0]?.count ?? 0) + 1}`;
       const raised = await sql`
         INSERT INTO campaigns (machine, campaign, signature, rule, class, shared, first_at, last_at, raised_at)
         VALUES ('', ${campaign}, ${signature}, ${rule.name}, ${member.class}, ${storable(member.values)},
@@ -197,7 +197,7 @@ function memberIn(line: string, rules: readonly CampaignRule[]): NewMember | und
       if (!rule.classes.includes(report.class)) continue;
       const values = repeatedValues(report, data.rule, rule);
       if (values === undefined || values.some(isEmpty)) continue;
-      const text = canonicalForm([rule.same as readonly string[], values] as unknown as JsonValue);
+      const text = canonicalForm([rule.same, values]);
       const signature = createHash('sha256').update(text).digest('hex');
       // After the class: a path, its value, and so on.
       const shared = Object.fromEntries(

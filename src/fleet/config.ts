@@ -18,7 +18,7 @@ export interface FleetConfig {
   readonly accessPath: string | undefined;
   readonly tokenPath: string | undefined;
   /** The file that says what counts as a campaign; undefined for the default. */
-  readonly policyPath: string | undefined;
+  readonly policyPath?: string | undefined;
   /** Who may read: only those with a token, or anybody who reaches the fleet. */
   readonly readAccess: 'token' | 'open';
   readonly tls:

@@ -168,7 +168,7 @@ export class LabelActs {
           WHEN c.expires_at <= clock_timestamp() THEN 'expired' ELSE 'pending' END AS status
         FROM commands c WHERE c.act = ANY(${[...acts]}::text[])) AS d
       GROUP BY d.act, d.status`.execute(this.#db);
-    for (const { act, status, count } of rows) counts.set(act, { ...counts.get(act), [status]: Number(count) });
+    for (const { act, status, count } of rows) counts.set(act, { ...counts.get(act), [status]: count });
     return counts;
   }
 

@@ -27,9 +27,9 @@ describe('acting from the fleet', () => {
   afterEach(() => fleet.stop());
 
   const reported = async (recorder: LocalService, report: object = {}): Promise<string> =>
-    (await recorder.report({ class: 'tool_call_burst', ...report } as never)).json.id;
+    (await recorder.report({ class: 'tool_call_burst', ...report })).json.id;
   const ask = (path: string, body: object, headers: Record<string, string> = {}, token = tokenOf('ada')) =>
-    fleet.post(`/api/v1/${path}`, { expires_in: 60, ...body }, { headers, token } as never);
+    fleet.post(`/api/v1/${path}`, { expires_in: 60, ...body }, { headers, token });
   const settled = (id: string) =>
     fleet.until(
       () => fleet.read(`/api/v1/commands/${id}?wait=10`),
@@ -91,7 +91,7 @@ describe('acting from the fleet', () => {
     const stale = await ask('incidents/acknowledge', { id }, { 'If-Match': '"7"', Prefer: 'wait=30' });
     expect(stale.json).to.include({ status: 'refused' });
     expect(stale.json.answer.status).to.equal(412);
-    expect(stale.json.reason).to.be.a('string').and.not.empty;
+    expect(stale.json.reason).to.be.a('string').and.not.equal('');
     // The fleet has not this role there.
     const waived = await ask(
       'recovery/waive',
@@ -167,7 +167,7 @@ describe('acting from the fleet', () => {
       labels: { site: 'berlin' },
       reason: 'a worm in Berlin',
     };
-    const give = (more: object, token = tokenOf('ada')) => fleet.post(path, { ...body, ...more }, { token } as never);
+    const give = (more: object, token = tokenOf('ada')) => fleet.post(path, { ...body, ...more }, { token });
     expect((await give({ dry_run: true })).json).to.deep.include({ count: 3 });
     for (const confirm of [undefined, 2, 4]) {
       const refused = await give(confirm === undefined ? {} : { confirm });

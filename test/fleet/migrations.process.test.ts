@@ -68,7 +68,11 @@ describe('fleet schema --citus', () => {
   it('distributes every table by machine', () => {
     const statements = citusStatements();
     expect(statements).to.have.length(TABLES.length);
-    for (const table of TABLES)
-      expect(statements.join('\n')).to.include(`create_distributed_table('${table}', 'machine'`);
+    const all = statements.join('\n');
+    for (const table of TABLES) {
+      // It has few rows and belongs to no machine: each node has all of it.
+      if (table === 'campaigns') expect(all).to.include(`create_reference_table('${table}')`);
+      else expect(all).to.include(`create_distributed_table('${table}', 'machine'`);
+    }
   });
 });

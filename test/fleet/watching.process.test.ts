@@ -44,7 +44,7 @@ describe('watching the fleet', () => {
       labels: { site: 'paris' },
       policy: 'version: 1\nrules: { tool_call_burst: { auto_contain: false } }\n',
     });
-    await recorder.report({ class: 'tool_call_burst' } as never);
+    await recorder.report({ class: 'tool_call_burst' });
     const all = await fleet.until(
       () => allHeard(3),
       ([one]) => one.posture.length > 0,
@@ -130,7 +130,7 @@ describe('watching the fleet', () => {
 
     const { id } = open[0];
     const acknowledge = (token: string, body: object = {}) =>
-      fleet.post('/api/v1/fleet/incidents/acknowledge', { machine: 'oven-1', id, ...body }, { token } as never);
+      fleet.post('/api/v1/fleet/incidents/acknowledge', { machine: 'oven-1', id, ...body }, { token });
     expect((await acknowledge(tokenOf('grace'))).status).to.equal(403);
     expect((await acknowledge(tokenOf('ada'), { id: 'none' })).status).to.equal(404);
     const acknowledged = await acknowledge(tokenOf('ada'), { note: 'its power is off' });
@@ -194,7 +194,7 @@ describe('watching the fleet', () => {
       await fleet.add(name, { labels: { site } });
     const report = async (place: number, evidence: object, more: object = {}): Promise<string> => {
       const { name, recorder } = fleet.machines[place]!;
-      const { json } = await recorder.report({ class: 'manifest_mismatch', evidence, ...more } as never);
+      const { json } = await recorder.report({ class: 'manifest_mismatch', evidence, ...more });
       await fleet.holds(name, json.id);
       await fleet.fleet.look();
       return json.id as string;

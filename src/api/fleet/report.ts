@@ -5,6 +5,7 @@
  */
 import * as z from 'zod/mini';
 import { ACTIONS, CLASSES, SEVERITIES } from '../../../machines/vocabulary.ts';
+import type { Caller } from '../../domain/caller.ts';
 import type { Report } from '../../domain/entries.ts';
 import { RecorderError } from '../../errors.ts';
 import type { ApiDependencies } from '../dependencies.ts';
@@ -34,6 +35,13 @@ export const fleetReportSchema = z.strictObject({
 /** No client can ask for this path: only a command of the fleet does. */
 export const FLEET_REPORT = '/api/v1/fleet/report';
 
+const withoutOrigin = ({ principal, role, by, on_behalf_of: other }: Caller): Caller => ({
+  principal,
+  role,
+  ...(by === undefined ? {} : { by }),
+  ...(other === undefined ? {} : { on_behalf_of: other }),
+});
+
 /** Reports an incident and contains it: 201, or 200 when the same was reported before. */
 export const fleetReportRoutes = (
   { access, policy, recorder }: Pick<ApiDependencies, 'access' | 'policy' | 'recorder'>,
@@ -51,16 +59,11 @@ export const fleetReportRoutes = (
         throw new RecorderError('conflict', message, { fields: { actions: rule.actions } });
       }
       const caller = callerOf(ctx, by);
-      const { fleet_command: _, fleet_command_key: __, ...anonymous } = caller;
+      const first = rule.auto_contain ? caller : withoutOrigin(caller);
       const source = `fleet:${access.fleet?.verifier.name ?? ''}`;
       // The command counts as carried out with the entry that contains: after a crash between the two it comes again,
       // and repeats the report.
-      const { incident, change } = await recorder.report(
-        { ...report, source } as Report,
-        undefined,
-        0,
-        rule.auto_contain ? caller : anonymous,
-      );
+      const { incident, change } = await recorder.report({ ...report, source } as Report, undefined, 0, first);
       const status = change === 'created' ? 201 : 200;
       if (incident.state !== 'open') return respondIncident(ctx, status, incident);
       const given = { id: incident.id, caller, roles: admittedIn(ctx).principal.roles, note: report.description };

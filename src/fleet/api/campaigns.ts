@@ -128,9 +128,9 @@ function shownCampaign(row: CampaignRow, { reader }: Pick<Reading, 'reader'>): o
     // They are evidence.
     values: reader.evidence ? (JSON.parse(shared) as object) : null,
     severity: rank === null ? null : SEVERITIES[rank],
-    machines: Number(machines),
-    incidents: Number(incidents),
-    unresolved: Number(unresolved),
+    machines,
+    incidents,
+    unresolved,
     first_at: first_at.toISOString(),
     last_at: last_at.toISOString(),
     raised_at: raised_at.toISOString(),

@@ -47,15 +47,15 @@ async function countsOf(db: FleetDatabase, machines: readonly string[] | undefin
 
 function summaryOf(action: ContainmentAction, counts: readonly Count[]): object {
   const found = counts.find((one) => one.action === action);
-  const machines = Number(found?.machines ?? 0);
+  const machines = found?.machines ?? 0;
   return {
     action,
     in_force: machines > 0,
     machines,
     since: timeOrNull(found?.since ?? null),
-    holders: Number(found?.holders ?? 0),
-    unconfirmed: { machines: Number(found?.unconfirmed_machines ?? 0), deliveries: Number(found?.unconfirmed ?? 0) },
-    overdue: { machines: Number(found?.overdue_machines ?? 0), deliveries: Number(found?.overdue ?? 0) },
+    holders: found?.holders ?? 0,
+    unconfirmed: { machines: found?.unconfirmed_machines ?? 0, deliveries: found?.unconfirmed ?? 0 },
+    overdue: { machines: found?.overdue_machines ?? 0, deliveries: found?.overdue ?? 0 },
   };
 }
 

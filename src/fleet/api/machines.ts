@@ -81,7 +81,7 @@ async function usualPolicy(db: FleetDatabase, { bounds }: Pick<Reading, 'bounds'
     WHERE revoked_at IS NULL AND policy_digest IS NOT NULL
       ${machines === undefined ? sql`` : sql`AND machine = ${anyText(machines)}`}
     GROUP BY policy_digest ORDER BY count(*) DESC, policy_digest LIMIT 1`.execute(db);
-  return rows[0] === undefined ? undefined : { digest: rows[0].digest, machines: Number(rows[0].machines) };
+  return rows[0];
 }
 
 interface MachineRow {
@@ -254,10 +254,10 @@ async function shownMachines(
         overdue,
       })),
       incidents: {
-        unresolved: Number(unresolvedOf(machine)[0]?.count ?? 0),
-        attention: Number(attentionOf(machine)[0]?.count ?? 0),
+        unresolved: unresolvedOf(machine)[0]?.count ?? 0,
+        attention: attentionOf(machine)[0]?.count ?? 0,
       },
-      commands: { pending: Number(pendingOf(machine)[0]?.count ?? 0) },
+      commands: { pending: pendingOf(machine)[0]?.count ?? 0 },
       alarms: alarmsOf(machine).map(({ id, kind, opened_at, acknowledged_at }) => ({
         id,
         kind,

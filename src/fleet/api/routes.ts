@@ -35,14 +35,15 @@ export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[]
   const alarms = dependencies.alarms ?? new FleetAlarms(dependencies);
   const commands = dependencies.commands ?? new FleetCommands(dependencies);
   const acts = dependencies.acts ?? new LabelActs({ ...dependencies, commands });
-  const routes = [
+  const own = [
     ...machineListRoutes(dependencies, alarms),
     ...fleetIncidentRoutes(dependencies, alarms, admissions),
     ...campaignRoutes(dependencies),
     ...actingRoutes(dependencies, commands, admissions),
     ...commandListRoutes(dependencies, commands),
-    // Before the routes of one action: by-label is none.
     ...byLabelRoutes(dependencies, acts, admissions),
+  ];
+  const reads = [
     ...incidentRoutes(dependencies, totals),
     ...changesRoutes(dependencies),
     ...groupRoutes(dependencies),
@@ -53,6 +54,7 @@ export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[]
     ...silenceRoutes(dependencies),
     ...identityRoutes(dependencies),
   ];
-  const paths = routes.map(({ path }) => path);
-  return [...routes, ...serviceRoutes(dependencies, streams, paths)];
+  const paths = reads.map(({ path }) => path);
+  // The fleet's own first: by-label is no action.
+  return [...own, ...reads, ...serviceRoutes(dependencies, streams, paths)];
 };

@@ -7,6 +7,7 @@ import { respondJson } from '../../api/respond.ts';
 import { found } from '../../errors.ts';
 import { Exposition, type Format, FORMATS } from '../../metrics/exposition.ts';
 import type { FleetDependencies } from './dependencies.ts';
+import { FLEET_WIDE, OWN_PATHS, OWN_SCHEMAS } from './own-description.ts';
 import { admitted } from './reading.ts';
 import type { FleetStreams } from './stream.ts';
 
@@ -89,7 +90,14 @@ function metricsOf({ db, clock, silentAfter }: FleetDependencies, streams: Fleet
 
 interface Description {
   readonly info: object;
-  readonly paths: Readonly<Record<string, { readonly get?: { readonly parameters?: readonly object[] } }>>;
+  readonly paths: Readonly<Record<string, { readonly get?: Operation }>>;
+}
+
+interface Operation {
+  readonly parameters?: readonly object[];
+  readonly responses?: Readonly<
+    Record<string, { readonly content: { readonly 'application/json': { readonly schema: object } } }>
+  >;
 }
 
 const MACHINE_PARAMETERS = [
@@ -100,9 +108,27 @@ const MACHINE_PARAMETERS = [
 /** The recorder's reads as the fleet has them: each also takes machines. */
 function descriptionOf(text: string, paths: readonly string[]): object {
   const { info, paths: all, ...rest } = JSON.parse(text) as Description;
+  const { components, ...others } = rest as { readonly components?: { readonly schemas?: object } };
   const shown = Object.entries(all).flatMap(([path, { get }]) => {
     if (get === undefined || !paths.includes(path.replaceAll(/\{(\w+)\}/g, ':$1'))) return [];
-    return [[path, { get: { ...get, parameters: [...(get.parameters ?? []), ...MACHINE_PARAMETERS] } }]];
+    const parameters = [...(get.parameters ?? []), ...MACHINE_PARAMETERS];
+    return [[path, { get: { ...get, parameters, ...wideAnswer(path, get) } }]];
   });
-  return { ...rest, info: { ...info, title: 'Incident fleet' }, paths: Object.fromEntries(shown) };
+  const described: Record<string, object> = Object.fromEntries(shown);
+  for (const [path, operations] of Object.entries(OWN_PATHS)) described[path] = { ...described[path], ...operations };
+  return {
+    ...others,
+    info: { ...info, title: 'Incident fleet' },
+    components: { ...components, schemas: { ...components?.schemas, ...OWN_SCHEMAS } },
+    paths: described,
+  };
+}
+
+/** Both answers of a read that is about one machine or about all. */
+function wideAnswer(path: string, { responses }: Operation): object {
+  const wide = FLEET_WIDE[path];
+  const ok = responses?.['200'];
+  if (wide === undefined || ok === undefined) return {};
+  const schema = { anyOf: [wide, ok.content['application/json'].schema] };
+  return { responses: { ...responses, 200: { ...ok, content: { 'application/json': { schema } } } } };
 }

@@ -91,6 +91,31 @@ describe('commands of the fleet', () => {
     expect(incident).to.include({ state: 'resolved', assignee: 'grace' });
   });
 
+  it('can have an incident reported and contained, for an action that nothing here asks for yet', async () => {
+    const body = { class: 'tool_call_burst', action: 'freeze_agent', description: 'a worm', dedup_key: 'ACT-1' };
+    const { status, body: incident } = await give('report', { ...body, evidence: { fleet_act: 'ACT-1' } });
+    expect(status).to.equal(201);
+    expect(incident).to.include({ state: 'contained', source: 'fleet:fleet.example.org', description: 'a worm' });
+    expect((await service.get('/api/v1/containment')).json.freeze_agent.engaged).to.equal(true);
+    const [contained] = entriesOf('incident.contained');
+    expect(contained.data).to.include({ by: 'fleet:ada', fleet_command: 'CMD-1' });
+    // As after a crash, or from another fleet process: the same incident.
+    const again = await give('report', { ...body, evidence: { fleet_act: 'ACT-1' } });
+    expect(again).to.include({ status: 200 });
+    expect(again.body).to.include({ id: incident.id });
+    // Contained at once by its rule.
+    const other = await give('report', { ...body, class: 'prompt_injection' });
+    expect(other.body).to.include({ state: 'contained' });
+    expect(await give('report', { ...body, action: 'quarantine_model' })).to.include({ status: 409 });
+    expect(await give('report', { ...body, class: 'none' })).to.include({ status: 400 });
+    await service.stop();
+    access({ actions: ['disable_airlock'] });
+    await start();
+    const refused = await give('report', { ...body, dedup_key: 'ACT-2' });
+    expect(refused).to.include({ status: 403 });
+    expect((await service.send('POST', '/api/v1/fleet/report', { body })).status).to.equal(404);
+  });
+
   it('are carried out once, however often they come, also over a restart', async () => {
     const id = await reported();
     const note = notary.command('note', { id, note: 'only once' });

@@ -4,14 +4,17 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { expect } from 'chai';
 import { ROLES } from '../../../machines/vocabulary.ts';
 import { systemClock } from '../../../src/clock.ts';
 import { readFleetConfig } from '../../../src/fleet/config.ts';
 import { type Fleet, startFleet } from '../../../src/fleet/fleet.ts';
 import { verifierKeyOf } from '../../../src/signed-note.ts';
+import { FLEET_WIDE, OWN_PATHS, OWN_SCHEMAS } from '../../../src/fleet/api/own-description.ts';
 import { LocalService } from '../../support/local-service.ts';
 import { COMMAND_LINE } from '../../support/programs.ts';
-import { ServiceClient, TOKEN } from '../../support/service-client.ts';
+import { type Answer, type RequestOptions, ServiceClient, TOKEN } from '../../support/service-client.ts';
 import { ServiceHome } from '../../support/service-home.ts';
 
 export interface Person {
@@ -66,6 +69,42 @@ export class SmallMachine {
     await this.silence();
     await this.recorder.stop();
   }
+}
+
+const ajv = new Ajv2020({ strict: false, validateFormats: false });
+ajv.addSchema({ $id: 'fleet', components: { schemas: OWN_SCHEMAS } });
+
+/** The schemas of what the fleet answers, by method, path and status. */
+const DESCRIBED = [
+  ...Object.entries(OWN_PATHS).flatMap(([path, operations]) =>
+    Object.entries(
+      operations as Record<string, { responses: Record<string, { content?: Record<string, { schema: object }> }> }>,
+    ).flatMap(([method, { responses }]) =>
+      Object.entries(responses).flatMap(([status, { content }]) =>
+        content === undefined
+          ? []
+          : [{ method, path, status: Number(status), schema: content['application/json']!.schema }],
+      ),
+    ),
+  ),
+  ...Object.entries(FLEET_WIDE).map(([path, schema]) => ({ method: 'get', path, status: 200, schema })),
+].map(({ method, path, status, schema }) => ({
+  name: `${method} ${path} ${status}`,
+  isOf: new RegExp(`^${method.toUpperCase()} ${path.replaceAll(/\{\w+\}/g, '[^/]+')} ${status}$`),
+  isFixed: !path.includes('{'),
+  validate: ajv.compile(JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"fleet#/')) as object),
+}));
+
+/** Holds that an answer is as the description says. */
+function expectDescribed(method: string, target: string, { status, json }: Answer): void {
+  // What is about one machine is the recorder's.
+  if (target.includes('/containment') && target.includes('machine=')) return;
+  const found = DESCRIBED.filter(({ isOf }) => isOf.test(`${method} ${target.split('?')[0]} ${status}`));
+  const one = found.find(({ isFixed }) => isFixed) ?? found[0];
+  if (one === undefined) return;
+  expect(one.validate(json), `${one.name}: ${ajv.errorsText(one.validate.errors)} ${JSON.stringify(json)}`).to.equal(
+    true,
+  );
 }
 
 export class SmallFleet extends ServiceClient {
@@ -145,6 +184,12 @@ export class SmallFleet extends ServiceClient {
     this.machines.push(machine);
     machine.ship();
     return machine;
+  }
+
+  override async send(method: string, path: string, options?: RequestOptions): Promise<Answer> {
+    const answer = await super.send(method, path, options);
+    expectDescribed(method, path, answer);
+    return answer;
   }
 
   /** Asks until the answer is as it should be. */

@@ -1,0 +1,405 @@
+/**
+ * The description of what the fleet has and a recorder has not, as OpenAPI 3.1: it is added to the description of the
+ * reads, which is the recorder's own. Tests compare it with real responses.
+ */
+import { ACTIONS, CLASSES, ROLES, SEVERITIES } from '../../../machines/vocabulary.ts';
+import { COMMAND_STATUSES } from '../commands.ts';
+import { COMMAND_FORMS } from './command-forms.ts';
+import { FLEET_INCIDENT_KINDS } from './fleet-incidents.ts';
+
+type Schema = Readonly<Record<string, unknown>>;
+
+const text: Schema = { type: 'string' };
+const flag: Schema = { type: 'boolean' };
+const count: Schema = { type: 'integer', minimum: 0 };
+const time: Schema = { type: 'string', format: 'date-time' };
+const labels: Schema = { type: 'object', additionalProperties: text };
+const words = (values: readonly string[]): Schema => ({ type: 'string', enum: values });
+const orNull = (schema: Schema): Schema => ({ anyOf: [schema, { type: 'null' }] });
+const listOf = (items: Schema): Schema => ({ type: 'array', items });
+const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
+const said = (schema: Schema, description: string): Schema => ({ ...schema, description });
+
+/** An object with these members and no others, all of them there unless they are named. */
+const object = (properties: Readonly<Record<string, Schema>>, optional: readonly string[] = []): Schema => ({
+  type: 'object',
+  properties,
+  required: Object.keys(properties).filter((name) => !optional.includes(name)),
+  additionalProperties: false,
+});
+
+const posture = {
+  in_force: flag,
+  since: orNull(time),
+  holders: said(count, 'How many unresolved incidents hold it.'),
+  unconfirmed: said(count, 'Deliveries that are not confirmed.'),
+  overdue: count,
+};
+
+const machine = {
+  machine: text,
+  name: said(text, 'How it is shown; its own name, unless it was renamed.'),
+  labels,
+  enrolled_at: orNull(time),
+  revoked_at: orNull(time),
+  heard_at: orNull(time),
+  silent: flag,
+  silent_since: orNull(time),
+  version: orNull(text),
+  log: said(orNull(text), 'The identity of its log.'),
+  entries: said(count, 'How far its log goes, as far as that is known.'),
+  held: said(count, 'How far the fleet has it.'),
+  behind: count,
+  hashes: words(['verified', 'unverified']),
+  clock_skew_ms: said(orNull({ type: 'integer' }), 'How far its clock is ahead.'),
+  clock_skewed: flag,
+  policy: object({
+    digest: orNull(text),
+    source: orNull(text),
+    differs: said(flag, 'Whether it is another one than most machines have.'),
+    usual: orNull(text),
+  }),
+  anchored: said(
+    orNull(object({ seq: count, at: time, age_seconds: count })),
+    'The last anchor of the fleet that it has recorded.',
+  ),
+  diverged: said(
+    orNull(object({ log: text, from_log: text, at_seq: count })),
+    'Where its log has left the history that the fleet had.',
+  ),
+  posture: listOf(object({ action: words(ACTIONS), ...posture })),
+  incidents: object({ unresolved: count, attention: count }),
+  commands: object({ pending: count }),
+  alarms: listOf(object({ id: text, kind: text, opened_at: time, acknowledged_at: orNull(time) })),
+};
+
+const inForce = {
+  action: words(ACTIONS),
+  in_force: flag,
+  machines: count,
+  since: orNull(time),
+  holders: count,
+  unconfirmed: object({ machines: count, deliveries: count }),
+  overdue: object({ machines: count, deliveries: count }),
+};
+
+const campaign = {
+  campaign: text,
+  rule: said(text, 'The rule in the fleet’s policy.'),
+  class: words(CLASSES),
+  values: said(
+    orNull({ type: 'object' }),
+    'What its incidents have in common, by paths. Null without the right to evidence.',
+  ),
+  severity: orNull(words(SEVERITIES)),
+  machines: count,
+  incidents: count,
+  unresolved: count,
+  first_at: time,
+  last_at: time,
+  raised_at: time,
+};
+
+const act = {
+  act: text,
+  action: words(ACTIONS),
+  labels,
+  reason: text,
+  by: text,
+  at: time,
+  count: said(count, 'How many machines.'),
+  pending: count,
+  done: count,
+  refused: count,
+  expired: count,
+};
+
+const status = words(COMMAND_STATUSES);
+const health = object({ status: orNull(text), reasons: listOf(text), warnings: listOf(text) });
+
+export const OWN_SCHEMAS: Readonly<Record<string, Schema>> = {
+  FleetMachine: object({ ...machine, health: orNull(health) }),
+  FleetMachineWhole: object({
+    ...machine,
+    health: orNull({ type: 'object' }),
+    logs: listOf(
+      object({
+        log: text,
+        identity: text,
+        active: flag,
+        first_seq: count,
+        through: count,
+        first_at: orNull(time),
+        last_at: orNull(time),
+        diverged_from: orNull(text),
+        diverged_at_seq: orNull(count),
+      }),
+    ),
+  }),
+  FleetPolicyDiff: object({
+    machine: text,
+    digest: orNull(text),
+    source: orNull(text),
+    text: orNull(text),
+    usual: orNull(object({ digest: text, machines: count })),
+    differs: flag,
+    changes: orNull(listOf(object({ path: text, usual: {}, here: {} }, ['usual', 'here']))),
+    diff: said(orNull(text), 'In the unified form.'),
+  }),
+  FleetAlarm: object({
+    machine: text,
+    id: text,
+    kind: words(FLEET_INCIDENT_KINDS),
+    opened_at: time,
+    closed_at: orNull(time),
+    detail: { type: 'object' },
+    acknowledged_at: orNull(time),
+    acknowledged_by: orNull(text),
+    note: orNull(text),
+  }),
+  FleetInForce: object(inForce),
+  FleetActionInForce: object({
+    ...inForce,
+    by_machine: listOf(object({ machine: text, name: text, labels, ...posture })),
+  }),
+  FleetCampaign: object(campaign),
+  FleetCampaignWhole: object({
+    ...campaign,
+    members: listOf(
+      object({
+        machine: text,
+        name: text,
+        log: text,
+        incident: text,
+        at: time,
+        state: orNull(text),
+        severity: orNull(words(SEVERITIES)),
+        source: orNull(text),
+      }),
+    ),
+  }),
+  FleetCommand: object({
+    id: text,
+    machine: text,
+    log: orNull(text),
+    command: text,
+    incident: orNull(text),
+    body: orNull({ type: 'object' }),
+    by: text,
+    role: words(ROLES),
+    status,
+    issued_at: time,
+    expires_at: time,
+    fetched_at: orNull(time),
+    finished_at: orNull(time),
+    answer: said(orNull(object({ status: { type: 'integer' }, body: {} })), 'What the machine has answered.'),
+    reason: said(orNull(text), 'Why it was not carried out.'),
+    act: orNull(text),
+  }),
+  FleetLabelPreview: object({
+    action: words(ACTIONS),
+    labels,
+    count: said(count, 'On how many machines it is possible: what has to be sent as `confirm`.'),
+    machines: listOf(
+      object({
+        machine: text,
+        name: text,
+        labels,
+        possible: flag,
+        why: orNull(text),
+        class: orNull(words(CLASSES)),
+        actions: said(listOf(words(ACTIONS)), 'All that is engaged there.'),
+        in_force: flag,
+        silent: flag,
+      }),
+    ),
+  }),
+  FleetAct: object(act),
+  FleetActWhole: object({
+    ...act,
+    machines: listOf(
+      object({
+        machine: text,
+        command: orNull(text),
+        status,
+        reason: orNull(text),
+        incident: orNull(text),
+        in_force: flag,
+      }),
+    ),
+  }),
+};
+
+const MACHINES = ['machine', 'site'];
+const PAGES = ['limit', 'after'];
+
+const parameters = (path: string, query: readonly string[]): readonly object[] => [
+  ...[...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({ in: 'path', name, required: true, schema: text })),
+  ...query.map((name) => ({ in: 'query', name, schema: text })),
+];
+
+const answer = (description: string, schema: Schema) => ({
+  description,
+  content: { 'application/json': { schema } },
+});
+
+const REFUSALS = {
+  400: { description: 'A field or parameter that is missing, unknown or out of range.' },
+  403: { description: 'No token, or a role or a machine that it does not have.' },
+  404: { description: 'There is none, or not for this token.' },
+};
+
+const get = (path: string, operationId: string, summary: string, query: readonly string[], schema: Schema) => ({
+  [path]: {
+    get: {
+      operationId,
+      tags: ['fleet'],
+      summary,
+      parameters: parameters(path, query),
+      responses: { 200: answer(summary, schema), ...REFUSALS },
+    },
+  },
+});
+
+const post = (
+  path: string,
+  operation: { operationId: string; summary: string; description?: string },
+  body: Schema,
+  responses: Readonly<Record<string, object>>,
+) => ({
+  [path]: {
+    post: {
+      ...operation,
+      tags: ['fleet'],
+      requestBody: { required: true, content: { 'application/json': { schema: body } } },
+      responses: { ...responses, ...REFUSALS },
+    },
+  },
+});
+
+const COMMAND_ANSWERS = {
+  200: answer('The command has come to something while the request waited.', ref('FleetCommand')),
+  202: answer('The command waits for its machine.', ref('FleetCommand')),
+  409: { description: 'The machine fetches no commands.' },
+  422: { description: 'The Idempotency-Key was used with another command.' },
+};
+
+const commandPaths = Object.assign(
+  {},
+  ...COMMAND_FORMS.map(({ path, command, summary, required }) =>
+    post(
+      path,
+      {
+        operationId: `fleet_${command}`,
+        summary,
+        description:
+          `A command to a machine, with the body of the recorder’s own and \`machine\`, \`expires_in\` (seconds), ` +
+          `\`expected_version\` (or \`If-Match\`) and \`idempotency_key\` (or the header). ${required}. ` +
+          'With `Prefer: wait=20` the answer waits for the machine.',
+      },
+      { type: 'object' },
+      COMMAND_ANSWERS,
+    ),
+  ),
+) as Readonly<Record<string, { readonly post: object }>>;
+
+/** Operations by path, then by method. */
+export const OWN_PATHS: Readonly<Record<string, Readonly<Record<string, object>>>> = {
+  ...get(
+    '/api/v1/machines',
+    'listMachines',
+    'The machines',
+    [...MACHINES, ...PAGES, 'silent', 'differs'],
+    listOf(ref('FleetMachine')),
+  ),
+  ...get('/api/v1/machines/{machine}', 'getMachine', 'One machine', [], ref('FleetMachineWhole')),
+  ...get(
+    '/api/v1/machines/{machine}/policy',
+    'diffPolicy',
+    'The policy of a machine, and how it differs from the usual one',
+    [],
+    ref('FleetPolicyDiff'),
+  ),
+  ...get(
+    '/api/v1/fleet/incidents',
+    'listFleetIncidents',
+    'What the fleet itself has found',
+    [...MACHINES, ...PAGES, 'open', 'kind'],
+    listOf(ref('FleetAlarm')),
+  ),
+  ...post(
+    '/api/v1/fleet/incidents/acknowledge',
+    { operationId: 'acknowledgeFleetIncident', summary: 'Acknowledge what the fleet has found' },
+    object({ machine: text, id: text, by: text, note: text }, ['by', 'note']),
+    { 200: answer('It is acknowledged.', ref('FleetAlarm')) },
+  ),
+  ...get(
+    '/api/v1/campaigns',
+    'listCampaigns',
+    'What is the same on several machines',
+    [...MACHINES, ...PAGES],
+    listOf(ref('FleetCampaign')),
+  ),
+  ...get(
+    '/api/v1/campaigns/{campaign}',
+    'getCampaign',
+    'One campaign, with its incidents',
+    MACHINES,
+    ref('FleetCampaignWhole'),
+  ),
+  ...commandPaths,
+  ...get(
+    '/api/v1/commands',
+    'listCommands',
+    'The commands, and what came of them',
+    [...MACHINES, ...PAGES, 'status', 'incident', 'act'],
+    listOf(ref('FleetCommand')),
+  ),
+  ...get('/api/v1/commands/{id}', 'getCommand', 'One command', ['wait'], ref('FleetCommand')),
+  '/api/v1/containment/by-label': {
+    ...get(
+      '/api/v1/containment/by-label',
+      'previewByLabel',
+      'What an action on all machines with some labels would do',
+      ['action', 'class', 'site'],
+      ref('FleetLabelPreview'),
+    )['/api/v1/containment/by-label'],
+    ...post(
+      '/api/v1/containment/by-label',
+      { operationId: 'containByLabel', summary: 'Engage an action on all machines with some labels' },
+      object(
+        {
+          action: words(ACTIONS),
+          labels,
+          reason: text,
+          class: words(CLASSES),
+          confirm: said(count, 'The number of machines, as the preview says it.'),
+          dry_run: flag,
+          expires_in: count,
+          idempotency_key: text,
+          by: text,
+        },
+        ['class', 'confirm', 'dry_run', 'expires_in', 'idempotency_key', 'by'],
+      ),
+      {
+        200: answer('With `dry_run`: what it would do.', ref('FleetLabelPreview')),
+        202: answer('It has begun.', ref('FleetActWhole')),
+        409: { description: '`confirm` is missing or is not the number of machines, which `count` says.' },
+      },
+    )['/api/v1/containment/by-label'],
+  },
+  ...get(
+    '/api/v1/containment/by-label/{act}',
+    'getAct',
+    'How far such an act is, machine by machine',
+    MACHINES,
+    ref('FleetActWhole'),
+  ),
+  ...get('/api/v1/acts', 'listActs', 'The acts on many machines', PAGES, listOf(ref('FleetAct'))),
+};
+
+/** The answers to reads that the recorder has too, for requests that name no machine. */
+export const FLEET_WIDE: Readonly<Record<string, Schema>> = {
+  '/api/v1/containment': { type: 'object', additionalProperties: ref('FleetInForce') },
+  '/api/v1/containment/{action}': ref('FleetActionInForce'),
+};
