@@ -26,7 +26,7 @@ export class LiveResource<Body> {
   readonly fault = signal<string | undefined>(undefined);
   /** When the last body was read; milliseconds by the service's clock. */
   readonly readAt = signal(0);
-  readonly #path: () => string;
+  readonly #path: () => string | undefined;
   readonly #concerns: (entry: Entry) => boolean;
   readonly #pause: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -40,11 +40,11 @@ export class LiveResource<Body> {
   #end: () => void = () => {};
 
   /**
-   * @param path may depend on signals: a change of theirs causes a read
+   * @param path may depend on signals: a change of theirs causes a read; undefined while there is nothing to read
    * @param concerns whether an entry may have changed the resource
    * @param pause milliseconds between two reads
    */
-  constructor(path: () => string, concerns: (entry: Entry) => boolean, pause: number = 1 * SECOND) {
+  constructor(path: () => string | undefined, concerns: (entry: Entry) => boolean, pause: number = 1 * SECOND) {
     this.#path = path;
     this.#concerns = concerns;
     this.#pause = pause;
@@ -91,15 +91,17 @@ export class LiveResource<Body> {
 
   async #read(): Promise<void> {
     this.#isDue = false;
+    const path = this.#path();
+    if (path === undefined) return;
     const nth = (this.#begun += 1);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       if (this.#isDue && this.#users > 0) void this.#read();
     }, this.#pause);
     try {
-      const { body } = await read<Body>(this.#path());
-      // An answer that comes late is older than what is shown.
-      if (nth < this.#answered) return;
+      const { body } = await read<Body>(path);
+      // An answer that comes late is older than what is shown, or about something else.
+      if (nth < this.#answered || path !== this.#path()) return;
       this.#answered = nth;
       this.#mayPass = false;
       batch(() => {

@@ -1,4 +1,5 @@
 /** What the routes of the fleet need of the rest. */
+import type { ConsoleFiles } from '../../api/console/console-files.ts';
 import type { ApiLogger } from '../../api/dependencies.ts';
 import type { Clock } from '../../clock.ts';
 import type { Signer } from '../../signed-note.ts';
@@ -19,6 +20,8 @@ export interface FleetDependencies {
   readonly readEvidence?: 'open' | 'restricted';
   /** After how many milliseconds without a word a machine is silent. */
   readonly silentAfter: number;
+  /** The files of the web console; without them there is none. */
+  readonly console?: Pick<ConsoleFiles, 'get'>;
   /** With so many incidents or fewer a list gathers them; of more it looks at some. For tests. */
   readonly few?: number;
 }
