@@ -17,6 +17,8 @@ export interface FleetConfig {
   /** The file that says who may do what; without one the token in `tokenPath` has every role. */
   readonly accessPath: string | undefined;
   readonly tokenPath: string | undefined;
+  /** The file that says what counts as a campaign; undefined for the default. */
+  readonly policyPath: string | undefined;
   /** Who may read: only those with a token, or anybody who reaches the fleet. */
   readonly readAccess: 'token' | 'open';
   readonly tls:
@@ -94,6 +96,7 @@ export function readFleetConfig(env: Environment, directory: string): FleetConfi
     keyPath: path('FLEET_KEY_PATH') ?? `${state}/key`,
     accessPath: path('FLEET_ACCESS_PATH'),
     tokenPath: path('FLEET_TOKEN_PATH'),
+    policyPath: path('FLEET_POLICY_PATH'),
     readAccess: choice('FLEET_READ_ACCESS', 'token', ['token', 'open']),
     tls,
     quota: {

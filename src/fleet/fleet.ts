@@ -13,15 +13,21 @@ import { RecorderError } from '../errors.ts';
 import { type Signer, verifierKeyOf } from '../signed-note.ts';
 import { VERSION } from '../version.ts';
 import { FleetAccess } from './access.ts';
+import { FleetAlarms } from './alarms.ts';
 import { createFleetApp } from './app.ts';
+import { Campaigns } from './campaigns.ts';
+import { FleetCommands } from './commands.ts';
 import type { FleetConfig } from './config.ts';
 import { type FleetDatabase, openDatabase } from './database.ts';
 import { Enrolment } from './enrolment.ts';
+import { readFleetPolicy } from './fleet-policy.ts';
 import { Ingest } from './ingest/ingest.ts';
+import { LabelActs } from './label-acts.ts';
 import { machineRoutes } from './machine-routes.ts';
 import { layoutOf, migrate, requireLayout } from './migrations.ts';
 import { Quotas } from './quotas.ts';
 import { Seal } from './sealed.ts';
+import { startWatch } from './watch.ts';
 import { openSigner } from './signer-file.ts';
 
 /** The console as it was built: beside this file's bundle in `dist`, or in the `dist` of the sources. */
@@ -43,8 +49,10 @@ export interface Fleet {
   readonly enrolment: Enrolment;
   readonly ingest: Ingest;
   readonly signer: Signer;
-  /** Reads the access file again. */
+  /** Reads the access file and the policy again. @throws RecorderError; then what was in force stays */
   reload(): void;
+  /** Looks for alarms and campaigns now. */
+  look(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -124,20 +132,33 @@ export async function startFleet(
   const { db, signer, enrolment, ingest } = core;
   try {
     const quotas = new Quotas(config.quota, () => clock.monotonic());
+    let policy = readFleetPolicy(config.policyPath);
+    const alarms = new FleetAlarms({ db, clock, silentAfter, log });
+    const commands = new FleetCommands({ db, signer, clock });
+    const acts = new LabelActs({ db, commands, silentAfter });
+    const campaigns = new Campaigns({ db, clock, policy: () => policy, log });
     const console = new ConsoleFiles(BUILT_CONSOLE);
-    const app = createFleetApp({ db, access, signer, clock, log, readAccess, silentAfter, console }, [
+    const shared = { db, access, signer, clock, log, readAccess, silentAfter };
+    const app = createFleetApp({ ...shared, alarms, commands, acts, console }, [
       ...machineRoutes({ db, clock, ingest, enrolment, quotas }),
       ...stateRoutes(db, signer),
     ]);
     const server = serverFor(config);
     server.on('request', (request, response) => void app.callback()(request, response));
     const address = await listen(server, config);
+    const watch = startWatch({ alarms, campaigns, acts, log });
     return {
       ...core,
       address,
-      reload: () => access.reload(),
+      reload: () => {
+        const next = readFleetPolicy(config.policyPath);
+        access.reload();
+        policy = next;
+      },
+      look: () => watch.look(),
       stop: async () => {
         await close(server);
+        await watch.stop();
         await db.destroy();
       },
     };

@@ -105,7 +105,8 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
     let isGone = false;
     ctx.res.once('close', () => (isGone = true));
     for (;;) {
-      const found = await fetchCommands(db, machine);
+      // What is fetched for nobody would count as fetched.
+      const found = isGone ? [] : await fetchCommands(db, machine);
       if (found.length > 0 || clock.monotonic() >= until || isGone) {
         respond(ctx, 200, found);
         return;
@@ -120,7 +121,8 @@ export function machineRoutes(dependencies: MachineRouteDependencies): readonly 
     const { status: answered, body } = await readJson(ctx.req, LONGEST_RESULT);
     if (!Number.isSafeInteger(answered) || Number(answered) < 100 || Number(answered) > 599)
       throw new RecorderError('invalid_request', 'status must be an HTTP status');
-    const state = Number(answered) < 400 ? 'done' : 'refused';
+    // 410: it has expired at the machine.
+    const state = Number(answered) < 400 ? 'done' : Number(answered) === 410 ? 'expired' : 'refused';
     const { rows } = await sql`
       UPDATE commands SET state = ${state}, status = ${Number(answered)}, result = ${JSON.stringify(body ?? null)},
         finished_at = coalesce(finished_at, clock_timestamp())
@@ -147,7 +149,9 @@ async function fetchCommands(db: FleetDatabase, machine: string): Promise<readon
     .select(['id', 'signed as command'])
     .where('machine', '=', machine)
     .where('state', 'in', ['pending', 'fetched'])
-    .where(sql<boolean>`expires_at > clock_timestamp()`)
+    // The machine may have carried out one that was fetched, and its answer was lost: it says so, also later.
+    .where(sql<boolean>`expires_at > clock_timestamp()
+      - CASE WHEN state = 'fetched' THEN interval '1 day' ELSE interval '0' END`)
     .orderBy('issued_at')
     .limit(MOST_COMMANDS)
     .execute();

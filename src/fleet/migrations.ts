@@ -257,8 +257,45 @@ const INITIAL: readonly string[] = [
   )`,
 ];
 
+/** Campaigns: what the same values are found in on several machines. */
+const CAMPAIGNS: readonly string[] = [
+  `CREATE TABLE IF NOT EXISTS campaign_progress (
+    machine text COLLATE "C" NOT NULL,
+    log text COLLATE "C" NOT NULL,
+    through bigint NOT NULL,
+    PRIMARY KEY (machine, log)
+  )`,
+  `CREATE TABLE IF NOT EXISTS campaign_members (
+    machine text COLLATE "C" NOT NULL,
+    log text COLLATE "C" NOT NULL,
+    incident text COLLATE "C" NOT NULL,
+    signature text COLLATE "C" NOT NULL,
+    at timestamptz(3) NOT NULL,
+    PRIMARY KEY (machine, log, incident)
+  )`,
+  'CREATE INDEX IF NOT EXISTS campaign_members_by_signature ON campaign_members (signature, at)',
+  `CREATE TABLE IF NOT EXISTS campaigns (
+    machine text COLLATE "C" NOT NULL,
+    campaign text COLLATE "C" NOT NULL,
+    signature text COLLATE "C" NOT NULL,
+    rule text NOT NULL,
+    class text COLLATE "C" NOT NULL,
+    shared text NOT NULL,
+    first_at timestamptz(3) NOT NULL,
+    last_at timestamptz(3) NOT NULL,
+    raised_at timestamptz(3) NOT NULL,
+    PRIMARY KEY (machine, campaign)
+  )`,
+  'CREATE INDEX IF NOT EXISTS campaigns_by_signature ON campaigns (signature)',
+  'CREATE INDEX IF NOT EXISTS campaigns_by_end ON campaigns (last_at, campaign)',
+  'CREATE INDEX IF NOT EXISTS fleet_incidents_open ON fleet_incidents (kind, machine) WHERE closed_at IS NULL',
+];
+
 /** Add the next layout at the end; never change one that a release had. */
-const MIGRATIONS: readonly Migration[] = [{ layout: 1, statements: INITIAL }];
+const MIGRATIONS: readonly Migration[] = [
+  { layout: 1, statements: INITIAL },
+  { layout: 2, statements: CAMPAIGNS },
+];
 
 /**
  * What makes PostgreSQL itself faster, and other engines may not know: they refuse it, and do without. Rows of a few KiB
@@ -341,7 +378,9 @@ function refuseNewer(layout: number): void {
 /** The statements that distribute the tables over the nodes of Citus, by machine. */
 export const citusStatements = (): readonly string[] => [
   "SELECT create_distributed_table('machines', 'machine');",
-  ...TABLES.filter((table) => table !== 'machines').map(
+  // It has few rows, which are joined with those of every machine.
+  "SELECT create_reference_table('campaigns');",
+  ...TABLES.filter((table) => table !== 'machines' && table !== 'campaigns').map(
     (table) => `SELECT create_distributed_table('${table}', 'machine', colocate_with => 'machines');`,
   ),
 ];

@@ -316,6 +316,39 @@ interface ActsTable {
   detail: JSONColumnType<object>;
 }
 
+/** How far the entries of a log were looked through for campaigns. */
+interface CampaignProgressTable {
+  readonly machine: string;
+  readonly log: string;
+  through: number;
+}
+
+/** The incidents that may be part of a campaign. */
+interface CampaignMembersTable {
+  readonly machine: string;
+  readonly log: string;
+  readonly incident: string;
+  /** SHA-256 over the rule, the class and the values: the same for incidents that belong together. */
+  signature: string;
+  /** When it was reported. */
+  at: Time;
+}
+
+/** `machine` is empty: a campaign belongs to none. Its members are those with its signature from its first to its last time. */
+interface CampaignsTable {
+  readonly machine: string;
+  readonly campaign: string;
+  signature: string;
+  /** The name of the rule in the fleet's policy. */
+  rule: string;
+  class: string;
+  /** The values that its members have in common, by their paths: JSON. */
+  shared: string;
+  first_at: Time;
+  last_at: Time;
+  raised_at: Time;
+}
+
 export interface FleetTables {
   readonly meta: MetaTable;
   readonly machines: MachinesTable;
@@ -334,6 +367,9 @@ export interface FleetTables {
   readonly fleet_incidents: FleetIncidentsTable;
   readonly commands: CommandsTable;
   readonly acts: ActsTable;
+  readonly campaign_progress: CampaignProgressTable;
+  readonly campaign_members: CampaignMembersTable;
+  readonly campaigns: CampaignsTable;
 }
 
 /** Those with rows of machines, in the order in which they are distributed. */
@@ -355,4 +391,7 @@ export const TABLES = [
   'fleet_incidents',
   'commands',
   'acts',
+  'campaign_progress',
+  'campaign_members',
+  'campaigns',
 ] as const satisfies readonly (keyof FleetTables)[];

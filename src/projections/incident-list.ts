@@ -25,7 +25,13 @@ import {
   type SortKey,
   type UsualPlace,
 } from '../query/list-query.ts';
-import { CollapsedPage, MAX_PAGE_BYTES, MAX_SUMMARY_PAGE_BYTES, type Sized, withAlike } from '../query/collapsed-page.ts';
+import {
+  CollapsedPage,
+  MAX_PAGE_BYTES,
+  MAX_SUMMARY_PAGE_BYTES,
+  type Sized,
+  withAlike,
+} from '../query/collapsed-page.ts';
 import { ListWalk, partsOf, placeAt } from './list-walk.ts';
 import { Search } from './search.ts';
 

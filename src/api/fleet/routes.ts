@@ -3,7 +3,7 @@
  * the routes of the commands themselves, in the role that the fleet names, as far as the access file allows it.
  */
 import type { Context } from 'koa';
-import type { ContainmentAction } from '../../../machines/vocabulary.ts';
+import type { ContainmentAction, IncidentClass } from '../../../machines/vocabulary.ts';
 import type { FleetTrust, Principal } from '../../access/principal.ts';
 import { RecorderError } from '../../errors.ts';
 import type { Incident } from '../../domain/incident.ts';
@@ -20,6 +20,7 @@ import { readBody } from '../request/read.ts';
 import { respondJson } from '../respond.ts';
 import { silenceRoutes } from '../silences/routes.ts';
 import { type FleetCommand, openCommand } from './command-note.ts';
+import { FLEET_REPORT, fleetReportRoutes } from './report.ts';
 import { COMMAND_NOTE_REQUIRED, fleetCommandSchema } from './requests.ts';
 
 /** What can be asked for from the fleet, and the route that does it. */
@@ -38,6 +39,7 @@ const FLEET_COMMANDS: Readonly<Record<string, string>> = {
   acknowledge_recovery: '/api/v1/recovery/ack',
   reattest: '/api/v1/recovery/reattest',
   waive_recovery: '/api/v1/recovery/waive',
+  report: FLEET_REPORT,
 };
 
 /** Those that are a recovery: a person at the machine does it, unless the policy says otherwise. */
@@ -71,9 +73,14 @@ export type FleetDependencies = Pick<
 >;
 
 export const fleetRoutes = (dependencies: FleetDependencies, admissions: Admission): readonly ApiRoute[] => {
-  const routes = [commandRoutes, actRoutes, containmentRoutes, recoveryRoutes, silenceRoutes].flatMap((routesWith) =>
-    routesWith(dependencies, admissions),
-  );
+  const routes = [
+    commandRoutes,
+    actRoutes,
+    containmentRoutes,
+    recoveryRoutes,
+    silenceRoutes,
+    fleetReportRoutes,
+  ].flatMap((routesWith) => routesWith(dependencies, admissions));
   const answers = new Map<string, Answer>();
   return [
     {
@@ -182,7 +189,7 @@ function innerContext(
   admitted: Admitted,
 ): Context {
   const headers = version === undefined ? {} : { 'if-match': `"${version}"` };
-  return {
+  const inner = {
     method: 'POST',
     path,
     querystring: '',
@@ -190,9 +197,12 @@ function innerContext(
     req: { headers, socket: ctx.req.socket },
     request: { body },
     state: { admitted, requestId: ctx.state.requestId as unknown },
+    // What a route answers lands here; the headers of that answer are for nobody.
+    res: { headersSent: true },
     set: () => {},
     vary: () => {},
-  } as unknown as Context;
+  };
+  return Object.assign(inner, { response: inner }) as unknown as Context;
 }
 
 /** What a request is answered, also where that is a refusal. @throws RecorderError what may pass */
@@ -225,13 +235,23 @@ function requireFromAfar(
     }
   }
   if (actions === undefined) return;
-  const ofIncident = incident === undefined ? [] : incidents.actionsOf(incident.id);
+  const ofIncident = incident === undefined ? ofReport(command, body, policy) : incidents.actionsOf(incident.id);
   const touched = touchedBy(command, body, ofIncident);
   const broken = touched.filter((action) => !actions.includes(action as ContainmentAction));
   if (broken.length === 0) return;
   const message = `forbidden: the fleet may act on ${actions.join(', ')} here, and not on ${broken.join(', ')}`;
   throw new RecorderError('forbidden', message, { fields: { actions } });
 }
+
+/** The actions that a report of the fleet engages. */
+const ofReport = (
+  command: string,
+  body: FleetCommand['body'],
+  { current: { rules } }: FleetDependencies['policy'],
+): readonly ContainmentAction[] =>
+  command === 'report' && typeof body.class === 'string' && Object.hasOwn(rules, body.class)
+    ? rules[body.class as IncidentClass].actions
+    : [];
 
 /** The actions that a command engages or releases. */
 function touchedBy(
@@ -240,7 +260,7 @@ function touchedBy(
   ofIncident: readonly ContainmentAction[],
 ): readonly string[] {
   if (command === 'release' || command === 'retry') return typeof body.action === 'string' ? [body.action] : [];
-  if (command !== 'contain' && command !== 'resolve') return [];
+  if (command !== 'contain' && command !== 'resolve' && command !== 'report') return [];
   return ofIncident.filter((action) => action !== 'log_alert');
 }
 

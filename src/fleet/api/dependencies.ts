@@ -4,7 +4,10 @@ import type { ApiLogger } from '../../api/dependencies.ts';
 import type { Clock } from '../../clock.ts';
 import type { Signer } from '../../signed-note.ts';
 import type { FleetPrincipals } from '../access.ts';
+import type { FleetAlarms } from '../alarms.ts';
+import type { FleetCommands } from '../commands.ts';
 import type { FleetDatabase } from '../database.ts';
+import type { LabelActs } from '../label-acts.ts';
 
 export interface FleetDependencies {
   readonly db: FleetDatabase;
@@ -22,6 +25,10 @@ export interface FleetDependencies {
   readonly silentAfter: number;
   /** The files of the web console; without them there is none. */
   readonly console?: Pick<ConsoleFiles, 'get'>;
+  /** The alarms, commands and acts of the fleet; made where they are not given. */
+  readonly alarms?: FleetAlarms;
+  readonly acts?: LabelActs;
+  readonly commands?: FleetCommands;
   /** With so many incidents or fewer a list gathers them; of more it looks at some. For tests. */
   readonly few?: number;
 }

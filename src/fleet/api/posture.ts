@@ -16,6 +16,7 @@ import type { Targets } from '../../policy/targets.ts';
 import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { documentsOf } from './documents.ts';
+import { isFleetWide, respondActionInForce, respondInForce } from './in-force.ts';
 import { parameters } from './incidents.ts';
 import { type MachineLog, oneMachine } from './one-machine.ts';
 import { readingIn } from './reading.ts';
@@ -32,6 +33,7 @@ export const postureRoutes = (dependencies: FleetDependencies): readonly ApiRout
     path: '/api/v1/containment',
     handle: async (ctx) => {
       const reading = await readingIn(dependencies, ctx);
+      if (isFleetWide(ctx)) return respondInForce(dependencies, ctx, reading);
       validate(nothingSchema, parameters(reading), 'parameter');
       const views = await postureOf(dependencies.db, await oneMachine(dependencies.db, reading), ACTIONS);
       const shown = views.map((view) => [view.action, shownView(view, reading.reader.words)]);
@@ -48,6 +50,7 @@ export const postureRoutes = (dependencies: FleetDependencies): readonly ApiRout
         throw new RecorderError('not_found', message, { fields: { allowed: ACTIONS } });
       }
       const reading = await readingIn(dependencies, ctx);
+      if (isFleetWide(ctx)) return respondActionInForce(dependencies, ctx, reading, action);
       validate(nothingSchema, parameters(reading), 'parameter');
       const [view] = await postureOf(dependencies.db, await oneMachine(dependencies.db, reading), [action]);
       respondJson(ctx, 200, JSON.stringify(shownView(view!, reading.reader.words)));

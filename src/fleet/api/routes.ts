@@ -1,5 +1,14 @@
 /** The routes for people: what the recorder's API shows, with a machine in it. */
 import type { ApiRoute } from '../../api/middleware/routing.ts';
+import { admission } from '../../api/middleware/admission.ts';
+import { FleetAlarms } from '../alarms.ts';
+import { FleetCommands } from '../commands.ts';
+import { LabelActs } from '../label-acts.ts';
+import { byLabelRoutes } from './by-label.ts';
+import { campaignRoutes } from './campaigns.ts';
+import { actingRoutes, commandListRoutes } from './commands.ts';
+import { fleetIncidentRoutes } from './fleet-incidents.ts';
+import { machineListRoutes } from './machines.ts';
 import { changesRoutes } from './changes.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { groupRoutes } from './groups.ts';
@@ -12,10 +21,24 @@ import { statisticsRoutes } from './stats.ts';
 import { FleetStreams, streamRoutes } from './stream.ts';
 import { FleetTotals } from './totals.ts';
 
+/** In bytes: as a recorder's. */
+const LONGEST_BODY = 256 * 1024;
+
 /** Every route for people. */
 export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[] => {
   const totals = new FleetTotals(dependencies.db, dependencies.clock);
+  const admissions = admission({ access: dependencies.access, maxBodyBytes: LONGEST_BODY });
+  const alarms = dependencies.alarms ?? new FleetAlarms(dependencies);
+  const commands = dependencies.commands ?? new FleetCommands(dependencies);
+  const acts = dependencies.acts ?? new LabelActs({ ...dependencies, commands });
   return [
+    ...machineListRoutes(dependencies, alarms),
+    ...fleetIncidentRoutes(dependencies, alarms, admissions),
+    ...campaignRoutes(dependencies),
+    ...actingRoutes(dependencies, commands, admissions),
+    ...commandListRoutes(dependencies, commands),
+    // Before the routes of one action: by-label is none.
+    ...byLabelRoutes(dependencies, acts, admissions),
     ...incidentRoutes(dependencies, totals),
     ...changesRoutes(dependencies),
     ...groupRoutes(dependencies),

@@ -1,0 +1,138 @@
+/** The campaigns: what is the same on several machines. */
+import { sql } from 'kysely';
+import * as z from 'zod/mini';
+import { SEVERITIES } from '../../../machines/vocabulary.ts';
+import type { ApiRoute } from '../../api/middleware/routing.ts';
+import { nothingSchema } from '../../api/request/fields.ts';
+import { parseQuery } from '../../api/request/query.ts';
+import { validate } from '../../api/request/validate.ts';
+import { respondJson } from '../../api/respond.ts';
+import { RecorderError } from '../../errors.ts';
+import type { FleetDatabase } from '../database.ts';
+import type { FleetDependencies } from './dependencies.ts';
+import { placeTime } from './fleet-incidents.ts';
+import { anyText } from './list-filter.ts';
+import { paged, pageOf, paging } from './paging.ts';
+import { type Reading, readingIn } from './reading.ts';
+
+/** How many members of a campaign are shown. */
+const MOST_MEMBERS = 10_000;
+
+export const campaignsSchema = z.strictObject(paging());
+
+interface CampaignRow {
+  readonly campaign: string;
+  readonly rule: string;
+  readonly class: string;
+  readonly shared: string;
+  readonly first_at: Date;
+  readonly last_at: Date;
+  readonly raised_at: Date;
+  readonly machines: number;
+  readonly incidents: number;
+  readonly unresolved: number;
+  readonly rank: number | null;
+}
+
+export const campaignRoutes = (dependencies: FleetDependencies): readonly ApiRoute[] => {
+  const { db } = dependencies;
+  return [
+    {
+      method: 'GET',
+      path: '/api/v1/campaigns',
+      handle: async (ctx) => {
+        const reading = await readingIn(dependencies, ctx);
+        const page = pageOf(validate(campaignsSchema, parseQuery(reading.query), 'parameter'), 2);
+        const rows = await readCampaigns(db, reading, { limit: page.limit + 1, after: page.after });
+        const shown = paged(ctx, page, rows, (row) => [row.last_at.toISOString(), row.campaign]);
+        respondJson(ctx, 200, JSON.stringify(shown.map((row) => shownCampaign(row, reading))));
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/campaigns/:campaign',
+      handle: async (ctx) => {
+        const reading = await readingIn(dependencies, ctx);
+        validate(nothingSchema, parseQuery(reading.query), 'parameter');
+        const named = String(ctx.params.campaign);
+        const [row] = await readCampaigns(db, reading, { limit: 1, named });
+        if (row === undefined) throw new RecorderError('not_found', 'campaign not found');
+        const members = await membersOf(db, named, reading);
+        respondJson(ctx, 200, JSON.stringify({ ...shownCampaign(row, reading), members }));
+      },
+    },
+  ];
+};
+
+/** The members of a campaign `c`, as far as the reader may see their machines. */
+const ofCampaign = ({ machines }: Pick<Reading, 'machines'>) => sql`m.signature = c.signature
+  AND m.at BETWEEN c.first_at AND c.last_at ${machines === undefined ? sql`` : sql`AND m.machine = ${anyText(machines)}`}`;
+
+async function readCampaigns(
+  db: FleetDatabase,
+  reading: Pick<Reading, 'machines'>,
+  { limit, after, named }: { limit: number; after?: readonly string[] | undefined; named?: string },
+): Promise<readonly CampaignRow[]> {
+  const [at, last] = after ?? [];
+  const { rows } = await sql<CampaignRow>`
+    WITH page AS (
+      SELECT c.campaign, c.signature, c.rule, c.class, c.shared, c.first_at, c.last_at, c.raised_at FROM campaigns c
+      WHERE c.machine = '' ${named === undefined ? sql`` : sql`AND c.campaign = ${named}`}
+        ${at === undefined ? sql`` : sql`AND (c.last_at, c.campaign) < (${placeTime(at)}::timestamptz, ${last})`}
+        AND EXISTS (SELECT 1 FROM campaign_members m WHERE ${ofCampaign(reading)})
+      ORDER BY c.last_at DESC, c.campaign DESC LIMIT ${limit}::bigint
+    )
+    SELECT c.campaign, c.rule, c.class, c.shared, c.first_at, c.last_at, c.raised_at,
+      count(DISTINCT m.machine) AS machines, count(*) AS incidents,
+      count(*) FILTER (WHERE i.state <> 'resolved') AS unresolved, min(i.rank) AS rank
+    FROM page c JOIN campaign_members m ON ${ofCampaign(reading)}
+      LEFT JOIN incidents i ON i.machine = m.machine AND i.log = m.log AND i.id = m.incident
+    GROUP BY c.campaign, c.rule, c.class, c.shared, c.first_at, c.last_at, c.raised_at
+    ORDER BY c.last_at DESC, c.campaign DESC`.execute(db);
+  return rows;
+}
+
+async function membersOf(
+  db: FleetDatabase,
+  campaign: string,
+  reading: Pick<Reading, 'machines'>,
+): Promise<readonly object[]> {
+  const { rows } = await sql<{
+    machine: string;
+    name: string | null;
+    log: string;
+    incident: string;
+    at: Date;
+    state: string | null;
+    rank: number | null;
+    source: string | null;
+  }>`
+    SELECT m.machine, n.name, m.log, m.incident, m.at, i.state, i.rank, i.source
+    FROM campaigns c JOIN campaign_members m ON ${ofCampaign(reading)}
+      LEFT JOIN machines n ON n.machine = m.machine
+      LEFT JOIN incidents i ON i.machine = m.machine AND i.log = m.log AND i.id = m.incident
+    WHERE c.machine = '' AND c.campaign = ${campaign}
+    ORDER BY m.at, m.machine, m.incident LIMIT ${sql.lit(MOST_MEMBERS)}`.execute(db);
+  return rows.map(({ rank, at, name, ...row }) => ({
+    ...row,
+    name: name ?? row.machine,
+    at: at.toISOString(),
+    severity: rank === null ? null : SEVERITIES[rank],
+  }));
+}
+
+function shownCampaign(row: CampaignRow, { reader }: Pick<Reading, 'reader'>): object {
+  const { rank, shared, machines, incidents, unresolved, first_at, last_at, raised_at, ...rest } = row;
+  return {
+    ...rest,
+    // They are evidence.
+    values: reader.evidence ? (JSON.parse(shared) as object) : null,
+    severity: rank === null ? null : SEVERITIES[rank],
+    machines: Number(machines),
+    incidents: Number(incidents),
+    unresolved: Number(unresolved),
+    first_at: first_at.toISOString(),
+    last_at: last_at.toISOString(),
+    raised_at: raised_at.toISOString(),
+  };
+}

@@ -1,0 +1,300 @@
+/**
+ * An action on all machines with some labels: "freeze the agents of site=berlin".
+ *
+ * A machine may have no incident that asks for the action. So each is told to report one, with the fleet as its source, of
+ * a class whose rule has the action, and to contain it. It is an incident like any other then: people see why, and resolve
+ * it when it is over.
+ *
+ * The act is stored first, with its machines, and then a command for each. Whoever sees that some are missing adds them:
+ * they have the same names at every process.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { sql } from 'kysely';
+import { CLASSES, type ContainmentAction, type IncidentClass, type Role, stepsOf } from '../../machines/vocabulary.ts';
+import { MINUTE } from '../clock.ts';
+import { RecorderError } from '../errors.ts';
+import { parsePolicy } from '../policy/parse.ts';
+import { readYaml } from '../policy/yaml.ts';
+import { storable } from './acts.ts';
+import { COMMAND_COLUMNS, type CommandRow, type FleetCommands, reasonOf } from './commands.ts';
+import type { FleetDatabase } from './database.ts';
+
+/** How many machines one act may be about. */
+const MOST_MACHINES = 10_000;
+/** How many commands are stored at a time. */
+const AT_ONCE = 4;
+/** How long after an act its missing commands are added, and from when on, in milliseconds. */
+const LATE = 5000;
+
+/** What would be done on a machine. */
+export interface Candidate {
+  readonly machine: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly possible: boolean;
+  /** Why it is not possible. */
+  readonly why: string | null;
+  /** The class of the incident, and all actions that its rule engages there. */
+  readonly class: IncidentClass | null;
+  readonly actions: readonly ContainmentAction[];
+  readonly in_force: boolean;
+  readonly silent: boolean;
+}
+
+export interface LabelAct {
+  readonly act: string;
+  readonly action: ContainmentAction;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly reason: string;
+  readonly principal: string;
+  readonly by: string;
+  readonly role: Role;
+  readonly good_for: number;
+  readonly machines: readonly { readonly machine: string; readonly class: IncidentClass }[];
+}
+
+interface ActRow {
+  readonly id: string;
+  readonly at: Date;
+  readonly detail: LabelAct;
+}
+
+export const BY_LABEL = 'contain_by_label';
+
+export class LabelActs {
+  readonly #db: FleetDatabase;
+  readonly #commands: FleetCommands;
+  readonly #silentAfter: number;
+
+  constructor(options: { readonly db: FleetDatabase; readonly commands: FleetCommands; readonly silentAfter: number }) {
+    this.#db = options.db;
+    this.#commands = options.commands;
+    this.#silentAfter = options.silentAfter;
+  }
+
+  /**
+   * What an act would do, machine by machine.
+   * @param bounds further labels that the machines must have: what the principal may see
+   * @throws RecorderError `limit_reached` for too many machines
+   */
+  async preview(
+    action: ContainmentAction,
+    labels: Readonly<Record<string, string>>,
+    bounds: 'any' | Readonly<Record<string, string>>,
+    incidentClass?: IncidentClass,
+  ): Promise<readonly Candidate[]> {
+    const { rows } = await sql<{
+      machine: string;
+      name: string | null;
+      labels: Readonly<Record<string, string>>;
+      policy_text: string | null;
+      log: string | null;
+      silent: boolean | null;
+      holders: number | null;
+    }>`
+      SELECT m.machine, m.name, m.labels, m.policy_text, l.log, p.holders, coalesce(m.heard_at, m.enrolled_at)
+        < clock_timestamp() - ${this.#silentAfter}::float8 * interval '1 millisecond' AS silent
+      FROM machines m LEFT JOIN logs l ON l.machine = m.machine AND l.active
+        LEFT JOIN posture p ON p.machine = m.machine AND p.log = l.log AND p.action = ${action}
+      WHERE m.revoked_at IS NULL AND m.enrolled_at IS NOT NULL AND m.labels @> ${JSON.stringify(labels)}::jsonb
+        AND m.labels @> ${JSON.stringify(bounds === 'any' ? {} : bounds)}::jsonb
+      ORDER BY m.machine LIMIT ${sql.lit(MOST_MACHINES + 1)}`.execute(this.#db);
+    if (rows.length > MOST_MACHINES)
+      throw new RecorderError('limit_reached', `these are more than ${MOST_MACHINES} machines; name more labels`);
+    return rows.map(({ machine, name, labels: all, policy_text, log, silent, holders }) => {
+      const found = log === null ? undefined : classFor(action, policy_text, incidentClass);
+      const why = log === null ? 'it has sent nothing yet' : typeof found === 'string' ? found : null;
+      const chosen = typeof found === 'object' ? found : undefined;
+      return {
+        machine,
+        name: name ?? machine,
+        labels: all,
+        possible: why === null,
+        why,
+        class: chosen?.class ?? null,
+        actions: chosen?.actions ?? [],
+        in_force: (holders ?? 0) > 0,
+        silent: silent === true,
+      };
+    });
+  }
+
+  /** The identifier of an act: the same for the same key of the same principal. */
+  nameOf(principal: string, key: string | undefined): string {
+    if (key === undefined) return `ACT-${randomBytes(12).toString('hex')}`;
+    return `ACT-${createHash('sha256')
+      .update(JSON.stringify([principal, key]))
+      .digest('hex')
+      .slice(0, 24)}`;
+  }
+
+  /** Stores an act and its commands. One that is there already stays as it is. */
+  async begin(act: LabelAct): Promise<void> {
+    await sql`
+      INSERT INTO acts (machine, id, at, who, what, detail)
+      VALUES ('', ${act.act}, clock_timestamp(), ${act.by}, ${BY_LABEL}, ${storable(act)}::jsonb)
+      ON CONFLICT DO NOTHING`.execute(this.#db);
+    const stored = await this.find(act.act);
+    if (stored !== undefined) await this.#issue(stored.detail);
+  }
+
+  async find(act: string): Promise<ActRow | undefined> {
+    const { rows } = await sql<ActRow>`
+      SELECT a.id, a.at, a.detail FROM acts a WHERE a.machine = '' AND a.id = ${act} AND a.what = ${BY_LABEL}`.execute(
+      this.#db,
+    );
+    return rows[0];
+  }
+
+  /** The newest acts. */
+  async list(
+    limit: number,
+    before: { readonly at: string; readonly id: string } | undefined,
+  ): Promise<readonly ActRow[]> {
+    const { rows } = await sql<ActRow>`
+      SELECT a.id, a.at, a.detail FROM acts a WHERE a.machine = '' AND a.what = ${BY_LABEL}
+        ${before === undefined ? sql`` : sql`AND (a.at, a.id) < (${before.at}::timestamptz, ${before.id})`}
+      ORDER BY a.at DESC, a.id DESC LIMIT ${limit}::bigint`.execute(this.#db);
+    return rows;
+  }
+
+  /** How far acts are: how many of their commands have which status. */
+  async countsOf(acts: readonly string[]): Promise<ReadonlyMap<string, Readonly<Record<string, number>>>> {
+    const counts = new Map<string, Record<string, number>>();
+    if (acts.length === 0) return counts;
+    const { rows } = await sql<{ act: string; status: string; count: number }>`
+      SELECT d.act, d.status, count(*) AS count FROM (
+        SELECT c.act, CASE WHEN c.state IN ('done', 'refused', 'expired') THEN c.state
+          WHEN c.expires_at <= clock_timestamp() THEN 'expired' ELSE 'pending' END AS status
+        FROM commands c WHERE c.act = ANY(${[...acts]}::text[])) AS d
+      GROUP BY d.act, d.status`.execute(this.#db);
+    for (const { act, status, count } of rows) counts.set(act, { ...counts.get(act), [status]: Number(count) });
+    return counts;
+  }
+
+  /** The commands of an act with what came of each, and whether the action is in force there now. */
+  async progressOf({ act, action, machines }: LabelAct): Promise<readonly object[]> {
+    const { rows } = await sql<CommandRow & { in_force: boolean }>`
+      SELECT ${COMMAND_COLUMNS}, EXISTS (
+        SELECT 1 FROM posture p JOIN logs l ON l.machine = p.machine AND l.log = p.log AND l.active
+        WHERE p.machine = c.machine AND p.action = ${action} AND p.holders > 0) AS in_force
+      FROM commands c WHERE c.act = ${act}`.execute(this.#db);
+    const byMachine = new Map(rows.map((row) => [row.machine, row]));
+    return machines.map(({ machine }) => {
+      const row = byMachine.get(machine);
+      if (row === undefined)
+        return { machine, command: null, status: 'pending', reason: null, incident: null, in_force: false };
+      return {
+        machine,
+        command: row.id,
+        status: row.status,
+        reason: reasonOf(row),
+        incident: row.status === 'done' ? incidentIn(row.result) : null,
+        in_force: row.in_force,
+      };
+    });
+  }
+
+  /** Adds the commands that a process which has ended has left out. */
+  async complete(): Promise<void> {
+    const { rows } = await sql<{ detail: LabelAct }>`
+      SELECT a.detail FROM acts a WHERE a.machine = '' AND a.what = ${BY_LABEL}
+        AND a.at > clock_timestamp() - ${10 * MINUTE}::float8 * interval '1 millisecond'
+        AND a.at < clock_timestamp() - ${LATE}::float8 * interval '1 millisecond'
+        AND jsonb_array_length(a.detail->'machines') > (SELECT count(*) FROM commands c WHERE c.act = a.id)
+      LIMIT 10`.execute(this.#db);
+    for (const { detail } of rows) await this.#issue(detail);
+  }
+
+  async #issue(act: LabelAct): Promise<void> {
+    const { rows } = await sql<{ machine: string; identity: string; stored: boolean }>`
+      SELECT l.machine, l.identity, EXISTS (
+        SELECT 1 FROM commands c WHERE c.machine = l.machine AND c.act = ${act.act}) AS stored
+      FROM logs l WHERE l.active AND l.machine = ANY(${act.machines.map(({ machine }) => machine)}::text[])`.execute(
+      this.#db,
+    );
+    const logs = new Map(rows.map((row) => [row.machine, row]));
+    const missing = act.machines.filter(({ machine }) => logs.get(machine)?.stored === false);
+    for (let at = 0; at < missing.length; at += AT_ONCE) {
+      await Promise.all(
+        missing.slice(at, at + AT_ONCE).map(({ machine, class: ofClass }) =>
+          this.#commands.issue({
+            machine,
+            log: logs.get(machine)!.identity,
+            command: 'report',
+            body: {
+              class: ofClass,
+              action: act.action,
+              description: act.reason,
+              evidence: { fleet_act: act.act, action: act.action, labels: act.labels, by: act.by },
+              dedup_key: act.act,
+            },
+            key: act.act,
+            principal: act.principal,
+            by: act.by,
+            role: act.role,
+            goodFor: act.good_for,
+            act: act.act,
+          }),
+        ),
+      );
+    }
+  }
+}
+
+function incidentIn(result: string | null): string | null {
+  try {
+    const { id } = JSON.parse(result ?? '{}') as { readonly id?: unknown };
+    return typeof id === 'string' ? id : null;
+  } catch {
+    return null;
+  }
+}
+
+interface Rule {
+  readonly actions: readonly ContainmentAction[];
+  readonly recovery?: object;
+}
+
+/**
+ * The class whose rule engages an action and as little else as possible; one without a recovery first. An alert is nothing
+ * that is engaged.
+ * @returns why there is none
+ */
+function classFor(
+  action: ContainmentAction,
+  policy: string | null,
+  wanted: IncidentClass | undefined,
+): { readonly class: IncidentClass; readonly actions: readonly ContainmentAction[] } | string {
+  if (policy === null) return 'its policy is not known yet';
+  const rules = rulesOf(policy);
+  if (rules === undefined) return 'its policy can’t be read here';
+  const found = CLASSES.filter((name) => wanted === undefined || name === wanted)
+    .flatMap((name) => {
+      const { actions = [], recovery } = rules[name] ?? {};
+      return actions.includes(action) ? [{ class: name, actions, steps: stepsOf(recovery).length }] : [];
+    })
+    .toSorted(
+      (one, other) =>
+        one.steps - other.steps || engagedBy(one) - engagedBy(other) || one.actions.length - other.actions.length,
+    );
+  const [first] = found;
+  if (first !== undefined) return { class: first.class, actions: first.actions };
+  return `its policy has no rule${wanted === undefined ? '' : ` for ${wanted}`} with ${action}`;
+}
+
+const engagedBy = ({ actions }: Pick<Rule, 'actions'>): number =>
+  actions.filter((action) => action !== 'log_alert').length;
+
+function rulesOf(text: string): Readonly<Partial<Record<IncidentClass, Rule>>> | undefined {
+  try {
+    return parsePolicy(text, 'policy', true).rules;
+  } catch {
+    // The machine may run a newer recorder, whose policy says more.
+    const { value } = readYaml(text);
+    const { rules } = (value ?? {}) as { readonly rules?: unknown };
+    if (typeof rules !== 'object' || rules === null) return undefined;
+    const read = Object.entries(rules).filter(([, rule]) => Array.isArray((rule as Partial<Rule> | null)?.actions));
+    return Object.fromEntries(read) as Partial<Record<IncidentClass, Rule>>;
+  }
+}

@@ -1,0 +1,184 @@
+/** A fleet on PGlite with real recorders and real shippers: what acts on machines is tried through all of it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROLES } from '../../../machines/vocabulary.ts';
+import { systemClock } from '../../../src/clock.ts';
+import { readFleetConfig } from '../../../src/fleet/config.ts';
+import { type Fleet, startFleet } from '../../../src/fleet/fleet.ts';
+import { verifierKeyOf } from '../../../src/signed-note.ts';
+import { LocalService } from '../../support/local-service.ts';
+import { COMMAND_LINE } from '../../support/programs.ts';
+import { ServiceClient, TOKEN } from '../../support/service-client.ts';
+import { ServiceHome } from '../../support/service-home.ts';
+
+export interface Person {
+  readonly roles: readonly string[];
+  readonly machines: 'any' | Readonly<Record<string, string>>;
+  readonly actions?: readonly string[];
+}
+
+export interface MachineOptions {
+  readonly labels?: Readonly<Record<string, string>>;
+  /** What the access file of the recorder gives the fleet. */
+  readonly grant?: object;
+  /** The text of its policy. */
+  readonly policy?: string;
+}
+
+export const tokenOf = (name: string): string => `token-of-${name}-0123456789abcdef`;
+
+/** One machine: a recorder, and the process of its shipper. */
+export class SmallMachine {
+  readonly name: string;
+  readonly recorder: LocalService;
+  readonly home: ServiceHome;
+  readonly #env: Readonly<Record<string, string>>;
+  #shipper: ChildProcess | undefined;
+
+  constructor(name: string, recorder: LocalService, home: ServiceHome, env: Readonly<Record<string, string>>) {
+    this.name = name;
+    this.recorder = recorder;
+    this.home = home;
+    this.#env = env;
+  }
+
+  ship(): void {
+    this.#shipper = spawn(process.execPath, [COMMAND_LINE, 'ship', '--no-prove'], {
+      env: { PATH: process.env.PATH, ...this.#env },
+      stdio: 'ignore',
+    });
+  }
+
+  /** Ends the shipper, as a power cut does. */
+  async silence(): Promise<void> {
+    const shipper = this.#shipper;
+    this.#shipper = undefined;
+    if (shipper === undefined || shipper.exitCode !== null) return;
+    const ended = once(shipper, 'exit');
+    shipper.kill('SIGKILL');
+    await ended;
+  }
+
+  async stop(): Promise<void> {
+    await this.silence();
+    await this.recorder.stop();
+  }
+}
+
+export class SmallFleet extends ServiceClient {
+  readonly directory: string;
+  readonly fleet: Fleet;
+  readonly said: { readonly message: string; readonly fields: Record<string, unknown> }[];
+  readonly machines: SmallMachine[] = [];
+
+  private constructor(directory: string, fleet: Fleet, said: SmallFleet['said']) {
+    super();
+    this.directory = directory;
+    this.fleet = fleet;
+    this.said = said;
+  }
+
+  /** @param people by name; `TOKEN` has every role on every machine besides */
+  static async start(
+    directory: string,
+    {
+      people = {},
+      env = {},
+    }: { people?: Readonly<Record<string, Person>>; env?: Readonly<Record<string, string>> } = {},
+  ): Promise<SmallFleet> {
+    const access = join(directory, 'fleet-access.json');
+    const all = { root: { roles: ROLES, machines: 'any', sources: 'any', classes: 'any', actions: 'any' }, ...people };
+    const principals = Object.fromEntries(
+      Object.entries(all).map(([name, person]) => {
+        const token = name === 'root' ? TOKEN : tokenOf(name);
+        return [name, { ...person, token_sha256: createHash('sha256').update(token).digest('hex') }];
+      }),
+    );
+    writeFileSync(access, JSON.stringify({ version: 1, principals }), { mode: 0o600 });
+    const config = readFleetConfig(
+      { FLEET_BIND: '127.0.0.1:0', FLEET_NAME: 'fleet.example', FLEET_ACCESS_PATH: access, ...env },
+      directory,
+    );
+    const said: SmallFleet['said'] = [];
+    const say = (fields: object, message: string): void =>
+      void said.push({ message, fields: fields as Record<string, unknown> });
+    const log = { debug() {}, info: say, warn: say, error: say };
+    const fleet = await startFleet(config, systemClock, log, { trustedBelow: directory });
+    return new SmallFleet(directory, fleet, said);
+  }
+
+  /** Enrols a machine, and starts its recorder and its shipper. */
+  async add(name: string, { labels = {}, grant = {}, policy }: MachineOptions = {}): Promise<SmallMachine> {
+    const { enrolment, signer, address } = this.fleet;
+    const folder = join(this.directory, name);
+    mkdirSync(folder);
+    const home = new ServiceHome(folder);
+    const token = tokenOf(name);
+    const token_sha256 = createHash('sha256').update(token).digest('hex');
+    const secret = await enrolment.invite(name, labels, 'root');
+    await enrolment.enrol({ machine: name, secret, token_sha256, public_key: 'none' });
+    const access = {
+      version: 1,
+      service_token: { roles: ROLES, sources: 'any', classes: 'any', actions: 'any' },
+      fleet_key: verifierKeyOf(signer),
+      fleet: { machine: name, roles: ['operator', 'recovery', 'admin'], ...grant },
+    };
+    writeFileSync(home.access, JSON.stringify(access), { mode: 0o600 });
+    const env: Record<string, string> = {};
+    if (policy !== undefined) {
+      env.CONTAINMENT_POLICY_PATH = join(folder, 'policy.yaml');
+      writeFileSync(env.CONTAINMENT_POLICY_PATH, policy);
+    }
+    const recorder = await LocalService.start(home, { env });
+    const fleetToken = join(folder, 'fleet-token');
+    writeFileSync(fleetToken, token, { mode: 0o600 });
+    const machine = new SmallMachine(name, recorder, home, {
+      FLEET_URL: `http://127.0.0.1:${address.port}`,
+      FLEET_MACHINE: name,
+      FLEET_TOKEN_PATH: fleetToken,
+      INCIDENT_RECORDER_URL: `http://127.0.0.1:${recorder.port}`,
+      INCIDENT_RECORDER_TOKEN_PATH: home.token,
+    });
+    this.machines.push(machine);
+    machine.ship();
+    return machine;
+  }
+
+  /** Asks until the answer is as it should be. */
+  async until<Value>(read: () => Promise<Value>, isSo: (value: Value) => boolean): Promise<Value> {
+    for (;;) {
+      const value = await read();
+      if (isSo(value)) return value;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
+  /** The JSON of a read that must succeed. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into bodies of every shape
+  async read(path: string, token = TOKEN): Promise<any> {
+    const answer = await this.send('GET', path, { token });
+    if (answer.status !== 200) throw new Error(`${path}: ${answer.status} ${answer.text}`);
+    return answer.json;
+  }
+
+  /** Waits until the fleet has an incident of a machine. */
+  holds(machine: string, id: string): Promise<unknown> {
+    return this.until(
+      () => this.send('GET', `/api/v1/incidents/get?machine=${machine}&id=${id}`),
+      ({ status }) => status === 200,
+    );
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.machines.map((machine) => machine.stop()));
+    this.disconnect();
+    await this.fleet.stop();
+  }
+
+  protected override get address() {
+    return { port: this.fleet.address.port };
+  }
+}
