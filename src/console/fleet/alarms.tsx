@@ -7,7 +7,7 @@ import { useLiveResource } from '../live-resource.ts';
 import { perform } from '../operator.ts';
 import { Machine } from '../parts/machine.tsx';
 import { type ContainmentLook, ContainmentMark } from '../parts/marks.tsx';
-import { Ago } from '../parts/time.tsx';
+import { Ago, Moment } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
 import { reasonOf } from '../request.ts';
 import { type FleetIncident, openAlarms } from './live-fleet.ts';
@@ -60,7 +60,10 @@ const Alarm = ({ one }: { readonly one: FleetIncident }) => {
     <li>
       <ContainmentMark look={LOOKS[kind] ?? 'none'}>{TITLES[kind] ?? spelled(kind)}</ContainmentMark>
       <span>
-        <Machine name={machine} /> <span class="small muted">{wordsOf(detail)}</span>
+        <Machine name={machine} />{' '}
+        <span class="small muted">
+          <Found detail={detail} />
+        </span>
         {note !== null && (
           <span class="small">
             {' '}
@@ -88,9 +91,24 @@ const Alarm = ({ one }: { readonly one: FleetIncident }) => {
   );
 };
 
-/** The plain members of what the fleet found, in its own words. */
-const wordsOf = (detail: Readonly<Record<string, unknown>>): string =>
-  Object.entries(detail)
-    .filter(([, value]) => ['string', 'number'].includes(typeof value) && String(value).length < 80)
-    .map(([name, value]) => `${name.replaceAll('_', ' ')} ${String(value)}`)
-    .join(' · ');
+/** What the fleet found: the plain members, times as moments. */
+const Found = ({ detail }: Pick<FleetIncident, 'detail'>) => (
+  <>
+    {Object.entries(detail)
+      .filter(([name, value]) => ['string', 'number'].includes(typeof value) && !UNSAID.has(name))
+      .map(([name, value], index) => (
+        <span key={name}>
+          {index > 0 && ' · '}
+          {name.replaceAll('_', ' ')}{' '}
+          {name.endsWith('_at') && typeof value === 'string' ? (
+            <Moment at={value} />
+          ) : (
+            <Verbatim text={String(value)} longest={80} />
+          )}
+        </span>
+      ))}
+  </>
+);
+
+/** What is the same for all. */
+const UNSAID = new Set(['silent_after_seconds']);

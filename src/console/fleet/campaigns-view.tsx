@@ -44,7 +44,7 @@ const Campaigns = () => (
         <ul>
           {all.map((one) => (
             <li key={one.campaign}>
-              <div class="cell name">
+              <div class="said name">
                 <SeverityOf text={one.severity} />
                 <a href={fragmentOf({ view: 'campaigns', id: one.campaign, query: '' })}>
                   <code>{one.class}</code>
@@ -128,7 +128,7 @@ const CampaignView = ({ campaign }: { readonly campaign: string }) => {
             <ul>
               {one.members.map((member) => (
                 <li key={keyOfIncident(member.incident, member.machine)}>
-                  <div class="cell name">
+                  <div class="said name">
                     <a
                       href={fragmentOf({
                         view: 'incidents',

@@ -64,7 +64,7 @@ const CommandRow = ({ one }: { readonly one: FleetCommand }) => {
   const { id, command, machine, incident, status, reason, by, role, issued_at: at, fetched_at: fetched } = one;
   return (
     <li>
-      <div class="cell name">
+      <div class="said name">
         <code class="strong">{command}</code>
         <p class="small muted">
           {incident == null ? (

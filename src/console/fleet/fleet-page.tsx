@@ -41,8 +41,8 @@ export const FleetPage = <Body,>({ title, of, sum, children }: FleetPageProps<Bo
 
 /** One thing that a row says, with its name where rows are cards. */
 export const Cell = ({ label, children }: { readonly label: string; readonly children: ComponentChildren }) => (
-  <div class="cell">
-    <span class="cell-name small muted">{label}</span>
+  <div class="said">
+    <span class="said-name small muted">{label}</span>
     {children}
   </div>
 );

@@ -80,7 +80,7 @@ const ActionRow = ({ action, one, machines }: ActionRowProps) => {
   const on = machines.filter(({ posture }) => posture.some((own) => own.action === action && own.in_force));
   return (
     <li class={one.overdue.machines > 0 ? 'bad' : ''}>
-      <div class="cell name">
+      <div class="said name">
         <h2>
           <code>{action}</code>
         </h2>
@@ -105,7 +105,7 @@ const ActionRow = ({ action, one, machines }: ActionRowProps) => {
       <Cell label="Overdue">
         <Amount of={one.overdue} isBad />
       </Cell>
-      <div class="cell holders-of">
+      <div class="said holders-of">
         {on.slice(0, MOST_NAMED).map(({ machine, name }) => (
           <a key={machine} class="holder" href={fragmentOf({ view: 'posture', id: machine, query: '' })}>
             {name}

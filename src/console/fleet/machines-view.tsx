@@ -104,7 +104,7 @@ const MOST_LABELS = 24;
 
 const MachineRow = ({ one }: { readonly one: FleetMachine }) => (
   <li class={one.diverged !== null ? 'bad' : ''}>
-    <div class="cell name">
+    <div class="said name">
       <a class="strong" href={fragmentOf({ view: 'machines', id: one.machine, query: '' })}>
         <VerbatimLine text={one.name} />
       </a>
