@@ -37,6 +37,8 @@ export class LiveResource<Body> {
   /** How many reads were begun, and which of them has answered last. */
   #begun = 0;
   #answered = 0;
+  /** Counts how often it was about something else. */
+  #subject = 0;
   #end: () => void = () => {};
 
   /**
@@ -73,6 +75,7 @@ export class LiveResource<Body> {
     const stopFollowing = effect(() => {
       void epoch.value;
       this.#path();
+      this.#subject += 1;
       this.refresh();
     });
     const stopRenewing = effect(() => {
@@ -93,6 +96,7 @@ export class LiveResource<Body> {
     this.#isDue = false;
     const path = this.#path();
     if (path === undefined) return;
+    const subject = this.#subject;
     const nth = (this.#begun += 1);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
@@ -101,7 +105,7 @@ export class LiveResource<Body> {
     try {
       const { body } = await read<Body>(path);
       // An answer that comes late is older than what is shown, or about something else.
-      if (nth < this.#answered || path !== this.#path()) return;
+      if (nth < this.#answered || subject !== this.#subject) return;
       this.#answered = nth;
       this.#mayPass = false;
       batch(() => {
@@ -110,7 +114,7 @@ export class LiveResource<Body> {
         this.fault.value = undefined;
       });
     } catch (error) {
-      if (nth < this.#answered) return;
+      if (nth < this.#answered || subject !== this.#subject) return;
       this.#mayPass = !(error instanceof Refusal) || error.status === 0 || error.status === 429 || error.status >= 500;
       this.fault.value = reasonOf(error);
     }
