@@ -55,6 +55,25 @@ export function anchorText(anchor: Anchor): string {
  */
 export function readAnchor(note: string, verifiers: readonly Verifier[]): Anchor {
   const { text, signedBy } = openNote(note, verifiers);
+  const anchor = anchorIn(text);
+  const { fleet } = anchor;
+  if (!signedBy.includes(fleet)) {
+    throw new RecorderError(
+      'invalid_request',
+      `the anchor is one of ${fleet}, but ${signedBy.join(', ')} has signed it`,
+    );
+  }
+  return anchor;
+}
+
+/**
+ * What an anchor claims, whoever has signed it.
+ * @throws RecorderError `invalid_request` when it is no anchor
+ */
+export const claimedAnchor = (note: string): Anchor => anchorIn(note.slice(0, note.lastIndexOf('\n\n') + 1));
+
+/** @throws RecorderError `invalid_request` */
+function anchorIn(text: string): Anchor {
   const [origin = '', size = '', root64 = '', ...further] = text.split('\n');
   const [, fleet = '', machine = '', log = ''] = /^(.+)\/([^/]*)\/([^/]*)$/.exec(origin) ?? [];
   const root = Buffer.from(root64, 'base64');
@@ -69,12 +88,6 @@ export function readAnchor(note: string, verifiers: readonly Verifier[]): Anchor
     time: member('time', further),
   };
   requireAnchor(anchor);
-  if (!signedBy.includes(fleet)) {
-    throw new RecorderError(
-      'invalid_request',
-      `the anchor is one of ${fleet}, but ${signedBy.join(', ')} has signed it`,
-    );
-  }
   return anchor;
 }
 

@@ -112,7 +112,8 @@ function followEachOther(parts: readonly ValidPart[], cut: readonly (readonly St
 }
 
 /** How many workers are worth their start: one for each processor where code is compiled. */
-const workers = (): number => ('WebAssembly' in globalThis ? Math.min(availableParallelism(), MOST_WORKERS) : 1);
+const workers = (): number =>
+  process.execArgv.includes('--jitless') ? 1 : Math.min(availableParallelism(), MOST_WORKERS);
 
 /** Cuts files into parts of about so many bytes, where lines begin. */
 async function stretchesOf(

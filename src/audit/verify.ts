@@ -8,6 +8,7 @@ import { RecorderError } from '../errors.ts';
 import type { StoredEntry } from '../domain/entries.ts';
 import { faultOfContinuation, isContinued } from './continuation.ts';
 import { findSealed } from './segments.ts';
+import type { AnchorsVerified, AnchorVerification } from './verify-anchors.ts';
 import { type Damage, describeMissing, type LogFile, type MissingEntries, verifyChain } from './verify-chain.ts';
 
 export interface Verification {
@@ -24,6 +25,8 @@ export interface Verification {
   /** How many entries the checkpoint counts; undefined without a checkpoint. */
   readonly checkpoint?: number;
   readonly damage?: Damage;
+  /** How the anchors agree with it, where they were asked for. */
+  readonly anchors?: AnchorsVerified;
   /** Entries that were lost while the recorder wrote the log, as the log itself says; a copy may still hold them. */
   readonly missing: readonly MissingRange[];
 }
@@ -41,6 +44,8 @@ export interface VerifyOptions {
   readonly beside?: string;
   /** A head of this log that was noted elsewhere. A log rolled back together with its checkpoint no longer holds it. */
   readonly anchor?: Head;
+  /** The anchors that it must agree with: those that are recorded, and others. */
+  readonly anchors?: AnchorVerification;
   /** What chains the files from before the key was replaced: one for each old key, the oldest first. */
   readonly older?: readonly ChainHash[];
   /** Read only so many bytes of the last file. */
@@ -67,7 +72,7 @@ export const verifyLog = async (path: string, hash: ChainHash, options?: VerifyO
 export async function verifyFiles(
   files: readonly string[],
   hash: ChainHash,
-  { beside, anchor, older = [], to, onProgress = () => {} }: VerifyOptions = {},
+  { beside, anchor, anchors, older = [], to, onProgress = () => {} }: VerifyOptions = {},
 ): Promise<Verification> {
   const active = files.at(-1) ?? '';
   const checkpoint = readCheckpoint(beside ?? active, hash);
@@ -83,6 +88,7 @@ export async function verifyFiles(
   );
   const prefix = await verifyChain(chained, hash, (entries) => {
     comparison.take(entries);
+    anchors?.take(entries);
     discontinued ??= keys.look(entries);
     first ??= entries[0]?.timestamp;
     last = entries.at(-1)?.timestamp;
@@ -106,13 +112,15 @@ export async function verifyFiles(
     comparison.damageIn(basename(active), prefix) ??
     (anchor === undefined || anchored === anchor.hash
       ? undefined
-      : { ...place, reason: anchored === undefined ? anchorMissing(anchor, head) : anchorDiffers(anchor) });
+      : { ...place, reason: anchored === undefined ? anchorMissing(anchor, head) : anchorDiffers(anchor) }) ??
+    anchorDamage(anchors?.faultAt(head), place);
   return {
     entries: head.entries,
     hash: head.hash,
     files: files.length,
     bytes,
     missing: prefix.missing.filter(({ lost }) => lost).map(rangeOf),
+    ...(anchors === undefined ? {} : { anchors: anchors.result }),
     ...(first === undefined || last === undefined ? {} : { first, last }),
     ...(checkpoint.head === undefined ? {} : { checkpoint: checkpoint.head.entries }),
     ...(damage === undefined ? {} : { damage }),
@@ -186,6 +194,9 @@ const rangeOf = (missing: MissingEntries): MissingRange => ({
   last_seq: missing.before.entries,
   reason: describeMissing(missing),
 });
+
+const anchorDamage = (reason: string | undefined, place: Omit<Damage, 'reason'>): Damage | undefined =>
+  reason === undefined ? undefined : { ...place, reason, finding: 'anchor_mismatch' };
 
 const anchorMissing = (anchor: Head, head: Head): string =>
   anchor.entries > head.entries

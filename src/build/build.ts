@@ -8,6 +8,7 @@
  * | `service.cjs` | runs the bundle |
  * | `warm-up.cjs` | compiles the bundle and writes its cache |
  * | `cli.js`, `cli/` | the command line, and one chunk for each subcommand |
+ * | `fleet.js`, `fleet/` | the fleet, a program of its own; PGlite stays a package beside it |
  * | `openapi.json` | the description of the API |
  * | `client/` | the modules that reporting services import |
  * | `console/` | the web console |
@@ -88,6 +89,13 @@ await build({
   ...common,
   input: { cli: 'src/build/launch-cli.ts', 'cli/verify-worker': 'src/audit/verify-worker.ts' },
   output,
+});
+// PGlite reads files of WebAssembly beside its own; pg's native bindings are optional.
+await build({
+  ...common,
+  input: { fleet: 'src/fleet/main.ts' },
+  external: ['@electric-sql/pglite', 'pg-native', 'pg-cloudflare'],
+  output: { ...output, chunkFileNames: 'fleet/[name].js' },
 });
 await writeFile(`${root}dist/openapi.json`, JSON.stringify(openApiDocument()));
 await buildConsole(root);

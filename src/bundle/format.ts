@@ -28,6 +28,13 @@ export interface BundledIncident {
   readonly missing?: { readonly entries: number; readonly reason: string };
 }
 
+export interface BundledAnchor {
+  /** The signed note. */
+  readonly note: string;
+  /** The entry that it is of: its place in the log shows also that all entries before it are those that were signed. */
+  readonly entry: Included;
+}
+
 export interface Manifest {
   readonly format: typeof FORMAT;
   /** RFC 3339. */
@@ -42,8 +49,8 @@ export interface Manifest {
     readonly id: string | null;
     readonly algorithm: 'hmac-sha256' | 'sha256';
     readonly head: { readonly seq: number; readonly entry_hash: string };
-    /** The last head that somebody else has signed; null where there is none. */
-    readonly anchor: null;
+    /** How far somebody else has signed the log; null where nobody has, or where that is archived. */
+    readonly anchor: BundledAnchor | null;
     readonly tree: TreeHead;
   };
   readonly incidents: readonly BundledIncident[];

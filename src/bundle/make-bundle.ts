@@ -8,11 +8,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
+import { firstSeqOf } from '../audit/log-position.ts';
 import type { Turn } from '../audit/log-reader.ts';
 import type { AuditLog, ReadableLog } from '../audit/log.ts';
 import { type Clock, timestamp } from '../clock.ts';
 import type { Caller } from '../domain/caller.ts';
-import { type Draft, type Entry, readEntry } from '../domain/entries.ts';
+import { type AnchorOnRecord, type Draft, type Entry, readEntry } from '../domain/entries.ts';
 import { found, RecorderError } from '../errors.ts';
 import { inSlices } from '../forensic/in-slices.ts';
 import { PayloadFile } from '../forensic/payload-file.ts';
@@ -69,6 +70,8 @@ export interface BundleSources {
   readonly tree: Pick<LogTree, 'place'>;
   /** The identity of the log, when it is known. */
   readonly logId: () => string | undefined;
+  /** The last anchor of the log. */
+  readonly anchor: () => AnchorOnRecord | undefined;
   /** The key that signs; undefined where there is none. @throws RecorderError `config` */
   readonly key: () => ExportKey | undefined;
   readonly clock: Clock;
@@ -201,13 +204,25 @@ class BundleWriter {
     }
     const { entries: last, last_hash: head } = log.status;
     const { algorithm } = log.hash;
-    const placed = await tree.place(read.flatMap(({ seqs }) => seqs).toSorted(ascending), last, head, this.#turn);
+    const anchored = this.#anchor(last);
+    const placing = [...read.flatMap((one) => one.seqs), ...(anchored === undefined ? [] : [anchored.anchored_seq])];
+    const placed = await tree.place([...new Set(placing)].toSorted(ascending), last, head, this.#turn);
     const placeOf = new Map(placed.entries.map((entry) => [entry.seq, entry]));
+    const anchor = anchored && { note: anchored.anchor, entry: placeOf.get(anchored.anchored_seq)! };
     const proofs = [
       ...(algorithm === 'hmac-sha256' ? (['audit-key'] as const) : []),
       ...(key === undefined ? [] : (['signature'] as const)),
     ];
-    const about = { ids, madeAt, caller, head: { seq: last, entry_hash: head }, logId: logId(), algorithm, proofs };
+    const about = {
+      ids,
+      madeAt,
+      caller,
+      head: { seq: last, entry_hash: head },
+      logId: logId(),
+      algorithm,
+      proofs,
+      anchor: anchored,
+    };
     await this.#writePage(pageBegin(about));
     const manifest: Manifest = {
       format: FORMAT,
@@ -216,7 +231,7 @@ class BundleWriter {
       version: VERSION,
       proofs,
       signer: key?.fingerprint ?? null,
-      log: { id: logId() ?? null, algorithm, head: about.head, anchor: null, tree: placed.tree },
+      log: { id: logId() ?? null, algorithm, head: about.head, anchor: anchor ?? null, tree: placed.tree },
       incidents: read.map(({ id, version, seqs, missing }) => ({
         id,
         version,
@@ -226,6 +241,14 @@ class BundleWriter {
       fields: this.#fields,
     };
     return this.#writeProofs(JSON.stringify(manifest), key);
+  }
+
+  /** The last anchor, where the entry that it is of is still here. @param last the last entry of the log */
+  #anchor(last: number): AnchorOnRecord | undefined {
+    const { log, anchor } = this.#sources;
+    const known = anchor();
+    const isHere = known !== undefined && known.anchored_seq >= firstSeqOf(log) && known.anchored_seq <= last;
+    return isHere ? known : undefined;
   }
 
   async #writeProofs(manifest: string, key: ExportKey | undefined): Promise<string> {

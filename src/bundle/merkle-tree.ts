@@ -68,3 +68,22 @@ export function rootFrom(
   }
   return last === 0 ? root : undefined;
 }
+
+/**
+ * The root of the tree that ends with a leaf, by the leaf's path in a tree that goes on: what is on the left in the path
+ * is all of the smaller tree (RFC 6962, section 2.1.2).
+ * @param index of the leaf, from 0
+ * @param size how many leaves the tree has that goes on
+ */
+export function rootUpTo(leaf: Uint8Array, index: number, size: number, path: readonly Uint8Array[]): Uint8Array {
+  let [at, last] = [index, size - 1];
+  let root = leaf;
+  for (const sibling of path) {
+    if (at % 2 === 1 || at === last) {
+      root = nodeHash(sibling, root);
+      while (at % 2 === 0 && at !== 0) [at, last] = [Math.floor(at / 2), Math.floor(last / 2)];
+    }
+    [at, last] = [Math.floor(at / 2), Math.floor(last / 2)];
+  }
+  return root;
+}

@@ -3,7 +3,9 @@
  * holds no script. Foreign text is shown as text, and hidden characters by their code point.
  */
 import { codePointOf, hiddenCharacters } from '../domain/hidden-characters.ts';
+import { claimedAnchor } from '../anchor.ts';
 import type { Signed } from '../domain/caller.ts';
+import type { AnchorOnRecord } from '../domain/entries.ts';
 import { writeExact } from '../json/canonical-form.ts';
 import type { JsonValue } from '../json/exact-json.ts';
 import type { Proof } from './format.ts';
@@ -36,6 +38,8 @@ export interface PageAbout {
   readonly logId: string | undefined;
   readonly algorithm: string;
   readonly proofs: readonly Proof[];
+  /** How far somebody else has signed the log. */
+  readonly anchor: AnchorOnRecord | undefined;
 }
 
 /** Black on white in both themes, since it is to be printed. */
@@ -96,7 +100,7 @@ const PROOF_WORDS: Readonly<Record<Proof, string>> = {
 
 /** The page as far as its first incident. */
 export function pageBegin(about: PageAbout): string {
-  const { ids, madeAt, caller, head, logId, algorithm, proofs } = about;
+  const { ids, madeAt, caller, head, logId, algorithm, proofs, anchor } = about;
   const who = [caller.by ?? caller.principal, caller.role].filter((one) => one !== undefined).join(' as ');
   const words =
     proofs.length === 0
@@ -109,8 +113,16 @@ export function pageBegin(about: PageAbout): string {
 <style>${STYLE}</style></head><body><main>
 <h1>${ids.length === 1 ? 'Incident' : `${ids.length} incidents`} on record</h1>
 <p>Made ${escaped(madeAt)}${who === '' ? '' : ` for ${shown(who)}`}. Log ${escaped(logId ?? 'without an identity')} (${escaped(algorithm)}), ${head.seq} entries, head <span class="hash">${escaped(head.entry_hash)}</span>.</p>
+<p>${anchorWords(anchor)}</p>
 <p class="small">Proved by: ${words}. This page is one field of the bundle: check the bundle with <code>incident-recorder verify-bundle</code> before you rely on the page.</p>
 `;
+}
+
+function anchorWords(anchor: AnchorOnRecord | undefined): string {
+  if (anchor === undefined) return 'Not anchored: nobody else has signed how far the log went.';
+  const { anchored_seq: seq, machine, time, root } = anchor;
+  const { fleet } = claimedAnchor(anchor.anchor);
+  return `Anchored: ${shown(fleet)} has signed at ${escaped(time)} that the log of ${shown(machine)} had ${seq} entries, with the root <span class="hash">${escaped(root)}</span>.`;
 }
 
 export const pageEnd = (): string => '</main></body></html>\n';

@@ -5,8 +5,11 @@
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
 import * as z from 'zod/mini';
+import { type Anchor, claimedAnchor, readAnchor } from '../anchor.ts';
 import type { ChainHash } from '../audit/chain-hash.ts';
 import { EntryFault, parseGenuine } from '../audit/entry.ts';
+import { RecorderError } from '../errors.ts';
+import type { Verifier } from '../signed-note.ts';
 import {
   type Bundle,
   type Field,
@@ -19,13 +22,26 @@ import {
   PROOFS,
   signedText,
 } from './format.ts';
-import { leafHash, rootFrom } from './merkle-tree.ts';
+import { leafHash, rootFrom, rootUpTo } from './merkle-tree.ts';
 
 export interface BundleKeys {
   /** With the audit key. */
   readonly hash?: ChainHash | undefined;
   /** The public key that must have signed, PEM; else the one in the bundle is used. */
   readonly publicKey?: string | undefined;
+  /** The keys of the fleet that must have signed the anchor; without any, its signature is not checked. */
+  readonly fleet?: readonly Verifier[] | undefined;
+}
+
+/** The anchor of a bundle. */
+export interface AnchorVerdict {
+  readonly fleet: string;
+  readonly machine: string;
+  readonly seq: number;
+  readonly time: string;
+  readonly signature: 'verified' | 'not checked';
+  /** `log`: all entries up to it are those that were signed; `entry`: those before it are archived. */
+  readonly covers: 'log' | 'entry';
 }
 
 export interface BundleVerdict {
@@ -37,6 +53,8 @@ export interface BundleVerdict {
   /** SHA-256 of the public key (DER), lower-case hex, when it is signed. */
   readonly signer?: string;
   readonly manifest?: Manifest;
+  /** Not there when it has none, or a wrong one. */
+  readonly anchor?: AnchorVerdict;
   /** How many fields it holds, and the names of those that were left out. */
   readonly fields: number;
   readonly left_out: readonly string[];
@@ -47,6 +65,8 @@ const MOST_FAULTS = 20;
 const HEX = /^[0-9a-f]{64}$/;
 const hex = z.string().check(z.regex(HEX));
 const count = z.int().check(z.minimum(0));
+
+const included = z.strictObject({ seq: count, entry_hash: hex, path: z.array(hex) });
 
 const bundleSchema = z.strictObject({
   format: z.literal(FORMAT),
@@ -68,14 +88,14 @@ const manifestSchema = z.strictObject({
     id: z.nullable(z.string()),
     algorithm: z.enum(['hmac-sha256', 'sha256']),
     head: z.strictObject({ seq: count, entry_hash: hex }),
-    anchor: z.null(),
+    anchor: z.nullable(z.strictObject({ note: z.string(), entry: included })),
     tree: z.strictObject({ first: count, size: count, root: hex }),
   }),
   incidents: z.array(
     z.strictObject({
       id: z.string(),
       version: count,
-      entries: z.array(z.strictObject({ seq: count, entry_hash: hex, path: z.array(hex) })),
+      entries: z.array(included),
       missing: z.exactOptional(z.strictObject({ entries: count, reason: z.string() })),
     }),
   ),
@@ -139,6 +159,7 @@ class Verifying {
     this.#checkAuditKey();
     this.#checkSignature();
     for (const incident of this.#manifest.incidents) this.#checkIncident(incident);
+    const anchor = this.#checkAnchor();
     if (this.#provedBy.length === 0 && this.#faults.length === 0) this.#fault(this.#unproved());
     const { fields } = this.#bundle;
     return {
@@ -147,6 +168,7 @@ class Verifying {
       proved_by: this.#provedBy,
       ...(this.#signer === undefined ? {} : { signer: this.#signer }),
       manifest: this.#manifest,
+      ...(anchor === undefined ? {} : { anchor }),
       fields: Object.keys(fields).length,
       left_out: Object.keys(this.#manifest.fields).filter((name) => !Object.hasOwn(fields, name)),
     };
@@ -247,6 +269,41 @@ class Verifying {
       else if (!Object.hasOwn(this.#manifest.fields, lineName(seq)))
         this.#fault(`the line of entry ${seq} is not there`);
     }
+  }
+
+  /** The anchor, when nothing is wrong with it. */
+  #checkAnchor(): AnchorVerdict | undefined {
+    const { anchor: bundled, id, tree } = this.#manifest.log;
+    const { fleet: keys = [] } = this.#keys;
+    if (bundled === null) {
+      if (keys.length > 0) this.#fault('it has no anchor');
+      return undefined;
+    }
+    const { note, entry } = bundled;
+    let anchor: Anchor;
+    try {
+      anchor = keys.length > 0 ? readAnchor(note, keys) : claimedAnchor(note);
+    } catch (error) {
+      if (!(error instanceof RecorderError)) throw error;
+      this.#fault(`its anchor: ${error.message}`);
+      return undefined;
+    }
+    const { fleet, machine, seq, time } = anchor;
+    const covers = tree.first === 1 ? 'log' : 'entry';
+    const at = seq - tree.first;
+    const leaf = leafHash(Buffer.from(entry.entry_hash, 'hex'));
+    const path = entry.path.map((one) => Buffer.from(one, 'hex'));
+    const root = rootFrom(leaf, at, tree.size, path);
+    if (anchor.log !== id || entry.seq !== seq || entry.entry_hash !== anchor.hash) {
+      this.#fault('its anchor is not of this log');
+    } else if (root === undefined || Buffer.from(root).toString('hex') !== tree.root) {
+      this.#fault(`entry ${seq}, which is anchored, is not in its place in the log`);
+    } else if (covers === 'log' && Buffer.from(rootUpTo(leaf, at, tree.size, path)).toString('hex') !== anchor.root) {
+      this.#fault(`the entries up to ${seq} are others than were anchored`);
+    } else {
+      return { fleet, machine, seq, time, signature: keys.length > 0 ? 'verified' : 'not checked', covers };
+    }
+    return undefined;
   }
 
   #checkLine(id: string, seq: number, hash: string, line: string): void {

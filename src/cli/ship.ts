@@ -127,7 +127,7 @@ async function shipFrom(options: Options, { machine, ...fleet }: Place, signal: 
       tokenPath: options.tokenFile ?? (env.INCIDENT_RECORDER_TOKEN_PATH || `${directory}/recorder-token`),
       prove,
     },
-    bytesPerSecond: options.limit ?? bytesIn(env.SHIP_BYTES_PER_SECOND),
+    bytesPerSecond: bytesIn(options.limit === undefined ? env.SHIP_BYTES_PER_SECOND : String(options.limit)),
     metrics: options.metrics ?? (env.SHIP_METRICS_ADDR || undefined),
     say,
   });
@@ -148,7 +148,7 @@ function bytesIn(text = ''): number | undefined {
   if (text === '') return undefined;
   const bytes = Number(text);
   if (!Number.isSafeInteger(bytes) || bytes < 1)
-    throw new UsageError(`SHIP_BYTES_PER_SECOND is not a number of bytes: ${text}`);
+    throw new UsageError(`a limit is a number of bytes above 0, not ${text}`);
   return bytes;
 }
 

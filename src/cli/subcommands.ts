@@ -37,6 +37,7 @@ const INCIDENT_ACTS: readonly Subcommand[] = (
 
 export const SUBCOMMANDS: readonly Subcommand[] = [
   { name: 'serve', summary: 'run the recorder', load: () => import('./serve.ts') },
+  { name: 'fleet', summary: 'gather the logs of many machines', load: () => import('./fleet.ts') },
   { name: 'report', summary: 'report an incident', load: () => import('./report.ts') },
   { name: 'heartbeat', summary: 'show that a guard lives', load: () => import('./heartbeat.ts') },
   { name: 'list', summary: 'list incidents, the most severe first', load: () => import('./list.ts') },

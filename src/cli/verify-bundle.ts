@@ -6,6 +6,8 @@ import { readKey } from '../audit/key.ts';
 import { LONGEST_BUNDLE } from '../bundle/format.ts';
 import { type BundleVerdict, verifyBundle } from '../bundle/verify-bundle.ts';
 import { withJson } from './api-client.ts';
+import type { Verifier } from '../signed-note.ts';
+import { fleetKeyIn } from './fleet-key.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { writeJson, writeLines } from './terminal/output.ts';
 import { printable } from './terminal/printable.ts';
@@ -13,13 +15,15 @@ import { printable } from './terminal/printable.ts';
 const DESCRIPTION = `Checks a bundle that export has saved, without the recorder: every field against the manifest, the place of every line \
 in the log, and what the bundle is proved by. With the audit key that is the recorder that wrote the log, and each line \
 verifies, too. Without it, it is the signature: compare the printed fingerprint with one that the recorder's operators \
-gave you, or name their public key with --public-key.
+gave you, or name their public key with --public-key. --fleet-key is the public key of the fleet that has signed how far the \
+log went (incident-recorder fleet pubkey): so the log was not begun again before.
 
 Exit code 1: something was changed, or nothing shows who made it.`;
 
 interface Options {
   readonly key?: string;
   readonly publicKey?: string;
+  readonly fleetKey?: readonly string[];
   readonly json?: true;
 }
 
@@ -29,17 +33,35 @@ export const define = (command: Command): Command =>
       .description(DESCRIPTION)
       .argument('<file>', 'the bundle')
       .option('--key <file>', 'the audit key')
-      .option('--public-key <file>', 'the key that must have signed it, PEM'),
-  ).action(async (file: string, { key, publicKey, json }: Options) => {
+      .option('--public-key <file>', 'the key that must have signed it, PEM')
+      .option(
+        '--fleet-key <key>',
+        'the key that must have signed its anchor, or a file with it; may be repeated',
+        listed,
+        [],
+      ),
+  ).action(async (file: string, { key, publicKey, fleetKey = [], json }: Options) => {
     const verdict = verifyBundle(readBundleFile(file), {
       hash: key === undefined ? undefined : chainHash(readKey(key)),
       publicKey: publicKey === undefined ? undefined : readText(publicKey),
+      fleet: fleetKey.map(fleetKeyGiven),
     });
     if (!verdict.valid) process.exitCode = EXIT.refused;
     await (json
       ? writeJson({ file, ...verdict })
       : writeLines(describe(file, verdict, publicKey !== undefined).map(printable)));
   });
+
+const listed = (one: string, before: readonly string[]): readonly string[] => [...before, one];
+
+/** @throws UsageError when it is none */
+function fleetKeyGiven(text: string): Verifier {
+  try {
+    return fleetKeyIn(text);
+  } catch (error) {
+    throw new UsageError(`--fleet-key: ${(error as Error).message}`);
+  }
+}
 
 /** @throws UsageError when it can't be read */
 export function readBundleFile(file: string): Buffer {
@@ -70,11 +92,23 @@ function describe(file: string, verdict: BundleVerdict, isPinned: boolean): read
     `made        ${madeAt}`,
     `log         ${log.id ?? '-'}, ${log.head.seq} entries, head ${log.head.entry_hash}`,
     `tree        entries ${log.tree.first} to ${log.tree.first + log.tree.size - 1}, root ${log.tree.root}`,
-    `anchor      none: that the log was not begun again before ${madeAt} is not shown`,
+    `anchor      ${anchorWords(verdict, madeAt)}`,
     ...incidents.map(
       ({ id, version, entries, missing }) =>
         `incident    ${id}, version ${version}, ${entries.length} lines${missing === undefined ? '' : `; ${missing.entries} are not here: ${missing.reason}`}`,
     ),
     `fields      ${fields}${out.length === 0 ? '' : `; ${out.length} left out: ${out.join(', ')}`}`,
   ];
+}
+
+function anchorWords({ anchor, manifest }: BundleVerdict, madeAt: string): string {
+  if (anchor === undefined) {
+    return manifest?.log.anchor === null
+      ? `none: that the log was not begun again before ${madeAt} is not shown`
+      : 'not valid';
+  }
+  const { fleet, machine, seq, time, signature, covers } = anchor;
+  const signed = signature === 'verified' ? 'signature verified' : 'signature not checked (--fleet-key)';
+  const all = covers === 'log' ? `all entries up to ${seq}` : `entry ${seq} (those before it are archived)`;
+  return `${fleet} has signed ${all} of ${machine} at ${time}; ${signed}`;
 }

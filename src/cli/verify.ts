@@ -1,5 +1,5 @@
 /** `incident-recorder verify`: checks an audit log offline. */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { chainHash } from '../audit/chain-hash.ts';
@@ -7,8 +7,11 @@ import type { Head } from '../audit/entry.ts';
 import { archivedPath } from '../audit/archived-path.ts';
 import { readKey } from '../audit/key.ts';
 import { findSealed, type SealedSegment } from '../audit/segments.ts';
+import { type AnchorsVerified, AnchorVerification } from '../audit/verify-anchors.ts';
 import { filesOf, type Verification, verifyFiles } from '../audit/verify.ts';
 import { verifyInParallel } from '../audit/verify-in-parallel.ts';
+import { RecorderError } from '../errors.ts';
+import { fleetKeyIn } from './fleet-key.ts';
 import { EXIT, UsageError } from './exit.ts';
 import { withJson } from './api-client.ts';
 import { progressBar } from './terminal/progress-bar.ts';
@@ -22,6 +25,10 @@ The key is read from the file of --key, else from the file named by AUDIT_HMAC_K
 to the log; without a key the chain is checked as plain SHA-256. An anchor is a number of entries and a head hash that \
 you noted elsewhere, as printed here: a log that was rolled back together with its checkpoint no longer has it.
 
+--anchors compares the log with the anchors that it records, and --anchors-from with signed notes in a file: what a fleet \
+has signed shows a past that was rewritten later, even by somebody who has the key. --fleet-key is the fleet's public key \
+(incident-recorder fleet pubkey), or a file with it; without it, signatures are not checked.
+
 When the key was replaced (rotate-key), --old-key leads from the log to what was archived then.
 
 Exit code 1: the log is not valid, and the first wrong line is named; or entries are missing because the file was cut \
@@ -31,6 +38,9 @@ interface Options {
   readonly key?: string;
   readonly oldKey?: readonly string[];
   readonly anchor?: Head;
+  readonly anchors?: true;
+  readonly anchorsFrom?: string;
+  readonly fleetKey?: readonly string[];
   readonly stateDirectory?: string;
   readonly json?: true;
 }
@@ -43,12 +53,15 @@ export const define = (command: Command): Command =>
       .option('--key <file>', 'the audit key')
       .option('--old-key <file>', 'the key before it; repeat it for those before, the oldest first', listed, [])
       .option('--state-directory <dir>', 'where the checkpoint is, with ALLOW_SHARED_LOG_DIRECTORY=1')
-      .option('--anchor <entries:hash>', 'a head that was noted elsewhere', readAnchor),
+      .option('--anchor <entries:hash>', 'a head that was noted elsewhere', readAnchor)
+      .option('--anchors', 'the anchors that the log records')
+      .option('--anchors-from <file>', 'signed notes that were kept elsewhere')
+      .option('--fleet-key <key>', 'the public key of the fleet, or a file with it; may be repeated', listed, []),
   ).action(verify);
 
 async function verify(
   named: readonly string[],
-  { key, oldKey = [], anchor, stateDirectory, json }: Options,
+  { key, oldKey = [], anchor, anchors: asked, anchorsFrom, fleetKey = [], stateDirectory, json }: Options,
 ): Promise<void> {
   const log = named.at(-1) ?? '';
   const archived = oldKey.length === 0 ? [] : await archivedOf(log);
@@ -57,16 +70,21 @@ async function verify(
   const keyPath = keyGiven ?? keyNextTo(log);
   const auditKey = keyPath === undefined ? undefined : readKey(keyPath);
   const hash = chainHash(auditKey);
+  const anchors = asked === undefined && anchorsFrom === undefined ? undefined : anchorsOf(fleetKey, anchorsFrom);
+  if (asked) await anchors?.addRecorded(files);
   const bar = progressBar(files.reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0));
   const start = performance.now();
   const options = {
     onProgress: (bytes: number) => bar.show(bytes),
     ...(anchor === undefined ? {} : { anchor }),
+    ...(anchors === undefined ? {} : { anchors }),
     ...(stateDirectory === undefined ? {} : { beside: join(stateDirectory, basename(log)) }),
   };
   const older = oldKey.map((path) => chainHash(readKey(path)));
   const found = await (
-    older.length === 0 ? verifyInParallel(files, auditKey, options) : verifyFiles(files, hash, { ...options, older })
+    older.length === 0 && anchors === undefined
+      ? verifyInParallel(files, auditKey, options)
+      : verifyFiles(files, hash, { ...options, older })
   ).finally(() => bar.end());
   const seconds = (performance.now() - start) / 1000;
   const isValid = found.damage === undefined && found.missing.length === 0;
@@ -96,6 +114,26 @@ function readAnchor(text: string): Head {
   return { entries: Number(entries), hash };
 }
 
+/**
+ * What to compare the log with.
+ * @param from a file with notes
+ * @throws UsageError when a key or a note can't be used
+ */
+function anchorsOf(keys: readonly string[], from: string | undefined): AnchorVerification {
+  try {
+    const anchors = new AnchorVerification(keys.map(fleetKeyIn));
+    if (from === undefined) return anchors;
+    if (keys.length === 0)
+      throw new UsageError('--anchors-from needs --fleet-key: without it anybody may have written the notes');
+    if (anchors.addNotes(from, readFileSync(from, 'utf8')) === 0) throw new UsageError(`${from} holds no signed note`);
+    return anchors;
+  } catch (error) {
+    if (error instanceof RecorderError) throw new UsageError(error.message);
+    if ((error as NodeJS.ErrnoException).code !== undefined) throw new UsageError((error as Error).message);
+    throw error;
+  }
+}
+
 /** Local use keeps the key next to the log. */
 function keyNextTo(path: string): string | undefined {
   const keyPath = join(dirname(path), 'audit-hmac-key');
@@ -109,7 +147,7 @@ function describe(
   key: string,
   seconds: number,
 ): readonly string[] {
-  const { damage, missing, entries, first, last, hash, files, bytes, checkpoint } = found;
+  const { damage, missing, entries, first, last, hash, files, bytes, checkpoint, anchors } = found;
   return [
     `${log}: ${verdictOn(found)}`,
     ...missing.map(({ file, reason }) => `missing     ${file}, line 1: ${reason}`),
@@ -123,9 +161,17 @@ function describe(
     `algorithm   ${algorithm}`,
     `key         ${key}`,
     `checkpoint  ${checkpoint === undefined ? 'none' : `${checkpoint} entries`}`,
+    ...(anchors === undefined ? [] : [`anchors     ${anchorWords(anchors)}`]),
     `files       ${files}, ${bytes} bytes`,
     `speed       ${rate(bytes, seconds)} bytes/s, ${rate(entries, seconds)} entries/s, ${seconds.toFixed(2)} s`,
   ];
+}
+
+function anchorWords({ agree, roots, archived, signatures, last }: AnchorsVerified): string {
+  const rest = archived === 0 ? '' : `; ${archived} of entries that are not here`;
+  if (last === undefined) return `none${rest}`;
+  const signed = signatures === 'verified' ? 'signatures verified' : 'signatures not checked (--fleet-key)';
+  return `${agree} agree (${roots} with the root), the last of entry ${last.seq} from ${last.time}; ${signed}${rest}`;
 }
 
 function verdictOn({ damage, missing }: Verification): string {

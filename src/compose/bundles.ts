@@ -10,7 +10,7 @@ import type { OpenRecord } from './record.ts';
 
 /** @throws RecorderError `config` when a key is named that can't be used */
 export function evidenceBundles(
-  { log, identity, beside }: OpenRecord,
+  { log, identity, projections, beside }: OpenRecord,
   { exportKeyPath: path }: Pick<Config, 'exportKeyPath'>,
   incidents: IncidentReads,
   clock: Clock,
@@ -24,6 +24,7 @@ export function evidenceBundles(
     incidents,
     tree: new LogTree(log),
     logId: () => identity.id,
+    anchor: () => projections.anchors.last(),
     key,
     clock,
     onUnrecorded: (err) => logger.warn({ err }, 'the log has not taken who asked for a bundle'),

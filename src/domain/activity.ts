@@ -56,8 +56,7 @@ export const stepOf = (milliseconds: number): number =>
   milliseconds < 1 ? 0 : 1 + Math.floor(Math.log2(milliseconds) * STEPS_PER_DOUBLING);
 
 /** The duration in the middle of a step, in milliseconds. */
-export const middleOf = (step: number): number =>
-  step === 0 ? 0 : Math.round(2 ** ((step - 0.5) / STEPS_PER_DOUBLING));
+const middleOf = (step: number): number => (step === 0 ? 0 : Math.round(2 ** ((step - 0.5) / STEPS_PER_DOUBLING)));
 
 /** Durations of some hours, counted by their steps. */
 export class Scales {

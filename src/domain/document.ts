@@ -25,21 +25,23 @@ export const DETAILS = [
 ] as const satisfies readonly (keyof Incident)[];
 
 /** A document, of which the first bytes are the incident without its details. */
-export interface WrittenDocument extends IncidentDocument {
+export interface WrittenDocument {
+  readonly document: IncidentDocument;
   /** How long the incident is without its details, in bytes: so many of the document, with `}` for the last. */
   readonly summary: number;
 }
 
 /** Makes the document of a record. */
-export const documentOf = ({ incident }: IncidentRecord): WrittenDocument => {
+export const documentOf = (record: IncidentRecord): IncidentDocument => writeDocument(record).document;
+
+/** Makes the document of a record, and says where its details begin. */
+export const writeDocument = ({ incident }: IncidentRecord): WrittenDocument => {
   const { hash, evidence, latest_report, note, notes, notes_count, containment_results, ...shown } = incident;
   const summary = writeExact(shown as unknown as JsonValue);
   const details = { hash, evidence, latest_report, note, notes, notes_count, containment_results };
+  const json = `${summary.slice(0, -1)},${writeExact(details as unknown as JsonValue).slice(1)}`;
   return {
-    id: incident.id,
-    version: incident.version,
-    state: incident.state,
-    json: `${summary.slice(0, -1)},${writeExact(details as unknown as JsonValue).slice(1)}`,
+    document: { id: incident.id, version: incident.version, state: incident.state, json },
     summary: Buffer.byteLength(summary),
   };
 };

@@ -1,5 +1,5 @@
 /** The REST API of the fleet as a Koa application: the machines' routes, and those for people in `api/`. */
-import Koa, { type Context } from 'koa';
+import Koa, { type Context, type Middleware } from 'koa';
 import { checks } from '../api/middleware/checks.ts';
 import { errors } from '../api/middleware/errors.ts';
 import { requestTarget } from '../api/middleware/request-target.ts';
@@ -9,6 +9,8 @@ import { unmatched } from '../api/middleware/unmatched.ts';
 import { pageRoutes } from '../api/console/routes.ts';
 import { readRoutes } from './api/routes.ts';
 import type { FleetDependencies } from './api/dependencies.ts';
+import { isUnreachable } from './database.ts';
+import { RecorderError } from '../errors.ts';
 
 /** The console, which the recorder serves too, with the fleet's page. */
 const consoleRoutes = ({ console }: FleetDependencies): readonly ApiRoute[] =>
@@ -19,6 +21,7 @@ export function createFleetApp(dependencies: FleetDependencies, machineRoutes: r
   const { log } = dependencies;
   const app = new Koa({ env: 'production' });
   app.use(errors(log));
+  app.use(databaseErrors());
   app.use(checks(responseHeaders(), requestTarget()));
   app.use(routing([...machineRoutes, ...readRoutes(dependencies), ...consoleRoutes(dependencies)]));
   app.use(unmatched());
@@ -28,3 +31,13 @@ export function createFleetApp(dependencies: FleetDependencies, machineRoutes: r
   });
   return app;
 }
+
+/** While the database is gone, clients are to come back: 503, not 500. */
+const databaseErrors = (): Middleware => async (_ctx, next) => {
+  try {
+    await next();
+  } catch (cause) {
+    if (!isUnreachable(cause)) throw cause;
+    throw new RecorderError('log_unavailable', 'the database is not reachable; nothing was stored', { cause });
+  }
+};

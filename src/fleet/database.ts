@@ -3,8 +3,16 @@
  *
  * The same SQL runs on both. Numbers of 64 bits come as numbers, times as `Date`.
  */
-import { mkdir } from 'node:fs/promises';
-import { type DatabaseConnection, type Driver, Kysely, PGliteDialect, PostgresDialect } from 'kysely';
+import { rmSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import {
+  type DatabaseConnection,
+  type Driver,
+  Kysely,
+  PGliteDialect,
+  type PGliteDialectConfig,
+  PostgresDialect,
+} from 'kysely';
 import type { CustomTypesConfig } from 'pg';
 import { RecorderError } from '../errors.ts';
 import type { FleetTables } from './schema.ts';
@@ -13,8 +21,8 @@ export type FleetDatabase = Kysely<FleetTables>;
 
 /** Connections to a server: each carries one transaction. */
 const CONNECTIONS = 8;
-/** How long a query waits for a connection, in milliseconds. */
-const CONNECT_WITHIN = 10_000;
+/** How long a query waits for a connection, in milliseconds: with many shippers at once, for its turn. */
+const CONNECT_WITHIN = 30_000;
 /** Ends a query that no request should need, and a transaction that was left open: in milliseconds. */
 const STATEMENT_WITHIN = 60_000;
 
@@ -40,8 +48,8 @@ async function onServer(url: string, connections: number, lost: (error: Error) =
   const { default: pg } = await import('pg');
   const { types } = pg;
   // None of the numbers of 64 bits exceeds 2^53.
-  const getTypeParser = (oid: number, format: 'text'): unknown =>
-    oid === INT8 ? Number : types.getTypeParser(oid, format);
+  const parserOf = types.getTypeParser as (oid: number, format: string) => unknown;
+  const getTypeParser = (oid: number, format: string): unknown => (oid === INT8 ? Number : parserOf(oid, format));
   const pool = new pg.Pool({
     connectionString: url,
     max: connections,
@@ -52,6 +60,8 @@ async function onServer(url: string, connections: number, lost: (error: Error) =
     types: { getTypeParser } as CustomTypesConfig,
   });
   pool.on('error', lost);
+  // A connection that breaks in the middle of a transaction says so itself; whoever uses it meets the error as well.
+  pool.on('connect', (client) => client.on('error', lost));
   return new Kysely<FleetTables>({ dialect: new PostgresDialect({ pool }) });
 }
 
@@ -62,16 +72,61 @@ async function onPGlite(folder: string | undefined): Promise<FleetDatabase> {
   const { PGlite, types } = await import('@electric-sql/pglite').catch((cause: unknown) => {
     throw new RecorderError('config', 'PGlite is not installed; set FLEET_DATABASE_URL to use a server', { cause });
   });
-  if (folder !== undefined) await mkdir(folder, { recursive: true, mode: 0o750 });
-  const pglite = await PGlite.create({
-    ...(folder === undefined ? {} : { dataDir: folder }),
-    parsers: { [types.INT8]: Number },
-  });
-  return new Kysely<FleetTables>({ dialect: new OneAtATime({ pglite }) });
+  const unlock = folder === undefined ? () => {} : await lockFolder(folder);
+  try {
+    const pglite = await PGlite.create({
+      ...(folder === undefined ? {} : { dataDir: folder }),
+      parsers: { [types.INT8]: Number },
+    });
+    return new Kysely<FleetTables>({ dialect: new OneAtATime({ pglite }, unlock) });
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+/**
+ * Keeps other processes from a folder of PGlite, which would ruin it.
+ * @returns what ends that
+ * @throws RecorderError `config` when a living process has it
+ */
+async function lockFolder(folder: string): Promise<() => void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const path = `${folder}.lock`;
+  for (;;) {
+    try {
+      await writeFile(path, String(process.pid), { flag: 'wx', mode: 0o600 });
+      return () => rmSync(path, { force: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      const holder = Number(await readFile(path, 'utf8').catch(() => '0'));
+      if (holder !== process.pid && isAlive(holder)) {
+        const message = `${folder} is in use by process ${holder}; end that first, or use a server: FLEET_DATABASE_URL`;
+        throw new RecorderError('config', message, { cause: error });
+      }
+      rmSync(path, { force: true });
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return pid > 0;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
 
 /** PGlite has one connection. Kysely's dialect gives it to everybody at once, also in the middle of a transaction. */
 class OneAtATime extends PGliteDialect {
+  readonly #ended: () => void;
+
+  constructor(config: PGliteDialectConfig, ended: () => void) {
+    super(config);
+    this.#ended = ended;
+  }
+
   override createDriver(): Driver {
     const driver = super.createDriver();
     const acquire = driver.acquireConnection.bind(driver);
@@ -87,10 +142,35 @@ class OneAtATime extends PGliteDialect {
       releases.set(connection, resolve);
       return connection;
     };
+    const destroy = driver.destroy.bind(driver);
+    driver.destroy = async (options) => {
+      await destroy(options);
+      this.#ended();
+    };
     driver.releaseConnection = async (connection, options) => {
       await release(connection, options);
       releases.get(connection)?.();
     };
     return driver;
   }
+}
+
+/** Classes of SQLSTATE (PostgreSQL, appendix A): the connection is lost, no resources, the server stops or starts. */
+const UNREACHABLE = /^(?:08|53|57P)/;
+const UNREACHABLE_SOCKET = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ENOTFOUND',
+  'ETIMEDOUT',
+  'ENOENT',
+  'EHOSTUNREACH',
+]);
+const UNREACHABLE_TEXT = /timeout exceeded when trying to connect|Connection terminated|Client has encountered/;
+
+/** Whether an error says that the database can't be reached now: it may be there again soon. */
+export function isUnreachable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return UNREACHABLE.test(code) || UNREACHABLE_SOCKET.has(code) || UNREACHABLE_TEXT.test(error.message);
 }

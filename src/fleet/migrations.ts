@@ -169,10 +169,10 @@ const INITIAL: readonly string[] = [
     count bigint NOT NULL,
     PRIMARY KEY (machine, log, hour, class, what, step)
   )`,
-  'CREATE INDEX IF NOT EXISTS hours_by_hour ON hours (hour)',
+  'CREATE INDEX IF NOT EXISTS hours_by_hour ON hours (hour) INCLUDE (machine, log, what, step, count)',
   `CREATE TABLE IF NOT EXISTS waiting (
-    machine text NOT NULL,
-    log text NOT NULL,
+    machine text COLLATE "C" NOT NULL,
+    log text COLLATE "C" NOT NULL,
     length bigint NOT NULL,
     beginning bigint NOT NULL,
     count bigint NOT NULL,

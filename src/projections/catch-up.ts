@@ -176,7 +176,8 @@ export class CatchUp {
     const isUndone = (): boolean => projections.fault !== fault;
     let gathered: EntryLine[] = [];
     const apply = (): void => {
-      if (gathered.length > 0 && !isUndone()) projections.catchUp(gathered.map(storedEntryIn));
+      if (gathered.length > 0 && !isUndone())
+        projections.catchUp(gathered.map(storedEntryIn), pace?.isFast === true && !cursor.atEnd);
       gathered = [];
     };
     const pace = early === undefined ? undefined : new Pace(log);
@@ -253,16 +254,16 @@ export class CatchUp {
     }
     this.#gathered.push(...entries);
     for (const { length } of entries) this.#gatheredBytes += length;
-    if (this.#gatheredBytes >= APPLY_BYTES) this.#applyGathered();
+    if (this.#gatheredBytes >= APPLY_BYTES) this.#applyGathered(true);
   }
 
-  #applyGathered(): void {
+  #applyGathered(isMoreToCome = false): void {
     const entries = this.#gathered;
     this.#gathered = [];
     this.#gatheredBytes = 0;
     const projections = this.#projections;
     if (this.#foreign || projections.fault !== undefined || entries.length === 0) return;
-    projections.catchUp(entries);
+    projections.catchUp(entries, isMoreToCome);
     const fault: Error | undefined = this.#projections.fault;
     if (fault instanceof RecorderError) throw fault;
     this.#onProgress(entries.at(-1)?.data.seq ?? 0);
@@ -278,6 +279,11 @@ class Pace {
   constructor(log: Pick<ReadableLog, 'status'>) {
     this.#log = log;
     this.#entries = log.status.entries;
+  }
+
+  /** Whether no reports come, so that much is applied at a time. */
+  get isFast(): boolean {
+    return this.#bytes === APPLY_BYTES;
   }
 
   /** Whether these lines are less than what is to be applied at a time. */

@@ -18,7 +18,7 @@ import { isAbsence, RecorderError } from '../errors.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntryPlaces } from './entry-places.ts';
 import { containmentColumn, drillColumn, recoveryColumns } from '../domain/incident-columns.ts';
-import { documentOf } from '../domain/document.ts';
+import { writeDocument } from '../domain/document.ts';
 import type { Incidents } from './incidents.ts';
 import { deliveryRow, onRecord } from '../domain/posture.ts';
 import type { Snoozes } from './snoozes.ts';
@@ -149,7 +149,7 @@ export class IncidentProof {
       base: carried,
       dedup_key: incident.dedup_key ?? null,
       drill: drillColumn(incident),
-      summary: documentOf(record).summary,
+      summary: writeDocument(record).summary,
     };
     if (!isDeepStrictEqual({ ...columns }, expected)) return `${id} is listed as another`;
     const due = onRecord(incident).map(deliveryRow);

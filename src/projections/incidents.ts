@@ -5,7 +5,7 @@ import { HOUR } from '../clock.ts';
 import { needsAttention } from '../domain/attention.ts';
 import { keysOwner } from '../domain/caller.ts';
 import { containmentColumn, drillColumn, rankOf, recoveryColumns } from '../domain/incident-columns.ts';
-import { documentOf, type IncidentDocument, type WrittenDocument } from '../domain/document.ts';
+import { type IncidentDocument, writeDocument, type WrittenDocument } from '../domain/document.ts';
 import type { Database, Statement } from './database.ts';
 import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
 import { type Situation, snapshotOf } from '../../machines/decision.ts';
@@ -206,10 +206,10 @@ export class Incidents {
     const documents: IncidentDocument[] = [];
     const hours = new Map<number, { readonly first: number; readonly last: number }>();
     for (const { before, now } of changes) {
-      const document = documentOf(now);
-      documents.push(document);
+      const written = writeDocument(now);
+      documents.push(written.document);
       if (before !== undefined) {
-        this.#put(now, document, before);
+        this.#put(now, written, before);
         if (hasOtherWords(before.incident, now.incident)) this.#search.replace(now.seq, now.incident);
         continue;
       }
@@ -218,13 +218,13 @@ export class Incidents {
       const { first = now.seq, last = now.seq } = hours.get(hour) ?? {};
       // What was carried over keeps its place.
       hours.set(hour, { first: Math.min(first, now.seq), last: Math.max(last, now.seq) });
-      this.#add(now, createdAt, document);
+      this.#add(now, createdAt, written);
     }
     for (const [hour, { first, last }] of hours) this.#note.run(hour, first, last);
     return documents;
   }
 
-  #put(now: IncidentRecord, { json, summary }: WrittenDocument, before: IncidentRecord): void {
+  #put(now: IncidentRecord, { document: { json }, summary }: WrittenDocument, before: IncidentRecord): void {
     const { incident, snapshot, seq, decisive, carried = seq } = now;
     const updatedAt = Date.parse(incident.updated_at);
     const containment = containmentColumn(incident);
@@ -255,7 +255,7 @@ export class Incidents {
   #add(
     { incident, snapshot, seq, decisive, carried = seq }: IncidentRecord,
     createdAt: number,
-    { json, summary }: WrittenDocument,
+    { document: { json }, summary }: WrittenDocument,
   ): void {
     if (incident.id > this.#highest) this.#highest = incident.id;
     this.#insert.run(

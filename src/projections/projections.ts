@@ -76,6 +76,21 @@ const NOTHING: Position = { seq: 0, hash: '', end: 0, gaps: false };
 const MEBIBYTE = 1024 * 1024;
 
 /**
+ * While the log is read again, an incident is stored once for many entries about it: so many changed incidents are held
+ * before that, made of entries of so many bytes.
+ */
+const MOST_HELD = 2048;
+const MOST_HELD_BYTES = 6 * MEBIBYTE;
+
+/** What entries have changed, and is not stored yet. */
+interface Changes {
+  readonly changes: Map<string, RecordChange>;
+  readonly tally: Tally;
+  /** The length of the entries. */
+  bytes: number;
+}
+
+/**
  * How long what is applied may stay uncommitted, in milliseconds, and how many entries of it there may be. A commit
  * costs about as much for few entries as for many: with a tenth of this time, a report costs a tenth more on a
  * throttled processor.
@@ -148,6 +163,8 @@ export class Projections {
   #committed: Position = NOTHING;
   /** Incidents with missing entries, which this process has folded: at most those of a segment that was lost. */
   readonly #incomplete = new Set<string>();
+  /** What was applied and is not stored before the next commit. */
+  #held: Changes | undefined;
   #timer: NodeJS.Timeout | undefined;
   #sinceLook = 0;
   #isRoomScarce = false;
@@ -326,9 +343,11 @@ export class Projections {
   /**
    * Takes entries that were read from the log, in order. Gaps are allowed. After a new `fault`, resume from `position`,
    * also between two calls of this.
+   * @param isMoreToCome whether incidents may be stored later, with what follows; reads are behind meanwhile
    */
-  catchUp(entries: readonly StoredEntry[]): void {
-    this.#apply(this.#due(entries.map((entry) => ({ entry }))));
+  catchUp(entries: readonly StoredEntry[], isMoreToCome = false): void {
+    if (isMoreToCome) this.#held ??= { changes: new Map(), tally: new Tally(), bytes: 0 };
+    this.#apply(this.#due(entries.map((entry) => ({ entry }))), isMoreToCome);
   }
 
   /** The incident after the batch that was applied last, if that was about it. */
@@ -506,7 +525,7 @@ export class Projections {
     return (taken[0]?.entry.data.seq ?? 0) > seq ? taken : taken.filter(({ entry }) => entry.data.seq > seq);
   }
 
-  #apply(due: readonly TakenEntry[]): void {
+  #apply(due: readonly TakenEntry[], isMoreToCome = false): void {
     const last = due.at(-1)?.entry;
     if (last === undefined) return;
     this.#latest.clear();
@@ -519,7 +538,7 @@ export class Projections {
     };
     try {
       this.#database.begin();
-      this.#applyAll(due, position.gaps);
+      this.#applyAll(due, position.gaps, isMoreToCome);
     } catch (error) {
       // What is no JSON was written into the database by somebody else.
       const isContradiction = error instanceof Contradiction || error instanceof SyntaxError;
@@ -527,25 +546,21 @@ export class Projections {
       return;
     }
     this.#position = position;
-    if (this.#isRoomScarce || position.seq - this.#committed.seq >= MAX_UNCOMMITTED) this.flush();
+    const isMuch =
+      this.#held === undefined
+        ? position.seq - this.#committed.seq >= MAX_UNCOMMITTED
+        : this.#held.changes.size >= MOST_HELD || this.#held.bytes >= MOST_HELD_BYTES;
+    if (this.#isRoomScarce || isMuch) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), COMMIT_AFTER).unref();
   }
 
-  #applyAll(taken: readonly TakenEntry[], gaps: boolean): void {
-    const changes = new Map<string, RecordChange>();
-    const tally = new Tally();
-    const store = (): void => {
-      if (this.#snapshots.areOpen) {
-        for (const { before } of changes.values()) if (before !== undefined) this.#snapshots.keep(before);
-      }
-      for (const document of this.#incidents.store(changes.values())) this.#latest.set(document.id, document);
-      this.statistics.add(tally);
-      this.#posture.store(changes.values());
-      this.activity.add(changes.values());
-    };
+  #applyAll(taken: readonly TakenEntry[], gaps: boolean, isMoreToCome: boolean): void {
+    const made: Changes = this.#held ?? { changes: new Map(), tally: new Tally(), bytes: 0 };
+    const { changes, tally } = made;
     for (const { entry, change } of taken) {
+      made.bytes += entry.length;
       if (entry.event === 'log.archived') {
-        store();
+        this.#store(made);
         changes.clear();
         tally.clear();
         this.#leave(entry.data, entry.timestamp);
@@ -563,7 +578,19 @@ export class Projections {
       } else if (entry.event === 'fleet.answered') this.#fleetCommands.follow(entry);
       else if (entry.event === 'log.anchored') this.#anchors.follow(entry);
     }
-    store();
+    if (isMoreToCome) return;
+    this.#held = undefined;
+    this.#store(made);
+  }
+
+  #store({ changes, tally }: Changes): void {
+    if (this.#snapshots.areOpen) {
+      for (const { before } of changes.values()) if (before !== undefined) this.#snapshots.keep(before);
+    }
+    for (const document of this.#incidents.store(changes.values())) this.#latest.set(document.id, document);
+    this.statistics.add(tally);
+    this.#posture.store(changes.values());
+    this.activity.add(changes.values());
   }
 
   #leave(data: ArchivedData, time: string): void {
@@ -585,6 +612,9 @@ export class Projections {
   /** Writes what is kept in memory between commits. */
   #settle(): void {
     const { seq, hash, end, gaps } = this.#position;
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined) this.#store(held);
     this.#posture.settle();
     this.#reports.settle();
     this.#move.run(seq, hash, end, Number(gaps));
@@ -593,6 +623,7 @@ export class Projections {
   /** Goes back to what is committed. */
   #undo(fault: Error): void {
     this.#snapshots.end('the database has no room');
+    this.#held = undefined;
     this.#database.rollBack();
     this.#posture.reload();
     this.#sources.forget();

@@ -14,7 +14,7 @@ export interface Alike {
  * is answered while it is made. A thousand incidents with little evidence fit.
  */
 export const MAX_PAGE_BYTES = 1024 * 1024;
-/** The same without evidence: as many incidents as usual with evidence, so that a page takes half as long. */
+/** The same without evidence: as many incidents as usual with evidence, so that a page takes less time. */
 export const MAX_SUMMARY_PAGE_BYTES = MAX_PAGE_BYTES / 2;
 
 /** What a collapsed page looks at of an incident. */

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ROOT } from '../support/running-service.ts';
 import { Bench } from './bench.ts';
+import { fleetIngest } from './suites/fleet-ingest.ts';
 import { floors } from './suites/floors.ts';
 import { functions } from './suites/functions.ts';
 import { growth } from './suites/growth.ts';
@@ -18,7 +19,7 @@ import { reads } from './suites/reads.ts';
 import { rebuild } from './suites/rebuild.ts';
 import { start } from './suites/start.ts';
 
-const SUITES = { floors, functions, http, start, reads, rebuild, growth };
+const SUITES = { floors, functions, http, start, reads, rebuild, growth, 'fleet-ingest': fleetIngest };
 
 const { values } = parseArgs({
   options: {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { leafHash, MerkleTree, rootFrom } from '../../src/bundle/merkle-tree.ts';
+import { leafHash, MerkleTree, rootFrom, rootUpTo } from '../../src/bundle/merkle-tree.ts';
 
 const hex = (bytes: Uint8Array | undefined): string | undefined => bytes && Buffer.from(bytes).toString('hex');
 
@@ -43,5 +43,16 @@ describe('a Merkle tree', () => {
         expect(hex(rootFrom(leaves[index]!, index, size, [...path, leaves[0]!]))).to.not.equal(root);
       }),
     );
+  });
+
+  it('has the roots of all smaller trees in the paths of their last leaves', () => {
+    for (let size = 1; size <= 40; size++) {
+      const leaves = Array.from({ length: size }, (_, index) => leafHash(Buffer.of(index)));
+      const tree = new MerkleTree(leaves);
+      for (const [index, leaf] of leaves.entries()) {
+        const smaller = new MerkleTree(leaves.slice(0, index + 1));
+        expect(hex(rootUpTo(leaf, index, size, tree.pathOf(index)))).to.equal(hex(smaller.root));
+      }
+    }
   });
 });

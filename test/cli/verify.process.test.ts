@@ -3,6 +3,7 @@ import { copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { draft, KEY, openLog, writeLog } from '../support/audit-log.ts';
+import { Notary } from '../support/notary.ts';
 import { COMMAND_LINE } from '../support/programs.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
@@ -116,5 +117,40 @@ describe('incident-recorder verify', () => {
       expect(status).to.equal(2);
     }
     expect(verify('--help')).to.include({ status: 0, stderr: '' });
+  });
+
+  it('compares the log with its anchors, and with notes that were kept elsewhere', async () => {
+    const path = await tenEntries();
+    const notary = await new Notary().fetch(path);
+    const { log: log_id, machine, seq, hash, root, time } = notary.anchor();
+    const { log } = await openLog(path);
+    const data = { log_id, machine, anchored_seq: seq, hash, root, time, anchor: notary.note() };
+    await log.append([{ timestamp: '2026-11-22T07:12:00.123Z', event: 'log.anchored', data }]);
+    await log.close();
+    const agreeing = verify('--anchors', '--fleet-key', notary.key, path);
+    expect(agreeing.stdout).to.match(
+      /anchors +1 agree \(1 with the root\), the last of entry 10 from .*signatures verified\n/,
+    );
+    expect(agreeing.status).to.equal(0);
+    const { stdout } = verify('--anchors', '--json', path);
+    expect(JSON.parse(stdout).anchors).to.include({ agree: 1, signatures: 'not checked' });
+    expect(verify(path).stdout).to.not.include('anchors ');
+
+    const [notes, key] = [join(path, '../notes'), join(path, '../fleet.pub')];
+    writeFileSync(notes, `${notary.note({ seq: 3 })}\n${notary.note({ seq: 7 })}`);
+    writeFileSync(key, `${notary.key}\n`);
+    expect(verify('--anchors-from', notes, '--fleet-key', key, path).stdout).to.match(/anchors +2 agree/);
+    writeFileSync(notes, notary.note({ seq: 3, hash: 'b2'.repeat(32) }));
+    const differing = verify(path, '--anchors-from', notes, '--fleet-key', key);
+    expect(differing.stdout).to.include('NOT VALID').and.include('entry 3 is another than note 1 of');
+    expect(differing.status).to.equal(1);
+    const other = verify(path, '--anchors', '--fleet-key', new Notary().key);
+    expect(other.stdout).to.include('the anchor in entry 11: the note has no signature');
+    expect(other.status).to.equal(1);
+
+    expect(verify('--anchors-from', notes, path).stderr).to.include('--anchors-from needs --fleet-key');
+    expect(verify('--anchors', '--fleet-key', 'nonsense', path).status).to.equal(2);
+    writeFileSync(notes, 'nothing\n');
+    expect(verify('--anchors-from', notes, '--fleet-key', key, path).stderr).to.include('holds no signed note');
   });
 });

@@ -1,12 +1,15 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'chai';
 import { verifyLog } from '../../src/audit/verify.ts';
 import { HOUR } from '../../src/clock.ts';
+import { readEntry } from '../../src/domain/entries.ts';
 import { Archivist } from '../../src/incidents/archivist.ts';
 import { CatchUp } from '../../src/projections/catch-up.ts';
 import { Database, databasePath } from '../../src/projections/database.ts';
 import { Projections } from '../../src/projections/projections.ts';
+import { generateLog } from '../bench/generate-log.ts';
 import { draft, HASH } from '../support/audit-log.ts';
 import { FixedClock } from '../support/fixed-clock.ts';
 import { Recording } from '../support/recording.ts';
@@ -49,6 +52,45 @@ describe('rebuilding the projections from a log', () => {
     const rebuilt = await Recording.open(home, { segmentBytes: SEGMENT });
     expect(rebuilt.projections.statistics.read()).to.deep.equal(statistics);
     await rebuilt.close();
+  });
+
+  it('comes to the same whether incidents are stored after each page or held until more is known', async () => {
+    const log = join(directory(), 'audit.jsonl');
+    await generateLog({ incidents: 150, path: log, hash: HASH, evidence: { least: 20, most: 60 } });
+    let offset = 0;
+    const entries = readFileSync(log, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => {
+        const length = Buffer.byteLength(line) + 1;
+        offset += length;
+        return { ...readEntry(line), offset: offset - length, length };
+      });
+    const rows = (isHeld: (page: number) => boolean): unknown => {
+      const path = join(directory(), 'audit.sqlite');
+      const projections = new Projections(path);
+      for (let at = 0; at < entries.length; at += 40) {
+        projections.catchUp(entries.slice(at, at + 40), isHeld(at / 40));
+        if (at === 200) projections.flush();
+      }
+      projections.close();
+      const database = new DatabaseSync(path);
+      const names = database.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'search%'`);
+      const tables = names.all().map(({ name }) =>
+        database
+          .prepare(`SELECT * FROM ${String(name)}`)
+          .all()
+          .map((row) => JSON.stringify(row))
+          .toSorted(),
+      );
+      const found = database.prepare(`SELECT rowid FROM search WHERE search MATCH ? ORDER BY rowid`);
+      const words = ['session', 'retry', 'byada', 'seen', 'looked', 'secritical'].map((word) => found.all(word));
+      database.close();
+      return [tables, words];
+    };
+    const expected = rows(() => false);
+    expect(rows(() => true)).to.deep.equal(expected);
+    expect(rows((page) => page % 3 !== 0)).to.deep.equal(expected);
   });
 
   describe('when the database refuses a commit between two pages of the log', () => {

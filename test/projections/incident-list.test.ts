@@ -416,10 +416,10 @@ describe('IncidentList', () => {
         const read = (more: object): readonly Record<string, unknown>[] =>
           list.read({ ...query, ...more }).documents.map((one) => JSON.parse(Buffer.from(one).toString()) as never);
         for (const more of [{}, { collapsed: true }, { sort: '-updated' }]) {
-          const expected = read(more).map((one) =>
+          const summaries = read(more).map((one) =>
             Object.fromEntries(Object.entries(one).filter(([name]) => !(DETAILS as readonly string[]).includes(name))),
           );
-          expect(read({ ...more, isSummary: true })).to.deep.equal(expected);
+          expect(read({ ...more, isSummary: true })).to.deep.equal(summaries);
         }
       });
     });

@@ -32,6 +32,31 @@ def root_from(leaf, index, size, path):
     return root if last == 0 else None
 
 
+def root_up_to(leaf, index, size, path):
+    """The root of the tree that ends with the leaf: what is on the left in its path."""
+    last, root = size - 1, leaf
+    for sibling in path:
+        if index % 2 == 1 or index == last:
+            root = sha(b"\x01" + sibling + root)
+            while index % 2 == 0 and index != 0:
+                index, last = index // 2, last // 2
+        index, last = index // 2, last // 2
+    return root
+
+
+def check_anchor(anchor, log):
+    note, entry, tree = anchor["note"], anchor["entry"], log["tree"]
+    origin, seq, root64, hash_line = note.split("\n")[:4]
+    assert origin.split("/")[-1] == log["id"] and int(seq) == entry["seq"], "anchor"
+    assert hash_line == "hash " + entry["entry_hash"], "anchor"
+    leaf, path = sha(b"\x00" + bytes.fromhex(entry["entry_hash"])), [bytes.fromhex(one) for one in entry["path"]]
+    index = entry["seq"] - tree["first"]
+    root = root_from(leaf, index, tree["size"], path)
+    assert root is not None and root.hex() == tree["root"], "place of the anchor"
+    if tree["first"] == 1:
+        assert root_up_to(leaf, index, tree["size"], path) == base64.b64decode(root64), "root of the anchor"
+
+
 def entry_hash(entry, key, algorithm):
     members = {name: entry[name] for name in ("data", "event", "prev_hash", "timestamp")}
     form = json.dumps(members, sort_keys=True, separators=(",", ":")).encode()
@@ -85,6 +110,8 @@ def verify(raw, key):
         proved = True
     tree = log["tree"]
     assert tree["first"] + tree["size"] - 1 == log["head"]["seq"], "tree"
+    if log["anchor"] is not None:
+        check_anchor(log["anchor"], log)
     lines = 0
     for incident in manifest["incidents"]:
         for entry in incident["entries"]:

@@ -209,7 +209,8 @@ function innerContext(
 async function answered(inner: Context, request: () => Promise<void>): Promise<Answer> {
   try {
     await request();
-    return { status: inner.status, body: JSON.parse(String(inner.body)) as unknown };
+    const { status, body } = inner.response;
+    return { status, body: JSON.parse(String(body)) as unknown };
   } catch (error) {
     if (!(error instanceof RecorderError) || error.status >= 500 || error.status === 429) throw error;
     return { status: error.status, body: { error: error.message, ...error.fields } };

@@ -18,6 +18,7 @@ import { requireBound } from '../request/bounds.ts';
 import { callerOf } from '../request/caller.ts';
 import { validate } from '../request/validate.ts';
 import { respondJson } from '../respond.ts';
+import { plainReport } from './plain-report.ts';
 import { idempotencyOf } from './report.ts';
 import { REPORT_REQUIRED, reportSchema } from './requests.ts';
 
@@ -105,7 +106,7 @@ const OWN = ['idempotency_key'];
 function reportIn({ text, value }: ExactItem, admitted: Admitted): BatchedReport {
   if (value instanceof ExactJsonError) throw inexact(value);
   const { idempotency_key: key, ...given } = requireObject(value);
-  const report = validate(reportSchema, given, 'field', REPORT_REQUIRED, OWN) as Report;
+  const report = plainReport(given) ?? (validate(reportSchema, given, 'field', REPORT_REQUIRED, OWN) as Report);
   requireBound(admitted, { source: report.source, class: report.class });
   const isLeftOut = key === null || key === '';
   const idempotency = idempotencyOf(isLeftOut ? undefined : key, given, 'idempotency_key');

@@ -24,7 +24,7 @@ import {
 import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { documentsOf } from './documents.ts';
-import { historyOf, ofHistory, parameters } from './incidents.ts';
+import { historyOf, ofHistory, parameters } from './one-incident.ts';
 import { time } from './list-filter.ts';
 import { oneMachine } from './one-machine.ts';
 import { readingIn } from './reading.ts';
@@ -84,7 +84,7 @@ async function changesOf(
     taken += rows.length;
     for (const { seq, line, event } of rows) {
       bytes += line.length;
-      through = Number(seq);
+      through = seq;
       if (!NOISE.has(event)) characters += gather(readEntry(line), incidents, others, words);
     }
   }
@@ -118,7 +118,7 @@ async function firstSince(
   const { rows } = await sql<{ seq: number | null }>`
     SELECT min(e.seq) AS seq FROM entries e
     WHERE e.machine = ${machine} AND e.at >= ${time(since)} AND ${ofHistory(machine, log)}`.execute(db);
-  return rows[0]?.seq === null || rows[0] === undefined ? last + 1 : Number(rows[0].seq);
+  return rows[0]?.seq === null || rows[0] === undefined ? last + 1 : rows[0].seq;
 }
 
 /** The state of an incident after one of its entries. */

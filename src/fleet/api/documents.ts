@@ -20,7 +20,7 @@ export async function documentsOf<Key extends IncidentKey>(
       ${keys.map(({ id }) => id)}::text[]) WITH ORDINALITY AS k (machine, log, id, place)
     JOIN incidents i ON i.machine = k.machine AND i.log = k.log AND i.id = k.id
     ORDER BY k.place`.execute(db);
-  return rows.map(({ place, document }) => ({ ...keys[Number(place) - 1]!, document }));
+  return rows.map(({ place, document }) => ({ ...keys[place - 1]!, document }));
 }
 
 /** An incident's document as the fleet shows it: with the machine as its first member. */

@@ -25,7 +25,8 @@ import type { FleetDependencies } from './dependencies.ts';
 import { documentsOf, type IncidentKey } from './documents.ts';
 import { unsearchedIn } from './incidents.ts';
 import { FleetList, type ListedIncident } from './incident-list.ts';
-import { allOf, type FleetQuery, kindsOf, onCreation, onKinds, onOthers } from './list-filter.ts';
+import { allOf, type Condition, type FleetQuery, kindsOf, onCreation, onKinds, onOthers } from './list-filter.ts';
+import { branchesOf } from './list-order.ts';
 import { nextLink } from './list-query.ts';
 import { type Reading, readingIn } from './reading.ts';
 import { Silencing } from './silencing.ts';
@@ -33,7 +34,7 @@ import { Silencing } from './silencing.ts';
 /** Of how many groups the newest incident is read at once: each may be long. */
 const SHOWN_AT_ONCE = 64;
 /** How many incidents the database counts for one answer. */
-const MOST_COUNTED = 100_000;
+const MOST_COUNTED = 20_000;
 
 /** An incident as it is grouped. */
 interface Outline extends Grouped, IncidentKey {
@@ -174,22 +175,26 @@ async function counted(db: FleetDatabase, query: Query, silencing: Silencing | u
   const members = (by as readonly string[]).filter((name) => name !== 'severity' && name !== 'state');
   const columns = [...members.map((name) => sql.ref(name)), sql`state`, sql`rank`];
   const { rows } = await sql<Record<string, unknown>>`
-    SELECT ${sql.join(columns)}, count(*) AS count, min(created_at) AS first, max(created_at) AS last FROM (
-      SELECT class, source, state, rank, assignee, machine, created_at FROM incidents i
-      WHERE i.current AND ${allOf(conditions)} ORDER BY i.created_at DESC LIMIT ${sql.lit(MOST_COUNTED)}
+    SELECT ${sql.join(columns)}, count(*) AS count, min(created_at) AS first, max(created_at) AS last,
+      (array_agg(array[newest, log, id] ORDER BY created_at DESC, newest DESC, id DESC))[1:1] AS newest
+    FROM (
+      SELECT class, source, state, rank, assignee, machine, machine AS newest, log, id, created_at
+      FROM (${newestIncidents(filter, conditions)}) AS u ORDER BY created_at DESC LIMIT ${sql.lit(MOST_COUNTED)}
     ) AS few GROUP BY ${sql.join(columns)}`.execute(db);
   const groups = new GroupCounts(by);
+  const newest = new Map<Group, IncidentKey & { readonly at: number }>();
   for (const row of rows) {
-    groups.add({
+    const at = (row.last as Date).getTime();
+    const group = groups.add({
       ...(row as unknown as Grouped & { readonly state: State }),
       count: Number(row.count),
       first: (row.first as Date).getTime(),
-      last: (row.last as Date).getTime(),
+      last: at,
     });
+    const [[machine, log, id]] = row.newest as [[string, string, string]];
+    if (group !== undefined && at > (newest.get(group)?.at ?? -Infinity)) newest.set(group, { machine, log, id, at });
   }
   const page = groups.inOrder().slice(query.skip, query.skip + query.limit);
-  const newest = new Map<Group, IncidentKey>();
-  for (const group of page) newest.set(group, await newestOf(db, group, allOf(conditions)));
   return {
     groups: await shown(
       db,
@@ -204,17 +209,17 @@ async function counted(db: FleetDatabase, query: Query, silencing: Silencing | u
   };
 }
 
-async function newestOf(db: FleetDatabase, group: Group, conditions: RawBuilder<unknown>): Promise<IncidentKey> {
-  const members = Object.entries(group.shared as Readonly<Record<string, string | null>>).map(
-    ([name, value]) => sql`${sql.ref(`i.${name}`)} IS NOT DISTINCT FROM ${value}::text`,
+/** The newest incidents of each kind: in an index those of a kind are in the order of their creation. */
+function newestIncidents(filter: FleetQuery, conditions: readonly Condition[]): RawBuilder<unknown> {
+  const branches = branchesOf(kindsOf(filter)) ?? [sql`true`];
+  return sql.join(
+    branches.map(
+      (branch) => sql`(
+        SELECT * FROM incidents i WHERE i.current AND ${allOf([branch, ...conditions])}
+        ORDER BY created_at DESC LIMIT ${sql.lit(MOST_COUNTED)})`,
+    ),
+    sql` UNION ALL `,
   );
-  if (group.rankBy !== undefined) members.push(sql`i.rank = ${sql.lit(group.rankBy)}`);
-  const { rows } = await sql<IncidentKey>`
-    SELECT machine, log, id FROM incidents i
-    WHERE i.current AND i.created_at = ${new Date(group.last).toISOString()}::timestamptz
-      AND ${allOf(members)} AND ${conditions}
-    ORDER BY machine DESC, id DESC LIMIT 1`.execute(db);
-  return rows[0] ?? { machine: '', log: '', id: '' };
 }
 
 async function shown(

@@ -8,7 +8,7 @@
  */
 import { type RawBuilder, sql } from 'kysely';
 import { MAX_PAGE_BYTES } from '../../query/collapsed-page.ts';
-import type { Sort, SortedBy } from '../../query/list-query.ts';
+import type { Sort } from '../../query/list-query.ts';
 import type { FleetDatabase } from '../database.ts';
 import type { FleetPlace } from './cursor.ts';
 import {
@@ -24,23 +24,12 @@ import {
   onOthers,
   time,
 } from './list-filter.ts';
-import {
-  behind,
-  both,
-  branchesOf,
-  fixedGroups,
-  isAll,
-  isByTime,
-  keyIn,
-  keyOf,
-  partsOf,
-  wholeOrder,
-} from './list-order.ts';
+import { behind, both, branchesOf, fixedGroups, isAll, keyIn, keyOf, partsOf, wholeOrder } from './list-order.ts';
 import { narrowTsqueryOf } from './search-query.ts';
 import type { Silencing } from './silencing.ts';
 
 /** With so many incidents or fewer they are gathered. */
-const FEW = 5000;
+const FEW = 10_000;
 /** How many are looked at in one query, and for one page. */
 const LOOKED_AT_ONCE = 4000;
 const MOST_LOOKED_AT = 20_000;
@@ -142,7 +131,7 @@ export class FleetList {
   async #newestOf(machine: string): Promise<number> {
     const { rows } = await sql<{ head: number | null }>`
       SELECT max(number) AS head FROM incidents WHERE machine = ${machine} AND current`.execute(this.#db);
-    return Number(rows[0]?.head ?? 0);
+    return rows[0]?.head ?? 0;
   }
 
   async #walk(query: Query, silencing: Silencing | undefined): Promise<ListPage> {
@@ -202,7 +191,7 @@ export function placeOf(
 ): FleetPlace {
   return {
     sort,
-    key: keyIn(partsOf(sort).key, row.key) as SortedBy,
+    key: keyIn(partsOf(sort).key, row.key),
     at: row.created_at.getTime(),
     machine: row.machine,
     id: row.id,
@@ -220,6 +209,9 @@ function* narrowings(query: FleetQuery): Generator<Condition> {
   const ids = terms.flatMap((term) => (term.of === 'id' ? [term.value] : []));
   if (ids.length > 0) yield sql`i.id = ${ids[0]}`;
   if (machines !== undefined && machines.length <= MOST_GATHERED) yield sql`i.machine = ${anyText(machines)}`;
+  const names = (query.assignees ?? []).filter((name) => name !== null);
+  if (names.length > 0 && names.length === query.assignees?.length) yield sql`i.assignee = ${anyText(names)}`;
+  if (query.sources.length > 0) yield sql`i.source = ${anyText(query.sources)}`;
   const search = narrowTsqueryOf(query);
   if (search !== undefined) yield matches(search);
   if (containment.length > 0 && !containment.includes('confirmed')) {
@@ -283,8 +275,10 @@ function walkOfKinds(query: Query, kinds: Kinds, after: FleetPlace | undefined):
         ...(needsAttention ? [sql`i.attention`] : []),
         ...(place === undefined ? [] : [tailBehind(place, isRising)]),
       ];
+      // Each part in its order: so they are merged, and no more is read of them than the page needs.
       const each = narrow.map(
-        (branch) => sql`SELECT * FROM incidents i WHERE i.current AND ${allOf([branch, ...times])}`,
+        (branch) => sql`(
+          SELECT * FROM incidents i WHERE i.current AND ${allOf([branch, ...times])} ORDER BY ${order} LIMIT ${size})`,
       );
       return sliceOf(sql.join(each, sql` UNION ALL `), order, keyOf(key), [...left, ...filters], size);
     },

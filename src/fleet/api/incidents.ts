@@ -1,17 +1,16 @@
 /** The incidents of all machines: the list, one of them, and what the log of its machine says of it. */
 import { sql } from 'kysely';
 import type { Context } from 'koa';
-import type { Severity, State } from '../../../machines/vocabulary.ts';
+import type { State } from '../../../machines/vocabulary.ts';
 import { historySchema, similarSchema } from '../../api/incidents/requests.ts';
 import type { ApiRoute } from '../../api/middleware/routing.ts';
 import { evidenceWithheld } from '../../api/middleware/read-access.ts';
 import { ID_REQUIRED, idSchema } from '../../api/request/fields.ts';
 import { matchesTag } from '../../api/request/if-none-match.ts';
-import { parseQuery } from '../../api/request/query.ts';
 import { validate } from '../../api/request/validate.ts';
 import { respondIncident, respondJsonList } from '../../api/respond.ts';
+import { DETAILS } from '../../domain/document.ts';
 import { shownIncident, shownLine } from '../../domain/withheld.ts';
-import { RecorderError } from '../../errors.ts';
 import { writeExact } from '../../json/canonical-form.ts';
 import { type JsonValue, parseExact } from '../../json/exact-json.ts';
 import { admits, hasOnly } from '../../query/list-query.ts';
@@ -23,22 +22,19 @@ import { documentsOf, withMachine } from './documents.ts';
 import { collapsed, LOOKED_AT } from './collapsed.ts';
 import { FleetList, placeOf } from './incident-list.ts';
 import { allOf, anyText, type FleetQuery, onCreation, onKinds, kindsOf, onOthers } from './list-filter.ts';
-import { DETAILS, type FleetListQuery, nextLink, readFleetListQuery } from './list-query.ts';
-import { type Reading, readingIn } from './reading.ts';
+import { type FleetListQuery, nextLink, readFleetListQuery } from './list-query.ts';
+import { readingIn } from './reading.ts';
+import { historyOf, oneIncident, parameters } from './one-incident.ts';
 import { scopeOf } from './scope.ts';
 import { cutQuery } from './search-query.ts';
 import { Silencing } from './silencing.ts';
 import { similarTo } from './similar.ts';
-import { attentionCount, FleetTotals } from './totals.ts';
+import type { FleetTotals } from './totals.ts';
 
 /** How many similar incidents are shown when nothing else is asked for. */
 const SIMILAR = 20;
 /** How many incidents are counted one by one for the total of a list. */
 const MOST_COUNTED = 20_000;
-/** How much of an incident's history one page holds. */
-const MOST_LINES = 1000;
-const MOST_LINE_BYTES = 1024 * 1024;
-
 export const incidentRoutes = (dependencies: FleetDependencies, totals: FleetTotals): readonly ApiRoute[] => {
   const { db, clock } = dependencies;
   const list = new FleetList(db, dependencies.few);
@@ -66,7 +62,7 @@ export const incidentRoutes = (dependencies: FleetDependencies, totals: FleetTot
           200,
           whole.documents.map(({ machine, document }) => {
             const shown = shownIncident(document, reader);
-            return Buffer.from(withMachine(machine, query.isShort ? withoutDetails(shown) : shown));
+            return Buffer.from(withMachine(machine, query.isSummary === true ? withoutDetails(shown) : shown));
           }),
         );
       },
@@ -125,100 +121,17 @@ export const incidentRoutes = (dependencies: FleetDependencies, totals: FleetTot
   ];
 };
 
-/** The parameters of a request but those that name machines. */
-export const parameters = ({ query }: Pick<Reading, 'query'>) => parseQuery(query);
-
 const nextPage = (ctx: Context, after: string): string => {
   const query = new URLSearchParams(ctx.querystring);
   query.set('after', after);
   return `<${ctx.path}?${query.toString()}>; rel="next"`;
 };
 
-export interface OneIncident {
-  readonly machine: string;
-  readonly log: string;
-  readonly id: string;
-  readonly number: number;
-  readonly version: number;
-  readonly state: string;
-  readonly context: string;
-  readonly document: string;
-}
-
-/**
- * The incident of a request. Two machines may have the same identifier: then the request must name the machine.
- * @throws RecorderError `not_found`; `invalid_request` with the machines that have one
- */
-export async function oneIncident(
-  db: FleetDatabase,
-  { machines }: Pick<Reading, 'machines'>,
-  id: string,
-): Promise<OneIncident> {
-  const { rows } = await sql<OneIncident>`
-    SELECT machine, log, id, number, version, state, context, document FROM incidents
-    WHERE id = ${id} AND current ${machines === undefined ? sql`` : sql`AND machine = ${anyText(machines)}`}
-    ORDER BY machine LIMIT 10`.execute(db);
-  const [one, ...others] = rows;
-  if (one === undefined) throw new RecorderError('not_found', 'incident not found');
-  if (others.length === 0) return one;
-  const names = rows.map(({ machine }) => machine);
-  throw new RecorderError('invalid_request', `machine parameter required: ${names.join(', ')} have an incident ${id}`, {
-    fields: { machines: names },
-  });
-}
-
-/** The lines of the log about an incident, from behind its version `after` on, as they were written. */
-export async function historyOf(
-  db: FleetDatabase,
-  { machine, log, id }: Pick<OneIncident, 'machine' | 'log' | 'id'>,
-  after: number,
-  most = MOST_LINES,
-): Promise<{ readonly lines: readonly string[]; readonly next?: number }> {
-  const lines: string[] = [];
-  let bytes = 0;
-  let seq = 0;
-  let last = after;
-  for (;;) {
-    const { rows } = await sql<{ seq: number; line: string }>`
-      SELECT e.seq, e.line FROM entries e
-      WHERE e.machine = ${machine} AND e.incident = ${id} AND e.seq > ${seq} AND ${ofHistory(machine, log)}
-      ORDER BY e.seq LIMIT 200`.execute(db);
-    for (const row of rows) {
-      seq = Number(row.seq);
-      const version = versionOf(row.line);
-      if (version === undefined || version <= after) continue;
-      if (lines.length > 0 && (lines.length >= most || bytes + row.line.length > MOST_LINE_BYTES)) {
-        return { lines, next: last };
-      }
-      lines.push(row.line);
-      bytes += row.line.length;
-      last = version;
-    }
-    if (rows.length < 200) return { lines };
-  }
-}
-
-/**
- * The entries of one history of a log, and of those that it has left, up to where they part: as conditions on `e`.
- */
-export const ofHistory = (machine: string, log: string) => sql`EXISTS (
-  WITH RECURSIVE past AS (
-    SELECT l.log, 9223372036854775807 AS until, l.diverged_from, l.diverged_at_seq
-    FROM logs l WHERE l.machine = ${machine} AND l.log = ${log}
-    UNION ALL
-    SELECT l.log, LEAST(past.until, past.diverged_at_seq), l.diverged_from, l.diverged_at_seq
-    FROM past JOIN logs l ON l.machine = ${machine} AND l.log = past.diverged_from
-  )
-  SELECT 1 FROM past WHERE past.log = e.log AND e.seq < past.until)`;
-
-function versionOf(line: string): number | undefined {
-  const { data } = parseExact(line) as { readonly data?: { readonly version?: unknown } };
-  return typeof data?.version === 'number' ? data.version : undefined;
-}
-
 const withoutDetails = (json: string): string => {
   const incident = parseExact(json) as Readonly<Record<string, JsonValue>>;
-  return writeExact(Object.fromEntries(Object.entries(incident).filter(([name]) => !DETAILS.includes(name))));
+  return writeExact(
+    Object.fromEntries(Object.entries(incident).filter(([name]) => !(DETAILS as readonly string[]).includes(name))),
+  );
 };
 
 /** What a search does not look at. */
@@ -238,7 +151,7 @@ export async function unsearchedIn(db: FleetDatabase, query: FleetQuery): Promis
   return unsearched;
 }
 
-const OF_KIND = ['classes', 'states', 'severities', 'machines', 'isShort'];
+const OF_KIND = ['classes', 'states', 'severities', 'machines'];
 
 /** How many incidents a query admits, where that is known without looking at many. */
 async function totalOf(
@@ -248,15 +161,14 @@ async function totalOf(
 ): Promise<number | undefined> {
   const { classes, states, severities, machines, attention } = query;
   const only = (...filters: string[]): boolean =>
-    hasOnly(query as unknown as Parameters<typeof hasOnly>[0], ['machines', 'isShort', ...filters]);
+    hasOnly(query as unknown as Parameters<typeof hasOnly>[0], ['machines', ...filters]);
   if (attention !== undefined && only('attention') && attention.needed === true && attention.silenced !== true) {
-    return attentionCount(db, machines, attention.at);
+    return totals.attention(machines, attention.at);
   }
   if (only(...OF_KIND)) {
     const { population } = await totals.read(machines);
     return population.reduce((sum, one) => {
-      const isAdmitted =
-        admits(classes, one.class) && admits(states, one.state) && admits(severities, one.severity as Severity);
+      const isAdmitted = admits(classes, one.class) && admits(states, one.state) && admits(severities, one.severity);
       return isAdmitted ? sum + one.count : sum;
     }, 0);
   }

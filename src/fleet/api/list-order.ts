@@ -26,7 +26,7 @@ const KEYS: Readonly<Record<SortKey, RawBuilder<unknown>>> = {
   assignee: sql`i.assignee COLLATE "C"`,
 };
 
-export const isByTime = (key: SortKey): key is 'created' | 'updated' => key === 'created' || key === 'updated';
+const isByTime = (key: SortKey): key is 'created' | 'updated' => key === 'created' || key === 'updated';
 
 /** How a whole list is ordered, of incidents that were gathered. @param byNumber whether the newest is the highest number */
 export function wholeOrder(sort: Sort, byNumber: boolean): RawBuilder<unknown> {

@@ -6,36 +6,20 @@ import type { ListQuery } from '../../query/list-query.ts';
 import { type FleetPlace, readPlace } from './cursor.ts';
 import type { Reading } from './reading.ts';
 
-/** What a list without evidence leaves out of an incident. */
-export const DETAILS: readonly string[] = [
-  'hash',
-  'evidence',
-  'latest_report',
-  'note',
-  'notes',
-  'notes_count',
-  'containment_results',
-];
-
 export type FleetListQuery = Omit<ListQuery, 'after'> & {
   readonly machines: readonly string[] | undefined;
   readonly after?: FleetPlace;
-  /** Whether the details of incidents are left out. */
-  readonly isShort: boolean;
 };
 
 /** @throws RecorderError `invalid_request`, `forbidden` like the recorder's list */
 export function readFleetListQuery({ query, machines, reader }: Reading, now: number): FleetListQuery {
   const parameters = new URLSearchParams(query);
   const cursors = taken(parameters, 'cursor');
-  const fields = taken(parameters, 'fields');
-  if (fields.some((one) => one !== 'summary')) throw new RecorderError('invalid_request', 'fields must be summary');
   if (cursors.length > 1) throw new RecorderError('invalid_request', 'cursor may be given only once');
-  const { after: _, ...read } = readListQuery(parameters.toString(), now, reader);
+  const read = readListQuery(parameters.toString(), now, reader);
   return {
-    ...read,
+    ...withoutPlace(read),
     machines,
-    isShort: fields.length > 0,
     ...(cursors[0] !== undefined && { after: readPlace(cursors[0], read.sort ?? 'severity') }),
   };
 }
@@ -49,3 +33,10 @@ function taken(parameters: URLSearchParams, name: string): readonly string[] {
 /** The `Link` header for the next page. */
 export const nextLink = (path: string, query: string, cursor: string): string =>
   linkToNext(path, query, 'cursor', cursor);
+
+/** The recorder's places are not the fleet's. */
+function withoutPlace(query: ListQuery): Omit<ListQuery, 'after'> {
+  const rest: { -readonly [Name in keyof ListQuery]: ListQuery[Name] } = { ...query };
+  delete rest.after;
+  return rest;
+}

@@ -17,7 +17,7 @@ import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { documentsOf } from './documents.ts';
 import { isFleetWide, respondActionInForce, respondInForce } from './in-force.ts';
-import { parameters } from './incidents.ts';
+import { parameters } from './one-incident.ts';
 import { type MachineLog, oneMachine } from './one-machine.ts';
 import { readingIn } from './reading.ts';
 
@@ -62,7 +62,7 @@ const shownView = (view: ActionView, words: boolean): ActionView =>
   words || view.delivery === null ? view : { ...view, delivery: publicDelivery(view.delivery) };
 
 /** How actions stand on a machine. */
-export async function postureOf(
+async function postureOf(
   db: FleetDatabase,
   machine: MachineLog,
   actions: readonly ContainmentAction[],

@@ -14,7 +14,9 @@ import type { FleetDependencies } from './dependencies.ts';
 import { groupRoutes } from './groups.ts';
 import { identityRoutes } from './identity.ts';
 import { incidentRoutes } from './incidents.ts';
+import { KeptSums } from './kept-sums.ts';
 import { postureRoutes } from './posture.ts';
+import { serviceRoutes } from './service.ts';
 import { silenceRoutes } from './silences.ts';
 import { statechartRoutes } from './statecharts.ts';
 import { statisticsRoutes } from './stats.ts';
@@ -26,12 +28,14 @@ const LONGEST_BODY = 256 * 1024;
 
 /** Every route for people. */
 export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[] => {
-  const totals = new FleetTotals(dependencies.db, dependencies.clock);
+  const kept = new KeptSums(dependencies.db, dependencies.clock);
+  const totals = new FleetTotals(dependencies.db, kept);
+  const streams = new FleetStreams(dependencies);
   const admissions = admission({ access: dependencies.access, maxBodyBytes: LONGEST_BODY });
   const alarms = dependencies.alarms ?? new FleetAlarms(dependencies);
   const commands = dependencies.commands ?? new FleetCommands(dependencies);
   const acts = dependencies.acts ?? new LabelActs({ ...dependencies, commands });
-  return [
+  const routes = [
     ...machineListRoutes(dependencies, alarms),
     ...fleetIncidentRoutes(dependencies, alarms, admissions),
     ...campaignRoutes(dependencies),
@@ -42,11 +46,13 @@ export const readRoutes = (dependencies: FleetDependencies): readonly ApiRoute[]
     ...incidentRoutes(dependencies, totals),
     ...changesRoutes(dependencies),
     ...groupRoutes(dependencies),
-    ...statisticsRoutes(dependencies, totals),
-    ...streamRoutes(dependencies, new FleetStreams(dependencies)),
+    ...statisticsRoutes(dependencies, totals, kept),
+    ...streamRoutes(dependencies, streams),
     ...statechartRoutes(dependencies),
     ...postureRoutes(dependencies),
     ...silenceRoutes(dependencies),
     ...identityRoutes(dependencies),
   ];
+  const paths = routes.map(({ path }) => path);
+  return [...routes, ...serviceRoutes(dependencies, streams, paths)];
 };

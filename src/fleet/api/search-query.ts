@@ -5,15 +5,12 @@
 import type { SearchTerm } from '../../search/search-terms.ts';
 import type { SearchWord } from '../../search/search-words.ts';
 import { pairMark } from '../../search/evidence-words.ts';
-import { assigneeMark, byMark, resolutionMark, SNOOZED, sourceMark } from '../../search/searched-incident.ts';
+import { byMark, resolutionMark, SNOOZED } from '../../search/searched-incident.ts';
 import type { ListQuery } from '../../query/list-query.ts';
 import { lexemeOf } from '../lexeme.ts';
 
 /** What of a list's query the search index is asked for. */
-export type Searched = Pick<
-  ListQuery,
-  'words' | 'terms' | 'evidence' | 'by' | 'assignees' | 'resolutions' | 'snoozed' | 'sources'
->;
+export type Searched = Pick<ListQuery, 'words' | 'terms' | 'evidence' | 'by' | 'resolutions' | 'snoozed'>;
 
 /** What only the search index knows of a query; undefined when it asks for nothing of that. */
 export function tsqueryOf({ words = [], terms = [], evidence = false, by = [] }: Searched): string | undefined {
@@ -26,16 +23,13 @@ export function tsqueryOf({ words = [], terms = [], evidence = false, by = [] }:
   return wanted.length === 0 ? undefined : wanted.join(' & ');
 }
 
-/** The same with what columns know as well: for an index that finds few incidents quickly. */
+/** The same with what columns know and no index of them: for an index that finds few incidents quickly. */
 export function narrowTsqueryOf(query: Searched): string | undefined {
-  const { assignees = [], resolutions = [], sources = [], snoozed } = query;
+  const { resolutions = [], snoozed } = query;
   const wanted: string[] = [];
   const searched = tsqueryOf(query);
   if (searched !== undefined) wanted.push(searched);
-  if (sources.length > 0) wanted.push(anyOf(sources.map(sourceMark)));
   if (resolutions.length > 0) wanted.push(anyOf(resolutions.map(resolutionMark)));
-  const names = assignees.filter((name) => name !== null);
-  if (assignees.length > 0 && names.length === assignees.length) wanted.push(anyOf(names.map(assigneeMark)));
   if (snoozed === true) wanted.push(anyOf([SNOOZED]));
   return wanted.length === 0 ? undefined : wanted.join(' & ');
 }

@@ -10,7 +10,7 @@ import { silencesMatching } from '../../query/silence-match.ts';
 import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
 import { documentsOf, type IncidentKey } from './documents.ts';
-import { parameters } from './incidents.ts';
+import { parameters } from './one-incident.ts';
 import { readingIn } from './reading.ts';
 import { type MachineSilence, silencesOf } from './silencing.ts';
 

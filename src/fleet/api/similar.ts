@@ -8,7 +8,7 @@ import { bySimilarity, evidenceOf, type SimilarIncident } from '../../query/simi
 import { type EvidenceValue, LONGEST_TERM } from '../../search/evidence-words.ts';
 import type { FleetDatabase } from '../database.ts';
 import { documentsOf, type IncidentKey } from './documents.ts';
-import type { OneIncident } from './incidents.ts';
+import type { OneIncident } from './one-incident.ts';
 import { anyText } from './list-filter.ts';
 import { pairsQuery } from './search-query.ts';
 

@@ -15,7 +15,7 @@ import { type Drawings, drawings } from '../../statecharts/drawings.ts';
 import { incidentSvg } from '../../statecharts/svg.ts';
 import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
-import { historyOf, type OneIncident, oneIncident, parameters } from './incidents.ts';
+import { historyOf, type OneIncident, oneIncident, parameters } from './one-incident.ts';
 import { readingIn } from './reading.ts';
 
 /** How many entries about an incident are read for a drawing. */

@@ -7,7 +7,7 @@ import { nothingSchema } from '../../api/request/fields.ts';
 import { parseTimestamp } from '../../api/request/timestamp.ts';
 import { validate } from '../../api/request/validate.ts';
 import { respondJson } from '../../api/respond.ts';
-import { HOUR } from '../../clock.ts';
+import { HOUR, MINUTE } from '../../clock.ts';
 import { type ActivityReading, activityOf, hoursUpTo, LONG, SHORT } from '../../query/activity-counts.ts';
 import {
   addCounted,
@@ -26,14 +26,19 @@ import {
 import { statisticsOf } from '../../query/statistics.ts';
 import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
-import { parameters } from './incidents.ts';
+import { parameters } from './one-incident.ts';
 import { allOf, anyText, type Condition, onCreation } from './list-filter.ts';
+import { type KeptSums, keyOfMachines } from './kept-sums.ts';
 import { readingIn } from './reading.ts';
-import { attentionCount, type FleetTotals } from './totals.ts';
+import type { FleetTotals } from './totals.ts';
 
 type Machines = readonly string[] | undefined;
 
-export const statisticsRoutes = (dependencies: FleetDependencies, totals: FleetTotals): readonly ApiRoute[] => {
+export const statisticsRoutes = (
+  dependencies: FleetDependencies,
+  totals: FleetTotals,
+  kept: KeptSums,
+): readonly ApiRoute[] => {
   const { db, clock } = dependencies;
   return [
     {
@@ -45,7 +50,7 @@ export const statisticsRoutes = (dependencies: FleetDependencies, totals: FleetT
         const { machines } = reading;
         const { population, ...counts } = await totals.read(machines);
         const shown = statisticsOf({ ...counts, population: population.filter(({ isDrill }) => !isDrill) });
-        const needs_attention = await attentionCount(db, machines, clock.now());
+        const needs_attention = await totals.attention(machines, clock.now());
         respondJson(ctx, 200, JSON.stringify({ ...shown, needs_attention }));
       },
     },
@@ -55,7 +60,10 @@ export const statisticsRoutes = (dependencies: FleetDependencies, totals: FleetT
       handle: async (ctx) => {
         const reading = await readingIn(dependencies, ctx);
         const { hours } = validate(hoursSchema, parameters(reading), 'parameter');
-        const activity = await activityIn(db, reading.machines, clock.now(), Number(hours?.[0] ?? DEFAULT_HOURS));
+        const [count, now] = [Number(hours?.[0] ?? DEFAULT_HOURS), clock.now()];
+        const { machines } = reading;
+        const key = `hours ${count} ${Math.floor(now / HOUR)} ${keyOfMachines(machines)}`;
+        const activity = await kept.of(key, () => activityIn(db, machines, now, count));
         respondJson(ctx, 200, JSON.stringify(activity));
       },
     },
@@ -70,19 +78,18 @@ export const statisticsRoutes = (dependencies: FleetDependencies, totals: FleetT
         const timeOf = (values?: readonly string[]) =>
           values?.[0] === undefined ? undefined : parseTimestamp(values[0]);
         const range = rangeOf(timeOf(since), timeOf(until) ?? now, of);
-        respondJson(ctx, 200, JSON.stringify(await comparisonIn(db, reading.machines, range, of, now)));
+        const { machines } = reading;
+        // The usual range ends now: to a minute it is the same one.
+        const key = `compare ${of} ${Math.floor(range.since / MINUTE)} ${Math.floor(range.until / MINUTE)} ${keyOfMachines(machines)}`;
+        const comparison = await kept.of(key, () => comparisonIn(db, machines, range, of, now));
+        respondJson(ctx, 200, JSON.stringify(comparison));
       },
     },
   ];
 };
 
 /** What happened in each of the last hours. */
-export async function activityIn(
-  db: FleetDatabase,
-  machines: Machines,
-  now: number,
-  hours: number,
-): Promise<ActivityReading> {
+async function activityIn(db: FleetDatabase, machines: Machines, now: number, hours: number): Promise<ActivityReading> {
   const { first, last, recent } = hoursUpTo(now, hours);
   const ofMachines = machines === undefined ? sql`` : sql`AND h.machine = ${anyText(machines)}`;
   const isActive = sql`EXISTS (SELECT 1 FROM logs l WHERE l.machine = h.machine AND l.log = h.log AND l.active)`;
@@ -95,23 +102,11 @@ export async function activityIn(
     WHERE ((h.length = ${LONG} AND h.beginning < ${recent}) OR (h.length = ${SHORT} AND h.beginning >= ${recent}))
       AND h.count > 0 AND ${isActive} ${ofMachines}
     GROUP BY h.length, h.beginning`.execute(db);
-  return activityOf(now, hours, {
-    counts: counts.rows.map(({ hour, what, step, count }) => ({
-      hour: Number(hour),
-      what,
-      step: Number(step),
-      count: Number(count),
-    })),
-    waiting: waiting.rows.map(({ length, beginning, count }) => ({
-      length: Number(length),
-      beginning: Number(beginning),
-      count: Number(count),
-    })),
-  });
+  return activityOf(now, hours, { counts: counts.rows, waiting: waiting.rows });
 }
 
 /** Compares a range with the one before it. @param now milliseconds since the epoch */
-export async function comparisonIn(
+async function comparisonIn(
   db: FleetDatabase,
   machines: Machines,
   range: TimeRange,

@@ -1,7 +1,7 @@
 /**
  * The entries of all machines as Server-Sent Events, as they come.
  *
- * One poller asks the index of the logs which have advanced, twice a second, and reads what is new of these: so it costs the
+ * One poller asks the index of the logs which have advanced, four times a second, and reads what is new of these: so it costs the
  * same whatever the number of entries, and needs nothing of the database that only PostgreSQL has. It knows how far it has
  * read each log. A new reader begins there.
  *
@@ -10,6 +10,7 @@
  * before that time is looked through again, without what the place says was sent.
  */
 import type { Context } from 'koa';
+import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { sql } from 'kysely';
 import { SEVERITIES } from '../../../machines/vocabulary.ts';
@@ -23,11 +24,11 @@ import { RecorderError } from '../../errors.ts';
 import * as z from 'zod/mini';
 import type { FleetDatabase } from '../database.ts';
 import type { FleetDependencies } from './dependencies.ts';
-import { parameters } from './incidents.ts';
+import { parameters } from './one-incident.ts';
 import { anyText, time } from './list-filter.ts';
 import { type Reading, readingIn, stillReads } from './reading.ts';
 
-const POLL_EVERY = SECOND / 2;
+const POLL_EVERY = SECOND / 4;
 const BEAT_EVERY = 15 * SECOND;
 /** How long a transaction that stores entries may take, in milliseconds. */
 const OVERLAP = 10 * SECOND;
@@ -41,6 +42,8 @@ const RETRY = 2 * SECOND;
 const PAGE = 1000;
 /** How many logs a place names; a header must hold it. */
 const MOST_NAMED = 200;
+/** With more logs than this that have advanced lately, a place comes at the end of a turn and not with each event. */
+const MOST_IN_EACH = 16;
 
 interface Advanced {
   readonly machine: string;
@@ -66,22 +69,21 @@ export interface StreamPlace {
   readonly sent: ReadonlyMap<string, number>;
 }
 
-const keyOf = ({ machine, log }: Pick<Advanced, 'machine' | 'log'>): string => `${machine} ${log}`;
+/** A short word for a history of a machine's log. */
+const keyOf = ({ machine, log }: Pick<Advanced, 'machine' | 'log'>): string =>
+  createHash('sha256').update(`${machine} ${log}`).digest('base64url').slice(0, 12);
 
 export const writeStreamPlace = ({ at, sent }: StreamPlace): string =>
-  [
-    String(at),
-    ...[...sent].slice(-MOST_NAMED).map(([key, seq]) => `${Buffer.from(key).toString('base64url')}:${seq}`),
-  ].join('.');
+  [String(at), ...[...sent].slice(-MOST_NAMED).map(([key, seq]) => `${key}:${seq}`)].join('.');
 
 /** Reads what `writeStreamPlace` wrote. @throws RecorderError `invalid_request` for anything else */
 export function readStreamPlace(text: string): StreamPlace {
   const [at = '', ...named] = text.split('.');
   const sent = new Map<string, number>();
   for (const one of named) {
-    const [, key, seq] = /^([\w-]+):(\d{1,15})$/.exec(one) ?? [];
+    const [, key, seq] = /^([\w-]{12}):(\d{1,15})$/.exec(one) ?? [];
     if (key === undefined) throw invalid();
-    sent.set(Buffer.from(key, 'base64url').toString(), Number(seq));
+    sent.set(key, Number(seq));
   }
   if (!/^\d{1,15}$/.test(at) || named.length > MOST_NAMED) throw invalid();
   return { at: Number(at), sent };
@@ -208,13 +210,11 @@ export class FleetStreams {
         SELECT machine, log, through, advanced_at FROM logs
         ${isFirst ? sql`` : sql`WHERE advanced_at >= ${time(this.#looked! - OVERLAP)}`}`.execute(this.#db);
       for (const one of advanced.rows) {
-        const known = isFirst ? one.through : (this.#read.get(keyOf(one)) ?? 0);
+        const key = keyOf(one);
+        const known = isFirst ? one.through : (this.#read.get(key) ?? 0);
         if (one.through > known) await this.#follow(one, known);
-        this.#read.set(keyOf(one), one.through);
-        if (one.advanced_at !== null && one.advanced_at.getTime() >= now - 2 * OVERLAP) {
-          this.#recent.delete(keyOf(one));
-          this.#recent.set(keyOf(one), { seq: one.through, at: one.advanced_at.getTime() });
-        }
+        this.#read.set(key, one.through);
+        this.#note(key, one.through, one.advanced_at, now);
       }
       for (const [key, { at }] of this.#recent) if (at < now - 2 * OVERLAP) this.#recent.delete(key);
       this.#looked = now;
@@ -224,14 +224,21 @@ export class FleetStreams {
     }
   }
 
+  /** Remembers how far a log was sent that has advanced lately. */
+  #note(key: string, seq: number, advanced: Date | null, now: number): void {
+    if (advanced === null || advanced.getTime() < now - 2 * OVERLAP) return;
+    this.#recent.delete(key);
+    this.#recent.set(key, { seq, at: advanced.getTime() });
+  }
+
   /** Sends what a log has beyond an entry. */
   async #follow(one: Advanced, known: number): Promise<void> {
     for (let seq = known; seq < one.through && this.#readers.size > 0;) {
       const lines = await this.#lines(one, seq, one.through);
       if (lines.length === 0) return;
-      seq = Number(lines.at(-1)!.seq);
+      ({ seq } = lines.at(-1)!);
       for (const reader of this.#readers) {
-        if (reader.waiting === undefined) await this.#send(reader, lines);
+        if (reader.waiting === undefined) await this.#send(reader, lines, this.#placeBehind);
         else reader.waiting.push(lines);
       }
     }
@@ -262,6 +269,13 @@ export class FleetStreams {
   /** The readers that have got something in this turn. */
   readonly #hasSent = new Set<Reader>();
 
+  /** The place behind a line, while a turn is under way; undefined where that is long. */
+  readonly #placeBehind = (line: StoredLine): string | undefined => {
+    const { at, sent } = this.#place();
+    if (sent.size > MOST_IN_EACH) return undefined;
+    return writeStreamPlace({ at, sent: new Map([...sent, [keyOf(line), line.seq]]) });
+  };
+
   #place(): StreamPlace {
     const at = this.#looked ?? 0;
     const sent = new Map<string, number>();
@@ -282,7 +296,7 @@ export class FleetStreams {
         for (let seq = from; seq < through && !reader.response.closed;) {
           const lines = await this.#lines(one, seq, through);
           if (lines.length === 0) break;
-          seq = Number(lines.at(-1)!.seq);
+          ({ seq } = lines.at(-1)!);
           await this.#send(reader, lines);
           await drained(reader.response);
         }
@@ -301,18 +315,26 @@ export class FleetStreams {
     const { rows } = await sql<{ seq: number }>`
       SELECT seq FROM entries WHERE machine = ${machine} AND log = ${log} AND stored_at < ${time(at)}
       ORDER BY seq DESC LIMIT 1`.execute(this.#db);
-    return Number(rows[0]?.seq ?? 0);
+    return rows[0]?.seq ?? 0;
   }
 
-  async #send(reader: Reader, lines: readonly StoredLine[]): Promise<void> {
+  async #send(
+    reader: Reader,
+    lines: readonly StoredLine[],
+    placeBehind: (line: StoredLine) => string | undefined = () => undefined,
+  ): Promise<void> {
     const { response, reading, filter, machines } = reader;
     const own = lines.filter(({ machine }) => machines?.has(machine) ?? true);
     const passing = await this.#passing(own, filter);
     if (response.closed || passing.length === 0) return;
     response.cork();
-    for (const { machine, event, line } of passing) {
+    for (const one of passing) {
+      const { machine, event, line } = one;
+      const id = placeBehind(one);
       const shown = shownLine(Buffer.from(line), reading.reader).toString();
-      response.write(`event: ${event}\ndata: {"machine":${JSON.stringify(machine)},${shown.slice(1)}\n\n`);
+      response.write(
+        `${id === undefined ? '' : `id: ${id}\n`}event: ${event}\ndata: {"machine":${JSON.stringify(machine)},${shown.slice(1)}\n\n`,
+      );
     }
     response.uncork();
     this.#hasSent.add(reader);

@@ -2,7 +2,6 @@
 import { type RawBuilder, sql, type Transaction } from 'kysely';
 import type { ContainmentAction } from '../../../machines/vocabulary.ts';
 import { needsAttention } from '../../domain/attention.ts';
-import { isUndelivered } from '../../domain/delivery.ts';
 import {
   containmentColumn,
   drillColumn,
@@ -170,7 +169,7 @@ const MOST_CHARACTERS = 50_000;
 const PLACE = { words: ':1A', people: ':2B', evidence: ':3C', marks: ':4D' } as const;
 
 /** What an incident is found by, as a `tsvector` is written: each word once, with its weights. */
-export function vectorOf(incident: Incident): string {
+function vectorOf(incident: Incident): string {
   const { words, people, marks } = ownWordsOf(incident);
   const { evidence, latest_report: latest } = incident;
   return (

@@ -100,7 +100,7 @@ export class HistoryFold {
     this.through = state.through;
     this.hash = state.hash;
     const range = CompactRange.read(state.range);
-    if (range === undefined) throw new Error('the stored range of a log is none');
+    if (range === undefined) throw new RangeError('the range of a log in the database is none');
     this.range = range;
     this.silences = state.silences;
     this.hasGap = state.hasGap;
@@ -193,7 +193,7 @@ export class HistoryFold {
 
   #setSilences(silences: readonly SilenceOnRecord[], changes: BatchChanges): void {
     if (silences === this.silences) return;
-    if (silences.some(({ silence }) => !ID.test(silence))) throw new RangeError('no identifier of a silence');
+    if (!silences.every(isSilence)) throw new RangeError('no silence');
     changes.silencesBefore ??= this.silences;
     this.silences = silences;
   }
@@ -244,6 +244,9 @@ export class HistoryFold {
     }
   }
 }
+
+const isSilence = ({ silence: id, seq }: SilenceOnRecord): boolean =>
+  typeof id === 'string' && ID.test(id) && Number.isSafeInteger(seq);
 
 /** The incident that an entry is about, if that can be one. */
 function idOf(entry: Entry): string | undefined {
@@ -310,7 +313,8 @@ function followFinding(
     findings.set(finding, known && { ...known, open: false });
     return;
   }
-  const detail = String(entry.data.detail);
+  const { detail } = entry.data;
+  if (typeof detail !== 'string') throw new RangeError('no detail');
   findings.set(finding, { finding, detail, found_at: entry.timestamp, open: true });
 }
 

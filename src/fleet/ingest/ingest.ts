@@ -22,7 +22,7 @@ import type { FleetDatabase } from '../database.ts';
 import type { FleetTables } from '../schema.ts';
 import { deleteReadModels, insertEntries, writeChanges } from './batch-rows.ts';
 import { FoldCache } from './fold-cache.ts';
-import { HistoryFold, type StoredIncident } from './history-fold.ts';
+import { HistoryFold, incidentOf, type StoredIncident } from './history-fold.ts';
 import { historiesOf, linesOf, type LogRow, relationTo } from './histories.ts';
 import { type Keys, LineFault, type ReceivedLine, readReceived } from './received-lines.ts';
 
@@ -553,7 +553,7 @@ function divergenceOf({ log, diverged_from, diverged_at_seq }: LogRow): Divergen
   return { why: 'rewritten', first_differing_seq: diverged_at_seq, history: log, left: diverged_from };
 }
 
-export const conflict = (code: string, message: string, expected: object): RecorderError =>
+const conflict = (code: string, message: string, expected: object): RecorderError =>
   new RecorderError('conflict', message, { fields: { code, expected } });
 
 const expectedAfter = (log: string, row: LogRow | undefined) =>
@@ -631,7 +631,7 @@ async function incidentsOf(
 }
 
 const idsIn = (lines: readonly ReceivedLine[]): readonly string[] => [
-  ...new Set(lines.flatMap(({ entry }) => ('incident' in entry.data ? [String(entry.data.incident)] : []))),
+  ...new Set(lines.flatMap(({ entry }) => incidentOf(entry) ?? [])),
 ];
 
 /**

@@ -12,7 +12,7 @@ import type { Entry, EntryOf } from '../../domain/entries.ts';
 import { RecorderError } from '../../errors.ts';
 
 /** The most lines of a batch, and its greatest size in bytes once it is unpacked. */
-export const MOST_LINES = 1000;
+const MOST_LINES = 1000;
 export const MOST_BYTES = 4 * 1024 * 1024;
 
 export interface ReceivedLine {

@@ -198,7 +198,7 @@ export const standIn = (dependencies: Partial<ApiDependencies> = {}): StandIn =>
     fleetCommands: { alone: (_, work) => work(), given: () => undefined, answered: async () => {} },
     logId: () => undefined,
     anchors: { record: async () => ({ recorded: false, why: 'a test' }) },
-    logStreams: { open: async () => {}, headers: () => ({}), requireFrom: () => {} },
+    logStreams: { open: async (response) => void response.end(), headers: () => ({}), requireFrom: () => {} },
     statistics: { read: () => statistics },
     attention: { count: () => 1 },
     policy: { current: BUILT_IN },

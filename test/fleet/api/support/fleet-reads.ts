@@ -45,7 +45,7 @@ export class FleetReads extends ServiceClient {
       { db, access, signer, clock: systemClock, log: LOG, readAccess: 'token', silentAfter: 300_000, ...more },
       [],
     );
-    const server = createServer(app.callback());
+    const server = createServer((request, response) => void app.callback()(request, response));
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
     return new FleetReads(db, new Ingest({ db, clock: systemClock, signer, unseal: () => [] }), server);
   }

@@ -1,0 +1,108 @@
+/** The state of a fleet process, for what supervises and measures it; and the description of the reads. */
+import { readFile } from 'node:fs/promises';
+import { Gauge } from 'prom-client';
+import { sql } from 'kysely';
+import type { ApiRoute } from '../../api/middleware/routing.ts';
+import { respondJson } from '../../api/respond.ts';
+import { found } from '../../errors.ts';
+import { Exposition, type Format, FORMATS } from '../../metrics/exposition.ts';
+import type { FleetDependencies } from './dependencies.ts';
+import { admitted } from './reading.ts';
+import type { FleetStreams } from './stream.ts';
+
+/** The recorder's description of its API, beside the built program. */
+const OPEN_API = new URL('openapi.json', import.meta.url);
+
+/** @param paths the reads that the fleet has */
+export const serviceRoutes = (
+  dependencies: FleetDependencies,
+  streams: FleetStreams,
+  paths: readonly string[],
+): readonly ApiRoute[] => {
+  const metrics = metricsOf(dependencies, streams);
+  let described: Promise<string> | undefined;
+  return [
+    {
+      method: 'GET',
+      path: '/readyz',
+      handle: async (ctx) => {
+        try {
+          await sql`SELECT 1`.execute(dependencies.db);
+          respondJson(ctx, 200, '{"status":"ok"}');
+        } catch {
+          ctx.set('Retry-After', '5');
+          respondJson(ctx, 503, JSON.stringify({ status: 'degraded', reasons: ['the database does not answer'] }));
+        }
+      },
+    },
+    {
+      method: 'GET',
+      path: '/metrics',
+      handle: async (ctx) => {
+        admitted(dependencies, ctx);
+        const format = (ctx.accepts(...FORMATS) || FORMATS[0]) as Format;
+        ctx.body = await metrics.render(format);
+        ctx.set('Content-Type', format);
+        ctx.vary('Accept');
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/openapi.json',
+      handle: async (ctx) => {
+        described ??= readFile(OPEN_API, 'utf8').then((text) => JSON.stringify(descriptionOf(text, paths)));
+        // Only a built program has it.
+        respondJson(ctx, 200, found(await described.catch(() => undefined), 'description'));
+      },
+    },
+  ];
+};
+
+function metricsOf({ db, clock, silentAfter }: FleetDependencies, streams: FleetStreams): Exposition {
+  const exposition = new Exposition();
+  const gauge = (name: string, help: string, read: () => Promise<number> | number): void => {
+    const made = new Gauge({
+      name: `incident_fleet_${name}`,
+      help,
+      registers: [],
+      async collect() {
+        this.set(await read());
+      },
+    });
+    exposition.registry.registerMetric(made);
+  };
+  const count = async (query: ReturnType<typeof sql<{ count: number }>>): Promise<number> =>
+    Number((await query.execute(db)).rows[0]?.count);
+  gauge('machines', 'Machines that are enrolled.', () =>
+    count(sql`SELECT count(*) AS count FROM machines WHERE revoked_at IS NULL`),
+  );
+  gauge('machines_silent', 'Machines that were not heard in time.', () =>
+    count(sql`SELECT count(*) AS count FROM machines
+      WHERE revoked_at IS NULL AND heard_at < ${new Date(clock.now() - silentAfter).toISOString()}::timestamptz`),
+  );
+  gauge('entries_behind', 'Entries of machines that are not here yet, as far as that is known.', () =>
+    count(sql`SELECT coalesce(sum(entries - through), 0) AS count FROM logs WHERE active AND entries > through`),
+  );
+  gauge('streams', 'Readers of the event stream of this process.', () => streams.readers);
+  return exposition;
+}
+
+interface Description {
+  readonly info: object;
+  readonly paths: Readonly<Record<string, { readonly get?: { readonly parameters?: readonly object[] } }>>;
+}
+
+const MACHINE_PARAMETERS = [
+  { name: 'machine', description: 'Only these machines.' },
+  { name: 'site', description: 'Only machines with this label `site`.' },
+].map(({ name, description }) => ({ in: 'query', name, description, schema: { type: 'string' } }));
+
+/** The recorder's reads as the fleet has them: each also takes machines. */
+function descriptionOf(text: string, paths: readonly string[]): object {
+  const { info, paths: all, ...rest } = JSON.parse(text) as Description;
+  const shown = Object.entries(all).flatMap(([path, { get }]) => {
+    if (get === undefined || !paths.includes(path.replaceAll(/\{(\w+)\}/g, ':$1'))) return [];
+    return [[path, { get: { ...get, parameters: [...(get.parameters ?? []), ...MACHINE_PARAMETERS] } }]];
+  });
+  return { ...rest, info: { ...info, title: 'Incident fleet' }, paths: Object.fromEntries(shown) };
+}

@@ -1,0 +1,167 @@
+/**
+ * What the fleet takes: 50 shippers at once send the log of a machine each to a fleet in a process of its own, over HTTP and
+ * compressed, as real ones do. With PostgreSQL the same rows are then copied by bare COPY into tables that are alike, with
+ * the same indexes: the floor.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
+import { Agent, request } from 'node:http';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { gzipSync } from 'node:zlib';
+import { sql } from 'kysely';
+import { chainHash } from '../../../src/audit/chain-hash.ts';
+import type { Entry } from '../../../src/domain/entries.ts';
+import { openDatabase } from '../../../src/fleet/database.ts';
+import { migrate } from '../../../src/fleet/migrations.ts';
+import { Postgres, postgresPrograms } from '../../fleet/support/postgres.ts';
+import { ROOT } from '../../support/running-service.ts';
+import type { Bench } from '../bench.ts';
+import { generateLog } from '../generate-log.ts';
+
+const SHIPPERS = 50;
+/** As many incidents as give each machine some thousand entries. */
+const INCIDENTS = 260;
+const BATCH = 500;
+/** The whole of it is sent so often, under other names of machines: the first time warms up. */
+const ROUNDS = 2;
+
+const TOKEN = 'a-token-for-the-bench';
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+interface Log {
+  readonly id: string;
+  readonly entries: number;
+  readonly batches: readonly { readonly from: number; readonly body: Buffer }[];
+}
+
+export async function fleetIngest(bench: Bench): Promise<void> {
+  const log = await makeLog(bench.directory);
+  const rows = [await measure(bench, log, undefined)];
+  if (postgresPrograms() === undefined) {
+    console.warn('SKIPPED: PostgreSQL is not installed (apt-get install postgresql)');
+  } else {
+    const postgres = await Postgres.start({ shared_buffers: '256MB', max_wal_size: '4GB' });
+    try {
+      rows.push(await measure(bench, log, postgres));
+    } finally {
+      postgres.end();
+    }
+  }
+  bench.report('fleet-ingest', rows);
+}
+
+async function makeLog(directory: string): Promise<Log> {
+  const path = join(directory, 'fleet-audit.jsonl');
+  const hash = chainHash(Buffer.alloc(32, 7));
+  const { entries } = await generateLog({ incidents: INCIDENTS, path, hash, segmentBytes: 1e12 });
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
+  const id = (JSON.parse(lines[0]!) as Entry).entry_hash;
+  const batches = [];
+  for (let at = 0; at < entries; at += BATCH) {
+    const text = lines.slice(at, at + BATCH).map((line) => `${line}\n`);
+    batches.push({ from: at + 1, body: gzipSync(text.join(''), { level: 2 }) });
+  }
+  return { id, entries, batches };
+}
+
+async function measure(bench: Bench, log: Log, postgres: Postgres | undefined) {
+  const home = mkdtempSync(join(bench.directory, 'fleet-'));
+  const url = postgres?.database();
+  const place = url === undefined ? { folder: join(home, 'var/fleet/database') } : { url };
+  const db = await openDatabase(place);
+  await migrate(db);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (let shipper = 0; shipper < SHIPPERS; shipper++) {
+      const machine = `r${round}-m${shipper}`;
+      await db
+        .insertInto('machines')
+        .values({ machine, labels: '{}', token_sha256: sha256(TOKEN) })
+        .execute();
+    }
+  }
+  if (url === undefined) await db.destroy();
+  const fleet = spawn(process.execPath, [join(ROOT, 'dist/fleet.js'), 'serve'], {
+    cwd: home,
+    env: {
+      ...process.env,
+      FLEET_DATABASE_URL: url ?? '',
+      FLEET_BIND: '127.0.0.1:0',
+      LOG_LEVEL: 'info',
+      FLEET_MACHINE_ENTRIES_PER_SECOND: '1000000',
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  try {
+    const port = await portOf(fleet);
+    let best = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      const start = performance.now();
+      await Promise.all(Array.from({ length: SHIPPERS }, (_, shipper) => ship(port, `r${round}-m${shipper}`, log)));
+      best = Math.max(best, (SHIPPERS * log.entries) / ((performance.now() - start) / 1000));
+    }
+    const engine = postgres === undefined ? 'PGlite' : 'PostgreSQL';
+    const row = { engine, shippers: SHIPPERS, entries: SHIPPERS * log.entries, 'entries/s': Math.round(best) };
+    if (postgres === undefined) return row;
+    const floor = await copyFloor(db, home);
+    return { ...row, 'COPY/s': Math.round(floor), ratio: Math.round((best / floor) * 100) / 100 };
+  } finally {
+    const ended = new Promise((resolve) => fleet.once('exit', resolve));
+    fleet.kill('SIGTERM');
+    await ended;
+    if (url !== undefined) await db.destroy();
+  }
+}
+
+const portOf = (fleet: ChildProcess): Promise<number> =>
+  new Promise((resolve, reject) => {
+    fleet.once('exit', (code) => reject(new Error(`the fleet has ended (${code})`)));
+    createInterface(fleet.stdout!).on('line', (line) => {
+      const [, port] = /"port":(\d+).*"msg":"listening"/.exec(line) ?? [];
+      if (port !== undefined) resolve(Number(port));
+    });
+  });
+
+/** Sends a log, batch by batch, each when the one before is stored. */
+async function ship(port: number, machine: string, { id, batches }: Log): Promise<void> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  try {
+    for (const { from, body } of batches)
+      await put(agent, port, `/api/v1/machines/${machine}/logs/${id}/entries?from=${from}`, body);
+  } finally {
+    agent.destroy();
+  }
+}
+
+const put = (agent: Agent, port: number, path: string, body: Buffer): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const headers = { authorization: `Bearer ${TOKEN}`, 'content-encoding': 'gzip', 'content-length': body.length };
+    const sent = request({ agent, host: '127.0.0.1', port, method: 'PUT', path, headers }, (response) => {
+      response.resume();
+      response.once('end', () =>
+        response.statusCode === 200 ? resolve() : reject(new Error(`the fleet answered ${response.statusCode}`)),
+      );
+    });
+    sent.once('error', reject);
+    sent.end(body);
+  });
+
+/** @returns how many entries a second bare COPY stores, with the rows of their incidents */
+async function copyFloor(db: Awaited<ReturnType<typeof openDatabase>>, home: string): Promise<number> {
+  const files = join(home, 'copy');
+  mkdirSync(files);
+  // The server writes and reads the files, as another user.
+  for (const directory of [home, files]) chmodSync(directory, 0o777);
+  for (const table of ['entries', 'incidents']) {
+    await sql.raw(`COPY ${table} TO '${files}/${table}'`).execute(db);
+    await sql.raw(`CREATE TABLE floor_${table} (LIKE ${table} INCLUDING ALL)`).execute(db);
+    await sql.raw(`ALTER TABLE floor_${table} SET (toast_tuple_target = 8160)`).execute(db);
+  }
+  const { rows } = await sql<{ count: number }>`SELECT count(*)::int AS count FROM entries`.execute(db);
+  const start = performance.now();
+  await Promise.all(
+    ['entries', 'incidents'].map((table) => sql.raw(`COPY floor_${table} FROM '${files}/${table}'`).execute(db)),
+  );
+  return rows[0]!.count / ((performance.now() - start) / 1000);
+}

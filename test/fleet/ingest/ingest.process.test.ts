@@ -1,0 +1,337 @@
+/** What becomes of what machines send, on each engine. */
+import { expect } from 'chai';
+import { readAnchor } from '../../../src/anchor.ts';
+import { CompactRange } from '../../../src/audit/compact-range.ts';
+import { systemClock } from '../../../src/clock.ts';
+import { RecorderError } from '../../../src/errors.ts';
+import type { FleetCore } from '../../../src/fleet/fleet.ts';
+import { READ_MODELS } from '../../../src/fleet/ingest/batch-rows.ts';
+import type { Batch } from '../../../src/fleet/ingest/ingest.ts';
+import { onEachEngine } from '../support/engines.ts';
+import { AUDIT_KEY, MachineLog } from '../support/machine-log.ts';
+
+const TOKEN = 'a'.repeat(64);
+
+/** The machine of the test: each has one of its own. */
+let machine = '';
+let machines = 0;
+
+async function enrol({ enrolment }: FleetCore, name: string, withKey = true): Promise<void> {
+  const secret = await enrolment.invite(name, { site: 'berlin' }, 'test');
+  const audit_key = withKey ? AUDIT_KEY.toString('base64') : undefined;
+  await enrolment.enrol({ machine: name, secret, token_sha256: TOKEN, public_key: 'key', audit_key });
+}
+
+const batchOf = (log: MachineLog, from: number, to = log.through, more: Partial<Batch> = {}): Batch => ({
+  machine,
+  log: log.id,
+  from,
+  body: log.body(from, to),
+  entries: log.through,
+  arrived: systemClock.monotonic(),
+  ...more,
+});
+
+async function refusalOf(promise: Promise<unknown>): Promise<RecorderError> {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof RecorderError) return error;
+    throw error;
+  }
+  throw new Error('it was not refused');
+}
+
+/** Everything that is read, in an order. */
+async function readModels({ db }: FleetCore): Promise<Record<string, readonly string[]>> {
+  const found: Record<string, readonly string[]> = {};
+  for (const table of [...READ_MODELS, 'logs', 'entries'] as const) {
+    const rows = await db.selectFrom(table).selectAll().where('machine', '=', machine).execute();
+    found[table] = rows.map((row) => JSON.stringify(row)).toSorted();
+  }
+  return found;
+}
+
+onEachEngine('ingest', (engine) => {
+  let core: FleetCore;
+
+  before(async () => {
+    core = await engine.core();
+  });
+
+  beforeEach(async () => {
+    machine = `m${++machines}`;
+    await enrol(core, machine);
+  });
+
+  after(() => core.db.destroy());
+
+  const rowOf = async (log: string) =>
+    core.db
+      .selectFrom('logs')
+      .selectAll()
+      .where('machine', '=', machine)
+      .where('identity', '=', log)
+      .orderBy('ordinal', 'desc')
+      .execute();
+  const diverged = () => core.db.selectFrom('fleet_incidents').selectAll().where('machine', '=', machine).execute();
+
+  it('stores lines as they came, makes the read models, and makes the same again', async () => {
+    const log = new MachineLog().fill(1200);
+    for (const [from, to] of [
+      [1, 1],
+      [2, 500],
+      [501, 502],
+      [503, log.through],
+    ] as const) {
+      const stored = await core.ingest.store(batchOf(log, from, to));
+      expect(stored).to.include({ machine, log: log.id, through: to, hash: log.hashOf(to), stored: to - from + 1 });
+    }
+    const lines = await core.db
+      .selectFrom('entries')
+      .select('line')
+      .where('machine', '=', machine)
+      .orderBy('seq')
+      .execute();
+    expect(lines.map(({ line }) => line)).to.deep.equal(log.lines);
+    const before = await readModels(core);
+    expect(before.incidents).to.have.length.above(300);
+    expect(JSON.parse(before.logs![0]!)).to.include({ unverified_from: null, unread: 0 });
+    await core.ingest.rebuild(machine);
+    expect(await readModels(core)).to.deep.equal(before);
+  });
+
+  it('takes the same batch twice, and one that overlaps', async () => {
+    const log = new MachineLog().fill(300);
+    await core.ingest.store(batchOf(log, 1, 200));
+    const before = await readModels(core);
+    expect(await core.ingest.store(batchOf(log, 1, 200))).to.include({ through: 200, stored: 0 });
+    expect(await core.ingest.store(batchOf(log, 101, 150))).to.include({ through: 200, stored: 0 });
+    expect((await readModels(core)).incidents).to.deep.equal(before.incidents);
+    expect(await core.ingest.store(batchOf(log, 150))).to.include({ through: log.through, stored: log.through - 200 });
+    expect(await diverged()).to.deep.equal([]);
+  });
+
+  it('has two shippers of one machine at once: nothing is lost or doubled', async () => {
+    const log = new MachineLog().fill(900);
+    const ship = async (size: number): Promise<void> => {
+      for (let from = 1; from <= log.through;) {
+        const { through } = await core.ingest.store(batchOf(log, from, Math.min(log.through, from + size - 1)));
+        from = through + 1;
+      }
+    };
+    await Promise.all([ship(100), ship(70)]);
+    const { rows } = await readModels(core).then(({ entries = [] }) => ({ rows: entries }));
+    expect(rows).to.have.length(log.through);
+    const before = await readModels(core);
+    await core.ingest.rebuild(machine);
+    expect(await readModels(core)).to.deep.equal(before);
+    expect(await diverged()).to.deep.equal([]);
+  });
+
+  it('refuses gaps, other logs and broken links, says what is expected, and stores nothing', async () => {
+    const log = new MachineLog().fill(50);
+    const refused = async (batch: Batch): Promise<unknown> => (await refusalOf(core.ingest.store(batch))).fields;
+    expect(await refused(batchOf(log, 2))).to.deep.equal({
+      code: 'unexpected_from',
+      expected: { log: log.id, from: 1, prev_hash: '' },
+    });
+    const other = new MachineLog('b').fill(20);
+    expect(await refused(batchOf(other, 1, 20, { log: log.id }))).to.deep.include({ code: 'other_log' });
+    await core.ingest.store(batchOf(log, 1, 20));
+    const before = await readModels(core);
+    const expected = { log: log.id, from: 21, prev_hash: log.hashOf(20) };
+    expect(await refused(batchOf(log, 31))).to.deep.equal({ code: 'unexpected_from', expected });
+    const cut = Buffer.concat([log.body(21, 25), log.body(27, 30)]);
+    expect(await refused(batchOf(log, 21, 30, { body: cut }))).to.deep.equal({ code: 'broken_chain', expected });
+    const half = log.body(21, 30).subarray(0, -10);
+    expect(await refused(batchOf(log, 21, 30, { body: half }))).to.deep.equal({ code: 'broken_chain', expected });
+    const reordered = Buffer.concat([log.body(22, 22), log.body(21, 21)]);
+    expect(await refused(batchOf(log, 21, 22, { body: reordered }))).to.deep.equal({ code: 'broken_chain', expected });
+    const edited = Buffer.from(log.body(21, 30).toString().replace('"seen"', '"SEEN"'));
+    expect(edited.equals(log.body(21, 30))).to.equal(false);
+    expect(await refused(batchOf(log, 21, 30, { body: edited }))).to.deep.equal({ code: 'broken_chain', expected });
+    expect(await readModels(core)).to.deep.equal(before);
+    expect(await diverged()).to.deep.equal([]);
+  });
+
+  it('says that hashes are not verified where the key is not here', async () => {
+    machine = 'keyless';
+    await enrol(core, machine, false);
+    const log = new MachineLog().fill(20);
+    await core.ingest.store(batchOf(log, 1, 20));
+    const [row] = await rowOf(log.id);
+    expect(row).to.include({ unverified_from: 1 });
+  });
+
+  it('finds a past that was rewritten, keeps both, and says which entry differs first', async () => {
+    const log = new MachineLog().fill(1500);
+    await core.ingest.store(batchOf(log, 1, 900));
+    await core.ingest.store(batchOf(log, 901));
+    const old = await readModels(core);
+    const other = log.copyThrough(300).fill(1600);
+    const refusal = await refusalOf(core.ingest.store(batchOf(other, log.through + 1, other.through)));
+    expect(refusal.fields).to.deep.equal({
+      code: 'diverged',
+      expected: { log: log.id, from: log.through - 999, prev_hash: log.hashOf(log.through - 1000) },
+    });
+    const from = (refusal.fields.expected as { from: number }).from;
+    const further = await refusalOf(core.ingest.store(batchOf(other, from, from + 99)));
+    expect(further.fields).to.deep.include({ code: 'diverged', expected: { log: log.id, from: 1, prev_hash: '' } });
+    const stored = await core.ingest.store(batchOf(other, 1, 1000));
+    expect(stored).to.include({ through: 1000, hash: other.hashOf(1000) });
+    expect(stored.diverged).to.include({ why: 'rewritten', first_differing_seq: 301 });
+    await core.ingest.store(batchOf(other, 1001));
+    const [incident] = await diverged();
+    expect(incident).to.include({ kind: 'log_diverged', machine });
+    expect(incident!.detail).to.deep.include({
+      first_differing_seq: 301,
+      kept: { seq: 301, hash: log.hashOf(301) },
+      found: { seq: 301, hash: other.hashOf(301) },
+    });
+    // Both histories are there, and nothing of the first has changed.
+    const now = await readModels(core);
+    expect(now.entries).to.include.members(old.entries as string[]);
+    const [latest, first] = await rowOf(log.id);
+    expect([latest!.active, first!.active]).to.deep.equal([true, false]);
+    expect([latest!.through, first!.through]).to.deep.equal([other.through, log.through]);
+    // The new history is as if it had been alone.
+    await enrol(core, 'alone');
+    for (let at = 1; at <= other.through; at += 1000)
+      await core.ingest.store(batchOf(other, at, Math.min(other.through, at + 999), { machine: 'alone' }));
+    const incidentsOf = (of: string, name: string) =>
+      core.db
+        .selectFrom('incidents')
+        .select(['id', 'document'])
+        .where('machine', '=', of)
+        .where('log', '=', name)
+        .orderBy('id')
+        .execute();
+    const postureOf = (of: string, name: string) =>
+      core.db
+        .selectFrom('posture')
+        .select(['action', 'document'])
+        .where('machine', '=', of)
+        .where('log', '=', name)
+        .orderBy('action')
+        .execute();
+    expect(await incidentsOf(machine, latest!.log)).to.deep.equal(await incidentsOf('alone', first!.log));
+    expect(await postureOf(machine, latest!.log)).to.deep.equal(await postureOf('alone', first!.log));
+    // Lists show each incident once, also those that the machine does not know any more.
+    const shown = await core.db
+      .selectFrom('incidents')
+      .select('id')
+      .where('machine', '=', machine)
+      .where('current', '=', true)
+      .execute();
+    const all = await core.db.selectFrom('incidents').select('id').distinct().where('machine', '=', machine).execute();
+    expect(shown.map(({ id }) => id).toSorted()).to.deep.equal(all.map(({ id }) => id).toSorted());
+    await core.ingest.rebuild(machine);
+    expect(await readModels(core)).to.deep.equal(now);
+  });
+
+  it('finds a log that was cut or restored from an old image, with what the shipper had heard before', async () => {
+    const log = new MachineLog().fill(400);
+    await core.ingest.store(batchOf(log, 1));
+    const old = log.copyThrough(250);
+    // It may be a look at the log from before the last batch.
+    const early = await core.ingest.store(batchOf(old, 200, 250, { entries: 250 }));
+    expect(early).to.include({ through: log.through });
+    const none = { body: Buffer.alloc(0), entries: 250 };
+    const stored = await core.ingest.store(batchOf(old, 251, 250, { ...none, heard: log.through }));
+    expect(stored).to.include({ through: 250, hash: log.hashOf(250) });
+    expect(stored.diverged).to.include({ why: 'cut', first_differing_seq: 251 });
+    expect(await core.ingest.store(batchOf(old, 251, 250, { ...none, heard: log.through }))).to.include({
+      through: 250,
+    });
+    old.fill(500);
+    expect(await core.ingest.store(batchOf(old, 251))).to.include({ through: old.through });
+    expect(await diverged()).to.have.length(1);
+    // And the first history comes back: it goes on where it was.
+    const again = log.through;
+    log.fill(again + 10);
+    const back = await core.ingest.store(batchOf(log, again + 1));
+    expect(back.diverged).to.include({ why: 'returned' });
+    const now = await readModels(core);
+    await core.ingest.rebuild(machine);
+    expect(await readModels(core)).to.deep.equal(now);
+  });
+
+  it('keeps a new log beside the one before', async () => {
+    const log = new MachineLog().fill(100);
+    await core.ingest.store(batchOf(log, 1));
+    const other = new MachineLog('b').fill(50);
+    const stored = await core.ingest.store(batchOf(other, 1));
+    expect(stored.diverged).to.include({ why: 'new_log', first_differing_seq: 1 });
+    expect(
+      await core.db.selectFrom('logs').select('active').where('machine', '=', machine).orderBy('ordinal').execute(),
+    ).to.deep.equal([{ active: false }, { active: true }]);
+  });
+
+  it('takes a log whose beginning the machine has archived, without an anchor', async () => {
+    const log = new MachineLog().fill(300);
+    const stored = await core.ingest.store(batchOf(log, 101, 200, { first: 101 }));
+    expect(stored).to.include({ through: 200 });
+    expect(stored).not.to.have.property('anchor');
+    await core.ingest.store(batchOf(log, 201));
+    const now = await readModels(core);
+    await core.ingest.rebuild(machine);
+    expect(await readModels(core)).to.deep.equal(now);
+  });
+
+  it('signs anchors with the root over all entries', async () => {
+    const log = new MachineLog().fill(120);
+    const { anchor } = await core.ingest.store(batchOf(log, 1, 100));
+    const range = CompactRange.empty();
+    for (let seq = 1; seq <= 100; seq++) range.append(Buffer.from(log.hashOf(seq), 'hex'));
+    const read = readAnchor(anchor!, [core.signer]);
+    expect(read).to.deep.equal({
+      time: read.time,
+      fleet: 'fleet.test',
+      machine,
+      log: log.id,
+      seq: 100,
+      hash: log.hashOf(100),
+      root: range.root().toString('hex'),
+    });
+    // The same is not signed again at once.
+    expect(await core.ingest.store(batchOf(log, 101))).not.to.have.property('anchor');
+  });
+
+  it('lives with whatever a machine makes up', async () => {
+    const log = new MachineLog('x');
+    const data = (more: object): never => ({ event: 'incident.reported', data: { ...more } }) as never;
+    log.append(data({ incident: 'INC-1', version: 1 }));
+    log.append(
+      data({
+        incident: 'a\0b',
+        version: 1,
+        state: 'open',
+        report: { class: 'x', source: '\0' },
+        rule: {},
+        intents: [],
+      }),
+    );
+    log.append({ event: 'incident.resolved', data: { incident: 'INC-9', version: 7, state: 'resolved', intents: [] } });
+    log.append({ event: 'something.new', data: { incident: 'INC-9', deep: { a: [null] } } } as never);
+    log.append({ event: 'guard.heard', data: { source: 7, sign: 'report' } } as never);
+    log.append({ event: 'silence.added', data: { silence: null } } as never);
+    const id = log.report({ note: '\ud800 half', nul: '\0' });
+    log.append(data({ incident: id, version: 1, state: 'open', report: {}, rule: {}, intents: [] }));
+    log.append({
+      event: 'containment.heard',
+      data: { action: "x'); DROP TABLE entries; --", directive: 'engage' },
+    } as never);
+    log.append({
+      event: 'incident.acknowledged',
+      data: { incident: id, version: 99, state: 'nonsense', intents: [], note: "'\\\n" },
+    } as never);
+    expect(await core.ingest.store(batchOf(log, 1))).to.include({ through: log.through });
+    const [row] = await rowOf(log.id);
+    expect(row!.unread).to.be.above(4);
+    const now = await readModels(core);
+    expect(now.incidents).to.have.length(1);
+    await core.ingest.rebuild(machine);
+    expect(await readModels(core)).to.deep.equal(now);
+  });
+});

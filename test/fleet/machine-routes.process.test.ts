@@ -1,0 +1,198 @@
+/** The routes for machines, over HTTP: who is let in, and what is too much. */
+import { createHash } from 'node:crypto';
+import { request } from 'node:http';
+import { gzipSync } from 'node:zlib';
+import { expect } from 'chai';
+import { verifierKeyOf } from '../../src/signed-note.ts';
+import type { Fleet } from '../../src/fleet/fleet.ts';
+import { Engine } from './support/engines.ts';
+import { MachineLog } from './support/machine-log.ts';
+
+interface Answer {
+  readonly status: number;
+  readonly headers: NodeJS.Dict<string | string[]>;
+  readonly body: Record<string, unknown>;
+}
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+describe('the routes for machines', () => {
+  const engine = new Engine('PGlite');
+  let fleet: Fleet;
+
+  before(async () => {
+    fleet = await engine.fleet({ quota: { entriesPerSecond: 40, bytesPerSecond: 1e9 } });
+  });
+
+  after(async () => {
+    await fleet.stop();
+    engine.end();
+  });
+
+  const ask = (
+    method: string,
+    path: string,
+    { token, body, headers = {} }: { token?: string; body?: Buffer | object; headers?: Record<string, string> } = {},
+  ): Promise<Answer> =>
+    new Promise((resolve, reject) => {
+      const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      const sent = request(
+        { ...fleet.address, method, path, headers: { ...authorization, ...headers } },
+        (response) => {
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('end', () => {
+            const text = Buffer.concat(chunks).toString();
+            resolve({
+              status: response.statusCode!,
+              headers: response.headers,
+              body: text === '' ? {} : JSON.parse(text),
+            });
+          });
+        },
+      );
+      sent.on('error', reject);
+      sent.end(body === undefined ? undefined : Buffer.isBuffer(body) ? body : JSON.stringify(body));
+    });
+
+  const enrolled = async (machine: string): Promise<string> => {
+    const secret = await fleet.enrolment.invite(machine, {}, 'test');
+    const token = `token-of-${machine}`;
+    const body = { machine, secret, token_sha256: sha256(token), public_key: 'key' };
+    expect((await ask('POST', '/api/v1/enrol', { body })).status).to.equal(201);
+    return token;
+  };
+
+  const entries = (machine: string, log: MachineLog, from = 1): string =>
+    `/api/v1/machines/${machine}/logs/${log.id}/entries?from=${from}`;
+
+  it('enrols a machine once, with a secret that is good once', async () => {
+    const secret = await fleet.enrolment.invite('e1', { site: 'berlin' }, 'test');
+    const body = { machine: 'e1', secret, token_sha256: sha256('t'), public_key: 'key' };
+    expect((await ask('POST', '/api/v1/enrol', { body: { ...body, secret: 'wrong' } })).status).to.equal(403);
+    expect((await ask('POST', '/api/v1/enrol', { body: { ...body, machine: 'e2' } })).status).to.equal(403);
+    expect((await ask('POST', '/api/v1/enrol', { body: { ...body, token_sha256: 'x' } })).status).to.equal(400);
+    const { status, body: answer } = await ask('POST', '/api/v1/enrol', { body });
+    expect(status).to.equal(201);
+    expect(answer).to.deep.equal({ machine: 'e1', fleet: 'fleet.test', fleet_key: verifierKeyOf(fleet.signer) });
+    expect((await ask('POST', '/api/v1/enrol', { body })).status).to.equal(410);
+    const again = await fleet.enrolment.invite('e1', {}, 'test').catch((error: Error) => error);
+    expect(again).to.include({ code: 'conflict' });
+  });
+
+  it('lets in only the machine itself, until it is revoked', async () => {
+    const [token, other] = [await enrolled('a1'), await enrolled('a2')];
+    const log = new MachineLog('a1');
+    const path = entries('a1', log);
+    const body = log.body(1);
+    expect((await ask('PUT', path, { body })).status).to.equal(401);
+    expect((await ask('PUT', path, { body, token: 'nobody' })).status).to.equal(403);
+    expect((await ask('PUT', path, { body, token: other })).status).to.equal(403);
+    expect((await ask('GET', `/api/v1/machines/a1/logs/${log.id}`, { token })).status).to.equal(404);
+    const stored = await ask('PUT', path, { body, token });
+    expect(stored.status).to.equal(200);
+    expect(stored.body).to.include({ machine: 'a1', log: log.id, through: 1, hash: log.hashOf(1) });
+    const held = await ask('GET', `/api/v1/machines/a1/logs/${log.id}`, { token });
+    expect(held.body).to.deep.equal({ machine: 'a1', log: log.id, through: 1, hash: log.hashOf(1) });
+    // Rotated: the old token is good until the new one is there.
+    const secret = await fleet.enrolment.rotate('a1', 'test');
+    expect((await ask('PUT', path, { body, token })).status).to.equal(200);
+    const enrolment = { machine: 'a1', secret, token_sha256: sha256('second'), public_key: 'key' };
+    expect((await ask('POST', '/api/v1/enrol', { body: enrolment })).status).to.equal(201);
+    expect((await ask('PUT', path, { body, token })).status).to.equal(403);
+    expect((await ask('PUT', path, { body, token: 'second' })).status).to.equal(200);
+    await fleet.enrolment.revoke('a1', 'test');
+    expect((await ask('PUT', path, { body, token: 'second' })).status).to.equal(403);
+  });
+
+  it('says in a 409 what is expected', async () => {
+    const token = await enrolled('c1');
+    const log = new MachineLog('c1').fill(20);
+    const { status, body } = await ask('PUT', entries('c1', log, 5), { body: log.body(5), token });
+    expect(status).to.equal(409);
+    expect(body).to.deep.include({ code: 'unexpected_from', expected: { log: log.id, from: 1, prev_hash: '' } });
+    expect(body.error).to.be.a('string');
+  });
+
+  it('refuses what is too large, also when it only unpacks to that', async () => {
+    const token = await enrolled('l1');
+    const log = new MachineLog('l1');
+    const path = entries('l1', log);
+    const headers = { 'content-encoding': 'gzip' };
+    expect((await ask('PUT', path, { body: gzipSync(log.body(1)), headers, token })).status).to.equal(200);
+    const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024));
+    expect((await ask('PUT', path, { body: bomb, headers, token })).status).to.equal(413);
+    expect((await ask('PUT', path, { body: Buffer.alloc(5 * 1024 * 1024, 'x'), token })).status).to.equal(413);
+    expect((await ask('PUT', path, { body: Buffer.from('\n'.repeat(1001)), token })).status).to.equal(413);
+    expect((await ask('PUT', path, { body: Buffer.from('no gzip'), headers, token })).status).to.equal(400);
+    const other = { 'content-encoding': 'br' };
+    expect((await ask('PUT', path, { body: Buffer.from('x'), headers: other, token })).status).to.equal(415);
+  });
+
+  it('slows down a machine that floods, and no other', async () => {
+    const [token, other] = [await enrolled('f1'), await enrolled('f2')];
+    const log = new MachineLog('f1').fill(1000);
+    const first = await ask('PUT', entries('f1', log), { body: log.body(1, 900), token });
+    expect(first.status).to.equal(200);
+    expect(first.body.retry_after_ms).to.be.above(0);
+    const second = await ask('PUT', entries('f1', log, 901), { body: log.body(901, 1000), token });
+    expect(second.status).to.equal(429);
+    expect(Number(second.headers['retry-after'])).to.be.above(0);
+    const quiet = new MachineLog('f2').fill(10);
+    expect((await ask('PUT', entries('f2', quiet), { body: quiet.body(1), token: other })).status).to.equal(200);
+  });
+
+  it('takes the state of a machine, and asks for its policy when that is another', async () => {
+    const token = await enrolled('s1');
+    const status = {
+      version: '0.1.0',
+      log: 'x',
+      entries: 7,
+      policy: { digest: 'one', source: 'file' },
+      health: { status: 'ok', odd: '\0\ud800' },
+      clock: new Date(Date.now() + 60_000).toISOString(),
+    };
+    const put = (body: object): Promise<Answer> => ask('PUT', '/api/v1/machines/s1/status', { body, token });
+    expect((await put(status)).body).to.deep.equal({ policy_wanted: true });
+    expect((await put({ ...status, policy: { ...status.policy, text: 'version: 1' } })).body).to.deep.equal({});
+    expect((await put(status)).body).to.deep.equal({});
+    expect((await put({ ...status, policy: { digest: 'two', source: 'file' } })).body).to.deep.equal({
+      policy_wanted: true,
+    });
+    const row = await fleet.db.selectFrom('machines').selectAll().where('machine', '=', 's1').executeTakeFirstOrThrow();
+    expect(row).to.include({ version: '0.1.0', entries: 7, policy_digest: 'two', policy_text: null });
+    expect(row.clock_skew_ms).to.be.within(50_000, 70_000);
+    expect(row.health).to.include({ status: 'ok' });
+  });
+
+  it('gives commands to their machine, and takes their results', async () => {
+    const token = await enrolled('o1');
+    expect((await ask('GET', '/api/v1/machines/o1/commands', { token })).body).to.deep.equal([]);
+    await fleet.db
+      .insertInto('commands')
+      .values({
+        machine: 'o1',
+        id: 'CMD-1',
+        command: 'acknowledge',
+        body: '{}',
+        signed: 'note',
+        by: 'ada',
+        role: 'operator',
+        issued_at: new Date(),
+        expires_at: new Date(Date.now() + 60_000),
+        state: 'pending',
+      })
+      .execute();
+    const waiting = await ask('GET', '/api/v1/machines/o1/commands?wait=30', { token });
+    expect(waiting.body).to.deep.equal([{ id: 'CMD-1', command: 'note' }]);
+    const result = { status: 409, body: { error: 'resolved already' } };
+    const path = '/api/v1/machines/o1/commands/CMD-1/result';
+    expect((await ask('POST', path, { body: result, token })).status).to.equal(204);
+    const row = await fleet.db.selectFrom('commands').select(['state', 'status']).executeTakeFirst();
+    expect(row).to.deep.equal({ state: 'refused', status: 409 });
+    expect((await ask('GET', '/api/v1/machines/o1/commands', { token })).body).to.deep.equal([]);
+    expect((await ask('POST', '/api/v1/machines/o1/commands/CMD-2/result', { body: result, token })).status).to.equal(
+      404,
+    );
+  });
+});
