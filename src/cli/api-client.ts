@@ -28,10 +28,7 @@ export const withApiClient = (command: Command): Command =>
   withJson(command)
     .option('--url <url>', 'the recorder: http://host:port or unix:/path; or a fleet: https://host:port')
     .option('--token-file <file>', 'the file that holds the service token')
-    .option(
-      '--no-prove',
-      'believe a recorder that has not proved itself, e.g. through a tunnel, and send it the token',
-    )
+    .option('--no-prove', 'believe a recorder that has not proved itself, e.g. through a tunnel, and send it the token')
     .option('--machine <name...>', 'at a fleet: these machines')
     .option('--label <name=value...>', 'at a fleet: the machines with these labels, e.g. site=berlin');
 

@@ -1,6 +1,6 @@
 /** `incident-recorder fleet machines`, `in-force`, `campaigns`, `commands`, `alarms`: what a fleet shows of its machines. */
 import type { Command } from 'commander';
-import { SEVERITIES } from '../../machines/vocabulary.ts';
+import type { Severity } from '../../machines/vocabulary.ts';
 import { ApiClient, type ApiOptions, withApiClient, withQuery } from './api-client.ts';
 import { ageOf } from './terminal/age.ts';
 import { SEVERITY_STYLES, TROUBLE_STYLE } from './terminal/colour.ts';
@@ -36,7 +36,7 @@ interface Campaign {
   readonly campaign: string;
   readonly class: string;
   readonly values: Readonly<Record<string, unknown>>;
-  readonly severity: (typeof SEVERITIES)[number];
+  readonly severity: Severity;
   readonly machines: number;
   readonly incidents: number;
   readonly unresolved: number;
@@ -83,19 +83,17 @@ export function defineViews(fleet: Command): void {
         MACHINE_COLUMNS,
       ),
     );
-  view('in-force', 'show what is in force on how many machines').action((options: Options) => showInForce(options));
+  view('in-force', 'show what is in force on how many machines').action(async (options: Options) => {
+    const known = await new ApiClient(options).read<Readonly<Record<string, InForce>>>('/api/v1/containment');
+    return options.json ? writeJson(known) : writeLines(inForceLines(Object.values(known)));
+  });
   view('campaigns', 'list what has happened alike on several machines').action((options: Options) =>
     listed(options, '/api/v1/campaigns', 'no campaigns', CAMPAIGN_COLUMNS),
   );
   view('commands', 'list what was asked of machines, and what became of it')
     .option('--status <status>', 'only pending, done, refused or expired ones')
     .action((options: Options) =>
-      listed(
-        options,
-        withQuery('/api/v1/commands', { status: options.status }),
-        'no such commands',
-        COMMAND_COLUMNS,
-      ),
+      listed(options, withQuery('/api/v1/commands', { status: options.status }), 'no such commands', COMMAND_COLUMNS),
     );
   view('alarms', 'list what it has found: a rewritten past, a silent machine').action((options: Options) =>
     listed(options, '/api/v1/fleet/incidents', 'no alarms', ALARM_COLUMNS),
@@ -116,13 +114,7 @@ async function listed<Item>(
   return writeLines(table(columns(Date.now()), items));
 }
 
-/** Shows how each action stands on all machines. */
-export async function showInForce(options: ApiOptions): Promise<void> {
-  const known = await new ApiClient(options).read<Readonly<Record<string, InForce>>>('/api/v1/containment');
-  if (options.json) return writeJson(known);
-  return writeLines(inForceLines(Object.values(known)));
-}
-
+/** How each action stands on all machines. */
 export const inForceLines = (actions: readonly InForce[]): readonly string[] =>
   table(IN_FORCE_COLUMNS(Date.now()), actions);
 

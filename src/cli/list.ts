@@ -103,7 +103,13 @@ async function collapsed(api: ApiClient, options: Options, limit: number): Promi
   for await (const page of api.pages<Listed>(pathOf(options, LONGEST_PAGE))) {
     for (const { alike, ...incident } of page) {
       const count = 1 + (alike?.count ?? 0);
-      const key = JSON.stringify([incident.machine, incident.severity, incident.state, incident.class, incident.source]);
+      const key = JSON.stringify([
+        incident.machine,
+        incident.severity,
+        incident.state,
+        incident.class,
+        incident.source,
+      ]);
       const row = rows.get(key);
       if (row !== undefined) row.count += count;
       else if (rows.size < limit) rows.set(key, { incident, count });

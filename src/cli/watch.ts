@@ -88,6 +88,11 @@ function lineOf(entry: AuditEntry): string {
   const { seq, incident = '-', state } = data;
   const style = STATE_STYLES[state as keyof typeof STATE_STYLES];
   const head = `${timestamp}  ${String(seq).padStart(6)}  ${padded(printable(event), 22)}  ${padded(printable(incident), 25)}`;
-  const line = [...(machine === undefined ? [] : [padded(printable(machine), 16)]), head, ...(state === undefined ? [] : [printable(state)]), printable(detailOf(entry))].join('  ');
+  const line = [
+    ...(machine === undefined ? [] : [padded(printable(machine), 16)]),
+    head,
+    ...(state === undefined ? [] : [printable(state)]),
+    printable(detailOf(entry)),
+  ].join('  ');
   return styled(style, fitted(line.trimEnd(), terminalWidth()));
 }

@@ -72,13 +72,13 @@ export class Connection {
     this.#agent = isSecure
       ? new (secureHttp().Agent)({ keepAlive: true })
       : prove
-      ? new ProvingAgent({
-          url,
-          endpoint: this.#endpoint,
-          token: () => this.#token(),
-          tokenPath: tokenPath ?? '',
-        })
-      : new Agent({ keepAlive: true });
+        ? new ProvingAgent({
+            url,
+            endpoint: this.#endpoint,
+            token: () => this.#token(),
+            tokenPath: tokenPath ?? '',
+          })
+        : new Agent({ keepAlive: true });
   }
 
   /**
