@@ -118,7 +118,8 @@ async function listed<Item>(
 export const inForceLines = (actions: readonly InForce[]): readonly string[] =>
   table(IN_FORCE_COLUMNS(Date.now()), actions);
 
-const ago = (at: string | null | undefined, now: number): string => (at == null ? '-' : ageOf(at, now));
+const ago = (at: string | null | undefined, now: number): string =>
+  at === null || at === undefined ? '-' : ageOf(at, now);
 
 const labelsOf = (labels: Readonly<Record<string, unknown>>): string =>
   Object.entries(labels)

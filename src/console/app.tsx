@@ -29,12 +29,12 @@ const ofFleet = (read: () => Promise<ComponentType>): ComponentType => (isFleet 
 
 const PAGES: Readonly<Record<View, ComponentType>> = {
   incidents: IncidentsView,
-  machines: ofFleet(async () => (await import('./fleet/machines-view.tsx')).MachinesView),
+  machines: ofFleet(async () => (await import('./of-fleet/machines-view.tsx')).MachinesView),
   posture: isFleet
-    ? lazyView(async () => (await import('./fleet/in-force-view.tsx')).InForceView)
+    ? lazyView(async () => (await import('./of-fleet/in-force-view.tsx')).InForceView)
     : lazyView(async () => (await import('./posture/posture-view.tsx')).PostureView),
-  campaigns: ofFleet(async () => (await import('./fleet/campaigns-view.tsx')).CampaignsView),
-  commands: ofFleet(async () => (await import('./fleet/commands-view.tsx')).CommandsView),
+  campaigns: ofFleet(async () => (await import('./of-fleet/campaigns-view.tsx')).CampaignsView),
+  commands: ofFleet(async () => (await import('./of-fleet/commands-view.tsx')).CommandsView),
   overview: lazyView(async () => (await import('./overview/overview-view.tsx')).OverviewView),
   statecharts: lazyView(async () => (await import('./statecharts/statecharts-view.tsx')).StatechartsView),
   audit: isFleet ? IncidentsView : lazyView(async () => (await import('./audit/audit-view.tsx')).AuditView),

@@ -38,7 +38,7 @@ export const commandMachine = async <Body>(path: string, token: string, body: ob
   // What the fleet does itself has no fate.
   if (given.status === undefined) return given as Body;
   const { status, answer, machine, reason, id } = given;
-  if (status === 'done') return keyed<Body>(answer?.body ?? {}, machine);
+  if (status === 'done') return keyed(answer?.body ?? {}, machine) as Body;
   if (status === 'pending')
     throw new Refusal(202, `${machine} has not answered yet: the command waits for it, see ${id} in Commands`);
   if (status === 'expired') throw new Refusal(410, `${machine} has not fetched it in time: it was not carried out`);
@@ -60,7 +60,7 @@ const forMachine = (body: object): object => {
   return fields;
 };
 
-const keyed = <Body>(answer: Readonly<Record<string, unknown>>, machine: string): Body => {
+const keyed = (answer: Readonly<Record<string, unknown>>, machine: string): object => {
   const { id } = answer;
-  return { ...answer, ...(typeof id === 'string' && { id: keyOfIncident(id, machine) }) } as Body;
+  return { ...answer, ...(typeof id === 'string' && { id: keyOfIncident(id, machine) }) };
 };

@@ -1,7 +1,7 @@
 import { ACTIONS } from '../../../machines/vocabulary.ts';
 import { attentionCount, attention } from '../attention.ts';
 import { ATTENTION } from '../filters.ts';
-import { inForce, openAlarms } from '../fleet/live-fleet.ts';
+import { inForce, openAlarms } from '../of-fleet/live-fleet.ts';
 import { counted, grouped, momentOf, timeOfDay } from '../format.ts';
 import { health } from '../health.ts';
 import { act } from '../keyboard.ts';

@@ -1,7 +1,7 @@
 /** Why the page may not be what the service knows, and what does not do its work: the worst first. */
 import { computed } from '@preact/signals';
 import { ACTIONS } from '../../../machines/vocabulary.ts';
-import { openAlarms } from '../fleet/live-fleet.ts';
+import { openAlarms } from '../of-fleet/live-fleet.ts';
 import { isFleet } from '../service.ts';
 import { health, healthAt } from '../health.ts';
 import { connection, heard, isOld, nextTryAt, refusal, tries, tryNow } from '../live-entries.ts';

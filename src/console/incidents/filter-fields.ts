@@ -1,7 +1,7 @@
 /** The fields that a list can be filtered by: the tokens of the filter line, what is suggested, and the sheet follow. */
 import { ACTIONS, CLASSES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
 import { CONTAINMENTS, type Filters, NO_FILTERS, NOBODY, partsOfLabel, SPANS, type Span } from '../filters.ts';
-import { knownLabels } from '../fleet/known-labels.ts';
+import { knownLabels } from '../of-fleet/known-labels.ts';
 import { isFleet } from '../service.ts';
 import { momentOf } from '../format.ts';
 import { me } from '../me.ts';

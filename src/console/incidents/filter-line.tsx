@@ -1,7 +1,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { SEVERITIES, type Severity } from '../../../machines/vocabulary.ts';
 import { type Filters, isGrouped, readFilters, writeFilters } from '../filters.ts';
-import { fleetMachines } from '../fleet/live-fleet.ts';
+import { fleetMachines } from '../of-fleet/live-fleet.ts';
 import { grouped } from '../format.ts';
 import { me } from '../me.ts';
 import { Icon } from '../parts/icon.tsx';

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { CLASSES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
 import { CONTAINMENTS, type Filters, isGrouped, NO_FILTERS, NOBODY, SPANS, toggled } from '../filters.ts';
 import { spelled } from '../format.ts';
-import { knownLabels } from '../fleet/known-labels.ts';
+import { knownLabels } from '../of-fleet/known-labels.ts';
 import { isFleet } from '../service.ts';
 import { me } from '../me.ts';
 import { Dialog, DialogBody, DialogFoot } from '../parts/dialog.tsx';

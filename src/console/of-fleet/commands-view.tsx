@@ -67,7 +67,7 @@ const CommandRow = ({ one }: { readonly one: FleetCommand }) => {
       <div class="said name">
         <code class="strong">{command}</code>
         <p class="small muted">
-          {incident == null ? (
+          {incident === null || incident === undefined ? (
             <code>{id}</code>
           ) : (
             <a href={fragmentOf({ view: 'incidents', id: keyOfIncident(incident, machine), query: '' })}>

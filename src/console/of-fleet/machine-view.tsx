@@ -10,7 +10,7 @@ import { fragmentOf, listOf } from '../route.ts';
 import { Alarms } from './alarms.tsx';
 import { FleetPage } from './fleet-page.tsx';
 import type { FleetMachine } from './live-fleet.ts';
-import { Heard, LabelsOf, LogOf, PolicyOf, PostureOf } from './machines-view.tsx';
+import { Heard, LabelsOf, LogOf, PolicyOf, PostureOf } from './machine-facts.tsx';
 
 interface HistoryOfLog {
   readonly log: string;
@@ -156,7 +156,7 @@ const PolicyDiff = ({ path }: { readonly path: string }) => {
     <section class="card" aria-label="Policy">
       <header>
         <h2>Policy</h2>
-        {known?.usual != null && known.differs && (
+        {known?.differs === true && known.usual !== null && (
           <span class="small muted">
             beside {known.usual.digest.slice(0, 8)}, which {grouped(known.usual.machines)} others have
           </span>
