@@ -76,6 +76,7 @@ export class ApiClient {
         url: url ?? (env.INCIDENT_RECORDER_URL || undefined),
         tokenPath: this.#tokenPath,
         prove: proves,
+        mayBeFleet: true,
       });
     } catch (error) {
       throw new UsageError((error as Error).message);

@@ -20,7 +20,7 @@ const DEFAULT_URL = 'http://127.0.0.1:8515';
 const LONGEST_RESPONSE = 16 * 1024 * 1024;
 
 export interface ConnectionOptions {
-  /** `http://host:port`, or `unix:/path` of its socket; `https://host` for a fleet, which its certificate proves. */
+  /** `http://host:port`, or `unix:/path` of its socket. */
   readonly url?: string | undefined;
   /** The file with the service token. It is read for each request that needs the token, because it may be replaced. */
   readonly tokenPath?: string | undefined;
@@ -29,6 +29,8 @@ export interface ConnectionOptions {
    * a tunnel, or that is too old to prove itself. By default true, which takes `tokenPath`.
    */
   readonly prove?: boolean | undefined;
+  /** Whether `https://host` is taken as well: a fleet, which its certificate proves. A recorder has no TLS. */
+  readonly mayBeFleet?: boolean;
 }
 
 export interface ClientRequest {
@@ -62,9 +64,9 @@ export class Connection {
   readonly #agent: HttpAgent;
 
   /** @throws TypeError for a URL of another form */
-  constructor({ url = DEFAULT_URL, tokenPath, prove = true }: ConnectionOptions = {}) {
+  constructor({ url = DEFAULT_URL, tokenPath, prove = true, mayBeFleet = false }: ConnectionOptions = {}) {
     this.url = url;
-    this.#endpoint = endpointOf(url);
+    this.#endpoint = endpointOf(url, mayBeFleet);
     this.#tokenPath = tokenPath;
     const isSecure = 'secure' in this.#endpoint;
     this.#host = isSecure ? new URL(url).host : 'localhost';
@@ -157,10 +159,10 @@ export class Connection {
   }
 }
 
-function endpointOf(url: string): Endpoint {
+function endpointOf(url: string, mayBeFleet: boolean): Endpoint {
   if (url.startsWith('unix:/')) return { socketPath: url.slice('unix:'.length) };
   const { protocol, hostname, port, pathname, search } = URL.parse(url) ?? {};
-  const isSecure = protocol === 'https:';
+  const isSecure = mayBeFleet && protocol === 'https:';
   if ((protocol !== 'http:' && !isSecure) || !hostname || pathname !== '/' || search !== '') {
     throw new TypeError(`the URL of the recorder is http://host:port or unix:/path, not ${JSON.stringify(url)}`);
   }
