@@ -1,7 +1,7 @@
 /**
  * Bundles the web console, `src/console`, into `dist/console/`: files that the service sends unchanged.
  *
- * Every file except `index.html` has a hash of its content in its name, so that browsers can cache it for ever. Next to
+ * Every file except the pages has a hash of its content in its name, so that browsers can cache it for ever. Next to
  * each file are its compressed forms (`.br`, `.gz`): the host has no time to compress.
  */
 
@@ -13,6 +13,9 @@ import { build } from 'rolldown';
 
 /** The URL path of the files. */
 const BASE = '/console/';
+
+/** The page of each service: the same scripts, which read from the page whose it is. */
+const PAGES = { 'index.html': 'recorder', 'fleet.html': 'fleet' } as const;
 
 /** Builds the console of the checkout at `root`. */
 export const buildConsole = async (root: string): Promise<void> => {
@@ -47,10 +50,15 @@ export const buildConsole = async (root: string): Promise<void> => {
     ['icon.svg', await save('icon.svg', await readFile(join(from, 'icon.svg'), 'utf8'))],
   ]);
   const page = await readFile(join(from, 'index.html'), 'utf8');
-  await writeFile(
-    join(to, 'index.html'),
-    page.replaceAll(/\{\{(.+?)\}\}/g, (_, name: string) => BASE + names.get(name)!),
-  );
+  for (const [name, service] of Object.entries(PAGES)) {
+    await writeFile(
+      join(to, name),
+      page
+        .replace('{{service}}', service)
+        .replace('{{title}}', service)
+        .replaceAll(/\{\{(.+?)\}\}/g, (_, file: string) => BASE + names.get(file)!),
+    );
+  }
   await compressAll(to);
 };
 

@@ -18,17 +18,19 @@ export interface ApiOptions {
   /** Whether the recorder has to prove itself; without a token that can be read it is not asked to. */
   readonly prove?: boolean;
   readonly json?: true;
+  /** At a fleet: the machines that it is about, and the labels that they have. */
+  readonly machine?: readonly string[];
+  readonly label?: readonly string[];
 }
 
 /** Adds the options that say where the recorder and the token are, and `--json`. */
 export const withApiClient = (command: Command): Command =>
   withJson(command)
-    .option('--url <url>', 'the recorder: http://host:port or unix:/path')
+    .option('--url <url>', 'the recorder: http://host:port or unix:/path; or a fleet: https://host:port')
     .option('--token-file <file>', 'the file that holds the service token')
-    .option(
-      '--no-prove',
-      'believe a recorder that has not proved itself, e.g. through a tunnel, and send it the token',
-    );
+    .option('--no-prove', 'believe a recorder that has not proved itself, e.g. through a tunnel, and send it the token')
+    .option('--machine <name...>', 'at a fleet: these machines')
+    .option('--label <name=value...>', 'at a fleet: the machines with these labels, e.g. site=berlin');
 
 /** What the commands that change something take besides. */
 export interface OperatorOptions extends ApiOptions {
@@ -43,6 +45,8 @@ export const withOperator = (command: Command): Command =>
 export const withJson = (command: Command): Command => command.option('--json', 'JSON, for scripts');
 
 export class ApiClient {
+  readonly #machines: readonly string[];
+  readonly #labels: readonly (readonly [string, string])[];
   readonly #connection: Connection;
   readonly #tokenPath: string | undefined;
   /** The token is sent only to a recorder that has proved itself, or that need not. */
@@ -55,7 +59,9 @@ export class ApiClient {
   total: number | undefined;
 
   /** @throws UsageError for a URL that is neither `http://host:port` nor `unix:/path` */
-  constructor({ url, tokenFile, prove = true }: ApiOptions) {
+  constructor({ url, tokenFile, prove = true, machine = [], label = [] }: ApiOptions) {
+    this.#machines = machine;
+    this.#labels = label.map(labelOf);
     const { env } = process;
     const named = tokenFile ?? (env.INCIDENT_RECORDER_TOKEN_PATH || env.SERVICE_TOKEN_PATH);
     this.#tokenPath = named ?? USUAL_TOKENS.find((path) => existsSync(path));
@@ -70,6 +76,7 @@ export class ApiClient {
         url: url ?? (env.INCIDENT_RECORDER_URL || undefined),
         tokenPath: this.#tokenPath,
         prove: proves,
+        mayBeFleet: true,
       });
     } catch (error) {
       throw new UsageError((error as Error).message);
@@ -101,12 +108,17 @@ export class ApiClient {
     return JSON.parse(accepted(await this.#sendWithToken('/health'), 503).text) as Body;
   }
 
-  /** `seq` of the last entry of the audit log. @throws Refused, NotReachable */
+  /** Where the stream is now: `seq` of the last entry of the audit log. @throws Refused, NotReachable */
   async lastSeq(): Promise<number> {
     // A degraded recorder answers with 503, and its body is as good.
     const plain = accepted(await this.#connection.send({ path: '/health', timeout: MINUTE }), 503);
-    const { audit } = JSON.parse(plain.text) as { readonly audit?: { readonly last_seq: number } };
+    const { audit, fleet } = JSON.parse(plain.text) as {
+      readonly audit?: { readonly last_seq: number };
+      readonly fleet?: string;
+    };
     if (audit !== undefined) return audit.last_seq;
+    // A fleet has many logs: its stream begins at a time.
+    if (fleet !== undefined) return Date.now();
     // With READ_ACCESS=token it says that much only to clients with the token.
     const { text } = accepted(await this.#sendWithToken('/health'), 503);
     const full = JSON.parse(text) as { readonly audit?: { readonly last_seq: number } };
@@ -145,15 +157,47 @@ export class ApiClient {
       throw new UsageError('no token: name its file with --token-file or INCIDENT_RECORDER_TOKEN_PATH');
     }
     if (!this.#mayCommand) throw new UsageError(`the token in ${this.#tokenPath} can't be read`);
-    const asked = { method: 'POST', path, body, headers, authorized: true, timeout: MINUTE } as const;
-    return JSON.parse(accepted(await this.#connection.send(asked)).text) as Body;
+    const asked = {
+      method: 'POST',
+      path,
+      body: this.#ofMachine(body),
+      headers: this.#machines.length === 0 ? headers : { prefer: `wait=${WAITS}`, ...headers },
+      authorized: true,
+      timeout: MINUTE,
+    } as const;
+    const answer = JSON.parse(accepted(await this.#connection.send(asked)).text) as Body;
+    return fateOf(answer) ?? answer;
   }
 
-  #reading(path: string): ClientRequest {
+  /** The body of a command with the machine that it is for. @throws UsageError when that is not one machine */
+  #ofMachine(body: object | string | Buffer): object | string | Buffer {
+    if (this.#machines.length === 0 && this.#labels.length === 0) return body;
+    const [machine, other] = this.#machines;
+    if (machine === undefined || other !== undefined || this.#labels.length > 0)
+      throw new UsageError('a command is for one machine: give --machine once, and no --label');
+    return typeof body === 'string' || Buffer.isBuffer(body) ? body : { ...body, machine };
+  }
+
+  /** A path with the machines that it is about. The link to a next page has them already. */
+  #scoped(path: string): string {
+    const parameters = [
+      ...this.#machines.map((name) => ['machine', name] as const),
+      ...this.#labels.map(([name, value]) => [name === 'site' ? name : `label.${name}`, value] as const),
+    ];
+    if (parameters.length === 0 || !path.startsWith('/api/')) return path;
+    const { pathname, searchParams } = new URL(path, 'http://localhost');
+    for (const [name] of parameters) searchParams.delete(name);
+    for (const [name, value] of parameters) searchParams.append(name, value);
+    return `${pathname}?${searchParams.toString()}`;
+  }
+
+  #reading(asked: string): ClientRequest {
+    const path = this.#scoped(asked);
     return { path, authorized: this.#readsWithToken, timeout: MINUTE };
   }
 
-  #sendWithToken(path: string): Promise<ClientResponse> {
+  #sendWithToken(asked: string): Promise<ClientResponse> {
+    const path = this.#scoped(asked);
     const authorized = this.#tokenPath !== undefined && mayRead(this.#tokenPath);
     return this.#connection.send({ path, authorized, timeout: MINUTE });
   }
@@ -166,6 +210,42 @@ export class ApiClient {
     for await (const chunk of response.setEncoding('utf8')) text += chunk;
     throw refusal({ status: response.statusCode ?? 0, headers: response.headers, text });
   }
+}
+
+/** How long the fleet is asked to wait for the machine's answer, in seconds. */
+const WAITS = 20;
+
+/** A label as one types it. @throws UsageError */
+function labelOf(text: string): readonly [string, string] {
+  const at = text.indexOf('=');
+  if (at < 1) throw new UsageError(`a label is name=value, not ${JSON.stringify(text)}`);
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** A command as a fleet answers it: it stores the command, and says what the machine has answered. */
+interface Stored {
+  readonly id: string;
+  readonly machine: string;
+  readonly status: 'pending' | 'done' | 'refused' | 'expired';
+  readonly answer: { readonly status: number; readonly body: object } | null;
+  readonly reason: string | null;
+}
+
+/**
+ * What the machine answered to a command that a fleet has stored; undefined for an answer of a recorder.
+ * @throws Refused with the machine's reason, or because it has not answered yet
+ */
+function fateOf<Body>(body: Body): Body | undefined {
+  const { id, machine, status, answer, reason } = body as Partial<Stored>;
+  if (id?.startsWith('CMD-') !== true || machine === undefined) return undefined;
+  if (status === 'done') return (answer?.body ?? {}) as Body;
+  if (status === 'refused') return refuse(answer?.status ?? 409, { error: reason ?? 'refused', ...answer?.body });
+  const waits = `${machine} has not answered yet; see incident-recorder fleet commands, ${id}`;
+  return refuse(202, { error: status === 'expired' ? `${machine} has not fetched it in time` : waits });
+}
+
+function refuse(status: number, body: Refused['body']): never {
+  throw new Refused(status, body);
 }
 
 function mayRead(path: string): boolean {

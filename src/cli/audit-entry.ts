@@ -7,6 +7,8 @@ import { silenceText } from '../domain/silence.ts';
 import type { SilenceTerms } from '../domain/silence-terms.ts';
 
 export interface AuditEntry {
+  /** The machine of its log; only a fleet says it. */
+  readonly machine?: string;
   readonly timestamp: string;
   readonly event: string;
   readonly data: Partial<Caller> & {

@@ -3,12 +3,14 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { RecorderError } from '../errors.ts';
+import { defineViews } from './fleet-views.ts';
 
 /** The fleet is next to the command line, in `dist` and in the sources. */
 const FLEET = new URL(import.meta.url.endsWith('.ts') ? '../fleet/main.ts' : '../fleet.js', import.meta.url);
 
-export const define = (command: Command): Command =>
-  command
+export const define = (command: Command): Command => {
+  defineViews(command);
+  return command
     .description(
       'Gathers the logs of many machines, shows them as one, and finds a past that was rewritten. Commands: serve, migrate, ' +
         'enrol NAME [--label KEY=VALUE], rotate NAME, revoke NAME, rename NAME NEW-NAME, pubkey, rebuild NAME, schema --citus. ' +
@@ -25,3 +27,4 @@ export const define = (command: Command): Command =>
       process.argv.splice(2, 1);
       await import(FLEET.href);
     });
+};

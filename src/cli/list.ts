@@ -103,7 +103,13 @@ async function collapsed(api: ApiClient, options: Options, limit: number): Promi
   for await (const page of api.pages<Listed>(pathOf(options, LONGEST_PAGE))) {
     for (const { alike, ...incident } of page) {
       const count = 1 + (alike?.count ?? 0);
-      const key = JSON.stringify([incident.severity, incident.state, incident.class, incident.source]);
+      const key = JSON.stringify([
+        incident.machine,
+        incident.severity,
+        incident.state,
+        incident.class,
+        incident.source,
+      ]);
       const row = rows.get(key);
       if (row !== undefined) row.count += count;
       else if (rows.size < limit) rows.set(key, { incident, count });
@@ -127,9 +133,10 @@ function sayUnsearched({ unsearched }: ApiClient): void {
 }
 
 async function writeTable({ rows, more, total }: Found, limit: number): Promise<void> {
+  const isOfFleet = rows.some(({ incident }) => incident.machine !== undefined);
   const isAssigned = rows.some(({ incident }) => incident.assignee !== undefined);
   if (rows.length === 0) writeNotice('no such incidents');
-  else await writeLines(table(columns(Date.now(), isAssigned), rows));
+  else await writeLines(table([...(isOfFleet ? [MACHINE] : []), ...columns(Date.now(), isAssigned)], rows));
   if (rows.some(({ incident }) => incident.source_suspicious)) {
     writeNotice('(!) the source mixes scripts, or looks like another one');
   }
@@ -150,6 +157,8 @@ const pathOf = (options: Options, limit: number): string =>
     collapse: options.collapse ? 'source' : undefined,
     limit: String(Math.max(1, Math.min(LONGEST_PAGE, limit + 1))),
   });
+
+const MACHINE: Column<Row> = { header: 'MACHINE', value: ({ incident: { machine } }) => machine ?? '' };
 
 const columns = (now: number, isAssigned: boolean): readonly Column<Row>[] => [
   { header: 'ID', value: ({ incident: { id } }) => id },

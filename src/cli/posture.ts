@@ -1,6 +1,7 @@
 /** `incident-recorder posture`: which containment actions are asked for, what is carried out, and what is not known. */
 import type { Command } from 'commander';
 import type { DeliveryStatus, HolderGroup, Posture } from '../client/shapes.ts';
+import { inForceLines } from './fleet-views.ts';
 import { ApiClient, type ApiOptions, withApiClient } from './api-client.ts';
 import { ageOf } from './terminal/age.ts';
 import { SEVERITY_STYLES, styled, TROUBLE_STYLE } from './terminal/colour.ts';
@@ -17,6 +18,8 @@ export const define = (command: Command): Command =>
     const posture = await new ApiClient(options).read<Readonly<Record<string, Posture>>>('/api/v1/containment');
     if (options.json) return writeJson(posture);
     const actions = Object.values(posture);
+    // A fleet without --machine: how it stands on all of them.
+    if (actions.some((one) => 'machines' in one)) return writeLines(inForceLines(actions as never));
     return writeLines([
       ...table(columns(Date.now()), actions),
       ...actions.flatMap((one) => holdersOf(one, Date.now())),

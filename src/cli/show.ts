@@ -65,6 +65,7 @@ function recordOf(incident: IncidentAsRead & Withholding, now: number): readonly
   const { snoozed_until, snoozed_by } = incident;
   const time = (text: string): string => `${text} (${ageOf(text, now)} ago)`;
   const fields: readonly (readonly [string, string | number | undefined])[] = [
+    ['machine', incident.machine],
     ['drill', incident.drill && 'a rehearsal: it counts nowhere'],
     ['source', incident.source],
     ['runbook', incident.runbook],

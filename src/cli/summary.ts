@@ -5,6 +5,7 @@ import { SEVERITY_STYLES, STATE_STYLES, type Style, styled, TROUBLE_STYLE } from
 /** An incident in a line. */
 export const summaryOf = ({
   id,
+  machine,
   class: name,
   severity,
   state,
@@ -18,6 +19,7 @@ export const summaryOf = ({
 }: Incident): string =>
   [
     printable(id),
+    ...(machine === undefined ? [] : [`on ${printable(machine)}`]),
     ...(drill === true ? ['drill'] : []),
     styled(SEVERITY_STYLES[severity], printable(severity)),
     styled(stateStyle(state, containment), stateWords({ state, containment, recovery })),

@@ -84,10 +84,15 @@ async function watch({ after, ...options }: Options): Promise<void> {
 
 /** An entry on one line, cut to the width of the terminal. */
 function lineOf(entry: AuditEntry): string {
-  const { timestamp, event, data } = entry;
+  const { timestamp, event, data, machine } = entry;
   const { seq, incident = '-', state } = data;
   const style = STATE_STYLES[state as keyof typeof STATE_STYLES];
   const head = `${timestamp}  ${String(seq).padStart(6)}  ${padded(printable(event), 22)}  ${padded(printable(incident), 25)}`;
-  const line = [head, ...(state === undefined ? [] : [printable(state)]), printable(detailOf(entry))].join('  ');
+  const line = [
+    ...(machine === undefined ? [] : [padded(printable(machine), 16)]),
+    head,
+    ...(state === undefined ? [] : [printable(state)]),
+    printable(detailOf(entry)),
+  ].join('  ');
   return styled(style, fitted(line.trimEnd(), terminalWidth()));
 }

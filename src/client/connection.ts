@@ -9,7 +9,9 @@ import { type Endpoint, type ProvedRequestOptions, ProvingAgent } from './provin
 
 // An import would also load the implementation of `WebSocket` and `fetch`, which takes longer than everything else
 // here.
-const { Agent, request: sendRequest } = process.getBuiltinModule('node:http');
+const { Agent, request: sendPlain } = process.getBuiltinModule('node:http');
+/** Only for a fleet: a recorder has no TLS. */
+const secureHttp = () => process.getBuiltinModule('node:https');
 
 /** Where the recorder listens by default. */
 const DEFAULT_URL = 'http://127.0.0.1:8515';
@@ -27,6 +29,8 @@ export interface ConnectionOptions {
    * a tunnel, or that is too old to prove itself. By default true, which takes `tokenPath`.
    */
   readonly prove?: boolean | undefined;
+  /** Whether `https://host` is taken as well: a fleet, which its certificate proves. A recorder has no TLS. */
+  readonly mayBeFleet?: boolean;
 }
 
 export interface ClientRequest {
@@ -53,24 +57,30 @@ export interface ClientResponse {
 export class Connection {
   readonly url: string;
   readonly #endpoint: Endpoint;
+  /** Of each request. */
+  readonly #host: string;
   readonly #tokenPath: string | undefined;
   readonly #proves: boolean;
   readonly #agent: HttpAgent;
 
   /** @throws TypeError for a URL of another form */
-  constructor({ url = DEFAULT_URL, tokenPath, prove = true }: ConnectionOptions = {}) {
+  constructor({ url = DEFAULT_URL, tokenPath, prove = true, mayBeFleet = false }: ConnectionOptions = {}) {
     this.url = url;
-    this.#endpoint = endpointOf(url);
+    this.#endpoint = endpointOf(url, mayBeFleet);
     this.#tokenPath = tokenPath;
-    this.#proves = prove;
-    this.#agent = prove
-      ? new ProvingAgent({
-          url,
-          endpoint: this.#endpoint,
-          token: () => this.#token(),
-          tokenPath: tokenPath ?? '',
-        })
-      : new Agent({ keepAlive: true });
+    const isSecure = 'secure' in this.#endpoint;
+    this.#host = isSecure ? new URL(url).host : 'localhost';
+    this.#proves = isSecure ? tokenPath !== undefined : prove;
+    this.#agent = isSecure
+      ? new (secureHttp().Agent)({ keepAlive: true })
+      : prove
+        ? new ProvingAgent({
+            url,
+            endpoint: this.#endpoint,
+            token: () => this.#token(),
+            tokenPath: tokenPath ?? '',
+          })
+        : new Agent({ keepAlive: true });
   }
 
   /**
@@ -104,7 +114,7 @@ export class Connection {
   async #open(request: ClientRequest, signal: AbortSignal): Promise<IncomingMessage> {
     const { method = 'GET', path, body } = request;
     const text = typeof body === 'object' && !Buffer.isBuffer(body) ? JSON.stringify(body) : body;
-    const headers: Record<string, string | number> = { host: 'localhost', ...request.headers };
+    const headers: Record<string, string | number> = { host: this.#host, ...request.headers };
     // The agent reads the token too. Here a fault of its file is not taken for one of the connection.
     const token = request.authorized || this.#proves ? await this.#token() : undefined;
     // A recorder keeps room for those that show the token, so reads carry it too where that is safe.
@@ -116,6 +126,7 @@ export class Connection {
     try {
       return await new Promise<IncomingMessage>((resolve, reject) => {
         const wanted: ProvedRequestOptions = { abandoned: signal };
+        const sendRequest = 'secure' in this.#endpoint ? secureHttp().request : sendPlain;
         sendRequest({ ...this.#endpoint, ...wanted, agent: this.#agent, method, path, headers, signal }, resolve)
           .once('error', reject)
           .end(text);
@@ -148,13 +159,15 @@ export class Connection {
   }
 }
 
-function endpointOf(url: string): Endpoint {
+function endpointOf(url: string, mayBeFleet: boolean): Endpoint {
   if (url.startsWith('unix:/')) return { socketPath: url.slice('unix:'.length) };
   const { protocol, hostname, port, pathname, search } = URL.parse(url) ?? {};
-  if (protocol !== 'http:' || !hostname || pathname !== '/' || search !== '') {
+  const isSecure = mayBeFleet && protocol === 'https:';
+  if ((protocol !== 'http:' && !isSecure) || !hostname || pathname !== '/' || search !== '') {
     throw new TypeError(`the URL of the recorder is http://host:port or unix:/path, not ${JSON.stringify(url)}`);
   }
-  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80) };
+  const host = hostname.replace(/^\[|\]$/g, '');
+  return isSecure ? { host, port: Number(port || 443), secure: true } : { host, port: Number(port || 80) };
 }
 
 /** Whether a recorder with `READ_ACCESS=token` has refused a read. */

@@ -20,7 +20,9 @@ const { Agent } = process.getBuiltinModule('node:http');
 /** How long a proof may take. A long poll must not wait longer for one who never answers. */
 const PROOF_WITHIN = 10 * SECOND;
 
-export type Endpoint = { readonly socketPath: string } | { readonly host: string; readonly port: number };
+export type Endpoint =
+  | { readonly socketPath: string }
+  | { readonly host: string; readonly port: number; readonly secure?: true };
 
 export interface ProvingAgentOptions {
   /** Where the recorder is, as the user wrote it: for messages. */

@@ -71,6 +71,8 @@ export interface EscalatedBy {
 /** An incident. Times are RFC 3339 in UTC with milliseconds. */
 export interface Incident extends IncidentStamps {
   readonly id: string;
+  /** The machine that it is on; only a fleet says it. */
+  readonly machine?: string;
   readonly created_at: string;
   readonly updated_at: string;
   readonly class: IncidentClass;

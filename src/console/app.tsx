@@ -1,7 +1,7 @@
 import type { ComponentType } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { attentionCount } from './attention.ts';
-import { spelled } from './format.ts';
+import { nameOfView } from './frame/view-names.ts';
 import { Banner } from './frame/banner.tsx';
 import { Palette, paletteIsOpen } from './frame/palette.tsx';
 import { Tabs, TopBar, wayTo } from './frame/top-bar.tsx';
@@ -14,6 +14,8 @@ import { SilencesDialog, silencesAreShown } from './incidents/silences-dialog.ts
 import { type Acts, useActs } from './keyboard.ts';
 import { KeysDialog, keysAreShown } from './keys-dialog.tsx';
 import { lazyView, loadViews } from './lazy-view.tsx';
+import { idOf } from './incident-key.ts';
+import { isFleet, SERVICE_NAME } from './service.ts';
 import { isOld } from './live-entries.ts';
 import { announcement, undo } from './live-region.ts';
 import { switchDesktop } from './notices.ts';
@@ -22,12 +24,20 @@ import { goTo, route, type View, VIEWS } from './route.ts';
 import { changeTheme } from './theme.ts';
 import { TokenDialog } from './token-dialog.tsx';
 
+/** A view of the fleet: a recorder never reads its script. */
+const ofFleet = (read: () => Promise<ComponentType>): ComponentType => (isFleet ? lazyView(read) : IncidentsView);
+
 const PAGES: Readonly<Record<View, ComponentType>> = {
   incidents: IncidentsView,
-  posture: lazyView(async () => (await import('./posture/posture-view.tsx')).PostureView),
+  machines: ofFleet(async () => (await import('./of-fleet/machines-view.tsx')).MachinesView),
+  posture: isFleet
+    ? lazyView(async () => (await import('./of-fleet/in-force-view.tsx')).InForceView)
+    : lazyView(async () => (await import('./posture/posture-view.tsx')).PostureView),
+  campaigns: ofFleet(async () => (await import('./of-fleet/campaigns-view.tsx')).CampaignsView),
+  commands: ofFleet(async () => (await import('./of-fleet/commands-view.tsx')).CommandsView),
   overview: lazyView(async () => (await import('./overview/overview-view.tsx')).OverviewView),
   statecharts: lazyView(async () => (await import('./statecharts/statecharts-view.tsx')).StatechartsView),
-  audit: lazyView(async () => (await import('./audit/audit-view.tsx')).AuditView),
+  audit: isFleet ? IncidentsView : lazyView(async () => (await import('./audit/audit-view.tsx')).AuditView),
 };
 
 const show = (isShown: { value: boolean }) => (): void => {
@@ -39,7 +49,8 @@ const ACTS: Acts = {
   keys: show(keysAreShown),
   palette: show(paletteIsOpen),
   silences: show(silencesAreShown),
-  changes: show(changesAreShown),
+  // At the fleet nobody has left off at an entry: it has many logs.
+  changes: isFleet ? undefined : show(changesAreShown),
   notices: () => void switchDesktop(),
   theme: changeTheme,
 };
@@ -49,7 +60,7 @@ export const App = () => {
   const { view, id } = route.value;
   const count = attentionCount.value ?? 0;
   useEffect(() => {
-    document.title = `${count > 0 ? `(${count}) ` : ''}${id ?? spelled(view)} · Incident recorder`;
+    document.title = `${count > 0 ? `(${count}) ` : ''}${id === undefined ? nameOfView(view) : idOf(id)} · ${SERVICE_NAME}`;
   }, [view, id, count]);
   useEffect(loadViews, []);
   useActs({ ...ACTS, undo: undo.value });

@@ -7,6 +7,7 @@
  */
 import { readAs } from './operator.ts';
 import { get, Refusal, refuse } from './request.ts';
+import { isFleet } from './service.ts';
 
 export interface EntryReader {
   readonly signal: AbortSignal;
@@ -29,7 +30,10 @@ export const readEntries = async (
   { signal, onOpen, onWord, onLine, onPlace }: EntryReader,
 ): Promise<void> => {
   const { body } = await readAs(async (token) => {
-    const response = await get(`/api/v1/events?after=${after}`, { accept: 'text/event-stream', token, signal });
+    // The places of the fleet name many logs: too long for an address.
+    const response = await (isFleet
+      ? get('/api/v1/events', { accept: 'text/event-stream', token, signal, headers: { 'last-event-id': after } })
+      : get(`/api/v1/events?after=${after}`, { accept: 'text/event-stream', token, signal }));
     await refuse(response);
     return response;
   });

@@ -11,6 +11,7 @@ import {
   type State,
 } from '../../machines/vocabulary.ts';
 import { HOUR } from '../clock.ts';
+import { isFleet } from './service.ts';
 
 /** Spans of time that end now, by name. */
 export const SPANS = { '1h': HOUR, '24h': 24 * HOUR, '7d': 7 * 24 * HOUR } as const;
@@ -34,6 +35,9 @@ export interface Filters {
   readonly states: readonly State[];
   readonly severities: readonly Severity[];
   readonly sources: readonly string[];
+  /** At the fleet: the machines, and the labels that they have, as `site=berlin`. */
+  readonly machines?: readonly string[] | undefined;
+  readonly labels?: readonly string[] | undefined;
   /** Words to look for in description, source and id, and terms like `evidence.ip:203.0.113.7`. */
   readonly words: string;
   /** Only what needs attention. */
@@ -83,12 +87,16 @@ export const readFilters = (query: string): Filters => {
   const silenced = one('silenced', ['true', 'false']);
   const sort = one('sort', [...SORTS, ...SORTS.map((name) => `-${name}` as const)]);
   const group = one('group', ['on', 'off']);
+  const machines = given.getAll('machine').filter((name) => name !== '');
+  const labels = labelsOf(given);
   return {
     classes: among('class', CLASSES),
     states: among('state', STATES),
     severities: among('severity', SEVERITIES),
     sources: given.getAll('source').filter((source) => source !== ''),
     words: given.get('q') ?? '',
+    ...(machines.length > 0 && { machines }),
+    ...(labels.length > 0 && { labels }),
     ...(given.get('attention') === 'true' && { attention: true as const }),
     ...(assignee !== undefined && { assignee }),
     ...(by !== undefined && { by }),
@@ -102,6 +110,33 @@ export const readFilters = (query: string): Filters => {
     ...(sort !== undefined && { sort }),
     ...(group !== undefined && { grouped: group === 'on' }),
   };
+};
+
+const LABEL = 'label.';
+
+/** The labels of a query: `label.stage=test`, and `site=berlin`, which has a parameter of its own. */
+const labelsOf = (given: URLSearchParams): readonly string[] =>
+  [...given].flatMap(([name, value]) => {
+    const label = name === 'site' ? name : name.startsWith(LABEL) ? name.slice(LABEL.length) : '';
+    return label === '' || value === '' ? [] : `${label}=${value}`;
+  });
+
+/** Adds the machines and labels of filters to the query of a request. */
+export const addScope = (query: URLSearchParams, { machines = [], labels = [] }: Scope): void => {
+  for (const machine of machines) query.append('machine', machine);
+  for (const label of labels) {
+    const [name, value] = partsOfLabel(label);
+    query.append(name === 'site' ? name : `${LABEL}${name}`, value);
+  }
+};
+
+/** Which machines something is about; nothing for all. */
+export type Scope = Pick<Filters, 'machines' | 'labels'>;
+
+/** `site=berlin` in its two parts. */
+export const partsOfLabel = (label: string): readonly [string, string] => {
+  const at = label.indexOf('=');
+  return at === -1 ? [label, ''] : [label.slice(0, at), label.slice(at + 1)];
 };
 
 /** The query that `readFilters` reads back. */
@@ -131,7 +166,8 @@ export type BulkFilter = Readonly<Record<string, readonly string[]>>;
 
 /** The filter for a command on many incidents; undefined for one that the API lacks, and for what selects everything. */
 export const bulkFilterOf = (filters: Filters, now: number): BulkFilter | undefined => {
-  if (filters.holds !== undefined) return undefined;
+  // The fleet gives a command to one incident of one machine at a time.
+  if (filters.holds !== undefined || isFleet) return undefined;
   const query = apiQuery({ ...filters, sort: undefined }, now);
   const names = [...new Set(query.keys())];
   return names.length === 0 ? undefined : Object.fromEntries(names.map((name) => [name, query.getAll(name)]));
@@ -160,6 +196,7 @@ const common = (filters: Filters): URLSearchParams => {
   if (silenced !== undefined) query.set('silenced', String(silenced));
   if (containment !== undefined) query.set('containment', containment);
   if (words.trim() !== '') query.set('q', words.trim());
+  addScope(query, filters);
   return query;
 };
 
@@ -178,6 +215,8 @@ export interface Judged {
   readonly state: State;
   readonly severity: Severity;
   readonly source: string;
+  /** The machine that it is on, at the fleet. */
+  readonly machine?: string;
   readonly created_at: string;
   /** The containment actions that it has asked for. */
   readonly actions?: readonly ContainmentAction[];
@@ -198,7 +237,10 @@ export const needsAttention = (incident: Judged): boolean => {
   return state === 'acknowledged' && (needs_recovery === true || ['overdue', 'degraded'].includes(containment));
 };
 
-/** Whether an incident belongs on the list. `words` and `by` are not checked: only the service can search. */
+/** Whether only the service knows which incidents the filters admit. */
+export const asksTheService = ({ words, labels = [] }: Filters): boolean => words !== '' || labels.length > 0;
+
+/** Whether an incident belongs on the list. `words`, `by` and `labels` are not checked: only the service knows. */
 export const admits = (filters: Filters, incident: Judged, now: number): boolean => {
   const among = <Word>(words: readonly Word[], word: Word): boolean => words.length === 0 || words.includes(word);
   const { assignee, snoozed, silenced, containment } = filters;
@@ -207,6 +249,7 @@ export const admits = (filters: Filters, incident: Judged, now: number): boolean
     among(filters.states, incident.state) &&
     among(filters.severities, incident.severity) &&
     among(filters.sources, incident.source) &&
+    (incident.machine === undefined || among(filters.machines ?? [], incident.machine)) &&
     (!filters.attention || needsAttention(incident)) &&
     (assignee === undefined || (incident.assignee ?? NOBODY) === assignee) &&
     (!snoozed || incident.snoozed_until !== undefined) &&

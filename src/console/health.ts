@@ -5,15 +5,17 @@ import type { GuardStatus } from '../incidents/guard-watch.ts';
 import type { ClockJump } from '../domain/entries.ts';
 import { readAs } from './operator.ts';
 import { get, Refusal } from './request.ts';
+import { isFleet } from './service.ts';
 import { serviceTime } from './service-time.ts';
 
 export interface HealthReading {
   readonly status: 'ok' | 'degraded';
   readonly reasons?: readonly string[];
-  readonly warnings: readonly string[];
+  readonly warnings?: readonly string[];
   readonly version: string;
-  readonly started_at: string;
-  readonly audit: {
+  readonly started_at?: string;
+  /** Missing at the fleet, which has no log of its own. */
+  readonly audit?: {
     readonly writable: boolean;
     readonly state: string;
     readonly last_seq: number;
@@ -29,7 +31,7 @@ export interface HealthReading {
   readonly guards?: readonly GuardStatus[];
   /** The latest jumps of the clock; missing when there were none. */
   readonly clock?: { readonly jumps: readonly ClockJump[] };
-  readonly policy: { readonly source: string; readonly digest: string; readonly loaded_at: string };
+  readonly policy?: { readonly source: string; readonly digest: string; readonly loaded_at: string };
 }
 
 /** The last known health. */
@@ -45,7 +47,7 @@ export const readHealth = async (ends?: AbortSignal): Promise<void> => {
   const reading = await readAs(async (token) => {
     const response = await get('/health', { token, signal: ends });
     const body = (await response.json().catch(() => undefined)) as HealthReading | undefined;
-    if (body?.audit !== undefined) return body;
+    if (body?.audit !== undefined || (isFleet && body?.status !== undefined)) return body;
     if (body?.status !== undefined && token !== undefined) {
       const who = await identityOf(token);
       throw new Refusal(403, `reading needs the role reader; you are ${describedAs(who)}`);

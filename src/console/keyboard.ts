@@ -9,6 +9,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { signal } from '@preact/signals';
 import { COMMAND_TABLE } from '../../machines/commands.ts';
 import { SECOND } from '../clock.ts';
+import { isFleet } from './service.ts';
 
 interface ActRow {
   readonly keys: readonly string[];
@@ -16,6 +17,8 @@ interface ActRow {
   readonly group: 'Move' | 'Do' | 'Go' | 'Incident';
   /** Whether the palette offers it. */
   readonly inPalette?: true;
+  /** The service that has it, where the other has not. */
+  readonly only?: 'fleet' | 'recorder';
 }
 
 export const ACT_TABLE = {
@@ -40,12 +43,15 @@ export const ACT_TABLE = {
   search: { keys: ['/'], does: 'filter and search', group: 'Go', inPalette: true },
   palette: { keys: ['Control+k'], does: 'go to or do', group: 'Go' },
   incidents: { keys: ['g i'], does: 'incidents', group: 'Go', inPalette: true },
-  posture: { keys: ['g p'], does: 'posture', group: 'Go', inPalette: true },
+  machines: { keys: ['g m'], does: 'machines', group: 'Go', inPalette: true, only: 'fleet' },
+  posture: { keys: ['g p'], does: isFleet ? 'in force' : 'posture', group: 'Go', inPalette: true },
+  campaigns: { keys: ['g c'], does: 'campaigns', group: 'Go', inPalette: true, only: 'fleet' },
+  commands: { keys: ['g d'], does: 'commands, and what became of them', group: 'Go', inPalette: true, only: 'fleet' },
   overview: { keys: ['g o'], does: 'overview', group: 'Go', inPalette: true },
   statecharts: { keys: ['g s'], does: 'statecharts', group: 'Go', inPalette: true },
-  audit: { keys: ['g a'], does: 'audit', group: 'Go', inPalette: true },
+  audit: { keys: ['g a'], does: 'audit', group: 'Go', inPalette: true, only: 'recorder' },
   silences: { keys: [], does: 'silences', group: 'Go', inPalette: true },
-  changes: { keys: [], does: 'what changed since you left', group: 'Go', inPalette: true },
+  changes: { keys: [], does: 'what changed since you left', group: 'Go', inPalette: true, only: 'recorder' },
   notices: { keys: [], does: 'desktop notice and sound for critical', group: 'Go', inPalette: true },
   theme: { keys: [], does: 'change the theme', group: 'Go', inPalette: true },
   keys: { keys: ['?'], does: 'show these keys', group: 'Go' },
@@ -57,8 +63,11 @@ export const ACT_TABLE = {
 } as const satisfies Readonly<Record<string, ActRow>>;
 
 export type ActName = keyof typeof ACT_TABLE;
-export const ACT_NAMES = Object.keys(ACT_TABLE) as readonly ActName[];
 export const rowOfAct = (name: ActName): ActRow => ACT_TABLE[name];
+/** What the service has. */
+export const ACT_NAMES = (Object.keys(ACT_TABLE) as readonly ActName[]).filter(
+  (name) => rowOfAct(name).only !== (isFleet ? 'recorder' : 'fleet'),
+);
 
 /** How to do what can be done now. */
 export type Acts = { readonly [Name in ActName]?: (() => void) | undefined };

@@ -15,11 +15,13 @@
 import { computed, signal } from '@preact/signals';
 import { MINUTE, SECOND } from '../clock.ts';
 import { readEntries } from './entry-stream.ts';
-import { health, readHealth } from './health.ts';
+import { health, type HealthReading, readHealth } from './health.ts';
 import { isLockedOut, operator } from './operator.ts';
 import { reasonOf, Refusal } from './request.ts';
+import { keyOfIncident } from './incident-key.ts';
+import { isFleet } from './service.ts';
 import { serviceTime } from './service-time.ts';
-import { type Entry, readEntry } from '../domain/entries.ts';
+import { type Entry, isAboutIncident, readEntry } from '../domain/entries.ts';
 
 export type ConnectionState = 'connecting' | 'live' | 'lost';
 
@@ -167,7 +169,12 @@ function hearAnything(): void {
 }
 
 /** Decides whether missed entries are read one by one, or everything again. */
-function findPosition({ last_seq: end, log_id }: { readonly last_seq: number; readonly log_id?: string | null }): void {
+function findPosition(audit: HealthReading['audit']): void {
+  if (audit === undefined) {
+    findPlaceOfFleet();
+    return;
+  }
+  const { last_seq: end, log_id } = audit;
   // An empty log gets its identity with its first entry.
   const isSameLog = log === undefined || log === null || log === log_id;
   log = log_id;
@@ -178,10 +185,25 @@ function findPosition({ last_seq: end, log_id }: { readonly last_seq: number; re
   if (isSettled.peek()) epoch.value += 1;
 }
 
+/** A place of the fleet may be a time alone: entries that it has just before then are sent as well. */
+function findPlaceOfFleet(): void {
+  if (place !== undefined) return;
+  place = String(Math.floor(serviceTime()));
+  if (isSettled.peek()) epoch.value += 1;
+}
+
+/** An entry of a machine, as the fleet sends it: its incident is named with the machine. */
+const ofMachine = (entry: Entry & { readonly machine?: string }): Entry =>
+  isAboutIncident(entry)
+    ? ({ ...entry, data: { ...entry.data, incident: keyOfIncident(entry.data.incident, entry.machine) } } as Entry)
+    : entry;
+
 function take(line: string): void {
-  const entry = readEntry(line);
-  if (entry.data.seq <= head.peek()) return;
-  head.value = entry.data.seq;
+  const entry = isFleet ? ofMachine(readEntry(line)) : readEntry(line);
+  if (!isFleet) {
+    if (entry.data.seq <= head.peek()) return;
+    head.value = entry.data.seq;
+  }
   for (const listener of listeners) listener(entry, line);
   if (entry.event.startsWith('incident.') || isCheckedSoon) return;
   isCheckedSoon = true;

@@ -26,7 +26,7 @@ export class LiveResource<Body> {
   readonly fault = signal<string | undefined>(undefined);
   /** When the last body was read; milliseconds by the service's clock. */
   readonly readAt = signal(0);
-  readonly #path: () => string;
+  readonly #path: () => string | undefined;
   readonly #concerns: (entry: Entry) => boolean;
   readonly #pause: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -37,14 +37,16 @@ export class LiveResource<Body> {
   /** How many reads were begun, and which of them has answered last. */
   #begun = 0;
   #answered = 0;
+  /** Counts how often it was about something else. */
+  #subject = 0;
   #end: () => void = () => {};
 
   /**
-   * @param path may depend on signals: a change of theirs causes a read
+   * @param path may depend on signals: a change of theirs causes a read; undefined while there is nothing to read
    * @param concerns whether an entry may have changed the resource
    * @param pause milliseconds between two reads
    */
-  constructor(path: () => string, concerns: (entry: Entry) => boolean, pause: number = 1 * SECOND) {
+  constructor(path: () => string | undefined, concerns: (entry: Entry) => boolean, pause: number = 1 * SECOND) {
     this.#path = path;
     this.#concerns = concerns;
     this.#pause = pause;
@@ -73,6 +75,7 @@ export class LiveResource<Body> {
     const stopFollowing = effect(() => {
       void epoch.value;
       this.#path();
+      this.#subject += 1;
       this.refresh();
     });
     const stopRenewing = effect(() => {
@@ -91,15 +94,18 @@ export class LiveResource<Body> {
 
   async #read(): Promise<void> {
     this.#isDue = false;
+    const path = this.#path();
+    if (path === undefined) return;
+    const subject = this.#subject;
     const nth = (this.#begun += 1);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       if (this.#isDue && this.#users > 0) void this.#read();
     }, this.#pause);
     try {
-      const { body } = await read<Body>(this.#path());
-      // An answer that comes late is older than what is shown.
-      if (nth < this.#answered) return;
+      const { body } = await read<Body>(path);
+      // An answer that comes late is older than what is shown, or about something else.
+      if (nth < this.#answered || subject !== this.#subject) return;
       this.#answered = nth;
       this.#mayPass = false;
       batch(() => {
@@ -108,7 +114,7 @@ export class LiveResource<Body> {
         this.fault.value = undefined;
       });
     } catch (error) {
-      if (nth < this.#answered) return;
+      if (nth < this.#answered || subject !== this.#subject) return;
       this.#mayPass = !(error instanceof Refusal) || error.status === 0 || error.status === 429 || error.status >= 500;
       this.fault.value = reasonOf(error);
     }

@@ -7,6 +7,8 @@
  */
 import { signal } from '@preact/signals';
 import { doubt, forget, identityOf } from './identity.ts';
+import { commandMachine } from './fleet-command.ts';
+import { isFleet } from './service.ts';
 import { answerOf, command, get, type ReadAnswer, Refusal } from './request.ts';
 
 export interface Operator {
@@ -142,10 +144,8 @@ export const perform = async <Body>(path: string, body: object, nameAs = 'by'): 
     if (who === undefined) throw new NotSent('not sent: it needs a token');
     try {
       const { shared } = await identityOf(who.token);
-      return await command<Body>(path, who.token, {
-        ...body,
-        ...(shared && who.name !== '' && { [nameAs]: who.name }),
-      });
+      const named = { ...body, ...(shared && who.name !== '' && { [nameAs]: who.name }) };
+      return await (isFleet ? commandMachine<Body>(path, who.token, named) : command<Body>(path, who.token, named));
     } catch (error) {
       if (!(error instanceof Refusal) || !error.ofToken) throw error;
       if (operator.peek() === who) leave();

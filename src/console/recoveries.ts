@@ -1,8 +1,9 @@
 /** The incidents that wait for their recovery, kept current. */
 import type { RecoveryStatus } from '../domain/recovery-steps.ts';
+import { isFleet } from './service.ts';
 import { LiveResource } from './live-resource.ts';
 
 export const recoveries = new LiveResource<RecoveryStatus>(
-  () => '/api/v1/recovery/status',
+  () => (isFleet ? undefined : '/api/v1/recovery/status'),
   ({ event }) => event.startsWith('incident.') || event.startsWith('containment.') || event.startsWith('recovery.'),
 );

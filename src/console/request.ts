@@ -29,18 +29,27 @@ interface ReadRequest {
   /** Sent where it is known: the service may refuse reads without it. */
   readonly token: string | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Reads a resource, whatever the status. @throws Refusal; the error of `fetch` when `signal` aborts */
-export const get = (path: string, { accept = 'application/json', token, signal }: ReadRequest): Promise<Response> =>
+export const get = (
+  path: string,
+  { accept = 'application/json', token, signal, headers }: ReadRequest,
+): Promise<Response> =>
   ask(path, {
-    headers: { accept, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+    headers: { ...headers, accept, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
     ...(signal && { signal }),
   });
 
 /** Sends a command with a token. @throws Refusal */
-export const command = async <Body>(path: string, token: string, body: object): Promise<Body> => {
-  const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
+export const command = async <Body>(
+  path: string,
+  token: string,
+  body: object,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Body> => {
+  const headers = { ...more, 'content-type': 'application/json', authorization: `Bearer ${token}` };
   return (await answerOf<Body>(await ask(path, { method: 'POST', headers, body: JSON.stringify(body) }))).body;
 };
 

@@ -1,25 +1,54 @@
 /** The view that the page shows, in the fragment of its address: for bookmarks and the back button. */
 import { signal } from '@preact/signals';
 import { ATTENTION, type Filters, writeFilters } from './filters.ts';
+import { keyOfIncident, nameOfIncident } from './incident-key.ts';
+import { isFleet } from './service.ts';
 
-export const VIEWS = ['incidents', 'posture', 'overview', 'statecharts', 'audit'] as const;
-export type View = (typeof VIEWS)[number];
+const OF_RECORDER = ['incidents', 'posture', 'overview', 'statecharts', 'audit'] as const;
+const OF_FLEET = ['incidents', 'machines', 'posture', 'campaigns', 'commands', 'overview', 'statecharts'] as const;
+export type View = (typeof OF_RECORDER)[number] | (typeof OF_FLEET)[number];
+
+/** The views of the service. */
+export const VIEWS: readonly View[] = isFleet ? OF_FLEET : OF_RECORDER;
 
 export interface Route {
   readonly view: View;
-  /** The open incident. */
+  /** The open incident, by its key; or what else is open in the view. */
   readonly id?: string;
   /** The filters of the list, as a query. */
   readonly query: string;
 }
 
-/** Reads a fragment like `#/incidents/INC-20261122-4f2a9c01d3e8?state=open`; anything unknown leads to the list. */
+/**
+ * Reads a fragment like `#/incidents/INC-20261122-4f2a9c01d3e8?state=open`, at the fleet with the machine of the incident:
+ * `#/incidents/INC-20261122-4f2a9c01d3e8;machine=berlin-1?state=open`. Anything unknown leads to the list.
+ */
 export const readRoute = (fragment: string): Route => {
   const [path = '', query = ''] = fragment.replace(/^#\/?/, '').split('?', 2);
   const [name, id] = path.split('/', 2);
   const view = VIEWS.find((known) => known === name);
   if (view === undefined) return { view: 'incidents', query: ATTENTION };
-  return { view, query, ...(id !== undefined && id !== '' && { id: decoded(id) }) };
+  return {
+    view,
+    query,
+    ...(id !== undefined && id !== '' && { id: view === 'incidents' ? readKey(id, query) : decoded(id) }),
+  };
+};
+
+const OF_MACHINE = ';machine=';
+
+/** @param query may name the machine as well, as it does in the API */
+const readKey = (text: string, query: string): string => {
+  const [id = '', named] = text.split(OF_MACHINE, 2);
+  if (!isFleet) return decoded(text);
+  const machines = new URLSearchParams(query).getAll('machine');
+  const machine = named === undefined ? (machines.length === 1 ? machines[0] : undefined) : decoded(named);
+  return keyOfIncident(decoded(id), machine);
+};
+
+const writeKey = (key: string): string => {
+  const { id, machine } = nameOfIncident(key);
+  return `${encodeURIComponent(id)}${machine === undefined ? '' : `${OF_MACHINE}${encodeURIComponent(machine)}`}`;
 };
 
 const decoded = (text: string): string => {
@@ -32,7 +61,7 @@ const decoded = (text: string): string => {
 
 /** The fragment that `readRoute` reads back. */
 export const fragmentOf = ({ view, id, query }: Route): string => {
-  const path = id === undefined ? view : `${view}/${encodeURIComponent(id)}`;
+  const path = id === undefined ? view : `${view}/${writeKey(id)}`;
   return `#/${path}${query === '' ? '' : `?${query}`}`;
 };
 

@@ -6,10 +6,15 @@ import { requestTarget } from '../api/middleware/request-target.ts';
 import { responseHeaders } from '../api/middleware/response-headers.ts';
 import { type ApiRoute, routing } from '../api/middleware/routing.ts';
 import { unmatched } from '../api/middleware/unmatched.ts';
+import { pageRoutes } from '../api/console/routes.ts';
 import { readRoutes } from './api/routes.ts';
 import type { FleetDependencies } from './api/dependencies.ts';
 import { isUnreachable } from './database.ts';
 import { RecorderError } from '../errors.ts';
+
+/** The console, which the recorder serves too, with the fleet's page. */
+const consoleRoutes = ({ console }: FleetDependencies): readonly ApiRoute[] =>
+  console === undefined ? [] : pageRoutes({ console }, 'fleet.html');
 
 /** From the outside in, a request passes the errors, the common headers, the form of its target, and its route. */
 export function createFleetApp(dependencies: FleetDependencies, machineRoutes: readonly ApiRoute[]): Koa {
@@ -18,7 +23,7 @@ export function createFleetApp(dependencies: FleetDependencies, machineRoutes: r
   app.use(errors(log));
   app.use(databaseErrors());
   app.use(checks(responseHeaders(), requestTarget()));
-  app.use(routing([...machineRoutes, ...readRoutes(dependencies)]));
+  app.use(routing([...machineRoutes, ...readRoutes(dependencies), ...consoleRoutes(dependencies)]));
   app.use(unmatched());
   app.on('error', (err: Error, ctx: Context) => {
     if (ctx.req.socket.destroyed) log.debug({ err }, 'client left');

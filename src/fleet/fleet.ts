@@ -3,6 +3,8 @@ import { createServer, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ConsoleFiles } from '../api/console/console-files.ts';
 import { respondJson } from '../api/respond.ts';
 import type { ApiLogger } from '../api/dependencies.ts';
 import type { ApiRoute } from '../api/middleware/routing.ts';
@@ -27,6 +29,9 @@ import { Quotas } from './quotas.ts';
 import { Seal } from './sealed.ts';
 import { startWatch } from './watch.ts';
 import { openSigner } from './signer-file.ts';
+
+/** The console as it was built: beside this file's bundle in `dist`, or in the `dist` of the sources. */
+const BUILT_CONSOLE = join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '../../dist' : '.', 'console');
 
 /** Milliseconds for the headers of a request, for a whole one (a shipper's may be slow), and between two. */
 const HEADERS_WITHIN = 10 * SECOND;
@@ -132,9 +137,11 @@ export async function startFleet(
     const commands = new FleetCommands({ db, signer, clock });
     const acts = new LabelActs({ db, commands, silentAfter });
     const campaigns = new Campaigns({ db, clock, policy: () => policy, log });
-    const app = createFleetApp({ db, access, signer, clock, log, readAccess, silentAfter, alarms, commands, acts }, [
+    const console = new ConsoleFiles(BUILT_CONSOLE);
+    const shared = { db, access, signer, clock, log, readAccess, silentAfter };
+    const app = createFleetApp({ ...shared, alarms, commands, acts, console }, [
       ...machineRoutes({ db, clock, ingest, enrolment, quotas }),
-      ...stateRoutes(db),
+      ...stateRoutes(db, signer),
     ]);
     const server = serverFor(config);
     server.on('request', (request, response) => void app.callback()(request, response));
@@ -162,7 +169,7 @@ export async function startFleet(
 }
 
 /** For whoever watches the process: whether it lives, and whether it has its database. */
-const stateRoutes = (db: FleetDatabase): readonly ApiRoute[] => [
+const stateRoutes = (db: FleetDatabase, { name: fleet }: Signer): readonly ApiRoute[] => [
   { method: 'GET', path: '/livez', handle: (ctx) => respondJson(ctx, 200, '{"status":"ok"}') },
   {
     method: 'GET',
@@ -170,9 +177,11 @@ const stateRoutes = (db: FleetDatabase): readonly ApiRoute[] => [
     handle: async (ctx) => {
       try {
         const layout = await layoutOf(db);
-        respondJson(ctx, 200, JSON.stringify({ status: 'ok', version: VERSION, database: { layout } }));
+        respondJson(ctx, 200, JSON.stringify({ status: 'ok', fleet, version: VERSION, database: { layout } }));
       } catch {
-        respondJson(ctx, 503, JSON.stringify({ status: 'degraded', version: VERSION, database: 'not reachable' }));
+        const reasons = ['the database is not reachable'];
+        const health = { status: 'degraded', reasons, fleet, version: VERSION, database: 'not reachable' };
+        respondJson(ctx, 503, JSON.stringify(health));
       }
     },
   },

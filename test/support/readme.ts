@@ -11,6 +11,7 @@ export const READMES = [
   'src/audit/README.md',
   'src/bundle/README.md',
   'src/client/README.md',
+  'src/fleet/README.md',
   'src/ship/README.md',
   'systemd/README.md',
   'test/README.md',

@@ -24,8 +24,16 @@ const CONTENT_SECURITY_POLICY = {
   'trusted-types': NONE,
 };
 
-/** The web console: its page at `/`, which clients revalidate each time, and its other files, which never change. */
-export const consoleRoutes = ({ console }: Pick<ApiDependencies, 'console'>): readonly ApiRoute[] => {
+type WithFiles = Pick<ApiDependencies, 'console'>;
+
+/** The web console of the recorder. */
+export const consoleRoutes = (dependencies: WithFiles): readonly ApiRoute[] => pageRoutes(dependencies, 'index.html');
+
+/**
+ * The web console: its page at `/`, which clients revalidate each time, and its other files, which never change.
+ * @param name the file of the page: each service has its own
+ */
+export const pageRoutes = ({ console }: WithFiles, name: string): readonly ApiRoute[] => {
   let loaded: Promise<Middleware> | undefined;
   const securityHeaders: Middleware = async (ctx, next) => (await (loaded ??= loadHelmet()))(ctx, next);
   return [
@@ -34,7 +42,7 @@ export const consoleRoutes = ({ console }: Pick<ApiDependencies, 'console'>): re
       path: '/',
       before: [securityHeaders],
       handle: async (ctx) => {
-        const page = await console.get('index.html');
+        const page = await console.get(name);
         if (page === undefined) throw new RecorderError('not_found', 'no console here: it was not built');
         respondFile(ctx, page, 'no-cache');
       },

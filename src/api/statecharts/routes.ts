@@ -27,7 +27,7 @@ export const statechartRoutes = (
   const drawingOf: DrawingOf = async (name) => (await (drawn ??= drawings()))[name]!;
   return [
     { method: 'GET', path: '/api/v1/machines', handle: listMachines },
-    ...machineRoutes(drawingOf),
+    ...chartRoutes('/api/v1/machines', drawingOf),
     {
       method: 'GET',
       path: '/api/v1/incidents/transitions',
@@ -68,11 +68,14 @@ const listMachines = (ctx: Context): void => {
   respondJson(ctx, 200, JSON.stringify(list));
 };
 
-/** Each machine in the format that is asked for. */
-const machineRoutes = (drawingOf: DrawingOf): readonly ApiRoute[] =>
+/**
+ * Each machine in the format that is asked for.
+ * @param base the path before its name
+ */
+export const chartRoutes = (base: string, drawingOf: DrawingOf): readonly ApiRoute[] =>
   Object.entries(MACHINES).map(([name, machine]) => ({
     method: 'GET',
-    path: `/api/v1/machines/${name}`,
+    path: `${base}/${name}`,
     handle: async (ctx) => {
       const { format } = readParameters(ctx, machineSchema);
       const { mediaType, text } = await formatChart(machine, format?.[0] ?? 'json', () => drawingOf(name));

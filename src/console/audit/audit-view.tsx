@@ -180,7 +180,7 @@ interface LinesProps {
 /** How far the service has verified the chain, how it is chained, and where it ends. */
 const Chain = ({ lines }: LinesProps) => {
   const known = health.value;
-  if (known === undefined) return null;
+  if (known?.audit === undefined) return null;
   const { audit } = known;
   const last = lines.at(-1)?.entry;
   const isDamaged = audit.state === 'damaged';

@@ -5,6 +5,7 @@ import { now } from '../now.ts';
 import { ContainmentShape } from '../parts/marks.tsx';
 import { AsOf } from '../parts/time.tsx';
 import { Verbatim } from '../parts/verbatim.tsx';
+import { nameOfView } from './view-names.ts';
 import { fragmentOf, route } from '../route.ts';
 import { type Trouble, troubles } from './troubles.ts';
 
@@ -98,7 +99,7 @@ const Next = ({ at }: { readonly at: number }) => {
 
 const Way = ({ trouble: { view, button } }: { readonly trouble: Trouble }) => (
   <>
-    {view !== undefined && <a href={fragmentOf({ view, query: '' })}>Open {view}</a>}
+    {view !== undefined && <a href={fragmentOf({ view, query: '' })}>Open {nameOfView(view).toLowerCase()}</a>}
     {button !== undefined && (
       <button type="button" class="link" onClick={button.act}>
         {button.label}

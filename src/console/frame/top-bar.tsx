@@ -1,7 +1,8 @@
 import { ACTIONS } from '../../../machines/vocabulary.ts';
 import { attentionCount, attention } from '../attention.ts';
 import { ATTENTION } from '../filters.ts';
-import { counted, grouped, momentOf, spelled, timeOfDay } from '../format.ts';
+import { inForce, openAlarms } from '../of-fleet/live-fleet.ts';
+import { counted, grouped, momentOf, timeOfDay } from '../format.ts';
 import { health } from '../health.ts';
 import { act } from '../keyboard.ts';
 import { useLiveResource } from '../live-resource.ts';
@@ -10,7 +11,9 @@ import { now } from '../now.ts';
 import { Icon, type IconName } from '../parts/icon.tsx';
 import { posture } from '../posture/live-posture.ts';
 import { fragmentOf, type View, VIEWS } from '../route.ts';
+import { isFleet, SERVICE_NAME } from '../service.ts';
 import { PersonMenu } from './person-menu.tsx';
+import { nameOfView } from './view-names.ts';
 
 /** Where a view is: the list begins with what needs attention. */
 export const wayTo = (view: View): string => fragmentOf({ view, query: view === 'incidents' ? ATTENTION : '' });
@@ -25,13 +28,13 @@ export const TopBar = ({ view }: { readonly view: View }) => (
       <svg viewBox="0 0 16 16" aria-hidden="true">
         <path d="M5.2 1h5.6L15 5.2v5.6L10.8 15H5.2L1 10.8V5.2z" />
       </svg>
-      <span class="name">Incident recorder</span>
-      <span class="place">{spelled(view)}</span>
+      <span class="name">{SERVICE_NAME}</span>
+      <span class="place">{nameOfView(view)}</span>
     </a>
     <nav aria-label="Views">
       {VIEWS.map((name) => (
         <a key={name} href={wayTo(name)} aria-current={name === view ? 'page' : undefined}>
-          {spelled(name)} <Count of={name} />
+          {nameOfView(name)} <Count of={name} />
         </a>
       ))}
     </nav>
@@ -49,12 +52,19 @@ export const TopBar = ({ view }: { readonly view: View }) => (
   </header>
 );
 
-const TABS: readonly (readonly [View, IconName])[] = [
-  ['incidents', 'list'],
-  ['posture', 'shield'],
-  ['overview', 'bars'],
-  ['audit', 'book'],
-];
+const TABS: readonly (readonly [View, IconName])[] = isFleet
+  ? [
+      ['incidents', 'list'],
+      ['machines', 'panel'],
+      ['posture', 'shield'],
+      ['campaigns', 'bars'],
+    ]
+  : [
+      ['incidents', 'list'],
+      ['posture', 'shield'],
+      ['overview', 'bars'],
+      ['audit', 'book'],
+    ];
 
 /** The same at the bottom, where the page is narrow. */
 export const Tabs = ({ view }: { readonly view: View }) => (
@@ -62,11 +72,15 @@ export const Tabs = ({ view }: { readonly view: View }) => (
     {TABS.map(([name, icon]) => (
       <a key={name} href={wayTo(name)} aria-current={name === view ? 'page' : undefined}>
         <Icon name={icon} />
-        {spelled(name)}
+        {nameOfView(name)}
         <Count of={name} />
       </a>
     ))}
-    <button type="button" aria-current={view === 'statecharts' ? 'page' : undefined} onClick={() => act('palette')}>
+    <button
+      type="button"
+      aria-current={TABS.some(([name]) => name === view) ? undefined : 'page'}
+      onClick={() => act('palette')}
+    >
       <Icon name="more" />
       More
     </button>
@@ -76,7 +90,9 @@ export const Tabs = ({ view }: { readonly view: View }) => (
 /** The number beside a view: the rows that need attention, or the actions that are overdue. */
 const Count = ({ of }: { readonly of: View }) => {
   if (of === 'incidents') return <AttentionCount />;
-  return of === 'posture' ? <OverdueCount /> : null;
+  if (of === 'machines') return <AlarmCount />;
+  if (of !== 'posture') return null;
+  return isFleet ? <OverdueEverywhere /> : <OverdueCount />;
 };
 
 const AttentionCount = () => {
@@ -97,16 +113,28 @@ const AttentionCount = () => {
 const OverdueCount = () => {
   const known = useLiveResource(posture);
   const count = ACTIONS.filter((action) => (known?.[action].not_known?.overdue ?? 0) > 0).length;
-  if (count === 0) return null;
-  return (
-    <span
-      class={`count bad ${isOld.value ? 'old' : ''}`}
-      title={`${counted(count, 'action')} ${count === 1 ? 'is' : 'are'} overdue`}
-    >
+  return <BadCount count={count} title={`${counted(count, 'action')} ${count === 1 ? 'is' : 'are'} overdue`} />;
+};
+
+const OverdueEverywhere = () => {
+  const known = useLiveResource(inForce);
+  const count = ACTIONS.filter((action) => (known?.[action].overdue.machines ?? 0) > 0).length;
+  return <BadCount count={count} title={`${counted(count, 'action')} ${count === 1 ? 'is' : 'are'} overdue`} />;
+};
+
+/** The alarms that nobody has seen yet. */
+const AlarmCount = () => {
+  const known = useLiveResource(openAlarms) ?? [];
+  const count = known.filter(({ acknowledged_at: seen }) => seen === null).length;
+  return <BadCount count={count} title={`${counted(count, 'alarm')} that nobody has acknowledged`} />;
+};
+
+const BadCount = ({ count, title }: { readonly count: number; readonly title: string }) =>
+  count === 0 ? null : (
+    <span class={`count bad ${isOld.value ? 'old' : ''}`} title={title}>
       {grouped(count)}
     </span>
   );
-};
 
 /** Whether the page is current, and when the service was last heard. */
 const Connection = () => {

@@ -1,6 +1,8 @@
 /** Why the page may not be what the service knows, and what does not do its work: the worst first. */
 import { computed } from '@preact/signals';
 import { ACTIONS } from '../../../machines/vocabulary.ts';
+import { openAlarms } from '../of-fleet/live-fleet.ts';
+import { isFleet } from '../service.ts';
 import { health, healthAt } from '../health.ts';
 import { connection, heard, isOld, nextTryAt, refusal, tries, tryNow } from '../live-entries.ts';
 import { identify, isLockedOut } from '../operator.ts';
@@ -73,6 +75,8 @@ const refusals = (): readonly Trouble[] =>
 
 /** The actions that are overdue, or that need a person. */
 const containment = (): readonly Trouble[] => {
+  // At the fleet the posture is that of one machine, which the page shows itself.
+  if (isFleet) return [];
   const known = posture.value.value;
   if (known === undefined) return [];
   const troubles = ACTIONS.flatMap((action): readonly Trouble[] => {
@@ -112,6 +116,30 @@ const containment = (): readonly Trouble[] => {
   );
 };
 
+/** What the fleet has found and nobody has seen yet: a rewritten past before silence. */
+const alarms = (): readonly Trouble[] => {
+  const unseen = (openAlarms.value.value ?? []).filter(({ acknowledged_at: seen }) => seen === null);
+  const [diverged, silent] = ['log_diverged', 'machine_silent'].map((kind) =>
+    unseen.filter((one) => one.kind === kind),
+  );
+  return [
+    ...diverged!.map(({ machine, opened_at: since }): Trouble => ({
+      look: 'overdue',
+      title: 'The past of a machine was rewritten',
+      name: machine,
+      since,
+      view: 'machines',
+    })),
+    ...silent!.map(({ machine, opened_at: since }): Trouble => ({
+      look: 'unknown',
+      title: 'A machine is silent',
+      name: machine,
+      since,
+      view: 'machines',
+    })),
+  ];
+};
+
 const guards = (): readonly Trouble[] =>
   (health.value?.guards ?? [])
     .filter(({ status }) => status === 'silent')
@@ -149,5 +177,5 @@ const warnings = (): readonly Trouble[] => {
 export const troubles = computed((): readonly Trouble[] => {
   const unheard = silence();
   if (unheard.length > 0 || connection.value !== 'live') return unheard;
-  return [...refusals(), ...containment(), ...guards(), ...warnings()];
+  return [...refusals(), ...alarms(), ...containment(), ...guards(), ...warnings()];
 });

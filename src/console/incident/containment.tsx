@@ -3,6 +3,7 @@ import type { Directive, Role } from '../../../machines/vocabulary.ts';
 import type { DeliveryRecord } from '../../domain/delivery.ts';
 import type { Incident } from '../../domain/incident.ts';
 import { counted, spelled } from '../format.ts';
+import { idOf } from '../incident-key.ts';
 import { posture } from '../posture/live-posture.ts';
 import { useLiveResource } from '../live-resource.ts';
 import { AgoOrTime } from '../parts/age.tsx';
@@ -231,7 +232,9 @@ const ReleaseStanding = ({ incident, isNow }: ContainmentProps) => {
   if (!isNow || known === undefined) return <ContainmentMark look="none">Ended</ContainmentMark>;
   const views = (incident.containment_actions ?? []).map((action) => known[action]);
   const own = views
-    .flatMap(({ delivery }) => (delivery?.directive === 'release' && delivery.incident === incident.id ? delivery : []))
+    .flatMap(({ delivery }) =>
+      delivery?.directive === 'release' && delivery.incident === idOf(incident.id) ? delivery : [],
+    )
     .map((delivery) => standingOf(delivery, 'release'))
     .toSorted((one, other) => rankOf(one) - rankOf(other));
   const [worst] = own;

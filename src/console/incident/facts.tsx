@@ -8,6 +8,8 @@ import { obstacleFor } from '../identity.ts';
 import { DOINGS, give } from '../incidents/given-command.ts';
 import { isOld } from '../live-entries.ts';
 import { announce } from '../live-region.ts';
+import { keyOfIncident, nameOfIncident } from '../incident-key.ts';
+import { Machine } from '../parts/machine.tsx';
 import { me } from '../me.ts';
 import { perform } from '../operator.ts';
 import { Person } from '../parts/person.tsx';
@@ -25,9 +27,16 @@ interface FactsProps {
   readonly isNow: boolean;
 }
 
+const machineOf = ({ id }: Incident): string | undefined => nameOfIncident(id).machine;
+
 /** The main fields of an incident. */
 export const Facts = ({ incident, runbook, isNow }: FactsProps) => (
   <dl class="facts">
+    {machineOf(incident) !== undefined && (
+      <Fact name="Machine">
+        <Machine name={machineOf(incident)!} />
+      </Fact>
+    )}
     <Assignee incident={incident} isNow={isNow} />
     {incident.snoozed_until !== undefined && (
       <Fact name="Snoozed">
@@ -40,8 +49,8 @@ export const Facts = ({ incident, runbook, isNow }: FactsProps) => (
         )}
       </Fact>
     )}
-    <LinkFact name="Reopens" id={incident.reopens} />
-    <LinkFact name="Reopened as" id={incident.reopened_as} at={incident.reopened_at} />
+    <LinkFact name="Reopens" id={incident.reopens} machine={machineOf(incident)} />
+    <LinkFact name="Reopened as" id={incident.reopened_as} machine={machineOf(incident)} at={incident.reopened_at} />
     <Fact name="Reported">
       <Moment at={incident.created_at} /> · <Ago at={incident.created_at} />
       {reporterOf(incident)}
@@ -135,13 +144,14 @@ const Assignee = ({ incident: { id, assignee, assigned_at: at, state }, isNow }:
 interface LinkFactProps {
   readonly name: string;
   readonly id: string | undefined;
+  readonly machine: string | undefined;
   readonly at?: string | undefined;
 }
 
-const LinkFact = ({ name, id, at }: LinkFactProps) =>
+const LinkFact = ({ name, id, machine, at }: LinkFactProps) =>
   id === undefined ? null : (
     <Fact name={name}>
-      <a href={fragmentOf({ view: 'incidents', id, query: '' })}>
+      <a href={fragmentOf({ view: 'incidents', id: keyOfIncident(id, machine), query: '' })}>
         <code>{id}</code>
       </a>
       {at !== undefined && (

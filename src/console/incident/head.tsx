@@ -8,6 +8,8 @@ import { type Line, rowsOfLine } from '../incidents/list-lines.ts';
 import { savedViews } from '../incidents/saved-views.ts';
 import { act } from '../keyboard.ts';
 import { Since } from '../parts/age.tsx';
+import { nameOfIncident } from '../incident-key.ts';
+import { Machine } from '../parts/machine.tsx';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Icon } from '../parts/icon.tsx';
 import { ContainmentMark, SeverityMark, StateMark } from '../parts/marks.tsx';
@@ -78,6 +80,7 @@ export const Head = ({ incident, lines }: HeadProps) => {
 /** The way back to the list, the id, and the place in the list. */
 const Crumbs = ({ id, lines }: { readonly id: string; readonly lines: readonly Line[] }) => {
   const { query } = route.value;
+  const { id: named, machine } = nameOfIncident(id);
   const name = savedViews.value.find((view) => view.query === query)?.name ?? (query === '' ? 'All' : 'Filtered list');
   const stops = lines.filter(({ kind }) => kind === 'row' || kind === 'burst');
   const found = stops.findIndex((line) => line.key === id);
@@ -93,8 +96,9 @@ const Crumbs = ({ id, lines }: { readonly id: string; readonly lines: readonly L
         <Icon name="left" />
         {name}
       </a>
-      <code class="id">{id}</code>
-      <CopyButton text={() => id} what="the id" />
+      <code class="id">{named}</code>
+      <CopyButton text={() => named} what="the id" />
+      {machine !== undefined && <Machine name={machine} />}
       {place !== -1 && (
         <span class="end">
           {grouped(place + 1)} of {grouped(Math.max(count, stops.length))}

@@ -3,7 +3,9 @@ import { signal } from '@preact/signals';
 import type { NextTransition } from '../../../machines/transitions.ts';
 import type { ContainmentAction } from '../../../machines/vocabulary.ts';
 import type { Incident } from '../../domain/incident.ts';
+import { nameOfIncident, queryOfIncident } from '../incident-key.ts';
 import { LiveResource } from '../live-resource.ts';
+import { isFleet } from '../service.ts';
 import { connection, epoch, listen } from '../live-entries.ts';
 import { read } from '../operator.ts';
 import { type ReadAnswer, reasonOf } from '../request.ts';
@@ -32,7 +34,12 @@ interface Transitions {
 /** An incident can recur without end, and its history grows with that. */
 const MOST_ENTRIES = 2000;
 
+/** An entry of the stream with the identifier that its machine's log has. */
+const named = (entry: IncidentEntry): IncidentEntry =>
+  ({ ...entry, data: { ...entry.data, incident: nameOfIncident(entry.data.incident).id } }) as IncidentEntry;
+
 export class IncidentDetail {
+  /** The key of the incident. */
   readonly id: string;
   readonly incident: LiveResource<IncidentAsRead>;
   readonly transitions: LiveResource<Transitions>;
@@ -47,13 +54,13 @@ export class IncidentDetail {
 
   constructor(id: string) {
     this.id = id;
-    const query = `id=${encodeURIComponent(id)}`;
+    const query = queryOfIncident(id);
     const concerns = (entry: Entry): boolean => isAboutIncident(entry) && entry.data.incident === id;
     const changes = (entry: Entry): boolean => concerns(entry) || entry.event === 'policy.reloaded';
     this.incident = new LiveResource(() => `/api/v1/incidents/get?${query}`, changes, 300);
     this.transitions = new LiveResource(() => `/api/v1/incidents/transitions?${query}`, concerns, 300);
     this.preview = new LiveResource(
-      () => `/api/v1/containment/preview?${query}&command=resolve`,
+      () => (isFleet ? undefined : `/api/v1/containment/preview?${query}&command=resolve`),
       ({ event }) => event.startsWith('incident.') || event.startsWith('containment.'),
       2000,
     );
@@ -68,7 +75,7 @@ export class IncidentDetail {
       this.preview.use(),
       this.similar.use(),
       listen((entry) => {
-        if (isAboutIncident(entry) && entry.data.incident === this.id) this.#add([entry]);
+        if (isAboutIncident(entry) && entry.data.incident === this.id) this.#add([named(entry)]);
       }),
       epoch.subscribe(() => {
         // It may be another log.
@@ -88,8 +95,7 @@ export class IncidentDetail {
   async #readHistory(): Promise<void> {
     try {
       const after = this.entries.peek().at(-1)?.data.version ?? 0;
-      let path: string | undefined =
-        `/api/v1/incidents/history?id=${encodeURIComponent(this.id)}&after=${String(after)}`;
+      let path: string | undefined = `/api/v1/incidents/history?${queryOfIncident(this.id)}&after=${String(after)}`;
       while (path !== undefined && !this.isCut.peek()) {
         const page: ReadAnswer<readonly IncidentEntry[]> = await read(path);
         this.#add(page.body);

@@ -50,7 +50,8 @@ export const IncidentView = ({ id, lines }: IncidentViewProps) => {
   };
   const count = past.value ?? entries.length;
   const then = past.value === undefined || fold.value === undefined ? undefined : replayed(fold.value, entries, count);
-  const incident = then ?? present;
+  // Commands, links and the page itself name it by its key.
+  const incident = { ...(then ?? present), id };
   const isNow = past.value === undefined;
   const happened = count === entries.length ? entries : entries.slice(0, count);
   const similar = detail.similar.value.value;

@@ -5,6 +5,7 @@ import { obstacleFor } from '../identity.ts';
 import { isOld } from '../live-entries.ts';
 import { announce } from '../live-region.ts';
 import { perform } from '../operator.ts';
+import { machineOfPage } from '../posture/live-posture.ts';
 import { reasonOf } from '../request.ts';
 
 interface RetryButtonProps {
@@ -21,7 +22,11 @@ export const RetryButton = ({ action, incident, label = 'Try now', look = 'sm' }
   const retry = async (): Promise<void> => {
     setUnderWay(true);
     try {
-      await perform('/api/v1/containment/retry', { action, ...(incident !== undefined && { incident_id: incident }) });
+      await perform('/api/v1/containment/retry', {
+        action,
+        ...(incident !== undefined && { incident_id: incident }),
+        ...(incident === undefined && machineOfPage.peek() !== undefined && { machine: machineOfPage.peek() }),
+      });
       announce(`${spelled(action)} is tried again`);
     } catch (error) {
       announce(`${spelled(action)} is not tried again: ${reasonOf(error)}`);

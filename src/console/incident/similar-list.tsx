@@ -1,5 +1,6 @@
 import type { Incident } from '../../domain/incident.ts';
 import { duration, spelled } from '../format.ts';
+import { keyOfIncident } from '../incident-key.ts';
 import { Moment } from '../parts/time.tsx';
 import { StateMark } from '../parts/marks.tsx';
 import { Verbatim, VerbatimLine } from '../parts/verbatim.tsx';
@@ -20,13 +21,14 @@ export const SimilarList = ({ similar }: { readonly similar: readonly SimilarInc
       </header>
       <ul class="similar">
         {similar.slice(0, MOST_SHOWN).map(({ incident, same }) => (
-          <li key={incident.id}>
+          <li key={keyOfIncident(incident.id, incident.machine)}>
             <StateMark state={incident.state} />
-            <a href={fragmentOf({ view: 'incidents', id: incident.id, query: '' })}>
+            <a href={fragmentOf({ view: 'incidents', id: keyOfIncident(incident.id, incident.machine), query: '' })}>
               <VerbatimLine text={incident.description} />
             </a>
             <span class="small muted">
               <Moment at={incident.created_at} />
+              {incident.machine !== undefined && ` on ${incident.machine}`}
             </span>
             <p class="small muted">
               same{' '}

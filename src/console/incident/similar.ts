@@ -1,6 +1,7 @@
 /** The incidents with the same values in their evidence. An older service does not say: then there are none to show. */
 import type { Incident } from '../../domain/incident.ts';
 import { NO_FILTERS } from '../filters.ts';
+import { queryOfIncident } from '../incident-key.ts';
 import { LiveResource } from '../live-resource.ts';
 import { listOf } from '../route.ts';
 
@@ -11,7 +12,7 @@ export interface SameValue {
 }
 
 export type SimilarIncident = {
-  readonly incident: Incident;
+  readonly incident: Incident & { readonly machine?: string };
   readonly same: readonly SameValue[];
 };
 
@@ -22,7 +23,7 @@ const LONGEST_TERM = 256;
 
 export const similarTo = (id: string): LiveResource<readonly SimilarIncident[]> =>
   new LiveResource(
-    () => `/api/v1/incidents/similar?id=${encodeURIComponent(id)}&limit=${MOST}`,
+    () => `/api/v1/incidents/similar?${queryOfIncident(id)}&limit=${MOST}`,
     ({ event }) => event === 'incident.reported',
     10_000,
   );

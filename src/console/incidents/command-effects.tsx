@@ -2,6 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { ContainmentAction } from '../../../machines/vocabulary.ts';
 import { counted, grouped } from '../format.ts';
+import { isFleet } from '../service.ts';
 import { read } from '../operator.ts';
 import { ContainmentShape, SeverityMark, StateMark } from '../parts/marks.tsx';
 import { reasonOf, Refusal } from '../request.ts';
@@ -38,6 +39,10 @@ export const usePreview = (ids: readonly string[]): Preview => {
   const key = ids.join();
   useEffect(() => {
     if (ids.length === 0) return undefined;
+    if (isFleet) {
+      setPreview({ fault: 'the machine knows, and the fleet does not ask it before' });
+      return undefined;
+    }
     const ends = new AbortController();
     previewOf(ids, ends.signal).then(
       (known) => setPreview({ known }),

@@ -1,6 +1,8 @@
 /** The fields that a list can be filtered by: the tokens of the filter line, what is suggested, and the sheet follow. */
 import { ACTIONS, CLASSES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
-import { CONTAINMENTS, type Filters, NO_FILTERS, NOBODY, SPANS, type Span } from '../filters.ts';
+import { CONTAINMENTS, type Filters, NO_FILTERS, NOBODY, partsOfLabel, SPANS, type Span } from '../filters.ts';
+import { knownLabels } from '../of-fleet/known-labels.ts';
+import { isFleet } from '../service.ts';
 import { momentOf } from '../format.ts';
 import { me } from '../me.ts';
 import { now } from '../now.ts';
@@ -83,6 +85,25 @@ const FIELDS: readonly Field[] = [
     isFree: true,
     add: (filters, value) => ({ ...filters, sources: [...new Set([...filters.sources, value])].slice(0, 16) }),
   },
+  ...(isFleet
+    ? [
+        {
+          name: 'machine',
+          values: (rows: readonly IncidentRow[]) => ofRows(rows, ({ machine }) => machine),
+          isFree: true as const,
+          add: (filters: Filters, value: string): Filters => ({
+            ...filters,
+            machines: [...new Set([...(filters.machines ?? []), value])],
+          }),
+        },
+        {
+          name: 'label',
+          values: () => knownLabels.value.map(({ label, machines }) => ({ value: label, label, count: machines })),
+          isFree: true as const,
+          add: (filters: Filters, value: string): Filters => ({ ...filters, labels: withLabel(filters, value) }),
+        },
+      ]
+    : []),
   {
     name: 'assignee',
     values: (rows) => [
@@ -133,6 +154,13 @@ const FIELDS: readonly Field[] = [
   },
 ];
 
+/** A machine has one value of a label: another one takes its place. What is no label, as one types it, is left out. */
+const withLabel = ({ labels = [] }: Filters, label: string): readonly string[] => {
+  const [name, value] = partsOfLabel(label);
+  if (name === '' || value === '') return labels;
+  return [...labels.filter((other) => partsOfLabel(other)[0] !== name), label];
+};
+
 const TERM = /(?:^|\s)(evidence\.[^\s:]+:\S+)/g;
 
 /** The terms in a search that name a path of the evidence. */
@@ -170,6 +198,12 @@ export const tokensOf = (filters: Filters): readonly Token[] => {
     ),
     ...sources.map((one) =>
       token('source', 'is', one, { ...filters, sources: sources.filter((other) => other !== one) }),
+    ),
+    ...(filters.machines ?? []).map((one) =>
+      token('machine', 'is', one, { ...filters, machines: filters.machines?.filter((other) => other !== one) }),
+    ),
+    ...(filters.labels ?? []).map((one) =>
+      token('label', 'is', one, { ...filters, labels: filters.labels?.filter((other) => other !== one) }),
     ),
     ...(filters.assignee === undefined
       ? []

@@ -1,6 +1,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { SEVERITIES, type Severity } from '../../../machines/vocabulary.ts';
 import { type Filters, isGrouped, readFilters, writeFilters } from '../filters.ts';
+import { fleetMachines } from '../of-fleet/live-fleet.ts';
 import { grouped } from '../format.ts';
 import { me } from '../me.ts';
 import { Icon } from '../parts/icon.tsx';
@@ -30,6 +31,8 @@ interface FilterLineProps {
 export const FilterLine = ({ filters, rows }: FilterLineProps) => {
   useLiveResource(statistics);
   useLiveResource(snoozedCount);
+  // The labels that can be chosen.
+  useLiveResource(fleetMachines);
   const tokens = tokensOf(filters);
   const isBursts = isGrouped(filters);
   return (

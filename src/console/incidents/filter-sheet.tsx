@@ -2,6 +2,8 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { CLASSES, SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
 import { CONTAINMENTS, type Filters, isGrouped, NO_FILTERS, NOBODY, SPANS, toggled } from '../filters.ts';
 import { spelled } from '../format.ts';
+import { knownLabels } from '../of-fleet/known-labels.ts';
+import { isFleet } from '../service.ts';
 import { me } from '../me.ts';
 import { Dialog, DialogBody, DialogFoot } from '../parts/dialog.tsx';
 import { SeverityMark, StateMark } from '../parts/marks.tsx';
@@ -160,6 +162,45 @@ export const FilterSheet = ({ filters, rows, onClose }: FilterSheetProps) => {
                 ))}
               </datalist>
             </label>
+            {isFleet && (
+              <>
+                <label>
+                  Machine
+                  <input
+                    list="sheet-machines"
+                    maxLength={64}
+                    value={filters.machines?.[0] ?? ''}
+                    onChange={({ currentTarget: { value } }) =>
+                      set({ machines: value.trim() === '' ? undefined : [value.trim()] })
+                    }
+                  />
+                  <datalist id="sheet-machines">
+                    {fieldNamed('machine')!
+                      .values(rows())
+                      .map(({ value }) => (
+                        <option key={value} value={value} />
+                      ))}
+                  </datalist>
+                </label>
+                <label>
+                  Label
+                  <input
+                    list="sheet-labels"
+                    maxLength={128}
+                    placeholder="site=berlin"
+                    value={filters.labels?.[0] ?? ''}
+                    onChange={({ currentTarget: { value } }) =>
+                      set({ labels: value.includes('=') ? [value.trim()] : undefined })
+                    }
+                  />
+                  <datalist id="sheet-labels">
+                    {knownLabels.value.map(({ label }) => (
+                      <option key={label} value={label} />
+                    ))}
+                  </datalist>
+                </label>
+              </>
+            )}
             <label>
               Assignee
               <input

@@ -15,6 +15,7 @@ import type { IncidentRows } from './incident-rows.ts';
 import { type Burst, type Line, rowsOfLine } from './list-lines.ts';
 import { WIDE_FROM } from './list-width.ts';
 import { ListRow, rowId, type Selected } from './list-row.tsx';
+import { isFleet } from '../service.ts';
 import { current, place, selected, sought, unfold } from './selection.ts';
 
 type Shape = 'narrow' | 'mid' | 'wide';
@@ -98,7 +99,7 @@ export const IncidentGrid = ({ list, lines, fresh, sinceLine, onOpen, onSelect, 
     <div
       ref={scroller}
       id={GRID_ID}
-      class={`grid ${shape}`}
+      class={`grid ${shape} ${isFleet ? 'of-fleet' : ''}`}
       role="grid"
       tabIndex={0}
       aria-label="Incidents"
@@ -222,6 +223,7 @@ const COLUMNS: readonly Column[] = [
   { name: 'class', label: 'Class', sort: 'class', only: 'wide' },
   { name: 'description', label: 'Description', sort: 'class', only: 'mid' },
   { name: 'description', label: 'Description', only: 'wide' },
+  ...(isFleet ? [{ name: 'machine', label: 'Machine' } as const] : []),
   { name: 'evidence', label: 'Evidence', only: 'wide' },
   { name: 'source', label: 'Source', sort: 'source', only: 'wide' },
   { name: 'held', label: 'Containment' },

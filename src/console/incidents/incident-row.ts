@@ -8,13 +8,17 @@ import {
 } from '../../../machines/vocabulary.ts';
 import type { DeliveryRecord } from '../../domain/delivery.ts';
 import type { EntryOf } from '../../domain/entries.ts';
+import { keyOfIncident, nameOfIncident } from '../incident-key.ts';
 import { beginning } from '../visible-text.ts';
 import { type Contained, containedBy } from './containment-cell.ts';
 import { type Excerpt, excerptOf, keysOf } from './evidence-excerpt.ts';
 
 /** What the list keeps of an incident: a hundred thousand must fit into the memory of a page. */
 export interface IncidentRow {
+  /** Its key: see incident-key.ts. */
   readonly id: string;
+  /** The machine that it is on, at the fleet. */
+  readonly machine?: string;
   readonly class: IncidentClass;
   readonly severity: Severity;
   readonly state: State;
@@ -49,6 +53,7 @@ export interface IncidentRow {
 /** The incident as the API returns it, as far as the list needs it. */
 export interface ListedIncident {
   readonly id: string;
+  readonly machine?: string;
   readonly class: IncidentClass;
   readonly severity: Severity;
   readonly state: State;
@@ -90,12 +95,14 @@ export const rowOf = (incident: ListedIncident): IncidentRow => {
   const required = recovery?.required?.length ?? 0;
   const evidence = excerptOf(incident.evidence);
   const isSilenced = incident.silenced !== undefined && incident.silenced !== false && incident.silenced !== null;
+  const { id, machine = incident.machine } = nameOfIncident(incident.id);
   const touches = TOUCHES.flatMap((name) => {
     const at = incident[name];
     return typeof at === 'string' ? at : [];
   });
   return {
-    id: incident.id,
+    id: keyOfIncident(id, machine),
+    ...(machine !== undefined && { machine: interned(machine) }),
     class: incident.class,
     severity: incident.severity,
     state: incident.state,
@@ -153,7 +160,7 @@ export const rowOfReport = ({ timestamp, data }: EntryOf<'incident.reported'>): 
     asked_seq: seq,
   }));
   return rowOf({
-    id: incident,
+    ...nameOfIncident(incident),
     class: report.class,
     severity,
     state,

@@ -9,7 +9,8 @@
 import { batch, signal } from '@preact/signals';
 import { SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
 import { serviceTime } from '../service-time.ts';
-import { admits, apiQuery, type Filters, isGrouped, oldApiQuery } from '../filters.ts';
+import { admits, apiQuery, asksTheService, type Filters, isGrouped, oldApiQuery, type Scope } from '../filters.ts';
+import { nameOfIncident, queryOfIncident } from '../incident-key.ts';
 import { read } from '../operator.ts';
 import { reasonOf, Refusal } from '../request.ts';
 import { type IncidentRow, type ListedIncident, rowOf, rowOfReport } from './incident-row.ts';
@@ -111,7 +112,10 @@ export class IncidentRows {
   async #readPage(path: string): Promise<Progress> {
     try {
       const { body, next } = await read<readonly ListedIncident[]>(path, this.#abort.signal);
-      for (const incident of body) if (this.#note(rowOf(incident))) this.#placed.push(incident.id);
+      for (const incident of body) {
+        const row = rowOf(incident);
+        if (this.#note(row)) this.#placed.push(row.id);
+      }
       this.#next = next;
       return { kind: next === undefined ? 'complete' : 'more' };
     } catch (error) {
@@ -148,7 +152,7 @@ export class IncidentRows {
     const { incident: id, version, state } = entry.data;
     const known = this.#known.get(id);
     if (known === undefined) {
-      if (entry.event === 'incident.reported' && this.filters.words === '') this.#arrive(rowOfReport(entry));
+      if (entry.event === 'incident.reported' && !asksTheService(this.filters)) this.#arrive(rowOfReport(entry));
       else if (this.#mayBelong(entry)) this.#lookAt(id);
       return;
     }
@@ -242,16 +246,19 @@ export class IncidentRows {
   /** Reads an incident. An unknown one must match the searched words, which only the service can check. */
   async #found(id: string): Promise<IncidentRow | undefined> {
     const { words } = this.filters;
-    const isAsked = words === '' || this.#known.has(id);
-    const path = isAsked ? `/api/v1/incidents/get?id=${encodeURIComponent(id)}` : this.#list(`${words} ${id}`, 1);
+    const isAsked = !asksTheService(this.filters) || this.#known.has(id);
+    const { id: named, machine } = nameOfIncident(id);
+    const path = isAsked
+      ? `/api/v1/incidents/get?${queryOfIncident(id)}`
+      : this.#list(`${words} ${named}`, 1, machine === undefined ? {} : { machines: [machine] });
     const { body } = await read<ListedIncident | readonly ListedIncident[]>(path, this.#abort.signal);
     const incident = [body].flat()[0];
     return incident === undefined ? undefined : rowOf(incident);
   }
 
-  #list(words: string, limit: number): string {
+  #list(words: string, limit: number, of: Scope = {}): string {
     const write = this.#isOldService ? oldApiQuery : apiQuery;
-    const query = write({ ...this.filters, words }, serviceTime());
+    const query = write({ ...this.filters, ...of, words }, serviceTime());
     query.set('limit', String(limit));
     if (!this.#needsEvidence && !this.#isOldService) query.set('fields', 'summary');
     return `/api/v1/incidents?${query.toString()}`;

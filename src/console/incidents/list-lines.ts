@@ -34,6 +34,8 @@ export interface Burst {
   readonly last: string;
   readonly held?: Contained;
   readonly evidence: Excerpt;
+  /** The machines that they are on, at the fleet. */
+  readonly machines: readonly string[];
   /** Who works them; empty when nobody does. */
   readonly assignees: readonly string[];
 }
@@ -135,6 +137,7 @@ const burstFrom = (run: readonly IncidentRow[]): Burst => {
     last: last.created_at,
     ...(held && { held }),
     evidence: sharedExcerpt(run.map(({ evidence = [] }) => evidence)),
+    machines: [...new Set(run.flatMap(({ machine = [] }) => machine))],
     assignees: [...new Set(run.flatMap(({ assignee = [] }) => assignee))],
   };
 };

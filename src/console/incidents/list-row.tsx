@@ -5,6 +5,8 @@ import { Icon } from '../parts/icon.tsx';
 import { Person } from '../parts/person.tsx';
 import { VerbatimLine } from '../parts/verbatim.tsx';
 import { age, grouped, shortMoment, timeOfDay } from '../format.ts';
+import { idOf } from '../incident-key.ts';
+import { isFleet } from '../service.ts';
 import { me } from '../me.ts';
 import { now } from '../now.ts';
 import { readFilters } from '../filters.ts';
@@ -104,6 +106,11 @@ export const ListRow = memo((props: ListRowProps) => {
           </span>
         )}
       </span>
+      {isFleet && (
+        <span role="gridcell" class="cell machine">
+          <Machines line={line} />
+        </span>
+      )}
       <span role="gridcell" class="cell evidence">
         <EvidenceExcerpt excerpt={one.evidence ?? []} />
       </span>
@@ -117,7 +124,7 @@ export const ListRow = memo((props: ListRowProps) => {
         <Age at={isBurst ? line.burst.last : line.row.created_at} />
       </span>
       <span role="gridcell" class="cell id">
-        <code>{isBurst ? `${grouped(line.burst.rows.length)} incidents` : line.row.id}</code>
+        <code>{isBurst ? `${grouped(line.burst.rows.length)} incidents` : idOf(line.row.id)}</code>
       </span>
     </div>
   );
@@ -148,6 +155,28 @@ const Source = ({ line }: { readonly line: ListRowProps['line'] }) => (
     </button>
   </span>
 );
+
+/** The machine of an incident, or those of a burst. */
+const Machines = ({ line }: { readonly line: ListRowProps['line'] }) => {
+  const names = line.kind === 'row' ? [line.row.machine ?? []].flat() : line.burst.machines;
+  const [name] = names;
+  if (name === undefined) return null;
+  const words = names.length === 1 ? name : `${grouped(names.length)} machines`;
+  return (
+    <button
+      type="button"
+      class="link"
+      tabIndex={-1}
+      title={names.length === 1 ? 'Show only this machine' : names.join(', ')}
+      onClick={() => goTo(listOf({ ...readFilters(route.peek().query), machines: names.slice(0, MOST_MACHINES) }))}
+    >
+      <VerbatimLine text={words} />
+    </button>
+  );
+};
+
+/** How many machines one list may name. */
+const MOST_MACHINES = 100;
 
 const sourceOf = (line: ListRowProps['line']): string => (line.kind === 'row' ? line.row.source : line.burst.source);
 
@@ -279,7 +308,7 @@ interface WhyProps {
 }
 
 const Why = ({ held: { look, action, why, done, of }, recovery, needs }: WhyProps) => {
-  const heard = action === undefined ? undefined : (posture.value.value?.[action].heard_at ?? undefined);
+  const heard = action === undefined || isFleet ? undefined : (posture.value.value?.[action].heard_at ?? undefined);
   const isHeard = look === 'unknown' && heard !== undefined;
   return (
     <>
@@ -298,7 +327,7 @@ const Why = ({ held: { look, action, why, done, of }, recovery, needs }: WhyProp
       {isHeard && <Heard at={heard} />}
       {!isHeard && look !== 'asked' && look !== 'done' && why !== undefined && <VerbatimLine text={why} />}
       {look === 'asked' && `${grouped(done)} of ${grouped(of)} carried out`}
-      {look === 'done' && <HeardLast />}
+      {look === 'done' && !isFleet && <HeardLast />}
     </>
   );
 };

@@ -10,7 +10,7 @@ const MIB = 1024 * 1024;
 /** The log: how far it is verified, since when, and how it is chained. */
 export const LogSection = () => {
   const known = health.value;
-  if (known === undefined) return null;
+  if (known?.audit === undefined) return null;
   const { audit } = known;
   const { verified_seq: verified, state, log_id: id } = audit;
   const since = verified === null ? 0 : Math.max(0, head.value - verified);

@@ -56,7 +56,7 @@ export const PostureView = () => {
     (one, other) => rankOf(one.standing) - rankOf(other.standing),
   );
   const asked = all.filter(({ one }) => one.engaged).length;
-  const log = health.value?.audit.log_id;
+  const log = health.value?.audit?.log_id;
   return (
     <div class="page posture-page">
       <header class="page-head">

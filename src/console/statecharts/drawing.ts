@@ -6,6 +6,7 @@
  */
 import { readAs } from '../operator.ts';
 import { get, Refusal, refuse } from '../request.ts';
+import { isFleet } from '../service.ts';
 
 export interface Shape {
   readonly tag: string;
@@ -36,13 +37,17 @@ const ATTRIBUTES = new Set(
   ).split(' '),
 );
 
+/** Where the service has a statechart. At the fleet `/api/v1/machines` are what it watches. */
+export const addressOfChart = (machine: string, format: string): string =>
+  `/api/v1/${isFleet ? 'statecharts' : 'machines'}/${machine}?format=${format}`;
+
 const drawings = new Map<string, Promise<Shape>>();
 
 /** The drawing of a machine, read once, because it can't change while the service runs. @throws Refusal */
 export const drawingOf = (machine: string): Promise<Shape> => {
   const known = drawings.get(machine);
   if (known !== undefined) return known;
-  const drawing = fetchDrawing(`/api/v1/machines/${machine}?format=svg`);
+  const drawing = fetchDrawing(addressOfChart(machine, 'svg'));
   drawings.set(machine, drawing);
   drawing.catch(() => drawings.delete(machine));
   return drawing;

@@ -8,6 +8,7 @@ import { listOf } from '../route.ts';
 import { statistics } from '../statistics.ts';
 import { counted } from '../format.ts';
 import { Chart } from './chart.tsx';
+import { addressOfChart } from './drawing.ts';
 import { contained, countIn } from './inner-states.ts';
 
 const FORMATS = ['json', 'svg', 'mermaid', 'scxml', 'dot'] as const;
@@ -59,7 +60,7 @@ export const StatechartsView = () => {
 const Downloads = ({ machine }: { readonly machine: string }) => (
   <p class="downloads">
     {FORMATS.map((format) => (
-      <a key={format} href={`/api/v1/machines/${machine}?format=${format}`} target="_blank" rel="noreferrer">
+      <a key={format} href={addressOfChart(machine, format)} target="_blank" rel="noreferrer">
         {format}
       </a>
     ))}

@@ -1,4 +1,5 @@
 /** What the routes of the fleet need of the rest. */
+import type { ConsoleFiles } from '../../api/console/console-files.ts';
 import type { ApiLogger } from '../../api/dependencies.ts';
 import type { Clock } from '../../clock.ts';
 import type { Signer } from '../../signed-note.ts';
@@ -22,6 +23,8 @@ export interface FleetDependencies {
   readonly readEvidence?: 'open' | 'restricted';
   /** After how many milliseconds without a word a machine is silent. */
   readonly silentAfter: number;
+  /** The files of the web console; without them there is none. */
+  readonly console?: Pick<ConsoleFiles, 'get'>;
   /** The alarms, commands and acts of the fleet; made where they are not given. */
   readonly alarms?: FleetAlarms;
   readonly acts?: LabelActs;

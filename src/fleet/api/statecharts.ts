@@ -5,6 +5,7 @@ import type { State } from '../../../machines/vocabulary.ts';
 import { ID_REQUIRED, idSchema } from '../../api/request/fields.ts';
 import { validate } from '../../api/request/validate.ts';
 import type { ApiRoute } from '../../api/middleware/routing.ts';
+import { chartRoutes } from '../../api/statecharts/routes.ts';
 import { statechartSchema } from '../../api/statecharts/requests.ts';
 import { respondJson, respondText } from '../../api/respond.ts';
 import { readEntry } from '../../domain/entries.ts';
@@ -24,6 +25,8 @@ export const statechartRoutes = (dependencies: FleetDependencies): readonly ApiR
   const { db } = dependencies;
   let drawn: Promise<Drawings> | undefined;
   return [
+    // `/api/v1/machines` are the machines of the fleet.
+    ...chartRoutes('/api/v1/statecharts', async (name) => (await (drawn ??= drawings()))[name]!),
     {
       method: 'GET',
       path: '/api/v1/incidents/transitions',

@@ -1,0 +1,209 @@
+/** `incident-recorder fleet machines`, `in-force`, `campaigns`, `commands`, `alarms`: what a fleet shows of its machines. */
+import type { Command } from 'commander';
+import type { Severity } from '../../machines/vocabulary.ts';
+import { ApiClient, type ApiOptions, withApiClient, withQuery } from './api-client.ts';
+import { ageOf } from './terminal/age.ts';
+import { SEVERITY_STYLES, TROUBLE_STYLE } from './terminal/colour.ts';
+import { writeJson, writeLines, writeNotice } from './terminal/output.ts';
+import { type Column, table } from './terminal/table.ts';
+
+interface Machine {
+  readonly machine: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly heard_at: string | null;
+  readonly silent: boolean;
+  readonly version: string | null;
+  readonly held: number;
+  readonly behind: number | null;
+  readonly hashes: string;
+  readonly policy: { readonly digest: string | null; readonly differs: boolean };
+  readonly anchored: { readonly at: string } | null;
+  readonly diverged: object | null;
+  readonly posture: readonly { readonly action: string; readonly in_force: boolean; readonly overdue: number }[];
+  readonly incidents: { readonly unresolved: number; readonly attention: number };
+}
+
+interface InForce {
+  readonly action: string;
+  readonly machines: number;
+  readonly since: string | null;
+  readonly holders: number;
+  readonly unconfirmed: { readonly machines: number };
+  readonly overdue: { readonly machines: number };
+}
+
+interface Campaign {
+  readonly campaign: string;
+  readonly class: string;
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly severity: Severity;
+  readonly machines: number;
+  readonly incidents: number;
+  readonly unresolved: number;
+  readonly last_at: string;
+}
+
+interface FleetCommand {
+  readonly id: string;
+  readonly machine: string;
+  readonly command: string;
+  readonly incident: string | null;
+  readonly by: string;
+  readonly status: string;
+  readonly reason: string | null;
+  readonly issued_at: string;
+}
+
+interface Alarm {
+  readonly machine: string;
+  readonly kind: string;
+  readonly opened_at: string;
+  readonly closed_at: string | null;
+  readonly acknowledged_by: string | null;
+}
+
+type Options = ApiOptions & { readonly silent?: true; readonly differs?: true; readonly status?: string };
+
+/** Adds the views to `fleet`, whose other commands are of the fleet's own program. */
+export function defineViews(fleet: Command): void {
+  const view = (name: string, summary: string): Command =>
+    withApiClient(fleet.command(name).summary(summary).description(`Asks a fleet (--url) to ${summary}.`));
+
+  view('machines', 'list its machines: last heard, how far behind, what is in force')
+    .option('--silent', 'only those that are silent')
+    .option('--differs', 'only those whose policy differs from the rest')
+    .action((options: Options) =>
+      listed(
+        options,
+        withQuery('/api/v1/machines', {
+          silent: options.silent && 'true',
+          differs: options.differs && 'true',
+        }),
+        'no such machines',
+        MACHINE_COLUMNS,
+      ),
+    );
+  view('in-force', 'show what is in force on how many machines').action(async (options: Options) => {
+    const known = await new ApiClient(options).read<Readonly<Record<string, InForce>>>('/api/v1/containment');
+    return options.json ? writeJson(known) : writeLines(inForceLines(Object.values(known)));
+  });
+  view('campaigns', 'list what has happened alike on several machines').action((options: Options) =>
+    listed(options, '/api/v1/campaigns', 'no campaigns', CAMPAIGN_COLUMNS),
+  );
+  view('commands', 'list what was asked of machines, and what became of it')
+    .option('--status <status>', 'only pending, done, refused or expired ones')
+    .action((options: Options) =>
+      listed(options, withQuery('/api/v1/commands', { status: options.status }), 'no such commands', COMMAND_COLUMNS),
+    );
+  view('alarms', 'list what it has found: a rewritten past, a silent machine').action((options: Options) =>
+    listed(options, '/api/v1/fleet/incidents', 'no alarms', ALARM_COLUMNS),
+  );
+}
+
+/** Shows all pages of a list: as a table, or each item as JSON. */
+async function listed<Item>(
+  options: ApiOptions,
+  path: string,
+  none: string,
+  columns: (now: number) => readonly Column<Item>[],
+): Promise<void> {
+  const items: Item[] = [];
+  for await (const page of new ApiClient(options).pages<Item>(path)) items.push(...page);
+  if (options.json) return writeJson(...items);
+  if (items.length === 0) return writeNotice(none);
+  return writeLines(table(columns(Date.now()), items));
+}
+
+/** How each action stands on all machines. */
+export const inForceLines = (actions: readonly InForce[]): readonly string[] =>
+  table(IN_FORCE_COLUMNS(Date.now()), actions);
+
+const ago = (at: string | null | undefined, now: number): string =>
+  at === null || at === undefined ? '-' : ageOf(at, now);
+
+const labelsOf = (labels: Readonly<Record<string, unknown>>): string =>
+  Object.entries(labels)
+    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(' ');
+
+const MACHINE_COLUMNS = (now: number): readonly Column<Machine>[] => [
+  { header: 'MACHINE', value: ({ machine }) => machine },
+  {
+    header: 'HEARD',
+    value: ({ heard_at: at, silent }) => (at === null ? 'never' : `${silent ? 'silent for ' : ''}${ageOf(at, now)}`),
+    style: ({ silent }) => (silent ? TROUBLE_STYLE : undefined),
+  },
+  {
+    header: 'LOG',
+    value: ({ held, behind, diverged, hashes }) =>
+      [
+        ...(diverged === null ? [] : ['PAST REWRITTEN']),
+        behind === null || behind === 0 ? `${held}` : `${held}, ${behind} behind`,
+        hashes,
+      ].join(' '),
+    style: ({ diverged }) => (diverged === null ? undefined : TROUBLE_STYLE),
+  },
+  { header: 'ANCHORED', value: ({ anchored }) => ago(anchored?.at, now) },
+  {
+    header: 'POLICY',
+    value: ({ policy: { digest, differs } }) => `${digest?.slice(0, 8) ?? '-'}${differs ? ' differs' : ''}`,
+  },
+  { header: 'ATTENTION', value: ({ incidents }) => `${incidents.attention} of ${incidents.unresolved}` },
+  {
+    header: 'IN FORCE',
+    value: ({ posture }) =>
+      posture
+        .filter((one) => one.in_force || one.overdue > 0)
+        .map(({ action, overdue }) => `${action}${overdue > 0 ? ' (overdue)' : ''}`)
+        .join(' '),
+    least: 12,
+  },
+  { header: 'VERSION', value: ({ version }) => version ?? '-', optional: true },
+  { header: 'LABELS', value: ({ labels }) => labelsOf(labels), least: 12, optional: true },
+];
+
+const IN_FORCE_COLUMNS = (now: number): readonly Column<InForce>[] => [
+  { header: 'ACTION', value: ({ action }) => action },
+  { header: 'MACHINES', value: ({ machines }) => String(machines) },
+  { header: 'SINCE', value: ({ since }) => ago(since, now) },
+  { header: 'HOLDERS', value: ({ holders }) => String(holders) },
+  { header: 'UNCONFIRMED ON', value: ({ unconfirmed }) => String(unconfirmed.machines) },
+  {
+    header: 'OVERDUE ON',
+    value: ({ overdue }) => String(overdue.machines),
+    style: ({ overdue }) => (overdue.machines > 0 ? TROUBLE_STYLE : undefined),
+  },
+];
+
+const CAMPAIGN_COLUMNS = (now: number): readonly Column<Campaign>[] => [
+  { header: 'CAMPAIGN', value: ({ campaign }) => campaign },
+  { header: 'WORST', value: ({ severity }) => severity, style: ({ severity }) => SEVERITY_STYLES[severity] },
+  { header: 'MACHINES', value: ({ machines }) => String(machines) },
+  { header: 'INCIDENTS', value: ({ incidents, unresolved }) => `${incidents}, ${unresolved} not resolved` },
+  { header: 'LAST', value: ({ last_at: at }) => ageOf(at, now) },
+  { header: 'CLASS', value: (one) => one.class },
+  { header: 'THE SAME', value: ({ values }) => labelsOf(values), least: 12 },
+];
+
+const COMMAND_COLUMNS = (now: number): readonly Column<FleetCommand>[] => [
+  { header: 'ID', value: ({ id }) => id },
+  { header: 'MACHINE', value: ({ machine }) => machine },
+  { header: 'COMMAND', value: ({ command }) => command },
+  { header: 'INCIDENT', value: ({ incident }) => incident ?? '-' },
+  {
+    header: 'STATUS',
+    value: ({ status }) => status,
+    style: ({ status }) => (status === 'refused' || status === 'expired' ? TROUBLE_STYLE : undefined),
+  },
+  { header: 'AGE', value: ({ issued_at: at }) => ageOf(at, now) },
+  { header: 'BY', value: ({ by }) => by, least: 6 },
+  { header: 'REASON', value: ({ reason }) => reason ?? '', least: 12, optional: true },
+];
+
+const ALARM_COLUMNS = (now: number): readonly Column<Alarm>[] => [
+  { header: 'MACHINE', value: ({ machine }) => machine },
+  { header: 'WHAT', value: ({ kind }) => kind },
+  { header: 'AGE', value: ({ opened_at: at }) => ageOf(at, now) },
+  { header: 'OVER', value: ({ closed_at: at }) => (at === null ? 'no' : `for ${ageOf(at, now)}`) },
+  { header: 'SEEN BY', value: ({ acknowledged_by: by }) => by ?? '-' },
+];

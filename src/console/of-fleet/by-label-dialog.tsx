@@ -1,0 +1,339 @@
+/**
+ * Contain by label: choose an action and labels, see which machines that is, type their number, and follow what becomes of
+ * it on each machine.
+ */
+import type { TargetedSubmitEvent } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { ACTIONS, type ContainmentAction } from '../../../machines/vocabulary.ts';
+import { SECOND } from '../../clock.ts';
+import { addScope, partsOfLabel } from '../filters.ts';
+import { counted, grouped } from '../format.ts';
+import { obstacleFor } from '../identity.ts';
+import { keyOfIncident } from '../incident-key.ts';
+import { announce } from '../live-region.ts';
+import { isOld } from '../live-entries.ts';
+import { perform, read } from '../operator.ts';
+import { Choice, Dialog, DialogBody, DialogFoot } from '../parts/dialog.tsx';
+import { ContainmentMark } from '../parts/marks.tsx';
+import { Verbatim, VerbatimLine } from '../parts/verbatim.tsx';
+import { reasonOf } from '../request.ts';
+import { fragmentOf } from '../route.ts';
+import { CommandFate } from './command-fate.tsx';
+import { knownLabels } from './known-labels.ts';
+
+const PATH = '/api/v1/containment/by-label';
+/** How often progress is read. */
+const PROGRESS_EVERY = 2 * SECOND;
+const LONGEST_REASON = 1024;
+
+interface Preview {
+  readonly count: number;
+  readonly machines: readonly {
+    readonly machine: string;
+    readonly name: string;
+    readonly possible: boolean;
+    readonly why: string | null;
+    readonly actions?: readonly string[];
+    readonly in_force: boolean;
+    readonly silent: boolean;
+  }[];
+}
+
+/** An act on many machines, and how far it is. */
+export interface LabelAct {
+  readonly act: string;
+  readonly action: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly reason: string;
+  readonly by: string;
+  readonly at: string;
+  readonly count: number;
+  readonly pending: number;
+  readonly done: number;
+  readonly refused: number;
+  readonly expired: number;
+  readonly machines?: readonly {
+    readonly machine: string;
+    readonly command: string | null;
+    readonly status: 'pending' | 'done' | 'refused' | 'expired';
+    readonly reason: string | null;
+    readonly incident: string | null;
+    readonly in_force: boolean;
+  }[];
+}
+
+const WORKED: readonly ContainmentAction[] = ACTIONS.filter((name) => name !== 'log_alert');
+
+export const ByLabelDialog = ({ onClose }: { readonly onClose: () => void }) => {
+  const [action, setAction] = useState<ContainmentAction>('freeze_agent');
+  const [label, setLabel] = useState('');
+  const [preview, setPreview] = useState<Preview>();
+  const [typed, setTyped] = useState('');
+  const [reason, setReason] = useState('');
+  const [fault, setFault] = useState<string>();
+  const [isUnderWay, setUnderWay] = useState(false);
+  const [act, setAct] = useState<string>();
+  /** The same for every try: nothing is done twice. */
+  const [key, setKey] = useState(() => crypto.randomUUID());
+  const labels = label.split(/[\s,]+/).filter((one) => one.includes('='));
+  const obstacle = isOld.value
+    ? 'can’t be given: what is shown may have changed since the service was heard'
+    : obstacleFor(['operator']);
+  const possible = preview?.machines.filter((one) => one.possible).length ?? 0;
+  const isConfirmed = preview !== undefined && preview.count > 0 && typed.trim() === String(preview.count);
+
+  const change = (set: () => void): void => {
+    set();
+    setPreview(undefined);
+    setTyped('');
+    setFault(undefined);
+    setKey(crypto.randomUUID());
+  };
+  const look = async (): Promise<void> => {
+    setUnderWay(true);
+    setFault(undefined);
+    const query = new URLSearchParams({ action });
+    addScope(query, { labels });
+    try {
+      setPreview((await read<Preview>(`${PATH}?${query.toString()}`)).body);
+    } catch (error) {
+      setFault(reasonOf(error));
+    } finally {
+      setUnderWay(false);
+    }
+  };
+  const send = async (): Promise<void> => {
+    if (preview === undefined) return;
+    setUnderWay(true);
+    setFault(undefined);
+    try {
+      const given = await perform<LabelAct>(PATH, {
+        action,
+        labels: Object.fromEntries(labels.map(partsOfLabel)),
+        reason: reason.trim(),
+        confirm: preview.count,
+        idempotency_key: key,
+      });
+      announce(`${action} is asked of ${counted(preview.count, 'machine')}`);
+      setAct(given.act);
+    } catch (error) {
+      setFault(reasonOf(error));
+    } finally {
+      setUnderWay(false);
+    }
+  };
+  const submit = (event: TargetedSubmitEvent<HTMLFormElement>): void => {
+    event.preventDefault();
+    if (isUnderWay || obstacle !== undefined || labels.length === 0) return;
+    if (preview === undefined) void look();
+    else if (isConfirmed && reason.trim() !== '') void send();
+  };
+  if (act !== undefined) return <ActDialog act={act} onClose={onClose} />;
+  return (
+    <Dialog title="Contain by label" onClose={onClose}>
+      <form onSubmit={submit}>
+        <DialogBody>
+          <Choice
+            label="Action"
+            options={WORKED.map((name) => [name, name] as const)}
+            value={action}
+            disabled={isUnderWay}
+            onChoose={(name) => change(() => setAction(name))}
+          />
+          <label>
+            On the machines with these labels
+            <input
+              autofocus
+              list="by-label-labels"
+              placeholder="site=berlin"
+              maxLength={200}
+              value={label}
+              disabled={isUnderWay}
+              onInput={({ currentTarget: { value } }) => change(() => setLabel(value))}
+            />
+            <datalist id="by-label-labels">
+              {knownLabels.value.map(({ label: known }) => (
+                <option key={known} value={known} />
+              ))}
+            </datalist>
+          </label>
+          {preview !== undefined && (
+            <>
+              <p role="status">
+                <b>{counted(preview.count, 'machine')}</b>
+                {possible < preview.count && `, ${grouped(preview.count - possible)} of them can’t`}:
+              </p>
+              <ul class="by-label">
+                {preview.machines.map((one) => (
+                  <li key={one.machine}>
+                    <ContainmentMark
+                      look={!one.possible ? 'none' : one.in_force ? 'done' : one.silent ? 'unknown' : 'asked'}
+                    >
+                      {!one.possible ? 'Not possible' : one.in_force ? 'In force' : one.silent ? 'Silent' : 'Is asked'}
+                    </ContainmentMark>
+                    <VerbatimLine text={one.name} />
+                    <span class="small muted">
+                      {one.why ?? ''}
+                      {one.why === null &&
+                        (one.actions?.length ?? 0) > 1 &&
+                        `also ${one.actions!.filter((name) => name !== action).join(', ')}`}
+                    </span>
+                  </li>
+                ))}
+              </ul>
+              {preview.count > 0 && (
+                <>
+                  <label>
+                    Reason, for the logs
+                    <textarea
+                      rows={2}
+                      required
+                      maxLength={LONGEST_REASON}
+                      value={reason}
+                      disabled={isUnderWay}
+                      onInput={({ currentTarget: { value } }) => setReason(value)}
+                    />
+                  </label>
+                  <label>
+                    Type the number of machines, {preview.count}, to confirm
+                    <input
+                      inputMode="numeric"
+                      autocomplete="off"
+                      value={typed}
+                      disabled={isUnderWay}
+                      onInput={({ currentTarget: { value } }) => setTyped(value)}
+                    />
+                  </label>
+                </>
+              )}
+            </>
+          )}
+          {fault !== undefined && (
+            <p class="error" role="alert">
+              <Verbatim text={fault} longest={300} />
+            </p>
+          )}
+          {obstacle !== undefined && (
+            <p class="error" role="alert">
+              This {obstacle}.
+            </p>
+          )}
+        </DialogBody>
+        <DialogFoot says="Each machine decides for itself, and what it did is shown here.">
+          <button type="button" onClick={onClose}>
+            Cancel <kbd aria-hidden="true">Esc</kbd>
+          </button>
+          {preview === undefined ? (
+            <button type="submit" class="primary" disabled={isUnderWay || labels.length === 0}>
+              Show what it does
+            </button>
+          ) : (
+            <button
+              type="submit"
+              class="grave"
+              disabled={isUnderWay || obstacle !== undefined || !isConfirmed || reason.trim() === ''}
+            >
+              {`Contain ${counted(preview.count, 'machine')}`}
+            </button>
+          )}
+        </DialogFoot>
+      </form>
+    </Dialog>
+  );
+};
+
+/** What became of an act, machine by machine, read again until no machine is waited for. */
+export const ActDialog = ({ act, onClose }: { readonly act: string; readonly onClose: () => void }) => {
+  const [known, setKnown] = useState<LabelAct>();
+  const [fault, setFault] = useState<string>();
+  useEffect(() => {
+    const ends = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const follow = async (): Promise<void> => {
+      let isOver = false;
+      try {
+        const { body } = await read<LabelAct>(`${PATH}/${encodeURIComponent(act)}`, ends.signal);
+        setKnown(body);
+        setFault(undefined);
+        isOver = body.pending === 0;
+      } catch (error) {
+        if (ends.signal.aborted) return;
+        setFault(reasonOf(error));
+      }
+      if (!isOver && !ends.signal.aborted) timer = setTimeout(() => void follow(), PROGRESS_EVERY);
+    };
+    void follow();
+    return () => {
+      ends.abort();
+      clearTimeout(timer);
+    };
+  }, [act]);
+  return (
+    <Dialog title="Contain by label" about={<code>{act}</code>} onClose={onClose}>
+      <div>
+        <DialogBody>
+          {fault !== undefined && (
+            <p class="error" role="alert">
+              {fault}
+            </p>
+          )}
+          {known === undefined && fault === undefined && <p class="muted">Reading…</p>}
+          {known !== undefined && (
+            <>
+              <p>
+                <code>{known.action}</code> on{' '}
+                {Object.entries(known.labels)
+                  .map(([name, value]) => `${name}=${value}`)
+                  .join(', ')}
+                , by {known.by}: “<Verbatim text={known.reason} longest={300} />”
+              </p>
+              <p role="status">
+                <b>
+                  {grouped(known.done)} of {grouped(known.count)} done
+                </b>
+                {known.pending > 0 && `, ${grouped(known.pending)} under way`}
+                {known.refused > 0 && `, ${grouped(known.refused)} refused`}
+                {known.expired > 0 && `, ${grouped(known.expired)} expired`}
+              </p>
+              <progress
+                max={known.count}
+                value={known.count - known.pending}
+                aria-label="Machines that have answered"
+              />
+              <ul class="by-label">
+                {(known.machines ?? []).map((one) => (
+                  <li key={one.machine}>
+                    <CommandFate status={one.status} />
+                    {one.incident === null ? (
+                      <VerbatimLine text={one.machine} />
+                    ) : (
+                      <a
+                        href={fragmentOf({
+                          view: 'incidents',
+                          id: keyOfIncident(one.incident, one.machine),
+                          query: '',
+                        })}
+                        onClick={onClose}
+                      >
+                        {one.machine}
+                      </a>
+                    )}
+                    <span class="small muted">
+                      {one.reason !== null && <Verbatim text={one.reason} longest={200} />}
+                      {one.reason === null && one.in_force && 'in force'}
+                    </span>
+                  </li>
+                ))}
+              </ul>
+            </>
+          )}
+        </DialogBody>
+        <DialogFoot says="It goes on when this is closed: see Commands.">
+          <button type="button" class="primary" onClick={onClose}>
+            Close
+          </button>
+        </DialogFoot>
+      </div>
+    </Dialog>
+  );
+};

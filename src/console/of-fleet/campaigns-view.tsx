@@ -1,0 +1,164 @@
+import { useMemo } from 'preact/hooks';
+import { SECOND } from '../../clock.ts';
+import { SEVERITIES, STATES } from '../../../machines/vocabulary.ts';
+import { counted, grouped } from '../format.ts';
+import { keyOfIncident } from '../incident-key.ts';
+import { LiveResource } from '../live-resource.ts';
+import { Machine } from '../parts/machine.tsx';
+import { SeverityMark, StateMark } from '../parts/marks.tsx';
+import { Ago, Moment } from '../parts/time.tsx';
+import { Verbatim } from '../parts/verbatim.tsx';
+import { fragmentOf, route } from '../route.ts';
+import { Cell, Columns, FleetPage } from './fleet-page.tsx';
+import { type Campaign, campaigns } from './live-fleet.ts';
+
+interface Member {
+  readonly machine: string;
+  readonly log: string;
+  readonly incident: string;
+  readonly at: string;
+  readonly state: string;
+  readonly severity: string;
+  readonly source: string;
+}
+
+type CampaignDetail = Campaign & { readonly members: readonly Member[] };
+
+/** The same on several machines: one row each. With its incidents, when one is open. */
+export const CampaignsView = () => {
+  const { id } = route.value;
+  return id === undefined ? <Campaigns /> : <CampaignView key={id} campaign={id} />;
+};
+
+const Campaigns = () => (
+  <FleetPage
+    title="Campaigns"
+    of={campaigns}
+    sum={(all) => (
+      <span class="strong">{counted(all.filter(({ unresolved }) => unresolved > 0).length, 'campaign')} not over</span>
+    )}
+    children={(all) => (
+      <section class="card rows campaigns" aria-label="Campaigns">
+        <Columns names={['Campaign', 'What is the same', 'Machines', 'Incidents', 'Last']} />
+        {all.length === 0 && <p class="empty muted">Nothing has happened alike on several machines.</p>}
+        <ul>
+          {all.map((one) => (
+            <li key={one.campaign}>
+              <div class="said name">
+                <SeverityOf text={one.severity} />
+                <a href={fragmentOf({ view: 'campaigns', id: one.campaign, query: '' })}>
+                  <code>{one.class}</code>
+                </a>
+              </div>
+              <Cell label="What is the same">
+                <Values of={one.values} />
+              </Cell>
+              <Cell label="Machines">
+                <b>{grouped(one.machines)}</b>
+              </Cell>
+              <Cell label="Incidents">
+                {grouped(one.incidents)} <span class="muted">{grouped(one.unresolved)} not resolved</span>
+              </Cell>
+              <Cell label="Last">
+                <Ago at={one.last_at} />
+              </Cell>
+            </li>
+          ))}
+        </ul>
+      </section>
+    )}
+  />
+);
+
+const SeverityOf = ({ text }: { readonly text: string }) => {
+  const severity = SEVERITIES.find((one) => one === text);
+  return severity === undefined ? null : <SeverityMark severity={severity} />;
+};
+
+const Values = ({ of }: { readonly of: Campaign['values'] }) => (
+  <>
+    {Object.entries(of).map(([path, value]) => (
+      <p key={path} class="value-of">
+        <code class="muted">{path}</code>{' '}
+        <Verbatim text={typeof value === 'string' ? value : JSON.stringify(value)} longest={160} />
+      </p>
+    ))}
+  </>
+);
+
+const CampaignView = ({ campaign }: { readonly campaign: string }) => {
+  const detail = useMemo(
+    () =>
+      new LiveResource<CampaignDetail>(
+        () => `/api/v1/campaigns/${encodeURIComponent(campaign)}`,
+        ({ event }) => event.startsWith('incident.'),
+        2 * SECOND,
+      ),
+    [campaign],
+  );
+  return (
+    <FleetPage
+      title="Campaign"
+      of={detail}
+      sum={(one) => (
+        <>
+          <SeverityOf text={one.severity} />
+          <code>{one.class}</code>
+          <span class="strong">on {counted(one.machines, 'machine')}</span>
+        </>
+      )}
+      children={(one) => (
+        <>
+          <p>
+            <a href={fragmentOf({ view: 'campaigns', query: '' })}>All campaigns</a>
+          </p>
+          <section class="card" aria-label="What is the same">
+            <header>
+              <h2>What is the same</h2>
+              <span class="small muted">
+                first <Moment at={one.first_at} />, rule <code>{one.rule}</code>
+              </span>
+            </header>
+            <div class="values-of">
+              <Values of={one.values} />
+            </div>
+          </section>
+          <section class="card rows members" aria-label="Incidents">
+            <Columns names={['Incident', 'Machine', 'State', 'Reported']} />
+            <ul>
+              {one.members.map((member) => (
+                <li key={keyOfIncident(member.incident, member.machine)}>
+                  <div class="said name">
+                    <a
+                      href={fragmentOf({
+                        view: 'incidents',
+                        id: keyOfIncident(member.incident, member.machine),
+                        query: '',
+                      })}
+                    >
+                      <code>{member.incident}</code>
+                    </a>
+                  </div>
+                  <Cell label="Machine">
+                    <Machine name={member.machine} />
+                  </Cell>
+                  <Cell label="State">
+                    <StateOf text={member.state} />
+                  </Cell>
+                  <Cell label="Reported">
+                    <Ago at={member.at} />
+                  </Cell>
+                </li>
+              ))}
+            </ul>
+          </section>
+        </>
+      )}
+    />
+  );
+};
+
+const StateOf = ({ text }: { readonly text: string }) => {
+  const state = STATES.find((one) => one === text);
+  return state === undefined ? <>{text}</> : <StateMark state={state} />;
+};

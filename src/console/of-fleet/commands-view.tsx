@@ -1,0 +1,137 @@
+import { useEffect, useState } from 'preact/hooks';
+import { SECOND } from '../../clock.ts';
+import type { FleetCommand } from '../fleet-command.ts';
+import { counted, grouped } from '../format.ts';
+import { keyOfIncident } from '../incident-key.ts';
+import { LiveResource, useLiveResource } from '../live-resource.ts';
+import { Machine } from '../parts/machine.tsx';
+import { Ago } from '../parts/time.tsx';
+import { Verbatim } from '../parts/verbatim.tsx';
+import { fragmentOf } from '../route.ts';
+import { ActDialog, type LabelAct } from './by-label-dialog.tsx';
+import { CommandFate } from './command-fate.tsx';
+import { Cell, Columns, FleetPage } from './fleet-page.tsx';
+
+const commands = new LiveResource<readonly FleetCommand[]>(
+  () => '/api/v1/commands',
+  () => true,
+  2 * SECOND,
+);
+const acts = new LiveResource<readonly LabelAct[]>(
+  () => '/api/v1/acts',
+  () => true,
+  2 * SECOND,
+);
+
+/** How often commands are read while one is under way: a refusal leaves no entry in a log. */
+const FOLLOW_EVERY = 3 * SECOND;
+
+/** What was asked of machines, and what became of it, the newest first. */
+export const CommandsView = () => {
+  const isWaiting = commands.value.value?.some(({ status }) => status === 'pending') ?? false;
+  useEffect(() => {
+    if (!isWaiting) return undefined;
+    const timer = setInterval(() => commands.refresh(), FOLLOW_EVERY);
+    return () => clearInterval(timer);
+  }, [isWaiting]);
+  return (
+    <FleetPage
+      title="Commands"
+      of={commands}
+      sum={(all) => {
+        const pending = all.filter(({ status }) => status === 'pending').length;
+        return pending === 0 ? null : <span class="strong">{counted(pending, 'command')} under way</span>;
+      }}
+      children={(all) => (
+        <>
+          <ActsByLabel />
+          <section class="card rows commands-of-fleet" aria-label="Commands">
+            <Columns names={['Command', 'Machine', 'Fate', 'By']} />
+            {all.length === 0 && <p class="empty muted">Nobody has asked anything of a machine yet.</p>}
+            <ul>
+              {all.map((one) => (
+                <CommandRow key={one.id} one={one} />
+              ))}
+            </ul>
+          </section>
+        </>
+      )}
+    />
+  );
+};
+
+const CommandRow = ({ one }: { readonly one: FleetCommand }) => {
+  const { id, command, machine, incident, status, reason, by, role, issued_at: at, fetched_at: fetched } = one;
+  return (
+    <li>
+      <div class="said name">
+        <code class="strong">{command}</code>
+        <p class="small muted">
+          {incident === null || incident === undefined ? (
+            <code>{id}</code>
+          ) : (
+            <a href={fragmentOf({ view: 'incidents', id: keyOfIncident(incident, machine), query: '' })}>
+              <code>{incident}</code>
+            </a>
+          )}
+        </p>
+      </div>
+      <Cell label="Machine">
+        <Machine name={machine} />
+      </Cell>
+      <Cell label="Fate">
+        <CommandFate status={status} />
+        <p class="small muted">
+          {status === 'pending' && (
+            <>
+              {fetched === null ? 'not fetched yet' : 'fetched, not answered yet'} · expires <Ago at={one.expires_at} />
+            </>
+          )}
+          {reason !== null && <Verbatim text={reason} longest={300} />}
+        </p>
+      </Cell>
+      <Cell label="By">
+        {by} <span class="muted">({role})</span>
+        <p class="small muted">
+          <Ago at={at} />
+        </p>
+      </Cell>
+    </li>
+  );
+};
+
+/** What was asked of all machines with a label. */
+const ActsByLabel = () => {
+  const known = useLiveResource(acts) ?? [];
+  const [open, setOpen] = useState<string>();
+  if (known.length === 0) return null;
+  return (
+    <section class="card" aria-label="By label">
+      <header>
+        <h2>By label</h2>
+      </header>
+      <ul class="acts-by-label">
+        {known.map((one) => (
+          <li key={one.act}>
+            <button type="button" class="link" onClick={() => setOpen(one.act)}>
+              {one.action} on{' '}
+              {Object.entries(one.labels)
+                .map(([name, value]) => `${name}=${value}`)
+                .join(', ')}
+            </button>{' '}
+            <span>
+              {grouped(one.done)} of {grouped(one.count)} done
+              {one.pending > 0 && `, ${grouped(one.pending)} under way`}
+              {one.refused > 0 && `, ${grouped(one.refused)} refused`}
+              {one.expired > 0 && `, ${grouped(one.expired)} expired`}
+            </span>{' '}
+            <span class="small muted">
+              by {one.by}, <Ago at={one.at} />
+            </span>
+          </li>
+        ))}
+      </ul>
+      {open !== undefined && <ActDialog act={open} onClose={() => setOpen(undefined)} />}
+    </section>
+  );
+};

@@ -1,0 +1,132 @@
+import { useState } from 'preact/hooks';
+import { ACTIONS, type ContainmentAction } from '../../../machines/vocabulary.ts';
+import { counted, grouped } from '../format.ts';
+import { ACTION_MEANINGS } from '../incident/standing.tsx';
+import { useLiveResource } from '../live-resource.ts';
+import { AgoOrTime } from '../parts/age.tsx';
+import { type ContainmentLook, ContainmentMark } from '../parts/marks.tsx';
+import { Machine } from '../parts/machine.tsx';
+import { Moment } from '../parts/time.tsx';
+import { PostureView } from '../posture/posture-view.tsx';
+import { fragmentOf, route } from '../route.ts';
+import { ByLabelDialog } from './by-label-dialog.tsx';
+import { Cell, Columns, FleetPage } from './fleet-page.tsx';
+import { fleetMachines, type FleetMachine, type InForce, inForce } from './live-fleet.ts';
+
+/** What is in force on all machines, or the posture of the one that is open. */
+export const InForceView = () => {
+  const { id } = route.value;
+  if (id === undefined) return <Everywhere />;
+  return (
+    <>
+      <p class="of-machine">
+        <a href={fragmentOf({ view: 'posture', query: '' })}>In force everywhere</a> · on <Machine name={id} />
+      </p>
+      <PostureView />
+    </>
+  );
+};
+
+const Everywhere = () => {
+  const [isActing, setActing] = useState(false);
+  const machines = useLiveResource(fleetMachines) ?? [];
+  return (
+    <FleetPage
+      title="In force"
+      of={inForce}
+      sum={(all) => (
+        <span class="strong">{counted(ACTIONS.filter((name) => all[name].machines > 0).length, 'action')}</span>
+      )}
+      children={(all) => (
+        <>
+          <p>
+            <button type="button" onClick={() => setActing(true)}>
+              Contain by label…
+            </button>
+          </p>
+          <section class="card rows in-force" aria-label="In force">
+            <Columns names={['Action', 'In force', 'Not confirmed', 'Overdue', 'Machines']} />
+            <ul>
+              {ACTIONS.map((name) => ({ name, one: all[name] }))
+                .toSorted((one, other) => rankOf(one.one) - rankOf(other.one))
+                .map(({ name, one }) => (
+                  <ActionRow key={name} action={name} one={one} machines={machines} />
+                ))}
+            </ul>
+          </section>
+          {isActing && <ByLabelDialog onClose={() => setActing(false)} />}
+        </>
+      )}
+    />
+  );
+};
+
+const rankOf = ({ overdue, unconfirmed, machines }: InForce): number =>
+  overdue.machines > 0 ? 0 : unconfirmed.machines > 0 ? 1 : machines > 0 ? 2 : 3;
+
+const lookOf = (one: InForce): ContainmentLook =>
+  (['overdue', 'unknown', 'done', 'none'] as const)[rankOf(one) as 0 | 1 | 2 | 3];
+
+/** How many machines are named. */
+const MOST_NAMED = 8;
+
+interface ActionRowProps {
+  readonly action: ContainmentAction;
+  readonly one: InForce;
+  readonly machines: readonly FleetMachine[];
+}
+
+const ActionRow = ({ action, one, machines }: ActionRowProps) => {
+  const on = machines.filter(({ posture }) => posture.some((own) => own.action === action && own.in_force));
+  return (
+    <li class={one.overdue.machines > 0 ? 'bad' : ''}>
+      <div class="said name">
+        <h2>
+          <code>{action}</code>
+        </h2>
+        <p class="small muted">{ACTION_MEANINGS[action]}</p>
+      </div>
+      <Cell label="In force">
+        <ContainmentMark look={lookOf(one)}>
+          {one.machines === 0 ? 'Nowhere' : `On ${counted(one.machines, 'machine')}`}
+        </ContainmentMark>
+        {one.since !== null && one.machines > 0 && (
+          <p class="small muted">
+            since <Moment at={one.since} />
+            <span class="fresh">
+              , <AgoOrTime at={one.since} />
+            </span>
+          </p>
+        )}
+      </Cell>
+      <Cell label="Not confirmed">
+        <Amount of={one.unconfirmed} />
+      </Cell>
+      <Cell label="Overdue">
+        <Amount of={one.overdue} isBad />
+      </Cell>
+      <div class="said holders-of">
+        {on.slice(0, MOST_NAMED).map(({ machine, name }) => (
+          <a key={machine} class="holder" href={fragmentOf({ view: 'posture', id: machine, query: '' })}>
+            {name}
+          </a>
+        ))}
+        {on.length > MOST_NAMED && <span class="small muted">and {grouped(on.length - MOST_NAMED)} more</span>}
+      </div>
+    </li>
+  );
+};
+
+interface AmountProps {
+  readonly of: InForce['overdue'];
+  readonly isBad?: boolean;
+}
+
+const Amount = ({ of: { machines, deliveries }, isBad = false }: AmountProps) =>
+  machines === 0 ? (
+    <span class="muted">none</span>
+  ) : (
+    <span class={isBad ? 'error' : ''}>
+      {counted(deliveries, 'delivery', 'deliveries')} on {counted(machines, 'machine')}
+    </span>
+  );

@@ -1,0 +1,120 @@
+/** What the fleet says of its machines, kept current. What changes without an entry is read again after a while. */
+import type { ContainmentAction } from '../../../machines/vocabulary.ts';
+import { SECOND } from '../../clock.ts';
+import { LiveResource } from '../live-resource.ts';
+import { isFleet } from '../service.ts';
+
+export interface MachineAlarm {
+  readonly id: string;
+  readonly kind: string;
+  readonly opened_at: string;
+  readonly acknowledged_at: string | null;
+}
+
+export interface MachineAction {
+  readonly action: ContainmentAction;
+  readonly in_force: boolean;
+  readonly since: string | null;
+  readonly holders: number;
+  readonly unconfirmed: number;
+  readonly overdue: number;
+}
+
+/** A machine as the fleet shows it. */
+export interface FleetMachine {
+  readonly machine: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly enrolled_at: string | null;
+  readonly revoked_at: string | null;
+  readonly heard_at: string | null;
+  readonly silent: boolean;
+  readonly silent_since: string | null;
+  readonly version: string | null;
+  readonly log: string | null;
+  /** How many entries its log has, as it says, and how many the fleet has. */
+  readonly entries: number | null;
+  readonly held: number;
+  readonly behind: number | null;
+  readonly hashes: 'verified' | 'unverified';
+  readonly clock_skew_ms: number | null;
+  readonly clock_skewed: boolean;
+  readonly policy: {
+    readonly digest: string | null;
+    readonly source: string | null;
+    readonly differs: boolean;
+    readonly usual: string | null;
+  };
+  readonly anchored: { readonly seq: number; readonly at: string; readonly age_seconds: number } | null;
+  readonly diverged: { readonly log: string; readonly from_log: string | null; readonly at_seq: number | null } | null;
+  readonly health: {
+    readonly status: string;
+    readonly reasons?: readonly string[];
+    readonly warnings?: readonly string[];
+  } | null;
+  readonly posture: readonly MachineAction[];
+  readonly incidents: { readonly unresolved: number; readonly attention: number };
+  readonly commands: { readonly pending: number };
+  readonly alarms: readonly MachineAlarm[];
+}
+
+/** How an action stands on all machines. */
+export interface InForce {
+  readonly action: ContainmentAction;
+  readonly in_force: boolean;
+  readonly machines: number;
+  readonly since: string | null;
+  readonly holders: number;
+  readonly unconfirmed: { readonly machines: number; readonly deliveries: number };
+  readonly overdue: { readonly machines: number; readonly deliveries: number };
+}
+
+export interface FleetIncident {
+  readonly machine: string;
+  readonly id: string;
+  readonly kind: 'log_diverged' | 'machine_silent' | 'clock_skew';
+  readonly opened_at: string;
+  readonly closed_at: string | null;
+  readonly detail: Readonly<Record<string, unknown>>;
+  readonly acknowledged_at: string | null;
+  readonly acknowledged_by: string | null;
+  readonly note: string | null;
+}
+
+export interface Campaign {
+  readonly campaign: string;
+  readonly rule: string;
+  readonly class: string;
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly severity: string;
+  readonly machines: number;
+  readonly incidents: number;
+  readonly unresolved: number;
+  readonly first_at: string;
+  readonly last_at: string;
+  readonly raised_at: string;
+}
+
+/** How many machines one answer holds. */
+export const MOST_MACHINES = 1000;
+
+const PAUSE = 2 * SECOND;
+
+const ofFleet = <Body>(path: string, concerns: (event: string) => boolean): LiveResource<Body> =>
+  new LiveResource<Body>(
+    () => (isFleet ? path : undefined),
+    ({ event }) => concerns(event),
+    PAUSE,
+  );
+
+export const fleetMachines = ofFleet<readonly FleetMachine[]>(`/api/v1/machines?limit=${MOST_MACHINES}`, () => true);
+
+export const inForce = ofFleet<Readonly<Record<ContainmentAction, InForce>>>(
+  '/api/v1/containment',
+  (event) => event.startsWith('incident.') || event.startsWith('containment.'),
+);
+
+/** The alarms that are not over. */
+export const openAlarms = ofFleet<readonly FleetIncident[]>('/api/v1/fleet/incidents?open=true', () => true);
+
+export const campaigns = ofFleet<readonly Campaign[]>('/api/v1/campaigns', (event) => event.startsWith('incident.'));

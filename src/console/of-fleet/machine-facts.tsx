@@ -1,0 +1,92 @@
+/** What a row and a page say of a machine. */
+import type { JSX } from 'preact';
+import { SECOND } from '../../clock.ts';
+import { duration, grouped } from '../format.ts';
+import { ContainmentMark } from '../parts/marks.tsx';
+import { Ago } from '../parts/time.tsx';
+import { fragmentOf } from '../route.ts';
+import type { FleetMachine } from './live-fleet.ts';
+
+export const LabelsOf = ({ labels }: Pick<FleetMachine, 'labels'>) => (
+  <p class="small muted">
+    {Object.entries(labels)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(' · ')}
+  </p>
+);
+
+/** When the fleet heard of the machine last. Silence is drawn as what is not known. */
+export const Heard = ({ one }: { readonly one: FleetMachine }): JSX.Element => {
+  const { heard_at: at, silent, revoked_at: revoked, version, clock_skewed: isSkewed, clock_skew_ms: skew } = one;
+  return (
+    <>
+      {revoked !== null && <ContainmentMark look="released">Revoked</ContainmentMark>}
+      {revoked === null && at === null && <ContainmentMark look="unknown">Never heard</ContainmentMark>}
+      {revoked === null && at !== null && silent && (
+        <ContainmentMark look="unknown">
+          Silent, heard <Ago at={at} />
+        </ContainmentMark>
+      )}
+      {revoked === null && at !== null && !silent && (
+        <ContainmentMark look="done">
+          <Ago at={at} />
+        </ContainmentMark>
+      )}
+      {version !== null && <p class="small muted">version {version}</p>}
+      {isSkewed && skew !== null && (
+        <p class="small error">
+          its clock is {duration(Math.abs(skew))} {skew > 0 ? 'ahead' : 'behind'}
+        </p>
+      )}
+    </>
+  );
+};
+
+/** How far the fleet has the log, whether it checks the hashes, and how old the last anchor is. */
+export const LogOf = ({ one }: { readonly one: FleetMachine }): JSX.Element => {
+  const { held, behind, hashes, anchored, diverged } = one;
+  return (
+    <>
+      {diverged !== null && (
+        <ContainmentMark look="overdue">
+          Past rewritten{diverged.at_seq !== null && ` at entry ${grouped(diverged.at_seq)}`}
+        </ContainmentMark>
+      )}
+      <p>{behind === null || behind === 0 ? `all ${grouped(held)} entries` : `${grouped(behind)} entries behind`}</p>
+      <p class="small muted">
+        hashes {hashes} ·{' '}
+        {anchored === null ? 'not anchored' : `anchored ${duration(anchored.age_seconds * SECOND)} ago`}
+      </p>
+    </>
+  );
+};
+
+export const PolicyOf = ({ one: { policy } }: { readonly one: FleetMachine }): JSX.Element =>
+  policy.digest === null ? (
+    <ContainmentMark look="unknown">Not known</ContainmentMark>
+  ) : (
+    <>
+      <code title={policy.digest}>{policy.digest.slice(0, 8)}</code>
+      {policy.differs && <p class="strong">differs from the rest</p>}
+    </>
+  );
+
+/** What is in force on the machine, the worst first. */
+export const PostureOf = ({ one: { posture, machine } }: { readonly one: FleetMachine }): JSX.Element => {
+  const asked = posture.filter((one) => one.in_force || one.unconfirmed > 0 || one.overdue > 0);
+  if (asked.length === 0) return <span class="muted">nothing</span>;
+  return (
+    <a class="posture-of" href={fragmentOf({ view: 'posture', id: machine, query: '' })}>
+      {asked
+        .toSorted((one, other) => other.overdue - one.overdue || other.unconfirmed - one.unconfirmed)
+        .map((one) => (
+          <ContainmentMark
+            key={one.action}
+            look={one.overdue > 0 ? 'overdue' : one.unconfirmed > 0 ? 'unknown' : 'done'}
+          >
+            <code>{one.action}</code>
+          </ContainmentMark>
+        ))}
+    </a>
+  );
+};

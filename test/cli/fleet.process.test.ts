@@ -1,0 +1,88 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { TOKEN } from '../support/service-client.ts';
+import { SmallFleet } from '../fleet/support/small-fleet.ts';
+import { temporaryDirectories } from '../support/temporary-directory.ts';
+import { run } from './support/command-line.ts';
+
+const POLICY = `version: 1
+rules: { tool_call_burst: { auto_contain: false, actions: [freeze_agent] } }
+`;
+
+describe('the command line at a fleet', () => {
+  const directory = temporaryDirectories();
+  let fleet: SmallFleet;
+  let ids: readonly string[];
+
+  before(async function start() {
+    this.timeout(60_000);
+    fleet = await SmallFleet.start(directory(), { env: { FLEET_READ_ACCESS: 'open' } });
+    writeFileSync(join(fleet.directory, 'token'), TOKEN, { mode: 0o600 });
+    const machines = [
+      await fleet.add('oven-1', { labels: { site: 'berlin' }, policy: POLICY }),
+      await fleet.add('oven-2', { labels: { site: 'lisbon', stage: 'test' } }),
+    ];
+    ids = await Promise.all(
+      machines.map(async ({ name, recorder }) => {
+        const { json } = await recorder.report({ class: 'tool_call_burst', evidence: { ip: '10.0.0.1' } });
+        await fleet.holds(name, json.id);
+        return json.id as string;
+      }),
+    );
+  });
+  after(() => fleet.stop());
+
+  const ask = async (...args: string[]): Promise<string> => {
+    const at = [
+      '--url',
+      `http://127.0.0.1:${fleet.port}`,
+      '--no-prove',
+      '--token-file',
+      join(fleet.directory, 'token'),
+    ];
+    const { status, stdout, stderr } = await run([...args, ...at]);
+    expect(status, stderr).to.equal(0);
+    return stdout;
+  };
+
+  it('lists incidents with their machines', async () => {
+    const text = await ask('list');
+    expect(text).to.match(/^MACHINE +ID/);
+    expect(text).to.include('oven-1').and.to.include('oven-2');
+  });
+
+  it('reads of one machine, or of those with a label', async () => {
+    expect(await ask('list', '--machine', 'oven-2'))
+      .to.include(ids[1])
+      .and.not.to.include(ids[0]);
+    expect(await ask('list', '--label', 'site=berlin'))
+      .to.include(ids[0])
+      .and.not.to.include(ids[1]);
+    expect(await ask('list', '--label', 'stage=test'))
+      .to.include(ids[1])
+      .and.not.to.include(ids[0]);
+    expect(await ask('show', ids[0]!, '--machine', 'oven-1')).to.match(/machine +oven-1/);
+    expect(JSON.parse(await ask('stats', '--machine', 'oven-1', '--json'))).to.include({ total_incidents: 1 });
+    expect(await ask('groups', '--label', 'site=lisbon')).to.include('tool_call_burst');
+    expect(await ask('posture', '--machine', 'oven-1')).to.include('freeze_agent');
+  });
+
+  it('gives a command to a machine, and says what that machine has answered', async () => {
+    expect(await ask('ack', ids[0]!, '--machine', 'oven-1')).to.include('acknowledged');
+    const own = await fleet.machines[0]!.recorder.get(`/api/v1/incidents/get?id=${ids[0]}`);
+    expect(own.json).to.include({ state: 'acknowledged', acknowledged_by: 'fleet:root' });
+    expect(await ask('fleet', 'commands')).to.match(/oven-1 +acknowledge +INC-\S+ +done/);
+  });
+
+  it('shows machines, what is in force everywhere, and campaigns', async () => {
+    const machines = await ask('fleet', 'machines');
+    expect(machines).to.match(/^MACHINE +HEARD +LOG/);
+    expect(machines).to.include('site=berlin');
+    expect(await ask('fleet', 'machines', '--label', 'site=berlin')).not.to.include('oven-2');
+    expect(await ask('fleet', 'in-force')).to.match(/freeze_agent +\d/);
+    expect(await ask('posture')).to.match(/^ACTION +MACHINES/);
+    await ask('fleet', 'campaigns');
+    await ask('fleet', 'alarms');
+  });
+});
