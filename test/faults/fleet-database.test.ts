@@ -3,12 +3,14 @@ import { rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
+import { sql } from 'kysely';
 import { MINUTE, SECOND } from '../../src/clock.ts';
+import { isUnreachable, openDatabase } from '../../src/fleet/database.ts';
 import { Postgres } from '../fleet/support/postgres.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 import { DatabaseProxy } from './support/database-proxy.ts';
 import { FleetUnderFault, onPostgres } from './support/fleet-under-fault.ts';
-import { rounds } from './support/length.ts';
+import { longOnly, rounds } from './support/length.ts';
 import { mounts } from './support/mounts.ts';
 import { needs } from './support/needs.ts';
 import { until } from './support/until.ts';
@@ -69,6 +71,45 @@ onPostgres('given a fleet whose database fails', function limited() {
     postgres.start();
     await healthIs(fleet, 200);
     await fleet.takes(50);
+    await fleet.expectNothingLost();
+    await endAll();
+  });
+
+  it('the network is cut without a word: queries end, and new connections are made', async () => {
+    const postgres = await Postgres.start({ fsync: 'off' });
+    ends.push(() => postgres.end());
+    const proxy = await new DatabaseProxy(postgres.port).listen();
+    ends.push(() => proxy.end());
+    const db = await openDatabase({ url: proxy.url(postgres.database()), connections: 2, silentWithin: 1000 });
+    ends.push(() => db.destroy());
+    const ask = (): Promise<object> => sql`SELECT 1 AS one`.execute(db);
+    await Promise.all([ask(), ask()]);
+    const faults = await Promise.all(
+      [0, 1].map((own) =>
+        db
+          .transaction()
+          .execute(async (tx) => {
+            await sql`SELECT ${own}::int`.execute(tx);
+            proxy.silence();
+            await sql`SELECT 1`.execute(tx);
+          })
+          .catch((error: unknown) => error),
+      ),
+    );
+    expect(faults.map(isUnreachable), String(faults)).to.deep.equal([true, true]);
+    proxy.speak();
+    expect(await ask()).to.deep.include({ rows: [{ one: 1 }] });
+    await endAll();
+  });
+
+  longOnly('the network is cut without a word for a minute: machines are served again', async () => {
+    const postgres = await Postgres.start({ fsync: 'off' });
+    const { fleet, proxy } = await begin(postgres);
+    proxy.silence();
+    await pause(MINUTE);
+    proxy.speak();
+    await healthIs(fleet, 200);
+    await fleet.takes(50).catch(() => fleet.takes(50));
     await fleet.expectNothingLost();
     await endAll();
   });
