@@ -5,6 +5,7 @@
  */
 import { rmSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import {
   type DatabaseConnection,
   type Driver,
@@ -25,10 +26,20 @@ const CONNECTIONS = 8;
 const CONNECT_WITHIN = 30_000;
 /** Ends a query that no request should need, and a transaction that was left open: in milliseconds. */
 const STATEMENT_WITHIN = 60_000;
+/**
+ * A server that says nothing for so long is not there any more: it ends queries earlier by itself. The network may be cut
+ * without a word, and then a query would wait for an answer for many minutes. In milliseconds.
+ */
+const SILENT_WITHIN = STATEMENT_WITHIN + 10_000;
 
 /** Where the data is: the URL of a server, or a folder for PGlite. */
 export type DatabasePlace =
-  | { readonly url: string; readonly connections?: number }
+  | {
+      readonly url: string;
+      readonly connections?: number;
+      /** After how many milliseconds without a word the server counts as gone. */
+      readonly silentWithin?: number;
+    }
   | { readonly folder: string | undefined };
 
 /**
@@ -40,11 +51,14 @@ export async function openDatabase(
   place: DatabasePlace,
   lost: (error: Error) => void = () => {},
 ): Promise<FleetDatabase> {
-  if ('url' in place) return onServer(place.url, place.connections ?? CONNECTIONS, lost);
+  if ('url' in place) return onServer(place, lost);
   return onPGlite(place.folder);
 }
 
-async function onServer(url: string, connections: number, lost: (error: Error) => void): Promise<FleetDatabase> {
+async function onServer(
+  { url, connections = CONNECTIONS, silentWithin = SILENT_WITHIN }: Extract<DatabasePlace, { readonly url: string }>,
+  lost: (error: Error) => void,
+): Promise<FleetDatabase> {
   const { default: pg } = await import('pg');
   const { types } = pg;
   // None of the numbers of 64 bits exceeds 2^53.
@@ -58,11 +72,22 @@ async function onServer(url: string, connections: number, lost: (error: Error) =
     idle_in_transaction_session_timeout: STATEMENT_WITHIN,
     application_name: 'incident-fleet',
     types: { getTypeParser } as CustomTypesConfig,
+    stream: () => socketWithin(silentWithin),
   });
   pool.on('error', lost);
   // A connection that breaks in the middle of a transaction says so itself; whoever uses it meets the error as well.
   pool.on('connect', (client) => client.on('error', lost));
   return new Kysely<FleetTables>({ dialect: new PostgresDialect({ pool }) });
+}
+
+/** A socket that breaks when nothing comes or goes for a while. The pool closes idle connections earlier. */
+function socketWithin(silentWithin: number): Socket {
+  const socket = new Socket();
+  return socket.setTimeout(silentWithin, () =>
+    socket.destroy(
+      Object.assign(new Error(`the database has said nothing for ${silentWithin} ms`), { code: 'ETIMEDOUT' }),
+    ),
+  );
 }
 
 /** The number of the type in PostgreSQL: pg_type.dat. */

@@ -24,3 +24,4 @@ const RUNS_BUNDLES = process.env.NODE_V8_COVERAGE === undefined && isNewest(LAST
 
 export const SERVICE = join(ROOT, RUNS_BUNDLES ? 'dist/service.cjs' : 'src/main.ts');
 export const COMMAND_LINE = join(ROOT, RUNS_BUNDLES ? 'dist/cli.js' : 'src/cli/main.ts');
+export const FLEET = join(ROOT, RUNS_BUNDLES ? 'dist/fleet.js' : 'src/fleet/main.ts');
