@@ -59,7 +59,7 @@ interface ActRow {
   readonly detail: LabelAct;
 }
 
-export const BY_LABEL = 'contain_by_label';
+const BY_LABEL = 'contain_by_label';
 
 export class LabelActs {
   readonly #db: FleetDatabase;

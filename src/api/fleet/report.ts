@@ -21,7 +21,7 @@ import { respondIncident } from '../respond.ts';
 const REQUIRED = 'class, action, description and dedup_key are required';
 
 /** The body of the fleet's `report`. The source is the fleet. */
-export const fleetReportSchema = z.strictObject({
+const fleetReportSchema = z.strictObject({
   class: oneOf(REQUIRED, CLASSES, 'invalid incident class'),
   /** What it is for: the rule of the class must have it. */
   action: oneOf(REQUIRED, ACTIONS, 'invalid action'),

@@ -38,7 +38,7 @@ const areLabels = (value: unknown): boolean =>
   Object.keys(value).length > 0 &&
   Object.entries(value).flat().every(isLabel);
 
-export const byLabelSchema = z.strictObject({
+const byLabelSchema = z.strictObject({
   action: oneOf(REQUIRED, ENGAGED, 'invalid action'),
   labels: z.unknown().check(z.refine(areLabels, { error: ({ input }) => (input === undefined ? REQUIRED : LABELS) })),
   reason: filled(REQUIRED).check(
@@ -55,14 +55,14 @@ export const byLabelSchema = z.strictObject({
   by: z.exactOptional(textOf('by', LONGEST_NAME)),
 });
 
-export const previewSchema = z.strictObject({
+const previewSchema = z.strictObject({
   action: z
     .array(oneOf(PREVIEW_REQUIRED, ENGAGED, 'invalid action'), PREVIEW_REQUIRED)
     .check(z.length(1, 'action may be given only once')),
   class: z.exactOptional(z.array(z.enum(CLASSES, 'invalid incident class'))),
 });
 
-export const actsSchema = z.strictObject(paging());
+const actsSchema = z.strictObject(paging());
 
 const PATH = '/api/v1/containment/by-label';
 

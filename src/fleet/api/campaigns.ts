@@ -18,7 +18,7 @@ import { type Reading, readingIn } from './reading.ts';
 /** How many members of a campaign are shown. */
 const MOST_MEMBERS = 10_000;
 
-export const campaignsSchema = z.strictObject(paging());
+const campaignsSchema = z.strictObject(paging());
 
 interface CampaignRow {
   readonly campaign: string;

@@ -40,14 +40,14 @@ const isWait = (text: string): boolean => /^\d{1,2}$/.test(text) && Number(text)
 
 const given = (name: string) => once(name, (text) => text.length <= 256, `${name} is too long`);
 
-export const commandsSchema = z.strictObject({
+const commandsSchema = z.strictObject({
   ...paging(),
   status: oneOfWords('status', COMMAND_STATUSES),
   incident: given('incident'),
   act: given('act'),
 });
 
-export const oneCommandSchema = z.strictObject({
+const oneCommandSchema = z.strictObject({
   wait: once('wait', isWait, `wait must be a whole number of seconds up to ${LONGEST_WAIT}`),
 });
 
@@ -188,7 +188,7 @@ async function incidentOf(
 }
 
 /** @throws RecorderError `conflict` for a machine that fetches no commands */
-export function target({ machine, log, isRevoked }: Acting): { readonly machine: string; readonly log: string } {
+function target({ machine, log, isRevoked }: Acting): { readonly machine: string; readonly log: string } {
   if (isRevoked) throw new RecorderError('conflict', `${machine} was revoked: it fetches no commands`);
   if (log === null) throw new RecorderError('conflict', `${machine} has sent nothing yet, so its log is not known`);
   return { machine, log };

@@ -20,14 +20,14 @@ import { actingIn } from './acting.ts';
 
 export const FLEET_INCIDENT_KINDS = ['log_diverged', 'machine_silent', 'clock_skew'] as const;
 
-export const fleetIncidentsSchema = z.strictObject({
+const fleetIncidentsSchema = z.strictObject({
   ...paging(),
   open: flag('open'),
   kind: oneOfWords('kind', FLEET_INCIDENT_KINDS),
 });
 
 const REQUIRED = 'machine and id are required';
-export const acknowledgeAlarmSchema = z.strictObject({
+const acknowledgeAlarmSchema = z.strictObject({
   machine: filled(REQUIRED),
   id: filled(REQUIRED),
   ...signature(),

@@ -17,7 +17,7 @@ import { readNamed } from './scope.ts';
 /** Whether a request is about many machines: it names none. */
 export const isFleetWide = (ctx: Context): boolean => readNamed(ctx.querystring).machines.length === 0;
 
-export const inForceSchema = z.strictObject(paging());
+const inForceSchema = z.strictObject(paging());
 
 interface Count {
   readonly action: string;

@@ -16,7 +16,7 @@ import { flag, flagIn, paged, pageOf, paging, timeOrNull } from './paging.ts';
 import { type Reading, readingIn } from './reading.ts';
 import { scopeOf } from './scope.ts';
 
-export const machinesSchema = z.strictObject({ ...paging(), silent: flag('silent'), differs: flag('differs') });
+const machinesSchema = z.strictObject({ ...paging(), silent: flag('silent'), differs: flag('differs') });
 
 export const machineListRoutes = (dependencies: FleetDependencies, alarms: FleetAlarms): readonly ApiRoute[] => {
   const { db } = dependencies;
