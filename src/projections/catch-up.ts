@@ -148,8 +148,7 @@ export class CatchUp {
     this.#projections.fallBehind(() => {
       const applied = this.#projections.position.seq / end;
       const searched = this.#projections.searched / end;
-      const share =
-        EARLY_SHARE * early.share + (1 - EARLY_SHARE - SEARCH_SHARE) * applied + SEARCH_SHARE * searched;
+      const share = EARLY_SHARE * early.share + (1 - EARLY_SHARE - SEARCH_SHARE) * applied + SEARCH_SHARE * searched;
       return `reading the log, ${Math.min(99, Math.floor(100 * share))} %`;
     });
     return recovered;
