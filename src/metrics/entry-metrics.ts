@@ -3,7 +3,7 @@
  * that a start reads are not counted.
  */
 import { Counter, Histogram, type Registry } from 'prom-client';
-import { ACTIONS, DIRECTIVES, STATES, type State } from '../../machines/vocabulary.ts';
+import { ACTIONS, DIRECTIVES, STATES } from '../../machines/vocabulary.ts';
 import { SECOND } from '../clock.ts';
 import {
   DELIVERY_EVENTS,
@@ -16,6 +16,7 @@ import {
 import type { IncidentRecord, RecordChange, TakenEntry } from '../domain/incident.ts';
 import { isAboutDelivery } from '../domain/delivery.ts';
 import { isAboutRecovery } from '../domain/recovery.ts';
+import { Counts } from './counts.ts';
 
 const STAYING: readonly EntryEvent[] = [
   'incident.recurred',
@@ -44,32 +45,39 @@ const outcomeOf = (event: string): string => event.slice('containment.'.length);
 const recoveryOutcome = (event: string): string => event.slice('recovery.'.length);
 const VOIDED = 'voided';
 
+const eventLabel = (event: string) => ({ event });
+const stateLabel = (state: string) => ({ state });
+
 /** In seconds: from an answer at once to one that took many attempts. */
 const CONTAINMENT_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600];
 
 export class EntryMetrics {
-  readonly #entries: ReadonlyMap<EntryEvent, Counter.Internal>;
-  readonly #transitions: ReadonlyMap<State, Counter.Internal>;
+  readonly #entries: Counts<'event'>;
+  readonly #transitions: Counts<'state'>;
   readonly #deliveries: Counter<'action' | 'directive' | 'outcome'>;
   readonly #containment: Histogram<'action'>;
   readonly #recoveries: ReadonlyMap<string, Counter.Internal>;
 
   constructor(registry: Registry) {
     const registers = [registry];
-    const entries = new Counter({
-      name: 'incident_recorder_audit_entries_total',
-      help: 'Entries of the audit log that are on disk, by event.',
-      labelNames: ['event'],
-      registers,
-    });
-    this.#entries = new Map(ENTRY_EVENTS.map((event) => [event, startedAtZero(entries.labels(event))]));
-    const transitions = new Counter({
-      name: 'incident_recorder_transitions_total',
-      help: 'How often incidents have entered each state.',
-      labelNames: ['state'],
-      registers,
-    });
-    this.#transitions = new Map(STATES.map((state) => [state, startedAtZero(transitions.labels(state))]));
+    this.#entries = new Counts(
+      {
+        name: 'incident_recorder_audit_entries_total',
+        help: 'Entries of the audit log that are on disk, by event.',
+        labelNames: ['event'],
+        registers,
+      },
+      () => ENTRY_EVENTS.map(eventLabel),
+    );
+    this.#transitions = new Counts(
+      {
+        name: 'incident_recorder_transitions_total',
+        help: 'How often incidents have entered each state.',
+        labelNames: ['state'],
+        registers,
+      },
+      () => STATES.map(stateLabel),
+    );
     this.#deliveries = new Counter({
       name: 'incident_recorder_deliveries_total',
       help: 'What has come of delivering containment actions: attempted (came to nothing, is tried again), overdue, confirmed, failed, lost, retried, spared.',
@@ -101,14 +109,14 @@ export class EntryMetrics {
   /** Counts entries that are on disk. */
   count(taken: readonly TakenEntry[]): void {
     for (const { entry, change } of taken) {
-      this.#entries.get(entry.event)?.inc();
+      this.#entries.add(entry.event, eventLabel);
       if (isAboutRecovery(entry)) this.#recoveries.get(recoveryOutcome(entry.event))?.inc();
       else if (isAboutIncident(entry) && entry.data.recovery_voided !== undefined) this.#recoveries.get(VOIDED)?.inc();
       // A drill counts as nothing else.
       if ('drill' in entry.data) continue;
       if (isAboutDelivery(entry)) this.#countDelivery(entry, change?.now);
       else if (isAboutIncident(entry) && (ENTERING.has(entry.event) || hasMoved(change))) {
-        this.#transitions.get(entry.data.state)?.inc();
+        this.#transitions.add(entry.data.state, stateLabel);
       }
     }
   }

@@ -4,32 +4,34 @@ import { CLASSES, type IncidentClass, type Rule, SEVERITIES } from '../../machin
 import type { Report } from '../domain/entries.ts';
 import type { BatchOutcome } from '../incidents/report-batch.ts';
 import type { Recorder } from '../incidents/recorder.ts';
+import { Counts } from './counts.ts';
 
 type MakeReport = Recorder['report'];
 type MakeReports = Recorder['reportAll'];
 
 export class RequestMetrics {
-  readonly #answers: Counter<'method' | 'route' | 'status'>;
-  readonly #reports: Counter<'class' | 'severity' | 'outcome'>;
+  readonly #answers: Counts<'method' | 'route' | 'status'>;
+  readonly #reports: Counts<'class' | 'severity' | 'outcome'>;
   readonly #batches: Counter;
   readonly #batched: Counter<'status'>;
-  /** By labels. prom-client would sort and join the labels on every lookup. */
-  readonly #counters = new Map<string, Counter.Internal>();
 
   constructor(registry: Registry) {
     const registers = [registry];
-    this.#answers = new Counter({
+    this.#answers = new Counts({
       name: 'incident_recorder_http_requests_total',
       help: 'Answered requests; the route is empty when there is none.',
       labelNames: ['method', 'route', 'status'],
       registers,
     });
-    this.#reports = new Counter({
-      name: 'incident_recorder_reports_total',
-      help: 'Valid reports by outcome: created, recurred, replayed, or refused (not recorded).',
-      labelNames: ['class', 'severity', 'outcome'],
-      registers,
-    });
+    this.#reports = new Counts(
+      {
+        name: 'incident_recorder_reports_total',
+        help: 'Valid reports by outcome: created, recurred, replayed, or refused (not recorded).',
+        labelNames: ['class', 'severity', 'outcome'],
+        registers,
+      },
+      zeroReports,
+    );
     this.#batches = new Counter({
       name: 'incident_recorder_report_batches_total',
       help: 'Batches of reports that were answered with an item for each report.',
@@ -41,15 +43,11 @@ export class RequestMetrics {
       labelNames: ['status'],
       registers,
     });
-    // They exist from the start, so that the first refused report is visible as an increase.
-    for (const incidentClass of CLASSES)
-      for (const severity of SEVERITIES)
-        for (const outcome of ['created', 'refused']) this.#reports.inc({ class: incidentClass, severity, outcome }, 0);
   }
 
   /** Counts an answer. */
   count(method: string, route: string, status: number): void {
-    this.#counterOf(`${method} ${route} ${status}`, () => this.#answers.labels({ method, route, status })).inc();
+    this.#answers.add(`${method} ${route} ${status}`, () => ({ method, route, status: String(status) }));
   }
 
   /** Wraps `report` so that each outcome is counted, under the severity of the report or else of its rule. */
@@ -96,15 +94,13 @@ export class RequestMetrics {
 
   #countReport(given: Report, outcome: string, ruleFor: (incidentClass: IncidentClass) => Rule): void {
     const severity = given.severity ?? ruleFor(given.class).default_severity;
-    const labels = { class: given.class, severity, outcome };
-    this.#counterOf(`${given.class} ${severity} ${outcome}`, () => this.#reports.labels(labels)).inc();
+    this.#reports.add(`${given.class} ${severity} ${outcome}`, () => ({ class: given.class, severity, outcome }));
   }
+}
 
-  #counterOf(key: string, make: () => Counter.Internal): Counter.Internal {
-    const known = this.#counters.get(key);
-    if (known !== undefined) return known;
-    const counter = make();
-    this.#counters.set(key, counter);
-    return counter;
-  }
+/** So the first refused report is visible as an increase. */
+function* zeroReports() {
+  for (const incidentClass of CLASSES)
+    for (const severity of SEVERITIES)
+      for (const outcome of ['created', 'refused']) yield { class: incidentClass as string, severity, outcome };
 }
