@@ -11,15 +11,14 @@ export class Counts<Label extends string> {
 
   /** @param zero the series that are shown before the first count, so that the first increase is visible as one */
   constructor(configuration: CounterConfiguration<Label>, zero: () => Iterable<Labels<Label>> = () => []) {
-    const counted = this.#counted;
     let isFirst = true;
-    new Counter({
+    const counter = new Counter({
       ...configuration,
-      collect() {
-        if (isFirst) for (const labels of zero()) this.inc(labels, 0);
+      collect: () => {
+        if (isFirst) for (const labels of zero()) counter.inc(labels, 0);
         isFirst = false;
-        for (const count of counted.values()) {
-          this.inc(count.labels, count.since);
+        for (const count of this.#counted.values()) {
+          counter.inc(count.labels, count.since);
           count.since = 0;
         }
       },
