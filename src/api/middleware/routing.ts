@@ -25,23 +25,31 @@ const EXACT = /^[\w/.-]+$/;
  * route and composes what matches, which costs as much as the audit entry of a report.
  */
 export const routing = (routes: readonly ApiRoute[]): Middleware => {
-  const router = new Router({ sensitive: true, strict: true });
   const exact = new Map<string, Middleware>();
+  for (const { method, path, before = [], handle } of routes) {
+    if (!EXACT.test(path)) continue;
+    const run = inOrder(path, [...before, handle]);
+    for (const each of method === 'GET' ? ['GET', 'HEAD'] : [method]) exact.set(`${each} ${path}`, run);
+  }
+  let byPattern: Middleware | undefined;
+  return (ctx, next) => {
+    // Most targets are a path and nothing else: no need to parse the URL.
+    const { method, url } = ctx.req;
+    const run = exact.get(`${method} ${url}`) ?? exact.get(`${method} ${ctx.path}`) ?? (byPattern ??= routerOf(routes));
+    return run(ctx, next);
+  };
+};
+
+/** @koa/router with these routes. It is made when it is first needed: to read the patterns takes a hundredth of a start. */
+const routerOf = (routes: readonly ApiRoute[]): Middleware => {
+  const router = new Router({ sensitive: true, strict: true });
   for (const { method, path, before = [], handle } of routes) {
     const run = inOrder(path, [...before, handle]);
     if (method === 'GET') router.get(path, run);
     else if (method === 'PUT') router.put(path, run);
     else router.post(path, run);
-    if (!EXACT.test(path)) continue;
-    for (const each of method === 'GET' ? ['GET', 'HEAD'] : [method]) exact.set(`${each} ${path}`, run);
   }
-  const byPattern = router.routes() as unknown as Middleware;
-  return (ctx, next) => {
-    // Most targets are a path and nothing else: no need to parse the URL.
-    const { method, url } = ctx.req;
-    const run = exact.get(`${method} ${url}`) ?? exact.get(`${method} ${ctx.path}`) ?? byPattern;
-    return run(ctx, next);
-  };
+  return router.routes() as unknown as Middleware;
 };
 
 /** One middleware that runs the steps of a route, each when the one before calls `next`. */
