@@ -238,7 +238,7 @@ export class CatchUp {
     };
     const recovered = await recoverLog({ ...parts, onEntries });
     this.#applyGathered();
-    this.#projections.dropStrays();
+    this.#projections.complete();
     this.#projections.flush();
     return recovered;
   }
