@@ -34,15 +34,15 @@ describe('archiving a full segment', function () {
       const archivist = new Archivist({ log, projections, incidents, clock, isVerified: () => true });
       const watch = new Watch();
       let reports = 0;
-      let isDone = false;
+      const done = new AbortController();
       const reporting = (async () => {
-        for (; !isDone; reports++) {
+        for (; !done.signal.aborted; reports++) {
           await recorder.report({ class: 'tool_call_burst', source: 's', description: `d ${reports}` });
           await new Promise((resolve) => void setTimeout(resolve, 2));
         }
       })();
       const { archived } = await archivist.archive(clock.now() - DAY);
-      isDone = true;
+      done.abort();
       await reporting;
       const longest = watch.end();
       expect(archived[0]?.incidents).to.be.greaterThan(INCIDENTS / 2);
