@@ -243,6 +243,18 @@ export class AuditLog {
     return this.#enqueue(drafts);
   }
 
+  /** Runs `betweenBatches` when no batch is being written: those that come wait for it. It runs after each anyway. */
+  async pause(): Promise<void> {
+    if (this.#state !== 'open' || this.#writing !== undefined) return;
+    await (this.#writing = this.#pause());
+  }
+
+  async #pause(): Promise<void> {
+    await this.#options.betweenBatches?.();
+    if (this.#queue.isEmpty) this.#writing = undefined;
+    else await this.#writeBatches();
+  }
+
   /**
    * Looks whether the files are as they were written, and mends them; tries to resume a blocked log. To be called every
    * second. Cheap when there is nothing to do. Never rejects.

@@ -28,7 +28,7 @@ import type { SealedSegment } from '../audit/segments.ts';
 import { type Clock, HOUR, timestamp } from '../clock.ts';
 import type { Caller } from '../domain/caller.ts';
 import { RecorderError } from '../errors.ts';
-import type { EntryRange } from '../projections/archived-incidents.ts';
+import { type EntryRange, windowsOf } from '../projections/archived-incidents.ts';
 import type { Projections } from '../projections/projections.ts';
 import type { ActorRegistry } from './actor-registry.ts';
 import { KeyedLock } from './keyed-lock.ts';
@@ -70,8 +70,8 @@ export interface ArchiveOutcome {
 type DescribedSegment = SegmentDescription & { readonly segment: SealedSegment };
 
 export interface ArchivistDependencies {
-  readonly log: ReadableLog & Pick<AuditLog, 'append' | 'forget'>;
-  readonly projections: Pick<Projections, 'current'>;
+  readonly log: ReadableLog & Pick<AuditLog, 'append' | 'forget' | 'pause'>;
+  readonly projections: Pick<Projections, 'current' | 'leaveSome'>;
   readonly incidents: Pick<ActorRegistry, 'exclusively' | 'actor'>;
   readonly clock: Clock;
   /** Whether the chain has been verified from its first entry since the start. */
@@ -111,6 +111,8 @@ export class Archivist {
     const staying: StayingSegment[] = [];
     const stayingEntries: EntryRange[] = [];
     const { projections, incidents, clock } = this.#dependencies;
+    // A start without room on its disk has left some.
+    await this.#takeOff();
     const { sealed, recorded } = await this.#read();
     const carrier = new Carrier(this.#dependencies, caller);
     for (const description of sealed) {
@@ -125,27 +127,50 @@ export class Archivist {
       }
       await requireArchive(segment);
       // Nothing would be gained where the segment has to stay all the same.
-      const unmovable = projections.current().immovable(entries, stayingEntries) ?? (await carrier.carry(entries));
+      const unmovable =
+        projections.current().immovable(entries) ??
+        (await projections.current().stray(entries, stayingEntries, turn)) ??
+        (await carrier.carry(entries));
       if (unmovable !== undefined) {
         stayingEntries.push(entries);
         staying.push({ path, reason: unmovable });
         continue;
       }
+      // From here on they are all resolved, and what they count in does not change.
+      const counts = await projections.current().counts(entries, turn);
       // An operator may retry a failed release at this moment. It must not lose its incident.
       const reason = await incidents.exclusively(projections.current().releasedBy(entries), async () => {
         const current = projections.current();
-        const obstacle = current.obstacle(entries, stayingEntries);
+        const obstacle = current.obstacle(entries);
         if (obstacle !== undefined) return obstacle;
-        const data = { ...range, ...current.summary(entries), earlier: summarizeArchive(recorded), ...caller };
+        const data = {
+          ...range,
+          ...counts,
+          ...current.summary(entries),
+          earlier: summarizeArchive(recorded),
+          ...caller,
+        };
         if (!isRecorded(description, recorded)) await this.#record(data, recorded);
         archived.push(await this.#move(segment, data));
         return undefined;
       });
-      if (reason === undefined) continue;
+      if (reason === undefined) {
+        await this.#takeOff();
+        continue;
+      }
       stayingEntries.push(entries);
       staying.push({ path, reason });
     }
     return { archived, staying, carried: carrier.carried };
+  }
+
+  /** Takes the incidents of archived segments off the record, a few at a time: others work in between. */
+  async #takeOff(): Promise<void> {
+    const { log, projections } = this.#dependencies;
+    while (await projections.leaveSome()) {
+      await turn();
+      await log.pause();
+    }
   }
 
   /** The sealed segments, and the `log.archived` entries that the log holds, oldest first. */
@@ -170,6 +195,9 @@ export class Archivist {
     return { path, first_seq, last_seq, incidents };
   }
 }
+
+/** Lets others have the event loop. */
+const turn = (): Promise<void> => new Promise(setImmediate);
 
 type CarrierDependencies = Pick<ArchivistDependencies, 'log' | 'projections' | 'incidents' | 'mostCarried'>;
 
@@ -197,9 +225,9 @@ class Carrier {
    */
   async carry(range: EntryRange): Promise<string | undefined> {
     const { projections, incidents, mostCarried = MOST_CARRIED } = this.#dependencies;
-    for (;;) {
-      const ids = projections.current().toCarry(range, CARRIED_AT_ONCE);
-      if (ids.length === 0) return undefined;
+    for (const window of windowsOf(range)) {
+      await turn();
+      const ids = projections.current().toCarry(window);
       for (const id of ids) {
         if (this.#carried >= mostCarried)
           return `${mostCarried} unresolved incidents were carried over in this run; the next one goes on`;
@@ -212,6 +240,7 @@ class Carrier {
         }
       }
     }
+    return undefined;
   }
 
   async #partsOf({ incident: { id }, seq }: IncidentRecord, time: string, { last }: EntryRange): Promise<CarriedParts> {
@@ -229,9 +258,6 @@ class Carrier {
     return { report, rule, requests: current.requestsOf(seq), repeats: current.repeatsOf(seq, time), earlier };
   }
 }
-
-/** How many incidents are looked up at a time. */
-const CARRIED_AT_ONCE = 100;
 
 /** What concerns one incident only: it holds back its segment, and others go on. */
 const STAYS_BY: ReadonlySet<string> = new Set(['too_large', 'gone', 'not_found']);

@@ -129,7 +129,7 @@ async function prepare(options: KeyRotationOptions): Promise<Rotation> {
       throw new RecorderError('damaged_log', `${identityPath(beside)} does not say which log it is`);
     projections.caughtUp();
     const range = { first: 1, last: replay.head.entries };
-    const obstacle = projections.current().immovable(range, []);
+    const obstacle = projections.current().immovable(range);
     if (obstacle !== undefined) {
       throw new RecorderError('log_unavailable', `${obstacle}: start the service until that is done`);
     }
@@ -200,7 +200,7 @@ async function writeContinued(options: KeyRotationOptions, old: OldLog): Promise
     // The next start compares the clock with the entries of now: a jump from before would not be found any more.
     const jumped = new ClockWatch(clock).begin(last && { seq: last.data.seq, timestamp: last.timestamp });
     if (jumped !== undefined) await writer.append(jumped);
-    for (const id of projections.current().toCarry({ first: 1, last: old.head.entries }, Number.MAX_SAFE_INTEGER)) {
+    for (const id of projections.current().toCarry({ first: 1, last: old.head.entries })) {
       await writer.append(await carriedEntry(id, old, oldHash, now()));
     }
     await writer.flush();
@@ -211,7 +211,8 @@ async function writeContinued(options: KeyRotationOptions, old: OldLog): Promise
       const named = { ...range, file: basename(one.path === path ? sealedPath(path, one.first) : one.path) };
       const entries = { first: range.first_seq, last: range.last_seq };
       const summary = projections.current().summary(entries);
-      const archived: ArchivedData = { ...named, ...summary, earlier: summarizeArchive(recorded) };
+      const counts = await projections.current().counts(entries, () => Promise.resolve());
+      const archived: ArchivedData = { ...named, ...counts, ...summary, earlier: summarizeArchive(recorded) };
       const seq = await writer.append({ timestamp: now(), event: 'log.archived', data: archived });
       await writer.flush();
       recorded.push({ ...archived, seq });

@@ -10,11 +10,8 @@
  * An incident that is not contained yet counts as well, by when it was reported: for the time that it has waited so
  * far, so that a service that never answers makes the time to containment longer, not shorter.
  */
-import { rangesOf } from '../audit/archived-ranges.ts';
-import { BEGUN } from './archived-incidents.ts';
 import type { Database, Statement } from './database.ts';
 import type { Incident, RecordChange } from '../domain/incident.ts';
-import type { ArchivedData } from '../domain/entries.ts';
 import { type ActivityReading, activityOf, ActivityShares, hoursUpTo, LONG, SHORT } from '../query/activity-counts.ts';
 
 export class Activity {
@@ -24,13 +21,12 @@ export class Activity {
   readonly #wait: Statement;
   readonly #dropDone: Statement;
   readonly #waiting: Statement;
-  readonly #leaving: Statement;
 
   constructor(database: Database) {
     this.#count = database.prepare(`
       INSERT INTO activity (hour, what, step, count) VALUES (?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET count = count + excluded.count`);
-    this.#dropEmpty = database.prepare('DELETE FROM activity WHERE count = 0');
+    this.#dropEmpty = database.prepare('DELETE FROM activity WHERE hour = ? AND what = ? AND step = ? AND count = 0');
     this.#since = database.prepare('SELECT hour, what, step, count FROM activity WHERE hour BETWEEN ? AND ?');
     this.#wait = database.prepare(`
       INSERT INTO waiting (length, beginning, count) VALUES (?, ?, ?)
@@ -39,7 +35,6 @@ export class Activity {
     this.#waiting = database.prepare(`
       SELECT length, beginning, count FROM waiting WHERE length = ${LONG} AND beginning < ?1
       UNION ALL SELECT length, beginning, count FROM waiting WHERE length = ${SHORT} AND beginning >= ?1`);
-    this.#leaving = database.prepare(`SELECT document FROM incidents WHERE number IN (${BEGUN})`);
   }
 
   /** The last `hours` up to the one of `now` (milliseconds since the epoch). */
@@ -71,25 +66,19 @@ export class Activity {
     }
   }
 
-  /** Subtracts the shares of the incidents in archived segments. Called while they are still on record. */
-  leave(data: ArchivedData): void {
+  /** Subtracts the shares of incidents that leave the record. */
+  leave(incidents: readonly Incident[]): void {
     const shares = new ActivityShares();
-    for (const { first_seq, last_seq } of rangesOf(data)) {
-      for (const { document } of this.#leaving.iterate(first_seq, last_seq)) {
-        shares.leave(JSON.parse(String(document)) as Incident);
-      }
-    }
+    for (const incident of incidents) shares.leave(incident);
     this.#write(shares.counts);
   }
 
   #write(counts: ReadonlyMap<string, number>): void {
-    let decreased = false;
     for (const [key, count] of counts) {
       if (count === 0) continue;
       const [hour, what, step] = key.split(' ') as [string, string, string];
       this.#count.run(Number(hour), what, Number(step), count);
-      decreased ||= count < 0;
+      if (count < 0) this.#dropEmpty.run(Number(hour), what, Number(step));
     }
-    if (decreased) this.#dropEmpty.run();
   }
 }

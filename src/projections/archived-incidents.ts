@@ -7,21 +7,23 @@
  * incidents had entered each state, so that the counts of all time are the same when the projections are rebuilt without
  * the segment. Such an entry may be archived later, so each also repeats the sums of all before it. The table `archived`
  * holds the part of those sums that was added already.
+ *
+ * A segment holds tens of thousands of incidents, so they leave a few at a time, each with all that is known of it in one
+ * transaction: it is on record and counted, or neither. `leave` notes which are to go (table `leaving`); from then on
+ * they can't be found by identifier or key. `leaveSome` takes the next ones off. How often incidents have entered each
+ * state does not change meanwhile, as those that go are in the sums of the archive. A process that ends in between goes
+ * on at its next start.
  */
-import {
-  type ContainmentStatus,
-  type Resolution,
-  SEVERITIES,
-  type Severity,
-  type State,
-  STATES,
-} from '../../machines/vocabulary.ts';
+import { CLASSES, SEVERITIES, type State, STATES } from '../../machines/vocabulary.ts';
 import { rangesOf, summarizeArchive } from '../audit/archived-ranges.ts';
 import { HOUR } from '../clock.ts';
+import type { Activity } from './activity.ts';
 import type { Database, Statement } from './database.ts';
 import { Tally } from '../domain/tally.ts';
+import type { Sources } from './sources.ts';
 import type { Statistics } from './statistics.ts';
 import type { ArchivedData } from '../domain/entries.ts';
+import type { Incident } from '../domain/incident.ts';
 import type { TimeSpan } from '../domain/incident-time.ts';
 
 /** Entries from one `seq` to another. */
@@ -33,64 +35,117 @@ export interface EntryRange {
 /** The states that an incident enters after its report, each with the time in a field of its own: `contained_at`. */
 const ENTERED_STATES = STATES.filter((state) => state !== 'open');
 
-/** The numbers of the incidents that begin in some entries: `?1` to `?2`. */
-export const BEGUN = `
+/** How many incidents are looked at in a row, and how many bytes of their documents unless one of them is longer. */
+const MOST_AT_ONCE = 48;
+const MOST_BYTES_AT_ONCE = 128 * 1024;
+
+/** How many entries are looked through in a row for incidents that begin with them. */
+const WINDOW = 1000;
+
+const listed = (names: readonly (string | number)[]): string =>
+  names.map((name) => (typeof name === 'number' ? name : `'${name}'`)).join(', ');
+
+/** That an incident is not about to leave the record. For statements that have found its row. */
+export const STAYS = 'NOT EXISTS (SELECT 1 FROM leaving WHERE base BETWEEN leaving.first AND leaving.last)';
+
+/** The incidents that begin in some entries: `?1` to `?2`. */
+const BEGUN = `
   SELECT number FROM incidents WHERE number BETWEEN ?1 AND ?2 AND base = number
   UNION ALL SELECT number FROM incidents WHERE base <> number AND base BETWEEN ?1 AND ?2`;
 
+/** A resolved incident, as far as it counts. */
+interface Counted {
+  readonly number: number;
+  readonly hour: number;
+  /** As in `Tally.moved`. */
+  readonly kind: string;
+  readonly incident: Incident;
+}
+
+/** The incidents that begin next, and the entry to go on from; undefined at the end. */
+interface Some {
+  readonly incidents: readonly Counted[];
+  readonly next: number | undefined;
+}
+
+/** What an incident that leaves is counted in. */
+export interface Counts {
+  readonly statistics: Statistics;
+  readonly activity: Activity;
+  readonly sources: Sources;
+}
+
 export class ArchivedIncidents {
   readonly #unresolved: Statement;
+  readonly #anyUnresolved: Statement;
   readonly #runningDrill: Statement;
   readonly #straying: Statement;
-  readonly #kinds: Statement;
-  readonly #containments: Statement;
-  readonly #resolutions: Statement;
+  readonly #begun: Statement;
+  readonly #carried: Statement;
   readonly #deletions: readonly Statement[];
+  readonly #deleteEntries: Statement;
+  readonly #repeats: Statement;
+  readonly #deleteRepeats: Statement;
+  /** How far repeated values were looked through for those of incidents that have left; undefined before that. */
+  #lookedThrough: string | undefined;
   readonly #archived: Statement;
   readonly #forgetRanges: Statement;
   readonly #addRange: Statement;
   readonly #rangeOf: Statement;
   readonly #addArchived: Statement;
-  readonly #hours: Statement;
-  readonly #forgetHours: Statement;
-  readonly #remainingHours: Statement;
-  readonly #carriedAway: Statement;
+  readonly #addLeaving: Statement;
+  readonly #leaving: Statement;
+  readonly #goOn: Statement;
+  readonly #left: Statement;
+  readonly #pend: Statement;
+  readonly #pending: Statement;
+  readonly #endPending: Statement;
+  readonly #hour: Statement;
+  readonly #firstOfHour: Statement;
+  readonly #lastOfHour: Statement;
+  readonly #setHour: Statement;
+  readonly #dropHour: Statement;
 
   constructor(database: Database) {
     this.#unresolved = database.prepare(`
-      SELECT id FROM incidents WHERE number IN (${BEGUN}) AND state <> 'resolved' ORDER BY number LIMIT ?3`);
+      SELECT id FROM incidents WHERE number IN (${BEGUN}) AND state <> 'resolved' ORDER BY number`);
+    this.#anyUnresolved = database.prepare(`
+      SELECT id FROM incidents INDEXED BY incidents_by_kind
+      WHERE state IN (${listed(STATES.filter((state) => state !== 'resolved'))}) AND class IN (${listed(CLASSES)})
+      AND rank IN (${listed([...SEVERITIES.keys()])}) AND number BETWEEN ?1 AND ?2 AND base = number
+      UNION ALL
+      SELECT id FROM incidents WHERE base <> number AND base BETWEEN ?1 AND ?2 AND state <> 'resolved' LIMIT 1`);
     this.#runningDrill = database.prepare(`
-      SELECT id FROM incidents WHERE number IN (${BEGUN}) AND state = 'resolved' AND drill = 1 LIMIT 1`);
+      SELECT id FROM incidents INDEXED BY incidents_running_drills
+      WHERE drill = 1 AND state = 'resolved' AND base BETWEEN ? AND ? LIMIT 1`);
     this.#straying = database.prepare(`
       SELECT incident FROM entries JOIN incidents ON number = incident
       WHERE incident IN (
         SELECT number FROM incidents WHERE number BETWEEN ?1 AND ?2
         UNION SELECT number FROM incidents WHERE base <> number AND base BETWEEN ?1 AND ?2
       ) AND seq BETWEEN ?3 AND ?4 AND base <= ?4 LIMIT 1`);
-    this.#kinds = database.prepare(`
-      SELECT class, rank, drill > 0 AS drills, count(*) AS incidents,
-        ${ENTERED_STATES.map((state) => `count(document ->> '$.${state}_at') AS ${state}`).join(', ')}
-      FROM incidents WHERE number IN (${BEGUN}) GROUP BY class, rank, drills`);
-    this.#containments = database.prepare(`
-      SELECT document ->> '$.containment.status' AS status, count(*) AS count
-      FROM incidents WHERE number IN (${BEGUN}) AND drill = 0 GROUP BY 1`);
-    this.#resolutions = database.prepare(`
-      SELECT document ->> '$.resolution' AS resolution, count(*) AS count
-      FROM incidents WHERE number IN (${BEGUN}) AND drill = 0 GROUP BY 1`);
-    this.#deletions = [
-      database.prepare(`DELETE FROM entries WHERE incident IN (${BEGUN})`),
-      database.prepare(`DELETE FROM search WHERE rowid IN (${BEGUN})`),
-      database.prepare(`DELETE FROM idempotency WHERE incident IN (${BEGUN})`),
-      database.prepare(`DELETE FROM repeats WHERE incident IN (${BEGUN})`),
-      database.prepare(`DELETE FROM incidents WHERE number IN (${BEGUN})`),
-      // Of those that were carried over, the entries that leave.
-      database.prepare(`
-        DELETE FROM entries WHERE seq BETWEEN ?1 AND ?2
-        AND incident IN (SELECT number FROM incidents WHERE base <> number AND base > ?2)`),
-    ];
-    this.#carriedAway = database.prepare(
-      'SELECT number FROM incidents WHERE base <> number AND base BETWEEN ?1 AND ?2 AND number < ?1',
+    const columns = 'number, base, class, rank, drill, created_at, document';
+    this.#begun = database.prepare(`
+      SELECT * FROM (
+        SELECT ${columns} FROM incidents WHERE number BETWEEN ?1 AND ?2 AND base = number ORDER BY number LIMIT ?3)
+      UNION ALL SELECT * FROM (
+        SELECT ${columns} FROM incidents WHERE base <> number AND base BETWEEN ?1 AND ?2 ORDER BY base LIMIT ?3)
+      ORDER BY base LIMIT ?3`);
+    this.#carried = database.prepare(
+      'SELECT number, base FROM incidents WHERE base <> number AND base >= ? ORDER BY base LIMIT ?',
     );
+    this.#deletions = [
+      database.prepare('DELETE FROM entries WHERE incident = ?'),
+      database.prepare('DELETE FROM search WHERE rowid = ?'),
+      database.prepare('DELETE FROM idempotency WHERE incident = ?'),
+      database.prepare('DELETE FROM incidents WHERE number = ?'),
+    ];
+    this.#deleteEntries = database.prepare('DELETE FROM entries WHERE incident = ? AND seq BETWEEN ? AND ?');
+    this.#repeats = database.prepare(`
+      SELECT max(key) AS last, count(*) AS count FROM (SELECT key FROM repeats WHERE key > ? ORDER BY key LIMIT ${WINDOW})`);
+    this.#deleteRepeats = database.prepare(`
+      DELETE FROM repeats WHERE key > ? AND key <= ?
+      AND NOT EXISTS (SELECT 1 FROM incidents WHERE number = repeats.incident)`);
     this.#forgetRanges = database.prepare('DELETE FROM archived_ranges');
     this.#addRange = database.prepare(`
       INSERT INTO archived_ranges (first, last, since, until) VALUES (?, ?, ?, ?)
@@ -102,39 +157,82 @@ export class ArchivedIncidents {
     this.#addArchived = database.prepare(
       'INSERT INTO archived (state, count) VALUES (?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
     );
-    this.#hours = database.prepare(`
-      SELECT min(first) AS first, max(last) AS last FROM hours WHERE first <= ?2 AND last >= ?1`);
-    this.#forgetHours = database.prepare('DELETE FROM hours WHERE first <= ?2 AND last >= ?1');
-    this.#remainingHours = database.prepare(`
-      INSERT INTO hours (hour, first, last)
-      SELECT created_at / ${HOUR}, min(number), max(number) FROM incidents
-      WHERE number BETWEEN ? AND ? AND created_at / ${HOUR} NOT IN (SELECT hour FROM hours) GROUP BY 1`);
+    this.#addLeaving = database.prepare(`
+      INSERT INTO leaving (first, last, next) VALUES (?1, ?2, ?1)
+      ON CONFLICT DO UPDATE SET last = max(last, excluded.last), next = excluded.next`);
+    this.#leaving = database.prepare('SELECT first, last, next FROM leaving ORDER BY first LIMIT 1');
+    this.#goOn = database.prepare('UPDATE leaving SET next = ? WHERE first = ?');
+    this.#left = database.prepare('DELETE FROM leaving WHERE first = ?');
+    this.#pend = database.prepare(`
+      INSERT INTO leaving_entered (state, count) VALUES (?, ?)
+      ON CONFLICT DO UPDATE SET count = count + excluded.count`);
+    this.#pending = database.prepare('SELECT state, count FROM leaving_entered');
+    this.#endPending = database.prepare('DELETE FROM leaving_entered');
+    this.#hour = database.prepare('SELECT first, last FROM hours WHERE hour = ?');
+    const ofHour = `SELECT number FROM incidents WHERE number BETWEEN ? AND ? AND created_at / ${HOUR} = ?`;
+    this.#firstOfHour = database.prepare(`${ofHour} ORDER BY number LIMIT 1`);
+    this.#lastOfHour = database.prepare(`${ofHour} ORDER BY number DESC LIMIT 1`);
+    this.#setHour = database.prepare('UPDATE hours SET first = ?, last = ? WHERE hour = ?');
+    this.#dropHour = database.prepare('DELETE FROM hours WHERE hour = ?');
   }
 
-  /** Why these entries have to stay, or `undefined`. `staying` are entries before them that stay as well. */
-  obstacle({ first, last }: EntryRange, staying: readonly EntryRange[]): string | undefined {
-    const [unresolved] = this.unresolved({ first, last }, 1);
-    if (unresolved !== undefined) return `incident ${unresolved} is not resolved`;
-    return this.straying({ first, last }, staying);
+  /** Why these entries have to stay, or `undefined`. Costs little: `stray` looks at the rest. */
+  obstacle({ first, last }: EntryRange): string | undefined {
+    const unresolved = this.#anyUnresolved.get(first, last);
+    if (unresolved !== undefined) return `incident ${String(unresolved.id)} is not resolved`;
+    return this.runningDrill({ first, last });
   }
 
-  /** Whether incidents that begin in entries that stay have some of these, as a reason to keep them, or `undefined`. */
-  straying({ first, last }: EntryRange, staying: readonly EntryRange[]): string | undefined {
+  /** Why these entries have to stay even if all their incidents were resolved, or `undefined`. Costs little. */
+  runningDrill({ first, last }: EntryRange): string | undefined {
     const drill = this.#runningDrill.get(first, last);
-    if (drill !== undefined) return `the drill ${String(drill.id)} is not over`;
-    const strays = staying.some((range) => this.#straying.get(range.first, range.last, first, last) !== undefined);
-    return strays ? 'incidents of an earlier segment that stays have entries in it' : undefined;
+    return drill === undefined ? undefined : `the drill ${String(drill.id)} is not over`;
   }
 
-  /** The unresolved incidents that begin in these entries, oldest first, as many as `most`. */
-  unresolved({ first, last }: EntryRange, most: number): readonly string[] {
-    return this.#unresolved.all(first, last, most).map(({ id }) => String(id));
+  /**
+   * Whether incidents that begin in entries that stay have some of these, as a reason to keep them, or `undefined`. Once
+   * none has, none ever will.
+   * @param turn awaited now and then, so that others can work
+   */
+  async stray(
+    { first, last }: EntryRange,
+    staying: readonly EntryRange[],
+    turn: () => Promise<void>,
+  ): Promise<string | undefined> {
+    for (const range of staying) {
+      for (const window of windowsOf(range)) {
+        if (this.#straying.get(window.first, window.last, first, last) !== undefined)
+          return 'incidents of an earlier segment that stays have entries in it';
+        await turn();
+      }
+    }
+    return undefined;
   }
 
-  /** What a `log.archived` entry records of the incidents reported in these entries. */
-  counts({ first, last }: EntryRange): Pick<ArchivedData, 'incidents' | 'entered'> {
-    const tally = this.#tally(first, last);
-    return { incidents: tally.incidents, entered: Object.fromEntries(tally.entered) };
+  /** The unresolved incidents that begin in these entries, oldest first. Looks at all that begin there. */
+  unresolved({ first, last }: EntryRange): readonly string[] {
+    return this.#unresolved.all(first, last).map(({ id }) => String(id));
+  }
+
+  /**
+   * What a `log.archived` entry records of the incidents reported in these entries. They must be resolved: then it stays
+   * true.
+   * @param turn awaited now and then, so that others can work
+   */
+  async counts(
+    { first, last }: EntryRange,
+    turn: () => Promise<void>,
+  ): Promise<Pick<ArchivedData, 'incidents' | 'entered'>> {
+    let count = 0;
+    const entered = new Map<State, number>();
+    for (let from: number | undefined = first; from !== undefined;) {
+      const { incidents, next }: Some = this.#some(from, last);
+      count += incidents.length;
+      for (const one of incidents) countEntered(one, entered);
+      from = next;
+      await turn();
+    }
+    return { incidents: count, entered: Object.fromEntries(entered) };
   }
 
   /** The archived entries among which some from this time may be; undefined when there are none. */
@@ -144,47 +242,130 @@ export class ArchivedIncidents {
   }
 
   /**
-   * Removes the incidents of an archived segment, and of earlier ones whose files have come back.
+   * Notes that the incidents of an archived segment leave, and those of earlier ones whose files have come back. They go
+   * with `leaveSome`.
    * @param time of the `log.archived` entry, RFC 3339: all that was archived is from before it
    */
-  leave(data: ArchivedData, time: string, statistics: Statistics): void {
+  leave(data: ArchivedData, time: string): void {
     // Each such entry repeats all earlier ones.
     if (data.earlier !== undefined) this.#forgetRanges.run();
     for (const { first_seq, last_seq, since, until } of summarizeArchive([data]).ranges) {
       this.#addRange.run(first_seq, last_seq, since === undefined ? 0 : Date.parse(since), Date.parse(until ?? time));
     }
-    const archived = new Tally();
     for (const [state, count] of this.#newlyArchived(data)) {
-      archived.entered.set(state, count);
-      if (count !== 0) this.#addArchived.run(state, count);
+      if (count === 0) continue;
+      this.#addArchived.run(state, count);
+      this.#pend.run(state, count);
     }
-    statistics.add(archived);
-    for (const { first_seq, last_seq } of rangesOf(data)) this.#takeOff(first_seq, last_seq, statistics);
+    for (const { first_seq, last_seq } of rangesOf(data)) this.#addLeaving.run(first_seq, last_seq);
   }
 
-  #takeOff(first: number, last: number, statistics: Statistics): void {
-    const { moved, entered } = this.#tally(first, last);
-    const change = new Tally();
-    for (const [kind, count] of moved) change.moved.set(kind, -count);
-    for (const [state, count] of entered) change.entered.set(state, -count);
-    for (const { status, count } of this.#containments.all(first, last)) {
-      if (status !== null) change.containments.set(status as ContainmentStatus, -Number(count));
+  /** Whether incidents are leaving. */
+  get isLeaving(): boolean {
+    return this.#leaving.get() !== undefined;
+  }
+
+  /** Takes the next few incidents off the record, in a few milliseconds. Returns whether more are to go. */
+  leaveSome(counts: Counts): boolean {
+    const row = this.#leaving.get();
+    if (row === undefined) return false;
+    const [first, last, from] = [Number(row.first), Number(row.last), Number(row.next)];
+    if (from <= last) {
+      const { incidents, next = last + 1 } = this.#some(from, last);
+      this.#takeOff(incidents, counts);
+      this.#goOn.run(next, first);
+      return true;
     }
-    for (const { resolution, count } of this.#resolutions.all(first, last)) {
-      if (resolution !== null) change.resolutions.set(resolution as Resolution, -Number(count));
+    if (this.#lookedThrough !== undefined) return this.#forgetRepeats(first, this.#lookedThrough, counts.statistics);
+    // Of those that were carried over, the entries that leave.
+    const carried = this.#carried.all(from, WINDOW);
+    for (const { number } of carried) this.#deleteEntries.run(Number(number), first, last);
+    if (carried.length === WINDOW) {
+      this.#goOn.run(Number(carried.at(-1)!.base) + 1, first);
+      return true;
+    }
+    this.#lookedThrough = '';
+    return true;
+  }
+
+  /** Forgets the values of some reports about incidents that have left: all are looked through, from a key on. */
+  #forgetRepeats(first: number, from: string, statistics: Statistics): boolean {
+    const { last, count } = this.#repeats.get(from)!;
+    this.#lookedThrough = undefined;
+    if (last !== null) this.#deleteRepeats.run(from, last!);
+    if (count === WINDOW) {
+      this.#lookedThrough = String(last);
+      return true;
+    }
+    this.#left.run(first);
+    if (this.isLeaving) return true;
+    this.#enter(statistics);
+    return false;
+  }
+
+  /** Forgets how far it is: that was undone. */
+  forget(): void {
+    this.#lookedThrough = undefined;
+  }
+
+  /** Counts what log.archived entries say beyond the incidents that have left. */
+  #enter(statistics: Statistics): void {
+    const rest = new Tally();
+    for (const { state, count } of this.#pending.all()) rest.entered.set(state as State, Number(count));
+    statistics.add(rest);
+    this.#endPending.run();
+  }
+
+  /** The incidents that begin with entries from one on, to another. */
+  #some(from: number, to: number): Some {
+    const incidents: Counted[] = [];
+    let bytes = 0;
+    for (const row of this.#begun.iterate(from, to, MOST_AT_ONCE)) {
+      const text = String(row.document);
+      incidents.push({
+        number: Number(row.number),
+        hour: Math.floor(Number(row.created_at) / HOUR),
+        kind: `${String(row.class)} ${SEVERITIES[Number(row.rank)]!} resolved ${Number(row.drill !== 0)}`,
+        incident: JSON.parse(text) as Incident,
+      });
+      bytes += text.length;
+      if (incidents.length === MOST_AT_ONCE || bytes >= MOST_BYTES_AT_ONCE) {
+        return { incidents, next: Number(row.base) + 1 };
+      }
+    }
+    return { incidents, next: undefined };
+  }
+
+  #takeOff(incidents: readonly Counted[], { statistics, activity, sources }: Counts): void {
+    const change = new Tally();
+    const entered = new Map<State, number>();
+    const hours = new Set<number>();
+    for (const one of incidents) {
+      const { number, hour, kind, incident } = one;
+      decrease(change.moved, kind);
+      if (incident.drill !== true) {
+        if (incident.containment !== undefined) decrease(change.containments, incident.containment.status);
+        if (incident.resolution !== undefined) decrease(change.resolutions, incident.resolution);
+      }
+      countEntered(one, entered);
+      hours.add(hour);
+      for (const deletion of this.#deletions) deletion.run(number);
     }
     statistics.add(change);
-    const carried = this.#carriedAway.all(first, last).map(({ number }) => Number(number));
-    for (const deletion of this.#deletions) deletion.run(first, last);
-    this.#renewHours(first, last);
-    for (const number of carried) this.#renewHours(number, number);
+    for (const [state, count] of entered) this.#pend.run(state, -count);
+    activity.leave(incidents.map(({ incident }) => incident));
+    sources.leave(new Set(incidents.map(({ incident }) => incident.source)));
+    for (const hour of hours) this.#renewHour(hour);
   }
 
-  /** Notes again what is left of the hours of these incidents. */
-  #renewHours(first: number, last: number): void {
-    const hours = this.#hours.get(first, last);
-    this.#forgetHours.run(first, last);
-    if (hours !== undefined) this.#remainingHours.run(hours.first ?? 0, hours.last ?? 0);
+  /** Notes again which incidents of an hour are the first and the last. */
+  #renewHour(hour: number): void {
+    const row = this.#hour.get(hour);
+    if (row === undefined) return;
+    const first = this.#firstOfHour.get(row.first ?? 0, row.last ?? 0, hour)?.number;
+    const last = first === undefined ? undefined : this.#lastOfHour.get(first, row.last ?? 0, hour)?.number;
+    if (first === undefined || last === undefined) this.#dropHour.run(hour);
+    else this.#setHour.run(first, last, hour);
   }
 
   /** How often incidents entered each state, beyond what earlier entries have added. */
@@ -198,19 +379,22 @@ export class ArchivedIncidents {
       }),
     );
   }
+}
 
-  #tally(first: number, last: number): Tally & { readonly incidents: number } {
-    const tally = Object.assign(new Tally(), { incidents: 0 });
-    for (const row of this.#kinds.all(first, last)) {
-      const severity: Severity = SEVERITIES[Number(row.rank)]!;
-      const incidents = Number(row.incidents);
-      tally.incidents += incidents;
-      tally.moved.set(`${String(row.class)} ${severity} resolved ${Number(row.drills)}`, incidents);
-      if (row.drills === 1) continue;
-      for (const state of ENTERED_STATES) {
-        tally.entered.set(state, (tally.entered.get(state) ?? 0) + Number(row[state]));
-      }
-    }
-    return tally;
+/** Parts of a range, each of which is looked through in a few milliseconds. */
+export function* windowsOf({ first, last }: EntryRange): Generator<EntryRange> {
+  for (let from = first; from <= last; from += WINDOW) yield { first: from, last: Math.min(last, from + WINDOW - 1) };
+}
+
+/** Counts the states that an incident has entered after its report. Drills count nowhere. */
+function countEntered({ incident }: Counted, entered: Map<State, number>): void {
+  if (incident.drill === true) return;
+  for (const state of ENTERED_STATES) {
+    const has = incident[`${state}_at` as keyof Incident] !== undefined;
+    entered.set(state, (entered.get(state) ?? 0) + Number(has));
   }
+}
+
+function decrease<Name>(counts: Map<Name, number>, name: Name): void {
+  counts.set(name, (counts.get(name) ?? 0) - 1);
 }

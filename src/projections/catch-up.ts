@@ -261,7 +261,7 @@ export class CatchUp {
     const recovered = await recoverLog({ ...parts, onEntries });
     this.#applyGathered();
     await this.#indexAll(() => this.#projections.fault !== undefined);
-    this.#projections.dropStrays();
+    this.#projections.complete();
     this.#projections.flush();
     return recovered;
   }

@@ -197,11 +197,12 @@ export class CurrentReads {
   }
 
   /**
-   * The unresolved incidents that these entries hold the beginning of, oldest first, as many as `most`: they have to be
-   * carried over before the entries can leave the log.
+   * The unresolved incidents that these entries hold the beginning of, oldest first: they have to be carried over before
+   * the entries can leave the log.
+   * @param range one of `windowsOf` where others wait
    */
-  toCarry(range: EntryRange, most: number): readonly string[] {
-    return this.#sources.archive().unresolved(range, most);
+  toCarry(range: EntryRange): readonly string[] {
+    return this.#sources.archive().unresolved(range);
   }
 
   /** Where the entry stands that a replay begins an incident with; undefined when that is not known. */
@@ -229,13 +230,23 @@ export class CurrentReads {
   }
 
   /** Why these entries have to stay in the log even if all their incidents were resolved, or undefined. */
-  immovable(range: EntryRange, staying: readonly EntryRange[]): string | undefined {
-    return this.#sources.archive().straying(range, staying) ?? this.posture.obstacle(range);
+  immovable(range: EntryRange): string | undefined {
+    return this.#sources.archive().runningDrill(range) ?? this.posture.obstacle(range);
   }
 
-  /** Why these entries have to stay in the log, or undefined. `staying` are entries before them that stay as well. */
-  obstacle(range: EntryRange, staying: readonly EntryRange[]): string | undefined {
-    return this.#sources.archive().obstacle(range, staying) ?? this.posture.obstacle(range);
+  /** The same because of incidents that begin in entries that stay: see `ArchivedIncidents.stray`. */
+  stray(range: EntryRange, staying: readonly EntryRange[], turn: () => Promise<void>): Promise<string | undefined> {
+    return this.#sources.archive().stray(range, staying, turn);
+  }
+
+  /** Why these entries have to stay in the log, when none of their incidents strays; or undefined. */
+  obstacle(range: EntryRange): string | undefined {
+    return this.#sources.archive().obstacle(range) ?? this.posture.obstacle(range);
+  }
+
+  /** The incidents that leave with these entries, all resolved: see `ArchivedIncidents.counts`. */
+  counts(range: EntryRange, turn: () => Promise<void>): Promise<Pick<ArchivedData, 'incidents' | 'entered'>> {
+    return this.#sources.archive().counts(range, turn);
   }
 
   /** The incidents reported in these entries whose releases are still on record, each once. */
@@ -243,16 +254,15 @@ export class CurrentReads {
     return this.posture.releasedBy(range);
   }
 
-  /** What a `log.archived` entry records of what leaves with these entries. */
-  summary(range: EntryRange): Omit<ArchivedData, keyof SegmentRange | 'earlier'> {
-    const { archive, webhooks, findings, guards, accessFiles, silences, anchors, lastSeq } = this.#sources;
+  /** What a `log.archived` entry records besides `counts` of what leaves with these entries. */
+  summary(range: EntryRange): Omit<ArchivedData, keyof SegmentRange | 'earlier' | 'incidents' | 'entered'> {
+    const { webhooks, findings, guards, accessFiles, silences, anchors, lastSeq } = this.#sources;
     const anchor = anchors.last();
     const found = findings.all();
     const known = guards.all();
     const untaken = webhooks.untaken();
     const notices = webhooks.notices();
     return {
-      ...archive().counts(range),
       posture: this.posture.memory(range),
       posture_seq: lastSeq(),
       notified: webhooks.all(),

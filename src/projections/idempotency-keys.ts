@@ -1,5 +1,6 @@
 /** The requests by which reports were sent, for as long as their incidents are on record. */
 import type { CarriedData, Idempotency, RequestTag } from '../domain/entries.ts';
+import { STAYS } from './archived-incidents.ts';
 import type { Database, Statement } from './database.ts';
 
 export interface ReportedUnder {
@@ -25,10 +26,13 @@ export class IdempotencyKeys {
 
   constructor(database: Database) {
     this.#insert = database.prepare(
-      'INSERT INTO idempotency (key, fingerprint, incident, seq) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+      // A key of an incident that is leaving is free.
+      `INSERT INTO idempotency (key, fingerprint, incident, seq) VALUES (?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET fingerprint = excluded.fingerprint, incident = excluded.incident, seq = excluded.seq
+      WHERE EXISTS (SELECT 1 FROM incidents WHERE number = idempotency.incident AND NOT ${STAYS})`,
     );
     this.#find = database.prepare(
-      'SELECT fingerprint, id, source FROM idempotency JOIN incidents ON number = incident WHERE key = ?',
+      `SELECT fingerprint, id, source FROM idempotency JOIN incidents ON number = incident WHERE key = ? AND ${STAYS}`,
     );
     this.#newest = database.prepare(`
       SELECT key, fingerprint FROM idempotency WHERE incident = ? ORDER BY seq DESC, key LIMIT ${MOST_CARRIED}`);

@@ -9,6 +9,7 @@ import { type IncidentDocument, writeDocument, type WrittenDocument } from '../d
 import type { Database, Statement } from './database.ts';
 import type { Incident, IncidentRecord, RecordChange } from '../domain/incident.ts';
 import { type Situation, snapshotOf } from '../../machines/decision.ts';
+import { STAYS } from './archived-incidents.ts';
 import { Search } from './search.ts';
 import { SearchBacklog } from './search-backlog.ts';
 import { hasOtherWords } from '../search/searched-incident.ts';
@@ -77,10 +78,10 @@ export class Incidents {
         document = ?
       WHERE number = ?`);
     this.#byId = database.prepare(
-      'SELECT number, version, decisive, base, state, drill, context, document FROM incidents WHERE id = ?',
+      `SELECT number, version, decisive, base, state, drill, context, document FROM incidents WHERE id = ? AND ${STAYS}`,
     );
-    this.#kind = database.prepare('SELECT class, rank FROM incidents WHERE id = ?');
-    this.#known = database.prepare('SELECT 1 FROM incidents WHERE id = ?');
+    this.#kind = database.prepare(`SELECT class, rank FROM incidents WHERE id = ? AND ${STAYS}`);
+    this.#known = database.prepare(`SELECT 1 FROM incidents WHERE id = ? AND ${STAYS}`);
     this.#highest = String(database.prepare('SELECT max(id) AS id FROM incidents').get()?.id ?? '');
     this.#unresolved = database.prepare(`
       SELECT id FROM incidents

@@ -28,7 +28,7 @@ import { Anchors } from './anchors.ts';
 import { Attention } from './attention.ts';
 import { absenceOf } from './absence.ts';
 import { AccessFiles } from './access-files.ts';
-import { ArchivedIncidents } from './archived-incidents.ts';
+import { ArchivedIncidents, type Counts } from './archived-incidents.ts';
 import { ClockJumps } from './clock-jumps.ts';
 import { Comparison } from './comparison.ts';
 import { CurrentReads } from './current-reads.ts';
@@ -75,6 +75,8 @@ const NOTHING: Position = { seq: 0, hash: '', end: 0, gaps: false };
 
 const MEBIBYTE = 1024 * 1024;
 
+const LEAVING = 'incidents leave the record';
+
 /**
  * While the log is read again, an incident is stored once for many entries about it: so many changed incidents are held
  * before that, made of entries of so many bytes.
@@ -108,6 +110,8 @@ const COMPACT_AT = MEBIBYTE;
  */
 const SCARCE_ROOM = 64 * MEBIBYTE;
 const COMPACT_AT_IF_SCARCE = MEBIBYTE / 8;
+/** How many times incidents leave, a few at a time, before that is committed: some megabyte of pages has changed. */
+const COMMIT_SLICES = 8;
 /** How many times `compact` is called for each time that it looks at the size of the write-ahead log. */
 const LOOK_EVERY = 16;
 
@@ -167,6 +171,8 @@ export class Projections {
   #held: Changes | undefined;
   #timer: NodeJS.Timeout | undefined;
   #sinceLook = 0;
+  #isClosed = false;
+  #slices = 0;
   #isRoomScarce = false;
   #compacting: Promise<void> | undefined;
   #fault: Error | undefined;
@@ -251,6 +257,11 @@ export class Projections {
     return (this.#comparison ??= new Comparison(this.#database));
   }
 
+  /** What an incident that leaves the record is counted in. */
+  get #counts(): Counts {
+    return { statistics: this.statistics, activity: this.activity, sources: this.#sources };
+  }
+
   get #archive(): ArchivedIncidents {
     return (this.#archived ??= new ArchivedIncidents(this.#database));
   }
@@ -324,10 +335,11 @@ export class Projections {
 
   /**
    * The incidents as they are now, to be read a few at a time, and up to which entry that is.
-   * @throws RecorderError like `current`
+   * @throws RecorderError like `current`, `overloaded` while incidents leave the record
    */
   snapshot(): { readonly incidents: RecordSnapshot; readonly position: Position } {
     this.current();
+    if (this.#archive.isLeaving) throw new RecorderError('overloaded', `${LEAVING}; try again`);
     return { incidents: this.#snapshots.take(), position: this.#position };
   }
 
@@ -337,7 +349,7 @@ export class Projections {
     const due = this.#due(taken);
     // Never over a gap: the missing entries would never be applied.
     if (hasGap(this.#position.seq, due)) this.#unfinished = true;
-    else this.#apply(due);
+    else this.#apply(due, false);
   }
 
   /**
@@ -346,8 +358,9 @@ export class Projections {
    * @param isMoreToCome whether incidents may be stored later, with what follows; reads are behind meanwhile
    */
   catchUp(entries: readonly StoredEntry[], isMoreToCome = false): void {
+    if (!this.#drain()) return;
     if (isMoreToCome) this.#held ??= { changes: new Map(), tally: new Tally(), bytes: 0 };
-    this.#apply(this.#due(entries.map((entry) => ({ entry }))), isMoreToCome);
+    this.#apply(this.#due(entries.map((entry) => ({ entry }))), true, isMoreToCome);
   }
 
   /**
@@ -383,24 +396,66 @@ export class Projections {
 
   /** Ends catching up: the log has been read to its end, and what is written from now on is applied at once. */
   caughtUp(): void {
-    this.dropStrays();
-    if (!this.flush()) return;
+    if (!this.complete() || !this.flush()) return;
     this.#unfinished = false;
     this.#reading = undefined;
     this.#fault = undefined;
   }
 
   /**
-   * Forgets entries about incidents that are not on record, when the log was read to its end: they left with their
-   * segments, and nothing carries them over any more.
+   * To be called when the log was read to its end. Takes the incidents off the record that were leaving when the last
+   * process ended. Forgets entries about incidents that are not on record: they left with their segments, and nothing
+   * carries them over any more.
+   * @returns false when there was no room for that, and the log has to be read again
    */
-  dropStrays(): void {
+  complete(): boolean {
+    if (!this.#drain()) return false;
     try {
-      if (!this.#places.hasStrays()) return;
+      if (!this.#places.hasStrays()) return true;
       this.#database.begin();
       this.#places.dropStrays();
     } catch {
       // No room: they are dropped after the next start.
+    }
+    return true;
+  }
+
+  /**
+   * Takes the next few incidents of archived segments off the record, in a few milliseconds, when the database is not
+   * being compacted. Never rejects.
+   * @returns whether more are to go: call it again in a later turn, and let the log have `betweenBatches` run
+   */
+  async leaveSome(): Promise<boolean> {
+    while (this.#compacting !== undefined) await this.#compacting;
+    if (this.#isClosed || this.#unfinished) return false;
+    try {
+      if (!this.#archive.isLeaving) return false;
+      this.#snapshots.end(LEAVING);
+      this.#latest.clear();
+      this.#database.begin();
+      const isMore = this.#archive.leaveSome(this.#counts);
+      this.#timer ??= setTimeout(() => this.flush(), COMMIT_AFTER).unref();
+      this.#slices = (this.#slices + 1) % COMMIT_SLICES;
+      // What they have changed is committed and compacted a little at a time as well.
+      if (this.#slices > 0) return isMore;
+      this.#sinceLook = LOOK_EVERY;
+      return this.flush() && isMore;
+    } catch (error) {
+      this.#undo(error as Error);
+      return false;
+    }
+  }
+
+  /** Takes all incidents of archived segments off the record at once. Returns false when there was no room for that. */
+  #drain(): boolean {
+    try {
+      if (!this.#archive.isLeaving) return true;
+      this.#database.begin();
+      while (this.#archive.leaveSome(this.#counts));
+      return true;
+    } catch (error) {
+      this.#undo(error as Error);
+      return false;
     }
   }
 
@@ -503,6 +558,7 @@ export class Projections {
     this.#sources.forget();
     this.#silences.forget();
     this.#reports.reload();
+    this.#archived?.forget();
     this.#committed = NOTHING;
     this.#position = NOTHING;
     this.#fault = undefined;
@@ -553,6 +609,7 @@ export class Projections {
   close(): void {
     this.#snapshots.end('the service stops');
     this.flush();
+    this.#isClosed = true;
     this.#database.close();
   }
 
@@ -562,7 +619,7 @@ export class Projections {
     return (taken[0]?.entry.data.seq ?? 0) > seq ? taken : taken.filter(({ entry }) => entry.data.seq > seq);
   }
 
-  #apply(due: readonly TakenEntry[], isMoreToCome = false): void {
+  #apply(due: readonly TakenEntry[], isCatchingUp: boolean, isMoreToCome = false): void {
     const last = due.at(-1)?.entry;
     if (last === undefined) return;
     this.#latest.clear();
@@ -575,7 +632,7 @@ export class Projections {
     };
     try {
       this.#database.begin();
-      this.#applyAll(due, position.gaps, isMoreToCome);
+      this.#applyAll(due, position.gaps, isCatchingUp, isMoreToCome);
     } catch (error) {
       // What is no JSON was written into the database by somebody else.
       const isContradiction = error instanceof Contradiction || error instanceof SyntaxError;
@@ -591,7 +648,7 @@ export class Projections {
     else this.#timer ??= setTimeout(() => this.flush(), COMMIT_AFTER).unref();
   }
 
-  #applyAll(taken: readonly TakenEntry[], gaps: boolean, isMoreToCome: boolean): void {
+  #applyAll(taken: readonly TakenEntry[], gaps: boolean, isCatchingUp: boolean, isMoreToCome: boolean): void {
     const made: Changes = this.#held ?? { changes: new Map(), tally: new Tally(), bytes: 0 };
     const { changes, tally } = made;
     for (const { entry, change } of taken) {
@@ -601,6 +658,8 @@ export class Projections {
         changes.clear();
         tally.clear();
         this.#leave(entry.data, entry.timestamp);
+        // Those that are read again are followed by others.
+        if (isCatchingUp) while (this.#archive.leaveSome(this.#counts));
       } else if (isAboutIncident(entry)) this.#applyToIncident(entry, change, changes, tally, gaps);
       else if (entry.event === 'containment.heard') this.#posture.hear(entry);
       else if (isAboutWebhook(entry)) this.#webhooks.follow(entry);
@@ -631,10 +690,8 @@ export class Projections {
   }
 
   #leave(data: ArchivedData, time: string): void {
-    this.#snapshots.end('incidents leave the record');
-    this.activity.leave(data);
-    this.#archive.leave(data, time, this.statistics);
-    this.#sources.leave();
+    this.#snapshots.end(LEAVING);
+    this.#archive.leave(data, time);
     this.#reports.leave(data);
     this.#posture.leave(data);
     this.#webhooks.leave(data);
@@ -667,6 +724,7 @@ export class Projections {
     this.#sources.forget();
     this.#silences.forget();
     this.#reports.reload();
+    this.#archived?.forget();
     this.#position = this.#committed;
     this.#latest.clear();
     this.#fault = fault;

@@ -1,5 +1,5 @@
 /** The layout of the projections. A database of another layout is deleted and rebuilt from the log. */
-export const LAYOUT = 31;
+export const LAYOUT = 32;
 
 export const SCHEMA = `
   -- How far the log has been applied: the last entry, and the offset behind it in bytes.
@@ -82,6 +82,9 @@ export const SCHEMA = `
   CREATE VIRTUAL TABLE search USING fts5(
     words, people, evidence, marks, content = '', contentless_delete = 1, detail = column, tokenize = 'ascii'
   );
+  -- Incidents that leave must not have it merged: that takes a tenth of a second again and again. The merges of what is
+  -- added drop their words.
+  INSERT INTO search (search, rank) VALUES ('deletemerge', 0);
 
   -- While a log is applied, the first incident that is not in the search index yet: see search-backlog.ts.
   CREATE TABLE unsearched (
@@ -281,6 +284,19 @@ export const SCHEMA = `
   -- How many incidents on record turned out to be what, as far as whoever resolved them has said so.
   CREATE TABLE resolutions (
     resolution TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+  ) WITHOUT ROWID;
+
+  -- The entries whose incidents are leaving the record, a few at a time: those that begin before the entry next have
+  -- left. And how often log.archived entries say that incidents have entered each state, less those that have left:
+  -- what remains at the end is added to entered. Both are empty most of the time.
+  CREATE TABLE leaving (
+    first INTEGER PRIMARY KEY,
+    last INTEGER NOT NULL,
+    next INTEGER NOT NULL
+  );
+  CREATE TABLE leaving_entered (
+    state TEXT PRIMARY KEY,
     count INTEGER NOT NULL
   ) WITHOUT ROWID;
 

@@ -20,7 +20,7 @@ export class Sources {
     this.#find = database.prepare('SELECT suspicious FROM sources WHERE source = ?');
     this.#lookalike = database.prepare('SELECT 1 FROM sources WHERE skeleton = ? AND suspicious = 0 LIMIT 1');
     this.#dropUnused = database.prepare(
-      'DELETE FROM sources WHERE NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.source = sources.source)',
+      'DELETE FROM sources WHERE source = ?1 AND NOT EXISTS (SELECT 1 FROM incidents WHERE source = ?1)',
     );
   }
 
@@ -43,10 +43,12 @@ export class Sources {
     return this.#lookalike.get(skeleton) !== undefined;
   }
 
-  /** Forgets sources that have no incident any more. */
-  leave(): void {
-    this.#dropUnused.run();
-    this.forget();
+  /** Forgets those of these sources that have no incident any more. */
+  leave(sources: Iterable<string>): void {
+    for (const source of sources) {
+      this.#dropUnused.run(source);
+      this.#stored.delete(source);
+    }
   }
 
   /** Forgets what it remembers as stored: that was undone. */

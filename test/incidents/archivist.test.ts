@@ -382,6 +382,7 @@ describe('Archivist', () => {
         sealed: log.sealed,
         status: log.status,
         suspect: log.suspect.bind(log),
+        pause: log.pause.bind(log),
       };
       const archivist = new Archivist({ log: interrupted, projections, incidents, clock, isVerified: () => true });
       expect((await archivist.archive(clock.now() - 24 * HOUR)).archived[0]).to.include({ first_seq: 1 });

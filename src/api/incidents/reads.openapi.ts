@@ -68,7 +68,7 @@ const list = queryOf(listSchema, {
     override: { type: 'integer', minimum: 1, maximum: LONGEST_LIST, default: LONGEST_LIST },
   },
   fields: {
-    description: `\`summary\`: without ${DETAILS.map((name) => `\`${name}\``).join(', ')}. Such a page has half the bytes, and is made in less time.`,
+    description: `\`summary\`: without ${DETAILS.map((name) => `\`${name}\``).join(', ')}. Such a page has half the bytes.`,
     override: { enum: ['summary'] },
   },
   collapse: {
