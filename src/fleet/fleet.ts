@@ -28,9 +28,12 @@ import { Seal } from './sealed.ts';
 import { startWatch } from './watch.ts';
 import { openSigner } from './signer-file.ts';
 
-/** Milliseconds for the headers of a request, for a whole one (a shipper's may be slow), and between two. */
-const HEADERS_WITHIN = 10 * SECOND;
-const REQUEST_WITHIN = 120 * SECOND;
+/**
+ * Milliseconds for the headers of a request, for a whole one (a shipper's may be slow, and is not read before the database
+ * has said whose it is), and between two.
+ */
+const HEADERS_WITHIN = 30 * SECOND;
+const REQUEST_WITHIN = 300 * SECOND;
 const IDLE = 65 * SECOND;
 /** Connections at once: each machine has a few. */
 const CONNECTIONS = 20_000;

@@ -68,7 +68,9 @@ describe('fleet schema --citus', () => {
   it('distributes every table by machine', () => {
     const statements = citusStatements();
     expect(statements).to.have.length(TABLES.length);
-    for (const table of TABLES)
+    // Campaigns are of no machine, few, and joined with rows of all of them.
+    for (const table of TABLES.filter((one) => one !== 'campaigns'))
       expect(statements.join('\n')).to.include(`create_distributed_table('${table}', 'machine'`);
+    expect(statements).to.include("SELECT create_reference_table('campaigns');");
   });
 });

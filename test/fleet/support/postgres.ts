@@ -3,7 +3,7 @@
  * as the server refuses to run as root. Where PostgreSQL is missing, whoever asks is told so, loudly.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -73,6 +73,11 @@ export class Postgres {
       options,
       'start',
     ]);
+  }
+
+  /** The process that has started all others of the server. */
+  get pid(): number {
+    return Number(readFileSync(join(this.#directory, 'data/postmaster.pid'), 'utf8').split('\n')[0]);
   }
 
   /** @param how `fast`, or `immediate`: as if it was killed */
