@@ -163,6 +163,8 @@ class OneAtATime extends PGliteDialect {
       const { promise, resolve } = Promise.withResolvers<void>();
       free = promise;
       await before;
+      // PGlite works in this thread: between two of its turns, requests are read and answered.
+      await new Promise((continued) => setImmediate(continued));
       const connection = await acquire(options);
       releases.set(connection, resolve);
       return connection;
@@ -180,8 +182,11 @@ class OneAtATime extends PGliteDialect {
   }
 }
 
-/** Classes of SQLSTATE (PostgreSQL, appendix A): the connection is lost, no resources, the server stops or starts. */
-const UNREACHABLE = /^(?:08|53|57P)/;
+/**
+ * SQLSTATE (PostgreSQL, appendix A), by class: the connection is lost, no resources, the server stops or starts, or has
+ * cancelled a statement that took too long; and of transactions that have lost against others, time after time.
+ */
+const UNREACHABLE = /^(?:08|53|57|40001|40P01)/;
 const UNREACHABLE_SOCKET = new Set([
   'ECONNREFUSED',
   'ECONNRESET',

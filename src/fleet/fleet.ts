@@ -33,9 +33,12 @@ import { openSigner } from './signer-file.ts';
 /** The console as it was built: beside this file's bundle in `dist`, or in the `dist` of the sources. */
 const BUILT_CONSOLE = join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '../../dist' : '.', 'console');
 
-/** Milliseconds for the headers of a request, for a whole one (a shipper's may be slow), and between two. */
-const HEADERS_WITHIN = 10 * SECOND;
-const REQUEST_WITHIN = 120 * SECOND;
+/**
+ * Milliseconds for the headers of a request, for a whole one (a shipper's may be slow, and is not read before the database
+ * has said whose it is), and between two.
+ */
+const HEADERS_WITHIN = 30 * SECOND;
+const REQUEST_WITHIN = 300 * SECOND;
 const IDLE = 65 * SECOND;
 /** Connections at once: each machine has a few. */
 const CONNECTIONS = 20_000;

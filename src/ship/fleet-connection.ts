@@ -24,6 +24,8 @@ const LONGEST_ANSWER = 4 * 1024 * 1024;
 const SLICE = 16 * 1024;
 /** An idle connection is kept for this long, in milliseconds: less than most servers and balancers keep it. */
 const KEEP_IDLE = 4 * SECOND;
+/** How long a connection may take to come about, in milliseconds; without this, an idle one's time would count for that. */
+const CONNECT_WITHIN = 30 * SECOND;
 
 export interface FleetOptions {
   /** `https://host[:port]`; `http://` for the loopback only. */
@@ -124,6 +126,7 @@ export class FleetConnection {
           method,
           path,
           signal,
+          timeout: CONNECT_WITHIN,
           headers: {
             accept: 'application/json',
             ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
@@ -135,7 +138,11 @@ export class FleetConnection {
       );
       // After the response a fault of the request is one of the response as well, which its reader meets.
       sent.on('error', reject);
-      sent.setTimeout(patience, () => sent.destroy(new Error(`silent for ${patience} ms`)));
+      // From the connection on.
+      sent.setTimeout(patience, () => {
+        const isConnected = sent.socket?.connecting === false;
+        sent.destroy(new Error(isConnected ? `silent for ${patience} ms` : `no connection in ${CONNECT_WITHIN} ms`));
+      });
       if (body === undefined || this.#bandwidth === undefined) sent.end(body);
       else void writeSlowly(sent, body, this.#bandwidth, signal).catch((error: Error) => sent.destroy(error));
     });

@@ -136,6 +136,11 @@ export class Postgres {
     this.#run('pg_ctl', ['-D', this.#data, '-l', join(this.#directory, 'log'), '-w', '-o', options, 'start']);
   }
 
+  /** The process that has started all others of the server. */
+  get pid(): number {
+    return Number(readFileSync(join(this.#directory, 'data/postmaster.pid'), 'utf8').split('\n')[0]);
+  }
+
   /** @param how `fast`, or `immediate`: as if it was killed */
   stop(how: 'fast' | 'immediate' = 'fast'): void {
     this.#run('pg_ctl', ['-D', this.#data, '-m', how, '-w', 'stop']);
