@@ -10,7 +10,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
@@ -196,7 +196,7 @@ async function copyFloor(db: Awaited<ReturnType<typeof openDatabase>>, home: str
   const files = join(home, 'copy');
   mkdirSync(files);
   // The server writes and reads the files, as another user.
-  for (const directory of [home, files]) chmodSync(directory, 0o777);
+  for (const directory of [dirname(home), home, files]) chmodSync(directory, 0o777);
   for (const table of ['entries', 'incidents']) {
     await sql.raw(`COPY ${table} TO '${files}/${table}'`).execute(db);
     await sql.raw(`CREATE TABLE floor_${table} (LIKE ${table} INCLUDING ALL)`).execute(db);
