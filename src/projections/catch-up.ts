@@ -82,7 +82,9 @@ export class CatchUp {
     const isMarked = markedDamage(parts.beside ?? parts.path) !== undefined;
     const known = isMarked ? undefined : this.#projections.position;
     this.#hadEntries = this.#projections.position.seq > 0;
-    if (known !== undefined && (this.#projections.isSearchBehind || this.#isFarBehind(parts))) {
+    // What waits for the search index in a database that has nothing yet is read with all else.
+    const isSearchBehind = this.#hadEntries && this.#projections.isSearchBehind;
+    if (known !== undefined && (isSearchBehind || this.#isFarBehind(parts))) {
       const recovered = await this.#recoverTail(parts);
       if (recovered !== undefined) return recovered;
     }

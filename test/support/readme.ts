@@ -12,6 +12,7 @@ export const READMES = [
   'src/bundle/README.md',
   'src/client/README.md',
   'src/fleet/README.md',
+  'src/fleet/api/README.md',
   'src/ship/README.md',
   'systemd/README.md',
   'test/README.md',
