@@ -41,6 +41,16 @@ describe('POST /api/v1/incidents/reports', () => {
     }
   });
 
+  it('answers for each line that is not blank in JSON, so that nobody is given the answer of another line', async () => {
+    for (const odd of ['\ufeff', '\u3000 ', '\u000b']) {
+      const text = [odd, ' \t\r', JSON.stringify(report)].join('\n');
+      const { body } = await command(await serve(standIn()), PATH, text, LINES);
+      expect(body).to.have.length(2);
+      expect(body[0]).to.deep.equal({ status: 400, error: 'invalid JSON' });
+      expect(body[1]).to.include({ status: 201 });
+    }
+  });
+
   it('refuses a bad report alone', async () => {
     const bad: readonly (readonly [text: string, item: object])[] = [
       ['{}', REQUIRED],
