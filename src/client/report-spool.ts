@@ -218,13 +218,12 @@ export class ReportSpool {
       if (outcome instanceof Error) {
         if (!isRefusal(outcome)) return { settled, failure: outcome };
         const status = outcome instanceof Refused ? { status: outcome.status } : {};
-        await this.#refused.add({
-          at: new Date().toISOString(),
-          key,
-          ...status,
-          error: outcome.message,
-          report,
-        });
+        try {
+          await this.#refused.add({ at: new Date().toISOString(), key, ...status, error: outcome.message, report });
+        } catch (failure) {
+          // Those before are kept aside already.
+          return { settled, failure: failure as Error };
+        }
         settled.push(() => this.#onRefused(report, key, outcome));
       } else {
         settled.push(() => this.#onDelivered(key, outcome));

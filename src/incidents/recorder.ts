@@ -374,7 +374,10 @@ export class Recorder {
     if (early === undefined) return this.#known.isSuspicious(source, this.#dependencies.projections.current());
     const looksLikeAnother = early.looksLikeAnother(source);
     if (looksLikeAnother === undefined) throw this.#notYet('whether this source could be taken for another');
-    return looksLikeAnother || mixesScripts(source);
+    const isSuspicious = looksLikeAnother || mixesScripts(source);
+    // For reports that come before it is on disk, as `KnownSources` remembers it.
+    early.takeSource(source, isSuspicious);
+    return isSuspicious;
   }
 
   #early(): EarlyIndex | undefined {

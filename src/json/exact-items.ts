@@ -38,7 +38,7 @@ export function itemsOfArray(text: string, most: number): readonly ExactItem[] |
 }
 
 /**
- * The lines of NDJSON that are not blank.
+ * The lines of NDJSON that are not blank: a blank one has only white space of JSON.
  * @returns undefined when there are more than `most`
  */
 export function itemsOfLines(text: string, most: number): readonly ExactItem[] | undefined {
@@ -47,11 +47,11 @@ export function itemsOfLines(text: string, most: number): readonly ExactItem[] |
   while (at < text.length) {
     const newline = text.indexOf('\n', at);
     const end = newline === -1 ? text.length : newline;
-    const line = text.slice(at, end).trim();
+    const line = text.slice(at, end);
     at = end + 1;
-    if (line === '') continue;
+    if (skipSpace(line, 0) === line.length) continue;
     if (items.length === most) return undefined;
-    items.push(exactLine(line));
+    items.push(exactLine(line.trim()));
   }
   return items;
 }

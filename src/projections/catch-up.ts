@@ -264,6 +264,8 @@ export class CatchUp {
     this.#applyGathered();
     await this.#indexAll(() => this.#projections.fault !== undefined);
     this.#projections.complete();
+    const fault: Error | undefined = this.#projections.fault;
+    if (fault instanceof RecorderError) throw fault;
     this.#projections.flush();
     return recovered;
   }

@@ -135,6 +135,15 @@ export class EarlyIndex {
     }
   }
 
+  /** Takes a source that reports: one on record, or one whose report is on its way. */
+  takeSource(source: string, isSuspicious: boolean): void {
+    if (this.#sources.has(source)) return;
+    this.#isFull ||= this.#sources.size >= MOST_SOURCES;
+    if (this.#isFull) return;
+    this.#sources.set(source, isSuspicious);
+    if (!isSuspicious) this.#skeletons.add(skeletonOf(source));
+  }
+
   /** When the latest reports came; undefined while that is not known. */
   get times(): ReportTimes | undefined {
     return this.#isComplete ? this.#times : undefined;
@@ -164,15 +173,7 @@ export class EarlyIndex {
 
   #takeReport(report: Report, owner: string, isSuspicious: boolean): void {
     if (report.dedup_key !== undefined) this.#add(dedupOf(report, owner));
-    this.#takeSource(report.source, isSuspicious);
-  }
-
-  #takeSource(source: string, isSuspicious: boolean): void {
-    if (this.#sources.has(source)) return;
-    this.#isFull ||= this.#sources.size >= MOST_SOURCES;
-    if (this.#isFull) return;
-    this.#sources.set(source, isSuspicious);
-    if (!isSuspicious) this.#skeletons.add(skeletonOf(source));
+    this.takeSource(report.source, isSuspicious);
   }
 
   /** Whether a request is new for certain. */

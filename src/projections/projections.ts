@@ -441,7 +441,7 @@ export class Projections {
       this.#sinceLook = LOOK_EVERY;
       return this.flush() && isMore;
     } catch (error) {
-      this.#undo(error as Error);
+      this.#undo(faultOf(error as Error));
       return false;
     }
   }
@@ -454,7 +454,7 @@ export class Projections {
       while (this.#archive.leaveSome(this.#counts));
       return true;
     } catch (error) {
-      this.#undo(error as Error);
+      this.#undo(faultOf(error as Error));
       return false;
     }
   }
@@ -465,7 +465,7 @@ export class Projections {
       this.#database.begin();
       work();
     } catch (error) {
-      this.#undo(error as Error);
+      this.#undo(faultOf(error as Error));
     }
   }
 
@@ -634,9 +634,7 @@ export class Projections {
       this.#database.begin();
       this.#applyAll(due, position.gaps, isCatchingUp, isMoreToCome);
     } catch (error) {
-      // What is no JSON was written into the database by somebody else.
-      const isContradiction = error instanceof Contradiction || error instanceof SyntaxError;
-      this.#undo(isContradiction ? damaged(error) : (error as Error));
+      this.#undo(faultOf(error as Error));
       return;
     }
     this.#position = position;
@@ -783,7 +781,11 @@ export class Projections {
   }
 }
 
-const damaged = (cause: Error): RecorderError => new RecorderError('damaged_log', cause.message, { cause });
+/** What is no JSON was written into the database by somebody else: it contradicts the log. */
+const faultOf = (error: Error): Error =>
+  error instanceof Contradiction || error instanceof SyntaxError
+    ? new RecorderError('damaged_log', error.message, { cause: error })
+    : error;
 
 /** Whether entries are missing between `seq` and the first of these, or between any two of them. */
 const hasGap = (seq: number, taken: readonly TakenEntry[]): boolean =>

@@ -1,9 +1,10 @@
 /** A spool whose token is bound to a source and a class. */
 import { hash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
-import { RecorderClient, Refused, ReportSpool } from '../../src/client/index.ts';
+import { type Incident, NotReachable, RecorderClient, Refused, ReportSpool } from '../../src/client/index.ts';
 import { LocalService } from '../support/local-service.ts';
 import { ServiceHome } from '../support/service-home.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
@@ -45,5 +46,50 @@ describe('ReportSpool with a token of its own', () => {
     await spool.close();
     client.close();
     await again.stop();
+  });
+});
+
+describe('ReportSpool with many refused reports at once', () => {
+  const directory = temporaryDirectories();
+
+  it('keeps each aside once, also when there is no room for one of them at first', async () => {
+    const home = directory();
+    const path = join(home, 'reports.spool');
+    let isAway = true;
+    const refusal = new Refused(400, { error: 'unknown class' });
+    const client = {
+      report: () =>
+        isAway
+          ? Promise.reject(new NotReachable('away'))
+          : Promise.resolve({ outcome: 'created' as const, incident: {} as Incident }),
+      reportAll: (reports: readonly unknown[]) => Promise.resolve(reports.map(() => refusal)),
+    };
+    const settled: string[] = [];
+    const maxBytes = 3000;
+    // The second would need a new file, and the old one can't be moved away.
+    mkdirSync(join(`${path}.refused.old`, 'in the way'), { recursive: true });
+    const spool = await ReportSpool.open(client, {
+      path,
+      maxBytes,
+      onDelivered: (key) => settled.push(key),
+      onRefused: (_report, key) => settled.push(key),
+    });
+    await spool.report(REPORT, 'taken');
+    await spool.report(REPORT, 'short');
+    await spool.report({ ...REPORT, description: 'x'.repeat(maxBytes / 2) }, 'long');
+    isAway = false;
+    while (spool.lastError === undefined || spool.lastError instanceof NotReachable) await wait(20);
+    client.report = () => Promise.reject(refusal);
+    rmSync(`${path}.refused.old`, { recursive: true });
+    await spool.drained();
+    await spool.close();
+    expect(settled).to.deep.equal(['taken', 'short', 'long']);
+    const kept = [`${path}.refused.old`, `${path}.refused`].flatMap((file) =>
+      readFileSync(file, 'utf8')
+        .trimEnd()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { readonly key: string }).key),
+    );
+    expect(kept).to.deep.equal(['short', 'long']);
   });
 });

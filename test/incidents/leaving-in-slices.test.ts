@@ -124,6 +124,28 @@ describe('incidents that leave the record', function () {
     }
     recording = await Recording.open(home);
   });
+
+  it('leave the record of the log when somebody else has spoilt one of them in the database', async () => {
+    const copy = join(home, '..', 'spoilt');
+    beforeEachFew((turn) => {
+      if (turn !== 3) return;
+      recording.projections.flush();
+      cpSync(home, copy, { recursive: true });
+    });
+    await archive();
+    await recording.close();
+    for (const name of ['audit.jsonl', 'audit.jsonl.checkpoint']) cpSync(join(home, name), join(copy, name));
+    const database = new DatabaseSync(join(copy, 'audit.sqlite'));
+    const { changes } = database
+      .prepare(`UPDATE incidents SET document = '{' WHERE number = (SELECT last FROM leaving ORDER BY first LIMIT 1)
+        OR number = (SELECT max(number) FROM incidents JOIN leaving ON number BETWEEN next AND last)`)
+      .run();
+    database.close();
+    expect(Number(changes)).to.be.greaterThan(0);
+    const expected = await reopened(home);
+    expect(await reopened(copy)).to.equal(expected);
+    recording = await Recording.open(home);
+  });
 });
 
 /** What the database of a log holds after a start, which must be what the log makes of it. */

@@ -7,6 +7,7 @@ import type { Idempotency, Report } from '../../src/domain/entries.ts';
 import { RecorderError } from '../../src/errors.ts';
 import type { BatchedReport } from '../../src/incidents/report-batch.ts';
 import type { Recorded } from '../../src/incidents/recorded.ts';
+import { EarlyIndex } from '../../src/projections/early-index.ts';
 import { operator, parsed, Recording } from '../support/recording.ts';
 import { temporaryDirectories } from '../support/temporary-directory.ts';
 
@@ -217,6 +218,19 @@ describe('Recorder.reportAll', () => {
     expect(linesIn(home)).to.have.length(before);
     expect(await made.recorder.reportAll(Array.from({ length: 50 }, () => reported))).to.have.length(50);
     expect(made.projections.statistics.read().total_incidents).to.equal(50);
+  });
+
+  it('marks a source that looks like one before it, also before the projections are made', async () => {
+    const { made } = await open();
+    const batch = ['tool-firewall', 'tool-flrewall'].map((source) => ({ report: { ...report, source }, bytes: 1 }));
+    const early = new EarlyIndex();
+    await early.read(made.log, () => false);
+    Object.defineProperty(made.record.catchUp, 'early', { value: early });
+    const outcomes = await made.recorder.reportAll(batch);
+    expect(outcomes.map((outcome) => parsed((outcome as Recorded).incident).source_suspicious)).to.deep.equal([
+      undefined,
+      true,
+    ]);
   });
 
   it('waits with everybody who reports under the same keys, and nobody waits for ever', async () => {

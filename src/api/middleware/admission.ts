@@ -38,7 +38,7 @@ export const rolesOf = ({ before = [] }: Pick<ApiRoute, 'before'>): readonly Rol
 export const admission = ({ access, maxBodyBytes }: Pick<ApiDependencies, 'access' | 'maxBodyBytes'>): Admission => {
   // One for all routes: they share what bodies may take.
   const bodies = bodyReaders(maxBodyBytes);
-  const batches = concurrencyLimit(undefined, { places: BATCHES, what: 'batches' });
+  const batches = concurrencyLimit(undefined, { places: BATCHES, what: 'batches', goesOn: true });
   return {
     authenticated: (...roles) => [admitting(roles, checks(authentication(access, roles)))],
     command: (...roles) => [admitting(roles, checks(authentication(access, roles), contentType())), bodies.object],

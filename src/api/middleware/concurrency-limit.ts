@@ -16,18 +16,25 @@ const UNREAD = 500;
 /** Milliseconds between two looks for such responses. */
 const LOOK_EVERY = 100;
 
+interface LimitOptions {
+  readonly places?: number;
+  readonly what?: string;
+  readonly goesOn?: boolean;
+}
+
 /**
  * Limits how many large responses are under way at a time. A request keeps its place until its response is sent or its
  * client leaves; the others wait in the order in which they came. A client that does not read its response while others
  * wait is cut. All routes with the same middleware share one limit.
  *
  * @param patience how long a request may wait, in milliseconds
- * @param options `places`: how many there are for requests on trusted connections; `what`: what the refusal names
+ * @param options `places`: how many there are for requests on trusted connections; `what`: what the refusal names;
+ *   `goesOn`: the work does not end when its client leaves, and keeps its place until it is done
  * @throws RecorderError `overloaded` when too many wait, or one waits too long
  */
 export const concurrencyLimit = (
   patience = PATIENCE,
-  { places = TRUSTED_PLACES, what = 'large answers' }: { readonly places?: number; readonly what?: string } = {},
+  { places = TRUSTED_PLACES, what = 'large answers', goesOn = false }: LimitOptions = {},
 ): Middleware => {
   const strangers = new Places(PLACES);
   const trusted = new Places(places);
@@ -38,15 +45,18 @@ export const concurrencyLimit = (
       const timer = setTimeout(refuse, patience);
       // The status that the log shows when the client leaves while it waits.
       ctx.status = 503;
+      let isHandled = false;
       ctx.res.once('close', () => {
         clearTimeout(timer);
-        resolve(undefined);
+        if (!isHandled || !goesOn) resolve(undefined);
       });
       const handle = async (): Promise<void> => {
         clearTimeout(timer);
         if (ctx.res.closed) return;
+        isHandled = true;
         const sent = new Promise((done) => ctx.res.once('close', done));
-        void (async () => next())().then(resolve, reject);
+        const handled = (async () => next())().then(resolve, reject);
+        if (goesOn) await handled;
         await sent;
       };
       limited.take(ctx, handle).catch(refuse);

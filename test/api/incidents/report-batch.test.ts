@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { expect } from 'chai';
 import { EVERY_ROLE, type Principal } from '../../../src/access/principal.ts';
 import { RecorderError } from '../../../src/errors.ts';
 import { canonicalForm } from '../../../src/json/canonical-form.ts';
-import { command, serve, stopServing } from '../support/client.ts';
+import { command, dial, serve, stopServing } from '../support/client.ts';
 import { incident, standIn, TOKEN } from '../support/dependencies.ts';
 
 const PATH = '/api/v1/incidents/reports';
@@ -37,6 +38,16 @@ describe('POST /api/v1/incidents/reports', () => {
         expect([answer.status, answer.body]).to.deep.equal([200, [CREATED, CREATED]]);
         expect(dependencies.reports.map((passed) => passed.report)).to.deep.equal([report, full]);
       }
+    }
+  });
+
+  it('answers for each line that is not blank in JSON, so that nobody is given the answer of another line', async () => {
+    for (const odd of ['\ufeff', '\u3000 ', '\u000b']) {
+      const text = [odd, ' \t\r', JSON.stringify(report)].join('\n');
+      const { body } = await command(await serve(standIn()), PATH, text, LINES);
+      expect(body).to.have.length(2);
+      expect(body[0]).to.deep.equal({ status: 400, error: 'invalid JSON' });
+      expect(body[1]).to.include({ status: 201 });
     }
   });
 
@@ -262,6 +273,36 @@ describe('POST /api/v1/incidents/reports', () => {
     expect((await command(server, '/api/v1/incidents/report', large[0])).status).to.equal(201);
     free.resolve();
     for (const answer of await Promise.all(waiting)) expect(answer.status).to.equal(200);
+  });
+
+  it('counts a batch whose client has left until it is recorded', async () => {
+    const dependencies = standIn();
+    const free = Promise.withResolvers<void>();
+    let begun = 0;
+    const recorder = {
+      ...dependencies.recorder,
+      reportAll: async () => {
+        if (++begun <= 2) await free.promise;
+        return [{ incident: incident('INC-1', 1), change: 'created' as const }];
+      },
+    };
+    const server = await serve({ ...dependencies, recorder });
+    const text = JSON.stringify([{ ...report, description: 'x'.repeat(200 * 1024) }]);
+    for (const count of [1, 2]) {
+      const leaving = await dial(server);
+      leaving.write(`POST ${PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\n`);
+      leaving.write(`Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`);
+      while (begun < count) await new Promise(setImmediate);
+      leaving.destroy();
+      await once(leaving, 'close');
+    }
+    const third = command(server, PATH, [report]);
+    const { status, body } = await command(server, PATH, text);
+    expect([status, body]).to.deep.equal([503, { error: 'too many bodies at once; try again' }]);
+    expect(begun).to.equal(2);
+    free.resolve();
+    expect((await third).status).to.equal(200);
+    expect((await command(server, PATH, text)).status).to.equal(200);
   });
 
   it('asks for the token before any of it is read', async () => {
