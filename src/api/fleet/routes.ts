@@ -45,6 +45,9 @@ const FLEET_COMMANDS: Readonly<Record<string, string>> = {
 /** Those that are a recovery: a person at the machine does it, unless the policy says otherwise. */
 const RECOVERIES: ReadonlySet<string> = new Set(['acknowledge_recovery', 'reattest', 'waive_recovery']);
 
+/** Those that engage or release the actions of a rule, besides those that name one. */
+const TOUCHING: ReadonlySet<string> = new Set(['contain', 'resolve', 'reopen', 'report']);
+
 /** How many answers are kept as they were, and how long in characters; others are made again from what is on record. */
 const MOST_ANSWERS = 64;
 const LONGEST_ANSWER = 16 * 1024;
@@ -236,7 +239,12 @@ function requireFromAfar(
     }
   }
   if (actions === undefined) return;
-  const ofIncident = incident === undefined ? ofReport(command, body, policy) : incidents.actionsOf(incident.id);
+  const ofIncident =
+    incident === undefined
+      ? ofReport(command, body, policy)
+      : command === 'reopen'
+        ? ofReopened(incident, policy)
+        : incidents.actionsOf(incident.id);
   const touched = touchedBy(command, body, ofIncident);
   const broken = touched.filter((action) => !actions.includes(action as ContainmentAction));
   if (broken.length === 0) return;
@@ -254,6 +262,15 @@ const ofReport = (
     ? rules[body.class as IncidentClass].actions
     : [];
 
+/** The actions that the incident engages which takes a resolved one up again: at once, or none until a person says so. */
+const ofReopened = (
+  incident: Pick<Incident, 'class'>,
+  { current: { rules } }: FleetDependencies['policy'],
+): readonly ContainmentAction[] => {
+  const { auto_contain, actions } = rules[incident.class];
+  return auto_contain ? actions : [];
+};
+
 /** The actions that a command engages or releases. */
 function touchedBy(
   command: string,
@@ -261,7 +278,7 @@ function touchedBy(
   ofIncident: readonly ContainmentAction[],
 ): readonly string[] {
   if (command === 'release' || command === 'retry') return typeof body.action === 'string' ? [body.action] : [];
-  if (command !== 'contain' && command !== 'resolve' && command !== 'report') return [];
+  if (!TOUCHING.has(command)) return [];
   return ofIncident.filter((action) => action !== 'log_alert');
 }
 

@@ -234,6 +234,18 @@ describe('commands of the fleet', () => {
     expect((await give('acknowledge', { id: airlock })).status).to.equal(200);
   });
 
+  it('take up again no incident whose rule contains at once with an action that is not the fleet’s', async () => {
+    const [agent, burst] = [await reported({ class: 'prompt_injection' }), await reported()];
+    for (const id of [agent, burst]) expect((await give('resolve', { id })).status).to.equal(200);
+    access({ actions: ['disable_airlock'] });
+    await service.reload();
+    const refused = await give('reopen', { id: agent });
+    expect([refused.status, refused.body.actions]).to.deep.equal([403, ['disable_airlock']]);
+    expect((await service.get('/api/v1/containment')).json.freeze_agent.engaged).to.equal(false);
+    // Its rule waits for a person.
+    expect((await give('reopen', { id: burst })).status).to.equal(201);
+  });
+
   it('do no recovery that asks for a person at the machine, unless the policy says so', async () => {
     const rule = (more: string): string =>
       `version: 1\nrules: { prompt_injection: { recovery: { acknowledge: true${more} } } }\n`;
