@@ -17,6 +17,7 @@ export interface GivenCommand {
 
 export class FleetCommands {
   readonly #add: Statement;
+  readonly #answer: Statement;
   readonly #find: Statement;
   readonly #forget: Statement;
 
@@ -24,6 +25,7 @@ export class FleetCommands {
     this.#add = database.prepare(
       'INSERT INTO fleet_commands (id, key, seq, status, incident, answer) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
     );
+    this.#answer = database.prepare('UPDATE fleet_commands SET status = ?, answer = ? WHERE id = ?');
     this.#find = database.prepare(
       'SELECT status, incident, answer FROM fleet_commands WHERE id = ? OR key = ? ORDER BY seq LIMIT 1',
     );
@@ -51,9 +53,16 @@ export class FleetCommands {
     const incident = 'incident' in data ? data.incident : event === 'fleet.answered' ? data.about : undefined;
     const text = answer === undefined ? null : JSON.stringify(answer);
     this.#add.run(id, key ?? null, data.seq, status, incident ?? null, text);
+    if (event === 'fleet.answered') this.#answer.run(status, text, id);
     this.#forget.run();
   }
 }
 
+/** The HTTP status of the answer to a command of which it is on record that it asks somebody else, and not what came of it. */
+export const ASKED = 202;
+
 /** The HTTP status of the answer to the command that has written an entry. */
-const statusOf = (event: string): number => (event === 'silence.added' || event === 'incident.reopened' ? 201 : 200);
+function statusOf(event: string): number {
+  if (event === 'recovery.attestation_requested') return ASKED;
+  return event === 'silence.added' || event === 'incident.reopened' ? 201 : 200;
+}

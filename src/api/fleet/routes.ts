@@ -215,10 +215,17 @@ async function answered(inner: Context, request: () => Promise<void>): Promise<A
     const { status, body } = inner.response;
     return { status, body: JSON.parse(String(body)) as unknown };
   } catch (error) {
-    if (!(error instanceof RecorderError) || error.status >= 500 || error.status === 429) throw error;
+    if (!(error instanceof RecorderError) || mayPass(error)) throw error;
     return { status: error.status, body: { error: error.message, ...error.fields } };
   }
 }
+
+/**
+ * Whether the same command may be carried out later. That there is no attestor to ask is an answer: the request is on
+ * record, or never will be, and the commands behind this one must not wait for it.
+ */
+const mayPass = ({ code, status }: RecorderError): boolean =>
+  code !== 'attestor_unavailable' && (status >= 500 || status === 429);
 
 /** @throws RecorderError `forbidden` for what must be done at the machine, and for actions that are not the fleet's */
 function requireFromAfar(

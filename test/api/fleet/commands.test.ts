@@ -246,6 +246,34 @@ describe('commands of the fleet', () => {
     expect((await give('reopen', { id: burst })).status).to.equal(201);
   });
 
+  it('say that the attestor can’t be asked, also over a restart, and keep no other command waiting', async () => {
+    writeFileSync(
+      policy,
+      'version: 1\nrules: { prompt_injection: { recovery: { attest: true, from_fleet: true } } }\n',
+    );
+    await service.stop();
+    const token = join(home.directory, 'attestor.token');
+    writeFileSync(token, `${'t'.repeat(40)}\n`, { mode: 0o600 });
+    const env = {
+      CONTAINMENT_POLICY_PATH: policy,
+      RUNTIME_ATTESTOR_URL: 'http://127.0.0.1:1',
+      RUNTIME_ATTESTOR_TOKEN_PATH: token,
+      ATTESTATION_HMAC_KEY_PATH: token,
+    };
+    service = await LocalService.start(home, { env });
+    const incident_id = await reported({ class: 'prompt_injection' });
+    const note = notary.command('reattest', { incident_id }, { role: 'recovery' });
+    const first = await hand(note);
+    expect([first.status, first.json.status], first.text).to.deep.equal([200, 503]);
+    expect(first.json.body.error).to.include('the attestor can');
+    expect(entriesOf('recovery.attestation_requested')).to.have.length(1);
+    expect(entriesOf('fleet.answered')[0].data).to.include({ command: 'reattest', status: 503 });
+    await service.stop();
+    service = await LocalService.start(home, { env });
+    expect((await hand(note)).json).to.deep.equal(first.json);
+    expect(entriesOf('fleet.answered')).to.have.length(1);
+  });
+
   it('do no recovery that asks for a person at the machine, unless the policy says so', async () => {
     const rule = (more: string): string =>
       `version: 1\nrules: { prompt_injection: { recovery: { acknowledge: true${more} } } }\n`;
