@@ -262,16 +262,18 @@ describe('commands of the fleet', () => {
     };
     service = await LocalService.start(home, { env });
     const incident_id = await reported({ class: 'prompt_injection' });
+    const stale = await give('reattest', { incident_id }, { role: 'recovery', expected_version: 9 });
+    expect(stale.status).to.equal(412);
     const note = notary.command('reattest', { incident_id }, { role: 'recovery' });
     const first = await hand(note);
     expect([first.status, first.json.status], first.text).to.deep.equal([200, 503]);
     expect(first.json.body.error).to.include('the attestor can');
     expect(entriesOf('recovery.attestation_requested')).to.have.length(1);
-    expect(entriesOf('fleet.answered')[0].data).to.include({ command: 'reattest', status: 503 });
+    expect(entriesOf('fleet.answered').at(-1).data).to.include({ command: 'reattest', status: 503 });
     await service.stop();
     service = await LocalService.start(home, { env });
     expect((await hand(note)).json).to.deep.equal(first.json);
-    expect(entriesOf('fleet.answered')).to.have.length(1);
+    expect(entriesOf('fleet.answered')).to.have.length(2);
   });
 
   it('do no recovery that asks for a person at the machine, unless the policy says so', async () => {
@@ -290,6 +292,13 @@ describe('commands of the fleet', () => {
     expect([resolve.status, resolve.body.missing]).to.deep.equal([409, ['acknowledge']]);
     writeFileSync(policy, rule(', from_fleet: true'));
     await service.reload();
+    for (const [command, more, role] of [
+      ['acknowledge_recovery', {}, 'recovery'],
+      ['waive_recovery', { reason: 'x' }, 'admin'],
+    ] as const) {
+      const stale = await give(command, { incident_id: id, ...more }, { role, expected_version: 9 });
+      expect(stale.status, command).to.equal(412);
+    }
     expect((await acknowledge()).status).to.equal(200);
     expect((await give('resolve', { id }, { role: 'recovery' })).body.state).to.equal('resolved');
     const [entry] = entriesOf('recovery.acknowledged');
