@@ -124,10 +124,10 @@ const LONGEST_KEPT = 1024;
 function shortened(answer: RecorderAnswer): RecorderAnswer {
   const body = (answer.body ?? {}) as Readonly<Record<string, unknown>>;
   if (body.shortened === true) return answer;
-  const kept = KEPT.flatMap((name) => {
+  const kept = KEPT.flatMap((name): (readonly [string, string | number])[] => {
     const value = body[name];
-    if (typeof value === 'string') return [[name, value.slice(0, LONGEST_KEPT)] as const];
-    return typeof value === 'number' ? [[name, value] as const] : [];
+    if (typeof value === 'string') return [[name, value.slice(0, LONGEST_KEPT)]];
+    return typeof value === 'number' ? [[name, value]] : [];
   });
   return { status: answer.status, body: { ...Object.fromEntries(kept), shortened: true } };
 }
