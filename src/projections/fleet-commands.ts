@@ -61,8 +61,11 @@ export class FleetCommands {
 /** The HTTP status of the answer to a command of which it is on record that it asks somebody else, and not what came of it. */
 export const ASKED = 202;
 
+/** An incident that takes up another one begins with a report, too: so it is the one that the command is about. */
+const ADDING: ReadonlySet<string> = new Set(['incident.reported', 'silence.added']);
+
 /** The HTTP status of the answer to the command that has written an entry. */
 function statusOf(event: string): number {
   if (event === 'recovery.attestation_requested') return ASKED;
-  return event === 'silence.added' || event === 'incident.reopened' ? 201 : 200;
+  return ADDING.has(event) ? 201 : 200;
 }

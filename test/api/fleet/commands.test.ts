@@ -133,6 +133,24 @@ describe('commands of the fleet', () => {
     expect(entriesOf('incident.noted')).to.have.length(1);
   });
 
+  it('that open an incident name it again after a restart, and open and report no other', async () => {
+    const report = { class: 'prompt_injection', action: 'freeze_agent', description: 'a worm', dedup_key: 'ACT-1' };
+    const id = await reported();
+    await give('resolve', { id });
+    const notes = [notary.command('report', report), notary.command('reopen', { id })];
+    const first = [];
+    for (const note of notes) first.push((await hand(note)).json);
+    expect(first.map(({ status }) => status)).to.deep.equal([201, 201]);
+    expect(entriesOf('fleet.answered')).to.have.length(0);
+    await service.stop();
+    await start();
+    for (const [index, note] of notes.entries()) {
+      const { status, body } = (await hand(note)).json;
+      expect([status, body.id]).to.deep.equal([201, first[index].body.id]);
+    }
+    expect(entriesOf('incident.recurred')).to.have.length(0);
+  });
+
   it('stay refused when they were, also over a restart and when they would be possible now', async () => {
     const id = await reported();
     const note = notary.command('acknowledge', { id }, { expected_version: 7 });
