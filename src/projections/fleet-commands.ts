@@ -9,7 +9,7 @@ const MOST = 20_000;
 /** What came of a command. */
 export interface GivenCommand {
   readonly status: number;
-  /** The incident that it was about. */
+  /** The incident or the silence that it was about. */
   readonly incident?: string;
   /** The body of the answer, where that says why it was refused. */
   readonly answer?: object;
@@ -50,12 +50,18 @@ export class FleetCommands {
     const { fleet_command: id, fleet_command_key: key } = data as FleetOrigin;
     if (id === undefined) return;
     const [status, answer] = event === 'fleet.answered' ? [data.status, data.answer] : [statusOf(event), undefined];
-    const incident = 'incident' in data ? data.incident : event === 'fleet.answered' ? data.about : undefined;
+    const subject = event === 'fleet.answered' ? data.about : subjectOf(data);
     const text = answer === undefined ? null : JSON.stringify(answer);
-    this.#add.run(id, key ?? null, data.seq, status, incident ?? null, text);
+    this.#add.run(id, key ?? null, data.seq, status, subject ?? null, text);
     if (event === 'fleet.answered') this.#answer.run(status, text, id);
     this.#forget.run();
   }
+}
+
+/** The incident or the silence that an entry is about. */
+function subjectOf(data: Entry['data']): string | undefined {
+  if ('incident' in data) return data.incident;
+  return 'silence' in data ? data.silence : undefined;
 }
 
 /** The HTTP status of the answer to a command of which it is on record that it asks somebody else, and not what came of it. */

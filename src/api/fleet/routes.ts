@@ -99,7 +99,7 @@ export const fleetRoutes = (dependencies: FleetDependencies, admissions: Admissi
         const { id } = command;
         const name = { id, key: command.idempotency_key };
         const { status, body } = await dependencies.fleetCommands.alone(name, async () => {
-          const known = answers.get(id) ?? givenBefore(command, dependencies);
+          const known = answers.get(id) ?? (await givenBefore(command, dependencies));
           if (known !== undefined) return known;
           requireCurrent(command, dependencies.clock.now());
           const route = routeOf(command, trust, routes);
@@ -145,17 +145,20 @@ function routeOf(
 }
 
 /** What a command was answered before; undefined when it is new. */
-function givenBefore(
+async function givenBefore(
   { id, idempotency_key: key }: FleetCommand,
-  { fleetCommands, incidents }: FleetDependencies,
-): Answer | undefined {
+  { fleetCommands, incidents, silences }: FleetDependencies,
+): Promise<Answer | undefined> {
   const given = fleetCommands.given({ id, key });
   if (given === undefined) return undefined;
   const { status, incident, answer } = given;
   if (answer !== undefined) return { status, body: answer };
   // As it is now: the answer said how it was.
-  const document = incident === undefined ? undefined : incidents.get(incident);
-  return { status, body: document === undefined ? { repeated: true } : (JSON.parse(document.json) as object) };
+  if (incident === undefined) return { status, body: { repeated: true } };
+  const document = incidents.get(incident);
+  if (document !== undefined) return { status, body: JSON.parse(document.json) as object };
+  const silence = (await silences.list()).find((one) => one.id === incident);
+  return { status, body: silence ?? { repeated: true } };
 }
 
 /**

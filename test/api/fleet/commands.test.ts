@@ -133,14 +133,17 @@ describe('commands of the fleet', () => {
     expect(entriesOf('incident.noted')).to.have.length(1);
   });
 
-  it('that open an incident name it again after a restart, and open and report no other', async () => {
+  it('that open an incident or add a silence name it again after a restart, and open and report no other', async () => {
     const report = { class: 'prompt_injection', action: 'freeze_agent', description: 'a worm', dedup_key: 'ACT-1' };
     const id = await reported();
     await give('resolve', { id });
-    const notes = [notary.command('report', report), notary.command('reopen', { id })];
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    const silence = { source: ['tool-firewall'], until, reason: 'a test' };
+    const commands = { report, reopen: { id }, silence };
+    const notes = Object.entries(commands).map(([command, body]) => notary.command(command, body));
     const first = [];
     for (const note of notes) first.push((await hand(note)).json);
-    expect(first.map(({ status }) => status)).to.deep.equal([201, 201]);
+    expect(first.map(({ status }) => status)).to.deep.equal([201, 201, 201]);
     expect(entriesOf('fleet.answered')).to.have.length(0);
     await service.stop();
     await start();
